@@ -1,0 +1,214 @@
+use serde_json::{Map, Value, json};
+
+use super::{context, put_device_set};
+use crate::Invalid;
+use crate::address::{Origin, UserName, check_url};
+use crate::device_set::DeviceSetRef;
+use crate::id::{DeviceId, EnvelopeId};
+use crate::json::{has_type, only, only_text, shape, text};
+use crate::limits::{MAX_ACTIVE_DEVICES, MAX_MESSAGES, MAX_SUMMARY_BYTES};
+
+/// What a report says of its envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReportKind {
+    /// A device of the recipient has it.
+    Delivered,
+    /// It was queued, and some active devices have no message yet.
+    PartialDelivery,
+    /// It was not queued.
+    Reject,
+    /// The other server took it; also read from `Accept`.
+    Confirm,
+}
+
+impl ReportKind {
+    /// Its `type` on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "Delivered",
+            Self::PartialDelivery => "PartialDelivery",
+            Self::Reject => "Reject",
+            Self::Confirm => "Confirm",
+        }
+    }
+
+    fn of(value: &Value) -> Option<Self> {
+        let kinds = [Self::Delivered, Self::PartialDelivery, Self::Reject, Self::Confirm];
+        let named = kinds.into_iter().find(|kind| has_type(value, kind.as_str()));
+        named.or_else(|| has_type(value, "Accept").then_some(Self::Confirm))
+    }
+}
+
+/// What the recipient's side tells the author of an envelope (sections 5 and 6), in an answer, an inbox, or a
+/// queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What it says.
+    pub kind: ReportKind,
+    /// The recipient's actor id, or its server's.
+    pub actor: String,
+    /// The author's actor id.
+    pub to: String,
+    /// The envelope.
+    pub envelope: EnvelopeId,
+    /// Whether the author's view of the recipient's devices is wrong.
+    pub device_set_out_of_date: bool,
+    /// Key packages of the active devices without a message: addresses.
+    pub missing_key_packages: Vec<String>,
+    /// Devices named that are not active: addresses.
+    pub stale_devices: Vec<String>,
+    /// The recipient's device set at that moment.
+    pub device_set: Option<DeviceSetRef>,
+    /// The reason, for a person.
+    pub summary: Option<String>,
+}
+
+impl Report {
+    fn new(kind: ReportKind, actor: String, to: &str, envelope: &EnvelopeId) -> Self {
+        Self {
+            kind,
+            actor,
+            to: to.to_owned(),
+            envelope: envelope.clone(),
+            device_set_out_of_date: false,
+            missing_key_packages: Vec::new(),
+            stale_devices: Vec::new(),
+            device_set: None,
+            summary: None,
+        }
+    }
+
+    /// A device of the local user `recipient` has it.
+    pub fn delivered(origin: &Origin, recipient: &UserName, author: &str, envelope: &EnvelopeId) -> Self {
+        Self::new(ReportKind::Delivered, origin.actor(recipient), author, envelope)
+    }
+
+    /// Active devices of the local user `recipient` have no message yet.
+    pub fn partial_delivery(
+        origin: &Origin,
+        recipient: &UserName,
+        author: &str,
+        envelope: &EnvelopeId,
+        missing: &[DeviceId],
+        device_set: Option<DeviceSetRef>,
+    ) -> Self {
+        let report = Self::new(ReportKind::PartialDelivery, origin.actor(recipient), author, envelope);
+        report.with_devices(origin, recipient, missing, &[], device_set)
+    }
+
+    /// Devices named are not active devices of the local user `recipient`.
+    pub fn stale(
+        origin: &Origin,
+        recipient: &UserName,
+        author: &str,
+        envelope: &EnvelopeId,
+        (missing, stale): (&[DeviceId], &[DeviceId]),
+        device_set: Option<DeviceSetRef>,
+    ) -> Self {
+        let report = Self::new(ReportKind::Reject, origin.actor(recipient), author, envelope);
+        report.with_devices(origin, recipient, missing, stale, device_set)
+    }
+
+    /// It could not be delivered, whatever the devices: by this server, with the reason for a person.
+    pub fn undeliverable(origin: &Origin, author: &str, envelope: &EnvelopeId, summary: &str) -> Self {
+        let mut report = Self::new(ReportKind::Reject, origin.server_actor(), author, envelope);
+        report.summary = Some(summary.to_owned());
+        report
+    }
+
+    fn with_devices(
+        mut self,
+        origin: &Origin,
+        user: &UserName,
+        missing: &[DeviceId],
+        stale: &[DeviceId],
+        device_set: Option<DeviceSetRef>,
+    ) -> Self {
+        self.device_set_out_of_date = true;
+        self.missing_key_packages = missing.iter().map(|device| origin.key_package(user, device)).collect();
+        self.stale_devices = stale.iter().map(|device| origin.device(user, device)).collect();
+        self.device_set = device_set;
+        self
+    }
+
+    /// The wire form; `origin` is the server's, for the context.
+    pub fn to_value(&self, origin: &Origin) -> Value {
+        let mut body = Map::new();
+        body.insert("@context".to_owned(), context(origin));
+        body.insert("type".to_owned(), json!(self.kind.as_str()));
+        body.insert("actor".to_owned(), json!(self.actor));
+        body.insert("to".to_owned(), json!(self.to));
+        body.insert("object".to_owned(), json!(self.envelope));
+        if matches!(self.kind, ReportKind::PartialDelivery | ReportKind::Reject) {
+            body.insert("eko:deviceSetOutOfDate".to_owned(), json!(self.device_set_out_of_date));
+            body.insert("missingKeyPackages".to_owned(), json!(self.missing_key_packages));
+            body.insert("staleDevices".to_owned(), json!(self.stale_devices));
+        }
+        put_device_set(&mut body, self.device_set.as_ref());
+        if let Some(summary) = &self.summary {
+            body.insert("summary".to_owned(), json!(summary));
+        }
+        Value::Object(body)
+    }
+
+    /// Reads a report from another server, or from one's own. Only the members above are kept, so nothing
+    /// else of a stranger's document is stored; a summary that is too long is cut. Whether the actor may
+    /// report on this envelope is for the caller to say.
+    ///
+    /// # Errors
+    /// Another type, the first member of the wrong shape, too many devices.
+    pub fn parse(value: &Value) -> Result<Self, Invalid> {
+        let kind = ReportKind::of(value).ok_or_else(|| {
+            Invalid::at("/type", "must be Delivered, PartialDelivery, Reject, Confirm or Accept")
+        })?;
+        let actor = text(value, "actor")?;
+        check_url(actor).map_err(|fault| fault.under("/actor"))?;
+        let to = only_text(value, "to")?;
+        check_url(to).map_err(|fault| fault.under("/to"))?;
+        let mut report = Self::new(kind, actor.to_owned(), to, &envelope(value)?);
+        let out_of_date = ["eko:deviceSetOutOfDate", "deviceSetOutOfDate"];
+        report.device_set_out_of_date =
+            out_of_date.iter().any(|name| value.get(*name) == Some(&Value::Bool(true)));
+        report.missing_key_packages = addresses(value, "missingKeyPackages", MAX_ACTIVE_DEVICES)?;
+        report.stale_devices = addresses(value, "staleDevices", MAX_MESSAGES)?;
+        if let Some(set) = value.get("eko:deviceSet").filter(|set| !set.is_null()) {
+            report.device_set = Some(shape(set).map_err(|fault| fault.under("/eko:deviceSet"))?);
+        }
+        report.summary = value.get("summary").and_then(Value::as_str).map(cut);
+        Ok(report)
+    }
+}
+
+/// The envelope's id, or an object that has it.
+fn envelope(value: &Value) -> Result<EnvelopeId, Invalid> {
+    let (text, pointer) = match only(value, "object")? {
+        Value::String(id) => (id.as_str(), "/object"),
+        object => (text(object, "id").map_err(|fault| fault.under("/object"))?, "/object/id"),
+    };
+    EnvelopeId::parse(text).map_err(|fault| fault.under(pointer))
+}
+
+fn addresses(value: &Value, name: &str, most: usize) -> Result<Vec<String>, Invalid> {
+    let fault = |detail: &str| Invalid::at(format!("/{name}"), detail);
+    let items = match value.get(name) {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(one @ Value::String(_)) => std::slice::from_ref(one),
+        Some(Value::Array(items)) if items.len() <= most => items.as_slice(),
+        Some(Value::Array(_)) => return Err(fault("holds too many")),
+        Some(_) => return Err(fault("must be an array of addresses")),
+    };
+    let read = |(index, item): (usize, &Value)| {
+        let text = item.as_str().ok_or_else(|| Invalid::whole("must be a string"));
+        text.and_then(|text| check_url(text).map(|_| text.to_owned()))
+            .map_err(|fault| fault.under(format!("/{name}/{index}")))
+    };
+    items.iter().enumerate().map(read).collect()
+}
+
+fn cut(summary: &str) -> String {
+    let end = summary.floor_char_boundary(MAX_SUMMARY_BYTES);
+    summary.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const ALICE: &str = "https://a.example/user/alice";
+
+fn origin() -> Origin {
+    Origin::parse("https://b.example").unwrap()
+}
+
+fn bob() -> UserName {
+    UserName::parse("bob").unwrap()
+}
+
+fn envelope_id() -> EnvelopeId {
+    EnvelopeId::parse("urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11").unwrap()
+}
+
+fn device(n: u8) -> DeviceId {
+    DeviceId::parse(&format!("00000000-0000-4000-8000-0000000000{n:02x}")).unwrap()
+}
+
+#[test]
+fn bodies_of_the_contract() {
+    let set = DeviceSetRef::new(3, "ab".repeat(32)).unwrap();
+    let context = json!(["https://www.w3.org/ns/activitystreams", "https://b.example/ns"]);
+    let package = "https://b.example/user/bob/keyPackage/00000000-0000-4000-8000-000000000001";
+    let stale = "https://b.example/user/bob/device/00000000-0000-4000-8000-000000000002";
+    let bob_url = "https://b.example/user/bob";
+    let id = envelope_id();
+    assert_eq!(
+        Report::partial_delivery(&origin(), &bob(), ALICE, &id, &[device(1)], Some(set.clone()))
+            .to_value(&origin()),
+        json!({
+            "@context": context, "type": "PartialDelivery", "actor": bob_url, "to": ALICE, "object": id,
+            "eko:deviceSetOutOfDate": true, "missingKeyPackages": [package], "staleDevices": [],
+            "eko:deviceSet": set,
+        })
+    );
+    assert_eq!(
+        Report::stale(&origin(), &bob(), ALICE, &id, (&[device(1)], &[device(2)]), Some(set.clone()))
+            .to_value(&origin()),
+        json!({
+            "@context": context, "type": "Reject", "actor": bob_url, "to": ALICE, "object": id,
+            "eko:deviceSetOutOfDate": true, "missingKeyPackages": [package], "staleDevices": [stale],
+            "eko:deviceSet": set,
+        })
+    );
+    assert_eq!(
+        Report::undeliverable(&origin(), ALICE, &id, "b.example did not answer for 48 hours")
+            .to_value(&origin()),
+        json!({
+            "@context": context, "type": "Reject", "actor": "https://b.example/actor", "to": ALICE,
+            "object": id,
+            "eko:deviceSetOutOfDate": false, "missingKeyPackages": [], "staleDevices": [],
+            "summary": "b.example did not answer for 48 hours",
+        })
+    );
+    assert_eq!(
+        Report::delivered(&origin(), &bob(), ALICE, &id).to_value(&origin()),
+        json!({"@context": context, "type": "Delivered", "actor": bob_url, "to": ALICE, "object": id})
+    );
+}
+
+#[test]
+fn what_other_servers_write_is_read() {
+    let value = json!({
+        "type": "Accept", "actor": ALICE, "to": [ALICE], "object": {"type": "SignalEnvelope",
+        "id": envelope_id()}, "deviceSetOutOfDate": true,
+        "summary": "ö".repeat(1000), "evil": "x", "missingKeyPackages": "https://a.example/k/1",
+        "staleDevices": null,
+    });
+    let report = Report::parse(&value).unwrap();
+    assert_eq!((report.kind, report.device_set_out_of_date), (ReportKind::Confirm, true));
+    assert_eq!(report.summary.as_ref().unwrap().len(), 1024);
+    assert_eq!(report.missing_key_packages, ["https://a.example/k/1"]);
+    assert!(report.to_value(&origin()).get("evil").is_none());
+}
+
+#[test]
+fn other_shapes_are_refused() {
+    let good = json!({"type": "Reject", "actor": ALICE, "to": ALICE, "object": envelope_id()});
+    let urls: Vec<_> = (0..17).map(|n| format!("https://a.example/{n}")).collect();
+    for (member, value, pointer) in [
+        ("type", json!("Like"), "/type"),
+        ("actor", json!([ALICE]), "/actor"),
+        ("actor", json!("x"), "/actor"),
+        ("to", json!([ALICE, ALICE]), "/to"),
+        ("object", json!("x"), "/object"),
+        ("object", json!({"id": 1}), "/object/id"),
+        ("object", json!({}), "/object/id"),
+        ("object", json!(null), "/object"),
+        ("missingKeyPackages", json!(urls), "/missingKeyPackages"),
+        ("staleDevices", json!(urls), "/staleDevices"),
+        ("staleDevices", json!(["x"]), "/staleDevices/0"),
+        ("staleDevices", json!({}), "/staleDevices"),
+        ("eko:deviceSet", json!({"length": 0, "head": ""}), "/eko:deviceSet"),
+        ("eko:deviceSet", json!({"length": "1"}), "/eko:deviceSet/length"),
+    ] {
+        let mut report = good.clone();
+        report[member] = value;
+        let fault = Report::parse(&report).unwrap_err();
+        assert!(fault.pointer.starts_with(pointer), "{report}: {fault}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn round_trip(
+        missing in proptest::collection::btree_set(any::<u8>(), 0..16),
+        stale in proptest::collection::btree_set(any::<u8>(), 0..16),
+        summary in proptest::option::of(".{0,100}"),
+        kind in 0usize..3,
+    ) {
+        let [missing, stale] = [missing, stale].map(|ns| ns.into_iter().map(device).collect::<Vec<_>>());
+        let id = envelope_id();
+        let mut report = match kind {
+            0 => Report::partial_delivery(&origin(), &bob(), ALICE, &id, &missing, None),
+            1 => Report::stale(&origin(), &bob(), ALICE, &id, (&missing, &stale), DeviceSetRef::new(1,
+            "00".repeat(32)).ok()),
+            _ => Report::delivered(&origin(), &bob(), ALICE, &id),
+        };
+        report.summary = summary;
+        prop_assert_eq!(Report::parse(&report.to_value(&origin())), Ok(report));
+    }
+}

@@ -1,0 +1,12 @@
+//! Names and addresses (`docs/protocol.md`, section 1): user names, handles, and the URLs under an origin.
+
+mod handle;
+mod origin;
+mod path;
+mod url_text;
+mod user_name;
+
+pub use handle::Handle;
+pub use origin::Origin;
+pub(crate) use url_text::check_url;
+pub use user_name::UserName;

@@ -1,0 +1,185 @@
+use std::fmt;
+
+use url::Host;
+
+use super::UserName;
+use crate::Invalid;
+
+/// A handle: `@name@domain`, `acct:name@domain` or `name@domain`. The domain is kept as DNS would ask for it
+/// (lower case, IDNA A-labels), with the port that local mode has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle {
+    name: UserName,
+    authority: String,
+}
+
+impl Handle {
+    /// Reads a handle in any of its three forms.
+    ///
+    /// # Errors
+    /// Another count of `@`, percent-encoding, a trailing dot, an address in an unusual spelling, a bad port,
+    /// or a name that is no [`UserName`].
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let fault = || Invalid::whole("must be a handle: @name@domain or acct:name@domain");
+        let bare = match text.strip_prefix("acct:") {
+            Some(rest) => rest,
+            None => text.strip_prefix('@').unwrap_or(text),
+        };
+        let (name, domain) = bare.split_once('@').ok_or_else(fault)?;
+        let name = UserName::parse(name).map_err(|_| fault())?;
+        let authority = authority(domain).ok_or_else(fault)?;
+        Ok(Self { name, authority })
+    }
+
+    /// A handle made of its parts, as an origin's own users have it.
+    pub fn new(name: UserName, origin: &super::Origin) -> Self {
+        Self { name, authority: origin.authority().to_owned() }
+    }
+
+    /// The user's name on its server.
+    pub fn name(&self) -> &UserName {
+        &self.name
+    }
+
+    /// Host, and port where there is one; comparable with [`super::Origin::authority`].
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The `acct:` form, as WebFinger wants it (RFC 7565).
+    pub fn acct(&self) -> String {
+        format!("acct:{}@{}", self.name, self.authority)
+    }
+}
+
+/// Writes `@name@domain`.
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "@{}@{}", self.name, self.authority)
+    }
+}
+
+fn authority(text: &str) -> Option<String> {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
+    if host.is_empty() || host.len() > 253 || host.ends_with('.') || !host.chars().all(plain) {
+        return None;
+    }
+    let host = match Host::parse(host).ok()? {
+        Host::Domain(name) if !name.ends_with('.') => name,
+        Host::Ipv4(address) if address.to_string() == host => host.to_owned(),
+        _ => return None,
+    };
+    match port.map(parse_port) {
+        None | Some(Some(443)) => Some(host),
+        Some(Some(port)) => Some(format!("{host}:{port}")),
+        Some(None) => None,
+    }
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port: &u16| *port != 0 && port.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn three_forms_are_one_handle() {
+        for text in
+            ["@bob@b.example", "acct:bob@b.example", "bob@b.example", "@Bob@B.Example", "bob@b.example:443"]
+        {
+            let handle = Handle::parse(text).unwrap();
+            assert_eq!((handle.name().as_str(), handle.authority()), ("bob", "b.example"), "{text}");
+            assert_eq!(handle.to_string(), "@bob@b.example");
+            assert_eq!(handle.acct(), "acct:bob@b.example");
+        }
+        assert_eq!(Handle::parse("bob@localhost:8080").unwrap().authority(), "localhost:8080");
+        assert_eq!(Handle::parse("bob@127.0.0.1:8080").unwrap().authority(), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn idn_becomes_a_labels() {
+        for text in [
+            "bob@bücher.example",
+            "bob@BÜCHER.example",
+            "bob@xn--bcher-kva.example",
+            "bob@XN--bcher-KVA.Example",
+        ] {
+            assert_eq!(Handle::parse(text).unwrap().authority(), "xn--bcher-kva.example", "{text}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_handles_are_refused() {
+        for text in [
+            "",
+            "bob",
+            "@bob",
+            "@@bob@b.example",
+            "bob@@b.example",
+            "bob@b.example@c.example",
+            "@bob@b.example@c.example",
+            "acct:@bob@b.example",
+            "acct:acct:bob@b.example",
+            "acct://bob@b.example",
+            "bob@b.example.",
+            "bob@b.exam%70le",
+            "b%6fb@b.example",
+            "bob@",
+            "@b.example",
+            "bob@b.example/x",
+            "bob@b.example?x",
+            "bob@b.example#x",
+            "bob@b.example:",
+            "bob@b.example:0",
+            "bob@b.example:080",
+            "bob@b.example:99999",
+            "bob@b.example:+80",
+            "bob@b.example:80:80",
+            "bob@[::1]",
+            "bob@::1",
+            "bob@0x7f.1",
+            "bob@2130706433",
+            "bob@127.1",
+            "bob@b .example",
+            "bob @b.example",
+            "bob@b.example\n",
+            "bob@b..example\0",
+            "bob@xn--a.example",
+            "ACCT:bob@b.example",
+            "bob@b_c.example\\",
+        ] {
+            assert!(Handle::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            name in "[a-z0-9_]{1,30}",
+            domain in "[a-z][a-z0-9]{0,9}(\\.[a-z][a-z0-9]{0,9}){0,3}",
+            port in proptest::option::of(1u16..),
+        ) {
+            let text = match port {
+                Some(port) => format!("@{name}@{domain}:{port}"),
+                None => format!("@{name}@{domain}"),
+            };
+            let handle = Handle::parse(&text).unwrap();
+            prop_assert_eq!(Handle::parse(&handle.to_string()), Ok(handle.clone()));
+            prop_assert_eq!(Handle::parse(&handle.acct()), Ok(handle));
+        }
+
+        #[test]
+        fn any_text_is_read_without_panic(text in "(acct:|@)?.{0,10}@.{0,20}") {
+            if let Ok(handle) = Handle::parse(&text) {
+                prop_assert_eq!(Handle::parse(&handle.to_string()), Ok(handle));
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+use std::fmt;
+
+use url::{Host, Url};
+
+use super::check_url;
+use crate::Invalid;
+
+/// The public base of a server: `https://DOMAIN`, or `http://localhost:PORT` in local mode. Every id of that
+/// server starts with it; this type makes those ids and recognises its own, by exact text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    text: String,
+    authority: String,
+}
+
+impl Origin {
+    /// Reads a configured origin; the host's case and a default port do not matter.
+    ///
+    /// # Errors
+    /// The text has a path (a trailing slash too), a query, credentials, an address instead of a domain, or
+    /// plain http for anything but this machine (`localhost`, names under it, `127.0.0.1`).
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let fault = || Invalid::whole("must be https://DOMAIN, or http://localhost:PORT in local mode");
+        if text.contains(['%', '@', '?', '#', '\\'])
+            || text.chars().any(|c| c.is_control() || c.is_whitespace())
+        {
+            return Err(fault());
+        }
+        let url = Url::parse(text).map_err(|_| fault())?;
+        let has_path = text.split_once("://").is_none_or(|(_, rest)| rest.contains('/'));
+        if has_path { Err(fault()) } else { Self::from_url(&url).ok_or_else(fault) }
+    }
+
+    /// The origin of an id or address of any server; `None` for what is not a URL in normal form
+    /// (no credentials, query, fragment or escapes).
+    pub fn of(url: &str) -> Option<Self> {
+        check_url(url).ok().and_then(|url| Self::from_url(&url))
+    }
+
+    fn from_url(url: &Url) -> Option<Self> {
+        let host = url.host()?;
+        let host_text = host.to_string();
+        let allowed = match (url.scheme(), host) {
+            ("https", Host::Domain(name)) => !name.ends_with('.'),
+            ("http", Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            ("http", Host::Ipv4(address)) => address.octets() == [127, 0, 0, 1],
+            _ => false,
+        };
+        if !allowed {
+            return None;
+        }
+        let authority = match url.port() {
+            Some(port) => format!("{host_text}:{port}"),
+            None => host_text,
+        };
+        Some(Self { text: format!("{}://{authority}", url.scheme()), authority })
+    }
+
+    /// The base without a trailing slash, such as `https://a.example`.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Host, and port where it is not the scheme's own: what follows the second `@` of a handle.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn origins_are_normalised() {
+        for (text, expected, authority) in [
+            ("https://a.example", "https://a.example", "a.example"),
+            ("https://A.Example:443", "https://a.example", "a.example"),
+            ("https://a.example:8443", "https://a.example:8443", "a.example:8443"),
+            ("https://bücher.example", "https://xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("http://localhost:8080", "http://localhost:8080", "localhost:8080"),
+            ("http://b.localhost:8080", "http://b.localhost:8080", "b.localhost:8080"),
+            ("http://127.0.0.1:8081", "http://127.0.0.1:8081", "127.0.0.1:8081"),
+        ] {
+            let origin = Origin::parse(text).unwrap();
+            assert_eq!((origin.as_str(), origin.authority()), (expected, authority));
+            assert_eq!(Origin::parse(origin.as_str()), Ok(origin));
+        }
+    }
+
+    #[test]
+    fn other_bases_are_refused() {
+        for text in [
+            "",
+            "a.example",
+            "https://",
+            "https://a.example/",
+            "https://a.example/x",
+            "https://a.example?x",
+            "https://a.example#x",
+            "https://u@a.example",
+            "https://u:p@a.example",
+            "https://a.example.",
+            "http://a.example",
+            "http://localhost.",
+            "ftp://a.example",
+            "https://1.2.3.4",
+            "https://[::1]",
+            "http://[::1]:80",
+            "http://2130706434",
+            "http://0.0.0.0:80",
+            "https:a.example",
+            "https:/a.example",
+            "https:\\\\a.example",
+            "https://a.exam%70le",
+            " https://a.example",
+            "https://a.\texample",
+            "wss://a.example",
+        ] {
+            assert!(Origin::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_origin_of_an_id() {
+        assert_eq!(Origin::of("https://a.example/user/bob"), Origin::parse("https://a.example").ok());
+        for text in [
+            "https://a.example@b.example/x",
+            "https://a.example/x?y",
+            "http://a.example/x",
+            "urn:uuid:0",
+            "https://1.2.3.4/x",
+        ] {
+            assert_eq!(Origin::of(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_reads_the_same_again(text in r"https?://[a-zA-Z0-9.:-]{1,20}") {
+            if let Ok(origin) = Origin::parse(&text) {
+                prop_assert_eq!(Origin::parse(origin.as_str()), Ok(origin.clone()));
+                prop_assert_eq!(Origin::of(&format!("{origin}/user/bob")), Some(origin));
+            }
+        }
+    }
+}

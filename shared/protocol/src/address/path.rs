@@ -1,0 +1,272 @@
+//! The addresses under an origin: each is made in one place and recognised in one place, by exact text.
+//! Nothing is unescaped or normalised on the way, so two spellings of one address are never both ours.
+
+use uuid::Uuid;
+
+use super::{Origin, UserName};
+use crate::id::{DeviceId, EntryKey};
+
+impl Origin {
+    fn at(&self, path: &str) -> String {
+        format!("{}/{path}", self.as_str())
+    }
+
+    fn under_user(&self, user: &UserName, path: &str) -> String {
+        format!("{}/user/{user}/{path}", self.as_str())
+    }
+
+    /// The actor of a user.
+    pub fn actor(&self, user: &UserName) -> String {
+        format!("{}/user/{user}", self.as_str())
+    }
+
+    /// A device of a user.
+    pub fn device(&self, user: &UserName, device: &DeviceId) -> String {
+        self.under_user(user, &format!("device/{device}"))
+    }
+
+    /// The key package of a device.
+    pub fn key_package(&self, user: &UserName, device: &DeviceId) -> String {
+        self.under_user(user, &format!("keyPackage/{device}"))
+    }
+
+    /// The collection of a user's key packages.
+    pub fn key_packages(&self, user: &UserName) -> String {
+        self.under_user(user, "keyPackages")
+    }
+
+    /// The collection of a user's device chain.
+    pub fn devices(&self, user: &UserName) -> String {
+        self.under_user(user, "devices")
+    }
+
+    /// The devices of a user that wait for approval.
+    pub fn pending_devices(&self, user: &UserName) -> String {
+        self.under_user(user, "devices/pending")
+    }
+
+    /// One node of a user's device chain.
+    pub fn chain_node(&self, user: &UserName, seq: u64) -> String {
+        self.under_user(user, &format!("devices/{seq}"))
+    }
+
+    /// A user's inbox.
+    pub fn inbox(&self, user: &UserName) -> String {
+        self.under_user(user, "inbox")
+    }
+
+    /// A user's outbox.
+    pub fn outbox(&self, user: &UserName) -> String {
+        self.under_user(user, "outbox")
+    }
+
+    /// One entry of a device's queue.
+    pub fn entry(&self, user: &UserName, key: &EntryKey) -> String {
+        self.under_user(user, &format!("inbox/{}", key.as_str()))
+    }
+
+    /// An activity made here.
+    pub fn activity(&self, id: &Uuid) -> String {
+        self.at(&format!("activity/{}", id.as_hyphenated()))
+    }
+
+    /// An envelope whose id was made here.
+    pub fn message(&self, id: &Uuid) -> String {
+        self.at(&format!("message/{}", id.as_hyphenated()))
+    }
+
+    /// The JSON-LD context of the `eko:` terms.
+    pub fn ns(&self) -> String {
+        self.at("ns")
+    }
+
+    /// A problem type (RFC 9457).
+    pub fn problem(&self, slug: &str) -> String {
+        self.at(&format!("problems/{slug}"))
+    }
+
+    /// The inbox that all users share.
+    pub fn shared_inbox(&self) -> String {
+        self.at("inbox")
+    }
+
+    /// The server's own actor.
+    pub fn server_actor(&self) -> String {
+        self.at("actor")
+    }
+
+    /// Whether an id is on this origin.
+    pub fn owns(&self, id: &str) -> bool {
+        self.rest(id).is_some()
+    }
+
+    /// What [`Origin::actor`] made.
+    pub fn parse_actor(&self, id: &str) -> Option<UserName> {
+        UserName::parse_exact(self.rest(id)?.strip_prefix("user/")?)
+    }
+
+    /// What [`Origin::device`] made.
+    pub fn parse_device(&self, id: &str) -> Option<(UserName, DeviceId)> {
+        self.parse_with_device(id, "device")
+    }
+
+    /// What [`Origin::key_package`] made.
+    pub fn parse_key_package(&self, id: &str) -> Option<(UserName, DeviceId)> {
+        self.parse_with_device(id, "keyPackage")
+    }
+
+    /// What [`Origin::key_packages`] made.
+    pub fn parse_key_packages(&self, id: &str) -> Option<UserName> {
+        let (user, rest) = self.parse_user(id)?;
+        (rest == "keyPackages").then_some(user)
+    }
+
+    /// What [`Origin::entry`] made.
+    pub fn parse_entry(&self, id: &str) -> Option<(UserName, EntryKey)> {
+        let (user, rest) = self.parse_user(id)?;
+        let key = EntryKey::parse(rest.strip_prefix("inbox/")?).ok()?;
+        Some((user, key))
+    }
+
+    fn rest<'a>(&self, id: &'a str) -> Option<&'a str> {
+        id.strip_prefix(self.as_str())?.strip_prefix('/')
+    }
+
+    fn parse_user<'a>(&self, id: &'a str) -> Option<(UserName, &'a str)> {
+        let (name, rest) = self.rest(id)?.strip_prefix("user/")?.split_once('/')?;
+        Some((UserName::parse_exact(name)?, rest))
+    }
+
+    fn parse_with_device(&self, id: &str, collection: &str) -> Option<(UserName, DeviceId)> {
+        let (user, rest) = self.parse_user(id)?;
+        let (found, device) = rest.split_once('/')?;
+        let device = DeviceId::parse(device).ok()?;
+        (found == collection).then_some((user, device))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DEVICE: &str = "0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11";
+
+    fn origin() -> Origin {
+        Origin::parse("https://a.example").unwrap()
+    }
+
+    fn bob() -> UserName {
+        UserName::parse("bob").unwrap()
+    }
+
+    #[test]
+    fn addresses_of_the_contract() {
+        let (origin, bob, device) = (origin(), bob(), DeviceId::parse(DEVICE).unwrap());
+        let key = EntryKey::new(0x0102, "https://b.example/user/x", "urn:uuid:0");
+        let id = Uuid::from_u128(1);
+        for (made, expected) in [
+            (origin.actor(&bob), "/user/bob".to_owned()),
+            (origin.device(&bob, &device), format!("/user/bob/device/{DEVICE}")),
+            (origin.key_package(&bob, &device), format!("/user/bob/keyPackage/{DEVICE}")),
+            (origin.key_packages(&bob), "/user/bob/keyPackages".to_owned()),
+            (origin.devices(&bob), "/user/bob/devices".to_owned()),
+            (origin.pending_devices(&bob), "/user/bob/devices/pending".to_owned()),
+            (origin.chain_node(&bob, 3), "/user/bob/devices/3".to_owned()),
+            (origin.inbox(&bob), "/user/bob/inbox".to_owned()),
+            (origin.outbox(&bob), "/user/bob/outbox".to_owned()),
+            (origin.entry(&bob, &key), format!("/user/bob/inbox/{}", key.as_str())),
+            (origin.activity(&id), "/activity/00000000-0000-0000-0000-000000000001".to_owned()),
+            (origin.message(&id), "/message/00000000-0000-0000-0000-000000000001".to_owned()),
+            (origin.ns(), "/ns".to_owned()),
+            (origin.problem("not-found"), "/problems/not-found".to_owned()),
+            (origin.shared_inbox(), "/inbox".to_owned()),
+            (origin.server_actor(), "/actor".to_owned()),
+        ] {
+            assert_eq!(made, format!("https://a.example{expected}"));
+            assert!(origin.owns(&made));
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_nobodys() {
+        let origin = origin();
+        for id in [
+            "",
+            "https://a.example",
+            "https://a.example/user",
+            "https://a.example/user/",
+            "https://a.example/user/Bob",
+            "https://a.example/user/bob/",
+            "https://a.example/user/bob?x",
+            "https://a.example/user/bob#x",
+            "https://a.example/user/b%6fb",
+            "https://a.example//user/bob",
+            "https://a.example/user//bob",
+            "https://a.example/user/../user/bob",
+            "https://a.example:443/user/bob",
+            "https://A.example/user/bob",
+            "http://a.example/user/bob",
+            "https://a.example./user/bob",
+            "https://a.example.evil.example/user/bob",
+            "https://x@a.example/user/bob",
+            "https://b.example/user/bob",
+            " https://a.example/user/bob",
+            "https://a.example/user/bob\n",
+        ] {
+            assert_eq!(origin.parse_actor(id), None, "{id:?}");
+        }
+        for id in [
+            format!("https://a.example/user/bob/device/{}", DEVICE.to_uppercase()),
+            format!("https://a.example/user/Bob/device/{DEVICE}"),
+            format!("https://a.example/user/bob/device/{DEVICE}/"),
+            format!("https://a.example/user/bob/keyPackage/{DEVICE}"),
+            format!("https://b.example/user/bob/device/{DEVICE}"),
+            format!("https://a.example/user/bob/x/device/{DEVICE}"),
+            "https://a.example/user/bob/device/".to_owned(),
+            "https://a.example/user/bob/device/00000000-0000-0000-0000-000000000000".to_owned(),
+        ] {
+            assert_eq!(origin.parse_device(&id), None, "{id}");
+        }
+        assert!(!origin.owns("https://a.example"));
+        assert!(!origin.owns("https://a.example.evil.example/x"));
+        assert!(!origin.owns("https://a.examplefoo/x"));
+        assert_eq!(origin.parse_key_packages("https://a.example/user/bob/keyPackages/"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn parsers_read_what_the_builders_make(
+            name in "[a-z0-9_]{1,30}",
+            bits in 1u128..,
+            ms in 0u64..1 << 48,
+            envelope in ".{0,20}",
+        ) {
+            let (origin, user) = (origin(), UserName::parse(&name).unwrap());
+            let device = DeviceId::parse(&Uuid::from_u128(bits).to_string()).unwrap();
+            let key = EntryKey::new(ms, &name, &envelope);
+            prop_assert_eq!(origin.parse_actor(&origin.actor(&user)), Some(user.clone()));
+            prop_assert_eq!(origin.parse_device(&origin.device(&user, &device)), Some((user.clone(),
+            device.clone())));
+            prop_assert_eq!(origin.parse_key_package(&origin.key_package(&user, &device)), Some((user.clone(),
+            device)));
+            prop_assert_eq!(origin.parse_key_packages(&origin.key_packages(&user)), Some(user.clone()));
+            prop_assert_eq!(origin.parse_entry(&origin.entry(&user, &key)), Some((user, key)));
+        }
+
+        #[test]
+        fn parsers_accept_nothing_else(
+            path in "/user/[a-zA-Z_]{1,4}/?(device|keyPackages?|inbox)?/?[0-9a-f-]{0,40}",
+        ) {
+            let origin = origin();
+            let id = format!("https://a.example{path}");
+            if let Some(user) = origin.parse_actor(&id) { prop_assert_eq!(origin.actor(&user), id.clone()); }
+            if let Some((user, device)) = origin.parse_device(&id) { prop_assert_eq!(origin.device(&user,
+            &device), id.clone()); }
+            if let Some(user) = origin.parse_key_packages(&id) { prop_assert_eq!(origin.key_packages(&user),
+            id.clone()); }
+            if let Some((user, key)) = origin.parse_entry(&id) { prop_assert_eq!(origin.entry(&user, &key),
+            id); }
+        }
+    }
+}

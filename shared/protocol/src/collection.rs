@@ -1,0 +1,119 @@
+//! The collections that are fetched (`docs/protocol.md`, sections 3, 4 and 6).
+
+use serde_json::{Map, Value, json};
+
+use crate::activity::{context, put_device_set};
+use crate::address::{Origin, UserName};
+use crate::chain::ChainNode;
+use crate::device_set::DeviceSetRef;
+use crate::key_package::KeyPackage;
+
+/// One-time keys that a device has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PreKeyCount {
+    /// One-time Curve25519 prekeys, `eko:preKeyCount`.
+    pub pre_keys: u64,
+    /// One-time Kyber prekeys, `eko:kyberPreKeyCount`; the last-resort key is not counted.
+    pub kyber_pre_keys: u64,
+}
+
+/// A page of a device's queue (section 6): `entries` are queued activities, oldest first; `page` is the
+/// address that was asked for, `next` the address of the next page where there is more. `totalItems` is
+/// nobody's business.
+pub fn inbox_page(
+    origin: &Origin,
+    user: &UserName,
+    page: &str,
+    entries: Vec<Value>,
+    next: Option<&str>,
+    count: PreKeyCount,
+) -> Value {
+    let mut body = start(origin, "OrderedCollectionPage", page);
+    body.insert("partOf".to_owned(), json!(origin.inbox(user)));
+    body.insert("orderedItems".to_owned(), Value::Array(entries));
+    body.insert("eko:preKeyCount".to_owned(), json!(count.pre_keys));
+    body.insert("eko:kyberPreKeyCount".to_owned(), json!(count.kyber_pre_keys));
+    if let Some(next) = next {
+        body.insert("next".to_owned(), json!(next));
+    }
+    Value::Object(body)
+}
+
+/// A user's key packages (section 4), as the public sees them or as a `Take` got them; the packages carry
+/// one-time keys in the latter case only.
+pub fn key_packages(
+    origin: &Origin,
+    user: &UserName,
+    packages: &[KeyPackage],
+    device_set: Option<&DeviceSetRef>,
+) -> Value {
+    let items: Vec<Value> = packages.iter().map(|package| package.to_value(origin)).collect();
+    let mut body = start(origin, "Collection", &origin.key_packages(user));
+    body.insert("totalItems".to_owned(), json!(items.len()));
+    body.insert("items".to_owned(), Value::Array(items));
+    put_device_set(&mut body, device_set);
+    Value::Object(body)
+}
+
+/// A user's device chain (section 3), first node first.
+pub fn device_chain(
+    origin: &Origin,
+    user: &UserName,
+    nodes: &[ChainNode],
+    device_set: Option<&DeviceSetRef>,
+) -> Value {
+    let mut body = start(origin, "OrderedCollection", &origin.devices(user));
+    body.insert("totalItems".to_owned(), json!(nodes.len()));
+    body.insert("orderedItems".to_owned(), nodes.iter().map(ChainNode::to_value).collect());
+    put_device_set(&mut body, device_set);
+    Value::Object(body)
+}
+
+fn start(origin: &Origin, kind: &str, id: &str) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("@context".to_owned(), context(origin));
+    body.insert("type".to_owned(), json!(kind));
+    body.insert("id".to_owned(), json!(id));
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_of_the_contract() {
+        let (origin, bob) = (Origin::parse("https://b.example").unwrap(), UserName::parse("bob").unwrap());
+        let context = json!(["https://www.w3.org/ns/activitystreams", "https://b.example/ns"]);
+        let set = DeviceSetRef::new(1, "ab".repeat(32)).unwrap();
+        let count = PreKeyCount { pre_keys: 98, kyber_pre_keys: 3 };
+        let inbox = "https://b.example/user/bob/inbox";
+        assert_eq!(
+            inbox_page(
+                &origin,
+                &bob,
+                inbox,
+                vec![json!({"type": "Create"})],
+                Some("https://b.example/user/bob/inbox?after=1"),
+                count
+            ),
+            json!({
+                "@context": context, "type": "OrderedCollectionPage", "id": inbox, "partOf": inbox,
+                "orderedItems": [{"type": "Create"}],
+                "next": "https://b.example/user/bob/inbox?after=1", "eko:preKeyCount": 98,
+                "eko:kyberPreKeyCount": 3,
+            })
+        );
+        assert!(inbox_page(&origin, &bob, inbox, vec![], None, count).get("next").is_none());
+        assert_eq!(
+            key_packages(&origin, &bob, &[], Some(&set)),
+            json!({"@context": context, "type": "Collection", "id": "https://b.example/user/bob/keyPackages",
+            "totalItems": 0, "items": [], "eko:deviceSet": set})
+        );
+        assert_eq!(
+            device_chain(&origin, &bob, &[], None),
+            json!({"@context": context, "type": "OrderedCollection",
+            "id": "https://b.example/user/bob/devices", "totalItems": 0, "orderedItems": []})
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! Coverage: does an envelope reach exactly the recipient's active devices (`docs/protocol.md`, section 5)?
+
+use std::collections::BTreeSet;
+
+use crate::id::DeviceId;
+
+/// What the recipient's server answers, and with it what it queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every active device has a message: all are queued.
+    All,
+    /// These active devices have none yet (in order): the messages are queued, the rest is awaited.
+    Missing(Vec<DeviceId>),
+    /// A message names a device that is not active: nothing is queued.
+    Stale {
+        /// Active devices without a message, in order.
+        missing: Vec<DeviceId>,
+        /// Devices named that are not active (revoked or unknown), in order; never empty.
+        stale: Vec<DeviceId>,
+    },
+}
+
+/// Compares the devices an envelope names with the recipient's active devices at this moment.
+///
+/// `active` is the recipient's device set (for a sync to one's own devices: less the sending device), `named`
+/// the devices of the messages at hand, `accepted_before` those accepted for the same envelope id earlier. A
+/// device that was accepted before and revoked since is nobody's fault and counts for nothing.
+pub fn check(
+    active: &BTreeSet<DeviceId>,
+    named: &BTreeSet<DeviceId>,
+    accepted_before: &BTreeSet<DeviceId>,
+) -> Verdict {
+    let missing: Vec<DeviceId> =
+        active.iter().filter(|id| !named.contains(*id) && !accepted_before.contains(*id)).cloned().collect();
+    let stale: Vec<DeviceId> = named.difference(active).cloned().collect();
+    match (missing.is_empty(), stale.is_empty()) {
+        (_, false) => Verdict::Stale { missing, stale },
+        (true, true) => Verdict::All,
+        (false, true) => Verdict::Missing(missing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn device(n: u8) -> DeviceId {
+        DeviceId::parse(&format!("00000000-0000-4000-8000-0000000000{n:02x}")).unwrap()
+    }
+
+    fn devices(ns: &[u8]) -> BTreeSet<DeviceId> {
+        ns.iter().copied().map(device).collect()
+    }
+
+    fn listed(ns: &[u8]) -> Vec<DeviceId> {
+        ns.iter().copied().map(device).collect()
+    }
+
+    #[test]
+    fn table() {
+        let stale =
+            |missing: &[u8], stale: &[u8]| Verdict::Stale { missing: listed(missing), stale: listed(stale) };
+        let missing = |ns: &[u8]| Verdict::Missing(listed(ns));
+        type Case = (&'static str, &'static [u8], &'static [u8], &'static [u8], Verdict);
+        #[rustfmt::skip]
+        let cases: [Case; 11] = [
+            ("all covered",                        &[1, 2],    &[1, 2], &[],     Verdict::All),
+            ("one missing",                        &[1, 2],    &[1],    &[],     missing(&[2])),
+            ("the rest arrives",                   &[1, 2],    &[2],    &[1],    Verdict::All),
+            ("the rest arrives, one was added",    &[1, 2, 3], &[2],    &[1],    missing(&[3])),
+            ("sent again as it was",               &[1, 2],    &[1],    &[1],    missing(&[2])),
+            ("one stale",                          &[1],       &[1, 2], &[],     stale(&[], &[2])),
+            ("stale and missing",                  &[1, 3],    &[1, 2], &[],     stale(&[3], &[2])),
+            ("accepted before, revoked since",     &[2],       &[2],    &[1],    Verdict::All),
+            ("named again after it was revoked",   &[2],       &[1, 2], &[1, 2], stale(&[], &[1])),
+            ("a user without devices",             &[],        &[1],    &[],     stale(&[], &[1])),
+            ("nobody to reach",                    &[],        &[],     &[],     Verdict::All),
+        ];
+        for (name, active, named, before, expected) in cases {
+            assert_eq!(check(&devices(active), &devices(named), &devices(before)), expected, "{name}");
+        }
+    }
+
+    fn set() -> impl Strategy<Value = BTreeSet<DeviceId>> {
+        proptest::collection::btree_set((0u8..24).prop_map(device), 0..16)
+    }
+
+    proptest! {
+        #[test]
+        fn verdict_tells_the_truth(active in set(), named in set(), before in set()) {
+            let reached: BTreeSet<_> = named.union(&before).cloned().collect();
+            match check(&active, &named, &before) {
+                Verdict::All => {
+                    prop_assert!(named.is_subset(&active));
+                    prop_assert!(active.is_subset(&reached));
+                }
+                Verdict::Missing(missing) => {
+                    prop_assert!(!missing.is_empty());
+                    prop_assert!(named.is_subset(&active));
+                    prop_assert!(missing.iter().all(|id| active.contains(id) && !reached.contains(id)));
+                }
+                Verdict::Stale { missing, stale } => {
+                    prop_assert!(!stale.is_empty());
+                    prop_assert!(stale.iter().all(|id| named.contains(id) && !active.contains(id)));
+                    prop_assert!(missing.iter().all(|id| active.contains(id) && !reached.contains(id)));
+                }
+            }
+        }
+
+        #[test]
+        fn naming_what_is_missing_completes_it(active in set(), before in set()) {
+            let Verdict::Missing(missing) = check(&active, &BTreeSet::new(), &before) else { return Ok(()) };
+            prop_assert_eq!(check(&active, &missing.into_iter().collect(), &before), Verdict::All);
+        }
+
+        #[test]
+        fn a_retry_gets_the_same_verdict(active in set(), named in set(), before in set()) {
+            let first = check(&active, &named, &before);
+            if !matches!(first, Verdict::Stale { .. }) {
+                let after: BTreeSet<_> = before.union(&named).cloned().collect();
+                prop_assert_eq!(check(&active, &named, &after), first);
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A user's device set: what the chain amounts to, and the short form that clients gossip (`eko:deviceSet`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Invalid;
+use crate::id::{DeviceId, is_lower_hex};
+use crate::json::only_as_object;
+use crate::key::RegistrationId;
+
+/// The wire form of a device set (`eko:deviceSet`): how long its chain is, and the hash of its last node.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Wire")]
+pub struct DeviceSetRef {
+    /// Nodes in the chain, at least 1.
+    pub length: u64,
+    /// SHA-256 of the last node's canonical JSON, 64 lower-case hex digits.
+    pub head: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Self")]
+struct Wire {
+    length: u64,
+    head: String,
+}
+
+only_as_object!(Wire);
+
+impl TryFrom<Wire> for DeviceSetRef {
+    type Error = Invalid;
+
+    fn try_from(wire: Wire) -> Result<Self, Invalid> {
+        Self::new(wire.length, wire.head)
+    }
+}
+
+impl DeviceSetRef {
+    /// Checks the parts.
+    ///
+    /// # Errors
+    /// A length of 0, or a head that is not 64 lower-case hex digits.
+    pub fn new(length: u64, head: String) -> Result<Self, Invalid> {
+        if length == 0 {
+            return Err(Invalid::at("/length", "must be at least 1"));
+        }
+        if !is_hash(&head) {
+            return Err(Invalid::at("/head", "must be 64 lower-case hex digits"));
+        }
+        Ok(Self { length, head })
+    }
+}
+
+/// Whether a text is a SHA-256 in lower-case hex.
+pub(crate) fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(is_lower_hex)
+}
+
+/// A user's devices as the chain has them now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeviceSet {
+    /// Nodes in the chain; 0 before the first device.
+    pub length: u64,
+    /// SHA-256 of the last node's canonical JSON, lower-case hex; `None` before the first device.
+    pub head: Option<String>,
+    /// The active devices, at most [`crate::limits::MAX_ACTIVE_DEVICES`].
+    pub active: BTreeMap<DeviceId, RegistrationId>,
+}
+
+impl DeviceSet {
+    /// The wire form; `None` before the first device.
+    pub fn reference(&self) -> Option<DeviceSetRef> {
+        self.head.clone().map(|head| DeviceSetRef { length: self.length, head })
+    }
+
+    /// The active devices' ids, as [`crate::coverage::check`] wants them.
+    pub fn active_ids(&self) -> BTreeSet<DeviceId> {
+        self.active.keys().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::shape;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn other_shapes_are_refused() {
+        let head = "ab".repeat(32);
+        assert!(shape::<DeviceSetRef>(&json!({"length": 1, "head": head, "more": true})).is_ok());
+        for value in [
+            json!({"length": 0, "head": head}),
+            json!({"length": -1, "head": head}),
+            json!({"length": 1}),
+            json!({"length": 1, "head": null}),
+            json!({"length": 1, "head": head.to_uppercase()}),
+            json!({"length": 1, "head": "ab"}),
+            json!([1, head]),
+            json!(null),
+            json!({"length": 1.5, "head": head}),
+        ] {
+            assert!(shape::<DeviceSetRef>(&value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn no_chain_has_no_reference() {
+        assert_eq!(DeviceSet::default().reference(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(length in 1u64.., head in "[0-9a-f]{64}") {
+            let set = DeviceSetRef::new(length, head).unwrap();
+            prop_assert_eq!(shape::<DeviceSetRef>(&serde_json::to_value(&set).unwrap()), Ok(set));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+use super::is_lower_hex;
+use crate::Invalid;
+
+/// The greatest time an entry key or a UUIDv7 can hold: 48 bits of milliseconds, the year 10889.
+const MAX_MS: u64 = (1 << 48) - 1;
+
+/// The key of an entry in a device's queue: `{acceptance in epoch milliseconds, 12 hex digits}-{32 hex digits
+/// of the envelope's key}`, lower case. Keys sort by time, and the same envelope accepted at the same time
+/// has the same key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryKey(String);
+
+impl EntryKey {
+    /// The key of an envelope, or of a report on it, that was accepted at `accepted_ms` (epoch milliseconds).
+    pub fn new(accepted_ms: u64, author: &str, envelope: &str) -> Self {
+        Self(format!("{:012x}-{}", accepted_ms.min(MAX_MS), envelope_key(author, envelope)))
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// The text is not 12 and 32 lower-case hex digits with a hyphen between.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let valid = text.split_once('-').is_some_and(|(time, hash)| {
+            time.len() == 12 && hash.len() == 32 && time.bytes().chain(hash.bytes()).all(is_lower_hex)
+        });
+        if valid { Ok(Self(text.to_owned())) } else { Err(Invalid::whole("is not the key of an entry")) }
+    }
+
+    /// When the entry was accepted, in epoch milliseconds.
+    pub fn accepted_ms(&self) -> u64 {
+        self.0.split_once('-').and_then(|(time, _)| u64::from_str_radix(time, 16).ok()).unwrap_or_default()
+    }
+
+    /// The key of the envelope's record, as [`envelope_key`] made it.
+    pub fn envelope_key(&self) -> &str {
+        self.0.split_once('-').map_or("", |(_, hash)| hash)
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for EntryKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The key of an envelope's record: 32 lower-case hex digits, the first 16 bytes of SHA-256 over the author's
+/// actor id, a zero byte and the envelope's id. The author is part of it, so nobody can take another's id.
+pub fn envelope_key(author: &str, envelope: &str) -> String {
+    hex::encode(envelope_hash(author, envelope))
+}
+
+/// The id of the activity that carries an envelope: shaped as a UUIDv7 of the time it was accepted (epoch
+/// milliseconds), its other bits from the envelope's hash. A retried envelope gets the same activity.
+pub fn activity_uuid(accepted_ms: u64, author: &str, envelope: &str) -> Uuid {
+    let [_, _, _, _, _, _, rest @ ..] = envelope_hash(author, envelope);
+    Builder::from_unix_timestamp_millis(accepted_ms.min(MAX_MS), &rest).into_uuid()
+}
+
+fn envelope_hash(author: &str, envelope: &str) -> [u8; 16] {
+    let digest = Sha256::new_with_prefix(author).chain_update([0]).chain_update(envelope).finalize();
+    let mut first = [0; 16];
+    first.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALICE: &str = "https://a.example/user/alice";
+
+    #[test]
+    fn keys_are_fixed_for_ever() {
+        // `printf 'https://a.example/user/alice\0urn:uuid:x' | sha256sum`
+        assert_eq!(envelope_key(ALICE, "urn:uuid:x"), "a4fbe8a293378a0fa5b3e004c7bf96bd");
+        assert_eq!(
+            EntryKey::new(1, ALICE, "urn:uuid:x").as_str(),
+            "000000000001-a4fbe8a293378a0fa5b3e004c7bf96bd"
+        );
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let key = EntryKey::new(1, "a", "b").as_str().to_owned();
+        for text in [
+            "",
+            "-",
+            &key.to_uppercase(),
+            &key.replace('-', "_"),
+            &format!("{key}0"),
+            &format!("0{key}"),
+            &key[1..],
+        ] {
+            assert!(EntryKey::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(ms in 0..=MAX_MS, author in ".{0,20}", envelope in ".{0,20}") {
+            let key = EntryKey::new(ms, &author, &envelope);
+            prop_assert_eq!(EntryKey::parse(key.as_str()), Ok(key.clone()));
+            prop_assert_eq!(key.accepted_ms(), ms);
+            prop_assert_eq!(key.envelope_key(), envelope_key(&author, &envelope));
+        }
+
+        #[test]
+        fn keys_sort_by_time(a in 0..=MAX_MS, b in 0..=MAX_MS) {
+            prop_assume!(a != b);
+            prop_assert_eq!(EntryKey::new(a, "x", "y") < EntryKey::new(b, "y", "x"), a < b);
+        }
+
+        #[test]
+        fn activities_are_version_7_and_repeatable(
+            ms in any::<u64>(),
+            author in ".{0,20}",
+            envelope in ".{0,20}",
+        ) {
+            let id = activity_uuid(ms, &author, &envelope);
+            prop_assert_eq!(id, activity_uuid(ms, &author, &envelope));
+            prop_assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
+            prop_assert_eq!(id.as_u128() >> 80, u128::from(ms.min(MAX_MS)));
+        }
+    }
+}

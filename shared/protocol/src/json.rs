@@ -1,0 +1,83 @@
+//! JSON as this protocol reads and writes it: strict in, canonical out.
+
+mod canonical;
+mod context;
+mod member;
+mod object;
+mod strict;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
+
+use crate::Invalid;
+use crate::invalid::token;
+
+pub use canonical::canonical;
+pub use member::{has_type, only, only_text, text};
+pub(crate) use object::only_as_object;
+pub use strict::parse;
+
+/// Why a body is refused before anyone looks at its meaning.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Not JSON at all (HTTP 400); the text says what is wrong, at which line and column.
+    #[error("not JSON: {0}")]
+    NotJson(String),
+    /// JSON that is not read here (HTTP 422): duplicate keys, too deep, or restructured as JSON-LD.
+    #[error(transparent)]
+    Refused(#[from] Invalid),
+}
+
+/// Reads a value as `T`.
+///
+/// # Errors
+/// The first member of the wrong shape, with its pointer. A missing member is reported at the object that
+/// lacks it.
+pub fn shape<T: DeserializeOwned>(value: &Value) -> Result<T, Invalid> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let pointer = pointer(error.path());
+        Invalid::at(pointer, error.into_inner().to_string())
+    })
+}
+
+fn pointer(path: &Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => pointer.push_str(&format!("/{}", token(key))),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    #[derive(Debug, Deserialize)]
+    struct Outer {
+        #[serde(rename = "a/b")]
+        #[expect(dead_code, reason = "only the shape matters")]
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        #[expect(dead_code, reason = "only the shape matters")]
+        n: u8,
+    }
+
+    #[test]
+    fn shape_points_at_the_member() {
+        let fault = shape::<Outer>(&json!({"a/b": [{"n": 1}, {"n": "x"}]})).unwrap_err();
+        assert_eq!(fault.pointer, "/a~1b/1/n");
+        let fault = shape::<Outer>(&json!({"a/b": [{"n": 1}, {}]})).unwrap_err();
+        assert_eq!(fault, Invalid::at("/a~1b/1", "missing field `n`"));
+        assert_eq!(shape::<Outer>(&json!(3)).unwrap_err().pointer, "");
+    }
+}

@@ -1,0 +1,267 @@
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::{JsonError, context};
+use crate::Invalid;
+use crate::invalid::token;
+use crate::limits::MAX_JSON_DEPTH;
+
+/// Members that restructure a JSON-LD document, so that what was signed is not what a plain reader sees.
+const RESTRUCTURING: [&str; 3] = ["@graph", "@reverse", "@included"];
+
+/// Reads a body as this protocol understands it: plain JSON, once and strictly.
+///
+/// Refuses a member that appears twice, nesting deeper than [`MAX_JSON_DEPTH`], the members `@graph`,
+/// `@reverse` and `@included` anywhere, and an inline `@context` that gives a keyword another name or a term
+/// of ours another meaning (`docs/protocol.md`, section 2). Contexts are never fetched.
+///
+/// # Errors
+/// [`JsonError::NotJson`] where RFC 8259 is broken (lone surrogates and trailing text included),
+/// [`JsonError::Refused`] for JSON that breaks the rules above.
+pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+    let refusal = RefCell::new(None);
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let root = Strict { place: Place::Root, depth: 0, refusal: &refusal };
+    let outcome = root.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    match (outcome, refusal.into_inner()) {
+        (_, Some(invalid)) => Err(JsonError::Refused(invalid)),
+        (Ok(value), None) => Ok(value),
+        (Err(error), None) => Err(JsonError::NotJson(error.to_string())),
+    }
+}
+
+/// The way from the root to the value being read, on the stack: a pointer is only built for a refusal.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Root,
+    Member(&'a Place<'a>, &'a str),
+    Item(&'a Place<'a>, usize),
+}
+
+impl Place<'_> {
+    fn pointer(&self) -> String {
+        match self {
+            Place::Root => String::new(),
+            Place::Member(parent, name) => format!("{}/{}", parent.pointer(), token(name)),
+            Place::Item(parent, index) => format!("{}/{index}", parent.pointer()),
+        }
+    }
+}
+
+/// Builds a [`Value`], leaving the first refusal in `refusal`: a serde error has no room for a pointer.
+#[derive(Clone, Copy)]
+struct Strict<'a> {
+    place: Place<'a>,
+    depth: usize,
+    refusal: &'a RefCell<Option<Invalid>>,
+}
+
+impl<'a> Strict<'a> {
+    fn refuse<E: Error>(&self, invalid: Invalid) -> E {
+        let error = E::custom(&invalid.detail);
+        self.refusal.replace(Some(invalid));
+        error
+    }
+
+    fn descend<E: Error>(&self) -> Result<usize, E> {
+        let depth = self.depth.saturating_add(1);
+        if depth > MAX_JSON_DEPTH {
+            let detail = format!("is nested deeper than {MAX_JSON_DEPTH} levels");
+            return Err(self.refuse(Invalid::at(self.place.pointer(), detail)));
+        }
+        Ok(depth)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let depth = self.descend()?;
+        let mut values = Vec::new();
+        while let Some(value) = items.next_element_seed(Strict {
+            place: Place::Item(&self.place, values.len()),
+            depth,
+            refusal: self.refusal,
+        })? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let depth = self.descend()?;
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let place = Place::Member(&self.place, &name);
+            if object.contains_key(&name) {
+                return Err(self.refuse(Invalid::at(place.pointer(), "appears twice")));
+            }
+            if RESTRUCTURING.contains(&name.as_str()) {
+                return Err(
+                    self.refuse(Invalid::at(place.pointer(), "is not read here: send plain compacted JSON"))
+                );
+            }
+            let value = members.next_value_seed(Strict { place, depth, refusal: self.refusal })?;
+            if name == "@context" {
+                context::check(&value).map_err(|fault| self.refuse(fault.under(place.pointer())))?;
+            }
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn refused(text: &str) -> Invalid {
+        match parse(text.as_bytes()) {
+            Err(JsonError::Refused(invalid)) => invalid,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn plain_json_is_read() {
+        let text = r#"{"a":[1,-2,3.5,true,null,"x\u0041"],"b":{}}"#;
+        assert_eq!(parse(text.as_bytes()), Ok(json!({"a": [1, -2, 3.5, true, null, "xA"], "b": {}})));
+    }
+
+    #[test]
+    fn what_is_not_json_is_said_with_its_place() {
+        let cases: [&[u8]; 14] = [
+            b"",
+            b"{",
+            b"{\"a\":1,}",
+            b"{} {}",
+            b"nul",
+            b"'a'",
+            b"[01]",
+            b"[NaN]",
+            b"[1e999]",
+            b"\xEF\xBB\xBF{}",
+            b"\"\xFF\"",
+            br#""\ud800""#,
+            b"\"\n\"",
+            b"// no\n{}",
+        ];
+        for text in cases {
+            let Err(JsonError::NotJson(said)) = parse(text) else { panic!("{text:?}") };
+            assert!(said.contains("line"), "{said}");
+        }
+    }
+
+    #[test]
+    fn duplicate_members_are_refused() {
+        assert_eq!(refused(r#"{"a":{"id":1,"id":1}}"#), Invalid::at("/a/id", "appears twice"));
+        assert_eq!(refused(r#"[0,{"x/y":1,"x\/y":2}]"#).pointer, "/1/x~1y");
+        assert_eq!(refused(r#"{"actor":1,"\u0061ctor":2}"#).pointer, "/actor");
+    }
+
+    #[test]
+    fn restructuring_is_refused_anywhere() {
+        for name in RESTRUCTURING {
+            assert_eq!(refused(&format!(r#"{{"{name}":[]}}"#)).pointer, format!("/{name}"));
+            assert_eq!(refused(&format!(r#"{{"o":[{{"{name}":{{}}}}]}}"#)).pointer, format!("/o/0/{name}"));
+        }
+        assert_eq!(refused(r#"{"@context":{"a":{"@reverse":"b"}}}"#).pointer, "/@context/a/@reverse");
+    }
+
+    #[test]
+    fn depth_has_a_limit() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(parse(nested(MAX_JSON_DEPTH).as_bytes()).is_ok());
+        assert_eq!(refused(&nested(MAX_JSON_DEPTH + 1)).pointer, "/0".repeat(MAX_JSON_DEPTH));
+        assert!(parse("{\"a\":".repeat(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn aliases_are_refused_with_their_place() {
+        let fault =
+            refused(r#"{"object":{"@context":["https://www.w3.org/ns/activitystreams",{"kind":"@type"}]}}"#);
+        assert_eq!(fault.pointer, "/object/@context/1/kind");
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 48, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::btree_map("[a-z/~:]{0,6}", inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn reads_what_serde_json_writes(value in any_json()) {
+            prop_assert_eq!(parse(value.to_string().as_bytes()), Ok(value));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn never_laxer_than_serde_json(text in r#"[\[\]{}",:0-9a@ \\u-]{0,40}"#) {
+            if let Ok(value) = parse(text.as_bytes()) {
+                prop_assert_eq!(serde_json::from_str::<Value>(&text).ok(), Some(value));
+            }
+        }
+    }
+}

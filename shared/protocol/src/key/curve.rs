@@ -1,0 +1,129 @@
+use serde::{Deserialize, Serialize};
+
+use super::base64_text::base64_text;
+use crate::{Invalid, xeddsa};
+
+/// The type byte of a Curve25519 public key, as libsignal writes it.
+const TYPE: u8 = 0x05;
+
+/// A device's identity key: 33 bytes, `0x05` and a Curve25519 point that can sign: canonical, on the curve
+/// (not its twist), and not of low order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct IdentityKey([u8; 33]);
+
+impl IdentityKey {
+    /// Reads the 33 bytes.
+    ///
+    /// # Errors
+    /// Another length or type byte, or a point no signature can be trusted under.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
+        let key = Self(encoded(bytes)?);
+        if xeddsa::can_verify(key.point()) {
+            Ok(key)
+        } else {
+            Err(Invalid::whole(
+                "is not a usable identity key: low order, not canonical, or not on Curve25519",
+            ))
+        }
+    }
+
+    /// The 33 bytes, type byte first.
+    pub fn as_bytes(&self) -> &[u8; 33] {
+        &self.0
+    }
+
+    /// The u-coordinate, little-endian.
+    pub(crate) fn point(&self) -> &[u8; 32] {
+        point(&self.0)
+    }
+}
+
+base64_text!(IdentityKey);
+
+/// A Curve25519 public prekey: 33 bytes, `0x05` and a canonical u-coordinate that is not of low order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CurveKey([u8; 33]);
+
+impl CurveKey {
+    /// Reads the 33 bytes.
+    ///
+    /// # Errors
+    /// Another length or type byte, or a point that agrees on no secret.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
+        let key = Self(encoded(bytes)?);
+        if xeddsa::can_agree(point(&key.0)) {
+            Ok(key)
+        } else {
+            Err(Invalid::whole("is not a usable Curve25519 key: low order or not canonical"))
+        }
+    }
+
+    /// The 33 bytes, type byte first.
+    pub fn as_bytes(&self) -> &[u8; 33] {
+        &self.0
+    }
+}
+
+base64_text!(CurveKey);
+
+fn encoded(bytes: &[u8]) -> Result<[u8; 33], Invalid> {
+    <[u8; 33]>::try_from(bytes)
+        .ok()
+        .filter(|[first, ..]| *first == TYPE)
+        .ok_or_else(|| Invalid::whole("must be a Curve25519 key of 33 bytes, the first 0x05"))
+}
+
+fn point([_, point @ ..]: &[u8; 33]) -> &[u8; 32] {
+    point
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signer::Signer;
+    use proptest::prelude::*;
+
+    #[test]
+    fn wrong_length_or_type_is_refused() {
+        let good = *Signer::new(1).identity().as_bytes();
+        assert!(IdentityKey::from_bytes(&good).is_ok() && CurveKey::from_bytes(&good).is_ok());
+        let mut other_type = good;
+        other_type[0] = 0x08;
+        for bytes in [&good[1..], &good[..32], &[], &other_type[..], &[&good[..], &[0]].concat()] {
+            assert!(IdentityKey::from_bytes(bytes).is_err());
+            assert!(CurveKey::from_bytes(bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn points_without_a_secret_are_refused() {
+        for point in crate::xeddsa::test_points::unusable() {
+            let bytes = [&[TYPE][..], &point].concat();
+            assert!(IdentityKey::from_bytes(&bytes).is_err(), "{}", hex::encode(point));
+            assert!(CurveKey::from_bytes(&bytes).is_err(), "{}", hex::encode(point));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(seed in any::<u64>()) {
+            let key = Signer::new(seed).identity();
+            prop_assert_eq!(IdentityKey::from_base64(&key.to_base64()), Ok(key));
+            let json = serde_json::to_value(key).unwrap();
+            prop_assert_eq!(serde_json::from_value::<IdentityKey>(json.clone()).unwrap(), key);
+            prop_assert_eq!(serde_json::from_value::<CurveKey>(json).unwrap().to_base64(), key.to_base64());
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 30..36),
+            point in any::<[u8; 32]>(),
+        ) {
+            let _ = (IdentityKey::from_bytes(&bytes), CurveKey::from_bytes(&bytes));
+            let encoded = [&[TYPE][..], &point].concat();
+            let _ = (IdentityKey::from_bytes(&encoded), CurveKey::from_bytes(&encoded));
+        }
+    }
+}

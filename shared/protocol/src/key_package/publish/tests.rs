@@ -1,0 +1,107 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::key::Signature;
+use crate::signer::{Signer, kyber};
+
+fn id(n: u64) -> KeyId {
+    KeyId::new(n).unwrap()
+}
+
+fn one_time(n: u64) -> OneTimePreKey {
+    OneTimePreKey { id: id(n), key: Signer::new(n).curve() }
+}
+
+fn signed_kyber(signer: &Signer, n: u64) -> KyberPreKey {
+    let key = kyber(n.to_le_bytes()[0]);
+    let signature = signer.sign(key.as_bytes());
+    KyberPreKey { id: id(n), key, signature }
+}
+
+fn keys(signer: &Signer) -> PublishKeys {
+    let key = Signer::new(99).curve();
+    PublishKeys {
+        signed_pre_key: Some(SignedPreKey { id: id(1), key, signature: signer.sign(key.as_bytes()) }),
+        last_resort: Some(signed_kyber(signer, 7)),
+        pre_keys: vec![one_time(1003), one_time(1001), one_time(1002)],
+        kyber_pre_keys: vec![signed_kyber(signer, 2002), signed_kyber(signer, 2001)],
+    }
+}
+
+#[test]
+fn the_members_of_section_10() {
+    let signer = Signer::new(1);
+    let keys = keys(&signer);
+    let value = json!({
+        "username": "alice",
+        "signedPreKey": keys.signed_pre_key, "lastResortKyberPreKey": keys.last_resort,
+        "preKeys": keys.pre_keys, "kyberPreKeys": keys.kyber_pre_keys,
+    });
+    assert_eq!(PublishKeys::parse(&value), Ok(keys.clone()));
+    assert_eq!(keys.validate(&signer.identity()), Ok(()));
+    let sorted = keys.sorted();
+    assert_eq!(sorted.pre_keys.iter().map(|key| key.id.get()).collect::<Vec<_>>(), [1001, 1002, 1003]);
+    assert_eq!(sorted.kyber_pre_keys.iter().map(|key| key.id.get()).collect::<Vec<_>>(), [2001, 2002]);
+    assert!(PublishKeys::parse(&json!({})).unwrap().is_empty());
+}
+
+#[test]
+fn shapes_are_refused_where_they_stand() {
+    let good = serde_json::to_value(one_time(1)).unwrap();
+    for (value, pointer) in [
+        (json!({"preKeys": [good, {"id": -1, "key": good["key"]}]}), "/preKeys/1/id"),
+        (json!({"preKeys": [good, {"id": 1, "key": "AAAA"}]}), "/preKeys/1/key"),
+        (json!({"preKeys": [[1, good["key"]]]}), "/preKeys/0"),
+        (json!({"preKeys": good}), "/preKeys"),
+        (json!({"preKeys": null}), "/preKeys"),
+        (json!({"signedPreKey": good}), "/signedPreKey"),
+        (
+            json!({"lastResortKyberPreKey": {"id": 1, "key": good["key"], "signature": ""}}),
+            "/lastResortKyberPreKey/key",
+        ),
+        (json!([]), ""),
+    ] {
+        assert_eq!(PublishKeys::parse(&value).unwrap_err().pointer, pointer, "{value}");
+    }
+}
+
+#[test]
+fn rules_are_broken_where_they_stand() {
+    let signer = Signer::new(1);
+    let other = Signer::new(2);
+    type Change = fn(&mut PublishKeys, &Signer);
+    let cases: [(Change, &str); 9] = [
+        (|keys, _| keys.pre_keys.push(one_time(1001)), "/preKeys/3/id"),
+        (|keys, _| keys.kyber_pre_keys.push(keys.kyber_pre_keys[0].clone()), "/kyberPreKeys/2/id"),
+        (|keys, _| keys.kyber_pre_keys.insert(0, keys.last_resort.clone().unwrap()), "/kyberPreKeys/0/id"),
+        (|keys, _| keys.pre_keys = (0..101).map(one_time).collect(), "/preKeys"),
+        (|keys, _| keys.kyber_pre_keys = vec![keys.kyber_pre_keys[0].clone(); 101], "/kyberPreKeys"),
+        (|keys, other| keys.kyber_pre_keys[1] = signed_kyber(other, 2001), "/kyberPreKeys/1/signature"),
+        (|keys, other| keys.last_resort = Some(signed_kyber(other, 7)), "/lastResortKyberPreKey/signature"),
+        (|keys, _| keys.last_resort.as_mut().unwrap().key = kyber(200), "/lastResortKyberPreKey/signature"),
+        (
+            |keys, _| {
+                keys.signed_pre_key.as_mut().unwrap().signature = Signature::from_bytes(&[0; 64]).unwrap()
+            },
+            "/signedPreKey/signature",
+        ),
+    ];
+    for (change, pointer) in cases {
+        let mut keys = keys(&signer);
+        change(&mut keys, &other);
+        assert_eq!(keys.validate(&signer.identity()).unwrap_err().pointer, pointer);
+    }
+    let full = PublishKeys { pre_keys: (0..100).map(one_time).collect(), ..PublishKeys::default() };
+    assert_eq!(full.validate(&signer.identity()), Ok(()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn round_trip(seed in any::<u64>()) {
+        let keys = keys(&Signer::new(seed));
+        prop_assert_eq!(PublishKeys::parse(&serde_json::to_value(&keys).unwrap()), Ok(keys));
+    }
+}

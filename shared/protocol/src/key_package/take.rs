@@ -1,0 +1,218 @@
+use serde_json::Value;
+
+use crate::Invalid;
+use crate::address::{Handle, Origin, UserName, check_url};
+use crate::id::DeviceId;
+use crate::json::{has_type, text};
+use crate::limits::MAX_TAKEN_PACKAGES;
+
+/// A `Take`: who asks, and for whose one-time keys (section 4). Whether the actor is who sends it, is for the
+/// caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Take {
+    /// The taker's actor id.
+    pub actor: String,
+    /// Whose packages.
+    pub target: Target,
+}
+
+/// What a `Take` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A package of every active device of a local user.
+    All(UserName),
+    /// Packages of these devices of a local user: at least one, at most [`MAX_TAKEN_PACKAGES`], none twice.
+    Some(UserName, Vec<DeviceId>),
+    /// Every active device of whoever has this handle on another server; in an outbox only.
+    Handle(Handle),
+    /// A collection or packages on one other server, unread but for their form; in an outbox only.
+    Remote(Origin, Vec<String>),
+}
+
+impl Take {
+    /// Reads a `Take` as the server at `origin` gets it. A handle of a local user is that user's collection.
+    ///
+    /// # Errors
+    /// At `/type`, `/actor` or `/object`: another type, no actor, no target, too many, one twice, targets of
+    /// several users or servers, or ids that are no key packages of this server although they are on it.
+    pub fn parse(value: &Value, origin: &Origin) -> Result<Self, Invalid> {
+        if !has_type(value, "Take") {
+            return Err(Invalid::at("/type", "must be Take"));
+        }
+        let actor = text(value, "actor")?;
+        check_url(actor).map_err(|fault| fault.under("/actor"))?;
+        let target = match value.get("object") {
+            Some(Value::String(one)) => target_of_one(one, origin),
+            Some(Value::Array(ids)) => target_of_many(ids, origin),
+            _ => Err(Invalid::whole("must be a collection of key packages, or ids of key packages")),
+        };
+        let target = target.map_err(|fault| fault.under("/object"))?;
+        Ok(Self { actor: actor.to_owned(), target })
+    }
+}
+
+fn target_of_one(text: &str, origin: &Origin) -> Result<Target, Invalid> {
+    if let Some(user) = origin.parse_key_packages(text) {
+        return Ok(Target::All(user));
+    }
+    if let Some((user, device)) = origin.parse_key_package(text) {
+        return Ok(Target::Some(user, vec![device]));
+    }
+    if let Ok(handle) = Handle::parse(text) {
+        let local = handle.authority() == origin.authority();
+        return Ok(if local { Target::All(handle.name().clone()) } else { Target::Handle(handle) });
+    }
+    let other = remote(text, origin)?;
+    Ok(Target::Remote(other, vec![text.to_owned()]))
+}
+
+fn target_of_many(ids: &[Value], origin: &Origin) -> Result<Target, Invalid> {
+    if ids.len() > MAX_TAKEN_PACKAGES {
+        return Err(Invalid::whole(format!("holds more than {MAX_TAKEN_PACKAGES} key packages")));
+    }
+    let mut targets = ids.iter().enumerate().map(|(index, id)| {
+        let text = id.as_str().ok_or_else(|| Invalid::whole("must be a string"));
+        text.and_then(|text| target_of_one(text, origin)).map_err(|fault| fault.under(format!("/{index}")))
+    });
+    let first = targets.next().ok_or_else(|| Invalid::whole("must name at least one key package"))??;
+    targets.enumerate().try_fold(first, |so_far, (index, next)| {
+        let place = format!("/{}", index.saturating_add(1));
+        joined(so_far, next?).map_err(|detail| Invalid::at(place, detail))
+    })
+}
+
+fn joined(so_far: Target, next: Target) -> Result<Target, &'static str> {
+    match (so_far, next) {
+        (Target::Some(user, mut devices), Target::Some(other, more)) if user == other => {
+            if more.iter().any(|device| devices.contains(device)) {
+                return Err("appears twice");
+            }
+            devices.extend(more);
+            Ok(Target::Some(user, devices))
+        }
+        (Target::Remote(origin, mut ids), Target::Remote(other, more)) if origin == other => {
+            if more.iter().any(|id| ids.contains(id)) {
+                return Err("appears twice");
+            }
+            ids.extend(more);
+            Ok(Target::Remote(origin, ids))
+        }
+        _ => Err("must be a key package of the same user as the others"),
+    }
+}
+
+fn remote(text: &str, origin: &Origin) -> Result<Origin, Invalid> {
+    Origin::of(text)
+        .filter(|other| other != origin)
+        .ok_or_else(|| Invalid::whole("is no collection of key packages, no key package and no handle"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn device(n: usize) -> DeviceId {
+        DeviceId::parse(&format!("00000000-0000-4000-8000-0000000000{n:02x}")).unwrap()
+    }
+
+    fn origin() -> Origin {
+        Origin::parse("https://a.example").unwrap()
+    }
+
+    fn user(name: &str) -> UserName {
+        UserName::parse(name).unwrap()
+    }
+
+    fn package(name: &str, n: usize) -> String {
+        origin().key_package(&user(name), &device(n))
+    }
+
+    fn read(object: Value) -> Result<Target, Invalid> {
+        let take = json!({"type": "Take", "actor": "https://b.example/user/x", "object": object});
+        Take::parse(&take, &origin()).map(|take| take.target)
+    }
+
+    #[test]
+    fn targets() {
+        let b = Origin::parse("https://b.example").unwrap();
+        for (object, expected) in [
+            (json!("https://a.example/user/bob/keyPackages"), Target::All(user("bob"))),
+            (json!("@Bob@a.example"), Target::All(user("bob"))),
+            (json!("acct:bob@a.example"), Target::All(user("bob"))),
+            (json!(package("bob", 1)), Target::Some(user("bob"), vec![device(1)])),
+            (
+                json!([package("bob", 2), package("bob", 1)]),
+                Target::Some(user("bob"), vec![device(2), device(1)]),
+            ),
+            (json!(["https://a.example/user/bob/keyPackages"]), Target::All(user("bob"))),
+            (json!("@bob@b.example"), Target::Handle(Handle::parse("bob@b.example").unwrap())),
+            (json!("https://b.example/k/1"), Target::Remote(b.clone(), vec!["https://b.example/k/1".into()])),
+            (
+                json!(["https://b.example/k/1", "https://b.example/k/2"]),
+                Target::Remote(b, vec!["https://b.example/k/1".into(), "https://b.example/k/2".into()]),
+            ),
+        ] {
+            assert_eq!(read(object.clone()), Ok(expected), "{object}");
+        }
+    }
+
+    #[test]
+    fn other_targets_are_refused_where_they_stand() {
+        let many: Vec<_> = (0..17).map(|n| package("bob", n)).collect();
+        for (object, pointer) in [
+            (json!(null), "/object"),
+            (json!([]), "/object"),
+            (json!({"id": "x"}), "/object"),
+            (json!(many), "/object"),
+            (json!("https://a.example/user/bob"), "/object"),
+            (json!("https://a.example/user/Bob/keyPackages"), "/object"),
+            (json!("http://c.example/x"), "/object"),
+            (json!("bob"), "/object"),
+            (json!("https://b.example/k?x"), "/object"),
+            (json!([package("bob", 1), 3]), "/object/1"),
+            (json!([package("bob", 1), package("bob", 1)]), "/object/1"),
+            (json!([package("bob", 1), package("eve", 1)]), "/object/1"),
+            (json!([package("bob", 1), "https://a.example/user/bob/keyPackages"]), "/object/1"),
+            (json!([package("bob", 1), "https://b.example/k/1"]), "/object/1"),
+            (json!(["https://b.example/k/1", "https://c.example/k/1"]), "/object/1"),
+            (json!(["@bob@b.example", "@eve@b.example"]), "/object/1"),
+            (json!([[package("bob", 1)]]), "/object/0"),
+        ] {
+            assert_eq!(read(object.clone()).unwrap_err().pointer, pointer, "{object}");
+        }
+        let object = "https://a.example/user/bob/keyPackages";
+        assert_eq!(
+            Take::parse(
+                &json!({"type": "Give", "actor": "https://b.example/x", "object": object}),
+                &origin()
+            )
+            .unwrap_err()
+            .pointer,
+            "/type"
+        );
+        assert_eq!(
+            Take::parse(&json!({"type": "Take", "object": object}), &origin()).unwrap_err().pointer,
+            "/actor"
+        );
+        assert_eq!(
+            Take::parse(&json!({"type": "Take", "actor": "x", "object": object}), &origin())
+                .unwrap_err()
+                .pointer,
+            "/actor"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn local_packages_round_trip(
+            name in "[a-z0-9_]{1,30}",
+            ns in proptest::collection::btree_set(0usize..200, 1..=16),
+        ) {
+            let ids: Vec<_> = ns.iter().map(|n| package(&name, *n)).collect();
+            let devices = ns.iter().map(|n| device(*n)).collect();
+            prop_assert_eq!(read(json!(ids)), Ok(Target::Some(user(&name), devices)));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The queue `deliveries`: what was accepted, on its way to the mailboxes.
+//!
+//! An envelope's messages travel together, as many in one queue message as fit: fewer requests, fewer
+//! bytes, and the mailbox writes of one envelope in one batch. A message is JSON; SQS counts each 64 KB as
+//! a request and refuses more than 1 MiB, for one message as for a batch.
+
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use eko_protocol::address::UserName;
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::id::{DeviceId, EntryKey};
+use serde::{Deserialize, Serialize};
+
+use crate::error::call;
+use crate::mailbox::{Addressed, Content, Entry, Message};
+use crate::{Result, Store, StoreError};
+
+/// Bytes of one queue message at most, and of one batch: SQS's 1 MiB less what the request around them
+/// takes.
+pub const MESSAGE_BYTES: usize = 1_000_000;
+/// Messages of one SendMessageBatch at most.
+const BATCH_MESSAGES: usize = 10;
+
+/// One message of the queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Delivery {
+    /// Messages of one envelope for some of a user's devices.
+    Envelope(Envelope),
+    /// A report for a user's devices, or one of them.
+    Report(Report),
+}
+
+/// Messages of one envelope for some of a user's devices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The recipient.
+    pub to: String,
+    /// Actor id of the author.
+    pub author: String,
+    /// Activity id of the `Create`.
+    pub activity: String,
+    /// The envelope's id.
+    pub envelope: String,
+    /// URL of the sending device.
+    pub from: String,
+    /// When it was first accepted, epoch milliseconds.
+    pub accepted: i64,
+    /// Epoch seconds after which its entries are gone.
+    pub ttl: i64,
+    /// When the sender says that it was published, epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<i64>,
+    /// When the sender lets it expire, epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    /// Whether a push notification is wanted.
+    pub notify: bool,
+    /// The device set that the sender last saw: length and head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<(u64, String)>,
+    /// Device id and ciphertext in base64.
+    pub messages: Vec<(String, String)>,
+}
+
+/// A report on its way to a user's devices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The user whose devices get it.
+    pub to: String,
+    /// The only device that gets it; every active one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Key of its entry in each mailbox.
+    pub entry: String,
+    /// Epoch seconds after which it is gone.
+    pub ttl: i64,
+    /// The activity.
+    pub activity: serde_json::Value,
+}
+
+impl Envelope {
+    /// Adds a device's ciphertext.
+    pub fn push(&mut self, device: &DeviceId, ciphertext: &[u8]) {
+        self.messages.push((device.to_string(), STANDARD.encode(ciphertext)));
+    }
+
+    /// The mailbox entries that it stands for.
+    pub fn entries(&self) -> Result<Vec<Addressed>> {
+        let user = UserName::parse(&self.to).map_err(crate::attribute::corrupt)?;
+        let key = EntryKey::new(self.accepted.unsigned_abs(), &self.author, &self.envelope);
+        let one = |(device, content): &(String, String)| {
+            let message = Message {
+                author: self.author.clone(),
+                activity: self.activity.clone(),
+                envelope: self.envelope.clone(),
+                from: self.from.clone(),
+                ciphertext: STANDARD.decode(content).map_err(crate::attribute::corrupt)?,
+                published_ms: self.published,
+                notify: self.notify,
+                expires_ms: self.expires,
+                device_set: self.seen.clone().map(|(length, head)| DeviceSetRef { length, head }),
+            };
+            Ok(Addressed {
+                user: user.clone(),
+                device: DeviceId::parse(device).map_err(crate::attribute::corrupt)?,
+                entry: Entry { key: key.clone(), ttl: self.ttl, content: Content::Message(message) },
+            })
+        };
+        self.messages.iter().map(one).collect()
+    }
+
+    /// Splits it so that each part stays under [`MESSAGE_BYTES`] as JSON.
+    fn parts(self) -> Vec<Self> {
+        let size = |m: &(String, String)| m.0.len().saturating_add(m.1.len()).saturating_add(8);
+        let overhead = 2_048;
+        let mut parts: Vec<Self> = Vec::new();
+        let mut bytes = usize::MAX;
+        let empty = Self { messages: Vec::new(), ..self };
+        for message in self.messages {
+            let more = size(&message);
+            match parts.last_mut() {
+                Some(part) if bytes.saturating_add(more) <= MESSAGE_BYTES => {
+                    bytes = bytes.saturating_add(more);
+                    part.messages.push(message);
+                }
+                _ => {
+                    bytes = more.saturating_add(overhead);
+                    parts.push(Self { messages: vec![message], ..empty.clone() });
+                }
+            }
+        }
+        parts
+    }
+}
+
+impl Store {
+    /// Queues an envelope's messages: one SendMessageBatch as long as it is under 1 MB, otherwise as many
+    /// as it needs, one after another. `Ok` means that SQS holds all of it.
+    pub async fn queue_envelope(&self, envelope: Envelope) -> Result<()> {
+        let deliveries = envelope.parts().into_iter().map(Delivery::Envelope).collect();
+        self.queue(deliveries).await
+    }
+
+    /// Queues reports: one SendMessageBatch for each ten, or each megabyte.
+    pub async fn queue_reports(&self, reports: Vec<Report>) -> Result<()> {
+        self.queue(reports.into_iter().map(Delivery::Report).collect()).await
+    }
+
+    async fn queue(&self, deliveries: Vec<Delivery>) -> Result<()> {
+        let mut batch: Vec<String> = Vec::new();
+        let mut bytes = 0_usize;
+        for delivery in deliveries {
+            let body = serde_json::to_string(&delivery).map_err(crate::attribute::corrupt)?;
+            if batch.len() == BATCH_MESSAGES || bytes.saturating_add(body.len()) > MESSAGE_BYTES {
+                self.send_batch(std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+            bytes = bytes.saturating_add(body.len());
+            batch.push(body);
+        }
+        self.send_batch(batch).await
+    }
+
+    /// Sends bodies; the entries of a batch that SQS refuses for a passing reason are sent again.
+    async fn send_batch(&self, bodies: Vec<String>) -> Result<()> {
+        let mut left = bodies;
+        for _ in 0..3 {
+            if left.is_empty() {
+                return Ok(());
+            }
+            let entry = |(index, body): (usize, &String)| {
+                SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build()
+            };
+            let entries = left.iter().enumerate().map(entry).collect::<std::result::Result<Vec<_>, _>>();
+            let answer = self
+                .sqs()
+                .send_message_batch()
+                .queue_url(self.deliveries_url())
+                .set_entries(Some(entries.map_err(crate::attribute::corrupt)?))
+                .send()
+                .await
+                .map_err(call("SendMessageBatch"))?;
+            if let Some(refused) = answer.failed.iter().find(|f| f.sender_fault) {
+                let detail = refused.message.clone().unwrap_or_else(|| refused.code.clone());
+                return Err(StoreError::GaveUp { operation: "SendMessageBatch", detail });
+            }
+            let failed: Vec<usize> = answer.failed.iter().filter_map(|f| f.id.parse().ok()).collect();
+            left = failed.into_iter().filter_map(|index| left.get(index).cloned()).collect();
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let detail = format!("{} messages not taken", left.len());
+        Err(StoreError::GaveUp { operation: "SendMessageBatch", detail })
+    }
+}

@@ -1,0 +1,135 @@
+//! What was accepted of an envelope: the record that makes retries and partial deliveries exact.
+//!
+//! `U#{recipient}` / `E#{hash of author and envelope id}`: `at` (when it was first accepted, epoch
+//! milliseconds), `d` (string set of the devices that it was accepted for), `rc` (when its receipt was
+//! claimed), `ttl`.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::ReturnValue;
+use eko_protocol::address::UserName;
+use eko_protocol::id::{self, DeviceId};
+
+use crate::attribute::{Item, Read, corrupt, n, ss};
+use crate::error::call;
+use crate::{Result, Store, key};
+
+/// What is known of an envelope after an acceptance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// When any part of it was first accepted, epoch milliseconds. Part of every entry's key, so that a
+    /// retry overwrites itself.
+    pub accepted_ms: i64,
+    /// Every device that it was accepted for, now or before.
+    pub devices: BTreeSet<DeviceId>,
+}
+
+impl Store {
+    /// Records that `devices` are covered by the envelope `id` of `author` (an actor id). One UpdateItem;
+    /// a second one only where a record of the same id has expired but is still there.
+    pub async fn accept_envelope(
+        &self,
+        user: &UserName,
+        author: &str,
+        id: &str,
+        devices: &[DeviceId],
+        now_ms: i64,
+        ttl: i64,
+    ) -> Result<Accepted> {
+        let record = key::envelope(user, &id::envelope_key(author, id));
+        let updated = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(record.item()))
+            .update_expression(
+                "SET #at = if_not_exists(#at, :now), #ttl = if_not_exists(#ttl, :ttl) ADD #d :devices",
+            )
+            .condition_expression("attribute_not_exists(#ttl) OR #ttl > :seconds")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_names("#d", "d")
+            .expression_attribute_values(":now", n(now_ms))
+            .expression_attribute_values(":seconds", n(now_ms.div_euclid(1000)))
+            .expression_attribute_values(":ttl", n(ttl))
+            .expression_attribute_values(":devices", ss(devices))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        match updated {
+            Ok(updated) => Accepted::from_item(&updated.attributes.unwrap_or_default()),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                self.restart_envelope(record, devices, now_ms, ttl).await
+            }
+            Err(error) => Err(call("UpdateItem")(error)),
+        }
+    }
+
+    /// Replaces an expired record. Two that race here write the same devices' entries under two times at
+    /// most: at-least-once, as promised.
+    async fn restart_envelope(
+        &self,
+        record: key::Key,
+        devices: &[DeviceId],
+        now_ms: i64,
+        ttl: i64,
+    ) -> Result<Accepted> {
+        let mut item = record.item();
+        item.insert("at".to_owned(), n(now_ms));
+        item.insert("ttl".to_owned(), n(ttl));
+        item.insert("d".to_owned(), ss(devices));
+        let put = self.dynamodb().put_item().table_name(self.table()).set_item(Some(item));
+        put.send().await.map_err(call("PutItem"))?;
+        Ok(Accepted { accepted_ms: now_ms, devices: devices.iter().cloned().collect() })
+    }
+
+    /// Claims the one receipt of an envelope: `true` for the first device that confirms, whatever races.
+    /// One UpdateItem.
+    pub async fn claim_receipt(&self, user: &UserName, author: &str, id: &str, now_ms: i64) -> Result<bool> {
+        let claimed = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key::envelope(user, &id::envelope_key(author, id)).item()))
+            .update_expression("SET #rc = :now")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(#rc)")
+            .expression_attribute_names("#rc", "rc")
+            .expression_attribute_values(":now", n(now_ms))
+            .send()
+            .await;
+        match claimed {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(call("UpdateItem")(error)),
+        }
+    }
+
+    /// Gives a claimed receipt back, when its report could not be queued. One UpdateItem.
+    pub async fn release_receipt(&self, user: &UserName, author: &str, id: &str) -> Result<()> {
+        self.dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key::envelope(user, &id::envelope_key(author, id)).item()))
+            .update_expression("REMOVE #rc")
+            .expression_attribute_names("#rc", "rc")
+            .condition_expression("attribute_exists(pk)")
+            .send()
+            .await
+            .map(drop)
+            .map_err(call("UpdateItem"))
+    }
+}
+
+impl Accepted {
+    fn from_item(item: &Item) -> Result<Self> {
+        let devices =
+            item.get_ss("d").iter().map(|id| DeviceId::parse(id).map_err(corrupt)).collect::<Result<_>>()?;
+        Ok(Self { accepted_ms: item.need_n("at")?, devices })
+    }
+}

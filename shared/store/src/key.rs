@@ -1,0 +1,115 @@
+//! Where things are in the table: partition and sort keys.
+//!
+//! | pk | sk | holds |
+//! |---|---|---|
+//! | `U#{name}` | `PROFILE` | issuer and subject of the account, when it was created |
+//! | `U#{name}` | `DEVICES` | the device set: chain length and head, active devices, pending ones ([`crate::devices`]) |
+//! | `U#{name}` | `CHAIN#{seq}` | one node of the device chain, canonical JSON ([`crate::chain`]) |
+//! | `U#{name}` | `E#{hash}` | what was accepted of an envelope, and its receipt ([`crate::envelopes`]) |
+//! | `D#{name}#{device}` | `DEVICE` | status, pool positions and take budget, session family: small, written often |
+//! | `D#{name}#{device}` | `M#{entry}` | a mailbox entry, right behind `DEVICE` so that one Query reads both ([`crate::mailbox`]) |
+//! | `D#{name}#{device}` | `OPK#{block}`, `PQK#{block}` | blocks of one-time prekeys ([`crate::one_time_keys`]) |
+//! | `D#{name}#{device}` | `PREKEYS` | identity key, signed prekey, last-resort Kyber key ([`crate::device_keys`]) |
+//! | `S#{sha256}` | `SESSION` | a refresh token ([`crate::sessions`]) |
+//! | `O#{issuer}#{sub}` | `SUBJECT` | OIDC subject → user name |
+//! | `N#server` | `STATISTICS` | how many users, about |
+//! | `L#{subject}` | `{window}` | rate counters ([`crate::budget`]) |
+//!
+//! Between `DEVICE` and `M#` nothing else may sort: the fetch reads that range.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use eko_protocol::address::UserName;
+use eko_protocol::id::{DeviceId, EntryKey};
+
+use crate::attribute::{Item, s};
+use crate::resources::{PARTITION_KEY, SORT_KEY};
+
+/// A primary key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+}
+
+impl Key {
+    fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    /// The key as attributes, the start of an item or the whole of a key.
+    pub fn item(&self) -> Item {
+        Item::from([self.pk_attribute(), self.sk_attribute()])
+    }
+
+    fn pk_attribute(&self) -> (String, AttributeValue) {
+        (PARTITION_KEY.to_owned(), s(&self.pk))
+    }
+
+    fn sk_attribute(&self) -> (String, AttributeValue) {
+        (SORT_KEY.to_owned(), s(&self.sk))
+    }
+}
+
+pub(crate) const DEVICE: &str = "DEVICE";
+pub(crate) const ENTRY_PREFIX: &str = "M#";
+/// Sorts behind every mailbox entry.
+pub(crate) const ENTRY_END: &str = "M$";
+pub(crate) const CHAIN_PREFIX: &str = "CHAIN#";
+
+pub(crate) fn user_partition(user: &UserName) -> String {
+    format!("U#{user}")
+}
+
+pub(crate) fn device_partition(user: &UserName, device: &DeviceId) -> String {
+    format!("D#{user}#{device}")
+}
+
+pub(crate) fn profile(user: &UserName) -> Key {
+    Key::new(user_partition(user), "PROFILE")
+}
+
+pub(crate) fn devices(user: &UserName) -> Key {
+    Key::new(user_partition(user), "DEVICES")
+}
+
+pub(crate) fn chain_node(user: &UserName, seq: u64) -> Key {
+    Key::new(user_partition(user), format!("{CHAIN_PREFIX}{seq:010}"))
+}
+
+pub(crate) fn envelope(user: &UserName, hash: &str) -> Key {
+    Key::new(user_partition(user), format!("E#{hash}"))
+}
+
+pub(crate) fn device(user: &UserName, device: &DeviceId) -> Key {
+    Key::new(device_partition(user, device), DEVICE)
+}
+
+pub(crate) fn prekeys(user: &UserName, device: &DeviceId) -> Key {
+    Key::new(device_partition(user, device), "PREKEYS")
+}
+
+pub(crate) fn entry(user: &UserName, device: &DeviceId, entry: &EntryKey) -> Key {
+    Key::new(device_partition(user, device), format!("{ENTRY_PREFIX}{}", entry.as_str()))
+}
+
+pub(crate) fn one_time_block(user: &UserName, device: &DeviceId, prefix: &str, block: u64) -> Key {
+    Key::new(device_partition(user, device), format!("{prefix}{block:08}"))
+}
+
+pub(crate) fn session(token_hash: &str) -> Key {
+    Key::new(format!("S#{token_hash}"), "SESSION")
+}
+
+pub(crate) fn subject(issuer: &str, subject: &str) -> Key {
+    Key::new(format!("O#{issuer}#{subject}"), "SUBJECT")
+}
+
+pub(crate) fn statistics() -> Key {
+    Key::new("N#server", "STATISTICS")
+}
+
+pub(crate) fn rate(subject: &str, window: u64) -> Key {
+    Key::new(format!("L#{subject}"), window.to_string())
+}

@@ -1,0 +1,75 @@
+//! DynamoDB and SQS behind the domain's verbs.
+//!
+//! One table, no secondary index, one standard queue a stage. Every verb says what it reads, writes and
+//! costs; every race is decided by a condition in the store, never by read-then-write. Not found is
+//! `Ok(None)`, a lost race is a value, `Err` means that the store is broken or unreachable.
+//!
+//! The layout of the table is in [`key`], the table and the queues themselves in [`resources`].
+
+pub mod accounts;
+pub mod attribute;
+pub mod budget;
+pub mod chain;
+pub mod deliveries;
+pub mod device_keys;
+pub mod devices;
+pub mod envelopes;
+mod error;
+pub mod key;
+pub mod mailbox;
+pub mod one_time_keys;
+pub mod publication;
+pub mod resources;
+pub mod sessions;
+mod transaction;
+
+pub use error::{Result, StoreError};
+
+use std::sync::Arc;
+
+/// The store of one server: its table and its queues.
+///
+/// Cheap to clone; clients and names are shared.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dynamodb: aws_sdk_dynamodb::Client,
+    sqs: aws_sdk_sqs::Client,
+    names: Names,
+}
+
+/// What the table and the queues are called in this deployment.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The table's name.
+    pub table: String,
+    /// URL of the queue `deliveries`.
+    pub deliveries_url: String,
+}
+
+impl Store {
+    /// A store over these clients. Makes no call.
+    pub fn new(dynamodb: aws_sdk_dynamodb::Client, sqs: aws_sdk_sqs::Client, names: Names) -> Self {
+        Self { inner: Arc::new(Inner { dynamodb, sqs, names }) }
+    }
+
+    pub(crate) fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        &self.inner.dynamodb
+    }
+
+    pub(crate) fn sqs(&self) -> &aws_sdk_sqs::Client {
+        &self.inner.sqs
+    }
+
+    pub(crate) fn table(&self) -> &str {
+        &self.inner.names.table
+    }
+
+    pub(crate) fn deliveries_url(&self) -> &str {
+        &self.inner.names.deliveries_url
+    }
+}

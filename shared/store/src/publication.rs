@@ -1,0 +1,323 @@
+//! Publishing keys: rotating the signed and last-resort ones, filling the pools.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use eko_protocol::Invalid;
+use eko_protocol::address::UserName;
+use eko_protocol::id::DeviceId;
+use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishKeys};
+
+use crate::attribute::{Item, Read, n, s};
+use crate::device_keys::{DeviceKeys, replaceable};
+use crate::devices::{Pool, Record, Status};
+use crate::error::call;
+use crate::one_time_keys::{Block, HOUR_MS, Kind, counter_hour};
+use crate::transaction::Outcome;
+use crate::{Result, Store, StoreError, key};
+
+/// One-time keys of a kind that a device may keep here at once.
+pub const POOL_KEYS: u64 = 400;
+/// Spent blocks of a kind that one publication clears away at most, so that it fits one transaction.
+const CLEARED_BLOCKS: u64 = 10;
+
+/// How a publication ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// All of it is stored, or was before. What the pools hold now.
+    Done {
+        /// One-time prekeys left.
+        pre_keys: u64,
+        /// One-time Kyber keys left.
+        kyber_pre_keys: u64,
+    },
+    /// Against a rule; nothing is stored.
+    Refused(Invalid),
+    /// The device is not active.
+    NotActive(Status),
+}
+
+/// What a publication does to one pool.
+struct Plan<K> {
+    pool: Pool,
+    start: u64,
+    blocks: Vec<Block<K>>,
+    added: u64,
+    cleared: Vec<u64>,
+    first_kept: u64,
+}
+
+impl Store {
+    /// Stores keys that have been verified with [`PublishKeys::validate`], all or none: one BatchGetItem, a
+    /// GetItem or Query where a block is shared with earlier keys or an id comes again, one transaction.
+    pub async fn publish_keys(
+        &self,
+        user: &UserName,
+        device: &DeviceId,
+        keys: &PublishKeys,
+        now_ms: i64,
+    ) -> Result<Published> {
+        for _ in 0..6 {
+            let found = self.batch_get(vec![key::device(user, device), key::prekeys(user, device)]).await?;
+            let find = |sk: &str| found.iter().find(|item| item.get_s("sk") == Some(sk));
+            let Some(own) = find(key::DEVICE) else { return Ok(Published::NotActive(Status::Revoked)) };
+            let record = Record::from_item(own)?;
+            if record.status != Status::Active {
+                return Ok(Published::NotActive(record.status));
+            }
+            let Some(kept) = find("PREKEYS") else { return Ok(Published::NotActive(Status::Revoked)) };
+            if let Some(invalid) = reused_id(&DeviceKeys::from_item(kept)?, keys) {
+                return Ok(Published::Refused(invalid));
+            }
+            let pre_keys = self.plan(user, device, record.prekeys, own.get_n("of"), &keys.pre_keys).await?;
+            let kyber =
+                self.plan(user, device, record.kyber_prekeys, own.get_n("kf"), &keys.kyber_pre_keys).await?;
+            let (pre_keys, kyber) = match (pre_keys, kyber) {
+                (Ok(pre_keys), Ok(kyber)) => (pre_keys, kyber),
+                (Err(invalid), _) => return Ok(Published::Refused(invalid.under("/preKeys"))),
+                (_, Err(invalid)) => return Ok(Published::Refused(invalid.under("/kyberPreKeys"))),
+            };
+            let done = Published::Done { pre_keys: pre_keys.left(), kyber_pre_keys: kyber.left() };
+            let writes = self.publication(user, device, own, keys, (&pre_keys, &kyber), now_ms)?;
+            if writes.is_empty() {
+                return Ok(done);
+            }
+            if matches!(self.transact(writes).await?, Outcome::Done) {
+                return Ok(done);
+            }
+            // Takes overtook the pool, or another publication came first: look again.
+        }
+        Err(StoreError::GaveUp {
+            operation: "TransactWriteItems",
+            detail: "the pool keeps moving".to_owned(),
+        })
+    }
+
+    /// Whether the device's keys are these; what `Check` compares. `None` where the device has none.
+    pub async fn own_keys(&self, user: &UserName, device: &DeviceId) -> Result<Option<DeviceKeys>> {
+        Ok(self.device_keys(user, [device]).await?.remove(device))
+    }
+
+    async fn plan<K: Kind + PartialEq>(
+        &self,
+        user: &UserName,
+        device: &DeviceId,
+        pool: Pool,
+        first_kept: Option<i64>,
+        keys: &[K],
+    ) -> Result<std::result::Result<Plan<K>, Invalid>> {
+        let known = |key: &K| pool.max_id.is_some_and(|max| key.id().get() <= max);
+        let fresh: Vec<K> = keys.iter().filter(|key| !known(key)).cloned().collect();
+        if fresh.len() < keys.len() {
+            let stored = self.stored_keys::<K>(user, device).await?;
+            let differs = |key: &K| known(key) && stored.get(&key.id().get()) != Some(key);
+            if let Some(index) = keys.iter().position(differs) {
+                let detail =
+                    "this id was published before with other bytes, or is below one that was: ids grow";
+                return Ok(Err(Invalid::at(format!("/{index}/id"), detail)));
+            }
+        }
+        let added = u64::try_from(fresh.len()).unwrap_or(u64::MAX);
+        if pool.left().saturating_add(added) > POOL_KEYS {
+            return Ok(Err(Invalid::whole(format!("the pool would hold more than {POOL_KEYS} keys"))));
+        }
+        let start = pool.head.max(pool.tail);
+        let shared = start.checked_rem(K::BLOCK).unwrap_or(0) > 0 && start == pool.tail && !fresh.is_empty();
+        let number = start.checked_div(K::BLOCK).unwrap_or(0);
+        let last = if shared { self.block::<K>(user, device, number).await? } else { None };
+        let spent = pool.head.min(pool.tail).checked_div(K::BLOCK).unwrap_or(0);
+        let first_kept = first_kept.unwrap_or(0).unsigned_abs();
+        // A publication that repeats the last one may still have to be compared with what it stored.
+        let clear_to =
+            if added == 0 { first_kept } else { spent.min(first_kept.saturating_add(CLEARED_BLOCKS)) };
+        let highest = fresh.iter().map(|key| key.id().get()).max();
+        let pool = if added == 0 {
+            pool
+        } else {
+            Pool { head: pool.head, tail: start.saturating_add(added), max_id: highest.or(pool.max_id) }
+        };
+        Ok(Ok(Plan {
+            pool,
+            start,
+            blocks: Block::cut(start, &fresh, last.filter(|_| added > 0)),
+            added,
+            cleared: (first_kept..clear_to).collect(),
+            first_kept: clear_to.max(first_kept),
+        }))
+    }
+
+    async fn block<K: Kind>(
+        &self,
+        user: &UserName,
+        device: &DeviceId,
+        number: u64,
+    ) -> Result<Option<Block<K>>> {
+        let found = self.batch_get(vec![key::one_time_block(user, device, K::PREFIX, number)]).await?;
+        found.first().map(Block::from_item).transpose()
+    }
+
+    async fn stored_keys<K: Kind>(&self, user: &UserName, device: &DeviceId) -> Result<BTreeMap<u32, K>> {
+        let mut keys = BTreeMap::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .dynamodb()
+                .query()
+                .table_name(self.table())
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", s(key::device_partition(user, device)))
+                .expression_attribute_values(":prefix", s(K::PREFIX))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(call("Query"))?;
+            for item in page.items.unwrap_or_default() {
+                keys.extend(
+                    Block::<K>::from_item(&item)?.keys().iter().map(|key| (key.id().get(), key.clone())),
+                );
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
+    fn publication(
+        &self,
+        user: &UserName,
+        device: &DeviceId,
+        own: &Item,
+        keys: &PublishKeys,
+        (pre_keys, kyber): (&Plan<OneTimePreKey>, &Plan<KyberPreKey>),
+        now_ms: i64,
+    ) -> Result<Vec<TransactWriteItem>> {
+        let mut writes = Vec::new();
+        if pre_keys.added > 0 || kyber.added > 0 {
+            writes.push(self.move_tails(user, device, own, (pre_keys, kyber), now_ms)?);
+        }
+        for block in &pre_keys.blocks {
+            writes.push(self.put(block.item(user, device))?);
+        }
+        for block in &kyber.blocks {
+            writes.push(self.put(block.item(user, device))?);
+        }
+        for number in &pre_keys.cleared {
+            writes.push(self.remove(&key::one_time_block(user, device, OneTimePreKey::PREFIX, *number))?);
+        }
+        for number in &kyber.cleared {
+            writes.push(self.remove(&key::one_time_block(user, device, KyberPreKey::PREFIX, *number))?);
+        }
+        let replaced: Vec<(&str, AttributeValue)> =
+            replaceable(keys.signed_pre_key.as_ref(), keys.last_resort.as_ref()).collect();
+        if !replaced.is_empty() {
+            writes.push(self.update(&key::prekeys(user, device), |update| {
+                let sets: Vec<String> =
+                    replaced.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+                let update = update
+                    .update_expression(format!("SET {}", sets.join(", ")))
+                    .condition_expression("attribute_exists(pk)");
+                replaced.into_iter().fold(update, |update, (name, value)| {
+                    update
+                        .expression_attribute_names(format!("#{name}"), name)
+                        .expression_attribute_values(format!(":{name}"), value)
+                })
+            })?);
+        }
+        Ok(writes)
+    }
+
+    /// Moves the tails, on condition that no other publication moved them and that no take went past the
+    /// place where the new keys start.
+    fn move_tails(
+        &self,
+        user: &UserName,
+        device: &DeviceId,
+        own: &Item,
+        (pre_keys, kyber): (&Plan<OneTimePreKey>, &Plan<KyberPreKey>),
+        now_ms: i64,
+    ) -> Result<TransactWriteItem> {
+        let old = |name: &str| n(own.get_n(name).unwrap_or_default());
+        let mut sets = vec![
+            ("ot", n(pre_keys.pool.tail)),
+            ("kt", n(kyber.pool.tail)),
+            ("of", n(pre_keys.first_kept)),
+            ("kf", n(kyber.first_kept)),
+        ];
+        // A head that ran ahead of an empty pool stays where it is: places are never used twice.
+        sets.extend(pre_keys.pool.max_id.map(|id| ("om", n(id))));
+        sets.extend(kyber.pool.max_id.map(|id| ("km", n(id))));
+        let past = |name: &&String| counter_hour(name).is_some_and(|hour| hour < now_ms.div_euclid(HOUR_MS));
+        let counters: Vec<&String> = own.keys().filter(past).collect();
+        self.update(&key::device(user, device), |update| {
+            let list: Vec<String> = sets.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+            let mut expression = format!("SET {}", list.join(", "));
+            let mut update = update;
+            for (index, name) in counters.iter().enumerate() {
+                expression.push_str(if index == 0 { " REMOVE " } else { ", " });
+                expression.push_str(&format!("#c{index}"));
+                update = update.expression_attribute_names(format!("#c{index}"), name.as_str());
+            }
+            let update = sets.into_iter().fold(update, |update, (name, value)| {
+                update
+                    .expression_attribute_names(format!("#{name}"), name)
+                    .expression_attribute_values(format!(":{name}"), value)
+            });
+            update
+                .update_expression(expression)
+                .condition_expression(
+                    "#st = :active AND #ot = :oldot AND #kt = :oldkt \
+                     AND (#oh <= :ostart OR :oadded = :zero) AND (#kh <= :kstart OR :kadded = :zero)",
+                )
+                .expression_attribute_names("#st", "st")
+                .expression_attribute_names("#oh", "oh")
+                .expression_attribute_names("#kh", "kh")
+                .expression_attribute_values(":active", s(Status::Active.code()))
+                .expression_attribute_values(":oldot", old("ot"))
+                .expression_attribute_values(":oldkt", old("kt"))
+                .expression_attribute_values(":ostart", n(pre_keys.start))
+                .expression_attribute_values(":kstart", n(kyber.start))
+                .expression_attribute_values(":oadded", n(pre_keys.added))
+                .expression_attribute_values(":kadded", n(kyber.added))
+                .expression_attribute_values(":zero", n(0))
+        })
+    }
+}
+
+impl<K> Plan<K> {
+    fn left(&self) -> u64 {
+        self.pool.left()
+    }
+}
+
+/// A signed or last-resort key that comes under the id of the current one with other bytes.
+fn reused_id(kept: &DeviceKeys, keys: &PublishKeys) -> Option<Invalid> {
+    let signed = keys.signed_pre_key.as_ref().filter(|new| new.id == kept.signed_pre_key.id);
+    if signed.is_some_and(|new| new.key != kept.signed_pre_key.key) {
+        return Some(Invalid::at("/signedPreKey/id", "this id belongs to another key"));
+    }
+    let (last, new) = (kept.last_resort.as_ref()?, keys.last_resort.as_ref()?);
+    (new.id == last.id && new.key != last.key)
+        .then(|| Invalid::at("/lastResortKyberPreKey/id", "this id belongs to another key"))
+}
+
+/// The attributes of a new device's record with its first pools, and the blocks that go with it.
+pub(crate) fn first_pools(
+    user: &UserName,
+    device: &DeviceId,
+    keys: &PublishKeys,
+) -> (Vec<(&'static str, AttributeValue)>, Vec<Item>) {
+    let count = |length: usize| n(u64::try_from(length).unwrap_or(u64::MAX));
+    let mut attributes = vec![
+        ("oh", n(0)),
+        ("ot", count(keys.pre_keys.len())),
+        ("kh", n(0)),
+        ("kt", count(keys.kyber_pre_keys.len())),
+    ];
+    attributes.extend(keys.pre_keys.iter().map(|key| key.id.get()).max().map(|id| ("om", n(id))));
+    attributes.extend(keys.kyber_pre_keys.iter().map(|key| key.id.get()).max().map(|id| ("km", n(id))));
+    let blocks = Block::cut(0, &keys.pre_keys, None).into_iter().map(|block| block.item(user, device));
+    let kyber = Block::cut(0, &keys.kyber_pre_keys, None).into_iter().map(|block| block.item(user, device));
+    (attributes, blocks.chain(kyber).collect())
+}

@@ -1,0 +1,115 @@
+//! Accepting an envelope for a user here: coverage, record, queue. The sender may be a device of ours (the
+//! outbox) or another server (the inbox). `docs/protocol.md`, section 5.
+
+use std::collections::BTreeSet;
+
+use eko_protocol::Invalid;
+use eko_protocol::address::UserName;
+use eko_protocol::coverage::{self, Verdict};
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::envelope::Create;
+use eko_protocol::id::{self, DeviceId};
+use eko_store::deliveries;
+use eko_store::devices::Devices;
+
+use crate::{AppState, Problem};
+
+const DAY_SECONDS: i64 = 24 * 3600;
+
+/// What became of an envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every device has it, or will: the activity's id.
+    Accepted {
+        /// Id of the `Create`.
+        activity: String,
+    },
+    /// These devices lack it.
+    Partial {
+        /// Active devices without a message.
+        missing: Vec<DeviceId>,
+    },
+    /// Nothing was queued.
+    Rejected {
+        /// Active devices without a message.
+        missing: Vec<DeviceId>,
+        /// Devices named that are not active.
+        stale: Vec<DeviceId>,
+    },
+}
+
+/// Counts an envelope against its budgets; beside the read of the device sets. One UpdateItem.
+pub async fn spend(state: &AppState, create: &Create, user: &UserName) -> Result<(), Problem> {
+    let bytes = create.messages.iter().map(|m| m.content.len()).sum::<usize>();
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    let spent = state.store().spend(&create.actor, user.as_str(), bytes, state.now_ms()).await?;
+    let retry_after = spent.resets_in_ms.unsigned_abs().div_ceil(1000);
+    if spent.envelopes > state.config().sender_budget {
+        return Err(Problem::TooMany {
+            retry_after,
+            what: "too many envelopes to this recipient in this minute",
+        });
+    }
+    if spent.bytes > state.config().recipient_bytes_budget {
+        return Err(Problem::TooMany {
+            retry_after,
+            what: "too many bytes to this recipient in this minute",
+        });
+    }
+    Ok(())
+}
+
+/// Judges an envelope by the recipient's device set, records what is accepted of it and queues it: one
+/// UpdateItem, one SendMessageBatch. `sender` is the sending device when it is one of the recipient's own.
+pub async fn accept(
+    state: &AppState,
+    create: &Create,
+    user: &UserName,
+    devices: &Devices,
+    sender: Option<&DeviceId>,
+) -> Result<Outcome, Problem> {
+    let messages = create.local_messages(state.origin(), user)?;
+    let mut expected = devices.active_ids();
+    if let Some(sender) = sender {
+        expected.remove(sender);
+        if let Some(index) = messages.iter().position(|(device, _)| device == sender) {
+            let pointer = format!("/object/messages/{index}/to");
+            return Err(Invalid::at(pointer, "a device sends nothing to itself").into());
+        }
+    }
+    let named: BTreeSet<DeviceId> = messages.iter().map(|(device, _)| device.clone()).collect();
+    if let Verdict::Stale { missing, stale } = coverage::check(&expected, &named, &BTreeSet::new()) {
+        return Ok(Outcome::Rejected { missing, stale });
+    }
+    let now_ms = state.now_ms();
+    let keep_until =
+        now_ms.div_euclid(1000).saturating_add(i64::from(state.config().message_ttl_days) * DAY_SECONDS);
+    let listed: Vec<DeviceId> = named.iter().cloned().collect();
+    let author = &create.actor;
+    let id = create.id.as_str();
+    let accepted = state.store().accept_envelope(user, author, id, &listed, now_ms, keep_until).await?;
+    let uuid = id::activity_uuid(accepted.accepted_ms.unsigned_abs(), author, id);
+    let activity = state.origin().activity(&uuid);
+    let mut delivery = deliveries::Envelope {
+        to: user.to_string(),
+        author: author.clone(),
+        activity: activity.clone(),
+        envelope: id.to_owned(),
+        from: create.from.clone(),
+        accepted: accepted.accepted_ms,
+        ttl: create.expires_ms.map_or(keep_until, |ms| keep_until.min(ms.div_euclid(1000))),
+        published: create.published_ms,
+        expires: create.expires_ms,
+        notify: create.notify,
+        seen: create.device_set.as_ref().map(|seen: &DeviceSetRef| (seen.length, seen.head.clone())),
+        messages: Vec::with_capacity(messages.len()),
+    };
+    for (device, ciphertext) in &messages {
+        delivery.push(device, ciphertext);
+    }
+    state.store().queue_envelope(delivery).await?;
+    Ok(match coverage::check(&expected, &named, &accepted.devices) {
+        Verdict::Missing(missing) => Outcome::Partial { missing },
+        Verdict::All | Verdict::Stale { .. } => Outcome::Accepted { activity },
+    })
+}

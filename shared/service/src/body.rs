@@ -1,0 +1,49 @@
+//! Reading a request's body: size, media type, strict JSON.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use eko_protocol::{json, limits};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+
+use crate::{AppState, Problem};
+
+/// A JSON body of at most `LIMIT` bytes, read strictly ([`eko_protocol::json::parse`]).
+pub struct Json<const LIMIT: usize>(pub Value);
+
+/// A body under the general limit of 1 MiB.
+pub type Small = Json<{ limits::MAX_BODY_BYTES }>;
+
+/// A body that may hold an envelope: 2.5 MiB.
+pub type Large = Json<{ limits::MAX_ENVELOPE_BODY_BYTES }>;
+
+impl<const LIMIT: usize> FromRequest<AppState> for Json<LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::UnsupportedMediaType);
+        }
+        let bytes = read::<LIMIT>(request.into_body()).await?;
+        Ok(Self(json::parse(&bytes)?))
+    }
+}
+
+async fn read<const LIMIT: usize>(body: Body) -> Result<Bytes, Problem> {
+    match Limited::new(body, LIMIT).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::BodyTooLarge(LIMIT)),
+        Err(_) => Err(Problem::BadRequest("the body could not be read to its end")),
+    }
+}
+
+/// `application/activity+json`, `application/ld+json` with any or no profile, `application/json`.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    ["application/activity+json", "application/ld+json", "application/json"]
+        .iter()
+        .any(|known| essence.eq_ignore_ascii_case(known))
+}

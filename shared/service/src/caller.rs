@@ -1,0 +1,71 @@
+//! Who asks: the bearer of an access token, and whether the path is theirs.
+
+use std::collections::HashMap;
+
+use axum::extract::{FromRequestParts, Path};
+use eko_protocol::address::UserName;
+use http::{HeaderMap, header, request::Parts};
+
+pub use crate::access_token::Bearer as Caller;
+use crate::{AppState, Problem};
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        state.tokens().verify(bearer_token(&parts.headers)?, state.now_ms())
+    }
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750).
+pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(Problem::Unauthenticated("send Authorization: Bearer <token>"))?;
+    let text = value.to_str().unwrap_or_default();
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && values.next().is_none() => {
+            Ok(token.trim())
+        }
+        _ => Err(Problem::Unauthenticated("send one Authorization: Bearer <token>")),
+    }
+}
+
+/// The user that the path's `{name}` names; 404 for what cannot be a user name.
+pub struct PathUser(pub UserName);
+
+impl FromRequestParts<AppState> for PathUser {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        Ok(Self(
+            UserName::parse(&parameter(parts, state, "name").await?)
+                .map_err(|_| Problem::NotFound("user"))?,
+        ))
+    }
+}
+
+/// A parameter of the path, decoded.
+pub async fn parameter(parts: &mut Parts, state: &AppState, name: &str) -> Result<String, Problem> {
+    let Path(mut all) = Path::<HashMap<String, String>>::from_request_parts(parts, state)
+        .await
+        .map_err(|_| Problem::NotFound("path"))?;
+    all.remove(name).ok_or(Problem::NotFound("path"))
+}
+
+/// A caller whose path is their own: 401 without a token, 403 with another user's.
+pub struct Owner(pub Caller);
+
+impl FromRequestParts<AppState> for Owner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let PathUser(user) = PathUser::from_request_parts(parts, state).await?;
+        if caller.user == user { Ok(Self(caller)) } else { Err(Problem::NotOwner) }
+    }
+}
+
+/// Why a device that is not active may not act: pending, or else revoked.
+pub fn inactive(devices: &eko_store::devices::Devices, device: &eko_protocol::id::DeviceId) -> Problem {
+    if devices.pending.contains(device) { Problem::DevicePending } else { Problem::DeviceRevoked }
+}

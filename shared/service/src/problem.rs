@@ -1,0 +1,252 @@
+//! Every error that a client can see: RFC 9457 problems. HTTP status codes of errors are in this file only.
+
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use eko_protocol::Invalid;
+use eko_protocol::json::JsonError;
+use eko_store::StoreError;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+/// An error with its public face. Detail that is not for clients is in [`Problem::Unavailable`] only, and is
+/// logged, never sent.
+#[derive(Debug, Clone)]
+pub enum Problem {
+    /// The body is not JSON.
+    NotJson(String),
+    /// The body's media type is not one of ours.
+    UnsupportedMediaType,
+    /// The body is larger than this many bytes.
+    BodyTooLarge(usize),
+    /// JSON of the wrong shape, or against a rule.
+    Invalid(Invalid),
+    /// A query parameter or header that cannot be read.
+    BadRequest(&'static str),
+    /// No token, or one that is not good (RFC 6750).
+    Unauthenticated(&'static str),
+    /// The token is good, its device has been revoked.
+    DeviceRevoked,
+    /// The device waits for approval.
+    DevicePending,
+    /// The token's user is not the owner.
+    NotOwner,
+    /// A member names somebody else than the caller.
+    NotYours(Invalid),
+    /// No such user, device, path.
+    NotFound(&'static str),
+    /// The path knows other methods only.
+    MethodNotAllowed(Option<HeaderValue>),
+    /// The user name belongs to somebody else.
+    NameTaken,
+    /// The subject has an account under this name.
+    AccountExists(String),
+    /// The device id is or was in use.
+    DeviceIdUsed,
+    /// The chain has grown: its length and head.
+    StaleHead {
+        /// Nodes of the chain.
+        length: u64,
+        /// SHA-256 of its last node.
+        head: String,
+    },
+    /// No device is active: the chain must be reset.
+    NoActiveDevice,
+    /// Client and server hold different keys.
+    KeysDiffer,
+    /// A budget is spent.
+    TooMany {
+        /// Seconds until it is worth trying again.
+        retry_after: u64,
+        /// Which budget.
+        what: &'static str,
+    },
+    /// A dependency is down. The text is for the log.
+    Unavailable(String),
+}
+
+/// How loudly a problem is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loudness {
+    /// Somebody must look.
+    Error,
+    /// Business as usual.
+    Debug,
+}
+
+impl Problem {
+    /// Its HTTP status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NotJson(_) | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated(_) | Self::DeviceRevoked => StatusCode::UNAUTHORIZED,
+            Self::DevicePending | Self::NotOwner | Self::NotYours(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NameTaken
+            | Self::AccountExists(_)
+            | Self::DeviceIdUsed
+            | Self::StaleHead { .. }
+            | Self::NoActiveDevice
+            | Self::KeysDiffer => StatusCode::CONFLICT,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The last part of its type URL, `ORIGIN/problems/{slug}`, and its title. Stable: clients match on it.
+    pub fn kind(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotJson(_) => ("not-json", "The body is not JSON"),
+            Self::UnsupportedMediaType => ("unsupported-media-type", "The media type is not supported"),
+            Self::BodyTooLarge(_) => ("body-too-large", "The body is too large"),
+            Self::Invalid(_) => ("invalid", "A member is missing or not valid"),
+            Self::BadRequest(_) => ("bad-request", "The request cannot be read"),
+            Self::Unauthenticated(_) => ("unauthenticated", "A valid token is needed"),
+            Self::DeviceRevoked => ("device-revoked", "The device has been revoked"),
+            Self::DevicePending => ("device-pending", "The device waits for approval"),
+            Self::NotOwner => ("not-owner", "Only the owner may do this"),
+            Self::NotYours(_) => ("not-yours", "A member names somebody else"),
+            Self::NotFound(_) => ("not-found", "There is no such thing"),
+            Self::MethodNotAllowed(_) => ("method-not-allowed", "The method is not allowed here"),
+            Self::NameTaken => ("name-taken", "The user name is taken"),
+            Self::AccountExists(_) => ("account-exists", "The subject has an account already"),
+            Self::DeviceIdUsed => ("device-id-used", "The device id is or was in use"),
+            Self::StaleHead { .. } => ("stale-head", "The device chain has grown"),
+            Self::NoActiveDevice => ("no-active-device", "No device is active"),
+            Self::KeysDiffer => ("keys-differ", "Client and server hold different keys"),
+            Self::TooMany { .. } => ("too-many", "Too many requests"),
+            Self::Unavailable(_) => ("unavailable", "Try again later"),
+        }
+    }
+
+    /// How loudly it is logged.
+    pub fn loudness(&self) -> Loudness {
+        match self {
+            Self::Unavailable(_) => Loudness::Error,
+            Self::NotJson(_)
+            | Self::UnsupportedMediaType
+            | Self::BodyTooLarge(_)
+            | Self::Invalid(_)
+            | Self::BadRequest(_)
+            | Self::Unauthenticated(_)
+            | Self::DeviceRevoked
+            | Self::DevicePending
+            | Self::NotOwner
+            | Self::NotYours(_)
+            | Self::NotFound(_)
+            | Self::MethodNotAllowed(_)
+            | Self::NameTaken
+            | Self::AccountExists(_)
+            | Self::DeviceIdUsed
+            | Self::StaleHead { .. }
+            | Self::NoActiveDevice
+            | Self::KeysDiffer
+            | Self::TooMany { .. } => Loudness::Debug,
+        }
+    }
+
+    fn detail(&self) -> Cow<'_, str> {
+        match self {
+            Self::NotJson(detail) => detail.into(),
+            Self::UnsupportedMediaType => {
+                "send application/activity+json, application/ld+json or application/json".into()
+            }
+            Self::BodyTooLarge(limit) => format!("at most {limit} bytes").into(),
+            Self::Invalid(invalid) | Self::NotYours(invalid) => invalid.detail.as_str().into(),
+            Self::BadRequest(detail) | Self::Unauthenticated(detail) => (*detail).into(),
+            Self::DeviceRevoked => "sign in again to register a new device".into(),
+            Self::DevicePending => "approve it on an active device".into(),
+            Self::NotOwner => "the token belongs to another user".into(),
+            Self::NotFound(what) => format!("no such {what}").into(),
+            Self::MethodNotAllowed(_) => "see the Allow header".into(),
+            Self::NameTaken => "choose another user name".into(),
+            Self::AccountExists(name) => format!("leave username out, or say {name}").into(),
+            Self::DeviceIdUsed => {
+                "choose a new random device id; to sign in again with this device, send signIn".into()
+            }
+            Self::StaleHead { .. } => "build the node on the current head".into(),
+            Self::NoActiveDevice => "send a ResetDevices node to start over".into(),
+            Self::KeysDiffer => "publish the device's keys again".into(),
+            Self::TooMany { what, .. } => (*what).into(),
+            Self::Unavailable(_) => {
+                "a part of the server is out of reach; nothing was lost, try again".into()
+            }
+        }
+    }
+
+    /// The body: type, title, status, detail, instance, and what else helps.
+    pub fn body(&self, type_url: &str, instance: &str) -> Value {
+        let (_, title) = self.kind();
+        let mut body = Map::from_iter([
+            ("type".to_owned(), json!(type_url)),
+            ("title".to_owned(), json!(title)),
+            ("status".to_owned(), json!(self.status().as_u16())),
+            ("detail".to_owned(), json!(self.detail())),
+            ("instance".to_owned(), json!(format!("urn:uuid:{instance}"))),
+        ]);
+        match self {
+            Self::Invalid(invalid) | Self::NotYours(invalid) => {
+                body.insert("pointer".to_owned(), json!(invalid.pointer));
+            }
+            Self::StaleHead { length, head } => {
+                body.insert("eko:deviceSet".to_owned(), json!({ "length": length, "head": head }));
+            }
+            _ => {}
+        }
+        Value::Object(body)
+    }
+
+    /// Headers that belong to it.
+    pub fn headers(&self) -> Option<(header::HeaderName, HeaderValue)> {
+        match self {
+            Self::Unauthenticated(_) => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
+            }
+            Self::DeviceRevoked => Some((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(
+                    "Bearer error=\"invalid_token\", error_description=\"device revoked\"",
+                ),
+            )),
+            Self::TooMany { retry_after, .. } => Some((header::RETRY_AFTER, HeaderValue::from(*retry_after))),
+            Self::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from(5_u16))),
+            Self::MethodNotAllowed(Some(allow)) => Some((header::ALLOW, allow.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Leaves the problem in the response's extensions; [`crate::edge`] writes the body, since it knows the
+    /// origin and the request's id.
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<JsonError> for Problem {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::NotJson(detail) => Self::NotJson(detail),
+            JsonError::Refused(invalid) => Self::Invalid(invalid),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,82 @@
+//! Taking key packages, for whoever may: a device here, a device through its own outbox, another server.
+//! `docs/protocol.md`, section 4.
+
+use eko_protocol::address::UserName;
+use eko_protocol::id::DeviceId;
+use eko_protocol::key_package::{KeyPackage, Target};
+use eko_protocol::{Invalid, collection};
+use eko_store::devices::Devices;
+use eko_store::one_time_keys::{TakeBudget, Taken};
+use serde_json::Value;
+
+use crate::caller::{Caller, inactive};
+use crate::{AppState, Problem};
+
+/// Whose packages a `Take` asks for, here.
+pub fn local_target(target: Target) -> Result<(UserName, Option<Vec<DeviceId>>), Problem> {
+    match target {
+        Target::All(user) => Ok((user, None)),
+        Target::Some(user, devices) => Ok((user, Some(devices))),
+        Target::Handle(_) | Target::Remote(..) => {
+            Err(Invalid::at("/object", "is on another server, and this one does not federate yet").into())
+        }
+    }
+}
+
+/// A device of ours takes packages of a user here: one BatchGetItem for both device sets, an UpdateItem a
+/// device, one BatchGetItem for the keys. Answers the collection.
+pub async fn by_device(
+    state: &AppState,
+    caller: &Caller,
+    user: &UserName,
+    wanted: Option<Vec<DeviceId>>,
+) -> Result<Value, Problem> {
+    let [own, target] = state.store().device_sets([&caller.user, user]).await?;
+    let own = own.ok_or(Problem::DeviceRevoked)?;
+    if !own.active.contains_key(&caller.device) {
+        return Err(inactive(&own, &caller.device));
+    }
+    let target = target.ok_or(Problem::NotFound("user"))?;
+    take(state, &state.origin().actor(&caller.user), user, &target, wanted).await
+}
+
+async fn take(
+    state: &AppState,
+    taker: &str,
+    user: &UserName,
+    target: &Devices,
+    wanted: Option<Vec<DeviceId>>,
+) -> Result<Value, Problem> {
+    let devices = match wanted {
+        None => target.active.keys().cloned().collect(),
+        Some(devices) => {
+            if let Some(index) = devices.iter().position(|device| !target.active.contains_key(device)) {
+                return Err(
+                    Invalid::at(format!("/object/{index}"), "is no package of an active device").into()
+                );
+            }
+            devices
+        }
+    };
+    let budget = TakeBudget { each: state.config().take_budget, total: state.config().take_total_budget };
+    let taken = state.store().take_keys(user, &devices, taker, budget, state.now_ms()).await?;
+    let packages = taken.into_iter().map(|(device, taken)| package(state, user, &device, taken));
+    let packages: Vec<KeyPackage> = packages.collect();
+    Ok(collection::key_packages(state.origin(), user, &packages, Some(&target.set)))
+}
+
+fn package(state: &AppState, user: &UserName, device: &DeviceId, taken: Taken) -> KeyPackage {
+    let keys = taken.keys;
+    let mut package = KeyPackage::new(
+        state.origin(),
+        (user, device),
+        (keys.identity_key, keys.registration_id),
+        keys.signed_pre_key,
+        keys.last_resort,
+    );
+    package.pre_key = taken.pre_key;
+    if taken.kyber_pre_key.is_some() {
+        package.kyber_pre_key = taken.kyber_pre_key;
+    }
+    package
+}

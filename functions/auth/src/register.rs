@@ -1,0 +1,174 @@
+//! POST `/auth/devices` (`docs/protocol.md`, section 10): an ID token says who someone is; the name is
+//! claimed on the first sign-in, the device registered, everything in one transaction or nothing.
+//!
+//! A user's first device starts the chain and is active. Another waits for an active one's approval, unless
+//! it brings a `ResetDevices` node. A device that is registered signs in again with `signIn`.
+
+use axum::extract::State;
+use axum::response::Response;
+use eko_protocol::Invalid;
+use eko_protocol::activity;
+use eko_protocol::address::UserName;
+use eko_protocol::chain::{NewDevice as Offered, Position};
+use eko_protocol::id::EntryKey;
+use eko_protocol::key_package::PublishKeys;
+use eko_service::body::{Json, Small};
+use eko_service::caller::{Caller, bearer_token};
+use eko_service::oidc::Subject;
+use eko_service::{AppState, Problem};
+use eko_store::accounts::{NewDevice, Registered};
+use eko_store::deliveries::Report;
+use eko_store::device_keys::DeviceKeys;
+use eko_store::devices::{Devices, Status};
+use http::{HeaderMap, StatusCode};
+
+use crate::registration::Registration;
+use crate::sign_in;
+use crate::tokens::{self, RefreshToken, Standing};
+
+/// How old the sign-in behind a reset of the device chain may be.
+const FRESH_SIGN_IN_SECONDS: i64 = 600;
+
+pub(crate) async fn register(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Json(body): Small,
+) -> Result<Response, Problem> {
+    let id_token = bearer_token(&headers)?;
+    let subject = state.oidc().verify(id_token, state.now_ms()).await?;
+    let registration = Registration::parse(&body)?;
+    match state.store().account_of(&subject.issuer, &subject.subject).await? {
+        None => first_device(&state, &subject, &registration).await,
+        Some(user) => {
+            if registration.username.as_ref().is_some_and(|name| *name != user) {
+                return Err(Problem::AccountExists(user.to_string()));
+            }
+            if registration.sign_in.is_some() {
+                return sign_in::again(&state, &user, &registration, id_token).await;
+            }
+            further_device(&state, user, &subject, &registration).await
+        }
+    }
+}
+
+/// The first sign-in of a subject: name, account, chain, device.
+async fn first_device(
+    state: &AppState,
+    subject: &Subject,
+    asked: &Registration,
+) -> Result<Response, Problem> {
+    let user =
+        asked.username.clone().ok_or(Invalid::at("/username", "is missing: this is the first sign-in"))?;
+    let (keys, one_time) = asked.keys(state, &user)?;
+    let node = asked.node(state, &user, &Position::default())?;
+    let token = RefreshToken::new(state);
+    let device = new_device(state, &user, asked, keys, &one_time, &token);
+    let subject = (subject.issuer.as_str(), subject.subject.as_str());
+    match state.store().create_account(subject, &device, &node).await? {
+        Registered::Done => {}
+        Registered::NameTaken | Registered::Lost => return Err(Problem::NameTaken),
+        Registered::SubjectTaken => return Err(Problem::AccountExists(user.to_string())),
+        Registered::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
+    }
+    if let Err(error) = state.store().count_user().await {
+        tracing::warn!(%error, "a user was not counted");
+    }
+    let standing = Standing { status: Status::Active, set: node.set() };
+    tokens::answer(state, StatusCode::CREATED, &caller(user, asked), &token, Some(standing))
+}
+
+/// Another device of a user who has an account: pending, or the start of a chain that is reset.
+async fn further_device(
+    state: &AppState,
+    user: UserName,
+    subject: &Subject,
+    asked: &Registration,
+) -> Result<Response, Problem> {
+    let (keys, one_time) = asked.keys(state, &user)?;
+    let token = RefreshToken::new(state);
+    let device = new_device(state, &user, asked, keys, &one_time, &token);
+    let seen = state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
+    let position = Position { length: seen.set.length, head: Some(seen.set.head.clone()) };
+    let standing = if asked.has_node() {
+        if state.now_ms().div_euclid(1000).saturating_sub(subject.issued) > FRESH_SIGN_IN_SECONDS {
+            return Err(Problem::Unauthenticated("a reset needs an ID token of the last ten minutes"));
+        }
+        let node = asked.node(state, &user, &position)?;
+        match state.store().reset_devices(&seen, &device, &node).await? {
+            Registered::Done => {}
+            Registered::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
+            _ => return Err(stale(state, &user, &seen).await?),
+        }
+        erase(state, &user, &seen).await;
+        Standing { status: Status::Active, set: node.set() }
+    } else {
+        if seen.active.is_empty() {
+            return Err(Problem::NoActiveDevice);
+        }
+        match state.store().add_pending(&device).await? {
+            Registered::Done => {}
+            Registered::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
+            _ => {
+                let what = "too many devices wait for approval: approve one";
+                return Err(Problem::TooMany { retry_after: 3600, what });
+            }
+        }
+        offer(state, &device).await;
+        Standing { status: Status::Pending, set: seen.set }
+    };
+    tokens::answer(state, StatusCode::CREATED, &caller(user, asked), &token, Some(standing))
+}
+
+fn new_device<'a>(
+    state: &AppState,
+    user: &'a UserName,
+    asked: &'a Registration,
+    keys: DeviceKeys,
+    one_time: &'a PublishKeys,
+    token: &RefreshToken,
+) -> NewDevice<'a> {
+    NewDevice { user, device: &asked.device, keys, one_time, session: token.session(state) }
+}
+
+fn caller(user: UserName, asked: &Registration) -> Caller {
+    Caller { user, device: asked.device.clone() }
+}
+
+/// Tells the active devices of one that waits. It is listed for them in any case, so a failure here is
+/// logged and no more.
+async fn offer(state: &AppState, device: &NewDevice<'_>) {
+    let (origin, now_ms) = (state.origin(), device.keys.registered_ms);
+    let offered = Offered {
+        id: device.device.clone(),
+        identity_key: device.keys.identity_key,
+        registration_id: device.keys.registration_id,
+        possession: device.keys.possession,
+    };
+    let days = i64::from(state.config().message_ttl_days);
+    let report = Report {
+        to: device.user.to_string(),
+        device: None,
+        entry: EntryKey::new(now_ms.unsigned_abs(), &origin.server_actor(), device.device.as_str())
+            .to_string(),
+        ttl: now_ms.div_euclid(1000).saturating_add(days.saturating_mul(24 * 3600)),
+        activity: activity::device_offered(origin, device.user, &offered, now_ms),
+    };
+    if let Err(error) = state.store().queue_reports(vec![report]).await {
+        tracing::warn!(%error, "the active devices were not told of a pending one");
+    }
+}
+
+/// Clears what the devices left that a reset revoked; nobody can read it any more.
+async fn erase(state: &AppState, user: &UserName, seen: &Devices) {
+    for device in seen.active.keys().chain(&seen.pending) {
+        if let Err(error) = state.store().erase_device(user, device).await {
+            tracing::warn!(%error, "what a revoked device left is not cleared yet");
+        }
+    }
+}
+
+async fn stale(state: &AppState, user: &UserName, seen: &Devices) -> Result<Problem, Problem> {
+    let now = state.store().device_set(user).await?;
+    let set = now.map_or_else(|| seen.set.clone(), |now| now.set);
+    Ok(Problem::StaleHead { length: set.length, head: set.head })
+}

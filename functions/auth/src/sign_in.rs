@@ -1,0 +1,47 @@
+//! A registered device signs in again: after its refresh tokens have ended, or when the answer to its
+//! registration was lost. The ID token alone is not enough: whoever holds the issuer could read the mailbox.
+//! The device proves its identity key anew, over this very ID token.
+
+use axum::response::Response;
+use eko_protocol::Invalid;
+use eko_protocol::address::UserName;
+use eko_protocol::chain::sign_in_base;
+use eko_protocol::xeddsa;
+use eko_service::caller::Caller;
+use eko_service::{AppState, Problem};
+use eko_store::devices::Status;
+use http::StatusCode;
+
+use crate::registration::Registration;
+use crate::tokens::{self, RefreshToken, Standing};
+
+pub(crate) async fn again(
+    state: &AppState,
+    user: &UserName,
+    asked: &Registration,
+    id_token: &str,
+) -> Result<Response, Problem> {
+    let store = state.store();
+    let (set, keys) = (store.device_set(user).await?, store.own_keys(user, &asked.device).await?);
+    let devices = set.ok_or(Problem::NotFound("user"))?;
+    let keys = keys.ok_or(Problem::NotFound("device"))?;
+    let status = match (devices.active.contains_key(&asked.device), devices.pending.contains(&asked.device)) {
+        (true, _) => Status::Active,
+        (false, true) => Status::Pending,
+        (false, false) => return Err(Problem::DeviceRevoked),
+    };
+    let proof = asked.sign_in.ok_or(Invalid::at("/signIn", "is missing"))?;
+    if !xeddsa::verify(&keys.identity_key, &sign_in_base(id_token.as_bytes()), &proof) {
+        return Err(Invalid::at(
+            "/signIn",
+            "is not the registered identity key's signature over the ID token",
+        )
+        .into());
+    }
+    let token = RefreshToken::new(state);
+    if !store.start_session(user, &asked.device, &token.session(state)).await? {
+        return Err(Problem::DeviceRevoked);
+    }
+    let caller = Caller { user: user.clone(), device: asked.device.clone() };
+    tokens::answer(state, StatusCode::OK, &caller, &token, Some(Standing { status, set: devices.set }))
+}

@@ -1,0 +1,118 @@
+//! POST `/user/{name}/devices` (`docs/protocol.md`, section 3): an active device appends a node, `AddDevice`
+//! to approve a pending device, `RevokeDevice` to end one.
+//!
+//! One BatchGetItem for set and keys, one transaction; a revocation then clears what the device left.
+
+use axum::extract::State;
+use axum::response::Response;
+use eko_protocol::Invalid;
+use eko_protocol::chain::{ChainNode, NodeKind, Position, check_members, verify_next};
+use eko_protocol::id::DeviceId;
+use eko_service::body::{Json, Small};
+use eko_service::caller::{Caller, Owner, inactive};
+use eko_service::{AppState, Problem, respond};
+use eko_store::chain::{Append, Change, NewNode};
+use eko_store::devices::Devices;
+use http::{HeaderValue, StatusCode, header};
+
+pub(crate) async fn append(
+    State(state): State<AppState>,
+    Owner(caller): Owner,
+    Json(body): Small,
+) -> Result<Response, Problem> {
+    let node = ChainNode::parse(&body)?;
+    let store = state.store();
+    let devices = store.device_set(&caller.user).await?.ok_or(Problem::DeviceRevoked)?;
+    if !devices.active.contains_key(&caller.device) {
+        return Err(inactive(&devices, &caller.device));
+    }
+    let change = verify(&state, &caller, &devices, &node).await?;
+    let new = NewNode { seq: node.seq(), hash: node.hash(), canonical: node.canonical().to_vec() };
+    if store.append(&caller.user, &devices, &new, &change).await? == Append::Lost {
+        return Err(lost(&state, &caller, &devices).await?);
+    }
+    if let Change::Revoke { device } = &change {
+        // The device is out since the transaction; what it left nobody can read, and it also has a time to
+        // live. A failure here must not make the revocation look undone.
+        if let Err(error) = store.erase_device(&caller.user, device).await {
+            tracing::warn!(%error, "what a revoked device left is not cleared yet");
+        }
+    }
+    let mut answer = node.to_value();
+    if let Some(members) = answer.as_object_mut() {
+        let set = new.set();
+        members.insert(
+            "eko:deviceSet".to_owned(),
+            serde_json::json!({ "length": set.length, "head": set.head }),
+        );
+    }
+    let mut response = respond::activity(StatusCode::CREATED, &answer);
+    if let Ok(location) = HeaderValue::from_str(node.id()) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Verifies the node as the next one and says what it changes.
+async fn verify(
+    state: &AppState,
+    caller: &Caller,
+    devices: &Devices,
+    node: &ChainNode,
+) -> Result<Change, Problem> {
+    let origin = state.origin();
+    let invalid = |pointer: &str, detail: &str| Problem::Invalid(Invalid::at(pointer, detail));
+    let (_, device) = origin
+        .parse_device(node.device())
+        .filter(|(owner, _)| *owner == caller.user)
+        .ok_or_else(|| invalid("/device", "must be a device of this user"))?;
+    let signer: Option<DeviceId> = origin
+        .parse_device(&node.proof().verification_method)
+        .filter(|(owner, device)| *owner == caller.user && devices.active.contains_key(device))
+        .map(|(_, device)| device);
+    let wanted: Vec<&DeviceId> = signer.iter().chain([&device]).collect();
+    let keys = state.store().device_keys(&caller.user, dedup(wanted)).await?;
+    let position = Position { length: devices.set.length, head: Some(devices.set.head.clone()) };
+    let signer_key = |wanted: &DeviceId| {
+        (signer.as_ref() == Some(wanted)).then(|| keys.get(wanted).map(|keys| keys.identity_key)).flatten()
+    };
+    verify_next(origin, &caller.user, &position, signer_key, node).map_err(|error| {
+        if error.is_stale_head() { stale(devices) } else { Problem::Invalid(error.invalid()) }
+    })?;
+    let active = devices.active.contains_key(&device);
+    check_members(node.kind(), devices.active.len(), active, active)
+        .map_err(|e| Problem::Invalid(e.invalid()))?;
+    match node.kind() {
+        NodeKind::Revoke => Ok(Change::Revoke { device }),
+        NodeKind::Reset(_) => {
+            Err(invalid("/type", "a reset needs a fresh sign-in: send it to /auth/devices"))
+        }
+        NodeKind::Add(addition) => {
+            let pending = devices.pending.contains(&device).then(|| keys.get(&device)).flatten();
+            let pending =
+                pending.ok_or_else(|| invalid("/device", "must be a device that waits for approval"))?;
+            if pending.identity_key != addition.identity_key {
+                return Err(invalid("/identityKey", "is not the key that the device registered"));
+            }
+            if pending.registration_id != addition.registration_id {
+                return Err(invalid("/registrationId", "is not the one that the device registered"));
+            }
+            Ok(Change::Approve { device, registration_id: addition.registration_id.get() })
+        }
+    }
+}
+
+fn dedup(mut devices: Vec<&DeviceId>) -> Vec<&DeviceId> {
+    devices.dedup();
+    devices
+}
+
+fn stale(devices: &Devices) -> Problem {
+    Problem::StaleHead { length: devices.set.length, head: devices.set.head.clone() }
+}
+
+/// Why an append was lost: the chain has grown meanwhile, as a rule.
+async fn lost(state: &AppState, caller: &Caller, seen: &Devices) -> Result<Problem, Problem> {
+    let now = state.store().device_set(&caller.user).await?;
+    Ok(stale(now.as_ref().unwrap_or(seen)))
+}

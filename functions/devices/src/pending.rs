@@ -1,0 +1,52 @@
+//! GET `/user/{name}/devices/pending` (`docs/protocol.md`, section 2): registrations that wait for approval.
+//! An active device sees all of them, a pending one itself.
+
+use axum::extract::State;
+use axum::response::Response;
+use eko_protocol::activity;
+use eko_protocol::address::UserName;
+use eko_protocol::chain::NewDevice;
+use eko_protocol::id::DeviceId;
+use eko_service::caller::{Owner, inactive};
+use eko_service::{AppState, Problem, respond};
+use eko_store::device_keys::DeviceKeys;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+pub(crate) async fn pending(
+    State(state): State<AppState>,
+    Owner(caller): Owner,
+) -> Result<Response, Problem> {
+    let devices = state.store().device_set(&caller.user).await?.ok_or(Problem::DeviceRevoked)?;
+    let active = devices.active.contains_key(&caller.device);
+    if !active && !devices.pending.contains(&caller.device) {
+        return Err(inactive(&devices, &caller.device));
+    }
+    let shown = devices.pending.iter().filter(|device| active || **device == caller.device);
+    let keys = state.store().device_keys(&caller.user, shown).await?;
+    let items = keys.iter().map(|(device, keys)| item(&state, &caller.user, device, keys));
+    let items: Vec<Value> = items.collect();
+    let body = json!({
+        "@context": activity::context(state.origin()),
+        "type": "Collection",
+        "id": format!("{}/pending", state.origin().devices(&caller.user)),
+        "totalItems": items.len(),
+        "items": items,
+        "eko:deviceSet": devices.set,
+    });
+    Ok(respond::uncached(respond::activity(StatusCode::OK, &body)))
+}
+
+fn item(state: &AppState, user: &UserName, device: &DeviceId, keys: &DeviceKeys) -> Value {
+    let new = NewDevice {
+        id: device.clone(),
+        identity_key: keys.identity_key,
+        registration_id: keys.registration_id,
+        possession: keys.possession,
+    };
+    let mut item = activity::pending_device(state.origin(), user, &new, keys.registered_ms);
+    if let (Some(members), Some(name)) = (item.as_object_mut(), &keys.name) {
+        members.insert("name".to_owned(), json!(name));
+    }
+    item
+}

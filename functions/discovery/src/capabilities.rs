@@ -1,0 +1,39 @@
+//! GET `/.well-known/ecp` (`docs/protocol.md`, section 2): what this server speaks, its limits, where to sign
+//! in. Members for what is not built yet are left out, not null.
+
+use axum::extract::State;
+use axum::response::Response;
+use eko_protocol::limits;
+use eko_service::{AppState, respond};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::FRESH_SECONDS;
+
+pub(crate) async fn capabilities(State(state): State<AppState>) -> Response {
+    let (origin, config) = (state.origin().as_str(), state.config());
+    let body = json!({
+        "protocolVersion": "0.0.5",
+        "origin": origin,
+        "auth": {
+            "issuer": config.oidc.issuer,
+            "audience": config.oidc.audience,
+            "devices": format!("{origin}/auth/devices"),
+            "refresh": format!("{origin}/auth/refresh"),
+            "logout": format!("{origin}/auth/logout"),
+        },
+        "features": ["pqxdh", "x3dh", "double-ratchet", "device-chain", "partial-delivery"],
+        "federation": false,
+        "limits": {
+            "activeDevices": limits::MAX_ACTIVE_DEVICES,
+            "messagesPerEnvelope": limits::MAX_MESSAGES,
+            "contentBytes": limits::MAX_CONTENT_BYTES,
+            "envelopeBytes": limits::MAX_ENVELOPE_BODY_BYTES,
+            "bodyBytes": limits::MAX_BODY_BYTES,
+            "oneTimeKeysPerRequest": limits::MAX_ONE_TIME_KEYS,
+            "messageTtlDays": config.message_ttl_days,
+            "envelopesPerMinute": config.sender_budget,
+        },
+    });
+    respond::cached(respond::document(StatusCode::OK, respond::JSON, &body), FRESH_SECONDS)
+}

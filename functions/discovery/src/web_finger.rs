@@ -1,0 +1,46 @@
+//! GET `/.well-known/webfinger?resource=` (RFC 7033; `docs/protocol.md`, section 2): from a handle or an
+//! actor id to the actor.
+
+use axum::extract::{Query, State};
+use axum::response::Response;
+use eko_protocol::address::{Handle, Origin, UserName};
+use eko_service::{AppState, Problem, respond};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::FRESH_SECONDS;
+
+/// The query of RFC 7033, section 4.1. `rel` only filters links, and we have two: it is not looked at.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    resource: Option<String>,
+}
+
+pub(crate) async fn web_finger(
+    State(state): State<AppState>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let origin = state.origin();
+    let resource = asked.resource.ok_or(Problem::BadRequest("resource is missing"))?;
+    let user = user_of(origin, &resource).ok_or(Problem::NotFound("resource here"))?;
+    state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
+    let actor = origin.actor(&user);
+    let body = json!({
+        "subject": format!("acct:{user}@{}", origin.authority()),
+        "aliases": [actor],
+        "links": [
+            { "rel": "self", "type": respond::ACTIVITY_JSON, "href": actor },
+            { "rel": "http://webfinger.net/rel/profile-page", "type": "text/html", "href": actor },
+        ],
+    });
+    Ok(respond::cached(respond::document(StatusCode::OK, respond::JRD_JSON, &body), FRESH_SECONDS))
+}
+
+fn user_of(origin: &Origin, resource: &str) -> Option<UserName> {
+    if let Some(user) = origin.parse_actor(resource) {
+        return Some(user);
+    }
+    let handle = Handle::parse(resource).ok()?;
+    (handle.authority() == origin.authority()).then(|| handle.name().clone())
+}

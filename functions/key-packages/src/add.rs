@@ -1,0 +1,33 @@
+//! POST `/user/{name}/keyPackages` with `Add` (`docs/protocol.md`, section 4): the calling device replenishes
+//! or rotates its own keys, all of the request or nothing.
+
+use axum::response::Response;
+use eko_protocol::Invalid;
+use eko_protocol::key_package::PublishKeys;
+use eko_service::caller::Caller;
+use eko_service::{AppState, Problem, respond};
+use eko_store::devices::Status;
+use eko_store::publication::Published;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+pub(crate) async fn add(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
+    let object = body.get("object").ok_or(Invalid::at("/object", "is missing"))?;
+    let keys = PublishKeys::parse(object).map_err(|invalid| invalid.under("/object"))?;
+    if keys.is_empty() {
+        return Err(Invalid::at("/object", "holds no keys").into());
+    }
+    let store = state.store();
+    let own = store.own_keys(&caller.user, &caller.device).await?.ok_or(Problem::DeviceRevoked)?;
+    keys.validate(&own.identity_key).map_err(|invalid| invalid.under("/object"))?;
+    let keys = keys.sorted();
+    match store.publish_keys(&caller.user, &caller.device, &keys, state.now_ms()).await? {
+        Published::Done { pre_keys, kyber_pre_keys } => {
+            let body = json!({ "eko:preKeyCount": pre_keys, "eko:kyberPreKeyCount": kyber_pre_keys });
+            Ok(respond::uncached(respond::document(StatusCode::OK, respond::JSON, &body)))
+        }
+        Published::Refused(invalid) => Err(invalid.under("/object").into()),
+        Published::NotActive(Status::Pending) => Err(Problem::DevicePending),
+        Published::NotActive(Status::Active | Status::Revoked) => Err(Problem::DeviceRevoked),
+    }
+}

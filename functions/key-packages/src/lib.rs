@@ -1,0 +1,45 @@
+//! Key packages: published by their devices, listed for anyone, taken by who wants to write.
+
+mod add;
+mod check;
+mod list;
+mod take;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use eko_protocol::Invalid;
+use eko_protocol::json::has_type;
+use eko_service::body::{Json, Small};
+use eko_service::caller::{Caller, PathUser};
+use eko_service::{AppState, Problem};
+
+/// The routes of this function.
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/user/{name}/keyPackages", get(list::list).post(post))
+        .route("/user/{name}/keyPackage/{device}", get(list::one))
+}
+
+/// POST `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): by the activity's type.
+async fn post(
+    State(state): State<AppState>,
+    caller: Caller,
+    PathUser(user): PathUser,
+    Json(activity): Small,
+) -> Result<Response, Problem> {
+    if has_type(&activity, "Take") {
+        return take::take(&state, &caller, &user, &activity).await;
+    }
+    if caller.user != user {
+        return Err(Problem::NotOwner);
+    }
+    if has_type(&activity, "Add") {
+        add::add(&state, &caller, &activity).await
+    } else if has_type(&activity, "Check") {
+        check::check(&state, &caller, &activity).await
+    } else {
+        Err(Invalid::at("/type", "must be Add, Check or Take").into())
+    }
+}

@@ -1,0 +1,103 @@
+//! `Delivered`: a device acknowledges entries of its mailbox and reports to their authors
+//! (`docs/protocol.md`, section 6).
+//!
+//! One DeleteItem an entry, all at once; for each envelope among them one UpdateItem that claims the
+//! receipt; one SendMessageBatch for the receipts that were won.
+
+use axum::response::{IntoResponse, Response};
+use eko_protocol::Invalid;
+use eko_protocol::activity::{self, Delivered};
+use eko_protocol::id::{EntryKey, EnvelopeId};
+use eko_service::caller::Caller;
+use eko_service::{AppState, Problem};
+use eko_store::StoreError;
+use eko_store::deliveries::Report;
+use eko_store::mailbox::{Addressed, Content, Entry};
+use futures_util::future::join_all;
+use http::StatusCode;
+use serde_json::Value;
+
+pub(crate) async fn delivered(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
+    let keys = entry_keys(state, caller, body)?;
+    let now_ms = state.now_ms();
+    let store = state.store();
+    let deleted =
+        join_all(keys.iter().map(|key| store.delete_entry(&caller.user, &caller.device, key, now_ms))).await;
+    // What was deleted is reported even where another deletion failed: the client sends those again.
+    let failed = deleted.iter().any(Result::is_err);
+    let entries: Vec<Entry> = deleted.into_iter().filter_map(Result::ok).flatten().collect();
+    let reports = join_all(entries.iter().map(|entry| receipt(state, caller, entry, now_ms))).await;
+    let broken = reports.iter().find_map(|report| report.as_ref().err().map(ToString::to_string));
+    let (won, reports): (Vec<&Entry>, Vec<Report>) =
+        entries.iter().zip(reports).filter_map(|(entry, report)| Some((entry, report.ok()??))).unzip();
+    if let Err(error) = store.queue_reports(reports).await {
+        undo(state, caller, &won).await;
+        return Err(error.into());
+    }
+    match (failed, broken) {
+        (false, None) => Ok(StatusCode::NO_CONTENT.into_response()),
+        (_, broken) => Err(Problem::Unavailable(broken.unwrap_or_else(|| "entries not deleted".to_owned()))),
+    }
+}
+
+/// Puts entries back whose receipts could not be queued, so that the client's next try finds them.
+async fn undo(state: &AppState, caller: &Caller, entries: &[&Entry]) {
+    for entry in entries {
+        let Content::Message(message) = &entry.content else { continue };
+        if let Err(error) =
+            state.store().release_receipt(&caller.user, &message.author, &message.envelope).await
+        {
+            tracing::warn!(%error, "a receipt stays claimed without having been sent");
+        }
+    }
+    let back = |entry: &&Entry| {
+        let (user, device) = (caller.user.clone(), caller.device.clone());
+        Addressed { user, device, entry: Entry::clone(entry) }
+    };
+    state.store().put_entries(&entries.iter().map(back).collect::<Vec<_>>()).await;
+}
+
+/// The entries' keys; they must be addresses in the caller's own inbox.
+fn entry_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Vec<EntryKey>, Problem> {
+    let delivered = Delivered::parse(body)?;
+    let mut keys = Vec::with_capacity(delivered.entries.len());
+    for (index, address) in delivered.entries.iter().enumerate() {
+        match state.origin().parse_entry(address) {
+            Some((user, key)) if user == caller.user => keys.push(key),
+            _ => {
+                let invalid =
+                    Invalid::at(format!("/object/{index}"), "is not the address of an entry of yours");
+                return Err(Problem::NotYours(invalid));
+            }
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// The receipt for an entry's author, if this is the first device to confirm the envelope.
+async fn receipt(
+    state: &AppState,
+    caller: &Caller,
+    entry: &Entry,
+    now_ms: i64,
+) -> Result<Option<Report>, StoreError> {
+    let Content::Message(message) = &entry.content else { return Ok(None) };
+    // Only authors here: what comes from other servers is reported there by federation.
+    let Some(author) = state.origin().parse_actor(&message.author) else { return Ok(None) };
+    if !state.store().claim_receipt(&caller.user, &message.author, &message.envelope, now_ms).await? {
+        return Ok(None);
+    }
+    let recipient = state.origin().actor(&caller.user);
+    let id = EnvelopeId::parse(&message.envelope).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    let report = activity::Report::delivered(state.origin(), &caller.user, &message.author, &id);
+    let days = i64::from(state.config().message_ttl_days);
+    Ok(Some(Report {
+        to: author.to_string(),
+        device: None,
+        entry: EntryKey::new(now_ms.unsigned_abs(), &recipient, id.as_str()).to_string(),
+        ttl: now_ms.div_euclid(1000).saturating_add(days.saturating_mul(24 * 3600)),
+        activity: report.to_value(state.origin()),
+    }))
+}

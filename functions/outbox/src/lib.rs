@@ -1,0 +1,37 @@
+//! The outbox: what a user's device sends.
+
+mod create;
+mod delivered;
+mod take;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::post;
+use eko_protocol::Invalid;
+use eko_protocol::json::has_type;
+use eko_service::body::{Json, Large};
+use eko_service::caller::Owner;
+use eko_service::{AppState, Problem};
+
+/// The routes of this function.
+pub fn router() -> Router<AppState> {
+    Router::new().route("/user/{name}/outbox", post(outbox))
+}
+
+/// POST `/user/{name}/outbox` (`docs/protocol.md`, sections 2, 4, 5 and 6): by the activity's type.
+async fn outbox(
+    State(state): State<AppState>,
+    Owner(caller): Owner,
+    Json(activity): Large,
+) -> Result<Response, Problem> {
+    if has_type(&activity, "Create") {
+        create::create(&state, &caller, &activity).await
+    } else if has_type(&activity, "Delivered") {
+        delivered::delivered(&state, &caller, &activity).await
+    } else if has_type(&activity, "Take") {
+        take::take(&state, &caller, &activity).await
+    } else {
+        Err(Invalid::at("/type", "must be Create, Delivered or Take").into())
+    }
+}

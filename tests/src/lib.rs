@@ -1,1 +1,1 @@
-//! Follows.
+//! Whole-system tests and benches.

@@ -32,12 +32,15 @@ pub enum JsonError {
 /// Reads a value as `T`.
 ///
 /// # Errors
-/// The first member of the wrong shape, with its pointer. A missing member is reported at the object that
-/// lacks it.
+/// The first member of the wrong shape, or a missing one, with its pointer.
 pub fn shape<T: DeserializeOwned>(value: &Value) -> Result<T, Invalid> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer = pointer(error.path());
-        Invalid::at(pointer, error.into_inner().to_string())
+        let detail = error.into_inner().to_string();
+        match detail.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+            Some(name) => Invalid::at(format!("{pointer}/{}", token(name)), "is missing"),
+            None => Invalid::at(pointer, detail),
+        }
     })
 }
 

@@ -1,0 +1,37 @@
+//! `GET /.well-known/openid-configuration` and `GET /jwks`: what a relying party looks up.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::Inner;
+
+/// OpenID Connect Discovery 1.0, section 3.
+pub(super) async fn configuration(State(issuer): State<Arc<Inner>>) -> Json<Value> {
+    let url = &issuer.url;
+    Json(json!({
+        "issuer": url,
+        "authorization_endpoint": format!("{url}/authorize"),
+        "token_endpoint": format!("{url}/token"),
+        "jwks_uri": format!("{url}/jwks"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "password"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "scopes_supported": ["openid", "profile", "email"],
+        "claims_supported": [
+            "iss", "sub", "aud", "iat", "exp", "jti", "nonce", "preferred_username", "email", "email_verified"
+        ],
+    }))
+}
+
+/// RFC 7517: the one key.
+pub(super) async fn jwks(State(issuer): State<Arc<Inner>>) -> Json<Value> {
+    Json(json!({ "keys": [issuer.key.jwk()] }))
+}

@@ -1,0 +1,91 @@
+//! The signing key: one P-256 key, in a file when there is a data folder.
+
+use std::fs::{OpenOptions, read, rename};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// The key's file in the data folder: PKCS #8, DER.
+const FILE: &str = "issuer-key.p8";
+
+pub(super) struct Key {
+    signing: EncodingKey,
+    id: String,
+    x: String,
+    y: String,
+}
+
+impl Key {
+    /// The key of this folder, made now if there is none.
+    pub(super) fn kept_in(dir: &Path) -> anyhow::Result<Self> {
+        let path = dir.join(FILE);
+        let pkcs8 = match read(&path) {
+            Ok(pkcs8) => pkcs8,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let pkcs8 = generate()?;
+                keep(dir, &pkcs8).with_context(|| format!("cannot write {}", path.display()))?;
+                pkcs8
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        Self::from_pkcs8(&pkcs8).with_context(|| format!("{} holds no P-256 key", path.display()))
+    }
+
+    /// A key that is nowhere else.
+    pub(super) fn generate() -> anyhow::Result<Self> {
+        Self::from_pkcs8(&generate()?)
+    }
+
+    fn from_pkcs8(pkcs8: &[u8]) -> anyhow::Result<Self> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)?;
+        // An uncompressed point: 4, x, y.
+        let coordinates = pair.public_key().as_ref().split_first_chunk::<33>();
+        let (x, y) = coordinates.ok_or_else(|| anyhow!("the public key is no point"))?;
+        let (x, y) = (URL_SAFE_NO_PAD.encode(&x[1..]), URL_SAFE_NO_PAD.encode(y));
+        // RFC 7638: the hash of the required members in this order.
+        let thumbprint = Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
+        Ok(Self { signing: EncodingKey::from_ec_der(pkcs8), id: URL_SAFE_NO_PAD.encode(thumbprint), x, y })
+    }
+
+    /// A JWT over these claims.
+    pub(super) fn sign(&self, claims: &impl Serialize) -> jsonwebtoken::errors::Result<String> {
+        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, claims, &self.signing)
+    }
+
+    /// The public key as a JWK.
+    pub(super) fn jwk(&self) -> Value {
+        json!({
+            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.id, "x": self.x, "y": self.y
+        })
+    }
+}
+
+fn generate() -> anyhow::Result<Vec<u8>> {
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+        .map_err(|_| anyhow!("cannot generate the issuer's key"))?;
+    Ok(pkcs8.as_ref().to_vec())
+}
+
+/// Writes the key beside its place and moves it there: whoever is killed in between leaves no half a key.
+fn keep(dir: &Path, pkcs8: &[u8]) -> std::io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let new = dir.join(format!("{FILE}.new"));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&new)?;
+    file.write_all(pkcs8)?;
+    file.sync_all()?;
+    rename(new, dir.join(FILE))
+}

@@ -1,0 +1,45 @@
+//! Who signs in, made of nothing but the name they gave.
+
+/// A name of 1 to 64 lower-case letters, digits, dots, hyphens and underscores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Subject(String);
+
+impl Subject {
+    /// Reads a name as typed: around it spaces, in it capitals.
+    pub(super) fn parse(typed: &str) -> Option<Self> {
+        let name = typed.trim().to_ascii_lowercase();
+        let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_');
+        (1..=64).contains(&name.len()).then_some(())?;
+        name.bytes().all(plain).then_some(Self(name))
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// The `sub` claim: the same for the same name, whatever key or start.
+    pub(super) fn sub(&self) -> String {
+        format!("dev|{}", self.0)
+    }
+
+    /// An address where no mail ever goes: `.localhost` is reserved (RFC 2606).
+    pub(super) fn email(&self) -> String {
+        format!("{}@eko.localhost", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_plain_and_folded() {
+        for (typed, name) in [("alice", Some("alice")), ("  Bob_2 ", Some("bob_2")), ("a.b-c", Some("a.b-c"))]
+        {
+            assert_eq!(Subject::parse(typed).as_ref().map(Subject::name), name);
+        }
+        for typed in ["", "  ", "a b", "ä", "<b>", "a|b", &"x".repeat(65)] {
+            assert_eq!(Subject::parse(typed), None, "{typed}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The command: `eko-local [serve]` and `eko-local demo`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use eko_local::demo;
+use eko_local::server::{ISSUER_PATH, Options, Server};
+
+/// Eko Messages on one machine: the whole server, with DynamoDB and SQS embedded.
+#[derive(Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (what happens without a command)
+    Serve(Serve),
+    /// Drive a running server the way clients do, and show what happens
+    Demo {
+        /// Where the server listens
+        #[arg(long, default_value = "http://localhost:8080", env = "EKO_URL")]
+        url: String,
+    },
+}
+
+#[derive(Args)]
+struct Serve {
+    /// Port on loopback; 0 takes a free one
+    #[arg(long, default_value_t = 8080, env = "EKO_PORT")]
+    port: u16,
+    /// Public base URL, the start of every id [default: http://localhost:PORT]
+    #[arg(long, env = "EKO_ORIGIN")]
+    origin: Option<String>,
+    /// Folder that keeps the state across restarts [default: none, in memory]
+    #[arg(long, value_name = "DIR", env = "EKO_DATA")]
+    data: Option<PathBuf>,
+    /// Envelopes a minute from one sender to one recipient
+    #[arg(long, default_value_t = 60, env = "SENDER_BUDGET")]
+    sender_budget: u64,
+    /// Bytes of content a minute to one recipient
+    #[arg(long, default_value_t = 32 << 20, env = "RECIPIENT_BYTES_BUDGET")]
+    recipient_bytes_budget: u64,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    eko_service::telemetry::start_locally();
+    match cli.command {
+        Some(Command::Demo { url }) => demo::run(&url).await,
+        Some(Command::Serve(options)) => serve(options).await,
+        None => serve(cli.serve).await,
+    }
+}
+
+async fn serve(options: Serve) -> anyhow::Result<()> {
+    let state = match &options.data {
+        Some(dir) => format!("in {}", dir.display()),
+        None => "in memory; keep it with --data DIR".to_owned(),
+    };
+    let server = Server::bind(&Options {
+        port: options.port,
+        origin: options.origin,
+        data: options.data,
+        sender_budget: options.sender_budget,
+        recipient_bytes_budget: options.recipient_bytes_budget,
+    })
+    .await?;
+    let origin = server.origin.to_string();
+    println!("Eko Messages listens on {origin}");
+    println!("  state      {state}");
+    println!("  issuer     {origin}{ISSUER_PATH} (for development: any name, no password)");
+    println!("  try        cargo run -- demo --url {origin}");
+    println!("             curl {origin}/.well-known/ecp");
+    println!("  ^C         ends it");
+    server.run(interrupted()).await?;
+    println!("ended; the queues are drained");
+    Ok(())
+}
+
+/// Done on ^C, and on the signal that service managers send.
+async fn interrupted() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,159 @@
+//! The local server: everything wired together, from the first line that it prints to a clean end.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use axum::Router;
+use eko_engines::Engines;
+use eko_protocol::address::Origin;
+use eko_service::aws::Account;
+use eko_service::config::{Config, OidcConfig};
+use eko_service::oidc::Oidc;
+use eko_service::state::{system_clock, system_random};
+use eko_service::{AppState, edge};
+use eko_store::resources::DELIVERIES;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cloud::Cloud;
+use crate::issuer::{self, Issuer};
+use crate::{pump, routes, secrets};
+
+/// The audience of the development issuer's ID tokens: the local server's client id.
+pub const AUDIENCE: &str = "eko-local";
+/// Where the development issuer is mounted.
+pub const ISSUER_PATH: &str = "/dev/oidc";
+/// How often expired items are removed. They are never returned meanwhile.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How long requests that are under way may take to end after ^C.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Port on loopback; 0 takes a free one.
+    pub port: u16,
+    /// The public base URL; `http://localhost:PORT` when absent.
+    pub origin: Option<String>,
+    /// The data folder; a temporary store in memory when absent.
+    pub data: Option<PathBuf>,
+    /// Envelopes a minute from one sender to one recipient.
+    pub sender_budget: u64,
+    /// Bytes a minute to one recipient.
+    pub recipient_bytes_budget: u64,
+}
+
+/// A server that listens, not yet running.
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    app: Router,
+    state: AppState,
+    cloud: Cloud,
+    /// The public base URL.
+    pub origin: Origin,
+}
+
+impl Server {
+    /// Opens the state, binds the port on loopback, and wires the functions.
+    ///
+    /// Only loopback: the development issuer signs anyone in as anyone.
+    pub async fn bind(options: &Options) -> anyhow::Result<Self> {
+        let listeners = listen(options.port).await?;
+        let port = listeners.first().context("no listener")?.local_addr()?.port();
+        let origin = options.origin.clone().unwrap_or_else(|| format!("http://localhost:{port}"));
+        let origin = Origin::parse(&origin).context("--origin")?;
+        let engines = match &options.data {
+            Some(dir) => Engines::open(dir)?,
+            None => Engines::in_memory()?,
+        };
+        let account = Account::embedded(engines.http_client());
+        let cloud = Cloud::open(engines, &account).await?;
+        let random = system_random();
+        let issuer_url = format!("http://localhost:{port}{ISSUER_PATH}");
+        let config = Config {
+            names: cloud.names(),
+            oidc: OidcConfig {
+                issuer: issuer_url.clone(),
+                audience: AUDIENCE.to_owned(),
+                require_email_verified: false,
+                danger_allow_loopback_http: true,
+            },
+            token_keys: secrets::token_keys(options.data.as_deref(), &random)?,
+            sender_budget: options.sender_budget,
+            recipient_bytes_budget: options.recipient_bytes_budget,
+            ..Config::new(origin.clone())
+        };
+        let clock = system_clock();
+        let issuer = Issuer::new(&issuer_url, AUDIENCE, options.data.as_deref(), clock.clone())?;
+        let oidc = Oidc::new(config.oidc.clone())?;
+        let state = AppState::new(config, cloud.store(), oidc, clock, random);
+        let app = edge::finish(routes(), state.clone()).nest(ISSUER_PATH, issuer::router(issuer));
+        Ok(Self { listeners, app, state, cloud, origin })
+    }
+
+    /// Serves until `stop` is done; then ends the requests under way, drains the queues and brings the state
+    /// to the disk.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let (tell, told) = watch::channel(false);
+        let mut servers = Vec::new();
+        for listener in self.listeners {
+            let (app, mut told) = (self.app.clone(), told.clone());
+            let serve = axum::serve(listener, app).with_graceful_shutdown(async move {
+                let _ = told.wait_for(|stop| *stop).await;
+            });
+            servers.push(tokio::spawn(async move { serve.await }));
+        }
+        let (pump_stop, pump_told) = watch::channel(false);
+        let (state, cloud) = (self.state, self.cloud.clone());
+        let pump = tokio::spawn(async move {
+            let handle = |batch| eko_deliver::handle(state.clone(), batch);
+            pump::run(&cloud.clients.sqs, &cloud.deliveries.queue, &DELIVERIES, pump_told, handle).await;
+        });
+        let sweeper = tokio::spawn(sweep(self.cloud.engines.clone()));
+        stop.await;
+        tell.send_replace(true);
+        for server in servers {
+            if let Ok(ended) = tokio::time::timeout(GRACE, server).await {
+                ended??;
+            }
+        }
+        pump_stop.send_replace(true);
+        pump.await?;
+        sweeper.abort();
+        self.cloud.engines.flush()?;
+        Ok(())
+    }
+}
+
+/// Binds the port on 127.0.0.1, and on [::1] where there is one: `localhost` means either.
+async fn listen(port: u16) -> anyhow::Result<Vec<TcpListener>> {
+    let v4 = match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await {
+        Ok(listener) => listener,
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            bail!("port {port} is in use: stop what listens there, or choose another with --port")
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot listen on port {port}")),
+    };
+    let port = v4.local_addr()?.port();
+    let mut listeners = vec![v4];
+    listeners.extend(TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await);
+    Ok(listeners)
+}
+
+/// Removes what is past its time to live, now and then.
+async fn sweep(engines: Engines) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        let engines = engines.clone();
+        match tokio::task::spawn_blocking(move || engines.sweep_ttl()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(removed)) => tracing::debug!(removed, "expired items removed"),
+            Ok(Err(error)) => tracing::error!(%error, "the sweep failed"),
+            Err(error) => tracing::error!(%error, "the sweep ended"),
+        }
+    }
+}

@@ -80,7 +80,7 @@ mod tests {
         let fault = shape::<Outer>(&json!({"a/b": [{"n": 1}, {"n": "x"}]})).unwrap_err();
         assert_eq!(fault.pointer, "/a~1b/1/n");
         let fault = shape::<Outer>(&json!({"a/b": [{"n": 1}, {}]})).unwrap_err();
-        assert_eq!(fault, Invalid::at("/a~1b/1", "missing field `n`"));
+        assert_eq!(fault, Invalid::at("/a~1b/1/n", "is missing"));
         assert_eq!(shape::<Outer>(&json!(3)).unwrap_err().pointer, "");
     }
 }

@@ -65,8 +65,8 @@ fn half_a_key_is_refused() {
         ("preKeyId", "/preKey"),
         ("kyberPreKeyId", "/kyberPreKey"),
         ("kyberPreKeySignature", "/kyberPreKey"),
-        ("signedPreKey", ""),
-        ("identityKey", ""),
+        ("signedPreKey", "/signedPreKey"),
+        ("identityKey", "/identityKey"),
         ("type", "/type"),
     ] {
         let mut value = package(1, true, true).to_value(&origin());

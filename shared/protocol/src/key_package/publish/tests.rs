@@ -55,7 +55,7 @@ fn shapes_are_refused_where_they_stand() {
         (json!({"preKeys": [[1, good["key"]]]}), "/preKeys/0"),
         (json!({"preKeys": good}), "/preKeys"),
         (json!({"preKeys": null}), "/preKeys"),
-        (json!({"signedPreKey": good}), "/signedPreKey"),
+        (json!({"signedPreKey": good}), "/signedPreKey/signature"),
         (
             json!({"lastResortKyberPreKey": {"id": 1, "key": good["key"], "signature": ""}}),
             "/lastResortKyberPreKey/key",

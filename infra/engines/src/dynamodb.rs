@@ -6,8 +6,9 @@
 
 mod shape;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dynoxide::storage_backend::Clock as TableClock;
 use dynoxide::{Database, DynoxideError};
@@ -24,11 +25,13 @@ pub(crate) const TARGET: &str = "DynamoDB_20120810";
 /// The embedded DynamoDB.
 pub(crate) struct Engine {
     database: Database,
+    /// Its file, if it has one.
+    path: Option<PathBuf>,
 }
 
 impl Engine {
     pub(crate) fn in_memory(clock: Clock) -> Result<Self> {
-        Ok(Self { database: Database::memory_with_clock(Arc::new(Seconds(clock)))? })
+        Ok(Self { database: Database::memory_with_clock(Arc::new(Seconds(clock)))?, path: None })
     }
 
     pub(crate) fn open(path: &Path) -> Result<Self> {
@@ -37,12 +40,21 @@ impl Engine {
         // Named for another purpose, it is what sets `synchronous = NORMAL`: a commit then reaches the
         // operating system, not the disk, which a killed process survives and which is ten times faster.
         database.disable_bulk_loading()?;
-        Ok(Self { database })
+        Ok(Self { database, path: Some(path.to_owned()) })
     }
 
     /// Removes expired items; how many there were.
     pub(crate) fn sweep(&self) -> Result<usize> {
         Ok(self.database.sweep_ttl()?)
+    }
+
+    /// Moves the write-ahead log into the database, with a sync. Over a connection of its own, since dynoxide
+    /// does not lend its own.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let connection = rusqlite::Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 
     /// Answers one request.
@@ -103,6 +115,6 @@ impl TableClock for Seconds {
     }
 
     fn now_unix_secs_f64(&self) -> f64 {
-        std::time::Duration::from_millis(u64::try_from((self.0)()).unwrap_or_default()).as_secs_f64()
+        Duration::from_millis(u64::try_from((self.0)()).unwrap_or_default()).as_secs_f64()
     }
 }

@@ -26,7 +26,7 @@ pub enum Error {
     /// The table's database failed.
     #[error("the table's database failed")]
     Table(#[from] dynoxide::DynoxideError),
-    /// The queues' database failed.
-    #[error("the queues' database failed")]
-    Queues(#[from] rusqlite::Error),
+    /// SQLite failed: the queues' database, or a checkpoint of either.
+    #[error("SQLite failed")]
+    Sqlite(#[from] rusqlite::Error),
 }

@@ -41,15 +41,4 @@ impl Folder {
     pub(crate) fn queues(&self) -> PathBuf {
         self.dir.join("queues.sqlite")
     }
-
-    /// Moves both write-ahead logs into their databases, with a sync. Over connections of its own: dynoxide
-    /// does not lend its connection.
-    pub(crate) fn checkpoint(&self) -> Result<()> {
-        for path in [self.table(), self.queues()] {
-            let connection = rusqlite::Connection::open(path)?;
-            connection.busy_timeout(std::time::Duration::from_secs(10))?;
-            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        }
-        Ok(())
-    }
 }

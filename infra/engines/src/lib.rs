@@ -46,6 +46,7 @@ pub struct Engines {
 struct Inner {
     table: dynamodb::Engine,
     queues: sqs::Engine,
+    /// Held as long as the databases are open.
     folder: Option<Folder>,
 }
 
@@ -104,10 +105,8 @@ impl Engines {
 
     /// Brings everything answered so far to the disk itself; nothing to do in memory.
     pub fn flush(&self) -> Result<()> {
-        match &self.inner.folder {
-            Some(folder) => folder.checkpoint(),
-            None => Ok(()),
-        }
+        self.inner.table.flush()?;
+        self.inner.queues.flush()
     }
 }
 

@@ -1,0 +1,102 @@
+use eko_protocol::address::UserName;
+use eko_protocol::chain::{ChainNode, ChainState, UnsignedNode};
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::id::DeviceId;
+use eko_protocol::json::shape;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::Device;
+use crate::{Auth, ClientError, Exchange, Transport};
+
+impl<T: Transport> Device<T> {
+    /// GET `/user/{name}/devices` (section 3): a user's whole chain, replayed and verified.
+    ///
+    /// # Errors
+    /// [`ClientError::FalseChain`] where a node breaks a rule; the server's refusal.
+    pub async fn chain(&self, user: &UserName) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
+        let answer = self.get(&self.origin.devices(user), Auth::Nobody).await?;
+        let body = answer.json()?;
+        let items = body.get("orderedItems").and_then(Value::as_array);
+        let items = items.ok_or_else(|| answer.unexpected("has no orderedItems"))?;
+        let nodes = items.iter().map(ChainNode::parse).collect::<Result<Vec<_>, _>>();
+        let nodes = nodes.map_err(|fault| answer.unexpected(fault.to_string()))?;
+        let state = self.replay(user, &nodes)?;
+        if device_set(&answer, &body)? != state.device_set().reference() {
+            return Err(answer.unexpected("eko:deviceSet is not the head of this chain"));
+        }
+        Ok((nodes, state))
+    }
+
+    fn replay(&self, user: &UserName, nodes: &[ChainNode]) -> Result<ChainState, ClientError> {
+        let actor = self.origin.actor(user);
+        ChainState::replay(&self.origin, user, nodes).map_err(|(index, error)| ClientError::FalseChain {
+            actor,
+            index,
+            error,
+        })
+    }
+
+    /// Approves a device of this user that waits: reads it and the chain, checks that it holds its key, and
+    /// appends an `AddDevice` that this device signs. Whether it is the user's own is for the user to say, by
+    /// comparing fingerprints.
+    ///
+    /// # Errors
+    /// It does not wait, or holds another key; `stale-head` where another append came first.
+    pub async fn approve(&self, device: &DeviceId) -> Result<DeviceSetRef, ClientError> {
+        let pending = self.pending_devices().await?;
+        let waiting = pending.into_iter().find(|pending| pending.device.id == *device);
+        let waiting =
+            waiting.ok_or_else(|| ClientError::Untrusted(format!("{device} does not wait for approval")))?;
+        waiting
+            .verify(&self.origin, &self.user)
+            .map_err(|error| ClientError::Untrusted(format!("{device}: {error}")))?;
+        let (_, state) = self.chain(&self.user).await?;
+        let now_ms = self.environment.now_ms();
+        let (position, device) = (&state.position, &waiting.device);
+        let node = UnsignedNode::add(&self.origin, &self.user, position, device, now_ms);
+        self.append(&self.sign_node(node)?).await
+    }
+
+    /// Revokes a device of this user, maybe itself: reads the chain and appends a `RevokeDevice`.
+    ///
+    /// # Errors
+    /// It is not active; `stale-head` where another append came first.
+    pub async fn revoke(&self, device: &DeviceId) -> Result<DeviceSetRef, ClientError> {
+        let (_, state) = self.chain(&self.user).await?;
+        let now_ms = self.environment.now_ms();
+        let node = UnsignedNode::revoke(&self.origin, &self.user, &state.position, device, now_ms);
+        self.append(&self.sign_node(node)?).await
+    }
+
+    /// A node with this device's proof.
+    ///
+    /// # Errors
+    /// The chain is longer than JSON can count.
+    pub fn sign_node(&self, node: UnsignedNode) -> Result<Value, ClientError> {
+        let signature = self.keys.identity().sign(&node.signing_bytes()?, &self.environment)?;
+        Ok(node.finish(&self.id, &signature))
+    }
+
+    /// POST `/user/{name}/devices` (section 3): appends a node as it is. Answers the device set after it.
+    ///
+    /// # Errors
+    /// The server's refusal: `stale-head`, `invalid` and others.
+    pub async fn append(&self, node: &Value) -> Result<DeviceSetRef, ClientError> {
+        let url = self.origin.devices(&self.user);
+        let answer = self.post(&url, node, StatusCode::CREATED).await?;
+        let set = device_set(&answer, &answer.json()?)?;
+        let set = set.ok_or_else(|| answer.unexpected("has no eko:deviceSet"))?;
+        // The head is the hash of what was sent: the server has no say in it.
+        if set.head != ChainNode::parse(node)?.hash() {
+            return Err(answer.unexpected("eko:deviceSet is not the node that was appended"));
+        }
+        Ok(set)
+    }
+}
+
+/// The device set that an answer carries.
+pub(super) fn device_set(answer: &Exchange, body: &Value) -> Result<Option<DeviceSetRef>, ClientError> {
+    let set = body.get("eko:deviceSet").map(shape::<DeviceSetRef>).transpose();
+    set.map_err(|fault| answer.unexpected(fault.under("/eko:deviceSet").to_string()))
+}

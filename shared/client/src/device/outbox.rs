@@ -1,0 +1,136 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use eko_protocol::activity::{Report, context};
+use eko_protocol::address::UserName;
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::id::{DeviceId, EnvelopeId};
+use eko_protocol::json::text;
+use eko_protocol::timestamp;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::Device;
+use crate::{Auth, Body, ClientError, Exchange, Transport};
+
+/// An envelope to be sent: ciphertext for devices of one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Whose devices.
+    pub to: UserName,
+    /// The envelope's id, the same when it is sent again or completed.
+    pub id: EnvelopeId,
+    /// Ciphertext by device.
+    pub messages: Vec<(DeviceId, Vec<u8>)>,
+    /// Whether it should wake the devices.
+    pub notify: bool,
+    /// When it is of no more use, in epoch milliseconds.
+    pub expires_ms: Option<i64>,
+    /// The recipient's device set as last seen.
+    pub device_set: Option<DeviceSetRef>,
+}
+
+impl Outgoing {
+    /// An envelope that wakes the devices and lives as long as the server keeps it.
+    pub fn new(to: UserName, id: EnvelopeId, messages: Vec<(DeviceId, Vec<u8>)>) -> Self {
+        Self { to, id, messages, notify: true, expires_ms: None, device_set: None }
+    }
+}
+
+/// What became of an envelope (section 5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// Every device has it, or will.
+    Accepted {
+        /// The activity's address.
+        activity: String,
+    },
+    /// The other server could not be asked yet: the outcome comes into the queue.
+    Queued {
+        /// The activity's address.
+        activity: String,
+    },
+    /// It is queued, but not for every device: send the missing ones theirs, under the same envelope id.
+    Partial(Report),
+    /// Nothing is queued: the devices named are not the recipient's.
+    Rejected(Report),
+}
+
+impl<T: Transport> Device<T> {
+    /// POST `/user/{name}/outbox` with `Create` (section 5): sends an envelope.
+    ///
+    /// # Errors
+    /// The server's refusal: `not-found` for an unknown recipient, `invalid`, `too-many` and others.
+    pub async fn send(&self, outgoing: &Outgoing) -> Result<SendOutcome, ClientError> {
+        let (url, body) = (self.origin.outbox(&self.user), self.create_activity(outgoing));
+        let answer = self.call(Method::POST, &url, Body::Json(&body), Auth::Device).await?;
+        match answer.status {
+            StatusCode::CREATED => Ok(SendOutcome::Accepted { activity: activity_id(&answer)? }),
+            StatusCode::ACCEPTED => Ok(SendOutcome::Queued { activity: activity_id(&answer)? }),
+            StatusCode::MULTI_STATUS => Ok(SendOutcome::Partial(report(&answer, outgoing)?)),
+            StatusCode::CONFLICT if answer.problem().is_none() => {
+                Ok(SendOutcome::Rejected(report(&answer, outgoing)?))
+            }
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// The `Create` that [`Device::send`] sends.
+    pub fn create_activity(&self, outgoing: &Outgoing) -> Value {
+        let from = self.address();
+        let message = |(device, content): &(DeviceId, Vec<u8>)| {
+            let to = self.origin.device(&outgoing.to, device);
+            json!({ "to": to, "from": from, "content": STANDARD.encode(content) })
+        };
+        let mut envelope = json!({
+            "type": ["Object", "SignalEnvelope"],
+            "id": outgoing.id,
+            "published": timestamp::format(self.environment.now_ms()),
+            "notify": outgoing.notify,
+            "messages": outgoing.messages.iter().map(message).collect::<Vec<_>>(),
+        });
+        if let Some(members) = envelope.as_object_mut() {
+            if let Some(ms) = outgoing.expires_ms {
+                members.insert("expires".to_owned(), json!(timestamp::format(ms)));
+            }
+            if let Some(set) = &outgoing.device_set {
+                members.insert("eko:deviceSet".to_owned(), json!(set));
+            }
+        }
+        json!({
+            "@context": context(&self.origin),
+            "type": "Create",
+            "actor": self.actor(),
+            "to": self.origin.actor(&outgoing.to),
+            "object": envelope,
+        })
+    }
+
+    /// POST `/user/{name}/outbox` with `Delivered` (section 6): acknowledges up to 100 entries of the own
+    /// mailbox, and reports to their authors.
+    ///
+    /// # Errors
+    /// The server's refusal: `not-yours` for what is no entry of this user.
+    pub async fn acknowledge(&self, entries: &[String]) -> Result<(), ClientError> {
+        let body = json!({
+            "@context": context(&self.origin),
+            "type": "Delivered",
+            "actor": self.actor(),
+            "object": entries,
+        });
+        self.post(&self.origin.outbox(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)
+    }
+}
+
+fn activity_id(answer: &Exchange) -> Result<String, ClientError> {
+    let body = answer.json()?;
+    Ok(text(&body, "id").map_err(|fault| answer.unexpected(fault.to_string()))?.to_owned())
+}
+
+fn report(answer: &Exchange, outgoing: &Outgoing) -> Result<Report, ClientError> {
+    let report = Report::parse(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))?;
+    if report.envelope == outgoing.id {
+        Ok(report)
+    } else {
+        Err(answer.unexpected("is about another envelope"))
+    }
+}

@@ -1,0 +1,158 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use eko_protocol::activity::context;
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::chain::ChainState;
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::id::DeviceId;
+use eko_protocol::json::shape;
+use eko_protocol::key_package::{KeyPackage, PublishKeys, check_digest};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Device;
+use super::chain::device_set;
+use crate::{Auth, Body, ClientError, Exchange, Transport};
+
+/// One-time keys that the server has left of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct PoolCount {
+    /// Curve25519 prekeys.
+    #[serde(rename = "eko:preKeyCount")]
+    pub pre_keys: u64,
+    /// Kyber prekeys, without the last-resort key.
+    #[serde(rename = "eko:kyberPreKeyCount")]
+    pub kyber_pre_keys: u64,
+}
+
+/// Packages of one user's devices. Each is of a device of that user and signed by its own identity key; that
+/// this is the key in the user's chain is for [`TakenPackages::check`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenPackages {
+    /// The packages.
+    pub packages: Vec<KeyPackage>,
+    /// The user's device set at that moment.
+    pub device_set: Option<DeviceSetRef>,
+}
+
+impl TakenPackages {
+    /// Checks every package against the user's verified chain: an active device, with the key that the chain
+    /// has for it.
+    ///
+    /// # Errors
+    /// [`ClientError::Untrusted`] at the first that contradicts it.
+    pub fn check(&self, origin: &Origin, chain: &ChainState) -> Result<(), ClientError> {
+        for package in &self.packages {
+            let active = origin.parse_device(&package.device).and_then(|(_, id)| chain.active.get(&id));
+            let same = active.is_some_and(|active| {
+                active.identity_key == package.identity_key
+                    && active.registration_id == package.registration_id
+            });
+            if !same {
+                let reason = format!("{} is not what the chain of {} says", package.id, chain.actor);
+                return Err(ClientError::Untrusted(reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Transport> Device<T> {
+    /// POST `/user/{name}/keyPackages` with `Add` (section 4): publishes keys of this device, all or none.
+    ///
+    /// # Errors
+    /// The server's refusal: `invalid` at the first key that is wrong, and others.
+    pub async fn publish(&self, keys: &PublishKeys) -> Result<PoolCount, ClientError> {
+        let body = json!({ "@context": context(&self.origin), "type": "Add", "actor": self.actor(), "object": keys });
+        let answer = self.post(&self.origin.key_packages(&self.user), &body, StatusCode::OK).await?;
+        shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))
+    }
+
+    /// POST `/user/{name}/keyPackages` with `Check` (section 4): whether the server has this device's newest
+    /// signed keys.
+    ///
+    /// # Errors
+    /// The server's refusal, other than `keys-differ`.
+    pub async fn check_keys(&self) -> Result<bool, ClientError> {
+        let keys = &self.keys;
+        let digest = check_digest(&keys.identity().public(), keys.signed_pre_key(), keys.last_resort());
+        let body = json!({ "type": "Check", "digest": STANDARD.encode(digest) });
+        match self.post(&self.origin.key_packages(&self.user), &body, StatusCode::OK).await {
+            Ok(_) => Ok(true),
+            Err(ClientError::Problem(problem)) if problem.slug() == "keys-differ" => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// GET `/user/{name}/keyPackages` (section 2): the packages without one-time keys; consumes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError::Untrusted`] where a signature is not good; the server's refusal.
+    pub async fn key_packages(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
+        let answer = self.get(&self.origin.key_packages(user), Auth::Nobody).await?;
+        self.read_packages(&answer, user)
+    }
+
+    /// POST `/user/{name}/keyPackages` with `Take` (section 4): a package of every active device, with
+    /// one-time keys while there are any.
+    ///
+    /// # Errors
+    /// [`ClientError::Untrusted`] where a signature is not good; the server's refusal.
+    pub async fn take(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
+        let object = json!(self.origin.key_packages(user));
+        self.take_at(&self.origin.key_packages(user), user, object).await
+    }
+
+    /// As [`Device::take`], of these devices only.
+    ///
+    /// # Errors
+    /// As there; `invalid` where one is not active.
+    pub async fn take_devices(
+        &self,
+        user: &UserName,
+        devices: &[DeviceId],
+    ) -> Result<TakenPackages, ClientError> {
+        let packages: Vec<_> = devices.iter().map(|device| self.origin.key_package(user, device)).collect();
+        self.take_at(&self.origin.key_packages(user), user, json!(packages)).await
+    }
+
+    /// As [`Device::take`], through the own outbox: the way that also reaches other servers.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn take_through_outbox(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
+        let object = json!(self.origin.key_packages(user));
+        self.take_at(&self.origin.outbox(&self.user), user, object).await
+    }
+
+    /// The body of a `Take` of these packages: a collection's address, or packages'.
+    pub fn take_activity(&self, object: Value) -> Value {
+        json!({ "@context": context(&self.origin), "type": "Take", "actor": self.actor(), "object": object })
+    }
+
+    async fn take_at(&self, url: &str, user: &UserName, object: Value) -> Result<TakenPackages, ClientError> {
+        let body = self.take_activity(object);
+        let answer = self.call(Method::POST, url, Body::Json(&body), Auth::Device).await?;
+        self.read_packages(&answer.expect(StatusCode::OK)?, user)
+    }
+
+    fn read_packages(&self, answer: &Exchange, user: &UserName) -> Result<TakenPackages, ClientError> {
+        let body = answer.json()?;
+        let items = body.get("items").and_then(Value::as_array);
+        let items = items.ok_or_else(|| answer.unexpected("has no items"))?;
+        let packages = items.iter().map(KeyPackage::parse).collect::<Result<Vec<_>, _>>();
+        let packages = packages.map_err(|fault| answer.unexpected(fault.to_string()))?;
+        for package in &packages {
+            let untrusted = |reason: String| ClientError::Untrusted(format!("{}: {reason}", package.id));
+            let device = self.origin.parse_device(&package.device);
+            if device.as_ref().is_none_or(|(owner, _)| owner != user)
+                || device != self.origin.parse_key_package(&package.id)
+            {
+                return Err(untrusted("is not of a device of this user".to_owned()));
+            }
+            package.verify().map_err(|fault| untrusted(fault.to_string()))?;
+        }
+        Ok(TakenPackages { packages, device_set: device_set(answer, &body)? })
+    }
+}

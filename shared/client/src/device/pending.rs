@@ -1,0 +1,83 @@
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::chain::{ChainError, NewDevice, verify_possession};
+use eko_protocol::json::{only_text, shape};
+use eko_protocol::key::{IdentityKey, RegistrationId};
+use eko_protocol::{Invalid, multibase};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Device;
+use crate::{Auth, ClientError, Transport};
+
+/// A device that waits for approval, as the server shows it. Nothing of it is proven yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingDevice {
+    /// What it tells of itself.
+    pub device: NewDevice,
+    /// Its name, where it gave one.
+    pub name: Option<String>,
+    /// When it registered; RFC 3339.
+    pub published: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    id: String,
+    identity_key: IdentityKey,
+    registration_id: RegistrationId,
+    possession: String,
+    name: Option<String>,
+    published: Option<String>,
+}
+
+impl PendingDevice {
+    /// Reads an item of the list, or the object of the notice in the queue.
+    pub(super) fn parse(value: &Value, origin: &Origin, user: &UserName) -> Result<Self, Invalid> {
+        let wire: Wire = shape(value)?;
+        let owned = origin.parse_device(&wire.id).filter(|(owner, _)| owner == user);
+        let (_, id) = owned.ok_or_else(|| Invalid::at("/id", "is not a device of this user"))?;
+        let possession = multibase::decode(&wire.possession).map_err(|fault| fault.under("/possession"))?;
+        let (identity_key, registration_id) = (wire.identity_key, wire.registration_id);
+        let device = NewDevice { id, identity_key, registration_id, possession };
+        Ok(Self { device, name: wire.name, published: wire.published })
+    }
+
+    /// Checks that the device holds its identity key, and chose these addresses for it.
+    ///
+    /// # Errors
+    /// [`ChainError::BadPossession`].
+    pub fn verify(&self, origin: &Origin, user: &UserName) -> Result<(), ChainError> {
+        let (device, actor) = (&self.device, origin.actor(user));
+        let address = origin.device(user, &device.id);
+        verify_possession(&actor, &address, &device.identity_key, device.registration_id, &device.possession)
+    }
+}
+
+impl<T: Transport> Device<T> {
+    /// GET `/user/{name}/devices/pending` (section 2): registrations of this user that wait for approval. A
+    /// device that waits sees itself only.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn pending_devices(&self) -> Result<Vec<PendingDevice>, ClientError> {
+        let answer = self.get(&self.origin.pending_devices(&self.user), Auth::Device).await?;
+        let body = answer.json()?;
+        let items = body.get("items").and_then(Value::as_array);
+        let items = items.ok_or_else(|| answer.unexpected("has no items"))?;
+        let read = |(index, item)| {
+            PendingDevice::parse(item, &self.origin, &self.user)
+                .map_err(|fault| answer.unexpected(fault.under(format!("/items/{index}")).to_string()))
+        };
+        items.iter().enumerate().map(read).collect()
+    }
+}
+
+/// What the server offers in a notice (section 3).
+pub(super) fn offered(activity: &Value, origin: &Origin, user: &UserName) -> Result<PendingDevice, Invalid> {
+    if only_text(activity, "actor")? != origin.server_actor() {
+        return Err(Invalid::at("/actor", "must be the server"));
+    }
+    let object = activity.get("object").unwrap_or(&Value::Null);
+    PendingDevice::parse(object, origin, user).map_err(|fault| fault.under("/object"))
+}

@@ -1,0 +1,126 @@
+use eko_protocol::chain::{Position, UnsignedNode, sign_in_base};
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::json::shape;
+use eko_protocol::multibase;
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Device;
+use crate::{Auth, Body, ClientError, Exchange, Transport};
+
+/// How a device comes into its user's chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joining {
+    /// The user's first device: claims the name and starts the chain.
+    First,
+    /// Another device: waits until an active one approves it.
+    Further,
+    /// The only device left: revokes all others. Every correspondent sees it.
+    Reset,
+}
+
+/// Whether a device takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It is in the device set.
+    Active,
+    /// It waits for approval.
+    Pending,
+}
+
+/// What became of a registration or a sign-in.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Registered {
+    /// Whether the device takes part already.
+    pub status: Status,
+    /// The user's device set at that moment.
+    #[serde(rename = "eko:deviceSet")]
+    pub device_set: DeviceSetRef,
+}
+
+impl<T: Transport> Device<T> {
+    /// POST `/auth/devices` (section 10): registers the device for whom the ID token names, and keeps the
+    /// tokens. A reset reads the chain first.
+    ///
+    /// # Errors
+    /// The server's refusal: `name-taken`, `account-exists`, `device-id-used`, `stale-head` and others.
+    pub async fn register(&self, id_token: &str, joining: Joining) -> Result<Registered, ClientError> {
+        let node = match joining {
+            Joining::First => Some(self.first_node()?),
+            Joining::Further => None,
+            Joining::Reset => {
+                let (_, state) = self.chain(&self.user).await?;
+                Some(self.reset_node(&state.position)?)
+            }
+        };
+        self.present_id_token(id_token, &self.registration(node), StatusCode::CREATED).await
+    }
+
+    /// The body of a registration with this node, or with none.
+    pub fn registration(&self, node: Option<Value>) -> Value {
+        let mut body = json!(self.keys.first());
+        let members = [
+            ("username", json!(self.user)),
+            ("deviceId", json!(self.id)),
+            ("deviceName", json!(self.name)),
+            ("identityKey", json!(self.keys.identity().public())),
+            ("registrationId", json!(self.keys.registration_id())),
+            ("possession", json!(multibase::encode(&self.possession))),
+            ("node", json!(node)),
+        ];
+        if let Some(body) = body.as_object_mut() {
+            body.extend(members.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)));
+        }
+        body
+    }
+
+    /// The first node of a chain: this device adds itself.
+    ///
+    /// # Errors
+    /// None that can happen.
+    pub fn first_node(&self) -> Result<Value, ClientError> {
+        let now_ms = self.environment.now_ms();
+        let position = Position::default();
+        self.sign_node(UnsignedNode::add(&self.origin, &self.user, &position, &self.described(), now_ms))
+    }
+
+    /// A node that makes this device the only one of the chain that ends at `position`.
+    ///
+    /// # Errors
+    /// The chain is longer than JSON can count.
+    pub fn reset_node(&self, position: &Position) -> Result<Value, ClientError> {
+        let now_ms = self.environment.now_ms();
+        self.sign_node(UnsignedNode::reset(&self.origin, &self.user, position, &self.described(), now_ms))
+    }
+
+    /// POST `/auth/devices` with `signIn` (section 10): fresh tokens for a device that is registered. It
+    /// proves its identity key over this very ID token.
+    ///
+    /// # Errors
+    /// The server's refusal: `device-revoked`, `not-found` and others.
+    pub async fn sign_in_again(&self, id_token: &str) -> Result<Registered, ClientError> {
+        let proof = self.keys.identity().sign(&sign_in_base(id_token.as_bytes()), &self.environment)?;
+        let body = json!({
+            "deviceId": self.id,
+            "identityKey": self.keys.identity().public(),
+            "registrationId": self.keys.registration_id(),
+            "signIn": multibase::encode(&proof),
+        });
+        self.present_id_token(id_token, &body, StatusCode::OK).await
+    }
+
+    async fn present_id_token(
+        &self,
+        id_token: &str,
+        body: &Value,
+        due: StatusCode,
+    ) -> Result<Registered, ClientError> {
+        let (body, auth) = (Body::Json(body), Auth::Token(id_token));
+        let answer: Exchange = self.call(Method::POST, "/auth/devices", body, auth).await?.expect(due)?;
+        let registered = shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))?;
+        self.keep_tokens(&answer)?;
+        Ok(registered)
+    }
+}

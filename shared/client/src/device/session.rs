@@ -1,0 +1,68 @@
+use eko_protocol::json::shape;
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Device;
+use crate::{Auth, Body, ClientError, Exchange, Transport};
+
+/// What a device is signed in with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// The access token, good for minutes.
+    pub access: String,
+    /// The refresh token, good once.
+    pub refresh: String,
+    /// When the access token ends, by this device's clock, in epoch milliseconds.
+    pub expires_ms: i64,
+}
+
+/// Tokens are in no log.
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokens").field("expires_ms", &self.expires_ms).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    access_token: String,
+    refresh_token: String,
+    expires_in: i64,
+}
+
+impl<T: Transport> Device<T> {
+    /// POST `/auth/refresh` (section 10): a fresh access token and the next refresh token.
+    ///
+    /// # Errors
+    /// The refresh token is spent, or its family has ended: the device must sign in again.
+    pub async fn refresh(&self) -> Result<(), ClientError> {
+        let answer = self.present("/auth/refresh").await?.expect(StatusCode::OK)?;
+        self.keep_tokens(&answer)
+    }
+
+    /// POST `/auth/logout` (section 10): ends the refresh token; the device forgets both.
+    ///
+    /// # Errors
+    /// There is no answer that says so; the tokens are then kept.
+    pub async fn logout(&self) -> Result<(), ClientError> {
+        self.present("/auth/logout").await?.expect(StatusCode::NO_CONTENT)?;
+        self.set_tokens(None);
+        Ok(())
+    }
+
+    async fn present(&self, path: &str) -> Result<Exchange, ClientError> {
+        let tokens = self.tokens().ok_or(ClientError::NotSignedIn)?;
+        let body = json!({ "refreshToken": tokens.refresh });
+        self.call(Method::POST, path, Body::Json(&body), Auth::Nobody).await
+    }
+
+    /// Keeps the tokens that an answer carries.
+    pub(super) fn keep_tokens(&self, answer: &Exchange) -> Result<(), ClientError> {
+        let wire: Wire = shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))?;
+        let expires_ms = self.environment.now_ms().saturating_add(wire.expires_in.saturating_mul(1000));
+        self.set_tokens(Some(Tokens { access: wire.access_token, refresh: wire.refresh_token, expires_ms }));
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! What a device makes, and what it makes of answers, without a server. Whole conversations with one are in
+//! the workspace's `tests/`.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use eko_protocol::chain::{ChainNode, ChainState, Position, UnsignedNode};
+use eko_protocol::collection;
+use eko_protocol::key_package::KeyPackage;
+use http::{Request, Response, header};
+
+use super::*;
+use crate::{KeyCounts, TransportError};
+
+/// Answers every request with the same, and keeps the requests.
+struct Canned {
+    status: StatusCode,
+    media_type: &'static str,
+    body: Value,
+    requests: Mutex<Vec<Request<Bytes>>>,
+}
+
+impl Canned {
+    fn new(status: StatusCode, media_type: &'static str, body: Value) -> Self {
+        Self { status, media_type, body, requests: Mutex::new(Vec::new()) }
+    }
+}
+
+impl Transport for Canned {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        self.requests.lock().unwrap().push(request);
+        let response = Response::builder().status(self.status).header(header::CONTENT_TYPE, self.media_type);
+        Ok(response.body(Bytes::from(self.body.to_string())).unwrap())
+    }
+}
+
+fn origin() -> Origin {
+    Origin::parse("https://a.example").unwrap()
+}
+
+fn user(name: &str) -> UserName {
+    UserName::parse(name).unwrap()
+}
+
+fn device<T: Transport>(transport: T, name: &str) -> Device<T> {
+    let counts = KeyCounts { pre_keys: 1, kyber_pre_keys: 0, last_resort: true };
+    let environment = Environment::system();
+    let keys = DeviceKeys::generate(counts, &environment).unwrap();
+    Device::new(transport, origin(), user(name), keys, environment).unwrap()
+}
+
+fn offline() -> Canned {
+    Canned::new(StatusCode::IM_A_TEAPOT, "text/plain", Value::Null)
+}
+
+fn package(of: &Device<Canned>) -> KeyPackage {
+    let (keys, id) = (of.keys(), (of.user(), of.id()));
+    let identity = (keys.identity().public(), keys.registration_id());
+    let mut package = KeyPackage::new(
+        of.origin(),
+        id,
+        identity,
+        keys.signed_pre_key().clone(),
+        keys.last_resort().cloned(),
+    );
+    package.pre_key = keys.first().pre_keys.first().cloned();
+    package
+}
+
+/// A chain of two devices, the second approved by the first and the first then revoked by it.
+fn chain_of(first: &Device<Canned>, second: &Device<Canned>) -> Vec<ChainNode> {
+    let mut state = ChainState::empty(first.actor());
+    let mut nodes = Vec::new();
+    let mut add = |state: &mut ChainState, node: Value| {
+        let node = ChainNode::parse(&node).unwrap();
+        *state = state.append(&origin(), first.user(), &node).unwrap();
+        nodes.push(node);
+    };
+    add(&mut state, first.first_node().unwrap());
+    let approval = UnsignedNode::add(&origin(), first.user(), &state.position, &second.described(), 0);
+    add(&mut state, first.sign_node(approval).unwrap());
+    let revocation = UnsignedNode::revoke(&origin(), first.user(), &state.position, first.id(), 0);
+    add(&mut state, second.sign_node(revocation).unwrap());
+    nodes
+}
+
+fn chain_body(nodes: &[ChainNode]) -> Value {
+    let set = nodes
+        .last()
+        .map(|last| eko_protocol::device_set::DeviceSetRef { length: last.seq() + 1, head: last.hash() });
+    collection::device_chain(&origin(), &user("bob"), nodes, set.as_ref())
+}
+
+#[test]
+fn the_nodes_it_makes_replay() {
+    let (first, second) = (device(offline(), "bob"), device(offline(), "bob"));
+    let nodes = chain_of(&first, &second);
+    let state = ChainState::replay(&origin(), first.user(), &nodes).unwrap();
+    assert_eq!(state.active.keys().collect::<Vec<_>>(), [second.id()]);
+    let third = device(offline(), "bob");
+    let reset = ChainNode::parse(&third.reset_node(&state.position).unwrap()).unwrap();
+    let state = state.append(&origin(), first.user(), &reset).unwrap();
+    assert_eq!(state.active.keys().collect::<Vec<_>>(), [third.id()]);
+}
+
+#[test]
+fn the_registration_it_makes_is_whole() {
+    let device = device(offline(), "alice").with_name("phone");
+    let body = device.registration(Some(device.first_node().unwrap()));
+    assert_eq!(body["username"], "alice");
+    assert_eq!(body["deviceName"], "phone");
+    assert_eq!(body["possession"], body["node"]["possession"]);
+    assert_eq!(body["preKeys"].as_array().unwrap().len(), 1);
+    assert!(device.registration(None).get("node").is_none());
+}
+
+#[tokio::test]
+async fn a_chain_is_replayed_before_it_is_believed() {
+    let (first, second) = (device(offline(), "bob"), device(offline(), "bob"));
+    let mut nodes = chain_of(&first, &second);
+    let reader =
+        device(Canned::new(StatusCode::OK, "application/activity+json", chain_body(&nodes)), "alice");
+    let (_, state) = reader.chain(&user("bob")).await.unwrap();
+    assert!(state.active.contains_key(second.id()));
+    let forger = device(offline(), "bob");
+    let forged = UnsignedNode::add(&origin(), &user("bob"), &state.position, &forger.described(), 0);
+    nodes.push(ChainNode::parse(&forger.sign_node(forged).unwrap()).unwrap());
+    let reader =
+        device(Canned::new(StatusCode::OK, "application/activity+json", chain_body(&nodes)), "alice");
+    let error = reader.chain(&user("bob")).await.unwrap_err();
+    assert!(matches!(error, ClientError::FalseChain { index: 3, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn packages_are_verified_and_compared_with_the_chain() {
+    let bob = device(offline(), "bob");
+    let node = ChainNode::parse(&bob.first_node().unwrap()).unwrap();
+    let state = ChainState::replay(&origin(), bob.user(), [&node]).unwrap();
+    let answer = |packages: &[KeyPackage]| {
+        let body = collection::key_packages(&origin(), bob.user(), packages, None);
+        let alice = device(Canned::new(StatusCode::OK, "application/activity+json", body), "alice");
+        alice.set_tokens(Some(Tokens { access: "a".into(), refresh: "r".into(), expires_ms: 0 }));
+        alice
+    };
+    let good = package(&bob);
+    let taken = answer(std::slice::from_ref(&good)).take(bob.user()).await.unwrap();
+    assert_eq!(taken.packages, std::slice::from_ref(&good));
+    assert_eq!(taken.check(&origin(), &state), Ok(()));
+    assert_eq!(
+        ClientError::Untrusted(format!("{} is not what the chain of {} says", good.id, state.actor)),
+        {
+            let other = ChainState { active: Default::default(), ..state.clone() };
+            taken.check(&origin(), &other).unwrap_err()
+        }
+    );
+    let mut forged = good.clone();
+    forged.signed_pre_key.signature = bob.described().possession;
+    let of_another = package(&device(offline(), "eve"));
+    for bad in [forged, of_another] {
+        let error = answer(&[bad]).take(bob.user()).await.unwrap_err();
+        assert!(matches!(error, ClientError::Untrusted(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_problem_is_read() {
+    let body = serde_json::json!({
+        "type": "https://a.example/problems/name-taken", "title": "The user name is taken", "status": 409,
+        "detail": "choose another user name", "instance": "urn:uuid:1", "pointer": "/username",
+    });
+    let alice = device(Canned::new(StatusCode::CONFLICT, "application/problem+json", body), "alice");
+    let error = alice.register("token", Joining::First).await.unwrap_err();
+    let problem = error.problem().unwrap();
+    assert_eq!((problem.slug(), problem.status), ("name-taken", 409));
+    assert_eq!(problem.pointer.as_deref(), Some("/username"));
+    assert!(alice.tokens().is_none());
+    let requests = alice.transport.requests.lock().unwrap();
+    assert_eq!(requests[0].uri(), "https://a.example/auth/devices");
+    assert_eq!(requests[0].headers()[header::AUTHORIZATION], "Bearer token");
+}
+
+#[tokio::test]
+async fn no_token_goes_to_another_server() {
+    let alice = device(offline(), "alice");
+    alice.set_tokens(Some(Tokens { access: "a".into(), refresh: "r".into(), expires_ms: 0 }));
+    for url in ["https://b.example/user/alice/inbox", "https://a.example.evil/x", "http://a.example/x"] {
+        let error = alice.fetch_after(url).await.unwrap_err();
+        assert!(matches!(error, ClientError::Invalid(_)), "{error}");
+    }
+    assert!(alice.transport.requests.lock().unwrap().is_empty());
+    assert_eq!(device(offline(), "alice").fetch().await.unwrap_err(), ClientError::NotSignedIn);
+}
+
+#[test]
+fn a_reset_is_no_first_node() {
+    let alice = device(offline(), "alice");
+    let node = ChainNode::parse(&alice.reset_node(&Position::default()).unwrap()).unwrap();
+    assert!(ChainState::replay(&origin(), alice.user(), [&node]).is_err());
+}

@@ -1,0 +1,108 @@
+//! Time and randomness, which a client is given and never takes.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use eko_protocol::Invalid;
+use eko_protocol::id::{DeviceId, EnvelopeId};
+use rand_core::{TryCryptoRng, TryRng};
+use uuid::Uuid;
+
+/// Tells the time, in epoch milliseconds.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Fills a buffer with cryptographically secure random bytes.
+pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// What a client draws on besides the network. Cheap to clone.
+#[derive(Clone)]
+pub struct Environment {
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+}
+
+impl Environment {
+    /// The system's clock and random source.
+    pub fn system() -> Self {
+        Self { clock: Arc::new(system_ms), random: Arc::new(system_random) }
+    }
+
+    /// Now, in epoch milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    /// `N` random bytes.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        (self.random)(&mut bytes);
+        bytes
+    }
+
+    /// A fresh device id: a random UUID.
+    ///
+    /// # Errors
+    /// None that can happen: a random UUID is never nil.
+    pub fn device_id(&self) -> Result<DeviceId, Invalid> {
+        DeviceId::parse(&self.uuid().to_string())
+    }
+
+    /// A fresh envelope id: `urn:uuid:` and a random UUID.
+    ///
+    /// # Errors
+    /// None that can happen: the text is always of that form.
+    pub fn envelope_id(&self) -> Result<EnvelopeId, Invalid> {
+        EnvelopeId::parse(&format!("urn:uuid:{}", self.uuid()))
+    }
+
+    fn uuid(&self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    }
+
+    /// The random source as the crates of the ecosystem want it.
+    pub(crate) fn rng(&self) -> Rng<'_> {
+        Rng(&self.random)
+    }
+}
+
+/// A [`Random`] behind the traits of `rand_core`.
+pub(crate) struct Rng<'a>(&'a Random);
+
+impl TryRng for Rng<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        (self.0)(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        (self.0)(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        (self.0)(bytes);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Rng<'_> {}
+
+fn system_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the one place where a client's time comes from")]
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn system_random(bytes: &mut [u8]) {
+    if aws_lc_rs::rand::fill(bytes).is_err() {
+        // Better no process than keys that can be guessed.
+        std::process::abort();
+    }
+}

@@ -1,0 +1,130 @@
+//! One request and its answer, unread: beneath every call, and open to whoever wants to send what no client
+//! would.
+
+use bytes::Bytes;
+use eko_protocol::json;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use serde_json::Value;
+
+use crate::{ClientError, Problem, Transport, TransportError};
+
+/// The media type of everything that a client sends.
+const ACTIVITY_JSON: &str = "application/activity+json";
+/// The media type of errors.
+const PROBLEM_JSON: &str = "application/problem+json";
+/// Characters of an answer that go into an error.
+const SHOWN_CHARS: usize = 2000;
+
+/// What a request carries.
+#[derive(Debug, Clone)]
+pub enum Body<'a> {
+    /// Nothing.
+    Empty,
+    /// A document, as `application/activity+json`.
+    Json(&'a Value),
+    /// Any bytes under any media type, or none.
+    Raw(Option<&'a str>, Bytes),
+}
+
+/// Whose token a request carries.
+#[derive(Debug, Clone, Copy)]
+pub enum Auth<'a> {
+    /// Nobody's.
+    Nobody,
+    /// The device's access token.
+    Device,
+    /// This one.
+    Token(&'a str),
+}
+
+/// An answer, unread.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Exchange {
+    /// Sends a request to an absolute URL, with a bearer token or without.
+    ///
+    /// # Errors
+    /// There is no answer, or the parts make no request.
+    pub async fn send(
+        transport: &impl Transport,
+        method: Method,
+        url: &str,
+        body: Body<'_>,
+        token: Option<&str>,
+    ) -> Result<Self, TransportError> {
+        let request = request(method, url, body, token)?;
+        let (parts, body) = transport.send(request).await?.into_parts();
+        Ok(Self { status: parts.status, headers: parts.headers, body })
+    }
+
+    /// The body as JSON, read strictly.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn json(&self) -> Result<Value, ClientError> {
+        json::parse(&self.body).map_err(|error| self.unexpected(error.to_string()))
+    }
+
+    /// The problem that it is, where it is one.
+    pub fn problem(&self) -> Option<Problem> {
+        let media_type = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        if !media_type.starts_with(PROBLEM_JSON) {
+            return None;
+        }
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// Itself if it has this status.
+    ///
+    /// # Errors
+    /// The problem that it is instead, or [`ClientError::Unexpected`].
+    pub fn expect(self, status: StatusCode) -> Result<Self, ClientError> {
+        if self.status == status { Ok(self) } else { Err(self.refusal()) }
+    }
+
+    /// The error that it is: for a status that the call does not know.
+    pub(crate) fn refusal(&self) -> ClientError {
+        match self.problem() {
+            Some(problem) => ClientError::Problem(Box::new(problem)),
+            None => self.unexpected("an answer of another status was due"),
+        }
+    }
+
+    /// The error for an answer that cannot be.
+    pub(crate) fn unexpected(&self, reason: impl Into<String>) -> ClientError {
+        let body = String::from_utf8_lossy(&self.body).chars().take(SHOWN_CHARS).collect();
+        ClientError::Unexpected { status: self.status, reason: reason.into(), body }
+    }
+}
+
+fn request(
+    method: Method,
+    url: &str,
+    body: Body<'_>,
+    token: Option<&str>,
+) -> Result<Request<Bytes>, TransportError> {
+    let mut builder = Request::builder().method(method).uri(url).header(header::ACCEPT, ACTIVITY_JSON);
+    let (media_type, bytes) = match body {
+        Body::Empty => (None, Bytes::new()),
+        Body::Json(value) => (Some(ACTIVITY_JSON), Bytes::from(value.to_string())),
+        Body::Raw(media_type, bytes) => (media_type, bytes),
+    };
+    if let Some(media_type) = media_type {
+        builder = builder.header(header::CONTENT_TYPE, media_type);
+    }
+    let broken = |error: http::Error| TransportError::Broken(error.to_string());
+    if let Some(token) = token {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|e| broken(e.into()))?;
+        value.set_sensitive(true);
+        builder = builder.header(header::AUTHORIZATION, value);
+    }
+    builder.body(bytes).map_err(broken)
+}

@@ -1,0 +1,32 @@
+use std::collections::BTreeMap;
+
+use eko_protocol::Invalid;
+use eko_protocol::key::KeyId;
+
+/// The pairs of one kind, by ids that begin at 1 and grow, whatever is removed.
+pub(super) struct Pool<P> {
+    made: u64,
+    pairs: BTreeMap<KeyId, P>,
+}
+
+impl<P> Pool<P> {
+    pub(super) fn new() -> Self {
+        Self { made: 0, pairs: BTreeMap::new() }
+    }
+
+    /// Keeps a pair under the next id.
+    ///
+    /// # Errors
+    /// The ids have run out: 2^31 - 1 pairs were made.
+    pub(super) fn add(&mut self, pair: P) -> Result<KeyId, Invalid> {
+        let made = self.made.saturating_add(1);
+        let id = KeyId::new(made)?;
+        self.made = made;
+        self.pairs.insert(id, pair);
+        Ok(id)
+    }
+
+    pub(super) fn get(&self, id: KeyId) -> Option<&P> {
+        self.pairs.get(&id)
+    }
+}

@@ -1,0 +1,102 @@
+use std::sync::{Arc, Mutex};
+
+use eko_protocol::xeddsa;
+use ml_kem::kem::KeyExport;
+use ml_kem::{DecapsulationKey1024, Seed};
+
+use super::*;
+
+const FEW: KeyCounts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_resort: true };
+
+/// The same bytes in each run: a counter, hashed by nothing, spread over the buffer.
+fn repeatable() -> Environment {
+    let drawn = Mutex::new(0u64);
+    let random = move |bytes: &mut [u8]| {
+        for byte in bytes {
+            let mut drawn = drawn.lock().unwrap();
+            *drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = drawn.to_le_bytes()[7];
+        }
+    };
+    Environment { clock: Arc::new(|| 1_769_715_000_000), random: Arc::new(random) }
+}
+
+fn ids<'a>(ids: impl Iterator<Item = &'a KeyId>) -> Vec<u32> {
+    ids.map(|id| id.get()).collect()
+}
+
+#[test]
+fn what_is_published_first_is_what_a_server_accepts() {
+    let environment = Environment::system();
+    let keys = DeviceKeys::generate(FEW, &environment).unwrap();
+    let first = keys.first();
+    assert_eq!(first.validate(&keys.identity().public()), Ok(()));
+    assert_eq!(first.signed_pre_key.as_ref(), Some(keys.signed_pre_key()));
+    assert_eq!(ids(first.pre_keys.iter().map(|key| &key.id)), [1, 2, 3]);
+    assert_eq!(first.last_resort.as_ref().map(|key| key.id.get()), Some(1));
+    assert_eq!(ids(first.kyber_pre_keys.iter().map(|key| &key.id)), [2, 3]);
+    assert!((1..=MAX_REGISTRATION_ID).contains(&keys.registration_id().get()));
+}
+
+#[test]
+fn signatures_are_the_identity_keys_and_have_sign_0() {
+    let environment = Environment::system();
+    for _ in 0..20 {
+        let identity = IdentityPair::generate(&environment).unwrap();
+        let signature = identity.sign(b"message", &environment).unwrap();
+        assert!(xeddsa::verify(&identity.public(), b"message", &signature));
+        assert!(!xeddsa::verify(&identity.public(), b"massage", &signature));
+        assert_eq!(signature.as_bytes()[63] & 0x80, 0);
+    }
+}
+
+#[test]
+fn the_private_halves_belong_to_the_public_ones() {
+    let environment = Environment::system();
+    let keys = DeviceKeys::generate(FEW, &environment).unwrap();
+    for key in &keys.first().pre_keys {
+        let pair = keys.one_time_pair(key.id).unwrap();
+        assert_eq!(public_bytes(pair.secret()), *key.key.as_bytes());
+    }
+    let signed = keys.signed_pre_key();
+    assert_eq!(public_bytes(keys.signed_pair(signed.id).unwrap().secret()), *signed.key.as_bytes());
+    assert_eq!(public_bytes(keys.identity().secret()), *keys.identity().public().as_bytes());
+    for key in keys.first().kyber_pre_keys.iter().chain(keys.last_resort()) {
+        let seed = Seed::from(*keys.kyber_pair(key.id).unwrap().seed());
+        let public = DecapsulationKey1024::from_seed(seed).encapsulation_key().to_bytes();
+        assert_eq!(key.key.as_bytes()[0], 0x08);
+        assert_eq!(key.key.as_bytes()[1..], public[..]);
+    }
+    assert!(keys.kyber_pair(KeyId::new(4).unwrap()).is_none());
+}
+
+#[test]
+fn ids_grow_and_what_was_replaced_is_kept() {
+    let environment = Environment::system();
+    let mut keys = DeviceKeys::generate(FEW, &environment).unwrap();
+    let old = keys.signed_pre_key().id;
+    let more = keys.more(2, 1, &environment).unwrap();
+    assert_eq!(ids(more.pre_keys.iter().map(|key| &key.id)), [4, 5]);
+    assert_eq!(ids(more.kyber_pre_keys.iter().map(|key| &key.id)), [4]);
+    assert!(more.signed_pre_key.is_none() && more.last_resort.is_none());
+    let rotated = keys.rotate(&environment).unwrap();
+    assert_eq!(rotated.signed_pre_key.as_ref().map(|key| key.id.get()), Some(2));
+    assert_eq!(rotated.last_resort.as_ref().map(|key| key.id.get()), Some(5));
+    assert_eq!(rotated.validate(&keys.identity().public()), Ok(()));
+    assert!(keys.signed_pair(old).is_some());
+}
+
+#[test]
+fn without_kyber_keys_it_is_the_legacy_profile() {
+    let counts = KeyCounts { pre_keys: 1, kyber_pre_keys: 0, last_resort: false };
+    let mut keys = DeviceKeys::generate(counts, &Environment::system()).unwrap();
+    assert!(keys.first().last_resort.is_none() && keys.last_resort().is_none());
+    assert!(keys.rotate(&Environment::system()).unwrap().last_resort.is_none());
+}
+
+#[test]
+fn everything_comes_from_the_random_source_it_is_given() {
+    let generate = || DeviceKeys::generate(FEW, &repeatable()).unwrap();
+    assert_eq!(generate().first(), generate().first());
+    assert_ne!(generate().first(), DeviceKeys::generate(FEW, &Environment::system()).unwrap().first());
+}

@@ -1,0 +1,98 @@
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, Uri, uri};
+use reqwest::redirect::Policy;
+
+use super::{Transport, TransportError};
+
+/// An answer takes no longer than this: a page of the queue over a slow line.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// A server that does not take a connection in this time is taken to be away.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// No answer of this protocol comes near it; a chain of a thousand nodes has 1.5 MB.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+
+/// HTTP/1.1 over TCP or TLS. Connections are kept; cheap to clone.
+#[derive(Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    through: Option<Uri>,
+}
+
+impl Http {
+    /// A client without connections yet. It follows no redirects: a token must not travel to another host.
+    ///
+    /// # Errors
+    /// The system's TLS roots cannot be read.
+    pub fn new() -> Result<Self, TransportError> {
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(Policy::none())
+            .user_agent(concat!("eko-client/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(failure)?;
+        Ok(Self { client, through: None })
+    }
+
+    /// The same, with every request sent to this scheme, host and port, whatever its URI says: for a server
+    /// that listens somewhere else than at its public origin, as behind a tunnel.
+    ///
+    /// # Errors
+    /// The text is no absolute URL.
+    pub fn through(mut self, base: &str) -> Result<Self, TransportError> {
+        let uri: Uri = base.parse().map_err(|error| TransportError::Broken(format!("{base}: {error}")))?;
+        if uri.scheme().is_none() || uri.authority().is_none() {
+            return Err(TransportError::Broken(format!("{base}: needs a scheme and a host")));
+        }
+        self.through = Some(uri);
+        Ok(self)
+    }
+
+    fn target(&self, asked: &Uri) -> Result<Uri, TransportError> {
+        let Some(through) = &self.through else { return Ok(asked.clone()) };
+        let mut parts = uri::Parts::default();
+        parts.scheme = through.scheme().cloned();
+        parts.authority = through.authority().cloned();
+        parts.path_and_query = asked.path_and_query().cloned();
+        Uri::from_parts(parts).map_err(|error| TransportError::Broken(error.to_string()))
+    }
+}
+
+impl Transport for Http {
+    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        *request.uri_mut() = self.target(request.uri())?;
+        let request = reqwest::Request::try_from(request).map_err(failure)?;
+        let mut answer = self.client.execute(request).await.map_err(failure)?;
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(failure)? {
+            if body.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
+                return Err(TransportError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        *response.body_mut() = body.freeze();
+        Ok(response)
+    }
+}
+
+/// The innermost reason says most: "connection refused" rather than "error sending request".
+fn failure(error: reqwest::Error) -> TransportError {
+    let mut reason: &dyn Error = &error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    let reason = reason.to_string();
+    if error.is_connect() {
+        TransportError::Connect(reason)
+    } else if error.is_timeout() {
+        TransportError::Timeout
+    } else {
+        TransportError::Broken(reason)
+    }
+}

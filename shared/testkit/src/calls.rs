@@ -1,0 +1,159 @@
+//! Between the SDK and the engines: counts calls, groups them into rounds, makes them fail.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+
+/// How long a counted call takes at least, so that calls made side by side are seen to overlap.
+const OVERLAP: Duration = Duration::from_millis(3);
+
+/// What was called since the last [`Calls::reset`], and what shall fail.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    made: Vec<String>,
+    rounds: usize,
+    under_way: usize,
+    faults: BTreeMap<String, (Fault, usize)>,
+}
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The service answers that it is out of order, before anything happened.
+    Down,
+    /// The service does what it was asked to, and its answer is lost.
+    AnswerLost,
+    /// A SendMessageBatch answers that none of its entries was taken, through no fault of the sender's.
+    EntriesRefused,
+}
+
+impl Calls {
+    pub(crate) fn new() -> Self {
+        Self { state: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what was called.
+    pub fn reset(&self) {
+        let mut state = self.lock();
+        state.made.clear();
+        state.rounds = 0;
+    }
+
+    /// The operations called since the last reset, in the order they began.
+    pub fn made(&self) -> Vec<String> {
+        self.lock().made.clone()
+    }
+
+    /// Rounds since the last reset: a call begins one when no other is under way.
+    pub fn rounds(&self) -> usize {
+        self.lock().rounds
+    }
+
+    /// Makes the next `times` calls of an operation (`PutItem`) fail. The SDK tries three times by itself.
+    pub fn fail(&self, operation: &str, fault: Fault, times: usize) {
+        self.lock().faults.insert(operation.to_owned(), (fault, times));
+    }
+
+    /// The client that counts, around the engines' own.
+    pub(crate) fn around(&self, inner: SharedHttpClient) -> SharedHttpClient {
+        SharedHttpClient::new(Counting { calls: self.clone(), inner })
+    }
+
+    fn begin(&self, operation: &str) -> Option<Fault> {
+        let mut state = self.lock();
+        state.made.push(operation.to_owned());
+        if state.under_way == 0 {
+            state.rounds = state.rounds.saturating_add(1);
+        }
+        state.under_way = state.under_way.saturating_add(1);
+        let (fault, left) = state.faults.get_mut(operation)?;
+        let fault = *fault;
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            state.faults.remove(operation);
+        }
+        Some(fault)
+    }
+
+    fn end(&self) {
+        let mut state = self.lock();
+        state.under_way = state.under_way.saturating_sub(1);
+    }
+}
+
+#[derive(Debug)]
+struct Counting {
+    calls: Calls,
+    inner: SharedHttpClient,
+}
+
+impl HttpClient for Counting {
+    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, parts);
+        SharedHttpConnector::new(Connector { calls: self.calls.clone(), inner })
+    }
+}
+
+#[derive(Debug)]
+struct Connector {
+    calls: Calls,
+    inner: SharedHttpConnector,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let (calls, inner) = (self.calls.clone(), self.inner.clone());
+        HttpConnectorFuture::new(async move {
+            let fault = calls.begin(&operation);
+            tokio::time::sleep(OVERLAP).await;
+            let answer = match fault {
+                None => inner.call(request).await,
+                Some(Fault::Down) => Ok(down()),
+                Some(Fault::AnswerLost) => inner.call(request).await.map(|_| down()),
+                Some(Fault::EntriesRefused) => Ok(entries_refused(&request)),
+            };
+            calls.end();
+            answer
+        })
+    }
+}
+
+fn down() -> HttpResponse {
+    answer(500, r#"{"__type":"InternalServerError","message":"injected"}"#.to_owned())
+}
+
+fn entries_refused(request: &HttpRequest) -> HttpResponse {
+    let body: serde_json::Value =
+        serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+    let entries = body["Entries"].as_array().cloned().unwrap_or_default();
+    let failed = entries.iter().map(|entry| {
+        serde_json::json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false, "Message": "injected" })
+    });
+    let failed: Vec<serde_json::Value> = failed.collect();
+    answer(200, serde_json::json!({ "Successful": [], "Failed": failed }).to_string())
+}
+
+fn answer(status: u16, body: String) -> HttpResponse {
+    let status = status.try_into().expect("a status code");
+    let mut response = HttpResponse::new(status, SdkBody::from(body));
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    response
+}

@@ -1,0 +1,20 @@
+//! Development only: a whole server in a test, with its own store, clock and issuer.
+//!
+//! [`World`] is the server; what a device does goes through [`eko_client`], over [`Direct`], which calls the
+//! router without a socket. The engines, the SDK clients and the functions are those of local mode. Time
+//! stands still unless a test moves it, and random bytes are the same in every run, so that whole answers can
+//! be compared with snapshots.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "only tests use this crate: a panic is how a test fails")]
+
+mod calls;
+mod direct;
+mod people;
+mod random;
+mod world;
+
+pub use calls::{Calls, Fault};
+pub use direct::Direct;
+pub use people::COUNTS;
+pub use random::seeded;
+pub use world::{START_MS, World};

@@ -1,0 +1,54 @@
+//! Users and their devices, made the way clients make them.
+
+use eko_client::device::{Joining, Status};
+use eko_client::{Device, DeviceKeys, Environment, KeyCounts};
+use eko_protocol::address::UserName;
+
+use crate::{Direct, World, seeded};
+
+/// One-time keys of a test's devices: few, since each Kyber key takes milliseconds.
+pub const COUNTS: KeyCounts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_resort: true };
+
+impl World {
+    /// A device of `user` that has not registered; everything about it follows from user and `label`.
+    pub fn device(&self, user: &str, label: &str, counts: KeyCounts) -> Device<Direct> {
+        let environment = Environment { clock: self.clock(), random: seeded(format!("{user}/{label}")) };
+        let keys = DeviceKeys::generate(counts, &environment).expect("keys");
+        let name = UserName::parse(user).expect("a user name");
+        let origin = self.state.origin().clone();
+        Device::new(self.transport(), origin, name, keys, environment).expect("a device").with_name(label)
+    }
+
+    /// Registers a new user with the first device, `label` being `one`.
+    pub async fn user(&self, user: &str) -> Device<Direct> {
+        let device = self.device(user, "one", COUNTS);
+        let registered = device.register(&self.id_token(user).await, Joining::First).await.expect("a first device");
+        assert_eq!(registered.status, Status::Active);
+        device
+    }
+
+    /// Registers another device of a user, pending.
+    pub async fn pending(&self, of: &Device<Direct>, label: &str) -> Device<Direct> {
+        let device = self.device(of.user().as_str(), label, COUNTS);
+        let token = self.id_token(of.user().as_str()).await;
+        let registered = device.register(&token, Joining::Further).await.expect("a further device");
+        assert_eq!(registered.status, Status::Pending);
+        device
+    }
+
+    /// Registers another device of a user and has it approved; the notice of it is delivered and discarded.
+    pub async fn further(&self, approver: &Device<Direct>, label: &str) -> Device<Direct> {
+        let device = self.pending(approver, label).await;
+        self.deliver().await;
+        self.empty(approver).await;
+        approver.approve(device.id()).await.expect("an approval");
+        device
+    }
+
+    /// Discards everything in a device's mailbox.
+    pub async fn empty(&self, device: &Device<Direct>) {
+        for entry in device.fetch().await.expect("a page").entries {
+            device.discard(&entry.address).await.expect("a discarded entry");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A server for one test.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axum::Router;
+use eko_engines::Engines;
+use eko_local::cloud::Cloud;
+use eko_local::issuer::{self, Issuer};
+use eko_local::server::{AUDIENCE, ISSUER_PATH};
+use eko_local::{pump, routes};
+use eko_protocol::address::Origin;
+use eko_service::aws::Account;
+use eko_service::config::{Config, OidcConfig, TokenKey};
+use eko_service::oidc::Oidc;
+use eko_service::state::Clock;
+use eko_service::{AppState, edge};
+use eko_store::resources::DELIVERIES;
+use futures_util::FutureExt as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::{Calls, Direct, seeded};
+
+/// When every test starts: 2026-01-29T19:30:00Z, in epoch milliseconds.
+pub const START_MS: i64 = 1_769_715_000_000;
+
+/// A whole server with a fresh store. Its end asserts that no queue and no dead-letter queue holds anything,
+/// unless [`World::leave_queues`] was called.
+pub struct World {
+    /// The router of all functions, with its edge.
+    pub app: Router,
+    /// What the functions have at hand.
+    pub state: AppState,
+    /// Table and queues.
+    pub cloud: Cloud,
+    /// What was called of AWS.
+    pub calls: Calls,
+    now_ms: Arc<AtomicI64>,
+    issuer: Router,
+    serving: JoinHandle<()>,
+    leave_queues: bool,
+}
+
+impl World {
+    /// A server at `https://eko.example` with the default configuration.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A server whose configuration `change` may change.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let now_ms = Arc::new(AtomicI64::new(START_MS));
+        let clock: Clock = {
+            let now_ms = Arc::clone(&now_ms);
+            Arc::new(move || now_ms.load(Ordering::SeqCst))
+        };
+        let engines = Engines::in_memory_with_clock(clock.clone()).expect("engines");
+        let calls = Calls::new();
+        let account = Account::embedded(calls.around(engines.http_client()));
+        let cloud = Cloud::open(engines, &account).await.expect("table and queues");
+        // ID tokens are verified with keys fetched over HTTP: the issuer listens on a free loopback port.
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let url = format!("http://{address}{ISSUER_PATH}");
+        let issuer = issuer::router(Issuer::new(&url, AUDIENCE, None, clock.clone()).expect("an issuer"));
+        let nested = Router::new().nest(ISSUER_PATH, issuer.clone());
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, nested).await.expect("the issuer serves");
+        });
+        let mut config = Config {
+            names: cloud.names(),
+            oidc: OidcConfig {
+                issuer: url,
+                audience: AUDIENCE.to_owned(),
+                require_email_verified: false,
+                danger_allow_loopback_http: true,
+            },
+            token_keys: vec![TokenKey { id: "test".to_owned(), secret: vec![7; 32] }],
+            ..Config::new(Origin::parse("https://eko.example").expect("an origin"))
+        };
+        change(&mut config);
+        let oidc = Oidc::new(config.oidc.clone()).expect("an OIDC verifier");
+        let state = AppState::new(config, cloud.store(), oidc, clock, seeded("server"));
+        let app = edge::finish(routes(), state.clone());
+        calls.reset();
+        Self { app, state, cloud, calls, now_ms, issuer, serving, leave_queues: false }
+    }
+
+    /// Now, in epoch milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms.load(Ordering::SeqCst)
+    }
+
+    /// Moves time forward: for the functions, the queues and the issuer alike.
+    pub fn advance(&self, ms: i64) {
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// The clock that devices share with the server.
+    pub fn clock(&self) -> Clock {
+        let now_ms = Arc::clone(&self.now_ms);
+        Arc::new(move || now_ms.load(Ordering::SeqCst))
+    }
+
+    /// The way of a device to the server, without a socket.
+    pub fn transport(&self) -> Direct {
+        Direct::new(self.app.clone())
+    }
+
+    /// An ID token for a subject of this name, as the development issuer makes them.
+    pub async fn id_token(&self, name: &str) -> String {
+        let body = format!("grant_type=password&username={name}&client_id={AUDIENCE}");
+        let request = http::Request::post("/token").header("content-type", "application/x-www-form-urlencoded");
+        let request = request.body(bytes::Bytes::from(body)).expect("a request");
+        let (status, answer) = Direct::new(self.issuer.clone()).json(request).await;
+        assert_eq!(status, 200, "the issuer answers {answer}");
+        answer["id_token"].as_str().expect("an ID token").to_owned()
+    }
+
+    /// Pumps the queue into the delivery function until none is visible; how many messages were taken.
+    pub async fn deliver(&self) -> usize {
+        let handle = |batch| eko_deliver::handle(self.state.clone(), batch);
+        pump::drain(&self.cloud.clients.sqs, &self.cloud.deliveries.queue, &DELIVERIES, &handle)
+            .await
+            .expect("the queue can be read")
+    }
+
+    /// Messages in the queue and in its dead-letter queue, hidden ones included.
+    pub async fn queued(&self) -> (usize, usize) {
+        (self.count(&self.cloud.deliveries.queue).await, self.count(&self.cloud.deliveries.dlq).await)
+    }
+
+    async fn count(&self, url: &str) -> usize {
+        let body = serde_json::json!({ "QueueUrl": url, "AttributeNames": ["All"] }).to_string();
+        let answer = self.cloud.engines.call("AmazonSQS.GetQueueAttributes", body.as_bytes()).await;
+        let answer: serde_json::Value = serde_json::from_slice(answer.body.as_ref()).expect("JSON");
+        let names = ["", "NotVisible", "Delayed"].map(|suffix| format!("ApproximateNumberOfMessages{suffix}"));
+        let number = |name: &String| answer["Attributes"][name].as_str().and_then(|n| n.parse::<usize>().ok());
+        names.iter().filter_map(number).sum()
+    }
+
+    /// For tests that end with messages in a queue on purpose.
+    pub fn leave_queues(&mut self) {
+        self.leave_queues = true;
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.serving.abort();
+        if self.leave_queues || std::thread::panicking() {
+            return;
+        }
+        // The engines answer at once: nothing here waits.
+        match self.queued().now_or_never() {
+            Some((0, 0)) => {}
+            Some((queue, dlq)) => panic!("the test leaves {queue} messages in the queue and {dlq} in its DLQ"),
+            None => panic!("the queues could not be counted"),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What each path costs in AWS calls and in rounds one after another. A change that adds one fails here, and
+//! has to say why.
+
+use eko_client::device::{Outgoing, SendOutcome};
+use eko_testkit::World;
+
+#[tokio::test]
+async fn a_message_to_two_devices() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+    let second = world.further(&bob, "two").await;
+
+    world.calls.reset();
+    let taken = alice.take(bob.user()).await.unwrap();
+    assert_eq!(taken.packages.len(), 2);
+    // 1 for the device sets, then 2 a device at most: a claim each, and the keys of all in one.
+    assert_eq!(world.calls.made(), ["BatchGetItem", "UpdateItem", "UpdateItem", "BatchGetItem"]);
+    assert_eq!(world.calls.rounds(), 3);
+
+    let messages = vec![(bob.id().clone(), vec![1; 512]), (second.id().clone(), vec![2; 512])];
+    let envelope = Outgoing::new(bob.user().clone(), alice.environment().envelope_id().unwrap(), messages);
+    world.calls.reset();
+    assert!(matches!(alice.send(&envelope).await.unwrap(), SendOutcome::Accepted { .. }));
+    let mut made = world.calls.made();
+    made[..2].sort();
+    // Device sets and budget side by side, the record, the queue.
+    assert_eq!(made, ["BatchGetItem", "UpdateItem", "UpdateItem", "SendMessageBatch"]);
+    assert_eq!(world.calls.rounds(), 3);
+
+    world.calls.reset();
+    assert_eq!(world.deliver().await, 1);
+    // Received, written, deleted; and the receive that finds nothing.
+    assert_eq!(world.calls.made(), ["ReceiveMessage", "BatchWriteItem", "DeleteMessageBatch", "ReceiveMessage"]);
+
+    world.calls.reset();
+    let page = second.fetch().await.unwrap();
+    assert_eq!(page.entries.len(), 1);
+    assert_eq!(world.calls.made(), ["Query"]);
+
+    world.calls.reset();
+    second.acknowledge(&[page.entries[0].address.clone()]).await.unwrap();
+    assert_eq!(world.calls.made(), ["DeleteItem", "UpdateItem", "SendMessageBatch"]);
+
+    // The second device to confirm: its entry and the claim that it loses.
+    let page = bob.fetch().await.unwrap();
+    world.calls.reset();
+    bob.acknowledge(&[page.entries[0].address.clone()]).await.unwrap();
+    assert_eq!(world.calls.made(), ["DeleteItem", "UpdateItem"]);
+
+    world.calls.reset();
+    world.deliver().await;
+    // A report finds the author's devices when it is delivered.
+    assert_eq!(
+        world.calls.made(),
+        ["ReceiveMessage", "GetItem", "BatchWriteItem", "DeleteMessageBatch", "ReceiveMessage"]
+    );
+}
+
+#[tokio::test]
+async fn a_take_of_one_device() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    world.calls.reset();
+    let taken = alice.take(bob.user()).await.unwrap();
+    assert!(taken.packages[0].pre_key.is_some());
+    assert_eq!(world.calls.made(), ["BatchGetItem", "UpdateItem", "BatchGetItem"]);
+}
+
+#[tokio::test]
+async fn a_later_page_of_a_mailbox() {
+    let world = World::with(|config| config.sender_budget = 1000).await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    for _ in 0..101 {
+        let messages = vec![(bob.id().clone(), vec![1; 16])];
+        let id = alice.environment().envelope_id().unwrap();
+        alice.send(&Outgoing::new(bob.user().clone(), id, messages)).await.unwrap();
+        world.advance(1);
+    }
+    world.deliver().await;
+    let first = bob.fetch().await.unwrap();
+    assert_eq!(first.entries.len(), 100);
+    world.calls.reset();
+    let second = bob.fetch_after(&first.next.unwrap()).await.unwrap();
+    assert_eq!(second.entries.len(), 1);
+    assert_eq!(second.next, None);
+    let mut made = world.calls.made();
+    made.sort();
+    // The device's own record beside the entries: one that was revoked between two pages reads no further.
+    assert_eq!(made, ["GetItem", "Query"]);
+    assert_eq!(world.calls.rounds(), 1);
+}

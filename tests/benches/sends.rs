@@ -1,1 +1,249 @@
-fn main() {}
+//! How fast the local server takes messages, against what its engine can do at all.
+//!
+//! `cargo bench -p eko-tests --bench sends` prints, for the store in memory and for one in a folder:
+//! sends a second over 16 connections (512-byte ciphertexts to two devices, every entry in its mailbox in the
+//! end), the time of a send over one connection, and the same for bare `PutItem`s through the same SDK client
+//! against the same engine. Ratios travel between machines better than rates; nothing here asserts a time.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use eko_client::device::{Joining, Outgoing};
+use eko_client::transport::Http;
+use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
+use eko_local::cloud::Cloud;
+use eko_local::server::{AUDIENCE, ISSUER_PATH, Options, Server};
+use eko_protocol::address::{Origin, UserName};
+use futures_util::future::try_join_all;
+use http::Method;
+
+const CONNECTIONS: usize = 16;
+const SENDS_EACH: usize = 250;
+const PUTS_EACH: usize = 1000;
+const SINGLE: usize = 1000;
+const CIPHERTEXT_BYTES: usize = 512;
+const COUNTS: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
+
+/// What one store showed.
+struct Figures {
+    answered_per_second: f64,
+    delivered_per_second: f64,
+    puts_per_second: f64,
+    send_p50: Duration,
+    send_p99: Duration,
+    put_p50: Duration,
+}
+
+fn main() -> anyhow::Result<()> {
+    // `cargo bench` passes --bench; `cargo test --benches` does not, and shall not measure.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let memory = measure(None).await?;
+        let folder = tempfile::tempdir()?;
+        let data = measure(Some(folder.path().to_owned())).await?;
+        print("in memory", &memory);
+        print("--data", &data);
+        println!();
+        println!("sends / bare puts, in memory     {:.2}", memory.delivered_per_second / memory.puts_per_second);
+        println!("p50 send / p50 put, in memory    {:.1}", ratio(memory.send_p50, memory.put_p50));
+        println!("sends --data / sends in memory   {:.2}", data.delivered_per_second / memory.delivered_per_second);
+        Ok(())
+    })
+}
+
+fn ratio(a: Duration, b: Duration) -> f64 {
+    a.as_secs_f64() / b.as_secs_f64()
+}
+
+fn print(name: &str, figures: &Figures) {
+    println!();
+    println!("{name}");
+    println!("  sends answered a second, {CONNECTIONS} connections     {:>8.0}", figures.answered_per_second);
+    println!("  sends in both mailboxes a second          {:>8.0}", figures.delivered_per_second);
+    println!("  bare puts a second, {CONNECTIONS} at a time            {:>8.0}", figures.puts_per_second);
+    println!("  send, one connection: p50                 {:>8.0} µs", figures.send_p50.as_secs_f64() * 1e6);
+    println!("  send, one connection: p99                 {:>8.0} µs", figures.send_p99.as_secs_f64() * 1e6);
+    println!("  bare put, one at a time: p50              {:>8.0} µs", figures.put_p50.as_secs_f64() * 1e6);
+}
+
+async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<Figures> {
+    let options = Options {
+        port: 0,
+        origin: None,
+        data,
+        sender_budget: u64::MAX >> 1,
+        recipient_bytes_budget: u64::MAX >> 1,
+    };
+    let server = Server::bind(&options).await?;
+    let (origin, cloud) = (server.origin.clone(), server.cloud().clone());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+
+    let puts_per_second = bare_puts(&cloud).await?;
+    let put_p50 = percentile(&single_puts(&cloud).await?, 0.5);
+    let mut pairs = Vec::new();
+    for index in 0..CONNECTIONS {
+        pairs.push(Pair::new(&origin, index).await?);
+    }
+    // Warm: connections open, statements prepared.
+    for pair in &pairs {
+        pair.send(10).await?;
+    }
+    settled(&cloud).await?;
+    let begun = Instant::now();
+    try_join_all(pairs.iter().map(|pair| pair.send(SENDS_EACH))).await?;
+    let answered = begun.elapsed();
+    settled(&cloud).await?;
+    let delivered = begun.elapsed();
+    for pair in &pairs {
+        pair.check(SENDS_EACH + 10).await?;
+    }
+    let single = pairs.first().context("a pair")?.send(SINGLE).await?;
+    settled(&cloud).await?;
+
+    let _ = stop.send(());
+    running.await??;
+    let sends = (CONNECTIONS * SENDS_EACH) as f64;
+    Ok(Figures {
+        answered_per_second: sends / answered.as_secs_f64(),
+        delivered_per_second: sends / delivered.as_secs_f64(),
+        puts_per_second,
+        send_p50: percentile(&single, 0.5),
+        send_p99: percentile(&single, 0.99),
+        put_p50,
+    })
+}
+
+/// A sender with a connection of its own, and a recipient with two devices.
+struct Pair {
+    sender: Device<Http>,
+    devices: [Device<Http>; 2],
+}
+
+impl Pair {
+    async fn new(origin: &Origin, index: usize) -> anyhow::Result<Self> {
+        let sender = device(origin, &format!("sender{index}"))?;
+        let first = device(origin, &format!("recipient{index}"))?;
+        let second = device(origin, &format!("recipient{index}"))?;
+        sender.register(&id_token(origin, sender.user()).await?, Joining::First).await?;
+        let token = id_token(origin, first.user()).await?;
+        first.register(&token, Joining::First).await?;
+        second.register(&token, Joining::Further).await?;
+        first.approve(second.id()).await?;
+        Ok(Self { sender, devices: [first, second] })
+    }
+
+    /// Sends one after another; how long each took.
+    async fn send(&self, count: usize) -> anyhow::Result<Vec<Duration>> {
+        let mut took = Vec::with_capacity(count);
+        let url = self.sender.origin().outbox(self.sender.user());
+        for _ in 0..count {
+            let id = self.sender.environment().envelope_id()?;
+            let content = vec![0x5a; CIPHERTEXT_BYTES];
+            let messages = self.devices.iter().map(|device| (device.id().clone(), content.clone())).collect();
+            let [first, _] = &self.devices;
+            let body = self.sender.create_activity(&Outgoing::new(first.user().clone(), id, messages));
+            let begun = Instant::now();
+            let answer = self.sender.call(Method::POST, &url, Body::Json(&body), Auth::Device).await?;
+            took.push(begun.elapsed());
+            ensure!(answer.status == 201, "a send was answered {}", answer.status);
+        }
+        Ok(took)
+    }
+
+    /// Every envelope is in both mailboxes.
+    async fn check(&self, sent: usize) -> anyhow::Result<()> {
+        for device in &self.devices {
+            let mut page = device.fetch().await?;
+            let mut messages = 0;
+            loop {
+                messages += page.entries.iter().filter(|entry| entry.activity["type"] == "Create").count();
+                match &page.next {
+                    Some(next) => page = device.fetch_after(next).await?,
+                    None => break,
+                }
+            }
+            ensure!(messages == sent, "{messages} of {sent} messages are in the mailbox");
+        }
+        Ok(())
+    }
+}
+
+fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<Http>> {
+    let environment = Environment::system();
+    let keys = DeviceKeys::generate(COUNTS, &environment)?;
+    Ok(Device::new(Http::new()?, origin.clone(), UserName::parse(user)?, keys, environment)?)
+}
+
+async fn id_token(origin: &Origin, user: &UserName) -> anyhow::Result<String> {
+    let url = format!("{origin}{ISSUER_PATH}/token");
+    let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
+    let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
+    let answer = Exchange::send(&Http::new()?, Method::POST, &url, body, None).await?.json()?;
+    Ok(answer["id_token"].as_str().context("no ID token")?.to_owned())
+}
+
+/// Waits until the queue is empty: every entry is where it belongs.
+async fn settled(cloud: &Cloud) -> anyhow::Result<()> {
+    loop {
+        let left = cloud.queued().await?;
+        if left == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn put(cloud: &Cloud, name: String) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    cloud
+        .clients
+        .dynamodb
+        .put_item()
+        .table_name(cloud.names().table)
+        .item("pk", AttributeValue::S(name))
+        .item("sk", AttributeValue::S("BENCH".to_owned()))
+        .item("b", AttributeValue::B(Blob::new(vec![0x5a; CIPHERTEXT_BYTES])))
+        .send()
+        .await?;
+    Ok(begun.elapsed())
+}
+
+async fn bare_puts(cloud: &Cloud) -> anyhow::Result<f64> {
+    let begun = Instant::now();
+    let task = |task: usize| {
+        let cloud = cloud.clone();
+        tokio::spawn(async move {
+            for index in 0..PUTS_EACH {
+                put(&cloud, format!("B#{task}#{index}")).await?;
+            }
+            anyhow::Ok(())
+        })
+    };
+    for ended in try_join_all((0..CONNECTIONS).map(task)).await? {
+        ended?;
+    }
+    Ok((CONNECTIONS * PUTS_EACH) as f64 / begun.elapsed().as_secs_f64())
+}
+
+async fn single_puts(cloud: &Cloud) -> anyhow::Result<Vec<Duration>> {
+    let mut took = Vec::with_capacity(SINGLE);
+    for index in 0..SINGLE {
+        took.push(put(cloud, format!("S#{index}")).await?);
+    }
+    Ok(took)
+}
+
+fn percentile(times: &[Duration], part: f64) -> Duration {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let index = ((times.len() - 1) as f64 * part).round() as usize;
+    times[index]
+}

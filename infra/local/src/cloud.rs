@@ -1,5 +1,6 @@
 //! The account in miniature: engines, table, queues, and the store over them.
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use eko_engines::Engines;
 use eko_service::aws::{Account, Clients};
 use eko_store::resources::{self, DELIVERIES, QueueUrls};
@@ -32,6 +33,25 @@ impl Cloud {
     /// What the table and the queues are called.
     pub fn names(&self) -> Names {
         Names { table: TABLE.to_owned(), deliveries_url: self.deliveries.queue.clone() }
+    }
+
+    /// Messages in the queue, hidden ones included, dead letters not.
+    pub async fn queued(&self) -> Result<usize, aws_sdk_sqs::Error> {
+        let answer = self
+            .clients
+            .sqs
+            .get_queue_attributes()
+            .queue_url(&self.deliveries.queue)
+            .attribute_names(QueueAttributeName::All)
+            .send()
+            .await?;
+        let counts = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let attributes = answer.attributes.unwrap_or_default();
+        Ok(counts.iter().filter_map(|name| attributes.get(name)?.parse::<usize>().ok()).sum())
     }
 
     /// A store over them.

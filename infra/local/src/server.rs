@@ -94,6 +94,11 @@ impl Server {
         Ok(Self { listeners, app, state, cloud, origin })
     }
 
+    /// Its table and queues.
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
     /// Serves until `stop` is done; then ends the requests under way, drains the queues and brings the state
     /// to the disk.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {

@@ -35,7 +35,7 @@ pub struct QueueSpec {
 /// The queue between acceptance and the mailboxes.
 pub const DELIVERIES: QueueSpec = QueueSpec {
     name: "deliveries",
-    visibility_seconds: 60,
+    visibility_seconds: 30,
     max_receives: 5,
     retention_seconds: 4 * 24 * 3600,
     batch_size: 10,

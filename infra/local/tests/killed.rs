@@ -1,0 +1,136 @@
+//! `kill -9` in the middle of a load of sends: after a restart every send that was answered 2xx is in its
+//! mailboxes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use eko_client::device::{Content, Joining, Outgoing, SendOutcome};
+use eko_client::transport::Http;
+use eko_client::{Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
+use eko_local::server::{AUDIENCE, ISSUER_PATH};
+use eko_protocol::address::{Origin, UserName};
+use http::Method;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// Sends that are answered before the server is killed.
+const ANSWERED: usize = 150;
+/// Senders at once.
+const SENDERS: usize = 8;
+
+/// Starts the server and reads from its first line where it listens.
+async fn start(data: &Path, port: u16) -> (Child, Origin) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_eko-local"))
+        .args(["--port", &port.to_string(), "--sender-budget", "1000000", "--data"])
+        .arg(data)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.next_line().await.unwrap().expect("a first line");
+    let origin = line.rsplit(' ').next().unwrap().to_owned();
+    // The rest of what it prints is read too, so that it never waits for us.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (child, Origin::parse(&origin).unwrap())
+}
+
+async fn device(origin: &Origin, user: &str) -> (Device<Http>, String) {
+    let environment = Environment::system();
+    let counts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
+    let keys = DeviceKeys::generate(counts, &environment).unwrap();
+    let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
+    let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
+    let url = format!("{origin}{ISSUER_PATH}/token");
+    let answer = Exchange::send(&Http::new().unwrap(), Method::POST, &url, body, None).await.unwrap();
+    let token = answer.json().unwrap()["id_token"].as_str().unwrap().to_owned();
+    let user = UserName::parse(user).unwrap();
+    (Device::new(Http::new().unwrap(), origin.clone(), user, keys, environment).unwrap(), token)
+}
+
+/// The ids of all envelopes in a mailbox; each may be there once.
+async fn envelopes(device: &Device<Http>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut page = device.fetch().await.unwrap();
+    loop {
+        for entry in &page.entries {
+            if let Content::Message(message) = &entry.content {
+                assert!(found.insert(message.envelope.as_str().to_owned()), "an envelope is there twice");
+            }
+        }
+        match &page.next {
+            Some(next) => page = device.fetch_after(next).await.unwrap(),
+            None => return found,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_was_answered_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, origin) = start(folder.path(), 0).await;
+    let port: u16 = origin.authority().rsplit(':').next().unwrap().parse().unwrap();
+
+    let (alice, token) = device(&origin, "alice").await;
+    alice.register(&token, Joining::First).await.unwrap();
+    let (first, token) = device(&origin, "bob").await;
+    first.register(&token, Joining::First).await.unwrap();
+    let (second, token) = device(&origin, "bob").await;
+    second.register(&token, Joining::Further).await.unwrap();
+    first.approve(second.id()).await.unwrap();
+
+    let alice = Arc::new(alice);
+    let answered = Arc::new(Mutex::new(BTreeSet::new()));
+    let count = Arc::new(AtomicUsize::new(0));
+    let devices = [first.id().clone(), second.id().clone()];
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|_| {
+            let (alice, answered, count) = (Arc::clone(&alice), Arc::clone(&answered), Arc::clone(&count));
+            let devices = devices.clone();
+            let bob = first.user().clone();
+            tokio::spawn(async move {
+                loop {
+                    let id = alice.environment().envelope_id().unwrap();
+                    let messages = devices.iter().map(|device| (device.clone(), vec![7; 300])).collect();
+                    let sent = alice.send(&Outgoing::new(bob.clone(), id.clone(), messages)).await;
+                    // The first send that the killed server does not answer ends this sender.
+                    let Ok(SendOutcome::Accepted { .. }) = sent else { return };
+                    answered.lock().unwrap().insert(id.as_str().to_owned());
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    while count.load(Ordering::SeqCst) < ANSWERED {
+        assert!(!senders.iter().all(|sender| sender.is_finished()), "the senders ended before the kill");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // SIGKILL: no handler runs, nothing is flushed.
+    child.start_kill().unwrap();
+    child.wait().await.unwrap();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+
+    let (child, again) = start(folder.path(), port).await;
+    assert_eq!(again, origin);
+    let answered = answered.lock().unwrap().clone();
+    assert!(answered.len() >= ANSWERED);
+    // What the killed server had received of the queue becomes visible after the visibility timeout.
+    for device in [&first, &second] {
+        let mut left = usize::MAX;
+        for _ in 0..600 {
+            left = answered.difference(&envelopes(device).await).count();
+            if left == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        assert_eq!(left, 0, "of {} answered sends {left} never reached {}", answered.len(), device.address());
+    }
+    drop(child);
+}

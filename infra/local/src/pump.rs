@@ -3,14 +3,18 @@
 //! dead-letter queue. That last part SQS does by itself.
 
 use std::future::Future;
+use std::time::Duration;
 
-use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 use eko_service::shell::QueueMessage;
 use eko_store::resources::QueueSpec;
 use tokio::sync::watch;
 
 /// Seconds that a receive waits for the first message.
 const WAIT_SECONDS: i32 = 20;
+/// How long to leave a queue alone that cannot be read.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Pumps a queue until `stop` says so, and then until the queue is empty.
 ///
@@ -25,17 +29,22 @@ pub async fn run<F>(
     F: Future<Output = Vec<String>>,
 {
     while !*stop.borrow() {
+        // Only the wait for messages is cut short: a batch that was received is handled to its end.
         let received = tokio::select! {
-            received = batch(sqs, url, spec, WAIT_SECONDS, &handle) => received,
+            received = receive(sqs, url, spec, WAIT_SECONDS) => received,
             _ = stop.changed() => break,
         };
-        if let Err(error) = received {
-            tracing::error!(queue = spec.name, %error, "the queue could not be read");
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let settled = match received {
+            Ok(messages) => settle(sqs, url, messages, &handle).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = settled {
+            tracing::error!(queue = spec.name, error = %DisplayErrorContext(&error), "the queue is not pumped");
+            tokio::time::sleep(PAUSE).await;
         }
     }
     if let Err(error) = drain(sqs, url, spec, &handle).await {
-        tracing::error!(queue = spec.name, %error, "the queue could not be drained");
+        tracing::error!(queue = spec.name, error = %DisplayErrorContext(&error), "the queue is not drained");
     }
 }
 
@@ -51,51 +60,58 @@ where
 {
     let mut taken = 0_usize;
     loop {
-        match batch(sqs, url, spec, 0, handle).await? {
-            0 => return Ok(taken),
-            more => taken = taken.saturating_add(more),
+        let messages = receive(sqs, url, spec, 0).await?;
+        if messages.is_empty() {
+            return Ok(taken);
         }
+        taken = taken.saturating_add(messages.len());
+        settle(sqs, url, messages, handle).await?;
     }
 }
 
-/// Receives one batch, hands it over, deletes what succeeded; how many messages it had.
-async fn batch<F>(
+/// Receives a batch, waiting for its first message.
+async fn receive(
     sqs: &aws_sdk_sqs::Client,
     url: &str,
     spec: &QueueSpec,
     wait_seconds: i32,
+) -> Result<Vec<Message>, aws_sdk_sqs::Error> {
+    let most = i32::try_from(spec.batch_size.min(10)).unwrap_or(10);
+    let receive =
+        sqs.receive_message().queue_url(url).max_number_of_messages(most).wait_time_seconds(wait_seconds);
+    Ok(receive.send().await?.messages.unwrap_or_default())
+}
+
+/// Hands a batch to the function and deletes what succeeded.
+async fn settle<F>(
+    sqs: &aws_sdk_sqs::Client,
+    url: &str,
+    messages: Vec<Message>,
     handle: &impl Fn(Vec<QueueMessage>) -> F,
-) -> Result<usize, aws_sdk_sqs::Error>
+) -> Result<(), aws_sdk_sqs::Error>
 where
     F: Future<Output = Vec<String>>,
 {
-    let most = i32::try_from(spec.batch_size.min(10)).unwrap_or(10);
-    let received = sqs
-        .receive_message()
-        .queue_url(url)
-        .max_number_of_messages(most)
-        .wait_time_seconds(wait_seconds)
-        .send()
-        .await?;
-    let messages = received.messages.unwrap_or_default();
     if messages.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let failed = handle(
-        messages.iter().map(|m| QueueMessage { id: text(&m.message_id), body: text(&m.body) }).collect(),
-    )
-    .await;
+    let batch = messages.iter().map(|m| QueueMessage { id: text(&m.message_id), body: text(&m.body) });
+    let failed = handle(batch.collect()).await;
     let done = messages.iter().filter(|m| !failed.contains(&text(&m.message_id)));
     let entries: Vec<DeleteMessageBatchRequestEntry> = done
         .enumerate()
         .filter_map(|(index, message)| {
             let handle = message.receipt_handle.clone()?;
-            DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(handle).build().ok()
+            DeleteMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(handle)
+                .build()
+                .ok()
         })
         .collect();
     if !entries.is_empty() {
         sqs.delete_message_batch().queue_url(url).set_entries(Some(entries)).send().await?;
     }
-    Ok(messages.len())
+    Ok(())
 }

@@ -20,7 +20,8 @@ pub fn token_keys(dir: Option<&Path>, random: &Random) -> anyhow::Result<Vec<Tok
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let text = fresh(random);
-            write_private(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+            write_private(&path, text.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
             text
         }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),

@@ -4,9 +4,10 @@ mod over_http;
 
 use std::future::Future;
 
-use bytes::Bytes;
 use http::{Request, Response};
 
+/// The bytes of a body, for whoever implements [`Transport`].
+pub use bytes::Bytes;
 pub use over_http::Http;
 
 /// Carries one request there and its answer back. No retries: what is safe to repeat is for the caller to say.

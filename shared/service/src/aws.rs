@@ -1,7 +1,9 @@
 //! AWS clients from the function's environment, without `aws-config`: region and credentials are there.
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
+};
 
 /// The two clients that the store needs.
 #[derive(Clone, Debug)]
@@ -62,13 +64,21 @@ impl Account {
     pub fn clients(&self) -> Clients {
         let credentials = SharedCredentialsProvider::new(self.credentials.clone());
         let region = Region::new(self.region.clone());
+        // A body that is answered in process is never seen to flow: the protection would end every wait for a
+        // message after twenty seconds. Over the network it stays as it is.
+        let stalled = match self.http_client {
+            Some(_) => StalledStreamProtectionConfig::disabled(),
+            None => StalledStreamProtectionConfig::enabled().build(),
+        };
         let mut dynamodb = aws_sdk_dynamodb::Config::builder()
+            .stalled_stream_protection(stalled.clone())
             .behavior_version(BehaviorVersion::latest())
             .region(region.clone())
             .credentials_provider(credentials.clone());
         dynamodb.set_endpoint_url(self.dynamodb_endpoint.clone());
         dynamodb.set_http_client(self.http_client.clone());
         let mut sqs = aws_sdk_sqs::Config::builder()
+            .stalled_stream_protection(stalled)
             .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
             .region(region)
             .credentials_provider(credentials);

@@ -96,3 +96,27 @@ fn failure(error: reqwest::Error) -> TransportError {
         TransportError::Broken(reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_go_through_where_they_must() {
+        let asked: Uri = "https://a.example/user/bob/inbox?after=1".parse().unwrap();
+        let http = Http::new().unwrap();
+        assert_eq!(http.target(&asked).unwrap(), asked);
+        let http = http.through("http://127.0.0.1:8080").unwrap();
+        assert_eq!(http.target(&asked).unwrap(), "http://127.0.0.1:8080/user/bob/inbox?after=1");
+        for base in ["localhost:8080", "/x", ""] {
+            assert!(Http::new().unwrap().through(base).is_err(), "{base}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told_from_a_broken_answer() {
+        let http = Http::new().unwrap();
+        let request = Request::get("http://127.0.0.1:9/").body(Bytes::new()).unwrap();
+        assert!(matches!(http.send(request).await, Err(TransportError::Connect(_))));
+    }
+}

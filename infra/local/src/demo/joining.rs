@@ -1,0 +1,92 @@
+//! Devices come into their user's chain: the first by itself, each other with the approval of one that is in.
+
+use anyhow::{Context as _, ensure};
+use eko_client::ClientError;
+use eko_client::device::{Content, Joining, Status};
+use eko_protocol::device_set::DeviceSetRef;
+
+use super::mailbox;
+use super::stage::{Party, Stage};
+use super::transcript::short;
+
+/// Scene 1.
+pub(super) async fn first_devices(stage: &Stage) -> anyhow::Result<()> {
+    first(stage, &stage.alice).await?;
+    first(stage, &stage.phone).await?;
+    further(stage, &stage.tablet, &stage.phone, &[&stage.phone]).await?;
+    Ok(())
+}
+
+async fn first(stage: &Stage, party: &Party) -> anyhow::Result<()> {
+    let (label, device) = (party.label, &party.device);
+    stage.transcript.step(&format!("{label} registers"));
+    let id_token = stage.issuer.id_token(device.user()).await?;
+    let registered = device.register(&id_token, Joining::First).await?;
+    ensure!(registered.status == Status::Active, "expected an active device, got {registered:?}");
+    ensure!(registered.device_set.length == 1, "expected a chain of one node, got {registered:?}");
+    stage.transcript.means(&format!(
+        "The name {} is claimed. Device {} is active: it signed the first node of its user's chain ({}).",
+        device.user(),
+        short(device.id().as_str()),
+        head(&registered.device_set),
+    ));
+    Ok(())
+}
+
+/// `newcomer` registers and waits; the devices `told` find a notice; `approver` lets it in.
+pub(super) async fn further(
+    stage: &Stage,
+    newcomer: &Party,
+    approver: &Party,
+    told: &[&Party],
+) -> anyhow::Result<DeviceSetRef> {
+    let (label, id) = (newcomer.label, newcomer.device.id());
+    stage.transcript.step(&format!("{label} registers"));
+    let id_token = stage.issuer.id_token(newcomer.device.user()).await?;
+    let registered = newcomer.device.register(&id_token, Joining::Further).await?;
+    ensure!(registered.status == Status::Pending, "expected a pending device, got {registered:?}");
+    stage.transcript.means(&format!("Device {} waits: another device must approve it.", short(id.as_str())));
+
+    stage.transcript.step(&format!("{label} asks for its mailbox all the same"));
+    refused(newcomer.device.fetch().await.map(drop), "device-pending")?;
+    stage.transcript.means("Refused: a device that waits is in no device set and gets nothing.");
+
+    for party in told {
+        stage.transcript.step(&format!("{} finds a notice", party.label));
+        let entry = mailbox::only_entry(party).await?;
+        let Content::DeviceOffered(pending) = &entry.content else {
+            anyhow::bail!("expected an Offer of a pending device, got {}", entry.activity);
+        };
+        ensure!(pending.device == newcomer.device.described(), "expected {label}, got {}", entry.activity);
+        party.device.discard(&entry.address).await?;
+        stage.transcript.means("A device of the same user wants in; the notice is discarded.");
+    }
+
+    stage.transcript.step(&format!("{} approves {label}", approver.label));
+    let set = approver.device.approve(id).await?;
+    ensure!(
+        set.length == registered.device_set.length.saturating_add(1),
+        "expected one node more, got {set:?}"
+    );
+    stage.transcript.means(&format!(
+        "{} proved that it holds its identity key; {} signed the next node of the chain ({}).",
+        newcomer.label,
+        approver.label,
+        head(&set),
+    ));
+    Ok(set)
+}
+
+/// The call must fail with this problem.
+pub(super) fn refused(result: Result<(), ClientError>, slug: &str) -> anyhow::Result<()> {
+    let error = result.err().with_context(|| format!("expected the problem {slug}, got no error"))?;
+    let found = error.problem().map(eko_client::Problem::slug);
+    ensure!(found == Some(slug), "expected the problem {slug}, got {error}");
+    Ok(())
+}
+
+/// A chain's end, for a person.
+pub(super) fn head(set: &DeviceSetRef) -> String {
+    let nodes = if set.length == 1 { "node" } else { "nodes" };
+    format!("{} {nodes}, head {}", set.length, short(&set.head))
+}

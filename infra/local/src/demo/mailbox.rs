@@ -1,0 +1,103 @@
+//! Mailboxes: what must be in them, and that nothing else is.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use eko_client::device::{Content, Entry, Outgoing};
+use eko_protocol::activity::ReportKind;
+use eko_protocol::id::EnvelopeId;
+
+use super::stage::{Party, Stage};
+use super::transcript::short;
+
+/// A function behind a queue delivers, so an entry comes a moment after it was accepted. More than this is a
+/// fault.
+const PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits for the one entry of a mailbox.
+pub(super) async fn only_entry(party: &Party) -> anyhow::Result<Entry> {
+    let found = tokio::time::timeout(PATIENCE, async {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let page = party.device.fetch().await?;
+            if !page.entries.is_empty() {
+                return anyhow::Ok(page.entries);
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(Duration::from_millis(500));
+        }
+    });
+    let found = found
+        .await
+        .with_context(|| format!("expected an entry for {}, got none in {PATIENCE:?}", party.label))??;
+    match <[Entry; 1]>::try_from(found) {
+        Ok([entry]) => Ok(entry),
+        Err(more) => {
+            let all: Vec<_> = more.iter().map(|entry| entry.activity.to_string()).collect();
+            bail!("expected one entry for {}, got {}:\n{}", party.label, all.len(), all.join("\n"))
+        }
+    }
+}
+
+/// A device fetches its message of an envelope, compares it byte for byte, and acknowledges it.
+pub(super) async fn receives(stage: &Stage, party: &Party, sent: &Outgoing) -> anyhow::Result<()> {
+    stage.transcript.step(&format!("{} fetches and acknowledges", party.label));
+    let entry = only_entry(party).await?;
+    let Content::Message(message) = &entry.content else {
+        bail!("expected a message, got {}", entry.activity);
+    };
+    let content = sent.messages.iter().find(|(device, _)| device == party.device.id()).map(|(_, c)| c);
+    ensure!(Some(&message.content) == content, "expected the bytes that were sent, got {}", entry.activity);
+    ensure!(message.envelope == sent.id, "expected envelope {}, got {}", sent.id, entry.activity);
+    let (author, from) = (stage.alice.device.actor(), stage.alice.device.address());
+    ensure!(message.actor == author, "expected a message by {author}, got {}", entry.activity);
+    ensure!(message.from == from, "expected a message from {from}, got {}", entry.activity);
+    party.device.acknowledge(std::slice::from_ref(&entry.address)).await?;
+    is_empty(party).await?;
+    stage.transcript.means(&format!(
+        "Opaque ciphertext, {} bytes, the very ones that Alice sent. The mailbox is empty again.",
+        message.content.len(),
+    ));
+    Ok(())
+}
+
+/// Alice finds the one receipt of an envelope and discards it. A second one would turn up in her mailbox by
+/// the next time she looks.
+pub(super) async fn receipt(stage: &Stage, envelope: &EnvelopeId) -> anyhow::Result<()> {
+    let alice = &stage.alice;
+    stage.transcript.step(&format!("{} finds the receipt", alice.label));
+    let entry = only_entry(alice).await?;
+    let Content::Report(report) = &entry.content else {
+        bail!("expected a report, got {}", entry.activity);
+    };
+    ensure!(report.kind == ReportKind::Delivered, "expected Delivered, got {}", entry.activity);
+    ensure!(report.envelope == *envelope, "expected it about {envelope}, got {}", entry.activity);
+    ensure!(report.actor == stage.phone.device.actor(), "expected it by Bob, got {}", entry.activity);
+    alice.device.discard(&entry.address).await?;
+    let id = envelope.as_str().rsplit(':').next().unwrap_or_default();
+    stage
+        .transcript
+        .means(&format!("Delivered, once, for envelope {}; however many devices Bob has.", short(id)));
+    Ok(())
+}
+
+/// A mailbox has nothing in it.
+pub(super) async fn is_empty(party: &Party) -> anyhow::Result<()> {
+    let page = party.device.fetch().await?;
+    let entries: Vec<_> = page.entries.iter().map(|entry| entry.activity.to_string()).collect();
+    ensure!(entries.is_empty(), "expected an empty mailbox of {}, got {}", party.label, entries.join("\n"));
+    Ok(())
+}
+
+/// The last scene.
+pub(super) async fn all_empty(stage: &Stage) -> anyhow::Result<()> {
+    stage.transcript.step("Every device that is active looks into its mailbox");
+    for party in [&stage.alice, &stage.phone, &stage.laptop] {
+        is_empty(party).await?;
+    }
+    stage
+        .transcript
+        .means("All empty: every message and every receipt came once, and is gone from the server.");
+    Ok(())
+}

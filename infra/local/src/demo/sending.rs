@@ -1,0 +1,61 @@
+//! Envelopes: made, sent, received.
+
+use anyhow::bail;
+use eko_client::device::{Outgoing, SendOutcome};
+use eko_protocol::activity::Report;
+use eko_protocol::id::DeviceId;
+
+use super::mailbox;
+use super::stage::Stage;
+use super::taking::Known;
+
+/// Scene 3.
+pub(super) async fn to_all(stage: &Stage, known: &Known) -> anyhow::Result<()> {
+    let outgoing = envelope(stage, known)?;
+    stage.transcript.step("Alice's phone sends one envelope for both");
+    accepted(stage.alice.device.send(&outgoing).await?)?;
+    stage.transcript.means("Accepted: it covers Bob's device set, and is queued for each device.");
+    mailbox::receives(stage, &stage.phone, &outgoing).await?;
+    mailbox::receives(stage, &stage.tablet, &outgoing).await?;
+    mailbox::receipt(stage, &outgoing.id).await
+}
+
+/// An envelope for every device that Alice knows of.
+pub(super) fn envelope(stage: &Stage, known: &Known) -> anyhow::Result<Outgoing> {
+    let messages = known.devices.iter().map(|device| ciphertext(stage, device)).collect();
+    let mut outgoing = Outgoing::new(stage.bob().clone(), stage.environment.envelope_id()?, messages);
+    outgoing.device_set = Some(known.set.clone());
+    Ok(outgoing)
+}
+
+/// Random bytes in the place of a session's ciphertext, of a random length.
+pub(super) fn ciphertext(stage: &Stage, device: &DeviceId) -> (DeviceId, Vec<u8>) {
+    let [length] = stage.environment.bytes::<1>();
+    let mut bytes = vec![0; usize::from(length).saturating_add(256)];
+    (stage.environment.random)(&mut bytes);
+    (device.clone(), bytes)
+}
+
+/// The outcome must be 201.
+pub(super) fn accepted(outcome: SendOutcome) -> anyhow::Result<String> {
+    match outcome {
+        SendOutcome::Accepted { activity } => Ok(activity),
+        other => bail!("expected 201 and the activity, got {other:?}"),
+    }
+}
+
+/// The outcome must be 207.
+pub(super) fn partial(outcome: SendOutcome) -> anyhow::Result<Report> {
+    match outcome {
+        SendOutcome::Partial(report) => Ok(report),
+        other => bail!("expected 207 and a PartialDelivery, got {other:?}"),
+    }
+}
+
+/// The outcome must be 409.
+pub(super) fn rejected(outcome: SendOutcome) -> anyhow::Result<Report> {
+    match outcome {
+        SendOutcome::Rejected(report) => Ok(report),
+        other => bail!("expected 409 and a Reject, got {other:?}"),
+    }
+}

@@ -161,7 +161,9 @@ impl Status {
 /// A device's own record: `D#{user}#{device}` / `DEVICE`.
 ///
 /// `st` status, `fam` session family, `oh`/`ot` and `kh`/`kt` head and tail of its pools of one-time
-/// prekeys, `om`/`km` the highest key ids published, `B…` the counters of takes ([`crate::one_time_keys`]).
+/// prekeys, `om`/`km` the highest key ids published, `of`/`kf` their first blocks kept, `ob`/`kb` their first
+/// blocks that were not spent at `nt` ([`crate::publication`]), `B…`/`T…` the counters of takes
+/// ([`crate::one_time_keys`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Where the device stands.

@@ -20,6 +20,9 @@ use crate::{Result, Store, StoreError, key};
 pub const POOL_KEYS: u64 = 400;
 /// Spent blocks of a kind that one publication clears away at most, so that it fits one transaction.
 const CLEARED_BLOCKS: u64 = 10;
+/// How long blocks stay after they were seen to be spent: a take owns its place before it reads the key there,
+/// and no request lasts longer than API Gateway's 30 seconds.
+const GRACE_MS: i64 = 60_000;
 
 /// How a publication ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +44,39 @@ pub enum Published {
 struct Plan<K> {
     pool: Pool,
     start: u64,
+    /// Whether the head was beyond the tail, and has to be moved to the start.
+    ran_past: bool,
     blocks: Vec<Block<K>>,
     added: u64,
     cleared: Vec<u64>,
-    first_kept: u64,
+    kept: Kept,
+}
+
+/// Which blocks of a pool are still there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    /// The first of them.
+    first: u64,
+    /// The first that was not spent when that was last noted.
+    unspent: u64,
+}
+
+impl Kept {
+    fn read(own: &Item, first: &str, unspent: &str) -> Self {
+        let number = |name: &str| own.get_n(name).unwrap_or_default().unsigned_abs();
+        Self { first: number(first), unspent: number(unspent) }
+    }
+
+    /// Notes which blocks are spent now, and clears those that were when it was last noted.
+    fn advance(self, unspent: u64) -> (Self, Vec<u64>) {
+        let first = self.unspent.min(self.first.saturating_add(CLEARED_BLOCKS)).max(self.first);
+        (Self { first, unspent }, (self.first..first).collect())
+    }
+}
+
+/// When the spent blocks were last noted, if that is long enough ago to note them anew.
+fn settled(own: &Item, now_ms: i64) -> bool {
+    own.get_n("nt").is_none_or(|noted_ms| now_ms.saturating_sub(noted_ms) >= GRACE_MS)
 }
 
 impl Store {
@@ -69,9 +101,11 @@ impl Store {
             if let Some(invalid) = reused_id(&DeviceKeys::from_item(kept)?, keys) {
                 return Ok(Published::Refused(invalid));
             }
-            let pre_keys = self.plan(user, device, record.prekeys, own.get_n("of"), &keys.pre_keys).await?;
-            let kyber =
-                self.plan(user, device, record.kyber_prekeys, own.get_n("kf"), &keys.kyber_pre_keys).await?;
+            let settled = settled(own, now_ms);
+            let kept = (Kept::read(own, "of", "ob"), settled);
+            let pre_keys = self.plan(user, device, record.prekeys, kept, &keys.pre_keys).await?;
+            let kept = (Kept::read(own, "kf", "kb"), settled);
+            let kyber = self.plan(user, device, record.kyber_prekeys, kept, &keys.kyber_pre_keys).await?;
             let (pre_keys, kyber) = match (pre_keys, kyber) {
                 (Ok(pre_keys), Ok(kyber)) => (pre_keys, kyber),
                 (Err(invalid), _) => return Ok(Published::Refused(invalid.under("/preKeys"))),
@@ -103,7 +137,7 @@ impl Store {
         user: &UserName,
         device: &DeviceId,
         pool: Pool,
-        first_kept: Option<i64>,
+        (kept, settled): (Kept, bool),
         keys: &[K],
     ) -> Result<std::result::Result<Plan<K>, Invalid>> {
         let known = |key: &K| pool.max_id.is_some_and(|max| key.id().get() <= max);
@@ -121,28 +155,32 @@ impl Store {
         if pool.left().saturating_add(added) > POOL_KEYS {
             return Ok(Err(Invalid::whole(format!("the pool would hold more than {POOL_KEYS} keys"))));
         }
-        let start = pool.head.max(pool.tail);
-        let shared = start.checked_rem(K::BLOCK).unwrap_or(0) > 0 && start == pool.tail && !fresh.is_empty();
+        // A head that ran past an empty pool goes on in a block of its own: in the one before it takes may
+        // still be reading.
+        let ran_past = pool.head > pool.tail;
+        let start = if ran_past { pool.head.checked_next_multiple_of(K::BLOCK) } else { Some(pool.tail) }
+            .unwrap_or(pool.head);
+        let shared = !ran_past && start.checked_rem(K::BLOCK).unwrap_or(0) > 0 && !fresh.is_empty();
         let number = start.checked_div(K::BLOCK).unwrap_or(0);
         let last = if shared { self.block::<K>(user, device, number).await? } else { None };
         let spent = pool.head.min(pool.tail).checked_div(K::BLOCK).unwrap_or(0);
-        let first_kept = first_kept.unwrap_or(0).unsigned_abs();
         // A publication that repeats the last one may still have to be compared with what it stored.
-        let clear_to =
-            if added == 0 { first_kept } else { spent.min(first_kept.saturating_add(CLEARED_BLOCKS)) };
+        let (kept, cleared) = if added > 0 && settled { kept.advance(spent) } else { (kept, Vec::new()) };
         let highest = fresh.iter().map(|key| key.id().get()).max();
         let pool = if added == 0 {
             pool
         } else {
-            Pool { head: pool.head, tail: start.saturating_add(added), max_id: highest.or(pool.max_id) }
+            let head = if ran_past { start } else { pool.head };
+            Pool { head, tail: start.saturating_add(added), max_id: highest.or(pool.max_id) }
         };
         Ok(Ok(Plan {
             pool,
             start,
+            ran_past,
             blocks: Block::cut(start, &fresh, last.filter(|_| added > 0)),
             added,
-            cleared: (first_kept..clear_to).collect(),
-            first_kept: clear_to.max(first_kept),
+            cleared,
+            kept,
         }))
     }
 
@@ -242,10 +280,21 @@ impl Store {
         let mut sets = vec![
             ("ot", n(pre_keys.pool.tail)),
             ("kt", n(kyber.pool.tail)),
-            ("of", n(pre_keys.first_kept)),
-            ("kf", n(kyber.first_kept)),
+            ("of", n(pre_keys.kept.first)),
+            ("kf", n(kyber.kept.first)),
+            ("ob", n(pre_keys.kept.unspent)),
+            ("kb", n(kyber.kept.unspent)),
         ];
-        // A head that ran ahead of an empty pool stays where it is: places are never used twice.
+        if settled(own, now_ms) {
+            sets.push(("nt", n(now_ms)));
+        }
+        // Forward only, under the condition below: places are never used twice.
+        if pre_keys.ran_past && pre_keys.added > 0 {
+            sets.push(("oh", n(pre_keys.start)));
+        }
+        if kyber.ran_past && kyber.added > 0 {
+            sets.push(("kh", n(kyber.start)));
+        }
         sets.extend(pre_keys.pool.max_id.map(|id| ("om", n(id))));
         sets.extend(kyber.pool.max_id.map(|id| ("km", n(id))));
         let past = |name: &&String| counter_hour(name).is_some_and(|hour| hour < now_ms.div_euclid(HOUR_MS));

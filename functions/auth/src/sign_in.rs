@@ -22,14 +22,16 @@ pub(crate) async fn again(
     id_token: &str,
 ) -> Result<Response, Problem> {
     let store = state.store();
-    let (set, keys) = (store.device_set(user).await?, store.own_keys(user, &asked.device).await?);
-    let devices = set.ok_or(Problem::NotFound("user"))?;
-    let keys = keys.ok_or(Problem::NotFound("device"))?;
+    let devices = store.device_set(user).await?.ok_or(Problem::NotFound("user"))?;
     let status = match (devices.active.contains_key(&asked.device), devices.pending.contains(&asked.device)) {
         (true, _) => Status::Active,
         (false, true) => Status::Pending,
-        (false, false) => return Err(Problem::DeviceRevoked),
+        (false, false) => {
+            let known = store.device_record(user, &asked.device).await?.is_some();
+            return Err(if known { Problem::DeviceRevoked } else { Problem::NotFound("device") });
+        }
     };
+    let keys = store.own_keys(user, &asked.device).await?.ok_or(Problem::DeviceRevoked)?;
     let proof = asked.sign_in.ok_or(Invalid::at("/signIn", "is missing"))?;
     if !xeddsa::verify(&keys.identity_key, &sign_in_base(id_token.as_bytes()), &proof) {
         return Err(Invalid::at(

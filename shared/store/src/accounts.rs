@@ -120,6 +120,10 @@ impl Store {
         device: &NewDevice<'_>,
         node: &NewNode,
     ) -> Result<Registered> {
+        // No transaction writes one item twice: to claim the id and to revoke its device.
+        if seen.active.contains_key(device.device) || seen.pending.contains(device.device) {
+            return Ok(Registered::DeviceIdUsed);
+        }
         let registration = device.keys.registration_id.get();
         let set = Devices::first_item(device.user, &node.set(), device.device, registration);
         let pending = if seen.pending.is_empty() { "attribute_not_exists(#p)" } else { "#p = :seenp" };

@@ -31,7 +31,10 @@ async fn a_message_to_two_devices() {
     world.calls.reset();
     assert_eq!(world.deliver().await, 1);
     // Received, written, deleted; and the receive that finds nothing.
-    assert_eq!(world.calls.made(), ["ReceiveMessage", "BatchWriteItem", "DeleteMessageBatch", "ReceiveMessage"]);
+    assert_eq!(
+        world.calls.made(),
+        ["ReceiveMessage", "BatchWriteItem", "DeleteMessageBatch", "ReceiveMessage"]
+    );
 
     world.calls.reset();
     let page = second.fetch().await.unwrap();

@@ -1,4 +1,9 @@
 //! Whole-system tests: the router of all functions over the embedded engines, driven by the client library.
 //! A fresh server a test; they run in parallel.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
 mod costs;
+mod coverage;
+mod devices;
+mod keys;

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use tokio::sync::Notify;
 
 /// How long a counted call takes at least, so that calls made side by side are seen to overlap.
 const OVERLAP: Duration = Duration::from_millis(3);
@@ -26,6 +28,39 @@ struct State {
     rounds: usize,
     under_way: usize,
     faults: BTreeMap<String, (Fault, usize)>,
+    holds: Vec<Hold>,
+}
+
+#[derive(Debug)]
+struct Hold {
+    operation: String,
+    /// Calls that still go through before the one that is held.
+    before: usize,
+    gate: Arc<Gate>,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    reached: Notify,
+    released: Notify,
+}
+
+/// A call that waits at the door of the engine until it is released.
+#[derive(Debug)]
+pub struct Held {
+    gate: Arc<Gate>,
+}
+
+impl Held {
+    /// Waits until the call has come.
+    pub async fn reached(&self) {
+        self.gate.reached.notified().await;
+    }
+
+    /// Lets it through.
+    pub fn release(&self) {
+        self.gate.released.notify_one();
+    }
 }
 
 /// How a call fails.
@@ -70,6 +105,27 @@ impl Calls {
         self.lock().faults.insert(operation.to_owned(), (fault, times));
     }
 
+    /// Holds one call of an operation, after `before` others of it went through: what comes between two calls of
+    /// a request is then no chance.
+    pub fn hold(&self, operation: &str, before: usize) -> Held {
+        let gate = Arc::<Gate>::default();
+        let hold = Hold { operation: operation.to_owned(), before, gate: Arc::clone(&gate) };
+        self.lock().holds.push(hold);
+        Held { gate }
+    }
+
+    /// The gate that holds this call, where there is one.
+    fn held(&self, operation: &str) -> Option<Arc<Gate>> {
+        let mut state = self.lock();
+        let index = state.holds.iter().position(|hold| hold.operation == operation)?;
+        let hold = state.holds.get_mut(index)?;
+        if hold.before == 0 {
+            return Some(state.holds.remove(index).gate);
+        }
+        hold.before = hold.before.saturating_sub(1);
+        None
+    }
+
     /// The client that counts, around the engines' own.
     pub(crate) fn around(&self, inner: SharedHttpClient) -> SharedHttpClient {
         SharedHttpClient::new(Counting { calls: self.clone(), inner })
@@ -104,7 +160,11 @@ struct Counting {
 }
 
 impl HttpClient for Counting {
-    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        parts: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, parts);
         SharedHttpConnector::new(Connector { calls: self.calls.clone(), inner })
     }
@@ -123,6 +183,10 @@ impl HttpConnector for Connector {
         let (calls, inner) = (self.calls.clone(), self.inner.clone());
         HttpConnectorFuture::new(async move {
             let fault = calls.begin(&operation);
+            if let Some(gate) = calls.held(&operation) {
+                gate.reached.notify_one();
+                gate.released.notified().await;
+            }
             tokio::time::sleep(OVERLAP).await;
             let answer = match fault {
                 None => inner.call(request).await,

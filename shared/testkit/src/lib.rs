@@ -5,16 +5,28 @@
 //! stands still unless a test moves it, and random bytes are the same in every run, so that whole answers can
 //! be compared with snapshots.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "only tests use this crate: a panic is how a test fails")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "only tests use this crate: a panic is how a test fails"
+)]
 
+mod answers;
 mod calls;
 mod direct;
+mod jwt;
+mod letters;
 mod people;
 mod random;
+mod stored;
 mod world;
 
-pub use calls::{Calls, Fault};
+pub use answers::{refusal, refused};
+pub use calls::{Calls, Fault, Held};
 pub use direct::Direct;
-pub use people::COUNTS;
+pub use jwt::{jwt, read_jwt};
+pub use letters::{ciphertext, envelope};
+pub use people::{BARE, COUNTS};
 pub use random::seeded;
+pub use stored::Stored;
 pub use world::{START_MS, World};

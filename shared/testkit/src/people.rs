@@ -9,6 +9,9 @@ use crate::{Direct, World, seeded};
 /// One-time keys of a test's devices: few, since each Kyber key takes milliseconds.
 pub const COUNTS: KeyCounts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_resort: true };
 
+/// The keys of a device that nobody takes keys of: the least, in no time.
+pub const BARE: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
+
 impl World {
     /// A device of `user` that has not registered; everything about it follows from user and `label`.
     pub fn device(&self, user: &str, label: &str, counts: KeyCounts) -> Device<Direct> {
@@ -21,15 +24,21 @@ impl World {
 
     /// Registers a new user with the first device, `label` being `one`.
     pub async fn user(&self, user: &str) -> Device<Direct> {
-        let device = self.device(user, "one", COUNTS);
-        let registered = device.register(&self.id_token(user).await, Joining::First).await.expect("a first device");
+        self.user_with(user, COUNTS).await
+    }
+
+    /// The same with this many keys.
+    pub async fn user_with(&self, user: &str, counts: KeyCounts) -> Device<Direct> {
+        let device = self.device(user, "one", counts);
+        let registered =
+            device.register(&self.id_token(user).await, Joining::First).await.expect("a first device");
         assert_eq!(registered.status, Status::Active);
         device
     }
 
-    /// Registers another device of a user, pending.
+    /// Registers another device of a user, pending, with the least keys.
     pub async fn pending(&self, of: &Device<Direct>, label: &str) -> Device<Direct> {
-        let device = self.device(of.user().as_str(), label, COUNTS);
+        let device = self.device(of.user().as_str(), label, BARE);
         let token = self.id_token(of.user().as_str()).await;
         let registered = device.register(&token, Joining::Further).await.expect("a further device");
         assert_eq!(registered.status, Status::Pending);

@@ -17,6 +17,7 @@ use eko_service::state::Clock;
 use eko_service::{AppState, edge};
 use eko_store::resources::DELIVERIES;
 use futures_util::FutureExt as _;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -38,6 +39,9 @@ pub struct World {
     pub calls: Calls,
     now_ms: Arc<AtomicI64>,
     issuer: Router,
+    issuer_url: String,
+    /// Holds the issuer's key, for others that sign with it.
+    issuer_key: TempDir,
     serving: JoinHandle<()>,
     leave_queues: bool,
 }
@@ -63,7 +67,9 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let url = format!("http://{address}{ISSUER_PATH}");
-        let issuer = issuer::router(Issuer::new(&url, AUDIENCE, None, clock.clone()).expect("an issuer"));
+        let issuer_key = TempDir::new().expect("a folder");
+        let issuer = Issuer::new(&url, AUDIENCE, Some(issuer_key.path()), clock.clone()).expect("an issuer");
+        let issuer = issuer::router(issuer);
         let nested = Router::new().nest(ISSUER_PATH, issuer.clone());
         let serving = tokio::spawn(async move {
             axum::serve(listener, nested).await.expect("the issuer serves");
@@ -71,7 +77,7 @@ impl World {
         let mut config = Config {
             names: cloud.names(),
             oidc: OidcConfig {
-                issuer: url,
+                issuer: url.clone(),
                 audience: AUDIENCE.to_owned(),
                 require_email_verified: false,
                 danger_allow_loopback_http: true,
@@ -84,7 +90,8 @@ impl World {
         let state = AppState::new(config, cloud.store(), oidc, clock, seeded("server"));
         let app = edge::finish(routes(), state.clone());
         calls.reset();
-        Self { app, state, cloud, calls, now_ms, issuer, serving, leave_queues: false }
+        let (issuer_url, leave_queues) = (url, false);
+        Self { app, state, cloud, calls, now_ms, issuer, issuer_url, issuer_key, serving, leave_queues }
     }
 
     /// Now, in epoch milliseconds.
@@ -110,12 +117,14 @@ impl World {
 
     /// An ID token for a subject of this name, as the development issuer makes them.
     pub async fn id_token(&self, name: &str) -> String {
-        let body = format!("grant_type=password&username={name}&client_id={AUDIENCE}");
-        let request = http::Request::post("/token").header("content-type", "application/x-www-form-urlencoded");
-        let request = request.body(bytes::Bytes::from(body)).expect("a request");
-        let (status, answer) = Direct::new(self.issuer.clone()).json(request).await;
-        assert_eq!(status, 200, "the issuer answers {answer}");
-        answer["id_token"].as_str().expect("an ID token").to_owned()
+        token(self.issuer.clone(), AUDIENCE, name).await
+    }
+
+    /// An ID token that another issuer makes, or this one for another audience, under the same key.
+    pub async fn foreign_id_token(&self, issuer: Option<&str>, audience: &str, name: &str) -> String {
+        let url = issuer.unwrap_or(&self.issuer_url);
+        let issuer = Issuer::new(url, audience, Some(self.issuer_key.path()), self.clock());
+        token(issuer::router(issuer.expect("an issuer")), audience, name).await
     }
 
     /// Pumps the queue into the delivery function until none is visible; how many messages were taken.
@@ -135,8 +144,10 @@ impl World {
         let body = serde_json::json!({ "QueueUrl": url, "AttributeNames": ["All"] }).to_string();
         let answer = self.cloud.engines.call("AmazonSQS.GetQueueAttributes", body.as_bytes()).await;
         let answer: serde_json::Value = serde_json::from_slice(answer.body.as_ref()).expect("JSON");
-        let names = ["", "NotVisible", "Delayed"].map(|suffix| format!("ApproximateNumberOfMessages{suffix}"));
-        let number = |name: &String| answer["Attributes"][name].as_str().and_then(|n| n.parse::<usize>().ok());
+        let names =
+            ["", "NotVisible", "Delayed"].map(|suffix| format!("ApproximateNumberOfMessages{suffix}"));
+        let number =
+            |name: &String| answer["Attributes"][name].as_str().and_then(|n| n.parse::<usize>().ok());
         names.iter().filter_map(number).sum()
     }
 
@@ -144,6 +155,15 @@ impl World {
     pub fn leave_queues(&mut self) {
         self.leave_queues = true;
     }
+}
+
+async fn token(issuer: Router, audience: &str, name: &str) -> String {
+    let body = format!("grant_type=password&username={name}&client_id={audience}");
+    let request = http::Request::post("/token").header("content-type", "application/x-www-form-urlencoded");
+    let request = request.body(bytes::Bytes::from(body)).expect("a request");
+    let (status, answer) = Direct::new(issuer).json(request).await;
+    assert_eq!(status, 200, "the issuer answers {answer}");
+    answer["id_token"].as_str().expect("an ID token").to_owned()
 }
 
 impl Drop for World {
@@ -155,7 +175,9 @@ impl Drop for World {
         // The engines answer at once: nothing here waits.
         match self.queued().now_or_never() {
             Some((0, 0)) => {}
-            Some((queue, dlq)) => panic!("the test leaves {queue} messages in the queue and {dlq} in its DLQ"),
+            Some((queue, dlq)) => {
+                panic!("the test leaves {queue} messages in the queue and {dlq} in its DLQ")
+            }
             None => panic!("the queues could not be counted"),
         }
     }

@@ -1,0 +1,58 @@
+//! Envelopes and what comes of them.
+
+use eko_client::Device;
+use eko_client::device::{Content, Outgoing, SendOutcome};
+use eko_protocol::activity::{QueuedMessage, Report};
+
+use crate::{Direct, World};
+
+/// What [`envelope`] sends to a device: other bytes for each.
+pub fn ciphertext(device: &Device<Direct>) -> Vec<u8> {
+    format!("sealed for {}", device.id()).into_bytes()
+}
+
+/// An envelope with a fresh id for these devices, of one user.
+pub fn envelope(from: &Device<Direct>, to: &[&Device<Direct>]) -> Outgoing {
+    let id = from.environment().envelope_id().expect("an envelope id");
+    let user = to.first().expect("a device").user().clone();
+    Outgoing::new(user, id, to.iter().map(|device| (device.id().clone(), ciphertext(device))).collect())
+}
+
+impl World {
+    /// Sends an envelope for these devices, which must be all of their user's.
+    pub async fn send(&self, from: &Device<Direct>, to: &[&Device<Direct>]) -> Outgoing {
+        let outgoing = envelope(from, to);
+        let outcome = from.send(&outgoing).await.expect("an answer");
+        assert!(matches!(outcome, SendOutcome::Accepted { .. }), "{outcome:?}");
+        outgoing
+    }
+
+    /// The messages on the first page of a device's mailbox, which holds nothing else but notices of devices
+    /// that wait.
+    pub async fn messages(&self, device: &Device<Direct>) -> Vec<QueuedMessage> {
+        let entries = device.fetch().await.expect("a page").entries;
+        let message = |content| match content {
+            Content::Message(message) => Some(message),
+            Content::DeviceOffered(_) => None,
+            other => panic!("not a message: {other:?}"),
+        };
+        entries.into_iter().filter_map(|entry| message(entry.content)).collect()
+    }
+
+    /// The reports on the first page of a device's mailbox, which holds nothing else.
+    pub async fn reports(&self, device: &Device<Direct>) -> Vec<Report> {
+        let entries = device.fetch().await.expect("a page").entries;
+        let report = |content| match content {
+            Content::Report(report) => report,
+            other => panic!("not a report: {other:?}"),
+        };
+        entries.into_iter().map(|entry| report(entry.content)).collect()
+    }
+
+    /// Acknowledges everything on the first page of a device's mailbox, with receipts.
+    pub async fn confirm(&self, device: &Device<Direct>) {
+        let entries = device.fetch().await.expect("a page").entries;
+        let addresses: Vec<String> = entries.into_iter().map(|entry| entry.address).collect();
+        device.acknowledge(&addresses).await.expect("acknowledged");
+    }
+}

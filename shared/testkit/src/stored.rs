@@ -1,0 +1,71 @@
+//! What is in the table and in the queues, for tests that nothing was stored.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::World;
+
+/// Everything that is stored: items by their keys, and how many messages queue and dead-letter queue hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Items in readable form, by `pk` and `sk`.
+    pub items: BTreeMap<(String, String), String>,
+    /// Messages in the queue and in its dead-letter queue.
+    pub queued: (usize, usize),
+}
+
+impl Stored {
+    /// The keys under which these strings both occur, partition and sort key.
+    pub fn keys(&self, partition: &str, sort: &str) -> Vec<&(String, String)> {
+        self.items.keys().filter(|(pk, sk)| pk.contains(partition) && sk.starts_with(sort)).collect()
+    }
+
+    /// The keys of what is in one and not in the other, or otherwise.
+    pub fn difference(&self, other: &Self) -> Vec<(String, String)> {
+        let differs = |key: &&(String, String)| self.items.get(*key) != other.items.get(*key);
+        self.items.keys().chain(other.items.keys()).filter(differs).cloned().collect()
+    }
+}
+
+impl World {
+    /// Everything that is stored, without the counters of rates: those count what is refused as well.
+    pub async fn stored(&self) -> Stored {
+        let mut items = BTreeMap::new();
+        let mut start = None;
+        loop {
+            let scan = self.cloud.clients.dynamodb.scan().table_name(&self.state.config().names.table);
+            let page =
+                scan.consistent_read(true).set_exclusive_start_key(start).send().await.expect("a scan");
+            for item in page.items.unwrap_or_default() {
+                let key =
+                    |name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned().unwrap_or_default();
+                let readable: BTreeMap<&String, String> =
+                    item.iter().map(|(name, value)| (name, readable(value))).collect();
+                items.insert((key("pk"), key("sk")), format!("{readable:?}"));
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        items.retain(|(partition, _), _| !partition.starts_with("L#"));
+        Stored { items, queued: self.queued().await }
+    }
+}
+
+/// An attribute as text that is the same for equal values: maps and sets have no order of their own.
+fn readable(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::M(members) => {
+            let members: BTreeMap<&String, String> = members.iter().map(|(k, v)| (k, readable(v))).collect();
+            format!("{members:?}")
+        }
+        AttributeValue::Ss(texts) => {
+            let mut texts = texts.clone();
+            texts.sort();
+            format!("{texts:?}")
+        }
+        other => format!("{other:?}"),
+    }
+}

@@ -1,11 +1,12 @@
 //! Key packages (`docs/protocol.md`, section 4): published whole or not at all, handed out once.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use eko_client::device::PoolCount;
 use eko_client::{Auth, Body, Device, KeyCounts};
 use eko_protocol::key_package::PublishKeys;
-use eko_testkit::{BARE, Direct, World, refusal, refused};
+use eko_testkit::{BARE, Direct, World, parallel, refusal, refused};
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
@@ -310,11 +311,13 @@ async fn of_devices_that_are_not_active_nothing_is_taken() {
 async fn sixteen_parallel_takes_of_twenty_keys() {
     let world = World::with(|config| config.take_budget = 100).await;
     let (alice, bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(20)).await);
-    let taken: Vec<u32> = join_all((0..16).map(|_| take(&alice, &bob)))
-        .await
-        .into_iter()
-        .map(|(id, _)| id.expect("a one-time key"))
-        .collect();
+    let (alice, bob) = (Arc::new(alice), Arc::new(bob));
+    let takes = (0..16).map(|_| {
+        let (alice, bob) = (Arc::clone(&alice), Arc::clone(&bob));
+        async move { take(&alice, &bob).await }
+    });
+    let taken: Vec<u32> =
+        parallel(takes).await.into_iter().map(|(id, _)| id.expect("a one-time key")).collect();
     assert_eq!(taken.iter().copied().collect::<BTreeSet<_>>(), (1..=16).collect());
     assert_eq!(bob.fetch().await.unwrap().keys_left, left(4, 0));
 }

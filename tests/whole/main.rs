@@ -7,3 +7,4 @@ mod costs;
 mod coverage;
 mod devices;
 mod keys;
+mod races;

@@ -53,6 +53,8 @@ impl World {
     pub async fn confirm(&self, device: &Device<Direct>) {
         let entries = device.fetch().await.expect("a page").entries;
         let addresses: Vec<String> = entries.into_iter().map(|entry| entry.address).collect();
-        device.acknowledge(&addresses).await.expect("acknowledged");
+        if !addresses.is_empty() {
+            device.acknowledge(&addresses).await.expect("acknowledged");
+        }
     }
 }

@@ -1,0 +1,261 @@
+//! What happens at the same time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use eko_client::Device;
+use eko_client::device::{Outgoing, SendOutcome};
+use eko_protocol::id::EnvelopeId;
+use eko_testkit::{Direct, World, ciphertext, envelope, parallel, refused};
+use futures_util::future::join_all;
+
+async fn generous() -> World {
+    World::with(|config| config.sender_budget = 100_000).await
+}
+
+/// Everything in a mailbox, page by page: how often each envelope is there.
+async fn inventory(device: &Device<Direct>) -> BTreeMap<EnvelopeId, usize> {
+    let mut found = BTreeMap::new();
+    let mut page = device.fetch().await.unwrap();
+    loop {
+        for entry in page.entries {
+            if let eko_client::device::Content::Message(message) = entry.content {
+                assert_eq!(message.content, ciphertext(device));
+                *found.entry(message.envelope).or_default() += 1;
+            }
+        }
+        match page.next {
+            Some(next) => page = device.fetch_after(&next).await.unwrap(),
+            None => return found,
+        }
+    }
+}
+
+/// Every envelope once.
+fn once<'a>(sent: impl IntoIterator<Item = &'a Outgoing>) -> BTreeMap<EnvelopeId, usize> {
+    sent.into_iter().map(|outgoing| (outgoing.id.clone(), 1)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_sends_and_a_revocation() {
+    let world = generous().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    let third = world.further(&bob, "three").await;
+    let outgoing: Vec<Outgoing> = (0..64).map(|_| envelope(&alice, &[&bob, &second, &third])).collect();
+    let (world, alice, bob) = (Arc::new(world), Arc::new(alice), Arc::new(bob));
+    let sends = outgoing.iter().enumerate().map(|(index, outgoing)| {
+        let (world, alice, outgoing) = (Arc::clone(&world), Arc::clone(&alice), outgoing.clone());
+        async move {
+            // Some look first: sends come before, while and after the device is revoked, and so do deliveries.
+            for _ in 0..index / 8 {
+                alice.fetch().await.unwrap();
+            }
+            let outcome = alice.send(&outgoing).await.unwrap();
+            if index % 8 == 0 {
+                world.deliver().await;
+            }
+            outcome
+        }
+    });
+    let revocation = {
+        let (bob, third) = (Arc::clone(&bob), third.id().clone());
+        async move { bob.revoke(&third).await.unwrap() }
+    };
+    let (outcomes, _) = tokio::join!(parallel(sends), parallel([revocation]));
+    world.deliver().await;
+
+    let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
+    for (outgoing, outcome) in outgoing.iter().zip(outcomes) {
+        match outcome {
+            SendOutcome::Accepted { .. } => accepted.push(outgoing),
+            SendOutcome::Rejected(report) => {
+                assert_eq!(report.stale_devices, [third.address()]);
+                rejected.push(outgoing);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    for device in [&*bob, &second] {
+        assert_eq!(inventory(device).await, once(accepted.iter().copied()));
+    }
+    assert_eq!(refused(third.fetch().await), "401 device-revoked");
+    // What was rejected is sent again, under the same id, to who is left.
+    let retries = rejected.iter().map(|rejected| async {
+        let again = Outgoing { id: rejected.id.clone(), ..envelope(&alice, &[&bob, &second]) };
+        assert!(matches!(alice.send(&again).await.unwrap(), SendOutcome::Accepted { .. }));
+    });
+    join_all(retries).await;
+    world.deliver().await;
+    for device in [&*bob, &second] {
+        assert_eq!(inventory(device).await, once(&outgoing));
+    }
+}
+
+/// The same with the revocation between a send's look at the device set and its acceptance, every time.
+#[tokio::test]
+async fn a_revocation_in_the_middle_of_a_send() {
+    let world = generous().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    let outgoing = envelope(&alice, &[&bob, &second]);
+    let held = world.calls.hold("SendMessageBatch", 0);
+    let meanwhile = async {
+        held.reached().await;
+        bob.revoke(second.id()).await.unwrap();
+        held.release();
+    };
+    let (outcome, ()) = tokio::join!(alice.send(&outgoing), meanwhile);
+    assert!(matches!(outcome.unwrap(), SendOutcome::Accepted { .. }));
+    world.deliver().await;
+    assert_eq!(inventory(&bob).await, once([&outgoing]));
+    assert_eq!(refused(second.fetch().await), "401 device-revoked");
+    let next =
+        format!("{}?after=000000000000-00000000000000000000000000000000", bob.origin().inbox(bob.user()));
+    assert_eq!(refused(second.fetch_after(&next).await), "401 device-revoked");
+}
+
+#[tokio::test]
+async fn a_revocation_between_two_pages() {
+    let world = generous().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    let sends: Vec<Outgoing> = (0..101).map(|_| envelope(&alice, &[&bob, &second])).collect();
+    join_all(sends.iter().map(|outgoing| alice.send(outgoing))).await;
+    world.deliver().await;
+    let next = second.fetch().await.unwrap().next.unwrap();
+    bob.revoke(second.id()).await.unwrap();
+    assert_eq!(refused(second.fetch_after(&next).await), "401 device-revoked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sends_and_an_approval() {
+    let world = generous().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let waiting = world.pending(&bob, "two").await;
+    world.deliver().await;
+    let outgoing: Vec<Outgoing> = (0..24).map(|_| envelope(&alice, &[&bob])).collect();
+    let sends = join_all(outgoing.iter().map(|outgoing| alice.send(outgoing)));
+    let (outcomes, approved) = tokio::join!(sends, bob.approve(waiting.id()));
+    approved.unwrap();
+    let mut partial = Vec::new();
+    for (outgoing, outcome) in outgoing.iter().zip(outcomes) {
+        match outcome.unwrap() {
+            SendOutcome::Accepted { .. } => {}
+            SendOutcome::Partial(report) => {
+                assert_eq!(report.missing_key_packages, [bob.origin().key_package(bob.user(), waiting.id())]);
+                let rest = Outgoing { id: outgoing.id.clone(), ..envelope(&alice, &[&waiting]) };
+                assert!(matches!(alice.send(&rest).await.unwrap(), SendOutcome::Accepted { .. }));
+                partial.push(outgoing);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    world.deliver().await;
+    assert_eq!(inventory(&bob).await, once(&outgoing));
+    assert_eq!(inventory(&waiting).await, once(partial));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_envelope_sent_many_times_at_once() {
+    let world = generous().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    let outgoing = envelope(&alice, &[&bob, &second]);
+    let (world, alice) = (Arc::new(world), Arc::new(alice));
+    let sends = (0..16).map(|_| {
+        let (world, alice, outgoing) = (Arc::clone(&world), Arc::clone(&alice), outgoing.clone());
+        async move {
+            // No two at the same time: what is one entry must not hang on the clock.
+            world.advance(1);
+            alice.send(&outgoing).await.unwrap()
+        }
+    });
+    let sends = parallel(sends);
+    let activities: BTreeSet<String> = sends
+        .await
+        .into_iter()
+        .map(|outcome| match outcome {
+            SendOutcome::Accepted { activity } => activity,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(activities.len(), 1);
+    world.deliver().await;
+    for device in [&bob, &second] {
+        assert_eq!(inventory(device).await, once([&outgoing]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_parts_of_one_envelope_sent_at_once() {
+    let world = generous().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    let third = world.further(&bob, "three").await;
+    let whole = envelope(&alice, &[&bob, &second, &third]);
+    let parts: Vec<Outgoing> =
+        whole.messages.iter().map(|one| Outgoing { messages: vec![one.clone()], ..whole.clone() }).collect();
+    let outcomes = join_all(parts.iter().map(|part| alice.send(part))).await;
+    // Whichever comes last sees all of them accepted.
+    let accepted = outcomes.into_iter().filter(|o| matches!(o, Ok(SendOutcome::Accepted { .. }))).count();
+    assert_eq!(accepted, 1);
+    world.deliver().await;
+    for device in [&bob, &second, &third] {
+        assert_eq!(inventory(device).await, once([&whole]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_devices_confirm_at_once() {
+    let world = generous().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    let mut sent = Vec::new();
+    for _ in 0..8 {
+        sent.push(world.send(&alice, &[&bob, &second]).await.id);
+    }
+    world.deliver().await;
+    // Each of them twice, even.
+    let devices = [&bob, &second, &bob, &second];
+    join_all(devices.map(|device| world.confirm(device))).await;
+    assert_eq!((inventory(&bob).await, inventory(&second).await), (BTreeMap::new(), BTreeMap::new()));
+    world.deliver().await;
+    let mut reported: Vec<EnvelopeId> = world.reports(&alice).await.into_iter().map(|r| r.envelope).collect();
+    reported.sort();
+    sent.sort();
+    assert_eq!(reported, sent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_pumps_deliver_at_once() {
+    let world = generous().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let outgoing: Vec<Outgoing> = (0..40).map(|_| envelope(&alice, &[&bob])).collect();
+    for outcome in join_all(outgoing.iter().map(|outgoing| alice.send(outgoing))).await {
+        assert!(matches!(outcome.unwrap(), SendOutcome::Accepted { .. }));
+    }
+    let taken: usize = join_all((0..4).map(|_| world.deliver())).await.into_iter().sum();
+    assert_eq!(taken, 40);
+    assert_eq!(inventory(&bob).await, once(&outgoing));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_stays_within_its_budget() {
+    let world = World::with(|config| config.sender_budget = 10).await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let carol = world.user("carol").await;
+    let outgoing: Vec<Outgoing> = (0..16).map(|_| envelope(&alice, &[&bob])).collect();
+    let outcomes = join_all(outgoing.iter().map(|outgoing| alice.send(outgoing))).await;
+    let (accepted, refusals): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert_eq!(accepted.len(), 10);
+    for refusal in refusals {
+        assert_eq!(refused(refusal), "429 too-many");
+    }
+    // Another's budget is another's, and a minute later there is a new one.
+    world.send(&carol, &[&bob]).await;
+    world.advance(60_000);
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    assert_eq!(inventory(&bob).await.len(), 12);
+}

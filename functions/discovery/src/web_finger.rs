@@ -1,6 +1,7 @@
 //! GET `/.well-known/webfinger?resource=` (RFC 7033; `docs/protocol.md`, section 2): from a handle or an
 //! actor id to the actor.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use eko_protocol::address::{Handle, Origin, UserName};
@@ -19,10 +20,12 @@ pub(crate) struct Asked {
 
 pub(crate) async fn web_finger(
     State(state): State<AppState>,
-    Query(asked): Query<Asked>,
+    query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    const BAD: Problem = Problem::BadRequest("send one resource");
     let origin = state.origin();
-    let resource = asked.resource.ok_or(Problem::BadRequest("resource is missing"))?;
+    let Query(asked) = query.map_err(|_| BAD)?;
+    let resource = asked.resource.ok_or(BAD)?;
     let user = user_of(origin, &resource).ok_or(Problem::NotFound("resource here"))?;
     state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
     let actor = origin.actor(&user);

@@ -12,7 +12,7 @@ use axum::routing::get;
 use eko_protocol::Invalid;
 use eko_protocol::json::has_type;
 use eko_service::body::{Json, Small};
-use eko_service::caller::{Caller, PathUser};
+use eko_service::caller::{Caller, PathUser, check_actor};
 use eko_service::{AppState, Problem};
 
 /// The routes of this function.
@@ -35,6 +35,7 @@ async fn post(
     if caller.user != user {
         return Err(Problem::NotOwner);
     }
+    check_actor(&state, &caller, &activity)?;
     if has_type(&activity, "Add") {
         add::add(&state, &caller, &activity).await
     } else if has_type(&activity, "Check") {

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use eko_protocol::Invalid;
 use eko_protocol::activity::{self, Delivered};
 use eko_protocol::id::{EntryKey, EnvelopeId};
-use eko_service::caller::Caller;
+use eko_service::caller::{Caller, check_actor};
 use eko_service::{AppState, Problem};
 use eko_store::StoreError;
 use eko_store::deliveries::Report;
@@ -18,6 +18,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 pub(crate) async fn delivered(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
+    check_actor(state, caller, body)?;
     let keys = entry_keys(state, caller, body)?;
     let now_ms = state.now_ms();
     let store = state.store();

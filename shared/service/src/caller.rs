@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use axum::extract::{FromRequestParts, Path};
+use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
 use http::{HeaderMap, header, request::Parts};
+use serde_json::Value;
 
 pub use crate::access_token::Bearer as Caller;
 use crate::{AppState, Problem};
@@ -62,6 +64,16 @@ impl FromRequestParts<AppState> for Owner {
         let caller = Caller::from_request_parts(parts, state).await?;
         let PathUser(user) = PathUser::from_request_parts(parts, state).await?;
         if caller.user == user { Ok(Self(caller)) } else { Err(Problem::NotOwner) }
+    }
+}
+
+/// Refuses an activity of somebody else's: its `actor`, where it names one, must be the caller.
+pub fn check_actor(state: &AppState, caller: &Caller, activity: &Value) -> Result<(), Problem> {
+    match activity.get("actor") {
+        None => Ok(()),
+        Some(Value::String(actor)) if *actor == state.origin().actor(&caller.user) => Ok(()),
+        Some(Value::String(_)) => Err(Problem::NotYours(Invalid::at("/actor", "must be the caller"))),
+        Some(_) => Err(Invalid::at("/actor", "must be a string").into()),
     }
 }
 

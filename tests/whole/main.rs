@@ -9,3 +9,4 @@ mod coverage;
 mod devices;
 mod keys;
 mod races;
+mod sessions;

@@ -17,6 +17,12 @@ use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::Value;
 
+/// An entry that was deleted, and the claim under which its receipt is sent.
+struct Confirmed {
+    entry: Entry,
+    claim: [u8; 8],
+}
+
 pub(crate) async fn delivered(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
     check_actor(state, caller, body)?;
     let keys = entry_keys(state, caller, body)?;
@@ -25,37 +31,52 @@ pub(crate) async fn delivered(state: &AppState, caller: &Caller, body: &Value) -
     let deleted =
         join_all(keys.iter().map(|key| store.delete_entry(&caller.user, &caller.device, key, now_ms))).await;
     // What was deleted is reported even where another deletion failed: the client sends those again.
-    let failed = deleted.iter().any(Result::is_err);
-    let entries: Vec<Entry> = deleted.into_iter().filter_map(Result::ok).flatten().collect();
-    let reports = join_all(entries.iter().map(|entry| receipt(state, caller, entry, now_ms))).await;
-    let broken = reports.iter().find_map(|report| report.as_ref().err().map(ToString::to_string));
-    let (won, reports): (Vec<&Entry>, Vec<Report>) =
-        entries.iter().zip(reports).filter_map(|(entry, report)| Some((entry, report.ok()??))).unzip();
+    let mut failure: Option<Problem> = None;
+    let mut entries = Vec::with_capacity(deleted.len());
+    for deleted in deleted {
+        match deleted {
+            Ok(entry) => entries.extend(entry.map(|entry| Confirmed { entry, claim: state.random() })),
+            Err(error) => failure = Some(error.into()),
+        }
+    }
+    let receipts = join_all(entries.iter().map(|confirmed| receipt(state, caller, confirmed, now_ms))).await;
+    let (mut won, mut reports, mut unreported) = (Vec::new(), Vec::new(), Vec::new());
+    for (confirmed, receipt) in entries.iter().zip(receipts) {
+        match receipt {
+            Ok(Some(report)) => {
+                won.push(confirmed);
+                reports.push(report);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                unreported.push(confirmed);
+                failure = Some(error.into());
+            }
+        }
+    }
     if let Err(error) = store.queue_reports(reports).await {
-        undo(state, caller, &won).await;
-        return Err(error.into());
+        unreported.append(&mut won);
+        failure = Some(error.into());
     }
-    match (failed, broken) {
-        (false, None) => Ok(StatusCode::NO_CONTENT.into_response()),
-        (_, broken) => Err(Problem::Unavailable(broken.unwrap_or_else(|| "entries not deleted".to_owned()))),
-    }
+    undo(state, caller, &unreported).await;
+    failure.map_or_else(|| Ok(StatusCode::NO_CONTENT.into_response()), Err)
 }
 
 /// Puts entries back whose receipts could not be queued, so that the client's next try finds them.
-async fn undo(state: &AppState, caller: &Caller, entries: &[&Entry]) {
-    for entry in entries {
+async fn undo(state: &AppState, caller: &Caller, unreported: &[&Confirmed]) {
+    let store = state.store();
+    for Confirmed { entry, claim } in unreported {
         let Content::Message(message) = &entry.content else { continue };
-        if let Err(error) =
-            state.store().release_receipt(&caller.user, &message.author, &message.envelope).await
-        {
+        let released = store.release_receipt(&caller.user, &message.author, &message.envelope, *claim).await;
+        if let Err(error) = released {
             tracing::warn!(%error, "a receipt stays claimed without having been sent");
         }
     }
-    let back = |entry: &&Entry| {
+    let back = |confirmed: &&Confirmed| {
         let (user, device) = (caller.user.clone(), caller.device.clone());
-        Addressed { user, device, entry: Entry::clone(entry) }
+        Addressed { user, device, entry: confirmed.entry.clone() }
     };
-    state.store().put_entries(&entries.iter().map(back).collect::<Vec<_>>()).await;
+    store.put_entries(&unreported.iter().map(back).collect::<Vec<_>>()).await;
 }
 
 /// The entries' keys; they must be addresses in the caller's own inbox.
@@ -81,13 +102,13 @@ fn entry_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Vec<Ent
 async fn receipt(
     state: &AppState,
     caller: &Caller,
-    entry: &Entry,
+    Confirmed { entry, claim }: &Confirmed,
     now_ms: i64,
 ) -> Result<Option<Report>, StoreError> {
     let Content::Message(message) = &entry.content else { return Ok(None) };
     // Only authors here: what comes from other servers is reported there by federation.
     let Some(author) = state.origin().parse_actor(&message.author) else { return Ok(None) };
-    if !state.store().claim_receipt(&caller.user, &message.author, &message.envelope, now_ms).await? {
+    if !state.store().claim_receipt(&caller.user, &message.author, &message.envelope, *claim).await? {
         return Ok(None);
     }
     let recipient = state.origin().actor(&caller.user);

@@ -1,8 +1,8 @@
 //! What was accepted of an envelope: the record that makes retries and partial deliveries exact.
 //!
 //! `U#{recipient}` / `E#{hash of author and envelope id}`: `at` (when it was first accepted, epoch
-//! milliseconds), `d` (string set of the devices that it was accepted for), `rc` (when its receipt was
-//! claimed), `ttl`.
+//! milliseconds), `d` (string set of the devices that it was accepted for), `rc` (the claim that its
+//! receipt is sent under), `ttl`.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::UserName;
 use eko_protocol::id::{self, DeviceId};
 
-use crate::attribute::{Item, Read, corrupt, n, ss};
+use crate::attribute::{Item, Read, b, corrupt, n, ss};
 use crate::error::call;
 use crate::{Result, Store, key};
 
@@ -85,18 +85,25 @@ impl Store {
         Ok(Accepted { accepted_ms: now_ms, devices: devices.iter().cloned().collect() })
     }
 
-    /// Claims the one receipt of an envelope: `true` for the first device that confirms, whatever races.
-    /// One UpdateItem.
-    pub async fn claim_receipt(&self, user: &UserName, author: &str, id: &str, now_ms: i64) -> Result<bool> {
+    /// Claims the one receipt of an envelope under a random `claim`: `true` for the first device that
+    /// confirms, whatever races, and for the same claim again, should the SDK repeat a call whose answer was
+    /// lost. One UpdateItem.
+    pub async fn claim_receipt(
+        &self,
+        user: &UserName,
+        author: &str,
+        id: &str,
+        claim: [u8; 8],
+    ) -> Result<bool> {
         let claimed = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::envelope(user, &id::envelope_key(author, id)).item()))
-            .update_expression("SET #rc = :now")
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(#rc)")
+            .update_expression("SET #rc = :claim")
+            .condition_expression("attribute_exists(pk) AND (attribute_not_exists(#rc) OR #rc = :claim)")
             .expression_attribute_names("#rc", "rc")
-            .expression_attribute_values(":now", n(now_ms))
+            .expression_attribute_values(":claim", b(claim))
             .send()
             .await;
         match claimed {
@@ -110,19 +117,35 @@ impl Store {
         }
     }
 
-    /// Gives a claimed receipt back, when its report could not be queued. One UpdateItem.
-    pub async fn release_receipt(&self, user: &UserName, author: &str, id: &str) -> Result<()> {
-        self.dynamodb()
+    /// Gives a claimed receipt back, when its report could not be queued; one that was never claimed, or by
+    /// another, stays as it is. One UpdateItem.
+    pub async fn release_receipt(
+        &self,
+        user: &UserName,
+        author: &str,
+        id: &str,
+        claim: [u8; 8],
+    ) -> Result<()> {
+        let released = self
+            .dynamodb()
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::envelope(user, &id::envelope_key(author, id)).item()))
             .update_expression("REMOVE #rc")
+            .condition_expression("#rc = :claim")
             .expression_attribute_names("#rc", "rc")
-            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":claim", b(claim))
             .send()
-            .await
-            .map(drop)
-            .map_err(call("UpdateItem"))
+            .await;
+        match released {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(call("UpdateItem")(error)),
+        }
     }
 }
 

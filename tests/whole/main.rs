@@ -7,6 +7,7 @@ mod bad_input;
 mod costs;
 mod coverage;
 mod devices;
+mod faults;
 mod keys;
 mod races;
 mod sessions;

@@ -1,0 +1,325 @@
+//! What a dependency that fails does, and what a client's next try finds.
+
+use std::collections::BTreeSet;
+
+use eko_client::Device;
+use eko_client::device::{Joining, Outgoing, SendOutcome};
+use eko_store::resources::DELIVERIES;
+use eko_testkit::{BARE, Direct, Fault, World, ciphertext, envelope, refused};
+
+/// The SDK tries three times by itself.
+const TRIES: usize = 3;
+/// A message that was not dealt with is back after this.
+const VISIBILITY_MS: i64 = DELIVERIES.visibility_seconds as i64 * 1000;
+
+async fn two_and_alice(world: &World) -> (Device<Direct>, Device<Direct>, Device<Direct>) {
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    (alice, bob, second)
+}
+
+async fn accepted(from: &Device<Direct>, outgoing: &Outgoing) {
+    let outcome = from.send(outgoing).await.unwrap();
+    assert!(matches!(outcome, SendOutcome::Accepted { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn the_queue_is_down_and_the_same_envelope_is_sent_again() {
+    let world = World::new().await;
+    let (alice, bob, second) = two_and_alice(&world).await;
+    let outgoing = envelope(&alice, &[&bob, &second]);
+    world.calls.fail("SendMessageBatch", Fault::Down, TRIES);
+    assert_eq!(refused(alice.send(&outgoing).await), "503 unavailable");
+    assert_eq!(world.queued().await, (0, 0));
+    world.advance(5000);
+    accepted(&alice, &outgoing).await;
+    world.deliver().await;
+    for device in [&bob, &second] {
+        let [message] = <[_; 1]>::try_from(world.messages(device).await).unwrap();
+        assert_eq!(message.content, ciphertext(device));
+    }
+}
+
+#[tokio::test]
+async fn the_queue_takes_part_of_a_batch() {
+    let world = World::new().await;
+    let (alice, bob, second) = two_and_alice(&world).await;
+    let outgoing = envelope(&alice, &[&bob, &second]);
+    // Refused through no fault of the sender's: sent again at once, as often as the store tries.
+    world.calls.fail("SendMessageBatch", Fault::EntriesRefused, 2);
+    accepted(&alice, &outgoing).await;
+    assert_eq!(world.queued().await, (1, 0));
+    let other = envelope(&alice, &[&bob, &second]);
+    world.calls.fail("SendMessageBatch", Fault::EntriesRefused, TRIES);
+    assert_eq!(refused(alice.send(&other).await), "503 unavailable");
+    accepted(&alice, &other).await;
+    world.deliver().await;
+    assert_eq!((world.messages(&bob).await.len(), world.messages(&second).await.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user_with("alice", BARE).await, world.user_with("bob", BARE).await);
+    let token = world.id_token("bob").await;
+    let mut others = Vec::new();
+    for number in 2..=12 {
+        let device = world.device("bob", &format!("number {number}"), BARE);
+        device.register(&token, Joining::Further).await.unwrap();
+        bob.approve(device.id()).await.unwrap();
+        others.push(device);
+    }
+    world.deliver().await;
+    let devices: Vec<&Device<Direct>> = others.iter().chain([&bob]).collect();
+    // 12 times 96 KiB, and a third more in base64: more than SQS takes in one message.
+    let mut outgoing = envelope(&alice, &devices);
+    for (device, content) in &mut outgoing.messages {
+        content.resize(96 * 1024, device.as_str().as_bytes()[0]);
+    }
+    let held = world.calls.hold("SendMessageBatch", 1);
+    let meanwhile = async {
+        held.reached().await;
+        // The first batch is in; the second, which waits, is answered as if nothing were there.
+        world.calls.fail("SendMessageBatch", Fault::Down, TRIES - 1);
+        held.release();
+    };
+    world.calls.reset();
+    let (sent, ()) = tokio::join!(alice.send(&outgoing), meanwhile);
+    assert!(matches!(sent.unwrap(), SendOutcome::Accepted { .. }));
+    assert!(world.calls.made().iter().filter(|call| *call == "SendMessageBatch").count() >= 2);
+    world.deliver().await;
+    for device in devices {
+        let [message] = <[_; 1]>::try_from(world.messages(device).await).unwrap();
+        let sent = outgoing.messages.iter().find(|(id, _)| id == device.id()).unwrap();
+        assert!(message.content == sent.1);
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_lost_change_nothing() {
+    let world = World::new().await;
+    let (alice, bob, second) = two_and_alice(&world).await;
+    let outgoing = envelope(&alice, &[&bob, &second]);
+    // Every write of a send happens twice.
+    world.calls.fail("UpdateItem", Fault::AnswerLost, 2);
+    world.calls.fail("SendMessageBatch", Fault::AnswerLost, 1);
+    accepted(&alice, &outgoing).await;
+    assert_eq!(world.queued().await, (2, 0));
+    world.calls.fail("BatchWriteItem", Fault::AnswerLost, 1);
+    world.deliver().await;
+    assert_eq!((world.messages(&bob).await.len(), world.messages(&second).await.len()), (1, 1));
+    // And so does the claim of a receipt, and the receipt.
+    world.calls.fail("UpdateItem", Fault::AnswerLost, 1);
+    world.calls.fail("SendMessageBatch", Fault::AnswerLost, 1);
+    world.confirm(&bob).await;
+    world.confirm(&second).await;
+    world.deliver().await;
+    let reported: Vec<_> = world.reports(&alice).await.into_iter().map(|report| report.envelope).collect();
+    assert_eq!(reported, [outgoing.id]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_transaction() {
+    let world = World::new().await;
+    let alice = world.device("alice", "one", BARE);
+    world.calls.fail("TransactWriteItems", Fault::AnswerLost, 1);
+    alice.register(&world.id_token("alice").await, Joining::First).await.unwrap();
+    world.calls.fail("TransactWriteItems", Fault::AnswerLost, 1);
+    alice.refresh().await.unwrap();
+    alice.refresh().await.unwrap();
+    let second = world.pending(&alice, "two").await;
+    world.calls.fail("TransactWriteItems", Fault::AnswerLost, 1);
+    assert_eq!(alice.approve(second.id()).await.unwrap().length, 2);
+    world.calls.fail("TransactWriteItems", Fault::AnswerLost, 1);
+    assert_eq!(alice.revoke(second.id()).await.unwrap().length, 3);
+    assert_eq!(alice.chain(alice.user()).await.unwrap().0.len(), 3);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_take_whose_answer_is_lost_gives_no_key_twice() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user_with("alice", BARE).await, world.user("bob").await);
+    let mut given = BTreeSet::new();
+    for _ in 0..3 {
+        world.calls.fail("UpdateItem", Fault::AnswerLost, 1);
+        let taken = alice.take(bob.user()).await.unwrap();
+        let keys = taken.packages[0].pre_key.as_ref().map(|key| key.id.get());
+        assert!(keys.is_none_or(|id| given.insert(id)), "{keys:?} was given before");
+    }
+    assert_eq!(given, BTreeSet::from([2]));
+}
+
+#[tokio::test]
+async fn the_mailboxes_are_down_and_the_message_comes_back() {
+    let world = World::new().await;
+    let (alice, bob, second) = two_and_alice(&world).await;
+    world.send(&alice, &[&bob, &second]).await;
+    world.calls.fail("BatchWriteItem", Fault::Down, TRIES);
+    assert_eq!(world.deliver().await, 1);
+    assert_eq!(world.messages(&bob).await, []);
+    assert_eq!(world.queued().await, (1, 0));
+    // Hidden until its visibility timeout is over, and then as if nothing had been.
+    world.advance(VISIBILITY_MS - 1);
+    assert_eq!(world.deliver().await, 0);
+    world.advance(1);
+    assert_eq!(world.deliver().await, 1);
+    assert_eq!((world.messages(&bob).await.len(), world.messages(&second).await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_device_set_out_of_reach_delays_its_report_only() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    world.confirm(&bob).await;
+    world.send(&bob, &[&alice]).await;
+    world.calls.fail("GetItem", Fault::Down, TRIES);
+    assert_eq!(world.deliver().await, 2);
+    assert_eq!(world.messages(&alice).await.len(), 1);
+    world.empty(&alice).await;
+    world.advance(VISIBILITY_MS);
+    assert_eq!(world.deliver().await, 1);
+    assert_eq!(world.reports(&alice).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_poison_message_goes_to_the_dead_letter_queue_alone() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let queue = world.cloud.deliveries.queue.clone();
+    for poison in ["garbage", r#"{"kind":"report","to":"no user","entry":"x","ttl":1,"activity":{}}"#] {
+        world.cloud.clients.sqs.send_message().queue_url(&queue).message_body(poison).send().await.unwrap();
+    }
+    world.send(&alice, &[&bob]).await;
+    assert_eq!(world.deliver().await, 3);
+    assert_eq!(world.messages(&bob).await.len(), 1);
+    for _ in 1..DELIVERIES.max_receives {
+        assert_eq!(world.queued().await, (2, 0));
+        world.advance(VISIBILITY_MS);
+        assert_eq!(world.deliver().await, 2);
+    }
+    world.advance(VISIBILITY_MS);
+    assert_eq!(world.deliver().await, 0);
+    assert_eq!(world.queued().await, (0, 2));
+    world.leave_queues();
+}
+
+#[tokio::test]
+async fn a_receipt_that_cannot_be_queued_leaves_its_entry() {
+    let world = World::new().await;
+    let (alice, bob, second) = two_and_alice(&world).await;
+    for _ in 0..3 {
+        world.send(&alice, &[&bob, &second]).await;
+    }
+    world.deliver().await;
+    let entries = bob.fetch().await.unwrap().entries;
+    let addresses: Vec<String> = entries.iter().map(|entry| entry.address.clone()).collect();
+    world.calls.fail("SendMessageBatch", Fault::Down, TRIES);
+    assert_eq!(refused(bob.acknowledge(&addresses).await), "503 unavailable");
+    assert_eq!(bob.fetch().await.unwrap().entries, entries);
+    bob.acknowledge(&addresses).await.unwrap();
+    bob.acknowledge(&addresses).await.unwrap();
+    world.confirm(&second).await;
+    assert_eq!(bob.fetch().await.unwrap().entries, []);
+    world.deliver().await;
+    assert_eq!(world.reports(&alice).await.len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_reported_although_another_deletion_failed() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    for _ in 0..2 {
+        world.send(&alice, &[&bob]).await;
+    }
+    world.deliver().await;
+    let entries = bob.fetch().await.unwrap().entries;
+    let addresses: Vec<String> = entries.iter().map(|entry| entry.address.clone()).collect();
+    // Two deletions side by side: as many failures as one of them, or both, need to give up.
+    world.calls.fail("DeleteItem", Fault::Down, 2 * TRIES - 1);
+    assert_eq!(refused(bob.acknowledge(&addresses).await), "503 unavailable");
+    world.confirm(&bob).await;
+    assert_eq!(bob.fetch().await.unwrap().entries, []);
+    world.deliver().await;
+    assert_eq!(world.reports(&alice).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_claim_that_fails_leaves_its_entry() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    let entries = bob.fetch().await.unwrap().entries;
+    world.calls.fail("UpdateItem", Fault::Down, TRIES);
+    assert_eq!(refused(bob.acknowledge(&[entries[0].address.clone()]).await), "503 unavailable");
+    assert_eq!(bob.fetch().await.unwrap().entries, entries);
+    world.confirm(&bob).await;
+    world.deliver().await;
+    assert_eq!(world.reports(&alice).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_table_is_down() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let carol = world.device("carol", "one", BARE);
+    let token = world.id_token("carol").await;
+    let before = world.stored().await;
+    let outgoing = envelope(&alice, &[&bob]);
+    world.calls.fail("BatchGetItem", Fault::Down, TRIES);
+    assert_eq!(refused(alice.send(&outgoing).await), "503 unavailable");
+    world.calls.fail("UpdateItem", Fault::Down, TRIES);
+    assert_eq!(refused(alice.send(&outgoing).await), "503 unavailable");
+    world.calls.fail("Query", Fault::Down, TRIES);
+    assert_eq!(refused(alice.fetch().await), "503 unavailable");
+    world.calls.fail("GetItem", Fault::Down, TRIES);
+    assert_eq!(refused(carol.register(&token, Joining::First).await), "503 unavailable");
+    world.calls.fail("TransactWriteItems", Fault::Down, TRIES);
+    assert_eq!(refused(carol.register(&token, Joining::First).await), "503 unavailable");
+    world.calls.fail("UpdateItem", Fault::Down, TRIES);
+    assert_eq!(refused(alice.take(bob.user()).await), "503 unavailable");
+    world.calls.fail("TransactWriteItems", Fault::Down, TRIES);
+    assert_eq!(refused(alice.refresh().await), "503 unavailable");
+    assert_eq!(world.stored().await.difference(&before), []);
+    // Nothing was used up by it.
+    accepted(&alice, &outgoing).await;
+    carol.register(&token, Joining::First).await.unwrap();
+    alice.refresh().await.unwrap();
+    assert_eq!(alice.take(bob.user()).await.unwrap().packages[0].pre_key.as_ref().unwrap().id.get(), 1);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_revocation_holds_although_clearing_up_fails() {
+    let world = World::new().await;
+    let (alice, bob, second) = two_and_alice(&world).await;
+    world.send(&alice, &[&bob, &second]).await;
+    world.deliver().await;
+    let node = bob.chain(bob.user()).await.unwrap().1.position;
+    let revocation = eko_protocol::chain::UnsignedNode::revoke(
+        bob.origin(),
+        bob.user(),
+        &node,
+        second.id(),
+        world.now_ms(),
+    );
+    world.calls.fail("Query", Fault::Down, TRIES);
+    assert_eq!(bob.append(&bob.sign_node(revocation).unwrap()).await.unwrap().length, 3);
+    assert_eq!(refused(second.fetch().await), "401 device-revoked");
+    assert_eq!(refused(second.send(&envelope(&second, &[&alice])).await), "401 device-revoked");
+    assert_eq!(alice.take(bob.user()).await.unwrap().packages.len(), 1);
+}
+
+#[tokio::test]
+async fn a_device_waits_although_nobody_could_be_told() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    world.calls.fail("SendMessageBatch", Fault::Down, TRIES);
+    let second = world.pending(&bob, "two").await;
+    assert_eq!(world.queued().await, (0, 0));
+    assert_eq!(bob.pending_devices().await.unwrap().len(), 1);
+    bob.approve(second.id()).await.unwrap();
+}

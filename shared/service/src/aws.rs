@@ -1,6 +1,9 @@
 //! AWS clients from the function's environment, without `aws-config`: region and credentials are there.
 
+use std::time::Duration;
+
 use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
 };
@@ -70,7 +73,13 @@ impl Account {
             Some(_) => StalledStreamProtectionConfig::disabled(),
             None => StalledStreamProtectionConfig::enabled().build(),
         };
+        // Tries follow one another at once where there is no service to be spared.
+        let retries = match self.http_client {
+            Some(_) => RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)),
+            None => RetryConfig::standard(),
+        };
         let mut dynamodb = aws_sdk_dynamodb::Config::builder()
+            .retry_config(retries.clone())
             .stalled_stream_protection(stalled.clone())
             .behavior_version(BehaviorVersion::latest())
             .region(region.clone())
@@ -78,6 +87,7 @@ impl Account {
         dynamodb.set_endpoint_url(self.dynamodb_endpoint.clone());
         dynamodb.set_http_client(self.http_client.clone());
         let mut sqs = aws_sdk_sqs::Config::builder()
+            .retry_config(retries)
             .stalled_stream_protection(stalled)
             .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
             .region(region)

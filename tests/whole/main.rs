@@ -8,6 +8,8 @@ mod costs;
 mod coverage;
 mod devices;
 mod faults;
+mod inbox;
 mod keys;
+mod message;
 mod races;
 mod sessions;

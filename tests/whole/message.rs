@@ -1,0 +1,337 @@
+//! A message from Alice's device to Bob's two, in the words of the protocol.
+
+use eko_client::{Auth, Body, Device, Exchange};
+use eko_protocol::id::EnvelopeId;
+use eko_testkit::{Direct, World, envelope};
+use http::Method;
+use serde_json::{Value, json};
+
+async fn get(device: &Device<Direct>, path: &str) -> Value {
+    let answer = device.call(Method::GET, path, Body::Empty, Auth::Device).await.unwrap();
+    assert_eq!(answer.status, 200);
+    answer.json().unwrap()
+}
+
+async fn post(device: &Device<Direct>, path: &str, body: &Value) -> Exchange {
+    device.call(Method::POST, path, Body::Json(body), Auth::Device).await.unwrap()
+}
+
+#[tokio::test]
+async fn from_one_device_to_two() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+
+    // Alice takes Bob's packages.
+    let take = alice.take_activity(json!("https://eko.example/user/bob/keyPackages"));
+    let packages = post(&alice, "/user/bob/keyPackages", &take).await;
+    assert_eq!(packages.status, 200);
+    insta::assert_json_snapshot!(packages.json().unwrap(), {
+        ".items[].identityKey" => "[key]",
+        ".items[].signedPreKey" => "[key]",
+        ".items[].signedPreKeySignature" => "[signature]",
+        ".items[].preKey" => "[key]",
+        ".items[].kyberPreKey" => "[key]",
+        ".items[].kyberPreKeySignature" => "[signature]",
+    }, @r#"
+    {
+      "@context": [
+        "https://www.w3.org/ns/activitystreams",
+        "https://eko.example/ns"
+      ],
+      "eko:deviceSet": {
+        "head": "8606562f77455fe27731e8671c4407b4eaaad8b750b5362cee26e0000cc5412a",
+        "length": 2
+      },
+      "id": "https://eko.example/user/bob/keyPackages",
+      "items": [
+        {
+          "@context": "https://eko.example/ns",
+          "device": "https://eko.example/user/bob/device/d349574d-8be4-49d8-b90d-21e220cfae89",
+          "id": "https://eko.example/user/bob/keyPackage/d349574d-8be4-49d8-b90d-21e220cfae89",
+          "identityKey": "[key]",
+          "registrationId": 13600,
+          "signedPreKey": "[key]",
+          "signedPreKeyId": 1,
+          "signedPreKeySignature": "[signature]",
+          "type": [
+            "Object",
+            "KeyPackage"
+          ]
+        },
+        {
+          "@context": "https://eko.example/ns",
+          "device": "https://eko.example/user/bob/device/fa4240bb-3ab9-4ce6-a5ee-f60d6f192086",
+          "id": "https://eko.example/user/bob/keyPackage/fa4240bb-3ab9-4ce6-a5ee-f60d6f192086",
+          "identityKey": "[key]",
+          "kyberPreKey": "[key]",
+          "kyberPreKeyId": 2,
+          "kyberPreKeySignature": "[signature]",
+          "preKey": "[key]",
+          "preKeyId": 1,
+          "registrationId": 16220,
+          "signedPreKey": "[key]",
+          "signedPreKeyId": 1,
+          "signedPreKeySignature": "[signature]",
+          "type": [
+            "Object",
+            "KeyPackage"
+          ]
+        }
+      ],
+      "totalItems": 2,
+      "type": "Collection"
+    }
+    "#);
+
+    // She sends an envelope.
+    let mut outgoing = envelope(&alice, &[&bob, &second]);
+    outgoing.id = EnvelopeId::parse("urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971").unwrap();
+    outgoing.device_set = alice.chain(bob.user()).await.unwrap().1.device_set().reference();
+    world.advance(1234);
+    let sent = post(&alice, "/user/alice/outbox", &alice.create_activity(&outgoing)).await;
+    assert_eq!(sent.status, 201);
+    insta::assert_json_snapshot!(sent.json().unwrap(), @r#"
+    {
+      "@context": [
+        "https://www.w3.org/ns/activitystreams",
+        "https://eko.example/ns"
+      ],
+      "actor": "https://eko.example/user/alice",
+      "id": "https://eko.example/activity/019c0b3b-e792-78e5-8050-76d442b89aa1",
+      "object": {
+        "id": "urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971",
+        "published": "2026-01-29T19:30:01.234Z",
+        "type": [
+          "Object",
+          "SignalEnvelope"
+        ]
+      },
+      "to": "https://eko.example/user/bob",
+      "type": "Create"
+    }
+    "#);
+
+    // Bob's second device fetches it.
+    world.deliver().await;
+    let page = get(&second, "/user/bob/inbox").await;
+    insta::assert_json_snapshot!(page, @r#"
+    {
+      "@context": [
+        "https://www.w3.org/ns/activitystreams",
+        "https://eko.example/ns"
+      ],
+      "eko:kyberPreKeyCount": 0,
+      "eko:preKeyCount": 0,
+      "id": "https://eko.example/user/bob/inbox",
+      "orderedItems": [
+        {
+          "@context": [
+            "https://www.w3.org/ns/activitystreams",
+            "https://eko.example/ns"
+          ],
+          "actor": "https://eko.example/user/alice",
+          "eko:entry": "https://eko.example/user/bob/inbox/019c0b3be792-7038386b377e48e5005076d442b89aa1",
+          "eko:received": "2026-01-29T19:30:01.234Z",
+          "id": "https://eko.example/activity/019c0b3b-e792-78e5-8050-76d442b89aa1",
+          "object": {
+            "eko:deviceSet": {
+              "head": "8606562f77455fe27731e8671c4407b4eaaad8b750b5362cee26e0000cc5412a",
+              "length": 2
+            },
+            "id": "urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971",
+            "messages": [
+              {
+                "content": "c2VhbGVkIGZvciBkMzQ5NTc0ZC04YmU0LTQ5ZDgtYjkwZC0yMWUyMjBjZmFlODk=",
+                "from": "https://eko.example/user/alice/device/90816503-b9ba-4649-bfc0-f3beb547eb8a",
+                "to": "https://eko.example/user/bob/device/d349574d-8be4-49d8-b90d-21e220cfae89"
+              }
+            ],
+            "notify": true,
+            "published": "2026-01-29T19:30:01.234Z",
+            "type": [
+              "Object",
+              "SignalEnvelope"
+            ]
+          },
+          "to": "https://eko.example/user/bob",
+          "type": "Create"
+        }
+      ],
+      "partOf": "https://eko.example/user/bob/inbox",
+      "type": "OrderedCollectionPage"
+    }
+    "#);
+
+    // It says so, and Alice learns of it.
+    let entry = page["orderedItems"][0]["eko:entry"].clone();
+    let confirmed = post(&second, "/user/bob/outbox", &json!({ "type": "Delivered", "object": entry })).await;
+    assert_eq!((confirmed.status.as_u16(), confirmed.body.len()), (204, 0));
+    world.deliver().await;
+    insta::assert_json_snapshot!(get(&alice, "/user/alice/inbox").await, @r#"
+    {
+      "@context": [
+        "https://www.w3.org/ns/activitystreams",
+        "https://eko.example/ns"
+      ],
+      "eko:kyberPreKeyCount": 2,
+      "eko:preKeyCount": 3,
+      "id": "https://eko.example/user/alice/inbox",
+      "orderedItems": [
+        {
+          "@context": [
+            "https://www.w3.org/ns/activitystreams",
+            "https://eko.example/ns"
+          ],
+          "actor": "https://eko.example/user/bob",
+          "eko:entry": "https://eko.example/user/alice/inbox/019c0b3be792-105fe37c28d26fffde8969692dbe9b09",
+          "eko:received": "2026-01-29T19:30:01.234Z",
+          "object": "urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971",
+          "to": "https://eko.example/user/alice",
+          "type": "Delivered"
+        }
+      ],
+      "partOf": "https://eko.example/user/alice/inbox",
+      "type": "OrderedCollectionPage"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn to_a_device_too_few_and_one_too_many() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    let mut outgoing = envelope(&alice, &[&bob]);
+    let partial = post(&alice, "/user/alice/outbox", &alice.create_activity(&outgoing)).await;
+    assert_eq!(partial.status, 207);
+    insta::assert_json_snapshot!(partial.json().unwrap(), @r#"
+    {
+      "@context": [
+        "https://www.w3.org/ns/activitystreams",
+        "https://eko.example/ns"
+      ],
+      "actor": "https://eko.example/user/bob",
+      "eko:deviceSet": {
+        "head": "8606562f77455fe27731e8671c4407b4eaaad8b750b5362cee26e0000cc5412a",
+        "length": 2
+      },
+      "eko:deviceSetOutOfDate": true,
+      "missingKeyPackages": [
+        "https://eko.example/user/bob/keyPackage/d349574d-8be4-49d8-b90d-21e220cfae89"
+      ],
+      "object": "urn:uuid:3f5022dd-42fd-43b0-b3c4-a5ffe978281a",
+      "staleDevices": [],
+      "to": "https://eko.example/user/alice",
+      "type": "PartialDelivery"
+    }
+    "#);
+
+    bob.revoke(second.id()).await.unwrap();
+    outgoing.messages = envelope(&alice, &[&second]).messages;
+    let rejected = post(&alice, "/user/alice/outbox", &alice.create_activity(&outgoing)).await;
+    assert_eq!(rejected.status, 409);
+    assert_eq!(rejected.headers["content-type"], "application/activity+json");
+    insta::assert_json_snapshot!(rejected.json().unwrap(), @r#"
+    {
+      "@context": [
+        "https://www.w3.org/ns/activitystreams",
+        "https://eko.example/ns"
+      ],
+      "actor": "https://eko.example/user/bob",
+      "eko:deviceSet": {
+        "head": "e64a2daf35432499e56fce382dd2e7a1196bb1d864c67ac45d850af8663c52dd",
+        "length": 3
+      },
+      "eko:deviceSetOutOfDate": true,
+      "missingKeyPackages": [
+        "https://eko.example/user/bob/keyPackage/fa4240bb-3ab9-4ce6-a5ee-f60d6f192086"
+      ],
+      "object": "urn:uuid:3f5022dd-42fd-43b0-b3c4-a5ffe978281a",
+      "staleDevices": [
+        "https://eko.example/user/bob/device/d349574d-8be4-49d8-b90d-21e220cfae89"
+      ],
+      "to": "https://eko.example/user/alice",
+      "type": "Reject"
+    }
+    "#);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn whom_one_writes_to() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    for (name, path, media_type) in [
+        ("webfinger", "/.well-known/webfinger?resource=acct:bob@eko.example", "application/jrd+json"),
+        ("user", "/user/bob", "application/activity+json"),
+        ("devices", "/user/bob/devices", "application/activity+json"),
+        ("key_packages", "/user/bob/keyPackages", "application/activity+json"),
+        ("server", "/actor", "application/activity+json"),
+        ("nodeinfo_links", "/.well-known/nodeinfo", "application/json"),
+        ("nodeinfo", "/nodeinfo/2.1", "application/json"),
+        ("capabilities", "/.well-known/ecp", "application/json"),
+    ] {
+        let answer = bob.call(Method::GET, path, Body::Empty, Auth::Nobody).await.unwrap();
+        assert_eq!(answer.headers["content-type"], media_type, "{path}");
+        assert_eq!(answer.headers["access-control-allow-origin"], "*", "{path}");
+        insta::assert_json_snapshot!(name, answer.json().unwrap(), {
+            ".items[].identityKey" => "[key]",
+            ".items[].signedPreKey" => "[key]",
+            ".items[].signedPreKeySignature" => "[signature]",
+            ".items[].kyberPreKey" => "[key]",
+            ".items[].kyberPreKeySignature" => "[signature]",
+            ".orderedItems[].identityKey" => "[key]",
+            ".orderedItems[].possession" => "[signature]",
+            ".orderedItems[].proof.proofValue" => "[signature]",
+            ".auth.issuer" => "[issuer]",
+            ".software.version" => "[version]",
+        });
+    }
+    // A browser gets a page, a linked-data reader the other name of the same.
+    let with = async |accept: &str| {
+        let request = http::Request::get("https://eko.example/user/bob").header("accept", accept);
+        let request = request.body(eko_client::transport::Bytes::new()).unwrap();
+        eko_client::Transport::send(&world.transport(), request).await.unwrap()
+    };
+    let page = with("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8").await;
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    assert!(String::from_utf8_lossy(page.body()).contains("<h1>@bob@eko.example</h1>"));
+    let linked = with(
+        "application/ld+json; profile=\"https://www.w3.org/ns/activitystreams\", application/activity+json",
+    )
+    .await;
+    assert_eq!(
+        linked.headers()["content-type"],
+        r#"application/ld+json; profile="https://www.w3.org/ns/activitystreams""#
+    );
+}
+
+#[tokio::test]
+async fn a_problem_explains_itself() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let mut body = alice.create_activity(&envelope(&alice, &[&bob]));
+    body["object"]["messages"][0]["content"] = json!("");
+    let answer = post(&alice, "/user/alice/outbox", &body).await;
+    insta::assert_json_snapshot!(answer.json().unwrap(), { ".instance" => "[request id]" }, @r#"
+    {
+      "detail": "is empty",
+      "instance": "[request id]",
+      "pointer": "/object/messages/0/content",
+      "status": 422,
+      "title": "A member is missing or not valid",
+      "type": "https://eko.example/problems/invalid"
+    }
+    "#);
+    // A preflight is answered for any origin, without a token.
+    let request = http::Request::options("https://eko.example/user/alice/outbox")
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization,content-type");
+    let request = request.body(eko_client::transport::Bytes::new()).unwrap();
+    let preflight = eko_client::Transport::send(&world.transport(), request).await.unwrap();
+    assert_eq!(preflight.status(), 200);
+    assert_eq!(preflight.headers()["access-control-allow-headers"], "authorization,content-type,accept");
+    assert!(!preflight.headers().contains_key("access-control-allow-credentials"));
+}

@@ -11,6 +11,12 @@ pub mod pump;
 pub mod secrets;
 pub mod server;
 
+/// SQLite takes and frees large buffers on every call. glibc's allocator gives such memory back to the system
+/// each time on any thread but the first, which made a call from a worker thread twice as slow
+/// (`docs/decisions/0001-embedded-engines.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use axum::Router;
 use eko_service::AppState;
 

@@ -49,9 +49,15 @@ fn main() -> anyhow::Result<()> {
         print("in memory", &memory);
         print("--data", &data);
         println!();
-        println!("sends / bare puts, in memory     {:.2}", memory.delivered_per_second / memory.puts_per_second);
+        println!(
+            "sends / bare puts, in memory     {:.2}",
+            memory.delivered_per_second / memory.puts_per_second
+        );
         println!("p50 send / p50 put, in memory    {:.1}", ratio(memory.send_p50, memory.put_p50));
-        println!("sends --data / sends in memory   {:.2}", data.delivered_per_second / memory.delivered_per_second);
+        println!(
+            "sends --data / sends in memory   {:.2}",
+            data.delivered_per_second / memory.delivered_per_second
+        );
         Ok(())
     })
 }

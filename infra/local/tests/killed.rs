@@ -1,6 +1,8 @@
 //! `kill -9` in the middle of a load of sends: after a restart every send that was answered 2xx is in its
 //! mailboxes.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;

@@ -19,7 +19,7 @@ use crate::{Result, Store, StoreError, key};
 /// One-time keys of a kind that a device may keep here at once.
 pub const POOL_KEYS: u64 = 400;
 /// Spent blocks of a kind that one publication clears away at most, so that it fits one transaction.
-const CLEARED_BLOCKS: u64 = 10;
+const CLEARED_BLOCKS: u64 = 15;
 /// How long blocks stay after they were seen to be spent: a take owns its place before it reads the key there,
 /// and no request lasts longer than API Gateway's 30 seconds.
 const GRACE_MS: i64 = 60_000;

@@ -18,8 +18,9 @@ use eko_service::oidc::Subject;
 use eko_service::{AppState, Problem};
 use eko_store::accounts::{NewDevice, Registered};
 use eko_store::deliveries::Report;
+use eko_store::device::Status;
 use eko_store::device_keys::DeviceKeys;
-use eko_store::devices::{Devices, Status};
+use eko_store::devices::Devices;
 use http::{HeaderMap, StatusCode};
 
 use crate::registration::Registration;

@@ -9,7 +9,7 @@ use eko_protocol::chain::sign_in_base;
 use eko_protocol::xeddsa;
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem};
-use eko_store::devices::Status;
+use eko_store::device::Status;
 use http::StatusCode;
 
 use crate::registration::Registration;

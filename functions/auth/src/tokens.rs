@@ -7,7 +7,7 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_service::caller::Caller;
 use eko_service::config::{ACCESS_TOKEN_SECONDS, REFRESH_TOKEN_SECONDS};
 use eko_service::{AppState, Problem, respond};
-use eko_store::devices::Status;
+use eko_store::device::Status;
 use eko_store::sessions::NewSession;
 use http::StatusCode;
 use serde_json::{Map, Value, json};

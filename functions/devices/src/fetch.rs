@@ -8,7 +8,7 @@ use eko_protocol::collection::{self, PreKeyCount};
 use eko_protocol::id::{EntryKey, EnvelopeId};
 use eko_service::caller::{Caller, Owner};
 use eko_service::{AppState, Problem, respond};
-use eko_store::devices::Status;
+use eko_store::device::Status;
 use eko_store::mailbox::{Content, Entry};
 use http::StatusCode;
 use serde::Deserialize;

@@ -6,7 +6,7 @@ use eko_protocol::Invalid;
 use eko_protocol::key_package::PublishKeys;
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
-use eko_store::devices::Status;
+use eko_store::device::Status;
 use eko_store::publication::Published;
 use http::StatusCode;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use eko_protocol::key_package::{check_digest, parse_check};
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem};
-use eko_store::devices::Status;
+use eko_store::device::Status;
 use http::StatusCode;
 use serde_json::Value;
 

@@ -38,7 +38,8 @@ where
     telemetry::start_in_lambda();
     let state = state_from_env()?;
     let service = lambda_runtime::service_fn(|event: LambdaEvent<SqsEvent>| {
-        let failed = handle(state.clone(), QueueMessage::batch(event.payload));
+        // Boxed: the SDK's futures nest so deep that the compiler gives up on one more layer.
+        let failed = Box::pin(handle(state.clone(), QueueMessage::batch(event.payload)));
         async { Ok::<_, Error>(partial_failure(failed.await)) }
     });
     lambda_runtime::run(service).await

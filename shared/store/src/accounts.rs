@@ -7,8 +7,9 @@ use eko_protocol::key_package::PublishKeys;
 
 use crate::attribute::{Read, corrupt, n, s, ss};
 use crate::chain::NewNode;
+use crate::device::Status;
 use crate::device_keys::DeviceKeys;
-use crate::devices::{Devices, Status};
+use crate::devices::Devices;
 use crate::error::call;
 use crate::publication::first_pools;
 use crate::sessions::NewSession;
@@ -51,16 +52,8 @@ pub enum Registered {
 impl Store {
     /// The user name of an OIDC subject: one GetItem, strongly consistent.
     pub async fn account_of(&self, issuer: &str, subject: &str) -> Result<Option<UserName>> {
-        let found = self
-            .dynamodb()
-            .get_item()
-            .table_name(self.table())
-            .set_key(Some(key::subject(issuer, subject).item()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(call("GetItem"))?;
-        found.item.map(|item| UserName::parse(item.need_s("u")?).map_err(corrupt)).transpose()
+        let found = self.get_item(&key::subject(issuer, subject)).await?;
+        found.map(|item| UserName::parse(item.need_s("u")?).map_err(corrupt)).transpose()
     }
 
     /// Claims a name for a subject and makes its first device the first of the chain, in one transaction.

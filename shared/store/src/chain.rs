@@ -6,8 +6,9 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 
 use crate::attribute::{Item, Read, b, n, s};
-use crate::devices::{Devices, Status};
-use crate::error::call;
+use crate::device::Status;
+use crate::devices::Devices;
+use crate::items::BATCH_WRITES;
 use crate::transaction::Outcome;
 use crate::{Result, Store, key};
 
@@ -65,29 +66,8 @@ impl Store {
     /// The whole chain, oldest first, as canonical JSON; empty where there is no such user. One Query a
     /// megabyte, strongly consistent.
     pub async fn chain(&self, user: &UserName) -> Result<Vec<Vec<u8>>> {
-        let mut nodes = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .dynamodb()
-                .query()
-                .table_name(self.table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", s(key::user_partition(user)))
-                .expression_attribute_values(":prefix", s(key::CHAIN_PREFIX))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(call("Query"))?;
-            for item in page.items.unwrap_or_default() {
-                nodes.push(item.need_b("j")?.to_vec());
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(nodes);
-            }
-        }
+        let items = self.query_all(&key::user_partition(user), key::CHAIN_PREFIX, false).await?;
+        items.iter().map(|item| Ok(item.need_b("j")?.to_vec())).collect()
     }
 
     /// Appends a verified node and changes the set with it, on condition that the chain's head is still
@@ -147,31 +127,13 @@ impl Store {
     /// Deletes what is left of a revoked device: its keys and its mailbox. A Query a megabyte and a
     /// BatchWriteItem for each 25 items. May be run again.
     pub async fn erase_device(&self, user: &UserName, device: &DeviceId) -> Result<()> {
-        let mut start = None;
-        loop {
-            let page = self
-                .dynamodb()
-                .query()
-                .table_name(self.table())
-                .key_condition_expression("pk = :pk")
-                .projection_expression("pk, sk")
-                .expression_attribute_values(":pk", s(key::device_partition(user, device)))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(call("Query"))?;
-            let items = page.items.unwrap_or_default();
-            let doomed: Vec<Item> =
-                items.into_iter().filter(|item| item.get_s("sk") != Some(key::DEVICE)).collect();
-            for batch in doomed.chunks(crate::mailbox::BATCH_WRITES) {
-                self.batch_delete(batch.to_vec()).await?;
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(());
-            }
+        let items = self.query_all(&key::device_partition(user, device), "", true).await?;
+        let doomed: Vec<Item> =
+            items.into_iter().filter(|item| item.get_s("sk") != Some(key::DEVICE)).collect();
+        for batch in doomed.chunks(BATCH_WRITES) {
+            self.batch_delete(batch.to_vec()).await?;
         }
+        Ok(())
     }
 }
 

@@ -5,19 +5,18 @@
 //! `t` activity id, `l`/`h` the author's view of the device set. A report's: `j`, the activity as JSON bytes.
 //! Times are epoch milliseconds, `ttl` is epoch seconds.
 
-use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, ReturnValue, WriteRequest};
+use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::UserName;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::{DeviceId, EntryKey};
 
 use crate::attribute::{Item, Read, b, corrupt, n, s};
 use crate::error::call;
-use crate::{Result, Store, StoreError, key};
+use crate::items::BATCH_WRITES;
+use crate::{Result, Store, key};
 
 /// Entries of one page at most (`docs/protocol.md`, section 6).
 pub const PAGE_ENTRIES: i32 = 100;
-/// Writes of one BatchWriteItem at most.
-pub const BATCH_WRITES: usize = 25;
 
 /// One entry of a device's mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +76,7 @@ pub struct Addressed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Whether the device may read at all, and its pool.
-    pub device: crate::devices::Record,
+    pub device: crate::device::Record,
     /// The entries, oldest first.
     pub entries: Vec<Entry>,
     /// Where the next page starts, when there is one.
@@ -144,7 +143,7 @@ impl Store {
         let record = async {
             match after {
                 None => Ok(None),
-                Some(_) => self.device_item(user, device).await,
+                Some(_) => self.get_item(&key::device(user, device)).await,
             }
         };
         let (answer, record) = tokio::join!(query, record);
@@ -159,7 +158,7 @@ impl Store {
         let last = answer.last_evaluated_key.as_ref().and_then(|item| item.get_s("sk"));
         let next = last.and_then(|sk| sk.strip_prefix(key::ENTRY_PREFIX)).map(EntryKey::parse);
         let next = next.transpose().map_err(corrupt)?;
-        Ok(Some(Page { device: crate::devices::Record::from_item(&own)?, entries, next }))
+        Ok(Some(Page { device: crate::device::Record::from_item(&own)?, entries, next }))
     }
 
     /// Deletes an entry and answers what it was; `None` where the device has no such entry or it had
@@ -182,55 +181,6 @@ impl Store {
             .map_err(call("DeleteItem"))?;
         let entry = deleted.attributes.as_ref().map(Entry::from_item).transpose()?;
         Ok(entry.filter(|entry| entry.ttl > now_ms.div_euclid(1000)))
-    }
-
-    /// Puts items, up to 25; those that DynamoDB leaves unprocessed are tried again.
-    pub(crate) async fn batch_put(&self, items: Vec<Item>) -> Result<()> {
-        let put = |item| {
-            let put = PutRequest::builder().set_item(Some(item)).build().map_err(corrupt)?;
-            Ok(WriteRequest::builder().put_request(put).build())
-        };
-        let requests = items.into_iter().map(put).collect::<Result<Vec<_>>>()?;
-        self.batch_write(requests).await
-    }
-
-    /// Deletes items by their keys, up to 25.
-    pub(crate) async fn batch_delete(&self, keys: Vec<Item>) -> Result<()> {
-        let delete = |key| {
-            let delete = DeleteRequest::builder().set_key(Some(key)).build().map_err(corrupt)?;
-            Ok(WriteRequest::builder().delete_request(delete).build())
-        };
-        let requests = keys.into_iter().map(delete).collect::<Result<Vec<_>>>()?;
-        self.batch_write(requests).await
-    }
-
-    /// Runs up to 25 writes; those that DynamoDB leaves unprocessed are tried again.
-    pub(crate) async fn batch_write(&self, mut requests: Vec<WriteRequest>) -> Result<()> {
-        let mut pause = std::time::Duration::from_millis(20);
-        for _ in 0..6 {
-            if requests.is_empty() {
-                return Ok(());
-            }
-            let answer = self
-                .dynamodb()
-                .batch_write_item()
-                .request_items(self.table(), requests)
-                .send()
-                .await
-                .map_err(call("BatchWriteItem"))?;
-            requests = answer.unprocessed_items.and_then(|mut t| t.remove(self.table())).unwrap_or_default();
-            if !requests.is_empty() {
-                tokio::time::sleep(pause).await;
-                pause = pause.saturating_mul(2);
-            }
-        }
-        if requests.is_empty() {
-            return Ok(());
-        }
-        Err(StoreError::GaveUp {
-            operation: "BatchWriteItem",
-            detail: format!("{} unprocessed", requests.len()),
-        })
     }
 }
 

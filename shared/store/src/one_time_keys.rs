@@ -21,8 +21,8 @@ use eko_protocol::key_package::{KyberPreKey, OneTimePreKey};
 use sha2::{Digest, Sha256};
 
 use crate::attribute::{Item, Read, corrupt, n, s};
+use crate::device::Status;
 use crate::device_keys::DeviceKeys;
-use crate::devices::Status;
 use crate::error::call;
 use crate::{Result, Store, StoreError, key};
 

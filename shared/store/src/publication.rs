@@ -9,9 +9,8 @@ use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishKeys};
 
 use crate::attribute::{Item, Read, n, s};
+use crate::device::{Pool, Record, Status};
 use crate::device_keys::{DeviceKeys, replaceable};
-use crate::devices::{Pool, Record, Status};
-use crate::error::call;
 use crate::one_time_keys::{Block, HOUR_MS, Kind, counter_hour};
 use crate::transaction::Outcome;
 use crate::{Result, Store, StoreError, key};
@@ -195,31 +194,12 @@ impl Store {
     }
 
     async fn stored_keys<K: Kind>(&self, user: &UserName, device: &DeviceId) -> Result<BTreeMap<u32, K>> {
+        let items = self.query_all(&key::device_partition(user, device), K::PREFIX, false).await?;
         let mut keys = BTreeMap::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .dynamodb()
-                .query()
-                .table_name(self.table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", s(key::device_partition(user, device)))
-                .expression_attribute_values(":prefix", s(K::PREFIX))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(call("Query"))?;
-            for item in page.items.unwrap_or_default() {
-                keys.extend(
-                    Block::<K>::from_item(&item)?.keys().iter().map(|key| (key.id().get(), key.clone())),
-                );
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(keys);
-            }
+        for item in items {
+            keys.extend(Block::<K>::from_item(&item)?.keys().iter().map(|key| (key.id().get(), key.clone())));
         }
+        Ok(keys)
     }
 
     fn publication(

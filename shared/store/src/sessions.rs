@@ -63,17 +63,8 @@ pub enum Rotation {
 impl Store {
     /// Reads a token by its hash: one GetItem, strongly consistent.
     pub async fn session(&self, token_hash: &str, now_ms: i64) -> Result<Option<Session>> {
-        let found = self
-            .dynamodb()
-            .get_item()
-            .table_name(self.table())
-            .set_key(Some(key::session(token_hash).item()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(call("GetItem"))?;
-        let Some(item) = found.item.filter(|item| item.get_n("ttl").unwrap_or(0) > now_ms.div_euclid(1000))
-        else {
+        let found = self.get_item(&key::session(token_hash)).await?;
+        let Some(item) = found.filter(|item| item.get_n("ttl").unwrap_or(0) > now_ms.div_euclid(1000)) else {
             return Ok(None);
         };
         Ok(Some(Session {
@@ -131,7 +122,7 @@ impl Store {
                 .expression_attribute_names("#fam", "fam")
                 .expression_attribute_names("#st", "st")
                 .expression_attribute_values(":fam", s(&session.family))
-                .expression_attribute_values(":revoked", s(crate::devices::Status::Revoked.code()))
+                .expression_attribute_values(":revoked", s(crate::device::Status::Revoked.code()))
         })?;
         let put = self.put_new(session.item(user, device))?;
         Ok(matches!(self.transact(vec![name, put]).await?, Outcome::Done))

@@ -13,3 +13,4 @@ mod keys;
 mod message;
 mod races;
 mod sessions;
+mod turned_away;

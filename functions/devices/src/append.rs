@@ -3,11 +3,13 @@
 //!
 //! One BatchGetItem for set and keys, one transaction; a revocation then clears what the device left.
 
+use crate::turn_away;
 use axum::extract::State;
 use axum::response::Response;
 use eko_protocol::Invalid;
 use eko_protocol::chain::{ChainNode, NodeKind, Position, check_members, verify_next};
 use eko_protocol::id::DeviceId;
+use eko_protocol::json::has_type;
 use eko_service::body::{Json, Small};
 use eko_service::caller::{Caller, Owner, inactive};
 use eko_service::{AppState, Problem, respond};
@@ -20,6 +22,9 @@ pub(crate) async fn append(
     Owner(caller): Owner,
     Json(body): Small,
 ) -> Result<Response, Problem> {
+    if has_type(&body, "Reject") {
+        return turn_away::turn_away(&state, &caller, &body).await;
+    }
     let node = ChainNode::parse(&body)?;
     let store = state.store();
     let devices = store.device_set(&caller.user).await?.ok_or(Problem::DeviceRevoked)?;

@@ -5,6 +5,7 @@ mod append;
 mod chain;
 mod fetch;
 mod pending;
+mod turn_away;
 
 use axum::Router;
 use axum::routing::{delete, get};

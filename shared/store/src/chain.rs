@@ -116,6 +116,20 @@ impl Store {
         })
     }
 
+    /// Turns a pending device away; `false` where it is not pending any more. One transaction of two writes. What
+    /// it leaves is for [`Store::erase_device`].
+    pub async fn turn_away(&self, user: &UserName, device: &DeviceId) -> Result<bool> {
+        let set = self.update(&key::devices(user), |update| {
+            update
+                .update_expression("DELETE #p :devices")
+                .condition_expression("contains(#p, :device)")
+                .expression_attribute_names("#p", "p")
+                .expression_attribute_values(":devices", crate::attribute::ss([device]))
+                .expression_attribute_values(":device", s(device.as_str()))
+        })?;
+        Ok(matches!(self.transact(vec![set, self.tombstone(user, device)?]).await?, Outcome::Done))
+    }
+
     /// Leaves of a device's record only that its id was used. The same transaction that takes it out of the
     /// set writes this, so that from then on no fetch, no take and no refresh finds the device.
     pub(crate) fn tombstone(&self, user: &UserName, device: &DeviceId) -> Result<TransactWriteItem> {

@@ -1,10 +1,11 @@
+use eko_protocol::activity::context;
 use eko_protocol::address::UserName;
 use eko_protocol::chain::{ChainNode, ChainState, UnsignedNode};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::shape;
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Device;
 use crate::{Auth, ClientError, Exchange, Transport};
@@ -67,6 +68,16 @@ impl<T: Transport> Device<T> {
         let now_ms = self.environment.now_ms();
         let node = UnsignedNode::revoke(&self.origin, &self.user, &state.position, device, now_ms);
         self.append(&self.sign_node(node)?).await
+    }
+
+    /// POST `/user/{name}/devices` (section 3): turns a pending device away. The chain does not change.
+    ///
+    /// # Errors
+    /// `invalid` where it does not wait (any more).
+    pub async fn turn_away(&self, device: &DeviceId) -> Result<(), ClientError> {
+        let address = self.origin.device(&self.user, device);
+        let body = json!({ "@context": context(&self.origin), "type": "Reject", "object": address });
+        self.post(&self.origin.devices(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)
     }
 
     /// A node with this device's proof.

@@ -1,0 +1,32 @@
+//! POST `/user/{name}/devices` with `Reject` (`docs/protocol.md`, section 3): an active device turns a pending
+//! one away. Its id is used up; the chain does not change, since the device was never in it.
+//!
+//! One GetItem, one transaction; then what the device left is cleared.
+
+use axum::response::{IntoResponse, Response};
+use eko_protocol::Invalid;
+use eko_protocol::json::text;
+use eko_service::caller::{Caller, inactive};
+use eko_service::{AppState, Problem};
+use http::StatusCode;
+use serde_json::Value;
+
+pub(crate) async fn turn_away(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
+    let store = state.store();
+    let (_, device) = state
+        .origin()
+        .parse_device(text(body, "object")?)
+        .filter(|(owner, _)| *owner == caller.user)
+        .ok_or(Invalid::at("/object", "must be a device of this user"))?;
+    let devices = store.device_set(&caller.user).await?.ok_or(Problem::DeviceRevoked)?;
+    if !devices.active.contains_key(&caller.device) {
+        return Err(inactive(&devices, &caller.device));
+    }
+    if !store.turn_away(&caller.user, &device).await? {
+        return Err(Invalid::at("/object", "must be a device that waits for approval").into());
+    }
+    if let Err(error) = store.erase_device(&caller.user, &device).await {
+        tracing::warn!(%error, "what a device left that was turned away is not cleared yet");
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

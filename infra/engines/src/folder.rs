@@ -1,6 +1,6 @@
 //! The data folder: two databases and a lock.
 
-use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ impl Folder {
     /// Creates `dir` if need be and takes it for this process.
     pub(crate) fn lock(dir: &Path) -> Result<Self> {
         let failed = |path: &Path, source| Error::Folder { path: path.to_owned(), source };
-        create_dir_all(dir).map_err(|e| failed(dir, e))?;
+        create_private(dir).map_err(|e| failed(dir, e))?;
         let path = dir.join("lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -41,4 +41,14 @@ impl Folder {
     pub(crate) fn queues(&self) -> PathBuf {
         self.dir.join("queues.sqlite")
     }
+}
+
+/// Creates a folder that only its owner can look into: who writes to whom is in it. One that is there stays as
+/// it is.
+fn create_private(dir: &Path) -> std::io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
 }

@@ -1,6 +1,7 @@
 //! The command: `eko-local [serve]` and `eko-local demo`.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use eko_local::demo;
@@ -48,14 +49,20 @@ struct Serve {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let cli = Cli::parse();
     eko_service::telemetry::start_locally();
-    match cli.command {
+    let ended = match cli.command {
         Some(Command::Demo { url }) => demo::run(&url).await,
         Some(Command::Serve(options)) => serve(options).await,
         None => serve(cli.serve).await,
+    };
+    let Err(error) = ended else { return ExitCode::SUCCESS };
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because {cause}");
     }
+    ExitCode::FAILURE
 }
 
 async fn serve(options: Serve) -> anyhow::Result<()> {

@@ -23,7 +23,6 @@ pub(crate) async fn node_info(State(state): State<AppState>) -> Result<Response,
         "software": {
             "name": "eko-messages",
             "version": env!("CARGO_PKG_VERSION"),
-            "repository": env!("CARGO_PKG_REPOSITORY"),
         },
         "protocols": ["activitypub"],
         "services": { "inbound": [], "outbound": [] },

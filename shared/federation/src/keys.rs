@@ -1,0 +1,1 @@
+//! RSA keys: the server's own, and those of others.

@@ -1,0 +1,1 @@
+//! Name resolution and dialling: the seam under the guarded client.

@@ -1,0 +1,183 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::Uri;
+use http::uri::Scheme;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::rt::TokioIo;
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower::{BoxError, Service};
+
+use super::{FetchError, Refusal, UrlPolicy};
+use crate::address_guard::is_public;
+use crate::network::Network;
+
+/// The time for one of a host's addresses, so that a dead one leaves time for the next.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
+
+/// The time for all of it, TLS too. A request has its own deadline; this one is for a connection that hyper
+/// goes on opening for the pool after its request was served by another.
+const OPENING_TIME: Duration = Duration::from_secs(10);
+
+/// Opens guarded connections: TLS 1.2 or later, HTTP/1.1, over [`Dialer`].
+#[derive(Debug, Clone)]
+pub(super) struct Connector(HttpsConnector<Dialer>);
+
+impl Connector {
+    pub(super) fn new(
+        network: Arc<dyn Network>,
+        roots: RootCertStore,
+        urls: UrlPolicy,
+    ) -> Result<Self, rustls::Error> {
+        // The provider is named: the process-wide default is not ours to set, and panics where two are linked.
+        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
+        let builder =
+            if urls.danger_allow_loopback_http { builder.https_or_http() } else { builder.https_only() };
+        Ok(Self(builder.enable_http1().wrap_connector(Dialer { network })))
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let host = uri.host().unwrap_or_default().to_owned();
+        let opening = self.0.call(uri);
+        Box::pin(async move {
+            timeout(OPENING_TIME, opening)
+                .await
+                .unwrap_or_else(|_| Err(FetchError::TimedOut { host, after: OPENING_TIME }.into()))
+        })
+    }
+}
+
+/// Resolves a host once and dials the addresses that are allowed, and no others, in their order.
+#[derive(Clone)]
+struct Dialer {
+    network: Arc<dyn Network>,
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialer")
+    }
+}
+
+impl Service<Uri> for Dialer {
+    type Response = TokioIo<TcpStream>;
+    type Error = FetchError;
+    type Future = BoxFuture<'static, Result<Self::Response, FetchError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let network = Arc::clone(&self.network);
+        Box::pin(async move { dial(&*network, &uri).await })
+    }
+}
+
+async fn dial(network: &dyn Network, uri: &Uri) -> Result<TokioIo<TcpStream>, FetchError> {
+    // hyper hands over nothing but the URI. That is enough: the URL policy lets http pass in local mode
+    // only, and then only to this machine's names.
+    let loopback = uri.scheme() == Some(&Scheme::HTTP);
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port_u16().unwrap_or(if loopback { 80 } else { 443 });
+    let unreachable = |reason: String| FetchError::Unreachable { host: host.to_owned(), reason };
+
+    let mut failure = None;
+    for address in allowed(host, &resolve(network, host, port).await?, loopback)? {
+        match timeout(CONNECT_TIME, network.connect(address)).await {
+            Ok(Ok(stream)) => return Ok(TokioIo::new(stream)),
+            Ok(Err(error)) => failure = Some(error.to_string()),
+            Err(_) => failure = Some(format!("no connection within {CONNECT_TIME:?}")),
+        }
+    }
+    Err(unreachable(failure.unwrap_or_default()))
+}
+
+async fn resolve(network: &dyn Network, host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+    // An address needs no resolver, but the same check as the addresses of a name.
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = literal.parse() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let unresolvable = |reason: String| FetchError::Unresolvable { host: host.to_owned(), reason };
+    let addresses = network.resolve(host, port).await.map_err(|error| unresolvable(error.to_string()))?;
+    if addresses.is_empty() { Err(unresolvable("it has no address".to_owned())) } else { Ok(addresses) }
+}
+
+/// The addresses that may be dialled; a refusal that names the first where none may.
+fn allowed(host: &str, addresses: &[SocketAddr], loopback: bool) -> Result<Vec<SocketAddr>, Refusal> {
+    let may_be_dialled = |address: &&SocketAddr| match loopback {
+        true => address.ip().is_loopback(),
+        false => is_public(address.ip()),
+    };
+    let allowed: Vec<_> = addresses.iter().filter(may_be_dialled).copied().collect();
+    match addresses.first() {
+        Some(first) if allowed.is_empty() => {
+            let (host, address) = (host.to_owned(), first.ip());
+            Err(if loopback {
+                Refusal::NotLoopback { host, address }
+            } else {
+                Refusal::NotPublic { host, address }
+            })
+        }
+        _ => Ok(allowed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::tests::fake::FakeNet;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 443)).collect()
+    }
+
+    #[test]
+    fn only_allowed_addresses_are_left_in_their_order() {
+        let found = addresses(&["10.0.0.1", "2606:4700::1", "127.0.0.1", "1.1.1.1", "::1"]);
+        assert_eq!(allowed("a.example", &found, false), Ok(addresses(&["2606:4700::1", "1.1.1.1"])));
+        assert_eq!(allowed("localhost", &found, true), Ok(addresses(&["127.0.0.1", "::1"])));
+    }
+
+    #[test]
+    fn refusals_name_the_first_address() {
+        let (host, address) = ("a.example".to_owned(), [10, 0, 0, 1].into());
+        let refusal = Refusal::NotPublic { host: host.clone(), address };
+        assert_eq!(allowed(&host, &addresses(&["10.0.0.1", "::1"]), false), Err(refusal));
+        let refusal = Refusal::NotLoopback { host: host.clone(), address };
+        assert_eq!(allowed(&host, &addresses(&["10.0.0.1", "1.1.1.1"]), true), Err(refusal));
+    }
+
+    /// The URL policy refuses these long before; this is the second line.
+    #[tokio::test]
+    async fn literal_addresses_are_judged_without_a_resolver() {
+        let net = FakeNet::default();
+        for uri in ["https://127.0.0.1/", "https://[::1]/", "https://[fd00:ec2::254]/", "http://10.0.0.1/"] {
+            let error = dial(&net, &uri.parse().unwrap()).await.unwrap_err();
+            assert!(matches!(error, FetchError::Refused(_)), "{error}");
+        }
+        assert_eq!((net.dialled(), net.resolved()), (vec![], vec![]));
+    }
+}

@@ -1,0 +1,69 @@
+/// Which documents are asked for, and which are taken: an upload or a page of the same server must never pass
+/// for a document of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediaTypes {
+    /// The `Accept` header, a valid header value.
+    pub accept: &'static str,
+    /// The media types taken in answer, lower-case, without parameters.
+    pub essences: &'static [&'static str],
+}
+
+impl MediaTypes {
+    /// ActivityPub objects (ActivityPub, section 3.2).
+    pub const ACTIVITY: Self = Self {
+        accept: r#"application/activity+json, application/ld+json; profile="https://www.w3.org/ns/activitystreams""#,
+        essences: &["application/activity+json", "application/ld+json"],
+    };
+
+    /// WebFinger answers (RFC 7033, section 4.4); many servers call them plain JSON.
+    pub const WEBFINGER: Self = Self {
+        accept: "application/jrd+json, application/json",
+        essences: &["application/jrd+json", "application/json"],
+    };
+
+    /// Any JSON, such as our own documents.
+    pub const JSON: Self = Self { accept: "application/json", essences: &["application/json"] };
+
+    /// Whether a `Content-Type` is one of these; its parameters do not matter.
+    pub(super) fn take(self, content_type: &str) -> bool {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        self.essences.iter().any(|taken| taken.eq_ignore_ascii_case(essence))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_and_case_do_not_matter() {
+        for content_type in [
+            "application/activity+json",
+            "Application/Activity+JSON; charset=utf-8",
+            r#"application/ld+json ; profile="https://www.w3.org/ns/activitystreams""#,
+        ] {
+            assert!(MediaTypes::ACTIVITY.take(content_type), "{content_type}");
+        }
+        for content_type in [
+            "",
+            "text/html",
+            "image/png",
+            "application/json",
+            "application/activity+jsonx",
+            "text/html; application/activity+json",
+            "text/html, application/activity+json",
+            "application/activity+json, text/html",
+        ] {
+            assert!(!MediaTypes::ACTIVITY.take(content_type), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn accept_headers_are_header_values() {
+        for types in [MediaTypes::ACTIVITY, MediaTypes::WEBFINGER, MediaTypes::JSON] {
+            let accept = http::HeaderValue::from_static(types.accept);
+            assert_eq!(accept.to_str().ok(), Some(types.accept));
+            assert!(types.essences.iter().all(|essence| types.accept.contains(essence)));
+        }
+    }
+}

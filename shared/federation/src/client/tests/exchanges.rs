@@ -1,0 +1,111 @@
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+
+use super::fake::{World, answer, redirect};
+use super::{IMPATIENT, PATIENT, PUBLIC};
+use crate::client::{FetchError, Refusal};
+
+fn post(url: &str) -> Request<Bytes> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(url)
+        .header(header::CONTENT_TYPE, "application/activity+json")
+        .header(header::HOST, "other.example")
+        .header(header::USER_AGENT, "somebody else")
+        .header(header::ACCEPT_ENCODING, "gzip")
+        .body(Bytes::from_static(b"{}"))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_request_arrives_whole_and_its_answer_comes_back() {
+    let world = World::new();
+    world.site("a.example", PUBLIC, |_| answer("202 Accepted", &[("X-Seen", "yes")], "thanks")).await;
+    let response = world.client(false).send(post("https://A.example/inbox?x=y"), &PATIENT).await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    assert_eq!(response.headers()["x-seen"], "yes");
+    assert_eq!(response.body(), "thanks");
+
+    let [request] = world.asked().try_into().unwrap();
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let mut lines: Vec<_> = head.lines().collect();
+    lines[1..].sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "POST /inbox?x=y HTTP/1.1",
+            "accept-encoding: identity",
+            "content-length: 2",
+            "content-type: application/activity+json",
+            "host: a.example",
+            "user-agent: eko-test (+https://eko.example)",
+        ]
+    );
+    assert_eq!(body, "{}");
+}
+
+#[tokio::test]
+async fn redirects_and_errors_are_answers() {
+    let world = World::new();
+    let reply = |path: &str| match path {
+        "/moved" => redirect(307, "https://b.example/inbox"),
+        _ => answer("500 Internal Server Error", &[], "oh"),
+    };
+    world.site("a.example", PUBLIC, reply).await;
+    let client = world.client(false);
+    for (url, status) in [("https://a.example/moved", 307), ("https://a.example/broken", 500)] {
+        assert_eq!(client.send(post(url), &PATIENT).await.unwrap().status().as_u16(), status);
+    }
+    assert_eq!(world.net.resolved(), ["a.example", "a.example"]);
+}
+
+#[tokio::test]
+async fn posts_are_guarded_too() {
+    let world = World::new();
+    world.net.name("evil.example", &["127.0.0.1"]);
+    let client = world.client(false);
+    for url in
+        ["http://a.example/", "https://127.0.0.1/", "https://localhost/", "https://evil.example/", "/inbox"]
+    {
+        let refused = client.send(post(url), &PATIENT).await.unwrap_err();
+        assert!(matches!(refused, FetchError::Refused(_)), "{url}: {refused}");
+    }
+    assert_eq!(world.net.dialled(), []);
+}
+
+#[tokio::test]
+async fn answers_of_posts_are_limited_too() {
+    let world = World::new();
+    let reply = |path: &str| match path {
+        "/large" => answer("200 OK", &[], &"x".repeat(1001)),
+        "/encoded" => answer("200 OK", &[("Content-Encoding", "gzip")], ""),
+        _ => super::fake::Reply::Stall(Vec::new()),
+    };
+    world.site("a.example", PUBLIC, reply).await;
+    let client = world.client(false);
+    let sent = client.send(post("https://a.example/large"), &PATIENT).await;
+    assert!(matches!(sent, Err(FetchError::TooLarge { .. })));
+    let sent = client.send(post("https://a.example/encoded"), &PATIENT).await;
+    assert!(matches!(sent, Err(FetchError::Encoded { .. })));
+    let sent = client.send(post("https://a.example/slow"), &IMPATIENT).await;
+    assert!(matches!(sent, Err(FetchError::TimedOut { .. })));
+}
+
+#[tokio::test]
+async fn a_url_can_be_judged_without_a_request() {
+    let world = World::new();
+    let client = world.client(false);
+    assert_eq!(client.check_url("https://A.example/x#y").unwrap().as_str(), "https://a.example/x");
+    let local = Refusal::LocalName { host: "localhost".to_owned() };
+    assert_eq!(client.check_url("https://localhost/"), Err(local));
+    assert_eq!(world.net.resolved(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn requests_can_be_made_from_any_task() {
+    fn is_send<T: Send>(_: &T) {}
+    let world = World::new();
+    let client = world.client(false);
+    is_send(&client.send(post("https://a.example/"), &PATIENT));
+    is_send(&super::get(&client, "https://a.example/"));
+}

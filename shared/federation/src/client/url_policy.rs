@@ -1,0 +1,212 @@
+use url::{Host, Url};
+
+use super::Refusal;
+
+/// The longest URL that is requested.
+pub const MAX_URL_BYTES: usize = 2048;
+
+/// Names that only mean something within one network, or one machine (RFC 6761, RFC 6762, ICANN's private-use
+/// `internal`). The address check would catch what they resolve to; this asks no resolver at all.
+const LOCAL_SUFFIXES: &[&str] = &[".localhost", ".local", ".internal"];
+
+/// Which URLs may be requested, as far as the URL alone can tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UrlPolicy {
+    /// Local mode only: also allows `http://` to `localhost`, names under it, and 127.0.0.1. The addresses of
+    /// those must then be loopback ones. Everything else stays as it is: https to public addresses.
+    pub danger_allow_loopback_http: bool,
+}
+
+impl UrlPolicy {
+    /// Reads a URL and judges it; gives it back in normal form, without a fragment.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn read(self, text: &str) -> Result<Url, Refusal> {
+        if text.len() > MAX_URL_BYTES {
+            return Err(Refusal::TooLong);
+        }
+        // The URL standard drops these silently, so that two readers could see two URLs.
+        if text.bytes().any(|b| b.is_ascii_control() || b == b' ') {
+            return Err(Refusal::NotAUrl);
+        }
+        self.check(Url::parse(text).map_err(|_| Refusal::NotAUrl)?)
+    }
+
+    /// Judges a URL that is parsed already; gives it back without a fragment, which is never sent.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn check(self, mut url: Url) -> Result<Url, Refusal> {
+        url.set_fragment(None);
+        if url.as_str().len() > MAX_URL_BYTES {
+            return Err(Refusal::TooLong);
+        }
+        let Some(host) = url.host() else { return Err(Refusal::NotAUrl) };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refusal::Credentials { host: host.to_string() });
+        }
+        match url.scheme() {
+            "https" => check_public_name(&host)?,
+            "http" if self.allows_http_to(&host) => {}
+            scheme => {
+                return Err(Refusal::Scheme { scheme: scheme.to_owned(), host: host.to_string() });
+            }
+        }
+        Ok(url)
+    }
+
+    /// Judges where a redirect leads: like any URL, and never from https to http, which would let strangers
+    /// lead a server in local mode to its own machine.
+    pub(super) fn check_redirect(self, from: &Url, target: Url) -> Result<Url, Refusal> {
+        let policy =
+            Self { danger_allow_loopback_http: self.danger_allow_loopback_http && from.scheme() == "http" };
+        policy.check(target)
+    }
+
+    fn allows_http_to(self, host: &Host<&str>) -> bool {
+        self.danger_allow_loopback_http
+            && match host {
+                Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+                Host::Ipv4(address) => address.octets() == [127, 0, 0, 1],
+                Host::Ipv6(_) => false,
+            }
+    }
+}
+
+/// The URL standard has turned every spelling of an IPv4 address (decimal, octal, hexadecimal, short) into an
+/// address by now, and lower-cased names.
+fn check_public_name(host: &Host<&str>) -> Result<(), Refusal> {
+    let Host::Domain(name) = host else { return Err(Refusal::IpLiteral { host: host.to_string() }) };
+    if name.ends_with('.') {
+        return Err(Refusal::TrailingDot { host: host.to_string() });
+    }
+    if !name.contains('.') || LOCAL_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
+        return Err(Refusal::LocalName { host: host.to_string() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STRICT: UrlPolicy = UrlPolicy { danger_allow_loopback_http: false };
+    const LOCAL: UrlPolicy = UrlPolicy { danger_allow_loopback_http: true };
+
+    #[test]
+    fn public_names_under_https_pass() {
+        for (text, expected) in [
+            ("https://a.example/user/bob", "https://a.example/user/bob"),
+            ("https://A.Example", "https://a.example/"),
+            ("https://a.example:8443/x?y=z", "https://a.example:8443/x?y=z"),
+            ("https://a.example/actor#main-key", "https://a.example/actor"),
+            ("https://bücher.example/", "https://xn--bcher-kva.example/"),
+            ("https://localhost.example/", "https://localhost.example/"),
+            ("https://local.example/", "https://local.example/"),
+        ] {
+            for policy in [STRICT, LOCAL] {
+                assert_eq!(policy.read(text).as_ref().map(Url::as_str), Ok(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn other_urls_are_refused() {
+        let ip = |host: &str| Refusal::IpLiteral { host: host.to_owned() };
+        let local = |host: &str| Refusal::LocalName { host: host.to_owned() };
+        let dot = |host: &str| Refusal::TrailingDot { host: host.to_owned() };
+        let credentials = || Refusal::Credentials { host: "a.example".to_owned() };
+        let scheme = |scheme: &str, host: &str| Refusal::Scheme { scheme: scheme.into(), host: host.into() };
+        for (text, refusal) in [
+            ("https://127.0.0.1/", ip("127.0.0.1")),
+            ("https://93.184.215.14/", ip("93.184.215.14")),
+            ("https://2130706433/", ip("127.0.0.1")),
+            ("https://0x7f000001/", ip("127.0.0.1")),
+            ("https://0x7f.1/", ip("127.0.0.1")),
+            ("https://0177.0.0.1/", ip("127.0.0.1")),
+            ("https://127.1/", ip("127.0.0.1")),
+            ("https://127.0.0.1./", ip("127.0.0.1")),
+            ("https://0/", ip("0.0.0.0")),
+            ("https://%31%32%37.1/", ip("127.0.0.1")),
+            ("https://１２７.0.0.1/", ip("127.0.0.1")),
+            ("https://127。0。0。1/", ip("127.0.0.1")),
+            ("https://[::1]/", ip("[::1]")),
+            ("https://[::ffff:127.0.0.1]/", ip("[::ffff:7f00:1]")),
+            ("https://localhost/", local("localhost")),
+            ("https://LOCALHOST:8443/", local("localhost")),
+            ("https://a.localhost/", local("a.localhost")),
+            ("https://printer.local/", local("printer.local")),
+            ("https://metadata.google.internal/", local("metadata.google.internal")),
+            ("https://intranet/", local("intranet")),
+            ("https://localhost./", dot("localhost.")),
+            ("https://a.example./", dot("a.example.")),
+            ("https://u@a.example/", credentials()),
+            ("https://u:p@a.example/", credentials()),
+            ("https://:p@a.example/", credentials()),
+            ("http://a.example/", scheme("http", "a.example")),
+            ("http://2130706434/", scheme("http", "127.0.0.2")),
+            ("ftp://a.example/", scheme("ftp", "a.example")),
+            ("wss://a.example/", scheme("wss", "a.example")),
+            ("file:///etc/passwd", Refusal::NotAUrl),
+            ("data:application/json,{}", Refusal::NotAUrl),
+            ("urn:uuid:0", Refusal::NotAUrl),
+            ("//a.example/", Refusal::NotAUrl),
+            ("/user/bob", Refusal::NotAUrl),
+            ("", Refusal::NotAUrl),
+            (" https://a.example/", Refusal::NotAUrl),
+            ("https://a.\texample/", Refusal::NotAUrl),
+            ("https://a.example/\r\nHost: b.example", Refusal::NotAUrl),
+            ("https://1.2.3.4.5/", Refusal::NotAUrl),
+            ("https://a.example:99999/", Refusal::NotAUrl),
+        ] {
+            for policy in [STRICT, LOCAL] {
+                assert_eq!(policy.read(text), Err(refusal.clone()), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_urls_are_refused_in_whatever_spelling() {
+        let base = "https://a.example/";
+        let fits = format!("{base}{}", "x".repeat(MAX_URL_BYTES - base.len()));
+        assert!(STRICT.read(&fits).is_ok());
+        assert_eq!(STRICT.read(&format!("{fits}x")), Err(Refusal::TooLong));
+        // Three times as long once it is escaped.
+        assert_eq!(STRICT.read(&format!("{base}{}", "ä".repeat(500))), Err(Refusal::TooLong));
+    }
+
+    #[test]
+    fn the_switch_allows_http_to_this_machine_only() {
+        for text in ["http://localhost:8080/x", "http://b.localhost/", "http://127.0.0.1:1/", "http://127.1/"]
+        {
+            assert!(LOCAL.read(text).is_ok(), "{text}");
+            assert!(matches!(STRICT.read(text), Err(Refusal::Scheme { .. })), "{text}");
+        }
+        for text in [
+            "http://127.0.0.2/",
+            "http://[::1]/",
+            "http://0/",
+            "http://localhost./",
+            "http://localhost.example/",
+        ] {
+            assert!(matches!(LOCAL.read(text), Err(Refusal::Scheme { .. })), "{text}");
+        }
+        assert!(matches!(LOCAL.read("http://u@localhost/"), Err(Refusal::Credentials { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_is_https_to_a_name(
+            text in r"[a-z]{3,5}:[/\\]{1,3}[a-zA-Z0-9.@:\[\]%-]{0,16}/[ -~]{0,20}",
+        ) {
+            if let Ok(url) = STRICT.read(&text) {
+                prop_assert_eq!(url.scheme(), "https");
+                prop_assert!(url.domain().is_some_and(|name| name.contains('.') && !name.ends_with('.')));
+                prop_assert!(url.username().is_empty() && url.password().is_none());
+                prop_assert_eq!(STRICT.check(url.clone()), Ok(url));
+            }
+        }
+    }
+}

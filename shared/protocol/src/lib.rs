@@ -22,6 +22,7 @@ pub mod collection;
 pub mod coverage;
 pub mod device_set;
 pub mod envelope;
+pub mod http_signature;
 pub mod id;
 mod invalid;
 pub mod json;

@@ -1,0 +1,117 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use url::Url;
+
+use super::{Scheme, check_key_id, clock, digest, rfc9421};
+
+/// A request or key id that no signature can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "only a request with an upper-case method, for an http or https URL without credentials, can be signed, by a key id of 1 to 512 printable characters without quotes or backslashes"
+)]
+pub struct Unsignable;
+
+/// A request that lacks nothing but the signature over [`Unsigned::base`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsigned {
+    base: String,
+    headers: Vec<(&'static str, String)>,
+    before: String,
+    after: &'static str,
+}
+
+impl Unsigned {
+    /// The bytes to sign: RSASSA-PKCS1-v1_5 with SHA-256.
+    pub fn base(&self) -> &[u8] {
+        self.base.as_bytes()
+    }
+
+    /// The headers to send, all in lower case and none there twice: `host`, what the scheme needs, `signature`.
+    pub fn signed(self, signature: &[u8]) -> Vec<(&'static str, String)> {
+        let Self { mut headers, before, after, .. } = self;
+        headers.push(("signature", format!("{before}{}{after}", STANDARD.encode(signature))));
+        headers
+    }
+}
+
+/// Prepares a request for signing with the key that `key_id` names. A request without a body has no digest.
+///
+/// # Errors
+/// [`Unsignable`], which no request of this project's is.
+pub fn unsigned(
+    scheme: Scheme,
+    method: &str,
+    url: &Url,
+    body: Option<&[u8]>,
+    key_id: &str,
+    now_ms: i64,
+) -> Result<Unsigned, Unsignable> {
+    check_key_id(key_id).map_err(|_| Unsignable)?;
+    if key_id.contains(['"', '\\']) || method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(Unsignable);
+    }
+    let has_credentials = !url.username().is_empty() || url.password().is_some();
+    let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https") && !has_credentials);
+    let host = host.ok_or(Unsignable)?;
+    let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    Ok(match scheme {
+        Scheme::Cavage => cavage(method, url, authority, body, key_id, now_ms),
+        Scheme::Rfc9421 => rfc_9421(method, url, authority, body, key_id, now_ms),
+    })
+}
+
+fn cavage(
+    method: &str,
+    url: &Url,
+    authority: String,
+    body: Option<&[u8]>,
+    key_id: &str,
+    now_ms: i64,
+) -> Unsigned {
+    let mut headers = vec![("host", authority), ("date", clock::http_date(now_ms))];
+    headers.extend(body.map(|body| ("digest", digest::digest(body))));
+    let mut names = "(request-target)".to_owned();
+    let mut base = format!("(request-target): {} {}", method.to_ascii_lowercase(), target(url));
+    for (name, value) in &headers {
+        names.push_str(&format!(" {name}"));
+        base.push_str(&format!("\n{name}: {value}"));
+    }
+    let before = format!(r#"keyId="{key_id}",algorithm="rsa-sha256",headers="{names}",signature=""#);
+    Unsigned { base, headers, before, after: "\"" }
+}
+
+fn rfc_9421(
+    method: &str,
+    url: &Url,
+    authority: String,
+    body: Option<&[u8]>,
+    key_id: &str,
+    now_ms: i64,
+) -> Unsigned {
+    let mut headers = vec![("host", authority)];
+    let mut names = r#""@method" "@target-uri""#.to_owned();
+    let mut base = format!("\"@method\": {method}\n\"@target-uri\": {}\n", without_fragment(url));
+    if let Some(body) = body {
+        let value = digest::content_digest(body);
+        names.push_str(r#" "content-digest""#);
+        base.push_str(&format!("\"content-digest\": {value}\n"));
+        headers.push(("content-digest", value));
+    }
+    let created = now_ms.div_euclid(1000);
+    let algorithm = rfc9421::ALGORITHM;
+    let input = format!(r#"({names});created={created};keyid="{key_id}";alg="{algorithm}""#);
+    base.push_str(&format!("\"@signature-params\": {input}"));
+    headers.push(("signature-input", format!("sig1={input}")));
+    Unsigned { base, headers, before: "sig1=:".to_owned(), after: ":" }
+}
+
+fn target(url: &Url) -> String {
+    match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    }
+}
+
+fn without_fragment(url: &Url) -> &str {
+    url.as_str().split_once('#').map_or(url.as_str(), |(before, _)| before)
+}

@@ -1,0 +1,170 @@
+use sfv::{BareItem, Dictionary, FieldType as _, InnerList, Key, ListEntry, Parser, Version};
+
+use super::clock::Clock;
+use super::incoming::{Incoming, cut};
+use super::{Claim, Fault, Scheme, check_covered, check_key_id, check_signature};
+
+/// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 9421, section 3.3.2).
+pub(super) const ALGORITHM: &str = "rsa-v1_5-sha256";
+
+/// The parameters that count here.
+#[derive(Debug)]
+struct Parameters<'a> {
+    key_id: &'a str,
+    created: i64,
+    expires: Option<i64>,
+}
+
+pub(super) fn read(incoming: &Incoming<'_>, clock: Clock) -> Result<Claim, Fault> {
+    let (label, input) = only_member("signature-input", incoming)?;
+    let (other_label, signature) = only_member("signature", incoming)?;
+    if label != other_label {
+        return Err(Fault::OtherLabel);
+    }
+    let ListEntry::InnerList(input) = input else {
+        return Err(Fault::Unreadable("signature-input".to_owned()));
+    };
+    let signature = check_signature(bytes(signature)?)?;
+    let names = names(&input)?;
+    let parameters = parameters(&input)?;
+    check_key_id(parameters.key_id)?;
+    check_coverage(incoming, &names)?;
+    clock.check_created(parameters.created)?;
+    parameters.expires.map_or(Ok(()), |expires| clock.check_expires(expires))?;
+
+    let mut base = String::new();
+    for name in &names {
+        base.push_str(&format!("\"{name}\": {}\n", component(incoming, name)?));
+    }
+    let key_id = parameters.key_id.to_owned();
+    let input = vec![ListEntry::InnerList(input)].serialize();
+    let input = input.ok_or_else(|| Fault::Unreadable("signature-input".to_owned()))?;
+    base.push_str(&format!("\"@signature-params\": {input}"));
+    Ok(Claim { scheme: Scheme::Rfc9421, key_id, base: base.into_bytes(), signature })
+}
+
+/// What a covered component stands for in this request (RFC 9421, section 2).
+fn component(incoming: &Incoming<'_>, name: &str) -> Result<String, Fault> {
+    let (path, query) = match incoming.target().split_once('?') {
+        Some((path, query)) => (path, query),
+        None => (incoming.target(), ""),
+    };
+    let origin = incoming.origin();
+    Ok(match name {
+        "@method" => incoming.method().to_owned(),
+        "@target-uri" => format!("{origin}{}", incoming.target()),
+        "@authority" => origin.authority().to_owned(),
+        "@scheme" => origin.as_str().split_once(':').map_or("", |(scheme, _)| scheme).to_owned(),
+        "@request-target" => incoming.target().to_owned(),
+        "@path" => path.to_owned(),
+        "@query" => format!("?{query}"),
+        header => incoming.covered_header(header)?.to_owned(),
+    })
+}
+
+fn check_coverage(incoming: &Incoming<'_>, names: &[String]) -> Result<(), Fault> {
+    check_covered(names)?;
+    let covers = |name: &str| names.iter().any(|covered| covered == name);
+    if !covers("@method") {
+        return Err(Fault::NotCovered("@method"));
+    }
+    if !covers("@target-uri") {
+        if !covers("@authority") {
+            return Err(Fault::NotCovered("@target-uri"));
+        }
+        if !covers("@request-target") {
+            if !covers("@path") {
+                return Err(Fault::NotCovered("@path"));
+            }
+            if incoming.target().contains('?') && !covers("@query") {
+                return Err(Fault::NotCovered("@query"));
+            }
+        }
+    }
+    if incoming.needs_digest() && !covers("content-digest") {
+        return Err(Fault::NotCovered("content-digest"));
+    }
+    Ok(())
+}
+
+/// The covered names; none of the parameters that change what a component means (`sf`, `key`, `bs`, `tr`,
+/// `req`, `name`) is in use between servers.
+fn names(input: &InnerList) -> Result<Vec<String>, Fault> {
+    let fault = || Fault::Unreadable("signature-input".to_owned());
+    let mut names = Vec::with_capacity(input.items.len());
+    for item in &input.items {
+        let name = item.bare_item.as_string().ok_or_else(fault)?.as_str();
+        if let Some(parameter) = item.params.keys().next() {
+            return Err(Fault::Unsupported(format!("{};{}", cut(name), cut(parameter.as_str()))));
+        }
+        names.push(name.to_owned());
+    }
+    Ok(names)
+}
+
+fn parameters(input: &InnerList) -> Result<Parameters<'_>, Fault> {
+    let (mut key_id, mut created, mut expires) = (None, None, None);
+    for (name, value) in &input.params {
+        match (name.as_str(), value) {
+            ("keyid", BareItem::String(text)) => key_id = Some(text.as_str()),
+            ("created", BareItem::Integer(number)) => created = Some(i64::from(*number)),
+            ("expires", BareItem::Integer(number)) => expires = Some(i64::from(*number)),
+            ("alg", BareItem::String(text)) if text.as_str() == ALGORITHM => {}
+            ("alg", _) => return Err(Fault::Algorithm),
+            // Covered by being in the base; what they mean is between others.
+            ("nonce" | "tag", BareItem::String(_)) => {}
+            ("keyid", _) => return Err(Fault::Parameter("keyid")),
+            ("created", _) => return Err(Fault::Parameter("created")),
+            ("expires", _) => return Err(Fault::Parameter("expires")),
+            (name, _) => return Err(Fault::Unsupported(cut(name))),
+        }
+    }
+    Ok(Parameters {
+        key_id: key_id.ok_or(Fault::ParameterMissing("keyid"))?,
+        created: created.ok_or(Fault::ParameterMissing("created"))?,
+        expires,
+    })
+}
+
+fn only_member(name: &'static str, incoming: &Incoming<'_>) -> Result<(Key, ListEntry), Fault> {
+    let mut members = dictionary(name, incoming.header(name)?)?.into_iter();
+    match (members.next(), members.next()) {
+        (Some(member), None) => Ok(member),
+        (None, _) => Err(Fault::Unsigned),
+        (Some(_), Some(_)) => Err(Fault::SeveralLabels),
+    }
+}
+
+fn bytes(entry: ListEntry) -> Result<Vec<u8>, Fault> {
+    match entry {
+        ListEntry::Item(item) if item.params.is_empty() => match item.bare_item {
+            BareItem::ByteSequence(bytes) => Ok(bytes),
+            _ => Err(Fault::Unreadable("signature".to_owned())),
+        },
+        _ => Err(Fault::Unreadable("signature".to_owned())),
+    }
+}
+
+/// Reads a dictionary (RFC 8941), refusing a member or parameter that is there twice: the standard takes the
+/// last, and other readers may not. The reader leaves no trace of it but a text that is shorter when written
+/// again.
+pub(super) fn dictionary(name: &'static str, text: &str) -> Result<Dictionary, Fault> {
+    let dictionary: Dictionary = Parser::new(text)
+        .with_version(Version::Rfc8941)
+        .parse()
+        .map_err(|_| Fault::Unreadable(name.to_owned()))?;
+    let again = dictionary.serialize().unwrap_or_default();
+    if unspaced(&again) == unspaced(text) { Ok(dictionary) } else { Err(Fault::NotCanonical(name)) }
+}
+
+/// Without the white space outside of strings, where the standard allows any number.
+fn unspaced(text: &str) -> String {
+    let (mut quoted, mut escaped) = (false, false);
+    let kept = text.chars().filter(|c| {
+        let keep = quoted || !matches!(c, ' ' | '\t');
+        quoted ^= *c == '"' && !escaped;
+        escaped = quoted && *c == '\\' && !escaped;
+        keep
+    });
+    kept.collect()
+}

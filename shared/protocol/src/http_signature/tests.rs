@@ -1,0 +1,194 @@
+use super::*;
+
+mod published;
+mod refused;
+mod round_trip;
+
+pub(super) const NOW_MS: i64 = 1_795_392_000_000;
+pub(super) const DATE: &str = "Mon, 23 Nov 2026 00:00:00 GMT";
+pub(super) const WINDOW_MS: i64 = 300_000;
+pub(super) const TARGET: &str = "/user/bob/inbox";
+pub(super) const KEY_ID: &str = "https://b.example/user/alice#main-key";
+pub(super) const BODY: &[u8] = br#"{"hello": "world"}"#;
+pub(super) const HASH: &str = "X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=";
+
+/// A request that a table changes at one place.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    pub(super) method: &'static str,
+    pub(super) target: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Sent {
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self = self.without(name);
+        self.and(name, value)
+    }
+
+    pub(super) fn and(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(super) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(other, _)| other != name);
+        self
+    }
+
+    /// Replaces in every header's value.
+    pub(super) fn replaced(mut self, from: &str, to: &str) -> Self {
+        assert!(self.headers.iter().any(|(_, value)| value.contains(from)), "{from}");
+        for (_, value) in &mut self.headers {
+            *value = value.replace(from, to);
+        }
+        self
+    }
+
+    pub(super) fn read(&self) -> Result<Claim, Fault> {
+        self.read_at("https://a.example", NOW_MS)
+    }
+
+    pub(super) fn read_at(&self, origin: &str, now_ms: i64) -> Result<Claim, Fault> {
+        let headers: Vec<_> = self.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let request =
+            Request { method: self.method, target: &self.target, headers: &headers, body: &self.body };
+        read(&request, &Origin::parse(origin).unwrap(), now_ms, WINDOW_MS)
+    }
+
+    pub(super) fn base(&self) -> String {
+        String::from_utf8(self.read().unwrap().base).unwrap()
+    }
+}
+
+fn sent(headers: &[(&str, &str)]) -> Sent {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Sent { method: "POST", target: TARGET.to_owned(), headers, body: BODY.to_vec() }
+}
+
+/// What another server would send; the signature is of the wrong key, which nobody asks here.
+pub(super) fn cavage() -> Sent {
+    let signature = format!(
+        r#"keyId="{KEY_ID}",algorithm="rsa-sha256",headers="(request-target) host date digest",signature="AAEC""#
+    );
+    sent(&[
+        ("host", "a.example"),
+        ("date", DATE),
+        ("digest", &format!("SHA-256={HASH}")),
+        ("content-type", "application/activity+json"),
+        ("signature", &signature),
+    ])
+}
+
+pub(super) fn rfc_9421() -> Sent {
+    let input = format!(
+        r#"sig1=("@method" "@target-uri" "content-digest");created=1795392000;keyid="{KEY_ID}";alg="rsa-v1_5-sha256""#
+    );
+    sent(&[
+        ("host", "a.example"),
+        ("content-digest", &format!("sha-256=:{HASH}:")),
+        ("content-type", "application/activity+json"),
+        ("signature-input", &input),
+        ("signature", "sig1=:AAEC:"),
+    ])
+}
+
+#[test]
+fn a_claim_of_each_scheme() {
+    let claim = cavage().read().unwrap();
+    assert_eq!(
+        (claim.scheme, claim.key_id.as_str(), claim.signature),
+        (Scheme::Cavage, KEY_ID, vec![0, 1, 2])
+    );
+    assert_eq!(
+        cavage().base(),
+        format!("(request-target): post {TARGET}\nhost: a.example\ndate: {DATE}\ndigest: SHA-256={HASH}")
+    );
+    let claim = rfc_9421().read().unwrap();
+    assert_eq!(
+        (claim.scheme, claim.key_id.as_str(), claim.signature),
+        (Scheme::Rfc9421, KEY_ID, vec![0, 1, 2])
+    );
+    assert_eq!(
+        rfc_9421().base(),
+        format!(
+            "\"@method\": POST\n\"@target-uri\": https://a.example{TARGET}\n\"content-digest\": sha-256=:{HASH}:\n\
+             \"@signature-params\": (\"@method\" \"@target-uri\" \"content-digest\");created=1795392000;\
+             keyid=\"{KEY_ID}\";alg=\"rsa-v1_5-sha256\""
+        )
+    );
+}
+
+#[test]
+fn the_server_meant_is_ours_whatever_a_gateway_says() {
+    // The gateway took the host away.
+    assert!(cavage().without("host").base().contains("\nhost: a.example\n"));
+    // A host that is not covered does not count.
+    let stage = rfc_9421().with("host", "x1.execute-api.eu-central-1.amazonaws.com");
+    assert!(stage.base().contains("\"@target-uri\": https://a.example/user"));
+    let parts = r#""@authority" "@path" "@scheme""#;
+    let parts = stage.replaced(r#""@target-uri""#, parts).base();
+    assert!(parts.contains("\"@authority\": a.example\n\"@path\": /user/bob/inbox\n\"@scheme\": https\n"));
+    // Local mode.
+    let local = cavage().with("host", "LOCALHOST:8080").read_at("http://localhost:8080", NOW_MS).unwrap();
+    assert!(String::from_utf8(local.base).unwrap().contains("\nhost: localhost:8080\n"));
+}
+
+#[test]
+fn other_ways_of_saying_the_same() {
+    for changed in [
+        cavage().replaced("rsa-sha256", "hs2019"),
+        cavage().replaced(r#"algorithm="rsa-sha256","#, ""),
+        cavage().replaced("\",", "\" ,\t"),
+        cavage().replaced("(request-target) host", "(request-target)  Host"),
+        cavage().replaced(r#",headers"#, r#",opaque="x",version=2,headers"#),
+        cavage().replaced("date digest", "date digest content-type"),
+        cavage().replaced(r#",headers"#, r#",created=1795392000,expires="1795392000",headers"#),
+        cavage().without("authorization").and("authorization", "Signature x"),
+        rfc_9421().replaced("sig1=", "sig-b22="),
+        rfc_9421().replaced(r#";alg="rsa-v1_5-sha256""#, ""),
+        rfc_9421().replaced(r#";alg="#, r#"; expires=1795392000;nonce="a\"b \\";tag="x";alg="#),
+        rfc_9421().replaced(r#"("@method" "#, r#"(  "@method"   "#),
+        rfc_9421().replaced(r#""content-digest""#, r#""content-digest" "host" "content-type""#),
+    ] {
+        assert_eq!(changed.read().map(|claim| claim.key_id), Ok(KEY_ID.to_owned()), "{changed:?}");
+    }
+    let times = cavage()
+        .replaced("rsa-sha256", "hs2019")
+        .replaced(" date ", " (created) (expires) ")
+        .replaced(",headers", ",created=1795392000,expires=1795392001,headers");
+    assert!(times.without("date").base().contains("\n(created): 1795392000\n(expires): 1795392001\n"));
+}
+
+#[test]
+fn queries_are_covered() {
+    let mut query = rfc_9421();
+    query.target = "/user/bob?page=2&x=%2f".to_owned();
+    assert!(query.base().contains("\"@target-uri\": https://a.example/user/bob?page=2&x=%2f\n"));
+    let parts = query.clone().replaced(r#""@target-uri""#, r#""@authority" "@path""#);
+    assert_eq!(parts.read(), Err(Fault::NotCovered("@query")));
+    let parts = parts.replaced(r#""@path""#, r#""@path" "@query""#);
+    assert!(parts.base().contains("\"@path\": /user/bob\n\"@query\": ?page=2&x=%2f\n"));
+    let parts = query.replaced(r#""@target-uri""#, r#""@authority" "@request-target""#);
+    assert!(parts.base().contains("\"@request-target\": /user/bob?page=2&x=%2f\n"));
+    // RFC 9421, section 2.2.7: no query at all is `?`.
+    let none = rfc_9421().replaced(r#""@target-uri""#, r#""@target-uri" "@query""#);
+    assert!(none.base().contains("\"@query\": ?\n"));
+    let mut query = cavage();
+    query.target = "/user/bob?page=2".to_owned();
+    assert!(query.base().starts_with("(request-target): post /user/bob?page=2\n"));
+}
+
+#[test]
+fn fetches_need_no_digest() {
+    let mut get = cavage().without("digest").replaced(" digest", "");
+    (get.method, get.body) = ("GET", Vec::new());
+    assert_eq!(get.base(), format!("(request-target): get {TARGET}\nhost: a.example\ndate: {DATE}"));
+    let mut get = rfc_9421().without("content-digest").replaced(r#" "content-digest""#, "");
+    (get.method, get.body) = ("GET", Vec::new());
+    assert!(get.read().is_ok());
+    // Unless there is content after all.
+    get.body = BODY.to_vec();
+    assert_eq!(get.read(), Err(Fault::NotCovered("content-digest")));
+}

@@ -5,10 +5,8 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY
 use http::{HeaderName, Response};
 use http_body_util::BodyExt;
 
+use super::error::excerpt;
 use super::{FetchError, MediaTypes};
-
-/// The most of another server's header that an error repeats.
-const QUOTED_CHARACTERS: usize = 80;
 
 /// Reads a whole body of at most `limit` bytes.
 ///
@@ -79,5 +77,5 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'
 }
 
 fn quoted(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).chars().take(QUOTED_CHARACTERS).collect()
+    excerpt(&String::from_utf8_lossy(value.as_bytes()))
 }

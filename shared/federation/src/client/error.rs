@@ -7,6 +7,9 @@ use thiserror::Error;
 
 use super::MAX_URL_BYTES;
 
+/// The most that an error repeats of what another server chose: a header, the names in its certificate.
+const EXCERPT_CHARACTERS: usize = 160;
+
 /// Why the guard would not send a request. Nothing was sent, and asking again changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
@@ -81,7 +84,8 @@ pub enum FetchError {
         /// What the resolver said.
         reason: String,
     },
-    /// There was no connection, no TLS, or no HTTP that could be understood.
+    /// There was no connection, no TLS, or no HTTP that could be understood; a header section larger than what
+    /// is read (32 KiB, 100 fields) counts as such.
     #[error("{host} could not be talked to: {reason}")]
     Unreachable {
         /// The server asked.
@@ -172,10 +176,18 @@ impl FetchError {
             }
             match innermost.source() {
                 Some(source) => innermost = source,
-                None => return Self::Unreachable { host: host.to_owned(), reason: innermost.to_string() },
+                None => {
+                    let reason = excerpt(&innermost.to_string());
+                    return Self::Unreachable { host: host.to_owned(), reason };
+                }
             }
         }
     }
+}
+
+/// The beginning of a text that another server chose.
+pub(super) fn excerpt(text: &str) -> String {
+    text.chars().take(EXCERPT_CHARACTERS).collect()
 }
 
 #[cfg(test)]

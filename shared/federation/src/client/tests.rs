@@ -10,7 +10,9 @@ mod tls;
 
 use std::time::Duration;
 
-use super::{Client, FetchError, Fetched, Limits, MediaTypes};
+use proptest::prelude::*;
+
+use super::{Client, FetchError, Fetched, Limits, MediaTypes, UrlPolicy, uri};
 
 /// A public address to put servers at; what really listens there is on loopback.
 const PUBLIC: &str = "93.184.215.14";
@@ -43,4 +45,23 @@ fn body(fetched: Result<Fetched, FetchError>) -> String {
 /// The text of an error that must be.
 fn error(fetched: Result<Fetched, FetchError>) -> String {
     fetched.unwrap_err().to_string()
+}
+
+proptest! {
+    /// The URL is judged by one parser and requested by another.
+    #[test]
+    fn both_url_parsers_see_the_same(
+        text in r"https?:[/\\]{1,3}[a-zA-Z0-9.@:\[\]%_!$&'()*+,;=~-]{0,16}(\.example|localhost)(:[0-9]{1,5})?[/?#\\][ -~]{0,20}",
+    ) {
+        let policy = UrlPolicy { danger_allow_loopback_http: true };
+        if let Ok(url) = policy.read(&text)
+            && let Ok(uri) = uri(&url)
+        {
+            prop_assert_eq!(uri.scheme_str(), Some(url.scheme()));
+            prop_assert_eq!(uri.host(), url.host_str());
+            prop_assert_eq!(uri.port_u16(), url.port());
+            prop_assert_eq!(uri.path(), url.path());
+            prop_assert_eq!(uri.query(), url.query());
+        }
+    }
 }

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 
-use super::fake::{World, answer, redirect};
+use super::fake::{Reply, World, answer, head, redirect};
 use super::{IMPATIENT, PATIENT, PUBLIC};
 use crate::client::{FetchError, Refusal};
 
@@ -79,7 +79,7 @@ async fn answers_of_posts_are_limited_too() {
     let reply = |path: &str| match path {
         "/large" => answer("200 OK", &[], &"x".repeat(1001)),
         "/encoded" => answer("200 OK", &[("Content-Encoding", "gzip")], ""),
-        _ => super::fake::Reply::Stall(Vec::new()),
+        _ => Reply::Stall(Vec::new()),
     };
     world.site("a.example", PUBLIC, reply).await;
     let client = world.client(false);
@@ -89,6 +89,22 @@ async fn answers_of_posts_are_limited_too() {
     assert!(matches!(sent, Err(FetchError::Encoded { .. })));
     let sent = client.send(post("https://a.example/slow"), &IMPATIENT).await;
     assert!(matches!(sent, Err(FetchError::TimedOut { .. })));
+}
+
+#[tokio::test]
+async fn connections_are_kept_for_the_next_request() {
+    let world = World::new();
+    let reply = |_: &str| Reply::Keep(head("202 Accepted", &[("Content-Length", "0")]).into_bytes());
+    world.site("a.example", PUBLIC, reply).await;
+    let client = world.client(false);
+    for _ in 0..20 {
+        client.send(post("https://a.example/inbox"), &PATIENT).await.unwrap();
+        // The connection goes back to the pool in a task of its own.
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.asked().len(), 20);
+    assert!(world.net.dialled().len() < 20);
+    assert_eq!(world.net.dialled().len(), world.net.resolved().len());
 }
 
 #[tokio::test]

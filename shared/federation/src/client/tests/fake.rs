@@ -80,6 +80,8 @@ impl Network for FakeNet {
 pub(crate) enum Reply {
     /// Sends this and closes.
     Send(Vec<u8>),
+    /// Sends this and waits for the next request.
+    Keep(Vec<u8>),
     /// Sends this and then nothing, without closing.
     Stall(Vec<u8>),
     /// Sends the first once and the second for ever.
@@ -213,29 +215,35 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     asked: &Mutex<Vec<String>>,
     reply: &(impl Fn(&str) -> Reply + ?Sized),
 ) -> io::Result<()> {
-    let mut request = Vec::new();
-    while !is_complete(&request) {
-        if stream.read_buf(&mut request).await? == 0 {
-            return Ok(());
+    loop {
+        let mut request = Vec::new();
+        while !is_complete(&request) {
+            if stream.read_buf(&mut request).await? == 0 {
+                return Ok(());
+            }
         }
-    }
-    let request = String::from_utf8(request).unwrap();
-    let path = request.split(' ').nth(1).unwrap().to_owned();
-    asked.lock().unwrap().push(request);
-    match reply(&path) {
-        Reply::Send(bytes) => {
-            stream.write_all(&bytes).await?;
-            stream.shutdown().await
-        }
-        Reply::Stall(bytes) => {
-            stream.write_all(&bytes).await?;
-            stream.flush().await?;
-            stream.read_u8().await.map(drop)
-        }
-        Reply::Endless(first, again) => {
-            stream.write_all(&first).await?;
-            loop {
-                stream.write_all(&again).await?;
+        let request = String::from_utf8(request).unwrap();
+        let path = request.split(' ').nth(1).unwrap().to_owned();
+        asked.lock().unwrap().push(request);
+        match reply(&path) {
+            Reply::Send(bytes) => {
+                stream.write_all(&bytes).await?;
+                return stream.shutdown().await;
+            }
+            Reply::Keep(bytes) => {
+                stream.write_all(&bytes).await?;
+                stream.flush().await?;
+            }
+            Reply::Stall(bytes) => {
+                stream.write_all(&bytes).await?;
+                stream.flush().await?;
+                return stream.read_u8().await.map(drop);
+            }
+            Reply::Endless(first, again) => {
+                stream.write_all(&first).await?;
+                loop {
+                    stream.write_all(&again).await?;
+                }
             }
         }
     }

@@ -88,6 +88,7 @@ fn print(name: &str, figures: &Figures) {
 
 async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<Figures> {
     let options = Options {
+        policy: Default::default(),
         port: 0,
         origin: None,
         data,
@@ -210,7 +211,7 @@ async fn id_token(origin: &Origin, user: &UserName) -> anyhow::Result<String> {
 /// Waits until the queue is empty: every entry is where it belongs.
 async fn settled(cloud: &Cloud) -> anyhow::Result<()> {
     loop {
-        let left = cloud.queued().await?;
+        let left = cloud.queued(&cloud.deliveries.queue).await?;
         if left == 0 {
             return Ok(());
         }

@@ -25,7 +25,11 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let world = World::with(|config| config.sender_budget = 100_000).await;
+        let world = World::with(|config| {
+            config.sender_budget = 100_000;
+            config.federation = None;
+        })
+        .await;
         let (alice, bob) = (world.user("alice").await, world.user("bob").await);
         let second = world.further(&bob, "two").await;
         let waiting = world.pending(&bob, "three").await;

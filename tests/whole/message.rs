@@ -268,6 +268,11 @@ async fn whom_one_writes_to() {
         ("devices", "/user/bob/devices", "application/activity+json"),
         ("key_packages", "/user/bob/keyPackages", "application/activity+json"),
         ("server", "/actor", "application/activity+json"),
+        (
+            "webfinger_of_the_server",
+            "/.well-known/webfinger?resource=https://eko.example/",
+            "application/jrd+json",
+        ),
         ("nodeinfo_links", "/.well-known/nodeinfo", "application/json"),
         ("nodeinfo", "/nodeinfo/2.1", "application/json"),
         ("capabilities", "/.well-known/ecp", "application/json"),
@@ -284,6 +289,7 @@ async fn whom_one_writes_to() {
             ".orderedItems[].identityKey" => "[key]",
             ".orderedItems[].possession" => "[signature]",
             ".orderedItems[].proof.proofValue" => "[signature]",
+            ".publicKey.publicKeyPem" => "[key]",
             ".auth.issuer" => "[issuer]",
             ".software.version" => "[version]",
         });

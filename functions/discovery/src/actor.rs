@@ -1,7 +1,6 @@
 //! GET `/user/{name}` and `/actor` (`docs/protocol.md`, section 2): a user's `Person`, the server's own
-//! `Application`; a page for browsers.
-//!
-//! Actors get a `publicKey` with federation, which signs with it; nothing here signs yet.
+//! `Application`; a page for browsers. All actors publish one key, each under its own key id; `webfinger` is
+//! FEP-2c59's.
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
@@ -9,7 +8,7 @@ use eko_protocol::activity;
 use eko_service::caller::PathUser;
 use eko_service::{AppState, Problem, respond};
 use http::HeaderMap;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::FRESH_SECONDS;
 
@@ -25,11 +24,12 @@ pub(crate) async fn user(
         let handle = format!("@{user}@{}", origin.authority());
         return Ok(respond::cached(Html(PAGE.replace("{handle}", &handle)).into_response(), FRESH_SECONDS));
     }
-    let body = json!({
+    let mut body = json!({
         "@context": activity::context(origin),
         "type": "Person",
         "id": origin.actor(&user),
         "preferredUsername": user.as_str(),
+        "webfinger": format!("{user}@{}", origin.authority()),
         "url": origin.actor(&user),
         "inbox": origin.inbox(&user),
         "outbox": origin.outbox(&user),
@@ -37,21 +37,37 @@ pub(crate) async fn user(
         "eko:keyPackages": origin.key_packages(&user),
         "eko:devices": origin.devices(&user),
     });
+    put_key(&state, &mut body, &origin.actor(&user));
     Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
 pub(crate) async fn server(State(state): State<AppState>, headers: HeaderMap) -> Response {
     let origin = state.origin();
-    let body = json!({
+    let authority = origin.authority();
+    let mut body = json!({
         "@context": activity::context(origin),
         "type": "Application",
         "id": origin.server_actor(),
-        "preferredUsername": "actor",
+        // As other servers have it: a domain is no user name, so nobody can be mistaken for it.
+        "preferredUsername": authority,
+        "webfinger": format!("{authority}@{authority}"),
         "name": format!("Eko Messages at {}", origin.authority()),
         "inbox": origin.shared_inbox(),
         "endpoints": { "sharedInbox": origin.shared_inbox() },
     });
+    put_key(&state, &mut body, &origin.server_actor());
     respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS)
+}
+
+/// Adds the key under the actor's own id, where this server federates at all.
+fn put_key(state: &AppState, body: &mut Value, actor: &str) {
+    if let Some(federation) = state.federates() {
+        body["publicKey"] = json!({
+            "id": federation.key_id(actor),
+            "owner": actor,
+            "publicKeyPem": federation.public_pem(),
+        });
+    }
 }
 
 const PAGE: &str = "<!doctype html>

@@ -1,5 +1,5 @@
 //! GET `/.well-known/webfinger?resource=` (RFC 7033; `docs/protocol.md`, section 2): from a handle or an
-//! actor id to the actor.
+//! actor id to the actor, and from the origin to the server's own (FEP-d556).
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -11,6 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::FRESH_SECONDS;
+
+/// FEP-d556's relation from a server to its actor.
+const SERVICE: &str = "https://www.w3.org/ns/activitystreams#Service";
 
 /// The query of RFC 7033, section 4.1. `rel` only filters links, and we have two: it is not looked at.
 #[derive(Deserialize)]
@@ -26,6 +29,9 @@ pub(crate) async fn web_finger(
     let origin = state.origin();
     let Query(asked) = query.map_err(|_| BAD)?;
     let resource = asked.resource.ok_or(BAD)?;
+    if is_server(origin, &resource) {
+        return Ok(server(origin));
+    }
     let user = user_of(origin, &resource).ok_or(Problem::NotFound("resource here"))?;
     state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
     let actor = origin.actor(&user);
@@ -38,6 +44,28 @@ pub(crate) async fn web_finger(
         ],
     });
     Ok(respond::cached(respond::document(StatusCode::OK, respond::JRD_JSON, &body), FRESH_SECONDS))
+}
+
+/// Whether the server itself is asked for: by its origin, its actor's id or its actor's handle.
+fn is_server(origin: &Origin, resource: &str) -> bool {
+    let authority = origin.authority();
+    resource.strip_suffix('/').unwrap_or(resource) == origin.as_str()
+        || resource == origin.server_actor()
+        || resource.strip_prefix("acct:").unwrap_or(resource) == format!("{authority}@{authority}")
+}
+
+fn server(origin: &Origin) -> Response {
+    let actor = origin.server_actor();
+    let authority = origin.authority();
+    let body = json!({
+        "subject": format!("acct:{authority}@{authority}"),
+        "aliases": [origin.as_str(), actor],
+        "links": [
+            { "rel": "self", "type": respond::ACTIVITY_JSON, "href": actor },
+            { "rel": SERVICE, "type": respond::ACTIVITY_JSON, "href": actor },
+        ],
+    });
+    respond::cached(respond::document(StatusCode::OK, respond::JRD_JSON, &body), FRESH_SECONDS)
 }
 
 fn user_of(origin: &Origin, resource: &str) -> Option<UserName> {

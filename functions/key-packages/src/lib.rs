@@ -6,14 +6,14 @@ mod list;
 mod take;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use eko_protocol::Invalid;
 use eko_protocol::json::has_type;
 use eko_service::body::{Json, Small};
 use eko_service::caller::{Caller, PathUser, check_actor};
-use eko_service::{AppState, Problem};
+use eko_service::{AppState, Problem, signed};
 
 /// The routes of this function.
 pub fn router() -> Router<AppState> {
@@ -22,13 +22,19 @@ pub fn router() -> Router<AppState> {
         .route("/user/{name}/keyPackage/{device}", get(list::one))
 }
 
-/// POST `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): by the activity's type.
+/// POST `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): by the activity's type. A device comes with
+/// its token, another server with its signature.
 async fn post(
     State(state): State<AppState>,
-    caller: Caller,
     PathUser(user): PathUser,
-    Json(activity): Small,
+    request: Request,
 ) -> Result<Response, Problem> {
+    if signed::is_signed(request.headers()) {
+        return take::by_server(&state, &user, request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let caller = Caller::from_request_parts(&mut parts, &state).await?;
+    let Json(activity) = Small::from_request(Request::from_parts(parts, body), &state).await?;
     if has_type(&activity, "Take") {
         return take::take(&state, &caller, &user, &activity).await;
     }

@@ -2,7 +2,7 @@
 //! (`docs/protocol.md`, section 6).
 //!
 //! One DeleteItem an entry, all at once; for each envelope among them one UpdateItem that claims the
-//! receipt; one SendMessageBatch for the receipts that were won.
+//! receipt; one SendMessageBatch for the receipts that were won, and one for those to other servers.
 
 use axum::response::{IntoResponse, Response};
 use eko_protocol::Invalid;
@@ -13,9 +13,18 @@ use eko_service::{AppState, Problem};
 use eko_store::StoreError;
 use eko_store::deliveries::Report;
 use eko_store::mailbox::{Addressed, Content, Entry};
+use eko_store::parcels::{Body, Parcel};
 use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::Value;
+
+/// The receipt for an envelope, on its way to its author.
+enum Receipt {
+    /// To devices of this server.
+    Here(Report),
+    /// To another server.
+    Elsewhere(Parcel),
+}
 
 /// An entry that was deleted, and the claim under which its receipt is sent.
 struct Confirmed {
@@ -40,13 +49,11 @@ pub(crate) async fn delivered(state: &AppState, caller: &Caller, body: &Value) -
         }
     }
     let receipts = join_all(entries.iter().map(|confirmed| receipt(state, caller, confirmed, now_ms))).await;
-    let (mut won, mut reports, mut unreported) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut here, mut elsewhere, mut unreported) = (Vec::new(), Vec::new(), Vec::new());
     for (confirmed, receipt) in entries.iter().zip(receipts) {
         match receipt {
-            Ok(Some(report)) => {
-                won.push(confirmed);
-                reports.push(report);
-            }
+            Ok(Some(Receipt::Here(report))) => here.push((confirmed, report)),
+            Ok(Some(Receipt::Elsewhere(parcel))) => elsewhere.push((confirmed, parcel)),
             Ok(None) => {}
             Err(error) => {
                 unreported.push(confirmed);
@@ -54,9 +61,15 @@ pub(crate) async fn delivered(state: &AppState, caller: &Caller, body: &Value) -
             }
         }
     }
-    if let Err(error) = store.queue_reports(reports).await {
-        unreported.append(&mut won);
-        failure = Some(error.into());
+    let (won_here, reports): (Vec<_>, Vec<_>) = here.into_iter().unzip();
+    let (won_elsewhere, parcels): (Vec<_>, Vec<_>) = elsewhere.into_iter().unzip();
+    let (local, remote) =
+        tokio::join!(store.queue_reports(reports), store.queue_parcels(parcels, || state.random_uuid()));
+    for (queued, won) in [(local, won_here), (remote, won_elsewhere)] {
+        if let Err(error) = queued {
+            unreported.extend(won);
+            failure = Some(error.into());
+        }
     }
     undo(state, caller, &unreported).await;
     failure.map_or_else(|| Ok(StatusCode::NO_CONTENT.into_response()), Err)
@@ -67,7 +80,8 @@ async fn undo(state: &AppState, caller: &Caller, unreported: &[&Confirmed]) {
     let store = state.store();
     for Confirmed { entry, claim } in unreported {
         let Content::Message(message) = &entry.content else { continue };
-        let released = store.release_receipt(&caller.user, &message.author, &message.envelope, *claim).await;
+        let who = (&caller.user, &caller.device);
+        let released = store.release_receipt(who, &message.author, &message.envelope, *claim).await;
         if let Err(error) = released {
             tracing::warn!(%error, "a receipt stays claimed without having been sent");
         }
@@ -104,22 +118,33 @@ async fn receipt(
     caller: &Caller,
     Confirmed { entry, claim }: &Confirmed,
     now_ms: i64,
-) -> Result<Option<Report>, StoreError> {
+) -> Result<Option<Receipt>, StoreError> {
     let Content::Message(message) = &entry.content else { return Ok(None) };
-    // Only authors here: what comes from other servers is reported there by federation.
-    let Some(author) = state.origin().parse_actor(&message.author) else { return Ok(None) };
-    if !state.store().claim_receipt(&caller.user, &message.author, &message.envelope, *claim).await? {
+    let who = (&caller.user, &caller.device);
+    if !state.store().claim_receipt(who, &message.author, &message.envelope, *claim).await? {
         return Ok(None);
     }
     let recipient = state.origin().actor(&caller.user);
     let id = EnvelopeId::parse(&message.envelope).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     let report = activity::Report::delivered(state.origin(), &caller.user, &message.author, &id);
-    let days = i64::from(state.config().message_ttl_days);
-    Ok(Some(Report {
-        to: author.to_string(),
-        device: None,
-        entry: EntryKey::new(now_ms.unsigned_abs(), &recipient, id.as_str()).to_string(),
-        ttl: now_ms.div_euclid(1000).saturating_add(days.saturating_mul(24 * 3600)),
-        activity: report.to_value(state.origin()),
-    }))
+    let activity = report.to_value(state.origin());
+    Ok(match state.origin().parse_actor(&message.author) {
+        Some(author) => Some(Receipt::Here(Report {
+            to: author.to_string(),
+            device: None,
+            entry: EntryKey::new(now_ms.unsigned_abs(), &recipient, id.as_str()).to_string(),
+            ttl: state.keep_until(now_ms),
+            activity,
+        })),
+        // A server that does not federate any more has nowhere to send it.
+        None if state.federates().is_none() => None,
+        None => Some(Receipt::Elsewhere(Parcel {
+            to: message.author.clone(),
+            author: caller.user.to_string(),
+            first: now_ms,
+            expires: None,
+            tell: None,
+            body: Body::Text(activity.to_string()),
+        })),
+    })
 }

@@ -2,6 +2,8 @@
 
 mod create;
 mod delivered;
+mod local;
+mod remote;
 mod take;
 
 use axum::Router;
@@ -26,7 +28,7 @@ async fn outbox(
     Json(activity): Large,
 ) -> Result<Response, Problem> {
     if has_type(&activity, "Create") {
-        create::create(&state, &caller, &activity).await
+        create::create(&state, &caller, activity).await
     } else if has_type(&activity, "Delivered") {
         delivered::delivered(&state, &caller, &activity).await
     } else if has_type(&activity, "Take") {

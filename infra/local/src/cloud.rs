@@ -3,7 +3,7 @@
 use aws_sdk_sqs::types::QueueAttributeName;
 use eko_engines::Engines;
 use eko_service::aws::{Account, Clients};
-use eko_store::resources::{self, DELIVERIES, QueueUrls};
+use eko_store::resources::{self, DELIVERIES, FEDERATION, QueueUrls};
 use eko_store::{Names, Store};
 
 /// Name of the table in local mode and in tests.
@@ -18,6 +18,8 @@ pub struct Cloud {
     pub clients: Clients,
     /// The queue `deliveries`.
     pub deliveries: QueueUrls,
+    /// The queue `federation`.
+    pub federation: QueueUrls,
 }
 
 impl Cloud {
@@ -27,21 +29,26 @@ impl Cloud {
         let clients = account.clients();
         resources::create_table(&clients.dynamodb, TABLE).await?;
         let deliveries = resources::create_queue(&clients.sqs, &DELIVERIES).await?;
-        Ok(Self { engines, clients, deliveries })
+        let federation = resources::create_queue(&clients.sqs, &FEDERATION).await?;
+        Ok(Self { engines, clients, deliveries, federation })
     }
 
     /// What the table and the queues are called.
     pub fn names(&self) -> Names {
-        Names { table: TABLE.to_owned(), deliveries_url: self.deliveries.queue.clone() }
+        Names {
+            table: TABLE.to_owned(),
+            deliveries_url: self.deliveries.queue.clone(),
+            federation_url: self.federation.queue.clone(),
+        }
     }
 
-    /// Messages in the queue, hidden ones included, dead letters not.
-    pub async fn queued(&self) -> Result<usize, aws_sdk_sqs::Error> {
+    /// Messages in a queue, hidden ones included.
+    pub async fn queued(&self, url: &str) -> Result<usize, aws_sdk_sqs::Error> {
         let answer = self
             .clients
             .sqs
             .get_queue_attributes()
-            .queue_url(&self.deliveries.queue)
+            .queue_url(url)
             .attribute_names(QueueAttributeName::All)
             .send()
             .await?;

@@ -26,6 +26,7 @@ pub fn routes() -> Router<AppState> {
         .merge(eko_auth::router())
         .merge(eko_devices::router())
         .merge(eko_discovery::router())
+        .merge(eko_inbox::router())
         .merge(eko_key_packages::router())
         .merge(eko_outbox::router())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use eko_federation::policy::Policy;
 use eko_local::demo;
 use eko_local::server::{ISSUER_PATH, Options, Server};
 
@@ -46,6 +47,24 @@ struct Serve {
     /// Bytes of content a minute to one recipient
     #[arg(long, default_value_t = 32 << 20, env = "RECIPIENT_BYTES_BUDGET")]
     recipient_bytes_budget: u64,
+    /// Domains to federate with, and no others; comma-separated
+    #[arg(
+        long,
+        value_name = "DOMAINS",
+        default_value = "",
+        env = "FEDERATION_ALLOW",
+        hide_default_value = true
+    )]
+    federation_allow: String,
+    /// Domains not to federate with; comma-separated
+    #[arg(
+        long,
+        value_name = "DOMAINS",
+        default_value = "",
+        env = "FEDERATION_DENY",
+        hide_default_value = true
+    )]
+    federation_deny: String,
 }
 
 #[tokio::main]
@@ -66,6 +85,13 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(options: Serve) -> anyhow::Result<()> {
+    let domains =
+        |option: &str, text: &str| Policy::list(text).map_err(|e| anyhow::anyhow!("--{option}: {e}"));
+    let policy = Policy {
+        allow: domains("federation-allow", &options.federation_allow)?,
+        deny: domains("federation-deny", &options.federation_deny)?,
+    };
+    let kept = options.data.is_some();
     let state = match &options.data {
         Some(dir) => format!("in {}", dir.display()),
         None => "in memory; keep it with --data DIR".to_owned(),
@@ -76,6 +102,7 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         data: options.data,
         sender_budget: options.sender_budget,
         recipient_bytes_budget: options.recipient_bytes_budget,
+        policy,
     })
     .await?;
     let origin = server.origin.to_string();
@@ -85,8 +112,11 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
     println!("  try        cargo run -- demo --url {origin}");
     println!("             curl {origin}/.well-known/ecp");
     println!("  ^C         ends it");
-    server.run(interrupted()).await?;
-    println!("ended; the queues are drained");
+    match server.run(interrupted()).await? {
+        0 => println!("ended; the queues are drained"),
+        waiting if kept => println!("ended; {waiting} for other servers wait for the next start"),
+        waiting => println!("ended; {waiting} for other servers could not be delivered, and are lost"),
+    }
     Ok(())
 }
 

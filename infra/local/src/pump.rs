@@ -116,7 +116,11 @@ where
         return Ok(());
     }
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let batch = messages.iter().map(|m| QueueMessage { id: text(&m.message_id), body: text(&m.body) });
+    let batch = messages.iter().map(|m| QueueMessage {
+        id: text(&m.message_id),
+        body: text(&m.body),
+        receipt: text(&m.receipt_handle),
+    });
     let failed = handle(batch.collect()).await;
     let done = messages.iter().filter(|m| !failed.contains(&text(&m.message_id)));
     let entries: Vec<DeleteMessageBatchRequestEntry> = done

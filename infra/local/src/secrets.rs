@@ -1,4 +1,5 @@
-//! The secret that local access tokens are signed with: made on the first start, kept in the data folder.
+//! The secrets of a local server: what access tokens are signed with, and the key that requests to other
+//! servers are signed with. Made on the first start, kept in the data folder.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,26 +8,42 @@ use std::path::Path;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use eko_federation::keys::SigningKey;
 use eko_service::config::TokenKey;
 use eko_service::state::Random;
 
-const FILE: &str = "token-keys";
+const TOKEN_KEYS: &str = "token-keys";
+const SIGNING_KEY: &str = "signing-key.pem";
 
 /// The token keys of `dir`, made if there are none; only in memory without a folder.
 pub fn token_keys(dir: Option<&Path>, random: &Random) -> anyhow::Result<Vec<TokenKey>> {
-    let Some(dir) = dir else { return Ok(TokenKey::list(&fresh(random))?) };
-    let path = dir.join(FILE);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+    let text = kept(dir, TOKEN_KEYS, || Ok(fresh(random)))?;
+    TokenKey::list(text.trim()).with_context(|| format!("{TOKEN_KEYS} is damaged"))
+}
+
+/// The signing key of `dir`, likewise: PKCS#8 in PEM.
+pub fn signing_key(dir: Option<&Path>) -> anyhow::Result<String> {
+    kept(dir, SIGNING_KEY, || Ok(SigningKey::generate()?))
+}
+
+/// What `dir` keeps under a name, made if there is none.
+fn kept(
+    dir: Option<&Path>,
+    name: &str,
+    make: impl FnOnce() -> anyhow::Result<String>,
+) -> anyhow::Result<String> {
+    let Some(dir) = dir else { return make() };
+    let path = dir.join(name);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let text = fresh(random);
+            let text = make()?;
             write_private(&path, text.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;
-            text
+            Ok(text)
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    TokenKey::list(text.trim()).with_context(|| format!("{} is damaged", path.display()))
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
 }
 
 fn fresh(random: &Random) -> String {

@@ -3,18 +3,22 @@
 use std::future::Future;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
 use eko_engines::Engines;
+use eko_federation::client::public_roots;
+use eko_federation::network::SystemNetwork;
+use eko_federation::policy::Policy;
 use eko_protocol::address::Origin;
 use eko_service::aws::Account;
-use eko_service::config::{Config, OidcConfig};
+use eko_service::config::{Config, FederationConfig, OidcConfig};
 use eko_service::oidc::Oidc;
 use eko_service::state::{system_clock, system_random};
-use eko_service::{AppState, edge};
-use eko_store::resources::DELIVERIES;
+use eko_service::{AppState, edge, remote};
+use eko_store::resources::{DELIVERIES, FEDERATION};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -28,6 +32,8 @@ pub const AUDIENCE: &str = "eko-local";
 pub const ISSUER_PATH: &str = "/dev/oidc";
 /// How often expired items are removed. They are never returned meanwhile.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Batches for other servers that are handled at once.
+const FEDERATION_PUMPS: usize = 4;
 /// How long requests that are under way may take to end after ^C.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -44,6 +50,8 @@ pub struct Options {
     pub sender_budget: u64,
     /// Bytes a minute to one recipient.
     pub recipient_bytes_budget: u64,
+    /// Which other servers it talks with.
+    pub policy: Policy,
 }
 
 /// A server that listens, not yet running.
@@ -79,17 +87,23 @@ impl Server {
                 issuer: issuer_url.clone(),
                 audience: AUDIENCE.to_owned(),
                 require_email_verified: false,
-                danger_allow_loopback_http: true,
             },
             token_keys: secrets::token_keys(options.data.as_deref(), &random)?,
             sender_budget: options.sender_budget,
             recipient_bytes_budget: options.recipient_bytes_budget,
+            federation: Some(FederationConfig {
+                policy: options.policy.clone(),
+                ..FederationConfig::new(secrets::signing_key(options.data.as_deref())?)
+            }),
+            danger_allow_loopback_http: true,
             ..Config::new(origin.clone())
         };
         let clock = system_clock();
         let issuer = Issuer::new(&issuer_url, AUDIENCE, options.data.as_deref(), clock.clone())?;
-        let oidc = Oidc::new(config.oidc.clone())?;
-        let state = AppState::new(config, cloud.store(), oidc, clock, random);
+        let oidc = Oidc::new(&config)?;
+        let store = cloud.store();
+        let federation = remote::federation(&config, &store, Arc::new(SystemNetwork), public_roots())?;
+        let state = AppState::new(config, store, oidc, federation, clock, random);
         let app = edge::finish(routes(), state.clone()).nest(ISSUER_PATH, issuer::router(issuer));
         Ok(Self { listeners, app, state, cloud, origin })
     }
@@ -100,8 +114,8 @@ impl Server {
     }
 
     /// Serves until `stop` is done; then ends the requests under way, drains the queues and brings the state
-    /// to the disk.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    /// to the disk. Answers how many activities still wait for other servers.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<usize> {
         let (tell, told) = watch::channel(false);
         let mut servers = Vec::new();
         for listener in self.listeners {
@@ -112,11 +126,22 @@ impl Server {
             servers.push(tokio::spawn(async move { serve.await }));
         }
         let (pump_stop, pump_told) = watch::channel(false);
-        let (state, cloud) = (self.state, self.cloud.clone());
-        let pump = tokio::spawn(async move {
+        let (state, cloud) = (self.state.clone(), self.cloud.clone());
+        let told = pump_told.clone();
+        let deliver = tokio::spawn(async move {
             let handle = |batch| eko_deliver::handle(state.clone(), batch);
-            pump::run(&cloud.clients.sqs, &cloud.deliveries.queue, &DELIVERIES, pump_told, handle).await;
+            pump::run(&cloud.clients.sqs, &cloud.deliveries.queue, &DELIVERIES, told, handle).await;
         });
+        // Several at once, as Lambda has them: one that waits for a slow server holds up no other.
+        let federate: Vec<_> = (0..FEDERATION_PUMPS)
+            .map(|_| {
+                let (state, cloud, told) = (self.state.clone(), self.cloud.clone(), pump_told.clone());
+                tokio::spawn(async move {
+                    let handle = |batch| eko_federate::handle(state.clone(), batch);
+                    pump::run(&cloud.clients.sqs, &cloud.federation.queue, &FEDERATION, told, handle).await;
+                })
+            })
+            .collect();
         let sweeper = tokio::spawn(sweep(self.cloud.engines.clone()));
         stop.await;
         tell.send_replace(true);
@@ -126,10 +151,19 @@ impl Server {
             }
         }
         pump_stop.send_replace(true);
-        pump.await?;
+        // What is brought to other servers may have something to tell the devices here: it ends first.
+        for pump in federate {
+            pump.await?;
+        }
+        deliver.await?;
+        pump::drain(&self.cloud.clients.sqs, &self.cloud.deliveries.queue, &DELIVERIES, &|batch| {
+            eko_deliver::handle(self.state.clone(), batch)
+        })
+        .await?;
+        let waiting = self.cloud.queued(&self.cloud.federation.queue).await?;
         sweeper.abort();
         self.cloud.engines.flush()?;
-        Ok(())
+        Ok(waiting)
     }
 }
 

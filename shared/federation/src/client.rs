@@ -137,6 +137,11 @@ impl Client {
         self.urls.read(text)
     }
 
+    /// Whether servers of local mode may be asked, over plain http.
+    pub fn allows_loopback_http(&self) -> bool {
+        self.urls.danger_allow_loopback_http
+    }
+
     /// Sends one request and reads the whole answer, whatever its status. A redirect is an answer too, so that
     /// a signed POST never goes anywhere but where it was addressed.
     ///

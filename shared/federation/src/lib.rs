@@ -1,6 +1,111 @@
-//! Talking to other servers.
+//! Talking to other servers: a guarded HTTP client, actors and their cache, HTTP signatures made and
+//! verified, activities posted. `docs/protocol.md`, section 7.
+//!
+//! Everything that goes out passes [`client::Client`], which checks the address that it connects to;
+//! everything that comes in passes [`Federation::verify`]. [`Federation::permitted`] is the one place that
+//! says whom this server talks with.
 
 pub mod address_guard;
 pub mod client;
+mod directory;
+mod error;
 pub mod keys;
+mod memory;
 pub mod network;
+pub mod policy;
+pub mod post;
+pub mod verify;
+
+use std::time::Duration;
+
+use eko_protocol::address::Origin;
+use eko_protocol::http_signature;
+use eko_store::Store;
+use http::{HeaderName, HeaderValue};
+
+pub use client::Limits;
+pub use eko_protocol::http_signature::Scheme;
+pub use error::RemoteError;
+pub use memory::Known;
+
+use client::Client;
+use keys::SigningKey;
+use memory::Memory;
+use policy::Policy;
+
+/// Bytes of a document or an answer that is read of another server: 1 MiB.
+pub const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// How long one exchange with another server may take, unless somebody waits: 10 seconds.
+pub const EXCHANGE_TIME: Duration = Duration::from_secs(10);
+
+/// This server among the others.
+pub struct Federation {
+    origin: Origin,
+    key: SigningKey,
+    client: Client,
+    policy: Policy,
+    window_ms: i64,
+    store: Store,
+    memory: Memory,
+}
+
+impl Federation {
+    /// Makes no call. `window_ms` is how far a signature's time may be off.
+    pub fn new(
+        origin: Origin,
+        key: SigningKey,
+        client: Client,
+        policy: Policy,
+        window_ms: i64,
+        store: Store,
+    ) -> Self {
+        Self { origin, key, client, policy, window_ms, store, memory: Memory::default() }
+    }
+
+    /// This server's origin.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The id of the key of an actor of ours. All are one key under each actor's own id.
+    pub fn key_id(&self, actor: &str) -> String {
+        format!("{actor}#main-key")
+    }
+
+    /// The public key that actors publish, in PEM.
+    pub fn public_pem(&self) -> &str {
+        self.key.public_pem()
+    }
+
+    /// The headers that sign a request.
+    fn signed_headers(
+        &self,
+        scheme: Scheme,
+        method: &str,
+        url: &url::Url,
+        body: Option<&[u8]>,
+        key_id: &str,
+        now_ms: i64,
+    ) -> Vec<(HeaderName, HeaderValue)> {
+        let signed = http_signature::unsigned(scheme, method, url, body, key_id, now_ms)
+            .map_err(|error| error.to_string())
+            .and_then(|unsigned| {
+                let signature = self.key.sign(unsigned.base()).map_err(|error| error.to_string())?;
+                Ok(unsigned.signed(&signature))
+            });
+        let headers = signed.unwrap_or_else(|error| {
+            // The other server will refuse what is not signed, and the reason is in our log.
+            tracing::error!(%url, error, "a request could not be signed");
+            Vec::new()
+        });
+        let typed = |(name, value): (&'static str, String)| {
+            Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+        };
+        headers.into_iter().filter_map(typed).collect()
+    }
+}
+
+/// The limits of one exchange within `time`.
+pub fn limits(time: Duration) -> Limits {
+    Limits { time, body_bytes: MAX_ANSWER_BYTES }
+}

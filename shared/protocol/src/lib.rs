@@ -16,6 +16,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unreachable))]
 
 pub mod activity;
+pub mod actor;
 pub mod address;
 pub mod chain;
 pub mod collection;

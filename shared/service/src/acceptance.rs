@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use eko_protocol::Invalid;
+use eko_protocol::activity::Report;
 use eko_protocol::address::UserName;
 use eko_protocol::coverage::{self, Verdict};
 use eko_protocol::device_set::DeviceSetRef;
@@ -14,8 +15,6 @@ use eko_store::devices::Devices;
 
 use crate::{AppState, Problem};
 
-const DAY_SECONDS: i64 = 24 * 3600;
-
 /// What became of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -24,25 +23,22 @@ pub enum Outcome {
         /// Id of the `Create`.
         activity: String,
     },
-    /// These devices lack it.
-    Partial {
-        /// Active devices without a message.
-        missing: Vec<DeviceId>,
-    },
-    /// Nothing was queued.
-    Rejected {
-        /// Active devices without a message.
-        missing: Vec<DeviceId>,
-        /// Devices named that are not active.
-        stale: Vec<DeviceId>,
-    },
+    /// Some devices lack it, and the report says which.
+    Partial(Report),
+    /// Nothing was queued, since devices named are not active.
+    Rejected(Report),
 }
 
-/// Counts an envelope against its budgets; beside the read of the device sets. One UpdateItem.
-pub async fn spend(state: &AppState, create: &Create, user: &UserName) -> Result<(), Problem> {
+/// Counts an envelope against its budgets; beside the read of the device sets. `recipient` is a user name here
+/// or an actor id elsewhere. One UpdateItem.
+pub async fn spend(state: &AppState, create: &Create, recipient: &str) -> Result<(), Problem> {
     let bytes = create.messages.iter().map(|m| m.content.len()).sum::<usize>();
-    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    let spent = state.store().spend(&create.actor, user.as_str(), bytes, state.now_ms()).await?;
+    spend_bytes(state, &create.actor, recipient, u64::try_from(bytes).unwrap_or(u64::MAX)).await
+}
+
+/// The same for what is no envelope, of `bytes` content.
+pub async fn spend_bytes(state: &AppState, sender: &str, recipient: &str, bytes: u64) -> Result<(), Problem> {
+    let spent = state.store().spend(sender, recipient, bytes, state.now_ms()).await?;
     let retry_after = spent.resets_in_ms.unsigned_abs().div_ceil(1000);
     if spent.envelopes > state.config().sender_budget {
         return Err(Problem::TooMany {
@@ -79,11 +75,12 @@ pub async fn accept(
     }
     let named: BTreeSet<DeviceId> = messages.iter().map(|(device, _)| device.clone()).collect();
     if let Verdict::Stale { missing, stale } = coverage::check(&expected, &named, &BTreeSet::new()) {
-        return Ok(Outcome::Rejected { missing, stale });
+        let set = Some(devices.set.clone());
+        let report = Report::stale(state.origin(), user, &create.actor, &create.id, (&missing, &stale), set);
+        return Ok(Outcome::Rejected(report));
     }
     let now_ms = state.now_ms();
-    let keep_until =
-        now_ms.div_euclid(1000).saturating_add(i64::from(state.config().message_ttl_days) * DAY_SECONDS);
+    let keep_until = state.keep_until(now_ms);
     let listed: Vec<DeviceId> = named.iter().cloned().collect();
     let author = &create.actor;
     let id = create.id.as_str();
@@ -104,12 +101,21 @@ pub async fn accept(
         seen: create.device_set.as_ref().map(|seen: &DeviceSetRef| (seen.length, seen.head.clone())),
         messages: Vec::with_capacity(messages.len()),
     };
-    for (device, ciphertext) in &messages {
+    // Nothing comes back to a device that has acknowledged it, whoever sends it again.
+    for (device, ciphertext) in messages.iter().filter(|(device, _)| !accepted.acknowledged.contains(device))
+    {
         delivery.push(device, ciphertext);
     }
     state.store().queue_envelope(delivery).await?;
     Ok(match coverage::check(&expected, &named, &accepted.devices) {
-        Verdict::Missing(missing) => Outcome::Partial { missing },
+        Verdict::Missing(missing) => Outcome::Partial(Report::partial_delivery(
+            state.origin(),
+            user,
+            &create.actor,
+            &create.id,
+            &missing,
+            Some(devices.set.clone()),
+        )),
         Verdict::All | Verdict::Stale { .. } => Outcome::Accepted { activity },
     })
 }

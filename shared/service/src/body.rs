@@ -26,21 +26,22 @@ impl<const LIMIT: usize> FromRequest<AppState> for Json<LIMIT> {
         if !is_json(request.headers()) {
             return Err(Problem::UnsupportedMediaType);
         }
-        let bytes = read::<LIMIT>(request.into_body()).await?;
+        let bytes = read(request.into_body(), LIMIT).await?;
         Ok(Self(json::parse(&bytes)?))
     }
 }
 
-async fn read<const LIMIT: usize>(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, LIMIT).collect().await {
+/// The whole body, of at most `limit` bytes.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::BodyTooLarge(LIMIT)),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::BodyTooLarge(limit)),
         Err(_) => Err(Problem::BadRequest("the body could not be read to its end")),
     }
 }
 
 /// `application/activity+json`, `application/ld+json` with any or no profile, `application/json`.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
     ["application/activity+json", "application/ld+json", "application/json"]

@@ -1,5 +1,6 @@
 //! Configuration: environment variables, read once, checked at start.
 
+use eko_federation::policy::Policy;
 use eko_protocol::address::Origin;
 use eko_store::Names;
 
@@ -9,7 +10,7 @@ use eko_store::Names;
 pub struct Config {
     /// `ORIGIN`: the public base URL, `https://DOMAIN`.
     pub origin: Origin,
-    /// `TABLE` and `DELIVERIES_URL`.
+    /// `TABLE`, `DELIVERIES_URL` and `FEDERATION_URL`.
     pub names: Names,
     /// `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_REQUIRE_EMAIL_VERIFIED`.
     pub oidc: OidcConfig,
@@ -25,6 +26,41 @@ pub struct Config {
     pub take_budget: u64,
     /// `TAKE_TOTAL_BUDGET`: one-time keys an hour that all takers get of one device. Default 100.
     pub take_total_budget: u64,
+    /// `TAKE_SERVER_BUDGET`: one-time keys an hour that all takers of one other server get of one device.
+    /// Default 20.
+    pub take_server_budget: u64,
+    /// How this server talks to others; `None` without a `SIGNING_KEY`: it does not.
+    pub federation: Option<FederationConfig>,
+    /// `DANGER_ALLOW_LOOPBACK_HTTP`: allow an issuer, and other servers, at `http://localhost` or
+    /// `http://127.0.0.1`. For local mode only: whoever can answer on that port can sign anyone in.
+    pub danger_allow_loopback_http: bool,
+}
+
+/// How this server talks to others.
+#[derive(Clone)]
+pub struct FederationConfig {
+    /// `SIGNING_KEY`: the server's RSA key, 2048 bits or more, PKCS#8 in PEM. Never in plain environment but
+    /// from a secret.
+    pub signing_key: String,
+    /// `FEDERATION_ALLOW`, `FEDERATION_DENY`: domains, separated by commas.
+    pub policy: Policy,
+    /// `REMOTE_SEND_MS`: how long a send waits for the recipient's server before it is queued. Default 3,000.
+    pub send_ms: u64,
+    /// `SIGNATURE_WINDOW_SECONDS`: how far the time of a signature may be off. Default 300.
+    pub window_seconds: u64,
+}
+
+impl FederationConfig {
+    /// The defaults for a key.
+    pub fn new(signing_key: String) -> Self {
+        Self { signing_key, policy: Policy::default(), send_ms: 3_000, window_seconds: 300 }
+    }
+}
+
+impl std::fmt::Debug for FederationConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FederationConfig").field("policy", &self.policy).finish_non_exhaustive()
+    }
 }
 
 /// Who says who someone is.
@@ -36,9 +72,6 @@ pub struct OidcConfig {
     pub audience: String,
     /// Refuse tokens without `email_verified: true`.
     pub require_email_verified: bool,
-    /// `DANGER_ALLOW_LOOPBACK_HTTP`: allow an issuer at `http://localhost` or `http://127.0.0.1`. For local
-    /// mode only: whoever can answer on that port can sign anyone in.
-    pub danger_allow_loopback_http: bool,
 }
 
 /// A key that access tokens are signed with (HMAC-SHA-256).
@@ -78,12 +111,15 @@ impl Config {
     pub fn new(origin: Origin) -> Self {
         Self {
             origin,
-            names: Names { table: String::new(), deliveries_url: String::new() },
+            names: Names {
+                table: String::new(),
+                deliveries_url: String::new(),
+                federation_url: String::new(),
+            },
             oidc: OidcConfig {
                 issuer: String::new(),
                 audience: String::new(),
                 require_email_verified: false,
-                danger_allow_loopback_http: false,
             },
             token_keys: Vec::new(),
             message_ttl_days: 30,
@@ -91,6 +127,9 @@ impl Config {
             recipient_bytes_budget: 32 << 20,
             take_budget: 5,
             take_total_budget: 100,
+            take_server_budget: 20,
+            federation: None,
+            danger_allow_loopback_http: false,
         }
     }
 
@@ -111,14 +150,33 @@ impl Config {
         let origin = Origin::parse(&need("ORIGIN")?)
             .map_err(|e| ConfigError { variable: "ORIGIN", reason: e.to_string() })?;
         let default = Self::new(origin);
+        let federation = match get("SIGNING_KEY").filter(|value| !value.is_empty()) {
+            None => None,
+            Some(key) => {
+                let default = FederationConfig::new(key);
+                let domains = |variable: &'static str| {
+                    Policy::list(&get(variable).unwrap_or_default())
+                        .map_err(|reason| ConfigError { variable, reason })
+                };
+                Some(FederationConfig {
+                    policy: Policy { allow: domains("FEDERATION_ALLOW")?, deny: domains("FEDERATION_DENY")? },
+                    send_ms: number("REMOTE_SEND_MS", default.send_ms)?,
+                    window_seconds: number("SIGNATURE_WINDOW_SECONDS", default.window_seconds)?,
+                    ..default
+                })
+            }
+        };
         let days = number("MESSAGE_TTL_DAYS", u64::from(default.message_ttl_days))?;
         Ok(Self {
-            names: Names { table: need("TABLE")?, deliveries_url: need("DELIVERIES_URL")? },
+            names: Names {
+                table: need("TABLE")?,
+                deliveries_url: need("DELIVERIES_URL")?,
+                federation_url: if federation.is_some() { need("FEDERATION_URL")? } else { String::new() },
+            },
             oidc: OidcConfig {
                 issuer: need("OIDC_ISSUER")?,
                 audience: need("OIDC_AUDIENCE")?,
                 require_email_verified: switch("OIDC_REQUIRE_EMAIL_VERIFIED"),
-                danger_allow_loopback_http: switch("DANGER_ALLOW_LOOPBACK_HTTP"),
             },
             token_keys: TokenKey::list(&need("TOKEN_KEYS")?)?,
             message_ttl_days: u16::try_from(days).ok().filter(|days| (1..=365).contains(days)).ok_or(
@@ -131,6 +189,9 @@ impl Config {
             recipient_bytes_budget: number("RECIPIENT_BYTES_BUDGET", default.recipient_bytes_budget)?,
             take_budget: number("TAKE_BUDGET", default.take_budget)?,
             take_total_budget: number("TAKE_TOTAL_BUDGET", default.take_total_budget)?,
+            take_server_budget: number("TAKE_SERVER_BUDGET", default.take_server_budget)?,
+            federation,
+            danger_allow_loopback_http: switch("DANGER_ALLOW_LOOPBACK_HTTP"),
             origin: default.origin,
         })
     }

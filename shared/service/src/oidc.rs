@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::Problem;
-use crate::config::{ConfigError, OidcConfig};
+use crate::config::{Config, ConfigError, OidcConfig};
 
 /// How long fetched keys are trusted without looking again, in milliseconds.
 const KEYS_FRESH_MS: i64 = 3_600_000;
@@ -37,6 +37,8 @@ pub struct Subject {
 /// Verifies ID tokens of the configured issuer.
 pub struct Oidc {
     config: OidcConfig,
+    /// The configuration's `danger_allow_loopback_http`.
+    loopback: bool,
     http: reqwest::Client,
     keys: Mutex<Option<Keys>>,
 }
@@ -67,10 +69,12 @@ struct Claims {
 
 impl Oidc {
     /// A verifier. Makes no call: discovery happens with the first token.
-    pub fn new(config: OidcConfig) -> Result<Self, ConfigError> {
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        let loopback = config.danger_allow_loopback_http;
+        let config = config.oidc.clone();
         let error = |reason: &str| ConfigError { variable: "OIDC_ISSUER", reason: reason.to_owned() };
         let issuer = Url::parse(&config.issuer).map_err(|e| error(&e.to_string()))?;
-        if !may_fetch(&issuer, &config) {
+        if !may_fetch(&issuer, loopback) {
             return Err(error("must be https"));
         }
         let http = reqwest::Client::builder()
@@ -78,7 +82,7 @@ impl Oidc {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| error(&e.to_string()))?;
-        Ok(Self { config, http, keys: Mutex::new(None) })
+        Ok(Self { config, loopback, http, keys: Mutex::new(None) })
     }
 
     /// Verifies a token: signature by one of the issuer's keys, issuer, audience, times, e-mail policy.
@@ -161,7 +165,7 @@ impl Oidc {
 
     async fn get<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<T, FetchError> {
         let url = Url::parse(url).map_err(|_| FetchError::Other("not a URL"))?;
-        if !may_fetch(&url, &self.config) {
+        if !may_fetch(&url, self.loopback) {
             return Err(FetchError::Other("not an https URL"));
         }
         let mut response = self.http.get(url).send().await?.error_for_status()?;
@@ -185,9 +189,9 @@ enum FetchError {
 }
 
 /// https; http only to loopback, and only where the switch says so.
-fn may_fetch(url: &Url, config: &OidcConfig) -> bool {
+fn may_fetch(url: &Url, danger_allow_loopback_http: bool) -> bool {
     let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    url.scheme() == "https" || (config.danger_allow_loopback_http && url.scheme() == "http" && loopback)
+    url.scheme() == "https" || (danger_allow_loopback_http && url.scheme() == "http" && loopback)
 }
 
 /// The key with this id, or the only key that fits when the token names none.

@@ -9,7 +9,8 @@ use eko_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-/// An error with its public face. Detail that is not for clients is in [`Problem::Unavailable`] only, and is
+/// An error with its public face. Detail that is not for clients is in
+/// [`Problem::Unavailable`] only, and is
 /// logged, never sent.
 #[derive(Debug, Clone)]
 pub enum Problem {
@@ -54,6 +55,14 @@ pub enum Problem {
     NoActiveDevice,
     /// Client and server hold different keys.
     KeysDiffer,
+    /// No signature, or one that is not good; why.
+    BadSignature(String),
+    /// The other server is excluded by this one's policy.
+    NotFederated(String),
+    /// Another server is out of reach; which, and why.
+    RemoteUnreachable(String),
+    /// Another server answered what cannot be used; which, and why.
+    RemoteFailed(String),
     /// A budget is spent.
     TooMany {
         /// Seconds until it is worth trying again.
@@ -79,8 +88,12 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NotJson(_) | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated(_) | Self::DeviceRevoked => StatusCode::UNAUTHORIZED,
-            Self::DevicePending | Self::NotOwner | Self::NotYours(_) => StatusCode::FORBIDDEN,
+            Self::Unauthenticated(_) | Self::DeviceRevoked | Self::BadSignature(_) => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::DevicePending | Self::NotOwner | Self::NotYours(_) | Self::NotFederated(_) => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NameTaken
@@ -93,7 +106,8 @@ impl Problem {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RemoteFailed(_) => StatusCode::BAD_GATEWAY,
+            Self::RemoteUnreachable(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -118,6 +132,10 @@ impl Problem {
             Self::StaleHead { .. } => ("stale-head", "The device chain has grown"),
             Self::NoActiveDevice => ("no-active-device", "No device is active"),
             Self::KeysDiffer => ("keys-differ", "Client and server hold different keys"),
+            Self::BadSignature(_) => ("bad-signature", "A valid HTTP signature is needed"),
+            Self::NotFederated(_) => ("not-federated", "The other server is not federated with"),
+            Self::RemoteUnreachable(_) => ("remote-unreachable", "The other server is out of reach"),
+            Self::RemoteFailed(_) => ("remote-failed", "The other server cannot be understood"),
             Self::TooMany { .. } => ("too-many", "Too many requests"),
             Self::Unavailable(_) => ("unavailable", "Try again later"),
         }
@@ -145,13 +163,21 @@ impl Problem {
             | Self::StaleHead { .. }
             | Self::NoActiveDevice
             | Self::KeysDiffer
+            | Self::BadSignature(_)
+            | Self::NotFederated(_)
+            | Self::RemoteUnreachable(_)
+            | Self::RemoteFailed(_)
             | Self::TooMany { .. } => Loudness::Debug,
         }
     }
 
     fn detail(&self) -> Cow<'_, str> {
         match self {
-            Self::NotJson(detail) => detail.into(),
+            Self::NotJson(detail)
+            | Self::BadSignature(detail)
+            | Self::NotFederated(detail)
+            | Self::RemoteUnreachable(detail)
+            | Self::RemoteFailed(detail) => detail.into(),
             Self::UnsupportedMediaType => {
                 "send application/activity+json, application/ld+json or application/json".into()
             }
@@ -213,6 +239,10 @@ impl Problem {
                 ),
             )),
             Self::TooMany { retry_after, .. } => Some((header::RETRY_AFTER, HeaderValue::from(*retry_after))),
+            Self::BadSignature(_) => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Signature realm=\"ActivityPub\"")))
+            }
+            Self::RemoteUnreachable(_) => Some((header::RETRY_AFTER, HeaderValue::from(60_u16))),
             Self::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from(5_u16))),
             Self::MethodNotAllowed(Some(allow)) => Some((header::ALLOW, allow.clone())),
             _ => None,

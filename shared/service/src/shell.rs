@@ -1,9 +1,12 @@
 //! The Lambda shells: a router or a queue function under the real runtime.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use axum::Router;
+use eko_federation::client::public_roots;
+use eko_federation::network::SystemNetwork;
 use eko_store::Store;
 use lambda_runtime::{Error, LambdaEvent};
 
@@ -11,7 +14,7 @@ use crate::aws::Account;
 use crate::config::Config;
 use crate::oidc::Oidc;
 use crate::state::{AppState, system_clock, system_random};
-use crate::{edge, telemetry};
+use crate::{edge, remote, telemetry};
 
 /// The state of a function in Lambda: configuration and clients from the environment.
 pub fn state_from_env() -> Result<AppState, Error> {
@@ -19,8 +22,9 @@ pub fn state_from_env() -> Result<AppState, Error> {
     let config = Config::from_env(get)?;
     let clients = Account::from_env(get).clients();
     let store = Store::new(clients.dynamodb, clients.sqs, config.names.clone());
-    let oidc = Oidc::new(config.oidc.clone())?;
-    Ok(AppState::new(config, store, oidc, system_clock(), system_random()))
+    let oidc = Oidc::new(&config)?;
+    let federation = remote::federation(&config, &store, Arc::new(SystemNetwork), public_roots())?;
+    Ok(AppState::new(config, store, oidc, federation, system_clock(), system_random()))
 }
 
 /// Runs an HTTP function: API Gateway's events in, the router's answers out.
@@ -52,6 +56,8 @@ pub struct QueueMessage {
     pub id: String,
     /// Its body.
     pub body: String,
+    /// The handle of this receive, by which the message can be hidden for longer.
+    pub receipt: String,
 }
 
 impl QueueMessage {
@@ -60,6 +66,7 @@ impl QueueMessage {
         let message = |record: aws_lambda_events::event::sqs::SqsMessage| Self {
             id: record.message_id.unwrap_or_default(),
             body: record.body.unwrap_or_default(),
+            receipt: record.receipt_handle.unwrap_or_default(),
         };
         event.records.into_iter().map(message).collect()
     }

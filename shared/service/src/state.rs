@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use eko_federation::Federation;
+use eko_protocol::Invalid;
 use eko_protocol::address::Origin;
 use eko_store::Store;
 
+use crate::Problem;
 use crate::access_token::AccessTokens;
 use crate::config::Config;
 use crate::oidc::Oidc;
@@ -26,15 +29,23 @@ struct Inner {
     store: Store,
     tokens: AccessTokens,
     oidc: Oidc,
+    federation: Option<Federation>,
     clock: Clock,
     random: Random,
 }
 
 impl AppState {
-    /// A state over these parts. Makes no call.
-    pub fn new(config: Config, store: Store, oidc: Oidc, clock: Clock, random: Random) -> Self {
+    /// A state over these parts; without `federation` this server is alone. Makes no call.
+    pub fn new(
+        config: Config,
+        store: Store,
+        oidc: Oidc,
+        federation: Option<Federation>,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
         let tokens = AccessTokens::new(&config);
-        Self { inner: Arc::new(Inner { config, store, tokens, oidc, clock, random }) }
+        Self { inner: Arc::new(Inner { config, store, tokens, oidc, federation, clock, random }) }
     }
 
     /// The configuration.
@@ -62,9 +73,34 @@ impl AppState {
         &self.inner.oidc
     }
 
+    /// The way to other servers, and from them.
+    ///
+    /// # Errors
+    /// 422 at `pointer` where this server is alone.
+    pub fn federation(&self, pointer: &str) -> Result<&Federation, Problem> {
+        let alone = || Invalid::at(pointer, "is on another server, and this one does not federate");
+        self.inner.federation.as_ref().ok_or_else(|| alone().into())
+    }
+
+    /// The way to other servers, where there is one.
+    pub fn federates(&self) -> Option<&Federation> {
+        self.inner.federation.as_ref()
+    }
+
     /// Now, in epoch milliseconds.
     pub fn now_ms(&self) -> i64 {
         (self.inner.clock)()
+    }
+
+    /// When what is queued at `now_ms` is of no more use, in epoch seconds: the configured days later.
+    pub fn keep_until(&self, now_ms: i64) -> i64 {
+        let days = i64::from(self.config().message_ttl_days);
+        now_ms.div_euclid(1000).saturating_add(days.saturating_mul(24 * 3600))
+    }
+
+    /// A random UUID (version 4) as text.
+    pub fn random_uuid(&self) -> String {
+        uuid::Builder::from_random_bytes(self.random()).into_uuid().to_string()
     }
 
     /// `N` random bytes.

@@ -1,6 +1,7 @@
 //! Taking key packages, for whoever may: a device here, a device through its own outbox, another server.
 //! `docs/protocol.md`, section 4.
 
+use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::{KeyPackage, Target};
@@ -17,9 +18,7 @@ pub fn local_target(target: Target) -> Result<(UserName, Option<Vec<DeviceId>>),
     match target {
         Target::All(user) => Ok((user, None)),
         Target::Some(user, devices) => Ok((user, Some(devices))),
-        Target::Handle(_) | Target::Remote(..) => {
-            Err(Invalid::at("/object", "is on another server, and this one does not federate yet").into())
-        }
+        Target::Handle(_) | Target::Remote(..) => Err(Invalid::at("/object", "is on another server").into()),
     }
 }
 
@@ -37,12 +36,36 @@ pub async fn by_device(
         return Err(inactive(&own, &caller.device));
     }
     let target = target.ok_or(Problem::NotFound("user"))?;
-    take(state, &state.origin().actor(&caller.user), user, &target, wanted).await
+    let taker = state.origin().actor(&caller.user);
+    let budget = TakeBudget {
+        each: vec![(&taker, state.config().take_budget)],
+        total: state.config().take_total_budget,
+    };
+    take(state, &budget, user, &target, wanted).await
+}
+
+/// An actor on another server takes packages of a user here: one GetItem for the device set, an UpdateItem a
+/// device, one BatchGetItem for the keys. Its server has a budget of its own beside the actor's, since a server
+/// may have as many actors as it likes.
+pub async fn by_server(
+    state: &AppState,
+    actor: &RemoteActor,
+    user: &UserName,
+    wanted: Option<Vec<DeviceId>>,
+) -> Result<Value, Problem> {
+    let target = state.store().device_set(user).await?.ok_or(Problem::NotFound("user"))?;
+    let server = actor.origin().map(|origin| origin.to_string()).unwrap_or_default();
+    let config = state.config();
+    let budget = TakeBudget {
+        each: vec![(&actor.id, config.take_budget), (&server, config.take_server_budget)],
+        total: config.take_total_budget,
+    };
+    take(state, &budget, user, &target, wanted).await
 }
 
 async fn take(
     state: &AppState,
-    taker: &str,
+    budget: &TakeBudget<'_>,
     user: &UserName,
     target: &Devices,
     wanted: Option<Vec<DeviceId>>,
@@ -58,8 +81,7 @@ async fn take(
             devices
         }
     };
-    let budget = TakeBudget { each: state.config().take_budget, total: state.config().take_total_budget };
-    let taken = state.store().take_keys(user, &devices, taker, budget, state.now_ms()).await?;
+    let taken = state.store().take_keys(user, &devices, budget, state.now_ms()).await?;
     let packages = taken.into_iter().map(|(device, taken)| package(state, user, &device, taken));
     let packages: Vec<KeyPackage> = packages.collect();
     Ok(collection::key_packages(state.origin(), user, &packages, Some(&target.set)))

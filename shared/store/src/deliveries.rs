@@ -4,7 +4,6 @@
 //! bytes, and the mailbox writes of one envelope in one batch. A message is JSON; SQS counts each 64 KB as
 //! a request and refuses more than 1 MiB, for one message as for a batch.
 
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_protocol::address::UserName;
@@ -12,15 +11,9 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::{DeviceId, EntryKey};
 use serde::{Deserialize, Serialize};
 
-use crate::error::call;
 use crate::mailbox::{Addressed, Content, Entry, Message};
-use crate::{Result, Store, StoreError};
-
-/// Bytes of one queue message at most, and of one batch: SQS's 1 MiB less what the request around them
-/// takes.
-pub const MESSAGE_BYTES: usize = 1_000_000;
-/// Messages of one SendMessageBatch at most.
-const BATCH_MESSAGES: usize = 10;
+use crate::queue::MESSAGE_BYTES;
+use crate::{Result, Store};
 
 /// One message of the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,50 +142,7 @@ impl Store {
     }
 
     async fn queue(&self, deliveries: Vec<Delivery>) -> Result<()> {
-        let mut batch: Vec<String> = Vec::new();
-        let mut bytes = 0_usize;
-        for delivery in deliveries {
-            let body = serde_json::to_string(&delivery).map_err(crate::attribute::corrupt)?;
-            if batch.len() == BATCH_MESSAGES || bytes.saturating_add(body.len()) > MESSAGE_BYTES {
-                self.send_batch(std::mem::take(&mut batch)).await?;
-                bytes = 0;
-            }
-            bytes = bytes.saturating_add(body.len());
-            batch.push(body);
-        }
-        self.send_batch(batch).await
-    }
-
-    /// Sends bodies; the entries of a batch that SQS refuses for a passing reason are sent again.
-    async fn send_batch(&self, bodies: Vec<String>) -> Result<()> {
-        let mut left = bodies;
-        for _ in 0..3 {
-            if left.is_empty() {
-                return Ok(());
-            }
-            let entry = |(index, body): (usize, &String)| {
-                SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build()
-            };
-            let entries = left.iter().enumerate().map(entry).collect::<std::result::Result<Vec<_>, _>>();
-            let answer = self
-                .sqs()
-                .send_message_batch()
-                .queue_url(self.deliveries_url())
-                .set_entries(Some(entries.map_err(crate::attribute::corrupt)?))
-                .send()
-                .await
-                .map_err(call("SendMessageBatch"))?;
-            if let Some(refused) = answer.failed.iter().find(|f| f.sender_fault) {
-                let detail = refused.message.clone().unwrap_or_else(|| refused.code.clone());
-                return Err(StoreError::GaveUp { operation: "SendMessageBatch", detail });
-            }
-            let failed: Vec<usize> = answer.failed.iter().filter_map(|f| f.id.parse().ok()).collect();
-            left = failed.into_iter().filter_map(|index| left.get(index).cloned()).collect();
-        }
-        if left.is_empty() {
-            return Ok(());
-        }
-        let detail = format!("{} messages not taken", left.len());
-        Err(StoreError::GaveUp { operation: "SendMessageBatch", detail })
+        let bodies = deliveries.iter().map(serde_json::to_string).collect::<std::result::Result<Vec<_>, _>>();
+        self.send(self.deliveries_url(), bodies.map_err(crate::attribute::corrupt)?).await
     }
 }

@@ -1,8 +1,8 @@
 //! What was accepted of an envelope: the record that makes retries and partial deliveries exact.
 //!
 //! `U#{recipient}` / `E#{hash of author and envelope id}`: `at` (when it was first accepted, epoch
-//! milliseconds), `d` (string set of the devices that it was accepted for), `rc` (the claim that its
-//! receipt is sent under), `ttl`.
+//! milliseconds), `d` (string set of the devices that it was accepted for), `k` (those of them that have
+//! acknowledged it), `rc` (the claim that its receipt is sent under), `ttl`.
 
 use std::collections::BTreeSet;
 
@@ -22,6 +22,8 @@ pub struct Accepted {
     pub accepted_ms: i64,
     /// Every device that it was accepted for, now or before.
     pub devices: BTreeSet<DeviceId>,
+    /// Those that have acknowledged it with `Delivered`: a retry, or a replay, brings nothing back to them.
+    pub acknowledged: BTreeSet<DeviceId>,
 }
 
 impl Store {
@@ -82,15 +84,19 @@ impl Store {
         item.insert("d".to_owned(), ss(devices));
         let put = self.dynamodb().put_item().table_name(self.table()).set_item(Some(item));
         put.send().await.map_err(call("PutItem"))?;
-        Ok(Accepted { accepted_ms: now_ms, devices: devices.iter().cloned().collect() })
+        Ok(Accepted {
+            accepted_ms: now_ms,
+            devices: devices.iter().cloned().collect(),
+            acknowledged: BTreeSet::new(),
+        })
     }
 
-    /// Claims the one receipt of an envelope under a random `claim`: `true` for the first device that
-    /// confirms, whatever races, and for the same claim again, should the SDK repeat a call whose answer was
-    /// lost. One UpdateItem.
+    /// Notes that `device` has acknowledged an envelope, and claims its one receipt under a random `claim`:
+    /// `true` for the first device that confirms, whatever races, and for the same claim again, should the SDK
+    /// repeat a call whose answer was lost. `false` also where the record is gone. One UpdateItem.
     pub async fn claim_receipt(
         &self,
-        user: &UserName,
+        (user, device): (&UserName, &DeviceId),
         author: &str,
         id: &str,
         claim: [u8; 8],
@@ -100,14 +106,20 @@ impl Store {
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::envelope(user, &id::envelope_key(author, id)).item()))
-            .update_expression("SET #rc = :claim")
-            .condition_expression("attribute_exists(pk) AND (attribute_not_exists(#rc) OR #rc = :claim)")
+            .update_expression("SET #rc = if_not_exists(#rc, :claim) ADD #k :device")
+            .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#rc", "rc")
+            .expression_attribute_names("#k", "k")
             .expression_attribute_values(":claim", b(claim))
+            .expression_attribute_values(":device", ss([device]))
+            .return_values(ReturnValue::AllNew)
             .send()
             .await;
         match claimed {
-            Ok(_) => Ok(true),
+            Ok(claimed) => {
+                let record = claimed.attributes.unwrap_or_default();
+                Ok(record.get_b("rc") == Some(&claim))
+            }
             Err(error)
                 if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
             {
@@ -117,11 +129,11 @@ impl Store {
         }
     }
 
-    /// Gives a claimed receipt back, when its report could not be queued; one that was never claimed, or by
-    /// another, stays as it is. One UpdateItem.
+    /// Gives a claimed receipt back, when its report could not be queued, and takes back that `device` has
+    /// acknowledged; one that was never claimed, or by another, stays as it is. One UpdateItem.
     pub async fn release_receipt(
         &self,
-        user: &UserName,
+        (user, device): (&UserName, &DeviceId),
         author: &str,
         id: &str,
         claim: [u8; 8],
@@ -131,10 +143,12 @@ impl Store {
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::envelope(user, &id::envelope_key(author, id)).item()))
-            .update_expression("REMOVE #rc")
+            .update_expression("REMOVE #rc DELETE #k :device")
             .condition_expression("#rc = :claim")
             .expression_attribute_names("#rc", "rc")
+            .expression_attribute_names("#k", "k")
             .expression_attribute_values(":claim", b(claim))
+            .expression_attribute_values(":device", ss([device]))
             .send()
             .await;
         match released {
@@ -151,8 +165,9 @@ impl Store {
 
 impl Accepted {
     fn from_item(item: &Item) -> Result<Self> {
-        let devices =
-            item.get_ss("d").iter().map(|id| DeviceId::parse(id).map_err(corrupt)).collect::<Result<_>>()?;
-        Ok(Self { accepted_ms: item.need_n("at")?, devices })
+        let devices = |name: &str| {
+            item.get_ss(name).iter().map(|id| DeviceId::parse(id).map_err(corrupt)).collect::<Result<_>>()
+        };
+        Ok(Self { accepted_ms: item.need_n("at")?, devices: devices("d")?, acknowledged: devices("k")? })
     }
 }

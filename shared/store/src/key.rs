@@ -10,6 +10,10 @@
 //! | `D#{name}#{device}` | `M#{entry}` | a mailbox entry, right behind `DEVICE` so that one Query reads both ([`crate::mailbox`]) |
 //! | `D#{name}#{device}` | `OPK#{block}`, `PQK#{block}` | blocks of one-time prekeys ([`crate::one_time_keys`]) |
 //! | `D#{name}#{device}` | `PREKEYS` | identity key, signed prekey, last-resort Kyber key ([`crate::device_keys`]) |
+//! | `U#{name}` | `X#{hash}` | an envelope that was sent to another server, and what came back ([`crate::sent`]) |
+//! | `R#{actor id or acct:}` | `ACTOR` | what another server said of an actor, or that it did not ([`crate::remote`]) |
+//! | `H#{authority}` | `HOST` | how another server fares: failures, when to try again, its signatures ([`crate::hosts`]) |
+//! | `F#{uuid}` | `{part}` | the body of an activity too long for the queue `federation` ([`crate::parcels`]) |
 //! | `S#{sha256}` | `SESSION` | a refresh token ([`crate::sessions`]) |
 //! | `O#{issuer}#{sub}` | `SUBJECT` | OIDC subject → user name |
 //! | `N#server` | `STATISTICS` | how many users, about |
@@ -80,6 +84,26 @@ pub(crate) fn chain_node(user: &UserName, seq: u64) -> Key {
 
 pub(crate) fn envelope(user: &UserName, hash: &str) -> Key {
     Key::new(user_partition(user), format!("E#{hash}"))
+}
+
+pub(crate) fn sent(user: &UserName, hash: &str) -> Key {
+    Key::new(user_partition(user), format!("X#{hash}"))
+}
+
+pub(crate) fn remote(id: &str) -> Key {
+    Key::new(format!("R#{id}"), "ACTOR")
+}
+
+pub(crate) fn host(authority: &str) -> Key {
+    Key::new(format!("H#{authority}"), "HOST")
+}
+
+pub(crate) fn body_partition(id: &str) -> String {
+    format!("F#{id}")
+}
+
+pub(crate) fn body_part(id: &str, part: usize) -> Key {
+    Key::new(body_partition(id), format!("{part:02}"))
 }
 
 pub(crate) fn device(user: &UserName, device: &DeviceId) -> Key {

@@ -1,6 +1,6 @@
 //! DynamoDB and SQS behind the domain's verbs.
 //!
-//! One table, no secondary index, one standard queue a stage. Every verb says what it reads, writes and
+//! One table, no secondary index, a standard queue for each way. Every verb says what it reads, writes and
 //! costs; every race is decided by a condition in the store, never by read-then-write. Not found is
 //! `Ok(None)`, a lost race is a value, `Err` means that the store is broken or unreachable.
 //!
@@ -16,12 +16,17 @@ pub mod device_keys;
 pub mod devices;
 pub mod envelopes;
 mod error;
+pub mod hosts;
 mod items;
 pub mod key;
 pub mod mailbox;
 pub mod one_time_keys;
+pub mod parcels;
 pub mod publication;
+mod queue;
+pub mod remote;
 pub mod resources;
+pub mod sent;
 pub mod sessions;
 mod transaction;
 
@@ -51,6 +56,8 @@ pub struct Names {
     pub table: String,
     /// URL of the queue `deliveries`.
     pub deliveries_url: String,
+    /// URL of the queue `federation`.
+    pub federation_url: String,
 }
 
 impl Store {
@@ -73,5 +80,9 @@ impl Store {
 
     pub(crate) fn deliveries_url(&self) -> &str {
         &self.inner.names.deliveries_url
+    }
+
+    pub(crate) fn federation_url(&self) -> &str {
+        &self.inner.names.federation_url
     }
 }

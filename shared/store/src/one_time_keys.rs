@@ -145,11 +145,11 @@ impl<K: Kind> Block<K> {
     }
 }
 
-/// How many one-time keys may go in an hour.
-#[derive(Clone, Copy, Debug)]
-pub struct TakeBudget {
-    /// To one taker.
-    pub each: u64,
+/// How many one-time keys of a device may go in an hour.
+#[derive(Clone, Debug)]
+pub struct TakeBudget<'a> {
+    /// To each of those that the taker counts as: itself, by its actor id; its server, where that is another.
+    pub each: Vec<(&'a str, u64)>,
     /// To all of them together.
     pub total: u64,
 }
@@ -173,17 +173,16 @@ struct Places {
 }
 
 impl Store {
-    /// Takes one-time keys of each device for `taker` (an actor id): an UpdateItem a device, all at once,
-    /// then one BatchGetItem for all keys. A device that is not active is left out.
+    /// Takes one-time keys of each device under a budget: an UpdateItem a device, all at once, then one
+    /// BatchGetItem for all keys. A device that is not active is left out.
     pub async fn take_keys(
         &self,
         user: &UserName,
         devices: &[DeviceId],
-        taker: &str,
-        budget: TakeBudget,
+        budget: &TakeBudget<'_>,
         now_ms: i64,
     ) -> Result<BTreeMap<DeviceId, Taken>> {
-        let claims = devices.iter().map(|device| self.claim_places(user, device, taker, budget, now_ms));
+        let claims = devices.iter().map(|device| self.claim_places(user, device, budget, now_ms));
         let claimed = futures_util::future::try_join_all(claims).await?;
         let mut places = BTreeMap::new();
         let mut wanted = Vec::new();
@@ -219,40 +218,44 @@ impl Store {
         &self,
         user: &UserName,
         device: &DeviceId,
-        taker: &str,
-        budget: TakeBudget,
+        budget: &TakeBudget<'_>,
         now_ms: i64,
     ) -> Result<Option<Places>> {
         let hour = now_ms.div_euclid(HOUR_MS);
-        let hash = hex::encode(Sha256::digest(taker).get(..6).unwrap_or_default());
+        let mut counters = vec![(format!("T{hour}"), budget.total)];
+        counters.extend(budget.each.iter().map(|(taker, most)| {
+            let hash = hex::encode(Sha256::digest(taker).get(..6).unwrap_or_default());
+            (format!("B{hour}.{hash}"), *most)
+        }));
+        let mut update = "ADD #oh :one, #kh :one".to_owned();
+        let mut condition = "#st = :active AND (#oh < #ot OR #kh < #kt)".to_owned();
+        for index in 0..counters.len() {
+            update.push_str(&format!(", #c{index} :one"));
+            condition.push_str(&format!(" AND (attribute_not_exists(#c{index}) OR #c{index} < :c{index})"));
+        }
         for _ in 0..6 {
-            let claimed = self
+            let mut claim = self
                 .dynamodb()
                 .update_item()
                 .table_name(self.table())
                 .set_key(Some(key::device(user, device).item()))
-                .update_expression("ADD #oh :one, #kh :one, #each :one, #total :one")
-                .condition_expression(
-                    "#st = :active AND (#oh < #ot OR #kh < #kt) \
-                     AND (attribute_not_exists(#each) OR #each < :each) \
-                     AND (attribute_not_exists(#total) OR #total < :total)",
-                )
+                .update_expression(&update)
+                .condition_expression(&condition)
                 .expression_attribute_names("#st", "st")
                 .expression_attribute_names("#oh", "oh")
                 .expression_attribute_names("#ot", "ot")
                 .expression_attribute_names("#kh", "kh")
                 .expression_attribute_names("#kt", "kt")
-                .expression_attribute_names("#each", format!("B{hour}.{hash}"))
-                .expression_attribute_names("#total", format!("T{hour}"))
                 .expression_attribute_values(":active", s(Status::Active.code()))
                 .expression_attribute_values(":one", n(1))
-                .expression_attribute_values(":each", n(budget.each))
-                .expression_attribute_values(":total", n(budget.total))
                 .return_values(ReturnValue::AllNew)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .send()
-                .await;
-            let error = match claimed {
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            for (index, (name, most)) in counters.iter().enumerate() {
+                claim = claim
+                    .expression_attribute_names(format!("#c{index}"), name)
+                    .expression_attribute_values(format!(":c{index}"), n(*most));
+            }
+            let error = match claim.send().await {
                 Ok(claimed) => return Places::after(&claimed.attributes.unwrap_or_default()).map(Some),
                 Err(error) => error,
             };

@@ -41,8 +41,18 @@ pub const DELIVERIES: QueueSpec = QueueSpec {
     batch_size: 10,
 };
 
+/// The queue of what is on its way to other servers. A message that has to wait is hidden for as long, by its
+/// own visibility timeout, and each look at it is a receive: some 60 in two days, and room for more.
+pub const FEDERATION: QueueSpec = QueueSpec {
+    name: "federation",
+    visibility_seconds: 90,
+    max_receives: 200,
+    retention_seconds: 4 * 24 * 3600,
+    batch_size: 10,
+};
+
 /// Every queue of a deployment.
-pub const QUEUES: &[QueueSpec] = &[DELIVERIES];
+pub const QUEUES: &[QueueSpec] = &[DELIVERIES, FEDERATION];
 
 /// How long a dead-letter queue keeps what it got: SQS's longest, 14 days.
 pub const DLQ_RETENTION_SECONDS: u32 = 14 * 24 * 3600;

@@ -3,7 +3,8 @@
 //! [`World`] is the server; what a device does goes through [`eko_client`], over [`Direct`], which calls the
 //! router without a socket. The engines, the SDK clients and the functions are those of local mode. Time
 //! stands still unless a test moves it, and random bytes are the same in every run, so that whole answers can
-//! be compared with snapshots.
+//! be compared with snapshots. Several servers, and strangers that are none of ours, talk over an
+//! [`Internet`] of the test's own.
 
 #![expect(
     clippy::expect_used,
@@ -14,21 +15,25 @@
 mod answers;
 mod calls;
 mod direct;
+mod internet;
 mod jwt;
 mod letters;
 mod parallel;
 mod people;
 mod random;
 mod stored;
+mod stranger;
 mod world;
 
 pub use answers::{refusal, refused};
 pub use calls::{Calls, Fault, Held};
 pub use direct::Direct;
+pub use internet::Internet;
 pub use jwt::{jwt, read_jwt};
 pub use letters::{ciphertext, envelope};
 pub use parallel::parallel;
 pub use people::{BARE, COUNTS};
 pub use random::seeded;
 pub use stored::Stored;
+pub use stranger::{Answer, Asked, Stranger, sign, signing_key};
 pub use world::{START_MS, World};

@@ -6,13 +6,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::World;
 
-/// Everything that is stored: items by their keys, and how many messages queue and dead-letter queue hold.
+/// Everything that is stored: items by their keys, and how many messages queues and dead-letter queues hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Items in readable form, by `pk` and `sk`.
     pub items: BTreeMap<(String, String), String>,
     /// Messages in the queue and in its dead-letter queue.
     pub queued: (usize, usize),
+    /// The same of the queue `federation`.
+    pub waiting: (usize, usize),
 }
 
 impl Stored {
@@ -50,7 +52,7 @@ impl World {
             }
         }
         items.retain(|(partition, _), _| !partition.starts_with("L#"));
-        Stored { items, queued: self.queued().await }
+        Stored { items, queued: self.queued().await, waiting: self.waiting().await }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A server for one test.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
 use eko_engines::Engines;
@@ -11,17 +11,17 @@ use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_local::{pump, routes};
 use eko_protocol::address::Origin;
 use eko_service::aws::Account;
-use eko_service::config::{Config, OidcConfig, TokenKey};
+use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
 use eko_service::oidc::Oidc;
 use eko_service::state::Clock;
-use eko_service::{AppState, edge};
-use eko_store::resources::DELIVERIES;
+use eko_service::{AppState, edge, remote};
+use eko_store::resources::{DELIVERIES, FEDERATION};
 use futures_util::FutureExt as _;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::{Calls, Direct, seeded};
+use crate::{Calls, Direct, Internet, seeded, signing_key};
 
 /// When every test starts: 2026-01-29T19:30:00Z, in epoch milliseconds.
 pub const START_MS: i64 = 1_769_715_000_000;
@@ -37,7 +37,8 @@ pub struct World {
     pub cloud: Cloud,
     /// What was called of AWS.
     pub calls: Calls,
-    now_ms: Arc<AtomicI64>,
+    /// What it is connected to.
+    pub internet: Internet,
     issuer: Router,
     issuer_url: String,
     /// Holds the issuer's key, for others that sign with it.
@@ -47,18 +48,26 @@ pub struct World {
 }
 
 impl World {
-    /// A server at `https://eko.example` with the default configuration.
+    /// A server at `https://eko.example` with the default configuration, alone on an internet of its own.
     pub async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     /// A server whose configuration `change` may change.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let now_ms = Arc::new(AtomicI64::new(START_MS));
-        let clock: Clock = {
-            let now_ms = Arc::clone(&now_ms);
-            Arc::new(move || now_ms.load(Ordering::SeqCst))
-        };
+        Self::at(&Internet::new(), "eko.example", change).await
+    }
+
+    /// A server that others on the internet can reach; where it is.
+    pub async fn online(internet: &Internet, host: &str) -> (Self, SocketAddr) {
+        let world = Self::at(internet, host, |_| {}).await;
+        let address = internet.serve(host, world.app.clone()).await;
+        (world, address)
+    }
+
+    /// A server that can reach others on the internet, and is not on it itself.
+    pub async fn at(internet: &Internet, host: &str, change: impl FnOnce(&mut Config)) -> Self {
+        let clock = internet.clock();
         let engines = Engines::in_memory_with_clock(clock.clone()).expect("engines");
         let calls = Calls::new();
         let account = Account::embedded(calls.around(engines.http_client()));
@@ -80,34 +89,38 @@ impl World {
                 issuer: url.clone(),
                 audience: AUDIENCE.to_owned(),
                 require_email_verified: false,
-                danger_allow_loopback_http: true,
             },
             token_keys: vec![TokenKey { id: "test".to_owned(), secret: vec![7; 32] }],
-            ..Config::new(Origin::parse("https://eko.example").expect("an origin"))
+            federation: Some(FederationConfig::new(signing_key(host).0)),
+            ..Config::new(Origin::parse(&format!("https://{host}")).expect("an origin"))
         };
         change(&mut config);
-        let oidc = Oidc::new(config.oidc.clone()).expect("an OIDC verifier");
-        let state = AppState::new(config, cloud.store(), oidc, clock, seeded("server"));
+        // The issuer is on loopback; other servers are not.
+        let oidc = Config { danger_allow_loopback_http: true, ..config.clone() };
+        let oidc = Oidc::new(&oidc).expect("an OIDC verifier");
+        let store = cloud.store();
+        let federation = remote::federation(&config, &store, Arc::new(internet.clone()), Internet::roots());
+        let federation = federation.expect("federation");
+        let state = AppState::new(config, store, oidc, federation, clock, seeded("server"));
         let app = edge::finish(routes(), state.clone());
         calls.reset();
-        let (issuer_url, leave_queues) = (url, false);
-        Self { app, state, cloud, calls, now_ms, issuer, issuer_url, issuer_key, serving, leave_queues }
+        let (issuer_url, leave_queues, internet) = (url, false, internet.clone());
+        Self { app, state, cloud, calls, internet, issuer, issuer_url, issuer_key, serving, leave_queues }
     }
 
     /// Now, in epoch milliseconds.
     pub fn now_ms(&self) -> i64 {
-        self.now_ms.load(Ordering::SeqCst)
+        self.internet.now_ms()
     }
 
-    /// Moves time forward: for the functions, the queues and the issuer alike.
+    /// Moves time forward: for the functions, the queues and the issuer alike, and everyone on the internet.
     pub fn advance(&self, ms: i64) {
-        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+        self.internet.advance(ms);
     }
 
     /// The clock that devices share with the server.
     pub fn clock(&self) -> Clock {
-        let now_ms = Arc::clone(&self.now_ms);
-        Arc::new(move || now_ms.load(Ordering::SeqCst))
+        self.internet.clock()
     }
 
     /// The way of a device to the server, without a socket.
@@ -133,6 +146,19 @@ impl World {
         pump::drain(&self.cloud.clients.sqs, &self.cloud.deliveries.queue, &DELIVERIES, &handle)
             .await
             .expect("the queue can be read")
+    }
+
+    /// Pumps the queue for other servers until none is visible; how many messages were taken.
+    pub async fn federate(&self) -> usize {
+        let handle = |batch| eko_federate::handle(self.state.clone(), batch);
+        pump::drain(&self.cloud.clients.sqs, &self.cloud.federation.queue, &FEDERATION, &handle)
+            .await
+            .expect("the queue can be read")
+    }
+
+    /// Messages that wait for other servers, and those given up as dead letters, hidden ones included.
+    pub async fn waiting(&self) -> (usize, usize) {
+        (self.count(&self.cloud.federation.queue).await, self.count(&self.cloud.federation.dlq).await)
     }
 
     /// Messages in the queue and in its dead-letter queue, hidden ones included.
@@ -173,11 +199,13 @@ impl Drop for World {
             return;
         }
         // The engines answer at once: nothing here waits.
-        match self.queued().now_or_never() {
-            Some((0, 0)) => {}
-            Some((queue, dlq)) => {
-                panic!("the test leaves {queue} messages in the queue and {dlq} in its DLQ")
-            }
+        let counted = async { (self.queued().await, self.waiting().await) };
+        match counted.now_or_never() {
+            Some(((0, 0), (0, 0))) => {}
+            Some(((queue, dlq), (waiting, dead))) => panic!(
+                "the test leaves {queue} messages in the queue and {dlq} in its DLQ, {waiting} for other servers \
+                 and {dead} in their DLQ"
+            ),
             None => panic!("the queues could not be counted"),
         }
     }

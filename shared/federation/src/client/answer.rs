@@ -59,7 +59,7 @@ pub(super) fn check_media_type(
 ) -> Result<(), FetchError> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let first = values.next();
-    let taken = first.and_then(|value| value.to_str().ok()).is_some_and(|value| wanted.take(value));
+    let taken = first.and_then(|value| value.to_str().ok()).is_some_and(|value| wanted.takes(value));
     if taken && values.next().is_none() {
         return Ok(());
     }

@@ -25,7 +25,7 @@ impl MediaTypes {
     pub const JSON: Self = Self { accept: "application/json", essences: &["application/json"] };
 
     /// Whether a `Content-Type` is one of these; its parameters do not matter.
-    pub(super) fn take(self, content_type: &str) -> bool {
+    pub fn takes(self, content_type: &str) -> bool {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         self.essences.iter().any(|taken| taken.eq_ignore_ascii_case(essence))
     }
@@ -42,7 +42,7 @@ mod tests {
             "Application/Activity+JSON; charset=utf-8",
             r#"application/ld+json ; profile="https://www.w3.org/ns/activitystreams""#,
         ] {
-            assert!(MediaTypes::ACTIVITY.take(content_type), "{content_type}");
+            assert!(MediaTypes::ACTIVITY.takes(content_type), "{content_type}");
         }
         for content_type in [
             "",
@@ -54,7 +54,7 @@ mod tests {
             "text/html, application/activity+json",
             "application/activity+json, text/html",
         ] {
-            assert!(!MediaTypes::ACTIVITY.take(content_type), "{content_type}");
+            assert!(!MediaTypes::ACTIVITY.takes(content_type), "{content_type}");
         }
     }
 

@@ -83,6 +83,11 @@ impl Report {
         Self::new(ReportKind::Delivered, origin.actor(recipient), author, envelope)
     }
 
+    /// The server of `recipient` (an actor id) took it.
+    pub fn confirm(recipient: &str, author: &str, envelope: &EnvelopeId) -> Self {
+        Self::new(ReportKind::Confirm, recipient.to_owned(), author, envelope)
+    }
+
     /// Active devices of the local user `recipient` have no message yet.
     pub fn partial_delivery(
         origin: &Origin,

@@ -1,9 +1,12 @@
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::message::{Message, WireMessage};
+use crate::activity::{context, put_device_set};
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
 use crate::id::{DeviceId, EnvelopeId};
@@ -154,6 +157,49 @@ impl Create {
                 Err(NotYours { pointer: "/id", detail: "must be on the actor's server" })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The wire form, for another server: only the members that were read, and the activity's id; `origin` is
+    /// this server's, for the context.
+    pub fn to_value(&self, origin: &Origin, activity: &str) -> Value {
+        let mut object = Map::new();
+        object.insert("type".to_owned(), json!(["Object", "SignalEnvelope"]));
+        object.insert("id".to_owned(), json!(self.id));
+        if let Some(at) = self.published_ms {
+            object.insert("published".to_owned(), json!(timestamp::format(at)));
+        }
+        object.insert("notify".to_owned(), json!(self.notify));
+        if let Some(at) = self.expires_ms {
+            object.insert("expires".to_owned(), json!(timestamp::format(at)));
+        }
+        put_device_set(&mut object, self.device_set.as_ref());
+        let message = |message: &Message| {
+            let content = STANDARD.encode(&message.content);
+            json!({ "to": message.to, "from": self.from, "content": content })
+        };
+        object.insert("messages".to_owned(), self.messages.iter().map(message).collect());
+        json!({
+            "@context": context(origin),
+            "type": "Create",
+            "id": activity,
+            "actor": self.actor,
+            "to": self.to,
+            "object": object,
+        })
+    }
+
+    /// The messages, for a user on the server at `origin`.
+    ///
+    /// # Errors
+    /// A message for a device on another server.
+    pub fn check_devices_on(&self, origin: &Origin) -> Result<(), Invalid> {
+        match self.messages.iter().position(|message| !origin.owns(&message.to)) {
+            None => Ok(()),
+            Some(index) => {
+                let pointer = format!("/object/messages/{index}/to");
+                Err(Invalid::at(pointer, "must be the address of a device on the recipient's server"))
+            }
         }
     }
 

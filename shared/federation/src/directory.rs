@@ -1,0 +1,244 @@
+//! Actors on other servers: from memory, from the table, from their server.
+
+use std::sync::Arc;
+
+use eko_protocol::actor::RemoteActor;
+use eko_protocol::address::{Handle, Origin};
+use eko_protocol::json;
+use eko_protocol::json::has_type;
+use eko_store::remote::{Copy, Silence};
+use serde_json::Value;
+
+use crate::client::{Document, FetchError, Fetched, Limits, MediaTypes};
+use crate::memory::Known;
+use crate::{Federation, RemoteError, Scheme};
+
+/// How long a copy is good without asking again, in milliseconds: 24 hours (`docs/protocol.md`, section 7).
+const FRESH_MS: i64 = 24 * 3_600_000;
+/// How long it is remembered that an actor does not exist.
+const GONE_MS: i64 = 3_600_000;
+/// How long it is remembered that an answer could not be used.
+const UNUSABLE_MS: i64 = 600_000;
+/// How long it is remembered that a server was out of reach.
+const UNREACHABLE_MS: i64 = 60_000;
+
+impl Federation {
+    /// Whether this server's policy lets it talk with the server of an id; its origin.
+    ///
+    /// # Errors
+    /// [`RemoteError::NotFederated`], also for what is no id of a server, or one of ours.
+    pub fn permitted(&self, id: &str) -> Result<Origin, RemoteError> {
+        let origin = Origin::of(id).ok_or_else(|| RemoteError::NotFederated(id.to_owned()))?;
+        self.permit(&origin)?;
+        Ok(origin)
+    }
+
+    /// The same of a server itself.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn permit(&self, origin: &Origin) -> Result<(), RemoteError> {
+        let reachable = origin.as_str().starts_with("https:") || self.client.allows_loopback_http();
+        let permitted = reachable && origin != self.origin() && self.policy.permits(origin);
+        if permitted { Ok(()) } else { Err(RemoteError::NotFederated(origin.authority().to_owned())) }
+    }
+
+    /// An actor: from memory, or by one GetItem, or from its server and then by a PutItem. What could not be
+    /// had is remembered too, so that a flood of messages is no flood of fetches.
+    ///
+    /// # Errors
+    /// Not permitted, not there, not usable, out of reach.
+    pub async fn actor(&self, id: &str, now_ms: i64, limits: &Limits) -> Result<Known, RemoteError> {
+        self.permitted(id)?;
+        if let Some(known) = self.memory.get(id, now_ms) {
+            return Ok(known);
+        }
+        let copy = self.store.remote_actor(id).await?;
+        self.judge(id, copy, now_ms, limits).await
+    }
+
+    /// An actor of which the caller has read the copy in the table.
+    ///
+    /// # Errors
+    /// As [`Federation::actor`].
+    pub async fn judge(
+        &self,
+        id: &str,
+        copy: Option<Copy<RemoteActor>>,
+        now_ms: i64,
+        limits: &Limits,
+    ) -> Result<Known, RemoteError> {
+        let Some(copy) = copy else { return self.refetch(id, now_ms, limits).await };
+        let age = now_ms.saturating_sub(copy.fetched_ms);
+        match copy.said {
+            Ok(actor) => {
+                let known = Known { actor: Arc::new(actor), fetched_ms: copy.fetched_ms };
+                if age < FRESH_MS {
+                    self.memory.put(id, known.clone(), now_ms);
+                    return Ok(known);
+                }
+                match self.refetch(id, now_ms, limits).await {
+                    // A server that is out of reach for a while does not make its users unknown.
+                    Err(RemoteError::Unreachable(_)) => Ok(known),
+                    fetched => fetched,
+                }
+            }
+            Err(silence) if age < remembered_ms(&silence) => Err(error(id, silence)),
+            Err(_) => self.refetch(id, now_ms, limits).await,
+        }
+    }
+
+    /// An actor as its server has it now, kept in table and memory.
+    ///
+    /// # Errors
+    /// As [`Federation::actor`].
+    pub async fn refetch(&self, id: &str, now_ms: i64, limits: &Limits) -> Result<Known, RemoteError> {
+        self.permitted(id)?;
+        let said = self.fetch_actor(id, now_ms, limits).await;
+        if let Err(Silence::Unreachable(why)) = &said
+            && let Some(Copy { fetched_ms, said: Ok(_) }) = self.store.remote_actor(id).await?
+        {
+            // The copy that there is stays: what it says is better than nothing.
+            tracing::debug!(actor = id, fetched_ms, why, "not refetched");
+            return Err(RemoteError::Unreachable(why.clone()));
+        }
+        self.store.keep_actor(id, &Copy { fetched_ms: now_ms, said: said.clone() }).await?;
+        match said {
+            Ok(actor) => {
+                let known = Known { actor: Arc::new(actor), fetched_ms: now_ms };
+                self.memory.put(id, known.clone(), now_ms);
+                Ok(known)
+            }
+            Err(silence) => {
+                self.memory.forget(id);
+                Err(error(id, silence))
+            }
+        }
+    }
+
+    /// Forgets an actor that says it is gone.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn forget(&self, id: &str) -> Result<(), RemoteError> {
+        self.memory.forget(id);
+        Ok(self.store.forget_actor(id).await?)
+    }
+
+    /// The actor id that a handle stands for, by WebFinger (RFC 7033): from the table by one GetItem, or from
+    /// the handle's server and then by a PutItem. The actor may be on another server than its handle.
+    ///
+    /// # Errors
+    /// Not permitted, not there, not usable, out of reach.
+    pub async fn resolve(
+        &self,
+        handle: &Handle,
+        now_ms: i64,
+        limits: &Limits,
+    ) -> Result<String, RemoteError> {
+        let base = self.base_of(handle)?;
+        let acct = handle.acct();
+        if let Some(copy) = self.store.remote_handle(&acct).await? {
+            let age = now_ms.saturating_sub(copy.fetched_ms);
+            match copy.said {
+                Ok(actor) if age < FRESH_MS => return Ok(actor),
+                Err(silence) if age < remembered_ms(&silence) => return Err(error(&acct, silence)),
+                _ => {}
+            }
+        }
+        let said = self.web_finger(&base, &acct, limits).await;
+        self.store.keep_handle(&acct, &Copy { fetched_ms: now_ms, said: said.clone() }).await?;
+        said.map_err(|silence| error(&acct, silence))
+    }
+
+    /// Where a handle's WebFinger is: over https, unless it is a server of local mode.
+    fn base_of(&self, handle: &Handle) -> Result<Origin, RemoteError> {
+        let authority = handle.authority();
+        let local = Origin::parse(&format!("http://{authority}")).ok();
+        let origin = match local.filter(|_| self.client.allows_loopback_http()) {
+            Some(local) => local,
+            None => Origin::parse(&format!("https://{authority}"))
+                .map_err(|_| RemoteError::NotFederated(authority.to_owned()))?,
+        };
+        self.permit(&origin)?;
+        Ok(origin)
+    }
+
+    async fn fetch_actor(&self, id: &str, now_ms: i64, limits: &Limits) -> Result<RemoteActor, Silence> {
+        let mut fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
+        if let Err(FetchError::Status { status, .. }) = &fetched
+            && matches!(status.as_u16(), 400 | 401 | 403)
+        {
+            fetched = self.get(id, Scheme::Cavage, now_ms, limits).await;
+        }
+        let document = document(fetched)?;
+        let unusable = |why: String| Silence::Unusable(format!("{id}: {why}"));
+        let value = json::parse(&document.body).map_err(|e| unusable(e.to_string()))?;
+        let actor = RemoteActor::parse(&value, document.url.as_str()).map_err(|e| unusable(e.to_string()))?;
+        if actor.id == id { Ok(actor) } else { Err(unusable(format!("it says that its id is {}", actor.id))) }
+    }
+
+    async fn get(
+        &self,
+        url: &str,
+        scheme: Scheme,
+        now_ms: i64,
+        limits: &Limits,
+    ) -> Result<Fetched, FetchError> {
+        let key_id = self.key_id(&self.origin().server_actor());
+        let sign = |url: &url::Url| self.signed_headers(scheme, "GET", url, None, &key_id, now_ms);
+        self.client.get_json(url, MediaTypes::ACTIVITY, sign, limits).await
+    }
+
+    async fn web_finger(&self, base: &Origin, acct: &str, limits: &Limits) -> Result<String, Silence> {
+        let mut url = url::Url::parse(base.as_str()).map_err(|e| Silence::Unusable(e.to_string()))?;
+        url.set_path("/.well-known/webfinger");
+        url.query_pairs_mut().append_pair("resource", acct);
+        let fetched = self.client.get_json(url.as_str(), MediaTypes::WEBFINGER, |_| Vec::new(), limits).await;
+        let document = document(fetched)?;
+        let unusable = |why: &str| Silence::Unusable(format!("WebFinger of {acct}: {why}"));
+        let value = json::parse(&document.body).map_err(|e| unusable(&e.to_string()))?;
+        let links = value.get("links").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let is_actor = |link: &&Value| {
+            let member = |name: &str| link.get(name).and_then(Value::as_str);
+            member("rel") == Some("self")
+                && member("type").is_some_and(|kind| MediaTypes::ACTIVITY.takes(kind))
+        };
+        let link = links.iter().find(is_actor).ok_or_else(|| unusable("it links to no actor"))?;
+        let actor = link.get("href").and_then(Value::as_str).unwrap_or_default();
+        self.permitted(actor).map_err(|e| unusable(&e.to_string()))?;
+        Ok(actor.to_owned())
+    }
+
+    /// Whether an activity is the deletion of its own actor.
+    pub fn is_own_deletion(activity: &Value, actor: &str) -> bool {
+        let object = activity.get("object");
+        let deleted = object.and_then(Value::as_str).or_else(|| object?.get("id")?.as_str());
+        has_type(activity, "Delete") && deleted == Some(actor)
+    }
+}
+
+fn remembered_ms(silence: &Silence) -> i64 {
+    match silence {
+        Silence::Gone => GONE_MS,
+        Silence::Unusable(_) => UNUSABLE_MS,
+        Silence::Unreachable(_) => UNREACHABLE_MS,
+    }
+}
+
+fn document(fetched: Result<Fetched, FetchError>) -> Result<Document, Silence> {
+    match fetched {
+        Ok(Fetched::Document(document)) => Ok(document),
+        Ok(Fetched::Gone | Fetched::NotFound) => Err(Silence::Gone),
+        Err(error) if error.is_transient() => Err(Silence::Unreachable(error.to_string())),
+        Err(error) => Err(Silence::Unusable(error.to_string())),
+    }
+}
+
+fn error(id: &str, silence: Silence) -> RemoteError {
+    match silence {
+        Silence::Gone => RemoteError::Gone(id.to_owned()),
+        Silence::Unusable(why) => RemoteError::Unusable(why),
+        Silence::Unreachable(why) => RemoteError::Unreachable(why),
+    }
+}

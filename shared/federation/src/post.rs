@@ -1,0 +1,206 @@
+//! Delivering: a signed POST, and what the other server's answer means (`docs/protocol.md`, sections 5 and 7).
+
+use bytes::Bytes;
+use eko_protocol::activity::{Report, ReportKind};
+use eko_protocol::address::Origin;
+use eko_protocol::json;
+use http::{Method, Request, Response, StatusCode, header};
+use serde_json::Value;
+
+use crate::client::{FetchError, Limits, Refusal};
+use crate::{Federation, Scheme};
+
+/// Redirects that a POST follows, within one origin.
+const MAX_REDIRECTS: usize = 3;
+
+/// What became of a POST.
+#[derive(Debug, Clone)]
+pub enum Posted {
+    /// The other server answered for good.
+    Answered {
+        /// Its answer.
+        response: Response<Bytes>,
+        /// The signature that it took, or refused last.
+        scheme: Scheme,
+    },
+    /// Not now.
+    Later(Later),
+    /// Never: what was sent, or where to, cannot be.
+    Never(String),
+}
+
+/// Why a POST is to be tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Later {
+    /// Why, for a person.
+    pub why: String,
+    /// What the other server asks for, in seconds.
+    pub retry_after: Option<u64>,
+    /// Whether it is the whole server that fails, so that everyone had better leave it alone for a while.
+    pub whole_server: bool,
+}
+
+/// What an answer says of an envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It took all of it.
+    Accepted,
+    /// It took it, and some devices lack it.
+    Partial(Report),
+    /// It took none of it.
+    Rejected(Report),
+    /// It knows no such user.
+    UnknownRecipient,
+    /// It will never take it; why, for a person.
+    Refused(String),
+}
+
+impl Federation {
+    /// POSTs an activity of `actor` (an actor id of ours), signed with `first`, and where that is refused with
+    /// the other scheme ("double knocking"). Within one deadline.
+    pub async fn post(
+        &self,
+        url: &str,
+        actor: &str,
+        body: &Bytes,
+        first: Scheme,
+        now_ms: i64,
+        limits: &Limits,
+    ) -> Posted {
+        let knock = async {
+            let answer = self.post_once(url, actor, body, first, now_ms, limits).await?;
+            // 500 too: a server that stumbles over the one scheme may know the other.
+            if !matches!(answer.status().as_u16(), 400 | 401 | 403 | 500) {
+                return Ok((answer, first));
+            }
+            let second = match first {
+                Scheme::Cavage => Scheme::Rfc9421,
+                Scheme::Rfc9421 => Scheme::Cavage,
+            };
+            let again = self.post_once(url, actor, body, second, now_ms, limits).await?;
+            Ok::<_, FetchError>((again, second))
+        };
+        let late = FetchError::TimedOut { host: url.to_owned(), after: limits.time };
+        match tokio::time::timeout(limits.time, knock).await.unwrap_or(Err(late)) {
+            Ok((response, scheme)) => judge(response, scheme),
+            Err(error) if error.is_transient() => {
+                Posted::Later(Later { why: error.to_string(), retry_after: None, whole_server: true })
+            }
+            Err(error) => Posted::Never(error.to_string()),
+        }
+    }
+
+    /// One signed POST; a 307 or 308 is followed within the origin, signed anew.
+    async fn post_once(
+        &self,
+        url: &str,
+        actor: &str,
+        body: &Bytes,
+        scheme: Scheme,
+        now_ms: i64,
+        limits: &Limits,
+    ) -> Result<Response<Bytes>, FetchError> {
+        let key_id = self.key_id(actor);
+        let mut url = self.client.check_url(url)?;
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = Request::builder()
+                .method(Method::POST)
+                .uri(url.as_str())
+                .header(header::CONTENT_TYPE, "application/activity+json")
+                .header(header::ACCEPT, "application/activity+json, application/json");
+            for (name, value) in self.signed_headers(scheme, "POST", &url, Some(body), &key_id, now_ms) {
+                request = request.header(name, value);
+            }
+            let request = request.body(body.clone()).map_err(|_| Refusal::NotAUrl)?;
+            let response = self.client.send(request, limits).await?;
+            if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+                return Ok(response);
+            }
+            let next = location(&response).and_then(|to| url.join(to).ok());
+            match next {
+                Some(next) if next.origin() == url.origin() => url = self.client.check_url(next.as_str())?,
+                // Who may be written to is the actor's server alone.
+                _ => return Ok(response),
+            }
+        }
+        Err(FetchError::TooManyRedirects { host: url.host_str().unwrap_or_default().to_owned() })
+    }
+}
+
+fn location(response: &Response<Bytes>) -> Option<&str> {
+    response.headers().get(header::LOCATION)?.to_str().ok()
+}
+
+/// Whether an answer is for good.
+fn judge(response: Response<Bytes>, scheme: Scheme) -> Posted {
+    let status = response.status();
+    let later = |whole_server| {
+        let why = format!("it answered {status}");
+        Posted::Later(Later { why, retry_after: retry_after(&response), whole_server })
+    };
+    match status.as_u16() {
+        // It could not fetch our key, perhaps: no fault of the message.
+        401 => later(false),
+        408 | 425 | 500 | 501 | 505..=599 => later(false),
+        429 | 502..=504 => later(true),
+        _ => Posted::Answered { response, scheme },
+    }
+}
+
+/// Seconds of a `Retry-After` (RFC 9110, section 10.2.3); a date there is not read.
+fn retry_after(response: &Response<Bytes>) -> Option<u64> {
+    response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+impl Verdict {
+    /// Reads the answer to the envelope `envelope` for `recipient` (an actor id). A report counts only if it
+    /// comes from the recipient's server and is about that envelope; of its members only the known are kept.
+    pub fn of(response: &Response<Bytes>, recipient: &str, envelope: &str) -> Self {
+        let status = response.status();
+        match status {
+            StatusCode::MULTI_STATUS | StatusCode::CONFLICT => {
+                let report = json::parse(response.body())
+                    .map_err(|e| e.to_string())
+                    .and_then(|value| report(&value, recipient, envelope));
+                match (report, status) {
+                    (Ok(report), StatusCode::MULTI_STATUS) if report.kind == ReportKind::PartialDelivery => {
+                        Self::Partial(report)
+                    }
+                    (Ok(report), StatusCode::CONFLICT) if report.kind == ReportKind::Reject => {
+                        Self::Rejected(report)
+                    }
+                    (Ok(_), _) => Self::Refused(format!("it answered {status} with another report")),
+                    (Err(why), _) => Self::Refused(format!("it answered {status}, and no report: {why}")),
+                }
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => Self::UnknownRecipient,
+            _ if status.is_success() => Self::Accepted,
+            _ => Self::Refused(refusal(response)),
+        }
+    }
+}
+
+/// A report on an envelope from where it was sent to.
+fn report(value: &Value, recipient: &str, envelope: &str) -> Result<Report, String> {
+    let report = Report::parse(value).map_err(|e| e.to_string())?;
+    if report.envelope.as_str() != envelope {
+        return Err("it is about another envelope".to_owned());
+    }
+    if Origin::of(&report.actor).is_none() || Origin::of(&report.actor) != Origin::of(recipient) {
+        return Err("it speaks for another server".to_owned());
+    }
+    Ok(report)
+}
+
+/// A refusal in words: the status, and the detail of a problem document (RFC 9457) where there is one.
+pub fn refusal(response: &Response<Bytes>) -> String {
+    let problem = json::parse(response.body()).ok();
+    let detail = problem.as_ref().and_then(|p| p.get("detail")).and_then(Value::as_str);
+    match detail {
+        Some(detail) => {
+            let end = detail.floor_char_boundary(200);
+            format!("it answered {}: {}", response.status(), detail.get(..end).unwrap_or_default())
+        }
+        None => format!("it answered {}", response.status()),
+    }
+}

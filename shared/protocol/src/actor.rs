@@ -1,0 +1,182 @@
+//! What is read of an actor on another server (ActivityPub, section 4.1): where it receives, and its keys.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::Invalid;
+use crate::address::{Origin, check_url};
+use crate::json::{has_type, text};
+
+/// Types that an actor may have (ActivityStreams 2.0 Vocabulary, section 3.2).
+const TYPES: [&str; 5] = ["Person", "Service", "Application", "Organization", "Group"];
+/// Keys that are read of one actor.
+const MAX_KEYS: usize = 8;
+/// Bytes of a key's PEM.
+const MAX_PEM_BYTES: usize = 16 * 1024;
+
+/// An actor on another server. Every address is on the actor's own origin (FEP-fe34): an actor names nobody
+/// else's server to be written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteActor {
+    /// Its id.
+    pub id: String,
+    /// Where activities for it are posted.
+    pub inbox: String,
+    /// Its collection of key packages, where it speaks Eko.
+    pub key_packages: Option<String>,
+    /// Its public keys by their ids, in PEM, unread.
+    pub keys: BTreeMap<String, String>,
+}
+
+impl RemoteActor {
+    /// Reads the document that was fetched from `url` (after redirects).
+    ///
+    /// # Errors
+    /// It is no actor; its id, inbox or key packages are on another origin than it was fetched from, or not in
+    /// their normal form.
+    pub fn parse(value: &Value, url: &str) -> Result<Self, Invalid> {
+        if !TYPES.iter().any(|kind| has_type(value, kind)) {
+            return Err(Invalid::at("/type", "is no type of an actor"));
+        }
+        let id = text(value, "id")?;
+        let origin = Origin::of(id).ok_or_else(|| Invalid::at("/id", "is no address on a server"))?;
+        if Origin::of(url).as_ref() != Some(&origin) {
+            return Err(Invalid::at("/id", "is on another server than it was fetched from"));
+        }
+        let own = |name: &str| {
+            let address = text(value, name)?;
+            check_url(address).map_err(|fault| fault.under(format!("/{name}")))?;
+            if origin.owns(address) {
+                Ok(address.to_owned())
+            } else {
+                Err(Invalid::at(format!("/{name}"), "is on another server than the actor"))
+            }
+        };
+        let key_packages = match value.get("eko:keyPackages") {
+            None | Some(Value::Null) => None,
+            Some(_) => Some(own("eko:keyPackages")?),
+        };
+        Ok(Self { id: id.to_owned(), inbox: own("inbox")?, key_packages, keys: keys(value, id, &origin) })
+    }
+
+    /// The origin of its server.
+    pub fn origin(&self) -> Option<Origin> {
+        Origin::of(&self.id)
+    }
+}
+
+/// The keys that the actor says are its own: `publicKey`, one or several. A key of somebody else, on another
+/// origin or without text is not read.
+fn keys(value: &Value, actor: &str, origin: &Origin) -> BTreeMap<String, String> {
+    let listed = match value.get("publicKey") {
+        Some(Value::Array(keys)) => keys.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    let read = |key: &Value| {
+        let member = |name: &str| key.get(name).and_then(Value::as_str);
+        let (id, pem) = (member("id")?, member("publicKeyPem")?);
+        let document = id.split('#').next().unwrap_or_default();
+        let own = member("owner") == Some(actor) && check_url(document).is_ok() && origin.owns(document);
+        (own && pem.len() <= MAX_PEM_BYTES && id.len() <= crate::limits::MAX_ID_BYTES)
+            .then(|| (id.to_owned(), pem.to_owned()))
+    };
+    listed.iter().take(MAX_KEYS).filter_map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const BOB: &str = "https://b.example/user/bob";
+
+    fn bob() -> Value {
+        json!({
+            "type": "Person", "id": BOB, "inbox": "https://b.example/user/bob/inbox",
+            "eko:keyPackages": "https://b.example/user/bob/keyPackages",
+            "publicKey": {"id": "https://b.example/user/bob#main-key", "owner": BOB, "publicKeyPem": "PEM"},
+        })
+    }
+
+    fn with(pointer: &str, value: Value) -> Value {
+        let mut actor = bob();
+        actor[pointer] = value;
+        actor
+    }
+
+    #[test]
+    fn an_actor_is_read() {
+        let read = RemoteActor::parse(&bob(), BOB).unwrap();
+        assert_eq!(read.inbox, "https://b.example/user/bob/inbox");
+        assert_eq!(read.key_packages.as_deref(), Some("https://b.example/user/bob/keyPackages"));
+        assert_eq!(read.keys["https://b.example/user/bob#main-key"], "PEM");
+        let moved = RemoteActor::parse(&bob(), "https://b.example/actors/7").unwrap();
+        assert_eq!(moved.id, BOB);
+        assert!(RemoteActor::parse(&with("type", json!(["Application", "x"])), BOB).is_ok());
+        assert_eq!(
+            RemoteActor::parse(&with("eko:keyPackages", json!(null)), BOB).unwrap().key_packages,
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_on_another_origin_is_refused() {
+        assert_eq!(RemoteActor::parse(&bob(), "https://c.example/user/bob").unwrap_err().pointer, "/id");
+        for (name, value) in [
+            ("id", "https://c.example/user/bob"),
+            ("id", "https://b.example.c.example/user/bob"),
+            ("id", "https://b.example@c.example/user/bob"),
+            ("id", "http://b.example/user/bob"),
+            ("id", "https://127.0.0.1/user/bob"),
+            ("inbox", "https://c.example/inbox"),
+            ("inbox", "http://b.example/inbox"),
+            ("inbox", "https://b.example:8443/inbox"),
+            ("inbox", "https://169.254.169.254/latest"),
+            ("inbox", "https://b.example@169.254.169.254/latest"),
+            ("eko:keyPackages", "https://c.example/keyPackages"),
+            ("eko:keyPackages", "https://[::1]/keyPackages"),
+            ("type", "Note"),
+        ] {
+            let fault = RemoteActor::parse(&with(name, json!(value)), BOB).unwrap_err();
+            assert_eq!(fault.pointer, format!("/{name}"), "{name} {value}");
+        }
+        for name in ["id", "inbox", "type"] {
+            assert!(RemoteActor::parse(&with(name, json!(null)), BOB).is_err());
+            assert!(RemoteActor::parse(&with(name, json!(7)), BOB).is_err());
+        }
+    }
+
+    #[test]
+    fn only_its_own_keys_are_read() {
+        let key = |id: &str, owner: &str| json!({"id": id, "owner": owner, "publicKeyPem": "PEM"});
+        let own = "https://b.example/keys/1";
+        for (keys, expected) in [
+            (json!([key(own, BOB), key("https://b.example/keys/2", BOB)]), 2),
+            (json!(key(own, "https://b.example/user/eve")), 0),
+            (json!(key("https://c.example/keys/1", BOB)), 0),
+            (json!(key("http://b.example/keys/1", BOB)), 0),
+            (json!([key(own, BOB), "https://b.example/keys/2", null, 7]), 1),
+            (json!({"id": own, "owner": BOB}), 0),
+            (json!({"id": own, "owner": BOB, "publicKeyPem": "x".repeat(20_000)}), 0),
+            (json!((0..20).map(|n| key(&format!("{own}{n}"), BOB)).collect::<Vec<_>>()), MAX_KEYS),
+            (json!(null), 0),
+        ] {
+            let actor = RemoteActor::parse(&with("publicKey", keys.clone()), BOB).unwrap();
+            assert_eq!(actor.keys.len(), expected, "{keys}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_is_on_one_origin(id in "https://[bc]\\.example/[a-z]{1,5}", inbox in
+            "https?://[bc]\\.example(:[0-9]{1,4})?/[a-z]{1,5}", url in "https://[bc]\\.example/[a-z]{1,5}") {
+            if let Ok(actor) = RemoteActor::parse(&json!({"type": "Person", "id": id, "inbox": inbox}), &url) {
+                prop_assert_eq!(actor.origin(), Origin::of(&url));
+                prop_assert_eq!(Origin::of(&actor.inbox), Origin::of(&url));
+            }
+        }
+    }
+}

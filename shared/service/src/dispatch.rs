@@ -1,0 +1,115 @@
+//! One attempt to bring an activity to another server: the recipient looked up, the POST, and what is noted of
+//! how that server fares. For the outbox, which has little time, and for the queue `federation`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use eko_federation::post::{Later, Posted};
+use eko_federation::{Federation, RemoteError, Scheme, limits};
+use eko_protocol::actor::RemoteActor;
+use eko_protocol::address::{Origin, UserName};
+use eko_store::hosts::{Gate, Host};
+use eko_store::remote::Copy;
+use http::Response;
+
+use crate::{AppState, Problem};
+
+/// What is sent where, and what is known of it.
+pub struct Attempt<'a> {
+    /// Actor id of the recipient.
+    pub to: &'a str,
+    /// The recipient's server.
+    pub origin: &'a Origin,
+    /// How that server fares.
+    pub host: &'a Host,
+    /// The copy of the recipient, where the caller has read it.
+    pub copy: Option<Copy<RemoteActor>>,
+    /// The local user whose key signs.
+    pub author: &'a UserName,
+    /// The activity.
+    pub body: &'a Bytes,
+    /// How long all of it may take.
+    pub time: Duration,
+}
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub enum Attempted {
+    /// The other server answered for good.
+    Answered(Response<Bytes>),
+    /// Not now.
+    Later {
+        /// Why, for a person.
+        why: String,
+        /// Not before, epoch milliseconds; 0 where it does not matter.
+        until_ms: i64,
+        /// Whether the whole server fails.
+        whole_server: bool,
+    },
+    /// Never; why, for a person.
+    Never(String),
+}
+
+/// Whether a server may be tried now; where it failed before, claims the one try (an UpdateItem). Otherwise
+/// answers when it may, epoch milliseconds.
+pub async fn admitted(state: &AppState, origin: &Origin, host: &Host) -> Result<Result<(), i64>, Problem> {
+    let now_ms = state.now_ms();
+    match host.gate(now_ms) {
+        Gate::Open => Ok(Ok(())),
+        Gate::Closed(until_ms) => Ok(Err(until_ms)),
+        Gate::Probe => match state.store().claim_probe(origin.authority(), host, now_ms).await? {
+            true => Ok(Ok(())),
+            false => Ok(Err(now_ms.saturating_add(5_000))),
+        },
+    }
+}
+
+/// Tries once. No AWS call where the recipient is known and its server fares as before; otherwise those of
+/// [`Federation::judge`], and an UpdateItem that notes the change.
+pub async fn attempt(
+    state: &AppState,
+    federation: &Federation,
+    attempt: Attempt<'_>,
+) -> Result<Attempted, Problem> {
+    let Attempt { to, origin, host, copy, author, body, time } = attempt;
+    let now_ms = state.now_ms();
+    let limits = limits(time);
+    let preferred = if host.wants_cavage { Scheme::Cavage } else { Scheme::Rfc9421 };
+    let tried = async {
+        let known = match copy {
+            Some(copy) => federation.judge(to, Some(copy), now_ms, &limits).await?,
+            None => federation.actor(to, now_ms, &limits).await?,
+        };
+        let author = state.origin().actor(author);
+        Ok(federation.post(&known.actor.inbox, &author, body, preferred, now_ms, &limits).await)
+    };
+    let whole = |why: String| Posted::Later(Later { why, retry_after: None, whole_server: true });
+    let posted = match tokio::time::timeout(time, tried).await {
+        Ok(Ok(posted)) => posted,
+        Ok(Err(RemoteError::Unreachable(why))) => whole(why),
+        Ok(Err(error)) => return Err(error.into()),
+        Err(_) => whole(format!("it did not answer within {} s", time.as_secs_f32())),
+    };
+    let store = state.store();
+    match posted {
+        Posted::Answered { response, scheme } => {
+            let refused = response.status().is_client_error();
+            let wants_cavage = if refused { host.wants_cavage } else { scheme == Scheme::Cavage };
+            if host.failures > 0 || host.wants_cavage != wants_cavage {
+                store.host_answered(origin.authority(), wants_cavage, now_ms).await?;
+            }
+            Ok(Attempted::Answered(response))
+        }
+        Posted::Later(Later { why, retry_after, whole_server }) => {
+            let why = format!("{}: {why}", origin.authority());
+            let asked_ms = retry_after.and_then(|s| i64::try_from(s).ok()).map(|s| s.saturating_mul(1000));
+            let until_ms = if whole_server {
+                store.host_failed(origin.authority(), host, &why, asked_ms, now_ms).await?
+            } else {
+                asked_ms.map_or(0, |ms| now_ms.saturating_add(ms))
+            };
+            Ok(Attempted::Later { why, until_ms, whole_server })
+        }
+        Posted::Never(why) => Ok(Attempted::Never(format!("{}: {why}", origin.authority()))),
+    }
+}

@@ -1,0 +1,239 @@
+//! A server that is not ours: one actor with a key, an inbox that answers as it is told, and requests that are
+//! signed, or nearly.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use eko_federation::keys::SigningKey;
+use eko_protocol::http_signature::{self, Scheme};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{Direct, Internet, World};
+
+/// A request that a stranger received.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its method.
+    pub method: Method,
+    /// Its path and query.
+    pub target: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Asked {
+    /// The body as JSON; `null` where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+/// What a stranger answers.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// Headers beside the media type's.
+    pub headers: Vec<(&'static str, String)>,
+    /// The media type.
+    pub media_type: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// A status without a body.
+    pub fn status(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Self { status, headers: Vec::new(), media_type: "application/activity+json", body: String::new() }
+    }
+
+    /// A status with an activity.
+    pub fn activity(status: u16, body: &Value) -> Self {
+        Self { body: body.to_string(), ..Self::status(status) }
+    }
+
+    /// With a header.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+type Script = Arc<dyn Fn(&Asked) -> Option<Answer> + Send + Sync>;
+
+#[derive(Clone)]
+struct Site {
+    documents: Arc<Mutex<Vec<(String, Answer)>>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    script: Arc<Mutex<Option<Script>>>,
+}
+
+/// A server that is not ours, with one actor, `https://{host}/users/eve`.
+pub struct Stranger {
+    /// `https://{host}`.
+    pub origin: String,
+    /// Its actor's id.
+    pub actor: String,
+    /// Where it is, for [`Internet::unplug`].
+    pub address: SocketAddr,
+    /// What the actor signs with.
+    pub key: Arc<SigningKey>,
+    site: Site,
+}
+
+impl Stranger {
+    /// Puts one on the internet. Its actor document is right, its inbox answers 202.
+    pub async fn new(internet: &Internet, host: &str) -> Self {
+        let origin = format!("https://{host}");
+        let actor = format!("{origin}/users/eve");
+        let site = Site {
+            documents: Arc::default(),
+            answers: Arc::default(),
+            asked: Arc::default(),
+            script: Arc::default(),
+        };
+        let app = Router::new().fallback(answer).with_state(site.clone());
+        let address = internet.serve(host, app).await;
+        let stranger = Self { origin, actor, address, key: signing_key("stranger").1, site };
+        stranger.document("/users/eve", Answer::activity(200, &stranger.actor_document()));
+        stranger
+    }
+
+    /// The actor's document, as it should be.
+    pub fn actor_document(&self) -> Value {
+        json!({
+            "@context": ["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1"],
+            "type": "Person",
+            "id": self.actor,
+            "preferredUsername": "eve",
+            "inbox": format!("{}/inbox", self.actor),
+            "publicKey": {
+                "id": self.key_id(),
+                "owner": self.actor,
+                "publicKeyPem": self.key.public_pem(),
+            },
+        })
+    }
+
+    /// The id of the actor's key.
+    pub fn key_id(&self) -> String {
+        format!("{}#main-key", self.actor)
+    }
+
+    /// What a GET of a path is answered with.
+    pub fn document(&self, path: &str, answer: Answer) {
+        let mut documents = self.site.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        documents.retain(|(other, _)| other != path);
+        documents.push((path.to_owned(), answer));
+    }
+
+    /// What the next POST is answered with; told again, the one after it. Then 202.
+    pub fn answer(&self, answer: Answer) {
+        self.site.answers.lock().unwrap_or_else(PoisonError::into_inner).push_back(answer);
+    }
+
+    /// What every request is answered with, where the script has an answer.
+    pub fn script(&self, script: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static) {
+        *self.site.script.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(script));
+    }
+
+    /// What it was asked, in order.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.site.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The POSTs among that.
+    pub fn posts(&self) -> Vec<Asked> {
+        self.asked().into_iter().filter(|asked| asked.method == Method::POST).collect()
+    }
+
+    /// A POST of an activity to a URL of a world, signed as it should be.
+    pub fn signed(&self, scheme: Scheme, url: &str, activity: &Value, now_ms: i64) -> http::Request<Bytes> {
+        self.signed_bytes(scheme, url, activity.to_string().into(), now_ms)
+    }
+
+    /// The same of any body.
+    pub fn signed_bytes(&self, scheme: Scheme, url: &str, body: Bytes, now_ms: i64) -> http::Request<Bytes> {
+        sign(&self.key, &self.key_id(), scheme, url, body, now_ms)
+    }
+
+    /// Delivers an activity, signed by RFC 9421; the status and the body as JSON.
+    pub async fn deliver(&self, world: &World, path: &str, activity: &Value) -> (u16, Value) {
+        let url = format!("{}{path}", world.state.origin());
+        let request = self.signed(Scheme::Rfc9421, &url, activity, world.now_ms());
+        Direct::new(world.app.clone()).json(request).await
+    }
+}
+
+/// A signed POST.
+pub fn sign(
+    key: &SigningKey,
+    key_id: &str,
+    scheme: Scheme,
+    url: &str,
+    body: Bytes,
+    now_ms: i64,
+) -> http::Request<Bytes> {
+    let url = Url::parse(url).expect("a URL");
+    let unsigned = http_signature::unsigned(scheme, "POST", &url, Some(&body), key_id, now_ms);
+    let unsigned = unsigned.expect("a request that can be signed");
+    let signature = key.sign(unsigned.base()).expect("a signature");
+    let mut request = http::Request::post(url.path()).header("content-type", "application/activity+json");
+    for (name, value) in unsigned.signed(&signature) {
+        request = request.header(name, value);
+    }
+    request.body(body).expect("a request")
+}
+
+/// An RSA key and its PEM, made once in this process for each label.
+pub fn signing_key(label: &str) -> (String, Arc<SigningKey>) {
+    type Keys = Mutex<Vec<(String, String, Arc<SigningKey>)>>;
+    static KEYS: OnceLock<Keys> = OnceLock::new();
+    let mut keys = KEYS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, pem, key)) = keys.iter().find(|(other, ..)| other == label) {
+        return (pem.clone(), Arc::clone(key));
+    }
+    let pem = SigningKey::generate().expect("a key");
+    let key = Arc::new(SigningKey::from_pem(&pem).expect("the key just made"));
+    keys.push((label.to_owned(), pem.clone(), Arc::clone(&key)));
+    (pem, key)
+}
+
+async fn answer(State(site): State<Site>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let asked = Asked { method: parts.method, target, headers: parts.headers, body };
+    site.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
+    let script = site.script.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let scripted = script.and_then(|script| script(&asked));
+    let answer = scripted.unwrap_or_else(|| match asked.method {
+        Method::POST => {
+            let next = site.answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            next.unwrap_or_else(|| Answer::status(202))
+        }
+        _ => {
+            let documents = site.documents.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = documents.iter().find(|(path, _)| *path == asked.target);
+            found.map_or_else(|| Answer::status(404), |(_, answer)| answer.clone())
+        }
+    });
+    let mut response = Response::builder().status(answer.status).header("content-type", answer.media_type);
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    response.body(Body::from(answer.body)).expect("a response")
+}

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod peers;
+
 macro_rules! key {
     ($name:literal) => {
         include_str!(concat!("../../testdata/keys/", $name, ".pem"))

@@ -1,0 +1,158 @@
+"""A server of one actor on loopback, which signs and verifies with other people's libraries.
+
+The port is the first line of its output. `GET /actor` is the actor, `POST /actor/inbox` its inbox (202 or 401),
+`GET /log` what the inbox got, and `POST /send` signs and delivers: `{"inbox": URL, "activity": {...},
+"scheme": "cavage" | "rfc9421"}`, with `"by": "apsig"` for the other library of draft-cavage.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+
+import aiohttp
+import requests
+from aiohttp import web
+from bovine.clients.signed_http import SignedHttpClient
+from bovine.crypto import generate_rsa_public_private_key
+from bovine.crypto.types import CryptographicIdentifier
+from bovine.utils import webfinger_response_json
+from urllib.parse import urlsplit
+
+import libraries
+
+ACTIVITY_STREAMS = "https://www.w3.org/ns/activitystreams"
+TIMEOUT = aiohttp.ClientTimeout(total=30)
+
+
+def fetch_key(key_id):
+    """The key of an actor's document or of a document of its own, as bovine's guide has it; loopback only."""
+    if urlsplit(key_id).hostname not in ("127.0.0.1", "localhost"):
+        raise ValueError(f"not on loopback: {key_id}")
+    answer = requests.get(key_id, headers={"accept": libraries.CONTENT_TYPE}, timeout=10, allow_redirects=False)
+    answer.raise_for_status()
+    document = answer.json()
+    key = document.get("publicKey", document)
+    return key["publicKeyPem"], CryptographicIdentifier.from_public_key(key)
+
+
+class Peer:
+    def __init__(self):
+        self.public_pem, self.private_pem = generate_rsa_public_private_key()
+        self.log = []
+        self.origin = None
+
+    @property
+    def id(self):
+        return f"{self.origin}/actor"
+
+    @property
+    def key_id(self):
+        return f"{self.id}#main-key"
+
+    async def actor(self, _):
+        document = {
+            "@context": [ACTIVITY_STREAMS, "https://w3id.org/security/v1"],
+            "id": self.id,
+            "type": "Person",
+            "preferredUsername": "actor",
+            "inbox": f"{self.id}/inbox",
+            "outbox": f"{self.id}/outbox",
+            "publicKey": {"id": self.key_id, "owner": self.id, "publicKeyPem": self.public_pem},
+        }
+        return web.json_response(document, content_type=libraries.CONTENT_TYPE)
+
+    async def webfinger(self, request):
+        account = f"acct:actor@{urlsplit(self.origin).netloc}"
+        if request.query.get("resource") not in (account, self.id):
+            return web.Response(status=404)
+        return web.json_response(webfinger_response_json(account, self.id), content_type="application/jrd+json")
+
+    async def inbox(self, request):
+        body = await request.text()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        received = libraries.request("POST", f"http://{request.host}{request.path_qs}", headers, body)
+        scheme = "rfc9421" if "signature-input" in headers else "cavage"
+        entry = {"scheme": scheme, "verified": False, "activity": None, "headers": headers}
+        self.log.append(entry)
+        try:
+            entry["activity"] = json.loads(body)
+            entry["owner"] = await self.verify(scheme, received)
+            if entry["owner"] != entry["activity"]["actor"]:
+                raise ValueError(f"the key is {entry['owner']}'s, the activity {entry['activity']['actor']}'s")
+            entry["verified"] = True
+        except Exception as error:
+            entry["error"] = repr(error)
+            return web.json_response({"error": repr(error)}, status=401)
+        return web.Response(status=202)
+
+    async def verify(self, scheme, received):
+        if scheme == "cavage":
+
+            async def retrieve(key_id):
+                return (await asyncio.to_thread(fetch_key, key_id))[1]
+
+            return await libraries.verify_with_bovine(received, retrieve)
+        owners = []
+
+        def resolve(key_id):
+            pem, owner = fetch_key(key_id)
+            owners.append(owner.controller)
+            return pem.encode()
+
+        await asyncio.to_thread(libraries.verify_with_http_message_signatures, received, resolve)
+        return owners[0]
+
+    async def logged(self, _):
+        return web.json_response(self.log)
+
+    async def send(self, request):
+        order = await request.json()
+        url, body = order["inbox"], json.dumps(order["activity"])
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+            if order["scheme"] == "cavage" and order.get("by") != "apsig":
+                client = SignedHttpClient(session, self.key_id, self.private_pem)
+                answer = await client.post(url, body)
+            else:
+                sign = {
+                    "cavage": libraries.sign_with_apsig_draft,
+                    "rfc9421": libraries.sign_with_http_message_signatures,
+                }[order["scheme"]]
+                signed = sign(self.private_pem, self.key_id, "POST", url, body)
+                answer = await session.post(url, data=body.encode(), headers=signed["headers"], allow_redirects=False)
+            return web.json_response({"status": answer.status, "body": await answer.text()})
+
+
+async def serve(port):
+    peer = Peer()
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/actor", peer.actor),
+            web.post("/actor/inbox", peer.inbox),
+            web.get("/.well-known/webfinger", peer.webfinger),
+            web.get("/log", peer.logged),
+            web.post("/send", peer.send),
+        ]
+    )
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    port = runner.addresses[0][1]
+    peer.origin = f"http://127.0.0.1:{port}"
+    print(port, flush=True)
+    await asyncio.Event().wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0, help="0: any that is free")
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        asyncio.run(serve(parser.parse_args().port))
+    except KeyboardInterrupt:
+        pass
+
+
+main()

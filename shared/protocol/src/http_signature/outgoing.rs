@@ -4,7 +4,8 @@ use url::Url;
 
 use super::{Scheme, check_key_id, clock, digest, rfc9421};
 
-/// A request or key id that no signature can name.
+/// A method that is not in upper case, a URL that is not http(s) or has credentials, or a key id that is not 1 to
+/// 512 printable ASCII characters without quotes and backslashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "only a request with an upper-case method, for an http or https URL without credentials, can be signed, by a key id of 1 to 512 printable characters without quotes or backslashes"

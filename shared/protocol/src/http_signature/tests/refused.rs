@@ -73,6 +73,8 @@ fn in_draft_cavage() {
         (cavage().replaced(" digest", " digest x-a").and("x-a", "1").and("x-a", "2"), repeated("x-a")),
         (cavage().replaced(" digest", " digest x-a").and("x-a", "1\nhost: b.example"), unreadable("x-a")),
         (cavage().replaced(" digest", " digest x-a").and("x-a", "ä"), unreadable("x-a")),
+        // Both schemes at once
+        (cavage().and("signature-input", "sig1=()"), unreadable("signature")),
         // The parameters
         (cavage().with("signature", ""), unreadable("signature")),
         (cavage().with("signature", "sig1=:AAEC:, sig2=:AAEC:"), Fault::ParameterMissing("keyId")),

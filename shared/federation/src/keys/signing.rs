@@ -33,7 +33,7 @@ impl SigningKey {
     }
 
     /// Makes a key of 2048 bits with AWS-LC's own random numbers, and gives its PKCS#8 PEM: what a local server
-    /// keeps in its data folder. Takes a tenth of a second, at times a whole one.
+    /// keeps in its data folder. Takes about a tenth of a second.
     ///
     /// # Errors
     /// [`KeyFault::Library`]: there are no random numbers.

@@ -52,7 +52,7 @@ pub(crate) async fn send(state: &AppState, caller: &Caller, create: &Create) -> 
                 to: &create.to,
                 origin: &origin,
                 host: &sending.host,
-                copy: sending.recipient,
+                copy: Some(sending.recipient),
                 author: &caller.user,
                 body: &body,
                 time: Duration::from_millis(settings.map_or(0, |settings| settings.send_ms)),

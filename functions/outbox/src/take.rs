@@ -112,7 +112,7 @@ async fn errand(state: &AppState, federation: &Federation, target: Target) -> Re
     match target {
         Target::Handle(handle) => {
             let id = federation.resolve(&handle, state.now_ms(), &limits).await?;
-            let known = federation.actor(&id, state.now_ms(), &limits).await?;
+            let known = federation.recipient(&id, None, state.now_ms(), &limits).await?;
             let url = known.actor.key_packages.clone();
             let url = url.ok_or_else(|| Problem::RemoteFailed(format!("{handle} has no key packages")))?;
             let origin = federation.permitted(&url)?;

@@ -57,11 +57,31 @@ impl Federation {
         self.judge(id, copy, now_ms, limits).await
     }
 
-    /// An actor of which the caller has read the copy in the table.
+    /// An actor that something is to be sent to; `copy` is what the table has, where the caller has looked. That
+    /// its server was out of reach a moment ago does not count: whoever sends has asked how the server fares.
     ///
     /// # Errors
     /// As [`Federation::actor`].
-    pub async fn judge(
+    pub async fn recipient(
+        &self,
+        id: &str,
+        copy: Option<Option<Copy<RemoteActor>>>,
+        now_ms: i64,
+        limits: &Limits,
+    ) -> Result<Known, RemoteError> {
+        self.permitted(id)?;
+        if let Some(known) = self.memory.get(id, now_ms) {
+            return Ok(known);
+        }
+        let copy = match copy {
+            Some(copy) => copy,
+            None => self.store.remote_actor(id).await?,
+        };
+        let copy = copy.filter(|copy| !matches!(copy.said, Err(Silence::Unreachable(_))));
+        self.judge(id, copy, now_ms, limits).await
+    }
+
+    async fn judge(
         &self,
         id: &str,
         copy: Option<Copy<RemoteActor>>,

@@ -22,8 +22,8 @@ pub struct Attempt<'a> {
     pub origin: &'a Origin,
     /// How that server fares.
     pub host: &'a Host,
-    /// The copy of the recipient, where the caller has read it.
-    pub copy: Option<Copy<RemoteActor>>,
+    /// The copy of the recipient in the table, where the caller has looked for it.
+    pub copy: Option<Option<Copy<RemoteActor>>>,
     /// The local user whose key signs.
     pub author: &'a UserName,
     /// The activity.
@@ -65,7 +65,7 @@ pub async fn admitted(state: &AppState, origin: &Origin, host: &Host) -> Result<
 }
 
 /// Tries once. No AWS call where the recipient is known and its server fares as before; otherwise those of
-/// [`Federation::judge`], and an UpdateItem that notes the change.
+/// [`Federation::recipient`], and an UpdateItem that notes the change.
 pub async fn attempt(
     state: &AppState,
     federation: &Federation,
@@ -76,10 +76,7 @@ pub async fn attempt(
     let limits = limits(time);
     let preferred = if host.wants_cavage { Scheme::Cavage } else { Scheme::Rfc9421 };
     let tried = async {
-        let known = match copy {
-            Some(copy) => federation.judge(to, Some(copy), now_ms, &limits).await?,
-            None => federation.actor(to, now_ms, &limits).await?,
-        };
+        let known = federation.recipient(to, copy, now_ms, &limits).await?;
         let author = state.origin().actor(author);
         Ok(federation.post(&known.actor.inbox, &author, body, preferred, now_ms, &limits).await)
     };

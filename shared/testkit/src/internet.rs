@@ -35,6 +35,8 @@ struct Inner {
     names: Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>,
     routes: Mutex<HashMap<SocketAddr, SocketAddr>>,
     unplugged: Mutex<Vec<SocketAddr>>,
+    /// A second handle of every connection, to cut it by.
+    connections: Mutex<Vec<(SocketAddr, std::net::TcpStream)>>,
     resolved: Mutex<Vec<String>>,
     dialled: Mutex<Vec<SocketAddr>>,
     serving: Mutex<Vec<JoinHandle<()>>>,
@@ -48,6 +50,7 @@ impl Default for Inner {
             names: Mutex::default(),
             routes: Mutex::default(),
             unplugged: Mutex::default(),
+            connections: Mutex::default(),
             resolved: Mutex::default(),
             dialled: Mutex::default(),
             serving: Mutex::default(),
@@ -108,9 +111,15 @@ impl Internet {
         lock(&self.inner.routes).insert(address, listener);
     }
 
-    /// Takes a site off: connections to it are refused.
+    /// Takes a site off: its connections are cut, new ones are refused.
     pub fn unplug(&self, address: SocketAddr) {
         lock(&self.inner.unplugged).push(address);
+        lock(&self.inner.connections).retain(|(other, connection)| {
+            if *other == address {
+                let _ = connection.shutdown(std::net::Shutdown::Both);
+            }
+            *other != address
+        });
     }
 
     /// Puts it on again.
@@ -167,7 +176,11 @@ impl Network for Internet {
         let route = lock(&self.inner.routes).get(&address).copied().filter(|_| !unplugged);
         Box::pin(async move {
             match route {
-                Some(listener) => TcpStream::connect(listener).await,
+                Some(listener) => {
+                    let stream = TcpStream::connect(listener).await?.into_std()?;
+                    lock(&self.inner.connections).push((address, stream.try_clone()?));
+                    TcpStream::from_std(stream)
+                }
                 None => Err(io::ErrorKind::ConnectionRefused.into()),
             }
         })

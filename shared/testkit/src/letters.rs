@@ -15,7 +15,8 @@ pub fn ciphertext(device: &Device<Direct>) -> Vec<u8> {
 pub fn envelope(from: &Device<Direct>, to: &[&Device<Direct>]) -> Outgoing {
     let id = from.environment().envelope_id().expect("an envelope id");
     let user = to.first().expect("a device").user().clone();
-    Outgoing::new(user, id, to.iter().map(|device| (device.id().clone(), ciphertext(device))).collect())
+    let messages = to.iter().map(|device| (device.id().clone(), ciphertext(device))).collect();
+    Outgoing::new(user, id, messages).at(to.first().expect("a device").origin())
 }
 
 impl World {

@@ -1,5 +1,5 @@
 use eko_protocol::activity::context;
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{ChainNode, ChainState, UnsignedNode};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
@@ -16,26 +16,30 @@ impl<T: Transport> Device<T> {
     /// # Errors
     /// [`ClientError::FalseChain`] where a node breaks a rule; the server's refusal.
     pub async fn chain(&self, user: &UserName) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
-        let answer = self.get(&self.origin.devices(user), Auth::Nobody).await?;
+        self.chain_at(&self.origin, user).await
+    }
+
+    /// The same of a user of the server at `origin`, asked directly: it is public, and what a third server says
+    /// of it would be worth nothing.
+    ///
+    /// # Errors
+    /// As [`Device::chain`].
+    pub async fn chain_at(
+        &self,
+        origin: &Origin,
+        user: &UserName,
+    ) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
+        let answer = self.get(&origin.devices(user), Auth::Nobody).await?;
         let body = answer.json()?;
         let items = body.get("orderedItems").and_then(Value::as_array);
         let items = items.ok_or_else(|| answer.unexpected("has no orderedItems"))?;
         let nodes = items.iter().map(ChainNode::parse).collect::<Result<Vec<_>, _>>();
         let nodes = nodes.map_err(|fault| answer.unexpected(fault.to_string()))?;
-        let state = self.replay(user, &nodes)?;
+        let state = replay(origin, user, &nodes)?;
         if device_set(&answer, &body)? != state.device_set().reference() {
             return Err(answer.unexpected("eko:deviceSet is not the head of this chain"));
         }
         Ok((nodes, state))
-    }
-
-    fn replay(&self, user: &UserName, nodes: &[ChainNode]) -> Result<ChainState, ClientError> {
-        let actor = self.origin.actor(user);
-        ChainState::replay(&self.origin, user, nodes).map_err(|(index, error)| ClientError::FalseChain {
-            actor,
-            index,
-            error,
-        })
     }
 
     /// Approves a device of this user that waits: reads it and the chain, checks that it holds its key, and
@@ -104,6 +108,15 @@ impl<T: Transport> Device<T> {
         }
         Ok(set)
     }
+}
+
+fn replay(origin: &Origin, user: &UserName, nodes: &[ChainNode]) -> Result<ChainState, ClientError> {
+    let actor = origin.actor(user);
+    ChainState::replay(origin, user, nodes).map_err(|(index, error)| ClientError::FalseChain {
+        actor,
+        index,
+        error,
+    })
 }
 
 /// The device set that an answer carries.

@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_protocol::activity::{Report, context};
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Origin, UserName};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::{DeviceId, EnvelopeId};
 use eko_protocol::json::text;
@@ -17,6 +17,8 @@ use crate::{Auth, Body, ClientError, Exchange, Transport};
 pub struct Outgoing {
     /// Whose devices.
     pub to: UserName,
+    /// The server that the recipient is on; the author's own when absent.
+    pub origin: Option<Origin>,
     /// The envelope's id, the same when it is sent again or completed.
     pub id: EnvelopeId,
     /// Ciphertext by device.
@@ -32,7 +34,12 @@ pub struct Outgoing {
 impl Outgoing {
     /// An envelope that wakes the devices and lives as long as the server keeps it.
     pub fn new(to: UserName, id: EnvelopeId, messages: Vec<(DeviceId, Vec<u8>)>) -> Self {
-        Self { to, id, messages, notify: true, expires_ms: None, device_set: None }
+        Self { to, origin: None, id, messages, notify: true, expires_ms: None, device_set: None }
+    }
+
+    /// The same envelope for a user of the server at `origin`.
+    pub fn at(self, origin: &Origin) -> Self {
+        Self { origin: Some(origin.clone()), ..self }
     }
 }
 
@@ -77,8 +84,9 @@ impl<T: Transport> Device<T> {
     /// The `Create` that [`Device::send`] sends.
     pub fn create_activity(&self, outgoing: &Outgoing) -> Value {
         let from = self.address();
+        let there = outgoing.origin.as_ref().unwrap_or(&self.origin);
         let message = |(device, content): &(DeviceId, Vec<u8>)| {
-            let to = self.origin.device(&outgoing.to, device);
+            let to = there.device(&outgoing.to, device);
             json!({ "to": to, "from": from, "content": STANDARD.encode(content) })
         };
         let mut envelope = json!({
@@ -100,7 +108,7 @@ impl<T: Transport> Device<T> {
             "@context": context(&self.origin),
             "type": "Create",
             "actor": self.actor(),
-            "to": self.origin.actor(&outgoing.to),
+            "to": there.actor(&outgoing.to),
             "object": envelope,
         })
     }

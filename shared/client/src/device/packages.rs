@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_protocol::activity::context;
-use eko_protocol::address::{Origin, UserName};
+use eko_protocol::address::{Handle, Origin, UserName};
 use eko_protocol::chain::ChainState;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
@@ -91,7 +91,7 @@ impl<T: Transport> Device<T> {
     /// [`ClientError::Untrusted`] where a signature is not good; the server's refusal.
     pub async fn key_packages(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
         let answer = self.get(&self.origin.key_packages(user), Auth::Nobody).await?;
-        self.read_packages(&answer, user)
+        self.read_packages(&answer, (&self.origin, user))
     }
 
     /// POST `/user/{name}/keyPackages` with `Take` (section 4): a package of every active device, with
@@ -101,7 +101,7 @@ impl<T: Transport> Device<T> {
     /// [`ClientError::Untrusted`] where a signature is not good; the server's refusal.
     pub async fn take(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
         let object = json!(self.origin.key_packages(user));
-        self.take_at(&self.origin.key_packages(user), user, object).await
+        self.take_at(&self.origin.key_packages(user), (&self.origin, user), object).await
     }
 
     /// As [`Device::take`], of these devices only.
@@ -114,7 +114,7 @@ impl<T: Transport> Device<T> {
         devices: &[DeviceId],
     ) -> Result<TakenPackages, ClientError> {
         let packages: Vec<_> = devices.iter().map(|device| self.origin.key_package(user, device)).collect();
-        self.take_at(&self.origin.key_packages(user), user, json!(packages)).await
+        self.take_at(&self.origin.key_packages(user), (&self.origin, user), json!(packages)).await
     }
 
     /// As [`Device::take`], through the own outbox: the way that also reaches other servers.
@@ -123,7 +123,17 @@ impl<T: Transport> Device<T> {
     /// As there.
     pub async fn take_through_outbox(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
         let object = json!(self.origin.key_packages(user));
-        self.take_at(&self.origin.outbox(&self.user), user, object).await
+        self.take_at(&self.origin.outbox(&self.user), (&self.origin, user), object).await
+    }
+
+    /// As [`Device::take`], of a user of the server at `origin`, through the own outbox: the own server looks
+    /// the handle up and asks the other one.
+    ///
+    /// # Errors
+    /// As there; `not-found`, `not-federated`, `remote-unreachable` or `remote-failed` for the other server.
+    pub async fn take_from(&self, origin: &Origin, user: &UserName) -> Result<TakenPackages, ClientError> {
+        let object = json!(Handle::new(user.clone(), origin).to_string());
+        self.take_at(&self.origin.outbox(&self.user), (origin, user), object).await
     }
 
     /// The body of a `Take` of these packages: a collection's address, or packages'.
@@ -131,13 +141,22 @@ impl<T: Transport> Device<T> {
         json!({ "@context": context(&self.origin), "type": "Take", "actor": self.actor(), "object": object })
     }
 
-    async fn take_at(&self, url: &str, user: &UserName, object: Value) -> Result<TakenPackages, ClientError> {
+    async fn take_at(
+        &self,
+        url: &str,
+        of: (&Origin, &UserName),
+        object: Value,
+    ) -> Result<TakenPackages, ClientError> {
         let body = self.take_activity(object);
         let answer = self.call(Method::POST, url, Body::Json(&body), Auth::Device).await?;
-        self.read_packages(&answer.expect(StatusCode::OK)?, user)
+        self.read_packages(&answer.expect(StatusCode::OK)?, of)
     }
 
-    fn read_packages(&self, answer: &Exchange, user: &UserName) -> Result<TakenPackages, ClientError> {
+    fn read_packages(
+        &self,
+        answer: &Exchange,
+        (origin, user): (&Origin, &UserName),
+    ) -> Result<TakenPackages, ClientError> {
         let body = answer.json()?;
         let items = body.get("items").and_then(Value::as_array);
         let items = items.ok_or_else(|| answer.unexpected("has no items"))?;
@@ -145,9 +164,9 @@ impl<T: Transport> Device<T> {
         let packages = packages.map_err(|fault| answer.unexpected(fault.to_string()))?;
         for package in &packages {
             let untrusted = |reason: String| ClientError::Untrusted(format!("{}: {reason}", package.id));
-            let device = self.origin.parse_device(&package.device);
+            let device = origin.parse_device(&package.device);
             if device.as_ref().is_none_or(|(owner, _)| owner != user)
-                || device != self.origin.parse_key_package(&package.id)
+                || device != origin.parse_key_package(&package.id)
             {
                 return Err(untrusted("is not of a device of this user".to_owned()));
             }

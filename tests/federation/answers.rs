@@ -1,0 +1,167 @@
+//! Every row of the table in `docs/protocol.md`, section 5, from the sender's side: what its own server answers,
+//! and what the recipient's devices get. And from the recipient's: what it answers to another server.
+
+use eko_client::device::SendOutcome;
+use eko_protocol::activity::ReportKind;
+use eko_testkit::{BARE, Stranger, World, ciphertext, envelope, refused};
+use serde_json::{Value, json};
+
+use crate::Pair;
+
+#[tokio::test]
+async fn all_covered() {
+    let pair = Pair::new().await;
+    let second = pair.b.further(&pair.bob, "two").await;
+    let outcome = pair.alice.send(&envelope(&pair.alice, &[&pair.bob, &second])).await.unwrap();
+    let SendOutcome::Accepted { activity } = outcome else { panic!("{outcome:?}") };
+    assert!(activity.starts_with("https://a.example/activity/"), "{activity}");
+    pair.settle().await;
+    for device in [&pair.bob, &second] {
+        let messages = pair.b.messages(device).await;
+        assert_eq!(messages[0].content, ciphertext(device));
+        assert_eq!(messages[0].actor, "https://a.example/user/alice");
+        assert_eq!(messages[0].from, pair.alice.address());
+    }
+    assert_eq!(pair.a.waiting().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_missing_device_is_completed_under_the_same_id() {
+    let pair = Pair::new().await;
+    let second = pair.b.further(&pair.bob, "two").await;
+    let mut outgoing = envelope(&pair.alice, &[&pair.bob]);
+    let outcome = pair.alice.send(&outgoing).await.unwrap();
+    let SendOutcome::Partial(report) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(report.kind, ReportKind::PartialDelivery);
+    assert!(report.device_set_out_of_date);
+    let missing = format!("https://b.example/user/bob/keyPackage/{}", second.id());
+    assert_eq!(report.missing_key_packages, [missing]);
+    assert_eq!(report.device_set.as_ref().unwrap().length, 2);
+    pair.settle().await;
+    assert_eq!(pair.b.messages(&pair.bob).await.len(), 1);
+    assert_eq!(pair.b.messages(&second).await.len(), 0);
+    outgoing.messages = vec![(second.id().clone(), ciphertext(&second))];
+    let outcome = pair.alice.send(&outgoing).await.unwrap();
+    assert!(matches!(outcome, SendOutcome::Accepted { .. }), "{outcome:?}");
+    pair.settle().await;
+    for device in [&pair.bob, &second] {
+        assert_eq!(pair.b.messages(device).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_stale_device_stops_all() {
+    let pair = Pair::new().await;
+    let second = pair.b.further(&pair.bob, "two").await;
+    pair.bob.revoke(second.id()).await.unwrap();
+    let third = pair.b.further(&pair.bob, "three").await;
+    pair.settle().await;
+    let before = pair.b.stored().await;
+    let outcome = pair.alice.send(&envelope(&pair.alice, &[&pair.bob, &second])).await.unwrap();
+    let SendOutcome::Rejected(report) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(report.stale_devices, [second.address()]);
+    let missing = format!("https://b.example/user/bob/keyPackage/{}", third.id());
+    assert_eq!(report.missing_key_packages, [missing]);
+    assert_eq!(report.to, "https://a.example/user/alice");
+    pair.settle().await;
+    // What was learnt of alice stays, nothing else.
+    let difference = pair.b.stored().await.difference(&before);
+    assert_eq!(difference, [("R#https://a.example/user/alice".to_owned(), "ACTOR".to_owned())]);
+    assert_eq!(pair.a.waiting().await, (0, 0));
+}
+
+#[tokio::test]
+async fn an_unknown_user() {
+    let pair = Pair::new().await;
+    // There was one when alice looked.
+    let carol = pair.b.device("carol", "one", BARE);
+    assert_eq!(refused(pair.alice.send(&envelope(&pair.alice, &[&carol])).await), "404 not-found");
+    assert_eq!(pair.a.waiting().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_server_out_of_reach() {
+    let pair = Pair::new().await;
+    pair.internet.unplug(pair.b_address);
+    let outgoing = envelope(&pair.alice, &[&pair.bob]);
+    let outcome = pair.alice.send(&outgoing).await.unwrap();
+    assert!(matches!(outcome, SendOutcome::Queued { .. }), "{outcome:?}");
+    pair.internet.plug(pair.b_address);
+    pair.internet.advance(10_000);
+    pair.settle().await;
+    assert_eq!(pair.b.messages(&pair.bob).await[0].envelope, outgoing.id);
+    let reports = pair.a.reports(&pair.alice).await;
+    assert_eq!(crate::kinds(&reports), [ReportKind::Confirm]);
+    assert_eq!(reports[0].envelope, outgoing.id);
+}
+
+/// What another server is answered: the same rows from the recipient's side.
+#[tokio::test]
+async fn what_another_server_is_answered() {
+    let (internet, b) = {
+        let world = World::new().await;
+        (world.internet.clone(), world)
+    };
+    let bob = b.user("bob").await;
+    let second = b.further(&bob, "two").await;
+    let third = b.further(&bob, "three").await;
+    bob.revoke(third.id()).await.unwrap();
+    let eve = Stranger::new(&internet, "eve.example").await;
+    let create = |to: &str, devices: &[String], id: &str| {
+        let from = format!("{}/devices/1", eve.actor);
+        let message = |device: &String| json!({ "to": device, "from": from, "content": "AAAA" });
+        json!({
+            "@context": "https://www.w3.org/ns/activitystreams",
+            "type": "Create", "actor": eve.actor, "to": to,
+            "object": { "type": ["Object", "SignalEnvelope"], "id": id,
+                "messages": devices.iter().map(message).collect::<Vec<_>>() },
+        })
+    };
+    let bob_id = "https://eko.example/user/bob";
+    let all = [bob.address(), second.address()];
+    let ids: Vec<String> =
+        (0..6).map(|n| format!("urn:uuid:00000000-0000-4000-8000-00000000000{n}")).collect();
+    let nobody = "https://eko.example/user/nobody";
+    let device_of_nobody = [format!("{nobody}/device/00000000-0000-4000-8000-000000000001")];
+    for (n, (name, path, body, status)) in [
+        ("all covered", "/user/bob/inbox", create(bob_id, &all, &ids[0]), 202),
+        ("all covered, shared inbox", "/inbox", create(bob_id, &all, &ids[1]), 202),
+        ("sent again", "/user/bob/inbox", create(bob_id, &all, &ids[0]), 202),
+        ("one missing", "/inbox", create(bob_id, &all[..1], &ids[2]), 207),
+        ("the one missing", "/inbox", create(bob_id, &all[1..], &ids[2]), 202),
+        ("one stale", "/inbox", create(bob_id, &[bob.address(), third.address()], &ids[3]), 409),
+        ("nobody", "/inbox", create(nobody, &device_of_nobody, &ids[4]), 404),
+        ("another's inbox", "/user/alice/inbox", create(bob_id, &all, &ids[5]), 422),
+        ("a note", "/inbox", json!({"type": "Create", "actor": eve.actor, "object": {"type": "Note"}}), 202),
+        ("a follow", "/inbox", json!({"type": "Follow", "actor": eve.actor, "object": bob_id}), 202),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        b.internet.advance(1_000);
+        let (said, body) = eve.deliver(&b, path, &body).await;
+        assert_eq!(said, status, "{n} {name}: {body}");
+        match status {
+            202 => assert_eq!(body, Value::Null, "{name}"),
+            207 => {
+                assert_eq!(body["type"], "PartialDelivery");
+                assert_eq!(body["object"], ids[2].as_str());
+                assert_eq!(body["actor"], bob_id);
+                assert_eq!(body["to"], eve.actor.as_str());
+                let missing = format!("https://eko.example/user/bob/keyPackage/{}", second.id());
+                assert_eq!(body["missingKeyPackages"], json!([missing]));
+            }
+            409 => {
+                assert_eq!(body["type"], "Reject");
+                assert_eq!(body["staleDevices"], json!([third.address()]));
+                assert_eq!(body["eko:deviceSetOutOfDate"], true);
+            }
+            _ => {}
+        }
+    }
+    b.deliver().await;
+    let got: Vec<String> = b.messages(&bob).await.iter().map(|m| m.envelope.to_string()).collect();
+    assert_eq!(got, ids[..3]);
+    // The actor was fetched once, for all of it.
+    assert_eq!(eve.asked().len(), 1);
+}

@@ -1,0 +1,166 @@
+//! Finding people on other servers: WebFinger, actors, what is remembered of them.
+
+use eko_client::device::SendOutcome;
+use eko_client::{Auth, Body};
+use eko_testkit::{Answer, Internet, Stranger, World, envelope, refusal};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::{HOUR_MS, Pair};
+
+#[tokio::test]
+async fn a_handle_in_to() {
+    let pair = Pair::new().await;
+    for handle in ["@bob@b.example", "acct:bob@b.example", "bob@B.Example"] {
+        let mut body = pair.alice.create_activity(&envelope(&pair.alice, &[&pair.bob]));
+        body["to"] = json!(handle);
+        let answer = pair
+            .alice
+            .call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device)
+            .await
+            .unwrap();
+        assert_eq!(answer.status, 201, "{handle}");
+        assert_eq!(answer.json().unwrap()["to"], "https://b.example/user/bob");
+    }
+    pair.settle().await;
+    assert_eq!(pair.b.messages(&pair.bob).await.len(), 3);
+    // One's own server's handles need no asking.
+    let second = pair.a.user("carol").await;
+    let mut body = pair.alice.create_activity(&envelope(&pair.alice, &[&second]));
+    body["to"] = json!("@carol@a.example");
+    let answer =
+        pair.alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await.unwrap();
+    assert_eq!(answer.status, 201);
+    pair.settle().await;
+}
+
+/// A handle may be on another domain than its actor; what WebFinger says is remembered for a day.
+#[tokio::test]
+async fn a_handle_on_another_domain_than_its_actor() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let alice = a.user("alice").await;
+    let (b, _) = World::online(&internet, "social.b.example").await;
+    let bob = b.user("bob").await;
+    let front = Stranger::new(&internet, "b.example").await;
+    let jrd = json!({"subject": "acct:bob@b.example", "links": [
+        {"rel": "http://webfinger.net/rel/profile-page", "type": "text/html", "href": "https://b.example/bob"},
+        {"rel": "self", "type": "application/activity+json", "href": "https://social.b.example/user/bob"},
+    ]});
+    let answer = Answer { media_type: "application/jrd+json", ..Answer::activity(200, &jrd) };
+    front.document("/.well-known/webfinger?resource=acct%3Abob%40b.example", answer);
+    let mut body = alice.create_activity(&envelope(&alice, &[&bob]));
+    body["to"] = json!("@bob@b.example");
+    for _ in 0..2 {
+        let answer = alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await;
+        assert_eq!(answer.unwrap().status, 201);
+    }
+    assert_eq!(front.asked().len(), 1);
+    b.deliver().await;
+    assert_eq!(b.messages(&bob).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_handle_that_nobody_has() {
+    let pair = Pair::new().await;
+    let outbox = async |to: &str| {
+        let mut body = pair.alice.create_activity(&envelope(&pair.alice, &[&pair.bob]));
+        body["to"] = json!(to);
+        let answer =
+            pair.alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await;
+        refusal_of(&answer.unwrap())
+    };
+    assert_eq!(outbox("@nobody@b.example").await, "404 not-found");
+    assert_eq!(outbox("@bob@nowhere.example").await, "503 remote-unreachable");
+    pair.internet.forget();
+    // Remembered: nobody is asked again at once.
+    assert_eq!(outbox("@nobody@b.example").await, "404 not-found");
+    assert_eq!(outbox("@bob@nowhere.example").await, "503 remote-unreachable");
+    assert_eq!(pair.internet.resolved(), Vec::<String>::new());
+    pair.internet.advance(2 * HOUR_MS);
+    let token = pair.alice.refresh().await;
+    assert!(token.is_ok());
+    pair.b.calls.reset();
+    assert_eq!(outbox("@nobody@b.example").await, "404 not-found");
+    assert_eq!(pair.b.calls.made(), ["GetItem"]);
+}
+
+fn refusal_of(answer: &eko_client::Exchange) -> String {
+    let body: Value = answer.json().unwrap();
+    let slug = body["type"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    format!("{} {slug}", answer.status.as_u16())
+}
+
+/// An actor is kept for a day, then asked for again; a server that is out of reach leaves the copy in use.
+#[tokio::test]
+async fn how_long_an_actor_is_kept() {
+    let pair = Pair::new().await;
+    pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
+    pair.internet.advance(23 * HOUR_MS);
+    pair.internet.forget();
+    pair.alice.refresh().await.unwrap();
+    let outcome = pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
+    assert!(matches!(outcome, SendOutcome::Accepted { .. }));
+    let dials = pair.internet.dialled().len();
+    assert!(dials <= 2, "the POST, and b's look at alice: {dials}");
+    pair.internet.advance(2 * HOUR_MS);
+    pair.alice.refresh().await.unwrap();
+    pair.internet.unplug(pair.b_address);
+    let outcome = pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
+    assert!(matches!(outcome, SendOutcome::Queued { .. }));
+    pair.internet.plug(pair.b_address);
+    pair.internet.advance(10_000);
+    pair.settle().await;
+    pair.bob.refresh().await.unwrap();
+    assert_eq!(pair.b.messages(&pair.bob).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_wants_the_older_signatures() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let alice = a.user("alice").await;
+    let old = Stranger::new(&internet, "old.example").await;
+    old.script(|asked| {
+        let newer = asked.headers.contains_key("signature-input");
+        (asked.method == Method::POST && newer).then(|| Answer::status(401))
+    });
+    let there = eko_protocol::address::Origin::parse("https://old.example").unwrap();
+    let send = async || {
+        let mut body = alice.create_activity(&envelope(&alice, &[&alice]));
+        body["to"] = json!(old.actor);
+        let to = format!("{there}/users/eve/devices/1");
+        body["object"]["messages"] = json!([{ "to": to, "from": alice.address(), "content": "AAAA" }]);
+        let answer = alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await;
+        assert_eq!(answer.unwrap().status, 201);
+    };
+    send().await;
+    assert_eq!(old.posts().len(), 2, "knocked twice");
+    send().await;
+    assert_eq!(old.posts().len(), 3, "and then as it likes it");
+    assert!(!old.posts()[2].headers.contains_key("signature-input"));
+}
+
+#[tokio::test]
+async fn a_server_without_a_key_is_alone() {
+    let internet = Internet::new();
+    let alone = World::at(&internet, "eko.example", |config| config.federation = None).await;
+    let alice = alone.user("alice").await;
+    let eve = Stranger::new(&internet, "eve.example").await;
+    let (status, body) = eve.deliver(&alone, "/inbox", &json!({"type": "Follow", "actor": eve.actor})).await;
+    assert_eq!((status, &body["type"]), (403, &json!("https://eko.example/problems/not-federated")));
+    let mut body = alice.create_activity(&envelope(&alice, &[&alice]));
+    body["to"] = json!(eve.actor);
+    let answer =
+        alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await.unwrap();
+    assert_eq!(refusal(&answer), "422 invalid #/to");
+    body["to"] = json!("@eve@eve.example");
+    let answer =
+        alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await.unwrap();
+    assert_eq!(refusal(&answer), "422 invalid #/to");
+    let answer = alice.call(Method::GET, "/user/alice", Body::Empty, Auth::Nobody).await.unwrap();
+    assert_eq!(answer.json().unwrap().get("publicKey"), None);
+    let answer = alice.call(Method::GET, "/.well-known/ecp", Body::Empty, Auth::Nobody).await.unwrap();
+    assert_eq!(answer.json().unwrap()["federation"], false);
+    assert_eq!(internet.dialled(), []);
+}

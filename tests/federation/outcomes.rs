@@ -1,0 +1,281 @@
+//! What comes later: reports of another server on what was sent to it, and what it does not take at once.
+
+use eko_client::device::{Outgoing, SendOutcome};
+use eko_client::{ClientError, Device};
+use eko_protocol::activity::ReportKind;
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::id::DeviceId;
+use eko_testkit::{Answer, Direct, Internet, Stranger, World};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::{HOUR_MS, MINUTE_MS, kinds};
+
+/// alice@a.example, and a stranger whose actor speaks enough of the protocol to be written to.
+struct Scene {
+    internet: Internet,
+    a: World,
+    alice: Device<Direct>,
+    eve: Stranger,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let internet = Internet::new();
+        let (a, _) = World::online(&internet, "a.example").await;
+        let alice = a.user("alice").await;
+        let mut eve = Stranger::new(&internet, "eve.example").await;
+        // As on Eko servers, so that the client library's addresses fit.
+        eve.actor = "https://eve.example/user/eve".to_owned();
+        let mut document = eve.actor_document();
+        document["inbox"] = json!("https://eve.example/user/eve/inbox");
+        eve.document("/user/eve", Answer::activity(200, &document));
+        Self { internet, a, alice, eve }
+    }
+
+    fn envelope(&self) -> Outgoing {
+        let device = DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
+        let id = self.alice.environment().envelope_id().unwrap();
+        let there = Origin::parse("https://eve.example").unwrap();
+        Outgoing::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7; 100])]).at(&there)
+    }
+
+    async fn send(&self, outgoing: &Outgoing) -> Result<SendOutcome, ClientError> {
+        self.alice.send(outgoing).await
+    }
+
+    fn report(&self, kind: &str, outgoing: &Outgoing) -> Value {
+        json!({
+            "type": kind, "actor": self.eve.actor, "to": self.alice.actor(), "object": outgoing.id,
+            "summary": "as it happens",
+        })
+    }
+
+    async fn settle(&self) {
+        while self.a.federate().await + self.a.deliver().await > 0 {}
+    }
+}
+
+/// A server that answers 202 and changes its mind later.
+#[tokio::test]
+async fn taken_and_rejected_later() {
+    let scene = Scene::new().await;
+    let tablet = scene.a.further(&scene.alice, "tablet").await;
+    let outgoing = scene.envelope();
+    assert!(matches!(scene.send(&outgoing).await.unwrap(), SendOutcome::Accepted { .. }));
+    let reject = scene.report("Reject", &outgoing);
+    for _ in 0..3 {
+        assert_eq!(scene.eve.deliver(&scene.a, "/user/alice/inbox", &reject).await.0, 202);
+        assert_eq!(scene.eve.deliver(&scene.a, "/inbox", &reject).await.0, 202);
+        scene.settle().await;
+        scene.internet.advance(MINUTE_MS);
+    }
+    let reports = scene.a.reports(&scene.alice).await;
+    assert_eq!(kinds(&reports), [ReportKind::Reject]);
+    assert_eq!(reports[0].summary.as_deref(), Some("as it happens"));
+    // What is left to do is for the device that sent it.
+    assert_eq!(scene.a.reports(&tablet).await, []);
+}
+
+#[tokio::test]
+async fn every_kind_of_report() {
+    let scene = Scene::new().await;
+    let outgoing = scene.envelope();
+    scene.send(&outgoing).await.unwrap();
+    for kind in ["Accept", "PartialDelivery", "Delivered"] {
+        scene.internet.advance(1_000);
+        let report = scene.report(kind, &outgoing);
+        assert_eq!(scene.eve.deliver(&scene.a, "/user/alice/inbox", &report).await.0, 202);
+        scene.settle().await;
+    }
+    let reports = scene.a.reports(&scene.alice).await;
+    assert_eq!(kinds(&reports), [ReportKind::Confirm, ReportKind::PartialDelivery, ReportKind::Delivered]);
+    // Two partial deliveries that say different things are two.
+    let mut other = scene.report("PartialDelivery", &outgoing);
+    other["missingKeyPackages"] = json!(["https://eve.example/user/eve/keyPackage/x"]);
+    scene.eve.deliver(&scene.a, "/user/alice/inbox", &other).await;
+    scene.settle().await;
+    assert_eq!(scene.a.reports(&scene.alice).await.len(), 4);
+}
+
+/// What an answer within the budget comes to.
+#[tokio::test]
+async fn what_a_direct_answer_means() {
+    let scene = Scene::new().await;
+    let report = |kind: &str, id: &str| {
+        json!({"type": kind, "actor": "https://eve.example/actor", "to": "https://a.example/user/mallory",
+            "object": id, "eko:deviceSetOutOfDate": true, "unknown": "member"})
+    };
+    let ours = scene.envelope();
+    let id = ours.id.as_str();
+    let elsewhere = json!({"type": "Reject", "actor": "https://c.example/actor",
+        "to": scene.alice.actor(), "object": id});
+    let problem = json!({"type": "about:blank", "title": "No", "detail": "we do not like you"});
+    for (name, answer, expected) in [
+        ("200", Answer::status(200), "accepted"),
+        ("204", Answer::status(204), "accepted"),
+        ("207", Answer::activity(207, &report("PartialDelivery", id)), "partial"),
+        ("409", Answer::activity(409, &report("Reject", id)), "rejected true"),
+        ("404", Answer::status(404), "404 not-found"),
+        ("410", Answer::status(410), "404 not-found"),
+        ("403", Answer::activity(403, &problem), "rejected false"),
+        ("400", Answer::status(400), "rejected false"),
+        ("413", Answer::status(413), "rejected false"),
+        ("422", Answer::status(422), "rejected false"),
+        ("409 without a report", Answer::status(409), "rejected false"),
+        ("409 of another server", Answer::activity(409, &elsewhere), "rejected false"),
+        (
+            "409 on another envelope",
+            Answer::activity(409, &report("Reject", "urn:uuid:00000000-0000-4000-8000-000000000009")),
+            "rejected false",
+        ),
+        ("207 with a Reject", Answer::activity(207, &report("Reject", id)), "rejected false"),
+        ("301", Answer::status(301).with("location", "https://eve.example/elsewhere"), "rejected false"),
+        (
+            "308 to another server",
+            Answer::status(308).with("location", "https://c.example/inbox"),
+            "rejected false",
+        ),
+    ] {
+        let status = answer.status.as_u16();
+        let knocks = if matches!(status, 400 | 403) { 2 } else { 1 };
+        for _ in 0..knocks {
+            scene.eve.answer(answer.clone());
+        }
+        let said = match scene.send(&ours).await {
+            Ok(SendOutcome::Accepted { .. }) => "accepted".to_owned(),
+            Ok(SendOutcome::Partial(report)) => {
+                assert_eq!(report.to, scene.alice.actor(), "{name}");
+                "partial".to_owned()
+            }
+            Ok(SendOutcome::Rejected(report)) => {
+                assert_eq!(report.to, scene.alice.actor(), "{name}");
+                format!("rejected {}", report.device_set_out_of_date)
+            }
+            Ok(SendOutcome::Queued { .. }) => "queued".to_owned(),
+            Err(error) => {
+                let problem = error.problem().unwrap();
+                format!("{} {}", problem.status, problem.slug())
+            }
+        };
+        assert_eq!(said, expected, "{name}");
+    }
+    assert_eq!(scene.a.waiting().await, (0, 0));
+    // A redirect within the server is followed, signed anew for where it leads.
+    scene.eve.answer(Answer::status(307).with("location", "/user/eve/other"));
+    assert!(matches!(scene.send(&ours).await.unwrap(), SendOutcome::Accepted { .. }));
+    let posts = scene.eve.posts();
+    let [.., first, second] = posts.as_slice() else { panic!() };
+    assert_eq!((first.target.as_str(), second.target.as_str()), ("/user/eve/inbox", "/user/eve/other"));
+    assert_ne!(first.headers["signature"], second.headers["signature"]);
+    assert_eq!(first.body, second.body);
+}
+
+/// 500 five times, then 202: the message arrives, and its sender is told.
+#[tokio::test]
+async fn a_server_that_recovers() {
+    let scene = Scene::new().await;
+    let outgoing = scene.envelope();
+    for _ in 0..10 {
+        scene.eve.answer(Answer::status(500)); // each attempt knocks twice
+    }
+    assert!(matches!(scene.send(&outgoing).await.unwrap(), SendOutcome::Queued { .. }));
+    let mut attempts = 1;
+    while scene.a.waiting().await.0 > 0 {
+        scene.internet.advance(5_000);
+        attempts += scene.a.federate().await;
+        assert!(attempts < 10, "{attempts} attempts");
+    }
+    assert_eq!(attempts, 6);
+    scene.settle().await;
+    let bodies: Vec<Value> = scene.eve.posts().iter().map(|asked| asked.json()).collect();
+    assert_eq!(bodies.len(), 11);
+    assert!(bodies.iter().all(|body| *body == bodies[0]), "the same activity each time");
+    assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Confirm]);
+}
+
+/// Gone for two days: tried some thirty times, then given up, and its sender told why.
+#[tokio::test]
+async fn a_server_that_is_gone_for_two_days() {
+    let scene = Scene::new().await;
+    scene.send(&scene.envelope()).await.unwrap(); // it is known
+    scene.internet.unplug(scene.eve.address);
+    scene.internet.advance(MINUTE_MS);
+    let outgoing = scene.envelope();
+    assert!(matches!(scene.send(&outgoing).await.unwrap(), SendOutcome::Queued { .. }));
+    let (mut looks, mut hours) = (0, 0.0);
+    scene.internet.forget();
+    while scene.a.waiting().await.0 > 0 {
+        let step = if hours < 2.0 { 10_000 } else { 10 * MINUTE_MS };
+        scene.internet.advance(step);
+        hours += step as f64 / HOUR_MS as f64;
+        looks += scene.a.federate().await;
+        assert!(hours < 49.0, "it is given up after 48 hours");
+    }
+    assert!(hours >= 48.0, "given up after {hours} hours already");
+    assert!((20..100).contains(&looks), "{looks} receives");
+    let dials = scene.internet.dialled().len();
+    assert!((15..80).contains(&dials), "{dials} dials");
+    scene.a.deliver().await;
+    scene.alice.refresh().await.unwrap();
+    let reports = scene.a.reports(&scene.alice).await;
+    assert_eq!(kinds(&reports), [ReportKind::Reject]);
+    let summary = reports[0].summary.as_deref().unwrap();
+    assert!(summary.contains("eve.example") && summary.contains("not delivered in time"), "{summary}");
+    assert_eq!(scene.a.waiting().await, (0, 0));
+}
+
+/// A message that is of no more use is not tried any longer.
+#[tokio::test]
+async fn an_envelope_that_expires_while_it_waits() {
+    let scene = Scene::new().await;
+    scene.internet.unplug(scene.eve.address);
+    let mut outgoing = scene.envelope();
+    outgoing.expires_ms = Some(scene.internet.now_ms() + HOUR_MS);
+    scene.send(&outgoing).await.unwrap();
+    for _ in 0..40 {
+        scene.internet.advance(2 * MINUTE_MS);
+        scene.settle().await;
+    }
+    scene.alice.refresh().await.unwrap();
+    assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Reject]);
+}
+
+/// `Retry-After` is honoured, for the whole server.
+#[tokio::test]
+async fn a_server_that_asks_for_time() {
+    let scene = Scene::new().await;
+    scene.eve.answer(Answer::status(429).with("retry-after", "600"));
+    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
+    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
+    for _ in 0..9 {
+        scene.settle().await;
+        scene.internet.advance(MINUTE_MS);
+    }
+    assert_eq!(scene.eve.posts().len(), 1);
+    scene.internet.advance(2 * MINUTE_MS);
+    scene.settle().await;
+    scene.internet.advance(MINUTE_MS);
+    scene.settle().await;
+    assert_eq!(scene.eve.posts().len(), 3);
+    scene.alice.refresh().await.unwrap();
+    assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Confirm, ReportKind::Confirm]);
+}
+
+/// A verdict that comes after the wait is the device's to hear: the other server's own report.
+#[tokio::test]
+async fn a_rejection_after_the_wait() {
+    let scene = Scene::new().await;
+    let outgoing = scene.envelope();
+    scene.eve.answer(Answer::status(503));
+    scene.send(&outgoing).await.unwrap();
+    let mut reject = scene.report("Reject", &outgoing);
+    reject["staleDevices"] = json!(["https://eve.example/user/eve/device/1"]);
+    scene.eve.answer(Answer::activity(409, &reject));
+    scene.internet.advance(10_000);
+    scene.settle().await;
+    let reports = scene.a.reports(&scene.alice).await;
+    assert_eq!(kinds(&reports), [ReportKind::Reject]);
+    assert_eq!(reports[0].stale_devices, ["https://eve.example/user/eve/device/1"]);
+    assert_eq!(scene.eve.posts().iter().filter(|asked| asked.method == Method::POST).count(), 2);
+}

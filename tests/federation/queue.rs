@@ -1,0 +1,151 @@
+//! The queue `federation` itself: long activities, crashes, what cannot be handled, and a dead server that
+//! holds up nobody.
+
+use eko_client::device::{Outgoing, SendOutcome};
+use eko_protocol::activity::ReportKind;
+use eko_store::parcels::{Body, Parcel};
+use eko_store::resources::FEDERATION;
+use eko_testkit::{Fault, Stranger, envelope};
+
+use crate::{HOUR_MS, Pair, kinds};
+
+/// An envelope of more than SQS takes lies in the table while it waits, and leaves nothing there.
+#[tokio::test]
+async fn an_envelope_too_long_for_the_queue() {
+    let pair = Pair::new().await;
+    let mut devices = vec![];
+    for n in 0..13 {
+        devices.push(pair.b.further(&pair.bob, &format!("device {n}")).await);
+    }
+    let all = devices.iter().chain([&pair.bob]);
+    let messages = all.clone().map(|device| (device.id().clone(), vec![5; 96 * 1024])).collect();
+    let id = pair.alice.environment().envelope_id().unwrap();
+    let outgoing = Outgoing::new(pair.bob.user().clone(), id, messages).at(pair.bob.origin());
+    pair.settle().await;
+    pair.internet.unplug(pair.b_address);
+    assert!(matches!(pair.alice.send(&outgoing).await.unwrap(), SendOutcome::Queued { .. }));
+    let parts = |stored: &eko_testkit::Stored| stored.keys("F#", "").len();
+    assert_eq!(parts(&pair.a.stored().await), 5);
+    pair.internet.plug(pair.b_address);
+    pair.internet.advance(10_000);
+    pair.settle().await;
+    for device in all {
+        assert_eq!(pair.b.messages(device).await[0].content.len(), 96 * 1024);
+    }
+    assert_eq!(parts(&pair.a.stored().await), 0);
+    assert_eq!(kinds(&pair.a.reports(&pair.alice).await), [ReportKind::Confirm]);
+}
+
+/// What the store cannot do in the middle is done again: nothing is lost, and nothing arrives twice.
+#[tokio::test]
+async fn calls_that_fail() {
+    let pair = Pair::new().await;
+    pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
+    pair.settle().await;
+    pair.b.empty(&pair.bob).await;
+    for (world, operation, fault) in [
+        ("b", "SendMessageBatch", Fault::Down),
+        ("b", "SendMessageBatch", Fault::AnswerLost),
+        ("b", "UpdateItem", Fault::Down),
+        ("b", "GetItem", Fault::Down),
+    ] {
+        let failing = if world == "a" { &pair.a } else { &pair.b };
+        failing.calls.fail(operation, fault, 3);
+        let outgoing = envelope(&pair.alice, &[&pair.bob]);
+        let outcome = pair.alice.send(&outgoing).await.unwrap();
+        // The other server says 503, which is no verdict.
+        assert!(matches!(outcome, SendOutcome::Queued { .. }), "{operation} {fault:?}: {outcome:?}");
+        for _ in 0..8 {
+            pair.internet.advance(20_000);
+            pair.settle().await;
+        }
+        let got: Vec<_> = pair.b.messages(&pair.bob).await.into_iter().map(|m| m.envelope).collect();
+        assert_eq!(got, [outgoing.id], "{operation} {fault:?}");
+        pair.b.empty(&pair.bob).await;
+        pair.a.empty(&pair.alice).await;
+        pair.internet.advance(crate::MINUTE_MS);
+        pair.alice.refresh().await.unwrap();
+        pair.bob.refresh().await.unwrap();
+    }
+}
+
+/// The outcome of a delivery that could not be told is told later.
+#[tokio::test]
+async fn an_outcome_that_cannot_be_queued() {
+    let pair = Pair::new().await;
+    pair.internet.unplug(pair.b_address);
+    pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
+    pair.internet.plug(pair.b_address);
+    pair.internet.advance(10_000);
+    pair.a.calls.fail("SendMessageBatch", Fault::Down, 3);
+    pair.a.federate().await;
+    assert_eq!(pair.a.waiting().await.0, 1);
+    pair.internet.advance(i64::from(FEDERATION.visibility_seconds) * 1_000);
+    pair.settle().await;
+    assert_eq!(kinds(&pair.a.reports(&pair.alice).await), [ReportKind::Confirm]);
+    assert_eq!(pair.b.messages(&pair.bob).await.len(), 1);
+}
+
+/// What is no parcel ends in the dead-letter queue; what is for a server that the policy excludes meanwhile is
+/// given back to its sender.
+#[tokio::test]
+async fn what_cannot_be_handled() {
+    let mut pair = Pair::new().await;
+    let queue = pair.a.cloud.federation.queue.clone();
+    for body in ["nonsense", r#"{"to":"nowhere","author":"alice","first":0,"body":{"text":"{}"}}"#] {
+        pair.a.cloud.clients.sqs.send_message().queue_url(&queue).message_body(body).send().await.unwrap();
+    }
+    for _ in 0..=FEDERATION.max_receives {
+        pair.a.federate().await;
+        pair.internet.advance(i64::from(FEDERATION.visibility_seconds) * 1_000);
+    }
+    assert_eq!(pair.a.waiting().await, (0, 2));
+    pair.a.leave_queues();
+}
+
+/// A thousand messages for a dead server: they cost a look each now and then, and one for a server that lives
+/// goes past them.
+#[tokio::test]
+async fn a_thousand_for_a_dead_server() {
+    let mut pair = Pair::new().await;
+    let dead = Stranger::new(&pair.internet, "dead.example").await;
+    pair.internet.unplug(dead.address);
+    let parcel = |n: usize| Parcel {
+        to: dead.actor.clone(),
+        author: "alice".to_owned(),
+        first: pair.internet.now_ms(),
+        expires: None,
+        tell: None,
+        body: Body::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
+    };
+    pair.a.state.store().queue_parcels((0..1_000).map(parcel).collect(), String::new).await.unwrap();
+    let outgoing = envelope(&pair.alice, &[&pair.bob]);
+    pair.internet.forget();
+    pair.a.calls.reset();
+    assert_eq!(pair.a.federate().await, 1_000);
+    // One batch finds out, in parallel; the other ninety-nine do not dial.
+    assert!(pair.internet.dialled().len() <= 10, "{} dials", pair.internet.dialled().len());
+    let made = pair.a.calls.made();
+    let count = |name: &str| made.iter().filter(|call| *call == name).count();
+    assert_eq!(count("BatchGetItem"), 100);
+    assert_eq!(count("ChangeMessageVisibilityBatch"), 100);
+    assert!(count("UpdateItem") <= 10);
+    // Meanwhile the living are reached at once.
+    assert!(matches!(pair.alice.send(&outgoing).await.unwrap(), SendOutcome::Accepted { .. }));
+    pair.b.deliver().await;
+    assert_eq!(pair.b.messages(&pair.bob).await.len(), 1);
+    // When the pause is over, one message asks for all of them.
+    pair.internet.forget();
+    pair.internet.advance(30_000);
+    pair.a.federate().await;
+    assert_eq!(pair.internet.dialled().len(), 1);
+    // And when the server is back, all of it arrives.
+    pair.internet.plug(dead.address);
+    for _ in 0..6 {
+        pair.internet.advance(HOUR_MS);
+        pair.a.federate().await;
+    }
+    assert_eq!(dead.posts().len(), 1_000);
+    assert_eq!(pair.a.waiting().await, (0, 0));
+    pair.a.leave_queues();
+}

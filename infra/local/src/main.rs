@@ -27,6 +27,9 @@ enum Command {
         /// Where the server listens
         #[arg(long, default_value = "http://localhost:8080", env = "EKO_URL")]
         url: String,
+        /// Start two servers on free ports instead, write from one to the other, kill each once in the middle
+        #[arg(long, conflicts_with = "url")]
+        two_servers: bool,
     },
 }
 
@@ -72,7 +75,8 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     eko_service::telemetry::start_locally();
     let ended = match cli.command {
-        Some(Command::Demo { url }) => demo::run(&url).await,
+        Some(Command::Demo { two_servers: true, .. }) => demo::run_two().await,
+        Some(Command::Demo { url, .. }) => demo::run(&url).await,
         Some(Command::Serve(options)) => serve(options).await,
         None => serve(cli.serve).await,
     };

@@ -10,7 +10,8 @@ use url::form_urlencoded::Serializer;
 
 use super::recorded::Recorded;
 
-/// The issuer that the server trusts.
+/// The issuer that a server trusts.
+#[derive(Clone)]
 pub(super) struct Issuer {
     transport: Recorded,
     token_endpoint: String,

@@ -20,7 +20,7 @@ pub(super) async fn first_devices(stage: &Stage) -> anyhow::Result<()> {
 async fn first(stage: &Stage, party: &Party) -> anyhow::Result<()> {
     let (label, device) = (party.label, &party.device);
     stage.transcript.step(&format!("{label} registers"));
-    let id_token = stage.issuer.id_token(device.user()).await?;
+    let id_token = party.issuer.id_token(device.user()).await?;
     let registered = device.register(&id_token, Joining::First).await?;
     ensure!(registered.status == Status::Active, "expected an active device, got {registered:?}");
     ensure!(registered.device_set.length == 1, "expected a chain of one node, got {registered:?}");
@@ -42,7 +42,7 @@ pub(super) async fn further(
 ) -> anyhow::Result<DeviceSetRef> {
     let (label, id) = (newcomer.label, newcomer.device.id());
     stage.transcript.step(&format!("{label} registers"));
-    let id_token = stage.issuer.id_token(newcomer.device.user()).await?;
+    let id_token = newcomer.issuer.id_token(newcomer.device.user()).await?;
     let registered = newcomer.device.register(&id_token, Joining::Further).await?;
     ensure!(registered.status == Status::Pending, "expected a pending device, got {registered:?}");
     stage.transcript.means(&format!("Device {} waits: another device must approve it.", short(id.as_str())));

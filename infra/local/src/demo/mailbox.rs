@@ -10,9 +10,9 @@ use eko_protocol::id::EnvelopeId;
 use super::stage::{Party, Stage};
 use super::transcript::short;
 
-/// A function behind a queue delivers, so an entry comes a moment after it was accepted. More than this is a
-/// fault.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A function behind a queue delivers, so an entry comes a moment after it was accepted; one that waits for
+/// another server comes when that was tried again. More than this is a fault.
+const PATIENCE: Duration = Duration::from_secs(40);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits for the one entry of a mailbox.
@@ -65,21 +65,26 @@ pub(super) async fn receives(stage: &Stage, party: &Party, sent: &Outgoing) -> a
 /// Alice finds the one receipt of an envelope and discards it. A second one would turn up in her mailbox by
 /// the next time she looks.
 pub(super) async fn receipt(stage: &Stage, envelope: &EnvelopeId) -> anyhow::Result<()> {
-    let alice = &stage.alice;
-    stage.transcript.step(&format!("{} finds the receipt", alice.label));
-    let entry = only_entry(alice).await?;
-    let Content::Report(report) = &entry.content else {
-        bail!("expected a report, got {}", entry.activity);
-    };
-    ensure!(report.kind == ReportKind::Delivered, "expected Delivered, got {}", entry.activity);
-    ensure!(report.envelope == *envelope, "expected it about {envelope}, got {}", entry.activity);
-    ensure!(report.actor == stage.phone.device.actor(), "expected it by Bob, got {}", entry.activity);
-    alice.device.discard(&entry.address).await?;
+    stage.transcript.step(&format!("{} finds the receipt", stage.alice.label));
+    report(stage, ReportKind::Delivered, envelope).await?;
     let id = envelope.as_str().rsplit(':').next().unwrap_or_default();
     stage
         .transcript
         .means(&format!("Delivered, once, for envelope {}; however many devices Bob has.", short(id)));
     Ok(())
+}
+
+/// Alice finds one report on an envelope, from Bob, and discards it.
+pub(super) async fn report(stage: &Stage, kind: ReportKind, envelope: &EnvelopeId) -> anyhow::Result<()> {
+    let alice = &stage.alice;
+    let entry = only_entry(alice).await?;
+    let Content::Report(report) = &entry.content else {
+        bail!("expected a report, got {}", entry.activity);
+    };
+    ensure!(report.kind == kind, "expected {}, got {}", kind.as_str(), entry.activity);
+    ensure!(report.envelope == *envelope, "expected it about {envelope}, got {}", entry.activity);
+    ensure!(report.actor == stage.phone.device.actor(), "expected it by Bob, got {}", entry.activity);
+    Ok(alice.device.discard(&entry.address).await?)
 }
 
 /// A mailbox has nothing in it.

@@ -15,7 +15,7 @@ pub(super) async fn partial_delivery(stage: &Stage, known: Known) -> anyhow::Res
     stage.transcript.step("Alice's phone sends to the two devices that she knows");
     let first = sending::envelope(stage, &known)?;
     let report = sending::partial(stage.alice.device.send(&first).await?)?;
-    let package = stage.alice.device.origin().key_package(stage.bob(), laptop.device.id());
+    let package = stage.bobs_server().key_package(stage.bob(), laptop.device.id());
     ensure!(
         report.missing_key_packages == [package.as_str()] && report.stale_devices.is_empty(),
         "expected {package} missing and nothing stale, got {report:?}"
@@ -32,7 +32,7 @@ pub(super) async fn partial_delivery(stage: &Stage, known: Known) -> anyhow::Res
         known.set
     );
     let missing = [laptop.device.id().clone()];
-    let taken = stage.alice.device.take_devices(stage.bob(), &missing).await?;
+    let taken = stage.take(Some(&missing)).await?;
     let text = taking::checked(stage, &taken, &state, missing.len())?;
     stage.transcript.means(&format!("The third device is Bob's own: one of his signed it in.\n{text}"));
 

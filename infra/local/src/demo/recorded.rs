@@ -11,17 +11,27 @@ use super::transcript::Transcript;
 pub(super) struct Recorded {
     http: Http,
     transcript: Transcript,
+    /// Whether the server is shown too.
+    several: bool,
 }
 
 impl Recorded {
     pub(super) fn new(http: Http, transcript: &Transcript) -> Self {
-        Self { http, transcript: transcript.clone() }
+        Self { http, transcript: transcript.clone(), several: false }
+    }
+
+    /// The same among several servers: each request is shown with the one it goes to.
+    pub(super) fn among_several(self) -> Self {
+        Self { several: true, ..self }
     }
 }
 
 impl Transport for Recorded {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let method = request.method().to_string();
+        let authority = request.uri().authority().filter(|_| self.several);
+        let server = authority.map(ToString::to_string).unwrap_or_default();
+        let path = format!("{server}{}", request.uri().path());
         match self.http.send(request).await {
             Ok(response) => {
                 let (parts, body) = response.into_parts();

@@ -23,7 +23,8 @@ pub(super) async fn to_all(stage: &Stage, known: &Known) -> anyhow::Result<()> {
 /// An envelope for every device that Alice knows of.
 pub(super) fn envelope(stage: &Stage, known: &Known) -> anyhow::Result<Outgoing> {
     let messages = known.devices.iter().map(|device| ciphertext(stage, device)).collect();
-    let mut outgoing = Outgoing::new(stage.bob().clone(), stage.environment.envelope_id()?, messages);
+    let outgoing = Outgoing::new(stage.bob().clone(), stage.environment.envelope_id()?, messages);
+    let mut outgoing = outgoing.at(stage.bobs_server());
     outgoing.device_set = Some(known.set.clone());
     Ok(outgoing)
 }
@@ -41,6 +42,14 @@ pub(super) fn accepted(outcome: SendOutcome) -> anyhow::Result<String> {
     match outcome {
         SendOutcome::Accepted { activity } => Ok(activity),
         other => bail!("expected 201 and the activity, got {other:?}"),
+    }
+}
+
+/// The outcome must be 202.
+pub(super) fn queued(outcome: SendOutcome) -> anyhow::Result<String> {
+    match outcome {
+        SendOutcome::Queued { activity } => Ok(activity),
+        other => bail!("expected 202 and the activity, got {other:?}"),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use anyhow::{Context as _, bail};
 use eko_client::capabilities::Capabilities;
+use eko_client::device::TakenPackages;
 use eko_client::{ClientError, Device, DeviceKeys, Environment, Http, KeyCounts, TransportError};
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::id::DeviceId;
 
 use super::issuer::Issuer;
 use super::recorded::Recorded;
@@ -18,12 +20,13 @@ const SUFFIX_CHARS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 pub(super) struct Party {
     pub(super) label: &'static str,
     pub(super) device: Device<Recorded>,
+    /// Who says who its user is.
+    pub(super) issuer: Issuer,
 }
 
-/// The server, its issuer, and the devices.
+/// The servers, their issuers, and the devices.
 pub(super) struct Stage {
     pub(super) transcript: Transcript,
-    pub(super) issuer: Issuer,
     pub(super) environment: Environment,
     pub(super) alice: Party,
     /// Bob's first device.
@@ -34,12 +37,82 @@ pub(super) struct Stage {
     pub(super) laptop: Party,
 }
 
+/// A server that was found.
+struct Home {
+    transport: Recorded,
+    capabilities: Capabilities,
+    issuer: Issuer,
+}
+
 impl Stage {
     /// Finds the server and makes the devices, each with its own keys.
     pub(super) async fn open(url: &str, transcript: &Transcript) -> anyhow::Result<Self> {
+        let transport = Recorded::new(Http::new()?.through(url)?, transcript);
+        let home = Home::find(url, transport, transcript).await?;
+        home.introduce(transcript);
+        Self::among(transcript, &home, &home)
+    }
+
+    /// The same with two servers at their public addresses: Alice's and Bob's.
+    pub(super) async fn open_two(hers: &str, his: &str, transcript: &Transcript) -> anyhow::Result<Self> {
+        let transport = Recorded::new(Http::new()?, transcript).among_several();
+        let hers = Home::find(hers, transport.clone(), transcript).await?;
+        hers.introduce(transcript);
+        let his = Home::find(his, transport, transcript).await?;
+        his.introduce(transcript);
+        Self::among(transcript, &hers, &his)
+    }
+
+    fn among(transcript: &Transcript, hers: &Home, his: &Home) -> anyhow::Result<Self> {
         let environment = Environment::system();
-        let http = Http::new()?;
-        let transport = Recorded::new(http.clone().through(url)?, transcript);
+        let suffix = suffix(&environment);
+        let alice = UserName::parse(&format!("alice_{suffix}"))?;
+        let bob = UserName::parse(&format!("bob_{suffix}"))?;
+        transcript.say(&format!(
+            "\n{alice} has one device, {bob} will have three. What they send is opaque ciphertext, made of random\n\
+             bytes: this client has no ratchet yet, and the server could not tell the difference.",
+        ));
+        let party = |home: &Home, user: &UserName, label: &'static str, name: &str| {
+            let keys = DeviceKeys::generate(KEYS, &environment)?;
+            let (origin, user) = (home.capabilities.origin.clone(), user.clone());
+            let device = Device::new(home.transport.clone(), origin, user, keys, environment.clone())?;
+            anyhow::Ok(Party { label, device: device.with_name(name), issuer: home.issuer.clone() })
+        };
+        Ok(Self {
+            alice: party(hers, &alice, "Alice's phone", "phone")?,
+            phone: party(his, &bob, "Bob's phone", "phone")?,
+            tablet: party(his, &bob, "Bob's tablet", "tablet")?,
+            laptop: party(his, &bob, "Bob's laptop", "laptop")?,
+            transcript: transcript.clone(),
+            environment,
+        })
+    }
+
+    /// Bob's name.
+    pub(super) fn bob(&self) -> &UserName {
+        self.phone.device.user()
+    }
+
+    /// Bob's server.
+    pub(super) fn bobs_server(&self) -> &Origin {
+        self.phone.device.origin()
+    }
+
+    /// Alice takes packages of all of Bob's devices, or of these: at the server that both are on, or through
+    /// her own at his.
+    pub(super) async fn take(&self, devices: Option<&[DeviceId]>) -> anyhow::Result<TakenPackages> {
+        let (alice, there, bob) = (&self.alice.device, self.bobs_server(), self.bob());
+        Ok(match (devices, alice.origin() == there) {
+            (None, true) => alice.take(bob).await?,
+            (None, false) => alice.take_from(there, bob).await?,
+            (Some(devices), true) => alice.take_devices(bob, devices).await?,
+            (Some(devices), false) => alice.take_devices_from(there, bob, devices).await?,
+        })
+    }
+}
+
+impl Home {
+    async fn find(url: &str, transport: Recorded, transcript: &Transcript) -> anyhow::Result<Self> {
         let capabilities = match Capabilities::fetch(&transport, url).await {
             Ok(capabilities) => capabilities,
             Err(ClientError::Transport(TransportError::Connect(reason))) => bail!(
@@ -50,38 +123,14 @@ impl Stage {
                 return Err(error).with_context(|| format!("{url} does not answer as an Eko server"));
             }
         };
-        let issuer = Issuer::discover(Recorded::new(http, transcript), &capabilities).await?;
-        let suffix = suffix(&environment);
-        let alice = UserName::parse(&format!("alice_{suffix}"))?;
-        let bob = UserName::parse(&format!("bob_{suffix}"))?;
-        transcript.say(&format!(
-            "{} speaks Eko {}, and trusts {} to say who is who.",
-            capabilities.origin, capabilities.protocol_version, capabilities.issuer,
-        ));
-        transcript.say(&format!(
-            "\n{alice} has one device, {bob} will have three. What they send is opaque ciphertext, made of random\n\
-             bytes: this client has no ratchet yet, and the server could not tell the difference.",
-        ));
-        let party = |user: &UserName, label: &'static str, name: &str| {
-            let keys = DeviceKeys::generate(KEYS, &environment)?;
-            let (origin, user) = (capabilities.origin.clone(), user.clone());
-            let device = Device::new(transport.clone(), origin, user, keys, environment.clone())?;
-            anyhow::Ok(Party { label, device: device.with_name(name) })
-        };
-        Ok(Self {
-            alice: party(&alice, "Alice's phone", "phone")?,
-            phone: party(&bob, "Bob's phone", "phone")?,
-            tablet: party(&bob, "Bob's tablet", "tablet")?,
-            laptop: party(&bob, "Bob's laptop", "laptop")?,
-            transcript: transcript.clone(),
-            issuer,
-            environment,
-        })
+        let issuer = Issuer::discover(Recorded::new(Http::new()?, transcript), &capabilities).await?;
+        Ok(Self { transport, capabilities, issuer })
     }
 
-    /// Bob's name.
-    pub(super) fn bob(&self) -> &UserName {
-        self.phone.device.user()
+    fn introduce(&self, transcript: &Transcript) {
+        let Capabilities { origin, protocol_version, issuer, .. } = &self.capabilities;
+        transcript
+            .say(&format!("{origin} speaks Eko {protocol_version}, and trusts {issuer} to say who is who."));
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn take(stage: &Stage) -> anyhow::Result<Known> {
     stage.transcript.means(&format!("Every proof is good. Two devices are active ({}).", head(&known.set)));
 
     stage.transcript.step("Alice's phone takes Bob's key packages");
-    let taken = stage.alice.device.take(stage.bob()).await?;
+    let taken = stage.take(None).await?;
     let text = checked(stage, &taken, &state, expected.len())?;
     stage.transcript.means(&text);
 
@@ -45,7 +45,7 @@ pub(super) async fn take(stage: &Stage) -> anyhow::Result<Known> {
 
 /// Bob's chain, verified, and what it says.
 pub(super) async fn chain(stage: &Stage) -> anyhow::Result<(ChainState, Known)> {
-    let (_, state) = stage.alice.device.chain(stage.bob()).await?;
+    let (_, state) = stage.alice.device.chain_at(stage.bobs_server(), stage.bob()).await?;
     let devices = state.active.keys().cloned().collect();
     let Some(set) = state.device_set().reference() else {
         anyhow::bail!("expected a chain, got an empty one");
@@ -66,7 +66,7 @@ pub(super) fn checked(
     chain: &ChainState,
     count: usize,
 ) -> anyhow::Result<String> {
-    taken.check(stage.alice.device.origin(), chain)?;
+    taken.check(stage.bobs_server(), chain)?;
     ensure!(taken.packages.len() == count, "expected {count} packages, got {}", taken.packages.len());
     ensure!(
         taken.device_set == chain.device_set().reference(),

@@ -136,6 +136,20 @@ impl<T: Transport> Device<T> {
         self.take_at(&self.origin.outbox(&self.user), (origin, user), object).await
     }
 
+    /// As [`Device::take_from`], of these devices only.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn take_devices_from(
+        &self,
+        origin: &Origin,
+        user: &UserName,
+        devices: &[DeviceId],
+    ) -> Result<TakenPackages, ClientError> {
+        let packages: Vec<_> = devices.iter().map(|device| origin.key_package(user, device)).collect();
+        self.take_at(&self.origin.outbox(&self.user), (origin, user), json!(packages)).await
+    }
+
     /// The body of a `Take` of these packages: a collection's address, or packages'.
     pub fn take_activity(&self, object: Value) -> Value {
         json!({ "@context": context(&self.origin), "type": "Take", "actor": self.actor(), "object": object })

@@ -1,0 +1,71 @@
+//! A server of the demo's own: this program again, as a process with a data folder, to be killed and started.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// How long a server may take to start.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// A server process. It ends with this value.
+pub(super) struct Server {
+    data: TempDir,
+    port: u16,
+    process: Option<Child>,
+    /// Its public base URL.
+    pub(super) origin: String,
+}
+
+impl Server {
+    /// Starts one on a free port with an empty folder.
+    pub(super) async fn new() -> anyhow::Result<Self> {
+        let data = TempDir::new().context("no folder for a server's data")?;
+        let mut server = Self { data, port: 0, process: None, origin: String::new() };
+        server.start().await?;
+        Ok(server)
+    }
+
+    /// Starts it, with the port and the data that it had, and waits until it listens.
+    pub(super) async fn start(&mut self) -> anyhow::Result<()> {
+        let program = std::env::current_exe().context("this program cannot be found")?;
+        let mut process = Command::new(program)
+            .arg("serve")
+            .args(["--port", &self.port.to_string()])
+            .arg("--data")
+            .arg(self.data.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("the server cannot be started")?;
+        let output = process.stdout.take().context("the server has no output")?;
+        let mut lines = BufReader::new(output).lines();
+        let listens = tokio::time::timeout(STARTS_WITHIN, async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some((_, origin)) = line.split_once("listens on ") {
+                    return anyhow::Ok(origin.trim().to_owned());
+                }
+            }
+            bail!("the server ended before it listened")
+        });
+        self.origin = listens.await.context("the server does not start")??;
+        let port = self.origin.rsplit(':').next().and_then(|port| port.parse().ok());
+        self.port = port.with_context(|| format!("{} has no port", self.origin))?;
+        self.process = Some(process);
+        // What else it says is for nobody, but it must not wait for a reader.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(())
+    }
+
+    /// Ends it at once, as a power failure would.
+    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
+        match self.process.take() {
+            Some(mut process) => process.kill().await.context("the server cannot be killed"),
+            None => Ok(()),
+        }
+    }
+}

@@ -156,6 +156,15 @@ impl World {
             .expect("the queue can be read")
     }
 
+    /// Pumps both queues once, whatever fails: as the event source mapping does, which tries again later.
+    pub async fn try_pump(&self) {
+        let (sqs, cloud) = (&self.cloud.clients.sqs, &self.cloud);
+        let deliver = |batch| eko_deliver::handle(self.state.clone(), batch);
+        let federate = |batch| eko_federate::handle(self.state.clone(), batch);
+        let _ = pump::drain(sqs, &cloud.deliveries.queue, &DELIVERIES, &deliver).await;
+        let _ = pump::drain(sqs, &cloud.federation.queue, &FEDERATION, &federate).await;
+    }
+
     /// Messages that wait for other servers, and those given up as dead letters, hidden ones included.
     pub async fn waiting(&self) -> (usize, usize) {
         (self.count(&self.cloud.federation.queue).await, self.count(&self.cloud.federation.dlq).await)

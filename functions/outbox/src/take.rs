@@ -8,9 +8,8 @@ use eko_federation::{EXCHANGE_TIME, Federation, Scheme, limits};
 use eko_protocol::Invalid;
 use eko_protocol::activity::context;
 use eko_protocol::address::Origin;
-use eko_protocol::collection::TakenPackages;
 use eko_protocol::json;
-use eko_protocol::key_package::{Take, Target};
+use eko_protocol::key_package::{PackageCollection, Take, Target};
 use eko_service::caller::{Caller, inactive};
 use eko_service::{AppState, Problem, acceptance, dispatch, respond, take};
 use http::StatusCode;
@@ -146,6 +145,6 @@ async fn errand(state: &AppState, federation: &Federation, target: Target) -> Re
 fn packages(state: &AppState, origin: &Origin, body: &Bytes) -> Result<Value, Problem> {
     let failed = |why: String| Problem::RemoteFailed(format!("{}: {why}", origin.authority()));
     let value = json::parse(body).map_err(|e| failed(e.to_string()))?;
-    let taken = TakenPackages::parse(&value, origin).map_err(|e| failed(e.to_string()))?;
+    let taken = PackageCollection::parse(&value, origin).map_err(|e| failed(e.to_string()))?;
     Ok(taken.to_value(state.origin()))
 }

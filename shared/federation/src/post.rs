@@ -1,5 +1,7 @@
 //! Delivering: a signed POST, and what the other server's answer means (`docs/protocol.md`, sections 5 and 7).
 
+use std::time::UNIX_EPOCH;
+
 use bytes::Bytes;
 use eko_protocol::activity::{Report, ReportKind};
 use eko_protocol::address::Origin;
@@ -82,7 +84,7 @@ impl Federation {
         };
         let late = FetchError::TimedOut { host: url.to_owned(), after: limits.time };
         match tokio::time::timeout(limits.time, knock).await.unwrap_or(Err(late)) {
-            Ok((response, scheme)) => judge(response, scheme),
+            Ok((response, scheme)) => judge(response, scheme, now_ms),
             Err(error) if error.is_transient() => {
                 Posted::Later(Later { why: error.to_string(), retry_after: None, whole_server: true })
             }
@@ -132,11 +134,11 @@ fn location(response: &Response<Bytes>) -> Option<&str> {
 }
 
 /// Whether an answer is for good.
-fn judge(response: Response<Bytes>, scheme: Scheme) -> Posted {
+fn judge(response: Response<Bytes>, scheme: Scheme, now_ms: i64) -> Posted {
     let status = response.status();
     let later = |whole_server| {
         let why = format!("it answered {status}");
-        Posted::Later(Later { why, retry_after: retry_after(&response), whole_server })
+        Posted::Later(Later { why, retry_after: retry_after(&response, now_ms), whole_server })
     };
     match status.as_u16() {
         // It could not fetch our key, perhaps: no fault of the message.
@@ -147,9 +149,13 @@ fn judge(response: Response<Bytes>, scheme: Scheme) -> Posted {
     }
 }
 
-/// Seconds of a `Retry-After` (RFC 9110, section 10.2.3); a date there is not read.
-fn retry_after(response: &Response<Bytes>) -> Option<u64> {
-    response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+/// Seconds of a `Retry-After`, which may also be a date (RFC 9110, section 10.2.3).
+fn retry_after(response: &Response<Bytes>, now_ms: i64) -> Option<u64> {
+    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    text.parse().ok().or_else(|| {
+        let at = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(at.as_secs().saturating_sub(now_ms.div_euclid(1000).unsigned_abs()))
+    })
 }
 
 impl Verdict {
@@ -202,5 +208,50 @@ pub fn refusal(response: &Response<Bytes>) -> String {
             format!("it answered {}: {}", response.status(), detail.get(..end).unwrap_or_default())
         }
         None => format!("it answered {}", response.status()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now_ms = 784_111_777_000; // Sun, 06 Nov 1994 08:49:37 GMT
+        for (value, expected) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            let response = Response::builder().header("retry-after", value).body(Bytes::new()).unwrap();
+            assert_eq!(retry_after(&response, now_ms), expected, "{value}");
+        }
+        assert_eq!(retry_after(&Response::new(Bytes::new()), now_ms), None);
+    }
+
+    #[test]
+    fn what_a_status_means() {
+        let kind = |status: u16| {
+            let response = Response::builder().status(status).body(Bytes::new()).unwrap();
+            match judge(response, Scheme::Rfc9421, 0) {
+                Posted::Answered { .. } => "answered",
+                Posted::Later(Later { whole_server: true, .. }) => "later, everyone",
+                Posted::Later(_) => "later",
+                Posted::Never(_) => "never",
+            }
+        };
+        for (statuses, expected) in [
+            (&[200, 202, 207, 301, 400, 403, 404, 409, 410, 413, 422][..], "answered"),
+            (&[401, 408, 425, 500, 501, 507], "later"),
+            (&[429, 502, 503, 504], "later, everyone"),
+        ] {
+            for status in statuses {
+                assert_eq!(kind(*status), expected, "{status}");
+            }
+        }
     }
 }

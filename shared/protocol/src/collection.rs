@@ -2,14 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::Invalid;
 use crate::activity::{context, put_device_set};
 use crate::address::{Origin, UserName};
 use crate::chain::ChainNode;
 use crate::device_set::DeviceSetRef;
-use crate::json::{has_type, shape, text};
 use crate::key_package::KeyPackage;
-use crate::limits::MAX_TAKEN_PACKAGES;
 
 /// One-time keys that a device has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,64 +55,6 @@ pub fn key_packages(
     Value::Object(body)
 }
 
-/// What another server answers to a `Take` (section 4).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TakenPackages {
-    /// The collection's address.
-    pub id: String,
-    /// The packages, at most one a device.
-    pub packages: Vec<KeyPackage>,
-    /// The owner's device set at that moment.
-    pub device_set: Option<DeviceSetRef>,
-}
-
-impl TakenPackages {
-    /// Reads the answer of the server at `origin`; unknown members are ignored. Says nothing about signatures.
-    ///
-    /// # Errors
-    /// It is no collection of key packages, holds too many, or names another server.
-    pub fn parse(value: &Value, origin: &Origin) -> Result<Self, Invalid> {
-        if !["Collection", "OrderedCollection"].iter().any(|kind| has_type(value, kind)) {
-            return Err(Invalid::at("/type", "must be Collection"));
-        }
-        let elsewhere = |pointer: String| Invalid::at(pointer, "is on another server");
-        let id = text(value, "id")?;
-        if !origin.owns(id) {
-            return Err(elsewhere("/id".to_owned()));
-        }
-        let items = value.get("items").or_else(|| value.get("orderedItems")).and_then(Value::as_array);
-        let items = items.ok_or_else(|| Invalid::at("/items", "must be an array"))?;
-        if items.len() > MAX_TAKEN_PACKAGES {
-            return Err(Invalid::at("/items", format!("holds more than {MAX_TAKEN_PACKAGES} packages")));
-        }
-        let mut packages: Vec<KeyPackage> = Vec::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            let at = |fault: Invalid| fault.under(format!("/items/{index}"));
-            let package = KeyPackage::parse(item).map_err(at)?;
-            if !origin.owns(&package.id) || !origin.owns(&package.device) {
-                return Err(elsewhere(format!("/items/{index}")));
-            }
-            if packages.iter().any(|other| other.device == package.device) {
-                return Err(Invalid::at(format!("/items/{index}"), "is a second package of one device"));
-            }
-            packages.push(package);
-        }
-        let set = value.get("eko:deviceSet").filter(|set| !set.is_null());
-        let device_set = set.map(shape).transpose().map_err(|fault| fault.under("/eko:deviceSet"))?;
-        Ok(Self { id: id.to_owned(), packages, device_set })
-    }
-
-    /// The wire form; `origin` is this server's, for the context.
-    pub fn to_value(&self, origin: &Origin) -> Value {
-        let mut body = start(origin, "Collection", &self.id);
-        let items: Vec<Value> = self.packages.iter().map(|package| package.to_value(origin)).collect();
-        body.insert("totalItems".to_owned(), json!(items.len()));
-        body.insert("items".to_owned(), Value::Array(items));
-        put_device_set(&mut body, self.device_set.as_ref());
-        Value::Object(body)
-    }
-}
-
 /// A user's device chain (section 3), first node first.
 pub fn device_chain(
     origin: &Origin,
@@ -130,7 +69,7 @@ pub fn device_chain(
     Value::Object(body)
 }
 
-fn start(origin: &Origin, kind: &str, id: &str) -> Map<String, Value> {
+pub(crate) fn start(origin: &Origin, kind: &str, id: &str) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("@context".to_owned(), context(origin));
     body.insert("type".to_owned(), json!(kind));

@@ -123,7 +123,7 @@ fn replay(origin: &Origin, user: &UserName, nodes: &[ChainNode]) -> Result<Chain
 }
 
 /// The device set that an answer carries.
-pub(super) fn device_set(answer: &Exchange, body: &Value) -> Result<Option<DeviceSetRef>, ClientError> {
+fn device_set(answer: &Exchange, body: &Value) -> Result<Option<DeviceSetRef>, ClientError> {
     let set = body.get("eko:deviceSet").map(shape::<DeviceSetRef>).transpose();
     set.map_err(|fault| answer.unexpected(fault.under("/eko:deviceSet").to_string()))
 }

@@ -6,13 +6,12 @@ use eko_protocol::chain::ChainState;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::shape;
-use eko_protocol::key_package::{KeyPackage, PublishKeys, check_digest};
+use eko_protocol::key_package::{KeyPackage, PackageCollection, PublishKeys, check_digest};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Device;
-use super::chain::device_set;
 use crate::{Auth, Body, ClientError, Exchange, Transport};
 
 /// One-time keys that the server has left of a device.
@@ -172,11 +171,9 @@ impl<T: Transport> Device<T> {
         (origin, user): (&Origin, &UserName),
     ) -> Result<TakenPackages, ClientError> {
         let body = answer.json()?;
-        let items = body.get("items").and_then(Value::as_array);
-        let items = items.ok_or_else(|| answer.unexpected("has no items"))?;
-        let packages = items.iter().map(KeyPackage::parse).collect::<Result<Vec<_>, _>>();
-        let packages = packages.map_err(|fault| answer.unexpected(fault.to_string()))?;
-        for package in &packages {
+        let read = PackageCollection::parse(&body, origin);
+        let read = read.map_err(|fault| answer.unexpected(fault.to_string()))?;
+        for package in &read.packages {
             let untrusted = |reason: String| ClientError::Untrusted(format!("{}: {reason}", package.id));
             let device = origin.parse_device(&package.device);
             if device.as_ref().is_none_or(|(owner, _)| owner != user)
@@ -186,6 +183,6 @@ impl<T: Transport> Device<T> {
             }
             package.verify().map_err(|fault| untrusted(fault.to_string()))?;
         }
-        Ok(TakenPackages { packages, device_set: device_set(answer, &body)? })
+        Ok(TakenPackages { packages: read.packages, device_set: read.device_set })
     }
 }

@@ -153,4 +153,4 @@ impl KeyPackage {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -218,3 +218,29 @@ proptest! {
         let _ = Create::parse(&with(pointer, value), NOW_MS);
     }
 }
+
+#[test]
+fn what_goes_to_another_server_is_what_was_read() {
+    let (origin, activity) = (Origin::parse("https://a.example").unwrap(), "https://a.example/activity/1");
+    let mut sent = create(2);
+    sent["id"] = json!(activity);
+    let read = Create::parse(&sent, NOW_MS).unwrap();
+    assert_eq!(read.to_value(&origin, activity), sent);
+    // What is not known does not travel.
+    sent["unknown"] = json!("member");
+    sent["object"]["messages"][0]["unknown"] = json!("member");
+    let value = Create::parse(&sent, NOW_MS).unwrap().to_value(&origin, activity);
+    assert_eq!(Create::parse(&value, NOW_MS), Ok(read));
+    assert!(!value.to_string().contains("unknown"));
+}
+
+#[test]
+fn devices_must_be_on_the_recipients_server() {
+    let read = Create::parse(&create(2), NOW_MS).unwrap();
+    assert_eq!(read.check_devices_on(&bob().0), Ok(()));
+    let elsewhere = Origin::parse("https://c.example").unwrap();
+    assert_eq!(read.check_devices_on(&elsewhere).unwrap_err().pointer, "/object/messages/0/to");
+    let mixed = with("/object/messages/1/to", json!("https://c.example/user/bob/device/1"));
+    let read = Create::parse(&mixed, NOW_MS).unwrap();
+    assert_eq!(read.check_devices_on(&bob().0).unwrap_err().pointer, "/object/messages/1/to");
+}

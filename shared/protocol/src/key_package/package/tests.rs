@@ -7,7 +7,7 @@ fn origin() -> Origin {
     Origin::parse("https://a.example").unwrap()
 }
 
-fn package(seed: u64, with_one_time: bool, with_kyber: bool) -> KeyPackage {
+pub(in crate::key_package) fn package(seed: u64, with_one_time: bool, with_kyber: bool) -> KeyPackage {
     let signer = Signer::new(seed);
     let device = DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11").unwrap();
     let key = Signer::new(seed ^ 1).curve();

@@ -72,44 +72,44 @@ pub async fn handle(state: AppState, batch: Vec<QueueMessage>) -> Vec<String> {
     settle(&state, settled).await
 }
 
-/// Tries what is for one server: all at once where it fares well; where it failed, one first.
-async fn deliver(state: &AppState, origin: Origin, group: Vec<Received>, host: Host) -> Settled {
+/// Tries what is for one server: one first, and all others at once if the server answers that. So a server that
+/// does not costs a batch one connection.
+async fn deliver(state: &AppState, origin: Origin, mut group: Vec<Received>, host: Host) -> Settled {
     let mut settled = Settled::default();
-    let mut left = group;
-    let mut host = host;
-    let admitted = dispatch::admitted(state, &origin, &host).await;
-    let mut closed = match admitted {
-        Ok(admitted) => admitted.err(),
+    if group.is_empty() {
+        return settled;
+    }
+    let closed = match dispatch::admitted(state, &origin, &host).await {
+        Ok(Err(until_ms)) => Some(until_ms),
+        Ok(Ok(())) => {
+            let first = group.remove(0);
+            let fate = parcel::attempt(state, &origin, &host, &first.parcel).await;
+            let closed = match &fate {
+                Ok(Fate::Wait { until_ms, whole_server: true }) => Some(*until_ms),
+                _ => None,
+            };
+            sort(state, &origin, first, fate, &mut settled);
+            closed
+        }
         Err(problem) => {
             log(&origin, &problem);
-            settled.failed.extend(left.into_iter().map(|received| received.message.id));
+            settled.failed.extend(group.into_iter().map(|received| received.message.id));
             return settled;
         }
     };
-    if closed.is_none() && host.failures > 0 && !left.is_empty() {
-        let first = left.remove(0);
-        let fate = parcel::attempt(state, &origin, &host, &first.parcel).await;
-        if let Ok(Fate::Wait { until_ms, whole_server: true, .. }) = &fate {
-            closed = Some(*until_ms);
-        } else {
-            host = Host { wants_cavage: host.wants_cavage, ..Host::default() };
+    if let Some(until_ms) = closed {
+        for received in group {
+            let fate = parcel::postponed(state, &origin, &host, &received.parcel, until_ms);
+            sort(state, &origin, received, Ok(fate), &mut settled);
         }
-        sort(state, &origin, first, fate, &mut settled);
+        return settled;
     }
-    match closed {
-        Some(until_ms) => {
-            for received in left {
-                let fate = parcel::postponed(state, &origin, &host, &received.parcel, until_ms);
-                sort(state, &origin, received, Ok(fate), &mut settled);
-            }
-        }
-        None => {
-            let attempts = left.iter().map(|one| parcel::attempt(state, &origin, &host, &one.parcel));
-            let fates = join_all(attempts).await;
-            for (received, fate) in left.into_iter().zip(fates) {
-                sort(state, &origin, received, fate, &mut settled);
-            }
-        }
+    // The first has shown how it fares: nothing of a failure is left to note.
+    let host = Host { wants_cavage: host.wants_cavage, ..Host::default() };
+    let attempts = group.iter().map(|one| parcel::attempt(state, &origin, &host, &one.parcel));
+    let fates = join_all(attempts).await;
+    for (received, fate) in group.into_iter().zip(fates) {
+        sort(state, &origin, received, fate, &mut settled);
     }
     settled
 }

@@ -3,13 +3,15 @@
 //! dead-letter queue. That last part SQS does by itself.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 use eko_service::shell::QueueMessage;
 use eko_store::resources::QueueSpec;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 /// Seconds that a receive waits for the first message.
 const WAIT_SECONDS: i32 = 20;
@@ -21,44 +23,56 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Pumps a queue until `stop` says so, and then until the queue is empty.
 ///
-/// One batch at a time: while a batch is handled, and for a moment after, the next one gathers, so that batches
-/// grow with the load.
+/// As many as `at_once` batches are handled side by side, as an event source mapping has its concurrency. With
+/// one, the next batch gathers while the last is handled, so that batches grow with the load; with many, a batch
+/// that has to wait for somebody holds up no other.
 pub async fn run<F>(
-    sqs: &aws_sdk_sqs::Client,
-    url: &str,
-    spec: &QueueSpec,
+    sqs: aws_sdk_sqs::Client,
+    url: String,
+    spec: QueueSpec,
+    at_once: usize,
     mut stop: watch::Receiver<bool>,
-    handle: impl Fn(Vec<QueueMessage>) -> F,
+    handle: impl Fn(Vec<QueueMessage>) -> F + Clone + Send + Sync + 'static,
 ) where
-    F: Future<Output = Vec<String>>,
+    F: Future<Output = Vec<String>> + Send + 'static,
 {
+    let places = Arc::new(Semaphore::new(at_once));
+    let mut batches = JoinSet::new();
     while !*stop.borrow() {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         // Only the wait for messages is cut short: a batch that was received is handled to its end.
         let received = tokio::select! {
-            received = receive(sqs, url, spec, WAIT_SECONDS) => received,
+            received = receive(&sqs, &url, &spec, WAIT_SECONDS) => received,
             _ = stop.changed() => break,
         };
-        let settled = match received {
+        let pause = match received {
             Ok(messages) => {
-                let count = messages.len();
-                settle(sqs, url, messages, &handle).await.map(|()| count)
+                let full = messages.len() == most(&spec);
+                let (sqs, url, handle) = (sqs.clone(), url.clone(), handle.clone());
+                batches.spawn(async move {
+                    if let Err(error) = settle(&sqs, &url, messages, &handle).await {
+                        tracing::error!(queue = spec.name, error = %DisplayErrorContext(&error), "a batch is not settled");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    drop(place);
+                });
+                if full { Duration::ZERO } else { WINDOW }
             }
-            Err(error) => Err(error),
-        };
-        let pause = match settled {
-            Ok(count) if count == most(spec) => continue,
-            Ok(_) => WINDOW,
             Err(error) => {
                 tracing::error!(queue = spec.name, error = %DisplayErrorContext(&error), "the queue is not pumped");
                 PAUSE
             }
         };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.changed() => break,
+        while batches.try_join_next().is_some() {}
+        if !pause.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = stop.changed() => break,
+            }
         }
     }
-    if let Err(error) = drain(sqs, url, spec, &handle).await {
+    while batches.join_next().await.is_some() {}
+    if let Err(error) = drain(&sqs, &url, &spec, &handle).await {
         tracing::error!(queue = spec.name, error = %DisplayErrorContext(&error), "the queue is not drained");
     }
 }

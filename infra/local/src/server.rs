@@ -32,8 +32,9 @@ pub const AUDIENCE: &str = "eko-local";
 pub const ISSUER_PATH: &str = "/dev/oidc";
 /// How often expired items are removed. They are never returned meanwhile.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Batches for other servers that are handled at once.
-const FEDERATION_PUMPS: usize = 4;
+/// Batches for other servers that are handled at once, as Lambda has it: those that wait for a server which does
+/// not answer hold up no other.
+const FEDERATION_BATCHES: usize = 128;
 /// How long requests that are under way may take to end after ^C.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -126,22 +127,17 @@ impl Server {
             servers.push(tokio::spawn(async move { serve.await }));
         }
         let (pump_stop, pump_told) = watch::channel(false);
-        let (state, cloud) = (self.state.clone(), self.cloud.clone());
-        let told = pump_told.clone();
-        let deliver = tokio::spawn(async move {
-            let handle = |batch| eko_deliver::handle(state.clone(), batch);
-            pump::run(&cloud.clients.sqs, &cloud.deliveries.queue, &DELIVERIES, told, handle).await;
-        });
-        // Several at once, as Lambda has them: one that waits for a slow server holds up no other.
-        let federate: Vec<_> = (0..FEDERATION_PUMPS)
-            .map(|_| {
-                let (state, cloud, told) = (self.state.clone(), self.cloud.clone(), pump_told.clone());
-                tokio::spawn(async move {
-                    let handle = |batch| eko_federate::handle(state.clone(), batch);
-                    pump::run(&cloud.clients.sqs, &cloud.federation.queue, &FEDERATION, told, handle).await;
-                })
-            })
-            .collect();
+        let (state, sqs) = (self.state.clone(), self.cloud.clients.sqs.clone());
+        let url = self.cloud.deliveries.queue.clone();
+        let deliver = tokio::spawn(pump::run(sqs, url, DELIVERIES, 1, pump_told.clone(), move |batch| {
+            eko_deliver::handle(state.clone(), batch)
+        }));
+        let (state, sqs) = (self.state.clone(), self.cloud.clients.sqs.clone());
+        let url = self.cloud.federation.queue.clone();
+        let federate =
+            tokio::spawn(pump::run(sqs, url, FEDERATION, FEDERATION_BATCHES, pump_told, move |batch| {
+                eko_federate::handle(state.clone(), batch)
+            }));
         let sweeper = tokio::spawn(sweep(self.cloud.engines.clone()));
         stop.await;
         tell.send_replace(true);
@@ -152,9 +148,7 @@ impl Server {
         }
         pump_stop.send_replace(true);
         // What is brought to other servers may have something to tell the devices here: it ends first.
-        for pump in federate {
-            pump.await?;
-        }
+        federate.await?;
         deliver.await?;
         pump::drain(&self.cloud.clients.sqs, &self.cloud.deliveries.queue, &DELIVERIES, &|batch| {
             eko_deliver::handle(self.state.clone(), batch)

@@ -1,0 +1,188 @@
+//! How long a message takes to another server, and whether a dead one holds up the living.
+//!
+//! `cargo bench -p eko-tests --bench federation` starts two local servers and prints: the time of a send to the
+//! other server beside one to the own; receipts from acknowledgement to the author's mailbox; and both again while
+//! a thousand activities wait for a server that refuses connections, and for one that takes them and says nothing.
+//! Nothing here asserts a time.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use eko_client::device::{Content, Joining, Outgoing, SendOutcome};
+use eko_client::transport::Http;
+use eko_client::{Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
+use eko_local::cloud::Cloud;
+use eko_local::server::{AUDIENCE, ISSUER_PATH, Options, Server};
+use eko_protocol::address::{Origin, UserName};
+use eko_store::parcels::{Body as Text, Parcel};
+use http::Method;
+use tokio::net::TcpListener;
+
+const SENDS: usize = 300;
+const RECEIPTS: usize = 30;
+const DEAD: usize = 1_000;
+const CIPHERTEXT_BYTES: usize = 512;
+const COUNTS: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
+
+fn main() -> anyhow::Result<()> {
+    // `cargo bench` passes --bench; `cargo test --benches` does not, and shall not measure.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(measure())
+}
+
+async fn measure() -> anyhow::Result<()> {
+    let (a, b) = (start().await?, start().await?);
+    let alice = device(&a.0, "alice").await?;
+    let carol = device(&a.0, "carol").await?;
+    let bob = device(&b.0, "bob").await?;
+    send(&alice, &bob, 20).await?;
+    send(&alice, &carol, 20).await?;
+    let here = send(&alice, &carol, SENDS).await?;
+    let there = send(&alice, &bob, SENDS).await?;
+    empty(&bob).await?;
+    empty(&alice).await?;
+    print("send to the own server", &here);
+    print("send to another server", &there);
+    println!("p50 another / p50 own                     {:>8.1}", ratio(&there, &here));
+    let quiet = receipts(&alice, &bob).await?;
+    print("receipt, acknowledged to mailbox", &quiet);
+
+    let refusing = {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        listener.local_addr()?.port()
+    };
+    // Takes connections into its backlog and never looks at them.
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    for (name, port) in [("refuses connections", refusing), ("says nothing", silent.local_addr()?.port())] {
+        println!();
+        println!("{DEAD} activities wait on either server for one that {name}");
+        for cloud in [&a.1, &b.1] {
+            let begun = Instant::now();
+            queue(cloud, port).await?;
+            println!("  queued in                               {:>8.0} ms", begun.elapsed().as_secs_f64() * 1e3);
+        }
+        let sends = send(&alice, &bob, SENDS).await?;
+        print("send to a live server meanwhile", &sends);
+        empty(&bob).await?;
+        empty(&alice).await?;
+        let receipts = receipts(&alice, &bob).await?;
+        print("receipt meanwhile", &receipts);
+        println!("  still waiting                           {:>8}", a.1.queued(&a.1.federation.queue).await?);
+    }
+    Ok(())
+}
+
+/// A server in memory, running until the end.
+async fn start() -> anyhow::Result<(Origin, Cloud)> {
+    let options = Options {
+        policy: Default::default(),
+        port: 0,
+        origin: None,
+        data: None,
+        sender_budget: u64::MAX >> 1,
+        recipient_bytes_budget: u64::MAX >> 1,
+    };
+    let server = Server::bind(&options).await?;
+    let running = (server.origin.clone(), server.cloud().clone());
+    tokio::spawn(server.run(std::future::pending()));
+    Ok(running)
+}
+
+async fn queue(cloud: &Cloud, port: u16) -> anyhow::Result<()> {
+    let now_ms = (Environment::system().clock)();
+    let parcel = |n: usize| Parcel {
+        to: format!("http://localhost:{port}/user/nobody{n}"),
+        author: "bob".to_owned(),
+        first: now_ms,
+        expires: None,
+        tell: None,
+        body: Text::Text("{}".to_owned()),
+    };
+    Ok(cloud.store().queue_parcels((0..DEAD).map(parcel).collect(), String::new).await?)
+}
+
+/// Sends one after another; how long each took.
+async fn send(from: &Device<Http>, to: &Device<Http>, count: usize) -> anyhow::Result<Vec<Duration>> {
+    let mut took = Vec::with_capacity(count);
+    for _ in 0..count {
+        let id = from.environment().envelope_id()?;
+        let messages = vec![(to.id().clone(), vec![0x5a; CIPHERTEXT_BYTES])];
+        let outgoing = Outgoing::new(to.user().clone(), id, messages).at(to.origin());
+        let begun = Instant::now();
+        let outcome = from.send(&outgoing).await?;
+        took.push(begun.elapsed());
+        ensure!(matches!(outcome, SendOutcome::Accepted { .. }), "a send came to {outcome:?}");
+    }
+    Ok(took)
+}
+
+/// Sends, waits for the entry, acknowledges it, and measures from there to the report in the author's mailbox.
+async fn receipts(alice: &Device<Http>, bob: &Device<Http>) -> anyhow::Result<Vec<Duration>> {
+    let mut took = Vec::with_capacity(RECEIPTS);
+    for _ in 0..RECEIPTS {
+        send(alice, bob, 1).await?;
+        let entry = loop {
+            match bob.fetch().await?.entries.into_iter().next() {
+                Some(entry) => break entry,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        };
+        let begun = Instant::now();
+        bob.acknowledge(&[entry.address]).await?;
+        loop {
+            if let Some(entry) = alice.fetch().await?.entries.into_iter().next() {
+                took.push(begun.elapsed());
+                ensure!(matches!(entry.content, Content::Report(_)), "not a report");
+                alice.discard(&entry.address).await?;
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    Ok(took)
+}
+
+async fn empty(device: &Device<Http>) -> anyhow::Result<()> {
+    // What is queued arrives first.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    loop {
+        let page = device.fetch().await?.entries;
+        if page.is_empty() {
+            return Ok(());
+        }
+        for entry in page {
+            device.discard(&entry.address).await?;
+        }
+    }
+}
+
+async fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<Http>> {
+    let environment = Environment::system();
+    let keys = DeviceKeys::generate(COUNTS, &environment)?;
+    let device = Device::new(Http::new()?, origin.clone(), UserName::parse(user)?, keys, environment)?;
+    let url = format!("{origin}{ISSUER_PATH}/token");
+    let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
+    let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
+    let answer = Exchange::send(&Http::new()?, Method::POST, &url, body, None).await?.json()?;
+    let token = answer["id_token"].as_str().context("no ID token")?;
+    device.register(token, Joining::First).await?;
+    Ok(device)
+}
+
+fn percentile(times: &[Duration], part: f64) -> Duration {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    times[((times.len() - 1) as f64 * part).round() as usize]
+}
+
+fn ratio(a: &[Duration], b: &[Duration]) -> f64 {
+    percentile(a, 0.5).as_secs_f64() / percentile(b, 0.5).as_secs_f64()
+}
+
+fn print(name: &str, times: &[Duration]) {
+    let ms = |part: f64| percentile(times, part).as_secs_f64() * 1e3;
+    println!("{name:<36} p50 {:>7.2}  p99 {:>7.2}  most {:>7.2} ms", ms(0.5), ms(0.99), ms(1.0));
+}

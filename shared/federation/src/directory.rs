@@ -186,8 +186,9 @@ impl Federation {
 
     async fn fetch_actor(&self, id: &str, now_ms: i64, limits: &Limits) -> Result<RemoteActor, Silence> {
         let mut fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
+        // 500 as in `Federation::post`: fediverse-pasture answers it to RFC 9421.
         if let Err(FetchError::Status { status, .. }) = &fetched
-            && matches!(status.as_u16(), 400 | 401 | 403)
+            && matches!(status.as_u16(), 400 | 401 | 403 | 500)
         {
             fetched = self.get(id, Scheme::Cavage, now_ms, limits).await;
         }

@@ -4,7 +4,7 @@
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
-use eko_protocol::activity;
+use eko_protocol::address::Origin;
 use eko_service::caller::PathUser;
 use eko_service::{AppState, Problem, respond};
 use http::HeaderMap;
@@ -25,7 +25,7 @@ pub(crate) async fn user(
         return Ok(respond::cached(Html(PAGE.replace("{handle}", &handle)).into_response(), FRESH_SECONDS));
     }
     let mut body = json!({
-        "@context": activity::context(origin),
+        "@context": context(origin),
         "type": "Person",
         "id": origin.actor(&user),
         "preferredUsername": user.as_str(),
@@ -45,7 +45,7 @@ pub(crate) async fn server(State(state): State<AppState>, headers: HeaderMap) ->
     let origin = state.origin();
     let authority = origin.authority();
     let mut body = json!({
-        "@context": activity::context(origin),
+        "@context": context(origin),
         "type": "Application",
         "id": origin.server_actor(),
         // As other servers have it: a domain is no user name, so nobody can be mistaken for it.
@@ -57,6 +57,11 @@ pub(crate) async fn server(State(state): State<AppState>, headers: HeaderMap) ->
     });
     put_key(&state, &mut body, &origin.server_actor());
     respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS)
+}
+
+/// With the vocabulary of keys: who reads it as linked data finds no `publicKey` otherwise.
+fn context(origin: &Origin) -> Value {
+    json!(["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1", origin.ns()])
 }
 
 /// Adds the key under the actor's own id, where this server federates at all.

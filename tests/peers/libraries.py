@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import apsig.draft
 import apsig.rfc9421
+import bovine.jsonld
 from bovine.clients.signed_http import SignedHttpClient, legacy_digest_method_uppercase
 from bovine.crypto import build_validate_http_signature_raw
 from bovine.crypto.types import CryptographicIdentifier
@@ -18,10 +19,18 @@ from http_message_signatures import (
     HTTPSignatureKeyResolver,
 )
 from http_message_signatures.algorithms import RSA_V1_5_SHA256
+from pyld import jsonld
 
 CONTENT_TYPE = "application/activity+json"
 WINDOW = datetime.timedelta(minutes=5)
 TARGET = ("@method", "@target-uri")
+SECURITY = "https://w3id.org/security"
+# What there is of keys in https://w3id.org/security/v1.
+SECURITY_V1 = {
+    "owner": {"@id": f"{SECURITY}#owner", "@type": "@id"},
+    "publicKey": {"@id": f"{SECURITY}#publicKey", "@type": "@id"},
+    "publicKeyPem": f"{SECURITY}#publicKeyPem",
+}
 
 
 def named(library):
@@ -30,6 +39,37 @@ def named(library):
 
 def request(method, url, headers, body):
     return {"method": method, "url": url, "headers": {k.lower(): v for k, v in headers.items()}, "body": body}
+
+
+def on_loopback(url):
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost")
+
+
+def load_context(url, options):
+    """JSON-LD contexts, for bovine too: those of servers on loopback are fetched, and nothing beyond."""
+    if on_loopback(url) or url == "https://www.w3.org/ns/activitystreams":
+        return bovine.jsonld.wrapper(url, options)
+    context = SECURITY_V1 if url == f"{SECURITY}/v1" else {}
+    return {"contentType": None, "contextUrl": None, "documentUrl": url, "document": {"@context": context}}
+
+
+jsonld.set_document_loader(load_context)
+
+
+def key_in(document):
+    """The key of an actor's document, or of one of its own, which is read as linked data: by no name that its context
+    does not give a meaning to."""
+    [node] = jsonld.expand(document)
+    [key] = node.get(f"{SECURITY}#publicKey", [node])
+    [owner], [pem] = key[f"{SECURITY}#owner"], key[f"{SECURITY}#publicKeyPem"]
+    return {"id": key["@id"], "owner": owner["@id"], "publicKeyPem": pem["@value"]}
+
+
+def scheme(headers):
+    """Of a request that came in."""
+    if "signature-input" in headers:
+        return "rfc9421"
+    return "cavage" if "signature" in headers else None
 
 
 class Captured:

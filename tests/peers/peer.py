@@ -1,8 +1,9 @@
 """A server of one actor on loopback, which signs and verifies with other people's libraries.
 
 The port is the first line of its output. `GET /actor` is the actor, `POST /actor/inbox` its inbox (202 or 401),
-`GET /log` what the inbox got, and `POST /send` signs and delivers: `{"inbox": URL, "activity": {...},
-"scheme": "cavage" | "rfc9421"}`, with `"by": "apsig"` for the other library of draft-cavage.
+`GET /log` what it was asked and what it thinks of the signatures, and `POST /send` signs and delivers: `{"inbox": URL,
+"activity": {...}, "by": "bovine" | "apsig" | "http-message-signatures"}`, with `"key": "another"` for a key that is not
+the actor's.
 """
 
 import argparse
@@ -26,19 +27,20 @@ TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 
 def fetch_key(key_id):
-    """The key of an actor's document or of a document of its own, as bovine's guide has it; loopback only."""
-    if urlsplit(key_id).hostname not in ("127.0.0.1", "localhost"):
+    """The PEM of a key, and whose it is; loopback only."""
+    if not libraries.on_loopback(key_id):
         raise ValueError(f"not on loopback: {key_id}")
     answer = requests.get(key_id, headers={"accept": libraries.CONTENT_TYPE}, timeout=10, allow_redirects=False)
     answer.raise_for_status()
-    document = answer.json()
-    key = document.get("publicKey", document)
+    key = libraries.key_in(answer.json())
     return key["publicKeyPem"], CryptographicIdentifier.from_public_key(key)
 
 
 class Peer:
-    def __init__(self):
+    def __init__(self, only=None, secure=False):
         self.public_pem, self.private_pem = generate_rsa_public_private_key()
+        self.only = only
+        self.secure = secure
         self.log = []
         self.origin = None
 
@@ -50,7 +52,9 @@ class Peer:
     def key_id(self):
         return f"{self.id}#main-key"
 
-    async def actor(self, _):
+    async def actor(self, request):
+        if self.secure and "error" in await self.note(request):
+            return web.Response(status=401)
         document = {
             "@context": [ACTIVITY_STREAMS, "https://w3id.org/security/v1"],
             "id": self.id,
@@ -69,24 +73,33 @@ class Peer:
         return web.json_response(webfinger_response_json(account, self.id), content_type="application/jrd+json")
 
     async def inbox(self, request):
+        entry = await self.note(request)
+        return web.json_response(entry, status=401) if "error" in entry else web.Response(status=202)
+
+    async def note(self, request):
+        """Verifies a request, and writes what came of it into the log."""
         body = await request.text()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        received = libraries.request("POST", f"http://{request.host}{request.path_qs}", headers, body)
-        scheme = "rfc9421" if "signature-input" in headers else "cavage"
-        entry = {"scheme": scheme, "verified": False, "activity": None, "headers": headers}
+        received = libraries.request(request.method, f"http://{request.host}{request.path_qs}", headers, body)
+        scheme = libraries.scheme(headers)
+        entry = {"method": request.method, "scheme": scheme, "verified": False, "activity": None, "headers": headers}
         self.log.append(entry)
         try:
-            entry["activity"] = json.loads(body)
+            if self.only not in (None, scheme):
+                raise ValueError(f"only {self.only} is read here")
             entry["owner"] = await self.verify(scheme, received)
-            if entry["owner"] != entry["activity"]["actor"]:
-                raise ValueError(f"the key is {entry['owner']}'s, the activity {entry['activity']['actor']}'s")
+            if body:
+                entry["activity"] = json.loads(body)
+                if entry["owner"] != entry["activity"]["actor"]:
+                    raise ValueError(f"the key is {entry['owner']}'s, the activity {entry['activity']['actor']}'s")
             entry["verified"] = True
         except Exception as error:
             entry["error"] = repr(error)
-            return web.json_response({"error": repr(error)}, status=401)
-        return web.Response(status=202)
+        return entry
 
     async def verify(self, scheme, received):
+        if scheme is None:
+            raise ValueError("not signed")
         if scheme == "cavage":
 
             async def retrieve(key_id):
@@ -109,22 +122,21 @@ class Peer:
     async def send(self, request):
         order = await request.json()
         url, body = order["inbox"], json.dumps(order["activity"])
+        private_pem = generate_rsa_public_private_key()[1] if order.get("key") == "another" else self.private_pem
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
-            if order["scheme"] == "cavage" and order.get("by") != "apsig":
-                client = SignedHttpClient(session, self.key_id, self.private_pem)
-                answer = await client.post(url, body)
+            if order["by"] == "bovine":
+                answer = await SignedHttpClient(session, self.key_id, private_pem).post(url, body)
             else:
                 sign = {
-                    "cavage": libraries.sign_with_apsig_draft,
-                    "rfc9421": libraries.sign_with_http_message_signatures,
-                }[order["scheme"]]
-                signed = sign(self.private_pem, self.key_id, "POST", url, body)
+                    "apsig": libraries.sign_with_apsig_draft,
+                    "http-message-signatures": libraries.sign_with_http_message_signatures,
+                }[order["by"]]
+                signed = sign(private_pem, self.key_id, "POST", url, body)
                 answer = await session.post(url, data=body.encode(), headers=signed["headers"], allow_redirects=False)
             return web.json_response({"status": answer.status, "body": await answer.text()})
 
 
-async def serve(port):
-    peer = Peer()
+async def serve(port, peer):
     app = web.Application()
     app.add_routes(
         [
@@ -148,9 +160,12 @@ async def serve(port):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0, help="0: any that is free")
-    logging.basicConfig(level=logging.WARNING)
+    parser.add_argument("--only", choices=("cavage", "rfc9421"), help="refuse any other scheme")
+    parser.add_argument("--secure", action="store_true", help="the actor only for whoever signs the request")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.CRITICAL)
     try:
-        asyncio.run(serve(parser.parse_args().port))
+        asyncio.run(serve(options.port, Peer(options.only, options.secure)))
     except KeyboardInterrupt:
         pass
 

@@ -1,0 +1,125 @@
+//! Our side: a local server that runs, and devices of its users.
+
+use std::time::Duration;
+
+use eko_client::device::{Content, Entry, Joining, Status};
+use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, Http};
+use eko_federation::policy::Policy;
+use eko_local::server::{AUDIENCE, ISSUER_PATH, Options, Server};
+use eko_protocol::address::{Origin, UserName};
+use eko_testkit::BARE;
+use http::Method;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// How often is looked for what must come, and how long it is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOKS: usize = 600;
+
+/// A local server that runs, with its state in memory.
+pub(crate) struct Here {
+    pub(crate) origin: Origin,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<anyhow::Result<usize>>,
+}
+
+impl Here {
+    /// Starts it on a free port.
+    pub(crate) async fn start() -> Self {
+        let policy = Policy::default();
+        let options = Options {
+            port: 0,
+            origin: None,
+            data: None,
+            sender_budget: 60,
+            recipient_bytes_budget: 1 << 20,
+            policy,
+        };
+        let server = Server::bind(&options).await.unwrap();
+        let origin = server.origin.clone();
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Self { origin, stop, running }
+    }
+
+    /// Ends it: nothing may be left that waits for another server.
+    pub(crate) async fn end(self) {
+        self.stop.send(()).unwrap();
+        assert_eq!(self.running.await.unwrap().unwrap(), 0, "activities that were not delivered");
+    }
+
+    /// The first device of a new user.
+    pub(crate) async fn user(&self, name: &str) -> Device<Http> {
+        let device = self.device(name);
+        let registered = device.register(&self.id_token(name).await, Joining::First).await.unwrap();
+        assert_eq!(registered.status, Status::Active);
+        device
+    }
+
+    /// Another device of a user, approved; the notice of it is discarded.
+    pub(crate) async fn further(&self, approver: &Device<Http>) -> Device<Http> {
+        let name = approver.user().as_str();
+        let device = self.device(name);
+        device.register(&self.id_token(name).await, Joining::Further).await.unwrap();
+        let notice = entry(approver).await;
+        approver.discard(&notice.address).await.unwrap();
+        approver.approve(device.id()).await.unwrap();
+        device
+    }
+
+    fn device(&self, name: &str) -> Device<Http> {
+        let environment = Environment::system();
+        let keys = DeviceKeys::generate(BARE, &environment).unwrap();
+        let name = UserName::parse(name).unwrap();
+        Device::new(Http::new().unwrap(), self.origin.clone(), name, keys, environment).unwrap()
+    }
+
+    async fn id_token(&self, name: &str) -> String {
+        let form = format!("grant_type=password&username={name}&client_id={AUDIENCE}");
+        let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
+        let url = format!("{}{ISSUER_PATH}/token", self.origin);
+        let answer = Exchange::send(&Http::new().unwrap(), Method::POST, &url, body, None).await.unwrap();
+        answer.json().unwrap()["id_token"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A fresh envelope id.
+pub(crate) fn envelope_id() -> String {
+    Environment::system().envelope_id().unwrap().as_str().to_owned()
+}
+
+/// POSTs an activity to the outbox of a device's user: the status and the answer.
+pub(crate) async fn send(device: &Device<Http>, activity: &Value) -> (u16, Value) {
+    let url = device.origin().outbox(device.user());
+    let answer = device.call(Method::POST, &url, Body::Json(activity), Auth::Device).await.unwrap();
+    (answer.status.as_u16(), answer.json().unwrap_or_default())
+}
+
+/// The first entry of a device's mailbox, once there is one.
+pub(crate) async fn entry(device: &Device<Http>) -> Entry {
+    let look = async || device.fetch().await.unwrap().entries.into_iter().next();
+    eventually("an entry in the mailbox", look).await
+}
+
+/// The first message in a device's mailbox, which is discarded: the envelope's id and the bytes.
+pub(crate) async fn message(device: &Device<Http>) -> (String, Vec<u8>) {
+    let Entry { address, content: Content::Message(message), .. } = entry(device).await else {
+        panic!("the entry is no message")
+    };
+    device.discard(&address).await.unwrap();
+    (message.envelope.as_str().to_owned(), message.content)
+}
+
+/// Looks again and again, until it is there.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..LOOKS {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    panic!("waited for {what} in vain");
+}

@@ -1,0 +1,94 @@
+//! The other side: a server in Python, as a child of this process.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use eko_client::{Body, Exchange, Http};
+use http::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The variable that names the Python to use.
+const PYTHON: &str = "EKO_PEERS_PYTHON";
+
+/// A server that listens. It ends with this value, on a panic too.
+pub(crate) struct Peer {
+    child: Child,
+    _folder: TempDir,
+    /// Its base URL.
+    pub(crate) origin: String,
+}
+
+impl Peer {
+    /// Starts a script of this folder, which prints its port.
+    pub(crate) async fn start(script: &str, arguments: &[&str]) -> Self {
+        let python = std::env::var(PYTHON).unwrap_or_else(|_| {
+            panic!("{PYTHON} is not set: it names the Python of a venv with tests/peers/requirements.txt")
+        });
+        let folder = TempDir::new().unwrap();
+        let mut child = Command::new(&python)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script))
+            .args(["--port", "0"])
+            .args(arguments)
+            // bovine keeps a cache where it is started.
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{PYTHON}, {python}: {error}"));
+        let stdout = child.stdout.take().unwrap();
+        // From here on it is killed whatever happens.
+        let mut peer = Self { child, _folder: folder, origin: String::new() };
+        let line = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).map(|_| line)
+        });
+        let line = line.await.unwrap().unwrap();
+        let port: u16 = line.trim().parse().unwrap_or_else(|_| panic!("{script} does not start: {line:?}"));
+        peer.origin = format!("http://127.0.0.1:{port}");
+        peer
+    }
+
+    /// Its one actor.
+    pub(crate) fn actor(&self) -> String {
+        format!("{}/actor", self.origin)
+    }
+
+    /// A made-up device of that actor.
+    pub(crate) fn device(&self) -> String {
+        format!("{}/device/1", self.actor())
+    }
+
+    /// What it was asked, in order, and what came of it.
+    pub(crate) async fn log(&self) -> Vec<Value> {
+        let url = format!("{}/log", self.origin);
+        let answer = Exchange::send(&http(), Method::GET, &url, Body::Empty, None).await.unwrap();
+        answer.json().unwrap().as_array().unwrap().clone()
+    }
+
+    /// Has it deliver; the status and the body of what it was answered.
+    pub(crate) async fn send(&self, order: &Value) -> (u64, Value) {
+        let url = format!("{}/send", self.origin);
+        let answer = Exchange::send(&http(), Method::POST, &url, Body::Json(order), None).await.unwrap();
+        let answer = answer.expect(http::StatusCode::OK).unwrap().json().unwrap();
+        let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap_or_default();
+        (answer["status"].as_u64().unwrap(), body)
+    }
+
+    /// Has it deliver an activity that `by` signs.
+    pub(crate) async fn deliver(&self, by: &str, inbox: &str, activity: &Value) -> (u64, Value) {
+        self.send(&json!({ "inbox": inbox, "activity": activity, "by": by })).await
+    }
+}
+
+fn http() -> Http {
+    Http::new().unwrap()
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,64 @@
+//! `Delivered`, there and back.
+
+use eko_client::device::Content;
+use eko_protocol::activity::{ReportKind, context};
+use eko_protocol::address::Origin;
+use serde_json::json;
+
+use crate::create;
+use crate::here::{Here, entry, envelope_id, eventually, send};
+use crate::peer::Peer;
+use crate::received::SIGNERS;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_each_way() {
+    for (arguments, scheme) in [(&[][..], "rfc9421"), (&["--only", "cavage"], "cavage")] {
+        let (here, peer) = (Here::start().await, Peer::start("peer.py", arguments).await);
+        let (alice, bob) = (here.user("alice").await, here.user("bob").await);
+        let inbox = here.origin.shared_inbox();
+
+        // The peer writes to Bob, whose device confirms: the peer is told, signed.
+        let id = envelope_id();
+        let activity = create((&peer.actor(), &peer.device()), &bob.actor(), &[bob.address()], &id);
+        assert_eq!(peer.deliver("bovine", &inbox, &activity).await.0, 202);
+        bob.acknowledge(&[entry(&bob).await.address]).await.unwrap();
+        let receipt = eventually("a receipt at the peer", async || {
+            peer.log().await.into_iter().find(|entry| entry["verified"] == true)
+        });
+        let receipt = receipt.await;
+        assert_eq!((&receipt["owner"], &receipt["scheme"]), (&bob.actor().into(), &scheme.into()));
+        let expected = json!({
+            "@context": context(&here.origin),
+            "type": "Delivered",
+            "actor": bob.actor(),
+            "to": peer.actor(),
+            "object": id,
+        });
+        assert_eq!(receipt["activity"], expected);
+
+        // Alice writes to the peer, which confirms by each library: her device is told, once.
+        let id = envelope_id();
+        let activity = create((&alice.actor(), &alice.address()), &peer.actor(), &[peer.device()], &id);
+        assert_eq!(send(&alice, &activity).await.0, 201);
+        let delivered = |object: &str| {
+            json!({
+                "@context": context(&Origin::of(&peer.actor()).unwrap()),
+                "type": "Delivered",
+                "actor": peer.actor(),
+                "to": alice.actor(),
+                "object": object,
+            })
+        };
+        // What was never sent there has no effect.
+        assert_eq!(peer.deliver("bovine", &inbox, &delivered(&envelope_id())).await.0, 202);
+        for by in SIGNERS {
+            assert_eq!(peer.deliver(by, &inbox, &delivered(&id)).await.0, 202, "{by}");
+        }
+        let report = entry(&alice).await;
+        let Content::Report(read) = &report.content else { panic!("no report: {}", report.activity) };
+        assert_eq!((read.kind, &read.actor), (ReportKind::Delivered, &peer.actor()));
+        assert_eq!(read.envelope.as_str(), id);
+        assert_eq!(alice.fetch().await.unwrap().entries.len(), 1);
+        here.end().await;
+    }
+}

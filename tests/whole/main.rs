@@ -10,6 +10,7 @@ mod devices;
 mod faults;
 mod inbox;
 mod keys;
+mod knocks;
 mod message;
 mod races;
 mod sessions;

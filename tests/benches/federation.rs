@@ -62,7 +62,10 @@ async fn measure() -> anyhow::Result<()> {
         for cloud in [&a.1, &b.1] {
             let begun = Instant::now();
             queue(cloud, port).await?;
-            println!("  queued in                               {:>8.0} ms", begun.elapsed().as_secs_f64() * 1e3);
+            println!(
+                "  queued in                               {:>8.0} ms",
+                begun.elapsed().as_secs_f64() * 1e3
+            );
         }
         let sends = send(&alice, &bob, SENDS).await?;
         print("send to a live server meanwhile", &sends);
@@ -97,11 +100,12 @@ async fn queue(cloud: &Cloud, port: u16) -> anyhow::Result<()> {
         to: format!("http://localhost:{port}/user/nobody{n}"),
         author: "bob".to_owned(),
         first: now_ms,
+        not_before: None,
         expires: None,
         tell: None,
         body: Text::Text("{}".to_owned()),
     };
-    Ok(cloud.store().queue_parcels((0..DEAD).map(parcel).collect(), String::new).await?)
+    Ok(cloud.store().queue_parcels((0..DEAD).map(parcel).collect(), now_ms, String::new).await?)
 }
 
 /// Sends one after another; how long each took.

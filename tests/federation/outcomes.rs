@@ -225,6 +225,25 @@ async fn a_server_that_is_gone_for_two_days() {
     assert_eq!(scene.a.waiting().await, (0, 0));
 }
 
+/// A server that is back, and has something against the one message that tries it, is open for the others.
+#[tokio::test]
+async fn a_server_that_is_back_and_stumbles() {
+    let scene = Scene::new().await;
+    scene.internet.unplug(scene.eve.address);
+    scene.send(&scene.envelope()).await.unwrap();
+    scene.send(&scene.envelope()).await.unwrap();
+    scene.internet.plug(scene.eve.address);
+    scene.internet.advance(10_000);
+    scene.eve.answer(Answer::status(500));
+    scene.eve.answer(Answer::status(500));
+    scene.a.federate().await;
+    assert_eq!(scene.a.waiting().await.0, 1, "the first stumbled, the second went through");
+    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Accepted { .. }));
+    scene.internet.advance(MINUTE_MS);
+    scene.settle().await;
+    assert_eq!(scene.a.waiting().await.0, 0);
+}
+
 /// A message that is of no more use is not tried any longer.
 #[tokio::test]
 async fn an_envelope_that_expires_while_it_waits() {
@@ -241,11 +260,11 @@ async fn an_envelope_that_expires_while_it_waits() {
     assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Reject]);
 }
 
-/// `Retry-After` is honoured, for the whole server.
+/// `Retry-After` is honoured: of a 503 for the whole server, of a 429 for the one message.
 #[tokio::test]
 async fn a_server_that_asks_for_time() {
     let scene = Scene::new().await;
-    scene.eve.answer(Answer::status(429).with("retry-after", "600"));
+    scene.eve.answer(Answer::status(503).with("retry-after", "600"));
     assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
     assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
     for _ in 0..9 {
@@ -260,6 +279,17 @@ async fn a_server_that_asks_for_time() {
     assert_eq!(scene.eve.posts().len(), 3);
     scene.alice.refresh().await.unwrap();
     assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Confirm, ReportKind::Confirm]);
+    scene.eve.answer(Answer::status(429).with("retry-after", "600"));
+    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
+    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Accepted { .. }));
+    for _ in 0..9 {
+        scene.settle().await;
+        scene.internet.advance(MINUTE_MS);
+    }
+    assert_eq!(scene.a.waiting().await.0, 1);
+    scene.internet.advance(2 * MINUTE_MS);
+    scene.settle().await;
+    assert_eq!(scene.a.waiting().await.0, 0);
 }
 
 /// A verdict that comes after the wait is the device's to hear: the other server's own report.

@@ -3,9 +3,10 @@
 
 use eko_client::device::{Outgoing, SendOutcome};
 use eko_protocol::activity::ReportKind;
-use eko_store::parcels::{Body, Parcel};
+use eko_service::config::Config;
+use eko_store::parcels::{Body, Parcel, Tell};
 use eko_store::resources::FEDERATION;
-use eko_testkit::{Fault, Stranger, envelope};
+use eko_testkit::{Fault, Internet, Stranger, World, envelope};
 
 use crate::{HOUR_MS, Pair, kinds};
 
@@ -86,8 +87,7 @@ async fn an_outcome_that_cannot_be_queued() {
     assert_eq!(pair.b.messages(&pair.bob).await.len(), 1);
 }
 
-/// What is no parcel ends in the dead-letter queue; what is for a server that the policy excludes meanwhile is
-/// given back to its sender.
+/// What is no parcel ends in the dead-letter queue.
 #[tokio::test]
 async fn what_cannot_be_handled() {
     let mut pair = Pair::new().await;
@@ -103,6 +103,35 @@ async fn what_cannot_be_handled() {
     pair.a.leave_queues();
 }
 
+/// What waits for a server that the policy excludes by then is given back to its sender.
+#[tokio::test]
+async fn a_server_that_is_excluded_meanwhile() {
+    let internet = Internet::new();
+    let deny = |config: &mut Config| {
+        let federation = config.federation.as_mut().unwrap();
+        federation.policy.deny = vec!["b.example".to_owned()];
+    };
+    let a = World::at(&internet, "a.example", deny).await;
+    let alice = a.user("alice").await;
+    let envelope = alice.environment().envelope_id().unwrap();
+    let parcel = Parcel {
+        to: "https://b.example/user/bob".to_owned(),
+        author: "alice".to_owned(),
+        first: internet.now_ms(),
+        not_before: None,
+        expires: None,
+        tell: Some(Tell { device: alice.id().to_string(), envelope: envelope.to_string() }),
+        body: Body::Text("{}".to_owned()),
+    };
+    a.state.store().queue_parcels(vec![parcel], internet.now_ms(), String::new).await.unwrap();
+    a.federate().await;
+    a.deliver().await;
+    let reports = a.reports(&alice).await;
+    assert_eq!(kinds(&reports), [ReportKind::Reject]);
+    assert_eq!(reports[0].summary.as_deref(), Some("b.example is not federated with"));
+    assert_eq!(internet.resolved(), Vec::<String>::new());
+}
+
 /// A thousand messages for a dead server: they cost a look each now and then, and one for a server that lives
 /// goes past them.
 #[tokio::test]
@@ -114,11 +143,17 @@ async fn a_thousand_for_a_dead_server() {
         to: dead.actor.clone(),
         author: "alice".to_owned(),
         first: pair.internet.now_ms(),
+        not_before: None,
         expires: None,
         tell: None,
         body: Body::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
     };
-    pair.a.state.store().queue_parcels((0..1_000).map(parcel).collect(), String::new).await.unwrap();
+    pair.a
+        .state
+        .store()
+        .queue_parcels((0..1_000).map(parcel).collect(), pair.internet.now_ms(), String::new)
+        .await
+        .unwrap();
     let outgoing = envelope(&pair.alice, &[&pair.bob]);
     pair.internet.forget();
     pair.a.calls.reset();

@@ -45,7 +45,11 @@ pub async fn handle(state: AppState, batch: Vec<QueueMessage>) -> Vec<String> {
     for message in batch {
         match serde_json::from_str::<Parcel>(&message.body).map(|parcel| (Origin::of(&parcel.to), parcel)) {
             Ok((Some(origin), parcel)) => {
-                by_host.entry(origin).or_default().push(Received { message, parcel })
+                let received = Received { message, parcel };
+                match parcel::too_early(&state, &received.parcel) {
+                    Some(fate) => sort(&state, &origin, received, Ok(fate), &mut settled),
+                    None => by_host.entry(origin).or_default().push(received),
+                }
             }
             _ => {
                 tracing::error!(message = message.id, "not a parcel");

@@ -32,6 +32,12 @@ pub(crate) enum Fate {
     },
 }
 
+/// Whether it is too early: what another server asked for can be longer than SQS delays a message.
+pub(crate) fn too_early(state: &AppState, parcel: &Parcel) -> Option<Fate> {
+    let until_ms = parcel.not_before?;
+    (state.now_ms() < until_ms).then_some(Fate::Wait { until_ms, whole_server: false })
+}
+
 /// Tries once.
 pub(crate) async fn attempt(
     state: &AppState,

@@ -63,8 +63,10 @@ pub(crate) async fn delivered(state: &AppState, caller: &Caller, body: &Value) -
     }
     let (won_here, reports): (Vec<_>, Vec<_>) = here.into_iter().unzip();
     let (won_elsewhere, parcels): (Vec<_>, Vec<_>) = elsewhere.into_iter().unzip();
-    let (local, remote) =
-        tokio::join!(store.queue_reports(reports), store.queue_parcels(parcels, || state.random_uuid()));
+    let (local, remote) = tokio::join!(
+        store.queue_reports(reports),
+        store.queue_parcels(parcels, now_ms, || state.random_uuid())
+    );
     for (queued, won) in [(local, won_here), (remote, won_elsewhere)] {
         if let Err(error) = queued {
             unreported.extend(won);
@@ -142,6 +144,7 @@ async fn receipt(
             to: message.author.clone(),
             author: caller.user.to_string(),
             first: now_ms,
+            not_before: None,
             expires: None,
             tell: None,
             body: Body::Text(activity.to_string()),

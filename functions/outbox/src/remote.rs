@@ -22,6 +22,9 @@ use http::StatusCode;
 
 use crate::create::{accepted, reported};
 
+/// How long what just failed waits at least for the next attempt, in milliseconds.
+const FIRST_WAIT_MS: i64 = 5_000;
+
 pub(crate) async fn send(state: &AppState, caller: &Caller, create: &Create) -> Result<Response, Problem> {
     let federation = state.federation("/to")?;
     let origin = federation.permitted(&create.to)?;
@@ -75,11 +78,12 @@ pub(crate) async fn send(state: &AppState, caller: &Caller, create: &Create) -> 
             Verdict::Refused(why) => Ok(refused(&format!("{}: {why}", origin.authority()))),
         },
         Attempted::Never(why) => Ok(refused(&why)),
-        Attempted::Later { .. } => {
+        Attempted::Later { until_ms, .. } => {
             let parcel = Parcel {
                 to: create.to.clone(),
                 author: caller.user.to_string(),
                 first: now_ms,
+                not_before: Some(until_ms.max(now_ms.saturating_add(FIRST_WAIT_MS))),
                 expires: create.expires_ms,
                 tell: Some(Tell {
                     device: caller.device.to_string(),
@@ -87,7 +91,7 @@ pub(crate) async fn send(state: &AppState, caller: &Caller, create: &Create) -> 
                 }),
                 body: Body::Text(String::from_utf8_lossy(&body).into_owned()),
             };
-            state.store().queue_parcels(vec![parcel], || state.random_uuid()).await?;
+            state.store().queue_parcels(vec![parcel], now_ms, || state.random_uuid()).await?;
             Ok(accepted(state, create, &activity, Delivery::Queued))
         }
     }

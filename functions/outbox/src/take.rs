@@ -3,14 +3,15 @@
 
 use axum::response::Response;
 use bytes::Bytes;
-use eko_federation::post::{Posted, refusal};
-use eko_federation::{EXCHANGE_TIME, Federation, Scheme, limits};
+use eko_federation::post::refusal;
+use eko_federation::{EXCHANGE_TIME, Federation, limits};
 use eko_protocol::Invalid;
 use eko_protocol::activity::context;
 use eko_protocol::address::Origin;
 use eko_protocol::json;
 use eko_protocol::key_package::{PackageCollection, Take, Target};
 use eko_service::caller::{Caller, inactive};
+use eko_service::dispatch::Attempted;
 use eko_service::{AppState, Problem, acceptance, dispatch, respond, take};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -60,9 +61,8 @@ async fn remote(state: &AppState, caller: &Caller, target: Target) -> Result<Val
     let errand = errand(state, federation, target).await?;
     let origin = &errand.origin;
     let host = state.store().host(origin.authority()).await?;
-    let unreachable = |why: &str| Problem::RemoteUnreachable(format!("{}: {why}", origin.authority()));
     if dispatch::admitted(state, origin, &host).await?.is_err() {
-        return Err(unreachable("it failed a moment ago"));
+        return Err(Problem::RemoteUnreachable(host.why));
     }
     let body = json!({
         "@context": context(state.origin()),
@@ -71,35 +71,21 @@ async fn remote(state: &AppState, caller: &Caller, target: Target) -> Result<Val
         "object": errand.object,
     });
     let body = Bytes::from(body.to_string());
-    let scheme = if host.wants_cavage { Scheme::Cavage } else { Scheme::Rfc9421 };
-    let posted =
-        federation.post(&errand.url, &actor, &body, scheme, state.now_ms(), &limits(EXCHANGE_TIME)).await;
-    match posted {
-        Posted::Answered { response, scheme } if response.status() == StatusCode::OK => {
-            if host.failures > 0 || host.wants_cavage != (scheme == Scheme::Cavage) {
-                let cavage = scheme == Scheme::Cavage;
-                state.store().host_answered(origin.authority(), cavage, state.now_ms()).await?;
-            }
-            packages(state, origin, response.body())
-        }
-        Posted::Answered { response, .. } => match response.status() {
+    let (scheme, limits) = (dispatch::scheme(&host), limits(EXCHANGE_TIME));
+    let posted = federation.post(&errand.url, &actor, &body, scheme, state.now_ms(), &limits).await;
+    let failed = |why: &str| Problem::RemoteFailed(format!("{}: {why}", origin.authority()));
+    match dispatch::note(state, origin, &host, posted).await? {
+        Attempted::Answered(response) => match response.status() {
+            StatusCode::OK => packages(state, origin, response.body()),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(Problem::NotFound("user")),
             StatusCode::FORBIDDEN => Err(Problem::NotFederated(format!(
                 "{} does not federate with this server",
                 origin.authority()
             ))),
-            _ => Err(Problem::RemoteFailed(format!("{}: {}", origin.authority(), refusal(&response)))),
+            _ => Err(failed(&refusal(&response))),
         },
-        Posted::Later(later) => {
-            if later.whole_server {
-                let seconds = later.retry_after.and_then(|s| i64::try_from(s).ok());
-                let asked = seconds.map(|s| s.saturating_mul(1000));
-                let now_ms = state.now_ms();
-                state.store().host_failed(origin.authority(), &host, &later.why, asked, now_ms).await?;
-            }
-            Err(unreachable(&later.why))
-        }
-        Posted::Never(why) => Err(Problem::RemoteFailed(format!("{}: {why}", origin.authority()))),
+        Attempted::Later { why, .. } => Err(Problem::RemoteUnreachable(why)),
+        Attempted::Never(why) => Err(Problem::RemoteFailed(why)),
     }
 }
 

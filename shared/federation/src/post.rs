@@ -143,8 +143,10 @@ fn judge(response: Response<Bytes>, scheme: Scheme, now_ms: i64) -> Posted {
     match status.as_u16() {
         // It could not fetch our key, perhaps: no fault of the message.
         401 => later(false),
+        // A budget may be one sender's and one recipient's only.
+        429 => later(false),
         408 | 425 | 500 | 501 | 505..=599 => later(false),
-        429 | 502..=504 => later(true),
+        502..=504 => later(true),
         _ => Posted::Answered { response, scheme },
     }
 }
@@ -246,8 +248,8 @@ mod tests {
         };
         for (statuses, expected) in [
             (&[200, 202, 207, 301, 400, 403, 404, 409, 410, 413, 422][..], "answered"),
-            (&[401, 408, 425, 500, 501, 507], "later"),
-            (&[429, 502, 503, 504], "later, everyone"),
+            (&[401, 408, 425, 429, 500, 501, 507], "later"),
+            (&[502, 503, 504], "later, everyone"),
         ] {
             for status in statuses {
                 assert_eq!(kind(*status), expected, "{status}");

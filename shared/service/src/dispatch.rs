@@ -50,6 +50,11 @@ pub enum Attempted {
     Never(String),
 }
 
+/// The signature to knock with first.
+pub fn scheme(host: &Host) -> Scheme {
+    if host.wants_cavage { Scheme::Cavage } else { Scheme::Rfc9421 }
+}
+
 /// Whether a server may be tried now; where it failed before, claims the one try (an UpdateItem). Otherwise
 /// answers when it may, epoch milliseconds.
 pub async fn admitted(state: &AppState, origin: &Origin, host: &Host) -> Result<Result<(), i64>, Problem> {
@@ -74,39 +79,61 @@ pub async fn attempt(
     let Attempt { to, origin, host, copy, author, body, time } = attempt;
     let now_ms = state.now_ms();
     let limits = limits(time);
-    let preferred = if host.wants_cavage { Scheme::Cavage } else { Scheme::Rfc9421 };
     let tried = async {
         let known = federation.recipient(to, copy, now_ms, &limits).await?;
         let author = state.origin().actor(author);
-        Ok(federation.post(&known.actor.inbox, &author, body, preferred, now_ms, &limits).await)
+        Ok(federation.post(&known.actor.inbox, &author, body, scheme(host), now_ms, &limits).await)
     };
     let whole = |why: String| Posted::Later(Later { why, retry_after: None, whole_server: true });
     let posted = match tokio::time::timeout(time, tried).await {
         Ok(Ok(posted)) => posted,
         Ok(Err(RemoteError::Unreachable(why))) => whole(why),
-        Ok(Err(error)) => return Err(error.into()),
+        Ok(Err(error)) => {
+            if matches!(error, RemoteError::Gone(_) | RemoteError::Unusable(_)) {
+                answered(state, origin, host, host.wants_cavage).await?;
+            }
+            return Err(error.into());
+        }
         Err(_) => whole(format!("it did not answer within {} s", time.as_secs_f32())),
     };
-    let store = state.store();
+    note(state, origin, host, posted).await
+}
+
+/// Notes what a POST says of how its server fares: an UpdateItem where that has changed, otherwise no call.
+pub async fn note(
+    state: &AppState,
+    origin: &Origin,
+    host: &Host,
+    posted: Posted,
+) -> Result<Attempted, Problem> {
+    let now_ms = state.now_ms();
     match posted {
         Posted::Answered { response, scheme } => {
             let refused = response.status().is_client_error();
             let wants_cavage = if refused { host.wants_cavage } else { scheme == Scheme::Cavage };
-            if host.failures > 0 || host.wants_cavage != wants_cavage {
-                store.host_answered(origin.authority(), wants_cavage, now_ms).await?;
-            }
+            answered(state, origin, host, wants_cavage).await?;
             Ok(Attempted::Answered(response))
         }
         Posted::Later(Later { why, retry_after, whole_server }) => {
             let why = format!("{}: {why}", origin.authority());
             let asked_ms = retry_after.and_then(|s| i64::try_from(s).ok()).map(|s| s.saturating_mul(1000));
             let until_ms = if whole_server {
-                store.host_failed(origin.authority(), host, &why, asked_ms, now_ms).await?
+                state.store().host_failed(origin.authority(), host, &why, asked_ms, now_ms).await?
             } else {
+                // It is there, whatever it has against this one.
+                answered(state, origin, host, host.wants_cavage).await?;
                 asked_ms.map_or(0, |ms| now_ms.saturating_add(ms))
             };
             Ok(Attempted::Later { why, until_ms, whole_server })
         }
         Posted::Never(why) => Ok(Attempted::Never(format!("{}: {why}", origin.authority()))),
     }
+}
+
+/// Forgets that a server failed, and remembers what signature it took. No call where that is known.
+async fn answered(state: &AppState, origin: &Origin, host: &Host, wants_cavage: bool) -> Result<(), Problem> {
+    if host.failures > 0 || host.wants_cavage != wants_cavage {
+        state.store().host_answered(origin.authority(), wants_cavage, state.now_ms()).await?;
+    }
+    Ok(())
 }

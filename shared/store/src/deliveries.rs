@@ -12,7 +12,7 @@ use eko_protocol::id::{DeviceId, EntryKey};
 use serde::{Deserialize, Serialize};
 
 use crate::mailbox::{Addressed, Content, Entry, Message};
-use crate::queue::MESSAGE_BYTES;
+use crate::queue::{MESSAGE_BYTES, Outgoing};
 use crate::{Result, Store};
 
 /// One message of the queue.
@@ -142,7 +142,8 @@ impl Store {
     }
 
     async fn queue(&self, deliveries: Vec<Delivery>) -> Result<()> {
-        let bodies = deliveries.iter().map(serde_json::to_string).collect::<std::result::Result<Vec<_>, _>>();
-        self.send(self.deliveries_url(), bodies.map_err(crate::attribute::corrupt)?).await
+        let message = |delivery| serde_json::to_string(delivery).map(Outgoing::from);
+        let messages = deliveries.iter().map(message).collect::<std::result::Result<Vec<_>, _>>();
+        self.send(self.deliveries_url(), messages.map_err(crate::attribute::corrupt)?).await
     }
 }

@@ -8,7 +8,7 @@ use eko_protocol::id::DeviceId;
 use serde::{Deserialize, Serialize};
 
 use crate::attribute::{Item, Read, b, corrupt, n};
-use crate::queue::MESSAGE_BYTES;
+use crate::queue::{MESSAGE_BYTES, Outgoing};
 use crate::{Result, Store, StoreError, key};
 
 /// Parcels are tried for this long, in milliseconds: 48 hours (`docs/protocol.md`, section 7).
@@ -18,6 +18,8 @@ pub const TRIED_FOR_MS: i64 = 48 * 3600 * 1000;
 const INLINE_BYTES: usize = MESSAGE_BYTES - 100_000;
 /// Bytes of a part in the table.
 const PART_BYTES: usize = 380_000;
+/// The longest that SQS delays a new message, in seconds: 15 minutes.
+const LONGEST_DELAY_SECONDS: i64 = 900;
 /// The longest that SQS hides a message, in seconds: 12 hours.
 const LONGEST_HIDDEN_SECONDS: i64 = 12 * 3600;
 
@@ -30,6 +32,9 @@ pub struct Parcel {
     pub author: String,
     /// When it was first tried or queued, epoch milliseconds.
     pub first: i64,
+    /// Not to be tried before, epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<i64>,
     /// Epoch milliseconds after which it is of no more use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
@@ -75,9 +80,14 @@ impl Parcel {
 }
 
 impl Store {
-    /// Queues parcels: one SendMessageBatch for each ten, or each megabyte; before it, for each that is too
+    /// Queues parcels, delayed until they may be tried as far as SQS can: one SendMessageBatch for each ten, or each megabyte; before it, for each that is too
     /// long, a BatchWriteItem of its parts under its random `spill` id. `Ok` means that all of it is durable.
-    pub async fn queue_parcels(&self, parcels: Vec<Parcel>, spill: impl Fn() -> String) -> Result<()> {
+    pub async fn queue_parcels(
+        &self,
+        parcels: Vec<Parcel>,
+        now_ms: i64,
+        spill: impl Fn() -> String,
+    ) -> Result<()> {
         let mut bodies = Vec::with_capacity(parcels.len());
         for mut parcel in parcels {
             if let Body::Text(text) = &parcel.body
@@ -87,7 +97,10 @@ impl Store {
                 self.store_body(&id, text, parcel.ends_ms()).await?;
                 parcel.body = Body::Stored(id);
             }
-            bodies.push(serde_json::to_string(&parcel).map_err(corrupt)?);
+            let wait_ms = parcel.not_before.map_or(0, |at| at.saturating_sub(now_ms));
+            let delay = wait_ms.saturating_add(999).div_euclid(1000).clamp(0, LONGEST_DELAY_SECONDS);
+            let body = serde_json::to_string(&parcel).map_err(corrupt)?;
+            bodies.push(Outgoing { body, delay_seconds: i32::try_from(delay).unwrap_or_default() });
         }
         self.send(self.federation_url(), bodies).await
     }

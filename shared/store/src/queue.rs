@@ -12,31 +12,52 @@ pub(crate) const MESSAGE_BYTES: usize = 1_000_000;
 /// Messages of one batch at most.
 const BATCH_MESSAGES: usize = 10;
 
+/// A message to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    /// Its body.
+    pub(crate) body: String,
+    /// How long nobody receives it, in seconds.
+    pub(crate) delay_seconds: i32,
+}
+
+impl From<String> for Outgoing {
+    fn from(body: String) -> Self {
+        Self { body, delay_seconds: 0 }
+    }
+}
+
 impl Store {
-    /// Sends bodies: one SendMessageBatch for each ten, or each megabyte. `Ok` means that SQS holds all.
-    pub(crate) async fn send(&self, url: &str, bodies: Vec<String>) -> Result<()> {
-        let mut batch: Vec<String> = Vec::new();
+    /// Sends messages: one SendMessageBatch for each ten, or each megabyte. `Ok` means that SQS holds all.
+    pub(crate) async fn send(&self, url: &str, messages: Vec<Outgoing>) -> Result<()> {
+        let mut batch: Vec<Outgoing> = Vec::new();
         let mut bytes = 0_usize;
-        for body in bodies {
-            if batch.len() == BATCH_MESSAGES || bytes.saturating_add(body.len()) > MESSAGE_BYTES {
+        for message in messages {
+            let more = message.body.len();
+            if batch.len() == BATCH_MESSAGES || bytes.saturating_add(more) > MESSAGE_BYTES {
                 self.send_batch(url, std::mem::take(&mut batch)).await?;
                 bytes = 0;
             }
-            bytes = bytes.saturating_add(body.len());
-            batch.push(body);
+            bytes = bytes.saturating_add(more);
+            batch.push(message);
         }
         self.send_batch(url, batch).await
     }
 
     /// Sends one batch; the entries that SQS refuses for a passing reason are sent again.
-    async fn send_batch(&self, url: &str, bodies: Vec<String>) -> Result<()> {
-        let mut left = bodies;
+    async fn send_batch(&self, url: &str, messages: Vec<Outgoing>) -> Result<()> {
+        let mut left = messages;
         for _ in 0..3 {
             if left.is_empty() {
                 return Ok(());
             }
-            let entry = |(index, body): (usize, &String)| {
-                SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build()
+            let entry = |(index, message): (usize, &Outgoing)| {
+                let delay = Some(message.delay_seconds).filter(|seconds| *seconds > 0);
+                SendMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .message_body(&message.body)
+                    .set_delay_seconds(delay)
+                    .build()
             };
             let entries = left.iter().enumerate().map(entry).collect::<std::result::Result<Vec<_>, _>>();
             let answer = self

@@ -161,7 +161,8 @@ impl Report {
     /// report on this envelope is for the caller to say.
     ///
     /// # Errors
-    /// Another type, the first member of the wrong shape, too many devices.
+    /// Another type, the first member of the wrong shape, too many devices, or devices on another server than
+    /// the actor: the author would go there for keys.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         let kind = ReportKind::of(value).ok_or_else(|| {
             Invalid::at("/type", "must be Delivered, PartialDelivery, Reject, Confirm or Accept")
@@ -174,8 +175,8 @@ impl Report {
         let out_of_date = ["eko:deviceSetOutOfDate", "deviceSetOutOfDate"];
         report.device_set_out_of_date =
             out_of_date.iter().any(|name| value.get(*name) == Some(&Value::Bool(true)));
-        report.missing_key_packages = addresses(value, "missingKeyPackages", MAX_ACTIVE_DEVICES)?;
-        report.stale_devices = addresses(value, "staleDevices", MAX_MESSAGES)?;
+        report.missing_key_packages = addresses(value, "missingKeyPackages", MAX_ACTIVE_DEVICES, actor)?;
+        report.stale_devices = addresses(value, "staleDevices", MAX_MESSAGES, actor)?;
         if let Some(set) = value.get("eko:deviceSet").filter(|set| !set.is_null()) {
             report.device_set = Some(shape(set).map_err(|fault| fault.under("/eko:deviceSet"))?);
         }
@@ -193,7 +194,8 @@ fn envelope(value: &Value) -> Result<EnvelopeId, Invalid> {
     EnvelopeId::parse(text).map_err(|fault| fault.under(pointer))
 }
 
-fn addresses(value: &Value, name: &str, most: usize) -> Result<Vec<String>, Invalid> {
+/// Addresses on the server of `actor`.
+fn addresses(value: &Value, name: &str, most: usize, actor: &str) -> Result<Vec<String>, Invalid> {
     let fault = |detail: &str| Invalid::at(format!("/{name}"), detail);
     let items = match value.get(name) {
         None | Some(Value::Null) => return Ok(Vec::new()),
@@ -202,9 +204,14 @@ fn addresses(value: &Value, name: &str, most: usize) -> Result<Vec<String>, Inva
         Some(Value::Array(_)) => return Err(fault("holds too many")),
         Some(_) => return Err(fault("must be an array of addresses")),
     };
+    let origin = Origin::of(actor);
     let read = |(index, item): (usize, &Value)| {
         let text = item.as_str().ok_or_else(|| Invalid::whole("must be a string"));
         text.and_then(|text| check_url(text).map(|_| text.to_owned()))
+            .and_then(|text| match origin.as_ref().is_some_and(|origin| origin.owns(&text)) {
+                true => Ok(text),
+                false => Err(Invalid::whole("must be on the actor's server")),
+            })
             .map_err(|fault| fault.under(format!("/{name}/{index}")))
     };
     items.iter().enumerate().map(read).collect()

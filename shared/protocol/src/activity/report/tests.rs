@@ -94,6 +94,8 @@ fn other_shapes_are_refused() {
         ("staleDevices", json!(urls), "/staleDevices"),
         ("staleDevices", json!(["x"]), "/staleDevices/0"),
         ("staleDevices", json!({}), "/staleDevices"),
+        ("missingKeyPackages", json!(["https://other.example/k/1"]), "/missingKeyPackages/0"),
+        ("staleDevices", json!("https://a.example:8443/d/1"), "/staleDevices/0"),
         ("eko:deviceSet", json!({"length": 0, "head": ""}), "/eko:deviceSet"),
         ("eko:deviceSet", json!({"length": "1"}), "/eko:deviceSet/length"),
     ] {

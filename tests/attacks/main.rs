@@ -1,0 +1,10 @@
+//! Attacks that servers like this one have fallen to, against the whole server: requests that strangers sign,
+//! documents that they serve, addresses that they and our own clients name. Each is refused (never with a 500),
+//! leaves nothing behind but what is remembered of other servers, and connects to no address that is forbidden.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod scene;
+
+mod addresses;
+mod outward;

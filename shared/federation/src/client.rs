@@ -167,8 +167,8 @@ impl Client {
 
     /// Fetches a JSON document, following at most [`MAX_REDIRECTS`] redirects, each judged like the first URL.
     ///
-    /// `sign` makes the headers of a request to the URL it is given. It is asked again at each redirect, since
-    /// a signature covers the URL.
+    /// `prepare` makes the headers of a request to the URL it is given, or refuses it. It is asked again at each
+    /// redirect, since a signature covers the URL, and nobody may lead to where one would not go oneself.
     ///
     /// # Errors
     /// A URL or its addresses are refused, there was no answer within the limits, or the answer is not a
@@ -177,14 +177,14 @@ impl Client {
         &self,
         url: &str,
         media_types: MediaTypes,
-        sign: impl Fn(&Url) -> Vec<(HeaderName, HeaderValue)>,
+        prepare: impl Fn(&Url) -> Result<Vec<(HeaderName, HeaderValue)>, Refusal>,
         limits: &Limits,
     ) -> Result<Fetched, FetchError> {
         let first = self.urls.read(url)?;
         within(limits, host(&first), async {
             let mut url = first.clone();
             for _ in 0..=MAX_REDIRECTS {
-                match self.get_once(url, media_types, &sign, limits).await? {
+                match self.get_once(url, media_types, &prepare, limits).await? {
                     Hop::End(fetched) => return Ok(fetched),
                     Hop::Redirect(target) => url = target,
                 }
@@ -198,12 +198,12 @@ impl Client {
         &self,
         url: Url,
         media_types: MediaTypes,
-        sign: impl Fn(&Url) -> Vec<(HeaderName, HeaderValue)>,
+        prepare: impl Fn(&Url) -> Result<Vec<(HeaderName, HeaderValue)>, Refusal>,
         limits: &Limits,
     ) -> Result<Hop, FetchError> {
         let mut request = Request::new(Full::default());
         *request.uri_mut() = uri(&url)?;
-        request.headers_mut().extend(sign(&url));
+        request.headers_mut().extend(prepare(&url)?);
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static(media_types.accept));
 
         let host = host(&url);

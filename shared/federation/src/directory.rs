@@ -9,7 +9,7 @@ use eko_protocol::json::has_type;
 use eko_store::remote::{Copy, Silence};
 use serde_json::Value;
 
-use crate::client::{Document, FetchError, Fetched, Limits, MediaTypes};
+use crate::client::{Document, FetchError, Fetched, Limits, MediaTypes, Refusal};
 use crate::memory::Known;
 use crate::{Federation, RemoteError, Scheme};
 
@@ -41,6 +41,15 @@ impl Federation {
         let reachable = origin.as_str().starts_with("https:") || self.client.allows_loopback_http();
         let permitted = reachable && origin != self.origin() && self.policy.permits(origin);
         if permitted { Ok(()) } else { Err(RemoteError::NotFederated(origin.authority().to_owned())) }
+    }
+
+    /// The same of a URL to be fetched, after a redirect perhaps.
+    fn permit_url(&self, url: &url::Url) -> Result<(), Refusal> {
+        let origin = Origin::parse(&url.origin().ascii_serialization()).ok();
+        match origin.is_some_and(|origin| self.permit(&origin).is_ok()) {
+            true => Ok(()),
+            false => Err(Refusal::NotFederated { host: url.host_str().unwrap_or_default().to_owned() }),
+        }
     }
 
     /// An actor: from memory, or by one GetItem, or from its server and then by a PutItem. What could not be
@@ -207,7 +216,10 @@ impl Federation {
         limits: &Limits,
     ) -> Result<Fetched, FetchError> {
         let key_id = self.key_id(&self.origin().server_actor());
-        let sign = |url: &url::Url| self.signed_headers(scheme, "GET", url, None, &key_id, now_ms);
+        let sign = |url: &url::Url| {
+            self.permit_url(url)?;
+            Ok(self.signed_headers(scheme, "GET", url, None, &key_id, now_ms))
+        };
         self.client.get_json(url, MediaTypes::ACTIVITY, sign, limits).await
     }
 
@@ -215,7 +227,8 @@ impl Federation {
         let mut url = url::Url::parse(base.as_str()).map_err(|e| Silence::Unusable(e.to_string()))?;
         url.set_path("/.well-known/webfinger");
         url.query_pairs_mut().append_pair("resource", acct);
-        let fetched = self.client.get_json(url.as_str(), MediaTypes::WEBFINGER, |_| Vec::new(), limits).await;
+        let permit = |url: &url::Url| self.permit_url(url).map(|()| Vec::new());
+        let fetched = self.client.get_json(url.as_str(), MediaTypes::WEBFINGER, permit, limits).await;
         let document = document(fetched)?;
         let unusable = |why: &str| Silence::Unusable(format!("WebFinger of {acct}: {why}"));
         let value = json::parse(&document.body).map_err(|e| unusable(&e.to_string()))?;

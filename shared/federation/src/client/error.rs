@@ -39,6 +39,12 @@ pub enum Refusal {
         /// The address as the URL standard writes it.
         host: String,
     },
+    /// A server that one's own policy excludes.
+    #[error("{host} is not federated with")]
+    NotFederated {
+        /// The host it names.
+        host: String,
+    },
     /// A name that means something within one network only.
     #[error("{host} is not a public domain name")]
     LocalName {

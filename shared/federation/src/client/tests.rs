@@ -31,7 +31,7 @@ async fn get(client: &Client, url: &str) -> Result<Fetched, FetchError> {
 }
 
 async fn get_within(client: &Client, url: &str, limits: &Limits) -> Result<Fetched, FetchError> {
-    client.get_json(url, MediaTypes::ACTIVITY, |_| Vec::new(), limits).await
+    client.get_json(url, MediaTypes::ACTIVITY, |_| Ok(Vec::new()), limits).await
 }
 
 /// The body of a document that must be there.

@@ -135,7 +135,7 @@ async fn every_request_is_signed_for_its_own_url() {
     let (world, client) = redirecting("https://b.example/bob#key").await;
     let sign = |url: &url::Url| {
         let value = HeaderValue::from_str(url.as_str()).unwrap();
-        vec![(DATE, HeaderValue::from_static("now")), (HeaderName::from_static("signature"), value)]
+        Ok(vec![(DATE, HeaderValue::from_static("now")), (HeaderName::from_static("signature"), value)])
     };
     let fetched = client.get_json("https://a.example/bob#key", MediaTypes::ACTIVITY, sign, &PATIENT).await;
     assert_eq!(body(fetched), "b");

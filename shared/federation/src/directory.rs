@@ -125,10 +125,12 @@ impl Federation {
         self.permitted(id)?;
         let said = self.fetch_actor(id, now_ms, limits).await;
         if let Err(Silence::Unreachable(why)) = &said
-            && let Some(Copy { fetched_ms, said: Ok(_) }) = self.store.remote_actor(id).await?
+            && let Some(Copy { fetched_ms, said: Ok(actor) }) = self.store.remote_actor(id).await?
         {
-            // The copy that there is stays: what it says is better than nothing.
+            // The copy that there is stays: what it says is better than nothing. That its server was asked is
+            // remembered, so that neither forged signatures nor an old copy ask it again at once.
             tracing::debug!(actor = id, fetched_ms, why, "not refetched");
+            self.memory.put(id, Known { actor: Arc::new(actor), fetched_ms: now_ms }, now_ms);
             return Err(RemoteError::Unreachable(why.clone()));
         }
         self.store.keep_actor(id, &Copy { fetched_ms: now_ms, said: said.clone() }).await?;

@@ -7,4 +7,7 @@
 mod scene;
 
 mod addresses;
+mod answers;
+mod identity;
 mod outward;
+mod redirects;

@@ -35,5 +35,5 @@ pub use parallel::parallel;
 pub use people::{BARE, COUNTS};
 pub use random::seeded;
 pub use stored::Stored;
-pub use stranger::{Answer, Asked, Stranger, sign, signing_key};
+pub use stranger::{Answer, Asked, Stranger, Tail, sign, signing_key};
 pub use world::{START_MS, World};

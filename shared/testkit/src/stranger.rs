@@ -2,8 +2,10 @@
 //! signed, or nearly.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,6 +14,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use eko_federation::keys::SigningKey;
 use eko_protocol::http_signature::{self, Scheme};
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -50,18 +53,48 @@ pub struct Answer {
     pub media_type: &'static str,
     /// The body.
     pub body: String,
+    /// What comes of it after that.
+    pub tail: Tail,
+}
+
+/// How an answer goes on after its body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tail {
+    /// It ends.
+    #[default]
+    End,
+    /// White space, as fast as it is read, for ever.
+    Endless,
+    /// A byte a second, for ever.
+    Drips,
+    /// Nothing, and no end.
+    Stalls,
+    /// There is no answer at all, and the connection stays open.
+    Silent,
 }
 
 impl Answer {
     /// A status without a body.
     pub fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a status");
-        Self { status, headers: Vec::new(), media_type: "application/activity+json", body: String::new() }
+        Self {
+            status,
+            headers: Vec::new(),
+            media_type: "application/activity+json",
+            body: String::new(),
+            tail: Tail::End,
+        }
     }
 
     /// A status with an activity.
     pub fn activity(status: u16, body: &Value) -> Self {
         Self { body: body.to_string(), ..Self::status(status) }
+    }
+
+    /// With a body that goes on.
+    pub fn then(mut self, tail: Tail) -> Self {
+        self.tail = tail;
+        self
     }
 
     /// With a header.
@@ -231,9 +264,22 @@ async fn answer(State(site): State<Site>, request: Request) -> Response {
             found.map_or_else(|| Answer::status(404), |(_, answer)| answer.clone())
         }
     });
+    let begun = stream::iter([Ok::<_, Infallible>(Bytes::from(answer.body.clone()))]);
+    let body = match answer.tail {
+        Tail::End => Body::from(answer.body),
+        Tail::Endless => {
+            Body::from_stream(begun.chain(stream::repeat_with(|| Ok(Bytes::from_static(&[b' '; 4096])))))
+        }
+        Tail::Drips => Body::from_stream(begun.chain(stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok(Bytes::from_static(b" ")), ()))
+        }))),
+        Tail::Stalls => Body::from_stream(begun.chain(stream::pending())),
+        Tail::Silent => std::future::pending().await,
+    };
     let mut response = Response::builder().status(answer.status).header("content-type", answer.media_type);
     for (name, value) in answer.headers {
         response = response.header(name, value);
     }
-    response.body(Body::from(answer.body)).expect("a response")
+    response.body(body).expect("a response")
 }

@@ -1,0 +1,201 @@
+//! Answers that another server gives when it is asked for an actor: endless, slow, compressed, mislabelled, restructured.
+
+use eko_testkit::{Answer, Tail};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, actor_document, like};
+
+/// The right document of an actor, as a text.
+fn document(scene: &Scene, name: &str) -> String {
+    actor_document(&format!("{}/users/{name}", scene.eve.origin), scene.eve.key.public_pem()).to_string()
+}
+
+/// Serves an actor by this answer, delivers an activity of it, and tells what was said.
+async fn served(scene: &Scene, name: &str, answer: Answer) -> String {
+    scene.eve.document(&format!("/users/{name}"), answer);
+    scene.deliver(&like(&format!("{}/users/{name}", scene.eve.origin))).await
+}
+
+fn ok(body: String) -> Answer {
+    Answer { body, ..Answer::status(200) }
+}
+
+#[tokio::test]
+async fn of_a_wrong_kind() {
+    let scene = Scene::new().await;
+    for (number, media_type) in [
+        "text/html",
+        "text/html; charset=utf-8; application/activity+json",
+        "text/plain",
+        "image/png",
+        "image/svg+xml",
+        "application/json",
+        "application/jrd+json",
+        "application/octet-stream",
+        "application/activity+jsonp",
+        "application/activity+json, text/html",
+        "multipart/form-data; boundary=x",
+        "",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("kind{number}");
+        let answer = Answer { media_type, ..ok(document(&scene, &name)) };
+        assert_eq!(served(&scene, &name, answer).await, "401 bad-signature", "{media_type}");
+    }
+    let twice = ok(document(&scene, "twice")).with("content-type", "application/activity+json");
+    assert_eq!(served(&scene, "twice", twice).await, "401 bad-signature", "two media types");
+    for media_type in [
+        "application/activity+json; charset=utf-8",
+        "application/ld+json; profile=\"https://www.w3.org/ns/activitystreams\"",
+    ] {
+        let name = format!("right{}", media_type.len());
+        let answer = Answer { media_type, ..ok(document(&scene, &name)) };
+        assert_eq!(served(&scene, &name, answer).await, "202", "{media_type}");
+    }
+    scene.unchanged("an activity of an actor that is a picture").await;
+}
+
+#[tokio::test]
+async fn of_any_status_but_one() {
+    let scene = Scene::new().await;
+    for (status, expected) in [
+        (201, "401 bad-signature"),
+        (202, "401 bad-signature"),
+        (203, "401 bad-signature"),
+        (206, "401 bad-signature"),
+        (300, "401 bad-signature"),
+        (400, "401 bad-signature"),
+        (401, "401 bad-signature"),
+        (403, "401 bad-signature"),
+        (404, "401 bad-signature"),
+        (410, "401 bad-signature"),
+        (418, "401 bad-signature"),
+        (429, "503 remote-unreachable"),
+        (500, "503 remote-unreachable"),
+        (503, "503 remote-unreachable"),
+    ] {
+        let name = format!("status{status}");
+        let answer = Answer { body: document(&scene, &name), ..Answer::status(status) };
+        assert_eq!(served(&scene, &name, answer).await, expected, "{status}");
+    }
+    scene.unchanged("an activity of an actor that is an error").await;
+}
+
+#[tokio::test]
+async fn too_long_or_packed() {
+    let scene = Scene::new().await;
+    let padded = |name: &str, length: usize| {
+        let right = document(&scene, name);
+        format!("{right}{}", " ".repeat(length - right.len()))
+    };
+    let cases = [
+        ("endless", ok(document(&scene, "endless")).then(Tail::Endless)),
+        ("endless-picture", Answer { media_type: "image/png", ..ok(String::new()) }.then(Tail::Endless)),
+        ("endless-error", Answer::status(404).then(Tail::Endless)),
+        ("long", ok(padded("long", (1 << 20) + 1))),
+        ("boast", ok(document(&scene, "boast")).with("content-length", "99999999999999999999")),
+        ("gzip", ok(document(&scene, "gzip")).with("content-encoding", "gzip")),
+        ("br", ok(document(&scene, "br")).with("content-encoding", "br")),
+        ("twice-packed", ok(document(&scene, "twice-packed")).with("content-encoding", "identity, gzip")),
+        ("headers", ok(document(&scene, "headers")).with("x-long", "x".repeat(64 * 1024))),
+    ];
+    for (name, answer) in cases {
+        let said = served(&scene, name, answer).await;
+        // What is no HTTP that can be understood may be so another time.
+        let expected = match name {
+            "headers" | "boast" => "503 remote-unreachable",
+            _ => "401 bad-signature",
+        };
+        assert_eq!(said, expected, "{name}");
+        scene.asked_only(&[], name);
+    }
+    assert_eq!(served(&scene, "fits", ok(padded("fits", 1 << 20))).await, "202");
+    scene.unchanged("an activity of an actor that does not end").await;
+}
+
+#[tokio::test]
+async fn that_never_end() {
+    let scene = Scene::new().await;
+    let cases = [("drips", Tail::Drips), ("stalls", Tail::Stalls), ("silent", Tail::Silent)];
+    // All at once: each takes as long as an exchange may.
+    let waiting = cases.map(|(name, tail)| served(&scene, name, ok(document(&scene, name)).then(tail)));
+    assert_eq!(join_all(waiting).await, ["503 remote-unreachable"; 3]);
+    scene.internet.forget();
+    for (name, _) in cases {
+        let again = scene.deliver(&like(&format!("{}/users/{name}", scene.eve.origin))).await;
+        assert_eq!((again.as_str(), scene.dialled()), ("503 remote-unreachable", vec![]), "{name}");
+    }
+    scene.unchanged("an activity of an actor that does not end").await;
+}
+
+#[tokio::test]
+async fn that_are_no_plain_document() {
+    let scene = Scene::new().await;
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let with = |name: &str, member: &str| {
+        let right = document(&scene, name);
+        format!("{{{member},{}", right.strip_prefix('{').unwrap())
+    };
+    let cases = [
+        ("nothing", String::new()),
+        ("half", document(&scene, "half").replace('}', "")),
+        ("two", document(&scene, "two").repeat(2)),
+        ("array", format!("[{}]", document(&scene, "array"))),
+        ("null", "null".to_owned()),
+        ("id-twice", with("id-twice", r#""id":"https://c.example/users/eve""#)),
+        ("key-twice", with("key-twice", r#""publicKey":{}"#)),
+        ("graph", with("graph", r#""@graph":[]"#)),
+        ("reverse", with("reverse", r#""x":{"@reverse":{}}"#)),
+        ("included", with("included", r#""@included":[]"#)),
+        ("alias", document(&scene, "alias").replace(r#""https://w3id.org/security/v1""#, r#"{"x":"@id"}"#)),
+        ("depth", with("depth", &format!(r#""x":{deep}"#))),
+        ("number", with("number", r#""x":1e400"#)),
+        ("surrogate", with("surrogate", r#""x":"\ud800""#)),
+        ("bytes", with("bytes", r#""x":"\xff""#)),
+    ];
+    for (name, body) in cases {
+        assert_eq!(served(&scene, name, ok(body)).await, "401 bad-signature", "{name}");
+    }
+    scene.unchanged("an activity of an actor in no plain document").await;
+}
+
+#[tokio::test]
+async fn with_members_of_another_shape() {
+    let scene = Scene::new().await;
+    let id = |name: &str| format!("{}/users/{name}", scene.eve.origin);
+    let key = |name: &str| actor_document(&id(name), scene.eve.key.public_pem())["publicKey"].clone();
+    let cases: Vec<(&str, &str, Value)> = vec![
+        ("no-actor", "type", json!("Note")),
+        ("no-type", "type", json!(null)),
+        ("ids", "id", json!([id("ids")])),
+        ("id-object", "id", json!({ "id": id("id-object") })),
+        ("id-upper", "id", json!("https://B.example/users/id-upper")),
+        ("id-slash", "id", json!(format!("{}/", id("id-slash")))),
+        ("id-nul", "id", json!(format!("{}\u{0}", id("id-nul")))),
+        ("inboxes", "inbox", json!([format!("{}/inbox", id("inboxes"))])),
+        ("inbox-object", "inbox", json!({ "id": format!("{}/inbox", id("inbox-object")) })),
+        ("inbox-query", "inbox", json!(format!("{}/inbox?x", id("inbox-query")))),
+        ("inbox-prefix", "inbox", json!("https://b.example.evil.example/inbox")),
+        ("inbox-port", "inbox", json!("https://b.example:8443/inbox")),
+        ("no-inbox", "inbox", json!(null)),
+        ("no-key", "publicKey", json!(null)),
+        ("key-text", "publicKey", json!("key")),
+        ("key-deeper", "publicKey", json!([[key("key-deeper")]])),
+        ("packages", "eko:keyPackages", json!([format!("{}/keyPackages", id("packages"))])),
+    ];
+    for (name, member, value) in cases {
+        let actor = scene.actor(name, |document| document[member] = value);
+        assert_eq!(scene.deliver(&like(&actor)).await, "401 bad-signature", "{name}");
+    }
+    let many = scene.actor("many", |document| {
+        let right = document["publicKey"].clone();
+        let other =
+            |number: usize| json!({ "id": format!("{}#{number}", right["id"]), "owner": right["owner"] });
+        document["publicKey"] = (0..100).map(other).chain([right.clone()]).collect();
+    });
+    assert_eq!(scene.deliver(&like(&many)).await, "401 bad-signature", "more keys than are read");
+    scene.unchanged("an activity of an actor of another shape").await;
+}

@@ -8,6 +8,9 @@ mod scene;
 
 mod addresses;
 mod answers;
+mod headers;
 mod identity;
+mod keys;
 mod outward;
 mod redirects;
+mod signatures;

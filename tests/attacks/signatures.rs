@@ -1,0 +1,404 @@
+//! Signatures that leave something out, say it twice, or say something else than the request does.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use eko_protocol::http_signature::Scheme;
+use eko_testkit::World;
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::scene::{SCHEMES, Scene, like};
+
+/// [`eko_testkit::START_MS`] in the forms that signatures have it.
+const DATE: &str = "Thu, 29 Jan 2026 19:30:00 GMT";
+const CREATED: i64 = 1_769_715_000;
+
+/// A signed request, taken apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    scheme: Scheme,
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    /// What is covered, and as what.
+    pub(crate) covered: Vec<(String, String)>,
+    /// The parameters: of draft-cavage before `headers`, of RFC 9421 after the list.
+    parameters: String,
+    pub(crate) headers: Vec<(String, String)>,
+    body: String,
+    /// What the signature's label is, in RFC 9421.
+    label: &'static str,
+}
+
+impl Draft {
+    /// One that is right, of Eve's for the shared inbox.
+    pub(crate) fn new(scene: &Scene, scheme: Scheme, body: String) -> Self {
+        let key_id = scene.eve.key_id();
+        let digest = STANDARD.encode(Sha256::digest(&body));
+        let (digest_name, digest) = match scheme {
+            Scheme::Cavage => ("digest", format!("SHA-256={digest}")),
+            Scheme::Rfc9421 => ("content-digest", format!("sha-256=:{digest}:")),
+        };
+        let covered = match scheme {
+            Scheme::Cavage => {
+                [("(request-target)", "post /inbox"), ("host", "eko.example"), ("date", DATE)].to_vec()
+            }
+            Scheme::Rfc9421 => [("@method", "POST"), ("@target-uri", "https://eko.example/inbox")].to_vec(),
+        };
+        let parameters = match scheme {
+            Scheme::Cavage => format!(r#"keyId="{key_id}",algorithm="rsa-sha256""#),
+            Scheme::Rfc9421 => format!(r#";created={CREATED};keyid="{key_id}";alg="rsa-v1_5-sha256""#),
+        };
+        let headers = [("host", "eko.example"), ("date", DATE), (digest_name, &digest)];
+        let own = |pair: &(&str, &str)| (pair.0.to_owned(), pair.1.to_owned());
+        let mut covered: Vec<_> = covered.iter().map(own).collect();
+        covered.push((digest_name.to_owned(), digest.clone()));
+        let headers = headers.iter().map(own).collect();
+        Self { scheme, method: "POST", path: "/inbox", covered, parameters, headers, body, label: "sig1" }
+    }
+
+    /// Covers no longer.
+    fn without(&mut self, name: &str) {
+        let before = self.covered.len();
+        self.covered.retain(|(other, _)| other != name);
+        assert!(self.covered.len() < before, "{name}");
+    }
+
+    /// Covers it as this value.
+    pub(crate) fn covers(&mut self, name: &str, value: &str) {
+        match self.covered.iter_mut().find(|(other, _)| other == name) {
+            Some((_, covered)) => *covered = value.to_owned(),
+            None => self.covered.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    /// Sends this header, and covers it so where it is covered.
+    fn says(&mut self, name: &str, value: &str) {
+        self.headers.retain(|(other, _)| other != name);
+        self.headers.push((name.to_owned(), value.to_owned()));
+        if self.covered.iter().any(|(other, _)| other == name) {
+            self.covers(name, value);
+        }
+    }
+
+    fn replace(&mut self, from: &str, to: &str) {
+        assert!(self.parameters.contains(from), "{from}");
+        self.parameters = self.parameters.replace(from, to);
+    }
+
+    /// The headers of the signature.
+    fn sign(&self, scene: &Scene) -> Vec<(&'static str, String)> {
+        let sign = |base: &str| STANDARD.encode(scene.eve.key.sign(base.as_bytes()).unwrap());
+        let names: Vec<&str> = self.covered.iter().map(|(name, _)| name.as_str()).collect();
+        match self.scheme {
+            Scheme::Cavage => {
+                let lines: Vec<String> = self.covered.iter().map(|(n, v)| format!("{n}: {v}")).collect();
+                let signature = sign(&lines.join("\n"));
+                let (names, parameters) = (names.join(" "), &self.parameters);
+                vec![("signature", format!(r#"{parameters},headers="{names}",signature="{signature}""#))]
+            }
+            Scheme::Rfc9421 => {
+                let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+                let input = format!("({}){}", names.join(" "), self.parameters);
+                let lines = self.covered.iter().map(|(name, value)| format!("\"{name}\": {value}\n"));
+                let signature = sign(&format!("{}\"@signature-params\": {input}", lines.collect::<String>()));
+                let label = self.label;
+                vec![
+                    ("signature-input", format!("{label}={input}")),
+                    ("signature", format!("{label}=:{signature}:")),
+                ]
+            }
+        }
+    }
+
+    /// The request with the headers of the signature changed.
+    fn request(
+        &self,
+        scene: &Scene,
+        change: impl FnOnce(&mut Vec<(&'static str, String)>),
+    ) -> http::Request<Bytes> {
+        let mut signed = self.sign(scene);
+        change(&mut signed);
+        let mut request = http::Request::builder().method(self.method).uri(self.path);
+        request = request.header("content-type", "application/activity+json");
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        for (name, value) in signed {
+            request = request.header(name, value);
+        }
+        request.body(self.body.clone().into()).unwrap()
+    }
+
+    /// What is said to it.
+    pub(crate) async fn send(&self, scene: &Scene) -> String {
+        scene.send(self.request(scene, |_| {})).await
+    }
+}
+
+/// A name, and what is changed before it is signed.
+type Case = (&'static str, fn(&mut Draft));
+
+async fn refused(scheme: Scheme, cases: &[Case]) {
+    let scene = Scene::new().await;
+    let right = Draft::new(&scene, scheme, like(&scene.eve.actor).to_string());
+    assert_eq!(right.send(&scene).await, "202", "the draft is right");
+    let envelope = scene.envelope(&scene.eve.actor, 1).to_string();
+    for (name, change) in cases {
+        let mut draft = Draft::new(&scene, scheme, envelope.clone());
+        change(&mut draft);
+        assert_eq!(draft.send(&scene).await, "401 bad-signature", "{name}: {draft:?}");
+    }
+    scene.unchanged("an envelope without a good signature").await;
+}
+
+#[tokio::test]
+async fn of_draft_cavage() {
+    let cases: [Case; 38] = [
+        ("no request target", |draft| draft.without("(request-target)")),
+        ("no host", |draft| draft.without("host")),
+        ("no date", |draft| draft.without("date")),
+        ("no digest", |draft| draft.without("digest")),
+        ("nothing at all", |draft| draft.covered.clear()),
+        ("a header that is not there", |draft| draft.covers("x-not-there", "")),
+        ("something unknown", |draft| draft.covers("(response-status)", "200")),
+        ("a date twice", |draft| draft.covered.push(("date".into(), DATE.into()))),
+        ("two dates", |draft| draft.headers.push(("date".into(), DATE.into()))),
+        ("two hosts", |draft| draft.headers.push(("host".into(), "eko.example".into()))),
+        ("two digests", |draft| {
+            let digest = draft.headers[2].clone();
+            draft.headers.push(digest);
+        }),
+        ("two digests in one", |draft| {
+            let digest = draft.headers[2].1.clone();
+            draft.says("digest", &format!("{digest},{digest}"));
+        }),
+        ("a second digest of another body", |draft| {
+            let digest = draft.headers[2].1.clone();
+            let other = STANDARD.encode(Sha256::digest("x"));
+            draft.says("digest", &format!("{digest},sha-256={other}"));
+        }),
+        ("no digest header", |draft| draft.headers.retain(|(name, _)| name != "digest")),
+        ("md5", |draft| draft.says("digest", "md5=XrY7u+Ae7tCTyyK7j1rNww==")),
+        ("sha-512", |draft| {
+            let digest = STANDARD.encode(Sha512::digest(&draft.body));
+            draft.says("digest", &format!("SHA-512={digest}"));
+        }),
+        ("sha-1", |draft| draft.says("digest", "SHA=Kq5sNclPz7QV2+lfQIuc6R7oRu0=")),
+        ("another body", |draft| draft.body = draft.body.replace("c2VjcmV0", "c2VjcmV1")),
+        ("one byte more", |draft| draft.body.push(' ')),
+        ("a date ahead", |draft| draft.says("date", "Thu, 29 Jan 2026 19:35:01 GMT")),
+        ("a date long ago", |draft| draft.says("date", "Thu, 29 Jan 2026 19:24:59 GMT")),
+        ("no date at all", |draft| draft.says("date", "now")),
+        ("created ahead", |draft| draft.parameters.push_str(",created=1769715301")),
+        ("created long ago", |draft| draft.parameters.push_str(",created=1769714699")),
+        ("created in no number", |draft| draft.parameters.push_str(r#",created="1e9""#)),
+        ("expired", |draft| draft.parameters.push_str(",expires=1769714999")),
+        ("created, by the old algorithm", |draft| {
+            draft.without("date");
+            draft.parameters.push_str(",created=1769715000");
+            draft.covers("(created)", "1769715000");
+        }),
+        ("another host", |draft| {
+            draft.says("host", "other.example");
+        }),
+        ("another host, covered", |draft| draft.covers("host", "other.example")),
+        ("another path", |draft| draft.covers("(request-target)", "post /user/bob/inbox")),
+        ("another method", |draft| draft.covers("(request-target)", "get /inbox")),
+        ("a query", |draft| draft.covers("(request-target)", "post /inbox?x=1")),
+        ("rsa-sha512", |draft| draft.replace("rsa-sha256", "rsa-sha512")),
+        ("hmac", |draft| draft.replace("rsa-sha256", "hmac-sha256")),
+        ("ed25519", |draft| draft.replace("rsa-sha256", "ed25519")),
+        ("two key ids", |draft| {
+            draft.parameters.push_str(r#",keyId="https://c.example/users/eve#main-key""#)
+        }),
+        ("two lists", |draft| draft.parameters.push_str(r#",headers="date""#)),
+        ("no key id", |draft| draft.parameters = r#"algorithm="rsa-sha256""#.to_owned()),
+    ];
+    refused(Scheme::Cavage, &cases).await;
+}
+
+#[tokio::test]
+async fn of_rfc_9421() {
+    let cases: [Case; 34] = [
+        ("no method", |draft| draft.without("@method")),
+        ("no target", |draft| draft.without("@target-uri")),
+        ("no digest", |draft| draft.without("content-digest")),
+        ("nothing at all", |draft| draft.covered.clear()),
+        ("a method twice", |draft| draft.covered.push(("@method".into(), "POST".into()))),
+        ("a path without its server", |draft| {
+            draft.without("@target-uri");
+            draft.covers("@path", "/inbox");
+        }),
+        ("a server without a path", |draft| {
+            draft.without("@target-uri");
+            draft.covers("@authority", "eko.example");
+        }),
+        ("something unknown", |draft| draft.covers("@status", "200")),
+        ("a header that is not there", |draft| draft.covers("x-not-there", "")),
+        ("two digests", |draft| {
+            let digest = draft.headers[2].clone();
+            draft.headers.push(digest);
+        }),
+        ("two digests in one", |draft| {
+            let digest = draft.headers[2].1.clone();
+            draft.says("content-digest", &format!("{digest}, {digest}"));
+        }),
+        ("no digest header", |draft| draft.headers.retain(|(name, _)| name != "content-digest")),
+        ("another scheme's digest", |draft| {
+            let digest = STANDARD.encode(Sha256::digest(&draft.body));
+            draft.without("content-digest");
+            draft.headers.push(("digest".into(), format!("SHA-256={digest}")));
+            draft.covers("digest", &format!("SHA-256={digest}"));
+        }),
+        ("md5", |draft| draft.says("content-digest", "md5=:XrY7u+Ae7tCTyyK7j1rNww==:")),
+        ("sha-512", |draft| {
+            let digest = STANDARD.encode(Sha512::digest(&draft.body));
+            draft.says("content-digest", &format!("sha-512=:{digest}:"));
+        }),
+        ("another body", |draft| draft.body = draft.body.replace("c2VjcmV0", "c2VjcmV1")),
+        ("created ahead", |draft| draft.replace("1769715000", "1769715301")),
+        ("created long ago", |draft| draft.replace("1769715000", "1769714699")),
+        ("created in no number", |draft| draft.replace("1769715000", "1769715000.5")),
+        ("created never", |draft| draft.replace(";created=1769715000", "")),
+        ("expired", |draft| draft.parameters.push_str(";expires=1769714999")),
+        ("another server", |draft| draft.covers("@target-uri", "https://other.example/inbox")),
+        ("the stage of the gateway", |draft| {
+            let stage = "x1y2.execute-api.eu-central-1.amazonaws.com";
+            draft.says("host", stage);
+            draft.covers("@target-uri", &format!("https://{stage}/prod/inbox"));
+        }),
+        ("not https", |draft| draft.covers("@target-uri", "http://eko.example/inbox")),
+        ("another path", |draft| draft.covers("@target-uri", "https://eko.example/user/bob/inbox")),
+        ("another method", |draft| draft.covers("@method", "GET")),
+        ("another algorithm of the key", |draft| draft.replace("rsa-v1_5-sha256", "rsa-pss-sha512")),
+        ("ed25519", |draft| draft.replace("rsa-v1_5-sha256", "ed25519")),
+        ("hmac", |draft| draft.replace("rsa-v1_5-sha256", "hmac-sha256")),
+        ("an algorithm that is no text", |draft| draft.replace("\"rsa-v1_5-sha256\"", "1")),
+        ("two key ids", |draft| {
+            draft.parameters.push_str(r#";keyid="https://c.example/users/eve#main-key""#)
+        }),
+        ("no key id", |draft| draft.parameters = format!(";created={CREATED}")),
+        ("something of a response", |draft| draft.covers("@request-response", "x")),
+        ("an unknown parameter", |draft| draft.parameters.push_str(";evil=1")),
+    ];
+    refused(Scheme::Rfc9421, &cases).await;
+}
+
+/// A name, the scheme, and what is changed after it is signed.
+type Header = (&'static str, Scheme, fn(&mut Vec<(&'static str, String)>));
+
+#[tokio::test]
+async fn with_other_headers() {
+    let scene = Scene::new().await;
+    let cases: [Header; 18] = [
+        ("none", Scheme::Cavage, |headers| headers.clear()),
+        ("two signatures", Scheme::Cavage, |headers| headers.push(headers[0].clone())),
+        ("a second, empty", Scheme::Cavage, |headers| headers.push(("signature", String::new()))),
+        ("of zero bytes", Scheme::Cavage, |headers| cut(&mut headers[0].1, "signature=\"", "\"")),
+        ("in another header", Scheme::Cavage, |headers| {
+            headers[0] = ("authorization", format!("Signature {}", headers[0].1));
+        }),
+        ("not base64", Scheme::Cavage, |headers| {
+            headers[0].1 = headers[0].1.replace("signature=\"", "signature=\"!")
+        }),
+        ("half of it", Scheme::Cavage, |headers| {
+            let half = headers[0].1.len() - 200;
+            headers[0].1.truncate(half);
+        }),
+        ("no input", Scheme::Rfc9421, |headers| drop(headers.remove(0))),
+        ("no signature", Scheme::Rfc9421, |headers| drop(headers.remove(1))),
+        ("two inputs", Scheme::Rfc9421, |headers| headers.push(headers[0].clone())),
+        ("two signatures, 9421", Scheme::Rfc9421, |headers| headers.push(headers[1].clone())),
+        ("two labels", Scheme::Rfc9421, |headers| {
+            let (input, signature) = (headers[0].1.clone(), headers[1].1.clone());
+            headers[0].1 = format!("{input}, {}", input.replace("sig1=", "sig2="));
+            headers[1].1 = format!("{signature}, {}", signature.replace("sig1=", "sig2="));
+        }),
+        ("one label twice", Scheme::Rfc9421, |headers| headers[0].1 = format!("{0}, {0}", headers[0].1)),
+        ("another label", Scheme::Rfc9421, |headers| headers[0].1 = headers[0].1.replace("sig1", "sig2")),
+        ("an empty list", Scheme::Rfc9421, |headers| cut(&mut headers[0].1, "(", ")")),
+        ("of no bytes", Scheme::Rfc9421, |headers| headers[1].1 = "sig1=::".to_owned()),
+        ("a text", Scheme::Rfc9421, |headers| headers[1].1 = "sig1=\"x\"".to_owned()),
+        ("a component with a parameter", Scheme::Rfc9421, |headers| {
+            headers[0].1 = headers[0].1.replace("\"content-digest\"", "\"content-digest\";req");
+        }),
+    ];
+    let body = scene.envelope(&scene.eve.actor, 1).to_string();
+    for (name, scheme, change) in cases {
+        let request = Draft::new(&scene, scheme, body.clone()).request(&scene, change);
+        assert_eq!(scene.send(request).await, "401 bad-signature", "{name}");
+    }
+    // Both schemes at once: one that is read must be right, whatever the other is.
+    let mut request = Draft::new(&scene, Scheme::Cavage, body.clone()).request(&scene, |_| {});
+    request.headers_mut().insert("signature-input", r#"sig1=("@method")"#.parse().unwrap());
+    assert_eq!(scene.send(request).await, "401 bad-signature");
+    scene.unchanged("an envelope without a good signature").await;
+}
+
+/// Cuts what is between two marks.
+fn cut(text: &mut String, from: &str, to: &str) {
+    let start = text.find(from).unwrap() + from.len();
+    let end = start + text[start..].find(to).unwrap();
+    text.replace_range(start..end, "");
+}
+
+#[tokio::test]
+async fn made_for_another_request() {
+    let scene = Scene::new().await;
+    let body = scene.envelope(&scene.eve.actor, 1).to_string();
+    for scheme in SCHEMES {
+        for (name, signed_for, path) in [
+            ("personal at shared", "/user/bob/inbox", "/inbox"),
+            ("shared at personal", "/inbox", "/user/bob/inbox"),
+            ("another user's", "/user/alice/inbox", "/user/bob/inbox"),
+            ("of key packages", "/user/bob/keyPackages", "/inbox"),
+            ("upper case", "/user/BOB/inbox", "/user/bob/inbox"),
+            ("escaped", "/user/%62ob/inbox", "/user/bob/inbox"),
+            ("a query", "/inbox", "/inbox?x=1"),
+        ] {
+            let mut request = scene.signed_bytes(scheme, signed_for, &scene.eve.actor, body.clone());
+            *request.uri_mut() = path.parse().unwrap();
+            assert_eq!(scene.send(request).await, "401 bad-signature", "{scheme:?}: {name}");
+        }
+        // A fetch that Eve signed for somebody, with a body put under it.
+        let mut fetch = Draft::new(&scene, scheme, body.clone());
+        match scheme {
+            Scheme::Cavage => fetch.covers("(request-target)", "get /inbox"),
+            Scheme::Rfc9421 => fetch.covers("@method", "GET"),
+        }
+        fetch.covered.retain(|(name, _)| !name.ends_with("digest"));
+        assert_eq!(fetch.send(&scene).await, "401 bad-signature", "{scheme:?}: a fetch");
+        // At Alice's inbox it is signed well, and not for her.
+        let right = scene.signed_bytes(scheme, "/user/alice/inbox", &scene.eve.actor, body.clone());
+        assert_eq!(scene.send(right).await, "422 invalid #/to", "{scheme:?}");
+        // Other methods know no signatures.
+        for (method, expected) in [("GET", "401 unauthenticated"), ("PUT", "405 method-not-allowed")] {
+            let mut other = scene.signed_bytes(scheme, "/user/bob/inbox", &scene.eve.actor, body.clone());
+            *other.method_mut() = method.parse().unwrap();
+            assert_eq!(scene.send(other).await, expected, "{scheme:?}: {method}");
+        }
+    }
+    scene.unchanged("an envelope by another request's signature").await;
+}
+
+#[tokio::test]
+async fn made_for_another_server_of_ours() {
+    let scene = Scene::new().await;
+    let other = World::at(&scene.internet, "other.example", |_| {}).await;
+    let body = like(&scene.eve.actor).to_string();
+    for scheme in SCHEMES {
+        let url = "https://other.example/inbox";
+        let request = scene.eve.signed_bytes(scheme, url, body.clone().into(), scene.world.now_ms());
+        assert_eq!(other.transport().json(request.clone()).await.0, 202, "{scheme:?}");
+        assert_eq!(scene.send(request.clone()).await, "401 bad-signature", "{scheme:?}");
+        // Whatever the headers then say of the host.
+        for name in ["host", "x-forwarded-host", "forwarded", "x-original-host"] {
+            let mut request = request.clone();
+            request.headers_mut().insert(name, "eko.example".parse().unwrap());
+            assert_eq!(scene.send(request.clone()).await, "401 bad-signature", "{scheme:?}: {name}");
+            request.headers_mut().insert("host", "other.example".parse().unwrap());
+            assert_eq!(scene.send(request).await, "401 bad-signature", "{scheme:?}: {name}");
+        }
+    }
+    scene.unchanged("an activity for another server").await;
+}

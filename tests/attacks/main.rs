@@ -8,9 +8,12 @@ mod scene;
 
 mod addresses;
 mod answers;
+mod documents;
 mod headers;
 mod identity;
 mod keys;
 mod outward;
 mod redirects;
+mod replays;
+mod reports;
 mod signatures;

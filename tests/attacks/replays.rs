@@ -1,0 +1,126 @@
+//! The same again: requests, activity ids and envelope ids, to both inboxes, before and after they were acknowledged.
+
+use eko_testkit::Stored;
+use serde_json::{Value, json};
+
+use crate::scene::{SCHEMES, Scene};
+
+/// What Bob's device has, in a line each.
+async fn mailbox(scene: &Scene) -> Vec<String> {
+    scene.world.deliver().await;
+    let messages = scene.world.messages(&scene.bob).await;
+    let line = |message: &eko_protocol::activity::QueuedMessage| {
+        format!("{} {}", message.envelope, String::from_utf8_lossy(&message.content))
+    };
+    messages.iter().map(line).collect()
+}
+
+const SECRET: &str = "urn:uuid:00000000-0000-4000-8000-000000000001 secret";
+
+/// The first envelope with other content.
+fn other(envelope: &Value) -> Value {
+    let mut other = envelope.clone();
+    other["object"]["messages"][0]["content"] = json!("b3RoZXI=");
+    other
+}
+
+async fn stored(scene: &Scene) -> Stored {
+    scene.world.stored().await
+}
+
+#[tokio::test]
+async fn of_a_request() {
+    let scene = Scene::new().await;
+    let envelope = scene.envelope(&scene.eve.actor, 1);
+    for path in ["/inbox", "/user/bob/inbox"] {
+        for scheme in SCHEMES {
+            let request = scene.signed(scheme, path, &envelope);
+            for time in 0..3 {
+                assert_eq!(scene.send(request.clone()).await, "202", "{path} {scheme:?}: {time}");
+                assert_eq!(mailbox(&scene).await, [SECRET], "{path} {scheme:?}: {time}");
+            }
+        }
+    }
+    let request = scene.signed(SCHEMES[0], "/inbox", &envelope);
+    let before = stored(&scene).await;
+    scene.world.advance(300_000);
+    assert_eq!(scene.send(request.clone()).await, "202", "the window's last second");
+    scene.world.deliver().await;
+    scene.world.advance(1_000);
+    assert_eq!(scene.send(request).await, "401 bad-signature", "after the window");
+    let keys = |stored: &Stored| stored.items.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&stored(&scene).await), keys(&before), "the entry may live a little longer");
+    assert_eq!(mailbox(&scene).await, [SECRET]);
+}
+
+#[tokio::test]
+async fn after_it_was_acknowledged() {
+    let scene = Scene::new().await;
+    let envelope = scene.envelope(&scene.eve.actor, 1);
+    let requests = ["/inbox", "/user/bob/inbox"]
+        .map(|path| SCHEMES.map(|scheme| scene.signed(scheme, path, &envelope)))
+        .concat();
+    assert_eq!(scene.send(requests[0].clone()).await, "202");
+    assert_eq!(mailbox(&scene).await, [SECRET]);
+    scene.world.confirm(&scene.bob).await;
+    scene.world.federate().await;
+    let receipts = || scene.eve.posts().iter().filter(|post| post.json()["type"] == "Delivered").count();
+    assert_eq!(receipts(), 1);
+    for request in requests {
+        assert_eq!(scene.send(request).await, "202");
+    }
+    let again = [other(&envelope), {
+        let mut renamed = envelope.clone();
+        renamed["id"] = json!("https://b.example/activity/other");
+        renamed
+    }];
+    for activity in again {
+        assert_eq!(scene.deliver(&activity).await, "202");
+    }
+    assert_eq!(mailbox(&scene).await, Vec::<String>::new(), "nothing comes back");
+    scene.world.confirm(&scene.bob).await;
+    scene.world.federate().await;
+    assert_eq!(receipts(), 1, "and no second receipt");
+}
+
+#[tokio::test]
+async fn of_an_id_with_another_body() {
+    let scene = Scene::new().await;
+    let mut envelope = scene.envelope(&scene.eve.actor, 1);
+    envelope["id"] = json!("https://b.example/activity/1");
+    assert_eq!(scene.deliver(&envelope).await, "202");
+    assert_eq!(mailbox(&scene).await, [SECRET]);
+    // The envelope's id with another message: there is one entry, and its author alone can say what is in it.
+    for path in ["/inbox", "/user/bob/inbox"] {
+        assert_eq!(scene.send(scene.signed(SCHEMES[0], path, &other(&envelope))).await, "202", "{path}");
+        assert_eq!(mailbox(&scene).await.len(), 1, "{path}");
+    }
+    // Another author under the same id has an entry of its own, and does not touch the first.
+    let neighbour = scene.actor("neighbour", |_| {});
+    assert_eq!(scene.deliver(&other(&scene.envelope(&neighbour, 1))).await, "202");
+    assert_eq!(mailbox(&scene).await.len(), 2);
+    // The activity's id with another envelope: another envelope.
+    let mut second = scene.envelope(&scene.eve.actor, 2);
+    second["id"] = json!("https://b.example/activity/1");
+    assert_eq!(scene.deliver(&second).await, "202");
+    scene.world.deliver().await;
+    let messages = scene.world.messages(&scene.bob).await;
+    assert_eq!(messages.len(), 3);
+    let ids: std::collections::BTreeSet<&String> = messages.iter().map(|message| &message.activity).collect();
+    assert_eq!(ids.len(), 3, "ids of activities are made here");
+    assert!(ids.iter().all(|id| id.starts_with("https://eko.example/activity/")));
+}
+
+#[tokio::test]
+async fn of_an_id_to_another_user() {
+    let scene = Scene::new().await;
+    let envelope = scene.envelope(&scene.eve.actor, 1);
+    assert_eq!(scene.deliver(&envelope).await, "202");
+    let mut to_alice = envelope.clone();
+    to_alice["to"] = json!(scene.alice.actor());
+    assert_eq!(scene.deliver(&to_alice).await, "422 invalid #/object/messages/0/to");
+    to_alice["object"]["messages"][0]["to"] = json!(scene.alice.address());
+    assert_eq!(scene.deliver(&to_alice).await, "202", "ids count for one recipient");
+    assert_eq!(mailbox(&scene).await, [SECRET]);
+    assert_eq!(scene.world.messages(&scene.alice).await.len(), 1);
+}

@@ -1,0 +1,191 @@
+//! Keys that change, actors that are gone, servers out of reach: what forged signatures make this server ask.
+
+use std::sync::Arc;
+
+use eko_federation::keys::SigningKey;
+use eko_protocol::http_signature::Scheme;
+use eko_testkit::{Answer, Stranger, sign, signing_key};
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, actor_document, like};
+
+/// What is said to an activity that this key signs under its actor's key id.
+async fn by(scene: &Scene, key: &SigningKey, activity: &Value) -> String {
+    let key_id = format!("{}#main-key", activity["actor"].as_str().unwrap());
+    let url = "https://eko.example/inbox";
+    let body = activity.to_string().into();
+    scene.send(sign(key, &key_id, Scheme::Rfc9421, url, body, scene.world.now_ms())).await
+}
+
+fn forger() -> Arc<SigningKey> {
+    signing_key("forger").1
+}
+
+/// The same forged request a hundred times; what was said, each once.
+async fn flood(scene: &Scene, actor: &str) -> Vec<String> {
+    let mut said = Vec::new();
+    for number in 0..100 {
+        said.push(by(scene, &forger(), &scene.envelope(actor, number)).await);
+    }
+    said.dedup();
+    said
+}
+
+#[tokio::test]
+async fn a_new_key() {
+    let scene = Scene::new().await;
+    let eve = scene.eve.actor.clone();
+    let next = signing_key("next").1;
+    assert_eq!(scene.deliver(&like(&eve)).await, "202");
+    scene.eve.document("/users/eve", Answer::activity(200, &actor_document(&eve, next.public_pem())));
+    assert_eq!(by(&scene, &next, &like(&eve)).await, "401 bad-signature", "a copy that is new is believed");
+    assert_eq!(scene.eve.asked().len(), 1);
+    scene.world.advance(60_000);
+    assert_eq!(by(&scene, &next, &like(&eve)).await, "202");
+    assert_eq!(scene.eve.asked().len(), 2, "one fetch more");
+    // The old one is no longer good for anything.
+    assert_eq!(scene.deliver(&scene.envelope(&eve, 1)).await, "401 bad-signature");
+    scene.world.advance(60_000);
+    assert_eq!(scene.deliver(&scene.envelope(&eve, 1)).await, "401 bad-signature");
+    assert_eq!(scene.eve.asked().len(), 3);
+    assert_eq!(by(&scene, &next, &like(&eve)).await, "202");
+    assert_eq!(scene.eve.asked().len(), 3);
+    scene.unchanged("an envelope under an old key").await;
+}
+
+#[tokio::test]
+async fn no_storm_of_fetches() {
+    let scene = Scene::new().await;
+    let eve = scene.eve.actor.clone();
+    assert_eq!(scene.deliver(&like(&eve)).await, "202");
+    let asked = || scene.eve.asked().len();
+    assert_eq!(asked(), 1);
+    assert_eq!(flood(&scene, &eve).await, ["401 bad-signature"]);
+    assert_eq!(asked(), 1, "a copy that is new is believed");
+    for minute in 1..=3 {
+        scene.world.advance(60_000);
+        assert_eq!(flood(&scene, &eve).await, ["401 bad-signature"]);
+        assert_eq!(asked(), 1 + minute, "once a minute");
+    }
+    // While its server is out of reach, too; and who signs well is still known.
+    scene.internet.unplug(scene.eve.address);
+    scene.eve.document("/users/eve", Answer::status(503));
+    for minute in 1..=7 {
+        scene.world.advance(60_000);
+        scene.internet.forget();
+        let asked = scene.eve.asked().len();
+        let said = flood(&scene, &eve).await;
+        assert_eq!(said, ["503 remote-unreachable", "401 bad-signature"], "{minute}");
+        assert!(scene.dialled().len() + scene.eve.asked().len() - asked <= 1, "once a minute");
+        assert_eq!(scene.deliver(&like(&eve)).await, "202", "{minute}");
+    }
+    scene.unchanged("a forged envelope").await;
+}
+
+#[tokio::test]
+async fn an_old_copy_serves_while_its_server_is_out_of_reach() {
+    let scene = Scene::new().await;
+    let eve = scene.eve.actor.clone();
+    scene.eve.document(
+        "/users/eve",
+        Answer::activity(200, &scene.eve.actor_document()).with("connection", "close"),
+    );
+    assert_eq!(scene.deliver(&like(&eve)).await, "202");
+    scene.internet.unplug(scene.eve.address);
+    scene.world.advance(25 * 3_600_000);
+    scene.internet.forget();
+    for _ in 0..20 {
+        assert_eq!(scene.deliver(&like(&eve)).await, "202");
+    }
+    assert_eq!(scene.dialled().len(), 1, "it is not asked for each request");
+    scene.unchanged("an activity without an effect").await;
+}
+
+#[tokio::test]
+async fn an_unknown_actor_of_a_server_out_of_reach() {
+    let scene = Scene::new().await;
+    scene.internet.unplug(scene.eve.address);
+    for minute in 0..3 {
+        for (actor, dials) in [(scene.eve.actor.as_str(), 1), ("https://nowhere.example/users/eve", 0)] {
+            assert_eq!(flood(&scene, actor).await, ["503 remote-unreachable"], "{minute}");
+            assert_eq!(scene.internet.resolved().len(), 1, "{actor}: looked up once a minute");
+            assert_eq!(scene.dialled().len(), dials, "{actor}: dialled once a minute");
+        }
+        scene.world.advance(60_000);
+    }
+    // What was forged meanwhile does not keep out who is there again.
+    scene.internet.plug(scene.eve.address);
+    assert_eq!(scene.deliver(&like(&scene.eve.actor)).await, "202");
+    scene.unchanged("a forged envelope").await;
+}
+
+#[tokio::test]
+async fn actors_that_cannot_be_had() {
+    let scene = Scene::new().await;
+    scene.eve.document("/users/gone", Answer::status(410));
+    scene.eve.document("/users/page", Answer { media_type: "text/html", ..Answer::status(200) });
+    for (name, remembered_ms) in [("gone", 3_600_000), ("missing", 3_600_000), ("page", 600_000)] {
+        let actor = format!("{}/users/{name}", scene.eve.origin);
+        let asked = || scene.eve.asked().len();
+        let before = asked();
+        assert_eq!(flood(&scene, &actor).await, ["401 bad-signature"], "{name}");
+        assert_eq!(asked(), before + 1, "{name}");
+        scene.world.advance(remembered_ms - 1);
+        assert_eq!(flood(&scene, &actor).await, ["401 bad-signature"], "{name}");
+        assert_eq!(asked(), before + 1, "{name}");
+        scene.world.advance(1);
+        assert_eq!(flood(&scene, &actor).await, ["401 bad-signature"], "{name}");
+        assert_eq!(asked(), before + 2, "{name}");
+    }
+    scene.unchanged("a forged envelope").await;
+}
+
+/// The copies of actors that are kept.
+async fn copies(scene: &Scene) -> Vec<String> {
+    let stored = scene.world.stored().await;
+    stored.keys("R#", "").into_iter().map(|(pk, _)| pk.replacen("R#", "", 1)).collect()
+}
+
+#[tokio::test]
+async fn deletions() {
+    let scene = Scene::new().await;
+    let delete = |actor: &str, object: Value| json!({ "type": "Delete", "actor": actor, "object": object });
+    let eve = scene.eve.actor.clone();
+    // Of an actor that is gone, or never was: taken, whoever signs, since nobody can tell.
+    scene.eve.document("/users/gone", Answer::status(410));
+    for name in ["gone", "never"] {
+        let actor = format!("{}/users/{name}", scene.eve.origin);
+        let tombstone = json!({ "type": "Tombstone", "id": actor });
+        for object in [json!(actor), tombstone] {
+            assert_eq!(by(&scene, &forger(), &delete(&actor, object)).await, "202", "{name}");
+        }
+        for other in [
+            delete(&actor, json!(eve)),
+            delete(&actor, json!([actor])),
+            delete(&actor, json!(format!("{actor}/note"))),
+            scene.envelope(&actor, 1),
+            like(&actor),
+        ] {
+            assert_eq!(by(&scene, &forger(), &other).await, "401 bad-signature", "{name}: {other}");
+        }
+    }
+    // Of one that is there: its own word only.
+    let neighbour = scene.actor("neighbour", |_| {});
+    assert_eq!(scene.deliver(&like(&eve)).await, "202");
+    assert_eq!(scene.deliver(&like(&neighbour)).await, "202");
+    assert_eq!(by(&scene, &forger(), &delete(&eve, json!(eve))).await, "401 bad-signature");
+    assert_eq!(scene.deliver(&delete(&neighbour, json!(eve))).await, "202");
+    assert_eq!(scene.deliver(&delete(&neighbour, json!(scene.bob.actor()))).await, "202");
+    assert!(copies(&scene).await.contains(&eve));
+    let mallory = Stranger::new(&scene.internet, "c.example").await;
+    assert_eq!(scene.deliver(&delete(&mallory.actor, json!(eve))).await, "202");
+    assert!(copies(&scene).await.contains(&eve) && copies(&scene).await.contains(&neighbour));
+    assert_eq!(scene.deliver(&delete(&eve, json!(eve))).await, "202");
+    assert!(!copies(&scene).await.contains(&eve));
+    // One that is gone since: the key of the copy is not believed for long.
+    scene.eve.document("/users/neighbour", Answer::status(410));
+    scene.world.advance(60_000);
+    assert_eq!(by(&scene, &forger(), &delete(&neighbour, json!(neighbour))).await, "202");
+    assert_eq!(scene.deliver(&scene.envelope(&neighbour, 1)).await, "401 bad-signature");
+    scene.unchanged("a deletion").await;
+}

@@ -1,0 +1,184 @@
+//! Draining one-time keys: by one actor, by a server with many, by replays, without a signature.
+
+use eko_protocol::http_signature::Scheme;
+use eko_service::config::Config;
+use eko_testkit::{COUNTS, Stranger};
+use serde_json::{Value, json};
+
+use crate::scene::{SCHEMES, Scene};
+
+const PATHS: [&str; 3] = ["/user/bob/keyPackages", "/user/bob/inbox", "/inbox"];
+
+async fn with(change: impl FnOnce(&mut Config)) -> Scene {
+    Scene::with(COUNTS, change).await
+}
+
+fn take(actor: &str, object: impl Into<Value>) -> Value {
+    json!({ "type": "Take", "actor": actor, "object": object.into() })
+}
+
+const BOB: &str = "https://eko.example/user/bob/keyPackages";
+
+/// Whether a package that is taken has one-time keys. It is always there, and usable.
+async fn one_time(scene: &Scene, request: http::Request<bytes::Bytes>) -> bool {
+    let (status, body) = scene.world.transport().json(request).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(body["items"].as_array().map(Vec::len), Some(1), "{body}");
+    let package = &body["items"][0];
+    for member in ["identityKey", "signedPreKey", "signedPreKeySignature", "kyberPreKey"] {
+        assert!(package[member].is_string(), "{member}: {body}");
+    }
+    for member in ["eko:preKeyCount", "eko:kyberPreKeyCount"] {
+        assert!(!body.to_string().contains(member), "how many are left is the owner's: {body}");
+    }
+    package["preKey"].is_string()
+}
+
+/// An actor takes Bob's packages at one of the paths, in turn.
+async fn taken(scene: &Scene, actor: &str, number: usize) -> bool {
+    let path = PATHS[number % PATHS.len()];
+    one_time(scene, scene.signed(SCHEMES[number % 2], path, &take(actor, BOB))).await
+}
+
+#[tokio::test]
+async fn by_one_actor() {
+    let scene = with(|config| config.take_budget = 2).await;
+    let mut given = Vec::new();
+    for number in 0..6 {
+        given.push(taken(&scene, &scene.eve.actor, number).await);
+    }
+    assert_eq!(given, [true, true, false, false, false, false]);
+    assert_eq!(scene.bob.fetch().await.unwrap().keys_left.pre_keys, 1);
+    // Others still get what is left.
+    let other = Stranger::new(&scene.internet, "c.example").await;
+    assert!(taken(&scene, &other.actor, 0).await);
+    assert!(!taken(&scene, &other.actor, 0).await, "the pool is empty");
+}
+
+#[tokio::test]
+async fn by_a_server_with_many_actors() {
+    let scene = with(|config| config.take_server_budget = 2).await;
+    let mut given = Vec::new();
+    for number in 0..6 {
+        given.push(taken(&scene, &scene.actor(&format!("a{number}"), |_| {}), number).await);
+    }
+    assert_eq!(given, [true, true, false, false, false, false]);
+    let other = Stranger::new(&scene.internet, "c.example").await;
+    assert!(taken(&scene, &other.actor, 0).await);
+}
+
+#[tokio::test]
+async fn by_many_servers() {
+    let scene = with(|config| config.take_total_budget = 2).await;
+    let mut given = Vec::new();
+    for number in 0..4 {
+        let other = Stranger::new(&scene.internet, &format!("c{number}.example")).await;
+        given.push(taken(&scene, &other.actor, number).await);
+    }
+    assert_eq!(given, [true, true, false, false]);
+    // A user here is one of all.
+    let packages = scene.alice.take(scene.bob.user()).await.unwrap();
+    assert!(packages.packages.iter().all(|package| package.pre_key.is_none()));
+    assert_eq!(scene.bob.fetch().await.unwrap().keys_left.pre_keys, 1);
+}
+
+#[tokio::test]
+async fn by_replays() {
+    let scene = with(|config| config.take_budget = 2).await;
+    let request = scene.signed(Scheme::Cavage, PATHS[0], &take(&scene.eve.actor, BOB));
+    let mut given = Vec::new();
+    for _ in 0..4 {
+        given.push(one_time(&scene, request.clone()).await);
+    }
+    assert_eq!(given, [true, true, false, false], "a replay is counted like any other");
+    scene.world.advance(301_000);
+    assert_eq!(scene.send(request).await, "401 bad-signature");
+}
+
+#[tokio::test]
+async fn by_naming_packages_in_other_ways() {
+    let scene = with(|config| config.take_budget = 1).await;
+    let package = format!("https://eko.example/user/bob/keyPackage/{}", scene.bob.id());
+    let objects = [
+        json!(package),
+        json!([package]),
+        json!(BOB),
+        json!("@bob@eko.example"),
+        json!("acct:BOB@EKO.example"),
+    ];
+    let mut given = Vec::new();
+    for object in objects {
+        let request = scene.signed(Scheme::Rfc9421, "/inbox", &take(&scene.eve.actor, object));
+        given.push(one_time(&scene, request).await);
+    }
+    assert_eq!(given, [true, false, false, false, false]);
+}
+
+#[tokio::test]
+async fn without_a_good_signature() {
+    let scene = with(|_| {}).await;
+    let eve = scene.eve.actor.as_str();
+    let right = take(eve, BOB);
+    for path in PATHS {
+        let mut unsigned = scene.signed(Scheme::Cavage, path, &right);
+        unsigned.headers_mut().remove("signature");
+        let expected = if path == PATHS[0] { "401 unauthenticated" } else { "401 bad-signature" };
+        assert_eq!(scene.send(unsigned).await, expected, "{path}: unsigned");
+        for scheme in SCHEMES {
+            for other in PATHS.iter().chain(&["/user/alice/keyPackages"]).filter(|other| **other != path) {
+                let mut request = scene.signed(scheme, other, &right);
+                *request.uri_mut() = path.parse().unwrap();
+                assert_eq!(scene.send(request).await, "401 bad-signature", "{path}: signed for {other}");
+            }
+            let mut changed =
+                scene.signed(scheme, path, &take(eve, "https://eko.example/user/alice/keyPackages"));
+            *changed.body_mut() = right.to_string().into();
+            assert_eq!(scene.send(changed).await, "401 bad-signature", "{path}: another body");
+            let stolen =
+                scene.signed_bytes(scheme, path, eve, take("https://c.example/users/eve", BOB).to_string());
+            assert_eq!(scene.send(stolen).await, "401 bad-signature", "{path}: another actor");
+        }
+    }
+    scene.unchanged("a Take without a good signature").await;
+}
+
+#[tokio::test]
+async fn of_what_is_not_there() {
+    let scene = with(|_| {}).await;
+    let eve = scene.eve.actor.as_str();
+    let id = "00000000-0000-4000-8000-000000000001";
+    let package = format!("https://eko.example/user/bob/keyPackage/{}", scene.bob.id());
+    let alices = format!("https://eko.example/user/alice/keyPackage/{}", scene.alice.id());
+    let cases = [
+        ("nobody's", json!("https://eko.example/user/nobody/keyPackages"), "404 not-found"),
+        ("another server's", json!("https://c.example/user/x/keyPackages"), "422 invalid #/object"),
+        ("a handle elsewhere", json!("@x@c.example"), "422 invalid #/object"),
+        (
+            "an unknown device's",
+            json!(format!("https://eko.example/user/bob/keyPackage/{id}")),
+            "422 invalid #/object/0",
+        ),
+        ("one twice", json!([package, package]), "422 invalid #/object/1"),
+        ("two users'", json!([package, alices]), "422 invalid #/object/1"),
+        ("too many", json!(vec![package.clone(); 17]), "422 invalid #/object"),
+        ("none", json!([]), "422 invalid #/object"),
+        ("an object", json!({ "id": BOB }), "422 invalid #/object"),
+        ("with a query", json!(format!("{BOB}?x")), "422 invalid #/object"),
+        ("an actor", json!(scene.bob.actor()), "422 invalid #/object"),
+    ];
+    for (name, object, expected) in cases {
+        let request = scene.signed(Scheme::Cavage, "/inbox", &take(eve, object));
+        assert_eq!(scene.send(request).await, expected, "{name}");
+    }
+    for path in ["/user/alice/keyPackages", "/user/alice/inbox"] {
+        let request = scene.signed(Scheme::Cavage, path, &take(eve, BOB));
+        assert_eq!(scene.send(request).await, "422 invalid #/object", "{path}");
+    }
+    // Keys are added by their owners' devices, and nothing else is done there.
+    for kind in ["Add", "Check", "Create", "Delete", "Like"] {
+        let activity = json!({ "type": kind, "actor": eve, "object": eve });
+        let request = scene.signed(Scheme::Rfc9421, PATHS[0], &activity);
+        assert_eq!(scene.send(request).await, "422 invalid #/type", "{kind}");
+    }
+    scene.unchanged("a Take of what is not there").await;
+}

@@ -57,8 +57,9 @@ pub enum Refusal {
         /// The name.
         host: String,
     },
-    /// None of the name's addresses is public.
-    #[error("the address {address} of {host} is not public")]
+    /// None of the name's addresses is public. They are not repeated here, for this goes to strangers, who
+    /// would learn what a name means within one's own network.
+    #[error("{host} has no public address")]
     NotPublic {
         /// The name.
         host: String,
@@ -217,7 +218,7 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "the address 10.0.0.1 of evil.example is not public",
+                "evil.example has no public address",
                 "evil.example could not be talked to: connection refused",
                 "evil.example did not answer within 10s",
                 "evil.example answered 429 Too Many Requests",

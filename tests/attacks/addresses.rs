@@ -178,6 +178,17 @@ async fn as_the_actor() {
 }
 
 #[tokio::test]
+async fn as_a_name_whose_address_nobody_is_told() {
+    let scene = Scene::new().await;
+    scene.internet.name("inside.example", &["10.20.30.40"]);
+    let actor = "https://inside.example/users/eve";
+    let request = scene.signed(Scheme::Cavage, "/inbox", &like(actor));
+    let (status, problem) = scene.world.transport().json(request).await;
+    assert_eq!((status, problem["detail"].as_str()), (401, Some("inside.example has no public address")));
+    assert!(!problem.to_string().contains("10.20.30.40"));
+}
+
+#[tokio::test]
 async fn as_a_name_is_looked_up_once() {
     let scene = Scene::new().await;
     scene.internet.name("inside.example", &["127.0.0.1", "169.254.169.254", "::1"]);

@@ -50,6 +50,31 @@ async fn a_name_that_is_within_at_the_second_look() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_within_when_the_queue_tries_again() {
+    let scene = Scene::new().await;
+    let turns = Stranger::new(&scene.internet, "turns.example").await;
+    let closing = Answer::activity(200, &turns.actor_document()).with("connection", "close");
+    turns.document("/users/eve", closing);
+    assert_eq!(scene.deliver(&like(&turns.actor)).await, "202");
+    scene.internet.unplug(turns.address);
+    assert_eq!(scene.alice_sends(&turns.actor, &turns.actor, 1).await, "202 Create");
+    assert_eq!(scene.world.waiting().await, (1, 0));
+    scene.internet.name("turns.example", &["169.254.169.254"]);
+    // The first look that follows still finds what there was before.
+    scene.internet.forget();
+    for _ in 0..3 {
+        scene.world.advance(250_000);
+        scene.world.federate().await;
+    }
+    assert!(scene.dialled().iter().all(|address| *address == turns.address));
+    assert_eq!(scene.world.waiting().await, (0, 0), "it is given up");
+    scene.world.deliver().await;
+    let reports = scene.world.reports(&scene.alice).await;
+    let summaries: Vec<_> = reports.iter().filter_map(|report| report.summary.as_deref()).collect();
+    assert_eq!(summaries, ["turns.example: turns.example has no public address"]);
+}
+
+#[tokio::test]
 async fn a_name_with_addresses_of_both_kinds() {
     let scene = Scene::new().await;
     let mixed = Stranger::new(&scene.internet, "c.example").await;
@@ -97,6 +122,34 @@ async fn redirects_that_lead_nowhere() {
         scene.asked_only(&[], name);
     }
     scene.unchanged("an activity of an actor behind a redirect").await;
+}
+
+#[tokio::test]
+async fn redirects_of_a_post_that_lead_nowhere() {
+    let scene = Scene::new().await;
+    let eve = scene.eve.actor.clone();
+    for (number, (name, location, posts)) in [
+        ("itself", "/users/eve/inbox", 4),
+        ("plain http", "http://b.example/users/eve/inbox", 1),
+        ("another port", "https://b.example:8443/users/eve/inbox", 1),
+        ("credentials", "https://eve:secret@b.example/users/eve/inbox", 1),
+        ("a file", "file:///etc/passwd", 1),
+        ("no location", "", 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = match location {
+            "" => Answer::status(307),
+            to => Answer::status(307).with("location", to),
+        };
+        scene.eve.script(move |asked| (asked.method == http::Method::POST).then(|| answer.clone()));
+        let before = scene.eve.posts().len();
+        assert_eq!(scene.alice_sends(&eve, &eve, number).await, "409 Reject", "{name}");
+        assert_eq!(scene.eve.posts().len() - before, posts, "{name}");
+        scene.asked_only(&[], name);
+    }
+    scene.unchanged_but_sent("what was redirected").await;
 }
 
 #[tokio::test]

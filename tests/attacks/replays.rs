@@ -1,6 +1,7 @@
 //! The same again: requests, activity ids and envelope ids, to both inboxes, before and after they were acknowledged.
 
 use eko_testkit::Stored;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::scene::{SCHEMES, Scene};
@@ -51,6 +52,19 @@ async fn of_a_request() {
     let keys = |stored: &Stored| stored.items.keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&stored(&scene).await), keys(&before), "the entry may live a little longer");
     assert_eq!(mailbox(&scene).await, [SECRET]);
+}
+
+#[tokio::test]
+async fn all_at_once() {
+    let scene = Scene::new().await;
+    let envelope = scene.envelope(&scene.eve.actor, 1);
+    let paths = ["/inbox", "/user/bob/inbox"].into_iter().cycle().take(20);
+    let requests = paths.map(|path| scene.send(scene.signed(SCHEMES[0], path, &envelope)));
+    assert_eq!(join_all(requests).await, ["202"; 20]);
+    assert_eq!(mailbox(&scene).await, [SECRET]);
+    scene.world.confirm(&scene.bob).await;
+    scene.world.federate().await;
+    assert_eq!(scene.eve.posts().len(), 1, "one receipt");
 }
 
 #[tokio::test]

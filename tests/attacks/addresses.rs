@@ -167,8 +167,8 @@ async fn as_the_actor() {
     for trap in traps(&scene.internet) {
         let actor = format!("{}/users/eve", trap.base);
         let expected = match trap.kind {
-            Kind::Spelling | Kind::Literal => "403 not-federated",
-            Kind::Local | Kind::Resolves => "401 bad-signature",
+            Kind::Spelling | Kind::Literal | Kind::Local => "403 not-federated",
+            Kind::Resolves => "401 bad-signature",
         };
         for path in ["/inbox", "/user/bob/inbox", "/user/bob/keyPackages"] {
             let request = scene.signed(Scheme::Cavage, path, &scene.envelope(&actor, 1));

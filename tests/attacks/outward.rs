@@ -22,8 +22,8 @@ async fn as_the_recipient() {
         let expected = match (trap.kind, trap.base.as_str()) {
             // Not federated with, and no address in normal form.
             (Kind::Spelling, _) => "422 invalid #/to",
-            (Kind::Literal, _) => "403 not-federated",
-            (Kind::Local | Kind::Resolves, _) => "502 remote-failed",
+            (Kind::Literal | Kind::Local, _) => "403 not-federated",
+            (Kind::Resolves, _) => "502 remote-failed",
         };
         assert_eq!(scene.alice_sends(&to, &trap.base, number).await, expected, "{trap:?}");
         scene.asked_only(&[&trap.name], &format!("{trap:?}"));
@@ -40,7 +40,8 @@ async fn as_the_target_of_a_take() {
         let expected = match trap.kind {
             Kind::Literal if http_to_this_machine.contains(&trap.base.as_str()) => "403 not-federated",
             Kind::Spelling | Kind::Literal => "422 invalid #/object",
-            Kind::Local | Kind::Resolves => "502 remote-failed",
+            Kind::Local => "403 not-federated",
+            Kind::Resolves => "502 remote-failed",
         };
         for path in ["user/eve/keyPackages", "user/eve/keyPackage/00000000-0000-4000-8000-000000000001"] {
             let said = scene.alice_takes(&format!("{}/{path}", trap.base)).await;
@@ -59,8 +60,8 @@ async fn as_the_domain_of_a_handle() {
         let (to, object) = match trap.kind {
             Kind::Spelling => ("422 invalid #/to", "422 invalid #/object"),
             Kind::Literal if host.starts_with('[') => ("422 invalid #/to", "422 invalid #/object"),
-            Kind::Literal => ("403 not-federated", "403 not-federated"),
-            Kind::Local | Kind::Resolves => ("502 remote-failed", "502 remote-failed"),
+            Kind::Literal | Kind::Local => ("403 not-federated", "403 not-federated"),
+            Kind::Resolves => ("502 remote-failed", "502 remote-failed"),
         };
         for handle in [format!("@eve@{host}"), format!("acct:eve@{host}")] {
             assert_eq!(scene.alice_sends(&handle, &trap.base, number).await, to, "{handle}");

@@ -189,3 +189,24 @@ async fn deletions() {
     assert_eq!(scene.deliver(&scene.envelope(&neighbour, 1)).await, "401 bad-signature");
     scene.unchanged("a deletion").await;
 }
+
+/// Names invented on a server that nobody can connect to: one connection a minute, however many there are.
+#[tokio::test]
+async fn many_names_on_a_dead_server() {
+    let scene = Scene::new().await;
+    scene.internet.unplug(scene.eve.address);
+    for minute in 0..3 {
+        scene.internet.forget();
+        for number in 0..50 {
+            let actor = format!("https://b.example/users/nobody{minute}x{number}");
+            let said = by(&scene, &forger(), &scene.envelope(&actor, number)).await;
+            assert_eq!(said, "503 remote-unreachable", "{actor}");
+        }
+        assert_eq!(scene.dialled().len(), 1, "minute {minute}");
+        scene.world.advance(60_000);
+    }
+    // One that answers is not held to be silent for the slowness or rudeness of one address.
+    scene.internet.plug(scene.eve.address);
+    assert_eq!(scene.deliver(&like(&scene.eve.actor)).await, "202");
+    scene.unchanged("an envelope of nobody").await;
+}

@@ -1,7 +1,7 @@
 //! Servers that share nothing, over TLS on an internet of the test's own: two of ours, and strangers that are
 //! scripted.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod answers;
 mod chaos;

@@ -18,6 +18,8 @@ const WAIT_SECONDS: i32 = 20;
 /// How long messages gather after a batch that was not full: the batching window of an event source mapping.
 /// Under load it makes ten messages one batch, which costs hardly more calls than one message.
 const WINDOW: Duration = Duration::from_millis(10);
+/// How long requests have the processor to themselves between full batches that are handled side by side.
+const BREATH: Duration = Duration::from_millis(4);
 /// How long to leave a queue alone that cannot be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -56,7 +58,11 @@ pub async fn run<F>(
                     }
                     drop(place);
                 });
-                if full { Duration::ZERO } else { WINDOW }
+                match (full, at_once) {
+                    (false, _) => WINDOW,
+                    (true, 1) => Duration::ZERO,
+                    (true, _) => BREATH,
+                }
             }
             Err(error) => {
                 tracing::error!(queue = spec.name, error = %DisplayErrorContext(&error), "the queue is not pumped");

@@ -38,7 +38,7 @@ impl Federation {
     /// # Errors
     /// As there.
     pub fn permit(&self, origin: &Origin) -> Result<(), RemoteError> {
-        let reachable = origin.as_str().starts_with("https:") || self.client.allows_loopback_http();
+        let reachable = self.client.check_url(origin.as_str()).is_ok();
         let permitted = reachable && origin != self.origin() && self.policy.permits(origin);
         if permitted { Ok(()) } else { Err(RemoteError::NotFederated(origin.authority().to_owned())) }
     }
@@ -53,16 +53,21 @@ impl Federation {
     }
 
     /// An actor: from memory, or by one GetItem, or from its server and then by a PutItem. What could not be
-    /// had is remembered too, so that a flood of messages is no flood of fetches.
+    /// had is remembered too, and so is a server out of reach: a flood of messages, or of names, is no flood of
+    /// fetches.
     ///
     /// # Errors
     /// Not permitted, not there, not usable, out of reach.
     pub async fn actor(&self, id: &str, now_ms: i64, limits: &Limits) -> Result<Known, RemoteError> {
-        self.permitted(id)?;
+        let origin = self.permitted(id)?;
         if let Some(known) = self.memory.get(id, now_ms) {
             return Ok(known);
         }
         let copy = self.store.remote_actor(id).await?;
+        if copy.is_none() && self.memory.is_silent(&origin, now_ms) {
+            let authority = origin.authority();
+            return Err(RemoteError::Unreachable(format!("{authority} was out of reach a moment ago")));
+        }
         self.judge(id, copy, now_ms, limits).await
     }
 
@@ -202,6 +207,12 @@ impl Federation {
             && matches!(status.as_u16(), 400 | 401 | 403 | 500)
         {
             fetched = self.get(id, Scheme::Cavage, now_ms, limits).await;
+        }
+        // Not a time-out: one slow address must not make a whole server unknown.
+        if let Err(FetchError::Unresolvable { .. } | FetchError::Unreachable { .. }) = &fetched
+            && let Some(origin) = Origin::of(id)
+        {
+            self.memory.silence(origin, now_ms.saturating_add(UNREACHABLE_MS), now_ms);
         }
         let document = document(fetched)?;
         let unusable = |why: String| Silence::Unusable(format!("{id}: {why}"));

@@ -1,14 +1,16 @@
-//! Actors that this process has read a moment ago: a warm function verifies without a call.
+//! What this process has seen a moment ago: actors, so that a warm function verifies without a call, and servers
+//! that nobody can connect to.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use eko_protocol::actor::RemoteActor;
+use eko_protocol::address::Origin;
 
 /// How long an actor is kept in memory, in milliseconds: as long as a key that another instance saw deleted
 /// goes on to be taken here.
 const KEPT_MS: i64 = 300_000;
-/// Actors kept at most: some 3 KB each.
+/// Of each kept at most; an actor is some 3 KB.
 const MOST: usize = 1_000;
 
 /// An actor, and when its server was last asked for it.
@@ -20,33 +22,51 @@ pub struct Known {
     pub fetched_ms: i64,
 }
 
-/// The actors in memory.
+/// What is in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<HashMap<String, (i64, Known)>>);
+pub(crate) struct Memory {
+    /// When it was read, and the actor.
+    actors: Mutex<HashMap<String, (i64, Known)>>,
+    /// Servers out of reach, and until when that is believed.
+    silent: Mutex<HashMap<Origin, i64>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Memory {
-    fn all(&self) -> MutexGuard<'_, HashMap<String, (i64, Known)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn get(&self, id: &str, now_ms: i64) -> Option<Known> {
-        let all = self.all();
-        let (read_ms, known) = all.get(id)?;
+        let actors = lock(&self.actors);
+        let (read_ms, known) = actors.get(id)?;
         (now_ms.saturating_sub(*read_ms) < KEPT_MS).then(|| known.clone())
     }
 
     pub(crate) fn put(&self, id: &str, known: Known, now_ms: i64) {
-        let mut all = self.all();
-        if all.len() >= MOST {
-            all.retain(|_, (read_ms, _)| now_ms.saturating_sub(*read_ms) < KEPT_MS);
-            if all.len() >= MOST {
-                all.clear();
+        let mut actors = lock(&self.actors);
+        if actors.len() >= MOST {
+            actors.retain(|_, (read_ms, _)| now_ms.saturating_sub(*read_ms) < KEPT_MS);
+            if actors.len() >= MOST {
+                actors.clear();
             }
         }
-        all.insert(id.to_owned(), (now_ms, known));
+        actors.insert(id.to_owned(), (now_ms, known));
     }
 
     pub(crate) fn forget(&self, id: &str) {
-        self.all().remove(id);
+        lock(&self.actors).remove(id);
+    }
+
+    /// Remembers that nobody can connect to a server.
+    pub(crate) fn silence(&self, origin: Origin, until_ms: i64, now_ms: i64) {
+        let mut silent = lock(&self.silent);
+        silent.retain(|_, until| *until > now_ms);
+        if silent.len() < MOST {
+            silent.insert(origin, until_ms);
+        }
+    }
+
+    pub(crate) fn is_silent(&self, origin: &Origin, now_ms: i64) -> bool {
+        lock(&self.silent).get(origin).is_some_and(|until| *until > now_ms)
     }
 }

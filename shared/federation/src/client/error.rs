@@ -91,10 +91,18 @@ pub enum FetchError {
         /// What the resolver said.
         reason: String,
     },
-    /// There was no connection, no TLS, or no HTTP that could be understood; a header section larger than what
-    /// is read (32 KiB, 100 fields) counts as such.
+    /// There was no connection.
     #[error("{host} could not be talked to: {reason}")]
     Unreachable {
+        /// The server asked.
+        host: String,
+        /// What failed.
+        reason: String,
+    },
+    /// There was a connection, but no TLS, or no HTTP that could be understood; a header section larger than
+    /// what is read (32 KiB, 100 fields) counts as such.
+    #[error("{host} could not be talked to: {reason}")]
+    Broken {
         /// The server asked.
         host: String,
         /// What failed.
@@ -160,7 +168,10 @@ impl FetchError {
     /// Whether the same request may succeed later, with nobody changing what it asks for.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unresolvable { .. } | Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Unresolvable { .. }
+            | Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::TimedOut { .. } => true,
             Self::Status { status, .. } => {
                 status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
             }
@@ -185,7 +196,7 @@ impl FetchError {
                 Some(source) => innermost = source,
                 None => {
                     let reason = excerpt(&innermost.to_string());
-                    return Self::Unreachable { host: host.to_owned(), reason };
+                    return Self::Broken { host: host.to_owned(), reason };
                 }
             }
         }

@@ -82,7 +82,7 @@ async fn of_a_public_and_a_private_address_only_the_public_one_is_dialled() {
     let client = world.client(false);
     for _ in 0..2 {
         // The certificate is another's, so the request ends there; what counts is who was dialled.
-        assert!(matches!(get(&client, "https://mixed.example/").await, Err(FetchError::Unreachable { .. })));
+        assert!(matches!(get(&client, "https://mixed.example/").await, Err(FetchError::Broken { .. })));
     }
     assert_eq!(world.net.dialled(), sockets(&["93.184.215.14:443", "93.184.215.14:443"]));
 }

@@ -78,7 +78,7 @@ async fn endless_heads_end() {
         endless("HTTP/1.1 200 OK\r\n".to_owned(), "X-Padding: xxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n"),
         endless("HTTP/1.1 200 OK\r\nX-Padding: ".to_owned(), "xxxxxxxxxxxxxxxxxxxxxxxxxxx"),
     ] {
-        assert!(matches!(fetched(reply).await, Err(FetchError::Unreachable { .. })));
+        assert!(matches!(fetched(reply).await, Err(FetchError::Broken { .. })));
     }
     // Interim answers, one after the other.
     let reply = endless(String::new(), "HTTP/1.1 103 Early Hints\r\n\r\n");
@@ -105,7 +105,7 @@ async fn a_body_that_is_cut_off_is_not_taken() {
         send(head("200 OK", &[JSON, ("Content-Length", "3")]), "{}"),
         send(head("200 OK", &[JSON, CHUNKED]), "2\r\n{}\r\n"),
     ] {
-        assert!(matches!(fetched(reply).await, Err(FetchError::Unreachable { .. })));
+        assert!(matches!(fetched(reply).await, Err(FetchError::Broken { .. })));
     }
 }
 
@@ -179,6 +179,6 @@ async fn what_is_not_http_is_not_understood() {
         ["", "hello\r\n\r\n", "HTTP/3.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"]
     {
         let failed = fetched(Reply::Send(reply.into())).await.unwrap_err();
-        assert!(matches!(failed, FetchError::Unreachable { .. }), "{reply:?}: {failed}");
+        assert!(matches!(failed, FetchError::Broken { .. }), "{reply:?}: {failed}");
     }
 }

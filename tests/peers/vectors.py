@@ -41,7 +41,7 @@ def bovine(private):
         "POST", INBOX, BODY, digest_method=content_digest_sha256_rfc_9530
     )
     yield "the signature does not cover `digest`", {**sign("GET", INBOX), "method": "POST", "body": BODY}
-    yield "the request was signed for another host", sign("POST", INBOX.replace("a.example", "c.example"), BODY)
+    yield NOT_VERIFIED, sign("POST", INBOX.replace("a.example", "c.example"), BODY)
     yield "the body does not match its digest", {**sign("POST", INBOX, BODY), "body": BODY + " "}
     yield NOT_VERIFIED, {**sign("POST", INBOX, BODY), "url": "https://a.example/user/carol/inbox"}
 

@@ -67,9 +67,6 @@ pub enum Fault {
     /// A component that has to be covered is not.
     #[error("the signature does not cover `{0}`")]
     NotCovered(&'static str),
-    /// The `Host` that was signed is another server's.
-    #[error("the request was signed for another host")]
-    OtherHost,
     /// Made longer ago than the window.
     #[error("the signature is too old")]
     TooOld,

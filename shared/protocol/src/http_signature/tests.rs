@@ -122,9 +122,11 @@ fn a_claim_of_each_scheme() {
 
 #[test]
 fn the_server_meant_is_ours_whatever_a_gateway_says() {
-    // The gateway took the host away.
+    // The gateway took the host away, or put its own in place.
     assert!(cavage().without("host").base().contains("\nhost: a.example\n"));
-    // A host that is not covered does not count.
+    for host in ["x1.execute-api.eu-central-1.amazonaws.com", "b.example", "a.example:443", "A.Example", ""] {
+        assert!(cavage().with("host", host).base().contains("\nhost: a.example\n"), "{host}");
+    }
     let stage = rfc_9421().with("host", "x1.execute-api.eu-central-1.amazonaws.com");
     assert!(stage.base().contains("\"@target-uri\": https://a.example/user"));
     let parts = r#""@authority" "@path" "@scheme""#;

@@ -86,3 +86,23 @@ async fn a_host_that_is_not_signed_does_not_count() {
     scene.world.deliver().await;
     assert_eq!(scene.world.messages(&scene.bob).await.len(), 3);
 }
+
+/// A server has as many actors as it likes; a recipient gets so many envelopes all the same, and no counter grows
+/// beyond that.
+#[tokio::test]
+async fn many_actors_share_a_recipients_budget() {
+    let mut scene = Scene::with(BARE, |config| config.recipient_budget = 5).await;
+    let mut said = Vec::new();
+    for number in 0..8 {
+        let actor = scene.actor(&format!("one-of-many-{number}"), |_| {});
+        said.push(scene.deliver(&scene.envelope(&actor, number)).await);
+    }
+    assert_eq!(said, [["202"; 5].as_slice(), ["429 too-many"; 3].as_slice()].concat());
+    scene.world.deliver().await;
+    scene.settle().await;
+    assert_eq!(scene.deliver(&scene.envelope(&scene.eve.actor, 9)).await, "429 too-many");
+    scene.unchanged("an envelope over the budget").await;
+    scene.world.advance(60_000);
+    assert_eq!(scene.deliver(&scene.envelope(&scene.eve.actor, 9)).await, "202");
+    scene.world.deliver().await;
+}

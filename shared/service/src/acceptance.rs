@@ -38,7 +38,8 @@ pub async fn spend(state: &AppState, create: &Create, recipient: &str) -> Result
 
 /// The same for what is no envelope, of `bytes` content.
 pub async fn spend_bytes(state: &AppState, sender: &str, recipient: &str, bytes: u64) -> Result<(), Problem> {
-    let spent = state.store().spend(sender, recipient, bytes, state.now_ms()).await?;
+    let most = state.config().recipient_budget;
+    let spent = state.store().spend(sender, recipient, bytes, most, state.now_ms()).await?;
     let retry_after = spent.resets_in_ms.unsigned_abs().div_ceil(1000);
     if spent.envelopes > state.config().sender_budget {
         return Err(Problem::TooMany {

@@ -20,6 +20,8 @@ pub struct Config {
     pub message_ttl_days: u16,
     /// `SENDER_BUDGET`: envelopes a minute from one sender to one recipient. Default 60.
     pub sender_budget: u64,
+    /// `RECIPIENT_BUDGET`: envelopes a minute to one recipient, from everyone. Default 6,000.
+    pub recipient_budget: u64,
     /// `RECIPIENT_BYTES_BUDGET`: bytes of content a minute to one recipient, from anyone. Default 32 MiB.
     pub recipient_bytes_budget: u64,
     /// `TAKE_BUDGET`: one-time keys an hour that one taker gets of one device. Default 5.
@@ -124,6 +126,7 @@ impl Config {
             token_keys: Vec::new(),
             message_ttl_days: 30,
             sender_budget: 60,
+            recipient_budget: 6_000,
             recipient_bytes_budget: 32 << 20,
             take_budget: 5,
             take_total_budget: 100,
@@ -186,6 +189,7 @@ impl Config {
                 },
             )?,
             sender_budget: number("SENDER_BUDGET", default.sender_budget)?,
+            recipient_budget: number("RECIPIENT_BUDGET", default.recipient_budget)?,
             recipient_bytes_budget: number("RECIPIENT_BYTES_BUDGET", default.recipient_bytes_budget)?,
             take_budget: number("TAKE_BUDGET", default.take_budget)?,
             take_total_budget: number("TAKE_TOTAL_BUDGET", default.take_total_budget)?,

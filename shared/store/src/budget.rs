@@ -27,8 +27,17 @@ pub struct Spent {
 
 impl Store {
     /// Counts one envelope of `sender` (an actor id) with `bytes` of content to `recipient` (a user name or
-    /// an actor id) and answers the sums. One UpdateItem.
-    pub async fn spend(&self, sender: &str, recipient: &str, bytes: u64, now_ms: i64) -> Result<Spent> {
+    /// an actor id) and answers the sums. One UpdateItem. At `most` envelopes from everyone nothing is counted
+    /// any more, and the sums are as large as can be: a server has as many actors as it likes, and each is an
+    /// attribute here.
+    pub async fn spend(
+        &self,
+        sender: &str,
+        recipient: &str,
+        bytes: u64,
+        most: u64,
+        now_ms: i64,
+    ) -> Result<Spent> {
         let window = now_ms.div_euclid(WINDOW_MS);
         let ends_ms = window.saturating_add(1).saturating_mul(WINDOW_MS);
         let counter = hex::encode(Sha256::digest(sender).get(..6).unwrap_or_default());
@@ -37,7 +46,10 @@ impl Store {
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::rate(recipient, window.unsigned_abs()).item()))
-            .update_expression("SET #ttl = :ttl ADD #bytes :bytes, #sender :one")
+            .update_expression("SET #ttl = :ttl ADD #bytes :bytes, #all :one, #sender :one")
+            .condition_expression("attribute_not_exists(#all) OR #all < :most")
+            .expression_attribute_names("#all", "n")
+            .expression_attribute_values(":most", n(most))
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_names("#bytes", "b")
             .expression_attribute_names("#sender", &counter)
@@ -46,14 +58,21 @@ impl Store {
             .expression_attribute_values(":one", n(1))
             .return_values(ReturnValue::UpdatedNew)
             .send()
-            .await
-            .map_err(call("UpdateItem"))?
-            .attributes
-            .unwrap_or_default();
+            .await;
+        let resets_in_ms = ends_ms.saturating_sub(now_ms);
+        let updated = match updated {
+            Ok(updated) => updated.attributes.unwrap_or_default(),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                return Ok(Spent { envelopes: u64::MAX, bytes: u64::MAX, resets_in_ms });
+            }
+            Err(error) => return Err(call("UpdateItem")(error)),
+        };
         Ok(Spent {
             envelopes: updated.need_n(&counter)?.unsigned_abs(),
             bytes: updated.need_n("b")?.unsigned_abs(),
-            resets_in_ms: ends_ms.saturating_sub(now_ms),
+            resets_in_ms,
         })
     }
 }

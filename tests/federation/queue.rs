@@ -103,6 +103,40 @@ async fn what_cannot_be_handled() {
     pair.a.leave_queues();
 }
 
+/// What another server asked for may be longer than SQS delays a message: it is looked at and hidden again, also
+/// while nothing else can be done.
+#[tokio::test]
+async fn a_long_wait_while_the_store_is_down() {
+    let mut pair = Pair::new().await;
+    let now_ms = pair.internet.now_ms();
+    let parcel = |not_before| Parcel {
+        to: "https://b.example/user/bob".to_owned(),
+        author: "alice".to_owned(),
+        first: now_ms,
+        not_before,
+        expires: None,
+        tell: None,
+        body: Body::Text(r#"{"type":"Delivered"}"#.to_owned()),
+    };
+    let store = pair.a.state.store();
+    store.queue_parcels(vec![parcel(Some(now_ms + 2 * HOUR_MS))], now_ms, String::new).await.unwrap();
+    pair.a.federate().await;
+    assert_eq!(pair.a.waiting().await.0, 1);
+    pair.internet.advance(HOUR_MS / 4);
+    store.queue_parcels(vec![parcel(None)], now_ms, String::new).await.unwrap();
+    pair.a.calls.fail("BatchGetItem", Fault::Down, 3);
+    pair.a.federate().await;
+    assert_eq!(pair.a.waiting().await, (2, 0), "both are still there");
+    pair.internet.forget();
+    pair.internet.advance(HOUR_MS);
+    pair.a.federate().await;
+    assert_eq!(pair.a.waiting().await.0, 1, "the one that may");
+    pair.internet.advance(HOUR_MS);
+    pair.a.federate().await;
+    assert_eq!(pair.a.waiting().await, (0, 0));
+    pair.a.leave_queues();
+}
+
 /// What waits for a server that the policy excludes by then is given back to its sender.
 #[tokio::test]
 async fn a_server_that_is_excluded_meanwhile() {

@@ -63,7 +63,7 @@ pub async fn handle(state: AppState, batch: Vec<QueueMessage>) -> Vec<String> {
         Err(error) => {
             tracing::error!(%error, "nothing can be delivered to other servers");
             settled.failed.extend(by_host.into_values().flatten().map(|received| received.message.id));
-            return settled.failed;
+            return settle(&state, settled).await;
         }
     };
     let groups = by_host.into_iter().zip(hosts);

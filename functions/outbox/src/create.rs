@@ -2,7 +2,7 @@
 //! for every envelope; then it goes to devices here ([`crate::local`]) or to another server ([`crate::remote`]).
 
 use axum::response::Response;
-use eko_federation::{EXCHANGE_TIME, limits};
+use eko_federation::{STEP_TIME, limits};
 use eko_protocol::Invalid;
 use eko_protocol::activity::{self, Delivery, Report};
 use eko_protocol::address::Handle;
@@ -41,7 +41,7 @@ async fn addressee(state: &AppState, body: &Value) -> Result<Option<String>, Pro
         return Ok(Some(state.origin().actor(handle.name())));
     }
     let federation = state.federation("/to")?;
-    Ok(Some(federation.resolve(&handle, state.now_ms(), &limits(EXCHANGE_TIME)).await?))
+    Ok(Some(federation.resolve(&handle, state.now_ms(), &limits(STEP_TIME)).await?))
 }
 
 /// 201 where all of it was taken, 202 where it is queued for another server: the activity with its ids.

@@ -4,7 +4,7 @@
 use axum::response::Response;
 use bytes::Bytes;
 use eko_federation::post::refusal;
-use eko_federation::{EXCHANGE_TIME, Federation, limits};
+use eko_federation::{Federation, STEP_TIME, limits};
 use eko_protocol::Invalid;
 use eko_protocol::activity::context;
 use eko_protocol::address::Origin;
@@ -71,7 +71,7 @@ async fn remote(state: &AppState, caller: &Caller, target: Target) -> Result<Val
         "object": errand.object,
     });
     let body = Bytes::from(body.to_string());
-    let (scheme, limits) = (dispatch::scheme(&host), limits(EXCHANGE_TIME));
+    let (scheme, limits) = (dispatch::scheme(&host), limits(STEP_TIME));
     let posted = federation.post(&errand.url, &actor, &body, scheme, state.now_ms(), &limits).await;
     let failed = |why: &str| Problem::RemoteFailed(format!("{}: {why}", origin.authority()));
     match dispatch::note(state, origin, &host, posted).await? {
@@ -92,7 +92,7 @@ async fn remote(state: &AppState, caller: &Caller, target: Target) -> Result<Val
 /// A handle is looked up; addresses are those of the contract (`docs/protocol.md`, section 2), by which a
 /// package names its collection.
 async fn errand(state: &AppState, federation: &Federation, target: Target) -> Result<Errand, Problem> {
-    let limits = limits(EXCHANGE_TIME);
+    let limits = limits(STEP_TIME);
     let unknown = || Invalid::at("/object", "is no collection of key packages and no key package");
     match target {
         Target::Handle(handle) => {

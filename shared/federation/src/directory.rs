@@ -201,13 +201,20 @@ impl Federation {
     }
 
     async fn fetch_actor(&self, id: &str, now_ms: i64, limits: &Limits) -> Result<RemoteActor, Silence> {
-        let mut fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
-        // 500 as in `Federation::post`: fediverse-pasture answers it to RFC 9421.
-        if let Err(FetchError::Status { status, .. }) = &fetched
-            && matches!(status.as_u16(), 400 | 401 | 403 | 500)
-        {
-            fetched = self.get(id, Scheme::Cavage, now_ms, limits).await;
-        }
+        let knock = async {
+            let fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
+            match &fetched {
+                // 500 as in `Federation::post`: fediverse-pasture answers it to RFC 9421.
+                Err(FetchError::Status { status, .. })
+                    if matches!(status.as_u16(), 400 | 401 | 403 | 500) =>
+                {
+                    self.get(id, Scheme::Cavage, now_ms, limits).await
+                }
+                _ => fetched,
+            }
+        };
+        let late = || FetchError::TimedOut { host: id.to_owned(), after: limits.time };
+        let fetched = tokio::time::timeout(limits.time, knock).await.unwrap_or_else(|_| Err(late()));
         // Not a time-out: one slow address must not make a whole server unknown.
         if let Err(FetchError::Unresolvable { .. } | FetchError::Unreachable { .. }) = &fetched
             && let Some(origin) = Origin::of(id)

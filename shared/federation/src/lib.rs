@@ -35,8 +35,10 @@ use policy::Policy;
 
 /// Bytes of a document or an answer that is read of another server: 1 MiB.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
-/// How long one exchange with another server may take, unless somebody waits: 10 seconds.
+/// How long one exchange with another server may take: 10 seconds (`docs/protocol.md`, section 7).
 pub const EXCHANGE_TIME: Duration = Duration::from_secs(10);
+/// The same where a client waits for three of them, one after another.
+pub const STEP_TIME: Duration = Duration::from_secs(5);
 
 /// This server among the others.
 pub struct Federation {

@@ -3,8 +3,10 @@
 use anyhow::bail;
 use eko_client::device::{Outgoing, SendOutcome};
 use eko_protocol::activity::Report;
+use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
+use super::joining::refused;
 use super::mailbox;
 use super::stage::Stage;
 use super::taking::Known;
@@ -17,7 +19,18 @@ pub(super) async fn to_all(stage: &Stage, known: &Known) -> anyhow::Result<()> {
     stage.transcript.means("Accepted: it covers Bob's device set, and is queued for each device.");
     mailbox::receives(stage, &stage.phone, &outgoing).await?;
     mailbox::receives(stage, &stage.tablet, &outgoing).await?;
-    mailbox::receipt(stage, &outgoing.id).await
+    mailbox::receipt(stage, &outgoing.id).await?;
+    to_nobody(stage, known).await
+}
+
+/// The same keys under a name that nobody has.
+async fn to_nobody(stage: &Stage, known: &Known) -> anyhow::Result<()> {
+    stage.transcript.step("Alice's phone sends one to a name that nobody has");
+    let to = UserName::parse(&format!("no{}", stage.bob()))?;
+    let outgoing = Outgoing { to, ..envelope(stage, known)? };
+    refused(stage.alice.device.send(&outgoing).await.map(drop), "not-found")?;
+    stage.transcript.means("Refused: there is no such user.");
+    Ok(())
 }
 
 /// An envelope for every device that Alice knows of.

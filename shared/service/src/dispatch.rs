@@ -118,6 +118,12 @@ pub async fn note(
             let why = format!("{}: {why}", origin.authority());
             let asked_ms = retry_after.and_then(|s| i64::try_from(s).ok()).map(|s| s.saturating_mul(1000));
             let until_ms = if whole_server {
+                tracing::warn!(
+                    host = origin.authority(),
+                    why,
+                    failures = host.failures,
+                    "left alone for a while"
+                );
                 state.store().host_failed(origin.authority(), host, &why, asked_ms, now_ms).await?
             } else {
                 // It is there, whatever it has against this one.
@@ -132,6 +138,9 @@ pub async fn note(
 
 /// Forgets that a server failed, and remembers what signature it took. No call where that is known.
 async fn answered(state: &AppState, origin: &Origin, host: &Host, wants_cavage: bool) -> Result<(), Problem> {
+    if host.failures > 0 {
+        tracing::info!(host = origin.authority(), failures = host.failures, "is back");
+    }
     if host.failures > 0 || host.wants_cavage != wants_cavage {
         state.store().host_answered(origin.authority(), wants_cavage, state.now_ms()).await?;
     }

@@ -25,6 +25,12 @@ async fn documents_of_somebody_else() {
         // Under the id that it was asked for, and under the one that it says.
         let asked = format!("{origin}/users/{name}");
         assert_eq!(scene.deliver(&like(&asked)).await, "401 bad-signature", "{name}");
+        // By the key that the document has, under the id that it has there.
+        let (key_id, body) = (format!("{id}#main-key"), like(&asked).to_string());
+        let url = "https://eko.example/inbox";
+        let now_ms = scene.world.now_ms();
+        let request = sign(&scene.eve.key, &key_id, Scheme::Rfc9421, url, body.into(), now_ms);
+        assert_eq!(scene.send(request).await, "401 bad-signature", "{name}: by its own key");
     }
     scene.unchanged("an activity by a document of somebody else").await;
 }

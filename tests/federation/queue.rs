@@ -8,7 +8,7 @@ use eko_store::parcels::{Body, Parcel, Tell};
 use eko_store::resources::FEDERATION;
 use eko_testkit::{Fault, Internet, Stranger, World, envelope};
 
-use crate::{HOUR_MS, Pair, kinds};
+use crate::{HOUR_MS, MINUTE_MS, Pair, kinds};
 
 /// An envelope of more than SQS takes lies in the table while it waits, and leaves nothing there.
 #[tokio::test]
@@ -100,6 +100,41 @@ async fn what_cannot_be_handled() {
         pair.internet.advance(i64::from(FEDERATION.visibility_seconds) * 1_000);
     }
     assert_eq!(pair.a.waiting().await, (0, 2));
+    pair.a.leave_queues();
+}
+
+/// When the pause of a failing server is over, one of all that come at once tries it.
+#[tokio::test]
+async fn two_batches_and_one_try() {
+    let mut pair = Pair::new().await;
+    let dead = Stranger::new(&pair.internet, "dead.example").await;
+    pair.internet.unplug(dead.address);
+    let parcel = |n: usize| Parcel {
+        to: dead.actor.clone(),
+        author: "alice".to_owned(),
+        first: pair.internet.now_ms(),
+        not_before: None,
+        expires: None,
+        tell: None,
+        body: Body::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
+    };
+    let now_ms = pair.internet.now_ms();
+    let parcels = (0..20).map(parcel).collect();
+    pair.a.state.store().queue_parcels(parcels, now_ms, String::new).await.unwrap();
+    assert_eq!(pair.a.federate().await, 20);
+    pair.internet.advance(MINUTE_MS);
+    pair.a.calls.reset();
+    pair.internet.forget();
+    // Both have read that it may be tried before either says that it will.
+    let held = pair.a.calls.hold("UpdateItem", 0);
+    let release = async {
+        held.reached().await;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        held.release();
+    };
+    let (first, second, ()) = tokio::join!(pair.a.federate(), pair.a.federate(), release);
+    assert_eq!((first, second), (10, 10));
+    assert_eq!(pair.internet.dialled().len(), 1);
     pair.a.leave_queues();
 }
 

@@ -10,6 +10,21 @@ use eko_testkit::{Fault, Internet, Stranger, World, envelope};
 
 use crate::{HOUR_MS, MINUTE_MS, Pair, kinds};
 
+const BOB: &str = "https://b.example/user/bob";
+
+/// An activity of alice's on its way since now, of which nobody waits to hear; `n` tells it from others.
+fn parcel(to: &str, now_ms: i64, n: usize) -> Parcel {
+    Parcel {
+        to: to.to_owned(),
+        author: "alice".to_owned(),
+        first: now_ms,
+        not_before: None,
+        expires: None,
+        tell: None,
+        body: Body::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
+    }
+}
+
 /// An envelope of more than SQS takes lies in the table while it waits, and leaves nothing there.
 #[tokio::test]
 async fn an_envelope_too_long_for_the_queue() {
@@ -109,16 +124,8 @@ async fn two_batches_and_one_try() {
     let mut pair = Pair::new().await;
     let dead = Stranger::new(&pair.internet, "dead.example").await;
     pair.internet.unplug(dead.address);
-    let parcel = |n: usize| Parcel {
-        to: dead.actor.clone(),
-        author: "alice".to_owned(),
-        first: pair.internet.now_ms(),
-        not_before: None,
-        expires: None,
-        tell: None,
-        body: Body::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
-    };
     let now_ms = pair.internet.now_ms();
+    let parcel = |n| parcel(&dead.actor, now_ms, n);
     let parcels = (0..20).map(parcel).collect();
     pair.a.state.store().queue_parcels(parcels, now_ms, String::new).await.unwrap();
     assert_eq!(pair.a.federate().await, 20);
@@ -144,15 +151,7 @@ async fn two_batches_and_one_try() {
 async fn a_long_wait_while_the_store_is_down() {
     let mut pair = Pair::new().await;
     let now_ms = pair.internet.now_ms();
-    let parcel = |not_before| Parcel {
-        to: "https://b.example/user/bob".to_owned(),
-        author: "alice".to_owned(),
-        first: now_ms,
-        not_before,
-        expires: None,
-        tell: None,
-        body: Body::Text(r#"{"type":"Delivered"}"#.to_owned()),
-    };
+    let parcel = |not_before| Parcel { not_before, ..parcel(BOB, now_ms, 0) };
     let store = pair.a.state.store();
     store.queue_parcels(vec![parcel(Some(now_ms + 2 * HOUR_MS))], now_ms, String::new).await.unwrap();
     pair.a.federate().await;
@@ -184,13 +183,8 @@ async fn a_server_that_is_excluded_meanwhile() {
     let alice = a.user("alice").await;
     let envelope = alice.environment().envelope_id().unwrap();
     let parcel = Parcel {
-        to: "https://b.example/user/bob".to_owned(),
-        author: "alice".to_owned(),
-        first: internet.now_ms(),
-        not_before: None,
-        expires: None,
         tell: Some(Tell { device: alice.id().to_string(), envelope: envelope.to_string() }),
-        body: Body::Text("{}".to_owned()),
+        ..parcel(BOB, internet.now_ms(), 0)
     };
     a.state.store().queue_parcels(vec![parcel], internet.now_ms(), String::new).await.unwrap();
     a.federate().await;
@@ -208,15 +202,8 @@ async fn a_thousand_for_a_dead_server() {
     let mut pair = Pair::new().await;
     let dead = Stranger::new(&pair.internet, "dead.example").await;
     pair.internet.unplug(dead.address);
-    let parcel = |n: usize| Parcel {
-        to: dead.actor.clone(),
-        author: "alice".to_owned(),
-        first: pair.internet.now_ms(),
-        not_before: None,
-        expires: None,
-        tell: None,
-        body: Body::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
-    };
+    let now_ms = pair.internet.now_ms();
+    let parcel = |n| parcel(&dead.actor, now_ms, n);
     pair.a
         .state
         .store()

@@ -114,6 +114,7 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
     println!("  state      {state}");
     println!("  issuer     {origin}{ISSUER_PATH} (for development: any name, no password)");
     println!("  try        cargo run -- demo --url {origin}");
+    println!("             cargo run -- demo --two-servers");
     println!("             curl {origin}/.well-known/ecp");
     println!("  ^C         ends it");
     match server.run(interrupted()).await? {

@@ -40,7 +40,7 @@ struct Errand {
 
 /// Packages of a user of another server, asked for on the caller's behalf: one GetItem for the own devices and
 /// an UpdateItem for the budget side by side, a GetItem for how the other server fares, what finds the user
-/// (see [`Federation::resolve`] and [`Federation::actor`]), and the POST.
+/// (see [`Federation::resolve`] and [`Federation::recipient`]), and the POST.
 async fn remote(state: &AppState, caller: &Caller, target: Target) -> Result<Value, Problem> {
     let federation = state.federation("/object")?;
     let actor = state.origin().actor(&caller.user);

@@ -61,13 +61,6 @@ pub struct Limits {
     pub body_bytes: usize,
 }
 
-impl Default for Limits {
-    /// 10 seconds and 1 MiB, the limits of section 7 of the protocol.
-    fn default() -> Self {
-        Self { time: Duration::from_secs(10), body_bytes: 1024 * 1024 }
-    }
-}
-
 /// How a [`Client`] is set up.
 #[derive(Debug, Clone)]
 pub struct Options {

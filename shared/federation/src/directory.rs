@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::client::{Document, FetchError, Fetched, Limits, MediaTypes, Refusal};
 use crate::memory::Known;
-use crate::{Federation, RemoteError, Scheme};
+use crate::{Federation, RemoteError, Scheme, asks_for_another};
 
 /// How long a copy is good without asking again, in milliseconds: 24 hours (`docs/protocol.md`, section 7).
 const FRESH_MS: i64 = 24 * 3_600_000;
@@ -204,11 +204,8 @@ impl Federation {
         let knock = async {
             let fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
             match &fetched {
-                // 500 as in `Federation::post`: fediverse-pasture answers it to RFC 9421.
-                Err(FetchError::Status { status, .. })
-                    if matches!(status.as_u16(), 400 | 401 | 403 | 500) =>
-                {
-                    self.get(id, Scheme::Cavage, now_ms, limits).await
+                Err(FetchError::Status { status, .. }) if asks_for_another(*status) => {
+                    self.get(id, Scheme::Rfc9421.other(), now_ms, limits).await
                 }
                 _ => fetched,
             }

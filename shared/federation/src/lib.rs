@@ -21,7 +21,7 @@ use std::time::Duration;
 use eko_protocol::address::Origin;
 use eko_protocol::http_signature;
 use eko_store::Store;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 pub use client::Limits;
 pub use eko_protocol::http_signature::Scheme;
@@ -105,6 +105,12 @@ impl Federation {
         };
         headers.into_iter().filter_map(typed).collect()
     }
+}
+
+/// Whether a status may mean that the signature's scheme is not known: worth a second knock with the other. 500 too:
+/// fediverse-pasture answers it to RFC 9421.
+fn asks_for_another(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 401 | 403 | 500)
 }
 
 /// The limits of one exchange within `time`.

@@ -9,11 +9,8 @@ use eko_protocol::json;
 use http::{Method, Request, Response, StatusCode, header};
 use serde_json::Value;
 
-use crate::client::{FetchError, Limits, Refusal};
-use crate::{Federation, Scheme};
-
-/// Redirects that a POST follows, within one origin.
-const MAX_REDIRECTS: usize = 3;
+use crate::client::{FetchError, Limits, MAX_REDIRECTS, Refusal};
+use crate::{Federation, Scheme, asks_for_another};
 
 /// What became of a POST.
 #[derive(Debug, Clone)]
@@ -71,14 +68,10 @@ impl Federation {
     ) -> Posted {
         let knock = async {
             let answer = self.post_once(url, actor, body, first, now_ms, limits).await?;
-            // 500 too: a server that stumbles over the one scheme may know the other.
-            if !matches!(answer.status().as_u16(), 400 | 401 | 403 | 500) {
+            if !asks_for_another(answer.status()) {
                 return Ok((answer, first));
             }
-            let second = match first {
-                Scheme::Cavage => Scheme::Rfc9421,
-                Scheme::Rfc9421 => Scheme::Cavage,
-            };
+            let second = first.other();
             let again = self.post_once(url, actor, body, second, now_ms, limits).await?;
             Ok::<_, FetchError>((again, second))
         };

@@ -43,6 +43,16 @@ pub enum Scheme {
     Rfc9421,
 }
 
+impl Scheme {
+    /// The one to knock with second.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Cavage => Self::Rfc9421,
+            Self::Rfc9421 => Self::Cavage,
+        }
+    }
+}
+
 /// A request as it arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {

@@ -21,9 +21,6 @@ impl MediaTypes {
         essences: &["application/jrd+json", "application/json"],
     };
 
-    /// Any JSON, such as our own documents.
-    pub const JSON: Self = Self { accept: "application/json", essences: &["application/json"] };
-
     /// Whether a `Content-Type` is one of these; its parameters do not matter.
     pub fn takes(self, content_type: &str) -> bool {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -60,7 +57,7 @@ mod tests {
 
     #[test]
     fn accept_headers_are_header_values() {
-        for types in [MediaTypes::ACTIVITY, MediaTypes::WEBFINGER, MediaTypes::JSON] {
+        for types in [MediaTypes::ACTIVITY, MediaTypes::WEBFINGER] {
             let accept = http::HeaderValue::from_static(types.accept);
             assert_eq!(accept.to_str().ok(), Some(types.accept));
             assert!(types.essences.iter().all(|essence| types.accept.contains(essence)));

@@ -145,13 +145,12 @@ async fn offer(state: &AppState, device: &NewDevice<'_>) {
         registration_id: device.keys.registration_id,
         possession: device.keys.possession,
     };
-    let days = i64::from(state.config().message_ttl_days);
     let report = Report {
         to: device.user.to_string(),
         device: None,
         entry: EntryKey::new(now_ms.unsigned_abs(), &origin.server_actor(), device.device.as_str())
             .to_string(),
-        ttl: now_ms.div_euclid(1000).saturating_add(days.saturating_mul(24 * 3600)),
+        ttl: state.keep_until(now_ms),
         activity: activity::device_offered(origin, device.user, &offered, now_ms),
     };
     if let Err(error) = state.store().queue_reports(vec![report]).await {

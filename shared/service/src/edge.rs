@@ -6,7 +6,6 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode, header};
 use tower_http::cors::{Any, CorsLayer};
-use uuid::Uuid;
 
 use crate::problem::Loudness;
 use crate::respond;
@@ -28,8 +27,7 @@ pub fn finish(router: Router<AppState>, state: AppState) -> Router {
 
 /// Gives the request an id, and every error its `application/problem+json` body.
 async fn problems(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let id = Uuid::from_bytes(state.random());
-    let id = uuid::Builder::from_random_bytes(id.into_bytes()).into_uuid().to_string();
+    let id = state.random_uuid();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;

@@ -118,10 +118,10 @@ pub async fn note(
             let why = format!("{}: {why}", origin.authority());
             let asked_ms = retry_after.and_then(|s| i64::try_from(s).ok()).map(|s| s.saturating_mul(1000));
             let until_ms = if whole_server {
-                tracing::warn!(
+                tracing::info!(
                     host = origin.authority(),
                     why,
-                    failures = host.failures,
+                    failed_before = host.failures,
                     "left alone for a while"
                 );
                 state.store().host_failed(origin.authority(), host, &why, asked_ms, now_ms).await?

@@ -419,7 +419,8 @@ async fn id_tokens_that_are_not_for_us() {
 
 #[tokio::test]
 async fn an_issuer_that_is_out_of_reach() {
-    let world = World::with(|config| config.oidc.issuer = "http://127.0.0.1:1/dev/oidc".to_owned()).await;
+    let world =
+        World::with(|config| config.oidc.issuer = "https://nowhere.example/dev/oidc".to_owned()).await;
     let alice = first_device(&world, "alice");
     let token = world.id_token("alice").await;
     assert_eq!(refused(alice.register(&token, Joining::First).await), "503 unavailable");

@@ -14,7 +14,6 @@ use eko_protocol::id::EntryKey;
 use eko_protocol::key_package::PublishKeys;
 use eko_service::body::{Json, Small};
 use eko_service::caller::{Caller, bearer_token};
-use eko_service::oidc::Subject;
 use eko_service::{AppState, Problem};
 use eko_store::accounts::{NewDevice, Registered};
 use eko_store::deliveries::Report;
@@ -23,15 +22,17 @@ use eko_store::device_keys::DeviceKeys;
 use eko_store::devices::Devices;
 use http::{HeaderMap, StatusCode};
 
+use crate::oidc::Subject;
 use crate::registration::Registration;
 use crate::sign_in;
+use crate::state::SignIn;
 use crate::tokens::{self, RefreshToken, Standing};
 
 /// How old the sign-in behind a reset of the device chain may be.
 const FRESH_SIGN_IN_SECONDS: i64 = 600;
 
 pub(crate) async fn register(
-    State(state): State<AppState>,
+    State(state): State<SignIn>,
     headers: HeaderMap,
     Json(body): Small,
 ) -> Result<Response, Problem> {

@@ -11,10 +11,14 @@ use std::collections::BTreeSet;
 use eko_protocol::address::UserName;
 use eko_protocol::id::{DeviceId, EntryKey};
 use eko_service::AppState;
-use eko_service::shell::QueueMessage;
+use eko_service::QueueMessage;
+use eko_service::config::Needs;
 use eko_store::deliveries::{Delivery, Report};
 use eko_store::mailbox::{Addressed, Content, Entry};
 use eko_store::{Result, StoreError};
+
+/// What this function has to be told.
+pub const NEEDS: Needs = Needs::NOTHING;
 
 /// Delivers a batch; answers the ids of the messages that failed.
 pub async fn handle(state: AppState, batch: Vec<QueueMessage>) -> Vec<String> {

@@ -10,6 +10,10 @@ mod turn_away;
 use axum::Router;
 use axum::routing::{delete, get};
 use eko_service::AppState;
+use eko_service::config::Needs;
+
+/// What this function has to be told.
+pub const NEEDS: Needs = Needs { token_keys: true, ..Needs::NOTHING };
 
 /// The routes of this function.
 pub fn router() -> Router<AppState> {

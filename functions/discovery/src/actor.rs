@@ -66,11 +66,11 @@ fn context(origin: &Origin) -> Value {
 
 /// Adds the key under the actor's own id, where this server federates at all.
 fn put_key(state: &AppState, body: &mut Value, actor: &str) {
-    if let Some(federation) = state.federates() {
+    if let Some(key) = state.signing_key() {
         body["publicKey"] = json!({
-            "id": federation.key_id(actor),
+            "id": eko_federation::key_id(actor),
             "owner": actor,
-            "publicKeyPem": federation.public_pem(),
+            "publicKeyPem": key.public_pem(),
         });
     }
 }

@@ -9,9 +9,13 @@ mod web_finger;
 use axum::Router;
 use axum::routing::get;
 use eko_service::AppState;
+use eko_service::config::Needs;
 
 /// Seconds that caches may keep a document of this function.
 const FRESH_SECONDS: u32 = 60;
+
+/// What this function has to be told.
+pub const NEEDS: Needs = Needs { issuer: true, signing_key: true, ..Needs::NOTHING };
 
 /// The routes of this function.
 pub fn router() -> Router<AppState> {

@@ -12,14 +12,18 @@ mod wait;
 use std::collections::BTreeMap;
 
 use eko_protocol::address::Origin;
-use eko_service::shell::QueueMessage;
-use eko_service::{AppState, Problem, dispatch};
+use eko_service::QueueMessage;
+use eko_service::config::Needs;
+use eko_service::{AppState, Federated, Problem, dispatch};
 use eko_store::deliveries::Report;
 use eko_store::hosts::Host;
 use eko_store::parcels::Parcel;
 use futures_util::future::join_all;
 
 use parcel::Fate;
+
+/// What this function has to be told.
+pub const NEEDS: Needs = Needs { signing_key: true, deliveries: true, parcels: true, ..Needs::NOTHING };
 
 /// A message with the parcel in it.
 struct Received {
@@ -39,7 +43,7 @@ struct Settled {
 }
 
 /// Tries what a batch holds; answers the ids of the messages that stay in the queue.
-pub async fn handle(state: AppState, batch: Vec<QueueMessage>) -> Vec<String> {
+pub async fn handle(state: Federated, batch: Vec<QueueMessage>) -> Vec<String> {
     let mut settled = Settled::default();
     let mut by_host: BTreeMap<Origin, Vec<Received>> = BTreeMap::new();
     for message in batch {
@@ -78,7 +82,7 @@ pub async fn handle(state: AppState, batch: Vec<QueueMessage>) -> Vec<String> {
 
 /// Tries what is for one server: one first, and all others at once if the server answers that. So a server that
 /// does not costs a batch one connection.
-async fn deliver(state: &AppState, origin: Origin, mut group: Vec<Received>, host: Host) -> Settled {
+async fn deliver(state: &Federated, origin: Origin, mut group: Vec<Received>, host: Host) -> Settled {
     let mut settled = Settled::default();
     if group.is_empty() {
         return settled;

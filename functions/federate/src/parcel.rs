@@ -8,7 +8,7 @@ use eko_protocol::activity;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::{EntryKey, EnvelopeId};
 use eko_service::dispatch::{Attempt, Attempted, attempt as dispatch};
-use eko_service::{AppState, Problem};
+use eko_service::{AppState, Federated, Problem};
 use eko_store::StoreError;
 use eko_store::deliveries::Report;
 use eko_store::hosts::Host;
@@ -40,7 +40,7 @@ pub(crate) fn too_early(state: &AppState, parcel: &Parcel) -> Option<Fate> {
 
 /// Tries once.
 pub(crate) async fn attempt(
-    state: &AppState,
+    state: &Federated,
     origin: &Origin,
     host: &Host,
     parcel: &Parcel,

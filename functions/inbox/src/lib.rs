@@ -16,18 +16,22 @@ use eko_protocol::json::has_type;
 use eko_protocol::key_package::Take;
 use eko_protocol::{Invalid, limits};
 use eko_service::caller::PathUser;
+use eko_service::config::Needs;
 use eko_service::signed::{self, Signed};
-use eko_service::{AppState, Problem, respond, take};
+use eko_service::{Federated, Problem, respond, take};
 use http::StatusCode;
 
+/// What this function has to be told.
+pub const NEEDS: Needs = Needs { signing_key: true, deliveries: true, ..Needs::NOTHING };
+
 /// The routes of this function.
-pub fn router() -> Router<AppState> {
+pub fn router() -> Router<Federated> {
     Router::new().route("/user/{name}/inbox", post(personal)).route("/inbox", post(shared))
 }
 
 /// POST `/user/{name}/inbox` (`docs/protocol.md`, sections 2, 5 and 7): by the activity's type.
 async fn personal(
-    State(state): State<AppState>,
+    State(state): State<Federated>,
     PathUser(user): PathUser,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -35,11 +39,11 @@ async fn personal(
 }
 
 /// POST `/inbox`: the same for whichever user the activity is for.
-async fn shared(State(state): State<AppState>, request: Request) -> Result<Response, Problem> {
+async fn shared(State(state): State<Federated>, request: Request) -> Result<Response, Problem> {
     receive(&state, None, request).await
 }
 
-async fn receive(state: &AppState, path: Option<&UserName>, request: Request) -> Result<Response, Problem> {
+async fn receive(state: &Federated, path: Option<&UserName>, request: Request) -> Result<Response, Problem> {
     let Some(signed) = signed::read(state, request, limits::MAX_ENVELOPE_BODY_BYTES).await? else {
         return Ok(taken());
     };

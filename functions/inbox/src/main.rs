@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    eko_service::shell::run_http(eko_inbox::router).await
+    eko_service::shell::run_http(eko_inbox::NEEDS, eko_inbox::router).await
 }

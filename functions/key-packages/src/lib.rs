@@ -13,10 +13,14 @@ use eko_protocol::Invalid;
 use eko_protocol::json::has_type;
 use eko_service::body::{Json, Small};
 use eko_service::caller::{Caller, PathUser, check_actor};
-use eko_service::{AppState, Problem, signed};
+use eko_service::config::Needs;
+use eko_service::{Federated, Problem, signed};
+
+/// What this function has to be told.
+pub const NEEDS: Needs = Needs { token_keys: true, signing_key: true, ..Needs::NOTHING };
 
 /// The routes of this function.
-pub fn router() -> Router<AppState> {
+pub fn router() -> Router<Federated> {
     Router::new()
         .route("/user/{name}/keyPackages", get(list::list).post(post))
         .route("/user/{name}/keyPackage/{device}", get(list::one))
@@ -25,7 +29,7 @@ pub fn router() -> Router<AppState> {
 /// POST `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): by the activity's type. A device comes with
 /// its token, another server with its signature.
 async fn post(
-    State(state): State<AppState>,
+    State(state): State<Federated>,
     PathUser(user): PathUser,
     request: Request,
 ) -> Result<Response, Problem> {

@@ -8,7 +8,7 @@ use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::Take;
 use eko_protocol::{Invalid, limits};
 use eko_service::caller::Caller;
-use eko_service::{AppState, Problem, respond, signed, take};
+use eko_service::{AppState, Federated, Problem, respond, signed, take};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub(crate) async fn take(
 
 /// The same of another server, on behalf of one of its actors.
 pub(crate) async fn by_server(
-    state: &AppState,
+    state: &Federated,
     path: &UserName,
     request: Request,
 ) -> Result<Response, Problem> {

@@ -9,13 +9,13 @@ use eko_protocol::address::Handle;
 use eko_protocol::envelope::Create;
 use eko_protocol::json::only_text;
 use eko_service::caller::Caller;
-use eko_service::{AppState, Problem, respond};
+use eko_service::{AppState, Federated, Problem, respond};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{local, remote};
 
-pub(crate) async fn create(state: &AppState, caller: &Caller, mut body: Value) -> Result<Response, Problem> {
+pub(crate) async fn create(state: &Federated, caller: &Caller, mut body: Value) -> Result<Response, Problem> {
     if let Some(actor) = addressee(state, &body).await? {
         body["to"] = json!(actor);
     }
@@ -33,7 +33,7 @@ pub(crate) async fn create(state: &AppState, caller: &Caller, mut body: Value) -
 }
 
 /// The actor id behind a handle in `to`; `None` where it is no handle.
-async fn addressee(state: &AppState, body: &Value) -> Result<Option<String>, Problem> {
+async fn addressee(state: &Federated, body: &Value) -> Result<Option<String>, Problem> {
     let Some(handle) = only_text(body, "to").ok().and_then(|to| Handle::parse(to).ok()) else {
         return Ok(None);
     };

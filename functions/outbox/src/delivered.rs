@@ -9,7 +9,7 @@ use eko_protocol::Invalid;
 use eko_protocol::activity::{self, Delivered};
 use eko_protocol::id::{EntryKey, EnvelopeId};
 use eko_service::caller::{Caller, check_actor};
-use eko_service::{AppState, Problem};
+use eko_service::{AppState, Federated, Problem};
 use eko_store::StoreError;
 use eko_store::deliveries::Report;
 use eko_store::mailbox::{Addressed, Content, Entry};
@@ -32,7 +32,7 @@ struct Confirmed {
     claim: [u8; 8],
 }
 
-pub(crate) async fn delivered(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
+pub(crate) async fn delivered(state: &Federated, caller: &Caller, body: &Value) -> Result<Response, Problem> {
     check_actor(state, caller, body)?;
     let keys = entry_keys(state, caller, body)?;
     let now_ms = state.now_ms();
@@ -116,7 +116,7 @@ fn entry_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Vec<Ent
 
 /// The receipt for an entry's author, if this is the first device to confirm the envelope.
 async fn receipt(
-    state: &AppState,
+    state: &Federated,
     caller: &Caller,
     Confirmed { entry, claim }: &Confirmed,
     now_ms: i64,

@@ -14,16 +14,21 @@ use eko_protocol::Invalid;
 use eko_protocol::json::has_type;
 use eko_service::body::{Json, Large};
 use eko_service::caller::Owner;
-use eko_service::{AppState, Problem};
+use eko_service::config::Needs;
+use eko_service::{Federated, Problem};
+
+/// What this function has to be told.
+pub const NEEDS: Needs =
+    Needs { token_keys: true, signing_key: true, deliveries: true, parcels: true, ..Needs::NOTHING };
 
 /// The routes of this function.
-pub fn router() -> Router<AppState> {
+pub fn router() -> Router<Federated> {
     Router::new().route("/user/{name}/outbox", post(outbox))
 }
 
 /// POST `/user/{name}/outbox` (`docs/protocol.md`, sections 2, 4, 5 and 6): by the activity's type.
 async fn outbox(
-    State(state): State<AppState>,
+    State(state): State<Federated>,
     Owner(caller): Owner,
     Json(activity): Large,
 ) -> Result<Response, Problem> {

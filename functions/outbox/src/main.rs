@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    eko_service::shell::run_http(eko_outbox::router).await
+    eko_service::shell::run_http(eko_outbox::NEEDS, eko_outbox::router).await
 }

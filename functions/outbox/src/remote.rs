@@ -16,7 +16,7 @@ use eko_protocol::id;
 use eko_service::acceptance;
 use eko_service::caller::{Caller, inactive};
 use eko_service::dispatch::{self, Attempt, Attempted};
-use eko_service::{AppState, Problem};
+use eko_service::{Federated, Problem};
 use eko_store::parcels::{Body, Parcel, Tell};
 use http::StatusCode;
 
@@ -25,7 +25,7 @@ use crate::create::{accepted, reported};
 /// How long what just failed waits at least for the next attempt, in milliseconds.
 const FIRST_WAIT_MS: i64 = 5_000;
 
-pub(crate) async fn send(state: &AppState, caller: &Caller, create: &Create) -> Result<Response, Problem> {
+pub(crate) async fn send(state: &Federated, caller: &Caller, create: &Create) -> Result<Response, Problem> {
     let federation = state.federation("/to")?;
     let origin = federation.permitted(&create.to)?;
     create.check_devices_on(&origin)?;

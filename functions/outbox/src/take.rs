@@ -12,11 +12,11 @@ use eko_protocol::json;
 use eko_protocol::key_package::{PackageCollection, Take, Target};
 use eko_service::caller::{Caller, inactive};
 use eko_service::dispatch::Attempted;
-use eko_service::{AppState, Problem, acceptance, dispatch, respond, take};
+use eko_service::{AppState, Federated, Problem, acceptance, dispatch, respond, take};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-pub(crate) async fn take(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
+pub(crate) async fn take(state: &Federated, caller: &Caller, body: &Value) -> Result<Response, Problem> {
     let asked = Take::parse(body, state.origin())?;
     if asked.actor != state.origin().actor(&caller.user) {
         return Err(Problem::NotYours(Invalid::at("/actor", "must be the caller")));
@@ -41,7 +41,7 @@ struct Errand {
 /// Packages of a user of another server, asked for on the caller's behalf: one GetItem for the own devices and
 /// an UpdateItem for the budget side by side, a GetItem for how the other server fares, what finds the user
 /// (see [`Federation::resolve`] and [`Federation::recipient`]), and the POST.
-async fn remote(state: &AppState, caller: &Caller, target: Target) -> Result<Value, Problem> {
+async fn remote(state: &Federated, caller: &Caller, target: Target) -> Result<Value, Problem> {
     let federation = state.federation("/object")?;
     let actor = state.origin().actor(&caller.user);
     let subject = match &target {

@@ -17,16 +17,47 @@ pub mod server;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-use axum::Router;
-use eko_service::AppState;
+use std::sync::Arc;
 
-/// The routes of all HTTP functions together.
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .merge(eko_auth::router())
-        .merge(eko_devices::router())
-        .merge(eko_discovery::router())
-        .merge(eko_inbox::router())
-        .merge(eko_key_packages::router())
-        .merge(eko_outbox::router())
+use axum::Router;
+use eko_auth::SignIn;
+use eko_federation::client::Roots;
+use eko_federation::network::Network;
+use eko_service::config::ConfigError;
+use eko_service::{AppState, Federated, edge};
+
+/// The states of all functions.
+#[derive(Clone)]
+pub struct States {
+    /// What every function has.
+    pub app: AppState,
+    /// Of those that talk with other servers.
+    pub federated: Federated,
+    /// Of sign-in.
+    pub sign_in: SignIn,
+}
+
+impl States {
+    /// Makes no call. `network` and `roots` lead to other servers.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
+        let federated = Federated::new(app.clone(), Arc::clone(&network), Arc::clone(&roots))?;
+        let sign_in = SignIn::new(app.clone(), network, roots)?;
+        Ok(Self { app, federated, sign_in })
+    }
+}
+
+/// All HTTP functions together, each with its own state, and the edge around them.
+pub fn app(states: &States) -> Router {
+    let States { app, federated, sign_in } = states;
+    let router = Router::new()
+        .merge(eko_auth::router().with_state(sign_in.clone()))
+        .merge(eko_devices::router().with_state(app.clone()))
+        .merge(eko_discovery::router().with_state(app.clone()))
+        .merge(eko_inbox::router().with_state(federated.clone()))
+        .merge(eko_key_packages::router().with_state(federated.clone()))
+        .merge(eko_outbox::router().with_state(federated.clone()));
+    edge::finish(router, app.clone())
 }

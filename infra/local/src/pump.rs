@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
-use eko_service::shell::QueueMessage;
+use eko_service::QueueMessage;
 use eko_store::resources::QueueSpec;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;

@@ -13,18 +13,17 @@ use eko_federation::client::public_roots;
 use eko_federation::network::SystemNetwork;
 use eko_federation::policy::Policy;
 use eko_protocol::address::Origin;
+use eko_service::AppState;
 use eko_service::aws::Account;
 use eko_service::config::{Config, FederationConfig, OidcConfig};
-use eko_service::oidc::Oidc;
 use eko_service::state::{system_clock, system_random};
-use eko_service::{AppState, edge, remote};
 use eko_store::resources::{DELIVERIES, FEDERATION};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::cloud::Cloud;
 use crate::issuer::{self, Issuer};
-use crate::{pump, routes, secrets};
+use crate::{States, pump, secrets};
 
 /// The audience of the development issuer's ID tokens: the local server's client id.
 pub const AUDIENCE: &str = "eko-local";
@@ -59,7 +58,7 @@ pub struct Options {
 pub struct Server {
     listeners: Vec<TcpListener>,
     app: Router,
-    state: AppState,
+    states: States,
     cloud: Cloud,
     /// The public base URL.
     pub origin: Origin,
@@ -101,12 +100,10 @@ impl Server {
         };
         let clock = system_clock();
         let issuer = Issuer::new(&issuer_url, AUDIENCE, options.data.as_deref(), clock.clone())?;
-        let oidc = Oidc::new(&config)?;
-        let store = cloud.store();
-        let federation = remote::federation(&config, &store, Arc::new(SystemNetwork), public_roots())?;
-        let state = AppState::new(config, store, oidc, federation, clock, random);
-        let app = edge::finish(routes(), state.clone()).nest(ISSUER_PATH, issuer::router(issuer));
-        Ok(Self { listeners, app, state, cloud, origin })
+        let state = AppState::new(config, cloud.store(), clock, random)?;
+        let states = States::new(state, Arc::new(SystemNetwork), public_roots())?;
+        let app = crate::app(&states).nest(ISSUER_PATH, issuer::router(issuer));
+        Ok(Self { listeners, app, states, cloud, origin })
     }
 
     /// Its table and queues.
@@ -127,12 +124,12 @@ impl Server {
             servers.push(tokio::spawn(async move { serve.await }));
         }
         let (pump_stop, pump_told) = watch::channel(false);
-        let (state, sqs) = (self.state.clone(), self.cloud.clients.sqs.clone());
+        let (state, sqs) = (self.states.app.clone(), self.cloud.clients.sqs.clone());
         let url = self.cloud.deliveries.queue.clone();
         let deliver = tokio::spawn(pump::run(sqs, url, DELIVERIES, 1, pump_told.clone(), move |batch| {
             eko_deliver::handle(state.clone(), batch)
         }));
-        let (state, sqs) = (self.state.clone(), self.cloud.clients.sqs.clone());
+        let (state, sqs) = (self.states.federated.clone(), self.cloud.clients.sqs.clone());
         let url = self.cloud.federation.queue.clone();
         let federate =
             tokio::spawn(pump::run(sqs, url, FEDERATION, FEDERATION_BATCHES, pump_told, move |batch| {
@@ -151,7 +148,7 @@ impl Server {
         federate.await?;
         deliver.await?;
         pump::drain(&self.cloud.clients.sqs, &self.cloud.deliveries.queue, &DELIVERIES, &|batch| {
-            eko_deliver::handle(self.state.clone(), batch)
+            eko_deliver::handle(self.states.app.clone(), batch)
         })
         .await?;
         let waiting = self.cloud.queued(&self.cloud.federation.queue).await?;

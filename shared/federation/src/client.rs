@@ -24,7 +24,8 @@ mod tests;
 mod url_policy;
 
 use std::error::Error;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,20 +62,23 @@ pub struct Limits {
     pub body_bytes: usize,
 }
 
+/// Makes the certificates that may vouch for other servers. Asked once, before the first request.
+pub type Roots = Arc<dyn Fn() -> RootCertStore + Send + Sync>;
+
 /// How a [`Client`] is set up.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Sent with every request; names this server, so that other operators know whom to ask.
     pub user_agent: HeaderValue,
     /// Who may vouch for other servers: [`public_roots`], except in tests.
-    pub roots: RootCertStore,
+    pub roots: Roots,
     /// Which URLs may be asked.
     pub urls: UrlPolicy,
 }
 
 /// Mozilla's roots, compiled in: there is nothing to read or parse.
-pub fn public_roots() -> RootCertStore {
-    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+pub fn public_roots() -> Roots {
+    Arc::new(|| RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
 }
 
 /// What [`Client::get_json`] found.
@@ -98,27 +102,50 @@ pub struct Document {
 }
 
 /// The guarded client. A clone shares its connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
-    http: legacy::Client<Connector, Full<Bytes>>,
-    user_agent: HeaderValue,
-    urls: UrlPolicy,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    network: Arc<dyn Network>,
+    options: Options,
+    /// Made with the first request: most cold starts never talk to another server.
+    http: OnceLock<Http>,
+}
+
+type Http = legacy::Client<Connector, Full<Bytes>>;
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("urls", &self.inner.options.urls).finish_non_exhaustive()
+    }
 }
 
 impl Client {
-    /// Sets the client up; connects to nothing and takes microseconds, so it can be done in a cold start.
+    /// Notes how the client is to be set up; roots and TLS are, with the first request.
+    pub fn new(network: Arc<dyn Network>, options: Options) -> Self {
+        Self { inner: Arc::new(Inner { network, options, http: OnceLock::new() }) }
+    }
+
+    /// The client below, made if this is the first request.
     ///
     /// # Errors
     /// rustls does not accept its own defaults, which cannot happen with the provider it is built with.
-    pub fn new(network: Arc<dyn Network>, options: Options) -> Result<Self, rustls::Error> {
-        let connector = Connector::new(network, options.roots, options.urls)?;
-        let http = legacy::Client::builder(TokioExecutor::new())
+    fn http(&self, host: &str) -> Result<&Http, FetchError> {
+        if let Some(http) = self.inner.http.get() {
+            return Ok(http);
+        }
+        let Inner { network, options, http } = &*self.inner;
+        let connector = Connector::new(Arc::clone(network), (options.roots)(), options.urls)
+            .map_err(|error| FetchError::Unreachable { host: host.to_owned(), reason: error.to_string() })?;
+        let made = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIME)
             .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
             .http1_max_buf_size(MAX_HEADER_BYTES)
             .build(connector);
-        Ok(Self { http, user_agent: options.user_agent, urls: options.urls })
+        Ok(http.get_or_init(|| made))
     }
 
     /// Judges a URL as a request to it would be judged, as far as that goes without looking its name up: for
@@ -127,12 +154,12 @@ impl Client {
     /// # Errors
     /// Why nothing would be sent there.
     pub fn check_url(&self, text: &str) -> Result<Url, Refusal> {
-        self.urls.read(text)
+        self.inner.options.urls.read(text)
     }
 
     /// Whether servers of local mode may be asked, over plain http.
     pub fn allows_loopback_http(&self) -> bool {
-        self.urls.danger_allow_loopback_http
+        self.inner.options.urls.danger_allow_loopback_http
     }
 
     /// Sends one request and reads the whole answer, whatever its status. A redirect is an answer too, so that
@@ -148,7 +175,7 @@ impl Client {
         limits: &Limits,
     ) -> Result<Response<Bytes>, FetchError> {
         let (mut parts, body) = request.into_parts();
-        let url = self.urls.read(&parts.uri.to_string())?;
+        let url = self.inner.options.urls.read(&parts.uri.to_string())?;
         parts.uri = uri(&url)?;
         let host = host(&url);
         within(limits, host, async {
@@ -173,7 +200,7 @@ impl Client {
         prepare: impl Fn(&Url) -> Result<Vec<(HeaderName, HeaderValue)>, Refusal>,
         limits: &Limits,
     ) -> Result<Fetched, FetchError> {
-        let first = self.urls.read(url)?;
+        let first = self.inner.options.urls.read(url)?;
         within(limits, host(&first), async {
             let mut url = first.clone();
             for _ in 0..=MAX_REDIRECTS {
@@ -211,7 +238,7 @@ impl Client {
                 let target = answer::header(response.headers(), &LOCATION)
                     .and_then(|location| url.join(location).ok())
                     .ok_or_else(|| FetchError::BadRedirect { host: host.to_owned() })?;
-                Ok(Hop::Redirect(self.urls.check_redirect(&url, target)?))
+                Ok(Hop::Redirect(self.inner.options.urls.check_redirect(&url, target)?))
             }
             404 => Ok(Hop::End(Fetched::NotFound)),
             410 => Ok(Hop::End(Fetched::Gone)),
@@ -232,9 +259,9 @@ impl Client {
     {
         let headers = request.headers_mut();
         headers.remove(HOST); // hyper makes it from the URL, so that it names the server that was checked
-        headers.insert(USER_AGENT, self.user_agent.clone());
+        headers.insert(USER_AGENT, self.inner.options.user_agent.clone());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        self.http.request(request).await.map_err(|error| FetchError::from_chain(host, &error))
+        self.http(host)?.request(request).await.map_err(|error| FetchError::from_chain(host, &error))
     }
 }
 

@@ -232,7 +232,7 @@ impl Federation {
         now_ms: i64,
         limits: &Limits,
     ) -> Result<Fetched, FetchError> {
-        let key_id = self.key_id(&self.origin().server_actor());
+        let key_id = crate::key_id(&self.origin().server_actor());
         let sign = |url: &url::Url| {
             self.permit_url(url)?;
             Ok(self.signed_headers(scheme, "GET", url, None, &key_id, now_ms))

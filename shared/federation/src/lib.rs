@@ -16,6 +16,7 @@ pub mod policy;
 pub mod post;
 pub mod verify;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use eko_protocol::address::Origin;
@@ -43,7 +44,7 @@ pub const STEP_TIME: Duration = Duration::from_secs(5);
 /// This server among the others.
 pub struct Federation {
     origin: Origin,
-    key: SigningKey,
+    key: Arc<SigningKey>,
     client: Client,
     policy: Policy,
     window_ms: i64,
@@ -55,7 +56,7 @@ impl Federation {
     /// Makes no call. `window_ms` is how far a signature's time may be off.
     pub fn new(
         origin: Origin,
-        key: SigningKey,
+        key: Arc<SigningKey>,
         client: Client,
         policy: Policy,
         window_ms: i64,
@@ -67,16 +68,6 @@ impl Federation {
     /// This server's origin.
     pub fn origin(&self) -> &Origin {
         &self.origin
-    }
-
-    /// The id of the key of an actor of ours. All are one key under each actor's own id.
-    pub fn key_id(&self, actor: &str) -> String {
-        format!("{actor}#main-key")
-    }
-
-    /// The public key that actors publish, in PEM.
-    pub fn public_pem(&self) -> &str {
-        self.key.public_pem()
     }
 
     /// The headers that sign a request.
@@ -105,6 +96,11 @@ impl Federation {
         };
         headers.into_iter().filter_map(typed).collect()
     }
+}
+
+/// The id of the key of an actor of ours. All are one key under each actor's own id.
+pub fn key_id(actor: &str) -> String {
+    format!("{actor}#main-key")
 }
 
 /// Whether a status may mean that the signature's scheme is not known: worth a second knock with the other. 500 too:

@@ -95,7 +95,7 @@ impl Federation {
         now_ms: i64,
         limits: &Limits,
     ) -> Result<Response<Bytes>, FetchError> {
-        let key_id = self.key_id(actor);
+        let key_id = crate::key_id(actor);
         let mut url = self.client.check_url(url)?;
         for _ in 0..=MAX_REDIRECTS {
             let mut request = Request::builder()

@@ -8,7 +8,7 @@ use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
-use crate::{AppState, Problem};
+use crate::Problem;
 
 /// A JSON body of at most `LIMIT` bytes, read strictly ([`eko_protocol::json::parse`]).
 pub struct Json<const LIMIT: usize>(pub Value);
@@ -19,10 +19,10 @@ pub type Small = Json<{ limits::MAX_BODY_BYTES }>;
 /// A body that may hold an envelope: 2.5 MiB.
 pub type Large = Json<{ limits::MAX_ENVELOPE_BODY_BYTES }>;
 
-impl<const LIMIT: usize> FromRequest<AppState> for Json<LIMIT> {
+impl<S: Sync, const LIMIT: usize> FromRequest<S> for Json<LIMIT> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(Problem::UnsupportedMediaType);
         }

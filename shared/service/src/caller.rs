@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRef, FromRequestParts, Path};
 use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
 use http::{HeaderMap, header, request::Parts};
@@ -11,10 +11,14 @@ use serde_json::Value;
 pub use crate::access_token::Bearer as Caller;
 use crate::{AppState, Problem};
 
-impl FromRequestParts<AppState> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    AppState: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let state = AppState::from_ref(state);
         state.tokens().verify(bearer_token(&parts.headers)?, state.now_ms())
     }
 }
@@ -35,20 +39,20 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
 /// The user that the path's `{name}` names; 404 for what cannot be a user name.
 pub struct PathUser(pub UserName);
 
-impl FromRequestParts<AppState> for PathUser {
+impl<S: Send + Sync> FromRequestParts<S> for PathUser
+where
+    AppState: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        Ok(Self(
-            UserName::parse(&parameter(parts, state, "name").await?)
-                .map_err(|_| Problem::NotFound("user"))?,
-        ))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self(UserName::parse(&parameter(parts, "name").await?).map_err(|_| Problem::NotFound("user"))?))
     }
 }
 
 /// A parameter of the path, decoded.
-pub async fn parameter(parts: &mut Parts, state: &AppState, name: &str) -> Result<String, Problem> {
-    let Path(mut all) = Path::<HashMap<String, String>>::from_request_parts(parts, state)
+pub async fn parameter(parts: &mut Parts, name: &str) -> Result<String, Problem> {
+    let Path(mut all) = Path::<HashMap<String, String>>::from_request_parts(parts, &())
         .await
         .map_err(|_| Problem::NotFound("path"))?;
     all.remove(name).ok_or(Problem::NotFound("path"))
@@ -57,10 +61,13 @@ pub async fn parameter(parts: &mut Parts, state: &AppState, name: &str) -> Resul
 /// A caller whose path is their own: 401 without a token, 403 with another user's.
 pub struct Owner(pub Caller);
 
-impl FromRequestParts<AppState> for Owner {
+impl<S: Send + Sync> FromRequestParts<S> for Owner
+where
+    AppState: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
         let PathUser(user) = PathUser::from_request_parts(parts, state).await?;
         if caller.user == user { Ok(Self(caller)) } else { Err(Problem::NotOwner) }

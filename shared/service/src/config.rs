@@ -4,17 +4,18 @@ use eko_federation::policy::Policy;
 use eko_protocol::address::Origin;
 use eko_store::Names;
 
-/// Everything a function is told. In Lambda it comes from the environment ([`Config::from_env`]), in local
-/// mode from the command line.
+/// Everything a function is told. In Lambda it comes from the environment and from secrets
+/// ([`Config::from_env`]), in local mode from the command line.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `ORIGIN`: the public base URL, `https://DOMAIN`.
     pub origin: Origin,
-    /// `TABLE`, `DELIVERIES_URL` and `FEDERATION_URL`.
+    /// `TABLE`, `DELIVERIES_URL` and `FEDERATION_URL`; a queue that the function never sends to is empty.
     pub names: Names,
-    /// `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_REQUIRE_EMAIL_VERIFIED`.
+    /// `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_REQUIRE_EMAIL_VERIFIED`; empty where no ID token is seen.
     pub oidc: OidcConfig,
-    /// `TOKEN_KEYS`: `kid:base64,kid:base64`, 32 bytes or more each. The first signs, all verify.
+    /// In the secret that `TOKEN_KEYS_PARAMETER` names: `kid:base64,kid:base64`, 32 bytes or more each. The first
+    /// signs, all verify. None where no access token is seen: none is good.
     pub token_keys: Vec<TokenKey>,
     /// `MESSAGE_TTL_DAYS`: how long an unacknowledged entry is kept. Default 30.
     pub message_ttl_days: u16,
@@ -31,7 +32,7 @@ pub struct Config {
     /// `TAKE_SERVER_BUDGET`: one-time keys an hour that all takers of one other server get of one device.
     /// Default 20.
     pub take_server_budget: u64,
-    /// How this server talks to others; `None` without a `SIGNING_KEY`: it does not.
+    /// How this server talks to others; `None` without a `SIGNING_KEY_PARAMETER`: it does not.
     pub federation: Option<FederationConfig>,
     /// `DANGER_ALLOW_LOOPBACK_HTTP`: allow an issuer, and other servers, at `http://localhost` or
     /// `http://127.0.0.1`. For local mode only: whoever can answer on that port can sign anyone in.
@@ -41,8 +42,7 @@ pub struct Config {
 /// How this server talks to others.
 #[derive(Clone)]
 pub struct FederationConfig {
-    /// `SIGNING_KEY`: the server's RSA key, 2048 bits or more, PKCS#8 in PEM. Never in plain environment but
-    /// from a secret.
+    /// In the secret that `SIGNING_KEY_PARAMETER` names: the server's RSA key, 2048 bits or more, PKCS#8 in PEM.
     pub signing_key: String,
     /// `FEDERATION_ALLOW`, `FEDERATION_DENY`: domains, separated by commas.
     pub policy: Policy,
@@ -91,6 +91,42 @@ impl std::fmt::Debug for TokenKey {
     }
 }
 
+/// The variable that names the parameter with the token keys.
+pub const TOKEN_KEYS_PARAMETER: &str = "TOKEN_KEYS_PARAMETER";
+/// The variable that names the parameter with the signing key.
+pub const SIGNING_KEY_PARAMETER: &str = "SIGNING_KEY_PARAMETER";
+
+/// What a function has to be told beyond origin, table and what has a default. Whatever a function does not need it
+/// is not given: neither by the template nor by IAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// The keys of access tokens.
+    pub token_keys: bool,
+    /// Who issues ID tokens.
+    pub issuer: bool,
+    /// The key that requests to other servers are signed with, if the server federates at all.
+    pub signing_key: bool,
+    /// The queue `deliveries`, to send to.
+    pub deliveries: bool,
+    /// The queue `federation`, to send to or to hide messages of, if the server federates at all.
+    pub parcels: bool,
+}
+
+impl Needs {
+    /// Nothing more.
+    pub const NOTHING: Self =
+        Self { token_keys: false, issuer: false, signing_key: false, deliveries: false, parcels: false };
+}
+
+/// The secrets of a function, as far as it needs them.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// See [`Config::token_keys`].
+    pub token_keys: Option<String>,
+    /// See [`FederationConfig::signing_key`].
+    pub signing_key: Option<String>,
+}
+
 /// What is wrong with the environment: the variable and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{variable}: {reason}")]
@@ -136,12 +172,21 @@ impl Config {
         }
     }
 
-    /// Reads the configuration through `get`, which is `std::env::var` in Lambda.
-    pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    /// Reads the configuration through `get`, which is `std::env::var` in Lambda, and what needs to be secret from
+    /// `secrets`.
+    ///
+    /// # Errors
+    /// The first variable that is missing or wrong.
+    pub fn from_env(
+        needs: Needs,
+        get: impl Fn(&str) -> Option<String>,
+        secrets: Secrets,
+    ) -> Result<Self, ConfigError> {
         let need = |variable: &'static str| {
             let value = get(variable).filter(|value| !value.is_empty());
             value.ok_or(ConfigError { variable, reason: "is not set".to_owned() })
         };
+        let need_if = |needed: bool, variable| if needed { need(variable) } else { Ok(String::new()) };
         let number =
             |variable: &'static str, default: u64| match get(variable).filter(|value| !value.is_empty()) {
                 None => Ok(default),
@@ -153,7 +198,7 @@ impl Config {
         let origin = Origin::parse(&need("ORIGIN")?)
             .map_err(|e| ConfigError { variable: "ORIGIN", reason: e.to_string() })?;
         let default = Self::new(origin);
-        let federation = match get("SIGNING_KEY").filter(|value| !value.is_empty()) {
+        let federation = match secrets.signing_key {
             None => None,
             Some(key) => {
                 let default = FederationConfig::new(key);
@@ -173,15 +218,15 @@ impl Config {
         Ok(Self {
             names: Names {
                 table: need("TABLE")?,
-                deliveries_url: need("DELIVERIES_URL")?,
-                federation_url: if federation.is_some() { need("FEDERATION_URL")? } else { String::new() },
+                deliveries_url: need_if(needs.deliveries, "DELIVERIES_URL")?,
+                federation_url: need_if(needs.parcels && federation.is_some(), "FEDERATION_URL")?,
             },
             oidc: OidcConfig {
-                issuer: need("OIDC_ISSUER")?,
-                audience: need("OIDC_AUDIENCE")?,
+                issuer: need_if(needs.issuer, "OIDC_ISSUER")?,
+                audience: need_if(needs.issuer, "OIDC_AUDIENCE")?,
                 require_email_verified: switch("OIDC_REQUIRE_EMAIL_VERIFIED"),
             },
-            token_keys: TokenKey::list(&need("TOKEN_KEYS")?)?,
+            token_keys: secrets.token_keys.as_deref().map(TokenKey::list).transpose()?.unwrap_or_default(),
             message_ttl_days: u16::try_from(days).ok().filter(|days| (1..=365).contains(days)).ok_or(
                 ConfigError {
                     variable: "MESSAGE_TTL_DAYS",
@@ -205,7 +250,7 @@ impl TokenKey {
     /// Reads `kid:base64,kid:base64`.
     pub fn list(text: &str) -> Result<Vec<Self>, ConfigError> {
         use base64::Engine as _;
-        let error = |reason: &str| ConfigError { variable: "TOKEN_KEYS", reason: reason.to_owned() };
+        let error = |reason: &str| ConfigError { variable: TOKEN_KEYS_PARAMETER, reason: reason.to_owned() };
         let one = |part: &str| {
             let (id, secret) = part.trim().split_once(':').ok_or_else(|| error("needs kid:base64"))?;
             let secret = base64::engine::general_purpose::STANDARD.decode(secret);
@@ -215,6 +260,83 @@ impl TokenKey {
             }
             Ok(Self { id: id.to_owned(), secret })
         };
-        text.split(',').map(one).collect()
+        text.trim().split(',').map(one).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Needs =
+        Needs { token_keys: true, issuer: true, signing_key: true, deliveries: true, parcels: true };
+
+    fn environment(name: &str) -> Option<String> {
+        let value = match name {
+            "ORIGIN" => "https://eko.example",
+            "TABLE" => "eko",
+            "DELIVERIES_URL" => "https://queue.example/deliveries",
+            "FEDERATION_URL" => "https://queue.example/federation",
+            "OIDC_ISSUER" => "https://id.example",
+            "OIDC_AUDIENCE" => "eko",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    }
+
+    fn secrets() -> Secrets {
+        let secret = "A".repeat(43);
+        let token_keys = format!("2:{secret}=,1:{secret}=\n");
+        Secrets { token_keys: Some(token_keys), signing_key: Some("a key".to_owned()) }
+    }
+
+    #[test]
+    fn what_a_function_needs_is_read() {
+        let config = Config::from_env(ALL, environment, secrets()).unwrap();
+        assert_eq!(config.names.federation_url, "https://queue.example/federation");
+        assert_eq!(config.oidc.issuer, "https://id.example");
+        let ids: Vec<&str> = config.token_keys.iter().map(|key| key.id.as_str()).collect();
+        assert_eq!(ids, ["2", "1"]);
+        assert_eq!(config.federation.unwrap().signing_key, "a key");
+    }
+
+    #[test]
+    fn what_it_does_not_need_is_not_asked_for() {
+        let bare = |name: &str| environment(name).filter(|_| matches!(name, "ORIGIN" | "TABLE"));
+        let config = Config::from_env(Needs::NOTHING, bare, Secrets::default()).unwrap();
+        assert_eq!(config.names.table, "eko");
+        assert!(config.token_keys.is_empty() && config.federation.is_none());
+        // A server without a signing key sends nothing to other servers.
+        Config::from_env(Needs { parcels: true, ..Needs::NOTHING }, bare, Secrets::default()).unwrap();
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        for missing in ["ORIGIN", "TABLE", "DELIVERIES_URL", "FEDERATION_URL", "OIDC_ISSUER", "OIDC_AUDIENCE"]
+        {
+            let without = |name: &str| environment(name).filter(|_| name != missing);
+            let error = Config::from_env(ALL, without, secrets()).unwrap_err();
+            assert_eq!(error.to_string(), format!("{missing}: is not set"));
+        }
+        for (variable, value, told) in [
+            ("ORIGIN", "eko.example", "ORIGIN: "),
+            ("MESSAGE_TTL_DAYS", "0", "MESSAGE_TTL_DAYS: 0 is not between 1 and 365"),
+            ("SENDER_BUDGET", "many", "SENDER_BUDGET: many is not a whole number"),
+            ("FEDERATION_DENY", "not a domain", "FEDERATION_DENY: "),
+        ] {
+            let wrong =
+                |name: &str| if name == variable { Some(value.to_owned()) } else { environment(name) };
+            let error = Config::from_env(ALL, wrong, secrets()).unwrap_err().to_string();
+            assert!(error.starts_with(told), "{error}");
+        }
+        for (keys, reason) in [
+            ("", "needs kid:base64"),
+            ("1:!", "a secret is not base64"),
+            ("1:AAAA", "a secret is shorter than 32 bytes"),
+        ] {
+            let secrets = Secrets { token_keys: Some(keys.to_owned()), ..secrets() };
+            let error = Config::from_env(ALL, environment, secrets).unwrap_err();
+            assert_eq!(error.to_string(), format!("TOKEN_KEYS_PARAMETER: {reason}"));
+        }
     }
 }

@@ -14,15 +14,16 @@ use crate::{AppState, Problem};
 /// Header that carries the request's id, in the answer and in the log.
 pub const REQUEST_ID: &str = "x-request-id";
 
-/// Finishes a function's router, or several merged: the same edge in Lambda, locally and in tests.
-pub fn finish(router: Router<AppState>, state: AppState) -> Router {
+/// Finishes a function's router, or several merged, that have their states already: the same edge in Lambda,
+/// locally and in tests.
+pub fn finish(router: Router, state: AppState) -> Router {
     // Tokens travel in a header and there are no cookies: any origin may call.
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
         .expose_headers([header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE]);
-    router.layer(middleware::from_fn_with_state(state.clone(), problems)).layer(cors).with_state(state)
+    router.layer(middleware::from_fn_with_state(state, problems)).layer(cors)
 }
 
 /// Gives the request an id, and every error its `application/problem+json` body.

@@ -13,15 +13,20 @@ pub mod caller;
 pub mod config;
 pub mod dispatch;
 pub mod edge;
-pub mod oidc;
+pub mod federated;
 pub mod problem;
-pub mod remote;
+mod queue_message;
 pub mod respond;
+#[cfg(feature = "lambda")]
+mod secrets;
+#[cfg(feature = "lambda")]
 pub mod shell;
 pub mod signed;
 pub mod state;
 pub mod take;
 pub mod telemetry;
 
+pub use federated::Federated;
 pub use problem::Problem;
+pub use queue_message::QueueMessage;
 pub use state::AppState;

@@ -11,7 +11,7 @@ use eko_protocol::{http_signature, json};
 use http::HeaderMap;
 use serde_json::Value;
 
-use crate::{AppState, Problem, body};
+use crate::{Federated, Problem, body};
 
 /// An activity of an actor on another server.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub fn is_signed(headers: &HeaderMap) -> bool {
 ///
 /// What costs nothing comes first: shape and digest before the actor is looked up. No call where the actor is
 /// in memory.
-pub async fn read(state: &AppState, request: Request, limit: usize) -> Result<Option<Signed>, Problem> {
+pub async fn read(state: &Federated, request: Request, limit: usize) -> Result<Option<Signed>, Problem> {
     let federation =
         state.federates().ok_or_else(|| Problem::NotFederated("this server does not federate".to_owned()))?;
     let (parts, content) = request.into_parts();

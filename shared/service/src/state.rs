@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use eko_federation::Federation;
-use eko_protocol::Invalid;
+use eko_federation::keys::SigningKey;
 use eko_protocol::address::Origin;
 use eko_store::Store;
 
-use crate::Problem;
 use crate::access_token::AccessTokens;
-use crate::config::Config;
-use crate::oidc::Oidc;
+use crate::config::{Config, ConfigError, SIGNING_KEY_PARAMETER};
 
 /// Tells the time, in epoch milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -18,7 +15,10 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 /// Fills a buffer with cryptographically secure random bytes.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
-/// The state of a function: configuration, store, time, randomness. Cheap to clone.
+/// What every function has: configuration, store, time, randomness. Cheap to clone.
+///
+/// What only some need is around it ([`crate::Federated`], sign-in's own), so that a function which talks to AWS
+/// alone links and starts nothing else.
 #[derive(Clone)]
 pub struct AppState {
     inner: Arc<Inner>,
@@ -28,24 +28,24 @@ struct Inner {
     config: Config,
     store: Store,
     tokens: AccessTokens,
-    oidc: Oidc,
-    federation: Option<Federation>,
+    signing_key: Option<Arc<SigningKey>>,
     clock: Clock,
     random: Random,
 }
 
 impl AppState {
-    /// A state over these parts; without `federation` this server is alone. Makes no call.
-    pub fn new(
-        config: Config,
-        store: Store,
-        oidc: Oidc,
-        federation: Option<Federation>,
-        clock: Clock,
-        random: Random,
-    ) -> Self {
+    /// A state over these parts. Makes no call.
+    ///
+    /// # Errors
+    /// The configuration's signing key is not one.
+    pub fn new(config: Config, store: Store, clock: Clock, random: Random) -> Result<Self, ConfigError> {
         let tokens = AccessTokens::new(&config);
-        Self { inner: Arc::new(Inner { config, store, tokens, oidc, federation, clock, random }) }
+        let read = |text: &String| SigningKey::from_pem(text).map(Arc::new);
+        let signing_key = config.federation.as_ref().map(|federation| read(&federation.signing_key));
+        let signing_key = signing_key
+            .transpose()
+            .map_err(|error| ConfigError { variable: SIGNING_KEY_PARAMETER, reason: error.to_string() })?;
+        Ok(Self { inner: Arc::new(Inner { config, store, tokens, signing_key, clock, random }) })
     }
 
     /// The configuration.
@@ -68,23 +68,9 @@ impl AppState {
         &self.inner.tokens
     }
 
-    /// Verifies ID tokens.
-    pub fn oidc(&self) -> &Oidc {
-        &self.inner.oidc
-    }
-
-    /// The way to other servers, and from them.
-    ///
-    /// # Errors
-    /// 422 at `pointer` where this server is alone.
-    pub fn federation(&self, pointer: &str) -> Result<&Federation, Problem> {
-        let alone = || Invalid::at(pointer, "is on another server, and this one does not federate");
-        self.inner.federation.as_ref().ok_or_else(|| alone().into())
-    }
-
-    /// The way to other servers, where there is one.
-    pub fn federates(&self) -> Option<&Federation> {
-        self.inner.federation.as_ref()
+    /// The key that requests to other servers are signed with; without one this server does not federate.
+    pub fn signing_key(&self) -> Option<&Arc<SigningKey>> {
+        self.inner.signing_key.as_ref()
     }
 
     /// Now, in epoch milliseconds.

@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod attribute;
 pub mod budget;
 pub mod chain;
+mod connections;
 pub mod deliveries;
 pub mod device;
 pub mod device_keys;
@@ -30,6 +31,7 @@ pub mod sent;
 pub mod sessions;
 mod transaction;
 
+pub use connections::open_connections;
 pub use error::{Result, StoreError};
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::serve::Listener;
+use eko_federation::client::Roots;
 use eko_federation::network::Network;
 use eko_service::state::Clock;
 use futures_util::future::BoxFuture;
@@ -144,10 +145,12 @@ impl Internet {
     }
 
     /// Who vouches for the sites: a certificate authority of this process.
-    pub fn roots() -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots.add(authority().1.clone()).expect("a root certificate");
-        roots
+    pub fn roots() -> Roots {
+        Arc::new(|| {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority().1.clone()).expect("a root certificate");
+            roots
+        })
     }
 }
 

@@ -4,22 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use eko_auth::SignIn;
 use eko_engines::Engines;
 use eko_local::cloud::Cloud;
 use eko_local::issuer::{self, Issuer};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
-use eko_local::{pump, routes};
+use eko_local::{States, pump};
 use eko_protocol::address::Origin;
 use eko_service::aws::Account;
 use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
-use eko_service::oidc::Oidc;
 use eko_service::state::Clock;
-use eko_service::{AppState, edge, remote};
+use eko_service::{AppState, Federated};
 use eko_store::resources::{DELIVERIES, FEDERATION};
 use futures_util::FutureExt as _;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 use crate::{Calls, Direct, Internet, seeded, signing_key};
 
@@ -31,8 +29,9 @@ pub const START_MS: i64 = 1_769_715_000_000;
 pub struct World {
     /// The router of all functions, with its edge.
     pub app: Router,
-    /// What the functions have at hand.
+    /// What every function has at hand.
     pub state: AppState,
+    states: States,
     /// Table and queues.
     pub cloud: Cloud,
     /// What was called of AWS.
@@ -43,7 +42,6 @@ pub struct World {
     issuer_url: String,
     /// Holds the issuer's key, for others that sign with it.
     issuer_key: TempDir,
-    serving: JoinHandle<()>,
     leave_queues: bool,
 }
 
@@ -72,17 +70,14 @@ impl World {
         let calls = Calls::new();
         let account = Account::embedded(calls.around(engines.http_client()));
         let cloud = Cloud::open(engines, &account).await.expect("table and queues");
-        // ID tokens are verified with keys fetched over HTTP: the issuer listens on a free loopback port.
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let url = format!("http://{address}{ISSUER_PATH}");
+        // The issuer is on an internet of its own, so that tests see what goes to other servers and nothing else.
+        let url = format!("https://id.example{ISSUER_PATH}");
         let issuer_key = TempDir::new().expect("a folder");
         let issuer = Issuer::new(&url, AUDIENCE, Some(issuer_key.path()), clock.clone()).expect("an issuer");
         let issuer = issuer::router(issuer);
         let nested = Router::new().nest(ISSUER_PATH, issuer.clone());
-        let serving = tokio::spawn(async move {
-            axum::serve(listener, nested).await.expect("the issuer serves");
-        });
+        let issuers = Internet::new();
+        issuers.serve("id.example", nested).await;
         let mut config = Config {
             names: cloud.names(),
             oidc: OidcConfig {
@@ -95,17 +90,18 @@ impl World {
             ..Config::new(Origin::parse(&format!("https://{host}")).expect("an origin"))
         };
         change(&mut config);
-        // The issuer is on loopback; other servers are not.
-        let oidc = Config { danger_allow_loopback_http: true, ..config.clone() };
-        let oidc = Oidc::new(&oidc).expect("an OIDC verifier");
-        let store = cloud.store();
-        let federation = remote::federation(&config, &store, Arc::new(internet.clone()), Internet::roots());
-        let federation = federation.expect("federation");
-        let state = AppState::new(config, store, oidc, federation, clock, seeded("server"));
-        let app = edge::finish(routes(), state.clone());
+        let state = AppState::new(config, cloud.store(), clock, seeded("server")).expect("a state");
+        let federated = Federated::new(state.clone(), Arc::new(internet.clone()), Internet::roots());
+        let sign_in = SignIn::new(state.clone(), Arc::new(issuers), Internet::roots());
+        let states = States {
+            app: state.clone(),
+            federated: federated.expect("federation"),
+            sign_in: sign_in.expect("sign-in"),
+        };
+        let app = eko_local::app(&states);
         calls.reset();
         let (issuer_url, leave_queues, internet) = (url, false, internet.clone());
-        Self { app, state, cloud, calls, internet, issuer, issuer_url, issuer_key, serving, leave_queues }
+        Self { app, state, states, cloud, calls, internet, issuer, issuer_url, issuer_key, leave_queues }
     }
 
     /// Now, in epoch milliseconds.
@@ -150,7 +146,7 @@ impl World {
 
     /// Pumps the queue for other servers until none is visible; how many messages were taken.
     pub async fn federate(&self) -> usize {
-        let handle = |batch| eko_federate::handle(self.state.clone(), batch);
+        let handle = |batch| eko_federate::handle(self.states.federated.clone(), batch);
         pump::drain(&self.cloud.clients.sqs, &self.cloud.federation.queue, &FEDERATION, &handle)
             .await
             .expect("the queue can be read")
@@ -160,7 +156,7 @@ impl World {
     pub async fn try_pump(&self) {
         let (sqs, cloud) = (&self.cloud.clients.sqs, &self.cloud);
         let deliver = |batch| eko_deliver::handle(self.state.clone(), batch);
-        let federate = |batch| eko_federate::handle(self.state.clone(), batch);
+        let federate = |batch| eko_federate::handle(self.states.federated.clone(), batch);
         let _ = pump::drain(sqs, &cloud.deliveries.queue, &DELIVERIES, &deliver).await;
         let _ = pump::drain(sqs, &cloud.federation.queue, &FEDERATION, &federate).await;
     }
@@ -203,7 +199,6 @@ async fn token(issuer: Router, audience: &str, name: &str) -> String {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.serving.abort();
         if self.leave_queues || std::thread::panicking() {
             return;
         }

@@ -21,6 +21,12 @@ impl MediaTypes {
         essences: &["application/jrd+json", "application/json"],
     };
 
+    /// Plain JSON, and what JWK sets call themselves too (RFC 7517, section 8.5.2): an OpenID provider's documents.
+    pub const OPENID: Self = Self {
+        accept: "application/json, application/jwk-set+json",
+        essences: &["application/json", "application/jwk-set+json"],
+    };
+
     /// Whether a `Content-Type` is one of these; its parameters do not matter.
     pub fn takes(self, content_type: &str) -> bool {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -57,7 +63,7 @@ mod tests {
 
     #[test]
     fn accept_headers_are_header_values() {
-        for types in [MediaTypes::ACTIVITY, MediaTypes::WEBFINGER] {
+        for types in [MediaTypes::ACTIVITY, MediaTypes::WEBFINGER, MediaTypes::OPENID] {
             let accept = http::HeaderValue::from_static(types.accept);
             assert_eq!(accept.to_str().ok(), Some(types.accept));
             assert!(types.essences.iter().all(|essence| types.accept.contains(essence)));

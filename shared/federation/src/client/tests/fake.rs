@@ -134,10 +134,10 @@ impl World {
         roots.add(self.ca_certificate.clone()).unwrap();
         let options = Options {
             user_agent: HeaderValue::from_static("eko-test (+https://eko.example)"),
-            roots,
+            roots: Arc::new(move || roots.clone()),
             urls: UrlPolicy { danger_allow_loopback_http },
         };
-        Client::new(self.net.clone(), options).unwrap()
+        Client::new(self.net.clone(), options)
     }
 
     /// A server at a name and a public address, port 443, with a certificate for the name.

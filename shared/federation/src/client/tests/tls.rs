@@ -52,13 +52,13 @@ async fn plain_http_behind_https_is_refused() {
 async fn the_public_roots_are_many_and_not_ours() {
     let world = World::new();
     world.site("a.example", PUBLIC, |_| ok(ACTIVITY_JSON, "{}")).await;
-    assert!(public_roots().len() > 50);
+    assert!(public_roots()().len() > 50);
     let options = Options {
         user_agent: HeaderValue::from_static("eko-test"),
         roots: public_roots(),
         urls: UrlPolicy::default(),
     };
-    let client = Client::new(Arc::clone(&world.net) as _, options).unwrap();
+    let client = Client::new(Arc::clone(&world.net) as _, options);
     let text = error(get(&client, "https://a.example/").await);
     assert!(text.starts_with("a.example could not be talked to: invalid peer certificate"), "{text}");
 }

@@ -4,14 +4,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use eko_federation::client::{Client, FetchError, Fetched, Limits, MediaTypes};
+use eko_service::Problem;
+use eko_service::config::{Config, ConfigError, OidcConfig};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use tokio::sync::Mutex;
-use url::Url;
-
-use crate::Problem;
-use crate::config::{Config, ConfigError, OidcConfig};
 
 /// How long fetched keys are trusted without looking again, in milliseconds.
 const KEYS_FRESH_MS: i64 = 3_600_000;
@@ -20,26 +19,24 @@ const KEYS_FRESH_MS: i64 = 3_600_000;
 const KEYS_RETRY_MS: i64 = 30_000;
 /// Clocks may differ by this much, in seconds.
 const LEEWAY_SECONDS: i64 = 60;
-/// Discovery and key documents are small; anything larger is refused.
-const DOCUMENT_BYTES: usize = 256 * 1024;
+/// Discovery and key documents are small, and a client waits for them.
+const LIMITS: Limits = Limits { time: Duration::from_secs(5), body_bytes: 256 * 1024 };
 
 /// Who an ID token speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
+pub(crate) struct Subject {
     /// The issuer.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// The subject within it.
-    pub subject: String,
+    pub(crate) subject: String,
     /// When the token was issued, epoch seconds.
-    pub issued: i64,
+    pub(crate) issued: i64,
 }
 
 /// Verifies ID tokens of the configured issuer.
-pub struct Oidc {
+pub(crate) struct Oidc {
     config: OidcConfig,
-    /// The configuration's `danger_allow_loopback_http`.
-    loopback: bool,
-    http: reqwest::Client,
+    client: Client,
     keys: Mutex<Option<Keys>>,
 }
 
@@ -69,24 +66,19 @@ struct Claims {
 
 impl Oidc {
     /// A verifier. Makes no call: discovery happens with the first token.
-    pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        let loopback = config.danger_allow_loopback_http;
+    ///
+    /// # Errors
+    /// The issuer is not at a URL that may be asked.
+    pub(crate) fn new(config: &Config, client: Client) -> Result<Self, ConfigError> {
         let config = config.oidc.clone();
-        let error = |reason: &str| ConfigError { variable: "OIDC_ISSUER", reason: reason.to_owned() };
-        let issuer = Url::parse(&config.issuer).map_err(|e| error(&e.to_string()))?;
-        if !may_fetch(&issuer, loopback) {
-            return Err(error("must be https"));
-        }
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(5))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|e| error(&e.to_string()))?;
-        Ok(Self { config, loopback, http, keys: Mutex::new(None) })
+        client
+            .check_url(&config.issuer)
+            .map_err(|refusal| ConfigError { variable: "OIDC_ISSUER", reason: refusal.to_string() })?;
+        Ok(Self { config, client, keys: Mutex::new(None) })
     }
 
     /// Verifies a token: signature by one of the issuer's keys, issuer, audience, times, e-mail policy.
-    pub async fn verify(&self, token: &str, now_ms: i64) -> Result<Subject, Problem> {
+    pub(crate) async fn verify(&self, token: &str, now_ms: i64) -> Result<Subject, Problem> {
         const BAD: Problem = Problem::Unauthenticated("the ID token is not valid");
         let header = jsonwebtoken::decode_header(token).map_err(|_| BAD)?;
         let algorithm = header.alg;
@@ -154,44 +146,35 @@ impl Oidc {
         Ok(jwk.and_then(|jwk| DecodingKey::from_jwk(jwk).ok()))
     }
 
-    async fn fetch(&self) -> Result<JwkSet, FetchError> {
+    async fn fetch(&self) -> Result<JwkSet, IssuerError> {
         let issuer = self.config.issuer.trim_end_matches('/');
         let discovery: Discovery = self.get(&format!("{issuer}/.well-known/openid-configuration")).await?;
         if discovery.issuer != self.config.issuer {
-            return Err(FetchError::Other("the discovery document is of another issuer"));
+            return Err(IssuerError::AnotherIssuer);
         }
         self.get(&discovery.jwks_uri).await
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<T, FetchError> {
-        let url = Url::parse(url).map_err(|_| FetchError::Other("not a URL"))?;
-        if !may_fetch(&url, self.loopback) {
-            return Err(FetchError::Other("not an https URL"));
-        }
-        let mut response = self.http.get(url).send().await?.error_for_status()?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len().saturating_add(chunk.len()) > DOCUMENT_BYTES {
-                return Err(FetchError::Other("the document is too large"));
+    async fn get<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<T, IssuerError> {
+        match self.client.get_json(url, MediaTypes::OPENID, |_| Ok(Vec::new()), &LIMITS).await? {
+            Fetched::Document(document) => {
+                serde_json::from_slice(&document.body).map_err(|_| IssuerError::NotThat)
             }
-            body.extend_from_slice(&chunk);
+            Fetched::Gone | Fetched::NotFound => Err(IssuerError::NotThere),
         }
-        serde_json::from_slice(&body).map_err(|_| FetchError::Other("the document is not what was asked for"))
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+enum IssuerError {
     #[error(transparent)]
-    Http(#[from] reqwest::Error),
-    #[error("{0}")]
-    Other(&'static str),
-}
-
-/// https; http only to loopback, and only where the switch says so.
-fn may_fetch(url: &Url, danger_allow_loopback_http: bool) -> bool {
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    url.scheme() == "https" || (danger_allow_loopback_http && url.scheme() == "http" && loopback)
+    Fetch(#[from] FetchError),
+    #[error("the discovery document is of another issuer")]
+    AnotherIssuer,
+    #[error("a document is not what was asked for")]
+    NotThat,
+    #[error("a document is not there")]
+    NotThere,
 }
 
 /// The key with this id, or the only key that fits when the token names none.

@@ -1,0 +1,58 @@
+//! The state of sign-in: what every function has, and a verifier of ID tokens.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use eko_federation::client::Roots;
+use eko_federation::network::Network;
+use eko_service::config::ConfigError;
+use eko_service::{AppState, federated};
+
+use crate::oidc::Oidc;
+
+/// [`AppState`] with a verifier of ID tokens. Cheap to clone.
+#[derive(Clone)]
+pub struct SignIn {
+    app: AppState,
+    oidc: Arc<Oidc>,
+}
+
+impl SignIn {
+    /// Makes no call. The issuer is asked through the guarded client, as other servers are.
+    ///
+    /// # Errors
+    /// The issuer is not at a URL that may be asked.
+    pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
+        let client = federated::client(app.config(), network, roots)?;
+        let oidc = Arc::new(Oidc::new(app.config(), client)?);
+        Ok(Self { app, oidc })
+    }
+
+    /// Verifies ID tokens.
+    pub(crate) fn oidc(&self) -> &Oidc {
+        &self.oidc
+    }
+}
+
+impl Deref for SignIn {
+    type Target = AppState;
+
+    fn deref(&self) -> &AppState {
+        &self.app
+    }
+}
+
+impl FromRef<SignIn> for AppState {
+    fn from_ref(state: &SignIn) -> Self {
+        state.app.clone()
+    }
+}
+
+#[cfg(feature = "lambda")]
+impl eko_service::shell::State for SignIn {
+    fn of(app: AppState) -> Result<Self, ConfigError> {
+        use eko_federation::{client::public_roots, network::SystemNetwork};
+        Self::new(app, Arc::new(SystemNetwork), public_roots())
+    }
+}

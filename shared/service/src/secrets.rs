@@ -1,0 +1,67 @@
+//! Secrets of a function in Lambda: SecureString parameters of the SSM Parameter Store, read once, in init.
+//!
+//! SSM answers 40 such requests a second unless its higher throughput is switched on (`docs/operate.md`), and a burst
+//! of cold starts asks as often: tries are more than elsewhere.
+
+use std::time::Duration;
+
+use aws_sdk_ssm::config::retry::RetryConfig;
+use lambda_runtime::Error;
+
+use crate::aws::Account;
+use crate::config::{ConfigError, Needs, SIGNING_KEY_PARAMETER, Secrets, TOKEN_KEYS_PARAMETER};
+
+/// Tries of the one request: the last begins some three seconds after the first, within the ten that init has.
+const TRIES: u32 = 6;
+
+/// Reads what `needs` says: one GetParameters, or no call at all.
+///
+/// # Errors
+/// A needed variable is not set, SSM does not answer, or it has no such parameter.
+pub(crate) async fn read(
+    needs: Needs,
+    get: impl Fn(&str) -> Option<String>,
+    account: &Account,
+) -> Result<Secrets, Error> {
+    let token_keys = match get(TOKEN_KEYS_PARAMETER) {
+        Some(name) if needs.token_keys => Some(name),
+        None if needs.token_keys => {
+            let reason = "is not set".to_owned();
+            return Err(ConfigError { variable: TOKEN_KEYS_PARAMETER, reason }.into());
+        }
+        _ => None,
+    };
+    let signing_key = get(SIGNING_KEY_PARAMETER).filter(|_| needs.signing_key);
+    let names: Vec<String> = [&token_keys, &signing_key].into_iter().flatten().cloned().collect();
+    if names.is_empty() {
+        return Ok(Secrets::default());
+    }
+    let retries = RetryConfig::standard()
+        .with_max_attempts(TRIES)
+        .with_initial_backoff(Duration::from_millis(200))
+        .with_max_backoff(Duration::from_secs(1));
+    let mut found = account
+        .ssm(retries)
+        .get_parameters()
+        .set_names(Some(names))
+        .with_decryption(true)
+        .send()
+        .await
+        .map_err(|error| format!("GetParameters: {}", aws_sdk_ssm::error::DisplayErrorContext(error)))?
+        .parameters
+        .unwrap_or_default();
+    let mut take = |variable: &'static str, name: Option<String>| {
+        let Some(name) = name else { return Ok(None) };
+        let index = found.iter().position(|parameter| parameter.name.as_deref() == Some(name.as_str()));
+        match index.and_then(|index| found.swap_remove(index).value) {
+            Some(value) => Ok(Some(value)),
+            None => {
+                Err(ConfigError { variable, reason: format!("names {name}, and there is no such parameter") })
+            }
+        }
+    };
+    Ok(Secrets {
+        token_keys: take(TOKEN_KEYS_PARAMETER, token_keys)?,
+        signing_key: take(SIGNING_KEY_PARAMETER, signing_key)?,
+    })
+}

@@ -1,10 +1,12 @@
 //! What an engine answers, before it becomes the SDK's response or one over loopback HTTP.
 
-/// The answer to one AWS JSON 1.0 request.
+/// The answer to one AWS JSON request.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
+    /// The content type: of AWS JSON 1.0, or 1.1 where a service speaks that.
+    pub content_type: &'static str,
     /// The JSON body.
     pub body: Vec<u8>,
     /// The value of `x-amzn-query-error`, the name under which SQS errors are known to its older protocol;
@@ -13,15 +15,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The content type of every answer.
-    pub const CONTENT_TYPE: &'static str = "application/x-amz-json-1.0";
-
     pub(crate) fn ok(body: Vec<u8>) -> Self {
-        Self { status: 200, body, query_error: None }
+        Self { status: 200, content_type: "application/x-amz-json-1.0", body, query_error: None }
     }
 
     pub(crate) fn error(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, body: body.into(), query_error: None }
+        Self { status, ..Self::ok(body.into()) }
     }
 
     /// As DynamoDB says it: a type and nothing else.

@@ -50,7 +50,7 @@ fn response(answer: Answer) -> Result<HttpResponse, ConnectorError> {
     let status = answer.status.try_into().map_err(|e| ConnectorError::other(Box::new(e), None))?;
     let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
     let headers = response.headers_mut();
-    headers.insert("content-type", Answer::CONTENT_TYPE);
+    headers.insert("content-type", answer.content_type);
     headers.insert("x-amzn-requestid", uuid::Uuid::new_v4().to_string());
     if let Some(query_error) = answer.query_error {
         headers.insert("x-amzn-query-error", query_error);

@@ -1,4 +1,4 @@
-//! DynamoDB and SQS embedded behind the AWS SDK's own HTTP client seam.
+//! DynamoDB, SQS and SSM's parameters embedded behind the AWS SDK's own HTTP client seam.
 //!
 //! The local server and the tests run the very code that runs in Lambda, down to the SDK clients; only the
 //! last hop differs. [`Engines::http_client`] is a [`SharedHttpClient`] that answers a request in process
@@ -7,11 +7,12 @@
 //! ```text
 //! aws-sdk-dynamodb ─┐                       ┌─ DynamoDB_20120810.*  dynoxide, over SQLite
 //!                   ├─ HttpClient, in here ─┤
-//! aws-sdk-sqs ──────┘                       └─ AmazonSQS.*          this crate's queues, over SQLite
+//! aws-sdk-sqs ──────┤                       ├─ AmazonSQS.*          this crate's queues, over SQLite
+//! aws-sdk-ssm ──────┘                       └─ AmazonSSM.*          parameters, in memory
 //! ```
 //!
 //! With [`Engines::in_memory`] nothing outlives the value; with [`Engines::open`] two SQLite files in one
-//! folder keep everything that was answered, also when the process is killed. A folder belongs to one process
+//! folder keep everything that was answered of table and queues, also when the process is killed. A folder belongs to one process
 //! at a time.
 //!
 //! Every call is answered on the thread that polls it, under one lock a database: the calls take some tens of
@@ -24,6 +25,7 @@ mod dynamodb;
 mod error;
 mod folder;
 mod sqs;
+mod ssm;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +39,7 @@ pub use error::{Error, Result};
 use connector::InProcess;
 use folder::Folder;
 
-/// Both engines; cheap to clone, and alive as long as a clone or a client made from it is.
+/// The engines; cheap to clone, and alive as long as a clone or a client made from it is.
 #[derive(Clone)]
 pub struct Engines {
     inner: Arc<Inner>,
@@ -46,6 +48,7 @@ pub struct Engines {
 struct Inner {
     table: dynamodb::Engine,
     queues: sqs::Engine,
+    parameters: ssm::Engine,
     /// Held as long as the databases are open.
     folder: Option<Folder>,
 }
@@ -60,7 +63,9 @@ impl Engines {
     pub fn in_memory_with_clock(clock: Clock) -> Result<Self> {
         let table = dynamodb::Engine::in_memory(Arc::clone(&clock))?;
         let queues = sqs::Engine::in_memory(clock)?;
-        Ok(Self { inner: Arc::new(Inner { table, queues, folder: None }) })
+        Ok(Self {
+            inner: Arc::new(Inner { table, queues, parameters: ssm::Engine::default(), folder: None }),
+        })
     }
 
     /// Engines whose state is in `dir`, which is created if need be.
@@ -78,7 +83,8 @@ impl Engines {
         let folder = Folder::lock(dir)?;
         let table = dynamodb::Engine::open(&folder.table())?;
         let queues = sqs::Engine::open(&folder.queues(), clock)?;
-        Ok(Self { inner: Arc::new(Inner { table, queues, folder: Some(folder) }) })
+        let parameters = ssm::Engine::default();
+        Ok(Self { inner: Arc::new(Inner { table, queues, parameters, folder: Some(folder) }) })
     }
 
     /// The client to give the SDK: `Config::builder().http_client(engines.http_client())`.
@@ -87,13 +93,26 @@ impl Engines {
     }
 
     /// Answers one AWS JSON request: `target` is the `X-Amz-Target` header (`AmazonSQS.SendMessage`). What the
-    /// client from [`Engines::http_client`] does, for whoever serves the engines over loopback HTTP.
+    /// client from [`Engines::http_client`] does.
     pub async fn call(&self, target: &str, body: &[u8]) -> Answer {
+        self.call_at("sqs.local", target, body).await
+    }
+
+    /// [`Engines::call`] for whoever serves the engines over HTTP at `host`: URLs of queues that are answered
+    /// lead there, since some clients send to them.
+    pub async fn call_at(&self, host: &str, target: &str, body: &[u8]) -> Answer {
         match target.split_once('.') {
             Some((dynamodb::TARGET, operation)) => self.inner.table.call(operation, body),
-            Some((sqs::TARGET, operation)) => self.inner.queues.call(operation, body).await,
+            Some((sqs::TARGET, operation)) => self.inner.queues.call(host, operation, body).await,
+            Some((ssm::TARGET, operation)) => self.inner.parameters.call(operation, body),
             _ => Answer::unknown_operation(),
         }
+    }
+
+    /// Puts a `SecureString` parameter in, for `ssm:GetParameters`. It ends with the engines, whatever
+    /// [`Engines::open`] keeps.
+    pub fn put_parameter(&self, name: &str, value: &str) {
+        self.inner.parameters.put(name, value);
     }
 
     /// Removes table items past their TTL and messages past their queue's retention; how many went.

@@ -72,9 +72,9 @@ impl Engine {
         Ok(self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 
-    /// Answers one request; only a long poll ever waits.
-    pub(crate) async fn call(&self, operation: &str, body: &[u8]) -> Answer {
-        match self.dispatch(operation, body).await {
+    /// Answers one request, which came to `host`; only a long poll ever waits.
+    pub(crate) async fn call(&self, host: &str, operation: &str, body: &[u8]) -> Answer {
+        match self.dispatch(host, operation, body).await {
             Ok(body) => Answer::ok(body.into_bytes()),
             Err(fault) => {
                 if let Fault::Storage(error) = &fault {
@@ -85,17 +85,17 @@ impl Engine {
         }
     }
 
-    async fn dispatch(&self, operation: &str, body: &[u8]) -> Result<String, Fault> {
+    async fn dispatch(&self, host: &str, operation: &str, body: &[u8]) -> Result<String, Fault> {
         match operation {
             "ChangeMessageVisibility" => self.run(body, Self::change_visibility),
             "ChangeMessageVisibilityBatch" => self.run(body, Self::change_visibility_batch),
-            "CreateQueue" => self.run(body, Self::create_queue),
+            "CreateQueue" => self.run(body, |engine, request| engine.create_queue(request, host)),
             "DeleteMessage" => self.run(body, Self::delete_message),
             "DeleteMessageBatch" => self.run(body, Self::delete_message_batch),
             "DeleteQueue" => self.run(body, Self::delete_queue),
             "GetQueueAttributes" => self.run(body, Self::queue_attributes),
-            "GetQueueUrl" => self.run(body, Self::queue_url),
-            "ListQueues" => self.run(body, Self::list_queues),
+            "GetQueueUrl" => self.run(body, |engine, request| engine.queue_url(request, host)),
+            "ListQueues" => self.run(body, |engine, request| engine.list_queues(request, host)),
             "PurgeQueue" => self.run(body, Self::purge_queue),
             "ReceiveMessage" => json(&self.receive(read(body)?).await?),
             "SendMessage" => self.run(body, Self::send_message),

@@ -6,6 +6,7 @@
 
 pub mod cloud;
 pub mod demo;
+pub mod endpoint;
 pub mod issuer;
 pub mod pump;
 pub mod secrets;

@@ -11,9 +11,8 @@ use super::message::LARGEST;
 /// Attributes as the protocol carries them: all text.
 pub(super) type Texts = BTreeMap<String, String>;
 
-/// Where queues here are; a queue's ARN and URL follow from it and its name.
+/// What the ARN of every queue here starts with.
 const ARN: &str = "arn:aws:sqs:local:000000000000:";
-const URL: &str = "http://sqs.local/000000000000/";
 
 /// What can be set on a queue. Times in seconds, as in the protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,8 +116,8 @@ pub(super) fn arn(name: &str) -> String {
     format!("{ARN}{name}")
 }
 
-pub(super) fn url(name: &str) -> String {
-    format!("{URL}{name}")
+pub(super) fn url(host: &str, name: &str) -> String {
+    format!("http://{host}/000000000000/{name}")
 }
 
 /// The queue that a URL names by its last part; host and account do not matter here, so that the engine can

@@ -148,7 +148,7 @@ pub(super) struct QueueUrls {
 
 impl Engine {
     /// Creating a queue that is there already, as it is, is no error.
-    pub(super) fn create_queue(&self, request: CreateQueue) -> Result<QueueUrl, Fault> {
+    pub(super) fn create_queue(&self, request: CreateQueue, host: &str) -> Result<QueueUrl, Fault> {
         let name = request.queue_name;
         if name.ends_with(".fifo") {
             return Err(Fault::UnsupportedOperation("FIFO queues"));
@@ -171,15 +171,15 @@ impl Engine {
         if existing.is_none() {
             save(&connection, &name, &settings, self.now())?;
         }
-        Ok(QueueUrl { queue_url: url(&name) })
+        Ok(QueueUrl { queue_url: url(host, &name) })
     }
 
-    pub(super) fn queue_url(&self, request: GetQueueUrl) -> Result<QueueUrl, Fault> {
+    pub(super) fn queue_url(&self, request: GetQueueUrl, host: &str) -> Result<QueueUrl, Fault> {
         let queue = Queue::at(&self.connection(), &request.queue_name)?;
-        Ok(QueueUrl { queue_url: url(&queue.name) })
+        Ok(QueueUrl { queue_url: url(host, &queue.name) })
     }
 
-    pub(super) fn list_queues(&self, request: ListQueues) -> Result<QueueUrls, Fault> {
+    pub(super) fn list_queues(&self, request: ListQueues, host: &str) -> Result<QueueUrls, Fault> {
         let most = request.max_results.unwrap_or(1000);
         let connection = self.connection();
         let sql = "SELECT name FROM queues WHERE name > ?1 AND substr(name, 1, length(?2)) = ?2
@@ -191,7 +191,7 @@ impl Engine {
         // As on AWS, there is a token only for who asked for pages.
         let paged = request.max_results.is_some() && names.len() == most;
         let next_token = names.last().filter(|_| paged).cloned();
-        Ok(QueueUrls { queue_urls: names.iter().map(|name| url(name)).collect(), next_token })
+        Ok(QueueUrls { queue_urls: names.iter().map(|name| url(host, name)).collect(), next_token })
     }
 
     pub(super) fn queue_attributes(&self, request: GetQueueAttributes) -> Result<QueueAttributes, Fault> {

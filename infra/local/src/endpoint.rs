@@ -1,0 +1,55 @@
+//! The engines over HTTP, as AWS's endpoints: for functions in processes of their own, and for other people's
+//! clients. `AWS_ENDPOINT_URL=http://localhost:PORT` sends any AWS SDK there.
+
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use eko_engines::{Answer, Engines};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio::net::TcpListener;
+
+/// DynamoDB's largest request, and a little more.
+const BODY_LIMIT: usize = 17 << 20;
+
+/// Serves the engines until the future is dropped.
+pub async fn serve(engines: Engines, listener: TcpListener) -> std::io::Result<()> {
+    axum::serve(listener, router(engines)).await
+}
+
+/// The endpoint of every service at once: which one is meant is in `X-Amz-Target`. Clients of SQS send to the
+/// path of the queue's URL as well as to `/`.
+///
+/// No signature is looked at, so whoever can connect is let in: loopback only. No answer carries CORS headers,
+/// and the header that is needed makes a browser ask for them first.
+pub fn router(engines: Engines) -> Router {
+    Router::new()
+        .route("/", post(answer))
+        .route("/{account}/{queue}", post(answer))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(engines)
+}
+
+async fn answer(State(engines): State<Engines>, headers: HeaderMap, body: Bytes) -> Response {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(HOST).unwrap_or("localhost");
+    let target = text(HeaderName::from_static("x-amz-target")).unwrap_or_default();
+    response(engines.call_at(host, target, &body).await)
+}
+
+fn response(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, answer.body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    let id = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string());
+    headers.extend(id.map(|id| (HeaderName::from_static("x-amzn-requestid"), id)));
+    let query_error = answer.query_error.and_then(|name| HeaderValue::from_str(&name).ok());
+    headers.extend(query_error.map(|name| (HeaderName::from_static("x-amzn-query-error"), name)));
+    response
+}

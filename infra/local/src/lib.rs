@@ -2,15 +2,20 @@
 //!
 //! It accepts HTTP, pumps the queues into the queue functions with partial batch failures and redrive, sweeps
 //! the TTL, and offers a development OIDC issuer. The functions and the SDK clients are the same as in Lambda;
-//! DynamoDB and SQS are [`eko_engines`].
+//! DynamoDB, SQS and SSM are [`eko_engines`]. [`server`] runs the functions in this process, [`engines`] is what
+//! they need when they run elsewhere, as Lambdas.
 
 pub mod cloud;
 pub mod demo;
 pub mod endpoint;
+pub mod engines;
+mod invoke;
 pub mod issuer;
+mod listen;
 pub mod pump;
 pub mod secrets;
 pub mod server;
+mod sweep;
 
 /// SQLite takes and frees large buffers on every call. glibc's allocator gives such memory back to the system
 /// each time on any thread but the first, which made a call from a worker thread twice as slow

@@ -1,11 +1,12 @@
-//! The command: `eko-local [serve]` and `eko-local demo`.
+//! The command: `eko-local [serve]`, `eko-local demo` and `eko-local engines`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use eko_federation::policy::Policy;
 use eko_local::demo;
+use eko_local::engines::{self, Served};
 use eko_local::server::{ISSUER_PATH, Options, Server};
 
 /// Eko Messages on one machine: the whole server, with DynamoDB and SQS embedded.
@@ -31,6 +32,24 @@ enum Command {
         #[arg(long, conflicts_with = "url")]
         two_servers: bool,
     },
+    /// Serve DynamoDB, SQS and SSM over HTTP, for functions that run as Lambdas under `cargo lambda watch`
+    ///
+    /// The table, the queues and the secrets are in them, with a development issuer beside; messages of the
+    /// queues go to the functions `deliver` and `federate`. CONTRIBUTING.md has the commands that belong to it.
+    Engines(Engines),
+}
+
+#[derive(Args)]
+struct Engines {
+    /// Port on loopback; 0 takes a free one
+    #[arg(long, default_value_t = 8000)]
+    port: u16,
+    /// Folder that keeps the state across restarts [default: none, in memory]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where `cargo lambda watch` takes invocations
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000")]
+    invoke: String,
 }
 
 #[derive(Args)]
@@ -78,6 +97,7 @@ async fn main() -> ExitCode {
         Some(Command::Demo { two_servers: true, .. }) => demo::run_two().await,
         Some(Command::Demo { url, .. }) => demo::run(&url).await,
         Some(Command::Serve(options)) => serve(options).await,
+        Some(Command::Engines(options)) => serve_engines(options).await,
         None => serve(cli.serve).await,
     };
     let Err(error) = ended else { return ExitCode::SUCCESS };
@@ -96,10 +116,7 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         deny: domains("federation-deny", &options.federation_deny)?,
     };
     let kept = options.data.is_some();
-    let state = match &options.data {
-        Some(dir) => format!("in {}", dir.display()),
-        None => "in memory; keep it with --data DIR".to_owned(),
-    };
+    let state = state_in(options.data.as_deref());
     let server = Server::bind(&Options {
         port: options.port,
         origin: options.origin,
@@ -123,6 +140,34 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         waiting => println!("ended; {waiting} for other servers could not be delivered, and are lost"),
     }
     Ok(())
+}
+
+async fn serve_engines(options: Engines) -> anyhow::Result<()> {
+    let Engines { port, data, invoke } = options;
+    let kept = data.is_some();
+    let state = state_in(data.as_deref());
+    let served = Served::bind(&engines::Options { port, data, invoke: invoke.clone() }).await?;
+    let url = served.url.clone();
+    println!("DynamoDB, SQS and SSM listen on {url}");
+    println!("  state      {state}");
+    println!("  issuer     {url}{ISSUER_PATH} (for development: any name, no password)");
+    println!("  queues     to the functions at {invoke}");
+    println!("  next       cargo lambda watch --invoke-address 127.0.0.1 --env-file infra/local/watch.env");
+    println!("             cargo run -- demo --url http://localhost:9000");
+    println!("  ^C         ends it");
+    match served.run(interrupted()).await? {
+        0 => println!("ended; the queues are empty"),
+        left if kept => println!("ended; {left} in the queues wait for the next start"),
+        left => println!("ended; {left} in the queues were not taken, and are lost"),
+    }
+    Ok(())
+}
+
+fn state_in(data: Option<&Path>) -> String {
+    match data {
+        Some(dir) => format!("in {}", dir.display()),
+        None => "in memory; keep it with --data DIR".to_owned(),
+    }
 }
 
 /// Done on ^C, and on the signal that service managers send.

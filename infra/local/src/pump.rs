@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::error::DisplayErrorContext;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use eko_service::QueueMessage;
 use eko_store::resources::QueueSpec;
 use tokio::sync::{Semaphore, watch};
@@ -23,18 +23,41 @@ const BREATH: Duration = Duration::from_millis(4);
 /// How long to leave a queue alone that cannot be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// A message as whoever handles a batch wants it.
+pub trait Received: Send + 'static {
+    /// It, from what SQS gave.
+    fn of(message: &Message) -> Self;
+}
+
+impl Received for QueueMessage {
+    fn of(message: &Message) -> Self {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        Self {
+            id: text(&message.message_id),
+            body: text(&message.body),
+            receipt: text(&message.receipt_handle),
+        }
+    }
+}
+
+impl Received for Message {
+    fn of(message: &Message) -> Self {
+        message.clone()
+    }
+}
+
 /// Pumps a queue until `stop` says so, and then until the queue is empty.
 ///
 /// As many as `at_once` batches are handled side by side, as an event source mapping has its concurrency. With
 /// one, the next batch gathers while the last is handled, so that batches grow with the load; with many, a batch
 /// that has to wait for somebody holds up no other.
-pub async fn run<F>(
+pub async fn run<M: Received, F>(
     sqs: aws_sdk_sqs::Client,
     url: String,
     spec: QueueSpec,
     at_once: usize,
     mut stop: watch::Receiver<bool>,
-    handle: impl Fn(Vec<QueueMessage>) -> F + Clone + Send + Sync + 'static,
+    handle: impl Fn(Vec<M>) -> F + Clone + Send + Sync + 'static,
 ) where
     F: Future<Output = Vec<String>> + Send + 'static,
 {
@@ -84,11 +107,11 @@ pub async fn run<F>(
 }
 
 /// Handles batches until none is visible; how many messages were taken, failed ones included.
-pub async fn drain<F>(
+pub async fn drain<M: Received, F>(
     sqs: &aws_sdk_sqs::Client,
     url: &str,
     spec: &QueueSpec,
-    handle: &impl Fn(Vec<QueueMessage>) -> F,
+    handle: &impl Fn(Vec<M>) -> F,
 ) -> Result<usize, aws_sdk_sqs::Error>
 where
     F: Future<Output = Vec<String>>,
@@ -119,15 +142,18 @@ async fn receive(
     let most = i32::try_from(spec.batch_size.min(10)).unwrap_or(10);
     let receive =
         sqs.receive_message().queue_url(url).max_number_of_messages(most).wait_time_seconds(wait_seconds);
+    let receive = receive
+        .message_system_attribute_names(MessageSystemAttributeName::All)
+        .message_attribute_names("All");
     Ok(receive.send().await?.messages.unwrap_or_default())
 }
 
 /// Hands a batch to the function and deletes what succeeded.
-async fn settle<F>(
+async fn settle<M: Received, F>(
     sqs: &aws_sdk_sqs::Client,
     url: &str,
     messages: Vec<Message>,
-    handle: &impl Fn(Vec<QueueMessage>) -> F,
+    handle: &impl Fn(Vec<M>) -> F,
 ) -> Result<(), aws_sdk_sqs::Error>
 where
     F: Future<Output = Vec<String>>,
@@ -135,14 +161,8 @@ where
     if messages.is_empty() {
         return Ok(());
     }
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let batch = messages.iter().map(|m| QueueMessage {
-        id: text(&m.message_id),
-        body: text(&m.body),
-        receipt: text(&m.receipt_handle),
-    });
-    let failed = handle(batch.collect()).await;
-    let done = messages.iter().filter(|m| !failed.contains(&text(&m.message_id)));
+    let failed = handle(messages.iter().map(M::of).collect()).await;
+    let done = messages.iter().filter(|m| !m.message_id.as_ref().is_some_and(|id| failed.contains(id)));
     let entries: Vec<DeleteMessageBatchRequestEntry> = done
         .enumerate()
         .filter_map(|(index, message)| {

@@ -15,10 +15,12 @@ use eko_service::state::Random;
 const TOKEN_KEYS: &str = "token-keys";
 const SIGNING_KEY: &str = "signing-key.pem";
 
-/// The token keys of `dir`, made if there are none; only in memory without a folder.
-pub fn token_keys(dir: Option<&Path>, random: &Random) -> anyhow::Result<Vec<TokenKey>> {
-    let text = kept(dir, TOKEN_KEYS, || Ok(fresh(random)))?;
-    TokenKey::list(text.trim()).with_context(|| format!("{TOKEN_KEYS} is damaged"))
+/// The token keys of `dir`, made if there are none; only in memory without a folder. As [`TokenKey::list`]
+/// reads them.
+pub fn token_keys(dir: Option<&Path>, random: &Random) -> anyhow::Result<String> {
+    let text = kept(dir, TOKEN_KEYS, || Ok(fresh(random)))?.trim().to_owned();
+    TokenKey::list(&text).with_context(|| format!("{TOKEN_KEYS} is damaged"))?;
+    Ok(text)
 }
 
 /// The signing key of `dir`, likewise: PKCS#8 in PEM.

@@ -1,12 +1,10 @@
 //! The local server: everything wired together, from the first line that it prints to a clean end.
 
 use std::future::Future;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use axum::Router;
 use eko_engines::Engines;
 use eko_federation::client::public_roots;
@@ -15,7 +13,7 @@ use eko_federation::policy::Policy;
 use eko_protocol::address::Origin;
 use eko_service::AppState;
 use eko_service::aws::Account;
-use eko_service::config::{Config, FederationConfig, OidcConfig};
+use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
 use eko_service::state::{system_clock, system_random};
 use eko_store::resources::{DELIVERIES, FEDERATION};
 use tokio::net::TcpListener;
@@ -23,19 +21,16 @@ use tokio::sync::watch;
 
 use crate::cloud::Cloud;
 use crate::issuer::{self, Issuer};
-use crate::{States, pump, secrets};
+use crate::listen::{Serving, listen};
+use crate::{States, pump, secrets, sweep};
 
 /// The audience of the development issuer's ID tokens: the local server's client id.
 pub const AUDIENCE: &str = "eko-local";
 /// Where the development issuer is mounted.
 pub const ISSUER_PATH: &str = "/dev/oidc";
-/// How often expired items are removed. They are never returned meanwhile.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Batches for other servers that are handled at once, as Lambda has it: those that wait for a server which does
 /// not answer hold up no other.
 const FEDERATION_BATCHES: usize = 128;
-/// How long requests that are under way may take to end after ^C.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -88,7 +83,7 @@ impl Server {
                 audience: AUDIENCE.to_owned(),
                 require_email_verified: false,
             },
-            token_keys: secrets::token_keys(options.data.as_deref(), &random)?,
+            token_keys: TokenKey::list(&secrets::token_keys(options.data.as_deref(), &random)?)?,
             sender_budget: options.sender_budget,
             recipient_bytes_budget: options.recipient_bytes_budget,
             federation: Some(FederationConfig {
@@ -114,15 +109,7 @@ impl Server {
     /// Serves until `stop` is done; then ends the requests under way, drains the queues and brings the state
     /// to the disk. Answers how many activities still wait for other servers.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<usize> {
-        let (tell, told) = watch::channel(false);
-        let mut servers = Vec::new();
-        for listener in self.listeners {
-            let (app, mut told) = (self.app.clone(), told.clone());
-            let serve = axum::serve(listener, app).with_graceful_shutdown(async move {
-                let _ = told.wait_for(|stop| *stop).await;
-            });
-            servers.push(tokio::spawn(async move { serve.await }));
-        }
+        let serving = Serving::start(self.listeners, &self.app);
         let (pump_stop, pump_told) = watch::channel(false);
         let (state, sqs) = (self.states.app.clone(), self.cloud.clients.sqs.clone());
         let url = self.cloud.deliveries.queue.clone();
@@ -135,14 +122,9 @@ impl Server {
             tokio::spawn(pump::run(sqs, url, FEDERATION, FEDERATION_BATCHES, pump_told, move |batch| {
                 eko_federate::handle(state.clone(), batch)
             }));
-        let sweeper = tokio::spawn(sweep(self.cloud.engines.clone()));
+        let sweeper = tokio::spawn(sweep::run(self.cloud.engines.clone()));
         stop.await;
-        tell.send_replace(true);
-        for server in servers {
-            if let Ok(ended) = tokio::time::timeout(GRACE, server).await {
-                ended??;
-            }
-        }
+        serving.end().await?;
         pump_stop.send_replace(true);
         // What is brought to other servers may have something to tell the devices here: it ends first.
         federate.await?;
@@ -155,35 +137,5 @@ impl Server {
         sweeper.abort();
         self.cloud.engines.flush()?;
         Ok(waiting)
-    }
-}
-
-/// Binds the port on 127.0.0.1, and on [::1] where there is one: `localhost` means either.
-async fn listen(port: u16) -> anyhow::Result<Vec<TcpListener>> {
-    let v4 = match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await {
-        Ok(listener) => listener,
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            bail!("port {port} is in use: stop what listens there, or choose another with --port")
-        }
-        Err(error) => return Err(error).with_context(|| format!("cannot listen on port {port}")),
-    };
-    let port = v4.local_addr()?.port();
-    let mut listeners = vec![v4];
-    listeners.extend(TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await);
-    Ok(listeners)
-}
-
-/// Removes what is past its time to live, now and then.
-async fn sweep(engines: Engines) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        ticks.tick().await;
-        let engines = engines.clone();
-        match tokio::task::spawn_blocking(move || engines.sweep_ttl()).await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(removed)) => tracing::debug!(removed, "expired items removed"),
-            Ok(Err(error)) => tracing::error!(%error, "the sweep failed"),
-            Err(error) => tracing::error!(%error, "the sweep ended"),
-        }
     }
 }

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use axum::Router;
 use axum::extract::FromRef;
 use eko_federation::client::public_roots;
@@ -67,7 +67,7 @@ where
     let state: S = start(needs).await?;
     let service = lambda_runtime::service_fn(|event: LambdaEvent<SqsEvent>| {
         // Boxed: the SDK's futures nest so deep that the compiler gives up on one more layer.
-        let failed = Box::pin(handle(state.clone(), batch(event.payload)));
+        let failed = Box::pin(handle(state.clone(), QueueMessage::batch(event.payload)));
         async { Ok::<_, Error>(partial_failure(failed.await)) }
     });
     lambda_runtime::run(service).await
@@ -91,16 +91,6 @@ async fn start<S: State>(needs: Needs) -> Result<S, Error> {
     let store = Store::new(clients.dynamodb, clients.sqs, config.names.clone());
     let app = AppState::new(config, store, system_clock(), system_random())?;
     Ok(S::of(app)?)
-}
-
-/// The messages of an SQS event.
-fn batch(event: SqsEvent) -> Vec<QueueMessage> {
-    let message = |record: SqsMessage| QueueMessage {
-        id: record.message_id.unwrap_or_default(),
-        body: record.body.unwrap_or_default(),
-        receipt: record.receipt_handle.unwrap_or_default(),
-    };
-    event.records.into_iter().map(message).collect()
 }
 
 /// The partial batch response that names the failed messages.

@@ -1,4 +1,4 @@
-//! Between the SDK and the engines: counts calls, groups them into rounds, makes them fail.
+//! Between the SDK and the engines: counts calls, groups them into rounds, makes them fail, records them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 /// How long a counted call takes at least, so that calls made side by side are seen to overlap.
@@ -29,6 +30,18 @@ struct State {
     under_way: usize,
     faults: BTreeMap<String, (Fault, usize)>,
     holds: Vec<Hold>,
+    recorded: Option<Vec<Exchange>>,
+}
+
+/// A call with its answer, as JSON.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// `PutItem`, `SendMessageBatch`, ….
+    pub operation: String,
+    /// What was asked. Of DynamoDB the answer is asked to say what it consumed.
+    pub request: Value,
+    /// What was answered.
+    pub response: Value,
 }
 
 #[derive(Debug)]
@@ -98,6 +111,16 @@ impl Calls {
     /// Rounds since the last reset: a call begins one when no other is under way.
     pub fn rounds(&self) -> usize {
         self.lock().rounds
+    }
+
+    /// Records calls from now on; DynamoDB is asked to say what each consumes (`ReturnConsumedCapacity`).
+    pub fn record(&self) {
+        self.lock().recorded = Some(Vec::new());
+    }
+
+    /// What was recorded since, in the order of the answers.
+    pub fn recorded(&self) -> Vec<Exchange> {
+        self.lock().recorded.replace(Vec::new()).unwrap_or_default()
     }
 
     /// Makes the next `times` calls of an operation (`PutItem`) fail. The SDK tries three times by itself.
@@ -179,9 +202,12 @@ struct Connector {
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let target = target.to_owned();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let (calls, inner) = (self.calls.clone(), self.inner.clone());
         HttpConnectorFuture::new(async move {
+            let recording = calls.lock().recorded.is_some();
+            let (request, asked) = if recording { metered(&target, request) } else { (request, Value::Null) };
             let fault = calls.begin(&operation);
             if let Some(gate) = calls.held(&operation) {
                 gate.reached.notify_one();
@@ -195,9 +221,26 @@ impl HttpConnector for Connector {
                 Some(Fault::EntriesRefused) => Ok(entries_refused(&request)),
             };
             calls.end();
+            if let (true, Ok(answer)) = (recording, &answer) {
+                let response = answer.body().bytes().unwrap_or_default();
+                let response = serde_json::from_slice(response).unwrap_or_default();
+                let exchange = Exchange { operation, request: asked, response };
+                calls.lock().recorded.get_or_insert_default().push(exchange);
+            }
             answer
         })
     }
+}
+
+/// The request, asking DynamoDB what it consumes, and its JSON.
+fn metered(target: &str, mut request: HttpRequest) -> (HttpRequest, Value) {
+    let body = request.body().bytes().unwrap_or_default();
+    let mut asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    if target.starts_with("DynamoDB_") && asked.is_object() {
+        asked["ReturnConsumedCapacity"] = "TOTAL".into();
+        *request.body_mut() = SdkBody::from(asked.to_string());
+    }
+    (request, asked)
 }
 
 fn down() -> HttpResponse {

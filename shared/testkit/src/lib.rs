@@ -26,7 +26,7 @@ mod stranger;
 mod world;
 
 pub use answers::{refusal, refused};
-pub use calls::{Calls, Fault, Held};
+pub use calls::{Calls, Exchange, Fault, Held};
 pub use direct::Direct;
 pub use internet::Internet;
 pub use jwt::{jwt, read_jwt};

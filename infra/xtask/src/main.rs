@@ -1,0 +1,34 @@
+//! `cargo xtask`: what is built beyond `cargo build`.
+
+mod bootstraps;
+
+use clap::{Parser, Subcommand};
+
+/// What is built beyond `cargo build`
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build every function for this machine's architecture: target/lambda/NAME/bootstrap
+    ///
+    /// Each by itself, so that it gets its own features only. For the other architecture:
+    /// `cargo lambda build --release --arm64 -p eko-NAME`, or `sam build`.
+    Bootstraps {
+        /// Functions to build [default: all]
+        functions: Vec<String>,
+        /// Cargo profile to build with
+        #[arg(long, default_value = "release")]
+        profile: String,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Bootstraps { functions, profile } => bootstraps::build(&functions, &profile),
+    }
+}

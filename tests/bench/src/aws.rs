@@ -1,0 +1,111 @@
+//! The embedded engines as AWS's endpoint for functions in processes of their own: over HTTP, or over TLS under a
+//! certificate authority of this process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::serve::Listener;
+use eko_engines::Engines;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// An endpoint; ends with the value.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// `http://localhost:PORT` or `https://localhost:PORT`, for `AWS_ENDPOINT_URL`.
+    pub url: String,
+    /// The authority's certificate in PEM, for `AWS_CA_BUNDLE`, where there is TLS.
+    pub ca_bundle: Option<PathBuf>,
+    serving: JoinHandle<()>,
+}
+
+impl Endpoint {
+    /// Plain HTTP.
+    pub async fn http(engines: Engines) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://localhost:{}", listener.local_addr()?.port());
+        let serving = tokio::spawn(async move {
+            let _ = eko_local::endpoint::serve(engines, listener).await;
+        });
+        Ok(Self { url, ca_bundle: None, serving })
+    }
+
+    /// TLS with a chain as AWS's is: a root, an intermediate, a leaf. The root goes to a file in `folder`.
+    pub async fn https(engines: Engines, folder: &Path) -> anyhow::Result<Self> {
+        let (config, root) = certificates()?;
+        let path = folder.join("ca.pem");
+        std::fs::write(&path, root).context("the authority's certificate")?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("https://localhost:{}", listener.local_addr()?.port());
+        let listener = Tls { listener, acceptor: TlsAcceptor::from(Arc::new(config)) };
+        let app = eko_local::endpoint::router(engines);
+        let serving = tokio::spawn(async move {
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { url, ca_bundle: Some(path), serving })
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+fn certificates() -> anyhow::Result<(ServerConfig, String)> {
+    let authority = |issuer: Option<&Issuer<'_, KeyPair>>| -> anyhow::Result<_> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let name = if issuer.is_some() { "intermediate" } else { "root" };
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let certificate = match issuer {
+            None => params.self_signed(&key)?,
+            Some(issuer) => params.signed_by(&key, issuer)?,
+        };
+        Ok((certificate, Issuer::new(params, key)))
+    };
+    let (root, root_issuer) = authority(None)?;
+    let (intermediate, issuer) = authority(Some(&root_issuer))?;
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &issuer)?;
+    let chain: Vec<CertificateDer<'static>> = vec![leaf.into(), intermediate.into()];
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok((config, root.pem()))
+}
+
+struct Tls {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let Ok((stream, address)) = self.listener.accept().await else { continue };
+            // One at a time is enough for one function.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}

@@ -1,0 +1,89 @@
+//! The price list that the arithmetic is made with.
+
+use serde::Serialize;
+
+use crate::capacity::Consumed;
+
+/// AWS's list prices in us-east-1, without free tiers, as read on [`Prices::read_on`]. In dollars a million.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Prices {
+    /// When they were read.
+    pub read_on: &'static str,
+    /// Requests to an HTTP API, up to 512 KB each.
+    pub http_api: f64,
+    /// Invocations of Lambda functions.
+    pub invocations: f64,
+    /// Milliseconds of a Lambda function on arm64 with [`Prices::memory_mb`].
+    pub lambda_ms: f64,
+    /// The memory that the template gives a function.
+    pub memory_mb: u32,
+    /// DynamoDB write request units, on demand.
+    pub write_units: f64,
+    /// DynamoDB read request units, on demand.
+    pub read_units: f64,
+    /// SQS standard requests.
+    pub sqs_requests: f64,
+}
+
+/// `shared/design/lambda.md`'s list of 2026: $0.0000133334 a GB-second is $0.0033 for a million milliseconds of a
+/// quarter of it.
+pub const PRICES: Prices = Prices {
+    read_on: "2026-11-23",
+    http_api: 1.00,
+    invocations: 0.20,
+    lambda_ms: 0.000_013_333_4 * 0.25 * 1_000.0,
+    memory_mb: 256,
+    write_units: 0.625,
+    read_units: 0.125,
+    sqs_requests: 0.40,
+};
+
+/// What a step takes.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Work {
+    /// Requests to the API.
+    pub api_requests: f64,
+    /// Invocations.
+    pub invocations: f64,
+    /// Milliseconds that are billed for them.
+    pub lambda_ms: f64,
+    /// Of AWS.
+    pub consumed: Consumed,
+}
+
+impl Work {
+    /// Dollars for a million times this.
+    pub fn dollars(&self, prices: &Prices) -> f64 {
+        self.api_requests * prices.http_api
+            + self.invocations * prices.invocations
+            + self.lambda_ms * prices.lambda_ms
+            + self.consumed.write_units * prices.write_units
+            + self.consumed.read_units * prices.read_units
+            + self.consumed.sqs_requests * prices.sqs_requests
+    }
+
+    /// This, `times` times less.
+    pub fn a_part(self, times: f64) -> Self {
+        let c = self.consumed;
+        Self {
+            api_requests: self.api_requests / times,
+            invocations: self.invocations / times,
+            lambda_ms: self.lambda_ms / times,
+            consumed: Consumed {
+                read_units: c.read_units / times,
+                write_units: c.write_units / times,
+                sqs_requests: c.sqs_requests / times,
+                calls: c.calls,
+            },
+        }
+    }
+}
+
+impl std::ops::AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        self.api_requests += other.api_requests;
+        self.invocations += other.invocations;
+        self.lambda_ms += other.lambda_ms;
+        self.consumed += other.consumed;
+    }
+}

@@ -1,0 +1,173 @@
+//! A stand-in for Lambda's Runtime API (2018-06-01), for one function in a process of its own.
+//!
+//! Written here, since the crates that offer one link a second cryptography library into the workspace.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+/// Lambda's own limit of a payload, and a little more.
+const BODY_LIMIT: usize = 7 << 20;
+
+/// What became of an invocation.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The function's answer.
+    Answer(Value),
+    /// The function's error document.
+    Error(Value),
+}
+
+/// The Runtime API of one function; ends with the value.
+#[derive(Debug)]
+pub struct RuntimeApi {
+    /// `127.0.0.1:PORT`, for `AWS_LAMBDA_RUNTIME_API`.
+    pub address: String,
+    shared: Arc<Shared>,
+    serving: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<Inner>,
+    /// An event is there.
+    event: Notify,
+    /// The function asked for its first event, or failed to start.
+    started: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    events: VecDeque<(String, Value)>,
+    waiting: HashMap<String, oneshot::Sender<Outcome>>,
+    first_next: Option<Instant>,
+    init_error: Option<Value>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RuntimeApi {
+    /// Listens on a free port.
+    pub async fn start() -> std::io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let app = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(init_error))
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .with_state(Arc::clone(&shared));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?.to_string();
+        let serving = tokio::spawn(async move {
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { address, shared, serving })
+    }
+
+    /// Waits until the function asks for its first event; when that was.
+    ///
+    /// # Errors
+    /// What it reported instead.
+    pub async fn started(&self) -> Result<Instant, Value> {
+        loop {
+            let told = self.shared.started.notified();
+            {
+                let inner = self.shared.lock();
+                if let Some(error) = &inner.init_error {
+                    return Err(error.clone());
+                }
+                if let Some(at) = inner.first_next {
+                    return Ok(at);
+                }
+            }
+            told.await;
+        }
+    }
+
+    /// Hands the function an event and waits for what comes of it; `None` where the function ended first.
+    pub async fn invoke(&self, event: Value) -> Option<Outcome> {
+        let id = uuid::Uuid::new_v4().to_string();
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut inner = self.shared.lock();
+            inner.waiting.insert(id.clone(), sender);
+            inner.events.push_back((id, event));
+        }
+        self.shared.event.notify_one();
+        receiver.await.ok()
+    }
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn next(State(shared): State<Arc<Shared>>) -> Response {
+    loop {
+        let event = {
+            let mut inner = shared.lock();
+            inner.first_next.get_or_insert_with(Instant::now);
+            inner.events.pop_front()
+        };
+        shared.started.notify_waiters();
+        let Some((id, event)) = event else {
+            shared.event.notified().await;
+            continue;
+        };
+        #[expect(clippy::disallowed_methods, reason = "Lambda's deadlines are the system's time")]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let deadline = now + Duration::from_secs(30);
+        let headers = [
+            ("Lambda-Runtime-Aws-Request-Id", id),
+            ("Lambda-Runtime-Deadline-Ms", deadline.as_millis().to_string()),
+            (
+                "Lambda-Runtime-Invoked-Function-Arn",
+                "arn:aws:lambda:us-east-1:000000000000:function:f".to_owned(),
+            ),
+            ("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0".to_owned()),
+        ];
+        return (headers, axum::Json(event)).into_response();
+    }
+}
+
+async fn response(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
+    settle(&shared, &id, Outcome::Answer(serde_json::from_slice(&body).unwrap_or_default()))
+}
+
+async fn error(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
+    settle(&shared, &id, Outcome::Error(serde_json::from_slice(&body).unwrap_or_default()))
+}
+
+async fn init_error(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
+    shared.lock().init_error = Some(serde_json::from_slice(&body).unwrap_or_default());
+    shared.started.notify_waiters();
+    StatusCode::ACCEPTED
+}
+
+fn settle(shared: &Shared, id: &str, outcome: Outcome) -> StatusCode {
+    match shared.lock().waiting.remove(id) {
+        Some(waiting) => {
+            let _ = waiting.send(outcome);
+            StatusCode::ACCEPTED
+        }
+        None => StatusCode::BAD_REQUEST,
+    }
+}

@@ -1,0 +1,343 @@
+//! A server with two users, and what each function is asked in it: the same requests that clients and other servers
+//! send, made in process and handed to the bootstraps as events.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use eko_client::Device;
+use eko_client::device::Outgoing;
+use eko_local::server::{AUDIENCE, ISSUER_PATH};
+use eko_protocol::http_signature::Scheme;
+use eko_service::config::Needs;
+use eko_store::deliveries::{Delivery, Envelope};
+use eko_store::parcels::{Body, Parcel};
+use eko_testkit::{Direct, Internet, Stranger, World, signing_key};
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::aws::Endpoint;
+use crate::event;
+
+/// Bytes of a ciphertext: a Signal message with a short text is of some 300, with its session's first some 1,900.
+pub const CIPHERTEXT_BYTES: usize = 512;
+
+/// A function, what it needs, and what its figures are of.
+pub struct Function {
+    /// Its name, which is its folder's and its executable's.
+    pub name: &'static str,
+    /// What it is told.
+    pub needs: Needs,
+    /// What it is asked, for the table.
+    pub asked: &'static str,
+    /// AWS services that it connects to in init.
+    pub connections: u64,
+    /// Whether it talks to AWS and to nobody else.
+    pub aws_only: bool,
+}
+
+/// All functions.
+pub const FUNCTIONS: [Function; 8] = [
+    Function {
+        name: "deliver",
+        needs: eko_deliver::NEEDS,
+        asked: "a batch of one message for two devices",
+        connections: 1,
+        aws_only: true,
+    },
+    Function {
+        name: "devices",
+        needs: eko_devices::NEEDS,
+        asked: "GET inbox with one entry",
+        connections: 2,
+        aws_only: true,
+    },
+    Function {
+        name: "discovery",
+        needs: eko_discovery::NEEDS,
+        asked: "GET an actor",
+        connections: 2,
+        aws_only: true,
+    },
+    Function {
+        name: "key-packages",
+        needs: eko_key_packages::NEEDS,
+        asked: "GET the packages of two devices",
+        connections: 2,
+        aws_only: false,
+    },
+    Function {
+        name: "auth",
+        needs: eko_auth::NEEDS,
+        asked: "POST a refresh",
+        connections: 3,
+        aws_only: false,
+    },
+    Function {
+        name: "outbox",
+        needs: eko_outbox::NEEDS,
+        asked: "POST a message to two devices",
+        connections: 3,
+        aws_only: false,
+    },
+    Function {
+        name: "inbox",
+        needs: eko_inbox::NEEDS,
+        asked: "POST a signed message to two devices, its author known",
+        connections: 3,
+        aws_only: false,
+    },
+    Function {
+        name: "federate",
+        needs: eko_federate::NEEDS,
+        asked: "a batch of one message for another server, over plain HTTP",
+        connections: 3,
+        aws_only: false,
+    },
+];
+
+/// A server of its own for one function's measurement.
+pub struct Scene {
+    world: World,
+    alice: Device<Direct>,
+    bob: Device<Direct>,
+    second: Device<Direct>,
+    stranger: Stranger,
+    /// Where another server listens on loopback, for `federate`.
+    elsewhere: String,
+    /// The refresh token that is good now.
+    refresh: String,
+}
+
+impl Scene {
+    /// Users and devices, a message in a mailbox, an author on another server whom this one knows.
+    ///
+    /// # Errors
+    /// The scene cannot be set.
+    pub async fn new() -> anyhow::Result<Self> {
+        let internet = Internet::new();
+        let mut world = World::at(&internet, "eko.example", |_| {}).await;
+        world.leave_queues();
+        // The bootstraps follow the system's clock.
+        #[expect(clippy::disallowed_methods, reason = "the bootstraps follow the system's clock")]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        world.advance(i64::try_from(now.as_millis())? - world.now_ms());
+        let alice = world.user("alice").await;
+        let bob = world.user("bob").await;
+        let second = world.further(&bob, "two").await;
+        world.send(&alice, &[&bob, &second]).await;
+        world.deliver().await;
+        let stranger = Stranger::new(&internet, "b.example").await;
+        let refresh = alice.tokens().context("Alice's tokens")?.refresh;
+        let elsewhere = elsewhere().await?;
+        let scene = Self { world, alice, bob, second, stranger, elsewhere, refresh };
+        // Another server's actor is looked up once, and known to the table from then on.
+        let known = scene.incoming(0)?;
+        let (status, body) = scene.world.transport().json(known).await;
+        anyhow::ensure!(status == 202, "the stranger is refused: {status} {body}");
+        scene.world.deliver().await;
+        scene.world.cloud.engines.put_parameter("/token-keys", &format!("test:{}", TOKEN_SECRET));
+        scene.world.cloud.engines.put_parameter("/signing-key", &signing_key("eko.example").0);
+        Ok(scene)
+    }
+
+    /// The engines behind it.
+    pub fn engines(&self) -> eko_engines::Engines {
+        self.world.cloud.engines.clone()
+    }
+
+    /// What a function finds in its environment, as the template has it.
+    pub fn environment(&self, needs: Needs, endpoint: &Endpoint) -> BTreeMap<String, String> {
+        let names = self.world.cloud.names();
+        let mut environment = BTreeMap::new();
+        let mut set = |name: &str, value: &str| {
+            environment.insert(name.to_owned(), value.to_owned());
+        };
+        set("ORIGIN", self.world.state.origin().as_str());
+        set("TABLE", &names.table);
+        set("AWS_REGION", "us-east-1");
+        set("AWS_ACCESS_KEY_ID", "local");
+        set("AWS_SECRET_ACCESS_KEY", "local");
+        set("AWS_ENDPOINT_URL", &endpoint.url);
+        if let Some(path) = &endpoint.ca_bundle {
+            set("AWS_CA_BUNDLE", &path.display().to_string());
+        }
+        if needs.token_keys {
+            set("TOKEN_KEYS_PARAMETER", "/token-keys");
+        }
+        if needs.signing_key {
+            set("SIGNING_KEY_PARAMETER", "/signing-key");
+        }
+        if needs.issuer {
+            set("OIDC_ISSUER", &format!("https://id.example{ISSUER_PATH}"));
+            set("OIDC_AUDIENCE", AUDIENCE);
+        }
+        if needs.deliveries {
+            set("DELIVERIES_URL", &names.deliveries_url);
+        }
+        if needs.parcels {
+            set("FEDERATION_URL", &names.federation_url);
+        }
+        // The other server is on loopback, and nothing may leave this machine.
+        set("DANGER_ALLOW_LOOPBACK_HTTP", "1");
+        environment
+    }
+
+    /// The `n`th event for a function, and what it must answer.
+    ///
+    /// # Errors
+    /// There is no such function, or the event cannot be made.
+    pub fn event(&self, function: &str, n: usize) -> anyhow::Result<Value> {
+        let bearer = |device: &Device<Direct>| {
+            let token = device.tokens().map(|tokens| tokens.access).unwrap_or_default();
+            format!("Bearer {token}")
+        };
+        let get = |path: &str| Request::get(path).header("accept", "application/activity+json");
+        Ok(match function {
+            "deliver" => event::sqs("deliveries", &[self.queued()?]),
+            "devices" => {
+                let request = get("/user/bob/inbox").header("authorization", bearer(&self.bob));
+                event::http(&request.body(Bytes::new())?)
+            }
+            "discovery" => event::http(&get("/user/bob").body(Bytes::new())?),
+            "key-packages" => event::http(&get("/user/bob/keyPackages").body(Bytes::new())?),
+            "auth" => {
+                let request = Request::post("/auth/refresh").header("content-type", "application/json");
+                let body = json!({ "refreshToken": self.refresh }).to_string();
+                event::http(&request.body(body.into())?)
+            }
+            "outbox" => {
+                let request = Request::post("/user/alice/outbox")
+                    .header("content-type", "application/activity+json")
+                    .header("authorization", bearer(&self.alice));
+                event::http(&request.body(self.outgoing().to_string().into())?)
+            }
+            "inbox" => event::http(&self.incoming(n + 1)?),
+            "federate" => event::sqs("federation", &[self.parcel()?]),
+            other => anyhow::bail!("there is no function {other}"),
+        })
+    }
+
+    /// Looks at an answer: whether it is what a client would be glad of. Keeps what the next event needs.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check(&mut self, function: &str, answer: &Value) -> anyhow::Result<()> {
+        if matches!(function, "deliver" | "federate") {
+            let failed = answer["batchItemFailures"].as_array().context("no batch answer")?;
+            anyhow::ensure!(failed.is_empty(), "{function} failed: {answer}");
+            return Ok(());
+        }
+        let (status, body) = event::answer(answer);
+        let expected = match function {
+            "outbox" => 201,
+            "inbox" => 202,
+            _ => 200,
+        };
+        anyhow::ensure!(status.as_u16() == expected, "{function} answers {status}: {answer}");
+        if function == "auth" {
+            self.refresh = body["refreshToken"].as_str().context("no refresh token")?.to_owned();
+        }
+        Ok(())
+    }
+
+    fn messages(&self) -> Vec<(eko_protocol::id::DeviceId, Vec<u8>)> {
+        [&self.bob, &self.second].map(|device| (device.id().clone(), vec![7; CIPHERTEXT_BYTES])).into()
+    }
+
+    fn outgoing(&self) -> Value {
+        let id = self.alice.environment().envelope_id().unwrap_or_else(|_| unreachable!("seeded bytes"));
+        self.alice.create_activity(&Outgoing::new(self.bob.user().clone(), id, self.messages()))
+    }
+
+    /// A message from the other server's actor.
+    fn incoming(&self, n: usize) -> anyhow::Result<Request<Bytes>> {
+        let origin = self.world.state.origin();
+        let mut activity = self.outgoing();
+        activity["actor"] = json!(self.stranger.actor);
+        activity["id"] = json!(format!("{}/activity/{n}", self.stranger.origin));
+        activity["object"]["id"] = json!(format!("{}/message/{n}", self.stranger.origin));
+        for message in activity["object"]["messages"].as_array_mut().context("no messages")? {
+            message["from"] = json!(format!("{}/device/{}", self.stranger.actor, self.alice.id()));
+        }
+        let url = format!("{}", origin.inbox(self.bob.user()));
+        let mut request = self.stranger.signed(Scheme::Rfc9421, &url, &activity, self.world.now_ms());
+        // The gateway sees the path; the authority is the event's.
+        let path = http::Uri::try_from(url)?.path().to_owned();
+        *request.uri_mut() = path.try_into()?;
+        Ok(request)
+    }
+
+    /// What the outbox queues for two devices.
+    fn queued(&self) -> anyhow::Result<String> {
+        let origin = self.world.state.origin();
+        let now_ms = self.world.now_ms();
+        let mut envelope = Envelope {
+            to: self.bob.user().to_string(),
+            author: self.alice.actor(),
+            activity: format!("{origin}/activity/{}", self.world.state.random_uuid()),
+            envelope: format!("urn:uuid:{}", self.world.state.random_uuid()),
+            from: self.alice.address(),
+            accepted: now_ms,
+            ttl: self.world.state.keep_until(now_ms),
+            published: Some(now_ms),
+            expires: None,
+            notify: true,
+            seen: None,
+            messages: Vec::new(),
+        };
+        for (device, ciphertext) in self.messages() {
+            envelope.push(&device, &ciphertext);
+        }
+        Ok(serde_json::to_string(&Delivery::Envelope(envelope))?)
+    }
+
+    /// What waits for another server.
+    fn parcel(&self) -> anyhow::Result<String> {
+        let parcel = Parcel {
+            to: format!("{}/users/eve", self.elsewhere),
+            author: self.alice.user().to_string(),
+            first: self.world.now_ms(),
+            not_before: None,
+            expires: None,
+            tell: None,
+            body: Body::Text(self.outgoing().to_string()),
+        };
+        Ok(serde_json::to_string(&parcel)?)
+    }
+}
+
+/// The token key of every [`World`]: `[7; 32]`.
+const TOKEN_SECRET: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+
+/// A server on loopback with one actor, whose inbox takes everything. Where it is.
+async fn elsewhere() -> anyhow::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let origin = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
+    let actor = format!("{origin}/users/eve");
+    let document = json!({
+        "@context": ["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1"],
+        "type": "Person",
+        "id": actor,
+        "preferredUsername": "eve",
+        "inbox": format!("{actor}/inbox"),
+        "publicKey": {
+            "id": format!("{actor}#main-key"),
+            "owner": actor,
+            "publicKeyPem": signing_key("elsewhere").1.public_pem(),
+        },
+    });
+    let document =
+        move || async move { ([("content-type", "application/activity+json")], document.to_string()) };
+    let app = Router::new()
+        .route("/users/eve", get(document))
+        .route("/users/eve/inbox", post(StatusCode::ACCEPTED));
+    tokio::spawn(async move {
+        let _ = axum::serve(listener, app).await;
+    });
+    Ok(origin)
+}

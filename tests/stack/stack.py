@@ -27,6 +27,9 @@ TEMPLATE = REPOSITORY / "infra" / "template.yaml"
 REGION = "eu-central-1"
 STACK = "eko-messages"
 
+# What was as expected so far.
+verified = []
+
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -51,6 +54,7 @@ def main():
         say(began, f"the demo is through: {requests} requests")
         check_queues(aws, stack)
         say(began, "the queues run their functions; what fails stays, and only that")
+        print(f"{len(verified)} verified, 0 failed")
         if options.keep:
             print(f"the API is at {address}, AWS at {aws.url}; ^C ends it")
             with contextlib.suppress(KeyboardInterrupt):
@@ -292,6 +296,7 @@ def wait(failure, until, seconds):
     while time.monotonic() < end:
         with contextlib.suppress(ConnectionError):
             if until():
+                verified.append(failure)
                 return
         time.sleep(0.2)
     raise SystemExit(failure)
@@ -300,6 +305,7 @@ def wait(failure, until, seconds):
 def expect(what, found, wanted):
     if found != wanted:
         raise SystemExit(f"{what}: {found!r}, not {wanted!r}")
+    verified.append(what)
 
 
 def free_port():

@@ -105,7 +105,7 @@ def start_ministack(folder, until_end):
     }
     log = until_end.enter_context(open(folder / "ministack.log", "wb"))
     until_end.push(lambda kind, *_: kind and sys.stderr.write((folder / "ministack.log").read_text()[-8000:]))
-    start([sys.executable, "-m", "ministack"], until_end, env=environment, stdout=log, stderr=log)
+    start([sys.executable, pathlib.Path(__file__).with_name("emulator.py")], until_end, env=environment, stdout=log, stderr=log)
     aws = Aws(port)
     wait("ministack does not start", lambda: ask(aws.url, "GET", "/_ministack/health")[0] == 200, 60)
     return aws
@@ -162,8 +162,10 @@ def zipped(bootstraps, name):
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = 0o755 << 16
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.writestr(entry, file.read_bytes())
+    with tempfile.NamedTemporaryFile() as stripped, zipfile.ZipFile(content, "w") as archive:
+        # As the release profile does: half of a debug build is symbols.
+        subprocess.run(["strip", "-o", stripped.name, file], check=True)
+        archive.writestr(entry, stripped.read())
     return content.getvalue()
 
 

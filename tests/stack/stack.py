@@ -104,7 +104,12 @@ def start_ministack(folder, until_end):
         "DANGER_ALLOW_LOOPBACK_HTTP": "1",
     }
     log = until_end.enter_context(open(folder / "ministack.log", "wb"))
-    until_end.push(lambda kind, *_: kind and sys.stderr.write((folder / "ministack.log").read_text()[-8000:]))
+
+    def show_log(failure, *_):
+        if failure:
+            sys.stderr.write((folder / "ministack.log").read_text()[-8000:])
+
+    until_end.push(show_log)
     start([sys.executable, pathlib.Path(__file__).with_name("emulator.py")], until_end, env=environment, stdout=log, stderr=log)
     aws = Aws(port)
     wait("ministack does not start", lambda: ask(aws.url, "GET", "/_ministack/health")[0] == 200, 60)

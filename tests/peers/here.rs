@@ -53,37 +53,46 @@ impl Here {
 
     /// The first device of a new user.
     pub(crate) async fn user(&self, name: &str) -> Device<Http> {
-        let device = self.device(name);
-        let registered = device.register(&self.id_token(name).await, Joining::First).await.unwrap();
-        assert_eq!(registered.status, Status::Active);
-        device
+        user(&self.origin, &self.issuer(), name).await
     }
 
     /// Another device of a user, approved; the notice of it is discarded.
     pub(crate) async fn further(&self, approver: &Device<Http>) -> Device<Http> {
         let name = approver.user().as_str();
-        let device = self.device(name);
-        device.register(&self.id_token(name).await, Joining::Further).await.unwrap();
+        let device = new_device(&self.origin, name);
+        device.register(&id_token(&self.issuer(), name).await, Joining::Further).await.unwrap();
         let notice = entry(approver).await;
         approver.discard(&notice.address).await.unwrap();
         approver.approve(device.id()).await.unwrap();
         device
     }
 
-    fn device(&self, name: &str) -> Device<Http> {
-        let environment = Environment::system();
-        let keys = DeviceKeys::generate(BARE, &environment).unwrap();
-        let name = UserName::parse(name).unwrap();
-        Device::new(Http::new().unwrap(), self.origin.clone(), name, keys, environment).unwrap()
+    fn issuer(&self) -> String {
+        format!("{}{ISSUER_PATH}", self.origin)
     }
+}
 
-    async fn id_token(&self, name: &str) -> String {
-        let form = format!("grant_type=password&username={name}&client_id={AUDIENCE}");
-        let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
-        let url = format!("{}{ISSUER_PATH}/token", self.origin);
-        let answer = Exchange::send(&Http::new().unwrap(), Method::POST, &url, body, None).await.unwrap();
-        answer.json().unwrap()["id_token"].as_str().unwrap().to_owned()
-    }
+/// The first device of a new user of a server, who signs in at a development issuer.
+pub(crate) async fn user(origin: &Origin, issuer: &str, name: &str) -> Device<Http> {
+    let device = new_device(origin, name);
+    let registered = device.register(&id_token(issuer, name).await, Joining::First).await.unwrap();
+    assert_eq!(registered.status, Status::Active);
+    device
+}
+
+fn new_device(origin: &Origin, name: &str) -> Device<Http> {
+    let environment = Environment::system();
+    let keys = DeviceKeys::generate(BARE, &environment).unwrap();
+    let name = UserName::parse(name).unwrap();
+    Device::new(Http::new().unwrap(), origin.clone(), name, keys, environment).unwrap()
+}
+
+async fn id_token(issuer: &str, name: &str) -> String {
+    let form = format!("grant_type=password&username={name}&client_id={AUDIENCE}");
+    let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
+    let url = format!("{issuer}/token");
+    let answer = Exchange::send(&Http::new().unwrap(), Method::POST, &url, body, None).await.unwrap();
+    answer.json().unwrap()["id_token"].as_str().unwrap().to_owned()
 }
 
 /// A fresh envelope id.

@@ -1,0 +1,141 @@
+//! The functions under `cargo lambda watch`, and the engines for them.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use eko_client::{Body, Exchange, Http};
+use eko_local::server::ISSUER_PATH;
+use eko_protocol::address::Origin;
+use eko_service::aws::Account;
+use eko_store::resources::{QUEUES, dlq_name};
+use http::{Method, StatusCode};
+use tempfile::TempDir;
+
+use crate::here::eventually;
+use crate::process::Process;
+
+/// The variable that names the cargo-lambda to use.
+const CARGO_LAMBDA: &str = "EKO_WATCH_CARGO_LAMBDA";
+
+/// What answers. It ends with this value: first the functions, then what they need.
+pub(crate) struct Deployment {
+    watch: Process,
+    engines: Process,
+    _folder: TempDir,
+    /// Where the engines are.
+    url: String,
+    /// The public base URL of the functions.
+    pub(crate) origin: Origin,
+}
+
+impl Deployment {
+    /// Starts it on free ports with fresh stores.
+    pub(crate) async fn start() -> Self {
+        let cargo_lambda = std::env::var(CARGO_LAMBDA)
+            .unwrap_or_else(|_| panic!("{CARGO_LAMBDA} is not set: it names the cargo-lambda of a venv"));
+        let folder = TempDir::new().unwrap();
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+
+        // Watch builds what a request needs, while it waits; nobody is to wait that long.
+        let built = cargo().args(["build", "--locked"]).status().unwrap();
+        assert!(built.success(), "the functions cannot be built");
+
+        let mut command = cargo();
+        let invoke = format!("http://127.0.0.1:{port}");
+        command.args(["run", "--locked", "--", "engines", "--port", "0", "--invoke", &invoke]);
+        let engines = Process::start(&mut command, &folder.path().join("engines.log"));
+        let url = eventually("the engines", async || {
+            Some(engines.said().split_once("listen on ")?.1.lines().next()?.to_owned())
+        });
+        let url = url.await;
+
+        // The documented environment, at these ports.
+        let environment = std::fs::read_to_string(root().join("infra/local/watch.env")).unwrap();
+        let environment = environment
+            .replace("http://localhost:9000", &format!("http://localhost:{port}"))
+            .replace("http://localhost:8000", &url);
+        let file = folder.path().join("watch.env");
+        std::fs::write(&file, environment).unwrap();
+        let mut command = command_in_root(&cargo_lambda);
+        command.args(["lambda", "watch", "--ignore-changes", "--invoke-address", "127.0.0.1"]);
+        command.args(["--invoke-port", &port.to_string(), "--env-file"]).arg(file);
+        let watch = Process::start(&mut command, &folder.path().join("watch.log"));
+
+        let origin = Origin::parse(&format!("http://localhost:{port}")).unwrap();
+        let deployment = Self { watch, engines, _folder: folder, url, origin };
+        let capabilities = format!("{}/.well-known/ecp", deployment.origin);
+        let answers = eventually("an answer of a function", async || {
+            let http = Http::new().unwrap();
+            let answer = Exchange::send(&http, Method::GET, &capabilities, Body::Empty, None).await;
+            answer.ok().filter(|answer| answer.status == StatusCode::OK)
+        });
+        answers.await;
+        deployment
+    }
+
+    /// The development issuer that its users sign in at.
+    pub(crate) fn issuer(&self) -> String {
+        format!("{}{ISSUER_PATH}", self.url)
+    }
+
+    /// The queues become empty, and nothing was given up.
+    pub(crate) async fn assert_nothing_queued(&self) {
+        for queue in QUEUES {
+            let empty = async || (self.queued(queue.name).await == 0).then_some(());
+            eventually(&format!("the end of {}", queue.name), empty).await;
+        }
+        for queue in QUEUES {
+            assert_eq!(self.queued(&dlq_name(queue.name)).await, 0, "{} gave up", queue.name);
+        }
+    }
+
+    /// Messages in a queue, hidden ones included.
+    async fn queued(&self, name: &str) -> u32 {
+        let get = |name: &str| match name {
+            "AWS_ENDPOINT_URL" => Some(self.url.clone()),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+            _ => None,
+        };
+        let ask = Account::from_env(get).unwrap().clients().sqs.get_queue_attributes();
+        let ask = ask.queue_url(format!("{}/000000000000/{name}", self.url));
+        let attributes =
+            ask.attribute_names(QueueAttributeName::All).send().await.unwrap().attributes.unwrap();
+        let counts = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        counts.iter().map(|count| attributes[count].parse::<u32>().unwrap()).sum()
+    }
+
+    /// Ends it, and says what did not end as it should.
+    pub(crate) fn end(mut self) {
+        self.watch.end();
+        self.engines.end();
+        let said = self.engines.said();
+        assert!(said.contains("ended; the queues are empty"), "{said}");
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn cargo() -> Command {
+    command_in_root(env!("CARGO"))
+}
+
+/// A command that does not see that Cargo runs this test: build scripts that look at such variables would run anew.
+fn command_in_root(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}

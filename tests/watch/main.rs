@@ -1,0 +1,50 @@
+//! The functions as the binaries that are deployed, behind Lambda's runtime API: `cargo lambda watch` against
+//! `eko-local engines`, with the environment of `infra/local/watch.env`. All of it over HTTP on loopback.
+//!
+//! It needs cargo-lambda (CONTRIBUTING.md).
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod deployment;
+#[path = "../peers/here.rs"]
+#[expect(dead_code, reason = "the peers use more of it")]
+mod here;
+mod process;
+
+use deployment::Deployment;
+use eko_client::device::{Content, Outgoing, SendOutcome};
+use eko_protocol::activity::ReportKind;
+use here::{Here, entry, user};
+
+/// One deployment for everything, since what takes time is that it starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_functions_as_lambdas() {
+    let deployment = Deployment::start().await;
+    eko_local::demo::run(&deployment.origin.to_string()).await.unwrap();
+    from_another_server(&deployment).await;
+    deployment.assert_nothing_queued().await;
+    deployment.end();
+}
+
+/// An envelope comes from another server, signed, and its receipt goes back by the queue `federation`.
+async fn from_another_server(deployment: &Deployment) {
+    let there = Here::start().await;
+    let carol = there.user("carol").await;
+    let dave = user(&deployment.origin, &deployment.issuer(), "dave").await;
+
+    let id = carol.environment().envelope_id().unwrap();
+    let sealed = b"sealed for Dave".to_vec();
+    let outgoing = Outgoing::new(dave.user().clone(), id.clone(), vec![(dave.id().clone(), sealed.clone())]);
+    let sent = carol.send(&outgoing.at(&deployment.origin)).await.unwrap();
+    // 201: the function `inbox` took it while Carol's server waited.
+    assert!(matches!(sent, SendOutcome::Accepted { .. }), "{sent:?}");
+    let received = entry(&dave).await;
+    let Content::Message(message) = &received.content else { panic!("no message: {}", received.activity) };
+    assert_eq!((&message.envelope, &message.content), (&id, &sealed));
+
+    dave.acknowledge(&[received.address]).await.unwrap();
+    let receipt = entry(&carol).await;
+    let Content::Report(report) = &receipt.content else { panic!("no report: {}", receipt.activity) };
+    assert_eq!((report.kind, &report.actor, &report.envelope), (ReportKind::Delivered, &dave.actor(), &id));
+    there.end().await;
+}

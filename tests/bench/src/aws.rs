@@ -12,51 +12,66 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECD
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// An endpoint; ends with the value.
+/// An endpoint; ends with the value, and with it every connection.
 #[derive(Debug)]
 pub struct Endpoint {
     /// `http://localhost:PORT` or `https://localhost:PORT`, for `AWS_ENDPOINT_URL`.
     pub url: String,
     /// The authority's certificate in PEM, for `AWS_CA_BUNDLE`, where there is TLS.
     pub ca_bundle: Option<PathBuf>,
-    serving: JoinHandle<()>,
+    /// Its own, since what it serves ends with it.
+    runtime: Option<Runtime>,
 }
 
 impl Endpoint {
     /// Plain HTTP.
-    pub async fn http(engines: Engines) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn http(engines: Engines) -> anyhow::Result<Self> {
+        let (listener, runtime) = listen()?;
         let url = format!("http://localhost:{}", listener.local_addr()?.port());
-        let serving = tokio::spawn(async move {
-            let _ = eko_local::endpoint::serve(engines, listener).await;
-        });
-        Ok(Self { url, ca_bundle: None, serving })
+        runtime.spawn(
+            async move { eko_local::endpoint::serve(engines, TcpListener::from_std(listener)?).await },
+        );
+        Ok(Self { url, ca_bundle: None, runtime: Some(runtime) })
     }
 
     /// TLS with a chain as AWS's is: a root, an intermediate, a leaf. The root goes to a file in `folder`.
-    pub async fn https(engines: Engines, folder: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// No port is free, or the file cannot be written.
+    pub fn https(engines: Engines, folder: &Path) -> anyhow::Result<Self> {
         let (config, root) = certificates()?;
         let path = folder.join("ca.pem");
         std::fs::write(&path, root).context("the authority's certificate")?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (listener, runtime) = listen()?;
         let url = format!("https://localhost:{}", listener.local_addr()?.port());
-        let listener = Tls { listener, acceptor: TlsAcceptor::from(Arc::new(config)) };
         let app = eko_local::endpoint::router(engines);
-        let serving = tokio::spawn(async move {
-            let _ = axum::serve(listener, app).await;
+        runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener)?;
+            axum::serve(Tls { listener, acceptor: TlsAcceptor::from(Arc::new(config)) }, app).await
         });
-        Ok(Self { url, ca_bundle: Some(path), serving })
+        Ok(Self { url, ca_bundle: Some(path), runtime: Some(runtime) })
     }
 }
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.serving.abort();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
+}
+
+fn listen() -> std::io::Result<(std::net::TcpListener, Runtime)> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    Ok((listener, tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?))
 }
 
 fn certificates() -> anyhow::Result<(ServerConfig, String)> {

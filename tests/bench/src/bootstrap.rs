@@ -65,8 +65,8 @@ impl Bootstrap {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "-")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "-")
-            .stdout(Stdio::inherit())
-            .stderr(if matches!(under, Under::Nothing) { Stdio::inherit() } else { Stdio::null() })
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .kill_on_drop(true);
         let from = Instant::now();
         let mut child = command.spawn().with_context(|| format!("cannot start {}", executable.display()))?;
@@ -119,7 +119,8 @@ impl Bootstrap {
     }
 }
 
-/// Where the bootstrap of a function is, below the folder that `cargo xtask bootstraps` fills.
+/// Where the bootstrap of a function is: as `cargo xtask bootstraps` lays it, or as cargo itself does.
 pub fn executable(folder: &Path, function: &str) -> PathBuf {
-    folder.join(function).join("bootstrap")
+    let laid = folder.join(function).join("bootstrap");
+    if laid.exists() { laid } else { folder.join(function) }
 }

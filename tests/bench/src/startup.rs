@@ -71,8 +71,8 @@ async fn one(folder: &Path, function: &Function) -> anyhow::Result<Figures> {
         .with_context(|| format!("{}: cargo xtask bootstraps", executable.display()))?;
     let scratch = tempfile::tempdir()?;
     let mut scene = Scene::new().await?;
-    let plain = Endpoint::http(scene.engines()).await?;
-    let tls = Endpoint::https(scene.engines(), scratch.path()).await?;
+    let plain = Endpoint::http(scene.engines())?;
+    let tls = Endpoint::https(scene.engines(), scratch.path())?;
 
     let environment = scene.environment(function.needs, &tls);
     let (mut init, mut first, mut warm) = (Vec::new(), Vec::new(), Vec::new());

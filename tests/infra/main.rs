@@ -1,9 +1,12 @@
-//! What is said in more places than one is the same in all of them: the routes.
+//! What is said in more places than one is the same in all of them: the routes, and what the functions have around
+//! them on AWS.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod code;
+mod deployed;
 mod routes;
+mod template;
 
 use std::path::PathBuf;
 

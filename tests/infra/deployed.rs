@@ -1,0 +1,189 @@
+//! The template has the routes, the table, the queues and the functions that the code has.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement};
+use eko_service::config::{Config, Needs, SIGNING_KEY_PARAMETER, Secrets, TOKEN_KEYS_PARAMETER};
+use eko_store::resources::{DLQ_RETENTION_SECONDS, QUEUES, dlq_name};
+use eko_testkit::World;
+use serde_json::{Value, json};
+
+use crate::code::{Route, functions, routes};
+use crate::read;
+use crate::template::{FUNCTION, Template, arn_of, pattern, referred};
+
+/// Variables of the template that nobody reads.
+const UNREAD: [&str; 1] = ["SECRETS_REVISION"];
+
+/// What each function says that it has to be told.
+const NEEDS: [(&str, Needs); 8] = [
+    ("auth", eko_auth::NEEDS),
+    ("deliver", eko_deliver::NEEDS),
+    ("devices", eko_devices::NEEDS),
+    ("discovery", eko_discovery::NEEDS),
+    ("federate", eko_federate::NEEDS),
+    ("inbox", eko_inbox::NEEDS),
+    ("key-packages", eko_key_packages::NEEDS),
+    ("outbox", eko_outbox::NEEDS),
+];
+
+#[test]
+fn the_api_routes_what_the_code_routes() {
+    let template = Template::read();
+    let mut deployed = BTreeSet::new();
+    for (name, route) in template.resources("AWS::ApiGatewayV2::Route") {
+        let (method, path) = route["RouteKey"].as_str().unwrap().split_once(' ').unwrap();
+        let target = pattern(&route["Target"]).strip_prefix("integrations/${").unwrap();
+        let integration = target.strip_suffix('}').unwrap();
+        let integration = template.resource("AWS::ApiGatewayV2::Integration", integration);
+        let function = template.binary(arn_of(&integration["IntegrationUri"])).to_owned();
+        let route = Route { path: path.to_owned(), method: method.to_owned(), function };
+        assert!(deployed.insert(route), "{name} is there twice");
+    }
+    assert_eq!(deployed, routes());
+}
+
+/// Compared with the table that the local server creates, for which DynamoDB's words are the same.
+#[tokio::test]
+async fn the_table_is_the_one_of_the_local_server() {
+    let world = World::new().await;
+    let dynamodb = &world.cloud.clients.dynamodb;
+    let name = world.cloud.names().table;
+    let table = dynamodb.describe_table().table_name(&name).send().await.unwrap().table.unwrap();
+    let ttl = dynamodb.describe_time_to_live().table_name(&name).send().await.unwrap();
+    let ttl = ttl.time_to_live_description.unwrap();
+    let keys = table.key_schema.unwrap();
+    let key = |key: &KeySchemaElement| json!({ "AttributeName": key.attribute_name, "KeyType": key.key_type.as_str() });
+    let attributes = table.attribute_definitions.unwrap();
+    let attribute = |attribute: &AttributeDefinition| {
+        let kind = attribute.attribute_type.as_str();
+        json!({ "AttributeName": attribute.attribute_name, "AttributeType": kind })
+    };
+
+    let template = Template::read();
+    let (_, deployed) = template.only("AWS::DynamoDB::Table");
+    assert_eq!(deployed["KeySchema"], keys.iter().map(key).collect::<Value>());
+    assert_eq!(deployed["AttributeDefinitions"], attributes.iter().map(attribute).collect::<Value>());
+    assert_eq!(
+        deployed["TimeToLiveSpecification"],
+        json!({ "AttributeName": ttl.attribute_name, "Enabled": true })
+    );
+    let billing = table.billing_mode_summary.unwrap().billing_mode.unwrap();
+    assert_eq!(deployed["BillingMode"], billing.as_str());
+}
+
+#[test]
+fn the_queues_are_those_of_the_local_server() {
+    let template = Template::read();
+    let mappings = template.resources("AWS::Lambda::EventSourceMapping");
+    for spec in QUEUES {
+        let (name, queue) = queue_of(&template, spec.name);
+        assert_eq!(queue["VisibilityTimeout"], spec.visibility_seconds, "{name}");
+        assert_eq!(queue["MessageRetentionPeriod"], spec.retention_seconds, "{name}");
+        assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], spec.max_receives, "{name}");
+        let (dlq_resource, dlq) = queue_of(&template, &dlq_name(spec.name));
+        assert_eq!(arn_of(&queue["RedrivePolicy"]["deadLetterTargetArn"]), dlq_resource, "{name}");
+        assert_eq!(dlq["MessageRetentionPeriod"], DLQ_RETENTION_SECONDS, "{dlq_resource}");
+
+        let mut sources = mappings.iter().filter(|(_, source)| arn_of(&source["EventSourceArn"]) == name);
+        let (source, mapping) = sources.next().unwrap();
+        assert!(sources.next().is_none(), "two functions take from {name}");
+        assert_eq!(mapping["BatchSize"], spec.batch_size, "{source}");
+        assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{source}");
+        let function = template.resource(FUNCTION, referred(&mapping["FunctionName"]));
+        let timeout = function["Timeout"].as_u64().unwrap();
+        assert_eq!(
+            u64::from(spec.visibility_seconds),
+            6 * timeout,
+            "{name}: six times the function's timeout"
+        );
+        let takes = template.binary(referred(&mapping["FunctionName"]));
+        let due = [("deliveries", "deliver"), ("federation", "federate")];
+        assert!(due.contains(&(spec.name, takes)), "{takes} takes from {name}");
+    }
+    assert_eq!(template.resources("AWS::SQS::Queue").len(), 2 * QUEUES.len());
+    assert_eq!(mappings.len(), QUEUES.len());
+}
+
+/// The queue of this name inside a deployment.
+fn queue_of<'a>(template: &'a Template, name: &str) -> (&'a str, &'a Value) {
+    let due = format!("${{AWS::StackName}}-{name}");
+    let queues = template.resources("AWS::SQS::Queue").into_iter();
+    let mut found = queues.filter(|(_, queue)| pattern(&queue["QueueName"]) == due);
+    found.next().unwrap_or_else(|| panic!("no queue is called {due}"))
+}
+
+#[test]
+fn functions_are_given_what_they_need_and_no_more() {
+    let template = Template::read();
+    let in_folders: Vec<String> = functions().into_iter().collect();
+    assert_eq!(NEEDS.map(|(function, _)| function).as_slice(), in_folders);
+    let mut deployed: Vec<&str> = template.functions().into_iter().map(|(binary, ..)| binary).collect();
+    deployed.sort_unstable();
+    assert_eq!(deployed, in_folders);
+
+    let (read, globals) = (variables_read(), variables(template.globals()));
+    for variable in ["ORIGIN", "TABLE"] {
+        assert!(globals.contains(variable), "{variable} is not given to every function");
+    }
+    for (binary, name, function) in template.functions() {
+        let given = &variables(function) | &globals;
+        let (_, needs) = NEEDS.iter().find(|(function, _)| *function == binary).unwrap();
+        for (variable, due) in [
+            (TOKEN_KEYS_PARAMETER, needs.token_keys),
+            (SIGNING_KEY_PARAMETER, needs.signing_key),
+            ("OIDC_ISSUER", needs.issuer),
+            ("OIDC_AUDIENCE", needs.issuer),
+            ("DELIVERIES_URL", needs.deliveries),
+            ("FEDERATION_URL", needs.parcels),
+        ] {
+            assert_eq!(given.contains(variable), due, "{name}: {variable}");
+        }
+        let unread: BTreeSet<&str> = given.difference(&read).map(String::as_str).collect();
+        assert_eq!(unread, BTreeSet::from(UNREAD), "{name}");
+        for (variable, queue) in [("DELIVERIES_URL", "deliveries"), ("FEDERATION_URL", "federation")] {
+            if given.contains(variable) {
+                let url = &function["Environment"]["Variables"][variable];
+                assert_eq!(referred(url), queue_of(&template, queue).0, "{name}: {variable}");
+            }
+        }
+    }
+}
+
+/// Watch gives every function everything, and what AWS sets or the SDK reads.
+#[test]
+fn watch_gives_what_functions_read() {
+    let environment = read("infra/local/watch.env");
+    let lines = environment.lines().filter(|line| !line.starts_with('#'));
+    let given: BTreeSet<String> = lines.map(|line| line.split_once('=').unwrap().0.to_owned()).collect();
+    let read = variables_read();
+    let unread: Vec<&String> = given.difference(&read).filter(|name| !name.starts_with("AWS_")).collect();
+    assert!(unread.is_empty(), "{unread:?}");
+}
+
+/// The variables that something is made with.
+fn variables(properties: &Value) -> BTreeSet<String> {
+    let variables = properties["Environment"]["Variables"].as_object();
+    variables.into_iter().flatten().map(|(name, _)| name.clone()).collect()
+}
+
+/// The variables that a configuration is read from.
+fn variables_read() -> BTreeSet<String> {
+    let all = Needs { token_keys: true, issuer: true, signing_key: true, deliveries: true, parcels: true };
+    let asked =
+        RefCell::new(BTreeSet::from([TOKEN_KEYS_PARAMETER, SIGNING_KEY_PARAMETER].map(str::to_owned)));
+    let get = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        match name {
+            "ORIGIN" => Some("https://eko.example".to_owned()),
+            "TABLE" | "DELIVERIES_URL" | "FEDERATION_URL" | "OIDC_ISSUER" | "OIDC_AUDIENCE" => {
+                Some("given".to_owned())
+            }
+            _ => None,
+        }
+    };
+    let secrets = Secrets { token_keys: None, signing_key: Some("a key".to_owned()) };
+    Config::from_env(all, get, secrets).unwrap();
+    asked.into_inner()
+}

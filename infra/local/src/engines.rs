@@ -85,7 +85,7 @@ impl Served {
         let (tell, told) = watch::channel(false);
         let pump = |queue: &str, spec, function: Function| {
             let handle = move |batch| function.clone().handle(batch);
-            let (sqs, queue) = (self.cloud.clients.sqs.clone(), queue.to_owned());
+            let (sqs, queue) = ((**self.cloud.clients.sqs).clone(), queue.to_owned());
             tokio::spawn(pump::run(sqs, queue, spec, 1, told.clone(), handle))
         };
         let pumps = [

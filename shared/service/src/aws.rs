@@ -3,6 +3,10 @@
 //! In Lambda they speak TLS under Amazon's own roots and no others (`docs/decisions/0012-lambda-diet.md`): five
 //! certificates instead of the system's 144, whose parsing was most of a cold start.
 
+#[cfg(feature = "lambda")]
+mod parameters;
+
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -10,7 +14,11 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
 };
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use eko_store::LazySqs;
 
 use crate::config::ConfigError;
 
@@ -20,7 +28,7 @@ pub struct Clients {
     /// DynamoDB.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// SQS.
-    pub sqs: aws_sdk_sqs::Client,
+    pub sqs: LazySqs,
 }
 
 /// Where the clients connect and as whom.
@@ -58,6 +66,9 @@ impl Endpoints {
 /// endpoints of AWS are vouched for by.
 const AMAZON_ROOTS: &str = include_str!("aws/amazon-roots.pem");
 
+/// How long a connection may take to open: the SDK's own default.
+const CONNECT_TIME: Duration = Duration::from_millis(3_100);
+
 impl Account {
     /// The environment that Lambda gives a function: region, keys of the function's role; and what else AWS SDKs
     /// read there: endpoints, and `AWS_CA_BUNDLE`, a PEM file in place of Amazon's roots.
@@ -82,13 +93,20 @@ impl Account {
             .with_trust_store(TrustStore::empty().with_pem_certificate(roots))
             .build()
             .map_err(|e| error(e.to_string()))?;
+        // One connector for all clients. Left to itself each client makes one to look whether it can be made, and
+        // reads the roots for it.
+        let connector = SharedHttpConnector::new(
+            Connector::builder()
+                .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIME).build())
+                .sleep_impl(TokioSleep::new())
+                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+                .tls_context(tls)
+                .build(),
+        );
         Ok(Self {
             region: get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned()),
             credentials,
-            http_client: aws_smithy_http_client::Builder::new()
-                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-                .tls_context(tls)
-                .build_https(),
+            http_client: http_client_fn(move |_, _| connector.clone()),
             embedded: false,
             endpoints: Endpoints::from_env(get),
         })
@@ -136,23 +154,12 @@ impl Account {
             .http_client(self.http_client.clone())
             .credentials_provider(credentials);
         sqs.set_endpoint_url(self.endpoints.sqs.clone());
+        let make_sqs: Box<dyn FnOnce() -> aws_sdk_sqs::Client + Send> =
+            Box::new(|| aws_sdk_sqs::Client::from_conf(sqs.build()));
         Clients {
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
-            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            sqs: Arc::new(LazyLock::new(make_sqs)),
         }
-    }
-
-    /// The client that secrets are read with. Makes no call.
-    #[cfg(feature = "lambda")]
-    pub(crate) fn ssm(&self, retries: RetryConfig) -> aws_sdk_ssm::Client {
-        let mut ssm = aws_sdk_ssm::Config::builder()
-            .retry_config(retries)
-            .behavior_version(aws_sdk_ssm::config::BehaviorVersion::latest())
-            .region(Region::new(self.region.clone()))
-            .http_client(self.http_client.clone())
-            .credentials_provider(SharedCredentialsProvider::new(self.credentials.clone()));
-        ssm.set_endpoint_url(self.endpoints.ssm.clone());
-        aws_sdk_ssm::Client::from_conf(ssm.build())
     }
 }
 

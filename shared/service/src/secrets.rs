@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_ssm::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use lambda_runtime::Error;
 
 use crate::aws::Account;
@@ -40,20 +40,10 @@ pub(crate) async fn read(
         .with_max_attempts(TRIES)
         .with_initial_backoff(Duration::from_millis(200))
         .with_max_backoff(Duration::from_secs(1));
-    let mut found = account
-        .ssm(retries)
-        .get_parameters()
-        .set_names(Some(names))
-        .with_decryption(true)
-        .send()
-        .await
-        .map_err(|error| format!("GetParameters: {}", aws_sdk_ssm::error::DisplayErrorContext(error)))?
-        .parameters
-        .unwrap_or_default();
+    let mut found = account.parameters(&names, &retries).await?;
     let mut take = |variable: &'static str, name: Option<String>| {
         let Some(name) = name else { return Ok(None) };
-        let index = found.iter().position(|parameter| parameter.name.as_deref() == Some(name.as_str()));
-        match index.and_then(|index| found.swap_remove(index).value) {
+        match found.remove(&name) {
             Some(value) => Ok(Some(value)),
             None => {
                 Err(ConfigError { variable, reason: format!("names {name}, and there is no such parameter") })

@@ -7,7 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// JSON lines on standard output, as Lambda's log format JSON expects them. What is logged is said by `LOG_LEVEL`
 /// (default `info`), a level or `target=level` pairs with commas between.
 pub fn start_in_lambda() {
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).without_time();
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
     tracing_subscriber::registry().with(lines).with(targets("LOG_LEVEL", LevelFilter::INFO)).init();
 }
 

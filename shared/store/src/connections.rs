@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use crate::LazySqs;
 use crate::error::call;
 use crate::resources::{PARTITION_KEY, SORT_KEY};
 
@@ -13,7 +14,7 @@ use crate::resources::{PARTITION_KEY, SORT_KEY};
 pub async fn open_connections(
     dynamodb: &aws_sdk_dynamodb::Client,
     table: &str,
-    sqs: &aws_sdk_sqs::Client,
+    sqs: &LazySqs,
     queue: Option<&str>,
 ) {
     let nothing = || AttributeValue::S("-".to_owned());

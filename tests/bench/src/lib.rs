@@ -1,7 +1,5 @@
 //! What a function costs, measured on its real bootstrap and counted on the engines: `cargo xtask measure`.
 
-#![expect(clippy::print_stdout, reason = "a bench prints")]
-
 pub mod aws;
 pub mod bootstrap;
 pub mod capacity;

@@ -264,7 +264,7 @@ impl Scene {
         for message in activity["object"]["messages"].as_array_mut().context("no messages")? {
             message["from"] = json!(format!("{}/device/{}", self.stranger.actor, self.alice.id()));
         }
-        let url = format!("{}", origin.inbox(self.bob.user()));
+        let url = origin.inbox(self.bob.user());
         let mut request = self.stranger.signed(Scheme::Rfc9421, &url, &activity, self.world.now_ms());
         // The gateway sees the path; the authority is the event's.
         let path = http::Uri::try_from(url)?.path().to_owned();

@@ -1,19 +1,18 @@
 //! The AWS SDK's own clients against the endpoint, over sockets.
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_ssm::types::ParameterType;
 use eko_store::resources::{self, DELIVERIES};
+use http::Request;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::*;
 
 struct Account {
-    engines: Engines,
     url: String,
     dynamodb: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
-    ssm: aws_sdk_ssm::Client,
 }
 
 /// Clients of fresh engines; they end with the test's runtime.
@@ -21,8 +20,9 @@ async fn account() -> Account {
     let engines = Engines::in_memory().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(serve(engines.clone(), listener));
+    tokio::spawn(serve(engines, listener));
     let credentials = Credentials::new("local", "local", None, None, "local");
+    let http = aws_smithy_http_client::Builder::new().build_http();
     macro_rules! client {
         ($sdk:ident) => {
             $sdk::Client::from_conf(
@@ -31,12 +31,13 @@ async fn account() -> Account {
                     .region($sdk::config::Region::from_static("us-east-1"))
                     .credentials_provider(credentials.clone())
                     .endpoint_url(&url)
+                    .http_client(http.clone())
                     .build(),
             )
         };
     }
-    let (dynamodb, sqs, ssm) = (client!(aws_sdk_dynamodb), client!(aws_sdk_sqs), client!(aws_sdk_ssm));
-    Account { engines, url, dynamodb, sqs, ssm }
+    let (dynamodb, sqs) = (client!(aws_sdk_dynamodb), client!(aws_sdk_sqs));
+    Account { url, dynamodb, sqs }
 }
 
 #[tokio::test]
@@ -69,19 +70,27 @@ async fn a_message_goes_through_a_queue_whose_url_leads_back_here() {
 
 #[tokio::test]
 async fn parameters_are_those_that_were_put_in() {
-    let account = account().await;
-    account.engines.put_parameter("/eko/a", "old");
-    account.engines.put_parameter("/eko/a", "secret");
-    let ask = account.ssm.get_parameters().names("/eko/a").names("/eko/b");
-    let got = ask.clone().with_decryption(true).send().await.unwrap();
-    assert_eq!(got.invalid_parameters(), ["/eko/b"]);
-    let [parameter] = got.parameters() else { panic!("{got:?}") };
-    assert_eq!((parameter.name(), parameter.value()), (Some("/eko/a"), Some("secret")));
-    assert_eq!((parameter.r#type(), parameter.version()), (Some(&ParameterType::SecureString), 2));
-    let sealed = ask.send().await.unwrap();
-    assert_ne!(sealed.parameters()[0].value(), Some("secret"));
-    let twice = account.ssm.get_parameters().names("/eko/a").names("/eko/a").send().await.unwrap_err();
-    assert_eq!(twice.code(), Some("ValidationException"));
-    let unknown = account.ssm.delete_parameter().name("/eko/a").send().await.unwrap_err();
-    assert_eq!(unknown.code(), Some("UnknownOperationException"));
+    let engines = Engines::in_memory().unwrap();
+    engines.put_parameter("/eko/a", "old");
+    engines.put_parameter("/eko/a", "secret");
+    let ask = async |operation: &str, body: Value| {
+        let request = Request::post("/").header("x-amz-target", format!("AmazonSSM.{operation}"));
+        let request = request.body(axum::body::Body::from(body.to_string())).unwrap();
+        let response = router(engines.clone()).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), BODY_LIMIT).await.unwrap();
+        (status, serde_json::from_slice::<Value>(&body).unwrap())
+    };
+    let names = json!(["/eko/a", "/eko/b"]);
+    let (status, got) = ask("GetParameters", json!({ "Names": names, "WithDecryption": true })).await;
+    assert_eq!((status, &got["InvalidParameters"]), (200, &json!(["/eko/b"])));
+    let [parameter] = &got["Parameters"].as_array().unwrap()[..] else { panic!("{got}") };
+    assert_eq!((&parameter["Name"], &parameter["Value"]), (&json!("/eko/a"), &json!("secret")));
+    assert_eq!((&parameter["Type"], &parameter["Version"]), (&json!("SecureString"), &json!(2)));
+    let (_, sealed) = ask("GetParameters", json!({ "Names": names })).await;
+    assert_ne!(sealed["Parameters"][0]["Value"], "secret");
+    let (status, twice) = ask("GetParameters", json!({ "Names": ["/eko/a", "/eko/a"] })).await;
+    assert_eq!((status, &twice["__type"]), (400, &json!("ValidationException")));
+    let (status, unknown) = ask("DeleteParameter", json!({ "Name": "/eko/a" })).await;
+    assert_eq!((status, &unknown["__type"]), (400, &json!("UnknownOperationException")));
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask`: what is built beyond `cargo build`.
 
 mod bootstraps;
+mod measure;
 
 use clap::{Parser, Subcommand};
 
@@ -25,10 +26,19 @@ enum Command {
         #[arg(long, default_value = "release")]
         profile: String,
     },
+    /// Measure what the functions cost, on their bootstraps: needs valgrind, takes some minutes
+    ///
+    /// Builds them first. Writes docs/figures: what messages cost (calls, units, dollars), and start-up, memory and
+    /// instructions of each function.
+    Measure {
+        /// Functions to measure [default: all, and what messages cost]
+        functions: Vec<String>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Bootstraps { functions, profile } => bootstraps::build(&functions, &profile),
+        Command::Measure { functions } => measure::run(&functions),
     }
 }

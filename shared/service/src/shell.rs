@@ -73,10 +73,14 @@ where
     lambda_runtime::run(service).await
 }
 
-/// The state of a function in Lambda: configuration and clients from the environment, secrets from SSM, and the
-/// connections to AWS open.
+/// The state of a function in Lambda. What keeps it from starting is logged, so that the log says it in one line.
 async fn start<S: State>(needs: Needs) -> Result<S, Error> {
     telemetry::start_in_lambda();
+    state(needs).await.inspect_err(|error| tracing::error!(%error, "the function cannot start"))
+}
+
+/// Configuration and clients from the environment, secrets from SSM, and the connections to AWS open.
+async fn state<S: State>(needs: Needs) -> Result<S, Error> {
     let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let account = Account::from_env(get)?;
     let clients = account.clients();

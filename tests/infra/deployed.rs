@@ -7,11 +7,11 @@ use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement};
 use eko_service::config::{Config, Needs, SIGNING_KEY_PARAMETER, Secrets, TOKEN_KEYS_PARAMETER};
 use eko_store::resources::{DLQ_RETENTION_SECONDS, QUEUES, dlq_name};
 use eko_testkit::World;
+use eko_testkit::template::{FUNCTION, Template, arn_of, pattern, referred};
 use serde_json::{Value, json};
 
 use crate::code::{Route, functions, routes};
 use crate::read;
-use crate::template::{FUNCTION, Template, arn_of, pattern, referred};
 
 /// Variables of the template that nobody reads.
 const UNREAD: [&str; 1] = ["SECRETS_REVISION"];

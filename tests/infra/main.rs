@@ -6,7 +6,6 @@
 mod code;
 mod deployed;
 mod routes;
-mod template;
 
 use std::path::PathBuf;
 

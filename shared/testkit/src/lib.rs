@@ -23,6 +23,7 @@ mod people;
 mod random;
 mod stored;
 mod stranger;
+pub mod template;
 mod world;
 
 pub use answers::{refusal, refused};

@@ -1,54 +1,57 @@
 //! `infra/template.yaml`, with CloudFormation's short functions written out: `!Ref Table` is `{"Ref": "Table"}`.
 
+use std::path::Path;
+
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-use crate::read;
-
 /// The type of functions.
-pub(crate) const FUNCTION: &str = "AWS::Serverless::Function";
+pub const FUNCTION: &str = "AWS::Serverless::Function";
 
 /// The template.
-pub(crate) struct Template(Value);
+pub struct Template(Value);
 
 impl Template {
-    pub(crate) fn read() -> Self {
-        let documents = Yaml::load_from_str(&read("infra/template.yaml")).unwrap();
+    /// Reads it.
+    pub fn read() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/template.yaml");
+        let text = std::fs::read_to_string(path).expect("the template");
+        let documents = Yaml::load_from_str(&text).expect("YAML");
         let [template] = documents.as_slice() else { panic!("the template is one document") };
         Self(long(template))
     }
 
     /// The resources of a type, by their names, and what they are made with.
-    pub(crate) fn resources(&self, kind: &str) -> Vec<(&str, &Value)> {
-        let resources = self.0["Resources"].as_object().unwrap().iter();
+    pub fn resources(&self, kind: &str) -> Vec<(&str, &Value)> {
+        let resources = self.0["Resources"].as_object().expect("resources").iter();
         let of_kind = resources.filter(|(_, resource)| resource["Type"] == kind);
         of_kind.map(|(name, resource)| (name.as_str(), &resource["Properties"])).collect()
     }
 
     /// What a resource of a type is made with.
-    pub(crate) fn resource(&self, kind: &str, name: &str) -> &Value {
+    pub fn resource(&self, kind: &str, name: &str) -> &Value {
         let found = self.resources(kind).into_iter().find(|(other, _)| *other == name);
         found.unwrap_or_else(|| panic!("no {kind} is called {name}")).1
     }
 
     /// The one resource of a type.
-    pub(crate) fn only(&self, kind: &str) -> (&str, &Value) {
+    pub fn only(&self, kind: &str) -> (&str, &Value) {
         let found = self.resources(kind);
         let [only] = found.as_slice() else { panic!("{} resources are {kind}", found.len()) };
         *only
     }
 
     /// What all functions are made with.
-    pub(crate) fn globals(&self) -> &Value {
+    pub fn globals(&self) -> &Value {
         &self.0["Globals"]["Function"]
     }
 
     /// The functions: the folder of the code, the resource, what it is made with.
-    pub(crate) fn functions(&self) -> Vec<(&str, &str, &Value)> {
+    pub fn functions(&self) -> Vec<(&str, &str, &Value)> {
         let mut functions = Vec::new();
         for (name, properties) in self.resources(FUNCTION) {
             let metadata = &self.0["Resources"][name]["Metadata"];
-            let binary = metadata["BuildProperties"]["Binary"].as_str().unwrap();
+            let binary = metadata["BuildProperties"]["Binary"].as_str().expect("a binary");
             assert_eq!(properties["CodeUri"], format!("../functions/{binary}"), "{name}");
             functions.push((binary, name, properties));
         }
@@ -56,25 +59,25 @@ impl Template {
     }
 
     /// The folder of the code of a function, by its resource.
-    pub(crate) fn binary(&self, resource: &str) -> &str {
+    pub fn binary(&self, resource: &str) -> &str {
         let found = self.functions().into_iter().find(|(_, name, _)| *name == resource);
         found.unwrap_or_else(|| panic!("no function is called {resource}")).0
     }
 }
 
 /// The name in `!Ref NAME`.
-pub(crate) fn referred(value: &Value) -> &str {
+pub fn referred(value: &Value) -> &str {
     value["Ref"].as_str().unwrap_or_else(|| panic!("no reference: {value}"))
 }
 
 /// The name in `!GetAtt NAME.Arn`.
-pub(crate) fn arn_of(value: &Value) -> &str {
+pub fn arn_of(value: &Value) -> &str {
     let name = value["Fn::GetAtt"].as_str().and_then(|text| text.strip_suffix(".Arn"));
     name.unwrap_or_else(|| panic!("no ARN: {value}"))
 }
 
 /// The text in `!Sub TEXT`.
-pub(crate) fn pattern(value: &Value) -> &str {
+pub fn pattern(value: &Value) -> &str {
     value["Fn::Sub"].as_str().unwrap_or_else(|| panic!("no pattern: {value}"))
 }
 
@@ -89,7 +92,7 @@ fn long(yaml: &Yaml) -> Value {
         Yaml::Mapping(members) => {
             let mut object = Map::new();
             for (name, value) in members {
-                object.insert(name.as_str().unwrap().to_owned(), long(value));
+                object.insert(name.as_str().expect("a name").to_owned(), long(value));
             }
             Value::Object(object)
         }

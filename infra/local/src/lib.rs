@@ -32,38 +32,55 @@ use eko_federation::network::Network;
 use eko_service::config::ConfigError;
 use eko_service::{AppState, Federated, edge};
 
-/// The states of all functions.
+/// The state of each function.
 #[derive(Clone)]
 pub struct States {
-    /// What every function has.
-    pub app: AppState,
-    /// Of those that talk with other servers.
-    pub federated: Federated,
-    /// Of sign-in.
-    pub sign_in: SignIn,
+    /// Of `auth`.
+    pub auth: SignIn,
+    /// Of `deliver`.
+    pub deliver: AppState,
+    /// Of `devices`.
+    pub devices: AppState,
+    /// Of `discovery`.
+    pub discovery: AppState,
+    /// Of `federate`.
+    pub federate: Federated,
+    /// Of `inbox`.
+    pub inbox: Federated,
+    /// Of `key-packages`.
+    pub key_packages: Federated,
+    /// Of `outbox`.
+    pub outbox: Federated,
 }
 
 impl States {
-    /// Makes no call. `network` and `roots` lead to other servers.
+    /// One for all of them. Makes no call. `network` and `roots` lead to other servers.
     ///
     /// # Errors
     /// What is wrong with the configuration.
     pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
         let federated = Federated::new(app.clone(), Arc::clone(&network), Arc::clone(&roots))?;
-        let sign_in = SignIn::new(app.clone(), network, roots)?;
-        Ok(Self { app, federated, sign_in })
+        Ok(Self {
+            auth: SignIn::new(app.clone(), network, roots)?,
+            deliver: app.clone(),
+            devices: app.clone(),
+            discovery: app,
+            federate: federated.clone(),
+            inbox: federated.clone(),
+            key_packages: federated.clone(),
+            outbox: federated,
+        })
     }
 }
 
-/// All HTTP functions together, each with its own state, and the edge around them.
+/// All HTTP functions together, each with its own state, and one edge around them, which asks nothing of AWS.
 pub fn app(states: &States) -> Router {
-    let States { app, federated, sign_in } = states;
     let router = Router::new()
-        .merge(eko_auth::router().with_state(sign_in.clone()))
-        .merge(eko_devices::router().with_state(app.clone()))
-        .merge(eko_discovery::router().with_state(app.clone()))
-        .merge(eko_inbox::router().with_state(federated.clone()))
-        .merge(eko_key_packages::router().with_state(federated.clone()))
-        .merge(eko_outbox::router().with_state(federated.clone()));
-    edge::finish(router, app.clone())
+        .merge(eko_auth::router().with_state(states.auth.clone()))
+        .merge(eko_devices::router().with_state(states.devices.clone()))
+        .merge(eko_discovery::router().with_state(states.discovery.clone()))
+        .merge(eko_inbox::router().with_state(states.inbox.clone()))
+        .merge(eko_key_packages::router().with_state(states.key_packages.clone()))
+        .merge(eko_outbox::router().with_state(states.outbox.clone()));
+    edge::finish(router, states.discovery.clone())
 }

@@ -111,12 +111,12 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<usize> {
         let serving = Serving::start(self.listeners, &self.app);
         let (pump_stop, pump_told) = watch::channel(false);
-        let (state, sqs) = (self.states.app.clone(), (**self.cloud.clients.sqs).clone());
+        let (state, sqs) = (self.states.deliver.clone(), (**self.cloud.clients.sqs).clone());
         let url = self.cloud.deliveries.queue.clone();
         let deliver = tokio::spawn(pump::run(sqs, url, DELIVERIES, 1, pump_told.clone(), move |batch| {
             eko_deliver::handle(state.clone(), batch)
         }));
-        let (state, sqs) = (self.states.federated.clone(), (**self.cloud.clients.sqs).clone());
+        let (state, sqs) = (self.states.federate.clone(), (**self.cloud.clients.sqs).clone());
         let url = self.cloud.federation.queue.clone();
         let federate =
             tokio::spawn(pump::run(sqs, url, FEDERATION, FEDERATION_BATCHES, pump_told, move |batch| {
@@ -130,7 +130,7 @@ impl Server {
         federate.await?;
         deliver.await?;
         pump::drain(&self.cloud.clients.sqs, &self.cloud.deliveries.queue, &DELIVERIES, &|batch| {
-            eko_deliver::handle(self.states.app.clone(), batch)
+            eko_deliver::handle(self.states.deliver.clone(), batch)
         })
         .await?;
         let waiting = self.cloud.queued(&self.cloud.federation.queue).await?;

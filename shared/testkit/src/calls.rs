@@ -1,6 +1,7 @@
-//! Between the SDK and the engines: counts calls, groups them into rounds, makes them fail, records them.
+//! Between the SDK and the engines: counts calls, groups them into rounds, makes them fail, records them; and
+//! denies a function what its role does not allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +12,12 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use eko_engines::Engines;
+use eko_service::aws::Account;
 use serde_json::Value;
 use tokio::sync::Notify;
+
+use crate::{Action, Policies};
 
 /// How long a counted call takes at least, so that calls made side by side are seen to overlap.
 const OVERLAP: Duration = Duration::from_millis(3);
@@ -31,6 +36,8 @@ struct State {
     faults: BTreeMap<String, (Fault, usize)>,
     holds: Vec<Hold>,
     recorded: Option<Vec<Exchange>>,
+    used: BTreeSet<Action>,
+    denied: BTreeSet<Action>,
 }
 
 /// A call with its answer, as JSON.
@@ -149,9 +156,35 @@ impl Calls {
         None
     }
 
-    /// The client that counts, around the engines' own.
-    pub(crate) fn around(&self, inner: SharedHttpClient) -> SharedHttpClient {
-        SharedHttpClient::new(Counting { calls: self.clone(), inner })
+    /// What the functions were allowed and made use of, resets notwithstanding.
+    pub fn used(&self) -> BTreeSet<Action> {
+        self.lock().used.clone()
+    }
+
+    /// What they were denied.
+    pub(crate) fn denied(&self) -> BTreeSet<Action> {
+        self.lock().denied.clone()
+    }
+
+    /// The account of a function, which may do what its role allows; or of nobody, who may do anything.
+    pub(crate) fn account(&self, engines: &Engines, function: Option<&'static str>) -> Account {
+        let (calls, inner) = (self.clone(), engines.http_client());
+        Account::embedded(SharedHttpClient::new(Counting { calls, function, inner }))
+    }
+
+    /// Whether the function may make this request.
+    fn allows(&self, function: &str, target: &str, request: &HttpRequest) -> bool {
+        let request = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+        let policies = Policies::deployed();
+        let needed = policies.needed(function, target, &request);
+        let denied: BTreeSet<Action> = needed.difference(policies.allowed()).cloned().collect();
+        let mut state = self.lock();
+        if denied.is_empty() {
+            state.used.extend(needed);
+            return true;
+        }
+        state.denied.extend(denied);
+        false
     }
 
     fn begin(&self, operation: &str) -> Option<Fault> {
@@ -179,6 +212,7 @@ impl Calls {
 #[derive(Debug)]
 struct Counting {
     calls: Calls,
+    function: Option<&'static str>,
     inner: SharedHttpClient,
 }
 
@@ -189,13 +223,14 @@ impl HttpClient for Counting {
         parts: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, parts);
-        SharedHttpConnector::new(Connector { calls: self.calls.clone(), inner })
+        SharedHttpConnector::new(Connector { calls: self.calls.clone(), function: self.function, inner })
     }
 }
 
 #[derive(Debug)]
 struct Connector {
     calls: Calls,
+    function: Option<&'static str>,
     inner: SharedHttpConnector,
 }
 
@@ -204,10 +239,11 @@ impl HttpConnector for Connector {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let target = target.to_owned();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let (calls, inner) = (self.calls.clone(), self.inner.clone());
+        let (calls, function, inner) = (self.calls.clone(), self.function, self.inner.clone());
         HttpConnectorFuture::new(async move {
             let recording = calls.lock().recorded.is_some();
             let (request, asked) = if recording { metered(&target, request) } else { (request, Value::Null) };
+            let allowed = function.is_none_or(|function| calls.allows(function, &target, &request));
             let fault = calls.begin(&operation);
             if let Some(gate) = calls.held(&operation) {
                 gate.reached.notify_one();
@@ -215,6 +251,7 @@ impl HttpConnector for Connector {
             }
             tokio::time::sleep(OVERLAP).await;
             let answer = match fault {
+                _ if !allowed => Ok(access_denied()),
                 None => inner.call(request).await,
                 Some(Fault::Down) => Ok(down()),
                 Some(Fault::AnswerLost) => inner.call(request).await.map(|_| down()),
@@ -241,6 +278,11 @@ fn metered(target: &str, mut request: HttpRequest) -> (HttpRequest, Value) {
         *request.body_mut() = SdkBody::from(asked.to_string());
     }
     (request, asked)
+}
+
+fn access_denied() -> HttpResponse {
+    let body = r#"{"__type":"AccessDeniedException","Message":"no policy of the role allows it"}"#;
+    answer(400, body.to_owned())
 }
 
 fn down() -> HttpResponse {

@@ -3,7 +3,8 @@
 //! [`World`] is the server; what a device does goes through [`eko_client`], over [`Direct`], which calls the
 //! router without a socket. The engines, the SDK clients and the functions are those of local mode. Time
 //! stands still unless a test moves it, and random bytes are the same in every run, so that whole answers can
-//! be compared with snapshots. Several servers, and strangers that are none of ours, talk over an
+//! be compared with snapshots. Each function has AWS clients of its own, under the policy that the deployment
+//! template gives it. Several servers, and strangers that are none of ours, talk over an
 //! [`Internet`] of the test's own.
 
 #![expect(
@@ -20,6 +21,7 @@ mod jwt;
 mod letters;
 mod parallel;
 mod people;
+mod policies;
 mod random;
 mod stored;
 mod stranger;
@@ -34,6 +36,7 @@ pub use jwt::{jwt, read_jwt};
 pub use letters::{ciphertext, envelope};
 pub use parallel::parallel;
 pub use people::{BARE, COUNTS};
+pub use policies::{Action, Policies};
 pub use random::seeded;
 pub use stored::Stored;
 pub use stranger::{Answer, Asked, Stranger, Tail, sign, signing_key};

@@ -11,10 +11,11 @@ use eko_local::issuer::{self, Issuer};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_local::{States, pump};
 use eko_protocol::address::Origin;
-use eko_service::aws::Account;
+use eko_service::aws::Clients;
 use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
 use eko_service::state::Clock;
 use eko_service::{AppState, Federated};
+use eko_store::Store;
 use eko_store::resources::{DELIVERIES, FEDERATION};
 use futures_util::FutureExt as _;
 use tempfile::TempDir;
@@ -24,12 +25,12 @@ use crate::{Calls, Direct, Internet, seeded, signing_key};
 /// When every test starts: 2026-01-29T19:30:00Z, in epoch milliseconds.
 pub const START_MS: i64 = 1_769_715_000_000;
 
-/// A whole server with a fresh store. Its end asserts that no queue and no dead-letter queue holds anything,
-/// unless [`World::leave_queues`] was called.
+/// A whole server with a fresh store. Its end asserts that no function was denied anything by its policy, and that no
+/// queue and no dead-letter queue holds anything, unless [`World::leave_queues`] was called.
 pub struct World {
     /// The router of all functions, with its edge.
     pub app: Router,
-    /// What every function has at hand.
+    /// What every function has at hand, for the test itself: no policy restricts it.
     pub state: AppState,
     states: States,
     /// Table and queues.
@@ -68,8 +69,8 @@ impl World {
         let clock = internet.clock();
         let engines = Engines::in_memory_with_clock(clock.clone()).expect("engines");
         let calls = Calls::new();
-        let account = Account::embedded(calls.around(engines.http_client()));
-        let cloud = Cloud::open(engines, &account).await.expect("table and queues");
+        let nobody = calls.account(&engines, None);
+        let cloud = Cloud::open(engines, &nobody).await.expect("table and queues");
         // The issuer is on an internet of its own, so that tests see what goes to other servers and nothing else.
         let url = format!("https://id.example{ISSUER_PATH}");
         let issuer_key = TempDir::new().expect("a folder");
@@ -90,18 +91,36 @@ impl World {
             ..Config::new(Origin::parse(&format!("https://{host}")).expect("an origin"))
         };
         change(&mut config);
-        let state = AppState::new(config, cloud.store(), clock, seeded("server")).expect("a state");
-        let federated = Federated::new(state.clone(), Arc::new(internet.clone()), Internet::roots());
-        let sign_in = SignIn::new(state.clone(), Arc::new(issuers), Internet::roots());
-        let states = States {
-            app: state.clone(),
-            federated: federated.expect("federation"),
-            sign_in: sign_in.expect("sign-in"),
+        let random = seeded("server");
+        let state =
+            |store| AppState::new(config.clone(), store, clock.clone(), random.clone()).expect("a state");
+        let of = |function| {
+            let Clients { dynamodb, sqs } = calls.account(&cloud.engines, Some(function)).clients();
+            state(Store::new(dynamodb, sqs, cloud.names()))
         };
+        let federated = |function| {
+            Federated::new(of(function), Arc::new(internet.clone()), Internet::roots()).expect("federation")
+        };
+        let states = States {
+            auth: SignIn::new(of("auth"), Arc::new(issuers), Internet::roots()).expect("sign-in"),
+            deliver: of("deliver"),
+            devices: of("devices"),
+            discovery: of("discovery"),
+            federate: federated("federate"),
+            inbox: federated("inbox"),
+            key_packages: federated("key-packages"),
+            outbox: federated("outbox"),
+        };
+        let state = state(cloud.store());
         let app = eko_local::app(&states);
         calls.reset();
         let (issuer_url, leave_queues, internet) = (url, false, internet.clone());
         Self { app, state, states, cloud, calls, internet, issuer, issuer_url, issuer_key, leave_queues }
+    }
+
+    /// The clients of a function, which may do what it may.
+    pub fn clients(&self, function: &'static str) -> Clients {
+        self.calls.account(&self.cloud.engines, Some(function)).clients()
     }
 
     /// Now, in epoch milliseconds.
@@ -138,7 +157,7 @@ impl World {
 
     /// Pumps the queue into the delivery function until none is visible; how many messages were taken.
     pub async fn deliver(&self) -> usize {
-        let handle = |batch| eko_deliver::handle(self.state.clone(), batch);
+        let handle = |batch| eko_deliver::handle(self.states.deliver.clone(), batch);
         pump::drain(&self.cloud.clients.sqs, &self.cloud.deliveries.queue, &DELIVERIES, &handle)
             .await
             .expect("the queue can be read")
@@ -146,7 +165,7 @@ impl World {
 
     /// Pumps the queue for other servers until none is visible; how many messages were taken.
     pub async fn federate(&self) -> usize {
-        let handle = |batch| eko_federate::handle(self.states.federated.clone(), batch);
+        let handle = |batch| eko_federate::handle(self.states.federate.clone(), batch);
         pump::drain(&self.cloud.clients.sqs, &self.cloud.federation.queue, &FEDERATION, &handle)
             .await
             .expect("the queue can be read")
@@ -155,8 +174,8 @@ impl World {
     /// Pumps both queues once, whatever fails: as the event source mapping does, which tries again later.
     pub async fn try_pump(&self) {
         let (sqs, cloud) = (&self.cloud.clients.sqs, &self.cloud);
-        let deliver = |batch| eko_deliver::handle(self.state.clone(), batch);
-        let federate = |batch| eko_federate::handle(self.states.federated.clone(), batch);
+        let deliver = |batch| eko_deliver::handle(self.states.deliver.clone(), batch);
+        let federate = |batch| eko_federate::handle(self.states.federate.clone(), batch);
         let _ = pump::drain(sqs, &cloud.deliveries.queue, &DELIVERIES, &deliver).await;
         let _ = pump::drain(sqs, &cloud.federation.queue, &FEDERATION, &federate).await;
     }
@@ -199,6 +218,16 @@ async fn token(issuer: Router, audience: &str, name: &str) -> String {
 
 impl Drop for World {
     fn drop(&mut self) {
+        let denied: Vec<String> = self.calls.denied().iter().map(ToString::to_string).collect();
+        if !denied.is_empty() {
+            let told = format!("infra/template.yaml does not allow {}", denied.join(", "));
+            // A test that panics already does so for what came of it, most likely.
+            if std::thread::panicking() {
+                eprintln!("{told}");
+            } else {
+                panic!("{told}");
+            }
+        }
         if self.leave_queues || std::thread::panicking() {
             return;
         }

@@ -17,7 +17,7 @@ use crate::read;
 const UNREAD: [&str; 1] = ["SECRETS_REVISION"];
 
 /// What each function says that it has to be told.
-const NEEDS: [(&str, Needs); 8] = [
+pub(crate) const NEEDS: [(&str, Needs); 8] = [
     ("auth", eko_auth::NEEDS),
     ("deliver", eko_deliver::NEEDS),
     ("devices", eko_devices::NEEDS),

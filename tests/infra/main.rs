@@ -5,6 +5,7 @@
 
 mod code;
 mod deployed;
+mod policies;
 mod routes;
 
 use std::path::PathBuf;

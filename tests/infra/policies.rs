@@ -1,0 +1,191 @@
+//! Each function may do what its code does, and no more. That it may do as much every test sees, since a
+//! [`World`] denies what no policy allows; here it is seen that nothing is allowed in vain.
+
+use std::collections::BTreeSet;
+
+use eko_client::device::{Joining, Outgoing, SendOutcome};
+use eko_client::{Auth, Body, KeyCounts};
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::id::DeviceId;
+use eko_testkit::template::{Template, arn_of, referred};
+use eko_testkit::{Action, Answer, BARE, Internet, Policies, Stranger, World, envelope};
+use http::Method;
+use serde_json::json;
+
+use crate::deployed::NEEDS;
+
+#[tokio::test]
+async fn what_is_allowed_is_done() {
+    let alone = World::with(|config| config.take_budget = 100).await;
+    on_one_server(&alone).await;
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let (b, _) = World::online(&internet, "b.example").await;
+    between_servers(&internet, &a, &b).await;
+    start(&a).await;
+
+    let mut done = around_functions();
+    for world in [&alone, &a, &b] {
+        done.extend(world.calls.used());
+    }
+    let allowed = Policies::deployed().allowed();
+    let told = |one: &Action| one.to_string();
+    let idle: Vec<String> = allowed.difference(&done).map(told).collect();
+    assert!(idle.is_empty(), "allowed, and never done: {idle:#?}");
+    let lacking: Vec<String> = done.difference(allowed).map(told).collect();
+    assert!(lacking.is_empty(), "done around the functions, and not allowed: {lacking:#?}");
+}
+
+/// What needs one server: sign-in, devices, keys, messages and receipts.
+async fn on_one_server(world: &World) {
+    let keys = KeyCounts { pre_keys: 20, kyber_pre_keys: 0, last_resort: true };
+    let (mut bob, alice) = (world.user_with("bob", keys).await, world.user("alice").await);
+    let second = world.further(&bob, "two").await;
+    let third = world.pending(&bob, "three").await;
+    bob.pending_devices().await.unwrap();
+    bob.turn_away(third.id()).await.unwrap();
+    bob.refresh().await.unwrap();
+    second.sign_in_again(&world.id_token("bob").await).await.unwrap();
+
+    // A block of keys that is spent is cleared away by a later publication; one that is repeated is compared.
+    for _ in 0..20 {
+        alice.take(bob.user()).await.unwrap();
+    }
+    alice.take_through_outbox(bob.user()).await.unwrap();
+    let environment = bob.environment().clone();
+    for _ in 0..3 {
+        let more = bob.keys_mut().more(20, 0, &environment).unwrap();
+        bob.publish(&more).await.unwrap();
+        bob.publish(&more).await.unwrap();
+        world.advance(60_000);
+    }
+    bob.check_keys().await.unwrap();
+    alice.key_packages(bob.user()).await.unwrap();
+
+    let partial = alice.send(&envelope(&alice, &[&bob])).await.unwrap();
+    assert!(matches!(partial, SendOutcome::Partial(_)), "{partial:?}");
+    world.send(&alice, &[&bob, &second]).await;
+    world.deliver().await;
+    let page = bob.fetch().await.unwrap();
+    bob.discard(&page.entries[0].address).await.unwrap();
+    world.confirm(&bob).await;
+    world.confirm(&second).await;
+    world.deliver().await;
+
+    for path in [
+        "/.well-known/webfinger?resource=acct:bob@eko.example",
+        "/.well-known/nodeinfo",
+        "/.well-known/ecp",
+        "/nodeinfo/2.1",
+        "/actor",
+        "/ns",
+        "/user/bob",
+        "/user/bob/devices",
+        &format!("/user/bob/keyPackage/{}", bob.id()),
+    ] {
+        let answer = alice.call(Method::GET, path, Body::Empty, Auth::Nobody).await.unwrap();
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    bob.revoke(second.id()).await.unwrap();
+    let anew = world.device("bob", "anew", BARE);
+    anew.register(&world.id_token("bob").await, Joining::Reset).await.unwrap();
+    alice.logout().await.unwrap();
+    world.deliver().await;
+}
+
+/// What needs two: keys, messages and receipts to and fro; and a third that is away for a while, comes back,
+/// asks for keys and says that its user is gone.
+async fn between_servers(internet: &Internet, a: &World, b: &World) {
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    alice.take_from(bob.origin(), bob.user()).await.unwrap();
+    let mut create = alice.create_activity(&envelope(&alice, &[&bob]));
+    create["to"] = json!("@bob@b.example");
+    let sent = alice.call(Method::POST, "/user/alice/outbox", Body::Json(&create), Auth::Device).await;
+    assert_eq!(sent.unwrap().status, 201);
+    settle(a, b).await;
+    b.confirm(&bob).await;
+    settle(a, b).await;
+    assert_eq!(a.reports(&alice).await.len(), 1);
+
+    let mut eve = Stranger::new(internet, "eve.example").await;
+    eve.actor = "https://eve.example/user/eve".to_owned();
+    eve.document("/user/eve", Answer::activity(200, &eve.actor_document()));
+    internet.unplug(eve.address);
+    for (devices, bytes) in [(1, 100), (13, 96 * 1024)] {
+        let device = |n| DeviceId::parse(&format!("00000000-0000-4000-8000-{n:012}")).unwrap();
+        let messages = (0..devices).map(|n| (device(n), vec![7; bytes])).collect();
+        let id = alice.environment().envelope_id().unwrap();
+        let outgoing = Outgoing::new(UserName::parse("eve").unwrap(), id, messages);
+        let outgoing = outgoing.at(&Origin::parse(&eve.origin).unwrap());
+        let queued = alice.send(&outgoing).await.unwrap();
+        assert!(matches!(queued, SendOutcome::Queued { .. }), "{queued:?}");
+    }
+    internet.advance(10_000);
+    settle(a, b).await;
+    internet.plug(eve.address);
+    internet.advance(60_000);
+    settle(a, b).await;
+    assert_eq!(eve.posts().len(), 2);
+    let take =
+        json!({ "type": "Take", "actor": eve.actor, "object": b.state.origin().key_packages(bob.user()) });
+    assert_eq!(eve.deliver(b, "/inbox", &take).await.0, 200);
+    let gone = json!({ "type": "Delete", "actor": eve.actor, "object": eve.actor });
+    assert_eq!(eve.deliver(b, "/inbox", &gone).await.0, 202);
+}
+
+/// Pumps every queue of both until nothing moves.
+async fn settle(a: &World, b: &World) {
+    loop {
+        let mut moved = 0;
+        for world in [a, b] {
+            moved += world.deliver().await + world.federate().await;
+        }
+        if moved == 0 {
+            return;
+        }
+    }
+}
+
+/// What each function does in its init, as [`eko_service::shell`] has it, but for the secrets.
+async fn start(world: &World) {
+    let names = world.cloud.names();
+    for (function, needs) in NEEDS {
+        let clients = world.clients(function);
+        let queue = Some(names.deliveries_url.as_str()).filter(|_| needs.deliveries);
+        eko_store::open_connections(&clients.dynamodb, &names.table, &clients.sqs, queue).await;
+    }
+}
+
+/// What is done in a function's name without its code, or by it before there is a state.
+fn around_functions() -> BTreeSet<Action> {
+    let template = Template::read();
+    let mut done = BTreeSet::new();
+    let mut does = |function: &str, actions: &[&str], resource: &str| {
+        for action in actions {
+            let (function, action) = (function.to_owned(), (*action).to_owned());
+            done.insert(Action { function, action, resource: resource.to_owned() });
+        }
+    };
+    // Lambda writes its log.
+    for (function, _, properties) in template.functions() {
+        let log = referred(&properties["LoggingConfig"]["LogGroup"]);
+        does(function, &["logs:CreateLogStream", "logs:PutLogEvents"], log);
+    }
+    // Lambda's event source mapping takes from its queue, and removes what was handled.
+    for (_, mapping) in template.resources("AWS::Lambda::EventSourceMapping") {
+        let function = template.binary(referred(&mapping["FunctionName"]));
+        let actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+        does(function, &actions, arn_of(&mapping["EventSourceArn"]));
+    }
+    // Secrets are read in init, before there is a configuration; the test `bootstraps` runs that code.
+    for (function, needs) in NEEDS {
+        for (needed, parameter) in
+            [(needs.token_keys, "TokenKeysParameter"), (needs.signing_key, "SigningKeyParameter")]
+        {
+            if needed {
+                does(function, &["ssm:GetParameters"], parameter);
+            }
+        }
+    }
+    done
+}

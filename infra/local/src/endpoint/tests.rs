@@ -92,5 +92,8 @@ async fn parameters_are_those_that_were_put_in() {
     let (status, twice) = ask("GetParameters", json!({ "Names": ["/eko/a", "/eko/a"] })).await;
     assert_eq!((status, &twice["__type"]), (400, &json!("ValidationException")));
     let (status, unknown) = ask("DeleteParameter", json!({ "Name": "/eko/a" })).await;
-    assert_eq!((status, &unknown["__type"]), (400, &json!("UnknownOperationException")));
+    assert_eq!(
+        (status, &unknown["__type"]),
+        (400, &json!("com.amazon.coral.service#UnknownOperationException"))
+    );
 }

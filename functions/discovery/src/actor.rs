@@ -37,11 +37,11 @@ pub(crate) async fn user(
         "eko:keyPackages": origin.key_packages(&user),
         "eko:devices": origin.devices(&user),
     });
-    put_key(&state, &mut body, &origin.actor(&user));
+    put_key(&state, &mut body, &origin.actor(&user))?;
     Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
-pub(crate) async fn server(State(state): State<AppState>, headers: HeaderMap) -> Response {
+pub(crate) async fn server(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
     let origin = state.origin();
     let authority = origin.authority();
     let mut body = json!({
@@ -55,8 +55,8 @@ pub(crate) async fn server(State(state): State<AppState>, headers: HeaderMap) ->
         "inbox": origin.shared_inbox(),
         "endpoints": { "sharedInbox": origin.shared_inbox() },
     });
-    put_key(&state, &mut body, &origin.server_actor());
-    respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS)
+    put_key(&state, &mut body, &origin.server_actor())?;
+    Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
 /// With the vocabulary of keys: who reads it as linked data finds no `publicKey` otherwise.
@@ -65,14 +65,15 @@ fn context(origin: &Origin) -> Value {
 }
 
 /// Adds the key under the actor's own id, where this server federates at all.
-fn put_key(state: &AppState, body: &mut Value, actor: &str) {
-    if let Some(key) = state.signing_key() {
+fn put_key(state: &AppState, body: &mut Value, actor: &str) -> Result<(), Problem> {
+    if let Some(key) = state.signing_key()? {
         body["publicKey"] = json!({
             "id": eko_federation::key_id(actor),
             "owner": actor,
             "publicKeyPem": key.public_pem(),
         });
     }
+    Ok(())
 }
 
 const PAGE: &str = "<!doctype html>

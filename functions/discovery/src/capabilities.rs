@@ -23,7 +23,7 @@ pub(crate) async fn capabilities(State(state): State<AppState>) -> Response {
             "logout": format!("{origin}/auth/logout"),
         },
         "features": ["pqxdh", "x3dh", "double-ratchet", "device-chain", "partial-delivery"],
-        "federation": state.signing_key().is_some(),
+        "federation": config.federation.is_some(),
         "limits": {
             "activeDevices": limits::MAX_ACTIVE_DEVICES,
             "messagesPerEnvelope": limits::MAX_MESSAGES,

@@ -95,7 +95,7 @@ impl Server {
         };
         let clock = system_clock();
         let issuer = Issuer::new(&issuer_url, AUDIENCE, options.data.as_deref(), clock.clone())?;
-        let state = AppState::new(config, cloud.store(), clock, random)?;
+        let state = AppState::new(config, cloud.store(), clock, random);
         let states = States::new(state, Arc::new(SystemNetwork), public_roots())?;
         let app = crate::app(&states).nest(ISSUER_PATH, issuer::router(issuer));
         Ok(Self { listeners, app, states, cloud, origin })

@@ -27,10 +27,10 @@ impl Federated {
     /// outside of tests.
     ///
     /// # Errors
-    /// The origin cannot be named in a header.
+    /// The signing key is none, or the origin cannot be named in a header.
     pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
         let config = app.config();
-        let federation = match (&config.federation, app.signing_key()) {
+        let federation = match (&config.federation, app.signing_key()?) {
             (Some(settings), Some(key)) => {
                 let window_ms =
                     i64::try_from(settings.window_seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
@@ -87,6 +87,13 @@ pub fn client(config: &Config, network: Arc<dyn Network>, roots: Roots) -> Resul
         .map_err(|error| ConfigError { variable: "ORIGIN", reason: error.to_string() })?;
     let urls = UrlPolicy { danger_allow_loopback_http: config.danger_allow_loopback_http };
     Ok(Client::new(network, Options { user_agent, roots, urls }))
+}
+
+impl From<ConfigError> for Problem {
+    /// For a client: what is wrong with the configuration is in the log alone.
+    fn from(error: ConfigError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 impl From<RemoteError> for Problem {

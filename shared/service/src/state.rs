@@ -1,8 +1,8 @@
 //! What a function has at hand while it runs.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use eko_federation::keys::SigningKey;
+use eko_federation::keys::{KeyFault, SigningKey};
 use eko_protocol::address::Origin;
 use eko_store::Store;
 
@@ -28,24 +28,18 @@ struct Inner {
     config: Config,
     store: Store,
     tokens: AccessTokens,
-    signing_key: Option<Arc<SigningKey>>,
+    /// Read when it is first asked for: that takes more than the rest of a function's init.
+    signing_key: OnceLock<Result<Arc<SigningKey>, KeyFault>>,
     clock: Clock,
     random: Random,
 }
 
 impl AppState {
     /// A state over these parts. Makes no call.
-    ///
-    /// # Errors
-    /// The configuration's signing key is not one.
-    pub fn new(config: Config, store: Store, clock: Clock, random: Random) -> Result<Self, ConfigError> {
+    pub fn new(config: Config, store: Store, clock: Clock, random: Random) -> Self {
         let tokens = AccessTokens::new(&config);
-        let read = |text: &String| SigningKey::from_pem(text).map(Arc::new);
-        let signing_key = config.federation.as_ref().map(|federation| read(&federation.signing_key));
-        let signing_key = signing_key
-            .transpose()
-            .map_err(|error| ConfigError { variable: SIGNING_KEY_PARAMETER, reason: error.to_string() })?;
-        Ok(Self { inner: Arc::new(Inner { config, store, tokens, signing_key, clock, random }) })
+        let signing_key = OnceLock::new();
+        Self { inner: Arc::new(Inner { config, store, tokens, signing_key, clock, random }) }
     }
 
     /// The configuration.
@@ -69,8 +63,16 @@ impl AppState {
     }
 
     /// The key that requests to other servers are signed with; without one this server does not federate.
-    pub fn signing_key(&self) -> Option<&Arc<SigningKey>> {
-        self.inner.signing_key.as_ref()
+    ///
+    /// # Errors
+    /// The configuration's is none.
+    pub fn signing_key(&self) -> Result<Option<&Arc<SigningKey>>, ConfigError> {
+        let Some(federation) = &self.config().federation else { return Ok(None) };
+        let read = || SigningKey::from_pem(&federation.signing_key).map(Arc::new);
+        match self.inner.signing_key.get_or_init(read) {
+            Ok(key) => Ok(Some(key)),
+            Err(fault) => Err(ConfigError { variable: SIGNING_KEY_PARAMETER, reason: fault.to_string() }),
+        }
     }
 
     /// Now, in epoch milliseconds.

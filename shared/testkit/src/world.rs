@@ -92,8 +92,7 @@ impl World {
         };
         change(&mut config);
         let random = seeded("server");
-        let state =
-            |store| AppState::new(config.clone(), store, clock.clone(), random.clone()).expect("a state");
+        let state = |store| AppState::new(config.clone(), store, clock.clone(), random.clone());
         let of = |function| {
             let Clients { dynamodb, sqs } = calls.account(&cloud.engines, Some(function)).clients();
             state(Store::new(dynamodb, sqs, cloud.names()))

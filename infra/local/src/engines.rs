@@ -46,6 +46,7 @@ pub struct Options {
 pub struct Served {
     listeners: Vec<TcpListener>,
     app: Router,
+    engines: Engines,
     cloud: Cloud,
     deliver: Function,
     federate: Function,
@@ -67,13 +68,13 @@ impl Served {
         engines.put_parameter(TOKEN_KEYS, &secrets::token_keys(data, &system_random())?);
         engines.put_parameter(SIGNING_KEY, &secrets::signing_key(data)?);
         let account = Account::embedded(engines.http_client());
-        let cloud = Cloud::open(engines.clone(), &account).await?;
+        let cloud = Cloud::open(&account).await?;
         let deliver = Function::new(&options.invoke, "deliver", arn(&cloud, &cloud.deliveries.queue).await?)?;
         let federate =
             Function::new(&options.invoke, "federate", arn(&cloud, &cloud.federation.queue).await?)?;
         let issuer = Issuer::new(&format!("{url}{ISSUER_PATH}"), AUDIENCE, data, system_clock())?;
-        let app = endpoint::router(engines).nest(ISSUER_PATH, issuer::router(issuer));
-        Ok(Self { listeners, app, cloud, deliver, federate, url })
+        let app = endpoint::router(engines.clone()).nest(ISSUER_PATH, issuer::router(issuer));
+        Ok(Self { listeners, app, engines, cloud, deliver, federate, url })
     }
 
     /// Serves until `stop` is done; answers how many messages are left in the queues.
@@ -81,7 +82,7 @@ impl Served {
     /// Batches go to a function one after the other, since `cargo lambda watch` runs one of each.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<usize> {
         let serving = Serving::start(self.listeners, &self.app);
-        let sweeper = tokio::spawn(sweep::run(self.cloud.engines.clone()));
+        let sweeper = tokio::spawn(sweep::run(self.engines.clone()));
         let (tell, told) = watch::channel(false);
         let pump = |queue: &str, spec, function: Function| {
             let handle = move |batch| function.clone().handle(batch);
@@ -104,7 +105,7 @@ impl Served {
         sweeper.abort();
         let deliveries = self.cloud.queued(&self.cloud.deliveries.queue).await?;
         let federation = self.cloud.queued(&self.cloud.federation.queue).await?;
-        self.cloud.engines.flush()?;
+        self.engines.flush()?;
         Ok(deliveries.saturating_add(federation))
     }
 }

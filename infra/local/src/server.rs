@@ -54,6 +54,7 @@ pub struct Server {
     listeners: Vec<TcpListener>,
     app: Router,
     states: States,
+    engines: Engines,
     cloud: Cloud,
     /// The public base URL.
     pub origin: Origin,
@@ -73,7 +74,7 @@ impl Server {
             None => Engines::in_memory()?,
         };
         let account = Account::embedded(engines.http_client());
-        let cloud = Cloud::open(engines, &account).await?;
+        let cloud = Cloud::open(&account).await?;
         let random = system_random();
         let issuer_url = format!("http://localhost:{port}{ISSUER_PATH}");
         let config = Config {
@@ -98,7 +99,7 @@ impl Server {
         let state = AppState::new(config, cloud.store(), clock, random);
         let states = States::new(state, Arc::new(SystemNetwork), public_roots())?;
         let app = crate::app(&states).nest(ISSUER_PATH, issuer::router(issuer));
-        Ok(Self { listeners, app, states, cloud, origin })
+        Ok(Self { listeners, app, states, engines, cloud, origin })
     }
 
     /// Its table and queues.
@@ -122,7 +123,7 @@ impl Server {
             tokio::spawn(pump::run(sqs, url, FEDERATION, FEDERATION_BATCHES, pump_told, move |batch| {
                 eko_federate::handle(state.clone(), batch)
             }));
-        let sweeper = tokio::spawn(sweep::run(self.cloud.engines.clone()));
+        let sweeper = tokio::spawn(sweep::run(self.engines.clone()));
         stop.await;
         serving.end().await?;
         pump_stop.send_replace(true);
@@ -135,7 +136,7 @@ impl Server {
         .await?;
         let waiting = self.cloud.queued(&self.cloud.federation.queue).await?;
         sweeper.abort();
-        self.cloud.engines.flush()?;
+        self.engines.flush()?;
         Ok(waiting)
     }
 }

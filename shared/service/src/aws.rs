@@ -123,6 +123,11 @@ impl Account {
         }
     }
 
+    /// The same with services elsewhere, for a client that knows its way there.
+    pub fn at(self, endpoints: Endpoints) -> Self {
+        Self { endpoints, ..self }
+    }
+
     /// Builds the clients. Makes no call.
     pub fn clients(&self) -> Clients {
         let credentials = SharedCredentialsProvider::new(self.credentials.clone());

@@ -1,8 +1,11 @@
 //! The table and the queues, defined once: the local server creates them from here, the deployment
 //! template is checked against it.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+    TimeToLiveSpecification,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 
@@ -57,6 +60,10 @@ pub const QUEUES: &[QueueSpec] = &[DELIVERIES, FEDERATION];
 /// How long a dead-letter queue keeps what it got: SQS's longest, 14 days.
 pub const DLQ_RETENTION_SECONDS: u32 = 14 * 24 * 3600;
 
+/// How often to look whether a new table can be used, and for how many times.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOKS: usize = 300;
+
 /// Name of the dead-letter queue of a queue.
 pub fn dlq_name(queue: &str) -> String {
     format!("{queue}-dlq")
@@ -86,6 +93,7 @@ pub async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> R
         }
         other => other.map_err(call("CreateTable"))?,
     };
+    until_active(dynamodb, table).await?;
     let ttl = TimeToLiveSpecification::builder()
         .attribute_name(TTL_ATTRIBUTE)
         .enabled(true)
@@ -101,6 +109,28 @@ pub async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> R
     Ok(())
 }
 
+/// Waits until a new table can be used: DynamoDB answers before that.
+async fn until_active(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> Result<()> {
+    for _ in 0..LOOKS {
+        let described = dynamodb.describe_table().table_name(table).send().await;
+        let status = match described {
+            // Reads of what was just created are eventually consistent.
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+                None
+            }
+            other => other.map_err(call("DescribeTable"))?.table.and_then(|table| table.table_status),
+        };
+        if status == Some(TableStatus::Active) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Err(StoreError::GaveUp {
+        operation: "CreateTable",
+        detail: "the table does not become active".to_owned(),
+    })
+}
+
 /// The URLs of a queue and of its dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct QueueUrls {
@@ -110,11 +140,11 @@ pub struct QueueUrls {
     pub dlq: String,
 }
 
-/// Creates a queue and its dead-letter queue unless they are there already; answers their URLs.
-pub async fn create_queue(sqs: &aws_sdk_sqs::Client, spec: &QueueSpec) -> Result<QueueUrls> {
+/// Creates a queue of this name and its dead-letter queue unless they are there already; answers their URLs.
+pub async fn create_queue(sqs: &aws_sdk_sqs::Client, name: &str, spec: &QueueSpec) -> Result<QueueUrls> {
     let dlq = sqs
         .create_queue()
-        .queue_name(dlq_name(spec.name))
+        .queue_name(dlq_name(name))
         .attributes(QueueAttributeName::MessageRetentionPeriod, DLQ_RETENTION_SECONDS.to_string())
         .send()
         .await
@@ -136,7 +166,7 @@ pub async fn create_queue(sqs: &aws_sdk_sqs::Client, spec: &QueueSpec) -> Result
     let redrive = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": spec.max_receives });
     let queue = sqs
         .create_queue()
-        .queue_name(spec.name)
+        .queue_name(name)
         .attributes(QueueAttributeName::VisibilityTimeout, spec.visibility_seconds.to_string())
         .attributes(QueueAttributeName::MessageRetentionPeriod, spec.retention_seconds.to_string())
         .attributes(QueueAttributeName::RedrivePolicy, redrive.to_string())

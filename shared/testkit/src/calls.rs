@@ -10,10 +10,10 @@ use aws_smithy_runtime_api::client::http::{
     SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use eko_engines::Engines;
-use eko_service::aws::Account;
+use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -166,10 +166,9 @@ impl Calls {
         self.lock().denied.clone()
     }
 
-    /// The account of a function, which may do what its role allows; or of nobody, who may do anything.
-    pub(crate) fn account(&self, engines: &Engines, function: Option<&'static str>) -> Account {
-        let (calls, inner) = (self.clone(), engines.http_client());
-        Account::embedded(SharedHttpClient::new(Counting { calls, function, inner }))
+    /// Around the client of a function, which may do what its role allows; or of nobody, who may do anything.
+    pub(crate) fn around(&self, function: Option<&'static str>, inner: SharedHttpClient) -> SharedHttpClient {
+        SharedHttpClient::new(Counting { calls: self.clone(), function, inner })
     }
 
     /// Whether the function may make this request.
@@ -257,11 +256,13 @@ impl HttpConnector for Connector {
                 Some(Fault::AnswerLost) => inner.call(request).await.map(|_| down()),
                 Some(Fault::EntriesRefused) => Ok(entries_refused(&request)),
             };
+            let answer = match answer {
+                Ok(answer) => whole(answer).await,
+                error => error,
+            };
             calls.end();
             if let (true, Ok(answer)) = (recording, &answer) {
-                let response = answer.body().bytes().unwrap_or_default();
-                let response = serde_json::from_slice(response).unwrap_or_default();
-                let exchange = Exchange { operation, request: asked, response };
+                let exchange = Exchange { operation, request: asked, response: body(answer.body()) };
                 calls.lock().recorded.get_or_insert_default().push(exchange);
             }
             answer
@@ -269,10 +270,24 @@ impl HttpConnector for Connector {
     }
 }
 
+/// The answer with all of its body, which over a socket is still on its way.
+pub(crate) async fn whole(answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = ByteStream::new(answer.into_body()).collect().await;
+    let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
+    let mut answer = HttpResponse::new(status, SdkBody::from(body));
+    *answer.headers_mut() = headers;
+    Ok(answer)
+}
+
+/// A body in memory as JSON.
+pub(crate) fn body(body: &SdkBody) -> Value {
+    serde_json::from_slice(body.bytes().unwrap_or_default()).unwrap_or_default()
+}
+
 /// The request, asking DynamoDB what it consumes, and its JSON.
 fn metered(target: &str, mut request: HttpRequest) -> (HttpRequest, Value) {
-    let body = request.body().bytes().unwrap_or_default();
-    let mut asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut asked = body(request.body());
     if target.starts_with("DynamoDB_") && asked.is_object() {
         asked["ReturnConsumedCapacity"] = "TOTAL".into();
         *request.body_mut() = SdkBody::from(asked.to_string());
@@ -290,9 +305,7 @@ fn down() -> HttpResponse {
 }
 
 fn entries_refused(request: &HttpRequest) -> HttpResponse {
-    let body: serde_json::Value =
-        serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
-    let entries = body["Entries"].as_array().cloned().unwrap_or_default();
+    let entries = body(request.body())["Entries"].as_array().cloned().unwrap_or_default();
     let failed = entries.iter().map(|entry| {
         serde_json::json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false, "Message": "injected" })
     });

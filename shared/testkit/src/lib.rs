@@ -14,8 +14,11 @@
 )]
 
 mod answers;
+mod backend;
 mod calls;
 mod direct;
+mod excuses;
+mod hidden;
 mod internet;
 mod jwt;
 mod letters;

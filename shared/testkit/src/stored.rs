@@ -36,7 +36,7 @@ impl World {
         let mut items = BTreeMap::new();
         let mut start = None;
         loop {
-            let scan = self.cloud.clients.dynamodb.scan().table_name(&self.state.config().names.table);
+            let scan = self.aside.dynamodb.scan().table_name(&self.state.config().names.table);
             let page =
                 scan.consistent_read(true).set_exclusive_start_key(start).send().await.expect("a scan");
             for item in page.items.unwrap_or_default() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use eko_auth::SignIn;
 use eko_engines::Engines;
-use eko_local::cloud::Cloud;
+use eko_local::cloud::{self, Cloud};
 use eko_local::issuer::{self, Issuer};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_local::{States, pump};
@@ -16,10 +16,10 @@ use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
 use eko_service::state::Clock;
 use eko_service::{AppState, Federated};
 use eko_store::Store;
-use eko_store::resources::{DELIVERIES, FEDERATION};
-use futures_util::FutureExt as _;
+use eko_store::resources::{DELIVERIES, FEDERATION, QueueUrls};
 use tempfile::TempDir;
 
+use crate::backend::Backend;
 use crate::{Calls, Direct, Internet, seeded, signing_key};
 
 /// When every test starts: 2026-01-29T19:30:00Z, in epoch milliseconds.
@@ -35,6 +35,11 @@ pub struct World {
     states: States,
     /// Table and queues.
     pub cloud: Cloud,
+    /// The embedded engines, which hold that unless the environment names others.
+    pub engines: Engines,
+    pub(crate) backend: Backend,
+    /// The way to table and queues that is not counted, and where nothing fails.
+    pub(crate) aside: Clients,
     /// What was called of AWS.
     pub calls: Calls,
     /// What it is connected to.
@@ -69,8 +74,11 @@ impl World {
         let clock = internet.clock();
         let engines = Engines::in_memory_with_clock(clock.clone()).expect("engines");
         let calls = Calls::new();
-        let nobody = calls.account(&engines, None);
-        let cloud = Cloud::open(engines, &nobody).await.expect("table and queues");
+        let backend = Backend::new(&engines, clock.clone());
+        let nobody = backend.account(|client| calls.around(None, client));
+        let cloud = Cloud::open_as(backend.prefix(), &nobody).await.expect("table and queues");
+        let aside = backend.account(|client| client).clients();
+        backend.keep_expired(&aside, &cloud.names().table).await;
         // The issuer is on an internet of its own, so that tests see what goes to other servers and nothing else.
         let url = format!("https://id.example{ISSUER_PATH}");
         let issuer_key = TempDir::new().expect("a folder");
@@ -94,7 +102,8 @@ impl World {
         let random = seeded("server");
         let state = |store| AppState::new(config.clone(), store, clock.clone(), random.clone());
         let of = |function| {
-            let Clients { dynamodb, sqs } = calls.account(&cloud.engines, Some(function)).clients();
+            let account = backend.account(|client| calls.around(Some(function), client));
+            let Clients { dynamodb, sqs } = account.clients();
             state(Store::new(dynamodb, sqs, cloud.names()))
         };
         let federated = |function| {
@@ -114,12 +123,26 @@ impl World {
         let app = eko_local::app(&states);
         calls.reset();
         let (issuer_url, leave_queues, internet) = (url, false, internet.clone());
-        Self { app, state, states, cloud, calls, internet, issuer, issuer_url, issuer_key, leave_queues }
+        Self {
+            app,
+            state,
+            states,
+            cloud,
+            engines,
+            backend,
+            aside,
+            calls,
+            internet,
+            issuer,
+            issuer_url,
+            issuer_key,
+            leave_queues,
+        }
     }
 
     /// The clients of a function, which may do what it may.
     pub fn clients(&self, function: &'static str) -> Clients {
-        self.calls.account(&self.cloud.engines, Some(function)).clients()
+        self.backend.account(|client| self.calls.around(Some(function), client)).clients()
     }
 
     /// Now, in epoch milliseconds.
@@ -156,6 +179,7 @@ impl World {
 
     /// Pumps the queue into the delivery function until none is visible; how many messages were taken.
     pub async fn deliver(&self) -> usize {
+        self.backend.bring_back(&self.aside).await;
         let handle = |batch| eko_deliver::handle(self.states.deliver.clone(), batch);
         pump::drain(&self.cloud.clients.sqs, &self.cloud.deliveries.queue, &DELIVERIES, &handle)
             .await
@@ -164,6 +188,7 @@ impl World {
 
     /// Pumps the queue for other servers until none is visible; how many messages were taken.
     pub async fn federate(&self) -> usize {
+        self.backend.bring_back(&self.aside).await;
         let handle = |batch| eko_federate::handle(self.states.federate.clone(), batch);
         pump::drain(&self.cloud.clients.sqs, &self.cloud.federation.queue, &FEDERATION, &handle)
             .await
@@ -172,6 +197,7 @@ impl World {
 
     /// Pumps both queues once, whatever fails: as the event source mapping does, which tries again later.
     pub async fn try_pump(&self) {
+        self.backend.bring_back(&self.aside).await;
         let (sqs, cloud) = (&self.cloud.clients.sqs, &self.cloud);
         let deliver = |batch| eko_deliver::handle(self.states.deliver.clone(), batch);
         let federate = |batch| eko_federate::handle(self.states.federate.clone(), batch);
@@ -181,23 +207,12 @@ impl World {
 
     /// Messages that wait for other servers, and those given up as dead letters, hidden ones included.
     pub async fn waiting(&self) -> (usize, usize) {
-        (self.count(&self.cloud.federation.queue).await, self.count(&self.cloud.federation.dlq).await)
+        count(&self.aside, &self.cloud.federation).await
     }
 
     /// Messages in the queue and in its dead-letter queue, hidden ones included.
     pub async fn queued(&self) -> (usize, usize) {
-        (self.count(&self.cloud.deliveries.queue).await, self.count(&self.cloud.deliveries.dlq).await)
-    }
-
-    async fn count(&self, url: &str) -> usize {
-        let body = serde_json::json!({ "QueueUrl": url, "AttributeNames": ["All"] }).to_string();
-        let answer = self.cloud.engines.call("AmazonSQS.GetQueueAttributes", body.as_bytes()).await;
-        let answer: serde_json::Value = serde_json::from_slice(answer.body.as_ref()).expect("JSON");
-        let names =
-            ["", "NotVisible", "Delayed"].map(|suffix| format!("ApproximateNumberOfMessages{suffix}"));
-        let number =
-            |name: &String| answer["Attributes"][name].as_str().and_then(|n| n.parse::<usize>().ok());
-        names.iter().filter_map(number).sum()
+        count(&self.aside, &self.cloud.deliveries).await
     }
 
     /// For tests that end with messages in a queue on purpose.
@@ -215,30 +230,60 @@ async fn token(issuer: Router, audience: &str, name: &str) -> String {
     answer["id_token"].as_str().expect("an ID token").to_owned()
 }
 
+impl World {
+    /// Removes what outlives it; the messages that are left in each queue and its dead-letter queue, where they are to
+    /// be counted. `None` where they could not be.
+    fn end(&self, counted: bool) -> Option<[(usize, usize); 2]> {
+        if !counted && !self.backend.outlives() {
+            return Some([(0, 0); 2]);
+        }
+        // The test's own runtime is held up by this drop: a call over a socket needs another.
+        let end = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let clients = self.backend.account(|client| client).clients();
+                let left = match counted {
+                    true => [
+                        count(&clients, &self.cloud.deliveries).await,
+                        count(&clients, &self.cloud.federation).await,
+                    ],
+                    false => [(0, 0); 2],
+                };
+                self.backend.remove(&clients, &self.cloud).await;
+                left
+            })
+        };
+        std::thread::scope(|scope| scope.spawn(end).join()).ok()
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
+        let panicking = std::thread::panicking();
+        let left = self.end(!self.leave_queues && !panicking);
         let denied: Vec<String> = self.calls.denied().iter().map(ToString::to_string).collect();
-        if !denied.is_empty() {
-            let told = format!("infra/template.yaml does not allow {}", denied.join(", "));
-            // A test that panics already does so for what came of it, most likely.
-            if std::thread::panicking() {
+        let told = format!("infra/template.yaml does not allow {}", denied.join(", "));
+        if panicking {
+            // The test has failed already, for what came of the denial, most likely.
+            if !denied.is_empty() {
                 eprintln!("{told}");
-            } else {
-                panic!("{told}");
             }
-        }
-        if self.leave_queues || std::thread::panicking() {
             return;
         }
-        // The engines answer at once: nothing here waits.
-        let counted = async { (self.queued().await, self.waiting().await) };
-        match counted.now_or_never() {
-            Some(((0, 0), (0, 0))) => {}
-            Some(((queue, dlq), (waiting, dead))) => panic!(
+        assert!(denied.is_empty(), "{told}");
+        match left {
+            Some([(0, 0), (0, 0)]) => {}
+            Some([(queue, dlq), (waiting, dead)]) => panic!(
                 "the test leaves {queue} messages in the queue and {dlq} in its DLQ, {waiting} for other servers \
                  and {dead} in their DLQ"
             ),
             None => panic!("the queues could not be counted"),
         }
     }
+}
+
+/// Messages in a queue and in its dead-letter queue, hidden ones included.
+async fn count(clients: &Clients, queue: &QueueUrls) -> (usize, usize) {
+    let count = async |url: &str| cloud::queued(&clients.sqs, url).await.expect("the queue is there");
+    (count(&queue.queue).await, count(&queue.dlq).await)
 }

@@ -86,7 +86,7 @@ impl<'a> Meter<'a> {
             api_requests: api_requests as f64,
             invocations: invocations as f64,
             lambda_ms: BASE_MS * invocations as f64 + ROUND_MS * (rounds.saturating_sub(source)) as f64,
-            consumed: consumed(&self.world.cloud.engines, &exchanges).await?,
+            consumed: consumed(&self.world.engines, &exchanges).await?,
         })
     }
 }

@@ -140,14 +140,14 @@ impl Scene {
         let (status, body) = scene.world.transport().json(known).await;
         anyhow::ensure!(status == 202, "the stranger is refused: {status} {body}");
         scene.world.deliver().await;
-        scene.world.cloud.engines.put_parameter("/token-keys", &format!("test:{}", TOKEN_SECRET));
-        scene.world.cloud.engines.put_parameter("/signing-key", &signing_key("eko.example").0);
+        scene.world.engines.put_parameter("/token-keys", &format!("test:{}", TOKEN_SECRET));
+        scene.world.engines.put_parameter("/signing-key", &signing_key("eko.example").0);
         Ok(scene)
     }
 
     /// The engines behind it.
     pub fn engines(&self) -> eko_engines::Engines {
-        self.world.cloud.engines.clone()
+        self.world.engines.clone()
     }
 
     /// What a function finds in its environment, as the template has it.

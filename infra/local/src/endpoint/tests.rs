@@ -56,7 +56,7 @@ async fn an_item_is_put_and_found() {
 #[tokio::test]
 async fn a_message_goes_through_a_queue_whose_url_leads_back_here() {
     let account = account().await;
-    let urls = resources::create_queue(&account.sqs, &DELIVERIES).await.unwrap();
+    let urls = resources::create_queue(&account.sqs, DELIVERIES.name, &DELIVERIES).await.unwrap();
     assert_eq!(urls.queue, format!("{}/000000000000/deliveries", account.url));
     account.sqs.send_message().queue_url(&urls.queue).message_body("m").send().await.unwrap();
     let receive = account.sqs.receive_message().queue_url(&urls.queue);

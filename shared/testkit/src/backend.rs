@@ -1,0 +1,188 @@
+//! Where a world's table and queues are: in the embedded engines, or at the endpoints that the environment names,
+//! as the AWS SDKs read them. What is under test is the same either way.
+
+use aws_sdk_dynamodb::types::TimeToLiveSpecification;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::Connector;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector,
+    http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use eko_engines::Engines;
+use eko_local::cloud::Cloud;
+use eko_service::aws::{Account, Clients, Endpoints};
+use eko_service::state::Clock;
+use eko_store::resources::TTL_ATTRIBUTE;
+use url::{Host, Url};
+use uuid::Uuid;
+
+use crate::calls::{body, whole};
+use crate::hidden::Hidden;
+
+/// Where the services are, and what a world's own are called there.
+pub(crate) struct Backend {
+    engines: Engines,
+    endpoints: Endpoints,
+    prefix: String,
+    hidden: Hidden,
+}
+
+impl Backend {
+    pub(crate) fn new(engines: &Engines, clock: Clock) -> Self {
+        let endpoints = endpoints();
+        let elsewhere = endpoints.dynamodb.is_some() || endpoints.sqs.is_some();
+        let prefix = if elsewhere { format!("test-{}-", Uuid::new_v4().simple()) } else { String::new() };
+        Self { engines: engines.clone(), endpoints, prefix, hidden: Hidden::new(clock) }
+    }
+
+    /// What is before the names of table and queues, since others are at the same endpoints.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Where the services are that are not embedded.
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// Whether something is there when the test has ended.
+    pub(crate) fn outlives(&self) -> bool {
+        !self.prefix.is_empty()
+    }
+
+    /// The account, whose client `change` may put something around. Its connections are of the runtime that
+    /// makes the first call.
+    pub(crate) fn account(&self, change: impl FnOnce(SharedHttpClient) -> SharedHttpClient) -> Account {
+        Account::embedded(change(self.client())).at(self.endpoints.clone())
+    }
+
+    fn client(&self) -> SharedHttpClient {
+        if !self.outlives() {
+            return self.engines.http_client();
+        }
+        let (engines, endpoints) = (self.engines.http_client(), self.endpoints.clone());
+        let hidden = self.hidden.clone();
+        let socket =
+            SharedHttpConnector::new(Connector::builder().sleep_impl(TokioSleep::new()).build_http());
+        http_client_fn(move |settings, parts| {
+            let engines = engines.http_connector(settings, parts);
+            SharedHttpConnector::new(Either {
+                engines,
+                socket: socket.clone(),
+                endpoints: endpoints.clone(),
+                hidden: hidden.clone(),
+            })
+        })
+    }
+
+    /// Brings back the hidden messages whose time is over, where the queues have another time.
+    pub(crate) async fn bring_back(&self, clients: &Clients) {
+        if self.endpoints.sqs.is_some() {
+            self.hidden.bring_back(clients).await;
+        }
+    }
+
+    /// Turns off the time to live of a table that is elsewhere: the tests' time is not that engine's, for which
+    /// everything has expired.
+    pub(crate) async fn keep_expired(&self, clients: &Clients, table: &str) {
+        if self.endpoints.dynamodb.is_none() {
+            return;
+        }
+        let off = TimeToLiveSpecification::builder().attribute_name(TTL_ATTRIBUTE).enabled(false).build();
+        let update = clients.dynamodb.update_time_to_live().table_name(table);
+        update
+            .time_to_live_specification(off.expect("a name"))
+            .send()
+            .await
+            .expect("the table's time to live");
+    }
+
+    /// Removes table and queues that are elsewhere, as far as that goes.
+    pub(crate) async fn remove(&self, clients: &Clients, cloud: &Cloud) {
+        if self.endpoints.dynamodb.is_some() {
+            let _ = clients.dynamodb.delete_table().table_name(cloud.names().table).send().await;
+        }
+        if self.endpoints.sqs.is_some() {
+            for urls in [&cloud.deliveries, &cloud.federation] {
+                for url in [&urls.queue, &urls.dlq] {
+                    let _ = clients.sqs.delete_queue().queue_url(url).send().await;
+                }
+            }
+        }
+    }
+}
+
+/// The environment's, all on loopback: tests send no packet elsewhere.
+fn endpoints() -> Endpoints {
+    let endpoints = Endpoints::from_env(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    for endpoint in endpoints.dynamodb.iter().chain(&endpoints.sqs) {
+        assert!(
+            on_loopback(endpoint),
+            "tests send nothing beyond loopback, and AWS_ENDPOINT_URL… says {endpoint}"
+        );
+    }
+    endpoints
+}
+
+fn on_loopback(endpoint: &str) -> bool {
+    let Ok(url) = Url::parse(endpoint) else { return false };
+    url.scheme() == "http"
+        && match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+}
+
+/// To the engines, or over a socket, as the service has an endpoint.
+#[derive(Debug)]
+struct Either {
+    engines: SharedHttpConnector,
+    socket: SharedHttpConnector,
+    endpoints: Endpoints,
+    hidden: Hidden,
+}
+
+impl HttpConnector for Either {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let (service, operation) = target.split_once('.').unwrap_or_default();
+        match (service, &self.endpoints) {
+            ("AmazonSQS", Endpoints { sqs: Some(_), .. }) => {
+                let (asked, operation) = (body(request.body()), operation.to_owned());
+                let (answer, hidden) = (self.socket.call(request), self.hidden.clone());
+                HttpConnectorFuture::new(async move {
+                    let answer = whole(answer.await?).await?;
+                    hidden.see(&operation, &asked, &answer);
+                    Ok(answer)
+                })
+            }
+            ("DynamoDB_20120810", Endpoints { dynamodb: Some(_), .. }) => self.socket.call(request),
+            _ => self.engines.call(request),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::on_loopback;
+
+    #[test]
+    fn only_loopback_is_called() {
+        for near in ["http://localhost:4566", "http://127.0.0.1:5000/", "http://[::1]:8000"] {
+            assert!(on_loopback(near), "{near}");
+        }
+        for far in [
+            "https://dynamodb.eu-central-1.amazonaws.com",
+            "http://10.0.0.1:8000",
+            "http://localhost.example:8000",
+            "http://127.0.0.1@example.com",
+            "http://0.0.0.0:8000",
+            "localhost:8000",
+        ] {
+            assert!(!on_loopback(far), "{far}");
+        }
+    }
+}

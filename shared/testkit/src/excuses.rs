@@ -1,0 +1,81 @@
+//! What AWS does, and not every engine that a world may be pointed at. The embedded ones do all of it: for them
+//! nothing is asked, and no test leaves anything out.
+
+use std::io::Write as _;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_sqs::types::QueueAttributeName;
+use eko_store::resources::{PARTITION_KEY, SORT_KEY};
+
+use crate::World;
+
+/// Bytes that a message of SQS may have.
+const MESSAGE_BYTES: usize = 1 << 20;
+
+impl World {
+    /// Whether the rest of a test is left out because the queues have another time than the test, and a message
+    /// with a delay comes when that says so.
+    pub fn cannot_bring_delays_forward(&mut self) -> bool {
+        let theirs = self.backend.endpoints().sqs.is_some();
+        if theirs {
+            left_out("a delay is of the queue's own time");
+            self.leave_queues();
+        }
+        theirs
+    }
+
+    /// Whether the queues take less than SQS does: a message has 1 MiB at most (`SetQueueAttributes`,
+    /// `MaximumMessageSize`).
+    pub async fn takes_small_messages_only(&self) -> bool {
+        if self.backend.endpoints().sqs.is_none() {
+            return false;
+        }
+        let name = QueueAttributeName::MaximumMessageSize;
+        let ask = self.aside.sqs.get_queue_attributes().queue_url(&self.cloud.deliveries.queue);
+        let answer = ask.attribute_names(name.clone()).send().await.expect("the queue's attributes");
+        let most = answer.attributes.and_then(|attributes| attributes.get(&name)?.parse::<usize>().ok());
+        let small = most.is_none_or(|most| most < MESSAGE_BYTES);
+        if small {
+            left_out(&format!("messages have {} bytes at most, SQS's 1048576", most.unwrap_or_default()));
+        }
+        small
+    }
+
+    /// Whether a page of a Query may be larger than DynamoDB's, which ends at 1 MB (`Query`); asked when it was.
+    pub fn answers_large_pages(&self) -> bool {
+        let theirs = self.backend.endpoints().dynamodb.is_some();
+        if theirs {
+            left_out("a Query answers more than 1 MB");
+        }
+        theirs
+    }
+
+    /// Whether a transaction sent again under its token (`TransactWriteItems`, `ClientRequestToken`) is another
+    /// one, not the same as in DynamoDB.
+    pub async fn repeats_transactions(&self) -> bool {
+        if self.backend.endpoints().dynamodb.is_none() {
+            return false;
+        }
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let put = Put::builder()
+            .table_name(self.cloud.names().table)
+            .item(PARTITION_KEY, text("probe"))
+            .item(SORT_KEY, text("probe"))
+            .condition_expression("attribute_not_exists(pk)");
+        let put = TransactWriteItem::builder().put(put.build().expect("a put")).build();
+        let write = self.aside.dynamodb.transact_write_items().transact_items(put);
+        let write = write.client_request_token("probe");
+        write.clone().send().await.expect("a transaction");
+        let repeats = write.send().await.is_err();
+        if repeats {
+            left_out("TransactWriteItems knows no ClientRequestToken");
+        }
+        repeats
+    }
+}
+
+/// Says it on standard error, of which the harness captures what is printed by macros only.
+fn left_out(why: &str) {
+    let thread = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "left out of {}: {why}", thread.name().unwrap_or("a test"));
+}

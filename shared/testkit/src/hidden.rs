@@ -1,0 +1,88 @@
+//! The hidden messages of a queue whose time is not the test's: what was received comes back when the test's time
+//! says so, by a ChangeMessageVisibility. A delayed message cannot be brought forward.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use eko_service::aws::Clients;
+use eko_service::state::Clock;
+use eko_store::resources::{DELIVERIES, FEDERATION};
+use serde_json::Value;
+
+use crate::calls::body;
+
+/// What was received and not deleted since.
+#[derive(Clone)]
+pub(crate) struct Hidden {
+    clock: Clock,
+    messages: Arc<Mutex<Vec<Message>>>,
+}
+
+#[derive(Debug)]
+struct Message {
+    queue: String,
+    receipt: String,
+    until_ms: i64,
+}
+
+impl Hidden {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, messages: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Message>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees a call of SQS with its answer.
+    pub(crate) fn see(&self, operation: &str, asked: &Value, answer: &HttpResponse) {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let until = |seconds: i64| (self.clock)().saturating_add(seconds.saturating_mul(1_000));
+        let queue = text(&asked["QueueUrl"]);
+        let entries = || asked["Entries"].as_array().cloned().unwrap_or_default();
+        match operation {
+            "ReceiveMessage" => {
+                let answer = body(answer.body());
+                let spec = if queue.ends_with(FEDERATION.name) { FEDERATION } else { DELIVERIES };
+                for message in answer["Messages"].as_array().into_iter().flatten() {
+                    self.lock().push(Message {
+                        queue: queue.clone(),
+                        receipt: text(&message["ReceiptHandle"]),
+                        until_ms: until(spec.visibility_seconds.into()),
+                    });
+                }
+            }
+            "ChangeMessageVisibilityBatch" => {
+                for entry in entries() {
+                    let mut messages = self.lock();
+                    let found = messages.iter_mut().find(|m| m.receipt == text(&entry["ReceiptHandle"]));
+                    if let Some(message) = found {
+                        message.until_ms = until(entry["VisibilityTimeout"].as_i64().unwrap_or_default());
+                    }
+                }
+            }
+            "DeleteMessageBatch" => {
+                for entry in entries() {
+                    self.lock().retain(|message| message.receipt != text(&entry["ReceiptHandle"]));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Brings back what the test's time says. One that is gone meanwhile, to the dead-letter queue, stays there.
+    pub(crate) async fn bring_back(&self, clients: &Clients) {
+        let now_ms = (self.clock)();
+        let due: Vec<Message> = self.lock().extract_if(.., |message| message.until_ms <= now_ms).collect();
+        for Message { queue, receipt, .. } in due {
+            let change = clients.sqs.change_message_visibility().queue_url(queue).receipt_handle(receipt);
+            let _ = change.visibility_timeout(0).send().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Hidden").field(&self.messages).finish()
+    }
+}

@@ -1,5 +1,5 @@
-//! Whole-system tests: the router of all functions over the embedded engines, driven by the client library.
-//! A fresh server a test; they run in parallel.
+//! Whole-system tests: the router of all functions over the embedded engines, or others where the
+//! environment names them (CONTRIBUTING.md), driven by the client library. A fresh server a test; they run in parallel.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 

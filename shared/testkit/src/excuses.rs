@@ -13,17 +13,6 @@ use crate::World;
 const MESSAGE_BYTES: usize = 1 << 20;
 
 impl World {
-    /// Whether the rest of a test is left out because the queues have another time than the test, and a message
-    /// with a delay comes when that says so.
-    pub fn cannot_bring_delays_forward(&mut self) -> bool {
-        let theirs = self.backend.endpoints().sqs.is_some();
-        if theirs {
-            left_out("a delay is of the queue's own time");
-            self.leave_queues();
-        }
-        theirs
-    }
-
     /// Whether the queues take less than SQS does: a message has 1 MiB at most (`SetQueueAttributes`,
     /// `MaximumMessageSize`).
     pub async fn takes_small_messages_only(&self) -> bool {

@@ -182,6 +182,8 @@ impl Scene {
         if needs.parcels {
             set("FEDERATION_URL", &names.federation_url);
         }
+        // More than sixty messages a minute are sent here.
+        set("SENDER_BUDGET", "1000000");
         // The other server is on loopback, and nothing may leave this machine.
         set("DANGER_ALLOW_LOOPBACK_HTTP", "1");
         environment

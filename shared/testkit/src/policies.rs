@@ -129,7 +129,9 @@ impl Policies {
             Some(("AmazonSQS", operation)) => {
                 let url = request["QueueUrl"].as_str().unwrap_or_default();
                 let name = url.rsplit('/').next().unwrap_or_default();
-                let queue = self.queues.get(name).map_or(name, String::as_str);
+                // Elsewhere than in the embedded engines something stands before a queue's own name.
+                let own = name.rsplit('-').next().unwrap_or_default();
+                let queue = self.queues.get(own).map_or(name, String::as_str);
                 let operation = operation.strip_suffix("Batch").unwrap_or(operation);
                 BTreeSet::from([action(format!("sqs:{operation}"), queue)])
             }

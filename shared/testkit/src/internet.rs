@@ -190,10 +190,12 @@ impl Network for Internet {
     }
 }
 
-/// Accepts TLS; a handshake that fails is the client's loss.
-struct Tls {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
+/// Accepts TLS, one handshake at a time; one that fails is the client's loss.
+pub struct Tls {
+    /// What is accepted from.
+    pub listener: TcpListener,
+    /// How.
+    pub acceptor: TlsAcceptor,
 }
 
 impl Listener for Tls {

@@ -34,7 +34,7 @@ mod world;
 pub use answers::{refusal, refused};
 pub use calls::{Calls, Exchange, Fault, Held};
 pub use direct::Direct;
-pub use internet::Internet;
+pub use internet::{Internet, Tls};
 pub use jwt::{jwt, read_jwt};
 pub use letters::{ciphertext, envelope};
 pub use parallel::parallel;

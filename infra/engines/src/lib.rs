@@ -8,7 +8,7 @@
 //! aws-sdk-dynamodb ─┐                       ┌─ DynamoDB_20120810.*  dynoxide, over SQLite
 //!                   ├─ HttpClient, in here ─┤
 //! aws-sdk-sqs ──────┤                       ├─ AmazonSQS.*          this crate's queues, over SQLite
-//! aws-sdk-ssm ──────┘                       └─ AmazonSSM.*          parameters, in memory
+//! SSM, by the SDK ──┘                       └─ AmazonSSM.*          parameters, in memory
 //! ```
 //!
 //! With [`Engines::in_memory`] nothing outlives the value; with [`Engines::open`] two SQLite files in one

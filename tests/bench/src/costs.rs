@@ -133,17 +133,7 @@ async fn local(together: usize, bytes: usize) -> anyhow::Result<Way> {
     way.push("send", share(meter.read(together, together).await?));
     world.deliver().await;
     way.push("deliver to two mailboxes", share(meter.read(0, 1).await?));
-    let mut pages = Vec::new();
-    for device in [&bob, &second] {
-        pages.push(device.fetch().await?);
-    }
-    way.push("two devices fetch", share(meter.read(2, 2).await?));
-    for (device, page) in [&bob, &second].into_iter().zip(pages) {
-        let entries: Vec<String> = page.entries.into_iter().map(|entry| entry.address).collect();
-        ensure!(entries.len() == together, "{} entries of {together}", entries.len());
-        device.acknowledge(&entries).await?;
-    }
-    way.push("two devices acknowledge", share(meter.read(2, 2).await?));
+    received(&mut way, &meter, [&bob, &second], together).await?;
     world.deliver().await;
     way.push("deliver the receipt", share(meter.read(0, 1).await?));
     world.empty(&alice).await;
@@ -188,17 +178,7 @@ async fn federated(together: usize, bytes: usize) -> anyhow::Result<Way> {
     way.push("take it, at the recipient's", share(recipient.read(together, together).await?));
     there.deliver().await;
     way.push("deliver to two mailboxes", share(recipient.read(0, 1).await?));
-    let mut pages = Vec::new();
-    for device in [&bob, &second] {
-        pages.push(device.fetch().await?);
-    }
-    way.push("two devices fetch", share(recipient.read(2, 2).await?));
-    for (device, page) in [&bob, &second].into_iter().zip(pages) {
-        let entries: Vec<String> = page.entries.into_iter().map(|entry| entry.address).collect();
-        ensure!(entries.len() == together, "{} entries of {together}", entries.len());
-        device.acknowledge(&entries).await?;
-    }
-    way.push("two devices acknowledge", share(recipient.read(2, 2).await?));
+    received(&mut way, &recipient, [&bob, &second], together).await?;
     there.federate().await;
     way.push("send the receipt, at the recipient's", share(recipient.read(0, 1).await?));
     way.push("take the receipt, at the author's", share(author.read(together, together).await?));
@@ -207,6 +187,27 @@ async fn federated(together: usize, bytes: usize) -> anyhow::Result<Way> {
     settle().await;
     here.empty(&alice).await;
     Ok(way)
+}
+
+/// Both devices fetch what there is, then acknowledge it, each in one request.
+async fn received(
+    way: &mut Way,
+    meter: &Meter<'_>,
+    devices: [&Device<Direct>; 2],
+    together: usize,
+) -> anyhow::Result<()> {
+    let mut pages = Vec::new();
+    for device in devices {
+        pages.push(device.fetch().await?);
+    }
+    way.push("two devices fetch", meter.read(2, 2).await?.a_part(together as f64));
+    for (device, page) in devices.into_iter().zip(pages) {
+        let entries: Vec<String> = page.entries.into_iter().map(|entry| entry.address).collect();
+        ensure!(entries.len() == together, "{} entries of {together}", entries.len());
+        device.acknowledge(&entries).await?;
+    }
+    way.push("two devices acknowledge", meter.read(2, 2).await?.a_part(together as f64));
+    Ok(())
 }
 
 /// Key packages with one-time keys.

@@ -62,6 +62,19 @@ impl<T: Transport> Device<T> {
         Ok(Self { transport, origin, user, id, name: None, keys, possession, tokens, environment })
     }
 
+    /// A device that was made before, with the id and the possession that it had then. Makes no call.
+    pub fn restore(
+        transport: T,
+        origin: Origin,
+        user: UserName,
+        (id, possession): (DeviceId, Signature),
+        keys: DeviceKeys,
+        environment: Environment,
+    ) -> Self {
+        let tokens = Mutex::new(None);
+        Self { transport, origin, user, id, name: None, keys, possession, tokens, environment }
+    }
+
     /// The same, with a name for its owner to recognise it by; sent at registration, in the clear.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {

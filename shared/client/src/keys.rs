@@ -40,6 +40,34 @@ impl Default for KeyCounts {
     }
 }
 
+/// What a device goes on with after its process has ended, besides its prekeys' private halves, which it is not given
+/// back: sessions read them where they are kept.
+pub struct SavedKeys {
+    /// The identity.
+    pub identity: IdentityPair,
+    /// The registration id.
+    pub registration_id: RegistrationId,
+    /// The newest signed prekey.
+    pub signed_pre_key: SignedPreKey,
+    /// The newest last-resort Kyber key.
+    pub last_resort: Option<KyberPreKey>,
+    /// What a registration publishes; empty once it has.
+    pub first: PublishKeys,
+    /// How many were made.
+    pub made: MadeKeys,
+}
+
+/// How many prekeys were ever made of each kind, which are their last ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MadeKeys {
+    /// Signed prekeys.
+    pub signed: u64,
+    /// One-time prekeys.
+    pub one_time: u64,
+    /// Kyber prekeys.
+    pub kyber: u64,
+}
+
 /// The keys of one device.
 pub struct DeviceKeys {
     identity: IdentityPair,
@@ -82,6 +110,20 @@ impl DeviceKeys {
         keys.first.signed_pre_key = Some(keys.signed_pre_key.clone());
         keys.first.last_resort = keys.last_resort.clone();
         Ok(keys)
+    }
+
+    /// The keys of a device that goes on.
+    pub fn restore(saved: SavedKeys) -> Self {
+        Self {
+            identity: saved.identity,
+            registration_id: saved.registration_id,
+            signed_pre_key: saved.signed_pre_key,
+            last_resort: saved.last_resort,
+            first: saved.first,
+            signed: Pool::after(saved.made.signed),
+            one_time: Pool::after(saved.made.one_time),
+            kyber: Pool::after(saved.made.kyber),
+        }
     }
 
     /// What a registration publishes.
@@ -152,6 +194,27 @@ impl DeviceKeys {
     /// The newest last-resort Kyber key.
     pub fn last_resort(&self) -> Option<&KyberPreKey> {
         self.last_resort.as_ref()
+    }
+
+    /// How many were made.
+    pub fn made(&self) -> MadeKeys {
+        let (signed, one_time, kyber) = (self.signed.made(), self.one_time.made(), self.kyber.made());
+        MadeKeys { signed, one_time, kyber }
+    }
+
+    /// The pairs of the signed prekeys that were made since the beginning or [`DeviceKeys::restore`].
+    pub fn signed_pairs(&self) -> impl Iterator<Item = (KeyId, &CurvePair)> {
+        self.signed.iter()
+    }
+
+    /// The same of the one-time prekeys.
+    pub fn one_time_pairs(&self) -> impl Iterator<Item = (KeyId, &CurvePair)> {
+        self.one_time.iter()
+    }
+
+    /// The same of the Kyber prekeys.
+    pub fn kyber_pairs(&self) -> impl Iterator<Item = (KeyId, &KyberPair)> {
+        self.kyber.iter()
     }
 
     /// The pair of a signed prekey, new or old, for sessions.

@@ -5,8 +5,8 @@
 //! and answers what the server said as a type, or a [`ClientError`]. It trusts the server with nothing that it
 //! can check: chains are replayed, signatures over keys verified.
 //!
-//! There is no ratchet in here. What is sent is bytes that somebody else encrypted: no permissively licensed
-//! crate speaks Signal's sessions, so they come in behind a seam, from another package.
+//! There is no ratchet in here: no permissively licensed crate speaks Signal's sessions, so they come in behind
+//! [`SignalSessions`], from another package.
 //!
 //! What the words mean is settled in `docs/protocol.md`; the sections named in these comments are its.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -18,6 +18,7 @@ mod error;
 pub mod exchange;
 pub mod keys;
 mod problem;
+pub mod sessions;
 pub mod transport;
 
 pub use device::Device;
@@ -26,4 +27,5 @@ pub use error::ClientError;
 pub use exchange::{Auth, Body, Exchange};
 pub use keys::{DeviceKeys, KeyCounts};
 pub use problem::Problem;
+pub use sessions::{SessionError, SignalSessions};
 pub use transport::{Http, Transport, TransportError};

@@ -17,7 +17,15 @@ impl CurvePair {
     /// # Errors
     /// None that can happen: the public half of a clamped scalar is a usable point.
     pub fn generate(environment: &Environment) -> Result<Self, Invalid> {
-        let secret = Zeroizing::new(environment.bytes());
+        Self::from_secret(environment.bytes())
+    }
+
+    /// The pair of a private half.
+    ///
+    /// # Errors
+    /// None that can happen, as above.
+    pub fn from_secret(secret: [u8; 32]) -> Result<Self, Invalid> {
+        let secret = Zeroizing::new(secret);
         let public = CurveKey::from_bytes(&public_bytes(&secret))?;
         Ok(Self { secret, public })
     }

@@ -19,7 +19,15 @@ impl IdentityPair {
     /// # Errors
     /// None that can happen: the public half of a clamped scalar is a usable point.
     pub fn generate(environment: &Environment) -> Result<Self, Invalid> {
-        let private = PrivateKey(environment.bytes());
+        Self::from_secret(environment.bytes())
+    }
+
+    /// The pair of a private half.
+    ///
+    /// # Errors
+    /// None that can happen, as above.
+    pub fn from_secret(secret: [u8; 32]) -> Result<Self, Invalid> {
+        let private = PrivateKey(secret);
         let public = IdentityKey::from_bytes(&super::public_bytes(&private.0))?;
         Ok(Self { private, public })
     }

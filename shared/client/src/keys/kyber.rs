@@ -24,7 +24,15 @@ impl KyberPair {
     /// # Errors
     /// None that can happen: an encapsulation key has its length.
     pub fn generate(environment: &Environment) -> Result<Self, Invalid> {
-        let seed = Zeroizing::new(environment.bytes());
+        Self::from_seed(environment.bytes())
+    }
+
+    /// The pair of a seed.
+    ///
+    /// # Errors
+    /// None that can happen, as above.
+    pub fn from_seed(seed: [u8; 64]) -> Result<Self, Invalid> {
+        let seed = Zeroizing::new(seed);
         let private = DecapsulationKey1024::from_seed(Seed::from(*seed));
         let mut bytes = vec![TYPE];
         bytes.extend(private.encapsulation_key().to_bytes());

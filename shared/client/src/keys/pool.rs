@@ -26,6 +26,20 @@ impl<P> Pool<P> {
         Ok(id)
     }
 
+    /// A pool that goes on after `made` pairs, none of which is in it.
+    pub(super) fn after(made: u64) -> Self {
+        Self { made, pairs: BTreeMap::new() }
+    }
+
+    /// How many were ever made: the last id.
+    pub(super) fn made(&self) -> u64 {
+        self.made
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (KeyId, &P)> {
+        self.pairs.iter().map(|(id, pair)| (*id, pair))
+    }
+
     pub(super) fn get(&self, id: KeyId) -> Option<&P> {
         self.pairs.get(&id)
     }

@@ -32,8 +32,9 @@ impl Here {
             port: 0,
             origin: None,
             data: None,
-            sender_budget: 60,
-            recipient_bytes_budget: 1 << 20,
+            // A conversation of an hour takes seconds here.
+            sender_budget: 6_000,
+            recipient_bytes_budget: 32 << 20,
             policy,
         };
         let server = Server::bind(&options).await.unwrap();

@@ -1,0 +1,76 @@
+// The device chain, section 3 of docs/protocol.md: nodes are made, signed and replayed.
+import { createHash } from 'node:crypto';
+import { canonical } from './canonical.mjs';
+import { CONTEXT } from './client.mjs';
+import { decode, encode } from './multibase.mjs';
+
+const EMPTY = { length: 0, head: null };
+
+export function possessionBase({ actor, device, identityKey, registrationId }) {
+  return `eko-device-possession-v1\0${canonical({ actor, device, identityKey, registrationId })}`;
+}
+
+function proofBase({ proof, id, ...rest }) {
+  return `eko-device-chain-v1\0${canonical(rest)}`;
+}
+
+// The address of a device's key package, and the other way round.
+const keyPackageOf = (device) => device.replace('/device/', '/keyPackage/');
+export const deviceOf = (keyPackage) => keyPackage.replace('/keyPackage/', '/device/');
+
+// A node after those that `set` counts, about `device`, signed by `signer`.
+export function signedNode(kind, signer, { set = EMPTY, device, ...described }) {
+  const { origin, actor, address, keys } = signer;
+  const node = {
+    '@context': [CONTEXT, `${origin}/ns`],
+    type: ['Object', kind],
+    id: `${actor}/devices/${set.length}`,
+    actor,
+    seq: set.length,
+    prev: set.head,
+    device,
+    published: new Date().toISOString(),
+    ...described,
+  };
+  if (kind !== 'RevokeDevice') node.keyPackage = keyPackageOf(device);
+  node.proof = {
+    type: 'DataIntegrityProof',
+    cryptosuite: 'xeddsa-2022',
+    proofPurpose: 'authentication',
+    verificationMethod: address,
+    proofValue: encode(keys.sign('proof', proofBase(node))),
+  };
+  return node;
+}
+
+// What a user's chain comes to: the active devices' nodes by address, and its length and head.
+export function replay(signal, actor, nodes) {
+  let [active, set] = [new Map(), EMPTY];
+  for (const node of nodes) {
+    const check = (holds, what) => {
+      if (!holds) throw new Error(`node ${set.length} of ${actor}: ${what}`);
+    };
+    const { device, identityKey, possession, proof } = node;
+    check(node.actor === actor && node.seq === set.length && node.prev === set.head, 'is not the next one');
+    const kind = node.type[1];
+    const itself = kind === 'ResetDevices' || (kind === 'AddDevice' && set.length === 0);
+    const signer = itself ? node : active.get(proof.verificationMethod);
+    check(signer && signer.device === proof.verificationMethod, 'is signed by no device of then');
+    const good = (by, base, text) => {
+      const key = signal.PublicKey.deserialize(Buffer.from(by.identityKey, 'base64'));
+      return key.verify(Buffer.from(base), decode(text));
+    };
+    check(good(signer, proofBase(node), proof.proofValue), 'has a bad proof');
+    if (kind === 'RevokeDevice') {
+      check(active.delete(device), 'revokes what is not active');
+    } else {
+      check(kind === 'AddDevice' || kind === 'ResetDevices', 'is of an unknown kind');
+      check(identityKey && good(node, possessionBase(node), possession), 'has a bad possession');
+      check(!active.has(device), 'adds what is active');
+      if (kind === 'ResetDevices') active = new Map();
+      active.set(device, node);
+    }
+    set = { length: set.length + 1, head: createHash('sha256').update(canonical(node)).digest('hex') };
+  }
+  return { active, set };
+}

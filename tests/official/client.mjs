@@ -1,0 +1,34 @@
+// Calls of the API.
+export const CONTEXT = 'https://www.w3.org/ns/activitystreams';
+const ACTIVITY_JSON = 'application/activity+json';
+
+// An answer that is not one of those that are due.
+export class Refused extends Error {
+  constructor(what, status, body) {
+    super(`${what}: ${status} ${JSON.stringify(body)}`);
+    Object.assign(this, { status, body });
+  }
+}
+
+export async function call(method, url, { token, body, due = [200] } = {}) {
+  const headers = { accept: ACTIVITY_JSON };
+  if (token) headers.authorization = `Bearer ${token}`;
+  if (body && !(body instanceof URLSearchParams)) {
+    headers['content-type'] = ACTIVITY_JSON;
+    body = JSON.stringify(body);
+  }
+  const answer = await fetch(url, { method, headers, body });
+  const text = await answer.text();
+  const isJson = answer.headers.get('content-type')?.includes('json');
+  const document = isJson ? JSON.parse(text) : text;
+  if (!due.includes(answer.status)) throw new Refused(`${method} ${url}`, answer.status, document);
+  return { status: answer.status, body: document };
+}
+
+// An ID token of the issuer that a server trusts; the development issuer takes anyone at their word.
+export async function idToken(origin, user) {
+  const { auth } = (await call('GET', `${origin}/.well-known/ecp`)).body;
+  const issuer = (await call('GET', `${auth.issuer}/.well-known/openid-configuration`)).body;
+  const body = new URLSearchParams({ grant_type: 'password', username: user, client_id: auth.audience });
+  return (await call('POST', issuer.token_endpoint, { body })).body.id_token;
+}

@@ -1,0 +1,99 @@
+// One device of one user.
+import { randomUUID } from 'node:crypto';
+import { call, CONTEXT, idToken } from './client.mjs';
+import { possessionBase, signedNode } from './chain.mjs';
+import { Directory } from './directory.mjs';
+import { DeviceKeys } from './keys.mjs';
+import { encode } from './multibase.mjs';
+import { Sessions } from './sessions.mjs';
+
+export class Device {
+  #token;
+
+  constructor(library, signal, { origin, user, sign }) {
+    Object.assign(this, { origin, user, id: randomUUID(), actor: `${origin}/user/${user}` });
+    this.address = `${this.actor}/device/${this.id}`;
+    this.keys = new DeviceKeys(signal, sign);
+    this.directory = new Directory(signal);
+    this.sessions = new Sessions(library, signal, this.keys, this.address);
+  }
+
+  async call(method, url, options) {
+    return call(method, url, { ...options, token: this.#token });
+  }
+
+  // An activity of this user's, posted.
+  async post(url, activity, due) {
+    const context = [CONTEXT, `${this.origin}/ns`];
+    return this.call('POST', url, { body: { '@context': context, actor: this.actor, ...activity }, due });
+  }
+
+  #described() {
+    const { actor, address: device, keys } = this;
+    const claim = { actor, device, identityKey: keys.identityKey, registrationId: keys.registrationId };
+    return { ...claim, possession: encode(keys.sign('possession', possessionBase(claim))) };
+  }
+
+  // The user's first device, or a further one, which then waits for approval.
+  async register({ first, keys }) {
+    const described = this.#described();
+    const { identityKey, registrationId, possession } = described;
+    const body = {
+      username: this.user,
+      deviceId: this.id,
+      identityKey,
+      registrationId,
+      possession,
+      ...(await this.keys.make({ signedPreKey: true, ...keys })),
+    };
+    if (first) body.node = signedNode('AddDevice', this, described);
+    const token = await idToken(this.origin, this.user);
+    const answer = (await call('POST', `${this.origin}/auth/devices`, { token, body, due: [201] })).body;
+    this.#token = answer.accessToken;
+    const { actor, device, status, 'eko:deviceSet': deviceSet } = answer;
+    return { actor, device, status, deviceSet };
+  }
+
+  async pending() {
+    return (await this.call('GET', `${this.actor}/devices/pending`)).body.items;
+  }
+
+  async approve(address) {
+    const waiting = (await this.pending()).find((item) => item.id === address);
+    if (!waiting) throw new Error(`${address} does not wait`);
+    const { id: device, identityKey, registrationId, possession } = waiting;
+    return this.#append('AddDevice', { device, identityKey, registrationId, possession });
+  }
+
+  async revoke(address) {
+    return this.#append('RevokeDevice', { device: address });
+  }
+
+  async #append(kind, members) {
+    const { set } = await this.directory.look(this.actor);
+    const node = signedNode(kind, this, { set, ...members });
+    await this.call('POST', `${this.actor}/devices`, { body: node, due: [201] });
+    return (await this.directory.look(this.actor)).set;
+  }
+
+  // Makes keys and publishes them: how many one-time keys wait then.
+  async publish(keys) {
+    const object = await this.keys.make(keys);
+    const counts = (await this.post(`${this.actor}/keyPackages`, { type: 'Add', object }, [200])).body;
+    return { preKeys: counts['eko:preKeyCount'], kyberPreKeys: counts['eko:kyberPreKeyCount'] };
+  }
+
+  // Packages of a user's devices, held against the chain. Another server's are taken through the own one.
+  async take(user, devices) {
+    const local = new URL(user.actor).origin === this.origin;
+    const object = devices.map((device) => user.active.get(device).keyPackage);
+    const url = local ? user.keyPackages : `${this.actor}/outbox`;
+    const taken = (await this.post(url, { type: 'Take', object }, [200])).body.items;
+    for (const item of taken) {
+      const node = user.active.get(item.device);
+      const same = node?.identityKey === item.identityKey && node?.registrationId === item.registrationId;
+      if (!same) throw new Error(`${item.id} is not what the chain says`);
+    }
+    return taken;
+  }
+}

@@ -1,0 +1,35 @@
+// What a device knows of users: their addresses and devices, as looked up last.
+import { call } from './client.mjs';
+import { replay } from './chain.mjs';
+
+export class Directory {
+  #known = new Map();
+
+  constructor(signal) {
+    this.signal = signal;
+  }
+
+  async find(actor) {
+    return this.#known.get(actor) ?? this.look(actor);
+  }
+
+  // Asks the user's own server, whatever is known.
+  async look(actor) {
+    const document = (await call('GET', actor)).body;
+    const chain = (await call('GET', document['eko:devices'])).body;
+    const { active, set } = replay(this.signal, actor, chain.orderedItems);
+    const { length, head } = chain['eko:deviceSet'];
+    if (length !== set.length || head !== set.head) throw new Error(`${actor}: another head is said`);
+    const user = { actor, keyPackages: document['eko:keyPackages'], active, set };
+    this.#known.set(actor, user);
+    return user;
+  }
+
+  // The node of a device, looked up again if that is needed.
+  async device(actor, address) {
+    const among = async (user) => (await user).active.get(address);
+    const node = (await among(this.find(actor))) ?? (await among(this.look(actor)));
+    if (!node) throw new Error(`${address} is no device of ${actor}`);
+    return node;
+  }
+}

@@ -1,0 +1,74 @@
+// A device's keys, made and signed by libsignal, and what of them is published.
+import { randomInt } from 'node:crypto';
+import { stores } from './stores.mjs';
+
+const base64 = (bytes) => Buffer.from(bytes).toString('base64');
+
+export class DeviceKeys {
+  // A signature of this name is made with this bit flipped: {"what": …, "bit": …}.
+  spoil = null;
+  #next = { signed: 1, oneTime: 1, kyber: 1 };
+
+  // `sign` is the sign bit that the identity's signatures shall have; either when it is absent.
+  constructor(signal, sign) {
+    this.signal = signal;
+    do {
+      this.identity = signal.PrivateKey.generate();
+    } while (sign !== undefined && this.identity.sign(Buffer.of())[63] >> 7 !== sign);
+    this.registrationId = randomInt(1, 0x4000);
+    this.stores = stores(signal, this.identity, this.registrationId);
+  }
+
+  get identityKey() {
+    return base64(this.identity.getPublicKey().serialize());
+  }
+
+  sign(what, bytes) {
+    const signature = Buffer.from(this.identity.sign(Buffer.from(bytes)));
+    if (this.spoil?.what === what) signature[this.spoil.bit >> 3] ^= 1 << (this.spoil.bit & 7);
+    return signature;
+  }
+
+  // As many new keys of each kind as asked for, in the form in which they are published.
+  async make({ signedPreKey = false, lastResort = false, preKeys = 0, kyberPreKeys = 0 }) {
+    const made = {};
+    if (signedPreKey) made.signedPreKey = await this.#signedPreKey();
+    if (lastResort) {
+      made.lastResortKyberPreKey = await this.#kyberPreKey('lastResortKyberPreKey');
+      this.stores.kyberPreKeys.lastResorts.add(made.lastResortKyberPreKey.id);
+    }
+    const several = async (count, one) => {
+      const keys = [];
+      while (keys.length < count) keys.push(await one());
+      return keys;
+    };
+    if (preKeys) made.preKeys = await several(preKeys, () => this.#preKey());
+    if (kyberPreKeys) made.kyberPreKeys = await several(kyberPreKeys, () => this.#kyberPreKey('kyberPreKey'));
+    return made;
+  }
+
+  async #preKey() {
+    const [id, pair] = [this.#next.oneTime++, this.signal.PrivateKey.generate()];
+    const key = pair.getPublicKey();
+    await this.stores.preKeys.savePreKey(id, this.signal.PreKeyRecord.new(id, key, pair));
+    return { id, key: base64(key.serialize()) };
+  }
+
+  async #signedPreKey() {
+    const [id, pair] = [this.#next.signed++, this.signal.PrivateKey.generate()];
+    const key = pair.getPublicKey();
+    const signature = this.sign('signedPreKey', key.serialize());
+    const record = this.signal.SignedPreKeyRecord.new(id, Date.now(), key, pair, signature);
+    await this.stores.signedPreKeys.saveSignedPreKey(id, record);
+    return { id, key: base64(key.serialize()), signature: base64(signature) };
+  }
+
+  async #kyberPreKey(what) {
+    const [id, pair] = [this.#next.kyber++, this.signal.KEMKeyPair.generate()];
+    const key = pair.getPublicKey().serialize();
+    const signature = this.sign(what, key);
+    const record = this.signal.KyberPreKeyRecord.new(id, Date.now(), pair, signature);
+    await this.stores.kyberPreKeys.saveKyberPreKey(id, record);
+    return { id, key: base64(key), signature: base64(signature) };
+  }
+}

@@ -1,0 +1,91 @@
+// Receiving, section 6. What was fetched is held until it is read or dropped; the server keeps it until then.
+import { unpad } from './content.mjs';
+
+const LOOK_EVERY_MS = 20;
+const LOOKS = 3000;
+const pause = () => new Promise((resolve) => { setTimeout(resolve, LOOK_EVERY_MS); });
+
+export class Mailbox {
+  #held = new Map();
+
+  constructor(device) {
+    this.device = device;
+  }
+
+  // Fetches until so many messages are held, and so many reports.
+  async hold({ messages = 0, reports = 0 } = {}) {
+    for (let looks = 0; looks < LOOKS; looks++) {
+      const left = await this.#fetch();
+      const held = [...this.#held.values()];
+      const creates = held.filter(({ type }) => type === 'Create');
+      if (creates.length >= messages && held.length - creates.length >= reports) {
+        return { held: creates.map(({ object }) => object.id), ...left };
+      }
+      await pause();
+    }
+    throw new Error(`waited in vain; held: ${JSON.stringify([...this.#held.values()])}`);
+  }
+
+  async #fetch() {
+    for (let next = `${this.device.actor}/inbox`; ; ) {
+      const page = (await this.device.call('GET', next)).body;
+      for (const item of page.orderedItems) this.#held.set(item['eko:entry'], item);
+      next = page.next;
+      if (!next) return { preKeys: page['eko:preKeyCount'], kyberPreKeys: page['eko:kyberPreKeyCount'] };
+    }
+  }
+
+  // Reads what is held: all in the order of their arrival, or these envelopes in this order.
+  async read({ envelopes } = {}) {
+    const held = [...this.#held.values()];
+    const creates = envelopes?.map((id) => this.#message(id)) ?? held.filter(({ type }) => type === 'Create');
+    const messages = [];
+    for (const create of creates) messages.push(await this.#open(create));
+    if (creates.length) await this.#delivered(creates.map((create) => create['eko:entry']));
+    const reports = envelopes ? [] : held.filter(({ type }) => type !== 'Create');
+    for (const report of reports) await this.#discard(report);
+    return { messages, reports };
+  }
+
+  // Throws a message away, unread.
+  async drop({ envelope }) {
+    await this.#discard(this.#message(envelope));
+    return {};
+  }
+
+  async fetch(until) {
+    const { preKeys, kyberPreKeys } = await this.hold(until);
+    return { ...(await this.read()), preKeys, kyberPreKeys };
+  }
+
+  #message(id) {
+    const found = [...this.#held.values()].find(({ type, object }) => type === 'Create' && object.id === id);
+    if (!found) throw new Error(`${id} is not held`);
+    return found;
+  }
+
+  async #open({ actor, object }) {
+    const { from, content } = object.messages[0];
+    const message = { envelope: object.id, actor, from, content };
+    try {
+      await this.device.sessions.trust(await this.device.directory.device(actor, from));
+      const { plaintext, ...session } = await this.device.sessions.open(from, Buffer.from(content, 'base64'));
+      const activity = unpad(plaintext);
+      if (activity.actor !== actor) throw new Error(`says to be by ${activity.actor}`);
+      return { ...message, ...session, activity };
+    } catch (error) {
+      // One that cannot be read must not hold up the others.
+      return { ...message, failed: String(error) };
+    }
+  }
+
+  async #delivered(entries) {
+    await this.device.post(`${this.device.actor}/outbox`, { type: 'Delivered', object: entries }, [204]);
+    for (const entry of entries) this.#held.delete(entry);
+  }
+
+  async #discard(item) {
+    await this.device.call('DELETE', item['eko:entry'], { due: [204] });
+    this.#held.delete(item['eko:entry']);
+  }
+}

@@ -1,0 +1,77 @@
+// Sending, section 5: one envelope for all devices of a user, until their server says that all are covered.
+import { deviceOf } from './chain.mjs';
+import { Refused } from './client.mjs';
+import { note, pad, uuid } from './content.mjs';
+import { isPreKeyMessage } from './sessions.mjs';
+
+// Devices may change between two tries; that they do each time is no accident.
+const TRIES = 4;
+
+export class Sending {
+  #sequences = new Map();
+
+  constructor(device) {
+    this.device = device;
+  }
+
+  // Writes a text to a user, or sends a given activity: to the own user, as a sync.
+  async send({ to, text, activity }) {
+    const recipient = await this.device.directory.find(to);
+    activity ??= await this.#note(recipient, text);
+    const [envelope, tries, taken] = [uuid(), [], []];
+    let missing = null;
+    for (let user = recipient; tries.length < TRIES; user = await this.device.directory.look(to)) {
+      const messages = await this.#seal(user, missing ?? user.active.keys(), activity, taken);
+      const { status, body } = await this.#post(user, envelope, messages);
+      tries.push({ status, messages, answer: body });
+      if (status === 201 || status === 202) return { envelope, activity, tries, taken };
+      // Refused for another reason, or by the other server for good.
+      if (!body['eko:deviceSetOutOfDate']) throw new Refused(`to ${to}`, status, body);
+      body.staleDevices.forEach((stale) => this.device.sessions.end(stale));
+      // A Reject queued nothing, so all devices are sealed for again.
+      missing = status === 207 ? body.missingKeyPackages.map(deviceOf) : null;
+    }
+    throw new Error(`${to} was not reached: ${JSON.stringify(tries)}`);
+  }
+
+  async #note(recipient, text) {
+    const own = await this.device.directory.find(this.device.actor);
+    const sequence = (this.#sequences.get(recipient.actor) ?? 0) + 1;
+    this.#sequences.set(recipient.actor, sequence);
+    const deviceSets = { [own.actor]: own.set, [recipient.actor]: recipient.set };
+    return note(own.actor, recipient.actor, sequence, deviceSets, text);
+  }
+
+  // The activity for each of these devices; with those without a session, one begins.
+  async #seal(user, devices, activity, taken) {
+    const { sessions, address } = this.device;
+    const others = [...devices].filter((device) => device !== address);
+    const strangers = others.filter((device) => !sessions.has(device));
+    const packages = strangers.length ? await this.device.take(user, strangers) : [];
+    for (const item of packages) {
+      await sessions.trust(user.active.get(item.device));
+      await sessions.begin(item);
+    }
+    taken.push(...packages);
+    const messages = [];
+    for (const device of others) {
+      const content = await sessions.seal(device, pad(activity));
+      const kind = isPreKeyMessage(content) ? 'preKey' : 'message';
+      messages.push({ to: device, kind, content: content.toString('base64') });
+    }
+    return messages;
+  }
+
+  async #post(user, id, messages) {
+    const { actor, address: from } = this.device;
+    const object = {
+      type: ['Object', 'SignalEnvelope'],
+      id,
+      published: new Date().toISOString(),
+      'eko:deviceSet': user.set,
+      messages: messages.map(({ to, content }) => ({ to, from, content })),
+    };
+    const due = [201, 202, 207, 409];
+    return this.device.post(`${actor}/outbox`, { type: 'Create', to: user.actor, object }, due);
+  }
+}

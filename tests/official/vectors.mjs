@@ -1,0 +1,43 @@
+// Fingerprints as libsignal shows them, of fixed identities: node vectors.mjs FOLDER
+//
+// The test `official` compares them with shared/client/tests/vectors/fingerprints.json.
+import { createHash } from 'node:crypto';
+import { CURRENT, load } from './library.mjs';
+
+const ITERATIONS = 5200;
+const VERSION = 2;
+const PAIRS = [
+  ['https://a.example/user/alice', 'https://a.example/user/bob'],
+  ['https://a.example/user/alice', 'https://b.example/user/alice'],
+  ['https://chat.example:8443/user/a', 'http://localhost:8080/user/z_9'],
+  ['https://b.example/user/carol', 'https://a.example/user/dave'],
+  ['https://xn--bcher-kva.example/user/erin', 'https://a.example/user/abcdefghijklmnopqrstuvwxyz0123'],
+];
+
+const signal = await load(process.argv[2], CURRENT);
+
+function identity(actor, index) {
+  const secret = createHash('sha256').update(`${index} ${actor}`).digest();
+  return { actor, key: signal.PrivateKey.deserialize(secret).getPublicKey() };
+}
+
+function fingerprint(mine, theirs) {
+  const [me, them] = [mine, theirs].map(({ actor }) => new TextEncoder().encode(actor));
+  return signal.Fingerprint.new(ITERATIONS, VERSION, me, mine.key, them, theirs.key);
+}
+
+function vector(pair, index) {
+  const [a, b] = pair.map((actor) => identity(actor, index));
+  const [byA, byB] = [fingerprint(a, b), fingerprint(b, a)];
+  const shown = ({ actor, key }) => ({ actor, identityKey: Buffer.from(key.serialize()).toString('base64') });
+  const scannable = (of) => Buffer.from(of.scannableFingerprint().toBuffer()).toString('hex');
+  return {
+    a: shown(a),
+    b: shown(b),
+    displayable: byA.displayableFingerprint().toString(),
+    scannableByA: scannable(byA),
+    scannableByB: scannable(byB),
+  };
+}
+
+console.log(JSON.stringify({ iterations: ITERATIONS, version: VERSION, pairs: PAIRS.map(vector) }, null, 2));

@@ -1,0 +1,123 @@
+//! Two users with two devices each write back and forth, and the ratchet between each pair of devices turns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::device::{Device, Sent};
+use crate::here::Here;
+use crate::official::Library;
+
+/// In each, every device writes once, to both devices of the other user.
+const ROUNDS: usize = 12;
+/// So many new ratchet keys must be seen between two devices.
+const STEPS: usize = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pqxdh_on_one_server() {
+    let here = Here::start().await;
+    converse(Library::Current, &here, &here).await;
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pqxdh_across_two_servers() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    converse(Library::Current, &hers, &his).await;
+    hers.end().await;
+    his.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x3dh_on_one_server() {
+    let here = Here::start().await;
+    converse(Library::X3dh, &here, &here).await;
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x3dh_across_two_servers() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    converse(Library::X3dh, &hers, &his).await;
+    hers.end().await;
+    his.end().await;
+}
+
+async fn converse(library: Library, hers: &Here, his: &Here) {
+    let mut alice = Device::two(library, hers, "alice").await;
+    let mut bob = Device::two(library, his, "bob").await;
+    let mut ratchets = Ratchets::default();
+    begins(library, &mut alice[0], &mut bob).await;
+    for round in 0..ROUNDS {
+        for index in [0, 1] {
+            writes(&mut alice[index], &mut bob, &format!("{round}: hers"), &mut ratchets).await;
+            writes(&mut bob[index], &mut alice, &format!("{round}: his"), &mut ratchets).await;
+        }
+    }
+    for device in alice.iter_mut().chain(&mut bob) {
+        device.settled().await;
+    }
+    for (pair, steps) in ratchets.0 {
+        assert!(steps.len() >= STEPS, "{} steps between {pair:?}", steps.len());
+    }
+}
+
+/// The first message: the keys that were taken are the ones that its session begins with.
+async fn begins(library: Library, by: &mut Device, to: &mut [Device; 2]) {
+    let sent = by.send(&to[0].actor, "first").await;
+    sent.assert_accepted(2);
+    for device in to {
+        let received = device.fetch(1).await.remove(0);
+        sent.assert_is(&received, by, device);
+        let package = sent.taken().iter().find(|package| package["device"] == device.address).unwrap();
+        assert_eq!(received["kind"], "preKey");
+        for id in ["preKeyId", "signedPreKeyId", "kyberPreKeyId"] {
+            assert_eq!(received[id], package[id], "{id}");
+        }
+        assert!(received["preKeyId"].is_u64());
+        match library {
+            Library::Current => {
+                assert!(package["kyberPreKey"].is_string() && received["kyberPreKeyId"].is_u64());
+                assert_eq!(received["version"], 4);
+            }
+            Library::X3dh => {
+                assert!(package.get("kyberPreKey").is_none() && received["kyberPreKeyId"].is_null());
+                assert_eq!(received["version"], 3);
+            }
+        }
+    }
+}
+
+/// One device writes, and both devices of the other user read it.
+async fn writes(by: &mut Device, to: &mut [Device; 2], text: &str, ratchets: &mut Ratchets) {
+    let sent = by.send(&to[0].actor, text).await;
+    sent.assert_accepted(2);
+    assert_eq!(sent.activity()["object"]["content"], text);
+    for device in to {
+        let received = device.fetch(1).await.remove(0);
+        sent.assert_is(&received, by, device);
+        ratchets.saw(by, device, &sent);
+    }
+}
+
+/// The ratchet keys that were seen between two devices, in either direction.
+#[derive(Default)]
+struct Ratchets(BTreeMap<[String; 2], BTreeSet<Vec<u8>>>);
+
+impl Ratchets {
+    /// Notes a message's, unless it begins a session.
+    fn saw(&mut self, by: &Device, to: &Device, sent: &Sent) {
+        let mut pair = [by.address.clone(), to.address.clone()];
+        pair.sort();
+        let steps = self.0.entry(pair).or_default();
+        let message: &Value = sent.message(&to.address);
+        if message["kind"] == "message" {
+            let content = STANDARD.decode(message["content"].as_str().unwrap()).unwrap();
+            // After the version: protobuf field 1, bytes, 33 of them.
+            assert_eq!(content[1..3], [0x0A, 33]);
+            steps.insert(content[3..36].to_vec());
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Devices of users of a local server, and what they say to each other.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::here::Here;
+use crate::official::{Library, Official};
+
+/// A registered device.
+pub(crate) struct Device {
+    official: Official,
+    library: Library,
+    /// Its user.
+    pub(crate) actor: String,
+    /// Its URL.
+    pub(crate) address: String,
+    /// The envelopes that it has sent and nobody has confirmed.
+    unconfirmed: BTreeSet<String>,
+}
+
+/// What a device says that it has sent.
+pub(crate) struct Sent(Value);
+
+impl Device {
+    /// The first device of a new user.
+    pub(crate) async fn first(library: Library, here: &Here, user: &str) -> Self {
+        Self::registered(library, &registration(library, here, user, true)).await
+    }
+
+    /// A device that is told this, to register as the first of a user.
+    pub(crate) async fn registered(library: Library, registration: &Value) -> Self {
+        let mut official = Official::start(library).await;
+        let registered = official.command(registration).await;
+        assert_eq!(registered["status"], "active");
+        Self::new(official, library, &registered)
+    }
+
+    /// Another device of a user, which this one approves.
+    pub(crate) async fn further(&mut self, here: &Here) -> Self {
+        let mut official = Official::start(self.library).await;
+        let user = self.actor.rsplit('/').next().unwrap();
+        let registered = official.command(&registration(self.library, here, user, false)).await;
+        assert_eq!(registered["status"], "pending");
+        let device = Self::new(official, self.library, &registered);
+        self.command(json!({ "do": "approve", "device": device.address })).await;
+        device
+    }
+
+    fn new(official: Official, library: Library, registered: &Value) -> Self {
+        let text = |name: &str| registered[name].as_str().unwrap().to_owned();
+        let (actor, address) = (text("actor"), text("device"));
+        Self { official, library, actor, address, unconfirmed: BTreeSet::new() }
+    }
+
+    /// Two devices of a new user.
+    pub(crate) async fn two(library: Library, here: &Here, user: &str) -> [Self; 2] {
+        let mut first = Self::first(library, here, user).await;
+        let second = first.further(here).await;
+        [first, second]
+    }
+
+    /// Has it do something that must succeed.
+    pub(crate) async fn command(&mut self, command: Value) -> Value {
+        self.official.command(&command).await
+    }
+
+    /// Has it do something that must be refused.
+    pub(crate) async fn refused(&mut self, command: Value) -> (u64, Value) {
+        self.official.refused(&command).await
+    }
+
+    /// Writes to a user.
+    pub(crate) async fn send(&mut self, to: &str, text: &str) -> Sent {
+        self.sent(json!({ "do": "send", "to": to, "text": text })).await
+    }
+
+    /// Sends a given activity, to its own user's other devices.
+    pub(crate) async fn sync(&mut self, activity: &Value) -> Sent {
+        let to = self.actor.clone();
+        self.sent(json!({ "do": "send", "to": to, "activity": activity })).await
+    }
+
+    async fn sent(&mut self, command: Value) -> Sent {
+        let sent = Sent(self.command(command).await);
+        self.unconfirmed.insert(sent.envelope().to_owned());
+        sent
+    }
+
+    /// Fetches until so many messages are there, reads and acknowledges them.
+    pub(crate) async fn fetch(&mut self, messages: usize) -> Vec<Value> {
+        self.fetch_until(json!({ "do": "fetch", "messages": messages }), messages).await
+    }
+
+    async fn fetch_until(&mut self, command: Value, messages: usize) -> Vec<Value> {
+        let fetched = self.command(command).await;
+        let list = |name: &str| fetched[name].as_array().unwrap().clone();
+        for report in list("reports").iter().filter(|report| report["type"] == "Delivered") {
+            self.unconfirmed.remove(report["object"].as_str().unwrap());
+        }
+        let read = list("messages");
+        assert_eq!(read.len(), messages, "{read:#?}");
+        read
+    }
+
+    /// Reads what it holds, in this order.
+    pub(crate) async fn read(&mut self, sent: &[&Sent]) -> Vec<Value> {
+        let envelopes: Vec<_> = sent.iter().map(|sent| sent.envelope()).collect();
+        let read = self.command(json!({ "do": "read", "envelopes": envelopes })).await;
+        read["messages"].as_array().unwrap().clone()
+    }
+
+    /// Holds a message of `by` no longer, without having read it: nobody will confirm it.
+    pub(crate) async fn drop(&mut self, sent: &Sent, by: &mut Self) {
+        self.command(json!({ "do": "drop", "envelope": sent.envelope() })).await;
+        by.unconfirmed.remove(sent.envelope());
+    }
+
+    /// Fetches until all that it has sent is confirmed, and nothing is under way any more.
+    pub(crate) async fn settled(&mut self) {
+        while !self.unconfirmed.is_empty() {
+            self.fetch_until(json!({ "do": "fetch", "reports": 1 }), 0).await;
+        }
+    }
+}
+
+impl Sent {
+    /// The envelope's id.
+    pub(crate) fn envelope(&self) -> &str {
+        self.0["envelope"].as_str().unwrap()
+    }
+
+    /// What was sealed.
+    pub(crate) fn activity(&self) -> &Value {
+        &self.0["activity"]
+    }
+
+    /// The tries that it took: status, messages, answer.
+    pub(crate) fn tries(&self) -> &[Value] {
+        self.0["tries"].as_array().unwrap()
+    }
+
+    /// The packages that were taken for it.
+    pub(crate) fn taken(&self) -> &[Value] {
+        self.0["taken"].as_array().unwrap()
+    }
+
+    /// The message to a device, in the last of the tries that had one.
+    pub(crate) fn message(&self, device: &str) -> &Value {
+        let messages = self.tries().iter().rev().flat_map(|attempt| attempt["messages"].as_array().unwrap());
+        messages.into_iter().find(|message| message["to"] == device).expect("a message to that device")
+    }
+
+    /// Asserts that it was accepted at once, for so many devices.
+    pub(crate) fn assert_accepted(&self, devices: usize) {
+        let [attempt] = self.tries() else { panic!("tried again: {:#?}", self.tries()) };
+        assert_eq!(attempt["status"], 201, "{attempt:#}");
+        assert_eq!(attempt["messages"].as_array().unwrap().len(), devices);
+    }
+
+    /// Asserts that this is what `by` sent to `to`: the same ciphertext, byte for byte, and what was sealed in it.
+    pub(crate) fn assert_is(&self, received: &Value, by: &Device, to: &Device) {
+        assert_eq!(received["failed"], Value::Null, "{received:#}");
+        assert_eq!(received["envelope"], self.envelope());
+        assert_eq!((&received["actor"], &received["from"]), (&json!(by.actor), &json!(by.address)));
+        let message = self.message(&to.address);
+        assert_eq!(received["content"], message["content"]);
+        assert_eq!(received["kind"], message["kind"]);
+        assert_eq!(received["activity"], *self.activity());
+    }
+}
+
+/// What a device is told, to register.
+pub(crate) fn registration(library: Library, here: &Here, user: &str, first: bool) -> Value {
+    let keys = match library {
+        Library::Current => json!({ "preKeys": 10, "kyberPreKeys": 10, "lastResort": true }),
+        Library::X3dh => json!({ "preKeys": 10 }),
+    };
+    json!({ "do": "register", "origin": here.origin.to_string(), "user": user, "first": first, "keys": keys })
+}

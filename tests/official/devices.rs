@@ -1,0 +1,62 @@
+//! A user's devices change while somebody writes to them.
+
+use serde_json::json;
+
+use crate::device::Device;
+use crate::here::Here;
+use crate::official::Library;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_one_server() {
+    let here = Here::start().await;
+    change(&here, &here).await;
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn across_two_servers() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    change(&hers, &his).await;
+    hers.end().await;
+    his.end().await;
+}
+
+async fn change(hers: &Here, his: &Here) {
+    let mut alice = Device::first(Library::Current, hers, "alice").await;
+    let mut phone = Device::first(Library::Current, his, "bob").await;
+    let sent = alice.send(&phone.actor, "to the phone").await;
+    sent.assert_accepted(1);
+    sent.assert_is(&phone.fetch(1).await[0], &alice, &phone);
+
+    // She does not know of his tablet: PartialDelivery, and the rest under the same id.
+    let mut tablet = phone.further(his).await;
+    let sent = alice.send(&phone.actor, "to both").await;
+    let [partial, complete] = sent.tries() else { panic!("{:#?}", sent.tries()) };
+    assert_eq!((&partial["status"], &complete["status"]), (&json!(207), &json!(201)));
+    let report = &partial["answer"];
+    let missing = tablet.address.replace("/device/", "/keyPackage/");
+    assert_eq!((&report["type"], &report["object"]), (&json!("PartialDelivery"), &json!(sent.envelope())));
+    assert_eq!((&report["missingKeyPackages"], &report["staleDevices"]), (&json!([missing]), &json!([])));
+    assert_eq!(complete["messages"].as_array().unwrap().len(), 1);
+    for device in [&mut phone, &mut tablet] {
+        sent.assert_is(&device.fetch(1).await[0], &alice, device);
+    }
+
+    // She does not know that it was revoked: Reject, and what was refused reached nobody.
+    phone.command(json!({ "do": "revoke", "device": tablet.address })).await;
+    let sent = alice.send(&phone.actor, "to the phone again").await;
+    let [rejected, accepted] = sent.tries() else { panic!("{:#?}", sent.tries()) };
+    assert_eq!((&rejected["status"], &accepted["status"]), (&json!(409), &json!(201)));
+    let report = &rejected["answer"];
+    assert_eq!((&report["type"], &report["object"]), (&json!("Reject"), &json!(sent.envelope())));
+    assert_eq!(report["eko:deviceSetOutOfDate"], true);
+    assert_eq!(
+        (&report["missingKeyPackages"], &report["staleDevices"]),
+        (&json!([]), &json!([tablet.address]))
+    );
+    sent.assert_is(&phone.fetch(1).await[0], &alice, &phone);
+    let (status, problem) = tablet.refused(json!({ "do": "fetch" })).await;
+    assert_eq!(status, 401, "{problem:#}");
+    assert!(problem["type"].as_str().unwrap().ends_with("/device-revoked"), "{problem:#}");
+    alice.settled().await;
+}

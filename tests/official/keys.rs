@@ -1,0 +1,78 @@
+//! One-time keys are handed out once; when there are none left, sessions begin with the last resort.
+
+use serde_json::{Value, json};
+
+use crate::device::{Device, registration};
+use crate::here::Here;
+use crate::official::Library;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_time_keys_run_out_and_sessions_still_begin() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    let mut bob = bob(&his).await;
+    let public = bob.command(json!({ "do": "packages", "of": bob.actor })).await;
+    let last_resort = without_context(&public["items"][0]);
+    assert!(last_resort.get("preKey").is_none());
+
+    let mut alice = Device::first(Library::Current, &hers, "alice").await;
+    let take = json!({ "do": "take", "of": bob.actor });
+    let mut taken = Vec::new();
+    for left in [2, 1, 0] {
+        taken.push(alice.command(take.clone()).await["items"][0].take());
+        assert_eq!(left_of(&mut bob).await, [left, left]);
+    }
+    for member in ["preKeyId", "preKey", "kyberPreKeyId", "kyberPreKey"] {
+        let [first, second, third] = [0, 1, 2].map(|index| &taken[index][member]);
+        assert!(!first.is_null() && first != second && first != third && second != third, "{member}");
+        assert!(taken.iter().all(|package| package[member] != last_resort[member]), "{member}");
+    }
+
+    // Nothing is left: a message begins with the signed prekey and the last-resort Kyber key.
+    let sent = alice.send(&bob.actor, "the pools are empty").await;
+    sent.assert_accepted(1);
+    assert_eq!(without_context(&sent.taken()[0]), last_resort);
+    let received = bob.fetch(1).await.remove(0);
+    sent.assert_is(&received, &alice, &bob);
+    assert_eq!((&received["preKeyId"], received["version"].as_u64()), (&Value::Null, Some(4)));
+    assert_eq!(received["kyberPreKeyId"], last_resort["kyberPreKeyId"]);
+
+    // The last resort is not used up: somebody else's begins with it too.
+    let mut carol = Device::first(Library::Current, &his, "carol").await;
+    let sent = carol.send(&bob.actor, "still empty").await;
+    assert_eq!(without_context(&sent.taken()[0]), last_resort);
+    sent.assert_is(&bob.fetch(1).await[0], &carol, &bob);
+
+    // Bob publishes more, and they are handed out.
+    let more = json!({ "do": "publish", "keys": { "preKeys": 1, "kyberPreKeys": 1 } });
+    assert_eq!(bob.command(more).await, json!({ "preKeys": 1, "kyberPreKeys": 1 }));
+    let mut dave = Device::first(Library::Current, &hers, "dave").await;
+    let sent = dave.send(&bob.actor, "with new keys").await;
+    let received = bob.fetch(1).await.remove(0);
+    sent.assert_is(&received, &dave, &bob);
+    assert_eq!((&received["preKeyId"], &received["kyberPreKeyId"]), (&json!(4), &json!(5)));
+    assert_eq!(left_of(&mut bob).await, [0, 0]);
+    for sender in [&mut alice, &mut carol, &mut dave] {
+        sender.settled().await;
+    }
+    hers.end().await;
+    his.end().await;
+}
+
+/// A device with three one-time keys of each kind.
+async fn bob(here: &Here) -> Device {
+    let mut command = registration(Library::Current, here, "bob", true);
+    command["keys"] = json!({ "preKeys": 3, "kyberPreKeys": 3, "lastResort": true });
+    Device::registered(Library::Current, &command).await
+}
+
+/// A package as it is wherever it was asked for: each server names its own context.
+fn without_context(package: &Value) -> Value {
+    let mut package = package.clone();
+    package.as_object_mut().unwrap().remove("@context");
+    package
+}
+
+async fn left_of(device: &mut Device) -> [u64; 2] {
+    let counts = device.command(json!({ "do": "hold" })).await;
+    ["preKeys", "kyberPreKeys"].map(|kind| counts[kind].as_u64().unwrap())
+}

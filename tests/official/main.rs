@@ -1,0 +1,18 @@
+//! Signal's own library as the users of local servers: devices in Node (`official.rs`), whose client of the API shares
+//! no code with this project's. All of it over HTTP on loopback.
+//!
+//! It needs Node and npm (CONTRIBUTING.md).
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod conversation;
+mod device;
+mod devices;
+#[path = "../peers/here.rs"]
+#[expect(dead_code, reason = "the peers use more of it")]
+mod here;
+mod keys;
+mod official;
+mod order;
+mod signatures;
+mod sync;

@@ -8,6 +8,7 @@
 mod conversation;
 mod device;
 mod devices;
+mod fingerprints;
 #[path = "../peers/here.rs"]
 #[expect(dead_code, reason = "the peers use more of it")]
 mod here;

@@ -1,5 +1,7 @@
 use eko_protocol::Invalid;
 use eko_protocol::key::KyberKey;
+#[expect(deprecated, reason = "libsignal wants the private half expanded")]
+use ml_kem::ExpandedKeyEncoding;
 use ml_kem::kem::KeyExport;
 use ml_kem::{DecapsulationKey1024, Seed};
 use zeroize::Zeroizing;
@@ -47,5 +49,14 @@ impl KyberPair {
     /// The seed of the private half (FIPS 203: `d` and `z`), for sessions.
     pub fn seed(&self) -> &[u8; 64] {
         &self.seed
+    }
+
+    /// The private half written out, for libraries that take no seed: 3168 bytes (FIPS 203: `dk`), without a
+    /// type byte.
+    pub fn expanded(&self) -> Zeroizing<Vec<u8>> {
+        let private = DecapsulationKey1024::from_seed(Seed::from(*self.seed));
+        #[expect(deprecated, reason = "as above")]
+        let expanded = private.to_expanded_bytes();
+        Zeroizing::new(expanded.to_vec())
     }
 }

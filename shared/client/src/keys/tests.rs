@@ -66,6 +66,11 @@ fn the_private_halves_belong_to_the_public_ones() {
         let public = DecapsulationKey1024::from_seed(seed).encapsulation_key().to_bytes();
         assert_eq!(key.key.as_bytes()[0], 0x08);
         assert_eq!(key.key.as_bytes()[1..], public[..]);
+        // FIPS 203: the decryption key, the public key, its hash, `z`.
+        let expanded = keys.kyber_pair(key.id).unwrap().expanded();
+        assert_eq!(expanded.len(), 3168);
+        assert_eq!(expanded[1536..3104], public[..]);
+        assert_eq!(expanded[3136..], keys.kyber_pair(key.id).unwrap().seed()[32..]);
     }
     assert!(keys.kyber_pair(KeyId::new(4).unwrap()).is_none());
 }

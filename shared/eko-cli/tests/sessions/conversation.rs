@@ -1,0 +1,121 @@
+//! What two ends that know each other can do to one another's messages, and the network to both.
+
+use eko_client::SessionError;
+
+use super::end::{End, acquainted, begun};
+
+/// Says something and checks that it arrives.
+fn say(from: &mut End, to: &mut End, text: &str) {
+    let content = from.write(to, text);
+    assert_eq!(to.read(from, &content).as_deref(), Ok(text));
+}
+
+/// A `SignalMessage` rather than a `PreKeySignalMessage`, as a reader of the format tells them apart.
+fn is_ratcheted(content: &[u8]) -> bool {
+    content[1] == 0x0A
+}
+
+#[test]
+fn forty_steps_of_the_ratchet() {
+    let (mut alice, mut bob) = begun();
+    let first = alice.write(&bob, "step 0");
+    assert!(!is_ratcheted(&first));
+    assert_eq!(bob.read(&alice, &first).as_deref(), Ok("step 0"));
+    for step in 1..=40 {
+        let (from, to) = if step % 2 == 1 { (&mut bob, &mut alice) } else { (&mut alice, &mut bob) };
+        let text = format!("step {step}");
+        let content = from.write(to, &text);
+        assert!(is_ratcheted(&content), "step {step}");
+        assert!(!content.windows(4).any(|window| window == b"step"));
+        assert_eq!(to.read(from, &content), Ok(text));
+    }
+}
+
+#[test]
+fn first_messages_go_on_until_there_is_an_answer() {
+    let (mut alice, mut bob) = begun();
+    let firsts: Vec<_> = (0..4).map(|n| alice.write(&bob, &format!("first {n}"))).collect();
+    assert!(firsts.iter().all(|content| !is_ratcheted(content)));
+    // Whichever comes first begins the session, and the others find it.
+    for n in [2, 0, 3, 1] {
+        assert_eq!(bob.read(&alice, &firsts[n]), Ok(format!("first {n}")));
+    }
+    assert_eq!((bob.spent.len(), bob.used.len()), (1, 1));
+    say(&mut bob, &mut alice, "answer");
+    assert!(is_ratcheted(&alice.write(&bob, "ratcheted")));
+}
+
+#[test]
+fn messages_come_in_any_order_and_some_never() {
+    let (mut alice, mut bob) = acquainted();
+    let contents: Vec<_> = (0..8).map(|n| alice.write(&bob, &format!("{n}"))).collect();
+    // 3 never comes; 5 comes when the ratchet has gone on.
+    for n in [7, 0, 6, 1, 4, 2] {
+        assert_eq!(bob.read(&alice, &contents[n]), Ok(n.to_string()));
+    }
+    say(&mut bob, &mut alice, "between");
+    say(&mut alice, &mut bob, "after");
+    assert_eq!(bob.read(&alice, &contents[5]).as_deref(), Ok("5"));
+    say(&mut bob, &mut alice, "and on");
+}
+
+#[test]
+fn what_was_read_is_not_read_again() {
+    let (mut alice, mut bob) = acquainted();
+    let contents: Vec<_> = (0..3).map(|n| alice.write(&bob, &format!("{n}"))).collect();
+    for content in &contents {
+        bob.read(&alice, content).unwrap();
+    }
+    for content in &contents {
+        assert_eq!(bob.look(&alice, content), Err(SessionError::Duplicate));
+    }
+    // Nor when the chain that they were of has long ended.
+    for n in 0..3 {
+        say(&mut bob, &mut alice, &format!("to alice {n}"));
+        say(&mut alice, &mut bob, &format!("to bob {n}"));
+    }
+    assert_eq!(bob.look(&alice, &contents[1]), Err(SessionError::Duplicate));
+    say(&mut alice, &mut bob, "unharmed");
+}
+
+#[test]
+fn a_step_that_is_not_kept_can_be_made_again() {
+    let (mut alice, mut bob) = acquainted();
+    let content = alice.write(&bob, "once more");
+    // A crash before the transaction: nothing but the record says what was read.
+    assert_eq!(bob.look(&alice, &content).unwrap().plaintext, b"once more");
+    assert_eq!(bob.read(&alice, &content).as_deref(), Ok("once more"));
+    assert_eq!(bob.look(&alice, &content), Err(SessionError::Duplicate));
+}
+
+#[test]
+fn both_begin_at_once_and_both_go_on() {
+    let (mut alice, mut bob) = (End::new("alice"), End::new("bob"));
+    alice.begin(&bob, &bob.package_with(0)).unwrap();
+    bob.begin(&alice, &alice.package_with(0)).unwrap();
+    let (to_bob, to_alice) = (alice.write(&bob, "a1"), bob.write(&alice, "b1"));
+    assert_eq!(bob.read(&alice, &to_bob).as_deref(), Ok("a1"));
+    assert_eq!(alice.read(&bob, &to_alice).as_deref(), Ok("b1"));
+    // They cross once more, each in the session that the other began.
+    let (to_bob, to_alice) = (alice.write(&bob, "a2"), bob.write(&alice, "b2"));
+    assert_eq!(bob.read(&alice, &to_bob).as_deref(), Ok("a2"));
+    assert_eq!(alice.read(&bob, &to_alice).as_deref(), Ok("b2"));
+    for n in 0..6 {
+        say(&mut alice, &mut bob, &format!("a{n}"));
+        say(&mut bob, &mut alice, &format!("b{n}"));
+    }
+    assert_eq!((alice.spent.len(), bob.spent.len()), (1, 1));
+}
+
+#[test]
+fn a_new_session_keeps_the_one_before_it_readable() {
+    let (mut alice, mut bob) = acquainted();
+    let under_way = bob.write(&alice, "written before");
+    alice.begin(&bob, &bob.package_with(1)).unwrap();
+    let anew = alice.write(&bob, "anew");
+    assert!(!is_ratcheted(&anew));
+    assert_eq!(alice.read(&bob, &under_way).as_deref(), Ok("written before"));
+    assert_eq!(bob.read(&alice, &anew).as_deref(), Ok("anew"));
+    say(&mut bob, &mut alice, "good");
+    say(&mut alice, &mut bob, "good");
+}

@@ -1,0 +1,177 @@
+//! One end of a session: a device's keys, and the records that it has kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use eko_cli::LibSignal;
+use eko_client::keys::{CurvePair, KyberPair};
+use eko_client::sessions::{Decrypted, KyberUse, Own, Peer, PrivateKeys};
+use eko_client::{DeviceKeys, Environment, KeyCounts, SessionError, SignalSessions};
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::id::DeviceId;
+use eko_protocol::key::{IdentityKey, KeyId};
+use eko_protocol::key_package::KeyPackage;
+
+pub(crate) const START_MS: i64 = 1_769_715_000_000;
+
+pub(crate) struct End {
+    origin: Origin,
+    user: UserName,
+    id: DeviceId,
+    pub(crate) keys: DeviceKeys,
+    pub(crate) environment: Environment,
+    /// The session with each device, by its address.
+    pub(crate) records: BTreeMap<String, Vec<u8>>,
+    /// One-time prekeys that first messages have used up.
+    pub(crate) spent: BTreeSet<KeyId>,
+    /// Uses of Kyber prekeys.
+    pub(crate) used: Vec<KyberUse>,
+}
+
+/// An environment whose random bytes are the same in each run, and whose time is set.
+pub(crate) fn repeatable(now_ms: i64) -> Environment {
+    let drawn = Mutex::new(0u64);
+    let random = move |bytes: &mut [u8]| {
+        let mut drawn = drawn.lock().unwrap();
+        for byte in bytes {
+            *drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = drawn.to_le_bytes()[7];
+        }
+    };
+    Environment { clock: Arc::new(move || now_ms), random: Arc::new(random) }
+}
+
+impl End {
+    pub(crate) fn new(user: &str) -> Self {
+        Self::with(user, Environment::system())
+    }
+
+    pub(crate) fn with(user: &str, environment: Environment) -> Self {
+        let counts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_resort: true };
+        Self {
+            origin: Origin::parse("https://a.example").unwrap(),
+            user: UserName::parse(user).unwrap(),
+            id: environment.device_id().unwrap(),
+            keys: DeviceKeys::generate(counts, &environment).unwrap(),
+            environment,
+            records: BTreeMap::new(),
+            spent: BTreeSet::new(),
+            used: Vec::new(),
+        }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.origin.device(&self.user, &self.id)
+    }
+
+    pub(crate) fn identity(&self) -> IdentityKey {
+        self.keys.identity().public()
+    }
+
+    /// The package that a server hands out when no one-time keys are left.
+    pub(crate) fn package(&self) -> KeyPackage {
+        let identity = (self.identity(), self.keys.registration_id());
+        let (signed, last_resort) = (self.keys.signed_pre_key(), self.keys.last_resort());
+        KeyPackage::new(&self.origin, (&self.user, &self.id), identity, signed.clone(), last_resort.cloned())
+    }
+
+    /// The package with the `n`th one-time keys of both kinds.
+    pub(crate) fn package_with(&self, n: usize) -> KeyPackage {
+        let first = self.keys.first();
+        KeyPackage {
+            pre_key: first.pre_keys.get(n).cloned(),
+            kyber_pre_key: first.kyber_pre_keys.get(n).cloned(),
+            ..self.package()
+        }
+    }
+
+    pub(crate) fn begin(&mut self, with: &End, package: &KeyPackage) -> Result<(), SessionError> {
+        let (address, identity) = (with.address(), with.identity());
+        let record = self.records.get(&address).map(Vec::as_slice);
+        let peer = Peer { address: &address, identity: &identity };
+        let record = LibSignal.begin(self.own(&self.address()), peer, package, record)?;
+        self.records.insert(address, record);
+        Ok(())
+    }
+
+    pub(crate) fn try_write(&mut self, to: &End, text: &str) -> Result<Vec<u8>, SessionError> {
+        let (address, identity) = (to.address(), to.identity());
+        let peer = Peer { address: &address, identity: &identity };
+        let record = self.records.get(&address).map_or(&[][..], Vec::as_slice);
+        let encrypted = LibSignal.encrypt(self.own(&self.address()), peer, record, text.as_bytes())?;
+        self.records.insert(address, encrypted.record);
+        Ok(encrypted.content)
+    }
+
+    pub(crate) fn write(&mut self, to: &End, text: &str) -> Vec<u8> {
+        self.try_write(to, text).unwrap()
+    }
+
+    /// Decrypts and keeps nothing.
+    pub(crate) fn look(&self, from: &End, content: &[u8]) -> Result<Decrypted, SessionError> {
+        let (address, identity) = (from.address(), from.identity());
+        let peer = Peer { address: &address, identity: &identity };
+        let record = self.records.get(&address).map(Vec::as_slice);
+        LibSignal.decrypt(self.own(&self.address()), peer, record, self, content)
+    }
+
+    /// Decrypts, keeps the record and gives up what was used.
+    pub(crate) fn read(&mut self, from: &End, content: &[u8]) -> Result<String, SessionError> {
+        let decrypted = self.look(from, content)?;
+        self.records.insert(from.address(), decrypted.record);
+        self.spent.extend(decrypted.one_time);
+        self.used.extend(decrypted.kyber);
+        Ok(String::from_utf8(decrypted.plaintext).unwrap())
+    }
+
+    pub(crate) fn own<'a>(&'a self, address: &'a str) -> Own<'a> {
+        Own {
+            address,
+            identity: self.keys.identity(),
+            registration_id: self.keys.registration_id(),
+            environment: &self.environment,
+        }
+    }
+}
+
+impl PrivateKeys for End {
+    fn signed(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
+        Ok(self.keys.signed_pair(id).map(copied))
+    }
+
+    fn one_time(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
+        Ok(self.keys.one_time_pair(id).filter(|_| !self.spent.contains(&id)).map(copied))
+    }
+
+    fn kyber(&self, id: KeyId) -> Result<Option<KyberPair>, SessionError> {
+        let is_last_resort = self.keys.last_resort().is_some_and(|key| key.id == id);
+        let is_there = is_last_resort || self.used.iter().all(|used| used.id != id);
+        let pair = self.keys.kyber_pair(id).filter(|_| is_there);
+        Ok(pair.map(|pair| KyberPair::from_seed(*pair.seed()).unwrap()))
+    }
+
+    fn was_used(&self, kyber: &KyberUse) -> Result<bool, SessionError> {
+        Ok(self.used.contains(kyber))
+    }
+}
+
+fn copied(pair: &CurvePair) -> CurvePair {
+    CurvePair::from_secret(*pair.secret()).unwrap()
+}
+
+/// Two ends, the first of which has begun a session by the second's first one-time keys.
+pub(crate) fn begun() -> (End, End) {
+    let (mut alice, bob) = (End::new("alice"), End::new("bob"));
+    alice.begin(&bob, &bob.package_with(0)).unwrap();
+    (alice, bob)
+}
+
+/// Two ends that have both heard of each other.
+pub(crate) fn acquainted() -> (End, End) {
+    let (mut alice, mut bob) = begun();
+    let content = alice.write(&bob, "hello");
+    assert_eq!(bob.read(&alice, &content), Ok("hello".to_owned()));
+    let content = bob.write(&alice, "hello yourself");
+    assert_eq!(alice.read(&bob, &content), Ok("hello yourself".to_owned()));
+    (alice, bob)
+}

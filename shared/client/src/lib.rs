@@ -16,6 +16,7 @@ pub mod device;
 pub mod environment;
 mod error;
 pub mod exchange;
+pub mod fingerprint;
 pub mod keys;
 mod problem;
 pub mod sessions;

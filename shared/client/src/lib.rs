@@ -11,14 +11,18 @@
 //! What the words mean is settled in `docs/protocol.md`; the sections named in these comments are its.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod attachment;
 pub mod capabilities;
+pub mod content;
 pub mod device;
 pub mod environment;
 mod error;
 pub mod exchange;
 pub mod fingerprint;
+pub mod group;
 pub mod keys;
 mod problem;
+mod secret;
 pub mod sessions;
 pub mod transport;
 

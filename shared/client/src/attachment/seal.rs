@@ -1,0 +1,113 @@
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::digest::{SHA256, digest};
+use eko_protocol::Invalid;
+
+use super::media_type::media_type;
+use super::wire::name as check_name;
+use super::{Attachment, AttachmentError, AttachmentKey, INLINE_MAX, MAX_BYTES, OVERHEAD, Place};
+use crate::Environment;
+
+/// A file that is sealed and not yet anywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    bytes: Vec<u8>,
+    name: String,
+    media_type: String,
+    size: u64,
+    key: AttachmentKey,
+    digest: [u8; 32],
+}
+
+/// Seals a file under a fresh key.
+///
+/// # Errors
+/// It is longer than [`MAX_BYTES`], or its name or media type cannot be sent.
+pub fn seal(
+    bytes: &[u8],
+    name: &str,
+    media_type: &str,
+    environment: &Environment,
+) -> Result<Sealed, AttachmentError> {
+    let size = u64::try_from(bytes.len()).ok().filter(|size| *size <= MAX_BYTES);
+    let size = size.ok_or(AttachmentError::TooLong)?;
+    let name = check_name(name).map_err(|fault| fault.under("/name"))?;
+    let media_type = self::media_type(media_type).map_err(|fault| fault.under("/mediaType"))?;
+    let key = AttachmentKey::new(environment.bytes());
+    let nonce: [u8; NONCE_LEN] = environment.bytes();
+    let mut sealed = Vec::with_capacity(bytes.len().saturating_add(OVERHEAD));
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(bytes);
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let (_, in_place) = sealed.split_at_mut(NONCE_LEN);
+    let tag = cipher(&key)?
+        .seal_in_place_separate_tag(nonce, Aad::empty(), in_place)
+        .map_err(|_| AttachmentError::Failed)?;
+    sealed.extend_from_slice(tag.as_ref());
+    let digest = sha256(&sealed);
+    Ok(Sealed { bytes: sealed, name, media_type, size, key, digest })
+}
+
+impl Sealed {
+    /// The sealed bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The attachment that carries them itself.
+    ///
+    /// # Errors
+    /// They are more than [`INLINE_MAX`].
+    pub fn inline(self) -> Result<Attachment, AttachmentError> {
+        if self.bytes.len() > INLINE_MAX {
+            return Err(AttachmentError::NotInline);
+        }
+        Ok(self.finish(Place::Inline))
+    }
+
+    /// The attachment whose sealed bytes lie at an https address.
+    ///
+    /// # Errors
+    /// The address cannot be sent, as [`Place::parse`] says.
+    pub fn at(self, url: &str) -> Result<Attachment, AttachmentError> {
+        match Place::parse(url).map_err(|fault| fault.under("/url"))? {
+            Place::Inline(_) => Err(Invalid::at("/url", "must be an https address").into()),
+            place @ Place::Https(_) => Ok(self.finish(|_| place)),
+        }
+    }
+
+    fn finish(self, place: impl FnOnce(Vec<u8>) -> Place) -> Attachment {
+        let Self { bytes, name, media_type, size, key, digest } = self;
+        Attachment { name, media_type, size, key, digest, url: place(bytes) }
+    }
+}
+
+/// Opens the sealed bytes of a file.
+///
+/// # Errors
+/// They are not those that were sent, cannot be decrypted, or are not as many as was said; checked in this order.
+pub fn open(sealed: &[u8], attachment: &Attachment) -> Result<Vec<u8>, AttachmentError> {
+    if sha256(sealed) != attachment.digest {
+        return Err(AttachmentError::OtherBytes);
+    }
+    let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(AttachmentError::WrongKey)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| AttachmentError::Failed)?;
+    let mut bytes = rest.to_vec();
+    let opened = cipher(&attachment.key)?.open_in_place(nonce, Aad::empty(), &mut bytes);
+    let length = opened.map_err(|_| AttachmentError::WrongKey)?.len();
+    if u64::try_from(length) != Ok(attachment.size) {
+        return Err(AttachmentError::OtherSize);
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+fn cipher(key: &AttachmentKey) -> Result<LessSafeKey, AttachmentError> {
+    let key = UnboundKey::new(&AES_256_GCM, key.as_bytes()).map_err(|_| AttachmentError::Failed)?;
+    Ok(LessSafeKey::new(key))
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.iter_mut().zip(digest(&SHA256, bytes).as_ref()).for_each(|(to, from)| *to = *from);
+    hash
+}

@@ -1,0 +1,46 @@
+//! Readings of one member of an object.
+
+use eko_protocol::Invalid;
+use eko_protocol::address::Origin;
+use eko_protocol::json::text;
+use eko_protocol::limits::MAX_SAFE_INTEGER;
+use serde_json::Value;
+
+/// A member that must be a string, read by `parse`.
+pub(crate) fn parsed<T>(
+    object: &Value,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, Invalid>,
+) -> Result<T, Invalid> {
+    parse(text(object, name)?).map_err(|fault| fault.under(format!("/{name}")))
+}
+
+/// A member that must be a whole number from `least` to 2^53 - 1; `None` where it is not there.
+pub(crate) fn number(object: &Value, name: &str, least: u64) -> Result<Option<u64>, Invalid> {
+    let Some(member) = object.get(name) else { return Ok(None) };
+    match member.as_u64() {
+        Some(number) if (least..=MAX_SAFE_INTEGER).contains(&number) => Ok(Some(number)),
+        _ => Err(Invalid::at(format!("/{name}"), format!("must be a whole number from {least} to 2^53 - 1"))),
+    }
+}
+
+/// The same, where it must be there.
+pub(crate) fn required(object: &Value, name: &str, least: u64) -> Result<u64, Invalid> {
+    number(object, name, least)?.ok_or_else(|| Invalid::at(format!("/{name}"), "is missing"))
+}
+
+/// A member that must be an array of strings.
+pub(crate) fn texts<'a>(object: &'a Value, name: &str) -> Result<Vec<&'a str>, Invalid> {
+    let items = object.get(name).and_then(Value::as_array);
+    let items = items.map(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+    items.flatten().ok_or_else(|| Invalid::at(format!("/{name}"), "must be an array of strings"))
+}
+
+/// An actor id of any server.
+pub(crate) fn actor(text: &str) -> Result<String, Invalid> {
+    let path = Origin::of(text).and_then(|origin| text.strip_prefix(origin.as_str()).map(str::len));
+    match path {
+        Some(2..) => Ok(text.to_owned()),
+        _ => Err(Invalid::whole("must be an actor id: an https URL with a path")),
+    }
+}

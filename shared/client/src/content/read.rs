@@ -1,0 +1,132 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::json::{has_type, shape};
+use eko_protocol::limits::MAX_SAFE_INTEGER;
+use eko_protocol::{Invalid, timestamp};
+use serde_json::Value;
+
+use super::member::{actor, number, parsed, required, texts};
+use super::{Activity, ActivityId, GroupRef, MAX_ADDRESSES, MAX_ATTACHMENTS, Note, NoteId, Said};
+use crate::attachment::Attachment;
+use crate::group::{GroupControl, GroupId};
+
+/// Reads an activity.
+pub(super) fn activity(value: &Value) -> Result<Activity, Invalid> {
+    let head = Head::read(value)?;
+    let said = said(value, &head)?;
+    let Head { id, actor, to, published_ms, group } = head;
+    let sequence = number(value, "eko:sequence", 1)?;
+    let device_sets = device_sets(value)?;
+    Ok(Activity { id, actor, to, published_ms, sequence, device_sets, group, said })
+}
+
+/// What every activity has.
+pub(crate) struct Head {
+    pub(crate) id: ActivityId,
+    pub(crate) actor: String,
+    pub(crate) to: Vec<String>,
+    pub(crate) published_ms: i64,
+    pub(crate) group: Option<GroupRef>,
+}
+
+impl Head {
+    pub(crate) fn read(value: &Value) -> Result<Self, Invalid> {
+        if !value.is_object() {
+            return Err(Invalid::whole("must be an object"));
+        }
+        let group = value.get("eko:group").map(group).transpose();
+        let group = group.map_err(|fault| fault.under("/eko:group"))?;
+        Ok(Self {
+            id: parsed(value, "id", ActivityId::parse)?,
+            actor: parsed(value, "actor", actor)?,
+            to: to(value, group.as_ref()).map_err(|fault| fault.under("/to"))?,
+            published_ms: parsed(value, "published", timestamp::parse)?,
+            group,
+        })
+    }
+}
+
+fn group(value: &Value) -> Result<GroupRef, Invalid> {
+    Ok(GroupRef { id: parsed(value, "id", GroupId::parse)?, epoch: required(value, "epoch", 1)? })
+}
+
+/// The group alone, or actors: an activity is of one conversation.
+fn to(value: &Value, group: Option<&GroupRef>) -> Result<Vec<String>, Invalid> {
+    let to = match value.get("to") {
+        Some(Value::String(one)) => vec![one.as_str()],
+        _ => texts(value, "to").map_err(|_| Invalid::whole("must be an array of addresses"))?,
+    };
+    if let Some(group) = group {
+        return match to.as_slice() {
+            [one] if *one == group.id.as_str() => Ok(vec![(*one).to_owned()]),
+            _ => Err(Invalid::whole("must be the group of eko:group, and nobody else")),
+        };
+    }
+    if to.is_empty() || to.len() > MAX_ADDRESSES {
+        return Err(Invalid::whole(format!("must be 1 to {MAX_ADDRESSES} actors")));
+    }
+    if to.iter().collect::<BTreeSet<_>>().len() != to.len() {
+        return Err(Invalid::whole("names someone twice"));
+    }
+    let item = |(index, text): (usize, &&str)| actor(text).map_err(|fault| fault.under(format!("/{index}")));
+    to.iter().enumerate().map(item).collect()
+}
+
+fn device_sets(value: &Value) -> Result<BTreeMap<String, DeviceSetRef>, Invalid> {
+    let fault = |detail: &str| Invalid::at("/eko:deviceSets", detail);
+    let Some(member) = value.get("eko:deviceSets") else { return Ok(BTreeMap::new()) };
+    let members = member.as_object().ok_or_else(|| fault("must be an object"))?;
+    if members.len() > MAX_ADDRESSES {
+        return Err(fault("are of more actors than a conversation has"));
+    }
+    let set = |(name, set): (&String, &Value)| {
+        let name = actor(name)?;
+        let set = shape::<DeviceSetRef>(set)?;
+        if set.length > MAX_SAFE_INTEGER {
+            return Err(Invalid::at("/length", "is beyond 2^53 - 1"));
+        }
+        Ok((name, set))
+    };
+    // Which actor's is wrong is said without its name, which may be anything.
+    members.iter().map(set).collect::<Result<_, Invalid>>().map_err(|error| fault(&error.to_string()))
+}
+
+fn said(value: &Value, head: &Head) -> Result<Said, Invalid> {
+    if has_type(value, "GroupControl") {
+        return GroupControl::read(value, head).map(|control| Said::Control(Box::new(control)));
+    }
+    if has_type(value, "Read") {
+        return parsed(value, "object", ActivityId::parse).map(Said::Read);
+    }
+    match value.get("object") {
+        Some(object) if has_type(value, "Create") && has_type(object, "Note") => {
+            note(object).map(Said::Note).map_err(|fault| fault.under("/object"))
+        }
+        _ => Ok(Said::Other(value.clone())),
+    }
+}
+
+fn note(object: &Value) -> Result<Note, Invalid> {
+    // Absent, ActivityStreams would have it be HTML. Nothing is read as HTML here.
+    if object.get("mediaType").is_some_and(|media_type| media_type != "text/plain") {
+        return Err(Invalid::at("/mediaType", "must be text/plain"));
+    }
+    Ok(Note {
+        id: parsed(object, "id", NoteId::parse)?,
+        text: parsed(object, "content", |text| Ok(text.to_owned()))?,
+        attachments: attachments(object).map_err(|fault| fault.under("/attachment"))?,
+    })
+}
+
+fn attachments(object: &Value) -> Result<Vec<Attachment>, Invalid> {
+    let items = match object.get("attachment") {
+        None => return Ok(Vec::new()),
+        Some(member) => member.as_array().ok_or_else(|| Invalid::whole("must be an array"))?,
+    };
+    if items.len() > MAX_ATTACHMENTS {
+        return Err(Invalid::whole(format!("are more than {MAX_ATTACHMENTS}")));
+    }
+    let item = |(index, item)| Attachment::parse(item).map_err(|fault| fault.under(format!("/{index}")));
+    items.iter().enumerate().map(item).collect()
+}

@@ -1,0 +1,190 @@
+//! What is written is what the contract says, and what is read is checked.
+
+mod any;
+mod refused;
+
+use std::sync::{Arc, Mutex};
+
+use eko_protocol::limits::MAX_CONTENT_BYTES;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::Environment;
+use crate::attachment;
+use crate::group::{Change, GroupState};
+use any::any_activity;
+pub(crate) use any::{any_json, replaced};
+
+const ALICE: &str = "https://a.example/user/alice";
+const BOB: &str = "https://b.example/user/bob";
+const URN: &str = "urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11";
+const OTHER_URN: &str = "urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a12";
+
+/// One time for ever, and bytes that follow from the seed.
+pub(crate) fn repeatable(seed: u64) -> Environment {
+    let drawn = Mutex::new(seed);
+    let random = move |bytes: &mut [u8]| {
+        let mut drawn = drawn.lock().unwrap();
+        for byte in bytes {
+            *drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = drawn.to_le_bytes()[7];
+        }
+    };
+    Environment { clock: Arc::new(|| 1_769_715_000_000), random: Arc::new(random) }
+}
+
+fn activity(said: Said) -> Activity {
+    let head = "ab".repeat(32);
+    Activity {
+        id: ActivityId::parse(URN).unwrap(),
+        actor: ALICE.to_owned(),
+        to: vec![BOB.to_owned()],
+        published_ms: 1_769_715_000_007,
+        sequence: Some(17),
+        device_sets: BTreeMap::from([(BOB.to_owned(), DeviceSetRef::new(2, head).unwrap())]),
+        group: None,
+        said,
+    }
+}
+
+fn note(text: &str) -> Note {
+    Note { id: NoteId::parse(OTHER_URN).unwrap(), text: text.to_owned(), attachments: Vec::new() }
+}
+
+fn json_of(activity: &Activity) -> Value {
+    serde_json::from_slice(unpad(&activity.to_plaintext().unwrap()).unwrap()).unwrap()
+}
+
+/// A plaintext of any JSON.
+fn plaintext(value: &Value) -> Vec<u8> {
+    pad(value.to_string().as_bytes())
+}
+
+fn control() -> GroupControl {
+    let environment = repeatable(1);
+    let state = GroupState::create("Choir", [BOB.to_owned()], ALICE, &environment).unwrap();
+    GroupControl::seal(Change::Created, None, &state, ALICE, &environment).unwrap()
+}
+
+#[test]
+fn a_note_is_what_the_contract_says() {
+    let mut said = activity(Said::Note(note("Hello")));
+    let expected = json!({
+        "@context": "https://www.w3.org/ns/activitystreams", "type": "Create", "id": URN, "actor": ALICE,
+        "to": [BOB], "published": "2026-01-29T19:30:00.007Z", "eko:sequence": 17,
+        "eko:deviceSets": { BOB: { "length": 2, "head": "ab".repeat(32) } },
+        "object": { "type": "Note", "id": OTHER_URN, "content": "Hello", "mediaType": "text/plain" },
+    });
+    assert_eq!(json_of(&said), expected);
+    let group = GroupId::parse(OTHER_URN).unwrap();
+    said.to = vec![OTHER_URN.to_owned()];
+    said.group = Some(GroupRef { id: group, epoch: 3 });
+    let value = json_of(&said);
+    assert_eq!(value["eko:group"], json!({ "id": OTHER_URN, "epoch": 3 }));
+    assert_eq!(value["to"], json!([OTHER_URN]));
+}
+
+#[test]
+fn a_read_is_what_the_contract_says() {
+    let mut read = activity(Said::Read(ActivityId::parse(OTHER_URN).unwrap()));
+    (read.sequence, read.device_sets) = (None, BTreeMap::new());
+    let expected = json!({
+        "@context": "https://www.w3.org/ns/activitystreams", "type": "Read", "id": URN, "actor": ALICE,
+        "to": [BOB], "published": "2026-01-29T19:30:00.007Z", "object": OTHER_URN,
+    });
+    assert_eq!(json_of(&read), expected);
+}
+
+#[test]
+fn a_control_arrives_as_it_was_sealed() {
+    let control = control();
+    let activity = Activity::of_control(&control).unwrap();
+    assert_eq!((activity.actor.as_str(), activity.id.as_str()), (ALICE, control.id().as_str()));
+    let read = Activity::from_plaintext(&activity.to_plaintext().unwrap()).unwrap();
+    assert_eq!(read, activity);
+    let Said::Control(read) = read.said else { panic!("{read:?}") };
+    assert!(read.is_under(control.state().master_key()));
+    // Nothing may be said beside what was sealed.
+    let beside = Activity { sequence: Some(1), ..activity };
+    assert!(beside.to_plaintext().is_err());
+}
+
+#[test]
+fn what_is_not_known_is_ignored_or_kept() {
+    let said = activity(Said::Note(note("Hello")));
+    let mut value = json_of(&said);
+    value["eko:later"] = json!({ "a": [1] });
+    value["object"]["summary"] = json!(7);
+    value["to"] = json!(BOB);
+    value["type"] = json!(["Activity", "Create"]);
+    assert_eq!(Activity::from_plaintext(&plaintext(&value)), Ok(said));
+    for (pointer, other) in
+        [("/type", json!("Typing")), ("/object/type", json!("Video")), ("/object", Value::Null)]
+    {
+        let mut value = value.clone();
+        *value.pointer_mut(pointer).unwrap() = other;
+        let read = Activity::from_plaintext(&plaintext(&value)).unwrap();
+        assert_eq!(read.said, Said::Other(value));
+        assert_eq!(Activity::from_plaintext(&read.to_plaintext().unwrap()), Ok(read));
+    }
+}
+
+#[test]
+fn the_longest_leaves_room_for_signal() {
+    assert_eq!(MAX_PLAINTEXT % PADDING_STEP, 0);
+    assert_eq!(MAX_CONTENT_BYTES - MAX_PLAINTEXT, 4224);
+    let empty = json_of(&activity(Said::Note(note("")))).to_string().len();
+    let longest = activity(Said::Note(note(&"x".repeat(MAX_PLAINTEXT - 1 - empty))));
+    let padded = longest.to_plaintext().unwrap();
+    assert_eq!(padded.len(), MAX_PLAINTEXT);
+    assert_eq!(Activity::from_plaintext(&padded), Ok(longest));
+    let longer = activity(Said::Note(note(&"x".repeat(MAX_PLAINTEXT - empty))));
+    assert!(longer.to_plaintext().is_err());
+    let longer = json_of(&activity(Said::Note(note("")))).to_string() + &" ".repeat(MAX_PLAINTEXT);
+    assert!(Activity::from_plaintext(&pad(longer.as_bytes())).is_err());
+}
+
+#[test]
+fn the_longest_file_fits_beside_a_text() {
+    let file = vec![7; attachment::INLINE_MAX - attachment::OVERHEAD];
+    let sealed = attachment::seal(&file, "a.png", "image/png", &repeatable(1)).unwrap();
+    let mut long = note(&"x".repeat(26 * 1024));
+    long.attachments.push(sealed.inline().unwrap());
+    assert!(activity(Said::Note(long)).to_plaintext().is_ok());
+}
+
+proptest! {
+    #[test]
+    fn round_trip(activity in any_activity()) {
+        let padded = activity.to_plaintext().unwrap();
+        prop_assert_eq!(padded.len() % PADDING_STEP, 0);
+        prop_assert_eq!(Activity::from_plaintext(&padded), Ok(activity));
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Activity::from_plaintext(&bytes);
+        let _ = Activity::from_plaintext(&pad(&bytes));
+    }
+
+    #[test]
+    fn any_json_is_read_without_panic(value in any_json()) {
+        prop_assert!(Activity::from_plaintext(&plaintext(&value)).is_err());
+    }
+
+    /// What is accepted can be sent on, and is then the same.
+    #[test]
+    fn one_other_member_is_refused_or_read_for_good(
+        activity in any_activity(),
+        is_control in any::<bool>(),
+        place in any::<usize>(),
+        other in any_json(),
+    ) {
+        let activity = if is_control { Activity::of_control(&control()).unwrap() } else { activity };
+        let value = replaced(json_of(&activity), place, other);
+        if let Ok(read) = Activity::from_plaintext(&plaintext(&value)) {
+            prop_assert_eq!(Activity::from_plaintext(&read.to_plaintext().unwrap()), Ok(read));
+        }
+    }
+}

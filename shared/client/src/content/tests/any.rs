@@ -1,0 +1,109 @@
+//! Strategies: of what may be said, and of what may come.
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+
+use super::*;
+use crate::attachment::Attachment;
+
+const LATEST_MS: i64 = 253_402_300_799_999;
+
+fn any_urn() -> impl Strategy<Value = String> {
+    (1u128..).prop_map(|bits| format!("urn:uuid:{}", uuid::Uuid::from_u128(bits)))
+}
+
+fn any_actor() -> impl Strategy<Value = String> {
+    "https://[a-z]{1,8}\\.example/user/[a-z0-9_]{1,8}"
+}
+
+fn any_set() -> impl Strategy<Value = DeviceSetRef> {
+    (1u64..1 << 53, "[0-9a-f]{64}").prop_map(|(length, head)| DeviceSetRef::new(length, head).unwrap())
+}
+
+pub(super) fn any_attachment() -> impl Strategy<Value = Attachment> {
+    (vec(any::<u8>(), 0..100), "\\PC{1,20}", option::of("[a-z]{1,9}"), any::<u64>()).prop_map(
+        |(bytes, name, path, seed)| {
+            let sealed = attachment::seal(&bytes, &name, "image/png", &repeatable(seed)).unwrap();
+            match path {
+                Some(path) => sealed.at(&format!("https://files.example/{path}?signature=%2B1")).unwrap(),
+                None => sealed.inline().unwrap(),
+            }
+        },
+    )
+}
+
+fn any_said() -> impl Strategy<Value = Said> {
+    let note =
+        (any_urn(), any::<String>(), vec(any_attachment(), 0..3)).prop_map(|(id, text, attachments)| {
+            Said::Note(Note { id: NoteId::parse(&id).unwrap(), text, attachments })
+        });
+    prop_oneof![note, any_urn().prop_map(|id| Said::Read(ActivityId::parse(&id).unwrap()))]
+}
+
+/// A note or a read, to people or to a group.
+pub(super) fn any_activity() -> impl Strategy<Value = Activity> {
+    let head = (any_urn(), any_actor(), btree_map(any_actor(), Just(()), 1..4), 0..=LATEST_MS);
+    let rest = (option::of(1u64..1 << 53), btree_map(any_actor(), any_set(), 0..3));
+    let group = option::of((any_urn(), 1u64..1 << 53));
+    (head, rest, group, any_said()).prop_map(|((id, actor, to, published_ms), rest, group, said)| {
+        let group = group.map(|(id, epoch)| GroupRef { id: GroupId::parse(&id).unwrap(), epoch });
+        let to = match &group {
+            Some(group) => vec![group.id.to_string()],
+            None => to.into_keys().collect(),
+        };
+        let id = ActivityId::parse(&id).unwrap();
+        let (sequence, device_sets) = rest;
+        Activity { id, actor, to, published_ms, sequence, device_sets, group, said }
+    })
+}
+
+/// Any JSON, with the words of the contract more often than others.
+pub(crate) fn any_json() -> impl Strategy<Value = Value> {
+    let word = prop_oneof![
+        "(Create|Update|Read|Note|Document|GroupControl|GroupState|created|added|text/plain)",
+        any_urn(),
+        any_actor(),
+        ".{0,12}",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        word.prop_map(Value::from),
+    ];
+    let name =
+        "(type|id|actor|to|published|object|content|eko:(group|epoch|mac|change|deviceSets)|[a-z]{0,3})";
+    leaf.prop_recursive(4, 24, 5, move |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(Value::from),
+            btree_map(name, inner, 0..5).prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// The same JSON with another value at one of its places, of which `place` says which.
+pub(crate) fn replaced(mut value: Value, place: usize, other: Value) -> Value {
+    let mut pointers = Vec::new();
+    collect(&value, String::new(), &mut pointers);
+    let pointer = &pointers[place % pointers.len()];
+    *value.pointer_mut(pointer).unwrap() = other;
+    value
+}
+
+fn collect(value: &Value, pointer: String, pointers: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(at, item)| collect(item, format!("{pointer}/{at}"), pointers));
+        }
+        Value::Object(members) => members.iter().for_each(|(name, member)| {
+            let name = name.replace('~', "~0").replace('/', "~1");
+            collect(member, format!("{pointer}/{name}"), pointers);
+        }),
+        _ => {}
+    }
+    pointers.push(pointer);
+}

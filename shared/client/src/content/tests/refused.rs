@@ -1,0 +1,156 @@
+//! What is refused, and where.
+
+use super::*;
+
+/// The pointer of the refusal of a note, or of a control, with one member changed; null takes it away.
+fn refusal(of: &Activity, pointer: &str, other: Value) -> String {
+    let mut value = json_of(of);
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = value.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    let name = name.replace("~1", "/");
+    match other {
+        Value::Null => drop(parent.remove(&name).unwrap()),
+        other => drop(parent.insert(name, other)),
+    }
+    match Activity::from_plaintext(&plaintext(&value)) {
+        Err(invalid) => invalid.pointer,
+        Ok(read) => panic!("{pointer}: {read:?}"),
+    }
+}
+
+#[test]
+fn every_member_is_checked() {
+    let sealed = attachment::seal(b"file", "a.png", "image/png", &repeatable(1)).unwrap();
+    let mut said = note("Hello");
+    said.attachments.push(sealed.inline().unwrap());
+    let said = activity(Said::Note(said));
+    let long = format!("https://a.example/{}", "x".repeat(600));
+    let cases = [
+        ("/id", json!(null), "/id"),
+        ("/id", json!("https://a.example/activity/1"), "/id"),
+        ("/actor", json!(null), "/actor"),
+        ("/actor", json!([ALICE]), "/actor"),
+        ("/actor", json!("https://a.example"), "/actor"),
+        ("/actor", json!("https://a.example/"), "/actor"),
+        ("/actor", json!("http://a.example/user/alice"), "/actor"),
+        ("/actor", json!("https://a.example/user/alice#x"), "/actor"),
+        ("/actor", json!(long), "/actor"),
+        ("/to", json!(null), "/to"),
+        ("/to", json!([]), "/to"),
+        ("/to", json!([1]), "/to"),
+        ("/to", json!([BOB, BOB]), "/to"),
+        ("/to", json!([ALICE, "bob"]), "/to/1"),
+        ("/to", json!([OTHER_URN]), "/to/0"),
+        ("/to", json!((0..257).map(|n| format!("{BOB}{n}")).collect::<Vec<_>>()), "/to"),
+        ("/published", json!(null), "/published"),
+        ("/published", json!("yesterday"), "/published"),
+        ("/eko:sequence", json!(0), "/eko:sequence"),
+        ("/eko:sequence", json!(-1), "/eko:sequence"),
+        ("/eko:sequence", json!(1.5), "/eko:sequence"),
+        ("/eko:sequence", json!(1u64 << 53), "/eko:sequence"),
+        ("/eko:sequence", json!("1"), "/eko:sequence"),
+        ("/eko:deviceSets", json!([]), "/eko:deviceSets"),
+        ("/eko:deviceSets", json!({ "bob": { "length": 1, "head": "ab".repeat(32) } }), "/eko:deviceSets"),
+        ("/eko:deviceSets", json!({ BOB: { "length": 0, "head": "ab".repeat(32) } }), "/eko:deviceSets"),
+        (
+            "/eko:deviceSets",
+            json!({ BOB: { "length": 1u64 << 53, "head": "ab".repeat(32) } }),
+            "/eko:deviceSets",
+        ),
+        ("/eko:group", json!({ "id": OTHER_URN, "epoch": 1 }), "/to"),
+        ("/eko:group", json!({ "id": OTHER_URN }), "/eko:group/epoch"),
+        ("/eko:group", json!({ "id": OTHER_URN, "epoch": 0 }), "/eko:group/epoch"),
+        ("/eko:group", json!({ "id": BOB, "epoch": 1 }), "/eko:group/id"),
+        ("/object/id", json!(null), "/object/id"),
+        ("/object/content", json!(null), "/object/content"),
+        ("/object/content", json!({ "en": "Hello" }), "/object/content"),
+        ("/object/mediaType", json!("text/html"), "/object/mediaType"),
+        ("/object/attachment", json!({}), "/object/attachment"),
+        ("/object/attachment", json!([1]), "/object/attachment/0/type"),
+        ("/object/attachment", json!(vec![json!({}); 33]), "/object/attachment"),
+    ];
+    for (pointer, other, expected) in cases {
+        assert_eq!(refusal(&said, pointer, other.clone()), expected, "{pointer}: {other}");
+    }
+    let read = activity(Said::Read(ActivityId::parse(OTHER_URN).unwrap()));
+    assert_eq!(refusal(&read, "/object", json!(null)), "/object");
+    assert_eq!(refusal(&read, "/object", json!([OTHER_URN])), "/object");
+    assert_eq!(refusal(&read, "/object", json!(BOB)), "/object");
+}
+
+#[test]
+fn every_member_of_a_control_is_checked() {
+    let control = Activity::of_control(&control()).unwrap();
+    let id = control.to[0].clone();
+    let cases = [
+        ("/type", json!("GroupControl"), "/type"),
+        ("/type", json!(["Update", "GroupControl"]), "/type"),
+        ("/actor", json!(BOB), "/actor"),
+        ("/to", json!([BOB]), "/to"),
+        ("/to", json!([id, BOB]), "/to"),
+        ("/eko:group", json!(null), "/to/0"),
+        ("/eko:group", json!({ "id": id, "epoch": 2 }), "/eko:group"),
+        ("/eko:change", json!(null), "/eko:change"),
+        ("/eko:change", json!("demoted"), "/eko:change"),
+        ("/eko:change", json!("renamed"), "/type"),
+        ("/eko:previous", json!("ab".repeat(32)), "/eko:previous"),
+        ("/eko:previous", json!("AB"), "/eko:previous"),
+        ("/eko:mac", json!(null), "/eko:mac"),
+        ("/eko:mac", json!("AAAA"), "/eko:mac"),
+        ("/eko:later", json!(1u64 << 53), "/eko:later"),
+        ("/object", json!(null), "/object"),
+        ("/object/type", json!("Object"), "/object/type"),
+        ("/object/id", json!(OTHER_URN), "/eko:group"),
+        ("/object/epoch", json!(0), "/object/epoch"),
+        ("/object/name", json!(""), "/object/name"),
+        ("/object/name", json!("a\nb"), "/object/name"),
+        ("/object/name", json!("x".repeat(129)), "/object/name"),
+        ("/object/members", json!([BOB, ALICE]), "/object/members"),
+        ("/object/members", json!([ALICE, ALICE, BOB]), "/object/members"),
+        ("/object/members", json!([ALICE, "bob"]), "/object/members"),
+        ("/object/members", json!([BOB]), "/object/admins"),
+        ("/object/admins", json!([]), "/object/admins"),
+        ("/object/admins", json!(ALICE), "/object/admins"),
+        ("/object/groupMasterKey", json!("AAAA"), "/object/groupMasterKey"),
+    ];
+    for (pointer, other, expected) in cases {
+        assert_eq!(refusal(&control, pointer, other.clone()), expected, "{pointer}: {other}");
+    }
+    let crowd: Vec<String> = (0..257).map(|n| format!("https://c.example/user/{n:03}")).collect();
+    assert_eq!(refusal(&control, "/object/members", json!(crowd)), "/object/members");
+}
+
+#[test]
+fn what_is_no_activity_is_refused() {
+    let text = json_of(&activity(Said::Note(note("Hello")))).to_string();
+    assert!(Activity::from_plaintext(&pad(text.as_bytes())).is_ok());
+    let twice = text.replacen('{', "{\"actor\":\"https://b.example/user/eve\",", 1);
+    let graph = text.replacen('{', "{\"@graph\":[],", 1);
+    for other in ["", "[]", "1", "{}", &twice, &graph, &text[1..], &format!("{text}{text}")] {
+        assert!(Activity::from_plaintext(&pad(other.as_bytes())).is_err(), "{other}");
+    }
+    assert!(Activity::from_plaintext(text.as_bytes()).is_err(), "not padded");
+}
+
+#[test]
+fn what_would_be_refused_is_not_sent() {
+    let good = activity(Said::Note(note("Hello")));
+    let mut bad = Vec::new();
+    let mut with = |change: &dyn Fn(&mut Activity)| {
+        let mut activity = good.clone();
+        change(&mut activity);
+        bad.push(activity);
+    };
+    with(&|activity| activity.actor = "alice".to_owned());
+    with(&|activity| activity.to.clear());
+    with(&|activity| activity.to = vec![OTHER_URN.to_owned()]);
+    with(&|activity| activity.published_ms = i64::MAX);
+    with(&|activity| activity.sequence = Some(0));
+    with(&|activity| activity.group = Some(GroupRef { id: GroupId::parse(URN).unwrap(), epoch: 1 }));
+    with(&|activity| activity.said = Said::Other(json!({ "type": "Typing" })));
+    with(&|activity| activity.said = Said::Control(Box::new(control())));
+    for activity in bad {
+        assert!(activity.to_plaintext().is_err(), "{activity:?}");
+    }
+    assert!(good.to_plaintext().is_ok());
+}

@@ -1,0 +1,47 @@
+use eko_protocol::{Invalid, timestamp};
+use serde_json::{Map, Value, json};
+
+use super::{Activity, Note, Said};
+use crate::attachment::Attachment;
+
+/// The context of what clients say to each other: members that begin with `eko:` are read by their full names.
+pub(crate) const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
+
+/// The activity as JSON.
+pub(super) fn value(activity: &Activity) -> Result<Value, Invalid> {
+    let (kind, object) = match &activity.said {
+        Said::Control(control) => return control.to_value(),
+        Said::Other(value) => return Ok(value.clone()),
+        Said::Note(said) => ("Create", note(said)),
+        Said::Read(id) => ("Read", json!(id)),
+    };
+    let mut value = Map::new();
+    let mut put = |name: &str, member: Value| drop(value.insert(name.to_owned(), member));
+    put("@context", json!(CONTEXT));
+    put("type", json!(kind));
+    put("id", json!(activity.id));
+    put("actor", json!(activity.actor));
+    put("to", json!(activity.to));
+    put("published", json!(timestamp::format(activity.published_ms)));
+    if let Some(sequence) = activity.sequence {
+        put("eko:sequence", json!(sequence));
+    }
+    if !activity.device_sets.is_empty() {
+        put("eko:deviceSets", json!(activity.device_sets));
+    }
+    if let Some(group) = &activity.group {
+        put("eko:group", json!({ "id": group.id, "epoch": group.epoch }));
+    }
+    put("object", object);
+    Ok(Value::Object(value))
+}
+
+fn note(note: &Note) -> Value {
+    let mut object =
+        json!({ "type": "Note", "id": note.id, "content": note.text, "mediaType": "text/plain" });
+    if let (false, Some(members)) = (note.attachments.is_empty(), object.as_object_mut()) {
+        let attachments = note.attachments.iter().map(Attachment::to_value).collect();
+        members.insert("attachment".to_owned(), Value::Array(attachments));
+    }
+    object
+}

@@ -1,0 +1,200 @@
+use std::collections::BTreeSet;
+use std::fmt;
+
+use eko_protocol::Invalid;
+
+use super::{GroupError, GroupState, MasterKey};
+use crate::Environment;
+
+/// What a control does (`eko:change`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The group begins.
+    Created,
+    /// Another name.
+    Renamed,
+    /// More members.
+    Added,
+    /// Fewer members, and another master key, which those do not get.
+    Removed,
+    /// One member fewer, who said so. The master key stays, since that member cannot be kept from making it: an admin
+    /// makes another afterwards.
+    Left,
+    /// More admins.
+    Promoted,
+    /// Another master key.
+    Rekeyed,
+}
+
+impl Change {
+    const ALL: [Self; 7] =
+        [Self::Created, Self::Renamed, Self::Added, Self::Removed, Self::Left, Self::Promoted, Self::Rekeyed];
+
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Renamed => "renamed",
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Left => "left",
+            Self::Promoted => "promoted",
+            Self::Rekeyed => "rekeyed",
+        }
+    }
+
+    /// Reads its name.
+    ///
+    /// # Errors
+    /// It has none of these names.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let change = Self::ALL.into_iter().find(|change| change.as_str() == text);
+        change.ok_or_else(|| Invalid::whole("is no change of a group that is known here"))
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a member wants of a group that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proposal {
+    /// Gives it this name.
+    Rename(String),
+    /// Adds these actors; who is a member already, stays one.
+    Add(BTreeSet<String>),
+    /// Removes these members, and makes another master key.
+    Remove(BTreeSet<String>),
+    /// Leaves it.
+    Leave,
+    /// Makes these members admins.
+    Promote(BTreeSet<String>),
+    /// Makes another master key, as an admin does after someone left.
+    Rekey,
+}
+
+/// The state that a proposal of `by` makes, and the change that leads there; [`super::GroupControl::seal`] makes a control
+/// of them.
+///
+/// # Errors
+/// `by` may not do that, it would change nothing, or it would break a rule of the state.
+pub fn propose(
+    current: &GroupState,
+    proposal: Proposal,
+    by: &str,
+    environment: &Environment,
+) -> Result<(Change, GroupState), GroupError> {
+    let mut name = current.name().to_owned();
+    let (mut members, mut admins) = (current.members().clone(), current.admins().clone());
+    let mut key = current.master_key().clone();
+    let change = match proposal {
+        Proposal::Rename(new) => {
+            name = new;
+            Change::Renamed
+        }
+        Proposal::Add(new) => {
+            members.extend(new);
+            Change::Added
+        }
+        Proposal::Remove(gone) => {
+            if gone.contains(by) {
+                return Err(GroupError::RemovesOneself);
+            }
+            are_members(current, &gone)?;
+            members.retain(|member| !gone.contains(member));
+            admins.retain(|admin| !gone.contains(admin));
+            if !gone.is_empty() {
+                key = MasterKey::generate(environment);
+            }
+            Change::Removed
+        }
+        Proposal::Leave => {
+            members.remove(by);
+            admins.remove(by);
+            if admins.is_empty() && !members.is_empty() {
+                return Err(GroupError::LastAdmin);
+            }
+            Change::Left
+        }
+        Proposal::Promote(new) => {
+            are_members(current, &new)?;
+            admins.extend(new);
+            Change::Promoted
+        }
+        Proposal::Rekey => {
+            key = MasterKey::generate(environment);
+            Change::Rekeyed
+        }
+    };
+    may(current, change, by)?;
+    let epoch = current.epoch().saturating_add(1);
+    let next = GroupState::new(current.id().clone(), epoch, name, members, admins, key)?;
+    if is_same(current, &next) {
+        return Err(GroupError::Unchanged);
+    }
+    leads(current, change, &next, by)?;
+    Ok((change, next))
+}
+
+fn are_members(current: &GroupState, actors: &BTreeSet<String>) -> Result<(), GroupError> {
+    match actors.difference(current.members()).next() {
+        Some(stranger) => Err(GroupError::NotMember(stranger.clone())),
+        None => Ok(()),
+    }
+}
+
+fn is_same(one: &GroupState, other: &GroupState) -> bool {
+    one.name() == other.name()
+        && one.members() == other.members()
+        && one.admins() == other.admins()
+        && one.master_key() == other.master_key()
+}
+
+/// Whether `by` may make such a change of the group as it is `before`.
+pub(super) fn may(before: &GroupState, change: Change, by: &str) -> Result<(), GroupError> {
+    match change {
+        Change::Left if !before.members().contains(by) => Err(GroupError::NotMember(by.to_owned())),
+        Change::Left => Ok(()),
+        _ if !before.admins().contains(by) => Err(GroupError::NotAdmin(by.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// Whether two states differ by exactly what the change names.
+pub(super) fn leads(
+    before: &GroupState,
+    change: Change,
+    after: &GroupState,
+    by: &str,
+) -> Result<(), GroupError> {
+    let (was, is) = (before.members(), after.members());
+    let (were_admins, are_admins) = (before.admins(), after.admins());
+    let renamed = before.name() != after.name();
+    let rekeyed = before.master_key() != after.master_key();
+    let (same_members, same_admins) = (was == is, were_admins == are_admins);
+    let exact = match change {
+        // Nothing comes before it.
+        Change::Created => false,
+        Change::Renamed => renamed && !rekeyed && same_members && same_admins,
+        Change::Added => !renamed && !rekeyed && !same_members && was.is_subset(is) && same_admins,
+        Change::Removed => {
+            let stay = were_admins.iter().filter(|admin| is.contains(*admin));
+            let fewer = !same_members && is.is_subset(was) && is.contains(by);
+            !renamed && rekeyed && fewer && stay.eq(are_admins)
+        }
+        Change::Left => {
+            let members = was.iter().filter(|member| *member != by);
+            let admins = were_admins.iter().filter(|admin| *admin != by);
+            !renamed && !rekeyed && members.eq(is) && admins.eq(are_admins)
+        }
+        Change::Promoted => {
+            !renamed && !rekeyed && same_members && !same_admins && were_admins.is_subset(are_admins)
+        }
+        Change::Rekeyed => !renamed && rekeyed && same_members && same_admins,
+    };
+    let next = before.epoch().checked_add(1) == Some(after.epoch()) && before.id() == after.id();
+    if exact && next { Ok(()) } else { Err(GroupError::NotThatChange(change)) }
+}

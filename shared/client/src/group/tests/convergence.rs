@@ -1,0 +1,169 @@
+//! Whatever order controls arrive in, devices that were sent the same ones end in the same state.
+
+use proptest::collection::vec;
+use proptest::sample::Index;
+
+use super::*;
+
+const EVE: &str = "https://e.example/user/eve";
+const EVERYONE: [&str; 5] = [ALICE, BOB, CAROL, DAVE, EVE];
+
+/// Who tries something: the admins of the beginning more often, since of others little comes.
+const TRYING: [&str; 9] = [ALICE, ALICE, ALICE, BOB, BOB, BOB, CAROL, DAVE, EVE];
+
+/// What one of them tries, at one epoch.
+type Attempt = (Index, u8, Index);
+
+/// The controls of a whole group's life, and the state that it comes to.
+struct Life {
+    controls: Vec<(GroupControl, BTreeSet<String>)>,
+    end: GroupState,
+}
+
+impl Life {
+    /// Alice and Bob begin as admins. At each epoch several make a change at once, none of whom has seen another's; then
+    /// all have, and go on from the one that won. Nobody tries what `allowed` denies.
+    fn lived(epochs: &[Vec<Attempt>], seed: u64, allowed: impl Fn(&Proposal, &str) -> bool) -> Self {
+        let environment = repeatable(seed);
+        let state = GroupState::create("Choir", people([BOB]), ALICE, &environment).unwrap();
+        let first = GroupControl::seal(Change::Created, None, &state, ALICE, &environment).unwrap();
+        let (end, second) = next(&state, Proposal::Promote(people([BOB])), ALICE, &environment);
+        let mut life = Self { controls: Vec::new(), end };
+        life.send(first, &state);
+        life.send(second, &state);
+        for (epoch, attempts) in epochs.iter().enumerate() {
+            let before = life.end.clone();
+            let mut states = Vec::new();
+            for (by, kind, whom) in attempts {
+                let (by, whom) = (*by.get(&TRYING), *whom.get(&EVERYONE));
+                let proposal = proposal(*kind, whom, epoch);
+                if !allowed(&proposal, by) {
+                    continue;
+                }
+                let Ok((change, state)) = propose(&before, proposal, by, &environment) else { continue };
+                let control = GroupControl::seal(change, Some(&before), &state, by, &environment).unwrap();
+                life.send(control, &before);
+                states.push(state);
+            }
+            life.end = states.into_iter().min_by_key(GroupState::hash).unwrap_or(before);
+        }
+        life
+    }
+
+    /// To all members after it, and to who left; not to who was removed.
+    fn send(&mut self, control: GroupControl, before: &GroupState) {
+        let mut to = control.state().members().clone();
+        if control.change() == Change::Left {
+            to.extend(before.members().iter().filter(|member| **member == control.author()).cloned());
+        }
+        self.controls.push((control, to));
+    }
+
+    /// What a device of `me` knows in the end, when all that was sent to it came in this order, and then once more.
+    fn followed(&self, me: &str, order: &[Index]) -> Option<Known> {
+        let mut mine: Vec<_> = self.controls.iter().filter(|(_, to)| to.contains(me)).collect();
+        for (at, with) in order.iter().enumerate().take(mine.len()) {
+            let with = with.index(mine.len());
+            mine.swap(at, with);
+        }
+        let mut known: Option<Known> = None;
+        let mut held: Vec<&GroupControl> = Vec::new();
+        let again = mine.clone();
+        for (control, _) in mine.into_iter().chain(again) {
+            held.push(control);
+            // Judged again as long as something changes.
+            while let Some(next) = follow(&mut held, known.as_ref(), me) {
+                known = Some(next);
+            }
+        }
+        known
+    }
+}
+
+/// Judges what is held until one of it changes something; keeps what is still ahead.
+fn follow(held: &mut Vec<&GroupControl>, known: Option<&Known>, me: &str) -> Option<Known> {
+    let mut changed = None;
+    held.retain(|control| {
+        if changed.is_some() {
+            return true;
+        }
+        let verdict = judge(known, control, control.author(), me);
+        changed = Known::after(known, control, &verdict);
+        verdict == Verdict::Ahead
+    });
+    changed
+}
+
+fn proposal(kind: u8, whom: &str, epoch: usize) -> Proposal {
+    match kind % 8 {
+        0 => rename(&format!("{kind} at {epoch}")),
+        1..=3 => Proposal::Add(people([whom])),
+        4 => Proposal::Remove(people([whom])),
+        5 => Proposal::Leave,
+        6 => Proposal::Promote(people([whom])),
+        _ => Proposal::Rekey,
+    }
+}
+
+fn any_life() -> impl Strategy<Value = Vec<Vec<Attempt>>> {
+    vec(vec(any::<Attempt>(), 1..5), 0..12)
+}
+
+fn any_order() -> impl Strategy<Value = Vec<Index>> {
+    vec(any::<Index>(), 60)
+}
+
+/// Whether Alice and Bob stay through all of it.
+fn they_stay(proposal: &Proposal, by: &str) -> bool {
+    match proposal {
+        Proposal::Leave => by != ALICE && by != BOB,
+        Proposal::Remove(gone) => !gone.contains(ALICE) && !gone.contains(BOB),
+        _ => true,
+    }
+}
+
+proptest! {
+    #[test]
+    fn two_members_end_alike(
+        life in any_life(),
+        seed in any::<u64>(),
+        (alice, bob) in (any_order(), any_order()),
+    ) {
+        let life = Life::lived(&life, seed, they_stay);
+        let end = |me, order: &[Index]| life.followed(me, order).map(|known| known.current);
+        prop_assert_eq!((end(ALICE, &alice), end(BOB, &bob)), (Some(life.end.clone()), Some(life.end)));
+    }
+
+    /// Who is in the group at its end is there with the others, however often added, removed and gone before: as long
+    /// as nobody becomes an admin of whom those who are out hear nothing.
+    #[test]
+    fn who_comes_and_goes_ends_with_the_others(life in any_life(), seed in any::<u64>(), order in any_order()) {
+        let life = Life::lived(&life, seed, |proposal, by| {
+            they_stay(proposal, by) && !matches!(proposal, Proposal::Promote(_))
+        });
+        for me in EVERYONE {
+            if life.end.members().contains(me) {
+                let known = life.followed(me, &order);
+                prop_assert_eq!(known.map(|known| known.current), Some(life.end.clone()));
+            }
+        }
+    }
+}
+
+/// The properties above say nothing of lives in which nothing happens.
+#[test]
+fn lives_are_full() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let (mut controls, mut forks, mut members) = (0, 0, 0);
+    for seed in 0..50 {
+        let life = any_life().new_tree(&mut runner).unwrap().current();
+        let life = Life::lived(&life, seed, they_stay);
+        let epochs: BTreeSet<_> = life.controls.iter().map(|(control, _)| control.state().epoch()).collect();
+        controls += life.controls.len();
+        forks += life.controls.len() - epochs.len();
+        members += life.end.members().len();
+    }
+    assert!(controls > 250 && forks > 50 && members > 125, "{controls} {forks} {members}");
+}

@@ -1,0 +1,264 @@
+//! What comes of a control, by what is known.
+
+use super::*;
+
+fn known(current: &GroupState) -> Known {
+    Known::created(current.clone())
+}
+
+/// Alice's group with Bob as a second admin and Carol, and the state before it.
+fn two_admins(environment: &Environment) -> Known {
+    let before = choir(environment);
+    let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
+    Known { current, before: Before::Seen(before) }
+}
+
+#[test]
+fn a_group_begins_with_an_admin_of_it_and_its_key() {
+    let environment = repeatable(1);
+    let state = choir(&environment);
+    let control = GroupControl::seal(Change::Created, None, &state, ALICE, &environment).unwrap();
+    assert_eq!(judge(None, &control, ALICE, BOB), Verdict::Join);
+    assert_eq!(judge(None, &control, ALICE, DAVE), Verdict::Refused(GroupError::NotForMe));
+    let by_another = Verdict::Refused(GroupError::OtherAuthor(ALICE.to_owned()));
+    assert_eq!(judge(None, &control, BOB, BOB), by_another);
+    let keyless =
+        forged(&control, "/published", json!("2026-01-30T00:00:00Z"), &MasterKey::from_bytes([1; 32]));
+    assert_eq!(judge(None, &keyless.unwrap(), ALICE, BOB), Verdict::Refused(GroupError::WrongMac));
+    let known = Known::after(None, &control, &Verdict::Join).unwrap();
+    assert_eq!(judge(Some(&known), &control, ALICE, BOB), Verdict::Same);
+    assert_eq!(Known::after(Some(&known), &control, &Verdict::Same), None);
+}
+
+#[test]
+fn the_next_change_is_applied_and_older_ones_are_stale() {
+    let environment = repeatable(1);
+    let first = choir(&environment);
+    let created = GroupControl::seal(Change::Created, None, &first, ALICE, &environment).unwrap();
+    let (second, renamed) = next(&first, rename("Band"), ALICE, &environment);
+    let at_first = known(&first);
+    assert_eq!(judge(Some(&at_first), &renamed, ALICE, BOB), Verdict::Apply);
+    let at_second = Known::after(Some(&at_first), &renamed, &Verdict::Apply).unwrap();
+    assert_eq!(at_second, Known { current: second, before: Before::Seen(first) });
+    assert_eq!(judge(Some(&at_second), &renamed, ALICE, BOB), Verdict::Same);
+    assert_eq!(judge(Some(&at_second), &created, ALICE, BOB), Verdict::Refused(GroupError::Stale));
+    let other = known(&choir(&environment));
+    assert_eq!(judge(Some(&other), &renamed, ALICE, BOB), Verdict::Refused(GroupError::OtherGroup));
+}
+
+#[test]
+fn only_an_admin_who_is_one_now_changes_it() {
+    let environment = repeatable(1);
+    let before = choir(&environment);
+    let (_, added) = next(&before, Proposal::Add(people([DAVE])), ALICE, &environment);
+    // Bob makes himself an admin in the state that he sends.
+    let key = before.master_key();
+    let as_bob = forged(&added, "/object/admins", json!([ALICE, BOB]), key);
+    let as_bob = forged(&as_bob.unwrap(), "/actor", json!(BOB), key).unwrap();
+    let refused = Verdict::Refused(GroupError::NotAdmin(BOB.to_owned()));
+    assert_eq!(judge(Some(&known(&before)), &as_bob, BOB, CAROL), refused);
+    // Dave is in nothing yet.
+    let left = next(added.state(), Proposal::Leave, DAVE, &environment).1;
+    let left = forged(&left, "/eko:previous", json!(before.hash()), key).unwrap();
+    let refused = Verdict::Refused(GroupError::NotMember(DAVE.to_owned()));
+    assert_eq!(judge(Some(&known(&before)), &left, DAVE, CAROL), refused);
+}
+
+#[test]
+fn the_key_before_authenticates_it() {
+    let environment = repeatable(1);
+    let before = choir(&environment);
+    let (after, rekeyed) = next(&before, Proposal::Rekey, ALICE, &environment);
+    let at_before = known(&before);
+    assert_eq!(judge(Some(&at_before), &rekeyed, ALICE, BOB), Verdict::Apply);
+    let by_its_own = forged(&rekeyed, "/eko:later", json!(1), after.master_key()).unwrap();
+    let wrong = Verdict::Refused(GroupError::WrongMac);
+    assert_eq!(judge(Some(&at_before), &by_its_own, ALICE, BOB), wrong);
+}
+
+#[test]
+fn a_change_changes_what_it_names_and_nothing_else() {
+    let environment = repeatable(1);
+    let now = two_admins(&environment);
+    let before = &now.current;
+    let key = before.master_key();
+    let other_key = MasterKey::from_bytes([1; 32]).to_base64();
+    let control = |proposal, by: &str| next(before, proposal, by, &environment).1;
+    let everyone = json!([ALICE, BOB, CAROL]);
+    let cases = [
+        (control(rename("Band"), BOB), "/object/name", json!("Choir")),
+        (control(rename("Band"), BOB), "/object/members", json!([ALICE, BOB])),
+        (control(rename("Band"), BOB), "/object/admins", everyone.clone()),
+        (control(rename("Band"), BOB), "/object/groupMasterKey", json!(other_key)),
+        (control(Proposal::Add(people([DAVE])), BOB), "/object/name", json!("Band")),
+        (control(Proposal::Add(people([DAVE])), BOB), "/object/members", everyone.clone()),
+        (control(Proposal::Add(people([DAVE])), BOB), "/object/members", json!([ALICE, BOB, DAVE])),
+        (control(Proposal::Add(people([DAVE])), BOB), "/object/admins", json!([ALICE, BOB, DAVE])),
+        (control(Proposal::Add(people([DAVE])), BOB), "/object/groupMasterKey", json!(other_key)),
+        (control(Proposal::Remove(people([CAROL])), BOB), "/object/name", json!("Band")),
+        (control(Proposal::Remove(people([CAROL])), BOB), "/object/members", everyone.clone()),
+        (control(Proposal::Remove(people([CAROL])), BOB), "/object/members", json!([ALICE, BOB, DAVE])),
+        (control(Proposal::Remove(people([CAROL])), BOB), "/object/admins", json!([BOB])),
+        (control(Proposal::Remove(people([CAROL])), BOB), "/object/groupMasterKey", json!(key.to_base64())),
+        (control(Proposal::Leave, CAROL), "/object/name", json!("Band")),
+        (control(Proposal::Leave, CAROL), "/object/members", json!([ALICE, BOB, DAVE])),
+        (control(Proposal::Leave, CAROL), "/object/admins", json!([ALICE])),
+        (control(Proposal::Leave, CAROL), "/object/groupMasterKey", json!(other_key)),
+        (control(Proposal::Promote(people([CAROL])), BOB), "/object/name", json!("Band")),
+        (control(Proposal::Promote(people([CAROL])), BOB), "/object/admins", json!([BOB, CAROL])),
+        (control(Proposal::Promote(people([CAROL])), BOB), "/object/admins", json!([ALICE, BOB])),
+        (control(Proposal::Promote(people([CAROL])), BOB), "/object/groupMasterKey", json!(other_key)),
+        (control(Proposal::Rekey, BOB), "/object/name", json!("Band")),
+        (control(Proposal::Rekey, BOB), "/object/members", json!([ALICE, BOB])),
+        (control(Proposal::Rekey, BOB), "/object/groupMasterKey", json!(key.to_base64())),
+        (control(Proposal::Rekey, BOB), "/eko:change", json!("added")),
+    ];
+    for (good, pointer, other) in cases {
+        let author = good.author();
+        assert_eq!(judge(Some(&now), &good, author, ALICE), Verdict::Apply);
+        let bad = forged(&good, pointer, other.clone(), key).unwrap();
+        let refused = Verdict::Refused(GroupError::NotThatChange(bad.change()));
+        assert_eq!(judge(Some(&now), &bad, author, ALICE), refused, "{} {pointer} {other}", good.change());
+    }
+    // An epoch left out.
+    let good = control(rename("Band"), BOB);
+    let mut value = good.to_value().unwrap();
+    (value["object"]["epoch"], value["eko:group"]["epoch"]) = (json!(4), json!(4));
+    let bad = forged(&GroupControl::parse(&value).unwrap(), "/eko:later", json!(1), key).unwrap();
+    let refused = Verdict::Refused(GroupError::NotThatChange(Change::Renamed));
+    assert_eq!(judge(Some(&now), &bad, BOB, ALICE), refused);
+}
+
+#[test]
+fn of_two_changes_at_once_the_lower_hash_wins() {
+    let environment = repeatable(1);
+    let now = two_admins(&environment);
+    let one = next(&now.current, rename("Band"), ALICE, &environment);
+    let two = next(&now.current, Proposal::Remove(people([CAROL])), BOB, &environment);
+    let (low, high) = if one.0.hash() < two.0.hash() { (one, two) } else { (two, one) };
+    let at = |state: &GroupState| Known { current: state.clone(), before: Before::Seen(now.current.clone()) };
+    assert_eq!(judge(Some(&at(&high.0)), &low.1, low.1.author(), ALICE), Verdict::Overtakes);
+    assert_eq!(judge(Some(&at(&low.0)), &high.1, high.1.author(), ALICE), Verdict::Overtaken);
+    assert_eq!(Known::after(Some(&at(&high.0)), &low.1, &Verdict::Overtakes), Some(at(&low.0)));
+    assert_eq!(Known::after(Some(&at(&low.0)), &high.1, &Verdict::Overtaken), None);
+    // What has the better hash is judged by the state before all the same.
+    let key = MasterKey::from_bytes([1; 32]);
+    let forged = forged(&low.1, "/eko:later", json!(1), &key).unwrap();
+    let refused = Verdict::Refused(GroupError::WrongMac);
+    assert_eq!(judge(Some(&at(&high.0)), &forged, low.1.author(), ALICE), refused);
+    let elsewhere = Known { current: high.0, before: now.before.clone() };
+    let refused = Verdict::Refused(GroupError::OtherHistory);
+    assert_eq!(judge(Some(&elsewhere), &low.1, low.1.author(), ALICE), refused);
+}
+
+#[test]
+fn what_comes_too_early_is_held() {
+    let environment = repeatable(1);
+    let first = choir(&environment);
+    let (second, _) = next(&first, rename("Band"), ALICE, &environment);
+    let (third, rekeyed) = next(&second, Proposal::Rekey, ALICE, &environment);
+    let (_, left) = next(&third, Proposal::Leave, CAROL, &environment);
+    for (control, author) in [(&rekeyed, ALICE), (&left, CAROL)] {
+        assert_eq!(judge(Some(&known(&first)), control, author, BOB), Verdict::Ahead);
+        assert_eq!(judge(None, control, author, BOB), Verdict::Ahead);
+    }
+    // The next epoch, on the state that an overtaken change had made.
+    let (_, other) = next(&first, rename("Orchestra"), ALICE, &environment);
+    assert_eq!(judge(Some(&known(other.state())), &rekeyed, ALICE, BOB), Verdict::Ahead);
+}
+
+#[test]
+fn who_was_removed_is_added_again_by_an_admin() {
+    let environment = repeatable(1);
+    let first = choir(&environment);
+    let (second, _) = next(&first, Proposal::Remove(people([CAROL])), ALICE, &environment);
+    let (third, added) = next(&second, Proposal::Add(people([CAROL])), ALICE, &environment);
+    // Carol was told of neither her removal nor the new key.
+    let at_carol = known(&first);
+    assert_eq!(judge(Some(&at_carol), &added, ALICE, CAROL), Verdict::Join);
+    let forged = |by: &MasterKey| forged(&added, "/eko:later", json!(1), by).unwrap();
+    assert_eq!(judge(Some(&at_carol), &forged(first.master_key()), ALICE, CAROL), Verdict::Ahead);
+    // Bob, who is no admin, leads her nowhere.
+    let (_, promoted) = next(&third, Proposal::Promote(people([BOB])), ALICE, &environment);
+    let (fifth, _) = next(promoted.state(), Proposal::Remove(people([CAROL])), BOB, &environment);
+    let (_, by_bob) = next(&fifth, Proposal::Add(people([CAROL])), BOB, &environment);
+    assert_eq!(judge(Some(&at_carol), &by_bob, BOB, CAROL), Verdict::Ahead);
+    // Who knows to be out begins anew.
+    let (out, _) = next(&first, Proposal::Leave, CAROL, &environment);
+    assert_eq!(judge(Some(&known(&out)), &by_bob, BOB, CAROL), Verdict::Join);
+    assert_eq!(judge(Some(&known(&out)), &promoted, ALICE, DAVE), Verdict::Refused(GroupError::NotForMe));
+}
+
+#[test]
+fn who_joins_with_a_change_judges_the_ones_beside_it() {
+    // Each seed has other hashes, and so another order.
+    (0..16).for_each(|seed| joins_beside_others(&repeatable(seed)));
+}
+
+fn joins_beside_others(environment: &Environment) {
+    let now = two_admins(environment);
+    let (_, added) = next(&now.current, Proposal::Add(people([DAVE])), ALICE, environment);
+    let joined = Known::after(None, &added, &Verdict::Join).unwrap();
+    let mut beside = [
+        next(&now.current, Proposal::Rekey, ALICE, environment).1,
+        next(&now.current, Proposal::Remove(people([CAROL])), BOB, environment).1,
+        next(&now.current, Proposal::Leave, CAROL, environment).1,
+        added,
+    ];
+    beside.sort_by_key(|control| control.state().hash());
+    // From the worst to the best, each takes the place, also over one that had another key; and back, none does.
+    let mut known = joined;
+    for control in beside.iter().rev() {
+        let verdict = judge(Some(&known), control, control.author(), DAVE);
+        if control.state().hash() < known.current.hash() {
+            assert_eq!(verdict, Verdict::Overtakes, "{}", control.change());
+            known = Known::after(Some(&known), control, &verdict).unwrap();
+        }
+    }
+    assert_eq!(&known.current, beside[0].state());
+    for control in &beside[1..] {
+        assert_eq!(judge(Some(&known), control, control.author(), DAVE), Verdict::Overtaken);
+    }
+    // Not by who is no admin, not without the key before, and not on another state.
+    let key = now.current.master_key();
+    let last = &beside[3];
+    let refused = |control: GroupControl, error| {
+        assert_eq!(judge(Some(&known), &control, control.author(), DAVE), Verdict::Refused(error));
+    };
+    refused(
+        forged(last, "/eko:later", json!(1), &MasterKey::from_bytes([1; 32])).unwrap(),
+        GroupError::WrongMac,
+    );
+    refused(forged(last, "/eko:previous", json!("ab".repeat(32)), key).unwrap(), GroupError::OtherHistory);
+    let mut value = next(&now.current, rename("Band"), BOB, environment).1.to_value().unwrap();
+    (value["actor"], value["object"]["admins"]) = (json!(CAROL), json!([ALICE, BOB, CAROL]));
+    let by_carol = forged(&GroupControl::parse(&value).unwrap(), "/eko:later", json!(1), key).unwrap();
+    refused(by_carol, GroupError::NotAdmin(CAROL.to_owned()));
+}
+
+#[test]
+fn who_leaves_on_one_device_leaves_on_another_that_knows_nothing_yet() {
+    let environment = repeatable(1);
+    let (_, left) = next(&choir(&environment), Proposal::Leave, CAROL, &environment);
+    assert_eq!(judge(None, &left, CAROL, CAROL), Verdict::Ahead, "until the group has come");
+    assert_eq!(judge(None, &left, CAROL, DAVE), Verdict::Refused(GroupError::NotForMe));
+}
+
+#[test]
+fn who_came_back_with_a_change_that_lost_is_added_again() {
+    let environment = repeatable(1);
+    let now = two_admins(&environment);
+    let (out, left) = next(&now.current, Proposal::Leave, CAROL, &environment);
+    let known = Known::after(Some(&now), &left, &judge(Some(&now), &left, CAROL, CAROL)).unwrap();
+    let (_, lost) = next(&out, Proposal::Add(people([CAROL])), ALICE, &environment);
+    let verdict = judge(Some(&known), &lost, ALICE, CAROL);
+    assert_eq!(verdict, Verdict::Apply);
+    let known = Known::after(Some(&known), &lost, &verdict).unwrap();
+    // Of what won she hears nothing, since she is not in it.
+    let (won, _) = next(&out, Proposal::Add(people([DAVE])), BOB, &environment);
+    let (_, again) = next(&won, Proposal::Add(people([CAROL])), ALICE, &environment);
+    assert_eq!(judge(Some(&known), &again, ALICE, CAROL), Verdict::Join);
+    // Who was in the group all along waits for what is missing.
+    let at_bob = Known { current: lost.state().clone(), before: Before::Seen(now.current) };
+    assert_eq!(judge(Some(&at_bob), &again, ALICE, BOB), Verdict::Ahead);
+}

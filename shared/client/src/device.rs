@@ -117,6 +117,21 @@ impl<T: Transport> Device<T> {
         &mut self.keys
     }
 
+    /// What it told its owner's other devices to be called.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What it signed when it was made.
+    pub(crate) fn possession(&self) -> &Signature {
+        &self.possession
+    }
+
+    /// The way to servers.
+    pub(crate) fn transport(&self) -> &T {
+        &self.transport
+    }
+
     /// Time and randomness.
     pub fn environment(&self) -> &Environment {
         &self.environment

@@ -79,7 +79,10 @@ impl Exchange {
         if !media_type.starts_with(PROBLEM_JSON) {
             return None;
         }
-        serde_json::from_slice(&self.body).ok()
+        let mut problem: Problem = serde_json::from_slice(&self.body).ok()?;
+        let retry = self.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        problem.retry_after_s = retry.and_then(|seconds| seconds.parse().ok());
+        Some(problem)
     }
 
     /// Itself if it has this status.

@@ -23,6 +23,9 @@ pub struct Problem {
     /// The current head of the chain, where the head was stale.
     #[serde(rename = "eko:deviceSet")]
     pub device_set: Option<DeviceSetRef>,
+    /// The seconds of `Retry-After`, where the answer has that header.
+    #[serde(skip)]
+    pub retry_after_s: Option<u64>,
 }
 
 impl Problem {

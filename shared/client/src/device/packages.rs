@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Device;
-use crate::{Auth, Body, ClientError, Exchange, Transport};
+use crate::{Auth, Body, ClientError, DeviceKeys, Exchange, Transport};
 
 /// One-time keys that the server has left of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -74,7 +74,14 @@ impl<T: Transport> Device<T> {
     /// # Errors
     /// The server's refusal, other than `keys-differ`.
     pub async fn check_keys(&self) -> Result<bool, ClientError> {
-        let keys = &self.keys;
+        self.check_these_keys(&self.keys).await
+    }
+
+    /// The same of keys that this device has made since.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn check_these_keys(&self, keys: &DeviceKeys) -> Result<bool, ClientError> {
         let digest = check_digest(&keys.identity().public(), keys.signed_pre_key(), keys.last_resort());
         let body = json!({ "type": "Check", "digest": STANDARD.encode(digest) });
         match self.post(&self.origin.key_packages(&self.user), &body, StatusCode::OK).await {

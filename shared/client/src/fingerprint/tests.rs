@@ -2,24 +2,28 @@ use serde::Deserialize;
 
 use super::*;
 
-/// See `testdata/README.md`.
+/// What libsignal shows of pairs of identities; `tests/official` makes it anew and compares.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Vector {
-    local: String,
-    local_key: String,
-    remote: String,
-    remote_key: String,
-    digits: String,
-    scannable: String,
+    a: End,
+    b: End,
+    displayable: String,
+    scannable_by_a: String,
+    scannable_by_b: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct End {
+    actor: String,
+    identity_key: IdentityKey,
 }
 
 fn vectors() -> Vec<Vector> {
-    serde_json::from_str(include_str!("../../testdata/fingerprints-libsignal.json")).unwrap()
-}
-
-fn key(text: &str) -> IdentityKey {
-    IdentityKey::from_bytes(&hex::decode(text).unwrap()).unwrap()
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../../tests/vectors/fingerprints.json")).unwrap();
+    serde_json::from_value(vectors["pairs"].clone()).unwrap()
 }
 
 fn without_spaces(text: &str) -> String {
@@ -29,24 +33,24 @@ fn without_spaces(text: &str) -> String {
 #[test]
 fn it_is_libsignals() {
     let vectors = vectors();
-    assert_eq!(vectors.len(), 8);
-    for vector in vectors {
-        let (local_key, remote_key) = (key(&vector.local_key), key(&vector.remote_key));
-        let (local, remote) = ((vector.local.as_str(), &local_key), (vector.remote.as_str(), &remote_key));
-        let number = SafetyNumber::new(local, remote);
-        assert_eq!(without_spaces(&number.digits), vector.digits);
-        assert_eq!(hex::encode(&number.scannable), vector.scannable);
-        let mut halves = [fingerprint(local.0, local.1), fingerprint(remote.0, remote.1)];
+    assert_eq!(vectors.len(), 5);
+    for Vector { a, b, displayable, scannable_by_a, scannable_by_b } in vectors {
+        let (a, b) = ((a.actor.as_str(), &a.identity_key), (b.actor.as_str(), &b.identity_key));
+        let (at_a, at_b) = (SafetyNumber::new(a, b), SafetyNumber::new(b, a));
+        assert_eq!(without_spaces(&at_a.digits), displayable);
+        assert_eq!(without_spaces(&at_b.digits), displayable);
+        assert_eq!(hex::encode(&at_a.scannable), scannable_by_a);
+        assert_eq!(hex::encode(&at_b.scannable), scannable_by_b);
+        let mut halves = [fingerprint(a.0, a.1), fingerprint(b.0, b.1)];
         halves.sort();
-        assert_eq!(halves.join(" "), number.digits);
+        assert_eq!(halves.join(" "), at_a.digits);
     }
 }
 
 #[test]
 fn both_ends_match_and_nobody_else() {
     let vectors = vectors();
-    let (alice, bob) = (key(&vectors[0].local_key), key(&vectors[0].remote_key));
-    let eve = key(&vectors[1].local_key);
+    let [alice, bob, eve] = [&vectors[0].a, &vectors[0].b, &vectors[1].a].map(|end| end.identity_key);
     let (a, b) = ("https://a.example/user/alice", "https://b.example/user/bob");
     let at_alice = SafetyNumber::new((a, &alice), (b, &bob));
     let at_bob = SafetyNumber::new((b, &bob), (a, &alice));

@@ -1,0 +1,182 @@
+//! An envelope's way out: encrypted for exactly the devices that its recipient has, whatever they have changed
+//! meanwhile, and sent until there is an outcome.
+
+use eko_protocol::activity::{Report, ReportKind};
+use eko_protocol::id::DeviceId;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::trust::Contact;
+use super::{Distrust, Messenger, MessengerError, Person, Step};
+use crate::device::{Outgoing, SendOutcome};
+use crate::store::{Envelope, EnvelopeState, StoreError};
+use crate::{ClientError, SignalSessions, Transport};
+
+/// How often a recipient's devices may change while one envelope is on its way.
+const ROUNDS: usize = 8;
+/// How many envelopes are under way at once.
+const AT_ONCE: usize = 8;
+/// How long a process has an envelope for itself.
+const CLAIM_MS: i64 = 120_000;
+/// The longest wait between two tries.
+const LONGEST_WAIT_MS: i64 = 300_000;
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Tries every envelope that is due; answers those it tried, as they are now.
+    ///
+    /// # Errors
+    /// The store fails, or the device is signed out, pending or revoked. What is wrong with one envelope is in it.
+    pub async fn flush(&self) -> Result<Vec<Envelope>, MessengerError> {
+        let now_ms = self.now_ms();
+        let due = self.store.read(|tx| tx.envelopes_to_send(Some(now_ms)))?;
+        self.deliver_all(due).await
+    }
+
+    /// When the next envelope is due that has still to be sent, in epoch milliseconds.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn next_due_ms(&self) -> Result<Option<i64>, StoreError> {
+        let waiting = self.store.read(|tx| tx.envelopes_to_send(None))?;
+        Ok(waiting.iter().map(|envelope| envelope.due_ms).min())
+    }
+
+    pub(super) async fn deliver_all(
+        &self,
+        envelopes: Vec<Envelope>,
+    ) -> Result<Vec<Envelope>, MessengerError> {
+        let tries = envelopes.iter().map(|envelope| self.deliver(envelope));
+        let tried: Vec<_> = stream::iter(tries).buffered(AT_ONCE).try_collect().await?;
+        Ok(tried.into_iter().flatten().collect())
+    }
+
+    /// Tries one envelope, unless another process does.
+    async fn deliver(&self, envelope: &Envelope) -> Result<Option<Envelope>, MessengerError> {
+        let id = &envelope.id;
+        let now_ms = self.now_ms();
+        if !self.store.write(|tx| tx.claim_envelope(id, now_ms, now_ms.saturating_add(CLAIM_MS)))? {
+            return Ok(None);
+        }
+        match self.rounds(envelope).await {
+            Ok((state, reason)) => self.store.write(|tx| tx.settle(id, state, reason.as_deref()))?,
+            Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => {
+                self.postpone(envelope, 0, &error)?;
+                return Err(error);
+            }
+            Err(error @ (MessengerError::Pending | MessengerError::Revoked)) => {
+                self.store.write(|tx| tx.settle(id, EnvelopeState::Failed, Some(&error.to_string())))?;
+                return Err(error);
+            }
+            Err(error) => match error.retry_after_s() {
+                Some(seconds) => self.postpone(envelope, seconds, &error)?,
+                None => {
+                    self.store.write(|tx| tx.settle(id, EnvelopeState::Failed, Some(&error.to_string())))?;
+                }
+            },
+        }
+        Ok(self.store.read(|tx| tx.envelope(id.as_str()))?)
+    }
+
+    fn postpone(&self, envelope: &Envelope, seconds: u64, error: &MessengerError) -> Result<(), StoreError> {
+        let asked = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000);
+        let doubled = 1000_i64.saturating_mul(1 << envelope.tries.min(20));
+        let due_ms = self.now_ms().saturating_add(asked.max(doubled.min(LONGEST_WAIT_MS)));
+        self.store.write(|tx| tx.postpone(&envelope.id, due_ms, &error.to_string()))
+    }
+
+    async fn rounds(&self, envelope: &Envelope) -> Result<(EnvelopeState, Option<String>), MessengerError> {
+        let person = Person::of(&envelope.recipient).ok_or(StoreError::Corrupt("recipient"))?;
+        for _ in 0..ROUNDS {
+            let contact = self.trusted(&person).await?;
+            let mut wanted = contact.active();
+            wanted.remove(&self.device.address());
+            let accepted = self.store.write(|tx| {
+                let (accepted, open): (Vec<_>, Vec<_>) =
+                    tx.ciphertexts(&envelope.id)?.into_iter().partition(|sent| sent.accepted);
+                for stale in open.iter().filter(|sent| !wanted.contains(&sent.device)) {
+                    tx.drop_ciphertext(&envelope.id, &stale.device)?;
+                }
+                Ok::<_, StoreError>(accepted)
+            })?;
+            wanted.retain(|device| accepted.iter().all(|sent| sent.device != *device));
+            if wanted.is_empty() {
+                return Ok((EnvelopeState::Accepted, None));
+            }
+            self.encrypt(&envelope.id, &contact, &wanted).await?;
+            let outgoing = self.outgoing(envelope, &contact)?;
+            self.step(Step::Send { actor: person.actor(), devices: outgoing.messages.len() });
+            match self.signed_in(async || self.device.send(&outgoing).await).await? {
+                SendOutcome::Accepted { .. } => return Ok((EnvelopeState::Accepted, None)),
+                SendOutcome::Queued { .. } => return Ok((EnvelopeState::Queued, None)),
+                SendOutcome::Partial(report) | SendOutcome::Rejected(report) => {
+                    if let Some(reason) = self.corrected(envelope, &contact, &report).await? {
+                        return Ok((EnvelopeState::Failed, Some(reason)));
+                    }
+                }
+            }
+        }
+        Ok((EnvelopeState::Failed, Some("their devices change faster than this can be sent".to_owned())))
+    }
+
+    /// What is sent: the ciphertexts that the recipient's server does not have.
+    fn outgoing(&self, envelope: &Envelope, contact: &Contact) -> Result<Outgoing, MessengerError> {
+        let person = &contact.person;
+        let messages: Vec<(DeviceId, Vec<u8>)> = self
+            .store
+            .read(|tx| tx.ciphertexts(&envelope.id))?
+            .into_iter()
+            .filter(|sent| !sent.accepted)
+            .filter_map(|sent| person.origin.parse_device(&sent.device).map(|(_, id)| (id, sent.content)))
+            .collect();
+        let mut outgoing =
+            Outgoing::new(person.user.clone(), envelope.id.clone(), messages).at(&person.origin);
+        outgoing.device_set = contact.device_set();
+        // A copy for the own devices wakes nobody.
+        outgoing.notify = envelope.recipient != self.device.actor();
+        Ok(outgoing)
+    }
+
+    /// Takes a report's word for what was queued, and nobody's but the chain's for which devices there are. Answers
+    /// the reason where the envelope cannot be sent at all.
+    pub(super) async fn corrected(
+        &self,
+        envelope: &Envelope,
+        contact: &Contact,
+        report: &Report,
+    ) -> Result<Option<String>, MessengerError> {
+        let person = &contact.person;
+        if report.kind == ReportKind::Reject && !report.device_set_out_of_date {
+            let reason = report.summary.clone();
+            return Ok(Some(reason.unwrap_or_else(|| "their server refused it".to_owned())));
+        }
+        let missing: Vec<String> = report
+            .missing_key_packages
+            .iter()
+            .filter_map(|package| person.origin.parse_key_package(package))
+            .map(|(user, device)| person.origin.device(&user, &device))
+            .collect();
+        let stale = &report.stale_devices;
+        self.step(Step::Again { actor: person.actor(), missing: missing.len(), stale: stale.len() });
+        if report.kind == ReportKind::PartialDelivery {
+            self.store.write(|tx| tx.accept_ciphertexts(&envelope.id, &missing))?;
+        }
+        let now = match self.look_again(person).await {
+            Err(MessengerError::Client(ClientError::Problem(problem))) if problem.status == 404 => {
+                return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
+            }
+            looked => looked?,
+        };
+        let active = now.active();
+        if let Some(inserted) = missing.iter().find(|device| !active.contains(*device)) {
+            return Err(self.alarm(&person.actor(), Distrust::Inserted(inserted.clone()))?);
+        }
+        if now.state.position == contact.state.position
+            && missing.iter().all(|d| contact.active().contains(d))
+        {
+            // Their server contradicts the chain that it shows; asking again would go on for ever.
+            if stale.iter().any(|device| active.contains(device)) {
+                return Ok(Some("their server refuses devices that its own list has".to_owned()));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,227 @@
+//! Groups, as their members' devices agree on them: every change and every message goes to each member by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::incoming::Whence;
+use super::send::Speech;
+use super::{Draft, Messenger, MessengerError, Notice, Person, Sent};
+use crate::content::{Activity, GroupRef, Said};
+use crate::group::{Change, GroupControl, GroupId, GroupState, Known, Proposal, Verdict, judge, propose};
+use crate::store::{Held, StoreError, Transaction};
+use crate::{SignalSessions, Transport};
+
+/// A group of this user.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Its state.
+    pub state: GroupState,
+    /// Whether this user is a member.
+    pub member: bool,
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// The groups that this device knows.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn groups(&self) -> Result<Vec<Group>, StoreError> {
+        let me = self.device.actor();
+        let known = self.store.read(|tx| tx.groups())?;
+        let group =
+            |known: Known| Group { member: known.current.members().contains(&me), state: known.current };
+        Ok(known.into_iter().map(group).collect())
+    }
+
+    /// Begins a group with these people, whose admin is this user, and tells them.
+    ///
+    /// # Errors
+    /// A name or a count that a group cannot have; as [`Messenger::send`].
+    pub async fn create_group(
+        &self,
+        name: &str,
+        members: &[Person],
+    ) -> Result<(GroupId, Sent), MessengerError> {
+        let me = self.device.actor();
+        let state = GroupState::create(name, members.iter().map(Person::actor), &me, &self.environment)?;
+        let sent = self.control(Change::Created, None, state.clone(), state.members()).await?;
+        Ok((state.id().clone(), sent))
+    }
+
+    /// Changes a group, and tells its members; those who are removed are not told.
+    ///
+    /// # Errors
+    /// This user may not, or it would change nothing; as [`Messenger::send`].
+    pub async fn change_group(&self, id: &GroupId, proposal: Proposal) -> Result<Sent, MessengerError> {
+        let known = self.known(id)?;
+        let me = self.device.actor();
+        let (change, next) = propose(&known.current, proposal, &me, &self.environment)?;
+        let told =
+            if change == Change::Left { known.current.members().clone() } else { next.members().clone() };
+        self.control(change, Some(known), next, &told).await
+    }
+
+    /// Says something to a group.
+    ///
+    /// # Errors
+    /// This user is no member; as [`Messenger::send`]. What cannot be sent to one member is in the answer.
+    pub async fn send_to_group(&self, id: &GroupId, draft: Draft) -> Result<Sent, MessengerError> {
+        let state = self.known(id)?.current;
+        let me = self.device.actor();
+        if !state.members().contains(&me) {
+            return Err(crate::group::GroupError::NotMember(me).into());
+        }
+        let group = GroupRef { id: id.clone(), epoch: state.epoch() };
+        let said = Said::Note(self.note(draft));
+        let speech = Speech { conversation: id.to_string(), group: Some(group), said };
+        self.say(speech, others(state.members(), &me)).await
+    }
+
+    async fn control(
+        &self,
+        change: Change,
+        known: Option<Known>,
+        next: GroupState,
+        told: &BTreeSet<String>,
+    ) -> Result<Sent, MessengerError> {
+        let me = self.device.actor();
+        let before = known.as_ref().map(|known| &known.current);
+        let control = GroupControl::seal(change, before, &next, &me, &self.environment)?;
+        let activity = Activity::of_control(&control)?;
+        let to = others(told, &me);
+        let sync = self.has_other_devices().await?;
+        self.store.write(|tx| {
+            // Another process may have changed it meanwhile.
+            let now = tx.group(next.id().as_str())?;
+            if now.as_ref().map(|now| now.current.hash()) != before.map(GroupState::hash) {
+                return Err(MessengerError::Group(crate::group::GroupError::Stale));
+            }
+            let after = match &known {
+                None => Some(Known::created(next.clone())),
+                known => Known::after(known.as_ref(), &control, &Verdict::Apply),
+            };
+            tx.keep_group(&after.ok_or(StoreError::Corrupt("group"))?)?;
+            self.enclose(tx, &activity, &to, sync)
+        })?;
+        self.send_envelopes(&activity.id.to_string()).await
+    }
+
+    fn known(&self, id: &GroupId) -> Result<Known, MessengerError> {
+        let known = self.store.read(|tx| tx.group(id.as_str()))?;
+        known.ok_or_else(|| MessengerError::NoSuchGroup(id.to_string()))
+    }
+
+    /// Judges a control that came, and keeps what it makes; then what was held for it.
+    pub(super) fn keep_control(
+        &self,
+        tx: &Transaction<'_>,
+        (activity, control): (&Activity, &GroupControl),
+        whence: &Whence<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let (me, id) = (self.device.actor(), control.state().id().clone());
+        let known = tx.group(id.as_str())?;
+        let verdict = judge(known.as_ref(), control, whence.actor, &me);
+        let notice =
+            |change: String| Notice::Group { id: id.to_string(), by: whence.actor.to_owned(), change };
+        match &verdict {
+            Verdict::Ahead => return self.hold(tx, &id, activity, whence),
+            Verdict::Refused(why) => notices.push(notice(format!("refused: {why}"))),
+            Verdict::Overtakes => {
+                notices.push(notice(format!("{}, in place of another change", control.change())))
+            }
+            Verdict::Same | Verdict::Overtaken => {}
+            Verdict::Join | Verdict::Apply => notices.push(notice(control.change().to_string())),
+        }
+        if let Some(next) = Known::after(known.as_ref(), control, &verdict) {
+            tx.keep_group(&next)?;
+            self.retry_held(tx, &id, notices)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a message is of a member of the group as this device knows it; what belongs to a later epoch is held.
+    pub(super) fn belongs(
+        &self,
+        tx: &Transaction<'_>,
+        (activity, group): (&Activity, &GroupRef),
+        whence: &Whence<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<bool, MessengerError> {
+        let Some(known) = tx.group(group.id.as_str())? else {
+            self.hold(tx, &group.id, activity, whence)?;
+            return Ok(false);
+        };
+        if group.epoch > known.current.epoch() {
+            self.hold(tx, &group.id, activity, whence)?;
+            return Ok(false);
+        }
+        // Who was removed may not know it, and is heard no more all the same.
+        let member = known.current.members().contains(whence.actor);
+        if !member {
+            let why = format!("they wrote to the group {:?} and are not in it", known.current.name());
+            notices.push(Notice::Unreadable { actor: whence.actor.to_owned(), why });
+        }
+        Ok(member)
+    }
+
+    fn hold(
+        &self,
+        tx: &Transaction<'_>,
+        id: &GroupId,
+        activity: &Activity,
+        whence: &Whence<'_>,
+    ) -> Result<(), MessengerError> {
+        let held = Held {
+            row: 0,
+            actor: whence.actor.to_owned(),
+            device: whence.device.to_owned(),
+            received_ms: whence.received_ms,
+            plaintext: activity.to_plaintext()?,
+        };
+        Ok(tx.hold(id.as_str(), &held, self.now_ms())?)
+    }
+
+    /// Tries again what was held for a group. Each of them may let the next one through.
+    fn retry_held(
+        &self,
+        tx: &Transaction<'_>,
+        id: &GroupId,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        for held in tx.held(id.as_str())? {
+            tx.release(held.row)?;
+            let Ok(activity) = Activity::from_plaintext(&held.plaintext) else { continue };
+            let whence = Whence {
+                actor: &held.actor,
+                device: &held.device,
+                received_ms: held.received_ms,
+                warning: None,
+            };
+            self.keep(tx, &activity, &whence, notices)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a new key for groups that someone has left, where this user is the one to do it: the first of the admins.
+    pub(super) async fn rekey_after(&self, notices: &[Notice]) -> Result<(), MessengerError> {
+        let me = self.device.actor();
+        // What has changed since, by another device of this user's or another admin, has settled it.
+        let mut last = BTreeMap::new();
+        for notice in notices {
+            if let Notice::Group { id, change, .. } = notice {
+                last.insert(id.as_str(), change.as_str());
+            }
+        }
+        for group in self.groups()? {
+            let left = last.get(group.state.id().as_str()) == Some(&Change::Left.as_str());
+            if left && group.state.admins().first() == Some(&me) {
+                self.change_group(group.state.id(), Proposal::Rekey).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn others(members: &BTreeSet<String>, me: &str) -> Vec<Person> {
+    members.iter().filter(|member| *member != me).filter_map(|member| Person::of(member)).collect()
+}

@@ -1,0 +1,265 @@
+//! One message: whose device sent it, what it says, and where that belongs.
+
+use eko_protocol::activity::QueuedMessage;
+
+use super::trust::{Contact, Listed};
+use super::{Distrust, Messenger, MessengerError, Notice, Person, Trust};
+use crate::content::{Activity, Note, Said};
+use crate::sessions::Peer;
+use crate::store::{Arrival, StoreError, Transaction};
+use crate::{SessionError, SignalSessions, Transport};
+
+/// How long envelopes are remembered that were read: longer than any server keeps them.
+const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
+
+/// What to do with an entry of the mailbox.
+pub(super) enum Taken {
+    /// Acknowledge it, which tells its author.
+    Confirm,
+    /// Acknowledge it without telling anybody.
+    Drop,
+    /// Leave it there.
+    Leave,
+}
+
+/// Where an activity comes from.
+pub(super) struct Whence<'a> {
+    /// The user whose device sent it.
+    pub(super) actor: &'a str,
+    /// The device.
+    pub(super) device: &'a str,
+    /// When the server took it, in epoch milliseconds.
+    pub(super) received_ms: i64,
+    /// What the reader should know of the sender.
+    pub(super) warning: Option<String>,
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    pub(super) async fn take_message(
+        &self,
+        message: &QueuedMessage,
+        received_ms: i64,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Taken, MessengerError> {
+        let is_sync = message.actor == self.device.actor();
+        let taken = if is_sync { Taken::Drop } else { Taken::Confirm };
+        if self.store.read(|tx| tx.was_read(key(message)))? {
+            return Ok(taken);
+        }
+        let actor = message.actor.clone();
+        let (contact, listed) = match self.sender(message).await {
+            Ok(found) => found,
+            Err(MessengerError::Distrust { actor, why }) => {
+                // It is not read: their server may yet show the truth. It stays until its time is over.
+                notices.push(Notice::Refused { actor, why });
+                return Ok(Taken::Leave);
+            }
+            Err(error) if error.retry_after_s().is_some() => {
+                notices.push(Notice::Waits { actor, why: error.to_string() });
+                return Ok(Taken::Leave);
+            }
+            Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => return Err(error),
+            Err(error) => {
+                notices.push(Notice::Unreadable { actor, why: error.to_string() });
+                return Ok(Taken::Drop);
+            }
+        };
+        let warning = warning(&contact, listed);
+        let whence = Whence { actor: &message.actor, device: &message.from, received_ms, warning };
+        let activity = match self.open_message(message, &whence, listed, notices) {
+            Ok(activity) => activity,
+            Err(MessengerError::Session(SessionError::Duplicate)) => return Ok(taken),
+            Err(error @ MessengerError::Store(_)) => return Err(error),
+            Err(error) => {
+                self.give_up(message)?;
+                notices.push(Notice::Unreadable { actor, why: error.to_string() });
+                return Ok(Taken::Drop);
+            }
+        };
+        if let Some(activity) = activity {
+            self.compare(&activity, &contact, notices).await?;
+        }
+        Ok(taken)
+    }
+
+    /// The sender and their device, which must be in their chain.
+    async fn sender(&self, message: &QueuedMessage) -> Result<(Contact, Listed), MessengerError> {
+        let nobody = || MessengerError::NoSuchPerson(message.actor.clone());
+        let person = Person::of(&message.actor).ok_or_else(nobody)?;
+        if person.origin.parse_device(&message.from).is_none_or(|(user, _)| user != person.user) {
+            return Err(nobody());
+        }
+        let known = self.contact(&person).await?;
+        if let Some(listed) = known.listed(&message.from) {
+            return Ok((known, listed));
+        }
+        let known = self.look_again(&person).await?;
+        match known.listed(&message.from) {
+            Some(listed) => Ok((known, listed)),
+            None => Err(self.alarm(&person.actor(), Distrust::Inserted(message.from.clone()))?),
+        }
+    }
+
+    /// Decrypts a message and keeps what it says, all in one transaction.
+    fn open_message(
+        &self,
+        message: &QueuedMessage,
+        whence: &Whence<'_>,
+        listed: Listed,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Option<Activity>, MessengerError> {
+        let address = self.device.address();
+        let own = self.own(&address);
+        let peer = Peer { address: &message.from, identity: &listed.identity };
+        let now_ms = self.now_ms();
+        self.store.write(|tx| {
+            let record = tx.session(&message.from)?.map(|(record, _)| record);
+            let opened = self.sessions.decrypt(own, peer, record.as_deref(), tx, &message.content)?;
+            tx.keep_session(&message.actor, &message.from, &opened.record)?;
+            let last_resorts = tx.last_resorts()?;
+            tx.spend(opened.one_time, opened.kyber.as_ref(), |id| last_resorts.contains(&id.get()))?;
+            tx.note_read(key(message), now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
+            let activity = Activity::from_plaintext(&opened.plaintext);
+            match activity {
+                Ok(activity) => {
+                    self.keep(tx, &activity, whence, notices)?;
+                    Ok(Some(activity))
+                }
+                // The session has moved on all the same.
+                Err(fault) => {
+                    notices.push(unreadable(whence.actor, &fault.to_string()));
+                    Ok(None)
+                }
+            }
+        })
+    }
+
+    /// Keeps what an activity says. Its author must be the one whose device sent it.
+    pub(super) fn keep(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        whence: &Whence<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let me = self.device.actor();
+        if activity.actor != whence.actor {
+            notices.push(unreadable(whence.actor, "it names another author than its sender"));
+            return Ok(());
+        }
+        match (&activity.said, &activity.group) {
+            (Said::Control(control), _) => self.keep_control(tx, (activity, control), whence, notices),
+            (Said::Note(note), Some(group)) => {
+                if self.belongs(tx, (activity, group), whence, notices)? {
+                    self.keep_note(tx, (activity, note), group.id.to_string(), whence)?;
+                }
+                Ok(())
+            }
+            (Said::Note(note), None) => {
+                match conversation(activity, &me) {
+                    Some(conversation) => self.keep_note(tx, (activity, note), conversation, whence)?,
+                    None => notices.push(unreadable(whence.actor, "it is addressed to somebody else")),
+                }
+                Ok(())
+            }
+            (Said::Read(id), _) if activity.actor != me => {
+                notices.push(Notice::Read { actor: activity.actor.clone(), id: id.to_string() });
+                Ok(())
+            }
+            (Said::Read(_) | Said::Other(_), _) => Ok(()),
+        }
+    }
+
+    fn keep_note(
+        &self,
+        tx: &Transaction<'_>,
+        (activity, note): (&Activity, &Note),
+        conversation: String,
+        whence: &Whence<'_>,
+    ) -> Result<(), MessengerError> {
+        let arrival = Arrival {
+            id: activity.id.to_string(),
+            actor: activity.actor.clone(),
+            device: whence.device.to_owned(),
+            conversation,
+            outgoing: activity.actor == self.device.actor(),
+            sequence: activity.sequence,
+            published_ms: activity.published_ms,
+            received_ms: whence.received_ms,
+            text: note.text.clone(),
+            attachments: note.attachments.clone(),
+            warning: whence.warning.clone(),
+        };
+        tx.store_arrival(&arrival, self.now_ms())?;
+        Ok(())
+    }
+
+    /// Remembers a message that cannot be read, so that its next coming is known, and has the next message to its
+    /// sender begin a new session: the old one may be what is wrong.
+    fn give_up(&self, message: &QueuedMessage) -> Result<(), StoreError> {
+        let now_ms = self.now_ms();
+        self.store.write(|tx| {
+            tx.note_read(key(message), now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
+            tx.renew_session(&message.from)
+        })
+    }
+
+    /// Compares what the sender was shown of both device lists with what this device was shown.
+    async fn compare(
+        &self,
+        activity: &Activity,
+        sender: &Contact,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let me = self.me();
+        for (of, set) in &activity.device_sets {
+            let contact = match Person::of(of) {
+                Some(person) if person == sender.person => sender.clone(),
+                Some(person) if person == me => match self.contact(&me).await {
+                    Ok(own) => own,
+                    Err(_) => continue,
+                },
+                _ => continue,
+            };
+            let had = match contact.had(set) {
+                // Theirs is longer: look again. What is hidden from this device even then is false for one of the two.
+                None => match self.look_again(&contact.person).await {
+                    Ok(now) => Some(now.had(set).unwrap_or(false)),
+                    Err(MessengerError::Distrust { actor, why }) => {
+                        notices.push(Notice::Refused { actor, why });
+                        None
+                    }
+                    Err(_) => None,
+                },
+                had => had,
+            };
+            if had == Some(false) {
+                notices.push(Notice::Contradiction { seen_by: activity.actor.clone(), of: of.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn key(message: &QueuedMessage) -> (&str, &str, &str) {
+    (&message.actor, message.envelope.as_str(), &message.from)
+}
+
+fn unreadable(actor: &str, why: &str) -> Notice {
+    Notice::Unreadable { actor: actor.to_owned(), why: why.to_owned() }
+}
+
+fn warning(contact: &Contact, listed: Listed) -> Option<String> {
+    if contact.trust() == Trust::Reset {
+        return Some("all their devices were replaced, and you have not said that this is right".to_owned());
+    }
+    (!listed.active).then(|| "it comes from a device that they have revoked".to_owned())
+}
+
+/// With whom an activity is: its author, or whom one's own other device wrote to.
+fn conversation(activity: &Activity, me: &str) -> Option<String> {
+    if activity.actor == me {
+        return activity.to.first().cloned();
+    }
+    activity.to.iter().any(|to| to == me).then(|| activity.actor.clone())
+}

@@ -1,0 +1,69 @@
+use eko_protocol::address::{Handle, Origin, UserName};
+use http::{Method, StatusCode};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::{Messenger, MessengerError};
+use crate::{Body, Exchange, SignalSessions, Transport};
+
+/// A user of some server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Person {
+    /// Their server.
+    pub origin: Origin,
+    /// Their name there.
+    pub user: UserName,
+}
+
+impl Person {
+    /// Whose actor id this is, of the form that Eko's servers give them.
+    pub fn of(actor: &str) -> Option<Self> {
+        let origin = Origin::of(actor)?;
+        let user = origin.parse_actor(actor)?;
+        Some(Self { origin, user })
+    }
+
+    /// Their actor id.
+    pub fn actor(&self) -> String {
+        self.origin.actor(&self.user)
+    }
+
+    /// `@name@host`.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.user.clone(), &self.origin)
+    }
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Finds out who a handle is. One of the own server needs no request; of another it asks that server's WebFinger
+    /// (RFC 7033), over https unless it is on this machine.
+    ///
+    /// # Errors
+    /// [`MessengerError::NoSuchPerson`]; the server cannot be asked.
+    pub async fn find(&self, handle: &Handle) -> Result<Person, MessengerError> {
+        let own = self.device.origin();
+        if handle.authority() == own.authority() {
+            return Ok(Person { origin: own.clone(), user: handle.name().clone() });
+        }
+        let host = handle.authority().split(':').next().unwrap_or_default();
+        let scheme = if matches!(host, "localhost" | "127.0.0.1") { "http" } else { "https" };
+        let query: String = form_urlencoded::byte_serialize(handle.acct().as_bytes()).collect();
+        let url = format!("{scheme}://{}/.well-known/webfinger?resource={query}", handle.authority());
+        let answer = Exchange::send(self.device.transport(), Method::GET, &url, Body::Empty, None).await?;
+        let nobody = || MessengerError::NoSuchPerson(handle.to_string());
+        if answer.status == StatusCode::NOT_FOUND {
+            return Err(nobody());
+        }
+        let document = answer.expect(StatusCode::OK)?.json()?;
+        let links = document.get("links").and_then(Value::as_array).cloned().unwrap_or_default();
+        let own = links.iter().find(|link| {
+            link.get("rel").and_then(Value::as_str) == Some("self")
+                && link
+                    .get("type")
+                    .and_then(Value::as_str)
+                    .is_some_and(|kind| kind.starts_with("application/"))
+        });
+        let actor = own.and_then(|link| link.get("href")).and_then(Value::as_str);
+        actor.and_then(Person::of).ok_or_else(nobody)
+    }
+}

@@ -1,0 +1,183 @@
+//! The mailbox: what waits is read, kept, and only then acknowledged.
+
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
+use futures_util::future::join_all;
+
+use super::incoming::Taken;
+use super::{Distrust, Messenger, MessengerError};
+use crate::device::{Content, Entry, PendingDevice, PoolCount};
+use crate::store::{Envelope, Message, StoreError};
+use crate::{ClientError, SignalSessions, Transport};
+
+/// How long a message waits for one that its sender numbered before it.
+const HOLD_MS: i64 = 5_000;
+/// How long an entry is left alone that cannot be taken now: its sender's server is asked no more often.
+const LEFT_MS: i64 = 60_000;
+/// Entries that one acknowledgement names.
+const ACKNOWLEDGED_AT_ONCE: usize = 100;
+
+/// What a look into the mailbox brought.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Messages that are in their places and were not shown, in order.
+    pub messages: Vec<Message>,
+    /// What else there is to know.
+    pub notices: Vec<Notice>,
+    /// When to look into the store again, though nothing new may have come: a message waits for one before it.
+    pub look_again_ms: Option<i64>,
+    /// One-time keys that the server has left of this device.
+    pub keys_left: Option<PoolCount>,
+}
+
+/// Something that is not a message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// What became of an envelope of this user.
+    Settled(Envelope),
+    /// A device of this user waits for approval. Whether it is the user's own is for the user to say.
+    DeviceWaits(PendingDevice),
+    /// Someone read something.
+    Read {
+        /// Who.
+        actor: String,
+        /// Which activity.
+        id: String,
+    },
+    /// A message could not be read, and will not come again.
+    Unreadable {
+        /// Who sent it.
+        actor: String,
+        /// Why.
+        why: String,
+    },
+    /// A message was refused, since the sender's devices are not to be trusted.
+    Refused {
+        /// Who seems to have sent it.
+        actor: String,
+        /// Why.
+        why: Distrust,
+    },
+    /// What someone was shown of someone's devices is not what this device was shown.
+    Contradiction {
+        /// Who was shown it.
+        seen_by: String,
+        /// Whose devices.
+        of: String,
+    },
+    /// A message waits in the mailbox, since its sender's server cannot be asked for their devices.
+    Waits {
+        /// Who sent it.
+        actor: String,
+        /// Why.
+        why: String,
+    },
+    /// A group has changed; it was changed by this person.
+    Group {
+        /// The group's id.
+        id: String,
+        /// Who changed it.
+        by: String,
+        /// What they did, as the wire has it: `created`, `added`, ….
+        change: String,
+    },
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Reads everything that waits in the mailbox, keeps it, and acknowledges it; then tops up this device's keys where
+    /// the server runs low. Messages that wait for one before them are in a later answer.
+    ///
+    /// # Errors
+    /// The mailbox cannot be read; the store fails. What was kept until then is kept.
+    pub async fn receive(&self) -> Result<Received, MessengerError> {
+        let mut received = Received::default();
+        let mut page = self.signed_in(async || self.device.fetch().await).await?;
+        loop {
+            self.take_page(&page.entries, &mut received).await?;
+            received.keys_left = Some(page.keys_left);
+            let Some(next) = page.next else { break };
+            page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
+        }
+        self.place(&mut received)?;
+        self.rekey_after(&received.notices).await?;
+        self.flush().await?;
+        if let Some(left) = received.keys_left {
+            self.upkeep(left).await?;
+        }
+        Ok(received)
+    }
+
+    /// Gives what waits its place, without asking the server.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn place(&self, received: &mut Received) -> Result<(), StoreError> {
+        let now_ms = self.now_ms();
+        self.store.write(|tx| {
+            received.look_again_ms = tx.place(now_ms, HOLD_MS)?;
+            received.messages = tx.unshown()?;
+            Ok(())
+        })
+    }
+
+    async fn take_page(&self, entries: &[Entry], received: &mut Received) -> Result<(), MessengerError> {
+        let (mut confirmed, mut dropped) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let now_ms = self.now_ms();
+            let left_until = self.left().get(&entry.address).copied();
+            if left_until.is_some_and(|until| now_ms < until) {
+                continue;
+            }
+            let told = received.notices.len();
+            match self.take_entry(entry, &mut received.notices).await? {
+                Taken::Confirm => confirmed.push(entry.address.clone()),
+                Taken::Drop => dropped.push(entry.address.clone()),
+                Taken::Leave => {
+                    self.left().insert(entry.address.clone(), now_ms.saturating_add(LEFT_MS));
+                    if left_until.is_some() {
+                        received.notices.truncate(told);
+                    }
+                }
+            }
+        }
+        // What is not acknowledged comes again, and is known then.
+        for some in confirmed.chunks(ACKNOWLEDGED_AT_ONCE) {
+            self.signed_in(async || self.device.acknowledge(some).await).await?;
+        }
+        let drops = dropped.iter().map(|entry| self.signed_in(async || self.device.discard(entry).await));
+        for gone in join_all(drops).await {
+            match gone {
+                Err(MessengerError::Client(ClientError::Problem(problem))) if problem.status == 404 => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    fn left(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn take_entry(&self, entry: &Entry, notices: &mut Vec<Notice>) -> Result<Taken, MessengerError> {
+        match &entry.content {
+            Content::Message(message) => self.take_message(message, entry.received_ms, notices).await,
+            Content::Report(report) => {
+                if let Some(envelope) = self.take_report(report).await? {
+                    notices.push(Notice::Settled(envelope));
+                }
+                Ok(Taken::Confirm)
+            }
+            Content::DeviceOffered(pending) => {
+                notices.push(Notice::DeviceWaits(pending.clone()));
+                Ok(Taken::Confirm)
+            }
+            Content::Unreadable(why) => {
+                let actor =
+                    entry.activity.get("actor").and_then(|actor| actor.as_str()).unwrap_or("?").to_owned();
+                notices.push(Notice::Unreadable { actor, why: why.to_string() });
+                Ok(Taken::Drop)
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+use eko_protocol::address::{Origin, UserName};
+
+use super::{Messenger, MessengerError, Person, trust};
+use crate::device::{Joining, Registered, Status};
+use crate::store::{Pinned, Store, StoreError};
+use crate::{ClientError, Device, DeviceKeys, Environment, KeyCounts, SignalSessions, Transport};
+
+use crate::store::Account;
+
+/// What a sign-in needs to know.
+#[derive(Clone)]
+pub struct SignIn {
+    /// The server.
+    pub origin: Origin,
+    /// The user, new or not.
+    pub user: UserName,
+    /// What the user calls this device; sent in the clear.
+    pub device_name: Option<String>,
+    /// How many keys a new device begins with.
+    pub counts: KeyCounts,
+    /// What the issuer gave.
+    pub id_token: String,
+    /// Whether this device replaces all others of the user, who has lost them: every correspondent is told.
+    pub reset: bool,
+}
+
+pub(super) fn restored<T: Transport>(transport: T, account: Account, environment: &Environment) -> Device<T> {
+    let Account { origin, user, device, possession, name, keys, tokens } = account;
+    let restored = Device::restore(transport, origin, user, (device, possession), keys, environment.clone());
+    restored.set_tokens(tokens);
+    match name {
+        Some(name) => restored.with_name(name),
+        None => restored,
+    }
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Signs in. The device that the store is of proves itself again; where there is none, a new one registers: the
+    /// user's first, or one that waits until another approves it. Its keys are kept before anything is sent, so that a
+    /// registration whose answer was lost goes on where it was.
+    ///
+    /// # Errors
+    /// The server's refusal: `name-taken`, `account-exists`, `device-revoked` and others; the store is another user's.
+    pub async fn sign_in(
+        transport: T,
+        sessions: S,
+        store: Store,
+        environment: Environment,
+        sign_in: SignIn,
+    ) -> Result<(Self, Registered), MessengerError> {
+        let SignIn { origin, user, device_name, counts, id_token, reset } = sign_in;
+        let known = store.read(|tx| tx.account())?;
+        let is_new = known.is_none();
+        let device = match known {
+            Some(account) if account.origin != origin || account.user != user => {
+                let whose = format!("this store is of {}", account.origin.actor(&account.user));
+                return Err(eko_protocol::Invalid::whole(whose).into());
+            }
+            Some(account) => restored(transport, account, &environment),
+            None => {
+                let keys = DeviceKeys::generate(counts, &environment)?;
+                let mut device = Device::new(transport, origin, user, keys, environment.clone())?;
+                if let Some(name) = device_name {
+                    device = device.with_name(name);
+                }
+                store.write(|tx| keep_new(tx, &device))?;
+                device
+            }
+        };
+        let again = if is_new { None } else { sign_in_again(&device, &id_token).await? };
+        let registered = match again {
+            Some(registered) => registered,
+            None => register(&device, &id_token, reset).await?,
+        };
+        store.write(|tx| {
+            tx.keep_tokens(device.tokens().as_ref())?;
+            tx.registered()
+        })?;
+        let messenger = Self::new(device, sessions, store, environment);
+        if registered.status == Status::Active {
+            messenger.pin_own(reset).await?;
+        }
+        Ok((messenger, registered))
+    }
+
+    /// Pins the own chain, in which this device must stand with its own key.
+    pub(super) async fn pin_own(&self, reset: bool) -> Result<(), MessengerError> {
+        let me = self.me();
+        let own = self.look_again(&me).await?;
+        let listed = own.listed(&self.device.address());
+        if !listed
+            .is_some_and(|listed| listed.active && listed.identity == self.device.keys().identity().public())
+        {
+            return Err(MessengerError::Revoked);
+        }
+        if reset {
+            self.accept_root(&me)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the root of someone's chain as theirs, as it is pinned.
+    pub(super) fn accept_root(&self, person: &Person) -> Result<(), StoreError> {
+        let actor = person.actor();
+        self.store.write(|tx| {
+            let Some(pinned) = tx.pinned(&actor)? else { return Ok(()) };
+            let accepted = trust::root(&pinned.nodes).map(|node| node.hash()).unwrap_or_default();
+            tx.pin(&actor, &Pinned { accepted, verified: None, alarm: None, ..pinned })
+        })
+    }
+
+    /// Ends the tokens of this device, at the server and here. Keys, sessions and messages are kept.
+    ///
+    /// # Errors
+    /// The server cannot be told.
+    pub async fn sign_out(&self) -> Result<(), MessengerError> {
+        match self.device.logout().await {
+            Ok(()) | Err(ClientError::NotSignedIn) => Ok(self.store.write(|tx| tx.keep_tokens(None))?),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn keep_new<T: Transport>(tx: &crate::store::Transaction<'_>, device: &Device<T>) -> Result<(), StoreError> {
+    let now_ms = device.environment().now_ms();
+    tx.keep_device(device, now_ms)?;
+    match device.keys().last_resort() {
+        Some(key) => tx.note_last_resort(key.id),
+        None => Ok(()),
+    }
+}
+
+/// Fresh tokens for a device that registered before; `None` where the server does not know it.
+async fn sign_in_again<T: Transport>(
+    device: &Device<T>,
+    id_token: &str,
+) -> Result<Option<Registered>, MessengerError> {
+    match device.sign_in_again(id_token).await {
+        Ok(registered) => Ok(Some(registered)),
+        Err(ClientError::Problem(problem)) if problem.status == 404 => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn register<T: Transport>(
+    device: &Device<T>,
+    id_token: &str,
+    reset: bool,
+) -> Result<Registered, MessengerError> {
+    let exists = match device.chain(device.user()).await {
+        Ok((nodes, _)) => !nodes.is_empty(),
+        Err(ClientError::Problem(problem)) if problem.status == 404 => false,
+        Err(error) => return Err(error.into()),
+    };
+    let joining = match (exists, reset) {
+        (false, _) => Joining::First,
+        (true, false) => Joining::Further,
+        (true, true) => Joining::Reset,
+    };
+    Ok(device.register(id_token, joining).await?)
+}

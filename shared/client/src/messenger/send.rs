@@ -1,0 +1,156 @@
+use std::collections::BTreeMap;
+
+use eko_protocol::device_set::DeviceSetRef;
+
+use super::{Messenger, MessengerError, Person};
+use crate::attachment::Attachment;
+use crate::content::{Activity, ActivityId, GroupRef, Note, NoteId, Said};
+use crate::store::{Arrival, Envelope, EnvelopeState, Transaction};
+use crate::{SignalSessions, Transport};
+
+/// What a person wants to say.
+#[derive(Debug, Clone, Default)]
+pub struct Draft {
+    /// The text.
+    pub text: String,
+    /// What goes with it, sealed already.
+    pub attachments: Vec<Attachment>,
+}
+
+/// What became of something that was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The activity's id.
+    pub id: String,
+    /// Its envelopes, one a recipient; a copy for the own devices among them.
+    pub envelopes: Vec<Envelope>,
+}
+
+impl Sent {
+    /// The least that became of it for any recipient but the own devices: `Failed` before `ToSend` before the others.
+    pub fn state(&self, me: &Person) -> EnvelopeState {
+        let own = me.actor();
+        let states = || self.envelopes.iter().filter(|e| e.recipient != own).map(|e| e.state);
+        [EnvelopeState::Failed, EnvelopeState::ToSend, EnvelopeState::Queued, EnvelopeState::Accepted]
+            .into_iter()
+            .find(|state| states().any(|found| found == *state))
+            .unwrap_or(EnvelopeState::Delivered)
+    }
+}
+
+/// What is being said, before it has an id.
+pub(super) struct Speech {
+    /// The other person's actor id, or the group's id.
+    pub(super) conversation: String,
+    pub(super) group: Option<GroupRef>,
+    pub(super) said: Said,
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Says something to a person: stores it, then sends it to their devices and to one's own others. What cannot be
+    /// sent now stays due.
+    ///
+    /// # Errors
+    /// Nothing was stored: the person cannot be found, or [`MessengerError::Distrust`]. Or the device is signed out,
+    /// pending or revoked. What became of it otherwise is in the answer.
+    pub async fn send(&self, to: &Person, draft: Draft) -> Result<Sent, MessengerError> {
+        self.trusted(to).await?;
+        let said = Said::Note(self.note(draft));
+        let speech = Speech { conversation: to.actor(), group: None, said };
+        self.say(speech, vec![to.clone()]).await
+    }
+
+    pub(super) fn note(&self, draft: Draft) -> Note {
+        let Draft { text, attachments } = draft;
+        Note { id: NoteId::generate(&self.environment), text, attachments }
+    }
+
+    /// Stores what is said and an envelope for each recipient, and sends them.
+    pub(super) async fn say(&self, speech: Speech, to: Vec<Person>) -> Result<Sent, MessengerError> {
+        let mut device_sets = BTreeMap::new();
+        for person in to.iter().chain([&self.me()]) {
+            // Whoever cannot be looked up is tried again when it is sent.
+            let contact = self.contact(person).await.ok();
+            if let Some(set) = contact.and_then(|contact| contact.device_set()) {
+                device_sets.insert(person.actor(), set);
+            }
+        }
+        let sync = self.has_other_devices().await?;
+        let id = self.store.write(|tx| {
+            let activity = self.put_down(tx, &speech, device_sets)?;
+            self.enclose(tx, &activity, &to, sync)?;
+            Ok::<_, MessengerError>(activity.id)
+        })?;
+        self.send_envelopes(id.as_str()).await
+    }
+
+    /// What became of something that was said.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn sent(&self, id: &str) -> Result<Sent, MessengerError> {
+        Ok(Sent { id: id.to_owned(), envelopes: self.store.read(|tx| tx.envelopes_of(id))? })
+    }
+
+    pub(super) async fn send_envelopes(&self, id: &str) -> Result<Sent, MessengerError> {
+        self.deliver_all(self.store.read(|tx| tx.envelopes_of(id))?).await?;
+        self.sent(id)
+    }
+
+    pub(super) async fn has_other_devices(&self) -> Result<bool, MessengerError> {
+        Ok(self.contact(&self.me()).await?.active().len() > 1)
+    }
+
+    /// Makes the activity, and puts a note into the conversation.
+    fn put_down(
+        &self,
+        tx: &Transaction<'_>,
+        speech: &Speech,
+        device_sets: BTreeMap<String, DeviceSetRef>,
+    ) -> Result<Activity, MessengerError> {
+        let mut activity = Activity {
+            id: ActivityId::generate(&self.environment),
+            actor: self.device.actor(),
+            to: vec![speech.conversation.clone()],
+            published_ms: self.now_ms(),
+            sequence: None,
+            device_sets,
+            group: speech.group.clone(),
+            said: speech.said.clone(),
+        };
+        let Said::Note(note) = &speech.said else { return Ok(activity) };
+        activity.sequence = Some(tx.next_sequence(&speech.conversation)?);
+        let message = Arrival {
+            id: activity.id.to_string(),
+            actor: activity.actor.clone(),
+            device: self.device.address(),
+            conversation: speech.conversation.clone(),
+            outgoing: true,
+            sequence: activity.sequence,
+            published_ms: activity.published_ms,
+            received_ms: activity.published_ms,
+            text: note.text.clone(),
+            attachments: note.attachments.clone(),
+            warning: None,
+        };
+        tx.store_own(&message, activity.published_ms)?;
+        Ok(activity)
+    }
+
+    /// Puts an activity into an envelope for each recipient, and one for the own other devices.
+    pub(super) fn enclose(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        to: &[Person],
+        sync: bool,
+    ) -> Result<(), MessengerError> {
+        let (plaintext, now_ms) = (activity.to_plaintext()?, self.now_ms());
+        let own = sync.then(|| self.me());
+        for recipient in to.iter().chain(own.as_ref()) {
+            let envelope = self.environment.envelope_id()?;
+            tx.add_envelope(&envelope, (activity.id.as_str(), &recipient.actor()), &plaintext, now_ms)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+use std::collections::BTreeSet;
+
+use eko_protocol::id::{DeviceId, EnvelopeId};
+use eko_protocol::key_package::KeyPackage;
+
+use super::trust::Contact;
+use super::{Distrust, Messenger, MessengerError, Step};
+use crate::device::TakenPackages;
+use crate::sessions::{Own, Peer};
+use crate::store::StoreError;
+use crate::{ClientError, SignalSessions, Transport};
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// This device as sessions know it.
+    pub(super) fn own<'a>(&'a self, address: &'a str) -> Own<'a> {
+        Own {
+            address,
+            identity: self.device.keys().identity(),
+            registration_id: self.device.keys().registration_id(),
+            environment: &self.environment,
+        }
+    }
+
+    /// Makes the ciphertexts of an envelope for those of these devices that have none yet; begins sessions where there
+    /// are none.
+    pub(super) async fn encrypt(
+        &self,
+        envelope: &EnvelopeId,
+        contact: &Contact,
+        devices: &BTreeSet<String>,
+    ) -> Result<(), MessengerError> {
+        let _one = self.beginning.lock().await;
+        let (without, plaintext) = self.store.read(|tx| {
+            let have: Vec<_> = tx.ciphertexts(envelope)?.into_iter().map(|sent| sent.device).collect();
+            let mut without = Vec::new();
+            for device in devices.iter().filter(|device| !have.contains(device)) {
+                let fresh = tx.session(device)?.is_some_and(|(_, renew)| !renew);
+                without.push((device.clone(), fresh));
+            }
+            Ok::<_, StoreError>((without, tx.plaintext(envelope)?))
+        })?;
+        let plaintext = plaintext.ok_or(StoreError::Corrupt("envelope"))?;
+        let begin: Vec<&str> =
+            without.iter().filter(|(_, fresh)| !fresh).map(|(device, _)| device.as_str()).collect();
+        let packages = if begin.is_empty() { Vec::new() } else { self.packages(contact, &begin).await? };
+        let (actor, address) = (contact.person.actor(), self.device.address());
+        let own = self.own(&address);
+        self.store.write(|tx| {
+            for (device, _) in &without {
+                let Some(listed) = contact.listed(device) else { continue };
+                let peer = Peer { address: device, identity: &listed.identity };
+                let known = tx.session(device)?.map(|(record, _)| record);
+                let package = packages.iter().find(|package| package.device == *device);
+                let record = match (package, known) {
+                    (Some(package), known) => self.sessions.begin(own, peer, package, known.as_deref())?,
+                    (None, Some(known)) => known,
+                    (None, None) => return Err(crate::SessionError::NoSession(device.clone()).into()),
+                };
+                let encrypted = self.sessions.encrypt(own, peer, &record, &plaintext)?;
+                tx.keep_session(&actor, device, &encrypted.record)?;
+                tx.keep_ciphertext(envelope, device, &encrypted.content)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes a key package of each of these devices, and checks them against the chain.
+    async fn packages(&self, contact: &Contact, devices: &[&str]) -> Result<Vec<KeyPackage>, MessengerError> {
+        let person = &contact.person;
+        self.step(Step::Take { actor: person.actor(), devices: devices.len() });
+        let ids: Vec<DeviceId> = devices
+            .iter()
+            .filter_map(|device| person.origin.parse_device(device))
+            .map(|(_, id)| id)
+            .collect();
+        let here = person.origin == *self.device.origin();
+        let taken = self
+            .signed_in(async || match here {
+                true => self.device.take_devices(&person.user, &ids).await,
+                false => self.device.take_devices_from(&person.origin, &person.user, &ids).await,
+            })
+            .await;
+        let checked = taken.and_then(|taken: TakenPackages| {
+            taken.check(&person.origin, &contact.state)?;
+            Ok(taken.packages)
+        });
+        match checked {
+            Err(MessengerError::Client(ClientError::Untrusted(why))) => {
+                Err(self.alarm(&person.actor(), Distrust::FalseKeys(why))?)
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+use super::{Messenger, MessengerError};
+use crate::store::StoreError;
+use crate::{ClientError, SignalSessions, Transport};
+
+/// A token that ends sooner than this is replaced before it is used.
+const SOON_MS: i64 = 60_000;
+/// How long one process may take to replace it; meanwhile others use the old one.
+const LEASE_MS: i64 = 30_000;
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Makes a call with a token that is good, and once more with a new one where the server says it is not.
+    pub(super) async fn signed_in<R>(
+        &self,
+        call: impl AsyncFn() -> Result<R, ClientError>,
+    ) -> Result<R, MessengerError> {
+        let ends_ms = self.device.tokens().map_or(0, |tokens| tokens.expires_ms);
+        if ends_ms.saturating_sub(self.now_ms()) < SOON_MS {
+            self.refresh(false).await?;
+        }
+        match call().await {
+            Err(ClientError::Problem(problem))
+                if problem.status == 401 && problem.slug() != "device-revoked" =>
+            {
+                self.refresh(true).await?;
+                Ok(call().await?)
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Replaces the tokens, unless another process has done so or is about to. A refresh token is good once, and a
+    /// second use ends all of them: so one at a time, and kept before anything else happens.
+    async fn refresh(&self, refused: bool) -> Result<(), MessengerError> {
+        let _one = self.refreshing.lock().await;
+        let used = self.device.tokens();
+        let now_ms = self.now_ms();
+        let (kept, ours) = self.store.write(|tx| {
+            let kept = tx.tokens()?;
+            let ours =
+                kept == used && tx.take_lease("refresh_lease", now_ms, now_ms.saturating_add(LEASE_MS))?;
+            Ok::<_, StoreError>((kept, ours))
+        })?;
+        if kept.is_none() {
+            self.device.set_tokens(None);
+            return Err(MessengerError::SignedOut);
+        }
+        let good = kept.as_ref().is_some_and(|kept| kept.expires_ms.saturating_sub(now_ms) >= SOON_MS);
+        if !ours || (good && !refused) {
+            self.device.set_tokens(kept);
+            if ours {
+                self.store.write(|tx| tx.put_moment("refresh_lease", now_ms))?;
+            }
+            return Ok(());
+        }
+        let refreshed = self.device.refresh().await;
+        let ended = matches!(&refreshed, Err(ClientError::Problem(problem)) if problem.status == 401);
+        if ended {
+            self.device.set_tokens(None);
+        }
+        let tokens = self.device.tokens();
+        let done_ms = self.now_ms();
+        self.store.write(|tx| {
+            tx.keep_tokens(tokens.as_ref())?;
+            tx.put_moment("refresh_lease", done_ms)
+        })?;
+        match refreshed {
+            Err(_) if ended => Err(MessengerError::SignedOut),
+            done => Ok(done?),
+        }
+    }
+}

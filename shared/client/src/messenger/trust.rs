@@ -1,0 +1,177 @@
+//! Whose devices are whose: every correspondent's chain is replayed, pinned, and compared with what is shown next.
+
+use std::collections::BTreeSet;
+
+use eko_protocol::chain::{ChainNode, ChainState, NodeKind};
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::key::IdentityKey;
+
+use super::{Distrust, Messenger, MessengerError, Person, Step};
+use crate::store::{Pinned, StoreError};
+use crate::{ClientError, SignalSessions, Transport};
+
+/// How far someone's devices are trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// The chain goes on from the one that was shown first.
+    FirstUse,
+    /// The user has compared safety numbers.
+    Verified,
+    /// All devices were replaced, and the user has not said yet that this is right.
+    Reset,
+}
+
+/// Someone whose chain is pinned.
+#[derive(Debug, Clone)]
+pub(super) struct Contact {
+    pub(super) person: Person,
+    pub(super) pinned: Pinned,
+    pub(super) state: ChainState,
+}
+
+/// A device that is or was in a chain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listed {
+    pub(super) identity: IdentityKey,
+    pub(super) active: bool,
+}
+
+impl Contact {
+    fn new(person: Person, pinned: Pinned) -> Result<Self, StoreError> {
+        let state = ChainState::replay(&person.origin, &person.user, &pinned.nodes);
+        let state = state.map_err(|_| StoreError::Corrupt("device chain"))?;
+        Ok(Self { person, pinned, state })
+    }
+
+    pub(super) fn trust(&self) -> Trust {
+        let root = root(&self.pinned.nodes).map(ChainNode::hash).unwrap_or_default();
+        if self.pinned.verified.as_ref() == Some(&root) {
+            Trust::Verified
+        } else if self.pinned.accepted == root {
+            Trust::FirstUse
+        } else {
+            Trust::Reset
+        }
+    }
+
+    /// The node that all devices of today descend from.
+    pub(super) fn root(&self) -> Option<&ChainNode> {
+        root(&self.pinned.nodes)
+    }
+
+    pub(super) fn device_set(&self) -> Option<DeviceSetRef> {
+        self.state.device_set().reference()
+    }
+
+    /// A device by its address, active or not.
+    pub(super) fn listed(&self, device: &str) -> Option<Listed> {
+        let node =
+            self.pinned.nodes.iter().rfind(|node| node.device() == device && node.addition().is_some())?;
+        let identity = node.addition()?.identity_key;
+        let (_, id) = self.person.origin.parse_device(device)?;
+        Some(Listed { identity, active: self.state.active.contains_key(&id) })
+    }
+
+    /// The addresses of the active devices.
+    pub(super) fn active(&self) -> BTreeSet<String> {
+        self.state.active.keys().map(|id| self.person.origin.device(&self.person.user, id)).collect()
+    }
+
+    /// Whether the chain once had this head: `None` where it is shorter.
+    pub(super) fn had(&self, set: &DeviceSetRef) -> Option<bool> {
+        let index = usize::try_from(set.length.checked_sub(1)?).ok()?;
+        self.pinned.nodes.get(index).map(|node| node.hash() == set.head)
+    }
+
+    pub(super) fn distrust(&self, why: Distrust) -> MessengerError {
+        MessengerError::Distrust { actor: self.person.actor(), why }
+    }
+}
+
+/// The first node, or the last that replaced all devices.
+pub(super) fn root(nodes: &[ChainNode]) -> Option<&ChainNode> {
+    nodes.iter().rfind(|node| matches!(node.kind(), NodeKind::Reset(_))).or_else(|| nodes.first())
+}
+
+/// Whether the chain that is shown goes on from the one that is pinned.
+fn goes_on(pinned: &[ChainNode], shown: &[ChainNode]) -> Result<(), Distrust> {
+    let count = |nodes: &[ChainNode]| u64::try_from(nodes.len()).unwrap_or(u64::MAX);
+    if let Some(index) = pinned.iter().zip(shown).position(|(a, b)| a.hash() != b.hash()) {
+        return Err(Distrust::Forked(u64::try_from(index).unwrap_or(u64::MAX)));
+    }
+    if shown.len() < pinned.len() {
+        return Err(Distrust::RolledBack { pinned: count(pinned), shown: count(shown) });
+    }
+    Ok(())
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Someone as they are pinned; at the first contact, as their server shows them.
+    pub(super) async fn contact(&self, person: &Person) -> Result<Contact, MessengerError> {
+        match self.store.read(|tx| tx.pinned(&person.actor()))? {
+            Some(pinned) => Ok(Contact::new(person.clone(), pinned)?),
+            None => self.look_again(person).await,
+        }
+    }
+
+    /// The same, if they may be written to.
+    pub(super) async fn trusted(&self, person: &Person) -> Result<Contact, MessengerError> {
+        let contact = self.contact(person).await?;
+        match contact.trust() {
+            Trust::FirstUse | Trust::Verified => Ok(contact),
+            Trust::Reset => {
+                let verified = contact.pinned.verified.is_some();
+                Err(contact.distrust(Distrust::Reset { verified }))
+            }
+        }
+    }
+
+    /// Asks someone's server for their chain, replays it, and pins it if it goes on from the one that was pinned.
+    /// What it shows instead is noted, and an error.
+    pub(super) async fn look_again(&self, person: &Person) -> Result<Contact, MessengerError> {
+        let actor = person.actor();
+        self.step(Step::Chain { actor: actor.clone() });
+        let nodes = match self.device.chain_at(&person.origin, &person.user).await {
+            Ok((nodes, _)) => nodes,
+            Err(ClientError::FalseChain { index, error, .. }) => {
+                return Err(self.alarm(&actor, Distrust::FalseChain(format!("node {index}: {error}")))?);
+            }
+            Err(ClientError::Problem(problem)) if problem.status == 404 => {
+                return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let pinned = self.store.write(|tx| {
+            let Some(first) = nodes.first() else { return Ok(Err(None)) };
+            let Some(mut pinned) = tx.pinned(&actor)? else {
+                let accepted = root(&nodes).unwrap_or(first).hash();
+                let pinned = Pinned { nodes: nodes.clone(), accepted, verified: None, alarm: None };
+                tx.pin(&actor, &pinned)?;
+                return Ok(Ok(pinned));
+            };
+            if let Err(why) = goes_on(&pinned.nodes, &nodes) {
+                return Ok(Err(Some(why)));
+            }
+            let before = Contact::new(person.clone(), pinned.clone())?.active();
+            pinned.nodes = nodes;
+            let after = Contact::new(person.clone(), pinned.clone())?.active();
+            for gone in before.difference(&after) {
+                tx.forget_session(gone)?;
+            }
+            tx.pin(&actor, &pinned)?;
+            Ok::<_, StoreError>(Ok(pinned))
+        })?;
+        match pinned {
+            Ok(pinned) => Ok(Contact::new(person.clone(), pinned)?),
+            Err(Some(why)) => Err(self.alarm(&actor, why)?),
+            Err(None) => Err(MessengerError::NoSuchPerson(person.handle().to_string())),
+        }
+    }
+
+    /// Notes what a server showed, and makes the error of it.
+    pub(super) fn alarm(&self, actor: &str, why: Distrust) -> Result<MessengerError, StoreError> {
+        let now_ms = self.now_ms();
+        self.store.write(|tx| tx.raise_alarm(actor, &why.to_string(), now_ms))?;
+        Ok(MessengerError::Distrust { actor: actor.to_owned(), why })
+    }
+}

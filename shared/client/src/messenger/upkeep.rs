@@ -1,0 +1,118 @@
+//! A device's keys at the server: topped up when they run low, renewed every week.
+
+use eko_protocol::key_package::PublishKeys;
+
+use super::{Messenger, MessengerError, Step};
+use crate::device::PoolCount;
+use crate::keys::DeviceKeys;
+use crate::store::StoreError;
+use crate::{SignalSessions, Transport};
+
+/// As many one-time keys of a kind as a device begins with.
+const FULL: u64 = 100;
+/// Fewer than this are topped up.
+const LOW: u64 = 25;
+const DAY_MS: i64 = 24 * 3_600_000;
+/// Signed keys are renewed after this.
+const RENEWED_AFTER_MS: i64 = 7 * DAY_MS;
+/// What was replaced is kept this long: messages under it may be under way, 30 days by a server's default.
+const KEPT_MS: i64 = 45 * DAY_MS;
+/// How often the server's copy is compared.
+const CHECKED_AFTER_MS: i64 = DAY_MS;
+
+/// How this device's keys stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// What the server has left.
+    pub left: PoolCount,
+    /// Whether the server has this device's newest signed keys.
+    pub agrees: bool,
+    /// When the signed keys were made, in epoch milliseconds.
+    pub renewed_ms: i64,
+    /// When they are renewed.
+    pub due_ms: i64,
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// How this device's keys stand, here and at the server.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub async fn key_status(&self) -> Result<KeyStatus, MessengerError> {
+        let left = self.signed_in(async || self.device.fetch().await).await?.keys_left;
+        let keys = self.store.read(|tx| tx.device_keys())?;
+        let agrees = self.signed_in(async || self.device.check_these_keys(&keys).await).await?;
+        let renewed_ms = self.store.read(|tx| tx.moment("keys_renewed"))?.unwrap_or_default();
+        Ok(KeyStatus { left, agrees, renewed_ms, due_ms: renewed_ms.saturating_add(RENEWED_AFTER_MS) })
+    }
+
+    /// Publishes what is needed: more one-time keys where few are left, new signed keys where they are old or the
+    /// server has others.
+    ///
+    /// # Errors
+    /// The server cannot be asked. What was made is kept, and published next time.
+    pub async fn upkeep(&self, left: PoolCount) -> Result<(), MessengerError> {
+        let now_ms = self.now_ms();
+        let (unpublished, keys, renewed_ms, checked_ms) = self.store.read(|tx| {
+            let unpublished: PublishKeys = tx.json("unpublished")?.unwrap_or_default();
+            let (renewed, checked) = (tx.moment("keys_renewed")?, tx.moment("keys_checked")?);
+            Ok::<_, StoreError>((unpublished, tx.device_keys()?, renewed.unwrap_or(0), checked.unwrap_or(0)))
+        })?;
+        self.publish(&unpublished).await?;
+        let mut renew = now_ms.saturating_sub(renewed_ms) >= RENEWED_AFTER_MS;
+        if !renew && now_ms.saturating_sub(checked_ms) >= CHECKED_AFTER_MS {
+            renew = !self.signed_in(async || self.device.check_these_keys(&keys).await).await?;
+            self.store.write(|tx| tx.put_moment("keys_checked", now_ms))?;
+        }
+        let more = |left: u64, wanted: bool| match wanted && left < LOW {
+            true => u16::try_from(FULL.saturating_sub(left)).unwrap_or(0),
+            false => 0,
+        };
+        let pre_keys = more(left.pre_keys, unpublished.pre_keys.is_empty());
+        let has_kyber = keys.last_resort().is_some();
+        let kyber = more(left.kyber_pre_keys, has_kyber && unpublished.kyber_pre_keys.is_empty());
+        if renew || pre_keys > 0 || kyber > 0 {
+            let made = self.make(keys, renew, (pre_keys, kyber))?;
+            self.publish(&made).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes keys, and keeps them before anybody hears of them.
+    fn make(
+        &self,
+        mut keys: DeviceKeys,
+        renew: bool,
+        (pre_keys, kyber): (u16, u16),
+    ) -> Result<PublishKeys, MessengerError> {
+        let now_ms = self.now_ms();
+        let mut made = keys.more(pre_keys, kyber, &self.environment)?;
+        if renew {
+            let renewed = keys.rotate(&self.environment)?;
+            made.signed_pre_key = renewed.signed_pre_key;
+            made.last_resort = renewed.last_resort;
+        }
+        self.store.write(|tx| {
+            tx.keep_keys(&keys, now_ms)?;
+            tx.put_json("unpublished", &made)?;
+            if renew {
+                tx.put_moment("keys_renewed", now_ms)?;
+                if let Some(key) = keys.last_resort() {
+                    tx.note_last_resort(key.id)?;
+                }
+                tx.forget_replaced(&keys, now_ms.saturating_sub(KEPT_MS))?;
+            }
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(made)
+    }
+
+    async fn publish(&self, keys: &PublishKeys) -> Result<(), MessengerError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.step(Step::Publish);
+        self.signed_in(async || self.device.publish(keys).await).await?;
+        Ok(self.store.write(|tx| tx.put_json("unpublished", &PublishKeys::default()))?)
+    }
+}

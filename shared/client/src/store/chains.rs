@@ -1,0 +1,67 @@
+use eko_protocol::chain::ChainNode;
+use rusqlite::{OptionalExtension as _, params};
+use serde_json::Value;
+
+use super::{StoreError, Transaction};
+
+/// A chain as it was last verified, and what the user made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The nodes, from the first.
+    pub nodes: Vec<ChainNode>,
+    /// The hash of the root node that the user takes as theirs: since the first contact, or since they said so.
+    pub accepted: String,
+    /// The hash of the root node of which numbers were compared.
+    pub verified: Option<String>,
+    /// What a server showed instead of a chain that goes on from this one, and when.
+    pub alarm: Option<(String, i64)>,
+}
+
+impl Transaction<'_> {
+    /// The chain that is pinned for a user.
+    pub(crate) fn pinned(&self, actor: &str) -> Result<Option<Pinned>, StoreError> {
+        let sql = "SELECT nodes, accepted, verified, alarm, alarm_at FROM chains WHERE actor = ?1";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let row = statement.query_row([actor], |row| {
+            let alarm: Option<String> = row.get(3)?;
+            let at: Option<i64> = row.get(4)?;
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, alarm.zip(at)))
+        });
+        let Some((nodes, accepted, verified, alarm)) = row.optional()? else { return Ok(None) };
+        let corrupt = || StoreError::Corrupt("device chain");
+        let nodes: Vec<Value> = serde_json::from_slice(&nodes).map_err(|_| corrupt())?;
+        let nodes = nodes.iter().map(ChainNode::parse).collect::<Result<_, _>>().map_err(|_| corrupt())?;
+        Ok(Some(Pinned { nodes, accepted, verified, alarm }))
+    }
+
+    /// Pins a chain.
+    pub(crate) fn pin(&self, actor: &str, pinned: &Pinned) -> Result<(), StoreError> {
+        let nodes: Vec<Value> = pinned.nodes.iter().map(ChainNode::to_value).collect();
+        let nodes = serde_json::to_vec(&nodes).map_err(|_| StoreError::Corrupt("device chain"))?;
+        let (alarm, at) = pinned.alarm.clone().unzip();
+        let sql = "INSERT OR REPLACE INTO chains (actor, nodes, accepted, verified, alarm, alarm_at) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        self.inner.execute(sql, params![actor, nodes, pinned.accepted, pinned.verified, alarm, at])?;
+        Ok(())
+    }
+
+    /// Notes what a server showed in place of the chain that is pinned.
+    pub(crate) fn raise_alarm(&self, actor: &str, alarm: &str, now_ms: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE chains SET alarm = ?2, alarm_at = ?3 WHERE actor = ?1";
+        self.inner.execute(sql, params![actor, alarm, now_ms])?;
+        Ok(())
+    }
+
+    /// Forgets a chain: the next one that the server shows is taken as it is.
+    pub(crate) fn unpin(&self, actor: &str) -> Result<(), StoreError> {
+        self.inner.execute("DELETE FROM chains WHERE actor = ?1", [actor])?;
+        Ok(())
+    }
+
+    /// Everybody whose chain is pinned.
+    pub(crate) fn people(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.inner.prepare_cached("SELECT actor FROM chains ORDER BY actor")?;
+        let people = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>();
+        Ok(people?)
+    }
+}

@@ -1,0 +1,209 @@
+use eko_protocol::id::EnvelopeId;
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{StoreError, Transaction};
+
+/// An envelope of ours: one recipient's part of what was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Its id, the same whenever it is sent.
+    pub id: EnvelopeId,
+    /// The activity that it carries.
+    pub message: String,
+    /// Whose devices it is for: an actor id; the own one for a sync.
+    pub recipient: String,
+    /// What became of it.
+    pub state: EnvelopeState,
+    /// Why it has to wait, or failed.
+    pub reason: Option<String>,
+    /// How often it was tried in vain.
+    pub tries: u32,
+    /// When it is tried next, in epoch milliseconds.
+    pub due_ms: i64,
+}
+
+/// What became of an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnvelopeState {
+    /// It has still to be sent.
+    ToSend,
+    /// The own server tries to reach the recipient's: the outcome comes into the mailbox.
+    Queued,
+    /// Every device of the recipient has it, or will.
+    Accepted,
+    /// A device of the recipient has confirmed it.
+    Delivered,
+    /// It cannot be sent.
+    Failed,
+}
+
+/// One ciphertext of an envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ciphertext {
+    pub(crate) device: String,
+    pub(crate) content: Vec<u8>,
+    pub(crate) accepted: bool,
+}
+
+const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due FROM envelopes";
+
+impl Transaction<'_> {
+    /// Adds an envelope that has to be sent.
+    pub(crate) fn add_envelope(
+        &self,
+        id: &EnvelopeId,
+        (message, recipient): (&str, &str),
+        plaintext: &[u8],
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due) \
+                   VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        statement.execute(params![id.as_str(), message, recipient, plaintext, now_ms])?;
+        Ok(())
+    }
+
+    /// An envelope.
+    pub(crate) fn envelope(&self, id: &str) -> Result<Option<Envelope>, StoreError> {
+        let mut statement = self.inner.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
+        statement.query_row([id], |row| Ok(read(row))).optional()?.transpose()
+    }
+
+    /// The envelopes of an activity, by recipient.
+    pub(crate) fn envelopes_of(&self, message: &str) -> Result<Vec<Envelope>, StoreError> {
+        let sql = format!("{COLUMNS} WHERE message = ?1 ORDER BY recipient");
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        statement.query_map([message], |row| Ok(read(row)))?.map(|row| row?).collect()
+    }
+
+    /// The envelopes that have to be sent, oldest first; with `due_ms` those that are due by then.
+    pub(crate) fn envelopes_to_send(&self, due_ms: Option<i64>) -> Result<Vec<Envelope>, StoreError> {
+        let sql = format!("{COLUMNS} WHERE state = 1 AND due <= ?1 ORDER BY made, id LIMIT 1000");
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        let rows = statement.query_map([due_ms.unwrap_or(i64::MAX)], |row| Ok(read(row)))?;
+        rows.map(|row| row?).collect()
+    }
+
+    /// Claims an envelope until `until_ms`, so that nobody else sends it meanwhile; whether it was there to claim.
+    pub(crate) fn claim_envelope(
+        &self,
+        id: &EnvelopeId,
+        now_ms: i64,
+        until_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE envelopes SET due = ?3 WHERE id = ?1 AND state = 1 AND due <= ?2";
+        Ok(self.inner.prepare_cached(sql)?.execute(params![id.as_str(), now_ms, until_ms])? == 1)
+    }
+
+    /// Puts an envelope off after a try that came to nothing.
+    pub(crate) fn postpone(&self, id: &EnvelopeId, due_ms: i64, reason: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE envelopes SET due = ?2, reason = ?3, tries = tries + 1 WHERE id = ?1";
+        self.inner.execute(sql, params![id.as_str(), due_ms, reason])?;
+        Ok(())
+    }
+
+    /// Has an envelope sent again, which the own server had queued.
+    pub(crate) fn reopen(&self, id: &EnvelopeId, now_ms: i64) -> Result<bool, StoreError> {
+        let sql = "UPDATE envelopes SET state = 1, due = ?2 WHERE id = ?1 AND state = 2";
+        Ok(self.inner.execute(sql, params![id.as_str(), now_ms])? == 1)
+    }
+
+    /// Notes an envelope's outcome. What is final needs its plaintext and ciphertexts no more.
+    pub(crate) fn settle(
+        &self,
+        id: &EnvelopeId,
+        state: EnvelopeState,
+        reason: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let id = id.as_str();
+        let sql = "UPDATE envelopes SET state = ?2, reason = ?3 WHERE id = ?1";
+        self.inner.prepare_cached(sql)?.execute(params![id, number(state), reason])?;
+        if !matches!(state, EnvelopeState::ToSend | EnvelopeState::Queued) {
+            let sql = "UPDATE envelopes SET plaintext = NULL WHERE id = ?1";
+            self.inner.prepare_cached(sql)?.execute([id])?;
+            self.inner.prepare_cached("DELETE FROM ciphertexts WHERE envelope = ?1")?.execute([id])?;
+        }
+        Ok(())
+    }
+
+    /// What an envelope carries, until its outcome is known.
+    pub(crate) fn plaintext(&self, id: &EnvelopeId) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut statement = self.inner.prepare_cached("SELECT plaintext FROM envelopes WHERE id = ?1")?;
+        Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?.flatten())
+    }
+
+    /// An envelope's ciphertexts, by device.
+    pub(crate) fn ciphertexts(&self, id: &EnvelopeId) -> Result<Vec<Ciphertext>, StoreError> {
+        let sql = "SELECT device, content, accepted FROM ciphertexts WHERE envelope = ?1 ORDER BY device";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let rows = statement.query_map([id.as_str()], |row| {
+            Ok(Ciphertext { device: row.get(0)?, content: row.get(1)?, accepted: row.get(2)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Keeps a ciphertext, which is sent as it is however often.
+    pub(crate) fn keep_ciphertext(
+        &self,
+        id: &EnvelopeId,
+        device: &str,
+        content: &[u8],
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO ciphertexts (envelope, device, content) VALUES (?1, ?2, ?3)";
+        self.inner.prepare_cached(sql)?.execute(params![id.as_str(), device, content])?;
+        Ok(())
+    }
+
+    /// Drops the ciphertext for a device that is not the recipient's any more.
+    pub(crate) fn drop_ciphertext(&self, id: &EnvelopeId, device: &str) -> Result<(), StoreError> {
+        let sql = "DELETE FROM ciphertexts WHERE envelope = ?1 AND device = ?2";
+        self.inner.execute(sql, params![id.as_str(), device])?;
+        Ok(())
+    }
+
+    /// Notes that the recipient's server has the ciphertexts for all devices but these.
+    pub(crate) fn accept_ciphertexts(&self, id: &EnvelopeId, but: &[String]) -> Result<(), StoreError> {
+        let sql = "UPDATE ciphertexts SET accepted = 1 WHERE envelope = ?1 AND device = ?2";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        for sent in self.ciphertexts(id)? {
+            if !but.contains(&sent.device) {
+                statement.execute(params![id.as_str(), sent.device])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<Envelope, StoreError> {
+    let id: String = row.get(0)?;
+    Ok(Envelope {
+        id: EnvelopeId::parse(&id).map_err(|_| StoreError::Corrupt("envelope"))?,
+        message: row.get(1)?,
+        recipient: row.get(2)?,
+        state: state(row.get(3)?)?,
+        reason: row.get(4)?,
+        tries: row.get(5)?,
+        due_ms: row.get(6)?,
+    })
+}
+
+fn number(state: EnvelopeState) -> i64 {
+    match state {
+        EnvelopeState::ToSend => 1,
+        EnvelopeState::Queued => 2,
+        EnvelopeState::Accepted => 3,
+        EnvelopeState::Delivered => 4,
+        EnvelopeState::Failed => 5,
+    }
+}
+
+fn state(number: i64) -> Result<EnvelopeState, StoreError> {
+    match number {
+        1 => Ok(EnvelopeState::ToSend),
+        2 => Ok(EnvelopeState::Queued),
+        3 => Ok(EnvelopeState::Accepted),
+        4 => Ok(EnvelopeState::Delivered),
+        5 => Ok(EnvelopeState::Failed),
+        _ => Err(StoreError::Corrupt("state")),
+    }
+}

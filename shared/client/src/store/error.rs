@@ -1,0 +1,13 @@
+/// Why the store did not do what it is for.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite failed.
+    #[error("the device's store: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// What it holds cannot be read.
+    #[error("the device's store holds a {0} that cannot be read")]
+    Corrupt(&'static str),
+    /// A newer version of this library wrote it.
+    #[error("the device's store has version {0}: a newer eko wrote it")]
+    Newer(i64),
+}

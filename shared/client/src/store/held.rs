@@ -1,0 +1,56 @@
+use rusqlite::params;
+
+use super::{StoreError, Transaction};
+
+/// What was decrypted and belongs to an epoch of a group that this device does not know yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Its row.
+    pub row: i64,
+    /// The author.
+    pub actor: String,
+    /// The device that sent it.
+    pub device: String,
+    /// When the server took it, in epoch milliseconds.
+    pub received_ms: i64,
+    /// The activity, padded as it came.
+    pub plaintext: Vec<u8>,
+}
+
+/// The most that is held for one group.
+const MOST: i64 = 500;
+
+impl Transaction<'_> {
+    /// Holds something until its group has come so far; the oldest goes where there is too much.
+    pub(crate) fn hold(&self, group: &str, held: &Held, now_ms: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO held (grp, actor, device, received, stored, plaintext) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let parameters = params![group, held.actor, held.device, held.received_ms, now_ms, held.plaintext];
+        self.inner.execute(sql, parameters)?;
+        let sql = "DELETE FROM held WHERE grp = ?1 AND row <= \
+                   (SELECT row FROM held WHERE grp = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)";
+        self.inner.execute(sql, params![group, MOST])?;
+        Ok(())
+    }
+
+    /// What is held for a group, oldest first.
+    pub(crate) fn held(&self, group: &str) -> Result<Vec<Held>, StoreError> {
+        let sql = "SELECT row, actor, device, received, plaintext FROM held WHERE grp = ?1 ORDER BY row";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let rows = statement.query_map([group], |row| {
+            Ok(Held {
+                row: row.get(0)?,
+                actor: row.get(1)?,
+                device: row.get(2)?,
+                received_ms: row.get(3)?,
+                plaintext: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Lets go of something that was held.
+    pub(crate) fn release(&self, row: i64) -> Result<(), StoreError> {
+        self.inner.execute("DELETE FROM held WHERE row = ?1", [row])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+use rusqlite::{OptionalExtension as _, Row, params};
+use serde_json::Value;
+
+use super::{StoreError, Transaction};
+use crate::attachment::Attachment;
+
+/// A message as it comes into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The activity's id: `urn:uuid:…`.
+    pub id: String,
+    /// Its author.
+    pub actor: String,
+    /// The device that sent it.
+    pub device: String,
+    /// The other person's actor id, or the group's id.
+    pub conversation: String,
+    /// Whether this user wrote it, here or on another device.
+    pub outgoing: bool,
+    /// Its number among those of that device in that conversation.
+    pub sequence: Option<u64>,
+    /// When its author says it was written, in epoch milliseconds.
+    pub published_ms: i64,
+    /// When the server took it, in epoch milliseconds.
+    pub received_ms: i64,
+    /// What it says.
+    pub text: String,
+    /// What goes with it.
+    pub attachments: Vec<Attachment>,
+    /// What the reader should know of it.
+    pub warning: Option<String>,
+}
+
+/// A message in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its place: growing, in every conversation in the order of each sender.
+    pub position: i64,
+    /// The rest.
+    pub content: Arrival,
+}
+
+/// How long the first message that comes from a device waits for one before it, at most.
+const FIRST_HOLD_MS: i64 = 1_000;
+/// How many rows a reader is given at once.
+const PAGE: i64 = 1000;
+const COLUMNS: &str = "SELECT position, id, actor, device, conversation, outgoing, sequence, published, received, \
+                       text, attachments, warning FROM messages";
+
+impl Transaction<'_> {
+    /// The next number of this device in a conversation.
+    pub(crate) fn next_sequence(&self, conversation: &str) -> Result<u64, StoreError> {
+        let sql = "INSERT INTO sequences (conversation, last) VALUES (?1, 1) \
+                   ON CONFLICT (conversation) DO UPDATE SET last = last + 1 RETURNING last";
+        Ok(self.inner.prepare_cached(sql)?.query_row([conversation], |row| row.get(0))?)
+    }
+
+    /// Stores a message that this device wrote: in its place and shown at once.
+    pub(crate) fn store_own(&self, message: &Arrival, now_ms: i64) -> Result<(), StoreError> {
+        let place = self.next_position()?;
+        self.insert(message, now_ms, Some(place), true).map(drop)
+    }
+
+    /// Stores a message that came; whether it had not come before. It has its place once those before it have
+    /// theirs: [`Transaction::place`].
+    pub(crate) fn store_arrival(&self, message: &Arrival, now_ms: i64) -> Result<bool, StoreError> {
+        self.insert(message, now_ms, None, false)
+    }
+
+    fn insert(
+        &self,
+        m: &Arrival,
+        now_ms: i64,
+        position: Option<i64>,
+        shown: bool,
+    ) -> Result<bool, StoreError> {
+        let sql = "INSERT OR IGNORE INTO messages (id, actor, device, conversation, outgoing, sequence, published, \
+                   received, stored, text, attachments, warning, position, shown) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+        let attachments = Value::Array(m.attachments.iter().map(Attachment::to_value).collect()).to_string();
+        let parameters = params![
+            m.id,
+            m.actor,
+            m.device,
+            m.conversation,
+            m.outgoing,
+            m.sequence,
+            m.published_ms,
+            m.received_ms,
+            now_ms,
+            m.text,
+            attachments,
+            m.warning,
+            position,
+            shown
+        ];
+        Ok(self.inner.prepare_cached(sql)?.execute(parameters)? == 1)
+    }
+
+    /// Gives messages that wait their places: each after the one that its sender numbered before it, and past a gap
+    /// once it has waited for `hold_ms`. Answers when the next one has waited long enough.
+    pub(crate) fn place(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT DISTINCT conversation, device FROM messages WHERE position IS NULL";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let senders = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let senders: Vec<(String, String)> = senders.collect::<Result<_, _>>()?;
+        let mut next: Option<i64> = None;
+        for (conversation, device) in senders {
+            let waits = self.place_sender((&conversation, &device), now_ms, hold_ms)?;
+            next = [next, waits].into_iter().flatten().min();
+        }
+        Ok(next)
+    }
+
+    fn place_sender(&self, of: (&str, &str), now_ms: i64, hold_ms: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT row, sequence, stored FROM messages WHERE position IS NULL AND conversation = ?1 \
+                   AND device = ?2 ORDER BY sequence, row";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let rows =
+            statement.query_map(params![of.0, of.1], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let waiting: Vec<(i64, Option<u64>, i64)> = rows.collect::<Result<_, _>>()?;
+        let sql = "SELECT last FROM followed WHERE conversation = ?1 AND device = ?2";
+        let followed: Option<u64> =
+            self.inner.prepare_cached(sql)?.query_row(params![of.0, of.1], |row| row.get(0)).optional()?;
+        // Of a device that was never heard here, the first message may be any: it waits less.
+        let hold_ms = if followed.is_some() { hold_ms } else { hold_ms.min(FIRST_HOLD_MS) };
+        let mut last = followed.unwrap_or(0);
+        for (row, sequence, stored) in waiting {
+            let number = sequence.unwrap_or(0);
+            let until = stored.saturating_add(hold_ms);
+            if number > last.saturating_add(1) && until > now_ms {
+                if last > 0 {
+                    self.follow(of, last)?;
+                }
+                return Ok(Some(until));
+            }
+            let place = self.next_position()?;
+            let sql = "UPDATE messages SET position = ?2 WHERE row = ?1";
+            self.inner.prepare_cached(sql)?.execute(params![row, place])?;
+            last = last.max(number);
+        }
+        self.follow(of, last)?;
+        Ok(None)
+    }
+
+    fn follow(&self, of: (&str, &str), last: u64) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO followed (conversation, device, last) VALUES (?1, ?2, ?3)";
+        self.inner.prepare_cached(sql)?.execute(params![of.0, of.1, last])?;
+        Ok(())
+    }
+
+    fn next_position(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT coalesce(max(position), 0) + 1 FROM messages";
+        Ok(self.inner.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    }
+
+    /// Messages that have their place and were not shown, in order.
+    pub(crate) fn unshown(&self) -> Result<Vec<Message>, StoreError> {
+        let sql =
+            format!("{COLUMNS} WHERE shown = 0 AND position IS NOT NULL ORDER BY position LIMIT {PAGE}");
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Notes that everything up to this place was shown.
+    pub(crate) fn note_shown(&self, position: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE messages SET shown = 1 WHERE shown = 0 AND position <= ?1";
+        self.inner.prepare_cached(sql)?.execute([position])?;
+        Ok(())
+    }
+
+    /// A message by its activity's id.
+    pub(crate) fn message(&self, id: &str) -> Result<Option<Message>, StoreError> {
+        let sql = format!("{COLUMNS} WHERE id = ?1 AND position IS NOT NULL");
+        Ok(self.inner.query_row(&sql, [id], read).optional()?)
+    }
+
+    /// The last messages of a conversation, or of all, oldest first.
+    pub(crate) fn history(&self, conversation: Option<&str>, last: u32) -> Result<Vec<Message>, StoreError> {
+        let sql = format!(
+            "{COLUMNS} WHERE position IS NOT NULL AND (?1 IS NULL OR conversation = ?1) \
+             ORDER BY position DESC LIMIT ?2"
+        );
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        let mut messages: Vec<_> =
+            statement.query_map(params![conversation, last], read)?.collect::<Result<_, _>>()?;
+        messages.reverse();
+        Ok(messages)
+    }
+
+    /// Whether an envelope was read before by this device.
+    pub(crate) fn was_read(&self, (actor, envelope, device): (&str, &str, &str)) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM read_envelopes WHERE actor = ?1 AND envelope = ?2 AND device = ?3)";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        Ok(statement.query_row(params![actor, envelope, device], |row| row.get(0))?)
+    }
+
+    /// Remembers that an envelope was read; forgets those of before `before_ms`, which the server has no more.
+    pub(crate) fn note_read(
+        &self,
+        (actor, envelope, device): (&str, &str, &str),
+        now_ms: i64,
+        before_ms: i64,
+    ) -> Result<(), StoreError> {
+        let sql =
+            "INSERT OR IGNORE INTO read_envelopes (actor, envelope, device, at) VALUES (?1, ?2, ?3, ?4)";
+        self.inner.prepare_cached(sql)?.execute(params![actor, envelope, device, now_ms])?;
+        self.inner.prepare_cached("DELETE FROM read_envelopes WHERE at < ?1")?.execute([before_ms])?;
+        Ok(())
+    }
+}
+
+/// What this library wrote; nothing, where it cannot be read.
+fn attachments(json: &str) -> Option<Vec<Attachment>> {
+    let values: Vec<Value> = serde_json::from_str(json).ok()?;
+    values.iter().map(|value| Attachment::parse(value).ok()).collect()
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
+    Ok(Message {
+        position: row.get(0)?,
+        content: Arrival {
+            id: row.get(1)?,
+            actor: row.get(2)?,
+            device: row.get(3)?,
+            conversation: row.get(4)?,
+            outgoing: row.get(5)?,
+            sequence: row.get(6)?,
+            published_ms: row.get(7)?,
+            received_ms: row.get(8)?,
+            text: row.get(9)?,
+            attachments: attachments(&row.get::<_, String>(10)?).unwrap_or_default(),
+            warning: row.get(11)?,
+        },
+    })
+}

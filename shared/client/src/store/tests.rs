@@ -1,0 +1,116 @@
+use super::*;
+
+fn arrival(id: &str, device: &str, sequence: Option<u64>) -> Arrival {
+    Arrival {
+        id: id.to_owned(),
+        actor: "https://a.example/user/alice".to_owned(),
+        device: device.to_owned(),
+        conversation: "https://a.example/user/alice".to_owned(),
+        outgoing: false,
+        sequence,
+        published_ms: 1,
+        received_ms: 1,
+        text: id.to_owned(),
+        attachments: Vec::new(),
+        warning: None,
+    }
+}
+
+fn arrive(store: &Store, device: &str, sequences: &[u64], now_ms: i64) {
+    for n in sequences {
+        let message = arrival(&format!("{device}{n}"), device, Some(*n));
+        store.write(|tx| tx.store_arrival(&message, now_ms)).unwrap();
+    }
+}
+
+/// What `place` lets through, and when it wants to be asked again.
+fn placed(store: &Store, now_ms: i64) -> (Vec<String>, Option<i64>) {
+    store
+        .write(|tx| {
+            let next = tx.place(now_ms, 100)?;
+            let shown = tx.unshown()?;
+            if let Some(last) = shown.last() {
+                tx.note_shown(last.position)?;
+            }
+            Ok::<_, StoreError>((shown.into_iter().map(|message| message.content.id).collect(), next))
+        })
+        .unwrap()
+}
+
+#[test]
+fn messages_have_their_places_in_their_senders_order() {
+    let store = Store::in_memory().unwrap();
+    arrive(&store, "a", &[3, 1, 2], 0);
+    arrive(&store, "b", &[1], 0);
+    assert_eq!(placed(&store, 0), (vec!["a1".into(), "a2".into(), "a3".into(), "b1".into()], None));
+    assert_eq!(placed(&store, 0), (vec![], None));
+}
+
+#[test]
+fn a_gap_is_waited_for_and_then_passed() {
+    let store = Store::in_memory().unwrap();
+    arrive(&store, "a", &[1, 3, 4], 0);
+    assert_eq!(placed(&store, 0), (vec!["a1".into()], Some(100)));
+    arrive(&store, "a", &[2], 50);
+    assert_eq!(placed(&store, 50), (vec!["a2".into(), "a3".into(), "a4".into()], None));
+    arrive(&store, "a", &[6], 60);
+    assert_eq!(placed(&store, 159), (vec![], Some(160)));
+    assert_eq!(placed(&store, 160), (vec!["a6".into()], None));
+    // What comes too late is shown all the same.
+    arrive(&store, "a", &[5, 7], 200);
+    assert_eq!(placed(&store, 200), (vec!["a5".into(), "a7".into()], None));
+}
+
+#[test]
+fn the_same_activity_is_stored_once_and_its_second_coming_is_told() {
+    let store = Store::in_memory().unwrap();
+    let message = arrival("a", "d", None);
+    assert!(store.write(|tx| tx.store_arrival(&message, 0)).unwrap());
+    assert!(!store.write(|tx| tx.store_arrival(&message, 0)).unwrap());
+    assert_eq!(placed(&store, 0).0, ["a"]);
+    let history = store.read(|tx| tx.history(None, 10)).unwrap();
+    assert_eq!(history.len(), 1);
+    assert_eq!(history[0].content, message);
+}
+
+#[test]
+fn what_fails_is_undone() {
+    let store = Store::in_memory().unwrap();
+    let failed = store.write(|tx| {
+        tx.keep_session("alice", "device", b"record")?;
+        Err::<(), _>(StoreError::Corrupt("thing"))
+    });
+    assert!(failed.is_err());
+    assert_eq!(store.read(|tx| tx.session("device")).unwrap(), None);
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("eko.db");
+    drop(Store::open(&path).unwrap());
+    assert!(Store::open(&path).is_ok());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(Store::open(&path), Err(StoreError::Newer(99))));
+}
+
+#[test]
+fn a_lease_has_one_holder_until_it_ends() {
+    let store = Store::in_memory().unwrap();
+    let take = |now_ms| store.write(|tx| tx.take_lease("refresh", now_ms, now_ms + 10)).unwrap();
+    assert!(take(0));
+    assert!(!take(9));
+    assert!(take(10));
+}
+
+#[test]
+fn the_first_that_is_heard_of_a_device_waits_less() {
+    let store = Store::in_memory().unwrap();
+    let place = |now_ms| store.write(|tx| tx.place(now_ms, 5_000)).unwrap();
+    arrive(&store, "a", &[8, 7], 0);
+    assert_eq!(place(0), Some(1_000));
+    assert_eq!(placed(&store, 1_000), (vec!["a7".into(), "a8".into()], None));
+    arrive(&store, "a", &[10], 1_000);
+    assert_eq!(place(1_000), Some(6_000));
+}

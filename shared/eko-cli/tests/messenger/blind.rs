@@ -1,0 +1,83 @@
+//! What passes the server, and what it keeps: looked at, byte for byte.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use eko_client::attachment::{self, Place};
+use eko_client::group::Proposal;
+use eko_client::messenger::Draft;
+use eko_testkit::World;
+
+use crate::common::{Wire, first, further, hear, say};
+
+const WORDS: &str = "the quick brown fox eats the lazy dog";
+const GROUP: &str = "Friday's secret circle";
+const FILE: &str = "fox-and-dog.txt";
+
+#[tokio::test]
+async fn the_server_sees_no_word_no_group_and_no_member_list() {
+    let world = World::new().await;
+    world.calls.record();
+    let wire = Wire::to(&[&world]);
+    let alice = first(&world, &wire, "alice").await;
+    let (bob, carol) = (first(&world, &wire, "bob").await, first(&world, &wire, "carol").await);
+    let alice_two = further(&world, &wire, &alice, "two").await;
+    say(&alice, &bob.me(), WORDS).await;
+    let environment = alice.device().environment();
+    let sealed = attachment::seal(WORDS.as_bytes(), FILE, "text/plain", environment).unwrap();
+    let file = sealed.inline().unwrap();
+    assert!(matches!(file.url, Place::Inline(_)));
+    let draft = Draft { text: WORDS.to_owned(), attachments: vec![file] };
+    bob.send(&alice.me(), draft.clone()).await.unwrap();
+    let (id, _) = alice.create_group(GROUP, &[bob.me(), carol.me()]).await.unwrap();
+    alice.send_to_group(&id, draft).await.unwrap();
+    alice.change_group(&id, Proposal::Rename(format!("{GROUP} anew"))).await.unwrap();
+    world.deliver().await;
+    for (client, times) in [(&bob, 2), (&carol, 1), (&alice, 1), (&alice_two, 3)] {
+        assert_eq!(hear(&world, client).await.len(), times, "{}", client.device().address());
+    }
+    let message = alice.history(Some(&bob.me().actor()), 1).unwrap().remove(0);
+    let [file] = &message.content.attachments[..] else { panic!("no file") };
+    let Place::Inline(bytes) = &file.url else { panic!("not inline") };
+    assert_eq!(attachment::open(bytes, file).unwrap(), WORDS.as_bytes());
+
+    // Everything between the devices and the server, and everything between the server and its table and queues.
+    let wire: Vec<Vec<u8>> = wire.seen.lock().unwrap().clone();
+    let within = world.calls.recorded().into_iter().flat_map(|call| [call.request, call.response]);
+    let within: Vec<Vec<u8>> = within.map(|body| body.to_string().into_bytes()).collect();
+    assert!(wire.len() > 60 && within.len() > 60, "{} {}", wire.len(), within.len());
+    let state = &alice.groups().unwrap()[0].state;
+    let mut secrets: Vec<Vec<u8>> =
+        [WORDS, GROUP, FILE, id.as_str(), "GroupState", "Note", "brown fox"].map(|text| text.into()).to_vec();
+    secrets.extend([state.master_key().as_bytes().to_vec(), file.key.as_bytes().to_vec()]);
+    let mut ciphertexts = 0;
+    for bytes in wire.iter().chain(&within) {
+        ciphertexts += look(bytes, &secrets, 2);
+    }
+    assert!(ciphertexts > 100, "{ciphertexts}");
+    // Who is in a group with whom: nothing that a client says or hears names Bob and Carol.
+    let (bob, carol) = (bob.me().actor(), carol.me().actor());
+    for bytes in &wire {
+        let text = String::from_utf8_lossy(bytes);
+        assert!(!(text.contains(&bob) && text.contains(&carol)), "{text}");
+    }
+    world.deliver().await;
+}
+
+/// Looks for secrets in bytes, and in what is base64 in them, `deep` times over; how many such texts there were.
+fn look(bytes: &[u8], secrets: &[Vec<u8>], deep: usize) -> usize {
+    for secret in secrets {
+        let found = bytes.windows(secret.len()).any(|window| window == secret);
+        assert!(!found, "{:?} in {:?}", String::from_utf8_lossy(secret), String::from_utf8_lossy(bytes));
+    }
+    if deep == 0 {
+        return 0;
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let words = text
+        .split(|c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c))
+        .filter(|word| word.len() >= 24);
+    words
+        .filter_map(|word| STANDARD.decode(word).ok())
+        .map(|decoded| 1 + look(&decoded, secrets, deep - 1))
+        .sum()
+}

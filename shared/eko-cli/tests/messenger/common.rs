@@ -1,0 +1,166 @@
+//! People with messengers, on servers of the test's own.
+
+use std::sync::{Arc, Mutex};
+
+use eko_cli::LibSignal;
+use eko_client::device::Status;
+use eko_client::messenger::{Draft, Notice, Person, Received, Sent, SignIn};
+use eko_client::store::EnvelopeState;
+use eko_client::transport::{Bytes, Transport, TransportError};
+use eko_client::{Environment, KeyCounts, Messenger, Store};
+use eko_protocol::address::UserName;
+use eko_testkit::{Direct, World, seeded};
+use http::{Request, Response, StatusCode};
+
+/// Few, since each Kyber key takes milliseconds.
+pub(crate) const COUNTS: KeyCounts = KeyCounts { pre_keys: 10, kyber_pre_keys: 5, last_resort: true };
+
+/// A way to servers whose requests can be looked at, and whose answers a test may change: the network, in the hands of
+/// whoever is between.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    servers: Arc<Vec<(String, Direct)>>,
+    /// Every body that went either way.
+    pub(crate) seen: Arc<Mutex<Vec<Vec<u8>>>>,
+    tamper: Tamper,
+    failing: Failing,
+}
+
+/// Whether a request fails, and then whether the server has it all the same.
+type Failing = Arc<Mutex<Option<Box<dyn Fn() -> Option<bool> + Send + Sync>>>>;
+
+/// An answer: its status and body.
+type Answer = (u16, Vec<u8>);
+/// What is made of an answer, by method, path, the request's body and the answer's; nothing where it stays.
+type Change = Box<dyn Fn(&str, &str, &[u8], &[u8]) -> Option<Answer> + Send + Sync>;
+type Tamper = Arc<Mutex<Option<Change>>>;
+
+impl Wire {
+    pub(crate) fn to(worlds: &[&World]) -> Self {
+        let server = |world: &&World| (world.state.origin().to_string(), world.transport());
+        Self {
+            servers: Arc::new(worlds.iter().map(server).collect()),
+            seen: Arc::default(),
+            tamper: Arc::default(),
+            failing: Arc::default(),
+        }
+    }
+
+    /// Has answers changed from now on.
+    pub(crate) fn tamper(
+        &self,
+        change: impl Fn(&str, &str, &[u8], &[u8]) -> Option<Answer> + Send + Sync + 'static,
+    ) {
+        *self.tamper.lock().unwrap() = Some(Box::new(change));
+    }
+
+    /// Has requests fail from now on.
+    pub(crate) fn fail(&self, failing: impl Fn() -> Option<bool> + Send + Sync + 'static) {
+        *self.failing.lock().unwrap() = Some(Box::new(failing));
+    }
+
+    pub(crate) fn honest(&self) {
+        *self.tamper.lock().unwrap() = None;
+        *self.failing.lock().unwrap() = None;
+    }
+}
+
+impl Transport for Wire {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let url = request.uri().to_string();
+        let server = self.servers.iter().find(|(origin, _)| url.starts_with(&format!("{origin}/")));
+        let Some((_, server)) = server else {
+            return Err(TransportError::Connect(format!("no way to {url}")));
+        };
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let asked = request.body().clone();
+        self.seen.lock().unwrap().push(asked.to_vec());
+        let failing = self.failing.lock().unwrap().as_ref().and_then(|failing| failing());
+        let broken = || TransportError::Broken("the line is bad".to_owned());
+        if failing == Some(false) {
+            return Err(broken());
+        }
+        let mut response = server.send(request).await?;
+        if failing == Some(true) {
+            return Err(broken());
+        }
+        if let Some(change) = &*self.tamper.lock().unwrap()
+            && let Some((status, body)) = change(&method, &path, &asked, response.body())
+        {
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            *response.body_mut() = body.into();
+        }
+        self.seen.lock().unwrap().push(response.body().to_vec());
+        Ok(response)
+    }
+}
+
+pub(crate) type Client = Messenger<Wire, LibSignal>;
+
+/// Signs a device in: the user's first, or another.
+pub(crate) async fn device(world: &World, wire: &Wire, user: &str, label: &str) -> (Client, Status) {
+    let environment = Environment { clock: world.clock(), random: seeded(format!("{user}/{label}")) };
+    let sign_in = SignIn {
+        origin: world.state.origin().clone(),
+        user: UserName::parse(user).unwrap(),
+        device_name: Some(label.to_owned()),
+        counts: COUNTS,
+        id_token: world.id_token(user).await,
+        reset: false,
+    };
+    let store = Store::in_memory().unwrap();
+    let (client, registered) =
+        Messenger::sign_in(wire.clone(), LibSignal, store, environment, sign_in).await.unwrap();
+    (client, registered.status)
+}
+
+/// A user's first device.
+pub(crate) async fn first(world: &World, wire: &Wire, user: &str) -> Client {
+    let (client, status) = device(world, wire, user, "one").await;
+    assert_eq!(status, Status::Active);
+    client
+}
+
+/// Another device of a user, approved by this one.
+pub(crate) async fn further(world: &World, wire: &Wire, approver: &Client, label: &str) -> Client {
+    let (client, status) = device(world, wire, approver.me().user.as_str(), label).await;
+    assert_eq!(status, Status::Pending);
+    world.deliver().await;
+    let notices = approver.receive().await.unwrap().notices;
+    assert!(matches!(&notices[..], [Notice::DeviceWaits(waiting)]
+        if approver.fingerprint_of(waiting) == client.fingerprint()));
+    approver.approve(client.device().id()).await.unwrap();
+    client
+}
+
+pub(crate) fn text(text: &str) -> Draft {
+    Draft { text: text.to_owned(), attachments: Vec::new() }
+}
+
+/// Says something, which must have been taken for every device.
+pub(crate) async fn say(from: &Client, to: &Person, words: &str) -> Sent {
+    let sent = from.send(to, text(words)).await.unwrap();
+    assert_eq!(sent.state(&from.me()), EnvelopeState::Accepted, "{:?}", sent.envelopes);
+    sent
+}
+
+/// What a device receives and shows until nothing waits any more.
+pub(crate) async fn hear(world: &World, client: &Client) -> Vec<String> {
+    let mut heard = Vec::new();
+    loop {
+        let received = client.receive().await.unwrap();
+        heard.extend(shown(client, &received));
+        match received.look_again_ms {
+            Some(ms) => world.advance(ms - world.now_ms()),
+            None => return heard,
+        }
+    }
+}
+
+/// Takes what was received as shown.
+pub(crate) fn shown(client: &Client, received: &Received) -> Vec<String> {
+    if let Some(last) = received.messages.last() {
+        client.note_shown(last.position).unwrap();
+    }
+    received.messages.iter().map(|message| message.content.text.clone()).collect()
+}

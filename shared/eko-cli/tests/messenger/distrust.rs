@@ -1,0 +1,238 @@
+//! The malicious server: what it can show, and what her client makes of it.
+
+use eko_cli::LibSignal;
+use eko_client::messenger::{Distrust, MessengerError, Notice, Sent, SignIn};
+use eko_client::store::EnvelopeState;
+use eko_client::{Device, DeviceKeys, Environment, Messenger, Store};
+use eko_protocol::address::UserName;
+use eko_protocol::chain::{Position, UnsignedNode};
+use eko_testkit::{World, seeded};
+use serde_json::{Value, json};
+
+use crate::common::{COUNTS, Client, Wire, first, further, hear, say, text};
+
+/// A device that Bob's server made for itself.
+fn inserted(world: &World, wire: &Wire) -> Device<Wire> {
+    let environment = Environment { clock: world.clock(), random: seeded("mallory") };
+    let keys = DeviceKeys::generate(COUNTS, &environment).unwrap();
+    let (origin, user) = (world.state.origin().clone(), UserName::parse("bob").unwrap());
+    Device::new(wire.clone(), origin, user, keys, environment).unwrap()
+}
+
+/// Has Bob's chain shown as `change` makes it, and its head with it.
+fn show_chain(wire: &Wire, change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static) {
+    wire.tamper(move |method, path, _, body| {
+        if method != "GET" || path != "/user/bob/devices" {
+            return None;
+        }
+        let mut shown: Value = serde_json::from_slice(body).unwrap();
+        let nodes = shown["orderedItems"].as_array_mut().unwrap();
+        change(nodes);
+        let last = eko_protocol::chain::ChainNode::parse(nodes.last().unwrap()).unwrap();
+        shown["eko:deviceSet"] = json!({ "length": nodes.len(), "head": last.hash() });
+        Some((200, shown.to_string().into_bytes()))
+    });
+}
+
+async fn two(world: &World, wire: &Wire) -> (Client, Client) {
+    (first(world, wire, "alice").await, first(world, wire, "bob").await)
+}
+
+fn reason(sent: &Sent) -> &str {
+    assert_eq!(sent.envelopes[0].state, EnvelopeState::Failed, "{:?}", sent.envelopes);
+    sent.envelopes[0].reason.as_deref().unwrap()
+}
+
+fn distrust<R: std::fmt::Debug>(refused: Result<R, MessengerError>) -> Distrust {
+    match refused {
+        Err(MessengerError::Distrust { why, .. }) => why,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_bob_has_not_signed_is_refused_at_first_sight() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let (alice, bob) = two(&world, &wire).await;
+    let mallory = inserted(&world, &wire);
+    show_chain(&wire, move |nodes| nodes.push(forged(&mallory, nodes)));
+    let why = distrust(alice.send(&bob.me(), text("secret")).await);
+    assert!(matches!(why, Distrust::FalseChain(_)), "{why:?}");
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, [""; 0]);
+    world.deliver().await;
+}
+
+/// An `AddDevice` that the device itself has signed, since it has no key of Bob's.
+fn forged(mallory: &Device<Wire>, nodes: &[Value]) -> Value {
+    let last = eko_protocol::chain::ChainNode::parse(nodes.last().unwrap()).unwrap();
+    let position = Position { length: nodes.len() as u64, head: Some(last.hash()) };
+    let described = mallory.described();
+    let node = UnsignedNode::add(mallory.origin(), mallory.user(), &position, &described, 1_769_715_000_000);
+    mallory.sign_node(node).unwrap()
+}
+
+#[tokio::test]
+async fn a_device_that_the_server_wants_a_copy_for_must_be_in_the_chain() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let (alice, bob) = two(&world, &wire).await;
+    say(&alice, &bob.me(), "before").await;
+    let mallory = inserted(&world, &wire);
+    let address = mallory.address();
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(0));
+    let (server, count) = (world.state.origin().clone(), std::sync::Arc::clone(&asked));
+    // The server queues the message for Bob's device, and answers that one more wants it.
+    let package = server.key_package(mallory.user(), mallory.id());
+    wire.tamper(move |method, path, asked, _| {
+        let sent: Value = serde_json::from_slice(asked).ok()?;
+        if (method, path) != ("POST", "/user/alice/outbox") || sent["object"]["id"].is_null() {
+            return None;
+        }
+        *count.lock().unwrap() += 1;
+        let report = json!({ "type": "PartialDelivery", "actor": sent["to"], "to": sent["actor"],
+            "object": sent["object"]["id"], "eko:deviceSetOutOfDate": true,
+            "missingKeyPackages": [package], "staleDevices": [] });
+        Some((207, report.to_string().into_bytes()))
+    });
+    let sent = alice.send(&bob.me(), text("secret")).await.unwrap();
+    assert!(reason(&sent).contains(&address), "{}", reason(&sent));
+    assert_eq!(*asked.lock().unwrap(), 1, "nothing was encrypted for it");
+    let verification = alice.verification(&bob.me()).await.unwrap();
+    assert!(verification.alarm.is_some());
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_device_that_is_inserted_into_a_known_chain_is_refused() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let (alice, bob) = two(&world, &wire).await;
+    say(&alice, &bob.me(), "before").await;
+    let mallory = inserted(&world, &wire);
+    show_chain(&wire, move |nodes| nodes.push(forged(&mallory, nodes)));
+    let verification = alice.verification(&bob.me()).await.unwrap();
+    assert!(verification.alarm.is_some_and(|(why, _)| why.contains("not signed")));
+    assert_eq!(verification.devices, [bob.device().address()]);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn keys_that_are_not_the_devices_own_are_refused() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let (alice, bob) = two(&world, &wire).await;
+    let mallory = inserted(&world, &wire);
+    wire.tamper(move |method, path, _, body| {
+        if (method, path) != ("POST", "/user/bob/keyPackages") {
+            return None;
+        }
+        let mut answer: Value = serde_json::from_slice(body).unwrap();
+        let keys = mallory.keys();
+        let package = &mut answer["items"][0];
+        package["identityKey"] = json!(keys.identity().public());
+        let signed = keys.signed_pre_key();
+        package["signedPreKeyId"] = json!(signed.id);
+        package["signedPreKey"] = json!(signed.key);
+        package["signedPreKeySignature"] = json!(signed.signature);
+        let kyber = keys.last_resort().unwrap();
+        package["kyberPreKeyId"] = json!(kyber.id);
+        package["kyberPreKey"] = json!(kyber.key);
+        package["kyberPreKeySignature"] = json!(kyber.signature);
+        Some((200, answer.to_string().into_bytes()))
+    });
+    let sent = alice.send(&bob.me(), text("secret")).await.unwrap();
+    assert!(reason(&sent).contains("not their device's"), "{}", reason(&sent));
+    wire.honest();
+    say(&alice, &bob.me(), "again").await;
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_chain_that_loses_nodes_or_changes_is_refused() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let (alice, bob) = two(&world, &wire).await;
+    let bob_two = further(&world, &wire, &bob, "two").await;
+    say(&alice, &bob.me(), "to both").await;
+    let first_node = bob_two.device().chain(&bob.me().user).await.unwrap().0.remove(0).to_value();
+    show_chain(&wire, |nodes| nodes.truncate(1));
+    let shown = alice.verification(&bob.me()).await.unwrap();
+    assert!(shown.alarm.is_some_and(|(why, _)| why.contains("showed 2 nodes, now 1")));
+    // The same first device, and another second one, whom the first has signed: a fork, as a stolen key makes it.
+    let other = inserted(&world, &wire);
+    let last = eko_protocol::chain::ChainNode::parse(&first_node).unwrap();
+    let position = Position { length: 1, head: Some(last.hash()) };
+    let node = UnsignedNode::add(other.origin(), other.user(), &position, &other.described(), 1);
+    let forked = bob.device().sign_node(node).unwrap();
+    show_chain(&wire, move |nodes| nodes[1] = forked.clone());
+    let shown = alice.verification(&bob.me()).await.unwrap();
+    assert!(shown.alarm.is_some_and(|(why, _)| why.contains("from node 1 on")));
+    assert_eq!(shown.devices.len(), 2);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_reset_is_told_and_nothing_is_sent_until_she_says_so() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let (alice, bob) = two(&world, &wire).await;
+    say(&alice, &bob.me(), "before").await;
+    alice.mark_verified(&bob.me()).unwrap();
+    let number = alice.verification(&bob.me()).await.unwrap().number;
+    assert_eq!(number.digits, bob.verification(&alice.me()).await.unwrap().number.digits);
+    // Bob's server could do this as well as Bob, who lost his device.
+    let environment = Environment { clock: world.clock(), random: seeded("bob/anew") };
+    let sign_in = SignIn {
+        origin: world.state.origin().clone(),
+        user: bob.me().user,
+        device_name: None,
+        counts: COUNTS,
+        id_token: world.id_token("bob").await,
+        reset: true,
+    };
+    let store = Store::in_memory().unwrap();
+    let (anew, _) = Messenger::sign_in(wire.clone(), LibSignal, store, environment, sign_in).await.unwrap();
+    let sent = alice.send(&bob.me(), text("secret")).await.unwrap();
+    assert!(reason(&sent).contains("replaced at once, and you had compared"), "{}", reason(&sent));
+    assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Reset { verified: true });
+    // What comes from it is marked.
+    say(&anew, &alice.me(), "it is me").await;
+    world.deliver().await;
+    let messages = alice.receive().await.unwrap().messages;
+    assert!(messages[0].content.warning.as_ref().is_some_and(|warning| warning.contains("replaced")));
+    // She compares, and goes on.
+    let shown = alice.verification(&bob.me()).await.unwrap();
+    assert_ne!(shown.number.digits, number.digits);
+    let theirs = anew.verification(&alice.me()).await.unwrap().number;
+    assert_eq!(shown.number.digits, theirs.digits);
+    assert!(shown.number.matches(&theirs.scannable) && !number.matches(&theirs.scannable));
+    alice.mark_verified(&bob.me()).unwrap();
+    say(&alice, &bob.me(), "welcome back").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &anew).await, ["welcome back"]);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_device_that_is_hidden_from_its_own_user_comes_to_light() {
+    let world = World::new().await;
+    let (wire, bobs) = (Wire::to(&[&world]), Wire::to(&[&world]));
+    let alice = first(&world, &wire, "alice").await;
+    let bob = first(&world, &bobs, "bob").await;
+    let bob_two = further(&world, &wire, &bob, "two").await;
+    // The second device is in a thief's hands, approves a third, and the server hides that from the first.
+    show_chain(&bobs, |nodes| nodes.truncate(2));
+    let (third, _) = crate::common::device(&world, &wire, "bob", "three").await;
+    bob_two.approve(third.device().id()).await.unwrap();
+    say(&alice, &bob.me(), "to all three").await;
+    world.deliver().await;
+    let received = bob.receive().await.unwrap();
+    assert_eq!(received.messages[0].content.text, "to all three");
+    let told = received.notices.iter().any(
+        |notice| matches!(notice, Notice::Contradiction { seen_by, of } if *seen_by == alice.me().actor() && *of == bob.me().actor()),
+    );
+    assert!(told, "{:?}", received.notices);
+    world.deliver().await;
+}

@@ -1,0 +1,146 @@
+use eko_client::group::{GroupId, Proposal};
+use eko_client::messenger::{MessengerError, Notice, Sent};
+use eko_client::store::EnvelopeState;
+use eko_testkit::World;
+
+use crate::common::{Client, Wire, first, further, hear, text};
+
+fn all_accepted(sent: &Sent, envelopes: usize) {
+    assert_eq!(sent.envelopes.len(), envelopes);
+    assert!(sent.envelopes.iter().all(|envelope| envelope.state == EnvelopeState::Accepted), "{sent:?}");
+}
+
+/// What a device hears of its groups, besides messages.
+async fn changes(world: &World, client: &Client) -> Vec<String> {
+    world.deliver().await;
+    let notices = client.receive().await.unwrap().notices;
+    let change = |notice| match notice {
+        Notice::Group { change, .. } => Some(change),
+        _ => None,
+    };
+    notices.into_iter().filter_map(change).collect()
+}
+
+fn epochs(clients: &[&Client], id: &GroupId) -> Vec<(u64, String)> {
+    let state = |client: &&Client| {
+        let group = client.groups().unwrap().into_iter().find(|group| group.state.id() == id).unwrap();
+        (group.state.epoch(), group.state.hash())
+    };
+    clients.iter().map(state).collect()
+}
+
+async fn three(world: &World, wire: &Wire) -> [Client; 3] {
+    [first(world, wire, "alice").await, first(world, wire, "bob").await, first(world, wire, "carol").await]
+}
+
+#[tokio::test]
+async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let [alice, bob, carol] = three(&world, &wire).await;
+    let alice_two = further(&world, &wire, &alice, "two").await;
+    let (id, sent) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    all_accepted(&sent, 3);
+    for client in [&bob, &carol, &alice_two] {
+        assert_eq!(changes(&world, client).await, ["created"]);
+    }
+    // Everyone hears everyone, on every device.
+    for (from, others) in [
+        (&alice, [&alice_two, &bob, &carol]),
+        (&bob, [&alice, &alice_two, &carol]),
+        (&carol, [&alice, &alice_two, &bob]),
+        (&alice_two, [&alice, &bob, &carol]),
+    ] {
+        let words = format!("from {}", from.device().address());
+        from.send_to_group(&id, text(&words)).await.unwrap();
+        world.deliver().await;
+        for other in others {
+            assert_eq!(hear(&world, other).await, [words.clone()]);
+        }
+    }
+    // Only an admin changes it; what is changed is the same for all.
+    let refused = bob.change_group(&id, Proposal::Rename("Bob's".to_owned())).await;
+    assert!(matches!(refused, Err(MessengerError::Group(_))), "{refused:?}");
+    alice.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    alice.change_group(&id, Proposal::Promote([bob.me().actor()].into())).await.unwrap();
+    for client in [&bob, &carol, &alice_two] {
+        assert_eq!(changes(&world, client).await, ["renamed", "promoted"]);
+    }
+    // Who is removed hears nothing more, and is heard no more.
+    bob.change_group(&id, Proposal::Remove([carol.me().actor()].into())).await.unwrap();
+    for client in [&alice, &alice_two] {
+        assert_eq!(changes(&world, client).await, ["removed"]);
+    }
+    alice.send_to_group(&id, text("without Carol")).await.unwrap();
+    carol.send_to_group(&id, text("am I there?")).await.unwrap();
+    world.deliver().await;
+    assert_eq!(hear(&world, &carol).await, [""; 0]);
+    assert_eq!(hear(&world, &bob).await, ["without Carol"]);
+    // Who leaves is gone, and the first admin makes a new key.
+    bob.change_group(&id, Proposal::Leave).await.unwrap();
+    assert_eq!(changes(&world, &alice).await, ["left"]);
+    assert_eq!(changes(&world, &alice_two).await, ["left", "rekeyed"]);
+    let states = epochs(&[&alice, &alice_two], &id);
+    assert_eq!(states[0], states[1]);
+    assert_eq!(states[0].0, 6);
+    assert!(!bob.groups().unwrap()[0].member);
+    assert!(bob.send_to_group(&id, text("again")).await.is_err());
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn two_changes_at_once_end_in_one_state() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let [alice, bob, carol] = three(&world, &wire).await;
+    let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    alice.change_group(&id, Proposal::Promote([bob.me().actor()].into())).await.unwrap();
+    for client in [&bob, &carol] {
+        changes(&world, client).await;
+    }
+    alice.change_group(&id, Proposal::Rename("hers".to_owned())).await.unwrap();
+    bob.change_group(&id, Proposal::Rename("his".to_owned())).await.unwrap();
+    for client in [&alice, &bob, &carol] {
+        changes(&world, client).await;
+    }
+    let states = epochs(&[&alice, &bob, &carol], &id);
+    assert!(states.iter().all(|state| *state == states[0]), "{states:?}");
+    // And the group goes on.
+    for (from, others) in [(&alice, [&bob, &carol]), (&bob, [&alice, &carol])] {
+        from.send_to_group(&id, text("on")).await.unwrap();
+        world.deliver().await;
+        for other in others {
+            assert_eq!(hear(&world, other).await, ["on"]);
+        }
+    }
+    world.deliver().await;
+}
+
+/// Leaves this author's entries out of every page.
+fn hide(wire: &Wire, author: String) {
+    wire.tamper(move |method, path, _, body| {
+        if (method, path) != ("GET", "/user/carol/inbox") {
+            return None;
+        }
+        let mut page: serde_json::Value = serde_json::from_slice(body).unwrap();
+        page["orderedItems"].as_array_mut().unwrap().retain(|item| item["actor"] != *author);
+        Some((200, page.to_string().into_bytes()))
+    });
+}
+
+#[tokio::test]
+async fn what_comes_before_its_group_is_held() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let [alice, bob, carol] = three(&world, &wire).await;
+    let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    changes(&world, &bob).await;
+    // Bob's words are shown to Carol before what Alice told her of the group.
+    bob.send_to_group(&id, text("hello, Carol")).await.unwrap();
+    world.deliver().await;
+    hide(&wire, alice.me().actor());
+    assert_eq!(hear(&world, &carol).await, [""; 0]);
+    wire.honest();
+    assert_eq!(hear(&world, &carol).await, ["hello, Carol"]);
+    world.deliver().await;
+}

@@ -1,0 +1,10 @@
+//! The client library with real Signal sessions, on servers of the test's own.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod blind;
+mod common;
+mod distrust;
+mod groups;
+mod talk;
+mod thousand;

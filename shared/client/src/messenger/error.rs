@@ -42,6 +42,11 @@ pub enum MessengerError {
     /// Another device of its user has revoked it.
     #[error("this device was revoked by another of your devices, or by a reset of your account")]
     Revoked,
+    /// It was registered once, and the server does not know it any more.
+    #[error(
+        "the server does not know this device any more: it has lost its data, or the account was deleted"
+    )]
+    Forgotten,
     /// What was asked for cannot be said or done.
     #[error(transparent)]
     Invalid(#[from] Invalid),

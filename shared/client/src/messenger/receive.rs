@@ -66,9 +66,9 @@ pub enum Notice {
         /// Whose devices.
         of: String,
     },
-    /// A message waits in the mailbox, since its sender's server cannot be asked for their devices.
+    /// An entry waits in the mailbox, since another server cannot be asked for someone's devices.
     Waits {
-        /// Who sent it.
+        /// Who it is from.
         actor: String,
         /// Why.
         why: String,
@@ -163,8 +163,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         match &entry.content {
             Content::Message(message) => self.take_message(message, entry.received_ms, notices).await,
             Content::Report(report) => {
-                if let Some(envelope) = self.take_report(report).await? {
-                    notices.push(Notice::Settled(envelope));
+                match self.take_report(report).await {
+                    Ok(settled) => notices.extend(settled.map(Notice::Settled)),
+                    Err(error) if error.retry_after_s().is_some() => {
+                        notices.push(Notice::Waits { actor: report.actor.clone(), why: error.to_string() });
+                        return Ok(Taken::Leave);
+                    }
+                    Err(error) => return Err(error),
                 }
                 Ok(Taken::Confirm)
             }

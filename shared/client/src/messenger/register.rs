@@ -3,7 +3,7 @@ use eko_protocol::address::{Origin, UserName};
 use super::{Messenger, MessengerError, Person, trust};
 use crate::device::{Joining, Registered, Status};
 use crate::store::{Pinned, Store, StoreError};
-use crate::{ClientError, Device, DeviceKeys, Environment, KeyCounts, SignalSessions, Transport};
+use crate::{ClientError, Device, DeviceKeys, Environment, KeyCounts, Problem, SignalSessions, Transport};
 
 use crate::store::Account;
 
@@ -40,7 +40,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// registration whose answer was lost goes on where it was.
     ///
     /// # Errors
-    /// The server's refusal: `name-taken`, `account-exists`, `device-revoked` and others; the store is another user's.
+    /// The server's refusal: `name-taken`, `account-exists` and others; [`MessengerError::Revoked`] or
+    /// [`MessengerError::Forgotten`] for a device that needs a new store; the store is another user's.
     pub async fn sign_in(
         transport: T,
         sessions: S,
@@ -70,6 +71,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let again = if is_new { None } else { sign_in_again(&device, &id_token).await? };
         let registered = match again {
             Some(registered) => registered,
+            // What was registered once and is not known any more cannot be registered again: a server that has lost
+            // its data has lost the chain that others have pinned.
+            None if !is_new && device.keys().first().signed_pre_key.is_none() => {
+                return Err(MessengerError::Forgotten);
+            }
             None => register(&device, &id_token, reset).await?,
         };
         store.write(|tx| {
@@ -87,10 +93,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn pin_own(&self, reset: bool) -> Result<(), MessengerError> {
         let me = self.me();
         let own = self.look_again(&me).await?;
-        let listed = own.listed(&self.device.address());
-        if !listed
-            .is_some_and(|listed| listed.active && listed.identity == self.device.keys().identity().public())
-        {
+        if !own.active().contains(&self.device.address()) {
             return Err(MessengerError::Revoked);
         }
         if reset {
@@ -137,9 +140,14 @@ async fn sign_in_again<T: Transport>(
 ) -> Result<Option<Registered>, MessengerError> {
     match device.sign_in_again(id_token).await {
         Ok(registered) => Ok(Some(registered)),
-        Err(ClientError::Problem(problem)) if problem.status == 404 => Ok(None),
+        Err(ClientError::Problem(problem)) if is_unknown(&problem) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// There is no such device; or there is not even a user, whose name is then wanted.
+fn is_unknown(problem: &Problem) -> bool {
+    problem.status == 404 || problem.pointer.as_deref() == Some("/username")
 }
 
 async fn register<T: Transport>(

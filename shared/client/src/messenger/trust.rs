@@ -141,6 +141,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Err(error) => return Err(error.into()),
         };
+        // Of the own chain more is known: this device's key.
+        let address = self.device.address();
+        let mine = nodes.iter().filter(|node| node.device() == address).find_map(ChainNode::addition);
+        if mine.is_some_and(|mine| mine.identity_key != self.device.keys().identity().public()) {
+            return Err(self.alarm(&actor, Distrust::FalseKeys(address))?);
+        }
         let pinned = self.store.write(|tx| {
             let Some(first) = nodes.first() else { return Ok(Err(None)) };
             let Some(mut pinned) = tx.pinned(&actor)? else {

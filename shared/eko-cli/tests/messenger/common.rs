@@ -19,7 +19,7 @@ pub(crate) const COUNTS: KeyCounts = KeyCounts { pre_keys: 10, kyber_pre_keys: 5
 /// whoever is between.
 #[derive(Clone)]
 pub(crate) struct Wire {
-    servers: Arc<Vec<(String, Direct)>>,
+    servers: Arc<Mutex<Vec<(String, Direct)>>>,
     /// Every body that went either way.
     pub(crate) seen: Arc<Mutex<Vec<Vec<u8>>>>,
     tamper: Tamper,
@@ -37,13 +37,15 @@ type Tamper = Arc<Mutex<Option<Change>>>;
 
 impl Wire {
     pub(crate) fn to(worlds: &[&World]) -> Self {
-        let server = |world: &&World| (world.state.origin().to_string(), world.transport());
-        Self {
-            servers: Arc::new(worlds.iter().map(server).collect()),
-            seen: Arc::default(),
-            tamper: Arc::default(),
-            failing: Arc::default(),
-        }
+        let (servers, seen, tamper, failing) = Default::default();
+        let wire = Self { servers, seen, tamper, failing };
+        worlds.iter().for_each(|world| wire.reach(world));
+        wire
+    }
+
+    /// Leads to one more server.
+    pub(crate) fn reach(&self, world: &World) {
+        self.servers.lock().unwrap().push((world.state.origin().to_string(), world.transport()));
     }
 
     /// Has answers changed from now on.
@@ -68,7 +70,8 @@ impl Wire {
 impl Transport for Wire {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let url = request.uri().to_string();
-        let server = self.servers.iter().find(|(origin, _)| url.starts_with(&format!("{origin}/")));
+        let servers = self.servers.lock().unwrap().clone();
+        let server = servers.iter().find(|(origin, _)| url.starts_with(&format!("{origin}/")));
         let Some((_, server)) = server else {
             return Err(TransportError::Connect(format!("no way to {url}")));
         };

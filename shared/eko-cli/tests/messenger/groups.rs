@@ -55,7 +55,7 @@ async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
         from.send_to_group(&id, text(&words)).await.unwrap();
         world.deliver().await;
         for other in others {
-            assert_eq!(hear(&world, other).await, [words.clone()]);
+            assert_eq!(hear(&world, other).await, std::slice::from_ref(&words));
         }
     }
     // Only an admin changes it; what is changed is the same for all.

@@ -6,5 +6,7 @@ mod blind;
 mod common;
 mod distrust;
 mod groups;
+mod keeping;
+mod queue;
 mod talk;
 mod thousand;

@@ -48,7 +48,12 @@ async fn every_device_of_both_has_every_message() {
         say(from, &to, &words).await;
         world.deliver().await;
         for other in others {
-            assert_eq!(hear(&world, other).await, [words.clone()], "{}", other.device().address());
+            assert_eq!(
+                hear(&world, other).await,
+                std::slice::from_ref(&words),
+                "{}",
+                other.device().address()
+            );
         }
         world.deliver().await;
         for client in [&alice, &alice_two, &bob, &bob_two] {

@@ -1,0 +1,140 @@
+//! What a device keeps, over crashes, restarts and weeks.
+
+use eko_cli::LibSignal;
+use eko_client::device::Status;
+use eko_client::messenger::{MessengerError, SignIn};
+use eko_client::{Environment, Messenger, Store};
+use eko_protocol::address::UserName;
+use eko_testkit::World;
+use tempfile::TempDir;
+
+use crate::common::{COUNTS, Client, Wire, first, hear, say};
+
+async fn sign_in(world: &World, wire: &Wire, folder: &TempDir, user: &str) -> Result<Client, MessengerError> {
+    let store = Store::open(&folder.path().join("eko.db")).unwrap();
+    let sign_in = SignIn {
+        origin: world.state.origin().clone(),
+        user: UserName::parse(user).unwrap(),
+        device_name: None,
+        counts: COUNTS,
+        id_token: world.id_token(user).await,
+        reset: false,
+    };
+    let signed_in = Messenger::sign_in(wire.clone(), LibSignal, store, environment(world), sign_in).await;
+    signed_in.map(|(client, registered)| {
+        assert_eq!(registered.status, Status::Active);
+        client
+    })
+}
+
+fn environment(world: &World) -> Environment {
+    // Not seeded: each process that opens the store would draw the same ids.
+    Environment { clock: world.clock(), ..Environment::system() }
+}
+
+fn open(world: &World, wire: &Wire, folder: &TempDir) -> Client {
+    let store = Store::open(&folder.path().join("eko.db")).unwrap();
+    Messenger::open(wire.clone(), LibSignal, store, environment(world)).unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn sessions_and_words_outlive_the_process() {
+    let world = World::new().await;
+    let (wire, folder) = (Wire::to(&[&world]), TempDir::new().unwrap());
+    let bob = first(&world, &wire, "bob").await;
+    let mut alice = sign_in(&world, &wire, &folder, "alice").await.unwrap();
+    for round in 0..3 {
+        say(&alice, &bob.me(), &format!("{round}")).await;
+        world.deliver().await;
+        assert_eq!(hear(&world, &bob).await, [format!("{round}")]);
+        say(&bob, &alice.me(), &format!("{round} back")).await;
+        world.deliver().await;
+        drop(alice);
+        alice = open(&world, &wire, &folder);
+        assert_eq!(hear(&world, &alice).await, [format!("{round} back")]);
+    }
+    assert_eq!(alice.history(None, 10).unwrap().len(), 6);
+    let another = sign_in(&world, &wire, &folder, "bob").await;
+    assert!(matches!(another, Err(MessengerError::Invalid(_))));
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_registration_whose_answer_is_lost_goes_on() {
+    for arrived in [false, true] {
+        let world = World::new().await;
+        let (wire, folder) = (Wire::to(&[&world]), TempDir::new().unwrap());
+        // The chain is asked for first; then the registration is sent.
+        let requests = std::sync::atomic::AtomicUsize::new(0);
+        wire.fail(move || {
+            let n = requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            (n == 1).then_some(arrived)
+        });
+        let lost = sign_in(&world, &wire, &folder, "alice").await;
+        assert!(matches!(lost, Err(MessengerError::Client(_))));
+        wire.honest();
+        let alice = sign_in(&world, &wire, &folder, "alice").await.unwrap();
+        let bob = first(&world, &wire, "bob").await;
+        say(&bob, &alice.me(), "there you are").await;
+        world.deliver().await;
+        assert_eq!(hear(&world, &alice).await, ["there you are"]);
+        world.deliver().await;
+    }
+}
+
+#[tokio::test]
+async fn two_processes_share_tokens_and_sessions() {
+    let world = World::new().await;
+    let (wire, folder) = (Wire::to(&[&world]), TempDir::new().unwrap());
+    let bob = first(&world, &wire, "bob").await;
+    let listens = sign_in(&world, &wire, &folder, "alice").await.unwrap();
+    let sends = open(&world, &wire, &folder);
+    for round in 0..6 {
+        // Longer than an access token lives; a refresh token is good once.
+        world.advance(1_000_000);
+        let (client, other) = if round % 2 == 0 { (&sends, &listens) } else { (&listens, &sends) };
+        say(client, &bob.me(), &format!("{round}")).await;
+        say(other, &bob.me(), &format!("{round} too")).await;
+        world.deliver().await;
+        assert_eq!(hear(&world, &bob).await.len(), 2);
+        say(&bob, &listens.me(), "heard").await;
+        world.deliver().await;
+        assert_eq!(hear(&world, &listens).await, ["heard"]);
+        world.deliver().await;
+    }
+    assert_eq!(sends.history(None, 100).unwrap().len(), 18);
+}
+
+#[tokio::test]
+async fn keys_are_topped_up_renewed_and_the_old_ones_kept_for_what_is_under_way() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    hear(&world, &bob).await;
+    let status = bob.key_status().await.unwrap();
+    assert_eq!((status.left.pre_keys, status.left.kyber_pre_keys), (100, 100));
+    assert!(status.agrees);
+    // Written under the old signed keys, read under the new.
+    say(&alice, &bob.me(), "long under way").await;
+    world.deliver().await;
+    world.advance(8 * 24 * 3_600_000);
+    bob.upkeep(status.left).await.unwrap();
+    let renewed = bob.key_status().await.unwrap();
+    assert!(renewed.agrees && renewed.renewed_ms > status.renewed_ms);
+    assert_eq!(renewed.left.pre_keys, 99);
+    assert_eq!(hear(&world, &bob).await, ["long under way"]);
+    let carol = first(&world, &wire, "carol").await;
+    say(&carol, &bob.me(), "under the new ones").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["under the new ones"]);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_server_that_has_forgotten_a_device_is_told_from_one_that_never_knew_it() {
+    let (before, folder) = (World::new().await, TempDir::new().unwrap());
+    sign_in(&before, &Wire::to(&[&before]), &folder, "alice").await.unwrap();
+    let after = World::new().await;
+    let forgotten = sign_in(&after, &Wire::to(&[&after]), &folder, "alice").await;
+    assert!(matches!(forgotten, Err(MessengerError::Forgotten)));
+}

@@ -1,0 +1,124 @@
+//! What the own server could not deliver at once, and how its outcome comes back.
+
+use eko_client::messenger::Notice;
+use eko_client::store::EnvelopeState;
+use eko_testkit::{Internet, World};
+
+use crate::common::{Client, Wire, device, first, hear, say, shown, text};
+
+/// What a device is told of its envelopes.
+async fn settled(world: &World, client: &Client) -> Vec<EnvelopeState> {
+    world.deliver().await;
+    let received = client.receive().await.unwrap();
+    shown(client, &received);
+    let state = |notice| match notice {
+        Notice::Settled(envelope) => Some(envelope.state),
+        _ => None,
+    };
+    received.notices.into_iter().filter_map(state).collect()
+}
+
+#[tokio::test]
+async fn an_envelope_that_waited_is_confirmed_completed_or_sent_anew() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let (b, b_address) = World::online(&internet, "b.example").await;
+    let wire = Wire::to(&[&a, &b]);
+    let (alice, bob) = (first(&a, &wire, "alice").await, first(&b, &wire, "bob").await);
+    say(&alice, &bob.me(), "hello").await;
+    b.deliver().await;
+    assert_eq!(hear(&b, &bob).await, ["hello"]);
+
+    // It waits, and arrives.
+    internet.unplug(b_address);
+    let sent = alice.send(&bob.me(), text("while you were away")).await.unwrap();
+    assert_eq!(sent.state(&alice.me()), EnvelopeState::Queued);
+    internet.plug(b_address);
+    a.advance(10_000);
+    a.federate().await;
+    assert_eq!(settled(&a, &alice).await, [EnvelopeState::Accepted]);
+    b.deliver().await;
+    assert_eq!(hear(&b, &bob).await, ["while you were away"]);
+
+    // Meanwhile Bob has another device: what was queued is completed.
+    internet.unplug(b_address);
+    alice.send(&bob.me(), text("to one, and then to two")).await.unwrap();
+    internet.plug(b_address);
+    let (bob_two, _) = device(&b, &wire, "bob", "two").await;
+    b.deliver().await;
+    hear(&b, &bob).await;
+    bob.approve(bob_two.device().id()).await.unwrap();
+    a.advance(10_000);
+    a.federate().await;
+    // The report reopens it, and the same look into the mailbox sends the rest.
+    assert_eq!(settled(&a, &alice).await, [EnvelopeState::ToSend]);
+    assert_eq!(alice.sent(&last(&alice)).unwrap().state(&alice.me()), EnvelopeState::Accepted);
+    b.deliver().await;
+    for client in [&bob, &bob_two] {
+        assert_eq!(hear(&b, client).await, ["to one, and then to two"]);
+    }
+
+    // Meanwhile one is revoked: nothing was queued, and all is sent anew to the one that is left.
+    internet.unplug(b_address);
+    alice.send(&bob.me(), text("to the one that is left")).await.unwrap();
+    internet.plug(b_address);
+    bob_two.revoke(bob.device().id()).await.unwrap();
+    a.advance(10_000);
+    a.federate().await;
+    assert_eq!(settled(&a, &alice).await, [EnvelopeState::ToSend]);
+    assert_eq!(alice.sent(&last(&alice)).unwrap().state(&alice.me()), EnvelopeState::Accepted);
+    b.deliver().await;
+    assert_eq!(hear(&b, &bob_two).await, ["to the one that is left"]);
+    for _ in 0..3 {
+        b.deliver().await;
+        b.federate().await;
+        a.deliver().await;
+    }
+}
+
+fn last(client: &Client) -> String {
+    client.history(None, 1).unwrap().remove(0).content.id
+}
+
+#[tokio::test]
+async fn a_budget_is_waited_out() {
+    let world = World::with(|config| config.sender_budget = 2).await;
+    let wire = Wire::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    for n in 0..3 {
+        alice.send(&bob.me(), text(&format!("message {n}"))).await.unwrap();
+    }
+    let due = alice.next_due_ms().unwrap().unwrap();
+    assert!(due > world.now_ms());
+    assert!(alice.flush().await.unwrap().is_empty(), "it is not due");
+    world.advance(due - world.now_ms());
+    let tried = alice.flush().await.unwrap();
+    assert_eq!(tried.iter().map(|envelope| envelope.state).collect::<Vec<_>>(), [EnvelopeState::Accepted]);
+    assert_eq!(alice.next_due_ms().unwrap(), None);
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["message 0", "message 1", "message 2"]);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_sender_whose_server_is_away_is_read_later() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let (b, _) = World::online(&internet, "b.example").await;
+    let (wire, bobs) = (Wire::to(&[&a, &b]), Wire::to(&[&b]));
+    let (alice, bob) = (first(&a, &wire, "alice").await, first(&b, &bobs, "bob").await);
+    say(&alice, &bob.me(), "who am I?").await;
+    b.deliver().await;
+    // Bob has no way to Alice's server, whose chain says whose device this is.
+    let received = bob.receive().await.unwrap();
+    assert!(matches!(&received.notices[..], [Notice::Waits { actor, .. }] if *actor == alice.me().actor()));
+    assert!(bob.receive().await.unwrap().notices.is_empty(), "it is told once");
+    bobs.reach(&a);
+    b.advance(60_000);
+    assert_eq!(hear(&b, &bob).await, ["who am I?"]);
+    for _ in 0..2 {
+        b.deliver().await;
+        b.federate().await;
+        a.deliver().await;
+    }
+}

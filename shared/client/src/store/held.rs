@@ -17,8 +17,10 @@ pub struct Held {
     pub plaintext: Vec<u8>,
 }
 
-/// The most that is held for one group.
-const MOST: i64 = 500;
+/// The most that is held of one author for one group: nothing of it is proven.
+const MOST_OF_AUTHOR: i64 = 500;
+/// The most that is held at all.
+const MOST: i64 = 5_000;
 
 impl Transaction<'_> {
     /// Holds something until its group has come so far; the oldest goes where there is too much.
@@ -26,9 +28,11 @@ impl Transaction<'_> {
         let sql = "INSERT INTO held (grp, actor, device, received, stored, plaintext) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let parameters = params![group, held.actor, held.device, held.received_ms, now_ms, held.plaintext];
         self.inner.execute(sql, parameters)?;
-        let sql = "DELETE FROM held WHERE grp = ?1 AND row <= \
-                   (SELECT row FROM held WHERE grp = ?1 ORDER BY row DESC LIMIT 1 OFFSET ?2)";
-        self.inner.execute(sql, params![group, MOST])?;
+        let sql = "DELETE FROM held WHERE grp = ?1 AND actor = ?2 AND row <= \
+                   (SELECT row FROM held WHERE grp = ?1 AND actor = ?2 ORDER BY row DESC LIMIT 1 OFFSET ?3)";
+        self.inner.execute(sql, params![group, held.actor, MOST_OF_AUTHOR])?;
+        let sql = "DELETE FROM held WHERE row <= (SELECT row FROM held ORDER BY row DESC LIMIT 1 OFFSET ?1)";
+        self.inner.execute(sql, [MOST])?;
         Ok(())
     }
 

@@ -114,3 +114,23 @@ fn the_first_that_is_heard_of_a_device_waits_less() {
     arrive(&store, "a", &[10], 1_000);
     assert_eq!(place(1_000), Some(6_000));
 }
+
+#[test]
+fn what_is_held_of_one_author_has_an_end_and_others_keep_theirs() {
+    let store = Store::in_memory().unwrap();
+    let held = |actor: &str, n: i64| Held {
+        row: 0,
+        actor: actor.to_owned(),
+        device: "d".to_owned(),
+        received_ms: n,
+        plaintext: Vec::new(),
+    };
+    store.write(|tx| tx.hold("g", &held("bob", 0), 0)).unwrap();
+    for n in 1..=510 {
+        store.write(|tx| tx.hold("g", &held("mallory", n), 0)).unwrap();
+    }
+    let kept = store.read(|tx| tx.held("g")).unwrap();
+    assert_eq!((kept.len(), kept[0].actor.as_str(), kept[1].received_ms), (501, "bob", 11));
+    store.write(|tx| tx.release(kept[0].row)).unwrap();
+    assert_eq!(store.read(|tx| tx.held("g")).unwrap().len(), 500);
+}

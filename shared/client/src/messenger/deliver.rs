@@ -68,9 +68,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Err(error) => match error.retry_after_s() {
                 Some(seconds) => self.postpone(envelope, seconds, &error)?,
-                None => {
-                    self.store.write(|tx| tx.settle(id, EnvelopeState::Failed, Some(&error.to_string())))?;
-                }
+                None => self.store.write(|tx| tx.settle(id, failed(&error), Some(&error.to_string())))?,
             },
         }
         Ok(self.store.read(|tx| tx.envelope(id.as_str()))?)
@@ -178,5 +176,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         }
         Ok(None)
+    }
+}
+
+/// What an envelope has come to that cannot be sent.
+pub(super) fn failed(error: &MessengerError) -> EnvelopeState {
+    match error {
+        MessengerError::Distrust { .. } => EnvelopeState::Refused,
+        _ => EnvelopeState::Failed,
     }
 }

@@ -1,5 +1,6 @@
 use eko_protocol::activity::{Report, ReportKind};
 
+use super::deliver::failed;
 use super::{Messenger, MessengerError, Person};
 use crate::store::{Envelope, EnvelopeState, StoreError};
 use crate::{SignalSessions, Transport};
@@ -29,8 +30,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     Err(error) if error.retry_after_s().is_some() => return Err(error),
                     Err(MessengerError::Store(error)) => return Err(error.into()),
                     Err(error) => {
-                        let reason = error.to_string();
-                        self.store.write(|tx| tx.settle(id, EnvelopeState::Failed, Some(&reason)))?;
+                        self.store.write(|tx| tx.settle(id, failed(&error), Some(&error.to_string())))?;
                     }
                 }
             }

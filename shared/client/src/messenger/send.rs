@@ -27,11 +27,13 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// The least that became of it for any recipient but the own devices: `Failed` before `ToSend` before the others.
+    /// The least that became of it for any recipient but the own devices: `Refused` and `Failed` before `ToSend` before
+    /// the others.
     pub fn state(&self, me: &Person) -> EnvelopeState {
+        use EnvelopeState::{Accepted, Failed, Queued, Refused, ToSend};
         let own = me.actor();
         let states = || self.envelopes.iter().filter(|e| e.recipient != own).map(|e| e.state);
-        [EnvelopeState::Failed, EnvelopeState::ToSend, EnvelopeState::Queued, EnvelopeState::Accepted]
+        [Refused, Failed, ToSend, Queued, Accepted]
             .into_iter()
             .find(|state| states().any(|found| found == *state))
             .unwrap_or(EnvelopeState::Delivered)

@@ -35,6 +35,8 @@ pub enum EnvelopeState {
     Delivered,
     /// It cannot be sent.
     Failed,
+    /// It was not sent, since what a server shows of the recipient's devices is not to be trusted.
+    Refused,
 }
 
 /// One ciphertext of an envelope.
@@ -194,6 +196,7 @@ fn number(state: EnvelopeState) -> i64 {
         EnvelopeState::Accepted => 3,
         EnvelopeState::Delivered => 4,
         EnvelopeState::Failed => 5,
+        EnvelopeState::Refused => 6,
     }
 }
 
@@ -204,6 +207,7 @@ fn state(number: i64) -> Result<EnvelopeState, StoreError> {
         3 => Ok(EnvelopeState::Accepted),
         4 => Ok(EnvelopeState::Delivered),
         5 => Ok(EnvelopeState::Failed),
+        6 => Ok(EnvelopeState::Refused),
         _ => Err(StoreError::Corrupt("state")),
     }
 }

@@ -46,7 +46,7 @@ CREATE TABLE followed (
 ) WITHOUT ROWID;
 
 -- Envelopes, one a recipient, until their outcome is known; the plaintext goes with the outcome.
--- state: 1 to be sent, 2 queued by the own server, 3 accepted, 4 delivered, 5 failed.
+-- state: 1 to be sent, 2 queued by the own server, 3 accepted, 4 delivered, 5 failed, 6 refused.
 CREATE TABLE envelopes (
   id TEXT PRIMARY KEY, message TEXT NOT NULL, recipient TEXT NOT NULL, plaintext BLOB, state INTEGER NOT NULL,
   made INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, reason TEXT

@@ -39,7 +39,7 @@ async fn two(world: &World, wire: &Wire) -> (Client, Client) {
 }
 
 fn reason(sent: &Sent) -> &str {
-    assert_eq!(sent.envelopes[0].state, EnvelopeState::Failed, "{:?}", sent.envelopes);
+    assert_eq!(sent.envelopes[0].state, EnvelopeState::Refused, "{:?}", sent.envelopes);
     sent.envelopes[0].reason.as_deref().unwrap()
 }
 

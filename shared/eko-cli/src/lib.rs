@@ -5,5 +5,6 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod libsignal;
+pub mod oidc;
 
 pub use libsignal::LibSignal;

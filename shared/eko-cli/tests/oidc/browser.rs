@@ -1,0 +1,141 @@
+//! The authorization code flow, with a browser that does as it is told, and with others that do not.
+
+use std::time::Duration;
+
+use eko_cli::oidc::{InBrowser, OidcError};
+use http::StatusCode;
+
+use super::here::{Here, claims, get, parameter, sign_in};
+
+const WAY: InBrowser<'_> = InBrowser { login_hint: None, port: 0, wait: Duration::from_secs(60) };
+
+/// Adds parameters to the address that the browser comes back to.
+fn back(url: &str, query: &str) -> String {
+    format!("{}?{query}", parameter(url, "redirect_uri"))
+}
+
+#[tokio::test]
+async fn whoever_signs_in_in_the_browser_is_who_the_token_names() {
+    let here = Here::start().await;
+    let party = here.party().await;
+    let (pages, mut shown) = tokio::sync::mpsc::unbounded_channel();
+    let way = InBrowser { login_hint: Some("alice"), ..WAY };
+    let id_token = party.in_browser(way, |url| {
+        let url = url.to_owned();
+        tokio::spawn(async move {
+            let page = get(&url).await;
+            assert!(String::from_utf8_lossy(page.body()).contains("value=\"alice\""));
+            pages.send(sign_in(&url, "alice").await).unwrap();
+        });
+    });
+    let id_token = id_token.await.unwrap();
+    let claims = claims(&id_token);
+    assert_eq!(claims["preferred_username"], "alice");
+    assert_eq!(claims["aud"], super::here::AUDIENCE);
+    let page = shown.recv().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(String::from_utf8_lossy(page.body()).contains("close this window"));
+}
+
+#[tokio::test]
+async fn a_development_issuer_takes_a_name() {
+    let here = Here::start().await;
+    let party = here.party().await;
+    assert!(party.issuer().asks_for_no_password());
+    assert_eq!(claims(&party.by_name("bob").await.unwrap())["preferred_username"], "bob");
+    let refused = party.by_name("not a name").await.unwrap_err();
+    assert!(matches!(&refused, OidcError::Refused { error, .. } if error == "invalid_grant"), "{refused}");
+}
+
+#[tokio::test]
+async fn each_sign_in_has_a_state_a_nonce_and_a_challenge_of_its_own() {
+    let here = Here::start().await;
+    let party = here.party().await;
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let mut shown = String::new();
+        let way = InBrowser { wait: Duration::ZERO, ..WAY };
+        party.in_browser(way, |url| shown = url.to_owned()).await.unwrap_err();
+        seen.extend(["state", "nonce", "code_challenge"].map(|name| parameter(&shown, name)));
+        assert_eq!(parameter(&shown, "code_challenge_method"), "S256");
+        assert_eq!(parameter(&shown, "scope"), "openid email profile");
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 6);
+    assert!(seen.iter().all(|random| random.len() == 43));
+}
+
+#[tokio::test]
+async fn whoever_else_knocks_changes_nothing() {
+    let here = Here::start().await;
+    let party = here.party().await;
+    let id_token = party.in_browser(WAY, |url| {
+        let url = url.to_owned();
+        tokio::spawn(async move {
+            for query in ["", "code=stolen", "code=stolen&state=guessed", "state=guessed&error=access_denied"]
+            {
+                assert_eq!(get(&back(&url, query)).await.status(), StatusCode::BAD_REQUEST, "{query}");
+            }
+            let elsewhere = back(&url, "").replace("/callback", "/favicon.ico");
+            assert_eq!(get(&elsewhere).await.status(), StatusCode::NOT_FOUND);
+            sign_in(&url, "alice").await;
+        });
+    });
+    assert_eq!(claims(&id_token.await.unwrap())["preferred_username"], "alice");
+}
+
+/// What comes of a sign-in whose browser comes back with this, beside the state.
+async fn coming_back_with(query: fn(issuer: &str) -> String) -> OidcError {
+    let here = Here::start().await;
+    let party = here.party().await;
+    let query = query(&here.url);
+    let refused = party.in_browser(WAY, |url| {
+        let answer = back(url, &format!("state={}&{query}", parameter(url, "state")));
+        tokio::spawn(async move { assert_eq!(get(&answer).await.status(), StatusCode::OK) });
+    });
+    refused.await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_person_may_say_no() {
+    let refused =
+        coming_back_with(|iss| format!("iss={iss}&error=access_denied&error_description=not%20today")).await;
+    assert_eq!(refused.to_string(), "the issuer says access_denied: not today");
+}
+
+#[tokio::test]
+async fn an_answer_of_another_issuer_is_refused() {
+    for query in [
+        |_: &str| "iss=https://evil.example&code=theirs".to_owned(),
+        |_: &str| "code=whose".to_owned(),
+        |iss: &str| format!("iss={iss}"),
+    ] {
+        let refused = coming_back_with(query).await;
+        assert!(matches!(refused, OidcError::Untrusted(_)), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_the_issuer_did_not_give_is_no_sign_in() {
+    let refused = coming_back_with(|iss| format!("iss={iss}&code=made-up")).await;
+    assert!(matches!(&refused, OidcError::Refused { error, .. } if error == "invalid_grant"), "{refused}");
+}
+
+#[tokio::test]
+async fn nobody_comes_back() {
+    let here = Here::start().await;
+    let way = InBrowser { wait: Duration::from_millis(10), ..WAY };
+    let refused = here.party().await.in_browser(way, |_| {}).await.unwrap_err();
+    assert!(matches!(refused, OidcError::TimedOut(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn the_port_that_was_chosen_may_be_taken() {
+    let here = Here::start().await;
+    let party = here.party().await;
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let way = InBrowser { port, ..WAY };
+    assert!(matches!(party.in_browser(way, |_| {}).await, Err(OidcError::Listen(_))));
+}

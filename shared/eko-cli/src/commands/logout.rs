@@ -1,0 +1,13 @@
+//! `eko logout`: ends this device's tokens.
+
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
+    let (account, client) = context.client()?;
+    client.sign_out().await?;
+    let text = format!("{} is signed out here. Its keys and messages are kept.", account.handle);
+    context.out.result(&text, &json!({ "handle": account.handle.to_string(), "signedIn": false }))
+}

@@ -1,0 +1,30 @@
+//! `eko whoami`: which account and device this is.
+
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let (account, client) = context.client()?;
+    let device = client.device();
+    let (handle, signed_in) = (account.handle.to_string(), device.tokens().is_some());
+    let (fingerprint, folder) = (client.fingerprint(), account.path().display().to_string());
+    let mut text = format!(
+        "{handle}\n  device       {}\n  fingerprint  {fingerprint}\n  kept in      {folder}",
+        device.id()
+    );
+    if !signed_in {
+        text.push_str("\n  signed out   eko login ");
+        text.push_str(&account.name());
+    }
+    let object = json!({
+        "handle": handle,
+        "actor": device.actor(),
+        "device": device.id().to_string(),
+        "fingerprint": fingerprint,
+        "signedIn": signed_in,
+        "folder": folder,
+    });
+    context.out.result(&text, &object)
+}

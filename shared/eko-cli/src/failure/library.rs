@@ -1,0 +1,80 @@
+//! What the client library's errors mean to a person.
+
+use eko_client::messenger::MessengerError;
+use eko_client::store::StoreError;
+use eko_client::{ClientError, Problem, TransportError};
+
+use super::{Exit, Failure};
+use crate::oidc::OidcError;
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(error)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        MessengerError::from(error).into()
+    }
+}
+
+impl From<MessengerError> for Failure {
+    fn from(error: MessengerError) -> Self {
+        if let Some(seconds) = error.retry_after_s() {
+            let when =
+                if seconds == 0 { "try again later".to_owned() } else { format!("try again in {seconds} s") };
+            return Self::new(said(&error)).next(when).exit(Exit::TryLater);
+        }
+        match &error {
+            MessengerError::Distrust { .. }
+            | MessengerError::Client(ClientError::FalseChain { .. } | ClientError::Untrusted(_)) => {
+                Self::new(&error).exit(Exit::NotTrusted)
+            }
+            MessengerError::SignedOut => Self::new(&error).next("eko login NAME"),
+            MessengerError::Client(ClientError::Problem(problem)) => refusal(problem),
+            _ => Self::new(&error),
+        }
+    }
+}
+
+impl From<OidcError> for Failure {
+    fn from(error: OidcError) -> Self {
+        let exit = match &error {
+            OidcError::Unreachable { .. } | OidcError::TimedOut(_) => Exit::TryLater,
+            OidcError::Untrusted(_) => Exit::NotTrusted,
+            OidcError::NotAnIssuer { .. } | OidcError::Refused { .. } | OidcError::Listen(_) => Exit::Failed,
+        };
+        Self::new(error).exit(exit)
+    }
+}
+
+/// An error in words. A transport's own say little of where.
+fn said(error: &MessengerError) -> String {
+    match error {
+        MessengerError::Client(ClientError::Transport(TransportError::Connect(why))) => {
+            format!("the server is out of reach: {why}")
+        }
+        MessengerError::Client(ClientError::Transport(why)) => format!("the server does not answer: {why}"),
+        MessengerError::Client(ClientError::Problem(problem)) => explained(problem),
+        other => other.to_string(),
+    }
+}
+
+fn explained(problem: &Problem) -> String {
+    match problem.detail.is_empty() {
+        true => problem.title.clone(),
+        false => format!("{}: {}", problem.title, problem.detail),
+    }
+}
+
+/// What a server refuses, and what the person can do about it.
+fn refusal(problem: &Problem) -> Failure {
+    let failure = Failure::new(explained(problem));
+    match problem.slug() {
+        "name-taken" => failure.next("choose another name: eko login NAME"),
+        "account-exists" => failure.next("sign in under that name: eko login NAME"),
+        "no-active-device" => failure.next("if you have lost all your devices: eko login NAME --reset"),
+        _ => failure,
+    }
+}

@@ -1,0 +1,115 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+/// A home with these accounts.
+fn home(names: &[&str]) -> (tempfile::TempDir, Home) {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::locate(Some(&folder.path().join("home"))).unwrap();
+    for name in names {
+        home.create(&Handle::parse(name).unwrap()).unwrap();
+    }
+    (folder, home)
+}
+
+fn chosen(home: &Home, named: Option<&str>) -> Result<String, Failure> {
+    let who = named.map(|name| name.parse().unwrap());
+    home.choose(who.as_ref()).map(|account| account.name())
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn one_account_is_implied() {
+    let (_folder, home) = home(&["alice@localhost:8080"]);
+    assert_eq!(chosen(&home, None).unwrap(), "alice@localhost:8080");
+    assert_eq!(chosen(&home, Some("alice")).unwrap(), "alice@localhost:8080");
+    assert_eq!(chosen(&home, Some("@alice@localhost:8080")).unwrap(), "alice@localhost:8080");
+}
+
+#[test]
+fn several_must_be_told_apart() {
+    let (_folder, home) = home(&["bob@b.example", "alice@b.example", "alice@a.example"]);
+    let names: Vec<_> = home.accounts().unwrap().iter().map(Account::name).collect();
+    assert_eq!(names, ["alice@a.example", "alice@b.example", "bob@b.example"]);
+    let refused = chosen(&home, None).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "there are 3 accounts here: @alice@a.example, @alice@b.example, @bob@b.example"
+    );
+    assert_eq!(refused.ends_with(), Exit::Usage);
+    assert_eq!(chosen(&home, Some("bob")).unwrap(), "bob@b.example");
+    assert_eq!(chosen(&home, Some("alice@b.example")).unwrap(), "alice@b.example");
+    let refused = chosen(&home, Some("alice")).unwrap_err();
+    assert_eq!(refused.to_string(), "there are 2 accounts here: @alice@a.example, @alice@b.example");
+    let refused = chosen(&home, Some("carol")).unwrap_err();
+    assert!(refused.to_string().starts_with("there is no account carol here; there is alice@a.example, "));
+}
+
+#[test]
+fn nobody_has_signed_in() {
+    let (_folder, home) = home(&[]);
+    let refused = chosen(&home, None).unwrap_err();
+    assert_eq!(refused, Failure::new("nobody has signed in here").next("eko login NAME"));
+    let refused = chosen(&home, Some("alice@a.example")).unwrap_err();
+    let due = Failure::new("there is no account alice@a.example here").next("eko login alice@a.example");
+    assert_eq!(refused, due);
+}
+
+#[test]
+fn what_is_made_is_its_owners() {
+    let (_folder, home) = home(&["alice@a.example"]);
+    let account = home.choose(None).unwrap();
+    assert_eq!(mode(&home.accounts), 0o700);
+    assert_eq!(mode(account.path()), 0o700);
+    assert_eq!(mode(&account.database()), 0o600);
+    // Made again, it is the same one.
+    std::fs::write(account.database(), "kept").unwrap();
+    assert_eq!(home.create(&account.handle).unwrap(), (account.clone(), false));
+    assert_eq!(std::fs::read(account.database()).unwrap(), b"kept");
+}
+
+#[test]
+fn what_others_can_read_is_refused() {
+    let (_folder, home) = home(&["alice@a.example"]);
+    let account = home.choose(None).unwrap();
+    for path in [account.database(), account.path().to_owned(), home.accounts.clone()] {
+        let right = mode(&path);
+        for wrong in [right | 0o040, right | 0o004, right | 0o001] {
+            set_mode(&path, wrong);
+            let what = format!("others can read {}", path.display());
+            let due = Failure::new(what).next(format!("chmod {right:o} '{}'", path.display()));
+            assert_eq!(chosen(&home, None).unwrap_err(), due);
+            assert_eq!(home.create(&account.handle).unwrap_err(), due);
+        }
+        set_mode(&path, right);
+        assert!(chosen(&home, None).is_ok());
+    }
+}
+
+#[test]
+fn what_is_no_account_is_left_alone() {
+    let (_folder, home) = home(&["alice@a.example"]);
+    std::fs::create_dir(home.accounts.join(".new-half")).unwrap();
+    std::fs::create_dir(home.accounts.join("@bob@b.example")).unwrap();
+    std::fs::write(home.accounts.join("notes.txt"), "").unwrap();
+    assert_eq!(chosen(&home, None).unwrap(), "alice@a.example");
+}
+
+#[test]
+fn many_make_the_same_account_at_once() {
+    let (_folder, home) = home(&[]);
+    let handle = Handle::parse("alice@a.example").unwrap();
+    std::thread::scope(|scope| {
+        let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| home.create(&handle))).collect();
+        let made = makers.into_iter().map(|maker| maker.join().unwrap().unwrap());
+        assert_eq!(made.filter(|(_, is_new)| *is_new).count(), 1);
+    });
+    assert_eq!(std::fs::read_dir(&home.accounts).unwrap().count(), 1);
+}

@@ -1,0 +1,7 @@
+//! The command `eko`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    eko_cli::run()
+}

@@ -1,0 +1,95 @@
+//! Whom a person means.
+
+use std::str::FromStr;
+
+use eko_protocol::address::{Handle, UserName};
+
+/// Where a name without a host is looked for, unless the person says otherwise: the server that `cargo run` starts.
+pub const DEFAULT_SERVER: &str = "http://localhost:8080";
+
+/// A name, and maybe the server it is on: `alice`, `@alice`, `alice@a.example`, `@alice@a.example` or
+/// `acct:alice@a.example`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// The user's name.
+    pub user: UserName,
+    /// Host, and port where there is one.
+    pub host: Option<String>,
+}
+
+impl FromStr for Who {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bare = text.strip_prefix("acct:").or_else(|| text.strip_prefix('@')).unwrap_or(text);
+        if bare.contains('@') {
+            let handle = Handle::parse(text).map_err(|_| {
+                "a handle is NAME@HOST, such as @alice@a.example; a name has 1 to 30 letters, digits and _".to_owned()
+            })?;
+            let (user, host) = (handle.name().clone(), Some(handle.authority().to_owned()));
+            return Ok(Self { user, host });
+        }
+        let user =
+            UserName::parse(bare).map_err(|_| "a name has 1 to 30 letters, digits and _".to_owned())?;
+        Ok(Self { user, host: None })
+    }
+}
+
+impl Who {
+    /// The base URL of their server: what the person said, or else their host's, or else [`DEFAULT_SERVER`].
+    pub fn server(&self, said: Option<&str>) -> String {
+        match (said, &self.host) {
+            (Some(said), _) => said.trim_end_matches('/').to_owned(),
+            (None, Some(host)) if is_this_machine(host) => format!("http://{host}"),
+            (None, Some(host)) => format!("https://{host}"),
+            (None, None) => DEFAULT_SERVER.to_owned(),
+        }
+    }
+}
+
+/// Whether a host is this machine, where servers have no certificates.
+fn is_this_machine(host: &str) -> bool {
+    let name = host.split(':').next().unwrap_or_default();
+    name == "localhost" || name.ends_with(".localhost") || name == "127.0.0.1"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn who(text: &str) -> (String, Option<String>) {
+        let who: Who = text.parse().unwrap();
+        (who.user.to_string(), who.host)
+    }
+
+    #[test]
+    fn names_and_handles() {
+        for text in ["alice", "@alice", "Alice", "acct:alice"] {
+            assert_eq!(who(text), ("alice".to_owned(), None), "{text}");
+        }
+        for text in ["alice@a.example", "@alice@a.example", "acct:alice@a.example", "@alice@A.Example"] {
+            assert_eq!(who(text), ("alice".to_owned(), Some("a.example".to_owned())), "{text}");
+        }
+        assert_eq!(who("a@localhost:8080").1.as_deref(), Some("localhost:8080"));
+        for text in ["", "@", "al ice", "alice@", "@@alice", "alice@b@c", "a/b", "alice@http://x", "é"] {
+            assert!(text.parse::<Who>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn servers() {
+        for (who, said, server) in [
+            ("alice", None, DEFAULT_SERVER),
+            ("alice", Some("https://a.example/"), "https://a.example"),
+            ("alice@b.example", Some("https://a.example"), "https://a.example"),
+            ("alice@b.example", None, "https://b.example"),
+            ("alice@b.example:8443", None, "https://b.example:8443"),
+            ("alice@localhost:8081", None, "http://localhost:8081"),
+            ("alice@b.localhost:8081", None, "http://b.localhost:8081"),
+            ("alice@127.0.0.1:8081", None, "http://127.0.0.1:8081"),
+            ("alice@localhost.example", None, "https://localhost.example"),
+        ] {
+            assert_eq!(who.parse::<Who>().unwrap().server(said), server, "{who} {said:?}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The executable, as a person or a script runs it, against a server on this machine.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod place;
+mod signing_in;
+mod usage;

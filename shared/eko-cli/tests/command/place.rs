@@ -1,0 +1,98 @@
+//! A server, and a home for accounts.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use eko_local::server::{Options, Server};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Starts a server on a free port; answers its origin. It ends with the test's runtime.
+pub(crate) async fn server() -> String {
+    let options = Options {
+        port: 0,
+        origin: None,
+        data: None,
+        sender_budget: 60,
+        recipient_bytes_budget: 32 << 20,
+        policy: Default::default(),
+    };
+    let server = Server::bind(&options).await.unwrap();
+    let origin = server.origin.to_string();
+    tokio::spawn(server.run(std::future::pending()));
+    origin
+}
+
+/// What came of a command.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ended {
+    /// What it said, where it did what it was to do.
+    pub(crate) fn done(self) -> String {
+        assert_eq!(self.code, 0, "{}", self.err);
+        self.out
+    }
+
+    /// The same as JSON.
+    pub(crate) fn object(self) -> Value {
+        serde_json::from_str(&self.done()).unwrap()
+    }
+}
+
+/// A home for accounts, which ends with the test.
+pub(crate) struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder of the only account.
+    pub(crate) fn account(&self) -> PathBuf {
+        let accounts = self.path().join("accounts").read_dir().unwrap();
+        let [account] = accounts.map(|entry| entry.unwrap().path()).collect::<Vec<_>>().try_into().unwrap();
+        account
+    }
+
+    /// The command, with nothing of this machine's environment that could matter to it.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_eko"));
+        command.args(arguments).env("EKO_HOME", self.path()).env_remove("EKO_AS").env_remove("EKO_SERVER");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) async fn eko(&self, arguments: &[&str]) -> Ended {
+        ended(self.command(arguments), String::new()).await
+    }
+
+    /// The same with something on standard input.
+    pub(crate) async fn eko_reading(&self, arguments: &[&str], input: &str) -> Ended {
+        ended(self.command(arguments), input.to_owned()).await
+    }
+}
+
+/// Runs a command beside the server, which is in this process.
+async fn ended(mut command: Command, input: String) -> Ended {
+    let run = move || {
+        let mut child = command.spawn().unwrap();
+        // A command that reads nothing may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ended { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}

@@ -1,0 +1,163 @@
+//! `login`, `whoami`, `logout`: devices that come, stay and wait.
+
+use std::io::{BufRead, BufReader};
+
+use eko_cli::oidc::RelyingParty;
+use eko_client::capabilities::Capabilities;
+use eko_client::transport::Bytes;
+use eko_client::{Environment, Http, Transport};
+use http::{Request, header};
+use serde_json::Value;
+
+use super::place::{Ended, Home, server};
+
+fn text<'a>(object: &'a Value, member: &str) -> &'a str {
+    object[member].as_str().unwrap()
+}
+
+/// An ID token that says that this is who signs in.
+async fn id_token(server: &str, name: &str) -> String {
+    let (http, environment) = (Http::new().unwrap(), Environment::system());
+    let Capabilities { issuer, audience, .. } = Capabilities::fetch(&http, server).await.unwrap();
+    let party = RelyingParty::discover(&http, &environment, &issuer, &audience).await.unwrap();
+    party.by_name(name).await.unwrap()
+}
+
+#[tokio::test]
+async fn by_name_at_a_development_issuer() {
+    let (server, home) = (server().await, Home::new());
+    let Ended { code, out, err } = home.eko(&["login", "alice", "--server", &server]).await;
+    assert_eq!(code, 0, "{err}");
+    let handle = format!("@alice@{}", server.strip_prefix("http://").unwrap());
+    assert!(out.starts_with(&format!("You are {handle}. ")), "{out}");
+    assert!(err.contains("development issuer"), "{err}");
+    let me = home.eko(&["whoami", "--json"]).await.object();
+    assert_eq!(text(&me, "handle"), handle);
+    assert_eq!(text(&me, "actor"), format!("{server}/user/alice"));
+    assert!(out.contains(text(&me, "fingerprint")));
+    assert_eq!(me["signedIn"], true);
+    assert_eq!(text(&me, "folder"), home.account().to_str().unwrap());
+    // The keys, which SQLite puts beside the database at times, are the owner's alone.
+    for entry in home.account().read_dir().unwrap() {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[tokio::test]
+async fn the_same_device_signs_out_and_in_again() {
+    let (server, home) = (server().await, Home::new());
+    let login = ["login", "alice", "--server", &server, "--json", "-q"];
+    let first = home.eko(&login).await.object();
+    assert_eq!(text(&first, "status"), "active");
+    home.eko(&["logout"]).await.done();
+    assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], false);
+    assert!(home.eko(&["whoami"]).await.done().contains("signed out   eko login alice@localhost:"));
+    // Signed out twice is signed out.
+    home.eko(&["logout"]).await.done();
+    assert_eq!(home.eko(&login).await.object(), first);
+    assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], true);
+}
+
+#[tokio::test]
+async fn a_further_device_waits_and_a_reset_does_not() {
+    let (server, first, second) = (server().await, Home::new(), Home::new());
+    let login = ["login", "alice", "--server", &server, "--json"];
+    first.eko(&login).await.done();
+    let waits = second.eko(&login).await.object();
+    assert_eq!(text(&waits, "status"), "pending");
+    let third = Home::new();
+    let reset = third.eko(&[&login[..], &["--reset"]].concat()).await.object();
+    assert_eq!(text(&reset, "status"), "active");
+    assert_ne!(text(&reset, "device"), text(&waits, "device"));
+}
+
+#[tokio::test]
+async fn several_accounts_are_told_apart() {
+    let (server, home) = (server().await, Home::new());
+    for name in ["alice", "bob"] {
+        home.eko(&["login", name, "--server", &server]).await.done();
+    }
+    let Ended { code, err, .. } = home.eko(&["whoami"]).await;
+    assert_eq!(code, 2);
+    assert!(err.starts_with("eko: there are 2 accounts here: @alice@localhost:"), "{err}");
+    assert!(home.eko(&["--as", "bob", "whoami"]).await.done().starts_with("@bob@"));
+    let mut by_environment = home.command(&["whoami"]);
+    let output = by_environment.env("EKO_AS", "alice").output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("@alice@"));
+}
+
+#[tokio::test]
+async fn with_a_token_from_elsewhere() {
+    let (server, home) = (server().await, Home::new());
+    let token = id_token(&server, "alice").await;
+    let login = ["login", "alice", "--server", &server, "--id-token", "-", "--json"];
+    let me = home.eko_reading(&login, &format!("{token}\n")).await.object();
+    assert_eq!(text(&me, "status"), "active");
+    let home = Home::new();
+    let file = home.path().join("token");
+    std::fs::write(&file, id_token(&server, "bob").await).unwrap();
+    let login = ["login", "bob", "--server", &server, "--id-token", file.to_str().unwrap()];
+    assert!(home.eko(&login).await.done().starts_with("You are @bob@"));
+    let Ended { code, err, .. } =
+        home.eko(&["login", "eve", "--server", &server, "--id-token", "/nowhere"]).await;
+    assert_eq!(code, 1);
+    assert!(err.starts_with("eko: cannot read the ID token from /nowhere: "), "{err}");
+}
+
+#[tokio::test]
+async fn a_refused_registration_leaves_nothing_behind() {
+    let (server, home) = (server().await, Home::new());
+    home.eko(&["login", "alice", "--server", &server]).await.done();
+    let (eve, token) = (Home::new(), id_token(&server, "eve").await);
+    let login = ["login", "alice", "--server", &server, "--id-token", "-"];
+    let Ended { code, err, .. } = eve.eko_reading(&login, &token).await;
+    assert_eq!(code, 1, "{err}");
+    let Ended { code, .. } =
+        eve.eko_reading(&["login", "mallory", "--server", &server, "--id-token", "-"], "no token").await;
+    assert_eq!(code, 1);
+    assert_eq!(eve.path().join("accounts").read_dir().unwrap().count(), 0);
+    // The same name again, and an account that was there, stay as they are.
+    let Ended { code, .. } = home.eko_reading(&login, "no token").await;
+    assert_eq!(code, 1);
+    assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], true);
+}
+
+#[tokio::test]
+async fn in_a_browser() {
+    let (server, home) = (server().await, Home::new());
+    let mut command = home.command(&["login", "alice", "--server", &server, "--print-url"]);
+    let mut child = command.spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let url =
+        tokio::task::spawn_blocking(move || said.map(Result::unwrap).find(|line| line.starts_with("http")));
+    let url = url.await.unwrap().unwrap();
+    let http = Http::new().unwrap();
+    let form = Request::post(&url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let answer = http.send(form.body(Bytes::from("name=alice")).unwrap()).await.unwrap();
+    let back = answer.headers()[header::LOCATION].to_str().unwrap();
+    http.send(Request::get(back).body(Bytes::new()).unwrap()).await.unwrap();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("You are @alice@"));
+}
+
+#[tokio::test]
+async fn a_server_under_another_name_is_no_server_of_that_name() {
+    let (server, home) = (server().await, Home::new());
+    let elsewhere = server.replace("localhost", "127.0.0.1");
+    let Ended { code, err, .. } = home.eko(&["login", "alice", "--server", &elsewhere]).await;
+    assert_eq!(
+        (code, err),
+        (
+            1,
+            format!(
+                "eko: the server at {elsewhere} calls itself {server}\nNext: eko login alice --server {server}\n"
+            )
+        )
+    );
+    let Ended { code, err, .. } = home.eko(&["login", "alice@chat.example", "--server", &server]).await;
+    assert_eq!(code, 2);
+    assert!(err.starts_with(&format!("eko: alice@chat.example is not at {server}\n")), "{err}");
+    assert!(!home.path().join("accounts").exists());
+}

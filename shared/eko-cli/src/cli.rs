@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, login};
+use crate::commands::{attachments, chat, completions, history, listen, login, send};
 use crate::who::Who;
 
 const MORE: &str = "\
@@ -67,6 +67,16 @@ pub(crate) enum Command {
     Logout,
     /// Show which account and device this is; asks no server
     Whoami,
+    /// Send one message to a person or a group
+    Send(send::Send),
+    /// Show messages as they come, and what became of yours
+    Listen(listen::Listen),
+    /// Listen, and send what is typed to one person or group
+    Chat(chat::Chat),
+    /// Show what was said
+    History(history::History),
+    /// Save files that came with a message, or seal one that is too large for one
+    Attachments(attachments::Attachments),
     /// Print what makes a shell complete eko's commands and options
     Completions(completions::Completions),
 }

@@ -10,9 +10,13 @@ mod context;
 mod failure;
 mod home;
 mod libsignal;
+mod listening;
 pub mod oidc;
 mod output;
+mod people;
 mod printable;
+mod progress;
+mod show;
 mod who;
 
 use std::io::{self, Write};
@@ -55,6 +59,11 @@ fn begin(cli: Cli) -> Result<(), Failure> {
             Command::Login(login) => login.run(&context).await,
             Command::Logout => commands::logout::run(&context).await,
             Command::Whoami => commands::whoami::run(&context),
+            Command::Send(send) => send.run(&context).await,
+            Command::Listen(listen) => listen.run(&context).await,
+            Command::Chat(chat) => chat.run(&context).await,
+            Command::History(history) => history.run(&context).await,
+            Command::Attachments(attachments) => attachments.run(&context).await,
             Command::Completions(completions) => completions.run(),
         }
     })

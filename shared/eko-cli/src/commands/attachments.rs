@@ -1,0 +1,166 @@
+//! `eko attachments`: files that came with messages, and files too large to go with one.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use eko_client::attachment::{self, Attachment, MAX_BYTES, OVERHEAD, Place};
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// What clap reads.
+#[derive(Debug, Args)]
+pub(crate) struct Attachments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Save the files of a message, opened, under names that can do no harm
+    Save {
+        /// The message's id, as `eko listen` and `eko history` show it
+        #[arg(value_name = "MESSAGE")]
+        message: String,
+        /// Where to
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        to: PathBuf,
+        /// Where a file lies elsewhere: its sealed bytes, fetched by yourself
+        #[arg(long, value_name = "FILE")]
+        sealed: Option<PathBuf>,
+    },
+    /// Seal a file that is too large for a message: put FILE.sealed where they can get it, and send FILE.json along
+    Seal {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Where the sealed file will lie
+        #[arg(value_name = "HTTPS-URL")]
+        url: String,
+    },
+}
+
+impl Attachments {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        match &self.command {
+            Command::Save { message, to, sealed } => save(context, message, to, sealed.as_deref()).await,
+            Command::Seal { file, url } => seal(context, file, url),
+        }
+    }
+}
+
+async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> Result<(), Failure> {
+    let (_, client) = context.client()?;
+    let urn = format!("urn:uuid:{}", id.trim_start_matches("urn:uuid:"));
+    let message = client.message(&urn)?;
+    let nothing =
+        || Failure::new(format!("no message {id} with a file is here")).next("eko history").exit(Exit::Usage);
+    let files = message.map(|message| message.content.attachments).unwrap_or_default();
+    if files.is_empty() {
+        return Err(nothing());
+    }
+    for file in &files {
+        let bytes = match (&file.url, sealed) {
+            (Place::Inline(bytes), _) => bytes.clone(),
+            (Place::Https(_), Some(path)) => read(path)?,
+            (Place::Https(url), None) => fetch(context, url, file.size).await?,
+        };
+        let opened = attachment::open(&bytes, file).map_err(|error| {
+            Failure::new(format!("{:?} is not saved: {error}", file.name)).exit(Exit::NotTrusted)
+        })?;
+        let path = write_new(to, &file.file_name(), &opened)?;
+        let text = format!("{}  {} bytes", path.display(), opened.len());
+        context
+            .out
+            .result(&text, &json!({ "saved": path, "size": opened.len(), "mediaType": file.media_type }))?;
+    }
+    Ok(())
+}
+
+/// Fetches from where the sender says, since the person asked for it: that server then knows where they are.
+async fn fetch(context: &Context, url: &str, size: u64) -> Result<Vec<u8>, Failure> {
+    context.out.remark(&format!("Fetching {url}"));
+    let cannot = |why: String| Failure::new(format!("cannot fetch {url}: {why}")).exit(Exit::TryLater);
+    let answer =
+        eko_client::Exchange::send(&context.http()?, Method::GET, url, eko_client::Body::Empty, None).await;
+    let answer = answer
+        .map_err(|error| cannot(error.to_string()).next("fetch it yourself, and name it with --sealed"))?;
+    if answer.status != StatusCode::OK {
+        return Err(cannot(format!("the answer is {}", answer.status)));
+    }
+    if answer.body.len() as u64 != size.saturating_add(OVERHEAD as u64) {
+        return Err(cannot("it is not as long as the message says".to_owned()).exit(Exit::NotTrusted));
+    }
+    Ok(answer.body.to_vec())
+}
+
+fn seal(context: &Context, file: &Path, url: &str) -> Result<(), Failure> {
+    let bytes = read(file)?;
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let failed = |error: attachment::AttachmentError| Failure::new(error).exit(Exit::Usage);
+    let sealed = attachment::seal(&bytes, &name, media_type(file), &context.environment).map_err(failed)?;
+    let content = sealed.bytes().to_vec();
+    let attached = sealed.at(url).map_err(failed)?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let sealed = write_new(folder, &format!("{name}.sealed"), &content)?;
+    let described = write_new(folder, &format!("{name}.json"), attached.to_value().to_string().as_bytes())?;
+    let text = format!(
+        "{}  put it at {url}\n{}  holds its key: eko send @WHOM --attached {}",
+        sealed.display(),
+        described.display(),
+        described.display()
+    );
+    context.out.result(&text, &json!({ "sealed": sealed, "attached": described, "url": url }))
+}
+
+/// What [`seal`] wrote.
+pub(super) fn read_sealed(path: &Path) -> Result<Attachment, Failure> {
+    let value = serde_json::from_slice(&read(path)?).map_err(|error| error.to_string());
+    let read = value.and_then(|value| Attachment::parse(&value).map_err(|fault| fault.to_string()));
+    read.map_err(|why| {
+        let what = format!("{} is not what `eko attachments seal` writes: {why}", path.display());
+        Failure::new(what).exit(Exit::Usage)
+    })
+}
+
+/// A file's media type by its name, where that says it.
+pub(super) fn media_type(path: &Path) -> &'static str {
+    mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream")
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let cannot = |why: &dyn std::fmt::Display| Failure::new(format!("cannot read {}: {why}", path.display()));
+    let length = std::fs::metadata(path).map_err(|error| cannot(&error))?.len();
+    if length > MAX_BYTES.saturating_add(OVERHEAD as u64) {
+        return Err(cannot(&format!("it has more than {MAX_BYTES} bytes")).exit(Exit::Usage));
+    }
+    std::fs::read(path).map_err(|error| cannot(&error))
+}
+
+/// Writes a file that was not there, for the owner alone; a number is added where there is one of that name.
+fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => (stem, format!(".{extension}")),
+        _ => (name, String::new()),
+    };
+    let names = std::iter::once(name.to_owned()).chain((2..1000).map(|n| format!("{stem}-{n}{extension}")));
+    for name in names {
+        let path = folder.join(&name);
+        let cannot =
+            |error: std::io::Error| Failure::new(format!("cannot write {}: {error}", path.display()));
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(mut file) => {
+                file.write_all(bytes).and_then(|()| file.sync_all()).map_err(cannot)?;
+                return Ok(path);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(cannot(error)),
+        }
+    }
+    Err(Failure::new(format!("there are a thousand files named {name} in {}", folder.display())))
+}

@@ -1,0 +1,172 @@
+//! `eko send`: one message to a person or a group.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use eko_client::attachment::{self, Attachment, AttachmentError};
+use eko_client::messenger::{Draft, Sent};
+use eko_client::store::EnvelopeState;
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::context::{Client, Context};
+use crate::failure::{Exit, Failure};
+use crate::people::{Whom, named};
+use crate::progress::Progress;
+use crate::show::{envelope_object, word};
+
+/// A text is not longer than what fits into a message.
+const MAX_TEXT_BYTES: u64 = 80 << 10;
+
+const MORE: &str = "\
+Examples:
+  eko send @bob Hello, Bob
+  eko send @bob@chat.example 'Have a look' --attach photo.jpg
+  git log -1 | eko send @bob -
+  eko send --group Friday 'When shall we three meet again?'
+
+A file goes into the message itself, up to 48 KiB. A larger one is sealed by `eko attachments seal`, lies wherever you
+put it, and is named with --attached.";
+
+/// What clap reads.
+#[derive(Debug, Args)]
+#[command(after_help = MORE)]
+pub(crate) struct Send {
+    /// To whom: @bob, @bob@chat.example, or with --group the name of a group
+    #[arg(value_name = "TO")]
+    to: String,
+    /// What to say; - takes it from standard input
+    #[arg(value_name = "TEXT", required_unless_present_any = ["attach", "attached"])]
+    text: Vec<String>,
+    /// TO is a group
+    #[arg(long, short)]
+    group: bool,
+    /// A file that goes with it; may be given several times
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+    /// What `eko attachments seal` wrote of a larger file; may be given several times
+    #[arg(long, value_name = "FILE.json")]
+    attached: Vec<PathBuf>,
+    /// How long to try, where a server is out of reach or asks to wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    wait: u64,
+}
+
+impl Send {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let (_, client) = context.client()?;
+        let progress = Progress::new(context.out);
+        let stepping = progress.clone();
+        let client = client.watched(move |step| stepping.step(step));
+        let draft = Draft { text: self.text()?, attachments: self.attachments(context)? };
+        let whom = Whom::find(&client, &self.to, self.group).await?;
+        let sent = match &whom {
+            Whom::Person(person) => client.send(person, draft).await,
+            Whom::Group(group) => client.send_to_group(group.state.id(), draft).await,
+        };
+        let sent = self.wait_for(&client, &progress, sent?).await;
+        progress.done();
+        tell(context, &client, &sent?)
+    }
+
+    fn text(&self) -> Result<String, Failure> {
+        if self.text != ["-"] {
+            return Ok(self.text.join(" "));
+        }
+        let mut text = String::new();
+        std::io::stdin().lock().take(MAX_TEXT_BYTES + 1).read_to_string(&mut text)?;
+        match text.trim_end_matches('\n') {
+            "" => Err(Failure::new("there is nothing to say on standard input").exit(Exit::Usage)),
+            text if text.len() as u64 > MAX_TEXT_BYTES => {
+                Err(Failure::new(format!("a text has {MAX_TEXT_BYTES} bytes at most")).exit(Exit::Usage))
+            }
+            text => Ok(text.to_owned()),
+        }
+    }
+
+    fn attachments(&self, context: &Context) -> Result<Vec<Attachment>, Failure> {
+        let within = self.attach.iter().map(|path| {
+            let cannot = |why: &dyn std::fmt::Display| {
+                Failure::new(format!("cannot attach {}: {why}", path.display()))
+            };
+            let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let sealed =
+                attachment::seal(&bytes, &name, super::attachments::media_type(path), &context.environment);
+            sealed.and_then(attachment::Sealed::inline).map_err(|error| match error {
+                AttachmentError::NotInline => {
+                    cannot(&error).next(format!("eko attachments seal {}", path.display())).exit(Exit::Usage)
+                }
+                error => cannot(&error),
+            })
+        });
+        within.chain(self.attached.iter().map(|path| super::attachments::read_sealed(path))).collect()
+    }
+
+    /// Tries again what can be tried again, as long as the person waits.
+    async fn wait_for(&self, client: &Client, progress: &Progress, mut sent: Sent) -> Result<Sent, Failure> {
+        let now_ms = || client.device().environment().now_ms();
+        let until_ms = now_ms().saturating_add_unsigned(self.wait.saturating_mul(1000));
+        loop {
+            let waiting: Vec<_> =
+                sent.envelopes.iter().filter(|envelope| envelope.state == EnvelopeState::ToSend).collect();
+            let Some(due_ms) = waiting.iter().map(|envelope| envelope.due_ms).min() else { return Ok(sent) };
+            if due_ms > until_ms {
+                return Ok(sent);
+            }
+            let reason = waiting.iter().find_map(|envelope| envelope.reason.clone()).unwrap_or_default();
+            let wait_ms = u64::try_from(due_ms.saturating_sub(now_ms())).unwrap_or(0);
+            progress.say(format!("trying again in {} s: {reason}", wait_ms.div_ceil(1000)));
+            tokio::select! {
+                () = sleep(Duration::from_millis(wait_ms)) => {}
+                _ = tokio::signal::ctrl_c() => return Ok(sent),
+            }
+            client.flush().await?;
+            sent = client.sent(&sent.id)?;
+        }
+    }
+}
+
+fn tell(context: &Context, client: &Client, sent: &Sent) -> Result<(), Failure> {
+    let me = client.me();
+    let state = sent.state(&me);
+    let own = me.actor();
+    let others: Vec<_> = sent.envelopes.iter().filter(|envelope| envelope.recipient != own).collect();
+    let bad: Vec<String> = others
+        .iter()
+        .filter(|envelope| {
+            matches!(envelope.state, EnvelopeState::Failed | EnvelopeState::Refused | EnvelopeState::ToSend)
+        })
+        .map(|envelope| {
+            let reason = envelope.reason.as_deref().unwrap_or("it was not tried yet");
+            format!("{}: {reason}", named(client, &envelope.recipient))
+        })
+        .collect();
+    let failure = |what: &str| Failure::new(format!("{what} {}", bad.join("; ")));
+    let text = match state {
+        EnvelopeState::Delivered | EnvelopeState::Accepted => "sent".to_owned(),
+        EnvelopeState::Queued => {
+            "sent; their server is out of reach, and yours will try for 48 hours".to_owned()
+        }
+        EnvelopeState::ToSend => "not sent yet".to_owned(),
+        EnvelopeState::Failed | EnvelopeState::Refused => "not sent".to_owned(),
+    };
+    if context.out.json || bad.is_empty() {
+        let envelopes: Vec<_> = sent.envelopes.iter().map(envelope_object).collect();
+        context.out.result(&text, &json!({ "id": sent.id, "state": word(state), "envelopes": envelopes }))?;
+    }
+    match state {
+        EnvelopeState::ToSend => Err(failure("not sent yet to")
+            .next("eko listen, which tries again, as the next eko send does")
+            .exit(Exit::TryLater)),
+        EnvelopeState::Refused => {
+            let who = others.iter().find(|envelope| envelope.state == EnvelopeState::Refused);
+            let who = who.map(|envelope| named(client, &envelope.recipient)).unwrap_or_default();
+            Err(failure("not sent to").next(format!("eko verify {who}")).exit(Exit::NotTrusted))
+        }
+        EnvelopeState::Failed => Err(failure("not sent to")),
+        EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered => Ok(()),
+    }
+}

@@ -4,4 +4,5 @@
 
 mod place;
 mod signing_in;
+mod talking;
 mod usage;

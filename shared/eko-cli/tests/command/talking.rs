@@ -1,0 +1,152 @@
+//! `send`, `listen`, `chat`, `history`, `attachments`: two people on one machine, each in a terminal.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command};
+
+use serde_json::Value;
+
+use super::place::{Ended, Home, server};
+
+/// Alice and Bob, signed in; what is asked for with `--server` from then on is in their handles.
+async fn two() -> (String, Home, Home) {
+    let (server, alice, bob) = (server().await, Home::new(), Home::new());
+    alice.eko(&["login", "alice", "--server", &server]).await.done();
+    bob.eko(&["login", "bob", "--server", &server]).await.done();
+    (server, alice, bob)
+}
+
+/// A command that runs until the test is over, whose lines are read one by one.
+struct Running {
+    child: Child,
+    lines: Option<BufReader<std::process::ChildStdout>>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let lines = child.stdout.take().map(BufReader::new);
+        Self { child, lines }
+    }
+
+    /// The next line that it says.
+    async fn line(&mut self) -> String {
+        let mut lines = self.lines.take().unwrap();
+        let (lines, line) = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            lines.read_line(&mut line).unwrap();
+            (lines, line)
+        })
+        .await
+        .unwrap();
+        self.lines = Some(lines);
+        line
+    }
+
+    fn type_line(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Closes its standard input and waits for its end.
+    async fn end(mut self) -> i32 {
+        drop(self.child.stdin.take());
+        tokio::task::spawn_blocking(move || self.child.wait().unwrap().code().unwrap()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn what_one_sends_the_other_sees_once() {
+    let (_, alice, bob) = two().await;
+    assert_eq!(alice.eko(&["send", "@bob", "Hello,", "Bob"]).await.done(), "sent\n");
+    let heard = bob.eko(&["listen", "--once"]).await.done();
+    assert!(heard.trim_end().ends_with("@alice: Hello, Bob"), "{heard}");
+    assert_eq!(bob.eko(&["listen", "--once"]).await.done(), "");
+    bob.eko_reading(&["send", "@alice", "-"], "two\nlines\n").await.done();
+    let heard = alice.eko(&["listen", "--once", "--json"]).await.done();
+    let objects: Vec<Value> = heard.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let message = objects.iter().find(|object| object["type"] == "message").unwrap();
+    assert_eq!((&message["text"], &message["outgoing"]), (&"two\nlines".into(), &false.into()));
+    let receipt = objects.iter().find(|object| object["type"] == "envelope").unwrap();
+    assert_eq!(receipt["state"], "delivered");
+    let history = alice.eko(&["history", "@bob"]).await.done();
+    let ends = |line: &str, end: &str| assert!(line.ends_with(end), "{line}");
+    let mut lines = history.lines();
+    ends(lines.next().unwrap(), "you to @bob: Hello, Bob");
+    ends(lines.next().unwrap(), "@bob: two");
+    ends(lines.next().unwrap(), "    lines");
+}
+
+#[tokio::test]
+async fn a_conversation_in_two_terminals() {
+    let (_, alice, bob) = two().await;
+    let mut hers = Running::start(alice.command(&["chat", "@bob"]));
+    let mut his = Running::start(bob.command(&["chat", "@alice"]));
+    for round in 0..3 {
+        hers.type_line(&format!("{round} from Alice"));
+        assert!(his.line().await.trim_end().ends_with(&format!("@alice: {round} from Alice")));
+        his.type_line(&format!("{round} from Bob"));
+        assert!(hers.line().await.trim_end().ends_with(&format!("@bob: {round} from Bob")));
+    }
+    // One mailbox has one reader; sending goes on beside it.
+    let Ended { code, err, .. } = alice.eko(&["listen"]).await;
+    assert_eq!((code, err.contains("listens for @alice@")), (4, true), "{err}");
+    alice.eko(&["send", "@bob", "from a third terminal"]).await.done();
+    assert!(his.line().await.trim_end().ends_with("@alice: from a third terminal"));
+    assert_eq!((hers.end().await, his.end().await), (0, 0));
+}
+
+#[tokio::test]
+async fn files_go_along_and_are_saved_under_harmless_names() {
+    let (_, alice, bob) = two().await;
+    let picture = alice.path().join("a picture.png");
+    std::fs::write(&picture, [7; 3000]).unwrap();
+    alice.eko(&["send", "@bob", "look", "--attach", picture.to_str().unwrap()]).await.done();
+    let heard = bob.eko(&["--json", "listen", "--once"]).await.object();
+    let file = &heard["attachments"][0];
+    assert_eq!((&file["name"], &file["mediaType"]), (&"a picture.png".into(), &"image/png".into()));
+    let (id, folder) = (heard["id"].as_str().unwrap(), bob.path().join("saved"));
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["a picture.png", "a picture-2.png"] {
+        bob.eko(&["attachments", "save", id, "--to", folder.to_str().unwrap()]).await.done();
+        assert_eq!(std::fs::read(folder.join(name)).unwrap(), [7; 3000]);
+    }
+    // A larger one does not fit, and the error says what to do; sealed, it lies elsewhere.
+    let film = alice.path().join("film.mp4");
+    std::fs::write(&film, [8; 60_000]).unwrap();
+    let film = film.to_str().unwrap();
+    let Ended { code, err, .. } = alice.eko(&["send", "@bob", "--attach", film]).await;
+    assert_eq!((code, err.contains("Next: eko attachments seal ")), (2, true), "{err}");
+    alice.eko(&["attachments", "seal", film, "https://files.example/film"]).await.done();
+    let described = format!("{film}.json");
+    alice.eko(&["send", "@bob", "--attached", &described]).await.done();
+    let heard = bob.eko(&["--json", "listen", "--once"]).await.object();
+    let (id, sealed) = (heard["id"].as_str().unwrap(), format!("{film}.sealed"));
+    let save = ["attachments", "save", id, "--to", folder.to_str().unwrap(), "--sealed", &sealed];
+    bob.eko(&save).await.done();
+    assert_eq!(std::fs::read(folder.join("film.mp4")).unwrap(), vec![8; 60_000]);
+    // Other bytes than those that were meant are not opened.
+    std::fs::write(&sealed, [9; 60_028]).unwrap();
+    assert_eq!(bob.eko(&save).await.code, 3);
+}
+
+#[tokio::test]
+async fn errors_say_what_to_do_next() {
+    let (_, alice, _) = two().await;
+    let said = async |arguments: &[&str]| {
+        let Ended { code, err, .. } = alice.eko(arguments).await;
+        (code, err)
+    };
+    let (code, err) = said(&["send", "@nobody", "hello"]).await;
+    assert_eq!((code, err.starts_with("eko: there is no @nobody@localhost:")), (1, true), "{err}");
+    let (code, err) = said(&["send", "Friday night", "hello"]).await;
+    assert_eq!((code, err.contains("--group")), (2, true), "{err}");
+    let (code, err) = said(&["send", "--group", "Friday", "hello"]).await;
+    assert_eq!((code, err.contains("Next: eko groups")), (2, true), "{err}");
+    let (code, _) = said(&["send", "@bob"]).await;
+    assert_eq!(code, 2);
+    let (code, err) = said(&["send", "@bob@localhost:9", "hello"]).await;
+    assert_eq!((code, err.contains("out of reach")), (4, true), "{err}");
+    let (code, err) = said(&["attachments", "save", "nothing"]).await;
+    assert_eq!((code, err.contains("Next: eko history")), (2, true), "{err}");
+    let Ended { code, err, .. } = Home::new().eko(&["listen"]).await;
+    assert_eq!((code, err.contains("Next: eko login")), (1, true), "{err}");
+}

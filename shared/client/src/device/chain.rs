@@ -7,7 +7,7 @@ use eko_protocol::json::shape;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::Device;
+use super::{Device, PendingDevice};
 use crate::{Body, ClientError, Exchange, Transport};
 
 impl<T: Transport> Device<T> {
@@ -56,13 +56,22 @@ impl<T: Transport> Device<T> {
         let waiting = pending.into_iter().find(|pending| pending.device.id == *device);
         let waiting =
             waiting.ok_or_else(|| ClientError::Untrusted(format!("{device} does not wait for approval")))?;
+        self.approve_this(&waiting).await
+    }
+
+    /// The same of a device as it was shown to the user: with the key whose fingerprint they compared, whatever the
+    /// server shows under that id by now.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn approve_this(&self, waiting: &PendingDevice) -> Result<DeviceSetRef, ClientError> {
+        let device = &waiting.device;
         waiting
             .verify(&self.origin, &self.user)
-            .map_err(|error| ClientError::Untrusted(format!("{device}: {error}")))?;
+            .map_err(|error| ClientError::Untrusted(format!("{}: {error}", device.id)))?;
         let (_, state) = self.chain(&self.user).await?;
         let now_ms = self.environment.now_ms();
-        let (position, device) = (&state.position, &waiting.device);
-        let node = UnsignedNode::add(&self.origin, &self.user, position, device, now_ms);
+        let node = UnsignedNode::add(&self.origin, &self.user, &state.position, device, now_ms);
         self.append(&self.sign_node(node)?).await
     }
 

@@ -60,12 +60,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(OwnDevices { active: active.collect(), pending })
     }
 
-    /// Takes a waiting device into the chain. The user has compared its fingerprint.
+    /// Takes a waiting device into the chain. The user has compared its fingerprint, so it is taken with that key and no
+    /// other that the server might show by now.
     ///
     /// # Errors
     /// It does not wait; the server's refusal: `stale-head` where another device appended first.
-    pub async fn approve(&self, device: &DeviceId) -> Result<(), MessengerError> {
-        self.signed_in(async || self.device.approve(device).await).await?;
+    pub async fn approve(&self, compared: &PendingDevice) -> Result<(), MessengerError> {
+        self.signed_in(async || self.device.approve_this(compared).await).await?;
         self.look_again(&self.me()).await.map(drop)
     }
 

@@ -37,7 +37,7 @@ pub(super) struct Listed {
 }
 
 impl Contact {
-    fn new(person: Person, pinned: Pinned) -> Result<Self, StoreError> {
+    pub(super) fn new(person: Person, pinned: Pinned) -> Result<Self, StoreError> {
         let state = ChainState::replay(&person.origin, &person.user, &pinned.nodes);
         let state = state.map_err(|_| StoreError::Corrupt("device chain"))?;
         Ok(Self { person, pinned, state })

@@ -1,4 +1,7 @@
-use super::{Messenger, MessengerError, Person, Trust};
+use eko_protocol::chain::ChainNode;
+
+use super::trust::{Contact, root};
+use super::{Distrust, Messenger, MessengerError, Person, Trust};
 use crate::fingerprint::SafetyNumber;
 use crate::store::{Pinned, StoreError};
 use crate::{SignalSessions, Transport};
@@ -10,6 +13,8 @@ pub struct Verification {
     pub number: SafetyNumber,
     /// How far they are trusted.
     pub trust: Trust,
+    /// The hash of the chain node that the number is of.
+    pub root: String,
     /// The addresses of their active devices.
     pub devices: Vec<String>,
     /// Nodes in their chain.
@@ -31,14 +36,35 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(_) => self.contact(person).await?,
         };
         let own = self.contact(&self.me()).await?;
-        let root = |contact: &super::trust::Contact| {
-            let root = contact.root().and_then(|node| node.addition()).map(|addition| addition.identity_key);
-            root.ok_or(StoreError::Corrupt("device chain"))
+        self.compared(&own, &contact)
+    }
+
+    /// The same of what is pinned, without asking anybody; nothing where nothing is.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn verification_kept(&self, person: &Person) -> Result<Option<Verification>, MessengerError> {
+        let kept = |person: &Person| {
+            let pinned = self.store.read(|tx| tx.pinned(&person.actor()))?;
+            pinned.map(|pinned| Contact::new(person.clone(), pinned)).transpose()
         };
-        let (mine, theirs) = (root(&own)?, root(&contact)?);
+        match (kept(&self.me())?, kept(person)?) {
+            (Some(own), Some(contact)) => self.compared(&own, &contact).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn compared(&self, own: &Contact, contact: &Contact) -> Result<Verification, MessengerError> {
+        let corrupt = || StoreError::Corrupt("device chain");
+        let (mine, theirs) = (own.root().ok_or_else(corrupt)?, contact.root().ok_or_else(corrupt)?);
+        let key =
+            |node: &ChainNode| node.addition().map(|addition| addition.identity_key).ok_or_else(corrupt);
+        let number =
+            SafetyNumber::new((&self.device.actor(), &key(mine)?), (&contact.person.actor(), &key(theirs)?));
         Ok(Verification {
-            number: SafetyNumber::new((&self.device.actor(), &mine), (&person.actor(), &theirs)),
+            number,
             trust: contact.trust(),
+            root: theirs.hash(),
             devices: contact.active().into_iter().collect(),
             length: contact.state.position.length,
             alarm: contact.pinned.alarm.clone(),
@@ -48,28 +74,41 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Notes that the numbers were compared and are the same.
     ///
     /// # Errors
-    /// Nothing is known of that person.
-    pub fn mark_verified(&self, person: &Person) -> Result<(), MessengerError> {
-        self.accept(person)?;
-        let actor = person.actor();
-        Ok(self.store.write(|tx| match tx.pinned(&actor)? {
-            Some(pinned) => {
-                let verified = Some(pinned.accepted.clone());
-                tx.pin(&actor, &Pinned { verified, ..pinned })
-            }
-            None => Ok(()),
-        })?)
+    /// Nothing is known of that person; their devices were replaced since that number was made.
+    pub fn mark_verified(&self, person: &Person, compared: &Verification) -> Result<(), MessengerError> {
+        self.take_as_theirs(person, compared, true)
     }
 
-    /// Takes someone's devices as theirs after a reset, without having compared numbers.
+    /// Takes someone's devices as theirs after a reset, as they were seen, without having compared numbers.
     ///
     /// # Errors
-    /// Nothing is known of that person.
-    pub fn accept(&self, person: &Person) -> Result<(), MessengerError> {
-        if self.store.read(|tx| tx.pinned(&person.actor()))?.is_none() {
-            return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
-        }
-        Ok(self.accept_root(person)?)
+    /// Nothing is known of that person; their devices were replaced since.
+    pub fn accept(&self, person: &Person, seen: &Verification) -> Result<(), MessengerError> {
+        self.take_as_theirs(person, seen, false)
+    }
+
+    /// Another process may have pinned another root while the person looked; then nothing is settled.
+    fn take_as_theirs(
+        &self,
+        person: &Person,
+        seen: &Verification,
+        compared: bool,
+    ) -> Result<(), MessengerError> {
+        let actor = person.actor();
+        self.store.write(|tx| {
+            let Some(pinned) = tx.pinned(&actor)? else {
+                return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
+            };
+            let root = root(&pinned.nodes).map(ChainNode::hash).unwrap_or_default();
+            if root != seen.root {
+                let why = Distrust::Reset { verified: pinned.verified.is_some() };
+                return Err(MessengerError::Distrust { actor: actor.clone(), why });
+            }
+            let verified =
+                if compared { Some(root.clone()) } else { pinned.verified.filter(|it| *it == root) };
+            let alarm = pinned.alarm.filter(|alarm| seen.alarm.as_ref() != Some(alarm));
+            Ok(tx.pin(&actor, &Pinned { nodes: pinned.nodes, accepted: root, verified, alarm })?)
+        })
     }
 
     /// Forgets what was pinned of someone: whatever their server shows next is taken as theirs. The way out after a

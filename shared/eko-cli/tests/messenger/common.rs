@@ -10,6 +10,7 @@ use eko_client::transport::{Bytes, Transport, TransportError};
 use eko_client::{Environment, KeyCounts, Messenger, Store};
 use eko_protocol::address::UserName;
 use eko_testkit::{Direct, World, seeded};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 
 /// Few, since each Kyber key takes milliseconds.
@@ -92,6 +93,10 @@ impl Transport for Wire {
         {
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
             *response.body_mut() = body.into();
+            if response.status().is_client_error() {
+                let problem = HeaderValue::from_static("application/problem+json");
+                response.headers_mut().insert(CONTENT_TYPE, problem);
+            }
         }
         self.seen.lock().unwrap().push(response.body().to_vec());
         Ok(response)
@@ -130,9 +135,9 @@ pub(crate) async fn further(world: &World, wire: &Wire, approver: &Client, label
     assert_eq!(status, Status::Pending);
     world.deliver().await;
     let notices = approver.receive().await.unwrap().notices;
-    assert!(matches!(&notices[..], [Notice::DeviceWaits(waiting)]
-        if approver.fingerprint_of(waiting) == client.fingerprint()));
-    approver.approve(client.device().id()).await.unwrap();
+    let [Notice::DeviceWaits(waiting)] = &notices[..] else { panic!("{notices:?}") };
+    assert_eq!(approver.fingerprint_of(waiting), client.fingerprint());
+    approver.approve(waiting).await.unwrap();
     client
 }
 

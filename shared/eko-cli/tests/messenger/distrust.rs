@@ -1,11 +1,13 @@
 //! The malicious server: what it can show, and what her client makes of it.
 
 use eko_cli::LibSignal;
-use eko_client::messenger::{Distrust, MessengerError, Notice, Sent, SignIn};
+use eko_client::messenger::{Distrust, MessengerError, Notice, Sent, SignIn, Trust};
 use eko_client::store::EnvelopeState;
 use eko_client::{Device, DeviceKeys, Environment, Messenger, Store};
 use eko_protocol::address::UserName;
+use eko_protocol::chain::possession_base;
 use eko_protocol::chain::{Position, UnsignedNode};
+use eko_protocol::multibase;
 use eko_testkit::{World, seeded};
 use serde_json::{Value, json};
 
@@ -179,8 +181,10 @@ async fn a_reset_is_told_and_nothing_is_sent_until_she_says_so() {
     let wire = Wire::to(&[&world]);
     let (alice, bob) = two(&world, &wire).await;
     say(&alice, &bob.me(), "before").await;
-    alice.mark_verified(&bob.me()).unwrap();
-    let number = alice.verification(&bob.me()).await.unwrap().number;
+    let before = alice.verification(&bob.me()).await.unwrap();
+    alice.mark_verified(&bob.me(), &before).unwrap();
+    assert_eq!(alice.verification_kept(&bob.me()).unwrap().unwrap().trust, Trust::Verified);
+    let number = &before.number;
     assert_eq!(number.digits, bob.verification(&alice.me()).await.unwrap().number.digits);
     // Bob's server could do this as well as Bob, who lost his device.
     let environment = Environment { clock: world.clock(), random: seeded("bob/anew") };
@@ -208,10 +212,51 @@ async fn a_reset_is_told_and_nothing_is_sent_until_she_says_so() {
     let theirs = anew.verification(&alice.me()).await.unwrap().number;
     assert_eq!(shown.number.digits, theirs.digits);
     assert!(shown.number.matches(&theirs.scannable) && !number.matches(&theirs.scannable));
-    alice.mark_verified(&bob.me()).unwrap();
+    // Whatever she compared before this was of other keys.
+    let stale = distrust(alice.mark_verified(&bob.me(), &before));
+    assert_eq!(stale, Distrust::Reset { verified: true });
+    alice.mark_verified(&bob.me(), &shown).unwrap();
     say(&alice, &bob.me(), "welcome back").await;
     world.deliver().await;
     assert_eq!(hear(&world, &anew).await, ["welcome back"]);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_device_is_approved_with_the_key_that_was_compared() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let bob = first(&world, &wire, "bob").await;
+    let (two, _) = crate::common::device(&world, &wire, "bob", "two").await;
+    let [compared] = bob.devices().await.unwrap().pending.try_into().unwrap();
+    assert_eq!(bob.fingerprint_of(&compared), two.fingerprint());
+    // From then on the server shows a key of its own under that id, which has signed that it is.
+    let environment = Environment { clock: world.clock(), random: seeded("mallory") };
+    let identity = DeviceKeys::generate(COUNTS, &environment).unwrap();
+    let identity = identity.identity();
+    let (actor, address) = (bob.me().actor(), two.device().address());
+    let registration_id = two.device().keys().registration_id();
+    let base = possession_base(&actor, &address, &identity.public(), registration_id);
+    let possession = multibase::encode(&identity.sign(&base, &environment).unwrap());
+    let key = json!(identity.public());
+    wire.tamper(move |_, path, _, body| {
+        if path != "/user/bob/devices/pending" {
+            return None;
+        }
+        let mut shown: Value = serde_json::from_slice(body).unwrap();
+        let waiting = shown["items"].get_mut(0)?;
+        waiting["identityKey"] = key.clone();
+        waiting["possession"] = json!(possession);
+        Some((200, shown.to_string().into_bytes()))
+    });
+    let shown = bob.devices().await.unwrap().pending;
+    assert_eq!(shown[0].device.id, compared.device.id);
+    assert!(shown[0].verify(&bob.me().origin, &bob.me().user).is_ok());
+    assert_ne!(bob.fingerprint_of(&shown[0]), two.fingerprint());
+    bob.approve(&compared).await.unwrap();
+    let active = bob.devices().await.unwrap().active;
+    let approved = active.iter().find(|device| device.id == compared.device.id).unwrap();
+    assert_eq!(approved.fingerprint, two.fingerprint());
     world.deliver().await;
 }
 
@@ -224,8 +269,8 @@ async fn a_device_that_is_hidden_from_its_own_user_comes_to_light() {
     let bob_two = further(&world, &wire, &bob, "two").await;
     // The second device is in a thief's hands, approves a third, and the server hides that from the first.
     show_chain(&bobs, |nodes| nodes.truncate(2));
-    let (third, _) = crate::common::device(&world, &wire, "bob", "three").await;
-    bob_two.approve(third.device().id()).await.unwrap();
+    crate::common::device(&world, &wire, "bob", "three").await;
+    bob_two.approve(&bob_two.devices().await.unwrap().pending[0]).await.unwrap();
     say(&alice, &bob.me(), "to all three").await;
     world.deliver().await;
     let received = bob.receive().await.unwrap();

@@ -47,7 +47,7 @@ async fn an_envelope_that_waited_is_confirmed_completed_or_sent_anew() {
     let (bob_two, _) = device(&b, &wire, "bob", "two").await;
     b.deliver().await;
     hear(&b, &bob).await;
-    bob.approve(bob_two.device().id()).await.unwrap();
+    bob.approve(&bob.devices().await.unwrap().pending[0]).await.unwrap();
     a.advance(10_000);
     a.federate().await;
     // The report reopens it, and the same look into the mailbox sends the rest.

@@ -43,6 +43,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let keys = self.store.read(|tx| tx.device_keys())?;
         let agrees = self.signed_in(async || self.device.check_these_keys(&keys).await).await?;
         let renewed_ms = self.store.read(|tx| tx.moment("keys_renewed"))?.unwrap_or_default();
+        if !agrees {
+            // What is known to differ is renewed at the next occasion, and not a day later.
+            self.store.write(|tx| tx.put_moment("keys_checked", 0))?;
+        }
         Ok(KeyStatus { left, agrees, renewed_ms, due_ms: renewed_ms.saturating_add(RENEWED_AFTER_MS) })
     }
 

@@ -131,6 +131,26 @@ async fn keys_are_topped_up_renewed_and_the_old_ones_kept_for_what_is_under_way(
 }
 
 #[tokio::test]
+async fn keys_that_the_server_has_otherwise_are_renewed_at_once() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let alice = first(&world, &wire, "alice").await;
+    let before = alice.key_status().await.unwrap();
+    assert!(before.agrees);
+    wire.tamper(|_, _, asked, _| {
+        let asked: serde_json::Value = serde_json::from_slice(asked).ok()?;
+        let differ = serde_json::json!({ "type": "x/keys-differ", "title": "other keys", "status": 409 });
+        (asked["type"] == "Check").then(|| (409, differ.to_string().into_bytes()))
+    });
+    assert!(!alice.key_status().await.unwrap().agrees);
+    world.advance(1000);
+    alice.upkeep(before.left).await.unwrap();
+    wire.honest();
+    let after = alice.key_status().await.unwrap();
+    assert!(after.agrees && after.renewed_ms > before.renewed_ms, "{after:?}");
+}
+
+#[tokio::test]
 async fn a_server_that_has_forgotten_a_device_is_told_from_one_that_never_knew_it() {
     let (before, folder) = (World::new().await, TempDir::new().unwrap());
     sign_in(&before, &Wire::to(&[&before]), &folder, "alice").await.unwrap();

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{attachments, chat, completions, history, listen, login, send};
+use crate::commands::{
+    attachments, chat, completions, devices, export, groups, history, keys, listen, login, send, verify,
+};
 use crate::who::Who;
 
 const MORE: &str = "\
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Logout,
     /// Show which account and device this is; asks no server
     Whoami,
+    /// List your devices; approve one that waits, revoke one that is lost
+    Devices(devices::Devices),
     /// Send one message to a person or a group
     Send(send::Send),
     /// Show messages as they come, and what became of yours
@@ -77,6 +81,14 @@ pub(crate) enum Command {
     History(history::History),
     /// Save files that came with a message, or seal one that is too large for one
     Attachments(attachments::Attachments),
+    /// List your groups; begin, change and leave them
+    Groups(groups::Groups),
+    /// Compare safety numbers with someone, and say whether you trust their devices
+    Verify(verify::Verify),
+    /// Show how this device's keys stand at the server, or renew them
+    Keys(keys::Keys),
+    /// Write everything that was said as JSON lines, for reading elsewhere
+    Export(export::Export),
     /// Print what makes a shell complete eko's commands and options
     Completions(completions::Completions),
 }

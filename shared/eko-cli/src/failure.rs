@@ -91,7 +91,8 @@ impl Failure {
     pub fn write(&self, json: bool, to: &mut impl Write) -> io::Result<()> {
         if json {
             let next = self.next.as_ref();
-            return writeln!(to, "{}", json!({ "error": self.what, "kind": self.exit.word(), "next": next }));
+            let object = json!({ "error": self.what, "kind": self.exit.word(), "next": next });
+            return writeln!(to, "{}", crate::output::one_line(&object));
         }
         // What servers and files say may be in it.
         writeln!(to, "eko: {}", printable(&self.what).replace('\n', " "))?;

@@ -1,4 +1,5 @@
-//! The folder where accounts are kept: `HOME/accounts/NAME@HOST/eko.db`, for their owner alone.
+//! The folder where accounts are kept: `HOME/accounts/NAME@HOST/eko.db`, for their owner alone. `HOME/former` has those
+//! that were set aside.
 
 mod account;
 mod private;
@@ -16,11 +17,14 @@ use crate::failure::{Exit, Failure};
 use crate::who::Who;
 
 const ACCOUNTS: &str = "accounts";
+/// Accounts that made room for others of their name.
+const FORMER: &str = "former";
 
 /// Where accounts are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     accounts: PathBuf,
+    former: PathBuf,
 }
 
 impl Home {
@@ -38,7 +42,7 @@ impl Home {
                 .data_dir()
                 .join("eko"),
         };
-        Ok(Self { accounts: home.join(ACCOUNTS) })
+        Ok(Self { accounts: home.join(ACCOUNTS), former: home.join(FORMER) })
     }
 
     /// The accounts, by name.
@@ -116,6 +120,30 @@ impl Home {
         account.check()?;
         Ok((account, is_new))
     }
+
+    /// Moves an account out of the way, to `HOME/former/NAME@HOST-STAMP`, with all that it keeps. Answers the folder.
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    pub fn set_aside(&self, account: &Account, stamp: &str) -> Result<PathBuf, Failure> {
+        private::make(&self.former)?;
+        let aside = self.former.join(format!("{}-{stamp}", account.name()));
+        moved(account.path(), &aside)?;
+        Ok(aside)
+    }
+
+    /// Moves an account back that was set aside, to where none is now.
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    pub fn bring_back(&self, aside: &Path, account: &Account) -> Result<(), Failure> {
+        moved(aside, account.path())
+    }
+}
+
+fn moved(from: &Path, to: &Path) -> Result<(), Failure> {
+    let cannot = |error| Failure::new(format!("cannot move {} to {}: {error}", from.display(), to.display()));
+    std::fs::rename(from, to).map_err(cannot)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

@@ -4,9 +4,11 @@
 //! a person sees of it.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod ask;
 mod cli;
 mod commands;
 mod context;
+mod delivery;
 mod failure;
 mod home;
 mod libsignal;
@@ -16,6 +18,7 @@ mod output;
 mod people;
 mod printable;
 mod progress;
+mod qr;
 mod show;
 mod who;
 
@@ -59,11 +62,16 @@ fn begin(cli: Cli) -> Result<(), Failure> {
             Command::Login(login) => login.run(&context).await,
             Command::Logout => commands::logout::run(&context).await,
             Command::Whoami => commands::whoami::run(&context),
+            Command::Devices(devices) => devices.run(&context).await,
             Command::Send(send) => send.run(&context).await,
             Command::Listen(listen) => listen.run(&context).await,
             Command::Chat(chat) => chat.run(&context).await,
             Command::History(history) => history.run(&context).await,
             Command::Attachments(attachments) => attachments.run(&context).await,
+            Command::Groups(groups) => groups.run(&context).await,
+            Command::Verify(verify) => verify.run(&context).await,
+            Command::Keys(keys) => keys.run(&context).await,
+            Command::Export(export) => export.run(&context),
             Command::Completions(completions) => completions.run(),
         }
     })

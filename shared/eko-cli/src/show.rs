@@ -141,12 +141,12 @@ fn excerpt(client: &Client, id: &str) -> Option<String> {
 }
 
 /// A moment as this machine's clock shows it.
-fn clock(ms: i64) -> String {
+pub(crate) fn clock(ms: i64) -> String {
     let moment = Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(TimeZone::system());
     moment.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// RFC 3339, in UTC.
-fn instant(ms: i64) -> String {
+pub(crate) fn instant(ms: i64) -> String {
     eko_protocol::timestamp::format(ms)
 }

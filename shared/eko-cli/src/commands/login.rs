@@ -32,6 +32,9 @@ The first device of a name claims the name. A further one waits until another of
 fingerprints that both show. Keys are made on this machine, and their private halves
 never leave it.
 
+A device that was revoked, or that a server without its old data does not know, does not come back. --anew makes another
+one in its place; `eko export` before it keeps what was said in a form that is read elsewhere.
+
 Examples:
   eko login alice
   eko login alice@chat.example --device-name 'my desk'
@@ -60,6 +63,10 @@ pub(crate) struct Login {
     /// The port on 127.0.0.1 that the browser comes back to, where the issuer wants to know it [default: a free one]
     #[arg(long, value_name = "PORT")]
     redirect_port: Option<u16>,
+    /// This device was revoked, or its server has forgotten it: begin anew with another one here, and set what it has kept
+    /// aside in a folder
+    #[arg(long)]
+    anew: bool,
     /// You have lost all your devices: revoke them, and begin again with this one; everybody you write with is told
     #[arg(long)]
     reset: bool,
@@ -84,14 +91,32 @@ impl Login {
             id_token,
             reset: self.reset,
         };
-        let store = Store::open(&account.database())?;
-        let signed_in =
-            Messenger::sign_in(http, LibSignal, store, context.environment.clone(), sign_in).await;
-        match signed_in {
-            Ok((client, registered)) => tell(context, &account, &client, &registered),
+        let lost = match signed_in(context, &account, sign_in.clone()).await {
+            Ok(_) if self.anew && !is_new => {
+                let what =
+                    format!("{handle} still has this device, which is signed in: nothing was set aside");
+                return Err(Failure::new(what).next("eko devices revoke ID, if it is to go"));
+            }
+            Ok((client, registered)) => return tell(context, &account, &(client, registered), None),
+            Err(error) if self.anew && !is_new && is_lost(&error) => error,
             Err(error) => {
                 if is_new && was_refused(&error) && never_registered(context, &account)? {
                     account.remove()?;
+                }
+                return Err(error.into());
+            }
+        };
+        context.out.remark(&format!("{lost}."));
+        let aside = context.home.set_aside(&account, &stamp(context))?;
+        let (account, _) = context.home.create(&handle)?;
+        match signed_in(context, &account, sign_in).await {
+            Ok(registered) => tell(context, &account, &registered, Some(&aside)),
+            Err(error) => {
+                if was_refused(&error) && never_registered(context, &account)? {
+                    account.remove()?;
+                    context.home.bring_back(&aside, &account)?;
+                } else {
+                    context.out.remark(&format!("The former device is kept in {}", aside.display()));
                 }
                 Err(error.into())
             }
@@ -173,6 +198,26 @@ fn read_token(file: &Path) -> Result<String, Failure> {
     }
 }
 
+async fn signed_in(
+    context: &Context,
+    account: &Account,
+    sign_in: SignIn,
+) -> Result<(Client, Registered), MessengerError> {
+    let store = Store::open(&account.database())?;
+    let http = Http::new()?;
+    Messenger::sign_in(http, LibSignal, store, context.environment.clone(), sign_in).await
+}
+
+/// Whether this device is none any more, or cannot know whether it is.
+fn is_lost(error: &MessengerError) -> bool {
+    matches!(error, MessengerError::Revoked | MessengerError::Forgotten | MessengerError::Store(_))
+}
+
+/// The moment as a part of a folder's name: 20260129T193000.123Z.
+fn stamp(context: &Context) -> String {
+    crate::show::instant(context.environment.now_ms()).replace(['-', ':'], "")
+}
+
 /// Whether the server has said no. Without an answer it may have said yes.
 fn was_refused(error: &MessengerError) -> bool {
     matches!(error, MessengerError::Client(ClientError::Problem(problem)) if (400..500).contains(&problem.status))
@@ -188,12 +233,12 @@ fn never_registered(context: &Context, account: &Account) -> Result<bool, Failur
 fn tell(
     context: &Context,
     account: &Account,
-    client: &Client,
-    registered: &Registered,
+    (client, registered): &(Client, Registered),
+    aside: Option<&Path>,
 ) -> Result<(), Failure> {
     let (device, fingerprint) = (client.device(), client.fingerprint());
     let handle = &account.handle;
-    let (word, text) = match registered.status {
+    let (word, mut text) = match registered.status {
         Status::Active => {
             ("active", format!("You are {handle}. This device's fingerprint is\n  {fingerprint}"))
         }
@@ -205,12 +250,16 @@ fn tell(
             ),
         ),
     };
+    if let Some(aside) = aside {
+        text.push_str(&format!("\nWhat the former device has kept is in {}", aside.display()));
+    }
     let object = json!({
         "handle": handle.to_string(),
         "actor": device.actor(),
         "device": device.id().to_string(),
         "status": word,
         "fingerprint": fingerprint,
+        "setAside": aside,
     });
     context.out.result(&text, &object)
 }

@@ -2,18 +2,17 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use eko_client::attachment::{self, Attachment, AttachmentError};
 use eko_client::messenger::{Draft, Sent};
 use eko_client::store::EnvelopeState;
 use serde_json::json;
-use tokio::time::sleep;
 
 use crate::context::{Client, Context};
+use crate::delivery::{Outcome, WAIT_S, wait_for};
 use crate::failure::{Exit, Failure};
-use crate::people::{Whom, named};
+use crate::people::Whom;
 use crate::progress::Progress;
 use crate::show::{envelope_object, word};
 
@@ -50,7 +49,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "FILE.json")]
     attached: Vec<PathBuf>,
     /// How long to try, where a server is out of reach or asks to wait, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = WAIT_S)]
     wait: u64,
 }
 
@@ -66,7 +65,7 @@ impl Send {
             Whom::Person(person) => client.send(person, draft).await,
             Whom::Group(group) => client.send_to_group(group.state.id(), draft).await,
         };
-        let sent = self.wait_for(&client, &progress, sent?).await;
+        let sent = wait_for(&client, &progress, sent?, self.wait).await;
         progress.done();
         tell(context, &client, &sent?)
     }
@@ -104,69 +103,20 @@ impl Send {
         });
         within.chain(self.attached.iter().map(|path| super::attachments::read_sealed(path))).collect()
     }
-
-    /// Tries again what can be tried again, as long as the person waits.
-    async fn wait_for(&self, client: &Client, progress: &Progress, mut sent: Sent) -> Result<Sent, Failure> {
-        let now_ms = || client.device().environment().now_ms();
-        let until_ms = now_ms().saturating_add_unsigned(self.wait.saturating_mul(1000));
-        loop {
-            let waiting: Vec<_> =
-                sent.envelopes.iter().filter(|envelope| envelope.state == EnvelopeState::ToSend).collect();
-            let Some(due_ms) = waiting.iter().map(|envelope| envelope.due_ms).min() else { return Ok(sent) };
-            if due_ms > until_ms {
-                return Ok(sent);
-            }
-            let reason = waiting.iter().find_map(|envelope| envelope.reason.clone()).unwrap_or_default();
-            let wait_ms = u64::try_from(due_ms.saturating_sub(now_ms())).unwrap_or(0);
-            progress.say(format!("trying again in {} s: {reason}", wait_ms.div_ceil(1000)));
-            tokio::select! {
-                () = sleep(Duration::from_millis(wait_ms)) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(sent),
-            }
-            client.flush().await?;
-            sent = client.sent(&sent.id)?;
-        }
-    }
 }
 
 fn tell(context: &Context, client: &Client, sent: &Sent) -> Result<(), Failure> {
-    let me = client.me();
-    let state = sent.state(&me);
-    let own = me.actor();
-    let others: Vec<_> = sent.envelopes.iter().filter(|envelope| envelope.recipient != own).collect();
-    let bad: Vec<String> = others
-        .iter()
-        .filter(|envelope| {
-            matches!(envelope.state, EnvelopeState::Failed | EnvelopeState::Refused | EnvelopeState::ToSend)
-        })
-        .map(|envelope| {
-            let reason = envelope.reason.as_deref().unwrap_or("it was not tried yet");
-            format!("{}: {reason}", named(client, &envelope.recipient))
-        })
-        .collect();
-    let failure = |what: &str| Failure::new(format!("{what} {}", bad.join("; ")));
-    let text = match state {
-        EnvelopeState::Delivered | EnvelopeState::Accepted => "sent".to_owned(),
-        EnvelopeState::Queued => {
-            "sent; their server is out of reach, and yours will try for 48 hours".to_owned()
-        }
-        EnvelopeState::ToSend => "not sent yet".to_owned(),
-        EnvelopeState::Failed | EnvelopeState::Refused => "not sent".to_owned(),
+    let outcome = Outcome::of(client, sent);
+    let text = match outcome.state {
+        EnvelopeState::Delivered | EnvelopeState::Accepted => "sent",
+        EnvelopeState::Queued => "sent; their server is out of reach, and yours will try for 48 hours",
+        EnvelopeState::ToSend => "not sent yet",
+        EnvelopeState::Failed | EnvelopeState::Refused => "not sent",
     };
-    if context.out.json || bad.is_empty() {
+    if context.out.json || outcome.is_complete() {
         let envelopes: Vec<_> = sent.envelopes.iter().map(envelope_object).collect();
-        context.out.result(&text, &json!({ "id": sent.id, "state": word(state), "envelopes": envelopes }))?;
+        let object = json!({ "id": sent.id, "state": word(outcome.state), "envelopes": envelopes });
+        context.out.result(text, &object)?;
     }
-    match state {
-        EnvelopeState::ToSend => Err(failure("not sent yet to")
-            .next("eko listen, which tries again, as the next eko send does")
-            .exit(Exit::TryLater)),
-        EnvelopeState::Refused => {
-            let who = others.iter().find(|envelope| envelope.state == EnvelopeState::Refused);
-            let who = who.map(|envelope| named(client, &envelope.recipient)).unwrap_or_default();
-            Err(failure("not sent to").next(format!("eko verify {who}")).exit(Exit::NotTrusted))
-        }
-        EnvelopeState::Failed => Err(failure("not sent to")),
-        EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered => Ok(()),
-    }
+    outcome.failure("").map_or(Ok(()), Err)
 }

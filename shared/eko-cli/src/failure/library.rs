@@ -1,6 +1,7 @@
 //! What the client library's errors mean to a person.
 
-use eko_client::messenger::MessengerError;
+use eko_client::group::GroupError;
+use eko_client::messenger::{MessengerError, Person};
 use eko_client::store::StoreError;
 use eko_client::{ClientError, Problem, TransportError};
 
@@ -27,9 +28,29 @@ impl From<MessengerError> for Failure {
             return Self::new(said(&error)).next(when).exit(Exit::TryLater);
         }
         match &error {
-            MessengerError::Distrust { .. }
-            | MessengerError::Client(ClientError::FalseChain { .. } | ClientError::Untrusted(_)) => {
+            MessengerError::Distrust { actor, why } => {
+                let who = handle(actor);
+                Self::new(format!("{who}: {why}")).next(format!("eko verify {who}")).exit(Exit::NotTrusted)
+            }
+            MessengerError::Client(ClientError::FalseChain { .. } | ClientError::Untrusted(_)) => {
                 Self::new(&error).exit(Exit::NotTrusted)
+            }
+            MessengerError::Forgotten | MessengerError::Revoked => Self::new(&error)
+                .next("eko login NAME --anew, which makes a new device and keeps what this one has kept"),
+            MessengerError::Pending => Self::new(&error).next(
+                "eko devices approve, on that one; it asks for the fingerprint that eko whoami shows here",
+            ),
+            MessengerError::Group(GroupError::NotAdmin(actor)) => {
+                Self::new(format!("{} is not an admin of the group", handle(actor)))
+            }
+            MessengerError::Group(GroupError::NotMember(actor)) => {
+                Self::new(format!("{} is not a member of the group", handle(actor)))
+            }
+            MessengerError::Group(GroupError::LastAdmin) => {
+                Self::new(&error).next("eko groups promote NAME @whom")
+            }
+            MessengerError::Group(GroupError::Unchanged) => {
+                Self::new("that would change nothing").exit(Exit::Usage)
             }
             MessengerError::SignedOut => Self::new(&error).next("eko login NAME"),
             MessengerError::Client(ClientError::Problem(problem)) => refusal(problem),
@@ -47,6 +68,11 @@ impl From<OidcError> for Failure {
         };
         Self::new(error).exit(exit)
     }
+}
+
+/// A person of Eko's by their handle, anyone else by their id.
+fn handle(actor: &str) -> String {
+    Person::of(actor).map_or_else(|| actor.to_owned(), |person| person.handle().to_string())
 }
 
 /// An error in words. A transport's own say little of where.
@@ -75,6 +101,7 @@ fn refusal(problem: &Problem) -> Failure {
         "name-taken" => failure.next("choose another name: eko login NAME"),
         "account-exists" => failure.next("sign in under that name: eko login NAME"),
         "no-active-device" => failure.next("if you have lost all your devices: eko login NAME --reset"),
+        "stale-head" => failure.next("try again: another of your devices changed the list first"),
         _ => failure,
     }
 }

@@ -1,0 +1,50 @@
+//! Questions to the person at the terminal.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// Asks, and goes on only where the answer is `yes`. `instead` is what a script says in place of the answer.
+pub(crate) fn yes(context: &Context, question: &str, instead: &str) -> Result<(), Failure> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        let what = "this asks before it goes on, and standard input is no terminal";
+        return Err(Failure::new(what).next(instead).exit(Exit::Usage));
+    }
+    context.out.prompt(&format!("{question}\nType yes if so:"));
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    match answer.trim() {
+        "yes" => Ok(()),
+        _ => Err(Failure::new("the answer was not yes: nothing was changed")),
+    }
+}
+
+/// Whether somebody has typed this number, however they have grouped its digits.
+pub(crate) fn is_number(typed: &str, number: &str) -> bool {
+    let digits = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    digits(typed) == digits(number)
+}
+
+/// Digits in groups, so many groups a line, indented.
+pub(crate) fn lines(number: &str, groups: usize) -> String {
+    let all: Vec<&str> = number.split(' ').collect();
+    all.chunks(groups.max(1)).map(|line| format!("    {}", line.join(" "))).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_whatever_their_groups() {
+        for typed in ["12345 67890", "1234567890", " 12 34567890\n", "12345\u{a0}67890"] {
+            assert!(is_number(typed, "12345 67890"), "{typed:?}");
+        }
+        for typed in ["", "12345", "12345 67891", "12345-67890", "012345 67890"] {
+            assert!(!is_number(typed, "12345 67890"), "{typed:?}");
+        }
+        assert_eq!(lines("1 2 3 4 5", 2), "    1 2\n    3 4\n    5");
+    }
+}

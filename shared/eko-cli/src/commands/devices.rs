@@ -1,0 +1,222 @@
+//! `eko devices`: the devices of one user, and who is let in.
+
+use clap::{Args, Subcommand};
+use eko_client::device::PendingDevice;
+use eko_client::messenger::{MessengerError, OwnDevice};
+use serde_json::json;
+
+use crate::ask;
+use crate::context::{Client, Context};
+use crate::failure::{Exit, Failure};
+use crate::show;
+
+const MORE: &str = "\
+A device that you sign in waits, and reads nothing, until one of your devices approves it. Compare the fingerprints that
+both show first: a server could offer a device of its own.
+
+Examples:
+  eko devices
+  eko devices approve
+  eko devices approve 0195c3 --fingerprint '03421 77651 90210 55512 08731 44210'
+  eko devices revoke 0195c3                    a device that you have lost";
+
+/// What clap reads.
+#[derive(Debug, Args)]
+#[command(after_help = MORE, args_conflicts_with_subcommands = true)]
+pub(crate) struct Devices {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List them; what `eko devices` does
+    List,
+    /// Let a device in that waits, once its fingerprint was compared
+    Approve {
+        /// Its id, or the beginning of it [default: the only one that waits]
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+        /// The fingerprint that the other device shows; without it you are asked
+        #[arg(long, value_name = "DIGITS")]
+        fingerprint: Option<String>,
+    },
+    /// Revoke a device: it neither reads nor sends any more, for good
+    Revoke {
+        /// Its id, or the beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Turn a device away that waits
+    TurnAway {
+        /// Its id, or the beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+impl Devices {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let (_, client) = context.client()?;
+        match &self.command {
+            None | Some(Command::List) => list(context, &client).await,
+            Some(Command::Approve { id, fingerprint }) => {
+                approve(context, &client, id.as_deref(), fingerprint.as_deref()).await
+            }
+            Some(Command::Revoke { id, yes }) => revoke(context, &client, id, *yes).await,
+            Some(Command::TurnAway { id }) => turn_away(context, &client, id).await,
+        }
+    }
+}
+
+async fn list(context: &Context, client: &Client) -> Result<(), Failure> {
+    let devices = client.devices().await?;
+    for device in &devices.active {
+        let OwnDevice { id, fingerprint, since, this } = device;
+        let mine = if *this { ", this one" } else { "" };
+        let text = format!("{id}  active since {}{mine}\n    {fingerprint}", moment(since));
+        let object = json!({
+            "type": "device", "id": id.to_string(), "state": "active", "fingerprint": fingerprint, "since": since,
+            "this": this,
+        });
+        context.out.result(&text, &object)?;
+    }
+    for waiting in &devices.pending {
+        let (id, fingerprint) = (&waiting.device.id, client.fingerprint_of(waiting));
+        let this = id == client.device().id();
+        let text = match this {
+            true => format!("{id}  waits for approval, this one\n    {fingerprint}"),
+            false => format!(
+                "{id}  waits for approval{}\n    {fingerprint}\n    if it shows the same: eko devices approve {id}",
+                called(waiting)
+            ),
+        };
+        let object = json!({
+            "type": "device", "id": id.to_string(), "state": "waiting", "fingerprint": fingerprint,
+            "name": waiting.name, "since": waiting.published, "this": this,
+        });
+        context.out.result(&text, &object)?;
+    }
+    Ok(())
+}
+
+async fn approve(
+    context: &Context,
+    client: &Client,
+    id: Option<&str>,
+    said: Option<&str>,
+) -> Result<(), Failure> {
+    let devices = client.devices().await?;
+    if !devices.active.iter().any(|device| device.this) {
+        return Err(MessengerError::Pending.into());
+    }
+    let waiting = match (id, &devices.pending[..]) {
+        (_, []) => {
+            return Err(Failure::new("no device waits for approval").next("eko login NAME, on the new one"));
+        }
+        (None, [only]) => only,
+        (None, several) => {
+            let what = format!("{} devices wait for approval", several.len());
+            return Err(Failure::new(what).next("eko devices approve ID").exit(Exit::Usage));
+        }
+        (Some(id), waiting) => the_one(waiting, id, "waits", |it| it.device.id.as_str())?,
+    };
+    let (id, fingerprint) = (&waiting.device.id, client.fingerprint_of(waiting));
+    match said {
+        Some(said) if ask::is_number(said, &fingerprint) => {}
+        Some(_) => {
+            let what =
+                format!("that is not the fingerprint of the device {id} that waits: it is not approved");
+            let next = format!("if it is not yours: eko devices turn-away {id}");
+            return Err(Failure::new(what).next(next).exit(Exit::NotTrusted));
+        }
+        None => {
+            let question = format!(
+                "The device {id}{} waits. Its fingerprint is\n    {fingerprint}\nDoes that device show the same digits?",
+                called(waiting)
+            );
+            ask::yes(context, &question, &format!("eko devices approve {id} --fingerprint DIGITS"))?;
+        }
+    }
+    client.approve(waiting).await?;
+    let text = format!("{id} is one of your devices now. What is sent to you from now on, it reads too.");
+    let object =
+        json!({ "type": "device", "id": id.to_string(), "state": "active", "fingerprint": fingerprint });
+    context.out.result(&text, &object)
+}
+
+async fn revoke(context: &Context, client: &Client, id: &str, yes: bool) -> Result<(), Failure> {
+    let devices = client.devices().await?;
+    if let Ok(waiting) = the_one(&devices.pending, id, "waits", |it| it.device.id.as_str())
+        && the_one(&devices.active, id, "is active", |it| it.id.as_str()).is_err()
+    {
+        let what = format!("{} only waits for approval", waiting.device.id);
+        return Err(Failure::new(what).next(format!("eko devices turn-away {id}")).exit(Exit::Usage));
+    }
+    let device = the_one(&devices.active, id, "is active", |it| it.id.as_str())?;
+    let id = &device.id;
+    if !yes {
+        let which = match (device.this, devices.active.len()) {
+            (true, 1) => "This is the device that you are using, and your only one: \
+                          nobody is left then who could approve another, but eko login NAME --reset begins anew."
+                .to_owned(),
+            (true, _) => "This is the device that you are using.".to_owned(),
+            (false, _) => format!("The device {id} has the fingerprint\n    {}", device.fingerprint),
+        };
+        let question = format!(
+            "{which}\nRevoked, it neither reads nor sends any more, for good; what it has read stays on it. Revoke it?"
+        );
+        ask::yes(context, &question, &format!("eko devices revoke {id} --yes"))?;
+    }
+    client.revoke(id).await?;
+    let text = match device.this {
+        true => {
+            "This device is revoked: it neither reads nor sends any more. What it has kept stays: eko history"
+                .to_owned()
+        }
+        false => format!("{id} is revoked: it neither reads nor sends any more."),
+    };
+    let object = json!({ "type": "device", "id": id.to_string(), "state": "revoked", "this": device.this });
+    context.out.result(&text, &object)
+}
+
+async fn turn_away(context: &Context, client: &Client, id: &str) -> Result<(), Failure> {
+    let devices = client.devices().await?;
+    let waiting = the_one(&devices.pending, id, "waits", |it| it.device.id.as_str())?;
+    let id = &waiting.device.id;
+    client.turn_away(id).await?;
+    let object = json!({ "type": "device", "id": id.to_string(), "state": "turned-away" });
+    context.out.result(&format!("{id} is turned away."), &object)
+}
+
+/// The device whose id begins like this.
+fn the_one<'a, D>(
+    devices: &'a [D],
+    text: &str,
+    state: &str,
+    id: impl Fn(&D) -> &str,
+) -> Result<&'a D, Failure> {
+    let mut found = devices.iter().filter(|device| !text.is_empty() && id(device).starts_with(text));
+    match (found.next(), found.next()) {
+        (Some(device), None) => Ok(device),
+        (first, _) => {
+            let what = match first {
+                None => format!("no device of yours whose id begins with {text:?} {state}"),
+                Some(_) => format!("several of your devices have ids that begin with {text:?}"),
+            };
+            Err(Failure::new(what).next("eko devices").exit(Exit::Usage))
+        }
+    }
+}
+
+fn called(waiting: &PendingDevice) -> String {
+    waiting.name.as_ref().map(|name| format!(" and calls itself {name:?}")).unwrap_or_default()
+}
+
+/// A moment of a chain, by this machine's clock where it can be read.
+fn moment(since: &str) -> String {
+    eko_protocol::timestamp::parse(since).map_or_else(|_| since.to_owned(), show::clock)
+}

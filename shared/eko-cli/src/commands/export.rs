@@ -1,0 +1,131 @@
+//! `eko export`: what was said, in a form that other programs read.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use eko_client::attachment::{self, Place};
+use eko_client::messenger::Person;
+use eko_client::store::Message;
+use serde_json::{Value, json};
+
+use super::{groups, verify};
+use crate::context::{Client, Context};
+use crate::failure::{Exit, Failure};
+use crate::show;
+
+const MORE: &str = "\
+A line is an object with a \"type\": first \"export\", then each \"person\" whose devices are known, each \"group\", each
+\"message\" in its order. Keys are not in it, so no device can be made of it; what was said is in it, in the clear.
+
+Examples:
+  eko export messages.jsonl
+  eko export | jq -r 'select(.type == \"message\") | .text'
+  eko export --files everything.jsonl";
+
+/// What clap reads.
+#[derive(Debug, Args)]
+#[command(after_help = MORE)]
+pub(crate) struct Export {
+    /// Where to: a file that is not there yet, or standard output (-)
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    /// With the files that came within messages, as base64; those that lie elsewhere are only described
+    #[arg(long)]
+    files: bool,
+}
+
+/// How many objects of a kind there are.
+struct Counts {
+    people: usize,
+    groups: usize,
+    messages: usize,
+}
+
+impl Export {
+    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+        let (_, client) = context.client()?;
+        if self.file == Path::new("-") {
+            return self.each(context, &client, |object| context.out.line(object)).map(drop);
+        }
+        let cannot =
+            |error: &std::io::Error| Failure::new(format!("cannot write {}: {error}", self.file.display()));
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.file);
+        let file = opened.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                let what = format!("{} is there already", self.file.display());
+                Failure::new(what).next("name another file").exit(Exit::Usage)
+            }
+            _ => cannot(&error),
+        })?;
+        let mut writer = std::io::BufWriter::new(file);
+        let written = self.each(context, &client, |object| {
+            writeln!(writer, "{}", crate::output::one_line(object)).map_err(|error| cannot(&error))
+        });
+        let kept = written.and_then(|counts| {
+            let file = writer.into_inner().map_err(|error| cannot(error.error()))?;
+            file.sync_all().map_err(|error| cannot(&error)).map(|()| counts)
+        });
+        let Counts { people, groups, messages } = kept.inspect_err(|_| {
+            // Half of it would pass for all of it.
+            let _ = std::fs::remove_file(&self.file);
+        })?;
+        let text = format!(
+            "{}  {messages} messages, {groups} groups, {people} people. Whoever reads it, reads all of them.",
+            self.file.display()
+        );
+        let object = json!({ "file": self.file, "messages": messages, "groups": groups, "people": people });
+        context.out.result(&text, &object)
+    }
+
+    fn each(
+        &self,
+        context: &Context,
+        client: &Client,
+        mut write: impl FnMut(&Value) -> Result<(), Failure>,
+    ) -> Result<Counts, Failure> {
+        let mut counts = Counts { people: 0, groups: 0, messages: 0 };
+        write(&json!({
+            "type": "export", "version": 1, "handle": client.me().handle().to_string(), "actor": client.me().actor(),
+            "device": client.device().address(), "at": show::instant(context.environment.now_ms()),
+        }))?;
+        for actor in client.people()? {
+            let Some(person) = Person::of(&actor).filter(|person| *person != client.me()) else { continue };
+            let Some(kept) = client.verification_kept(&person)? else { continue };
+            write(&json!({
+                "type": "person", "actor": actor, "handle": person.handle().to_string(),
+                "trust": verify::trust_word(kept.trust), "devices": kept.devices, "number": kept.number.digits,
+            }))?;
+            counts.people += 1;
+        }
+        for group in client.groups()? {
+            write(&groups::object(client, &group))?;
+            counts.groups += 1;
+        }
+        for message in client.history(None, u32::MAX)? {
+            write(&self.message(&message))?;
+            counts.messages += 1;
+        }
+        Ok(counts)
+    }
+
+    fn message(&self, message: &Message) -> Value {
+        let mut object = show::message_object(message);
+        if !self.files {
+            return object;
+        }
+        for (index, file) in message.content.attachments.iter().enumerate() {
+            let Place::Inline(sealed) = &file.url else { continue };
+            let described = &mut object["attachments"][index];
+            match attachment::open(sealed, file) {
+                Ok(bytes) => described["base64"] = json!(STANDARD.encode(bytes)),
+                Err(error) => described["error"] = json!(error.to_string()),
+            }
+        }
+        object
+    }
+}

@@ -2,7 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod anew;
+mod devices;
+mod export;
+mod groups;
+mod keys;
+mod people;
 mod place;
 mod signing_in;
 mod talking;
+mod terminal;
 mod usage;
+mod verify;

@@ -75,21 +75,23 @@ impl Home {
     }
 
     pub(crate) async fn eko(&self, arguments: &[&str]) -> Ended {
-        ended(self.command(arguments), String::new()).await
+        ended_of(self.command(arguments), String::new()).await
     }
 
     /// The same with something on standard input.
     pub(crate) async fn eko_reading(&self, arguments: &[&str], input: &str) -> Ended {
-        ended(self.command(arguments), input.to_owned()).await
+        ended_of(self.command(arguments), input.to_owned()).await
     }
 }
 
 /// Runs a command beside the server, which is in this process.
-async fn ended(mut command: Command, input: String) -> Ended {
+pub(crate) async fn ended_of(mut command: Command, input: String) -> Ended {
     let run = move || {
         let mut child = command.spawn().unwrap();
-        // A command that reads nothing may be gone already.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        // A command that reads nothing may be gone already; one at a terminal has no pipe.
+        if let Some(mut stdin) = child.stdin.take() {
+            let _ = stdin.write_all(input.as_bytes());
+        }
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Ended { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }

@@ -16,7 +16,7 @@ fn text<'a>(object: &'a Value, member: &str) -> &'a str {
 }
 
 /// An ID token that says that this is who signs in.
-async fn id_token(server: &str, name: &str) -> String {
+pub(crate) async fn id_token(server: &str, name: &str) -> String {
     let (http, environment) = (Http::new().unwrap(), Environment::system());
     let Capabilities { issuer, audience, .. } = Capabilities::fetch(&http, server).await.unwrap();
     let party = RelyingParty::discover(&http, &environment, &issuer, &audience).await.unwrap();

@@ -15,7 +15,22 @@ async fn help_is_a_result_and_no_command_a_failure() {
     let Ended { code, out, err } = home.eko(&[]).await;
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.contains("Commands:"));
-    for command in ["login", "logout", "whoami", "completions"] {
+    for command in [
+        "login",
+        "logout",
+        "whoami",
+        "devices",
+        "send",
+        "listen",
+        "chat",
+        "history",
+        "attachments",
+        "groups",
+        "verify",
+        "keys",
+        "export",
+        "completions",
+    ] {
         assert!(home.eko(&[command, "--help"]).await.done().contains("Usage: eko"));
     }
 }

@@ -1,0 +1,84 @@
+//! `login --anew`: another device in the place of one that is none any more.
+
+use std::path::Path;
+
+use super::people::{signed_in, text};
+use super::place::{Home, server};
+
+#[tokio::test]
+async fn a_revoked_device_makes_room_for_another() {
+    let server = server().await;
+    let (first, second) = (signed_in(&server, "alice").await, Home::new());
+    let login = ["login", "alice", "--server", &server];
+    let waits = second.object(&login).await;
+    let fingerprint = text(&waits, "fingerprint");
+    first.eko(&["devices", "approve", "--fingerprint", fingerprint]).await.done();
+
+    // Nothing is set aside while the device is one.
+    let anew = [&login[..], &["--anew"]].concat();
+    let (code, what, _) = second.fails(&anew).await;
+    assert_eq!(code, 1);
+    assert!(what.ends_with("still has this device, which is signed in: nothing was set aside"), "{what}");
+    first.eko(&["devices", "revoke", text(&waits, "device"), "--yes"]).await.done();
+    let (_, _, next) = second.fails(&login).await;
+    assert!(next.starts_with("eko login NAME --anew"), "{next}");
+
+    let made = second.object(&anew).await;
+    assert_eq!(text(&made, "status"), "pending");
+    assert_ne!(text(&made, "device"), text(&waits, "device"));
+    let aside = Path::new(text(&made, "setAside"));
+    assert_eq!(aside.parent().unwrap(), second.path().join("former"));
+    assert!(aside.join("eko.db").is_file());
+    let me = second.object(&["whoami"]).await;
+    assert_eq!(me["device"], made["device"]);
+    first.eko(&["devices", "approve", "--fingerprint", text(&made, "fingerprint")]).await.done();
+    second.eko(&["send", "@alice", "to myself"]).await.done();
+}
+
+#[tokio::test]
+async fn a_server_without_its_data_gets_another_device() {
+    let (before, after) = (server().await, server().await);
+    let home = signed_in(&before, "alice").await;
+    // The same account, as if the other server were the first one without its data.
+    let (old, new) = (name(&before), name(&after));
+    let accounts = home.path().join("accounts");
+    std::fs::rename(accounts.join(&old), accounts.join(&new)).unwrap();
+    let database = accounts.join(&new).join("eko.db");
+    let moved = rusqlite::Connection::open(database).unwrap();
+    moved.execute("UPDATE account SET value = ?1 WHERE name = 'origin'", [after.as_bytes()]).unwrap();
+    drop(moved);
+    let login = ["login", "alice", "--server", &after];
+    let (code, what, next) = home.fails(&login).await;
+    assert_eq!(code, 1);
+    assert!(what.starts_with("the server does not know this device any more"), "{what}");
+    assert!(next.starts_with("eko login NAME --anew"), "{next}");
+    let said = home.eko(&[&login[..], &["--anew"]].concat()).await.done();
+    assert!(said.contains("\nWhat the former device has kept is in "), "{said}");
+    assert_eq!(home.path().join("former").read_dir().unwrap().count(), 1);
+    assert_eq!(home.objects(&["devices"]).await.len(), 1);
+}
+
+fn name(server: &str) -> String {
+    format!("alice@{}", &server["http://".len()..])
+}
+
+#[tokio::test]
+async fn what_was_set_aside_comes_back_where_the_server_refuses_another() {
+    let (before, after) = (server().await, server().await);
+    let home = signed_in(&before, "alice").await;
+    let (old, new) = (name(&before), name(&after));
+    let accounts = home.path().join("accounts");
+    std::fs::rename(accounts.join(&old), accounts.join(&new)).unwrap();
+    let moved = rusqlite::Connection::open(accounts.join(&new).join("eko.db")).unwrap();
+    moved.execute("UPDATE account SET value = ?1 WHERE name = 'origin'", [after.as_bytes()]).unwrap();
+    drop(moved);
+    let device = home.object(&["whoami"]).await["device"].clone();
+    // Somebody else has the name there by now.
+    let eve = super::signing_in::id_token(&after, "eve").await;
+    let eves = Home::new();
+    eves.eko_reading(&["login", "alice", "--server", &after, "--id-token", "-"], &eve).await.done();
+    let (code, what, _) = home.fails(&["login", "alice", "--server", &after, "--anew"]).await;
+    assert_eq!(code, 1, "{what}");
+    assert_eq!(home.object(&["whoami"]).await["device"], device);
+    assert_eq!(home.path().join("former").read_dir().unwrap().count(), 0);
+}

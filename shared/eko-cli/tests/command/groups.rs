@@ -1,0 +1,68 @@
+//! `groups`: one begins, talks, changes and is left.
+
+use super::people::{signed_in, text};
+use super::place::server;
+
+#[tokio::test]
+async fn a_group_from_its_beginning_to_its_end() {
+    let server = server().await;
+    let (alice, bob, carol) = (
+        signed_in(&server, "alice").await,
+        signed_in(&server, "bob").await,
+        signed_in(&server, "carol").await,
+    );
+    assert_eq!(alice.eko(&["groups"]).await.done(), "");
+    let created = alice.object(&["groups", "create", "Friday", "@bob"]).await;
+    assert_eq!((text(&created, "change"), text(&created, "state")), ("created", "accepted"));
+    assert_eq!((&created["epoch"], text(&created, "you")), (&1.into(), "admin"));
+    assert_eq!(alice.fails(&["groups", "create", "Friday", "@carol"]).await.0, 2);
+    bob.hears().await;
+    let shown = bob.object(&["groups", "show", "Friday"]).await;
+    assert_eq!((&shown["id"], text(&shown, "you")), (&created["id"], "member"));
+    alice.eko(&["send", "--group", "Friday", "Hello, all"]).await.done();
+    assert_eq!(bob.hears().await, ["Hello, all"]);
+
+    // Only admins change it.
+    let (code, what, _) = bob.fails(&["groups", "add", "Friday", "@carol"]).await;
+    assert_eq!(
+        (code, what),
+        (1, format!("@bob@{} is not an admin of the group", &server["http://".len()..]))
+    );
+    let said = alice.eko(&["groups", "add", "Friday", "@carol"]).await.done();
+    assert_eq!(said, "@carol is in Friday now. Told: @bob, @carol.\n");
+    bob.hears().await;
+    carol.hears().await;
+    carol.eko(&["send", "--group", "Friday", "I am here"]).await.done();
+    assert_eq!(
+        (alice.hears().await, bob.hears().await),
+        (vec!["I am here".to_owned()], vec!["I am here".to_owned()])
+    );
+    alice.eko(&["groups", "rename", "Friday", "Saturday"]).await.done();
+    alice.eko(&["groups", "remove", "Saturday", "@carol"]).await.done();
+    alice.eko(&["send", "--group", "Saturday", "without Carol"]).await.done();
+    assert_eq!(bob.hears().await, ["without Carol"]);
+    assert_eq!(carol.hears().await, [""; 0]);
+
+    // The last admin finds another before leaving.
+    let (code, _, next) = alice.fails(&["groups", "leave", "Saturday"]).await;
+    assert_eq!((code, &*next), (1, "eko groups promote NAME @whom"));
+    alice.eko(&["groups", "promote", "Saturday", "@bob"]).await.done();
+    let left = alice.eko(&["groups", "leave", "Saturday"]).await.done();
+    assert_eq!(left, "You are not in Saturday any more. Told: @bob.\n");
+    assert!(alice.eko(&["groups"]).await.done().contains("you are not in it any more"));
+    assert_eq!(alice.fails(&["send", "--group", "Saturday", "still here?"]).await.0, 1);
+    bob.hears().await;
+    let last = bob.object(&["groups", "show", "Saturday"]).await;
+    assert_eq!((last["members"].as_array().unwrap().len(), text(&last, "you")), (1, "admin"));
+}
+
+#[tokio::test]
+async fn a_group_of_people_who_are_not_there_is_not_begun() {
+    let server = server().await;
+    let alice = signed_in(&server, "alice").await;
+    let (code, what, _) = alice.fails(&["groups", "create", "Friday", "@nobody"]).await;
+    assert_eq!((code, what), (1, format!("there is no @nobody@{}", &server["http://".len()..])));
+    assert_eq!(alice.objects(&["groups"]).await.len(), 0);
+    assert_eq!(alice.fails(&["groups", "show", "Friday"]).await.0, 2);
+    assert_eq!(alice.fails(&["groups", "create", "Friday"]).await.0, 2);
+}

@@ -1,0 +1,57 @@
+//! People who are signed in, and what they ask eko for.
+
+use serde_json::Value;
+
+use super::place::{Ended, Home};
+
+/// A user's device that is signed in, in a home of its own.
+pub(crate) async fn signed_in(server: &str, name: &str) -> Home {
+    let home = Home::new();
+    home.eko(&["login", name, "--server", server]).await.done();
+    home
+}
+
+impl Home {
+    /// What a command says to a script, an object a line.
+    pub(crate) async fn objects(&self, arguments: &[&str]) -> Vec<Value> {
+        lines(&self.eko(&[arguments, &["--json", "-q"]].concat()).await.done())
+    }
+
+    /// The same of a command that says one thing.
+    pub(crate) async fn object(&self, arguments: &[&str]) -> Value {
+        let [object] = self.objects(arguments).await.try_into().unwrap();
+        object
+    }
+
+    /// The texts of the messages that have come.
+    pub(crate) async fn hears(&self) -> Vec<String> {
+        let heard = self.objects(&["listen", "--once"]).await;
+        let messages = heard.iter().filter(|object| object["type"] == "message");
+        messages.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// How a command fails: its code, what, and what next.
+    pub(crate) async fn fails(&self, arguments: &[&str]) -> (i32, String, String) {
+        self.eko(arguments).await.failed()
+    }
+}
+
+impl Ended {
+    /// What it says of its failure.
+    pub(crate) fn failed(self) -> (i32, String, String) {
+        let line = |start: &str| {
+            let found = self.err.lines().find_map(|line| line.strip_prefix(start));
+            found.unwrap_or_default().to_owned()
+        };
+        assert_ne!(self.code, 0, "{}", self.out);
+        (self.code, line("eko: "), line("Next: "))
+    }
+}
+
+pub(crate) fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+pub(crate) fn text<'a>(object: &'a Value, member: &str) -> &'a str {
+    object[member].as_str().unwrap()
+}

@@ -135,7 +135,7 @@ async fn approve(
         }
         None => {
             let question = format!(
-                "The device {id}{} waits. Its fingerprint is\n    {fingerprint}\nDoes that device show the same digits?",
+                "The device {id} waits{}. Its fingerprint is\n    {fingerprint}\nDoes that device show the same digits?",
                 called(waiting)
             );
             ask::yes(context, &question, &format!("eko devices approve {id} --fingerprint DIGITS"))?;

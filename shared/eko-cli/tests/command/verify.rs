@@ -1,5 +1,7 @@
 //! `verify`: numbers that are the same, a reset, and what it takes to go on.
 
+use serde_json::Value;
+
 use super::people::{signed_in, text};
 use super::place::{Ended, Home, server};
 
@@ -84,4 +86,25 @@ async fn nobody_is_compared_with_oneself() {
     let (code, what, next) = alice.fails(&["verify", "@alice", "--confirm", "--number", "1"]).await;
     assert_eq!((code, &*what, &*next), (2, "@alice is you", "eko devices"));
     assert_eq!(alice.fails(&["verify", "@nobody"]).await.0, 1);
+}
+
+#[tokio::test]
+async fn an_alarm_is_loud_until_it_is_settled() {
+    let server = server().await;
+    let (alice, _bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["verify", "@bob"]).await.done();
+    // As the library notes it, where a server shows another chain; that one needs a server that lies.
+    let store = rusqlite::Connection::open(alice.account().join("eko.db")).unwrap();
+    let sql = "UPDATE chains SET alarm = 'their server lies \u{1b}[2J', alarm_at = 0 WHERE actor = ?1";
+    assert_eq!(store.execute(sql, [format!("{server}/user/bob")]).unwrap(), 1);
+    drop(store);
+    let Ended { code, out, err } = alice.eko(&["verify", "@bob"]).await;
+    assert_eq!(code, 3);
+    assert!(out.contains("\nBEWARE: 1970-01-0") || out.contains("\nBEWARE: 1969-12-31"), "{out}");
+    assert!(out.contains("their server lies \u{fffd}[2J"), "{out}");
+    assert!(err.contains("eko: @bob: their server lies \u{fffd}[2J\n"), "{err}");
+    let seen: Value = serde_json::from_str(&alice.eko(&["verify", "@bob", "--json"]).await.out).unwrap();
+    let mine = text(&seen, "number");
+    alice.eko(&["verify", "@bob", "--confirm", "--number", mine]).await.done();
+    assert_eq!(alice.object(&["verify", "@bob"]).await["alarm"], Value::Null);
 }

@@ -12,7 +12,9 @@ pub(super) fn text(who: &str, seen: &Verification, own: bool) -> String {
         true => format!("{who} is you"),
         false => format!("Your safety number with {who}\n{}", ask::lines(&seen.number.digits, 4)),
     };
-    text.push_str(&format!("\n  trust    {}", trust(seen.trust)));
+    if !own {
+        text.push_str(&format!("\n  trust    {}", trust(seen.trust)));
+    }
     for (index, device) in seen.devices.iter().enumerate() {
         let head = if index == 0 { "devices" } else { "" };
         text.push_str(&format!("\n  {head:7}  {}", device.rsplit('/').next().unwrap_or(device)));

@@ -70,6 +70,7 @@ async fn after_a_reset_nothing_is_sent_until_it_is_accepted() {
     assert_eq!(code, 3, "{what}");
     assert_eq!(next, format!("eko verify @bob@{}", &server["http://".len()..]));
     assert_eq!(alice.fails(&["groups", "create", "Friday", "@bob"]).await.0, 3);
+    assert_eq!(alice.objects(&["groups"]).await.len(), 0, "no group with somebody who is not told of it");
     assert_eq!(alice.fails(&["verify", "@bob", "--accept", "--forget"]).await.0, 2);
 
     assert_eq!(text(&alice.object(&["verify", "@bob", "--accept"]).await, "trust"), "first-use");

@@ -43,9 +43,10 @@ export function signedNode(kind, signer, { set = EMPTY, device, ...described }) 
   return node;
 }
 
-// What a user's chain comes to: the active devices' nodes by address, and its length and head.
+// What a user's chain comes to: the active devices' nodes by address, its length and head, and its root: the node of the
+// device that all of them descend from.
 export function replay(signal, actor, nodes) {
-  let [active, set] = [new Map(), EMPTY];
+  let [active, set, root] = [new Map(), EMPTY, null];
   for (const node of nodes) {
     const check = (holds, what) => {
       if (!holds) throw new Error(`node ${set.length} of ${actor}: ${what}`);
@@ -69,8 +70,9 @@ export function replay(signal, actor, nodes) {
       check(!active.has(device), 'adds what is active');
       if (kind === 'ResetDevices') active = new Map();
       active.set(device, node);
+      if (itself) root = node;
     }
     set = { length: set.length + 1, head: createHash('sha256').update(canonical(node)).digest('hex') };
   }
-  return { active, set };
+  return { active, set, root };
 }

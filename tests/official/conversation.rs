@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::device::{Device, Sent};
+use crate::device::{Device, Sent, ratchet_key};
 use crate::here::Here;
 use crate::official::Library;
 
@@ -114,10 +112,7 @@ impl Ratchets {
         let steps = self.0.entry(pair).or_default();
         let message: &Value = sent.message(&to.address);
         if message["kind"] == "message" {
-            let content = STANDARD.decode(message["content"].as_str().unwrap()).unwrap();
-            // After the version: protobuf field 1, bytes, 33 of them.
-            assert_eq!(content[1..3], [0x0A, 33]);
-            steps.insert(content[3..36].to_vec());
+            steps.insert(ratchet_key(&message["content"]));
         }
     }
 }

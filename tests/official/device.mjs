@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { call, CONTEXT, idToken } from './client.mjs';
 import { possessionBase, signedNode } from './chain.mjs';
 import { Directory } from './directory.mjs';
+import { displayable, fingerprint, scannable } from './fingerprint.mjs';
 import { DeviceKeys } from './keys.mjs';
 import { encode } from './multibase.mjs';
 import { Sessions } from './sessions.mjs';
@@ -74,6 +75,27 @@ export class Device {
     const node = signedNode(kind, this, { set, ...members });
     await this.call('POST', `${this.actor}/devices`, { body: node, due: [201] });
     return (await this.directory.look(this.actor)).set;
+  }
+
+  // A user's chain, replayed anew.
+  async chain(actor) {
+    const { active, set } = await this.directory.look(actor);
+    return { deviceSet: set, devices: [...active.keys()] };
+  }
+
+  // What this user and another compare: libsignal's fingerprint of the roots of both chains, as each of the two shows it.
+  async safetyNumber(actor) {
+    const { signal } = this.keys;
+    const end = ({ actor, root }) => {
+      return { actor, key: signal.PublicKey.deserialize(Buffer.from(root.identityKey, 'base64')) };
+    };
+    const [mine, theirs] = [await this.directory.look(this.actor), await this.directory.look(actor)].map(end);
+    const [shown, wanted] = [fingerprint(signal, mine, theirs), fingerprint(signal, theirs, mine)];
+    return {
+      displayable: displayable(shown),
+      scannable: scannable(shown, 'base64'),
+      scannableByThem: scannable(wanted, 'base64'),
+    };
   }
 
   // Makes keys and publishes them: how many one-time keys wait then.

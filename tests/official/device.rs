@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::here::Here;
@@ -36,13 +38,18 @@ impl Device {
         Self::new(official, library, &registered)
     }
 
+    /// A device that is told this, to register as a further one of a user: it waits for approval.
+    pub(crate) async fn waiting(library: Library, registration: &Value) -> Self {
+        let mut official = Official::start(library).await;
+        let registered = official.command(registration).await;
+        assert_eq!(registered["status"], "pending");
+        Self::new(official, library, &registered)
+    }
+
     /// Another device of a user, which this one approves.
     pub(crate) async fn further(&mut self, here: &Here) -> Self {
-        let mut official = Official::start(self.library).await;
         let user = self.actor.rsplit('/').next().unwrap();
-        let registered = official.command(&registration(self.library, here, user, false)).await;
-        assert_eq!(registered["status"], "pending");
-        let device = Self::new(official, self.library, &registered);
+        let device = Self::waiting(self.library, &registration(self.library, here, user, false)).await;
         self.command(json!({ "do": "approve", "device": device.address })).await;
         device
     }
@@ -78,10 +85,16 @@ impl Device {
     /// Sends a given activity, to its own user's other devices.
     pub(crate) async fn sync(&mut self, activity: &Value) -> Sent {
         let to = self.actor.clone();
+        self.send_activity(&to, activity).await
+    }
+
+    /// Sends a given activity to a user.
+    pub(crate) async fn send_activity(&mut self, to: &str, activity: &Value) -> Sent {
         self.sent(json!({ "do": "send", "to": to, "activity": activity })).await
     }
 
-    async fn sent(&mut self, command: Value) -> Sent {
+    /// Has it send what the command says.
+    pub(crate) async fn sent(&mut self, command: Value) -> Sent {
         let sent = Sent(self.command(command).await);
         self.unconfirmed.insert(sent.envelope().to_owned());
         sent
@@ -113,7 +126,12 @@ impl Device {
     /// Holds a message of `by` no longer, without having read it: nobody will confirm it.
     pub(crate) async fn drop(&mut self, sent: &Sent, by: &mut Self) {
         self.command(json!({ "do": "drop", "envelope": sent.envelope() })).await;
-        by.unconfirmed.remove(sent.envelope());
+        by.lost(sent);
+    }
+
+    /// Nobody will confirm what this one has sent.
+    pub(crate) fn lost(&mut self, sent: &Sent) {
+        self.unconfirmed.remove(sent.envelope());
     }
 
     /// Fetches until all that it has sent is confirmed, and nothing is under way any more.
@@ -168,6 +186,14 @@ impl Sent {
         assert_eq!(received["kind"], message["kind"]);
         assert_eq!(received["activity"], *self.activity());
     }
+}
+
+/// The ratchet key of a message that begins no session.
+pub(crate) fn ratchet_key(content: &Value) -> Vec<u8> {
+    let content = STANDARD.decode(content.as_str().unwrap()).unwrap();
+    // After the version: protobuf field 1, bytes, 33 of them.
+    assert_eq!(content[1..3], [0x0A, 33]);
+    content[3..36].to_vec()
 }
 
 /// What a device is told, to register.

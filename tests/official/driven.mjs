@@ -23,6 +23,8 @@ const commands = {
   approve: ({ device: address }) => device.approve(address),
   revoke: ({ device: address }) => device.revoke(address),
   publish: ({ keys }) => device.publish(keys),
+  chain: ({ of }) => device.chain(of),
+  safetyNumber: ({ of }) => device.safetyNumber(of),
   // Public: consumes nothing.
   packages: async ({ of }) => (await call('GET', (await device.directory.look(of)).keyPackages)).body,
   // Consumes one-time keys, and begins no session.

@@ -5,7 +5,7 @@ import { stores } from './stores.mjs';
 const base64 = (bytes) => Buffer.from(bytes).toString('base64');
 
 export class DeviceKeys {
-  // A signature of this name is made with this bit flipped: {"what": …, "bit": …}.
+  // What is of this name is made with this bit flipped: {"what": …, "bit": …}.
   spoil = null;
   #next = { signed: 1, oneTime: 1, kyber: 1 };
 
@@ -24,9 +24,12 @@ export class DeviceKeys {
   }
 
   sign(what, bytes) {
-    const signature = Buffer.from(this.identity.sign(Buffer.from(bytes)));
-    if (this.spoil?.what === what) signature[this.spoil.bit >> 3] ^= 1 << (this.spoil.bit & 7);
-    return signature;
+    return this.spoilt(what, Buffer.from(this.identity.sign(Buffer.from(bytes))));
+  }
+
+  spoilt(what, bytes) {
+    if (this.spoil?.what === what) bytes[this.spoil.bit >> 3] ^= 1 << (this.spoil.bit & 7);
+    return bytes;
   }
 
   // As many new keys of each kind as asked for, in the form in which they are published.

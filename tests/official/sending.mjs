@@ -44,7 +44,7 @@ export class Sending {
 
   // The activity for each of these devices; with those without a session, one begins.
   async #seal(user, devices, activity, taken) {
-    const { sessions, address } = this.device;
+    const { sessions, address, keys } = this.device;
     const others = [...devices].filter((device) => device !== address);
     const strangers = others.filter((device) => !sessions.has(device));
     const packages = strangers.length ? await this.device.take(user, strangers) : [];
@@ -55,7 +55,7 @@ export class Sending {
     taken.push(...packages);
     const messages = [];
     for (const device of others) {
-      const content = await sessions.seal(device, pad(activity));
+      const content = keys.spoilt('message', await sessions.seal(device, pad(activity)));
       const kind = isPreKeyMessage(content) ? 'preKey' : 'message';
       messages.push({ to: device, kind, content: content.toString('base64') });
     }

@@ -61,11 +61,16 @@ impl Here {
     pub(crate) async fn further(&self, approver: &Device<Http>) -> Device<Http> {
         let name = approver.user().as_str();
         let device = new_device(&self.origin, name);
-        device.register(&id_token(&self.issuer(), name).await, Joining::Further).await.unwrap();
+        device.register(&self.id_token(name).await, Joining::Further).await.unwrap();
         let notice = entry(approver).await;
         approver.discard(&notice.address).await.unwrap();
         approver.approve(device.id()).await.unwrap();
         device
+    }
+
+    /// What its issuer gives whoever says to be of that name.
+    pub(crate) async fn id_token(&self, name: &str) -> String {
+        id_token(&self.issuer(), name).await
     }
 
     fn issuer(&self) -> String {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use eko_client::device::{Content, Entry, Joining, Status};
 use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, Http};
-use eko_federation::policy::Policy;
 use eko_local::server::{AUDIENCE, ISSUER_PATH, Options, Server};
 use eko_protocol::address::{Origin, UserName};
 use eko_testkit::BARE;
@@ -21,13 +20,12 @@ const LOOKS: usize = 600;
 pub(crate) struct Here {
     pub(crate) origin: Origin,
     stop: oneshot::Sender<()>,
-    running: JoinHandle<anyhow::Result<usize>>,
+    running: JoinHandle<usize>,
 }
 
 impl Here {
     /// Starts it on a free port.
     pub(crate) async fn start() -> Self {
-        let policy = Policy::default();
         let options = Options {
             port: 0,
             origin: None,
@@ -35,21 +33,22 @@ impl Here {
             // A conversation of an hour takes seconds here.
             sender_budget: 6_000,
             recipient_bytes_budget: 32 << 20,
-            policy,
+            policy: Default::default(),
         };
         let server = Server::bind(&options).await.unwrap();
         let origin = server.origin.clone();
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(server.run(async {
+        let stopped = async {
             let _ = stopped.await;
-        }));
+        };
+        let running = tokio::spawn(async { server.run(stopped).await.unwrap() });
         Self { origin, stop, running }
     }
 
     /// Ends it: nothing may be left that waits for another server.
     pub(crate) async fn end(self) {
         self.stop.send(()).unwrap();
-        assert_eq!(self.running.await.unwrap().unwrap(), 0, "activities that were not delivered");
+        assert_eq!(self.running.await.unwrap(), 0, "activities that were not delivered");
     }
 
     /// The first device of a new user.

@@ -1,0 +1,155 @@
+//! What is encrypted, as section 9 says it: each side makes what the other understands.
+
+use eko_client::messenger::Notice;
+use eko_protocol::timestamp;
+use serde_json::{Value, json};
+
+use crate::device::Device;
+use crate::eko::{Eko, assert_heard};
+use crate::here::{Here, envelope_id};
+use crate::official::Library;
+
+const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ours_says_number_and_device_sets() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    let [alice, tablet] = Eko::two(&hers, "alice").await;
+    let mut bob = Device::first(Library::Current, &his, "bob").await;
+    for number in 1..4 {
+        let words = format!("number {number}");
+        alice.say(&bob.actor, &words).await;
+        let activity = bob.fetch(1).await.remove(0)["activity"].take();
+        // Each of its own, and of this form.
+        for id in [&activity["id"], &activity["object"]["id"]] {
+            let uuid = id.as_str().unwrap().strip_prefix("urn:uuid:").unwrap();
+            assert_eq!(uuid.len(), 36);
+        }
+        assert_ne!(activity["id"], activity["object"]["id"]);
+        let published = activity["published"].as_str().unwrap();
+        let own = alice.client.message(activity["id"].as_str().unwrap()).unwrap().unwrap();
+        assert_eq!(timestamp::parse(published), Ok(own.content.published_ms));
+        assert!(published.ends_with('Z'), "{published}");
+        let sets = device_sets(&mut bob, &alice.actor()).await;
+        let (hers, his) = (&sets[alice.actor()], &sets[&bob.actor]);
+        assert_eq!((&hers["length"], &his["length"]), (&json!(2), &json!(1)));
+        assert_eq!(
+            activity,
+            json!({
+                "@context": CONTEXT, "type": "Create", "id": activity["id"], "actor": alice.actor(), "to": [bob.actor],
+                "published": published, "eko:sequence": number, "eko:deviceSets": sets,
+                "object": { "type": "Note", "id": activity["object"]["id"], "content": words, "mediaType": "text/plain" },
+            })
+        );
+        assert_eq!(tablet.hear(1).await[0].sequence, Some(number));
+    }
+    alice.settled().await;
+    hers.end().await;
+    his.end().await;
+}
+
+/// The chain heads of its own user and another, as an official device replays them.
+async fn device_sets(by: &mut Device, other: &str) -> Value {
+    let mut sets = json!({});
+    for of in [&by.actor.clone(), other] {
+        sets[of] = by.command(json!({ "do": "chain", "of": of })).await["deviceSet"].take();
+    }
+    sets
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn theirs_are_shown_in_the_order_of_their_numbers() {
+    let here = Here::start().await;
+    let alice = Eko::first(&here, "alice").await;
+    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    for (round, order) in [[4, 1, 0, 3, 2], [1, 0, 4, 3, 2]].into_iter().enumerate() {
+        let mut sent = Vec::new();
+        for number in 1..6 {
+            let one = bob.send(&alice.actor(), &format!("{round}: {number}")).await;
+            assert_eq!(one.activity()["eko:sequence"], round * 5 + number);
+            let sets = device_sets(&mut bob, &alice.actor()).await;
+            assert_eq!(one.activity()["eko:deviceSets"], sets);
+            sent.push(one);
+        }
+        let heard = alice.read(&order.map(|index: usize| &sent[index])).await;
+        let texts: Vec<_> = heard.into_iter().map(|message| message.text).collect();
+        assert_eq!(texts, [1, 2, 3, 4, 5].map(|number| format!("{round}: {number}")));
+    }
+    bob.settled().await;
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn theirs_that_contradict_are_told() {
+    let here = Here::start().await;
+    let alice = Eko::first(&here, "alice").await;
+    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    let sent = bob.send(&alice.actor(), "true").await;
+    alice.hear(1).await;
+    let sets = sent.activity()["eko:deviceSets"].clone();
+    for of in [alice.actor(), bob.actor.clone()] {
+        // Another head, and a node that she is not shown.
+        let other = json!({ "length": 1, "head": "0".repeat(64) });
+        let longer = json!({ "length": 2, "head": sets[&of]["head"] });
+        for changed in [other, longer] {
+            let mut activity = fresh(sent.activity());
+            activity["eko:deviceSets"][&of] = changed;
+            let told = Notice::Contradiction { seen_by: bob.actor.clone(), of: of.clone() };
+            assert_eq!(notices(&alice, &mut bob, &activity, 1).await, [told]);
+        }
+    }
+    bob.settled().await;
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn theirs_may_say_less_and_more() {
+    let here = Here::start().await;
+    let alice = Eko::first(&here, "alice").await;
+    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    let sent = bob.send(&alice.actor(), "hello").await;
+    alice.hear(1).await;
+    // What may be absent, and what is not known.
+    let mut activity = fresh(sent.activity());
+    for member in ["eko:sequence", "eko:deviceSets", "@context"] {
+        activity.as_object_mut().unwrap().remove(member);
+    }
+    activity["eko:novelty"] = json!([1]);
+    assert_eq!(notices(&alice, &mut bob, &activity, 1).await, []);
+    let mut activity = fresh(sent.activity());
+    activity["type"] = json!("Typing");
+    assert_eq!(notices(&alice, &mut bob, &activity, 0).await, []);
+    let mut activity = fresh(sent.activity());
+    (activity["type"], activity["object"]) = (json!("Read"), sent.activity()["id"].clone());
+    let read =
+        Notice::Read { actor: bob.actor.clone(), id: sent.activity()["id"].as_str().unwrap().to_owned() };
+    assert_eq!(notices(&alice, &mut bob, &activity, 0).await, [read]);
+    // Nobody says anything in another's name.
+    let mut activity = fresh(sent.activity());
+    activity["actor"] = json!(alice.actor());
+    let notices = notices(&alice, &mut bob, &activity, 0).await;
+    assert!(matches!(&notices[..], [Notice::Unreadable { actor, .. }] if *actor == bob.actor), "{notices:?}");
+    let sent = bob.send(&alice.actor(), "goes on").await;
+    assert_heard(&alice.hear(1).await[0], &sent, &bob);
+    bob.settled().await;
+    here.end().await;
+}
+
+/// The same activity as another one.
+fn fresh(activity: &Value) -> Value {
+    let mut activity = activity.clone();
+    activity["id"] = json!(envelope_id());
+    activity
+}
+
+/// What she is told when he sends this activity, which shows so many messages.
+async fn notices(alice: &Eko, bob: &mut Device, activity: &Value, messages: usize) -> Vec<Notice> {
+    let sent = bob.send_activity(&alice.actor(), activity).await;
+    alice.entry(&sent).await;
+    let received = alice.client.receive().await.unwrap();
+    assert_eq!(received.messages.len(), messages, "{:?}", received.messages);
+    if let Some(last) = received.messages.last() {
+        alice.client.note_shown(last.position).unwrap();
+    }
+    received.notices
+}

@@ -1,0 +1,107 @@
+//! One user with devices of both kinds: what each signs, the other, the server and everyone else verifies.
+
+use eko_client::fingerprint::fingerprint;
+use eko_client::messenger::{MessengerError, Person};
+use serde_json::{Value, json};
+
+use crate::device::{Device, registration};
+use crate::eko::{Eko, assert_heard};
+use crate::here::Here;
+use crate::official::Library;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_kinds_sign_one_chain() {
+    // The sign of libsignal's signatures: ours have sign 0.
+    for sign in [0, 1] {
+        let (hers, theirs) = (Here::start().await, Here::start().await);
+        mixed(&hers, &theirs, sign).await;
+        hers.end().await;
+        theirs.end().await;
+    }
+}
+
+async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
+    // Ours is the first, and signs an official one in; that one signs another of ours in, and the first out.
+    let first = Eko::first(hers, "alice").await;
+    let actor = first.actor();
+    let mut command = registration(Library::Current, hers, "alice", false);
+    command["sign"] = json!(sign);
+    let mut official = Device::waiting(Library::Current, &command).await;
+    let pending = first.client.devices().await.unwrap().pending.remove(0);
+    let expected = fingerprint(&official.address, &pending.device.identity_key);
+    first.approve(&official.address, &expected).await;
+    let second = Eko::waiting(hers, "alice").await;
+    official.command(json!({ "do": "approve", "device": second.address() })).await;
+    first.told_of(&second.address()).await;
+
+    let dave = Eko::first(theirs, "dave").await;
+    let mut carol = Device::first(Library::Current, theirs, "carol").await;
+    let all = [first.address(), official.address.clone(), second.address()];
+    replayed(&actor, 3, &all, &dave, &mut carol).await;
+
+    // All of them read what either kind writes.
+    let said = dave.say(&actor, "from one of ours").await;
+    let sent = carol.send(&actor, "from an official one").await;
+    sent.assert_accepted(3);
+    for device in [&first, &second] {
+        let mut heard = device.hear(2).await;
+        heard.sort_by_key(|message| message.actor == carol.actor);
+        assert_eq!((&heard[0].actor, heard[0].id.as_str()), (&dave.actor(), said.id()));
+        assert_heard(&heard[1], &sent, &carol);
+    }
+    let mut read = official.fetch(2).await;
+    read.sort_by_key(|message| message["actor"] == carol.actor);
+    said.assert_is(&read[0], &dave, &actor);
+    sent.assert_is(&read[1], &carol, &official);
+
+    // And what they write, the others of them have.
+    for round in 0..3 {
+        for (by, other) in [(&first, &second), (&second, &first)] {
+            let said = by.say(&dave.actor(), &format!("{round}: ours")).await;
+            assert_eq!(dave.hear(1).await[0].id, said.id());
+            said.assert_is(&official.fetch(1).await[0], by, &actor);
+            assert!(other.hear(1).await[0].outgoing);
+        }
+        let sent = official.send(&carol.actor, &format!("{round}: theirs")).await;
+        sent.assert_is(&carol.fetch(1).await[0], &official, &carol);
+        let copy = official.sync(sent.activity()).await;
+        copy.assert_accepted(2);
+        // Ours confirms no copies.
+        official.lost(&copy);
+        for device in [&first, &second] {
+            let copy = device.hear(1).await.remove(0);
+            assert!(copy.outgoing && copy.conversation == carol.actor);
+            assert_heard(&copy, &sent, &official);
+        }
+    }
+
+    first.settled().await;
+    official.settled().await;
+    official.command(json!({ "do": "revoke", "device": first.address() })).await;
+    assert!(matches!(first.client.receive().await, Err(MessengerError::Revoked)));
+    replayed(&actor, 4, &all[1..], &dave, &mut carol).await;
+    let (_, id) = hers.origin.parse_device(&official.address).unwrap();
+    second.client.revoke(&id).await.unwrap();
+    replayed(&actor, 5, &all[2..], &second, &mut carol).await;
+    dave.settled().await;
+    second.settled().await;
+    carol.settled().await;
+}
+
+/// A chain comes to the same for a device of ours and an official one: so many nodes, and these active devices.
+async fn replayed(actor: &str, length: u64, devices: &[String], ours: &Eko, official: &mut Device) {
+    let person = Person::of(actor).unwrap();
+    let (nodes, state) = ours.client.device().chain_at(&person.origin, &person.user).await.unwrap();
+    let mut active: Vec<_> = state.active.keys().map(|id| person.origin.device(&person.user, id)).collect();
+    let replayed = official.command(json!({ "do": "chain", "of": actor })).await;
+    let mut theirs: Vec<_> = replayed["devices"].as_array().unwrap().iter().map(text).collect();
+    let mut devices = devices.to_vec();
+    [&mut active, &mut theirs, &mut devices].into_iter().for_each(|list| list.sort());
+    assert_eq!((&active, &theirs), (&devices, &devices));
+    assert_eq!(nodes.len() as u64, length);
+    assert_eq!(replayed["deviceSet"], json!({ "length": length, "head": nodes.last().unwrap().hash() }));
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}

@@ -1,0 +1,203 @@
+//! A device of ours and an official one write back and forth, whoever begins, and the ratchet turns with each message.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use eko_protocol::address::{Handle, UserName};
+use serde_json::{Value, json};
+
+use crate::device::{Device, Sent, ratchet_key};
+use crate::eko::{Eko, KEYS, Said, assert_heard};
+use crate::here::Here;
+use crate::official::Library;
+
+/// Each writes so many times, by turns.
+const ROUNDS: usize = 22;
+/// What an activity with the longest text comes to, beside the text.
+const AROUND: usize = 1_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ours_begins_on_one_server() {
+    let here = Here::start().await;
+    ours_begins(&here, &here).await;
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ours_begins_across_two_servers() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    ours_begins(&hers, &his).await;
+    hers.end().await;
+    his.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn theirs_begins_on_one_server() {
+    let here = Here::start().await;
+    theirs_begins(&here, &here).await;
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn theirs_begins_across_two_servers() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    theirs_begins(&hers, &his).await;
+    hers.end().await;
+    his.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_begin_at_once_on_one_server() {
+    let here = Here::start().await;
+    both_begin(&here, &here).await;
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_begin_at_once_across_two_servers() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    both_begin(&hers, &his).await;
+    hers.end().await;
+    his.end().await;
+}
+
+async fn ours_begins(hers: &Here, his: &Here) {
+    let mut talk = Talk::between(hers, his).await;
+    let handle = Handle::new(UserName::parse("bob").unwrap(), &his.origin);
+    assert_eq!(talk.alice.client.find(&handle).await.unwrap().actor(), talk.bob.actor);
+    let public = talk.bob.command(json!({ "do": "packages", "of": talk.bob.actor })).await;
+
+    let said = talk.alice.say(&talk.bob.actor, "hello").await;
+    let received = talk.bob_reads(&said).await;
+    assert_pqxdh(&received);
+    // One-time keys of both kinds, and not the last resort.
+    for id in ["preKeyId", "signedPreKeyId", "kyberPreKeyId"] {
+        assert!(received[id].is_u64(), "{id}");
+    }
+    assert_eq!(received["signedPreKeyId"], public["items"][0]["signedPreKeyId"]);
+    assert_ne!(received["kyberPreKeyId"], public["items"][0]["kyberPreKeyId"]);
+    let left = talk.bob.command(json!({ "do": "hold" })).await;
+    assert_eq!((&left["preKeys"], &left["kyberPreKeys"]), (&json!(9), &json!(9)));
+    talk.goes_on([Who::Bob, Who::Alice]).await;
+}
+
+async fn theirs_begins(hers: &Here, his: &Here) {
+    let mut talk = Talk::between(hers, his).await;
+    let sent = talk.bob.send(&talk.alice.actor(), "hello").await;
+    sent.assert_accepted(1);
+    let [package] = sent.taken() else { panic!("{:?}", sent.taken()) };
+    let last_resort = talk.alice.client.device().keys().last_resort().unwrap().id.get();
+    assert!(package["kyberPreKey"].is_string() && package["preKey"].is_string());
+    assert!(package["kyberPreKeyId"].is_u64() && package["kyberPreKeyId"] != last_resort);
+    assert_pqxdh(sent.message(&talk.alice.address()));
+    talk.alice_reads(&sent).await;
+    let left = talk.alice.client.key_status().await.unwrap().left;
+    let full = (u64::from(KEYS.pre_keys), u64::from(KEYS.kyber_pre_keys));
+    assert_eq!((left.pre_keys, left.kyber_pre_keys), (full.0 - 1, full.1 - 1));
+    talk.goes_on([Who::Alice, Who::Bob]).await;
+}
+
+/// The first messages cross, and so do some more.
+async fn both_begin(hers: &Here, his: &Here) {
+    let mut talk = Talk::between(hers, his).await;
+    for round in 0..3 {
+        let (hers, his) = (format!("{round}: hers"), format!("{round}: his"));
+        let (alice, bob) = (talk.alice.actor(), talk.bob.actor.clone());
+        let (said, sent) = tokio::join!(talk.alice.say(&bob, &hers), talk.bob.send(&alice, &his));
+        sent.assert_accepted(1);
+        let received = talk.bob_reads(&said).await;
+        talk.alice_reads(&sent).await;
+        if round == 0 {
+            assert_pqxdh(&received);
+            assert_pqxdh(sent.message(&talk.alice.address()));
+        }
+    }
+    talk.goes_on([Who::Alice, Who::Bob]).await;
+}
+
+/// Asserts that a message begins a session with a Kyber key: it is of version 4.
+fn assert_pqxdh(message: &Value) {
+    assert_eq!(message["kind"], "preKey");
+    assert_eq!(STANDARD.decode(message["content"].as_str().unwrap()).unwrap()[0], 0x44);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Alice,
+    Bob,
+}
+
+/// Alice, whose device is ours, and Bob, whose device is official.
+struct Talk {
+    alice: Eko,
+    bob: Device,
+    /// Who has read what, and from whom: an actor and a text.
+    heard: Vec<(String, String)>,
+}
+
+impl Talk {
+    async fn between(hers: &Here, his: &Here) -> Self {
+        let bob = Device::first(Library::Current, his, "bob").await;
+        Self { alice: Eko::first(hers, "alice").await, bob, heard: Vec::new() }
+    }
+
+    async fn bob_reads(&mut self, said: &Said) -> Value {
+        let received = self.bob.fetch(1).await.remove(0);
+        said.assert_is(&received, &self.alice, &self.bob.actor);
+        let text = received["activity"]["object"]["content"].as_str().unwrap();
+        self.heard.push((self.alice.actor(), text.to_owned()));
+        received
+    }
+
+    async fn alice_reads(&mut self, sent: &Sent) {
+        let heard = self.alice.hear(1).await.remove(0);
+        assert_heard(&heard, sent, &self.bob);
+        self.heard.push((heard.actor, heard.text));
+    }
+
+    /// They write by turns, and each message is a step of the ratchet. At the end both have read all.
+    async fn goes_on(&mut self, order: [Who; 2]) {
+        let mut keys = BTreeSet::new();
+        for round in 0..ROUNDS {
+            for who in order {
+                let words = words(round);
+                let content = match who {
+                    Who::Alice => {
+                        let said = self.alice.say(&self.bob.actor, &words).await;
+                        let received = self.bob_reads(&said).await;
+                        assert_eq!(received["kind"], "message");
+                        received["content"].clone()
+                    }
+                    Who::Bob => {
+                        let sent = self.bob.send(&self.alice.actor(), &words).await;
+                        sent.assert_accepted(1);
+                        self.alice_reads(&sent).await;
+                        let message = sent.message(&self.alice.address());
+                        assert_eq!(message["kind"], "message");
+                        message["content"].clone()
+                    }
+                };
+                assert!(keys.insert(ratchet_key(&content)), "a step of the ratchet");
+            }
+        }
+        self.alice.settled().await;
+        self.bob.settled().await;
+        let mut history = self.alice.history(&self.bob.actor);
+        assert!(history.len() > 2 * ROUNDS);
+        history.sort();
+        self.heard.sort();
+        assert!(history == self.heard, "both have read the same");
+    }
+}
+
+/// Texts of many lengths and scripts; one is as long as an activity can carry.
+fn words(round: usize) -> String {
+    const SOME: [&str; 5] =
+        ["", "plain", "Grüße, 世界 🦀\n\"quoted\" \\ \u{1}\u{2028}", "\u{80}\0\u{80}", "\u{200f}שלום"];
+    match round {
+        0..5 => SOME[round].to_owned(),
+        5 => "x".repeat(94_080 - AROUND),
+        _ => "y".repeat(round * 31),
+    }
+}

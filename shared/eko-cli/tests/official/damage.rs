@@ -1,0 +1,56 @@
+//! Messages that were changed under way: ours says so, and begins a new session, which the official library goes on with.
+
+use eko_client::messenger::Notice;
+use serde_json::json;
+
+use crate::device::Device;
+use crate::eko::{Eko, assert_heard};
+use crate::here::Here;
+use crate::official::Library;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_message_is_told_and_the_next_begins_anew() {
+    let here = Here::start().await;
+    let alice = Eko::first(&here, "alice").await;
+    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    // The first of all: there is no session yet, and the next of his begins one with the same keys.
+    damaged(&alice, &mut bob).await;
+    let sent = bob.send(&alice.actor(), "hello").await;
+    assert_eq!(sent.message(&alice.address())["kind"], "preKey");
+    assert_heard(&alice.hear(1).await[0], &sent, &bob);
+    for round in 0..3 {
+        let mut kinds = ["message"; 3];
+        if round > 0 {
+            damaged(&alice, &mut bob).await;
+            kinds[0] = "preKey";
+        }
+        for (step, kind) in kinds.into_iter().enumerate() {
+            let said = alice.say(&bob.actor, &format!("{round}: hers {step}")).await;
+            let received = bob.fetch(1).await.remove(0);
+            said.assert_is(&received, &alice, &bob.actor);
+            assert_eq!(received["kind"], kind, "{round} {step}");
+            let sent = bob.send(&alice.actor(), &format!("{round}: his {step}")).await;
+            assert_eq!(sent.message(&alice.address())["kind"], "message");
+            assert_heard(&alice.hear(1).await[0], &sent, &bob);
+        }
+    }
+    alice.settled().await;
+    bob.settled().await;
+    here.end().await;
+}
+
+/// A message of his arrives with one bit flipped, of the ciphertext.
+async fn damaged(alice: &Eko, bob: &mut Device) {
+    let spoil = json!({ "what": "message", "bit": 4_800 });
+    let command = json!({ "do": "send", "to": alice.actor(), "text": "damaged", "spoil": spoil });
+    let sent = bob.sent(command).await;
+    alice.entry(&sent).await;
+    let received = alice.client.receive().await.unwrap();
+    assert_eq!(received.messages, []);
+    assert!(
+        matches!(&received.notices[..], [Notice::Unreadable { actor, .. }] if *actor == bob.actor),
+        "{:?}",
+        received.notices
+    );
+    bob.lost(&sent);
+}

@@ -1,0 +1,132 @@
+//! A user's devices change while somebody of the other kind writes to them.
+
+use eko_client::messenger::{MessengerError, Step};
+use serde_json::json;
+
+use crate::device::Device;
+use crate::eko::{Eko, Said, assert_heard};
+use crate::here::Here;
+use crate::official::Library;
+
+/// What is said while devices change.
+const MESSAGES: usize = 12;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn theirs_change_on_one_server() {
+    let here = Here::start().await;
+    theirs_change(&here, &here).await;
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn theirs_change_across_two_servers() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    theirs_change(&hers, &his).await;
+    hers.end().await;
+    his.end().await;
+}
+
+async fn theirs_change(hers: &Here, his: &Here) {
+    let alice = Eko::first(hers, "alice").await;
+    let mut phone = Device::first(Library::Current, his, "bob").await;
+    let bob = phone.actor.clone();
+    alice.say(&bob, "to the phone").await.assert_is(&phone.fetch(1).await[0], &alice, &bob);
+    let take = || Step::Take { actor: bob.clone(), devices: 1 };
+    let send = |devices| Step::Send { actor: bob.clone(), devices };
+    let again = |missing, stale| Step::Again { actor: bob.clone(), missing, stale };
+    assert_eq!(alice.steps(), [take(), send(1)]);
+
+    // She does not know of his tablet: she completes by herself.
+    let mut tablet = phone.further(his).await;
+    let said = alice.say(&bob, "to both").await;
+    assert_eq!(alice.steps(), [send(1), again(1, 0), take(), send(1)]);
+    for device in [&mut phone, &mut tablet] {
+        said.assert_is(&device.fetch(1).await[0], &alice, &bob);
+    }
+
+    // She does not know that it was revoked: she sends to the one that is left.
+    phone.command(json!({ "do": "revoke", "device": tablet.address })).await;
+    let said = alice.say(&bob, "to the phone again").await;
+    assert_eq!(alice.steps(), [send(2), again(0, 1), send(1)]);
+    said.assert_is(&phone.fetch(1).await[0], &alice, &bob);
+    let (status, problem) = tablet.refused(json!({ "do": "fetch" })).await;
+    assert_eq!(status, 401, "{problem:#}");
+    alice.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn theirs_change_while_ours_sends() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    let alice = Eko::first(&hers, "alice").await;
+    let mut phone = Device::first(Library::Current, &his, "bob").await;
+    let bob = phone.actor.clone();
+    let says = async |count: usize| {
+        let mut said = Vec::new();
+        for number in 0..count {
+            said.push(alice.say(&bob, &format!("number {number}")).await);
+        }
+        said
+    };
+    let (mut said, mut tablet) = tokio::join!(says(MESSAGES), phone.further(&his));
+    said.extend(says(1).await);
+    assert_read(&said, &alice, &mut phone).await;
+    // The tablet has what was said since it is there: one that was completed, or none, and all after it.
+    let for_both = |step: &Step| match step {
+        Step::Send { devices, .. } => *devices == 2,
+        Step::Again { missing, .. } => *missing == 1,
+        _ => false,
+    };
+    let since = said.len() - alice.steps().iter().filter(|step| for_both(step)).count();
+    assert_read(&said[since..], &alice, &mut tablet).await;
+
+    let revoke = json!({ "do": "revoke", "device": tablet.address });
+    let (mut said, _) = tokio::join!(says(MESSAGES), phone.command(revoke));
+    said.extend(says(1).await);
+    assert_read(&said, &alice, &mut phone).await;
+    alice.settled().await;
+    hers.end().await;
+    his.end().await;
+}
+
+/// Asserts that these are what a device finds, and nothing else. Their order is not promised.
+async fn assert_read(said: &[Said], by: &Eko, device: &mut Device) {
+    assert!(!said.is_empty());
+    let read = device.fetch(said.len()).await;
+    for said in said {
+        let received = read.iter().find(|read| read["envelope"] == said.envelope(&device.actor));
+        said.assert_is(received.expect("each of them"), by, &device.actor);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ours_change_while_theirs_sends() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    let phone = Eko::first(&hers, "alice").await;
+    let mut bob = Device::first(Library::Current, &his, "bob").await;
+    let alice = phone.actor();
+    let sent = bob.send(&alice, "to the phone").await;
+    assert_heard(&phone.hear(1).await[0], &sent, &bob);
+
+    let tablet = phone.further(&hers).await;
+    let sent = bob.send(&alice, "to both").await;
+    let statuses: Vec<_> = sent.tries().iter().map(|attempt| attempt["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [207, 201]);
+    for device in [&phone, &tablet] {
+        assert_heard(&device.hear(1).await[0], &sent, &bob);
+    }
+    // The new one writes first, to a device that has a session with the other one.
+    let said = tablet.say(&bob.actor, "from the tablet").await;
+    said.assert_is(&bob.fetch(1).await[0], &tablet, &bob.actor);
+    assert_eq!(phone.hear(1).await[0].text, "from the tablet");
+
+    tablet.client.revoke(phone.client.device().id()).await.unwrap();
+    let sent = bob.send(&alice, "to the tablet").await;
+    let statuses: Vec<_> = sent.tries().iter().map(|attempt| attempt["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [409, 201]);
+    assert_heard(&tablet.hear(1).await[0], &sent, &bob);
+    assert!(matches!(phone.client.receive().await, Err(MessengerError::Revoked)));
+    tablet.settled().await;
+    bob.settled().await;
+    hers.end().await;
+    his.end().await;
+}

@@ -1,0 +1,73 @@
+//! Where no one-time keys are left, sessions begin with the last resort; ours makes more in time.
+
+use eko_client::KeyCounts;
+use serde_json::{Value, json};
+
+use crate::device::{Device, registration};
+use crate::eko::{Eko, assert_heard};
+use crate::here::Here;
+use crate::official::Library;
+
+const NONE: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: true };
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ours_begins_with_a_last_resort() {
+    let here = Here::start().await;
+    let mut command = registration(Library::Current, &here, "bob", true);
+    command["keys"] = json!({ "lastResort": true });
+    let mut bob = Device::registered(Library::Current, &command).await;
+    let public = bob.command(json!({ "do": "packages", "of": bob.actor })).await;
+    // It is not used up.
+    for user in ["alice", "carol"] {
+        let user = Eko::first(&here, user).await;
+        let said = user.say(&bob.actor, "hello").await;
+        let received = bob.fetch(1).await.remove(0);
+        said.assert_is(&received, &user, &bob.actor);
+        assert_eq!((&received["preKeyId"], &received["version"]), (&Value::Null, &json!(4)));
+        assert_eq!(received["kyberPreKeyId"], public["items"][0]["kyberPreKeyId"]);
+        let sent = bob.send(&user.actor(), "hello yourself").await;
+        assert_heard(&user.hear(1).await[0], &sent, &bob);
+        user.settled().await;
+    }
+    bob.settled().await;
+    here.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn theirs_begins_with_a_last_resort_until_there_are_more() {
+    let here = Here::start().await;
+    let alice = Eko::with_keys(&here, "alice", NONE).await;
+    let last_resort = json!(alice.client.device().keys().last_resort().unwrap().id);
+    let (mut last_resorts, mut one_time) = (Vec::new(), Vec::new());
+    for user in ["bob", "carol"] {
+        last_resorts.push(Device::first(Library::Current, &here, user).await);
+    }
+    let mut sent = Vec::new();
+    for user in &mut last_resorts {
+        let one = user.send(&alice.actor(), "hello").await;
+        let package = &one.taken()[0];
+        assert_eq!((package.get("preKey"), &package["kyberPreKeyId"]), (None, &last_resort));
+        sent.push(one);
+    }
+    for (sent, user) in sent.iter().zip(&last_resorts) {
+        assert_heard(&alice.read(&[sent]).await[0], sent, user);
+    }
+    // She has seen that none were left.
+    let left = alice.client.key_status().await.unwrap().left;
+    assert_eq!((left.pre_keys, left.kyber_pre_keys), (100, 100));
+    for user in ["dave", "erin"] {
+        let mut user = Device::first(Library::Current, &here, user).await;
+        let one = user.send(&alice.actor(), "hello").await;
+        let package = &one.taken()[0];
+        assert!(package["preKey"].is_string() && package["kyberPreKeyId"] != last_resort);
+        assert_heard(&alice.hear(1).await[0], &one, &user);
+        one_time.push(user);
+    }
+    for user in last_resorts.iter_mut().chain(&mut one_time) {
+        let said = alice.say(&user.actor, "hello yourself").await;
+        said.assert_is(&user.fetch(1).await[0], &alice, &user.actor);
+        user.settled().await;
+    }
+    alice.settled().await;
+    here.end().await;
+}

@@ -1,0 +1,42 @@
+//! The way to the servers, on which a mailbox can be shown in another order.
+
+use std::sync::{Arc, Mutex};
+
+use eko_client::Http;
+use eko_client::transport::{Bytes, Transport, TransportError};
+use http::{Method, Request, Response};
+use serde_json::{Value, json};
+
+/// HTTP. While there is an order, a device sees of its mailbox the messages of these envelopes, in it.
+#[derive(Clone)]
+pub(crate) struct Line {
+    http: Http,
+    order: Arc<Mutex<Option<Vec<String>>>>,
+}
+
+impl Line {
+    pub(crate) fn new() -> Self {
+        Self { http: Http::new().unwrap(), order: Arc::default() }
+    }
+
+    /// Shows it so from now on.
+    pub(crate) fn show(&self, envelopes: Option<Vec<String>>) {
+        *self.order.lock().unwrap() = envelopes;
+    }
+}
+
+impl Transport for Line {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let is_mailbox = request.method() == Method::GET && request.uri().path().ends_with("/inbox");
+        let mut response = self.http.send(request).await?;
+        if let Some(order) = self.order.lock().unwrap().as_ref().filter(|_| is_mailbox) {
+            let mut page: Value = serde_json::from_slice(response.body()).unwrap();
+            assert_eq!(page.get("next"), None, "all on one page");
+            let entries = page["orderedItems"].as_array().unwrap();
+            let entry = |envelope: &String| entries.iter().find(|entry| entry["object"]["id"] == *envelope);
+            page["orderedItems"] = json!(order.iter().filter_map(entry).collect::<Vec<_>>());
+            *response.body_mut() = page.to_string().into();
+        }
+        Ok(response)
+    }
+}

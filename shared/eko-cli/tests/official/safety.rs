@@ -1,0 +1,47 @@
+//! Safety numbers: ours are libsignal's, for both ends, whatever devices there are.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use eko_client::fingerprint::SafetyNumber;
+use eko_client::messenger::Person;
+use serde_json::json;
+
+use crate::device::Device;
+use crate::eko::Eko;
+use crate::here::Here;
+use crate::official::Library;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_are_libsignals() {
+    let (hers, his) = (Here::start().await, Here::start().await);
+    let alice = Eko::first(&hers, "alice").await;
+    let [mut phone, mut tablet] = Device::two(Library::Current, &his, "bob").await;
+    let first = compare(&alice, &mut phone).await;
+    // They are of the users, whichever devices they have.
+    assert_eq!(compare(&alice, &mut tablet).await, first);
+    let other = alice.further(&hers).await;
+    assert_eq!(compare(&other, &mut tablet).await, first);
+    let mut carol = Device::first(Library::Current, &his, "carol").await;
+    assert_ne!(compare(&alice, &mut carol).await, first);
+
+    // Alice loses her devices: the next is another root.
+    let anew = Eko::resetting(&hers, "alice").await;
+    let second = compare(&anew, &mut phone).await;
+    assert_ne!(second, first);
+    assert!(!second.matches(&first.scannable));
+    hers.end().await;
+    his.end().await;
+}
+
+/// What she compares with him, which is what libsignal shows at his end.
+async fn compare(alice: &Eko, bob: &mut Device) -> SafetyNumber {
+    let person = Person::of(&bob.actor).unwrap();
+    let number = alice.client.verification(&person).await.unwrap().number;
+    let libsignals = bob.command(json!({ "do": "safetyNumber", "of": alice.actor() })).await;
+    assert_eq!(libsignals["displayable"], number.digits.replace(' ', ""));
+    let bytes = |name: &str| STANDARD.decode(libsignals[name].as_str().unwrap()).unwrap();
+    let (shown, wanted) = (bytes("scannable"), bytes("scannableByThem"));
+    assert_eq!(number.scannable, wanted);
+    assert!(number.matches(&shown) && !number.matches(&wanted));
+    number
+}

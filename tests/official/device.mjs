@@ -86,9 +86,8 @@ export class Device {
   // What this user and another compare: libsignal's fingerprint of the roots of both chains, as each of the two shows it.
   async safetyNumber(actor) {
     const { signal } = this.keys;
-    const end = ({ actor, root }) => {
-      return { actor, key: signal.PublicKey.deserialize(Buffer.from(root.identityKey, 'base64')) };
-    };
+    const key = ({ root }) => signal.PublicKey.deserialize(Buffer.from(root.identityKey, 'base64'));
+    const end = (user) => ({ actor: user.actor, key: key(user) });
     const [mine, theirs] = [await this.directory.look(this.actor), await this.directory.look(actor)].map(end);
     const [shown, wanted] = [fingerprint(signal, mine, theirs), fingerprint(signal, theirs, mine)];
     return {

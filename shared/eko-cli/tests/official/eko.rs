@@ -105,7 +105,7 @@ impl Eko {
     pub(crate) async fn approve(&self, device: &str, fingerprint: &str) {
         let waiting = self.told_of(device).await;
         assert_eq!(self.client.fingerprint_of(&waiting), fingerprint);
-        self.client.approve(&waiting.device.id).await.unwrap();
+        self.client.approve(&waiting).await.unwrap();
     }
 
     pub(crate) fn actor(&self) -> String {
@@ -179,9 +179,12 @@ impl Eko {
 
     /// The entry of a message in its mailbox, once it is there.
     pub(crate) async fn entry(&self, sent: &Sent) -> String {
+        let its = |content: &Content| match content {
+            Content::Message(message) => message.envelope.as_str() == sent.envelope(),
+            _ => false,
+        };
         let look = async || {
             let page = self.client.device().fetch().await.unwrap();
-            let its = |content: &Content| matches!(content, Content::Message(message) if message.envelope.as_str() == sent.envelope());
             page.entries.into_iter().find(|entry| its(&entry.content)).map(|entry| entry.address)
         };
         eventually("a message", look).await

@@ -1,9 +1,13 @@
 use eko_protocol::id::DeviceId;
 
+use super::trust::Contact;
 use super::{Messenger, MessengerError};
 use crate::device::PendingDevice;
 use crate::fingerprint::fingerprint;
-use crate::{SignalSessions, Transport};
+use crate::{ClientError, SignalSessions, Transport};
+
+/// When this device began to change the own chain; 0 once it has looked at it since.
+const CHANGED: &str = "chain_changed";
 
 /// An active device of this user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +70,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// It does not wait; the server's refusal: `stale-head` where another device appended first.
     pub async fn approve(&self, compared: &PendingDevice) -> Result<(), MessengerError> {
-        self.signed_in(async || self.device.approve_this(compared).await).await?;
-        self.look_again(&self.me()).await.map(drop)
+        self.change_chain(async || self.device.approve_this(compared).await.map(drop)).await
     }
 
     /// Turns a waiting device away.
@@ -83,7 +86,35 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// It is not active; the server's refusal.
     pub async fn revoke(&self, device: &DeviceId) -> Result<(), MessengerError> {
-        self.signed_in(async || self.device.revoke(device).await).await?;
-        self.look_again(&self.me()).await.map(drop)
+        self.change_chain(async || self.device.revoke(device).await.map(drop)).await
+    }
+
+    /// Appends to the own chain and looks at it. Whoever is cut off in between looks before the next message, so that
+    /// its copies go to every device.
+    async fn change_chain(
+        &self,
+        append: impl AsyncFn() -> Result<(), ClientError>,
+    ) -> Result<(), MessengerError> {
+        let now_ms = self.now_ms();
+        self.store.write(|tx| tx.put_moment(CHANGED, now_ms))?;
+        self.signed_in(append).await?;
+        self.look_at_own().await.map(drop)
+    }
+
+    async fn look_at_own(&self) -> Result<Contact, MessengerError> {
+        let own = self.look_again(&self.me()).await?;
+        self.store.write(|tx| tx.put_moment(CHANGED, 0))?;
+        Ok(own)
+    }
+
+    /// Whether copies of what is said go anywhere.
+    pub(super) async fn has_other_devices(&self) -> Result<bool, MessengerError> {
+        let changed = self.store.read(|tx| tx.moment(CHANGED))?.is_some_and(|at| at > 0);
+        let looked = if changed { self.look_at_own().await.ok() } else { None };
+        let own = match looked {
+            Some(own) => own,
+            None => self.contact(&self.me()).await?,
+        };
+        Ok(own.active().len() > 1)
     }
 }

@@ -99,10 +99,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.sent(id)
     }
 
-    pub(super) async fn has_other_devices(&self) -> Result<bool, MessengerError> {
-        Ok(self.contact(&self.me()).await?.active().len() > 1)
-    }
-
     /// Makes the activity, and puts a note into the conversation.
     fn put_down(
         &self,

@@ -123,3 +123,23 @@ async fn across_two_servers() {
         hear(&a, &bob).await;
     }
 }
+
+#[tokio::test]
+async fn copies_reach_a_device_whose_approval_was_cut_off() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    say(&alice, &bob.me(), "before").await;
+    let (two, _) = crate::common::device(&world, &wire, "alice", "two").await;
+    let waiting = alice.devices().await.unwrap().pending.remove(0);
+    // The chain is read, the node appended; the look at it afterwards fails.
+    let requests = std::sync::atomic::AtomicUsize::new(0);
+    wire.fail(move || (requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2).then_some(false));
+    assert!(alice.approve(&waiting).await.is_err());
+    wire.honest();
+    say(&alice, &bob.me(), "after").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &two).await, ["after"]);
+    hear(&world, &bob).await;
+    world.deliver().await;
+}

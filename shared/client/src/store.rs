@@ -21,10 +21,10 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 
 pub(crate) use account::Account;
-pub use chains::Pinned;
+pub(crate) use chains::Pinned;
 pub use envelopes::{Envelope, EnvelopeState};
 pub use error::StoreError;
-pub use held::Held;
+pub(crate) use held::Held;
 pub use messages::{Arrival, Message};
 
 /// The schema's number, kept in SQLite's `user_version`.

@@ -9,7 +9,7 @@ use super::trust::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, Step};
 use crate::device::{Outgoing, SendOutcome};
 use crate::store::{Envelope, EnvelopeState, StoreError};
-use crate::{ClientError, SignalSessions, Transport};
+use crate::{SignalSessions, Transport};
 
 /// How often a recipient's devices may change while one envelope is on its way.
 const ROUNDS: usize = 8;
@@ -157,25 +157,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if report.kind == ReportKind::PartialDelivery {
             self.store.write(|tx| tx.accept_ciphertexts(&envelope.id, &missing))?;
         }
-        let now = match self.look_again(person).await {
-            Err(MessengerError::Client(ClientError::Problem(problem))) if problem.status == 404 => {
-                return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
-            }
-            looked => looked?,
-        };
+        let now = self.look_again(person).await?;
         let active = now.active();
         if let Some(inserted) = missing.iter().find(|device| !active.contains(*device)) {
             return Err(self.alarm(&person.actor(), Distrust::Inserted(inserted.clone()))?);
         }
-        if now.state.position == contact.state.position
-            && missing.iter().all(|d| contact.active().contains(d))
-        {
-            // Their server contradicts the chain that it shows; asking again would go on for ever.
-            if stale.iter().any(|device| active.contains(device)) {
-                return Ok(Some("their server refuses devices that its own list has".to_owned()));
-            }
-        }
-        Ok(None)
+        // Their server contradicts the chain that it shows; asking again would go on for ever.
+        let same = now.state.position == contact.state.position;
+        let refused = same && stale.iter().any(|device| active.contains(device));
+        Ok(refused.then(|| "their server refuses devices that its own list has".to_owned()))
     }
 }
 

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::incoming::Taken;
 use super::{Distrust, Messenger, MessengerError};
-use crate::device::{Content, Entry, PendingDevice, PoolCount};
+use crate::device::{Content, Entry, PendingDevice};
 use crate::store::{Envelope, Message, StoreError};
 use crate::{ClientError, SignalSessions, Transport};
 
@@ -27,8 +27,6 @@ pub struct Received {
     pub notices: Vec<Notice>,
     /// When to look into the store again, though nothing new may have come: a message waits for one before it.
     pub look_again_ms: Option<i64>,
-    /// One-time keys that the server has left of this device.
-    pub keys_left: Option<PoolCount>,
 }
 
 /// Something that is not a message.
@@ -89,23 +87,28 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// the server runs low. Messages that wait for one before them are in a later answer.
     ///
     /// # Errors
-    /// The mailbox cannot be read; the store fails. What was kept until then is kept.
+    /// The mailbox cannot be read, or what follows from it cannot be done; the store fails. Where there is something to
+    /// tell all the same, that is the answer, and the error comes with the next look.
     pub async fn receive(&self) -> Result<Received, MessengerError> {
         let mut received = Received::default();
+        let walked = self.walk(&mut received).await;
+        self.place(&mut received)?;
+        match walked {
+            Err(error) if received.messages.is_empty() && received.notices.is_empty() => Err(error),
+            _ => Ok(received),
+        }
+    }
+
+    async fn walk(&self, received: &mut Received) -> Result<(), MessengerError> {
         let mut page = self.signed_in(async || self.device.fetch().await).await?;
         loop {
-            self.take_page(&page.entries, &mut received).await?;
-            received.keys_left = Some(page.keys_left);
+            self.take_page(&page.entries, received).await?;
             let Some(next) = page.next else { break };
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         }
-        self.place(&mut received)?;
         self.rekey_after(&received.notices).await?;
         self.flush().await?;
-        if let Some(left) = received.keys_left {
-            self.upkeep(left).await?;
-        }
-        Ok(received)
+        self.upkeep(page.keys_left).await
     }
 
     /// Gives what waits its place, without asking the server.

@@ -6,15 +6,15 @@ use super::{StoreError, Transaction};
 
 /// A chain as it was last verified, and what the user made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pinned {
+pub(crate) struct Pinned {
     /// The nodes, from the first.
-    pub nodes: Vec<ChainNode>,
+    pub(crate) nodes: Vec<ChainNode>,
     /// The hash of the root node that the user takes as theirs: since the first contact, or since they said so.
-    pub accepted: String,
+    pub(crate) accepted: String,
     /// The hash of the root node of which numbers were compared.
-    pub verified: Option<String>,
+    pub(crate) verified: Option<String>,
     /// What a server showed instead of a chain that goes on from this one, and when.
-    pub alarm: Option<(String, i64)>,
+    pub(crate) alarm: Option<(String, i64)>,
 }
 
 impl Transaction<'_> {

@@ -4,17 +4,17 @@ use super::{StoreError, Transaction};
 
 /// What was decrypted and belongs to an epoch of a group that this device does not know yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub(crate) struct Held {
     /// Its row.
-    pub row: i64,
+    pub(crate) row: i64,
     /// The author.
-    pub actor: String,
+    pub(crate) actor: String,
     /// The device that sent it.
-    pub device: String,
+    pub(crate) device: String,
     /// When the server took it, in epoch milliseconds.
-    pub received_ms: i64,
+    pub(crate) received_ms: i64,
     /// The activity, padded as it came.
-    pub plaintext: Vec<u8>,
+    pub(crate) plaintext: Vec<u8>,
 }
 
 /// The most that is held of one author for one group: nothing of it is proven.

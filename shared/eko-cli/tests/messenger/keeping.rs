@@ -2,7 +2,7 @@
 
 use eko_cli::LibSignal;
 use eko_client::device::Status;
-use eko_client::messenger::{MessengerError, SignIn};
+use eko_client::messenger::{MessengerError, Notice, SignIn};
 use eko_client::{Environment, Messenger, Store};
 use eko_protocol::address::UserName;
 use eko_testkit::World;
@@ -157,4 +157,23 @@ async fn a_server_that_has_forgotten_a_device_is_told_from_one_that_never_knew_i
     let after = World::new().await;
     let forgotten = sign_in(&after, &Wire::to(&[&after]), &folder, "alice").await;
     assert!(matches!(forgotten, Err(MessengerError::Forgotten)));
+}
+
+#[tokio::test]
+async fn news_is_told_though_what_follows_from_the_look_fails() {
+    let world = World::new().await;
+    let wire = Wire::to(&[&world]);
+    let bob = first(&world, &wire, "bob").await;
+    let (two, _) = crate::common::device(&world, &wire, "bob", "two").await;
+    world.deliver().await;
+    // The page and its acknowledgement go through; the keys that are to be topped up then do not.
+    let requests = std::sync::atomic::AtomicUsize::new(0);
+    wire.fail(move || (requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2).then_some(false));
+    let notices = bob.receive().await.unwrap().notices;
+    assert!(
+        matches!(&notices[..], [Notice::DeviceWaits(waiting)] if waiting.device.id == *two.device().id())
+    );
+    assert!(bob.receive().await.is_err());
+    wire.honest();
+    assert!(bob.receive().await.unwrap().notices.is_empty());
 }

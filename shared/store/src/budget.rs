@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use sha2::{Digest, Sha256};
 
 use crate::attribute::{Read, n};
-use crate::error::call;
+use crate::condition::{ConditionalWrite, conditional};
 use crate::{Result, Store, key};
 
 /// Length of a window, in milliseconds.
@@ -60,14 +60,11 @@ impl Store {
             .send()
             .await;
         let resets_in_ms = ends_ms.saturating_sub(now_ms);
-        let updated = match updated {
-            Ok(updated) => updated.attributes.unwrap_or_default(),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
+        let updated = match conditional(updated)? {
+            ConditionalWrite::Done(updated) => updated.attributes.unwrap_or_default(),
+            ConditionalWrite::Refused { .. } => {
                 return Ok(Spent { envelopes: u64::MAX, bytes: u64::MAX, resets_in_ms });
             }
-            Err(error) => return Err(call("UpdateItem")(error)),
         };
         Ok(Spent {
             envelopes: updated.need_n(&counter)?.unsigned_abs(),

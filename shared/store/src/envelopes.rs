@@ -11,6 +11,7 @@ use eko_protocol::address::UserName;
 use eko_protocol::id::{self, DeviceId};
 
 use crate::attribute::{Item, Read, b, corrupt, n, ss};
+use crate::condition::{ConditionalWrite, conditional};
 use crate::error::call;
 use crate::{Result, Store, key};
 
@@ -58,14 +59,9 @@ impl Store {
             .return_values(ReturnValue::AllNew)
             .send()
             .await;
-        match updated {
-            Ok(updated) => Accepted::from_item(&updated.attributes.unwrap_or_default()),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                self.restart_envelope(record, devices, now_ms, ttl).await
-            }
-            Err(error) => Err(call("UpdateItem")(error)),
+        match conditional(updated)? {
+            ConditionalWrite::Done(updated) => Accepted::from_item(&updated.attributes.unwrap_or_default()),
+            ConditionalWrite::Refused { .. } => self.restart_envelope(record, devices, now_ms, ttl).await,
         }
     }
 
@@ -115,17 +111,12 @@ impl Store {
             .return_values(ReturnValue::AllNew)
             .send()
             .await;
-        match claimed {
-            Ok(claimed) => {
+        match conditional(claimed)? {
+            ConditionalWrite::Done(claimed) => {
                 let record = claimed.attributes.unwrap_or_default();
                 Ok(record.get_b("rc") == Some(&claim))
             }
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(call("UpdateItem")(error)),
+            ConditionalWrite::Refused { .. } => Ok(false),
         }
     }
 
@@ -151,15 +142,8 @@ impl Store {
             .expression_attribute_values(":device", ss([device]))
             .send()
             .await;
-        match released {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(call("UpdateItem")(error)),
-        }
+        conditional(released)?;
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! `c` 1 where it wants draft-cavage signatures first, `ttl`. A server that fares well has no item.
 
 use crate::attribute::{Item, Read, n, s};
+use crate::condition::{ConditionalWrite, conditional};
 use crate::error::call;
 use crate::{Result, Store, key};
 
@@ -96,15 +97,7 @@ impl Store {
             .expression_attribute_values(":failures", n(host.failures))
             .send()
             .await;
-        match claimed {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(call("UpdateItem")(error)),
-        }
+        Ok(matches!(conditional(claimed)?, ConditionalWrite::Done(_)))
     }
 
     /// Notes a failure of a host that was read as `host`; answers until when nobody tries it, epoch

@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod attribute;
 pub mod budget;
 pub mod chain;
+mod condition;
 mod connections;
 pub mod deliveries;
 pub mod device;

@@ -13,6 +13,8 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
@@ -21,9 +23,9 @@ use eko_protocol::key_package::{KyberPreKey, OneTimePreKey};
 use sha2::{Digest, Sha256};
 
 use crate::attribute::{Item, Read, corrupt, n, s};
+use crate::condition::{ConditionalWrite, conditional};
 use crate::device::Status;
 use crate::device_keys::DeviceKeys;
-use crate::error::call;
 use crate::{Result, Store, StoreError, key};
 
 /// Takes are budgeted by the hour.
@@ -255,20 +257,21 @@ impl Store {
                     .expression_attribute_names(format!("#c{index}"), name)
                     .expression_attribute_values(format!(":c{index}"), n(*most));
             }
-            let error = match claim.send().await {
-                Ok(claimed) => return Places::after(&claimed.attributes.unwrap_or_default()).map(Some),
-                Err(error) => error,
-            };
-            match error.as_service_error() {
-                Some(e) if e.is_transaction_conflict_exception() => {
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                }
-                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(e)) => {
-                    let active = e.item().and_then(|item| item.get_s("st")) == Some(Status::Active.code());
-                    return Ok(active.then(Places::default));
-                }
-                _ => return Err(call("UpdateItem")(error)),
+            let sent = claim.send().await;
+            let service_error = sent.as_ref().err().and_then(SdkError::as_service_error);
+            if service_error.is_some_and(UpdateItemError::is_transaction_conflict_exception) {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                continue;
             }
+            return match conditional(sent)? {
+                ConditionalWrite::Done(claimed) => {
+                    Places::after(&claimed.attributes.unwrap_or_default()).map(Some)
+                }
+                ConditionalWrite::Refused { stored } => {
+                    let status = stored.as_ref().and_then(|item| item.get_s("st"));
+                    Ok((status == Some(Status::Active.code())).then(Places::default))
+                }
+            };
         }
         Err(StoreError::GaveUp { operation: "UpdateItem", detail: "conflicts".to_owned() })
     }

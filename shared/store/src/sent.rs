@@ -10,6 +10,7 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::{self, DeviceId};
 
 use crate::attribute::{Item, Read, corrupt, n, s, ss};
+use crate::condition::conditional;
 use crate::error::call;
 use crate::{Result, Store, key};
 
@@ -92,14 +93,8 @@ impl Store {
             .expression_attribute_values(":digest", ss([digest]))
             .send()
             .await;
-        match marked {
-            Err(error)
-                if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Err(call("UpdateItem")(error))
-            }
-            _ => Ok(()),
-        }
+        conditional(marked)?;
+        Ok(())
     }
 }
 

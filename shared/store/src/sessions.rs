@@ -8,7 +8,7 @@ use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
 use crate::attribute::{Item, Read, corrupt, n, s};
-use crate::error::call;
+use crate::condition::conditional;
 use crate::key::{self, Key};
 use crate::transaction::Outcome;
 use crate::{Result, Store};
@@ -141,12 +141,7 @@ impl Store {
             .expression_attribute_values(":fam", s(&session.family))
             .send()
             .await;
-        match ended {
-            Ok(_) => Ok(()),
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(())
-            }
-            Err(error) => Err(call("UpdateItem")(error)),
-        }
+        conditional(ended)?;
+        Ok(())
     }
 }

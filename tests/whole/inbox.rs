@@ -8,7 +8,7 @@ use eko_testkit::{Direct, START_MS, World, envelope};
 use http::Method;
 use serde_json::json;
 
-const DAY_MS: i64 = 24 * 3_600_000;
+use crate::DAY_MS;
 
 async fn generous() -> World {
     World::with(|config| config.sender_budget = 100_000).await

@@ -12,6 +12,11 @@ mod inbox;
 mod keys;
 mod knocks;
 mod message;
+mod outcomes;
 mod races;
 mod sessions;
-mod turned_away;
+
+const SECOND_MS: i64 = 1000;
+const MINUTE_MS: i64 = 60 * SECOND_MS;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;

@@ -1,0 +1,71 @@
+//! Messages that expired, by their author's choice or after 30 days: no fetch returns them.
+
+use eko_client::device::Outgoing;
+use eko_testkit::{START_MS, World, envelope};
+
+use crate::outcomes::accepted;
+use crate::{DAY_MS, MINUTE_MS};
+
+#[tokio::test]
+async fn what_has_expired_is_never_returned() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let until = |ms: i64| Outgoing { expires_ms: Some(START_MS + ms), ..envelope(&alice, &[&bob]) };
+    let (soon, late, never) = (until(MINUTE_MS), until(40 * DAY_MS), envelope(&alice, &[&bob]));
+    for outgoing in [&soon, &late, &never] {
+        accepted(alice.send(outgoing).await.unwrap());
+        world.advance(1);
+    }
+    world.deliver().await;
+    let ids = |messages: Vec<eko_protocol::activity::QueuedMessage>| -> Vec<_> {
+        messages.into_iter().map(|message| message.envelope).collect()
+    };
+    let kept = bob.fetch().await.unwrap().entries;
+    assert_eq!(ids(world.messages(&bob).await), [soon.id.clone(), late.id.clone(), never.id.clone()]);
+    world.advance(MINUTE_MS - 4);
+    assert_eq!(world.messages(&bob).await.len(), 3);
+    world.advance(1);
+    assert_eq!(ids(world.messages(&bob).await), [late.id.clone(), never.id.clone()]);
+    // It is still stored, and acknowledging it says nothing to its author.
+    assert_eq!(world.stored().await.keys(bob.id().as_str(), "M#").len(), 3);
+    bob.acknowledge(&[kept[0].address.clone()]).await.unwrap();
+    assert_eq!(world.queued().await, (0, 0));
+    // The server's own 30 days are the most.
+    world.advance(30 * DAY_MS - MINUTE_MS - 1000);
+    sign_in_again(&world, &bob).await;
+    assert_eq!(world.messages(&bob).await.len(), 2);
+    world.advance(1000);
+    assert_eq!(world.messages(&bob).await, []);
+}
+
+#[tokio::test]
+async fn what_expires_on_its_way_is_never_returned() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let expires_ms = Some(START_MS + MINUTE_MS);
+    accepted(alice.send(&Outgoing { expires_ms, ..envelope(&alice, &[&bob]) }).await.unwrap());
+    world.advance(MINUTE_MS);
+    world.deliver().await;
+    assert_eq!(world.messages(&bob).await, []);
+}
+
+#[tokio::test]
+async fn an_id_is_forgotten_when_its_entries_may_live_no_longer() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let outgoing = envelope(&alice, &[&bob]);
+    let first = accepted(alice.send(&outgoing).await.unwrap());
+    world.deliver().await;
+    world.advance(30 * DAY_MS);
+    sign_in_again(&world, &alice).await;
+    sign_in_again(&world, &bob).await;
+    let again = accepted(alice.send(&outgoing).await.unwrap());
+    assert_ne!(again, first);
+    world.deliver().await;
+    let entries = bob.fetch().await.unwrap().entries;
+    assert_eq!(entries.iter().map(|entry| entry.received_ms).collect::<Vec<_>>(), [START_MS + 30 * DAY_MS]);
+}
+
+async fn sign_in_again(world: &World, device: &eko_client::Device<eko_testkit::Direct>) {
+    device.sign_in_again(&world.id_token(device.user().as_str()).await).await.unwrap();
+}

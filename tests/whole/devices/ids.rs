@@ -1,0 +1,44 @@
+//! Device ids: a user uses each of them once, and users may choose the same.
+
+use eko_client::Device;
+use eko_client::device::Joining;
+use eko_testkit::{World, refused};
+
+use super::{append, approval};
+
+#[tokio::test]
+async fn a_device_id_is_used_once() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    let second = world.further(&bob, "two").await;
+    let token = world.id_token("bob").await;
+    let before = world.stored().await;
+    // In use, by the device itself and by another that chose the same id.
+    for joining in [Joining::Further, Joining::Reset] {
+        assert_eq!(refused(second.register(&token, joining).await), "409 device-id-used");
+    }
+    assert_eq!(world.stored().await.difference(&before), []);
+    bob.revoke(second.id()).await.unwrap();
+    let before = world.stored().await;
+    for joining in [Joining::Further, Joining::Reset] {
+        assert_eq!(refused(second.register(&token, joining).await), "409 device-id-used");
+    }
+    assert_eq!(append(&bob, &approval(&bob, &second).await).await, "422 invalid #/device");
+    assert_eq!(world.stored().await.difference(&before), []);
+}
+
+#[tokio::test]
+async fn a_device_id_is_its_users_own() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    // Carol's device has the very id, and the very keys, of Bob's.
+    let same = eko_client::Environment { clock: world.clock(), random: eko_testkit::seeded("bob/one") };
+    let keys = eko_client::DeviceKeys::generate(eko_testkit::COUNTS, &same).unwrap();
+    let name = eko_protocol::address::UserName::parse("carol").unwrap();
+    let carol = Device::new(world.transport(), bob.origin().clone(), name, keys, same).unwrap();
+    assert_eq!(carol.id(), bob.id());
+    carol.register(&world.id_token("carol").await, Joining::First).await.unwrap();
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    assert_eq!((world.messages(&bob).await.len(), world.messages(&carol).await.len()), (1, 0));
+}

@@ -1,0 +1,152 @@
+//! Nodes of the chain: one of two that race is appended, and a wrong one changes nothing.
+
+use eko_client::{Auth, Body, Device};
+use eko_protocol::chain::{Position, UnsignedNode};
+use eko_testkit::{BARE, Direct, World, refusal};
+use futures_util::future::join_all;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{add, append, approval};
+
+#[tokio::test]
+async fn of_two_appends_at_once_one_wins() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    let waiting = [world.pending(&bob, "two").await, world.pending(&bob, "three").await];
+    let position = bob.chain(bob.user()).await.unwrap().1.position;
+    let nodes = waiting.each_ref().map(|device| add(&bob, &position, device));
+    let path = "/user/bob/devices";
+    let send = |node| bob.call(Method::POST, path, Body::Json(node), Auth::Device);
+    let answers: Vec<_> = join_all(nodes.iter().map(send)).await.into_iter().map(Result::unwrap).collect();
+    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    let lost = answers.iter().find(|answer| answer.status == 409).unwrap();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409]);
+    assert_eq!(refusal(lost), "409 stale-head");
+    // The loser is told the head, and comes in by a node on top of it.
+    let state = bob.chain(bob.user()).await.unwrap().1;
+    assert_eq!(lost.problem().unwrap().device_set, state.device_set().reference());
+    assert_eq!(state.active.len(), 2);
+    let loser = waiting.iter().find(|device| !state.active.contains_key(device.id())).unwrap();
+    bob.approve(loser.id()).await.unwrap();
+    assert_eq!(bob.chain(bob.user()).await.unwrap().1.active.len(), 3);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_wrong_changes_nothing() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let revoked = world.further(&bob, "two").await;
+    bob.revoke(revoked.id()).await.unwrap();
+    let waiting = world.pending(&bob, "three").await;
+    let theirs = world.pending(&alice, "two").await;
+    world.deliver().await;
+    let stranger = world.device("bob", "four", BARE);
+    let position = bob.chain(bob.user()).await.unwrap().1.position;
+    let good = add(&bob, &position, &waiting);
+    let add_at = |position: Position| add(&bob, &position, &waiting);
+    let revoke = |device: &Device<Direct>| {
+        let now_ms = world.now_ms();
+        let node = UnsignedNode::revoke(bob.origin(), bob.user(), &position, device.id(), now_ms);
+        bob.sign_node(node).unwrap()
+    };
+    let changed = |pointer: &str, to: Value| {
+        let mut node = good.clone();
+        *node.pointer_mut(pointer).unwrap() = to;
+        node
+    };
+    let without = |name: &str| {
+        let mut node = good.clone();
+        node.as_object_mut().unwrap().remove(name);
+        node
+    };
+    let with = |name: &str, value: Value| {
+        let mut node = good.clone();
+        node.as_object_mut().unwrap().insert(name.to_owned(), value);
+        node
+    };
+    let mut described = waiting.described();
+    described.identity_key = bob.described().identity_key;
+    let of = |described| UnsignedNode::add(bob.origin(), bob.user(), &position, described, world.now_ms());
+    let mut possessed = waiting.described();
+    possessed.possession = bob.described().possession;
+    let first = serde_json::to_value(bob.chain(bob.user()).await.unwrap().0[0].to_value()).unwrap();
+    let behind = Position { length: 2, head: Some(first["proof"].to_string()) };
+    let ahead = Position { length: position.length + 1, ..position.clone() };
+    let forked = Position { head: Some("0".repeat(64)), ..position.clone() };
+    let cases: Vec<(&str, Value, &str)> = vec![
+        ("seq that was", add_at(Position { head: position.head.clone(), ..behind }), "409 stale-head"),
+        ("seq to come", add_at(ahead), "409 stale-head"),
+        ("another prev", add_at(forked), "409 stale-head"),
+        ("the first node again", first.clone(), "409 stale-head"),
+        ("prev that is no hash", changed("/prev", json!("abc")), "422 invalid #/prev"),
+        ("no prev", without("prev"), "422 invalid #/prev"),
+        (
+            "a bad proof",
+            changed("/published", json!("2026-01-29T19:30:01Z")),
+            "422 invalid #/proof/proofValue",
+        ),
+        (
+            "a proof of other bytes",
+            changed("/proof/proofValue", first["proof"]["proofValue"].clone()),
+            "422 invalid #/proof/proofValue",
+        ),
+        ("a proof that is none", changed("/proof/proofValue", json!("z1")), "422 invalid #/proof/proofValue"),
+        (
+            "another cryptosuite",
+            changed("/proof/cryptosuite", json!("none")),
+            "422 invalid #/proof/cryptosuite",
+        ),
+        ("no proof", without("proof"), "422 invalid #/proof"),
+        (
+            "signed by a revoked device",
+            add(&revoked, &position, &waiting),
+            "422 invalid #/proof/verificationMethod",
+        ),
+        ("signed by itself", add(&waiting, &position, &waiting), "422 invalid #/proof/verificationMethod"),
+        (
+            "signed by another user",
+            changed("/proof/verificationMethod", json!(alice.address())),
+            "422 invalid #/proof/verificationMethod",
+        ),
+        ("copied from another user", approval(&alice, &theirs).await, "422 invalid #/device"),
+        ("about another user's device", changed("/device", json!(theirs.address())), "422 invalid #/device"),
+        ("another actor", changed("/actor", json!(alice.actor())), "422 invalid #/actor"),
+        ("another id", changed("/id", json!("https://eko.example/user/bob/devices/0")), "422 invalid #/id"),
+        (
+            "another context",
+            changed("/@context/1", json!("https://evil.example/ns")),
+            "422 invalid #/@context",
+        ),
+        (
+            "another key package",
+            changed("/keyPackage", json!(bob.origin().key_package(bob.user(), bob.id()))),
+            "422 invalid #/keyPackage",
+        ),
+        ("another identity key", bob.sign_node(of(&described)).unwrap(), "422 invalid #/possession"),
+        ("another's possession", bob.sign_node(of(&possessed)).unwrap(), "422 invalid #/possession"),
+        ("a device that does not wait", add(&bob, &position, &stranger), "422 invalid #/device"),
+        ("a device that is active", add(&bob, &position, &bob), "422 invalid #/device"),
+        ("a device that was revoked", add(&bob, &position, &revoked), "422 invalid #/device"),
+        ("revokes what waits", revoke(&waiting), "422 invalid #/device"),
+        ("revokes what was revoked", revoke(&revoked), "422 invalid #/device"),
+        ("a member more", with("extra", json!(1)), "422 invalid #/extra"),
+        ("a member that is null", with("possession", Value::Null), "422 invalid #/possession"),
+        ("a member less", without("registrationId"), "422 invalid #"),
+        ("another type", changed("/type/1", json!("Note")), "422 invalid #/type/1"),
+        ("a type that is no array", with("type", json!("AddDevice")), "422 invalid #/type"),
+        ("no object", json!([]), "422 invalid #"),
+    ];
+    let before = world.stored().await;
+    for (name, node, expected) in &cases {
+        assert_eq!(append(&bob, node).await, *expected, "{name}");
+    }
+    // Of another user's chain nobody else appends anything.
+    let answer =
+        alice.call(Method::POST, "/user/bob/devices", Body::Json(&good), Auth::Device).await.unwrap();
+    assert_eq!(refusal(&answer), "403 not-owner");
+    assert_eq!(world.stored().await.difference(&before), []);
+    assert!(append(&bob, &good).await.starts_with("201 "));
+}

@@ -1,0 +1,71 @@
+//! Revoked devices: from that moment on they can do nothing, and nobody writes to them.
+
+use eko_client::device::{Joining, SendOutcome, Status};
+use eko_testkit::{BARE, World, envelope, refused};
+
+use super::tries_everything;
+
+#[tokio::test]
+async fn a_revoked_device_is_out_at_once() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let mut second = world.further(&bob, "two").await;
+    world.send(&alice, &[&bob, &second]).await;
+    world.deliver().await;
+    let entry = second.fetch().await.unwrap().entries[0].address.clone();
+    bob.revoke(second.id()).await.unwrap();
+
+    insta::assert_json_snapshot!(tries_everything(&world, &mut second, &alice).await, @r#"
+    [
+      "fetch: 401 device-revoked",
+      "send: 401 device-revoked",
+      "take: 401 device-revoked",
+      "take through the outbox: 401 device-revoked",
+      "publish: 401 device-revoked",
+      "rotate: 401 device-revoked",
+      "check: 401 device-revoked",
+      "append: 401 device-revoked"
+    ]
+    "#);
+    assert_eq!(refused(second.pending_devices().await), "401 device-revoked");
+    let next =
+        format!("{}?after=0190a6c5d4c0-00000000000000000000000000000000", bob.origin().inbox(bob.user()));
+    assert_eq!(refused(second.fetch_after(&next).await), "401 device-revoked");
+    let token = world.id_token("bob").await;
+    assert_eq!(refused(second.sign_in_again(&token).await), "401 device-revoked");
+    assert_eq!(refused(second.register(&token, Joining::Further).await), "409 device-id-used");
+    assert_eq!(refused(second.refresh().await), "401 unauthenticated");
+
+    // It cannot say for the others that the message came.
+    let _ = second.acknowledge(std::slice::from_ref(&entry)).await;
+    let _ = second.discard(&entry).await;
+    assert_eq!(world.queued().await, (0, 0));
+    assert_eq!(world.messages(&bob).await.len(), 1);
+    world.confirm(&bob).await;
+    world.deliver().await;
+    assert_eq!(world.reports(&alice).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_device_revokes_itself_and_the_last_one_leaves_a_reset_only() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    bob.revoke(bob.id()).await.unwrap();
+    assert_eq!(refused(bob.fetch().await), "401 device-revoked");
+    second.revoke(second.id()).await.unwrap();
+    let before = world.stored().await;
+    let SendOutcome::Rejected(report) = alice.send(&envelope(&alice, &[&second])).await.unwrap() else {
+        panic!("was not rejected")
+    };
+    assert_eq!((report.stale_devices, report.missing_key_packages), (vec![second.address()], vec![]));
+    assert_eq!(alice.take(bob.user()).await.unwrap().packages, []);
+    let third = world.device("bob", "three", BARE);
+    let token = world.id_token("bob").await;
+    assert_eq!(refused(third.register(&token, Joining::Further).await), "409 no-active-device");
+    assert_eq!(world.stored().await.difference(&before), []);
+    assert_eq!(third.register(&token, Joining::Reset).await.unwrap().status, Status::Active);
+    world.send(&alice, &[&third]).await;
+    world.deliver().await;
+    assert_eq!(world.messages(&third).await.len(), 1);
+}

@@ -1,0 +1,212 @@
+//! Publications: they replenish pools and rotate signed keys, whole or not at all, and repeating one adds nothing.
+
+use eko_testkit::{BARE, World, refused};
+use serde_json::{Value, json};
+
+use super::{add, curve, left, more, take};
+use crate::{HOUR_MS, MINUTE_MS};
+
+#[tokio::test]
+async fn a_pool_is_replenished_after_it_ran_dry() {
+    let world = World::new().await;
+    let (alice, mut bob) = (world.user("alice").await, world.user("bob").await);
+    // Three of one kind and two of the other: the third take runs past the end of the Kyber pool.
+    for _ in 0..3 {
+        take(&alice, &bob).await;
+    }
+    let keys = more(&mut bob, 2, 1);
+    assert_eq!(bob.publish(&keys).await.unwrap(), left(2, 1));
+    assert_eq!(bob.fetch().await.unwrap().keys_left, left(2, 1));
+    assert_eq!(take(&alice, &bob).await, (Some(4), Some(4)));
+    assert_eq!(take(&alice, &bob).await, (Some(5), Some(1)));
+    assert_eq!(bob.fetch().await.unwrap().keys_left, left(0, 0));
+}
+
+#[tokio::test]
+async fn one_kind_is_replenished_while_the_other_stays_empty() {
+    let world = World::with(|config| config.take_budget = 100).await;
+    let (alice, mut bob) = (world.user("alice").await, world.user_with("bob", curve(2)).await);
+    let mut seen = Vec::new();
+    for round in 0..3_u16 {
+        let keys = more(&mut bob, 25, 0);
+        bob.publish(&keys).await.unwrap();
+        for _ in 0..25 + 2 * u16::from(round == 0) {
+            seen.extend(take(&alice, &bob).await.0);
+        }
+        assert_eq!(take(&alice, &bob).await, (None, None));
+    }
+    assert_eq!(seen, (1..=77).collect::<Vec<u32>>());
+    // Kyber keys come late to a device that had none, and its first place is the first.
+    let keys = more(&mut bob, 0, 1);
+    bob.publish(&keys).await.unwrap();
+    assert_eq!(take(&alice, &bob).await, (None, Some(1)));
+}
+
+#[tokio::test]
+async fn a_signed_key_is_rotated() {
+    let world = World::new().await;
+    let (alice, mut bob) = (world.user("alice").await, world.user("bob").await);
+    let environment = bob.environment().clone();
+    assert!(bob.check_keys().await.unwrap());
+    let rotated = bob.keys_mut().rotate(&environment).unwrap();
+    // The client has rotated, the server does not know yet.
+    assert!(!bob.check_keys().await.unwrap());
+    assert_eq!(bob.publish(&rotated).await.unwrap(), left(3, 2));
+    assert!(bob.check_keys().await.unwrap());
+    let listed = alice.key_packages(bob.user()).await.unwrap().packages;
+    assert_eq!(Some(&listed[0].signed_pre_key), rotated.signed_pre_key.as_ref());
+    assert_eq!(listed[0].kyber_pre_key, rotated.last_resort);
+    assert_eq!(take(&alice, &bob).await, (Some(1), Some(2)));
+    assert_eq!(add(&alice, &json!(rotated)).await, "422 invalid #/object/signedPreKey/signature");
+}
+
+#[tokio::test]
+async fn published_whole_or_not_at_all() {
+    let world = World::new().await;
+    let (alice, mut bob) = (world.user("alice").await, world.user("bob").await);
+    let fresh = json!(more(&mut bob, 2, 1));
+    let environment = bob.environment().clone();
+    let rotated = json!(bob.keys_mut().rotate(&environment).unwrap());
+    let mut good = fresh.clone();
+    good["signedPreKey"] = rotated["signedPreKey"].clone();
+    good["lastResortKyberPreKey"] = rotated["lastResortKyberPreKey"].clone();
+    let first = json!(bob.keys().first());
+    let theirs = json!(alice.keys().first());
+    let key = good["preKeys"][0]["key"].as_str().unwrap().to_owned();
+    let changed = |pointer: &str, to: Value| {
+        let mut object = good.clone();
+        *object.pointer_mut(pointer).unwrap() = to;
+        object
+    };
+    let hundred_and_one = |id: u32| json!({ "id": id, "key": key });
+    let flooded = changed("/preKeys", (10..111).map(hundred_and_one).collect());
+    let cases: Vec<(&str, Value, &str)> = vec![
+        (
+            "another's signature",
+            changed("/signedPreKey/signature", theirs["signedPreKey"]["signature"].clone()),
+            "/signedPreKey/signature",
+        ),
+        (
+            "another's Kyber key",
+            changed("/kyberPreKeys/0/key", theirs["kyberPreKeys"][0]["key"].clone()),
+            "/kyberPreKeys/0/signature",
+        ),
+        (
+            "another's last resort",
+            changed("/lastResortKyberPreKey", theirs["lastResortKyberPreKey"].clone()),
+            "/lastResortKyberPreKey/signature",
+        ),
+        (
+            "a signature too short",
+            changed("/signedPreKey/signature", json!("AAAA")),
+            "/signedPreKey/signature",
+        ),
+        ("a key too short", changed("/preKeys/1/key", json!("BQAA")), "/preKeys/1/key"),
+        (
+            "a key of another kind",
+            changed("/preKeys/1/key", json!(key.replacen('B', "C", 1))),
+            "/preKeys/1/key",
+        ),
+        ("a Kyber key too short", changed("/kyberPreKeys/0/key", json!("CAAA")), "/kyberPreKeys/0/key"),
+        ("no base64", changed("/preKeys/0/key", json!("?")), "/preKeys/0/key"),
+        ("an id that is no number", changed("/preKeys/0/id", json!("4")), "/preKeys/0/id"),
+        ("an id below 0", changed("/preKeys/0/id", json!(-1)), "/preKeys/0/id"),
+        ("an id above 2^31 - 1", changed("/preKeys/0/id", json!(1_u64 << 31)), "/preKeys/0/id"),
+        ("an id twice", changed("/preKeys/1/id", good["preKeys"][0]["id"].clone()), "/preKeys/1/id"),
+        (
+            "the last resort's id",
+            changed("/kyberPreKeys/0/id", good["lastResortKyberPreKey"]["id"].clone()),
+            "/kyberPreKeys/0/id",
+        ),
+        ("more than a hundred", flooded, "/preKeys"),
+        (
+            "an id of other bytes",
+            changed("/preKeys/0/id", first["preKeys"][2]["id"].clone()),
+            "/preKeys/0/id",
+        ),
+        (
+            "a signed key's id of other bytes",
+            changed("/signedPreKey/id", first["signedPreKey"]["id"].clone()),
+            "/signedPreKey/id",
+        ),
+        (
+            "a last resort's id of other bytes",
+            changed("/lastResortKyberPreKey/id", first["lastResortKyberPreKey"]["id"].clone()),
+            "/lastResortKyberPreKey/id",
+        ),
+        ("a key that is none", changed("/preKeys/0", json!("key")), "/preKeys/0"),
+        ("keys that are no array", changed("/preKeys", json!({})), "/preKeys"),
+        ("nothing", json!({}), ""),
+        ("no object", json!([]), ""),
+    ];
+    let before = world.stored().await;
+    for (name, object, pointer) in &cases {
+        assert_eq!(add(&bob, object).await, format!("422 invalid #/object{pointer}"), "{name}");
+    }
+    assert_eq!(world.stored().await.difference(&before), []);
+    assert!(add(&bob, &good).await.starts_with("200 "));
+    assert_eq!(bob.fetch().await.unwrap().keys_left, left(5, 3));
+}
+
+#[tokio::test]
+async fn published_again_with_the_same_bytes_adds_nothing() {
+    let world = World::new().await;
+    let (alice, mut bob) = (world.user("alice").await, world.user("bob").await);
+    let keys = more(&mut bob, 3, 1);
+    assert_eq!(bob.publish(&keys).await.unwrap(), left(6, 3));
+    let before = world.stored().await;
+    assert_eq!(bob.publish(&keys).await.unwrap(), left(6, 3));
+    assert_eq!(bob.publish(&bob.keys().first().clone()).await.unwrap(), left(6, 3));
+    assert_eq!(world.stored().await.difference(&before), []);
+    // Not even when some of them were given out: an answer was lost, and the device asks again.
+    for _ in 0..5 {
+        take(&alice, &bob).await;
+    }
+    assert_eq!(bob.publish(&keys).await.unwrap(), left(1, 0));
+    // Old and new in one request: the new ones are added.
+    let mut both = more(&mut bob, 1, 0);
+    both.pre_keys.extend(keys.pre_keys);
+    assert_eq!(bob.publish(&both).await.unwrap(), left(2, 0));
+    world.advance(HOUR_MS);
+    bob.refresh().await.unwrap();
+    alice.refresh().await.unwrap();
+    assert_eq!(take(&alice, &bob).await.0, Some(6));
+    assert_eq!(take(&alice, &bob).await.0, Some(7));
+}
+
+#[tokio::test]
+async fn a_pool_holds_four_hundred() {
+    let world = World::new().await;
+    let mut bob = world.user_with("bob", curve(100)).await;
+    for _ in 0..3 {
+        let keys = more(&mut bob, 100, 0);
+        bob.publish(&keys).await.unwrap();
+    }
+    let one = more(&mut bob, 1, 0);
+    assert_eq!(refused(bob.publish(&one).await), "422 invalid #/object/preKeys");
+    assert_eq!(bob.fetch().await.unwrap().keys_left, left(400, 0));
+}
+
+/// Blocks that are spent are cleared away, once nobody can be reading in them.
+#[tokio::test]
+async fn spent_blocks_go() {
+    let world = World::with(|config| (config.take_budget, config.take_total_budget) = (1000, 1000)).await;
+    let (alice, mut bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(40)).await);
+    let batches = [more(&mut bob, 20, 0), more(&mut bob, 20, 0), more(&mut bob, 20, 0)];
+    for _ in 0..40 {
+        take(&alice, &bob).await;
+    }
+    let blocks = async || world.stored().await.keys(bob.id().as_str(), "OPK#").len();
+    assert_eq!(blocks().await, 2);
+    bob.publish(&batches[0]).await.unwrap();
+    bob.publish(&batches[1]).await.unwrap();
+    assert_eq!(blocks().await, 4);
+    world.advance(MINUTE_MS);
+    bob.publish(&batches[2]).await.unwrap();
+    assert_eq!(blocks().await, 3);
+    let mut given = Vec::new();
+    while let (Some(id), _) = take(&alice, &bob).await {
+        given.push(id);
+    }
+    assert_eq!(given, (41..=100).collect::<Vec<u32>>());
+}

@@ -1,0 +1,89 @@
+//! Takes: each hands out the lowest one-time keys that are left, within budgets, of active devices only.
+
+use eko_client::{Auth, Body};
+use eko_testkit::{BARE, World, refused};
+use http::Method;
+use serde_json::json;
+
+use super::{curve, left, take};
+use crate::HOUR_MS;
+
+#[tokio::test]
+async fn each_once_lowest_first_until_there_are_none() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    // Of Bob's Kyber keys the first is the last resort, which is never consumed.
+    let last_resort = Some(1);
+    assert_eq!(bob.fetch().await.unwrap().keys_left, left(3, 2));
+    assert_eq!(take(&alice, &bob).await, (Some(1), Some(2)));
+    assert_eq!(bob.fetch().await.unwrap().keys_left, left(2, 1));
+    assert_eq!(take(&alice, &bob).await, (Some(2), Some(3)));
+    assert_eq!(take(&alice, &bob).await, (Some(3), last_resort));
+    assert_eq!(bob.fetch().await.unwrap().keys_left, left(0, 0));
+    let empty = world.stored().await;
+    assert_eq!(take(&alice, &bob).await, (None, last_resort));
+    // Nothing of it is told to anyone but its owner, and looking consumes nothing.
+    let listed = alice.key_packages(bob.user()).await.unwrap();
+    assert_eq!(listed.packages, alice.take(bob.user()).await.unwrap().packages);
+    assert_eq!(world.stored().await.difference(&empty), []);
+}
+
+#[tokio::test]
+async fn a_device_without_kyber_keys_is_the_legacy_profile() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user_with("bob", curve(1)).await);
+    assert_eq!(take(&alice, &bob).await, (Some(1), None));
+    assert_eq!(take(&alice, &bob).await, (None, None));
+}
+
+#[tokio::test]
+async fn all_ways_to_take_are_one_pool() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user_with("bob", curve(4)).await);
+    let id =
+        |taken: eko_client::device::TakenPackages| taken.packages[0].pre_key.as_ref().map(|key| key.id.get());
+    assert_eq!(id(alice.take(bob.user()).await.unwrap()), Some(1));
+    assert_eq!(id(alice.take_devices(bob.user(), &[bob.id().clone()]).await.unwrap()), Some(2));
+    assert_eq!(id(alice.take_through_outbox(bob.user()).await.unwrap()), Some(3));
+    let handle = alice.take_activity(json!("@bob@eko.example"));
+    let answer =
+        alice.call(Method::POST, "/user/alice/outbox", Body::Json(&handle), Auth::Device).await.unwrap();
+    assert_eq!(answer.json().unwrap()["items"][0]["preKeyId"], 4);
+    let chain = alice.chain(bob.user()).await.unwrap().1;
+    let taken = alice.take(bob.user()).await.unwrap();
+    taken.check(bob.origin(), &chain).unwrap();
+    assert_eq!(taken.device_set, chain.device_set().reference());
+}
+
+#[tokio::test]
+async fn over_budget_the_answer_comes_without_one_time_keys() {
+    let world = World::with(|config| (config.take_budget, config.take_total_budget) = (2, 3)).await;
+    let bob = world.user_with("bob", curve(6)).await;
+    let (alice, carol) = (world.user_with("alice", BARE).await, world.user_with("carol", BARE).await);
+    assert_eq!(take(&alice, &bob).await.0, Some(1));
+    assert_eq!(take(&alice, &bob).await.0, Some(2));
+    // Alice has had hers, Carol has not, and then all takers together have.
+    assert_eq!(take(&alice, &bob).await.0, None);
+    assert_eq!(take(&carol, &bob).await.0, Some(3));
+    assert_eq!(take(&carol, &bob).await.0, None);
+    assert_eq!(bob.fetch().await.unwrap().keys_left, left(3, 0));
+    world.advance(HOUR_MS);
+    for device in [&alice, &bob] {
+        device.refresh().await.unwrap();
+    }
+    assert_eq!(take(&alice, &bob).await.0, Some(4));
+    assert_eq!(bob.fetch().await.unwrap().keys_left, left(2, 0));
+}
+
+#[tokio::test]
+async fn of_devices_that_are_not_active_nothing_is_taken() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let second = world.further(&bob, "two").await;
+    bob.revoke(second.id()).await.unwrap();
+    let before = world.stored().await;
+    let both = [bob.id().clone(), second.id().clone()];
+    assert_eq!(refused(alice.take_devices(bob.user(), &both).await), "422 invalid #/object/1");
+    assert_eq!(world.stored().await.difference(&before), []);
+    assert_eq!(alice.take(bob.user()).await.unwrap().packages.len(), 1);
+}

@@ -1,0 +1,178 @@
+//! Sign-ins: the first binds a user name to a subject of the issuer, and a registered device signs in again by its
+//! identity key.
+
+use std::sync::Arc;
+
+use eko_client::device::{Joining, Status};
+use eko_client::{Auth, Body, Device};
+use eko_testkit::{BARE, Direct, World, parallel, read_jwt, refusal, refused};
+use http::Method;
+use serde_json::json;
+
+use super::first_device;
+
+#[tokio::test]
+async fn the_first_sign_in_claims_a_name() {
+    let world = World::new().await;
+    let alice = first_device(&world, "alice");
+    let body = alice.registration(Some(alice.first_node().unwrap()));
+    let token = world.id_token("alice").await;
+    let answer =
+        alice.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await.unwrap();
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    insta::assert_json_snapshot!(answer.json().unwrap(), { ".accessToken" => "[token]", ".refreshToken" => "[token]" }, @r#"
+    {
+      "accessToken": "[token]",
+      "actor": "https://eko.example/user/alice",
+      "device": "https://eko.example/user/alice/device/dd639f7a-fe88-4eab-bb3b-17081b5ecefa",
+      "eko:deviceSet": {
+        "head": "ede45bd4b8acbd65d708c07564d174c35cb41de28eb31cf7755d242cafe0c8c0",
+        "length": 1
+      },
+      "expiresIn": 900,
+      "refreshToken": "[token]",
+      "status": "active",
+      "tokenType": "Bearer"
+    }
+    "#);
+    let (header, claims) = read_jwt(answer.json().unwrap()["accessToken"].as_str().unwrap());
+    insta::assert_json_snapshot!([header, claims], @r#"
+    [
+      {
+        "alg": "HS256",
+        "kid": "test",
+        "typ": "at+jwt"
+      },
+      {
+        "aud": "https://eko.example",
+        "dev": "dd639f7a-fe88-4eab-bb3b-17081b5ecefa",
+        "exp": 1769715900,
+        "iat": 1769715000,
+        "iss": "https://eko.example",
+        "sub": "alice"
+      }
+    ]
+    "#);
+    let info = alice.call(Method::GET, "/nodeinfo/2.1", Body::Empty, Auth::Nobody).await.unwrap();
+    assert_eq!(info.json().unwrap()["usage"]["users"]["total"], 1);
+}
+
+#[tokio::test]
+async fn a_name_and_a_subject_are_bound_once() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let before = world.stored().await;
+    // Another subject wants the name, in any case.
+    let mallory = world.id_token("mallory").await;
+    for user in ["alice", "ALICE"] {
+        let thief = first_device(&world, user);
+        assert_eq!(refused(thief.register(&mallory, Joining::First).await), "409 name-taken");
+    }
+    // The subject wants another name.
+    let token = world.id_token("alice").await;
+    let second = world.device("bob", "two", BARE);
+    assert_eq!(refused(second.register(&token, Joining::First).await), "409 account-exists");
+    // The first device's registration again is no second first sign-in.
+    let again = alice.registration(Some(alice.first_node().unwrap()));
+    let answer =
+        alice.call(Method::POST, "/auth/devices", Body::Json(&again), Auth::Token(&token)).await.unwrap();
+    assert_eq!(refusal(&answer), "422 invalid #/node/type");
+    assert_eq!(world.stored().await.difference(&before), []);
+    alice.fetch().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_that_want_one_name_one_has_it() {
+    let world = Arc::new(World::new().await);
+    let sign_ins = (0..6).map(|number| {
+        let world = Arc::clone(&world);
+        async move {
+            let device = world.device("alice", &format!("of subject {number}"), BARE);
+            let registered =
+                device.register(&world.id_token(&format!("subject{number}")).await, Joining::First).await;
+            (device, registered)
+        }
+    });
+    let (winners, losers): (Vec<_>, Vec<_>) =
+        parallel(sign_ins).await.into_iter().partition(|(_, registered)| registered.is_ok());
+    assert_eq!((winners.len(), losers.len()), (1, 5));
+    for (_, registered) in losers {
+        assert_eq!(refused(registered), "409 name-taken");
+    }
+    // Of the losers nothing is left.
+    let stored = world.stored().await;
+    let winner = &winners[0].0;
+    assert_eq!(
+        stored.keys("D#", "DEVICE").into_iter().map(|(pk, _)| pk.clone()).collect::<Vec<_>>(),
+        [format!("D#alice#{}", winner.id())]
+    );
+    assert_eq!((stored.keys("S#", "").len(), stored.keys("O#", "").len()), (1, 1));
+    assert_eq!(winner.chain(winner.user()).await.unwrap().1.active.len(), 1);
+    winner.fetch().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subject_that_signs_in_twice_at_once_has_one_account() {
+    let world = Arc::new(World::new().await);
+    let sign_ins =
+        ["alice", "alicia", "alison"].map(|user| {
+            let world = Arc::clone(&world);
+            async move {
+                first_device(&world, user).register(&world.id_token("alice").await, Joining::First).await
+            }
+        });
+    let (won, lost): (Vec<_>, Vec<_>) = parallel(sign_ins).await.into_iter().partition(Result::is_ok);
+    assert_eq!(won.len(), 1);
+    for refusal in lost {
+        assert_eq!(refused(refusal), "409 account-exists");
+    }
+    assert_eq!(world.stored().await.keys("U#", "PROFILE").len(), 1);
+}
+
+#[tokio::test]
+async fn a_registered_device_signs_in_again_by_its_identity_key() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let waiting = world.pending(&alice, "two").await;
+    let token = world.id_token("alice").await;
+    assert_eq!(alice.sign_in_again(&token).await.unwrap().status, Status::Active);
+    assert_eq!(waiting.sign_in_again(&token).await.unwrap().status, Status::Pending);
+
+    let before = world.stored().await;
+    let sign_in = |id: &Device<Direct>, key: &Device<Direct>, over: &str| {
+        let environment = key.environment();
+        let proof =
+            key.keys().identity().sign(&eko_protocol::chain::sign_in_base(over.as_bytes()), environment);
+        json!({
+            "deviceId": id.id(),
+            "identityKey": id.keys().identity().public(),
+            "registrationId": id.keys().registration_id(),
+            "signIn": eko_protocol::multibase::encode(&proof.unwrap()),
+        })
+    };
+    let other_token = world.id_token("alice").await;
+    let cases = [
+        // Whoever has only the ID token has no device's key.
+        ("another key", sign_in(&alice, &bob, &token), "422 invalid #/signIn"),
+        ("over another ID token", sign_in(&alice, &alice, &other_token), "422 invalid #/signIn"),
+        ("a device of another user", sign_in(&bob, &bob, &token), "404 not-found"),
+        ("a device that never was", sign_in(&first_device(&world, "carol"), &alice, &token), "404 not-found"),
+    ];
+    for (name, body, expected) in cases {
+        let answer = alice.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
+        assert_eq!(refusal(&answer.unwrap()), expected, "{name}");
+    }
+    assert_eq!(world.stored().await.difference(&before), []);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_out_of_reach() {
+    let world =
+        World::with(|config| config.oidc.issuer = "https://nowhere.example/dev/oidc".to_owned()).await;
+    let alice = first_device(&world, "alice");
+    let token = world.id_token("alice").await;
+    assert_eq!(refused(alice.register(&token, Joining::First).await), "503 unavailable");
+    assert_eq!(world.stored().await.items.len(), 0);
+}

@@ -6,7 +6,7 @@ use axum::response::Response;
 use eko_service::body::{Json, Small};
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
-use eko_store::sessions::Rotation;
+use eko_store::sessions::{NextToken, RotationOutcome};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -23,16 +23,17 @@ pub(crate) async fn refresh(State(state): State<AppState>, Json(body): Small) ->
     let presented: Presented = respond::shape(&body)?;
     let next = RefreshToken::new(&state);
     let hash = RefreshToken::hash(&presented.refresh_token);
-    match state.store().rotate(&hash, &next.hash, tokens::expires(&state), state.now_ms()).await? {
-        Rotation::Rotated(session) => {
+    let token = NextToken { token_hash: next.hash.clone(), ttl: tokens::expires(&state) };
+    match state.store().rotate(&hash, token, state.now_ms()).await? {
+        RotationOutcome::Rotated(session) => {
             let caller = Caller { user: session.user, device: session.device };
             tokens::answer(&state, StatusCode::OK, &caller, &next, None)
         }
-        Rotation::Unknown => Err(Problem::Unauthenticated("the refresh token is not valid")),
-        Rotation::Reused(session) => {
+        RotationOutcome::Unknown => Err(Problem::Unauthenticated("the refresh token is not valid")),
+        RotationOutcome::Reused(session) => {
             tracing::warn!(user = %session.user, device = %session.device, "a refresh token came twice");
             Err(Problem::Unauthenticated("the refresh token was used before: sign in again"))
         }
-        Rotation::Ended => Err(Problem::Unauthenticated("the session has ended: sign in again")),
+        RotationOutcome::Ended => Err(Problem::Unauthenticated("the session has ended: sign in again")),
     }
 }

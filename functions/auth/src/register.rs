@@ -15,11 +15,11 @@ use eko_protocol::key_package::PublishKeys;
 use eko_service::body::{Json, Small};
 use eko_service::caller::{Caller, bearer_token};
 use eko_service::{AppState, Problem};
-use eko_store::accounts::{NewDevice, Registered};
+use eko_store::accounts::{DeviceRegistration, OidcSubject, RegistrationOutcome};
 use eko_store::deliveries::Report;
-use eko_store::device::Status;
+use eko_store::device::{DeviceAddress, DeviceStatus};
 use eko_store::device_keys::DeviceKeys;
-use eko_store::devices::Devices;
+use eko_store::devices::UserDevices;
 use http::{HeaderMap, StatusCode};
 
 use crate::oidc::Subject;
@@ -39,7 +39,7 @@ pub(crate) async fn register(
     let id_token = bearer_token(&headers)?;
     let subject = state.oidc().verify(id_token, state.now_ms()).await?;
     let registration = Registration::parse(&body)?;
-    match state.store().account_of(&subject.issuer, &subject.subject).await? {
+    match state.store().account_of(oidc_subject(&subject)).await? {
         None => first_device(&state, &subject, &registration).await,
         Some(user) => {
             if registration.username.as_ref().is_some_and(|name| *name != user) {
@@ -65,17 +65,16 @@ async fn first_device(
     let node = asked.node(state, &user, &Position::default())?;
     let token = RefreshToken::new(state);
     let device = new_device(state, &user, asked, keys, &one_time, &token);
-    let subject = (subject.issuer.as_str(), subject.subject.as_str());
-    match state.store().create_account(subject, &device, &node).await? {
-        Registered::Done => {}
-        Registered::NameTaken | Registered::Lost => return Err(Problem::NameTaken),
-        Registered::SubjectTaken => return Err(Problem::AccountExists(user.to_string())),
-        Registered::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
+    match state.store().create_account(oidc_subject(subject), &device, &node).await? {
+        RegistrationOutcome::Done => {}
+        RegistrationOutcome::NameTaken | RegistrationOutcome::Lost => return Err(Problem::NameTaken),
+        RegistrationOutcome::SubjectTaken => return Err(Problem::AccountExists(user.to_string())),
+        RegistrationOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
     }
     if let Err(error) = state.store().count_user().await {
         tracing::warn!(%error, "a user was not counted");
     }
-    let standing = Standing { status: Status::Active, set: node.set() };
+    let standing = Standing { status: DeviceStatus::Active, set: node.set() };
     tokens::answer(state, StatusCode::CREATED, &caller(user, asked), &token, Some(standing))
 }
 
@@ -97,26 +96,26 @@ async fn further_device(
         }
         let node = asked.node(state, &user, &position)?;
         match state.store().reset_devices(&seen, &device, &node).await? {
-            Registered::Done => {}
-            Registered::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
+            RegistrationOutcome::Done => {}
+            RegistrationOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
             _ => return Err(stale(state, &user, &seen).await?),
         }
         erase(state, &user, &seen).await;
-        Standing { status: Status::Active, set: node.set() }
+        Standing { status: DeviceStatus::Active, set: node.set() }
     } else {
         if seen.active.is_empty() {
             return Err(Problem::NoActiveDevice);
         }
         match state.store().add_pending(&device).await? {
-            Registered::Done => {}
-            Registered::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
+            RegistrationOutcome::Done => {}
+            RegistrationOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
             _ => {
                 let what = "too many devices wait for approval: approve one";
                 return Err(Problem::TooMany { retry_after: 3600, what });
             }
         }
         offer(state, &device).await;
-        Standing { status: Status::Pending, set: seen.set }
+        Standing { status: DeviceStatus::Pending, set: seen.set }
     };
     tokens::answer(state, StatusCode::CREATED, &caller(user, asked), &token, Some(standing))
 }
@@ -128,8 +127,13 @@ fn new_device<'a>(
     keys: DeviceKeys,
     one_time: &'a PublishKeys,
     token: &RefreshToken,
-) -> NewDevice<'a> {
-    NewDevice { user, device: &asked.device, keys, one_time, session: token.session(state) }
+) -> DeviceRegistration<'a> {
+    let address = DeviceAddress::new(user, &asked.device);
+    DeviceRegistration { address, keys, one_time, session: token.session(state) }
+}
+
+fn oidc_subject(subject: &Subject) -> OidcSubject<'_> {
+    OidcSubject { issuer: &subject.issuer, subject: &subject.subject }
 }
 
 fn caller(user: UserName, asked: &Registration) -> Caller {
@@ -138,21 +142,21 @@ fn caller(user: UserName, asked: &Registration) -> Caller {
 
 /// Tells the active devices of one that waits. It is listed for them in any case, so a failure here is
 /// logged and no more.
-async fn offer(state: &AppState, device: &NewDevice<'_>) {
+async fn offer(state: &AppState, device: &DeviceRegistration<'_>) {
     let (origin, now_ms) = (state.origin(), device.keys.registered_ms);
     let offered = Offered {
-        id: device.device.clone(),
+        id: device.address.device.clone(),
         identity_key: device.keys.identity_key,
         registration_id: device.keys.registration_id,
         possession: device.keys.possession,
     };
     let report = Report {
-        to: device.user.to_string(),
+        to: device.address.user.to_string(),
         device: None,
-        entry: EntryKey::new(now_ms.unsigned_abs(), &origin.server_actor(), device.device.as_str())
+        entry: EntryKey::new(now_ms.unsigned_abs(), &origin.server_actor(), device.address.device.as_str())
             .to_string(),
         ttl: state.keep_until(now_ms),
-        activity: activity::device_offered(origin, device.user, &offered, now_ms),
+        activity: activity::device_offered(origin, device.address.user, &offered, now_ms),
     };
     if let Err(error) = state.store().queue_reports(vec![report]).await {
         tracing::warn!(%error, "the active devices were not told of a pending one");
@@ -160,15 +164,15 @@ async fn offer(state: &AppState, device: &NewDevice<'_>) {
 }
 
 /// Clears what the devices left that a reset revoked; nobody can read it any more.
-async fn erase(state: &AppState, user: &UserName, seen: &Devices) {
+async fn erase(state: &AppState, user: &UserName, seen: &UserDevices) {
     for device in seen.active.keys().chain(&seen.pending) {
-        if let Err(error) = state.store().erase_device(user, device).await {
+        if let Err(error) = state.store().erase_device(DeviceAddress::new(user, device)).await {
             tracing::warn!(%error, "what a revoked device left is not cleared yet");
         }
     }
 }
 
-async fn stale(state: &AppState, user: &UserName, seen: &Devices) -> Result<Problem, Problem> {
+async fn stale(state: &AppState, user: &UserName, seen: &UserDevices) -> Result<Problem, Problem> {
     let now = state.store().device_set(user).await?;
     let set = now.map_or_else(|| seen.set.clone(), |now| now.set);
     Ok(Problem::StaleHead { length: set.length, head: set.head })

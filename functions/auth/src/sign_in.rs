@@ -9,7 +9,7 @@ use eko_protocol::chain::sign_in_base;
 use eko_protocol::xeddsa;
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem};
-use eko_store::device::Status;
+use eko_store::device::{DeviceAddress, DeviceStatus};
 use http::StatusCode;
 
 use crate::registration::Registration;
@@ -22,16 +22,17 @@ pub(crate) async fn again(
     id_token: &str,
 ) -> Result<Response, Problem> {
     let store = state.store();
+    let address = DeviceAddress::new(user, &asked.device);
     let devices = store.device_set(user).await?.ok_or(Problem::NotFound("user"))?;
     let status = match (devices.active.contains_key(&asked.device), devices.pending.contains(&asked.device)) {
-        (true, _) => Status::Active,
-        (false, true) => Status::Pending,
+        (true, _) => DeviceStatus::Active,
+        (false, true) => DeviceStatus::Pending,
         (false, false) => {
-            let known = store.device_record(user, &asked.device).await?.is_some();
+            let known = store.device_record(address).await?.is_some();
             return Err(if known { Problem::DeviceRevoked } else { Problem::NotFound("device") });
         }
     };
-    let keys = store.own_keys(user, &asked.device).await?.ok_or(Problem::DeviceRevoked)?;
+    let keys = store.own_keys(address).await?.ok_or(Problem::DeviceRevoked)?;
     let proof = asked.sign_in.ok_or(Invalid::at("/signIn", "is missing"))?;
     if !xeddsa::verify(&keys.identity_key, &sign_in_base(id_token.as_bytes()), &proof) {
         return Err(Invalid::at(
@@ -41,7 +42,7 @@ pub(crate) async fn again(
         .into());
     }
     let token = RefreshToken::new(state);
-    if !store.start_session(user, &asked.device, &token.session(state)).await? {
+    if !store.start_session(address, &token.session(state)).await? {
         return Err(Problem::DeviceRevoked);
     }
     let caller = Caller { user: user.clone(), device: asked.device.clone() };

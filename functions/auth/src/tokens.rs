@@ -7,7 +7,7 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_service::caller::Caller;
 use eko_service::config::{ACCESS_TOKEN_SECONDS, REFRESH_TOKEN_SECONDS};
 use eko_service::{AppState, Problem, respond};
-use eko_store::device::Status;
+use eko_store::device::DeviceStatus;
 use eko_store::sessions::NewSession;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -44,7 +44,7 @@ pub(crate) fn expires(state: &AppState) -> i64 {
 
 /// Where a device stands, for the answer to its registration.
 pub(crate) struct Standing {
-    pub(crate) status: Status,
+    pub(crate) status: DeviceStatus,
     pub(crate) set: DeviceSetRef,
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn answer(
     body.insert("actor".to_owned(), json!(origin.actor(&caller.user)));
     body.insert("device".to_owned(), json!(origin.device(&caller.user, &caller.device)));
     if let Some(standing) = standing {
-        let active = standing.status == Status::Active;
+        let active = standing.status == DeviceStatus::Active;
         body.insert("status".to_owned(), json!(if active { "active" } else { "pending" }));
         body.insert("eko:deviceSet".to_owned(), json!(standing.set));
     }

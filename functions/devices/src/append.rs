@@ -13,8 +13,9 @@ use eko_protocol::json::has_type;
 use eko_service::body::{Json, Small};
 use eko_service::caller::{Caller, Owner, inactive};
 use eko_service::{AppState, Problem, respond};
-use eko_store::chain::{Append, Change, NewNode};
-use eko_store::devices::Devices;
+use eko_store::chain::{AppendOutcome, DeviceSetChange, NewNode};
+use eko_store::device::DeviceAddress;
+use eko_store::devices::UserDevices;
 use http::{HeaderValue, StatusCode, header};
 
 pub(crate) async fn append(
@@ -33,13 +34,13 @@ pub(crate) async fn append(
     }
     let change = verify(&state, &caller, &devices, &node).await?;
     let new = NewNode { seq: node.seq(), hash: node.hash(), canonical: node.canonical().to_vec() };
-    if store.append(&caller.user, &devices, &new, &change).await? == Append::Lost {
+    if store.append(&caller.user, &devices, &new, &change).await? == AppendOutcome::Lost {
         return Err(lost(&state, &caller, &devices).await?);
     }
-    if let Change::Revoke { device } = &change {
+    if let DeviceSetChange::Revoke { device } = &change {
         // The device is out since the transaction; what it left nobody can read, and it also has a time to
         // live. A failure here must not make the revocation look undone.
-        if let Err(error) = store.erase_device(&caller.user, device).await {
+        if let Err(error) = store.erase_device(DeviceAddress::new(&caller.user, device)).await {
             tracing::warn!(%error, "what a revoked device left is not cleared yet");
         }
     }
@@ -62,9 +63,9 @@ pub(crate) async fn append(
 async fn verify(
     state: &AppState,
     caller: &Caller,
-    devices: &Devices,
+    devices: &UserDevices,
     node: &ChainNode,
-) -> Result<Change, Problem> {
+) -> Result<DeviceSetChange, Problem> {
     let origin = state.origin();
     let invalid = |pointer: &str, detail: &str| Problem::Invalid(Invalid::at(pointer, detail));
     let (_, device) = origin
@@ -88,7 +89,7 @@ async fn verify(
     check_members(node.kind(), devices.active.len(), active, active)
         .map_err(|e| Problem::Invalid(e.invalid()))?;
     match node.kind() {
-        NodeKind::Revoke => Ok(Change::Revoke { device }),
+        NodeKind::Revoke => Ok(DeviceSetChange::Revoke { device }),
         NodeKind::Reset(_) => {
             Err(invalid("/type", "a reset needs a fresh sign-in: send it to /auth/devices"))
         }
@@ -102,7 +103,7 @@ async fn verify(
             if pending.registration_id != addition.registration_id {
                 return Err(invalid("/registrationId", "is not the one that the device registered"));
             }
-            Ok(Change::Approve { device, registration_id: addition.registration_id.get() })
+            Ok(DeviceSetChange::Approve { device, registration_id: addition.registration_id })
         }
     }
 }
@@ -112,12 +113,12 @@ fn dedup(mut devices: Vec<&DeviceId>) -> Vec<&DeviceId> {
     devices
 }
 
-fn stale(devices: &Devices) -> Problem {
+fn stale(devices: &UserDevices) -> Problem {
     Problem::StaleHead { length: devices.set.length, head: devices.set.head.clone() }
 }
 
 /// Why an append was lost: the chain has grown meanwhile, as a rule.
-async fn lost(state: &AppState, caller: &Caller, seen: &Devices) -> Result<Problem, Problem> {
+async fn lost(state: &AppState, caller: &Caller, seen: &UserDevices) -> Result<Problem, Problem> {
     let now = state.store().device_set(&caller.user).await?;
     Ok(stale(now.as_ref().unwrap_or(seen)))
 }

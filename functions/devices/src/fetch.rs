@@ -8,7 +8,7 @@ use eko_protocol::collection::{self, PreKeyCount};
 use eko_protocol::id::{EntryKey, EnvelopeId};
 use eko_service::caller::{Caller, Owner};
 use eko_service::{AppState, Problem, respond};
-use eko_store::device::Status;
+use eko_store::device::DeviceStatus;
 use eko_store::mailbox::{Content, Entry};
 use http::StatusCode;
 use serde::Deserialize;
@@ -32,9 +32,9 @@ pub(crate) async fn fetch(
     let found = state.store().fetch(&caller.user, &caller.device, after.as_ref(), state.now_ms()).await?;
     let found = found.ok_or(Problem::DeviceRevoked)?;
     match found.device.status {
-        Status::Active => {}
-        Status::Pending => return Err(Problem::DevicePending),
-        Status::Revoked => return Err(Problem::DeviceRevoked),
+        DeviceStatus::Active => {}
+        DeviceStatus::Pending => return Err(Problem::DevicePending),
+        DeviceStatus::Revoked => return Err(Problem::DeviceRevoked),
     }
     let entries = found.entries.iter().map(|entry| activity_of(&state, &caller, entry));
     let entries = entries.collect::<Result<Vec<_>, _>>()?;
@@ -47,8 +47,8 @@ pub(crate) async fn fetch(
         entries,
         found.next.as_ref().map(page).as_deref(),
         PreKeyCount {
-            pre_keys: found.device.prekeys.left(),
-            kyber_pre_keys: found.device.kyber_prekeys.left(),
+            pre_keys: found.device.pre_keys.left(),
+            kyber_pre_keys: found.device.kyber_pre_keys.left(),
         },
     );
     Ok(respond::uncached(respond::activity(StatusCode::OK, &body)))

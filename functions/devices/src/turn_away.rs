@@ -8,6 +8,7 @@ use eko_protocol::Invalid;
 use eko_protocol::json::text;
 use eko_service::caller::{Caller, inactive};
 use eko_service::{AppState, Problem};
+use eko_store::device::DeviceAddress;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -22,10 +23,11 @@ pub(crate) async fn turn_away(state: &AppState, caller: &Caller, body: &Value) -
     if !devices.active.contains_key(&caller.device) {
         return Err(inactive(&devices, &caller.device));
     }
-    if !store.turn_away(&caller.user, &device).await? {
+    let address = DeviceAddress::new(&caller.user, &device);
+    if !store.turn_away(address).await? {
         return Err(Invalid::at("/object", "must be a device that waits for approval").into());
     }
-    if let Err(error) = store.erase_device(&caller.user, &device).await {
+    if let Err(error) = store.erase_device(address).await {
         tracing::warn!(%error, "what a device left that was turned away is not cleared yet");
     }
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -16,7 +16,7 @@ use eko_service::QueueMessage;
 use eko_service::config::Needs;
 use eko_service::{AppState, Federated, Problem, dispatch};
 use eko_store::deliveries::Report;
-use eko_store::hosts::Host;
+use eko_store::hosts::HostRecord;
 use eko_store::parcels::Parcel;
 use futures_util::future::join_all;
 
@@ -82,7 +82,7 @@ pub async fn handle(state: Federated, batch: Vec<QueueMessage>) -> Vec<String> {
 
 /// Tries what is for one server: one first, and all others at once if the server answers that. So a server that
 /// does not costs a batch one connection.
-async fn deliver(state: &Federated, origin: Origin, mut group: Vec<Received>, host: Host) -> Settled {
+async fn deliver(state: &Federated, origin: Origin, mut group: Vec<Received>, host: HostRecord) -> Settled {
     let mut settled = Settled::default();
     if group.is_empty() {
         return settled;
@@ -113,7 +113,7 @@ async fn deliver(state: &Federated, origin: Origin, mut group: Vec<Received>, ho
         return settled;
     }
     // The first has shown how it fares: nothing of a failure is left to note.
-    let host = Host { wants_cavage: host.wants_cavage, ..Host::default() };
+    let host = HostRecord { wants_cavage: host.wants_cavage, ..HostRecord::default() };
     let attempts = group.iter().map(|one| parcel::attempt(state, &origin, &host, &one.parcel));
     let fates = join_all(attempts).await;
     for (received, fate) in group.into_iter().zip(fates) {

@@ -11,7 +11,7 @@ use eko_service::dispatch::{Attempt, Attempted, attempt as dispatch};
 use eko_service::{AppState, Federated, Problem};
 use eko_store::StoreError;
 use eko_store::deliveries::Report;
-use eko_store::hosts::Host;
+use eko_store::hosts::HostRecord;
 use eko_store::parcels::Parcel;
 
 use crate::wait;
@@ -42,7 +42,7 @@ pub(crate) fn too_early(state: &AppState, parcel: &Parcel) -> Option<Fate> {
 pub(crate) async fn attempt(
     state: &Federated,
     origin: &Origin,
-    host: &Host,
+    host: &HostRecord,
     parcel: &Parcel,
 ) -> Result<Fate, Problem> {
     let author = UserName::parse(&parcel.author).map_err(|e| StoreError::Corrupt(e.to_string()))?;
@@ -87,7 +87,7 @@ pub(crate) async fn attempt(
 pub(crate) fn postponed(
     state: &AppState,
     origin: &Origin,
-    host: &Host,
+    host: &HostRecord,
     parcel: &Parcel,
     until_ms: i64,
 ) -> Fate {

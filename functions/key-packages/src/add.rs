@@ -6,8 +6,8 @@ use eko_protocol::Invalid;
 use eko_protocol::key_package::PublishKeys;
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
-use eko_store::device::Status;
-use eko_store::publication::Published;
+use eko_store::device::DeviceStatus;
+use eko_store::publication::PublicationOutcome;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -18,16 +18,18 @@ pub(crate) async fn add(state: &AppState, caller: &Caller, body: &Value) -> Resu
         return Err(Invalid::at("/object", "holds no keys").into());
     }
     let store = state.store();
-    let own = store.own_keys(&caller.user, &caller.device).await?.ok_or(Problem::DeviceRevoked)?;
+    let own = store.own_keys(caller.address()).await?.ok_or(Problem::DeviceRevoked)?;
     keys.validate(&own.identity_key).map_err(|invalid| invalid.under("/object"))?;
     let keys = keys.sorted();
-    match store.publish_keys(&caller.user, &caller.device, &keys, state.now_ms()).await? {
-        Published::Done { pre_keys, kyber_pre_keys } => {
+    match store.publish_keys(caller.address(), &keys, state.now_ms()).await? {
+        PublicationOutcome::Done { pre_keys, kyber_pre_keys } => {
             let body = json!({ "eko:preKeyCount": pre_keys, "eko:kyberPreKeyCount": kyber_pre_keys });
             Ok(respond::uncached(respond::document(StatusCode::OK, respond::JSON, &body)))
         }
-        Published::Refused(invalid) => Err(invalid.under("/object").into()),
-        Published::NotActive(Status::Pending) => Err(Problem::DevicePending),
-        Published::NotActive(Status::Active | Status::Revoked) => Err(Problem::DeviceRevoked),
+        PublicationOutcome::Refused(invalid) => Err(invalid.under("/object").into()),
+        PublicationOutcome::NotActive(DeviceStatus::Pending) => Err(Problem::DevicePending),
+        PublicationOutcome::NotActive(DeviceStatus::Active | DeviceStatus::Revoked) => {
+            Err(Problem::DeviceRevoked)
+        }
     }
 }

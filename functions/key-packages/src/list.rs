@@ -10,6 +10,7 @@ use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::KeyPackage;
 use eko_service::caller::PathUser;
 use eko_service::{AppState, Problem, respond};
+use eko_store::device::DeviceAddress;
 use eko_store::device_keys::DeviceKeys;
 use http::HeaderMap;
 
@@ -41,7 +42,7 @@ pub(crate) async fn one(
     if !devices.active.contains_key(&device) {
         return Err(NONE);
     }
-    let keys = state.store().own_keys(&user, &device).await?.ok_or(NONE)?;
+    let keys = state.store().own_keys(DeviceAddress::new(&user, &device)).await?.ok_or(NONE)?;
     let mut package = package(&state, &user, &device, keys);
     package.device_set = Some(devices.set);
     Ok(respond::cached(respond::negotiated(&headers, &package.to_value(state.origin())), FRESH_SECONDS))

@@ -30,7 +30,7 @@ pub(crate) async fn send(state: &Federated, caller: &Caller, create: &Create) ->
     let origin = federation.permitted(&create.to)?;
     create.check_devices_on(&origin)?;
     let (sending, spent) = tokio::join!(
-        state.store().sending(&caller.user, &create.to, origin.authority()),
+        state.store().send_context(&caller.user, &create.to, origin.authority()),
         acceptance::spend(state, create, &create.to)
     );
     let sending = sending?;

@@ -6,7 +6,7 @@ use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::{Handle, Origin};
 use eko_protocol::json;
 use eko_protocol::json::has_type;
-use eko_store::remote::{Copy, Silence};
+use eko_store::remote::{CachedLookup, LookupFailure};
 use serde_json::Value;
 
 use crate::client::{Document, FetchError, Fetched, Limits, MediaTypes, Refusal};
@@ -79,7 +79,7 @@ impl Federation {
     pub async fn recipient(
         &self,
         id: &str,
-        copy: Option<Option<Copy<RemoteActor>>>,
+        copy: Option<Option<CachedLookup<RemoteActor>>>,
         now_ms: i64,
         limits: &Limits,
     ) -> Result<Known, RemoteError> {
@@ -91,20 +91,20 @@ impl Federation {
             Some(copy) => copy,
             None => self.store.remote_actor(id).await?,
         };
-        let copy = copy.filter(|copy| !matches!(copy.said, Err(Silence::Unreachable(_))));
+        let copy = copy.filter(|copy| !matches!(copy.result, Err(LookupFailure::Unreachable(_))));
         self.judge(id, copy, now_ms, limits).await
     }
 
     async fn judge(
         &self,
         id: &str,
-        copy: Option<Copy<RemoteActor>>,
+        copy: Option<CachedLookup<RemoteActor>>,
         now_ms: i64,
         limits: &Limits,
     ) -> Result<Known, RemoteError> {
         let Some(copy) = copy else { return self.refetch(id, now_ms, limits).await };
         let age = now_ms.saturating_sub(copy.fetched_ms);
-        match copy.said {
+        match copy.result {
             Ok(actor) => {
                 let known = Known { actor: Arc::new(actor), fetched_ms: copy.fetched_ms };
                 if age < FRESH_MS {
@@ -128,9 +128,9 @@ impl Federation {
     /// As [`Federation::actor`].
     pub async fn refetch(&self, id: &str, now_ms: i64, limits: &Limits) -> Result<Known, RemoteError> {
         self.permitted(id)?;
-        let said = self.fetch_actor(id, now_ms, limits).await;
-        if let Err(Silence::Unreachable(why)) = &said
-            && let Some(Copy { fetched_ms, said: Ok(actor) }) = self.store.remote_actor(id).await?
+        let result = self.fetch_actor(id, now_ms, limits).await;
+        if let Err(LookupFailure::Unreachable(why)) = &result
+            && let Some(CachedLookup { fetched_ms, result: Ok(actor) }) = self.store.remote_actor(id).await?
         {
             // The copy that there is stays: what it says is better than nothing. That its server was asked is
             // remembered, so that neither forged signatures nor an old copy ask it again at once.
@@ -138,8 +138,8 @@ impl Federation {
             self.memory.put(id, Known { actor: Arc::new(actor), fetched_ms: now_ms }, now_ms);
             return Err(RemoteError::Unreachable(why.clone()));
         }
-        self.store.keep_actor(id, &Copy { fetched_ms: now_ms, said: said.clone() }).await?;
-        match said {
+        self.store.keep_actor(id, &CachedLookup { fetched_ms: now_ms, result: result.clone() }).await?;
+        match result {
             Ok(actor) => {
                 let known = Known { actor: Arc::new(actor), fetched_ms: now_ms };
                 self.memory.put(id, known.clone(), now_ms);
@@ -176,15 +176,15 @@ impl Federation {
         let acct = handle.acct();
         if let Some(copy) = self.store.remote_handle(&acct).await? {
             let age = now_ms.saturating_sub(copy.fetched_ms);
-            match copy.said {
+            match copy.result {
                 Ok(actor) if age < FRESH_MS => return Ok(actor),
                 Err(silence) if age < remembered_ms(&silence) => return Err(error(&acct, silence)),
                 _ => {}
             }
         }
-        let said = self.web_finger(&base, &acct, limits).await;
-        self.store.keep_handle(&acct, &Copy { fetched_ms: now_ms, said: said.clone() }).await?;
-        said.map_err(|silence| error(&acct, silence))
+        let result = self.web_finger(&base, &acct, limits).await;
+        self.store.keep_handle(&acct, &CachedLookup { fetched_ms: now_ms, result: result.clone() }).await?;
+        result.map_err(|silence| error(&acct, silence))
     }
 
     /// Where a handle's WebFinger is: over https, unless it is a server of local mode.
@@ -200,7 +200,12 @@ impl Federation {
         Ok(origin)
     }
 
-    async fn fetch_actor(&self, id: &str, now_ms: i64, limits: &Limits) -> Result<RemoteActor, Silence> {
+    async fn fetch_actor(
+        &self,
+        id: &str,
+        now_ms: i64,
+        limits: &Limits,
+    ) -> Result<RemoteActor, LookupFailure> {
         let knock = async {
             let fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
             match &fetched {
@@ -219,7 +224,7 @@ impl Federation {
             self.memory.silence(origin, now_ms.saturating_add(UNREACHABLE_MS), now_ms);
         }
         let document = document(fetched)?;
-        let unusable = |why: String| Silence::Unusable(format!("{id}: {why}"));
+        let unusable = |why: String| LookupFailure::Unusable(format!("{id}: {why}"));
         let value = json::parse(&document.body).map_err(|e| unusable(e.to_string()))?;
         let actor = RemoteActor::parse(&value, document.url.as_str()).map_err(|e| unusable(e.to_string()))?;
         if actor.id == id { Ok(actor) } else { Err(unusable(format!("it says that its id is {}", actor.id))) }
@@ -240,14 +245,14 @@ impl Federation {
         self.client.get_json(url, MediaTypes::ACTIVITY, sign, limits).await
     }
 
-    async fn web_finger(&self, base: &Origin, acct: &str, limits: &Limits) -> Result<String, Silence> {
-        let mut url = url::Url::parse(base.as_str()).map_err(|e| Silence::Unusable(e.to_string()))?;
+    async fn web_finger(&self, base: &Origin, acct: &str, limits: &Limits) -> Result<String, LookupFailure> {
+        let mut url = url::Url::parse(base.as_str()).map_err(|e| LookupFailure::Unusable(e.to_string()))?;
         url.set_path("/.well-known/webfinger");
         url.query_pairs_mut().append_pair("resource", acct);
         let permit = |url: &url::Url| self.permit_url(url).map(|()| Vec::new());
         let fetched = self.client.get_json(url.as_str(), MediaTypes::WEBFINGER, permit, limits).await;
         let document = document(fetched)?;
-        let unusable = |why: &str| Silence::Unusable(format!("WebFinger of {acct}: {why}"));
+        let unusable = |why: &str| LookupFailure::Unusable(format!("WebFinger of {acct}: {why}"));
         let value = json::parse(&document.body).map_err(|e| unusable(&e.to_string()))?;
         let links = value.get("links").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let is_actor = |link: &&Value| {
@@ -269,27 +274,27 @@ impl Federation {
     }
 }
 
-fn remembered_ms(silence: &Silence) -> i64 {
+fn remembered_ms(silence: &LookupFailure) -> i64 {
     match silence {
-        Silence::Gone => GONE_MS,
-        Silence::Unusable(_) => UNUSABLE_MS,
-        Silence::Unreachable(_) => UNREACHABLE_MS,
+        LookupFailure::Gone => GONE_MS,
+        LookupFailure::Unusable(_) => UNUSABLE_MS,
+        LookupFailure::Unreachable(_) => UNREACHABLE_MS,
     }
 }
 
-fn document(fetched: Result<Fetched, FetchError>) -> Result<Document, Silence> {
+fn document(fetched: Result<Fetched, FetchError>) -> Result<Document, LookupFailure> {
     match fetched {
         Ok(Fetched::Document(document)) => Ok(document),
-        Ok(Fetched::Gone | Fetched::NotFound) => Err(Silence::Gone),
-        Err(error) if error.is_transient() => Err(Silence::Unreachable(error.to_string())),
-        Err(error) => Err(Silence::Unusable(error.to_string())),
+        Ok(Fetched::Gone | Fetched::NotFound) => Err(LookupFailure::Gone),
+        Err(error) if error.is_transient() => Err(LookupFailure::Unreachable(error.to_string())),
+        Err(error) => Err(LookupFailure::Unusable(error.to_string())),
     }
 }
 
-fn error(id: &str, silence: Silence) -> RemoteError {
+fn error(id: &str, silence: LookupFailure) -> RemoteError {
     match silence {
-        Silence::Gone => RemoteError::Gone(id.to_owned()),
-        Silence::Unusable(why) => RemoteError::Unusable(why),
-        Silence::Unreachable(why) => RemoteError::Unreachable(why),
+        LookupFailure::Gone => RemoteError::Gone(id.to_owned()),
+        LookupFailure::Unusable(why) => RemoteError::Unusable(why),
+        LookupFailure::Unreachable(why) => RemoteError::Unreachable(why),
     }
 }

@@ -10,8 +10,9 @@ use eko_protocol::coverage::{self, Verdict};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::envelope::Create;
 use eko_protocol::id::{self, DeviceId};
+use eko_store::budget::{BudgetCharge, WindowSums};
 use eko_store::deliveries;
-use eko_store::devices::Devices;
+use eko_store::devices::UserDevices;
 
 use crate::{AppState, Problem};
 
@@ -39,21 +40,20 @@ pub async fn spend(state: &AppState, create: &Create, recipient: &str) -> Result
 /// The same for what is no envelope, of `bytes` content.
 pub async fn spend_bytes(state: &AppState, sender: &str, recipient: &str, bytes: u64) -> Result<(), Problem> {
     let most = state.config().recipient_budget;
-    let spent = state.store().spend(sender, recipient, bytes, most, state.now_ms()).await?;
-    let retry_after = spent.resets_in_ms.unsigned_abs().div_ceil(1000);
-    if spent.envelopes > state.config().sender_budget {
-        return Err(Problem::TooMany {
-            retry_after,
-            what: "too many envelopes to this recipient in this minute",
-        });
+    let charge = BudgetCharge { sender, recipient, bytes };
+    let budget = state.store().spend(charge, most, state.now_ms()).await?;
+    let retry_after = budget.resets_in_ms.unsigned_abs().div_ceil(1000);
+    let too_many = |what| Err(Problem::TooMany { retry_after, what });
+    match budget.window {
+        WindowSums::Counted { envelopes, .. } if envelopes > state.config().sender_budget => {
+            too_many("too many envelopes to this recipient in this minute")
+        }
+        WindowSums::Full => too_many("too many envelopes to this recipient in this minute"),
+        WindowSums::Counted { bytes, .. } if bytes > state.config().recipient_bytes_budget => {
+            too_many("too many bytes to this recipient in this minute")
+        }
+        WindowSums::Counted { .. } => Ok(()),
     }
-    if spent.bytes > state.config().recipient_bytes_budget {
-        return Err(Problem::TooMany {
-            retry_after,
-            what: "too many bytes to this recipient in this minute",
-        });
-    }
-    Ok(())
 }
 
 /// Judges an envelope by the recipient's device set, records what is accepted of it and queues it: one
@@ -62,7 +62,7 @@ pub async fn accept(
     state: &AppState,
     create: &Create,
     user: &UserName,
-    devices: &Devices,
+    devices: &UserDevices,
     sender: Option<&DeviceId>,
 ) -> Result<Outcome, Problem> {
     let messages = create.local_messages(state.origin(), user)?;

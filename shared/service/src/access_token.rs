@@ -2,6 +2,7 @@
 
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
+use eko_store::device::DeviceAddress;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,13 @@ pub struct Bearer {
     pub user: UserName,
     /// The device.
     pub device: DeviceId,
+}
+
+impl Bearer {
+    /// Returns the address of the device.
+    pub fn address(&self) -> DeviceAddress<'_> {
+        DeviceAddress { user: &self.user, device: &self.device }
+    }
 }
 
 /// RFC 9068's claims as far as we need them; `dev` is the device.

@@ -85,6 +85,6 @@ pub fn check_actor(state: &AppState, caller: &Caller, activity: &Value) -> Resul
 }
 
 /// Why a device that is not active may not act: pending, or else revoked.
-pub fn inactive(devices: &eko_store::devices::Devices, device: &eko_protocol::id::DeviceId) -> Problem {
+pub fn inactive(devices: &eko_store::devices::UserDevices, device: &eko_protocol::id::DeviceId) -> Problem {
     if devices.pending.contains(device) { Problem::DevicePending } else { Problem::DeviceRevoked }
 }

@@ -8,8 +8,8 @@ use eko_federation::post::{Later, Posted};
 use eko_federation::{Federation, RemoteError, Scheme, limits};
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::{Origin, UserName};
-use eko_store::hosts::{Gate, Host};
-use eko_store::remote::Copy;
+use eko_store::hosts::{HostGate, HostRecord};
+use eko_store::remote::CachedLookup;
 use http::Response;
 
 use crate::{AppState, Problem};
@@ -21,9 +21,9 @@ pub struct Attempt<'a> {
     /// The recipient's server.
     pub origin: &'a Origin,
     /// How that server fares.
-    pub host: &'a Host,
+    pub host: &'a HostRecord,
     /// The copy of the recipient in the table, where the caller has looked for it.
-    pub copy: Option<Option<Copy<RemoteActor>>>,
+    pub copy: Option<Option<CachedLookup<RemoteActor>>>,
     /// The local user whose key signs.
     pub author: &'a UserName,
     /// The activity.
@@ -51,18 +51,22 @@ pub enum Attempted {
 }
 
 /// The signature to knock with first.
-pub fn scheme(host: &Host) -> Scheme {
+pub fn scheme(host: &HostRecord) -> Scheme {
     if host.wants_cavage { Scheme::Cavage } else { Scheme::Rfc9421 }
 }
 
 /// Whether a server may be tried now; where it failed before, claims the one try (an UpdateItem). Otherwise
 /// answers when it may, epoch milliseconds.
-pub async fn admitted(state: &AppState, origin: &Origin, host: &Host) -> Result<Result<(), i64>, Problem> {
+pub async fn admitted(
+    state: &AppState,
+    origin: &Origin,
+    host: &HostRecord,
+) -> Result<Result<(), i64>, Problem> {
     let now_ms = state.now_ms();
     match host.gate(now_ms) {
-        Gate::Open => Ok(Ok(())),
-        Gate::Closed(until_ms) => Ok(Err(until_ms)),
-        Gate::Probe => match state.store().claim_probe(origin.authority(), host, now_ms).await? {
+        HostGate::Open => Ok(Ok(())),
+        HostGate::Closed { until_ms } => Ok(Err(until_ms)),
+        HostGate::Probe => match state.store().claim_probe(origin.authority(), host, now_ms).await? {
             true => Ok(Ok(())),
             false => Ok(Err(now_ms.saturating_add(5_000))),
         },
@@ -103,7 +107,7 @@ pub async fn attempt(
 pub async fn note(
     state: &AppState,
     origin: &Origin,
-    host: &Host,
+    host: &HostRecord,
     posted: Posted,
 ) -> Result<Attempted, Problem> {
     let now_ms = state.now_ms();
@@ -137,7 +141,12 @@ pub async fn note(
 }
 
 /// Forgets that a server failed, and remembers what signature it took. No call where that is known.
-async fn answered(state: &AppState, origin: &Origin, host: &Host, wants_cavage: bool) -> Result<(), Problem> {
+async fn answered(
+    state: &AppState,
+    origin: &Origin,
+    host: &HostRecord,
+    wants_cavage: bool,
+) -> Result<(), Problem> {
     if host.failures > 0 {
         tracing::info!(host = origin.authority(), failures = host.failures, "is back");
     }

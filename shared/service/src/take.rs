@@ -6,8 +6,8 @@ use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::{KeyPackage, Target};
 use eko_protocol::{Invalid, collection};
-use eko_store::devices::Devices;
-use eko_store::one_time_keys::{TakeBudget, Taken};
+use eko_store::devices::UserDevices;
+use eko_store::one_time_keys::{TakeBudget, TakenPackage, TakerLimit};
 use serde_json::Value;
 
 use crate::caller::{Caller, inactive};
@@ -38,7 +38,7 @@ pub async fn by_device(
     let target = target.ok_or(Problem::NotFound("user"))?;
     let taker = state.origin().actor(&caller.user);
     let budget = TakeBudget {
-        each: vec![(&taker, state.config().take_budget)],
+        each: vec![TakerLimit { taker: &taker, most: state.config().take_budget }],
         total: state.config().take_total_budget,
     };
     take(state, &budget, user, &target, wanted).await
@@ -57,7 +57,10 @@ pub async fn by_server(
     let server = actor.origin().map(|origin| origin.to_string()).unwrap_or_default();
     let config = state.config();
     let budget = TakeBudget {
-        each: vec![(&actor.id, config.take_budget), (&server, config.take_server_budget)],
+        each: vec![
+            TakerLimit { taker: &actor.id, most: config.take_budget },
+            TakerLimit { taker: &server, most: config.take_server_budget },
+        ],
         total: config.take_total_budget,
     };
     take(state, &budget, user, &target, wanted).await
@@ -67,7 +70,7 @@ async fn take(
     state: &AppState,
     budget: &TakeBudget<'_>,
     user: &UserName,
-    target: &Devices,
+    target: &UserDevices,
     wanted: Option<Vec<DeviceId>>,
 ) -> Result<Value, Problem> {
     let devices = match wanted {
@@ -87,7 +90,7 @@ async fn take(
     Ok(collection::key_packages(state.origin(), user, &packages, Some(&target.set)))
 }
 
-fn package(state: &AppState, user: &UserName, device: &DeviceId, taken: Taken) -> KeyPackage {
+fn package(state: &AppState, user: &UserName, device: &DeviceId, taken: TakenPackage) -> KeyPackage {
     let keys = taken.keys;
     let mut package = KeyPackage::new(
         state.origin(),

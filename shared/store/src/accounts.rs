@@ -2,30 +2,36 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::address::UserName;
-use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::PublishKeys;
 
-use crate::attribute::{Read, corrupt, n, s, ss};
+use crate::attribute::{ReadItem, corrupt, n, s, ss};
 use crate::chain::NewNode;
-use crate::device::Status;
+use crate::device::{DeviceAddress, DeviceStatus};
 use crate::device_keys::DeviceKeys;
-use crate::devices::Devices;
+use crate::devices::UserDevices;
 use crate::error::call;
 use crate::publication::first_pools;
 use crate::sessions::NewSession;
-use crate::transaction::Outcome;
+use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
 
 /// Devices of one user that may wait for approval at once.
 pub const PENDING_DEVICES: usize = 8;
 
+/// A person as the OIDC issuer names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OidcSubject<'a> {
+    /// The issuer, the claim `iss`.
+    pub issuer: &'a str,
+    /// The person's id at the issuer, the claim `sub`.
+    pub subject: &'a str,
+}
+
 /// A device about to be registered: everything of it, verified.
 #[derive(Clone, Debug)]
-pub struct NewDevice<'a> {
-    /// The user that it belongs to.
-    pub user: &'a UserName,
-    /// Its id.
-    pub device: &'a DeviceId,
+pub struct DeviceRegistration<'a> {
+    /// The device's user and id.
+    pub address: DeviceAddress<'a>,
     /// Its lasting keys.
     pub keys: DeviceKeys,
     /// Its one-time keys.
@@ -36,7 +42,7 @@ pub struct NewDevice<'a> {
 
 /// How a registration ended. Nothing is stored but with `Done`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Registered {
+pub enum RegistrationOutcome {
     /// All of it is stored.
     Done,
     /// The name belongs to another subject.
@@ -51,57 +57,57 @@ pub enum Registered {
 
 impl Store {
     /// The user name of an OIDC subject: one GetItem, strongly consistent.
-    pub async fn account_of(&self, issuer: &str, subject: &str) -> Result<Option<UserName>> {
-        let found = self.get_item(&key::subject(issuer, subject)).await?;
+    pub async fn account_of(&self, subject: OidcSubject<'_>) -> Result<Option<UserName>> {
+        let found = self.get_item(&key::subject(subject.issuer, subject.subject)).await?;
         found.map(|item| UserName::parse(item.need_s("u")?).map_err(corrupt)).transpose()
     }
 
     /// Claims a name for a subject and makes its first device the first of the chain, in one transaction.
     pub async fn create_account(
         &self,
-        (issuer, subject): (&str, &str),
-        device: &NewDevice<'_>,
+        subject: OidcSubject<'_>,
+        device: &DeviceRegistration<'_>,
         node: &NewNode,
-    ) -> Result<Registered> {
-        let mut binding = key::subject(issuer, subject).item();
-        binding.insert("u".to_owned(), s(device.user.as_str()));
-        let mut profile = key::profile(device.user).item();
-        profile.insert("iss".to_owned(), s(issuer));
-        profile.insert("sub".to_owned(), s(subject));
+    ) -> Result<RegistrationOutcome> {
+        let mut binding = key::subject(subject.issuer, subject.subject).item();
+        binding.insert("u".to_owned(), s(device.address.user.as_str()));
+        let mut profile = key::profile(device.address.user).item();
+        profile.insert("iss".to_owned(), s(subject.issuer));
+        profile.insert("sub".to_owned(), s(subject.subject));
         profile.insert("at".to_owned(), n(device.keys.registered_ms));
-        let registration = device.keys.registration_id.get();
-        let set = Devices::first_item(device.user, &node.set(), device.device, registration);
+        let registration = device.keys.registration_id;
+        let set = UserDevices::first_item(device.address, &node.set(), registration);
         let mut writes = vec![self.put_new(binding)?, self.put_new(profile)?];
-        writes.extend(self.device_writes(device, Status::Active)?);
+        writes.extend(self.device_writes(device, DeviceStatus::Active)?);
         writes.push(self.put_new(set)?);
-        writes.push(self.put_new(node.item(device.user))?);
+        writes.push(self.put_new(node.item(device.address.user))?);
         Ok(match self.transact(writes).await? {
-            Outcome::Done => Registered::Done,
-            Outcome::Refused { index: 0, .. } => Registered::SubjectTaken,
-            Outcome::Refused { index: 1, .. } => Registered::NameTaken,
-            Outcome::Refused { index: 2, .. } => Registered::DeviceIdUsed,
-            Outcome::Refused { .. } => Registered::Lost,
+            TransactionOutcome::Done => RegistrationOutcome::Done,
+            TransactionOutcome::Refused { index: 0, .. } => RegistrationOutcome::SubjectTaken,
+            TransactionOutcome::Refused { index: 1, .. } => RegistrationOutcome::NameTaken,
+            TransactionOutcome::Refused { index: 2, .. } => RegistrationOutcome::DeviceIdUsed,
+            TransactionOutcome::Refused { .. } => RegistrationOutcome::Lost,
         })
     }
 
     /// Registers a device that waits for approval, in one transaction.
-    pub async fn add_pending(&self, device: &NewDevice<'_>) -> Result<Registered> {
-        let set = self.update(&key::devices(device.user), |update| {
+    pub async fn add_pending(&self, device: &DeviceRegistration<'_>) -> Result<RegistrationOutcome> {
+        let set = self.update(&key::devices(device.address.user), |update| {
             update
                 .update_expression("ADD #p :device")
                 .condition_expression(
                     "attribute_exists(pk) AND (attribute_not_exists(#p) OR size(#p) < :most)",
                 )
                 .expression_attribute_names("#p", "p")
-                .expression_attribute_values(":device", ss([device.device]))
+                .expression_attribute_values(":device", ss([device.address.device]))
                 .expression_attribute_values(":most", n(u64::try_from(PENDING_DEVICES).unwrap_or(u64::MAX)))
         })?;
-        let mut writes = self.device_writes(device, Status::Pending)?;
+        let mut writes = self.device_writes(device, DeviceStatus::Pending)?;
         writes.push(set);
         Ok(match self.transact(writes).await? {
-            Outcome::Done => Registered::Done,
-            Outcome::Refused { index: 0, .. } => Registered::DeviceIdUsed,
-            Outcome::Refused { .. } => Registered::Lost,
+            TransactionOutcome::Done => RegistrationOutcome::Done,
+            TransactionOutcome::Refused { index: 0, .. } => RegistrationOutcome::DeviceIdUsed,
+            TransactionOutcome::Refused { .. } => RegistrationOutcome::Lost,
         })
     }
 
@@ -109,18 +115,18 @@ impl Store {
     /// too, are revoked by it. What they leave is for [`Store::erase_device`].
     pub async fn reset_devices(
         &self,
-        seen: &Devices,
-        device: &NewDevice<'_>,
+        seen: &UserDevices,
+        device: &DeviceRegistration<'_>,
         node: &NewNode,
-    ) -> Result<Registered> {
+    ) -> Result<RegistrationOutcome> {
         // No transaction writes one item twice: to claim the id and to revoke its device.
-        if seen.active.contains_key(device.device) || seen.pending.contains(device.device) {
-            return Ok(Registered::DeviceIdUsed);
+        if seen.active.contains_key(device.address.device) || seen.pending.contains(device.address.device) {
+            return Ok(RegistrationOutcome::DeviceIdUsed);
         }
-        let registration = device.keys.registration_id.get();
-        let set = Devices::first_item(device.user, &node.set(), device.device, registration);
+        let registration = device.keys.registration_id;
+        let set = UserDevices::first_item(device.address, &node.set(), registration);
         let pending = if seen.pending.is_empty() { "attribute_not_exists(#p)" } else { "#p = :seenp" };
-        let head = self.update(&key::devices(device.user), |update| {
+        let head = self.update(&key::devices(device.address.user), |update| {
             let update = update
                 .update_expression("SET #len = :len, #head = :head, #a = :a REMOVE #p")
                 .condition_expression(format!(
@@ -141,30 +147,34 @@ impl Store {
             };
             set.get("a").cloned().into_iter().fold(update, |u, a| u.expression_attribute_values(":a", a))
         })?;
-        let mut writes = self.device_writes(device, Status::Active)?;
+        let mut writes = self.device_writes(device, DeviceStatus::Active)?;
         writes.push(head);
-        writes.push(self.put_new(node.item(device.user))?);
+        writes.push(self.put_new(node.item(device.address.user))?);
         for other in seen.active.keys().chain(&seen.pending) {
-            writes.push(self.tombstone(device.user, other)?);
+            writes.push(self.tombstone(DeviceAddress::new(device.address.user, other))?);
         }
         Ok(match self.transact(writes).await? {
-            Outcome::Done => Registered::Done,
-            Outcome::Refused { index: 0, .. } => Registered::DeviceIdUsed,
-            Outcome::Refused { .. } => Registered::Lost,
+            TransactionOutcome::Done => RegistrationOutcome::Done,
+            TransactionOutcome::Refused { index: 0, .. } => RegistrationOutcome::DeviceIdUsed,
+            TransactionOutcome::Refused { .. } => RegistrationOutcome::Lost,
         })
     }
 
     /// The writes of a new device, its own record first: its id is claimed by that one's condition.
-    fn device_writes(&self, device: &NewDevice<'_>, status: Status) -> Result<Vec<TransactWriteItem>> {
-        let (pools, blocks) = first_pools(device.user, device.device, device.one_time);
-        let mut own = key::device(device.user, device.device).item();
+    fn device_writes(
+        &self,
+        device: &DeviceRegistration<'_>,
+        status: DeviceStatus,
+    ) -> Result<Vec<TransactWriteItem>> {
+        let (pools, blocks) = first_pools(device.address, device.one_time);
+        let mut own = key::device(device.address).item();
         own.insert("st".to_owned(), s(status.code()));
         own.insert("fam".to_owned(), s(&device.session.family));
         own.extend(pools.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let mut writes = vec![
             self.put_new(own)?,
-            self.put_new(device.keys.item(device.user, device.device))?,
-            self.put_new(device.session.item(device.user, device.device))?,
+            self.put_new(device.keys.item(device.address))?,
+            self.put_new(device.session.item(device.address))?,
         ];
         for block in blocks {
             writes.push(self.put(block)?);

@@ -32,7 +32,7 @@ pub(crate) fn ss<T: ToString>(values: impl IntoIterator<Item = T>) -> AttributeV
 
 /// Typed reads; a missing attribute is `None`, one of another type is [`StoreError::Corrupt`] where it is
 /// needed.
-pub(crate) trait Read {
+pub(crate) trait ReadItem {
     fn get_s(&self, name: &str) -> Option<&str>;
     fn get_n(&self, name: &str) -> Option<i64>;
     fn get_b(&self, name: &str) -> Option<&[u8]>;
@@ -57,7 +57,7 @@ pub(crate) fn corrupt(error: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(error.to_string())
 }
 
-impl Read for Item {
+impl ReadItem for Item {
     fn get_s(&self, name: &str) -> Option<&str> {
         self.get(name)?.as_s().ok().map(String::as_str)
     }

@@ -4,12 +4,13 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::address::UserName;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
+use eko_protocol::key::RegistrationId;
 
-use crate::attribute::{Item, Read, b, n, s};
-use crate::device::Status;
-use crate::devices::Devices;
+use crate::attribute::{Item, ReadItem, b, n, s};
+use crate::device::{DeviceAddress, DeviceStatus};
+use crate::devices::UserDevices;
 use crate::items::BATCH_WRITES;
-use crate::transaction::Outcome;
+use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
 
 /// A verified node, ready to be stored.
@@ -25,13 +26,13 @@ pub struct NewNode {
 
 /// What a node does to the device set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum DeviceSetChange {
     /// A pending device becomes active.
     Approve {
         /// The device.
         device: DeviceId,
         /// Its registration id.
-        registration_id: u16,
+        registration_id: RegistrationId,
     },
     /// An active device leaves for ever.
     Revoke {
@@ -42,7 +43,7 @@ pub enum Change {
 
 /// How an append ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Append {
+pub enum AppendOutcome {
     /// The node is stored, the set changed.
     Done,
     /// The chain has grown, or the device has not the status that the change needs: read again.
@@ -75,13 +76,13 @@ impl Store {
     pub async fn append(
         &self,
         user: &UserName,
-        seen: &Devices,
+        seen: &UserDevices,
         node: &NewNode,
-        change: &Change,
-    ) -> Result<Append> {
+        change: &DeviceSetChange,
+    ) -> Result<AppendOutcome> {
         let put = self.put_new(node.item(user))?;
         let writes = match change {
-            Change::Approve { device, registration_id } => {
+            DeviceSetChange::Approve { device, registration_id } => {
                 let set = self.update(&key::devices(user), |update| {
                     let update = move_head(update, seen, node)
                         .update_expression(
@@ -89,59 +90,59 @@ impl Store {
                         )
                         .expression_attribute_names("#p", "p")
                         .expression_attribute_values(":pending", crate::attribute::ss([device]))
-                        .expression_attribute_values(":registration", n(*registration_id));
+                        .expression_attribute_values(":registration", n(registration_id.get()));
                     with_device(update, device)
                 })?;
-                let own = self.update(&key::device(user, device), |update| {
+                let own = self.update(&key::device(DeviceAddress::new(user, device)), |update| {
                     update
                         .update_expression("SET #st = :active")
                         .condition_expression("#st = :pending")
                         .expression_attribute_names("#st", "st")
-                        .expression_attribute_values(":active", s(Status::Active.code()))
-                        .expression_attribute_values(":pending", s(Status::Pending.code()))
+                        .expression_attribute_values(":active", s(DeviceStatus::Active.code()))
+                        .expression_attribute_values(":pending", s(DeviceStatus::Pending.code()))
                 })?;
                 vec![put, set, own]
             }
-            Change::Revoke { device } => {
+            DeviceSetChange::Revoke { device } => {
                 let set = self.update(&key::devices(user), |update| {
                     with_device(move_head(update, seen, node), device)
                         .update_expression("SET #len = :len, #head = :head REMOVE #a.#device")
                 })?;
-                vec![put, set, self.tombstone(user, device)?]
+                vec![put, set, self.tombstone(DeviceAddress::new(user, device))?]
             }
         };
         Ok(match self.transact(writes).await? {
-            Outcome::Done => Append::Done,
-            Outcome::Refused { .. } => Append::Lost,
+            TransactionOutcome::Done => AppendOutcome::Done,
+            TransactionOutcome::Refused { .. } => AppendOutcome::Lost,
         })
     }
 
     /// Turns a pending device away; `false` where it is not pending any more. One transaction of two writes. What
     /// it leaves is for [`Store::erase_device`].
-    pub async fn turn_away(&self, user: &UserName, device: &DeviceId) -> Result<bool> {
-        let set = self.update(&key::devices(user), |update| {
+    pub async fn turn_away(&self, address: DeviceAddress<'_>) -> Result<bool> {
+        let set = self.update(&key::devices(address.user), |update| {
             update
                 .update_expression("DELETE #p :devices")
                 .condition_expression("contains(#p, :device)")
                 .expression_attribute_names("#p", "p")
-                .expression_attribute_values(":devices", crate::attribute::ss([device]))
-                .expression_attribute_values(":device", s(device.as_str()))
+                .expression_attribute_values(":devices", crate::attribute::ss([address.device]))
+                .expression_attribute_values(":device", s(address.device.as_str()))
         })?;
-        Ok(matches!(self.transact(vec![set, self.tombstone(user, device)?]).await?, Outcome::Done))
+        Ok(matches!(self.transact(vec![set, self.tombstone(address)?]).await?, TransactionOutcome::Done))
     }
 
     /// Leaves of a device's record only that its id was used. The same transaction that takes it out of the
     /// set writes this, so that from then on no fetch, no take and no refresh finds the device.
-    pub(crate) fn tombstone(&self, user: &UserName, device: &DeviceId) -> Result<TransactWriteItem> {
-        let mut item = key::device(user, device).item();
-        item.insert("st".to_owned(), s(Status::Revoked.code()));
+    pub(crate) fn tombstone(&self, address: DeviceAddress<'_>) -> Result<TransactWriteItem> {
+        let mut item = key::device(address).item();
+        item.insert("st".to_owned(), s(DeviceStatus::Revoked.code()));
         self.put(item)
     }
 
     /// Deletes what is left of a revoked device: its keys and its mailbox. A Query a megabyte and a
     /// BatchWriteItem for each 25 items. May be run again.
-    pub async fn erase_device(&self, user: &UserName, device: &DeviceId) -> Result<()> {
-        let items = self.query_all(&key::device_partition(user, device), "", true).await?;
+    pub async fn erase_device(&self, address: DeviceAddress<'_>) -> Result<()> {
+        let items = self.query_all(&key::device_partition(address), "", true).await?;
         let doomed: Vec<Item> =
             items.into_iter().filter(|item| item.get_s("sk") != Some(key::DEVICE)).collect();
         for batch in doomed.chunks(BATCH_WRITES) {
@@ -153,7 +154,7 @@ impl Store {
 
 type Update = aws_sdk_dynamodb::types::builders::UpdateBuilder;
 
-fn move_head(update: Update, seen: &Devices, node: &NewNode) -> Update {
+fn move_head(update: Update, seen: &UserDevices, node: &NewNode) -> Update {
     update
         .condition_expression("#len = :seenlen AND #head = :seenhead")
         .expression_attribute_names("#len", "len")

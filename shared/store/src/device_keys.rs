@@ -12,7 +12,8 @@ use eko_protocol::id::DeviceId;
 use eko_protocol::key::{CurveKey, IdentityKey, KeyId, KyberKey, RegistrationId, Signature};
 use eko_protocol::key_package::{KyberPreKey, SignedPreKey};
 
-use crate::attribute::{Item, Read, b, corrupt, n, s};
+use crate::attribute::{Item, ReadItem, b, corrupt, n, s};
+use crate::device::DeviceAddress;
 use crate::{Result, Store, key};
 
 /// A device's public keys without the one-time ones.
@@ -35,8 +36,8 @@ pub struct DeviceKeys {
 }
 
 impl DeviceKeys {
-    pub(crate) fn item(&self, user: &UserName, device: &DeviceId) -> Item {
-        let mut item = key::prekeys(user, device).item();
+    pub(crate) fn item(&self, address: DeviceAddress<'_>) -> Item {
+        let mut item = key::prekeys(address).item();
         item.insert("ik".to_owned(), b(*self.identity_key.as_bytes()));
         item.insert("rid".to_owned(), n(self.registration_id.get()));
         item.insert("pos".to_owned(), b(*self.possession.as_bytes()));
@@ -105,8 +106,10 @@ impl Store {
         user: &UserName,
         devices: impl IntoIterator<Item = &'a DeviceId>,
     ) -> Result<BTreeMap<DeviceId, DeviceKeys>> {
-        let wanted: Vec<(DeviceId, key::Key)> =
-            devices.into_iter().map(|device| (device.clone(), key::prekeys(user, device))).collect();
+        let wanted: Vec<(DeviceId, key::ItemKey)> = devices
+            .into_iter()
+            .map(|device| (device.clone(), key::prekeys(DeviceAddress::new(user, device))))
+            .collect();
         let items = self.batch_get(wanted.iter().map(|(_, key)| key.clone()).collect()).await?;
         wanted
             .into_iter()
@@ -115,5 +118,10 @@ impl Store {
                 Some(DeviceKeys::from_item(item).map(|keys| (device, keys)))
             })
             .collect()
+    }
+
+    /// The keys of one device, in one BatchGetItem; `None` if the device has none.
+    pub async fn own_keys(&self, address: DeviceAddress<'_>) -> Result<Option<DeviceKeys>> {
+        Ok(self.device_keys(address.user, [address.device]).await?.remove(address.device))
     }
 }

@@ -6,22 +6,24 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::address::UserName;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
+use eko_protocol::key::RegistrationId;
 
-use crate::attribute::{Item, Read, corrupt, missing, n, s};
+use crate::attribute::{Item, ReadItem, corrupt, missing, n, s};
+use crate::device::DeviceAddress;
 use crate::{Result, Store, key};
 
 /// A user's devices as of now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Devices {
+pub struct UserDevices {
     /// Length and head hash of the chain.
     pub set: DeviceSetRef,
     /// The active devices with their registration ids.
-    pub active: BTreeMap<DeviceId, u16>,
-    /// Devices that wait for approval.
+    pub active: BTreeMap<DeviceId, RegistrationId>,
+    /// The devices that wait for approval.
     pub pending: BTreeSet<DeviceId>,
 }
 
-impl Devices {
+impl UserDevices {
     /// The ids of the active devices.
     pub fn active_ids(&self) -> BTreeSet<DeviceId> {
         self.active.keys().cloned().collect()
@@ -33,7 +35,11 @@ impl Devices {
             .iter()
             .map(|(id, registration)| {
                 let registration = registration.as_n().ok().and_then(|v| v.parse().ok());
-                Ok((DeviceId::parse(id).map_err(corrupt)?, registration.ok_or_else(|| missing("a"))?))
+                let registration = registration.ok_or_else(|| missing("a"))?;
+                Ok((
+                    DeviceId::parse(id).map_err(corrupt)?,
+                    RegistrationId::new(registration).map_err(corrupt)?,
+                ))
             })
             .collect::<Result<_>>()?;
         let pending =
@@ -47,20 +53,24 @@ impl Devices {
 
     /// The active devices as they are stored, for a condition on the whole of them.
     pub(crate) fn active_attribute(&self) -> AttributeValue {
-        let one = |(device, registration): (&DeviceId, &u16)| (device.to_string(), n(*registration));
+        let one = |(device, registration): (&DeviceId, &RegistrationId)| {
+            (device.to_string(), n(registration.get()))
+        };
         AttributeValue::M(self.active.iter().map(one).collect())
     }
 
     pub(crate) fn first_item(
-        user: &UserName,
+        address: DeviceAddress<'_>,
         set: &DeviceSetRef,
-        device: &DeviceId,
-        registration: u16,
+        registration: RegistrationId,
     ) -> Item {
-        let mut item = key::devices(user).item();
+        let mut item = key::devices(address.user).item();
         item.insert("len".to_owned(), n(set.length));
         item.insert("head".to_owned(), s(&set.head));
-        item.insert("a".to_owned(), AttributeValue::M([(device.to_string(), n(registration))].into()));
+        item.insert(
+            "a".to_owned(),
+            AttributeValue::M([(address.device.to_string(), n(registration.get()))].into()),
+        );
         item
     }
 }
@@ -68,21 +78,24 @@ impl Devices {
 impl Store {
     /// The device sets of one or two users in one BatchGetItem (strongly consistent; 1 read unit each).
     /// `None` for a user who does not exist.
-    pub async fn device_sets<const N: usize>(&self, users: [&UserName; N]) -> Result<[Option<Devices>; N]> {
-        let mut keys: Vec<key::Key> = users.iter().map(|user| key::devices(user)).collect();
+    pub async fn device_sets<const N: usize>(
+        &self,
+        users: [&UserName; N],
+    ) -> Result<[Option<UserDevices>; N]> {
+        let mut keys: Vec<key::ItemKey> = users.iter().map(|user| key::devices(user)).collect();
         keys.dedup();
         let items = self.batch_get(keys).await?;
-        let mut found: [Option<Devices>; N] = std::array::from_fn(|_| None);
+        let mut found: [Option<UserDevices>; N] = std::array::from_fn(|_| None);
         for (user, slot) in users.iter().zip(found.iter_mut()) {
             let pk = key::user_partition(user);
             let item = items.iter().find(|item| item.get_s("pk") == Some(pk.as_str()));
-            *slot = item.map(Devices::from_item).transpose()?;
+            *slot = item.map(UserDevices::from_item).transpose()?;
         }
         Ok(found)
     }
 
     /// The device set of one user: one GetItem (strongly consistent), what a report's delivery needs.
-    pub async fn device_set(&self, user: &UserName) -> Result<Option<Devices>> {
-        self.get_item(&key::devices(user)).await?.as_ref().map(Devices::from_item).transpose()
+    pub async fn device_set(&self, user: &UserName) -> Result<Option<UserDevices>> {
+        self.get_item(&key::devices(user)).await?.as_ref().map(UserDevices::from_item).transpose()
     }
 }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::UserName;
 use eko_protocol::id::{self, DeviceId};
 
-use crate::attribute::{Item, Read, b, corrupt, n, ss};
+use crate::attribute::{Item, ReadItem, b, corrupt, n, ss};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::error::call;
 use crate::{Result, Store, key};
@@ -69,7 +69,7 @@ impl Store {
     /// most: at-least-once, as promised.
     async fn restart_envelope(
         &self,
-        record: key::Key,
+        record: key::ItemKey,
         devices: &[DeviceId],
         now_ms: i64,
         ttl: i64,

@@ -3,7 +3,7 @@
 //! `H#{authority}` / `HOST`: `n` failures in a row, `u` not to be tried before (epoch milliseconds), `w` why,
 //! `c` 1 where it wants draft-cavage signatures first, `ttl`. A server that fares well has no item.
 
-use crate::attribute::{Item, Read, n, s};
+use crate::attribute::{Item, ReadItem, n, s};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::error::call;
 use crate::{Result, Store, key};
@@ -19,7 +19,7 @@ const PROBE_MS: i64 = 30_000;
 
 /// What is known of a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Host {
+pub struct HostRecord {
     /// Failures in a row.
     pub failures: u32,
     /// Not to be tried before, epoch milliseconds.
@@ -32,22 +32,25 @@ pub struct Host {
 
 /// Whether a host may be tried now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
+pub enum HostGate {
     /// It fares well.
     Open,
     /// It failed, and the pause is over: one may try, by [`Store::claim_probe`].
     Probe,
     /// Not before, epoch milliseconds.
-    Closed(i64),
+    Closed {
+        /// Epoch milliseconds.
+        until_ms: i64,
+    },
 }
 
-impl Host {
+impl HostRecord {
     /// Whether it may be tried at `now_ms`.
-    pub fn gate(&self, now_ms: i64) -> Gate {
+    pub fn gate(&self, now_ms: i64) -> HostGate {
         match (self.until_ms > now_ms, self.failures) {
-            (true, _) => Gate::Closed(self.until_ms),
-            (false, 0) => Gate::Open,
-            (false, _) => Gate::Probe,
+            (true, _) => HostGate::Closed { until_ms: self.until_ms },
+            (false, 0) => HostGate::Open,
+            (false, _) => HostGate::Probe,
         }
     }
 
@@ -68,21 +71,26 @@ impl Host {
 
 impl Store {
     /// What is known of a host: one GetItem.
-    pub async fn host(&self, authority: &str) -> Result<Host> {
-        Ok(self.get_item(&key::host(authority)).await?.as_ref().map(Host::from_item).unwrap_or_default())
+    pub async fn host(&self, authority: &str) -> Result<HostRecord> {
+        Ok(self
+            .get_item(&key::host(authority))
+            .await?
+            .as_ref()
+            .map(HostRecord::from_item)
+            .unwrap_or_default())
     }
 
     /// What is known of hosts: one BatchGetItem for up to 100.
-    pub async fn hosts(&self, authorities: &[&str]) -> Result<Vec<Host>> {
-        let keys: Vec<key::Key> = authorities.iter().map(|authority| key::host(authority)).collect();
+    pub async fn hosts(&self, authorities: &[&str]) -> Result<Vec<HostRecord>> {
+        let keys: Vec<key::ItemKey> = authorities.iter().map(|authority| key::host(authority)).collect();
         let items = self.batch_get(keys.clone()).await?;
-        let find = |key: &key::Key| items.iter().find(|item| item.get_s("pk") == Some(key.pk.as_str()));
-        Ok(keys.iter().map(|key| find(key).map(Host::from_item).unwrap_or_default()).collect())
+        let find = |key: &key::ItemKey| items.iter().find(|item| item.get_s("pk") == Some(key.pk.as_str()));
+        Ok(keys.iter().map(|key| find(key).map(HostRecord::from_item).unwrap_or_default()).collect())
     }
 
     /// Claims the one try of a failing host whose pause is over, as it was read: `false` where somebody else
     /// has it. One UpdateItem.
-    pub async fn claim_probe(&self, authority: &str, host: &Host, now_ms: i64) -> Result<bool> {
+    pub async fn claim_probe(&self, authority: &str, host: &HostRecord, now_ms: i64) -> Result<bool> {
         let claimed = self
             .dynamodb()
             .update_item()
@@ -106,7 +114,7 @@ impl Store {
     pub async fn host_failed(
         &self,
         authority: &str,
-        host: &Host,
+        host: &HostRecord,
         why: &str,
         ask_after_ms: Option<i64>,
         now_ms: i64,

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, Writ
 
 use crate::attribute::{Item, corrupt, s};
 use crate::error::call;
-use crate::key::Key;
+use crate::key::ItemKey;
 use crate::{Result, Store, StoreError};
 
 /// Writes of one BatchWriteItem at most.
@@ -14,19 +14,19 @@ pub(crate) const BATCH_WRITES: usize = 25;
 
 impl Store {
     /// Reads one item, strongly consistent: one GetItem.
-    pub(crate) async fn get_item(&self, key: &Key) -> Result<Option<Item>> {
+    pub(crate) async fn get_item(&self, key: &ItemKey) -> Result<Option<Item>> {
         let get = self.dynamodb().get_item().table_name(self.table()).set_key(Some(key.item()));
         Ok(get.consistent_read(true).send().await.map_err(call("GetItem"))?.item)
     }
 
     /// Reads up to 100 items, strongly consistent, in one BatchGetItem; what DynamoDB leaves unprocessed is
     /// asked for again.
-    pub(crate) async fn batch_get(&self, keys: Vec<Key>) -> Result<Vec<Item>> {
+    pub(crate) async fn batch_get(&self, keys: Vec<ItemKey>) -> Result<Vec<Item>> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let mut wanted = KeysAndAttributes::builder()
-            .set_keys(Some(keys.iter().map(Key::item).collect()))
+            .set_keys(Some(keys.iter().map(ItemKey::item).collect()))
             .consistent_read(true)
             .build()
             .map_err(corrupt)?;

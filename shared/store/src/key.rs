@@ -23,21 +23,22 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::address::UserName;
-use eko_protocol::id::{DeviceId, EntryKey};
+use eko_protocol::id::EntryKey;
 
 use crate::attribute::{Item, s};
+use crate::device::DeviceAddress;
 use crate::resources::{PARTITION_KEY, SORT_KEY};
 
 /// A primary key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct ItemKey {
     /// Partition key.
     pub pk: String,
     /// Sort key.
     pub sk: String,
 }
 
-impl Key {
+impl ItemKey {
     fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { pk: pk.into(), sk: sk.into() }
     }
@@ -66,74 +67,74 @@ pub(crate) fn user_partition(user: &UserName) -> String {
     format!("U#{user}")
 }
 
-pub(crate) fn device_partition(user: &UserName, device: &DeviceId) -> String {
-    format!("D#{user}#{device}")
+pub(crate) fn device_partition(address: DeviceAddress<'_>) -> String {
+    format!("D#{}#{}", address.user, address.device)
 }
 
-pub(crate) fn profile(user: &UserName) -> Key {
-    Key::new(user_partition(user), "PROFILE")
+pub(crate) fn profile(user: &UserName) -> ItemKey {
+    ItemKey::new(user_partition(user), "PROFILE")
 }
 
-pub(crate) fn devices(user: &UserName) -> Key {
-    Key::new(user_partition(user), "DEVICES")
+pub(crate) fn devices(user: &UserName) -> ItemKey {
+    ItemKey::new(user_partition(user), "DEVICES")
 }
 
-pub(crate) fn chain_node(user: &UserName, seq: u64) -> Key {
-    Key::new(user_partition(user), format!("{CHAIN_PREFIX}{seq:010}"))
+pub(crate) fn chain_node(user: &UserName, seq: u64) -> ItemKey {
+    ItemKey::new(user_partition(user), format!("{CHAIN_PREFIX}{seq:010}"))
 }
 
-pub(crate) fn envelope(user: &UserName, hash: &str) -> Key {
-    Key::new(user_partition(user), format!("E#{hash}"))
+pub(crate) fn envelope(user: &UserName, hash: &str) -> ItemKey {
+    ItemKey::new(user_partition(user), format!("E#{hash}"))
 }
 
-pub(crate) fn sent(user: &UserName, hash: &str) -> Key {
-    Key::new(user_partition(user), format!("X#{hash}"))
+pub(crate) fn sent(user: &UserName, hash: &str) -> ItemKey {
+    ItemKey::new(user_partition(user), format!("X#{hash}"))
 }
 
-pub(crate) fn remote(id: &str) -> Key {
-    Key::new(format!("R#{id}"), "ACTOR")
+pub(crate) fn remote(id: &str) -> ItemKey {
+    ItemKey::new(format!("R#{id}"), "ACTOR")
 }
 
-pub(crate) fn host(authority: &str) -> Key {
-    Key::new(format!("H#{authority}"), "HOST")
+pub(crate) fn host(authority: &str) -> ItemKey {
+    ItemKey::new(format!("H#{authority}"), "HOST")
 }
 
 pub(crate) fn body_partition(id: &str) -> String {
     format!("F#{id}")
 }
 
-pub(crate) fn body_part(id: &str, part: usize) -> Key {
-    Key::new(body_partition(id), format!("{part:02}"))
+pub(crate) fn body_part(id: &str, part: usize) -> ItemKey {
+    ItemKey::new(body_partition(id), format!("{part:02}"))
 }
 
-pub(crate) fn device(user: &UserName, device: &DeviceId) -> Key {
-    Key::new(device_partition(user, device), DEVICE)
+pub(crate) fn device(address: DeviceAddress<'_>) -> ItemKey {
+    ItemKey::new(device_partition(address), DEVICE)
 }
 
-pub(crate) fn prekeys(user: &UserName, device: &DeviceId) -> Key {
-    Key::new(device_partition(user, device), "PREKEYS")
+pub(crate) fn prekeys(address: DeviceAddress<'_>) -> ItemKey {
+    ItemKey::new(device_partition(address), "PREKEYS")
 }
 
-pub(crate) fn entry(user: &UserName, device: &DeviceId, entry: &EntryKey) -> Key {
-    Key::new(device_partition(user, device), format!("{ENTRY_PREFIX}{}", entry.as_str()))
+pub(crate) fn entry(address: DeviceAddress<'_>, entry: &EntryKey) -> ItemKey {
+    ItemKey::new(device_partition(address), format!("{ENTRY_PREFIX}{}", entry.as_str()))
 }
 
-pub(crate) fn one_time_block(user: &UserName, device: &DeviceId, prefix: &str, block: u64) -> Key {
-    Key::new(device_partition(user, device), format!("{prefix}{block:08}"))
+pub(crate) fn one_time_block(address: DeviceAddress<'_>, prefix: &str, block: u64) -> ItemKey {
+    ItemKey::new(device_partition(address), format!("{prefix}{block:08}"))
 }
 
-pub(crate) fn session(token_hash: &str) -> Key {
-    Key::new(format!("S#{token_hash}"), "SESSION")
+pub(crate) fn session(token_hash: &str) -> ItemKey {
+    ItemKey::new(format!("S#{token_hash}"), "SESSION")
 }
 
-pub(crate) fn subject(issuer: &str, subject: &str) -> Key {
-    Key::new(format!("O#{issuer}#{subject}"), "SUBJECT")
+pub(crate) fn subject(issuer: &str, subject: &str) -> ItemKey {
+    ItemKey::new(format!("O#{issuer}#{subject}"), "SUBJECT")
 }
 
-pub(crate) fn statistics() -> Key {
-    Key::new("N#server", "STATISTICS")
+pub(crate) fn statistics() -> ItemKey {
+    ItemKey::new("N#server", "STATISTICS")
 }
 
-pub(crate) fn rate(subject: &str, window: u64) -> Key {
-    Key::new(format!("L#{subject}"), window.to_string())
+pub(crate) fn rate(subject: &str, window: u64) -> ItemKey {
+    ItemKey::new(format!("L#{subject}"), window.to_string())
 }

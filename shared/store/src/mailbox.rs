@@ -10,7 +10,8 @@ use eko_protocol::address::UserName;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::{DeviceId, EntryKey};
 
-use crate::attribute::{Item, Read, b, corrupt, n, s};
+use crate::attribute::{Item, ReadItem, b, corrupt, n, s};
+use crate::device::DeviceAddress;
 use crate::error::call;
 use crate::items::BATCH_WRITES;
 use crate::{Result, Store, key};
@@ -76,7 +77,7 @@ pub struct Addressed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Whether the device may read at all, and its pool.
-    pub device: crate::device::Record,
+    pub device: crate::device::DeviceRecord,
     /// The entries, oldest first.
     pub entries: Vec<Entry>,
     /// Where the next page starts, when there is one.
@@ -87,9 +88,9 @@ impl Store {
     /// Writes entries; the same entry written again overwrites itself. One BatchWriteItem for each 25, each
     /// entry its own size in write units. Answers the indexes of those that could not be written.
     pub async fn put_entries(&self, entries: &[Addressed]) -> Vec<usize> {
-        let mut distinct: Vec<(usize, key::Key)> = Vec::with_capacity(entries.len());
+        let mut distinct: Vec<(usize, key::ItemKey)> = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
-            let key = key::entry(&entry.user, &entry.device, &entry.entry.key);
+            let key = key::entry(DeviceAddress::new(&entry.user, &entry.device), &entry.entry.key);
             match distinct.iter_mut().find(|(_, seen)| *seen == key) {
                 Some(same) => same.0 = index,
                 None => distinct.push((index, key)),
@@ -133,7 +134,7 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
             .filter_expression("attribute_not_exists(#ttl) OR #ttl > :now")
             .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":pk", s(key::device_partition(user, device)))
+            .expression_attribute_values(":pk", s(key::device_partition(DeviceAddress::new(user, device))))
             .expression_attribute_values(":from", s(from))
             .expression_attribute_values(":to", s(key::ENTRY_END))
             .expression_attribute_values(":now", n(now_ms.div_euclid(1000)))
@@ -143,7 +144,7 @@ impl Store {
         let record = async {
             match after {
                 None => Ok(None),
-                Some(_) => self.get_item(&key::device(user, device)).await,
+                Some(_) => self.get_item(&key::device(DeviceAddress::new(user, device))).await,
             }
         };
         let (answer, record) = tokio::join!(query, record);
@@ -158,7 +159,7 @@ impl Store {
         let last = answer.last_evaluated_key.as_ref().and_then(|item| item.get_s("sk"));
         let next = last.and_then(|sk| sk.strip_prefix(key::ENTRY_PREFIX)).map(EntryKey::parse);
         let next = next.transpose().map_err(corrupt)?;
-        Ok(Some(Page { device: crate::device::Record::from_item(&own)?, entries, next }))
+        Ok(Some(Page { device: crate::device::DeviceRecord::from_item(&own)?, entries, next }))
     }
 
     /// Deletes an entry and answers what it was; `None` where the device has no such entry or it had
@@ -174,7 +175,7 @@ impl Store {
             .dynamodb()
             .delete_item()
             .table_name(self.table())
-            .set_key(Some(key::entry(user, device, entry).item()))
+            .set_key(Some(key::entry(DeviceAddress::new(user, device), entry).item()))
             .return_values(ReturnValue::AllOld)
             .send()
             .await

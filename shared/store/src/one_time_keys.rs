@@ -22,9 +22,9 @@ use eko_protocol::key::{CurveKey, KeyId, KyberKey, Signature};
 use eko_protocol::key_package::{KyberPreKey, OneTimePreKey};
 use sha2::{Digest, Sha256};
 
-use crate::attribute::{Item, Read, corrupt, n, s};
+use crate::attribute::{Item, ReadItem, corrupt, n, s};
 use crate::condition::{ConditionalWrite, conditional};
-use crate::device::Status;
+use crate::device::{DeviceAddress, DeviceStatus};
 use crate::device_keys::DeviceKeys;
 use crate::{Result, Store, StoreError, key};
 
@@ -38,7 +38,7 @@ pub(crate) fn counter_hour(attribute: &str) -> Option<i64> {
 }
 
 /// Kinds of one-time keys.
-pub(crate) trait Kind: Sized + Clone {
+pub(crate) trait OneTimeKey: Sized + Clone {
     /// Start of the blocks' sort keys.
     const PREFIX: &'static str;
     /// Places of one block.
@@ -50,7 +50,7 @@ pub(crate) trait Kind: Sized + Clone {
     fn read(id: KeyId, bytes: &[u8]) -> Result<Self>;
 }
 
-impl Kind for OneTimePreKey {
+impl OneTimeKey for OneTimePreKey {
     const PREFIX: &'static str = "OPK#";
     const BLOCK: u64 = 20;
     const BYTES: usize = 4 + 33;
@@ -69,7 +69,7 @@ impl Kind for OneTimePreKey {
     }
 }
 
-impl Kind for KyberPreKey {
+impl OneTimeKey for KyberPreKey {
     const PREFIX: &'static str = "PQK#";
     const BLOCK: u64 = 2;
     const BYTES: usize = 4 + 1569 + 64;
@@ -94,13 +94,13 @@ impl Kind for KyberPreKey {
 
 /// Neighbouring places of a pool, stored together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Block<K> {
+pub(crate) struct KeyBlock<K> {
     pub(crate) number: u64,
     first: u64,
     keys: Vec<K>,
 }
 
-impl<K: Kind> Block<K> {
+impl<K: OneTimeKey> KeyBlock<K> {
     /// Cuts keys that start at place `start` into blocks; `last` is the block that holds the places right
     /// before, if there are any in the same block.
     pub(crate) fn cut(start: u64, keys: &[K], last: Option<Self>) -> Vec<Self> {
@@ -115,10 +115,10 @@ impl<K: Kind> Block<K> {
         blocks
     }
 
-    pub(crate) fn item(&self, user: &UserName, device: &DeviceId) -> Item {
+    pub(crate) fn item(&self, address: DeviceAddress<'_>) -> Item {
         let mut bytes = Vec::with_capacity(self.keys.len().saturating_mul(K::BYTES));
         self.keys.iter().for_each(|key| key.write(&mut bytes));
-        let mut item = key::one_time_block(user, device, K::PREFIX, self.number).item();
+        let mut item = key::one_time_block(address, K::PREFIX, self.number).item();
         item.insert("f".to_owned(), n(self.first));
         item.insert("b".to_owned(), crate::attribute::b(bytes));
         item
@@ -151,14 +151,23 @@ impl<K: Kind> Block<K> {
 #[derive(Clone, Debug)]
 pub struct TakeBudget<'a> {
     /// To each of those that the taker counts as: itself, by its actor id; its server, where that is another.
-    pub each: Vec<(&'a str, u64)>,
+    pub each: Vec<TakerLimit<'a>>,
     /// To all of them together.
     pub total: u64,
 }
 
+/// How many one-time keys of a device one taker may take in an hour.
+#[derive(Clone, Debug)]
+pub struct TakerLimit<'a> {
+    /// The taker: an actor id or a server's origin.
+    pub taker: &'a str,
+    /// The most keys of each kind.
+    pub most: u64,
+}
+
 /// A device's keys as a taker gets them.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub struct TakenPackage {
     /// The keys that are not consumed.
     pub keys: DeviceKeys,
     /// A one-time prekey, when the pool and the budget had one.
@@ -169,7 +178,7 @@ pub struct Taken {
 
 /// Places that a take owns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Places {
+struct ClaimedPlaces {
     pre_key: Option<u64>,
     kyber: Option<u64>,
 }
@@ -183,34 +192,37 @@ impl Store {
         devices: &[DeviceId],
         budget: &TakeBudget<'_>,
         now_ms: i64,
-    ) -> Result<BTreeMap<DeviceId, Taken>> {
-        let claims = devices.iter().map(|device| self.claim_places(user, device, budget, now_ms));
+    ) -> Result<BTreeMap<DeviceId, TakenPackage>> {
+        let claims =
+            devices.iter().map(|device| self.claim_places(DeviceAddress::new(user, device), budget, now_ms));
         let claimed = futures_util::future::try_join_all(claims).await?;
         let mut places = BTreeMap::new();
         let mut wanted = Vec::new();
         for (device, claimed) in devices.iter().zip(claimed) {
             let Some(claimed) = claimed else { continue };
-            wanted.push(key::prekeys(user, device));
-            wanted.extend(claimed.pre_key.map(|place| block_key::<OneTimePreKey>(user, device, place)));
-            wanted.extend(claimed.kyber.map(|place| block_key::<KyberPreKey>(user, device, place)));
+            let address = DeviceAddress::new(user, device);
+            wanted.push(key::prekeys(address));
+            wanted.extend(claimed.pre_key.map(|place| block_key::<OneTimePreKey>(address, place)));
+            wanted.extend(claimed.kyber.map(|place| block_key::<KyberPreKey>(address, place)));
             places.insert(device.clone(), claimed);
         }
         let items = self.batch_get(wanted).await?;
-        let find = |key: &key::Key| {
+        let find = |key: &key::ItemKey| {
             items
                 .iter()
                 .find(|i| i.get_s("pk") == Some(key.pk.as_str()) && i.get_s("sk") == Some(key.sk.as_str()))
         };
         let mut taken = BTreeMap::new();
         for (device, places) in places {
+            let address = DeviceAddress::new(user, &device);
             // A device revoked since its claim has no keys any more.
-            let Some(keys) = find(&key::prekeys(user, &device)) else { continue };
+            let Some(keys) = find(&key::prekeys(address)) else { continue };
             let keys = DeviceKeys::from_item(keys)?;
             let pre_key =
-                places.pre_key.map(|place| read_place(&find, user, &device, place)).transpose()?.flatten();
+                places.pre_key.map(|place| read_place(&find, address, place)).transpose()?.flatten();
             let kyber_pre_key =
-                places.kyber.map(|place| read_place(&find, user, &device, place)).transpose()?.flatten();
-            taken.insert(device, Taken { keys, pre_key, kyber_pre_key });
+                places.kyber.map(|place| read_place(&find, address, place)).transpose()?.flatten();
+            taken.insert(device, TakenPackage { keys, pre_key, kyber_pre_key });
         }
         Ok(taken)
     }
@@ -218,16 +230,15 @@ impl Store {
     /// Moves the heads; `None` where the device is not active.
     async fn claim_places(
         &self,
-        user: &UserName,
-        device: &DeviceId,
+        address: DeviceAddress<'_>,
         budget: &TakeBudget<'_>,
         now_ms: i64,
-    ) -> Result<Option<Places>> {
+    ) -> Result<Option<ClaimedPlaces>> {
         let hour = now_ms.div_euclid(HOUR_MS);
         let mut counters = vec![(format!("T{hour}"), budget.total)];
-        counters.extend(budget.each.iter().map(|(taker, most)| {
-            let hash = hex::encode(Sha256::digest(taker).get(..6).unwrap_or_default());
-            (format!("B{hour}.{hash}"), *most)
+        counters.extend(budget.each.iter().map(|limit| {
+            let hash = hex::encode(Sha256::digest(limit.taker).get(..6).unwrap_or_default());
+            (format!("B{hour}.{hash}"), limit.most)
         }));
         let mut update = "ADD #oh :one, #kh :one".to_owned();
         let mut condition = "#st = :active AND (#oh < #ot OR #kh < #kt)".to_owned();
@@ -240,7 +251,7 @@ impl Store {
                 .dynamodb()
                 .update_item()
                 .table_name(self.table())
-                .set_key(Some(key::device(user, device).item()))
+                .set_key(Some(key::device(address).item()))
                 .update_expression(&update)
                 .condition_expression(&condition)
                 .expression_attribute_names("#st", "st")
@@ -248,7 +259,7 @@ impl Store {
                 .expression_attribute_names("#ot", "ot")
                 .expression_attribute_names("#kh", "kh")
                 .expression_attribute_names("#kt", "kt")
-                .expression_attribute_values(":active", s(Status::Active.code()))
+                .expression_attribute_values(":active", s(DeviceStatus::Active.code()))
                 .expression_attribute_values(":one", n(1))
                 .return_values(ReturnValue::AllNew)
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -265,11 +276,11 @@ impl Store {
             }
             return match conditional(sent)? {
                 ConditionalWrite::Done(claimed) => {
-                    Places::after(&claimed.attributes.unwrap_or_default()).map(Some)
+                    ClaimedPlaces::after(&claimed.attributes.unwrap_or_default()).map(Some)
                 }
                 ConditionalWrite::Refused { stored } => {
                     let status = stored.as_ref().and_then(|item| item.get_s("st"));
-                    Ok((status == Some(Status::Active.code())).then(Places::default))
+                    Ok((status == Some(DeviceStatus::Active.code())).then(ClaimedPlaces::default))
                 }
             };
         }
@@ -277,7 +288,7 @@ impl Store {
     }
 }
 
-impl Places {
+impl ClaimedPlaces {
     /// What a take owns when the record looks like this after it.
     fn after(item: &Item) -> Result<Self> {
         let place = |head: &str, tail: &str| {
@@ -288,16 +299,15 @@ impl Places {
     }
 }
 
-fn block_key<K: Kind>(user: &UserName, device: &DeviceId, place: u64) -> key::Key {
-    key::one_time_block(user, device, K::PREFIX, place.checked_div(K::BLOCK).unwrap_or(0))
+fn block_key<K: OneTimeKey>(address: DeviceAddress<'_>, place: u64) -> key::ItemKey {
+    key::one_time_block(address, K::PREFIX, place.checked_div(K::BLOCK).unwrap_or(0))
 }
 
-fn read_place<'a, K: Kind>(
-    find: &impl Fn(&key::Key) -> Option<&'a Item>,
-    user: &UserName,
-    device: &DeviceId,
+fn read_place<'a, K: OneTimeKey>(
+    find: &impl Fn(&key::ItemKey) -> Option<&'a Item>,
+    address: DeviceAddress<'_>,
     place: u64,
 ) -> Result<Option<K>> {
-    let Some(item) = find(&block_key::<K>(user, device, place)) else { return Ok(None) };
-    Ok(Block::<K>::from_item(item)?.at(place).cloned())
+    let Some(item) = find(&block_key::<K>(address, place)) else { return Ok(None) };
+    Ok(KeyBlock::<K>::from_item(item)?.at(place).cloned())
 }

@@ -7,7 +7,7 @@
 use eko_protocol::id::DeviceId;
 use serde::{Deserialize, Serialize};
 
-use crate::attribute::{Item, Read, b, corrupt, n};
+use crate::attribute::{Item, ReadItem, b, corrupt, n};
 use crate::queue::{MESSAGE_BYTES, Outgoing};
 use crate::{Result, Store, StoreError, key};
 

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use eko_protocol::Invalid;
-use eko_protocol::address::UserName;
-use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishKeys};
 
-use crate::attribute::{Item, Read, n, s};
-use crate::device::{Pool, Record, Status};
+use crate::attribute::{Item, ReadItem, n, s};
+use crate::device::{DeviceAddress, DeviceRecord, DeviceStatus, KeyPool};
 use crate::device_keys::{DeviceKeys, replaceable};
-use crate::one_time_keys::{Block, HOUR_MS, Kind, counter_hour};
-use crate::transaction::Outcome;
+use crate::one_time_keys::{HOUR_MS, KeyBlock, OneTimeKey, counter_hour};
+use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, StoreError, key};
 
 /// One-time keys of a kind that a device may keep here at once.
@@ -25,7 +23,7 @@ const GRACE_MS: i64 = 60_000;
 
 /// How a publication ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Published {
+pub enum PublicationOutcome {
     /// All of it is stored, or was before. What the pools hold now.
     Done {
         /// One-time prekeys left.
@@ -36,31 +34,31 @@ pub enum Published {
     /// Against a rule; nothing is stored.
     Refused(Invalid),
     /// The device is not active.
-    NotActive(Status),
+    NotActive(DeviceStatus),
 }
 
 /// What a publication does to one pool.
-struct Plan<K> {
-    pool: Pool,
+struct PoolPlan<K> {
+    pool: KeyPool,
     start: u64,
     /// Whether the head was beyond the tail, and has to be moved to the start.
     ran_past: bool,
-    blocks: Vec<Block<K>>,
+    blocks: Vec<KeyBlock<K>>,
     added: u64,
     cleared: Vec<u64>,
-    kept: Kept,
+    kept: KeptBlocks,
 }
 
 /// Which blocks of a pool are still there.
 #[derive(Clone, Copy, Debug, Default)]
-struct Kept {
+struct KeptBlocks {
     /// The first of them.
     first: u64,
     /// The first that was not spent when that was last noted.
     unspent: u64,
 }
 
-impl Kept {
+impl KeptBlocks {
     fn read(own: &Item, first: &str, unspent: &str) -> Self {
         let number = |name: &str| own.get_n(name).unwrap_or_default().unsigned_abs();
         Self { first: number(first), unspent: number(unspent) }
@@ -83,39 +81,42 @@ impl Store {
     /// GetItem or Query where a block is shared with earlier keys or an id comes again, one transaction.
     pub async fn publish_keys(
         &self,
-        user: &UserName,
-        device: &DeviceId,
+        address: DeviceAddress<'_>,
         keys: &PublishKeys,
         now_ms: i64,
-    ) -> Result<Published> {
+    ) -> Result<PublicationOutcome> {
         for _ in 0..6 {
-            let found = self.batch_get(vec![key::device(user, device), key::prekeys(user, device)]).await?;
+            let found = self.batch_get(vec![key::device(address), key::prekeys(address)]).await?;
             let find = |sk: &str| found.iter().find(|item| item.get_s("sk") == Some(sk));
-            let Some(own) = find(key::DEVICE) else { return Ok(Published::NotActive(Status::Revoked)) };
-            let record = Record::from_item(own)?;
-            if record.status != Status::Active {
-                return Ok(Published::NotActive(record.status));
+            let Some(own) = find(key::DEVICE) else {
+                return Ok(PublicationOutcome::NotActive(DeviceStatus::Revoked));
+            };
+            let record = DeviceRecord::from_item(own)?;
+            if record.status != DeviceStatus::Active {
+                return Ok(PublicationOutcome::NotActive(record.status));
             }
-            let Some(kept) = find("PREKEYS") else { return Ok(Published::NotActive(Status::Revoked)) };
+            let Some(kept) = find("PREKEYS") else {
+                return Ok(PublicationOutcome::NotActive(DeviceStatus::Revoked));
+            };
             if let Some(invalid) = reused_id(&DeviceKeys::from_item(kept)?, keys) {
-                return Ok(Published::Refused(invalid));
+                return Ok(PublicationOutcome::Refused(invalid));
             }
             let settled = settled(own, now_ms);
-            let kept = (Kept::read(own, "of", "ob"), settled);
-            let pre_keys = self.plan(user, device, record.prekeys, kept, &keys.pre_keys).await?;
-            let kept = (Kept::read(own, "kf", "kb"), settled);
-            let kyber = self.plan(user, device, record.kyber_prekeys, kept, &keys.kyber_pre_keys).await?;
+            let kept = (KeptBlocks::read(own, "of", "ob"), settled);
+            let pre_keys = self.plan(address, record.pre_keys, kept, &keys.pre_keys).await?;
+            let kept = (KeptBlocks::read(own, "kf", "kb"), settled);
+            let kyber = self.plan(address, record.kyber_pre_keys, kept, &keys.kyber_pre_keys).await?;
             let (pre_keys, kyber) = match (pre_keys, kyber) {
                 (Ok(pre_keys), Ok(kyber)) => (pre_keys, kyber),
-                (Err(invalid), _) => return Ok(Published::Refused(invalid.under("/preKeys"))),
-                (_, Err(invalid)) => return Ok(Published::Refused(invalid.under("/kyberPreKeys"))),
+                (Err(invalid), _) => return Ok(PublicationOutcome::Refused(invalid.under("/preKeys"))),
+                (_, Err(invalid)) => return Ok(PublicationOutcome::Refused(invalid.under("/kyberPreKeys"))),
             };
-            let done = Published::Done { pre_keys: pre_keys.left(), kyber_pre_keys: kyber.left() };
-            let writes = self.publication(user, device, own, keys, (&pre_keys, &kyber), now_ms)?;
+            let done = PublicationOutcome::Done { pre_keys: pre_keys.left(), kyber_pre_keys: kyber.left() };
+            let writes = self.publication(address, own, keys, (&pre_keys, &kyber), now_ms)?;
             if writes.is_empty() {
                 return Ok(done);
             }
-            if matches!(self.transact(writes).await?, Outcome::Done) {
+            if matches!(self.transact(writes).await?, TransactionOutcome::Done) {
                 return Ok(done);
             }
             // Takes overtook the pool, or another publication came first: look again.
@@ -126,23 +127,17 @@ impl Store {
         })
     }
 
-    /// Whether the device's keys are these; what `Check` compares. `None` where the device has none.
-    pub async fn own_keys(&self, user: &UserName, device: &DeviceId) -> Result<Option<DeviceKeys>> {
-        Ok(self.device_keys(user, [device]).await?.remove(device))
-    }
-
-    async fn plan<K: Kind + PartialEq>(
+    async fn plan<K: OneTimeKey + PartialEq>(
         &self,
-        user: &UserName,
-        device: &DeviceId,
-        pool: Pool,
-        (kept, settled): (Kept, bool),
+        address: DeviceAddress<'_>,
+        pool: KeyPool,
+        (kept, settled): (KeptBlocks, bool),
         keys: &[K],
-    ) -> Result<std::result::Result<Plan<K>, Invalid>> {
+    ) -> Result<std::result::Result<PoolPlan<K>, Invalid>> {
         let known = |key: &K| pool.max_id.is_some_and(|max| key.id().get() <= max);
         let fresh: Vec<K> = keys.iter().filter(|key| !known(key)).cloned().collect();
         if fresh.len() < keys.len() {
-            let stored = self.stored_keys::<K>(user, device).await?;
+            let stored = self.stored_keys::<K>(address).await?;
             let differs = |key: &K| known(key) && stored.get(&key.id().get()) != Some(key);
             if let Some(index) = keys.iter().position(differs) {
                 let detail =
@@ -161,7 +156,7 @@ impl Store {
             .unwrap_or(pool.head);
         let shared = !ran_past && start.checked_rem(K::BLOCK).unwrap_or(0) > 0 && !fresh.is_empty();
         let number = start.checked_div(K::BLOCK).unwrap_or(0);
-        let last = if shared { self.block::<K>(user, device, number).await? } else { None };
+        let last = if shared { self.block::<K>(address, number).await? } else { None };
         let spent = pool.head.min(pool.tail).checked_div(K::BLOCK).unwrap_or(0);
         // A publication that repeats the last one may still have to be compared with what it stored.
         let (kept, cleared) = if added > 0 && settled { kept.advance(spent) } else { (kept, Vec::new()) };
@@ -170,67 +165,67 @@ impl Store {
             pool
         } else {
             let head = if ran_past { start } else { pool.head };
-            Pool { head, tail: start.saturating_add(added), max_id: highest.or(pool.max_id) }
+            KeyPool { head, tail: start.saturating_add(added), max_id: highest.or(pool.max_id) }
         };
-        Ok(Ok(Plan {
+        Ok(Ok(PoolPlan {
             pool,
             start,
             ran_past,
-            blocks: Block::cut(start, &fresh, last.filter(|_| added > 0)),
+            blocks: KeyBlock::cut(start, &fresh, last.filter(|_| added > 0)),
             added,
             cleared,
             kept,
         }))
     }
 
-    async fn block<K: Kind>(
+    async fn block<K: OneTimeKey>(
         &self,
-        user: &UserName,
-        device: &DeviceId,
+        address: DeviceAddress<'_>,
         number: u64,
-    ) -> Result<Option<Block<K>>> {
-        let found = self.batch_get(vec![key::one_time_block(user, device, K::PREFIX, number)]).await?;
-        found.first().map(Block::from_item).transpose()
+    ) -> Result<Option<KeyBlock<K>>> {
+        let found = self.batch_get(vec![key::one_time_block(address, K::PREFIX, number)]).await?;
+        found.first().map(KeyBlock::from_item).transpose()
     }
 
-    async fn stored_keys<K: Kind>(&self, user: &UserName, device: &DeviceId) -> Result<BTreeMap<u32, K>> {
-        let items = self.query_all(&key::device_partition(user, device), K::PREFIX, false).await?;
+    async fn stored_keys<K: OneTimeKey>(&self, address: DeviceAddress<'_>) -> Result<BTreeMap<u32, K>> {
+        let items = self.query_all(&key::device_partition(address), K::PREFIX, false).await?;
         let mut keys = BTreeMap::new();
         for item in items {
-            keys.extend(Block::<K>::from_item(&item)?.keys().iter().map(|key| (key.id().get(), key.clone())));
+            keys.extend(
+                KeyBlock::<K>::from_item(&item)?.keys().iter().map(|key| (key.id().get(), key.clone())),
+            );
         }
         Ok(keys)
     }
 
     fn publication(
         &self,
-        user: &UserName,
-        device: &DeviceId,
+        address: DeviceAddress<'_>,
         own: &Item,
         keys: &PublishKeys,
-        (pre_keys, kyber): (&Plan<OneTimePreKey>, &Plan<KyberPreKey>),
+        (pre_keys, kyber): (&PoolPlan<OneTimePreKey>, &PoolPlan<KyberPreKey>),
         now_ms: i64,
     ) -> Result<Vec<TransactWriteItem>> {
         let mut writes = Vec::new();
         if pre_keys.added > 0 || kyber.added > 0 {
-            writes.push(self.move_tails(user, device, own, (pre_keys, kyber), now_ms)?);
+            writes.push(self.move_tails(address, own, (pre_keys, kyber), now_ms)?);
         }
         for block in &pre_keys.blocks {
-            writes.push(self.put(block.item(user, device))?);
+            writes.push(self.put(block.item(address))?);
         }
         for block in &kyber.blocks {
-            writes.push(self.put(block.item(user, device))?);
+            writes.push(self.put(block.item(address))?);
         }
         for number in &pre_keys.cleared {
-            writes.push(self.remove(&key::one_time_block(user, device, OneTimePreKey::PREFIX, *number))?);
+            writes.push(self.remove(&key::one_time_block(address, OneTimePreKey::PREFIX, *number))?);
         }
         for number in &kyber.cleared {
-            writes.push(self.remove(&key::one_time_block(user, device, KyberPreKey::PREFIX, *number))?);
+            writes.push(self.remove(&key::one_time_block(address, KyberPreKey::PREFIX, *number))?);
         }
         let replaced: Vec<(&str, AttributeValue)> =
             replaceable(keys.signed_pre_key.as_ref(), keys.last_resort.as_ref()).collect();
         if !replaced.is_empty() {
-            writes.push(self.update(&key::prekeys(user, device), |update| {
+            writes.push(self.update(&key::prekeys(address), |update| {
                 let sets: Vec<String> =
                     replaced.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
                 let update = update
@@ -250,10 +245,9 @@ impl Store {
     /// place where the new keys start.
     fn move_tails(
         &self,
-        user: &UserName,
-        device: &DeviceId,
+        address: DeviceAddress<'_>,
         own: &Item,
-        (pre_keys, kyber): (&Plan<OneTimePreKey>, &Plan<KyberPreKey>),
+        (pre_keys, kyber): (&PoolPlan<OneTimePreKey>, &PoolPlan<KyberPreKey>),
         now_ms: i64,
     ) -> Result<TransactWriteItem> {
         let old = |name: &str| n(own.get_n(name).unwrap_or_default());
@@ -279,7 +273,7 @@ impl Store {
         sets.extend(kyber.pool.max_id.map(|id| ("km", n(id))));
         let past = |name: &&String| counter_hour(name).is_some_and(|hour| hour < now_ms.div_euclid(HOUR_MS));
         let counters: Vec<&String> = own.keys().filter(past).collect();
-        self.update(&key::device(user, device), |update| {
+        self.update(&key::device(address), |update| {
             let list: Vec<String> = sets.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
             let mut expression = format!("SET {}", list.join(", "));
             let mut update = update;
@@ -302,7 +296,7 @@ impl Store {
                 .expression_attribute_names("#st", "st")
                 .expression_attribute_names("#oh", "oh")
                 .expression_attribute_names("#kh", "kh")
-                .expression_attribute_values(":active", s(Status::Active.code()))
+                .expression_attribute_values(":active", s(DeviceStatus::Active.code()))
                 .expression_attribute_values(":oldot", old("ot"))
                 .expression_attribute_values(":oldkt", old("kt"))
                 .expression_attribute_values(":ostart", n(pre_keys.start))
@@ -314,7 +308,7 @@ impl Store {
     }
 }
 
-impl<K> Plan<K> {
+impl<K> PoolPlan<K> {
     fn left(&self) -> u64 {
         self.pool.left()
     }
@@ -333,8 +327,7 @@ fn reused_id(kept: &DeviceKeys, keys: &PublishKeys) -> Option<Invalid> {
 
 /// The attributes of a new device's record with its first pools, and the blocks that go with it.
 pub(crate) fn first_pools(
-    user: &UserName,
-    device: &DeviceId,
+    address: DeviceAddress<'_>,
     keys: &PublishKeys,
 ) -> (Vec<(&'static str, AttributeValue)>, Vec<Item>) {
     let count = |length: usize| n(u64::try_from(length).unwrap_or(u64::MAX));
@@ -346,7 +339,7 @@ pub(crate) fn first_pools(
     ];
     attributes.extend(keys.pre_keys.iter().map(|key| key.id.get()).max().map(|id| ("om", n(id))));
     attributes.extend(keys.kyber_pre_keys.iter().map(|key| key.id.get()).max().map(|id| ("km", n(id))));
-    let blocks = Block::cut(0, &keys.pre_keys, None).into_iter().map(|block| block.item(user, device));
-    let kyber = Block::cut(0, &keys.kyber_pre_keys, None).into_iter().map(|block| block.item(user, device));
+    let blocks = KeyBlock::cut(0, &keys.pre_keys, None).into_iter().map(|block| block.item(address));
+    let kyber = KeyBlock::cut(0, &keys.kyber_pre_keys, None).into_iter().map(|block| block.item(address));
     (attributes, blocks.chain(kyber).collect())
 }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::{self, DeviceId};
 
-use crate::attribute::{Item, Read, corrupt, n, s, ss};
+use crate::attribute::{Item, ReadItem, corrupt, n, s, ss};
 use crate::condition::conditional;
 use crate::error::call;
 use crate::{Result, Store, key};

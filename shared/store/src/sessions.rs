@@ -7,10 +7,11 @@
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
-use crate::attribute::{Item, Read, corrupt, n, s};
+use crate::attribute::{Item, ReadItem, corrupt, n, s};
 use crate::condition::conditional;
-use crate::key::{self, Key};
-use crate::transaction::Outcome;
+use crate::device::{DeviceAddress, DeviceStatus};
+use crate::key::{self, ItemKey};
+use crate::transaction::TransactionOutcome;
 use crate::{Result, Store};
 
 /// A refresh token about to be stored.
@@ -25,10 +26,10 @@ pub struct NewSession {
 }
 
 impl NewSession {
-    pub(crate) fn item(&self, user: &UserName, device: &DeviceId) -> Item {
+    pub(crate) fn item(&self, address: DeviceAddress<'_>) -> Item {
         let mut item = key::session(&self.token_hash).item();
-        item.insert("u".to_owned(), s(user.as_str()));
-        item.insert("d".to_owned(), s(device.to_string()));
+        item.insert("u".to_owned(), s(address.user.as_str()));
+        item.insert("d".to_owned(), s(address.device.to_string()));
         item.insert("fam".to_owned(), s(&self.family));
         item.insert("ttl".to_owned(), n(self.ttl));
         item
@@ -47,9 +48,25 @@ pub struct Session {
     used: bool,
 }
 
+impl Session {
+    /// Returns the address of the device that the token is for.
+    pub fn address(&self) -> DeviceAddress<'_> {
+        DeviceAddress::new(&self.user, &self.device)
+    }
+}
+
+/// The token that replaces another of its family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextToken {
+    /// Lower-case hex SHA-256 of the token.
+    pub token_hash: String,
+    /// Epoch seconds after which it is worthless.
+    pub ttl: i64,
+}
+
 /// How an exchange ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rotation {
+pub enum RotationOutcome {
     /// The old token is spent, the new one stored.
     Rotated(Session),
     /// There is no such token, or its time is over.
@@ -76,13 +93,15 @@ impl Store {
     }
 
     /// Exchanges a refresh token for the next of its family: a GetItem and a transaction of three.
-    pub async fn rotate(&self, token_hash: &str, next: &str, ttl: i64, now_ms: i64) -> Result<Rotation> {
-        let Some(session) = self.session(token_hash, now_ms).await? else { return Ok(Rotation::Unknown) };
+    pub async fn rotate(&self, token_hash: &str, next: NextToken, now_ms: i64) -> Result<RotationOutcome> {
+        let Some(session) = self.session(token_hash, now_ms).await? else {
+            return Ok(RotationOutcome::Unknown);
+        };
         if session.used {
             self.end_family(&session).await?;
-            return Ok(Rotation::Reused(session));
+            return Ok(RotationOutcome::Reused(session));
         }
-        let next = NewSession { token_hash: next.to_owned(), family: session.family.clone(), ttl };
+        let next = NewSession { token_hash: next.token_hash, family: session.family.clone(), ttl: next.ttl };
         let spend = self.update(&key::session(token_hash), |update| {
             update
                 .update_expression("SET #used = :now")
@@ -90,42 +109,37 @@ impl Store {
                 .expression_attribute_names("#used", "used")
                 .expression_attribute_values(":now", n(now_ms))
         })?;
-        let alive = self.check(&key::device(&session.user, &session.device), |check| {
+        let alive = self.check(&key::device(session.address()), |check| {
             check
                 .condition_expression("#fam = :fam")
                 .expression_attribute_names("#fam", "fam")
                 .expression_attribute_values(":fam", s(&session.family))
         })?;
-        let put = self.put_new(next.item(&session.user, &session.device))?;
+        let put = self.put_new(next.item(session.address()))?;
         match self.transact(vec![spend, alive, put]).await? {
-            Outcome::Done => Ok(Rotation::Rotated(session)),
-            Outcome::Refused { index: 0, .. } => {
+            TransactionOutcome::Done => Ok(RotationOutcome::Rotated(session)),
+            TransactionOutcome::Refused { index: 0, .. } => {
                 self.end_family(&session).await?;
-                Ok(Rotation::Reused(session))
+                Ok(RotationOutcome::Reused(session))
             }
-            Outcome::Refused { .. } => Ok(Rotation::Ended),
+            TransactionOutcome::Refused { .. } => Ok(RotationOutcome::Ended),
         }
     }
 
     /// Starts a new family for a registered device, ending its former one; `false` where the device has
     /// been revoked. One transaction of two.
-    pub async fn start_session(
-        &self,
-        user: &UserName,
-        device: &DeviceId,
-        session: &NewSession,
-    ) -> Result<bool> {
-        let name = self.update(&key::device(user, device), |update| {
+    pub async fn start_session(&self, address: DeviceAddress<'_>, session: &NewSession) -> Result<bool> {
+        let name = self.update(&key::device(address), |update| {
             update
                 .update_expression("SET #fam = :fam")
                 .condition_expression("attribute_exists(pk) AND #st <> :revoked")
                 .expression_attribute_names("#fam", "fam")
                 .expression_attribute_names("#st", "st")
                 .expression_attribute_values(":fam", s(&session.family))
-                .expression_attribute_values(":revoked", s(crate::device::Status::Revoked.code()))
+                .expression_attribute_values(":revoked", s(DeviceStatus::Revoked.code()))
         })?;
-        let put = self.put_new(session.item(user, device))?;
-        Ok(matches!(self.transact(vec![name, put]).await?, Outcome::Done))
+        let put = self.put_new(session.item(address))?;
+        Ok(matches!(self.transact(vec![name, put]).await?, TransactionOutcome::Done))
     }
 
     /// Ends a family: none of its tokens can be exchanged again. One UpdateItem.
@@ -134,7 +148,7 @@ impl Store {
             .dynamodb()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(Key::item(&key::device(&session.user, &session.device))))
+            .set_key(Some(ItemKey::item(&key::device(session.address()))))
             .update_expression("REMOVE #fam")
             .condition_expression("#fam = :fam")
             .expression_attribute_names("#fam", "fam")

@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// How a transaction ended.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum TransactionOutcome {
     /// All of it happened.
     Done,
     /// None of it happened: the condition of the write at this index did not hold.
@@ -25,12 +25,12 @@ pub(crate) enum Outcome {
 
 impl Store {
     /// Runs all writes or none. Costs twice the write units of the items.
-    pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Outcome> {
+    pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<TransactionOutcome> {
         let mut pause = PAUSE;
         for _ in 0..TRIES {
             let sent =
                 self.dynamodb().transact_write_items().set_transact_items(Some(writes.clone())).send().await;
-            let Err(error) = sent else { return Ok(Outcome::Done) };
+            let Err(error) = sent else { return Ok(TransactionOutcome::Done) };
             let Some(cancelled) =
                 error.as_service_error().and_then(|e| match e {
                     aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(c) => Some(c),
@@ -42,7 +42,7 @@ impl Store {
             let reasons = cancelled.cancellation_reasons();
             let failed = reasons.iter().position(|r| r.code() == Some("ConditionalCheckFailed"));
             if let Some(index) = failed {
-                return Ok(Outcome::Refused { index });
+                return Ok(TransactionOutcome::Refused { index });
             }
             let retry = |code: &str| {
                 matches!(code, "TransactionConflict" | "ProvisionedThroughputExceeded" | "ThrottlingError")
@@ -83,7 +83,7 @@ impl Store {
     }
 
     /// A delete whatever is there.
-    pub(crate) fn remove(&self, key: &crate::key::Key) -> Result<TransactWriteItem> {
+    pub(crate) fn remove(&self, key: &crate::key::ItemKey) -> Result<TransactWriteItem> {
         let delete = Delete::builder()
             .table_name(self.table())
             .set_key(Some(key.item()))
@@ -95,7 +95,7 @@ impl Store {
     /// An update, completed by the caller.
     pub(crate) fn update(
         &self,
-        key: &crate::key::Key,
+        key: &crate::key::ItemKey,
         build: impl FnOnce(
             aws_sdk_dynamodb::types::builders::UpdateBuilder,
         ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder,
@@ -109,7 +109,7 @@ impl Store {
     /// A check of an item that the transaction does not write, completed by the caller.
     pub(crate) fn check(
         &self,
-        key: &crate::key::Key,
+        key: &crate::key::ItemKey,
         build: impl FnOnce(
             aws_sdk_dynamodb::types::builders::ConditionCheckBuilder,
         ) -> aws_sdk_dynamodb::types::builders::ConditionCheckBuilder,

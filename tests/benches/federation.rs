@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use eko_client::device::{Content, Joining, Outgoing, SendOutcome};
-use eko_client::transport::Http;
+use eko_client::device::{EntryContent, JoinKind, OutgoingEnvelope, SendOutcome};
+use eko_client::transport::HttpTransport;
 use eko_client::{Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
 use eko_local::cloud::Cloud;
 use eko_local::server::{AUDIENCE, ISSUER_PATH, Options, Server};
@@ -109,12 +109,16 @@ async fn queue(cloud: &Cloud, port: u16) -> anyhow::Result<()> {
 }
 
 /// Sends one after another; how long each took.
-async fn send(from: &Device<Http>, to: &Device<Http>, count: usize) -> anyhow::Result<Vec<Duration>> {
+async fn send(
+    from: &Device<HttpTransport>,
+    to: &Device<HttpTransport>,
+    count: usize,
+) -> anyhow::Result<Vec<Duration>> {
     let mut took = Vec::with_capacity(count);
     for _ in 0..count {
         let id = from.environment().envelope_id()?;
         let messages = vec![(to.id().clone(), vec![0x5a; CIPHERTEXT_BYTES])];
-        let outgoing = Outgoing::new(to.user().clone(), id, messages).at(to.origin());
+        let outgoing = OutgoingEnvelope::new(to.user().clone(), id, messages).at(to.origin());
         let begun = Instant::now();
         let outcome = from.send(&outgoing).await?;
         took.push(begun.elapsed());
@@ -124,7 +128,10 @@ async fn send(from: &Device<Http>, to: &Device<Http>, count: usize) -> anyhow::R
 }
 
 /// Sends, waits for the entry, acknowledges it, and measures from there to the report in the author's mailbox.
-async fn receipts(alice: &Device<Http>, bob: &Device<Http>) -> anyhow::Result<Vec<Duration>> {
+async fn receipts(
+    alice: &Device<HttpTransport>,
+    bob: &Device<HttpTransport>,
+) -> anyhow::Result<Vec<Duration>> {
     let mut took = Vec::with_capacity(RECEIPTS);
     for _ in 0..RECEIPTS {
         send(alice, bob, 1).await?;
@@ -139,7 +146,7 @@ async fn receipts(alice: &Device<Http>, bob: &Device<Http>) -> anyhow::Result<Ve
         loop {
             if let Some(entry) = alice.fetch().await?.entries.into_iter().next() {
                 took.push(begun.elapsed());
-                ensure!(matches!(entry.content, Content::Report(_)), "not a report");
+                ensure!(matches!(entry.content, EntryContent::Report(_)), "not a report");
                 alice.discard(&entry.address).await?;
                 break;
             }
@@ -149,7 +156,7 @@ async fn receipts(alice: &Device<Http>, bob: &Device<Http>) -> anyhow::Result<Ve
     Ok(took)
 }
 
-async fn empty(device: &Device<Http>) -> anyhow::Result<()> {
+async fn empty(device: &Device<HttpTransport>) -> anyhow::Result<()> {
     // What is queued arrives first.
     tokio::time::sleep(Duration::from_millis(300)).await;
     loop {
@@ -163,16 +170,17 @@ async fn empty(device: &Device<Http>) -> anyhow::Result<()> {
     }
 }
 
-async fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<Http>> {
+async fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<HttpTransport>> {
     let environment = Environment::system();
     let keys = DeviceKeys::generate(COUNTS, &environment)?;
-    let device = Device::new(Http::new()?, origin.clone(), UserName::parse(user)?, keys, environment)?;
+    let device =
+        Device::new(HttpTransport::new()?, origin.clone(), UserName::parse(user)?, keys, environment)?;
     let url = format!("{origin}{ISSUER_PATH}/token");
     let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
     let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
-    let answer = Exchange::send(&Http::new()?, Method::POST, &url, body, None).await?.json()?;
+    let answer = Exchange::send(&HttpTransport::new()?, Method::POST, &url, body, None).await?.json()?;
     let token = answer["id_token"].as_str().context("no ID token")?;
-    device.register(token, Joining::First).await?;
+    device.register(token, JoinKind::First).await?;
     Ok(device)
 }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use eko_client::device::{Joining, Outgoing};
-use eko_client::transport::Http;
+use eko_client::device::{JoinKind, OutgoingEnvelope};
+use eko_client::transport::HttpTransport;
 use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
 use eko_local::cloud::Cloud;
 use eko_local::server::{AUDIENCE, ISSUER_PATH, Options, Server};
@@ -141,8 +141,8 @@ async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<Figures> {
 
 /// A sender with a connection of its own, and a recipient with two devices.
 struct Pair {
-    sender: Device<Http>,
-    devices: [Device<Http>; 2],
+    sender: Device<HttpTransport>,
+    devices: [Device<HttpTransport>; 2],
 }
 
 impl Pair {
@@ -150,10 +150,10 @@ impl Pair {
         let sender = device(origin, &format!("sender{index}"))?;
         let first = device(origin, &format!("recipient{index}"))?;
         let second = device(origin, &format!("recipient{index}"))?;
-        sender.register(&id_token(origin, sender.user()).await?, Joining::First).await?;
+        sender.register(&id_token(origin, sender.user()).await?, JoinKind::First).await?;
         let token = id_token(origin, first.user()).await?;
-        first.register(&token, Joining::First).await?;
-        second.register(&token, Joining::Further).await?;
+        first.register(&token, JoinKind::First).await?;
+        second.register(&token, JoinKind::Further).await?;
         first.approve(second.id()).await?;
         Ok(Self { sender, devices: [first, second] })
     }
@@ -167,7 +167,8 @@ impl Pair {
             let content = vec![0x5a; CIPHERTEXT_BYTES];
             let messages = self.devices.iter().map(|device| (device.id().clone(), content.clone())).collect();
             let [first, _] = &self.devices;
-            let body = self.sender.create_activity(&Outgoing::new(first.user().clone(), id, messages));
+            let body =
+                self.sender.create_activity(&OutgoingEnvelope::new(first.user().clone(), id, messages));
             let begun = Instant::now();
             let answer = self.sender.call(Method::POST, &url, Body::Json(&body), Auth::Device).await?;
             took.push(begun.elapsed());
@@ -194,17 +195,17 @@ impl Pair {
     }
 }
 
-fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<Http>> {
+fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<HttpTransport>> {
     let environment = Environment::system();
     let keys = DeviceKeys::generate(COUNTS, &environment)?;
-    Ok(Device::new(Http::new()?, origin.clone(), UserName::parse(user)?, keys, environment)?)
+    Ok(Device::new(HttpTransport::new()?, origin.clone(), UserName::parse(user)?, keys, environment)?)
 }
 
 async fn id_token(origin: &Origin, user: &UserName) -> anyhow::Result<String> {
     let url = format!("{origin}{ISSUER_PATH}/token");
     let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
     let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
-    let answer = Exchange::send(&Http::new()?, Method::POST, &url, body, None).await?.json()?;
+    let answer = Exchange::send(&HttpTransport::new()?, Method::POST, &url, body, None).await?.json()?;
     Ok(answer["id_token"].as_str().context("no ID token")?.to_owned())
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use eko_client::device::{Content, SendOutcome};
+use eko_client::device::{EntryContent, SendOutcome};
 use eko_protocol::activity::ReportKind;
 use eko_testkit::{Fault, envelope, seeded};
 
@@ -105,7 +105,7 @@ async fn play(seed: &str) {
         .entries
         .into_iter()
         .filter_map(|entry| match entry.content {
-            Content::Report(report) if report.kind == ReportKind::Reject => Some(report.envelope),
+            EntryContent::Report(report) if report.kind == ReportKind::Reject => Some(report.envelope),
             _ => None,
         })
         .collect();

@@ -85,7 +85,8 @@ async fn a_dead_server_costs_its_first_senders_only() {
         let id = alice.environment().envelope_id().unwrap();
         let device = eko_protocol::id::DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
         let user = eko_protocol::address::UserName::parse("eve").unwrap();
-        let outgoing = eko_client::device::Outgoing::new(user, id, vec![(device, vec![1])]).at(&there);
+        let outgoing =
+            eko_client::device::OutgoingEnvelope::new(user, id, vec![(device, vec![1])]).at(&there);
         alice.send(&outgoing).await.unwrap()
     };
     assert!(matches!(send().await, SendOutcome::Queued { .. }));

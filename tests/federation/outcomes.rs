@@ -1,6 +1,6 @@
 //! What comes later: reports of another server on what was sent to it, and what it does not take at once.
 
-use eko_client::device::{Outgoing, SendOutcome};
+use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_client::{ClientError, Device};
 use eko_protocol::activity::ReportKind;
 use eko_protocol::address::{Origin, UserName};
@@ -33,18 +33,18 @@ impl Scene {
         Self { internet, a, alice, eve }
     }
 
-    fn envelope(&self) -> Outgoing {
+    fn envelope(&self) -> OutgoingEnvelope {
         let device = DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
         let id = self.alice.environment().envelope_id().unwrap();
         let there = Origin::parse("https://eve.example").unwrap();
-        Outgoing::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7; 100])]).at(&there)
+        OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7; 100])]).at(&there)
     }
 
-    async fn send(&self, outgoing: &Outgoing) -> Result<SendOutcome, ClientError> {
+    async fn send(&self, outgoing: &OutgoingEnvelope) -> Result<SendOutcome, ClientError> {
         self.alice.send(outgoing).await
     }
 
-    fn report(&self, kind: &str, outgoing: &Outgoing) -> Value {
+    fn report(&self, kind: &str, outgoing: &OutgoingEnvelope) -> Value {
         json!({
             "type": kind, "actor": self.eve.actor, "to": self.alice.actor(), "object": outgoing.id,
             "summary": "as it happens",

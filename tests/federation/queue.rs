@@ -1,7 +1,7 @@
 //! The queue `federation` itself: long activities, crashes, what cannot be handled, and a dead server that
 //! holds up nobody.
 
-use eko_client::device::{Outgoing, SendOutcome};
+use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::ReportKind;
 use eko_service::config::Config;
 use eko_store::parcels::{Body, Parcel, Tell};
@@ -36,7 +36,7 @@ async fn an_envelope_too_long_for_the_queue() {
     let all = devices.iter().chain([&pair.bob]);
     let messages = all.clone().map(|device| (device.id().clone(), vec![5; 96 * 1024])).collect();
     let id = pair.alice.environment().envelope_id().unwrap();
-    let outgoing = Outgoing::new(pair.bob.user().clone(), id, messages).at(pair.bob.origin());
+    let outgoing = OutgoingEnvelope::new(pair.bob.user().clone(), id, messages).at(pair.bob.origin());
     pair.settle().await;
     pair.internet.unplug(pair.b_address);
     assert!(matches!(pair.alice.send(&outgoing).await.unwrap(), SendOutcome::Queued { .. }));

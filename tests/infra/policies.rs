@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use eko_client::device::{Joining, Outgoing, SendOutcome};
+use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_client::{Auth, Body, KeyCounts};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
@@ -88,7 +88,7 @@ async fn on_one_server(world: &World) {
     }
     bob.revoke(second.id()).await.unwrap();
     let anew = world.device("bob", "anew", BARE);
-    anew.register(&world.id_token("bob").await, Joining::Reset).await.unwrap();
+    anew.register(&world.id_token("bob").await, JoinKind::Reset).await.unwrap();
     alice.logout().await.unwrap();
     world.deliver().await;
 }
@@ -115,7 +115,7 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
         let device = |n| DeviceId::parse(&format!("00000000-0000-4000-8000-{n:012}")).unwrap();
         let messages = (0..devices).map(|n| (device(n), vec![7; bytes])).collect();
         let id = alice.environment().envelope_id().unwrap();
-        let outgoing = Outgoing::new(UserName::parse("eve").unwrap(), id, messages);
+        let outgoing = OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, messages);
         let outgoing = outgoing.at(&Origin::parse(&eve.origin).unwrap());
         let queued = alice.send(&outgoing).await.unwrap();
         assert!(matches!(queued, SendOutcome::Queued { .. }), "{queued:?}");

@@ -1,6 +1,6 @@
 //! libsignal's signatures, of either sign, as the server verifies them; and with one bit flipped, as it refuses them.
 
-use eko_client::{Body, Exchange, Http};
+use eko_client::{Body, Exchange, HttpTransport};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn assert_invalid((status, body): &(u64, Value), pointer: &str) {
 
 /// The status of a public document.
 async fn status(url: &str) -> u16 {
-    let http = Http::new().unwrap();
+    let http = HttpTransport::new().unwrap();
     Exchange::send(&http, Method::GET, url, Body::Empty, None).await.unwrap().status.as_u16()
 }
 

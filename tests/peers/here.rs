@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use eko_client::device::{Content, Entry, Joining, Status};
-use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, Http};
+use eko_client::device::{EntryContent, JoinKind, MailboxEntry, RegistrationStatus};
+use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, HttpTransport};
 use eko_local::server::{AUDIENCE, ISSUER_PATH, Options, Server};
 use eko_protocol::address::{Origin, UserName};
 use eko_testkit::BARE;
@@ -52,15 +52,15 @@ impl Here {
     }
 
     /// The first device of a new user.
-    pub(crate) async fn user(&self, name: &str) -> Device<Http> {
+    pub(crate) async fn user(&self, name: &str) -> Device<HttpTransport> {
         user(&self.origin, &self.issuer(), name).await
     }
 
     /// Another device of a user, approved; the notice of it is discarded.
-    pub(crate) async fn further(&self, approver: &Device<Http>) -> Device<Http> {
+    pub(crate) async fn further(&self, approver: &Device<HttpTransport>) -> Device<HttpTransport> {
         let name = approver.user().as_str();
         let device = new_device(&self.origin, name);
-        device.register(&self.id_token(name).await, Joining::Further).await.unwrap();
+        device.register(&self.id_token(name).await, JoinKind::Further).await.unwrap();
         let notice = entry(approver).await;
         approver.discard(&notice.address).await.unwrap();
         approver.approve(device.id()).await.unwrap();
@@ -78,25 +78,26 @@ impl Here {
 }
 
 /// The first device of a new user of a server, who signs in at a development issuer.
-pub(crate) async fn user(origin: &Origin, issuer: &str, name: &str) -> Device<Http> {
+pub(crate) async fn user(origin: &Origin, issuer: &str, name: &str) -> Device<HttpTransport> {
     let device = new_device(origin, name);
-    let registered = device.register(&id_token(issuer, name).await, Joining::First).await.unwrap();
-    assert_eq!(registered.status, Status::Active);
+    let registered = device.register(&id_token(issuer, name).await, JoinKind::First).await.unwrap();
+    assert_eq!(registered.status, RegistrationStatus::Active);
     device
 }
 
-fn new_device(origin: &Origin, name: &str) -> Device<Http> {
+fn new_device(origin: &Origin, name: &str) -> Device<HttpTransport> {
     let environment = Environment::system();
     let keys = DeviceKeys::generate(BARE, &environment).unwrap();
     let name = UserName::parse(name).unwrap();
-    Device::new(Http::new().unwrap(), origin.clone(), name, keys, environment).unwrap()
+    Device::new(HttpTransport::new().unwrap(), origin.clone(), name, keys, environment).unwrap()
 }
 
 async fn id_token(issuer: &str, name: &str) -> String {
     let form = format!("grant_type=password&username={name}&client_id={AUDIENCE}");
     let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
     let url = format!("{issuer}/token");
-    let answer = Exchange::send(&Http::new().unwrap(), Method::POST, &url, body, None).await.unwrap();
+    let answer =
+        Exchange::send(&HttpTransport::new().unwrap(), Method::POST, &url, body, None).await.unwrap();
     answer.json().unwrap()["id_token"].as_str().unwrap().to_owned()
 }
 
@@ -106,21 +107,21 @@ pub(crate) fn envelope_id() -> String {
 }
 
 /// POSTs an activity to the outbox of a device's user: the status and the answer.
-pub(crate) async fn send(device: &Device<Http>, activity: &Value) -> (u16, Value) {
+pub(crate) async fn send(device: &Device<HttpTransport>, activity: &Value) -> (u16, Value) {
     let url = device.origin().outbox(device.user());
     let answer = device.call(Method::POST, &url, Body::Json(activity), Auth::Device).await.unwrap();
     (answer.status.as_u16(), answer.json().unwrap_or_default())
 }
 
 /// The first entry of a device's mailbox, once there is one.
-pub(crate) async fn entry(device: &Device<Http>) -> Entry {
+pub(crate) async fn entry(device: &Device<HttpTransport>) -> MailboxEntry {
     let look = async || device.fetch().await.unwrap().entries.into_iter().next();
     eventually("an entry in the mailbox", look).await
 }
 
 /// The first message in a device's mailbox, which is discarded: the envelope's id and the bytes.
-pub(crate) async fn message(device: &Device<Http>) -> (String, Vec<u8>) {
-    let Entry { address, content: Content::Message(message), .. } = entry(device).await else {
+pub(crate) async fn message(device: &Device<HttpTransport>) -> (String, Vec<u8>) {
+    let MailboxEntry { address, content: EntryContent::Message(message), .. } = entry(device).await else {
         panic!("the entry is no message")
     };
     device.discard(&address).await.unwrap();

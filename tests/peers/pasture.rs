@@ -1,6 +1,6 @@
 //! fediverse-pasture's one-actor server: what fediverse software is tested against, by people who are not us.
 
-use eko_client::device::Content;
+use eko_client::device::EntryContent;
 use eko_protocol::activity::ReportKind;
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ async fn pasture_takes_what_we_send_and_we_what_it_sends() {
     });
     assert_eq!(deliver(&report, here.origin.inbox(alice.user())).await, (202, Value::Null));
     let report = entry(&alice).await;
-    let Content::Report(read) = &report.content else { panic!("no report: {}", report.activity) };
+    let EntryContent::Report(read) = &report.content else { panic!("no report: {}", report.activity) };
     assert_eq!((read.kind, read.envelope.as_str()), (ReportKind::Delivered, sent.as_str()));
     let id = envelope_id();
     let activity = create((&pasture.actor(), &pasture.device()), &bob.actor(), &[bob.address()], &id);

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use eko_client::{Body, Exchange, Http};
+use eko_client::{Body, Exchange, HttpTransport};
 use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -82,8 +82,8 @@ impl Peer {
     }
 }
 
-fn http() -> Http {
-    Http::new().unwrap()
+fn http() -> HttpTransport {
+    HttpTransport::new().unwrap()
 }
 
 impl Drop for Peer {

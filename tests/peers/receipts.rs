@@ -1,6 +1,6 @@
 //! `Delivered`, there and back.
 
-use eko_client::device::Content;
+use eko_client::device::EntryContent;
 use eko_protocol::activity::{ReportKind, context};
 use eko_protocol::address::Origin;
 use serde_json::json;
@@ -55,7 +55,7 @@ async fn a_receipt_each_way() {
             assert_eq!(peer.deliver(by, &inbox, &delivered(&id)).await.0, 202, "{by}");
         }
         let report = entry(&alice).await;
-        let Content::Report(read) = &report.content else { panic!("no report: {}", report.activity) };
+        let EntryContent::Report(read) = &report.content else { panic!("no report: {}", report.activity) };
         assert_eq!((read.kind, &read.actor), (ReportKind::Delivered, &peer.actor()));
         assert_eq!(read.envelope.as_str(), id);
         assert_eq!(alice.fetch().await.unwrap().entries.len(), 1);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use eko_client::{Body, Exchange, Http};
+use eko_client::{Body, Exchange, HttpTransport};
 use eko_local::server::ISSUER_PATH;
 use eko_protocol::address::Origin;
 use eko_service::aws::Account;
@@ -67,7 +67,7 @@ impl Deployment {
         let deployment = Self { watch, engines, _folder: folder, url, origin };
         let capabilities = format!("{}/.well-known/ecp", deployment.origin);
         let answers = eventually("an answer of a function", async || {
-            let http = Http::new().unwrap();
+            let http = HttpTransport::new().unwrap();
             let answer = Exchange::send(&http, Method::GET, &capabilities, Body::Empty, None).await;
             answer.ok().filter(|answer| answer.status == StatusCode::OK)
         });

@@ -12,7 +12,7 @@ mod here;
 mod process;
 
 use deployment::Deployment;
-use eko_client::device::{Content, Outgoing, SendOutcome};
+use eko_client::device::{EntryContent, OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::ReportKind;
 use here::{Here, entry, user};
 
@@ -34,17 +34,20 @@ async fn from_another_server(deployment: &Deployment) {
 
     let id = carol.environment().envelope_id().unwrap();
     let sealed = b"sealed for Dave".to_vec();
-    let outgoing = Outgoing::new(dave.user().clone(), id.clone(), vec![(dave.id().clone(), sealed.clone())]);
+    let outgoing =
+        OutgoingEnvelope::new(dave.user().clone(), id.clone(), vec![(dave.id().clone(), sealed.clone())]);
     let sent = carol.send(&outgoing.at(&deployment.origin)).await.unwrap();
     // 201: the function `inbox` took it while Carol's server waited.
     assert!(matches!(sent, SendOutcome::Accepted { .. }), "{sent:?}");
     let received = entry(&dave).await;
-    let Content::Message(message) = &received.content else { panic!("no message: {}", received.activity) };
+    let EntryContent::Message(message) = &received.content else {
+        panic!("no message: {}", received.activity)
+    };
     assert_eq!((&message.envelope, &message.content), (&id, &sealed));
 
     dave.acknowledge(&[received.address]).await.unwrap();
     let receipt = entry(&carol).await;
-    let Content::Report(report) = &receipt.content else { panic!("no report: {}", receipt.activity) };
+    let EntryContent::Report(report) = &receipt.content else { panic!("no report: {}", receipt.activity) };
     assert_eq!((report.kind, &report.actor, &report.envelope), (ReportKind::Delivered, &dave.actor(), &id));
     there.end().await;
 }

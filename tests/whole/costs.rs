@@ -1,7 +1,7 @@
 //! What each path costs in AWS calls and in rounds one after another. A change that adds one fails here, and
 //! has to say why.
 
-use eko_client::device::{Outgoing, SendOutcome};
+use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_testkit::World;
 
 #[tokio::test]
@@ -19,7 +19,8 @@ async fn a_message_to_two_devices() {
     assert_eq!(world.calls.rounds(), 3);
 
     let messages = vec![(bob.id().clone(), vec![1; 512]), (second.id().clone(), vec![2; 512])];
-    let envelope = Outgoing::new(bob.user().clone(), alice.environment().envelope_id().unwrap(), messages);
+    let envelope =
+        OutgoingEnvelope::new(bob.user().clone(), alice.environment().envelope_id().unwrap(), messages);
     world.calls.reset();
     assert!(matches!(alice.send(&envelope).await.unwrap(), SendOutcome::Accepted { .. }));
     let mut made = world.calls.made();
@@ -77,7 +78,7 @@ async fn a_later_page_of_a_mailbox() {
     for _ in 0..101 {
         let messages = vec![(bob.id().clone(), vec![1; 16])];
         let id = alice.environment().envelope_id().unwrap();
-        alice.send(&Outgoing::new(bob.user().clone(), id, messages)).await.unwrap();
+        alice.send(&OutgoingEnvelope::new(bob.user().clone(), id, messages)).await.unwrap();
         world.advance(1);
     }
     world.deliver().await;

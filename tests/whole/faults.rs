@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use eko_client::Device;
-use eko_client::device::{Joining, Outgoing, SendOutcome};
+use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_store::resources::DELIVERIES;
 use eko_testkit::{BARE, Direct, Fault, World, ciphertext, envelope, refused};
 
@@ -18,7 +18,7 @@ async fn two_and_alice(world: &World) -> (Device<Direct>, Device<Direct>, Device
     (alice, bob, second)
 }
 
-async fn accepted(from: &Device<Direct>, outgoing: &Outgoing) {
+async fn accepted(from: &Device<Direct>, outgoing: &OutgoingEnvelope) {
     let outcome = from.send(outgoing).await.unwrap();
     assert!(matches!(outcome, SendOutcome::Accepted { .. }), "{outcome:?}");
 }
@@ -68,7 +68,7 @@ async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
     let mut others = Vec::new();
     for number in 2..=12 {
         let device = world.device("bob", &format!("number {number}"), BARE);
-        device.register(&token, Joining::Further).await.unwrap();
+        device.register(&token, JoinKind::Further).await.unwrap();
         bob.approve(device.id()).await.unwrap();
         others.push(device);
     }
@@ -129,7 +129,7 @@ async fn a_lost_answer_to_a_transaction() {
     }
     let alice = world.device("alice", "one", BARE);
     world.calls.fail("TransactWriteItems", Fault::AnswerLost, 1);
-    alice.register(&world.id_token("alice").await, Joining::First).await.unwrap();
+    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
     world.calls.fail("TransactWriteItems", Fault::AnswerLost, 1);
     alice.refresh().await.unwrap();
     alice.refresh().await.unwrap();
@@ -282,9 +282,9 @@ async fn the_table_is_down() {
     world.calls.fail("Query", Fault::Down, TRIES);
     assert_eq!(refused(alice.fetch().await), "503 unavailable");
     world.calls.fail("GetItem", Fault::Down, TRIES);
-    assert_eq!(refused(carol.register(&token, Joining::First).await), "503 unavailable");
+    assert_eq!(refused(carol.register(&token, JoinKind::First).await), "503 unavailable");
     world.calls.fail("TransactWriteItems", Fault::Down, TRIES);
-    assert_eq!(refused(carol.register(&token, Joining::First).await), "503 unavailable");
+    assert_eq!(refused(carol.register(&token, JoinKind::First).await), "503 unavailable");
     world.calls.fail("UpdateItem", Fault::Down, TRIES);
     assert_eq!(refused(alice.take(bob.user()).await), "503 unavailable");
     world.calls.fail("TransactWriteItems", Fault::Down, TRIES);
@@ -292,7 +292,7 @@ async fn the_table_is_down() {
     assert_eq!(world.stored().await.difference(&before), []);
     // Nothing was used up by it.
     accepted(&alice, &outgoing).await;
-    carol.register(&token, Joining::First).await.unwrap();
+    carol.register(&token, JoinKind::First).await.unwrap();
     alice.refresh().await.unwrap();
     assert_eq!(alice.take(bob.user()).await.unwrap().packages[0].pre_key.as_ref().unwrap().id.get(), 1);
     world.deliver().await;

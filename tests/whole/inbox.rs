@@ -1,6 +1,6 @@
 //! A device's mailbox: pages, order, acknowledgement (`docs/protocol.md`, section 6).
 
-use eko_client::device::{Content, Page};
+use eko_client::device::{EntryContent, MailboxPage};
 use eko_client::{Auth, Body, Device};
 use eko_protocol::activity::ReportKind;
 use eko_protocol::id::EnvelopeId;
@@ -14,15 +14,15 @@ async fn generous() -> World {
     World::with(|config| config.sender_budget = 100_000).await
 }
 
-fn ids(page: &Page) -> Vec<EnvelopeId> {
-    let id = |entry: &eko_client::device::Entry| match &entry.content {
-        Content::Message(message) => message.envelope.clone(),
+fn ids(page: &MailboxPage) -> Vec<EnvelopeId> {
+    let id = |entry: &eko_client::device::MailboxEntry| match &entry.content {
+        EntryContent::Message(message) => message.envelope.clone(),
         other => panic!("{other:?}"),
     };
     page.entries.iter().map(id).collect()
 }
 
-async fn pages(device: &Device<Direct>) -> Vec<Page> {
+async fn pages(device: &Device<Direct>) -> Vec<MailboxPage> {
     let mut pages = vec![device.fetch().await.unwrap()];
     while let Some(next) = pages.last().and_then(|page| page.next.clone()) {
         pages.push(device.fetch_after(&next).await.unwrap());

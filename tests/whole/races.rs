@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use eko_client::Device;
-use eko_client::device::{Outgoing, SendOutcome};
+use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::id::EnvelopeId;
 use eko_testkit::{Direct, World, ciphertext, envelope, parallel, refused};
 use futures_util::future::join_all;
@@ -19,7 +19,7 @@ async fn inventory(device: &Device<Direct>) -> BTreeMap<EnvelopeId, usize> {
     let mut page = device.fetch().await.unwrap();
     loop {
         for entry in page.entries {
-            if let eko_client::device::Content::Message(message) = entry.content {
+            if let eko_client::device::EntryContent::Message(message) = entry.content {
                 assert_eq!(message.content, ciphertext(device));
                 *found.entry(message.envelope).or_default() += 1;
             }
@@ -32,7 +32,7 @@ async fn inventory(device: &Device<Direct>) -> BTreeMap<EnvelopeId, usize> {
 }
 
 /// Every envelope once.
-fn once<'a>(sent: impl IntoIterator<Item = &'a Outgoing>) -> BTreeMap<EnvelopeId, usize> {
+fn once<'a>(sent: impl IntoIterator<Item = &'a OutgoingEnvelope>) -> BTreeMap<EnvelopeId, usize> {
     sent.into_iter().map(|outgoing| (outgoing.id.clone(), 1)).collect()
 }
 
@@ -42,7 +42,8 @@ async fn sixty_four_sends_and_a_revocation() {
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
     let third = world.further(&bob, "three").await;
-    let outgoing: Vec<Outgoing> = (0..64).map(|_| envelope(&alice, &[&bob, &second, &third])).collect();
+    let outgoing: Vec<OutgoingEnvelope> =
+        (0..64).map(|_| envelope(&alice, &[&bob, &second, &third])).collect();
     let (world, alice, bob) = (Arc::new(world), Arc::new(alice), Arc::new(bob));
     let sends = outgoing.iter().enumerate().map(|(index, outgoing)| {
         let (world, alice, outgoing) = (Arc::clone(&world), Arc::clone(&alice), outgoing.clone());
@@ -82,7 +83,7 @@ async fn sixty_four_sends_and_a_revocation() {
     assert_eq!(refused(third.fetch().await), "401 device-revoked");
     // What was rejected is sent again, under the same id, to who is left.
     let retries = rejected.iter().map(|rejected| async {
-        let again = Outgoing { id: rejected.id.clone(), ..envelope(&alice, &[&bob, &second]) };
+        let again = OutgoingEnvelope { id: rejected.id.clone(), ..envelope(&alice, &[&bob, &second]) };
         assert!(matches!(alice.send(&again).await.unwrap(), SendOutcome::Accepted { .. }));
     });
     join_all(retries).await;
@@ -120,7 +121,7 @@ async fn a_revocation_between_two_pages() {
     let world = generous().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
-    let sends: Vec<Outgoing> = (0..101).map(|_| envelope(&alice, &[&bob, &second])).collect();
+    let sends: Vec<OutgoingEnvelope> = (0..101).map(|_| envelope(&alice, &[&bob, &second])).collect();
     join_all(sends.iter().map(|outgoing| alice.send(outgoing))).await;
     world.deliver().await;
     let next = second.fetch().await.unwrap().next.unwrap();
@@ -134,7 +135,7 @@ async fn sends_and_an_approval() {
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let waiting = world.pending(&bob, "two").await;
     world.deliver().await;
-    let outgoing: Vec<Outgoing> = (0..24).map(|_| envelope(&alice, &[&bob])).collect();
+    let outgoing: Vec<OutgoingEnvelope> = (0..24).map(|_| envelope(&alice, &[&bob])).collect();
     let sends = join_all(outgoing.iter().map(|outgoing| alice.send(outgoing)));
     let (outcomes, approved) = tokio::join!(sends, bob.approve(waiting.id()));
     approved.unwrap();
@@ -144,7 +145,7 @@ async fn sends_and_an_approval() {
             SendOutcome::Accepted { .. } => {}
             SendOutcome::Partial(report) => {
                 assert_eq!(report.missing_key_packages, [bob.origin().key_package(bob.user(), waiting.id())]);
-                let rest = Outgoing { id: outgoing.id.clone(), ..envelope(&alice, &[&waiting]) };
+                let rest = OutgoingEnvelope { id: outgoing.id.clone(), ..envelope(&alice, &[&waiting]) };
                 assert!(matches!(alice.send(&rest).await.unwrap(), SendOutcome::Accepted { .. }));
                 partial.push(outgoing);
             }
@@ -200,8 +201,11 @@ async fn the_parts_of_one_envelope_sent_at_once() {
     let second = world.further(&bob, "two").await;
     let third = world.further(&bob, "three").await;
     let whole = envelope(&alice, &[&bob, &second, &third]);
-    let parts: Vec<Outgoing> =
-        whole.messages.iter().map(|one| Outgoing { messages: vec![one.clone()], ..whole.clone() }).collect();
+    let parts: Vec<OutgoingEnvelope> = whole
+        .messages
+        .iter()
+        .map(|one| OutgoingEnvelope { messages: vec![one.clone()], ..whole.clone() })
+        .collect();
     let outcomes = join_all(parts.iter().map(|part| alice.send(part))).await;
     // Whichever comes last sees all of them accepted.
     let accepted = outcomes.into_iter().filter(|o| matches!(o, Ok(SendOutcome::Accepted { .. }))).count();
@@ -238,7 +242,7 @@ async fn two_devices_confirm_at_once() {
 async fn two_pumps_deliver_at_once() {
     let world = generous().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let outgoing: Vec<Outgoing> = (0..40).map(|_| envelope(&alice, &[&bob])).collect();
+    let outgoing: Vec<OutgoingEnvelope> = (0..40).map(|_| envelope(&alice, &[&bob])).collect();
     for outcome in join_all(outgoing.iter().map(|outgoing| alice.send(outgoing))).await {
         assert!(matches!(outcome.unwrap(), SendOutcome::Accepted { .. }));
     }
@@ -252,7 +256,7 @@ async fn a_sender_stays_within_its_budget() {
     let world = World::with(|config| config.sender_budget = 10).await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let carol = world.user("carol").await;
-    let outgoing: Vec<Outgoing> = (0..16).map(|_| envelope(&alice, &[&bob])).collect();
+    let outgoing: Vec<OutgoingEnvelope> = (0..16).map(|_| envelope(&alice, &[&bob])).collect();
     let outcomes = join_all(outgoing.iter().map(|outgoing| alice.send(outgoing))).await;
     let (accepted, refusals): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
     assert_eq!(accepted.len(), 10);

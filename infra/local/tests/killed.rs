@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use eko_client::device::{Content, Joining, Outgoing, SendOutcome};
-use eko_client::transport::Http;
+use eko_client::device::{EntryContent, JoinKind, OutgoingEnvelope, SendOutcome};
+use eko_client::transport::HttpTransport;
 use eko_client::{Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_protocol::address::{Origin, UserName};
@@ -41,26 +41,27 @@ async fn start(data: &Path, port: u16) -> (Child, Origin) {
     (child, Origin::parse(&origin).unwrap())
 }
 
-async fn device(origin: &Origin, user: &str) -> (Device<Http>, String) {
+async fn device(origin: &Origin, user: &str) -> (Device<HttpTransport>, String) {
     let environment = Environment::system();
     let counts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
     let keys = DeviceKeys::generate(counts, &environment).unwrap();
     let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
     let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
     let url = format!("{origin}{ISSUER_PATH}/token");
-    let answer = Exchange::send(&Http::new().unwrap(), Method::POST, &url, body, None).await.unwrap();
+    let answer =
+        Exchange::send(&HttpTransport::new().unwrap(), Method::POST, &url, body, None).await.unwrap();
     let token = answer.json().unwrap()["id_token"].as_str().unwrap().to_owned();
     let user = UserName::parse(user).unwrap();
-    (Device::new(Http::new().unwrap(), origin.clone(), user, keys, environment).unwrap(), token)
+    (Device::new(HttpTransport::new().unwrap(), origin.clone(), user, keys, environment).unwrap(), token)
 }
 
 /// The ids of all envelopes in a mailbox; each may be there once.
-async fn envelopes(device: &Device<Http>) -> BTreeSet<String> {
+async fn envelopes(device: &Device<HttpTransport>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut page = device.fetch().await.unwrap();
     loop {
         for entry in &page.entries {
-            if let Content::Message(message) = &entry.content {
+            if let EntryContent::Message(message) = &entry.content {
                 assert!(found.insert(message.envelope.as_str().to_owned()), "an envelope is there twice");
             }
         }
@@ -78,11 +79,11 @@ async fn nothing_that_was_answered_is_lost() {
     let port: u16 = origin.authority().rsplit(':').next().unwrap().parse().unwrap();
 
     let (alice, token) = device(&origin, "alice").await;
-    alice.register(&token, Joining::First).await.unwrap();
+    alice.register(&token, JoinKind::First).await.unwrap();
     let (first, token) = device(&origin, "bob").await;
-    first.register(&token, Joining::First).await.unwrap();
+    first.register(&token, JoinKind::First).await.unwrap();
     let (second, token) = device(&origin, "bob").await;
-    second.register(&token, Joining::Further).await.unwrap();
+    second.register(&token, JoinKind::Further).await.unwrap();
     first.approve(second.id()).await.unwrap();
 
     let alice = Arc::new(alice);
@@ -98,7 +99,7 @@ async fn nothing_that_was_answered_is_lost() {
                 loop {
                     let id = alice.environment().envelope_id().unwrap();
                     let messages = devices.iter().map(|device| (device.clone(), vec![7; 300])).collect();
-                    let sent = alice.send(&Outgoing::new(bob.clone(), id.clone(), messages)).await;
+                    let sent = alice.send(&OutgoingEnvelope::new(bob.clone(), id.clone(), messages)).await;
                     // The first send that the killed server does not answer ends this sender.
                     let Ok(SendOutcome::Accepted { .. }) = sent else { return };
                     answered.lock().unwrap().insert(id.as_str().to_owned());

@@ -3,8 +3,8 @@
 //! message can open.
 
 mod file_name;
+mod location;
 mod media_type;
-mod place;
 mod seal;
 mod wire;
 
@@ -12,8 +12,8 @@ use eko_protocol::Invalid;
 
 use crate::secret::Secret;
 
-pub use place::Place;
-pub use seal::{Sealed, open, seal};
+pub use location::AttachmentLocation;
+pub use seal::{SealedFile, open, seal};
 
 /// Bytes of a file before it is sealed.
 pub const MAX_BYTES: u64 = 100 * 1024 * 1024;
@@ -43,7 +43,7 @@ pub struct Attachment {
     /// SHA-256 of the sealed bytes.
     pub digest: [u8; 32],
     /// Where the sealed bytes are.
-    pub url: Place,
+    pub url: AttachmentLocation,
 }
 
 /// The key of one file: 32 bytes, wiped when dropped and never shown.

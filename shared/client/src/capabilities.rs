@@ -22,14 +22,14 @@ pub struct Capabilities {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct CapabilitiesDocument {
     origin: String,
     protocol_version: String,
-    auth: WireAuth,
+    auth: CapabilitiesAuth,
 }
 
 #[derive(Deserialize)]
-struct WireAuth {
+struct CapabilitiesAuth {
     issuer: String,
     audience: String,
 }
@@ -43,7 +43,7 @@ impl Capabilities {
         let url = format!("{base}/.well-known/ecp");
         let answer = Exchange::send(transport, Method::GET, &url, Body::Empty, None).await?;
         let answer = answer.expect(StatusCode::OK)?;
-        let wire: Wire = shape(&answer.json()?)
+        let wire: CapabilitiesDocument = shape(&answer.json()?)
             .map_err(|fault| answer.unexpected(format!("not an Eko server: {fault}")))?;
         let origin = Origin::parse(&wire.origin)
             .map_err(|fault| answer.unexpected(fault.under("/origin").to_string()))?;

@@ -2,7 +2,7 @@
 //! section 9).
 //!
 //! Whoever wrote it may be hostile: every member that is read is checked, members that are not known are ignored, and
-//! a type that is not known is [`Said::Other`]. What cannot be checked here, since it is not in the activity: that its
+//! a type that is not known is [`ActivityContent::Other`]. What cannot be checked here, since it is not in the activity: that its
 //! `actor` is the user whose device the session is with.
 
 pub(crate) mod id;
@@ -52,7 +52,7 @@ pub struct Activity {
     /// The group that it is for.
     pub group: Option<GroupRef>,
     /// What it says.
-    pub said: Said,
+    pub content: ActivityContent,
 }
 
 /// The group of an activity, as its author had it.
@@ -66,12 +66,12 @@ pub struct GroupRef {
 
 /// What an activity says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Said {
+pub enum ActivityContent {
     /// `Create` of a `Note`.
     Note(Note),
     /// `Read`: the activity with this id was read by the author.
     Read(ActivityId),
-    /// A change of a group, as yet not judged ([`crate::group::judge`]).
+    /// A change of a group, as yet not judged ([`crate::group::judge_control`]).
     Control(Box<GroupControl>),
     /// Of a type that is not known here: the whole activity, as it came or as it shall go.
     Other(Value),
@@ -101,7 +101,7 @@ impl Activity {
     ///
     /// # Errors
     /// It is longer than [`MAX_PLAINTEXT`]; a member is not what [`Activity::from_plaintext`] accepts; or `said` holds an
-    /// activity of its own ([`Said::Control`], [`Said::Other`]) whose members are not these.
+    /// activity of its own ([`ActivityContent::Control`], [`ActivityContent::Other`]) whose members are not these.
     pub fn to_plaintext(&self) -> Result<Vec<u8>, Invalid> {
         let value = write::value(self)?;
         let read = read::activity(&value)?;

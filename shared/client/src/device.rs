@@ -20,12 +20,12 @@ use serde_json::Value;
 
 use crate::{Auth, Body, ClientError, DeviceKeys, Environment, Exchange, Transport};
 
-pub use inbox::{Content, Entry, Page};
-pub use outbox::{Outgoing, SendOutcome};
+pub use inbox::{EntryContent, MailboxEntry, MailboxPage};
+pub use outbox::{OutgoingEnvelope, SendOutcome};
 pub use packages::{PoolCount, TakenPackages};
 pub use pending::PendingDevice;
-pub use registration::{Joining, Registered, Status};
-pub use session::Tokens;
+pub use registration::{JoinKind, RegistrationOutcome, RegistrationStatus};
+pub use session::DeviceTokens;
 
 /// A device: its keys, its tokens, and the way to its server.
 pub struct Device<T> {
@@ -38,8 +38,26 @@ pub struct Device<T> {
     /// Signed once: chain and server must see the same bytes.
     possession: Signature,
     /// Behind a lock, so that a refresh needs no exclusive access to the device.
-    tokens: Mutex<Option<Tokens>>,
+    tokens: Mutex<Option<DeviceTokens>>,
     environment: Environment,
+}
+
+/// What a program keeps of a device, so that it goes on after the process has ended.
+pub struct SavedDevice {
+    /// The server.
+    pub origin: Origin,
+    /// The user.
+    pub user: UserName,
+    /// The device's id.
+    pub id: DeviceId,
+    /// The signature that the device made over its addresses and keys when it was new.
+    pub possession: Signature,
+    /// The name by which its owner recognises it.
+    pub name: Option<String>,
+    /// Its keys.
+    pub keys: DeviceKeys,
+    /// Its tokens, while it is signed in.
+    pub tokens: Option<DeviceTokens>,
 }
 
 impl<T: Transport> Device<T> {
@@ -62,17 +80,10 @@ impl<T: Transport> Device<T> {
         Ok(Self { transport, origin, user, id, name: None, keys, possession, tokens, environment })
     }
 
-    /// A device that was made before, with the id and the possession that it had then. Makes no call.
-    pub fn restore(
-        transport: T,
-        origin: Origin,
-        user: UserName,
-        (id, possession): (DeviceId, Signature),
-        keys: DeviceKeys,
-        environment: Environment,
-    ) -> Self {
-        let tokens = Mutex::new(None);
-        Self { transport, origin, user, id, name: None, keys, possession, tokens, environment }
+    /// Returns a device that was made before, as it was saved. Makes no call.
+    pub fn restore(transport: T, saved: SavedDevice, environment: Environment) -> Self {
+        let SavedDevice { origin, user, id, possession, name, keys, tokens } = saved;
+        Self { transport, origin, user, id, name, keys, possession, tokens: Mutex::new(tokens), environment }
     }
 
     /// The same, with a name for its owner to recognise it by; sent at registration, in the clear.
@@ -148,12 +159,12 @@ impl<T: Transport> Device<T> {
     }
 
     /// The tokens, while it is signed in.
-    pub fn tokens(&self) -> Option<Tokens> {
+    pub fn tokens(&self) -> Option<DeviceTokens> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Replaces the tokens.
-    pub fn set_tokens(&self, tokens: Option<Tokens>) {
+    pub fn set_tokens(&self, tokens: Option<DeviceTokens>) {
         *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
 

@@ -2,7 +2,7 @@ use eko_protocol::Invalid;
 use eko_protocol::chain::ChainError;
 use http::StatusCode;
 
-use crate::{Problem, TransportError};
+use crate::{ProblemDetails, TransportError};
 
 /// Why a call did not do what it is for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum ClientError {
     Transport(#[from] TransportError),
     /// The server refused, and says why.
     #[error("{0}")]
-    Problem(Box<Problem>),
+    Problem(Box<ProblemDetails>),
     /// The answer is none that this call can have.
     #[error("{status}: {reason}: {body}")]
     Unexpected {
@@ -46,7 +46,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// The problem, where the server named one.
-    pub fn problem(&self) -> Option<&Problem> {
+    pub fn problem(&self) -> Option<&ProblemDetails> {
         match self {
             Self::Problem(problem) => Some(problem),
             _ => None,

@@ -6,7 +6,7 @@ use eko_protocol::json;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::Value;
 
-use crate::{ClientError, Problem, Transport, TransportError};
+use crate::{ClientError, ProblemDetails, Transport, TransportError};
 
 /// The media type of everything that a client sends.
 const ACTIVITY_JSON: &str = "application/activity+json";
@@ -74,12 +74,12 @@ impl Exchange {
     }
 
     /// The problem that it is, where it is one.
-    pub fn problem(&self) -> Option<Problem> {
+    pub fn problem(&self) -> Option<ProblemDetails> {
         let media_type = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         if !media_type.starts_with(PROBLEM_JSON) {
             return None;
         }
-        let mut problem: Problem = serde_json::from_slice(&self.body).ok()?;
+        let mut problem: ProblemDetails = serde_json::from_slice(&self.body).ok()?;
         let retry = self.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         problem.retry_after_s = retry.and_then(|seconds| seconds.parse().ok());
         Some(problem)

@@ -33,11 +33,20 @@ pub struct SafetyNumber {
     theirs: Vec<u8>,
 }
 
+/// One of the two users whom a safety number is of.
+#[derive(Debug, Clone, Copy)]
+pub struct SafetyNumberEnd<'a> {
+    /// The user's actor id.
+    pub actor: &'a str,
+    /// The identity key of the root device of the user's chain.
+    pub identity: &'a IdentityKey,
+}
+
 impl SafetyNumber {
     /// The safety number of two users, each an actor id and the identity key of the chain's root device: this user and the
     /// other.
-    pub fn new(local: (&str, &IdentityKey), remote: (&str, &IdentityKey)) -> Self {
-        let (local, remote) = (hash(local.0, local.1), hash(remote.0, remote.1));
+    pub fn new(local: SafetyNumberEnd<'_>, remote: SafetyNumberEnd<'_>) -> Self {
+        let (local, remote) = (hash(local.actor, local.identity), hash(remote.actor, remote.identity));
         let mut halves = [digits(&local), digits(&remote)];
         halves.sort();
         Self {

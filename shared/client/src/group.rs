@@ -2,7 +2,7 @@
 //!
 //! Each control carries the whole state that it makes, the hash of the one before, and a MAC under the group's key before
 //! the change. So a server can neither change a group nor hide that it left something out, and members who were sent
-//! the same controls come to the same state, in whatever order they arrive ([`judge`]).
+//! the same controls come to the same state, in whatever order they arrive ([`judge_control`]).
 
 mod change;
 mod control;
@@ -12,12 +12,12 @@ mod key;
 mod known;
 mod state;
 
-pub use change::{Change, Proposal, propose};
+pub use change::{GroupChange, Proposal, propose};
 pub use control::GroupControl;
 pub use error::GroupError;
-pub use judge::{Verdict, judge};
+pub use judge::{ControlVerdict, judge_control};
 pub use key::MasterKey;
-pub use known::{Before, Known};
+pub use known::{KnownGroup, PreviousState};
 pub use state::GroupState;
 
 /// Members of a group.

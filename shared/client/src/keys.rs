@@ -18,7 +18,7 @@ pub use curve::CurvePair;
 pub use identity::IdentityPair;
 use identity::public_bytes;
 pub use kyber::KyberPair;
-use pool::Pool;
+use pool::PairPool;
 
 use crate::Environment;
 
@@ -54,12 +54,12 @@ pub struct SavedKeys {
     /// What a registration publishes; empty once it has.
     pub first: PublishKeys,
     /// How many were made.
-    pub made: MadeKeys,
+    pub made: MadeKeyCounts,
 }
 
 /// How many prekeys were ever made of each kind, which are their last ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MadeKeys {
+pub struct MadeKeyCounts {
     /// Signed prekeys.
     pub signed: u64,
     /// One-time prekeys.
@@ -76,10 +76,10 @@ pub struct DeviceKeys {
     last_resort: Option<KyberPreKey>,
     /// The one-time keys of the registration.
     first: PublishKeys,
-    signed: Pool<CurvePair>,
-    one_time: Pool<CurvePair>,
+    signed: PairPool<CurvePair>,
+    one_time: PairPool<CurvePair>,
     /// Last-resort and one-time keys: they share the numbers.
-    kyber: Pool<KyberPair>,
+    kyber: PairPool<KyberPair>,
 }
 
 impl DeviceKeys {
@@ -91,7 +91,7 @@ impl DeviceKeys {
         let drawn = u16::from_le_bytes(environment.bytes()) % MAX_REGISTRATION_ID;
         let registration_id = RegistrationId::new(u64::from(drawn).saturating_add(1))?;
         let identity = IdentityPair::generate(environment)?;
-        let mut signed = Pool::new();
+        let mut signed = PairPool::new();
         let signed_pre_key = signed_pre_key(&identity, &mut signed, environment)?;
         let mut keys = Self {
             identity,
@@ -100,8 +100,8 @@ impl DeviceKeys {
             last_resort: None,
             first: PublishKeys::default(),
             signed,
-            one_time: Pool::new(),
-            kyber: Pool::new(),
+            one_time: PairPool::new(),
+            kyber: PairPool::new(),
         };
         if counts.last_resort {
             keys.last_resort = Some(keys.kyber_pre_key(environment)?);
@@ -120,9 +120,9 @@ impl DeviceKeys {
             signed_pre_key: saved.signed_pre_key,
             last_resort: saved.last_resort,
             first: saved.first,
-            signed: Pool::after(saved.made.signed),
-            one_time: Pool::after(saved.made.one_time),
-            kyber: Pool::after(saved.made.kyber),
+            signed: PairPool::after(saved.made.signed),
+            one_time: PairPool::after(saved.made.one_time),
+            kyber: PairPool::after(saved.made.kyber),
         }
     }
 
@@ -197,9 +197,9 @@ impl DeviceKeys {
     }
 
     /// How many were made.
-    pub fn made(&self) -> MadeKeys {
+    pub fn made(&self) -> MadeKeyCounts {
         let (signed, one_time, kyber) = (self.signed.made(), self.one_time.made(), self.kyber.made());
-        MadeKeys { signed, one_time, kyber }
+        MadeKeyCounts { signed, one_time, kyber }
     }
 
     /// The pairs of the signed prekeys that were made since the beginning or [`DeviceKeys::restore`].
@@ -235,7 +235,7 @@ impl DeviceKeys {
 
 fn signed_pre_key(
     identity: &IdentityPair,
-    pool: &mut Pool<CurvePair>,
+    pool: &mut PairPool<CurvePair>,
     environment: &Environment,
 ) -> Result<SignedPreKey, Invalid> {
     let pair = CurvePair::generate(environment)?;

@@ -1,5 +1,5 @@
 //! A device that talks: what a person does with a messenger, made of the calls of [`Device`], the sessions behind
-//! [`SignalSessions`], and the [`Store`].
+//! [`SignalSessions`], and the [`DeviceStore`].
 //!
 //! Nothing here waits or repeats by itself: what could not be sent stays in the store, due at a moment, and
 //! [`Messenger::flush`] tries what is due. Several processes may share a store; one of them should receive.
@@ -9,6 +9,7 @@ mod devices;
 mod error;
 mod groups;
 mod incoming;
+mod notice;
 mod person;
 mod receive;
 mod register;
@@ -29,23 +30,24 @@ use tokio::sync::Mutex;
 pub use devices::{OwnDevice, OwnDevices};
 pub use error::{Distrust, MessengerError};
 pub use groups::Group;
+pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
-pub use receive::{Notice, Received};
-pub use register::SignIn;
-pub use send::{Draft, Sent};
-pub use step::Step;
+pub use receive::ReceivedBatch;
+pub use register::SignInRequest;
+pub use send::{MessageDraft, SentActivity};
+pub use step::ProgressStep;
 pub use trust::Trust;
 pub use upkeep::KeyStatus;
 pub use verify::Verification;
 
-use crate::store::{Message, Store, StoreError};
+use crate::store::{DeviceStore, DeviceStoreError, StoredMessage};
 use crate::{Device, Environment, SignalSessions, Transport};
 
 /// One device of one user, with what it keeps.
 pub struct Messenger<T, S> {
     device: Device<T>,
     sessions: S,
-    store: Store,
+    store: DeviceStore,
     environment: Environment,
     /// One at a time takes key packages and begins sessions.
     beginning: Mutex<()>,
@@ -53,7 +55,7 @@ pub struct Messenger<T, S> {
     refreshing: Mutex<()>,
     /// Entries of the mailbox that are left in it for now, and until when; in epoch milliseconds.
     left: std::sync::Mutex<BTreeMap<String, i64>>,
-    watcher: Option<Arc<dyn Fn(Step) + Send + Sync>>,
+    watcher: Option<Arc<dyn Fn(ProgressStep) + Send + Sync>>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -64,22 +66,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub fn open(
         transport: T,
         sessions: S,
-        store: Store,
+        store: DeviceStore,
         environment: Environment,
-    ) -> Result<Option<Self>, StoreError> {
-        let Some(account) = store.read(|tx| tx.account())? else { return Ok(None) };
-        let device = register::restored(transport, account, &environment);
+    ) -> Result<Option<Self>, DeviceStoreError> {
+        let Some(saved) = store.read(|tx| tx.account())? else { return Ok(None) };
+        let device = Device::restore(transport, saved, environment.clone());
         Ok(Some(Self::new(device, sessions, store, environment)))
     }
 
-    fn new(device: Device<T>, sessions: S, store: Store, environment: Environment) -> Self {
+    fn new(device: Device<T>, sessions: S, store: DeviceStore, environment: Environment) -> Self {
         let (beginning, refreshing, left) = (Mutex::default(), Mutex::default(), std::sync::Mutex::default());
         Self { device, sessions, store, environment, beginning, refreshing, left, watcher: None }
     }
 
     /// The same, which tells `watcher` what it is about to do.
     #[must_use]
-    pub fn watched(mut self, watcher: impl Fn(Step) + Send + Sync + 'static) -> Self {
+    pub fn watched(mut self, watcher: impl Fn(ProgressStep) + Send + Sync + 'static) -> Self {
         self.watcher = Some(Arc::new(watcher));
         self
     }
@@ -98,7 +100,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn history(&self, conversation: Option<&str>, last: u32) -> Result<Vec<Message>, StoreError> {
+    pub fn history(
+        &self,
+        conversation: Option<&str>,
+        last: u32,
+    ) -> Result<Vec<StoredMessage>, DeviceStoreError> {
         self.store.read(|tx| tx.history(conversation, last))
     }
 
@@ -106,7 +112,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn unshown(&self) -> Result<Vec<Message>, StoreError> {
+    pub fn unshown(&self) -> Result<Vec<StoredMessage>, DeviceStoreError> {
         self.store.read(|tx| tx.unshown())
     }
 
@@ -114,7 +120,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn note_shown(&self, position: i64) -> Result<(), StoreError> {
+    pub fn note_shown(&self, position: i64) -> Result<(), DeviceStoreError> {
         self.store.write(|tx| tx.note_shown(position))
     }
 
@@ -122,7 +128,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn message(&self, id: &str) -> Result<Option<Message>, StoreError> {
+    pub fn message(&self, id: &str) -> Result<Option<StoredMessage>, DeviceStoreError> {
         self.store.read(|tx| tx.message(id))
     }
 
@@ -130,7 +136,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.environment.now_ms()
     }
 
-    fn step(&self, step: Step) {
+    fn step(&self, step: ProgressStep) {
         if let Some(watcher) = &self.watcher {
             watcher(step);
         }

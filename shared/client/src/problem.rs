@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// An error as the server explains it: `application/problem+json` (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Problem {
+pub struct ProblemDetails {
     /// The HTTP status.
     pub status: u16,
     /// What kind of problem, as a URL.
@@ -28,14 +28,14 @@ pub struct Problem {
     pub retry_after_s: Option<u64>,
 }
 
-impl Problem {
+impl ProblemDetails {
     /// The last part of the type's URL, such as `name-taken`: stable, made to be matched on.
     pub fn slug(&self) -> &str {
         self.type_url.rsplit('/').next().unwrap_or_default()
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ProblemDetails {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {} ({}", self.status, self.slug(), self.title, self.detail)?;
         if let Some(pointer) = &self.pointer {

@@ -12,7 +12,7 @@ use crate::keys::{CurvePair, IdentityPair, KyberPair};
 
 /// The own end of a session.
 #[derive(Clone, Copy)]
-pub struct Own<'a> {
+pub struct LocalDevice<'a> {
     /// The device's address.
     pub address: &'a str,
     /// Its identity, both halves.
@@ -25,7 +25,7 @@ pub struct Own<'a> {
 
 /// The other end of a session, as its user's verified chain has it.
 #[derive(Debug, Clone, Copy)]
-pub struct Peer<'a> {
+pub struct PeerDevice<'a> {
     /// The device's address.
     pub address: &'a str,
     /// Its identity key.
@@ -43,8 +43,8 @@ pub trait SignalSessions: Send + Sync {
     /// The package is of another key than the peer's, is badly signed, or lacks what the library wants.
     fn begin(
         &self,
-        own: Own<'_>,
-        peer: Peer<'_>,
+        own: LocalDevice<'_>,
+        peer: PeerDevice<'_>,
         package: &KeyPackage,
         record: Option<&[u8]>,
     ) -> Result<Vec<u8>, SessionError>;
@@ -55,11 +55,11 @@ pub trait SignalSessions: Send + Sync {
     /// The record cannot be read, or holds no session to send in.
     fn encrypt(
         &self,
-        own: Own<'_>,
-        peer: Peer<'_>,
+        own: LocalDevice<'_>,
+        peer: PeerDevice<'_>,
         record: &[u8],
         plaintext: &[u8],
-    ) -> Result<Encrypted, SessionError>;
+    ) -> Result<EncryptedMessage, SessionError>;
 
     /// Decrypts one message, which may begin a session. `content` is a serialized `PreKeySignalMessage` or
     /// `SignalMessage`.
@@ -68,17 +68,17 @@ pub trait SignalSessions: Send + Sync {
     /// [`SessionError::Duplicate`] for what was decrypted before; everything else means that it cannot be read.
     fn decrypt(
         &self,
-        own: Own<'_>,
-        peer: Peer<'_>,
+        own: LocalDevice<'_>,
+        peer: PeerDevice<'_>,
         record: Option<&[u8]>,
         keys: &dyn PrivateKeys,
         content: &[u8],
-    ) -> Result<Decrypted, SessionError>;
+    ) -> Result<DecryptedMessage, SessionError>;
 }
 
 /// What encrypting makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encrypted {
+pub struct EncryptedMessage {
     /// The session afterwards.
     pub record: Vec<u8>,
     /// What is sent.
@@ -87,7 +87,7 @@ pub struct Encrypted {
 
 /// What decrypting makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decrypted {
+pub struct DecryptedMessage {
     /// The session afterwards.
     pub record: Vec<u8>,
     /// What was said.

@@ -20,12 +20,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-pub(crate) use account::Account;
-pub(crate) use chains::Pinned;
-pub use envelopes::{Envelope, EnvelopeState};
-pub use error::StoreError;
-pub(crate) use held::Held;
-pub use messages::{Arrival, Message};
+pub use chains::ChainAlarm;
+pub(crate) use chains::PinnedChain;
+pub(crate) use envelopes::NewEnvelope;
+pub use envelopes::{EnvelopeRecord, EnvelopeState};
+pub use error::DeviceStoreError;
+pub(crate) use held::HeldActivity;
+pub(crate) use messages::CiphertextKey;
+pub use messages::{MessageContent, StoredMessage};
 
 /// The schema's number, kept in SQLite's `user_version`.
 const VERSION: i64 = 1;
@@ -33,7 +35,7 @@ const VERSION: i64 = 1;
 const BUSY: Duration = Duration::from_secs(20);
 
 /// A device's store. Shared by reference; each transaction has it alone.
-pub struct Store {
+pub struct DeviceStore {
     connection: Mutex<Connection>,
 }
 
@@ -42,12 +44,12 @@ pub struct Transaction<'a> {
     inner: rusqlite::Transaction<'a>,
 }
 
-impl Store {
+impl DeviceStore {
     /// Opens the file, and makes it where it is not there. Who may read it is for the caller to settle.
     ///
     /// # Errors
     /// It cannot be opened, or a newer version wrote it.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open(path: &Path) -> Result<Self, DeviceStoreError> {
         Self::prepare(Connection::open(path)?)
     }
 
@@ -55,11 +57,11 @@ impl Store {
     ///
     /// # Errors
     /// SQLite has no memory.
-    pub fn in_memory() -> Result<Self, StoreError> {
+    pub fn in_memory() -> Result<Self, DeviceStoreError> {
         Self::prepare(Connection::open_in_memory()?)
     }
 
-    fn prepare(connection: Connection) -> Result<Self, StoreError> {
+    fn prepare(connection: Connection) -> Result<Self, DeviceStoreError> {
         connection.busy_timeout(BUSY)?;
         // Durable at each commit; what is deleted, keys above all, is overwritten.
         connection.execute_batch(
@@ -74,7 +76,7 @@ impl Store {
                     Ok(tx.inner.pragma_update(None, "user_version", VERSION)?)
                 }
                 VERSION => Ok(()),
-                newer => Err(StoreError::Newer(newer)),
+                newer => Err(DeviceStoreError::Newer(newer)),
             }
         })?;
         Ok(store)
@@ -84,16 +86,17 @@ impl Store {
     ///
     /// # Errors
     /// What `work` answers; the store cannot be written.
-    pub fn write<R, E: From<StoreError>>(
+    pub fn write<R, E: From<DeviceStoreError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         let mut connection = self.lock();
-        let inner =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let inner = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(DeviceStoreError::from)?;
         let tx = Transaction { inner };
         let done = work(&tx)?;
-        tx.inner.commit().map_err(StoreError::from)?;
+        tx.inner.commit().map_err(DeviceStoreError::from)?;
         Ok(done)
     }
 
@@ -101,13 +104,14 @@ impl Store {
     ///
     /// # Errors
     /// What `work` answers.
-    pub fn read<R, E: From<StoreError>>(
+    pub fn read<R, E: From<DeviceStoreError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         let mut connection = self.lock();
-        let inner =
-            connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(StoreError::from)?;
+        let inner = connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(DeviceStoreError::from)?;
         work(&Transaction { inner })
     }
 

@@ -8,7 +8,7 @@ use http::{Request, Response};
 
 /// The bytes of a body, for whoever implements [`Transport`].
 pub use bytes::Bytes;
-pub use over_http::Http;
+pub use over_http::HttpTransport;
 
 /// Carries one request there and its answer back. No retries: what is safe to repeat is for the caller to say.
 pub trait Transport: Send + Sync {

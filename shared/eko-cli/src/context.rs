@@ -1,6 +1,6 @@
 //! What commands share.
 
-use eko_client::{Environment, Http, Messenger, Store};
+use eko_client::{DeviceStore, Environment, HttpTransport, Messenger};
 
 use crate::cli::Global;
 use crate::failure::Failure;
@@ -10,7 +10,7 @@ use crate::output::Output;
 use crate::who::Who;
 
 /// A device that talks over HTTP.
-pub(crate) type Client = Messenger<Http, LibSignal>;
+pub(crate) type Client = Messenger<HttpTransport, LibSignal>;
 
 /// What commands share.
 pub(crate) struct Context {
@@ -27,14 +27,14 @@ impl Context {
         Ok(Self { home, out, environment: Environment::system(), named: global.account })
     }
 
-    pub(crate) fn http(&self) -> Result<Http, Failure> {
-        Http::new().map_err(Failure::new)
+    pub(crate) fn http(&self) -> Result<HttpTransport, Failure> {
+        HttpTransport::new().map_err(Failure::new)
     }
 
     /// The account that is meant, and its device.
     pub(crate) fn client(&self) -> Result<(Account, Client), Failure> {
         let account = self.home.choose(self.named.as_ref())?;
-        let store = Store::open(&account.database())?;
+        let store = DeviceStore::open(&account.database())?;
         let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
         match client {
             Some(client) => Ok((account, client)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eko_client::messenger::Sent;
+use eko_client::messenger::SentActivity;
 use eko_client::store::EnvelopeState;
 use tokio::time::sleep;
 
@@ -18,9 +18,9 @@ pub(crate) const WAIT_S: u64 = 30;
 pub(crate) async fn wait_for(
     client: &Client,
     progress: &Progress,
-    mut sent: Sent,
+    mut sent: SentActivity,
     wait_s: u64,
-) -> Result<Sent, Failure> {
+) -> Result<SentActivity, Failure> {
     let now_ms = || client.device().environment().now_ms();
     let until_ms = now_ms().saturating_add_unsigned(wait_s.saturating_mul(1000));
     loop {
@@ -57,7 +57,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn of(client: &Client, sent: &Sent) -> Self {
+    pub(crate) fn of(client: &Client, sent: &SentActivity) -> Self {
         let (me, own) = (client.me(), client.me().actor());
         let mut outcome = Self {
             state: sent.state(&me),

@@ -15,7 +15,7 @@ mod spqr;
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
-use eko_client::sessions::{Decrypted, Encrypted, Own, Peer, PrivateKeys};
+use eko_client::sessions::{DecryptedMessage, EncryptedMessage, LocalDevice, PeerDevice, PrivateKeys};
 use eko_client::{SessionError, SignalSessions};
 use eko_protocol::key_package::KeyPackage;
 use futures_util::FutureExt;
@@ -28,7 +28,7 @@ use prekeys::PreKeys;
 use sessions::OneSession;
 
 /// The ages that libsignal compares are in whole seconds from the epoch on; a clock before it says the epoch.
-fn now(own: Own<'_>) -> SystemTime {
+fn now(own: LocalDevice<'_>) -> SystemTime {
     let since = u64::try_from(own.environment.now_ms()).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_millis(since)
 }
@@ -49,8 +49,8 @@ pub struct LibSignal;
 impl SignalSessions for LibSignal {
     fn begin(
         &self,
-        own: Own<'_>,
-        peer: Peer<'_>,
+        own: LocalDevice<'_>,
+        peer: PeerDevice<'_>,
         package: &KeyPackage,
         record: Option<&[u8]>,
     ) -> Result<Vec<u8>, SessionError> {
@@ -75,11 +75,11 @@ impl SignalSessions for LibSignal {
 
     fn encrypt(
         &self,
-        own: Own<'_>,
-        peer: Peer<'_>,
+        own: LocalDevice<'_>,
+        peer: PeerDevice<'_>,
         record: &[u8],
         plaintext: &[u8],
-    ) -> Result<Encrypted, SessionError> {
+    ) -> Result<EncryptedMessage, SessionError> {
         let address = convert::address(peer.address)?;
         let mut session = OneSession::of(&address, Some(record))?;
         let mut identities = Identities::of(own, peer)?;
@@ -91,17 +91,17 @@ impl SignalSessions for LibSignal {
             now(own),
             &mut Draws(own.environment),
         ))?;
-        Ok(Encrypted { record: session.record()?, content: message.serialize().to_vec() })
+        Ok(EncryptedMessage { record: session.record()?, content: message.serialize().to_vec() })
     }
 
     fn decrypt(
         &self,
-        own: Own<'_>,
-        peer: Peer<'_>,
+        own: LocalDevice<'_>,
+        peer: PeerDevice<'_>,
         record: Option<&[u8]>,
         keys: &dyn PrivateKeys,
         content: &[u8],
-    ) -> Result<Decrypted, SessionError> {
+    ) -> Result<DecryptedMessage, SessionError> {
         let message = convert::message(content)?;
         let address = convert::address(peer.address)?;
         let mut session = OneSession::of(&address, record)?;
@@ -118,7 +118,7 @@ impl SignalSessions for LibSignal {
             &mut kyber,
             &mut Draws(own.environment),
         ))?;
-        Ok(Decrypted {
+        Ok(DecryptedMessage {
             record: session.record()?,
             plaintext,
             one_time: one_time.spent(),

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
-use eko_client::messenger::{Draft, MessengerError, Notice, Received};
+use eko_client::messenger::{MessageDraft, MessengerError, Notice, ReceivedBatch, Severity};
 use eko_client::store::EnvelopeState;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
@@ -73,7 +73,7 @@ impl<'a> Listening<'a> {
         self.show(&received)?;
         while let Some(ms) = received.look_again_ms {
             sleep(self.until(ms)).await;
-            received = Received::default();
+            received = ReceivedBatch::default();
             self.client.place(&mut received)?;
             self.show(&received)?;
         }
@@ -151,7 +151,7 @@ impl<'a> Listening<'a> {
         if line.trim().is_empty() {
             return Ok(());
         }
-        let draft = Draft { text: line, attachments: Vec::new() };
+        let draft = MessageDraft { text: line, attachments: Vec::new() };
         let sent = match to {
             Whom::Person(person) => self.client.send(person, draft).await,
             Whom::Group(group) => self.client.send_to_group(group.state.id(), draft).await,
@@ -178,7 +178,7 @@ impl<'a> Listening<'a> {
         Ok(())
     }
 
-    fn show(&self, received: &Received) -> Result<(), Failure> {
+    fn show(&self, received: &ReceivedBatch) -> Result<(), Failure> {
         let out = self.context.out;
         for message in &received.messages {
             out.result(&show::message(self.client, message), &show::message_object(message))?;
@@ -196,9 +196,9 @@ impl<'a> Listening<'a> {
             return out.result("", &show::notice_object(notice));
         }
         if let Some(text) = show::notice(self.client, notice) {
-            match text.starts_with("BEWARE") {
-                true => out.prompt(&format!("  {text}")),
-                false => out.remark(&format!("  {text}")),
+            match notice.severity() {
+                Severity::Warning => out.prompt(&format!("  {text}")),
+                Severity::News => out.remark(&format!("  {text}")),
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eko_client::messenger::{Person, Step};
+use eko_client::messenger::{Person, ProgressStep};
 use indicatif::ProgressBar;
 
 use crate::output::Output;
@@ -24,18 +24,22 @@ impl Progress {
         self.0.enable_steady_tick(Duration::from_millis(100));
     }
 
-    pub(crate) fn step(&self, step: Step) {
+    pub(crate) fn step(&self, step: ProgressStep) {
         let name =
             |actor: &str| Person::of(actor).map_or_else(|| actor.to_owned(), |p| p.handle().to_string());
         self.say(match step {
-            Step::Chain { actor } => format!("asking for the devices of {}", name(&actor)),
-            Step::Take { actor, devices } => format!("taking keys of {} of {}", count(devices), name(&actor)),
-            Step::Send { actor, devices } => format!("sending to {} of {}", count(devices), name(&actor)),
-            Step::Again { actor, missing, stale } => format!(
+            ProgressStep::Chain { actor } => format!("asking for the devices of {}", name(&actor)),
+            ProgressStep::Take { actor, devices } => {
+                format!("taking keys of {} of {}", count(devices), name(&actor))
+            }
+            ProgressStep::Send { actor, devices } => {
+                format!("sending to {} of {}", count(devices), name(&actor))
+            }
+            ProgressStep::Again { actor, missing, stale } => format!(
                 "{} has other devices now ({missing} new, {stale} gone): encrypting again",
                 name(&actor)
             ),
-            Step::Publish => "publishing keys".to_owned(),
+            ProgressStep::Publish => "publishing keys".to_owned(),
         });
     }
 

@@ -1,7 +1,7 @@
 //! Messages and news, for a person and for a script.
 
-use eko_client::messenger::Notice;
-use eko_client::store::{Envelope, EnvelopeState, Message};
+use eko_client::messenger::{GroupEvent, Notice};
+use eko_client::store::{EnvelopeRecord, EnvelopeState, StoredMessage};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::people::{conversation, named};
 const EXCERPT_CHARS: usize = 32;
 
 /// A message on its lines: when, who, where, what.
-pub(crate) fn message(client: &Client, message: &Message) -> String {
+pub(crate) fn message(client: &Client, message: &StoredMessage) -> String {
     let m = &message.content;
     let who = if m.outgoing { "you".to_owned() } else { named(client, &m.actor) };
     let within = conversation(client, &m.conversation);
@@ -35,7 +35,7 @@ pub(crate) fn message(client: &Client, message: &Message) -> String {
 }
 
 /// The same as an object.
-pub(crate) fn message_object(message: &Message) -> Value {
+pub(crate) fn message_object(message: &StoredMessage) -> Value {
     let m = &message.content;
     let file = |file: &eko_client::attachment::Attachment| json!({ "name": file.name, "mediaType": file.media_type, "size": file.size });
     json!({
@@ -46,7 +46,7 @@ pub(crate) fn message_object(message: &Message) -> Value {
     })
 }
 
-/// News in a line, or nothing where a person need not hear of it. What is loud begins with `BEWARE`.
+/// News in a line, or nothing where a person need not hear of it.
 pub(crate) fn notice(client: &Client, notice: &Notice) -> Option<String> {
     let name = |actor: &str| named(client, actor);
     Some(match notice {
@@ -70,13 +70,14 @@ pub(crate) fn notice(client: &Client, notice: &Notice) -> Option<String> {
             name(of)
         ),
         Notice::Waits { actor, why } => format!("Something from {} waits at your server: {why}", name(actor)),
-        Notice::Group { id, by, change } => {
-            format!("{} changed the group {}: {change}", name(by), conversation(client, id))
+        Notice::Group { id, by, event } => {
+            let what = group_event(event);
+            format!("{} changed the group {}: {what}", name(by), conversation(client, id.as_str()))
         }
     })
 }
 
-fn settled(client: &Client, envelope: &Envelope) -> Option<String> {
+fn settled(client: &Client, envelope: &EnvelopeRecord) -> Option<String> {
     if envelope.recipient == client.me().actor() {
         return None;
     }
@@ -99,7 +100,9 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
             json!({ "type": "deviceWaits", "device": waiting.device.id, "name": waiting.name })
         }
         Notice::Read { actor, id } => json!({ "type": "read", "by": actor, "id": id }),
-        Notice::Unreadable { actor, why } => json!({ "type": "unreadable", "from": actor, "why": why }),
+        Notice::Unreadable { actor, why } => {
+            json!({ "type": "unreadable", "from": actor, "why": why.to_string() })
+        }
         Notice::Refused { actor, why } => {
             json!({ "type": "refused", "from": actor, "why": why.to_string() })
         }
@@ -107,12 +110,23 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
             json!({ "type": "contradiction", "seenBy": seen_by, "of": of })
         }
         Notice::Waits { actor, why } => json!({ "type": "waits", "from": actor, "why": why }),
-        Notice::Group { id, by, change } => json!({ "type": "group", "id": id, "by": by, "change": change }),
+        Notice::Group { id, by, event } => {
+            json!({ "type": "group", "id": id, "by": by, "change": group_event(event) })
+        }
+    }
+}
+
+/// Returns the effect of a group's control in words.
+fn group_event(event: &GroupEvent) -> String {
+    match event {
+        GroupEvent::Changed(change) => change.to_string(),
+        GroupEvent::Replaced(change) => format!("{change}, in place of another change"),
+        GroupEvent::Refused(why) => format!("refused: {why}"),
     }
 }
 
 /// An envelope as an object.
-pub(crate) fn envelope_object(envelope: &Envelope) -> Value {
+pub(crate) fn envelope_object(envelope: &EnvelopeRecord) -> Value {
     json!({
         "type": "envelope", "message": envelope.message, "to": envelope.recipient, "state": word(envelope.state),
         "reason": envelope.reason,

@@ -1,6 +1,6 @@
 //! What the server said, short enough to be compared in one line.
 
-use eko_client::{ClientError, Exchange, Problem};
+use eko_client::{ClientError, Exchange, ProblemDetails};
 use http::header;
 
 /// A refusal in one line: status, kind, and the pointer as a URI fragment where there is one, as in
@@ -44,7 +44,7 @@ pub fn refused<T>(result: Result<T, ClientError>) -> String {
     }
 }
 
-fn in_one_line(problem: &Problem) -> String {
+fn in_one_line(problem: &ProblemDetails) -> String {
     let pointer = problem.pointer.as_ref().map(|pointer| format!(" #{pointer}")).unwrap_or_default();
     format!("{} {}{pointer}", problem.status, problem.slug())
 }

@@ -1,7 +1,7 @@
 //! Envelopes and what comes of them.
 
 use eko_client::Device;
-use eko_client::device::{Content, Outgoing, SendOutcome};
+use eko_client::device::{EntryContent, OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::{QueuedMessage, Report};
 
 use crate::{Direct, World};
@@ -12,16 +12,16 @@ pub fn ciphertext(device: &Device<Direct>) -> Vec<u8> {
 }
 
 /// An envelope with a fresh id for these devices, of one user.
-pub fn envelope(from: &Device<Direct>, to: &[&Device<Direct>]) -> Outgoing {
+pub fn envelope(from: &Device<Direct>, to: &[&Device<Direct>]) -> OutgoingEnvelope {
     let id = from.environment().envelope_id().expect("an envelope id");
     let user = to.first().expect("a device").user().clone();
     let messages = to.iter().map(|device| (device.id().clone(), ciphertext(device))).collect();
-    Outgoing::new(user, id, messages).at(to.first().expect("a device").origin())
+    OutgoingEnvelope::new(user, id, messages).at(to.first().expect("a device").origin())
 }
 
 impl World {
     /// Sends an envelope for these devices, which must be all of their user's.
-    pub async fn send(&self, from: &Device<Direct>, to: &[&Device<Direct>]) -> Outgoing {
+    pub async fn send(&self, from: &Device<Direct>, to: &[&Device<Direct>]) -> OutgoingEnvelope {
         let outgoing = envelope(from, to);
         let outcome = from.send(&outgoing).await.expect("an answer");
         assert!(matches!(outcome, SendOutcome::Accepted { .. }), "{outcome:?}");
@@ -33,8 +33,8 @@ impl World {
     pub async fn messages(&self, device: &Device<Direct>) -> Vec<QueuedMessage> {
         let entries = device.fetch().await.expect("a page").entries;
         let message = |content| match content {
-            Content::Message(message) => Some(message),
-            Content::DeviceOffered(_) => None,
+            EntryContent::Message(message) => Some(message),
+            EntryContent::DeviceOffered(_) => None,
             other => panic!("not a message: {other:?}"),
         };
         entries.into_iter().filter_map(|entry| message(entry.content)).collect()
@@ -44,7 +44,7 @@ impl World {
     pub async fn reports(&self, device: &Device<Direct>) -> Vec<Report> {
         let entries = device.fetch().await.expect("a page").entries;
         let report = |content| match content {
-            Content::Report(report) => report,
+            EntryContent::Report(report) => report,
             other => panic!("not a report: {other:?}"),
         };
         entries.into_iter().map(|entry| report(entry.content)).collect()

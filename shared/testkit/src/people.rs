@@ -1,6 +1,6 @@
 //! Users and their devices, made the way clients make them.
 
-use eko_client::device::{Joining, Status};
+use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_client::{Device, DeviceKeys, Environment, KeyCounts};
 use eko_protocol::address::UserName;
 
@@ -31,8 +31,8 @@ impl World {
     pub async fn user_with(&self, user: &str, counts: KeyCounts) -> Device<Direct> {
         let device = self.device(user, "one", counts);
         let registered =
-            device.register(&self.id_token(user).await, Joining::First).await.expect("a first device");
-        assert_eq!(registered.status, Status::Active);
+            device.register(&self.id_token(user).await, JoinKind::First).await.expect("a first device");
+        assert_eq!(registered.status, RegistrationStatus::Active);
         device
     }
 
@@ -40,8 +40,8 @@ impl World {
     pub async fn pending(&self, of: &Device<Direct>, label: &str) -> Device<Direct> {
         let device = self.device(of.user().as_str(), label, BARE);
         let token = self.id_token(of.user().as_str()).await;
-        let registered = device.register(&token, Joining::Further).await.expect("a further device");
-        assert_eq!(registered.status, Status::Pending);
+        let registered = device.register(&token, JoinKind::Further).await.expect("a further device");
+        assert_eq!(registered.status, RegistrationStatus::Pending);
         device
     }
 

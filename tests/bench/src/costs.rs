@@ -4,7 +4,7 @@
 use anyhow::ensure;
 use eko_client::Device;
 use eko_client::KeyCounts;
-use eko_client::device::{Joining, Outgoing, SendOutcome};
+use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_testkit::{COUNTS, Direct, Internet, World};
 use serde::Serialize;
 
@@ -223,7 +223,7 @@ async fn takes() -> anyhow::Result<Way> {
     way.push("the packages of one device", meter.read(1, 1).await?);
     // Another device with keys of its own, approved by the first.
     let second = world.device("bob", "two", COUNTS);
-    second.register(&world.id_token("bob").await, Joining::Further).await?;
+    second.register(&world.id_token("bob").await, JoinKind::Further).await?;
     world.deliver().await;
     world.empty(&bob).await;
     bob.approve(second.id()).await?;
@@ -244,7 +244,7 @@ async fn send(
     let [first, _] = to;
     let messages = to.map(|device| (device.id().clone(), vec![7; bytes])).into();
     let id = from.environment().envelope_id()?;
-    let outgoing = Outgoing::new(first.user().clone(), id, messages).at(there.state.origin());
+    let outgoing = OutgoingEnvelope::new(first.user().clone(), id, messages).at(there.state.origin());
     let outcome = from.send(&outgoing).await?;
     ensure!(matches!(outcome, SendOutcome::Accepted { .. }), "the message is not taken: {outcome:?}");
     Ok(())

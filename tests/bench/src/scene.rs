@@ -9,7 +9,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use eko_client::Device;
-use eko_client::device::Outgoing;
+use eko_client::device::OutgoingEnvelope;
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_protocol::http_signature::Scheme;
 use eko_service::config::Needs;
@@ -253,7 +253,7 @@ impl Scene {
 
     fn outgoing(&self) -> Value {
         let id = self.alice.environment().envelope_id().unwrap_or_else(|_| unreachable!("seeded bytes"));
-        self.alice.create_activity(&Outgoing::new(self.bob.user().clone(), id, self.messages()))
+        self.alice.create_activity(&OutgoingEnvelope::new(self.bob.user().clone(), id, self.messages()))
     }
 
     /// A message from the other server's actor.

@@ -1,6 +1,6 @@
 //! A registration or a refresh with one thing wrong.
 
-use eko_client::device::Joining;
+use eko_client::device::JoinKind;
 use eko_client::{Auth, Body, Device};
 use eko_testkit::{BARE, Direct};
 use serde_json::{Value, json};
@@ -165,5 +165,5 @@ async fn nothing_half_stored_by_a_registration_that_fails_late() {
     scene.unchanged("a late registration").await;
     // Mallory is nobody yet, and may become someone else.
     let mallory = scene.world.device("mallory", "one", BARE);
-    mallory.register(&token, Joining::First).await.unwrap();
+    mallory.register(&token, JoinKind::First).await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! Messages that expired, by their author's choice or after 30 days: no fetch returns them.
 
-use eko_client::device::Outgoing;
+use eko_client::device::OutgoingEnvelope;
 use eko_testkit::{START_MS, World, envelope};
 
 use crate::outcomes::accepted;
@@ -10,7 +10,7 @@ use crate::{DAY_MS, MINUTE_MS};
 async fn what_has_expired_is_never_returned() {
     let world = World::new().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let until = |ms: i64| Outgoing { expires_ms: Some(START_MS + ms), ..envelope(&alice, &[&bob]) };
+    let until = |ms: i64| OutgoingEnvelope { expires_ms: Some(START_MS + ms), ..envelope(&alice, &[&bob]) };
     let (soon, late, never) = (until(MINUTE_MS), until(40 * DAY_MS), envelope(&alice, &[&bob]));
     for outgoing in [&soon, &late, &never] {
         accepted(alice.send(outgoing).await.unwrap());
@@ -43,7 +43,7 @@ async fn what_expires_on_its_way_is_never_returned() {
     let world = World::new().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let expires_ms = Some(START_MS + MINUTE_MS);
-    accepted(alice.send(&Outgoing { expires_ms, ..envelope(&alice, &[&bob]) }).await.unwrap());
+    accepted(alice.send(&OutgoingEnvelope { expires_ms, ..envelope(&alice, &[&bob]) }).await.unwrap());
     world.advance(MINUTE_MS);
     world.deliver().await;
     assert_eq!(world.messages(&bob).await, []);

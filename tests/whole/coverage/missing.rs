@@ -1,6 +1,6 @@
 //! Envelopes that name only active devices: complete ones are accepted, the rest are completed under the same id.
 
-use eko_client::device::{Content, Outgoing};
+use eko_client::device::{EntryContent, OutgoingEnvelope};
 use eko_client::{Auth, Body};
 use eko_protocol::activity::ReportKind;
 use eko_protocol::id::DeviceId;
@@ -42,7 +42,8 @@ async fn partial_then_completed_under_the_same_id() {
     let second = world.further(&bob, "two").await;
     let third = world.further(&bob, "three").await;
     let whole = envelope(&alice, &[&bob, &second, &third]);
-    let part = |index: usize| Outgoing { messages: vec![whole.messages[index].clone()], ..whole.clone() };
+    let part =
+        |index: usize| OutgoingEnvelope { messages: vec![whole.messages[index].clone()], ..whole.clone() };
     let (_, chain) = alice.chain(bob.user()).await.unwrap();
     let mut packages: Vec<(DeviceId, String)> = [&bob, &second, &third]
         .map(|device| (device.id().clone(), bob.origin().key_package(bob.user(), device.id())))
@@ -72,7 +73,7 @@ async fn partial_then_completed_under_the_same_id() {
     // Parts of one envelope: one activity, accepted at one time.
     for device in [&bob, &second, &third] {
         let entries = device.fetch().await.unwrap().entries;
-        let of_messages = entries.iter().filter(|entry| matches!(entry.content, Content::Message(_)));
+        let of_messages = entries.iter().filter(|entry| matches!(entry.content, EntryContent::Message(_)));
         assert_eq!(of_messages.map(|entry| entry.received_ms).collect::<Vec<_>>(), [START_MS]);
         let [message] = <[_; 1]>::try_from(world.messages(device).await).unwrap();
         assert_eq!((message.content, message.activity), (ciphertext(device), activity.clone()));
@@ -90,7 +91,7 @@ async fn a_partial_delivery_can_be_completed_when_it_was_acknowledged_already() 
     world.confirm(&bob).await;
     world.deliver().await;
     assert_eq!(world.reports(&alice).await.len(), 1);
-    let rest = Outgoing { id: first.id.clone(), ..envelope(&alice, &[&second]) };
+    let rest = OutgoingEnvelope { id: first.id.clone(), ..envelope(&alice, &[&second]) };
     accepted(alice.send(&rest).await.unwrap());
     world.deliver().await;
     assert_eq!(world.messages(&bob).await, []);
@@ -106,7 +107,7 @@ async fn a_device_approved_in_between_is_missing_as_well() {
     partial(alice.send(&first).await.unwrap());
     let third = world.further(&bob, "three").await;
     let report = partial(
-        alice.send(&Outgoing { id: first.id.clone(), ..envelope(&alice, &[&second]) }).await.unwrap(),
+        alice.send(&OutgoingEnvelope { id: first.id.clone(), ..envelope(&alice, &[&second]) }).await.unwrap(),
     );
     assert_eq!(report.missing_key_packages, [bob.origin().key_package(bob.user(), third.id())]);
     world.deliver().await;

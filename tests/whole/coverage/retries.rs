@@ -1,6 +1,6 @@
 //! Envelopes that are sent again: the answer is the same, and no device gets a second entry.
 
-use eko_client::device::Outgoing;
+use eko_client::device::OutgoingEnvelope;
 use eko_testkit::{World, envelope};
 
 use crate::MINUTE_MS;
@@ -51,7 +51,9 @@ async fn a_retried_partial_and_a_retried_reject_have_the_same_answer() {
     let first = rejected(alice.send(&outgoing).await.unwrap());
     assert_eq!(rejected(alice.send(&outgoing).await.unwrap()), first);
     // Rejected as a whole: the id may be used for the right devices.
-    accepted(alice.send(&Outgoing { id: outgoing.id.clone(), ..envelope(&alice, &[&bob]) }).await.unwrap());
+    accepted(
+        alice.send(&OutgoingEnvelope { id: outgoing.id.clone(), ..envelope(&alice, &[&bob]) }).await.unwrap(),
+    );
     world.deliver().await;
     assert_eq!(world.messages(&bob).await.len(), 2);
 }

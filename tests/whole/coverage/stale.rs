@@ -1,6 +1,6 @@
 //! Envelopes that name a device which is not active: they are rejected as a whole, and nothing is queued.
 
-use eko_client::device::Outgoing;
+use eko_client::device::OutgoingEnvelope;
 use eko_client::{Auth, Body};
 use eko_protocol::activity::ReportKind;
 use eko_testkit::{BARE, World, envelope, refusal};
@@ -57,7 +57,9 @@ async fn a_device_revoked_between_partial_and_completion_counts_for_nothing() {
     partial(alice.send(&first).await.unwrap());
     world.deliver().await;
     bob.revoke(second.id()).await.unwrap();
-    accepted(alice.send(&Outgoing { id: first.id.clone(), ..envelope(&alice, &[&third]) }).await.unwrap());
+    accepted(
+        alice.send(&OutgoingEnvelope { id: first.id.clone(), ..envelope(&alice, &[&third]) }).await.unwrap(),
+    );
     world.deliver().await;
     assert_eq!(world.messages(&third).await.len(), 1);
 }

@@ -1,7 +1,7 @@
 //! Device ids: a user uses each of them once, and users may choose the same.
 
 use eko_client::Device;
-use eko_client::device::Joining;
+use eko_client::device::JoinKind;
 use eko_testkit::{World, refused};
 
 use super::{append, approval};
@@ -14,13 +14,13 @@ async fn a_device_id_is_used_once() {
     let token = world.id_token("bob").await;
     let before = world.stored().await;
     // In use, by the device itself and by another that chose the same id.
-    for joining in [Joining::Further, Joining::Reset] {
+    for joining in [JoinKind::Further, JoinKind::Reset] {
         assert_eq!(refused(second.register(&token, joining).await), "409 device-id-used");
     }
     assert_eq!(world.stored().await.difference(&before), []);
     bob.revoke(second.id()).await.unwrap();
     let before = world.stored().await;
-    for joining in [Joining::Further, Joining::Reset] {
+    for joining in [JoinKind::Further, JoinKind::Reset] {
         assert_eq!(refused(second.register(&token, joining).await), "409 device-id-used");
     }
     assert_eq!(append(&bob, &approval(&bob, &second).await).await, "422 invalid #/device");
@@ -37,7 +37,7 @@ async fn a_device_id_is_its_users_own() {
     let name = eko_protocol::address::UserName::parse("carol").unwrap();
     let carol = Device::new(world.transport(), bob.origin().clone(), name, keys, same).unwrap();
     assert_eq!(carol.id(), bob.id());
-    carol.register(&world.id_token("carol").await, Joining::First).await.unwrap();
+    carol.register(&world.id_token("carol").await, JoinKind::First).await.unwrap();
     world.send(&alice, &[&bob]).await;
     world.deliver().await;
     assert_eq!((world.messages(&bob).await.len(), world.messages(&carol).await.len()), (1, 0));

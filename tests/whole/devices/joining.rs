@@ -1,6 +1,6 @@
 //! New devices: each waits until an active device approves it, and may do nothing until then.
 
-use eko_client::device::{Joining, Status};
+use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_client::{Auth, Body};
 use eko_protocol::chain::NodeKind;
 use eko_protocol::key_package::PublishKeys;
@@ -14,8 +14,8 @@ async fn a_device_joins_and_is_revoked() {
     let world = World::new().await;
     let bob = world.user("bob").await;
     let second = world.device("bob", "two", BARE);
-    let registered = second.register(&world.id_token("bob").await, Joining::Further).await.unwrap();
-    assert_eq!(registered.status, Status::Pending);
+    let registered = second.register(&world.id_token("bob").await, JoinKind::Further).await.unwrap();
+    assert_eq!(registered.status, RegistrationStatus::Pending);
     assert_eq!(registered.device_set.length, 1);
 
     // The active device is told, and finds it in the list as well.
@@ -137,24 +137,24 @@ async fn a_user_has_sixteen_devices_and_eight_that_wait() {
     let mut approved = 1;
     while approved < 16 {
         let device = world.device("bob", &labels.next().unwrap(), BARE);
-        device.register(&token, Joining::Further).await.unwrap();
+        device.register(&token, JoinKind::Further).await.unwrap();
         bob.approve(device.id()).await.unwrap();
         approved += 1;
     }
     for _ in 0..8 {
         let device = world.device("bob", &labels.next().unwrap(), BARE);
-        device.register(&token, Joining::Further).await.unwrap();
+        device.register(&token, JoinKind::Further).await.unwrap();
         waiting.push(device);
     }
     let before = world.stored().await;
     let ninth = world.device("bob", &labels.next().unwrap(), BARE);
-    assert_eq!(refused(ninth.register(&token, Joining::Further).await), "429 too-many");
+    assert_eq!(refused(ninth.register(&token, JoinKind::Further).await), "429 too-many");
     assert_eq!(refused(bob.approve(waiting[0].id()).await), "422 invalid #/device");
     assert_eq!(world.stored().await.difference(&before), []);
     bob.revoke(bob.chain(bob.user()).await.unwrap().1.active.keys().find(|id| *id != bob.id()).unwrap())
         .await
         .unwrap();
     bob.approve(waiting[0].id()).await.unwrap();
-    ninth.register(&token, Joining::Further).await.unwrap();
+    ninth.register(&token, JoinKind::Further).await.unwrap();
     world.deliver().await;
 }

@@ -1,6 +1,6 @@
 //! Resets: a new device takes over a user's chain after a fresh sign-in, and all others are revoked.
 
-use eko_client::device::{Joining, Status};
+use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_client::{Auth, Body, Device};
 use eko_protocol::chain::{NodeKind, Position, UnsignedNode};
 use eko_testkit::{BARE, Direct, World, refusal, refused};
@@ -20,8 +20,8 @@ async fn a_reset_revokes_all_others_and_everyone_sees_it() {
     let seen = alice.chain(bob.user()).await.unwrap().1;
 
     let fresh = world.device("bob", "four", BARE);
-    let registered = fresh.register(&world.id_token("bob").await, Joining::Reset).await.unwrap();
-    assert_eq!((registered.status, registered.device_set.length), (Status::Active, 3));
+    let registered = fresh.register(&world.id_token("bob").await, JoinKind::Reset).await.unwrap();
+    assert_eq!((registered.status, registered.device_set.length), (RegistrationStatus::Active, 3));
     for device in [&bob, &second, &waiting] {
         assert_eq!(refused(device.fetch().await), "401 device-revoked");
         assert_eq!(refused(device.refresh().await), "401 unauthenticated");

@@ -1,6 +1,6 @@
 //! Pending devices that no active device wants.
 
-use eko_client::device::Joining;
+use eko_client::device::JoinKind;
 use eko_testkit::{BARE, World, refused};
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn a_pending_device_is_turned_away_for_good() {
     assert_eq!(refused(stranger.refresh().await), "401 unauthenticated");
     assert_eq!(refused(bob.turn_away(stranger.id()).await), "422 invalid #/object");
     let token = world.id_token("bob").await;
-    assert_eq!(refused(stranger.register(&token, Joining::Further).await), "409 device-id-used");
+    assert_eq!(refused(stranger.register(&token, JoinKind::Further).await), "409 device-id-used");
     assert_eq!(refused(stranger.sign_in_again(&token).await), "401 device-revoked");
     // It was in no chain, so no chain tells of it.
     assert_eq!(bob.chain(bob.user()).await.unwrap().0, before);
@@ -40,8 +40,8 @@ async fn turning_one_away_makes_room() {
     world.deliver().await;
     let token = world.id_token("bob").await;
     let ninth = world.device("bob", "i", BARE);
-    assert_eq!(refused(ninth.register(&token, Joining::Further).await), "429 too-many");
+    assert_eq!(refused(ninth.register(&token, JoinKind::Further).await), "429 too-many");
     bob.turn_away(waiting[3].id()).await.unwrap();
-    ninth.register(&token, Joining::Further).await.unwrap();
+    ninth.register(&token, JoinKind::Further).await.unwrap();
     world.deliver().await;
 }

@@ -1,6 +1,6 @@
 //! Access tokens and ID tokens that somebody else made, or that are for somebody else: none is accepted.
 
-use eko_client::device::Joining;
+use eko_client::device::JoinKind;
 use eko_client::{Auth, Body};
 use eko_testkit::{START_MS, World, jwt, read_jwt, refusal, refused};
 use http::Method;
@@ -119,14 +119,14 @@ async fn id_tokens_that_are_not_for_us() {
     ];
     let before = world.stored().await;
     for (name, token) in cases {
-        assert_eq!(refused(carol.register(&token, Joining::First).await), "401 unauthenticated", "{name}");
+        assert_eq!(refused(carol.register(&token, JoinKind::First).await), "401 unauthenticated", "{name}");
     }
     // Ten minutes and a minute's leeway for clocks that differ; and as much ahead.
     world.advance(660 * SECOND_MS);
-    assert_eq!(refused(carol.register(&good, Joining::First).await), "401 unauthenticated");
+    assert_eq!(refused(carol.register(&good, JoinKind::First).await), "401 unauthenticated");
     world.advance(-720 * SECOND_MS - 1);
-    assert_eq!(refused(carol.register(&good, Joining::First).await), "401 unauthenticated");
+    assert_eq!(refused(carol.register(&good, JoinKind::First).await), "401 unauthenticated");
     assert_eq!(world.stored().await.difference(&before), []);
     world.advance(61 * SECOND_MS);
-    carol.register(&good, Joining::First).await.unwrap();
+    carol.register(&good, JoinKind::First).await.unwrap();
 }

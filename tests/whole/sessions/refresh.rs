@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eko_client::device::{Joining, Status, Tokens};
+use eko_client::device::{DeviceTokens, JoinKind, RegistrationStatus};
 use eko_client::{Auth, Body, Device};
 use eko_testkit::{Direct, World, parallel, refusal, refused};
 use http::Method;
@@ -12,7 +12,7 @@ use super::first_device;
 use crate::{DAY_MS, SECOND_MS};
 
 /// What a device is told with these tokens: by a fetch, and by a refresh.
-async fn told(device: &Device<Direct>, tokens: &Tokens) -> (String, String) {
+async fn told(device: &Device<Direct>, tokens: &DeviceTokens) -> (String, String) {
     let path = device.origin().inbox(device.user());
     let fetch = device.call(Method::GET, &path, Body::Empty, Auth::Token(&tokens.access)).await.unwrap();
     let body = json!({ "refreshToken": tokens.refresh });
@@ -33,7 +33,7 @@ fn pair((fetch, refresh): (&str, &str)) -> (String, String) {
 async fn tokens_are_rotated() {
     let world = World::new().await;
     let alice = first_device(&world, "alice");
-    alice.register(&world.id_token("alice").await, Joining::First).await.unwrap();
+    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
     let first = alice.tokens().unwrap();
     world.advance(10 * SECOND_MS);
     alice.refresh().await.unwrap();
@@ -41,7 +41,7 @@ async fn tokens_are_rotated() {
     assert_ne!((&first.access, &first.refresh), (&second.access, &second.refresh));
     // An access token is good for fifteen minutes, to the second.
     world.advance(889 * SECOND_MS);
-    let fetch = async |tokens: &Tokens| {
+    let fetch = async |tokens: &DeviceTokens| {
         let inbox = "/user/alice/inbox";
         let answer = alice.call(Method::GET, inbox, Body::Empty, Auth::Token(&tokens.access)).await.unwrap();
         answer.status.as_u16()
@@ -118,7 +118,7 @@ async fn a_logout_ends_the_session_and_not_the_device() {
     world.send(&bob, &[&alice]).await;
     world.deliver().await;
     let registered = alice.sign_in_again(&world.id_token("alice").await).await.unwrap();
-    assert_eq!((registered.status, registered.device_set.length), (Status::Active, 1));
+    assert_eq!((registered.status, registered.device_set.length), (RegistrationStatus::Active, 1));
     assert_eq!(world.messages(&alice).await.len(), 1);
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use eko_client::device::{Joining, Status};
+use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_client::{Auth, Body, Device};
 use eko_testkit::{BARE, Direct, World, parallel, read_jwt, refusal, refused};
 use http::Method;
@@ -67,12 +67,12 @@ async fn a_name_and_a_subject_are_bound_once() {
     let mallory = world.id_token("mallory").await;
     for user in ["alice", "ALICE"] {
         let thief = first_device(&world, user);
-        assert_eq!(refused(thief.register(&mallory, Joining::First).await), "409 name-taken");
+        assert_eq!(refused(thief.register(&mallory, JoinKind::First).await), "409 name-taken");
     }
     // The subject wants another name.
     let token = world.id_token("alice").await;
     let second = world.device("bob", "two", BARE);
-    assert_eq!(refused(second.register(&token, Joining::First).await), "409 account-exists");
+    assert_eq!(refused(second.register(&token, JoinKind::First).await), "409 account-exists");
     // The first device's registration again is no second first sign-in.
     let again = alice.registration(Some(alice.first_node().unwrap()));
     let answer =
@@ -90,7 +90,7 @@ async fn of_many_that_want_one_name_one_has_it() {
         async move {
             let device = world.device("alice", &format!("of subject {number}"), BARE);
             let registered =
-                device.register(&world.id_token(&format!("subject{number}")).await, Joining::First).await;
+                device.register(&world.id_token(&format!("subject{number}")).await, JoinKind::First).await;
             (device, registered)
         }
     });
@@ -119,7 +119,7 @@ async fn a_subject_that_signs_in_twice_at_once_has_one_account() {
         ["alice", "alicia", "alison"].map(|user| {
             let world = Arc::clone(&world);
             async move {
-                first_device(&world, user).register(&world.id_token("alice").await, Joining::First).await
+                first_device(&world, user).register(&world.id_token("alice").await, JoinKind::First).await
             }
         });
     let (won, lost): (Vec<_>, Vec<_>) = parallel(sign_ins).await.into_iter().partition(Result::is_ok);
@@ -136,8 +136,8 @@ async fn a_registered_device_signs_in_again_by_its_identity_key() {
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let waiting = world.pending(&alice, "two").await;
     let token = world.id_token("alice").await;
-    assert_eq!(alice.sign_in_again(&token).await.unwrap().status, Status::Active);
-    assert_eq!(waiting.sign_in_again(&token).await.unwrap().status, Status::Pending);
+    assert_eq!(alice.sign_in_again(&token).await.unwrap().status, RegistrationStatus::Active);
+    assert_eq!(waiting.sign_in_again(&token).await.unwrap().status, RegistrationStatus::Pending);
 
     let before = world.stored().await;
     let sign_in = |id: &Device<Direct>, key: &Device<Direct>, over: &str| {
@@ -173,6 +173,6 @@ async fn an_issuer_that_is_out_of_reach() {
         World::with(|config| config.oidc.issuer = "https://nowhere.example/dev/oidc".to_owned()).await;
     let alice = first_device(&world, "alice");
     let token = world.id_token("alice").await;
-    assert_eq!(refused(alice.register(&token, Joining::First).await), "503 unavailable");
+    assert_eq!(refused(alice.register(&token, JoinKind::First).await), "503 unavailable");
     assert_eq!(world.stored().await.items.len(), 0);
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use eko_client::ClientError;
-use eko_client::device::{Content, Joining, Status};
+use eko_client::device::{EntryContent, JoinKind, RegistrationStatus};
 use eko_protocol::device_set::DeviceSetRef;
 
 use super::mailbox;
@@ -21,8 +21,8 @@ async fn first(stage: &Stage, party: &Party) -> anyhow::Result<()> {
     let (label, device) = (party.label, &party.device);
     stage.transcript.step(&format!("{label} registers"));
     let id_token = party.issuer.id_token(device.user()).await?;
-    let registered = device.register(&id_token, Joining::First).await?;
-    ensure!(registered.status == Status::Active, "expected an active device, got {registered:?}");
+    let registered = device.register(&id_token, JoinKind::First).await?;
+    ensure!(registered.status == RegistrationStatus::Active, "expected an active device, got {registered:?}");
     ensure!(registered.device_set.length == 1, "expected a chain of one node, got {registered:?}");
     stage.transcript.means(&format!(
         "The name {} is claimed. Device {} is active: it signed the first node of its user's chain ({}).",
@@ -43,8 +43,11 @@ pub(super) async fn further(
     let (label, id) = (newcomer.label, newcomer.device.id());
     stage.transcript.step(&format!("{label} registers"));
     let id_token = newcomer.issuer.id_token(newcomer.device.user()).await?;
-    let registered = newcomer.device.register(&id_token, Joining::Further).await?;
-    ensure!(registered.status == Status::Pending, "expected a pending device, got {registered:?}");
+    let registered = newcomer.device.register(&id_token, JoinKind::Further).await?;
+    ensure!(
+        registered.status == RegistrationStatus::Pending,
+        "expected a pending device, got {registered:?}"
+    );
     stage.transcript.means(&format!("Device {} waits: another device must approve it.", short(id.as_str())));
 
     stage.transcript.step(&format!("{label} asks for its mailbox all the same"));
@@ -54,7 +57,7 @@ pub(super) async fn further(
     for party in told {
         stage.transcript.step(&format!("{} finds a notice", party.label));
         let entry = mailbox::only_entry(party).await?;
-        let Content::DeviceOffered(pending) = &entry.content else {
+        let EntryContent::DeviceOffered(pending) = &entry.content else {
             anyhow::bail!("expected an Offer of a pending device, got {}", entry.activity);
         };
         ensure!(pending.device == newcomer.device.described(), "expected {label}, got {}", entry.activity);
@@ -80,7 +83,7 @@ pub(super) async fn further(
 /// The call must fail with this problem.
 pub(super) fn refused(result: Result<(), ClientError>, slug: &str) -> anyhow::Result<()> {
     let error = result.err().with_context(|| format!("expected the problem {slug}, got no error"))?;
-    let found = error.problem().map(eko_client::Problem::slug);
+    let found = error.problem().map(eko_client::ProblemDetails::slug);
     ensure!(found == Some(slug), "expected the problem {slug}, got {error}");
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use eko_client::device::{Content, Entry, Outgoing};
+use eko_client::device::{EntryContent, MailboxEntry, OutgoingEnvelope};
 use eko_protocol::activity::ReportKind;
 use eko_protocol::id::EnvelopeId;
 
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits for the one entry of a mailbox.
-pub(super) async fn only_entry(party: &Party) -> anyhow::Result<Entry> {
+pub(super) async fn only_entry(party: &Party) -> anyhow::Result<MailboxEntry> {
     let found = tokio::time::timeout(PATIENCE, async {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -31,7 +31,7 @@ pub(super) async fn only_entry(party: &Party) -> anyhow::Result<Entry> {
     let found = found
         .await
         .with_context(|| format!("expected an entry for {}, got none in {PATIENCE:?}", party.label))??;
-    match <[Entry; 1]>::try_from(found) {
+    match <[MailboxEntry; 1]>::try_from(found) {
         Ok([entry]) => Ok(entry),
         Err(more) => {
             let all: Vec<_> = more.iter().map(|entry| entry.activity.to_string()).collect();
@@ -41,10 +41,10 @@ pub(super) async fn only_entry(party: &Party) -> anyhow::Result<Entry> {
 }
 
 /// A device fetches its message of an envelope, compares it byte for byte, and acknowledges it.
-pub(super) async fn receives(stage: &Stage, party: &Party, sent: &Outgoing) -> anyhow::Result<()> {
+pub(super) async fn receives(stage: &Stage, party: &Party, sent: &OutgoingEnvelope) -> anyhow::Result<()> {
     stage.transcript.step(&format!("{} fetches and acknowledges", party.label));
     let entry = only_entry(party).await?;
-    let Content::Message(message) = &entry.content else {
+    let EntryContent::Message(message) = &entry.content else {
         bail!("expected a message, got {}", entry.activity);
     };
     let content = sent.messages.iter().find(|(device, _)| device == party.device.id()).map(|(_, c)| c);
@@ -78,7 +78,7 @@ pub(super) async fn receipt(stage: &Stage, envelope: &EnvelopeId) -> anyhow::Res
 pub(super) async fn report(stage: &Stage, kind: ReportKind, envelope: &EnvelopeId) -> anyhow::Result<()> {
     let alice = &stage.alice;
     let entry = only_entry(alice).await?;
-    let Content::Report(report) = &entry.content else {
+    let EntryContent::Report(report) = &entry.content else {
         bail!("expected a report, got {}", entry.activity);
     };
     ensure!(report.kind == kind, "expected {}, got {}", kind.as_str(), entry.activity);

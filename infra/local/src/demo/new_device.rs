@@ -1,7 +1,7 @@
 //! A device joins while somebody writes: `PartialDelivery`, completed under the same envelope id.
 
 use anyhow::ensure;
-use eko_client::device::Outgoing;
+use eko_client::device::OutgoingEnvelope;
 
 use super::stage::Stage;
 use super::taking::{self, Known};
@@ -38,7 +38,7 @@ pub(super) async fn partial_delivery(stage: &Stage, known: Known) -> anyhow::Res
 
     stage.transcript.step("Alice's phone completes the envelope, under the same id");
     let messages = vec![sending::ciphertext(stage, laptop.device.id())];
-    let rest = Outgoing { messages, device_set: Some(known.set.clone()), ..first.clone() };
+    let rest = OutgoingEnvelope { messages, device_set: Some(known.set.clone()), ..first.clone() };
     sending::accepted(stage.alice.device.send(&rest).await?)?;
     stage.transcript.means("Accepted: what was accepted before counts, and every device is covered.");
 

@@ -1,7 +1,7 @@
 //! A transport that tells the transcript of every exchange.
 
 use eko_client::transport::Bytes;
-use eko_client::{Exchange, Http, Transport, TransportError};
+use eko_client::{Exchange, HttpTransport, Transport, TransportError};
 use http::{Request, Response};
 
 use super::transcript::Transcript;
@@ -9,14 +9,14 @@ use super::transcript::Transcript;
 /// HTTP, written down.
 #[derive(Clone)]
 pub(super) struct Recorded {
-    http: Http,
+    http: HttpTransport,
     transcript: Transcript,
     /// Whether the server is shown too.
     several: bool,
 }
 
 impl Recorded {
-    pub(super) fn new(http: Http, transcript: &Transcript) -> Self {
+    pub(super) fn new(http: HttpTransport, transcript: &Transcript) -> Self {
         Self { http, transcript: transcript.clone(), several: false }
     }
 

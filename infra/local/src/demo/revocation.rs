@@ -1,7 +1,7 @@
 //! A device is revoked: whoever still writes to it is told, and it gets nothing more.
 
 use anyhow::ensure;
-use eko_client::device::Outgoing;
+use eko_client::device::OutgoingEnvelope;
 
 use super::joining::{head, refused};
 use super::stage::Stage;
@@ -42,7 +42,7 @@ pub(super) async fn reject(stage: &Stage, known: Known) -> anyhow::Result<()> {
     ensure!(taking::same(&known, &bobs), "expected the devices {bobs:?}, got {:?}", known.devices);
     ensure!(known.set == set, "expected the head {set:?}, got {:?}", known.set);
     let messages = known.devices.iter().map(|device| sending::ciphertext(stage, device)).collect();
-    let corrected = Outgoing { messages, device_set: Some(known.set.clone()), ..first };
+    let corrected = OutgoingEnvelope { messages, device_set: Some(known.set.clone()), ..first };
     sending::accepted(alice.send(&corrected).await?)?;
     stage.transcript.means("Accepted.");
 

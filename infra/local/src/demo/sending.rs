@@ -1,7 +1,7 @@
 //! Envelopes: made, sent, received.
 
 use anyhow::bail;
-use eko_client::device::{Outgoing, SendOutcome};
+use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::Report;
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
@@ -27,16 +27,16 @@ pub(super) async fn to_all(stage: &Stage, known: &Known) -> anyhow::Result<()> {
 async fn to_nobody(stage: &Stage, known: &Known) -> anyhow::Result<()> {
     stage.transcript.step("Alice's phone sends one to a name that nobody has");
     let to = UserName::parse(&format!("no{}", stage.bob()))?;
-    let outgoing = Outgoing { to, ..envelope(stage, known)? };
+    let outgoing = OutgoingEnvelope { to, ..envelope(stage, known)? };
     refused(stage.alice.device.send(&outgoing).await.map(drop), "not-found")?;
     stage.transcript.means("Refused: there is no such user.");
     Ok(())
 }
 
 /// An envelope for every device that Alice knows of.
-pub(super) fn envelope(stage: &Stage, known: &Known) -> anyhow::Result<Outgoing> {
+pub(super) fn envelope(stage: &Stage, known: &Known) -> anyhow::Result<OutgoingEnvelope> {
     let messages = known.devices.iter().map(|device| ciphertext(stage, device)).collect();
-    let outgoing = Outgoing::new(stage.bob().clone(), stage.environment.envelope_id()?, messages);
+    let outgoing = OutgoingEnvelope::new(stage.bob().clone(), stage.environment.envelope_id()?, messages);
     let mut outgoing = outgoing.at(stage.bobs_server());
     outgoing.device_set = Some(known.set.clone());
     Ok(outgoing)

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use eko_client::capabilities::Capabilities;
 use eko_client::device::TakenPackages;
-use eko_client::{ClientError, Device, DeviceKeys, Environment, Http, KeyCounts, TransportError};
+use eko_client::{ClientError, Device, DeviceKeys, Environment, HttpTransport, KeyCounts, TransportError};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 
@@ -47,7 +47,7 @@ struct Home {
 impl Stage {
     /// Finds the server and makes the devices, each with its own keys.
     pub(super) async fn open(url: &str, transcript: &Transcript) -> anyhow::Result<Self> {
-        let transport = Recorded::new(Http::new()?.through(url)?, transcript);
+        let transport = Recorded::new(HttpTransport::new()?.through(url)?, transcript);
         let home = Home::find(url, transport, transcript).await?;
         home.introduce(transcript);
         Self::among(transcript, &home, &home)
@@ -55,7 +55,7 @@ impl Stage {
 
     /// The same with two servers at their public addresses: Alice's and Bob's.
     pub(super) async fn open_two(hers: &str, his: &str, transcript: &Transcript) -> anyhow::Result<Self> {
-        let transport = Recorded::new(Http::new()?, transcript).among_several();
+        let transport = Recorded::new(HttpTransport::new()?, transcript).among_several();
         let hers = Home::find(hers, transport.clone(), transcript).await?;
         hers.introduce(transcript);
         let his = Home::find(his, transport, transcript).await?;
@@ -123,7 +123,8 @@ impl Home {
                 return Err(error).with_context(|| format!("{url} does not answer as an Eko server"));
             }
         };
-        let issuer = Issuer::discover(Recorded::new(Http::new()?, transcript), &capabilities).await?;
+        let issuer =
+            Issuer::discover(Recorded::new(HttpTransport::new()?, transcript), &capabilities).await?;
         Ok(Self { transport, capabilities, issuer })
     }
 

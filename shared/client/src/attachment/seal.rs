@@ -4,12 +4,14 @@ use eko_protocol::Invalid;
 
 use super::media_type::media_type;
 use super::wire::name as check_name;
-use super::{Attachment, AttachmentError, AttachmentKey, INLINE_MAX, MAX_BYTES, OVERHEAD, Place};
+use super::{
+    Attachment, AttachmentError, AttachmentKey, AttachmentLocation, INLINE_MAX, MAX_BYTES, OVERHEAD,
+};
 use crate::Environment;
 
 /// A file that is sealed and not yet anywhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub struct SealedFile {
     bytes: Vec<u8>,
     name: String,
     media_type: String,
@@ -27,7 +29,7 @@ pub fn seal(
     name: &str,
     media_type: &str,
     environment: &Environment,
-) -> Result<Sealed, AttachmentError> {
+) -> Result<SealedFile, AttachmentError> {
     let size = u64::try_from(bytes.len()).ok().filter(|size| *size <= MAX_BYTES);
     let size = size.ok_or(AttachmentError::TooLong)?;
     let name = check_name(name).map_err(|fault| fault.under("/name"))?;
@@ -44,10 +46,10 @@ pub fn seal(
         .map_err(|_| AttachmentError::Failed)?;
     sealed.extend_from_slice(tag.as_ref());
     let digest = sha256(&sealed);
-    Ok(Sealed { bytes: sealed, name, media_type, size, key, digest })
+    Ok(SealedFile { bytes: sealed, name, media_type, size, key, digest })
 }
 
-impl Sealed {
+impl SealedFile {
     /// The sealed bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -61,21 +63,21 @@ impl Sealed {
         if self.bytes.len() > INLINE_MAX {
             return Err(AttachmentError::NotInline);
         }
-        Ok(self.finish(Place::Inline))
+        Ok(self.finish(AttachmentLocation::Inline))
     }
 
     /// The attachment whose sealed bytes lie at an https address.
     ///
     /// # Errors
-    /// The address cannot be sent, as [`Place::parse`] says.
+    /// The address cannot be sent, as [`AttachmentLocation::parse`] says.
     pub fn at(self, url: &str) -> Result<Attachment, AttachmentError> {
-        match Place::parse(url).map_err(|fault| fault.under("/url"))? {
-            Place::Inline(_) => Err(Invalid::at("/url", "must be an https address").into()),
-            place @ Place::Https(_) => Ok(self.finish(|_| place)),
+        match AttachmentLocation::parse(url).map_err(|fault| fault.under("/url"))? {
+            AttachmentLocation::Inline(_) => Err(Invalid::at("/url", "must be an https address").into()),
+            place @ AttachmentLocation::Https(_) => Ok(self.finish(|_| place)),
         }
     }
 
-    fn finish(self, place: impl FnOnce(Vec<u8>) -> Place) -> Attachment {
+    fn finish(self, place: impl FnOnce(Vec<u8>) -> AttachmentLocation) -> Attachment {
         let Self { bytes, name, media_type, size, key, digest } = self;
         Attachment { name, media_type, size, key, digest, url: place(bytes) }
     }

@@ -13,8 +13,8 @@ fn sealed(bytes: &[u8]) -> Attachment {
 
 fn inline(attachment: &Attachment) -> &[u8] {
     match &attachment.url {
-        Place::Inline(bytes) => bytes,
-        Place::Https(url) => panic!("{url}"),
+        AttachmentLocation::Inline(bytes) => bytes,
+        AttachmentLocation::Https(url) => panic!("{url}"),
     }
 }
 
@@ -243,7 +243,7 @@ proptest! {
     fn any_address_is_read_without_panic(
         text in "(https://|data:application/octet-stream;base64,)?[a-zA-Z0-9.@:/?#%+=\\[\\]-]{0,30}",
     ) {
-        if let Ok(place) = Place::parse(&text) {
+        if let Ok(place) = AttachmentLocation::parse(&text) {
             prop_assert_eq!(place.to_url(), text);
         }
     }

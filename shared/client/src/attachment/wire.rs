@@ -3,7 +3,7 @@ use eko_protocol::json::has_type;
 use serde_json::{Value, json};
 
 use super::media_type::media_type;
-use super::{Attachment, AttachmentKey, MAX_BYTES, MAX_NAME_CHARS, OVERHEAD, Place};
+use super::{Attachment, AttachmentKey, AttachmentLocation, MAX_BYTES, MAX_NAME_CHARS, OVERHEAD};
 use crate::content::member::{parsed, required};
 use crate::secret::Secret;
 
@@ -22,13 +22,13 @@ impl Attachment {
             size: required(value, "eko:size", 0)?,
             key: parsed(value, "eko:key", AttachmentKey::from_base64)?,
             digest: parsed(value, "eko:digest", digest)?,
-            url: parsed(value, "url", Place::parse)?,
+            url: parsed(value, "url", AttachmentLocation::parse)?,
         };
         if attachment.size > MAX_BYTES {
             return Err(Invalid::at("/eko:size", format!("is more than {MAX_BYTES}")));
         }
         match &attachment.url {
-            Place::Inline(sealed)
+            AttachmentLocation::Inline(sealed)
                 if sealed.len().checked_sub(OVERHEAD) != usize::try_from(attachment.size).ok() =>
             {
                 Err(Invalid::at("/eko:size", "is not the size of what is in the url"))

@@ -7,22 +7,22 @@ use eko_protocol::{Invalid, timestamp};
 use serde_json::Value;
 
 use super::member::{actor, number, parsed, required, texts};
-use super::{Activity, ActivityId, GroupRef, MAX_ADDRESSES, MAX_ATTACHMENTS, Note, NoteId, Said};
+use super::{Activity, ActivityContent, ActivityId, GroupRef, MAX_ADDRESSES, MAX_ATTACHMENTS, Note, NoteId};
 use crate::attachment::Attachment;
 use crate::group::{GroupControl, GroupId};
 
 /// Reads an activity.
 pub(super) fn activity(value: &Value) -> Result<Activity, Invalid> {
-    let head = Head::read(value)?;
-    let said = said(value, &head)?;
-    let Head { id, actor, to, published_ms, group } = head;
+    let head = ActivityHeader::read(value)?;
+    let content = content(value, &head)?;
+    let ActivityHeader { id, actor, to, published_ms, group } = head;
     let sequence = number(value, "eko:sequence", 1)?;
     let device_sets = device_sets(value)?;
-    Ok(Activity { id, actor, to, published_ms, sequence, device_sets, group, said })
+    Ok(Activity { id, actor, to, published_ms, sequence, device_sets, group, content })
 }
 
 /// What every activity has.
-pub(crate) struct Head {
+pub(crate) struct ActivityHeader {
     pub(crate) id: ActivityId,
     pub(crate) actor: String,
     pub(crate) to: Vec<String>,
@@ -30,7 +30,7 @@ pub(crate) struct Head {
     pub(crate) group: Option<GroupRef>,
 }
 
-impl Head {
+impl ActivityHeader {
     pub(crate) fn read(value: &Value) -> Result<Self, Invalid> {
         if !value.is_object() {
             return Err(Invalid::whole("must be an object"));
@@ -92,18 +92,18 @@ fn device_sets(value: &Value) -> Result<BTreeMap<String, DeviceSetRef>, Invalid>
     members.iter().map(set).collect::<Result<_, Invalid>>().map_err(|error| fault(&error.to_string()))
 }
 
-fn said(value: &Value, head: &Head) -> Result<Said, Invalid> {
+fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Invalid> {
     if has_type(value, "GroupControl") {
-        return GroupControl::read(value, head).map(|control| Said::Control(Box::new(control)));
+        return GroupControl::read(value, head).map(|control| ActivityContent::Control(Box::new(control)));
     }
     if has_type(value, "Read") {
-        return parsed(value, "object", ActivityId::parse).map(Said::Read);
+        return parsed(value, "object", ActivityId::parse).map(ActivityContent::Read);
     }
     match value.get("object") {
         Some(object) if has_type(value, "Create") && has_type(object, "Note") => {
-            note(object).map(Said::Note).map_err(|fault| fault.under("/object"))
+            note(object).map(ActivityContent::Note).map_err(|fault| fault.under("/object"))
         }
-        _ => Ok(Said::Other(value.clone())),
+        _ => Ok(ActivityContent::Other(value.clone())),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::Environment;
 use crate::attachment;
-use crate::group::{Change, GroupState};
+use crate::group::{GroupChange, GroupState};
 use any::any_activity;
 pub(crate) use any::{any_json, replaced};
 
@@ -34,7 +34,7 @@ pub(crate) fn repeatable(seed: u64) -> Environment {
     Environment { clock: Arc::new(|| 1_769_715_000_000), random: Arc::new(random) }
 }
 
-fn activity(said: Said) -> Activity {
+fn activity(content: ActivityContent) -> Activity {
     let head = "ab".repeat(32);
     Activity {
         id: ActivityId::parse(URN).unwrap(),
@@ -44,7 +44,7 @@ fn activity(said: Said) -> Activity {
         sequence: Some(17),
         device_sets: BTreeMap::from([(BOB.to_owned(), DeviceSetRef::new(2, head).unwrap())]),
         group: None,
-        said,
+        content,
     }
 }
 
@@ -64,12 +64,12 @@ fn plaintext(value: &Value) -> Vec<u8> {
 fn control() -> GroupControl {
     let environment = repeatable(1);
     let state = GroupState::create("Choir", [BOB.to_owned()], ALICE, &environment).unwrap();
-    GroupControl::seal(Change::Created, None, &state, ALICE, &environment).unwrap()
+    GroupControl::seal(GroupChange::Created, None, &state, ALICE, &environment).unwrap()
 }
 
 #[test]
 fn a_note_is_what_the_contract_says() {
-    let mut said = activity(Said::Note(note("Hello")));
+    let mut said = activity(ActivityContent::Note(note("Hello")));
     let expected = json!({
         "@context": "https://www.w3.org/ns/activitystreams", "type": "Create", "id": URN, "actor": ALICE,
         "to": [BOB], "published": "2026-01-29T19:30:00.007Z", "eko:sequence": 17,
@@ -87,7 +87,7 @@ fn a_note_is_what_the_contract_says() {
 
 #[test]
 fn a_read_is_what_the_contract_says() {
-    let mut read = activity(Said::Read(ActivityId::parse(OTHER_URN).unwrap()));
+    let mut read = activity(ActivityContent::Read(ActivityId::parse(OTHER_URN).unwrap()));
     (read.sequence, read.device_sets) = (None, BTreeMap::new());
     let expected = json!({
         "@context": "https://www.w3.org/ns/activitystreams", "type": "Read", "id": URN, "actor": ALICE,
@@ -103,7 +103,7 @@ fn a_control_arrives_as_it_was_sealed() {
     assert_eq!((activity.actor.as_str(), activity.id.as_str()), (ALICE, control.id().as_str()));
     let read = Activity::from_plaintext(&activity.to_plaintext().unwrap()).unwrap();
     assert_eq!(read, activity);
-    let Said::Control(read) = read.said else { panic!("{read:?}") };
+    let ActivityContent::Control(read) = read.content else { panic!("{read:?}") };
     assert!(read.is_under(control.state().master_key()));
     // Nothing may be said beside what was sealed.
     let beside = Activity { sequence: Some(1), ..activity };
@@ -112,7 +112,7 @@ fn a_control_arrives_as_it_was_sealed() {
 
 #[test]
 fn what_is_not_known_is_ignored_or_kept() {
-    let said = activity(Said::Note(note("Hello")));
+    let said = activity(ActivityContent::Note(note("Hello")));
     let mut value = json_of(&said);
     value["eko:later"] = json!({ "a": [1] });
     value["object"]["summary"] = json!(7);
@@ -125,7 +125,7 @@ fn what_is_not_known_is_ignored_or_kept() {
         let mut value = value.clone();
         *value.pointer_mut(pointer).unwrap() = other;
         let read = Activity::from_plaintext(&plaintext(&value)).unwrap();
-        assert_eq!(read.said, Said::Other(value));
+        assert_eq!(read.content, ActivityContent::Other(value));
         assert_eq!(Activity::from_plaintext(&read.to_plaintext().unwrap()), Ok(read));
     }
 }
@@ -134,14 +134,14 @@ fn what_is_not_known_is_ignored_or_kept() {
 fn the_longest_leaves_room_for_signal() {
     assert_eq!(MAX_PLAINTEXT % PADDING_STEP, 0);
     assert_eq!(MAX_CONTENT_BYTES - MAX_PLAINTEXT, 4224);
-    let empty = json_of(&activity(Said::Note(note("")))).to_string().len();
-    let longest = activity(Said::Note(note(&"x".repeat(MAX_PLAINTEXT - 1 - empty))));
+    let empty = json_of(&activity(ActivityContent::Note(note("")))).to_string().len();
+    let longest = activity(ActivityContent::Note(note(&"x".repeat(MAX_PLAINTEXT - 1 - empty))));
     let padded = longest.to_plaintext().unwrap();
     assert_eq!(padded.len(), MAX_PLAINTEXT);
     assert_eq!(Activity::from_plaintext(&padded), Ok(longest));
-    let longer = activity(Said::Note(note(&"x".repeat(MAX_PLAINTEXT - empty))));
+    let longer = activity(ActivityContent::Note(note(&"x".repeat(MAX_PLAINTEXT - empty))));
     assert!(longer.to_plaintext().is_err());
-    let longer = json_of(&activity(Said::Note(note("")))).to_string() + &" ".repeat(MAX_PLAINTEXT);
+    let longer = json_of(&activity(ActivityContent::Note(note("")))).to_string() + &" ".repeat(MAX_PLAINTEXT);
     assert!(Activity::from_plaintext(&pad(longer.as_bytes())).is_err());
 }
 
@@ -151,7 +151,7 @@ fn the_longest_file_fits_beside_a_text() {
     let sealed = attachment::seal(&file, "a.png", "image/png", &repeatable(1)).unwrap();
     let mut long = note(&"x".repeat(26 * 1024));
     long.attachments.push(sealed.inline().unwrap());
-    assert!(activity(Said::Note(long)).to_plaintext().is_ok());
+    assert!(activity(ActivityContent::Note(long)).to_plaintext().is_ok());
 }
 
 proptest! {

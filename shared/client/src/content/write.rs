@@ -1,7 +1,7 @@
 use eko_protocol::{Invalid, timestamp};
 use serde_json::{Map, Value, json};
 
-use super::{Activity, Note, Said};
+use super::{Activity, ActivityContent, Note};
 use crate::attachment::Attachment;
 
 /// The context of what clients say to each other: members that begin with `eko:` are read by their full names.
@@ -9,11 +9,11 @@ pub(crate) const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
 
 /// The activity as JSON.
 pub(super) fn value(activity: &Activity) -> Result<Value, Invalid> {
-    let (kind, object) = match &activity.said {
-        Said::Control(control) => return control.to_value(),
-        Said::Other(value) => return Ok(value.clone()),
-        Said::Note(said) => ("Create", note(said)),
-        Said::Read(id) => ("Read", json!(id)),
+    let (kind, object) = match &activity.content {
+        ActivityContent::Control(control) => return control.to_value(),
+        ActivityContent::Other(value) => return Ok(value.clone()),
+        ActivityContent::Note(said) => ("Create", note(said)),
+        ActivityContent::Read(id) => ("Read", json!(id)),
     };
     let mut value = Map::new();
     let mut put = |name: &str, member: Value| drop(value.insert(name.to_owned(), member));

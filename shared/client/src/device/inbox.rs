@@ -11,9 +11,9 @@ use crate::{Auth, Body, ClientError, Transport};
 
 /// A page of the device's mailbox, oldest first.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page {
+pub struct MailboxPage {
     /// The entries.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<MailboxEntry>,
     /// The address of the next page, where there is more.
     pub next: Option<String>,
     /// One-time keys that the server has left of this device: time to publish more?
@@ -22,20 +22,20 @@ pub struct Page {
 
 /// What waits for the device.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct MailboxEntry {
     /// Its address, by which it is acknowledged.
     pub address: String,
     /// When the server accepted it, in epoch milliseconds.
     pub received_ms: i64,
     /// What it says.
-    pub content: Content,
+    pub content: EntryContent,
     /// The same as it came.
     pub activity: Value,
 }
 
 /// What an entry says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Content {
+pub enum EntryContent {
     /// A message for this device.
     Message(QueuedMessage),
     /// A report on an envelope that this user sent.
@@ -51,7 +51,7 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// The server's refusal: `device-pending`, `device-revoked` and others.
-    pub async fn fetch(&self) -> Result<Page, ClientError> {
+    pub async fn fetch(&self) -> Result<MailboxPage, ClientError> {
         self.fetch_after(&self.origin.inbox(&self.user)).await
     }
 
@@ -59,7 +59,7 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// As there.
-    pub async fn fetch_after(&self, next: &str) -> Result<Page, ClientError> {
+    pub async fn fetch_after(&self, next: &str) -> Result<MailboxPage, ClientError> {
         let answer = self.get(next, Auth::Device).await?;
         let body = answer.json()?;
         let wrong = |fault: Invalid| answer.unexpected(fault.to_string());
@@ -67,7 +67,11 @@ impl<T: Transport> Device<T> {
         let items = items.ok_or_else(|| answer.unexpected("has no orderedItems"))?;
         let entries = items.iter().map(|item| self.entry(item)).collect::<Result<_, _>>().map_err(wrong)?;
         let next = body.get("next").map(|_| text(&body, "next").map(str::to_owned));
-        Ok(Page { entries, next: next.transpose().map_err(wrong)?, keys_left: shape(&body).map_err(wrong)? })
+        Ok(MailboxPage {
+            entries,
+            next: next.transpose().map_err(wrong)?,
+            keys_left: shape(&body).map_err(wrong)?,
+        })
     }
 
     /// DELETE on an entry's address (section 6): acknowledges it without a receipt.
@@ -79,23 +83,23 @@ impl<T: Transport> Device<T> {
         answer.expect(StatusCode::NO_CONTENT).map(drop)
     }
 
-    fn entry(&self, activity: &Value) -> Result<Entry, Invalid> {
+    fn entry(&self, activity: &Value) -> Result<MailboxEntry, Invalid> {
         let received = text(activity, "eko:received")?;
-        Ok(Entry {
+        Ok(MailboxEntry {
             address: text(activity, "eko:entry")?.to_owned(),
             received_ms: timestamp::parse(received).map_err(|fault| fault.under("/eko:received"))?,
-            content: self.content(activity).unwrap_or_else(Content::Unreadable),
+            content: self.content(activity).unwrap_or_else(EntryContent::Unreadable),
             activity: activity.clone(),
         })
     }
 
-    fn content(&self, activity: &Value) -> Result<Content, Invalid> {
+    fn content(&self, activity: &Value) -> Result<EntryContent, Invalid> {
         if has_type(activity, "Create") {
-            self.message(activity).map(Content::Message)
+            self.message(activity).map(EntryContent::Message)
         } else if has_type(activity, "Offer") {
-            offered(activity, &self.origin, &self.user).map(Content::DeviceOffered)
+            offered(activity, &self.origin, &self.user).map(EntryContent::DeviceOffered)
         } else {
-            Report::parse(activity).map(Content::Report)
+            Report::parse(activity).map(EntryContent::Report)
         }
     }
 

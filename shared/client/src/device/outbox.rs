@@ -14,7 +14,7 @@ use crate::{Auth, Body, ClientError, Exchange, Transport};
 
 /// An envelope to be sent: ciphertext for devices of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct OutgoingEnvelope {
     /// Whose devices.
     pub to: UserName,
     /// The server that the recipient is on; the author's own when absent.
@@ -31,7 +31,7 @@ pub struct Outgoing {
     pub device_set: Option<DeviceSetRef>,
 }
 
-impl Outgoing {
+impl OutgoingEnvelope {
     /// An envelope that wakes the devices and lives as long as the server keeps it.
     pub fn new(to: UserName, id: EnvelopeId, messages: Vec<(DeviceId, Vec<u8>)>) -> Self {
         Self { to, origin: None, id, messages, notify: true, expires_ms: None, device_set: None }
@@ -67,7 +67,7 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// The server's refusal: `not-found` for an unknown recipient, `invalid`, `too-many` and others.
-    pub async fn send(&self, outgoing: &Outgoing) -> Result<SendOutcome, ClientError> {
+    pub async fn send(&self, outgoing: &OutgoingEnvelope) -> Result<SendOutcome, ClientError> {
         let (url, body) = (self.origin.outbox(&self.user), self.create_activity(outgoing));
         let answer = self.call(Method::POST, &url, Body::Json(&body), Auth::Device).await?;
         match answer.status {
@@ -82,7 +82,7 @@ impl<T: Transport> Device<T> {
     }
 
     /// The `Create` that [`Device::send`] sends.
-    pub fn create_activity(&self, outgoing: &Outgoing) -> Value {
+    pub fn create_activity(&self, outgoing: &OutgoingEnvelope) -> Value {
         let from = self.address();
         let there = outgoing.origin.as_ref().unwrap_or(&self.origin);
         let message = |(device, content): &(DeviceId, Vec<u8>)| {
@@ -134,7 +134,7 @@ fn activity_id(answer: &Exchange) -> Result<String, ClientError> {
     Ok(text(&body, "id").map_err(|fault| answer.unexpected(fault.to_string()))?.to_owned())
 }
 
-fn report(answer: &Exchange, outgoing: &Outgoing) -> Result<Report, ClientError> {
+fn report(answer: &Exchange, outgoing: &OutgoingEnvelope) -> Result<Report, ClientError> {
     let report = Report::parse(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))?;
     if report.envelope == outgoing.id {
         Ok(report)

@@ -97,7 +97,7 @@ impl<T: Transport> Device<T> {
     /// [`ClientError::Untrusted`] where a signature is not good; the server's refusal.
     pub async fn key_packages(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
         let answer = self.get(&self.origin.key_packages(user), Auth::Nobody).await?;
-        self.read_packages(&answer, (&self.origin, user))
+        self.read_packages(&answer, &self.origin, user)
     }
 
     /// POST `/user/{name}/keyPackages` with `Take` (section 4): a package of every active device, with
@@ -107,7 +107,7 @@ impl<T: Transport> Device<T> {
     /// [`ClientError::Untrusted`] where a signature is not good; the server's refusal.
     pub async fn take(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
         let object = json!(self.origin.key_packages(user));
-        self.take_at(&self.origin.key_packages(user), (&self.origin, user), object).await
+        self.take_at(&self.origin.key_packages(user), &self.origin, user, object).await
     }
 
     /// As [`Device::take`], of these devices only.
@@ -120,7 +120,7 @@ impl<T: Transport> Device<T> {
         devices: &[DeviceId],
     ) -> Result<TakenPackages, ClientError> {
         let packages: Vec<_> = devices.iter().map(|device| self.origin.key_package(user, device)).collect();
-        self.take_at(&self.origin.key_packages(user), (&self.origin, user), json!(packages)).await
+        self.take_at(&self.origin.key_packages(user), &self.origin, user, json!(packages)).await
     }
 
     /// As [`Device::take`], through the own outbox: the way that also reaches other servers.
@@ -129,7 +129,7 @@ impl<T: Transport> Device<T> {
     /// As there.
     pub async fn take_through_outbox(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
         let object = json!(self.origin.key_packages(user));
-        self.take_at(&self.origin.outbox(&self.user), (&self.origin, user), object).await
+        self.take_at(&self.origin.outbox(&self.user), &self.origin, user, object).await
     }
 
     /// As [`Device::take`], of a user of the server at `origin`, through the own outbox: the own server looks
@@ -139,7 +139,7 @@ impl<T: Transport> Device<T> {
     /// As there; `not-found`, `not-federated`, `remote-unreachable` or `remote-failed` for the other server.
     pub async fn take_from(&self, origin: &Origin, user: &UserName) -> Result<TakenPackages, ClientError> {
         let object = json!(Handle::new(user.clone(), origin).to_string());
-        self.take_at(&self.origin.outbox(&self.user), (origin, user), object).await
+        self.take_at(&self.origin.outbox(&self.user), origin, user, object).await
     }
 
     /// As [`Device::take_from`], of these devices only.
@@ -153,7 +153,7 @@ impl<T: Transport> Device<T> {
         devices: &[DeviceId],
     ) -> Result<TakenPackages, ClientError> {
         let packages: Vec<_> = devices.iter().map(|device| origin.key_package(user, device)).collect();
-        self.take_at(&self.origin.outbox(&self.user), (origin, user), json!(packages)).await
+        self.take_at(&self.origin.outbox(&self.user), origin, user, json!(packages)).await
     }
 
     /// The body of a `Take` of these packages: a collection's address, or packages'.
@@ -164,18 +164,20 @@ impl<T: Transport> Device<T> {
     async fn take_at(
         &self,
         url: &str,
-        of: (&Origin, &UserName),
+        origin: &Origin,
+        user: &UserName,
         object: Value,
     ) -> Result<TakenPackages, ClientError> {
         let body = self.take_activity(object);
         let answer = self.call(Method::POST, url, Body::Json(&body), Auth::Device).await?;
-        self.read_packages(&answer.expect(StatusCode::OK)?, of)
+        self.read_packages(&answer.expect(StatusCode::OK)?, origin, user)
     }
 
     fn read_packages(
         &self,
         answer: &Exchange,
-        (origin, user): (&Origin, &UserName),
+        origin: &Origin,
+        user: &UserName,
     ) -> Result<TakenPackages, ClientError> {
         let body = answer.json()?;
         let read = PackageCollection::parse(&body, origin);

@@ -22,7 +22,7 @@ pub struct PendingDevice {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct PendingDeviceItem {
     id: String,
     identity_key: IdentityKey,
     registration_id: RegistrationId,
@@ -34,7 +34,7 @@ struct Wire {
 impl PendingDevice {
     /// Reads an item of the list, or the object of the notice in the queue.
     pub(super) fn parse(value: &Value, origin: &Origin, user: &UserName) -> Result<Self, Invalid> {
-        let wire: Wire = shape(value)?;
+        let wire: PendingDeviceItem = shape(value)?;
         let owned = origin.parse_device(&wire.id).filter(|(owner, _)| owner == user);
         let (_, id) = owned.ok_or_else(|| Invalid::at("/id", "is not a device of this user"))?;
         let possession = multibase::decode(&wire.possession).map_err(|fault| fault.under("/possession"))?;

@@ -11,7 +11,7 @@ use crate::{Auth, Body, ClientError, Exchange, Transport};
 
 /// How a device comes into its user's chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Joining {
+pub enum JoinKind {
     /// The user's first device: claims the name and starts the chain.
     First,
     /// Another device: waits until an active one approves it.
@@ -23,7 +23,7 @@ pub enum Joining {
 /// Whether a device takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum RegistrationStatus {
     /// It is in the device set.
     Active,
     /// It waits for approval.
@@ -32,9 +32,9 @@ pub enum Status {
 
 /// What became of a registration or a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Registered {
+pub struct RegistrationOutcome {
     /// Whether the device takes part already.
-    pub status: Status,
+    pub status: RegistrationStatus,
     /// The user's device set at that moment.
     #[serde(rename = "eko:deviceSet")]
     pub device_set: DeviceSetRef,
@@ -46,11 +46,15 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// The server's refusal: `name-taken`, `account-exists`, `device-id-used`, `stale-head` and others.
-    pub async fn register(&self, id_token: &str, joining: Joining) -> Result<Registered, ClientError> {
+    pub async fn register(
+        &self,
+        id_token: &str,
+        joining: JoinKind,
+    ) -> Result<RegistrationOutcome, ClientError> {
         let node = match joining {
-            Joining::First => Some(self.first_node()?),
-            Joining::Further => None,
-            Joining::Reset => {
+            JoinKind::First => Some(self.first_node()?),
+            JoinKind::Further => None,
+            JoinKind::Reset => {
                 let (_, state) = self.chain(&self.user).await?;
                 Some(self.reset_node(&state.position)?)
             }
@@ -100,7 +104,7 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// The server's refusal: `device-revoked`, `not-found` and others.
-    pub async fn sign_in_again(&self, id_token: &str) -> Result<Registered, ClientError> {
+    pub async fn sign_in_again(&self, id_token: &str) -> Result<RegistrationOutcome, ClientError> {
         let proof = self.keys.identity().sign(&sign_in_base(id_token.as_bytes()), &self.environment)?;
         let body = json!({
             "deviceId": self.id,
@@ -116,7 +120,7 @@ impl<T: Transport> Device<T> {
         id_token: &str,
         body: &Value,
         due: StatusCode,
-    ) -> Result<Registered, ClientError> {
+    ) -> Result<RegistrationOutcome, ClientError> {
         let (body, auth) = (Body::Json(body), Auth::Token(id_token));
         let answer: Exchange = self.call(Method::POST, "/auth/devices", body, auth).await?.expect(due)?;
         let registered = shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))?;

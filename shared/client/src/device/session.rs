@@ -8,7 +8,7 @@ use crate::{Auth, Body, ClientError, Exchange, Transport};
 
 /// What a device is signed in with.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Tokens {
+pub struct DeviceTokens {
     /// The access token, good for minutes.
     pub access: String,
     /// The refresh token, good once.
@@ -18,7 +18,7 @@ pub struct Tokens {
 }
 
 /// Tokens are in no log.
-impl std::fmt::Debug for Tokens {
+impl std::fmt::Debug for DeviceTokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tokens").field("expires_ms", &self.expires_ms).finish_non_exhaustive()
     }
@@ -26,7 +26,7 @@ impl std::fmt::Debug for Tokens {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct TokenResponse {
     access_token: String,
     refresh_token: String,
     expires_in: i64,
@@ -60,9 +60,14 @@ impl<T: Transport> Device<T> {
 
     /// Keeps the tokens that an answer carries.
     pub(super) fn keep_tokens(&self, answer: &Exchange) -> Result<(), ClientError> {
-        let wire: Wire = shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))?;
+        let wire: TokenResponse =
+            shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))?;
         let expires_ms = self.environment.now_ms().saturating_add(wire.expires_in.saturating_mul(1000));
-        self.set_tokens(Some(Tokens { access: wire.access_token, refresh: wire.refresh_token, expires_ms }));
+        self.set_tokens(Some(DeviceTokens {
+            access: wire.access_token,
+            refresh: wire.refresh_token,
+            expires_ms,
+        }));
         Ok(())
     }
 }

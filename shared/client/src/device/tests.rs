@@ -13,20 +13,20 @@ use super::*;
 use crate::{KeyCounts, TransportError};
 
 /// Answers every request with the same, and keeps the requests.
-struct Canned {
+struct CannedTransport {
     status: StatusCode,
     media_type: &'static str,
     body: Value,
     requests: Mutex<Vec<Request<Bytes>>>,
 }
 
-impl Canned {
+impl CannedTransport {
     fn new(status: StatusCode, media_type: &'static str, body: Value) -> Self {
         Self { status, media_type, body, requests: Mutex::new(Vec::new()) }
     }
 }
 
-impl Transport for Canned {
+impl Transport for CannedTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         self.requests.lock().unwrap().push(request);
         let response = Response::builder().status(self.status).header(header::CONTENT_TYPE, self.media_type);
@@ -49,11 +49,11 @@ fn device<T: Transport>(transport: T, name: &str) -> Device<T> {
     Device::new(transport, origin(), user(name), keys, environment).unwrap()
 }
 
-fn offline() -> Canned {
-    Canned::new(StatusCode::IM_A_TEAPOT, "text/plain", Value::Null)
+fn offline() -> CannedTransport {
+    CannedTransport::new(StatusCode::IM_A_TEAPOT, "text/plain", Value::Null)
 }
 
-fn package(of: &Device<Canned>) -> KeyPackage {
+fn package(of: &Device<CannedTransport>) -> KeyPackage {
     let (keys, id) = (of.keys(), (of.user(), of.id()));
     let identity = (keys.identity().public(), keys.registration_id());
     let mut package = KeyPackage::new(
@@ -68,7 +68,7 @@ fn package(of: &Device<Canned>) -> KeyPackage {
 }
 
 /// A chain of two devices, the second approved by the first and the first then revoked by it.
-fn chain_of(first: &Device<Canned>, second: &Device<Canned>) -> Vec<ChainNode> {
+fn chain_of(first: &Device<CannedTransport>, second: &Device<CannedTransport>) -> Vec<ChainNode> {
     let mut state = ChainState::empty(first.actor());
     let mut nodes = Vec::new();
     let mut add = |state: &mut ChainState, node: Value| {
@@ -118,15 +118,19 @@ fn the_registration_it_makes_is_whole() {
 async fn a_chain_is_replayed_before_it_is_believed() {
     let (first, second) = (device(offline(), "bob"), device(offline(), "bob"));
     let mut nodes = chain_of(&first, &second);
-    let reader =
-        device(Canned::new(StatusCode::OK, "application/activity+json", chain_body(&nodes)), "alice");
+    let reader = device(
+        CannedTransport::new(StatusCode::OK, "application/activity+json", chain_body(&nodes)),
+        "alice",
+    );
     let (_, state) = reader.chain(&user("bob")).await.unwrap();
     assert!(state.active.contains_key(second.id()));
     let forger = device(offline(), "bob");
     let forged = UnsignedNode::add(&origin(), &user("bob"), &state.position, &forger.described(), 0);
     nodes.push(ChainNode::parse(&forger.sign_node(forged).unwrap()).unwrap());
-    let reader =
-        device(Canned::new(StatusCode::OK, "application/activity+json", chain_body(&nodes)), "alice");
+    let reader = device(
+        CannedTransport::new(StatusCode::OK, "application/activity+json", chain_body(&nodes)),
+        "alice",
+    );
     let error = reader.chain(&user("bob")).await.unwrap_err();
     assert!(matches!(error, ClientError::FalseChain { index: 3, .. }), "{error}");
 }
@@ -138,8 +142,8 @@ async fn packages_are_verified_and_compared_with_the_chain() {
     let state = ChainState::replay(&origin(), bob.user(), [&node]).unwrap();
     let answer = |packages: &[KeyPackage]| {
         let body = collection::key_packages(&origin(), bob.user(), packages, None);
-        let alice = device(Canned::new(StatusCode::OK, "application/activity+json", body), "alice");
-        alice.set_tokens(Some(Tokens { access: "a".into(), refresh: "r".into(), expires_ms: 0 }));
+        let alice = device(CannedTransport::new(StatusCode::OK, "application/activity+json", body), "alice");
+        alice.set_tokens(Some(DeviceTokens { access: "a".into(), refresh: "r".into(), expires_ms: 0 }));
         alice
     };
     let good = package(&bob);
@@ -168,8 +172,8 @@ async fn a_problem_is_read() {
         "type": "https://a.example/problems/name-taken", "title": "The user name is taken", "status": 409,
         "detail": "choose another user name", "instance": "urn:uuid:1", "pointer": "/username",
     });
-    let alice = device(Canned::new(StatusCode::CONFLICT, "application/problem+json", body), "alice");
-    let error = alice.register("token", Joining::First).await.unwrap_err();
+    let alice = device(CannedTransport::new(StatusCode::CONFLICT, "application/problem+json", body), "alice");
+    let error = alice.register("token", JoinKind::First).await.unwrap_err();
     let problem = error.problem().unwrap();
     assert_eq!((problem.slug(), problem.status), ("name-taken", 409));
     assert_eq!(problem.pointer.as_deref(), Some("/username"));
@@ -182,7 +186,7 @@ async fn a_problem_is_read() {
 #[tokio::test]
 async fn no_token_goes_to_another_server() {
     let alice = device(offline(), "alice");
-    alice.set_tokens(Some(Tokens { access: "a".into(), refresh: "r".into(), expires_ms: 0 }));
+    alice.set_tokens(Some(DeviceTokens { access: "a".into(), refresh: "r".into(), expires_ms: 0 }));
     for url in ["https://b.example/user/alice/inbox", "https://a.example.evil/x", "http://a.example/x"] {
         let error = alice.fetch_after(url).await.unwrap_err();
         assert!(matches!(error, ClientError::Invalid(_)), "{error}");

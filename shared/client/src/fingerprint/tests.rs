@@ -5,9 +5,9 @@ use super::*;
 /// What libsignal shows of pairs of identities; `tests/official` makes it anew and compares.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Vector {
-    a: End,
-    b: End,
+struct FingerprintVector {
+    a: VectorEnd,
+    b: VectorEnd,
     displayable: String,
     scannable_by_a: String,
     scannable_by_b: String,
@@ -15,15 +15,19 @@ struct Vector {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct End {
+struct VectorEnd {
     actor: String,
     identity_key: IdentityKey,
 }
 
-fn vectors() -> Vec<Vector> {
+fn vectors() -> Vec<FingerprintVector> {
     let vectors: serde_json::Value =
         serde_json::from_str(include_str!("../../tests/vectors/fingerprints.json")).unwrap();
     serde_json::from_value(vectors["pairs"].clone()).unwrap()
+}
+
+fn end<'a>(actor: &'a str, identity: &'a IdentityKey) -> SafetyNumberEnd<'a> {
+    SafetyNumberEnd { actor, identity }
 }
 
 fn without_spaces(text: &str) -> String {
@@ -34,14 +38,14 @@ fn without_spaces(text: &str) -> String {
 fn it_is_libsignals() {
     let vectors = vectors();
     assert_eq!(vectors.len(), 5);
-    for Vector { a, b, displayable, scannable_by_a, scannable_by_b } in vectors {
-        let (a, b) = ((a.actor.as_str(), &a.identity_key), (b.actor.as_str(), &b.identity_key));
+    for FingerprintVector { a, b, displayable, scannable_by_a, scannable_by_b } in vectors {
+        let (a, b) = (end(&a.actor, &a.identity_key), end(&b.actor, &b.identity_key));
         let (at_a, at_b) = (SafetyNumber::new(a, b), SafetyNumber::new(b, a));
         assert_eq!(without_spaces(&at_a.digits), displayable);
         assert_eq!(without_spaces(&at_b.digits), displayable);
         assert_eq!(hex::encode(&at_a.scannable), scannable_by_a);
         assert_eq!(hex::encode(&at_b.scannable), scannable_by_b);
-        let mut halves = [fingerprint(a.0, a.1), fingerprint(b.0, b.1)];
+        let mut halves = [fingerprint(a.actor, a.identity), fingerprint(b.actor, b.identity)];
         halves.sort();
         assert_eq!(halves.join(" "), at_a.digits);
     }
@@ -52,12 +56,12 @@ fn both_ends_match_and_nobody_else() {
     let vectors = vectors();
     let [alice, bob, eve] = [&vectors[0].a, &vectors[0].b, &vectors[1].a].map(|end| end.identity_key);
     let (a, b) = ("https://a.example/user/alice", "https://b.example/user/bob");
-    let at_alice = SafetyNumber::new((a, &alice), (b, &bob));
-    let at_bob = SafetyNumber::new((b, &bob), (a, &alice));
+    let at_alice = SafetyNumber::new(end(a, &alice), end(b, &bob));
+    let at_bob = SafetyNumber::new(end(b, &bob), end(a, &alice));
     assert_eq!(at_alice.digits, at_bob.digits);
     assert!(at_alice.matches(&at_bob.scannable) && at_bob.matches(&at_alice.scannable));
     assert!(!at_alice.matches(&at_alice.scannable), "one's own code is not the other's");
-    let to_eve = SafetyNumber::new((b, &bob), (a, &eve));
+    let to_eve = SafetyNumber::new(end(b, &bob), end(a, &eve));
     assert_ne!(to_eve.digits, at_alice.digits);
     assert!(!at_alice.matches(&to_eve.scannable));
     for at in 0..at_bob.scannable.len() {

@@ -8,7 +8,7 @@ use crate::Environment;
 
 /// What a control does (`eko:change`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum GroupChange {
     /// The group begins.
     Created,
     /// Another name.
@@ -26,7 +26,7 @@ pub enum Change {
     Rekeyed,
 }
 
-impl Change {
+impl GroupChange {
     const ALL: [Self; 7] =
         [Self::Created, Self::Renamed, Self::Added, Self::Removed, Self::Left, Self::Promoted, Self::Rekeyed];
 
@@ -53,7 +53,7 @@ impl Change {
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for GroupChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -86,18 +86,18 @@ pub fn propose(
     proposal: Proposal,
     by: &str,
     environment: &Environment,
-) -> Result<(Change, GroupState), GroupError> {
+) -> Result<(GroupChange, GroupState), GroupError> {
     let mut name = current.name().to_owned();
     let (mut members, mut admins) = (current.members().clone(), current.admins().clone());
     let mut key = current.master_key().clone();
     let change = match proposal {
         Proposal::Rename(new) => {
             name = new;
-            Change::Renamed
+            GroupChange::Renamed
         }
         Proposal::Add(new) => {
             members.extend(new);
-            Change::Added
+            GroupChange::Added
         }
         Proposal::Remove(gone) => {
             if gone.contains(by) {
@@ -109,7 +109,7 @@ pub fn propose(
             if !gone.is_empty() {
                 key = MasterKey::generate(environment);
             }
-            Change::Removed
+            GroupChange::Removed
         }
         Proposal::Leave => {
             members.remove(by);
@@ -117,16 +117,16 @@ pub fn propose(
             if admins.is_empty() && !members.is_empty() {
                 return Err(GroupError::LastAdmin);
             }
-            Change::Left
+            GroupChange::Left
         }
         Proposal::Promote(new) => {
             are_members(current, &new)?;
             admins.extend(new);
-            Change::Promoted
+            GroupChange::Promoted
         }
         Proposal::Rekey => {
             key = MasterKey::generate(environment);
-            Change::Rekeyed
+            GroupChange::Rekeyed
         }
     };
     may(current, change, by)?;
@@ -154,10 +154,10 @@ fn is_same(one: &GroupState, other: &GroupState) -> bool {
 }
 
 /// Whether `by` may make such a change of the group as it is `before`.
-pub(super) fn may(before: &GroupState, change: Change, by: &str) -> Result<(), GroupError> {
+pub(super) fn may(before: &GroupState, change: GroupChange, by: &str) -> Result<(), GroupError> {
     match change {
-        Change::Left if !before.members().contains(by) => Err(GroupError::NotMember(by.to_owned())),
-        Change::Left => Ok(()),
+        GroupChange::Left if !before.members().contains(by) => Err(GroupError::NotMember(by.to_owned())),
+        GroupChange::Left => Ok(()),
         _ if !before.admins().contains(by) => Err(GroupError::NotAdmin(by.to_owned())),
         _ => Ok(()),
     }
@@ -166,7 +166,7 @@ pub(super) fn may(before: &GroupState, change: Change, by: &str) -> Result<(), G
 /// Whether two states differ by exactly what the change names.
 pub(super) fn leads(
     before: &GroupState,
-    change: Change,
+    change: GroupChange,
     after: &GroupState,
     by: &str,
 ) -> Result<(), GroupError> {
@@ -177,23 +177,23 @@ pub(super) fn leads(
     let (same_members, same_admins) = (was == is, were_admins == are_admins);
     let exact = match change {
         // Nothing comes before it.
-        Change::Created => false,
-        Change::Renamed => renamed && !rekeyed && same_members && same_admins,
-        Change::Added => !renamed && !rekeyed && !same_members && was.is_subset(is) && same_admins,
-        Change::Removed => {
+        GroupChange::Created => false,
+        GroupChange::Renamed => renamed && !rekeyed && same_members && same_admins,
+        GroupChange::Added => !renamed && !rekeyed && !same_members && was.is_subset(is) && same_admins,
+        GroupChange::Removed => {
             let stay = were_admins.iter().filter(|admin| is.contains(*admin));
             let fewer = !same_members && is.is_subset(was) && is.contains(by);
             !renamed && rekeyed && fewer && stay.eq(are_admins)
         }
-        Change::Left => {
+        GroupChange::Left => {
             let members = was.iter().filter(|member| *member != by);
             let admins = were_admins.iter().filter(|admin| *admin != by);
             !renamed && !rekeyed && members.eq(is) && admins.eq(are_admins)
         }
-        Change::Promoted => {
+        GroupChange::Promoted => {
             !renamed && !rekeyed && same_members && !same_admins && were_admins.is_subset(are_admins)
         }
-        Change::Rekeyed => !renamed && rekeyed && same_members && same_admins,
+        GroupChange::Rekeyed => !renamed && rekeyed && same_members && same_admins,
     };
     let next = before.epoch().checked_add(1) == Some(after.epoch()) && before.id() == after.id();
     if exact && next { Ok(()) } else { Err(GroupError::NotThatChange(change)) }

@@ -7,11 +7,11 @@ use eko_protocol::{Invalid, timestamp};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Change, GroupState, MasterKey};
+use super::{GroupChange, GroupState, MasterKey};
 use crate::Environment;
 use crate::content::ActivityId;
 use crate::content::member::parsed;
-use crate::content::read::Head;
+use crate::content::read::ActivityHeader;
 use crate::content::write::CONTEXT;
 use crate::secret::decode_32;
 
@@ -20,12 +20,12 @@ const DOMAIN: &[u8] = b"eko-group-control-v1\0";
 
 const MAC: &str = "eko:mac";
 
-/// A change of a group: well formed, and as yet unproven ([`super::judge`] proves it).
+/// A change of a group: well formed, and as yet unproven ([`super::judge_control`] proves it).
 #[derive(Clone, PartialEq, Eq)]
 pub struct GroupControl {
     id: ActivityId,
     author: String,
-    change: Change,
+    change: GroupChange,
     state: GroupState,
     previous: Option<String>,
     mac: [u8; 32],
@@ -38,15 +38,15 @@ impl GroupControl {
     /// none, under the key of the state itself.
     ///
     /// # Errors
-    /// [`Change::Created`] with a state before it, another change without, and what [`GroupControl::parse`] refuses.
+    /// [`GroupChange::Created`] with a state before it, another change without, and what [`GroupControl::parse`] refuses.
     pub fn seal(
-        change: Change,
+        change: GroupChange,
         previous: Option<&GroupState>,
         state: &GroupState,
         author: &str,
         environment: &Environment,
     ) -> Result<Self, Invalid> {
-        let verb = if change == Change::Created { "Create" } else { "Update" };
+        let verb = if change == GroupChange::Created { "Create" } else { "Update" };
         let mut value = json!({
             "@context": CONTEXT, "type": [verb, "GroupControl"], "id": ActivityId::generate(environment),
             "actor": author, "to": [state.id()], "published": timestamp::format(environment.now_ms()),
@@ -64,12 +64,12 @@ impl GroupControl {
     /// # Errors
     /// The first member that is missing or wrong, or two that contradict each other. The MAC is not looked at.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
-        Self::read(value, &Head::read(value)?)
+        Self::read(value, &ActivityHeader::read(value)?)
     }
 
-    pub(crate) fn read(value: &Value, head: &Head) -> Result<Self, Invalid> {
-        let change = parsed(value, "eko:change", Change::parse)?;
-        let is_first = change == Change::Created;
+    pub(crate) fn read(value: &Value, head: &ActivityHeader) -> Result<Self, Invalid> {
+        let change = parsed(value, "eko:change", GroupChange::parse)?;
+        let is_first = change == GroupChange::Created;
         if !has_type(value, "GroupControl") || !has_type(value, if is_first { "Create" } else { "Update" }) {
             return Err(Invalid::at(
                 "/type",
@@ -133,7 +133,7 @@ impl GroupControl {
     }
 
     /// What it does.
-    pub fn change(&self) -> Change {
+    pub fn change(&self) -> GroupChange {
         self.change
     }
 
@@ -162,9 +162,9 @@ impl fmt::Debug for GroupControl {
 }
 
 /// Who changes a group is an admin afterwards too; who left it is not in it.
-fn check_author(author: &str, change: Change, state: &GroupState) -> Result<(), Invalid> {
+fn check_author(author: &str, change: GroupChange, state: &GroupState) -> Result<(), Invalid> {
     let fits = match change {
-        Change::Left => !state.members().contains(author),
+        GroupChange::Left => !state.members().contains(author),
         _ => state.admins().contains(author),
     };
     if fits { Ok(()) } else { Err(Invalid::at("/actor", format!("cannot be who made this: {change}"))) }

@@ -1,6 +1,6 @@
 use eko_protocol::Invalid;
 
-use super::Change;
+use super::GroupChange;
 
 /// Why a group is not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum GroupError {
     WrongMac,
     /// The state differs from the one before by something else than the change that is named.
     #[error("it changes something that \"{0}\" does not change")]
-    NotThatChange(Change),
+    NotThatChange(GroupChange),
     /// The control is of a group that is not known, and its state does not have this user as a member.
     #[error("it is of a group that this user is not in")]
     NotForMe,

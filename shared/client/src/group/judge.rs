@@ -1,11 +1,11 @@
 use std::cmp::Ordering;
 
 use super::change::{leads, may};
-use super::{Before, Change, GroupControl, GroupError, GroupState, Known};
+use super::{GroupChange, GroupControl, GroupError, GroupState, KnownGroup, PreviousState};
 
 /// What is to be done with a control.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ControlVerdict {
     /// The group begins here for this device: with this state, whatever was known of it.
     Join,
     /// It is the next change.
@@ -28,16 +28,21 @@ pub enum Verdict {
 /// Of two changes of the same state the one whose state has the lower hash wins, on every device alike; who proposed the
 /// other proposes it again on the new state. That is settled with the next epoch: what comes later for an older one
 /// is stale.
-pub fn judge(known: Option<&Known>, control: &GroupControl, author: &str, me: &str) -> Verdict {
-    decide(known, control, author, me).unwrap_or_else(Verdict::Refused)
-}
-
-fn decide(
-    known: Option<&Known>,
+pub fn judge_control(
+    known: Option<&KnownGroup>,
     control: &GroupControl,
     author: &str,
     me: &str,
-) -> Result<Verdict, GroupError> {
+) -> ControlVerdict {
+    decide(known, control, author, me).unwrap_or_else(ControlVerdict::Refused)
+}
+
+fn decide(
+    known: Option<&KnownGroup>,
+    control: &GroupControl,
+    author: &str,
+    me: &str,
+) -> Result<ControlVerdict, GroupError> {
     if control.author() != author {
         return Err(GroupError::OtherAuthor(control.author().to_owned()));
     }
@@ -48,16 +53,16 @@ fn decide(
     }
     match state.epoch().cmp(&current.epoch()) {
         Ordering::Less => Err(GroupError::Stale),
-        Ordering::Equal if state == current => Ok(Verdict::Same),
+        Ordering::Equal if state == current => Ok(ControlVerdict::Same),
         Ordering::Equal => beside(known, control),
         Ordering::Greater if control.previous() == Some(&current.hash()) => {
             check(current, control)?;
-            Ok(Verdict::Apply)
+            Ok(ControlVerdict::Apply)
         }
         // Someone who is out hears nothing of the group until added again, and so knows none of what was between.
         Ordering::Greater if !current.members().contains(me) => unknown(control, me),
-        Ordering::Greater if adds_again(known, control, me) => Ok(Verdict::Join),
-        Ordering::Greater => Ok(Verdict::Ahead),
+        Ordering::Greater if adds_again(known, control, me) => Ok(ControlVerdict::Join),
+        Ordering::Greater => Ok(ControlVerdict::Ahead),
     }
 }
 
@@ -71,26 +76,26 @@ fn check(before: &GroupState, control: &GroupControl) -> Result<(), GroupError> 
 }
 
 /// Of a group that this device does not know: whoever invites is trusted with it, as with any first message.
-fn unknown(control: &GroupControl, me: &str) -> Result<Verdict, GroupError> {
+fn unknown(control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupError> {
     let state = control.state();
-    let by_me = control.change() == Change::Left && control.author() == me;
+    let by_me = control.change() == GroupChange::Left && control.author() == me;
     if !by_me && !state.members().contains(me) {
         return Err(GroupError::NotForMe);
     }
     match control.change() {
-        Change::Left if control.is_under(state.master_key()) => Ok(Verdict::Ahead),
-        _ if control.is_under(state.master_key()) => Ok(Verdict::Join),
+        GroupChange::Left if control.is_under(state.master_key()) => Ok(ControlVerdict::Ahead),
+        _ if control.is_under(state.master_key()) => Ok(ControlVerdict::Join),
         // Under the key before them, which only a state to come can prove.
-        Change::Removed | Change::Rekeyed => Ok(Verdict::Ahead),
+        GroupChange::Removed | GroupChange::Rekeyed => Ok(ControlVerdict::Ahead),
         _ => Err(GroupError::WrongMac),
     }
 }
 
 /// Another change for the current epoch.
-fn beside(known: &Known, control: &GroupControl) -> Result<Verdict, GroupError> {
+fn beside(known: &KnownGroup, control: &GroupControl) -> Result<ControlVerdict, GroupError> {
     match (&known.before, control.previous()) {
-        (Before::Seen(before), Some(hash)) if before.hash() == hash => check(before, control)?,
-        (Before::Unseen { hash, joined }, Some(previous)) if hash == previous => {
+        (PreviousState::Seen(before), Some(hash)) if before.hash() == hash => check(before, control)?,
+        (PreviousState::Unseen { hash, joined }, Some(previous)) if hash == previous => {
             may(joined, control.change(), control.author())?;
             if !control.is_under(joined.master_key()) {
                 return Err(GroupError::WrongMac);
@@ -99,21 +104,21 @@ fn beside(known: &Known, control: &GroupControl) -> Result<Verdict, GroupError> 
         _ => return Err(GroupError::OtherHistory),
     }
     let wins = control.state().hash() < known.current.hash();
-    Ok(if wins { Verdict::Overtakes } else { Verdict::Overtaken })
+    Ok(if wins { ControlVerdict::Overtakes } else { ControlVerdict::Overtaken })
 }
 
 /// Whether an admin whom this device knows as one adds this user to a later state than it can follow.
 ///
 /// Two ways lead there. It was removed in between, of which nobody tells it, since that would tell it the new key. Or
 /// the change that it came in with was overtaken by one that it never got.
-fn adds_again(known: &Known, control: &GroupControl, me: &str) -> bool {
+fn adds_again(known: &KnownGroup, control: &GroupControl, me: &str) -> bool {
     let (current, state) = (&known.current, control.state());
     let came_with_it = match &known.before {
-        Before::Nothing => false,
-        Before::Seen(before) => !before.members().contains(me),
-        Before::Unseen { .. } => true,
+        PreviousState::Nothing => false,
+        PreviousState::Seen(before) => !before.members().contains(me),
+        PreviousState::Unseen { .. } => true,
     };
-    control.change() == Change::Added
+    control.change() == GroupChange::Added
         && current.admins().contains(control.author())
         && state.members().contains(me)
         && (state.master_key() != current.master_key() || came_with_it)

@@ -1,21 +1,21 @@
 use eko_protocol::Invalid;
 use serde_json::{Value, json};
 
-use super::{GroupControl, GroupState, Verdict};
+use super::{ControlVerdict, GroupControl, GroupState};
 use crate::content::member::parsed;
 
 /// What a device keeps of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownGroup {
     /// Its state now.
     pub current: GroupState,
     /// What was before it, which another change may turn out to have the better claim on.
-    pub before: Before,
+    pub before: PreviousState,
 }
 
 /// What was before a group's current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Before {
+pub enum PreviousState {
     /// Nothing: it is the first.
     Nothing,
     /// This state.
@@ -29,23 +29,26 @@ pub enum Before {
     },
 }
 
-impl Known {
+impl KnownGroup {
     /// What the device that creates a group knows of it.
     pub fn created(state: GroupState) -> Self {
-        Self { current: state, before: Before::Nothing }
+        Self { current: state, before: PreviousState::Nothing }
     }
 
     /// What is known after a control was judged; `None` where that changes nothing.
-    pub fn after(known: Option<&Self>, control: &GroupControl, verdict: &Verdict) -> Option<Self> {
+    pub fn after(known: Option<&Self>, control: &GroupControl, verdict: &ControlVerdict) -> Option<Self> {
         let current = control.state().clone();
         let before = match verdict {
-            Verdict::Join => match control.previous() {
-                None => Before::Nothing,
-                Some(hash) => Before::Unseen { hash: hash.to_owned(), joined: current.clone() },
+            ControlVerdict::Join => match control.previous() {
+                None => PreviousState::Nothing,
+                Some(hash) => PreviousState::Unseen { hash: hash.to_owned(), joined: current.clone() },
             },
-            Verdict::Apply => Before::Seen(known?.current.clone()),
-            Verdict::Overtakes => known?.before.clone(),
-            Verdict::Same | Verdict::Overtaken | Verdict::Ahead | Verdict::Refused(_) => return None,
+            ControlVerdict::Apply => PreviousState::Seen(known?.current.clone()),
+            ControlVerdict::Overtakes => known?.before.clone(),
+            ControlVerdict::Same
+            | ControlVerdict::Overtaken
+            | ControlVerdict::Ahead
+            | ControlVerdict::Refused(_) => return None,
         };
         Some(Self { current, before })
     }
@@ -54,15 +57,15 @@ impl Known {
     pub fn to_value(&self) -> Value {
         let current = self.current.to_value();
         match &self.before {
-            Before::Nothing => json!({ "current": current }),
-            Before::Seen(state) => json!({ "current": current, "before": state.to_value() }),
-            Before::Unseen { hash, joined } => {
+            PreviousState::Nothing => json!({ "current": current }),
+            PreviousState::Seen(state) => json!({ "current": current, "before": state.to_value() }),
+            PreviousState::Unseen { hash, joined } => {
                 json!({ "current": current, "beforeHash": hash, "joined": joined.to_value() })
             }
         }
     }
 
-    /// Reads what [`Known::to_value`] made.
+    /// Reads what [`KnownGroup::to_value`] made.
     ///
     /// # Errors
     /// A state is missing or breaks a rule.
@@ -73,11 +76,11 @@ impl Known {
         };
         let before = if value.get("joined").is_some() {
             let hash = parsed(value, "beforeHash", |hash| Ok(hash.to_owned()))?;
-            Before::Unseen { hash, joined: state("joined")? }
+            PreviousState::Unseen { hash, joined: state("joined")? }
         } else if value.get("before").is_some() {
-            Before::Seen(state("before")?)
+            PreviousState::Seen(state("before")?)
         } else {
-            Before::Nothing
+            PreviousState::Nothing
         };
         Ok(Self { current: state("current")?, before })
     }

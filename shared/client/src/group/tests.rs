@@ -84,7 +84,7 @@ fn a_control_is_what_the_contract_says() {
     assert_eq!(mac, MasterKey::from_bytes(expected).to_base64());
     let object = eko_protocol::json::canonical(&value["object"]).unwrap();
     assert_eq!(state.hash(), hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &object)));
-    let created = GroupControl::seal(Change::Created, None, &before, ALICE, &environment).unwrap();
+    let created = GroupControl::seal(GroupChange::Created, None, &before, ALICE, &environment).unwrap();
     let value = created.to_value().unwrap();
     assert_eq!((&value["type"], &value["eko:previous"]), (&json!(["Create", "GroupControl"]), &Value::Null));
     assert!(created.is_under(before.master_key()));
@@ -122,8 +122,8 @@ fn nothing_shows_the_key() {
         let (base64, bytes) =
             (state.master_key().to_base64(), format!("{:?}", state.master_key().as_bytes()));
         let canonical = format!("{:?}", state.canonical());
-        let known = Known::created(state.clone());
-        let verdict = judge(Some(&known), &control, ALICE, BOB);
+        let known = KnownGroup::created(state.clone());
+        let verdict = judge_control(Some(&known), &control, ALICE, BOB);
         for shown in
             [format!("{state:?}"), format!("{control:?}"), format!("{known:?}"), format!("{verdict:?}")]
         {
@@ -145,7 +145,7 @@ proptest! {
         let environment = repeatable(seed);
         let state = GroupState::create(&name, members, ALICE, &environment).unwrap();
         prop_assert_eq!(GroupState::parse(&state.to_value()), Ok(state.clone()));
-        let control = GroupControl::seal(Change::Created, None, &state, ALICE, &environment).unwrap();
+        let control = GroupControl::seal(GroupChange::Created, None, &state, ALICE, &environment).unwrap();
         prop_assert_eq!(GroupControl::parse(&control.to_value().unwrap()), Ok(control));
     }
 
@@ -154,12 +154,12 @@ proptest! {
         let environment = repeatable(1);
         let before = choir(&environment);
         let (current, control) = next(&before, Proposal::Rekey, ALICE, &environment);
-        let joined = Before::Unseen { hash: before.hash(), joined: control.state().clone() };
-        for before in [Before::Nothing, Before::Seen(before), joined] {
-            let known = Known { current: current.clone(), before };
-            prop_assert_eq!(Known::parse(&known.to_value()), Ok(known.clone()));
-            if let Ok(read) = Known::parse(&replaced(known.to_value(), place, other.clone())) {
-                prop_assert_eq!(Known::parse(&read.to_value()), Ok(read));
+        let joined = PreviousState::Unseen { hash: before.hash(), joined: control.state().clone() };
+        for before in [PreviousState::Nothing, PreviousState::Seen(before), joined] {
+            let known = KnownGroup { current: current.clone(), before };
+            prop_assert_eq!(KnownGroup::parse(&known.to_value()), Ok(known.clone()));
+            if let Ok(read) = KnownGroup::parse(&replaced(known.to_value(), place, other.clone())) {
+                prop_assert_eq!(KnownGroup::parse(&read.to_value()), Ok(read));
             }
         }
     }
@@ -173,11 +173,11 @@ proptest! {
         let value = replaced(control.to_value().unwrap(), place, other);
         if let Ok(changed) = GroupControl::parse(&value) {
             prop_assert_eq!(GroupControl::parse(&changed.to_value().unwrap()), Ok(changed.clone()));
-            let known = Known::created(before);
-            let verdict = judge(Some(&known), &changed, ALICE, BOB);
-            let follows = matches!(verdict, Verdict::Join | Verdict::Apply | Verdict::Overtakes);
+            let known = KnownGroup::created(before);
+            let verdict = judge_control(Some(&known), &changed, ALICE, BOB);
+            let follows = matches!(verdict, ControlVerdict::Join | ControlVerdict::Apply | ControlVerdict::Overtakes);
             prop_assert!(!follows || changed == control, "{:?}", verdict);
-            let _ = judge(None, &changed, ALICE, BOB);
+            let _ = judge_control(None, &changed, ALICE, BOB);
         }
     }
 }

@@ -4,12 +4,12 @@ use eko_protocol::Invalid;
 use eko_protocol::key::KeyId;
 
 /// The pairs of one kind, by ids that begin at 1 and grow, whatever is removed.
-pub(super) struct Pool<P> {
+pub(super) struct PairPool<P> {
     made: u64,
     pairs: BTreeMap<KeyId, P>,
 }
 
-impl<P> Pool<P> {
+impl<P> PairPool<P> {
     pub(super) fn new() -> Self {
         Self { made: 0, pairs: BTreeMap::new() }
     }

@@ -6,9 +6,9 @@ use eko_protocol::id::DeviceId;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::trust::Contact;
-use super::{Distrust, Messenger, MessengerError, Person, Step};
-use crate::device::{Outgoing, SendOutcome};
-use crate::store::{Envelope, EnvelopeState, StoreError};
+use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
+use crate::device::{OutgoingEnvelope, SendOutcome};
+use crate::store::{DeviceStoreError, EnvelopeRecord, EnvelopeState};
 use crate::{SignalSessions, Transport};
 
 /// How often a recipient's devices may change while one envelope is on its way.
@@ -20,12 +20,36 @@ const CLAIM_MS: i64 = 120_000;
 /// The longest wait between two tries.
 const LONGEST_WAIT_MS: i64 = 300_000;
 
+/// The state that an envelope comes to, with the reason in words if it failed.
+struct EnvelopeOutcome {
+    state: EnvelopeState,
+    reason: Option<String>,
+}
+
+impl EnvelopeOutcome {
+    fn of(state: EnvelopeState) -> Self {
+        Self { state, reason: None }
+    }
+
+    fn failed(reason: impl Into<String>) -> Self {
+        Self { state: EnvelopeState::Failed, reason: Some(reason.into()) }
+    }
+}
+
+/// The next step for an envelope whose report has been applied.
+pub(super) enum Correction {
+    /// It is encrypted and sent again, for the devices that lack it.
+    Resend,
+    /// It cannot be sent, for this reason.
+    GiveUp(String),
+}
+
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Tries every envelope that is due; answers those it tried, as they are now.
     ///
     /// # Errors
     /// The store fails, or the device is signed out, pending or revoked. What is wrong with one envelope is in it.
-    pub async fn flush(&self) -> Result<Vec<Envelope>, MessengerError> {
+    pub async fn flush(&self) -> Result<Vec<EnvelopeRecord>, MessengerError> {
         let now_ms = self.now_ms();
         let due = self.store.read(|tx| tx.envelopes_to_send(Some(now_ms)))?;
         self.deliver_all(due).await
@@ -35,29 +59,29 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn next_due_ms(&self) -> Result<Option<i64>, StoreError> {
+    pub fn next_due_ms(&self) -> Result<Option<i64>, DeviceStoreError> {
         let waiting = self.store.read(|tx| tx.envelopes_to_send(None))?;
         Ok(waiting.iter().map(|envelope| envelope.due_ms).min())
     }
 
     pub(super) async fn deliver_all(
         &self,
-        envelopes: Vec<Envelope>,
-    ) -> Result<Vec<Envelope>, MessengerError> {
+        envelopes: Vec<EnvelopeRecord>,
+    ) -> Result<Vec<EnvelopeRecord>, MessengerError> {
         let tries = envelopes.iter().map(|envelope| self.deliver(envelope));
         let tried: Vec<_> = stream::iter(tries).buffered(AT_ONCE).try_collect().await?;
         Ok(tried.into_iter().flatten().collect())
     }
 
     /// Tries one envelope, unless another process does.
-    async fn deliver(&self, envelope: &Envelope) -> Result<Option<Envelope>, MessengerError> {
+    async fn deliver(&self, envelope: &EnvelopeRecord) -> Result<Option<EnvelopeRecord>, MessengerError> {
         let id = &envelope.id;
         let now_ms = self.now_ms();
         if !self.store.write(|tx| tx.claim_envelope(id, now_ms, now_ms.saturating_add(CLAIM_MS)))? {
             return Ok(None);
         }
         match self.rounds(envelope).await {
-            Ok((state, reason)) => self.store.write(|tx| tx.settle(id, state, reason.as_deref()))?,
+            Ok(outcome) => self.store.write(|tx| tx.settle(id, outcome.state, outcome.reason.as_deref()))?,
             Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => {
                 self.postpone(envelope, 0, &error)?;
                 return Err(error);
@@ -74,15 +98,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(self.store.read(|tx| tx.envelope(id.as_str()))?)
     }
 
-    fn postpone(&self, envelope: &Envelope, seconds: u64, error: &MessengerError) -> Result<(), StoreError> {
+    fn postpone(
+        &self,
+        envelope: &EnvelopeRecord,
+        seconds: u64,
+        error: &MessengerError,
+    ) -> Result<(), DeviceStoreError> {
         let asked = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000);
         let doubled = 1000_i64.saturating_mul(1 << envelope.tries.min(20));
         let due_ms = self.now_ms().saturating_add(asked.max(doubled.min(LONGEST_WAIT_MS)));
         self.store.write(|tx| tx.postpone(&envelope.id, due_ms, &error.to_string()))
     }
 
-    async fn rounds(&self, envelope: &Envelope) -> Result<(EnvelopeState, Option<String>), MessengerError> {
-        let person = Person::of(&envelope.recipient).ok_or(StoreError::Corrupt("recipient"))?;
+    async fn rounds(&self, envelope: &EnvelopeRecord) -> Result<EnvelopeOutcome, MessengerError> {
+        let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
         for _ in 0..ROUNDS {
             let contact = self.trusted(&person).await?;
             let mut wanted = contact.active();
@@ -93,30 +122,34 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 for stale in open.iter().filter(|sent| !wanted.contains(&sent.device)) {
                     tx.drop_ciphertext(&envelope.id, &stale.device)?;
                 }
-                Ok::<_, StoreError>(accepted)
+                Ok::<_, DeviceStoreError>(accepted)
             })?;
             wanted.retain(|device| accepted.iter().all(|sent| sent.device != *device));
             if wanted.is_empty() {
-                return Ok((EnvelopeState::Accepted, None));
+                return Ok(EnvelopeOutcome::of(EnvelopeState::Accepted));
             }
             self.encrypt(&envelope.id, &contact, &wanted).await?;
             let outgoing = self.outgoing(envelope, &contact)?;
-            self.step(Step::Send { actor: person.actor(), devices: outgoing.messages.len() });
+            self.step(ProgressStep::Send { actor: person.actor(), devices: outgoing.messages.len() });
             match self.signed_in(async || self.device.send(&outgoing).await).await? {
-                SendOutcome::Accepted { .. } => return Ok((EnvelopeState::Accepted, None)),
-                SendOutcome::Queued { .. } => return Ok((EnvelopeState::Queued, None)),
+                SendOutcome::Accepted { .. } => return Ok(EnvelopeOutcome::of(EnvelopeState::Accepted)),
+                SendOutcome::Queued { .. } => return Ok(EnvelopeOutcome::of(EnvelopeState::Queued)),
                 SendOutcome::Partial(report) | SendOutcome::Rejected(report) => {
-                    if let Some(reason) = self.corrected(envelope, &contact, &report).await? {
-                        return Ok((EnvelopeState::Failed, Some(reason)));
+                    if let Correction::GiveUp(reason) = self.corrected(envelope, &contact, &report).await? {
+                        return Ok(EnvelopeOutcome::failed(reason));
                     }
                 }
             }
         }
-        Ok((EnvelopeState::Failed, Some("their devices change faster than this can be sent".to_owned())))
+        Ok(EnvelopeOutcome::failed("their devices change faster than this can be sent"))
     }
 
     /// What is sent: the ciphertexts that the recipient's server does not have.
-    fn outgoing(&self, envelope: &Envelope, contact: &Contact) -> Result<Outgoing, MessengerError> {
+    fn outgoing(
+        &self,
+        envelope: &EnvelopeRecord,
+        contact: &Contact,
+    ) -> Result<OutgoingEnvelope, MessengerError> {
         let person = &contact.person;
         let messages: Vec<(DeviceId, Vec<u8>)> = self
             .store
@@ -126,25 +159,25 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             .filter_map(|sent| person.origin.parse_device(&sent.device).map(|(_, id)| (id, sent.content)))
             .collect();
         let mut outgoing =
-            Outgoing::new(person.user.clone(), envelope.id.clone(), messages).at(&person.origin);
+            OutgoingEnvelope::new(person.user.clone(), envelope.id.clone(), messages).at(&person.origin);
         outgoing.device_set = contact.device_set();
         // A copy for the own devices wakes nobody.
         outgoing.notify = envelope.recipient != self.device.actor();
         Ok(outgoing)
     }
 
-    /// Takes a report's word for what was queued, and nobody's but the chain's for which devices there are. Answers
-    /// the reason where the envelope cannot be sent at all.
+    /// Applies a delivery report to an envelope. Which ciphertexts were queued is taken from the report; which devices
+    /// exist is taken from the verified chain only.
     pub(super) async fn corrected(
         &self,
-        envelope: &Envelope,
+        envelope: &EnvelopeRecord,
         contact: &Contact,
         report: &Report,
-    ) -> Result<Option<String>, MessengerError> {
+    ) -> Result<Correction, MessengerError> {
         let person = &contact.person;
         if report.kind == ReportKind::Reject && !report.device_set_out_of_date {
             let reason = report.summary.clone();
-            return Ok(Some(reason.unwrap_or_else(|| "their server refused it".to_owned())));
+            return Ok(Correction::GiveUp(reason.unwrap_or_else(|| "their server refused it".to_owned())));
         }
         let missing: Vec<String> = report
             .missing_key_packages
@@ -153,7 +186,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             .map(|(user, device)| person.origin.device(&user, &device))
             .collect();
         let stale = &report.stale_devices;
-        self.step(Step::Again { actor: person.actor(), missing: missing.len(), stale: stale.len() });
+        self.step(ProgressStep::Again { actor: person.actor(), missing: missing.len(), stale: stale.len() });
         if report.kind == ReportKind::PartialDelivery {
             self.store.write(|tx| tx.accept_ciphertexts(&envelope.id, &missing))?;
         }
@@ -165,7 +198,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // Their server contradicts the chain that it shows; asking again would go on for ever.
         let same = now.state.position == contact.state.position;
         let refused = same && stale.iter().any(|device| active.contains(device));
-        Ok(refused.then(|| "their server refuses devices that its own list has".to_owned()))
+        Ok(match refused {
+            true => Correction::GiveUp("their server refuses devices that its own list has".to_owned()),
+            false => Correction::Resend,
+        })
     }
 }
 

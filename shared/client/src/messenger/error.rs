@@ -1,7 +1,7 @@
 use eko_protocol::Invalid;
 
 use crate::group::GroupError;
-use crate::store::StoreError;
+use crate::store::DeviceStoreError;
 use crate::{ClientError, SessionError, TransportError};
 
 /// Why a messenger did not do what was asked.
@@ -12,7 +12,7 @@ pub enum MessengerError {
     Client(ClientError),
     /// The device's store.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] DeviceStoreError),
     /// The Signal library.
     #[error(transparent)]
     Session(#[from] SessionError),

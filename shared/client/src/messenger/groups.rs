@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::incoming::Whence;
-use super::send::Speech;
-use super::{Draft, Messenger, MessengerError, Notice, Person, Sent};
-use crate::content::{Activity, GroupRef, Said};
-use crate::group::{Change, GroupControl, GroupId, GroupState, Known, Proposal, Verdict, judge, propose};
-use crate::store::{Held, StoreError, Transaction};
+use super::incoming::{ActivitySource, unreadable};
+use super::send::OutgoingActivity;
+use super::{
+    GroupEvent, MessageDraft, Messenger, MessengerError, Notice, Person, SentActivity, UnreadableReason,
+};
+use crate::content::{Activity, ActivityContent, GroupRef};
+use crate::group::{
+    ControlVerdict, GroupChange, GroupControl, GroupId, GroupState, KnownGroup, Proposal, judge_control,
+    propose,
+};
+use crate::store::{DeviceStoreError, HeldActivity, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// A group of this user.
@@ -24,11 +29,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn groups(&self) -> Result<Vec<Group>, StoreError> {
+    pub fn groups(&self) -> Result<Vec<Group>, DeviceStoreError> {
         let me = self.device.actor();
         let known = self.store.read(|tx| tx.groups())?;
         let group =
-            |known: Known| Group { member: known.current.members().contains(&me), state: known.current };
+            |known: KnownGroup| Group { member: known.current.members().contains(&me), state: known.current };
         Ok(known.into_iter().map(group).collect())
     }
 
@@ -40,10 +45,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         name: &str,
         members: &[Person],
-    ) -> Result<(GroupId, Sent), MessengerError> {
+    ) -> Result<(GroupId, SentActivity), MessengerError> {
         let me = self.device.actor();
         let state = GroupState::create(name, members.iter().map(Person::actor), &me, &self.environment)?;
-        let sent = self.control(Change::Created, None, state.clone(), state.members()).await?;
+        let sent = self.control(GroupChange::Created, None, state.clone(), state.members()).await?;
         Ok((state.id().clone(), sent))
     }
 
@@ -51,12 +56,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// This user may not, or it would change nothing; as [`Messenger::send`].
-    pub async fn change_group(&self, id: &GroupId, proposal: Proposal) -> Result<Sent, MessengerError> {
+    pub async fn change_group(
+        &self,
+        id: &GroupId,
+        proposal: Proposal,
+    ) -> Result<SentActivity, MessengerError> {
         let known = self.known(id)?;
         let me = self.device.actor();
         let (change, next) = propose(&known.current, proposal, &me, &self.environment)?;
-        let told =
-            if change == Change::Left { known.current.members().clone() } else { next.members().clone() };
+        let told = if change == GroupChange::Left {
+            known.current.members().clone()
+        } else {
+            next.members().clone()
+        };
         self.control(change, Some(known), next, &told).await
     }
 
@@ -64,25 +76,29 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// This user is no member; as [`Messenger::send`]. What cannot be sent to one member is in the answer.
-    pub async fn send_to_group(&self, id: &GroupId, draft: Draft) -> Result<Sent, MessengerError> {
+    pub async fn send_to_group(
+        &self,
+        id: &GroupId,
+        draft: MessageDraft,
+    ) -> Result<SentActivity, MessengerError> {
         let state = self.known(id)?.current;
         let me = self.device.actor();
         if !state.members().contains(&me) {
             return Err(crate::group::GroupError::NotMember(me).into());
         }
         let group = GroupRef { id: id.clone(), epoch: state.epoch() };
-        let said = Said::Note(self.note(draft));
-        let speech = Speech { conversation: id.to_string(), group: Some(group), said };
-        self.say(speech, others(state.members(), &me)).await
+        let content = ActivityContent::Note(self.note(draft));
+        let outgoing = OutgoingActivity { conversation: id.to_string(), group: Some(group), content };
+        self.say(outgoing, others(state.members(), &me)).await
     }
 
     async fn control(
         &self,
-        change: Change,
-        known: Option<Known>,
+        change: GroupChange,
+        known: Option<KnownGroup>,
         next: GroupState,
         told: &BTreeSet<String>,
-    ) -> Result<Sent, MessengerError> {
+    ) -> Result<SentActivity, MessengerError> {
         let me = self.device.actor();
         let before = known.as_ref().map(|known| &known.current);
         let control = GroupControl::seal(change, before, &next, &me, &self.environment)?;
@@ -96,16 +112,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Err(MessengerError::Group(crate::group::GroupError::Stale));
             }
             let after = match &known {
-                None => Some(Known::created(next.clone())),
-                known => Known::after(known.as_ref(), &control, &Verdict::Apply),
+                None => Some(KnownGroup::created(next.clone())),
+                known => KnownGroup::after(known.as_ref(), &control, &ControlVerdict::Apply),
             };
-            tx.keep_group(&after.ok_or(StoreError::Corrupt("group"))?)?;
+            tx.keep_group(&after.ok_or(DeviceStoreError::Corrupt("group"))?)?;
             self.enclose(tx, &activity, &to, sync)
         })?;
         self.send_envelopes(&activity.id.to_string()).await
     }
 
-    fn known(&self, id: &GroupId) -> Result<Known, MessengerError> {
+    fn known(&self, id: &GroupId) -> Result<KnownGroup, MessengerError> {
         let known = self.store.read(|tx| tx.group(id.as_str()))?;
         known.ok_or_else(|| MessengerError::NoSuchGroup(id.to_string()))
     }
@@ -114,25 +130,25 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) fn keep_control(
         &self,
         tx: &Transaction<'_>,
-        (activity, control): (&Activity, &GroupControl),
-        whence: &Whence<'_>,
+        activity: &Activity,
+        control: &GroupControl,
+        whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
         let (me, id) = (self.device.actor(), control.state().id().clone());
         let known = tx.group(id.as_str())?;
-        let verdict = judge(known.as_ref(), control, whence.actor, &me);
-        let notice =
-            |change: String| Notice::Group { id: id.to_string(), by: whence.actor.to_owned(), change };
+        let verdict = judge_control(known.as_ref(), control, whence.actor, &me);
+        let mut tell = |event| {
+            notices.push(Notice::Group { id: id.clone(), by: whence.actor.to_owned(), event });
+        };
         match &verdict {
-            Verdict::Ahead => return self.hold(tx, &id, activity, whence),
-            Verdict::Refused(why) => notices.push(notice(format!("refused: {why}"))),
-            Verdict::Overtakes => {
-                notices.push(notice(format!("{}, in place of another change", control.change())))
-            }
-            Verdict::Same | Verdict::Overtaken => {}
-            Verdict::Join | Verdict::Apply => notices.push(notice(control.change().to_string())),
+            ControlVerdict::Ahead => return self.hold(tx, &id, activity, whence),
+            ControlVerdict::Refused(why) => tell(GroupEvent::Refused(why.clone())),
+            ControlVerdict::Overtakes => tell(GroupEvent::Replaced(control.change())),
+            ControlVerdict::Same | ControlVerdict::Overtaken => {}
+            ControlVerdict::Join | ControlVerdict::Apply => tell(GroupEvent::Changed(control.change())),
         }
-        if let Some(next) = Known::after(known.as_ref(), control, &verdict) {
+        if let Some(next) = KnownGroup::after(known.as_ref(), control, &verdict) {
             tx.keep_group(&next)?;
             self.retry_held(tx, &id, notices)?;
         }
@@ -143,8 +159,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) fn belongs(
         &self,
         tx: &Transaction<'_>,
-        (activity, group): (&Activity, &GroupRef),
-        whence: &Whence<'_>,
+        activity: &Activity,
+        group: &GroupRef,
+        whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<bool, MessengerError> {
         let Some(known) = tx.group(group.id.as_str())? else {
@@ -158,8 +175,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // Who was removed may not know it, and is heard no more all the same.
         let member = known.current.members().contains(whence.actor);
         if !member {
-            let why = format!("they wrote to the group {:?} and are not in it", known.current.name());
-            notices.push(Notice::Unreadable { actor: whence.actor.to_owned(), why });
+            let group = known.current.name().to_owned();
+            notices.push(unreadable(whence.actor, UnreadableReason::NotMember { group }));
         }
         Ok(member)
     }
@@ -169,9 +186,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         tx: &Transaction<'_>,
         id: &GroupId,
         activity: &Activity,
-        whence: &Whence<'_>,
+        whence: &ActivitySource<'_>,
     ) -> Result<(), MessengerError> {
-        let held = Held {
+        let held = HeldActivity {
             row: 0,
             actor: whence.actor.to_owned(),
             device: whence.device.to_owned(),
@@ -191,7 +208,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         for held in tx.held(id.as_str())? {
             tx.release(held.row)?;
             let Ok(activity) = Activity::from_plaintext(&held.plaintext) else { continue };
-            let whence = Whence {
+            let whence = ActivitySource {
                 actor: &held.actor,
                 device: &held.device,
                 received_ms: held.received_ms,
@@ -208,12 +225,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // What has changed since, by another device of this user's or another admin, has settled it.
         let mut last = BTreeMap::new();
         for notice in notices {
-            if let Notice::Group { id, change, .. } = notice {
-                last.insert(id.as_str(), change.as_str());
+            if let Notice::Group { id, event: GroupEvent::Changed(change), .. } = notice {
+                last.insert(id.clone(), *change);
             }
         }
         for group in self.groups()? {
-            let left = last.get(group.state.id().as_str()) == Some(&Change::Left.as_str());
+            let left = last.get(group.state.id()) == Some(&GroupChange::Left);
             if left && group.state.admins().first() == Some(&me) {
                 self.change_group(group.state.id(), Proposal::Rekey).await?;
             }

@@ -2,18 +2,18 @@
 
 use eko_protocol::activity::QueuedMessage;
 
-use super::trust::{Contact, Listed};
-use super::{Distrust, Messenger, MessengerError, Notice, Person, Trust};
-use crate::content::{Activity, Note, Said};
-use crate::sessions::Peer;
-use crate::store::{Arrival, StoreError, Transaction};
+use super::trust::{Contact, HeadComparison, ListedDevice};
+use super::{Distrust, Messenger, MessengerError, Notice, Person, Trust, UnreadableReason};
+use crate::content::{Activity, ActivityContent, Note};
+use crate::sessions::PeerDevice;
+use crate::store::{CiphertextKey, DeviceStoreError, MessageContent, Transaction};
 use crate::{SessionError, SignalSessions, Transport};
 
 /// How long envelopes are remembered that were read: longer than any server keeps them.
 const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
 
 /// What to do with an entry of the mailbox.
-pub(super) enum Taken {
+pub(super) enum EntryDisposition {
     /// Acknowledge it, which tells its author.
     Confirm,
     /// Acknowledge it without telling anybody.
@@ -23,7 +23,7 @@ pub(super) enum Taken {
 }
 
 /// Where an activity comes from.
-pub(super) struct Whence<'a> {
+pub(super) struct ActivitySource<'a> {
     /// The user whose device sent it.
     pub(super) actor: &'a str,
     /// The device.
@@ -40,9 +40,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         message: &QueuedMessage,
         received_ms: i64,
         notices: &mut Vec<Notice>,
-    ) -> Result<Taken, MessengerError> {
+    ) -> Result<EntryDisposition, MessengerError> {
         let is_sync = message.actor == self.device.actor();
-        let taken = if is_sync { Taken::Drop } else { Taken::Confirm };
+        let taken = if is_sync { EntryDisposition::Drop } else { EntryDisposition::Confirm };
         if self.store.read(|tx| tx.was_read(key(message)))? {
             return Ok(taken);
         }
@@ -52,28 +52,28 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(MessengerError::Distrust { actor, why }) => {
                 // It is not read: their server may yet show the truth. It stays until its time is over.
                 notices.push(Notice::Refused { actor, why });
-                return Ok(Taken::Leave);
+                return Ok(EntryDisposition::Leave);
             }
             Err(error) if error.retry_after_s().is_some() => {
                 notices.push(Notice::Waits { actor, why: error.to_string() });
-                return Ok(Taken::Leave);
+                return Ok(EntryDisposition::Leave);
             }
             Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => return Err(error),
             Err(error) => {
-                notices.push(Notice::Unreadable { actor, why: error.to_string() });
-                return Ok(Taken::Drop);
+                notices.push(Notice::Unreadable { actor, why: error.into() });
+                return Ok(EntryDisposition::Drop);
             }
         };
         let warning = warning(&contact, listed);
-        let whence = Whence { actor: &message.actor, device: &message.from, received_ms, warning };
+        let whence = ActivitySource { actor: &message.actor, device: &message.from, received_ms, warning };
         let activity = match self.open_message(message, &whence, listed, notices) {
             Ok(activity) => activity,
             Err(MessengerError::Session(SessionError::Duplicate)) => return Ok(taken),
             Err(error @ MessengerError::Store(_)) => return Err(error),
             Err(error) => {
                 self.give_up(message)?;
-                notices.push(Notice::Unreadable { actor, why: error.to_string() });
-                return Ok(Taken::Drop);
+                notices.push(Notice::Unreadable { actor, why: error.into() });
+                return Ok(EntryDisposition::Drop);
             }
         };
         if let Some(activity) = activity {
@@ -83,7 +83,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// The sender and their device, which must be in their chain.
-    async fn sender(&self, message: &QueuedMessage) -> Result<(Contact, Listed), MessengerError> {
+    async fn sender(&self, message: &QueuedMessage) -> Result<(Contact, ListedDevice), MessengerError> {
         let nobody = || MessengerError::NoSuchPerson(message.actor.clone());
         let person = Person::of(&message.actor).ok_or_else(nobody)?;
         if person.origin.parse_device(&message.from).is_none_or(|(user, _)| user != person.user) {
@@ -104,16 +104,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     fn open_message(
         &self,
         message: &QueuedMessage,
-        whence: &Whence<'_>,
-        listed: Listed,
+        whence: &ActivitySource<'_>,
+        listed: ListedDevice,
         notices: &mut Vec<Notice>,
     ) -> Result<Option<Activity>, MessengerError> {
         let address = self.device.address();
         let own = self.own(&address);
-        let peer = Peer { address: &message.from, identity: &listed.identity };
+        let peer = PeerDevice { address: &message.from, identity: &listed.identity };
         let now_ms = self.now_ms();
         self.store.write(|tx| {
-            let record = tx.session(&message.from)?.map(|(record, _)| record);
+            let record = tx.session(&message.from)?.map(|session| session.record);
             let opened = self.sessions.decrypt(own, peer, record.as_deref(), tx, &message.content)?;
             tx.keep_session(&message.actor, &message.from, &opened.record)?;
             let last_resorts = tx.last_resorts()?;
@@ -127,7 +127,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
                 // The session has moved on all the same.
                 Err(fault) => {
-                    notices.push(unreadable(whence.actor, &fault.to_string()));
+                    notices.push(unreadable(whence.actor, UnreadableReason::Malformed(fault)));
                     Ok(None)
                 }
             }
@@ -139,45 +139,48 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         tx: &Transaction<'_>,
         activity: &Activity,
-        whence: &Whence<'_>,
+        whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
         let me = self.device.actor();
         if activity.actor != whence.actor {
-            notices.push(unreadable(whence.actor, "it names another author than its sender"));
+            notices.push(unreadable(whence.actor, UnreadableReason::OtherAuthor));
             return Ok(());
         }
-        match (&activity.said, &activity.group) {
-            (Said::Control(control), _) => self.keep_control(tx, (activity, control), whence, notices),
-            (Said::Note(note), Some(group)) => {
-                if self.belongs(tx, (activity, group), whence, notices)? {
-                    self.keep_note(tx, (activity, note), group.id.to_string(), whence)?;
+        match (&activity.content, &activity.group) {
+            (ActivityContent::Control(control), _) => {
+                self.keep_control(tx, activity, control, whence, notices)
+            }
+            (ActivityContent::Note(note), Some(group)) => {
+                if self.belongs(tx, activity, group, whence, notices)? {
+                    self.keep_note(tx, activity, note, group.id.to_string(), whence)?;
                 }
                 Ok(())
             }
-            (Said::Note(note), None) => {
+            (ActivityContent::Note(note), None) => {
                 match conversation(activity, &me) {
-                    Some(conversation) => self.keep_note(tx, (activity, note), conversation, whence)?,
-                    None => notices.push(unreadable(whence.actor, "it is addressed to somebody else")),
+                    Some(conversation) => self.keep_note(tx, activity, note, conversation, whence)?,
+                    None => notices.push(unreadable(whence.actor, UnreadableReason::OtherAddressee)),
                 }
                 Ok(())
             }
-            (Said::Read(id), _) if activity.actor != me => {
+            (ActivityContent::Read(id), _) if activity.actor != me => {
                 notices.push(Notice::Read { actor: activity.actor.clone(), id: id.to_string() });
                 Ok(())
             }
-            (Said::Read(_) | Said::Other(_), _) => Ok(()),
+            (ActivityContent::Read(_) | ActivityContent::Other(_), _) => Ok(()),
         }
     }
 
     fn keep_note(
         &self,
         tx: &Transaction<'_>,
-        (activity, note): (&Activity, &Note),
+        activity: &Activity,
+        note: &Note,
         conversation: String,
-        whence: &Whence<'_>,
+        whence: &ActivitySource<'_>,
     ) -> Result<(), MessengerError> {
-        let arrival = Arrival {
+        let arrival = MessageContent {
             id: activity.id.to_string(),
             actor: activity.actor.clone(),
             device: whence.device.to_owned(),
@@ -196,7 +199,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Remembers a message that cannot be read, so that its next coming is known, and has the next message to its
     /// sender begin a new session: the old one may be what is wrong.
-    fn give_up(&self, message: &QueuedMessage) -> Result<(), StoreError> {
+    fn give_up(&self, message: &QueuedMessage) -> Result<(), DeviceStoreError> {
         let now_ms = self.now_ms();
         self.store.write(|tx| {
             tx.note_read(key(message), now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
@@ -221,19 +224,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 },
                 _ => continue,
             };
-            let had = match contact.had(set) {
-                // Theirs is longer: look again. What is hidden from this device even then is false for one of the two.
-                None => match self.look_again(&contact.person).await {
-                    Ok(now) => Some(now.had(set).unwrap_or(false)),
+            let agrees = match contact.compare_head(set) {
+                HeadComparison::Same => true,
+                HeadComparison::Other => false,
+                // The sender saw a longer chain. It is asked for again: if the server still hides it, one of the two
+                // devices is shown something false.
+                HeadComparison::Later => match self.look_again(&contact.person).await {
+                    Ok(now) => now.compare_head(set) == HeadComparison::Same,
                     Err(MessengerError::Distrust { actor, why }) => {
                         notices.push(Notice::Refused { actor, why });
-                        None
+                        continue;
                     }
-                    Err(_) => None,
+                    Err(_) => continue,
                 },
-                had => had,
             };
-            if had == Some(false) {
+            if !agrees {
                 notices.push(Notice::Contradiction { seen_by: activity.actor.clone(), of: of.clone() });
             }
         }
@@ -241,15 +246,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
-fn key(message: &QueuedMessage) -> (&str, &str, &str) {
-    (&message.actor, message.envelope.as_str(), &message.from)
+fn key(message: &QueuedMessage) -> CiphertextKey<'_> {
+    CiphertextKey { actor: &message.actor, envelope: message.envelope.as_str(), device: &message.from }
 }
 
-fn unreadable(actor: &str, why: &str) -> Notice {
-    Notice::Unreadable { actor: actor.to_owned(), why: why.to_owned() }
+pub(super) fn unreadable(actor: &str, why: UnreadableReason) -> Notice {
+    Notice::Unreadable { actor: actor.to_owned(), why }
 }
 
-fn warning(contact: &Contact, listed: Listed) -> Option<String> {
+fn warning(contact: &Contact, listed: ListedDevice) -> Option<String> {
     if contact.trust() == Trust::Reset {
         return Some("all their devices were replaced, and you have not said that this is right".to_owned());
     }

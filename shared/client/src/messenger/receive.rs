@@ -5,10 +5,10 @@ use std::sync::{MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 
-use super::incoming::Taken;
-use super::{Distrust, Messenger, MessengerError};
-use crate::device::{Content, Entry, PendingDevice};
-use crate::store::{Envelope, Message, StoreError};
+use super::incoming::EntryDisposition;
+use super::{Messenger, MessengerError, Notice, UnreadableReason};
+use crate::device::{EntryContent, MailboxEntry};
+use crate::store::{DeviceStoreError, StoredMessage};
 use crate::{ClientError, SignalSessions, Transport};
 
 /// How long a message waits for one that its sender numbered before it.
@@ -20,66 +20,13 @@ const ACKNOWLEDGED_AT_ONCE: usize = 100;
 
 /// What a look into the mailbox brought.
 #[derive(Debug, Default)]
-pub struct Received {
+pub struct ReceivedBatch {
     /// Messages that are in their places and were not shown, in order.
-    pub messages: Vec<Message>,
+    pub messages: Vec<StoredMessage>,
     /// What else there is to know.
     pub notices: Vec<Notice>,
     /// When to look into the store again, though nothing new may have come: a message waits for one before it.
     pub look_again_ms: Option<i64>,
-}
-
-/// Something that is not a message.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Notice {
-    /// What became of an envelope of this user.
-    Settled(Envelope),
-    /// A device of this user waits for approval. Whether it is the user's own is for the user to say.
-    DeviceWaits(PendingDevice),
-    /// Someone read something.
-    Read {
-        /// Who.
-        actor: String,
-        /// Which activity.
-        id: String,
-    },
-    /// A message could not be read, and will not come again.
-    Unreadable {
-        /// Who sent it.
-        actor: String,
-        /// Why.
-        why: String,
-    },
-    /// A message was refused, since the sender's devices are not to be trusted.
-    Refused {
-        /// Who seems to have sent it.
-        actor: String,
-        /// Why.
-        why: Distrust,
-    },
-    /// What someone was shown of someone's devices is not what this device was shown.
-    Contradiction {
-        /// Who was shown it.
-        seen_by: String,
-        /// Whose devices.
-        of: String,
-    },
-    /// An entry waits in the mailbox, since another server cannot be asked for someone's devices.
-    Waits {
-        /// Who it is from.
-        actor: String,
-        /// Why.
-        why: String,
-    },
-    /// A group has changed; it was changed by this person.
-    Group {
-        /// The group's id.
-        id: String,
-        /// Who changed it.
-        by: String,
-        /// What they did, as the wire has it: `created`, `added`, ….
-        change: String,
-    },
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -89,8 +36,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// The mailbox cannot be read, or what follows from it cannot be done; the store fails. Where there is something to
     /// tell all the same, that is the answer, and the error comes with the next look.
-    pub async fn receive(&self) -> Result<Received, MessengerError> {
-        let mut received = Received::default();
+    pub async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
+        let mut received = ReceivedBatch::default();
         let walked = self.walk(&mut received).await;
         self.place(&mut received)?;
         match walked {
@@ -99,7 +46,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    async fn walk(&self, received: &mut Received) -> Result<(), MessengerError> {
+    async fn walk(&self, received: &mut ReceivedBatch) -> Result<(), MessengerError> {
         let mut page = self.signed_in(async || self.device.fetch().await).await?;
         loop {
             self.take_page(&page.entries, received).await?;
@@ -115,7 +62,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// The store fails.
-    pub fn place(&self, received: &mut Received) -> Result<(), StoreError> {
+    pub fn place(&self, received: &mut ReceivedBatch) -> Result<(), DeviceStoreError> {
         let now_ms = self.now_ms();
         self.store.write(|tx| {
             received.look_again_ms = tx.place(now_ms, HOLD_MS)?;
@@ -124,7 +71,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    async fn take_page(&self, entries: &[Entry], received: &mut Received) -> Result<(), MessengerError> {
+    async fn take_page(
+        &self,
+        entries: &[MailboxEntry],
+        received: &mut ReceivedBatch,
+    ) -> Result<(), MessengerError> {
         let (mut confirmed, mut dropped) = (Vec::new(), Vec::new());
         for entry in entries {
             let now_ms = self.now_ms();
@@ -134,9 +85,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             let told = received.notices.len();
             match self.take_entry(entry, &mut received.notices).await? {
-                Taken::Confirm => confirmed.push(entry.address.clone()),
-                Taken::Drop => dropped.push(entry.address.clone()),
-                Taken::Leave => {
+                EntryDisposition::Confirm => confirmed.push(entry.address.clone()),
+                EntryDisposition::Drop => dropped.push(entry.address.clone()),
+                EntryDisposition::Leave => {
                     self.left().insert(entry.address.clone(), now_ms.saturating_add(LEFT_MS));
                     if left_until.is_some() {
                         received.notices.truncate(told);
@@ -162,29 +113,33 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take_entry(&self, entry: &Entry, notices: &mut Vec<Notice>) -> Result<Taken, MessengerError> {
+    async fn take_entry(
+        &self,
+        entry: &MailboxEntry,
+        notices: &mut Vec<Notice>,
+    ) -> Result<EntryDisposition, MessengerError> {
         match &entry.content {
-            Content::Message(message) => self.take_message(message, entry.received_ms, notices).await,
-            Content::Report(report) => {
+            EntryContent::Message(message) => self.take_message(message, entry.received_ms, notices).await,
+            EntryContent::Report(report) => {
                 match self.take_report(report).await {
                     Ok(settled) => notices.extend(settled.map(Notice::Settled)),
                     Err(error) if error.retry_after_s().is_some() => {
                         notices.push(Notice::Waits { actor: report.actor.clone(), why: error.to_string() });
-                        return Ok(Taken::Leave);
+                        return Ok(EntryDisposition::Leave);
                     }
                     Err(error) => return Err(error),
                 }
-                Ok(Taken::Confirm)
+                Ok(EntryDisposition::Confirm)
             }
-            Content::DeviceOffered(pending) => {
+            EntryContent::DeviceOffered(pending) => {
                 notices.push(Notice::DeviceWaits(pending.clone()));
-                Ok(Taken::Confirm)
+                Ok(EntryDisposition::Confirm)
             }
-            Content::Unreadable(why) => {
+            EntryContent::Unreadable(why) => {
                 let actor =
                     entry.activity.get("actor").and_then(|actor| actor.as_str()).unwrap_or("?").to_owned();
-                notices.push(Notice::Unreadable { actor, why: why.to_string() });
-                Ok(Taken::Drop)
+                notices.push(Notice::Unreadable { actor, why: UnreadableReason::Malformed(why.clone()) });
+                Ok(EntryDisposition::Drop)
             }
         }
     }

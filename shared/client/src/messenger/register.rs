@@ -1,15 +1,15 @@
 use eko_protocol::address::{Origin, UserName};
 
 use super::{Messenger, MessengerError, Person, trust};
-use crate::device::{Joining, Registered, Status};
-use crate::store::{Pinned, Store, StoreError};
-use crate::{ClientError, Device, DeviceKeys, Environment, KeyCounts, Problem, SignalSessions, Transport};
-
-use crate::store::Account;
+use crate::device::{JoinKind, RegistrationOutcome, RegistrationStatus};
+use crate::store::{DeviceStore, DeviceStoreError, PinnedChain};
+use crate::{
+    ClientError, Device, DeviceKeys, Environment, KeyCounts, ProblemDetails, SignalSessions, Transport,
+};
 
 /// What a sign-in needs to know.
 #[derive(Clone)]
-pub struct SignIn {
+pub struct SignInRequest {
     /// The server.
     pub origin: Origin,
     /// The user, new or not.
@@ -24,16 +24,6 @@ pub struct SignIn {
     pub reset: bool,
 }
 
-pub(super) fn restored<T: Transport>(transport: T, account: Account, environment: &Environment) -> Device<T> {
-    let Account { origin, user, device, possession, name, keys, tokens } = account;
-    let restored = Device::restore(transport, origin, user, (device, possession), keys, environment.clone());
-    restored.set_tokens(tokens);
-    match name {
-        Some(name) => restored.with_name(name),
-        None => restored,
-    }
-}
-
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Signs in. The device that the store is of proves itself again; where there is none, a new one registers: the
     /// user's first, or one that waits until another approves it. Its keys are kept before anything is sent, so that a
@@ -45,11 +35,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub async fn sign_in(
         transport: T,
         sessions: S,
-        store: Store,
+        store: DeviceStore,
         environment: Environment,
-        sign_in: SignIn,
-    ) -> Result<(Self, Registered), MessengerError> {
-        let SignIn { origin, user, device_name, counts, id_token, reset } = sign_in;
+        sign_in: SignInRequest,
+    ) -> Result<(Self, RegistrationOutcome), MessengerError> {
+        let SignInRequest { origin, user, device_name, counts, id_token, reset } = sign_in;
         let known = store.read(|tx| tx.account())?;
         let is_new = known.is_none();
         let device = match known {
@@ -57,7 +47,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let whose = format!("this store is of {}", account.origin.actor(&account.user));
                 return Err(eko_protocol::Invalid::whole(whose).into());
             }
-            Some(account) => restored(transport, account, &environment),
+            Some(saved) => Device::restore(transport, saved, environment.clone()),
             None => {
                 let keys = DeviceKeys::generate(counts, &environment)?;
                 let mut device = Device::new(transport, origin, user, keys, environment.clone())?;
@@ -83,7 +73,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tx.registered()
         })?;
         let messenger = Self::new(device, sessions, store, environment);
-        if registered.status == Status::Active {
+        if registered.status == RegistrationStatus::Active {
             messenger.pin_own(reset).await?;
         }
         Ok((messenger, registered))
@@ -103,12 +93,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Takes the root of someone's chain as theirs, as it is pinned.
-    pub(super) fn accept_root(&self, person: &Person) -> Result<(), StoreError> {
+    pub(super) fn accept_root(&self, person: &Person) -> Result<(), DeviceStoreError> {
         let actor = person.actor();
         self.store.write(|tx| {
             let Some(pinned) = tx.pinned(&actor)? else { return Ok(()) };
             let accepted = trust::root(&pinned.nodes).map(|node| node.hash()).unwrap_or_default();
-            tx.pin(&actor, &Pinned { accepted, verified: None, alarm: None, ..pinned })
+            tx.pin(&actor, &PinnedChain { accepted, verified: None, alarm: None, ..pinned })
         })
     }
 
@@ -124,7 +114,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
-fn keep_new<T: Transport>(tx: &crate::store::Transaction<'_>, device: &Device<T>) -> Result<(), StoreError> {
+fn keep_new<T: Transport>(
+    tx: &crate::store::Transaction<'_>,
+    device: &Device<T>,
+) -> Result<(), DeviceStoreError> {
     let now_ms = device.environment().now_ms();
     tx.keep_device(device, now_ms)?;
     match device.keys().last_resort() {
@@ -137,7 +130,7 @@ fn keep_new<T: Transport>(tx: &crate::store::Transaction<'_>, device: &Device<T>
 async fn sign_in_again<T: Transport>(
     device: &Device<T>,
     id_token: &str,
-) -> Result<Option<Registered>, MessengerError> {
+) -> Result<Option<RegistrationOutcome>, MessengerError> {
     match device.sign_in_again(id_token).await {
         Ok(registered) => Ok(Some(registered)),
         Err(ClientError::Problem(problem)) if is_unknown(&problem) => Ok(None),
@@ -146,7 +139,7 @@ async fn sign_in_again<T: Transport>(
 }
 
 /// There is no such device; or there is not even a user, whose name is then wanted.
-fn is_unknown(problem: &Problem) -> bool {
+fn is_unknown(problem: &ProblemDetails) -> bool {
     problem.status == 404 || problem.pointer.as_deref() == Some("/username")
 }
 
@@ -154,16 +147,16 @@ async fn register<T: Transport>(
     device: &Device<T>,
     id_token: &str,
     reset: bool,
-) -> Result<Registered, MessengerError> {
+) -> Result<RegistrationOutcome, MessengerError> {
     let exists = match device.chain(device.user()).await {
         Ok((nodes, _)) => !nodes.is_empty(),
         Err(ClientError::Problem(problem)) if problem.status == 404 => false,
         Err(error) => return Err(error.into()),
     };
     let joining = match (exists, reset) {
-        (false, _) => Joining::First,
-        (true, false) => Joining::Further,
-        (true, true) => Joining::Reset,
+        (false, _) => JoinKind::First,
+        (true, false) => JoinKind::Further,
+        (true, true) => JoinKind::Reset,
     };
     Ok(device.register(id_token, joining).await?)
 }

@@ -1,14 +1,17 @@
 use eko_protocol::activity::{Report, ReportKind};
 
-use super::deliver::failed;
+use super::deliver::{Correction, failed};
 use super::{Messenger, MessengerError, Person};
-use crate::store::{Envelope, EnvelopeState, StoreError};
+use crate::store::{DeviceStoreError, EnvelopeRecord, EnvelopeState};
 use crate::{SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Takes a report that came into the mailbox; answers the envelope where it says something new of one of this
     /// device. Whether it comes from where the envelope went, the own server has checked.
-    pub(super) async fn take_report(&self, report: &Report) -> Result<Option<Envelope>, MessengerError> {
+    pub(super) async fn take_report(
+        &self,
+        report: &Report,
+    ) -> Result<Option<EnvelopeRecord>, MessengerError> {
         let id = &report.envelope;
         let Some(envelope) = self.store.read(|tx| tx.envelope(id.as_str()))? else { return Ok(None) };
         let open = matches!(envelope.state, EnvelopeState::ToSend | EnvelopeState::Queued);
@@ -20,11 +23,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.store.write(|tx| tx.settle(id, EnvelopeState::Accepted, None))?;
             }
             ReportKind::PartialDelivery | ReportKind::Reject if envelope.state == EnvelopeState::Queued => {
-                let person = Person::of(&envelope.recipient).ok_or(StoreError::Corrupt("recipient"))?;
+                let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
                 let contact = self.contact(&person).await?;
                 match self.corrected(&envelope, &contact, report).await {
-                    Ok(None) => drop(self.store.write(|tx| tx.reopen(id, self.now_ms()))?),
-                    Ok(Some(reason)) => {
+                    Ok(Correction::Resend) => drop(self.store.write(|tx| tx.reopen(id, self.now_ms()))?),
+                    Ok(Correction::GiveUp(reason)) => {
                         self.store.write(|tx| tx.settle(id, EnvelopeState::Failed, Some(&reason)))?;
                     }
                     Err(error) if error.retry_after_s().is_some() => return Err(error),

@@ -4,13 +4,13 @@ use eko_protocol::device_set::DeviceSetRef;
 
 use super::{Messenger, MessengerError, Person};
 use crate::attachment::Attachment;
-use crate::content::{Activity, ActivityId, GroupRef, Note, NoteId, Said};
-use crate::store::{Arrival, Envelope, EnvelopeState, Transaction};
+use crate::content::{Activity, ActivityContent, ActivityId, GroupRef, Note, NoteId};
+use crate::store::{EnvelopeRecord, EnvelopeState, MessageContent, NewEnvelope, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// What a person wants to say.
 #[derive(Debug, Clone, Default)]
-pub struct Draft {
+pub struct MessageDraft {
     /// The text.
     pub text: String,
     /// What goes with it, sealed already.
@@ -19,14 +19,14 @@ pub struct Draft {
 
 /// What became of something that was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
+pub struct SentActivity {
     /// The activity's id.
     pub id: String,
     /// Its envelopes, one a recipient; a copy for the own devices among them.
-    pub envelopes: Vec<Envelope>,
+    pub envelopes: Vec<EnvelopeRecord>,
 }
 
-impl Sent {
+impl SentActivity {
     /// The least that became of it for any recipient but the own devices: `Refused` and `Failed` before `ToSend` before
     /// the others.
     pub fn state(&self, me: &Person) -> EnvelopeState {
@@ -41,11 +41,11 @@ impl Sent {
 }
 
 /// What is being said, before it has an id.
-pub(super) struct Speech {
+pub(super) struct OutgoingActivity {
     /// The other person's actor id, or the group's id.
     pub(super) conversation: String,
     pub(super) group: Option<GroupRef>,
-    pub(super) said: Said,
+    pub(super) content: ActivityContent,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -55,20 +55,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// Nothing was stored: the person cannot be found, or [`MessengerError::Distrust`]. Or the device is signed out,
     /// pending or revoked. What became of it otherwise is in the answer.
-    pub async fn send(&self, to: &Person, draft: Draft) -> Result<Sent, MessengerError> {
+    pub async fn send(&self, to: &Person, draft: MessageDraft) -> Result<SentActivity, MessengerError> {
         self.trusted(to).await?;
-        let said = Said::Note(self.note(draft));
-        let speech = Speech { conversation: to.actor(), group: None, said };
-        self.say(speech, vec![to.clone()]).await
+        let content = ActivityContent::Note(self.note(draft));
+        let outgoing = OutgoingActivity { conversation: to.actor(), group: None, content };
+        self.say(outgoing, vec![to.clone()]).await
     }
 
-    pub(super) fn note(&self, draft: Draft) -> Note {
-        let Draft { text, attachments } = draft;
+    pub(super) fn note(&self, draft: MessageDraft) -> Note {
+        let MessageDraft { text, attachments } = draft;
         Note { id: NoteId::generate(&self.environment), text, attachments }
     }
 
     /// Stores what is said and an envelope for each recipient, and sends them.
-    pub(super) async fn say(&self, speech: Speech, to: Vec<Person>) -> Result<Sent, MessengerError> {
+    pub(super) async fn say(
+        &self,
+        outgoing: OutgoingActivity,
+        to: Vec<Person>,
+    ) -> Result<SentActivity, MessengerError> {
         let mut device_sets = BTreeMap::new();
         for person in to.iter().chain([&self.me()]) {
             // Whoever cannot be looked up is tried again when it is sent.
@@ -79,7 +83,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let sync = self.has_other_devices().await?;
         let id = self.store.write(|tx| {
-            let activity = self.put_down(tx, &speech, device_sets)?;
+            let activity = self.put_down(tx, &outgoing, device_sets)?;
             self.enclose(tx, &activity, &to, sync)?;
             Ok::<_, MessengerError>(activity.id)
         })?;
@@ -90,11 +94,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn sent(&self, id: &str) -> Result<Sent, MessengerError> {
-        Ok(Sent { id: id.to_owned(), envelopes: self.store.read(|tx| tx.envelopes_of(id))? })
+    pub fn sent(&self, id: &str) -> Result<SentActivity, MessengerError> {
+        Ok(SentActivity { id: id.to_owned(), envelopes: self.store.read(|tx| tx.envelopes_of(id))? })
     }
 
-    pub(super) async fn send_envelopes(&self, id: &str) -> Result<Sent, MessengerError> {
+    pub(super) async fn send_envelopes(&self, id: &str) -> Result<SentActivity, MessengerError> {
         self.deliver_all(self.store.read(|tx| tx.envelopes_of(id))?).await?;
         self.sent(id)
     }
@@ -103,26 +107,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     fn put_down(
         &self,
         tx: &Transaction<'_>,
-        speech: &Speech,
+        outgoing: &OutgoingActivity,
         device_sets: BTreeMap<String, DeviceSetRef>,
     ) -> Result<Activity, MessengerError> {
         let mut activity = Activity {
             id: ActivityId::generate(&self.environment),
             actor: self.device.actor(),
-            to: vec![speech.conversation.clone()],
+            to: vec![outgoing.conversation.clone()],
             published_ms: self.now_ms(),
             sequence: None,
             device_sets,
-            group: speech.group.clone(),
-            said: speech.said.clone(),
+            group: outgoing.group.clone(),
+            content: outgoing.content.clone(),
         };
-        let Said::Note(note) = &speech.said else { return Ok(activity) };
-        activity.sequence = Some(tx.next_sequence(&speech.conversation)?);
-        let message = Arrival {
+        let ActivityContent::Note(note) = &outgoing.content else { return Ok(activity) };
+        activity.sequence = Some(tx.next_sequence(&outgoing.conversation)?);
+        let message = MessageContent {
             id: activity.id.to_string(),
             actor: activity.actor.clone(),
             device: self.device.address(),
-            conversation: speech.conversation.clone(),
+            conversation: outgoing.conversation.clone(),
             outgoing: true,
             sequence: activity.sequence,
             published_ms: activity.published_ms,
@@ -146,8 +150,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (plaintext, now_ms) = (activity.to_plaintext()?, self.now_ms());
         let own = sync.then(|| self.me());
         for recipient in to.iter().chain(own.as_ref()) {
-            let envelope = self.environment.envelope_id()?;
-            tx.add_envelope(&envelope, (activity.id.as_str(), &recipient.actor()), &plaintext, now_ms)?;
+            let new = NewEnvelope {
+                id: &self.environment.envelope_id()?,
+                message: activity.id.as_str(),
+                recipient: &recipient.actor(),
+                plaintext: &plaintext,
+            };
+            tx.add_envelope(&new, now_ms)?;
         }
         Ok(())
     }

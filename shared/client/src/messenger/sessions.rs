@@ -4,16 +4,16 @@ use eko_protocol::id::{DeviceId, EnvelopeId};
 use eko_protocol::key_package::KeyPackage;
 
 use super::trust::Contact;
-use super::{Distrust, Messenger, MessengerError, Step};
+use super::{Distrust, Messenger, MessengerError, ProgressStep};
 use crate::device::TakenPackages;
-use crate::sessions::{Own, Peer};
-use crate::store::StoreError;
+use crate::sessions::{LocalDevice, PeerDevice};
+use crate::store::DeviceStoreError;
 use crate::{ClientError, SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// This device as sessions know it.
-    pub(super) fn own<'a>(&'a self, address: &'a str) -> Own<'a> {
-        Own {
+    pub(super) fn own<'a>(&'a self, address: &'a str) -> LocalDevice<'a> {
+        LocalDevice {
             address,
             identity: self.device.keys().identity(),
             registration_id: self.device.keys().registration_id(),
@@ -34,12 +34,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let have: Vec<_> = tx.ciphertexts(envelope)?.into_iter().map(|sent| sent.device).collect();
             let mut without = Vec::new();
             for device in devices.iter().filter(|device| !have.contains(device)) {
-                let fresh = tx.session(device)?.is_some_and(|(_, renew)| !renew);
+                let fresh = tx.session(device)?.is_some_and(|session| !session.renew);
                 without.push((device.clone(), fresh));
             }
-            Ok::<_, StoreError>((without, tx.plaintext(envelope)?))
+            Ok::<_, DeviceStoreError>((without, tx.plaintext(envelope)?))
         })?;
-        let plaintext = plaintext.ok_or(StoreError::Corrupt("envelope"))?;
+        let plaintext = plaintext.ok_or(DeviceStoreError::Corrupt("envelope"))?;
         let begin: Vec<&str> =
             without.iter().filter(|(_, fresh)| !fresh).map(|(device, _)| device.as_str()).collect();
         let packages = if begin.is_empty() { Vec::new() } else { self.packages(contact, &begin).await? };
@@ -48,8 +48,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| {
             for (device, _) in &without {
                 let Some(listed) = contact.listed(device) else { continue };
-                let peer = Peer { address: device, identity: &listed.identity };
-                let known = tx.session(device)?.map(|(record, _)| record);
+                let peer = PeerDevice { address: device, identity: &listed.identity };
+                let known = tx.session(device)?.map(|session| session.record);
                 let package = packages.iter().find(|package| package.device == *device);
                 let record = match (package, known) {
                     (Some(package), known) => self.sessions.begin(own, peer, package, known.as_deref())?,
@@ -67,7 +67,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Takes a key package of each of these devices, and checks them against the chain.
     async fn packages(&self, contact: &Contact, devices: &[&str]) -> Result<Vec<KeyPackage>, MessengerError> {
         let person = &contact.person;
-        self.step(Step::Take { actor: person.actor(), devices: devices.len() });
+        self.step(ProgressStep::Take { actor: person.actor(), devices: devices.len() });
         let ids: Vec<DeviceId> = devices
             .iter()
             .filter_map(|device| person.origin.parse_device(device))

@@ -1,6 +1,6 @@
 /// What a messenger is about to do, for a progress display.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum ProgressStep {
     /// It asks for someone's device list.
     Chain {
         /// Whose.

@@ -1,5 +1,5 @@
 use super::{Messenger, MessengerError};
-use crate::store::StoreError;
+use crate::store::DeviceStoreError;
 use crate::{ClientError, SignalSessions, Transport};
 
 /// A token that ends sooner than this is replaced before it is used.
@@ -38,7 +38,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let kept = tx.tokens()?;
             let ours =
                 kept == used && tx.take_lease("refresh_lease", now_ms, now_ms.saturating_add(LEASE_MS))?;
-            Ok::<_, StoreError>((kept, ours))
+            Ok::<_, DeviceStoreError>((kept, ours))
         })?;
         if kept.is_none() {
             self.device.set_tokens(None);

@@ -6,8 +6,8 @@ use eko_protocol::chain::{ChainNode, ChainState, NodeKind};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key::IdentityKey;
 
-use super::{Distrust, Messenger, MessengerError, Person, Step};
-use crate::store::{Pinned, StoreError};
+use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
+use crate::store::{DeviceStoreError, PinnedChain};
 use crate::{ClientError, SignalSessions, Transport};
 
 /// How far someone's devices are trusted.
@@ -25,21 +25,32 @@ pub enum Trust {
 #[derive(Debug, Clone)]
 pub(super) struct Contact {
     pub(super) person: Person,
-    pub(super) pinned: Pinned,
+    pub(super) pinned: PinnedChain,
     pub(super) state: ChainState,
 }
 
 /// A device that is or was in a chain.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Listed {
+pub(super) struct ListedDevice {
     pub(super) identity: IdentityKey,
     pub(super) active: bool,
 }
 
+/// The outcome of comparing a head that somebody else saw with the pinned chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeadComparison {
+    /// The pinned chain has, or once had, this head.
+    Same,
+    /// The pinned chain has another node at this place.
+    Other,
+    /// The pinned chain is shorter.
+    Later,
+}
+
 impl Contact {
-    pub(super) fn new(person: Person, pinned: Pinned) -> Result<Self, StoreError> {
+    pub(super) fn new(person: Person, pinned: PinnedChain) -> Result<Self, DeviceStoreError> {
         let state = ChainState::replay(&person.origin, &person.user, &pinned.nodes);
-        let state = state.map_err(|_| StoreError::Corrupt("device chain"))?;
+        let state = state.map_err(|_| DeviceStoreError::Corrupt("device chain"))?;
         Ok(Self { person, pinned, state })
     }
 
@@ -64,12 +75,12 @@ impl Contact {
     }
 
     /// A device by its address, active or not.
-    pub(super) fn listed(&self, device: &str) -> Option<Listed> {
+    pub(super) fn listed(&self, device: &str) -> Option<ListedDevice> {
         let node =
             self.pinned.nodes.iter().rfind(|node| node.device() == device && node.addition().is_some())?;
         let identity = node.addition()?.identity_key;
         let (_, id) = self.person.origin.parse_device(device)?;
-        Some(Listed { identity, active: self.state.active.contains_key(&id) })
+        Some(ListedDevice { identity, active: self.state.active.contains_key(&id) })
     }
 
     /// The addresses of the active devices.
@@ -77,15 +88,29 @@ impl Contact {
         self.state.active.keys().map(|id| self.person.origin.device(&self.person.user, id)).collect()
     }
 
-    /// Whether the chain once had this head: `None` where it is shorter.
-    pub(super) fn had(&self, set: &DeviceSetRef) -> Option<bool> {
-        let index = usize::try_from(set.length.checked_sub(1)?).ok()?;
-        self.pinned.nodes.get(index).map(|node| node.hash() == set.head)
+    /// Compares a device set that somebody else saw with this chain.
+    pub(super) fn compare_head(&self, seen: &DeviceSetRef) -> HeadComparison {
+        let index = seen.length.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        match index.and_then(|index| self.pinned.nodes.get(index)) {
+            Some(node) if node.hash() == seen.head => HeadComparison::Same,
+            Some(_) => HeadComparison::Other,
+            None => HeadComparison::Later,
+        }
     }
 
     pub(super) fn distrust(&self, why: Distrust) -> MessengerError {
         MessengerError::Distrust { actor: self.person.actor(), why }
     }
+}
+
+/// The outcome of comparing a chain that a server shows with the pinned one.
+enum ChainComparison {
+    /// The chain goes on from the pinned one, or none was pinned. It is pinned now.
+    Pinned(PinnedChain),
+    /// The chain contradicts the pinned one.
+    Contradiction(Distrust),
+    /// The chain has no nodes.
+    Empty,
 }
 
 /// The first node, or the last that replaced all devices.
@@ -130,7 +155,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// What it shows instead is noted, and an error.
     pub(super) async fn look_again(&self, person: &Person) -> Result<Contact, MessengerError> {
         let actor = person.actor();
-        self.step(Step::Chain { actor: actor.clone() });
+        self.step(ProgressStep::Chain { actor: actor.clone() });
         let nodes = match self.device.chain_at(&person.origin, &person.user).await {
             Ok((nodes, _)) => nodes,
             Err(ClientError::FalseChain { index, error, .. }) => {
@@ -147,16 +172,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if mine.is_some_and(|mine| mine.identity_key != self.device.keys().identity().public()) {
             return Err(self.alarm(&actor, Distrust::FalseKeys(address))?);
         }
-        let pinned = self.store.write(|tx| {
-            let Some(first) = nodes.first() else { return Ok(Err(None)) };
+        let compared = self.store.write(|tx| {
+            let Some(first) = nodes.first() else { return Ok(ChainComparison::Empty) };
             let Some(mut pinned) = tx.pinned(&actor)? else {
                 let accepted = root(&nodes).unwrap_or(first).hash();
-                let pinned = Pinned { nodes: nodes.clone(), accepted, verified: None, alarm: None };
+                let pinned = PinnedChain { nodes: nodes.clone(), accepted, verified: None, alarm: None };
                 tx.pin(&actor, &pinned)?;
-                return Ok(Ok(pinned));
+                return Ok(ChainComparison::Pinned(pinned));
             };
             if let Err(why) = goes_on(&pinned.nodes, &nodes) {
-                return Ok(Err(Some(why)));
+                return Ok(ChainComparison::Contradiction(why));
             }
             let before = Contact::new(person.clone(), pinned.clone())?.active();
             pinned.nodes = nodes;
@@ -165,17 +190,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 tx.forget_session(gone)?;
             }
             tx.pin(&actor, &pinned)?;
-            Ok::<_, StoreError>(Ok(pinned))
+            Ok::<_, DeviceStoreError>(ChainComparison::Pinned(pinned))
         })?;
-        match pinned {
-            Ok(pinned) => Ok(Contact::new(person.clone(), pinned)?),
-            Err(Some(why)) => Err(self.alarm(&actor, why)?),
-            Err(None) => Err(MessengerError::NoSuchPerson(person.handle().to_string())),
+        match compared {
+            ChainComparison::Pinned(pinned) => Ok(Contact::new(person.clone(), pinned)?),
+            ChainComparison::Contradiction(why) => Err(self.alarm(&actor, why)?),
+            ChainComparison::Empty => Err(MessengerError::NoSuchPerson(person.handle().to_string())),
         }
     }
 
     /// Notes what a server showed, and makes the error of it.
-    pub(super) fn alarm(&self, actor: &str, why: Distrust) -> Result<MessengerError, StoreError> {
+    pub(super) fn alarm(&self, actor: &str, why: Distrust) -> Result<MessengerError, DeviceStoreError> {
         let now_ms = self.now_ms();
         self.store.write(|tx| tx.raise_alarm(actor, &why.to_string(), now_ms))?;
         Ok(MessengerError::Distrust { actor: actor.to_owned(), why })

@@ -2,10 +2,10 @@
 
 use eko_protocol::key_package::PublishKeys;
 
-use super::{Messenger, MessengerError, Step};
+use super::{Messenger, MessengerError, ProgressStep};
 use crate::device::PoolCount;
 use crate::keys::DeviceKeys;
-use crate::store::StoreError;
+use crate::store::DeviceStoreError;
 use crate::{SignalSessions, Transport};
 
 /// As many one-time keys of a kind as a device begins with.
@@ -31,6 +31,16 @@ pub struct KeyStatus {
     pub renewed_ms: i64,
     /// When they are renewed.
     pub due_ms: i64,
+}
+
+/// The keys that are to be made.
+struct KeyDemand {
+    /// True if new signed keys are needed.
+    renew: bool,
+    /// The number of one-time prekeys.
+    pre_keys: u16,
+    /// The number of one-time Kyber prekeys.
+    kyber: u16,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -60,7 +70,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (unpublished, keys, renewed_ms, checked_ms) = self.store.read(|tx| {
             let unpublished: PublishKeys = tx.json("unpublished")?.unwrap_or_default();
             let (renewed, checked) = (tx.moment("keys_renewed")?, tx.moment("keys_checked")?);
-            Ok::<_, StoreError>((unpublished, tx.device_keys()?, renewed.unwrap_or(0), checked.unwrap_or(0)))
+            Ok::<_, DeviceStoreError>((
+                unpublished,
+                tx.device_keys()?,
+                renewed.unwrap_or(0),
+                checked.unwrap_or(0),
+            ))
         })?;
         self.publish(&unpublished).await?;
         let mut renew = now_ms.saturating_sub(renewed_ms) >= RENEWED_AFTER_MS;
@@ -76,22 +91,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let has_kyber = keys.last_resort().is_some();
         let kyber = more(left.kyber_pre_keys, has_kyber && unpublished.kyber_pre_keys.is_empty());
         if renew || pre_keys > 0 || kyber > 0 {
-            let made = self.make(keys, renew, (pre_keys, kyber))?;
+            let made = self.make(keys, KeyDemand { renew, pre_keys, kyber })?;
             self.publish(&made).await?;
         }
         Ok(())
     }
 
     /// Makes keys, and keeps them before anybody hears of them.
-    fn make(
-        &self,
-        mut keys: DeviceKeys,
-        renew: bool,
-        (pre_keys, kyber): (u16, u16),
-    ) -> Result<PublishKeys, MessengerError> {
+    fn make(&self, mut keys: DeviceKeys, demand: KeyDemand) -> Result<PublishKeys, MessengerError> {
         let now_ms = self.now_ms();
-        let mut made = keys.more(pre_keys, kyber, &self.environment)?;
-        if renew {
+        let mut made = keys.more(demand.pre_keys, demand.kyber, &self.environment)?;
+        if demand.renew {
             let renewed = keys.rotate(&self.environment)?;
             made.signed_pre_key = renewed.signed_pre_key;
             made.last_resort = renewed.last_resort;
@@ -99,14 +109,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| {
             tx.keep_keys(&keys, now_ms)?;
             tx.put_json("unpublished", &made)?;
-            if renew {
+            if demand.renew {
                 tx.put_moment("keys_renewed", now_ms)?;
                 if let Some(key) = keys.last_resort() {
                     tx.note_last_resort(key.id)?;
                 }
                 tx.forget_replaced(&keys, now_ms.saturating_sub(KEPT_MS))?;
             }
-            Ok::<_, StoreError>(())
+            Ok::<_, DeviceStoreError>(())
         })?;
         Ok(made)
     }
@@ -115,7 +125,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if keys.is_empty() {
             return Ok(());
         }
-        self.step(Step::Publish);
+        self.step(ProgressStep::Publish);
         self.signed_in(async || self.device.publish(keys).await).await?;
         Ok(self.store.write(|tx| tx.put_json("unpublished", &PublishKeys::default()))?)
     }

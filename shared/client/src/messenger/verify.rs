@@ -2,8 +2,8 @@ use eko_protocol::chain::ChainNode;
 
 use super::trust::{Contact, root};
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
-use crate::fingerprint::SafetyNumber;
-use crate::store::{Pinned, StoreError};
+use crate::fingerprint::{SafetyNumber, SafetyNumberEnd};
+use crate::store::{ChainAlarm, DeviceStoreError, PinnedChain};
 use crate::{SignalSessions, Transport};
 
 /// What two people compare, and what is known of the other's devices.
@@ -20,7 +20,7 @@ pub struct Verification {
     /// Nodes in their chain.
     pub length: u64,
     /// What their server showed in place of that chain, and when; epoch milliseconds.
-    pub alarm: Option<(String, i64)>,
+    pub alarm: Option<ChainAlarm>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -55,12 +55,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     fn compared(&self, own: &Contact, contact: &Contact) -> Result<Verification, MessengerError> {
-        let corrupt = || StoreError::Corrupt("device chain");
+        let corrupt = || DeviceStoreError::Corrupt("device chain");
         let (mine, theirs) = (own.root().ok_or_else(corrupt)?, contact.root().ok_or_else(corrupt)?);
         let key =
             |node: &ChainNode| node.addition().map(|addition| addition.identity_key).ok_or_else(corrupt);
-        let number =
-            SafetyNumber::new((&self.device.actor(), &key(mine)?), (&contact.person.actor(), &key(theirs)?));
+        let number = SafetyNumber::new(
+            SafetyNumberEnd { actor: &self.device.actor(), identity: &key(mine)? },
+            SafetyNumberEnd { actor: &contact.person.actor(), identity: &key(theirs)? },
+        );
         Ok(Verification {
             number,
             trust: contact.trust(),
@@ -107,7 +109,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let verified =
                 if compared { Some(root.clone()) } else { pinned.verified.filter(|it| *it == root) };
             let alarm = pinned.alarm.filter(|alarm| seen.alarm.as_ref() != Some(alarm));
-            Ok(tx.pin(&actor, &Pinned { nodes: pinned.nodes, accepted: root, verified, alarm })?)
+            Ok(tx.pin(&actor, &PinnedChain { nodes: pinned.nodes, accepted: root, verified, alarm })?)
         })
     }
 

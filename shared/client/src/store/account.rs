@@ -7,34 +7,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::{StoreError, Transaction};
-use crate::device::Tokens;
-use crate::keys::{DeviceKeys, IdentityPair, MadeKeys, SavedKeys};
+use super::{DeviceStoreError, Transaction};
+use crate::device::{DeviceTokens, SavedDevice};
+use crate::keys::{DeviceKeys, IdentityPair, MadeKeyCounts, SavedKeys};
 use crate::{Device, Transport};
-
-/// Who this device is.
-pub(crate) struct Account {
-    pub(crate) origin: Origin,
-    pub(crate) user: UserName,
-    pub(crate) device: DeviceId,
-    pub(crate) possession: Signature,
-    pub(crate) name: Option<String>,
-    pub(crate) keys: DeviceKeys,
-    pub(crate) tokens: Option<Tokens>,
-}
 
 impl Transaction<'_> {
     /// The device that the store is of, once there is one.
-    pub(crate) fn account(&self) -> Result<Option<Account>, StoreError> {
+    pub(crate) fn account(&self) -> Result<Option<SavedDevice>, DeviceStoreError> {
         let Some(device) = self.text("device")? else { return Ok(None) };
-        let corrupt = StoreError::Corrupt("device");
+        let corrupt = DeviceStoreError::Corrupt("device");
         let user = self.text("user")?.and_then(|user| UserName::parse(&user).ok());
         let (Some(origin), Some(user)) = (self.origin()?, user) else { return Err(corrupt) };
-        let device = DeviceId::parse(&device).map_err(|_| corrupt)?;
+        let id = DeviceId::parse(&device).map_err(|_| corrupt)?;
         let possession = self.bytes("possession")?.and_then(|bytes| Signature::from_bytes(&bytes).ok());
-        let possession = possession.ok_or(StoreError::Corrupt("possession"))?;
+        let possession = possession.ok_or(DeviceStoreError::Corrupt("possession"))?;
         let (name, keys, tokens) = (self.text("device_name")?, self.device_keys()?, self.tokens()?);
-        Ok(Some(Account { origin, user, device, possession, name, keys, tokens }))
+        Ok(Some(SavedDevice { origin, user, id, possession, name, keys, tokens }))
     }
 
     /// Keeps a new device with all its keys.
@@ -42,7 +31,7 @@ impl Transaction<'_> {
         &self,
         device: &Device<T>,
         now_ms: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DeviceStoreError> {
         let keys = device.keys();
         self.put("origin", device.origin().as_str().as_bytes())?;
         self.put("user", device.user().as_str().as_bytes())?;
@@ -59,17 +48,17 @@ impl Transaction<'_> {
     }
 
     /// Notes that the device is registered: what it published then is published no more.
-    pub(crate) fn registered(&self) -> Result<(), StoreError> {
+    pub(crate) fn registered(&self) -> Result<(), DeviceStoreError> {
         self.put_json("first", &PublishKeys::default())
     }
 
-    fn origin(&self) -> Result<Option<Origin>, StoreError> {
+    fn origin(&self) -> Result<Option<Origin>, DeviceStoreError> {
         Ok(self.text("origin")?.and_then(|origin| Origin::parse(&origin).ok()))
     }
 
     /// The device's keys, without the private halves of prekeys.
-    pub(crate) fn device_keys(&self) -> Result<DeviceKeys, StoreError> {
-        let corrupt = || StoreError::Corrupt("key");
+    pub(crate) fn device_keys(&self) -> Result<DeviceKeys, DeviceStoreError> {
+        let corrupt = || DeviceStoreError::Corrupt("key");
         let identity = self.bytes("identity")?.map(Zeroizing::new).ok_or_else(corrupt)?;
         let identity = <[u8; 32]>::try_from(identity.as_slice()).map_err(|_| corrupt())?;
         let registration_id = self.text("registration_id")?.and_then(|id| id.parse().ok());
@@ -78,9 +67,9 @@ impl Transaction<'_> {
             identity: IdentityPair::from_secret(identity).map_err(|_| corrupt())?,
             registration_id: registration_id.ok_or_else(corrupt)?,
             signed_pre_key: self.json::<SignedPreKey>("signed_pre_key")?.ok_or_else(corrupt)?,
-            last_resort: self.json::<Option<KyberPreKey>>("last_resort")?.flatten(),
+            last_resort: self.json::<KyberPreKey>("last_resort")?,
             first: self.json::<PublishKeys>("first")?.unwrap_or_default(),
-            made: MadeKeys {
+            made: MadeKeyCounts {
                 signed: self.number("made_signed")?,
                 one_time: self.number("made_one_time")?,
                 kyber: self.number("made_kyber")?,
@@ -89,7 +78,7 @@ impl Transaction<'_> {
     }
 
     /// Keeps the newest keys and the private halves of those that were made.
-    pub(crate) fn keep_keys(&self, keys: &DeviceKeys, now_ms: i64) -> Result<(), StoreError> {
+    pub(crate) fn keep_keys(&self, keys: &DeviceKeys, now_ms: i64) -> Result<(), DeviceStoreError> {
         self.put_json("signed_pre_key", keys.signed_pre_key())?;
         self.put_json("last_resort", &keys.last_resort())?;
         self.put_json("first", keys.first())?;
@@ -103,14 +92,14 @@ impl Transaction<'_> {
     }
 
     /// What the device is signed in with.
-    pub(crate) fn tokens(&self) -> Result<Option<Tokens>, StoreError> {
+    pub(crate) fn tokens(&self) -> Result<Option<DeviceTokens>, DeviceStoreError> {
         let (access, refresh) = (self.text("access_token")?, self.text("refresh_token")?);
         let expires_ms = self.text("token_expires")?.and_then(|ms| ms.parse().ok()).unwrap_or_default();
-        Ok(access.zip(refresh).map(|(access, refresh)| Tokens { access, refresh, expires_ms }))
+        Ok(access.zip(refresh).map(|(access, refresh)| DeviceTokens { access, refresh, expires_ms }))
     }
 
     /// Keeps tokens, or forgets them.
-    pub(crate) fn keep_tokens(&self, tokens: Option<&Tokens>) -> Result<(), StoreError> {
+    pub(crate) fn keep_tokens(&self, tokens: Option<&DeviceTokens>) -> Result<(), DeviceStoreError> {
         let Some(tokens) = tokens else {
             let sql = "DELETE FROM account WHERE name IN ('access_token', 'refresh_token', 'token_expires')";
             self.inner.execute(sql, [])?;
@@ -122,7 +111,12 @@ impl Transaction<'_> {
     }
 
     /// Takes a lease of this name until `until_ms`; whether nobody else has it.
-    pub(crate) fn take_lease(&self, name: &str, now_ms: i64, until_ms: i64) -> Result<bool, StoreError> {
+    pub(crate) fn take_lease(
+        &self,
+        name: &str,
+        now_ms: i64,
+        until_ms: i64,
+    ) -> Result<bool, DeviceStoreError> {
         let free = self.moment(name)?.is_none_or(|until| until <= now_ms);
         if free {
             self.put_moment(name, until_ms)?;
@@ -131,40 +125,40 @@ impl Transaction<'_> {
     }
 
     /// A moment that was kept.
-    pub(crate) fn moment(&self, name: &str) -> Result<Option<i64>, StoreError> {
+    pub(crate) fn moment(&self, name: &str) -> Result<Option<i64>, DeviceStoreError> {
         Ok(self.text(name)?.and_then(|ms| ms.parse().ok()))
     }
 
     /// Keeps a moment.
-    pub(crate) fn put_moment(&self, name: &str, ms: i64) -> Result<(), StoreError> {
+    pub(crate) fn put_moment(&self, name: &str, ms: i64) -> Result<(), DeviceStoreError> {
         self.put(name, ms.to_string().as_bytes())
     }
 
-    pub(crate) fn put_json(&self, name: &str, value: &impl Serialize) -> Result<(), StoreError> {
-        let json = serde_json::to_vec(value).map_err(|_| StoreError::Corrupt("value"))?;
+    pub(crate) fn put_json(&self, name: &str, value: &impl Serialize) -> Result<(), DeviceStoreError> {
+        let json = serde_json::to_vec(value).map_err(|_| DeviceStoreError::Corrupt("value"))?;
         self.put(name, &json)
     }
 
-    pub(crate) fn json<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, StoreError> {
+    pub(crate) fn json<V: DeserializeOwned>(&self, name: &str) -> Result<Option<V>, DeviceStoreError> {
         let Some(bytes) = self.bytes(name)? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|_| StoreError::Corrupt("value"))
+        serde_json::from_slice(&bytes).map_err(|_| DeviceStoreError::Corrupt("value"))
     }
 
-    fn number(&self, name: &str) -> Result<u64, StoreError> {
-        self.text(name)?.and_then(|n| n.parse().ok()).ok_or(StoreError::Corrupt("number"))
+    fn number(&self, name: &str) -> Result<u64, DeviceStoreError> {
+        self.text(name)?.and_then(|n| n.parse().ok()).ok_or(DeviceStoreError::Corrupt("number"))
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>, StoreError> {
+    fn text(&self, name: &str) -> Result<Option<String>, DeviceStoreError> {
         let text = self.bytes(name)?.map(String::from_utf8).transpose();
-        text.map_err(|_| StoreError::Corrupt("text"))
+        text.map_err(|_| DeviceStoreError::Corrupt("text"))
     }
 
-    fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT value FROM account WHERE name = ?1")?;
         Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }
 
-    fn put(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+    fn put(&self, name: &str, value: &[u8]) -> Result<(), DeviceStoreError> {
         let sql =
             "INSERT INTO account (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
         self.inner.prepare_cached(sql)?.execute(params![name, value])?;

@@ -2,11 +2,20 @@ use eko_protocol::chain::ChainNode;
 use rusqlite::{OptionalExtension as _, params};
 use serde_json::Value;
 
-use super::{StoreError, Transaction};
+use super::{DeviceStoreError, Transaction};
+
+/// A contradiction that a server showed in place of a pinned chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainAlarm {
+    /// The contradiction, in words.
+    pub why: String,
+    /// The time at which this device saw it, in epoch milliseconds.
+    pub raised_ms: i64,
+}
 
 /// A chain as it was last verified, and what the user made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pinned {
+pub(crate) struct PinnedChain {
     /// The nodes, from the first.
     pub(crate) nodes: Vec<ChainNode>,
     /// The hash of the root node that the user takes as theirs: since the first contact, or since they said so.
@@ -14,31 +23,37 @@ pub(crate) struct Pinned {
     /// The hash of the root node of which numbers were compared.
     pub(crate) verified: Option<String>,
     /// What a server showed instead of a chain that goes on from this one, and when.
-    pub(crate) alarm: Option<(String, i64)>,
+    pub(crate) alarm: Option<ChainAlarm>,
 }
 
 impl Transaction<'_> {
     /// The chain that is pinned for a user.
-    pub(crate) fn pinned(&self, actor: &str) -> Result<Option<Pinned>, StoreError> {
+    pub(crate) fn pinned(&self, actor: &str) -> Result<Option<PinnedChain>, DeviceStoreError> {
         let sql = "SELECT nodes, accepted, verified, alarm, alarm_at FROM chains WHERE actor = ?1";
         let mut statement = self.inner.prepare_cached(sql)?;
         let row = statement.query_row([actor], |row| {
             let alarm: Option<String> = row.get(3)?;
             let at: Option<i64> = row.get(4)?;
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, alarm.zip(at)))
+            Ok((
+                row.get::<_, Vec<u8>>(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                alarm.zip(at).map(|(why, raised_ms)| ChainAlarm { why, raised_ms }),
+            ))
         });
         let Some((nodes, accepted, verified, alarm)) = row.optional()? else { return Ok(None) };
-        let corrupt = || StoreError::Corrupt("device chain");
+        let corrupt = || DeviceStoreError::Corrupt("device chain");
         let nodes: Vec<Value> = serde_json::from_slice(&nodes).map_err(|_| corrupt())?;
         let nodes = nodes.iter().map(ChainNode::parse).collect::<Result<_, _>>().map_err(|_| corrupt())?;
-        Ok(Some(Pinned { nodes, accepted, verified, alarm }))
+        Ok(Some(PinnedChain { nodes, accepted, verified, alarm }))
     }
 
     /// Pins a chain.
-    pub(crate) fn pin(&self, actor: &str, pinned: &Pinned) -> Result<(), StoreError> {
+    pub(crate) fn pin(&self, actor: &str, pinned: &PinnedChain) -> Result<(), DeviceStoreError> {
         let nodes: Vec<Value> = pinned.nodes.iter().map(ChainNode::to_value).collect();
-        let nodes = serde_json::to_vec(&nodes).map_err(|_| StoreError::Corrupt("device chain"))?;
-        let (alarm, at) = pinned.alarm.clone().unzip();
+        let nodes = serde_json::to_vec(&nodes).map_err(|_| DeviceStoreError::Corrupt("device chain"))?;
+        let alarm = pinned.alarm.as_ref();
+        let (alarm, at) = (alarm.map(|alarm| &alarm.why), alarm.map(|alarm| alarm.raised_ms));
         let sql = "INSERT OR REPLACE INTO chains (actor, nodes, accepted, verified, alarm, alarm_at) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.inner.execute(sql, params![actor, nodes, pinned.accepted, pinned.verified, alarm, at])?;
@@ -46,20 +61,20 @@ impl Transaction<'_> {
     }
 
     /// Notes what a server showed in place of the chain that is pinned.
-    pub(crate) fn raise_alarm(&self, actor: &str, alarm: &str, now_ms: i64) -> Result<(), StoreError> {
+    pub(crate) fn raise_alarm(&self, actor: &str, alarm: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE chains SET alarm = ?2, alarm_at = ?3 WHERE actor = ?1";
         self.inner.execute(sql, params![actor, alarm, now_ms])?;
         Ok(())
     }
 
     /// Forgets a chain: the next one that the server shows is taken as it is.
-    pub(crate) fn unpin(&self, actor: &str) -> Result<(), StoreError> {
+    pub(crate) fn unpin(&self, actor: &str) -> Result<(), DeviceStoreError> {
         self.inner.execute("DELETE FROM chains WHERE actor = ?1", [actor])?;
         Ok(())
     }
 
     /// Everybody whose chain is pinned.
-    pub(crate) fn people(&self) -> Result<Vec<String>, StoreError> {
+    pub(crate) fn people(&self) -> Result<Vec<String>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT actor FROM chains ORDER BY actor")?;
         let people = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>();
         Ok(people?)

@@ -1,11 +1,11 @@
 use eko_protocol::id::EnvelopeId;
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{StoreError, Transaction};
+use super::{DeviceStoreError, Transaction};
 
 /// An envelope of ours: one recipient's part of what was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
+pub struct EnvelopeRecord {
     /// Its id, the same whenever it is sent.
     pub id: EnvelopeId,
     /// The activity that it carries.
@@ -20,6 +20,18 @@ pub struct Envelope {
     pub tries: u32,
     /// When it is tried next, in epoch milliseconds.
     pub due_ms: i64,
+}
+
+/// An envelope that is about to be added.
+pub(crate) struct NewEnvelope<'a> {
+    /// The envelope's id.
+    pub(crate) id: &'a EnvelopeId,
+    /// The id of the activity that it carries.
+    pub(crate) message: &'a str,
+    /// The actor id of the recipient.
+    pub(crate) recipient: &'a str,
+    /// The padded activity.
+    pub(crate) plaintext: &'a [u8],
 }
 
 /// What became of an envelope.
@@ -41,7 +53,7 @@ pub enum EnvelopeState {
 
 /// One ciphertext of an envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ciphertext {
+pub(crate) struct EnvelopeCiphertext {
     pub(crate) device: String,
     pub(crate) content: Vec<u8>,
     pub(crate) accepted: bool,
@@ -51,35 +63,33 @@ const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due 
 
 impl Transaction<'_> {
     /// Adds an envelope that has to be sent.
-    pub(crate) fn add_envelope(
-        &self,
-        id: &EnvelopeId,
-        (message, recipient): (&str, &str),
-        plaintext: &[u8],
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn add_envelope(&self, new: &NewEnvelope<'_>, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due) \
                    VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)";
         let mut statement = self.inner.prepare_cached(sql)?;
+        let NewEnvelope { id, message, recipient, plaintext } = new;
         statement.execute(params![id.as_str(), message, recipient, plaintext, now_ms])?;
         Ok(())
     }
 
     /// An envelope.
-    pub(crate) fn envelope(&self, id: &str) -> Result<Option<Envelope>, StoreError> {
+    pub(crate) fn envelope(&self, id: &str) -> Result<Option<EnvelopeRecord>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
         statement.query_row([id], |row| Ok(read(row))).optional()?.transpose()
     }
 
     /// The envelopes of an activity, by recipient.
-    pub(crate) fn envelopes_of(&self, message: &str) -> Result<Vec<Envelope>, StoreError> {
+    pub(crate) fn envelopes_of(&self, message: &str) -> Result<Vec<EnvelopeRecord>, DeviceStoreError> {
         let sql = format!("{COLUMNS} WHERE message = ?1 ORDER BY recipient");
         let mut statement = self.inner.prepare_cached(&sql)?;
         statement.query_map([message], |row| Ok(read(row)))?.map(|row| row?).collect()
     }
 
     /// The envelopes that have to be sent, oldest first; with `due_ms` those that are due by then.
-    pub(crate) fn envelopes_to_send(&self, due_ms: Option<i64>) -> Result<Vec<Envelope>, StoreError> {
+    pub(crate) fn envelopes_to_send(
+        &self,
+        due_ms: Option<i64>,
+    ) -> Result<Vec<EnvelopeRecord>, DeviceStoreError> {
         let sql = format!("{COLUMNS} WHERE state = 1 AND due <= ?1 ORDER BY made, id LIMIT 1000");
         let mut statement = self.inner.prepare_cached(&sql)?;
         let rows = statement.query_map([due_ms.unwrap_or(i64::MAX)], |row| Ok(read(row)))?;
@@ -92,20 +102,25 @@ impl Transaction<'_> {
         id: &EnvelopeId,
         now_ms: i64,
         until_ms: i64,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, DeviceStoreError> {
         let sql = "UPDATE envelopes SET due = ?3 WHERE id = ?1 AND state = 1 AND due <= ?2";
         Ok(self.inner.prepare_cached(sql)?.execute(params![id.as_str(), now_ms, until_ms])? == 1)
     }
 
     /// Puts an envelope off after a try that came to nothing.
-    pub(crate) fn postpone(&self, id: &EnvelopeId, due_ms: i64, reason: &str) -> Result<(), StoreError> {
+    pub(crate) fn postpone(
+        &self,
+        id: &EnvelopeId,
+        due_ms: i64,
+        reason: &str,
+    ) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE envelopes SET due = ?2, reason = ?3, tries = tries + 1 WHERE id = ?1";
         self.inner.execute(sql, params![id.as_str(), due_ms, reason])?;
         Ok(())
     }
 
     /// Has an envelope sent again, which the own server had queued.
-    pub(crate) fn reopen(&self, id: &EnvelopeId, now_ms: i64) -> Result<bool, StoreError> {
+    pub(crate) fn reopen(&self, id: &EnvelopeId, now_ms: i64) -> Result<bool, DeviceStoreError> {
         let sql = "UPDATE envelopes SET state = 1, due = ?2 WHERE id = ?1 AND state = 2";
         Ok(self.inner.execute(sql, params![id.as_str(), now_ms])? == 1)
     }
@@ -116,7 +131,7 @@ impl Transaction<'_> {
         id: &EnvelopeId,
         state: EnvelopeState,
         reason: Option<&str>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DeviceStoreError> {
         let id = id.as_str();
         let sql = "UPDATE envelopes SET state = ?2, reason = ?3 WHERE id = ?1";
         self.inner.prepare_cached(sql)?.execute(params![id, number(state), reason])?;
@@ -129,17 +144,17 @@ impl Transaction<'_> {
     }
 
     /// What an envelope carries, until its outcome is known.
-    pub(crate) fn plaintext(&self, id: &EnvelopeId) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn plaintext(&self, id: &EnvelopeId) -> Result<Option<Vec<u8>>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT plaintext FROM envelopes WHERE id = ?1")?;
         Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?.flatten())
     }
 
     /// An envelope's ciphertexts, by device.
-    pub(crate) fn ciphertexts(&self, id: &EnvelopeId) -> Result<Vec<Ciphertext>, StoreError> {
+    pub(crate) fn ciphertexts(&self, id: &EnvelopeId) -> Result<Vec<EnvelopeCiphertext>, DeviceStoreError> {
         let sql = "SELECT device, content, accepted FROM ciphertexts WHERE envelope = ?1 ORDER BY device";
         let mut statement = self.inner.prepare_cached(sql)?;
         let rows = statement.query_map([id.as_str()], |row| {
-            Ok(Ciphertext { device: row.get(0)?, content: row.get(1)?, accepted: row.get(2)? })
+            Ok(EnvelopeCiphertext { device: row.get(0)?, content: row.get(1)?, accepted: row.get(2)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -150,21 +165,21 @@ impl Transaction<'_> {
         id: &EnvelopeId,
         device: &str,
         content: &[u8],
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO ciphertexts (envelope, device, content) VALUES (?1, ?2, ?3)";
         self.inner.prepare_cached(sql)?.execute(params![id.as_str(), device, content])?;
         Ok(())
     }
 
     /// Drops the ciphertext for a device that is not the recipient's any more.
-    pub(crate) fn drop_ciphertext(&self, id: &EnvelopeId, device: &str) -> Result<(), StoreError> {
+    pub(crate) fn drop_ciphertext(&self, id: &EnvelopeId, device: &str) -> Result<(), DeviceStoreError> {
         let sql = "DELETE FROM ciphertexts WHERE envelope = ?1 AND device = ?2";
         self.inner.execute(sql, params![id.as_str(), device])?;
         Ok(())
     }
 
     /// Notes that the recipient's server has the ciphertexts for all devices but these.
-    pub(crate) fn accept_ciphertexts(&self, id: &EnvelopeId, but: &[String]) -> Result<(), StoreError> {
+    pub(crate) fn accept_ciphertexts(&self, id: &EnvelopeId, but: &[String]) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE ciphertexts SET accepted = 1 WHERE envelope = ?1 AND device = ?2";
         let mut statement = self.inner.prepare_cached(sql)?;
         for sent in self.ciphertexts(id)? {
@@ -176,10 +191,10 @@ impl Transaction<'_> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<Envelope, StoreError> {
+fn read(row: &Row<'_>) -> Result<EnvelopeRecord, DeviceStoreError> {
     let id: String = row.get(0)?;
-    Ok(Envelope {
-        id: EnvelopeId::parse(&id).map_err(|_| StoreError::Corrupt("envelope"))?,
+    Ok(EnvelopeRecord {
+        id: EnvelopeId::parse(&id).map_err(|_| DeviceStoreError::Corrupt("envelope"))?,
         message: row.get(1)?,
         recipient: row.get(2)?,
         state: state(row.get(3)?)?,
@@ -200,7 +215,7 @@ fn number(state: EnvelopeState) -> i64 {
     }
 }
 
-fn state(number: i64) -> Result<EnvelopeState, StoreError> {
+fn state(number: i64) -> Result<EnvelopeState, DeviceStoreError> {
     match number {
         1 => Ok(EnvelopeState::ToSend),
         2 => Ok(EnvelopeState::Queued),
@@ -208,6 +223,6 @@ fn state(number: i64) -> Result<EnvelopeState, StoreError> {
         4 => Ok(EnvelopeState::Delivered),
         5 => Ok(EnvelopeState::Failed),
         6 => Ok(EnvelopeState::Refused),
-        _ => Err(StoreError::Corrupt("state")),
+        _ => Err(DeviceStoreError::Corrupt("state")),
     }
 }

@@ -1,6 +1,6 @@
 /// Why the store did not do what it is for.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub enum DeviceStoreError {
     /// SQLite failed.
     #[error("the device's store: {0}")]
     Sqlite(#[from] rusqlite::Error),

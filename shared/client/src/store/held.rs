@@ -1,10 +1,10 @@
 use rusqlite::params;
 
-use super::{StoreError, Transaction};
+use super::{DeviceStoreError, Transaction};
 
 /// What was decrypted and belongs to an epoch of a group that this device does not know yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct HeldActivity {
     /// Its row.
     pub(crate) row: i64,
     /// The author.
@@ -24,7 +24,7 @@ const MOST: i64 = 5_000;
 
 impl Transaction<'_> {
     /// Holds something until its group has come so far; the oldest goes where there is too much.
-    pub(crate) fn hold(&self, group: &str, held: &Held, now_ms: i64) -> Result<(), StoreError> {
+    pub(crate) fn hold(&self, group: &str, held: &HeldActivity, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO held (grp, actor, device, received, stored, plaintext) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let parameters = params![group, held.actor, held.device, held.received_ms, now_ms, held.plaintext];
         self.inner.execute(sql, parameters)?;
@@ -37,11 +37,11 @@ impl Transaction<'_> {
     }
 
     /// What is held for a group, oldest first.
-    pub(crate) fn held(&self, group: &str) -> Result<Vec<Held>, StoreError> {
+    pub(crate) fn held(&self, group: &str) -> Result<Vec<HeldActivity>, DeviceStoreError> {
         let sql = "SELECT row, actor, device, received, plaintext FROM held WHERE grp = ?1 ORDER BY row";
         let mut statement = self.inner.prepare_cached(sql)?;
         let rows = statement.query_map([group], |row| {
-            Ok(Held {
+            Ok(HeldActivity {
                 row: row.get(0)?,
                 actor: row.get(1)?,
                 device: row.get(2)?,
@@ -53,7 +53,7 @@ impl Transaction<'_> {
     }
 
     /// Lets go of something that was held.
-    pub(crate) fn release(&self, row: i64) -> Result<(), StoreError> {
+    pub(crate) fn release(&self, row: i64) -> Result<(), DeviceStoreError> {
         self.inner.execute("DELETE FROM held WHERE row = ?1", [row])?;
         Ok(())
     }

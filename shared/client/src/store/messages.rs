@@ -1,12 +1,12 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde_json::Value;
 
-use super::{StoreError, Transaction};
+use super::{DeviceStoreError, Transaction};
 use crate::attachment::Attachment;
 
 /// A message as it comes into the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrival {
+pub struct MessageContent {
     /// The activity's id: `urn:uuid:…`.
     pub id: String,
     /// Its author.
@@ -33,11 +33,29 @@ pub struct Arrival {
 
 /// A message in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct StoredMessage {
     /// Its place: growing, in every conversation in the order of each sender.
     pub position: i64,
     /// The rest.
-    pub content: Arrival,
+    pub content: MessageContent,
+}
+
+/// The key of one ciphertext that came: two authors may choose the same envelope id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CiphertextKey<'a> {
+    /// The author's actor id.
+    pub(crate) actor: &'a str,
+    /// The envelope's id.
+    pub(crate) envelope: &'a str,
+    /// The address of the device that sent it.
+    pub(crate) device: &'a str,
+}
+
+/// The messages of one device in one conversation, which have an order of their own.
+#[derive(Clone, Copy)]
+struct MessageStream<'a> {
+    conversation: &'a str,
+    device: &'a str,
 }
 
 /// How long the first message that comes from a device waits for one before it, at most.
@@ -49,31 +67,35 @@ const COLUMNS: &str = "SELECT position, id, actor, device, conversation, outgoin
 
 impl Transaction<'_> {
     /// The next number of this device in a conversation.
-    pub(crate) fn next_sequence(&self, conversation: &str) -> Result<u64, StoreError> {
+    pub(crate) fn next_sequence(&self, conversation: &str) -> Result<u64, DeviceStoreError> {
         let sql = "INSERT INTO sequences (conversation, last) VALUES (?1, 1) \
                    ON CONFLICT (conversation) DO UPDATE SET last = last + 1 RETURNING last";
         Ok(self.inner.prepare_cached(sql)?.query_row([conversation], |row| row.get(0))?)
     }
 
     /// Stores a message that this device wrote: in its place and shown at once.
-    pub(crate) fn store_own(&self, message: &Arrival, now_ms: i64) -> Result<(), StoreError> {
+    pub(crate) fn store_own(&self, message: &MessageContent, now_ms: i64) -> Result<(), DeviceStoreError> {
         let place = self.next_position()?;
         self.insert(message, now_ms, Some(place), true).map(drop)
     }
 
     /// Stores a message that came; whether it had not come before. It has its place once those before it have
     /// theirs: [`Transaction::place`].
-    pub(crate) fn store_arrival(&self, message: &Arrival, now_ms: i64) -> Result<bool, StoreError> {
+    pub(crate) fn store_arrival(
+        &self,
+        message: &MessageContent,
+        now_ms: i64,
+    ) -> Result<bool, DeviceStoreError> {
         self.insert(message, now_ms, None, false)
     }
 
     fn insert(
         &self,
-        m: &Arrival,
+        m: &MessageContent,
         now_ms: i64,
         position: Option<i64>,
         shown: bool,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, DeviceStoreError> {
         let sql = "INSERT OR IGNORE INTO messages (id, actor, device, conversation, outgoing, sequence, published, \
                    received, stored, text, attachments, warning, position, shown) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
@@ -99,29 +121,39 @@ impl Transaction<'_> {
 
     /// Gives messages that wait their places: each after the one that its sender numbered before it, and past a gap
     /// once it has waited for `hold_ms`. Answers when the next one has waited long enough.
-    pub(crate) fn place(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, StoreError> {
+    pub(crate) fn place(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
         let sql = "SELECT DISTINCT conversation, device FROM messages WHERE position IS NULL";
         let mut statement = self.inner.prepare_cached(sql)?;
         let senders = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let senders: Vec<(String, String)> = senders.collect::<Result<_, _>>()?;
         let mut next: Option<i64> = None;
         for (conversation, device) in senders {
-            let waits = self.place_sender((&conversation, &device), now_ms, hold_ms)?;
+            let stream = MessageStream { conversation: &conversation, device: &device };
+            let waits = self.place_stream(stream, now_ms, hold_ms)?;
             next = [next, waits].into_iter().flatten().min();
         }
         Ok(next)
     }
 
-    fn place_sender(&self, of: (&str, &str), now_ms: i64, hold_ms: i64) -> Result<Option<i64>, StoreError> {
+    fn place_stream(
+        &self,
+        of: MessageStream<'_>,
+        now_ms: i64,
+        hold_ms: i64,
+    ) -> Result<Option<i64>, DeviceStoreError> {
         let sql = "SELECT row, sequence, stored FROM messages WHERE position IS NULL AND conversation = ?1 \
                    AND device = ?2 ORDER BY sequence, row";
         let mut statement = self.inner.prepare_cached(sql)?;
-        let rows =
-            statement.query_map(params![of.0, of.1], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let rows = statement.query_map(params![of.conversation, of.device], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
         let waiting: Vec<(i64, Option<u64>, i64)> = rows.collect::<Result<_, _>>()?;
         let sql = "SELECT last FROM followed WHERE conversation = ?1 AND device = ?2";
-        let followed: Option<u64> =
-            self.inner.prepare_cached(sql)?.query_row(params![of.0, of.1], |row| row.get(0)).optional()?;
+        let followed: Option<u64> = self
+            .inner
+            .prepare_cached(sql)?
+            .query_row(params![of.conversation, of.device], |row| row.get(0))
+            .optional()?;
         // Of a device that was never heard here, the first message may be any: it waits less.
         let hold_ms = if followed.is_some() { hold_ms } else { hold_ms.min(FIRST_HOLD_MS) };
         let mut last = followed.unwrap_or(0);
@@ -143,19 +175,19 @@ impl Transaction<'_> {
         Ok(None)
     }
 
-    fn follow(&self, of: (&str, &str), last: u64) -> Result<(), StoreError> {
+    fn follow(&self, of: MessageStream<'_>, last: u64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT OR REPLACE INTO followed (conversation, device, last) VALUES (?1, ?2, ?3)";
-        self.inner.prepare_cached(sql)?.execute(params![of.0, of.1, last])?;
+        self.inner.prepare_cached(sql)?.execute(params![of.conversation, of.device, last])?;
         Ok(())
     }
 
-    fn next_position(&self) -> Result<i64, StoreError> {
+    fn next_position(&self) -> Result<i64, DeviceStoreError> {
         let sql = "SELECT coalesce(max(position), 0) + 1 FROM messages";
         Ok(self.inner.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 
     /// Messages that have their place and were not shown, in order.
-    pub(crate) fn unshown(&self) -> Result<Vec<Message>, StoreError> {
+    pub(crate) fn unshown(&self) -> Result<Vec<StoredMessage>, DeviceStoreError> {
         let sql =
             format!("{COLUMNS} WHERE shown = 0 AND position IS NOT NULL ORDER BY position LIMIT {PAGE}");
         let mut statement = self.inner.prepare_cached(&sql)?;
@@ -163,20 +195,24 @@ impl Transaction<'_> {
     }
 
     /// Notes that everything up to this place was shown.
-    pub(crate) fn note_shown(&self, position: i64) -> Result<(), StoreError> {
+    pub(crate) fn note_shown(&self, position: i64) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE messages SET shown = 1 WHERE shown = 0 AND position <= ?1";
         self.inner.prepare_cached(sql)?.execute([position])?;
         Ok(())
     }
 
     /// A message by its activity's id.
-    pub(crate) fn message(&self, id: &str) -> Result<Option<Message>, StoreError> {
+    pub(crate) fn message(&self, id: &str) -> Result<Option<StoredMessage>, DeviceStoreError> {
         let sql = format!("{COLUMNS} WHERE id = ?1 AND position IS NOT NULL");
         Ok(self.inner.query_row(&sql, [id], read).optional()?)
     }
 
     /// The last messages of a conversation, or of all, oldest first.
-    pub(crate) fn history(&self, conversation: Option<&str>, last: u32) -> Result<Vec<Message>, StoreError> {
+    pub(crate) fn history(
+        &self,
+        conversation: Option<&str>,
+        last: u32,
+    ) -> Result<Vec<StoredMessage>, DeviceStoreError> {
         let sql = format!(
             "{COLUMNS} WHERE position IS NOT NULL AND (?1 IS NULL OR conversation = ?1) \
              ORDER BY position DESC LIMIT ?2"
@@ -189,23 +225,23 @@ impl Transaction<'_> {
     }
 
     /// Whether an envelope was read before by this device.
-    pub(crate) fn was_read(&self, (actor, envelope, device): (&str, &str, &str)) -> Result<bool, StoreError> {
+    pub(crate) fn was_read(&self, key: CiphertextKey<'_>) -> Result<bool, DeviceStoreError> {
         let sql =
             "SELECT EXISTS (SELECT 1 FROM read_envelopes WHERE actor = ?1 AND envelope = ?2 AND device = ?3)";
         let mut statement = self.inner.prepare_cached(sql)?;
-        Ok(statement.query_row(params![actor, envelope, device], |row| row.get(0))?)
+        Ok(statement.query_row(params![key.actor, key.envelope, key.device], |row| row.get(0))?)
     }
 
     /// Remembers that an envelope was read; forgets those of before `before_ms`, which the server has no more.
     pub(crate) fn note_read(
         &self,
-        (actor, envelope, device): (&str, &str, &str),
+        key: CiphertextKey<'_>,
         now_ms: i64,
         before_ms: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DeviceStoreError> {
         let sql =
             "INSERT OR IGNORE INTO read_envelopes (actor, envelope, device, at) VALUES (?1, ?2, ?3, ?4)";
-        self.inner.prepare_cached(sql)?.execute(params![actor, envelope, device, now_ms])?;
+        self.inner.prepare_cached(sql)?.execute(params![key.actor, key.envelope, key.device, now_ms])?;
         self.inner.prepare_cached("DELETE FROM read_envelopes WHERE at < ?1")?.execute([before_ms])?;
         Ok(())
     }
@@ -217,10 +253,10 @@ fn attachments(json: &str) -> Option<Vec<Attachment>> {
     values.iter().map(|value| Attachment::parse(value).ok()).collect()
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
-    Ok(Message {
+fn read(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
+    Ok(StoredMessage {
         position: row.get(0)?,
-        content: Arrival {
+        content: MessageContent {
             id: row.get(1)?,
             actor: row.get(2)?,
             device: row.get(3)?,

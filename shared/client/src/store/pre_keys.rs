@@ -2,13 +2,13 @@ use eko_protocol::key::KeyId;
 use rusqlite::{OptionalExtension as _, params};
 use zeroize::Zeroizing;
 
-use super::{StoreError, Transaction};
+use super::{DeviceStoreError, Transaction};
 use crate::keys::{CurvePair, DeviceKeys, KyberPair};
 use crate::sessions::{KyberUse, PrivateKeys, SessionError};
 
 /// How `pre_keys.kind` says what a key is.
 #[derive(Clone, Copy)]
-enum Kind {
+enum PreKeyKind {
     Signed = 1,
     OneTime = 2,
     Kyber = 3,
@@ -16,20 +16,20 @@ enum Kind {
 
 impl Transaction<'_> {
     /// Keeps the private halves of keys that were made.
-    pub(super) fn keep_pre_keys(&self, keys: &DeviceKeys, now_ms: i64) -> Result<(), StoreError> {
+    pub(super) fn keep_pre_keys(&self, keys: &DeviceKeys, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT OR IGNORE INTO pre_keys (kind, id, secret, made) VALUES (?1, ?2, ?3, ?4)";
         let mut statement = self.inner.prepare_cached(sql)?;
-        let mut keep = |kind: Kind, id: KeyId, secret: &[u8]| {
+        let mut keep = |kind: PreKeyKind, id: KeyId, secret: &[u8]| {
             statement.execute(params![kind as i64, id.get(), secret, now_ms])
         };
         for (id, pair) in keys.signed_pairs() {
-            keep(Kind::Signed, id, pair.secret())?;
+            keep(PreKeyKind::Signed, id, pair.secret())?;
         }
         for (id, pair) in keys.one_time_pairs() {
-            keep(Kind::OneTime, id, pair.secret())?;
+            keep(PreKeyKind::OneTime, id, pair.secret())?;
         }
         for (id, pair) in keys.kyber_pairs() {
-            keep(Kind::Kyber, id, pair.seed())?;
+            keep(PreKeyKind::Kyber, id, pair.seed())?;
         }
         Ok(())
     }
@@ -40,9 +40,9 @@ impl Transaction<'_> {
         one_time: Option<KeyId>,
         kyber: Option<&KyberUse>,
         last_resort: impl Fn(KeyId) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DeviceStoreError> {
         if let Some(id) = one_time {
-            self.forget(Kind::OneTime, id)?;
+            self.forget(PreKeyKind::OneTime, id)?;
         }
         match kyber {
             Some(used) if last_resort(used.id) => {
@@ -51,13 +51,13 @@ impl Transaction<'_> {
                 self.inner.execute(sql, params![id, signed, used.base_key.as_bytes()])?;
                 Ok(())
             }
-            Some(used) => self.forget(Kind::Kyber, used.id),
+            Some(used) => self.forget(PreKeyKind::Kyber, used.id),
             None => Ok(()),
         }
     }
 
     /// Remembers that a Kyber key is, or was, a last-resort key.
-    pub(crate) fn note_last_resort(&self, id: KeyId) -> Result<(), StoreError> {
+    pub(crate) fn note_last_resort(&self, id: KeyId) -> Result<(), DeviceStoreError> {
         let mut known: Vec<u32> = self.last_resorts()?;
         if !known.contains(&id.get()) {
             known.push(id.get());
@@ -66,27 +66,28 @@ impl Transaction<'_> {
     }
 
     /// The ids of every last-resort key of this device.
-    pub(crate) fn last_resorts(&self) -> Result<Vec<u32>, StoreError> {
+    pub(crate) fn last_resorts(&self) -> Result<Vec<u32>, DeviceStoreError> {
         Ok(self.json("last_resorts")?.unwrap_or_default())
     }
 
     /// Deletes signed prekeys and last-resort keys that were replaced and are older than this, with the memory of
     /// their uses. One-time keys are kept until they are used: the server may hand them out at any time.
-    pub(crate) fn forget_replaced(&self, keys: &DeviceKeys, before_ms: i64) -> Result<(), StoreError> {
+    pub(crate) fn forget_replaced(&self, keys: &DeviceKeys, before_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "DELETE FROM pre_keys WHERE kind = ?1 AND id <> ?2 AND made < ?3";
-        self.inner.execute(sql, params![Kind::Signed as i64, keys.signed_pre_key().id.get(), before_ms])?;
+        self.inner
+            .execute(sql, params![PreKeyKind::Signed as i64, keys.signed_pre_key().id.get(), before_ms])?;
         let current = keys.last_resort().map(|key| key.id.get());
         for id in self.last_resorts()?.into_iter().filter(|id| Some(*id) != current) {
             let sql = "DELETE FROM pre_keys WHERE kind = ?1 AND id = ?2 AND made < ?3";
-            self.inner.execute(sql, params![Kind::Kyber as i64, id, before_ms])?;
+            self.inner.execute(sql, params![PreKeyKind::Kyber as i64, id, before_ms])?;
         }
         let orphans = "DELETE FROM kyber_uses WHERE NOT EXISTS \
                        (SELECT 1 FROM pre_keys WHERE kind = ?1 AND id = kyber)";
-        self.inner.execute(orphans, params![Kind::Kyber as i64])?;
+        self.inner.execute(orphans, params![PreKeyKind::Kyber as i64])?;
         Ok(())
     }
 
-    fn forget(&self, kind: Kind, id: KeyId) -> Result<(), StoreError> {
+    fn forget(&self, kind: PreKeyKind, id: KeyId) -> Result<(), DeviceStoreError> {
         let sql = "DELETE FROM pre_keys WHERE kind = ?1 AND id = ?2";
         self.inner.prepare_cached(sql)?.execute(params![kind as i64, id.get()])?;
         Ok(())
@@ -94,7 +95,7 @@ impl Transaction<'_> {
 
     fn secret<const N: usize>(
         &self,
-        kind: Kind,
+        kind: PreKeyKind,
         id: KeyId,
     ) -> Result<Option<Zeroizing<[u8; N]>>, SessionError> {
         let sql = "SELECT secret FROM pre_keys WHERE kind = ?1 AND id = ?2";
@@ -109,21 +110,24 @@ impl Transaction<'_> {
 
 impl PrivateKeys for Transaction<'_> {
     fn signed(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
-        self.secret(Kind::Signed, id)?
+        self.secret(PreKeyKind::Signed, id)?
             .map(|secret| CurvePair::from_secret(*secret))
             .transpose()
             .map_err(broken)
     }
 
     fn one_time(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
-        self.secret(Kind::OneTime, id)?
+        self.secret(PreKeyKind::OneTime, id)?
             .map(|secret| CurvePair::from_secret(*secret))
             .transpose()
             .map_err(broken)
     }
 
     fn kyber(&self, id: KeyId) -> Result<Option<KyberPair>, SessionError> {
-        self.secret(Kind::Kyber, id)?.map(|seed| KyberPair::from_seed(*seed)).transpose().map_err(broken)
+        self.secret(PreKeyKind::Kyber, id)?
+            .map(|seed| KyberPair::from_seed(*seed))
+            .transpose()
+            .map_err(broken)
     }
 
     fn was_used(&self, kyber: &KyberUse) -> Result<bool, SessionError> {

@@ -1,7 +1,7 @@
 use super::*;
 
-fn arrival(id: &str, device: &str, sequence: Option<u64>) -> Arrival {
-    Arrival {
+fn arrival(id: &str, device: &str, sequence: Option<u64>) -> MessageContent {
+    MessageContent {
         id: id.to_owned(),
         actor: "https://a.example/user/alice".to_owned(),
         device: device.to_owned(),
@@ -16,7 +16,7 @@ fn arrival(id: &str, device: &str, sequence: Option<u64>) -> Arrival {
     }
 }
 
-fn arrive(store: &Store, device: &str, sequences: &[u64], now_ms: i64) {
+fn arrive(store: &DeviceStore, device: &str, sequences: &[u64], now_ms: i64) {
     for n in sequences {
         let message = arrival(&format!("{device}{n}"), device, Some(*n));
         store.write(|tx| tx.store_arrival(&message, now_ms)).unwrap();
@@ -24,7 +24,7 @@ fn arrive(store: &Store, device: &str, sequences: &[u64], now_ms: i64) {
 }
 
 /// What `place` lets through, and when it wants to be asked again.
-fn placed(store: &Store, now_ms: i64) -> (Vec<String>, Option<i64>) {
+fn placed(store: &DeviceStore, now_ms: i64) -> (Vec<String>, Option<i64>) {
     store
         .write(|tx| {
             let next = tx.place(now_ms, 100)?;
@@ -32,14 +32,14 @@ fn placed(store: &Store, now_ms: i64) -> (Vec<String>, Option<i64>) {
             if let Some(last) = shown.last() {
                 tx.note_shown(last.position)?;
             }
-            Ok::<_, StoreError>((shown.into_iter().map(|message| message.content.id).collect(), next))
+            Ok::<_, DeviceStoreError>((shown.into_iter().map(|message| message.content.id).collect(), next))
         })
         .unwrap()
 }
 
 #[test]
 fn messages_have_their_places_in_their_senders_order() {
-    let store = Store::in_memory().unwrap();
+    let store = DeviceStore::in_memory().unwrap();
     arrive(&store, "a", &[3, 1, 2], 0);
     arrive(&store, "b", &[1], 0);
     assert_eq!(placed(&store, 0), (vec!["a1".into(), "a2".into(), "a3".into(), "b1".into()], None));
@@ -48,7 +48,7 @@ fn messages_have_their_places_in_their_senders_order() {
 
 #[test]
 fn a_gap_is_waited_for_and_then_passed() {
-    let store = Store::in_memory().unwrap();
+    let store = DeviceStore::in_memory().unwrap();
     arrive(&store, "a", &[1, 3, 4], 0);
     assert_eq!(placed(&store, 0), (vec!["a1".into()], Some(100)));
     arrive(&store, "a", &[2], 50);
@@ -63,7 +63,7 @@ fn a_gap_is_waited_for_and_then_passed() {
 
 #[test]
 fn the_same_activity_is_stored_once_and_its_second_coming_is_told() {
-    let store = Store::in_memory().unwrap();
+    let store = DeviceStore::in_memory().unwrap();
     let message = arrival("a", "d", None);
     assert!(store.write(|tx| tx.store_arrival(&message, 0)).unwrap());
     assert!(!store.write(|tx| tx.store_arrival(&message, 0)).unwrap());
@@ -75,10 +75,10 @@ fn the_same_activity_is_stored_once_and_its_second_coming_is_told() {
 
 #[test]
 fn what_fails_is_undone() {
-    let store = Store::in_memory().unwrap();
+    let store = DeviceStore::in_memory().unwrap();
     let failed = store.write(|tx| {
         tx.keep_session("alice", "device", b"record")?;
-        Err::<(), _>(StoreError::Corrupt("thing"))
+        Err::<(), _>(DeviceStoreError::Corrupt("thing"))
     });
     assert!(failed.is_err());
     assert_eq!(store.read(|tx| tx.session("device")).unwrap(), None);
@@ -88,16 +88,16 @@ fn what_fails_is_undone() {
 fn a_file_of_a_newer_version_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("eko.db");
-    drop(Store::open(&path).unwrap());
-    assert!(Store::open(&path).is_ok());
+    drop(DeviceStore::open(&path).unwrap());
+    assert!(DeviceStore::open(&path).is_ok());
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(Store::open(&path), Err(StoreError::Newer(99))));
+    assert!(matches!(DeviceStore::open(&path), Err(DeviceStoreError::Newer(99))));
 }
 
 #[test]
 fn a_lease_has_one_holder_until_it_ends() {
-    let store = Store::in_memory().unwrap();
+    let store = DeviceStore::in_memory().unwrap();
     let take = |now_ms| store.write(|tx| tx.take_lease("refresh", now_ms, now_ms + 10)).unwrap();
     assert!(take(0));
     assert!(!take(9));
@@ -106,7 +106,7 @@ fn a_lease_has_one_holder_until_it_ends() {
 
 #[test]
 fn the_first_that_is_heard_of_a_device_waits_less() {
-    let store = Store::in_memory().unwrap();
+    let store = DeviceStore::in_memory().unwrap();
     let place = |now_ms| store.write(|tx| tx.place(now_ms, 5_000)).unwrap();
     arrive(&store, "a", &[8, 7], 0);
     assert_eq!(place(0), Some(1_000));
@@ -117,8 +117,8 @@ fn the_first_that_is_heard_of_a_device_waits_less() {
 
 #[test]
 fn what_is_held_of_one_author_has_an_end_and_others_keep_theirs() {
-    let store = Store::in_memory().unwrap();
-    let held = |actor: &str, n: i64| Held {
+    let store = DeviceStore::in_memory().unwrap();
+    let held = |actor: &str, n: i64| HeldActivity {
         row: 0,
         actor: actor.to_owned(),
         device: "d".to_owned(),

@@ -16,12 +16,12 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 /// HTTP/1.1 over TCP or TLS. Connections are kept; cheap to clone.
 #[derive(Clone)]
-pub struct Http {
+pub struct HttpTransport {
     client: reqwest::Client,
     through: Option<Uri>,
 }
 
-impl Http {
+impl HttpTransport {
     /// A client without connections yet. It follows no redirects: a token must not travel to another host.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Http {
     }
 }
 
-impl Transport for Http {
+impl Transport for HttpTransport {
     async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         *request.uri_mut() = self.target(request.uri())?;
         let request = reqwest::Request::try_from(request).map_err(failure)?;
@@ -104,18 +104,18 @@ mod tests {
     #[test]
     fn requests_go_through_where_they_must() {
         let asked: Uri = "https://a.example/user/bob/inbox?after=1".parse().unwrap();
-        let http = Http::new().unwrap();
+        let http = HttpTransport::new().unwrap();
         assert_eq!(http.target(&asked).unwrap(), asked);
         let http = http.through("http://127.0.0.1:8080").unwrap();
         assert_eq!(http.target(&asked).unwrap(), "http://127.0.0.1:8080/user/bob/inbox?after=1");
         for base in ["localhost:8080", "/x", ""] {
-            assert!(Http::new().unwrap().through(base).is_err(), "{base}");
+            assert!(HttpTransport::new().unwrap().through(base).is_err(), "{base}");
         }
     }
 
     #[tokio::test]
     async fn nobody_there_is_told_from_a_broken_answer() {
-        let http = Http::new().unwrap();
+        let http = HttpTransport::new().unwrap();
         let request = Request::get("http://127.0.0.1:9/").body(Bytes::new()).unwrap();
         assert!(matches!(http.send(request).await, Err(TransportError::Connect(_))));
     }

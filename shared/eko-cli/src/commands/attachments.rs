@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use eko_client::attachment::{self, Attachment, MAX_BYTES, OVERHEAD, Place};
+use eko_client::attachment::{self, Attachment, AttachmentLocation, MAX_BYTES, OVERHEAD};
 use http::{Method, StatusCode};
 use serde_json::json;
 
@@ -65,9 +65,9 @@ async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> 
     }
     for file in &files {
         let bytes = match (&file.url, sealed) {
-            (Place::Inline(bytes), _) => bytes.clone(),
-            (Place::Https(_), Some(path)) => read(path)?,
-            (Place::Https(url), None) => fetch(context, url, file.size).await?,
+            (AttachmentLocation::Inline(bytes), _) => bytes.clone(),
+            (AttachmentLocation::Https(_), Some(path)) => read(path)?,
+            (AttachmentLocation::Https(url), None) => fetch(context, url, file.size).await?,
         };
         let opened = attachment::open(&bytes, file).map_err(|error| {
             Failure::new(format!("{:?} is not saved: {error}", file.name)).exit(Exit::NotTrusted)

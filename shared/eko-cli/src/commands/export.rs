@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use eko_client::attachment::{self, Place};
+use eko_client::attachment::{self, AttachmentLocation};
 use eko_client::messenger::Person;
-use eko_client::store::Message;
+use eko_client::store::StoredMessage;
 use serde_json::{Value, json};
 
 use super::{groups, verify};
@@ -113,13 +113,13 @@ impl Export {
         Ok(counts)
     }
 
-    fn message(&self, message: &Message) -> Value {
+    fn message(&self, message: &StoredMessage) -> Value {
         let mut object = show::message_object(message);
         if !self.files {
             return object;
         }
         for (index, file) in message.content.attachments.iter().enumerate() {
-            let Place::Inline(sealed) = &file.url else { continue };
+            let AttachmentLocation::Inline(sealed) = &file.url else { continue };
             let described = &mut object["attachments"][index];
             match attachment::open(sealed, file) {
                 Ok(bytes) => described["base64"] = json!(STANDARD.encode(bytes)),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 use eko_client::capabilities::Capabilities;
-use eko_client::device::{Registered, Status};
-use eko_client::messenger::{MessengerError, SignIn};
-use eko_client::{ClientError, Http, KeyCounts, Messenger, Store};
+use eko_client::device::{RegistrationOutcome, RegistrationStatus};
+use eko_client::messenger::{MessengerError, SignInRequest};
+use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::{Handle, Origin};
 use serde_json::json;
 
@@ -83,7 +83,7 @@ impl Login {
             None => self.ask_issuer(context, &http, &capabilities).await?,
         };
         let (account, is_new) = context.home.create(&handle)?;
-        let sign_in = SignIn {
+        let sign_in = SignInRequest {
             origin,
             user: self.who.user.clone(),
             device_name: Some(self.device_name.clone()),
@@ -123,7 +123,7 @@ impl Login {
         }
     }
 
-    async fn capabilities(&self, http: &Http) -> Result<Capabilities, Failure> {
+    async fn capabilities(&self, http: &HttpTransport) -> Result<Capabilities, Failure> {
         let base = self.who.server(self.server.as_deref());
         let said = Origin::parse(&base).map_err(|_| {
             Failure::new(format!("{base} is no server's URL")).next("--server https://HOST").exit(Exit::Usage)
@@ -161,7 +161,7 @@ impl Login {
     async fn ask_issuer(
         &self,
         context: &Context,
-        http: &Http,
+        http: &HttpTransport,
         capabilities: &Capabilities,
     ) -> Result<String, Failure> {
         let Capabilities { issuer, audience, .. } = capabilities;
@@ -201,10 +201,10 @@ fn read_token(file: &Path) -> Result<String, Failure> {
 async fn signed_in(
     context: &Context,
     account: &Account,
-    sign_in: SignIn,
-) -> Result<(Client, Registered), MessengerError> {
-    let store = Store::open(&account.database())?;
-    let http = Http::new()?;
+    sign_in: SignInRequest,
+) -> Result<(Client, RegistrationOutcome), MessengerError> {
+    let store = DeviceStore::open(&account.database())?;
+    let http = HttpTransport::new()?;
     Messenger::sign_in(http, LibSignal, store, context.environment.clone(), sign_in).await
 }
 
@@ -225,7 +225,7 @@ fn was_refused(error: &MessengerError) -> bool {
 
 /// Whether nobody knows the keys that were made.
 fn never_registered(context: &Context, account: &Account) -> Result<bool, Failure> {
-    let store = Store::open(&account.database())?;
+    let store = DeviceStore::open(&account.database())?;
     let client = Messenger::open(context.http()?, LibSignal, store, context.environment.clone())?;
     Ok(client.is_none_or(|client| client.device().tokens().is_none()))
 }
@@ -233,16 +233,16 @@ fn never_registered(context: &Context, account: &Account) -> Result<bool, Failur
 fn tell(
     context: &Context,
     account: &Account,
-    (client, registered): &(Client, Registered),
+    (client, registered): &(Client, RegistrationOutcome),
     aside: Option<&Path>,
 ) -> Result<(), Failure> {
     let (device, fingerprint) = (client.device(), client.fingerprint());
     let handle = &account.handle;
     let (word, mut text) = match registered.status {
-        Status::Active => {
+        RegistrationStatus::Active => {
             ("active", format!("You are {handle}. This device's fingerprint is\n  {fingerprint}"))
         }
-        Status::Pending => (
+        RegistrationStatus::Pending => (
             "pending",
             format!(
                 "You are {handle}. This device waits until another of your devices approves it; there its fingerprint must be\n  \

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use eko_client::attachment::{self, Attachment, AttachmentError};
-use eko_client::messenger::{Draft, Sent};
+use eko_client::messenger::{MessageDraft, SentActivity};
 use eko_client::store::EnvelopeState;
 use serde_json::json;
 
@@ -59,7 +59,7 @@ impl Send {
         let progress = Progress::new(context.out);
         let stepping = progress.clone();
         let client = client.watched(move |step| stepping.step(step));
-        let draft = Draft { text: self.text()?, attachments: self.attachments(context)? };
+        let draft = MessageDraft { text: self.text()?, attachments: self.attachments(context)? };
         let whom = Whom::find(&client, &self.to, self.group).await?;
         let sent = match &whom {
             Whom::Person(person) => client.send(person, draft).await,
@@ -94,7 +94,7 @@ impl Send {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let sealed =
                 attachment::seal(&bytes, &name, super::attachments::media_type(path), &context.environment);
-            sealed.and_then(attachment::Sealed::inline).map_err(|error| match error {
+            sealed.and_then(attachment::SealedFile::inline).map_err(|error| match error {
                 AttachmentError::NotInline => {
                     cannot(&error).next(format!("eko attachments seal {}", path.display())).exit(Exit::Usage)
                 }
@@ -105,7 +105,7 @@ impl Send {
     }
 }
 
-fn tell(context: &Context, client: &Client, sent: &Sent) -> Result<(), Failure> {
+fn tell(context: &Context, client: &Client, sent: &SentActivity) -> Result<(), Failure> {
     let outcome = Outcome::of(client, sent);
     let text = match outcome.state {
         EnvelopeState::Delivered | EnvelopeState::Accepted => "sent",

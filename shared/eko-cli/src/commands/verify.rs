@@ -145,7 +145,7 @@ fn alarm(who: &str, seen: &Verification, own: bool) -> Result<(), Failure> {
     };
     let failure = |what: String| Failure::new(what).next(compare).exit(Exit::NotTrusted);
     match (&seen.alarm, seen.trust) {
-        (Some((what, _)), _) => Err(failure(format!("{who}: {what}"))),
+        (Some(alarm), _) => Err(failure(format!("{who}: {}", alarm.why))),
         (None, Trust::Reset) => {
             Err(failure(format!("nothing is sent to {who}: all their devices were replaced at once")))
         }

@@ -2,14 +2,14 @@
 
 use eko_client::group::GroupError;
 use eko_client::messenger::{MessengerError, Person};
-use eko_client::store::StoreError;
-use eko_client::{ClientError, Problem, TransportError};
+use eko_client::store::DeviceStoreError;
+use eko_client::{ClientError, ProblemDetails, TransportError};
 
 use super::{Exit, Failure};
 use crate::oidc::OidcError;
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
+impl From<DeviceStoreError> for Failure {
+    fn from(error: DeviceStoreError) -> Self {
         Self::new(error)
     }
 }
@@ -87,7 +87,7 @@ fn said(error: &MessengerError) -> String {
     }
 }
 
-fn explained(problem: &Problem) -> String {
+fn explained(problem: &ProblemDetails) -> String {
     match problem.detail.is_empty() {
         true => problem.title.clone(),
         false => format!("{}: {}", problem.title, problem.detail),
@@ -95,7 +95,7 @@ fn explained(problem: &Problem) -> String {
 }
 
 /// What a server refuses, and what the person can do about it.
-fn refusal(problem: &Problem) -> Failure {
+fn refusal(problem: &ProblemDetails) -> Failure {
     let failure = Failure::new(explained(problem));
     match problem.slug() {
         "name-taken" => failure.next("choose another name: eko login NAME"),

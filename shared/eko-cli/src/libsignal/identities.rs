@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use eko_client::SessionError;
-use eko_client::sessions::{Own, Peer};
+use eko_client::sessions::{LocalDevice, PeerDevice};
 use libsignal_protocol_syft::{
     Direction, IdentityChange, IdentityKey, IdentityKeyPair, IdentityKeyStore, PrivateKey, ProtocolAddress,
     SignalProtocolError,
@@ -11,7 +11,7 @@ use super::failure::{carried, explained};
 
 /// The own identity, and the one that the other device has. No other is trusted, and none is learned.
 pub(super) struct Identities<'a> {
-    own: Own<'a>,
+    own: LocalDevice<'a>,
     pair: IdentityKeyPair,
     peer: &'a str,
     theirs: IdentityKey,
@@ -19,7 +19,7 @@ pub(super) struct Identities<'a> {
 
 impl<'a> Identities<'a> {
     /// Both.
-    pub(super) fn of(own: Own<'a>, peer: Peer<'a>) -> Result<Self, SessionError> {
+    pub(super) fn of(own: LocalDevice<'a>, peer: PeerDevice<'a>) -> Result<Self, SessionError> {
         let private = PrivateKey::deserialize(own.identity.secret());
         let private = private.map_err(|error| explained(error.into()))?;
         let pair = IdentityKeyPair::new(convert::identity(&own.identity.public())?, private);

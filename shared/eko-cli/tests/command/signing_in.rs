@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use eko_cli::oidc::RelyingParty;
 use eko_client::capabilities::Capabilities;
 use eko_client::transport::Bytes;
-use eko_client::{Environment, Http, Transport};
+use eko_client::{Environment, HttpTransport, Transport};
 use http::{Request, header};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ fn text<'a>(object: &'a Value, member: &str) -> &'a str {
 
 /// An ID token that says that this is who signs in.
 pub(crate) async fn id_token(server: &str, name: &str) -> String {
-    let (http, environment) = (Http::new().unwrap(), Environment::system());
+    let (http, environment) = (HttpTransport::new().unwrap(), Environment::system());
     let Capabilities { issuer, audience, .. } = Capabilities::fetch(&http, server).await.unwrap();
     let party = RelyingParty::discover(&http, &environment, &issuer, &audience).await.unwrap();
     party.by_name(name).await.unwrap()
@@ -132,7 +132,7 @@ async fn in_a_browser() {
     let url =
         tokio::task::spawn_blocking(move || said.map(Result::unwrap).find(|line| line.starts_with("http")));
     let url = url.await.unwrap().unwrap();
-    let http = Http::new().unwrap();
+    let http = HttpTransport::new().unwrap();
     let form = Request::post(&url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     let answer = http.send(form.body(Bytes::from("name=alice")).unwrap()).await.unwrap();
     let back = answer.headers()[header::LOCATION].to_str().unwrap();

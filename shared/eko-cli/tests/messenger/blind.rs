@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use eko_client::attachment::{self, Place};
+use eko_client::attachment::{self, AttachmentLocation};
 use eko_client::group::Proposal;
-use eko_client::messenger::Draft;
+use eko_client::messenger::MessageDraft;
 use eko_testkit::World;
 
 use crate::common::{Wire, first, further, hear, say};
@@ -25,8 +25,8 @@ async fn the_server_sees_no_word_no_group_and_no_member_list() {
     let environment = alice.device().environment();
     let sealed = attachment::seal(WORDS.as_bytes(), FILE, "text/plain", environment).unwrap();
     let file = sealed.inline().unwrap();
-    assert!(matches!(file.url, Place::Inline(_)));
-    let draft = Draft { text: WORDS.to_owned(), attachments: vec![file] };
+    assert!(matches!(file.url, AttachmentLocation::Inline(_)));
+    let draft = MessageDraft { text: WORDS.to_owned(), attachments: vec![file] };
     bob.send(&alice.me(), draft.clone()).await.unwrap();
     let (id, _) = alice.create_group(GROUP, &[bob.me(), carol.me()]).await.unwrap();
     alice.send_to_group(&id, draft).await.unwrap();
@@ -37,7 +37,7 @@ async fn the_server_sees_no_word_no_group_and_no_member_list() {
     }
     let message = alice.history(Some(&bob.me().actor()), 1).unwrap().remove(0);
     let [file] = &message.content.attachments[..] else { panic!("no file") };
-    let Place::Inline(bytes) = &file.url else { panic!("not inline") };
+    let AttachmentLocation::Inline(bytes) = &file.url else { panic!("not inline") };
     assert_eq!(attachment::open(bytes, file).unwrap(), WORDS.as_bytes());
 
     // Everything between the devices and the server, and everything between the server and its table and queues.

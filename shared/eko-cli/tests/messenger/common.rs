@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use eko_cli::LibSignal;
-use eko_client::device::Status;
-use eko_client::messenger::{Draft, Notice, Person, Received, Sent, SignIn};
+use eko_client::device::RegistrationStatus;
+use eko_client::messenger::{MessageDraft, Notice, Person, ReceivedBatch, SentActivity, SignInRequest};
 use eko_client::store::EnvelopeState;
 use eko_client::transport::{Bytes, Transport, TransportError};
-use eko_client::{Environment, KeyCounts, Messenger, Store};
+use eko_client::{DeviceStore, Environment, KeyCounts, Messenger};
 use eko_protocol::address::UserName;
 use eko_testkit::{Direct, World, seeded};
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -106,9 +106,14 @@ impl Transport for Wire {
 pub(crate) type Client = Messenger<Wire, LibSignal>;
 
 /// Signs a device in: the user's first, or another.
-pub(crate) async fn device(world: &World, wire: &Wire, user: &str, label: &str) -> (Client, Status) {
+pub(crate) async fn device(
+    world: &World,
+    wire: &Wire,
+    user: &str,
+    label: &str,
+) -> (Client, RegistrationStatus) {
     let environment = Environment { clock: world.clock(), random: seeded(format!("{user}/{label}")) };
-    let sign_in = SignIn {
+    let sign_in = SignInRequest {
         origin: world.state.origin().clone(),
         user: UserName::parse(user).unwrap(),
         device_name: Some(label.to_owned()),
@@ -116,7 +121,7 @@ pub(crate) async fn device(world: &World, wire: &Wire, user: &str, label: &str) 
         id_token: world.id_token(user).await,
         reset: false,
     };
-    let store = Store::in_memory().unwrap();
+    let store = DeviceStore::in_memory().unwrap();
     let (client, registered) =
         Messenger::sign_in(wire.clone(), LibSignal, store, environment, sign_in).await.unwrap();
     (client, registered.status)
@@ -125,14 +130,14 @@ pub(crate) async fn device(world: &World, wire: &Wire, user: &str, label: &str) 
 /// A user's first device.
 pub(crate) async fn first(world: &World, wire: &Wire, user: &str) -> Client {
     let (client, status) = device(world, wire, user, "one").await;
-    assert_eq!(status, Status::Active);
+    assert_eq!(status, RegistrationStatus::Active);
     client
 }
 
 /// Another device of a user, approved by this one.
 pub(crate) async fn further(world: &World, wire: &Wire, approver: &Client, label: &str) -> Client {
     let (client, status) = device(world, wire, approver.me().user.as_str(), label).await;
-    assert_eq!(status, Status::Pending);
+    assert_eq!(status, RegistrationStatus::Pending);
     world.deliver().await;
     let notices = approver.receive().await.unwrap().notices;
     let [Notice::DeviceWaits(waiting)] = &notices[..] else { panic!("{notices:?}") };
@@ -141,12 +146,12 @@ pub(crate) async fn further(world: &World, wire: &Wire, approver: &Client, label
     client
 }
 
-pub(crate) fn text(text: &str) -> Draft {
-    Draft { text: text.to_owned(), attachments: Vec::new() }
+pub(crate) fn text(text: &str) -> MessageDraft {
+    MessageDraft { text: text.to_owned(), attachments: Vec::new() }
 }
 
 /// Says something, which must have been taken for every device.
-pub(crate) async fn say(from: &Client, to: &Person, words: &str) -> Sent {
+pub(crate) async fn say(from: &Client, to: &Person, words: &str) -> SentActivity {
     let sent = from.send(to, text(words)).await.unwrap();
     assert_eq!(sent.state(&from.me()), EnvelopeState::Accepted, "{:?}", sent.envelopes);
     sent
@@ -166,7 +171,7 @@ pub(crate) async fn hear(world: &World, client: &Client) -> Vec<String> {
 }
 
 /// Takes what was received as shown.
-pub(crate) fn shown(client: &Client, received: &Received) -> Vec<String> {
+pub(crate) fn shown(client: &Client, received: &ReceivedBatch) -> Vec<String> {
     if let Some(last) = received.messages.last() {
         client.note_shown(last.position).unwrap();
     }

@@ -1,9 +1,9 @@
 //! The malicious server: what it can show, and what her client makes of it.
 
 use eko_cli::LibSignal;
-use eko_client::messenger::{Distrust, MessengerError, Notice, Sent, SignIn, Trust};
+use eko_client::messenger::{Distrust, MessengerError, Notice, SentActivity, SignInRequest, Trust};
 use eko_client::store::EnvelopeState;
-use eko_client::{Device, DeviceKeys, Environment, Messenger, Store};
+use eko_client::{Device, DeviceKeys, DeviceStore, Environment, Messenger};
 use eko_protocol::address::UserName;
 use eko_protocol::chain::possession_base;
 use eko_protocol::chain::{Position, UnsignedNode};
@@ -40,7 +40,7 @@ async fn two(world: &World, wire: &Wire) -> (Client, Client) {
     (first(world, wire, "alice").await, first(world, wire, "bob").await)
 }
 
-fn reason(sent: &Sent) -> &str {
+fn reason(sent: &SentActivity) -> &str {
     assert_eq!(sent.envelopes[0].state, EnvelopeState::Refused, "{:?}", sent.envelopes);
     sent.envelopes[0].reason.as_deref().unwrap()
 }
@@ -115,7 +115,7 @@ async fn a_device_that_is_inserted_into_a_known_chain_is_refused() {
     let mallory = inserted(&world, &wire);
     show_chain(&wire, move |nodes| nodes.push(forged(&mallory, nodes)));
     let verification = alice.verification(&bob.me()).await.unwrap();
-    assert!(verification.alarm.is_some_and(|(why, _)| why.contains("not signed")));
+    assert!(verification.alarm.is_some_and(|alarm| alarm.why.contains("not signed")));
     assert_eq!(verification.devices, [bob.device().address()]);
     world.deliver().await;
 }
@@ -161,7 +161,7 @@ async fn a_chain_that_loses_nodes_or_changes_is_refused() {
     let first_node = bob_two.device().chain(&bob.me().user).await.unwrap().0.remove(0).to_value();
     show_chain(&wire, |nodes| nodes.truncate(1));
     let shown = alice.verification(&bob.me()).await.unwrap();
-    assert!(shown.alarm.is_some_and(|(why, _)| why.contains("showed 2 nodes, now 1")));
+    assert!(shown.alarm.is_some_and(|alarm| alarm.why.contains("showed 2 nodes, now 1")));
     // The same first device, and another second one, whom the first has signed: a fork, as a stolen key makes it.
     let other = inserted(&world, &wire);
     let last = eko_protocol::chain::ChainNode::parse(&first_node).unwrap();
@@ -170,7 +170,7 @@ async fn a_chain_that_loses_nodes_or_changes_is_refused() {
     let forked = bob.device().sign_node(node).unwrap();
     show_chain(&wire, move |nodes| nodes[1] = forked.clone());
     let shown = alice.verification(&bob.me()).await.unwrap();
-    assert!(shown.alarm.is_some_and(|(why, _)| why.contains("from node 1 on")));
+    assert!(shown.alarm.is_some_and(|alarm| alarm.why.contains("from node 1 on")));
     assert_eq!(shown.devices.len(), 2);
     world.deliver().await;
 }
@@ -188,7 +188,7 @@ async fn a_reset_is_told_and_nothing_is_sent_until_she_says_so() {
     assert_eq!(number.digits, bob.verification(&alice.me()).await.unwrap().number.digits);
     // Bob's server could do this as well as Bob, who lost his device.
     let environment = Environment { clock: world.clock(), random: seeded("bob/anew") };
-    let sign_in = SignIn {
+    let sign_in = SignInRequest {
         origin: world.state.origin().clone(),
         user: bob.me().user,
         device_name: None,
@@ -196,7 +196,7 @@ async fn a_reset_is_told_and_nothing_is_sent_until_she_says_so() {
         id_token: world.id_token("bob").await,
         reset: true,
     };
-    let store = Store::in_memory().unwrap();
+    let store = DeviceStore::in_memory().unwrap();
     let (anew, _) = Messenger::sign_in(wire.clone(), LibSignal, store, environment, sign_in).await.unwrap();
     let sent = alice.send(&bob.me(), text("secret")).await.unwrap();
     assert!(reason(&sent).contains("replaced at once, and you had compared"), "{}", reason(&sent));

@@ -1,11 +1,11 @@
 use eko_client::group::{GroupId, Proposal};
-use eko_client::messenger::{MessengerError, Notice, Sent};
+use eko_client::messenger::{GroupEvent, MessengerError, Notice, SentActivity};
 use eko_client::store::EnvelopeState;
 use eko_testkit::World;
 
 use crate::common::{Client, Wire, first, further, hear, text};
 
-fn all_accepted(sent: &Sent, envelopes: usize) {
+fn all_accepted(sent: &SentActivity, envelopes: usize) {
     assert_eq!(sent.envelopes.len(), envelopes);
     assert!(sent.envelopes.iter().all(|envelope| envelope.state == EnvelopeState::Accepted), "{sent:?}");
 }
@@ -15,7 +15,8 @@ async fn changes(world: &World, client: &Client) -> Vec<String> {
     world.deliver().await;
     let notices = client.receive().await.unwrap().notices;
     let change = |notice| match notice {
-        Notice::Group { change, .. } => Some(change),
+        Notice::Group { event: GroupEvent::Changed(change), .. } => Some(change.to_string()),
+        Notice::Group { event, .. } => Some(format!("{event:?}")),
         _ => None,
     };
     notices.into_iter().filter_map(change).collect()

@@ -1,9 +1,9 @@
 //! What a device keeps, over crashes, restarts and weeks.
 
 use eko_cli::LibSignal;
-use eko_client::device::Status;
-use eko_client::messenger::{MessengerError, Notice, SignIn};
-use eko_client::{Environment, Messenger, Store};
+use eko_client::device::RegistrationStatus;
+use eko_client::messenger::{MessengerError, Notice, SignInRequest};
+use eko_client::{DeviceStore, Environment, Messenger};
 use eko_protocol::address::UserName;
 use eko_testkit::World;
 use tempfile::TempDir;
@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use crate::common::{COUNTS, Client, Wire, first, hear, say};
 
 async fn sign_in(world: &World, wire: &Wire, folder: &TempDir, user: &str) -> Result<Client, MessengerError> {
-    let store = Store::open(&folder.path().join("eko.db")).unwrap();
-    let sign_in = SignIn {
+    let store = DeviceStore::open(&folder.path().join("eko.db")).unwrap();
+    let sign_in = SignInRequest {
         origin: world.state.origin().clone(),
         user: UserName::parse(user).unwrap(),
         device_name: None,
@@ -22,7 +22,7 @@ async fn sign_in(world: &World, wire: &Wire, folder: &TempDir, user: &str) -> Re
     };
     let signed_in = Messenger::sign_in(wire.clone(), LibSignal, store, environment(world), sign_in).await;
     signed_in.map(|(client, registered)| {
-        assert_eq!(registered.status, Status::Active);
+        assert_eq!(registered.status, RegistrationStatus::Active);
         client
     })
 }
@@ -33,7 +33,7 @@ fn environment(world: &World) -> Environment {
 }
 
 fn open(world: &World, wire: &Wire, folder: &TempDir) -> Client {
-    let store = Store::open(&folder.path().join("eko.db")).unwrap();
+    let store = DeviceStore::open(&folder.path().join("eko.db")).unwrap();
     Messenger::open(wire.clone(), LibSignal, store, environment(world)).unwrap().unwrap()
 }
 

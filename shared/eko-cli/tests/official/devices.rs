@@ -1,6 +1,6 @@
 //! A user's devices change while somebody of the other kind writes to them.
 
-use eko_client::messenger::{MessengerError, Step};
+use eko_client::messenger::{MessengerError, ProgressStep};
 use serde_json::json;
 
 use crate::device::Device;
@@ -31,9 +31,9 @@ async fn theirs_change(hers: &Here, his: &Here) {
     let mut phone = Device::first(Library::Current, his, "bob").await;
     let bob = phone.actor.clone();
     alice.say(&bob, "to the phone").await.assert_is(&phone.fetch(1).await[0], &alice, &bob);
-    let take = || Step::Take { actor: bob.clone(), devices: 1 };
-    let send = |devices| Step::Send { actor: bob.clone(), devices };
-    let again = |missing, stale| Step::Again { actor: bob.clone(), missing, stale };
+    let take = || ProgressStep::Take { actor: bob.clone(), devices: 1 };
+    let send = |devices| ProgressStep::Send { actor: bob.clone(), devices };
+    let again = |missing, stale| ProgressStep::Again { actor: bob.clone(), missing, stale };
     assert_eq!(alice.steps(), [take(), send(1)]);
 
     // She does not know of his tablet: she completes by herself.
@@ -71,9 +71,9 @@ async fn theirs_change_while_ours_sends() {
     said.extend(says(1).await);
     assert_read(&said, &alice, &mut phone).await;
     // The tablet has what was said since it is there: one that was completed, or none, and all after it.
-    let for_both = |step: &Step| match step {
-        Step::Send { devices, .. } => *devices == 2,
-        Step::Again { missing, .. } => *missing == 1,
+    let for_both = |step: &ProgressStep| match step {
+        ProgressStep::Send { devices, .. } => *devices == 2,
+        ProgressStep::Again { missing, .. } => *missing == 1,
         _ => false,
     };
     let since = said.len() - alice.steps().iter().filter(|step| for_both(step)).count();

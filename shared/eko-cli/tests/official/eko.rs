@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use eko_cli::LibSignal;
-use eko_client::device::{Content, PendingDevice, Status};
-use eko_client::messenger::{Draft, Notice, Person, SignIn, Step};
-use eko_client::store::{Arrival, EnvelopeState, Message};
-use eko_client::{Environment, KeyCounts, Messenger, Store, messenger};
+use eko_client::device::{EntryContent, PendingDevice, RegistrationStatus};
+use eko_client::messenger::{MessageDraft, Notice, Person, ProgressStep, SignInRequest};
+use eko_client::store::{EnvelopeState, MessageContent, StoredMessage};
+use eko_client::{DeviceStore, Environment, KeyCounts, Messenger, messenger};
 use eko_protocol::address::UserName;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub(crate) const KEYS: KeyCounts = KeyCounts { pre_keys: 40, kyber_pre_keys: 40,
 pub(crate) struct Eko {
     pub(crate) client: Messenger<Line, LibSignal>,
     line: Line,
-    steps: Arc<Mutex<Vec<Step>>>,
+    steps: Arc<Mutex<Vec<ProgressStep>>>,
     /// The activities that it has sent, and that were not dropped.
     said: Mutex<Vec<String>>,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Eko {
 /// Something that a device has said.
 pub(crate) struct Said {
     words: String,
-    sent: messenger::Sent,
+    sent: messenger::SentActivity,
 }
 
 impl Eko {
@@ -40,17 +40,17 @@ impl Eko {
 
     /// The same, which begins with so many keys.
     pub(crate) async fn with_keys(here: &Here, user: &str, counts: KeyCounts) -> Self {
-        Self::signed_in(here, user, counts, Status::Active, false).await
+        Self::signed_in(here, user, counts, RegistrationStatus::Active, false).await
     }
 
     /// A device that replaces all others of a user.
     pub(crate) async fn resetting(here: &Here, user: &str) -> Self {
-        Self::signed_in(here, user, KEYS, Status::Active, true).await
+        Self::signed_in(here, user, KEYS, RegistrationStatus::Active, true).await
     }
 
     /// A further device of a user, which waits for approval.
     pub(crate) async fn waiting(here: &Here, user: &str) -> Self {
-        Self::signed_in(here, user, KEYS, Status::Pending, false).await
+        Self::signed_in(here, user, KEYS, RegistrationStatus::Pending, false).await
     }
 
     /// A further device of this one's user, which this one approves.
@@ -67,8 +67,14 @@ impl Eko {
         [first, second]
     }
 
-    async fn signed_in(here: &Here, user: &str, counts: KeyCounts, status: Status, reset: bool) -> Self {
-        let sign_in = SignIn {
+    async fn signed_in(
+        here: &Here,
+        user: &str,
+        counts: KeyCounts,
+        status: RegistrationStatus,
+        reset: bool,
+    ) -> Self {
+        let sign_in = SignInRequest {
             origin: here.origin.clone(),
             user: UserName::parse(user).unwrap(),
             device_name: None,
@@ -76,11 +82,12 @@ impl Eko {
             id_token: here.id_token(user).await,
             reset,
         };
-        let (line, store, environment) = (Line::new(), Store::in_memory().unwrap(), Environment::system());
+        let (line, store, environment) =
+            (Line::new(), DeviceStore::in_memory().unwrap(), Environment::system());
         let signed_in = Messenger::sign_in(line.clone(), LibSignal, store, environment, sign_in).await;
         let (client, registered) = signed_in.unwrap();
         assert_eq!(registered.status, status);
-        let steps: Arc<Mutex<Vec<Step>>> = Arc::default();
+        let steps: Arc<Mutex<Vec<ProgressStep>>> = Arc::default();
         let noted = Arc::clone(&steps);
         let client = client.watched(move |step| noted.lock().unwrap().push(step));
         Self { client, line, steps, said: Mutex::default() }
@@ -117,14 +124,17 @@ impl Eko {
     }
 
     /// What it has done since it was asked for it last, but for looking at chains and making keys.
-    pub(crate) fn steps(&self) -> Vec<Step> {
+    pub(crate) fn steps(&self) -> Vec<ProgressStep> {
         let steps = std::mem::take(&mut *self.steps.lock().unwrap());
-        steps.into_iter().filter(|step| !matches!(step, Step::Chain { .. } | Step::Publish)).collect()
+        steps
+            .into_iter()
+            .filter(|step| !matches!(step, ProgressStep::Chain { .. } | ProgressStep::Publish))
+            .collect()
     }
 
     /// Says something to a user, of whom every device must get it at once.
     pub(crate) async fn say(&self, to: &str, words: &str) -> Said {
-        let draft = Draft { text: words.to_owned(), attachments: Vec::new() };
+        let draft = MessageDraft { text: words.to_owned(), attachments: Vec::new() };
         let sent = self.client.send(&Person::of(to).unwrap(), draft).await.unwrap();
         for envelope in &sent.envelopes {
             assert_eq!(envelope.state, EnvelopeState::Accepted, "{envelope:?}");
@@ -135,7 +145,7 @@ impl Eko {
 
     /// Looks into its mailbox until so many messages were shown, and no more. Nothing else may be told than what
     /// became of its own.
-    pub(crate) async fn hear(&self, messages: usize) -> Vec<Arrival> {
+    pub(crate) async fn hear(&self, messages: usize) -> Vec<MessageContent> {
         let mut heard = Vec::new();
         let look = async || {
             heard.extend(self.look().await);
@@ -146,7 +156,7 @@ impl Eko {
         heard
     }
 
-    async fn look(&self) -> Vec<Arrival> {
+    async fn look(&self) -> Vec<MessageContent> {
         let received = self.client.receive().await.unwrap();
         for notice in &received.notices {
             let settled =
@@ -160,7 +170,7 @@ impl Eko {
     }
 
     /// Reads of its mailbox these messages, in this order; what can be shown then.
-    pub(crate) async fn read(&self, sent: &[&Sent]) -> Vec<Arrival> {
+    pub(crate) async fn read(&self, sent: &[&Sent]) -> Vec<MessageContent> {
         for one in sent {
             self.entry(one).await;
         }
@@ -179,8 +189,8 @@ impl Eko {
 
     /// The entry of a message in its mailbox, once it is there.
     pub(crate) async fn entry(&self, sent: &Sent) -> String {
-        let its = |content: &Content| match content {
-            Content::Message(message) => message.envelope.as_str() == sent.envelope(),
+        let its = |content: &EntryContent| match content {
+            EntryContent::Message(message) => message.envelope.as_str() == sent.envelope(),
             _ => false,
         };
         let look = async || {
@@ -211,7 +221,7 @@ impl Eko {
     /// What was said in the conversation with a user: by whom, and what.
     pub(crate) fn history(&self, with: &str) -> Vec<(String, String)> {
         let history = self.client.history(Some(with), 1000).unwrap();
-        let said = |message: Message| (message.content.actor, message.content.text);
+        let said = |message: StoredMessage| (message.content.actor, message.content.text);
         history.into_iter().map(said).collect()
     }
 }
@@ -239,7 +249,7 @@ impl Said {
 }
 
 /// Asserts that this is what an official device has sent.
-pub(crate) fn assert_heard(heard: &Arrival, sent: &Sent, by: &Device) {
+pub(crate) fn assert_heard(heard: &MessageContent, sent: &Sent, by: &Device) {
     let activity = sent.activity();
     assert_eq!((&heard.actor, &heard.device), (&by.actor, &by.address));
     assert_eq!(activity["id"], heard.id);

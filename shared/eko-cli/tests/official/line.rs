@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use eko_client::Http;
+use eko_client::HttpTransport;
 use eko_client::transport::{Bytes, Transport, TransportError};
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 /// HTTP. While there is an order, a device sees of its mailbox the messages of these envelopes, in it.
 #[derive(Clone)]
 pub(crate) struct Line {
-    http: Http,
+    http: HttpTransport,
     order: Arc<Mutex<Option<Vec<String>>>>,
 }
 
 impl Line {
     pub(crate) fn new() -> Self {
-        Self { http: Http::new().unwrap(), order: Arc::default() }
+        Self { http: HttpTransport::new().unwrap(), order: Arc::default() }
     }
 
     /// Shows it so from now on.

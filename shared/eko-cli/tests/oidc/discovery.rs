@@ -96,7 +96,7 @@ async fn a_local_issuer_stays_on_this_machine() {
 
 #[tokio::test]
 async fn nobody_there() {
-    let http = eko_client::Http::new().unwrap();
+    let http = eko_client::HttpTransport::new().unwrap();
     let refused = Issuer::discover(&http, "http://127.0.0.1:9").await.unwrap_err();
     assert!(matches!(refused, OidcError::Unreachable { .. }), "{refused}");
 }

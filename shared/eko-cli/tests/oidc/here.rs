@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use eko_cli::oidc::RelyingParty;
 use eko_client::transport::Bytes;
-use eko_client::{Environment, Http, Transport};
+use eko_client::{Environment, HttpTransport, Transport};
 use eko_local::issuer::{Issuer, PATH, router};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use serde_json::Value;
@@ -25,23 +25,23 @@ pub(crate) async fn issuer() -> String {
 
 /// What a sign-in there needs.
 pub(crate) struct Here {
-    pub(crate) http: Http,
+    pub(crate) http: HttpTransport,
     pub(crate) environment: Environment,
     pub(crate) url: String,
 }
 
 impl Here {
     pub(crate) async fn start() -> Self {
-        Self { http: Http::new().unwrap(), environment: Environment::system(), url: issuer().await }
+        Self { http: HttpTransport::new().unwrap(), environment: Environment::system(), url: issuer().await }
     }
 
-    pub(crate) async fn party(&self) -> RelyingParty<'_, Http> {
+    pub(crate) async fn party(&self) -> RelyingParty<'_, HttpTransport> {
         RelyingParty::discover(&self.http, &self.environment, &self.url, AUDIENCE).await.unwrap()
     }
 }
 
 pub(crate) async fn get(url: &str) -> Response<Bytes> {
-    Http::new().unwrap().send(Request::get(url).body(Bytes::new()).unwrap()).await.unwrap()
+    HttpTransport::new().unwrap().send(Request::get(url).body(Bytes::new()).unwrap()).await.unwrap()
 }
 
 /// Signs in as a person does: reads the page at `url`, types a name, and goes where the browser is sent next. Answers
@@ -52,7 +52,7 @@ pub(crate) async fn sign_in(url: &str, name: &str) -> Response<Bytes> {
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Bytes::from(format!("name={name}")))
         .unwrap();
-    let answer = Http::new().unwrap().send(form).await.unwrap();
+    let answer = HttpTransport::new().unwrap().send(form).await.unwrap();
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     get(location(answer.headers())).await
 }

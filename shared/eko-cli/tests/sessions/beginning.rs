@@ -1,7 +1,7 @@
 //! How sessions begin: packages, prekeys and what becomes of them.
 
 use eko_cli::LibSignal;
-use eko_client::sessions::{KyberUse, Own, Peer};
+use eko_client::sessions::{KyberUse, LocalDevice, PeerDevice};
 use eko_client::{DeviceKeys, Environment, KeyCounts, SessionError, SignalSessions};
 
 use super::end::{End, START_MS, begun, repeatable};
@@ -120,8 +120,8 @@ fn a_session_that_nobody_answered_for_a_month_is_over() {
     let at = |now_ms: i64| {
         let environment = Environment { clock: std::sync::Arc::new(move || now_ms), ..Environment::system() };
         let (own, address, identity) = (alice.address(), bob.address(), bob.identity());
-        let own = Own { environment: &environment, ..alice.own(&own) };
-        let peer = Peer { address: &address, identity: &identity };
+        let own = LocalDevice { environment: &environment, ..alice.own(&own) };
+        let peer = PeerDevice { address: &address, identity: &identity };
         LibSignal.encrypt(own, peer, &record, b"still there?").map(drop)
     };
     assert_eq!(at(START_MS + 30 * DAY_MS), Ok(()));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use eko_cli::LibSignal;
 use eko_client::keys::{CurvePair, KyberPair};
-use eko_client::sessions::{Decrypted, KyberUse, Own, Peer, PrivateKeys};
+use eko_client::sessions::{DecryptedMessage, KyberUse, LocalDevice, PeerDevice, PrivateKeys};
 use eko_client::{DeviceKeys, Environment, KeyCounts, SessionError, SignalSessions};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
@@ -88,7 +88,7 @@ impl End {
     pub(crate) fn begin(&mut self, with: &End, package: &KeyPackage) -> Result<(), SessionError> {
         let (address, identity) = (with.address(), with.identity());
         let record = self.records.get(&address).map(Vec::as_slice);
-        let peer = Peer { address: &address, identity: &identity };
+        let peer = PeerDevice { address: &address, identity: &identity };
         let record = LibSignal.begin(self.own(&self.address()), peer, package, record)?;
         self.records.insert(address, record);
         Ok(())
@@ -96,7 +96,7 @@ impl End {
 
     pub(crate) fn try_write(&mut self, to: &End, text: &str) -> Result<Vec<u8>, SessionError> {
         let (address, identity) = (to.address(), to.identity());
-        let peer = Peer { address: &address, identity: &identity };
+        let peer = PeerDevice { address: &address, identity: &identity };
         let record = self.records.get(&address).map_or(&[][..], Vec::as_slice);
         let encrypted = LibSignal.encrypt(self.own(&self.address()), peer, record, text.as_bytes())?;
         self.records.insert(address, encrypted.record);
@@ -108,9 +108,9 @@ impl End {
     }
 
     /// Decrypts and keeps nothing.
-    pub(crate) fn look(&self, from: &End, content: &[u8]) -> Result<Decrypted, SessionError> {
+    pub(crate) fn look(&self, from: &End, content: &[u8]) -> Result<DecryptedMessage, SessionError> {
         let (address, identity) = (from.address(), from.identity());
-        let peer = Peer { address: &address, identity: &identity };
+        let peer = PeerDevice { address: &address, identity: &identity };
         let record = self.records.get(&address).map(Vec::as_slice);
         LibSignal.decrypt(self.own(&self.address()), peer, record, self, content)
     }
@@ -124,8 +124,8 @@ impl End {
         Ok(String::from_utf8(decrypted.plaintext).unwrap())
     }
 
-    pub(crate) fn own<'a>(&'a self, address: &'a str) -> Own<'a> {
-        Own {
+    pub(crate) fn own<'a>(&'a self, address: &'a str) -> LocalDevice<'a> {
+        LocalDevice {
             address,
             identity: self.keys.identity(),
             registration_id: self.keys.registration_id(),

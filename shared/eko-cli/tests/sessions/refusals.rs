@@ -2,7 +2,7 @@
 
 use eko_cli::LibSignal;
 use eko_client::keys::{CurvePair, KyberPair};
-use eko_client::sessions::{KyberUse, Peer, PrivateKeys};
+use eko_client::sessions::{KyberUse, PeerDevice, PrivateKeys};
 use eko_client::{SessionError, SignalSessions};
 use eko_protocol::key::KeyId;
 use proptest::prelude::*;
@@ -47,7 +47,7 @@ fn messages_of_another_identity() {
     let first = alice.write(&bob, "hello");
     // As if the chain said that Alice's device has Eve's key.
     let (address, identity) = (alice.address(), eve.identity());
-    let peer = Peer { address: &address, identity: &identity };
+    let peer = PeerDevice { address: &address, identity: &identity };
     let own = bob.address();
     let refused = LibSignal.decrypt(bob.own(&own), peer, None, &bob, &first);
     assert_eq!(refused, Err(SessionError::WrongIdentity(alice.address())));
@@ -120,7 +120,7 @@ fn keys_that_are_gone_are_named() {
         [("signed", "signed prekey"), ("one-time", "one-time prekey"), ("kyber", "Kyber prekey")]
     {
         let (address, identity, own) = (alice.address(), alice.identity(), bob.address());
-        let peer = Peer { address: &address, identity: &identity };
+        let peer = PeerDevice { address: &address, identity: &identity };
         let refused = LibSignal.decrypt(bob.own(&own), peer, None, &Without(&bob, lost), &content);
         assert_eq!(refused, Err(SessionError::MissingKey(name)));
     }
@@ -155,7 +155,7 @@ fn a_store_that_fails_is_no_unreadable_message() {
     let (mut alice, bob) = begun();
     let content = alice.write(&bob, "hello");
     let (address, identity, own) = (alice.address(), alice.identity(), bob.address());
-    let peer = Peer { address: &address, identity: &identity };
+    let peer = PeerDevice { address: &address, identity: &identity };
     let refused = LibSignal.decrypt(bob.own(&own), peer, None, &Without(&bob, "all"), &content);
     assert_eq!(refused, Err(SessionError::Broken("the disk is gone".to_owned())));
 }

@@ -32,12 +32,12 @@ pub(super) fn any_attachment() -> impl Strategy<Value = Attachment> {
     )
 }
 
-fn any_said() -> impl Strategy<Value = Said> {
+fn any_content() -> impl Strategy<Value = ActivityContent> {
     let note =
         (any_urn(), any::<String>(), vec(any_attachment(), 0..3)).prop_map(|(id, text, attachments)| {
-            Said::Note(Note { id: NoteId::parse(&id).unwrap(), text, attachments })
+            ActivityContent::Note(Note { id: NoteId::parse(&id).unwrap(), text, attachments })
         });
-    prop_oneof![note, any_urn().prop_map(|id| Said::Read(ActivityId::parse(&id).unwrap()))]
+    prop_oneof![note, any_urn().prop_map(|id| ActivityContent::Read(ActivityId::parse(&id).unwrap()))]
 }
 
 /// A note or a read, to people or to a group.
@@ -45,7 +45,7 @@ pub(super) fn any_activity() -> impl Strategy<Value = Activity> {
     let head = (any_urn(), any_actor(), btree_map(any_actor(), Just(()), 1..4), 0..=LATEST_MS);
     let rest = (option::of(1u64..1 << 53), btree_map(any_actor(), any_set(), 0..3));
     let group = option::of((any_urn(), 1u64..1 << 53));
-    (head, rest, group, any_said()).prop_map(|((id, actor, to, published_ms), rest, group, said)| {
+    (head, rest, group, any_content()).prop_map(|((id, actor, to, published_ms), rest, group, content)| {
         let group = group.map(|(id, epoch)| GroupRef { id: GroupId::parse(&id).unwrap(), epoch });
         let to = match &group {
             Some(group) => vec![group.id.to_string()],
@@ -53,7 +53,7 @@ pub(super) fn any_activity() -> impl Strategy<Value = Activity> {
         };
         let id = ActivityId::parse(&id).unwrap();
         let (sequence, device_sets) = rest;
-        Activity { id, actor, to, published_ms, sequence, device_sets, group, said }
+        Activity { id, actor, to, published_ms, sequence, device_sets, group, content }
     })
 }
 

@@ -23,7 +23,7 @@ fn every_member_is_checked() {
     let sealed = attachment::seal(b"file", "a.png", "image/png", &repeatable(1)).unwrap();
     let mut said = note("Hello");
     said.attachments.push(sealed.inline().unwrap());
-    let said = activity(Said::Note(said));
+    let said = activity(ActivityContent::Note(said));
     let long = format!("https://a.example/{}", "x".repeat(600));
     let cases = [
         ("/id", json!(null), "/id"),
@@ -72,7 +72,7 @@ fn every_member_is_checked() {
     for (pointer, other, expected) in cases {
         assert_eq!(refusal(&said, pointer, other.clone()), expected, "{pointer}: {other}");
     }
-    let read = activity(Said::Read(ActivityId::parse(OTHER_URN).unwrap()));
+    let read = activity(ActivityContent::Read(ActivityId::parse(OTHER_URN).unwrap()));
     assert_eq!(refusal(&read, "/object", json!(null)), "/object");
     assert_eq!(refusal(&read, "/object", json!([OTHER_URN])), "/object");
     assert_eq!(refusal(&read, "/object", json!(BOB)), "/object");
@@ -122,7 +122,7 @@ fn every_member_of_a_control_is_checked() {
 
 #[test]
 fn what_is_no_activity_is_refused() {
-    let text = json_of(&activity(Said::Note(note("Hello")))).to_string();
+    let text = json_of(&activity(ActivityContent::Note(note("Hello")))).to_string();
     assert!(Activity::from_plaintext(&pad(text.as_bytes())).is_ok());
     let twice = text.replacen('{', "{\"actor\":\"https://b.example/user/eve\",", 1);
     let graph = text.replacen('{', "{\"@graph\":[],", 1);
@@ -134,7 +134,7 @@ fn what_is_no_activity_is_refused() {
 
 #[test]
 fn what_would_be_refused_is_not_sent() {
-    let good = activity(Said::Note(note("Hello")));
+    let good = activity(ActivityContent::Note(note("Hello")));
     let mut bad = Vec::new();
     let mut with = |change: &dyn Fn(&mut Activity)| {
         let mut activity = good.clone();
@@ -147,8 +147,8 @@ fn what_would_be_refused_is_not_sent() {
     with(&|activity| activity.published_ms = i64::MAX);
     with(&|activity| activity.sequence = Some(0));
     with(&|activity| activity.group = Some(GroupRef { id: GroupId::parse(URN).unwrap(), epoch: 1 }));
-    with(&|activity| activity.said = Said::Other(json!({ "type": "Typing" })));
-    with(&|activity| activity.said = Said::Control(Box::new(control())));
+    with(&|activity| activity.content = ActivityContent::Other(json!({ "type": "Typing" })));
+    with(&|activity| activity.content = ActivityContent::Control(Box::new(control())));
     for activity in bad {
         assert!(activity.to_plaintext().is_err(), "{activity:?}");
     }

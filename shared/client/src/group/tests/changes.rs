@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn after(before: &GroupState, proposal: Proposal, by: &str) -> Result<(Change, GroupState), GroupError> {
+fn after(before: &GroupState, proposal: Proposal, by: &str) -> Result<(GroupChange, GroupState), GroupError> {
     propose(before, proposal, by, &repeatable(7))
 }
 
@@ -16,20 +16,23 @@ fn each_change_does_one_thing() {
     let before = with_two_admins();
     let by = |proposal, by| after(&before, proposal, by).unwrap();
     let (change, state) = by(rename("Band"), BOB);
-    assert_eq!((change, state.name(), state.epoch()), (Change::Renamed, "Band", 3));
+    assert_eq!((change, state.name(), state.epoch()), (GroupChange::Renamed, "Band", 3));
     let (change, state) = by(Proposal::Add(people([CAROL, DAVE])), BOB);
-    assert_eq!((change, state.members()), (Change::Added, &people([ALICE, BOB, CAROL, DAVE])));
+    assert_eq!((change, state.members()), (GroupChange::Added, &people([ALICE, BOB, CAROL, DAVE])));
     assert_eq!((state.admins(), state.master_key()), (before.admins(), before.master_key()));
     let (change, state) = by(Proposal::Remove(people([ALICE, CAROL])), BOB);
-    assert_eq!((change, state.members(), state.admins()), (Change::Removed, &people([BOB]), &people([BOB])));
+    assert_eq!(
+        (change, state.members(), state.admins()),
+        (GroupChange::Removed, &people([BOB]), &people([BOB]))
+    );
     assert_ne!(state.master_key(), before.master_key());
     let (change, state) = by(Proposal::Leave, CAROL);
-    assert_eq!((change, state.members()), (Change::Left, &people([ALICE, BOB])));
+    assert_eq!((change, state.members()), (GroupChange::Left, &people([ALICE, BOB])));
     assert_eq!(state.master_key(), before.master_key());
     let (change, state) = by(Proposal::Promote(people([CAROL])), ALICE);
-    assert_eq!((change, state.admins()), (Change::Promoted, before.members()));
+    assert_eq!((change, state.admins()), (GroupChange::Promoted, before.members()));
     let (change, state) = by(Proposal::Rekey, ALICE);
-    assert_eq!((change, state.members(), state.name()), (Change::Rekeyed, before.members(), "Choir"));
+    assert_eq!((change, state.members(), state.name()), (GroupChange::Rekeyed, before.members(), "Choir"));
     assert_ne!(state.master_key(), before.master_key());
 }
 
@@ -58,9 +61,13 @@ fn the_last_admin_leaves_last() {
     let alone = after(&before, Proposal::Remove(people([BOB, CAROL])), ALICE).unwrap().1;
     let (_, empty) = after(&alone, Proposal::Leave, ALICE).unwrap();
     assert!(empty.members().is_empty() && empty.admins().is_empty());
-    let control = GroupControl::seal(Change::Left, Some(&alone), &empty, ALICE, &repeatable(2)).unwrap();
-    let known = Known::created(alone);
-    assert_eq!(judge(Some(&known), &control, ALICE, ALICE), Verdict::Apply, "on her other devices");
+    let control = GroupControl::seal(GroupChange::Left, Some(&alone), &empty, ALICE, &repeatable(2)).unwrap();
+    let known = KnownGroup::created(alone);
+    assert_eq!(
+        judge_control(Some(&known), &control, ALICE, ALICE),
+        ControlVerdict::Apply,
+        "on her other devices"
+    );
 }
 
 #[test]
@@ -102,6 +109,9 @@ fn the_first_control_is_the_only_one_with_nothing_before() {
     let before = choir(&environment);
     let (change, state) = after(&before, rename("Band"), ALICE).unwrap();
     assert!(GroupControl::seal(change, None, &state, ALICE, &environment).is_err());
-    assert!(GroupControl::seal(Change::Created, Some(&before), &state, ALICE, &environment).is_err());
-    assert!(GroupControl::seal(Change::Created, None, &before, BOB, &environment).is_err(), "not its admin");
+    assert!(GroupControl::seal(GroupChange::Created, Some(&before), &state, ALICE, &environment).is_err());
+    assert!(
+        GroupControl::seal(GroupChange::Created, None, &before, BOB, &environment).is_err(),
+        "not its admin"
+    );
 }

@@ -12,21 +12,21 @@ const EVERYONE: [&str; 5] = [ALICE, BOB, CAROL, DAVE, EVE];
 const TRYING: [&str; 9] = [ALICE, ALICE, ALICE, BOB, BOB, BOB, CAROL, DAVE, EVE];
 
 /// What one of them tries, at one epoch.
-type Attempt = (Index, u8, Index);
+type ChangeAttempt = (Index, u8, Index);
 
 /// The controls of a whole group's life, and the state that it comes to.
-struct Life {
+struct GroupLife {
     controls: Vec<(GroupControl, BTreeSet<String>)>,
     end: GroupState,
 }
 
-impl Life {
+impl GroupLife {
     /// Alice and Bob begin as admins. At each epoch several make a change at once, none of whom has seen another's; then
     /// all have, and go on from the one that won. Nobody tries what `allowed` denies.
-    fn lived(epochs: &[Vec<Attempt>], seed: u64, allowed: impl Fn(&Proposal, &str) -> bool) -> Self {
+    fn lived(epochs: &[Vec<ChangeAttempt>], seed: u64, allowed: impl Fn(&Proposal, &str) -> bool) -> Self {
         let environment = repeatable(seed);
         let state = GroupState::create("Choir", people([BOB]), ALICE, &environment).unwrap();
-        let first = GroupControl::seal(Change::Created, None, &state, ALICE, &environment).unwrap();
+        let first = GroupControl::seal(GroupChange::Created, None, &state, ALICE, &environment).unwrap();
         let (end, second) = next(&state, Proposal::Promote(people([BOB])), ALICE, &environment);
         let mut life = Self { controls: Vec::new(), end };
         life.send(first, &state);
@@ -53,20 +53,20 @@ impl Life {
     /// To all members after it, and to who left; not to who was removed.
     fn send(&mut self, control: GroupControl, before: &GroupState) {
         let mut to = control.state().members().clone();
-        if control.change() == Change::Left {
+        if control.change() == GroupChange::Left {
             to.extend(before.members().iter().filter(|member| **member == control.author()).cloned());
         }
         self.controls.push((control, to));
     }
 
     /// What a device of `me` knows in the end, when all that was sent to it came in this order, and then once more.
-    fn followed(&self, me: &str, order: &[Index]) -> Option<Known> {
+    fn followed(&self, me: &str, order: &[Index]) -> Option<KnownGroup> {
         let mut mine: Vec<_> = self.controls.iter().filter(|(_, to)| to.contains(me)).collect();
         for (at, with) in order.iter().enumerate().take(mine.len()) {
             let with = with.index(mine.len());
             mine.swap(at, with);
         }
-        let mut known: Option<Known> = None;
+        let mut known: Option<KnownGroup> = None;
         let mut held: Vec<&GroupControl> = Vec::new();
         let again = mine.clone();
         for (control, _) in mine.into_iter().chain(again) {
@@ -81,15 +81,15 @@ impl Life {
 }
 
 /// Judges what is held until one of it changes something; keeps what is still ahead.
-fn follow(held: &mut Vec<&GroupControl>, known: Option<&Known>, me: &str) -> Option<Known> {
+fn follow(held: &mut Vec<&GroupControl>, known: Option<&KnownGroup>, me: &str) -> Option<KnownGroup> {
     let mut changed = None;
     held.retain(|control| {
         if changed.is_some() {
             return true;
         }
-        let verdict = judge(known, control, control.author(), me);
-        changed = Known::after(known, control, &verdict);
-        verdict == Verdict::Ahead
+        let verdict = judge_control(known, control, control.author(), me);
+        changed = KnownGroup::after(known, control, &verdict);
+        verdict == ControlVerdict::Ahead
     });
     changed
 }
@@ -105,8 +105,8 @@ fn proposal(kind: u8, whom: &str, epoch: usize) -> Proposal {
     }
 }
 
-fn any_life() -> impl Strategy<Value = Vec<Vec<Attempt>>> {
-    vec(vec(any::<Attempt>(), 1..5), 0..12)
+fn any_life() -> impl Strategy<Value = Vec<Vec<ChangeAttempt>>> {
+    vec(vec(any::<ChangeAttempt>(), 1..5), 0..12)
 }
 
 fn any_order() -> impl Strategy<Value = Vec<Index>> {
@@ -129,7 +129,7 @@ proptest! {
         seed in any::<u64>(),
         (alice, bob) in (any_order(), any_order()),
     ) {
-        let life = Life::lived(&life, seed, they_stay);
+        let life = GroupLife::lived(&life, seed, they_stay);
         let end = |me, order: &[Index]| life.followed(me, order).map(|known| known.current);
         prop_assert_eq!((end(ALICE, &alice), end(BOB, &bob)), (Some(life.end.clone()), Some(life.end)));
     }
@@ -138,7 +138,7 @@ proptest! {
     /// as nobody becomes an admin of whom those who are out hear nothing.
     #[test]
     fn who_comes_and_goes_ends_with_the_others(life in any_life(), seed in any::<u64>(), order in any_order()) {
-        let life = Life::lived(&life, seed, |proposal, by| {
+        let life = GroupLife::lived(&life, seed, |proposal, by| {
             they_stay(proposal, by) && !matches!(proposal, Proposal::Promote(_))
         });
         for me in EVERYONE {
@@ -159,7 +159,7 @@ fn lives_are_full() {
     let (mut controls, mut forks, mut members) = (0, 0, 0);
     for seed in 0..50 {
         let life = any_life().new_tree(&mut runner).unwrap().current();
-        let life = Life::lived(&life, seed, they_stay);
+        let life = GroupLife::lived(&life, seed, they_stay);
         let epochs: BTreeSet<_> = life.controls.iter().map(|(control, _)| control.state().epoch()).collect();
         controls += life.controls.len();
         forks += life.controls.len() - epochs.len();

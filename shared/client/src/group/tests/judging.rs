@@ -2,48 +2,57 @@
 
 use super::*;
 
-fn known(current: &GroupState) -> Known {
-    Known::created(current.clone())
+fn known(current: &GroupState) -> KnownGroup {
+    KnownGroup::created(current.clone())
 }
 
 /// Alice's group with Bob as a second admin and Carol, and the state before it.
-fn two_admins(environment: &Environment) -> Known {
+fn two_admins(environment: &Environment) -> KnownGroup {
     let before = choir(environment);
     let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
-    Known { current, before: Before::Seen(before) }
+    KnownGroup { current, before: PreviousState::Seen(before) }
 }
 
 #[test]
 fn a_group_begins_with_an_admin_of_it_and_its_key() {
     let environment = repeatable(1);
     let state = choir(&environment);
-    let control = GroupControl::seal(Change::Created, None, &state, ALICE, &environment).unwrap();
-    assert_eq!(judge(None, &control, ALICE, BOB), Verdict::Join);
-    assert_eq!(judge(None, &control, ALICE, DAVE), Verdict::Refused(GroupError::NotForMe));
-    let by_another = Verdict::Refused(GroupError::OtherAuthor(ALICE.to_owned()));
-    assert_eq!(judge(None, &control, BOB, BOB), by_another);
+    let control = GroupControl::seal(GroupChange::Created, None, &state, ALICE, &environment).unwrap();
+    assert_eq!(judge_control(None, &control, ALICE, BOB), ControlVerdict::Join);
+    assert_eq!(judge_control(None, &control, ALICE, DAVE), ControlVerdict::Refused(GroupError::NotForMe));
+    let by_another = ControlVerdict::Refused(GroupError::OtherAuthor(ALICE.to_owned()));
+    assert_eq!(judge_control(None, &control, BOB, BOB), by_another);
     let keyless =
         forged(&control, "/published", json!("2026-01-30T00:00:00Z"), &MasterKey::from_bytes([1; 32]));
-    assert_eq!(judge(None, &keyless.unwrap(), ALICE, BOB), Verdict::Refused(GroupError::WrongMac));
-    let known = Known::after(None, &control, &Verdict::Join).unwrap();
-    assert_eq!(judge(Some(&known), &control, ALICE, BOB), Verdict::Same);
-    assert_eq!(Known::after(Some(&known), &control, &Verdict::Same), None);
+    assert_eq!(
+        judge_control(None, &keyless.unwrap(), ALICE, BOB),
+        ControlVerdict::Refused(GroupError::WrongMac)
+    );
+    let known = KnownGroup::after(None, &control, &ControlVerdict::Join).unwrap();
+    assert_eq!(judge_control(Some(&known), &control, ALICE, BOB), ControlVerdict::Same);
+    assert_eq!(KnownGroup::after(Some(&known), &control, &ControlVerdict::Same), None);
 }
 
 #[test]
 fn the_next_change_is_applied_and_older_ones_are_stale() {
     let environment = repeatable(1);
     let first = choir(&environment);
-    let created = GroupControl::seal(Change::Created, None, &first, ALICE, &environment).unwrap();
+    let created = GroupControl::seal(GroupChange::Created, None, &first, ALICE, &environment).unwrap();
     let (second, renamed) = next(&first, rename("Band"), ALICE, &environment);
     let at_first = known(&first);
-    assert_eq!(judge(Some(&at_first), &renamed, ALICE, BOB), Verdict::Apply);
-    let at_second = Known::after(Some(&at_first), &renamed, &Verdict::Apply).unwrap();
-    assert_eq!(at_second, Known { current: second, before: Before::Seen(first) });
-    assert_eq!(judge(Some(&at_second), &renamed, ALICE, BOB), Verdict::Same);
-    assert_eq!(judge(Some(&at_second), &created, ALICE, BOB), Verdict::Refused(GroupError::Stale));
+    assert_eq!(judge_control(Some(&at_first), &renamed, ALICE, BOB), ControlVerdict::Apply);
+    let at_second = KnownGroup::after(Some(&at_first), &renamed, &ControlVerdict::Apply).unwrap();
+    assert_eq!(at_second, KnownGroup { current: second, before: PreviousState::Seen(first) });
+    assert_eq!(judge_control(Some(&at_second), &renamed, ALICE, BOB), ControlVerdict::Same);
+    assert_eq!(
+        judge_control(Some(&at_second), &created, ALICE, BOB),
+        ControlVerdict::Refused(GroupError::Stale)
+    );
     let other = known(&choir(&environment));
-    assert_eq!(judge(Some(&other), &renamed, ALICE, BOB), Verdict::Refused(GroupError::OtherGroup));
+    assert_eq!(
+        judge_control(Some(&other), &renamed, ALICE, BOB),
+        ControlVerdict::Refused(GroupError::OtherGroup)
+    );
 }
 
 #[test]
@@ -55,13 +64,13 @@ fn only_an_admin_who_is_one_now_changes_it() {
     let key = before.master_key();
     let as_bob = forged(&added, "/object/admins", json!([ALICE, BOB]), key);
     let as_bob = forged(&as_bob.unwrap(), "/actor", json!(BOB), key).unwrap();
-    let refused = Verdict::Refused(GroupError::NotAdmin(BOB.to_owned()));
-    assert_eq!(judge(Some(&known(&before)), &as_bob, BOB, CAROL), refused);
+    let refused = ControlVerdict::Refused(GroupError::NotAdmin(BOB.to_owned()));
+    assert_eq!(judge_control(Some(&known(&before)), &as_bob, BOB, CAROL), refused);
     // Dave is in nothing yet.
     let left = next(added.state(), Proposal::Leave, DAVE, &environment).1;
     let left = forged(&left, "/eko:previous", json!(before.hash()), key).unwrap();
-    let refused = Verdict::Refused(GroupError::NotMember(DAVE.to_owned()));
-    assert_eq!(judge(Some(&known(&before)), &left, DAVE, CAROL), refused);
+    let refused = ControlVerdict::Refused(GroupError::NotMember(DAVE.to_owned()));
+    assert_eq!(judge_control(Some(&known(&before)), &left, DAVE, CAROL), refused);
 }
 
 #[test]
@@ -70,10 +79,10 @@ fn the_key_before_authenticates_it() {
     let before = choir(&environment);
     let (after, rekeyed) = next(&before, Proposal::Rekey, ALICE, &environment);
     let at_before = known(&before);
-    assert_eq!(judge(Some(&at_before), &rekeyed, ALICE, BOB), Verdict::Apply);
+    assert_eq!(judge_control(Some(&at_before), &rekeyed, ALICE, BOB), ControlVerdict::Apply);
     let by_its_own = forged(&rekeyed, "/eko:later", json!(1), after.master_key()).unwrap();
-    let wrong = Verdict::Refused(GroupError::WrongMac);
-    assert_eq!(judge(Some(&at_before), &by_its_own, ALICE, BOB), wrong);
+    let wrong = ControlVerdict::Refused(GroupError::WrongMac);
+    assert_eq!(judge_control(Some(&at_before), &by_its_own, ALICE, BOB), wrong);
 }
 
 #[test]
@@ -115,18 +124,23 @@ fn a_change_changes_what_it_names_and_nothing_else() {
     ];
     for (good, pointer, other) in cases {
         let author = good.author();
-        assert_eq!(judge(Some(&now), &good, author, ALICE), Verdict::Apply);
+        assert_eq!(judge_control(Some(&now), &good, author, ALICE), ControlVerdict::Apply);
         let bad = forged(&good, pointer, other.clone(), key).unwrap();
-        let refused = Verdict::Refused(GroupError::NotThatChange(bad.change()));
-        assert_eq!(judge(Some(&now), &bad, author, ALICE), refused, "{} {pointer} {other}", good.change());
+        let refused = ControlVerdict::Refused(GroupError::NotThatChange(bad.change()));
+        assert_eq!(
+            judge_control(Some(&now), &bad, author, ALICE),
+            refused,
+            "{} {pointer} {other}",
+            good.change()
+        );
     }
     // An epoch left out.
     let good = control(rename("Band"), BOB);
     let mut value = good.to_value().unwrap();
     (value["object"]["epoch"], value["eko:group"]["epoch"]) = (json!(4), json!(4));
     let bad = forged(&GroupControl::parse(&value).unwrap(), "/eko:later", json!(1), key).unwrap();
-    let refused = Verdict::Refused(GroupError::NotThatChange(Change::Renamed));
-    assert_eq!(judge(Some(&now), &bad, BOB, ALICE), refused);
+    let refused = ControlVerdict::Refused(GroupError::NotThatChange(GroupChange::Renamed));
+    assert_eq!(judge_control(Some(&now), &bad, BOB, ALICE), refused);
 }
 
 #[test]
@@ -136,19 +150,22 @@ fn of_two_changes_at_once_the_lower_hash_wins() {
     let one = next(&now.current, rename("Band"), ALICE, &environment);
     let two = next(&now.current, Proposal::Remove(people([CAROL])), BOB, &environment);
     let (low, high) = if one.0.hash() < two.0.hash() { (one, two) } else { (two, one) };
-    let at = |state: &GroupState| Known { current: state.clone(), before: Before::Seen(now.current.clone()) };
-    assert_eq!(judge(Some(&at(&high.0)), &low.1, low.1.author(), ALICE), Verdict::Overtakes);
-    assert_eq!(judge(Some(&at(&low.0)), &high.1, high.1.author(), ALICE), Verdict::Overtaken);
-    assert_eq!(Known::after(Some(&at(&high.0)), &low.1, &Verdict::Overtakes), Some(at(&low.0)));
-    assert_eq!(Known::after(Some(&at(&low.0)), &high.1, &Verdict::Overtaken), None);
+    let at = |state: &GroupState| KnownGroup {
+        current: state.clone(),
+        before: PreviousState::Seen(now.current.clone()),
+    };
+    assert_eq!(judge_control(Some(&at(&high.0)), &low.1, low.1.author(), ALICE), ControlVerdict::Overtakes);
+    assert_eq!(judge_control(Some(&at(&low.0)), &high.1, high.1.author(), ALICE), ControlVerdict::Overtaken);
+    assert_eq!(KnownGroup::after(Some(&at(&high.0)), &low.1, &ControlVerdict::Overtakes), Some(at(&low.0)));
+    assert_eq!(KnownGroup::after(Some(&at(&low.0)), &high.1, &ControlVerdict::Overtaken), None);
     // What has the better hash is judged by the state before all the same.
     let key = MasterKey::from_bytes([1; 32]);
     let forged = forged(&low.1, "/eko:later", json!(1), &key).unwrap();
-    let refused = Verdict::Refused(GroupError::WrongMac);
-    assert_eq!(judge(Some(&at(&high.0)), &forged, low.1.author(), ALICE), refused);
-    let elsewhere = Known { current: high.0, before: now.before.clone() };
-    let refused = Verdict::Refused(GroupError::OtherHistory);
-    assert_eq!(judge(Some(&elsewhere), &low.1, low.1.author(), ALICE), refused);
+    let refused = ControlVerdict::Refused(GroupError::WrongMac);
+    assert_eq!(judge_control(Some(&at(&high.0)), &forged, low.1.author(), ALICE), refused);
+    let elsewhere = KnownGroup { current: high.0, before: now.before.clone() };
+    let refused = ControlVerdict::Refused(GroupError::OtherHistory);
+    assert_eq!(judge_control(Some(&elsewhere), &low.1, low.1.author(), ALICE), refused);
 }
 
 #[test]
@@ -159,12 +176,12 @@ fn what_comes_too_early_is_held() {
     let (third, rekeyed) = next(&second, Proposal::Rekey, ALICE, &environment);
     let (_, left) = next(&third, Proposal::Leave, CAROL, &environment);
     for (control, author) in [(&rekeyed, ALICE), (&left, CAROL)] {
-        assert_eq!(judge(Some(&known(&first)), control, author, BOB), Verdict::Ahead);
-        assert_eq!(judge(None, control, author, BOB), Verdict::Ahead);
+        assert_eq!(judge_control(Some(&known(&first)), control, author, BOB), ControlVerdict::Ahead);
+        assert_eq!(judge_control(None, control, author, BOB), ControlVerdict::Ahead);
     }
     // The next epoch, on the state that an overtaken change had made.
     let (_, other) = next(&first, rename("Orchestra"), ALICE, &environment);
-    assert_eq!(judge(Some(&known(other.state())), &rekeyed, ALICE, BOB), Verdict::Ahead);
+    assert_eq!(judge_control(Some(&known(other.state())), &rekeyed, ALICE, BOB), ControlVerdict::Ahead);
 }
 
 #[test]
@@ -175,18 +192,24 @@ fn who_was_removed_is_added_again_by_an_admin() {
     let (third, added) = next(&second, Proposal::Add(people([CAROL])), ALICE, &environment);
     // Carol was told of neither her removal nor the new key.
     let at_carol = known(&first);
-    assert_eq!(judge(Some(&at_carol), &added, ALICE, CAROL), Verdict::Join);
+    assert_eq!(judge_control(Some(&at_carol), &added, ALICE, CAROL), ControlVerdict::Join);
     let forged = |by: &MasterKey| forged(&added, "/eko:later", json!(1), by).unwrap();
-    assert_eq!(judge(Some(&at_carol), &forged(first.master_key()), ALICE, CAROL), Verdict::Ahead);
+    assert_eq!(
+        judge_control(Some(&at_carol), &forged(first.master_key()), ALICE, CAROL),
+        ControlVerdict::Ahead
+    );
     // Bob, who is no admin, leads her nowhere.
     let (_, promoted) = next(&third, Proposal::Promote(people([BOB])), ALICE, &environment);
     let (fifth, _) = next(promoted.state(), Proposal::Remove(people([CAROL])), BOB, &environment);
     let (_, by_bob) = next(&fifth, Proposal::Add(people([CAROL])), BOB, &environment);
-    assert_eq!(judge(Some(&at_carol), &by_bob, BOB, CAROL), Verdict::Ahead);
+    assert_eq!(judge_control(Some(&at_carol), &by_bob, BOB, CAROL), ControlVerdict::Ahead);
     // Who knows to be out begins anew.
     let (out, _) = next(&first, Proposal::Leave, CAROL, &environment);
-    assert_eq!(judge(Some(&known(&out)), &by_bob, BOB, CAROL), Verdict::Join);
-    assert_eq!(judge(Some(&known(&out)), &promoted, ALICE, DAVE), Verdict::Refused(GroupError::NotForMe));
+    assert_eq!(judge_control(Some(&known(&out)), &by_bob, BOB, CAROL), ControlVerdict::Join);
+    assert_eq!(
+        judge_control(Some(&known(&out)), &promoted, ALICE, DAVE),
+        ControlVerdict::Refused(GroupError::NotForMe)
+    );
 }
 
 #[test]
@@ -198,7 +221,7 @@ fn who_joins_with_a_change_judges_the_ones_beside_it() {
 fn joins_beside_others(environment: &Environment) {
     let now = two_admins(environment);
     let (_, added) = next(&now.current, Proposal::Add(people([DAVE])), ALICE, environment);
-    let joined = Known::after(None, &added, &Verdict::Join).unwrap();
+    let joined = KnownGroup::after(None, &added, &ControlVerdict::Join).unwrap();
     let mut beside = [
         next(&now.current, Proposal::Rekey, ALICE, environment).1,
         next(&now.current, Proposal::Remove(people([CAROL])), BOB, environment).1,
@@ -209,21 +232,24 @@ fn joins_beside_others(environment: &Environment) {
     // From the worst to the best, each takes the place, also over one that had another key; and back, none does.
     let mut known = joined;
     for control in beside.iter().rev() {
-        let verdict = judge(Some(&known), control, control.author(), DAVE);
+        let verdict = judge_control(Some(&known), control, control.author(), DAVE);
         if control.state().hash() < known.current.hash() {
-            assert_eq!(verdict, Verdict::Overtakes, "{}", control.change());
-            known = Known::after(Some(&known), control, &verdict).unwrap();
+            assert_eq!(verdict, ControlVerdict::Overtakes, "{}", control.change());
+            known = KnownGroup::after(Some(&known), control, &verdict).unwrap();
         }
     }
     assert_eq!(&known.current, beside[0].state());
     for control in &beside[1..] {
-        assert_eq!(judge(Some(&known), control, control.author(), DAVE), Verdict::Overtaken);
+        assert_eq!(judge_control(Some(&known), control, control.author(), DAVE), ControlVerdict::Overtaken);
     }
     // Not by who is no admin, not without the key before, and not on another state.
     let key = now.current.master_key();
     let last = &beside[3];
     let refused = |control: GroupControl, error| {
-        assert_eq!(judge(Some(&known), &control, control.author(), DAVE), Verdict::Refused(error));
+        assert_eq!(
+            judge_control(Some(&known), &control, control.author(), DAVE),
+            ControlVerdict::Refused(error)
+        );
     };
     refused(
         forged(last, "/eko:later", json!(1), &MasterKey::from_bytes([1; 32])).unwrap(),
@@ -240,8 +266,8 @@ fn joins_beside_others(environment: &Environment) {
 fn who_leaves_on_one_device_leaves_on_another_that_knows_nothing_yet() {
     let environment = repeatable(1);
     let (_, left) = next(&choir(&environment), Proposal::Leave, CAROL, &environment);
-    assert_eq!(judge(None, &left, CAROL, CAROL), Verdict::Ahead, "until the group has come");
-    assert_eq!(judge(None, &left, CAROL, DAVE), Verdict::Refused(GroupError::NotForMe));
+    assert_eq!(judge_control(None, &left, CAROL, CAROL), ControlVerdict::Ahead, "until the group has come");
+    assert_eq!(judge_control(None, &left, CAROL, DAVE), ControlVerdict::Refused(GroupError::NotForMe));
 }
 
 #[test]
@@ -249,16 +275,17 @@ fn who_came_back_with_a_change_that_lost_is_added_again() {
     let environment = repeatable(1);
     let now = two_admins(&environment);
     let (out, left) = next(&now.current, Proposal::Leave, CAROL, &environment);
-    let known = Known::after(Some(&now), &left, &judge(Some(&now), &left, CAROL, CAROL)).unwrap();
+    let known =
+        KnownGroup::after(Some(&now), &left, &judge_control(Some(&now), &left, CAROL, CAROL)).unwrap();
     let (_, lost) = next(&out, Proposal::Add(people([CAROL])), ALICE, &environment);
-    let verdict = judge(Some(&known), &lost, ALICE, CAROL);
-    assert_eq!(verdict, Verdict::Apply);
-    let known = Known::after(Some(&known), &lost, &verdict).unwrap();
+    let verdict = judge_control(Some(&known), &lost, ALICE, CAROL);
+    assert_eq!(verdict, ControlVerdict::Apply);
+    let known = KnownGroup::after(Some(&known), &lost, &verdict).unwrap();
     // Of what won she hears nothing, since she is not in it.
     let (won, _) = next(&out, Proposal::Add(people([DAVE])), BOB, &environment);
     let (_, again) = next(&won, Proposal::Add(people([CAROL])), ALICE, &environment);
-    assert_eq!(judge(Some(&known), &again, ALICE, CAROL), Verdict::Join);
+    assert_eq!(judge_control(Some(&known), &again, ALICE, CAROL), ControlVerdict::Join);
     // Who was in the group all along waits for what is missing.
-    let at_bob = Known { current: lost.state().clone(), before: Before::Seen(now.current) };
-    assert_eq!(judge(Some(&at_bob), &again, ALICE, BOB), Verdict::Ahead);
+    let at_bob = KnownGroup { current: lost.state().clone(), before: PreviousState::Seen(now.current) };
+    assert_eq!(judge_control(Some(&at_bob), &again, ALICE, BOB), ControlVerdict::Ahead);
 }

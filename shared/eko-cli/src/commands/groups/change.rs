@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use eko_client::group::{GroupId, Proposal};
-use eko_client::messenger::{Distrust, MessengerError, Person, Sent, Trust};
+use eko_client::messenger::{Distrust, MessengerError, Person, SentActivity, Trust};
 use eko_client::store::EnvelopeState;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use crate::who::Who;
 /// A change that was made, by the library's words for it and by ours.
 struct Changed {
     id: GroupId,
-    sent: Sent,
+    sent: SentActivity,
     word: &'static str,
     text: String,
 }

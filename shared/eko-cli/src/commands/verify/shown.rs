@@ -25,8 +25,8 @@ pub(super) fn text(who: &str, seen: &Verification, own: bool) -> String {
              BEWARE: nothing is sent to them until you have compared this number, or accept them without."
         ));
     }
-    if let Some((what, at_ms)) = &seen.alarm {
-        text.push_str(&format!("\n\nBEWARE: {}: {what}.", show::clock(*at_ms)));
+    if let Some(alarm) = &seen.alarm {
+        text.push_str(&format!("\n\nBEWARE: {}: {}.", show::clock(alarm.raised_ms), alarm.why));
         if !own {
             text.push_str("\nBEWARE: the number above is of what was known before.");
         }
@@ -46,7 +46,8 @@ fn trust(trust: Trust) -> &'static str {
 
 /// The same as an object.
 pub(super) fn object(person: &Person, seen: &Verification) -> Value {
-    let alarm = seen.alarm.as_ref().map(|(what, at)| json!({ "what": what, "at": show::instant(*at) }));
+    let alarm = seen.alarm.as_ref();
+    let alarm = alarm.map(|alarm| json!({ "what": alarm.why, "at": show::instant(alarm.raised_ms) }));
     json!({
         "type": "verification", "actor": person.actor(), "handle": person.handle().to_string(),
         "number": seen.number.digits, "scannable": hex::encode(&seen.number.scannable), "trust": word(seen.trust),

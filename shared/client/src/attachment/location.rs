@@ -12,14 +12,14 @@ const MAX_URL_BYTES: usize = 2048;
 
 /// Where the sealed bytes of a file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum AttachmentLocation {
     /// In the message itself: at most [`INLINE_MAX`] bytes.
     Inline(Vec<u8>),
     /// At an https address. Whoever fetches it tells that host that the message was read, and from where.
     Https(String),
 }
 
-impl Place {
+impl AttachmentLocation {
     /// Reads an https address, or the one form of `data:` address that is written here.
     ///
     /// # Errors

@@ -1,0 +1,143 @@
+//! What a look into the mailbox brings besides messages: typed values, which the program that shows them puts into words.
+
+use std::fmt;
+
+use eko_protocol::Invalid;
+
+use super::{Distrust, MessengerError};
+use crate::SessionError;
+use crate::device::PendingDevice;
+use crate::group::{GroupChange, GroupError, GroupId};
+use crate::store::{EnvelopeRecord, EnvelopeState};
+
+/// Something that happened and is not a message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// An envelope of this user has an outcome.
+    Settled(EnvelopeRecord),
+    /// A device asks to become a device of this user. Only the user can say whether it is theirs.
+    DeviceWaits(PendingDevice),
+    /// Somebody read a message.
+    Read {
+        /// The actor who read it.
+        actor: String,
+        /// The id of the activity that was read.
+        id: String,
+    },
+    /// A message cannot be read. It is acknowledged and will not come again.
+    Unreadable {
+        /// The actor who sent it.
+        actor: String,
+        /// The reason.
+        why: UnreadableReason,
+    },
+    /// A message was not taken, because the sender's devices are not to be trusted.
+    Refused {
+        /// The actor who seems to have sent it.
+        actor: String,
+        /// The reason.
+        why: Distrust,
+    },
+    /// A sender was shown another device list than this device was.
+    Contradiction {
+        /// The actor who was shown the other list.
+        seen_by: String,
+        /// The actor whose devices the list is of.
+        of: String,
+    },
+    /// An entry stays in the mailbox, because another server cannot be asked for somebody's devices now.
+    Waits {
+        /// The actor who sent the entry.
+        actor: String,
+        /// The failure, in words.
+        why: String,
+    },
+    /// A control of a group arrived.
+    Group {
+        /// The group.
+        id: GroupId,
+        /// The actor who sent the control.
+        by: String,
+        /// The effect of the control on this device's copy of the group.
+        event: GroupEvent,
+    },
+}
+
+/// How urgently a person must see a [`Notice`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// News that may be left out, as in a quiet mode.
+    News,
+    /// A security warning: a server shows something false, or a message was held back because of it. Never left out.
+    Warning,
+}
+
+/// The effect of a control that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupEvent {
+    /// The group was changed.
+    Changed(GroupChange),
+    /// The group was changed, and another change of the same state was undone: of two changes at once, one wins.
+    Replaced(GroupChange),
+    /// The control was refused and changed nothing.
+    Refused(GroupError),
+}
+
+/// Why a message cannot be read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UnreadableReason {
+    /// The entry, or the activity in it, is malformed.
+    Malformed(Invalid),
+    /// The ciphertext cannot be decrypted.
+    Undecryptable(SessionError),
+    /// The activity names another author than the user whose device sent it.
+    OtherAuthor,
+    /// The activity is addressed to neither this user nor a group of theirs.
+    OtherAddressee,
+    /// The sender wrote to a group without being a member of it.
+    NotMember {
+        /// The name of the group.
+        group: String,
+    },
+    /// Another failure, in words: the sender does not exist, or their server answers nonsense.
+    Failed(String),
+}
+
+impl Notice {
+    /// Returns how urgently a person must see this notice.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Refused { .. } | Self::Contradiction { .. } => Severity::Warning,
+            Self::Settled(envelope) if envelope.state == EnvelopeState::Refused => Severity::Warning,
+            Self::Settled(_)
+            | Self::DeviceWaits(_)
+            | Self::Read { .. }
+            | Self::Unreadable { .. }
+            | Self::Waits { .. }
+            | Self::Group { .. } => Severity::News,
+        }
+    }
+}
+
+impl From<MessengerError> for UnreadableReason {
+    fn from(error: MessengerError) -> Self {
+        match error {
+            MessengerError::Invalid(invalid) => Self::Malformed(invalid),
+            MessengerError::Session(error) => Self::Undecryptable(error),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for UnreadableReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(invalid) => invalid.fmt(f),
+            Self::Undecryptable(error) => error.fmt(f),
+            Self::OtherAuthor => f.write_str("it names another author than its sender"),
+            Self::OtherAddressee => f.write_str("it is addressed to somebody else"),
+            Self::NotMember { group } => write!(f, "they wrote to the group {group:?} and are not in it"),
+            Self::Failed(why) => f.write_str(why),
+        }
+    }
+}

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 
-/// The C library of `provided.al2023`, 2.34: what was linked against a newer one does not start there.
+/// The C library of `provided.al2023`, 2.34: what was linked against a newer one does not start
+/// there.
 const GLIBC_MINOR: u32 = 34;
 
 /// Builds the functions, all where none is named.
@@ -64,8 +65,8 @@ fn functions(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// The minor version of the newest symbol of glibc 2 that an executable asks for, by the names in its version
-/// section (`GLIBC_2.34`); 0 where it asks for none.
+/// The minor version of the newest symbol of glibc 2 that an executable asks for, by the names in
+/// its version section (`GLIBC_2.34`); 0 where it asks for none.
 fn newest_glibc(executable: &[u8]) -> u32 {
     const NAME: &[u8] = b"GLIBC_2.";
     let after = executable.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME);

@@ -1,11 +1,13 @@
-//! `cargo xtask`: what is built beyond `cargo build`.
+//! `cargo xtask`: the project's own tools. They build and measure the functions' executables, and
+//! report on style.
 
 mod bootstraps;
 mod measure;
+mod style;
 
 use clap::{Parser, Subcommand};
 
-/// What is built beyond `cargo build`
+/// The project's own tools
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -28,11 +30,19 @@ enum Command {
     },
     /// Measure what the functions cost, on their bootstraps: needs valgrind, takes some minutes
     ///
-    /// Builds them first. Writes docs/figures: what messages cost (calls, units, dollars), and start-up, memory and
-    /// instructions of each function.
+    /// Builds them first. Writes docs/figures: what messages cost (calls, units, dollars), and
+    /// start-up, memory and instructions of each function.
     Measure {
         /// Functions to measure [default: all, and what messages cost]
         functions: Vec<String>,
+    },
+    /// Report on names, comments and duplicates; fails for no figure
+    Style {
+        /// Folders and files to report on, from the root of the repository [default: all]
+        paths: Vec<String>,
+        /// List the places that were counted
+        #[arg(long)]
+        list: bool,
     },
 }
 
@@ -40,5 +50,6 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Bootstraps { functions, profile } => bootstraps::build(&functions, &profile),
         Command::Measure { functions } => measure::run(&functions),
+        Command::Style { paths, list } => style::run(&paths, list),
     }
 }

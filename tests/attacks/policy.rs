@@ -1,7 +1,7 @@
 //! Domains that the policy excludes: what they send, what is fetched of them, what is sent to them, and servers that
 //! lead there.
 
-use eko_federation::policy::Policy;
+use eko_federation::policy::FederationPolicy;
 use eko_service::config::Config;
 use eko_testkit::{Answer, BARE, Stranger};
 use serde_json::{Value, json};
@@ -11,7 +11,10 @@ use crate::scene::{SCHEMES, Scene, like};
 /// Sets the lists.
 fn lists(allow: &'static str, deny: &'static str) -> impl FnOnce(&mut Config) {
     move |config| {
-        let policy = Policy { allow: Policy::list(allow).unwrap(), deny: Policy::list(deny).unwrap() };
+        let policy = FederationPolicy {
+            allow: FederationPolicy::list(allow).unwrap(),
+            deny: FederationPolicy::list(deny).unwrap(),
+        };
         config.federation.as_mut().unwrap().policy = policy;
     }
 }

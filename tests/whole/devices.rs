@@ -8,7 +8,7 @@ mod revocation;
 mod turned_away;
 
 use eko_client::{Auth, Body, Device};
-use eko_protocol::chain::{Position, UnsignedNode};
+use eko_protocol::chain::{ChainPosition, UnsignedNode};
 use eko_testkit::{Direct, World, envelope, refusal, refused};
 use http::Method;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ async fn approval(signer: &Device<Direct>, device: &Device<Direct>) -> Value {
     add(signer, &position, device)
 }
 
-fn add(signer: &Device<Direct>, position: &Position, device: &Device<Direct>) -> Value {
+fn add(signer: &Device<Direct>, position: &ChainPosition, device: &Device<Direct>) -> Value {
     let now_ms = signer.environment().now_ms();
     let node = UnsignedNode::add(signer.origin(), signer.user(), position, &device.described(), now_ms);
     signer.sign_node(node).unwrap()

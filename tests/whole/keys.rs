@@ -6,7 +6,7 @@ mod taking;
 
 use eko_client::device::PoolCount;
 use eko_client::{Auth, Body, Device, KeyCounts};
-use eko_protocol::key_package::PublishKeys;
+use eko_protocol::key_package::PublishedKeys;
 use eko_testkit::{BARE, Direct, refusal};
 use http::Method;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn curve(pre_keys: u16) -> KeyCounts {
 }
 
 /// More one-time keys of a device.
-fn more(device: &mut Device<Direct>, pre_keys: u16, kyber_pre_keys: u16) -> PublishKeys {
+fn more(device: &mut Device<Direct>, pre_keys: u16, kyber_pre_keys: u16) -> PublishedKeys {
     let environment = device.environment().clone();
     device.keys_mut().more(pre_keys, kyber_pre_keys, &environment).unwrap()
 }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use eko_federation::client::{Client, FetchError, Fetched, Limits, MediaTypes};
+use eko_federation::client::{ExchangeLimits, FetchError, FetchOutcome, GuardedClient, MediaTypes};
 use eko_service::Problem;
 use eko_service::config::{Config, ConfigError, OidcConfig};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
@@ -20,7 +20,7 @@ const KEYS_RETRY_MS: i64 = 30_000;
 /// Clocks may differ by this much, in seconds.
 const LEEWAY_SECONDS: i64 = 60;
 /// Discovery and key documents are small, and a client waits for them.
-const LIMITS: Limits = Limits { time: Duration::from_secs(5), body_bytes: 256 * 1024 };
+const LIMITS: ExchangeLimits = ExchangeLimits { time: Duration::from_secs(5), body_bytes: 256 * 1024 };
 
 /// Who an ID token speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) struct Subject {
 /// Verifies ID tokens of the configured issuer.
 pub(crate) struct Oidc {
     config: OidcConfig,
-    client: Client,
+    client: GuardedClient,
     keys: Mutex<Option<Keys>>,
 }
 
@@ -69,7 +69,7 @@ impl Oidc {
     ///
     /// # Errors
     /// The issuer is not at a URL that may be asked.
-    pub(crate) fn new(config: &Config, client: Client) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: &Config, client: GuardedClient) -> Result<Self, ConfigError> {
         let config = config.oidc.clone();
         client
             .check_url(&config.issuer)
@@ -157,10 +157,10 @@ impl Oidc {
 
     async fn get<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<T, IssuerError> {
         match self.client.get_json(url, MediaTypes::OPENID, |_| Ok(Vec::new()), &LIMITS).await? {
-            Fetched::Document(document) => {
+            FetchOutcome::Document(document) => {
                 serde_json::from_slice(&document.body).map_err(|_| IssuerError::NotThat)
             }
-            Fetched::Gone | Fetched::NotFound => Err(IssuerError::NotThere),
+            FetchOutcome::Gone | FetchOutcome::NotFound => Err(IssuerError::NotThere),
         }
     }
 }

@@ -9,9 +9,9 @@ use axum::response::Response;
 use eko_protocol::Invalid;
 use eko_protocol::activity;
 use eko_protocol::address::UserName;
-use eko_protocol::chain::{NewDevice as Offered, Position};
+use eko_protocol::chain::{ChainPosition, NewDevice as Offered};
 use eko_protocol::id::EntryKey;
-use eko_protocol::key_package::PublishKeys;
+use eko_protocol::key_package::PublishedKeys;
 use eko_service::body::{Json, Small};
 use eko_service::caller::{Caller, bearer_token};
 use eko_service::{AppState, Problem};
@@ -62,7 +62,7 @@ async fn first_device(
     let user =
         asked.username.clone().ok_or(Invalid::at("/username", "is missing: this is the first sign-in"))?;
     let (keys, one_time) = asked.keys(state, &user)?;
-    let node = asked.node(state, &user, &Position::default())?;
+    let node = asked.node(state, &user, &ChainPosition::default())?;
     let token = RefreshToken::new(state);
     let device = new_device(state, &user, asked, keys, &one_time, &token);
     match state.store().create_account(oidc_subject(subject), &device, &node).await? {
@@ -89,7 +89,7 @@ async fn further_device(
     let token = RefreshToken::new(state);
     let device = new_device(state, &user, asked, keys, &one_time, &token);
     let seen = state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
-    let position = Position { length: seen.set.length, head: Some(seen.set.head.clone()) };
+    let position = ChainPosition { length: seen.set.length, head: Some(seen.set.head.clone()) };
     let standing = if asked.has_node() {
         if state.now_ms().div_euclid(1000).saturating_sub(subject.issued) > FRESH_SIGN_IN_SECONDS {
             return Err(Problem::Unauthenticated("a reset needs an ID token of the last ten minutes"));
@@ -125,7 +125,7 @@ fn new_device<'a>(
     user: &'a UserName,
     asked: &'a Registration,
     keys: DeviceKeys,
-    one_time: &'a PublishKeys,
+    one_time: &'a PublishedKeys,
     token: &RefreshToken,
 ) -> DeviceRegistration<'a> {
     let address = DeviceAddress::new(user, &asked.device);

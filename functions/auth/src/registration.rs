@@ -2,10 +2,10 @@
 
 use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
-use eko_protocol::chain::{ChainNode, NodeKind, Position, verify_next, verify_possession};
+use eko_protocol::chain::{ChainNode, ChainPosition, NodeKind, verify_next, verify_possession};
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{IdentityKey, RegistrationId, Signature};
-use eko_protocol::key_package::PublishKeys;
+use eko_protocol::key_package::PublishedKeys;
 use eko_protocol::multibase;
 use eko_service::{AppState, Problem, respond};
 use eko_store::chain::NewNode;
@@ -16,7 +16,7 @@ use serde_json::Value;
 /// Characters of a device name at most.
 const NAME_CHARS: usize = 256;
 
-/// The members of section 10 but for the keys, which [`PublishKeys`] reads.
+/// The members of section 10 but for the keys, which [`PublishedKeys`] reads.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
@@ -42,7 +42,7 @@ pub(crate) struct Registration {
     name: Option<String>,
     possession: Option<Signature>,
     node: Option<Value>,
-    keys: PublishKeys,
+    keys: PublishedKeys,
 }
 
 impl Registration {
@@ -65,7 +65,7 @@ impl Registration {
             identity_key: wire.identity_key,
             registration_id: wire.registration_id,
             node: wire.node,
-            keys: PublishKeys::parse(body)?,
+            keys: PublishedKeys::parse(body)?,
         })
     }
 
@@ -74,7 +74,7 @@ impl Registration {
         &self,
         state: &AppState,
         user: &UserName,
-    ) -> Result<(DeviceKeys, PublishKeys), Problem> {
+    ) -> Result<(DeviceKeys, PublishedKeys), Problem> {
         let missing = |pointer: &str| Invalid::at(pointer, "is missing");
         let possession = self.possession.ok_or_else(|| missing("/possession"))?;
         let signed_pre_key = self.keys.signed_pre_key.clone().ok_or_else(|| missing("/signedPreKey"))?;
@@ -106,7 +106,7 @@ impl Registration {
         &self,
         state: &AppState,
         user: &UserName,
-        position: &Position,
+        position: &ChainPosition,
     ) -> Result<NewNode, Problem> {
         let under = |invalid: Invalid| Problem::Invalid(invalid.under("/node"));
         let value = self.node.as_ref().ok_or_else(|| under(Invalid::whole("is missing")))?;

@@ -7,7 +7,9 @@ use crate::turn_away;
 use axum::extract::State;
 use axum::response::Response;
 use eko_protocol::Invalid;
-use eko_protocol::chain::{ChainNode, NodeKind, Position, check_members, verify_next};
+use eko_protocol::chain::{
+    ChainNode, ChainPosition, DeviceStanding, NodeKind, check_membership, verify_next,
+};
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::has_type;
 use eko_service::body::{Json, Small};
@@ -68,25 +70,27 @@ async fn verify(
 ) -> Result<DeviceSetChange, Problem> {
     let origin = state.origin();
     let invalid = |pointer: &str, detail: &str| Problem::Invalid(Invalid::at(pointer, detail));
-    let (_, device) = origin
-        .parse_device(node.device())
-        .filter(|(owner, _)| *owner == caller.user)
+    let device = origin
+        .parse_device_of(&caller.user, node.device())
         .ok_or_else(|| invalid("/device", "must be a device of this user"))?;
     let signer: Option<DeviceId> = origin
-        .parse_device(&node.proof().verification_method)
-        .filter(|(owner, device)| *owner == caller.user && devices.active.contains_key(device))
-        .map(|(_, device)| device);
+        .parse_device_of(&caller.user, &node.proof().verification_method)
+        .filter(|device| devices.active.contains_key(device));
     let wanted: Vec<&DeviceId> = signer.iter().chain([&device]).collect();
     let keys = state.store().device_keys(&caller.user, dedup(wanted)).await?;
-    let position = Position { length: devices.set.length, head: Some(devices.set.head.clone()) };
+    let position = ChainPosition { length: devices.set.length, head: Some(devices.set.head.clone()) };
     let signer_key = |wanted: &DeviceId| {
         (signer.as_ref() == Some(wanted)).then(|| keys.get(wanted).map(|keys| keys.identity_key)).flatten()
     };
     verify_next(origin, &caller.user, &position, signer_key, node).map_err(|error| {
         if error.is_stale_head() { stale(devices) } else { Problem::Invalid(error.invalid()) }
     })?;
-    let active = devices.active.contains_key(&device);
-    check_members(node.kind(), devices.active.len(), active, active)
+    // A former device is taken for a new one here: it is not pending, and so it is refused below.
+    let standing = match devices.active.contains_key(&device) {
+        true => DeviceStanding::Active,
+        false => DeviceStanding::New,
+    };
+    check_membership(node.kind(), devices.active.len(), standing)
         .map_err(|e| Problem::Invalid(e.invalid()))?;
     match node.kind() {
         NodeKind::Revoke => Ok(DeviceSetChange::Revoke { device }),

@@ -14,10 +14,9 @@ use serde_json::Value;
 
 pub(crate) async fn turn_away(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
     let store = state.store();
-    let (_, device) = state
+    let device = state
         .origin()
-        .parse_device(text(body, "object")?)
-        .filter(|(owner, _)| *owner == caller.user)
+        .parse_device_of(&caller.user, text(body, "object")?)
         .ok_or(Invalid::at("/object", "must be a device of this user"))?;
     let devices = store.device_set(&caller.user).await?.ok_or(Problem::DeviceRevoked)?;
     if !devices.active.contains_key(&caller.device) {

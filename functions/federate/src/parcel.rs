@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use eko_federation::StoredActor;
 use eko_federation::post::Verdict;
 use eko_protocol::activity;
 use eko_protocol::address::{Origin, UserName};
@@ -55,7 +56,7 @@ pub(crate) async fn attempt(
         to: &parcel.to,
         origin,
         host,
-        copy: None,
+        copy: StoredActor::Unread,
         author: &author,
         body: &body,
         time: ATTEMPT_TIME,

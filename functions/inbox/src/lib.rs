@@ -13,7 +13,7 @@ use axum::routing::post;
 use eko_federation::Federation;
 use eko_protocol::address::UserName;
 use eko_protocol::json::has_type;
-use eko_protocol::key_package::Take;
+use eko_protocol::key_package::TakeActivity;
 use eko_protocol::{Invalid, limits};
 use eko_service::caller::PathUser;
 use eko_service::config::Needs;
@@ -56,7 +56,7 @@ async fn receive(state: &Federated, path: Option<&UserName>, request: Request) -
     {
         report::report(state, path, &signed).await
     } else if has_type(activity, "Take") {
-        let (user, wanted) = take::local_target(Take::parse(activity, state.origin())?.target)?;
+        let (user, wanted) = take::local_target(TakeActivity::parse(activity, state.origin())?.target)?;
         check_path(path, &user, "/object")?;
         let collection = take::by_server(state, actor, &user, wanted).await?;
         Ok(respond::uncached(respond::activity(StatusCode::OK, &collection)))

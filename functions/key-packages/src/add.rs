@@ -3,7 +3,7 @@
 
 use axum::response::Response;
 use eko_protocol::Invalid;
-use eko_protocol::key_package::PublishKeys;
+use eko_protocol::key_package::PublishedKeys;
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
 use eko_store::device::DeviceStatus;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 pub(crate) async fn add(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
     let object = body.get("object").ok_or(Invalid::at("/object", "is missing"))?;
-    let keys = PublishKeys::parse(object).map_err(|invalid| invalid.under("/object"))?;
+    let keys = PublishedKeys::parse(object).map_err(|invalid| invalid.under("/object"))?;
     if keys.is_empty() {
         return Err(Invalid::at("/object", "holds no keys").into());
     }

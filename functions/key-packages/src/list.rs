@@ -54,6 +54,13 @@ fn package(
     device: &DeviceId,
     keys: DeviceKeys,
 ) -> KeyPackage {
-    let identity = (keys.identity_key, keys.registration_id);
-    KeyPackage::new(state.origin(), (user, device), identity, keys.signed_pre_key, keys.last_resort)
+    KeyPackage::new(
+        state.origin(),
+        user,
+        device,
+        keys.identity_key,
+        keys.registration_id,
+        keys.signed_pre_key,
+        keys.last_resort,
+    )
 }

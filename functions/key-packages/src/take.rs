@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
-use eko_protocol::key_package::Take;
+use eko_protocol::key_package::TakeActivity;
 use eko_protocol::{Invalid, limits};
 use eko_service::caller::Caller;
 use eko_service::{AppState, Federated, Problem, respond, signed, take};
@@ -18,7 +18,7 @@ pub(crate) async fn take(
     path: &UserName,
     body: &Value,
 ) -> Result<Response, Problem> {
-    let asked = Take::parse(body, state.origin())?;
+    let asked = TakeActivity::parse(body, state.origin())?;
     if asked.actor != state.origin().actor(&caller.user) {
         return Err(Problem::NotYours(Invalid::at("/actor", "must be the caller")));
     }
@@ -37,13 +37,13 @@ pub(crate) async fn by_server(
         return Err(Invalid::at("/type", "must be Take").into());
     };
     // Its actor is who signed.
-    let (user, wanted) = target(Take::parse(&signed.activity, state.origin())?, path)?;
+    let (user, wanted) = target(TakeActivity::parse(&signed.activity, state.origin())?, path)?;
     let collection = take::by_server(state, &signed.actor, &user, wanted).await?;
     Ok(respond::uncached(respond::activity(StatusCode::OK, &collection)))
 }
 
 /// Whose packages, which must be those of the path.
-fn target(asked: Take, path: &UserName) -> Result<(UserName, Option<Vec<DeviceId>>), Problem> {
+fn target(asked: TakeActivity, path: &UserName) -> Result<(UserName, Option<Vec<DeviceId>>), Problem> {
     let (user, wanted) = take::local_target(asked.target)?;
     if user == *path {
         Ok((user, wanted))

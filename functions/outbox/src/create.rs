@@ -4,7 +4,7 @@
 use axum::response::Response;
 use eko_federation::{STEP_TIME, limits};
 use eko_protocol::Invalid;
-use eko_protocol::activity::{self, Delivery, Report};
+use eko_protocol::activity::{self, DeliveryProgress, Report};
 use eko_protocol::address::Handle;
 use eko_protocol::envelope::Create;
 use eko_protocol::json::only_text;
@@ -45,10 +45,15 @@ async fn addressee(state: &Federated, body: &Value) -> Result<Option<String>, Pr
 }
 
 /// 201 where all of it was taken, 202 where it is queued for another server: the activity with its ids.
-pub(crate) fn accepted(state: &AppState, create: &Create, activity: &str, delivery: Delivery) -> Response {
+pub(crate) fn accepted(
+    state: &AppState,
+    create: &Create,
+    activity: &str,
+    delivery: DeliveryProgress,
+) -> Response {
     let status = match delivery {
-        Delivery::Done => StatusCode::CREATED,
-        Delivery::Queued => StatusCode::ACCEPTED,
+        DeliveryProgress::Done => StatusCode::CREATED,
+        DeliveryProgress::Queued => StatusCode::ACCEPTED,
     };
     let body = activity::create_accepted(state.origin(), activity, create, delivery);
     let mut response = respond::activity(status, &body);

@@ -6,7 +6,7 @@
 
 use axum::response::{IntoResponse, Response};
 use eko_protocol::Invalid;
-use eko_protocol::activity::{self, Delivered};
+use eko_protocol::activity::{self, DeliveredActivity};
 use eko_protocol::id::{EntryKey, EnvelopeId};
 use eko_service::caller::{Caller, check_actor};
 use eko_service::{AppState, Federated, Problem};
@@ -97,7 +97,7 @@ async fn undo(state: &AppState, caller: &Caller, unreported: &[&Confirmed]) {
 
 /// The entries' keys; they must be addresses in the caller's own inbox.
 fn entry_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Vec<EntryKey>, Problem> {
-    let delivered = Delivered::parse(body)?;
+    let delivered = DeliveredActivity::parse(body)?;
     let mut keys = Vec::with_capacity(delivered.entries.len());
     for (index, address) in delivered.entries.iter().enumerate() {
         match state.origin().parse_entry(address) {

@@ -4,7 +4,7 @@
 //! envelope's record; the queue.
 
 use axum::response::Response;
-use eko_protocol::activity::Delivery;
+use eko_protocol::activity::DeliveryProgress;
 use eko_protocol::address::UserName;
 use eko_protocol::envelope::Create;
 use eko_service::acceptance::{self, Outcome};
@@ -35,7 +35,7 @@ pub(crate) async fn send(
     spent?;
     let sender = create.is_sync().then_some(&caller.device);
     Ok(match acceptance::accept(state, create, user, &recipient, sender).await? {
-        Outcome::Accepted { activity } => accepted(state, create, &activity, Delivery::Done),
+        Outcome::Accepted { activity } => accepted(state, create, &activity, DeliveryProgress::Done),
         Outcome::Partial(report) => reported(state, StatusCode::MULTI_STATUS, &report),
         Outcome::Rejected(report) => reported(state, StatusCode::CONFLICT, &report),
     })

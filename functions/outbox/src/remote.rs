@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use axum::response::Response;
 use bytes::Bytes;
+use eko_federation::StoredActor;
 use eko_federation::post::Verdict;
-use eko_protocol::activity::{Delivery, Report};
+use eko_protocol::activity::{DeliveryProgress, Report};
 use eko_protocol::envelope::Create;
 use eko_protocol::id;
 use eko_service::acceptance;
@@ -55,7 +56,7 @@ pub(crate) async fn send(state: &Federated, caller: &Caller, create: &Create) ->
                 to: &create.to,
                 origin: &origin,
                 host: &sending.host,
-                copy: Some(sending.recipient),
+                copy: StoredActor::Read(sending.recipient),
                 author: &caller.user,
                 body: &body,
                 time: Duration::from_millis(settings.map_or(0, |settings| settings.send_ms)),
@@ -71,7 +72,7 @@ pub(crate) async fn send(state: &Federated, caller: &Caller, create: &Create) ->
     let own = |report| Report { to: create.actor.clone(), ..report };
     match attempted {
         Attempted::Answered(response) => match Verdict::of(&response, &create.to, create.id.as_str()) {
-            Verdict::Accepted => Ok(accepted(state, create, &activity, Delivery::Done)),
+            Verdict::Accepted => Ok(accepted(state, create, &activity, DeliveryProgress::Done)),
             Verdict::Partial(report) => Ok(reported(state, StatusCode::MULTI_STATUS, &own(report))),
             Verdict::Rejected(report) => Ok(reported(state, StatusCode::CONFLICT, &own(report))),
             Verdict::UnknownRecipient => Err(Problem::NotFound("user")),
@@ -92,7 +93,7 @@ pub(crate) async fn send(state: &Federated, caller: &Caller, create: &Create) ->
                 body: Body::Text(String::from_utf8_lossy(&body).into_owned()),
             };
             state.store().queue_parcels(vec![parcel], now_ms, || state.random_uuid()).await?;
-            Ok(accepted(state, create, &activity, Delivery::Queued))
+            Ok(accepted(state, create, &activity, DeliveryProgress::Queued))
         }
     }
 }

@@ -4,12 +4,12 @@
 use axum::response::Response;
 use bytes::Bytes;
 use eko_federation::post::refusal;
-use eko_federation::{Federation, STEP_TIME, limits};
+use eko_federation::{Federation, STEP_TIME, StoredActor, limits};
 use eko_protocol::Invalid;
 use eko_protocol::activity::context;
 use eko_protocol::address::Origin;
 use eko_protocol::json;
-use eko_protocol::key_package::{PackageCollection, Take, Target};
+use eko_protocol::key_package::{PackageCollection, TakeActivity, Target};
 use eko_service::caller::{Caller, inactive};
 use eko_service::dispatch::Attempted;
 use eko_service::{AppState, Federated, Problem, acceptance, dispatch, respond, take};
@@ -17,7 +17,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 pub(crate) async fn take(state: &Federated, caller: &Caller, body: &Value) -> Result<Response, Problem> {
-    let asked = Take::parse(body, state.origin())?;
+    let asked = TakeActivity::parse(body, state.origin())?;
     if asked.actor != state.origin().actor(&caller.user) {
         return Err(Problem::NotYours(Invalid::at("/actor", "must be the caller")));
     }
@@ -97,7 +97,7 @@ async fn errand(state: &AppState, federation: &Federation, target: Target) -> Re
     match target {
         Target::Handle(handle) => {
             let id = federation.resolve(&handle, state.now_ms(), &limits).await?;
-            let known = federation.recipient(&id, None, state.now_ms(), &limits).await?;
+            let known = federation.recipient(&id, StoredActor::Unread, state.now_ms(), &limits).await?;
             let url = known.actor.key_packages.clone();
             let url = url.ok_or_else(|| Problem::RemoteFailed(format!("{handle} has no key packages")))?;
             let origin = federation.permitted(&url)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use eko_federation::policy::Policy;
+use eko_federation::policy::FederationPolicy;
 use eko_local::demo;
 use eko_local::engines::{self, Served};
 use eko_local::server::{ISSUER_PATH, Options, Server};
@@ -109,9 +109,10 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(options: Serve) -> anyhow::Result<()> {
-    let domains =
-        |option: &str, text: &str| Policy::list(text).map_err(|e| anyhow::anyhow!("--{option}: {e}"));
-    let policy = Policy {
+    let domains = |option: &str, text: &str| {
+        FederationPolicy::list(text).map_err(|e| anyhow::anyhow!("--{option}: {e}"))
+    };
+    let policy = FederationPolicy {
         allow: domains("federation-allow", &options.federation_allow)?,
         deny: domains("federation-deny", &options.federation_deny)?,
     };

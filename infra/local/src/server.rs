@@ -9,7 +9,7 @@ use axum::Router;
 use eko_engines::Engines;
 use eko_federation::client::public_roots;
 use eko_federation::network::SystemNetwork;
-use eko_federation::policy::Policy;
+use eko_federation::policy::FederationPolicy;
 use eko_protocol::address::Origin;
 use eko_service::AppState;
 use eko_service::aws::Account;
@@ -46,7 +46,7 @@ pub struct Options {
     /// Bytes a minute to one recipient.
     pub recipient_bytes_budget: u64,
     /// Which other servers it talks with.
-    pub policy: Policy,
+    pub policy: FederationPolicy,
 }
 
 /// A server that listens, not yet running.

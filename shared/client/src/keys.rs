@@ -11,7 +11,7 @@ mod pool;
 
 use eko_protocol::Invalid;
 use eko_protocol::key::{KeyId, RegistrationId};
-use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishKeys, SignedPreKey};
+use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishedKeys, SignedPreKey};
 use eko_protocol::limits::MAX_REGISTRATION_ID;
 
 pub use curve::CurvePair;
@@ -52,7 +52,7 @@ pub struct SavedKeys {
     /// The newest last-resort Kyber key.
     pub last_resort: Option<KyberPreKey>,
     /// What a registration publishes; empty once it has.
-    pub first: PublishKeys,
+    pub first: PublishedKeys,
     /// How many were made.
     pub made: MadeKeyCounts,
 }
@@ -75,7 +75,7 @@ pub struct DeviceKeys {
     signed_pre_key: SignedPreKey,
     last_resort: Option<KyberPreKey>,
     /// The one-time keys of the registration.
-    first: PublishKeys,
+    first: PublishedKeys,
     signed: PairPool<CurvePair>,
     one_time: PairPool<CurvePair>,
     /// Last-resort and one-time keys: they share the numbers.
@@ -98,7 +98,7 @@ impl DeviceKeys {
             registration_id,
             signed_pre_key,
             last_resort: None,
-            first: PublishKeys::default(),
+            first: PublishedKeys::default(),
             signed,
             one_time: PairPool::new(),
             kyber: PairPool::new(),
@@ -127,7 +127,7 @@ impl DeviceKeys {
     }
 
     /// What a registration publishes.
-    pub fn first(&self) -> &PublishKeys {
+    pub fn first(&self) -> &PublishedKeys {
         &self.first
     }
 
@@ -140,8 +140,8 @@ impl DeviceKeys {
         pre_keys: u16,
         kyber_pre_keys: u16,
         environment: &Environment,
-    ) -> Result<PublishKeys, Invalid> {
-        let mut made = PublishKeys::default();
+    ) -> Result<PublishedKeys, Invalid> {
+        let mut made = PublishedKeys::default();
         for _ in 0..pre_keys {
             let pair = CurvePair::generate(environment)?;
             let key = pair.public();
@@ -157,15 +157,15 @@ impl DeviceKeys {
     ///
     /// # Errors
     /// The ids have run out.
-    pub fn rotate(&mut self, environment: &Environment) -> Result<PublishKeys, Invalid> {
+    pub fn rotate(&mut self, environment: &Environment) -> Result<PublishedKeys, Invalid> {
         self.signed_pre_key = signed_pre_key(&self.identity, &mut self.signed, environment)?;
         if self.last_resort.is_some() {
             self.last_resort = Some(self.kyber_pre_key(environment)?);
         }
-        Ok(PublishKeys {
+        Ok(PublishedKeys {
             signed_pre_key: Some(self.signed_pre_key.clone()),
             last_resort: self.last_resort.clone(),
-            ..PublishKeys::default()
+            ..PublishedKeys::default()
         })
     }
 

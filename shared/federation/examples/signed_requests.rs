@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use eko_federation::keys::SigningKey;
-use eko_protocol::http_signature::{Scheme, unsigned};
+use eko_protocol::http_signature::{OutgoingRequest, Scheme, prepare};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -24,10 +24,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut requests = Vec::new();
     for (scheme, name) in [(Scheme::Cavage, "cavage"), (Scheme::Rfc9421, "rfc9421")] {
         for (method, url, body) in REQUESTS {
+            let target = Url::parse(url)?;
             let request =
-                unsigned(scheme, method, &Url::parse(url)?, body.map(str::as_bytes), KEY_ID, now_ms)?;
+                OutgoingRequest { method, url: &target, body: body.map(str::as_bytes), key_id: KEY_ID };
+            let request = prepare(scheme, &request, now_ms)?;
             let signature = key.sign(request.base())?;
-            let headers = request.signed(&signature).into_iter();
+            let headers = request.into_headers(&signature).into_iter();
             let headers: Map<String, Value> = headers.map(|(n, v)| (n.to_owned(), Value::from(v))).collect();
             let body = body.unwrap_or_default();
             requests.push(json!({

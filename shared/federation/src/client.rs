@@ -7,7 +7,7 @@
 //! * The connector resolves the name once, keeps the addresses that [`is_public`] allows, and connects to one
 //!   of just those: what was checked is what is used, so a second answer of the DNS (rebinding) has nothing
 //!   to change. A pooled connection is reused only for the scheme, host and port it was checked for.
-//! * [`Limits`] bound the body, and the time of everything together. Nothing is decompressed.
+//! * [`ExchangeLimits`] bound the body, and the time of everything together. Nothing is decompressed.
 //!
 //! This is hyper-util's client around our own connector. `reqwest` was rejected: its resolver seam is never
 //! asked about IP literals, and its connector layer does not see the address that is connected to, so neither
@@ -39,7 +39,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use self::connector::Connector;
-pub use self::error::{FetchError, Refusal};
+pub use self::error::{FetchError, GuardRefusal};
 pub use self::media_types::MediaTypes;
 pub use self::url_policy::{MAX_URL_BYTES, UrlPolicy};
 use crate::network::Network;
@@ -55,7 +55,7 @@ const POOL_IDLE_PER_HOST: usize = 2;
 
 /// What one request, or one fetch with its redirects, may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ExchangeLimits {
     /// Looking the name up, connecting, TLS, and the answer to its last byte, with all redirects.
     pub time: Duration,
     /// The largest body that is read.
@@ -65,9 +65,9 @@ pub struct Limits {
 /// Makes the certificates that may vouch for other servers. Asked once, before the first request.
 pub type Roots = Arc<dyn Fn() -> RootCertStore + Send + Sync>;
 
-/// How a [`Client`] is set up.
+/// How a [`GuardedClient`] is set up.
 #[derive(Clone)]
-pub struct Options {
+pub struct ClientOptions {
     /// Sent with every request; names this server, so that other operators know whom to ask.
     pub user_agent: HeaderValue,
     /// Who may vouch for other servers: [`public_roots`], except in tests.
@@ -81,11 +81,11 @@ pub fn public_roots() -> Roots {
     Arc::new(|| RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
 }
 
-/// What [`Client::get_json`] found.
+/// What [`GuardedClient::get_json`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fetched {
+pub enum FetchOutcome {
     /// The document is there (200).
-    Document(Document),
+    Document(FetchedDocument),
     /// There was one, and it will not come back (410). An actor that answers so has been deleted.
     Gone,
     /// There is none (404).
@@ -94,37 +94,37 @@ pub enum Fetched {
 
 /// A fetched JSON document. Its media type is one that was asked for; its bytes are not parsed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
+pub struct FetchedDocument {
     /// Where it was found, after redirects: the only origin it can speak for. Without a fragment.
     pub url: Url,
-    /// The bytes, at most [`Limits::body_bytes`].
+    /// The bytes, at most [`ExchangeLimits::body_bytes`].
     pub body: Bytes,
 }
 
 /// The guarded client. A clone shares its connections.
 #[derive(Clone)]
-pub struct Client {
+pub struct GuardedClient {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     network: Arc<dyn Network>,
-    options: Options,
+    options: ClientOptions,
     /// Made with the first request: most cold starts never talk to another server.
     http: OnceLock<Http>,
 }
 
 type Http = legacy::Client<Connector, Full<Bytes>>;
 
-impl fmt::Debug for Client {
+impl fmt::Debug for GuardedClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("urls", &self.inner.options.urls).finish_non_exhaustive()
+        f.debug_struct("GuardedClient").field("urls", &self.inner.options.urls).finish_non_exhaustive()
     }
 }
 
-impl Client {
+impl GuardedClient {
     /// Notes how the client is to be set up; roots and TLS are, with the first request.
-    pub fn new(network: Arc<dyn Network>, options: Options) -> Self {
+    pub fn new(network: Arc<dyn Network>, options: ClientOptions) -> Self {
         Self { inner: Arc::new(Inner { network, options, http: OnceLock::new() }) }
     }
 
@@ -153,7 +153,7 @@ impl Client {
     ///
     /// # Errors
     /// Why nothing would be sent there.
-    pub fn check_url(&self, text: &str) -> Result<Url, Refusal> {
+    pub fn check_url(&self, text: &str) -> Result<Url, GuardRefusal> {
         self.inner.options.urls.read(text)
     }
 
@@ -172,7 +172,7 @@ impl Client {
     pub async fn send(
         &self,
         request: Request<Bytes>,
-        limits: &Limits,
+        limits: &ExchangeLimits,
     ) -> Result<Response<Bytes>, FetchError> {
         let (mut parts, body) = request.into_parts();
         let url = self.inner.options.urls.read(&parts.uri.to_string())?;
@@ -197,9 +197,9 @@ impl Client {
         &self,
         url: &str,
         media_types: MediaTypes,
-        prepare: impl Fn(&Url) -> Result<Vec<(HeaderName, HeaderValue)>, Refusal>,
-        limits: &Limits,
-    ) -> Result<Fetched, FetchError> {
+        prepare: impl Fn(&Url) -> Result<Vec<(HeaderName, HeaderValue)>, GuardRefusal>,
+        limits: &ExchangeLimits,
+    ) -> Result<FetchOutcome, FetchError> {
         let first = self.inner.options.urls.read(url)?;
         within(limits, host(&first), async {
             let mut url = first.clone();
@@ -218,8 +218,8 @@ impl Client {
         &self,
         url: Url,
         media_types: MediaTypes,
-        prepare: impl Fn(&Url) -> Result<Vec<(HeaderName, HeaderValue)>, Refusal>,
-        limits: &Limits,
+        prepare: impl Fn(&Url) -> Result<Vec<(HeaderName, HeaderValue)>, GuardRefusal>,
+        limits: &ExchangeLimits,
     ) -> Result<Hop, FetchError> {
         let mut request = Request::new(Full::default());
         *request.uri_mut() = uri(&url)?;
@@ -232,7 +232,7 @@ impl Client {
             200 => {
                 answer::check_media_type(host, response.headers(), media_types)?;
                 let body = answer::read(host, response, limits.body_bytes).await?.into_body();
-                Ok(Hop::End(Fetched::Document(Document { url, body })))
+                Ok(Hop::End(FetchOutcome::Document(FetchedDocument { url, body })))
             }
             301 | 302 | 303 | 307 | 308 => {
                 let target = answer::header(response.headers(), &LOCATION)
@@ -240,8 +240,8 @@ impl Client {
                     .ok_or_else(|| FetchError::BadRedirect { host: host.to_owned() })?;
                 Ok(Hop::Redirect(self.inner.options.urls.check_redirect(&url, target)?))
             }
-            404 => Ok(Hop::End(Fetched::NotFound)),
-            410 => Ok(Hop::End(Fetched::Gone)),
+            404 => Ok(Hop::End(FetchOutcome::NotFound)),
+            410 => Ok(Hop::End(FetchOutcome::Gone)),
             _ => Err(FetchError::Status {
                 host: host.to_owned(),
                 status: response.status(),
@@ -267,7 +267,7 @@ impl Client {
 
 /// What one request of a fetch led to.
 enum Hop {
-    End(Fetched),
+    End(FetchOutcome),
     Redirect(Url),
 }
 
@@ -278,12 +278,12 @@ fn host(url: &Url) -> &str {
 
 /// A checked URL as hyper wants it. What is requested is what was checked: the text is not parsed a second
 /// time in its original spelling.
-fn uri(url: &Url) -> Result<Uri, Refusal> {
-    Uri::try_from(url.as_str()).map_err(|_| Refusal::NotAUrl)
+fn uri(url: &Url) -> Result<Uri, GuardRefusal> {
+    Uri::try_from(url.as_str()).map_err(|_| GuardRefusal::NotAUrl)
 }
 
 async fn within<T>(
-    limits: &Limits,
+    limits: &ExchangeLimits,
     host: &str,
     work: impl Future<Output = Result<T, FetchError>>,
 ) -> Result<T, FetchError> {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::{Handle, Origin};
+use eko_protocol::http_signature::OutgoingRequest;
 use eko_protocol::json;
 use eko_protocol::json::has_type;
 use eko_store::remote::{CachedLookup, LookupFailure};
 use serde_json::Value;
 
-use crate::client::{Document, FetchError, Fetched, Limits, MediaTypes, Refusal};
-use crate::memory::Known;
+use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, GuardRefusal, MediaTypes};
+use crate::memory::CachedActor;
 use crate::{Federation, RemoteError, Scheme, asks_for_another};
 
 /// How long a copy is good without asking again, in milliseconds: 24 hours (`docs/protocol.md`, section 7).
@@ -21,6 +22,15 @@ const GONE_MS: i64 = 3_600_000;
 const UNUSABLE_MS: i64 = 600_000;
 /// How long it is remembered that a server was out of reach.
 const UNREACHABLE_MS: i64 = 60_000;
+
+/// The copy of a remote actor in the table, as far as the caller of [`Federation::recipient`] knows it.
+#[derive(Debug, Clone)]
+pub enum StoredActor {
+    /// The caller has not read the table.
+    Unread,
+    /// The caller has read the table and found this copy, or none.
+    Read(Option<CachedLookup<RemoteActor>>),
+}
 
 impl Federation {
     /// Whether this server's policy lets it talk with the server of an id; its origin.
@@ -44,11 +54,11 @@ impl Federation {
     }
 
     /// The same of a URL to be fetched, after a redirect perhaps.
-    fn permit_url(&self, url: &url::Url) -> Result<(), Refusal> {
+    fn permit_url(&self, url: &url::Url) -> Result<(), GuardRefusal> {
         let origin = Origin::parse(&url.origin().ascii_serialization()).ok();
         match origin.is_some_and(|origin| self.permit(&origin).is_ok()) {
             true => Ok(()),
-            false => Err(Refusal::NotFederated { host: url.host_str().unwrap_or_default().to_owned() }),
+            false => Err(GuardRefusal::NotFederated { host: url.host_str().unwrap_or_default().to_owned() }),
         }
     }
 
@@ -58,7 +68,12 @@ impl Federation {
     ///
     /// # Errors
     /// Not permitted, not there, not usable, out of reach.
-    pub async fn actor(&self, id: &str, now_ms: i64, limits: &Limits) -> Result<Known, RemoteError> {
+    pub async fn actor(
+        &self,
+        id: &str,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<CachedActor, RemoteError> {
         let origin = self.permitted(id)?;
         if let Some(known) = self.memory.get(id, now_ms) {
             return Ok(known);
@@ -68,45 +83,45 @@ impl Federation {
             let authority = origin.authority();
             return Err(RemoteError::Unreachable(format!("{authority} was out of reach a moment ago")));
         }
-        self.judge(id, copy, now_ms, limits).await
+        self.actor_from_copy(id, copy, now_ms, limits).await
     }
 
-    /// An actor that something is to be sent to; `copy` is what the table has, where the caller has looked. That
-    /// its server was out of reach a moment ago does not count: whoever sends has asked how the server fares.
+    /// Returns an actor that something is to be sent to. Unlike [`Federation::actor`], it asks the actor's server
+    /// even if that was out of reach a moment ago: a sender consults the circuit breaker of the server instead.
     ///
     /// # Errors
-    /// As [`Federation::actor`].
+    /// Those of [`Federation::actor`].
     pub async fn recipient(
         &self,
         id: &str,
-        copy: Option<Option<CachedLookup<RemoteActor>>>,
+        stored: StoredActor,
         now_ms: i64,
-        limits: &Limits,
-    ) -> Result<Known, RemoteError> {
+        limits: &ExchangeLimits,
+    ) -> Result<CachedActor, RemoteError> {
         self.permitted(id)?;
         if let Some(known) = self.memory.get(id, now_ms) {
             return Ok(known);
         }
-        let copy = match copy {
-            Some(copy) => copy,
-            None => self.store.remote_actor(id).await?,
+        let copy = match stored {
+            StoredActor::Read(copy) => copy,
+            StoredActor::Unread => self.store.remote_actor(id).await?,
         };
         let copy = copy.filter(|copy| !matches!(copy.result, Err(LookupFailure::Unreachable(_))));
-        self.judge(id, copy, now_ms, limits).await
+        self.actor_from_copy(id, copy, now_ms, limits).await
     }
 
-    async fn judge(
+    async fn actor_from_copy(
         &self,
         id: &str,
         copy: Option<CachedLookup<RemoteActor>>,
         now_ms: i64,
-        limits: &Limits,
-    ) -> Result<Known, RemoteError> {
+        limits: &ExchangeLimits,
+    ) -> Result<CachedActor, RemoteError> {
         let Some(copy) = copy else { return self.refetch(id, now_ms, limits).await };
         let age = now_ms.saturating_sub(copy.fetched_ms);
         match copy.result {
             Ok(actor) => {
-                let known = Known { actor: Arc::new(actor), fetched_ms: copy.fetched_ms };
+                let known = CachedActor { actor: Arc::new(actor), fetched_ms: copy.fetched_ms };
                 if age < FRESH_MS {
                     self.memory.put(id, known.clone(), now_ms);
                     return Ok(known);
@@ -126,7 +141,12 @@ impl Federation {
     ///
     /// # Errors
     /// As [`Federation::actor`].
-    pub async fn refetch(&self, id: &str, now_ms: i64, limits: &Limits) -> Result<Known, RemoteError> {
+    pub async fn refetch(
+        &self,
+        id: &str,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<CachedActor, RemoteError> {
         self.permitted(id)?;
         let result = self.fetch_actor(id, now_ms, limits).await;
         if let Err(LookupFailure::Unreachable(why)) = &result
@@ -135,13 +155,13 @@ impl Federation {
             // The copy that there is stays: what it says is better than nothing. That its server was asked is
             // remembered, so that neither forged signatures nor an old copy ask it again at once.
             tracing::debug!(actor = id, fetched_ms, why, "not refetched");
-            self.memory.put(id, Known { actor: Arc::new(actor), fetched_ms: now_ms }, now_ms);
+            self.memory.put(id, CachedActor { actor: Arc::new(actor), fetched_ms: now_ms }, now_ms);
             return Err(RemoteError::Unreachable(why.clone()));
         }
         self.store.keep_actor(id, &CachedLookup { fetched_ms: now_ms, result: result.clone() }).await?;
         match result {
             Ok(actor) => {
-                let known = Known { actor: Arc::new(actor), fetched_ms: now_ms };
+                let known = CachedActor { actor: Arc::new(actor), fetched_ms: now_ms };
                 self.memory.put(id, known.clone(), now_ms);
                 Ok(known)
             }
@@ -170,7 +190,7 @@ impl Federation {
         &self,
         handle: &Handle,
         now_ms: i64,
-        limits: &Limits,
+        limits: &ExchangeLimits,
     ) -> Result<String, RemoteError> {
         let base = self.base_of(handle)?;
         let acct = handle.acct();
@@ -204,7 +224,7 @@ impl Federation {
         &self,
         id: &str,
         now_ms: i64,
-        limits: &Limits,
+        limits: &ExchangeLimits,
     ) -> Result<RemoteActor, LookupFailure> {
         let knock = async {
             let fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
@@ -235,17 +255,23 @@ impl Federation {
         url: &str,
         scheme: Scheme,
         now_ms: i64,
-        limits: &Limits,
-    ) -> Result<Fetched, FetchError> {
+        limits: &ExchangeLimits,
+    ) -> Result<FetchOutcome, FetchError> {
         let key_id = crate::key_id(&self.origin().server_actor());
         let sign = |url: &url::Url| {
             self.permit_url(url)?;
-            Ok(self.signed_headers(scheme, "GET", url, None, &key_id, now_ms))
+            let request = OutgoingRequest { method: "GET", url, body: None, key_id: &key_id };
+            Ok(self.signed_headers(scheme, &request, now_ms))
         };
         self.client.get_json(url, MediaTypes::ACTIVITY, sign, limits).await
     }
 
-    async fn web_finger(&self, base: &Origin, acct: &str, limits: &Limits) -> Result<String, LookupFailure> {
+    async fn web_finger(
+        &self,
+        base: &Origin,
+        acct: &str,
+        limits: &ExchangeLimits,
+    ) -> Result<String, LookupFailure> {
         let mut url = url::Url::parse(base.as_str()).map_err(|e| LookupFailure::Unusable(e.to_string()))?;
         url.set_path("/.well-known/webfinger");
         url.query_pairs_mut().append_pair("resource", acct);
@@ -282,10 +308,10 @@ fn remembered_ms(silence: &LookupFailure) -> i64 {
     }
 }
 
-fn document(fetched: Result<Fetched, FetchError>) -> Result<Document, LookupFailure> {
+fn document(fetched: Result<FetchOutcome, FetchError>) -> Result<FetchedDocument, LookupFailure> {
     match fetched {
-        Ok(Fetched::Document(document)) => Ok(document),
-        Ok(Fetched::Gone | Fetched::NotFound) => Err(LookupFailure::Gone),
+        Ok(FetchOutcome::Document(document)) => Ok(document),
+        Ok(FetchOutcome::Gone | FetchOutcome::NotFound) => Err(LookupFailure::Gone),
         Err(error) if error.is_transient() => Err(LookupFailure::Unreachable(error.to_string())),
         Err(error) => Err(LookupFailure::Unusable(error.to_string())),
     }

@@ -1,7 +1,7 @@
 //! Talking to other servers: a guarded HTTP client, actors and their cache, HTTP signatures made and
 //! verified, activities posted. `docs/protocol.md`, section 7.
 //!
-//! Everything that goes out passes [`client::Client`], which checks the address that it connects to;
+//! Everything that goes out passes [`client::GuardedClient`], which checks the address that it connects to;
 //! everything that comes in passes [`Federation::verify`]. [`Federation::permitted`] is the one place that
 //! says whom this server talks with.
 
@@ -20,19 +20,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eko_protocol::address::Origin;
-use eko_protocol::http_signature;
+use eko_protocol::http_signature::{self, OutgoingRequest};
 use eko_store::Store;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-pub use client::Limits;
+pub use client::ExchangeLimits;
+pub use directory::StoredActor;
 pub use eko_protocol::http_signature::Scheme;
 pub use error::RemoteError;
-pub use memory::Known;
+pub use memory::CachedActor;
 
-use client::Client;
+use client::GuardedClient;
 use keys::SigningKey;
 use memory::Memory;
-use policy::Policy;
+use policy::FederationPolicy;
 
 /// Bytes of a document or an answer that is read of another server: 1 MiB.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
@@ -45,8 +46,8 @@ pub const STEP_TIME: Duration = Duration::from_secs(5);
 pub struct Federation {
     origin: Origin,
     key: Arc<SigningKey>,
-    client: Client,
-    policy: Policy,
+    client: GuardedClient,
+    policy: FederationPolicy,
     window_ms: i64,
     store: Store,
     memory: Memory,
@@ -57,8 +58,8 @@ impl Federation {
     pub fn new(
         origin: Origin,
         key: Arc<SigningKey>,
-        client: Client,
-        policy: Policy,
+        client: GuardedClient,
+        policy: FederationPolicy,
         window_ms: i64,
         store: Store,
     ) -> Self {
@@ -74,21 +75,18 @@ impl Federation {
     fn signed_headers(
         &self,
         scheme: Scheme,
-        method: &str,
-        url: &url::Url,
-        body: Option<&[u8]>,
-        key_id: &str,
+        request: &OutgoingRequest<'_>,
         now_ms: i64,
     ) -> Vec<(HeaderName, HeaderValue)> {
-        let signed = http_signature::unsigned(scheme, method, url, body, key_id, now_ms)
+        let signed = http_signature::prepare(scheme, request, now_ms)
             .map_err(|error| error.to_string())
             .and_then(|unsigned| {
                 let signature = self.key.sign(unsigned.base()).map_err(|error| error.to_string())?;
-                Ok(unsigned.signed(&signature))
+                Ok(unsigned.into_headers(&signature))
             });
         let headers = signed.unwrap_or_else(|error| {
             // The other server will refuse what is not signed, and the reason is in our log.
-            tracing::error!(%url, error, "a request could not be signed");
+            tracing::error!(url = %request.url, error, "a request could not be signed");
             Vec::new()
         });
         let typed = |(name, value): (&'static str, String)| {
@@ -110,6 +108,6 @@ fn asks_for_another(status: StatusCode) -> bool {
 }
 
 /// The limits of one exchange within `time`.
-pub fn limits(time: Duration) -> Limits {
-    Limits { time, body_bytes: MAX_ANSWER_BYTES }
+pub fn limits(time: Duration) -> ExchangeLimits {
+    ExchangeLimits { time, body_bytes: MAX_ANSWER_BYTES }
 }

@@ -15,7 +15,7 @@ const MOST: usize = 1_000;
 
 /// An actor, and when its server was last asked for it.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct CachedActor {
     /// The actor.
     pub actor: Arc<RemoteActor>,
     /// When it was fetched, epoch milliseconds.
@@ -25,10 +25,18 @@ pub struct Known {
 /// What is in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// When it was read, and the actor.
-    actors: Mutex<HashMap<String, (i64, Known)>>,
+    /// The actors by their ids.
+    actors: Mutex<HashMap<String, MemoryEntry>>,
     /// Servers out of reach, and until when that is believed.
     silent: Mutex<HashMap<Origin, i64>>,
+}
+
+/// An actor in memory.
+#[derive(Debug)]
+struct MemoryEntry {
+    /// The time at which the actor was put into memory, in epoch milliseconds.
+    read_ms: i64,
+    actor: CachedActor,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -36,21 +44,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Memory {
-    pub(crate) fn get(&self, id: &str, now_ms: i64) -> Option<Known> {
+    pub(crate) fn get(&self, id: &str, now_ms: i64) -> Option<CachedActor> {
         let actors = lock(&self.actors);
-        let (read_ms, known) = actors.get(id)?;
-        (now_ms.saturating_sub(*read_ms) < KEPT_MS).then(|| known.clone())
+        let entry = actors.get(id)?;
+        (now_ms.saturating_sub(entry.read_ms) < KEPT_MS).then(|| entry.actor.clone())
     }
 
-    pub(crate) fn put(&self, id: &str, known: Known, now_ms: i64) {
+    pub(crate) fn put(&self, id: &str, actor: CachedActor, now_ms: i64) {
         let mut actors = lock(&self.actors);
         if actors.len() >= MOST {
-            actors.retain(|_, (read_ms, _)| now_ms.saturating_sub(*read_ms) < KEPT_MS);
+            actors.retain(|_, entry| now_ms.saturating_sub(entry.read_ms) < KEPT_MS);
             if actors.len() >= MOST {
                 actors.clear();
             }
         }
-        actors.insert(id.to_owned(), (now_ms, known));
+        actors.insert(id.to_owned(), MemoryEntry { read_ms: now_ms, actor });
     }
 
     pub(crate) fn forget(&self, id: &str) {

@@ -4,14 +4,14 @@ use eko_protocol::address::Origin;
 
 /// Domains that are allowed or denied; each stands for the names under it too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
+pub struct FederationPolicy {
     /// Only these, where it is not empty.
     pub allow: Vec<String>,
     /// Never these, even where they are allowed.
     pub deny: Vec<String>,
 }
 
-impl Policy {
+impl FederationPolicy {
     /// Reads comma-separated domains, `b.example` or `localhost:8081`; the case does not matter.
     ///
     /// # Errors
@@ -45,7 +45,10 @@ mod tests {
     use super::*;
 
     fn permits(allow: &str, deny: &str, origin: &str) -> bool {
-        let policy = Policy { allow: Policy::list(allow).unwrap(), deny: Policy::list(deny).unwrap() };
+        let policy = FederationPolicy {
+            allow: FederationPolicy::list(allow).unwrap(),
+            deny: FederationPolicy::list(deny).unwrap(),
+        };
         policy.permits(&Origin::parse(origin).unwrap())
     }
 
@@ -74,8 +77,8 @@ mod tests {
     #[test]
     fn what_is_no_domain_is_refused() {
         for text in ["https://b.example", "b.example/x", "@b.example", "1.2.3.4", "b.example."] {
-            assert!(Policy::list(text).is_err(), "{text}");
+            assert!(FederationPolicy::list(text).is_err(), "{text}");
         }
-        assert_eq!(Policy::list(" , ,").unwrap(), Vec::<String>::new());
+        assert_eq!(FederationPolicy::list(" , ,").unwrap(), Vec::<String>::new());
     }
 }

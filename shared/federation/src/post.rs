@@ -5,11 +5,12 @@ use std::time::UNIX_EPOCH;
 use bytes::Bytes;
 use eko_protocol::activity::{Report, ReportKind};
 use eko_protocol::address::Origin;
+use eko_protocol::http_signature::OutgoingRequest;
 use eko_protocol::json;
 use http::{Method, Request, Response, StatusCode, header};
 use serde_json::Value;
 
-use crate::client::{FetchError, Limits, MAX_REDIRECTS, Refusal};
+use crate::client::{ExchangeLimits, FetchError, GuardRefusal, MAX_REDIRECTS};
 use crate::{Federation, Scheme, asks_for_another};
 
 /// What became of a POST.
@@ -64,7 +65,7 @@ impl Federation {
         body: &Bytes,
         first: Scheme,
         now_ms: i64,
-        limits: &Limits,
+        limits: &ExchangeLimits,
     ) -> Posted {
         let knock = async {
             let answer = self.post_once(url, actor, body, first, now_ms, limits).await?;
@@ -93,7 +94,7 @@ impl Federation {
         body: &Bytes,
         scheme: Scheme,
         now_ms: i64,
-        limits: &Limits,
+        limits: &ExchangeLimits,
     ) -> Result<Response<Bytes>, FetchError> {
         let key_id = crate::key_id(actor);
         let mut url = self.client.check_url(url)?;
@@ -103,10 +104,11 @@ impl Federation {
                 .uri(url.as_str())
                 .header(header::CONTENT_TYPE, "application/activity+json")
                 .header(header::ACCEPT, "application/activity+json, application/json");
-            for (name, value) in self.signed_headers(scheme, "POST", &url, Some(body), &key_id, now_ms) {
+            let outgoing = OutgoingRequest { method: "POST", url: &url, body: Some(body), key_id: &key_id };
+            for (name, value) in self.signed_headers(scheme, &outgoing, now_ms) {
                 request = request.header(name, value);
             }
-            let request = request.body(body.clone()).map_err(|_| Refusal::NotAUrl)?;
+            let request = request.body(body.clone()).map_err(|_| GuardRefusal::NotAUrl)?;
             let response = self.client.send(request, limits).await?;
             if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
                 return Ok(response);

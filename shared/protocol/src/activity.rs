@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::address::{Origin, UserName};
 use crate::device_set::DeviceSetRef;
 
-pub use create::{Delivery, QueuedMessage, create_accepted, queued_create};
-pub use delivered::Delivered;
+pub use create::{DeliveryProgress, QueuedMessage, create_accepted, queued_create};
+pub use delivered::DeliveredActivity;
 pub use pending::{device_offered, pending_device};
 pub use report::{Report, ReportKind};
 

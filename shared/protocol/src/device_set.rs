@@ -11,7 +11,7 @@ use crate::key::RegistrationId;
 
 /// The wire form of a device set (`eko:deviceSet`): how long its chain is, and the hash of its last node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Wire")]
+#[serde(try_from = "WireDeviceSet")]
 pub struct DeviceSetRef {
     /// Nodes in the chain, at least 1.
     pub length: u64,
@@ -21,17 +21,17 @@ pub struct DeviceSetRef {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Self")]
-struct Wire {
+struct WireDeviceSet {
     length: u64,
     head: String,
 }
 
-only_as_object!(Wire);
+only_as_object!(WireDeviceSet);
 
-impl TryFrom<Wire> for DeviceSetRef {
+impl TryFrom<WireDeviceSet> for DeviceSetRef {
     type Error = Invalid;
 
-    fn try_from(wire: Wire) -> Result<Self, Invalid> {
+    fn try_from(wire: WireDeviceSet) -> Result<Self, Invalid> {
         Self::new(wire.length, wire.head)
     }
 }

@@ -8,8 +8,8 @@
 //! | must be covered | `(request-target)`, `host`, `date` or `(created)` | `@method`, `@target-uri` (or its parts) |
 //! | with a body also | `digest` | `content-digest` |
 //!
-//! [`read`] judges all but the RSA signature itself: whoever holds the key named by the [`Claim`] verifies
-//! [`Claim::signature`] over [`Claim::base`], RSASSA-PKCS1-v1_5 with SHA-256 in both schemes. [`unsigned`] is
+//! [`read_claim`] judges all but the RSA signature itself: whoever holds the key named by the [`SignatureClaim`] verifies
+//! [`SignatureClaim::signature`] over [`SignatureClaim::base`], RSASSA-PKCS1-v1_5 with SHA-256 in both schemes. [`prepare`] is
 //! the other direction.
 
 mod cavage;
@@ -22,11 +22,11 @@ mod rfc9421;
 
 use crate::address::Origin;
 
-use clock::Clock;
-use incoming::Incoming;
+use clock::TimeWindow;
+use incoming::IncomingRequest;
 
-pub use fault::Fault;
-pub use outgoing::{Unsignable, Unsigned, unsigned};
+pub use fault::SignatureFault;
+pub use outgoing::{OutgoingRequest, UnsignableRequest, UnsignedRequest, prepare};
 
 /// Bytes of a signature: RSA with 8192 bits.
 const MAX_SIGNATURE_BYTES: usize = 1024;
@@ -55,7 +55,7 @@ impl Scheme {
 
 /// A request as it arrived.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct ReceivedRequest<'a> {
     /// Upper-case, such as `POST`.
     pub method: &'a str,
     /// Path and query as sent, not decoded: `/user/bob/inbox?x=y`.
@@ -68,7 +68,7 @@ pub struct Request<'a> {
 
 /// What a signed request says about itself, true once the signature is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
+pub struct SignatureClaim {
     /// The scheme it is signed by.
     pub scheme: Scheme,
     /// The key it says it is signed with: 1 to 512 printable ASCII characters, not necessarily a URL, and in
@@ -86,41 +86,46 @@ pub struct Claim {
 /// is compared with its digest here.
 ///
 /// # Errors
-/// Everything but a wrong RSA signature, see [`Fault`].
-pub fn read(request: &Request<'_>, origin: &Origin, now_ms: i64, window_ms: i64) -> Result<Claim, Fault> {
-    let incoming = Incoming::new(request, origin)?;
-    let clock = Clock { now_ms, window_ms };
+/// Everything but a wrong RSA signature, see [`SignatureFault`].
+pub fn read_claim(
+    request: &ReceivedRequest<'_>,
+    origin: &Origin,
+    now_ms: i64,
+    window_ms: i64,
+) -> Result<SignatureClaim, SignatureFault> {
+    let incoming = IncomingRequest::new(request, origin)?;
+    let clock = TimeWindow { now_ms, window_ms };
     if incoming.has("signature-input") {
         rfc9421::read(&incoming, clock)
     } else if incoming.has("signature") {
         cavage::read(&incoming, clock)
     } else {
-        Err(Fault::Unsigned)
+        Err(SignatureFault::Unsigned)
     }
 }
 
-fn check_key_id(key_id: &str) -> Result<(), Fault> {
+fn check_key_id(key_id: &str) -> Result<(), SignatureFault> {
     let printable = key_id.bytes().all(|b| b.is_ascii_graphic());
     if key_id.is_empty() || key_id.len() > crate::limits::MAX_ID_BYTES || !printable {
-        return Err(Fault::KeyId);
+        return Err(SignatureFault::KeyId);
     }
     Ok(())
 }
 
-fn check_signature(signature: Vec<u8>) -> Result<Vec<u8>, Fault> {
+fn check_signature(signature: Vec<u8>) -> Result<Vec<u8>, SignatureFault> {
     if signature.is_empty() || signature.len() > MAX_SIGNATURE_BYTES {
-        return Err(Fault::Signature);
+        return Err(SignatureFault::Signature);
     }
     Ok(signature)
 }
 
 /// Refuses a list that covers nothing, too much, or something twice.
-fn check_covered(names: &[String]) -> Result<(), Fault> {
+fn check_covered(names: &[String]) -> Result<(), SignatureFault> {
     if names.is_empty() {
-        return Err(Fault::NothingCovered);
+        return Err(SignatureFault::NothingCovered);
     }
     if names.len() > MAX_COVERED {
-        return Err(Fault::TooMuchCovered);
+        return Err(SignatureFault::TooMuchCovered);
     }
     let mut sorted: Vec<_> = names.iter().collect();
     sorted.sort();
@@ -128,7 +133,7 @@ fn check_covered(names: &[String]) -> Result<(), Fault> {
         [a, b] if a == b => Some((*a).clone()),
         _ => None,
     }) {
-        Some(twice) => Err(Fault::CoveredTwice(twice)),
+        Some(twice) => Err(SignatureFault::CoveredTwice(twice)),
         None => Ok(()),
     }
 }

@@ -12,5 +12,5 @@ pub use collection::PackageCollection;
 pub use digest::{check_digest, parse_check};
 pub use package::KeyPackage;
 pub use pre_key::{KyberPreKey, OneTimePreKey, SignedPreKey};
-pub use publish::PublishKeys;
-pub use take::{Take, Target};
+pub use publish::PublishedKeys;
+pub use take::{TakeActivity, Target};

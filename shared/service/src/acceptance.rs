@@ -77,7 +77,7 @@ pub async fn accept(
     let named: BTreeSet<DeviceId> = messages.iter().map(|(device, _)| device.clone()).collect();
     if let Verdict::Stale { missing, stale } = coverage::check(&expected, &named, &BTreeSet::new()) {
         let set = Some(devices.set.clone());
-        let report = Report::stale(state.origin(), user, &create.actor, &create.id, (&missing, &stale), set);
+        let report = Report::stale(state.origin(), user, &create.actor, &create.id, &missing, &stale, set);
         return Ok(Outcome::Rejected(report));
     }
     let now_ms = state.now_ms();

@@ -1,6 +1,6 @@
 //! Configuration: environment variables, read once, checked at start.
 
-use eko_federation::policy::Policy;
+use eko_federation::policy::FederationPolicy;
 use eko_protocol::address::Origin;
 use eko_store::Names;
 
@@ -45,7 +45,7 @@ pub struct FederationConfig {
     /// In the secret that `SIGNING_KEY_PARAMETER` names: the server's RSA key, 2048 bits or more, PKCS#8 in PEM.
     pub signing_key: String,
     /// `FEDERATION_ALLOW`, `FEDERATION_DENY`: domains, separated by commas.
-    pub policy: Policy,
+    pub policy: FederationPolicy,
     /// `REMOTE_SEND_MS`: how long a send waits for the recipient's server before it is queued. Default 3,000.
     pub send_ms: u64,
     /// `SIGNATURE_WINDOW_SECONDS`: how far the time of a signature may be off. Default 300.
@@ -55,7 +55,7 @@ pub struct FederationConfig {
 impl FederationConfig {
     /// The defaults for a key.
     pub fn new(signing_key: String) -> Self {
-        Self { signing_key, policy: Policy::default(), send_ms: 3_000, window_seconds: 300 }
+        Self { signing_key, policy: FederationPolicy::default(), send_ms: 3_000, window_seconds: 300 }
     }
 }
 
@@ -203,11 +203,14 @@ impl Config {
             Some(key) => {
                 let default = FederationConfig::new(key);
                 let domains = |variable: &'static str| {
-                    Policy::list(&get(variable).unwrap_or_default())
+                    FederationPolicy::list(&get(variable).unwrap_or_default())
                         .map_err(|reason| ConfigError { variable, reason })
                 };
                 Some(FederationConfig {
-                    policy: Policy { allow: domains("FEDERATION_ALLOW")?, deny: domains("FEDERATION_DENY")? },
+                    policy: FederationPolicy {
+                        allow: domains("FEDERATION_ALLOW")?,
+                        deny: domains("FEDERATION_DENY")?,
+                    },
                     send_ms: number("REMOTE_SEND_MS", default.send_ms)?,
                     window_seconds: number("SIGNATURE_WINDOW_SECONDS", default.window_seconds)?,
                     ..default

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eko_federation::post::{Later, Posted};
-use eko_federation::{Federation, RemoteError, Scheme, limits};
-use eko_protocol::actor::RemoteActor;
+use eko_federation::{Federation, RemoteError, Scheme, StoredActor, limits};
 use eko_protocol::address::{Origin, UserName};
 use eko_store::hosts::{HostGate, HostRecord};
-use eko_store::remote::CachedLookup;
 use http::Response;
 
 use crate::{AppState, Problem};
@@ -23,7 +21,7 @@ pub struct Attempt<'a> {
     /// How that server fares.
     pub host: &'a HostRecord,
     /// The copy of the recipient in the table, where the caller has looked for it.
-    pub copy: Option<Option<CachedLookup<RemoteActor>>>,
+    pub copy: StoredActor,
     /// The local user whose key signs.
     pub author: &'a UserName,
     /// The activity.

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use eko_federation::client::{Client, Options, Roots, UrlPolicy};
+use eko_federation::client::{ClientOptions, GuardedClient, Roots, UrlPolicy};
 use eko_federation::network::Network;
 use eko_federation::{Federation, RemoteError};
 use eko_protocol::Invalid;
@@ -81,12 +81,16 @@ impl FromRef<Federated> for AppState {
 ///
 /// # Errors
 /// The origin cannot be named in a header.
-pub fn client(config: &Config, network: Arc<dyn Network>, roots: Roots) -> Result<Client, ConfigError> {
+pub fn client(
+    config: &Config,
+    network: Arc<dyn Network>,
+    roots: Roots,
+) -> Result<GuardedClient, ConfigError> {
     let agent = format!("eko-messages/{} (+{})", env!("CARGO_PKG_VERSION"), config.origin);
     let user_agent = HeaderValue::from_str(&agent)
         .map_err(|error| ConfigError { variable: "ORIGIN", reason: error.to_string() })?;
     let urls = UrlPolicy { danger_allow_loopback_http: config.danger_allow_loopback_http };
-    Ok(Client::new(network, Options { user_agent, roots, urls }))
+    Ok(GuardedClient::new(network, ClientOptions { user_agent, roots, urls }))
 }
 
 impl From<ConfigError> for Problem {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use eko_federation::verify::Unverified;
+use eko_federation::verify::VerificationError;
 use eko_federation::{EXCHANGE_TIME, Federation, RemoteError, limits};
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::json::text;
@@ -49,13 +49,19 @@ pub async fn read(state: &Federated, request: Request, limit: usize) -> Result<O
         // What is not ASCII cannot be signed, and so is as good as absent.
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .collect();
-    let request =
-        http_signature::Request { method: parts.method.as_str(), target, headers: &headers, body: &content };
+    let request = http_signature::ReceivedRequest {
+        method: parts.method.as_str(),
+        target,
+        headers: &headers,
+        body: &content,
+    };
     let now_ms = state.now_ms();
     let claim = federation.claim(&request, now_ms).map_err(unverified)?;
     match federation.verify(&claim, &actor, now_ms, &limits(EXCHANGE_TIME)).await {
         Ok(known) => Ok(Some(Signed { activity, actor: known.actor })),
-        Err(Unverified::Actor(RemoteError::Gone(_))) if Federation::is_own_deletion(&activity, &actor) => {
+        Err(VerificationError::Actor(RemoteError::Gone(_)))
+            if Federation::is_own_deletion(&activity, &actor) =>
+        {
             Ok(None)
         }
         Err(error) => Err(unverified(error)),
@@ -63,12 +69,12 @@ pub async fn read(state: &Federated, request: Request, limit: usize) -> Result<O
 }
 
 /// For a server that wants to be believed.
-fn unverified(error: Unverified) -> Problem {
+fn unverified(error: VerificationError) -> Problem {
     match error {
-        Unverified::Signature(why) => Problem::BadSignature(why),
-        Unverified::Actor(RemoteError::Gone(_) | RemoteError::Unusable(_)) => {
+        VerificationError::Signature(why) => Problem::BadSignature(why),
+        VerificationError::Actor(RemoteError::Gone(_) | RemoteError::Unusable(_)) => {
             Problem::BadSignature(error.to_string())
         }
-        Unverified::Actor(error) => error.into(),
+        VerificationError::Actor(error) => error.into(),
     }
 }

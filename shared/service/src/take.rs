@@ -94,8 +94,10 @@ fn package(state: &AppState, user: &UserName, device: &DeviceId, taken: TakenPac
     let keys = taken.keys;
     let mut package = KeyPackage::new(
         state.origin(),
-        (user, device),
-        (keys.identity_key, keys.registration_id),
+        user,
+        device,
+        keys.identity_key,
+        keys.registration_id,
         keys.signed_pre_key,
         keys.last_resort,
     );

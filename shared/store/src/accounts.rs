@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::address::UserName;
-use eko_protocol::key_package::PublishKeys;
+use eko_protocol::key_package::PublishedKeys;
 
 use crate::attribute::{ReadItem, corrupt, n, s, ss};
 use crate::chain::NewNode;
@@ -35,7 +35,7 @@ pub struct DeviceRegistration<'a> {
     /// Its lasting keys.
     pub keys: DeviceKeys,
     /// Its one-time keys.
-    pub one_time: &'a PublishKeys,
+    pub one_time: &'a PublishedKeys,
     /// Its first refresh token.
     pub session: NewSession,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use eko_protocol::Invalid;
-use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishKeys};
+use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishedKeys};
 
 use crate::attribute::{Item, ReadItem, n, s};
 use crate::device::{DeviceAddress, DeviceRecord, DeviceStatus, KeyPool};
@@ -77,12 +77,12 @@ fn settled(own: &Item, now_ms: i64) -> bool {
 }
 
 impl Store {
-    /// Stores keys that have been verified with [`PublishKeys::validate`], all or none: one BatchGetItem, a
+    /// Stores keys that have been verified with [`PublishedKeys::validate`], all or none: one BatchGetItem, a
     /// GetItem or Query where a block is shared with earlier keys or an id comes again, one transaction.
     pub async fn publish_keys(
         &self,
         address: DeviceAddress<'_>,
-        keys: &PublishKeys,
+        keys: &PublishedKeys,
         now_ms: i64,
     ) -> Result<PublicationOutcome> {
         for _ in 0..6 {
@@ -202,7 +202,7 @@ impl Store {
         &self,
         address: DeviceAddress<'_>,
         own: &Item,
-        keys: &PublishKeys,
+        keys: &PublishedKeys,
         (pre_keys, kyber): (&PoolPlan<OneTimePreKey>, &PoolPlan<KyberPreKey>),
         now_ms: i64,
     ) -> Result<Vec<TransactWriteItem>> {
@@ -315,7 +315,7 @@ impl<K> PoolPlan<K> {
 }
 
 /// A signed or last-resort key that comes under the id of the current one with other bytes.
-fn reused_id(kept: &DeviceKeys, keys: &PublishKeys) -> Option<Invalid> {
+fn reused_id(kept: &DeviceKeys, keys: &PublishedKeys) -> Option<Invalid> {
     let signed = keys.signed_pre_key.as_ref().filter(|new| new.id == kept.signed_pre_key.id);
     if signed.is_some_and(|new| new.key != kept.signed_pre_key.key) {
         return Some(Invalid::at("/signedPreKey/id", "this id belongs to another key"));
@@ -328,7 +328,7 @@ fn reused_id(kept: &DeviceKeys, keys: &PublishKeys) -> Option<Invalid> {
 /// The attributes of a new device's record with its first pools, and the blocks that go with it.
 pub(crate) fn first_pools(
     address: DeviceAddress<'_>,
-    keys: &PublishKeys,
+    keys: &PublishedKeys,
 ) -> (Vec<(&'static str, AttributeValue)>, Vec<Item>) {
     let count = |length: usize| n(u64::try_from(length).unwrap_or(u64::MAX));
     let mut attributes = vec![

@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use eko_federation::keys::SigningKey;
-use eko_protocol::http_signature::{self, Scheme};
+use eko_protocol::http_signature::{self, OutgoingRequest, Scheme};
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -221,11 +221,11 @@ pub fn sign(
     now_ms: i64,
 ) -> http::Request<Bytes> {
     let url = Url::parse(url).expect("a URL");
-    let unsigned = http_signature::unsigned(scheme, "POST", &url, Some(&body), key_id, now_ms);
-    let unsigned = unsigned.expect("a request that can be signed");
+    let outgoing = OutgoingRequest { method: "POST", url: &url, body: Some(&body), key_id };
+    let unsigned = http_signature::prepare(scheme, &outgoing, now_ms).expect("a request that can be signed");
     let signature = key.sign(unsigned.base()).expect("a signature");
     let mut request = http::Request::post(url.path()).header("content-type", "application/activity+json");
-    for (name, value) in unsigned.signed(&signature) {
+    for (name, value) in unsigned.into_headers(&signature) {
         request = request.header(name, value);
     }
     request.body(body).expect("a request")

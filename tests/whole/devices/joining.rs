@@ -3,7 +3,7 @@
 use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_client::{Auth, Body};
 use eko_protocol::chain::NodeKind;
-use eko_protocol::key_package::PublishKeys;
+use eko_protocol::key_package::PublishedKeys;
 use eko_testkit::{BARE, World, refusal, refused};
 use http::{Method, header};
 
@@ -118,9 +118,9 @@ async fn what_waits_published_its_own_keys_and_no_others() {
     bob.approve(waiting.id()).await.unwrap();
     assert_eq!(get().await.status, 200);
     waiting
-        .publish(&PublishKeys {
+        .publish(&PublishedKeys {
             signed_pre_key: waiting.keys().first().signed_pre_key.clone(),
-            ..PublishKeys::default()
+            ..PublishedKeys::default()
         })
         .await
         .unwrap();

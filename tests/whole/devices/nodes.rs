@@ -1,7 +1,7 @@
 //! Nodes of the chain: one of two that race is appended, and a wrong one changes nothing.
 
 use eko_client::{Auth, Body, Device};
-use eko_protocol::chain::{Position, UnsignedNode};
+use eko_protocol::chain::{ChainPosition, UnsignedNode};
 use eko_testkit::{BARE, Direct, World, refusal};
 use futures_util::future::join_all;
 use http::Method;
@@ -46,7 +46,7 @@ async fn a_node_that_is_wrong_changes_nothing() {
     let stranger = world.device("bob", "four", BARE);
     let position = bob.chain(bob.user()).await.unwrap().1.position;
     let good = add(&bob, &position, &waiting);
-    let add_at = |position: Position| add(&bob, &position, &waiting);
+    let add_at = |position: ChainPosition| add(&bob, &position, &waiting);
     let revoke = |device: &Device<Direct>| {
         let now_ms = world.now_ms();
         let node = UnsignedNode::revoke(bob.origin(), bob.user(), &position, device.id(), now_ms);
@@ -73,11 +73,11 @@ async fn a_node_that_is_wrong_changes_nothing() {
     let mut possessed = waiting.described();
     possessed.possession = bob.described().possession;
     let first = serde_json::to_value(bob.chain(bob.user()).await.unwrap().0[0].to_value()).unwrap();
-    let behind = Position { length: 2, head: Some(first["proof"].to_string()) };
-    let ahead = Position { length: position.length + 1, ..position.clone() };
-    let forked = Position { head: Some("0".repeat(64)), ..position.clone() };
+    let behind = ChainPosition { length: 2, head: Some(first["proof"].to_string()) };
+    let ahead = ChainPosition { length: position.length + 1, ..position.clone() };
+    let forked = ChainPosition { head: Some("0".repeat(64)), ..position.clone() };
     let cases: Vec<(&str, Value, &str)> = vec![
-        ("seq that was", add_at(Position { head: position.head.clone(), ..behind }), "409 stale-head"),
+        ("seq that was", add_at(ChainPosition { head: position.head.clone(), ..behind }), "409 stale-head"),
         ("seq to come", add_at(ahead), "409 stale-head"),
         ("another prev", add_at(forked), "409 stale-head"),
         ("the first node again", first.clone(), "409 stale-head"),

@@ -2,7 +2,7 @@
 
 use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_client::{Auth, Body, Device};
-use eko_protocol::chain::{NodeKind, Position, UnsignedNode};
+use eko_protocol::chain::{ChainPosition, NodeKind, UnsignedNode};
 use eko_testkit::{BARE, Direct, World, refusal, refused};
 use http::Method;
 use serde_json::Value;
@@ -66,7 +66,7 @@ async fn a_reset_needs_a_fresh_sign_in_of_its_own_user() {
     // The first node again, and one on another head.
     let body = fresh.registration(Some(fresh.first_node().unwrap()));
     assert_eq!(send(&body, &token).await, "422 invalid #/node/type");
-    let elsewhere = Position { length: 1, head: Some("0".repeat(64)) };
+    let elsewhere = ChainPosition { length: 1, head: Some("0".repeat(64)) };
     let body = fresh.registration(Some(fresh.reset_node(&elsewhere).unwrap()));
     assert_eq!(send(&body, &token).await, "409 stale-head");
     let sessions = |pk: &str| pk.starts_with("S#") || pk.starts_with("D#bob#");

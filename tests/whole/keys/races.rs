@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use eko_client::KeyCounts;
-use eko_protocol::key_package::PublishKeys;
+use eko_protocol::key_package::PublishedKeys;
 use eko_testkit::{BARE, World, parallel, refused};
 use futures_util::future::join_all;
 
@@ -76,7 +76,7 @@ async fn takes_and_publications_race() {
 async fn two_publications_race() {
     let world = World::with(|config| config.take_budget = 100).await;
     let (alice, mut bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(1)).await);
-    let batches: Vec<PublishKeys> = (0..4).map(|_| more(&mut bob, 2, 0)).collect();
+    let batches: Vec<PublishedKeys> = (0..4).map(|_| more(&mut bob, 2, 0)).collect();
     // Ids grow: of two at once the one with lower ids may come too late. What was taken of it is then nothing.
     let outcomes = join_all(batches.iter().map(|keys| bob.publish(keys))).await;
     let mut due: Vec<u32> = vec![1];

@@ -1,6 +1,6 @@
 use eko_protocol::activity::context;
 use eko_protocol::address::{Origin, UserName};
-use eko_protocol::chain::{ChainNode, ChainState, UnsignedNode};
+use eko_protocol::chain::{ChainNode, ChainState, ReplayError, UnsignedNode};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::shape;
@@ -124,7 +124,7 @@ impl<T: Transport> Device<T> {
 
 fn replay(origin: &Origin, user: &UserName, nodes: &[ChainNode]) -> Result<ChainState, ClientError> {
     let actor = origin.actor(user);
-    ChainState::replay(origin, user, nodes).map_err(|(index, error)| ClientError::FalseChain {
+    ChainState::replay(origin, user, nodes).map_err(|ReplayError { index, error }| ClientError::FalseChain {
         actor,
         index,
         error,

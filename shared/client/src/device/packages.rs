@@ -6,7 +6,7 @@ use eko_protocol::chain::ChainState;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::shape;
-use eko_protocol::key_package::{KeyPackage, PackageCollection, PublishKeys, check_digest};
+use eko_protocol::key_package::{KeyPackage, PackageCollection, PublishedKeys, check_digest};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// The server's refusal: `invalid` at the first key that is wrong, and others.
-    pub async fn publish(&self, keys: &PublishKeys) -> Result<PoolCount, ClientError> {
+    pub async fn publish(&self, keys: &PublishedKeys) -> Result<PoolCount, ClientError> {
         let body = json!({ "@context": context(&self.origin), "type": "Add", "actor": self.actor(), "object": keys });
         let answer = self.post(&self.origin.key_packages(&self.user), &body, StatusCode::OK).await?;
         shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))

@@ -35,8 +35,8 @@ impl PendingDevice {
     /// Reads an item of the list, or the object of the notice in the queue.
     pub(super) fn parse(value: &Value, origin: &Origin, user: &UserName) -> Result<Self, Invalid> {
         let wire: PendingDeviceItem = shape(value)?;
-        let owned = origin.parse_device(&wire.id).filter(|(owner, _)| owner == user);
-        let (_, id) = owned.ok_or_else(|| Invalid::at("/id", "is not a device of this user"))?;
+        let id = origin.parse_device_of(user, &wire.id);
+        let id = id.ok_or_else(|| Invalid::at("/id", "is not a device of this user"))?;
         let possession = multibase::decode(&wire.possession).map_err(|fault| fault.under("/possession"))?;
         let (identity_key, registration_id) = (wire.identity_key, wire.registration_id);
         let device = NewDevice { id, identity_key, registration_id, possession };

@@ -1,4 +1,4 @@
-use eko_protocol::chain::{Position, UnsignedNode, sign_in_base};
+use eko_protocol::chain::{ChainPosition, UnsignedNode, sign_in_base};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::json::shape;
 use eko_protocol::multibase;
@@ -86,7 +86,7 @@ impl<T: Transport> Device<T> {
     /// None that can happen.
     pub fn first_node(&self) -> Result<Value, ClientError> {
         let now_ms = self.environment.now_ms();
-        let position = Position::default();
+        let position = ChainPosition::default();
         self.sign_node(UnsignedNode::add(&self.origin, &self.user, &position, &self.described(), now_ms))
     }
 
@@ -94,7 +94,7 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// The chain is longer than JSON can count.
-    pub fn reset_node(&self, position: &Position) -> Result<Value, ClientError> {
+    pub fn reset_node(&self, position: &ChainPosition) -> Result<Value, ClientError> {
         let now_ms = self.environment.now_ms();
         self.sign_node(UnsignedNode::reset(&self.origin, &self.user, position, &self.described(), now_ms))
     }

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use eko_protocol::chain::{ChainNode, ChainState, Position, UnsignedNode};
+use eko_protocol::chain::{ChainNode, ChainPosition, ChainState, UnsignedNode};
 use eko_protocol::collection;
 use eko_protocol::key_package::KeyPackage;
 use http::{Request, Response, header};
@@ -54,12 +54,13 @@ fn offline() -> CannedTransport {
 }
 
 fn package(of: &Device<CannedTransport>) -> KeyPackage {
-    let (keys, id) = (of.keys(), (of.user(), of.id()));
-    let identity = (keys.identity().public(), keys.registration_id());
+    let keys = of.keys();
     let mut package = KeyPackage::new(
         of.origin(),
-        id,
-        identity,
+        of.user(),
+        of.id(),
+        keys.identity().public(),
+        keys.registration_id(),
         keys.signed_pre_key().clone(),
         keys.last_resort().cloned(),
     );
@@ -198,6 +199,6 @@ async fn no_token_goes_to_another_server() {
 #[test]
 fn a_reset_is_no_first_node() {
     let alice = device(offline(), "alice");
-    let node = ChainNode::parse(&alice.reset_node(&Position::default()).unwrap()).unwrap();
+    let node = ChainNode::parse(&alice.reset_node(&ChainPosition::default()).unwrap()).unwrap();
     assert!(ChainState::replay(&origin(), alice.user(), [&node]).is_err());
 }

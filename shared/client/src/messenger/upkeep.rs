@@ -1,6 +1,6 @@
 //! A device's keys at the server: topped up when they run low, renewed every week.
 
-use eko_protocol::key_package::PublishKeys;
+use eko_protocol::key_package::PublishedKeys;
 
 use super::{Messenger, MessengerError, ProgressStep};
 use crate::device::PoolCount;
@@ -68,7 +68,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub async fn upkeep(&self, left: PoolCount) -> Result<(), MessengerError> {
         let now_ms = self.now_ms();
         let (unpublished, keys, renewed_ms, checked_ms) = self.store.read(|tx| {
-            let unpublished: PublishKeys = tx.json("unpublished")?.unwrap_or_default();
+            let unpublished: PublishedKeys = tx.json("unpublished")?.unwrap_or_default();
             let (renewed, checked) = (tx.moment("keys_renewed")?, tx.moment("keys_checked")?);
             Ok::<_, DeviceStoreError>((
                 unpublished,
@@ -98,7 +98,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Makes keys, and keeps them before anybody hears of them.
-    fn make(&self, mut keys: DeviceKeys, demand: KeyDemand) -> Result<PublishKeys, MessengerError> {
+    fn make(&self, mut keys: DeviceKeys, demand: KeyDemand) -> Result<PublishedKeys, MessengerError> {
         let now_ms = self.now_ms();
         let mut made = keys.more(demand.pre_keys, demand.kyber, &self.environment)?;
         if demand.renew {
@@ -121,12 +121,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(made)
     }
 
-    async fn publish(&self, keys: &PublishKeys) -> Result<(), MessengerError> {
+    async fn publish(&self, keys: &PublishedKeys) -> Result<(), MessengerError> {
         if keys.is_empty() {
             return Ok(());
         }
         self.step(ProgressStep::Publish);
         self.signed_in(async || self.device.publish(keys).await).await?;
-        Ok(self.store.write(|tx| tx.put_json("unpublished", &PublishKeys::default()))?)
+        Ok(self.store.write(|tx| tx.put_json("unpublished", &PublishedKeys::default()))?)
     }
 }

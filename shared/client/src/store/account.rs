@@ -1,7 +1,7 @@
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{RegistrationId, Signature};
-use eko_protocol::key_package::{KyberPreKey, PublishKeys, SignedPreKey};
+use eko_protocol::key_package::{KyberPreKey, PublishedKeys, SignedPreKey};
 use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,7 +49,7 @@ impl Transaction<'_> {
 
     /// Notes that the device is registered: what it published then is published no more.
     pub(crate) fn registered(&self) -> Result<(), DeviceStoreError> {
-        self.put_json("first", &PublishKeys::default())
+        self.put_json("first", &PublishedKeys::default())
     }
 
     fn origin(&self) -> Result<Option<Origin>, DeviceStoreError> {
@@ -68,7 +68,7 @@ impl Transaction<'_> {
             registration_id: registration_id.ok_or_else(corrupt)?,
             signed_pre_key: self.json::<SignedPreKey>("signed_pre_key")?.ok_or_else(corrupt)?,
             last_resort: self.json::<KyberPreKey>("last_resort")?,
-            first: self.json::<PublishKeys>("first")?.unwrap_or_default(),
+            first: self.json::<PublishedKeys>("first")?.unwrap_or_default(),
             made: MadeKeyCounts {
                 signed: self.number("made_signed")?,
                 one_time: self.number("made_one_time")?,

@@ -6,7 +6,7 @@ use eko_client::store::EnvelopeState;
 use eko_client::{Device, DeviceKeys, DeviceStore, Environment, Messenger};
 use eko_protocol::address::UserName;
 use eko_protocol::chain::possession_base;
-use eko_protocol::chain::{Position, UnsignedNode};
+use eko_protocol::chain::{ChainPosition, UnsignedNode};
 use eko_protocol::multibase;
 use eko_testkit::{World, seeded};
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ async fn a_device_that_bob_has_not_signed_is_refused_at_first_sight() {
 /// An `AddDevice` that the device itself has signed, since it has no key of Bob's.
 fn forged(mallory: &Device<Wire>, nodes: &[Value]) -> Value {
     let last = eko_protocol::chain::ChainNode::parse(nodes.last().unwrap()).unwrap();
-    let position = Position { length: nodes.len() as u64, head: Some(last.hash()) };
+    let position = ChainPosition { length: nodes.len() as u64, head: Some(last.hash()) };
     let described = mallory.described();
     let node = UnsignedNode::add(mallory.origin(), mallory.user(), &position, &described, 1_769_715_000_000);
     mallory.sign_node(node).unwrap()
@@ -165,7 +165,7 @@ async fn a_chain_that_loses_nodes_or_changes_is_refused() {
     // The same first device, and another second one, whom the first has signed: a fork, as a stolen key makes it.
     let other = inserted(&world, &wire);
     let last = eko_protocol::chain::ChainNode::parse(&first_node).unwrap();
-    let position = Position { length: 1, head: Some(last.hash()) };
+    let position = ChainPosition { length: 1, head: Some(last.hash()) };
     let node = UnsignedNode::add(other.origin(), other.user(), &position, &other.described(), 1);
     let forked = bob.device().sign_node(node).unwrap();
     show_chain(&wire, move |nodes| nodes[1] = forked.clone());

@@ -70,9 +70,15 @@ impl End {
 
     /// The package that a server hands out when no one-time keys are left.
     pub(crate) fn package(&self) -> KeyPackage {
-        let identity = (self.identity(), self.keys.registration_id());
-        let (signed, last_resort) = (self.keys.signed_pre_key(), self.keys.last_resort());
-        KeyPackage::new(&self.origin, (&self.user, &self.id), identity, signed.clone(), last_resort.cloned())
+        KeyPackage::new(
+            &self.origin,
+            &self.user,
+            &self.id,
+            self.identity(),
+            self.keys.registration_id(),
+            self.keys.signed_pre_key().clone(),
+            self.keys.last_resort().cloned(),
+        )
     }
 
     /// The package with the `n`th one-time keys of both kinds.

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 
-use super::{FetchError, Refusal, UrlPolicy};
+use super::{FetchError, GuardRefusal, UrlPolicy};
 use crate::address_guard::is_public;
 use crate::network::Network;
 
@@ -126,7 +126,7 @@ async fn resolve(network: &dyn Network, host: &str, port: u16) -> Result<Vec<Soc
 }
 
 /// The addresses that may be dialled; a refusal that names the first where none may.
-fn allowed(host: &str, addresses: &[SocketAddr], loopback: bool) -> Result<Vec<SocketAddr>, Refusal> {
+fn allowed(host: &str, addresses: &[SocketAddr], loopback: bool) -> Result<Vec<SocketAddr>, GuardRefusal> {
     let may_be_dialled = |address: &&SocketAddr| match loopback {
         true => address.ip().is_loopback(),
         false => is_public(address.ip()),
@@ -136,9 +136,9 @@ fn allowed(host: &str, addresses: &[SocketAddr], loopback: bool) -> Result<Vec<S
         Some(first) if allowed.is_empty() => {
             let (host, address) = (host.to_owned(), first.ip());
             Err(if loopback {
-                Refusal::NotLoopback { host, address }
+                GuardRefusal::NotLoopback { host, address }
             } else {
-                Refusal::NotPublic { host, address }
+                GuardRefusal::NotPublic { host, address }
             })
         }
         _ => Ok(allowed),
@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn refusals_name_the_first_address() {
         let (host, address) = ("a.example".to_owned(), [10, 0, 0, 1].into());
-        let refusal = Refusal::NotPublic { host: host.clone(), address };
+        let refusal = GuardRefusal::NotPublic { host: host.clone(), address };
         assert_eq!(allowed(&host, &addresses(&["10.0.0.1", "::1"]), false), Err(refusal));
-        let refusal = Refusal::NotLoopback { host: host.clone(), address };
+        let refusal = GuardRefusal::NotLoopback { host: host.clone(), address };
         assert_eq!(allowed(&host, &addresses(&["10.0.0.1", "1.1.1.1"]), true), Err(refusal));
     }
 

@@ -12,7 +12,7 @@ const EXCERPT_CHARACTERS: usize = 160;
 
 /// Why the guard would not send a request. Nothing was sent, and asking again changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub enum GuardRefusal {
     /// No absolute URL with a host, or with characters that have no place in one.
     #[error("that is not an absolute URL")]
     NotAUrl,
@@ -82,7 +82,7 @@ pub enum Refusal {
 pub enum FetchError {
     /// The guard refused the URL, or all addresses of its host.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] GuardRefusal),
     /// The name has no addresses, or could not be looked up.
     #[error("the name {host} could not be resolved: {reason}")]
     Unresolvable {
@@ -216,7 +216,7 @@ mod tests {
     fn texts_name_the_host_and_the_reason() {
         let host = || "evil.example".to_owned();
         let texts = [
-            FetchError::from(Refusal::NotPublic { host: host(), address: [10, 0, 0, 1].into() }),
+            FetchError::from(GuardRefusal::NotPublic { host: host(), address: [10, 0, 0, 1].into() }),
             FetchError::Unreachable { host: host(), reason: "connection refused".to_owned() },
             FetchError::TimedOut { host: host(), after: Duration::from_secs(10) },
             FetchError::Status {

@@ -1,6 +1,6 @@
 use url::{Host, Url};
 
-use super::Refusal;
+use super::GuardRefusal;
 
 /// The longest URL that is requested.
 pub const MAX_URL_BYTES: usize = 2048;
@@ -22,35 +22,35 @@ impl UrlPolicy {
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn read(self, text: &str) -> Result<Url, Refusal> {
+    pub fn read(self, text: &str) -> Result<Url, GuardRefusal> {
         if text.len() > MAX_URL_BYTES {
-            return Err(Refusal::TooLong);
+            return Err(GuardRefusal::TooLong);
         }
         // The URL standard drops these silently, so that two readers could see two URLs.
         if text.bytes().any(|b| b.is_ascii_control() || b == b' ') {
-            return Err(Refusal::NotAUrl);
+            return Err(GuardRefusal::NotAUrl);
         }
-        self.check(Url::parse(text).map_err(|_| Refusal::NotAUrl)?)
+        self.check(Url::parse(text).map_err(|_| GuardRefusal::NotAUrl)?)
     }
 
     /// Judges a URL that is parsed already; gives it back without a fragment, which is never sent.
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn check(self, mut url: Url) -> Result<Url, Refusal> {
+    pub fn check(self, mut url: Url) -> Result<Url, GuardRefusal> {
         url.set_fragment(None);
         if url.as_str().len() > MAX_URL_BYTES {
-            return Err(Refusal::TooLong);
+            return Err(GuardRefusal::TooLong);
         }
-        let Some(host) = url.host() else { return Err(Refusal::NotAUrl) };
+        let Some(host) = url.host() else { return Err(GuardRefusal::NotAUrl) };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Refusal::Credentials { host: host.to_string() });
+            return Err(GuardRefusal::Credentials { host: host.to_string() });
         }
         match url.scheme() {
             "https" => check_public_name(&host)?,
             "http" if self.allows_http_to(&host) => {}
             scheme => {
-                return Err(Refusal::Scheme { scheme: scheme.to_owned(), host: host.to_string() });
+                return Err(GuardRefusal::Scheme { scheme: scheme.to_owned(), host: host.to_string() });
             }
         }
         Ok(url)
@@ -58,7 +58,7 @@ impl UrlPolicy {
 
     /// Judges where a redirect leads: like any URL, and never from https to http, which would let strangers
     /// lead a server in local mode to its own machine.
-    pub(super) fn check_redirect(self, from: &Url, target: Url) -> Result<Url, Refusal> {
+    pub(super) fn check_redirect(self, from: &Url, target: Url) -> Result<Url, GuardRefusal> {
         let policy =
             Self { danger_allow_loopback_http: self.danger_allow_loopback_http && from.scheme() == "http" };
         policy.check(target)
@@ -76,13 +76,13 @@ impl UrlPolicy {
 
 /// The URL standard has turned every spelling of an IPv4 address (decimal, octal, hexadecimal, short) into an
 /// address by now, and lower-cased names.
-fn check_public_name(host: &Host<&str>) -> Result<(), Refusal> {
-    let Host::Domain(name) = host else { return Err(Refusal::IpLiteral { host: host.to_string() }) };
+fn check_public_name(host: &Host<&str>) -> Result<(), GuardRefusal> {
+    let Host::Domain(name) = host else { return Err(GuardRefusal::IpLiteral { host: host.to_string() }) };
     if name.ends_with('.') {
-        return Err(Refusal::TrailingDot { host: host.to_string() });
+        return Err(GuardRefusal::TrailingDot { host: host.to_string() });
     }
     if !name.contains('.') || LOCAL_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
-        return Err(Refusal::LocalName { host: host.to_string() });
+        return Err(GuardRefusal::LocalName { host: host.to_string() });
     }
     Ok(())
 }
@@ -114,11 +114,12 @@ mod tests {
 
     #[test]
     fn other_urls_are_refused() {
-        let ip = |host: &str| Refusal::IpLiteral { host: host.to_owned() };
-        let local = |host: &str| Refusal::LocalName { host: host.to_owned() };
-        let dot = |host: &str| Refusal::TrailingDot { host: host.to_owned() };
-        let credentials = || Refusal::Credentials { host: "a.example".to_owned() };
-        let scheme = |scheme: &str, host: &str| Refusal::Scheme { scheme: scheme.into(), host: host.into() };
+        let ip = |host: &str| GuardRefusal::IpLiteral { host: host.to_owned() };
+        let local = |host: &str| GuardRefusal::LocalName { host: host.to_owned() };
+        let dot = |host: &str| GuardRefusal::TrailingDot { host: host.to_owned() };
+        let credentials = || GuardRefusal::Credentials { host: "a.example".to_owned() };
+        let scheme =
+            |scheme: &str, host: &str| GuardRefusal::Scheme { scheme: scheme.into(), host: host.into() };
         for (text, refusal) in [
             ("https://127.0.0.1/", ip("127.0.0.1")),
             ("https://93.184.215.14/", ip("93.184.215.14")),
@@ -149,17 +150,17 @@ mod tests {
             ("http://2130706434/", scheme("http", "127.0.0.2")),
             ("ftp://a.example/", scheme("ftp", "a.example")),
             ("wss://a.example/", scheme("wss", "a.example")),
-            ("file:///etc/passwd", Refusal::NotAUrl),
-            ("data:application/json,{}", Refusal::NotAUrl),
-            ("urn:uuid:0", Refusal::NotAUrl),
-            ("//a.example/", Refusal::NotAUrl),
-            ("/user/bob", Refusal::NotAUrl),
-            ("", Refusal::NotAUrl),
-            (" https://a.example/", Refusal::NotAUrl),
-            ("https://a.\texample/", Refusal::NotAUrl),
-            ("https://a.example/\r\nHost: b.example", Refusal::NotAUrl),
-            ("https://1.2.3.4.5/", Refusal::NotAUrl),
-            ("https://a.example:99999/", Refusal::NotAUrl),
+            ("file:///etc/passwd", GuardRefusal::NotAUrl),
+            ("data:application/json,{}", GuardRefusal::NotAUrl),
+            ("urn:uuid:0", GuardRefusal::NotAUrl),
+            ("//a.example/", GuardRefusal::NotAUrl),
+            ("/user/bob", GuardRefusal::NotAUrl),
+            ("", GuardRefusal::NotAUrl),
+            (" https://a.example/", GuardRefusal::NotAUrl),
+            ("https://a.\texample/", GuardRefusal::NotAUrl),
+            ("https://a.example/\r\nHost: b.example", GuardRefusal::NotAUrl),
+            ("https://1.2.3.4.5/", GuardRefusal::NotAUrl),
+            ("https://a.example:99999/", GuardRefusal::NotAUrl),
         ] {
             for policy in [STRICT, LOCAL] {
                 assert_eq!(policy.read(text), Err(refusal.clone()), "{text:?}");
@@ -172,9 +173,9 @@ mod tests {
         let base = "https://a.example/";
         let fits = format!("{base}{}", "x".repeat(MAX_URL_BYTES - base.len()));
         assert!(STRICT.read(&fits).is_ok());
-        assert_eq!(STRICT.read(&format!("{fits}x")), Err(Refusal::TooLong));
+        assert_eq!(STRICT.read(&format!("{fits}x")), Err(GuardRefusal::TooLong));
         // Three times as long once it is escaped.
-        assert_eq!(STRICT.read(&format!("{base}{}", "ä".repeat(500))), Err(Refusal::TooLong));
+        assert_eq!(STRICT.read(&format!("{base}{}", "ä".repeat(500))), Err(GuardRefusal::TooLong));
     }
 
     #[test]
@@ -182,7 +183,7 @@ mod tests {
         for text in ["http://localhost:8080/x", "http://b.localhost/", "http://127.0.0.1:1/", "http://127.1/"]
         {
             assert!(LOCAL.read(text).is_ok(), "{text}");
-            assert!(matches!(STRICT.read(text), Err(Refusal::Scheme { .. })), "{text}");
+            assert!(matches!(STRICT.read(text), Err(GuardRefusal::Scheme { .. })), "{text}");
         }
         for text in [
             "http://127.0.0.2/",
@@ -191,9 +192,9 @@ mod tests {
             "http://localhost./",
             "http://localhost.example/",
         ] {
-            assert!(matches!(LOCAL.read(text), Err(Refusal::Scheme { .. })), "{text}");
+            assert!(matches!(LOCAL.read(text), Err(GuardRefusal::Scheme { .. })), "{text}");
         }
-        assert!(matches!(LOCAL.read("http://u@localhost/"), Err(Refusal::Credentials { .. })));
+        assert!(matches!(LOCAL.read("http://u@localhost/"), Err(GuardRefusal::Credentials { .. })));
     }
 
     proptest! {

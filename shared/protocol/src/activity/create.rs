@@ -11,7 +11,7 @@ use crate::timestamp;
 
 /// What became of an envelope that was accepted from a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub enum DeliveryProgress {
     /// Every message is in its device's queue (HTTP 201).
     Done,
     /// The other server could not be asked yet; the outcome arrives in the sender's queue (HTTP 202).
@@ -20,7 +20,12 @@ pub enum Delivery {
 
 /// The answer to a client's `Create`: the activity with its ids, without the messages. `activity` is its
 /// address, which is also the answer's `Location`.
-pub fn create_accepted(origin: &Origin, activity: &str, create: &Create, delivery: Delivery) -> Value {
+pub fn create_accepted(
+    origin: &Origin,
+    activity: &str,
+    create: &Create,
+    delivery: DeliveryProgress,
+) -> Value {
     let mut object = Map::new();
     object.insert("type".to_owned(), json!(["Object", "SignalEnvelope"]));
     object.insert("id".to_owned(), json!(create.id));
@@ -32,7 +37,7 @@ pub fn create_accepted(origin: &Origin, activity: &str, create: &Create, deliver
     body.insert("actor".to_owned(), json!(create.actor));
     body.insert("to".to_owned(), json!(create.to));
     body.insert("object".to_owned(), Value::Object(object));
-    if delivery == Delivery::Queued {
+    if delivery == DeliveryProgress::Queued {
         body.insert("eko:delivery".to_owned(), json!("queued"));
     }
     Value::Object(body)
@@ -133,7 +138,7 @@ mod tests {
         );
         let create = Create::parse(&value, -1).unwrap();
         assert_eq!(
-            create_accepted(&origin(), "https://b.example/activity/1", &create, Delivery::Done),
+            create_accepted(&origin(), "https://b.example/activity/1", &create, DeliveryProgress::Done),
             json!({
                 "@context": ["https://www.w3.org/ns/activitystreams", "https://b.example/ns"],
                 "type": "Create", "id": "https://b.example/activity/1",
@@ -142,7 +147,8 @@ mod tests {
                 "id": "urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11", "published": "1970-01-01T00:00:00Z"},
             })
         );
-        let later = create_accepted(&origin(), "https://b.example/activity/1", &create, Delivery::Queued);
+        let later =
+            create_accepted(&origin(), "https://b.example/activity/1", &create, DeliveryProgress::Queued);
         assert_eq!(later["eko:delivery"], "queued");
     }
 

@@ -8,14 +8,14 @@ use crate::limits::MAX_DELIVERED;
 /// A device's acknowledgement of entries in its queue (section 6), as it sends it to its outbox or its
 /// socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
+pub struct DeliveredActivity {
     /// The actor id, where the device gave one.
     pub actor: Option<String>,
     /// The entries' addresses: 1 to [`MAX_DELIVERED`], none twice, in the order they came.
     pub entries: Vec<String>,
 }
 
-impl Delivered {
+impl DeliveredActivity {
     /// Reads `{"type":"Delivered","object":<address or array of addresses>}`. Whose the entries are is for
     /// [`crate::address::Origin::parse_entry`] to say: one that is not the caller's changes nothing, and is
     /// no fault.
@@ -61,9 +61,12 @@ mod tests {
 
     #[test]
     fn one_or_many() {
-        let one = Delivered { actor: None, entries: vec![ENTRY.to_owned()] };
-        assert_eq!(Delivered::parse(&json!({"type": "Delivered", "object": ENTRY})), Ok(one.clone()));
-        assert_eq!(Delivered::parse(&json!({"type": ["Delivered"], "object": [ENTRY, ENTRY]})), Ok(one));
+        let one = DeliveredActivity { actor: None, entries: vec![ENTRY.to_owned()] };
+        assert_eq!(DeliveredActivity::parse(&json!({"type": "Delivered", "object": ENTRY})), Ok(one.clone()));
+        assert_eq!(
+            DeliveredActivity::parse(&json!({"type": ["Delivered"], "object": [ENTRY, ENTRY]})),
+            Ok(one)
+        );
     }
 
     #[test]
@@ -79,7 +82,7 @@ mod tests {
             (json!({"type": "Delivered", "object": [ENTRY, "x"]}), "/object/1"),
             (json!({"type": "Delivered", "object": ENTRY, "actor": 1}), "/actor"),
         ] {
-            assert_eq!(Delivered::parse(&value).unwrap_err().pointer, pointer, "{value}");
+            assert_eq!(DeliveredActivity::parse(&value).unwrap_err().pointer, pointer, "{value}");
         }
     }
 
@@ -89,8 +92,8 @@ mod tests {
             let entries: Vec<_> = ns.iter().map(|n| format!("https://a.example/user/bob/inbox/{n}")).collect();
             let value = json!({"type": "Delivered", "actor": "https://a.example/user/bob",
             "object": entries});
-            prop_assert_eq!(Delivered::parse(&value),
-            Ok(Delivered { actor: Some("https://a.example/user/bob".into()), entries }));
+            prop_assert_eq!(DeliveredActivity::parse(&value),
+            Ok(DeliveredActivity { actor: Some("https://a.example/user/bob".into()), entries }));
         }
     }
 }

@@ -107,7 +107,8 @@ impl Report {
         recipient: &UserName,
         author: &str,
         envelope: &EnvelopeId,
-        (missing, stale): (&[DeviceId], &[DeviceId]),
+        missing: &[DeviceId],
+        stale: &[DeviceId],
         device_set: Option<DeviceSetRef>,
     ) -> Self {
         let report = Self::new(ReportKind::Reject, origin.actor(recipient), author, envelope);

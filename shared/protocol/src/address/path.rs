@@ -110,6 +110,12 @@ impl Origin {
         self.parse_with_device(id, "device")
     }
 
+    /// Reads a device address as [`Origin::device`] makes it; `None` for anything else, another user's
+    /// device among it.
+    pub fn parse_device_of(&self, user: &UserName, id: &str) -> Option<DeviceId> {
+        self.parse_device(id).and_then(|(owner, device)| (owner == *user).then_some(device))
+    }
+
     /// What [`Origin::key_package`] made.
     pub fn parse_key_package(&self, id: &str) -> Option<(UserName, DeviceId)> {
         self.parse_with_device(id, "keyPackage")

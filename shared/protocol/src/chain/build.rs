@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::{Position, proof_base};
+use super::{ChainPosition, proof_base};
 use crate::address::{Origin, UserName};
 use crate::id::DeviceId;
 use crate::key::{IdentityKey, RegistrationId, Signature};
@@ -33,7 +33,7 @@ impl UnsignedNode {
     pub fn add(
         origin: &Origin,
         user: &UserName,
-        position: &Position,
+        position: &ChainPosition,
         new: &NewDevice,
         published_ms: i64,
     ) -> Self {
@@ -45,7 +45,7 @@ impl UnsignedNode {
     pub fn reset(
         origin: &Origin,
         user: &UserName,
-        position: &Position,
+        position: &ChainPosition,
         new: &NewDevice,
         published_ms: i64,
     ) -> Self {
@@ -57,7 +57,7 @@ impl UnsignedNode {
     pub fn revoke(
         origin: &Origin,
         user: &UserName,
-        position: &Position,
+        position: &ChainPosition,
         device: &DeviceId,
         published_ms: i64,
     ) -> Self {
@@ -68,7 +68,7 @@ impl UnsignedNode {
         kind: &str,
         origin: &Origin,
         user: &UserName,
-        position: &Position,
+        position: &ChainPosition,
         device: &DeviceId,
         published_ms: i64,
     ) -> Self {

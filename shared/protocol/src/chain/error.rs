@@ -59,6 +59,16 @@ pub enum ChainError {
     TooManyDevices,
 }
 
+/// The first node of a replayed chain that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("node {index}: {error}")]
+pub struct ReplayError {
+    /// The place of the node in the chain, from 0.
+    pub index: usize,
+    /// The rule that the node breaks.
+    pub error: ChainError,
+}
+
 impl ChainError {
     /// Whether another append came first: fetch the head, sign anew (HTTP 409 rather than 422).
     pub fn is_stale_head(&self) -> bool {

@@ -1,7 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::verify::device_of;
-use super::{ChainError, ChainNode, NodeKind, Position, check_members, verify_next};
+use super::{
+    ChainError, ChainNode, ChainPosition, DeviceStanding, NodeKind, ReplayError, check_membership,
+    verify_next,
+};
 use crate::address::{Origin, UserName};
 use crate::device_set::DeviceSet;
 use crate::id::DeviceId;
@@ -13,7 +16,7 @@ pub struct ChainState {
     /// The user's actor id.
     pub actor: String,
     /// Where the chain ends.
-    pub position: Position,
+    pub position: ChainPosition,
     /// The devices that are active, by id.
     pub active: BTreeMap<DeviceId, ActiveDevice>,
     /// Every device that ever was in the chain: none comes back.
@@ -34,7 +37,7 @@ impl ChainState {
     pub fn empty(actor: impl Into<String>) -> Self {
         Self {
             actor: actor.into(),
-            position: Position::default(),
+            position: ChainPosition::default(),
             active: BTreeMap::new(),
             used: BTreeSet::new(),
         }
@@ -53,15 +56,15 @@ impl ChainState {
     /// The state after a whole chain, from its first node.
     ///
     /// # Errors
-    /// The index of the first node that breaks a rule, and the rule.
+    /// [`ReplayError`] for the first node that breaks a rule.
     pub fn replay<'a>(
         origin: &Origin,
         user: &UserName,
         nodes: impl IntoIterator<Item = &'a ChainNode>,
-    ) -> Result<Self, (usize, ChainError)> {
+    ) -> Result<Self, ReplayError> {
         let mut state = Self::empty(origin.actor(user));
         for (index, node) in nodes.into_iter().enumerate() {
-            state.apply(origin, user, node).map_err(|error| (index, error))?;
+            state.apply(origin, user, node).map_err(|error| ReplayError { index, error })?;
         }
         Ok(state)
     }
@@ -75,6 +78,16 @@ impl ChainState {
         }
     }
 
+    fn standing(&self, device: &DeviceId) -> DeviceStanding {
+        if self.active.contains_key(device) {
+            DeviceStanding::Active
+        } else if self.used.contains(device) {
+            DeviceStanding::Former
+        } else {
+            DeviceStanding::New
+        }
+    }
+
     /// Changes nothing where the node is refused.
     fn apply(&mut self, origin: &Origin, user: &UserName, node: &ChainNode) -> Result<(), ChainError> {
         if self.actor != node.actor {
@@ -83,20 +96,19 @@ impl ChainState {
         let key = |device: &DeviceId| self.active.get(device).map(|active| active.identity_key);
         verify_next(origin, user, &self.position, key, node)?;
         let device = device_of(origin, user, node)?;
-        let (is_active, was_used) = (self.active.contains_key(&device), self.used.contains(&device));
-        check_members(&node.kind, self.active.len(), is_active, was_used)?;
-        if !matches!(node.kind, NodeKind::Add(_)) {
-            match node.kind {
-                NodeKind::Reset(_) => self.active.clear(),
-                _ => drop(self.active.remove(&device)),
-            }
+        check_membership(&node.kind, self.active.len(), self.standing(&device))?;
+        match node.kind {
+            NodeKind::Add(_) => {}
+            NodeKind::Reset(_) => self.active.clear(),
+            NodeKind::Revoke => drop(self.active.remove(&device)),
         }
         if let Some(addition) = node.addition() {
             let (identity_key, registration_id) = (addition.identity_key, addition.registration_id);
             self.active.insert(device.clone(), ActiveDevice { identity_key, registration_id });
             self.used.insert(device);
         }
-        self.position = Position { length: self.position.length.saturating_add(1), head: Some(node.hash()) };
+        self.position =
+            ChainPosition { length: self.position.length.saturating_add(1), head: Some(node.hash()) };
         Ok(())
     }
 }

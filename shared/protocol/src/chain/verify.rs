@@ -7,7 +7,7 @@ use crate::xeddsa;
 
 /// Where a chain ends: all that an append needs to know of the nodes before it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Position {
+pub struct ChainPosition {
     /// Nodes in the chain.
     pub length: u64,
     /// The last node's hash; `None` while there is none.
@@ -19,14 +19,14 @@ pub struct Position {
 /// `None` for any other.
 ///
 /// Who may sign: the first node, and a reset, the device they make active; every other an active device. That
-/// a reset follows a fresh sign-in is for the caller to see, and so is membership ([`check_members`]).
+/// a reset follows a fresh sign-in is for the caller to see, and so is membership ([`check_membership`]).
 ///
 /// # Errors
 /// The first rule that is broken; [`ChainError::is_stale_head`] tells a lost race from a bad node.
 pub fn verify_next(
     origin: &Origin,
     user: &UserName,
-    position: &Position,
+    position: &ChainPosition,
     signer_key: impl Fn(&DeviceId) -> Option<IdentityKey>,
     node: &ChainNode,
 ) -> Result<(), ChainError> {
@@ -67,7 +67,7 @@ pub fn verify_next(
 fn signer(
     origin: &Origin,
     user: &UserName,
-    position: &Position,
+    position: &ChainPosition,
     signer_key: impl Fn(&DeviceId) -> Option<IdentityKey>,
     node: &ChainNode,
 ) -> Result<IdentityKey, ChainError> {
@@ -81,37 +81,50 @@ fn signer(
             Err(ChainError::WrongSigner("the new device itself"))
         }
         (NodeKind::Add(_) | NodeKind::Revoke, _) => origin
-            .parse_device(method)
-            .filter(|(owner, _)| owner == user)
-            .and_then(|(_, device)| signer_key(&device))
+            .parse_device_of(user, method)
+            .and_then(|device| signer_key(&device))
             .ok_or(ChainError::WrongSigner("an active device of this user")),
     }
 }
 
 /// The device a node is about.
 pub(super) fn device_of(origin: &Origin, user: &UserName, node: &ChainNode) -> Result<DeviceId, ChainError> {
-    match origin.parse_device(&node.device) {
-        Some((owner, device)) if owner == *user => Ok(device),
-        _ => Err(ChainError::WrongDevice),
-    }
+    origin.parse_device_of(user, &node.device).ok_or(ChainError::WrongDevice)
 }
 
-/// Judges what a node does to the set of active devices: `is_active` and `was_used` answer for its own
-/// device, `active_count` counts the set, `was_used` is true for any device that ever was in the chain.
+/// The relation between a chain and the device that its next node is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceStanding {
+    /// No node has added the device yet.
+    New,
+    /// The device is active.
+    Active,
+    /// The device was active once and was revoked or reset away.
+    Former,
+}
+
+/// Checks that the device set allows what a node does. `standing` is that of the node's own device, and
+/// `active_count` is the number of devices that are active before the node.
 ///
 /// # Errors
-/// [`ChainError::DeviceIdReused`], [`ChainError::TooManyDevices`] or [`ChainError::DeviceNotActive`].
-pub fn check_members(
+/// * [`ChainError::DeviceIdReused`] if the node adds a device that was in the chain before.
+/// * [`ChainError::TooManyDevices`] if an `AddDevice` would exceed [`MAX_ACTIVE_DEVICES`].
+/// * [`ChainError::DeviceNotActive`] if a `RevokeDevice` names a device that is not active.
+pub fn check_membership(
     kind: &NodeKind,
     active_count: usize,
-    is_active: bool,
-    was_used: bool,
+    standing: DeviceStanding,
 ) -> Result<(), ChainError> {
-    match kind {
-        NodeKind::Add(_) | NodeKind::Reset(_) if was_used || is_active => Err(ChainError::DeviceIdReused),
-        NodeKind::Add(_) if active_count >= MAX_ACTIVE_DEVICES => Err(ChainError::TooManyDevices),
-        NodeKind::Revoke if !is_active => Err(ChainError::DeviceNotActive),
-        NodeKind::Add(_) | NodeKind::Reset(_) | NodeKind::Revoke => Ok(()),
+    match (kind, standing) {
+        (NodeKind::Add(_) | NodeKind::Reset(_), DeviceStanding::Active | DeviceStanding::Former) => {
+            Err(ChainError::DeviceIdReused)
+        }
+        (NodeKind::Add(_), DeviceStanding::New) if active_count >= MAX_ACTIVE_DEVICES => {
+            Err(ChainError::TooManyDevices)
+        }
+        (NodeKind::Revoke, DeviceStanding::New | DeviceStanding::Former) => Err(ChainError::DeviceNotActive),
+        (NodeKind::Add(_) | NodeKind::Reset(_), DeviceStanding::New)
+        | (NodeKind::Revoke, DeviceStanding::Active) => Ok(()),
     }
 }
 

@@ -1,16 +1,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::clock::Clock;
-use super::incoming::{Incoming, cut};
-use super::{Claim, Fault, Scheme, check_covered, check_key_id, check_signature};
+use super::clock::TimeWindow;
+use super::incoming::{IncomingRequest, cut};
+use super::{Scheme, SignatureClaim, SignatureFault, check_covered, check_key_id, check_signature};
 
-/// Parameters of one signature: the draft has seven.
+/// CavageParameters of one signature: the draft has seven.
 const MAX_PARAMETERS: usize = 16;
 
 /// The parameters that count here; others are ignored, as the draft wants it.
 #[derive(Debug)]
-struct Parameters<'a> {
+struct CavageParameters<'a> {
     key_id: &'a str,
     signature: &'a str,
     covered: Vec<String>,
@@ -19,10 +19,13 @@ struct Parameters<'a> {
     expires: Option<i64>,
 }
 
-pub(super) fn read(incoming: &Incoming<'_>, clock: Clock) -> Result<Claim, Fault> {
-    let parameters = Parameters::read(incoming.header("signature")?)?;
+pub(super) fn read(
+    incoming: &IncomingRequest<'_>,
+    clock: TimeWindow,
+) -> Result<SignatureClaim, SignatureFault> {
+    let parameters = CavageParameters::read(incoming.header("signature")?)?;
     check_key_id(parameters.key_id)?;
-    let signature = STANDARD.decode(parameters.signature).map_err(|_| Fault::Signature)?;
+    let signature = STANDARD.decode(parameters.signature).map_err(|_| SignatureFault::Signature)?;
     let signature = check_signature(signature)?;
     check_coverage(incoming, &parameters)?;
     check_times(incoming, &parameters, clock)?;
@@ -33,43 +36,50 @@ pub(super) fn read(incoming: &Incoming<'_>, clock: Clock) -> Result<Claim, Fault
             "(request-target)" => {
                 format!("{} {}", incoming.method().to_ascii_lowercase(), incoming.target())
             }
-            "(created)" => parameters.created.ok_or(Fault::ParameterMissing("created"))?.to_string(),
-            "(expires)" => parameters.expires.ok_or(Fault::ParameterMissing("expires"))?.to_string(),
+            "(created)" => parameters.created.ok_or(SignatureFault::ParameterMissing("created"))?.to_string(),
+            "(expires)" => parameters.expires.ok_or(SignatureFault::ParameterMissing("expires"))?.to_string(),
             header => incoming.covered_header(header)?.to_owned(),
         };
         lines.push(format!("{name}: {value}"));
     }
     let key_id = parameters.key_id.to_owned();
-    Ok(Claim { scheme: Scheme::Cavage, key_id, base: lines.join("\n").into_bytes(), signature })
+    Ok(SignatureClaim { scheme: Scheme::Cavage, key_id, base: lines.join("\n").into_bytes(), signature })
 }
 
-fn check_coverage(incoming: &Incoming<'_>, parameters: &Parameters<'_>) -> Result<(), Fault> {
+fn check_coverage(
+    incoming: &IncomingRequest<'_>,
+    parameters: &CavageParameters<'_>,
+) -> Result<(), SignatureFault> {
     check_covered(&parameters.covered)?;
     let covers = |name: &str| parameters.covered.iter().any(|covered| covered == name);
     for name in ["(request-target)", "host"] {
         if !covers(name) {
-            return Err(Fault::NotCovered(name));
+            return Err(SignatureFault::NotCovered(name));
         }
     }
     if !covers("date") && !covers("(created)") {
-        return Err(Fault::NotCovered("date"));
+        return Err(SignatureFault::NotCovered("date"));
     }
     if incoming.needs_digest() && !covers("digest") {
-        return Err(Fault::NotCovered("digest"));
+        return Err(SignatureFault::NotCovered("digest"));
     }
     match parameters.algorithm {
         // `hs2019` leaves the algorithm to the key's meta data; ours are RSA with SHA-256.
         None | Some("hs2019") => Ok(()),
         Some("rsa-sha256") => match ["(created)", "(expires)"].into_iter().find(|name| covers(name)) {
-            Some(name) => Err(Fault::OldAlgorithm(name.to_owned())),
+            Some(name) => Err(SignatureFault::OldAlgorithm(name.to_owned())),
             None => Ok(()),
         },
-        Some(_) => Err(Fault::Algorithm),
+        Some(_) => Err(SignatureFault::Algorithm),
     }
 }
 
 /// Every time that is given has to be right, covered or not.
-fn check_times(incoming: &Incoming<'_>, parameters: &Parameters<'_>, clock: Clock) -> Result<(), Fault> {
+fn check_times(
+    incoming: &IncomingRequest<'_>,
+    parameters: &CavageParameters<'_>,
+    clock: TimeWindow,
+) -> Result<(), SignatureFault> {
     if parameters.covered.iter().any(|name| name == "date") {
         clock.check_date(incoming.header("date")?)?;
     }
@@ -77,11 +87,11 @@ fn check_times(incoming: &Incoming<'_>, parameters: &Parameters<'_>, clock: Cloc
     parameters.expires.map_or(Ok(()), |expires| clock.check_expires(expires))
 }
 
-impl<'a> Parameters<'a> {
-    fn read(header: &'a str) -> Result<Self, Fault> {
+impl<'a> CavageParameters<'a> {
+    fn read(header: &'a str) -> Result<Self, SignatureFault> {
         let pairs = pairs(header)?;
         let get = |name: &str| pairs.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
-        let need = |name: &'static str| get(name).ok_or(Fault::ParameterMissing(name));
+        let need = |name: &'static str| get(name).ok_or(SignatureFault::ParameterMissing(name));
         let time = |name: &'static str| get(name).map(|text| seconds(name, text)).transpose();
         Ok(Self {
             key_id: need("keyId")?,
@@ -96,8 +106,8 @@ impl<'a> Parameters<'a> {
 }
 
 /// `name="value",name=123`: no escapes, since no parameter needs one.
-fn pairs(header: &str) -> Result<Vec<(&str, &str)>, Fault> {
-    let fault = || Fault::Unreadable("signature".to_owned());
+fn pairs(header: &str) -> Result<Vec<(&str, &str)>, SignatureFault> {
+    let fault = || SignatureFault::Unreadable("signature".to_owned());
     let mut pairs: Vec<(&str, &str)> = Vec::new();
     let mut rest = header;
     loop {
@@ -111,7 +121,7 @@ fn pairs(header: &str) -> Result<Vec<(&str, &str)>, Fault> {
             return Err(fault());
         }
         if pairs.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
-            return Err(Fault::ParameterTwice(cut(name)));
+            return Err(SignatureFault::ParameterTwice(cut(name)));
         }
         pairs.push((name, value));
         let after = after.trim_matches([' ', '\t']);
@@ -126,7 +136,7 @@ fn pairs(header: &str) -> Result<Vec<(&str, &str)>, Fault> {
 }
 
 /// Whole seconds in their only spelling, since the text is signed; some senders put them in quotes.
-fn seconds(name: &'static str, text: &str) -> Result<i64, Fault> {
-    let seconds: i64 = text.parse().map_err(|_| Fault::Parameter(name))?;
-    if seconds.to_string() == text { Ok(seconds) } else { Err(Fault::Parameter(name)) }
+fn seconds(name: &'static str, text: &str) -> Result<i64, SignatureFault> {
+    let seconds: i64 = text.parse().map_err(|_| SignatureFault::Parameter(name))?;
+    if seconds.to_string() == text { Ok(seconds) } else { Err(SignatureFault::Parameter(name)) }
 }

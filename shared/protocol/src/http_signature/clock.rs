@@ -1,42 +1,42 @@
 use std::time::{Duration, SystemTime};
 
-use super::Fault;
+use super::SignatureFault;
 
 /// 9999-12-31T23:59:59Z in epoch milliseconds: HTTP dates have four digits for the year.
 const LATEST_MS: i64 = 253_402_300_799_000;
 
 /// When a request is judged, and how far off a sender's clock may be.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(super) struct TimeWindow {
     pub(super) now_ms: i64,
     pub(super) window_ms: i64,
 }
 
-impl Clock {
+impl TimeWindow {
     /// A `Date` header.
-    pub(super) fn check_date(self, text: &str) -> Result<(), Fault> {
-        let fault = || Fault::Unreadable("date".to_owned());
+    pub(super) fn check_date(self, text: &str) -> Result<(), SignatureFault> {
+        let fault = || SignatureFault::Unreadable("date".to_owned());
         let date = httpdate::parse_http_date(text).map_err(|_| fault())?;
         let since_epoch = date.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| fault())?;
         self.check_made(i64::try_from(since_epoch.as_millis()).map_err(|_| fault())?)
     }
 
     /// A `created` parameter, in seconds.
-    pub(super) fn check_created(self, epoch_s: i64) -> Result<(), Fault> {
+    pub(super) fn check_created(self, epoch_s: i64) -> Result<(), SignatureFault> {
         self.check_made(epoch_s.saturating_mul(1000))
     }
 
     /// An `expires` parameter, in seconds; who sets it means it, so the window does not stretch it.
-    pub(super) fn check_expires(self, epoch_s: i64) -> Result<(), Fault> {
-        if epoch_s.saturating_mul(1000) < self.now_ms { Err(Fault::Expired) } else { Ok(()) }
+    pub(super) fn check_expires(self, epoch_s: i64) -> Result<(), SignatureFault> {
+        if epoch_s.saturating_mul(1000) < self.now_ms { Err(SignatureFault::Expired) } else { Ok(()) }
     }
 
-    fn check_made(self, epoch_ms: i64) -> Result<(), Fault> {
+    fn check_made(self, epoch_ms: i64) -> Result<(), SignatureFault> {
         let ahead_ms = epoch_ms.saturating_sub(self.now_ms);
         if ahead_ms > self.window_ms {
-            Err(Fault::TooNew)
+            Err(SignatureFault::TooNew)
         } else if ahead_ms < self.window_ms.saturating_neg() {
-            Err(Fault::TooOld)
+            Err(SignatureFault::TooOld)
         } else {
             Ok(())
         }
@@ -63,31 +63,31 @@ mod tests {
 
     #[test]
     fn the_window_reaches_both_ways() {
-        let clock = Clock { now_ms: 1_388_957_500_000, window_ms: 300_000 };
+        let clock = TimeWindow { now_ms: 1_388_957_500_000, window_ms: 300_000 };
         for (text, expected) in [
             ("Sun, 05 Jan 2014 21:31:40 GMT", Ok(())),
             ("Sun, 05 Jan 2014 21:26:40 GMT", Ok(())),
             ("Sun, 05 Jan 2014 21:36:40 GMT", Ok(())),
-            ("Sun, 05 Jan 2014 21:26:39 GMT", Err(Fault::TooOld)),
-            ("Sun, 05 Jan 2014 21:36:41 GMT", Err(Fault::TooNew)),
+            ("Sun, 05 Jan 2014 21:26:39 GMT", Err(SignatureFault::TooOld)),
+            ("Sun, 05 Jan 2014 21:36:41 GMT", Err(SignatureFault::TooNew)),
             ("Sunday, 05-Jan-14 21:31:40 GMT", Ok(())),
-            ("Thu, 01 Jan 1970 00:00:00 GMT", Err(Fault::TooOld)),
-            ("2014-01-05T21:31:40Z", Err(Fault::Unreadable("date".to_owned()))),
-            ("Sun, 05 Jan 2014 21:31:40 +0100", Err(Fault::Unreadable("date".to_owned()))),
-            ("", Err(Fault::Unreadable("date".to_owned()))),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Err(SignatureFault::TooOld)),
+            ("2014-01-05T21:31:40Z", Err(SignatureFault::Unreadable("date".to_owned()))),
+            ("Sun, 05 Jan 2014 21:31:40 +0100", Err(SignatureFault::Unreadable("date".to_owned()))),
+            ("", Err(SignatureFault::Unreadable("date".to_owned()))),
         ] {
             assert_eq!(clock.check_date(text), expected, "{text}");
         }
         for (epoch_s, expected) in [
             (1_388_957_200, Ok(())),
-            (1_388_957_199, Err(Fault::TooOld)),
-            (1_388_957_801, Err(Fault::TooNew)),
-            (i64::MAX, Err(Fault::TooNew)),
-            (i64::MIN, Err(Fault::TooOld)),
+            (1_388_957_199, Err(SignatureFault::TooOld)),
+            (1_388_957_801, Err(SignatureFault::TooNew)),
+            (i64::MAX, Err(SignatureFault::TooNew)),
+            (i64::MIN, Err(SignatureFault::TooOld)),
         ] {
             assert_eq!(clock.check_created(epoch_s), expected, "{epoch_s}");
         }
         assert_eq!(clock.check_expires(1_388_957_500), Ok(()));
-        assert_eq!(clock.check_expires(1_388_957_499), Err(Fault::Expired));
+        assert_eq!(clock.check_expires(1_388_957_499), Err(SignatureFault::Expired));
     }
 }

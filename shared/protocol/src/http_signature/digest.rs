@@ -3,7 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 use sfv::{BareItem, ListEntry};
 use sha2::{Digest as _, Sha256};
 
-use super::Fault;
+use super::SignatureFault;
 use super::rfc9421::dictionary;
 
 /// The value of a `Digest` header (RFC 3230, with the name that the fediverse writes in upper case).
@@ -17,32 +17,32 @@ pub(super) fn content_digest(body: &[u8]) -> String {
 }
 
 /// Compares a `Digest` header with the body. Other algorithms beside SHA-256 are not looked at.
-pub(super) fn check_digest(header: &str, body: &[u8]) -> Result<(), Fault> {
-    let fault = || Fault::Unreadable("digest".to_owned());
+pub(super) fn check_digest(header: &str, body: &[u8]) -> Result<(), SignatureFault> {
+    let fault = || SignatureFault::Unreadable("digest".to_owned());
     let mut sha_256 = None;
     for member in header.split(',') {
         let (name, value) = member.trim_matches([' ', '\t']).split_once('=').ok_or_else(fault)?;
         if name.eq_ignore_ascii_case("sha-256") && sha_256.replace(value).is_some() {
-            return Err(Fault::Sha256Twice);
+            return Err(SignatureFault::Sha256Twice);
         }
     }
-    compare(&STANDARD.decode(sha_256.ok_or(Fault::NoSha256)?).map_err(|_| fault())?, body)
+    compare(&STANDARD.decode(sha_256.ok_or(SignatureFault::NoSha256)?).map_err(|_| fault())?, body)
 }
 
 /// Compares a `Content-Digest` header with the body. Other algorithms beside SHA-256 are not looked at.
-pub(super) fn check_content_digest(header: &str, body: &[u8]) -> Result<(), Fault> {
+pub(super) fn check_content_digest(header: &str, body: &[u8]) -> Result<(), SignatureFault> {
     match dictionary("content-digest", header)?.get("sha-256") {
         Some(ListEntry::Item(item)) => match &item.bare_item {
             BareItem::ByteSequence(bytes) => compare(bytes, body),
-            _ => Err(Fault::Unreadable("content-digest".to_owned())),
+            _ => Err(SignatureFault::Unreadable("content-digest".to_owned())),
         },
-        Some(ListEntry::InnerList(_)) => Err(Fault::Unreadable("content-digest".to_owned())),
-        None => Err(Fault::NoSha256),
+        Some(ListEntry::InnerList(_)) => Err(SignatureFault::Unreadable("content-digest".to_owned())),
+        None => Err(SignatureFault::NoSha256),
     }
 }
 
-fn compare(expected: &[u8], body: &[u8]) -> Result<(), Fault> {
-    if expected == Sha256::digest(body).as_slice() { Ok(()) } else { Err(Fault::OtherBody) }
+fn compare(expected: &[u8], body: &[u8]) -> Result<(), SignatureFault> {
+    if expected == Sha256::digest(body).as_slice() { Ok(()) } else { Err(SignatureFault::OtherBody) }
 }
 
 #[cfg(test)]
@@ -65,22 +65,22 @@ mod tests {
 
     #[test]
     fn digests_are_judged() {
-        let unreadable = || Err(Fault::Unreadable("digest".to_owned()));
+        let unreadable = || Err(SignatureFault::Unreadable("digest".to_owned()));
         for (header, expected) in [
             (format!("SHA-256={HASH}"), Ok(())),
             (format!("sha-256={HASH}"), Ok(())),
             (format!("md5=Sd/dVLAcvNLSq16eXua5uQ==, Sha-256={HASH}"), Ok(())),
             (format!("SHA-256={HASH},SHA-512=AAAA"), Ok(())),
-            (format!("SHA-256={OTHER}"), Err(Fault::OtherBody)),
-            ("SHA-256=AAAA".to_owned(), Err(Fault::OtherBody)),
-            ("SHA-256=".to_owned(), Err(Fault::OtherBody)),
-            (format!("SHA-256={HASH},SHA-256={HASH}"), Err(Fault::Sha256Twice)),
-            (format!("SHA-256={HASH},sha-256={OTHER}"), Err(Fault::Sha256Twice)),
-            ("MD5=Sd/dVLAcvNLSq16eXua5uQ==".to_owned(), Err(Fault::NoSha256)),
-            ("SHA-512=AAAA".to_owned(), Err(Fault::NoSha256)),
+            (format!("SHA-256={OTHER}"), Err(SignatureFault::OtherBody)),
+            ("SHA-256=AAAA".to_owned(), Err(SignatureFault::OtherBody)),
+            ("SHA-256=".to_owned(), Err(SignatureFault::OtherBody)),
+            (format!("SHA-256={HASH},SHA-256={HASH}"), Err(SignatureFault::Sha256Twice)),
+            (format!("SHA-256={HASH},sha-256={OTHER}"), Err(SignatureFault::Sha256Twice)),
+            ("MD5=Sd/dVLAcvNLSq16eXua5uQ==".to_owned(), Err(SignatureFault::NoSha256)),
+            ("SHA-512=AAAA".to_owned(), Err(SignatureFault::NoSha256)),
             (String::new(), unreadable()),
             (HASH.replace('=', ""), unreadable()),
-            (format!("SHA-256:{HASH}"), Err(Fault::NoSha256)),
+            (format!("SHA-256:{HASH}"), Err(SignatureFault::NoSha256)),
             (format!("SHA-256=:{HASH}:"), unreadable()),
             (format!("SHA-256={}", HASH.replace('=', "")), unreadable()),
             (format!("SHA-256={HASH},"), unreadable()),
@@ -91,18 +91,27 @@ mod tests {
 
     #[test]
     fn content_digests_are_judged() {
-        let unreadable = || Err(Fault::Unreadable("content-digest".to_owned()));
+        let unreadable = || Err(SignatureFault::Unreadable("content-digest".to_owned()));
         for (header, expected) in [
             (format!("sha-256=:{HASH}:"), Ok(())),
             (format!("sha-512=:AAAA:,  sha-256=:{HASH}:"), Ok(())),
-            (format!("sha-256=:{OTHER}:"), Err(Fault::OtherBody)),
+            (format!("sha-256=:{OTHER}:"), Err(SignatureFault::OtherBody)),
             (format!("sha-256=:{HASH}:, sha-512=:AAAA:"), Ok(())),
-            (format!("sha-256=:{HASH}:, sha-256=:{HASH}:"), Err(Fault::NotCanonical("content-digest"))),
-            (format!("sha-256=:{OTHER}:, sha-256=:{HASH}:"), Err(Fault::NotCanonical("content-digest"))),
-            (format!("sha-256=:{}:", HASH.replace('=', "")), Err(Fault::NotCanonical("content-digest"))),
-            ("sha-512=:AAAA:".to_owned(), Err(Fault::NoSha256)),
-            ("md5=:Sd/dVLAcvNLSq16eXua5uQ==:".to_owned(), Err(Fault::NoSha256)),
-            (String::new(), Err(Fault::NoSha256)),
+            (
+                format!("sha-256=:{HASH}:, sha-256=:{HASH}:"),
+                Err(SignatureFault::NotCanonical("content-digest")),
+            ),
+            (
+                format!("sha-256=:{OTHER}:, sha-256=:{HASH}:"),
+                Err(SignatureFault::NotCanonical("content-digest")),
+            ),
+            (
+                format!("sha-256=:{}:", HASH.replace('=', "")),
+                Err(SignatureFault::NotCanonical("content-digest")),
+            ),
+            ("sha-512=:AAAA:".to_owned(), Err(SignatureFault::NoSha256)),
+            ("md5=:Sd/dVLAcvNLSq16eXua5uQ==:".to_owned(), Err(SignatureFault::NoSha256)),
+            (String::new(), Err(SignatureFault::NoSha256)),
             (format!("SHA-256=:{HASH}:"), unreadable()),
             (format!("sha-256={HASH}"), unreadable()),
             (format!("sha-256=\"{HASH}\""), unreadable()),

@@ -2,7 +2,7 @@
 ///
 /// Names in the texts come from the request, cut to what a header name can be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum SignatureFault {
     /// Neither scheme's headers; `Authorization: Signature …` is not read.
     #[error("the request is not signed")]
     Unsigned,

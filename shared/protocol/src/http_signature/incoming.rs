@@ -1,4 +1,4 @@
-use super::{Fault, Request, digest};
+use super::{ReceivedRequest, SignatureFault, digest};
 use crate::address::Origin;
 
 /// A header's name is cut to this where a fault repeats it.
@@ -6,21 +6,21 @@ const MAX_NAME_BYTES: usize = 64;
 
 /// A request and the server it reached, asked for what a signature may cover.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Incoming<'a> {
-    request: &'a Request<'a>,
+pub(super) struct IncomingRequest<'a> {
+    request: &'a ReceivedRequest<'a>,
     origin: &'a Origin,
 }
 
-impl<'a> Incoming<'a> {
+impl<'a> IncomingRequest<'a> {
     /// Refuses what would be one request to us and another to the signer: each line of the signed text has to
     /// stay a line, and the target a target.
-    pub(super) fn new(request: &'a Request<'a>, origin: &'a Origin) -> Result<Self, Fault> {
+    pub(super) fn new(request: &'a ReceivedRequest<'a>, origin: &'a Origin) -> Result<Self, SignatureFault> {
         if request.method.is_empty() || !request.method.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(Fault::Method);
+            return Err(SignatureFault::Method);
         }
         let printable = request.target.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
         if !request.target.starts_with('/') || !printable {
-            return Err(Fault::Target);
+            return Err(SignatureFault::Target);
         }
         Ok(Self { request, origin })
     }
@@ -42,24 +42,24 @@ impl<'a> Incoming<'a> {
     }
 
     /// The value of the header's only line, without the white space around it.
-    pub(super) fn header(&self, name: &str) -> Result<&'a str, Fault> {
+    pub(super) fn header(&self, name: &str) -> Result<&'a str, SignatureFault> {
         let mut values = self.values(name);
-        let value = values.next().ok_or_else(|| Fault::Absent(cut(name)))?;
+        let value = values.next().ok_or_else(|| SignatureFault::Absent(cut(name)))?;
         if values.next().is_some() {
-            return Err(Fault::Repeated(cut(name)));
+            return Err(SignatureFault::Repeated(cut(name)));
         }
         let value = value.trim_matches([' ', '\t']);
         if !value.bytes().all(|b| b == b'\t' || b == b' ' || b.is_ascii_graphic()) {
-            return Err(Fault::Unreadable(cut(name)));
+            return Err(SignatureFault::Unreadable(cut(name)));
         }
         Ok(value)
     }
 
     /// A covered header's value, as it was when it was signed: `host` is ours, whatever a gateway made of it,
     /// and a digest has to be the body's.
-    pub(super) fn covered_header(&self, name: &str) -> Result<&'a str, Fault> {
+    pub(super) fn covered_header(&self, name: &str) -> Result<&'a str, SignatureFault> {
         match name {
-            "host" if self.values(name).count() > 1 => Err(Fault::Repeated(cut(name))),
+            "host" if self.values(name).count() > 1 => Err(SignatureFault::Repeated(cut(name))),
             // A signature for another host is one over other bytes than these.
             "host" => Ok(self.origin.authority()),
             "digest" => {
@@ -73,7 +73,7 @@ impl<'a> Incoming<'a> {
                 Ok(value)
             }
             _ if is_header_name(name) => self.header(name),
-            _ => Err(Fault::Unsupported(cut(name))),
+            _ => Err(SignatureFault::Unsupported(cut(name))),
         }
     }
 

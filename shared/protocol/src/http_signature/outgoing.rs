@@ -10,65 +10,70 @@ use super::{Scheme, check_key_id, clock, digest, rfc9421};
 #[error(
     "only a request with an upper-case method, for an http or https URL without credentials, can be signed, by a key id of 1 to 512 printable characters without quotes or backslashes"
 )]
-pub struct Unsignable;
+pub struct UnsignableRequest;
 
-/// A request that lacks nothing but the signature over [`Unsigned::base`].
+/// A request that lacks nothing but the signature over [`UnsignedRequest::base`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsigned {
+pub struct UnsignedRequest {
     base: String,
     headers: Vec<(&'static str, String)>,
     before: String,
     after: &'static str,
 }
 
-impl Unsigned {
+impl UnsignedRequest {
     /// The bytes to sign: RSASSA-PKCS1-v1_5 with SHA-256.
     pub fn base(&self) -> &[u8] {
         self.base.as_bytes()
     }
 
     /// The headers to send, all in lower case and none there twice: `host`, what the scheme needs, `signature`.
-    pub fn signed(self, signature: &[u8]) -> Vec<(&'static str, String)> {
+    pub fn into_headers(self, signature: &[u8]) -> Vec<(&'static str, String)> {
         let Self { mut headers, before, after, .. } = self;
         headers.push(("signature", format!("{before}{}{after}", STANDARD.encode(signature))));
         headers
     }
 }
 
-/// Prepares a request for signing with the key that `key_id` names. A request without a body has no digest.
+/// A request to another server, before it is signed.
+#[derive(Debug, Clone, Copy)]
+pub struct OutgoingRequest<'a> {
+    /// The method in upper case, such as `POST`.
+    pub method: &'a str,
+    /// The URL to send to. A fragment is not signed.
+    pub url: &'a Url,
+    /// The content, or `None` for a request without one, which then gets no digest.
+    pub body: Option<&'a [u8]>,
+    /// The id of the key that signs.
+    pub key_id: &'a str,
+}
+
+/// Prepares a request for signing at `now_ms` (epoch milliseconds).
 ///
 /// # Errors
-/// [`Unsignable`], which no request of this project's is.
-pub fn unsigned(
+/// [`UnsignableRequest`] if the method, the URL or the key id cannot be signed.
+pub fn prepare(
     scheme: Scheme,
-    method: &str,
-    url: &Url,
-    body: Option<&[u8]>,
-    key_id: &str,
+    request: &OutgoingRequest<'_>,
     now_ms: i64,
-) -> Result<Unsigned, Unsignable> {
-    check_key_id(key_id).map_err(|_| Unsignable)?;
+) -> Result<UnsignedRequest, UnsignableRequest> {
+    let OutgoingRequest { method, url, key_id, .. } = *request;
+    check_key_id(key_id).map_err(|_| UnsignableRequest)?;
     if key_id.contains(['"', '\\']) || method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
-        return Err(Unsignable);
+        return Err(UnsignableRequest);
     }
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https") && !has_credentials);
-    let host = host.ok_or(Unsignable)?;
+    let host = host.ok_or(UnsignableRequest)?;
     let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Ok(match scheme {
-        Scheme::Cavage => cavage(method, url, authority, body, key_id, now_ms),
-        Scheme::Rfc9421 => rfc_9421(method, url, authority, body, key_id, now_ms),
+        Scheme::Cavage => cavage(request, authority, now_ms),
+        Scheme::Rfc9421 => rfc_9421(request, authority, now_ms),
     })
 }
 
-fn cavage(
-    method: &str,
-    url: &Url,
-    authority: String,
-    body: Option<&[u8]>,
-    key_id: &str,
-    now_ms: i64,
-) -> Unsigned {
+fn cavage(request: &OutgoingRequest<'_>, authority: String, now_ms: i64) -> UnsignedRequest {
+    let OutgoingRequest { method, url, body, key_id } = *request;
     let mut headers = vec![("host", authority), ("date", clock::http_date(now_ms))];
     headers.extend(body.map(|body| ("digest", digest::digest(body))));
     let mut names = "(request-target)".to_owned();
@@ -78,17 +83,11 @@ fn cavage(
         base.push_str(&format!("\n{name}: {value}"));
     }
     let before = format!(r#"keyId="{key_id}",algorithm="rsa-sha256",headers="{names}",signature=""#);
-    Unsigned { base, headers, before, after: "\"" }
+    UnsignedRequest { base, headers, before, after: "\"" }
 }
 
-fn rfc_9421(
-    method: &str,
-    url: &Url,
-    authority: String,
-    body: Option<&[u8]>,
-    key_id: &str,
-    now_ms: i64,
-) -> Unsigned {
+fn rfc_9421(request: &OutgoingRequest<'_>, authority: String, now_ms: i64) -> UnsignedRequest {
+    let OutgoingRequest { method, url, body, key_id } = *request;
     let mut headers = vec![("host", authority)];
     let mut names = r#""@method" "@target-uri""#.to_owned();
     let mut base = format!("\"@method\": {method}\n\"@target-uri\": {}\n", without_fragment(url));
@@ -103,7 +102,7 @@ fn rfc_9421(
     let input = format!(r#"({names});created={created};keyid="{key_id}";alg="{algorithm}""#);
     base.push_str(&format!("\"@signature-params\": {input}"));
     headers.push(("signature-input", format!("sig1={input}")));
-    Unsigned { base, headers, before: "sig1=:".to_owned(), after: ":" }
+    UnsignedRequest { base, headers, before: "sig1=:".to_owned(), after: ":" }
 }
 
 fn target(url: &Url) -> String {

@@ -1,28 +1,31 @@
 use sfv::{BareItem, Dictionary, FieldType as _, InnerList, Key, ListEntry, Parser, Version};
 
-use super::clock::Clock;
-use super::incoming::{Incoming, cut};
-use super::{Claim, Fault, Scheme, check_covered, check_key_id, check_signature};
+use super::clock::TimeWindow;
+use super::incoming::{IncomingRequest, cut};
+use super::{Scheme, SignatureClaim, SignatureFault, check_covered, check_key_id, check_signature};
 
 /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 9421, section 3.3.2).
 pub(super) const ALGORITHM: &str = "rsa-v1_5-sha256";
 
 /// The parameters that count here.
 #[derive(Debug)]
-struct Parameters<'a> {
+struct Rfc9421Parameters<'a> {
     key_id: &'a str,
     created: i64,
     expires: Option<i64>,
 }
 
-pub(super) fn read(incoming: &Incoming<'_>, clock: Clock) -> Result<Claim, Fault> {
+pub(super) fn read(
+    incoming: &IncomingRequest<'_>,
+    clock: TimeWindow,
+) -> Result<SignatureClaim, SignatureFault> {
     let (label, input) = only_member("signature-input", incoming)?;
     let (other_label, signature) = only_member("signature", incoming)?;
     if label != other_label {
-        return Err(Fault::OtherLabel);
+        return Err(SignatureFault::OtherLabel);
     }
     let ListEntry::InnerList(input) = input else {
-        return Err(Fault::Unreadable("signature-input".to_owned()));
+        return Err(SignatureFault::Unreadable("signature-input".to_owned()));
     };
     let signature = check_signature(bytes(signature)?)?;
     let names = names(&input)?;
@@ -38,13 +41,13 @@ pub(super) fn read(incoming: &Incoming<'_>, clock: Clock) -> Result<Claim, Fault
     }
     let key_id = parameters.key_id.to_owned();
     let input = vec![ListEntry::InnerList(input)].serialize();
-    let input = input.ok_or_else(|| Fault::Unreadable("signature-input".to_owned()))?;
+    let input = input.ok_or_else(|| SignatureFault::Unreadable("signature-input".to_owned()))?;
     base.push_str(&format!("\"@signature-params\": {input}"));
-    Ok(Claim { scheme: Scheme::Rfc9421, key_id, base: base.into_bytes(), signature })
+    Ok(SignatureClaim { scheme: Scheme::Rfc9421, key_id, base: base.into_bytes(), signature })
 }
 
 /// What a covered component stands for in this request (RFC 9421, section 2).
-fn component(incoming: &Incoming<'_>, name: &str) -> Result<String, Fault> {
+fn component(incoming: &IncomingRequest<'_>, name: &str) -> Result<String, SignatureFault> {
     let (path, query) = match incoming.target().split_once('?') {
         Some((path, query)) => (path, query),
         None => (incoming.target(), ""),
@@ -62,47 +65,47 @@ fn component(incoming: &Incoming<'_>, name: &str) -> Result<String, Fault> {
     })
 }
 
-fn check_coverage(incoming: &Incoming<'_>, names: &[String]) -> Result<(), Fault> {
+fn check_coverage(incoming: &IncomingRequest<'_>, names: &[String]) -> Result<(), SignatureFault> {
     check_covered(names)?;
     let covers = |name: &str| names.iter().any(|covered| covered == name);
     if !covers("@method") {
-        return Err(Fault::NotCovered("@method"));
+        return Err(SignatureFault::NotCovered("@method"));
     }
     if !covers("@target-uri") {
         if !covers("@authority") {
-            return Err(Fault::NotCovered("@target-uri"));
+            return Err(SignatureFault::NotCovered("@target-uri"));
         }
         if !covers("@request-target") {
             if !covers("@path") {
-                return Err(Fault::NotCovered("@path"));
+                return Err(SignatureFault::NotCovered("@path"));
             }
             if incoming.target().contains('?') && !covers("@query") {
-                return Err(Fault::NotCovered("@query"));
+                return Err(SignatureFault::NotCovered("@query"));
             }
         }
     }
     if incoming.needs_digest() && !covers("content-digest") {
-        return Err(Fault::NotCovered("content-digest"));
+        return Err(SignatureFault::NotCovered("content-digest"));
     }
     Ok(())
 }
 
 /// The covered names; none of the parameters that change what a component means (`sf`, `key`, `bs`, `tr`,
 /// `req`, `name`) is in use between servers.
-fn names(input: &InnerList) -> Result<Vec<String>, Fault> {
-    let fault = || Fault::Unreadable("signature-input".to_owned());
+fn names(input: &InnerList) -> Result<Vec<String>, SignatureFault> {
+    let fault = || SignatureFault::Unreadable("signature-input".to_owned());
     let mut names = Vec::with_capacity(input.items.len());
     for item in &input.items {
         let name = item.bare_item.as_string().ok_or_else(fault)?.as_str();
         if let Some(parameter) = item.params.keys().next() {
-            return Err(Fault::Unsupported(format!("{};{}", cut(name), cut(parameter.as_str()))));
+            return Err(SignatureFault::Unsupported(format!("{};{}", cut(name), cut(parameter.as_str()))));
         }
         names.push(name.to_owned());
     }
     Ok(names)
 }
 
-fn parameters(input: &InnerList) -> Result<Parameters<'_>, Fault> {
+fn parameters(input: &InnerList) -> Result<Rfc9421Parameters<'_>, SignatureFault> {
     let (mut key_id, mut created, mut expires) = (None, None, None);
     for (name, value) in &input.params {
         match (name.as_str(), value) {
@@ -110,51 +113,54 @@ fn parameters(input: &InnerList) -> Result<Parameters<'_>, Fault> {
             ("created", BareItem::Integer(number)) => created = Some(i64::from(*number)),
             ("expires", BareItem::Integer(number)) => expires = Some(i64::from(*number)),
             ("alg", BareItem::String(text)) if text.as_str() == ALGORITHM => {}
-            ("alg", _) => return Err(Fault::Algorithm),
+            ("alg", _) => return Err(SignatureFault::Algorithm),
             // Covered by being in the base; what they mean is between others.
             ("nonce" | "tag", BareItem::String(_)) => {}
-            ("keyid", _) => return Err(Fault::Parameter("keyid")),
-            ("created", _) => return Err(Fault::Parameter("created")),
-            ("expires", _) => return Err(Fault::Parameter("expires")),
-            (name, _) => return Err(Fault::Unsupported(cut(name))),
+            ("keyid", _) => return Err(SignatureFault::Parameter("keyid")),
+            ("created", _) => return Err(SignatureFault::Parameter("created")),
+            ("expires", _) => return Err(SignatureFault::Parameter("expires")),
+            (name, _) => return Err(SignatureFault::Unsupported(cut(name))),
         }
     }
-    Ok(Parameters {
-        key_id: key_id.ok_or(Fault::ParameterMissing("keyid"))?,
-        created: created.ok_or(Fault::ParameterMissing("created"))?,
+    Ok(Rfc9421Parameters {
+        key_id: key_id.ok_or(SignatureFault::ParameterMissing("keyid"))?,
+        created: created.ok_or(SignatureFault::ParameterMissing("created"))?,
         expires,
     })
 }
 
-fn only_member(name: &'static str, incoming: &Incoming<'_>) -> Result<(Key, ListEntry), Fault> {
+fn only_member(
+    name: &'static str,
+    incoming: &IncomingRequest<'_>,
+) -> Result<(Key, ListEntry), SignatureFault> {
     let mut members = dictionary(name, incoming.header(name)?)?.into_iter();
     match (members.next(), members.next()) {
         (Some(member), None) => Ok(member),
-        (None, _) => Err(Fault::Unsigned),
-        (Some(_), Some(_)) => Err(Fault::SeveralLabels),
+        (None, _) => Err(SignatureFault::Unsigned),
+        (Some(_), Some(_)) => Err(SignatureFault::SeveralLabels),
     }
 }
 
-fn bytes(entry: ListEntry) -> Result<Vec<u8>, Fault> {
+fn bytes(entry: ListEntry) -> Result<Vec<u8>, SignatureFault> {
     match entry {
         ListEntry::Item(item) if item.params.is_empty() => match item.bare_item {
             BareItem::ByteSequence(bytes) => Ok(bytes),
-            _ => Err(Fault::Unreadable("signature".to_owned())),
+            _ => Err(SignatureFault::Unreadable("signature".to_owned())),
         },
-        _ => Err(Fault::Unreadable("signature".to_owned())),
+        _ => Err(SignatureFault::Unreadable("signature".to_owned())),
     }
 }
 
 /// Reads a dictionary (RFC 8941), refusing a member or parameter that is there twice: the standard takes the
 /// last, and other readers may not. The reader leaves no trace of it but a text that is shorter when written
 /// again.
-pub(super) fn dictionary(name: &'static str, text: &str) -> Result<Dictionary, Fault> {
+pub(super) fn dictionary(name: &'static str, text: &str) -> Result<Dictionary, SignatureFault> {
     let dictionary: Dictionary = Parser::new(text)
         .with_version(Version::Rfc8941)
         .parse()
-        .map_err(|_| Fault::Unreadable(name.to_owned()))?;
+        .map_err(|_| SignatureFault::Unreadable(name.to_owned()))?;
     let again = dictionary.serialize().unwrap_or_default();
-    if unspaced(&again) == unspaced(text) { Ok(dictionary) } else { Err(Fault::NotCanonical(name)) }
+    if unspaced(&again) == unspaced(text) { Ok(dictionary) } else { Err(SignatureFault::NotCanonical(name)) }
 }
 
 /// Without the white space outside of strings, where the standard allows any number.

@@ -14,14 +14,14 @@ pub(super) const HASH: &str = "X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=";
 
 /// A request that a table changes at one place.
 #[derive(Debug, Clone)]
-pub(super) struct Sent {
+pub(super) struct SampleRequest {
     pub(super) method: &'static str,
     pub(super) target: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
-impl Sent {
+impl SampleRequest {
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self = self.without(name);
         self.and(name, value)
@@ -46,15 +46,19 @@ impl Sent {
         self
     }
 
-    pub(super) fn read(&self) -> Result<Claim, Fault> {
+    pub(super) fn read(&self) -> Result<SignatureClaim, SignatureFault> {
         self.read_at("https://a.example", NOW_MS)
     }
 
-    pub(super) fn read_at(&self, origin: &str, now_ms: i64) -> Result<Claim, Fault> {
+    pub(super) fn read_at(&self, origin: &str, now_ms: i64) -> Result<SignatureClaim, SignatureFault> {
         let headers: Vec<_> = self.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let request =
-            Request { method: self.method, target: &self.target, headers: &headers, body: &self.body };
-        read(&request, &Origin::parse(origin).unwrap(), now_ms, WINDOW_MS)
+        let request = ReceivedRequest {
+            method: self.method,
+            target: &self.target,
+            headers: &headers,
+            body: &self.body,
+        };
+        read_claim(&request, &Origin::parse(origin).unwrap(), now_ms, WINDOW_MS)
     }
 
     pub(super) fn base(&self) -> String {
@@ -62,13 +66,13 @@ impl Sent {
     }
 }
 
-fn sent(headers: &[(&str, &str)]) -> Sent {
+fn sent(headers: &[(&str, &str)]) -> SampleRequest {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Sent { method: "POST", target: TARGET.to_owned(), headers, body: BODY.to_vec() }
+    SampleRequest { method: "POST", target: TARGET.to_owned(), headers, body: BODY.to_vec() }
 }
 
 /// What another server would send; the signature is of the wrong key, which nobody asks here.
-pub(super) fn cavage() -> Sent {
+pub(super) fn cavage() -> SampleRequest {
     let signature = format!(
         r#"keyId="{KEY_ID}",algorithm="rsa-sha256",headers="(request-target) host date digest",signature="AAEC""#
     );
@@ -81,7 +85,7 @@ pub(super) fn cavage() -> Sent {
     ])
 }
 
-pub(super) fn rfc_9421() -> Sent {
+pub(super) fn rfc_9421() -> SampleRequest {
     let input = format!(
         r#"sig1=("@method" "@target-uri" "content-digest");created=1795392000;keyid="{KEY_ID}";alg="rsa-v1_5-sha256""#
     );
@@ -169,7 +173,7 @@ fn queries_are_covered() {
     query.target = "/user/bob?page=2&x=%2f".to_owned();
     assert!(query.base().contains("\"@target-uri\": https://a.example/user/bob?page=2&x=%2f\n"));
     let parts = query.clone().replaced(r#""@target-uri""#, r#""@authority" "@path""#);
-    assert_eq!(parts.read(), Err(Fault::NotCovered("@query")));
+    assert_eq!(parts.read(), Err(SignatureFault::NotCovered("@query")));
     let parts = parts.replaced(r#""@path""#, r#""@path" "@query""#);
     assert!(parts.base().contains("\"@path\": /user/bob\n\"@query\": ?page=2&x=%2f\n"));
     let parts = query.replaced(r#""@target-uri""#, r#""@authority" "@request-target""#);
@@ -192,5 +196,5 @@ fn fetches_need_no_digest() {
     assert!(get.read().is_ok());
     // Unless there is content after all.
     get.body = BODY.to_vec();
-    assert_eq!(get.read(), Err(Fault::NotCovered("content-digest")));
+    assert_eq!(get.read(), Err(SignatureFault::NotCovered("content-digest")));
 }

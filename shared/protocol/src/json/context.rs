@@ -10,7 +10,7 @@ const FIXED_TERMS: [&str; 5] = ["id", "type", "actor", "object", "to"];
 /// and so are inline definitions of extension terms, which many servers send; those that rename a keyword,
 /// define a term that is read here, or hold a context of their own are refused, since a JSON-LD reader and a
 /// plain reader would then see two documents.
-pub(super) fn check(context: &Value) -> Result<(), Invalid> {
+pub(super) fn check_context(context: &Value) -> Result<(), Invalid> {
     match context {
         Value::Array(entries) => entries.iter().enumerate().try_for_each(|(index, entry)| {
             check_entry(entry).map_err(|fault| fault.under(format!("/{index}")))
@@ -66,7 +66,7 @@ mod tests {
                 "orderedThings": {"@id": "ex:things", "@type": "@id", "@container": "@list"},
             }]),
         ] {
-            assert_eq!(check(&context), Ok(()), "{context}");
+            assert_eq!(check_context(&context), Ok(()), "{context}");
         }
     }
 
@@ -82,7 +82,7 @@ mod tests {
             (json!([["https://a.example"]]), "/0"),
             (json!(3), ""),
         ] {
-            assert_eq!(check(&context).unwrap_err().pointer, pointer, "{context}");
+            assert_eq!(check_context(&context).unwrap_err().pointer, pointer, "{context}");
         }
     }
 }

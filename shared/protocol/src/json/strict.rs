@@ -4,7 +4,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::{JsonError, context};
+use super::JsonError;
+use super::context::check_context;
 use crate::Invalid;
 use crate::invalid::token;
 use crate::limits::MAX_JSON_DEPTH;
@@ -24,7 +25,7 @@ const RESTRUCTURING: [&str; 3] = ["@graph", "@reverse", "@included"];
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     let refusal = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let root = Strict { place: Place::Root, depth: 0, refusal: &refusal };
+    let root = StrictReader { path: MemberPath::Root, depth: 0, refusal: &refusal };
     let outcome = root.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     match (outcome, refusal.into_inner()) {
         (_, Some(invalid)) => Err(JsonError::Refused(invalid)),
@@ -35,31 +36,31 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
 
 /// The way from the root to the value being read, on the stack: a pointer is only built for a refusal.
 #[derive(Clone, Copy)]
-enum Place<'a> {
+enum MemberPath<'a> {
     Root,
-    Member(&'a Place<'a>, &'a str),
-    Item(&'a Place<'a>, usize),
+    Member(&'a MemberPath<'a>, &'a str),
+    Item(&'a MemberPath<'a>, usize),
 }
 
-impl Place<'_> {
+impl MemberPath<'_> {
     fn pointer(&self) -> String {
         match self {
-            Place::Root => String::new(),
-            Place::Member(parent, name) => format!("{}/{}", parent.pointer(), token(name)),
-            Place::Item(parent, index) => format!("{}/{index}", parent.pointer()),
+            MemberPath::Root => String::new(),
+            MemberPath::Member(parent, name) => format!("{}/{}", parent.pointer(), token(name)),
+            MemberPath::Item(parent, index) => format!("{}/{index}", parent.pointer()),
         }
     }
 }
 
 /// Builds a [`Value`], leaving the first refusal in `refusal`: a serde error has no room for a pointer.
 #[derive(Clone, Copy)]
-struct Strict<'a> {
-    place: Place<'a>,
+struct StrictReader<'a> {
+    path: MemberPath<'a>,
     depth: usize,
     refusal: &'a RefCell<Option<Invalid>>,
 }
 
-impl<'a> Strict<'a> {
+impl<'a> StrictReader<'a> {
     fn refuse<E: Error>(&self, invalid: Invalid) -> E {
         let error = E::custom(&invalid.detail);
         self.refusal.replace(Some(invalid));
@@ -70,13 +71,13 @@ impl<'a> Strict<'a> {
         let depth = self.depth.saturating_add(1);
         if depth > MAX_JSON_DEPTH {
             let detail = format!("is nested deeper than {MAX_JSON_DEPTH} levels");
-            return Err(self.refuse(Invalid::at(self.place.pointer(), detail)));
+            return Err(self.refuse(Invalid::at(self.path.pointer(), detail)));
         }
         Ok(depth)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
+impl<'de> DeserializeSeed<'de> for StrictReader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -84,7 +85,7 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Strict<'_> {
+impl<'de> Visitor<'de> for StrictReader<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,8 +123,8 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let depth = self.descend()?;
         let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(Strict {
-            place: Place::Item(&self.place, values.len()),
+        while let Some(value) = items.next_element_seed(StrictReader {
+            path: MemberPath::Item(&self.path, values.len()),
             depth,
             refusal: self.refusal,
         })? {
@@ -136,18 +137,18 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let depth = self.descend()?;
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let place = Place::Member(&self.place, &name);
+            let path = MemberPath::Member(&self.path, &name);
             if object.contains_key(&name) {
-                return Err(self.refuse(Invalid::at(place.pointer(), "appears twice")));
+                return Err(self.refuse(Invalid::at(path.pointer(), "appears twice")));
             }
             if RESTRUCTURING.contains(&name.as_str()) {
                 return Err(
-                    self.refuse(Invalid::at(place.pointer(), "is not read here: send plain compacted JSON"))
+                    self.refuse(Invalid::at(path.pointer(), "is not read here: send plain compacted JSON"))
                 );
             }
-            let value = members.next_value_seed(Strict { place, depth, refusal: self.refusal })?;
+            let value = members.next_value_seed(StrictReader { path, depth, refusal: self.refusal })?;
             if name == "@context" {
-                context::check(&value).map_err(|fault| self.refuse(fault.under(place.pointer())))?;
+                check_context(&value).map_err(|fault| self.refuse(fault.under(path.pointer())))?;
             }
             object.insert(name, value);
         }

@@ -33,7 +33,7 @@ pub struct KeyPackage {
 /// The members as they travel: one flat object.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
-struct Wire {
+struct WireKeyPackage {
     id: String,
     device: String,
     identity_key: IdentityKey,
@@ -50,15 +50,17 @@ struct Wire {
     device_set: Option<DeviceSetRef>,
 }
 
-only_as_object!(Wire);
+only_as_object!(WireKeyPackage);
 
 impl KeyPackage {
     /// The package of a local device without one-time keys: the last-resort Kyber key, where there is one.
     /// For a `Take`, set `pre_key` and `kyber_pre_key` to what was claimed.
     pub fn new(
         origin: &Origin,
-        (user, device): (&UserName, &DeviceId),
-        (identity_key, registration_id): (IdentityKey, RegistrationId),
+        user: &UserName,
+        device: &DeviceId,
+        identity_key: IdentityKey,
+        registration_id: RegistrationId,
         signed_pre_key: SignedPreKey,
         last_resort: Option<KyberPreKey>,
     ) -> Self {
@@ -110,7 +112,7 @@ impl KeyPackage {
         if !has_type(value, "KeyPackage") {
             return Err(Invalid::at("/type", "must be, or hold, KeyPackage"));
         }
-        let wire: Wire = shape(value)?;
+        let wire: WireKeyPackage = shape(value)?;
         let pre_key = match (wire.pre_key_id, wire.pre_key) {
             (None, None) => None,
             (Some(id), Some(key)) => Some(OneTimePreKey { id, key }),

@@ -13,7 +13,7 @@ use crate::limits::MAX_ONE_TIME_KEYS;
 /// members of an object; its other members are not looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
-pub struct PublishKeys {
+pub struct PublishedKeys {
     /// The signed prekey, `signedPreKey`; needed at registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_pre_key: Option<SignedPreKey>,
@@ -28,9 +28,9 @@ pub struct PublishKeys {
     pub kyber_pre_keys: Vec<KyberPreKey>,
 }
 
-only_as_object!(PublishKeys);
+only_as_object!(PublishedKeys);
 
-impl PublishKeys {
+impl PublishedKeys {
     /// Reads the members of an object; the keys stay in the order they came.
     ///
     /// # Errors

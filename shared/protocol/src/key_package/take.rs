@@ -9,7 +9,7 @@ use crate::limits::MAX_TAKEN_PACKAGES;
 /// A `Take`: who asks, and for whose one-time keys (section 4). Whether the actor is who sends it, is for the
 /// caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Take {
+pub struct TakeActivity {
     /// The taker's actor id.
     pub actor: String,
     /// Whose packages.
@@ -29,7 +29,7 @@ pub enum Target {
     Remote(Origin, Vec<String>),
 }
 
-impl Take {
+impl TakeActivity {
     /// Reads a `Take` as the server at `origin` gets it. A handle of a local user is that user's collection.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ mod tests {
 
     fn read(object: Value) -> Result<Target, Invalid> {
         let take = json!({"type": "Take", "actor": "https://b.example/user/x", "object": object});
-        Take::parse(&take, &origin()).map(|take| take.target)
+        TakeActivity::parse(&take, &origin()).map(|take| take.target)
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
         }
         let object = "https://a.example/user/bob/keyPackages";
         assert_eq!(
-            Take::parse(
+            TakeActivity::parse(
                 &json!({"type": "Give", "actor": "https://b.example/x", "object": object}),
                 &origin()
             )
@@ -193,11 +193,11 @@ mod tests {
             "/type"
         );
         assert_eq!(
-            Take::parse(&json!({"type": "Take", "object": object}), &origin()).unwrap_err().pointer,
+            TakeActivity::parse(&json!({"type": "Take", "object": object}), &origin()).unwrap_err().pointer,
             "/actor"
         );
         assert_eq!(
-            Take::parse(&json!({"type": "Take", "actor": "x", "object": object}), &origin())
+            TakeActivity::parse(&json!({"type": "Take", "actor": "x", "object": object}), &origin())
                 .unwrap_err()
                 .pointer,
             "/actor"

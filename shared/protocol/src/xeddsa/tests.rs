@@ -14,7 +14,7 @@ const ORDER: [u8; 32] = [
 ];
 
 #[derive(Deserialize)]
-struct Hex {
+struct HexVector {
     pk: String,
     msg: String,
     sig: String,
@@ -28,7 +28,7 @@ struct Vector {
 
 fn vectors() -> Vec<Vector> {
     let read = |text: &str| hex::decode(text).unwrap();
-    serde_json::from_str::<Vec<Hex>>(VECTORS)
+    serde_json::from_str::<Vec<HexVector>>(VECTORS)
         .unwrap()
         .iter()
         .map(|v| Vector { key: read(&v.pk), message: read(&v.msg), signature: read(&v.sig) })

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use super::fake::{World, ok};
+use super::fake::{TestInternet, ok};
 use super::{ACTIVITY_JSON, PUBLIC, body, error, get};
 use crate::client::FetchError;
 
@@ -36,7 +36,7 @@ async fn a_name_of_an_address_inside_is_never_dialled() {
         "fec0::1",
         "ff02::1",
     ] {
-        let world = World::new();
+        let world = TestInternet::new();
         world.net.name("evil.example", &[address]);
         let refused = get(&world.client(false), "https://evil.example/").await.unwrap_err();
         assert_eq!(refused.to_string(), "evil.example has no public address");
@@ -47,7 +47,7 @@ async fn a_name_of_an_address_inside_is_never_dialled() {
 
 #[tokio::test]
 async fn a_refused_url_is_not_even_resolved() {
-    let world = World::new();
+    let world = TestInternet::new();
     for url in [
         "http://a.example/",
         "https://2130706433/",
@@ -74,7 +74,7 @@ async fn a_refused_url_is_not_even_resolved() {
 
 #[tokio::test]
 async fn of_a_public_and_a_private_address_only_the_public_one_is_dialled() {
-    let world = World::new();
+    let world = TestInternet::new();
     world.site("a.example", PUBLIC, |_| ok(ACTIVITY_JSON, "{}")).await;
     for addresses in [["127.0.0.1", PUBLIC], [PUBLIC, "127.0.0.1"]] {
         world.net.name("mixed.example", &addresses);
@@ -89,7 +89,7 @@ async fn of_a_public_and_a_private_address_only_the_public_one_is_dialled() {
 
 #[tokio::test]
 async fn the_next_address_is_tried_when_one_is_dead() {
-    let world = World::new();
+    let world = TestInternet::new();
     let listener = world.https("a.example", |_| ok(ACTIVITY_JSON, "{}")).await;
     world.net.name("a.example", &["1.1.1.1", "10.0.0.1", "2606:4700::1", "8.8.8.8"]);
     world.net.route("[2606:4700::1]:443", listener);
@@ -99,7 +99,7 @@ async fn the_next_address_is_tried_when_one_is_dead() {
 
 #[tokio::test]
 async fn another_answer_of_the_resolver_is_judged_anew() {
-    let world = World::new();
+    let world = TestInternet::new();
     world.site("rebound.example", PUBLIC, |_| ok(ACTIVITY_JSON, "{}")).await;
     world.net.name("rebound.example", &["127.0.0.1"]);
     let client = world.client(false);
@@ -118,7 +118,7 @@ async fn another_answer_of_the_resolver_is_judged_anew() {
 
 #[tokio::test]
 async fn names_and_servers_that_are_not_there() {
-    let world = World::new();
+    let world = TestInternet::new();
     world.net.name("empty.example", &[]);
     world.net.name("dead.example", &[PUBLIC]);
     let client = world.client(false);

@@ -1,18 +1,18 @@
-use super::fake::{Reply, World, answer, head, ok};
+use super::fake::{Reply, TestInternet, answer, head, ok};
 use super::{ACTIVITY_JSON, IMPATIENT, PUBLIC, body, error, get, get_within};
-use crate::client::{FetchError, Fetched};
+use crate::client::{FetchError, FetchOutcome};
 
 const JSON: (&str, &str) = ("Content-Type", ACTIVITY_JSON);
 const CHUNKED: (&str, &str) = ("Transfer-Encoding", "chunked");
 
-async fn fetched(reply: Reply) -> Result<Fetched, FetchError> {
-    let world = World::new();
+async fn fetched(reply: Reply) -> Result<FetchOutcome, FetchError> {
+    let world = TestInternet::new();
     world.site("a.example", PUBLIC, move |_| reply.clone()).await;
     get(&world.client(false), "https://a.example/").await
 }
 
-async fn fetched_impatiently(reply: Reply) -> Result<Fetched, FetchError> {
-    let world = World::new();
+async fn fetched_impatiently(reply: Reply) -> Result<FetchOutcome, FetchError> {
+    let world = TestInternet::new();
     world.site("a.example", PUBLIC, move |_| reply.clone()).await;
     get_within(&world.client(false), "https://a.example/", &IMPATIENT).await
 }
@@ -150,8 +150,8 @@ async fn errors_repeat_little_of_an_answer() {
 
 #[tokio::test]
 async fn statuses_are_told_apart() {
-    assert_eq!(fetched(answer("404 Not Found", &[], "")).await, Ok(Fetched::NotFound));
-    assert_eq!(fetched(answer("410 Gone", &[JSON], "{}")).await, Ok(Fetched::Gone));
+    assert_eq!(fetched(answer("404 Not Found", &[], "")).await, Ok(FetchOutcome::NotFound));
+    assert_eq!(fetched(answer("410 Gone", &[JSON], "{}")).await, Ok(FetchOutcome::Gone));
     for (status, retry_after, expected) in [
         ("401 Unauthorized", None, (401, None)),
         ("403 Forbidden", None, (403, None)),

@@ -1,9 +1,9 @@
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 
-use super::fake::{Reply, World, answer, head, redirect};
+use super::fake::{Reply, TestInternet, answer, head, redirect};
 use super::{IMPATIENT, PATIENT, PUBLIC};
-use crate::client::{FetchError, Refusal};
+use crate::client::{FetchError, GuardRefusal};
 
 fn post(url: &str) -> Request<Bytes> {
     Request::builder()
@@ -19,7 +19,7 @@ fn post(url: &str) -> Request<Bytes> {
 
 #[tokio::test]
 async fn a_request_arrives_whole_and_its_answer_comes_back() {
-    let world = World::new();
+    let world = TestInternet::new();
     world.site("a.example", PUBLIC, |_| answer("202 Accepted", &[("X-Seen", "yes")], "thanks")).await;
     let response = world.client(false).send(post("https://A.example/inbox?x=y"), &PATIENT).await.unwrap();
     assert_eq!(response.status(), StatusCode::ACCEPTED);
@@ -46,7 +46,7 @@ async fn a_request_arrives_whole_and_its_answer_comes_back() {
 
 #[tokio::test]
 async fn redirects_and_errors_are_answers() {
-    let world = World::new();
+    let world = TestInternet::new();
     let reply = |path: &str| match path {
         "/moved" => redirect(307, "https://b.example/inbox"),
         _ => answer("500 Internal Server Error", &[], "oh"),
@@ -61,7 +61,7 @@ async fn redirects_and_errors_are_answers() {
 
 #[tokio::test]
 async fn posts_are_guarded_too() {
-    let world = World::new();
+    let world = TestInternet::new();
     world.net.name("evil.example", &["127.0.0.1"]);
     let client = world.client(false);
     for url in
@@ -75,7 +75,7 @@ async fn posts_are_guarded_too() {
 
 #[tokio::test]
 async fn answers_of_posts_are_limited_too() {
-    let world = World::new();
+    let world = TestInternet::new();
     let reply = |path: &str| match path {
         "/large" => answer("200 OK", &[], &"x".repeat(1001)),
         "/encoded" => answer("200 OK", &[("Content-Encoding", "gzip")], ""),
@@ -93,7 +93,7 @@ async fn answers_of_posts_are_limited_too() {
 
 #[tokio::test]
 async fn connections_are_kept_for_the_next_request() {
-    let world = World::new();
+    let world = TestInternet::new();
     let reply = |_: &str| Reply::Keep(head("202 Accepted", &[("Content-Length", "0")]).into_bytes());
     world.site("a.example", PUBLIC, reply).await;
     let client = world.client(false);
@@ -109,10 +109,10 @@ async fn connections_are_kept_for_the_next_request() {
 
 #[tokio::test]
 async fn a_url_can_be_judged_without_a_request() {
-    let world = World::new();
+    let world = TestInternet::new();
     let client = world.client(false);
     assert_eq!(client.check_url("https://A.example/x#y").unwrap().as_str(), "https://a.example/x");
-    let local = Refusal::LocalName { host: "localhost".to_owned() };
+    let local = GuardRefusal::LocalName { host: "localhost".to_owned() };
     assert_eq!(client.check_url("https://localhost/"), Err(local));
     assert_eq!(world.net.resolved(), Vec::<String>::new());
 }
@@ -120,7 +120,7 @@ async fn a_url_can_be_judged_without_a_request() {
 #[tokio::test]
 async fn requests_can_be_made_from_any_task() {
     fn is_send<T: Send>(_: &T) {}
-    let world = World::new();
+    let world = TestInternet::new();
     let client = world.client(false);
     is_send(&client.send(post("https://a.example/"), &PATIENT));
     is_send(&super::get(&client, "https://a.example/"));

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::client::{Client, Options, UrlPolicy};
+use crate::client::{ClientOptions, GuardedClient, UrlPolicy};
 use crate::network::Network;
 
 /// Sends no packet anywhere but to the listeners it has routes to.
@@ -112,14 +112,14 @@ pub(crate) fn head(status: &str, headers: &[(&str, &str)]) -> String {
 }
 
 /// A network, and a certificate authority that the client trusts.
-pub(crate) struct World {
+pub(crate) struct TestInternet {
     pub(crate) net: Arc<FakeNet>,
     asked: Arc<Mutex<Vec<String>>>,
     ca: Issuer<'static, KeyPair>,
     ca_certificate: CertificateDer<'static>,
 }
 
-impl World {
+impl TestInternet {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -129,15 +129,15 @@ impl World {
     }
 
     /// A client that trusts this world's authority.
-    pub(crate) fn client(&self, danger_allow_loopback_http: bool) -> Client {
+    pub(crate) fn client(&self, danger_allow_loopback_http: bool) -> GuardedClient {
         let mut roots = RootCertStore::empty();
         roots.add(self.ca_certificate.clone()).unwrap();
-        let options = Options {
+        let options = ClientOptions {
             user_agent: HeaderValue::from_static("eko-test (+https://eko.example)"),
             roots: Arc::new(move || roots.clone()),
             urls: UrlPolicy { danger_allow_loopback_http },
         };
-        Client::new(self.net.clone(), options)
+        GuardedClient::new(self.net.clone(), options)
     }
 
     /// A server at a name and a public address, port 443, with a certificate for the name.

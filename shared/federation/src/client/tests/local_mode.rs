@@ -1,8 +1,8 @@
-use super::fake::{World, ok, redirect};
+use super::fake::{TestInternet, ok, redirect};
 use super::{ACTIVITY_JSON, PUBLIC, body, error, get};
 
 /// This machine's own server, at the ports of the URLs below.
-async fn local(world: &World) {
+async fn local(world: &TestInternet) {
     let listener = world
         .http(|path| match path {
             "/out" => redirect(302, "http://a.example/"),
@@ -19,7 +19,7 @@ async fn local(world: &World) {
 
 #[tokio::test]
 async fn the_switch_lets_http_reach_this_machine() {
-    let world = World::new();
+    let world = TestInternet::new();
     local(&world).await;
     let client = world.client(true);
     for url in [
@@ -37,7 +37,7 @@ async fn the_switch_lets_http_reach_this_machine() {
 
 #[tokio::test]
 async fn without_it_no_http_at_all() {
-    let world = World::new();
+    let world = TestInternet::new();
     local(&world).await;
     let client = world.client(false);
     for url in ["http://localhost:8080/", "http://b.localhost/", "http://127.0.0.1/", "http://a.example/"] {
@@ -48,7 +48,7 @@ async fn without_it_no_http_at_all() {
 
 #[tokio::test]
 async fn names_of_this_machine_must_lead_to_it() {
-    let world = World::new();
+    let world = TestInternet::new();
     local(&world).await;
     for address in [PUBLIC, "10.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1"] {
         let host = format!("h{}.localhost", address.len());
@@ -63,7 +63,7 @@ async fn names_of_this_machine_must_lead_to_it() {
 
 #[tokio::test]
 async fn https_still_needs_public_addresses() {
-    let world = World::new();
+    let world = TestInternet::new();
     local(&world).await;
     world.net.name("evil.example", &["127.0.0.1"]);
     let client = world.client(true);
@@ -74,7 +74,7 @@ async fn https_still_needs_public_addresses() {
 
 #[tokio::test]
 async fn a_stranger_cannot_redirect_into_this_machine() {
-    let world = World::new();
+    let world = TestInternet::new();
     local(&world).await;
     world.site("a.example", PUBLIC, |_| redirect(302, "http://localhost/")).await;
     assert_eq!(

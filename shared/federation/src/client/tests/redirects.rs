@@ -1,13 +1,13 @@
 use http::header::DATE;
 use http::{HeaderName, HeaderValue};
 
-use super::fake::{Reply, World, answer, ok, redirect};
+use super::fake::{Reply, TestInternet, answer, ok, redirect};
 use super::{ACTIVITY_JSON, PATIENT, PUBLIC, PUBLIC_TOO, body, error, get};
-use crate::client::{Client, Fetched, MediaTypes};
+use crate::client::{FetchOutcome, GuardedClient, MediaTypes};
 
 /// A server that redirects its root to `location`, and has a document at `/there`.
-async fn redirecting(location: &'static str) -> (World, Client) {
-    let world = World::new();
+async fn redirecting(location: &'static str) -> (TestInternet, GuardedClient) {
+    let world = TestInternet::new();
     let reply = move |path: &str| match path {
         "/there" | "/deep/there" | "/deep/there?x=y" => ok(ACTIVITY_JSON, path),
         _ => redirect(302, location),
@@ -21,7 +21,7 @@ async fn redirecting(location: &'static str) -> (World, Client) {
 #[tokio::test]
 async fn each_kind_is_followed() {
     for status in [301, 302, 303, 307, 308] {
-        let world = World::new();
+        let world = TestInternet::new();
         let reply = move |path: &str| match path {
             "/" => redirect(status, "/there"),
             _ => ok(ACTIVITY_JSON, path),
@@ -34,7 +34,7 @@ async fn each_kind_is_followed() {
 #[tokio::test]
 async fn other_statuses_with_a_location_are_not() {
     for status in [201, 300, 304, 305, 306] {
-        let world = World::new();
+        let world = TestInternet::new();
         world.site("a.example", PUBLIC, move |_| redirect(status, "/there")).await;
         let text = error(get(&world.client(false), "https://a.example/").await);
         assert!(text.starts_with(&format!("a.example answered {status}")), "{text}");
@@ -55,7 +55,7 @@ async fn locations_are_read_against_the_current_url() {
     ] {
         let (_world, client) = redirecting(location).await;
         match get(&client, "https://a.example/deep/start#here").await {
-            Ok(Fetched::Document(document)) => assert_eq!(document.url.as_str(), arrives),
+            Ok(FetchOutcome::Document(document)) => assert_eq!(document.url.as_str(), arrives),
             other => panic!("{location}: {other:?}"),
         }
     }
@@ -90,7 +90,7 @@ async fn targets_are_judged_like_first_urls() {
 #[tokio::test]
 async fn a_redirect_needs_a_location() {
     for headers in [&[][..], &[("Location", "\u{e4}")]] {
-        let world = World::new();
+        let world = TestInternet::new();
         let reply = answer("302 Found", headers, "");
         world.site("a.example", PUBLIC, move |_| reply.clone()).await;
         assert_eq!(
@@ -110,11 +110,11 @@ fn countdown(path: &str) -> Reply {
 
 #[tokio::test]
 async fn three_are_followed_and_no_more() {
-    let world = World::new();
+    let world = TestInternet::new();
     world.site("a.example", PUBLIC, countdown).await;
     assert_eq!(body(get(&world.client(false), "https://a.example/3").await), "arrived");
 
-    let world = World::new();
+    let world = TestInternet::new();
     world.site("a.example", PUBLIC, countdown).await;
     assert_eq!(
         error(get(&world.client(false), "https://a.example/4").await),

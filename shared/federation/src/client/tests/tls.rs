@@ -2,22 +2,22 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::fake::{World, ok};
+use super::fake::{TestInternet, ok};
 use super::{ACTIVITY_JSON, IMPATIENT, PUBLIC, body, error, get, get_within};
-use crate::client::{Client, Options, UrlPolicy, public_roots};
+use crate::client::{ClientOptions, GuardedClient, UrlPolicy, public_roots};
 
 #[tokio::test]
 async fn a_certificate_of_a_trusted_authority_for_the_name() {
-    let world = World::new();
+    let world = TestInternet::new();
     world.site("a.example", PUBLIC, |_| ok(ACTIVITY_JSON, "{}")).await;
     assert_eq!(body(get(&world.client(false), "https://a.example/").await), "{}");
 }
 
 #[tokio::test]
 async fn an_unknown_authority_is_refused() {
-    let world = World::new();
+    let world = TestInternet::new();
     world.site("a.example", PUBLIC, |_| ok(ACTIVITY_JSON, "{}")).await;
-    let stranger = World::new();
+    let stranger = TestInternet::new();
     let listener = stranger.https("a.example", |_| ok(ACTIVITY_JSON, "{}")).await;
     world.net.route("93.184.215.14:443", listener);
     let text = error(get(&world.client(false), "https://a.example/").await);
@@ -27,7 +27,7 @@ async fn an_unknown_authority_is_refused() {
 
 #[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
-    let world = World::new();
+    let world = TestInternet::new();
     let listener = world.https("b.example", |_| ok(ACTIVITY_JSON, "{}")).await;
     world.net.name("a.example", &[PUBLIC]);
     world.net.route("93.184.215.14:443", listener);
@@ -38,7 +38,7 @@ async fn a_certificate_for_another_name_is_refused() {
 
 #[tokio::test]
 async fn plain_http_behind_https_is_refused() {
-    let world = World::new();
+    let world = TestInternet::new();
     let listener = world.http(|_| ok(ACTIVITY_JSON, "{}")).await;
     world.net.name("a.example", &[PUBLIC]);
     world.net.route("93.184.215.14:443", listener);
@@ -50,15 +50,15 @@ async fn plain_http_behind_https_is_refused() {
 
 #[tokio::test]
 async fn the_public_roots_are_many_and_not_ours() {
-    let world = World::new();
+    let world = TestInternet::new();
     world.site("a.example", PUBLIC, |_| ok(ACTIVITY_JSON, "{}")).await;
     assert!(public_roots()().len() > 50);
-    let options = Options {
+    let options = ClientOptions {
         user_agent: HeaderValue::from_static("eko-test"),
         roots: public_roots(),
         urls: UrlPolicy::default(),
     };
-    let client = Client::new(Arc::clone(&world.net) as _, options);
+    let client = GuardedClient::new(Arc::clone(&world.net) as _, options);
     let text = error(get(&client, "https://a.example/").await);
     assert!(text.starts_with("a.example could not be talked to: invalid peer certificate"), "{text}");
 }

@@ -1,7 +1,7 @@
 //! Requests that other libraries signed (`tests/peers/vectors.py`), read and verified.
 
 use eko_protocol::address::Origin;
-use eko_protocol::http_signature::{Request, Scheme, read};
+use eko_protocol::http_signature::{ReceivedRequest, Scheme, read_claim};
 use serde_json::Value;
 use url::{Position, Url};
 
@@ -18,14 +18,14 @@ fn outcome(request: &Value, document: &Value, key: &PublicKey) -> String {
         .iter()
         .map(|(n, v)| (n.as_str(), v.as_str().unwrap()))
         .collect();
-    let received = Request {
+    let received = ReceivedRequest {
         method: request["method"].as_str().unwrap(),
         target: &url[Position::BeforePath..],
         headers: &headers,
         body: request["body"].as_str().unwrap().as_bytes(),
     };
     let origin = Origin::parse(document["origin"].as_str().unwrap()).unwrap();
-    match read(&received, &origin, document["nowMs"].as_i64().unwrap(), WINDOW_MS) {
+    match read_claim(&received, &origin, document["nowMs"].as_i64().unwrap(), WINDOW_MS) {
         Err(fault) => fault.to_string(),
         Ok(claim) => {
             let scheme = if request["scheme"] == "cavage" { Scheme::Cavage } else { Scheme::Rfc9421 };

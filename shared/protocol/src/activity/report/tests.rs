@@ -38,7 +38,7 @@ fn bodies_of_the_contract() {
         })
     );
     assert_eq!(
-        Report::stale(&origin(), &bob(), ALICE, &id, (&[device(1)], &[device(2)]), Some(set.clone()))
+        Report::stale(&origin(), &bob(), ALICE, &id, &[device(1)], &[device(2)], Some(set.clone()))
             .to_value(&origin()),
         json!({
             "@context": context, "type": "Reject", "actor": bob_url, "to": ALICE, "object": id,
@@ -118,7 +118,7 @@ proptest! {
         let id = envelope_id();
         let mut report = match kind {
             0 => Report::partial_delivery(&origin(), &bob(), ALICE, &id, &missing, None),
-            1 => Report::stale(&origin(), &bob(), ALICE, &id, (&missing, &stale), DeviceSetRef::new(1,
+            1 => Report::stale(&origin(), &bob(), ALICE, &id, &missing, &stale, DeviceSetRef::new(1,
             "00".repeat(32)).ok()),
             _ => Report::delivered(&origin(), &bob(), ALICE, &id),
         };

@@ -9,12 +9,12 @@ use crate::signer::Signer;
 const NOW_MS: i64 = 1_769_715_000_000;
 
 /// A user with devices, each a number that seeds its keys and makes its id.
-struct World {
+struct TestChain {
     origin: Origin,
     user: UserName,
 }
 
-impl World {
+impl TestChain {
     fn new(user: &str) -> Self {
         Self { origin: Origin::parse("https://a.example").unwrap(), user: UserName::parse(user).unwrap() }
     }
@@ -82,7 +82,7 @@ fn active(state: &ChainState) -> Vec<DeviceId> {
 
 #[test]
 fn the_life_of_a_chain() {
-    let world = World::new("alice");
+    let world = TestChain::new("alice");
     let empty = world.empty();
     let nodes = |list: &[&Value]| list.iter().map(|node| ChainNode::parse(node).unwrap()).collect::<Vec<_>>();
 
@@ -114,7 +114,7 @@ fn the_life_of_a_chain() {
 
 #[test]
 fn a_reset_leaves_its_device_only() {
-    let world = World::new("alice");
+    let world = TestChain::new("alice");
     let two = world.two();
     let reset = world.append(&two, &world.reset(&two, 3, 3)).unwrap();
     assert_eq!(active(&reset), [device(3)]);
@@ -127,7 +127,7 @@ fn a_reset_leaves_its_device_only() {
 
 #[test]
 fn who_may_append() {
-    let world = World::new("alice");
+    let world = TestChain::new("alice");
     let (empty, two) = (world.empty(), world.two());
     let three = world.append(&two, &world.revoke(&two, 1, 2)).unwrap();
     let (not_new, not_active) = (
@@ -166,7 +166,7 @@ fn who_may_append() {
 
 #[test]
 fn stale_heads_are_told_apart() {
-    let world = World::new("alice");
+    let world = TestChain::new("alice");
     let two = world.two();
     let (a, b) = (world.add(&two, 3, 1), world.add(&two, 4, 2));
     let three = world.append(&two, &a).unwrap();
@@ -183,16 +183,16 @@ fn stale_heads_are_told_apart() {
     let nodes = [replaced_first, a].map(|node| ChainNode::parse(&node).unwrap());
     assert_eq!(
         ChainState::replay(&world.origin, &world.user, &nodes).unwrap_err(),
-        (1, ChainError::WrongSeq { expected: 1 })
+        ReplayError { index: 1, error: ChainError::WrongSeq { expected: 1 } }
     );
 }
 
 #[test]
 fn every_member_is_bound() {
-    let world = World::new("alice");
+    let world = TestChain::new("alice");
     let two = world.two();
     let node = world.add(&two, 3, 1);
-    let bobs = World::new("bob").add(&two, 3, 1);
+    let bobs = TestChain::new("bob").add(&two, 3, 1);
     let ghost = multibase::encode(&Signer::new(8).sign(b"x"));
     for (pointer, value, expected) in [
         (
@@ -252,7 +252,7 @@ fn every_member_is_bound() {
 
 #[test]
 fn nodes_of_another_user_do_not_fit() {
-    let (alice, bob) = (World::new("alice"), World::new("bob"));
+    let (alice, bob) = (TestChain::new("alice"), TestChain::new("bob"));
     let first = alice.add(&alice.empty(), 1, 1);
     assert_eq!(bob.append(&bob.empty(), &first), Err(ChainError::WrongActor));
     assert_eq!(
@@ -267,7 +267,7 @@ fn nodes_of_another_user_do_not_fit() {
 
 #[test]
 fn at_most_sixteen_are_active() {
-    let world = World::new("alice");
+    let world = TestChain::new("alice");
     let mut state = world.append(&world.empty(), &world.add(&world.empty(), 1, 1)).unwrap();
     for n in 2..=16 {
         state = world.append(&state, &world.add(&state, n, 1)).unwrap();
@@ -279,7 +279,7 @@ fn at_most_sixteen_are_active() {
 
 #[test]
 fn shapes_are_refused_where_they_stand() {
-    let world = World::new("alice");
+    let world = TestChain::new("alice");
     let two = world.two();
     let (add, revoke) = (world.add(&two, 3, 1), world.revoke(&two, 1, 1));
     let low_order = json!("BQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
@@ -348,7 +348,7 @@ fn shapes_are_refused_where_they_stand() {
 
 #[test]
 fn what_is_stored_is_what_was_signed() {
-    let world = World::new("alice");
+    let world = TestChain::new("alice");
     let node = world.add(&world.empty(), 1, 1);
     let read = ChainNode::parse(&node).unwrap();
     assert_eq!(read.canonical(), crate::json::canonical(&node).unwrap());
@@ -368,7 +368,7 @@ proptest! {
     /// it again.
     #[test]
     fn chains_follow_the_model(steps in proptest::collection::vec((0u8..3, 0u64..6, 0u64..6), 1..14)) {
-        let world = World::new("alice");
+        let world = TestChain::new("alice");
         let (mut state, mut nodes) = (world.empty(), Vec::new());
         let (mut model, mut used) = (BTreeSet::new(), BTreeSet::new());
         for (what, subject, by) in steps {
@@ -396,7 +396,7 @@ proptest! {
 
     #[test]
     fn nodes_round_trip(new in 0u64..16000, by in 0u64..1000, what in 0u8..3) {
-        let world = World::new("alice");
+        let world = TestChain::new("alice");
         let two = world.two();
         let node = match what { 0 => world.add(&two, new, by), 1 => world.reset(&two, new, new),
         _ => world.revoke(&two, new, by) };

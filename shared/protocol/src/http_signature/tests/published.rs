@@ -4,7 +4,7 @@
 use super::*;
 
 /// draft-cavage-http-signatures-12, appendix C: the request of every example.
-fn appendix_c(signature: &str) -> Sent {
+fn appendix_c(signature: &str) -> SampleRequest {
     let headers = [
         ("host", "example.com"),
         ("date", "Sun, 05 Jan 2014 21:31:40 GMT"),
@@ -47,12 +47,12 @@ fn draft_cavage_all_headers_as_printed() {
     let printed = appendix_c(&printed);
     assert_eq!(
         printed.read_at("https://example.com", APPENDIX_C_MS),
-        Err(Fault::OldAlgorithm("(created)".to_owned()))
+        Err(SignatureFault::OldAlgorithm("(created)".to_owned()))
     );
     // Even under the new name: `created` is five months after `date`, so one of them is always outside.
     let printed = printed.replaced("rsa-sha256", "hs2019");
-    assert_eq!(printed.read_at("https://example.com", APPENDIX_C_MS), Err(Fault::TooNew));
-    assert_eq!(printed.read_at("https://example.com", 1_402_170_695_000), Err(Fault::TooOld));
+    assert_eq!(printed.read_at("https://example.com", APPENDIX_C_MS), Err(SignatureFault::TooNew));
+    assert_eq!(printed.read_at("https://example.com", 1_402_170_695_000), Err(SignatureFault::TooOld));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn draft_cavage_basic_and_default_are_too_little_for_a_body() {
     let basic = ALL_HEADERS.replace(" content-type digest content-length", "");
     assert_eq!(
         appendix_c(&basic).read_at("https://example.com", APPENDIX_C_MS),
-        Err(Fault::NotCovered("digest"))
+        Err(SignatureFault::NotCovered("digest"))
     );
     // Without the body its text is the one printed.
     let mut get = appendix_c(&basic);
@@ -73,14 +73,14 @@ fn draft_cavage_basic_and_default_are_too_little_for_a_body() {
     let default = r#"keyId="Test",algorithm="rsa-sha256",signature="AAEC""#;
     assert_eq!(
         appendix_c(default).read_at("https://example.com", APPENDIX_C_MS),
-        Err(Fault::ParameterMissing("headers"))
+        Err(SignatureFault::ParameterMissing("headers"))
     );
 }
 
 const RFC_9421_MS: i64 = 1_618_884_480_000;
 
 /// RFC 9421, section 4.3: the request as the proxy sends it on, without the client's signature.
-fn section_4_3() -> Sent {
+fn section_4_3() -> SampleRequest {
     let input = r#"proxy_sig=("@method" "@authority" "@path" "content-digest" "content-type" "content-length" "forwarded");created=1618884480;keyid="test-key-rsa";alg="rsa-v1_5-sha256";expires=1618884540"#;
     let signature = "proxy_sig=:S6ZzPXSdAMOPjN/6KXfXWNO/f7V6cHm7BXYUh3YD/fRad4BCaRZxP+JH+8XY1I6+8Cy+CM5g92iHgxtRPz+MjniOaYmdkDcnL9cCpXJleXsOckpURl49GwiyUpZ10KHgOEe11sx3G2gxI8S0jnxQB+Pu68U9vVcasqOWAEObtNKKZd8tSFu7LB5YAv0RAGhB8tmpv7sFnIm9y+7X5kXQfi8NMaZaA8i2ZHwpBdg7a6CMfwnnrtflzvZdXAsD3LH2TwevU+/PBPv0B6NMNk93wUs/vfJvye+YuI87HU38lZHowtznbLVdp770I6VHR6WfgS9ddzirrswsE1w5o0LV/g==:";
     let digest =
@@ -101,12 +101,12 @@ fn section_4_3() -> Sent {
 
 #[test]
 fn rfc_9421_section_4_3() {
-    let at = |sent: &Sent| sent.read_at("https://origin.host.internal.example", RFC_9421_MS);
+    let at = |sent: &SampleRequest| sent.read_at("https://origin.host.internal.example", RFC_9421_MS);
     // As printed it leaves the query open, and its digest is SHA-512.
-    assert_eq!(at(&section_4_3()), Err(Fault::NotCovered("@query")));
+    assert_eq!(at(&section_4_3()), Err(SignatureFault::NotCovered("@query")));
     let mut sent = section_4_3();
     sent.target = "/foo".to_owned();
-    assert_eq!(at(&sent), Err(Fault::NoSha256));
+    assert_eq!(at(&sent), Err(SignatureFault::NoSha256));
     // With the digest of the same body that the RFC's other examples have, and the text printed otherwise.
     let claim = at(&sent.with("content-digest", &format!("sha-256=:{HASH}:"))).unwrap();
     assert_eq!((claim.key_id.as_str(), claim.signature.len()), ("test-key-rsa", 256));
@@ -140,23 +140,23 @@ fn rfc_9421_appendix_b_2() {
         sent.target = "/foo?param=Value&Pet=dog".to_owned();
         sent
     };
-    let at = |sent: &Sent| sent.read_at("https://example.com", 1_618_884_473_000);
+    let at = |sent: &SampleRequest| sent.read_at("https://example.com", 1_618_884_473_000);
     // B.2.1 covers nothing, B.2.2 no target, B.2.6 no digest of its body.
     let minimal =
         b_2(r#"sig-b21=();created=1618884473;keyid="test-key-rsa-pss";nonce="b3k2pp5k7z-50gnwp.yemd""#);
-    assert_eq!(at(&minimal), Err(Fault::NothingCovered));
+    assert_eq!(at(&minimal), Err(SignatureFault::NothingCovered));
     let selective = b_2(
         r#"sig-b22=("@authority" "content-digest" "@query-param";name="Pet");created=1618884473;keyid="test-key-rsa-pss";tag="header-example""#,
     );
-    assert_eq!(at(&selective), Err(Fault::Unsupported("@query-param;name".to_owned())));
+    assert_eq!(at(&selective), Err(SignatureFault::Unsupported("@query-param;name".to_owned())));
     let ed25519 = r#"sig-b26=("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="test-key-ed25519""#;
     let mut posted = b_2(ed25519);
     (posted.method, posted.body) = ("POST", BODY.to_vec());
     posted.target = "/foo".to_owned();
-    assert_eq!(at(&posted), Err(Fault::NotCovered("content-digest")));
+    assert_eq!(at(&posted), Err(SignatureFault::NotCovered("content-digest")));
     // B.2.6 as a fetch, without the query that it leaves open: the text printed but for the method.
     let mut get = b_2(ed25519);
-    assert_eq!(at(&get), Err(Fault::NotCovered("@query")));
+    assert_eq!(at(&get), Err(SignatureFault::NotCovered("@query")));
     get.target = "/foo".to_owned();
     assert_eq!(
         String::from_utf8(at(&get).unwrap().base).unwrap(),

@@ -7,13 +7,14 @@ use super::*;
 
 const SCHEMES: [Scheme; 2] = [Scheme::Cavage, Scheme::Rfc9421];
 
-fn outgoing(scheme: Scheme, url: &Url, body: Option<&[u8]>, now_ms: i64) -> (Unsigned, Sent) {
+fn outgoing(scheme: Scheme, url: &Url, body: Option<&[u8]>, now_ms: i64) -> (UnsignedRequest, SampleRequest) {
     let method = if body.is_some() { "POST" } else { "GET" };
-    let unsigned = unsigned(scheme, method, url, body, KEY_ID, now_ms).unwrap();
-    let headers = unsigned.clone().signed(&[7; 256]).into_iter();
+    let request = OutgoingRequest { method, url, body, key_id: KEY_ID };
+    let unsigned = prepare(scheme, &request, now_ms).unwrap();
+    let headers = unsigned.clone().into_headers(&[7; 256]).into_iter();
     let headers = headers.map(|(name, value)| (name.to_owned(), value)).collect();
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    (unsigned, Sent { method, target, headers, body: body.unwrap_or_default().to_vec() })
+    (unsigned, SampleRequest { method, target, headers, body: body.unwrap_or_default().to_vec() })
 }
 
 #[test]
@@ -32,16 +33,20 @@ fn what_is_sent() {
 #[test]
 fn what_cannot_be_signed() {
     let url = Url::parse("https://a.example/x").unwrap();
+    let good = OutgoingRequest { method: "GET", url: &url, body: None, key_id: KEY_ID };
     for scheme in SCHEMES {
         for key_id in ["", "a b", "a\"b", "a\\b", "ä", "a\nb", &"x".repeat(513)] {
-            assert_eq!(unsigned(scheme, "GET", &url, None, key_id, 0), Err(Unsignable), "{key_id}");
+            let request = OutgoingRequest { key_id, ..good };
+            assert_eq!(prepare(scheme, &request, 0), Err(UnsignableRequest), "{key_id}");
         }
         for method in ["", "get", "G T"] {
-            assert_eq!(unsigned(scheme, method, &url, None, KEY_ID, 0), Err(Unsignable), "{method}");
+            let request = OutgoingRequest { method, ..good };
+            assert_eq!(prepare(scheme, &request, 0), Err(UnsignableRequest), "{method}");
         }
         for url in ["https://u@a.example/", "https://:p@a.example/", "ftp://a.example/", "urn:uuid:0"] {
             let url = Url::parse(url).unwrap();
-            assert_eq!(unsigned(scheme, "GET", &url, None, KEY_ID, 0), Err(Unsignable), "{url}");
+            let request = OutgoingRequest { url: &url, ..good };
+            assert_eq!(prepare(scheme, &request, 0), Err(UnsignableRequest), "{url}");
         }
     }
 }
@@ -67,7 +72,7 @@ proptest! {
         let (unsigned, sent) = outgoing(scheme, &url, body.as_deref(), now_ms);
         let claim = sent.read_at("https://a.example", now_ms + off_ms);
         let base = unsigned.base().to_vec();
-        prop_assert_eq!(claim, Ok(Claim { scheme, key_id: KEY_ID.to_owned(), base, signature: vec![7; 256] }));
+        prop_assert_eq!(claim, Ok(SignatureClaim { scheme, key_id: KEY_ID.to_owned(), base, signature: vec![7; 256] }));
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub(in crate::key_package) fn package(seed: u64, with_one_time: bool, with_kyber
         with_kyber.then(|| KyberPreKey { id: KeyId::new(7).unwrap(), key: kyber_key, signature });
     let bob = UserName::parse("bob").unwrap();
     let registration = RegistrationId::new(4711).unwrap();
-    let mut package =
-        KeyPackage::new(&origin(), (&bob, &device), (signer.identity(), registration), signed, last_resort);
+    let identity = signer.identity();
+    let mut package = KeyPackage::new(&origin(), &bob, &device, identity, registration, signed, last_resort);
     package.pre_key = with_one_time
         .then(|| OneTimePreKey { id: KeyId::new(1001).unwrap(), key: Signer::new(seed ^ 2).curve() });
     package.device_set = DeviceSetRef::new(2, "ab".repeat(32)).ok();

@@ -19,9 +19,9 @@ fn signed_kyber(signer: &Signer, n: u64) -> KyberPreKey {
     KyberPreKey { id: id(n), key, signature }
 }
 
-fn keys(signer: &Signer) -> PublishKeys {
+fn keys(signer: &Signer) -> PublishedKeys {
     let key = Signer::new(99).curve();
-    PublishKeys {
+    PublishedKeys {
         signed_pre_key: Some(SignedPreKey { id: id(1), key, signature: signer.sign(key.as_bytes()) }),
         last_resort: Some(signed_kyber(signer, 7)),
         pre_keys: vec![one_time(1003), one_time(1001), one_time(1002)],
@@ -38,12 +38,12 @@ fn the_members_of_section_10() {
         "signedPreKey": keys.signed_pre_key, "lastResortKyberPreKey": keys.last_resort,
         "preKeys": keys.pre_keys, "kyberPreKeys": keys.kyber_pre_keys,
     });
-    assert_eq!(PublishKeys::parse(&value), Ok(keys.clone()));
+    assert_eq!(PublishedKeys::parse(&value), Ok(keys.clone()));
     assert_eq!(keys.validate(&signer.identity()), Ok(()));
     let sorted = keys.sorted();
     assert_eq!(sorted.pre_keys.iter().map(|key| key.id.get()).collect::<Vec<_>>(), [1001, 1002, 1003]);
     assert_eq!(sorted.kyber_pre_keys.iter().map(|key| key.id.get()).collect::<Vec<_>>(), [2001, 2002]);
-    assert!(PublishKeys::parse(&json!({})).unwrap().is_empty());
+    assert!(PublishedKeys::parse(&json!({})).unwrap().is_empty());
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn shapes_are_refused_where_they_stand() {
         ),
         (json!([]), ""),
     ] {
-        assert_eq!(PublishKeys::parse(&value).unwrap_err().pointer, pointer, "{value}");
+        assert_eq!(PublishedKeys::parse(&value).unwrap_err().pointer, pointer, "{value}");
     }
 }
 
@@ -70,8 +70,8 @@ fn shapes_are_refused_where_they_stand() {
 fn rules_are_broken_where_they_stand() {
     let signer = Signer::new(1);
     let other = Signer::new(2);
-    type Change = fn(&mut PublishKeys, &Signer);
-    let cases: [(Change, &str); 9] = [
+    type KeyChange = fn(&mut PublishedKeys, &Signer);
+    let cases: [(KeyChange, &str); 9] = [
         (|keys, _| keys.pre_keys.push(one_time(1001)), "/preKeys/3/id"),
         (|keys, _| keys.kyber_pre_keys.push(keys.kyber_pre_keys[0].clone()), "/kyberPreKeys/2/id"),
         (|keys, _| keys.kyber_pre_keys.insert(0, keys.last_resort.clone().unwrap()), "/kyberPreKeys/0/id"),
@@ -92,7 +92,7 @@ fn rules_are_broken_where_they_stand() {
         change(&mut keys, &other);
         assert_eq!(keys.validate(&signer.identity()).unwrap_err().pointer, pointer);
     }
-    let full = PublishKeys { pre_keys: (0..100).map(one_time).collect(), ..PublishKeys::default() };
+    let full = PublishedKeys { pre_keys: (0..100).map(one_time).collect(), ..PublishedKeys::default() };
     assert_eq!(full.validate(&signer.identity()), Ok(()));
 }
 
@@ -102,6 +102,6 @@ proptest! {
     #[test]
     fn round_trip(seed in any::<u64>()) {
         let keys = keys(&Signer::new(seed));
-        prop_assert_eq!(PublishKeys::parse(&serde_json::to_value(&keys).unwrap()), Ok(keys));
+        prop_assert_eq!(PublishedKeys::parse(&serde_json::to_value(&keys).unwrap()), Ok(keys));
     }
 }

@@ -1,8 +1,14 @@
-//! How fast the engines are through the SDK's clients: `cargo run --release -p eko-engines --example puts`.
+//! Measures the engines through the clients of the SDK:
+//! `cargo run --release -p eko-engines --example puts`.
 //!
-//! Prints calls a second with 16 tasks, for each runtime and store: `PutItem` of 512 bytes by a client as it
-//! comes, by one that neither signs nor retries nor watches the time, and by no client at all (the engine and
-//! its JSON alone); and `SendMessageBatch` of one entry of 512 bytes. Each on a fresh store.
+//! Prints the calls per second of 16 tasks, for each runtime and store:
+//!
+//! * `PutItem` of 512 bytes by a client with the default settings,
+//! * by a client without signatures, retries and time-outs ("lean"),
+//! * without a client: the engine and its JSON only,
+//! * `SendMessageBatch` of one entry of 512 bytes.
+//!
+//! Each measurement has a fresh store.
 
 use std::error::Error;
 use std::future::Future;
@@ -20,12 +26,15 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use eko_engines::Engines;
 
-type Failure = Box<dyn Error + Send + Sync>;
+type BoxedError = Box<dyn Error + Send + Sync>;
 
+/// The number of tasks that call at once.
 const TASKS: u64 = 16;
+
+/// The length of one measurement.
 const TIME: Duration = Duration::from_secs(2);
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BoxedError> {
     println!("threads  store   PutItem  lean client  no client  SendMessageBatch   (calls a second)");
     for threads in [1, 2] {
         let mut builder = match threads {
@@ -37,7 +46,7 @@ fn main() -> Result<(), Failure> {
             let fresh = || match store {
                 "memory" => Ok((Engines::in_memory()?, None)),
                 _ => tempfile::tempdir()
-                    .map_err(Failure::from)
+                    .map_err(BoxedError::from)
                     .and_then(|dir| Ok((Engines::open(dir.path())?, Some(dir)))),
             };
             let put = |lean| runtime.block_on(async { puts(&fresh()?.0, lean).await });
@@ -54,6 +63,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Makes a client of DynamoDB. A lean one neither signs, nor retries, nor has time-outs.
 fn table(engines: &Engines, lean: bool) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -70,7 +80,8 @@ fn table(engines: &Engines, lean: bool) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-async fn puts(engines: &Engines, lean: bool) -> Result<f64, Failure> {
+/// Measures `PutItem` by a client.
+async fn puts(engines: &Engines, lean: bool) -> Result<f64, BoxedError> {
     let client = table(engines, lean);
     create(&client).await?;
     rate(move |n| {
@@ -80,12 +91,13 @@ async fn puts(engines: &Engines, lean: bool) -> Result<f64, Failure> {
             .item("pk", AttributeValue::S(format!("D#{}", n % 100)))
             .item("sk", AttributeValue::S(format!("M#{n:020}")))
             .item("b", AttributeValue::B(vec![7; 512].into()));
-        async move { put.send().await.map(drop).map_err(Failure::from) }
+        async move { put.send().await.map(drop).map_err(BoxedError::from) }
     })
     .await
 }
 
-async fn raw_puts(engines: Engines) -> Result<f64, Failure> {
+/// Measures `PutItem` without a client.
+async fn raw_puts(engines: Engines) -> Result<f64, BoxedError> {
     create(&table(&engines, true)).await?;
     let bytes = "BwcH".repeat(171);
     rate(move |n| {
@@ -96,7 +108,7 @@ async fn raw_puts(engines: Engines) -> Result<f64, Failure> {
         );
         async move {
             let answer = engines.call("DynamoDB_20120810.PutItem", body.as_bytes()).await;
-            // As a real call would: let the other tasks in.
+            // Lets the other tasks run, as a call over a network would.
             tokio::task::yield_now().await;
             if answer.status == 200 { Ok(()) } else { Err(String::from_utf8_lossy(&answer.body).into()) }
         }
@@ -104,7 +116,8 @@ async fn raw_puts(engines: Engines) -> Result<f64, Failure> {
     .await
 }
 
-async fn sends(engines: &Engines) -> Result<f64, Failure> {
+/// Measures `SendMessageBatch`.
+async fn sends(engines: &Engines) -> Result<f64, BoxedError> {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("local"))
@@ -115,15 +128,15 @@ async fn sends(engines: &Engines) -> Result<f64, Failure> {
     rate(move |n| {
         let entry = SendMessageBatchRequestEntry::builder().id("0").message_body(format!("{n:512}"));
         let batch = client.send_message_batch().queue_url(&url);
-        async move { batch.entries(entry.build()?).send().await.map(drop).map_err(Failure::from) }
+        async move { batch.entries(entry.build()?).send().await.map(drop).map_err(BoxedError::from) }
     })
     .await
 }
 
-/// Calls a second over all tasks.
-async fn rate<F>(call: impl Fn(u64) -> F + Clone + Send + Sync + 'static) -> Result<f64, Failure>
+/// Returns the calls per second of all tasks together.
+async fn rate<F>(call: impl Fn(u64) -> F + Clone + Send + Sync + 'static) -> Result<f64, BoxedError>
 where
-    F: Future<Output = Result<(), Failure>> + Send,
+    F: Future<Output = Result<(), BoxedError>> + Send,
 {
     let done = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
@@ -134,7 +147,7 @@ where
                 while start.elapsed() < TIME {
                     call(done.fetch_add(1, Ordering::Relaxed)).await?;
                 }
-                Ok::<_, Failure>(())
+                Ok::<_, BoxedError>(())
             })
         })
         .collect();
@@ -144,7 +157,8 @@ where
     Ok(done.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64())
 }
 
-async fn create(client: &aws_sdk_dynamodb::Client) -> Result<(), Failure> {
+/// Creates the table.
+async fn create(client: &aws_sdk_dynamodb::Client) -> Result<(), BoxedError> {
     let mut table = client.create_table().table_name("eko").billing_mode(BillingMode::PayPerRequest);
     for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
         let text = ScalarAttributeType::S;

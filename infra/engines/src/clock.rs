@@ -1,13 +1,13 @@
-//! Time as a parameter, so that tests can move it.
+//! The clock of the engines. It is a parameter, so that tests can move it.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since the Unix epoch.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+/// A clock that returns milliseconds since the Unix epoch.
+pub type EngineClock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// The machine's clock.
-pub fn system_clock() -> Clock {
+/// Returns the clock of the machine.
+pub fn system_clock() -> EngineClock {
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place in this crate that reads the system's clock"

@@ -1,4 +1,4 @@
-//! The SDK's HTTP client that sends nothing.
+//! An HTTP client for the AWS SDK that answers from the engines instead of sending anything.
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -8,32 +8,35 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
-use crate::{Answer, Engines};
+use crate::{AwsAnswer, Engines};
 
-/// Client and connector in one: there is no connection for the settings to apply to.
+/// The SDK's HTTP client. It has one connector, whatever the settings are, because there are no
+/// connections that settings could apply to.
 #[derive(Debug, Clone)]
-pub(crate) struct InProcess {
+pub(crate) struct InProcessClient {
     connector: SharedHttpConnector,
 }
 
-impl InProcess {
+impl InProcessClient {
+    /// Makes a client of the given engines.
     pub(crate) fn new(engines: Engines) -> Self {
-        Self { connector: SharedHttpConnector::new(Connector { engines }) }
+        Self { connector: SharedHttpConnector::new(InProcessConnector { engines }) }
     }
 }
 
-impl HttpClient for InProcess {
+impl HttpClient for InProcessClient {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         self.connector.clone()
     }
 }
 
+/// The connector: passes a request to the engines.
 #[derive(Debug)]
-struct Connector {
+struct InProcessConnector {
     engines: Engines,
 }
 
-impl HttpConnector for Connector {
+impl HttpConnector for InProcessConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let engines = self.engines.clone();
         HttpConnectorFuture::new(async move {
@@ -46,7 +49,8 @@ impl HttpConnector for Connector {
     }
 }
 
-fn response(answer: Answer) -> Result<HttpResponse, ConnectorError> {
+/// Converts an engine's answer to a response of the SDK.
+fn response(answer: AwsAnswer) -> Result<HttpResponse, ConnectorError> {
     let status = answer.status.try_into().map_err(|e| ConnectorError::other(Box::new(e), None))?;
     let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
     let headers = response.headers_mut();

@@ -1,8 +1,8 @@
 //! DynamoDB: dynoxide's in-process API behind DynamoDB's wire protocol.
 //!
-//! dynoxide speaks the protocol itself, but only in its HTTP server; in process it takes and gives typed
-//! requests. What lies between is here: which operations there are, and which AWS error it is when a request
-//! does not even have the shape of one ([`shape`]).
+//! dynoxide speaks the protocol itself, but only in its HTTP server. Its in-process API takes typed
+//! requests and returns typed responses. This module translates between the two: it maps operation
+//! names to calls, and malformed requests to AWS errors ([`shape`]).
 
 mod shape;
 
@@ -10,47 +10,50 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dynoxide::storage_backend::Clock as TableClock;
+use dynoxide::storage_backend::Clock as DynoxideClock;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::answer::Answer;
-use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::answer::AwsAnswer;
+use crate::clock::EngineClock;
+use crate::error::Error;
 
-/// What stands before the dot in `X-Amz-Target`.
+/// The part of `X-Amz-Target` before the dot.
 pub(crate) const TARGET: &str = "DynamoDB_20120810";
 
 /// The embedded DynamoDB.
-pub(crate) struct Engine {
+pub(crate) struct TableEngine {
     database: Database,
-    /// Its file, if it has one.
+    /// The database file. `None` in memory.
     path: Option<PathBuf>,
 }
 
-impl Engine {
-    pub(crate) fn in_memory(clock: Clock) -> Result<Self> {
-        Ok(Self { database: Database::memory_with_clock(Arc::new(Seconds(clock)))?, path: None })
+impl TableEngine {
+    /// Makes an empty engine in memory.
+    pub(crate) fn in_memory(clock: EngineClock) -> Result<Self, Error> {
+        Ok(Self { database: Database::memory_with_clock(Arc::new(ClockInSeconds(clock)))?, path: None })
     }
 
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// Opens the engine that is stored at `path`, or creates it.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let name = path.to_str().ok_or_else(|| Error::Path(path.to_owned()))?;
         let database = Database::new(name)?;
-        // Named for another purpose, it is what sets `synchronous = NORMAL`: a commit then reaches the
-        // operating system, not the disk, which a killed process survives and which is ten times faster.
+        // Sets `synchronous = NORMAL`, although the name says otherwise. A commit then reaches the
+        // operating system but not the disk. It survives the end of the process, and is ten times
+        // faster.
         database.disable_bulk_loading()?;
         Ok(Self { database, path: Some(path.to_owned()) })
     }
 
-    /// Removes expired items; how many there were.
-    pub(crate) fn sweep(&self) -> Result<usize> {
+    /// Removes expired items, and returns their number.
+    pub(crate) fn sweep(&self) -> Result<usize, Error> {
         Ok(self.database.sweep_ttl()?)
     }
 
-    /// Moves the write-ahead log into the database, with a sync. Over a connection of its own, since dynoxide
-    /// does not lend its own.
-    pub(crate) fn flush(&self) -> Result<()> {
+    /// Moves the write-ahead log into the database and syncs it. Opens a connection for that,
+    /// because dynoxide does not give access to its own.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
         let Some(path) = &self.path else { return Ok(()) };
         let connection = rusqlite::Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(10))?;
@@ -58,7 +61,7 @@ impl Engine {
     }
 
     /// Answers one request.
-    pub(crate) fn call(&self, operation: &str, body: &[u8]) -> Answer {
+    pub(crate) fn call(&self, operation: &str, body: &[u8]) -> AwsAnswer {
         let call = Call { operation, body };
         let db = &self.database;
         match operation {
@@ -78,38 +81,42 @@ impl Engine {
             "TransactWriteItems" => call.run(|r| db.transact_write_items(r)),
             "UpdateItem" => call.run(|r| db.update_item(r)),
             "UpdateTimeToLive" => call.run(|r| db.update_time_to_live(r)),
-            _ => Answer::unknown_operation(),
+            _ => AwsAnswer::unknown_operation(),
         }
     }
 }
 
+/// A request whose operation is known.
 struct Call<'a> {
     operation: &'a str,
     body: &'a [u8],
 }
 
 impl Call<'_> {
-    /// JSON in, typed call, JSON out.
-    fn run<Q: DeserializeOwned, A: Serialize>(&self, act: impl FnOnce(Q) -> dynoxide::Result<A>) -> Answer {
-        let done = shape::read(self.operation, self.body).and_then(act).and_then(|answer| {
+    /// Deserializes the request, runs it, and serializes the response.
+    fn run<Q: DeserializeOwned, A: Serialize>(
+        &self,
+        act: impl FnOnce(Q) -> dynoxide::Result<A>,
+    ) -> AwsAnswer {
+        let result = shape::read(self.operation, self.body).and_then(act).and_then(|answer| {
             serde_json::to_vec(&answer).map_err(|e| DynoxideError::InternalServerError(e.to_string()))
         });
-        match done {
-            Ok(body) => Answer::ok(body),
+        match result {
+            Ok(body) => AwsAnswer::ok(body),
             Err(error) => {
                 if error.status_code() >= 500 {
                     tracing::error!(operation = self.operation, %error, "the embedded DynamoDB failed");
                 }
-                Answer::error(error.status_code(), error.to_json())
+                AwsAnswer::error(error.status_code(), error.to_json())
             }
         }
     }
 }
 
-/// This crate's clock as dynoxide takes it.
-struct Seconds(Clock);
+/// Adapts this crate's clock to dynoxide's trait.
+struct ClockInSeconds(EngineClock);
 
-impl TableClock for Seconds {
+impl DynoxideClock for ClockInSeconds {
     fn now_unix_secs(&self) -> u64 {
         u64::try_from((self.0)() / 1000).unwrap_or_default()
     }

@@ -1,11 +1,9 @@
-//! What can go wrong outside a request; inside one, an AWS error is an [`Answer`](crate::Answer).
+//! Errors of opening, sweeping and flushing. An error of a request is an answer
+//! ([`AwsAnswer`](crate::AwsAnswer)).
 
 use std::path::PathBuf;
 
-/// A result of this crate.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Why the engines could not be opened, swept or flushed.
+/// An error of opening, sweeping or flushing the engines.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process has the data folder open.
@@ -16,17 +14,17 @@ pub enum Error {
     Folder {
         /// The folder or the file in it.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// The path of the data folder is not UTF-8, which dynoxide wants.
+    /// The path of the data folder is not UTF-8, which dynoxide requires.
     #[error("the path {} is not UTF-8", .0.display())]
     Path(PathBuf),
     /// The table's database failed.
     #[error("the table's database failed")]
     Table(#[from] dynoxide::DynoxideError),
-    /// SQLite failed: the queues' database, or a checkpoint of either.
+    /// SQLite failed: in the queues' database, or in a checkpoint of either database.
     #[error("SQLite failed")]
     Sqlite(#[from] rusqlite::Error),
 }

@@ -1,21 +1,25 @@
-//! The data folder: two databases and a lock.
+//! The data folder: two databases and a lock file.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 
-/// A data folder held by this process.
+/// A data folder that this process has locked.
 #[derive(Debug)]
 pub(crate) struct Folder {
     dir: PathBuf,
-    /// Locked by the operating system, which lets go of it when the process ends, however it ends.
+    /// The lock file. The operating system unlocks it when the process ends, even if it is killed.
     _lock: File,
 }
 
 impl Folder {
-    /// Creates `dir` if need be and takes it for this process.
-    pub(crate) fn lock(dir: &Path) -> Result<Self> {
+    /// Locks `dir` for this process. Creates the folder if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] if another process has locked it, [`Error::Folder`] if it cannot be created
+    /// or locked.
+    pub(crate) fn lock(dir: &Path) -> Result<Self, Error> {
         let failed = |path: &Path, source| Error::Folder { path: path.to_owned(), source };
         create_private(dir).map_err(|e| failed(dir, e))?;
         let path = dir.join("lock");
@@ -32,19 +36,19 @@ impl Folder {
         }
     }
 
-    /// The file of the DynamoDB engine.
+    /// Returns the path of the DynamoDB engine's file.
     pub(crate) fn table(&self) -> PathBuf {
         self.dir.join("table.sqlite")
     }
 
-    /// The file of the SQS engine.
+    /// Returns the path of the SQS engine's file.
     pub(crate) fn queues(&self) -> PathBuf {
         self.dir.join("queues.sqlite")
     }
 }
 
-/// Creates a folder that only its owner can look into: who writes to whom is in it. One that is there stays as
-/// it is.
+/// Creates a folder that only its owner can read, because the data tells who writes to whom. A
+/// folder that exists keeps its permissions.
 fn create_private(dir: &Path) -> std::io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);

@@ -1,8 +1,8 @@
-//! DynamoDB, SQS and SSM's parameters embedded behind the AWS SDK's own HTTP client seam.
+//! DynamoDB, SQS and SSM's parameters, embedded behind the HTTP client interface of the AWS SDK.
 //!
-//! The local server and the tests run the very code that runs in Lambda, down to the SDK clients; only the
-//! last hop differs. [`Engines::http_client`] is a [`SharedHttpClient`] that answers a request in process
-//! instead of sending it:
+//! The local server and the tests run the code that runs in Lambda, SDK clients included. Only the
+//! HTTP client differs: [`Engines::http_client`] returns a [`SharedHttpClient`] that answers a
+//! request in process instead of sending it.
 //!
 //! ```text
 //! aws-sdk-dynamodb ─┐                       ┌─ DynamoDB_20120810.*  dynoxide, over SQLite
@@ -11,12 +11,12 @@
 //! SSM, by the SDK ──┘                       └─ AmazonSSM.*          parameters, in memory
 //! ```
 //!
-//! With [`Engines::in_memory`] nothing outlives the value; with [`Engines::open`] two SQLite files in one
-//! folder keep everything that was answered of table and queues, also when the process is killed. A folder belongs to one process
-//! at a time.
+//! The state of [`Engines::in_memory`] ends with the value. [`Engines::open`] stores table and
+//! queues in two SQLite files of a folder. An answered call is stored even if the process is
+//! killed. One process can have a folder open at a time.
 //!
-//! Every call is answered on the thread that polls it, under one lock a database: the calls take some tens of
-//! microseconds, less than handing them to another thread costs. It works on any Tokio runtime.
+//! A call is answered on the thread that polls it, under one lock for each database. It takes some
+//! tens of microseconds, less than handing it to another thread. Any Tokio runtime will do.
 
 mod answer;
 mod clock;
@@ -32,98 +32,124 @@ use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-pub use answer::Answer;
-pub use clock::{Clock, system_clock};
-pub use error::{Error, Result};
+pub use answer::AwsAnswer;
+pub use clock::{EngineClock, system_clock};
+pub use error::Error;
 
-use connector::InProcess;
+use connector::InProcessClient;
+use dynamodb::TableEngine;
 use folder::Folder;
+use sqs::QueueEngine;
+use ssm::ParameterEngine;
 
-/// The engines; cheap to clone, and alive as long as a clone or a client made from it is.
+/// The three engines. Clones are cheap and share the state. The engines live as long as a clone of
+/// them, or a client that was made from them.
 #[derive(Clone)]
 pub struct Engines {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    table: dynamodb::Engine,
-    queues: sqs::Engine,
-    parameters: ssm::Engine,
-    /// Held as long as the databases are open.
+    table: TableEngine,
+    queues: QueueEngine,
+    parameters: ParameterEngine,
+    /// The locked folder. `None` in memory.
     folder: Option<Folder>,
 }
 
 impl Engines {
-    /// Engines whose state ends with them.
-    pub fn in_memory() -> Result<Self> {
+    /// Makes engines in memory, whose state ends with them.
+    ///
+    /// # Errors
+    /// [`Error::Table`] and [`Error::Sqlite`] if a database cannot be set up.
+    pub fn in_memory() -> Result<Self, Error> {
         Self::in_memory_with_clock(system_clock())
     }
 
-    /// [`Engines::in_memory`] on another clock: visibility, delay, retention and TTL follow it.
-    pub fn in_memory_with_clock(clock: Clock) -> Result<Self> {
-        let table = dynamodb::Engine::in_memory(Arc::clone(&clock))?;
-        let queues = sqs::Engine::in_memory(clock)?;
+    /// Does as [`Engines::in_memory`], with another clock. Visibility, delay, retention and TTL
+    /// follow it.
+    ///
+    /// # Errors
+    /// Those of [`Engines::in_memory`].
+    pub fn in_memory_with_clock(clock: EngineClock) -> Result<Self, Error> {
+        let table = TableEngine::in_memory(Arc::clone(&clock))?;
+        let queues = QueueEngine::in_memory(clock)?;
         Ok(Self {
-            inner: Arc::new(Inner { table, queues, parameters: ssm::Engine::default(), folder: None }),
+            inner: Arc::new(Inner { table, queues, parameters: ParameterEngine::default(), folder: None }),
         })
     }
 
-    /// Engines whose state is in `dir`, which is created if need be.
+    /// Opens engines whose state is in the folder `dir`. Creates the folder if it does not exist.
     ///
-    /// Fails with [`Error::InUse`] while another process has it open. What was answered survives the process
-    /// being killed; a power cut can cost the last moments before the previous [`Engines::flush`] or SQLite's
-    /// own checkpoint, but never consistency.
-    pub fn open(dir: &Path) -> Result<Self> {
+    /// An answered call survives the end of the process. A power cut can lose the calls since the
+    /// last [`Engines::flush`] or SQLite's own checkpoint, but leaves the databases consistent.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] while another process has the folder open; [`Error::Folder`],
+    /// [`Error::Path`], [`Error::Table`] and [`Error::Sqlite`] if the folder or a database cannot
+    /// be opened.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
         Self::open_with_clock(dir, system_clock())
     }
 
-    /// [`Engines::open`] on another clock, for the queues. The table's TTL sweep follows the system's clock
-    /// here, since dynoxide takes a clock only for its in-memory database.
-    pub fn open_with_clock(dir: &Path, clock: Clock) -> Result<Self> {
+    /// Does as [`Engines::open`], with another clock for the queues. The table's TTL still follows
+    /// the system's clock, because dynoxide takes a clock for its in-memory database only.
+    ///
+    /// # Errors
+    /// Those of [`Engines::open`].
+    pub fn open_with_clock(dir: &Path, clock: EngineClock) -> Result<Self, Error> {
         let folder = Folder::lock(dir)?;
-        let table = dynamodb::Engine::open(&folder.table())?;
-        let queues = sqs::Engine::open(&folder.queues(), clock)?;
-        let parameters = ssm::Engine::default();
+        let table = TableEngine::open(&folder.table())?;
+        let queues = QueueEngine::open(&folder.queues(), clock)?;
+        let parameters = ParameterEngine::default();
         Ok(Self { inner: Arc::new(Inner { table, queues, parameters, folder: Some(folder) }) })
     }
 
-    /// The client to give the SDK: `Config::builder().http_client(engines.http_client())`.
+    /// Returns the HTTP client for a client of the SDK:
+    /// `Config::builder().http_client(engines.http_client())`.
     pub fn http_client(&self) -> SharedHttpClient {
-        SharedHttpClient::new(InProcess::new(self.clone()))
+        SharedHttpClient::new(InProcessClient::new(self.clone()))
     }
 
-    /// Answers one AWS JSON request: `target` is the `X-Amz-Target` header (`AmazonSQS.SendMessage`). What the
-    /// client from [`Engines::http_client`] does.
-    pub async fn call(&self, target: &str, body: &[u8]) -> Answer {
+    /// Answers one AWS JSON request. `target` is the header `X-Amz-Target`, such as
+    /// `AmazonSQS.SendMessage`.
+    pub async fn call(&self, target: &str, body: &[u8]) -> AwsAnswer {
         self.call_at("sqs.local", target, body).await
     }
 
-    /// [`Engines::call`] for whoever serves the engines over HTTP at `host`: URLs of queues that are answered
-    /// lead there, since some clients send to them.
-    pub async fn call_at(&self, host: &str, target: &str, body: &[u8]) -> Answer {
+    /// Does as [`Engines::call`], for a server of the engines over HTTP. The queue URLs in the
+    /// answer lead to `host`, because some clients send their requests to them.
+    pub async fn call_at(&self, host: &str, target: &str, body: &[u8]) -> AwsAnswer {
         match target.split_once('.') {
             Some((dynamodb::TARGET, operation)) => self.inner.table.call(operation, body),
             Some((sqs::TARGET, operation)) => self.inner.queues.call(host, operation, body).await,
             Some((ssm::TARGET, operation)) => self.inner.parameters.call(operation, body),
-            _ => Answer::unknown_operation(),
+            _ => AwsAnswer::unknown_operation(),
         }
     }
 
-    /// Puts a `SecureString` parameter in, for `ssm:GetParameters`. It ends with the engines, whatever
-    /// [`Engines::open`] keeps.
+    /// Sets a `SecureString` parameter for `ssm:GetParameters`. Parameters are always in memory.
     pub fn put_parameter(&self, name: &str, value: &str) {
         self.inner.parameters.put(name, value);
     }
 
-    /// Removes table items past their TTL and messages past their queue's retention; how many went.
+    /// Removes table items past their TTL and messages past their queue's retention. Returns their
+    /// number.
     ///
-    /// Reads the whole table, a page at a time with others let in between: call it from a blocking thread.
-    pub fn sweep_ttl(&self) -> Result<usize> {
+    /// Reads the whole table, in pages between which other calls are let in. Call it from a
+    /// blocking thread.
+    ///
+    /// # Errors
+    /// [`Error::Table`] or [`Error::Sqlite`] if a database fails.
+    pub fn sweep_ttl(&self) -> Result<usize, Error> {
         Ok(self.inner.table.sweep()? + self.inner.queues.sweep()?)
     }
 
-    /// Brings everything answered so far to the disk itself; nothing to do in memory.
-    pub fn flush(&self) -> Result<()> {
+    /// Writes everything that was answered to the disk. Does nothing in memory.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`] if a checkpoint fails.
+    pub fn flush(&self) -> Result<(), Error> {
         self.inner.table.flush()?;
         self.inner.queues.flush()
     }

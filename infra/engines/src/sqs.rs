@@ -1,4 +1,4 @@
-//! SQS: standard queues over SQLite, in memory or in a file, by one implementation.
+//! SQS: standard queues over SQLite, in memory or in a file.
 //!
 //! ```text
 //! queues    id, name, settings
@@ -6,12 +6,12 @@
 //!           index (queue, visible, claimed)
 //! ```
 //!
-//! A message is one row. Sending inserts it, receiving moves `visible` into the future and counts, deleting
-//! deletes it; a message whose consumer died is visible again by the passing of time alone, with no timer and
-//! nobody to forget it. Each request is one transaction, each batch too.
+//! A message is one row. Sending inserts it, receiving sets `visible` to a time in the future and
+//! counts `receives` up, and deleting deletes it. If a consumer dies, its message becomes visible
+//! again as time passes, without a timer. Each request is one transaction, and so is each batch.
 //!
-//! What AWS has and this has not, it refuses: FIFO queues, message groups, message move tasks, tags,
-//! permissions.
+//! The engine refuses the features of AWS that it does not have: FIFO queues, message groups,
+//! message move tasks, tags and permissions.
 
 mod attributes;
 mod batch;
@@ -32,52 +32,54 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::answer::Answer;
-use crate::clock::Clock;
-use crate::error::Result;
+use crate::answer::AwsAnswer;
+use crate::clock::EngineClock;
+use crate::error::Error;
 
-use fault::Fault;
-use waiting::Waiting;
+use fault::SqsFault;
+use waiting::QueueBells;
 
-/// What stands before the dot in `X-Amz-Target`.
+/// The part of `X-Amz-Target` before the dot.
 pub(crate) const TARGET: &str = "AmazonSQS";
 
 /// The embedded SQS.
-pub(crate) struct Engine {
+pub(crate) struct QueueEngine {
     connection: Mutex<Connection>,
-    clock: Clock,
-    waiting: Waiting,
+    clock: EngineClock,
+    waiting: QueueBells,
 }
 
-impl Engine {
-    pub(crate) fn in_memory(clock: Clock) -> Result<Self> {
+impl QueueEngine {
+    /// Makes an engine without queues, in memory.
+    pub(crate) fn in_memory(clock: EngineClock) -> Result<Self, Error> {
         Ok(Self::new(store::in_memory()?, clock))
     }
 
-    pub(crate) fn open(path: &Path, clock: Clock) -> Result<Self> {
+    /// Opens the engine that is stored at `path`, or creates it.
+    pub(crate) fn open(path: &Path, clock: EngineClock) -> Result<Self, Error> {
         Ok(Self::new(store::open(path)?, clock))
     }
 
-    fn new(connection: Connection, clock: Clock) -> Self {
-        Self { connection: Mutex::new(connection), clock, waiting: Waiting::default() }
+    fn new(connection: Connection, clock: EngineClock) -> Self {
+        Self { connection: Mutex::new(connection), clock, waiting: QueueBells::default() }
     }
 
-    /// Removes messages past their queue's retention; how many there were.
-    pub(crate) fn sweep(&self) -> Result<usize> {
+    /// Removes messages past their queue's retention, and returns their number.
+    pub(crate) fn sweep(&self) -> Result<usize, Error> {
         Ok(store::sweep(&self.connection(), self.now())?)
     }
 
-    /// Moves the write-ahead log into the database, with a sync; in memory there is none.
-    pub(crate) fn flush(&self) -> Result<()> {
+    /// Moves the write-ahead log into the database and syncs it. In memory there is none.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
         Ok(self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 
-    /// Answers one request, which came to `host`; only a long poll ever waits.
-    pub(crate) async fn call(&self, host: &str, operation: &str, body: &[u8]) -> Answer {
+    /// Answers one request, which came to `host`. Only a long poll waits.
+    pub(crate) async fn call(&self, host: &str, operation: &str, body: &[u8]) -> AwsAnswer {
         match self.dispatch(host, operation, body).await {
-            Ok(body) => Answer::ok(body.into_bytes()),
+            Ok(body) => AwsAnswer::ok(body.into_bytes()),
             Err(fault) => {
-                if let Fault::Storage(error) = &fault {
+                if let SqsFault::Storage(error) = &fault {
                     tracing::error!(operation, %error, "the embedded SQS failed");
                 }
                 fault.answer()
@@ -85,7 +87,8 @@ impl Engine {
         }
     }
 
-    async fn dispatch(&self, host: &str, operation: &str, body: &[u8]) -> Result<String, Fault> {
+    /// Returns the JSON of the response.
+    async fn dispatch(&self, host: &str, operation: &str, body: &[u8]) -> Result<String, SqsFault> {
         match operation {
             "ChangeMessageVisibility" => self.run(body, Self::change_visibility),
             "ChangeMessageVisibilityBatch" => self.run(body, Self::change_visibility_batch),
@@ -101,19 +104,21 @@ impl Engine {
             "SendMessage" => self.run(body, Self::send_message),
             "SendMessageBatch" => self.run(body, Self::send_message_batch),
             "SetQueueAttributes" => self.run(body, Self::set_queue_attributes),
-            _ => Err(Fault::UnknownOperation),
+            _ => Err(SqsFault::UnknownOperation),
         }
     }
 
+    /// Deserializes a request, performs it, and serializes the response.
     fn run<Q: DeserializeOwned, A: Serialize>(
         &self,
         body: &[u8],
-        act: impl FnOnce(&Self, Q) -> Result<A, Fault>,
-    ) -> Result<String, Fault> {
+        act: impl FnOnce(&Self, Q) -> Result<A, SqsFault>,
+    ) -> Result<String, SqsFault> {
         json(&act(self, read(body)?)?)
     }
 
-    /// A panic while it was held has rolled its transaction back, so a poisoned connection is a good one.
+    /// Locks the connection. A panic rolls its transaction back, so a poisoned connection can be
+    /// used.
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,14 +128,14 @@ impl Engine {
     }
 }
 
-fn read<Q: DeserializeOwned>(body: &[u8]) -> Result<Q, Fault> {
-    serde_json::from_slice(body).map_err(|e| Fault::Serialization(e.to_string()))
+fn read<Q: DeserializeOwned>(body: &[u8]) -> Result<Q, SqsFault> {
+    serde_json::from_slice(body).map_err(|e| SqsFault::Serialization(e.to_string()))
 }
 
-fn json(value: &impl Serialize) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|e| Fault::Serialization(e.to_string()))
+fn json(value: &impl Serialize) -> Result<String, SqsFault> {
+    serde_json::to_string(value).map_err(|e| SqsFault::Serialization(e.to_string()))
 }
 
-/// An answer without members.
+/// The answer to an operation that has nothing to answer.
 #[derive(Serialize)]
-struct Done {}
+struct EmptyAnswer {}

@@ -1,6 +1,6 @@
-//! SSM's Parameter Store, as far as a function reads its secrets from it: `GetParameters`.
+//! SSM's Parameter Store with the one operation by which functions read secrets: `GetParameters`.
 //!
-//! The parameters are whoever embeds the engines to put in, at each start; nothing is kept.
+//! The parameters are in memory only. Whoever embeds the engines sets them at each start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{PoisonError, RwLock};
@@ -8,24 +8,27 @@ use std::sync::{PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::answer::Answer;
+use crate::answer::AwsAnswer;
 
-/// What stands before the dot in `X-Amz-Target`.
+/// The part of `X-Amz-Target` before the dot.
 pub(crate) const TARGET: &str = "AmazonSSM";
-/// Names in one request at most.
+
+/// The largest number of names in one request.
 const MOST: usize = 10;
 
-/// The embedded Parameter Store; every parameter is a `SecureString`.
+/// The embedded Parameter Store. Every parameter is a `SecureString`.
 #[derive(Default)]
-pub(crate) struct Engine {
-    parameters: RwLock<BTreeMap<String, Kept>>,
+pub(crate) struct ParameterEngine {
+    parameters: RwLock<BTreeMap<String, StoredParameter>>,
 }
 
-struct Kept {
+/// A parameter's value, and the number of times that it was set.
+struct StoredParameter {
     value: String,
     version: i64,
 }
 
+/// The request of `GetParameters`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct GetParameters {
@@ -34,16 +37,18 @@ struct GetParameters {
     with_decryption: bool,
 }
 
+/// The response of `GetParameters`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Got<'a> {
-    parameters: Vec<Parameter<'a>>,
+struct ParametersAnswer<'a> {
+    parameters: Vec<AnsweredParameter<'a>>,
     invalid_parameters: BTreeSet<&'a str>,
 }
 
+/// A parameter in the response.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Parameter<'a> {
+struct AnsweredParameter<'a> {
     name: &'a str,
     r#type: &'static str,
     value: &'a str,
@@ -51,23 +56,24 @@ struct Parameter<'a> {
     data_type: &'static str,
 }
 
-impl Engine {
+impl ParameterEngine {
+    /// Sets a parameter. Its version counts up.
     pub(crate) fn put(&self, name: &str, value: &str) {
         let mut parameters = self.parameters.write().unwrap_or_else(PoisonError::into_inner);
-        let version = parameters.get(name).map_or(1, |kept| kept.version + 1);
-        parameters.insert(name.to_owned(), Kept { value: value.to_owned(), version });
+        let version = parameters.get(name).map_or(1, |stored| stored.version + 1);
+        parameters.insert(name.to_owned(), StoredParameter { value: value.to_owned(), version });
     }
 
     /// Answers one request.
-    pub(crate) fn call(&self, operation: &str, body: &[u8]) -> Answer {
+    pub(crate) fn call(&self, operation: &str, body: &[u8]) -> AwsAnswer {
         let answer = match operation {
             "GetParameters" => self.get(body),
-            _ => Answer::unknown_operation(),
+            _ => AwsAnswer::unknown_operation(),
         };
-        Answer { content_type: "application/x-amz-json-1.1", ..answer }
+        AwsAnswer { content_type: "application/x-amz-json-1.1", ..answer }
     }
 
-    fn get(&self, body: &[u8]) -> Answer {
+    fn get(&self, body: &[u8]) -> AwsAnswer {
         let request: GetParameters = match serde_json::from_slice(body) {
             Ok(request) => request,
             Err(error) => return refusal("SerializationException", &error.to_string()),
@@ -79,21 +85,21 @@ impl Engine {
         if names.len() != request.names.len() {
             return refusal("ValidationException", "a name is there twice");
         }
-        let kept = self.parameters.read().unwrap_or_else(PoisonError::into_inner);
-        let mut got = Got { parameters: Vec::new(), invalid_parameters: BTreeSet::new() };
+        let stored = self.parameters.read().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = ParametersAnswer { parameters: Vec::new(), invalid_parameters: BTreeSet::new() };
         for name in names {
-            let Some(Kept { value, version }) = kept.get(name) else {
-                got.invalid_parameters.insert(name);
+            let Some(StoredParameter { value, version }) = stored.get(name) else {
+                answer.invalid_parameters.insert(name);
                 continue;
             };
-            // What AWS gives undecrypted is of no use either.
+            // AWS answers a ciphertext here, which is as useless.
             let value = if request.with_decryption { value } else { "(encrypted)" };
             let (r#type, data_type) = ("SecureString", "text");
-            got.parameters.push(Parameter { name, r#type, value, version: *version, data_type });
+            answer.parameters.push(AnsweredParameter { name, r#type, value, version: *version, data_type });
         }
-        match serde_json::to_vec(&got) {
-            Ok(body) => Answer::ok(body),
-            Err(error) => Answer::error(
+        match serde_json::to_vec(&answer) {
+            Ok(body) => AwsAnswer::ok(body),
+            Err(error) => AwsAnswer::error(
                 500,
                 json!({ "__type": "InternalServerError", "message": error.to_string() }).to_string(),
             ),
@@ -101,6 +107,7 @@ impl Engine {
     }
 }
 
-fn refusal(kind: &str, message: &str) -> Answer {
-    Answer::error(400, json!({ "__type": kind, "message": message }).to_string())
+/// Makes the answer to an invalid request.
+fn refusal(kind: &str, message: &str) -> AwsAnswer {
+    AwsAnswer::error(400, json!({ "__type": kind, "message": message }).to_string())
 }

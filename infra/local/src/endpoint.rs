@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use eko_engines::{Answer, Engines};
+use eko_engines::{AwsAnswer, Engines};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::net::TcpListener;
@@ -42,7 +42,7 @@ async fn answer(State(engines): State<Engines>, headers: HeaderMap, body: Bytes)
     response(engines.call_at(host, target, &body).await)
 }
 
-fn response(answer: Answer) -> Response {
+fn response(answer: AwsAnswer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, answer.body).into_response();
     let headers = response.headers_mut();

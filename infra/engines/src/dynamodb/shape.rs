@@ -1,20 +1,21 @@
-//! Reading a request, with DynamoDB's own error when it has the wrong shape.
+//! Deserializes a request. A request of the wrong shape gets the error that DynamoDB would answer.
 //!
-//! dynoxide validates while it deserialises and says in the text of serde's error which kind of AWS error is
-//! meant; its HTTP server reads the kind out of the text again (`serde_errors` there, version 3.2). That half
-//! is not public, so it is repeated here, in the words of the kinds alone.
+//! dynoxide validates while it deserializes, and writes the kind of the AWS error into the text of
+//! serde's error. Its HTTP server reads the kind out of that text (module `serde_errors`, version
+//! 3.2). The server's function is not public, so this module has its own.
 
 use dynoxide::DynoxideError;
 use serde::de::DeserializeOwned;
 
-/// Deserialises the request of `operation`.
+/// Deserializes the request of `operation`.
 pub(super) fn read<Q: DeserializeOwned>(operation: &str, body: &[u8]) -> dynoxide::Result<Q> {
     serde_json::from_slice(body).map_err(|error| classify(operation, &error.to_string()))
 }
 
+/// Returns the AWS error for the text of an error of serde.
 fn classify(operation: &str, message: &str) -> DynoxideError {
     if let Some(text) = message.strip_prefix("VALIDATION_REQUEST:") {
-        return DynoxideError::ValidationException(envelope(operation, without_position(text)));
+        return DynoxideError::ValidationException(introduced(operation, without_position(text)));
     }
     if let Some(text) = message.strip_prefix("VALIDATION:") {
         return DynoxideError::ValidationException(without_position(text).to_owned());
@@ -33,15 +34,15 @@ fn classify(operation: &str, message: &str) -> DynoxideError {
     DynoxideError::SerializationException(text)
 }
 
-/// Three operations put their request errors into a sentence of their own.
-fn envelope(operation: &str, text: &str) -> String {
+/// Adds the words that DynamoDB puts before the validation errors of three operations.
+fn introduced(operation: &str, text: &str) -> String {
     match operation {
         "PutItem" | "UpdateItem" | "DeleteItem" => format!("1 validation error detected: {text}"),
         _ => text.to_owned(),
     }
 }
 
-/// Without serde_json's ` at line 1 column 20`, which AWS has not.
+/// Removes the position that serde_json appends (` at line 1 column 20`). AWS answers none.
 fn without_position(text: &str) -> &str {
     text.rfind(" at line ").map_or(text, |end| &text[..end])
 }
@@ -70,9 +71,9 @@ mod tests {
                 false,
             ),
         ];
-        for (operation, message, said, validation) in cases {
+        for (operation, message, expected, validation) in cases {
             let error = classify(operation, message);
-            assert_eq!(error.to_string(), said);
+            assert_eq!(error.to_string(), expected);
             assert_eq!(matches!(error, DynoxideError::ValidationException(_)), validation, "{message}");
         }
     }

@@ -1,22 +1,22 @@
-//! A queue's attributes: names, ranges, defaults.
+//! The attributes of a queue: their names, ranges and defaults.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::json;
 
-use super::fault::Fault;
+use super::fault::SqsFault;
 use super::message::LARGEST;
 
-/// Attributes as the protocol carries them: all text.
-pub(super) type Texts = BTreeMap<String, String>;
+/// The attributes in a request or an answer. All values are texts there.
+pub(super) type AttributeTexts = BTreeMap<String, String>;
 
-/// What the ARN of every queue here starts with.
+/// The beginning of every queue's ARN.
 const ARN: &str = "arn:aws:sqs:local:000000000000:";
 
-/// What can be set on a queue. Times in seconds, as in the protocol.
+/// The attributes that can be set on a queue. Times are in seconds, as in the protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Settings {
+pub(super) struct QueueSettings {
     pub(super) visibility: i64,
     pub(super) delay: i64,
     pub(super) retention: i64,
@@ -25,27 +25,32 @@ pub(super) struct Settings {
     pub(super) redrive: Option<Redrive>,
 }
 
-/// Where messages go that were received too often.
+/// The dead-letter queue for messages that were received too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Redrive {
     /// The dead-letter queue's name.
     pub(super) dead_letters: String,
+    /// The number of receives after which a message is moved.
     pub(super) max_receives: i64,
 }
 
-impl Default for Settings {
+impl Default for QueueSettings {
     fn default() -> Self {
         let max_size = LARGEST as i64;
         Self { visibility: 30, delay: 0, retention: 345_600, wait: 0, max_size, redrive: None }
     }
 }
 
-impl Settings {
+impl QueueSettings {
     /// Sets one attribute from its text.
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// `InvalidAttributeValue` outside of the attribute's range, `UnsupportedOperation` for a FIFO
+    /// queue, `InvalidAttributeName` for an attribute that the engine does not have.
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), SqsFault> {
         let within = |range: std::ops::RangeInclusive<i64>| {
             let number = value.parse().ok().filter(|n| range.contains(n));
-            number.ok_or_else(|| Fault::InvalidAttributeValue(name.to_owned()))
+            number.ok_or_else(|| SqsFault::InvalidAttributeValue(name.to_owned()))
         };
         match name {
             "VisibilityTimeout" => self.visibility = within(0..=43_200)?,
@@ -54,14 +59,15 @@ impl Settings {
             "ReceiveMessageWaitTimeSeconds" => self.wait = within(0..=20)?,
             "MaximumMessageSize" => self.max_size = within(1024..=LARGEST as i64)?,
             "RedrivePolicy" => self.redrive = Redrive::parse(value)?,
-            "FifoQueue" => return Err(Fault::UnsupportedOperation("FIFO queues")),
-            _ => return Err(Fault::InvalidAttributeName(name.to_owned())),
+            "FifoQueue" => return Err(SqsFault::UnsupportedOperation("FIFO queues")),
+            _ => return Err(SqsFault::InvalidAttributeName(name.to_owned())),
         }
         Ok(())
     }
 
-    pub(super) fn texts(&self) -> Texts {
-        let mut texts = Texts::from([
+    /// Returns all attributes as texts.
+    pub(super) fn texts(&self) -> AttributeTexts {
+        let mut texts = AttributeTexts::from([
             ("VisibilityTimeout".to_owned(), self.visibility.to_string()),
             ("DelaySeconds".to_owned(), self.delay.to_string()),
             ("MessageRetentionPeriod".to_owned(), self.retention.to_string()),
@@ -76,18 +82,18 @@ impl Settings {
 }
 
 impl Redrive {
-    /// Reads a policy; an empty text takes it away.
-    fn parse(text: &str) -> Result<Option<Self>, Fault> {
+    /// Parses a redrive policy. An empty text means that there is none.
+    fn parse(text: &str) -> Result<Option<Self>, SqsFault> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Policy {
+        struct RedrivePolicy {
             dead_letter_target_arn: String,
-            max_receive_count: Count,
+            max_receive_count: ReceiveCount,
         }
-        // AWS takes both and CloudFormation sends either.
+        // AWS accepts a number or a text. CloudFormation sends either.
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Count {
+        enum ReceiveCount {
             Number(i64),
             Text(String),
         }
@@ -95,33 +101,36 @@ impl Redrive {
             return Ok(None);
         }
         let read = || {
-            let policy: Policy = serde_json::from_str(text).ok()?;
+            let policy: RedrivePolicy = serde_json::from_str(text).ok()?;
             let max_receives = match policy.max_receive_count {
-                Count::Number(n) => n,
-                Count::Text(text) => text.parse().ok()?,
+                ReceiveCount::Number(n) => n,
+                ReceiveCount::Text(text) => text.parse().ok()?,
             };
             let dead_letters = policy.dead_letter_target_arn.strip_prefix(ARN)?.to_owned();
             (1..=1000).contains(&max_receives).then_some(Self { dead_letters, max_receives })
         };
-        read().map(Some).ok_or_else(|| Fault::invalid("Value for parameter RedrivePolicy is invalid."))
+        read().map(Some).ok_or_else(|| SqsFault::invalid("Value for parameter RedrivePolicy is invalid."))
     }
 
+    /// Returns the policy as JSON.
     fn text(&self) -> String {
         let (target, most) = (arn(&self.dead_letters), self.max_receives);
         json!({ "deadLetterTargetArn": target, "maxReceiveCount": most }).to_string()
     }
 }
 
+/// Returns the ARN of a queue.
 pub(super) fn arn(name: &str) -> String {
     format!("{ARN}{name}")
 }
 
+/// Returns the URL of a queue at `host`.
 pub(super) fn url(host: &str, name: &str) -> String {
     format!("http://{host}/000000000000/{name}")
 }
 
-/// The queue that a URL names by its last part; host and account do not matter here, so that the engine can
-/// be reached under any.
+/// Returns the name of the queue that a URL names: its last segment. Host and account are ignored,
+/// so that the engine can be reached at any address.
 pub(super) fn name_of(url: &str) -> &str {
     url.rsplit('/').next().unwrap_or(url)
 }

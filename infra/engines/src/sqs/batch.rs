@@ -4,48 +4,54 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use super::fault::Fault;
+use super::fault::SqsFault;
 
-/// Entries in one batch.
+/// The largest number of entries in one batch.
 const MOST: usize = 10;
 
-/// What makes a batch fail as a whole, before any entry is looked at.
-pub(super) fn check<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Result<(), Fault> {
+/// Checks the ids of a batch's entries, before the entries themselves.
+///
+/// # Errors
+/// `EmptyBatchRequest`, `TooManyEntriesInBatchRequest`, `InvalidBatchEntryId` or
+/// `BatchEntryIdsNotDistinct`. The whole batch then fails.
+pub(super) fn check<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Result<(), SqsFault> {
     match ids.len() {
-        0 => return Err(Fault::EmptyBatchRequest),
+        0 => return Err(SqsFault::EmptyBatchRequest),
         1..=MOST => {}
-        more => return Err(Fault::TooManyEntriesInBatchRequest(more)),
+        more => return Err(SqsFault::TooManyEntriesInBatchRequest(more)),
     }
     let mut seen = HashSet::new();
     for id in ids {
         let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
         if id.is_empty() || id.len() > 80 || !id.bytes().all(plain) {
-            return Err(Fault::InvalidBatchEntryId);
+            return Err(SqsFault::InvalidBatchEntryId);
         }
         if !seen.insert(id) {
-            return Err(Fault::BatchEntryIdsNotDistinct(id.to_owned()));
+            return Err(SqsFault::BatchEntryIdsNotDistinct(id.to_owned()));
         }
     }
     Ok(())
 }
 
-/// The answer to a batch: every entry is in one of the lists.
+/// The answer to a batch. Every entry is in one of the lists.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Outcome<S> {
+pub(super) struct BatchAnswer<S> {
     successful: Vec<S>,
-    failed: Vec<Failed>,
+    failed: Vec<FailedEntry>,
 }
 
-impl<S> Outcome<S> {
+impl<S> BatchAnswer<S> {
+    /// Makes an answer without entries.
     pub(super) fn new() -> Self {
         Self { successful: Vec::new(), failed: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, id: &str, done: Result<S, Fault>) {
-        match done {
+    /// Adds the result of one entry.
+    pub(super) fn add(&mut self, id: &str, result: Result<S, SqsFault>) {
+        match result {
             Ok(entry) => self.successful.push(entry),
-            Err(fault) => self.failed.push(Failed {
+            Err(fault) => self.failed.push(FailedEntry {
                 id: id.to_owned(),
                 sender_fault: fault.is_senders(),
                 code: fault.code(),
@@ -55,20 +61,20 @@ impl<S> Outcome<S> {
     }
 }
 
-/// One entry that failed by itself.
+/// An entry that failed while others may have succeeded.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Failed {
+struct FailedEntry {
     id: String,
     sender_fault: bool,
     code: &'static str,
     message: String,
 }
 
-/// One entry that succeeded and has nothing to add.
+/// The answer to an entry that was deleted, or whose visibility was changed.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Succeeded {
+pub(super) struct SettledEntry {
     pub(super) id: String,
 }
 

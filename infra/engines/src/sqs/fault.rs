@@ -1,14 +1,14 @@
-//! What SQS answers instead of a result, in the three names it has for each.
+//! The errors of SQS, each with the names by which clients know it.
 
 use std::borrow::Cow;
 
 use serde_json::json;
 
-use crate::answer::Answer;
+use crate::answer::AwsAnswer;
 
-/// An SQS error.
+/// An error of SQS. Its text is the message that the client sees.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum SqsFault {
     #[error("The specified queue does not exist.")]
     QueueDoesNotExist,
     #[error("A queue already exists with the same name and a different value for attribute {0}")]
@@ -50,13 +50,14 @@ pub(super) enum Fault {
     Storage(#[from] rusqlite::Error),
 }
 
-impl Fault {
+impl SqsFault {
+    /// Makes the error for an invalid parameter.
     pub(super) fn invalid(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::InvalidParameterValue(reason.into())
     }
 
-    /// The shape's name in the JSON protocol, and the code of the older query protocol, by which the SDKs
-    /// still tell the errors apart.
+    /// Returns the name of the error's shape in the JSON protocol, and its code in the older query
+    /// protocol. SDKs still tell errors apart by the code.
     fn names(&self) -> (&'static str, &'static str) {
         match self {
             Self::QueueDoesNotExist => ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),
@@ -90,19 +91,24 @@ impl Fault {
         }
     }
 
-    /// The code, as a failed entry of a batch carries it.
+    /// Returns the code in the query protocol, which a failed entry of a batch has too.
     pub(super) fn code(&self) -> &'static str {
         self.names().1
     }
 
+    /// True if the request is at fault, not the engine.
     pub(super) fn is_senders(&self) -> bool {
         !matches!(self, Self::Storage(_))
     }
 
-    pub(super) fn answer(&self) -> Answer {
+    /// Returns the answer to a request that fails with this error.
+    pub(super) fn answer(&self) -> AwsAnswer {
         let (shape, code) = self.names();
         let body = json!({ "__type": format!("com.amazonaws.sqs#{shape}"), "message": self.to_string() });
         let (status, party) = if self.is_senders() { (400, "Sender") } else { (500, "Receiver") };
-        Answer { query_error: Some(format!("{code};{party}")), ..Answer::error(status, body.to_string()) }
+        AwsAnswer {
+            query_error: Some(format!("{code};{party}")),
+            ..AwsAnswer::error(status, body.to_string())
+        }
     }
 }

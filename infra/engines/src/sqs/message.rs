@@ -1,4 +1,4 @@
-//! A message on its way in: its limits and its digests.
+//! A message that is being sent: its limits and its digests.
 
 use std::collections::BTreeMap;
 
@@ -7,45 +7,46 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::fault::Fault;
+use super::fault::SqsFault;
 
-/// Bytes of a message, and of a batch, bodies and attributes together.
+/// The largest size in bytes of a message, and of a batch, with bodies and attributes.
 pub(super) const LARGEST: usize = 1024 * 1024;
 
 /// The attributes that a sender gives a message.
-pub(super) type Attributes = BTreeMap<String, AttributeValue>;
+pub(super) type MessageAttributes = BTreeMap<String, AttributeValue>;
 
-/// One of them; exactly one of the values is there.
+/// The value of an attribute. Exactly one of the two fields `string_value` and `binary_value` is
+/// set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct AttributeValue {
     data_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     string_value: Option<String>,
-    /// base64
+    /// The bytes in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     binary_value: Option<String>,
 }
 
-/// What `SendMessage` and an entry of `SendMessageBatch` have in common.
+/// A message in `SendMessage`, or in an entry of `SendMessageBatch`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Outgoing {
+pub(super) struct NewMessage {
     #[serde(default, rename = "MessageBody")]
     pub(super) body: String,
-    /// Seconds; without it, the queue's.
+    /// The delay in seconds. `None` means the queue's.
     #[serde(rename = "DelaySeconds")]
     pub(super) delay: Option<i64>,
     #[serde(default, rename = "MessageAttributes")]
-    pub(super) attributes: Attributes,
+    pub(super) attributes: MessageAttributes,
     #[serde(default)]
     message_system_attributes: BTreeMap<String, AttributeValue>,
     message_group_id: Option<String>,
     message_deduplication_id: Option<String>,
 }
 
-impl Outgoing {
-    /// Bytes that count against the limits.
+impl NewMessage {
+    /// Returns the number of bytes that count against the limits.
     pub(super) fn size(&self) -> usize {
         let attribute = |(name, a): (&String, &AttributeValue)| {
             let binary =
@@ -55,34 +56,39 @@ impl Outgoing {
         self.body.len() + self.attributes.iter().map(attribute).sum::<usize>()
     }
 
-    /// What is wrong with this message alone.
-    pub(super) fn check(&self, largest: usize) -> Result<(), Fault> {
+    /// Checks everything about the message that does not depend on its queue or batch.
+    ///
+    /// # Errors
+    /// `UnsupportedOperation`, `MissingParameter`, `InvalidParameterValue` or
+    /// `InvalidMessageContents`.
+    pub(super) fn check(&self, largest: usize) -> Result<(), SqsFault> {
         if self.message_group_id.is_some() || self.message_deduplication_id.is_some() {
-            return Err(Fault::UnsupportedOperation("message groups and FIFO queues"));
+            return Err(SqsFault::UnsupportedOperation("message groups and FIFO queues"));
         }
         if !self.message_system_attributes.is_empty() {
-            return Err(Fault::UnsupportedOperation("message system attributes"));
+            return Err(SqsFault::UnsupportedOperation("message system attributes"));
         }
         if self.body.is_empty() {
-            return Err(Fault::MissingParameter("MessageBody"));
+            return Err(SqsFault::MissingParameter("MessageBody"));
         }
         if self.size() > largest {
-            return Err(Fault::invalid(format!(
+            return Err(SqsFault::invalid(format!(
                 "One or more parameters are invalid. Reason: Message must be shorter than {largest} bytes."
             )));
         }
         if !self.body.chars().all(allowed) {
-            return Err(Fault::InvalidMessageContents);
+            return Err(SqsFault::InvalidMessageContents);
         }
         if self.attributes.len() > 10 {
-            return Err(Fault::invalid("Number of message attributes exceeds the allowed maximum of 10."));
+            return Err(SqsFault::invalid("Number of message attributes exceeds the allowed maximum of 10."));
         }
         self.attributes.iter().try_for_each(|(name, attribute)| attribute.check(name))
     }
 }
 
 impl AttributeValue {
-    fn check(&self, name: &str) -> Result<(), Fault> {
+    /// Checks the attribute's name, type and value.
+    fn check(&self, name: &str) -> Result<(), SqsFault> {
         let kind = self.data_type.split('.').next().unwrap_or_default();
         let good = match (kind, &self.string_value, &self.binary_value) {
             ("String", Some(text), None) => !text.is_empty() && text.chars().all(allowed),
@@ -94,24 +100,25 @@ impl AttributeValue {
         if good && !name.is_empty() && name.len() <= 256 && name.bytes().all(plain) {
             return Ok(());
         }
-        Err(Fault::invalid(format!("The message attribute '{name}' is invalid.")))
+        Err(SqsFault::invalid(format!("The message attribute '{name}' is invalid.")))
     }
 }
 
-/// The characters of XML 1.0, to which SQS keeps from its first protocol.
+/// True for a character that XML 1.0 allows. SQS allows no others.
 fn allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// MD5 of a body, in hex.
+/// Returns the MD5 of a body in hexadecimal.
 pub(super) fn md5_of_body(body: &str) -> String {
     hex::encode(Md5::digest(body))
 }
 
-/// MD5 of attributes in hex, over SQS's own encoding of them; nothing when there are none.
+/// Returns the MD5 of attributes in hexadecimal, over SQS's encoding of them. `None` if there are
+/// none.
 ///
 /// Source: "Calculating the MD5 message digest for message attributes" in the SQS developer guide.
-pub(super) fn md5_of_attributes(attributes: &Attributes) -> Option<String> {
+pub(super) fn md5_of_attributes(attributes: &MessageAttributes) -> Option<String> {
     if attributes.is_empty() {
         return None;
     }

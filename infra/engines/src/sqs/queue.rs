@@ -1,23 +1,25 @@
-//! Queues: create, find, list, describe, change, empty, delete.
+//! The operations on queues: create, find, list, describe, change, purge and delete.
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::{Deserialize, Serialize};
 
-use super::attributes::{Redrive, Settings, Texts, arn, name_of, url};
-use super::fault::Fault;
-use super::{Done, Engine};
+use super::attributes::{AttributeTexts, QueueSettings, Redrive, arn, name_of, url};
+use super::fault::SqsFault;
+use super::{EmptyAnswer, QueueEngine};
 
-/// A queue's row.
+/// The row of a queue.
 pub(super) struct Queue {
     pub(super) id: i64,
     pub(super) name: String,
-    pub(super) settings: Settings,
+    pub(super) settings: QueueSettings,
+    /// Milliseconds since the Unix epoch.
     created: i64,
+    /// Milliseconds since the Unix epoch.
     modified: i64,
 }
 
 impl Queue {
-    /// The queue of this name, if there is one.
+    /// Returns the queue with a name.
     pub(super) fn named(connection: &Connection, name: &str) -> rusqlite::Result<Option<Self>> {
         let sql = "SELECT id, name, created, modified, visibility, delay, retention, wait, max_size,
                           dead_letters, max_receives
@@ -25,9 +27,12 @@ impl Queue {
         connection.prepare_cached(sql)?.query_row([name], Self::from_row).optional()
     }
 
-    /// The queue that a request's `QueueUrl` means.
-    pub(super) fn at(connection: &Connection, url: &str) -> Result<Self, Fault> {
-        Self::named(connection, name_of(url))?.ok_or(Fault::QueueDoesNotExist)
+    /// Returns the queue that the `QueueUrl` of a request names.
+    ///
+    /// # Errors
+    /// `QueueDoesNotExist`.
+    pub(super) fn at(connection: &Connection, url: &str) -> Result<Self, SqsFault> {
+        Self::named(connection, name_of(url))?.ok_or(SqsFault::QueueDoesNotExist)
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -35,7 +40,7 @@ impl Queue {
             (Some(dead_letters), Some(max_receives)) => Some(Redrive { dead_letters, max_receives }),
             _ => None,
         };
-        let settings = Settings {
+        let settings = QueueSettings {
             visibility: row.get(4)?,
             delay: row.get(5)?,
             retention: row.get(6)?,
@@ -48,12 +53,15 @@ impl Queue {
     }
 }
 
-/// Writes a queue's settings, making the queue if it is new.
-fn save(connection: &Connection, name: &str, settings: &Settings, now: i64) -> Result<(), Fault> {
+/// Writes the settings of a queue. Creates the queue if it does not exist.
+///
+/// # Errors
+/// `InvalidParameterValue` if its dead-letter queue does not exist.
+fn save(connection: &Connection, name: &str, settings: &QueueSettings, now: i64) -> Result<(), SqsFault> {
     if let Some(redrive) = &settings.redrive
         && (redrive.dead_letters == name || Queue::named(connection, &redrive.dead_letters)?.is_none())
     {
-        return Err(Fault::invalid(
+        return Err(SqsFault::invalid(
             "Value for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.",
         ));
     }
@@ -79,33 +87,37 @@ fn save(connection: &Connection, name: &str, settings: &Settings, now: i64) -> R
     Ok(())
 }
 
+/// The request of `CreateQueue`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct CreateQueue {
     queue_name: String,
     #[serde(default)]
-    attributes: Texts,
+    attributes: AttributeTexts,
 }
 
+/// The answer to `CreateQueue` and `GetQueueUrl`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct QueueUrl {
     queue_url: String,
 }
 
+/// The request of `GetQueueUrl`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct GetQueueUrl {
     queue_name: String,
 }
 
-/// A request that names a queue and nothing else.
+/// The request of `PurgeQueue` and `DeleteQueue`: it names a queue and nothing else.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct OneQueue {
     queue_url: String,
 }
 
+/// The request of `GetQueueAttributes`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct GetQueueAttributes {
@@ -114,48 +126,52 @@ pub(super) struct GetQueueAttributes {
     attribute_names: Vec<String>,
 }
 
+/// The answer to `GetQueueAttributes`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct QueueAttributes {
-    attributes: Texts,
+    attributes: AttributeTexts,
 }
 
+/// The request of `SetQueueAttributes`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SetQueueAttributes {
     queue_url: String,
-    attributes: Texts,
+    attributes: AttributeTexts,
 }
 
+/// The request of `ListQueues`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ListQueues {
     #[serde(default)]
     queue_name_prefix: String,
     max_results: Option<usize>,
-    /// The last name of the page before.
+    /// The name of the last queue on the page before. Empty for the first page.
     #[serde(default)]
     next_token: String,
 }
 
+/// The answer to `ListQueues`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct QueueUrls {
+pub(super) struct QueueUrlPage {
     queue_urls: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
 }
 
-impl Engine {
-    /// Creating a queue that is there already, as it is, is no error.
-    pub(super) fn create_queue(&self, request: CreateQueue, host: &str) -> Result<QueueUrl, Fault> {
+impl QueueEngine {
+    /// Answers `CreateQueue`. It succeeds for a queue that exists, if the attributes are the same.
+    pub(super) fn create_queue(&self, request: CreateQueue, host: &str) -> Result<QueueUrl, SqsFault> {
         let name = request.queue_name;
         if name.ends_with(".fifo") {
-            return Err(Fault::UnsupportedOperation("FIFO queues"));
+            return Err(SqsFault::UnsupportedOperation("FIFO queues"));
         }
         let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
         if name.is_empty() || name.len() > 80 || !name.bytes().all(plain) {
-            return Err(Fault::invalid(
+            return Err(SqsFault::invalid(
                 "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
             ));
         }
@@ -165,7 +181,7 @@ impl Engine {
         for (attribute, value) in &request.attributes {
             settings.set(attribute, value)?;
             if existing.as_ref().is_some_and(|existing| *existing != settings) {
-                return Err(Fault::QueueNameExists(attribute.clone()));
+                return Err(SqsFault::QueueNameExists(attribute.clone()));
             }
         }
         if existing.is_none() {
@@ -174,12 +190,14 @@ impl Engine {
         Ok(QueueUrl { queue_url: url(host, &name) })
     }
 
-    pub(super) fn queue_url(&self, request: GetQueueUrl, host: &str) -> Result<QueueUrl, Fault> {
+    /// Answers `GetQueueUrl`.
+    pub(super) fn queue_url(&self, request: GetQueueUrl, host: &str) -> Result<QueueUrl, SqsFault> {
         let queue = Queue::at(&self.connection(), &request.queue_name)?;
         Ok(QueueUrl { queue_url: url(host, &queue.name) })
     }
 
-    pub(super) fn list_queues(&self, request: ListQueues, host: &str) -> Result<QueueUrls, Fault> {
+    /// Answers `ListQueues`.
+    pub(super) fn list_queues(&self, request: ListQueues, host: &str) -> Result<QueueUrlPage, SqsFault> {
         let most = request.max_results.unwrap_or(1000);
         let connection = self.connection();
         let sql = "SELECT name FROM queues WHERE name > ?1 AND substr(name, 1, length(?2)) = ?2
@@ -188,13 +206,14 @@ impl Engine {
             .prepare_cached(sql)?
             .query_map((&request.next_token, &request.queue_name_prefix, most), |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        // As on AWS, there is a token only for who asked for pages.
+        // As on AWS, only a request with `MaxResults` gets a token for the next page.
         let paged = request.max_results.is_some() && names.len() == most;
         let next_token = names.last().filter(|_| paged).cloned();
-        Ok(QueueUrls { queue_urls: names.iter().map(|name| url(host, name)).collect(), next_token })
+        Ok(QueueUrlPage { queue_urls: names.iter().map(|name| url(host, name)).collect(), next_token })
     }
 
-    pub(super) fn queue_attributes(&self, request: GetQueueAttributes) -> Result<QueueAttributes, Fault> {
+    /// Answers `GetQueueAttributes`.
+    pub(super) fn queue_attributes(&self, request: GetQueueAttributes) -> Result<QueueAttributes, SqsFault> {
         let connection = self.connection();
         let queue = Queue::at(&connection, &request.queue_url)?;
         let sql = "SELECT total(visible <= ?2), total(visible > ?2 AND claimed),
@@ -215,37 +234,40 @@ impl Engine {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
-        let asked = request.attribute_names;
-        if !asked.iter().any(|name| name == "All") {
-            attributes.retain(|name, _| asked.contains(name));
+        let requested = request.attribute_names;
+        if !requested.iter().any(|name| name == "All") {
+            attributes.retain(|name, _| requested.contains(name));
         }
         Ok(QueueAttributes { attributes })
     }
 
-    pub(super) fn set_queue_attributes(&self, request: SetQueueAttributes) -> Result<Done, Fault> {
+    /// Answers `SetQueueAttributes`.
+    pub(super) fn set_queue_attributes(&self, request: SetQueueAttributes) -> Result<EmptyAnswer, SqsFault> {
         let connection = self.connection();
         let mut queue = Queue::at(&connection, &request.queue_url)?;
         for (attribute, value) in &request.attributes {
             queue.settings.set(attribute, value)?;
         }
         save(&connection, &queue.name, &queue.settings, self.now())?;
-        Ok(Done {})
+        Ok(EmptyAnswer {})
     }
 
-    pub(super) fn purge_queue(&self, request: OneQueue) -> Result<Done, Fault> {
+    /// Answers `PurgeQueue`.
+    pub(super) fn purge_queue(&self, request: OneQueue) -> Result<EmptyAnswer, SqsFault> {
         let connection = self.connection();
         let queue = Queue::at(&connection, &request.queue_url)?;
         connection.execute("DELETE FROM messages WHERE queue = ?1", [queue.id])?;
-        Ok(Done {})
+        Ok(EmptyAnswer {})
     }
 
-    pub(super) fn delete_queue(&self, request: OneQueue) -> Result<Done, Fault> {
+    /// Answers `DeleteQueue`. The queue's messages are deleted with it.
+    pub(super) fn delete_queue(&self, request: OneQueue) -> Result<EmptyAnswer, SqsFault> {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         let queue = Queue::at(&transaction, &request.queue_url)?;
         transaction.execute("DELETE FROM messages WHERE queue = ?1", [queue.id])?;
         transaction.execute("DELETE FROM queues WHERE id = ?1", [queue.id])?;
         transaction.commit()?;
-        Ok(Done {})
+        Ok(EmptyAnswer {})
     }
 }

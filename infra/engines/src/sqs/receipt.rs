@@ -1,27 +1,30 @@
-//! Receipt handles: which message, and which of its receives.
+//! Receipt handles. A handle names a message and one of its receives.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::fault::Fault;
+use super::fault::SqsFault;
 
+/// The content of a receipt handle.
+///
 /// ```text
 /// ┌───────────┬───────────┬──────────────────┬──────────────┐
 /// │ queue (8) │  row (8)  │ message id (16)  │ receives (8) │   base64url, big endian
 /// └───────────┴───────────┴──────────────────┴──────────────┘
 /// ```
 ///
-/// SQLite gives row numbers out again, hence the message id; each receive counts `receives` up, so that the
-/// handle of an earlier receive names nothing any more once there was a later one.
+/// SQLite uses row numbers again, so the handle has the message's id too. Every receive counts
+/// `receives` up, so a handle is void as soon as the message is received again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Receipt {
+pub(super) struct ReceiptHandle {
     pub(super) queue: i64,
     pub(super) row: i64,
     pub(super) message_id: [u8; 16],
     pub(super) receives: i64,
 }
 
-impl Receipt {
+impl ReceiptHandle {
+    /// Returns the handle as text.
     pub(super) fn encode(&self) -> String {
         let mut bytes = [0; 40];
         bytes[..8].copy_from_slice(&self.queue.to_be_bytes());
@@ -31,11 +34,14 @@ impl Receipt {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a handle given for `queue`; one of another queue is as invalid as a made-up one.
-    pub(super) fn decode(handle: &str, queue: i64) -> Result<Self, Fault> {
-        let bytes = URL_SAFE_NO_PAD.decode(handle).map_err(|_| Fault::ReceiptHandleIsInvalid)?;
-        let receipt = Self::from_bytes(&bytes).ok_or(Fault::ReceiptHandleIsInvalid)?;
-        if receipt.queue == queue { Ok(receipt) } else { Err(Fault::ReceiptHandleIsInvalid) }
+    /// Parses a handle of a message in `queue`.
+    ///
+    /// # Errors
+    /// `ReceiptHandleIsInvalid`, also for a handle of another queue.
+    pub(super) fn decode(handle: &str, queue: i64) -> Result<Self, SqsFault> {
+        let bytes = URL_SAFE_NO_PAD.decode(handle).map_err(|_| SqsFault::ReceiptHandleIsInvalid)?;
+        let receipt = Self::from_bytes(&bytes).ok_or(SqsFault::ReceiptHandleIsInvalid)?;
+        if receipt.queue == queue { Ok(receipt) } else { Err(SqsFault::ReceiptHandleIsInvalid) }
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -57,11 +63,11 @@ mod tests {
 
     #[test]
     fn a_handle_reads_back_for_its_own_queue_only() {
-        let receipt = Receipt { queue: 3, row: 1 << 40, message_id: [7; 16], receives: 2 };
+        let receipt = ReceiptHandle { queue: 3, row: 1 << 40, message_id: [7; 16], receives: 2 };
         let handle = receipt.encode();
-        assert_eq!(Receipt::decode(&handle, 3).unwrap(), receipt);
+        assert_eq!(ReceiptHandle::decode(&handle, 3).unwrap(), receipt);
         for (handle, queue) in [(handle.as_str(), 4), ("", 3), ("nonsense", 3), (&handle[..52], 3)] {
-            assert!(matches!(Receipt::decode(handle, queue), Err(Fault::ReceiptHandleIsInvalid)));
+            assert!(matches!(ReceiptHandle::decode(handle, queue), Err(SqsFault::ReceiptHandleIsInvalid)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `ReceiveMessage`: claim, redrive, long poll.
+//! `ReceiveMessage`, with dead-letter queues and long polls.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -9,16 +9,17 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
-use super::Engine;
-use super::fault::Fault;
-use super::message::{Attributes, md5_of_attributes, md5_of_body};
+use super::QueueEngine;
+use super::fault::SqsFault;
+use super::message::{MessageAttributes, md5_of_attributes, md5_of_body};
 use super::queue::Queue;
-use super::receipt::Receipt;
+use super::receipt::ReceiptHandle;
 
-/// A long poll looks again this often even when nobody rings: another consumer may have claimed a message for
-/// a moment only, and a clock may be set.
+/// The longest time between two looks of a long poll. It looks again without having been woken,
+/// because another consumer may have claimed a message for a moment only, and the clock may be set.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// The request of `ReceiveMessage`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ReceiveMessage {
@@ -28,23 +29,25 @@ pub(super) struct ReceiveMessage {
     wait_time_seconds: Option<i64>,
     #[serde(default)]
     message_system_attribute_names: Vec<String>,
-    /// The older name of the same.
+    /// The older name of `message_system_attribute_names`.
     #[serde(default)]
     attribute_names: Vec<String>,
     #[serde(default)]
     message_attribute_names: Vec<String>,
 }
 
+/// The answer to `ReceiveMessage`.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Received {
+pub(super) struct ReceivedMessages {
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    messages: Vec<Message>,
+    messages: Vec<ReceivedMessage>,
 }
 
+/// A message in the answer.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Message {
+struct ReceivedMessage {
     message_id: String,
     receipt_handle: String,
     #[serde(rename = "MD5OfBody")]
@@ -54,12 +57,13 @@ struct Message {
     attributes: BTreeMap<&'static str, String>,
     #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     md5_of_attributes: Option<String>,
-    #[serde(skip_serializing_if = "Attributes::is_empty")]
-    message_attributes: Attributes,
+    #[serde(skip_serializing_if = "MessageAttributes::is_empty")]
+    message_attributes: MessageAttributes,
 }
 
-impl Engine {
-    pub(super) async fn receive(&self, request: ReceiveMessage) -> Result<Received, Fault> {
+impl QueueEngine {
+    /// Answers `ReceiveMessage`. Waits for a message as long as the request or the queue says.
+    pub(super) async fn receive(&self, request: ReceiveMessage) -> Result<ReceivedMessages, SqsFault> {
         let most = within("MaxNumberOfMessages", request.max_number_of_messages.unwrap_or(1), 1, 10)?;
         let queue = Queue::at(&self.connection(), &request.queue_url)?;
         let wait = request.wait_time_seconds.unwrap_or(queue.settings.wait);
@@ -69,17 +73,18 @@ impl Engine {
         }
         let claimed = self.claim(&request, most)?;
         if wait == 0 || !claimed.is_empty() {
-            return Ok(Received { messages: claimed });
+            return Ok(ReceivedMessages { messages: claimed });
         }
         let deadline = Instant::now() + Duration::from_secs(wait.unsigned_abs());
         let bell = self.waiting.bell(queue.id);
         loop {
-            // At the bell before looking, so that what arrives in between is heard.
+            // Registered before the look, so that a message that arrives in between wakes this
+            // poll.
             let mut rung = pin!(bell.notified());
             rung.as_mut().enable();
             let messages = self.claim(&request, most)?;
             if !messages.is_empty() || Instant::now() >= deadline {
-                return Ok(Received { messages });
+                return Ok(ReceivedMessages { messages });
             }
             let look = deadline.min(Instant::now() + self.until_next_visible(queue.id)?);
             tokio::select! {
@@ -90,22 +95,24 @@ impl Engine {
     }
 
     /// Claims up to `most` visible messages, in one transaction.
-    fn claim(&self, request: &ReceiveMessage, most: i64) -> Result<Vec<Message>, Fault> {
+    fn claim(&self, request: &ReceiveMessage, most: i64) -> Result<Vec<ReceivedMessage>, SqsFault> {
         let now = self.now();
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         let queue = Queue::at(&transaction, &request.queue_url)?;
         let visibility = request.visibility_timeout.unwrap_or(queue.settings.visibility);
-        let (rows, dead_letters) = take(&transaction, &queue, most, now, now + visibility * 1000)?;
+        let claim = ClaimRequest { most, now, until: now + visibility * 1000 };
+        let claimed = claim.take(&transaction, &queue)?;
         transaction.commit()?;
         drop(connection);
-        if let Some(dead_letters) = dead_letters {
+        if let Some(dead_letters) = claimed.dead_letters {
             self.waiting.ring(dead_letters);
         }
-        rows.into_iter().map(|row| row.into_message(queue.id, request)).collect()
+        claimed.rows.into_iter().map(|row| row.into_message(queue.id, request)).collect()
     }
 
-    fn until_next_visible(&self, queue: i64) -> Result<Duration, Fault> {
+    /// Returns the time until another message becomes visible, at most [`LOOK_AGAIN`].
+    fn until_next_visible(&self, queue: i64) -> Result<Duration, SqsFault> {
         let now = self.now();
         let sql = "SELECT visible FROM messages WHERE queue = ?1 AND visible > ?2 ORDER BY visible LIMIT 1";
         let next: Option<i64> =
@@ -114,75 +121,93 @@ impl Engine {
     }
 }
 
-/// Takes visible messages, oldest first. On the way those past their retention are dropped, and those received
-/// too often go to the dead-letter queue, whose row is given back.
-fn take(
-    connection: &Connection,
-    queue: &Queue,
+/// A claim on visible messages. Times are in milliseconds since the Unix epoch.
+struct ClaimRequest {
+    /// The largest number of messages.
     most: i64,
     now: i64,
+    /// The time when the claimed messages become visible again.
     until: i64,
-) -> Result<(Vec<Stored>, Option<i64>), Fault> {
-    let redrive = match &queue.settings.redrive {
-        // Its queue may be deleted by now; then they stay here, where they can be seen.
-        Some(redrive) => {
-            Queue::named(connection, &redrive.dead_letters)?.map(|q| (q.id, redrive.max_receives))
-        }
-        None => None,
-    };
-    let limit = most;
-    let most = usize::try_from(most).unwrap_or_default();
-    let mut taken: Vec<Stored> = Vec::new();
-    let mut moved_to = None;
-    loop {
-        let mut made_room = false;
-        for mut row in visible(connection, queue.id, now, limit)? {
-            if row.sent + queue.settings.retention * 1000 <= now {
-                connection.prepare_cached("DELETE FROM messages WHERE id = ?1")?.execute([row.id])?;
-                made_room = true;
-            } else if let Some((dead_letters, max_receives)) = redrive
-                && row.receives >= max_receives
-            {
-                let sql = "UPDATE messages SET queue = ?2, visible = ?3, claimed = 0 WHERE id = ?1";
-                connection.prepare_cached(sql)?.execute((row.id, dead_letters, now))?;
-                moved_to = Some(dead_letters);
-                made_room = true;
-            } else if taken.len() < most
-                // A visibility of zero leaves what was taken in sight.
-                && !taken.iter().any(|earlier| earlier.id == row.id)
-            {
-                row.receives += 1;
-                row.received = row.received.or(Some(now));
-                let sql = "UPDATE messages SET visible = ?2, claimed = 1, receives = ?3, received = ?4
-                           WHERE id = ?1";
-                connection.prepare_cached(sql)?.execute((row.id, until, row.receives, row.received))?;
-                taken.push(row);
+}
+
+/// The messages of a claim.
+struct ClaimedRows {
+    rows: Vec<MessageRow>,
+    /// The row of the dead-letter queue, if a message was moved there.
+    dead_letters: Option<i64>,
+}
+
+impl ClaimRequest {
+    /// Claims visible messages of a queue, the oldest first.
+    ///
+    /// Deletes the messages past their retention that it meets, and moves those that were received
+    /// too often to the dead-letter queue.
+    fn take(&self, connection: &Connection, queue: &Queue) -> Result<ClaimedRows, SqsFault> {
+        let redrive = match &queue.settings.redrive {
+            // If the dead-letter queue was deleted meanwhile, its messages stay in this queue.
+            Some(redrive) => {
+                Queue::named(connection, &redrive.dead_letters)?.map(|q| (q.id, redrive.max_receives))
             }
-        }
-        if !made_room || taken.len() == most {
-            return Ok((taken, moved_to));
+            None => None,
+        };
+        let most = usize::try_from(self.most).unwrap_or_default();
+        let mut claimed = ClaimedRows { rows: Vec::new(), dead_letters: None };
+        loop {
+            let mut made_room = false;
+            for mut row in visible(connection, queue.id, self.now, self.most)? {
+                if row.sent + queue.settings.retention * 1000 <= self.now {
+                    connection.prepare_cached("DELETE FROM messages WHERE id = ?1")?.execute([row.id])?;
+                    made_room = true;
+                } else if let Some((dead_letters, max_receives)) = redrive
+                    && row.receives >= max_receives
+                {
+                    let sql = "UPDATE messages SET queue = ?2, visible = ?3, claimed = 0 WHERE id = ?1";
+                    connection.prepare_cached(sql)?.execute((row.id, dead_letters, self.now))?;
+                    claimed.dead_letters = Some(dead_letters);
+                    made_room = true;
+                } else if claimed.rows.len() < most
+                    // A message that was claimed with a visibility timeout of zero is still
+                    // visible.
+                    && !claimed.rows.iter().any(|earlier| earlier.id == row.id)
+                {
+                    row.receives += 1;
+                    row.received = row.received.or(Some(self.now));
+                    let sql = "UPDATE messages SET visible = ?2, claimed = 1, receives = ?3, received = ?4
+                               WHERE id = ?1";
+                    let values = (row.id, self.until, row.receives, row.received);
+                    connection.prepare_cached(sql)?.execute(values)?;
+                    claimed.rows.push(row);
+                }
+            }
+            if !made_room || claimed.rows.len() == most {
+                return Ok(claimed);
+            }
         }
     }
 }
 
-fn visible(connection: &Connection, queue: i64, now: i64, most: i64) -> rusqlite::Result<Vec<Stored>> {
+/// Returns the oldest visible messages of a queue.
+fn visible(connection: &Connection, queue: i64, now: i64, most: i64) -> rusqlite::Result<Vec<MessageRow>> {
     let sql = "SELECT id, message_id, sent, receives, received, attributes, body FROM messages
                WHERE queue = ?1 AND visible <= ?2 ORDER BY visible LIMIT ?3";
-    connection.prepare_cached(sql)?.query_map((queue, now, most), Stored::from_row)?.collect()
+    connection.prepare_cached(sql)?.query_map((queue, now, most), MessageRow::from_row)?.collect()
 }
 
-/// A message's row.
-struct Stored {
+/// The row of a message. Times are in milliseconds since the Unix epoch.
+struct MessageRow {
     id: i64,
     message_id: [u8; 16],
     sent: i64,
+    /// The number of receives.
     receives: i64,
+    /// The time of the first receive.
     received: Option<i64>,
+    /// The attributes as JSON.
     attributes: Option<String>,
     body: String,
 }
 
-impl Stored {
+impl MessageRow {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
@@ -195,24 +220,27 @@ impl Stored {
         })
     }
 
-    fn into_message(self, queue: i64, request: &ReceiveMessage) -> Result<Message, Fault> {
-        let receipt = Receipt { queue, row: self.id, message_id: self.message_id, receives: self.receives };
+    /// Makes the message of the answer, with the attributes that the request names.
+    fn into_message(self, queue: i64, request: &ReceiveMessage) -> Result<ReceivedMessage, SqsFault> {
+        let receipt =
+            ReceiptHandle { queue, row: self.id, message_id: self.message_id, receives: self.receives };
         let mut system = BTreeMap::from([
             ("ApproximateFirstReceiveTimestamp", self.received.unwrap_or_default().to_string()),
             ("ApproximateReceiveCount", self.receives.to_string()),
             ("SentTimestamp", self.sent.to_string()),
         ]);
-        let asked = |name: &str| {
+        let is_requested = |name: &str| {
             let mut names = request.message_system_attribute_names.iter().chain(&request.attribute_names);
-            names.any(|asked| asked == "All" || asked == name)
+            names.any(|requested| requested == "All" || requested == name)
         };
-        system.retain(|name, _| asked(name));
-        let mut attributes: Attributes = match &self.attributes {
+        system.retain(|name, _| is_requested(name));
+        let mut attributes: MessageAttributes = match &self.attributes {
             Some(json) => super::read(json.as_bytes())?,
-            None => Attributes::new(),
+            None => MessageAttributes::new(),
         };
-        attributes.retain(|name, _| request.message_attribute_names.iter().any(|asked| matches(asked, name)));
-        Ok(Message {
+        let requested = &request.message_attribute_names;
+        attributes.retain(|name, _| requested.iter().any(|pattern| matches(pattern, name)));
+        Ok(ReceivedMessage {
             message_id: Uuid::from_bytes(self.message_id).to_string(),
             receipt_handle: receipt.encode(),
             md5_of_body: md5_of_body(&self.body),
@@ -224,17 +252,21 @@ impl Stored {
     }
 }
 
-/// `All`, a name, or a prefix as `trace.*`.
-fn matches(asked: &str, name: &str) -> bool {
-    asked == "All" || asked == name || asked.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
+/// True if an attribute's name matches a pattern: `All`, a name, or a prefix such as `trace.*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    let has_prefix = || pattern.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix));
+    pattern == "All" || pattern == name || has_prefix()
 }
 
-/// A number in its range.
-pub(super) fn within(parameter: &str, value: i64, least: i64, most: i64) -> Result<i64, Fault> {
+/// Returns a number, if it is within a parameter's range.
+///
+/// # Errors
+/// `InvalidParameterValue`.
+pub(super) fn within(parameter: &str, value: i64, least: i64, most: i64) -> Result<i64, SqsFault> {
     if (least..=most).contains(&value) {
         return Ok(value);
     }
-    Err(Fault::invalid(format!(
+    Err(SqsFault::invalid(format!(
         "Value {value} for parameter {parameter} is invalid. Reason: Must be between {least} and {most}, \
          if provided."
     )))

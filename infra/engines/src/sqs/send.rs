@@ -4,39 +4,43 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::batch::{self, Outcome};
-use super::fault::Fault;
-use super::message::{LARGEST, Outgoing, md5_of_attributes, md5_of_body};
+use super::batch::{self, BatchAnswer};
+use super::fault::SqsFault;
+use super::message::{LARGEST, NewMessage, md5_of_attributes, md5_of_body};
 use super::queue::Queue;
-use super::{Engine, json};
+use super::{QueueEngine, json};
 
+/// The request of `SendMessage`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SendMessage {
     queue_url: String,
     #[serde(flatten)]
-    message: Outgoing,
+    message: NewMessage,
 }
 
+/// The request of `SendMessageBatch`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SendMessageBatch {
     queue_url: String,
-    entries: Vec<Entry>,
+    entries: Vec<SendEntry>,
 }
 
+/// An entry of `SendMessageBatch`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
+struct SendEntry {
     id: String,
     #[serde(flatten)]
-    message: Outgoing,
+    message: NewMessage,
 }
 
+/// The answer to `SendMessage`, or to an entry of `SendMessageBatch`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Sent {
-    /// In a batch, the entry's id.
+pub(super) struct SentMessage {
+    /// The entry's id. `None` if the message was not in a batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     message_id: String,
@@ -46,8 +50,9 @@ pub(super) struct Sent {
     md5_of_attributes: Option<String>,
 }
 
-impl Engine {
-    pub(super) fn send_message(&self, request: SendMessage) -> Result<Sent, Fault> {
+impl QueueEngine {
+    /// Answers `SendMessage`.
+    pub(super) fn send_message(&self, request: SendMessage) -> Result<SentMessage, SqsFault> {
         let connection = self.connection();
         let queue = Queue::at(&connection, &request.queue_url)?;
         let sent = insert(&connection, &queue, &request.message, None, self.now())?;
@@ -56,42 +61,47 @@ impl Engine {
         Ok(sent)
     }
 
-    /// One transaction: a process killed in between has sent all of the batch or nothing.
-    pub(super) fn send_message_batch(&self, request: SendMessageBatch) -> Result<Outcome<Sent>, Fault> {
+    /// Answers `SendMessageBatch`, in one transaction: a process that is killed has sent all valid
+    /// entries or none.
+    pub(super) fn send_message_batch(
+        &self,
+        request: SendMessageBatch,
+    ) -> Result<BatchAnswer<SentMessage>, SqsFault> {
         batch::check(request.entries.iter().map(|entry| entry.id.as_str()))?;
         let sent = request.entries.iter().map(|entry| entry.message.size()).sum();
         if sent > LARGEST {
-            return Err(Fault::BatchRequestTooLong { limit: LARGEST, sent });
+            return Err(SqsFault::BatchRequestTooLong { limit: LARGEST, sent });
         }
         let now = self.now();
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         let queue = Queue::at(&transaction, &request.queue_url)?;
-        let mut outcome = Outcome::new();
-        for Entry { id, message } in &request.entries {
+        let mut answer = BatchAnswer::new();
+        for SendEntry { id, message } in &request.entries {
             match insert(&transaction, &queue, message, Some(id.clone()), now) {
-                Err(Fault::Storage(error)) => return Err(error.into()),
-                done => outcome.add(id, done),
+                Err(SqsFault::Storage(error)) => return Err(error.into()),
+                sent => answer.add(id, sent),
             }
         }
         transaction.commit()?;
         drop(connection);
         self.waiting.ring(queue.id);
-        Ok(outcome)
+        Ok(answer)
     }
 }
 
+/// Inserts a message into a queue. `id` is the entry's id, if the message is in a batch.
 fn insert(
     connection: &Connection,
     queue: &Queue,
-    message: &Outgoing,
+    message: &NewMessage,
     id: Option<String>,
     now: i64,
-) -> Result<Sent, Fault> {
+) -> Result<SentMessage, SqsFault> {
     message.check(usize::try_from(queue.settings.max_size).unwrap_or(LARGEST))?;
     let delay = message.delay.unwrap_or(queue.settings.delay);
     if !(0..=900).contains(&delay) {
-        return Err(Fault::invalid(
+        return Err(SqsFault::invalid(
             "Value for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.",
         ));
     }
@@ -110,7 +120,7 @@ fn insert(
         attributes,
         &message.body,
     ))?;
-    Ok(Sent {
+    Ok(SentMessage {
         id,
         message_id: message_id.to_string(),
         md5_of_body: md5_of_body(&message.body),

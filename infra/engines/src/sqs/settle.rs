@@ -1,16 +1,17 @@
-//! What a consumer does with a message that it holds: `DeleteMessage`, `ChangeMessageVisibility`, and their
+//! The operations on a received message: `DeleteMessage`, `ChangeMessageVisibility`, and their
 //! batches.
 
 use rusqlite::Connection;
 use serde::Deserialize;
 
-use super::batch::{self, Outcome, Succeeded};
-use super::fault::Fault;
+use super::batch::{self, BatchAnswer, SettledEntry};
+use super::fault::SqsFault;
 use super::queue::Queue;
-use super::receipt::Receipt;
+use super::receipt::ReceiptHandle;
 use super::receive::within;
-use super::{Done, Engine};
+use super::{EmptyAnswer, QueueEngine};
 
+/// The request of `DeleteMessage`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DeleteMessage {
@@ -18,6 +19,7 @@ pub(super) struct DeleteMessage {
     receipt_handle: String,
 }
 
+/// The request of `ChangeMessageVisibility`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ChangeMessageVisibility {
@@ -26,13 +28,15 @@ pub(super) struct ChangeMessageVisibility {
     visibility_timeout: i64,
 }
 
+/// The request of either batch.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Batch<E> {
+pub(super) struct EntryBatch<E> {
     queue_url: String,
     entries: Vec<E>,
 }
 
+/// An entry of `DeleteMessageBatch`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DeleteEntry {
@@ -40,28 +44,31 @@ pub(super) struct DeleteEntry {
     receipt_handle: String,
 }
 
+/// An entry of `ChangeMessageVisibilityBatch`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ChangeEntry {
     id: String,
     receipt_handle: String,
-    /// Nothing is zero here, as on AWS.
+    /// The timeout in seconds. As on AWS, an entry without one has zero.
     #[serde(default)]
     visibility_timeout: i64,
 }
 
-impl Engine {
-    pub(super) fn delete_message(&self, request: DeleteMessage) -> Result<Done, Fault> {
+impl QueueEngine {
+    /// Answers `DeleteMessage`.
+    pub(super) fn delete_message(&self, request: DeleteMessage) -> Result<EmptyAnswer, SqsFault> {
         let connection = self.connection();
         let queue = Queue::at(&connection, &request.queue_url)?;
         delete(&connection, &queue, &request.receipt_handle)?;
-        Ok(Done {})
+        Ok(EmptyAnswer {})
     }
 
+    /// Answers `DeleteMessageBatch`.
     pub(super) fn delete_message_batch(
         &self,
-        request: Batch<DeleteEntry>,
-    ) -> Result<Outcome<Succeeded>, Fault> {
+        request: EntryBatch<DeleteEntry>,
+    ) -> Result<BatchAnswer<SettledEntry>, SqsFault> {
         self.settle(
             &request,
             |entry| &entry.id,
@@ -69,19 +76,24 @@ impl Engine {
         )
     }
 
-    pub(super) fn change_visibility(&self, request: ChangeMessageVisibility) -> Result<Done, Fault> {
+    /// Answers `ChangeMessageVisibility`.
+    pub(super) fn change_visibility(
+        &self,
+        request: ChangeMessageVisibility,
+    ) -> Result<EmptyAnswer, SqsFault> {
         let connection = self.connection();
         let queue = Queue::at(&connection, &request.queue_url)?;
         change(&connection, &queue, &request.receipt_handle, request.visibility_timeout, self.now())?;
         drop(connection);
         self.waiting.ring(queue.id);
-        Ok(Done {})
+        Ok(EmptyAnswer {})
     }
 
+    /// Answers `ChangeMessageVisibilityBatch`.
     pub(super) fn change_visibility_batch(
         &self,
-        request: Batch<ChangeEntry>,
-    ) -> Result<Outcome<Succeeded>, Fault> {
+        request: EntryBatch<ChangeEntry>,
+    ) -> Result<BatchAnswer<SettledEntry>, SqsFault> {
         let now = self.now();
         self.settle(
             &request,
@@ -92,36 +104,39 @@ impl Engine {
         )
     }
 
-    /// Settles the entries of a batch in one transaction, each succeeding or failing by itself.
+    /// Performs an action on every entry of a batch, in one transaction. An entry succeeds or fails
+    /// by itself.
     fn settle<E>(
         &self,
-        batch: &Batch<E>,
+        batch: &EntryBatch<E>,
         id: impl Fn(&E) -> &str,
-        act: impl Fn(&Connection, &Queue, &E) -> Result<(), Fault>,
-    ) -> Result<Outcome<Succeeded>, Fault> {
+        act: impl Fn(&Connection, &Queue, &E) -> Result<(), SqsFault>,
+    ) -> Result<BatchAnswer<SettledEntry>, SqsFault> {
         batch::check(batch.entries.iter().map(&id))?;
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         let queue = Queue::at(&transaction, &batch.queue_url)?;
-        let mut outcome = Outcome::new();
+        let mut answer = BatchAnswer::new();
         for entry in &batch.entries {
             match act(&transaction, &queue, entry) {
-                Err(Fault::Storage(error)) => return Err(error.into()),
-                done => outcome.add(id(entry), done.map(|()| Succeeded { id: id(entry).to_owned() })),
+                Err(SqsFault::Storage(error)) => return Err(error.into()),
+                result => answer.add(id(entry), result.map(|()| SettledEntry { id: id(entry).to_owned() })),
             }
         }
         transaction.commit()?;
         drop(connection);
         self.waiting.ring(queue.id);
-        Ok(outcome)
+        Ok(answer)
     }
 }
 
-/// Deletes what the handle's receive got. When somebody has received it since, or it is gone, that is no
-/// error and deletes nothing: the message is theirs now. A handle past its visibility still deletes, as long
-/// as nobody has.
-fn delete(connection: &Connection, queue: &Queue, handle: &str) -> Result<(), Fault> {
-    let receipt = Receipt::decode(handle, queue.id)?;
+/// Deletes the message that a handle names.
+///
+/// If the message is gone, or was received again, this deletes nothing and is no error: the message
+/// belongs to its new consumer. A handle past its visibility timeout still deletes, unless the
+/// message was received again.
+fn delete(connection: &Connection, queue: &Queue, handle: &str) -> Result<(), SqsFault> {
+    let receipt = ReceiptHandle::decode(handle, queue.id)?;
     let sql = "DELETE FROM messages WHERE id = ?1 AND queue = ?2 AND message_id = ?3 AND receives = ?4";
     connection.prepare_cached(sql)?.execute((
         receipt.row,
@@ -132,10 +147,20 @@ fn delete(connection: &Connection, queue: &Queue, handle: &str) -> Result<(), Fa
     Ok(())
 }
 
-/// Makes what the handle's receive got invisible for `timeout` seconds from now; zero gives it back at once.
-fn change(connection: &Connection, queue: &Queue, handle: &str, timeout: i64, now: i64) -> Result<(), Fault> {
+/// Hides the message that a handle names for `timeout` seconds from now. Zero makes it visible at
+/// once.
+///
+/// # Errors
+/// `MessageNotInflight` if the message is visible, gone, or was received again.
+fn change(
+    connection: &Connection,
+    queue: &Queue,
+    handle: &str,
+    timeout: i64,
+    now: i64,
+) -> Result<(), SqsFault> {
     within("VisibilityTimeout", timeout, 0, 43_200)?;
-    let receipt = Receipt::decode(handle, queue.id)?;
+    let receipt = ReceiptHandle::decode(handle, queue.id)?;
     let sql = "UPDATE messages SET visible = ?5
                WHERE id = ?1 AND queue = ?2 AND message_id = ?3 AND receives = ?4 AND visible > ?6";
     let changed = connection.prepare_cached(sql)?.execute((
@@ -146,5 +171,5 @@ fn change(connection: &Connection, queue: &Queue, handle: &str, timeout: i64, no
         now + timeout * 1000,
         now,
     ))?;
-    if changed == 0 { Err(Fault::MessageNotInflight) } else { Ok(()) }
+    if changed == 0 { Err(SqsFault::MessageNotInflight) } else { Ok(()) }
 }

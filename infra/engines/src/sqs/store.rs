@@ -1,10 +1,11 @@
-//! The tables, and the statements that belong to no single operation.
+//! The tables of the queues, and the statements that belong to no single operation.
 
 use std::path::Path;
 
 use rusqlite::Connection;
 
-/// The body stands last, so that a scan of the small columns need not walk over it.
+/// The schema. The body is the last column, so that reading the other columns need not pass over
+/// it.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS queues (
         id           INTEGER PRIMARY KEY,
@@ -34,14 +35,17 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS messages_visible ON messages (queue, visible, claimed);
 ";
 
+/// Makes an empty database in memory.
 pub(super) fn in_memory() -> rusqlite::Result<Connection> {
     prepared(Connection::open_in_memory()?)
 }
 
-/// A commit reaches the operating system, not the disk: a killed process loses nothing, and a commit takes
-/// microseconds. What takes milliseconds is the checkpoint, which syncs; queues rewrite few pages often, so that
-/// a longer log (some 40 MB) makes checkpoints rare and hardly longer. No other process shares the file, which
-/// the folder's lock sees to, and SQLite need not ask the system about it at each transaction.
+/// Opens the database at `path`, or creates it.
+///
+/// A commit takes microseconds and reaches the operating system, not the disk: it survives the end
+/// of the process. A checkpoint syncs, which takes milliseconds. Queues rewrite the same few pages,
+/// so a long log (some 40 MB) makes checkpoints rare and hardly longer. The folder's lock keeps
+/// other processes out, so SQLite need not lock the file for each transaction.
 pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
@@ -51,12 +55,14 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     prepared(connection)
 }
 
+/// Creates the tables that do not exist.
 fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(64);
     connection.execute_batch(SCHEMA)?;
     Ok(connection)
 }
 
+/// Deletes the messages past their queue's retention, and returns their number.
 pub(super) fn sweep(connection: &Connection, now: i64) -> rusqlite::Result<usize> {
     connection
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! What the store relies on in DynamoDB.
+//! Tests of the behaviour of DynamoDB that the store relies on.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::{
 };
 use eko_engines::Engines;
 
-use super::{Hands, table};
+use super::{ManualClock, table};
 
 pub(crate) async fn create(client: &Client) {
     let key =
@@ -206,7 +206,7 @@ async fn an_update_counts_adds_and_keeps_what_was_first() {
     assert_eq!(new["d"], AttributeValue::Ss(vec!["x".to_owned(), "y".to_owned()]));
     assert_eq!(new["pk"], s("a"));
 
-    // Taking the last member out of a set takes the attribute away.
+    // DynamoDB removes the attribute with the last member of the set.
     let less = client
         .update_item()
         .table_name("eko")
@@ -268,10 +268,10 @@ async fn errors_are_typed_and_an_invalid_request_names_itself() {
 
 #[tokio::test]
 async fn a_sweep_takes_what_is_past_its_ttl() {
-    let hands = Hands::default();
-    let clock = hands.clock();
-    let now = clock() / 1000;
-    let engines = Engines::in_memory_with_clock(clock).unwrap();
+    let clock = ManualClock::default();
+    let engine_clock = clock.engine_clock();
+    let now = engine_clock() / 1000;
+    let engines = Engines::in_memory_with_clock(engine_clock).unwrap();
     let client = table(&engines);
     create(&client).await;
     for (sk, ttl) in [("old", now + 5), ("new", now + 500)] {
@@ -286,12 +286,12 @@ async fn a_sweep_takes_what_is_past_its_ttl() {
             .unwrap();
     }
     assert_eq!(engines.sweep_ttl().unwrap(), 0);
-    hands.forward(10);
+    clock.forward(10);
     assert_eq!(engines.sweep_ttl().unwrap(), 1);
     assert_eq!(client.scan().table_name("eko").send().await.unwrap().count(), 1);
 }
 
-/// Sixteen takers, each with a thread to itself, and no one-time key goes out twice.
+/// Lets sixteen tasks take one-time keys at once. None is given out twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_deletes_under_a_condition_is_one() {
     let client = fresh().await;

@@ -1,4 +1,4 @@
-//! What a data folder keeps.
+//! Tests of a data folder: it keeps table and queues, and belongs to one process.
 
 use std::process::{Command, Stdio};
 
@@ -7,15 +7,15 @@ use eko_engines::{Engines, Error};
 
 use super::dynamodb::{create as create_table, s};
 use super::sqs::{create, receive, receives};
-use super::{Hands, queues, table};
+use super::{ManualClock, queues, table};
 
 #[tokio::test]
 async fn a_reopened_folder_has_items_messages_and_receive_counts() {
     let dir = tempfile::tempdir().unwrap();
-    let hands = Hands::default();
-    let clock = hands.clock();
+    let clock = ManualClock::default();
+    let engine_clock = clock.engine_clock();
     {
-        let engines = Engines::open_with_clock(dir.path(), clock.clone()).unwrap();
+        let engines = Engines::open_with_clock(dir.path(), engine_clock.clone()).unwrap();
         let (table, queues) = (table(&engines), queues(&engines));
         create_table(&table).await;
         table.put_item().table_name("eko").item("pk", s("a")).item("sk", s("1")).send().await.unwrap();
@@ -23,15 +23,15 @@ async fn a_reopened_folder_has_items_messages_and_receive_counts() {
         queues.send_message().queue_url(&url).message_body("m").send().await.unwrap();
         assert_eq!(receives(&receive(&queues, &url).await[0]), "1");
         engines.flush().unwrap();
-        // In flight, and its consumer gone.
+        // The message is in flight, and its consumer is gone.
     }
-    let engines = Engines::open_with_clock(dir.path(), clock).unwrap();
+    let engines = Engines::open_with_clock(dir.path(), engine_clock).unwrap();
     let (table, queues) = (table(&engines), queues(&engines));
     let got = table.get_item().table_name("eko").key("pk", s("a")).key("sk", s("1")).send().await.unwrap();
     assert!(got.item.is_some());
     let url = queues.get_queue_url().queue_name("q").send().await.unwrap().queue_url.unwrap();
     assert_eq!(receive(&queues, &url).await.len(), 0);
-    hands.forward(30);
+    clock.forward(30);
     assert_eq!(receives(&receive(&queues, &url).await[0]), "2");
 }
 
@@ -46,9 +46,10 @@ fn a_folder_belongs_to_one() {
     Engines::open(dir.path()).unwrap();
 }
 
-/// A process that is killed while it sends: what it had said it sent is there, and the folder is free.
+/// Kills a process while it sends. Everything that it reported as sent is there, and the folder is
+/// not locked.
 ///
-/// The process is this test binary again, running [`sender`] alone.
+/// The process is this test binary, which runs [`sender`] alone.
 #[tokio::test]
 async fn a_killed_process_loses_nothing_and_locks_nothing() {
     use std::io::{BufRead, BufReader};
@@ -75,7 +76,8 @@ async fn a_killed_process_loses_nothing_and_locks_nothing() {
     assert!(messages >= last && usize::try_from(items).unwrap() >= last, "{messages}, {items}, {last}");
 }
 
-/// Not a test of its own: sends and says so until it is killed.
+/// Sends messages and reports each, until the process is killed. Does nothing unless the test above
+/// started it.
 #[tokio::test]
 async fn sender() {
     let Some(dir) = std::env::var_os("EKO_ENGINES_SENDER") else { return };

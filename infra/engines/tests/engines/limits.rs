@@ -1,4 +1,4 @@
-//! What SQS refuses, and by which error.
+//! Tests of the requests that SQS refuses, each with its error.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata;

@@ -1,4 +1,4 @@
-//! Both engines through the real SDK clients.
+//! Tests of the engines through the clients of the AWS SDK.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
 
@@ -11,24 +11,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_credential_types::Credentials;
-use eko_engines::{Clock, Engines};
+use eko_engines::{EngineClock, Engines};
 
 /// A clock that a test moves.
 #[derive(Clone, Default)]
-struct Hands(Arc<AtomicI64>);
+struct ManualClock(Arc<AtomicI64>);
 
-impl Hands {
-    fn clock(&self) -> Clock {
-        let hands = self.clone();
+impl ManualClock {
+    /// Returns the clock for the engines, and sets it to a time in 2027.
+    fn engine_clock(&self) -> EngineClock {
+        let clock = self.clone();
         self.0.store(1_800_000_000_000, Ordering::SeqCst);
-        Arc::new(move || hands.0.load(Ordering::SeqCst))
+        Arc::new(move || clock.0.load(Ordering::SeqCst))
     }
 
+    /// Moves the clock forward.
     fn forward(&self, seconds: i64) {
         self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 }
 
+/// Makes a client of the embedded DynamoDB.
 fn table(engines: &Engines) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
@@ -39,6 +42,7 @@ fn table(engines: &Engines) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::from_conf(config)
 }
 
+/// Makes a client of the embedded SQS.
 fn queues(engines: &Engines) -> aws_sdk_sqs::Client {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())

@@ -1,4 +1,4 @@
-//! What the queues promise.
+//! Tests of the behaviour of SQS that the project relies on.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use aws_sdk_sqs::types::{
 };
 use eko_engines::Engines;
 
-use super::{Hands, queues};
+use super::{ManualClock, queues};
 
 pub(crate) async fn receive(client: &Client, url: &str) -> Vec<Message> {
     let receive = client.receive_message().queue_url(url).max_number_of_messages(10);
@@ -43,10 +43,10 @@ async fn count(client: &Client, url: &str) -> [String; 3] {
     .map(|name| attributes[&name].clone())
 }
 
-fn world() -> (Hands, Client) {
-    let hands = Hands::default();
-    let client = queues(&Engines::in_memory_with_clock(hands.clock()).unwrap());
-    (hands, client)
+fn world() -> (ManualClock, Client) {
+    let clock = ManualClock::default();
+    let client = queues(&Engines::in_memory_with_clock(clock.engine_clock()).unwrap());
+    (clock, client)
 }
 
 #[tokio::test]
@@ -85,27 +85,27 @@ async fn a_message_arrives_whole_and_is_deleted() {
 
 #[tokio::test]
 async fn a_received_message_is_out_of_sight_for_the_visibility_timeout() {
-    let (hands, client) = world();
+    let (clock, client) = world();
     let url = create(&client, "q").await;
     send(&client, &url, "m").await;
     assert_eq!(count(&client, &url).await, ["1", "0", "0"]);
     assert_eq!(receive(&client, &url).await.len(), 1);
     assert_eq!(count(&client, &url).await, ["0", "1", "0"]);
-    hands.forward(29);
+    clock.forward(29);
     assert_eq!(receive(&client, &url).await.len(), 0);
-    hands.forward(1);
+    clock.forward(1);
     let again = receive(&client, &url).await;
     assert_eq!(receives(&again[0]), "2");
     let first = &again[0].attributes().unwrap()[&System::ApproximateFirstReceiveTimestamp];
     assert_eq!(first, "1800000000000");
 
-    // The consumer may change its mind: longer, then at once.
+    // The consumer makes the timeout longer, then ends it.
     let change = |seconds| {
         let handle = again[0].receipt_handle().unwrap();
         client.change_message_visibility().queue_url(&url).receipt_handle(handle).visibility_timeout(seconds)
     };
     change(100).send().await.unwrap();
-    hands.forward(99);
+    clock.forward(99);
     assert_eq!(receive(&client, &url).await.len(), 0);
     change(0).send().await.unwrap();
     assert_eq!(count(&client, &url).await, ["1", "0", "0"]);
@@ -116,26 +116,26 @@ async fn a_received_message_is_out_of_sight_for_the_visibility_timeout() {
 
 #[tokio::test]
 async fn a_delayed_message_comes_late() {
-    let (hands, client) = world();
+    let (clock, client) = world();
     let url = create(&client, "q").await;
     client.send_message().queue_url(&url).message_body("m").delay_seconds(60).send().await.unwrap();
     assert_eq!(count(&client, &url).await, ["0", "0", "1"]);
-    hands.forward(59);
+    clock.forward(59);
     assert_eq!(receive(&client, &url).await.len(), 0);
-    hands.forward(1);
+    clock.forward(1);
     assert_eq!(receive(&client, &url).await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_stale_handle_leaves_the_message_to_who_has_it() {
-    let (hands, client) = world();
+    let (clock, client) = world();
     let url = create(&client, "q").await;
     let delete = |message: &Message| {
         client.delete_message().queue_url(&url).receipt_handle(message.receipt_handle().unwrap())
     };
     send(&client, &url, "m").await;
     let first = receive(&client, &url).await;
-    hands.forward(30);
+    clock.forward(30);
     let second = receive(&client, &url).await;
     delete(&first[0]).send().await.expect("as on AWS, no error");
     assert_eq!(count(&client, &url).await, ["0", "1", "0"]);
@@ -143,8 +143,8 @@ async fn a_stale_handle_leaves_the_message_to_who_has_it() {
     let stale = stale.receipt_handle(first[0].receipt_handle().unwrap()).send().await;
     assert!(stale.unwrap_err().into_service_error().is_message_not_inflight());
 
-    // Late, but nobody has received it since: that deletes.
-    hands.forward(30);
+    // The timeout is over, but nobody has received the message since. The handle still deletes it.
+    clock.forward(30);
     assert_eq!(count(&client, &url).await, ["1", "0", "0"]);
     delete(&second[0]).send().await.unwrap();
     assert_eq!(count(&client, &url).await, ["0", "0", "0"]);
@@ -157,7 +157,7 @@ async fn a_stale_handle_leaves_the_message_to_who_has_it() {
 
 #[tokio::test]
 async fn what_is_received_too_often_goes_to_the_dead_letters() {
-    let (hands, client) = world();
+    let (clock, client) = world();
     let dead = create(&client, "dead").await;
     let arn = client.get_queue_attributes().queue_url(&dead).attribute_names(Attribute::QueueArn);
     let arn = arn.send().await.unwrap().attributes.unwrap().remove(&Attribute::QueueArn).unwrap();
@@ -175,7 +175,7 @@ async fn what_is_received_too_often_goes_to_the_dead_letters() {
                 assert_eq!(receives(&message), receive_count);
             }
         }
-        hands.forward(30);
+        clock.forward(30);
     }
     assert_eq!(receive(&client, &url).await.len(), 0);
     assert_eq!(count(&client, &url).await, ["0", "0", "0"]);
@@ -187,17 +187,17 @@ async fn what_is_received_too_often_goes_to_the_dead_letters() {
 
 #[tokio::test]
 async fn what_is_too_old_is_gone() {
-    let hands = Hands::default();
-    let engines = Engines::in_memory_with_clock(hands.clock()).unwrap();
+    let clock = ManualClock::default();
+    let engines = Engines::in_memory_with_clock(clock.engine_clock()).unwrap();
     let client = queues(&engines);
     let create = client.create_queue().queue_name("q").attributes(Attribute::MessageRetentionPeriod, "60");
     let url = create.send().await.unwrap().queue_url.unwrap();
     send(&client, &url, "received never").await;
-    hands.forward(60);
+    clock.forward(60);
     send(&client, &url, "fresh").await;
     assert_eq!(receive(&client, &url).await[0].body(), Some("fresh"));
     send(&client, &url, "swept").await;
-    hands.forward(60);
+    clock.forward(60);
     assert_eq!(engines.sweep_ttl().unwrap(), 2);
     assert_eq!(count(&client, &url).await, ["0", "0", "0"]);
 }
@@ -218,7 +218,7 @@ async fn a_long_poll_wakes_when_a_message_arrives() {
     assert_eq!(waiting.await.unwrap().unwrap().messages().len(), 1);
     assert!(start.elapsed() < Duration::from_secs(5));
 
-    // It wakes too for a message that becomes visible while it waits.
+    // A poll also wakes for a message that becomes visible while it waits.
     client.send_message().queue_url(&url).message_body("m").delay_seconds(1).send().await.unwrap();
     assert_eq!(poll(20).await.unwrap().messages().len(), 1);
 }

@@ -1,4 +1,5 @@
-//! What bad input gets: the right status, a problem with a stable type and a pointer, and nothing stored.
+//! Requests that are wrong in one way each: the answer is a problem with the right status, type and pointer, and
+//! nothing is stored.
 
 mod bodies;
 mod envelopes;
@@ -11,19 +12,22 @@ use eko_client::transport::Transport as _;
 use eko_client::{Auth, Body, Device, Exchange};
 use eko_testkit::{Direct, Stored, World, refusal};
 use http::Method;
+use serde_json::Value;
 
 const ACTIVITY: &str = "application/activity+json";
 
-/// Alice with her mailbox, Bob with two devices, somebody who waits, and what was stored when all was well.
-struct Scene {
+/// A server with Alice, who has a message in her mailbox, and Bob, who has two devices and a pending one.
+struct BadInputScene {
     world: World,
     alice: Device<Direct>,
     bob: Device<Direct>,
     second: Device<Direct>,
+    /// The state of the store before any bad input.
     before: Stored,
 }
 
-impl Scene {
+impl BadInputScene {
+    /// Starts the server, which federates with nobody.
     async fn new() -> Self {
         let world = World::with(|config| {
             config.sender_budget = 100_000;
@@ -32,23 +36,29 @@ impl Scene {
         .await;
         let (alice, bob) = (world.user("alice").await, world.user("bob").await);
         let second = world.further(&bob, "two").await;
-        let waiting = world.pending(&bob, "three").await;
+        world.pending(&bob, "three").await;
         world.send(&bob, &[&alice]).await;
         world.deliver().await;
-        drop(waiting);
         let before = world.stored().await;
         Self { world, alice, bob, second, before }
     }
 
+    /// Sends a POST from Alice's device and returns the answer in one line.
     async fn post(&self, path: &str, body: Body<'_>, auth: Auth<'_>) -> String {
         refusal(&self.alice.call(Method::POST, path, body, auth).await.unwrap())
     }
 
+    /// Posts an activity from Alice's device with its access token and returns the answer in one line.
+    async fn post_activity(&self, path: &str, activity: &Value) -> String {
+        self.post(path, Body::Json(activity), Auth::Device).await
+    }
+
+    /// Sends a GET from Alice's device and returns the answer in one line.
     async fn get(&self, path: &str, auth: Auth<'_>) -> String {
         refusal(&self.alice.call(Method::GET, path, Body::Empty, auth).await.unwrap())
     }
 
-    /// Any request at all.
+    /// Sends a request as it is, without Alice's device, and returns the answer in one line.
     async fn raw(&self, request: http::request::Builder, body: &str) -> String {
         let response =
             self.world.transport().send(request.body(body.to_owned().into()).unwrap()).await.unwrap();
@@ -56,7 +66,8 @@ impl Scene {
         refusal(&Exchange { status: parts.status, headers: parts.headers, body })
     }
 
-    async fn unchanged(&self, what: &str) {
+    /// Asserts that the store is as it was before; `what` says what was sent.
+    async fn assert_unchanged(&self, what: &str) {
         assert_eq!(self.world.stored().await.difference(&self.before), [], "{what} was stored");
     }
 }

@@ -1,8 +1,11 @@
-//! What each path costs in AWS calls and in rounds one after another. A change that adds one fails here, and
-//! has to say why.
+//! The AWS calls that each path makes, and the rounds of calls that follow one another.
+//!
+//! A change that adds a call or a round fails here, and has to say why it is worth it.
 
 use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_testkit::World;
+
+use crate::people::alice_and_bob;
 
 #[tokio::test]
 async fn a_message_to_two_devices() {
@@ -14,7 +17,7 @@ async fn a_message_to_two_devices() {
     world.calls.reset();
     let taken = alice.take(bob.user()).await.unwrap();
     assert_eq!(taken.packages.len(), 2);
-    // 1 for the device sets, then 2 a device at most: a claim each, and the keys of all in one.
+    // One call for the device sets, one claim for each device, and one call for the keys of all devices.
     assert_eq!(world.calls.made(), ["BatchGetItem", "UpdateItem", "UpdateItem", "BatchGetItem"]);
     assert_eq!(world.calls.rounds(), 3);
 
@@ -25,13 +28,13 @@ async fn a_message_to_two_devices() {
     assert!(matches!(alice.send(&envelope).await.unwrap(), SendOutcome::Accepted { .. }));
     let mut made = world.calls.made();
     made[..2].sort();
-    // Device sets and budget side by side, the record, the queue.
+    // Round 1: device sets and budget. Round 2: the envelope's record. Round 3: the queue.
     assert_eq!(made, ["BatchGetItem", "UpdateItem", "UpdateItem", "SendMessageBatch"]);
     assert_eq!(world.calls.rounds(), 3);
 
     world.calls.reset();
     assert_eq!(world.deliver().await, 1);
-    // Received, written, deleted; and the receive that finds nothing.
+    // The last call is the receive that finds the queue empty.
     assert_eq!(
         world.calls.made(),
         ["ReceiveMessage", "BatchWriteItem", "DeleteMessageBatch", "ReceiveMessage"]
@@ -46,7 +49,7 @@ async fn a_message_to_two_devices() {
     second.acknowledge(&[page.entries[0].address.clone()]).await.unwrap();
     assert_eq!(world.calls.made(), ["DeleteItem", "UpdateItem", "SendMessageBatch"]);
 
-    // The second device to confirm: its entry and the claim that it loses.
+    // The second device deletes its entry, and loses the claim of the receipt.
     let page = bob.fetch().await.unwrap();
     world.calls.reset();
     bob.acknowledge(&[page.entries[0].address.clone()]).await.unwrap();
@@ -54,7 +57,7 @@ async fn a_message_to_two_devices() {
 
     world.calls.reset();
     world.deliver().await;
-    // A report finds the author's devices when it is delivered.
+    // The delivery of a report reads the author's device set.
     assert_eq!(
         world.calls.made(),
         ["ReceiveMessage", "GetItem", "BatchWriteItem", "DeleteMessageBatch", "ReceiveMessage"]
@@ -63,8 +66,7 @@ async fn a_message_to_two_devices() {
 
 #[tokio::test]
 async fn a_take_of_one_device() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     world.calls.reset();
     let taken = alice.take(bob.user()).await.unwrap();
     assert!(taken.packages[0].pre_key.is_some());
@@ -90,7 +92,7 @@ async fn a_later_page_of_a_mailbox() {
     assert_eq!(second.next, None);
     let mut made = world.calls.made();
     made.sort();
-    // The device's own record beside the entries: one that was revoked between two pages reads no further.
+    // A later page reads the device's record as well, so that a device revoked between two pages reads no further.
     assert_eq!(made, ["GetItem", "Query"]);
     assert_eq!(world.calls.rounds(), 1);
 }

@@ -7,45 +7,45 @@ mod reset;
 mod revocation;
 mod turned_away;
 
-use eko_client::{Auth, Body, Device};
+use eko_client::Device;
 use eko_protocol::chain::{ChainPosition, UnsignedNode};
 use eko_testkit::{Direct, World, envelope, refusal, refused};
-use http::Method;
 use serde_json::{Value, json};
 
-/// A node that adds this device at the end of its user's chain, signed by `signer`.
+use crate::requests::post;
+
+/// Returns a node that adds this device at the end of its user's chain, signed by `signer`.
 async fn approval(signer: &Device<Direct>, device: &Device<Direct>) -> Value {
     let position = signer.chain(signer.user()).await.unwrap().1.position;
-    add(signer, &position, device)
+    add_node(signer, &position, device)
 }
 
-fn add(signer: &Device<Direct>, position: &ChainPosition, device: &Device<Direct>) -> Value {
+/// Returns a node that adds this device at `position` of its user's chain, signed by `signer`.
+fn add_node(signer: &Device<Direct>, position: &ChainPosition, device: &Device<Direct>) -> Value {
     let now_ms = signer.environment().now_ms();
     let node = UnsignedNode::add(signer.origin(), signer.user(), position, &device.described(), now_ms);
     signer.sign_node(node).unwrap()
 }
 
-/// What the server says to a node.
+/// Posts a node to the device's own chain and returns the answer in one line.
 async fn append(device: &Device<Direct>, node: &Value) -> String {
     let path = format!("/user/{}/devices", device.user());
-    refusal(&device.call(Method::POST, &path, Body::Json(node), Auth::Device).await.unwrap())
+    refusal(&post(device, &path, node).await)
 }
 
-/// What a device is told that tries everything a device may do.
-async fn tries_everything(
-    world: &World,
-    device: &mut Device<Direct>,
-    friend: &Device<Direct>,
-) -> Vec<String> {
+/// Has a device try everything that an active device may do, and returns each refusal in one line.
+///
+/// Asserts that nothing was stored by it.
+async fn try_everything(world: &World, device: &mut Device<Direct>, friend: &Device<Direct>) -> Vec<String> {
     let environment = device.environment().clone();
     let keys = device.keys_mut().more(1, 0, &environment).unwrap();
     let rotated = device.keys_mut().rotate(&environment).unwrap();
     let node = approval(device, device).await;
     let digest = json!({ "type": "Check", "digest": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" });
     let packages = device.origin().key_packages(device.user());
-    let check = device.call(Method::POST, &packages, Body::Json(&digest), Auth::Device).await.unwrap();
+    let check = post(device, &packages, &digest).await;
     let before = world.stored().await;
-    let told = vec![
+    let refusals = vec![
         format!("fetch: {}", refused(device.fetch().await)),
         format!("send: {}", refused(device.send(&envelope(device, &[friend])).await)),
         format!("take: {}", refused(device.take(friend.user()).await)),
@@ -56,5 +56,5 @@ async fn tries_everything(
         format!("append: {}", append(device, &node).await),
     ];
     assert_eq!(world.stored().await.difference(&before), []);
-    told
+    refusals
 }

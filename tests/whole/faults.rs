@@ -1,38 +1,29 @@
-//! What a dependency that fails does, and what a client's next try finds.
+//! Failures of DynamoDB and SQS: the answer to the client while they last, and the next try of the client after them.
 
 use std::collections::BTreeSet;
 
 use eko_client::Device;
-use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
+use eko_client::device::JoinKind;
 use eko_store::resources::DELIVERIES;
 use eko_testkit::{BARE, Direct, Fault, World, ciphertext, envelope, refused};
 
-/// The SDK tries three times by itself.
+use crate::outcomes::accepted;
+use crate::people::{alice_and_bob, alice_and_bobs_two};
+
+/// The tries that the AWS SDK makes of one call.
 const TRIES: usize = 3;
-/// A message that was not dealt with is back after this.
+/// The time after which a message that was received and not deleted is visible again.
 const VISIBILITY_MS: i64 = DELIVERIES.visibility_seconds as i64 * 1000;
-
-async fn two_and_alice(world: &World) -> (Device<Direct>, Device<Direct>, Device<Direct>) {
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
-    (alice, bob, second)
-}
-
-async fn accepted(from: &Device<Direct>, outgoing: &OutgoingEnvelope) {
-    let outcome = from.send(outgoing).await.unwrap();
-    assert!(matches!(outcome, SendOutcome::Accepted { .. }), "{outcome:?}");
-}
 
 #[tokio::test]
 async fn the_queue_is_down_and_the_same_envelope_is_sent_again() {
-    let world = World::new().await;
-    let (alice, bob, second) = two_and_alice(&world).await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let outgoing = envelope(&alice, &[&bob, &second]);
     world.calls.fail("SendMessageBatch", Fault::Down, TRIES);
     assert_eq!(refused(alice.send(&outgoing).await), "503 unavailable");
     assert_eq!(world.queued().await, (0, 0));
     world.advance(5000);
-    accepted(&alice, &outgoing).await;
+    accepted(alice.send(&outgoing).await.unwrap());
     world.deliver().await;
     for device in [&bob, &second] {
         let [message] = <[_; 1]>::try_from(world.messages(device).await).unwrap();
@@ -42,17 +33,16 @@ async fn the_queue_is_down_and_the_same_envelope_is_sent_again() {
 
 #[tokio::test]
 async fn the_queue_takes_part_of_a_batch() {
-    let world = World::new().await;
-    let (alice, bob, second) = two_and_alice(&world).await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let outgoing = envelope(&alice, &[&bob, &second]);
-    // Refused through no fault of the sender's: sent again at once, as often as the store tries.
+    // SQS refuses entries for a reason of its own: the store sends them again, up to three times.
     world.calls.fail("SendMessageBatch", Fault::EntriesRefused, 2);
-    accepted(&alice, &outgoing).await;
+    accepted(alice.send(&outgoing).await.unwrap());
     assert_eq!(world.queued().await, (1, 0));
     let other = envelope(&alice, &[&bob, &second]);
     world.calls.fail("SendMessageBatch", Fault::EntriesRefused, TRIES);
     assert_eq!(refused(alice.send(&other).await), "503 unavailable");
-    accepted(&alice, &other).await;
+    accepted(alice.send(&other).await.unwrap());
     world.deliver().await;
     assert_eq!((world.messages(&bob).await.len(), world.messages(&second).await.len()), (2, 2));
 }
@@ -74,7 +64,7 @@ async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
     }
     world.deliver().await;
     let devices: Vec<&Device<Direct>> = others.iter().chain([&bob]).collect();
-    // 12 times 96 KiB, and a third more in base64: more than SQS takes in one message.
+    // Twelve ciphertexts of 96 KiB are 1.5 MiB in base64: more than SQS takes in one message.
     let mut outgoing = envelope(&alice, &devices);
     for (device, content) in &mut outgoing.messages {
         content.resize(96 * 1024, device.as_str().as_bytes()[0]);
@@ -82,13 +72,13 @@ async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
     let held = world.calls.hold("SendMessageBatch", 1);
     let meanwhile = async {
         held.reached().await;
-        // The first batch is in; the second, which waits, is answered as if nothing were there.
+        // The first batch is sent. The second one fails, twice.
         world.calls.fail("SendMessageBatch", Fault::Down, TRIES - 1);
         held.release();
     };
     world.calls.reset();
     let (sent, ()) = tokio::join!(alice.send(&outgoing), meanwhile);
-    assert!(matches!(sent.unwrap(), SendOutcome::Accepted { .. }));
+    accepted(sent.unwrap());
     assert!(world.calls.made().iter().filter(|call| *call == "SendMessageBatch").count() >= 2);
     world.deliver().await;
     for device in devices {
@@ -100,18 +90,17 @@ async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
 
 #[tokio::test]
 async fn answers_that_are_lost_change_nothing() {
-    let world = World::new().await;
-    let (alice, bob, second) = two_and_alice(&world).await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let outgoing = envelope(&alice, &[&bob, &second]);
-    // Every write of a send happens twice.
+    // Each write of the send happens twice.
     world.calls.fail("UpdateItem", Fault::AnswerLost, 2);
     world.calls.fail("SendMessageBatch", Fault::AnswerLost, 1);
-    accepted(&alice, &outgoing).await;
+    accepted(alice.send(&outgoing).await.unwrap());
     assert_eq!(world.queued().await, (2, 0));
     world.calls.fail("BatchWriteItem", Fault::AnswerLost, 1);
     world.deliver().await;
     assert_eq!((world.messages(&bob).await.len(), world.messages(&second).await.len()), (1, 1));
-    // And so does the claim of a receipt, and the receipt.
+    // The claim of the receipt and the receipt happen twice as well.
     world.calls.fail("UpdateItem", Fault::AnswerLost, 1);
     world.calls.fail("SendMessageBatch", Fault::AnswerLost, 1);
     world.confirm(&bob).await;
@@ -158,14 +147,13 @@ async fn a_take_whose_answer_is_lost_gives_no_key_twice() {
 
 #[tokio::test]
 async fn the_mailboxes_are_down_and_the_message_comes_back() {
-    let world = World::new().await;
-    let (alice, bob, second) = two_and_alice(&world).await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     world.send(&alice, &[&bob, &second]).await;
     world.calls.fail("BatchWriteItem", Fault::Down, TRIES);
     assert_eq!(world.deliver().await, 1);
     assert_eq!(world.messages(&bob).await, []);
     assert_eq!(world.queued().await, (1, 0));
-    // Hidden until its visibility timeout is over, and then as if nothing had been.
+    // The message stays hidden until its visibility timeout is over, and is delivered then.
     world.advance(VISIBILITY_MS - 1);
     assert_eq!(world.deliver().await, 0);
     world.advance(1);
@@ -175,8 +163,7 @@ async fn the_mailboxes_are_down_and_the_message_comes_back() {
 
 #[tokio::test]
 async fn a_device_set_out_of_reach_delays_its_report_only() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     world.send(&alice, &[&bob]).await;
     world.deliver().await;
     world.confirm(&bob).await;
@@ -214,8 +201,7 @@ async fn a_poison_message_goes_to_the_dead_letter_queue_alone() {
 
 #[tokio::test]
 async fn a_receipt_that_cannot_be_queued_leaves_its_entry() {
-    let world = World::new().await;
-    let (alice, bob, second) = two_and_alice(&world).await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     for _ in 0..3 {
         world.send(&alice, &[&bob, &second]).await;
     }
@@ -235,15 +221,14 @@ async fn a_receipt_that_cannot_be_queued_leaves_its_entry() {
 
 #[tokio::test]
 async fn what_is_deleted_is_reported_although_another_deletion_failed() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     for _ in 0..2 {
         world.send(&alice, &[&bob]).await;
     }
     world.deliver().await;
     let entries = bob.fetch().await.unwrap().entries;
     let addresses: Vec<String> = entries.iter().map(|entry| entry.address.clone()).collect();
-    // Two deletions side by side: as many failures as one of them, or both, need to give up.
+    // Two deletions run side by side, and share five failures: one of them fails for good, the other may succeed.
     world.calls.fail("DeleteItem", Fault::Down, 2 * TRIES - 1);
     assert_eq!(refused(bob.acknowledge(&addresses).await), "503 unavailable");
     world.confirm(&bob).await;
@@ -254,8 +239,7 @@ async fn what_is_deleted_is_reported_although_another_deletion_failed() {
 
 #[tokio::test]
 async fn a_claim_that_fails_leaves_its_entry() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     world.send(&alice, &[&bob]).await;
     world.deliver().await;
     let entries = bob.fetch().await.unwrap().entries;
@@ -269,8 +253,7 @@ async fn a_claim_that_fails_leaves_its_entry() {
 
 #[tokio::test]
 async fn the_table_is_down() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let carol = world.device("carol", "one", BARE);
     let token = world.id_token("carol").await;
     let before = world.stored().await;
@@ -290,8 +273,8 @@ async fn the_table_is_down() {
     world.calls.fail("TransactWriteItems", Fault::Down, TRIES);
     assert_eq!(refused(alice.refresh().await), "503 unavailable");
     assert_eq!(world.stored().await.difference(&before), []);
-    // Nothing was used up by it.
-    accepted(&alice, &outgoing).await;
+    // The failures used up no name, no budget, no token and no key.
+    accepted(alice.send(&outgoing).await.unwrap());
     carol.register(&token, JoinKind::First).await.unwrap();
     alice.refresh().await.unwrap();
     assert_eq!(alice.take(bob.user()).await.unwrap().packages[0].pre_key.as_ref().unwrap().id.get(), 1);
@@ -300,8 +283,7 @@ async fn the_table_is_down() {
 
 #[tokio::test]
 async fn a_revocation_holds_although_clearing_up_fails() {
-    let world = World::new().await;
-    let (alice, bob, second) = two_and_alice(&world).await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     world.send(&alice, &[&bob, &second]).await;
     world.deliver().await;
     let node = bob.chain(bob.user()).await.unwrap().1.position;

@@ -1,19 +1,18 @@
 //! A device's mailbox: pages, order, acknowledgement (`docs/protocol.md`, section 6).
 
+use eko_client::Device;
 use eko_client::device::{EntryContent, MailboxPage};
-use eko_client::{Auth, Body, Device};
 use eko_protocol::activity::ReportKind;
 use eko_protocol::id::EnvelopeId;
-use eko_testkit::{Direct, START_MS, World, envelope};
-use http::Method;
+use eko_testkit::{Direct, START_MS, World, envelope, refusal};
 use serde_json::json;
 
 use crate::DAY_MS;
+use crate::mailboxes::pages;
+use crate::people::{alice_and_bob, alice_and_bobs_two, generous_server};
+use crate::requests::{delete, post};
 
-async fn generous() -> World {
-    World::with(|config| config.sender_budget = 100_000).await
-}
-
+/// Returns the envelope ids of a page, which must hold messages only.
 fn ids(page: &MailboxPage) -> Vec<EnvelopeId> {
     let id = |entry: &eko_client::device::MailboxEntry| match &entry.content {
         EntryContent::Message(message) => message.envelope.clone(),
@@ -22,17 +21,9 @@ fn ids(page: &MailboxPage) -> Vec<EnvelopeId> {
     page.entries.iter().map(id).collect()
 }
 
-async fn pages(device: &Device<Direct>) -> Vec<MailboxPage> {
-    let mut pages = vec![device.fetch().await.unwrap()];
-    while let Some(next) = pages.last().and_then(|page| page.next.clone()) {
-        pages.push(device.fetch_after(&next).await.unwrap());
-    }
-    pages
-}
-
 #[tokio::test]
 async fn pages_of_a_hundred_oldest_first() {
-    let world = generous().await;
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let mut sent = Vec::new();
     for _ in 0..230 {
@@ -49,9 +40,9 @@ async fn pages_of_a_hundred_oldest_first() {
     let received: Vec<i64> =
         first.iter().flat_map(|page| &page.entries).map(|entry| entry.received_ms).collect();
     assert_eq!(received, (START_MS..START_MS + 230).collect::<Vec<_>>());
-    // Reading deletes nothing.
+    // A fetch deletes nothing.
     assert_eq!(pages(&bob).await, first);
-    // What is acknowledged between two pages is gone, what comes is at the end, and no page knows it twice.
+    // Entries acknowledged between two pages are missing from the next page; entries that arrive are at the end.
     let address = |page: usize, entry: usize| first[page].entries[entry].address.clone();
     bob.acknowledge(&[address(0, 99), address(1, 0)]).await.unwrap();
     world.deliver().await;
@@ -66,7 +57,7 @@ async fn pages_of_a_hundred_oldest_first() {
 
 #[tokio::test]
 async fn exactly_a_page_and_an_empty_one() {
-    let world = generous().await;
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     assert_eq!(bob.fetch().await.unwrap().entries, []);
     for _ in 0..100 {
@@ -77,7 +68,7 @@ async fn exactly_a_page_and_an_empty_one() {
     assert_eq!(pages.iter().map(|page| page.entries.len()).sum::<usize>(), 100);
     assert!(pages.len() <= 2);
     let all: Vec<String> = pages[0].entries.iter().map(|entry| entry.address.clone()).collect();
-    // The most that one `Delivered` takes.
+    // One `Delivered` may name at most 100 entries.
     bob.acknowledge(&all).await.unwrap();
     assert_eq!(bob.fetch().await.unwrap().entries, []);
     world.deliver().await;
@@ -86,7 +77,7 @@ async fn exactly_a_page_and_an_empty_one() {
 
 #[tokio::test]
 async fn large_messages_make_smaller_pages() {
-    let world = generous().await;
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let mut sent = Vec::new();
     for number in 0..15_u8 {
@@ -104,8 +95,7 @@ async fn large_messages_make_smaller_pages() {
 
 #[tokio::test]
 async fn a_receipt_goes_once_to_all_devices_of_the_author() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let phone = world.further(&alice, "phone").await;
     let second = world.further(&bob, "two").await;
     let outgoing = world.send(&phone, &[&bob, &second]).await;
@@ -118,11 +108,11 @@ async fn a_receipt_goes_once_to_all_devices_of_the_author() {
         assert_eq!((report.kind, &report.envelope), (ReportKind::Delivered, &outgoing.id));
         assert_eq!((report.actor, report.to), (bob.actor(), alice.actor()));
     }
-    // The second device's word adds nothing, and its entry goes all the same.
+    // The acknowledgement of the other device sends no second receipt, and deletes its own entry.
     world.confirm(&bob).await;
     assert_eq!(world.messages(&bob).await, []);
     assert_eq!(world.deliver().await, 0);
-    // A receipt is itself acknowledged without one, device by device.
+    // A receipt is acknowledged without another receipt, by each device for itself.
     world.confirm(&phone).await;
     assert_eq!(world.deliver().await, 0);
     assert_eq!((world.reports(&alice).await.len(), world.reports(&phone).await.len()), (1, 0));
@@ -130,18 +120,16 @@ async fn a_receipt_goes_once_to_all_devices_of_the_author() {
 
 #[tokio::test]
 async fn a_discarded_entry_is_reported_by_nobody() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     world.send(&alice, &[&bob, &second]).await;
     world.deliver().await;
     let entry = bob.fetch().await.unwrap().entries[0].address.clone();
     bob.discard(&entry).await.unwrap();
-    // Once more: it is as gone as was asked for.
+    // Discarding it again succeeds.
     bob.discard(&entry).await.unwrap();
     assert_eq!(world.deliver().await, 0);
     assert_eq!((world.messages(&bob).await.len(), world.messages(&second).await.len()), (0, 1));
-    // The other device may still say that it came.
+    // The other device may still acknowledge the message.
     world.confirm(&second).await;
     world.deliver().await;
     assert_eq!(world.reports(&alice).await.len(), 1);
@@ -153,7 +141,7 @@ async fn nobody_acknowledges_for_another() {
     let (alice, bob, carol) = (world.user("alice").await, world.user("bob").await, world.user("carol").await);
     let second = world.further(&bob, "two").await;
     world.send(&alice, &[&bob, &second]).await;
-    // Before it is delivered: the address can be told from what the sender knows, and there is nothing yet.
+    // Before the delivery, the entry's address can be computed but there is no entry: this acknowledges nothing.
     let early = bob
         .origin()
         .entry(bob.user(), &eko_protocol::id::EntryKey::new(START_MS.unsigned_abs(), &alice.actor(), "x"));
@@ -165,31 +153,30 @@ async fn nobody_acknowledges_for_another() {
     let deliver = async |device: &Device<Direct>, user: &str, entry: &str| {
         let body = json!({ "type": "Delivered", "object": entry });
         let path = format!("/user/{user}/outbox");
-        let answer = device.call(Method::POST, &path, Body::Json(&body), Auth::Device).await.unwrap();
-        eko_testkit::refusal(&answer)
+        let answer = post(device, &path, &body).await;
+        refusal(&answer)
     };
     assert_eq!(deliver(&carol, "carol", &entry).await, "403 not-yours #/object/0");
     assert_eq!(deliver(&carol, "bob", &entry).await, "403 not-owner");
     assert_eq!(deliver(&alice, "alice", &entry).await, "403 not-yours #/object/0");
-    // Her own inbox has no such entry: that changes nothing and reports nothing.
+    // Carol's own inbox has no such entry: acknowledging it changes nothing and sends no receipt.
     assert_eq!(deliver(&carol, "carol", &entry.replace("/bob/", "/carol/")).await, "204 ");
-    let answer = carol.call(Method::DELETE, &entry, Body::Empty, Auth::Device).await.unwrap();
-    assert_eq!(eko_testkit::refusal(&answer), "403 not-owner");
+    let answer = delete(&carol, &entry).await;
+    assert_eq!(refusal(&answer), "403 not-owner");
     carol.discard(&entry.replace("/bob/", "/carol/")).await.unwrap();
     assert_eq!(world.stored().await.difference(&before), []);
     assert_eq!(world.queued().await, (0, 0));
-    // The same address names each device's own entry: one device's word leaves the other's.
+    // An address names an entry of each device of the user: one device's acknowledgement leaves the other's entry.
     second.acknowledge(std::slice::from_ref(&entry)).await.unwrap();
     assert_eq!((world.messages(&bob).await.len(), world.messages(&second).await.len()), (1, 0));
-    // And what is acknowledged twice is reported once.
+    // An entry that is acknowledged twice sends one receipt.
     second.acknowledge(&[entry.clone(), entry]).await.unwrap();
     assert_eq!(world.deliver().await, 1);
 }
 
 #[tokio::test]
 async fn a_mailbox_forgets_after_thirty_days() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let old = world.send(&alice, &[&bob]).await;
     world.deliver().await;
     world.advance(10 * DAY_MS);
@@ -218,7 +205,7 @@ async fn a_time_to_live_of_ones_own() {
     world.deliver().await;
     world.send(&alice, &[&bob]).await;
     world.deliver().await;
-    // Reports live as long as messages.
+    // Reports are kept as long as messages.
     assert_eq!((world.reports(&alice).await.len(), world.messages(&bob).await.len()), (1, 1));
     world.advance(DAY_MS);
     for device in [&alice, &bob] {

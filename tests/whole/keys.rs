@@ -5,27 +5,32 @@ mod races;
 mod taking;
 
 use eko_client::device::PoolCount;
-use eko_client::{Auth, Body, Device, KeyCounts};
+use eko_client::{Device, KeyCounts};
 use eko_protocol::key_package::PublishedKeys;
 use eko_testkit::{BARE, Direct, refusal};
-use http::Method;
 use serde_json::{Value, json};
 
+use crate::requests::post;
+
+/// Returns the counts of a device that has this many one-time Curve25519 keys and no Kyber keys.
 fn curve(pre_keys: u16) -> KeyCounts {
     KeyCounts { pre_keys, ..BARE }
 }
 
-/// More one-time keys of a device.
+/// Makes more one-time keys of a device, ready to be published.
 fn more(device: &mut Device<Direct>, pre_keys: u16, kyber_pre_keys: u16) -> PublishedKeys {
     let environment = device.environment().clone();
     device.keys_mut().more(pre_keys, kyber_pre_keys, &environment).unwrap()
 }
 
+/// Returns the counts of one-time keys that are left in the two pools of a device.
 fn left(pre_keys: u64, kyber_pre_keys: u64) -> PoolCount {
     PoolCount { pre_keys, kyber_pre_keys }
 }
 
-/// The one-time keys that a taker gets of a user with one device: ids of the Curve25519 and the Kyber key.
+/// Takes the key package of a user with one device, and returns the ids of its one-time Curve25519 and Kyber key.
+///
+/// Asserts that the identity key, the signed key and the one-time Curve25519 key are the device's own.
 async fn take(taker: &Device<Direct>, of: &Device<Direct>) -> (Option<u32>, Option<u32>) {
     let [package] = <[_; 1]>::try_from(taker.take(of.user()).await.unwrap().packages).unwrap();
     assert_eq!(package.identity_key, of.keys().identity().public());
@@ -37,9 +42,9 @@ async fn take(taker: &Device<Direct>, of: &Device<Direct>) -> (Option<u32>, Opti
     (package.pre_key.map(|key| key.id.get()), package.kyber_pre_key.map(|key| key.id.get()))
 }
 
-/// What the server says to an `Add` with this object.
+/// Posts an `Add` with this object to the device's own key packages and returns the answer in one line.
 async fn add(device: &Device<Direct>, object: &Value) -> String {
     let body = json!({ "type": "Add", "actor": device.actor(), "object": object });
     let packages = device.origin().key_packages(device.user());
-    refusal(&device.call(Method::POST, &packages, Body::Json(&body), Auth::Device).await.unwrap())
+    refusal(&post(device, &packages, &body).await)
 }

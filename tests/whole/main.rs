@@ -1,5 +1,7 @@
-//! Whole-system tests: the router of all functions over the embedded engines, or others where the
-//! environment names them (CONTRIBUTING.md), driven by the client library. A fresh server a test; they run in parallel.
+//! Tests of one whole server: the router of all functions, driven by the client library.
+//!
+//! Each test starts a fresh server, and tests run in parallel. The server's table and queues are the embedded engines,
+//! or the engines that the environment names (CONTRIBUTING.md, "Against other engines").
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
@@ -7,14 +9,21 @@ mod bad_input;
 mod costs;
 mod coverage;
 mod devices;
+mod documents;
 mod faults;
 mod inbox;
 mod keys;
 mod knocks;
+mod mailboxes;
 mod message;
 mod outcomes;
+mod people;
+mod problems;
 mod races;
+mod redactions;
+mod requests;
 mod sessions;
+mod variants;
 
 const SECOND_MS: i64 = 1000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;

@@ -1,44 +1,22 @@
-//! What happens at the same time.
+//! Requests that overlap: sends beside revocations, approvals, acknowledgements and each other.
+//!
+//! Whatever the order, a device gets each accepted envelope exactly once, and a revoked device reads nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use eko_client::Device;
 use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::id::EnvelopeId;
-use eko_testkit::{Direct, World, ciphertext, envelope, parallel, refused};
+use eko_testkit::{World, envelope, parallel, refused};
 use futures_util::future::join_all;
 
-async fn generous() -> World {
-    World::with(|config| config.sender_budget = 100_000).await
-}
-
-/// Everything in a mailbox, page by page: how often each envelope is there.
-async fn inventory(device: &Device<Direct>) -> BTreeMap<EnvelopeId, usize> {
-    let mut found = BTreeMap::new();
-    let mut page = device.fetch().await.unwrap();
-    loop {
-        for entry in page.entries {
-            if let eko_client::device::EntryContent::Message(message) = entry.content {
-                assert_eq!(message.content, ciphertext(device));
-                *found.entry(message.envelope).or_default() += 1;
-            }
-        }
-        match page.next {
-            Some(next) => page = device.fetch_after(&next).await.unwrap(),
-            None => return found,
-        }
-    }
-}
-
-/// Every envelope once.
-fn once<'a>(sent: impl IntoIterator<Item = &'a OutgoingEnvelope>) -> BTreeMap<EnvelopeId, usize> {
-    sent.into_iter().map(|outgoing| (outgoing.id.clone(), 1)).collect()
-}
+use crate::mailboxes::{entry_counts, one_entry_each};
+use crate::outcomes::accepted;
+use crate::people::generous_server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_sends_and_a_revocation() {
-    let world = generous().await;
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
     let third = world.further(&bob, "three").await;
@@ -48,7 +26,7 @@ async fn sixty_four_sends_and_a_revocation() {
     let sends = outgoing.iter().enumerate().map(|(index, outgoing)| {
         let (world, alice, outgoing) = (Arc::clone(&world), Arc::clone(&alice), outgoing.clone());
         async move {
-            // Some look first: sends come before, while and after the device is revoked, and so do deliveries.
+            // Some sends fetch first, so that sends and deliveries come before, during and after the revocation.
             for _ in 0..index / 8 {
                 alice.fetch().await.unwrap();
             }
@@ -66,37 +44,37 @@ async fn sixty_four_sends_and_a_revocation() {
     let (outcomes, _) = tokio::join!(parallel(sends), parallel([revocation]));
     world.deliver().await;
 
-    let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
+    let (mut accepted_envelopes, mut rejected_envelopes) = (Vec::new(), Vec::new());
     for (outgoing, outcome) in outgoing.iter().zip(outcomes) {
         match outcome {
-            SendOutcome::Accepted { .. } => accepted.push(outgoing),
+            SendOutcome::Accepted { .. } => accepted_envelopes.push(outgoing),
             SendOutcome::Rejected(report) => {
                 assert_eq!(report.stale_devices, [third.address()]);
-                rejected.push(outgoing);
+                rejected_envelopes.push(outgoing);
             }
             other => panic!("{other:?}"),
         }
     }
     for device in [&*bob, &second] {
-        assert_eq!(inventory(device).await, once(accepted.iter().copied()));
+        assert_eq!(entry_counts(device).await, one_entry_each(accepted_envelopes.iter().copied()));
     }
     assert_eq!(refused(third.fetch().await), "401 device-revoked");
-    // What was rejected is sent again, under the same id, to who is left.
-    let retries = rejected.iter().map(|rejected| async {
-        let again = OutgoingEnvelope { id: rejected.id.clone(), ..envelope(&alice, &[&bob, &second]) };
-        assert!(matches!(alice.send(&again).await.unwrap(), SendOutcome::Accepted { .. }));
+    // The rejected envelopes are sent again, under the same ids, to the devices that are left.
+    let retries = rejected_envelopes.iter().map(|outgoing| async {
+        let again = OutgoingEnvelope { id: outgoing.id.clone(), ..envelope(&alice, &[&bob, &second]) };
+        accepted(alice.send(&again).await.unwrap());
     });
     join_all(retries).await;
     world.deliver().await;
     for device in [&*bob, &second] {
-        assert_eq!(inventory(device).await, once(&outgoing));
+        assert_eq!(entry_counts(device).await, one_entry_each(&outgoing));
     }
 }
 
-/// The same with the revocation between a send's look at the device set and its acceptance, every time.
+/// The device is revoked after the send has read the device set and before it is queued.
 #[tokio::test]
 async fn a_revocation_in_the_middle_of_a_send() {
-    let world = generous().await;
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
     let outgoing = envelope(&alice, &[&bob, &second]);
@@ -107,9 +85,9 @@ async fn a_revocation_in_the_middle_of_a_send() {
         held.release();
     };
     let (outcome, ()) = tokio::join!(alice.send(&outgoing), meanwhile);
-    assert!(matches!(outcome.unwrap(), SendOutcome::Accepted { .. }));
+    accepted(outcome.unwrap());
     world.deliver().await;
-    assert_eq!(inventory(&bob).await, once([&outgoing]));
+    assert_eq!(entry_counts(&bob).await, one_entry_each([&outgoing]));
     assert_eq!(refused(second.fetch().await), "401 device-revoked");
     let next =
         format!("{}?after=000000000000-00000000000000000000000000000000", bob.origin().inbox(bob.user()));
@@ -118,7 +96,7 @@ async fn a_revocation_in_the_middle_of_a_send() {
 
 #[tokio::test]
 async fn a_revocation_between_two_pages() {
-    let world = generous().await;
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
     let sends: Vec<OutgoingEnvelope> = (0..101).map(|_| envelope(&alice, &[&bob, &second])).collect();
@@ -131,7 +109,7 @@ async fn a_revocation_between_two_pages() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sends_and_an_approval() {
-    let world = generous().await;
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let waiting = world.pending(&bob, "two").await;
     world.deliver().await;
@@ -146,20 +124,20 @@ async fn sends_and_an_approval() {
             SendOutcome::Partial(report) => {
                 assert_eq!(report.missing_key_packages, [bob.origin().key_package(bob.user(), waiting.id())]);
                 let rest = OutgoingEnvelope { id: outgoing.id.clone(), ..envelope(&alice, &[&waiting]) };
-                assert!(matches!(alice.send(&rest).await.unwrap(), SendOutcome::Accepted { .. }));
+                accepted(alice.send(&rest).await.unwrap());
                 partial.push(outgoing);
             }
             other => panic!("{other:?}"),
         }
     }
     world.deliver().await;
-    assert_eq!(inventory(&bob).await, once(&outgoing));
-    assert_eq!(inventory(&waiting).await, once(partial));
+    assert_eq!(entry_counts(&bob).await, one_entry_each(&outgoing));
+    assert_eq!(entry_counts(&waiting).await, one_entry_each(partial));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_envelope_sent_many_times_at_once() {
-    let world = generous().await;
+async fn one_envelope_sent_many_times_at_one_entry_each() {
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
     let outgoing = envelope(&alice, &[&bob, &second]);
@@ -167,7 +145,7 @@ async fn one_envelope_sent_many_times_at_once() {
     let sends = (0..16).map(|index| {
         let (world, alice, outgoing) = (Arc::clone(&world), Arc::clone(&alice), outgoing.clone());
         async move {
-            // Time goes on between them: what is one entry must not hang on the clock.
+            // The clock moves between the sends: one envelope stays one entry all the same.
             for _ in 0..index {
                 tokio::task::yield_now().await;
             }
@@ -190,13 +168,13 @@ async fn one_envelope_sent_many_times_at_once() {
     assert_eq!(activities.len(), 1);
     world.deliver().await;
     for device in [&bob, &second] {
-        assert_eq!(inventory(device).await, once([&outgoing]));
+        assert_eq!(entry_counts(device).await, one_entry_each([&outgoing]));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_parts_of_one_envelope_sent_at_once() {
-    let world = generous().await;
+async fn the_parts_of_one_envelope_sent_at_one_entry_each() {
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
     let third = world.further(&bob, "three").await;
@@ -207,18 +185,18 @@ async fn the_parts_of_one_envelope_sent_at_once() {
         .map(|one| OutgoingEnvelope { messages: vec![one.clone()], ..whole.clone() })
         .collect();
     let outcomes = join_all(parts.iter().map(|part| alice.send(part))).await;
-    // Whichever comes last sees all of them accepted.
+    // The part that is accepted last completes the envelope.
     let accepted = outcomes.into_iter().filter(|o| matches!(o, Ok(SendOutcome::Accepted { .. }))).count();
     assert_eq!(accepted, 1);
     world.deliver().await;
     for device in [&bob, &second, &third] {
-        assert_eq!(inventory(device).await, once([&whole]));
+        assert_eq!(entry_counts(device).await, one_entry_each([&whole]));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_devices_confirm_at_once() {
-    let world = generous().await;
+async fn two_devices_confirm_at_one_entry_each() {
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
     let mut sent = Vec::new();
@@ -226,11 +204,11 @@ async fn two_devices_confirm_at_once() {
         sent.push(world.send(&alice, &[&bob, &second]).await.id);
     }
     world.deliver().await;
-    // Each of them twice, even.
+    // Each device acknowledges twice.
     let devices = [&bob, &second, &bob, &second];
     join_all(devices.map(|device| world.confirm(device))).await;
-    assert_eq!((inventory(&bob).await, inventory(&second).await), (BTreeMap::new(), BTreeMap::new()));
-    // Counted on their way: in a mailbox two of one time would be one.
+    assert_eq!((entry_counts(&bob).await, entry_counts(&second).await), (BTreeMap::new(), BTreeMap::new()));
+    // The receipts are counted in the queue: in a mailbox, two of the same time would be one entry.
     assert_eq!(world.deliver().await, 8);
     let mut reported: Vec<EnvelopeId> = world.reports(&alice).await.into_iter().map(|r| r.envelope).collect();
     reported.sort();
@@ -239,16 +217,16 @@ async fn two_devices_confirm_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_pumps_deliver_at_once() {
-    let world = generous().await;
+async fn two_pumps_deliver_at_one_entry_each() {
+    let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let outgoing: Vec<OutgoingEnvelope> = (0..40).map(|_| envelope(&alice, &[&bob])).collect();
     for outcome in join_all(outgoing.iter().map(|outgoing| alice.send(outgoing))).await {
-        assert!(matches!(outcome.unwrap(), SendOutcome::Accepted { .. }));
+        accepted(outcome.unwrap());
     }
     let taken: usize = join_all((0..4).map(|_| world.deliver())).await.into_iter().sum();
     assert_eq!(taken, 40);
-    assert_eq!(inventory(&bob).await, once(&outgoing));
+    assert_eq!(entry_counts(&bob).await, one_entry_each(&outgoing));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -263,10 +241,10 @@ async fn a_sender_stays_within_its_budget() {
     for refusal in refusals {
         assert_eq!(refused(refusal), "429 too-many");
     }
-    // Another's budget is another's, and a minute later there is a new one.
+    // Carol has a budget of her own, and Alice has a new one a minute later.
     world.send(&carol, &[&bob]).await;
     world.advance(60_000);
     world.send(&alice, &[&bob]).await;
     world.deliver().await;
-    assert_eq!(inventory(&bob).await.len(), 12);
+    assert_eq!(entry_counts(&bob).await.len(), 12);
 }

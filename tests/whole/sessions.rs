@@ -7,6 +7,7 @@ mod sign_in;
 use eko_client::Device;
 use eko_testkit::{BARE, Direct, World};
 
+/// Makes a device with the least keys, which has not registered.
 fn first_device(world: &World, user: &str) -> Device<Direct> {
     world.device(user, "one", BARE)
 }

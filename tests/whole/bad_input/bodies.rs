@@ -1,28 +1,37 @@
-//! What is judged before anyone reads what a body says.
+//! Bodies that are refused before any member is read: no JSON, the wrong media type, too long, too deep.
 
 use eko_client::{Auth, Body};
 use eko_testkit::World;
 
-use super::{ACTIVITY, Scene};
+use super::{ACTIVITY, BadInputScene};
 
 const MIB: usize = 1 << 20;
 
-/// Every endpoint that reads a body: its path for Alice, whose token it wants, how many bytes it takes.
-async fn endpoints(world: &World) -> Vec<(&'static str, Option<String>, usize)> {
+/// An endpoint that reads a body.
+struct BodyEndpoint {
+    path: &'static str,
+    /// The bearer token, where it is not the device's access token.
+    token: Option<String>,
+    /// The length of the longest body that the endpoint reads, in bytes.
+    limit: usize,
+}
+
+/// Lists the endpoints that read a body, with their paths for Alice.
+async fn endpoints(world: &World) -> Vec<BodyEndpoint> {
     let id_token = Some(world.id_token("alice").await);
     vec![
-        ("/auth/devices", id_token, MIB),
-        ("/auth/refresh", None, MIB),
-        ("/auth/logout", None, MIB),
-        ("/user/alice/devices", None, MIB),
-        ("/user/alice/keyPackages", None, MIB),
-        ("/user/alice/outbox", None, 5 * MIB / 2),
+        BodyEndpoint { path: "/auth/devices", token: id_token, limit: MIB },
+        BodyEndpoint { path: "/auth/refresh", token: None, limit: MIB },
+        BodyEndpoint { path: "/auth/logout", token: None, limit: MIB },
+        BodyEndpoint { path: "/user/alice/devices", token: None, limit: MIB },
+        BodyEndpoint { path: "/user/alice/keyPackages", token: None, limit: MIB },
+        BodyEndpoint { path: "/user/alice/outbox", token: None, limit: 5 * MIB / 2 },
     ]
 }
 
 #[tokio::test]
 async fn every_body_is_judged_alike() {
-    let scene = Scene::new().await;
+    let scene = BadInputScene::new().await;
     let nested = |levels: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
     let bodies = [
         ("nothing", String::new(), "400 not-json"),
@@ -40,15 +49,15 @@ async fn every_body_is_judged_alike() {
         ("depth", nested(32), &format!("422 invalid #/a{}", "/0".repeat(31))),
         ("much depth", nested(100_000), &format!("422 invalid #/a{}", "/0".repeat(31))),
     ];
-    for (path, token, limit) in endpoints(&scene.world).await {
+    for BodyEndpoint { path, token, limit } in endpoints(&scene.world).await {
         let auth = token.as_deref().map_or(Auth::Device, Auth::Token);
         for (name, body, expected) in &bodies {
             let body = Body::Raw(Some(ACTIVITY), body.clone().into());
             assert_eq!(scene.post(path, body, auth).await, *expected, "{path}: {name}");
         }
         for shape in ["{}", "[]", "3", "null", "\"text\"", r#"{"type":"Create"}"#, r#"{"type":["Add"]}"#] {
-            let said = scene.post(path, Body::Raw(Some(ACTIVITY), shape.into()), auth).await;
-            assert!(said.starts_with("422 invalid #"), "{path}: {shape}: {said}");
+            let answer = scene.post(path, Body::Raw(Some(ACTIVITY), shape.into()), auth).await;
+            assert!(answer.starts_with("422 invalid #"), "{path}: {shape}: {answer}");
         }
         for media_type in [
             None,
@@ -69,14 +78,14 @@ async fn every_body_is_judged_alike() {
             "application/ld+json; profile=\"x\"",
             "APPLICATION/Activity+JSON;charset=utf-8",
         ] {
-            let said = scene.post(path, Body::Raw(Some(media_type), "{}".into()), auth).await;
-            assert!(said.starts_with("422 "), "{path}: {media_type}: {said}");
+            let answer = scene.post(path, Body::Raw(Some(media_type), "{}".into()), auth).await;
+            assert!(answer.starts_with("422 "), "{path}: {media_type}: {answer}");
         }
-        // White space: nothing but the length is wrong with it, or nothing at all.
+        // The body is padded with white space, so that only its length can be wrong.
         let padded =
             |length: usize| Body::Raw(Some(ACTIVITY), format!("{}{{}}", " ".repeat(length - 2)).into());
         assert_eq!(scene.post(path, padded(limit + 1), auth).await, "413 body-too-large", "{path}");
         assert!(scene.post(path, padded(limit), auth).await.starts_with("422 "), "{path}");
     }
-    scene.unchanged("a bad body").await;
+    scene.assert_unchanged("a bad body").await;
 }

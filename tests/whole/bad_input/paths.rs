@@ -1,14 +1,15 @@
-//! Paths, queries and methods.
+//! Paths, queries and methods that the server does not have, or cannot read.
 
 use eko_client::{Auth, Body};
 use eko_testkit::refusal;
 use http::Method;
 
-use super::Scene;
+use super::BadInputScene;
+use crate::requests::{get, get_public};
 
 #[tokio::test]
 async fn paths_and_queries_that_are_wrong() {
-    let scene = Scene::new().await;
+    let scene = BadInputScene::new().await;
     let inbox = "/user/alice/inbox";
     let zeros = format!("{}-{}", "0".repeat(12), "0".repeat(32));
     for query in [
@@ -89,16 +90,15 @@ async fn paths_and_queries_that_are_wrong() {
         let answer = scene.alice.call(method.clone(), path, Body::Empty, Auth::Device).await.unwrap();
         assert_eq!(refusal(&answer), "405 method-not-allowed", "{method} {path}");
     }
-    // Other spellings of one name are the same user, and the answer has the one that is its own.
+    // Other spellings of a user name are the same user. The answer has the normal spelling.
     for path in ["/user/alice", "/user/ALICE", "/user/%61lice", "/user/%41LICE"] {
-        let answer = scene.alice.call(Method::GET, path, Body::Empty, Auth::Nobody).await.unwrap();
+        let answer = get_public(&scene.alice, path).await;
         assert_eq!(answer.json().unwrap()["id"], "https://eko.example/user/alice", "{path}");
-        let answer =
-            scene.alice.call(Method::GET, &format!("{path}/inbox"), Body::Empty, Auth::Device).await.unwrap();
+        let answer = get(&scene.alice, &format!("{path}/inbox")).await;
         let page = answer.json().unwrap();
         assert_eq!(page["orderedItems"].as_array().unwrap().len(), 1);
         assert_eq!(page["id"], "https://eko.example/user/alice/inbox", "{path}");
         assert_eq!(scene.get("/user/bob/inbox", Auth::Device).await, "403 not-owner");
     }
-    scene.unchanged("a wrong path").await;
+    scene.assert_unchanged("a wrong path").await;
 }

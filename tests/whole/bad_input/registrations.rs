@@ -1,169 +1,145 @@
-//! A registration or a refresh with one thing wrong.
+//! Registrations and refreshes with one thing wrong in each.
 
 use eko_client::device::JoinKind;
 use eko_client::{Auth, Body, Device};
 use eko_testkit::{BARE, Direct};
 use serde_json::{Value, json};
 
-use super::Scene;
+use super::BadInputScene;
+use crate::variants::{changed, without};
 
 #[tokio::test]
 async fn a_registration_that_is_wrong() {
-    let scene = Scene::new().await;
+    let scene = BadInputScene::new().await;
     let world = &scene.world;
     let carol = world.device("carol", "one", eko_testkit::COUNTS);
     let token = world.id_token("carol").await;
     let good = carol.registration(Some(carol.first_node().unwrap()));
     let theirs = scene.alice.registration(Some(scene.alice.first_node().unwrap()));
-    let changed = |pointer: &str, to: Value| {
-        let mut body = good.clone();
-        *body.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}")) = to;
-        body
+    let changed = |pointer: &str, to: Value| changed(&good, pointer, to);
+    let wrong = |name: &'static str, body: Value, expected: &str| (name, body, expected.to_owned());
+    // The value at the pointer is replaced, and the answer names the same pointer.
+    let invalid = |name: &'static str, pointer: &str, to: Value| {
+        (name, changed(pointer, to), format!("422 invalid #{pointer}"))
     };
-    let without = |name: &str| {
-        let mut body = good.clone();
-        body.as_object_mut().unwrap().remove(name);
-        body
+    let missing = |name: &'static str, member: &str| {
+        (name, without(&good, "", member), format!("422 invalid #/{member}"))
     };
     let node = |device: &Device<Direct>| json!(device.first_node().unwrap());
     let other = world.device("carol", "two", BARE);
     let key = &good["preKeys"][0]["key"];
     let many: Value = (1..=101).map(|id| json!({ "id": id, "key": key })).collect();
     let cases = [
-        ("username: missing", without("username"), "422 invalid #/username"),
-        ("username: empty", changed("/username", json!("")), "422 invalid #/username"),
-        ("username: too long", changed("/username", json!("c".repeat(31))), "422 invalid #/username"),
-        ("username: a slash", changed("/username", json!("carol/x")), "422 invalid #/username"),
-        ("username: a homoglyph", changed("/username", json!("c\u{430}rol")), "422 invalid #/username"),
-        ("username: NUL", changed("/username", json!("carol\0")), "422 invalid #/username"),
-        ("username: another than signed", changed("/username", json!("carla")), "422 invalid #/possession"),
-        ("username: taken", theirs.clone(), "409 name-taken"),
-        ("deviceId: missing", without("deviceId"), "422 invalid #/deviceId"),
-        (
-            "deviceId: upper case",
-            changed("/deviceId", json!(carol.id().as_str().to_uppercase())),
-            "422 invalid #/deviceId",
+        missing("username: missing", "username"),
+        invalid("username: empty", "/username", json!("")),
+        invalid("username: too long", "/username", json!("c".repeat(31))),
+        invalid("username: a slash", "/username", json!("carol/x")),
+        invalid("username: a homoglyph", "/username", json!("c\u{430}rol")),
+        invalid("username: NUL", "/username", json!("carol\0")),
+        wrong(
+            "username: another than signed",
+            changed("/username", json!("carla")),
+            "422 invalid #/possession",
         ),
-        (
-            "deviceId: nil",
-            changed("/deviceId", json!("00000000-0000-0000-0000-000000000000")),
-            "422 invalid #/deviceId",
-        ),
-        ("deviceId: with a hash", changed("/deviceId", json!("x#y")), "422 invalid #/deviceId"),
-        (
+        wrong("username: taken", theirs.clone(), "409 name-taken"),
+        missing("deviceId: missing", "deviceId"),
+        invalid("deviceId: upper case", "/deviceId", json!(carol.id().as_str().to_uppercase())),
+        invalid("deviceId: nil", "/deviceId", json!("00000000-0000-0000-0000-000000000000")),
+        invalid("deviceId: with a hash", "/deviceId", json!("x#y")),
+        wrong(
             "deviceId: another than signed",
             changed("/deviceId", json!(other.id())),
             "422 invalid #/possession",
         ),
-        ("deviceName: too long", changed("/deviceName", json!("n".repeat(257))), "422 invalid #/deviceName"),
-        ("deviceName: a number", changed("/deviceName", json!(3)), "422 invalid #/deviceName"),
-        ("identityKey: missing", without("identityKey"), "422 invalid #/identityKey"),
-        (
+        invalid("deviceName: too long", "/deviceName", json!("n".repeat(257))),
+        invalid("deviceName: a number", "/deviceName", json!(3)),
+        missing("identityKey: missing", "identityKey"),
+        wrong(
             "identityKey: another",
             changed("/identityKey", theirs["identityKey"].clone()),
             "422 invalid #/possession",
         ),
-        (
-            "identityKey: low order",
-            changed("/identityKey", json!(format!("BQ{}", "A".repeat(42)))),
-            "422 invalid #/identityKey",
-        ),
-        ("identityKey: short", changed("/identityKey", json!("BQAA")), "422 invalid #/identityKey"),
-        ("registrationId: 0", changed("/registrationId", json!(0)), "422 invalid #/registrationId"),
-        (
-            "registrationId: 15 bits",
-            changed("/registrationId", json!(0x4000)),
-            "422 invalid #/registrationId",
-        ),
-        (
-            "registrationId: a fraction",
-            changed("/registrationId", json!(1.5)),
-            "422 invalid #/registrationId",
-        ),
-        ("possession: missing", without("possession"), "422 invalid #/possession"),
-        (
-            "possession: another's",
-            changed("/possession", theirs["possession"].clone()),
-            "422 invalid #/possession",
-        ),
-        ("possession: no multibase", changed("/possession", json!("possession")), "422 invalid #/possession"),
-        ("signedPreKey: missing", without("signedPreKey"), "422 invalid #/signedPreKey"),
-        (
+        invalid("identityKey: low order", "/identityKey", json!(format!("BQ{}", "A".repeat(42)))),
+        invalid("identityKey: short", "/identityKey", json!("BQAA")),
+        invalid("registrationId: 0", "/registrationId", json!(0)),
+        invalid("registrationId: 15 bits", "/registrationId", json!(0x4000)),
+        invalid("registrationId: a fraction", "/registrationId", json!(1.5)),
+        missing("possession: missing", "possession"),
+        invalid("possession: another's", "/possession", theirs["possession"].clone()),
+        invalid("possession: no multibase", "/possession", json!("possession")),
+        missing("signedPreKey: missing", "signedPreKey"),
+        wrong(
             "signedPreKey: another's",
             changed("/signedPreKey", theirs["signedPreKey"].clone()),
             "422 invalid #/signedPreKey/signature",
         ),
-        (
-            "lastResortKyberPreKey: short",
-            changed("/lastResortKyberPreKey/key", json!("CAAA")),
-            "422 invalid #/lastResortKyberPreKey/key",
-        ),
-        ("preKeys: an id twice", changed("/preKeys/1/id", json!(1)), "422 invalid #/preKeys/1/id"),
-        ("preKeys: too many", changed("/preKeys", many), "422 invalid #/preKeys"),
-        (
+        invalid("lastResortKyberPreKey: short", "/lastResortKyberPreKey/key", json!("CAAA")),
+        invalid("preKeys: an id twice", "/preKeys/1/id", json!(1)),
+        invalid("preKeys: too many", "/preKeys", many),
+        wrong(
             "kyberPreKeys: another's",
             changed("/kyberPreKeys/1", theirs["kyberPreKeys"][1].clone()),
             "422 invalid #/kyberPreKeys/1/signature",
         ),
-        ("node: missing", without("node"), "422 invalid #/node"),
-        ("node: an array", changed("/node", json!([])), "422 invalid #/node"),
-        ("node: another user's", changed("/node", node(&scene.alice)), "422 invalid #/node/actor"),
-        ("node: another device's", changed("/node", node(&other)), "422 invalid #/node/device"),
-        ("node: not the first", changed("/node/seq", json!(1)), "422 invalid #/node/seq"),
-        ("node: one before it", changed("/node/prev", json!("0".repeat(64))), "422 invalid #/node/prev"),
-        (
+        missing("node: missing", "node"),
+        invalid("node: an array", "/node", json!([])),
+        wrong("node: another user's", changed("/node", node(&scene.alice)), "422 invalid #/node/actor"),
+        wrong("node: another device's", changed("/node", node(&other)), "422 invalid #/node/device"),
+        invalid("node: not the first", "/node/seq", json!(1)),
+        invalid("node: one before it", "/node/prev", json!("0".repeat(64))),
+        invalid(
             "node: another proof",
-            changed("/node/proof/proofValue", theirs["node"]["proof"]["proofValue"].clone()),
-            "422 invalid #/node/proof/proofValue",
+            "/node/proof/proofValue",
+            theirs["node"]["proof"]["proofValue"].clone(),
         ),
-        ("node: a reset", changed("/node/type/1", json!("ResetDevices")), "422 invalid #/node/type"),
+        wrong("node: a reset", changed("/node/type/1", json!("ResetDevices")), "422 invalid #/node/type"),
     ];
     for (name, body, expected) in &cases {
-        let said = scene.post("/auth/devices", Body::Json(body), Auth::Token(&token)).await;
-        assert_eq!(said, *expected, "{name}");
+        let answer = scene.post("/auth/devices", Body::Json(body), Auth::Token(&token)).await;
+        assert_eq!(answer, *expected, "{name}");
     }
-    scene.unchanged("a bad registration").await;
-    // Upper case is another spelling of the same name.
-    let said = scene
+    scene.assert_unchanged("a bad registration").await;
+    // A name in upper case is the same name.
+    let answer = scene
         .post("/auth/devices", Body::Json(&changed("/username", json!("CAROL"))), Auth::Token(&token))
         .await;
-    assert!(said.starts_with("201 "), "{said}");
+    assert!(answer.starts_with("201 "), "{answer}");
 }
 
 #[tokio::test]
 async fn a_refresh_that_is_wrong() {
-    let scene = Scene::new().await;
+    let scene = BadInputScene::new().await;
     for path in ["/auth/refresh", "/auth/logout"] {
         for token in [Value::Null, json!(3), json!(["x"])] {
-            let said = scene.post(path, Body::Json(&json!({ "refreshToken": token })), Auth::Nobody).await;
-            assert_eq!(said, "422 invalid #/refreshToken", "{path}: {token}");
+            let answer = scene.post(path, Body::Json(&json!({ "refreshToken": token })), Auth::Nobody).await;
+            assert_eq!(answer, "422 invalid #/refreshToken", "{path}: {token}");
         }
         let expected = if path == "/auth/logout" { "204 " } else { "401 unauthenticated" };
         for token in ["", "x", &"x".repeat(100_000), &scene.alice.tokens().unwrap().access] {
-            let said = scene.post(path, Body::Json(&json!({ "refreshToken": token })), Auth::Nobody).await;
-            assert_eq!(said, expected, "{path}: {token:.20}");
+            let answer = scene.post(path, Body::Json(&json!({ "refreshToken": token })), Auth::Nobody).await;
+            assert_eq!(answer, expected, "{path}: {token:.20}");
         }
     }
-    scene.unchanged("a bad refresh").await;
+    scene.assert_unchanged("a bad refresh").await;
 }
 
-/// What came before in one request must not help in another.
+/// A registration fails at its last write, and leaves nothing behind that helps or hinders the next one.
 #[tokio::test]
 async fn nothing_half_stored_by_a_registration_that_fails_late() {
-    let scene = Scene::new().await;
-    // The name is taken: device, keys, session and binding of the loser are in the same transaction.
+    let scene = BadInputScene::new().await;
+    // The name is taken. Device, keys, session and the subject's binding are in the same transaction.
     let late = scene.world.device("alice", "two", BARE);
     let token = scene.world.id_token("mallory").await;
-    let said = scene
+    let answer = scene
         .post(
             "/auth/devices",
             Body::Json(&late.registration(Some(late.first_node().unwrap()))),
             Auth::Token(&token),
         )
         .await;
-    assert_eq!(said, "409 name-taken");
-    scene.unchanged("a late registration").await;
-    // Mallory is nobody yet, and may become someone else.
+    assert_eq!(answer, "409 name-taken");
+    scene.assert_unchanged("a late registration").await;
+    // Mallory has no account yet, and may register under another name.
     let mallory = scene.world.device("mallory", "one", BARE);
     mallory.register(&token, JoinKind::First).await.unwrap();
 }

@@ -1,14 +1,14 @@
-//! A `Delivered`, a `Take`, an `Add`, a `Check` with one thing wrong.
+//! The activities `Delivered`, `Take`, `Add` and `Check`, with one thing wrong in each.
 
-use eko_client::{Auth, Body, Device};
+use eko_client::Device;
 use eko_testkit::{BARE, Direct};
 use serde_json::{Value, json};
 
-use super::Scene;
+use super::BadInputScene;
 
 #[tokio::test]
 async fn an_acknowledgement_that_is_wrong() {
-    let scene = Scene::new().await;
+    let scene = BadInputScene::new().await;
     let entry = scene.alice.fetch().await.unwrap().entries[0].address.clone();
     let theirs = entry.replace("/alice/", "/bob/");
     let elsewhere = entry.replace("eko.example", "b.example");
@@ -42,18 +42,14 @@ async fn an_acknowledgement_that_is_wrong() {
         ),
     ];
     for (name, body, expected) in cases {
-        assert_eq!(
-            scene.post("/user/alice/outbox", Body::Json(&body), Auth::Device).await,
-            expected,
-            "{name}"
-        );
+        assert_eq!(scene.post_activity("/user/alice/outbox", &body).await, expected, "{name}");
     }
-    scene.unchanged("a bad acknowledgement").await;
+    scene.assert_unchanged("a bad acknowledgement").await;
 }
 
 #[tokio::test]
 async fn a_take_that_is_wrong() {
-    let scene = Scene::new().await;
+    let scene = BadInputScene::new().await;
     let (alice, bob) = (&scene.alice, &scene.bob);
     let packages = bob.origin().key_packages(bob.user());
     let package = |device: &Device<Direct>| bob.origin().key_package(device.user(), device.id());
@@ -77,33 +73,24 @@ async fn a_take_that_is_wrong() {
     ];
     for path in ["/user/alice/outbox", "/user/bob/keyPackages"] {
         for (name, body, expected) in &cases {
-            assert_eq!(scene.post(path, Body::Json(body), Auth::Device).await, *expected, "{path}: {name}");
+            assert_eq!(scene.post_activity(path, body).await, *expected, "{path}: {name}");
         }
     }
     let body = take(json!(packages));
-    assert_eq!(
-        scene.post("/user/carol/keyPackages", Body::Json(&body), Auth::Device).await,
-        "422 invalid #/object"
-    );
-    assert_eq!(
-        scene.post("/user/alice/keyPackages", Body::Json(&body), Auth::Device).await,
-        "422 invalid #/object"
-    );
+    assert_eq!(scene.post_activity("/user/carol/keyPackages", &body).await, "422 invalid #/object");
+    assert_eq!(scene.post_activity("/user/alice/keyPackages", &body).await, "422 invalid #/object");
     let nobody = take(json!("https://eko.example/user/nobody/keyPackages"));
     for path in ["/user/alice/outbox", "/user/nobody/keyPackages"] {
-        assert_eq!(scene.post(path, Body::Json(&nobody), Auth::Device).await, "404 not-found");
+        assert_eq!(scene.post_activity(path, &nobody).await, "404 not-found");
     }
     let add = json!({ "type": "Add", "actor": bob.actor(), "object": alice.keys().first() });
-    assert_eq!(scene.post("/user/bob/keyPackages", Body::Json(&add), Auth::Device).await, "403 not-owner");
-    assert_eq!(
-        scene.post("/user/alice/keyPackages", Body::Json(&add), Auth::Device).await,
-        "403 not-yours #/actor"
-    );
+    assert_eq!(scene.post_activity("/user/bob/keyPackages", &add).await, "403 not-owner");
+    assert_eq!(scene.post_activity("/user/alice/keyPackages", &add).await, "403 not-yours #/actor");
     let digests = [json!("AAAA"), json!("?"), json!(3), Value::Null];
     for digest in digests {
         let check = json!({ "type": "Check", "digest": digest });
-        let said = scene.post("/user/alice/keyPackages", Body::Json(&check), Auth::Device).await;
-        assert_eq!(said, "422 invalid #/digest");
+        let answer = scene.post_activity("/user/alice/keyPackages", &check).await;
+        assert_eq!(answer, "422 invalid #/digest");
     }
-    scene.unchanged("a bad take").await;
+    scene.assert_unchanged("a bad take").await;
 }

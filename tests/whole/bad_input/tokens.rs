@@ -1,13 +1,13 @@
-//! Requests without a token of their own.
+//! Requests without a token, with a token that is not good, or with another user's token.
 
 use http::{Method, Request, header};
 use serde_json::json;
 
-use super::{ACTIVITY, Scene};
+use super::{ACTIVITY, BadInputScene};
 
 #[tokio::test]
 async fn nobody_without_a_token_of_their_own() {
-    let scene = Scene::new().await;
+    let scene = BadInputScene::new().await;
     let good = scene.alice.tokens().unwrap();
     let theirs = scene.bob.tokens().unwrap().access;
     let entry = scene.alice.fetch().await.unwrap().entries[0].address.clone();
@@ -44,13 +44,13 @@ async fn nobody_without_a_token_of_their_own() {
         for (name, request) in cases {
             assert_eq!(scene.raw(request, &add).await, "401 unauthenticated", "{method} {path}: {name}");
         }
-        // Bob's own token is good, and nothing of this is his; and no access token signs a device in.
+        // Bob's token is good, but these paths are Alice's. An access token does not register a device.
         let expected = if path == "/auth/devices" { "401 unauthenticated" } else { "403 not-owner" };
-        // The scheme's name has no case (RFC 9110, section 11.1).
+        // The name of the scheme is case-insensitive (RFC 9110, section 11.1).
         for scheme in ["Bearer", "bEARER"] {
-            let said = scene.raw(with(&format!("{scheme} {theirs}")), &add).await;
-            assert_eq!(said, expected, "{method} {path}");
+            let answer = scene.raw(with(&format!("{scheme} {theirs}")), &add).await;
+            assert_eq!(answer, expected, "{method} {path}");
         }
     }
-    scene.unchanged("a stranger's request").await;
+    scene.assert_unchanged("a stranger's request").await;
 }

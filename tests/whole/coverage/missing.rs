@@ -1,28 +1,25 @@
 //! Envelopes that name only active devices: complete ones are accepted, the rest are completed under the same id.
 
 use eko_client::device::{EntryContent, OutgoingEnvelope};
-use eko_client::{Auth, Body};
 use eko_protocol::activity::ReportKind;
 use eko_protocol::id::DeviceId;
 use eko_testkit::{START_MS, World, ciphertext, envelope, refused};
-use http::Method;
 
 use crate::MINUTE_MS;
 use crate::outcomes::{accepted, partial};
+use crate::people::alice_and_bobs_two;
+use crate::requests::post;
 
 #[tokio::test]
 async fn all_covered() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let outgoing = envelope(&alice, &[&bob, &second]);
     let body = alice.create_activity(&outgoing);
-    let answer =
-        alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await.unwrap();
+    let answer = post(&alice, "/user/alice/outbox", &body).await;
     assert_eq!(answer.status, 201);
     let activity = answer.json().unwrap()["id"].as_str().unwrap().to_owned();
     assert_eq!(answer.headers["location"], activity.as_str());
-    // One message of the queue for the whole envelope, nothing in a mailbox before it is delivered.
+    // The whole envelope is one message of the queue. No mailbox has anything before that message is delivered.
     assert_eq!(world.queued().await, (1, 0));
     assert_eq!(world.messages(&bob).await, []);
     world.deliver().await;
@@ -37,9 +34,7 @@ async fn all_covered() {
 
 #[tokio::test]
 async fn partial_then_completed_under_the_same_id() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let third = world.further(&bob, "three").await;
     let whole = envelope(&alice, &[&bob, &second, &third]);
     let part =
@@ -70,7 +65,7 @@ async fn partial_then_completed_under_the_same_id() {
     world.advance(MINUTE_MS);
     let activity = accepted(alice.send(&part(2)).await.unwrap());
     world.deliver().await;
-    // Parts of one envelope: one activity, accepted at one time.
+    // All parts of the envelope belong to one activity, and have the time of the first acceptance.
     for device in [&bob, &second, &third] {
         let entries = device.fetch().await.unwrap().entries;
         let of_messages = entries.iter().filter(|entry| matches!(entry.content, EntryContent::Message(_)));
@@ -82,9 +77,7 @@ async fn partial_then_completed_under_the_same_id() {
 
 #[tokio::test]
 async fn a_partial_delivery_can_be_completed_when_it_was_acknowledged_already() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let first = envelope(&alice, &[&bob]);
     partial(alice.send(&first).await.unwrap());
     world.deliver().await;
@@ -100,9 +93,7 @@ async fn a_partial_delivery_can_be_completed_when_it_was_acknowledged_already() 
 
 #[tokio::test]
 async fn a_device_approved_in_between_is_missing_as_well() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let first = envelope(&alice, &[&bob]);
     partial(alice.send(&first).await.unwrap());
     let third = world.further(&bob, "three").await;

@@ -1,19 +1,18 @@
 //! Envelopes that are sent again: the answer is the same, and no device gets a second entry.
 
 use eko_client::device::OutgoingEnvelope;
-use eko_testkit::{World, envelope};
+use eko_testkit::envelope;
 
 use crate::MINUTE_MS;
 use crate::outcomes::{accepted, partial, rejected};
+use crate::people::{alice_and_bob, alice_and_bobs_two};
 
 #[tokio::test]
 async fn a_retried_envelope_has_the_same_answer_and_no_second_entry() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let outgoing = envelope(&alice, &[&bob, &second]);
     let first = accepted(alice.send(&outgoing).await.unwrap());
-    // Before it is delivered, and after.
+    // A retry has the same answer before the first one is delivered, and after.
     world.advance(1500);
     assert_eq!(accepted(alice.send(&outgoing).await.unwrap()), first);
     world.deliver().await;
@@ -23,7 +22,7 @@ async fn a_retried_envelope_has_the_same_answer_and_no_second_entry() {
     for device in [&bob, &second] {
         assert_eq!(device.fetch().await.unwrap().entries.len(), 1);
     }
-    // Nothing comes back to a device that has acknowledged it; the other still has its one entry.
+    // A retry does not come back to a device that acknowledged the message. The other device still has one entry.
     world.confirm(&bob).await;
     world.deliver().await;
     assert_eq!(accepted(alice.send(&outgoing).await.unwrap()), first);
@@ -35,9 +34,7 @@ async fn a_retried_envelope_has_the_same_answer_and_no_second_entry() {
 
 #[tokio::test]
 async fn a_retried_partial_and_a_retried_reject_have_the_same_answer() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let outgoing = envelope(&alice, &[&bob]);
     let first = partial(alice.send(&outgoing).await.unwrap());
     world.deliver().await;
@@ -50,7 +47,7 @@ async fn a_retried_partial_and_a_retried_reject_have_the_same_answer() {
     let outgoing = envelope(&alice, &[&bob, &second]);
     let first = rejected(alice.send(&outgoing).await.unwrap());
     assert_eq!(rejected(alice.send(&outgoing).await.unwrap()), first);
-    // Rejected as a whole: the id may be used for the right devices.
+    // The rejected envelope was not recorded, so its id may be used again for the right devices.
     accepted(
         alice.send(&OutgoingEnvelope { id: outgoing.id.clone(), ..envelope(&alice, &[&bob]) }).await.unwrap(),
     );
@@ -60,8 +57,7 @@ async fn a_retried_partial_and_a_retried_reject_have_the_same_answer() {
 
 #[tokio::test]
 async fn two_authors_may_choose_one_id() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let carol = world.user("carol").await;
     let outgoing = envelope(&alice, &[&bob]);
     let activities =

@@ -1,19 +1,17 @@
 //! Envelopes that name a device which is not active: they are rejected as a whole, and nothing is queued.
 
 use eko_client::device::OutgoingEnvelope;
-use eko_client::{Auth, Body};
 use eko_protocol::activity::ReportKind;
-use eko_testkit::{BARE, World, envelope, refusal};
-use http::Method;
+use eko_testkit::{BARE, envelope, refusal};
 use serde_json::json;
 
 use crate::outcomes::{accepted, partial, rejected};
+use crate::people::{alice_and_bob, alice_and_bobs_two};
+use crate::requests::post;
 
 #[tokio::test]
 async fn stale_is_rejected_and_nothing_is_queued() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let third = world.further(&bob, "three").await;
     bob.revoke(second.id()).await.unwrap();
     let before = world.stored().await;
@@ -25,7 +23,7 @@ async fn stale_is_rejected_and_nothing_is_queued() {
     assert_eq!(report.missing_key_packages, Vec::<String>::new());
     assert_eq!(report.device_set, alice.chain(bob.user()).await.unwrap().1.device_set().reference());
 
-    // Stale and missing at once; a device that never was is as stale as one that was revoked.
+    // A device that never registered is as stale as a revoked one. The report names missing devices beside stale ones.
     let unknown = world.device("bob", "never registered", BARE);
     let report = rejected(alice.send(&envelope(&alice, &[&bob, &unknown])).await.unwrap());
     assert_eq!(report.stale_devices, [unknown.address()]);
@@ -36,22 +34,19 @@ async fn stale_is_rejected_and_nothing_is_queued() {
 
 #[tokio::test]
 async fn a_device_that_waits_is_neither_missing_nor_to_be_written_to() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let waiting = world.pending(&bob, "two").await;
     accepted(alice.send(&envelope(&alice, &[&bob])).await.unwrap());
     let report = rejected(alice.send(&envelope(&alice, &[&bob, &waiting])).await.unwrap());
     assert_eq!(report.stale_devices, [waiting.address()]);
     world.deliver().await;
-    // Not even the notice of itself.
+    // The pending device has nothing in its mailbox, not even the notice of its own registration.
     assert_eq!(world.stored().await.keys(waiting.id().as_str(), "M#").len(), 0);
 }
 
 #[tokio::test]
 async fn a_device_revoked_between_partial_and_completion_counts_for_nothing() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let third = world.further(&bob, "three").await;
     let first = envelope(&alice, &[&bob, &second]);
     partial(alice.send(&first).await.unwrap());
@@ -66,15 +61,13 @@ async fn a_device_revoked_between_partial_and_completion_counts_for_nothing() {
 
 #[tokio::test]
 async fn nobody_of_that_name() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let before = world.stored().await;
     let mut body = alice.create_activity(&envelope(&alice, &[&bob]));
     body["to"] = json!("https://eko.example/user/nobody");
     body["object"]["messages"][0]["to"] =
         json!(format!("https://eko.example/user/nobody/device/{}", bob.id()));
-    let answer =
-        alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await.unwrap();
+    let answer = post(&alice, "/user/alice/outbox", &body).await;
     assert_eq!(refusal(&answer), "404 not-found");
     assert_eq!(world.stored().await.difference(&before), []);
 }

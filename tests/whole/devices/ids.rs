@@ -5,6 +5,7 @@ use eko_client::device::JoinKind;
 use eko_testkit::{World, refused};
 
 use super::{append, approval};
+use crate::people::alice_and_bob;
 
 #[tokio::test]
 async fn a_device_id_is_used_once() {
@@ -13,11 +14,12 @@ async fn a_device_id_is_used_once() {
     let second = world.further(&bob, "two").await;
     let token = world.id_token("bob").await;
     let before = world.stored().await;
-    // In use, by the device itself and by another that chose the same id.
+    // While the device is active.
     for joining in [JoinKind::Further, JoinKind::Reset] {
         assert_eq!(refused(second.register(&token, joining).await), "409 device-id-used");
     }
     assert_eq!(world.stored().await.difference(&before), []);
+    // After it was revoked.
     bob.revoke(second.id()).await.unwrap();
     let before = world.stored().await;
     for joining in [JoinKind::Further, JoinKind::Reset] {
@@ -29,9 +31,8 @@ async fn a_device_id_is_used_once() {
 
 #[tokio::test]
 async fn a_device_id_is_its_users_own() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    // Carol's device has the very id, and the very keys, of Bob's.
+    let (world, alice, bob) = alice_and_bob().await;
+    // Carol's device has the same id and the same keys as Bob's.
     let same = eko_client::Environment { clock: world.clock(), random: eko_testkit::seeded("bob/one") };
     let keys = eko_client::DeviceKeys::generate(eko_testkit::COUNTS, &same).unwrap();
     let name = eko_protocol::address::UserName::parse("carol").unwrap();

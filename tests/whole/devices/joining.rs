@@ -1,13 +1,14 @@
 //! New devices: each waits until an active device approves it, and may do nothing until then.
 
 use eko_client::device::{JoinKind, RegistrationStatus};
-use eko_client::{Auth, Body};
 use eko_protocol::chain::NodeKind;
 use eko_protocol::key_package::PublishedKeys;
 use eko_testkit::{BARE, World, refusal, refused};
-use http::{Method, header};
+use http::header;
 
-use super::{approval, tries_everything};
+use super::{approval, try_everything};
+use crate::people::alice_and_bob;
+use crate::requests::{get_public, post};
 
 #[tokio::test]
 async fn a_device_joins_and_is_revoked() {
@@ -18,7 +19,7 @@ async fn a_device_joins_and_is_revoked() {
     assert_eq!(registered.status, RegistrationStatus::Pending);
     assert_eq!(registered.device_set.length, 1);
 
-    // The active device is told, and finds it in the list as well.
+    // The active device gets a notice in its mailbox, and finds the new device in the list of pending ones as well.
     world.deliver().await;
     let page = bob.fetch().await.unwrap();
     insta::assert_json_snapshot!(page.entries[0].activity, {
@@ -53,7 +54,7 @@ async fn a_device_joins_and_is_revoked() {
     assert_eq!((waiting.device, waiting.name.as_deref()), (second.described(), Some("two")));
 
     let node = approval(&bob, &second).await;
-    let answer = bob.call(Method::POST, "/user/bob/devices", Body::Json(&node), Auth::Device).await.unwrap();
+    let answer = post(&bob, "/user/bob/devices", &node).await;
     assert_eq!(answer.status, 201);
     assert_eq!(answer.headers[header::LOCATION], "https://eko.example/user/bob/devices/1");
     assert_eq!(bob.pending_devices().await.unwrap(), []);
@@ -66,7 +67,7 @@ async fn a_device_joins_and_is_revoked() {
     assert!(matches!(nodes[2].kind(), NodeKind::Revoke));
     assert_eq!(state.active.keys().collect::<Vec<_>>(), [bob.id()]);
 
-    // Of the device nothing is left but that its id was used.
+    // All that is left of the revoked device is its record, so that its id is not used again.
     let stored = world.stored().await;
     let left: Vec<_> = stored.keys(second.id().as_str(), "").into_iter().map(|(_, sk)| sk.as_str()).collect();
     assert_eq!(left, ["DEVICE"]);
@@ -75,14 +76,13 @@ async fn a_device_joins_and_is_revoked() {
 
 #[tokio::test]
 async fn a_pending_device_reads_its_own_state_and_nothing_else() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let mut second = world.pending(&bob, "two").await;
     let third = world.pending(&bob, "three").await;
     let seen = second.pending_devices().await.unwrap();
     assert_eq!(seen.iter().map(|waiting| &waiting.device.id).collect::<Vec<_>>(), [second.id()]);
     assert_eq!(bob.pending_devices().await.unwrap().len(), 2);
-    insta::assert_json_snapshot!(tries_everything(&world, &mut second, &alice).await, @r#"
+    insta::assert_json_snapshot!(try_everything(&world, &mut second, &alice).await, @r#"
     [
       "fetch: 403 device-pending",
       "send: 403 device-pending",
@@ -94,7 +94,7 @@ async fn a_pending_device_reads_its_own_state_and_nothing_else() {
       "append: 403 device-pending"
     ]
     "#);
-    // It keeps its session, and finds itself approved in the end.
+    // It keeps its session, and works as soon as it is approved.
     second.refresh().await.unwrap();
     bob.approve(second.id()).await.unwrap();
     assert_eq!(second.fetch().await.unwrap().entries, []);
@@ -103,12 +103,11 @@ async fn a_pending_device_reads_its_own_state_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_waits_published_its_own_keys_and_no_others() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+async fn a_pending_device_has_a_key_package_from_its_approval_on() {
+    let (world, alice, bob) = alice_and_bob().await;
     let waiting = world.pending(&bob, "two").await;
     let package = format!("/user/bob/keyPackage/{}", waiting.id());
-    let get = async || alice.call(Method::GET, &package, Body::Empty, Auth::Nobody).await.unwrap();
+    let get = async || get_public(&alice, &package).await;
     assert_eq!(refusal(&get().await), "404 not-found");
     assert_eq!(alice.key_packages(bob.user()).await.unwrap().packages.len(), 1);
     assert_eq!(

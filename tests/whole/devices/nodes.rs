@@ -1,13 +1,15 @@
 //! Nodes of the chain: one of two that race is appended, and a wrong one changes nothing.
 
-use eko_client::{Auth, Body, Device};
+use eko_client::Device;
 use eko_protocol::chain::{ChainPosition, UnsignedNode};
 use eko_testkit::{BARE, Direct, World, refusal};
 use futures_util::future::join_all;
-use http::Method;
 use serde_json::{Value, json};
 
-use super::{add, append, approval};
+use super::{add_node, append, approval};
+use crate::people::alice_and_bob;
+use crate::requests::post;
+use crate::variants::{changed, with, without};
 
 #[tokio::test]
 async fn of_two_appends_at_once_one_wins() {
@@ -15,16 +17,15 @@ async fn of_two_appends_at_once_one_wins() {
     let bob = world.user("bob").await;
     let waiting = [world.pending(&bob, "two").await, world.pending(&bob, "three").await];
     let position = bob.chain(bob.user()).await.unwrap().1.position;
-    let nodes = waiting.each_ref().map(|device| add(&bob, &position, device));
+    let nodes = waiting.each_ref().map(|device| add_node(&bob, &position, device));
     let path = "/user/bob/devices";
-    let send = |node| bob.call(Method::POST, path, Body::Json(node), Auth::Device);
-    let answers: Vec<_> = join_all(nodes.iter().map(send)).await.into_iter().map(Result::unwrap).collect();
+    let answers = join_all(nodes.iter().map(|node| post(&bob, path, node))).await;
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
     let lost = answers.iter().find(|answer| answer.status == 409).unwrap();
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409]);
     assert_eq!(refusal(lost), "409 stale-head");
-    // The loser is told the head, and comes in by a node on top of it.
+    // The problem tells the loser the new head, and a node on top of that head is appended.
     let state = bob.chain(bob.user()).await.unwrap().1;
     assert_eq!(lost.problem().unwrap().device_set, state.device_set().reference());
     assert_eq!(state.active.len(), 2);
@@ -36,8 +37,7 @@ async fn of_two_appends_at_once_one_wins() {
 
 #[tokio::test]
 async fn a_node_that_is_wrong_changes_nothing() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let revoked = world.further(&bob, "two").await;
     bob.revoke(revoked.id()).await.unwrap();
     let waiting = world.pending(&bob, "three").await;
@@ -45,28 +45,16 @@ async fn a_node_that_is_wrong_changes_nothing() {
     world.deliver().await;
     let stranger = world.device("bob", "four", BARE);
     let position = bob.chain(bob.user()).await.unwrap().1.position;
-    let good = add(&bob, &position, &waiting);
-    let add_at = |position: ChainPosition| add(&bob, &position, &waiting);
+    let good = add_node(&bob, &position, &waiting);
+    let add_at = |position: ChainPosition| add_node(&bob, &position, &waiting);
     let revoke = |device: &Device<Direct>| {
         let now_ms = world.now_ms();
         let node = UnsignedNode::revoke(bob.origin(), bob.user(), &position, device.id(), now_ms);
         bob.sign_node(node).unwrap()
     };
-    let changed = |pointer: &str, to: Value| {
-        let mut node = good.clone();
-        *node.pointer_mut(pointer).unwrap() = to;
-        node
-    };
-    let without = |name: &str| {
-        let mut node = good.clone();
-        node.as_object_mut().unwrap().remove(name);
-        node
-    };
-    let with = |name: &str, value: Value| {
-        let mut node = good.clone();
-        node.as_object_mut().unwrap().insert(name.to_owned(), value);
-        node
-    };
+    let changed = |pointer: &str, to: Value| changed(&good, pointer, to);
+    let with = |name: &str, value: Value| with(&good, name, value);
+    let without = |name: &str| without(&good, "", name);
     let mut described = waiting.described();
     described.identity_key = bob.described().identity_key;
     let of = |described| UnsignedNode::add(bob.origin(), bob.user(), &position, described, world.now_ms());
@@ -102,10 +90,14 @@ async fn a_node_that_is_wrong_changes_nothing() {
         ("no proof", without("proof"), "422 invalid #/proof"),
         (
             "signed by a revoked device",
-            add(&revoked, &position, &waiting),
+            add_node(&revoked, &position, &waiting),
             "422 invalid #/proof/verificationMethod",
         ),
-        ("signed by itself", add(&waiting, &position, &waiting), "422 invalid #/proof/verificationMethod"),
+        (
+            "signed by itself",
+            add_node(&waiting, &position, &waiting),
+            "422 invalid #/proof/verificationMethod",
+        ),
         (
             "signed by another user",
             changed("/proof/verificationMethod", json!(alice.address())),
@@ -127,9 +119,9 @@ async fn a_node_that_is_wrong_changes_nothing() {
         ),
         ("another identity key", bob.sign_node(of(&described)).unwrap(), "422 invalid #/possession"),
         ("another's possession", bob.sign_node(of(&possessed)).unwrap(), "422 invalid #/possession"),
-        ("a device that does not wait", add(&bob, &position, &stranger), "422 invalid #/device"),
-        ("a device that is active", add(&bob, &position, &bob), "422 invalid #/device"),
-        ("a device that was revoked", add(&bob, &position, &revoked), "422 invalid #/device"),
+        ("a device that does not wait", add_node(&bob, &position, &stranger), "422 invalid #/device"),
+        ("a device that is active", add_node(&bob, &position, &bob), "422 invalid #/device"),
+        ("a device that was revoked", add_node(&bob, &position, &revoked), "422 invalid #/device"),
         ("revokes what waits", revoke(&waiting), "422 invalid #/device"),
         ("revokes what was revoked", revoke(&revoked), "422 invalid #/device"),
         ("a member more", with("extra", json!(1)), "422 invalid #/extra"),
@@ -143,9 +135,8 @@ async fn a_node_that_is_wrong_changes_nothing() {
     for (name, node, expected) in &cases {
         assert_eq!(append(&bob, node).await, *expected, "{name}");
     }
-    // Of another user's chain nobody else appends anything.
-    let answer =
-        alice.call(Method::POST, "/user/bob/devices", Body::Json(&good), Auth::Device).await.unwrap();
+    // Alice cannot append the good node to Bob's chain.
+    let answer = post(&alice, "/user/bob/devices", &good).await;
     assert_eq!(refusal(&answer), "403 not-owner");
     assert_eq!(world.stored().await.difference(&before), []);
     assert!(append(&bob, &good).await.starts_with("201 "));

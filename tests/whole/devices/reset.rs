@@ -1,19 +1,18 @@
 //! Resets: a new device takes over a user's chain after a fresh sign-in, and all others are revoked.
 
 use eko_client::device::{JoinKind, RegistrationStatus};
-use eko_client::{Auth, Body, Device};
 use eko_protocol::chain::{ChainPosition, NodeKind, UnsignedNode};
-use eko_testkit::{BARE, Direct, World, refusal, refused};
-use http::Method;
+use eko_testkit::{BARE, refusal, refused};
 use serde_json::Value;
 
 use super::append;
+use crate::people::{alice_and_bob, alice_and_bobs_two, sign_in_again};
+use crate::requests::post_registration;
+use crate::variants::without;
 
 #[tokio::test]
 async fn a_reset_revokes_all_others_and_everyone_sees_it() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     let waiting = world.pending(&bob, "three").await;
     world.send(&alice, &[&bob, &second]).await;
     world.deliver().await;
@@ -31,39 +30,35 @@ async fn a_reset_revokes_all_others_and_everyone_sees_it() {
     assert_eq!(nodes[2].prev(), seen.position.head.as_deref());
     assert_eq!(state.active.keys().collect::<Vec<_>>(), [fresh.id()]);
     assert_eq!(fresh.pending_devices().await.unwrap(), []);
-    // What the others left is gone, and is not the new device's.
+    // The mailboxes of the revoked devices are gone: the new device gets nothing of theirs.
     assert_eq!(fresh.fetch().await.unwrap().entries, []);
     assert_eq!(world.stored().await.keys("D#bob#", "M#").len(), 0);
 }
 
 #[tokio::test]
 async fn a_reset_needs_a_fresh_sign_in_of_its_own_user() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let fresh = world.device("bob", "two", BARE);
     let token = world.id_token("bob").await;
     let position = bob.chain(bob.user()).await.unwrap().1.position;
     let reset = fresh.registration(Some(fresh.reset_node(&position).unwrap()));
     let before = world.stored().await;
-    let send = async |body: &Value, token: &str| {
-        let answer = fresh.call(Method::POST, "/auth/devices", Body::Json(body), Auth::Token(token)).await;
-        refusal(&answer.unwrap())
-    };
-    // The token is still good for its leeway of a minute, and too old for this.
+    let send = async |body: &Value, token: &str| refusal(&post_registration(&fresh, token, body).await);
+    // A sign-in accepts a token for a minute after its end. A reset does not.
     world.advance(601_000);
     assert_eq!(send(&reset, &token).await, "401 unauthenticated");
     let token = world.id_token("bob").await;
-    // Somebody else's fresh sign-in resets nothing of Bob's.
+    // A fresh sign-in of Alice does not reset Bob's chain.
     assert_eq!(send(&reset, &world.id_token("alice").await).await, "409 account-exists");
-    let mut nameless = reset.clone();
-    nameless.as_object_mut().unwrap().remove("username");
+    let nameless = without(&reset, "", "username");
     assert_eq!(send(&nameless, &world.id_token("alice").await).await, "422 invalid #/possession");
-    // A device of the chain cannot stand in for the sign-in, nor sign the reset of another.
-    assert_eq!(append(sign_in_again(&world, &bob).await, &reset["node"]).await, "422 invalid #/type");
+    // An active device can neither append a reset without a sign-in nor sign the reset of another device.
+    sign_in_again(&world, &bob).await;
+    assert_eq!(append(&bob, &reset["node"]).await, "422 invalid #/type");
     let other = UnsignedNode::reset(bob.origin(), bob.user(), &position, &fresh.described(), world.now_ms());
     let body = fresh.registration(Some(bob.sign_node(other).unwrap()));
     assert_eq!(send(&body, &token).await, "422 invalid #/node/proof/verificationMethod");
-    // The first node again, and one on another head.
+    // The node of a reset is neither a first node nor one on another head.
     let body = fresh.registration(Some(fresh.first_node().unwrap()));
     assert_eq!(send(&body, &token).await, "422 invalid #/node/type");
     let elsewhere = ChainPosition { length: 1, head: Some("0".repeat(64)) };
@@ -73,9 +68,4 @@ async fn a_reset_needs_a_fresh_sign_in_of_its_own_user() {
     let changed = world.stored().await.difference(&before);
     assert!(changed.iter().all(|(pk, _)| sessions(pk)), "{changed:?}");
     assert_eq!(alice.chain(bob.user()).await.unwrap().1.position, position);
-}
-
-async fn sign_in_again<'a>(world: &World, device: &'a Device<Direct>) -> &'a Device<Direct> {
-    device.sign_in_again(&world.id_token(device.user().as_str()).await).await.unwrap();
-    device
 }

@@ -1,21 +1,20 @@
 //! Revoked devices: from that moment on they can do nothing, and nobody writes to them.
 
 use eko_client::device::{JoinKind, RegistrationStatus, SendOutcome};
-use eko_testkit::{BARE, World, envelope, refused};
+use eko_testkit::{BARE, envelope, refused};
 
-use super::tries_everything;
+use super::try_everything;
+use crate::people::alice_and_bobs_two;
 
 #[tokio::test]
 async fn a_revoked_device_is_out_at_once() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let mut second = world.further(&bob, "two").await;
+    let (world, alice, bob, mut second) = alice_and_bobs_two().await;
     world.send(&alice, &[&bob, &second]).await;
     world.deliver().await;
     let entry = second.fetch().await.unwrap().entries[0].address.clone();
     bob.revoke(second.id()).await.unwrap();
 
-    insta::assert_json_snapshot!(tries_everything(&world, &mut second, &alice).await, @r#"
+    insta::assert_json_snapshot!(try_everything(&world, &mut second, &alice).await, @r#"
     [
       "fetch: 401 device-revoked",
       "send: 401 device-revoked",
@@ -36,7 +35,7 @@ async fn a_revoked_device_is_out_at_once() {
     assert_eq!(refused(second.register(&token, JoinKind::Further).await), "409 device-id-used");
     assert_eq!(refused(second.refresh().await), "401 unauthenticated");
 
-    // It cannot say for the others that the message came.
+    // It cannot acknowledge the message on behalf of the other device.
     let _ = second.acknowledge(std::slice::from_ref(&entry)).await;
     let _ = second.discard(&entry).await;
     assert_eq!(world.queued().await, (0, 0));
@@ -48,9 +47,7 @@ async fn a_revoked_device_is_out_at_once() {
 
 #[tokio::test]
 async fn a_device_revokes_itself_and_the_last_one_leaves_a_reset_only() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     bob.revoke(bob.id()).await.unwrap();
     assert_eq!(refused(bob.fetch().await), "401 device-revoked");
     second.revoke(second.id()).await.unwrap();

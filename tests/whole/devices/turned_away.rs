@@ -1,4 +1,4 @@
-//! Pending devices that no active device wants.
+//! Pending devices that an active device turns away: they are refused from then on, and free their places.
 
 use eko_client::device::JoinKind;
 use eko_testkit::{BARE, World, refused};
@@ -20,9 +20,9 @@ async fn a_pending_device_is_turned_away_for_good() {
     let token = world.id_token("bob").await;
     assert_eq!(refused(stranger.register(&token, JoinKind::Further).await), "409 device-id-used");
     assert_eq!(refused(stranger.sign_in_again(&token).await), "401 device-revoked");
-    // It was in no chain, so no chain tells of it.
+    // The chain never named the pending device, so it is the same as before.
     assert_eq!(bob.chain(bob.user()).await.unwrap().0, before);
-    // An active device is revoked, not turned away; a pending one turns nobody away.
+    // Only a pending device can be turned away, and only an active device can do it.
     assert_eq!(refused(bob.turn_away(bob.id()).await), "422 invalid #/object");
     let other = world.pending(&bob, "three").await;
     world.deliver().await;

@@ -4,13 +4,14 @@ use eko_testkit::{BARE, World, refused};
 use serde_json::{Value, json};
 
 use super::{add, curve, left, more, take};
+use crate::people::alice_and_bob;
+use crate::variants::changed;
 use crate::{HOUR_MS, MINUTE_MS};
 
 #[tokio::test]
 async fn a_pool_is_replenished_after_it_ran_dry() {
-    let world = World::new().await;
-    let (alice, mut bob) = (world.user("alice").await, world.user("bob").await);
-    // Three of one kind and two of the other: the third take runs past the end of the Kyber pool.
+    let (_world, alice, mut bob) = alice_and_bob().await;
+    // Bob has three Curve25519 keys and two Kyber keys: the third take finds the Kyber pool empty.
     for _ in 0..3 {
         take(&alice, &bob).await;
     }
@@ -36,7 +37,7 @@ async fn one_kind_is_replenished_while_the_other_stays_empty() {
         assert_eq!(take(&alice, &bob).await, (None, None));
     }
     assert_eq!(seen, (1..=77).collect::<Vec<u32>>());
-    // Kyber keys come late to a device that had none, and its first place is the first.
+    // A device may publish its first Kyber keys late; the pool then begins at its first place.
     let keys = more(&mut bob, 0, 1);
     bob.publish(&keys).await.unwrap();
     assert_eq!(take(&alice, &bob).await, (None, Some(1)));
@@ -44,12 +45,11 @@ async fn one_kind_is_replenished_while_the_other_stays_empty() {
 
 #[tokio::test]
 async fn a_signed_key_is_rotated() {
-    let world = World::new().await;
-    let (alice, mut bob) = (world.user("alice").await, world.user("bob").await);
+    let (_world, alice, mut bob) = alice_and_bob().await;
     let environment = bob.environment().clone();
     assert!(bob.check_keys().await.unwrap());
     let rotated = bob.keys_mut().rotate(&environment).unwrap();
-    // The client has rotated, the server does not know yet.
+    // The client has made a new signed key and has not published it yet.
     assert!(!bob.check_keys().await.unwrap());
     assert_eq!(bob.publish(&rotated).await.unwrap(), left(3, 2));
     assert!(bob.check_keys().await.unwrap());
@@ -62,8 +62,7 @@ async fn a_signed_key_is_rotated() {
 
 #[tokio::test]
 async fn published_whole_or_not_at_all() {
-    let world = World::new().await;
-    let (alice, mut bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, mut bob) = alice_and_bob().await;
     let fresh = json!(more(&mut bob, 2, 1));
     let environment = bob.environment().clone();
     let rotated = json!(bob.keys_mut().rotate(&environment).unwrap());
@@ -73,11 +72,7 @@ async fn published_whole_or_not_at_all() {
     let first = json!(bob.keys().first());
     let theirs = json!(alice.keys().first());
     let key = good["preKeys"][0]["key"].as_str().unwrap().to_owned();
-    let changed = |pointer: &str, to: Value| {
-        let mut object = good.clone();
-        *object.pointer_mut(pointer).unwrap() = to;
-        object
-    };
+    let changed = |pointer: &str, to: Value| changed(&good, pointer, to);
     let hundred_and_one = |id: u32| json!({ "id": id, "key": key });
     let flooded = changed("/preKeys", (10..111).map(hundred_and_one).collect());
     let cases: Vec<(&str, Value, &str)> = vec![
@@ -150,20 +145,19 @@ async fn published_whole_or_not_at_all() {
 
 #[tokio::test]
 async fn published_again_with_the_same_bytes_adds_nothing() {
-    let world = World::new().await;
-    let (alice, mut bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, mut bob) = alice_and_bob().await;
     let keys = more(&mut bob, 3, 1);
     assert_eq!(bob.publish(&keys).await.unwrap(), left(6, 3));
     let before = world.stored().await;
     assert_eq!(bob.publish(&keys).await.unwrap(), left(6, 3));
     assert_eq!(bob.publish(&bob.keys().first().clone()).await.unwrap(), left(6, 3));
     assert_eq!(world.stored().await.difference(&before), []);
-    // Not even when some of them were given out: an answer was lost, and the device asks again.
+    // The same holds after some of them were taken: a device whose answer was lost publishes again.
     for _ in 0..5 {
         take(&alice, &bob).await;
     }
     assert_eq!(bob.publish(&keys).await.unwrap(), left(1, 0));
-    // Old and new in one request: the new ones are added.
+    // A request may repeat old keys beside new ones: only the new ones are added.
     let mut both = more(&mut bob, 1, 0);
     both.pre_keys.extend(keys.pre_keys);
     assert_eq!(bob.publish(&both).await.unwrap(), left(2, 0));
@@ -187,7 +181,7 @@ async fn a_pool_holds_four_hundred() {
     assert_eq!(bob.fetch().await.unwrap().keys_left, left(400, 0));
 }
 
-/// Blocks that are spent are cleared away, once nobody can be reading in them.
+/// Spent blocks are deleted by a later publication, a minute after the last take could have read them.
 #[tokio::test]
 async fn spent_blocks_go() {
     let world = World::with(|config| (config.take_budget, config.take_total_budget) = (1000, 1000)).await;

@@ -46,8 +46,7 @@ async fn a_budget_holds_against_parallel_takes() {
     assert_eq!(bob.fetch().await.unwrap().keys_left, left(15, 0));
 }
 
-/// Takes that run while the pool is replenished, again and again: every key that was published is given to
-/// one of them, none to two.
+/// Takes run while the pool is replenished, again and again: each published key goes to exactly one of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn takes_and_publications_race() {
     let world = World::with(|config| (config.take_budget, config.take_total_budget) = (1000, 1000)).await;
@@ -77,7 +76,7 @@ async fn two_publications_race() {
     let world = World::with(|config| config.take_budget = 100).await;
     let (alice, mut bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(1)).await);
     let batches: Vec<PublishedKeys> = (0..4).map(|_| more(&mut bob, 2, 0)).collect();
-    // Ids grow: of two at once the one with lower ids may come too late. What was taken of it is then nothing.
+    // Ids must grow. Of two publications at once, the one with lower ids may come too late; it is refused whole.
     let outcomes = join_all(batches.iter().map(|keys| bob.publish(keys))).await;
     let mut due: Vec<u32> = vec![1];
     for (keys, outcome) in batches.iter().zip(outcomes) {
@@ -93,12 +92,13 @@ async fn two_publications_race() {
     assert_eq!(given, due);
 }
 
-/// A take owns its place before it reads the key there. Whatever is published in between, the key is there.
+/// A take claims its place before it reads the key there. Publications in between do not remove that key.
 #[tokio::test]
 async fn a_publication_between_a_claim_and_its_key() {
     let world = World::with(|config| config.take_budget = 100).await;
     let alice = world.user_with("alice", BARE).await;
-    // The last key of a block that is spent with it; the last of a pool that others then run past.
+    // Bob's last key is also the last of its block, which is then spent. Carol's is in the middle of a block, and
+    // another take finds her pool empty before the keys are published.
     for (user, pre_keys, kyber_pre_keys, dry) in [("bob", 20, 0, 0), ("carol", 4, 6, 1)] {
         let mut device =
             world.user_with(user, KeyCounts { pre_keys, kyber_pre_keys, last_resort: false }).await;
@@ -120,13 +120,13 @@ async fn a_publication_between_a_claim_and_its_key() {
         let (taken, ()) = tokio::join!(take(&alice, &device), meanwhile);
         let place = u32::from(pre_keys);
         assert_eq!(taken, (Some(place), (kyber_pre_keys > 0).then_some(place)), "{user}");
-        // The next ones are those published meanwhile, in their order.
+        // The next takes get the keys that were published in between, in order.
         assert_eq!(take(&alice, &device).await.0, Some(place + 1));
         assert_eq!(device.fetch().await.unwrap().keys_left.pre_keys, 3);
     }
 }
 
-/// A take whose device is revoked meanwhile gives keys of a device that was active, or none.
+/// Takes run beside a revocation: each has the package of the device that stays, and may have the revoked one's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn takes_and_a_revocation_race() {
     let world = World::with(|config| config.take_budget = 100).await;

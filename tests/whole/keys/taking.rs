@@ -1,18 +1,17 @@
 //! Takes: each hands out the lowest one-time keys that are left, within budgets, of active devices only.
 
-use eko_client::{Auth, Body};
 use eko_testkit::{BARE, World, refused};
-use http::Method;
 use serde_json::json;
 
 use super::{curve, left, take};
 use crate::HOUR_MS;
+use crate::people::{alice_and_bob, alice_and_bobs_two};
+use crate::requests::post;
 
 #[tokio::test]
 async fn each_once_lowest_first_until_there_are_none() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    // Of Bob's Kyber keys the first is the last resort, which is never consumed.
+    let (world, alice, bob) = alice_and_bob().await;
+    // The first of Bob's Kyber keys is the last resort, which no take consumes.
     let last_resort = Some(1);
     assert_eq!(bob.fetch().await.unwrap().keys_left, left(3, 2));
     assert_eq!(take(&alice, &bob).await, (Some(1), Some(2)));
@@ -22,7 +21,7 @@ async fn each_once_lowest_first_until_there_are_none() {
     assert_eq!(bob.fetch().await.unwrap().keys_left, left(0, 0));
     let empty = world.stored().await;
     assert_eq!(take(&alice, &bob).await, (None, last_resort));
-    // Nothing of it is told to anyone but its owner, and looking consumes nothing.
+    // The public list has the same packages as a take, and reading it consumes nothing.
     let listed = alice.key_packages(bob.user()).await.unwrap();
     assert_eq!(listed.packages, alice.take(bob.user()).await.unwrap().packages);
     assert_eq!(world.stored().await.difference(&empty), []);
@@ -46,8 +45,7 @@ async fn all_ways_to_take_are_one_pool() {
     assert_eq!(id(alice.take_devices(bob.user(), &[bob.id().clone()]).await.unwrap()), Some(2));
     assert_eq!(id(alice.take_through_outbox(bob.user()).await.unwrap()), Some(3));
     let handle = alice.take_activity(json!("@bob@eko.example"));
-    let answer =
-        alice.call(Method::POST, "/user/alice/outbox", Body::Json(&handle), Auth::Device).await.unwrap();
+    let answer = post(&alice, "/user/alice/outbox", &handle).await;
     assert_eq!(answer.json().unwrap()["items"][0]["preKeyId"], 4);
     let chain = alice.chain(bob.user()).await.unwrap().1;
     let taken = alice.take(bob.user()).await.unwrap();
@@ -62,7 +60,7 @@ async fn over_budget_the_answer_comes_without_one_time_keys() {
     let (alice, carol) = (world.user_with("alice", BARE).await, world.user_with("carol", BARE).await);
     assert_eq!(take(&alice, &bob).await.0, Some(1));
     assert_eq!(take(&alice, &bob).await.0, Some(2));
-    // Alice has had hers, Carol has not, and then all takers together have.
+    // Alice has used up her budget. Carol has not, until the budget of all takers together is used up.
     assert_eq!(take(&alice, &bob).await.0, None);
     assert_eq!(take(&carol, &bob).await.0, Some(3));
     assert_eq!(take(&carol, &bob).await.0, None);
@@ -77,9 +75,7 @@ async fn over_budget_the_answer_comes_without_one_time_keys() {
 
 #[tokio::test]
 async fn of_devices_that_are_not_active_nothing_is_taken() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let second = world.further(&bob, "two").await;
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
     bob.revoke(second.id()).await.unwrap();
     let before = world.stored().await;
     let both = [bob.id().clone(), second.id().clone()];

@@ -1,13 +1,13 @@
 //! Access tokens and ID tokens that somebody else made, or that are for somebody else: none is accepted.
 
 use eko_client::device::JoinKind;
-use eko_client::{Auth, Body};
 use eko_testkit::{START_MS, World, jwt, read_jwt, refusal, refused};
-use http::Method;
 use serde_json::{Value, json};
 
 use super::first_device;
 use crate::SECOND_MS;
+use crate::requests::get_with_token;
+use crate::variants::{with, without};
 
 #[tokio::test]
 async fn access_tokens_that_nobody_here_made() {
@@ -16,21 +16,12 @@ async fn access_tokens_that_nobody_here_made() {
     let good = alice.tokens().unwrap().access;
     let (header, claims) = read_jwt(&good);
     let secret = &world.state.config().token_keys[0].secret;
-    let with = |of: &Value, name: &str, value: Value| {
-        let mut changed = of.clone();
-        changed.as_object_mut().unwrap().insert(name.to_owned(), value);
-        changed
-    };
-    let without = |name: &str| {
-        let mut changed = claims.clone();
-        changed.as_object_mut().unwrap().remove(name);
-        changed
-    };
+    let without = |name: &str| without(&claims, "", name);
     let signed = |header: &Value, claims: &Value| jwt(header, claims, Some(secret));
     let claim = |name: &str, value: Value| signed(&header, &with(&claims, name, value));
     let named = |name: &str, value: Value| signed(&with(&header, name, value), &claims);
     let now = START_MS / 1000;
-    // A server elsewhere that shares the key, and one at the same origin that does not.
+    // One token is of a server at another origin that has the same key, one of a server at this origin with another key.
     let elsewhere = World::with(|config| {
         config.origin = eko_protocol::address::Origin::parse("https://b.example").unwrap();
     });
@@ -70,16 +61,13 @@ async fn access_tokens_that_nobody_here_made() {
         ("another's claims under this signature", spliced),
         ("an ID token", world.id_token("alice").await),
     ];
-    let fetch = async |token: &str| {
-        let answer = alice.call(Method::GET, "/user/alice/inbox", Body::Empty, Auth::Token(token)).await;
-        refusal(&answer.unwrap())
-    };
+    let fetch = async |token: &str| refusal(&get_with_token(&alice, "/user/alice/inbox", token).await);
     for (name, token) in cases {
         assert_eq!(fetch(&token).await, "401 unauthenticated", "{name}");
     }
-    // What only the key could make is refused for what it says: the same way of making one is good.
+    // A token that this test makes with the good header and claims is accepted: the others were refused for their content.
     assert!(fetch(&signed(&header, &claims)).await.starts_with("200 "));
-    // A token for a device that never registered opens nothing.
+    // A token for a device that never registered is refused.
     let unknown = claim("dev", json!("00000000-0000-4000-8000-000000000001"));
     assert_eq!(fetch(&unknown).await, "401 device-revoked");
 }
@@ -92,11 +80,6 @@ async fn id_tokens_that_are_not_for_us() {
     let good = world.id_token("carol").await;
     let (header, claims) = read_jwt(&good);
     let audience = claims["aud"].as_str().unwrap();
-    let with = |of: &Value, name: &str, value: Value| {
-        let mut changed = of.clone();
-        changed.as_object_mut().unwrap().insert(name.to_owned(), value);
-        changed
-    };
     let parts: Vec<&str> = good.split('.').collect();
     let other = world.id_token("mallory").await;
     let others: Vec<&str> = other.split('.').collect();
@@ -108,7 +91,7 @@ async fn id_tokens_that_are_not_for_us() {
         ("unsigned", jwt(&with(&header, "alg", json!("none")), &claims, None)),
         ("no signature", [parts[0], parts[1], ""].join(".")),
         ("another's claims", spliced),
-        // The public key is known to all: it must not become a secret (RFC 8725, section 2.1).
+        // The issuer's public key must not be taken for an HMAC secret (RFC 8725, section 2.1).
         (
             "HMAC under the key's id",
             jwt(&symmetric, &claims, Some(header["kid"].as_str().unwrap().as_bytes())),
@@ -121,7 +104,7 @@ async fn id_tokens_that_are_not_for_us() {
     for (name, token) in cases {
         assert_eq!(refused(carol.register(&token, JoinKind::First).await), "401 unauthenticated", "{name}");
     }
-    // Ten minutes and a minute's leeway for clocks that differ; and as much ahead.
+    // An ID token lasts ten minutes. Clocks may differ by a minute in either direction.
     world.advance(660 * SECOND_MS);
     assert_eq!(refused(carol.register(&good, JoinKind::First).await), "401 unauthenticated");
     world.advance(-720 * SECOND_MS - 1);

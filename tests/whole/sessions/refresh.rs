@@ -2,27 +2,30 @@
 
 use std::sync::Arc;
 
+use eko_client::Device;
 use eko_client::device::{DeviceTokens, JoinKind, RegistrationStatus};
-use eko_client::{Auth, Body, Device};
 use eko_testkit::{Direct, World, parallel, refusal, refused};
-use http::Method;
 use serde_json::{Value, json};
 
 use super::first_device;
+use crate::people::alice_and_bob;
+use crate::requests::{get_with_token, post_public};
 use crate::{DAY_MS, SECOND_MS};
 
-/// What a device is told with these tokens: by a fetch, and by a refresh.
-async fn told(device: &Device<Direct>, tokens: &DeviceTokens) -> (String, String) {
+/// Tries a fetch with the access token and a refresh with the refresh token, and returns both answers in one line each.
+async fn try_tokens(device: &Device<Direct>, tokens: &DeviceTokens) -> (String, String) {
     let path = device.origin().inbox(device.user());
-    let fetch = device.call(Method::GET, &path, Body::Empty, Auth::Token(&tokens.access)).await.unwrap();
+    let fetch = get_with_token(device, &path, &tokens.access).await;
     let body = json!({ "refreshToken": tokens.refresh });
-    let refresh = device.call(Method::POST, "/auth/refresh", Body::Json(&body), Auth::Nobody).await.unwrap();
-    let short = |said: String| said.split(" {").next().unwrap_or_default().to_owned();
-    (short(refusal(&fetch)), short(refusal(&refresh)))
+    let refresh = post_public(&device, "/auth/refresh", &body).await;
+    let without_body = |line: String| line.split(" {").next().unwrap_or_default().to_owned();
+    (without_body(refusal(&fetch)), without_body(refusal(&refresh)))
 }
 
+/// The answers to tokens that are good.
 const GOOD: (&str, &str) = ("200", "200");
 
+/// The answers to an access token that is good and a refresh token that is not.
 const SPENT: (&str, &str) = ("200", "401 unauthenticated");
 
 fn pair((fetch, refresh): (&str, &str)) -> (String, String) {
@@ -39,19 +42,17 @@ async fn tokens_are_rotated() {
     alice.refresh().await.unwrap();
     let second = alice.tokens().unwrap();
     assert_ne!((&first.access, &first.refresh), (&second.access, &second.refresh));
-    // An access token is good for fifteen minutes, to the second.
+    // An access token is good for exactly fifteen minutes.
     world.advance(889 * SECOND_MS);
     let fetch = async |tokens: &DeviceTokens| {
-        let inbox = "/user/alice/inbox";
-        let answer = alice.call(Method::GET, inbox, Body::Empty, Auth::Token(&tokens.access)).await.unwrap();
-        answer.status.as_u16()
+        get_with_token(&alice, "/user/alice/inbox", &tokens.access).await.status.as_u16()
     };
     assert_eq!((fetch(&first).await, fetch(&second).await), (200, 200));
     world.advance(SECOND_MS);
     assert_eq!((fetch(&first).await, fetch(&second).await), (401, 200));
     world.advance(10 * SECOND_MS);
     assert_eq!(refused(alice.fetch().await), "401 unauthenticated");
-    // A refresh token for sixty days from when it was made.
+    // A refresh token is good for sixty days after it was made.
     world.advance(60 * DAY_MS - 901 * SECOND_MS);
     alice.refresh().await.unwrap();
     world.advance(60 * DAY_MS);
@@ -66,12 +67,12 @@ async fn a_refresh_token_used_twice_ends_its_family() {
     let stolen = alice.tokens().unwrap();
     alice.refresh().await.unwrap();
     let current = alice.tokens().unwrap();
-    assert_eq!(told(&alice, &stolen).await, pair(SPENT));
-    // The thief's use has ended what the device has as well; another device of the user has its own.
-    assert_eq!(told(&alice, &current).await, pair(SPENT));
-    assert_eq!(told(&second, &second.tokens().unwrap()).await, pair(GOOD));
+    assert_eq!(try_tokens(&alice, &stolen).await, pair(SPENT));
+    // The second use ends the device's current tokens as well, but not those of the user's other device.
+    assert_eq!(try_tokens(&alice, &current).await, pair(SPENT));
+    assert_eq!(try_tokens(&second, &second.tokens().unwrap()).await, pair(GOOD));
     alice.sign_in_again(&world.id_token("alice").await).await.unwrap();
-    assert_eq!(told(&alice, &alice.tokens().unwrap()).await, pair(GOOD));
+    assert_eq!(try_tokens(&alice, &alice.tokens().unwrap()).await, pair(GOOD));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,13 +80,10 @@ async fn a_refresh_token_used_twice_at_once_ends_its_family() {
     let world = World::new().await;
     let alice = Arc::new(world.user("alice").await);
     let body = json!({ "refreshToken": alice.tokens().unwrap().refresh });
-    let uses =
-        (0..4).map(|_| {
-            let (alice, body) = (Arc::clone(&alice), body.clone());
-            async move {
-                alice.call(Method::POST, "/auth/refresh", Body::Json(&body), Auth::Nobody).await.unwrap()
-            }
-        });
+    let uses = (0..4).map(|_| {
+        let (alice, body) = (Arc::clone(&alice), body.clone());
+        async move { post_public(&alice, "/auth/refresh", &body).await }
+    });
     let answers = parallel(uses).await;
     let won: Vec<Value> = answers.iter().filter(|a| a.status == 200).map(|a| a.json().unwrap()).collect();
     assert!(won.len() <= 1, "one token was exchanged {} times", won.len());
@@ -94,27 +92,25 @@ async fn a_refresh_token_used_twice_at_once_ends_its_family() {
     }
     for tokens in won {
         let next = json!({ "refreshToken": tokens["refreshToken"] });
-        let answer =
-            alice.call(Method::POST, "/auth/refresh", Body::Json(&next), Auth::Nobody).await.unwrap();
+        let answer = post_public(&alice, "/auth/refresh", &next).await;
         assert_eq!(refusal(&answer), "401 unauthenticated");
     }
 }
 
 #[tokio::test]
 async fn a_logout_ends_the_session_and_not_the_device() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let before = alice.tokens().unwrap();
     alice.refresh().await.unwrap();
     let current = alice.tokens().unwrap();
     alice.logout().await.unwrap();
     assert_eq!(alice.tokens(), None);
-    assert_eq!(told(&alice, &current).await, pair(SPENT));
-    assert_eq!(told(&alice, &before).await, pair(SPENT));
-    // Once more, and with a token that is spent: it is as good as logged out.
+    assert_eq!(try_tokens(&alice, &current).await, pair(SPENT));
+    assert_eq!(try_tokens(&alice, &before).await, pair(SPENT));
+    // Logging out again with a token that is spent succeeds.
     alice.set_tokens(Some(current));
     alice.logout().await.unwrap();
-    // It is still written to, and reads it when it is back.
+    // The device still gets messages, and fetches them after the next sign-in.
     world.send(&bob, &[&alice]).await;
     world.deliver().await;
     let registered = alice.sign_in_again(&world.id_token("alice").await).await.unwrap();
@@ -128,10 +124,10 @@ async fn an_old_refresh_token_logs_nobody_else_out() {
     let alice = world.user("alice").await;
     let old = alice.tokens().unwrap();
     alice.sign_in_again(&world.id_token("alice").await).await.unwrap();
-    // The former family ended with the new sign-in: its tokens end nothing any more.
+    // The new sign-in ended the former family of tokens: a logout with one of them ends nothing.
     let body = json!({ "refreshToken": old.refresh });
-    let answer = alice.call(Method::POST, "/auth/logout", Body::Json(&body), Auth::Nobody).await.unwrap();
+    let answer = post_public(&alice, "/auth/logout", &body).await;
     assert_eq!(answer.status, 204);
-    assert_eq!(told(&alice, &old).await, pair(SPENT));
+    assert_eq!(try_tokens(&alice, &old).await, pair(SPENT));
     alice.refresh().await.unwrap();
 }

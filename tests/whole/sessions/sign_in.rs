@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use eko_client::Device;
 use eko_client::device::{JoinKind, RegistrationStatus};
-use eko_client::{Auth, Body, Device};
 use eko_testkit::{BARE, Direct, World, parallel, read_jwt, refusal, refused};
-use http::Method;
 use serde_json::json;
 
 use super::first_device;
+use crate::people::alice_and_bob;
+use crate::requests::{get_public, post_registration};
 
 #[tokio::test]
 async fn the_first_sign_in_claims_a_name() {
@@ -17,8 +18,7 @@ async fn the_first_sign_in_claims_a_name() {
     let alice = first_device(&world, "alice");
     let body = alice.registration(Some(alice.first_node().unwrap()));
     let token = world.id_token("alice").await;
-    let answer =
-        alice.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await.unwrap();
+    let answer = post_registration(&alice, &token, &body).await;
     assert_eq!(answer.status, 201);
     assert_eq!(answer.headers["cache-control"], "no-store");
     insta::assert_json_snapshot!(answer.json().unwrap(), { ".accessToken" => "[token]", ".refreshToken" => "[token]" }, @r#"
@@ -54,7 +54,7 @@ async fn the_first_sign_in_claims_a_name() {
       }
     ]
     "#);
-    let info = alice.call(Method::GET, "/nodeinfo/2.1", Body::Empty, Auth::Nobody).await.unwrap();
+    let info = get_public(&alice, "/nodeinfo/2.1").await;
     assert_eq!(info.json().unwrap()["usage"]["users"]["total"], 1);
 }
 
@@ -63,20 +63,19 @@ async fn a_name_and_a_subject_are_bound_once() {
     let world = World::new().await;
     let alice = world.user("alice").await;
     let before = world.stored().await;
-    // Another subject wants the name, in any case.
+    // Another subject cannot have the name, in upper or lower case.
     let mallory = world.id_token("mallory").await;
     for user in ["alice", "ALICE"] {
         let thief = first_device(&world, user);
         assert_eq!(refused(thief.register(&mallory, JoinKind::First).await), "409 name-taken");
     }
-    // The subject wants another name.
+    // The subject cannot have another name.
     let token = world.id_token("alice").await;
     let second = world.device("bob", "two", BARE);
     assert_eq!(refused(second.register(&token, JoinKind::First).await), "409 account-exists");
-    // The first device's registration again is no second first sign-in.
+    // Repeating the first device's registration does not sign in a first time again.
     let again = alice.registration(Some(alice.first_node().unwrap()));
-    let answer =
-        alice.call(Method::POST, "/auth/devices", Body::Json(&again), Auth::Token(&token)).await.unwrap();
+    let answer = post_registration(&alice, &token, &again).await;
     assert_eq!(refusal(&answer), "422 invalid #/node/type");
     assert_eq!(world.stored().await.difference(&before), []);
     alice.fetch().await.unwrap();
@@ -100,7 +99,7 @@ async fn of_many_that_want_one_name_one_has_it() {
     for (_, registered) in losers {
         assert_eq!(refused(registered), "409 name-taken");
     }
-    // Of the losers nothing is left.
+    // The losers left nothing in the store.
     let stored = world.stored().await;
     let winner = &winners[0].0;
     assert_eq!(
@@ -132,8 +131,7 @@ async fn a_subject_that_signs_in_twice_at_once_has_one_account() {
 
 #[tokio::test]
 async fn a_registered_device_signs_in_again_by_its_identity_key() {
-    let world = World::new().await;
-    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let (world, alice, bob) = alice_and_bob().await;
     let waiting = world.pending(&alice, "two").await;
     let token = world.id_token("alice").await;
     assert_eq!(alice.sign_in_again(&token).await.unwrap().status, RegistrationStatus::Active);
@@ -153,15 +151,14 @@ async fn a_registered_device_signs_in_again_by_its_identity_key() {
     };
     let other_token = world.id_token("alice").await;
     let cases = [
-        // Whoever has only the ID token has no device's key.
+        // An ID token alone is not enough: the sign-in is signed with the device's identity key.
         ("another key", sign_in(&alice, &bob, &token), "422 invalid #/signIn"),
         ("over another ID token", sign_in(&alice, &alice, &other_token), "422 invalid #/signIn"),
         ("a device of another user", sign_in(&bob, &bob, &token), "404 not-found"),
         ("a device that never was", sign_in(&first_device(&world, "carol"), &alice, &token), "404 not-found"),
     ];
     for (name, body, expected) in cases {
-        let answer = alice.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
-        assert_eq!(refusal(&answer.unwrap()), expected, "{name}");
+        assert_eq!(refusal(&post_registration(&alice, &token, &body).await), expected, "{name}");
     }
     assert_eq!(world.stored().await.difference(&before), []);
     world.deliver().await;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::DAY_MS;
 use crate::mailboxes::pages;
 use crate::people::{alice_and_bob, alice_and_bobs_two, generous_server};
-use crate::requests::{delete, post};
+use crate::requests::{delete, get, post};
 
 /// Returns the envelope ids of a page, which must hold messages only.
 fn ids(page: &MailboxPage) -> Vec<EnvelopeId> {
@@ -34,6 +34,25 @@ async fn pages_of_a_hundred_oldest_first() {
         }
     }
     world.deliver().await;
+    // The page with its entries left out.
+    let page = get(&bob, "/user/bob/inbox").await;
+    let page = page.json().unwrap();
+    assert_eq!(page["orderedItems"].as_array().unwrap().len(), 100);
+    insta::assert_json_snapshot!(page, { ".orderedItems" => "[100 entries]" }, @r#"
+    {
+      "@context": [
+        "https://www.w3.org/ns/activitystreams",
+        "https://eko.example/ns"
+      ],
+      "eko:kyberPreKeyCount": 2,
+      "eko:preKeyCount": 3,
+      "id": "https://eko.example/user/bob/inbox",
+      "next": "https://eko.example/user/bob/inbox?after=019c0b3be323-dc4e169b3e728af7b60df5deb9e4397c",
+      "orderedItems": "[100 entries]",
+      "partOf": "https://eko.example/user/bob/inbox",
+      "type": "OrderedCollectionPage"
+    }
+    "#);
     let first = pages(&bob).await;
     assert_eq!(first.iter().map(|page| page.entries.len()).collect::<Vec<_>>(), [100, 100, 30]);
     assert_eq!(first.iter().flat_map(ids).collect::<Vec<_>>(), sent);

@@ -28,6 +28,21 @@ async fn of_two_appends_at_once_one_wins() {
     // The problem tells the loser the new head, and a node on top of that head is appended.
     let state = bob.chain(bob.user()).await.unwrap().1;
     assert_eq!(lost.problem().unwrap().device_set, state.device_set().reference());
+    insta::assert_json_snapshot!(lost.json().unwrap(), {
+        ".instance" => "[request id]", ".head" => "[head]", "[\"eko:deviceSet\"].head" => "[head]",
+    }, @r#"
+    {
+      "detail": "build the node on the current head",
+      "eko:deviceSet": {
+        "head": "[head]",
+        "length": 2
+      },
+      "instance": "[request id]",
+      "status": 409,
+      "title": "The device chain has grown",
+      "type": "https://eko.example/problems/stale-head"
+    }
+    "#);
     assert_eq!(state.active.len(), 2);
     let loser = waiting.iter().find(|device| !state.active.contains_key(device.id())).unwrap();
     bob.approve(loser.id()).await.unwrap();

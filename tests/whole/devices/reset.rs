@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::append;
 use crate::people::{alice_and_bob, alice_and_bobs_two, sign_in_again};
-use crate::requests::post_registration;
+use crate::redactions::redacted;
+use crate::requests::{get, post_registration};
 use crate::variants::without;
 
 #[tokio::test]
@@ -25,6 +26,9 @@ async fn a_reset_revokes_all_others_and_everyone_sees_it() {
         assert_eq!(refused(device.fetch().await), "401 device-revoked");
         assert_eq!(refused(device.refresh().await), "401 unauthenticated");
     }
+    let _redacted = redacted();
+    let chain = get(&alice, "/user/bob/devices").await;
+    insta::assert_json_snapshot!("chain_with_a_reset", chain.json().unwrap()["orderedItems"][2]);
     let (nodes, state) = alice.chain(bob.user()).await.unwrap();
     assert!(matches!(nodes[2].kind(), NodeKind::Reset(_)));
     assert_eq!(nodes[2].prev(), seen.position.head.as_deref());

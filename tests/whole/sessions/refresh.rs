@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::first_device;
 use crate::people::alice_and_bob;
+use crate::redactions::redacted;
 use crate::requests::{get_with_token, post_public};
 use crate::{DAY_MS, SECOND_MS};
 
@@ -17,7 +18,7 @@ async fn try_tokens(device: &Device<Direct>, tokens: &DeviceTokens) -> (String, 
     let path = device.origin().inbox(device.user());
     let fetch = get_with_token(device, &path, &tokens.access).await;
     let body = json!({ "refreshToken": tokens.refresh });
-    let refresh = post_public(&device, "/auth/refresh", &body).await;
+    let refresh = post_public(device, "/auth/refresh", &body).await;
     let without_body = |line: String| line.split(" {").next().unwrap_or_default().to_owned();
     (without_body(refusal(&fetch)), without_body(refusal(&refresh)))
 }
@@ -30,6 +31,27 @@ const SPENT: (&str, &str) = ("200", "401 unauthenticated");
 
 fn pair((fetch, refresh): (&str, &str)) -> (String, String) {
     (fetch.to_owned(), refresh.to_owned())
+}
+
+#[tokio::test]
+async fn a_refresh_is_answered_with_new_tokens() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let body = json!({ "refreshToken": alice.tokens().unwrap().refresh });
+    let answer = post_public(&alice, "/auth/refresh", &body).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    let _redacted = redacted();
+    insta::assert_json_snapshot!(answer.json().unwrap(), @r#"
+    {
+      "accessToken": "[token]",
+      "actor": "https://eko.example/user/alice",
+      "device": "https://eko.example/user/alice/device/90816503-b9ba-4649-bfc0-f3beb547eb8a",
+      "expiresIn": 900,
+      "refreshToken": "[token]",
+      "tokenType": "Bearer"
+    }
+    "#);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::first_device;
 use crate::people::alice_and_bob;
+use crate::redactions::redacted;
 use crate::requests::{get_public, post_registration};
 
 #[tokio::test]
@@ -21,7 +22,8 @@ async fn the_first_sign_in_claims_a_name() {
     let answer = post_registration(&alice, &token, &body).await;
     assert_eq!(answer.status, 201);
     assert_eq!(answer.headers["cache-control"], "no-store");
-    insta::assert_json_snapshot!(answer.json().unwrap(), { ".accessToken" => "[token]", ".refreshToken" => "[token]" }, @r#"
+    let _redacted = redacted();
+    insta::assert_json_snapshot!(answer.json().unwrap(), @r#"
     {
       "accessToken": "[token]",
       "actor": "https://eko.example/user/alice",
@@ -56,6 +58,34 @@ async fn the_first_sign_in_claims_a_name() {
     "#);
     let info = get_public(&alice, "/nodeinfo/2.1").await;
     assert_eq!(info.json().unwrap()["usage"]["users"]["total"], 1);
+}
+
+#[tokio::test]
+async fn a_further_device_is_answered_that_it_is_pending() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let second = world.device("alice", "two", BARE);
+    let token = world.id_token("alice").await;
+    let answer = post_registration(&second, &token, &second.registration(None)).await;
+    assert_eq!(answer.status, 201);
+    let _redacted = redacted();
+    insta::assert_json_snapshot!(answer.json().unwrap(), @r#"
+    {
+      "accessToken": "[token]",
+      "actor": "https://eko.example/user/alice",
+      "device": "https://eko.example/user/alice/device/18fe115a-705a-4e8f-97f4-290cbd2f27a5",
+      "eko:deviceSet": {
+        "head": "3e2fd939bf2e509589c5937d6b9c0d98f428d4cece930422a2916fdfae925e40",
+        "length": 1
+      },
+      "expiresIn": 900,
+      "refreshToken": "[token]",
+      "status": "pending",
+      "tokenType": "Bearer"
+    }
+    "#);
+    world.deliver().await;
+    world.empty(&alice).await;
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod notice;
 mod person;
 mod receive;
 mod register;
+mod rekeying;
 mod reports;
 mod send;
 mod sessions;

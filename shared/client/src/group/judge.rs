@@ -94,7 +94,7 @@ fn unknown(control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupErro
 /// Another change for the current epoch.
 fn beside(known: &KnownGroup, control: &GroupControl) -> Result<ControlVerdict, GroupError> {
     match (&known.before, control.previous()) {
-        (PreviousState::Seen(before), Some(hash)) if before.hash() == hash => check(before, control)?,
+        (PreviousState::Seen { state, .. }, Some(hash)) if state.hash() == hash => check(state, control)?,
         (PreviousState::Unseen { hash, joined }, Some(previous)) if hash == previous => {
             may(joined, control.change(), control.author())?;
             if !control.is_under(joined.master_key()) {
@@ -115,7 +115,7 @@ fn adds_again(known: &KnownGroup, control: &GroupControl, me: &str) -> bool {
     let (current, state) = (&known.current, control.state());
     let came_with_it = match &known.before {
         PreviousState::Nothing => false,
-        PreviousState::Seen(before) => !before.members().contains(me),
+        PreviousState::Seen { state, .. } => !state.members().contains(me),
         PreviousState::Unseen { .. } => true,
     };
     control.change() == GroupChange::Added

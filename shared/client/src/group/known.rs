@@ -1,74 +1,125 @@
+//! The record that a device keeps of a group: its state, the state before, and the debt of a new master key.
+
 use eko_protocol::Invalid;
 use serde_json::{Value, json};
 
-use super::{ControlVerdict, GroupControl, GroupState};
+use super::{ControlVerdict, GroupChange, GroupControl, GroupState};
 use crate::content::member::parsed;
 
-/// What a device keeps of a group.
+/// A group as a device knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownGroup {
-    /// Its state now.
+    /// The state now.
     pub current: GroupState,
-    /// What was before it, which another change may turn out to have the better claim on.
+    /// True if someone who left still has the master key of the current state.
+    ///
+    /// The [module](super#renewing-the-master-key) says when it is set and cleared.
+    pub rekey_due: bool,
+    /// The state before, over which another change may turn out to win.
     pub before: PreviousState,
 }
 
-/// What was before a group's current state.
+/// The state before a group's current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PreviousState {
-    /// Nothing: it is the first.
+    /// There is none: the current state is the first.
     Nothing,
-    /// This state.
-    Seen(GroupState),
-    /// A state that this device was not sent, since it joined with the one after.
+    /// This device knew the state before.
+    Seen {
+        /// The state.
+        state: GroupState,
+        /// True if someone who left still had its master key.
+        rekey_due: bool,
+    },
+    /// This device was not sent the state before, because it joined with the one after.
     Unseen {
-        /// Its hash.
+        /// The hash of the state before.
         hash: String,
-        /// The state that this device joined with. Its key was the key before it too, and its admins were admins.
+        /// The state that this device joined with. It has the master key of the state before, and its admins were
+        /// admins before too.
         joined: GroupState,
     },
 }
 
+/// What one user's device does about a group's master key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RekeyDecision {
+    /// Nothing: every holder of the master key is a member.
+    NotDue,
+    /// Nothing: someone who left has the master key, but only an admin may make another.
+    LeftToAdmins,
+    /// It makes another master key, by [`super::Proposal::Rekey`].
+    Rekey,
+}
+
 impl KnownGroup {
-    /// What the device that creates a group knows of it.
+    /// Returns the record of the device that creates a group.
     pub fn created(state: GroupState) -> Self {
-        Self { current: state, before: PreviousState::Nothing }
+        Self { current: state, rekey_due: false, before: PreviousState::Nothing }
     }
 
-    /// What is known after a control was judged; `None` where that changes nothing.
+    /// Returns the record after a control was judged, or `None` if the control changes nothing.
     pub fn after(known: Option<&Self>, control: &GroupControl, verdict: &ControlVerdict) -> Option<Self> {
         let current = control.state().clone();
-        let before = match verdict {
-            ControlVerdict::Join => match control.previous() {
-                None => PreviousState::Nothing,
-                Some(hash) => PreviousState::Unseen { hash: hash.to_owned(), joined: current.clone() },
-            },
-            ControlVerdict::Apply => PreviousState::Seen(known?.current.clone()),
-            ControlVerdict::Overtakes => known?.before.clone(),
+        let (before, rekey_due) = match verdict {
+            ControlVerdict::Join => {
+                let before = match control.previous() {
+                    None => PreviousState::Nothing,
+                    Some(hash) => PreviousState::Unseen { hash: hash.to_owned(), joined: current.clone() },
+                };
+                // Who left before this device joined is known to the admin who added it.
+                (before, known.is_some_and(|known| known.stays_due(control)))
+            }
+            ControlVerdict::Apply => {
+                let known = known?;
+                let before = PreviousState::Seen { state: known.current.clone(), rekey_due: known.rekey_due };
+                (before, known.stays_due(control))
+            }
+            ControlVerdict::Overtakes => {
+                let before = known?.before.clone();
+                let rekey_due = before.stays_due(control);
+                (before, rekey_due)
+            }
             ControlVerdict::Same
             | ControlVerdict::Overtaken
             | ControlVerdict::Ahead
             | ControlVerdict::Refused(_) => return None,
         };
-        Some(Self { current, before })
+        Some(Self { current, rekey_due, before })
     }
 
-    /// JSON to keep it as. It holds master keys.
-    pub fn to_value(&self) -> Value {
-        let current = self.current.to_value();
-        match &self.before {
-            PreviousState::Nothing => json!({ "current": current }),
-            PreviousState::Seen(state) => json!({ "current": current, "before": state.to_value() }),
-            PreviousState::Unseen { hash, joined } => {
-                json!({ "current": current, "beforeHash": hash, "joined": joined.to_value() })
-            }
+    /// Decides whether the device of the user `me` makes another master key now.
+    pub fn should_rekey(&self, me: &str) -> RekeyDecision {
+        match (self.rekey_due, self.current.admins().contains(me)) {
+            (false, _) => RekeyDecision::NotDue,
+            (true, false) => RekeyDecision::LeftToAdmins,
+            (true, true) => RekeyDecision::Rekey,
         }
     }
 
-    /// Reads what [`KnownGroup::to_value`] made.
+    /// True if a new key is due after `control`, which follows the current state.
+    fn stays_due(&self, control: &GroupControl) -> bool {
+        is_due_after(&self.current, self.rekey_due, control)
+    }
+
+    /// Returns the JSON that the record is kept as. It holds master keys.
+    pub fn to_value(&self) -> Value {
+        let (current, due) = (self.current.to_value(), self.rekey_due);
+        match &self.before {
+            PreviousState::Nothing => json!({ "current": current, "rekeyDue": due }),
+            PreviousState::Seen { state, rekey_due } => json!({
+                "current": current, "rekeyDue": due, "before": state.to_value(), "beforeRekeyDue": rekey_due,
+            }),
+            PreviousState::Unseen { hash, joined } => json!({
+                "current": current, "rekeyDue": due, "beforeHash": hash, "joined": joined.to_value(),
+            }),
+        }
+    }
+
+    /// Reads what [`KnownGroup::to_value`] wrote.
     ///
     /// # Errors
-    /// A state is missing or breaks a rule.
+    /// [`Invalid`] at the first member that is missing, or whose state breaks a rule.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         let state = |name: &str| {
             let state = GroupState::parse(value.get(name).unwrap_or(&Value::Null));
@@ -78,10 +129,37 @@ impl KnownGroup {
             let hash = parsed(value, "beforeHash", |hash| Ok(hash.to_owned()))?;
             PreviousState::Unseen { hash, joined: state("joined")? }
         } else if value.get("before").is_some() {
-            PreviousState::Seen(state("before")?)
+            PreviousState::Seen { state: state("before")?, rekey_due: flag(value, "beforeRekeyDue")? }
         } else {
             PreviousState::Nothing
         };
-        Ok(Self { current: state("current")?, before })
+        Ok(Self { current: state("current")?, rekey_due: flag(value, "rekeyDue")?, before })
+    }
+}
+
+impl PreviousState {
+    /// True if a new key is due after `control`, which follows this state in place of the current one.
+    fn stays_due(&self, control: &GroupControl) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Seen { state, rekey_due } => is_due_after(state, *rekey_due, control),
+            Self::Unseen { joined, .. } => is_due_after(joined, false, control),
+        }
+    }
+}
+
+/// True if someone who left has the master key of the state that `control` makes out of `before`.
+fn is_due_after(before: &GroupState, was_due: bool, control: &GroupControl) -> bool {
+    let same_key = before.master_key() == control.state().master_key();
+    same_key && (was_due || control.change() == GroupChange::Left)
+}
+
+/// Reads a boolean member, which records of older versions lack: then it is false.
+fn flag(value: &Value, name: &str) -> Result<bool, Invalid> {
+    match value.get(name) {
+        None => Ok(false),
+        Some(member) => {
+            member.as_bool().ok_or_else(|| Invalid::at(format!("/{name}"), "must be true or false"))
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod changes;
 mod convergence;
 mod judging;
+mod rekeying;
 
 use std::collections::BTreeSet;
 
@@ -42,6 +43,11 @@ fn next(
 
 fn rename(name: &str) -> Proposal {
     Proposal::Rename(name.to_owned())
+}
+
+/// The previous state of a record in which nobody had left.
+fn seen(state: GroupState) -> PreviousState {
+    PreviousState::Seen { state, rekey_due: false }
 }
 
 /// A control with another value at a place, under a MAC of this key.
@@ -150,13 +156,13 @@ proptest! {
     }
 
     #[test]
-    fn what_is_known_is_read_again(place in any::<usize>(), other in any_json()) {
+    fn what_is_known_is_read_again(place in any::<usize>(), other in any_json(), rekey_due in any::<bool>()) {
         let environment = repeatable(1);
         let before = choir(&environment);
         let (current, control) = next(&before, Proposal::Rekey, ALICE, &environment);
         let joined = PreviousState::Unseen { hash: before.hash(), joined: control.state().clone() };
-        for before in [PreviousState::Nothing, PreviousState::Seen(before), joined] {
-            let known = KnownGroup { current: current.clone(), before };
+        for before in [PreviousState::Nothing, seen(before), joined] {
+            let known = KnownGroup { current: current.clone(), rekey_due, before };
             prop_assert_eq!(KnownGroup::parse(&known.to_value()), Ok(known.clone()));
             if let Ok(read) = KnownGroup::parse(&replaced(known.to_value(), place, other.clone())) {
                 prop_assert_eq!(KnownGroup::parse(&read.to_value()), Ok(read));

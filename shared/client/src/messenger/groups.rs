@@ -1,6 +1,6 @@
 //! Groups, as their members' devices agree on them: every change and every message goes to each member by itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::incoming::{ActivitySource, unreadable};
 use super::send::OutgoingActivity;
@@ -20,8 +20,10 @@ use crate::{SignalSessions, Transport};
 pub struct Group {
     /// Its state.
     pub state: GroupState,
-    /// Whether this user is a member.
+    /// True if this user is a member.
     pub member: bool,
+    /// True if someone who left still has the master key, until an admin's device makes another.
+    pub rekey_due: bool,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -32,8 +34,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub fn groups(&self) -> Result<Vec<Group>, DeviceStoreError> {
         let me = self.device.actor();
         let known = self.store.read(|tx| tx.groups())?;
-        let group =
-            |known: KnownGroup| Group { member: known.current.members().contains(&me), state: known.current };
+        let group = |known: KnownGroup| Group {
+            member: known.current.members().contains(&me),
+            rekey_due: known.rekey_due,
+            state: known.current,
+        };
         Ok(known.into_iter().map(group).collect())
     }
 
@@ -92,7 +97,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.say(outgoing, others(state.members(), &me)).await
     }
 
-    async fn control(
+    pub(super) async fn control(
         &self,
         change: GroupChange,
         known: Option<KnownGroup>,
@@ -215,25 +220,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 warning: None,
             };
             self.keep(tx, &activity, &whence, notices)?;
-        }
-        Ok(())
-    }
-
-    /// Makes a new key for groups that someone has left, where this user is the one to do it: the first of the admins.
-    pub(super) async fn rekey_after(&self, notices: &[Notice]) -> Result<(), MessengerError> {
-        let me = self.device.actor();
-        // What has changed since, by another device of this user's or another admin, has settled it.
-        let mut last = BTreeMap::new();
-        for notice in notices {
-            if let Notice::Group { id, event: GroupEvent::Changed(change), .. } = notice {
-                last.insert(id.clone(), *change);
-            }
-        }
-        for group in self.groups()? {
-            let left = last.get(group.state.id()) == Some(&GroupChange::Left);
-            if left && group.state.admins().first() == Some(&me) {
-                self.change_group(group.state.id(), Proposal::Rekey).await?;
-            }
         }
         Ok(())
     }

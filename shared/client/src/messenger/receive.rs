@@ -53,9 +53,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let Some(next) = page.next else { break };
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         }
-        self.rekey_after(&received.notices).await?;
+        // A group whose key cannot be renewed now is tried again at the next look. It holds up nothing else.
+        let renewed = self.renew_group_keys().await;
         self.flush().await?;
-        self.upkeep(page.keys_left).await
+        self.upkeep(page.keys_left).await?;
+        renewed
     }
 
     /// Gives what waits its place, without asking the server.

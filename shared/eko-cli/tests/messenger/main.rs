@@ -8,5 +8,6 @@ mod distrust;
 mod groups;
 mod keeping;
 mod queue;
+mod rekeying;
 mod talk;
 mod thousand;

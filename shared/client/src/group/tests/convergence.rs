@@ -18,6 +18,8 @@ type ChangeAttempt = (Index, u8, Index);
 struct GroupLife {
     controls: Vec<(GroupControl, BTreeSet<String>)>,
     end: GroupState,
+    /// True if someone who left has the master key of that state.
+    rekey_due: bool,
 }
 
 impl GroupLife {
@@ -28,7 +30,7 @@ impl GroupLife {
         let state = GroupState::create("Choir", people([BOB]), ALICE, &environment).unwrap();
         let first = GroupControl::seal(GroupChange::Created, None, &state, ALICE, &environment).unwrap();
         let (end, second) = next(&state, Proposal::Promote(people([BOB])), ALICE, &environment);
-        let mut life = Self { controls: Vec::new(), end };
+        let mut life = Self { controls: Vec::new(), end, rekey_due: false };
         life.send(first, &state);
         life.send(second, &state);
         for (epoch, attempts) in epochs.iter().enumerate() {
@@ -43,9 +45,13 @@ impl GroupLife {
                 let Ok((change, state)) = propose(&before, proposal, by, &environment) else { continue };
                 let control = GroupControl::seal(change, Some(&before), &state, by, &environment).unwrap();
                 life.send(control, &before);
-                states.push(state);
+                states.push((change, state));
             }
-            life.end = states.into_iter().min_by_key(GroupState::hash).unwrap_or(before);
+            if let Some((change, end)) = states.into_iter().min_by_key(|(_, state)| state.hash()) {
+                life.rekey_due = end.master_key() == before.master_key()
+                    && (life.rekey_due || change == GroupChange::Left);
+                life.end = end;
+            }
         }
         life
     }
@@ -132,6 +138,21 @@ proptest! {
         let life = GroupLife::lived(&life, seed, they_stay);
         let end = |me, order: &[Index]| life.followed(me, order).map(|known| known.current);
         prop_assert_eq!((end(ALICE, &alice), end(BOB, &bob)), (Some(life.end.clone()), Some(life.end)));
+    }
+
+    /// Who was sent everything in its order knows whether a new key is due; who was not never holds it to be due without a
+    /// reason.
+    #[test]
+    fn a_new_key_is_due_alike(life in any_life(), seed in any::<u64>(), order in any_order()) {
+        let life = GroupLife::lived(&life, seed, they_stay);
+        for me in [ALICE, BOB] {
+            prop_assert_eq!(life.followed(me, &[]).map(|known| known.rekey_due), Some(life.rekey_due));
+        }
+        for me in EVERYONE {
+            let known = life.followed(me, &order);
+            let at_end = known.filter(|known| known.current == life.end);
+            prop_assert!(at_end.is_none_or(|known| !known.rekey_due || life.rekey_due));
+        }
     }
 
     /// Who is in the group at its end is there with the others, however often added, removed and gone before: as long

@@ -10,7 +10,7 @@ fn known(current: &GroupState) -> KnownGroup {
 fn two_admins(environment: &Environment) -> KnownGroup {
     let before = choir(environment);
     let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
-    KnownGroup { current, before: PreviousState::Seen(before) }
+    KnownGroup { current, rekey_due: false, before: seen(before) }
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn the_next_change_is_applied_and_older_ones_are_stale() {
     let at_first = known(&first);
     assert_eq!(judge_control(Some(&at_first), &renamed, ALICE, BOB), ControlVerdict::Apply);
     let at_second = KnownGroup::after(Some(&at_first), &renamed, &ControlVerdict::Apply).unwrap();
-    assert_eq!(at_second, KnownGroup { current: second, before: PreviousState::Seen(first) });
+    assert_eq!(at_second, KnownGroup { current: second, rekey_due: false, before: seen(first) });
     assert_eq!(judge_control(Some(&at_second), &renamed, ALICE, BOB), ControlVerdict::Same);
     assert_eq!(
         judge_control(Some(&at_second), &created, ALICE, BOB),
@@ -152,7 +152,8 @@ fn of_two_changes_at_once_the_lower_hash_wins() {
     let (low, high) = if one.0.hash() < two.0.hash() { (one, two) } else { (two, one) };
     let at = |state: &GroupState| KnownGroup {
         current: state.clone(),
-        before: PreviousState::Seen(now.current.clone()),
+        rekey_due: false,
+        before: seen(now.current.clone()),
     };
     assert_eq!(judge_control(Some(&at(&high.0)), &low.1, low.1.author(), ALICE), ControlVerdict::Overtakes);
     assert_eq!(judge_control(Some(&at(&low.0)), &high.1, high.1.author(), ALICE), ControlVerdict::Overtaken);
@@ -163,7 +164,7 @@ fn of_two_changes_at_once_the_lower_hash_wins() {
     let forged = forged(&low.1, "/eko:later", json!(1), &key).unwrap();
     let refused = ControlVerdict::Refused(GroupError::WrongMac);
     assert_eq!(judge_control(Some(&at(&high.0)), &forged, low.1.author(), ALICE), refused);
-    let elsewhere = KnownGroup { current: high.0, before: now.before.clone() };
+    let elsewhere = KnownGroup { current: high.0, rekey_due: false, before: now.before.clone() };
     let refused = ControlVerdict::Refused(GroupError::OtherHistory);
     assert_eq!(judge_control(Some(&elsewhere), &low.1, low.1.author(), ALICE), refused);
 }
@@ -286,6 +287,6 @@ fn who_came_back_with_a_change_that_lost_is_added_again() {
     let (_, again) = next(&won, Proposal::Add(people([CAROL])), ALICE, &environment);
     assert_eq!(judge_control(Some(&known), &again, ALICE, CAROL), ControlVerdict::Join);
     // Who was in the group all along waits for what is missing.
-    let at_bob = KnownGroup { current: lost.state().clone(), before: PreviousState::Seen(now.current) };
+    let at_bob = KnownGroup { current: lost.state().clone(), rekey_due: false, before: seen(now.current) };
     assert_eq!(judge_control(Some(&at_bob), &again, ALICE, BOB), ControlVerdict::Ahead);
 }

@@ -1,0 +1,166 @@
+//! When a group owes itself another master key, and who makes it.
+
+use super::*;
+
+/// Alice's group with Bob and Carol, of which Bob is a second admin.
+fn two_admins(environment: &Environment) -> KnownGroup {
+    let before = choir(environment);
+    let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
+    KnownGroup { current, rekey_due: false, before: seen(before) }
+}
+
+/// Makes a change of a group.
+fn change(known: &KnownGroup, proposal: Proposal, by: &str, environment: &Environment) -> GroupControl {
+    next(&known.current, proposal, by, environment).1
+}
+
+/// Judges a control as Alice's device does; returns the verdict and the record afterwards.
+fn follow(known: &KnownGroup, control: &GroupControl) -> (ControlVerdict, KnownGroup) {
+    let verdict = judge_control(Some(known), control, control.author(), ALICE);
+    let after = KnownGroup::after(Some(known), control, &verdict);
+    (verdict, after.unwrap_or_else(|| known.clone()))
+}
+
+/// Judges a control that is the next one.
+fn applied(known: &KnownGroup, control: &GroupControl) -> KnownGroup {
+    let (verdict, after) = follow(known, control);
+    assert_eq!(verdict, ControlVerdict::Apply);
+    after
+}
+
+#[test]
+fn a_departure_makes_it_due_for_admins() {
+    let environment = repeatable(1);
+    let known = two_admins(&environment);
+    for who in [ALICE, BOB, CAROL] {
+        assert_eq!(known.should_rekey(who), RekeyDecision::NotDue);
+    }
+    let known = applied(&known, &change(&known, Proposal::Add(people([DAVE])), ALICE, &environment));
+    let known = applied(&known, &change(&known, Proposal::Leave, CAROL, &environment));
+    assert!(known.rekey_due);
+    assert_eq!([ALICE, BOB].map(|who| known.should_rekey(who)), [RekeyDecision::Rekey; 2]);
+    // Neither a member who is no admin, nor who left, nor a stranger.
+    let others = [DAVE, CAROL, "https://e.example/user/eve"];
+    assert_eq!(others.map(|who| known.should_rekey(who)), [RekeyDecision::LeftToAdmins; 3]);
+}
+
+#[test]
+fn only_a_new_key_settles_it() {
+    let environment = repeatable(1);
+    let known = two_admins(&environment);
+    let known = applied(&known, &change(&known, Proposal::Add(people([DAVE])), ALICE, &environment));
+    let mut known = applied(&known, &change(&known, Proposal::Leave, CAROL, &environment));
+    let left_key = known.current.master_key().clone();
+    for (proposal, by) in [
+        (rename("Band"), BOB),
+        (Proposal::Promote(people([DAVE])), BOB),
+        (Proposal::Add(people([CAROL])), BOB),
+        (Proposal::Leave, DAVE),
+    ] {
+        known = applied(&known, &change(&known, proposal.clone(), by, &environment));
+        assert!(known.rekey_due, "{proposal:?}");
+        assert_eq!(known.current.master_key(), &left_key);
+    }
+    for (proposal, by) in
+        [(Proposal::Rekey, ALICE), (Proposal::Rekey, BOB), (Proposal::Remove(people([CAROL])), BOB)]
+    {
+        let settled = applied(&known, &change(&known, proposal.clone(), by, &environment));
+        assert!(!settled.rekey_due, "{proposal:?}");
+        assert_ne!(settled.current.master_key(), &left_key);
+        // And the next departure makes it due anew.
+        assert!(applied(&settled, &change(&settled, Proposal::Leave, BOB, &environment)).rekey_due);
+    }
+}
+
+/// A key that was made beside a departure is not one that was made after it: whichever of the two wins, the other is
+/// nothing.
+#[test]
+fn a_key_that_was_made_at_once_with_a_departure_settles_nothing() {
+    let (mut departures, mut keys) = (0, 0);
+    for seed in 0..16 {
+        let environment = repeatable(seed);
+        let known = two_admins(&environment);
+        let left = change(&known, Proposal::Leave, CAROL, &environment);
+        let rekeyed = change(&known, Proposal::Rekey, BOB, &environment);
+        for order in [[&left, &rekeyed], [&rekeyed, &left]] {
+            let known = order.iter().fold(known.clone(), |known, control| follow(&known, control).1);
+            let has_left = !known.current.members().contains(CAROL);
+            assert_eq!(known.rekey_due, has_left);
+            if has_left { departures += 1 } else { keys += 1 }
+        }
+    }
+    assert!(departures > 0 && keys > 0, "{departures} {keys}");
+}
+
+#[test]
+fn of_two_departures_at_once_the_one_that_wins_makes_it_due() {
+    for seed in 0..16 {
+        let environment = repeatable(seed);
+        let known = two_admins(&environment);
+        let departures = [BOB, CAROL].map(|who| change(&known, Proposal::Leave, who, &environment));
+        for order in [[0, 1], [1, 0]] {
+            let known = order.iter().fold(known.clone(), |known, at| follow(&known, &departures[*at]).1);
+            assert_eq!((known.current.members().len(), known.rekey_due), (2, true));
+        }
+    }
+}
+
+#[test]
+fn a_renewal_that_is_overtaken_is_due_again() {
+    let mut overtaken = 0;
+    for seed in 0..16 {
+        let environment = repeatable(seed);
+        let known = two_admins(&environment);
+        let known = applied(&known, &change(&known, Proposal::Leave, CAROL, &environment));
+        let rekeyed = change(&known, Proposal::Rekey, ALICE, &environment);
+        let renamed = change(&known, rename("Band"), BOB, &environment);
+        for order in [[&rekeyed, &renamed], [&renamed, &rekeyed]] {
+            let known = order.iter().fold(known.clone(), |known, control| follow(&known, control).1);
+            assert_eq!(known.rekey_due, known.current.name() == "Band");
+            overtaken += usize::from(known.rekey_due);
+        }
+    }
+    assert!((1..32).contains(&overtaken), "{overtaken}");
+}
+
+#[test]
+fn two_renewals_at_once_end_in_one_key() {
+    for seed in 0..16 {
+        let environment = repeatable(seed);
+        let known = two_admins(&environment);
+        let known = applied(&known, &change(&known, Proposal::Leave, CAROL, &environment));
+        let renewals = [ALICE, BOB].map(|who| change(&known, Proposal::Rekey, who, &environment));
+        let end = |order: [usize; 2]| {
+            order.iter().fold(known.clone(), |known, at| follow(&known, &renewals[*at]).1)
+        };
+        assert_eq!(end([0, 1]), end([1, 0]));
+        assert!(!end([0, 1]).rekey_due);
+        assert_ne!(end([0, 1]).current.master_key(), known.current.master_key());
+    }
+}
+
+#[test]
+fn who_joins_leaves_it_to_those_who_saw_the_departure() {
+    let environment = repeatable(1);
+    let known = two_admins(&environment);
+    let known = applied(&known, &change(&known, Proposal::Leave, CAROL, &environment));
+    let added = change(&known, Proposal::Add(people([DAVE])), BOB, &environment);
+    let at_dave = KnownGroup::after(None, &added, &ControlVerdict::Join).unwrap();
+    assert_eq!((at_dave.rekey_due, applied(&known, &added).rekey_due), (false, true));
+    // A departure beside the change that it joined with is one that it knows of.
+    let beside = change(&known, Proposal::Leave, BOB, &environment);
+    let at_dave = KnownGroup::after(Some(&at_dave), &beside, &ControlVerdict::Overtakes).unwrap();
+    assert!(at_dave.rekey_due);
+}
+
+#[test]
+fn records_of_older_versions_owe_nothing() {
+    let environment = repeatable(1);
+    let known = two_admins(&environment);
+    let mut value = known.to_value();
+    let members = value.as_object_mut().unwrap();
+    assert!(members.remove("rekeyDue").is_some() && members.remove("beforeRekeyDue").is_some());
+    assert_eq!(KnownGroup::parse(&value), Ok(known));
+    value["rekeyDue"] = json!(1);
+    assert_eq!(KnownGroup::parse(&value).unwrap_err().pointer, "/rekeyDue");
+}

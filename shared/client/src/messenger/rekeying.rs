@@ -1,0 +1,34 @@
+//! The renewal of master keys that are due because somebody left. The rule is in [`crate::group`].
+
+use super::{Messenger, MessengerError};
+use crate::group::{GroupError, KnownGroup, Proposal, RekeyDecision, propose};
+use crate::{SignalSessions, Transport};
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Makes another master key for each group that it is due for, if this user is an admin of the group, and tells the
+    /// members. One group that fails does not keep the others from it.
+    ///
+    /// # Errors
+    /// The first failure: the store cannot be used, or this device is signed out, pending or revoked. The key of that group
+    /// stays due.
+    pub(super) async fn renew_group_keys(&self) -> Result<(), MessengerError> {
+        let me = self.device.actor();
+        let mut outcome = Ok(());
+        for known in self.store.read(|tx| tx.groups())? {
+            if known.should_rekey(&me) == RekeyDecision::Rekey {
+                outcome = outcome.and(self.renew_group_key(known, &me).await);
+            }
+        }
+        outcome
+    }
+
+    async fn renew_group_key(&self, known: KnownGroup, me: &str) -> Result<(), MessengerError> {
+        let (change, next) = propose(&known.current, Proposal::Rekey, me, &self.environment)?;
+        let told = next.members().clone();
+        match self.control(change, Some(known), next, &told).await {
+            // Another process changed the group since it was read. If the key is still due, the next look renews it.
+            Ok(_) | Err(MessengerError::Group(GroupError::Stale)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

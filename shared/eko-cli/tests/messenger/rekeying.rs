@@ -1,0 +1,244 @@
+//! Another master key after somebody left a group, whoever looks first and whatever fails in between.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use eko_cli::LibSignal;
+use eko_client::group::{GroupChange, GroupId, MasterKey, Proposal};
+use eko_client::messenger::{Group, GroupEvent, Notice, SignInRequest};
+use eko_client::{DeviceStore, Environment, Messenger};
+use eko_protocol::address::UserName;
+use eko_testkit::World;
+use tempfile::TempDir;
+
+use crate::common::{COUNTS, Client, Wire, first};
+
+/// Four people, each with a line of their own to the server. Alice and Dave are the admins of their group.
+struct Friends {
+    world: World,
+    alice_line: Wire,
+    dave_line: Wire,
+    alice: Client,
+    bob: Client,
+    carol: Client,
+    dave: Client,
+}
+
+impl Friends {
+    async fn meet() -> Self {
+        let world = World::new().await;
+        let [alice_line, dave_line, line] = [(); 3].map(|()| Wire::to(&[&world]));
+        let (alice, bob) = (first(&world, &alice_line, "alice").await, first(&world, &line, "bob").await);
+        let (carol, dave) = (first(&world, &line, "carol").await, first(&world, &dave_line, "dave").await);
+        Self { world, alice_line, dave_line, alice, bob, carol, dave }
+    }
+
+    fn everybody(&self) -> [&Client; 4] {
+        [&self.alice, &self.bob, &self.carol, &self.dave]
+    }
+
+    /// Begins a group of all four, which everybody has heard of, with Dave as second admin.
+    async fn group(&self) -> GroupId {
+        let others = [&self.bob, &self.carol, &self.dave].map(|client| client.me());
+        let (id, _) = self.alice.create_group("Friday", &others).await.unwrap();
+        for client in &self.everybody()[1..] {
+            assert_eq!(self.look(client).await, changes([GroupChange::Created]));
+        }
+        let promotion = Proposal::Promote([self.dave.me().actor()].into());
+        self.alice.change_group(&id, promotion).await.unwrap();
+        for client in &self.everybody()[1..] {
+            assert_eq!(self.look(client).await, changes([GroupChange::Promoted]));
+        }
+        id
+    }
+
+    /// Looks into a mailbox, once everything that was sent is in it.
+    async fn look(&self, client: &Client) -> Vec<GroupEvent> {
+        self.world.deliver().await;
+        events(client.receive().await.unwrap().notices)
+    }
+
+    /// Asserts that these have the same state of the group, that its key is settled, and that it is another one than this.
+    async fn assert_renewed(&self, clients: &[&Client], id: &GroupId, old: &MasterKey) {
+        for client in clients {
+            self.look(client).await;
+        }
+        let groups: Vec<Group> = clients.iter().map(|client| group(client, id)).collect();
+        for group in &groups {
+            assert_eq!(group.state, groups[0].state);
+            assert!(!group.rekey_due);
+            assert_ne!(group.state.master_key(), old);
+        }
+        self.world.deliver().await;
+    }
+}
+
+fn group(client: &Client, id: &GroupId) -> Group {
+    client.groups().unwrap().into_iter().find(|group| group.state.id() == id).unwrap()
+}
+
+fn key(client: &Client, id: &GroupId) -> MasterKey {
+    group(client, id).state.master_key().clone()
+}
+
+fn events(notices: Vec<Notice>) -> Vec<GroupEvent> {
+    let event = |notice| match notice {
+        Notice::Group { event, .. } => Some(event),
+        _ => None,
+    };
+    notices.into_iter().filter_map(event).collect()
+}
+
+fn changes<const N: usize>(changes: [GroupChange; N]) -> Vec<GroupEvent> {
+    changes.map(GroupEvent::Changed).into()
+}
+
+/// Has every request fail but the next `good` ones; the server may have had those that fail.
+fn fail_after(line: &Wire, good: usize, arrived: bool) {
+    let requests = AtomicUsize::new(0);
+    line.fail(move || (requests.fetch_add(1, Ordering::Relaxed) >= good).then_some(arrived));
+}
+
+#[tokio::test]
+async fn whichever_admin_looks_first_renews_it() {
+    let friends = Friends::meet().await;
+    let id = friends.group().await;
+    let old = key(&friends.bob, &id);
+    friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
+    // Dave is not the first of the admins, in any order but this.
+    assert_eq!(friends.look(&friends.dave).await, changes([GroupChange::Left]));
+    assert_eq!(friends.look(&friends.alice).await, changes([GroupChange::Left, GroupChange::Rekeyed]));
+    assert_eq!(friends.look(&friends.carol).await, changes([GroupChange::Left, GroupChange::Rekeyed]));
+    friends.assert_renewed(&[&friends.alice, &friends.carol, &friends.dave], &id, &old).await;
+    assert_eq!(group(&friends.alice, &id).state.epoch(), 4, "once is enough");
+    assert_eq!(key(&friends.bob, &id), old, "who left has the old one");
+}
+
+#[tokio::test]
+async fn a_rename_after_the_departure_does_not_hide_it() {
+    let friends = Friends::meet().await;
+    let id = friends.group().await;
+    let old = key(&friends.bob, &id);
+    friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
+    friends.world.deliver().await;
+    // Dave's look is cut off once he has the page and Bob's chain, so he has read of it; then he renames the group.
+    fail_after(&friends.dave_line, 2, false);
+    assert_eq!(events(friends.dave.receive().await.unwrap().notices), changes([GroupChange::Left]));
+    friends.dave_line.honest();
+    friends.dave.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    assert!(group(&friends.dave, &id).rekey_due);
+    // Alice hears of both at once.
+    assert_eq!(friends.look(&friends.alice).await, changes([GroupChange::Left, GroupChange::Renamed]));
+    assert_eq!(friends.look(&friends.dave).await, changes([GroupChange::Rekeyed]));
+    friends.assert_renewed(&[&friends.alice, &friends.carol, &friends.dave], &id, &old).await;
+}
+
+#[tokio::test]
+async fn two_who_leave_at_once_leave_a_new_key_behind() {
+    let friends = Friends::meet().await;
+    // Which of the two controls wins is drawn: several groups see both.
+    let (mut bob_won, groups) = (0, 6);
+    for _ in 0..groups {
+        let id = friends.group().await;
+        let old = key(&friends.bob, &id);
+        for client in [&friends.bob, &friends.carol] {
+            client.change_group(&id, Proposal::Leave).await.unwrap();
+        }
+        assert_eq!(friends.look(&friends.alice).await[0], GroupEvent::Changed(GroupChange::Left));
+        friends.assert_renewed(&[&friends.alice, &friends.dave], &id, &old).await;
+        bob_won +=
+            usize::from(!group(&friends.alice, &id).state.members().contains(&friends.bob.me().actor()));
+        for client in friends.everybody() {
+            friends.look(client).await;
+        }
+    }
+    assert!((1..groups).contains(&bob_won), "{bob_won}");
+}
+
+#[tokio::test]
+async fn a_renewal_that_cannot_be_sent_is_sent_later() {
+    for arrived in [false, true] {
+        let friends = Friends::meet().await;
+        let id = friends.group().await;
+        let old = key(&friends.bob, &id);
+        friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
+        friends.world.deliver().await;
+        // The page and its acknowledgement go through; Bob's chain is pinned.
+        fail_after(&friends.alice_line, 2, arrived);
+        assert_eq!(events(friends.alice.receive().await.unwrap().notices), changes([GroupChange::Left]));
+        if !arrived {
+            assert_eq!(friends.look(&friends.carol).await, changes([GroupChange::Left]));
+        }
+        friends.alice_line.honest();
+        friends.world.advance(friends.alice.next_due_ms().unwrap().unwrap() - friends.world.now_ms());
+        friends.assert_renewed(&[&friends.alice, &friends.carol, &friends.dave], &id, &old).await;
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_outlives_the_process_that_learned_of_it() {
+    let (friends, folder) = (Friends::meet().await, TempDir::new().unwrap());
+    let (world, line) = (&friends.world, Wire::to(&[&friends.world]));
+    // Not seeded: each process that opens the store would draw the same ids.
+    let environment = || Environment { clock: world.clock(), ..Environment::system() };
+    let store = || DeviceStore::open(&folder.path().join("eko.db")).unwrap();
+    let sign_in = SignInRequest {
+        origin: world.state.origin().clone(),
+        user: UserName::parse("erin").unwrap(),
+        device_name: None,
+        counts: COUNTS,
+        id_token: world.id_token("erin").await,
+        reset: false,
+    };
+    let signed_in = Messenger::sign_in(line.clone(), LibSignal, store(), environment(), sign_in).await;
+    let (erin, _) = signed_in.unwrap();
+    let (id, _) = erin.create_group("Friday", &[friends.bob.me(), friends.carol.me()]).await.unwrap();
+    for client in [&friends.bob, &friends.carol] {
+        assert_eq!(friends.look(client).await, changes([GroupChange::Created]));
+    }
+    let old = key(&friends.bob, &id);
+    friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
+    friends.world.deliver().await;
+    fail_after(&line, 1, false);
+    assert_eq!(events(erin.receive().await.unwrap().notices), changes([GroupChange::Left]));
+    drop(erin);
+    line.honest();
+    let erin = Messenger::open(line.clone(), LibSignal, store(), environment()).unwrap().unwrap();
+    assert!(group(&erin, &id).rekey_due);
+    assert_eq!(friends.look(&erin).await, [], "she has read of it before");
+    assert_eq!(friends.look(&friends.carol).await, changes([GroupChange::Left, GroupChange::Rekeyed]));
+    friends.assert_renewed(&[&erin, &friends.carol], &id, &old).await;
+}
+
+#[tokio::test]
+async fn nobody_but_an_admin_renews_it() {
+    let friends = Friends::meet().await;
+    let id = friends.group().await;
+    let old = key(&friends.bob, &id);
+    friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
+    assert_eq!(friends.look(&friends.carol).await, changes([GroupChange::Left]));
+    for client in [&friends.carol, &friends.bob] {
+        for _ in 0..3 {
+            assert_eq!(friends.look(client).await, []);
+        }
+        let group = group(client, &id);
+        assert_eq!((group.rekey_due, group.state.epoch(), group.state.master_key()), (true, 3, &old));
+    }
+    assert_eq!(friends.look(&friends.alice).await, changes([GroupChange::Left]));
+    friends.assert_renewed(&[&friends.alice, &friends.carol, &friends.dave], &id, &old).await;
+}
+
+#[tokio::test]
+async fn two_admins_who_renew_it_at_once_end_with_one_key() {
+    let friends = Friends::meet().await;
+    let id = friends.group().await;
+    let old = key(&friends.bob, &id);
+    friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
+    friends.world.deliver().await;
+    // Neither has the other's control yet.
+    for client in [&friends.alice, &friends.dave] {
+        assert_eq!(events(client.receive().await.unwrap().notices), changes([GroupChange::Left]));
+    }
+    assert_ne!(key(&friends.alice, &id), key(&friends.dave, &id));
+    friends.assert_renewed(&[&friends.alice, &friends.dave, &friends.carol], &id, &old).await;
+    assert_eq!(group(&friends.alice, &id).state.epoch(), 4);
+}

@@ -1,4 +1,11 @@
-//! What is read of an actor on another server (ActivityPub, section 4.1): where it receives, and its keys.
+//! Actors on other servers, as far as this protocol reads them: addresses and public keys (ActivityPub,
+//! section 4.1; `docs/protocol.md`, section 7).
+//!
+//! ```text
+//! {"type": "Person" | "Service" | "Application" | "Organization" | "Group",
+//!  "id": <URL>, "inbox": <URL>, "eko:keyPackages": <URL>, optional,
+//!  "publicKey": {"id": <URL#fragment>, "owner": <the actor's id>, "publicKeyPem": <PEM>}, or an array}
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -8,33 +15,48 @@ use crate::Invalid;
 use crate::address::{Origin, check_url};
 use crate::json::{has_type, text};
 
-/// Types that an actor may have (ActivityStreams 2.0 Vocabulary, section 3.2).
+/// The types of an actor (ActivityStreams 2.0 Vocabulary, section 3.2).
 const TYPES: [&str; 5] = ["Person", "Service", "Application", "Organization", "Group"];
-/// Keys that are read of one actor.
+/// The maximum number of keys that are read of one actor.
 const MAX_KEYS: usize = 8;
-/// Bytes of a key's PEM.
+/// The maximum length of a key in PEM, in bytes.
 const MAX_PEM_BYTES: usize = 16 * 1024;
 
-/// An actor on another server. Every address is on the actor's own origin (FEP-fe34): an actor names nobody
-/// else's server to be written to.
+/// An actor on another server. Every address is on the actor's own origin (FEP-fe34), so that an actor
+/// cannot direct this server's requests to somebody else's server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteActor {
-    /// Its id.
+    /// The actor's id.
     pub id: String,
-    /// Where activities for it are posted.
+    /// The address to which activities for the actor are posted.
     pub inbox: String,
-    /// Its collection of key packages, where it speaks Eko.
+    /// The address of the actor's collection of key packages, or `None` for an actor without Eko devices.
     pub key_packages: Option<String>,
-    /// Its public keys by their ids, in PEM, unread.
+    /// The actor's public keys by their ids, in PEM. The PEM is not parsed here.
     pub keys: BTreeMap<String, String>,
 }
 
 impl RemoteActor {
-    /// Reads the document that was fetched from `url` (after redirects).
+    /// Reads an actor document. `url` is the URL that the document came from, after redirects.
+    ///
+    /// A key is left out if it names another owner, is on another origin, or is too long.
+    ///
+    /// ```
+    /// use eko_protocol::actor::RemoteActor;
+    /// use serde_json::json;
+    ///
+    /// let bob = "https://b.example/user/bob";
+    /// let document = json!({"type": "Person", "id": bob, "inbox": "https://b.example/user/bob/inbox"});
+    /// assert_eq!(RemoteActor::parse(&document, bob)?.inbox, "https://b.example/user/bob/inbox");
+    ///
+    /// let elsewhere = RemoteActor::parse(&document, "https://c.example/user/bob");
+    /// assert_eq!(elsewhere.unwrap_err().pointer, "/id");
+    /// # Ok::<(), eko_protocol::Invalid>(())
+    /// ```
     ///
     /// # Errors
-    /// It is no actor; its id, inbox or key packages are on another origin than it was fetched from, or not in
-    /// their normal form.
+    /// [`Invalid`] if the type is not an actor's, if `id` is on another origin than `url`, if `inbox` or
+    /// `eko:keyPackages` is on another origin than `id`, or if one of them is not in its normal form.
     pub fn parse(value: &Value, url: &str) -> Result<Self, Invalid> {
         if !TYPES.iter().any(|kind| has_type(value, kind)) {
             return Err(Invalid::at("/type", "is no type of an actor"));
@@ -60,14 +82,13 @@ impl RemoteActor {
         Ok(Self { id: id.to_owned(), inbox: own("inbox")?, key_packages, keys: keys(value, id, &origin) })
     }
 
-    /// The origin of its server.
+    /// Returns the origin of the actor's server.
     pub fn origin(&self) -> Option<Origin> {
         Origin::of(&self.id)
     }
 }
 
-/// The keys that the actor says are its own: `publicKey`, one or several. A key of somebody else, on another
-/// origin or without text is not read.
+/// Returns the usable keys of `publicKey`, which holds one key or an array of keys.
 fn keys(value: &Value, actor: &str, origin: &Origin) -> BTreeMap<String, String> {
     let listed = match value.get("publicKey") {
         Some(Value::Array(keys)) => keys.as_slice(),

@@ -1,7 +1,18 @@
-//! A user's device chain (`docs/protocol.md`, section 3): nodes, what they sign, and who may append.
+//! The device chain of a user (`docs/protocol.md`, section 3): nodes, the bytes that they sign, and the rules
+//! for appending one.
 //!
-//! The server keeps the chain's [`ChainPosition`] and the active devices, and judges a new node with
-//! [`verify_next`] and [`check_membership`]: nothing is replayed. Clients and tests replay the whole with
+//! Each node adds, revokes or resets devices. It holds the hash of the node before it and the signature of a
+//! device, so that a server cannot change which devices a user has.
+//!
+//! ```text
+//! node 0              node 1              node 2
+//! AddDevice phone     AddDevice laptop    RevokeDevice phone
+//! by phone itself     by phone            by laptop
+//! prev: null     ◄─── prev: SHA-256  ◄─── prev: SHA-256       head: SHA-256 of node 2
+//! ```
+//!
+//! The server stores the chain's [`ChainPosition`] and the active devices, and checks a new node with
+//! [`verify_next`] and [`check_membership`], without a replay. Clients replay the whole chain with
 //! [`ChainState::replay`].
 
 mod build;

@@ -1,4 +1,5 @@
-//! The collections that are fetched (`docs/protocol.md`, sections 3, 4 and 6).
+//! The collections that a server answers with: a page of a mailbox, a user's key packages, and a user's
+//! device chain (`docs/protocol.md`, sections 3, 4 and 6).
 
 use serde_json::{Map, Value, json};
 
@@ -8,18 +9,30 @@ use crate::chain::ChainNode;
 use crate::device_set::DeviceSetRef;
 use crate::key_package::KeyPackage;
 
-/// One-time keys that a device has left.
+/// The one-time keys that a device has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PreKeyCount {
-    /// One-time Curve25519 prekeys, `eko:preKeyCount`.
+    /// The number of one-time Curve25519 prekeys, `eko:preKeyCount`.
     pub pre_keys: u64,
-    /// One-time Kyber prekeys, `eko:kyberPreKeyCount`; the last-resort key is not counted.
+    /// The number of one-time Kyber prekeys, `eko:kyberPreKeyCount`. The last-resort key does not count.
     pub kyber_pre_keys: u64,
 }
 
-/// A page of a device's queue (section 6): `entries` are queued activities, oldest first; `page` is the
-/// address that was asked for, `next` the address of the next page where there is more. `totalItems` is
-/// nobody's business.
+/// Writes a page of a device's mailbox (section 6).
+///
+/// `page` is the address that the device asked for, `entries` are the entries, oldest first, and `next` is
+/// the address of the next page if there is one. The page has no `totalItems`.
+///
+/// ```
+/// use eko_protocol::address::{Origin, UserName};
+/// use eko_protocol::collection::{PreKeyCount, inbox_page};
+///
+/// let (origin, bob) = (Origin::parse("https://b.example")?, UserName::parse("bob")?);
+/// let page = inbox_page(&origin, &bob, &origin.inbox(&bob), vec![], None, PreKeyCount::default());
+/// assert_eq!(page["type"], "OrderedCollectionPage");
+/// assert_eq!(page["eko:preKeyCount"], 0);
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 pub fn inbox_page(
     origin: &Origin,
     user: &UserName,
@@ -39,23 +52,33 @@ pub fn inbox_page(
     Value::Object(body)
 }
 
-/// A user's key packages (section 4), as the public sees them or as a `Take` got them; the packages carry
-/// one-time keys in the latter case only.
+/// Writes a user's key packages (section 4): the public list, or the answer to a `Take`. Only the packages
+/// of an answer to a `Take` carry one-time keys.
 pub fn key_packages(
     origin: &Origin,
     user: &UserName,
     packages: &[KeyPackage],
     device_set: Option<&DeviceSetRef>,
 ) -> Value {
+    package_collection(origin, &origin.key_packages(user), packages, device_set)
+}
+
+/// Writes a collection of key packages with the address `id`.
+pub(crate) fn package_collection(
+    origin: &Origin,
+    id: &str,
+    packages: &[KeyPackage],
+    device_set: Option<&DeviceSetRef>,
+) -> Value {
     let items: Vec<Value> = packages.iter().map(|package| package.to_value(origin)).collect();
-    let mut body = start(origin, "Collection", &origin.key_packages(user));
+    let mut body = start(origin, "Collection", id);
     body.insert("totalItems".to_owned(), json!(items.len()));
     body.insert("items".to_owned(), Value::Array(items));
     put_device_set(&mut body, device_set);
     Value::Object(body)
 }
 
-/// A user's device chain (section 3), first node first.
+/// Writes a user's device chain (section 3), first node first.
 pub fn device_chain(
     origin: &Origin,
     user: &UserName,
@@ -69,7 +92,8 @@ pub fn device_chain(
     Value::Object(body)
 }
 
-pub(crate) fn start(origin: &Origin, kind: &str, id: &str) -> Map<String, Value> {
+/// Returns the first members of a collection: context, type and id.
+fn start(origin: &Origin, kind: &str, id: &str) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("@context".to_owned(), context(origin));
     body.insert("type".to_owned(), json!(kind));

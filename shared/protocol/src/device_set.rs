@@ -1,4 +1,9 @@
-//! A user's device set: what the chain amounts to, and the short form that clients gossip (`eko:deviceSet`).
+//! A user's device set: the active devices, which follow from the device chain, and the short form in
+//! which messages and answers refer to it (`eko:deviceSet`; `docs/protocol.md`, section 3).
+//!
+//! ```text
+//! {"length": <nodes in the chain, at least 1>, "head": <SHA-256 of the last node, 64 lower-case hex digits>}
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,16 +14,31 @@ use crate::id::{DeviceId, is_lower_hex};
 use crate::json::only_as_object;
 use crate::key::RegistrationId;
 
-/// The wire form of a device set (`eko:deviceSet`): how long its chain is, and the hash of its last node.
+/// The wire form of a device set, `eko:deviceSet`. Two parties who hold the same reference hold the same
+/// chain, and so the same devices.
+///
+/// ```
+/// use eko_protocol::device_set::DeviceSetRef;
+/// use eko_protocol::json::shape;
+/// use serde_json::json;
+///
+/// let value = json!({"length": 2, "head": "ab".repeat(32)});
+/// assert_eq!(shape::<DeviceSetRef>(&value)?.length, 2);
+///
+/// let upper_case = json!({"length": 2, "head": "AB".repeat(32)});
+/// assert!(shape::<DeviceSetRef>(&upper_case).is_err());
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "WireDeviceSet")]
 pub struct DeviceSetRef {
-    /// Nodes in the chain, at least 1.
+    /// The number of nodes in the chain, at least 1.
     pub length: u64,
-    /// SHA-256 of the last node's canonical JSON, 64 lower-case hex digits.
+    /// The SHA-256 of the last node's canonical JSON, as 64 lower-case hex digits.
     pub head: String,
 }
 
+/// The members of a [`DeviceSetRef`] before they are checked.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Self")]
 struct WireDeviceSet {
@@ -37,10 +57,10 @@ impl TryFrom<WireDeviceSet> for DeviceSetRef {
 }
 
 impl DeviceSetRef {
-    /// Checks the parts.
+    /// Creates a reference from its parts.
     ///
     /// # Errors
-    /// A length of 0, or a head that is not 64 lower-case hex digits.
+    /// [`Invalid`] if the length is 0, or if the head is not 64 lower-case hex digits.
     pub fn new(length: u64, head: String) -> Result<Self, Invalid> {
         if length == 0 {
             return Err(Invalid::at("/length", "must be at least 1"));
@@ -52,29 +72,29 @@ impl DeviceSetRef {
     }
 }
 
-/// Whether a text is a SHA-256 in lower-case hex.
+/// True if a text is a SHA-256 in lower-case hex.
 pub(crate) fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(is_lower_hex)
 }
 
-/// A user's devices as the chain has them now.
+/// The device set of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeviceSet {
-    /// Nodes in the chain; 0 before the first device.
+    /// The number of nodes in the chain; 0 before the first device.
     pub length: u64,
-    /// SHA-256 of the last node's canonical JSON, lower-case hex; `None` before the first device.
+    /// The SHA-256 of the last node's canonical JSON, in lower-case hex; `None` before the first device.
     pub head: Option<String>,
     /// The active devices, at most [`crate::limits::MAX_ACTIVE_DEVICES`].
     pub active: BTreeMap<DeviceId, RegistrationId>,
 }
 
 impl DeviceSet {
-    /// The wire form; `None` before the first device.
+    /// Returns the wire form, or `None` before the first device.
     pub fn reference(&self) -> Option<DeviceSetRef> {
         self.head.clone().map(|head| DeviceSetRef { length: self.length, head })
     }
 
-    /// The active devices' ids, as [`crate::coverage::check`] wants them.
+    /// Returns the ids of the active devices, for [`crate::coverage::check`].
     pub fn active_ids(&self) -> BTreeSet<DeviceId> {
         self.active.keys().cloned().collect()
     }

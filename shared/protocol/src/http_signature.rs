@@ -1,5 +1,5 @@
-//! HTTP message signatures (`docs/protocol.md`, section 7): what a signed request claims, and the headers of a
-//! request about to be signed. Two schemes are in use between servers:
+//! HTTP message signatures (`docs/protocol.md`, section 7), read and written. Two schemes are in use between
+//! servers:
 //!
 //! | | [`Scheme::Cavage`] | [`Scheme::Rfc9421`] |
 //! |---|---|---|
@@ -8,9 +8,53 @@
 //! | must be covered | `(request-target)`, `host`, `date` or `(created)` | `@method`, `@target-uri` (or its parts) |
 //! | with a body also | `digest` | `content-digest` |
 //!
-//! [`read_claim`] judges all but the RSA signature itself: whoever holds the key named by the [`SignatureClaim`] verifies
-//! [`SignatureClaim::signature`] over [`SignatureClaim::base`], RSASSA-PKCS1-v1_5 with SHA-256 in both schemes. [`prepare`] is
-//! the other direction.
+//! ```text
+//! Signature: keyId="URL#main-key",algorithm="rsa-sha256",headers="(request-target) host date digest",
+//!            signature="<base64>"
+//! Digest: SHA-256=<base64>
+//!
+//! Signature-Input: sig1=("@method" "@target-uri" "content-digest");created=1795392000;
+//!                  keyid="URL#main-key";alg="rsa-v1_5-sha256"
+//! Signature: sig1=:<base64>:
+//! Content-Digest: sha-256=:<base64>:
+//! ```
+//!
+//! [`read_claim`] checks everything but the RSA signature itself, which needs the key: the caller verifies
+//! [`SignatureClaim::signature`] over [`SignatureClaim::base`]. [`prepare`] returns the bytes that a request
+//! signs, and then its headers. Both schemes sign with RSASSA-PKCS1-v1_5 and SHA-256.
+//!
+//! ```
+//! use eko_protocol::address::Origin;
+//! use eko_protocol::http_signature::{
+//!     OutgoingRequest, ReceivedRequest, Scheme, SignatureFault, prepare, read_claim,
+//! };
+//! use url::Url;
+//!
+//! const NOW_MS: i64 = 1_795_392_000_000;
+//! let (url, body) = (Url::parse("https://a.example/inbox")?, b"{}");
+//! for scheme in [Scheme::Rfc9421, Scheme::Cavage] {
+//!     let key_id = "https://b.example/actor#main-key";
+//!     let request = OutgoingRequest { method: "POST", url: &url, body: Some(body), key_id };
+//!     let unsigned = prepare(scheme, &request, NOW_MS)?;
+//!     let base = unsigned.base().to_vec();
+//!     let signature = [7; 256]; // RSA over `base`
+//!     let headers = unsigned.into_headers(&signature);
+//!
+//!     // The other server reads the claim and verifies the signature with the key of that id.
+//!     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+//!     let received = ReceivedRequest { method: "POST", target: "/inbox", headers: &headers, body };
+//!     let origin = Origin::parse("https://a.example")?;
+//!     let claim = read_claim(&received, &origin, NOW_MS, 300_000)?;
+//!     assert_eq!((claim.scheme, claim.key_id.as_str(), claim.base), (scheme, key_id, base));
+//!
+//!     // A changed body does not match its digest, and an old signature is refused.
+//!     let changed = ReceivedRequest { body: b"[]", ..received };
+//!     assert_eq!(read_claim(&changed, &origin, NOW_MS, 300_000), Err(SignatureFault::OtherBody));
+//!     let late = read_claim(&received, &origin, NOW_MS + 300_001, 300_000);
+//!     assert_eq!(late, Err(SignatureFault::TooOld));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod cavage;
 mod clock;
@@ -28,23 +72,23 @@ use incoming::IncomingRequest;
 pub use fault::SignatureFault;
 pub use outgoing::{OutgoingRequest, UnsignableRequest, UnsignedRequest, prepare};
 
-/// Bytes of a signature: RSA with 8192 bits.
+/// The maximum length of a signature in bytes: RSA with 8192 bits.
 const MAX_SIGNATURE_BYTES: usize = 1024;
 
-/// Headers and derived components that one signature covers: more than any server signs.
+/// The maximum number of headers and derived components that one signature covers. No server signs as many.
 const MAX_COVERED: usize = 32;
 
-/// How a request is signed.
+/// A way to sign requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// draft-cavage-http-signatures-12, which most servers still speak.
+    /// draft-cavage-http-signatures-12, which most servers use.
     Cavage,
     /// RFC 9421.
     Rfc9421,
 }
 
 impl Scheme {
-    /// The one to knock with second.
+    /// Returns the scheme for the second knock, after a server refused this one.
     pub fn other(self) -> Self {
         match self {
             Self::Cavage => Self::Rfc9421,
@@ -53,40 +97,41 @@ impl Scheme {
     }
 }
 
-/// A request as it arrived.
+/// A request from another server, as it arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct ReceivedRequest<'a> {
-    /// Upper-case, such as `POST`.
+    /// The method in upper case, such as `POST`.
     pub method: &'a str,
-    /// Path and query as sent, not decoded: `/user/bob/inbox?x=y`.
+    /// The path and query as they were sent, not decoded: `/user/bob/inbox?x=y`.
     pub target: &'a str,
-    /// Every header line that is text, in order; a name stands as often as it was sent.
+    /// The header lines whose values are text, in order. A name appears as often as it was sent.
     pub headers: &'a [(&'a str, &'a str)],
-    /// The content as sent, empty where there is none.
+    /// The content as it was sent; empty if there is none.
     pub body: &'a [u8],
 }
 
-/// What a signed request says about itself, true once the signature is verified.
+/// The statement of a signed request about itself. It is true only if the signature verifies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureClaim {
-    /// The scheme it is signed by.
+    /// The scheme that the request is signed with.
     pub scheme: Scheme,
-    /// The key it says it is signed with: 1 to 512 printable ASCII characters, not necessarily a URL, and in
-    /// draft-cavage not covered by the signature.
+    /// The id of the key: 1 to 512 printable ASCII characters, not necessarily a URL. In draft-cavage the
+    /// signature does not cover it.
     pub key_id: String,
-    /// The bytes that were signed.
+    /// The bytes that are signed.
     pub base: Vec<u8>,
-    /// The signature over them, 1 to 1024 bytes.
+    /// The signature over `base`, 1 to 1024 bytes.
     pub signature: Vec<u8>,
 }
 
-/// Reads a request's signature as of `now_ms`, refusing one made more than `window_ms` before or after.
+/// Reads the signature of a request and checks everything that needs no key, the digest of the body included.
 ///
-/// The server that was meant is rebuilt from `origin`: a gateway may have changed the host on the way. A body
-/// is compared with its digest here.
+/// `origin` is the origin of the server that received the request. It stands for the host that was signed,
+/// because a gateway may have changed the `Host` header. `now_ms` is the current time and `window_ms` the
+/// accepted difference in both directions, in milliseconds.
 ///
 /// # Errors
-/// Everything but a wrong RSA signature, see [`SignatureFault`].
+/// [`SignatureFault`] for the first fault.
 pub fn read_claim(
     request: &ReceivedRequest<'_>,
     origin: &Origin,
@@ -104,6 +149,7 @@ pub fn read_claim(
     }
 }
 
+/// Refuses a key id that is empty, too long or not printable ASCII.
 fn check_key_id(key_id: &str) -> Result<(), SignatureFault> {
     let printable = key_id.bytes().all(|b| b.is_ascii_graphic());
     if key_id.is_empty() || key_id.len() > crate::limits::MAX_ID_BYTES || !printable {
@@ -112,6 +158,7 @@ fn check_key_id(key_id: &str) -> Result<(), SignatureFault> {
     Ok(())
 }
 
+/// Refuses a signature that is empty or longer than any RSA key makes it.
 fn check_signature(signature: Vec<u8>) -> Result<Vec<u8>, SignatureFault> {
     if signature.is_empty() || signature.len() > MAX_SIGNATURE_BYTES {
         return Err(SignatureFault::Signature);
@@ -119,7 +166,7 @@ fn check_signature(signature: Vec<u8>) -> Result<Vec<u8>, SignatureFault> {
     Ok(signature)
 }
 
-/// Refuses a list that covers nothing, too much, or something twice.
+/// Refuses a list of covered components that is empty, too long, or names a component twice.
 fn check_covered(names: &[String]) -> Result<(), SignatureFault> {
     if names.is_empty() {
         return Err(SignatureFault::NothingCovered);

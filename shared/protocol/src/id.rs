@@ -1,4 +1,4 @@
-//! Ids: of devices, of envelopes, of the entries in a device's queue.
+//! Ids of devices, of envelopes, and of the entries of a mailbox (`docs/protocol.md`, sections 1 and 6).
 
 mod device;
 mod entry;
@@ -8,7 +8,7 @@ pub use device::DeviceId;
 pub use entry::{EntryKey, activity_uuid, envelope_key};
 pub use envelope::EnvelopeId;
 
-/// Whether a text is a UUID in lower-case hyphenated form (RFC 9562, section 4).
+/// True if a text is a UUID in lower-case hyphenated form (RFC 9562, section 4).
 fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, b)| match at {
@@ -17,6 +17,7 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
+/// True if a byte is a lower-case hex digit.
 pub(crate) const fn is_lower_hex(b: u8) -> bool {
     matches!(b, b'0'..=b'9' | b'a'..=b'f')
 }

@@ -1,27 +1,38 @@
+//! The error of the decoders: a fault in a document, with its place.
+
 use std::borrow::Cow;
 use std::fmt;
 
-/// A value that breaks a rule of the contract: where, and which. The server answers it as HTTP 422.
+/// A value that breaks a rule of the protocol. The server answers it with HTTP 422.
+///
+/// ```
+/// use eko_protocol::Invalid;
+///
+/// let fault = Invalid::whole("must be a string").under("/to").under("/object/messages/0");
+/// assert_eq!(fault.pointer, "/object/messages/0/to");
+/// assert_eq!(fault.to_string(), "/object/messages/0/to: must be a string");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
-    /// RFC 6901 pointer to the member at fault; empty for the whole document.
+    /// The RFC 6901 pointer to the member at fault. It is empty if the whole document is at fault.
     pub pointer: String,
-    /// What is wrong with it, for the person who wrote the client.
+    /// The rule that the member breaks, for the developer of the client.
     pub detail: String,
 }
 
 impl Invalid {
-    /// The member at `pointer` is wrong.
+    /// Creates a fault of the member at `pointer`.
     pub fn at(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
 
-    /// The value as a whole is wrong; whoever knows its place adds it with [`Invalid::under`].
+    /// Creates a fault of a value whose place in the document is not known here. The caller adds the place
+    /// with [`Invalid::under`].
     pub fn whole(detail: impl Into<String>) -> Self {
         Self::at("", detail)
     }
 
-    /// The same fault, seen from a document that holds the value at `prefix`.
+    /// Moves the fault into a larger document, in which the value is at the pointer `prefix`.
     #[must_use]
     pub fn under(self, prefix: impl AsRef<str>) -> Self {
         Self { pointer: format!("{}{}", prefix.as_ref(), self.pointer), detail: self.detail }
@@ -40,7 +51,7 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
-/// One reference token of an RFC 6901 pointer, escaped.
+/// Escapes a member's name as a reference token of an RFC 6901 pointer.
 pub(crate) fn token(name: &str) -> Cow<'_, str> {
     if name.contains(['~', '/']) {
         Cow::Owned(name.replace('~', "~0").replace('/', "~1"))

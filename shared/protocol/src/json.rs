@@ -1,4 +1,5 @@
-//! JSON as this protocol reads and writes it: strict in, canonical out.
+//! JSON as this protocol reads and writes it: [`parse`] reads strictly, [`shape`] decodes into a type, and
+//! [`canonical`] writes what is hashed and signed.
 
 mod canonical;
 mod context;
@@ -18,21 +19,22 @@ pub use member::{has_type, only, only_text, text};
 pub(crate) use object::only_as_object;
 pub use strict::parse;
 
-/// Why a body is refused before anyone looks at its meaning.
+/// The reason why a body is refused before it is decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// Not JSON at all (HTTP 400); the text says what is wrong, at which line and column.
+    /// The body is not JSON (HTTP 400). The text names the fault with its line and column.
     #[error("not JSON: {0}")]
     NotJson(String),
-    /// JSON that is not read here (HTTP 422): duplicate keys, too deep, or restructured as JSON-LD.
+    /// The body is JSON that this protocol refuses (HTTP 422): duplicate members, too deep, or restructured
+    /// as JSON-LD.
     #[error(transparent)]
     Refused(#[from] Invalid),
 }
 
-/// Reads a value as `T`.
+/// Decodes a value into `T`.
 ///
 /// # Errors
-/// The first member of the wrong shape, or a missing one, with its pointer.
+/// [`Invalid`] for the first member that is missing or has the wrong shape, with its pointer.
 pub fn shape<T: DeserializeOwned>(value: &Value) -> Result<T, Invalid> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer = pointer(error.path());
@@ -44,6 +46,7 @@ pub fn shape<T: DeserializeOwned>(value: &Value) -> Result<T, Invalid> {
     })
 }
 
+/// Writes a path of `serde_path_to_error` as an RFC 6901 pointer.
 fn pointer(path: &Path) -> String {
     let mut pointer = String::new();
     for segment in path {

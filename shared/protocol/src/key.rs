@@ -1,5 +1,14 @@
-//! Keys and signatures as they travel: bytes of fixed length, written in base64 (standard alphabet, padded),
-//! and the numbers that go with them (`docs/protocol.md`, section 4).
+//! Public keys and signatures as they travel, and the numbers that go with them (`docs/protocol.md`, section
+//! 4).
+//!
+//! Keys and signatures are bytes of fixed length. JSON carries them in base64 (RFC 4648, section 4: standard
+//! alphabet, padded).
+//!
+//! ```text
+//! identity key, Curve25519 prekey:  0x05, then the u-coordinate, 32 bytes little-endian
+//! Kyber-1024 key:                   0x08, then the encoded key, 1568 bytes
+//! signature (XEdDSA):               R, 32 bytes, then s, 32 bytes little-endian; sign bit on top of s
+//! ```
 
 mod base64_text;
 mod curve;

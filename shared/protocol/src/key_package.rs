@@ -1,5 +1,12 @@
-//! Key packages: what a device publishes, what others get, how they ask for it (`docs/protocol.md`, section
-//! 4).
+//! Key packages (`docs/protocol.md`, section 4): the keys that a device publishes, the packages in which
+//! others get them, and the activities `Add`, `Check` and `Take`.
+//!
+//! | Type | Direction |
+//! |---|---|
+//! | [`PublishedKeys`] | from a device to its server: at registration, or with `Add` |
+//! | [`parse_check`], [`check_digest`] | from a device to its server: `Check`, do both hold the same keys? |
+//! | [`TakeActivity`] | from a client or a server to a server: consume one-time keys |
+//! | [`PackageCollection`], [`KeyPackage`] | the answer |
 
 mod collection;
 mod digest;

@@ -1,16 +1,55 @@
-//! The Eko protocol as pure code: names and addresses, strict JSON, keys and signatures, the device chain,
-//! key packages, envelopes, coverage, and the bodies that clients and servers exchange.
+//! The Eko protocol as pure code: names and addresses, strict JSON, keys and signatures, the device
+//! chain, key packages, envelopes, coverage, HTTP signatures, and the bodies that clients and servers
+//! exchange. The specification is `docs/protocol.md`; the sections named in this crate are sections of
+//! that page.
 //!
-//! Values in, values out: no clock, no randomness, no I/O, no panics. Time comes in as epoch milliseconds.
-//! What the words mean is settled in `docs/protocol.md`; the sections named in these comments are its.
+//! **Invariant:** this crate has no clock, no randomness and no I/O, and it does not panic. A function
+//! depends on its arguments only. Times are parameters in epoch milliseconds; the lints below keep
+//! panics out. The crate signs nothing and holds no private key.
 //!
-//! A body travels through here in three steps:
+//! # From bytes to a decision
 //!
-//! 1. [`json::parse`] reads the bytes strictly (duplicate keys, depth, JSON-LD restructuring);
-//! 2. a decoder such as [`envelope::Create::parse`] or [`chain::ChainNode::parse`] reads the shape, and
-//!    answers [`Invalid`] with a JSON pointer where it is wrong;
-//! 3. a decision such as [`chain::verify_next`] or [`coverage::check`] judges it against the state that the
-//!    caller read from its store.
+//! 1. [`json::parse`] reads the bytes strictly. It refuses duplicate members, deep nesting and JSON-LD
+//!    that restructures a document.
+//! 2. A decoder such as [`envelope::Create::parse`] or [`chain::ChainNode::parse`] reads the shape. A
+//!    fault is an [`Invalid`] with a JSON pointer to the member.
+//! 3. A decision such as [`chain::verify_next`] or [`coverage::check`] compares the decoded value with
+//!    the state that the caller read from its store.
+//!
+//! ```
+//! use eko_protocol::activity::DeliveredActivity;
+//! use eko_protocol::json;
+//!
+//! let body = br#"{"type": "Delivered", "object": "https://a.example/user/bob/inbox/x"}"#;
+//! let delivered = DeliveredActivity::parse(&json::parse(body)?)?;
+//! assert_eq!(delivered.entries, ["https://a.example/user/bob/inbox/x"]);
+//!
+//! let fault = DeliveredActivity::parse(&json::parse(br#"{"type": "Delivered", "object": []}"#)?);
+//! assert_eq!(fault.unwrap_err().pointer, "/object");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where to find
+//!
+//! | Topic | Section | Module |
+//! |---|---|---|
+//! | user names, handles, origins, the addresses under an origin | 1 | [`address`] |
+//! | device ids, envelope ids, keys of mailbox entries | 1, 6 | [`id`] |
+//! | strict and canonical JSON, members that may be one value or an array | 2 | [`json`] |
+//! | every limit, with its unit | 2 to 6 | [`limits`] |
+//! | public keys, key ids, signatures, base64 | 4 | [`key`] |
+//! | signatures in proofs, in multibase | 3 | [`multibase`] |
+//! | XEdDSA verification | 3 | [`xeddsa`] |
+//! | chain nodes, the bytes they sign, replay | 3 | [`chain`] |
+//! | device sets and their short form, `eko:deviceSet` | 3 | [`device_set`] |
+//! | key packages, `Add`, `Check` and `Take` | 4 | [`key_package`] |
+//! | `Create` of a `SignalEnvelope` | 5 | [`envelope`] |
+//! | missing and stale devices of an envelope | 5 | [`coverage`] |
+//! | `Delivered`, reports, answers, mailbox entries | 5, 6 | [`activity`] |
+//! | collections: mailbox page, key packages, device chain | 3, 4, 6 | [`collection`] |
+//! | actors on other servers | 7 | [`actor`] |
+//! | RFC 9421 and draft-cavage signatures | 7 | [`http_signature`] |
+//! | RFC 3339 timestamps | 2 | [`timestamp`] |
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unreachable))]

@@ -1,9 +1,18 @@
-//! Multibase as proofs carry it: `z` and base58btc of exactly 64 bytes (`docs/protocol.md`, section 3).
+//! Signatures in proofs: multibase, base58btc, exactly 64 bytes (`docs/protocol.md`, section 3).
+//!
+//! ```text
+//! ┌─────┬───────────────────────────────────────────┐
+//! │ "z" │ base58btc of R and s, 64 to 88 characters │
+//! └─────┴───────────────────────────────────────────┘
+//! ```
+//!
+//! base58btc is Bitcoin's alphabet: digits and letters without `0`, `O`, `I` and `l`. Each leading zero
+//! byte is written as `1`.
 
 use crate::Invalid;
 use crate::key::Signature;
 
-/// The longest base58 text of 64 bytes: log(256) / log(58) characters a byte.
+/// The maximum length of 64 bytes in base58: each byte takes log(256) / log(58) characters.
 const MAX_CHARS: usize = 88;
 
 /// Writes a signature.
@@ -13,8 +22,21 @@ pub fn encode(signature: &Signature) -> String {
 
 /// Reads a signature.
 ///
+/// ```
+/// use eko_protocol::key::Signature;
+/// use eko_protocol::multibase;
+///
+/// let signature = Signature::from_bytes(&[7; 64])?;
+/// let text = multibase::encode(&signature);
+/// assert!(text.starts_with('z'));
+/// assert_eq!(multibase::decode(&text), Ok(signature));
+///
+/// assert!(multibase::decode(&text[1..]).is_err());
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
+///
 /// # Errors
-/// The text does not start with `z`, is not base58btc, or holds another count of bytes than 64.
+/// [`Invalid`] if the text does not start with `z`, is not base58btc, or holds more or fewer than 64 bytes.
 pub fn decode(text: &str) -> Result<Signature, Invalid> {
     let fault = || Invalid::whole("must be a signature of 64 bytes in multibase: z and base58btc");
     let digits = text.strip_prefix('z').filter(|digits| digits.len() <= MAX_CHARS).ok_or_else(fault)?;

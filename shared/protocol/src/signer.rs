@@ -1,5 +1,5 @@
-//! XEdDSA signing for tests, deterministic, in libsignal's form (the sign bit in `s`) and in the paper's
-//! (sign 0).
+//! A deterministic XEdDSA signer for the tests of this crate. It signs in libsignal's form, with the sign
+//! bit of the key in `s`, and in the paper's form, in which that bit is 0.
 
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::{Scalar, clamp_integer};
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha512};
 
 use crate::key::{CurveKey, IdentityKey, KyberKey, Signature};
 
-/// A key pair from a seed.
+/// A key pair that is derived from a number.
 pub(crate) struct Signer {
     secret: Scalar,
     identity: IdentityKey,
@@ -27,12 +27,12 @@ impl Signer {
         self.identity
     }
 
-    /// The same point as a prekey.
+    /// Returns the public key as a Curve25519 prekey.
     pub(crate) fn curve(&self) -> CurveKey {
         CurveKey::from_bytes(self.identity.as_bytes()).unwrap()
     }
 
-    /// As libsignal signs: with the key as it is, its sign bit in the top bit of `s`.
+    /// Signs in libsignal's form: with the key as it is, and its sign bit in the top bit of `s`.
     pub(crate) fn sign(&self, message: &[u8]) -> Signature {
         let nonce = Scalar::from_bytes_mod_order_wide(
             &Sha512::new().chain_update(self.secret.as_bytes()).chain_update(message).finalize().into(),
@@ -40,14 +40,14 @@ impl Signer {
         signature(self.secret, message, nonce, true)
     }
 
-    /// As the paper signs: with the key whose sign is 0.
+    /// Signs in the paper's form: with the one of the key and its negative whose sign bit is 0.
     pub(crate) fn sign_without_sign_bit(&self, message: &[u8]) -> Signature {
         let sign = EdwardsPoint::mul_base(&self.secret).compress().to_bytes()[31] >> 7;
         let secret = if sign == 1 { -self.secret } else { self.secret };
         signature(secret, message, Scalar::from(77u8), false)
     }
 
-    /// With a chosen nonce, to make an `R` of low order.
+    /// Signs in libsignal's form with a chosen nonce, so that a test can make an `R` of low order.
     pub(crate) fn sign_with_nonce(&self, message: &[u8], nonce: u8) -> Signature {
         signature(self.secret, message, Scalar::from(nonce), true)
     }
@@ -64,7 +64,7 @@ fn signature(secret: Scalar, message: &[u8], nonce: Scalar, with_sign: bool) -> 
     Signature::from_bytes(&[r, s].concat()).unwrap()
 }
 
-/// Bytes in the shape of a Kyber-1024 public key.
+/// Returns bytes in the shape of a Kyber-1024 public key.
 pub(crate) fn kyber(fill: u8) -> KyberKey {
     let mut bytes = vec![fill; 1569];
     bytes[0] = 8;

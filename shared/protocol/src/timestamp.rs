@@ -1,4 +1,10 @@
-//! RFC 3339 timestamps and epoch milliseconds.
+//! RFC 3339 timestamps, read into and written from epoch milliseconds.
+//!
+//! ```text
+//! 2026-01-29T19:30:00.007Z
+//! date       time     .fraction, optional
+//!                         Z or an offset such as +01:00
+//! ```
 
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
@@ -10,10 +16,17 @@ const EARLIEST_MS: i64 = -62_135_596_800_000;
 /// 9999-12-31T23:59:59.999Z in epoch milliseconds.
 const LATEST_MS: i64 = 253_402_300_799_999;
 
-/// Epoch milliseconds of an RFC 3339 timestamp in any offset; what is finer than a millisecond is dropped.
+/// Reads an RFC 3339 timestamp with any offset and returns epoch milliseconds, rounded down.
+///
+/// ```
+/// use eko_protocol::timestamp;
+///
+/// assert_eq!(timestamp::parse("2026-01-29T20:30:00.5+01:00"), Ok(1_769_715_000_500));
+/// assert!(timestamp::parse("2026-01-29").is_err());
+/// ```
 ///
 /// # Errors
-/// The text is not RFC 3339.
+/// [`Invalid`] if the text is not an RFC 3339 timestamp.
 pub fn parse(text: &str) -> Result<i64, Invalid> {
     let moment = OffsetDateTime::parse(text, &Rfc3339)
         .map_err(|_| Invalid::whole("must be an RFC 3339 timestamp, such as 2026-01-29T19:30:00Z"))?;
@@ -21,10 +34,17 @@ pub fn parse(text: &str) -> Result<i64, Invalid> {
     i64::try_from(ms).map_err(|_| Invalid::whole("is too far away"))
 }
 
-/// As [`parse`], and the offset must be written `Z`.
+/// Reads an RFC 3339 timestamp whose offset is written `Z` and returns epoch milliseconds, rounded down.
+///
+/// ```
+/// use eko_protocol::timestamp;
+///
+/// assert_eq!(timestamp::parse_utc("2026-01-29T19:30:00Z"), Ok(1_769_715_000_000));
+/// assert!(timestamp::parse_utc("2026-01-29T20:30:00+01:00").is_err());
+/// ```
 ///
 /// # Errors
-/// The text is not RFC 3339, or not in UTC.
+/// [`Invalid`] if the text is not an RFC 3339 timestamp or has another offset than `Z`.
 pub fn parse_utc(text: &str) -> Result<i64, Invalid> {
     if !text.ends_with('Z') {
         return Err(Invalid::whole("must be an RFC 3339 timestamp in UTC, such as 2026-01-29T19:30:00Z"));
@@ -32,7 +52,14 @@ pub fn parse_utc(text: &str) -> Result<i64, Invalid> {
     parse(text)
 }
 
-/// RFC 3339 in UTC, with a fraction only where there is one. Beyond the years 1 to 9999, the nearest of them.
+/// Writes epoch milliseconds as an RFC 3339 timestamp in UTC. A fraction is written only if it is not zero.
+/// A time outside the years 1 to 9999 becomes the nearest time inside them.
+///
+/// ```
+/// use eko_protocol::timestamp;
+///
+/// assert_eq!(timestamp::format(1_769_715_000_007), "2026-01-29T19:30:00.007Z");
+/// ```
 pub fn format(epoch_ms: i64) -> String {
     let nanos = i128::from(epoch_ms.clamp(EARLIEST_MS, LATEST_MS)).saturating_mul(1_000_000);
     OffsetDateTime::from_unix_timestamp_nanos(nanos)

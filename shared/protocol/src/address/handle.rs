@@ -1,3 +1,5 @@
+//! Handles: a user's name together with the domain of the user's server.
+
 use std::fmt;
 
 use url::Host;
@@ -5,8 +7,27 @@ use url::Host;
 use super::UserName;
 use crate::Invalid;
 
-/// A handle: `@name@domain`, `acct:name@domain` or `name@domain`. The domain is kept as DNS would ask for it
-/// (lower case, IDNA A-labels), with the port that local mode has.
+/// A handle (`docs/protocol.md`, section 1).
+///
+/// ```text
+/// ["acct:" | "@"] name "@" domain [":" port]
+/// ```
+///
+/// The name is in lower case. The domain is in the form that DNS uses: lower case, and A-labels for
+/// international names (IDNA). A port is kept unless it is 443; only servers of local mode have one.
+///
+/// ```
+/// use eko_protocol::address::Handle;
+///
+/// let handle = Handle::parse("acct:Bob@Bücher.example")?;
+/// assert_eq!(handle.name().as_str(), "bob");
+/// assert_eq!(handle.authority(), "xn--bcher-kva.example");
+/// assert_eq!(handle.to_string(), "@bob@xn--bcher-kva.example");
+///
+/// assert!(Handle::parse("bob").is_err());
+/// assert!(Handle::parse("bob@b.example@c.example").is_err());
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle {
     name: UserName,
@@ -17,8 +38,9 @@ impl Handle {
     /// Reads a handle in any of its three forms.
     ///
     /// # Errors
-    /// Another count of `@`, percent-encoding, a trailing dot, an address in an unusual spelling, a bad port,
-    /// or a name that is no [`UserName`].
+    /// [`Invalid`] if the text has more or fewer `@`, percent-encoding, a trailing dot, an IP address in an
+    /// unusual spelling, a port that is not a number from 1 to 65535 in its shortest spelling, or a name that
+    /// is not a [`UserName`].
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fault = || Invalid::whole("must be a handle: @name@domain or acct:name@domain");
         let bare = match text.strip_prefix("acct:") {
@@ -31,22 +53,23 @@ impl Handle {
         Ok(Self { name, authority })
     }
 
-    /// A handle made of its parts, as an origin's own users have it.
+    /// Creates the handle of a user on the server at `origin`.
     pub fn new(name: UserName, origin: &super::Origin) -> Self {
         Self { name, authority: origin.authority().to_owned() }
     }
 
-    /// The user's name on its server.
+    /// Returns the user's name on its server.
     pub fn name(&self) -> &UserName {
         &self.name
     }
 
-    /// Host, and port where there is one; comparable with [`super::Origin::authority`].
+    /// Returns the host, with the port if there is one. It compares equal to the
+    /// [`Origin::authority`](super::Origin::authority) of the user's server.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// The `acct:` form, as WebFinger wants it (RFC 7565).
+    /// Returns the `acct:` form, the resource of a WebFinger request (RFC 7565).
     pub fn acct(&self) -> String {
         format!("acct:{}@{}", self.name, self.authority)
     }
@@ -59,6 +82,7 @@ impl fmt::Display for Handle {
     }
 }
 
+/// Returns a domain with an optional port in normal form, or `None` if it has another shape.
 fn authority(text: &str) -> Option<String> {
     let (host, port) = match text.split_once(':') {
         Some((host, port)) => (host, Some(port)),
@@ -73,13 +97,16 @@ fn authority(text: &str) -> Option<String> {
         Host::Ipv4(address) if address.to_string() == host => host.to_owned(),
         _ => return None,
     };
-    match port.map(parse_port) {
-        None | Some(Some(443)) => Some(host),
-        Some(Some(port)) => Some(format!("{host}:{port}")),
-        Some(None) => None,
+    match port {
+        None => Some(host),
+        Some(port) => match parse_port(port)? {
+            443 => Some(host),
+            port => Some(format!("{host}:{port}")),
+        },
     }
 }
 
+/// Reads a port in its shortest spelling; 0 is none.
 fn parse_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port: &u16| *port != 0 && port.to_string() == text)
 }

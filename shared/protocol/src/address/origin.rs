@@ -1,3 +1,5 @@
+//! Origins: the public bases of servers.
+
 use std::fmt;
 
 use url::{Host, Url};
@@ -5,8 +7,26 @@ use url::{Host, Url};
 use super::check_url;
 use crate::Invalid;
 
-/// The public base of a server: `https://DOMAIN`, or `http://localhost:PORT` in local mode. Every id of that
-/// server starts with it; this type makes those ids and recognises its own, by exact text.
+/// The public base of a server: `https://DOMAIN`, or `http://localhost:PORT` in local mode
+/// (`docs/protocol.md`, section 1).
+///
+/// Every id of a server starts with its origin. This type makes those ids and recognises them by exact
+/// text; see the methods in `address/path.rs`.
+///
+/// ```
+/// use eko_protocol::address::{Origin, UserName};
+///
+/// let origin = Origin::parse("https://A.example:443")?;
+/// assert_eq!(origin.as_str(), "https://a.example");
+///
+/// let bob = UserName::parse("bob")?;
+/// assert_eq!(origin.actor(&bob), "https://a.example/user/bob");
+/// assert_eq!(origin.parse_actor("https://a.example/user/bob"), Some(bob));
+/// assert_eq!(origin.parse_actor("https://a.example/user/Bob"), None);
+///
+/// assert!(Origin::parse("http://a.example").is_err());
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     text: String,
@@ -14,11 +34,12 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads a configured origin; the host's case and a default port do not matter.
+    /// Reads an origin as an operator configures it. Upper case and a default port are normalised.
     ///
     /// # Errors
-    /// The text has a path (a trailing slash too), a query, credentials, an address instead of a domain, or
-    /// plain http for anything but this machine (`localhost`, names under it, `127.0.0.1`).
+    /// [`Invalid`] if the text has a path (a trailing slash is one), a query, a fragment or credentials; if
+    /// the host is an IP address; or if the scheme is http and the host is not this machine (`localhost`,
+    /// a name under it, `127.0.0.1`).
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fault = || Invalid::whole("must be https://DOMAIN, or http://localhost:PORT in local mode");
         if text.contains(['%', '@', '?', '#', '\\'])
@@ -31,8 +52,8 @@ impl Origin {
         if has_path { Err(fault()) } else { Self::from_url(&url).ok_or_else(fault) }
     }
 
-    /// The origin of an id or address of any server; `None` for what is not a URL in normal form
-    /// (no credentials, query, fragment or escapes).
+    /// Returns the origin of an id or address of any server. It is `None` if the text is not a URL in normal
+    /// form (`docs/protocol.md`, section 1), or if [`Origin::parse`] would refuse its scheme and host.
     pub fn of(url: &str) -> Option<Self> {
         check_url(url).ok().and_then(|url| Self::from_url(&url))
     }
@@ -56,12 +77,13 @@ impl Origin {
         Some(Self { text: format!("{}://{authority}", url.scheme()), authority })
     }
 
-    /// The base without a trailing slash, such as `https://a.example`.
+    /// Returns the base without a trailing slash, such as `https://a.example`.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Host, and port where it is not the scheme's own: what follows the second `@` of a handle.
+    /// Returns the host, with the port if it is not the scheme's default. It is the domain of the handles
+    /// of this server's users.
     pub fn authority(&self) -> &str {
         &self.authority
     }

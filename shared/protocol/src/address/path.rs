@@ -1,5 +1,20 @@
-//! The addresses under an origin: each is made in one place and recognised in one place, by exact text.
-//! Nothing is unescaped or normalised on the way, so two spellings of one address are never both ours.
+//! The addresses under an origin. Each kind is made by one method of [`Origin`] and read by one, which
+//! compares exact text. Nothing is unescaped or normalised, so an address has one spelling only.
+//!
+//! ```text
+//! ORIGIN/user/{name}                            actor
+//! ORIGIN/user/{name}/device/{device}            device
+//! ORIGIN/user/{name}/devices                    device chain
+//! ORIGIN/user/{name}/devices/{seq}              node of the chain
+//! ORIGIN/user/{name}/devices/pending            pending devices
+//! ORIGIN/user/{name}/keyPackages                key packages
+//! ORIGIN/user/{name}/keyPackage/{device}        key package
+//! ORIGIN/user/{name}/inbox                      inbox; for the user's own devices the mailbox
+//! ORIGIN/user/{name}/inbox/{entry}              mailbox entry
+//! ORIGIN/user/{name}/outbox                     outbox
+//! ORIGIN/inbox  /actor  /ns  /problems/{slug}   shared inbox, server actor, JSON-LD terms, problem type
+//! ORIGIN/activity/{uuid}  /message/{uuid}       activity, envelope
+//! ```
 
 use uuid::Uuid;
 
@@ -15,129 +30,145 @@ impl Origin {
         format!("{}/user/{user}/{path}", self.as_str())
     }
 
-    /// The actor of a user.
+    /// Returns the actor id of a user.
     pub fn actor(&self, user: &UserName) -> String {
         format!("{}/user/{user}", self.as_str())
     }
 
-    /// A device of a user.
+    /// Returns the address of a user's device.
     pub fn device(&self, user: &UserName, device: &DeviceId) -> String {
         self.under_user(user, &format!("device/{device}"))
     }
 
-    /// The key package of a device.
+    /// Returns the address of a device's key package.
     pub fn key_package(&self, user: &UserName, device: &DeviceId) -> String {
         self.under_user(user, &format!("keyPackage/{device}"))
     }
 
-    /// The collection of a user's key packages.
+    /// Returns the address of the collection of a user's key packages.
     pub fn key_packages(&self, user: &UserName) -> String {
         self.under_user(user, "keyPackages")
     }
 
-    /// The collection of a user's device chain.
+    /// Returns the address of a user's device chain.
     pub fn devices(&self, user: &UserName) -> String {
         self.under_user(user, "devices")
     }
 
-    /// The devices of a user that wait for approval.
+    /// Returns the address of the list of a user's pending devices.
     pub fn pending_devices(&self, user: &UserName) -> String {
         self.under_user(user, "devices/pending")
     }
 
-    /// One node of a user's device chain.
+    /// Returns the address of the node at place `seq` of a user's device chain.
     pub fn chain_node(&self, user: &UserName, seq: u64) -> String {
         self.under_user(user, &format!("devices/{seq}"))
     }
 
-    /// A user's inbox.
+    /// Returns the address of a user's inbox.
     pub fn inbox(&self, user: &UserName) -> String {
         self.under_user(user, "inbox")
     }
 
-    /// A user's outbox.
+    /// Returns the address of a user's outbox.
     pub fn outbox(&self, user: &UserName) -> String {
         self.under_user(user, "outbox")
     }
 
-    /// One entry of a device's queue.
+    /// Returns the address of an entry in the mailbox of one of a user's devices.
     pub fn entry(&self, user: &UserName, key: &EntryKey) -> String {
         self.under_user(user, &format!("inbox/{}", key.as_str()))
     }
 
-    /// An activity made here.
+    /// Returns the id of an activity that this server makes.
     pub fn activity(&self, id: &Uuid) -> String {
         self.at(&format!("activity/{}", id.as_hyphenated()))
     }
 
-    /// An envelope whose id was made here.
+    /// Returns an envelope id under this origin.
     pub fn message(&self, id: &Uuid) -> String {
         self.at(&format!("message/{}", id.as_hyphenated()))
     }
 
-    /// The JSON-LD context of the `eko:` terms.
+    /// Returns the address of the JSON-LD context of the `eko:` terms.
     pub fn ns(&self) -> String {
         self.at("ns")
     }
 
-    /// A problem type (RFC 9457).
+    /// Returns a problem type (RFC 9457).
     pub fn problem(&self, slug: &str) -> String {
         self.at(&format!("problems/{slug}"))
     }
 
-    /// The inbox that all users share.
+    /// Returns the address of the inbox that all users share.
     pub fn shared_inbox(&self) -> String {
         self.at("inbox")
     }
 
-    /// The server's own actor.
+    /// Returns the id of the server's own actor.
     pub fn server_actor(&self) -> String {
         self.at("actor")
     }
 
-    /// Whether an id is on this origin.
+    /// True if an id or address is under this origin.
     pub fn owns(&self, id: &str) -> bool {
         self.rest(id).is_some()
     }
 
-    /// What [`Origin::actor`] made.
+    /// Reads an actor id as [`Origin::actor`] makes it; `None` for any other text.
     pub fn parse_actor(&self, id: &str) -> Option<UserName> {
         UserName::parse_exact(self.rest(id)?.strip_prefix("user/")?)
     }
 
-    /// What [`Origin::device`] made.
+    /// Reads a device address as [`Origin::device`] makes it; `None` for any other text.
+    ///
+    /// ```
+    /// use eko_protocol::address::Origin;
+    ///
+    /// let origin = Origin::parse("https://a.example")?;
+    /// let id = "0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11";
+    /// let (user, device) = origin.parse_device(&format!("https://a.example/user/bob/device/{id}")).unwrap();
+    /// assert_eq!((user.as_str(), device.as_str()), ("bob", id));
+    ///
+    /// // Neither another server's device nor another kind of address.
+    /// assert_eq!(origin.parse_device(&format!("https://b.example/user/bob/device/{id}")), None);
+    /// assert_eq!(origin.parse_device(&format!("https://a.example/user/bob/keyPackage/{id}")), None);
+    /// # Ok::<(), eko_protocol::Invalid>(())
+    /// ```
     pub fn parse_device(&self, id: &str) -> Option<(UserName, DeviceId)> {
         self.parse_with_device(id, "device")
     }
 
-    /// Reads a device address as [`Origin::device`] makes it; `None` for anything else, another user's
-    /// device among it.
+    /// Reads the address of a device of `user`; `None` for any other text, another user's device included.
     pub fn parse_device_of(&self, user: &UserName, id: &str) -> Option<DeviceId> {
         self.parse_device(id).and_then(|(owner, device)| (owner == *user).then_some(device))
     }
 
-    /// What [`Origin::key_package`] made.
+    /// Reads the address of a key package as [`Origin::key_package`] makes it; `None` for any other text.
     pub fn parse_key_package(&self, id: &str) -> Option<(UserName, DeviceId)> {
         self.parse_with_device(id, "keyPackage")
     }
 
-    /// What [`Origin::key_packages`] made.
+    /// Reads the address of a collection of key packages as [`Origin::key_packages`] makes it; `None` for
+    /// any other text.
     pub fn parse_key_packages(&self, id: &str) -> Option<UserName> {
         let (user, rest) = self.parse_user(id)?;
         (rest == "keyPackages").then_some(user)
     }
 
-    /// What [`Origin::entry`] made.
+    /// Reads the address of a mailbox entry as [`Origin::entry`] makes it; `None` for any other text.
     pub fn parse_entry(&self, id: &str) -> Option<(UserName, EntryKey)> {
         let (user, rest) = self.parse_user(id)?;
         let key = EntryKey::parse(rest.strip_prefix("inbox/")?).ok()?;
         Some((user, key))
     }
 
+    /// Returns the text after the origin and its slash.
     fn rest<'a>(&self, id: &'a str) -> Option<&'a str> {
         id.strip_prefix(self.as_str())?.strip_prefix('/')
     }
 
+    /// Splits an address under a user into the user and the rest of the path.
     fn parse_user<'a>(&self, id: &'a str) -> Option<(UserName, &'a str)> {
         let (name, rest) = self.rest(id)?.strip_prefix("user/")?.split_once('/')?;
         Some((UserName::parse_exact(name)?, rest))

@@ -1,11 +1,18 @@
+//! The check that an address has one spelling.
+
 use url::Url;
 
 use crate::Invalid;
 use crate::limits::MAX_ID_BYTES;
 
-/// Whether a text is an address that everyone reads alike: http(s), at most [`MAX_ID_BYTES`], written as the
-/// URL standard would write it, without credentials, query, fragment or escapes. Whose it is, is another
-/// question.
+/// Reads an id or address of any server.
+///
+/// The text must be an http or https URL of at most [`MAX_ID_BYTES`] bytes, written exactly as the WHATWG
+/// URL standard serialises it, without credentials, query, fragment or escapes (`docs/protocol.md`, section
+/// 1). Two readers of such a text cannot disagree about it. Ownership is checked elsewhere.
+///
+/// # Errors
+/// [`Invalid`] for any other text.
 pub(crate) fn check_url(text: &str) -> Result<Url, Invalid> {
     let fault = |detail: &str| Invalid::whole(format!("must be an http or https URL {detail}"));
     if text.len() > MAX_ID_BYTES {

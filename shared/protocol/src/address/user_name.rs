@@ -1,3 +1,5 @@
+//! User names.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -5,7 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::Invalid;
 use crate::limits::MAX_USER_NAME_CHARS;
 
-/// A user's name: `[a-z0-9_]{1,30}`, compared case-insensitively and kept in lower case.
+/// A user's name: `[a-z0-9_]{1,30}` (`docs/protocol.md`, section 1). It is read in any case and kept in lower
+/// case.
+///
+/// ```
+/// use eko_protocol::address::UserName;
+///
+/// assert_eq!(UserName::parse("Alice_01")?.as_str(), "alice_01");
+/// assert!(UserName::parse("al-ice").is_err());
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserName(String);
@@ -14,7 +25,8 @@ impl UserName {
     /// Reads a name in any case.
     ///
     /// # Errors
-    /// The text is empty, too long, or holds anything but ASCII letters, digits and `_`.
+    /// [`Invalid`] if the text is empty, has more than [`MAX_USER_NAME_CHARS`] characters, or holds another
+    /// character than an ASCII letter, an ASCII digit or `_`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fits = (1..=MAX_USER_NAME_CHARS).contains(&text.len());
         if fits && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
@@ -24,12 +36,13 @@ impl UserName {
         }
     }
 
-    /// Reads a name as it stands in a URL made here: upper case is another URL, hence nobody's.
+    /// Reads a name from an address. A name with upper-case letters is `None`: the address would be a second
+    /// spelling.
     pub(crate) fn parse_exact(text: &str) -> Option<Self> {
         Self::parse(text).ok().filter(|name| name.0 == text)
     }
 
-    /// The name in lower case.
+    /// Returns the name, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,3 +1,5 @@
+//! New nodes, as clients make them.
+
 use serde_json::{Map, Value, json};
 
 use super::{ChainPosition, proof_base};
@@ -6,21 +8,21 @@ use crate::id::DeviceId;
 use crate::key::{IdentityKey, RegistrationId, Signature};
 use crate::{Invalid, multibase, timestamp};
 
-/// What a device tells of itself when it registers.
+/// A device as it registers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDevice {
-    /// Its id.
+    /// The device's id.
     pub id: DeviceId,
-    /// Its identity key.
+    /// The device's identity key.
     pub identity_key: IdentityKey,
-    /// Its registration id.
+    /// The device's registration id.
     pub registration_id: RegistrationId,
-    /// Its own signature over [`super::possession_base`].
+    /// The device's signature over [`super::possession_base`].
     pub possession: Signature,
 }
 
-/// A node without its proof, as a client makes it: sign [`UnsignedNode::signing_bytes`], then
-/// [`finish`](UnsignedNode::finish) it.
+/// A node without its proof. The signing device signs [`UnsignedNode::signing_bytes`] with its identity key
+/// and completes the node with [`UnsignedNode::finish`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsignedNode {
     members: Map<String, Value>,
@@ -28,7 +30,7 @@ pub struct UnsignedNode {
 }
 
 impl UnsignedNode {
-    /// `AddDevice`: by the new device itself where the chain is empty, otherwise by an active one.
+    /// Creates an `AddDevice`. The new device signs it if the chain is empty, and an active device otherwise.
     /// `published_ms` is in epoch milliseconds.
     pub fn add(
         origin: &Origin,
@@ -41,7 +43,7 @@ impl UnsignedNode {
             .with_addition(origin, user, new)
     }
 
-    /// `ResetDevices`: by the new device itself.
+    /// Creates a `ResetDevices`. The new device signs it.
     pub fn reset(
         origin: &Origin,
         user: &UserName,
@@ -53,7 +55,7 @@ impl UnsignedNode {
             .with_addition(origin, user, new)
     }
 
-    /// `RevokeDevice`: by an active device, maybe the same.
+    /// Creates a `RevokeDevice`. An active device signs it; it may revoke itself.
     pub fn revoke(
         origin: &Origin,
         user: &UserName,
@@ -96,15 +98,15 @@ impl UnsignedNode {
         self.members.insert(name.to_owned(), value);
     }
 
-    /// The bytes that the signing device signs with its identity key.
+    /// Returns the bytes that the signing device signs with its identity key; see [`proof_base`].
     ///
     /// # Errors
-    /// The chain is longer than JSON can count.
+    /// [`Invalid`] if the chain has more nodes than canonical JSON can count (2^53 - 1).
     pub fn signing_bytes(&self) -> Result<Vec<u8>, Invalid> {
         proof_base(&Value::Object(self.members.clone()))
     }
 
-    /// The node with its proof, ready to be sent.
+    /// Adds the proof and returns the node in the form in which it is sent.
     pub fn finish(mut self, signer: &DeviceId, signature: &Signature) -> Value {
         let proof = json!({
             "type": "DataIntegrityProof",

@@ -1,60 +1,62 @@
+//! The rules of the chain that a node can break.
+
 use crate::Invalid;
 use crate::limits::MAX_ACTIVE_DEVICES;
 
-/// Why a node is not appended.
+/// The rule that a node breaks. The node is not appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
-    /// Another place than the next: the head is stale (HTTP 409).
+    /// `seq` is not the chain's length. Another node may have been appended first (HTTP 409).
     #[error("seq must be {expected}")]
     WrongSeq {
         /// The chain's length.
         expected: u64,
     },
-    /// Another predecessor than the head: the head is stale (HTTP 409).
+    /// `prev` is not the hash of the last node. Another node may have been appended first (HTTP 409).
     #[error("prev must be {}", expected.as_deref().unwrap_or("null"))]
     WrongPrev {
         /// The hash of the last node; `None` before the first.
         expected: Option<String>,
     },
-    /// Another context than the standard one and this server's.
+    /// `@context` is not the ActivityStreams context followed by this server's `/ns`.
     #[error("@context must be https://www.w3.org/ns/activitystreams and this server's /ns")]
     WrongContext,
-    /// Another user's node.
+    /// `actor` is another user.
     #[error("actor must be the user whose chain this is")]
     WrongActor,
-    /// Another address than the node's place has.
+    /// `id` is not the address of the node's place.
     #[error("id must be {expected}")]
     WrongId {
         /// The address of the next node.
         expected: String,
     },
-    /// Not a device of this user.
+    /// `device` is not the address of a device of this user.
     #[error("device must be the address of a device of this user")]
     WrongDevice,
-    /// Not the key package of this device.
+    /// `keyPackage` is not the key package of the node's device.
     #[error("keyPackage must be the address of this device's key package")]
     WrongKeyPackage,
-    /// The first node adds a device; it revokes and resets nothing.
+    /// The first node is not an `AddDevice`.
     #[error("the first node must be an AddDevice")]
     FirstNodeMustAdd,
-    /// Signed by a device that is not active, or by another than the new device where that one must sign.
+    /// The signing device is not active, or is not the new device where that one must sign.
     #[error("verificationMethod must be {0}")]
     WrongSigner(&'static str),
-    /// The proof is not the signer's signature.
+    /// `proofValue` is not the signer's signature over the node.
     #[error("proofValue is not the signer's signature over this node")]
     BadProof,
-    /// The possession is not the new device's signature.
+    /// `possession` is not the new device's signature over its own members.
     #[error(
         "possession is not the new device's signature over actor, device, identityKey and registrationId"
     )]
     BadPossession,
-    /// A device id that was in this chain before, active or not.
+    /// The device that is added was in the chain before.
     #[error("this device id was used before")]
     DeviceIdReused,
-    /// Revokes what is not active.
+    /// The device that is revoked is not active.
     #[error("this device is not active")]
     DeviceNotActive,
-    /// No room for another active device.
+    /// The user has the maximum number of active devices.
     #[error("a user has at most {MAX_ACTIVE_DEVICES} active devices")]
     TooManyDevices,
 }
@@ -70,12 +72,13 @@ pub struct ReplayError {
 }
 
 impl ChainError {
-    /// Whether another append came first: fetch the head, sign anew (HTTP 409 rather than 422).
+    /// True if another node was appended first. The client fetches the head and signs a new node; the server
+    /// answers 409 instead of 422.
     pub fn is_stale_head(&self) -> bool {
         matches!(self, Self::WrongSeq { .. } | Self::WrongPrev { .. })
     }
 
-    /// The same as a fault in the node's JSON.
+    /// Returns the error as a fault of the member of the node's JSON that breaks the rule.
     pub fn invalid(&self) -> Invalid {
         let pointer = match self {
             Self::WrongSeq { .. } => "/seq",

@@ -1,3 +1,5 @@
+//! Nodes of a device chain.
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -9,7 +11,20 @@ use crate::invalid::token;
 use crate::json::{canonical, shape};
 use crate::key::{IdentityKey, RegistrationId, Signature};
 
-/// One node of a device chain: well formed, and as yet unproven ([`super::verify_next`] proves it).
+/// A node of a device chain. It is well formed, but not verified; [`super::verify_next`] verifies it.
+///
+/// ```text
+/// {"@context": ["https://www.w3.org/ns/activitystreams", "ORIGIN/ns"],
+///  "type": ["Object", "AddDevice" | "RevokeDevice" | "ResetDevices"],
+///  "id": "ORIGIN/user/{name}/devices/{seq}", "actor": "ORIGIN/user/{name}",
+///  "seq": <place from 0>, "prev": <hash of the node before, or null>,
+///  "device": "ORIGIN/user/{name}/device/{device}", "published": <RFC 3339, UTC>,
+///  "identityKey": <base64>, "registrationId": <number>, "keyPackage": <URL>,   not in RevokeDevice
+///  "possession": <multibase>,                                                  not in RevokeDevice
+///  "proof": {"type": "DataIntegrityProof", "cryptosuite": "xeddsa-2022",
+///            "proofPurpose": "authentication", "verificationMethod": <the signing device's address>,
+///            "proofValue": <multibase>}}
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainNode {
     pub(super) context: [String; 2],
@@ -24,18 +39,19 @@ pub struct ChainNode {
     pub(super) canonical: Vec<u8>,
 }
 
-/// What a node does with its device.
+/// The effect of a node on its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeKind {
-    /// `AddDevice`: makes a device active.
+    /// `AddDevice`: the device becomes active.
     Add(Addition),
-    /// `RevokeDevice`: ends an active device, for ever.
+    /// `RevokeDevice`: the device is no longer active, and its id is never used again.
     Revoke,
-    /// `ResetDevices`: ends every device and makes this one the only active; recovery after all were lost.
+    /// `ResetDevices`: every active device is revoked, and this one becomes the only active device. A user who
+    /// has lost all devices recovers with it.
     Reset(Addition),
 }
 
-/// What a node says of the device it makes active.
+/// The members of a node that describe the device which it makes active.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addition {
     /// The device's identity key.
@@ -44,11 +60,11 @@ pub struct Addition {
     pub registration_id: RegistrationId,
     /// The address of the device's key package.
     pub key_package: String,
-    /// The device's own signature over [`super::possession_base`].
+    /// The device's signature over [`super::possession_base`].
     pub possession: Signature,
 }
 
-/// Who signed a node.
+/// The signature of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// The address of the device that signed.
@@ -58,12 +74,12 @@ pub struct Proof {
 }
 
 impl ChainNode {
-    /// Reads a node. Every kind has exactly its members: nodes are hashed and stored as they came, so an
-    /// unknown member is refused, not ignored. `type` and `@context` must be arrays of two, `published` in
-    /// UTC.
+    /// Reads a node. A node is stored and hashed in the form in which it came, so each kind has exactly its
+    /// members: an unknown member is refused.
     ///
     /// # Errors
-    /// The first member that is missing, unknown or of the wrong shape.
+    /// [`Invalid`] for the first member that is missing, unknown, null (except `prev`), or of another shape
+    /// than drawn at [`ChainNode`].
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         check_nulls(value)?;
         let wire: WireNode = shape(value)?;
@@ -79,58 +95,58 @@ impl ChainNode {
     /// Reads a stored node.
     ///
     /// # Errors
-    /// As [`ChainNode::parse`], and bytes that are not JSON.
+    /// [`Invalid`] if the bytes are not JSON, or for the faults of [`ChainNode::parse`].
     pub fn from_canonical(bytes: &[u8]) -> Result<Self, Invalid> {
         let value = crate::json::parse(bytes).map_err(|error| Invalid::whole(error.to_string()))?;
         Self::parse(&value)
     }
 
-    /// The canonical JSON (RFC 8785): what is stored, and what [`ChainNode::hash`] hashes.
+    /// Returns the canonical JSON (RFC 8785), which is stored and which [`ChainNode::hash`] hashes.
     pub fn canonical(&self) -> &[u8] {
         &self.canonical
     }
 
-    /// The node as a value, as the chain's collection lists it.
+    /// Returns the node as JSON, as the collection of the chain lists it.
     pub fn to_value(&self) -> Value {
         serde_json::from_slice(&self.canonical).unwrap_or_default()
     }
 
-    /// SHA-256 of the canonical node, lower-case hex: the next node's `prev`.
+    /// Returns the SHA-256 of the canonical node in lower-case hex. It is the `prev` of the next node.
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(&self.canonical))
     }
 
-    /// The node's address.
+    /// Returns the node's address.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The user's actor id.
+    /// Returns the user's actor id.
     pub fn actor(&self) -> &str {
         &self.actor
     }
 
-    /// The node's place in the chain, from 0.
+    /// Returns the node's place in the chain, from 0.
     pub fn seq(&self) -> u64 {
         self.seq
     }
 
-    /// The hash of the node before it; `None` on the first.
+    /// Returns the hash of the node before it, or `None` for the first node.
     pub fn prev(&self) -> Option<&str> {
         self.prev.as_deref()
     }
 
-    /// The address of the device it is about.
+    /// Returns the address of the device that the node is about.
     pub fn device(&self) -> &str {
         &self.device
     }
 
-    /// What it does with that device.
+    /// Returns the effect on that device.
     pub fn kind(&self) -> &NodeKind {
         &self.kind
     }
 
-    /// What it says of the device it makes active; `None` for a revocation.
+    /// Returns the description of the device that the node makes active, or `None` for a `RevokeDevice`.
     pub fn addition(&self) -> Option<&Addition> {
         match &self.kind {
             NodeKind::Add(addition) | NodeKind::Reset(addition) => Some(addition),
@@ -138,24 +154,24 @@ impl ChainNode {
         }
     }
 
-    /// When it was made, by its maker's clock; RFC 3339 in UTC.
+    /// Returns the time at which the node was made, by the signing device's clock, as RFC 3339 in UTC.
     pub fn published(&self) -> &str {
         &self.published
     }
 
-    /// Who signed it.
+    /// Returns the signature.
     pub fn proof(&self) -> &Proof {
         &self.proof
     }
 
-    /// The bytes its proof signs.
+    /// Returns the bytes that the proof signs.
     pub(super) fn proof_base(&self) -> Result<Vec<u8>, Invalid> {
         proof_base(&self.to_value())
     }
 }
 
-/// Null and absent are the same to the reader, and not to the hash: `prev` is null on the first node, never
-/// absent, and no other member is ever null.
+/// Refuses a null member other than `prev`, and a missing `prev`. The decoder treats null and absent alike,
+/// but the hash of the node does not.
 fn check_nulls(value: &Value) -> Result<(), Invalid> {
     let Some(members) = value.as_object() else { return Ok(()) };
     if !members.contains_key("prev") {

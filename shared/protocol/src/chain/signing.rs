@@ -1,3 +1,6 @@
+//! The bytes that devices sign. Each begins with a prefix of its own and a zero byte, so that a signature for
+//! one purpose cannot serve another.
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -5,17 +8,23 @@ use crate::Invalid;
 use crate::json::canonical;
 use crate::key::{IdentityKey, RegistrationId};
 
-/// What a new device signs once, at registration, to show that it holds its identity key: the prefix
-/// `eko-device-possession-v1`, a zero byte, and the canonical
-/// `{"actor","device","identityKey","registrationId"}`. `actor` and `device` are addresses.
+/// Returns the bytes that a new device signs at registration, to prove that it holds its identity key.
+///
+/// ```text
+/// ┌────────────────────────────┬──────┬─────────────────────────────────────────────────────────────┐
+/// │ "eko-device-possession-v1" │ 0x00 │ canonical {"actor","device","identityKey","registrationId"} │
+/// └────────────────────────────┴──────┴─────────────────────────────────────────────────────────────┘
+/// ```
+///
+/// `actor` and `device` are addresses; the identity key is in base64.
 pub fn possession_base(
     actor: &str,
     device: &str,
     identity: &IdentityKey,
     registration: RegistrationId,
 ) -> Vec<u8> {
-    // Canonical by hand, since it cannot fail: members in order, and serde_json escapes strings as RFC 8785
-    // does.
+    // The canonical form is written by hand, so that the function cannot fail: the members are in order, and
+    // serde_json escapes strings as RFC 8785 requires. A property test compares it with `canonical`.
     let [actor, device, identity] = [actor, device, &identity.to_base64()].map(Value::from);
     format!(
         "eko-device-possession-v1\0{{\"actor\":{actor},\"device\":{device},\"identityKey\":{identity},\"registrationId\":{registration}}}"
@@ -23,11 +32,16 @@ pub fn possession_base(
     .into_bytes()
 }
 
-/// What a node's proof signs: the prefix `eko-device-chain-v1`, a zero byte, and the canonical node without
-/// its `proof` and `id`.
+/// Returns the bytes that a node's proof signs.
+///
+/// ```text
+/// ┌───────────────────────┬──────┬─────────────────────────────────────────┐
+/// │ "eko-device-chain-v1" │ 0x00 │ canonical node without `proof` and `id` │
+/// └───────────────────────┴──────┴─────────────────────────────────────────┘
+/// ```
 ///
 /// # Errors
-/// The node is no object, or cannot be canonical JSON.
+/// [`Invalid`] if the node is not an object, or if [`canonical`] refuses it.
 pub fn proof_base(node: &Value) -> Result<Vec<u8>, Invalid> {
     let mut members = node.as_object().cloned().ok_or_else(|| Invalid::whole("must be an object"))?;
     members.remove("proof");
@@ -37,8 +51,15 @@ pub fn proof_base(node: &Value) -> Result<Vec<u8>, Invalid> {
     Ok(base)
 }
 
-/// What a registered device signs to sign in again: the prefix `eko-device-signin-v1`, a zero byte, and the
-/// SHA-256 of the ID token it shows. Fresh, since the token is.
+/// Returns the bytes that a registered device signs to sign in again (section 10).
+///
+/// ```text
+/// ┌────────────────────────┬──────┬───────────────────────────────────┐
+/// │ "eko-device-signin-v1" │ 0x00 │ SHA-256 of the ID token, 32 bytes │
+/// └────────────────────────┴──────┴───────────────────────────────────┘
+/// ```
+///
+/// The ID token changes with every sign-in, so an old signature cannot be used again.
 pub fn sign_in_base(id_token: &[u8]) -> Vec<u8> {
     let mut base = b"eko-device-signin-v1\0".to_vec();
     base.extend(Sha256::digest(id_token));

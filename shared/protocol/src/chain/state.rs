@@ -1,3 +1,5 @@
+//! The state that a whole chain leads to.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::verify::device_of;
@@ -10,30 +12,50 @@ use crate::device_set::DeviceSet;
 use crate::id::DeviceId;
 use crate::key::{IdentityKey, RegistrationId};
 
-/// What a whole chain amounts to.
+/// The state after all nodes of a chain.
+///
+/// ```
+/// use eko_protocol::address::{Origin, UserName};
+/// use eko_protocol::chain::{ChainError, ChainNode, ChainState};
+///
+/// // Three nodes: a phone, a laptop that the phone added, and the phone's revocation by the laptop.
+/// # let document = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/device-chain.json"));
+/// let nodes: Vec<serde_json::Value> = serde_json::from_str(document)?;
+/// let mut nodes = nodes.iter().map(ChainNode::parse).collect::<Result<Vec<_>, _>>()?;
+/// let (origin, alice) = (Origin::parse("https://a.example")?, UserName::parse("alice")?);
+///
+/// let state = ChainState::replay(&origin, &alice, &nodes)?;
+/// assert_eq!((state.position.length, state.active.len(), state.used.len()), (3, 1, 2));
+///
+/// // A server cannot hide a node.
+/// nodes.remove(1);
+/// let refusal = ChainState::replay(&origin, &alice, &nodes).unwrap_err();
+/// assert_eq!((refusal.index, refusal.error), (1, ChainError::WrongSeq { expected: 1 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainState {
     /// The user's actor id.
     pub actor: String,
-    /// Where the chain ends.
+    /// The end of the chain.
     pub position: ChainPosition,
-    /// The devices that are active, by id.
+    /// The active devices by id.
     pub active: BTreeMap<DeviceId, ActiveDevice>,
-    /// Every device that ever was in the chain: none comes back.
+    /// Every device that was ever in the chain. None of these ids can be added again.
     pub used: BTreeSet<DeviceId>,
 }
 
-/// An active device.
+/// An active device of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActiveDevice {
-    /// Its identity key.
+    /// The device's identity key.
     pub identity_key: IdentityKey,
-    /// Its registration id.
+    /// The device's registration id.
     pub registration_id: RegistrationId,
 }
 
 impl ChainState {
-    /// Before the first node.
+    /// Returns the state before the first node.
     pub fn empty(actor: impl Into<String>) -> Self {
         Self {
             actor: actor.into(),
@@ -43,17 +65,17 @@ impl ChainState {
         }
     }
 
-    /// The state after one more node.
+    /// Returns the state after one more node.
     ///
     /// # Errors
-    /// The first rule that the node breaks.
+    /// [`ChainError`] for the first rule that the node breaks.
     pub fn append(&self, origin: &Origin, user: &UserName, node: &ChainNode) -> Result<Self, ChainError> {
         let mut next = self.clone();
         next.apply(origin, user, node)?;
         Ok(next)
     }
 
-    /// The state after a whole chain, from its first node.
+    /// Returns the state after a whole chain, from its first node.
     ///
     /// # Errors
     /// [`ReplayError`] for the first node that breaks a rule.
@@ -69,7 +91,7 @@ impl ChainState {
         Ok(state)
     }
 
-    /// The device set as the server keeps and gossips it.
+    /// Returns the device set that follows from the chain.
     pub fn device_set(&self) -> DeviceSet {
         DeviceSet {
             length: self.position.length,
@@ -88,7 +110,7 @@ impl ChainState {
         }
     }
 
-    /// Changes nothing where the node is refused.
+    /// Changes the state by one node. A refused node changes nothing.
     fn apply(&mut self, origin: &Origin, user: &UserName, node: &ChainNode) -> Result<(), ChainError> {
         if self.actor != node.actor {
             return Err(ChainError::WrongActor);

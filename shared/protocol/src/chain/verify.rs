@@ -1,3 +1,5 @@
+//! The rules for the next node of a chain.
+
 use super::{Addition, ChainError, ChainNode, NodeKind, possession_base};
 use crate::address::{Origin, UserName};
 use crate::id::DeviceId;
@@ -5,24 +7,28 @@ use crate::key::{IdentityKey, RegistrationId, Signature};
 use crate::limits::MAX_ACTIVE_DEVICES;
 use crate::xeddsa;
 
-/// Where a chain ends: all that an append needs to know of the nodes before it.
+/// The end of a chain. An append needs to know no more than this of the nodes before it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChainPosition {
-    /// Nodes in the chain.
+    /// The number of nodes in the chain.
     pub length: u64,
-    /// The last node's hash; `None` while there is none.
+    /// The hash of the last node; `None` before the first.
     pub head: Option<String>,
 }
 
-/// Judges a node as the next of a user's chain: that it is at its place, speaks of this user's device, and is
-/// signed by whom it must be. `signer_key` answers the identity key of a device that is active now, and
-/// `None` for any other.
+/// Verifies a node as the next one of a user's chain: its place, its addresses, its signature and, if it adds
+/// a device, that device's possession of its identity key.
 ///
-/// Who may sign: the first node, and a reset, the device they make active; every other an active device. That
-/// a reset follows a fresh sign-in is for the caller to see, and so is membership ([`check_membership`]).
+/// `signer_key` returns the identity key of a device that is active now, and `None` for any other device.
+/// The first node and a `ResetDevices` must be signed by the device that they make active, every other node
+/// by an active device.
+///
+/// Two rules are left to the caller: the effect on the device set ([`check_membership`]), and that a
+/// `ResetDevices` comes with a fresh sign-in.
 ///
 /// # Errors
-/// The first rule that is broken; [`ChainError::is_stale_head`] tells a lost race from a bad node.
+/// [`ChainError`] for the first rule that is broken. [`ChainError::is_stale_head`] tells a lost race from a
+/// bad node.
 pub fn verify_next(
     origin: &Origin,
     user: &UserName,
@@ -63,7 +69,7 @@ pub fn verify_next(
     }
 }
 
-/// The key that must have signed.
+/// Returns the key that must have signed the node.
 fn signer(
     origin: &Origin,
     user: &UserName,
@@ -87,7 +93,7 @@ fn signer(
     }
 }
 
-/// The device a node is about.
+/// Returns the device that a node is about.
 pub(super) fn device_of(origin: &Origin, user: &UserName, node: &ChainNode) -> Result<DeviceId, ChainError> {
     origin.parse_device_of(user, &node.device).ok_or(ChainError::WrongDevice)
 }
@@ -128,10 +134,10 @@ pub fn check_membership(
     }
 }
 
-/// Judges a new device's possession of its identity key; `actor` and `device` are addresses.
+/// Verifies that a new device holds its identity key. `actor` and `device` are addresses.
 ///
 /// # Errors
-/// [`ChainError::BadPossession`].
+/// [`ChainError::BadPossession`] if the signature is not the device's over [`possession_base`].
 pub fn verify_possession(
     actor: &str,
     device: &str,

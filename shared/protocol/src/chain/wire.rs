@@ -1,3 +1,5 @@
+//! The wire form of a node, drawn at [`ChainNode`].
+
 use serde::{Deserialize, Serialize};
 
 use super::node::{Addition, ChainNode, NodeKind, Proof};
@@ -5,8 +7,8 @@ use crate::json::only_as_object;
 use crate::key::{IdentityKey, RegistrationId};
 use crate::{Invalid, multibase, timestamp};
 
-/// A node's members as they travel, every kind's. Unknown ones are refused: nodes are hashed and stored
-/// verbatim.
+/// The members of all kinds of nodes. Unknown members are refused, because a node is stored and hashed as it
+/// came.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct WireNode {
@@ -33,6 +35,7 @@ pub(super) struct WireNode {
 
 only_as_object!(WireNode);
 
+/// The members of a node's proof.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 struct WireProof {
@@ -47,6 +50,7 @@ struct WireProof {
 only_as_object!(WireProof);
 
 impl WireNode {
+    /// Checks the members and pairs the node with its canonical form.
     pub(super) fn read(self, canonical: Vec<u8>) -> Result<ChainNode, Invalid> {
         let [standard, kind] = self.types;
         if standard != "Object" {
@@ -92,6 +96,7 @@ impl WireNode {
 }
 
 impl WireProof {
+    /// Checks the constant members and decodes the signature.
     fn read(self) -> Result<Proof, Invalid> {
         for (member, found, expected) in [
             ("/type", &self.kind, "DataIntegrityProof"),

@@ -1,3 +1,5 @@
+//! draft-cavage-http-signatures-12, read.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -5,10 +7,10 @@ use super::clock::TimeWindow;
 use super::incoming::{IncomingRequest, cut};
 use super::{Scheme, SignatureClaim, SignatureFault, check_covered, check_key_id, check_signature};
 
-/// CavageParameters of one signature: the draft has seven.
+/// The maximum number of parameters of one signature; the draft defines seven.
 const MAX_PARAMETERS: usize = 16;
 
-/// The parameters that count here; others are ignored, as the draft wants it.
+/// The parameters that are read. Others are ignored (section 2.1).
 #[derive(Debug)]
 struct CavageParameters<'a> {
     key_id: &'a str,
@@ -19,6 +21,14 @@ struct CavageParameters<'a> {
     expires: Option<i64>,
 }
 
+/// Reads the `Signature` header and builds the signed text (section 2.3).
+///
+/// ```text
+/// (request-target): post /user/bob/inbox
+/// host: a.example
+/// date: Mon, 23 Nov 2026 00:00:00 GMT
+/// digest: SHA-256=…
+/// ```
 pub(super) fn read(
     incoming: &IncomingRequest<'_>,
     clock: TimeWindow,
@@ -46,6 +56,7 @@ pub(super) fn read(
     Ok(SignatureClaim { scheme: Scheme::Cavage, key_id, base: lines.join("\n").into_bytes(), signature })
 }
 
+/// Refuses a signature that leaves out what must be covered, or whose algorithm is not RSA with SHA-256.
 fn check_coverage(
     incoming: &IncomingRequest<'_>,
     parameters: &CavageParameters<'_>,
@@ -64,7 +75,7 @@ fn check_coverage(
         return Err(SignatureFault::NotCovered("digest"));
     }
     match parameters.algorithm {
-        // `hs2019` leaves the algorithm to the key's meta data; ours are RSA with SHA-256.
+        // `hs2019` means the algorithm of the key, which is RSA with SHA-256.
         None | Some("hs2019") => Ok(()),
         Some("rsa-sha256") => match ["(created)", "(expires)"].into_iter().find(|name| covers(name)) {
             Some(name) => Err(SignatureFault::OldAlgorithm(name.to_owned())),
@@ -74,7 +85,7 @@ fn check_coverage(
     }
 }
 
-/// Every time that is given has to be right, covered or not.
+/// Checks each time that the request states, whether the signature covers it or not.
 fn check_times(
     incoming: &IncomingRequest<'_>,
     parameters: &CavageParameters<'_>,
@@ -96,7 +107,7 @@ impl<'a> CavageParameters<'a> {
         Ok(Self {
             key_id: need("keyId")?,
             signature: need("signature")?,
-            // The draft's default, `(created)` alone, would never be enough.
+            // The default of the draft, `(created)` alone, does not cover enough.
             covered: need("headers")?.split_ascii_whitespace().map(str::to_ascii_lowercase).collect(),
             algorithm: get("algorithm"),
             created: time("created")?,
@@ -105,7 +116,7 @@ impl<'a> CavageParameters<'a> {
     }
 }
 
-/// `name="value",name=123`: no escapes, since no parameter needs one.
+/// Splits `name="value",name=123` into pairs. Escapes are refused, because no parameter needs them.
 fn pairs(header: &str) -> Result<Vec<(&str, &str)>, SignatureFault> {
     let fault = || SignatureFault::Unreadable("signature".to_owned());
     let mut pairs: Vec<(&str, &str)> = Vec::new();
@@ -135,7 +146,8 @@ fn pairs(header: &str) -> Result<Vec<(&str, &str)>, SignatureFault> {
     }
 }
 
-/// Whole seconds in their only spelling, since the text is signed; some senders put them in quotes.
+/// Reads whole seconds in their shortest spelling, because the text itself is signed. Some senders put them in
+/// quotes.
 fn seconds(name: &'static str, text: &str) -> Result<i64, SignatureFault> {
     let seconds: i64 = text.parse().map_err(|_| SignatureFault::Parameter(name))?;
     if seconds.to_string() == text { Ok(seconds) } else { Err(SignatureFault::Parameter(name)) }

@@ -1,3 +1,5 @@
+//! The times of a signature.
+
 use std::time::{Duration, SystemTime};
 
 use super::SignatureFault;
@@ -5,7 +7,7 @@ use super::SignatureFault;
 /// 9999-12-31T23:59:59Z in epoch milliseconds: HTTP dates have four digits for the year.
 const LATEST_MS: i64 = 253_402_300_799_000;
 
-/// When a request is judged, and how far off a sender's clock may be.
+/// The current time, and the accepted difference to a sender's clock, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TimeWindow {
     pub(super) now_ms: i64,
@@ -13,7 +15,7 @@ pub(super) struct TimeWindow {
 }
 
 impl TimeWindow {
-    /// A `Date` header.
+    /// Checks a `Date` header (RFC 9110, section 5.6.7).
     pub(super) fn check_date(self, text: &str) -> Result<(), SignatureFault> {
         let fault = || SignatureFault::Unreadable("date".to_owned());
         let date = httpdate::parse_http_date(text).map_err(|_| fault())?;
@@ -21,16 +23,17 @@ impl TimeWindow {
         self.check_made(i64::try_from(since_epoch.as_millis()).map_err(|_| fault())?)
     }
 
-    /// A `created` parameter, in seconds.
+    /// Checks a `created` parameter, in epoch seconds.
     pub(super) fn check_created(self, epoch_s: i64) -> Result<(), SignatureFault> {
         self.check_made(epoch_s.saturating_mul(1000))
     }
 
-    /// An `expires` parameter, in seconds; who sets it means it, so the window does not stretch it.
+    /// Checks an `expires` parameter, in epoch seconds. The window does not extend it.
     pub(super) fn check_expires(self, epoch_s: i64) -> Result<(), SignatureFault> {
         if epoch_s.saturating_mul(1000) < self.now_ms { Err(SignatureFault::Expired) } else { Ok(()) }
     }
 
+    /// Checks that a signature was made within the window, before or after the current time.
     fn check_made(self, epoch_ms: i64) -> Result<(), SignatureFault> {
         let ahead_ms = epoch_ms.saturating_sub(self.now_ms);
         if ahead_ms > self.window_ms {
@@ -43,7 +46,8 @@ impl TimeWindow {
     }
 }
 
-/// The value of a `Date` header; beyond the years 1970 to 9999, the nearest of them.
+/// Returns the value of a `Date` header. A time outside the years 1970 to 9999 becomes the nearest time inside
+/// them.
 pub(super) fn http_date(epoch_ms: i64) -> String {
     let ms = u64::try_from(epoch_ms.clamp(0, LATEST_MS)).unwrap_or_default();
     let date = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms));

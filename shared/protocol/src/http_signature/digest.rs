@@ -1,3 +1,10 @@
+//! `Digest` and `Content-Digest` headers, with SHA-256.
+//!
+//! ```text
+//! Digest: SHA-256=<base64 of 32 bytes>              RFC 3230
+//! Content-Digest: sha-256=:<base64 of 32 bytes>:    RFC 9530
+//! ```
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sfv::{BareItem, ListEntry};
@@ -6,17 +13,17 @@ use sha2::{Digest as _, Sha256};
 use super::SignatureFault;
 use super::rfc9421::dictionary;
 
-/// The value of a `Digest` header (RFC 3230, with the name that the fediverse writes in upper case).
+/// Returns the value of a `Digest` header. The fediverse writes the algorithm in upper case.
 pub(super) fn digest(body: &[u8]) -> String {
     format!("SHA-256={}", STANDARD.encode(Sha256::digest(body)))
 }
 
-/// The value of a `Content-Digest` header (RFC 9530).
+/// Returns the value of a `Content-Digest` header.
 pub(super) fn content_digest(body: &[u8]) -> String {
     format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(body)))
 }
 
-/// Compares a `Digest` header with the body. Other algorithms beside SHA-256 are not looked at.
+/// Compares a `Digest` header with the body. Other algorithms than SHA-256 are ignored.
 pub(super) fn check_digest(header: &str, body: &[u8]) -> Result<(), SignatureFault> {
     let fault = || SignatureFault::Unreadable("digest".to_owned());
     let mut sha_256 = None;
@@ -29,7 +36,7 @@ pub(super) fn check_digest(header: &str, body: &[u8]) -> Result<(), SignatureFau
     compare(&STANDARD.decode(sha_256.ok_or(SignatureFault::NoSha256)?).map_err(|_| fault())?, body)
 }
 
-/// Compares a `Content-Digest` header with the body. Other algorithms beside SHA-256 are not looked at.
+/// Compares a `Content-Digest` header with the body. Other algorithms than SHA-256 are ignored.
 pub(super) fn check_content_digest(header: &str, body: &[u8]) -> Result<(), SignatureFault> {
     match dictionary("content-digest", header)?.get("sha-256") {
         Some(ListEntry::Item(item)) => match &item.bare_item {

@@ -1,10 +1,12 @@
+//! The parts of a received request that a signature may cover.
+
 use super::{ReceivedRequest, SignatureFault, digest};
 use crate::address::Origin;
 
-/// A header's name is cut to this where a fault repeats it.
+/// The maximum length of a header's name in the text of a fault.
 const MAX_NAME_BYTES: usize = 64;
 
-/// A request and the server it reached, asked for what a signature may cover.
+/// A received request, and the origin of the server that received it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IncomingRequest<'a> {
     request: &'a ReceivedRequest<'a>,
@@ -12,8 +14,11 @@ pub(super) struct IncomingRequest<'a> {
 }
 
 impl<'a> IncomingRequest<'a> {
-    /// Refuses what would be one request to us and another to the signer: each line of the signed text has to
-    /// stay a line, and the target a target.
+    /// Checks the method and the target. The signed text consists of lines, so a line break in either could
+    /// make this server and the signer read different requests.
+    ///
+    /// # Errors
+    /// [`SignatureFault::Method`] or [`SignatureFault::Target`].
     pub(super) fn new(request: &'a ReceivedRequest<'a>, origin: &'a Origin) -> Result<Self, SignatureFault> {
         if request.method.is_empty() || !request.method.bytes().all(|b| b.is_ascii_uppercase()) {
             return Err(SignatureFault::Method);
@@ -41,7 +46,7 @@ impl<'a> IncomingRequest<'a> {
         self.values(name).next().is_some()
     }
 
-    /// The value of the header's only line, without the white space around it.
+    /// Returns the value of a header that appears exactly once, without the white space around it.
     pub(super) fn header(&self, name: &str) -> Result<&'a str, SignatureFault> {
         let mut values = self.values(name);
         let value = values.next().ok_or_else(|| SignatureFault::Absent(cut(name)))?;
@@ -55,12 +60,12 @@ impl<'a> IncomingRequest<'a> {
         Ok(value)
     }
 
-    /// A covered header's value, as it was when it was signed: `host` is ours, whatever a gateway made of it,
-    /// and a digest has to be the body's.
+    /// Returns the value of a covered header as the sender signed it. For `host` that is this server's own
+    /// authority, even if a gateway changed the header. A digest header is compared with the body.
     pub(super) fn covered_header(&self, name: &str) -> Result<&'a str, SignatureFault> {
         match name {
             "host" if self.values(name).count() > 1 => Err(SignatureFault::Repeated(cut(name))),
-            // A signature for another host is one over other bytes than these.
+            // If the sender signed another host, the signature does not verify over this text.
             "host" => Ok(self.origin.authority()),
             "digest" => {
                 let value = self.header(name)?;
@@ -77,7 +82,7 @@ impl<'a> IncomingRequest<'a> {
         }
     }
 
-    /// Whether a digest has to be covered: there is a body, or could be one.
+    /// True if the signature must cover a digest: for a POST, and for any request with a body.
     pub(super) fn needs_digest(&self) -> bool {
         self.request.method == "POST" || !self.request.body.is_empty()
     }
@@ -88,13 +93,13 @@ impl<'a> IncomingRequest<'a> {
     }
 }
 
-/// RFC 9110, section 5.6.2, in lower case.
+/// True for a header name (RFC 9110, section 5.6.2) in lower case.
 fn is_header_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
     !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(allowed)
 }
 
-/// A name from the request, safe to repeat in a text.
+/// Shortens a name from the request, so that a text can repeat it.
 pub(super) fn cut(name: &str) -> String {
     name.chars().filter(char::is_ascii_graphic).take(MAX_NAME_BYTES).collect()
 }

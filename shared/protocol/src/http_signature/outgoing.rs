@@ -1,33 +1,38 @@
+//! Requests to other servers, signed.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::{Scheme, check_key_id, clock, digest, rfc9421};
 
-/// A method that is not in upper case, a URL that is not http(s) or has credentials, or a key id that is not 1 to
-/// 512 printable ASCII characters without quotes and backslashes.
+/// A request that cannot be signed: the method is not in upper case, the URL is not http(s) or has
+/// credentials, or the key id is not 1 to 512 printable ASCII characters without quotes and backslashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "only a request with an upper-case method, for an http or https URL without credentials, can be signed, by a key id of 1 to 512 printable characters without quotes or backslashes"
 )]
 pub struct UnsignableRequest;
 
-/// A request that lacks nothing but the signature over [`UnsignedRequest::base`].
+/// A prepared request. Only the signature over [`UnsignedRequest::base`] is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsignedRequest {
     base: String,
     headers: Vec<(&'static str, String)>,
+    /// The value of the `signature` header up to the signature in base64.
     before: String,
+    /// The rest of that value.
     after: &'static str,
 }
 
 impl UnsignedRequest {
-    /// The bytes to sign: RSASSA-PKCS1-v1_5 with SHA-256.
+    /// Returns the bytes to sign with RSASSA-PKCS1-v1_5 and SHA-256.
     pub fn base(&self) -> &[u8] {
         self.base.as_bytes()
     }
 
-    /// The headers to send, all in lower case and none there twice: `host`, what the scheme needs, `signature`.
+    /// Returns the headers to send: `host`, those of the scheme, and `signature`. Names are in lower case, and none
+    /// appears twice.
     pub fn into_headers(self, signature: &[u8]) -> Vec<(&'static str, String)> {
         let Self { mut headers, before, after, .. } = self;
         headers.push(("signature", format!("{before}{}{after}", STANDARD.encode(signature))));
@@ -105,6 +110,7 @@ fn rfc_9421(request: &OutgoingRequest<'_>, authority: String, now_ms: i64) -> Un
     UnsignedRequest { base, headers, before: "sig1=:".to_owned(), after: ":" }
 }
 
+/// Returns path and query.
 fn target(url: &Url) -> String {
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),

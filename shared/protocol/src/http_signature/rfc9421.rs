@@ -1,13 +1,15 @@
+//! RFC 9421, read.
+
 use sfv::{BareItem, Dictionary, FieldType as _, InnerList, Key, ListEntry, Parser, Version};
 
 use super::clock::TimeWindow;
 use super::incoming::{IncomingRequest, cut};
 use super::{Scheme, SignatureClaim, SignatureFault, check_covered, check_key_id, check_signature};
 
-/// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 9421, section 3.3.2).
+/// The name of RSASSA-PKCS1-v1_5 with SHA-256 (RFC 9421, section 3.3.2).
 pub(super) const ALGORITHM: &str = "rsa-v1_5-sha256";
 
-/// The parameters that count here.
+/// The parameters of a signature that are read.
 #[derive(Debug)]
 struct Rfc9421Parameters<'a> {
     key_id: &'a str,
@@ -15,6 +17,14 @@ struct Rfc9421Parameters<'a> {
     expires: Option<i64>,
 }
 
+/// Reads `Signature-Input` and `Signature` and builds the signature base (RFC 9421, section 2.5).
+///
+/// ```text
+/// "@method": POST
+/// "@target-uri": https://a.example/user/bob/inbox
+/// "content-digest": sha-256=:…:
+/// "@signature-params": ("@method" "@target-uri" "content-digest");created=…;keyid="…";alg="…"
+/// ```
 pub(super) fn read(
     incoming: &IncomingRequest<'_>,
     clock: TimeWindow,
@@ -46,7 +56,7 @@ pub(super) fn read(
     Ok(SignatureClaim { scheme: Scheme::Rfc9421, key_id, base: base.into_bytes(), signature })
 }
 
-/// What a covered component stands for in this request (RFC 9421, section 2).
+/// Returns the value of a covered component in this request (RFC 9421, section 2).
 fn component(incoming: &IncomingRequest<'_>, name: &str) -> Result<String, SignatureFault> {
     let (path, query) = match incoming.target().split_once('?') {
         Some((path, query)) => (path, query),
@@ -65,6 +75,7 @@ fn component(incoming: &IncomingRequest<'_>, name: &str) -> Result<String, Signa
     })
 }
 
+/// Refuses a signature that leaves out what must be covered.
 fn check_coverage(incoming: &IncomingRequest<'_>, names: &[String]) -> Result<(), SignatureFault> {
     check_covered(names)?;
     let covers = |name: &str| names.iter().any(|covered| covered == name);
@@ -90,8 +101,8 @@ fn check_coverage(incoming: &IncomingRequest<'_>, names: &[String]) -> Result<()
     Ok(())
 }
 
-/// The covered names; none of the parameters that change what a component means (`sf`, `key`, `bs`, `tr`,
-/// `req`, `name`) is in use between servers.
+/// Returns the names of the covered components. A component with a parameter (`sf`, `key`, `bs`, `tr`, `req`,
+/// `name`) is refused: a parameter changes the meaning of a component, and no server uses one.
 fn names(input: &InnerList) -> Result<Vec<String>, SignatureFault> {
     let fault = || SignatureFault::Unreadable("signature-input".to_owned());
     let mut names = Vec::with_capacity(input.items.len());
@@ -105,6 +116,7 @@ fn names(input: &InnerList) -> Result<Vec<String>, SignatureFault> {
     Ok(names)
 }
 
+/// Reads the parameters of the signature (RFC 9421, section 2.3).
 fn parameters(input: &InnerList) -> Result<Rfc9421Parameters<'_>, SignatureFault> {
     let (mut key_id, mut created, mut expires) = (None, None, None);
     for (name, value) in &input.params {
@@ -114,7 +126,7 @@ fn parameters(input: &InnerList) -> Result<Rfc9421Parameters<'_>, SignatureFault
             ("expires", BareItem::Integer(number)) => expires = Some(i64::from(*number)),
             ("alg", BareItem::String(text)) if text.as_str() == ALGORITHM => {}
             ("alg", _) => return Err(SignatureFault::Algorithm),
-            // Covered by being in the base; what they mean is between others.
+            // The base covers them; they mean nothing to this server.
             ("nonce" | "tag", BareItem::String(_)) => {}
             ("keyid", _) => return Err(SignatureFault::Parameter("keyid")),
             ("created", _) => return Err(SignatureFault::Parameter("created")),
@@ -129,6 +141,7 @@ fn parameters(input: &InnerList) -> Result<Rfc9421Parameters<'_>, SignatureFault
     })
 }
 
+/// Returns the only member of a dictionary header, with its label.
 fn only_member(
     name: &'static str,
     incoming: &IncomingRequest<'_>,
@@ -141,6 +154,7 @@ fn only_member(
     }
 }
 
+/// Returns the bytes of a `Signature` member, which has no parameters.
 fn bytes(entry: ListEntry) -> Result<Vec<u8>, SignatureFault> {
     match entry {
         ListEntry::Item(item) if item.params.is_empty() => match item.bare_item {
@@ -151,9 +165,10 @@ fn bytes(entry: ListEntry) -> Result<Vec<u8>, SignatureFault> {
     }
 }
 
-/// Reads a dictionary (RFC 8941), refusing a member or parameter that is there twice: the standard takes the
-/// last, and other readers may not. The reader leaves no trace of it but a text that is shorter when written
-/// again.
+/// Reads a dictionary (RFC 8941) and refuses one in which a member or a parameter appears twice.
+///
+/// The standard takes the last of two, and other readers may take the first. The parser drops the first
+/// silently, so the dictionary is written again and compared with the text.
 pub(super) fn dictionary(name: &'static str, text: &str) -> Result<Dictionary, SignatureFault> {
     let dictionary: Dictionary = Parser::new(text)
         .with_version(Version::Rfc8941)
@@ -163,7 +178,7 @@ pub(super) fn dictionary(name: &'static str, text: &str) -> Result<Dictionary, S
     if unspaced(&again) == unspaced(text) { Ok(dictionary) } else { Err(SignatureFault::NotCanonical(name)) }
 }
 
-/// Without the white space outside of strings, where the standard allows any number.
+/// Removes the white space outside of strings, of which the standard allows any amount.
 fn unspaced(text: &str) -> String {
     let (mut quoted, mut escaped) = (false, false);
     let kept = text.chars().filter(|c| {

@@ -1,3 +1,5 @@
+//! Device ids.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -5,11 +7,20 @@ use serde::{Deserialize, Serialize};
 use super::is_uuid;
 use crate::Invalid;
 
-/// The nil UUID is what a client sends that forgot to draw one.
+/// The nil UUID. It is refused, because a client sends it if it forgets to draw an id.
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
-/// A device's id: a UUID in lower-case hyphenated form, drawn by the device, unique within its user for ever
-/// (`docs/protocol.md`, section 1). Stored keys always carry the user too.
+/// A device's id: a UUID in lower-case hyphenated form, drawn by the device (`docs/protocol.md`, section 1).
+///
+/// An id is unique within its user, for ever. Two users' devices may have the same id, so stored keys carry
+/// the user as well.
+///
+/// ```
+/// use eko_protocol::id::DeviceId;
+///
+/// assert!(DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11").is_ok());
+/// assert!(DeviceId::parse("0F3C9B1E-5A57-4B0E-9C39-2F6F6F0F7A11").is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceId(String);
@@ -18,7 +29,7 @@ impl DeviceId {
     /// Reads an id.
     ///
     /// # Errors
-    /// Anything but a lower-case hyphenated UUID, and the nil UUID.
+    /// [`Invalid`] if the text is not a lower-case hyphenated UUID, or if it is the nil UUID.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if is_uuid(text) && text != NIL {
             Ok(Self(text.to_owned()))
@@ -27,7 +38,7 @@ impl DeviceId {
         }
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

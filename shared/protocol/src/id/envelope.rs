@@ -1,3 +1,5 @@
+//! Envelope ids.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -6,9 +8,26 @@ use super::is_uuid;
 use crate::Invalid;
 use crate::address::{Origin, check_url};
 
-/// An envelope's id, chosen by its sender: `urn:uuid:` and a lower-case UUID, or a URL that ends in
-/// `/message/{id}` (`docs/protocol.md`, section 1). It names an envelope together with its author only: two
-/// authors may choose the same.
+/// An envelope's id, chosen by its author (`docs/protocol.md`, section 1).
+///
+/// ```text
+/// urn:uuid:{lower-case UUID}
+/// {URL without query and fragment}/message/{id}
+/// ```
+///
+/// Two authors may choose the same id, so an id names an envelope only together with its author.
+///
+/// ```
+/// use eko_protocol::address::Origin;
+/// use eko_protocol::id::EnvelopeId;
+///
+/// let id = EnvelopeId::parse("https://a.example/message/1")?;
+/// assert!(id.may_come_from(&Origin::parse("https://a.example")?));
+/// assert!(!id.may_come_from(&Origin::parse("https://b.example")?));
+///
+/// assert!(EnvelopeId::parse("https://a.example/note/1").is_err());
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EnvelopeId(String);
@@ -17,8 +36,8 @@ impl EnvelopeId {
     /// Reads an id.
     ///
     /// # Errors
-    /// Neither of the two forms; a URL in another than its normal form, with credentials, query or fragment,
-    /// or longer than [`crate::limits::MAX_ID_BYTES`].
+    /// [`Invalid`] if the text has neither of the two forms, or if a URL is not in its normal form, has
+    /// credentials, a query or a fragment, or is longer than [`crate::limits::MAX_ID_BYTES`].
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let valid = match text.strip_prefix("urn:uuid:") {
             Some(uuid) => is_uuid(uuid),
@@ -33,22 +52,23 @@ impl EnvelopeId {
         }
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The origin that a URL is on; `None` for `urn:uuid:`, which is on none.
+    /// Returns the origin of a URL; `None` for a `urn:uuid:`.
     pub fn origin(&self) -> Option<Origin> {
         Origin::of(&self.0)
     }
 
-    /// Whether the id is free for an author on that origin to use: a `urn:uuid:`, or a URL there.
+    /// True if an author on the server at `origin` may use the id: a `urn:uuid:`, or a URL under `origin`.
     pub fn may_come_from(&self, origin: &Origin) -> bool {
         self.0.starts_with("urn:") || origin.owns(&self.0)
     }
 }
 
+/// True if a path ends in `/message/{id}`.
 fn is_message_path(path: &str) -> bool {
     let mut segments = path.rsplit('/');
     segments.next().is_some_and(|id| !id.is_empty()) && segments.next() == Some("message")

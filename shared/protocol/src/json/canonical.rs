@@ -1,22 +1,42 @@
+//! Canonical JSON (RFC 8785).
+
 use serde_json::{Number, Value};
 
 use crate::Invalid;
 use crate::invalid::token;
 use crate::limits::MAX_SAFE_INTEGER;
 
-/// RFC 8785 canonical JSON: what is hashed and signed (`docs/protocol.md`, section 3).
+/// Writes a value as canonical JSON (RFC 8785), the bytes that are hashed and signed (`docs/protocol.md`,
+/// section 3).
 ///
-/// It takes a value, not anything serialisable: a value cannot hold NaN or an infinity, which the serialisers
-/// would quietly turn into null.
+/// ```text
+/// no white space; members sorted by UTF-16 code units; strings with the shortest escapes;
+/// numbers as ECMAScript writes them
+/// ```
+///
+/// The parameter is a [`Value`] and not any serialisable type: a value cannot hold NaN or an infinity, which
+/// a serialiser would turn into `null` without an error.
+///
+/// ```
+/// use eko_protocol::json::canonical;
+/// use serde_json::json;
+///
+/// assert_eq!(canonical(&json!({"b": 1.0, "a": [true, "ä"]}))?, r#"{"a":[true,"ä"],"b":1}"#.as_bytes());
+///
+/// let fault = canonical(&json!({"seq": 9_007_199_254_740_992_u64})).unwrap_err();
+/// assert_eq!(fault.pointer, "/seq");
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 ///
 /// # Errors
-/// A number beyond ±(2^53 - 1): two readers would not agree on it (RFC 7493, section 2.2).
+/// [`Invalid`] for a number beyond ±(2^53 - 1), which two readers may not read alike (RFC 7493, section 2.2).
 pub fn canonical(value: &Value) -> Result<Vec<u8>, Invalid> {
     check_numbers(value)?;
     serde_json_canonicalizer::to_vec(value)
         .map_err(|error| Invalid::whole(format!("cannot be canonical: {error}")))
 }
 
+/// Refuses numbers beyond ±(2^53 - 1).
 fn check_numbers(value: &Value) -> Result<(), Invalid> {
     match value {
         Value::Number(number) if !is_safe(number) => Err(Invalid::whole("is a number beyond 2^53 - 1")),

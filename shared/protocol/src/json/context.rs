@@ -1,15 +1,22 @@
+//! The check of `@context` members. A JSON-LD reader applies the context, this crate does not; the check
+//! refuses a context with which the two would read different documents.
+
 use serde_json::Value;
 
 use crate::Invalid;
 use crate::invalid::token;
 
-/// Terms on which authenticity hangs: no context may give them another meaning than the standard one.
+/// The terms that authenticity depends on. No context may define them.
 const FIXED_TERMS: [&str; 5] = ["id", "type", "actor", "object", "to"];
 
-/// Judges the value of an `@context` member. Addresses are let through unread (no context is ever fetched),
-/// and so are inline definitions of extension terms, which many servers send; those that rename a keyword,
-/// define a term that is read here, or hold a context of their own are refused, since a JSON-LD reader and a
-/// plain reader would then see two documents.
+/// Checks the value of an `@context` member.
+///
+/// Addresses of contexts are accepted and never fetched. Inline definitions of extension terms are accepted
+/// as well, because many servers send them.
+///
+/// # Errors
+/// [`Invalid`] for a definition that gives a keyword another name, that defines one of [`FIXED_TERMS`], or
+/// that holds a context of its own, and for a context that is not an address, an object or an array of these.
 pub(super) fn check_context(context: &Value) -> Result<(), Invalid> {
     match context {
         Value::Array(entries) => entries.iter().enumerate().try_for_each(|(index, entry)| {

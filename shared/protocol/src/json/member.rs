@@ -1,11 +1,19 @@
-//! Readings of members that JSON-LD lets be one value or an array of it.
+//! Readers of single members. JSON-LD lets a member be one value or an array that holds it.
 
 use serde_json::Value;
 
 use crate::Invalid;
 use crate::invalid::token;
 
-/// Whether `type` is, or holds, the name: `"SignalEnvelope"` or `["Object","SignalEnvelope"]`.
+/// True if the member `type` is the name or an array that contains it.
+///
+/// ```
+/// use eko_protocol::json::has_type;
+/// use serde_json::json;
+///
+/// assert!(has_type(&json!({"type": ["Object", "SignalEnvelope"]}), "SignalEnvelope"));
+/// assert!(!has_type(&json!({"type": "Note"}), "SignalEnvelope"));
+/// ```
 pub fn has_type(value: &Value, name: &str) -> bool {
     match value.get("type") {
         Some(Value::String(single)) => single == name,
@@ -14,10 +22,10 @@ pub fn has_type(value: &Value, name: &str) -> bool {
     }
 }
 
-/// A member that must be there, be it the value itself or an array of exactly one.
+/// Returns the one value of a member that is required: the member itself, or the item of an array of one.
 ///
 /// # Errors
-/// The member is missing, null, or an array of none or several.
+/// [`Invalid`] if the member is missing, null, or an array of no or several values.
 pub fn only<'a>(object: &'a Value, name: &str) -> Result<&'a Value, Invalid> {
     let fault = |detail: &str| Err(Invalid::at(format!("/{}", token(name)), detail));
     match object.get(name) {
@@ -30,20 +38,20 @@ pub fn only<'a>(object: &'a Value, name: &str) -> Result<&'a Value, Invalid> {
     }
 }
 
-/// A member that must be one text, be it the string itself or an array of exactly one (as `to`).
+/// Returns the text of a member that is required and holds a string or an array of one string, such as `to`.
 ///
 /// # Errors
-/// The member is missing or anything else.
+/// [`Invalid`] if the member is missing or has another shape.
 pub fn only_text<'a>(object: &'a Value, name: &str) -> Result<&'a str, Invalid> {
     only(object, name)?.as_str().ok_or_else(|| {
         Invalid::at(format!("/{}", token(name)), "must be a string, or an array of one string")
     })
 }
 
-/// A member that must be a string, and nothing but a string (as `actor`).
+/// Returns the text of a member that is required and must be a string, such as `actor`.
 ///
 /// # Errors
-/// The member is missing or anything else.
+/// [`Invalid`] if the member is missing or is not a string.
 pub fn text<'a>(object: &'a Value, name: &str) -> Result<&'a str, Invalid> {
     match object.get(name) {
         Some(Value::String(text)) => Ok(text),

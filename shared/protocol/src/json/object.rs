@@ -1,5 +1,8 @@
-/// Makes a type with `#[serde(remote = "Self")]` read from an object only: serde's derived readers take an
-/// array of the members in order as well, and a value would have two spellings.
+//! A macro for wire types that are JSON objects.
+
+/// Implements `Serialize` and `Deserialize` for a type with `#[serde(remote = "Self")]`, so that it is read
+/// from an object only. The readers that serde derives accept an array of the members as well, which would
+/// give a value two spellings.
 macro_rules! only_as_object {
     ($name:ident) => {
         impl<'de> serde::Deserialize<'de> for $name {

@@ -1,3 +1,5 @@
+//! The strict JSON reader.
+
 use std::cell::RefCell;
 use std::fmt;
 
@@ -10,18 +12,28 @@ use crate::Invalid;
 use crate::invalid::token;
 use crate::limits::MAX_JSON_DEPTH;
 
-/// Members that restructure a JSON-LD document, so that what was signed is not what a plain reader sees.
+/// The members with which JSON-LD restructures a document. A plain reader and a JSON-LD reader would see
+/// different documents.
 const RESTRUCTURING: [&str; 3] = ["@graph", "@reverse", "@included"];
 
-/// Reads a body as this protocol understands it: plain JSON, once and strictly.
+/// Reads a body as plain JSON (`docs/protocol.md`, section 2). JSON-LD contexts are never fetched.
 ///
-/// Refuses a member that appears twice, nesting deeper than [`MAX_JSON_DEPTH`], the members `@graph`,
-/// `@reverse` and `@included` anywhere, and an inline `@context` that gives a keyword another name or a term
-/// of ours another meaning (`docs/protocol.md`, section 2). Contexts are never fetched.
+/// ```
+/// use eko_protocol::json::{self, JsonError};
+///
+/// assert_eq!(json::parse(br#"{"type": "Take"}"#)?["type"], "Take");
+///
+/// let Err(JsonError::Refused(fault)) = json::parse(br#"{"object": {"id": 1, "id": 2}}"#) else { panic!() };
+/// assert_eq!(fault.to_string(), "/object/id: appears twice");
+/// # Ok::<(), JsonError>(())
+/// ```
 ///
 /// # Errors
-/// [`JsonError::NotJson`] where RFC 8259 is broken (lone surrogates and trailing text included),
-/// [`JsonError::Refused`] for JSON that breaks the rules above.
+/// * [`JsonError::NotJson`] if the bytes are not one JSON text (RFC 8259) in UTF-8. Lone surrogates and
+///   trailing text are faults too.
+/// * [`JsonError::Refused`] if a member appears twice, if arrays and objects are nested deeper than
+///   [`MAX_JSON_DEPTH`], if `@graph`, `@reverse` or `@included` appears anywhere, or if an inline `@context`
+///   gives a keyword another name or redefines a term that this protocol reads.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     let refusal = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -34,7 +46,8 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     }
 }
 
-/// The way from the root to the value being read, on the stack: a pointer is only built for a refusal.
+/// The path from the root to the value that is being read. It is a linked list on the stack, so that a
+/// pointer text is built only for a refusal.
 #[derive(Clone, Copy)]
 enum MemberPath<'a> {
     Root,
@@ -43,6 +56,7 @@ enum MemberPath<'a> {
 }
 
 impl MemberPath<'_> {
+    /// Returns the path as an RFC 6901 pointer.
     fn pointer(&self) -> String {
         match self {
             MemberPath::Root => String::new(),
@@ -52,7 +66,8 @@ impl MemberPath<'_> {
     }
 }
 
-/// Builds a [`Value`], leaving the first refusal in `refusal`: a serde error has no room for a pointer.
+/// The visitor that builds a [`Value`]. It stores the first refusal in `refusal`, because a serde error
+/// cannot carry a pointer.
 #[derive(Clone, Copy)]
 struct StrictReader<'a> {
     path: MemberPath<'a>,
@@ -67,6 +82,7 @@ impl<'a> StrictReader<'a> {
         error
     }
 
+    /// Returns the depth inside an array or object that begins here.
     fn descend<E: Error>(&self) -> Result<usize, E> {
         let depth = self.depth.saturating_add(1);
         if depth > MAX_JSON_DEPTH {

@@ -1,25 +1,32 @@
+//! Base64 of keys and signatures.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::Invalid;
 
-/// Bytes of a base64 text: standard alphabet, padded, no spare bits, so that a value has one spelling.
+/// Decodes base64 (RFC 4648, section 4). The padding is required and spare bits must be 0, so that bytes have
+/// one spelling only.
+///
+/// # Errors
+/// [`Invalid`] if the text is not such base64.
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, Invalid> {
     STANDARD.decode(text).map_err(|_| Invalid::whole("must be base64: standard alphabet, padded"))
 }
 
+/// Encodes base64 with padding.
 pub(super) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Base64 in text and in JSON for a type that has `from_bytes` and `as_bytes`.
+/// Implements base64 in text and in JSON for a type that has `from_bytes` and `as_bytes`.
 macro_rules! base64_text {
     ($name:ident) => {
         impl $name {
             /// Reads base64: standard alphabet, padded.
             ///
             /// # Errors
-            /// Not base64, or not what `from_bytes` accepts.
+            /// [`Invalid`](crate::Invalid) if the text is not base64, or if `from_bytes` refuses the bytes.
             pub fn from_base64(text: &str) -> Result<Self, crate::Invalid> {
                 Self::from_bytes(&super::base64_text::decode(text)?)
             }

@@ -1,3 +1,5 @@
+//! Curve25519 public keys.
+
 use serde::{Deserialize, Serialize};
 
 use super::base64_text::base64_text;
@@ -6,8 +8,21 @@ use crate::{Invalid, xeddsa};
 /// The type byte of a Curve25519 public key, as libsignal writes it.
 const TYPE: u8 = 0x05;
 
-/// A device's identity key: 33 bytes, `0x05` and a Curve25519 point that can sign: canonical, on the curve
-/// (not its twist), and not of low order.
+/// A device's identity key: 33 bytes, `0x05` and the u-coordinate of a Curve25519 point.
+///
+/// Signatures are verified under this key, so the point must be canonical, on the curve and not on its
+/// twist, and not of low order.
+///
+/// ```
+/// use eko_protocol::key::IdentityKey;
+///
+/// let key = IdentityKey::from_base64("BYZ3rBvGACeK43gLvILkUArkwbiA8gmAmiHTg01zguEB")?;
+/// assert_eq!(key.as_bytes()[0], 0x05);
+///
+/// // A point of low order: anyone could sign under it.
+/// assert!(IdentityKey::from_base64("BQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").is_err());
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct IdentityKey([u8; 33]);
@@ -16,7 +31,7 @@ impl IdentityKey {
     /// Reads the 33 bytes.
     ///
     /// # Errors
-    /// Another length or type byte, or a point no signature can be trusted under.
+    /// [`Invalid`] for another length, another type byte, or a point under which signatures prove nothing.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         let key = Self(encoded(bytes)?);
         if xeddsa::can_verify(key.point()) {
@@ -28,12 +43,12 @@ impl IdentityKey {
         }
     }
 
-    /// The 33 bytes, type byte first.
+    /// Returns the 33 bytes, type byte first.
     pub fn as_bytes(&self) -> &[u8; 33] {
         &self.0
     }
 
-    /// The u-coordinate, little-endian.
+    /// Returns the u-coordinate, little-endian.
     pub(crate) fn point(&self) -> &[u8; 32] {
         point(&self.0)
     }
@@ -41,7 +56,8 @@ impl IdentityKey {
 
 base64_text!(IdentityKey);
 
-/// A Curve25519 public prekey: 33 bytes, `0x05` and a canonical u-coordinate that is not of low order.
+/// A Curve25519 public prekey: 33 bytes, `0x05` and a canonical u-coordinate that is not of low order. It is
+/// used for key agreement, so it may be on the twist.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CurveKey([u8; 33]);
@@ -50,7 +66,8 @@ impl CurveKey {
     /// Reads the 33 bytes.
     ///
     /// # Errors
-    /// Another length or type byte, or a point that agrees on no secret.
+    /// [`Invalid`] for another length, another type byte, or a point with which every key agreement gives the
+    /// same secret.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         let key = Self(encoded(bytes)?);
         if xeddsa::can_agree(point(&key.0)) {
@@ -60,7 +77,7 @@ impl CurveKey {
         }
     }
 
-    /// The 33 bytes, type byte first.
+    /// Returns the 33 bytes, type byte first.
     pub fn as_bytes(&self) -> &[u8; 33] {
         &self.0
     }
@@ -68,6 +85,7 @@ impl CurveKey {
 
 base64_text!(CurveKey);
 
+/// Checks length and type byte.
 fn encoded(bytes: &[u8]) -> Result<[u8; 33], Invalid> {
     <[u8; 33]>::try_from(bytes)
         .ok()
@@ -75,6 +93,7 @@ fn encoded(bytes: &[u8]) -> Result<[u8; 33], Invalid> {
         .ok_or_else(|| Invalid::whole("must be a Curve25519 key of 33 bytes, the first 0x05"))
 }
 
+/// Drops the type byte.
 fn point([_, point @ ..]: &[u8; 33]) -> &[u8; 32] {
     point
 }

@@ -1,3 +1,5 @@
+//! Kyber-1024 public keys.
+
 use serde::{Deserialize, Serialize};
 
 use super::base64_text::base64_text;
@@ -6,10 +8,11 @@ use crate::Invalid;
 /// The type byte of a Kyber-1024 public key, as libsignal writes it.
 const TYPE: u8 = 0x08;
 
-/// Bytes of an encoded Kyber-1024 public key, type byte included.
+/// The length of an encoded Kyber-1024 public key in bytes, type byte included.
 const LENGTH: usize = 1569;
 
-/// A Kyber-1024 public key: 1569 bytes, the first `0x08`.
+/// A Kyber-1024 public key: 1569 bytes, the first `0x08`. The rest is not checked here: only the client that
+/// encapsulates to the key decodes it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KyberKey(Box<[u8]>);
@@ -18,7 +21,7 @@ impl KyberKey {
     /// Reads the 1569 bytes.
     ///
     /// # Errors
-    /// Another length or type byte.
+    /// [`Invalid`] for another length or another type byte.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         if bytes.len() == LENGTH && bytes.first() == Some(&TYPE) {
             Ok(Self(bytes.into()))
@@ -27,7 +30,7 @@ impl KyberKey {
         }
     }
 
-    /// The 1569 bytes, type byte first.
+    /// Returns the 1569 bytes, type byte first.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

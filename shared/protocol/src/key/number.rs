@@ -1,3 +1,5 @@
+//! The numbers that go with keys.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -5,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::Invalid;
 use crate::limits::{MAX_KEY_ID, MAX_REGISTRATION_ID};
 
-/// The id of a prekey: 0 to 2^31 - 1, growing within a device and kind.
+/// The id of a prekey: 0 to 2^31 - 1. Ids grow within a device and a kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u32")]
 pub struct KeyId(u32);
 
 impl KeyId {
-    /// Checks the range.
+    /// Creates the id if the number is in range.
     ///
     /// # Errors
-    /// The number is above 2^31 - 1.
+    /// [`Invalid`] if the number is above 2^31 - 1.
     pub fn new(id: u64) -> Result<Self, Invalid> {
         match u32::try_from(id) {
             Ok(id) if id <= MAX_KEY_ID => Ok(Self(id)),
@@ -22,7 +24,7 @@ impl KeyId {
         }
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn get(self) -> u32 {
         self.0
     }
@@ -48,17 +50,17 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// A device's registration id: 1 to 0x3FFF, drawn when libsignal is set up, to tell a reinstall from the same
-/// device.
+/// A device's registration id: 1 to 0x3FFF. A client draws it when it sets libsignal up, so that others can
+/// tell a reinstalled device from the former one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u16")]
 pub struct RegistrationId(u16);
 
 impl RegistrationId {
-    /// Checks the range.
+    /// Creates the id if the number is in range.
     ///
     /// # Errors
-    /// The number is 0 or above 0x3FFF.
+    /// [`Invalid`] if the number is 0 or above 0x3FFF.
     pub fn new(id: u64) -> Result<Self, Invalid> {
         match u16::try_from(id) {
             Ok(id) if (1..=MAX_REGISTRATION_ID).contains(&id) => Ok(Self(id)),
@@ -66,7 +68,7 @@ impl RegistrationId {
         }
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn get(self) -> u16 {
         self.0
     }

@@ -1,25 +1,27 @@
+//! XEdDSA signatures.
+
 use serde::{Deserialize, Serialize};
 
 use super::base64_text::base64_text;
 use crate::Invalid;
 
-/// An XEdDSA signature: 64 bytes, `R` and `s`, the sign bit in the top bit of `s`.
+/// An XEdDSA signature: 64 bytes, `R` and `s`, with the sign bit of the key in the top bit of `s`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Signature([u8; 64]);
 
 impl Signature {
-    /// Reads the 64 bytes. Whether they sign anything is for [`crate::xeddsa::verify`] to say.
+    /// Reads the 64 bytes. [`crate::xeddsa::verify`] verifies them.
     ///
     /// # Errors
-    /// Another length.
+    /// [`Invalid`] for another length.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         let bytes =
             <[u8; 64]>::try_from(bytes).map_err(|_| Invalid::whole("must be a signature of 64 bytes"))?;
         Ok(Self(bytes))
     }
 
-    /// The 64 bytes.
+    /// Returns the 64 bytes.
     pub fn as_bytes(&self) -> &[u8; 64] {
         &self.0
     }

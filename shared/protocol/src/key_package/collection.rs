@@ -1,30 +1,54 @@
-use serde_json::{Value, json};
+//! Collections of key packages, as other servers answer them.
+
+use serde_json::Value;
 
 use super::KeyPackage;
 use crate::Invalid;
-use crate::activity::put_device_set;
 use crate::address::Origin;
-use crate::collection::start;
+use crate::collection::package_collection;
 use crate::device_set::DeviceSetRef;
 use crate::json::{has_type, shape, text};
 use crate::limits::MAX_TAKEN_PACKAGES;
 
-/// A collection of one server's key packages, as it answers a `Take` or lists them (section 4).
+/// A server's collection of key packages: the answer to a `Take`, or the public list (section 4).
+///
+/// ```text
+/// {"type": "Collection" | "OrderedCollection", "id": <URL>,
+///  "items" | "orderedItems": [<key package>, …], "eko:deviceSet": {…}, optional}
+/// ```
+///
+/// ```
+/// use eko_protocol::address::Origin;
+/// use eko_protocol::key_package::PackageCollection;
+/// use serde_json::json;
+///
+/// let bobs = Origin::parse("https://b.example")?;
+/// let id = "https://b.example/user/bob/keyPackages";
+/// let answer = json!({"type": "Collection", "id": id, "totalItems": 0, "items": []});
+/// assert!(PackageCollection::parse(&answer, &bobs)?.packages.is_empty());
+///
+/// // An answer that speaks for another server.
+/// let eves = Origin::parse("https://e.example")?;
+/// assert_eq!(PackageCollection::parse(&answer, &eves).unwrap_err().pointer, "/id");
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageCollection {
     /// The collection's address.
     pub id: String,
-    /// The packages, at most one a device.
+    /// The packages, at most [`MAX_TAKEN_PACKAGES`] and at most one for each device.
     pub packages: Vec<KeyPackage>,
-    /// The owner's device set at that moment.
+    /// The owner's device set when the server answered.
     pub device_set: Option<DeviceSetRef>,
 }
 
 impl PackageCollection {
-    /// Reads what the server at `origin` answered; unknown members are ignored. Says nothing about signatures.
+    /// Reads the answer of the server at `origin`. Unknown members are ignored. The signatures are not
+    /// verified; see [`KeyPackage::verify`].
     ///
     /// # Errors
-    /// It is no collection of key packages, holds too many, or names another server.
+    /// [`Invalid`] if the value is not a collection of key packages, holds more than [`MAX_TAKEN_PACKAGES`], has
+    /// two packages of one device, or names an address on another server.
     pub fn parse(value: &Value, origin: &Origin) -> Result<Self, Invalid> {
         if !["Collection", "OrderedCollection"].iter().any(|kind| has_type(value, kind)) {
             return Err(Invalid::at("/type", "must be Collection"));
@@ -56,14 +80,9 @@ impl PackageCollection {
         Ok(Self { id: id.to_owned(), packages, device_set })
     }
 
-    /// The wire form; `origin` is this server's, for the context.
+    /// Returns the wire form. `origin` is the origin of the server that answers; the context names it.
     pub fn to_value(&self, origin: &Origin) -> Value {
-        let mut body = start(origin, "Collection", &self.id);
-        let items: Vec<Value> = self.packages.iter().map(|package| package.to_value(origin)).collect();
-        body.insert("totalItems".to_owned(), json!(items.len()));
-        body.insert("items".to_owned(), Value::Array(items));
-        put_device_set(&mut body, self.device_set.as_ref());
-        Value::Object(body)
+        package_collection(origin, &self.id, &self.packages, self.device_set.as_ref())
     }
 }
 
@@ -72,6 +91,7 @@ mod tests {
     use super::super::package::tests::package;
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     fn origin() -> Origin {
         Origin::parse("https://a.example").unwrap()

@@ -1,3 +1,5 @@
+//! `Check`: a device compares its long-lived keys with those that its server has.
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -6,8 +8,16 @@ use crate::Invalid;
 use crate::json::{has_type, text};
 use crate::key::{IdentityKey, KeyId, decode};
 
-/// What a `Check` compares (section 4): SHA-256 over the identity key, the signed prekey (its id as int64
-/// big-endian, its key) and, where there is one, the last-resort key (id, key); every key with its type byte.
+/// Returns the digest that a `Check` compares (section 4): the SHA-256 of these bytes.
+///
+/// ```text
+/// ┌──────────────┬──────────────────┬───────────────┬────────────────┬─────────────────┐
+/// │ identity key │ signed prekey id │ signed prekey │ last-resort id │ last-resort key │
+/// │ 33           │ 8, big-endian    │ 33            │ 8, big-endian  │ 1569            │
+/// └──────────────┴──────────────────┴───────────────┴────────────────┴─────────────────┘
+/// ```
+///
+/// Keys carry their type byte. The last two parts are left out if the device has no last-resort key.
 pub fn check_digest(
     identity: &IdentityKey,
     signed: &SignedPreKey,
@@ -22,14 +32,28 @@ pub fn check_digest(
     hash.finalize().into()
 }
 
+/// Returns an id as a signed 64-bit number, big-endian.
 fn int64(id: KeyId) -> [u8; 8] {
     i64::from(id.get()).to_be_bytes()
 }
 
-/// Reads `{"type":"Check","digest":<base64 of 32 bytes>}`.
+/// Reads a `Check` and returns its digest.
+///
+/// ```text
+/// {"type": "Check", "digest": <base64 of 32 bytes>}
+/// ```
+///
+/// ```
+/// use eko_protocol::key_package::parse_check;
+/// use serde_json::json;
+///
+/// let digest = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+/// assert_eq!(parse_check(&json!({"type": "Check", "digest": digest})), Ok([0; 32]));
+/// assert_eq!(parse_check(&json!({"type": "Check", "digest": "AAAA"})).unwrap_err().pointer, "/digest");
+/// ```
 ///
 /// # Errors
-/// Another type, or a digest that is not 32 bytes in base64.
+/// [`Invalid`] for another type, or for a digest that is not 32 bytes in base64.
 pub fn parse_check(value: &Value) -> Result<[u8; 32], Invalid> {
     if !has_type(value, "Check") {
         return Err(Invalid::at("/type", "must be Check"));

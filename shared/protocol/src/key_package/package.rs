@@ -1,3 +1,5 @@
+//! Key packages.
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -9,10 +11,33 @@ use crate::id::DeviceId;
 use crate::json::{has_type, only_as_object, shape};
 use crate::key::{CurveKey, IdentityKey, KeyId, KyberKey, RegistrationId, Signature};
 
-/// The keys with which a session with one device begins, as they are handed out (section 4).
+/// The public keys with which others begin a session with one device (section 4).
+///
+/// ```text
+/// {"@context": "ORIGIN/ns", "type": ["Object", "KeyPackage"], "id": <URL>, "device": <URL>,
+///  "identityKey": <base64>, "registrationId": <number>,
+///  "signedPreKeyId": <number>, "signedPreKey": <base64>, "signedPreKeySignature": <base64>,
+///  "preKeyId": <number>, "preKey": <base64>,                                                optional
+///  "kyberPreKeyId": <number>, "kyberPreKey": <base64>, "kyberPreKeySignature": <base64>,    optional
+///  "eko:deviceSet": {…}}                                                                    optional
+/// ```
+///
+/// ```
+/// use eko_protocol::key::Signature;
+/// use eko_protocol::key_package::KeyPackage;
+///
+/// # let document = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/key-package.json"));
+/// let mut package = KeyPackage::parse(&serde_json::from_str(document)?)?;
+/// assert_eq!(package.registration_id.get(), 4711);
+/// assert_eq!(package.verify(), Ok(()));
+///
+/// package.signed_pre_key.signature = Signature::from_bytes(&[0; 64])?;
+/// assert_eq!(package.verify().unwrap_err().pointer, "/signedPreKeySignature");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPackage {
-    /// Its address.
+    /// The package's address.
     pub id: String,
     /// The device's address.
     pub device: String,
@@ -22,15 +47,15 @@ pub struct KeyPackage {
     pub registration_id: RegistrationId,
     /// The signed prekey.
     pub signed_pre_key: SignedPreKey,
-    /// A one-time prekey; only in the answer to a `Take`, and only while there are any.
+    /// A one-time prekey. Only the answer to a `Take` has one, and only while the device's pool is not empty.
     pub pre_key: Option<OneTimePreKey>,
-    /// A one-time Kyber key, or the last-resort one; none in the legacy X3DH profile.
+    /// A one-time Kyber key or the last-resort Kyber key; `None` for a device that speaks X3DH only.
     pub kyber_pre_key: Option<KyberPreKey>,
-    /// The owner's device set at that moment.
+    /// The owner's device set when the server answered.
     pub device_set: Option<DeviceSetRef>,
 }
 
-/// The members as they travel: one flat object.
+/// The members of the wire form.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 struct WireKeyPackage {
@@ -53,8 +78,8 @@ struct WireKeyPackage {
 only_as_object!(WireKeyPackage);
 
 impl KeyPackage {
-    /// The package of a local device without one-time keys: the last-resort Kyber key, where there is one.
-    /// For a `Take`, set `pre_key` and `kyber_pre_key` to what was claimed.
+    /// Creates the package of a local device without one-time keys. The answer to a `Take` sets `pre_key` and
+    /// `kyber_pre_key` to the keys that it consumed.
     pub fn new(
         origin: &Origin,
         user: &UserName,
@@ -76,7 +101,7 @@ impl KeyPackage {
         }
     }
 
-    /// The wire form; `origin` is the server's, for the context.
+    /// Returns the wire form. `origin` is the origin of the server that answers; the context names it.
     pub fn to_value(&self, origin: &Origin) -> Value {
         let mut object = Map::new();
         let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
@@ -104,10 +129,11 @@ impl KeyPackage {
         Value::Object(object)
     }
 
-    /// Reads the wire form, as a client does; unknown members are ignored. Says nothing about signatures.
+    /// Reads the wire form. Unknown members are ignored. The signatures are not verified; see
+    /// [`KeyPackage::verify`].
     ///
     /// # Errors
-    /// The first member of the wrong shape, and keys without their ids or signatures.
+    /// [`Invalid`] for the first member of the wrong shape, and for a key without its id or signature.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         if !has_type(value, "KeyPackage") {
             return Err(Invalid::at("/type", "must be, or hold, KeyPackage"));
@@ -139,11 +165,12 @@ impl KeyPackage {
         })
     }
 
-    /// Checks both signatures by the package's own identity key. Whether that is the device's is for the
-    /// chain to say.
+    /// Verifies the signatures of the signed prekey and of the Kyber key with the package's own identity key.
+    /// The caller must compare the identity key with the one in the device chain.
     ///
     /// # Errors
-    /// At the signature that is not the identity key's.
+    /// [`Invalid`] at `/signedPreKeySignature` or `/kyberPreKeySignature` if that signature is not the identity
+    /// key's.
     pub fn verify(&self) -> Result<(), Invalid> {
         let at = |pointer: &'static str| move |fault: Invalid| Invalid::at(pointer, fault.detail);
         self.signed_pre_key.verify(&self.identity_key).map_err(at("/signedPreKeySignature"))?;

@@ -1,62 +1,64 @@
+//! Prekeys, as a device publishes them.
+
 use serde::{Deserialize, Serialize};
 
 use crate::json::only_as_object;
 use crate::key::{CurveKey, IdentityKey, KeyId, KyberKey, Signature};
 use crate::{Invalid, xeddsa};
 
-/// A signed Curve25519 prekey, renewed now and then: `{"id","key","signature"}`.
+/// A signed Curve25519 prekey, `{"id","key","signature"}`. The device replaces it from time to time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct SignedPreKey {
-    /// Its id, growing.
+    /// The key's id. Ids grow.
     pub id: KeyId,
     /// The key.
     pub key: CurveKey,
-    /// By the identity key, over the key's 33 bytes.
+    /// The identity key's signature over the 33 bytes of the key.
     pub signature: Signature,
 }
 
 only_as_object!(SignedPreKey);
 
 impl SignedPreKey {
-    /// Checks the signature.
+    /// Verifies the signature.
     ///
     /// # Errors
-    /// At `/signature`: it is not the identity key's.
+    /// [`Invalid`] at `/signature` if the signature is not the identity key's.
     pub fn verify(&self, identity: &IdentityKey) -> Result<(), Invalid> {
         verify(identity, self.key.as_bytes(), &self.signature)
     }
 }
 
-/// A signed Kyber-1024 prekey, one-time or last-resort: `{"id","key","signature"}`.
+/// A signed Kyber-1024 prekey, `{"id","key","signature"}`: a one-time key or the last-resort key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct KyberPreKey {
-    /// Its id, growing; last-resort and one-time keys share the numbers.
+    /// The key's id. Ids grow; the last-resort key and the one-time keys share one sequence.
     pub id: KeyId,
     /// The key.
     pub key: KyberKey,
-    /// By the identity key, over the key's 1569 bytes.
+    /// The identity key's signature over the 1569 bytes of the key.
     pub signature: Signature,
 }
 
 only_as_object!(KyberPreKey);
 
 impl KyberPreKey {
-    /// Checks the signature.
+    /// Verifies the signature.
     ///
     /// # Errors
-    /// At `/signature`: it is not the identity key's.
+    /// [`Invalid`] at `/signature` if the signature is not the identity key's.
     pub fn verify(&self, identity: &IdentityKey) -> Result<(), Invalid> {
         verify(identity, self.key.as_bytes(), &self.signature)
     }
 }
 
-/// A one-time Curve25519 prekey, unsigned and handed out once: `{"id","key"}`.
+/// A one-time Curve25519 prekey, `{"id","key"}`. It is not signed, and one `Take` consumes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct OneTimePreKey {
-    /// Its id, growing.
+    /// The key's id. Ids grow.
     pub id: KeyId,
     /// The key.
     pub key: CurveKey,

@@ -1,3 +1,5 @@
+//! The keys that a device publishes.
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -9,21 +11,39 @@ use crate::json::{only_as_object, shape};
 use crate::key::{IdentityKey, KeyId};
 use crate::limits::MAX_ONE_TIME_KEYS;
 
-/// Keys that a device publishes, at its registration (section 10) or later with `Add` (section 4): those
-/// members of an object; its other members are not looked at.
+/// The keys that a device publishes at its registration (section 10) or later with `Add` (section 4).
+///
+/// ```text
+/// {"signedPreKey": {"id","key","signature"},           required at registration
+///  "lastResortKyberPreKey": {"id","key","signature"},  optional
+///  "preKeys": [{"id","key"}, …],                       optional, at most 100
+///  "kyberPreKeys": [{"id","key","signature"}, …]}      optional, at most 100
+/// ```
+///
+/// The object may have other members, which are ignored here.
+///
+/// ```
+/// use eko_protocol::key_package::PublishedKeys;
+/// use serde_json::json;
+///
+/// assert!(PublishedKeys::parse(&json!({"preKeys": []}))?.is_empty());
+/// let fault = PublishedKeys::parse(&json!({"preKeys": [{"id": -1, "key": "BQ=="}]})).unwrap_err();
+/// assert_eq!(fault.pointer, "/preKeys/0/id");
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct PublishedKeys {
-    /// The signed prekey, `signedPreKey`; needed at registration.
+    /// The signed prekey, `signedPreKey`. It is required at registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_pre_key: Option<SignedPreKey>,
-    /// The Kyber key that is never consumed, `lastResortKyberPreKey`.
+    /// The last-resort Kyber key, `lastResortKyberPreKey`. It is never consumed.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "lastResortKyberPreKey")]
     pub last_resort: Option<KyberPreKey>,
-    /// One-time prekeys, `preKeys`.
+    /// The one-time prekeys, `preKeys`.
     #[serde(default)]
     pub pre_keys: Vec<OneTimePreKey>,
-    /// One-time Kyber prekeys, `kyberPreKeys`.
+    /// The one-time Kyber prekeys, `kyberPreKeys`.
     #[serde(default)]
     pub kyber_pre_keys: Vec<KyberPreKey>,
 }
@@ -31,20 +51,20 @@ pub struct PublishedKeys {
 only_as_object!(PublishedKeys);
 
 impl PublishedKeys {
-    /// Reads the members of an object; the keys stay in the order they came.
+    /// Reads the members of an object. The keys keep their order.
     ///
     /// # Errors
-    /// The first member of the wrong shape: lengths, type bytes, ranges, base64.
+    /// [`Invalid`] for the first member of the wrong shape. Lengths, type bytes, ranges and base64 are part of
+    /// the shape.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         shape(value)
     }
 
-    /// Checks what the shape cannot: counts, ids, signatures. Nothing may be stored of a request that fails
-    /// here.
+    /// Checks counts, ids and signatures. No key of a request that fails here may be stored.
     ///
     /// # Errors
-    /// More than [`MAX_ONE_TIME_KEYS`] of a kind, an id twice in a kind (the last-resort key is of the Kyber
-    /// kind), or a signature that is not the identity key's; the pointer names the first of them.
+    /// [`Invalid`] for more than [`MAX_ONE_TIME_KEYS`] of a kind, for an id that appears twice in a kind (the
+    /// last-resort key counts as a Kyber key), and for a signature that is not the identity key's.
     pub fn validate(&self, identity: &IdentityKey) -> Result<(), Invalid> {
         check_count(self.pre_keys.len(), "/preKeys")?;
         check_count(self.kyber_pre_keys.len(), "/kyberPreKeys")?;
@@ -62,7 +82,7 @@ impl PublishedKeys {
         })
     }
 
-    /// The same keys, one-time keys by id: the order in which they are handed out.
+    /// Sorts the one-time keys by id, which is the order in which they are consumed.
     #[must_use]
     pub fn sorted(mut self) -> Self {
         self.pre_keys.sort_by_key(|key| key.id);
@@ -70,7 +90,7 @@ impl PublishedKeys {
         self
     }
 
-    /// Whether there is nothing to publish.
+    /// True if there is no key.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -83,6 +103,7 @@ fn check_count(count: usize, pointer: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// Refuses an id that is in `seen` or appears twice in `ids`.
 fn check_ids(
     mut seen: BTreeSet<KeyId>,
     ids: impl Iterator<Item = KeyId>,

@@ -1,6 +1,6 @@
-//! Points that no key may be.
+//! Points that must not be accepted as keys.
 
-/// u-coordinates of low order (on the curve and its twist), and coordinates that are not canonical.
+/// Returns u-coordinates of low order, on the curve and on its twist, and u-coordinates that are not canonical.
 pub(crate) fn unusable() -> Vec<[u8; 32]> {
     [
         // Of low order: 0, 1, two of order 8, -1; see https://cr.yp.to/ecdh.html#validate

@@ -1,10 +1,12 @@
+//! XEdDSA verification against libsignal's signatures, changed signatures, and unusable keys.
+
 use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
 use crate::signer::Signer;
 
-/// Made by the official libsignal; see `testdata/README.md`.
+/// The signatures that the official libsignal made; see `testdata/README.md`.
 const VECTORS: &str = include_str!("../../testdata/xeddsa-libsignal.json");
 
 /// The group order 2^252 + 27742317777372353535851937790883648493, little-endian.
@@ -35,7 +37,7 @@ fn vectors() -> Vec<Vector> {
         .collect()
 }
 
-/// As a server would: a key that cannot be read verifies nothing.
+/// Verifies as a server does: a key or a signature that cannot be read counts as a failure.
 fn accepted(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let (Ok(key), Ok(signature)) = (IdentityKey::from_bytes(key), Signature::from_bytes(signature)) else {
         return false;

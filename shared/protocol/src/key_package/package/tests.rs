@@ -1,12 +1,18 @@
+//! Key packages: members, faults, signatures, and the published example.
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::signer::{Signer, kyber};
 
+/// The published key package, which the documentation uses too.
+const PUBLISHED: &str = include_str!("../../../testdata/key-package.json");
+
 fn origin() -> Origin {
     Origin::parse("https://a.example").unwrap()
 }
 
+/// Returns a package whose keys follow from `seed`.
 pub(in crate::key_package) fn package(seed: u64, with_one_time: bool, with_kyber: bool) -> KeyPackage {
     let signer = Signer::new(seed);
     let device = DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11").unwrap();
@@ -56,6 +62,13 @@ fn the_members_of_section_4() {
     assert_eq!(value["id"], "https://a.example/user/bob/keyPackage/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11");
     let bare = package(1, false, false).to_value(&origin());
     assert!(bare.get("preKey").is_none() && bare.get("kyberPreKey").is_none());
+}
+
+#[test]
+fn the_published_package_is_what_is_made_here() {
+    let published: Value = serde_json::from_str(PUBLISHED).unwrap();
+    let made = package(1, true, true).to_value(&origin());
+    assert_eq!(published, made, "{made}");
 }
 
 #[test]

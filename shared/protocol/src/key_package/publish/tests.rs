@@ -1,3 +1,5 @@
+//! Published keys: members, shapes and rules.
+
 use proptest::prelude::*;
 use serde_json::json;
 

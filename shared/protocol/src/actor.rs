@@ -1,5 +1,5 @@
-//! Actors on other servers, as far as this protocol reads them: addresses and public keys (ActivityPub,
-//! section 4.1; `docs/protocol.md`, section 7).
+//! Actors on other servers, as far as this protocol reads them: addresses and public keys
+//! (ActivityPub, section 4.1; `docs/protocol.md`, section 7).
 //!
 //! ```text
 //! {"type": "Person" | "Service" | "Application" | "Organization" | "Group",
@@ -22,15 +22,16 @@ const MAX_KEYS: usize = 8;
 /// The maximum length of a key in PEM, in bytes.
 const MAX_PEM_BYTES: usize = 16 * 1024;
 
-/// An actor on another server. Every address is on the actor's own origin (FEP-fe34), so that an actor
-/// cannot direct this server's requests to somebody else's server.
+/// An actor on another server. Every address is on the actor's own origin (FEP-fe34), so that an
+/// actor cannot direct this server's requests to somebody else's server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteActor {
     /// The actor's id.
     pub id: String,
     /// The address to which activities for the actor are posted.
     pub inbox: String,
-    /// The address of the actor's collection of key packages, or `None` for an actor without Eko devices.
+    /// The address of the actor's collection of key packages, or `None` for an actor without Eko
+    /// devices.
     pub key_packages: Option<String>,
     /// The actor's public keys by their ids, in PEM. The PEM is not parsed here.
     pub keys: BTreeMap<String, String>,
@@ -55,8 +56,9 @@ impl RemoteActor {
     /// ```
     ///
     /// # Errors
-    /// [`Invalid`] if the type is not an actor's, if `id` is on another origin than `url`, if `inbox` or
-    /// `eko:keyPackages` is on another origin than `id`, or if one of them is not in its normal form.
+    /// [`Invalid`] if the type is not an actor's, if `id` is on another origin than `url`, if
+    /// `inbox` or `eko:keyPackages` is on another origin than `id`, or if one of them is not in its
+    /// normal form.
     pub fn parse(value: &Value, url: &str) -> Result<Self, Invalid> {
         if !TYPES.iter().any(|kind| has_type(value, kind)) {
             return Err(Invalid::at("/type", "is no type of an actor"));

@@ -1,5 +1,5 @@
-//! Names and addresses (`docs/protocol.md`, section 1): user names, handles, origins, and the URLs under an
-//! origin.
+//! Names and addresses (`docs/protocol.md`, section 1): user names, handles, origins, and the URLs
+//! under an origin.
 
 mod handle;
 mod origin;

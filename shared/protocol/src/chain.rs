@@ -1,8 +1,8 @@
-//! The device chain of a user (`docs/protocol.md`, section 3): nodes, the bytes that they sign, and the rules
-//! for appending one.
+//! The device chain of a user (`docs/protocol.md`, section 3): nodes, the bytes that they sign, and
+//! the rules for appending one.
 //!
-//! Each node adds, revokes or resets devices. It holds the hash of the node before it and the signature of a
-//! device, so that a server cannot change which devices a user has.
+//! Each node adds, revokes or resets devices. It holds the hash of the node before it and the
+//! signature of a device, so that a server cannot change which devices a user has.
 //!
 //! ```text
 //! node 0              node 1              node 2
@@ -11,9 +11,9 @@
 //! prev: null     ◄─── prev: SHA-256  ◄─── prev: SHA-256       head: SHA-256 of node 2
 //! ```
 //!
-//! The server stores the chain's [`ChainPosition`] and the active devices, and checks a new node with
-//! [`verify_next`] and [`check_membership`], without a replay. Clients replay the whole chain with
-//! [`ChainState::replay`].
+//! The server stores the chain's [`ChainPosition`] and the active devices, and checks a new node
+//! with [`verify_next`] and [`check_membership`], without a replay. Clients replay the whole chain
+//! with [`ChainState::replay`].
 
 mod build;
 mod error;

@@ -1,5 +1,5 @@
-//! The collections that a server answers with: a page of a mailbox, a user's key packages, and a user's
-//! device chain (`docs/protocol.md`, sections 3, 4 and 6).
+//! The collections that a server answers with: a page of a mailbox, a user's key packages, and a
+//! user's device chain (`docs/protocol.md`, sections 3, 4 and 6).
 
 use serde_json::{Map, Value, json};
 
@@ -14,14 +14,15 @@ use crate::key_package::KeyPackage;
 pub struct PreKeyCount {
     /// The number of one-time Curve25519 prekeys, `eko:preKeyCount`.
     pub pre_keys: u64,
-    /// The number of one-time Kyber prekeys, `eko:kyberPreKeyCount`. The last-resort key does not count.
+    /// The number of one-time Kyber prekeys, `eko:kyberPreKeyCount`. The last-resort key does not
+    /// count.
     pub kyber_pre_keys: u64,
 }
 
 /// Writes a page of a device's mailbox (section 6).
 ///
-/// `page` is the address that the device asked for, `entries` are the entries, oldest first, and `next` is
-/// the address of the next page if there is one. The page has no `totalItems`.
+/// `page` is the address that the device asked for, `entries` are the entries, oldest first, and
+/// `next` is the address of the next page if there is one. The page has no `totalItems`.
 ///
 /// ```
 /// use eko_protocol::address::{Origin, UserName};
@@ -52,8 +53,8 @@ pub fn inbox_page(
     Value::Object(body)
 }
 
-/// Writes a user's key packages (section 4): the public list, or the answer to a `Take`. Only the packages
-/// of an answer to a `Take` carry one-time keys.
+/// Writes a user's key packages (section 4): the public list, or the answer to a `Take`. Only the
+/// packages of an answer to a `Take` carry one-time keys.
 pub fn key_packages(
     origin: &Origin,
     user: &UserName,

@@ -1,5 +1,5 @@
-//! A user's device set: the active devices, which follow from the device chain, and the short form in
-//! which messages and answers refer to it (`eko:deviceSet`; `docs/protocol.md`, section 3).
+//! A user's device set: the active devices, which follow from the device chain, and the short form
+//! in which messages and answers refer to it (`eko:deviceSet`; `docs/protocol.md`, section 3).
 //!
 //! ```text
 //! {"length": <nodes in the chain, at least 1>, "head": <SHA-256 of the last node, 64 lower-case hex digits>}
@@ -14,8 +14,8 @@ use crate::id::{DeviceId, is_lower_hex};
 use crate::json::only_as_object;
 use crate::key::RegistrationId;
 
-/// The wire form of a device set, `eko:deviceSet`. Two parties who hold the same reference hold the same
-/// chain, and so the same devices.
+/// The wire form of a device set, `eko:deviceSet`. Two parties who hold the same reference hold the
+/// same chain, and so the same devices.
 ///
 /// ```
 /// use eko_protocol::device_set::DeviceSetRef;
@@ -82,7 +82,8 @@ pub(crate) fn is_hash(text: &str) -> bool {
 pub struct DeviceSet {
     /// The number of nodes in the chain; 0 before the first device.
     pub length: u64,
-    /// The SHA-256 of the last node's canonical JSON, in lower-case hex; `None` before the first device.
+    /// The SHA-256 of the last node's canonical JSON, in lower-case hex; `None` before the first
+    /// device.
     pub head: Option<String>,
     /// The active devices, at most [`crate::limits::MAX_ACTIVE_DEVICES`].
     pub active: BTreeMap<DeviceId, RegistrationId>,

@@ -1,4 +1,5 @@
-//! Envelopes: `Create(SignalEnvelope)`, from a device or from another server (`docs/protocol.md`, section 5).
+//! Envelopes: `Create(SignalEnvelope)`, from a device or from another server (`docs/protocol.md`,
+//! section 5).
 
 mod create;
 mod message;

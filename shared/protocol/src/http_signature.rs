@@ -1,5 +1,5 @@
-//! HTTP message signatures (`docs/protocol.md`, section 7), read and written. Two schemes are in use between
-//! servers:
+//! HTTP message signatures (`docs/protocol.md`, section 7), read and written. Two schemes are in
+//! use between servers:
 //!
 //! | | [`Scheme::Cavage`] | [`Scheme::Rfc9421`] |
 //! |---|---|---|
@@ -19,9 +19,10 @@
 //! Content-Digest: sha-256=:<base64>:
 //! ```
 //!
-//! [`read_claim`] checks everything but the RSA signature itself, which needs the key: the caller verifies
-//! [`SignatureClaim::signature`] over [`SignatureClaim::base`]. [`prepare`] returns the bytes that a request
-//! signs, and then its headers. Both schemes sign with RSASSA-PKCS1-v1_5 and SHA-256.
+//! [`read_claim`] checks everything but the RSA signature itself, which needs the key: the caller
+//! verifies [`SignatureClaim::signature`] over [`SignatureClaim::base`]. [`prepare`] returns the
+//! bytes that a request signs, and then its headers. Both schemes sign with RSASSA-PKCS1-v1_5 and
+//! SHA-256.
 //!
 //! ```
 //! use eko_protocol::address::Origin;
@@ -75,7 +76,8 @@ pub use outgoing::{OutgoingRequest, UnsignableRequest, UnsignedRequest, prepare}
 /// The maximum length of a signature in bytes: RSA with 8192 bits.
 const MAX_SIGNATURE_BYTES: usize = 1024;
 
-/// The maximum number of headers and derived components that one signature covers. No server signs as many.
+/// The maximum number of headers and derived components that one signature covers. No server signs
+/// as many.
 const MAX_COVERED: usize = 32;
 
 /// A way to sign requests.
@@ -115,8 +117,8 @@ pub struct ReceivedRequest<'a> {
 pub struct SignatureClaim {
     /// The scheme that the request is signed with.
     pub scheme: Scheme,
-    /// The id of the key: 1 to 512 printable ASCII characters, not necessarily a URL. In draft-cavage the
-    /// signature does not cover it.
+    /// The id of the key: 1 to 512 printable ASCII characters, not necessarily a URL. In
+    /// draft-cavage the signature does not cover it.
     pub key_id: String,
     /// The bytes that are signed.
     pub base: Vec<u8>,
@@ -124,11 +126,12 @@ pub struct SignatureClaim {
     pub signature: Vec<u8>,
 }
 
-/// Reads the signature of a request and checks everything that needs no key, the digest of the body included.
+/// Reads the signature of a request and checks everything that needs no key, the digest of the body
+/// included.
 ///
-/// `origin` is the origin of the server that received the request. It stands for the host that was signed,
-/// because a gateway may have changed the `Host` header. `now_ms` is the current time and `window_ms` the
-/// accepted difference in both directions, in milliseconds.
+/// `origin` is the origin of the server that received the request. It stands for the host that was
+/// signed, because a gateway may have changed the `Host` header. `now_ms` is the current time and
+/// `window_ms` the accepted difference in both directions, in milliseconds.
 ///
 /// # Errors
 /// [`SignatureFault`] for the first fault.

@@ -1,4 +1,5 @@
-//! Ids of devices, of envelopes, and of the entries of a mailbox (`docs/protocol.md`, sections 1 and 6).
+//! Ids of devices, of envelopes, and of the entries of a mailbox (`docs/protocol.md`, sections 1
+//! and 6).
 
 mod device;
 mod entry;

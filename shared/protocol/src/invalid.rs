@@ -26,8 +26,8 @@ impl Invalid {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
 
-    /// Creates a fault of a value whose place in the document is not known here. The caller adds the place
-    /// with [`Invalid::under`].
+    /// Creates a fault of a value whose place in the document is not known here. The caller adds
+    /// the place with [`Invalid::under`].
     pub fn whole(detail: impl Into<String>) -> Self {
         Self::at("", detail)
     }

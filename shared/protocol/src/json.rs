@@ -1,5 +1,5 @@
-//! JSON as this protocol reads and writes it: [`parse`] reads strictly, [`shape`] decodes into a type, and
-//! [`canonical`] writes what is hashed and signed.
+//! JSON as this protocol reads and writes it: [`parse`] reads strictly, [`shape`] decodes into a
+//! type, and [`canonical`] writes what is hashed and signed.
 
 mod canonical;
 mod context;
@@ -25,8 +25,8 @@ pub enum JsonError {
     /// The body is not JSON (HTTP 400). The text names the fault with its line and column.
     #[error("not JSON: {0}")]
     NotJson(String),
-    /// The body is JSON that this protocol refuses (HTTP 422): duplicate members, too deep, or restructured
-    /// as JSON-LD.
+    /// The body is JSON that this protocol refuses (HTTP 422): duplicate members, too deep, or
+    /// restructured as JSON-LD.
     #[error(transparent)]
     Refused(#[from] Invalid),
 }

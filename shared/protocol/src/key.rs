@@ -1,8 +1,8 @@
-//! Public keys and signatures as they travel, and the numbers that go with them (`docs/protocol.md`, section
-//! 4).
+//! Public keys and signatures as they travel, and the numbers that go with them
+//! (`docs/protocol.md`, section 4).
 //!
-//! Keys and signatures are bytes of fixed length. JSON carries them in base64 (RFC 4648, section 4: standard
-//! alphabet, padded).
+//! Keys and signatures are bytes of fixed length. JSON carries them in base64 (RFC 4648, section 4:
+//! standard alphabet, padded).
 //!
 //! ```text
 //! identity key, Curve25519 prekey:  0x05, then the u-coordinate, 32 bytes little-endian

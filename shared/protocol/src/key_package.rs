@@ -1,5 +1,5 @@
-//! Key packages (`docs/protocol.md`, section 4): the keys that a device publishes, the packages in which
-//! others get them, and the activities `Add`, `Check` and `Take`.
+//! Key packages (`docs/protocol.md`, section 4): the keys that a device publishes, the packages in
+//! which others get them, and the activities `Add`, `Check` and `Take`.
 //!
 //! | Type | Direction |
 //! |---|---|

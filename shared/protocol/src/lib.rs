@@ -1,20 +1,20 @@
 //! The Eko protocol as pure code: names and addresses, strict JSON, keys and signatures, the device
-//! chain, key packages, envelopes, coverage, HTTP signatures, and the bodies that clients and servers
-//! exchange. The specification is `docs/protocol.md`; the sections named in this crate are sections of
-//! that page.
+//! chain, key packages, envelopes, coverage, HTTP signatures, and the bodies that clients and
+//! servers exchange. The specification is `docs/protocol.md`; the sections named in this crate are
+//! sections of that page.
 //!
-//! **Invariant:** this crate has no clock, no randomness and no I/O, and it does not panic. A function
-//! depends on its arguments only. Times are parameters in epoch milliseconds; the lints below keep
-//! panics out. The crate signs nothing and holds no private key.
+//! **Invariant:** this crate has no clock, no randomness and no I/O, and it does not panic. A
+//! function depends on its arguments only. Times are parameters in epoch milliseconds; the lints
+//! below keep panics out. The crate signs nothing and holds no private key.
 //!
 //! # From bytes to a decision
 //!
-//! 1. [`json::parse`] reads the bytes strictly. It refuses duplicate members, deep nesting and JSON-LD
-//!    that restructures a document.
-//! 2. A decoder such as [`envelope::Create::parse`] or [`chain::ChainNode::parse`] reads the shape. A
-//!    fault is an [`Invalid`] with a JSON pointer to the member.
-//! 3. A decision such as [`chain::verify_next`] or [`coverage::check`] compares the decoded value with
-//!    the state that the caller read from its store.
+//! 1. [`json::parse`] reads the bytes strictly. It refuses duplicate members, deep nesting and
+//!    JSON-LD that restructures a document.
+//! 2. A decoder such as [`envelope::Create::parse`] or [`chain::ChainNode::parse`] reads the shape.
+//!    A fault is an [`Invalid`] with a JSON pointer to the member.
+//! 3. A decision such as [`chain::verify_next`] or [`coverage::check`] compares the decoded value
+//!    with the state that the caller read from its store.
 //!
 //! ```
 //! use eko_protocol::activity::DeliveredActivity;
@@ -35,10 +35,10 @@
 //! |---|---|---|
 //! | user names, handles, origins, the addresses under an origin | 1 | [`address`] |
 //! | device ids, envelope ids, keys of mailbox entries | 1, 6 | [`id`] |
-//! | strict and canonical JSON, members that may be one value or an array | 2 | [`json`] |
-//! | every limit, with its unit | 2 to 6 | [`limits`] |
-//! | public keys, key ids, signatures, base64 | 4 | [`key`] |
-//! | signatures in proofs, in multibase | 3 | [`multibase`] |
+//! | strict and canonical JSON, members that may be one value or an array | 1 | [`json`] |
+//! | every limit, with its unit | 12 | [`limits`] |
+//! | public keys, key ids, signatures, base64 | 1, 4 | [`key`] |
+//! | signatures in proofs, in multibase | 1, 3 | [`multibase`] |
 //! | XEdDSA verification | 3 | [`xeddsa`] |
 //! | chain nodes, the bytes they sign, replay | 3 | [`chain`] |
 //! | device sets and their short form, `eko:deviceSet` | 3 | [`device_set`] |
@@ -49,7 +49,7 @@
 //! | collections: mailbox page, key packages, device chain | 3, 4, 6 | [`collection`] |
 //! | actors on other servers | 7 | [`actor`] |
 //! | RFC 9421 and draft-cavage signatures | 7 | [`http_signature`] |
-//! | RFC 3339 timestamps | 2 | [`timestamp`] |
+//! | RFC 3339 timestamps | 1 | [`timestamp`] |
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unreachable))]

@@ -1,52 +1,53 @@
-//! The numbers of the protocol, with their units. The sections are those of `docs/protocol.md`.
+//! The numbers of the protocol, with their units (`docs/protocol.md`, section 12).
 
-/// The maximum number of active devices of one user (section 3).
+/// The maximum number of active devices of one user.
 pub const MAX_ACTIVE_DEVICES: usize = 16;
 
-/// The maximum number of ciphertexts in one envelope: one for each device of a user (section 5).
+/// The maximum number of ciphertexts in one envelope: one for each device of a user.
 pub const MAX_MESSAGES: usize = 16;
 
-/// The maximum size of one ciphertext in bytes, decoded from base64 (section 5). The minimum is 1.
+/// The maximum size of one ciphertext in bytes, decoded from base64. The minimum is 1.
 pub const MAX_CONTENT_BYTES: usize = 96 * 1024;
 
-/// The maximum size of a request body that carries an envelope, in bytes (section 2).
+/// The maximum size of a request body that carries an envelope, in bytes.
 pub const MAX_ENVELOPE_BODY_BYTES: usize = 5 * 512 * 1024;
 
-/// The maximum size of any other request body, in bytes (section 2).
+/// The maximum size of any other request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// The maximum number of one-time keys of one kind in one request (section 4).
+/// The maximum number of one-time keys of one kind in one request.
 pub const MAX_ONE_TIME_KEYS: usize = 100;
 
-/// The maximum number of key packages in one `Take` (section 4). No user has more active devices.
+/// The maximum number of key packages in one `Take`. No user has more active devices.
 pub const MAX_TAKEN_PACKAGES: usize = MAX_ACTIVE_DEVICES;
 
-/// The maximum number of entries that one `Delivered` acknowledges (section 6).
+/// The maximum number of entries that one `Delivered` acknowledges.
 pub const MAX_DELIVERED: usize = 100;
 
-/// The maximum number of entries on one page of a mailbox (section 6).
+/// The maximum number of entries on one page of a mailbox.
 pub const MAX_PAGE_ENTRIES: usize = 100;
 
-/// The maximum size of one page of a mailbox, in bytes (section 2).
+/// The maximum size of one page of a mailbox, in bytes.
 pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// The maximum nesting of arrays and objects in a body. The outermost one is level 1.
 pub const MAX_JSON_DEPTH: usize = 32;
 
-/// The maximum length of an id or an address that a client or another server sends, in bytes (section 1).
+/// The maximum length of an id or an address that a client or another server sends, in bytes.
 pub const MAX_ID_BYTES: usize = 512;
 
-/// The maximum length of a report's `summary`, in bytes (section 5).
+/// The maximum length of a report's `summary`, in bytes.
 pub const MAX_SUMMARY_BYTES: usize = 1024;
 
-/// The maximum length of a user name, in characters (section 1). The minimum is 1.
+/// The maximum length of a user name, in characters. The minimum is 1.
 pub const MAX_USER_NAME_CHARS: usize = 30;
 
-/// The greatest integer that every JSON reader represents exactly: 2^53 - 1 (RFC 7493, section 2.2).
+/// The greatest integer that every JSON reader represents exactly: 2^53 - 1 (RFC 7493, section
+/// 2.2).
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// The greatest key id: 2^31 - 1 (section 4).
+/// The greatest key id: 2^31 - 1.
 pub const MAX_KEY_ID: u32 = 0x7FFF_FFFF;
 
-/// The greatest registration id, a number of 14 bits (section 4). The least is 1.
+/// The greatest registration id, a number of 14 bits. The least is 1.
 pub const MAX_REGISTRATION_ID: u16 = 0x3FFF;

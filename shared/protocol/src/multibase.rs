@@ -6,8 +6,8 @@
 //! └─────┴───────────────────────────────────────────┘
 //! ```
 //!
-//! base58btc is Bitcoin's alphabet: digits and letters without `0`, `O`, `I` and `l`. Each leading zero
-//! byte is written as `1`.
+//! base58btc is Bitcoin's alphabet: digits and letters without `0`, `O`, `I` and `l`. Each leading
+//! zero byte is written as `1`.
 
 use crate::Invalid;
 use crate::key::Signature;
@@ -36,7 +36,8 @@ pub fn encode(signature: &Signature) -> String {
 /// ```
 ///
 /// # Errors
-/// [`Invalid`] if the text does not start with `z`, is not base58btc, or holds more or fewer than 64 bytes.
+/// [`Invalid`] if the text does not start with `z`, is not base58btc, or holds more or fewer than
+/// 64 bytes.
 pub fn decode(text: &str) -> Result<Signature, Invalid> {
     let fault = || Invalid::whole("must be a signature of 64 bytes in multibase: z and base58btc");
     let digits = text.strip_prefix('z').filter(|digits| digits.len() <= MAX_CHARS).ok_or_else(fault)?;

@@ -1,5 +1,5 @@
-//! A deterministic XEdDSA signer for the tests of this crate. It signs in libsignal's form, with the sign
-//! bit of the key in `s`, and in the paper's form, in which that bit is 0.
+//! A deterministic XEdDSA signer for the tests of this crate. It signs in libsignal's form, with
+//! the sign bit of the key in `s`, and in the paper's form, in which that bit is 0.
 
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::{Scalar, clamp_integer};

@@ -1,4 +1,5 @@
-//! RFC 3339 timestamps, read into and written from epoch milliseconds.
+//! RFC 3339 timestamps, read into and written from epoch milliseconds (`docs/protocol.md`, section
+//! 1).
 //!
 //! ```text
 //! 2026-01-29T19:30:00.007Z
@@ -34,7 +35,8 @@ pub fn parse(text: &str) -> Result<i64, Invalid> {
     i64::try_from(ms).map_err(|_| Invalid::whole("is too far away"))
 }
 
-/// Reads an RFC 3339 timestamp whose offset is written `Z` and returns epoch milliseconds, rounded down.
+/// Reads an RFC 3339 timestamp whose offset is written `Z` and returns epoch milliseconds, rounded
+/// down.
 ///
 /// ```
 /// use eko_protocol::timestamp;
@@ -52,8 +54,8 @@ pub fn parse_utc(text: &str) -> Result<i64, Invalid> {
     parse(text)
 }
 
-/// Writes epoch milliseconds as an RFC 3339 timestamp in UTC. A fraction is written only if it is not zero.
-/// A time outside the years 1 to 9999 becomes the nearest time inside them.
+/// Writes epoch milliseconds as an RFC 3339 timestamp in UTC. A fraction is written only if it is
+/// not zero. A time outside the years 1 to 9999 becomes the nearest time inside them.
 ///
 /// ```
 /// use eko_protocol::timestamp;

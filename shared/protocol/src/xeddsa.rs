@@ -1,7 +1,8 @@
 //! XEdDSA verification (`docs/protocol.md`, section 3).
 //!
-//! XEdDSA signs with a Curve25519 key (<https://signal.org/docs/specifications/xeddsa/>). This module
-//! accepts libsignal's form, in which the sign bit of the Edwards point travels in the top bit of `s`:
+//! XEdDSA signs with a Curve25519 key (<https://signal.org/docs/specifications/xeddsa/>). This
+//! module accepts libsignal's form, in which the sign bit of the Edwards point travels in the top
+//! bit of `s`:
 //!
 //! ```text
 //! byte 0              31 32              63
@@ -9,8 +10,8 @@
 //!                                       └── bit 7: sign of the public key; bits 5 and 6: always 0
 //! ```
 //!
-//! The paper's form has 0 in that bit. It is the same signature for a key whose sign is 0, so it is accepted
-//! as well.
+//! The paper's form has 0 in that bit. It is the same signature for a key whose sign is 0, so it is
+//! accepted as well.
 
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::montgomery::MontgomeryPoint;
@@ -24,9 +25,9 @@ pub(crate) mod test_points;
 
 /// True if the signature was made with the key over exactly this message.
 ///
-/// The Montgomery point is converted to the Edwards point whose sign is the top bit of `s`, and that bit is
-/// cleared. Then the signature is verified as strict Ed25519: `s` is below the group order, neither the key
-/// nor `R` is of low order, and the equation holds without the cofactor.
+/// The Montgomery point is converted to the Edwards point whose sign is the top bit of `s`, and
+/// that bit is cleared. Then the signature is verified as strict Ed25519: `s` is below the group
+/// order, neither the key nor `R` is of low order, and the equation holds without the cofactor.
 ///
 /// ```
 /// use eko_protocol::key::{IdentityKey, Signature};
@@ -56,19 +57,20 @@ pub fn verify(key: &IdentityKey, message: &[u8], signature: &Signature) -> bool 
     key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&bytes)).is_ok()
 }
 
-/// True if signatures under this u-coordinate prove something: it is canonical, on the curve, and not of low
-/// order.
+/// True if signatures under this u-coordinate prove something: it is canonical, on the curve, and
+/// not of low order.
 pub(crate) fn can_verify(u: &[u8; 32]) -> bool {
     to_edwards(u, 0).is_some()
 }
 
-/// True if a key agreement with this u-coordinate gives a secret: it is canonical, and 8 times the point is
-/// not the neutral element, on the curve or on its twist.
+/// True if a key agreement with this u-coordinate gives a secret: it is canonical, and 8 times the
+/// point is not the neutral element, on the curve or on its twist.
 pub(crate) fn can_agree(u: &[u8; 32]) -> bool {
     is_canonical(u) && !MontgomeryPoint(*u).mul_bits_be([true, false, false, false].into_iter()).is_identity()
 }
 
-/// Converts a u-coordinate to the Edwards point with this sign bit; `None` if the point is unusable.
+/// Converts a u-coordinate to the Edwards point with this sign bit; `None` if the point is
+/// unusable.
 fn to_edwards(u: &[u8; 32], sign: u8) -> Option<EdwardsPoint> {
     if !is_canonical(u) {
         return None;

@@ -1,3 +1,5 @@
+//! `Delivered` from a device: the acknowledgement of mailbox entries.
+
 use serde_json::Value;
 
 use crate::Invalid;
@@ -5,23 +7,41 @@ use crate::address::check_url;
 use crate::json::{has_type, text};
 use crate::limits::MAX_DELIVERED;
 
-/// A device's acknowledgement of entries in its queue (section 6), as it sends it to its outbox or its
-/// socket.
+/// A device's acknowledgement of entries of its mailbox (section 6), sent to the user's outbox.
+///
+/// ```text
+/// {"type": "Delivered", "actor": <URL>, optional, "object": <entry> or [<entry>, …]}
+/// ```
+///
+/// ```
+/// use eko_protocol::activity::DeliveredActivity;
+/// use serde_json::json;
+///
+/// let entry = "https://a.example/user/bob/inbox/x";
+/// let delivered = DeliveredActivity::parse(&json!({"type": "Delivered", "object": [entry, entry]}))?;
+/// assert_eq!(delivered.entries, [entry]);
+///
+/// let fault = DeliveredActivity::parse(&json!({"type": "Delivered", "object": ["x"]})).unwrap_err();
+/// assert_eq!(fault.pointer, "/object/0");
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveredActivity {
-    /// The actor id, where the device gave one.
+    /// The actor id that the device states, if it states one.
     pub actor: Option<String>,
-    /// The entries' addresses: 1 to [`MAX_DELIVERED`], none twice, in the order they came.
+    /// The addresses of the entries in the order in which they came: 1 to [`MAX_DELIVERED`], none
+    /// twice.
     pub entries: Vec<String>,
 }
 
 impl DeliveredActivity {
-    /// Reads `{"type":"Delivered","object":<address or array of addresses>}`. Whose the entries are is for
-    /// [`crate::address::Origin::parse_entry`] to say: one that is not the caller's changes nothing, and is
-    /// no fault.
+    /// Reads the activity. The caller reads each address with
+    /// [`Origin::parse_entry`](crate::address::Origin::parse_entry); an address that is not one of
+    /// the caller's own entries is not a fault here.
     ///
     /// # Errors
-    /// Another type, no entry, too many, or something that is no address.
+    /// [`Invalid`] for another type, no entry, more than [`MAX_DELIVERED`] entries, or an entry
+    /// that is not an address.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         if !has_type(value, "Delivered") {
             return Err(Invalid::at("/type", "must be Delivered"));

@@ -1,3 +1,5 @@
+//! Pending devices, as the server describes them to the user's active devices (section 3).
+
 use serde_json::{Value, json};
 
 use super::context;
@@ -5,8 +7,14 @@ use crate::address::{Origin, UserName};
 use crate::chain::NewDevice;
 use crate::{multibase, timestamp};
 
-/// A device that waits for approval, as the owner's active devices see it (section 3): everything an
-/// `AddDevice` node for it needs. `registered_ms` is in epoch milliseconds.
+/// Writes a pending device. It holds everything that an `AddDevice` node for the device needs.
+/// `registered_ms` is in epoch milliseconds.
+///
+/// ```text
+/// {"type": ["Object", "PendingDevice"], "id": <the device's address>, "actor": <URL>,
+///  "identityKey": <base64>, "registrationId": <number>, "keyPackage": <URL>,
+///  "possession": <multibase>, "published": <time of registration>}
+/// ```
 pub fn pending_device(origin: &Origin, user: &UserName, device: &NewDevice, registered_ms: i64) -> Value {
     json!({
         "type": ["Object", "PendingDevice"],
@@ -20,7 +28,8 @@ pub fn pending_device(origin: &Origin, user: &UserName, device: &NewDevice, regi
     })
 }
 
-/// The notice of it in the active devices' queues: the server offers them the device.
+/// Writes the `Offer` with which the server tells the active devices, in their mailboxes, that a
+/// device waits for approval. Its object is the [`pending_device`].
 pub fn device_offered(origin: &Origin, user: &UserName, device: &NewDevice, registered_ms: i64) -> Value {
     json!({
         "@context": context(origin),

@@ -1,3 +1,5 @@
+//! Reports: the activities that tell the author of an envelope about its delivery.
+
 use serde_json::{Map, Value, json};
 
 use super::{context, put_device_set};
@@ -8,21 +10,21 @@ use crate::id::{DeviceId, EnvelopeId};
 use crate::json::{has_type, only, only_text, shape, text};
 use crate::limits::{MAX_ACTIVE_DEVICES, MAX_MESSAGES, MAX_SUMMARY_BYTES};
 
-/// What a report says of its envelope.
+/// The statement of a report about its envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ReportKind {
-    /// A device of the recipient has it.
+    /// A device of the recipient acknowledged its ciphertext. This report is the receipt.
     Delivered,
-    /// It was queued, and some active devices have no message yet.
+    /// The ciphertexts were queued, and some active devices have none.
     PartialDelivery,
-    /// It was not queued.
+    /// Nothing was queued.
     Reject,
-    /// The other server took it; also read from `Accept`.
+    /// The recipient's server accepted the envelope. `Accept` is read as `Confirm` too.
     Confirm,
 }
 
 impl ReportKind {
-    /// Its `type` on the wire.
+    /// Returns the `type` of the activity.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "Delivered",
@@ -39,27 +41,56 @@ impl ReportKind {
     }
 }
 
-/// What the recipient's side tells the author of an envelope (sections 5 and 6), in an answer, an inbox, or a
-/// queue.
+/// A report about one envelope, from the recipient's side to the author (sections 5 and 6). It
+/// travels as the answer to a request, into the inbox of the author's server, and in the mailboxes
+/// of the author's devices.
+///
+/// ```text
+/// {"type": "Delivered" | "PartialDelivery" | "Reject" | "Confirm",
+///  "actor": <recipient or its server>, "to": <author>, "object": <envelope id>,
+///  "eko:deviceSetOutOfDate": <boolean>, "missingKeyPackages": [<URL>, …], "staleDevices": [<URL>, …],
+///  "eko:deviceSet": {…}, "summary": <reason, for a person>}
+/// ```
+///
+/// Only `PartialDelivery` and `Reject` have the members of the third line. The last line is
+/// optional.
+///
+/// ```
+/// use eko_protocol::activity::{Report, ReportKind};
+/// use serde_json::json;
+///
+/// let mut value = json!({
+///     "type": "Reject", "actor": "https://b.example/actor", "to": "https://a.example/user/alice",
+///     "object": "https://a.example/message/1", "summary": "b.example is being moved",
+///     "staleDevices": ["https://b.example/user/bob/device/1"],
+/// });
+/// let report = Report::parse(&value)?;
+/// assert_eq!((report.kind, report.stale_devices.len()), (ReportKind::Reject, 1));
+///
+/// // A report names devices of its own server only.
+/// value["staleDevices"] = json!(["https://c.example/user/bob/device/1"]);
+/// assert_eq!(Report::parse(&value).unwrap_err().pointer, "/staleDevices/0");
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// What it says.
+    /// The statement of the report.
     pub kind: ReportKind,
-    /// The recipient's actor id, or its server's.
+    /// The actor id of the recipient or of the recipient's server.
     pub actor: String,
-    /// The author's actor id.
+    /// The actor id of the author.
     pub to: String,
-    /// The envelope.
+    /// The id of the envelope.
     pub envelope: EnvelopeId,
-    /// Whether the author's view of the recipient's devices is wrong.
+    /// True if the author's view of the recipient's device set is out of date.
     pub device_set_out_of_date: bool,
-    /// Key packages of the active devices without a message: addresses.
+    /// The addresses of the key packages of the active devices that have no ciphertext.
     pub missing_key_packages: Vec<String>,
-    /// Devices named that are not active: addresses.
+    /// The addresses of the devices that the envelope names and that are not active.
     pub stale_devices: Vec<String>,
-    /// The recipient's device set at that moment.
+    /// The recipient's device set when the report was made.
     pub device_set: Option<DeviceSetRef>,
-    /// The reason, for a person.
+    /// The reason, for a person to read.
     pub summary: Option<String>,
 }
 
@@ -78,17 +109,18 @@ impl Report {
         }
     }
 
-    /// A device of the local user `recipient` has it.
+    /// Creates the receipt of a device of the local user `recipient`.
     pub fn delivered(origin: &Origin, recipient: &UserName, author: &str, envelope: &EnvelopeId) -> Self {
         Self::new(ReportKind::Delivered, origin.actor(recipient), author, envelope)
     }
 
-    /// The server of `recipient` (an actor id) took it.
+    /// Creates the report that the server of `recipient` (an actor id) accepted the envelope.
     pub fn confirm(recipient: &str, author: &str, envelope: &EnvelopeId) -> Self {
         Self::new(ReportKind::Confirm, recipient.to_owned(), author, envelope)
     }
 
-    /// Active devices of the local user `recipient` have no message yet.
+    /// Creates the report that the `missing` devices of the local user `recipient` have no
+    /// ciphertext.
     pub fn partial_delivery(
         origin: &Origin,
         recipient: &UserName,
@@ -101,7 +133,8 @@ impl Report {
         report.with_devices(origin, recipient, missing, &[], device_set)
     }
 
-    /// Devices named are not active devices of the local user `recipient`.
+    /// Creates the report that the envelope names `stale` devices of the local user `recipient`, so
+    /// that nothing was queued.
     pub fn stale(
         origin: &Origin,
         recipient: &UserName,
@@ -115,7 +148,8 @@ impl Report {
         report.with_devices(origin, recipient, missing, stale, device_set)
     }
 
-    /// It could not be delivered, whatever the devices: by this server, with the reason for a person.
+    /// Creates this server's report that the envelope could not be delivered, for a reason other
+    /// than devices.
     pub fn undeliverable(origin: &Origin, author: &str, envelope: &EnvelopeId, summary: &str) -> Self {
         let mut report = Self::new(ReportKind::Reject, origin.server_actor(), author, envelope);
         report.summary = Some(summary.to_owned());
@@ -137,7 +171,8 @@ impl Report {
         self
     }
 
-    /// The wire form; `origin` is the server's, for the context.
+    /// Returns the wire form. `origin` is the origin of the server that writes it; the context
+    /// names it.
     pub fn to_value(&self, origin: &Origin) -> Value {
         let mut body = Map::new();
         body.insert("@context".to_owned(), context(origin));
@@ -157,13 +192,16 @@ impl Report {
         Value::Object(body)
     }
 
-    /// Reads a report from another server, or from one's own. Only the members above are kept, so nothing
-    /// else of a stranger's document is stored; a summary that is too long is cut. Whether the actor may
-    /// report on this envelope is for the caller to say.
+    /// Reads a report. Only the members drawn at [`Report`] are kept, so that nothing else of
+    /// another server's document is stored. A summary that is longer than [`MAX_SUMMARY_BYTES`] is
+    /// cut.
+    ///
+    /// The caller must check that the actor may report on this envelope.
     ///
     /// # Errors
-    /// Another type, the first member of the wrong shape, too many devices, or devices on another server than
-    /// the actor: the author would go there for keys.
+    /// [`Invalid`] for another type, for the first member of the wrong shape, for too many devices,
+    /// and for a device on another server than the actor: the author would ask that server for
+    /// keys.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         let kind = ReportKind::of(value).ok_or_else(|| {
             Invalid::at("/type", "must be Delivered, PartialDelivery, Reject, Confirm or Accept")
@@ -186,7 +224,7 @@ impl Report {
     }
 }
 
-/// The envelope's id, or an object that has it.
+/// Reads `object`: the envelope's id, or an object that has the id.
 fn envelope(value: &Value) -> Result<EnvelopeId, Invalid> {
     let (text, pointer) = match only(value, "object")? {
         Value::String(id) => (id.as_str(), "/object"),
@@ -195,7 +233,7 @@ fn envelope(value: &Value) -> Result<EnvelopeId, Invalid> {
     EnvelopeId::parse(text).map_err(|fault| fault.under(pointer))
 }
 
-/// Addresses on the server of `actor`.
+/// Reads a member that holds at most `most` addresses on the server of `actor`.
 fn addresses(value: &Value, name: &str, most: usize, actor: &str) -> Result<Vec<String>, Invalid> {
     let fault = |detail: &str| Invalid::at(format!("/{name}"), detail);
     let items = match value.get(name) {
@@ -218,6 +256,7 @@ fn addresses(value: &Value, name: &str, most: usize, actor: &str) -> Result<Vec<
     items.iter().enumerate().map(read).collect()
 }
 
+/// Cuts a summary to [`MAX_SUMMARY_BYTES`].
 fn cut(summary: &str) -> String {
     let end = summary.floor_char_boundary(MAX_SUMMARY_BYTES);
     summary.get(..end).unwrap_or_default().to_owned()

@@ -14,7 +14,8 @@ use crate::Invalid;
 /// ```
 ///
 /// The name is in lower case. The domain is in the form that DNS uses: lower case, and A-labels for
-/// international names (IDNA). A port is kept unless it is 443; only servers of local mode have one.
+/// international names (IDNA). A port is kept unless it is 443; only servers of local mode have
+/// one.
 ///
 /// ```
 /// use eko_protocol::address::Handle;
@@ -38,9 +39,9 @@ impl Handle {
     /// Reads a handle in any of its three forms.
     ///
     /// # Errors
-    /// [`Invalid`] if the text has more or fewer `@`, percent-encoding, a trailing dot, an IP address in an
-    /// unusual spelling, a port that is not a number from 1 to 65535 in its shortest spelling, or a name that
-    /// is not a [`UserName`].
+    /// [`Invalid`] if the text has more or fewer `@`, percent-encoding, a trailing dot, an IP
+    /// address in an unusual spelling, a port that is not a number from 1 to 65535 in its shortest
+    /// spelling, or a name that is not a [`UserName`].
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fault = || Invalid::whole("must be a handle: @name@domain or acct:name@domain");
         let bare = match text.strip_prefix("acct:") {

@@ -10,8 +10,8 @@ use crate::Invalid;
 /// The public base of a server: `https://DOMAIN`, or `http://localhost:PORT` in local mode
 /// (`docs/protocol.md`, section 1).
 ///
-/// Every id of a server starts with its origin. This type makes those ids and recognises them by exact
-/// text; see the methods in `address/path.rs`.
+/// Every id of a server starts with its origin. This type makes those ids and recognises them by
+/// exact text; see the methods in `address/path.rs`.
 ///
 /// ```
 /// use eko_protocol::address::{Origin, UserName};
@@ -37,9 +37,9 @@ impl Origin {
     /// Reads an origin as an operator configures it. Upper case and a default port are normalised.
     ///
     /// # Errors
-    /// [`Invalid`] if the text has a path (a trailing slash is one), a query, a fragment or credentials; if
-    /// the host is an IP address; or if the scheme is http and the host is not this machine (`localhost`,
-    /// a name under it, `127.0.0.1`).
+    /// [`Invalid`] if the text has a path (a trailing slash is one), a query, a fragment or
+    /// credentials; if the host is an IP address; or if the scheme is http and the host is not this
+    /// machine (`localhost`, a name under it, `127.0.0.1`).
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fault = || Invalid::whole("must be https://DOMAIN, or http://localhost:PORT in local mode");
         if text.contains(['%', '@', '?', '#', '\\'])
@@ -52,8 +52,9 @@ impl Origin {
         if has_path { Err(fault()) } else { Self::from_url(&url).ok_or_else(fault) }
     }
 
-    /// Returns the origin of an id or address of any server. It is `None` if the text is not a URL in normal
-    /// form (`docs/protocol.md`, section 1), or if [`Origin::parse`] would refuse its scheme and host.
+    /// Returns the origin of an id or address of any server. It is `None` if the text is not a URL
+    /// in normal form (`docs/protocol.md`, section 1), or if [`Origin::parse`] would refuse its
+    /// scheme and host.
     pub fn of(url: &str) -> Option<Self> {
         check_url(url).ok().and_then(|url| Self::from_url(&url))
     }
@@ -82,8 +83,8 @@ impl Origin {
         &self.text
     }
 
-    /// Returns the host, with the port if it is not the scheme's default. It is the domain of the handles
-    /// of this server's users.
+    /// Returns the host, with the port if it is not the scheme's default. It is the domain of the
+    /// handles of this server's users.
     pub fn authority(&self) -> &str {
         &self.authority
     }

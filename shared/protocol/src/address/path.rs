@@ -1,5 +1,6 @@
-//! The addresses under an origin. Each kind is made by one method of [`Origin`] and read by one, which
-//! compares exact text. Nothing is unescaped or normalised, so an address has one spelling only.
+//! The addresses under an origin. Each kind is made by one method of [`Origin`] and read by one,
+//! which compares exact text. Nothing is unescaped or normalised, so an address has one spelling
+//! only.
 //!
 //! ```text
 //! ORIGIN/user/{name}                            actor
@@ -139,24 +140,27 @@ impl Origin {
         self.parse_with_device(id, "device")
     }
 
-    /// Reads the address of a device of `user`; `None` for any other text, another user's device included.
+    /// Reads the address of a device of `user`; `None` for any other text, another user's device
+    /// included.
     pub fn parse_device_of(&self, user: &UserName, id: &str) -> Option<DeviceId> {
         self.parse_device(id).and_then(|(owner, device)| (owner == *user).then_some(device))
     }
 
-    /// Reads the address of a key package as [`Origin::key_package`] makes it; `None` for any other text.
+    /// Reads the address of a key package as [`Origin::key_package`] makes it; `None` for any other
+    /// text.
     pub fn parse_key_package(&self, id: &str) -> Option<(UserName, DeviceId)> {
         self.parse_with_device(id, "keyPackage")
     }
 
-    /// Reads the address of a collection of key packages as [`Origin::key_packages`] makes it; `None` for
-    /// any other text.
+    /// Reads the address of a collection of key packages as [`Origin::key_packages`] makes it;
+    /// `None` for any other text.
     pub fn parse_key_packages(&self, id: &str) -> Option<UserName> {
         let (user, rest) = self.parse_user(id)?;
         (rest == "keyPackages").then_some(user)
     }
 
-    /// Reads the address of a mailbox entry as [`Origin::entry`] makes it; `None` for any other text.
+    /// Reads the address of a mailbox entry as [`Origin::entry`] makes it; `None` for any other
+    /// text.
     pub fn parse_entry(&self, id: &str) -> Option<(UserName, EntryKey)> {
         let (user, rest) = self.parse_user(id)?;
         let key = EntryKey::parse(rest.strip_prefix("inbox/")?).ok()?;

@@ -7,9 +7,10 @@ use crate::limits::MAX_ID_BYTES;
 
 /// Reads an id or address of any server.
 ///
-/// The text must be an http or https URL of at most [`MAX_ID_BYTES`] bytes, written exactly as the WHATWG
-/// URL standard serialises it, without credentials, query, fragment or escapes (`docs/protocol.md`, section
-/// 1). Two readers of such a text cannot disagree about it. Ownership is checked elsewhere.
+/// The text must be an http or https URL of at most [`MAX_ID_BYTES`] bytes, written exactly as the
+/// WHATWG URL standard serialises it, without credentials, query, fragment or escapes
+/// (`docs/protocol.md`, section 1). Two readers of such a text cannot disagree about it. Ownership
+/// is checked elsewhere.
 ///
 /// # Errors
 /// [`Invalid`] for any other text.

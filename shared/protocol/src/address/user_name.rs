@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::Invalid;
 use crate::limits::MAX_USER_NAME_CHARS;
 
-/// A user's name: `[a-z0-9_]{1,30}` (`docs/protocol.md`, section 1). It is read in any case and kept in lower
-/// case.
+/// A user's name: `[a-z0-9_]{1,30}` (`docs/protocol.md`, section 1). It is read in any case and
+/// kept in lower case.
 ///
 /// ```
 /// use eko_protocol::address::UserName;
@@ -25,8 +25,8 @@ impl UserName {
     /// Reads a name in any case.
     ///
     /// # Errors
-    /// [`Invalid`] if the text is empty, has more than [`MAX_USER_NAME_CHARS`] characters, or holds another
-    /// character than an ASCII letter, an ASCII digit or `_`.
+    /// [`Invalid`] if the text is empty, has more than [`MAX_USER_NAME_CHARS`] characters, or holds
+    /// another character than an ASCII letter, an ASCII digit or `_`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fits = (1..=MAX_USER_NAME_CHARS).contains(&text.len());
         if fits && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
@@ -36,8 +36,8 @@ impl UserName {
         }
     }
 
-    /// Reads a name from an address. A name with upper-case letters is `None`: the address would be a second
-    /// spelling.
+    /// Reads a name from an address. A name with upper-case letters is `None`: the address would be
+    /// a second spelling.
     pub(crate) fn parse_exact(text: &str) -> Option<Self> {
         Self::parse(text).ok().filter(|name| name.0 == text)
     }

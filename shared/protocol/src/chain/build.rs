@@ -21,8 +21,8 @@ pub struct NewDevice {
     pub possession: Signature,
 }
 
-/// A node without its proof. The signing device signs [`UnsignedNode::signing_bytes`] with its identity key
-/// and completes the node with [`UnsignedNode::finish`].
+/// A node without its proof. The signing device signs [`UnsignedNode::signing_bytes`] with its
+/// identity key and completes the node with [`UnsignedNode::finish`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsignedNode {
     members: Map<String, Value>,
@@ -30,8 +30,8 @@ pub struct UnsignedNode {
 }
 
 impl UnsignedNode {
-    /// Creates an `AddDevice`. The new device signs it if the chain is empty, and an active device otherwise.
-    /// `published_ms` is in epoch milliseconds.
+    /// Creates an `AddDevice`. The new device signs it if the chain is empty, and an active device
+    /// otherwise. `published_ms` is in epoch milliseconds.
     pub fn add(
         origin: &Origin,
         user: &UserName,

@@ -12,7 +12,8 @@ pub enum ChainError {
         /// The chain's length.
         expected: u64,
     },
-    /// `prev` is not the hash of the last node. Another node may have been appended first (HTTP 409).
+    /// `prev` is not the hash of the last node. Another node may have been appended first (HTTP
+    /// 409).
     #[error("prev must be {}", expected.as_deref().unwrap_or("null"))]
     WrongPrev {
         /// The hash of the last node; `None` before the first.
@@ -72,8 +73,8 @@ pub struct ReplayError {
 }
 
 impl ChainError {
-    /// True if another node was appended first. The client fetches the head and signs a new node; the server
-    /// answers 409 instead of 422.
+    /// True if another node was appended first. The client fetches the head and signs a new node;
+    /// the server answers 409 instead of 422.
     pub fn is_stale_head(&self) -> bool {
         matches!(self, Self::WrongSeq { .. } | Self::WrongPrev { .. })
     }

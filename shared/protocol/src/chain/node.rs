@@ -11,7 +11,8 @@ use crate::invalid::token;
 use crate::json::{canonical, shape};
 use crate::key::{IdentityKey, RegistrationId, Signature};
 
-/// A node of a device chain. It is well formed, but not verified; [`super::verify_next`] verifies it.
+/// A node of a device chain. It is well formed, but not verified; [`super::verify_next`] verifies
+/// it.
 ///
 /// ```text
 /// {"@context": ["https://www.w3.org/ns/activitystreams", "ORIGIN/ns"],
@@ -46,8 +47,8 @@ pub enum NodeKind {
     Add(Addition),
     /// `RevokeDevice`: the device is no longer active, and its id is never used again.
     Revoke,
-    /// `ResetDevices`: every active device is revoked, and this one becomes the only active device. A user who
-    /// has lost all devices recovers with it.
+    /// `ResetDevices`: every active device is revoked, and this one becomes the only active device.
+    /// A user who has lost all devices recovers with it.
     Reset(Addition),
 }
 
@@ -74,12 +75,12 @@ pub struct Proof {
 }
 
 impl ChainNode {
-    /// Reads a node. A node is stored and hashed in the form in which it came, so each kind has exactly its
-    /// members: an unknown member is refused.
+    /// Reads a node. A node is stored and hashed in the form in which it came, so each kind has
+    /// exactly its members: an unknown member is refused.
     ///
     /// # Errors
-    /// [`Invalid`] for the first member that is missing, unknown, null (except `prev`), or of another shape
-    /// than drawn at [`ChainNode`].
+    /// [`Invalid`] for the first member that is missing, unknown, null (except `prev`), or of
+    /// another shape than drawn at [`ChainNode`].
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         check_nulls(value)?;
         let wire: WireNode = shape(value)?;
@@ -111,7 +112,8 @@ impl ChainNode {
         serde_json::from_slice(&self.canonical).unwrap_or_default()
     }
 
-    /// Returns the SHA-256 of the canonical node in lower-case hex. It is the `prev` of the next node.
+    /// Returns the SHA-256 of the canonical node in lower-case hex. It is the `prev` of the next
+    /// node.
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(&self.canonical))
     }
@@ -146,7 +148,8 @@ impl ChainNode {
         &self.kind
     }
 
-    /// Returns the description of the device that the node makes active, or `None` for a `RevokeDevice`.
+    /// Returns the description of the device that the node makes active, or `None` for a
+    /// `RevokeDevice`.
     pub fn addition(&self) -> Option<&Addition> {
         match &self.kind {
             NodeKind::Add(addition) | NodeKind::Reset(addition) => Some(addition),
@@ -154,7 +157,8 @@ impl ChainNode {
         }
     }
 
-    /// Returns the time at which the node was made, by the signing device's clock, as RFC 3339 in UTC.
+    /// Returns the time at which the node was made, by the signing device's clock, as RFC 3339 in
+    /// UTC.
     pub fn published(&self) -> &str {
         &self.published
     }
@@ -170,8 +174,8 @@ impl ChainNode {
     }
 }
 
-/// Refuses a null member other than `prev`, and a missing `prev`. The decoder treats null and absent alike,
-/// but the hash of the node does not.
+/// Refuses a null member other than `prev`, and a missing `prev`. The decoder treats null and
+/// absent alike, but the hash of the node does not.
 fn check_nulls(value: &Value) -> Result<(), Invalid> {
     let Some(members) = value.as_object() else { return Ok(()) };
     if !members.contains_key("prev") {

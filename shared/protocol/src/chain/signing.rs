@@ -1,5 +1,5 @@
-//! The bytes that devices sign. Each begins with a prefix of its own and a zero byte, so that a signature for
-//! one purpose cannot serve another.
+//! The bytes that devices sign. Each begins with a prefix of its own and a zero byte, so that a
+//! signature for one purpose cannot serve another.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -8,7 +8,8 @@ use crate::Invalid;
 use crate::json::canonical;
 use crate::key::{IdentityKey, RegistrationId};
 
-/// Returns the bytes that a new device signs at registration, to prove that it holds its identity key.
+/// Returns the bytes that a new device signs at registration, to prove that it holds its identity
+/// key.
 ///
 /// ```text
 /// ┌────────────────────────────┬──────┬─────────────────────────────────────────────────────────────┐
@@ -23,8 +24,9 @@ pub fn possession_base(
     identity: &IdentityKey,
     registration: RegistrationId,
 ) -> Vec<u8> {
-    // The canonical form is written by hand, so that the function cannot fail: the members are in order, and
-    // serde_json escapes strings as RFC 8785 requires. A property test compares it with `canonical`.
+    // The canonical form is written by hand, so that the function cannot fail: the members are in
+    // order, and serde_json escapes strings as RFC 8785 requires. A property test compares it with
+    // `canonical`.
     let [actor, device, identity] = [actor, device, &identity.to_base64()].map(Value::from);
     format!(
         "eko-device-possession-v1\0{{\"actor\":{actor},\"device\":{device},\"identityKey\":{identity},\"registrationId\":{registration}}}"

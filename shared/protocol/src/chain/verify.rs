@@ -16,19 +16,19 @@ pub struct ChainPosition {
     pub head: Option<String>,
 }
 
-/// Verifies a node as the next one of a user's chain: its place, its addresses, its signature and, if it adds
-/// a device, that device's possession of its identity key.
+/// Verifies a node as the next one of a user's chain: its place, its addresses, its signature and,
+/// if it adds a device, that device's possession of its identity key.
 ///
-/// `signer_key` returns the identity key of a device that is active now, and `None` for any other device.
-/// The first node and a `ResetDevices` must be signed by the device that they make active, every other node
-/// by an active device.
+/// `signer_key` returns the identity key of a device that is active now, and `None` for any other
+/// device. The first node and a `ResetDevices` must be signed by the device that they make active,
+/// every other node by an active device.
 ///
-/// Two rules are left to the caller: the effect on the device set ([`check_membership`]), and that a
-/// `ResetDevices` comes with a fresh sign-in.
+/// Two rules are left to the caller: the effect on the device set ([`check_membership`]), and that
+/// a `ResetDevices` comes with a fresh sign-in.
 ///
 /// # Errors
-/// [`ChainError`] for the first rule that is broken. [`ChainError::is_stale_head`] tells a lost race from a
-/// bad node.
+/// [`ChainError`] for the first rule that is broken. [`ChainError::is_stale_head`] tells a lost
+/// race from a bad node.
 pub fn verify_next(
     origin: &Origin,
     user: &UserName,
@@ -109,8 +109,8 @@ pub enum DeviceStanding {
     Former,
 }
 
-/// Checks that the device set allows what a node does. `standing` is that of the node's own device, and
-/// `active_count` is the number of devices that are active before the node.
+/// Checks that the device set allows what a node does. `standing` is that of the node's own device,
+/// and `active_count` is the number of devices that are active before the node.
 ///
 /// # Errors
 /// * [`ChainError::DeviceIdReused`] if the node adds a device that was in the chain before.

@@ -7,8 +7,8 @@ use crate::json::only_as_object;
 use crate::key::{IdentityKey, RegistrationId};
 use crate::{Invalid, multibase, timestamp};
 
-/// The members of all kinds of nodes. Unknown members are refused, because a node is stored and hashed as it
-/// came.
+/// The members of all kinds of nodes. Unknown members are refused, because a node is stored and
+/// hashed as it came.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct WireNode {

@@ -56,7 +56,8 @@ pub(super) fn read(
     Ok(SignatureClaim { scheme: Scheme::Cavage, key_id, base: lines.join("\n").into_bytes(), signature })
 }
 
-/// Refuses a signature that leaves out what must be covered, or whose algorithm is not RSA with SHA-256.
+/// Refuses a signature that leaves out what must be covered, or whose algorithm is not RSA with
+/// SHA-256.
 fn check_coverage(
     incoming: &IncomingRequest<'_>,
     parameters: &CavageParameters<'_>,
@@ -146,8 +147,8 @@ fn pairs(header: &str) -> Result<Vec<(&str, &str)>, SignatureFault> {
     }
 }
 
-/// Reads whole seconds in their shortest spelling, because the text itself is signed. Some senders put them in
-/// quotes.
+/// Reads whole seconds in their shortest spelling, because the text itself is signed. Some senders
+/// put them in quotes.
 fn seconds(name: &'static str, text: &str) -> Result<i64, SignatureFault> {
     let seconds: i64 = text.parse().map_err(|_| SignatureFault::Parameter(name))?;
     if seconds.to_string() == text { Ok(seconds) } else { Err(SignatureFault::Parameter(name)) }

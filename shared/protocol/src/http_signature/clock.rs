@@ -46,8 +46,8 @@ impl TimeWindow {
     }
 }
 
-/// Returns the value of a `Date` header. A time outside the years 1970 to 9999 becomes the nearest time inside
-/// them.
+/// Returns the value of a `Date` header. A time outside the years 1970 to 9999 becomes the nearest
+/// time inside them.
 pub(super) fn http_date(epoch_ms: i64) -> String {
     let ms = u64::try_from(epoch_ms.clamp(0, LATEST_MS)).unwrap_or_default();
     let date = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms));

@@ -23,8 +23,8 @@ pub enum SignatureFault {
     /// A header does not have the form that its standard requires.
     #[error("the header `{0}` is malformed")]
     Unreadable(String),
-    /// A structured field names a member or a parameter twice, which the standard would merge silently, or has
-    /// a value in another spelling than the standard writes.
+    /// A structured field names a member or a parameter twice, which the standard would merge
+    /// silently, or has a value in another spelling than the standard writes.
     #[error("the header `{0}` names something twice or is not spelled canonically")]
     NotCanonical(&'static str),
     /// The request has several signatures. RFC 9421 allows them, but does not say which one counts.
@@ -42,13 +42,15 @@ pub enum SignatureFault {
     /// A parameter's value has the wrong type.
     #[error("the signature parameter `{0}` is malformed")]
     Parameter(&'static str),
-    /// A covered component, a parameter of a component, or a signature parameter is not supported here.
+    /// A covered component, a parameter of a component, or a signature parameter is not supported
+    /// here.
     #[error("`{0}` is not supported in a signature")]
     Unsupported(String),
     /// The algorithm is not RSASSA-PKCS1-v1_5 with SHA-256.
     #[error("the signature algorithm is not RSA with SHA-256")]
     Algorithm,
-    /// `(created)` or `(expires)` is covered under the algorithm name rsa-sha256, which draft-cavage forbids.
+    /// `(created)` or `(expires)` is covered under the algorithm name rsa-sha256, which
+    /// draft-cavage forbids.
     #[error("`{0}` cannot be covered with the algorithm rsa-sha256")]
     OldAlgorithm(String),
     /// The key id is empty, longer than 512 bytes, or not printable ASCII.

@@ -14,8 +14,8 @@ pub(super) struct IncomingRequest<'a> {
 }
 
 impl<'a> IncomingRequest<'a> {
-    /// Checks the method and the target. The signed text consists of lines, so a line break in either could
-    /// make this server and the signer read different requests.
+    /// Checks the method and the target. The signed text consists of lines, so a line break in
+    /// either could make this server and the signer read different requests.
     ///
     /// # Errors
     /// [`SignatureFault::Method`] or [`SignatureFault::Target`].
@@ -60,8 +60,9 @@ impl<'a> IncomingRequest<'a> {
         Ok(value)
     }
 
-    /// Returns the value of a covered header as the sender signed it. For `host` that is this server's own
-    /// authority, even if a gateway changed the header. A digest header is compared with the body.
+    /// Returns the value of a covered header as the sender signed it. For `host` that is this
+    /// server's own authority, even if a gateway changed the header. A digest header is compared
+    /// with the body.
     pub(super) fn covered_header(&self, name: &str) -> Result<&'a str, SignatureFault> {
         match name {
             "host" if self.values(name).count() > 1 => Err(SignatureFault::Repeated(cut(name))),

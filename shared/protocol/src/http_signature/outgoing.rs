@@ -7,7 +7,8 @@ use url::Url;
 use super::{Scheme, check_key_id, clock, digest, rfc9421};
 
 /// A request that cannot be signed: the method is not in upper case, the URL is not http(s) or has
-/// credentials, or the key id is not 1 to 512 printable ASCII characters without quotes and backslashes.
+/// credentials, or the key id is not 1 to 512 printable ASCII characters without quotes and
+/// backslashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "only a request with an upper-case method, for an http or https URL without credentials, can be signed, by a key id of 1 to 512 printable characters without quotes or backslashes"
@@ -31,8 +32,8 @@ impl UnsignedRequest {
         self.base.as_bytes()
     }
 
-    /// Returns the headers to send: `host`, those of the scheme, and `signature`. Names are in lower case, and none
-    /// appears twice.
+    /// Returns the headers to send: `host`, those of the scheme, and `signature`. Names are in
+    /// lower case, and none appears twice.
     pub fn into_headers(self, signature: &[u8]) -> Vec<(&'static str, String)> {
         let Self { mut headers, before, after, .. } = self;
         headers.push(("signature", format!("{before}{}{after}", STANDARD.encode(signature))));

@@ -101,8 +101,9 @@ fn check_coverage(incoming: &IncomingRequest<'_>, names: &[String]) -> Result<()
     Ok(())
 }
 
-/// Returns the names of the covered components. A component with a parameter (`sf`, `key`, `bs`, `tr`, `req`,
-/// `name`) is refused: a parameter changes the meaning of a component, and no server uses one.
+/// Returns the names of the covered components. A component with a parameter (`sf`, `key`, `bs`,
+/// `tr`, `req`, `name`) is refused: a parameter changes the meaning of a component, and no server
+/// uses one.
 fn names(input: &InnerList) -> Result<Vec<String>, SignatureFault> {
     let fault = || SignatureFault::Unreadable("signature-input".to_owned());
     let mut names = Vec::with_capacity(input.items.len());
@@ -167,8 +168,8 @@ fn bytes(entry: ListEntry) -> Result<Vec<u8>, SignatureFault> {
 
 /// Reads a dictionary (RFC 8941) and refuses one in which a member or a parameter appears twice.
 ///
-/// The standard takes the last of two, and other readers may take the first. The parser drops the first
-/// silently, so the dictionary is written again and compared with the text.
+/// The standard takes the last of two, and other readers may take the first. The parser drops the
+/// first silently, so the dictionary is written again and compared with the text.
 pub(super) fn dictionary(name: &'static str, text: &str) -> Result<Dictionary, SignatureFault> {
     let dictionary: Dictionary = Parser::new(text)
         .with_version(Version::Rfc8941)

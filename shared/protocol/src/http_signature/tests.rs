@@ -1,3 +1,5 @@
+//! Signatures in both schemes: sample requests, and the tests by topic.
+
 use super::*;
 
 mod published;
@@ -12,7 +14,7 @@ pub(super) const KEY_ID: &str = "https://b.example/user/alice#main-key";
 pub(super) const BODY: &[u8] = br#"{"hello": "world"}"#;
 pub(super) const HASH: &str = "X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=";
 
-/// A request that a table changes at one place.
+/// A signed request, which a test changes in one place.
 #[derive(Debug, Clone)]
 pub(super) struct SampleRequest {
     pub(super) method: &'static str,
@@ -37,7 +39,7 @@ impl SampleRequest {
         self
     }
 
-    /// Replaces in every header's value.
+    /// Replaces a text in all header values. At least one must contain it.
     pub(super) fn replaced(mut self, from: &str, to: &str) -> Self {
         assert!(self.headers.iter().any(|(_, value)| value.contains(from)), "{from}");
         for (_, value) in &mut self.headers {
@@ -71,7 +73,8 @@ fn sent(headers: &[(&str, &str)]) -> SampleRequest {
     SampleRequest { method: "POST", target: TARGET.to_owned(), headers, body: BODY.to_vec() }
 }
 
-/// What another server would send; the signature is of the wrong key, which nobody asks here.
+/// Returns a request of another server, signed with draft-cavage. Its RSA signature is wrong, which
+/// these tests do not check.
 pub(super) fn cavage() -> SampleRequest {
     let signature = format!(
         r#"keyId="{KEY_ID}",algorithm="rsa-sha256",headers="(request-target) host date digest",signature="AAEC""#

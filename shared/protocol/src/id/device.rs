@@ -10,10 +10,11 @@ use crate::Invalid;
 /// The nil UUID. It is refused, because a client sends it if it forgets to draw an id.
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
-/// A device's id: a UUID in lower-case hyphenated form, drawn by the device (`docs/protocol.md`, section 1).
+/// A device's id: a UUID in lower-case hyphenated form, drawn by the device (`docs/protocol.md`,
+/// section 1).
 ///
-/// An id is unique within its user, for ever. Two users' devices may have the same id, so stored keys carry
-/// the user as well.
+/// An id is unique within its user, for ever. Two users' devices may have the same id, so stored
+/// keys carry the user as well.
 ///
 /// ```
 /// use eko_protocol::id::DeviceId;

@@ -36,8 +36,8 @@ impl EnvelopeId {
     /// Reads an id.
     ///
     /// # Errors
-    /// [`Invalid`] if the text has neither of the two forms, or if a URL is not in its normal form, has
-    /// credentials, a query or a fragment, or is longer than [`crate::limits::MAX_ID_BYTES`].
+    /// [`Invalid`] if the text has neither of the two forms, or if a URL is not in its normal form,
+    /// has credentials, a query or a fragment, or is longer than [`crate::limits::MAX_ID_BYTES`].
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let valid = match text.strip_prefix("urn:uuid:") {
             Some(uuid) => is_uuid(uuid),
@@ -62,7 +62,8 @@ impl EnvelopeId {
         Origin::of(&self.0)
     }
 
-    /// True if an author on the server at `origin` may use the id: a `urn:uuid:`, or a URL under `origin`.
+    /// True if an author on the server at `origin` may use the id: a `urn:uuid:`, or a URL under
+    /// `origin`.
     pub fn may_come_from(&self, origin: &Origin) -> bool {
         self.0.starts_with("urn:") || origin.owns(&self.0)
     }

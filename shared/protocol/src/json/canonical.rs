@@ -6,16 +6,16 @@ use crate::Invalid;
 use crate::invalid::token;
 use crate::limits::MAX_SAFE_INTEGER;
 
-/// Writes a value as canonical JSON (RFC 8785), the bytes that are hashed and signed (`docs/protocol.md`,
-/// section 3).
+/// Writes a value as canonical JSON (RFC 8785), the bytes that are hashed and signed
+/// (`docs/protocol.md`, section 1).
 ///
 /// ```text
 /// no white space; members sorted by UTF-16 code units; strings with the shortest escapes;
 /// numbers as ECMAScript writes them
 /// ```
 ///
-/// The parameter is a [`Value`] and not any serialisable type: a value cannot hold NaN or an infinity, which
-/// a serialiser would turn into `null` without an error.
+/// The parameter is a [`Value`] and not any serialisable type: a value cannot hold NaN or an
+/// infinity, which a serialiser would turn into `null` without an error.
 ///
 /// ```
 /// use eko_protocol::json::canonical;
@@ -29,7 +29,8 @@ use crate::limits::MAX_SAFE_INTEGER;
 /// ```
 ///
 /// # Errors
-/// [`Invalid`] for a number beyond ±(2^53 - 1), which two readers may not read alike (RFC 7493, section 2.2).
+/// [`Invalid`] for a number beyond ±(2^53 - 1), which two readers may not read alike (RFC 7493,
+/// section 2.2).
 pub fn canonical(value: &Value) -> Result<Vec<u8>, Invalid> {
     check_numbers(value)?;
     serde_json_canonicalizer::to_vec(value)

@@ -1,5 +1,5 @@
-//! The check of `@context` members. A JSON-LD reader applies the context, this crate does not; the check
-//! refuses a context with which the two would read different documents.
+//! The check of `@context` members. A JSON-LD reader applies the context, this crate does not; the
+//! check refuses a context with which the two would read different documents.
 
 use serde_json::Value;
 
@@ -11,12 +11,13 @@ const FIXED_TERMS: [&str; 5] = ["id", "type", "actor", "object", "to"];
 
 /// Checks the value of an `@context` member.
 ///
-/// Addresses of contexts are accepted and never fetched. Inline definitions of extension terms are accepted
-/// as well, because many servers send them.
+/// Addresses of contexts are accepted and never fetched. Inline definitions of extension terms are
+/// accepted as well, because many servers send them.
 ///
 /// # Errors
-/// [`Invalid`] for a definition that gives a keyword another name, that defines one of [`FIXED_TERMS`], or
-/// that holds a context of its own, and for a context that is not an address, an object or an array of these.
+/// [`Invalid`] for a definition that gives a keyword another name, that defines one of
+/// [`FIXED_TERMS`], or that holds a context of its own, and for a context that is not an address,
+/// an object or an array of these.
 pub(super) fn check_context(context: &Value) -> Result<(), Invalid> {
     match context {
         Value::Array(entries) => entries.iter().enumerate().try_for_each(|(index, entry)| {

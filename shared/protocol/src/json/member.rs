@@ -22,7 +22,8 @@ pub fn has_type(value: &Value, name: &str) -> bool {
     }
 }
 
-/// Returns the one value of a member that is required: the member itself, or the item of an array of one.
+/// Returns the one value of a member that is required: the member itself, or the item of an array
+/// of one.
 ///
 /// # Errors
 /// [`Invalid`] if the member is missing, null, or an array of no or several values.
@@ -38,7 +39,8 @@ pub fn only<'a>(object: &'a Value, name: &str) -> Result<&'a Value, Invalid> {
     }
 }
 
-/// Returns the text of a member that is required and holds a string or an array of one string, such as `to`.
+/// Returns the text of a member that is required and holds a string or an array of one string, such
+/// as `to`.
 ///
 /// # Errors
 /// [`Invalid`] if the member is missing or has another shape.

@@ -1,8 +1,8 @@
 //! A macro for wire types that are JSON objects.
 
-/// Implements `Serialize` and `Deserialize` for a type with `#[serde(remote = "Self")]`, so that it is read
-/// from an object only. The readers that serde derives accept an array of the members as well, which would
-/// give a value two spellings.
+/// Implements `Serialize` and `Deserialize` for a type with `#[serde(remote = "Self")]`, so that it
+/// is read from an object only. The readers that serde derives accept an array of the members as
+/// well, which would give a value two spellings.
 macro_rules! only_as_object {
     ($name:ident) => {
         impl<'de> serde::Deserialize<'de> for $name {

@@ -12,11 +12,11 @@ use crate::Invalid;
 use crate::invalid::token;
 use crate::limits::MAX_JSON_DEPTH;
 
-/// The members with which JSON-LD restructures a document. A plain reader and a JSON-LD reader would see
-/// different documents.
+/// The members with which JSON-LD restructures a document. A plain reader and a JSON-LD reader
+/// would see different documents.
 const RESTRUCTURING: [&str; 3] = ["@graph", "@reverse", "@included"];
 
-/// Reads a body as plain JSON (`docs/protocol.md`, section 2). JSON-LD contexts are never fetched.
+/// Reads a body as plain JSON (`docs/protocol.md`, section 1). JSON-LD contexts are never fetched.
 ///
 /// ```
 /// use eko_protocol::json::{self, JsonError};
@@ -29,11 +29,11 @@ const RESTRUCTURING: [&str; 3] = ["@graph", "@reverse", "@included"];
 /// ```
 ///
 /// # Errors
-/// * [`JsonError::NotJson`] if the bytes are not one JSON text (RFC 8259) in UTF-8. Lone surrogates and
-///   trailing text are faults too.
+/// * [`JsonError::NotJson`] if the bytes are not one JSON text (RFC 8259) in UTF-8. Lone surrogates
+///   and trailing text are faults too.
 /// * [`JsonError::Refused`] if a member appears twice, if arrays and objects are nested deeper than
-///   [`MAX_JSON_DEPTH`], if `@graph`, `@reverse` or `@included` appears anywhere, or if an inline `@context`
-///   gives a keyword another name or redefines a term that this protocol reads.
+///   [`MAX_JSON_DEPTH`], if `@graph`, `@reverse` or `@included` appears anywhere, or if an inline
+///   `@context` gives a keyword another name or redefines a term that this protocol reads.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     let refusal = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -46,8 +46,8 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     }
 }
 
-/// The path from the root to the value that is being read. It is a linked list on the stack, so that a
-/// pointer text is built only for a refusal.
+/// The path from the root to the value that is being read. It is a linked list on the stack, so
+/// that a pointer text is built only for a refusal.
 #[derive(Clone, Copy)]
 enum MemberPath<'a> {
     Root,
@@ -66,8 +66,8 @@ impl MemberPath<'_> {
     }
 }
 
-/// The visitor that builds a [`Value`]. It stores the first refusal in `refusal`, because a serde error
-/// cannot carry a pointer.
+/// The visitor that builds a [`Value`]. It stores the first refusal in `refusal`, because a serde
+/// error cannot carry a pointer.
 #[derive(Clone, Copy)]
 struct StrictReader<'a> {
     path: MemberPath<'a>,

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::Invalid;
 
-/// Decodes base64 (RFC 4648, section 4). The padding is required and spare bits must be 0, so that bytes have
-/// one spelling only.
+/// Decodes base64 (RFC 4648, section 4). The padding is required and spare bits must be 0, so that
+/// bytes have one spelling only.
 ///
 /// # Errors
 /// [`Invalid`] if the text is not such base64.
@@ -26,7 +26,8 @@ macro_rules! base64_text {
             /// Reads base64: standard alphabet, padded.
             ///
             /// # Errors
-            /// [`Invalid`](crate::Invalid) if the text is not base64, or if `from_bytes` refuses the bytes.
+            /// [`Invalid`](crate::Invalid) if the text is not base64, or if `from_bytes` refuses
+            /// the bytes.
             pub fn from_base64(text: &str) -> Result<Self, crate::Invalid> {
                 Self::from_bytes(&super::base64_text::decode(text)?)
             }

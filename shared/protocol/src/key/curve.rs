@@ -10,8 +10,8 @@ const TYPE: u8 = 0x05;
 
 /// A device's identity key: 33 bytes, `0x05` and the u-coordinate of a Curve25519 point.
 ///
-/// Signatures are verified under this key, so the point must be canonical, on the curve and not on its
-/// twist, and not of low order.
+/// Signatures are verified under this key, so the point must be canonical, on the curve and not on
+/// its twist, and not of low order.
 ///
 /// ```
 /// use eko_protocol::key::IdentityKey;
@@ -31,7 +31,8 @@ impl IdentityKey {
     /// Reads the 33 bytes.
     ///
     /// # Errors
-    /// [`Invalid`] for another length, another type byte, or a point under which signatures prove nothing.
+    /// [`Invalid`] for another length, another type byte, or a point under which signatures prove
+    /// nothing.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         let key = Self(encoded(bytes)?);
         if xeddsa::can_verify(key.point()) {
@@ -56,8 +57,8 @@ impl IdentityKey {
 
 base64_text!(IdentityKey);
 
-/// A Curve25519 public prekey: 33 bytes, `0x05` and a canonical u-coordinate that is not of low order. It is
-/// used for key agreement, so it may be on the twist.
+/// A Curve25519 public prekey: 33 bytes, `0x05` and a canonical u-coordinate that is not of low
+/// order. It is used for key agreement, so it may be on the twist.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CurveKey([u8; 33]);
@@ -66,8 +67,8 @@ impl CurveKey {
     /// Reads the 33 bytes.
     ///
     /// # Errors
-    /// [`Invalid`] for another length, another type byte, or a point with which every key agreement gives the
-    /// same secret.
+    /// [`Invalid`] for another length, another type byte, or a point with which every key agreement
+    /// gives the same secret.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         let key = Self(encoded(bytes)?);
         if xeddsa::can_agree(point(&key.0)) {

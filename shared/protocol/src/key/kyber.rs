@@ -11,8 +11,8 @@ const TYPE: u8 = 0x08;
 /// The length of an encoded Kyber-1024 public key in bytes, type byte included.
 const LENGTH: usize = 1569;
 
-/// A Kyber-1024 public key: 1569 bytes, the first `0x08`. The rest is not checked here: only the client that
-/// encapsulates to the key decodes it.
+/// A Kyber-1024 public key: 1569 bytes, the first `0x08`. The rest is not checked here: only the
+/// client that encapsulates to the key decodes it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KyberKey(Box<[u8]>);

@@ -50,8 +50,8 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// A device's registration id: 1 to 0x3FFF. A client draws it when it sets libsignal up, so that others can
-/// tell a reinstalled device from the former one.
+/// A device's registration id: 1 to 0x3FFF. A client draws it when it sets libsignal up, so that
+/// others can tell a reinstalled device from the former one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u16")]
 pub struct RegistrationId(u16);

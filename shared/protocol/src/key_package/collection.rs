@@ -43,12 +43,13 @@ pub struct PackageCollection {
 }
 
 impl PackageCollection {
-    /// Reads the answer of the server at `origin`. Unknown members are ignored. The signatures are not
-    /// verified; see [`KeyPackage::verify`].
+    /// Reads the answer of the server at `origin`. Unknown members are ignored. The signatures are
+    /// not verified; see [`KeyPackage::verify`].
     ///
     /// # Errors
-    /// [`Invalid`] if the value is not a collection of key packages, holds more than [`MAX_TAKEN_PACKAGES`], has
-    /// two packages of one device, or names an address on another server.
+    /// [`Invalid`] if the value is not a collection of key packages, holds more than
+    /// [`MAX_TAKEN_PACKAGES`], has two packages of one device, or names an address on another
+    /// server.
     pub fn parse(value: &Value, origin: &Origin) -> Result<Self, Invalid> {
         if !["Collection", "OrderedCollection"].iter().any(|kind| has_type(value, kind)) {
             return Err(Invalid::at("/type", "must be Collection"));
@@ -80,7 +81,8 @@ impl PackageCollection {
         Ok(Self { id: id.to_owned(), packages, device_set })
     }
 
-    /// Returns the wire form. `origin` is the origin of the server that answers; the context names it.
+    /// Returns the wire form. `origin` is the origin of the server that answers; the context names
+    /// it.
     pub fn to_value(&self, origin: &Origin) -> Value {
         package_collection(origin, &self.id, &self.packages, self.device_set.as_ref())
     }

@@ -17,7 +17,8 @@ use crate::key::{IdentityKey, KeyId, decode};
 /// └──────────────┴──────────────────┴───────────────┴────────────────┴─────────────────┘
 /// ```
 ///
-/// Keys carry their type byte. The last two parts are left out if the device has no last-resort key.
+/// Keys carry their type byte. The last two parts are left out if the device has no last-resort
+/// key.
 pub fn check_digest(
     identity: &IdentityKey,
     signed: &SignedPreKey,

@@ -47,9 +47,11 @@ pub struct KeyPackage {
     pub registration_id: RegistrationId,
     /// The signed prekey.
     pub signed_pre_key: SignedPreKey,
-    /// A one-time prekey. Only the answer to a `Take` has one, and only while the device's pool is not empty.
+    /// A one-time prekey. Only the answer to a `Take` has one, and only while the device's pool is
+    /// not empty.
     pub pre_key: Option<OneTimePreKey>,
-    /// A one-time Kyber key or the last-resort Kyber key; `None` for a device that speaks X3DH only.
+    /// A one-time Kyber key or the last-resort Kyber key; `None` for a device that speaks X3DH
+    /// only.
     pub kyber_pre_key: Option<KyberPreKey>,
     /// The owner's device set when the server answered.
     pub device_set: Option<DeviceSetRef>,
@@ -78,8 +80,8 @@ struct WireKeyPackage {
 only_as_object!(WireKeyPackage);
 
 impl KeyPackage {
-    /// Creates the package of a local device without one-time keys. The answer to a `Take` sets `pre_key` and
-    /// `kyber_pre_key` to the keys that it consumed.
+    /// Creates the package of a local device without one-time keys. The answer to a `Take` sets
+    /// `pre_key` and `kyber_pre_key` to the keys that it consumed.
     pub fn new(
         origin: &Origin,
         user: &UserName,
@@ -101,7 +103,8 @@ impl KeyPackage {
         }
     }
 
-    /// Returns the wire form. `origin` is the origin of the server that answers; the context names it.
+    /// Returns the wire form. `origin` is the origin of the server that answers; the context names
+    /// it.
     pub fn to_value(&self, origin: &Origin) -> Value {
         let mut object = Map::new();
         let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
@@ -133,7 +136,8 @@ impl KeyPackage {
     /// [`KeyPackage::verify`].
     ///
     /// # Errors
-    /// [`Invalid`] for the first member of the wrong shape, and for a key without its id or signature.
+    /// [`Invalid`] for the first member of the wrong shape, and for a key without its id or
+    /// signature.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         if !has_type(value, "KeyPackage") {
             return Err(Invalid::at("/type", "must be, or hold, KeyPackage"));
@@ -165,12 +169,12 @@ impl KeyPackage {
         })
     }
 
-    /// Verifies the signatures of the signed prekey and of the Kyber key with the package's own identity key.
-    /// The caller must compare the identity key with the one in the device chain.
+    /// Verifies the signatures of the signed prekey and of the Kyber key with the package's own
+    /// identity key. The caller must compare the identity key with the one in the device chain.
     ///
     /// # Errors
-    /// [`Invalid`] at `/signedPreKeySignature` or `/kyberPreKeySignature` if that signature is not the identity
-    /// key's.
+    /// [`Invalid`] at `/signedPreKeySignature` or `/kyberPreKeySignature` if that signature is not
+    /// the identity key's.
     pub fn verify(&self) -> Result<(), Invalid> {
         let at = |pointer: &'static str| move |fault: Invalid| Invalid::at(pointer, fault.detail);
         self.signed_pre_key.verify(&self.identity_key).map_err(at("/signedPreKeySignature"))?;

@@ -6,7 +6,8 @@ use crate::json::only_as_object;
 use crate::key::{CurveKey, IdentityKey, KeyId, KyberKey, Signature};
 use crate::{Invalid, xeddsa};
 
-/// A signed Curve25519 prekey, `{"id","key","signature"}`. The device replaces it from time to time.
+/// A signed Curve25519 prekey, `{"id","key","signature"}`. The device replaces it from time to
+/// time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct SignedPreKey {

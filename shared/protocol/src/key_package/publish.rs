@@ -11,7 +11,8 @@ use crate::json::{only_as_object, shape};
 use crate::key::{IdentityKey, KeyId};
 use crate::limits::MAX_ONE_TIME_KEYS;
 
-/// The keys that a device publishes at its registration (section 10) or later with `Add` (section 4).
+/// The keys that a device publishes at its registration (section 10) or later with `Add` (section
+/// 4).
 ///
 /// ```text
 /// {"signedPreKey": {"id","key","signature"},           required at registration
@@ -54,8 +55,8 @@ impl PublishedKeys {
     /// Reads the members of an object. The keys keep their order.
     ///
     /// # Errors
-    /// [`Invalid`] for the first member of the wrong shape. Lengths, type bytes, ranges and base64 are part of
-    /// the shape.
+    /// [`Invalid`] for the first member of the wrong shape. Lengths, type bytes, ranges and base64
+    /// are part of the shape.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         shape(value)
     }
@@ -63,8 +64,9 @@ impl PublishedKeys {
     /// Checks counts, ids and signatures. No key of a request that fails here may be stored.
     ///
     /// # Errors
-    /// [`Invalid`] for more than [`MAX_ONE_TIME_KEYS`] of a kind, for an id that appears twice in a kind (the
-    /// last-resort key counts as a Kyber key), and for a signature that is not the identity key's.
+    /// [`Invalid`] for more than [`MAX_ONE_TIME_KEYS`] of a kind, for an id that appears twice in a
+    /// kind (the last-resort key counts as a Kyber key), and for a signature that is not the
+    /// identity key's.
     pub fn validate(&self, identity: &IdentityKey) -> Result<(), Invalid> {
         check_count(self.pre_keys.len(), "/preKeys")?;
         check_count(self.kyber_pre_keys.len(), "/kyberPreKeys")?;

@@ -1,5 +1,3 @@
-//! `Take`: the activity that consumes one-time keys.
-
 use serde_json::Value;
 
 use crate::Invalid;
@@ -8,61 +6,35 @@ use crate::id::DeviceId;
 use crate::json::{has_type, text};
 use crate::limits::MAX_TAKEN_PACKAGES;
 
-/// A `Take`: a request for key packages with one-time keys (section 4).
-///
-/// ```text
-/// {"type": "Take", "actor": <URL>, "object": <target> or [<target>, …]}
-///
-/// target: a collection of key packages, a key package, or in an outbox also a handle
-/// ```
-///
-/// The caller must check that `actor` is the one who sends the activity.
-///
-/// ```
-/// use eko_protocol::address::{Origin, UserName};
-/// use eko_protocol::key_package::{TakeActivity, Target};
-/// use serde_json::json;
-///
-/// let origin = Origin::parse("https://a.example")?;
-/// let by = |object: &str| json!({"type": "Take", "actor": "https://b.example/user/x", "object": object});
-///
-/// let take = TakeActivity::parse(&by("https://a.example/user/bob/keyPackages"), &origin)?;
-/// assert_eq!(take.target, Target::All(UserName::parse("bob")?));
-///
-/// let no_packages = TakeActivity::parse(&by("https://a.example/user/bob"), &origin);
-/// assert_eq!(no_packages.unwrap_err().pointer, "/object");
-/// # Ok::<(), eko_protocol::Invalid>(())
-/// ```
+/// A `Take`: who asks, and for whose one-time keys (section 4). Whether the actor is who sends it, is for the
+/// caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakeActivity {
-    /// The actor id of the taker.
+    /// The taker's actor id.
     pub actor: String,
-    /// The packages to take.
+    /// Whose packages.
     pub target: Target,
 }
 
-/// The packages that a `Take` asks for.
+/// What a `Take` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A package of each active device of a local user.
+    /// A package of every active device of a local user.
     All(UserName),
-    /// A package of each of these devices of a local user: 1 to [`MAX_TAKEN_PACKAGES`], none twice.
+    /// Packages of these devices of a local user: at least one, at most [`MAX_TAKEN_PACKAGES`], none twice.
     Some(UserName, Vec<DeviceId>),
-    /// A package of each active device of the user with this handle on another server. In an outbox only.
+    /// Every active device of whoever has this handle on another server; in an outbox only.
     Handle(Handle),
-    /// A collection or packages on one other server. Only the form of the addresses is checked. In an outbox
-    /// only.
+    /// A collection or packages on one other server, unread but for their form; in an outbox only.
     Remote(Origin, Vec<String>),
 }
 
 impl TakeActivity {
-    /// Reads a `Take` as the server at `origin` receives it. The handle of a local user means that user's
-    /// collection.
+    /// Reads a `Take` as the server at `origin` gets it. A handle of a local user is that user's collection.
     ///
     /// # Errors
-    /// [`Invalid`] at `/type`, `/actor` or `/object`: for another type, no actor, no target, too many targets,
-    /// a target that appears twice, targets of several users or servers, or an address on this server that is
-    /// not a key package or a collection of key packages.
+    /// At `/type`, `/actor` or `/object`: another type, no actor, no target, too many, one twice, targets of
+    /// several users or servers, or ids that are no key packages of this server although they are on it.
     pub fn parse(value: &Value, origin: &Origin) -> Result<Self, Invalid> {
         if !has_type(value, "Take") {
             return Err(Invalid::at("/type", "must be Take"));
@@ -104,12 +76,11 @@ fn target_of_many(ids: &[Value], origin: &Origin) -> Result<Target, Invalid> {
     });
     let first = targets.next().ok_or_else(|| Invalid::whole("must name at least one key package"))??;
     targets.enumerate().try_fold(first, |so_far, (index, next)| {
-        let pointer = format!("/{}", index.saturating_add(1));
-        joined(so_far, next?).map_err(|detail| Invalid::at(pointer, detail))
+        let place = format!("/{}", index.saturating_add(1));
+        joined(so_far, next?).map_err(|detail| Invalid::at(place, detail))
     })
 }
 
-/// Adds one target to the targets before it, which must be of the same user or server.
 fn joined(so_far: Target, next: Target) -> Result<Target, &'static str> {
     match (so_far, next) {
         (Target::Some(user, mut devices), Target::Some(other, more)) if user == other => {
@@ -130,7 +101,6 @@ fn joined(so_far: Target, next: Target) -> Result<Target, &'static str> {
     }
 }
 
-/// Returns the origin of a target on another server.
 fn remote(text: &str, origin: &Origin) -> Result<Origin, Invalid> {
     Origin::of(text)
         .filter(|other| other != origin)

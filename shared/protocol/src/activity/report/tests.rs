@@ -1,3 +1,5 @@
+//! Reports: bodies, shapes of other servers, and faults.
+
 use proptest::prelude::*;
 
 use super::*;

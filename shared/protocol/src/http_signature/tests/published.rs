@@ -1,9 +1,8 @@
-//! The examples of the standards themselves. Their RSA signatures are verified beside the keys, in
-//! `eko-federation`.
+//! The examples that the standards print. `eko-federation` verifies their RSA signatures.
 
 use super::*;
 
-/// draft-cavage-http-signatures-12, appendix C: the request of every example.
+/// Returns the request of all examples in draft-cavage-http-signatures-12, appendix C.
 fn appendix_c(signature: &str) -> SampleRequest {
     let headers = [
         ("host", "example.com"),
@@ -20,7 +19,8 @@ fn appendix_c(signature: &str) -> SampleRequest {
 
 const APPENDIX_C_MS: i64 = 1_388_957_500_000;
 
-/// The draft prints this signature beside `created` and `expires`, but made it without them.
+/// A signature of the draft. It is printed with the parameters `created` and `expires`, but was
+/// made without them.
 const ALL_HEADERS: &str = r#"keyId="Test",algorithm="rsa-sha256",headers="(request-target) host date content-type digest content-length",signature="vSdrb+dS3EceC9bcwHSo4MlyKS59iFIrhgYkz8+oVLEEzmYZZvRs8rgOp+63LEM3v+MFHB32NfpB2bEKBIvB1q52LaEUHFv120V01IL+TAD48XaERZFukWgHoBTLMhYS2Gb51gWxpeIq8knRmPnYePbF5MOkR0Zkly4zKH7s1dE=""#;
 
 #[test]
@@ -49,7 +49,8 @@ fn draft_cavage_all_headers_as_printed() {
         printed.read_at("https://example.com", APPENDIX_C_MS),
         Err(SignatureFault::OldAlgorithm("(created)".to_owned()))
     );
-    // Even under the new name: `created` is five months after `date`, so one of them is always outside.
+    // Under the new name it is refused as well: `created` is five months after `date`, so one of
+    // them is always outside of the window.
     let printed = printed.replaced("rsa-sha256", "hs2019");
     assert_eq!(printed.read_at("https://example.com", APPENDIX_C_MS), Err(SignatureFault::TooNew));
     assert_eq!(printed.read_at("https://example.com", 1_402_170_695_000), Err(SignatureFault::TooOld));
@@ -62,7 +63,7 @@ fn draft_cavage_basic_and_default_are_too_little_for_a_body() {
         appendix_c(&basic).read_at("https://example.com", APPENDIX_C_MS),
         Err(SignatureFault::NotCovered("digest"))
     );
-    // Without the body its text is the one printed.
+    // Without the body, the text is the printed one.
     let mut get = appendix_c(&basic);
     (get.method, get.body) = ("GET", Vec::new());
     let claim = get.read_at("https://example.com", APPENDIX_C_MS).unwrap();
@@ -79,7 +80,8 @@ fn draft_cavage_basic_and_default_are_too_little_for_a_body() {
 
 const RFC_9421_MS: i64 = 1_618_884_480_000;
 
-/// RFC 9421, section 4.3: the request as the proxy sends it on, without the client's signature.
+/// Returns the request that the proxy forwards in RFC 9421, section 4.3, without the client's
+/// signature.
 fn section_4_3() -> SampleRequest {
     let input = r#"proxy_sig=("@method" "@authority" "@path" "content-digest" "content-type" "content-length" "forwarded");created=1618884480;keyid="test-key-rsa";alg="rsa-v1_5-sha256";expires=1618884540"#;
     let signature = "proxy_sig=:S6ZzPXSdAMOPjN/6KXfXWNO/f7V6cHm7BXYUh3YD/fRad4BCaRZxP+JH+8XY1I6+8Cy+CM5g92iHgxtRPz+MjniOaYmdkDcnL9cCpXJleXsOckpURl49GwiyUpZ10KHgOEe11sx3G2gxI8S0jnxQB+Pu68U9vVcasqOWAEObtNKKZd8tSFu7LB5YAv0RAGhB8tmpv7sFnIm9y+7X5kXQfi8NMaZaA8i2ZHwpBdg7a6CMfwnnrtflzvZdXAsD3LH2TwevU+/PBPv0B6NMNk93wUs/vfJvye+YuI87HU38lZHowtznbLVdp770I6VHR6WfgS9ddzirrswsE1w5o0LV/g==:";
@@ -102,12 +104,12 @@ fn section_4_3() -> SampleRequest {
 #[test]
 fn rfc_9421_section_4_3() {
     let at = |sent: &SampleRequest| sent.read_at("https://origin.host.internal.example", RFC_9421_MS);
-    // As printed it leaves the query open, and its digest is SHA-512.
+    // The printed signature does not cover the query, and its digest is SHA-512.
     assert_eq!(at(&section_4_3()), Err(SignatureFault::NotCovered("@query")));
     let mut sent = section_4_3();
     sent.target = "/foo".to_owned();
     assert_eq!(at(&sent), Err(SignatureFault::NoSha256));
-    // With the digest of the same body that the RFC's other examples have, and the text printed otherwise.
+    // With the SHA-256 of the body, as in other examples of the RFC, the text is the printed one.
     let claim = at(&sent.with("content-digest", &format!("sha-256=:{HASH}:"))).unwrap();
     assert_eq!((claim.key_id.as_str(), claim.signature.len()), ("test-key-rsa", 256));
     assert_eq!(
@@ -125,7 +127,8 @@ fn rfc_9421_section_4_3() {
     );
 }
 
-/// RFC 9421, appendix B.2: the same request under other keys' algorithms. Only the texts can be ours.
+/// RFC 9421, appendix B.2, signs the same request with other algorithms. Only the signed texts are
+/// compared.
 #[test]
 fn rfc_9421_appendix_b_2() {
     let b_2 = |input: &str| {
@@ -154,7 +157,8 @@ fn rfc_9421_appendix_b_2() {
     (posted.method, posted.body) = ("POST", BODY.to_vec());
     posted.target = "/foo".to_owned();
     assert_eq!(at(&posted), Err(SignatureFault::NotCovered("content-digest")));
-    // B.2.6 as a fetch, without the query that it leaves open: the text printed but for the method.
+    // B.2.6 as a GET without the query that it does not cover: the printed text with another
+    // method.
     let mut get = b_2(ed25519);
     assert_eq!(at(&get), Err(SignatureFault::NotCovered("@query")));
     get.target = "/foo".to_owned();
@@ -168,7 +172,7 @@ fn rfc_9421_appendix_b_2() {
 "content-length": 18
 "@signature-params": ("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="test-key-ed25519""#
     );
-    // B.2.3 as printed but for the digest: every derived component of the RFC's own request.
+    // B.2.3 as printed, with another digest: every derived component of the request.
     let mut full = b_2(
         r#"sig-b23=("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-rsa-pss""#,
     );

@@ -1,4 +1,4 @@
-//! Every [`SignatureFault`], and what earns it.
+//! Every [`SignatureFault`], with requests that have it.
 
 use super::*;
 
@@ -63,7 +63,7 @@ fn in_draft_cavage() {
     let many: String = (0..16).map(|n| format!(",x{n}=1")).collect();
     let new = || cavage().replaced("rsa-sha256", "hs2019");
     check(vec![
-        // What is there
+        // Headers that are missing, repeated or unreadable
         (cavage().without("digest"), absent("digest")),
         (cavage().without("date"), absent("date")),
         (cavage().and("digest", "SHA-256=AAAA"), repeated("digest")),
@@ -122,7 +122,7 @@ fn in_draft_cavage() {
             cavage().replaced(" date", " date (expires)").replaced(",headers", ",expires=1795392000,headers"),
             SignatureFault::OldAlgorithm("(expires)".into()),
         ),
-        // What is covered
+        // Covered components
         (cavage().replaced("(request-target) host date digest", ""), SignatureFault::NothingCovered),
         (cavage().replaced("(request-target) host date digest", " "), SignatureFault::NothingCovered),
         (cavage().replaced(" digest", &format!(" digest{much}")), SignatureFault::TooMuchCovered),
@@ -138,7 +138,7 @@ fn in_draft_cavage() {
         (cavage().replaced(" digest", " digest a:b"), unsupported("a:b")),
         (new().replaced(" date", " (created)"), SignatureFault::ParameterMissing("created")),
         (new().replaced(" date", " date (expires)"), SignatureFault::ParameterMissing("expires")),
-        // When
+        // Times
         (cavage().with("date", "Sun, 22 Nov 2026 23:54:59 GMT"), SignatureFault::TooOld),
         (cavage().with("date", "Mon, 23 Nov 2026 00:05:01 GMT"), SignatureFault::TooNew),
         (cavage().with("date", "2026-11-23T00:00:00Z"), unreadable("date")),
@@ -174,7 +174,7 @@ fn in_rfc_9421() {
     let and_covering =
         |name: &str| rfc_9421().replaced(r#""content-digest""#, &format!(r#""content-digest" {name}"#));
     check(vec![
-        // What is there
+        // Headers that are missing, repeated or unreadable
         (rfc_9421().without("signature"), absent("signature")),
         (rfc_9421().without("content-digest"), absent("content-digest")),
         (rfc_9421().and("content-digest", "sha-256=:AAAA:"), repeated("content-digest")),
@@ -182,7 +182,7 @@ fn in_rfc_9421() {
         (and_covering(r#""x-a""#), absent("x-a")),
         (and_covering(r#""x-a""#).and("x-a", "1").and("x-a", "2"), repeated("x-a")),
         (and_covering(r#""x-a""#).and("x-a", "1\r\n\"@method\": GET"), unreadable("x-a")),
-        // Which signature
+        // Several signatures
         (rfc_9421().with("signature-input", ""), SignatureFault::Unsigned),
         (rfc_9421().with("signature", ""), SignatureFault::Unsigned),
         (rfc_9421().replaced("sig1=(", "sig2=()  , sig1=("), SignatureFault::SeveralLabels),
@@ -233,7 +233,7 @@ fn in_rfc_9421() {
         (rfc_9421().replaced("rsa-v1_5-sha256", "ed25519"), SignatureFault::Algorithm),
         (rfc_9421().replaced("rsa-v1_5-sha256", "rsa-sha256"), SignatureFault::Algorithm),
         (rfc_9421().replaced(r#""rsa-v1_5-sha256""#, "rsa-v1_5-sha256"), SignatureFault::Algorithm),
-        // What is covered
+        // Covered components
         (covering(""), SignatureFault::NothingCovered),
         (covering(&much), SignatureFault::TooMuchCovered),
         (covering(r#""@target-uri" "content-digest""#), SignatureFault::NotCovered("@method")),
@@ -257,7 +257,7 @@ fn in_rfc_9421() {
         (and_covering(r#""Content-Type""#), unsupported("Content-Type")),
         (and_covering(r#""a\"b""#), unsupported("a\"b")),
         (and_covering(r#""""#), unsupported("")),
-        // When
+        // Times
         (rfc_9421().replaced("=1795392000", "=1795391699"), SignatureFault::TooOld),
         (rfc_9421().replaced("=1795392000", "=1795392301"), SignatureFault::TooNew),
         (rfc_9421().replaced("=1795392000", "=-1"), SignatureFault::TooOld),

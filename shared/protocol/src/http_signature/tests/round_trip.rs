@@ -1,4 +1,4 @@
-//! What is signed here is read here, and nothing else is.
+//! Requests that this crate prepares and then reads, unchanged and changed.
 
 use proptest::prelude::*;
 use url::Url;
@@ -98,7 +98,8 @@ proptest! {
             3 => origin = "https://b.example",
             4 => sent.target.push_str(if sent.target.contains('?') { "&" } else { "?" }),
             _ => {
-                // Any header but the signature itself, which the RSA check is for, and `host`, which is ours.
+                // Any header but the signature itself, which the RSA check is for, and `host`,
+                // which is ours.
                 let names = ["date", "digest", "content-digest", "signature-input"];
                 let mut headers: Vec<_> =
                     sent.headers.iter_mut().filter(|(name, _)| names.contains(&name.as_str())).collect();

@@ -1,4 +1,5 @@
-//! The members of a node: their shapes, and that each is bound to the chain and covered by the proof.
+//! The members of a node: their shapes, and that each is bound to the chain and covered by the
+//! proof.
 
 use serde_json::json;
 

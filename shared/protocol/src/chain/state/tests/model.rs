@@ -7,8 +7,8 @@ use super::*;
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Tries random nodes in random order. The set of active devices follows a simple model, and a replay
-    /// leads to the same state.
+    /// Tries random nodes in random order. The set of active devices follows a simple model, and a
+    /// replay leads to the same state.
     #[test]
     fn chains_follow_the_model(steps in proptest::collection::vec((0u8..3, 0u64..6, 0u64..6), 1..14)) {
         let world = TestChain::new("alice");

@@ -1,5 +1,5 @@
 //! JSON as this protocol reads and writes it: [`parse`] reads strictly, [`shape`] decodes into a
-//! type, and [`canonical`] writes what is hashed and signed.
+//! type, and [`canonical()`] writes what is hashed and signed.
 
 mod canonical;
 mod context;

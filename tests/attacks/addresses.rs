@@ -1,13 +1,14 @@
-//! Addresses within, named by other servers: as a key's id, as an actor, in the actor's document and activities, and as
-//! the target of a redirect. A name may look public and resolve to such an address.
+//! Internal addresses that other servers name: as the id of a key, as an actor, in an actor's
+//! document, in activities, and as the target of a redirect. A name that looks public may resolve
+//! to such an address. The server connects to none of them.
 
 use eko_protocol::http_signature::Scheme;
-use eko_testkit::{Answer, Internet, sign};
+use eko_testkit::{Answer, Internet};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, like};
+use crate::scene::{AttackScene, like};
 
-/// Spellings that are no URL in normal form: refused by whoever reads an address.
+/// Addresses whose spelling is no URL in normal form. Every reader of an address refuses them.
 const SPELLINGS: [&str; 14] = [
     "https://[::ffff:127.0.0.1]",
     "https://[::ffff:169.254.169.254]",
@@ -25,7 +26,7 @@ const SPELLINGS: [&str; 14] = [
     "https://b.example.",
 ];
 
-/// Addresses in place of names, public ones too, and whatever is not https.
+/// IP addresses in place of names, public ones included, and URLs that are not https.
 const LITERALS: [&str; 30] = [
     "https://0.0.0.0",
     "https://255.255.255.255",
@@ -59,7 +60,7 @@ const LITERALS: [&str; 30] = [
     "http://b.example",
 ];
 
-/// Names that mean something within one machine or network only.
+/// Names that only mean something within one machine or network.
 const LOCAL: [&str; 6] = [
     "https://localhost",
     "https://localhost:9001",
@@ -69,7 +70,7 @@ const LOCAL: [&str; 6] = [
     "https://instance-data",
 ];
 
-/// What a name that looks public may resolve to.
+/// Addresses that a name which looks public may resolve to.
 const RESOLVED: [&str; 27] = [
     "0.0.0.0",
     "127.0.0.1",
@@ -100,43 +101,43 @@ const RESOLVED: [&str; 27] = [
     "169.254.170.23",
 ];
 
-/// How an address is forbidden.
+/// The reason why an address is forbidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// By its spelling.
+pub(crate) enum TrapKind {
+    /// Its spelling.
     Spelling,
-    /// It is an address, or not https.
+    /// It is an IP address, or not https.
     Literal,
     /// It is a name of this machine or network.
     Local,
-    /// It resolves to such an address.
+    /// It is a name that resolves to such an address.
     Resolves,
 }
 
-/// Somewhere that a server must not be led.
+/// A place that a server must not be led to.
 #[derive(Debug)]
 pub(crate) struct Trap {
-    pub(crate) kind: Kind,
+    pub(crate) kind: TrapKind,
     /// `https://…`, without a path.
     pub(crate) base: String,
-    /// The name that may be looked up.
+    /// The name that may be looked up; empty where none may.
     pub(crate) name: String,
 }
 
-/// Every trap, with the names made known to `internet`.
+/// Returns every trap, and makes the names known to `internet`.
 pub(crate) fn traps(internet: &Internet) -> Vec<Trap> {
     let of = |kind| move |base: &&str| Trap { kind, base: (*base).to_owned(), name: String::new() };
-    let mut traps: Vec<Trap> = SPELLINGS.iter().map(of(Kind::Spelling)).collect();
-    traps.extend(LITERALS.iter().map(of(Kind::Literal)));
-    traps.extend(LOCAL.iter().map(of(Kind::Local)));
+    let mut traps: Vec<Trap> = SPELLINGS.iter().map(of(TrapKind::Spelling)).collect();
+    traps.extend(LITERALS.iter().map(of(TrapKind::Literal)));
+    traps.extend(LOCAL.iter().map(of(TrapKind::Local)));
     for (number, address) in RESOLVED.iter().enumerate() {
         let name = format!("trap-{number}.example");
         internet.name(&name, &[address]);
-        // The Lambda Runtime API listens on this one.
+        // Lambda's Runtime API listens on this port.
         let ports: &[&str] = if *address == "127.0.0.1" { &["", ":9001"] } else { &[""] };
         for port in ports {
             traps.push(Trap {
-                kind: Kind::Resolves,
+                kind: TrapKind::Resolves,
                 base: format!("https://{name}{port}"),
                 name: name.clone(),
             });
@@ -147,28 +148,27 @@ pub(crate) fn traps(internet: &Internet) -> Vec<Trap> {
 
 #[tokio::test]
 async fn as_the_id_of_a_key() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     for trap in traps(&scene.internet) {
         for scheme in [Scheme::Cavage, Scheme::Rfc9421] {
             let body = scene.envelope(&scene.eve.actor, 1).to_string();
             let key_id = format!("{}/users/eve#main-key", trap.base);
-            let url = "https://eko.example/inbox";
-            let request = sign(&scene.eve.key, &key_id, scheme, url, body.into(), scene.world.now_ms());
+            let request = scene.signed_by(&scene.eve.key, &key_id, scheme, body);
             assert_eq!(scene.send(request).await, "401 bad-signature", "{trap:?}");
         }
         assert_eq!((scene.internet.resolved(), scene.dialled()), (vec![], vec![]), "{trap:?}");
     }
-    scene.unchanged("an envelope by a key within").await;
+    scene.assert_unchanged("an envelope by a key within").await;
 }
 
 #[tokio::test]
 async fn as_the_actor() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     for trap in traps(&scene.internet) {
         let actor = format!("{}/users/eve", trap.base);
         let expected = match trap.kind {
-            Kind::Spelling | Kind::Literal | Kind::Local => "403 not-federated",
-            Kind::Resolves => "401 bad-signature",
+            TrapKind::Spelling | TrapKind::Literal | TrapKind::Local => "403 not-federated",
+            TrapKind::Resolves => "401 bad-signature",
         };
         for path in ["/inbox", "/user/bob/inbox", "/user/bob/keyPackages"] {
             let request = scene.signed(Scheme::Cavage, path, &scene.envelope(&actor, 1));
@@ -176,12 +176,12 @@ async fn as_the_actor() {
         }
         assert_eq!(scene.dialled(), [], "{trap:?}");
     }
-    scene.unchanged("an envelope of an actor within").await;
+    scene.assert_unchanged("an envelope of an actor within").await;
 }
 
 #[tokio::test]
 async fn as_a_name_whose_address_nobody_is_told() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     scene.internet.name("inside.example", &["10.20.30.40"]);
     let actor = "https://inside.example/users/eve";
     let request = scene.signed(Scheme::Cavage, "/inbox", &like(actor));
@@ -192,7 +192,7 @@ async fn as_a_name_whose_address_nobody_is_told() {
 
 #[tokio::test]
 async fn as_a_name_is_looked_up_once() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     scene.internet.name("inside.example", &["127.0.0.1", "169.254.169.254", "::1"]);
     let actor = "https://inside.example/users/eve";
     for _ in 0..20 {
@@ -200,14 +200,15 @@ async fn as_a_name_is_looked_up_once() {
     }
     assert_eq!(scene.internet.resolved(), ["inside.example"], "what was found is remembered");
     assert_eq!(scene.dialled(), []);
-    scene.unchanged("an activity of an actor within").await;
+    scene.assert_unchanged("an activity of an actor within").await;
 }
 
-/// The member of an actor's document, what is said to its actor, and the document's change.
-type Place = (&'static str, &'static str, fn(&mut Value, &str));
+/// A member of an actor's document, the answer to an activity of that actor, and the change that
+/// puts an address into the member.
+type AddressMember = (&'static str, &'static str, fn(&mut Value, &str));
 
-/// Places in an actor's document.
-const PLACES: [Place; 8] = [
+/// The members of an actor's document that name addresses.
+const ADDRESS_MEMBERS: [AddressMember; 8] = [
     ("inbox", "401 bad-signature", |document, base| document["inbox"] = json!(format!("{base}/inbox"))),
     ("key packages", "401 bad-signature", |document, base| {
         document["eko:keyPackages"] = json!(format!("{base}/user/eve/keyPackages"));
@@ -221,7 +222,7 @@ const PLACES: [Place; 8] = [
     ("key by address", "401 bad-signature", |document, base| {
         document["publicKey"] = json!(format!("{base}/users/eve#main-key"));
     }),
-    // Not read: everyone has an inbox of their own.
+    // The shared inbox is not read: each actor has an inbox of its own.
     ("shared inbox", "202", |document, base| document["sharedInbox"] = json!(format!("{base}/inbox"))),
     ("endpoints", "202", |document, base| {
         document["endpoints"] = json!({
@@ -240,34 +241,34 @@ const PLACES: [Place; 8] = [
 
 #[tokio::test]
 async fn in_the_document_of_an_actor() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     for (number, trap) in traps(&scene.internet).iter().enumerate() {
-        for (index, (place, expected, change)) in PLACES.into_iter().enumerate() {
+        for (index, (member, expected, change)) in ADDRESS_MEMBERS.into_iter().enumerate() {
             let actor = scene.actor(&format!("a{number}x{index}"), |document| change(document, &trap.base));
-            assert_eq!(scene.deliver(&like(&actor)).await, expected, "{place}: {trap:?}");
+            assert_eq!(scene.deliver(&like(&actor)).await, expected, "{member}: {trap:?}");
         }
-        scene.asked_only(&[], &format!("{trap:?}"));
+        scene.assert_contacted_only(&[], &format!("{trap:?}"));
     }
-    scene.unchanged("an activity of an actor that leads within").await;
+    scene.assert_unchanged("an activity of an actor that leads within").await;
 }
 
 #[tokio::test]
 async fn as_the_target_of_a_redirect() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let statuses = [301, 302, 303, 307, 308].into_iter().cycle();
     for ((number, trap), status) in traps(&scene.internet).iter().enumerate().zip(statuses) {
         let actor = format!("{}/users/r{number}", scene.eve.origin);
         let answer = Answer::status(status).with("location", format!("{}/users/eve", trap.base));
         scene.eve.document(&format!("/users/r{number}"), answer);
         assert_eq!(scene.deliver(&like(&actor)).await, "401 bad-signature", "{status}: {trap:?}");
-        scene.asked_only(&[&trap.name], &format!("{trap:?}"));
+        scene.assert_contacted_only(&[&trap.name], &format!("{trap:?}"));
     }
-    scene.unchanged("an activity of an actor that leads within").await;
+    scene.assert_unchanged("an activity of an actor that leads within").await;
 }
 
 #[tokio::test]
 async fn in_an_activity() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     for trap in traps(&scene.internet) {
         let base = &trap.base;
         let mut activity = like(&scene.eve.actor);
@@ -276,18 +277,18 @@ async fn in_an_activity() {
         activity["id"] = json!(format!("{base}/activity"));
         activity["attributedTo"] = json!(format!("{base}/users/eve"));
         assert_eq!(scene.deliver(&activity).await, "202", "{trap:?}");
-        // Whose device it is from, and whose it is for.
+        // The addresses of the sending and the receiving device.
         let mut envelope = scene.envelope(&scene.eve.actor, 1);
         envelope["object"]["messages"][0]["from"] = json!(format!("{base}/device/1"));
         let from = match trap.kind {
-            Kind::Spelling => "422 invalid #/object/messages/0/from",
+            TrapKind::Spelling => "422 invalid #/object/messages/0/from",
             _ => "403 not-yours #/object/messages/0/from",
         };
         assert_eq!(scene.deliver(&envelope).await, from, "{trap:?}");
         let mut envelope = scene.envelope(&scene.eve.actor, 1);
         envelope["object"]["messages"][0]["to"] = json!(format!("{base}/device/1"));
         assert_eq!(scene.deliver(&envelope).await, "422 invalid #/object/messages/0/to", "{trap:?}");
-        scene.asked_only(&[], &format!("{trap:?}"));
+        scene.assert_contacted_only(&[], &format!("{trap:?}"));
     }
-    scene.unchanged("an activity that leads within").await;
+    scene.assert_unchanged("an activity that leads within").await;
 }

@@ -1,29 +1,32 @@
-//! Answers that another server gives when it is asked for an actor: endless, slow, compressed, mislabelled, restructured.
+//! Answers of another server that is asked for an actor: of a wrong kind, endless, slow,
+//! compressed, or no plain document. None of them makes the actor known.
 
 use eko_testkit::{Answer, Tail};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, actor_document, like};
+use crate::scene::{AttackScene, actor_document, like};
 
-/// The right document of an actor, as a text.
-fn document(scene: &Scene, name: &str) -> String {
+/// Returns the right document of an actor, as a text.
+fn document(scene: &AttackScene, name: &str) -> String {
     actor_document(&format!("{}/users/{name}", scene.eve.origin), scene.eve.key.public_pem()).to_string()
 }
 
-/// Serves an actor by this answer, delivers an activity of it, and tells what was said.
-async fn served(scene: &Scene, name: &str, answer: Answer) -> String {
+/// Serves an actor by this answer, delivers an activity of the actor, and returns the answer to
+/// that in one line.
+async fn deliver_from(scene: &AttackScene, name: &str, answer: Answer) -> String {
     scene.eve.document(&format!("/users/{name}"), answer);
     scene.deliver(&like(&format!("{}/users/{name}", scene.eve.origin))).await
 }
 
+/// Returns this document with the status 200.
 fn ok(body: String) -> Answer {
     Answer { body, ..Answer::status(200) }
 }
 
 #[tokio::test]
 async fn of_a_wrong_kind() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     for (number, media_type) in [
         "text/html",
         "text/html; charset=utf-8; application/activity+json",
@@ -43,24 +46,24 @@ async fn of_a_wrong_kind() {
     {
         let name = format!("kind{number}");
         let answer = Answer { media_type, ..ok(document(&scene, &name)) };
-        assert_eq!(served(&scene, &name, answer).await, "401 bad-signature", "{media_type}");
+        assert_eq!(deliver_from(&scene, &name, answer).await, "401 bad-signature", "{media_type}");
     }
     let twice = ok(document(&scene, "twice")).with("content-type", "application/activity+json");
-    assert_eq!(served(&scene, "twice", twice).await, "401 bad-signature", "two media types");
+    assert_eq!(deliver_from(&scene, "twice", twice).await, "401 bad-signature", "two media types");
     for media_type in [
         "application/activity+json; charset=utf-8",
         "application/ld+json; profile=\"https://www.w3.org/ns/activitystreams\"",
     ] {
         let name = format!("right{}", media_type.len());
         let answer = Answer { media_type, ..ok(document(&scene, &name)) };
-        assert_eq!(served(&scene, &name, answer).await, "202", "{media_type}");
+        assert_eq!(deliver_from(&scene, &name, answer).await, "202", "{media_type}");
     }
-    scene.unchanged("an activity of an actor that is a picture").await;
+    scene.assert_unchanged("an activity of an actor that is a picture").await;
 }
 
 #[tokio::test]
 async fn of_any_status_but_one() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     for (status, expected) in [
         (201, "401 bad-signature"),
         (202, "401 bad-signature"),
@@ -79,14 +82,14 @@ async fn of_any_status_but_one() {
     ] {
         let name = format!("status{status}");
         let answer = Answer { body: document(&scene, &name), ..Answer::status(status) };
-        assert_eq!(served(&scene, &name, answer).await, expected, "{status}");
+        assert_eq!(deliver_from(&scene, &name, answer).await, expected, "{status}");
     }
-    scene.unchanged("an activity of an actor that is an error").await;
+    scene.assert_unchanged("an activity of an actor that is an error").await;
 }
 
 #[tokio::test]
 async fn too_long_or_packed() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let padded = |name: &str, length: usize| {
         let right = document(&scene, name);
         format!("{right}{}", " ".repeat(length - right.len()))
@@ -103,37 +106,37 @@ async fn too_long_or_packed() {
         ("headers", ok(document(&scene, "headers")).with("x-long", "x".repeat(64 * 1024))),
     ];
     for (name, answer) in cases {
-        let said = served(&scene, name, answer).await;
-        // What is no HTTP that can be understood may be so another time.
+        let answer = deliver_from(&scene, name, answer).await;
+        // An answer that is no HTTP is taken for a failure of the server, which may pass.
         let expected = match name {
             "headers" | "boast" => "503 remote-unreachable",
             _ => "401 bad-signature",
         };
-        assert_eq!(said, expected, "{name}");
-        scene.asked_only(&[], name);
+        assert_eq!(answer, expected, "{name}");
+        scene.assert_contacted_only(&[], name);
     }
-    assert_eq!(served(&scene, "fits", ok(padded("fits", 1 << 20))).await, "202");
-    scene.unchanged("an activity of an actor that does not end").await;
+    assert_eq!(deliver_from(&scene, "fits", ok(padded("fits", 1 << 20))).await, "202");
+    scene.assert_unchanged("an activity of an actor that does not end").await;
 }
 
 #[tokio::test]
 async fn that_never_end() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let cases = [("drips", Tail::Drips), ("stalls", Tail::Stalls), ("silent", Tail::Silent)];
-    // All at once: each takes as long as an exchange may.
-    let waiting = cases.map(|(name, tail)| served(&scene, name, ok(document(&scene, name)).then(tail)));
+    // The deliveries run side by side, since each takes as long as an exchange may.
+    let waiting = cases.map(|(name, tail)| deliver_from(&scene, name, ok(document(&scene, name)).then(tail)));
     assert_eq!(join_all(waiting).await, ["503 remote-unreachable"; 3]);
     scene.internet.forget();
     for (name, _) in cases {
         let again = scene.deliver(&like(&format!("{}/users/{name}", scene.eve.origin))).await;
         assert_eq!((again.as_str(), scene.dialled()), ("503 remote-unreachable", vec![]), "{name}");
     }
-    scene.unchanged("an activity of an actor that does not end").await;
+    scene.assert_unchanged("an activity of an actor that does not end").await;
 }
 
 #[tokio::test]
 async fn that_are_no_plain_document() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let with = |name: &str, member: &str| {
         let right = document(&scene, name);
@@ -157,14 +160,14 @@ async fn that_are_no_plain_document() {
         ("bytes", with("bytes", r#""x":"\xff""#)),
     ];
     for (name, body) in cases {
-        assert_eq!(served(&scene, name, ok(body)).await, "401 bad-signature", "{name}");
+        assert_eq!(deliver_from(&scene, name, ok(body)).await, "401 bad-signature", "{name}");
     }
-    scene.unchanged("an activity of an actor in no plain document").await;
+    scene.assert_unchanged("an activity of an actor in no plain document").await;
 }
 
 #[tokio::test]
 async fn with_members_of_another_shape() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let id = |name: &str| format!("{}/users/{name}", scene.eve.origin);
     let key = |name: &str| actor_document(&id(name), scene.eve.key.public_pem())["publicKey"].clone();
     let cases: Vec<(&str, &str, Value)> = vec![
@@ -197,5 +200,5 @@ async fn with_members_of_another_shape() {
         document["publicKey"] = (0..100).map(other).chain([right.clone()]).collect();
     });
     assert_eq!(scene.deliver(&like(&many)).await, "401 bad-signature", "more keys than are read");
-    scene.unchanged("an activity of an actor of another shape").await;
+    scene.assert_unchanged("an activity of an actor of another shape").await;
 }

@@ -1,14 +1,16 @@
-//! Activities that are signed well and are no plain JSON documents, or not of the shape that they must have.
+//! Activities with a good signature that are no plain JSON documents, or lack the shape that they
+//! must have.
 
 use serde_json::{Value, json};
 
-use crate::scene::{SCHEMES, Scene};
+use crate::scene::{AttackScene, SCHEMES};
 
+/// The paths that read signed activities of other servers.
 const PATHS: [&str; 3] = ["/inbox", "/user/bob/inbox", "/user/bob/keyPackages"];
 
 #[tokio::test]
 async fn that_are_restructured_or_broken() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let actor = scene.eve.actor.clone();
     let right = scene.envelope(&actor, 1).to_string();
     let with = |member: &str| format!("{{{member},{}", right.strip_prefix('{').unwrap());
@@ -64,13 +66,13 @@ async fn that_are_restructured_or_broken() {
         let request = scene.signed_bytes(SCHEMES[0], path, &actor, bytes);
         assert_eq!(scene.send(request).await, "400 not-json", "{path}: no UTF-8");
     }
-    scene.unchanged("a document that is none").await;
+    scene.assert_unchanged("a document that is none").await;
     assert_eq!(scene.dialled(), [], "nobody is asked about what cannot be read");
 }
 
 #[tokio::test]
 async fn of_another_size_or_kind() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let actor = scene.eve.actor.clone();
     let right = scene.envelope(&actor, 1).to_string();
     for (path, limit) in
@@ -88,13 +90,13 @@ async fn of_another_size_or_kind() {
         packed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
         assert_eq!(scene.send(packed).await, "400 not-json", "{path}: packed");
     }
-    scene.unchanged("a document of another size").await;
+    scene.assert_unchanged("a document of another size").await;
     assert_eq!(scene.dialled(), []);
 }
 
 #[tokio::test]
 async fn with_members_of_another_shape() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let bob = scene.bob.actor();
     let message = scene.envelope(&scene.eve.actor, 1)["object"]["messages"][0].clone();
     let cases: Vec<(&str, &str, Value, &str)> = vec![
@@ -164,5 +166,5 @@ async fn with_members_of_another_shape() {
         }
         assert_eq!(scene.deliver(&envelope).await, expected, "{path}: {name}");
     }
-    scene.unchanged("an envelope of another shape").await;
+    scene.assert_unchanged("an envelope of another shape").await;
 }

@@ -1,4 +1,4 @@
-//! A signed request taken apart, so that any part of it can be wrong and the signature over it right.
+//! Signed requests in parts, so that any part can be wrong while the signature over it is right.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,31 +6,33 @@ use bytes::Bytes;
 use eko_protocol::http_signature::Scheme;
 use sha2::{Digest as _, Sha256};
 
-use crate::scene::Scene;
+use crate::scene::AttackScene;
 
-/// [`eko_testkit::START_MS`] in the forms that signatures have it.
+/// [`eko_testkit::START_MS`] as the header `date` has it.
 pub(crate) const DATE: &str = "Thu, 29 Jan 2026 19:30:00 GMT";
+/// [`eko_testkit::START_MS`] in seconds, as the parameter `created` has it.
 pub(crate) const CREATED: i64 = 1_769_715_000;
 
-/// A signed request, taken apart.
+/// A request before it is signed.
 #[derive(Clone, Debug)]
-pub(crate) struct Draft {
+pub(crate) struct RequestDraft {
     scheme: Scheme,
     method: &'static str,
     path: &'static str,
-    /// What is covered, and as what.
+    /// The names and values of the components that the signature covers.
     pub(crate) covered: Vec<(String, String)>,
-    /// The parameters: of draft-cavage before `headers`, of RFC 9421 after the list.
+    /// The signature's parameters: those before `headers` in draft-cavage, those after the list of
+    /// components in RFC 9421.
     pub(crate) parameters: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
-    /// What the signature's label is, in RFC 9421.
+    /// The label of the signature, in RFC 9421.
     label: &'static str,
 }
 
-impl Draft {
-    /// One that is right, of Eve's for the shared inbox.
-    pub(crate) fn new(scene: &Scene, scheme: Scheme, body: String) -> Self {
+impl RequestDraft {
+    /// Makes a right request to the shared inbox, by Eve's actor.
+    pub(crate) fn new(scene: &AttackScene, scheme: Scheme, body: String) -> Self {
         let key_id = scene.eve.key_id();
         let digest = STANDARD.encode(Sha256::digest(&body));
         let (digest_name, digest) = match scheme {
@@ -55,14 +57,14 @@ impl Draft {
         Self { scheme, method: "POST", path: "/inbox", covered, parameters, headers, body, label: "sig1" }
     }
 
-    /// Covers no longer.
+    /// Leaves a component out of the signature.
     pub(crate) fn without(&mut self, name: &str) {
         let before = self.covered.len();
         self.covered.retain(|(other, _)| other != name);
         assert!(self.covered.len() < before, "{name}");
     }
 
-    /// Covers it as this value.
+    /// Covers a component with this value.
     pub(crate) fn covers(&mut self, name: &str, value: &str) {
         match self.covered.iter_mut().find(|(other, _)| other == name) {
             Some((_, covered)) => *covered = value.to_owned(),
@@ -70,7 +72,7 @@ impl Draft {
         }
     }
 
-    /// Sends this header, and covers it so where it is covered.
+    /// Sends a header with this value, which the signature covers if it covers the header.
     pub(crate) fn says(&mut self, name: &str, value: &str) {
         self.headers.retain(|(other, _)| other != name);
         self.headers.push((name.to_owned(), value.to_owned()));
@@ -79,13 +81,14 @@ impl Draft {
         }
     }
 
+    /// Replaces a text in the parameters, which must be there.
     pub(crate) fn replace(&mut self, from: &str, to: &str) {
         assert!(self.parameters.contains(from), "{from}");
         self.parameters = self.parameters.replace(from, to);
     }
 
-    /// The headers of the signature.
-    fn sign(&self, scene: &Scene) -> Vec<(&'static str, String)> {
+    /// Returns the headers that carry the signature.
+    fn sign(&self, scene: &AttackScene) -> Vec<(&'static str, String)> {
         let sign = |base: &str| STANDARD.encode(scene.eve.key.sign(base.as_bytes()).unwrap());
         let names: Vec<&str> = self.covered.iter().map(|(name, _)| name.as_str()).collect();
         match self.scheme {
@@ -109,10 +112,10 @@ impl Draft {
         }
     }
 
-    /// The request with the headers of the signature changed.
+    /// Returns the request after `change` has changed the headers that carry the signature.
     pub(crate) fn request(
         &self,
-        scene: &Scene,
+        scene: &AttackScene,
         change: impl FnOnce(&mut Vec<(&'static str, String)>),
     ) -> http::Request<Bytes> {
         let mut signed = self.sign(scene);
@@ -128,8 +131,8 @@ impl Draft {
         request.body(self.body.clone().into()).unwrap()
     }
 
-    /// What is said to it.
-    pub(crate) async fn send(&self, scene: &Scene) -> String {
+    /// Sends the request and returns the answer in one line.
+    pub(crate) async fn send(&self, scene: &AttackScene) -> String {
         scene.send(self.request(scene, |_| {})).await
     }
 }

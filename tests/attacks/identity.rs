@@ -1,14 +1,14 @@
-//! Who an activity is from: actors, keys, devices and ids that are somebody else's.
+//! Activities in another's name: actors, keys, devices and ids that are somebody else's.
 
 use eko_protocol::http_signature::Scheme;
-use eko_testkit::{Answer, Stranger, sign, signing_key};
+use eko_testkit::{Answer, Stranger, signing_key};
 use serde_json::{Value, json};
 
-use crate::scene::{SCHEMES, Scene, actor_document, like};
+use crate::scene::{AttackScene, SCHEMES, actor_document, like};
 
 #[tokio::test]
 async fn documents_of_somebody_else() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let other = Stranger::new(&scene.internet, "c.example").await;
     let origin = &scene.eve.origin;
     for (name, id) in [
@@ -22,22 +22,20 @@ async fn documents_of_somebody_else() {
     ] {
         let document = actor_document(&id, scene.eve.key.public_pem());
         scene.eve.document(&format!("/users/{name}"), Answer::activity(200, &document));
-        // Under the id that it was asked for, and under the one that it says.
+        // The activity's actor is the id that was asked for.
         let asked = format!("{origin}/users/{name}");
         assert_eq!(scene.deliver(&like(&asked)).await, "401 bad-signature", "{name}");
-        // By the key that the document has, under the id that it has there.
+        // The key id is the one that the document has.
         let (key_id, body) = (format!("{id}#main-key"), like(&asked).to_string());
-        let url = "https://eko.example/inbox";
-        let now_ms = scene.world.now_ms();
-        let request = sign(&scene.eve.key, &key_id, Scheme::Rfc9421, url, body.into(), now_ms);
+        let request = scene.signed_by(&scene.eve.key, &key_id, Scheme::Rfc9421, body);
         assert_eq!(scene.send(request).await, "401 bad-signature", "{name}: by its own key");
     }
-    scene.unchanged("an activity by a document of somebody else").await;
+    scene.assert_unchanged("an activity by a document of somebody else").await;
 }
 
 #[tokio::test]
 async fn keys_of_somebody_else() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let other = Stranger::new(&scene.internet, "c.example").await;
     let mallory = signing_key("mallory").1;
     let neighbour = format!("{}/users/mallory", scene.eve.origin);
@@ -59,8 +57,7 @@ async fn keys_of_somebody_else() {
             ("no address", &scene.eve.actor, "main-key".to_owned(), &scene.eve.key),
         ] {
             let body = scene.envelope(actor, 1).to_string();
-            let url = "https://eko.example/inbox";
-            let request = sign(key, &key_id, scheme, url, body.into(), scene.world.now_ms());
+            let request = scene.signed_by(key, &key_id, scheme, body);
             assert_eq!(scene.send(request).await, "401 bad-signature", "{scheme:?}: {name}");
         }
     }
@@ -80,11 +77,11 @@ async fn keys_of_somebody_else() {
         let request = scene.signed(Scheme::Cavage, "/inbox", &scene.envelope(&actor, 1));
         assert_eq!(scene.send(request).await, "401 bad-signature", "{name}");
     }
-    scene.unchanged("an envelope under a key of somebody else").await;
+    scene.assert_unchanged("an envelope under a key of somebody else").await;
 }
 
-/// The right envelope with one member replaced.
-fn with(scene: &Scene, pointer: &str, value: Value) -> Value {
+/// Returns the right envelope with one member replaced.
+fn with(scene: &AttackScene, pointer: &str, value: Value) -> Value {
     let mut envelope = scene.envelope(&scene.eve.actor, 1);
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     envelope.pointer_mut(parent).unwrap()[name] = value;
@@ -93,7 +90,7 @@ fn with(scene: &Scene, pointer: &str, value: Value) -> Value {
 
 #[tokio::test]
 async fn members_that_name_somebody_else() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let _other = Stranger::new(&scene.internet, "c.example").await;
     let eve = &scene.eve.actor;
     let message = "/object/messages/0";
@@ -153,15 +150,16 @@ async fn members_that_name_somebody_else() {
         let expected = format!("{expected} #{message}/{member}");
         assert_eq!(scene.deliver(&envelope).await, expected, "{name}");
     }
-    // A device that Bob does not have: his server says so, and keeps nothing.
+    // The envelope names a device that Bob does not have: his server rejects it, and stores
+    // nothing.
     let stale = with(&scene, "/object/messages/0/to", json!(format!("{}/device/{id}", scene.bob.actor())));
     assert_eq!(scene.deliver(&stale).await, "409 Reject");
-    scene.unchanged("an envelope of somebody else").await;
+    scene.assert_unchanged("an envelope of somebody else").await;
 }
 
 #[tokio::test]
 async fn an_author_beside_the_actor_means_nothing() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let mut envelope = scene.envelope(&scene.eve.actor, 1);
     for place in ["", "/object", "/object/messages/0"] {
         let object = envelope.pointer_mut(place).unwrap();
@@ -174,6 +172,35 @@ async fn an_author_beside_the_actor_means_nothing() {
     scene.world.deliver().await;
     let entries = scene.bob.fetch().await.unwrap().entries;
     let [entry] = entries.as_slice() else { panic!("{entries:?}") };
+    insta::assert_json_snapshot!(entry.activity, @r#"
+    {
+      "@context": [
+        "https://www.w3.org/ns/activitystreams",
+        "https://eko.example/ns"
+      ],
+      "actor": "https://b.example/users/eve",
+      "eko:entry": "https://eko.example/user/bob/inbox/019c0b3be2c0-abf4380f233c904944c34f29981d77bd",
+      "eko:received": "2026-01-29T19:30:00Z",
+      "id": "https://eko.example/activity/019c0b3b-e2c0-7049-84c3-4f29981d77bd",
+      "object": {
+        "id": "urn:uuid:00000000-0000-4000-8000-000000000001",
+        "messages": [
+          {
+            "content": "c2VjcmV0",
+            "from": "https://b.example/users/eve/device/1",
+            "to": "https://eko.example/user/bob/device/d173bd8a-5955-4aec-9d4e-04c189a7a0c2"
+          }
+        ],
+        "notify": true,
+        "type": [
+          "Object",
+          "SignalEnvelope"
+        ]
+      },
+      "to": "https://eko.example/user/bob",
+      "type": "Create"
+    }
+    "#);
     assert_eq!(entry.activity["actor"], json!(scene.eve.actor));
     assert_eq!(entry.received_ms, scene.world.now_ms());
     let text = entry.activity.to_string();

@@ -1,11 +1,10 @@
-//! Keys in an actor's document that must not be trusted, though what they sign is signed well.
+//! Keys in an actor's document that must not be trusted, although their signatures are right.
 
 use std::sync::Arc;
 
 use eko_federation::keys::SigningKey;
-use eko_testkit::sign;
 
-use crate::scene::{SCHEMES, Scene};
+use crate::scene::{AttackScene, SCHEMES};
 
 macro_rules! key {
     ($name:literal) => {
@@ -13,7 +12,7 @@ macro_rules! key {
     };
 }
 
-/// The same under another label.
+/// Returns the same PEM under another label.
 fn relabelled(pem: &str, label: &str) -> String {
     let (_, rest) = pem.split_once("-----BEGIN ").unwrap();
     let (old, _) = rest.split_once("-----").unwrap();
@@ -22,8 +21,8 @@ fn relabelled(pem: &str, label: &str) -> String {
 
 #[tokio::test]
 async fn that_are_weak_or_no_such_keys() {
-    let scene = Scene::new().await;
-    // Whatever else is wrong, the signature is by this key, which is good.
+    let scene = AttackScene::new().await;
+    // Each signature is made by this good key. Only the published key is wrong.
     let signer = Arc::new(SigningKey::from_pem(key!("rsa.private")).unwrap());
     let right = key!("rsa");
     let cases = [
@@ -58,32 +57,35 @@ async fn that_are_weak_or_no_such_keys() {
     for (number, (name, pem)) in cases.into_iter().enumerate() {
         let actor = scene.actor(name, |document| document["publicKey"]["publicKeyPem"] = pem.into());
         for scheme in SCHEMES {
-            assert_eq!(signed(&scene, &signer, scheme, &actor, number).await, "401 bad-signature", "{name}");
+            assert_eq!(
+                deliver_signed(&scene, &signer, scheme, &actor, number).await,
+                "401 bad-signature",
+                "{name}"
+            );
         }
     }
-    scene.unchanged("an envelope under a bad key").await;
+    scene.assert_unchanged("an envelope under a bad key").await;
 }
 
 #[tokio::test]
 async fn that_sign_what_they_cannot_hold() {
-    let scene = Scene::new().await;
-    // Signatures of the right size of nothing, and larger than the modulus.
+    let scene = AttackScene::new().await;
+    // The signatures have the right size and are no signatures: all zeros, and more than the
+    // modulus.
     for (name, bytes) in [("zeros", [0; 256]), ("ones", [0xff; 256])] {
-        let url = "https://eko.example/inbox";
-        let body = scene.envelope(&scene.eve.actor, 1).to_string();
-        let request = scene.eve.signed_bytes(SCHEMES[1], url, body.into(), scene.world.now_ms());
+        let request = scene.signed(SCHEMES[1], "/inbox", &scene.envelope(&scene.eve.actor, 1));
         let (mut parts, body) = request.into_parts();
         let forged = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
         parts.headers.insert("signature", format!("sig1=:{forged}:").parse().unwrap());
         let request = http::Request::from_parts(parts, body);
         assert_eq!(scene.send(request).await, "401 bad-signature", "{name}");
     }
-    scene.unchanged("an envelope under a forged signature").await;
+    scene.assert_unchanged("an envelope under a forged signature").await;
 }
 
 #[tokio::test]
 async fn in_both_good_forms_are_taken() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let signer = Arc::new(SigningKey::from_pem(key!("rsa.private")).unwrap());
     for (number, (name, pem)) in [
         ("spki", key!("rsa").to_owned()),
@@ -95,22 +97,21 @@ async fn in_both_good_forms_are_taken() {
     {
         let actor = scene.actor(name, |document| document["publicKey"]["publicKeyPem"] = pem.into());
         for scheme in SCHEMES {
-            assert_eq!(signed(&scene, &signer, scheme, &actor, number).await, "202", "{name}");
+            assert_eq!(deliver_signed(&scene, &signer, scheme, &actor, number).await, "202", "{name}");
         }
     }
     scene.world.deliver().await;
     assert_eq!(scene.world.messages(&scene.bob).await.len(), 3);
 }
 
-/// What is said to an envelope of an actor that this key signs.
-async fn signed(
-    scene: &Scene,
+/// Delivers an envelope of an actor, signed by this key, and returns the answer in one line.
+async fn deliver_signed(
+    scene: &AttackScene,
     signer: &SigningKey,
     scheme: eko_protocol::http_signature::Scheme,
     actor: &str,
     number: usize,
 ) -> String {
     let body = scene.envelope(actor, number).to_string();
-    let (url, now_ms) = ("https://eko.example/inbox", scene.world.now_ms());
-    scene.send(sign(signer, &format!("{actor}#main-key"), scheme, url, body.into(), now_ms)).await
+    scene.send(scene.signed_by(signer, &format!("{actor}#main-key"), scheme, body)).await
 }

@@ -1,6 +1,8 @@
-//! Attacks that servers like this one have fallen to, against the whole server: requests that strangers sign,
-//! documents that they serve, addresses that they and our own clients name. Each is refused (never with a 500),
-//! leaves nothing behind but what is remembered of other servers, and connects to no address that is forbidden.
+//! Attacks that servers like this one have fallen to: requests that strangers sign, documents that
+//! they serve, and addresses that they and our own clients name.
+//!
+//! Each attack is refused, and never with a 500. It leaves nothing in the store but what is
+//! remembered of other servers, and makes the server connect to no forbidden address.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

@@ -1,20 +1,21 @@
-//! Names and hosts that are spelled to be taken for others: case, dots, ports, escapes, homoglyphs, two `@`.
+//! Names and hosts whose spelling looks like another: case, dots, ports, escapes, homoglyphs, two
+//! `@`.
 
 use eko_client::{Auth, Body};
 use eko_testkit::{Answer, Stranger};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, like};
+use crate::scene::{AttackScene, like, web_finger_answer};
 
 #[tokio::test]
 async fn in_a_web_finger_of_ours() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     for (resource, expected) in [
         ("acct:alice@eko.example", 200),
         ("acct%3Aalice%40eko.example", 200),
         ("@alice@eko.example", 200),
-        // Other ways to write the same: the answer says it in one.
+        // Other spellings of the same name. The answer has the normal one.
         ("acct:ALICE@EKO.example", 200),
         ("acct:alice@eko.example:443", 200),
         ("acct:alice@%EF%BD%85ko.example", 200),
@@ -62,15 +63,15 @@ async fn in_a_web_finger_of_ours() {
             assert_eq!(body["subject"], "acct:alice@eko.example", "{resource}");
         }
     }
-    scene.unchanged("a name").await;
+    scene.assert_unchanged("a name").await;
     assert_eq!(scene.dialled(), []);
 }
 
 #[tokio::test]
 async fn in_the_handles_of_clients() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     for (handle, expected, resolved) in [
-        // One name, whatever its spelling: asked for once, and remembered.
+        // Spellings of one name. It is asked for once, and remembered.
         ("@eve@b.example", "404 not-found", Some("b.example")),
         ("@EVE@B.Example", "404 not-found", None),
         ("acct:eve@b.example:443", "404 not-found", None),
@@ -80,7 +81,7 @@ async fn in_the_handles_of_clients() {
         ("@eve@b\u{fc}cher.example", "503 remote-unreachable", Some("xn--bcher-kva.example")),
         ("@eve@xn--bcher-kva.example", "503 remote-unreachable", None),
         ("@eve@\u{44c}.example", "503 remote-unreachable", Some("xn--11a.example")),
-        // No names.
+        // No names at all.
         ("@eve@b.example.", "422 invalid #/to", None),
         ("@eve@@b.example", "422 invalid #/to", None),
         ("@eve@c.example@b.example", "422 invalid #/to", None),
@@ -102,7 +103,7 @@ async fn in_the_handles_of_clients() {
         assert_eq!(scene.alice_sends(handle, &scene.eve.actor, 1).await, expected, "{handle}");
         let looked_up = scene.internet.resolved();
         let looked_up: Vec<&str> = looked_up.iter().map(String::as_str).collect();
-        // Connections to a server that answers are kept.
+        // A connection to a server that answers is kept, so its name is not looked up again.
         let kept = looked_up.is_empty() && resolved == Some("b.example");
         assert!(kept || looked_up == resolved.into_iter().collect::<Vec<_>>(), "{handle}: {looked_up:?}");
         scene.internet.forget();
@@ -110,12 +111,12 @@ async fn in_the_handles_of_clients() {
         assert_eq!(scene.alice_takes(handle).await, object, "{handle}");
         assert_eq!(scene.internet.resolved(), Vec::<String>::new(), "{handle}: what was found is remembered");
     }
-    scene.unchanged("what was for such a name").await;
+    scene.assert_unchanged("what was for such a name").await;
 }
 
 #[tokio::test]
 async fn in_the_web_finger_of_others() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let right = |href: &str| json!({ "rel": "self", "type": "application/activity+json", "href": href });
     let eve = &scene.eve.actor;
     let with = |name: &str, value: Value| {
@@ -141,27 +142,25 @@ async fn in_the_web_finger_of_others() {
         ("graph", json!({ "@graph": [], "links": [right(eve)] })),
     ];
     for (name, document) in cases {
-        let mut answer = Answer::activity(200, &document);
-        answer.media_type = "application/jrd+json";
         let name = name.replace('-', "_");
-        scene.eve.document(&format!("/.well-known/webfinger?resource=acct%3A{name}%40b.example"), answer);
+        scene.serve_web_finger(&name, web_finger_answer(&document));
         let handle = format!("@{name}@b.example");
         assert_eq!(scene.alice_sends(&handle, eve, 1).await, "502 remote-failed", "{name}");
         assert_eq!(scene.alice_takes(&handle).await, "502 remote-failed", "{name}");
     }
-    // A page, or an upload, is no WebFinger.
+    // A document of another media type is no WebFinger.
     for (name, media_type) in [("page", "text/html"), ("picture", "image/png"), ("text", "text/plain")] {
         let answer = Answer { media_type, ..Answer::activity(200, &json!({ "links": [right(eve)] })) };
-        scene.eve.document(&format!("/.well-known/webfinger?resource=acct%3A{name}%40b.example"), answer);
-        let said = scene.alice_sends(&format!("@{name}@b.example"), eve, 1).await;
-        assert_eq!(said, "502 remote-failed", "{name}");
+        scene.serve_web_finger(name, answer);
+        let answer = scene.alice_sends(&format!("@{name}@b.example"), eve, 1).await;
+        assert_eq!(answer, "502 remote-failed", "{name}");
     }
-    scene.unchanged("what was for such a name").await;
+    scene.assert_unchanged("what was for such a name").await;
 }
 
 #[tokio::test]
 async fn in_the_ids_of_actors() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let idn = Stranger::new(&scene.internet, "xn--bcher-kva.example").await;
     assert_eq!(scene.deliver(&like(&idn.actor)).await, "202");
     scene.internet.forget();
@@ -194,5 +193,5 @@ async fn in_the_ids_of_actors() {
         assert_eq!(scene.send(request).await, "403 not-federated", "{actor:?}");
         assert_eq!((scene.internet.resolved(), scene.dialled()), (vec![], vec![]), "{actor:?}");
     }
-    scene.unchanged("an envelope of such an actor").await;
+    scene.assert_unchanged("an envelope of such an actor").await;
 }

@@ -1,14 +1,14 @@
-//! Domains that the policy excludes: what they send, what is fetched of them, what is sent to them, and servers that
-//! lead there.
+//! Domains that the federation policy excludes: nothing of theirs is accepted, nothing is fetched
+//! from them or sent to them, and no other server leads there.
 
 use eko_federation::policy::FederationPolicy;
 use eko_service::config::Config;
 use eko_testkit::{Answer, BARE, Stranger};
 use serde_json::{Value, json};
 
-use crate::scene::{SCHEMES, Scene, like};
+use crate::scene::{AttackScene, SCHEMES, like, web_finger_link};
 
-/// Sets the lists.
+/// Returns a change of the configuration that sets both lists.
 fn lists(allow: &'static str, deny: &'static str) -> impl FnOnce(&mut Config) {
     move |config| {
         let policy = FederationPolicy {
@@ -19,8 +19,8 @@ fn lists(allow: &'static str, deny: &'static str) -> impl FnOnce(&mut Config) {
     }
 }
 
-/// Nothing comes of an actor, or goes to it, and nobody is asked for it.
-async fn excluded(scene: &Scene, actor: &str) {
+/// Asserts that nothing is accepted from an actor or sent to it, and that nobody is asked for it.
+async fn assert_excluded(scene: &AttackScene, actor: &str) {
     let envelope = scene.envelope(actor, 1);
     let take: Value =
         json!({ "type": "Take", "actor": actor, "object": format!("{}/keyPackages", scene.bob.actor()) });
@@ -30,8 +30,8 @@ async fn excluded(scene: &Scene, actor: &str) {
     for activity in [&envelope, &take, &deletion, &report, &like(actor)] {
         for path in ["/inbox", "/user/bob/inbox", "/user/bob/keyPackages"] {
             for scheme in SCHEMES {
-                let said = scene.send(scene.signed(scheme, path, activity)).await;
-                assert_eq!(said, "403 not-federated", "{actor} {path}: {activity}");
+                let answer = scene.send(scene.signed(scheme, path, activity)).await;
+                assert_eq!(answer, "403 not-federated", "{actor} {path}: {activity}");
             }
         }
     }
@@ -44,12 +44,12 @@ async fn excluded(scene: &Scene, actor: &str) {
         assert_eq!(scene.alice_takes(&handle).await, "403 not-federated", "{handle}");
     }
     assert_eq!((scene.internet.resolved(), scene.dialled()), (vec![], vec![]), "{actor}");
-    scene.unchanged("what comes of a server that is excluded").await;
+    scene.assert_unchanged("what comes of a server that is excluded").await;
 }
 
 #[tokio::test]
 async fn denied_domains() {
-    let scene = Scene::with(BARE, lists("", "b.example, B\u{fc}cher.example")).await;
+    let scene = AttackScene::with(BARE, lists("", "b.example, B\u{fc}cher.example")).await;
     for host in [
         "b.example",
         "sub.b.example",
@@ -58,9 +58,10 @@ async fn denied_domains() {
         "xn--bcher-kva.example",
         "shop.xn--bcher-kva.example",
     ] {
-        excluded(&scene, &format!("https://{host}/users/eve")).await;
+        assert_excluded(&scene, &format!("https://{host}/users/eve")).await;
     }
-    // Other spellings are no ids, or the same handle.
+    // Other spellings of the host are no ids of actors. Other spellings of a handle are the same
+    // handle.
     for host in ["B.EXAMPLE", "b.example.", "b\u{fc}cher.example"] {
         let envelope = scene.envelope(&format!("https://{host}/users/eve"), 1);
         let request = scene.signed_bytes(SCHEMES[0], "/inbox", &scene.eve.actor, envelope.to_string());
@@ -69,14 +70,14 @@ async fn denied_domains() {
     let handle = "@eve@B\u{dc}CHER.example";
     assert_eq!(scene.alice_takes(handle).await, "403 not-federated");
     assert_eq!((scene.internet.resolved(), scene.dialled()), (vec![], vec![]));
-    // Their neighbours are nobody's fault.
+    // A domain whose name ends like a denied one is not denied.
     let other = Stranger::new(&scene.internet, "notb.example").await;
     assert_eq!(scene.deliver(&like(&other.actor)).await, "202");
 }
 
 #[tokio::test]
 async fn servers_that_are_not_allowed() {
-    let scene = Scene::with(BARE, lists("good.example", "bad.good.example")).await;
+    let scene = AttackScene::with(BARE, lists("good.example", "bad.good.example")).await;
     for host in [
         "b.example",
         "notgood.example",
@@ -84,7 +85,7 @@ async fn servers_that_are_not_allowed() {
         "bad.good.example",
         "worse.bad.good.example",
     ] {
-        excluded(&scene, &format!("https://{host}/users/eve")).await;
+        assert_excluded(&scene, &format!("https://{host}/users/eve")).await;
     }
     for host in ["good.example", "sub.good.example"] {
         let good = Stranger::new(&scene.internet, host).await;
@@ -94,7 +95,7 @@ async fn servers_that_are_not_allowed() {
 
 #[tokio::test]
 async fn our_own_server() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     for actor in [scene.bob.actor(), scene.alice.actor(), "https://eko.example/actor".to_owned()] {
         for path in ["/inbox", "/user/bob/inbox", "/user/bob/keyPackages"] {
             for scheme in SCHEMES {
@@ -104,12 +105,12 @@ async fn our_own_server() {
         }
     }
     assert_eq!((scene.internet.resolved(), scene.dialled()), (vec![], vec![]));
-    scene.unchanged("an envelope of ours from elsewhere").await;
+    scene.assert_unchanged("an envelope of ours from elsewhere").await;
 }
 
 #[tokio::test]
 async fn a_server_that_federates_with_nobody() {
-    let scene = Scene::with(BARE, |config| config.federation = None).await;
+    let scene = AttackScene::with(BARE, |config| config.federation = None).await;
     for path in ["/inbox", "/user/bob/inbox", "/user/bob/keyPackages"] {
         let request = scene.signed(SCHEMES[0], path, &scene.envelope(&scene.eve.actor, 1));
         assert_eq!(scene.send(request).await, "403 not-federated", "{path}");
@@ -117,16 +118,17 @@ async fn a_server_that_federates_with_nobody() {
     assert_eq!(scene.alice_sends(&scene.eve.actor, &scene.eve.actor, 1).await, "422 invalid #/to");
     assert_eq!(scene.alice_takes("@eve@b.example").await, "422 invalid #/object");
     assert_eq!((scene.internet.resolved(), scene.dialled()), (vec![], vec![]));
-    scene.unchanged("an envelope from elsewhere").await;
+    scene.assert_unchanged("an envelope from elsewhere").await;
 }
 
 #[tokio::test]
 async fn servers_that_lead_there() {
-    let scene = Scene::with(BARE, lists("", "denied.example")).await;
+    let scene = AttackScene::with(BARE, lists("", "denied.example")).await;
     let denied = Stranger::new(&scene.internet, "denied.example").await;
     let sub = Stranger::new(&scene.internet, "sub.denied.example").await;
     for (number, other) in [&denied, &sub].into_iter().enumerate() {
-        // The actor, its members, its WebFinger, its inbox.
+        // The denied server appears as an actor behind a redirect, as an inbox, in WebFinger, and
+        // as the target of a redirected POST.
         scene.eve.document("/users/moved", Answer::status(307).with("location", &other.actor));
         let moved = format!("{}/users/moved", scene.eve.origin);
         assert_eq!(scene.deliver(&like(&moved)).await, "401 bad-signature");
@@ -135,20 +137,16 @@ async fn servers_that_lead_there() {
         });
         assert_eq!(scene.deliver(&like(&inbox)).await, "401 bad-signature");
         let name = format!("linked{number}");
-        let web_finger = |name: &str| format!("/.well-known/webfinger?resource=acct%3A{name}%40b.example");
-        let link = json!({ "rel": "self", "type": "application/activity+json", "href": other.actor });
-        let mut answer = Answer::activity(200, &json!({ "links": [link] }));
-        answer.media_type = "application/jrd+json";
-        scene.eve.document(&web_finger(&name), answer);
+        scene.serve_web_finger(&name, web_finger_link(&other.actor));
         assert_eq!(scene.alice_takes(&format!("@{name}@b.example")).await, "502 remote-failed");
         let name = format!("redirected{number}");
         let there = format!("{}/.well-known/webfinger", other.origin);
-        scene.eve.document(&web_finger(&name), Answer::status(302).with("location", there));
+        scene.serve_web_finger(&name, Answer::status(302).with("location", there));
         assert_eq!(scene.alice_takes(&format!("@{name}@b.example")).await, "502 remote-failed");
         scene.eve.answer(Answer::status(308).with("location", format!("{}/inbox", other.actor)));
         assert_eq!(scene.alice_sends(&scene.eve.actor, &scene.eve.actor, number).await, "409 Reject");
         assert_eq!(other.asked().len(), 0, "{}", other.origin);
     }
-    scene.asked_only(&[], "a domain that is denied");
-    scene.unchanged_but_sent("what leads to a domain that is denied").await;
+    scene.assert_contacted_only(&[], "a domain that is denied");
+    scene.assert_unchanged_but_sent("what leads to a domain that is denied").await;
 }

@@ -1,14 +1,14 @@
-//! Names that resolve differently from one time to the next, redirects that go round, down or elsewhere, and
-//! credentials in URLs.
+//! Names that resolve differently from one time to the next, redirects that go round, down or
+//! elsewhere, and credentials in URLs.
 
 use eko_testkit::{Answer, Stranger, World};
 use serde_json::json;
 
-use crate::scene::{Scene, actor_document, like};
+use crate::scene::{AttackScene, actor_document, like};
 
 #[tokio::test]
 async fn a_name_that_was_within_at_first() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let other = Stranger::new(&scene.internet, "c.example").await;
     let public = other.address.ip().to_string();
     scene.internet.name("turns.example", &["127.0.0.1"]);
@@ -16,26 +16,27 @@ async fn a_name_that_was_within_at_first() {
     let actor = "https://turns.example/users/eve";
     assert_eq!(scene.deliver(&like(actor)).await, "401 bad-signature");
     assert_eq!(scene.dialled(), []);
-    // What was found holds for ten minutes; then the name is another's, whose certificate is not for it.
+    // The first answer of DNS is used for ten minutes. Then the name leads to another server, whose
+    // certificate does not have it.
     scene.world.advance(10 * 60_000);
     assert_eq!(scene.deliver(&like(actor)).await, "503 remote-unreachable");
     assert_eq!(scene.dialled(), [other.address]);
-    scene.unchanged("an activity of an actor within").await;
+    scene.assert_unchanged("an activity of an actor within").await;
 }
 
 #[tokio::test]
 async fn a_name_that_is_within_at_the_second_look() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let turns = Stranger::new(&scene.internet, "turns.example").await;
     scene.internet.name("turns.example", &["127.0.0.1", "169.254.169.254"]);
-    // Connections end with each answer, so that every request looks the name up.
+    // The server closes each connection, so that every request looks the name up again.
     let document = Answer::activity(200, &turns.actor_document()).with("connection", "close");
     turns.document("/users/eve", document.clone());
     assert_eq!(scene.deliver(&like(&turns.actor)).await, "202");
     assert_eq!(scene.dialled(), [turns.address]);
-    // The inbox of an actor that is known.
+    // The inbox of the actor, which is known by now, is not reached.
     assert_eq!(scene.alice_sends(&turns.actor, &turns.actor, 1).await, "409 Reject");
-    // And once more its document: a forged signature makes us ask again, where the copy is not new.
+    // Neither is its document: a forged signature asks for it again, once the copy is a minute old.
     scene.world.advance(60_000);
     let forged = scene.signed_bytes(
         eko_protocol::http_signature::Scheme::Cavage,
@@ -46,12 +47,12 @@ async fn a_name_that_is_within_at_the_second_look() {
     assert_eq!(scene.send(forged).await, "401 bad-signature");
     assert_eq!(scene.internet.resolved(), ["turns.example", "turns.example"]);
     assert_eq!(scene.dialled(), []);
-    scene.unchanged_but_sent("what was for a name within").await;
+    scene.assert_unchanged_but_sent("what was for a name within").await;
 }
 
 #[tokio::test]
 async fn a_name_that_is_within_when_the_queue_tries_again() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let turns = Stranger::new(&scene.internet, "turns.example").await;
     let closing = Answer::activity(200, &turns.actor_document()).with("connection", "close");
     turns.document("/users/eve", closing);
@@ -60,7 +61,7 @@ async fn a_name_that_is_within_when_the_queue_tries_again() {
     assert_eq!(scene.alice_sends(&turns.actor, &turns.actor, 1).await, "202 Create");
     assert_eq!(scene.world.waiting().await, (1, 0));
     scene.internet.name("turns.example", &["169.254.169.254"]);
-    // The first look that follows still finds what there was before.
+    // The addresses found before are still in use at first.
     scene.internet.forget();
     for _ in 0..3 {
         scene.world.advance(250_000);
@@ -76,23 +77,23 @@ async fn a_name_that_is_within_when_the_queue_tries_again() {
 
 #[tokio::test]
 async fn a_name_with_addresses_of_both_kinds() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let mixed = Stranger::new(&scene.internet, "c.example").await;
     let public = mixed.address.ip().to_string();
     scene.internet.name("c.example", &["10.0.0.1", "::1", "::ffff:127.0.0.1", &public, "169.254.169.254"]);
-    // The first answer of the name is the stranger's own, told when it came.
+    // The name first resolves to the stranger's own address, which it got when it was made.
     let closing = Answer::activity(200, &mixed.actor_document()).with("connection", "close");
     mixed.document("/users/eve", closing);
     assert_eq!(scene.deliver(&like(&mixed.actor)).await, "202");
     assert_eq!(scene.alice_sends(&mixed.actor, &mixed.actor, 1).await, "201 Create");
     assert_eq!(scene.internet.resolved(), ["c.example", "c.example"]);
     assert_eq!(scene.dialled(), [mixed.address, mixed.address], "only what is public is tried");
-    scene.unchanged_but_sent("what was for a name within").await;
+    scene.assert_unchanged_but_sent("what was for a name within").await;
 }
 
 #[tokio::test]
 async fn redirects_that_lead_nowhere() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let origin = scene.eve.origin.clone();
     let there = actor_document(&format!("{origin}/there"), scene.eve.key.public_pem());
     scene.eve.document("/there", Answer::activity(200, &there));
@@ -119,14 +120,14 @@ async fn redirects_that_lead_nowhere() {
         let before = scene.eve.asked().len();
         assert_eq!(scene.deliver(&like(&format!("{origin}{path}"))).await, "401 bad-signature", "{name}");
         assert_eq!(scene.eve.asked().len() - before, fetches, "{name}");
-        scene.asked_only(&[], name);
+        scene.assert_contacted_only(&[], name);
     }
-    scene.unchanged("an activity of an actor behind a redirect").await;
+    scene.assert_unchanged("an activity of an actor behind a redirect").await;
 }
 
 #[tokio::test]
 async fn redirects_of_a_post_that_lead_nowhere() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let eve = scene.eve.actor.clone();
     for (number, (name, location, posts)) in [
         ("itself", "/users/eve/inbox", 4),
@@ -147,16 +148,17 @@ async fn redirects_of_a_post_that_lead_nowhere() {
         let before = scene.eve.posts().len();
         assert_eq!(scene.alice_sends(&eve, &eve, number).await, "409 Reject", "{name}");
         assert_eq!(scene.eve.posts().len() - before, posts, "{name}");
-        scene.asked_only(&[], name);
+        scene.assert_contacted_only(&[], name);
     }
-    scene.unchanged_but_sent("what was redirected").await;
+    scene.assert_unchanged_but_sent("what was redirected").await;
 }
 
 #[tokio::test]
 async fn redirects_to_another_server() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let other = Stranger::new(&scene.internet, "c.example").await;
-    // The document is right, where it is; and so it is under the id that was asked for.
+    // The document behind the redirect is right under its own id. It does not count under the id
+    // that was asked for.
     let actor = format!("{}/users/moved", scene.eve.origin);
     scene.eve.document("/users/moved", Answer::status(302).with("location", &other.actor));
     assert_eq!(scene.deliver(&like(&actor)).await, "401 bad-signature");
@@ -166,14 +168,14 @@ async fn redirects_to_another_server() {
     other.document("/users/claimed", Answer::activity(200, &document));
     scene.eve.document("/users/claimed", Answer::status(302).with("location", &there));
     assert_eq!(scene.deliver(&like(&actor)).await, "401 bad-signature");
-    // A POST goes to its own server only, whoever else is public.
+    // A POST is not redirected to another server.
     for status in [307, 308] {
         scene.eve.answer(Answer::status(status).with("location", format!("{}/inbox", other.actor)));
         let sent = scene.alice_sends(&scene.eve.actor, &scene.eve.actor, status.into()).await;
         assert_eq!(sent, "409 Reject", "{status}");
     }
     assert!(other.posts().is_empty());
-    scene.unchanged_but_sent("what was redirected").await;
+    scene.assert_unchanged_but_sent("what was redirected").await;
 }
 
 #[tokio::test]
@@ -205,7 +207,7 @@ async fn redirects_to_this_server() {
 
 #[tokio::test]
 async fn credentials_in_addresses() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     for base in ["https://eve:secret@b.example", "https://eve@b.example", "https://:secret@b.example"] {
         let actor = format!("{base}/users/eve");
         assert_eq!(scene.deliver(&like(&actor)).await, "403 not-federated", "{base}");
@@ -214,5 +216,5 @@ async fn credentials_in_addresses() {
         assert_eq!(scene.alice_takes(&packages).await, "422 invalid #/object", "{base}");
         assert_eq!((scene.internet.resolved(), scene.dialled()), (vec![], vec![]), "{base}");
     }
-    scene.unchanged("what was for an address with credentials").await;
+    scene.assert_unchanged("what was for an address with credentials").await;
 }

@@ -1,13 +1,14 @@
-//! The same again: requests, activity ids and envelope ids, to both inboxes, before and after they were acknowledged.
+//! Requests, activity ids and envelope ids that come again, at both inboxes, before and after the
+//! acknowledgement. Each envelope makes one entry and one receipt.
 
 use eko_testkit::Stored;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::scene::{SCHEMES, Scene};
+use crate::scene::{AttackScene, SCHEMES};
 
-/// What Bob's device has, in a line each.
-async fn mailbox(scene: &Scene) -> Vec<String> {
+/// Returns the messages in the mailbox of Bob's device, in one line each.
+async fn mailbox(scene: &AttackScene) -> Vec<String> {
     scene.world.deliver().await;
     let messages = scene.world.messages(&scene.bob).await;
     let line = |message: &eko_protocol::activity::QueuedMessage| {
@@ -16,22 +17,24 @@ async fn mailbox(scene: &Scene) -> Vec<String> {
     messages.iter().map(line).collect()
 }
 
+/// The one message that Bob should have, in the form of [`mailbox`].
 const SECRET: &str = "urn:uuid:00000000-0000-4000-8000-000000000001 secret";
 
-/// The first envelope with other content.
+/// Returns the envelope with other content.
 fn other(envelope: &Value) -> Value {
     let mut other = envelope.clone();
     other["object"]["messages"][0]["content"] = json!("b3RoZXI=");
     other
 }
 
-async fn stored(scene: &Scene) -> Stored {
+/// Returns what is in the store now.
+async fn stored(scene: &AttackScene) -> Stored {
     scene.world.stored().await
 }
 
 #[tokio::test]
 async fn of_a_request() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let envelope = scene.envelope(&scene.eve.actor, 1);
     for path in ["/inbox", "/user/bob/inbox"] {
         for scheme in SCHEMES {
@@ -56,7 +59,7 @@ async fn of_a_request() {
 
 #[tokio::test]
 async fn all_at_once() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let envelope = scene.envelope(&scene.eve.actor, 1);
     let paths = ["/inbox", "/user/bob/inbox"].into_iter().cycle().take(20);
     let requests = paths.map(|path| scene.send(scene.signed(SCHEMES[0], path, &envelope)));
@@ -69,7 +72,7 @@ async fn all_at_once() {
 
 #[tokio::test]
 async fn after_it_was_acknowledged() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let envelope = scene.envelope(&scene.eve.actor, 1);
     let requests = ["/inbox", "/user/bob/inbox"]
         .map(|path| SCHEMES.map(|scheme| scene.signed(scheme, path, &envelope)))
@@ -99,21 +102,22 @@ async fn after_it_was_acknowledged() {
 
 #[tokio::test]
 async fn of_an_id_with_another_body() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let mut envelope = scene.envelope(&scene.eve.actor, 1);
     envelope["id"] = json!("https://b.example/activity/1");
     assert_eq!(scene.deliver(&envelope).await, "202");
     assert_eq!(mailbox(&scene).await, [SECRET]);
-    // The envelope's id with another message: there is one entry, and its author alone can say what is in it.
+    // The envelope's id with another message makes no second entry. Only its author can send it.
     for path in ["/inbox", "/user/bob/inbox"] {
         assert_eq!(scene.send(scene.signed(SCHEMES[0], path, &other(&envelope))).await, "202", "{path}");
         assert_eq!(mailbox(&scene).await.len(), 1, "{path}");
     }
-    // Another author under the same id has an entry of its own, and does not touch the first.
+    // Another author under the same envelope id has an entry of its own, and does not change the
+    // first one.
     let neighbour = scene.actor("neighbour", |_| {});
     assert_eq!(scene.deliver(&other(&scene.envelope(&neighbour, 1))).await, "202");
     assert_eq!(mailbox(&scene).await.len(), 2);
-    // The activity's id with another envelope: another envelope.
+    // Another envelope under the same activity id is another entry.
     let mut second = scene.envelope(&scene.eve.actor, 2);
     second["id"] = json!("https://b.example/activity/1");
     assert_eq!(scene.deliver(&second).await, "202");
@@ -127,7 +131,7 @@ async fn of_an_id_with_another_body() {
 
 #[tokio::test]
 async fn of_an_id_to_another_user() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let envelope = scene.envelope(&scene.eve.actor, 1);
     assert_eq!(scene.deliver(&envelope).await, "202");
     let mut to_alice = envelope.clone();

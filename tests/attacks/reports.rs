@@ -1,36 +1,38 @@
-//! Reports on envelopes, from who was never sent them, on what was never sent, again and again, and too many.
+//! Reports on envelopes, from servers that were never sent them, on envelopes that were never sent,
+//! repeated, and too many.
 
 use eko_protocol::activity::ReportKind;
 use eko_protocol::http_signature::Scheme;
-use eko_testkit::{Answer, Stranger, sign};
+use eko_testkit::{Answer, Stranger};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, envelope_id};
+use crate::scene::{AttackScene, envelope_id};
 
+/// The kinds of activities that are read as reports.
 const KINDS: [&str; 5] = ["Delivered", "PartialDelivery", "Reject", "Confirm", "Accept"];
 
-/// A report on an envelope of Alice's.
-fn report(scene: &Scene, kind: &str, actor: &str, number: usize) -> Value {
+/// Returns a report on an envelope of Alice's, for Alice.
+fn report(scene: &AttackScene, kind: &str, actor: &str, number: usize) -> Value {
     json!({ "type": kind, "actor": actor, "to": scene.alice.actor(), "object": envelope_id(number) })
 }
 
-/// A scene in which Alice has sent envelope 1 to Eve.
-async fn sent() -> Scene {
-    let mut scene = Scene::new().await;
+/// Starts a scene in which Alice has sent envelope 1 to Eve.
+async fn scene_with_a_sent_envelope() -> AttackScene {
+    let mut scene = AttackScene::new().await;
     assert_eq!(scene.alice_sends(&scene.eve.actor, &scene.eve.actor, 1).await, "201 Create");
-    scene.settle().await;
+    scene.take_baseline().await;
     scene
 }
 
-/// What Alice's device has been told.
-async fn told(scene: &Scene) -> Vec<ReportKind> {
+/// Delivers what is queued and returns the kinds of reports that Alice's device has.
+async fn report_kinds(scene: &AttackScene) -> Vec<ReportKind> {
     scene.world.deliver().await;
     scene.world.reports(&scene.alice).await.iter().map(|report| report.kind).collect()
 }
 
 #[tokio::test]
 async fn from_a_third_server() {
-    let scene = sent().await;
+    let scene = scene_with_a_sent_envelope().await;
     let mallory = Stranger::new(&scene.internet, "c.example").await;
     for kind in KINDS {
         let mut forged = report(&scene, kind, &mallory.actor, 1);
@@ -43,7 +45,7 @@ async fn from_a_third_server() {
             assert_eq!(deliver(&forged, path).await, "202", "{kind}");
         }
         assert_eq!(deliver(&forged, "/user/bob/inbox").await, "422 invalid #/to", "{kind}");
-        // In the name of Eve, of ours, of nobody.
+        // The report's actor is Eve, our server, or Bob.
         for (actor, expected) in [
             (scene.eve.actor.as_str(), "401 bad-signature"),
             ("https://eko.example/actor", "403 not-federated"),
@@ -52,31 +54,31 @@ async fn from_a_third_server() {
             forged["actor"] = json!(actor);
             assert_eq!(deliver(&forged, "/inbox").await, expected, "{kind}: {actor}");
         }
-        // With the envelope as an object that says whose it is.
+        // The envelope is an object that claims to be Eve's.
         let mut object = report(&scene, kind, &mallory.actor, 1);
         object["object"] = json!({ "id": envelope_id(1), "to": mallory.actor, "actor": scene.eve.actor });
         object["attributedTo"] = json!(scene.eve.actor);
         assert_eq!(deliver(&object, "/inbox").await, "202", "{kind}");
     }
-    scene.unchanged("a report of a third server").await;
-    assert_eq!(told(&scene).await, []);
+    scene.assert_unchanged("a report of a third server").await;
+    assert_eq!(report_kinds(&scene).await, []);
 }
 
 #[tokio::test]
 async fn from_the_same_name_in_another_place() {
-    let scene = sent().await;
+    let scene = scene_with_a_sent_envelope().await;
     for host in ["b.example.evil.example", "notb.example", "sub.b.example"] {
         let near = Stranger::new(&scene.internet, host).await;
         let body = report(&scene, "Delivered", &near.actor, 1);
         let request = near.signed(Scheme::Cavage, "https://eko.example/inbox", &body, scene.world.now_ms());
         assert_eq!(scene.send(request).await, "202", "{host}");
     }
-    scene.unchanged("a report of a server with a name like that").await;
+    scene.assert_unchanged("a report of a server with a name like that").await;
 }
 
 #[tokio::test]
 async fn on_what_was_never_sent() {
-    let scene = sent().await;
+    let scene = scene_with_a_sent_envelope().await;
     for kind in KINDS {
         for (name, expected, change) in [
             ("another envelope", "202", ("object", json!(envelope_id(2)))),
@@ -96,50 +98,50 @@ async fn on_what_was_never_sent() {
             assert_eq!(scene.deliver(&forged).await, expected, "{kind}: {name}");
         }
     }
-    scene.unchanged("a report on what was never sent").await;
+    scene.assert_unchanged("a report on what was never sent").await;
 }
 
 #[tokio::test]
 async fn on_an_envelope_between_users_here() {
-    let mut scene = Scene::new().await;
+    let mut scene = AttackScene::new().await;
     scene.world.send(&scene.alice, &[&scene.bob]).await;
     scene.world.deliver().await;
     let [message] = scene.world.messages(&scene.bob).await.try_into().unwrap();
-    scene.settle().await;
+    scene.take_baseline().await;
     for kind in KINDS {
         let mut forged = report(&scene, kind, &scene.eve.actor, 1);
         forged["object"] = json!(message.envelope);
         assert_eq!(scene.deliver(&forged).await, "202", "{kind}");
     }
-    scene.unchanged("a report of another server on what never left").await;
+    scene.assert_unchanged("a report of another server on what never left").await;
 }
 
 #[tokio::test]
 async fn the_same_again() {
-    let mut scene = sent().await;
+    let mut scene = scene_with_a_sent_envelope().await;
     let delivered = report(&scene, "Delivered", &scene.eve.actor, 1);
     for path in ["/inbox", "/user/alice/inbox", "/inbox"] {
         let request = scene.signed(Scheme::Cavage, path, &delivered);
         assert_eq!(scene.send(request).await, "202");
-        // What is not read makes no other report of it.
+        // Members that are not read do not make it another report.
         let mut dressed = delivered.clone();
         dressed["id"] = json!(format!("https://b.example/activity{path}"));
         dressed["published"] = json!("2026-01-29T19:30:00Z");
         dressed["eko:entry"] = json!("https://eko.example/user/alice/inbox/x");
         assert_eq!(scene.send(scene.signed(Scheme::Rfc9421, path, &dressed)).await, "202");
-        assert_eq!(told(&scene).await, [ReportKind::Delivered]);
+        assert_eq!(report_kinds(&scene).await, [ReportKind::Delivered]);
     }
-    // Acknowledged, and sent again.
+    // The report is acknowledged, and sent again.
     scene.world.confirm(&scene.alice).await;
-    scene.settle().await;
+    scene.take_baseline().await;
     assert_eq!(scene.deliver(&delivered).await, "202");
-    assert_eq!(told(&scene).await, []);
-    scene.unchanged("a report for the second time").await;
+    assert_eq!(report_kinds(&scene).await, []);
+    scene.assert_unchanged("a report for the second time").await;
 }
 
 #[tokio::test]
 async fn different_ones_without_end() {
-    let mut scene = sent().await;
+    let mut scene = scene_with_a_sent_envelope().await;
     for number in 0..40 {
         let mut reject = report(&scene, "Reject", &scene.eve.actor, 1);
         reject["summary"] = json!(format!("reason {number} {}", "x".repeat(100_000)));
@@ -149,39 +151,39 @@ async fn different_ones_without_end() {
     let reports = scene.world.reports(&scene.alice).await;
     assert_eq!(reports.len(), 32);
     assert!(reports.iter().all(|report| report.summary.as_ref().unwrap().len() == 1024), "cut");
-    scene.settle().await;
+    scene.take_baseline().await;
     for kind in KINDS {
         assert_eq!(scene.deliver(&report(&scene, kind, &scene.eve.actor, 1)).await, "202", "{kind}");
     }
-    scene.unchanged("a report beyond all").await;
+    scene.assert_unchanged("a report beyond all").await;
 }
 
 #[tokio::test]
 async fn before_anything_was_delivered() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     scene.internet.unplug(scene.eve.address);
     assert_eq!(scene.alice_sends(&scene.eve.actor, &scene.eve.actor, 1).await, "202 Create");
     scene.internet.plug(scene.eve.address);
     scene.world.advance(60_000);
-    // It was meant for that server, which may say of it what it likes; once.
+    // The envelope was for Eve's server, so its report counts, once.
     for _ in 0..2 {
         assert_eq!(scene.deliver(&report(&scene, "Delivered", &scene.eve.actor, 1)).await, "202");
     }
-    assert_eq!(told(&scene).await, [ReportKind::Delivered]);
-    // It does not take the message out of the queue.
+    assert_eq!(report_kinds(&scene).await, [ReportKind::Delivered]);
+    // The report does not take the envelope out of the queue.
     assert_eq!(scene.world.waiting().await, (1, 0));
     scene.world.advance(1_000);
     scene.world.federate().await;
     assert_eq!(scene.eve.posts().len(), 1);
-    assert_eq!(told(&scene).await, [ReportKind::Delivered, ReportKind::Confirm]);
+    assert_eq!(report_kinds(&scene).await, [ReportKind::Delivered, ReportKind::Confirm]);
 }
 
 #[tokio::test]
 async fn as_answers_that_speak_for_others() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let right = |number| report(&scene, "PartialDelivery", &scene.eve.actor, number);
-    type Change = fn(&mut Value);
-    let cases: [(&str, u16, Change); 10] = [
+    type ReportChange = fn(&mut Value);
+    let cases: [(&str, u16, ReportChange); 10] = [
         ("another server's", 207, |body| body["actor"] = json!("https://c.example/users/eve")),
         ("ours", 207, |body| body["actor"] = json!("https://eko.example/actor")),
         ("on another envelope", 207, |body| body["object"] = json!(envelope_id(99))),
@@ -199,28 +201,25 @@ async fn as_answers_that_speak_for_others() {
         let mut body = right(number);
         change(&mut body);
         scene.eve.answer(Answer::activity(status, &body));
-        let said = scene.alice_sends(&scene.eve.actor, &scene.eve.actor, number).await;
-        assert_eq!(said, "409 Reject", "{name}");
+        let answer = scene.alice_sends(&scene.eve.actor, &scene.eve.actor, number).await;
+        assert_eq!(answer, "409 Reject", "{name}");
     }
-    scene.unchanged_but_sent("a report that speaks for others").await;
-    // To whom it is, is not the other server's to say.
+    scene.assert_unchanged_but_sent("a report that speaks for others").await;
+    // The author is told, whoever the report names in `to`.
     let mut to_bob = right(50);
     to_bob["to"] = json!(scene.bob.actor());
     scene.eve.answer(Answer::activity(207, &to_bob));
     assert_eq!(scene.alice_sends(&scene.eve.actor, &scene.eve.actor, 50).await, "207 PartialDelivery");
-    scene.unchanged_but_sent("a report for somebody else").await;
+    scene.assert_unchanged_but_sent("a report for somebody else").await;
 }
 
 #[tokio::test]
 async fn from_a_neighbour_of_the_recipient() {
-    let scene = sent().await;
-    // Its server vouches for it; but not with another's key.
+    let scene = scene_with_a_sent_envelope().await;
+    // Another actor of the same server may report, but under its own key only.
     let neighbour = scene.actor("neighbour", |_| {});
     let body = report(&scene, "Delivered", &neighbour, 1).to_string();
-    let url = "https://eko.example/inbox";
-    let key_id = scene.eve.key_id();
-    let now_ms = scene.world.now_ms();
-    let forged = sign(&scene.eve.key, &key_id, Scheme::Cavage, url, body.into(), now_ms);
+    let forged = scene.signed_by(&scene.eve.key, &scene.eve.key_id(), Scheme::Cavage, body);
     assert_eq!(scene.send(forged).await, "401 bad-signature");
-    scene.unchanged("a report under a neighbour's key").await;
+    scene.assert_unchanged("a report under a neighbour's key").await;
 }

@@ -1,61 +1,66 @@
-//! Keys that change, actors that are gone, servers out of reach: what forged signatures make this server ask.
+//! Keys that change, actors that are gone, and servers out of reach: forged signatures make this
+//! server ask them once a minute at most.
 
 use std::sync::Arc;
 
 use eko_federation::keys::SigningKey;
 use eko_protocol::http_signature::Scheme;
-use eko_testkit::{Answer, Stranger, sign, signing_key};
+use eko_testkit::{Answer, Stranger, signing_key};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, actor_document, like};
+use crate::scene::{AttackScene, actor_document, like};
 
-/// What is said to an activity that this key signs under its actor's key id.
-async fn by(scene: &Scene, key: &SigningKey, activity: &Value) -> String {
+/// Delivers an activity signed by this key under its actor's key id, and returns the answer in one
+/// line.
+async fn deliver_by(scene: &AttackScene, key: &SigningKey, activity: &Value) -> String {
     let key_id = format!("{}#main-key", activity["actor"].as_str().unwrap());
-    let url = "https://eko.example/inbox";
-    let body = activity.to_string().into();
-    scene.send(sign(key, &key_id, Scheme::Rfc9421, url, body, scene.world.now_ms())).await
+    scene.send(scene.signed_by(key, &key_id, Scheme::Rfc9421, activity.to_string())).await
 }
 
+/// Returns a key that no actor has published.
 fn forger() -> Arc<SigningKey> {
     signing_key("forger").1
 }
 
-/// The same forged request a hundred times; what was said, each once.
-async fn flood(scene: &Scene, actor: &str) -> Vec<String> {
-    let mut said = Vec::new();
+/// Delivers a hundred forged envelopes and returns the answers, without repetitions.
+async fn flood(scene: &AttackScene, actor: &str) -> Vec<String> {
+    let mut answer = Vec::new();
     for number in 0..100 {
-        said.push(by(scene, &forger(), &scene.envelope(actor, number)).await);
+        answer.push(deliver_by(scene, &forger(), &scene.envelope(actor, number)).await);
     }
-    said.dedup();
-    said
+    answer.dedup();
+    answer
 }
 
 #[tokio::test]
 async fn a_new_key() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let eve = scene.eve.actor.clone();
     let next = signing_key("next").1;
     assert_eq!(scene.deliver(&like(&eve)).await, "202");
     scene.eve.document("/users/eve", Answer::activity(200, &actor_document(&eve, next.public_pem())));
-    assert_eq!(by(&scene, &next, &like(&eve)).await, "401 bad-signature", "a copy that is new is believed");
+    assert_eq!(
+        deliver_by(&scene, &next, &like(&eve)).await,
+        "401 bad-signature",
+        "a copy that is new is believed"
+    );
     assert_eq!(scene.eve.asked().len(), 1);
     scene.world.advance(60_000);
-    assert_eq!(by(&scene, &next, &like(&eve)).await, "202");
+    assert_eq!(deliver_by(&scene, &next, &like(&eve)).await, "202");
     assert_eq!(scene.eve.asked().len(), 2, "one fetch more");
-    // The old one is no longer good for anything.
+    // The old key is no longer accepted.
     assert_eq!(scene.deliver(&scene.envelope(&eve, 1)).await, "401 bad-signature");
     scene.world.advance(60_000);
     assert_eq!(scene.deliver(&scene.envelope(&eve, 1)).await, "401 bad-signature");
     assert_eq!(scene.eve.asked().len(), 3);
-    assert_eq!(by(&scene, &next, &like(&eve)).await, "202");
+    assert_eq!(deliver_by(&scene, &next, &like(&eve)).await, "202");
     assert_eq!(scene.eve.asked().len(), 3);
-    scene.unchanged("an envelope under an old key").await;
+    scene.assert_unchanged("an envelope under an old key").await;
 }
 
 #[tokio::test]
 async fn no_storm_of_fetches() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let eve = scene.eve.actor.clone();
     assert_eq!(scene.deliver(&like(&eve)).await, "202");
     let asked = || scene.eve.asked().len();
@@ -67,24 +72,25 @@ async fn no_storm_of_fetches() {
         assert_eq!(flood(&scene, &eve).await, ["401 bad-signature"]);
         assert_eq!(asked(), 1 + minute, "once a minute");
     }
-    // While its server is out of reach, too; and who signs well is still known.
+    // The same holds while the server is out of reach, and good signatures by the known key are
+    // still accepted.
     scene.internet.unplug(scene.eve.address);
     scene.eve.document("/users/eve", Answer::status(503));
     for minute in 1..=7 {
         scene.world.advance(60_000);
         scene.internet.forget();
         let asked = scene.eve.asked().len();
-        let said = flood(&scene, &eve).await;
-        assert_eq!(said, ["503 remote-unreachable", "401 bad-signature"], "{minute}");
+        let answer = flood(&scene, &eve).await;
+        assert_eq!(answer, ["503 remote-unreachable", "401 bad-signature"], "{minute}");
         assert!(scene.dialled().len() + scene.eve.asked().len() - asked <= 1, "once a minute");
         assert_eq!(scene.deliver(&like(&eve)).await, "202", "{minute}");
     }
-    scene.unchanged("a forged envelope").await;
+    scene.assert_unchanged("a forged envelope").await;
 }
 
 #[tokio::test]
 async fn an_old_copy_serves_while_its_server_is_out_of_reach() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let eve = scene.eve.actor.clone();
     scene.eve.document(
         "/users/eve",
@@ -98,12 +104,12 @@ async fn an_old_copy_serves_while_its_server_is_out_of_reach() {
         assert_eq!(scene.deliver(&like(&eve)).await, "202");
     }
     assert_eq!(scene.dialled().len(), 1, "it is not asked for each request");
-    scene.unchanged("an activity without an effect").await;
+    scene.assert_unchanged("an activity without an effect").await;
 }
 
 #[tokio::test]
 async fn an_unknown_actor_of_a_server_out_of_reach() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     scene.internet.unplug(scene.eve.address);
     for minute in 0..3 {
         for (actor, dials) in [(scene.eve.actor.as_str(), 1), ("https://nowhere.example/users/eve", 0)] {
@@ -113,15 +119,15 @@ async fn an_unknown_actor_of_a_server_out_of_reach() {
         }
         scene.world.advance(60_000);
     }
-    // What was forged meanwhile does not keep out who is there again.
+    // The forged requests do not keep out the real actor when its server is back.
     scene.internet.plug(scene.eve.address);
     assert_eq!(scene.deliver(&like(&scene.eve.actor)).await, "202");
-    scene.unchanged("a forged envelope").await;
+    scene.assert_unchanged("a forged envelope").await;
 }
 
 #[tokio::test]
 async fn actors_that_cannot_be_had() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     scene.eve.document("/users/gone", Answer::status(410));
     scene.eve.document("/users/page", Answer { media_type: "text/html", ..Answer::status(200) });
     for (name, remembered_ms) in [("gone", 3_600_000), ("missing", 3_600_000), ("page", 600_000)] {
@@ -137,27 +143,28 @@ async fn actors_that_cannot_be_had() {
         assert_eq!(flood(&scene, &actor).await, ["401 bad-signature"], "{name}");
         assert_eq!(asked(), before + 2, "{name}");
     }
-    scene.unchanged("a forged envelope").await;
+    scene.assert_unchanged("a forged envelope").await;
 }
 
-/// The copies of actors that are kept.
-async fn copies(scene: &Scene) -> Vec<String> {
+/// Returns the ids of the actors of which a copy is stored.
+async fn copies(scene: &AttackScene) -> Vec<String> {
     let stored = scene.world.stored().await;
     stored.keys("R#", "").into_iter().map(|(pk, _)| pk.replacen("R#", "", 1)).collect()
 }
 
 #[tokio::test]
 async fn deletions() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let delete = |actor: &str, object: Value| json!({ "type": "Delete", "actor": actor, "object": object });
     let eve = scene.eve.actor.clone();
-    // Of an actor that is gone, or never was: taken, whoever signs, since nobody can tell.
+    // A deletion of an actor that is gone, or never was, is accepted under any signature, since
+    // nobody can verify it.
     scene.eve.document("/users/gone", Answer::status(410));
     for name in ["gone", "never"] {
         let actor = format!("{}/users/{name}", scene.eve.origin);
         let tombstone = json!({ "type": "Tombstone", "id": actor });
         for object in [json!(actor), tombstone] {
-            assert_eq!(by(&scene, &forger(), &delete(&actor, object)).await, "202", "{name}");
+            assert_eq!(deliver_by(&scene, &forger(), &delete(&actor, object)).await, "202", "{name}");
         }
         for other in [
             delete(&actor, json!(eve)),
@@ -166,14 +173,14 @@ async fn deletions() {
             scene.envelope(&actor, 1),
             like(&actor),
         ] {
-            assert_eq!(by(&scene, &forger(), &other).await, "401 bad-signature", "{name}: {other}");
+            assert_eq!(deliver_by(&scene, &forger(), &other).await, "401 bad-signature", "{name}: {other}");
         }
     }
-    // Of one that is there: its own word only.
+    // A deletion of an actor that is there needs a signature of its own.
     let neighbour = scene.actor("neighbour", |_| {});
     assert_eq!(scene.deliver(&like(&eve)).await, "202");
     assert_eq!(scene.deliver(&like(&neighbour)).await, "202");
-    assert_eq!(by(&scene, &forger(), &delete(&eve, json!(eve))).await, "401 bad-signature");
+    assert_eq!(deliver_by(&scene, &forger(), &delete(&eve, json!(eve))).await, "401 bad-signature");
     assert_eq!(scene.deliver(&delete(&neighbour, json!(eve))).await, "202");
     assert_eq!(scene.deliver(&delete(&neighbour, json!(scene.bob.actor()))).await, "202");
     assert!(copies(&scene).await.contains(&eve));
@@ -182,31 +189,32 @@ async fn deletions() {
     assert!(copies(&scene).await.contains(&eve) && copies(&scene).await.contains(&neighbour));
     assert_eq!(scene.deliver(&delete(&eve, json!(eve))).await, "202");
     assert!(!copies(&scene).await.contains(&eve));
-    // One that is gone since: the key of the copy is not believed for long.
+    // An actor that is gone by now: the key of the stored copy is not trusted for long.
     scene.eve.document("/users/neighbour", Answer::status(410));
     scene.world.advance(60_000);
-    assert_eq!(by(&scene, &forger(), &delete(&neighbour, json!(neighbour))).await, "202");
+    assert_eq!(deliver_by(&scene, &forger(), &delete(&neighbour, json!(neighbour))).await, "202");
     assert_eq!(scene.deliver(&scene.envelope(&neighbour, 1)).await, "401 bad-signature");
-    scene.unchanged("a deletion").await;
+    scene.assert_unchanged("a deletion").await;
 }
 
-/// Names invented on a server that nobody can connect to: one connection a minute, however many there are.
+/// Names are invented on a server that nobody can connect to: it is tried once a minute, however
+/// many names there are.
 #[tokio::test]
 async fn many_names_on_a_dead_server() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     scene.internet.unplug(scene.eve.address);
     for minute in 0..3 {
         scene.internet.forget();
         for number in 0..50 {
             let actor = format!("https://b.example/users/nobody{minute}x{number}");
-            let said = by(&scene, &forger(), &scene.envelope(&actor, number)).await;
-            assert_eq!(said, "503 remote-unreachable", "{actor}");
+            let answer = deliver_by(&scene, &forger(), &scene.envelope(&actor, number)).await;
+            assert_eq!(answer, "503 remote-unreachable", "{actor}");
         }
         assert_eq!(scene.dialled().len(), 1, "minute {minute}");
         scene.world.advance(60_000);
     }
-    // One that answers is not held to be silent for the slowness or rudeness of one address.
+    // A server that answers again is accepted at once.
     scene.internet.plug(scene.eve.address);
     assert_eq!(scene.deliver(&like(&scene.eve.actor)).await, "202");
-    scene.unchanged("an envelope of nobody").await;
+    scene.assert_unchanged("an envelope of nobody").await;
 }

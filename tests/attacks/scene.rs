@@ -1,21 +1,22 @@
-//! What every attack meets: a server with two users, a stranger on the same internet, and what was stored before.
+//! The fixture of all attacks: a server with two users, and a stranger on the same internet.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use eko_client::transport::Transport as _;
 use eko_client::{Auth, Body, Device, Exchange, KeyCounts};
+use eko_federation::keys::SigningKey;
 use eko_protocol::http_signature::Scheme;
 use eko_service::config::Config;
 use eko_testkit::{Answer, BARE, Direct, Internet, Stored, Stranger, World, refusal, sign};
 use http::Method;
 use serde_json::{Value, json};
 
-/// Both ways to sign.
+/// Both signature schemes.
 pub(crate) const SCHEMES: [Scheme; 2] = [Scheme::Cavage, Scheme::Rfc9421];
 
-/// Alice and Bob at `eko.example` with one device each, Eve at `b.example`.
-pub(crate) struct Scene {
+/// Alice and Bob at `eko.example` with one device each, and Eve at `b.example`.
+pub(crate) struct AttackScene {
     pub(crate) world: World,
     pub(crate) internet: Internet,
     pub(crate) alice: Device<Direct>,
@@ -24,13 +25,13 @@ pub(crate) struct Scene {
     before: Stored,
 }
 
-impl Scene {
-    /// One whose budgets no table of attacks uses up.
+impl AttackScene {
+    /// Starts a scene whose budgets no table of attacks uses up.
     pub(crate) async fn new() -> Self {
         Self::with(BARE, |_| {}).await
     }
 
-    /// One whose configuration `change` may change; Bob has `keys`.
+    /// Starts a scene in which Bob has `keys`, and whose configuration `change` may change.
     pub(crate) async fn with(keys: KeyCounts, change: impl FnOnce(&mut Config)) -> Self {
         let internet = Internet::new();
         let eve = Stranger::new(&internet, "b.example").await;
@@ -45,7 +46,7 @@ impl Scene {
         Self { world, internet, alice, bob, eve, before }
     }
 
-    /// An envelope for Bob's device, as an actor of another server sends it; `number` makes its id.
+    /// Returns an envelope for Bob's device by an actor of another server; `number` makes its id.
     pub(crate) fn envelope(&self, actor: &str, number: usize) -> Value {
         json!({
             "@context": "https://www.w3.org/ns/activitystreams",
@@ -64,7 +65,8 @@ impl Scene {
         })
     }
 
-    /// An actor of Eve's server, whose document `change` may change; its id.
+    /// Serves an actor at Eve's server, whose document `change` may change, and returns the actor's
+    /// id.
     pub(crate) fn actor(&self, name: &str, change: impl FnOnce(&mut Value)) -> String {
         let id = format!("{}/users/{name}", self.eve.origin);
         let mut document = actor_document(&id, self.eve.key.public_pem());
@@ -73,13 +75,15 @@ impl Scene {
         id
     }
 
-    /// An activity to a path here, signed as its actor would.
+    /// Returns a POST of an activity to a path of the server, signed by Eve's key under the actor's
+    /// key id.
     pub(crate) fn signed(&self, scheme: Scheme, path: &str, activity: &Value) -> http::Request<Bytes> {
         let actor = activity["actor"].as_str().unwrap();
         self.signed_bytes(scheme, path, actor, activity.to_string())
     }
 
-    /// The same of any body.
+    /// Returns a POST of any body to a path of the server, signed by Eve's key under the actor's
+    /// key id.
     pub(crate) fn signed_bytes(
         &self,
         scheme: Scheme,
@@ -92,23 +96,41 @@ impl Scene {
         sign(&self.eve.key, &key_id, scheme, &url, body.into(), self.world.now_ms())
     }
 
-    /// Delivers an activity to the shared inbox, signed as its actor would.
+    /// Returns a POST of any body to the shared inbox, signed by `key` under `key_id`.
+    pub(crate) fn signed_by(
+        &self,
+        key: &SigningKey,
+        key_id: &str,
+        scheme: Scheme,
+        body: impl Into<Bytes>,
+    ) -> http::Request<Bytes> {
+        sign(key, key_id, scheme, "https://eko.example/inbox", body.into(), self.world.now_ms())
+    }
+
+    /// Serves this answer to WebFinger for `@{name}@b.example`, at Eve's server.
+    pub(crate) fn serve_web_finger(&self, name: &str, answer: Answer) {
+        let path = format!("/.well-known/webfinger?resource=acct%3A{name}%40b.example");
+        self.eve.document(&path, answer);
+    }
+
+    /// Delivers an activity to the shared inbox, and returns the answer in one line.
     pub(crate) async fn deliver(&self, activity: &Value) -> String {
         self.send(self.signed(Scheme::Rfc9421, "/inbox", activity)).await
     }
 
-    /// Sends a request, and what is said to it in one line.
+    /// Sends a request, and returns the answer in one line.
     pub(crate) async fn send(&self, request: http::Request<Bytes>) -> String {
         let (parts, body) = self.world.transport().send(request).await.unwrap().into_parts();
-        said(&Exchange { status: parts.status, headers: parts.headers, body })
+        in_one_line(&Exchange { status: parts.status, headers: parts.headers, body })
     }
 
-    /// What a device of ours posts to a path, and what is said to it in one line.
+    /// Posts an activity from a device of the server, and returns the answer in one line.
     pub(crate) async fn post(&self, device: &Device<Direct>, path: &str, activity: &Value) -> String {
-        said(&device.call(Method::POST, path, Body::Json(activity), Auth::Device).await.unwrap())
+        in_one_line(&device.call(Method::POST, path, Body::Json(activity), Auth::Device).await.unwrap())
     }
 
-    /// Alice sends an envelope to this address, or handle, for one device under `base`.
+    /// Has Alice send an envelope to this actor or handle, for one device under `base`, and returns
+    /// the answer in one line.
     pub(crate) async fn alice_sends(&self, to: &str, base: &str, number: usize) -> String {
         let activity = json!({
             "type": "Create",
@@ -127,20 +149,21 @@ impl Scene {
         self.post(&self.alice, "/user/alice/outbox", &activity).await
     }
 
-    /// Alice takes key packages through her outbox.
+    /// Has Alice take key packages through her outbox, and returns the answer in one line.
     pub(crate) async fn alice_takes(&self, object: &str) -> String {
         self.post(&self.alice, "/user/alice/outbox", &self.alice.take_activity(json!(object))).await
     }
 
-    /// Nothing is stored or queued that was not before, but what is remembered of other servers.
-    pub(crate) async fn unchanged(&self, what: &str) {
+    /// Asserts that nothing was stored or queued, apart from what is remembered of other servers;
+    /// `what` says what was sent.
+    pub(crate) async fn assert_unchanged(&self, what: &str) {
         let now = self.world.stored().await;
         assert_eq!(self.changes(&now), Vec::<String>::new(), "{what} was stored");
         assert_eq!((now.queued, now.waiting), (self.before.queued, self.before.waiting), "{what} was queued");
     }
 
-    /// The same, where Alice tried to send: that she did is recorded before anyone is asked.
-    pub(crate) async fn unchanged_but_sent(&self, what: &str) {
+    /// Asserts the same where Alice tried to send, which is recorded before anyone is asked.
+    pub(crate) async fn assert_unchanged_but_sent(&self, what: &str) {
         let now = self.world.stored().await;
         let mut changes = self.changes(&now);
         changes.retain(|key| !key.starts_with("U#alice X#"));
@@ -154,21 +177,22 @@ impl Scene {
         kept.map(|(pk, sk)| format!("{pk} {sk}")).collect()
     }
 
-    /// Takes what is stored now for what was before.
-    pub(crate) async fn settle(&mut self) {
+    /// Makes the present state of the store the one that later states are compared with.
+    pub(crate) async fn take_baseline(&mut self) {
         self.before = self.world.stored().await;
         self.internet.forget();
     }
 
-    /// The addresses connected to since the last look, or tried.
+    /// Returns the addresses that were connected to, or tried, since the last look.
     pub(crate) fn dialled(&self) -> Vec<SocketAddr> {
         let dialled = self.internet.dialled();
         self.internet.forget();
         dialled
     }
 
-    /// Nobody but Eve's server was connected to since the last look, and these names were looked up at most.
-    pub(crate) fn asked_only(&self, names: &[&str], what: &str) {
+    /// Asserts that since the last look only Eve's server was connected to, and at most these names
+    /// were looked up.
+    pub(crate) fn assert_contacted_only(&self, names: &[&str], what: &str) {
         let resolved = self.internet.resolved();
         let others = resolved.iter().find(|name| *name != "b.example" && !names.contains(&name.as_str()));
         assert_eq!(others, None, "{what} was looked up");
@@ -176,7 +200,7 @@ impl Scene {
     }
 }
 
-/// The document of an actor with this key, as it should be.
+/// Returns the right document of an actor with this key.
 pub(crate) fn actor_document(id: &str, pem: &str) -> Value {
     json!({
         "@context": ["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1"],
@@ -187,18 +211,29 @@ pub(crate) fn actor_document(id: &str, pem: &str) -> Value {
     })
 }
 
-/// An activity that means nothing here and is taken all the same.
+/// Returns the WebFinger answer whose link leads to this actor.
+pub(crate) fn web_finger_link(actor: &str) -> Answer {
+    let link = json!({ "rel": "self", "type": "application/activity+json", "href": actor });
+    web_finger_answer(&json!({ "links": [link] }))
+}
+
+/// Returns this document as an answer to WebFinger.
+pub(crate) fn web_finger_answer(document: &Value) -> Answer {
+    Answer { media_type: "application/jrd+json", ..Answer::activity(200, document) }
+}
+
+/// Returns an activity that has no effect on the server, which accepts it all the same.
 pub(crate) fn like(actor: &str) -> Value {
     json!({ "type": "Like", "actor": actor, "object": "https://eko.example/user/bob" })
 }
 
-/// An envelope's id.
+/// Returns the envelope id of this number.
 pub(crate) fn envelope_id(number: usize) -> String {
     format!("urn:uuid:00000000-0000-4000-8000-{number:012x}")
 }
 
-/// An answer in one line: `401 bad-signature`, `422 invalid #/to`, `409 Reject`, `202`.
-fn said(answer: &Exchange) -> String {
+/// Returns an answer in one line: `401 bad-signature`, `422 invalid #/to`, `409 Reject`, `202`.
+fn in_one_line(answer: &Exchange) -> String {
     let media_type = answer.headers.get("content-type").and_then(|value| value.to_str().ok());
     let status = answer.status.as_u16();
     assert_ne!(status, 500, "{}", String::from_utf8_lossy(&answer.body));
@@ -213,7 +248,7 @@ fn said(answer: &Exchange) -> String {
 
 #[tokio::test]
 async fn the_scene_is_right() {
-    let mut scene = Scene::new().await;
+    let mut scene = AttackScene::new().await;
     for (number, path) in [(1, "/inbox"), (2, "/user/bob/inbox")] {
         for (offset, scheme) in SCHEMES.into_iter().enumerate() {
             let envelope = scene.envelope(&scene.eve.actor, number * 10 + offset);
@@ -223,8 +258,8 @@ async fn the_scene_is_right() {
     scene.world.deliver().await;
     assert_eq!(scene.world.messages(&scene.bob).await.len(), 4);
     assert_eq!(scene.dialled(), [scene.eve.address], "one fetch for all");
-    scene.settle().await;
+    scene.take_baseline().await;
     let to_eve = format!("{}/device/1", scene.eve.actor);
     assert_eq!(scene.alice_sends(&scene.eve.actor, &to_eve, 9).await, "201 Create");
-    scene.unchanged_but_sent("an envelope to another server").await;
+    scene.assert_unchanged_but_sent("an envelope to another server").await;
 }

@@ -1,4 +1,5 @@
-//! Signatures that leave something out, say it twice, or say something else than the request does.
+//! Signatures that leave something out, cover something twice, or cover another value than the
+//! request has.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,28 +7,29 @@ use eko_protocol::http_signature::Scheme;
 use eko_testkit::World;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::draft::{CREATED, DATE, Draft};
-use crate::scene::{SCHEMES, Scene, like};
+use crate::draft::{CREATED, DATE, RequestDraft};
+use crate::scene::{AttackScene, SCHEMES, like};
 
-/// A name, and what is changed before it is signed.
-type Case = (&'static str, fn(&mut Draft));
+/// The name of a case, and the change of the draft before it is signed.
+type DraftCase = (&'static str, fn(&mut RequestDraft));
 
-async fn refused(scheme: Scheme, cases: &[Case]) {
-    let scene = Scene::new().await;
-    let right = Draft::new(&scene, scheme, like(&scene.eve.actor).to_string());
+/// Asserts that an envelope is refused with each of these changes, and accepted without any.
+async fn assert_refused(scheme: Scheme, cases: &[DraftCase]) {
+    let scene = AttackScene::new().await;
+    let right = RequestDraft::new(&scene, scheme, like(&scene.eve.actor).to_string());
     assert_eq!(right.send(&scene).await, "202", "the draft is right");
     let envelope = scene.envelope(&scene.eve.actor, 1).to_string();
     for (name, change) in cases {
-        let mut draft = Draft::new(&scene, scheme, envelope.clone());
+        let mut draft = RequestDraft::new(&scene, scheme, envelope.clone());
         change(&mut draft);
         assert_eq!(draft.send(&scene).await, "401 bad-signature", "{name}: {draft:?}");
     }
-    scene.unchanged("an envelope without a good signature").await;
+    scene.assert_unchanged("an envelope without a good signature").await;
 }
 
 #[tokio::test]
 async fn of_draft_cavage() {
-    let cases: [Case; 37] = [
+    let cases: [DraftCase; 37] = [
         ("no request target", |draft| draft.without("(request-target)")),
         ("no host", |draft| draft.without("host")),
         ("no date", |draft| draft.without("date")),
@@ -85,12 +87,12 @@ async fn of_draft_cavage() {
         ("two lists", |draft| draft.parameters.push_str(r#",headers="date""#)),
         ("no key id", |draft| draft.parameters = r#"algorithm="rsa-sha256""#.to_owned()),
     ];
-    refused(Scheme::Cavage, &cases).await;
+    assert_refused(Scheme::Cavage, &cases).await;
 }
 
 #[tokio::test]
 async fn of_rfc_9421() {
-    let cases: [Case; 34] = [
+    let cases: [DraftCase; 34] = [
         ("no method", |draft| draft.without("@method")),
         ("no target", |draft| draft.without("@target-uri")),
         ("no digest", |draft| draft.without("content-digest")),
@@ -152,16 +154,17 @@ async fn of_rfc_9421() {
         ("something of a response", |draft| draft.covers("@request-response", "x")),
         ("an unknown parameter", |draft| draft.parameters.push_str(";evil=1")),
     ];
-    refused(Scheme::Rfc9421, &cases).await;
+    assert_refused(Scheme::Rfc9421, &cases).await;
 }
 
-/// A name, the scheme, and what is changed after it is signed.
-type Header = (&'static str, Scheme, fn(&mut Vec<(&'static str, String)>));
+/// The name of a case, the scheme, and the change of the signature's headers after the draft is
+/// signed.
+type HeaderCase = (&'static str, Scheme, fn(&mut Vec<(&'static str, String)>));
 
 #[tokio::test]
 async fn with_other_headers() {
-    let scene = Scene::new().await;
-    let cases: [Header; 18] = [
+    let scene = AttackScene::new().await;
+    let cases: [HeaderCase; 18] = [
         ("none", Scheme::Cavage, |headers| headers.clear()),
         ("two signatures", Scheme::Cavage, |headers| headers.push(headers[0].clone())),
         ("a second, empty", Scheme::Cavage, |headers| headers.push(("signature", String::new()))),
@@ -196,17 +199,17 @@ async fn with_other_headers() {
     ];
     let body = scene.envelope(&scene.eve.actor, 1).to_string();
     for (name, scheme, change) in cases {
-        let request = Draft::new(&scene, scheme, body.clone()).request(&scene, change);
+        let request = RequestDraft::new(&scene, scheme, body.clone()).request(&scene, change);
         assert_eq!(scene.send(request).await, "401 bad-signature", "{name}");
     }
-    // Both schemes at once: one that is read must be right, whatever the other is.
-    let mut request = Draft::new(&scene, Scheme::Cavage, body.clone()).request(&scene, |_| {});
+    // A request may carry both schemes. The one that is read must be right, whatever the other is.
+    let mut request = RequestDraft::new(&scene, Scheme::Cavage, body.clone()).request(&scene, |_| {});
     request.headers_mut().insert("signature-input", r#"sig1=("@method")"#.parse().unwrap());
     assert_eq!(scene.send(request).await, "401 bad-signature");
-    scene.unchanged("an envelope without a good signature").await;
+    scene.assert_unchanged("an envelope without a good signature").await;
 }
 
-/// Cuts what is between two marks.
+/// Removes the text between two marks.
 fn cut(text: &mut String, from: &str, to: &str) {
     let start = text.find(from).unwrap() + from.len();
     let end = start + text[start..].find(to).unwrap();
@@ -215,7 +218,7 @@ fn cut(text: &mut String, from: &str, to: &str) {
 
 #[tokio::test]
 async fn made_for_another_request() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let body = scene.envelope(&scene.eve.actor, 1).to_string();
     for scheme in SCHEMES {
         for (name, signed_for, path) in [
@@ -231,30 +234,30 @@ async fn made_for_another_request() {
             *request.uri_mut() = path.parse().unwrap();
             assert_eq!(scene.send(request).await, "401 bad-signature", "{scheme:?}: {name}");
         }
-        // A fetch that Eve signed for somebody, with a body put under it.
-        let mut fetch = Draft::new(&scene, scheme, body.clone());
+        // Eve signed a GET, and somebody puts a body under it.
+        let mut fetch = RequestDraft::new(&scene, scheme, body.clone());
         match scheme {
             Scheme::Cavage => fetch.covers("(request-target)", "get /inbox"),
             Scheme::Rfc9421 => fetch.covers("@method", "GET"),
         }
         fetch.covered.retain(|(name, _)| !name.ends_with("digest"));
         assert_eq!(fetch.send(&scene).await, "401 bad-signature", "{scheme:?}: a fetch");
-        // At Alice's inbox it is signed well, and not for her.
+        // At Alice's inbox the signature is good, but the envelope is not for her.
         let right = scene.signed_bytes(scheme, "/user/alice/inbox", &scene.eve.actor, body.clone());
         assert_eq!(scene.send(right).await, "422 invalid #/to", "{scheme:?}");
-        // Other methods know no signatures.
+        // Requests of other methods are not authenticated by signatures.
         for (method, expected) in [("GET", "401 unauthenticated"), ("PUT", "405 method-not-allowed")] {
             let mut other = scene.signed_bytes(scheme, "/user/bob/inbox", &scene.eve.actor, body.clone());
             *other.method_mut() = method.parse().unwrap();
             assert_eq!(scene.send(other).await, expected, "{scheme:?}: {method}");
         }
     }
-    scene.unchanged("an envelope by another request's signature").await;
+    scene.assert_unchanged("an envelope by another request's signature").await;
 }
 
 #[tokio::test]
 async fn made_for_another_server_of_ours() {
-    let scene = Scene::new().await;
+    let scene = AttackScene::new().await;
     let other = World::at(&scene.internet, "other.example", |_| {}).await;
     let body = like(&scene.eve.actor).to_string();
     for scheme in SCHEMES {
@@ -262,7 +265,7 @@ async fn made_for_another_server_of_ours() {
         let request = scene.eve.signed_bytes(scheme, url, body.clone().into(), scene.world.now_ms());
         assert_eq!(other.transport().json(request.clone()).await.0, 202, "{scheme:?}");
         assert_eq!(scene.send(request.clone()).await, "401 bad-signature", "{scheme:?}");
-        // Whatever the headers then say of the host.
+        // Headers that name this host do not help.
         for name in ["host", "x-forwarded-host", "forwarded", "x-original-host"] {
             let mut request = request.clone();
             request.headers_mut().insert(name, "eko.example".parse().unwrap());
@@ -271,5 +274,5 @@ async fn made_for_another_server_of_ours() {
             assert_eq!(scene.send(request).await, "401 bad-signature", "{scheme:?}: {name}");
         }
     }
-    scene.unchanged("an activity for another server").await;
+    scene.assert_unchanged("an activity for another server").await;
 }

@@ -1,26 +1,32 @@
-//! Draining one-time keys: by one actor, by a server with many, by replays, without a signature.
+//! Attempts to drain one-time keys: by one actor, by a server with many actors, by replays, and
+//! without a signature.
 
 use eko_protocol::http_signature::Scheme;
 use eko_service::config::Config;
 use eko_testkit::{COUNTS, Stranger};
 use serde_json::{Value, json};
 
-use crate::scene::{SCHEMES, Scene};
+use crate::scene::{AttackScene, SCHEMES};
 
+/// The paths at which another server may take packages.
 const PATHS: [&str; 3] = ["/user/bob/keyPackages", "/user/bob/inbox", "/inbox"];
 
-async fn with(change: impl FnOnce(&mut Config)) -> Scene {
-    Scene::with(COUNTS, change).await
+/// Starts a scene in which Bob has one-time keys, and whose configuration `change` may change.
+async fn scene_with(change: impl FnOnce(&mut Config)) -> AttackScene {
+    AttackScene::with(COUNTS, change).await
 }
 
+/// Returns a `Take` of this object by this actor.
 fn take(actor: &str, object: impl Into<Value>) -> Value {
     json!({ "type": "Take", "actor": actor, "object": object.into() })
 }
 
+/// The address of Bob's key packages.
 const BOB: &str = "https://eko.example/user/bob/keyPackages";
 
-/// Whether a package that is taken has one-time keys. It is always there, and usable.
-async fn one_time(scene: &Scene, request: http::Request<bytes::Bytes>) -> bool {
+/// Returns true if the package that is taken has a one-time key. Asserts that the package is there,
+/// and usable without one.
+async fn has_one_time_key(scene: &AttackScene, request: http::Request<bytes::Bytes>) -> bool {
     let (status, body) = scene.world.transport().json(request).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(body["items"].as_array().map(Vec::len), Some(1), "{body}");
@@ -34,49 +40,50 @@ async fn one_time(scene: &Scene, request: http::Request<bytes::Bytes>) -> bool {
     package["preKey"].is_string()
 }
 
-/// An actor takes Bob's packages at one of the paths, in turn.
-async fn taken(scene: &Scene, actor: &str, number: usize) -> bool {
+/// Has an actor take Bob's packages at one of the paths, in turn, and returns true if a one-time
+/// key was among them.
+async fn gives_one_time_key(scene: &AttackScene, actor: &str, number: usize) -> bool {
     let path = PATHS[number % PATHS.len()];
-    one_time(scene, scene.signed(SCHEMES[number % 2], path, &take(actor, BOB))).await
+    has_one_time_key(scene, scene.signed(SCHEMES[number % 2], path, &take(actor, BOB))).await
 }
 
 #[tokio::test]
 async fn by_one_actor() {
-    let scene = with(|config| config.take_budget = 2).await;
+    let scene = scene_with(|config| config.take_budget = 2).await;
     let mut given = Vec::new();
     for number in 0..6 {
-        given.push(taken(&scene, &scene.eve.actor, number).await);
+        given.push(gives_one_time_key(&scene, &scene.eve.actor, number).await);
     }
     assert_eq!(given, [true, true, false, false, false, false]);
     assert_eq!(scene.bob.fetch().await.unwrap().keys_left.pre_keys, 1);
-    // Others still get what is left.
+    // Another server still gets what is left.
     let other = Stranger::new(&scene.internet, "c.example").await;
-    assert!(taken(&scene, &other.actor, 0).await);
-    assert!(!taken(&scene, &other.actor, 0).await, "the pool is empty");
+    assert!(gives_one_time_key(&scene, &other.actor, 0).await);
+    assert!(!gives_one_time_key(&scene, &other.actor, 0).await, "the pool is empty");
 }
 
 #[tokio::test]
 async fn by_a_server_with_many_actors() {
-    let scene = with(|config| config.take_server_budget = 2).await;
+    let scene = scene_with(|config| config.take_server_budget = 2).await;
     let mut given = Vec::new();
     for number in 0..6 {
-        given.push(taken(&scene, &scene.actor(&format!("a{number}"), |_| {}), number).await);
+        given.push(gives_one_time_key(&scene, &scene.actor(&format!("a{number}"), |_| {}), number).await);
     }
     assert_eq!(given, [true, true, false, false, false, false]);
     let other = Stranger::new(&scene.internet, "c.example").await;
-    assert!(taken(&scene, &other.actor, 0).await);
+    assert!(gives_one_time_key(&scene, &other.actor, 0).await);
 }
 
 #[tokio::test]
 async fn by_many_servers() {
-    let scene = with(|config| config.take_total_budget = 2).await;
+    let scene = scene_with(|config| config.take_total_budget = 2).await;
     let mut given = Vec::new();
     for number in 0..4 {
         let other = Stranger::new(&scene.internet, &format!("c{number}.example")).await;
-        given.push(taken(&scene, &other.actor, number).await);
+        given.push(gives_one_time_key(&scene, &other.actor, number).await);
     }
     assert_eq!(given, [true, true, false, false]);
-    // A user here is one of all.
+    // The takes of users of this server count as well.
     let packages = scene.alice.take(scene.bob.user()).await.unwrap();
     assert!(packages.packages.iter().all(|package| package.pre_key.is_none()));
     assert_eq!(scene.bob.fetch().await.unwrap().keys_left.pre_keys, 1);
@@ -84,11 +91,11 @@ async fn by_many_servers() {
 
 #[tokio::test]
 async fn by_replays() {
-    let scene = with(|config| config.take_budget = 2).await;
+    let scene = scene_with(|config| config.take_budget = 2).await;
     let request = scene.signed(Scheme::Cavage, PATHS[0], &take(&scene.eve.actor, BOB));
     let mut given = Vec::new();
     for _ in 0..4 {
-        given.push(one_time(&scene, request.clone()).await);
+        given.push(has_one_time_key(&scene, request.clone()).await);
     }
     assert_eq!(given, [true, true, false, false], "a replay is counted like any other");
     scene.world.advance(301_000);
@@ -97,7 +104,7 @@ async fn by_replays() {
 
 #[tokio::test]
 async fn by_naming_packages_in_other_ways() {
-    let scene = with(|config| config.take_budget = 1).await;
+    let scene = scene_with(|config| config.take_budget = 1).await;
     let package = format!("https://eko.example/user/bob/keyPackage/{}", scene.bob.id());
     let objects = [
         json!(package),
@@ -109,14 +116,14 @@ async fn by_naming_packages_in_other_ways() {
     let mut given = Vec::new();
     for object in objects {
         let request = scene.signed(Scheme::Rfc9421, "/inbox", &take(&scene.eve.actor, object));
-        given.push(one_time(&scene, request).await);
+        given.push(has_one_time_key(&scene, request).await);
     }
     assert_eq!(given, [true, false, false, false, false]);
 }
 
 #[tokio::test]
 async fn without_a_good_signature() {
-    let scene = with(|_| {}).await;
+    let scene = scene_with(|_| {}).await;
     let eve = scene.eve.actor.as_str();
     let right = take(eve, BOB);
     for path in PATHS {
@@ -139,12 +146,12 @@ async fn without_a_good_signature() {
             assert_eq!(scene.send(stolen).await, "401 bad-signature", "{path}: another actor");
         }
     }
-    scene.unchanged("a Take without a good signature").await;
+    scene.assert_unchanged("a Take without a good signature").await;
 }
 
 #[tokio::test]
 async fn of_what_is_not_there() {
-    let scene = with(|_| {}).await;
+    let scene = scene_with(|_| {}).await;
     let eve = scene.eve.actor.as_str();
     let id = "00000000-0000-4000-8000-000000000001";
     let package = format!("https://eko.example/user/bob/keyPackage/{}", scene.bob.id());
@@ -174,11 +181,12 @@ async fn of_what_is_not_there() {
         let request = scene.signed(Scheme::Cavage, path, &take(eve, BOB));
         assert_eq!(scene.send(request).await, "422 invalid #/object", "{path}");
     }
-    // Keys are added by their owners' devices, and nothing else is done there.
+    // Keys are only added by their owner's devices, and this path knows no other activity of
+    // strangers.
     for kind in ["Add", "Check", "Create", "Delete", "Like"] {
         let activity = json!({ "type": kind, "actor": eve, "object": eve });
         let request = scene.signed(Scheme::Rfc9421, PATHS[0], &activity);
         assert_eq!(scene.send(request).await, "422 invalid #/type", "{kind}");
     }
-    scene.unchanged("a Take of what is not there").await;
+    scene.assert_unchanged("a Take of what is not there").await;
 }

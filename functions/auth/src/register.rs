@@ -15,7 +15,7 @@ use eko_protocol::key_package::PublishedKeys;
 use eko_service::body::{Json, Small};
 use eko_service::caller::{Caller, bearer_token};
 use eko_service::{AppState, Problem};
-use eko_store::accounts::{DeviceRegistration, OidcSubject, RegistrationOutcome};
+use eko_store::accounts::{AccountOutcome, DeviceRegistration, OidcSubject, PendingOutcome, ResetOutcome};
 use eko_store::deliveries::Report;
 use eko_store::device::{DeviceAddress, DeviceStatus};
 use eko_store::device_keys::DeviceKeys;
@@ -66,10 +66,10 @@ async fn first_device(
     let token = RefreshToken::new(state);
     let device = new_device(state, &user, asked, keys, &one_time, &token);
     match state.store().create_account(oidc_subject(subject), &device, &node).await? {
-        RegistrationOutcome::Done => {}
-        RegistrationOutcome::NameTaken | RegistrationOutcome::Lost => return Err(Problem::NameTaken),
-        RegistrationOutcome::SubjectTaken => return Err(Problem::AccountExists(user.to_string())),
-        RegistrationOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
+        AccountOutcome::Created => {}
+        AccountOutcome::NameTaken => return Err(Problem::NameTaken),
+        AccountOutcome::SubjectTaken => return Err(Problem::AccountExists(user.to_string())),
+        AccountOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
     }
     if let Err(error) = state.store().count_user().await {
         tracing::warn!(%error, "a user was not counted");
@@ -96,9 +96,9 @@ async fn further_device(
         }
         let node = asked.node(state, &user, &position)?;
         match state.store().reset_devices(&seen, &device, &node).await? {
-            RegistrationOutcome::Done => {}
-            RegistrationOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
-            _ => return Err(stale(state, &user, &seen).await?),
+            ResetOutcome::Reset => {}
+            ResetOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
+            ResetOutcome::Lost => return Err(stale(state, &user, &seen).await?),
         }
         erase(state, &user, &seen).await;
         Standing { status: DeviceStatus::Active, set: node.set() }
@@ -107,9 +107,9 @@ async fn further_device(
             return Err(Problem::NoActiveDevice);
         }
         match state.store().add_pending(&device).await? {
-            RegistrationOutcome::Done => {}
-            RegistrationOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
-            _ => {
+            PendingOutcome::Added => {}
+            PendingOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
+            PendingOutcome::TooMany => {
                 let what = "too many devices wait for approval: approve one";
                 return Err(Problem::TooMany { retry_after: 3600, what });
             }

@@ -1,24 +1,53 @@
-//! Accounts: who signed in first under a name, and how devices come to them.
+//! Accounts: the user name of an OIDC subject, and the registration of devices.
+//!
+//! # Item `O#{issuer}#{subject}` / `SUBJECT`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `u` | S | | the user name of the subject |
+//!
+//! # Item `U#{user}` / `PROFILE`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `iss` | S | | the OIDC issuer |
+//! | `sub` | S | | the subject at that issuer |
+//! | `at` | N | epoch ms | the time at which the account was created |
+//!
+//! # Item `N#server` / `STATISTICS`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `users` | N | users | the approximate number of accounts |
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::address::UserName;
 use eko_protocol::key_package::PublishedKeys;
 
-use crate::attribute::{ReadItem, corrupt, n, s, ss};
-use crate::chain::NewNode;
-use crate::device::{DeviceAddress, DeviceStatus};
+use crate::attribute::{ReadItem, WriteItem, corrupt, n, s, ss};
+use crate::chain::{HEAD_AS_SEEN, NewNode, name_head};
+use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::device_keys::DeviceKeys;
-use crate::devices::UserDevices;
+use crate::devices::{self, UserDevices, active_attribute};
 use crate::error::call;
-use crate::publication::first_pools;
+use crate::publication::FirstPools;
 use crate::sessions::NewSession;
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
 
-/// Devices of one user that may wait for approval at once.
-pub const PENDING_DEVICES: usize = 8;
+/// The most devices of one user that may wait for approval at once.
+pub const PENDING_DEVICES: u32 = 8;
 
-/// A person as the OIDC issuer names them.
+/// The names of the attributes of the three items.
+mod attr {
+    pub(super) const USER: &str = "u";
+    pub(super) const ISSUER: &str = "iss";
+    pub(super) const SUBJECT: &str = "sub";
+    pub(super) const CREATED_MS: &str = "at";
+    pub(super) const USERS: &str = "users";
+}
+
+/// A person as an OIDC issuer names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OidcSubject<'a> {
     /// The issuer, the claim `iss`.
@@ -27,172 +56,238 @@ pub struct OidcSubject<'a> {
     pub subject: &'a str,
 }
 
-/// A device about to be registered: everything of it, verified.
+/// A device that is about to be registered. Everything in it is verified.
 #[derive(Clone, Debug)]
 pub struct DeviceRegistration<'a> {
     /// The device's user and id.
     pub address: DeviceAddress<'a>,
-    /// Its lasting keys.
+    /// The lasting keys.
     pub keys: DeviceKeys,
-    /// Its one-time keys.
+    /// The one-time keys.
     pub one_time: &'a PublishedKeys,
-    /// Its first refresh token.
+    /// The first refresh token.
     pub session: NewSession,
 }
 
-/// How a registration ended. Nothing is stored but with `Done`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RegistrationOutcome {
-    /// All of it is stored.
-    Done,
+/// The outcome of [`Store::create_account`]. Nothing is stored unless it is `Created`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountOutcome {
+    /// The account, the chain and the device are stored.
+    Created,
+    /// The subject already has an account, created since it was looked up.
+    SubjectTaken,
     /// The name belongs to another subject.
     NameTaken,
-    /// The subject has an account, made a moment ago.
-    SubjectTaken,
     /// The device id is or was in use.
     DeviceIdUsed,
-    /// The chain or the set of pending devices has changed: read again.
+}
+
+/// The outcome of [`Store::add_pending`]. Nothing is stored unless it is `Added`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PendingOutcome {
+    /// The device is stored and waits for approval.
+    Added,
+    /// The device id is or was in use.
+    DeviceIdUsed,
+    /// As many devices wait as may wait, [`PENDING_DEVICES`].
+    TooMany,
+}
+
+/// The outcome of [`Store::reset_devices`]. Nothing is stored unless it is `Reset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetOutcome {
+    /// The chain is reset and the device is its only active one.
+    Reset,
+    /// The device id is or was in use.
+    DeviceIdUsed,
+    /// The chain, the active devices or the pending ones have changed since they were read.
     Lost,
 }
 
 impl Store {
-    /// The user name of an OIDC subject: one GetItem, strongly consistent.
+    /// Reads the user name of an OIDC subject, strongly consistent; `None` if the subject has no
+    /// account.
+    ///
+    /// One GetItem: 1 read unit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the item is not readable.
     pub async fn account_of(&self, subject: OidcSubject<'_>) -> Result<Option<UserName>> {
         let found = self.get_item(&key::subject(subject.issuer, subject.subject)).await?;
-        found.map(|item| UserName::parse(item.need_s("u")?).map_err(corrupt)).transpose()
+        found.map(|item| UserName::parse(item.need_s(attr::USER)?).map_err(corrupt)).transpose()
     }
 
-    /// Claims a name for a subject and makes its first device the first of the chain, in one transaction.
+    /// Claims a name for a subject, and stores the account, its first device and the chain's first
+    /// node.
+    ///
+    /// One transaction: twice the write units of account, subject, device record, device keys,
+    /// refresh token, blocks of one-time keys, device set and node. If its answer is lost for good,
+    /// the account may exist: a repetition then returns [`AccountOutcome::SubjectTaken`], and the
+    /// device signs in.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) or
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction.
     pub async fn create_account(
         &self,
         subject: OidcSubject<'_>,
         device: &DeviceRegistration<'_>,
         node: &NewNode,
-    ) -> Result<RegistrationOutcome> {
+    ) -> Result<AccountOutcome> {
+        const SUBJECT: usize = 0;
+        const PROFILE: usize = 1;
+        let user = device.address.user;
         let mut binding = key::subject(subject.issuer, subject.subject).item();
-        binding.insert("u".to_owned(), s(device.address.user.as_str()));
-        let mut profile = key::profile(device.address.user).item();
-        profile.insert("iss".to_owned(), s(subject.issuer));
-        profile.insert("sub".to_owned(), s(subject.subject));
-        profile.insert("at".to_owned(), n(device.keys.registered_ms));
-        let registration = device.keys.registration_id;
-        let set = UserDevices::first_item(device.address, &node.set(), registration);
+        binding.set(attr::USER, s(user.as_str()));
+        let mut profile = key::profile(user).item();
+        profile.set(attr::ISSUER, s(subject.issuer));
+        profile.set(attr::SUBJECT, s(subject.subject));
+        profile.set(attr::CREATED_MS, n(device.keys.registered_ms));
+        let set = UserDevices::first_item(device.address, &node.set(), device.keys.registration_id);
         let mut writes = vec![self.put_new(binding)?, self.put_new(profile)?];
         writes.extend(self.device_writes(device, DeviceStatus::Active)?);
         writes.push(self.put_new(set)?);
-        writes.push(self.put_new(node.item(device.address.user))?);
+        writes.push(self.put_new(node.item(user))?);
         Ok(match self.transact(writes).await? {
-            TransactionOutcome::Done => RegistrationOutcome::Done,
-            TransactionOutcome::Refused { index: 0, .. } => RegistrationOutcome::SubjectTaken,
-            TransactionOutcome::Refused { index: 1, .. } => RegistrationOutcome::NameTaken,
-            TransactionOutcome::Refused { index: 2, .. } => RegistrationOutcome::DeviceIdUsed,
-            TransactionOutcome::Refused { .. } => RegistrationOutcome::Lost,
+            TransactionOutcome::Done => AccountOutcome::Created,
+            TransactionOutcome::Refused { index: SUBJECT } => AccountOutcome::SubjectTaken,
+            TransactionOutcome::Refused { index: PROFILE } => AccountOutcome::NameTaken,
+            // Under a new name the device's items are the first that can exist already.
+            TransactionOutcome::Refused { .. } => AccountOutcome::DeviceIdUsed,
         })
     }
 
-    /// Registers a device that waits for approval, in one transaction.
-    pub async fn add_pending(&self, device: &DeviceRegistration<'_>) -> Result<RegistrationOutcome> {
+    /// Stores a device that waits for approval.
+    ///
+    /// One transaction: twice the write units of device record, device keys, refresh token, blocks
+    /// of one-time keys and device set. If its answer is lost for good, the device may be stored: a
+    /// repetition then returns [`PendingOutcome::DeviceIdUsed`], and the device signs in.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) or
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction.
+    pub async fn add_pending(&self, device: &DeviceRegistration<'_>) -> Result<PendingOutcome> {
         let set = self.update(&key::devices(device.address.user), |update| {
             update
                 .update_expression("ADD #p :device")
                 .condition_expression(
                     "attribute_exists(pk) AND (attribute_not_exists(#p) OR size(#p) < :most)",
                 )
-                .expression_attribute_names("#p", "p")
+                .expression_attribute_names("#p", devices::attr::PENDING)
                 .expression_attribute_values(":device", ss([device.address.device]))
-                .expression_attribute_values(":most", n(u64::try_from(PENDING_DEVICES).unwrap_or(u64::MAX)))
+                .expression_attribute_values(":most", n(PENDING_DEVICES))
         })?;
         let mut writes = self.device_writes(device, DeviceStatus::Pending)?;
         writes.push(set);
         Ok(match self.transact(writes).await? {
-            TransactionOutcome::Done => RegistrationOutcome::Done,
-            TransactionOutcome::Refused { index: 0, .. } => RegistrationOutcome::DeviceIdUsed,
-            TransactionOutcome::Refused { .. } => RegistrationOutcome::Lost,
+            TransactionOutcome::Done => PendingOutcome::Added,
+            TransactionOutcome::Refused { index: DEVICE_RECORD } => PendingOutcome::DeviceIdUsed,
+            TransactionOutcome::Refused { .. } => PendingOutcome::TooMany,
         })
     }
 
-    /// Starts the chain over with this device alone, in one transaction; all other devices, pending ones
-    /// too, are revoked by it. What they leave is for [`Store::erase_device`].
+    /// Starts the chain anew with this device alone. All other devices, active and pending, are
+    /// revoked.
+    ///
+    /// One transaction: twice the write units of device record, device keys, refresh token, blocks
+    /// of one-time keys, device set, node and one small record for each revoked device. If its
+    /// answer is lost for good, the reset may have happened: a repetition then returns
+    /// [`ResetOutcome::DeviceIdUsed`], and the device signs in.
+    ///
+    /// The keys and mailboxes of the revoked devices stay until [`Store::erase_device`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) or
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction.
     pub async fn reset_devices(
         &self,
         seen: &UserDevices,
         device: &DeviceRegistration<'_>,
         node: &NewNode,
-    ) -> Result<RegistrationOutcome> {
-        // No transaction writes one item twice: to claim the id and to revoke its device.
-        if seen.active.contains_key(device.address.device) || seen.pending.contains(device.address.device) {
-            return Ok(RegistrationOutcome::DeviceIdUsed);
+    ) -> Result<ResetOutcome> {
+        let DeviceAddress { user, device: id } = device.address;
+        // A transaction cannot write one item twice: here to claim the id and to revoke its device.
+        if seen.active.contains_key(id) || seen.pending.contains(id) {
+            return Ok(ResetOutcome::DeviceIdUsed);
         }
-        let registration = device.keys.registration_id;
-        let set = UserDevices::first_item(device.address, &node.set(), registration);
-        let pending = if seen.pending.is_empty() { "attribute_not_exists(#p)" } else { "#p = :seenp" };
-        let head = self.update(&key::devices(device.address.user), |update| {
-            let update = update
+        let set = self.update(&key::devices(user), |update| {
+            let pending = if seen.pending.is_empty() { "attribute_not_exists(#p)" } else { "#p = :seenp" };
+            let update = name_head(update, seen, node)
                 .update_expression("SET #len = :len, #head = :head, #a = :a REMOVE #p")
-                .condition_expression(format!(
-                    "#len = :seenlen AND #head = :seenhead AND #a = :seena AND {pending}"
-                ))
-                .expression_attribute_names("#len", "len")
-                .expression_attribute_names("#head", "head")
-                .expression_attribute_names("#a", "a")
-                .expression_attribute_names("#p", "p")
-                .expression_attribute_values(":seenlen", n(seen.set.length))
-                .expression_attribute_values(":seenhead", s(&seen.set.head))
+                .condition_expression(format!("{HEAD_AS_SEEN} AND #a = :seena AND {pending}"))
+                .expression_attribute_names("#a", devices::attr::ACTIVE)
+                .expression_attribute_names("#p", devices::attr::PENDING)
                 .expression_attribute_values(":seena", seen.active_attribute())
-                .expression_attribute_values(":len", n(node.set().length))
-                .expression_attribute_values(":head", s(&node.hash));
-            let update = match seen.pending.is_empty() {
-                true => update,
-                false => update.expression_attribute_values(":seenp", ss(&seen.pending)),
-            };
-            set.get("a").cloned().into_iter().fold(update, |u, a| u.expression_attribute_values(":a", a))
+                .expression_attribute_values(":a", active_attribute([(id, device.keys.registration_id)]));
+            if seen.pending.is_empty() {
+                update
+            } else {
+                update.expression_attribute_values(":seenp", ss(&seen.pending))
+            }
         })?;
         let mut writes = self.device_writes(device, DeviceStatus::Active)?;
-        writes.push(head);
-        writes.push(self.put_new(node.item(device.address.user))?);
+        writes.push(set);
+        writes.push(self.put_new(node.item(user))?);
         for other in seen.active.keys().chain(&seen.pending) {
-            writes.push(self.tombstone(DeviceAddress::new(device.address.user, other))?);
+            writes.push(self.tombstone(DeviceAddress::new(user, other))?);
         }
         Ok(match self.transact(writes).await? {
-            TransactionOutcome::Done => RegistrationOutcome::Done,
-            TransactionOutcome::Refused { index: 0, .. } => RegistrationOutcome::DeviceIdUsed,
-            TransactionOutcome::Refused { .. } => RegistrationOutcome::Lost,
+            TransactionOutcome::Done => ResetOutcome::Reset,
+            TransactionOutcome::Refused { index: DEVICE_RECORD } => ResetOutcome::DeviceIdUsed,
+            TransactionOutcome::Refused { .. } => ResetOutcome::Lost,
         })
     }
 
-    /// The writes of a new device, its own record first: its id is claimed by that one's condition.
+    /// Builds the writes of a new device. The first one, at [`DEVICE_RECORD`], claims the id by its
+    /// condition.
     fn device_writes(
         &self,
-        device: &DeviceRegistration<'_>,
+        registration: &DeviceRegistration<'_>,
         status: DeviceStatus,
     ) -> Result<Vec<TransactWriteItem>> {
-        let (pools, blocks) = first_pools(device.address, device.one_time);
-        let mut own = key::device(device.address).item();
-        own.insert("st".to_owned(), s(status.code()));
-        own.insert("fam".to_owned(), s(&device.session.family));
-        own.extend(pools.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let address = registration.address;
+        let pools = FirstPools::new(address, registration.one_time);
+        let mut record = key::device(address).item();
+        record.set(device::attr::STATUS, s(status.code()));
+        record.set(device::attr::FAMILY, s(&registration.session.family));
+        record.extend(pools.record);
         let mut writes = vec![
-            self.put_new(own)?,
-            self.put_new(device.keys.item(device.address))?,
-            self.put_new(device.session.item(device.address))?,
+            self.put_new(record)?,
+            self.put_new(registration.keys.item(address))?,
+            self.put_new(registration.session.item(address))?,
         ];
-        for block in blocks {
+        for block in pools.blocks {
             writes.push(self.put(block)?);
         }
         Ok(writes)
     }
 }
 
+/// The index of the device record among [`Store::device_writes`].
+const DEVICE_RECORD: usize = 0;
+
 impl Store {
-    /// Counts a new user, for NodeInfo. One UpdateItem, after the registration and outside its transaction:
-    /// one item that every sign-up writes would make sign-ups collide.
+    /// Adds one to the number of users, which NodeInfo reports.
+    ///
+    /// One UpdateItem: 1 write unit. It is apart from the transaction of the registration, because
+    /// an item that every registration writes would make registrations collide. If its answer is
+    /// lost, the SDK's repetition may count the user twice; if it fails, the user is not counted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
     pub async fn count_user(&self) -> Result<()> {
         self.dynamodb()
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::statistics().item()))
             .update_expression("ADD #users :one")
-            .expression_attribute_names("#users", "users")
+            .expression_attribute_names("#users", attr::USERS)
             .expression_attribute_values(":one", n(1))
             .send()
             .await
@@ -200,11 +295,18 @@ impl Store {
             .map_err(call("UpdateItem"))
     }
 
-    /// How many users there are, about. One GetItem, eventually consistent.
+    /// Reads the approximate number of users, eventually consistent; 0 before the first one is
+    /// counted.
+    ///
+    /// One GetItem: half a read unit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
     pub async fn count_users(&self) -> Result<u64> {
         let key = Some(key::statistics().item());
         let found = self.dynamodb().get_item().table_name(self.table()).set_key(key).send().await;
         let item = found.map_err(call("GetItem"))?.item.unwrap_or_default();
-        Ok(item.get_n("users").unwrap_or_default().unsigned_abs())
+        Ok(device::number_or_zero(&item, attr::USERS))
     }
 }

@@ -1,58 +1,79 @@
-//! Reading and writing DynamoDB attributes by their short names.
+//! Building and reading the attributes of DynamoDB items.
 
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use eko_protocol::id::DeviceId;
 
-use crate::StoreError;
+use crate::{Result, StoreError};
 
-/// A DynamoDB item.
+/// A DynamoDB item: attributes by name.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// A string attribute.
+/// Builds a string attribute (DynamoDB's type `S`).
 pub(crate) fn s(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-/// A number attribute.
+/// Builds a number attribute (DynamoDB's type `N`).
 pub(crate) fn n(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(value.into().to_string())
 }
 
-/// A binary attribute.
+/// Builds a binary attribute (DynamoDB's type `B`).
 pub(crate) fn b(value: impl Into<Vec<u8>>) -> AttributeValue {
     AttributeValue::B(Blob::new(value.into()))
 }
 
-/// A string set attribute. DynamoDB knows no empty set: the caller has at least one.
+/// Builds a string set attribute (DynamoDB's type `SS`). DynamoDB refuses an empty set, so `values`
+/// must have at least one element.
 pub(crate) fn ss<T: ToString>(values: impl IntoIterator<Item = T>) -> AttributeValue {
     AttributeValue::Ss(values.into_iter().map(|v| v.to_string()).collect())
 }
 
-/// Typed reads; a missing attribute is `None`, one of another type is [`StoreError::Corrupt`] where it is
-/// needed.
+/// Typed reads of an item's attributes.
+///
+/// `get_` returns `None` for an attribute that is missing or of another type; `need_` returns
+/// [`StoreError::Corrupt`] for it.
 pub(crate) trait ReadItem {
+    /// Returns a string.
     fn get_s(&self, name: &str) -> Option<&str>;
+    /// Returns a number.
     fn get_n(&self, name: &str) -> Option<i64>;
+    /// Returns binary data.
     fn get_b(&self, name: &str) -> Option<&[u8]>;
+    /// Returns a string set. A missing attribute is the empty set, which DynamoDB cannot store.
     fn get_ss(&self, name: &str) -> BTreeSet<String>;
-    fn need_s(&self, name: &str) -> Result<&str, StoreError> {
+
+    /// Returns a string that the item must have.
+    fn need_s(&self, name: &str) -> Result<&str> {
         self.get_s(name).ok_or_else(|| missing(name))
     }
-    fn need_n(&self, name: &str) -> Result<i64, StoreError> {
+    /// Returns a number that the item must have.
+    fn need_n(&self, name: &str) -> Result<i64> {
         self.get_n(name).ok_or_else(|| missing(name))
     }
-    fn need_b(&self, name: &str) -> Result<&[u8], StoreError> {
+    /// Returns a number that the item must have and that is not negative.
+    fn need_u(&self, name: &str) -> Result<u64> {
+        u64::try_from(self.need_n(name)?).map_err(|_| StoreError::Corrupt(format!("{name} is negative")))
+    }
+    /// Returns binary data that the item must have.
+    fn need_b(&self, name: &str) -> Result<&[u8]> {
         self.get_b(name).ok_or_else(|| missing(name))
+    }
+    /// Returns a string set as device ids. A missing attribute is the empty set.
+    fn device_ids(&self, name: &str) -> Result<BTreeSet<DeviceId>> {
+        self.get_ss(name).iter().map(|id| DeviceId::parse(id).map_err(corrupt)).collect()
     }
 }
 
+/// Builds the error for an attribute that is missing or of another type.
 pub(crate) fn missing(name: &str) -> StoreError {
     StoreError::Corrupt(format!("attribute {name} is missing or of another type"))
 }
 
-/// Maps the protocol's own parse failures of stored text to [`StoreError::Corrupt`].
+/// Turns an error of reading stored data into [`StoreError::Corrupt`].
 pub(crate) fn corrupt(error: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(error.to_string())
 }
@@ -69,5 +90,17 @@ impl ReadItem for Item {
     }
     fn get_ss(&self, name: &str) -> BTreeSet<String> {
         self.get(name).and_then(|v| v.as_ss().ok()).into_iter().flatten().cloned().collect()
+    }
+}
+
+/// Adding attributes to an item.
+pub(crate) trait WriteItem {
+    /// Sets an attribute.
+    fn set(&mut self, name: &str, value: AttributeValue);
+}
+
+impl WriteItem for Item {
+    fn set(&mut self, name: &str, value: AttributeValue) {
+        self.insert(name.to_owned(), value);
     }
 }

@@ -1,62 +1,90 @@
-//! Rate budgets: counters in windows of a minute.
+//! Rate budgets: the envelopes and the bytes that go to one recipient in a minute.
 //!
-//! One item a recipient and minute counts every sender's envelopes and all bytes, so that one write answers
-//! both questions of `docs/protocol.md`, section 6. It is written beside the read of the device sets and
-//! costs one write unit as long as fewer than some fifty senders share the minute.
+//! One item for each recipient and minute counts the envelopes of every sender and the bytes of all
+//! of them, so that one write answers both questions of `docs/protocol.md`, section 6. The write
+//! runs beside the read of the device sets.
+//!
+//! # Item `L#{recipient}` / `{window}`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `n` | N | envelopes | the envelopes of all senders |
+//! | `b` | N | bytes | the bytes of all senders |
+//! | `{hash}` | N | envelopes | the envelopes of one sender |
+//! | `ttl` | N | epoch s | one minute after the end of the window |
+//!
+//! `{hash}` is the first 6 bytes of the SHA-256 of the sender's actor id, in hex.
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use sha2::{Digest, Sha256};
 
 use crate::attribute::{ReadItem, n};
 use crate::condition::{ConditionalWrite, conditional};
+use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
 
-/// Length of a window, in milliseconds.
+/// The length of a window, in milliseconds.
 pub const WINDOW_MS: i64 = 60_000;
+/// The time that a window's item is kept after its end, in seconds.
+const KEPT_SECONDS: i64 = 60;
 
-/// What one request takes from the budgets.
+/// The names of the attributes, except those of the senders.
+mod attr {
+    pub(super) const ENVELOPES: &str = "n";
+    pub(super) const BYTES: &str = "b";
+}
+
+/// The charge of one request to the budgets: one envelope with its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetCharge<'a> {
-    /// Actor id of the sender.
+    /// The actor id of the sender.
     pub sender: &'a str,
-    /// The recipient: a user name or an actor id.
+    /// The recipient: a user name, or an actor id, a handle or an origin of another server.
     pub recipient: &'a str,
-    /// Bytes of content.
+    /// The bytes of content.
     pub bytes: u64,
 }
 
-/// The outcome of [`Store::spend`].
+/// The state of a recipient's budgets after a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetState {
-    /// The sums of the window.
+    /// The sums of the current window.
     pub window: WindowSums,
-    /// Milliseconds until the window ends.
+    /// The time until the window ends, in milliseconds.
     pub resets_in_ms: i64,
 }
 
-/// The sums of one recipient's window, this request included.
+/// The sums of a recipient's window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowSums {
-    /// The request is counted.
+    /// The charge is counted. The sums include it.
     Counted {
-        /// Envelopes of this sender to this recipient.
+        /// The envelopes of this sender to this recipient.
         envelopes: u64,
-        /// Bytes to this recipient from anyone.
+        /// The bytes of all senders to this recipient.
         bytes: u64,
     },
-    /// The window has as many envelopes as it may have; the request is not counted.
+    /// The window is full: the charge is not counted.
     Full,
 }
 
 impl Store {
-    /// Counts one envelope of `sender` (an actor id) with `bytes` of content to `recipient` (a user name or
-    /// an actor id) and answers the sums. One UpdateItem. At `most` envelopes from everyone nothing is counted
-    /// any more, and the sums are as large as can be: a server has as many actors as it likes, and each is an
-    /// attribute here.
+    /// Charges one envelope to the budgets of its recipient and returns their state.
+    ///
+    /// At `most` envelopes of all senders the window is full. This bounds the item: a server has as
+    /// many actors as it likes, and each of them is an attribute.
+    ///
+    /// One UpdateItem: 1 write unit as long as fewer than about fifty senders share the window. If
+    /// the answer is lost, the SDK's repetition may count the envelope twice.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if DynamoDB does not return the sums.
     pub async fn spend(&self, charge: BudgetCharge<'_>, most: u64, now_ms: i64) -> Result<BudgetState> {
         let window = now_ms.div_euclid(WINDOW_MS);
         let ends_ms = window.saturating_add(1).saturating_mul(WINDOW_MS);
-        let counter = hex::encode(Sha256::digest(charge.sender).get(..6).unwrap_or_default());
+        let sender = hex::encode(Sha256::digest(charge.sender).get(..6).unwrap_or_default());
         let updated = self
             .dynamodb()
             .update_item()
@@ -64,28 +92,24 @@ impl Store {
             .set_key(Some(key::rate(charge.recipient, window.unsigned_abs()).item()))
             .update_expression("SET #ttl = :ttl ADD #bytes :bytes, #all :one, #sender :one")
             .condition_expression("attribute_not_exists(#all) OR #all < :most")
-            .expression_attribute_names("#all", "n")
+            .expression_attribute_names("#all", attr::ENVELOPES)
             .expression_attribute_values(":most", n(most))
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_names("#bytes", "b")
-            .expression_attribute_names("#sender", &counter)
-            .expression_attribute_values(":ttl", n(ends_ms.div_euclid(1000).saturating_add(60)))
+            .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
+            .expression_attribute_names("#bytes", attr::BYTES)
+            .expression_attribute_names("#sender", &sender)
+            .expression_attribute_values(":ttl", n(ends_ms.div_euclid(1000).saturating_add(KEPT_SECONDS)))
             .expression_attribute_values(":bytes", n(charge.bytes))
             .expression_attribute_values(":one", n(1))
             .return_values(ReturnValue::UpdatedNew)
             .send()
             .await;
-        let resets_in_ms = ends_ms.saturating_sub(now_ms);
-        let updated = match conditional(updated)? {
-            ConditionalWrite::Done(updated) => updated.attributes.unwrap_or_default(),
-            ConditionalWrite::Refused { .. } => {
-                return Ok(BudgetState { window: WindowSums::Full, resets_in_ms });
+        let window = match conditional(updated)? {
+            ConditionalWrite::Done(updated) => {
+                let sums = updated.attributes.unwrap_or_default();
+                WindowSums::Counted { envelopes: sums.need_u(&sender)?, bytes: sums.need_u(attr::BYTES)? }
             }
+            ConditionalWrite::Refused { .. } => WindowSums::Full,
         };
-        let window = WindowSums::Counted {
-            envelopes: updated.need_n(&counter)?.unsigned_abs(),
-            bytes: updated.need_n("b")?.unsigned_abs(),
-        };
-        Ok(BudgetState { window, resets_in_ms })
+        Ok(BudgetState { window, resets_in_ms: ends_ms.saturating_sub(now_ms) })
     }
 }

@@ -1,78 +1,111 @@
-//! The device chain: append-only nodes, `U#{user}` / `CHAIN#{seq}`; `j` holds the node as canonical JSON.
+//! The device chain: nodes are appended, never changed. A change of the chain changes the device
+//! set too.
+//!
+//! # Item `U#{user}` / `CHAIN#{seq}`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `j` | B | | the node as canonical JSON |
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use eko_protocol::address::UserName;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::RegistrationId;
 
-use crate::attribute::{Item, ReadItem, b, n, s};
-use crate::device::{DeviceAddress, DeviceStatus};
-use crate::devices::UserDevices;
-use crate::items::BATCH_WRITES;
+use crate::attribute::{Item, ReadItem, WriteItem, b, n, s, ss};
+use crate::device::{self, DeviceAddress, DeviceStatus};
+use crate::devices::{self, UserDevices};
+use crate::items::{BATCH_WRITES, Projection};
+use crate::resources::SORT_KEY;
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
 
-/// A verified node, ready to be stored.
+/// The name of the attribute that holds a node.
+const NODE: &str = "j";
+
+/// A verified node that is ready to be stored.
 #[derive(Clone, Debug)]
 pub struct NewNode {
-    /// Its place in the chain.
+    /// The node's position in the chain, from 0.
     pub seq: u64,
-    /// SHA-256 of its canonical form, lower-case hex: the chain's head once it is stored.
+    /// The SHA-256 of the canonical form, lower-case hex. It is the chain's head once the node is
+    /// stored.
     pub hash: String,
-    /// Its canonical form.
+    /// The canonical form.
     pub canonical: Vec<u8>,
 }
 
-/// What a node does to the device set.
+/// The effect of a node on the device set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceSetChange {
     /// A pending device becomes active.
     Approve {
         /// The device.
         device: DeviceId,
-        /// Its registration id.
+        /// The device's registration id.
         registration_id: RegistrationId,
     },
-    /// An active device leaves for ever.
+    /// An active device leaves the set for ever.
     Revoke {
         /// The device.
         device: DeviceId,
     },
 }
 
-/// How an append ended.
+/// The outcome of [`Store::append`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
-    /// The node is stored, the set changed.
+    /// The node is stored and the device set changed.
     Done,
-    /// The chain has grown, or the device has not the status that the change needs: read again.
+    /// The chain has grown since it was read, or the device does not have the status that the
+    /// change needs. Nothing is stored.
     Lost,
 }
 
 impl NewNode {
     pub(crate) fn item(&self, user: &UserName) -> Item {
         let mut item = key::chain_node(user, self.seq).item();
-        item.insert("j".to_owned(), b(self.canonical.clone()));
+        item.set(NODE, b(self.canonical.clone()));
         item
     }
 
-    /// The set once the node is stored.
+    /// Returns the length and the head of the chain once the node is stored.
     pub fn set(&self) -> DeviceSetRef {
         DeviceSetRef { length: self.seq.saturating_add(1), head: self.hash.clone() }
     }
 }
 
 impl Store {
-    /// The whole chain, oldest first, as canonical JSON; empty where there is no such user. One Query a
-    /// megabyte, strongly consistent.
+    /// Reads the whole chain, strongly consistent: nodes as canonical JSON, oldest first. The chain
+    /// of a user who does not exist is empty.
+    ///
+    /// One Query for each megabyte: 1 read unit for each 4 KB.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if a call fails;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if a node is not readable.
     pub async fn chain(&self, user: &UserName) -> Result<Vec<Vec<u8>>> {
-        let items = self.query_all(&key::user_partition(user), key::CHAIN_PREFIX, false).await?;
-        items.iter().map(|item| Ok(item.need_b("j")?.to_vec())).collect()
+        let items = self.query_all(&key::user_partition(user), key::CHAIN_PREFIX, Projection::Whole).await?;
+        items.iter().map(|item| Ok(item.need_b(NODE)?.to_vec())).collect()
     }
 
-    /// Appends a verified node and changes the set with it, on condition that the chain's head is still
-    /// `seen`: one transaction of three writes. Of two that race on a head one wins.
+    /// Appends a verified node and changes the device set and the device's record with it, on
+    /// condition that the chain's head is still the one of `seen`. Of two appends that race on a
+    /// head one wins.
+    ///
+    /// One transaction of three writes: twice the write units of node, device set and device
+    /// record. If its answer is lost for good, the node may be stored: a repetition then returns
+    /// [`AppendOutcome::Lost`], and the chain shows the node.
+    ///
+    /// A revoked device's keys and mailbox stay until [`Store::erase_device`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) or
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction.
     pub async fn append(
         &self,
         user: &UserName,
@@ -84,28 +117,30 @@ impl Store {
         let writes = match change {
             DeviceSetChange::Approve { device, registration_id } => {
                 let set = self.update(&key::devices(user), |update| {
-                    let update = move_head(update, seen, node)
+                    let update = name_head(update, seen, node)
+                        .condition_expression(HEAD_AS_SEEN)
                         .update_expression(
                             "SET #len = :len, #head = :head, #a.#device = :registration DELETE #p :pending",
                         )
-                        .expression_attribute_names("#p", "p")
-                        .expression_attribute_values(":pending", crate::attribute::ss([device]))
+                        .expression_attribute_names("#p", devices::attr::PENDING)
+                        .expression_attribute_values(":pending", ss([device]))
                         .expression_attribute_values(":registration", n(registration_id.get()));
-                    with_device(update, device)
+                    name_active_device(update, device)
                 })?;
-                let own = self.update(&key::device(DeviceAddress::new(user, device)), |update| {
+                let record = self.update(&key::device(DeviceAddress::new(user, device)), |update| {
                     update
                         .update_expression("SET #st = :active")
                         .condition_expression("#st = :pending")
-                        .expression_attribute_names("#st", "st")
+                        .expression_attribute_names("#st", device::attr::STATUS)
                         .expression_attribute_values(":active", s(DeviceStatus::Active.code()))
                         .expression_attribute_values(":pending", s(DeviceStatus::Pending.code()))
                 })?;
-                vec![put, set, own]
+                vec![put, set, record]
             }
             DeviceSetChange::Revoke { device } => {
                 let set = self.update(&key::devices(user), |update| {
-                    with_device(move_head(update, seen, node), device)
+                    name_active_device(name_head(update, seen, node), device)
+                        .condition_expression(HEAD_AS_SEEN)
                         .update_expression("SET #len = :len, #head = :head REMOVE #a.#device")
                 })?;
                 vec![put, set, self.tombstone(DeviceAddress::new(user, device))?]
@@ -117,54 +152,80 @@ impl Store {
         })
     }
 
-    /// Turns a pending device away; `false` where it is not pending any more. One transaction of two writes. What
-    /// it leaves is for [`Store::erase_device`].
+    /// Turns a pending device away and revokes its id. Returns true if the device was pending,
+    /// false if it was not, or no longer.
+    ///
+    /// One transaction of two writes: twice the write units of device set and device record. If its
+    /// answer is lost for good, a repetition may return false because of the first call.
+    ///
+    /// The device's keys and mailbox stay until [`Store::erase_device`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) or
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction.
     pub async fn turn_away(&self, address: DeviceAddress<'_>) -> Result<bool> {
         let set = self.update(&key::devices(address.user), |update| {
             update
                 .update_expression("DELETE #p :devices")
                 .condition_expression("contains(#p, :device)")
-                .expression_attribute_names("#p", "p")
-                .expression_attribute_values(":devices", crate::attribute::ss([address.device]))
+                .expression_attribute_names("#p", devices::attr::PENDING)
+                .expression_attribute_values(":devices", ss([address.device]))
                 .expression_attribute_values(":device", s(address.device.as_str()))
         })?;
-        Ok(matches!(self.transact(vec![set, self.tombstone(address)?]).await?, TransactionOutcome::Done))
+        Ok(self.transact(vec![set, self.tombstone(address)?]).await?.is_done())
     }
 
-    /// Leaves of a device's record only that its id was used. The same transaction that takes it out of the
-    /// set writes this, so that from then on no fetch, no take and no refresh finds the device.
+    /// Builds the write that leaves of a device record only the status [`DeviceStatus::Revoked`].
+    ///
+    /// The transaction that takes the device out of the set contains it, so that from then on no
+    /// fetch, no take and no refresh finds the device.
     pub(crate) fn tombstone(&self, address: DeviceAddress<'_>) -> Result<TransactWriteItem> {
         let mut item = key::device(address).item();
-        item.insert("st".to_owned(), s(DeviceStatus::Revoked.code()));
+        item.set(device::attr::STATUS, s(DeviceStatus::Revoked.code()));
         self.put(item)
     }
 
-    /// Deletes what is left of a revoked device: its keys and its mailbox. A Query a megabyte and a
-    /// BatchWriteItem for each 25 items. May be run again.
+    /// Deletes what a revoked device left: its keys and its mailbox. The device record stays.
+    ///
+    /// One Query for each megabyte and one BatchWriteItem for each 25 items: 1 read unit for each 4
+    /// KB and 1 write unit for each KB of each item. The verb may be repeated, also after an error.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) or
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the reads and writes; some of the items
+    /// may be deleted then.
     pub async fn erase_device(&self, address: DeviceAddress<'_>) -> Result<()> {
-        let items = self.query_all(&key::device_partition(address), "", true).await?;
-        let doomed: Vec<Item> =
-            items.into_iter().filter(|item| item.get_s("sk") != Some(key::DEVICE)).collect();
-        for batch in doomed.chunks(BATCH_WRITES) {
+        let items = self.query_all(&key::device_partition(address), "", Projection::Keys).await?;
+        let left: Vec<Item> =
+            items.into_iter().filter(|item| item.get_s(SORT_KEY) != Some(key::DEVICE)).collect();
+        for batch in left.chunks(BATCH_WRITES) {
             self.batch_delete(batch.to_vec()).await?;
         }
         Ok(())
     }
 }
 
-type Update = aws_sdk_dynamodb::types::builders::UpdateBuilder;
+/// The condition, in an update of the device set, that the chain is as it was seen. Its names and
+/// values come from [`name_head`].
+pub(crate) const HEAD_AS_SEEN: &str = "#len = :seenlen AND #head = :seenhead";
 
-fn move_head(update: Update, seen: &UserDevices, node: &NewNode) -> Update {
+/// Adds the names and values of the seen and the new `len` and `head` to an update of the device
+/// set.
+pub(crate) fn name_head(update: UpdateBuilder, seen: &UserDevices, node: &NewNode) -> UpdateBuilder {
     update
-        .condition_expression("#len = :seenlen AND #head = :seenhead")
-        .expression_attribute_names("#len", "len")
-        .expression_attribute_names("#head", "head")
+        .expression_attribute_names("#len", devices::attr::LENGTH)
+        .expression_attribute_names("#head", devices::attr::HEAD)
         .expression_attribute_values(":seenlen", n(seen.set.length))
         .expression_attribute_values(":seenhead", s(&seen.set.head))
         .expression_attribute_values(":len", n(node.set().length))
         .expression_attribute_values(":head", s(&node.hash))
 }
 
-fn with_device(update: Update, device: &DeviceId) -> Update {
-    update.expression_attribute_names("#a", "a").expression_attribute_names("#device", device.as_str())
+/// Adds the names for the path `#a.#device` to an update of the device set.
+fn name_active_device(update: UpdateBuilder, device: &DeviceId) -> UpdateBuilder {
+    update
+        .expression_attribute_names("#a", devices::attr::ACTIVE)
+        .expression_attribute_names("#device", device.as_str())
 }

@@ -23,8 +23,8 @@ pub(crate) enum ConditionalWrite<T> {
     },
 }
 
-/// An error of an operation that can carry a condition. Implemented for the operations that the store
-/// uses with one.
+/// An error of an operation that can carry a condition. Implemented for the operations that the
+/// store uses with one.
 pub(crate) trait ConditionalError: Error + Send + Sync + 'static {
     /// The name of the AWS operation, for [`StoreError::Call`](crate::StoreError::Call).
     const OPERATION: &'static str;
@@ -46,8 +46,9 @@ impl ConditionalError for UpdateItemError {
 
 /// Separates a condition that did not hold from a call that failed.
 ///
-/// The SDK repeats a call whose answer was lost. The repetition may find the effect of the first call
-/// and be refused by it: [`ConditionalWrite::Refused`] alone does not prove that another writer won.
+/// The SDK repeats a call whose answer was lost. The repetition may find the effect of the first
+/// call and be refused by it: [`ConditionalWrite::Refused`] alone does not prove that another
+/// writer won.
 ///
 /// # Errors
 ///

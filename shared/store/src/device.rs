@@ -1,10 +1,63 @@
-//! A device's own record: small, right before its mailbox, written by every take.
+//! Device records: a device's status, its pools of one-time keys and its session family.
+//!
+//! The record is small, because every take writes it. It sorts right before the device's mailbox,
+//! so that a fetch reads both with one Query. The device's lasting keys are another item
+//! ([`crate::device_keys`]).
+//!
+//! # Item `D#{user}#{device}` / `DEVICE`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `st` | S | | [`DeviceStatus`]: `A` active, `P` pending, `R` revoked |
+//! | `fam` | S | | the family of the device's refresh tokens, while it is signed in ([`crate::sessions`]) |
+//! | `oh`, `kh` | N | place | head: the next place to hand out, of one-time prekeys and of Kyber prekeys |
+//! | `ot`, `kt` | N | place | tail: the place after the last key |
+//! | `om`, `km` | N | key id | the highest key id that was ever published |
+//! | `of`, `kf` | N | block | the first block that is still stored ([`crate::publication`]) |
+//! | `ob`, `kb` | N | block | the first block that was not spent at `nt` |
+//! | `nt` | N | epoch ms | the time at which `ob` and `kb` were noted |
+//! | `T{hour}` | N | takes | takes by everyone in that hour since the epoch ([`crate::one_time_keys`]) |
+//! | `B{hour}.{hash}` | N | takes | takes by one taker in that hour |
+//!
+//! The record of a revoked device has `st` only. It stays for ever, so that the id is never used
+//! again.
 
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
 use crate::attribute::{Item, ReadItem};
 use crate::{Result, Store, StoreError, key};
+
+/// The names of a device record's attributes. Those of its pools are in [`PoolAttributes`], those
+/// of its counters in [`crate::one_time_keys`].
+pub(crate) mod attr {
+    pub(crate) const STATUS: &str = "st";
+    pub(crate) const FAMILY: &str = "fam";
+    pub(crate) const SPENT_NOTED_MS: &str = "nt";
+}
+
+/// The names of one pool's attributes in a device record.
+#[derive(Debug)]
+pub(crate) struct PoolAttributes {
+    /// The next place to hand out.
+    pub(crate) head: &'static str,
+    /// The place after the last key.
+    pub(crate) tail: &'static str,
+    /// The highest key id that was ever published.
+    pub(crate) max_id: &'static str,
+    /// The first block that is still stored.
+    pub(crate) first_block: &'static str,
+    /// The first block that was not spent when that was last noted.
+    pub(crate) unspent_block: &'static str,
+}
+
+/// The attributes of the pool of one-time prekeys.
+pub(crate) const PRE_KEY_POOL: PoolAttributes =
+    PoolAttributes { head: "oh", tail: "ot", max_id: "om", first_block: "of", unspent_block: "ob" };
+
+/// The attributes of the pool of one-time Kyber prekeys.
+pub(crate) const KYBER_PRE_KEY_POOL: PoolAttributes =
+    PoolAttributes { head: "kh", tail: "kt", max_id: "km", first_block: "kf", unspent_block: "kb" };
 
 /// The address of a device: its user and its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,18 +75,19 @@ impl<'a> DeviceAddress<'a> {
     }
 }
 
-/// Where a device stands.
+/// The status of a device that has a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceStatus {
-    /// In the device set.
+    /// The device belongs to the device set.
     Active,
-    /// Registered, waiting for an active device's approval.
+    /// The device is registered and waits for the approval of an active one.
     Pending,
-    /// Out of the set for ever; its id is never used again.
+    /// The device was revoked, reset or turned away. Its id is never used again.
     Revoked,
 }
 
 impl DeviceStatus {
+    /// Returns the text that is stored in `st`.
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::Active => "A",
@@ -52,61 +106,74 @@ impl DeviceStatus {
     }
 }
 
-/// A device's own record: `D#{user}#{device}` / `DEVICE`.
-///
-/// `st` status, `fam` session family, `oh`/`ot` and `kh`/`kt` head and tail of its pools of one-time
-/// prekeys, `om`/`km` the highest key ids published, `of`/`kf` their first blocks kept, `ob`/`kb` their first
-/// blocks that were not spent at `nt` ([`crate::publication`]), `B…`/`T…` the counters of takes
-/// ([`crate::one_time_keys`]).
+/// A device record, as read from the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceRecord {
-    /// Where the device stands.
+    /// The status of the device.
     pub status: DeviceStatus,
-    /// The family of its refresh tokens, while it is signed in.
+    /// The family of the device's refresh tokens, while it is signed in.
     pub family: Option<String>,
-    /// Its pool of one-time prekeys.
+    /// The pool of one-time prekeys.
     pub pre_keys: KeyPool,
-    /// Its pool of one-time Kyber prekeys.
+    /// The pool of one-time Kyber prekeys.
     pub kyber_pre_keys: KeyPool,
 }
 
-/// A pool of one-time keys: they have places that only grow; `head` is the next to be handed out, `tail`
-/// the place behind the last. A head beyond the tail is an empty pool that was asked.
+/// The positions of a pool of one-time keys. Each key has a place; places only grow.
+///
+/// A head beyond the tail is an empty pool from which keys were asked for all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyPool {
-    /// The next place to be handed out.
+    /// The next place to hand out.
     pub head: u64,
-    /// The place behind the last key.
+    /// The place after the last key.
     pub tail: u64,
-    /// The highest key id ever published.
+    /// The highest key id that was ever published.
     pub max_id: Option<u32>,
 }
 
 impl KeyPool {
-    /// Keys left.
+    /// Returns the number of keys that are left.
     pub fn left(self) -> u64 {
         self.tail.saturating_sub(self.head)
     }
+
+    /// Reads a pool from a device record. A record without the attributes, for example of a revoked
+    /// device, has an empty pool.
+    pub(crate) fn from_item(item: &Item, attributes: &PoolAttributes) -> Self {
+        Self {
+            head: number_or_zero(item, attributes.head),
+            tail: number_or_zero(item, attributes.tail),
+            max_id: item.get_n(attributes.max_id).and_then(|id| u32::try_from(id).ok()),
+        }
+    }
+}
+
+/// Returns a place or block number, or 0 if the record does not have it yet.
+pub(crate) fn number_or_zero(item: &Item, name: &str) -> u64 {
+    item.get_n(name).unwrap_or_default().unsigned_abs()
 }
 
 impl DeviceRecord {
     pub(crate) fn from_item(item: &Item) -> Result<Self> {
-        let pool = |head: &str, tail: &str, max: &str| {
-            let number = |name: &str| item.get_n(name).unwrap_or_default().unsigned_abs();
-            let max_id = item.get_n(max).and_then(|id| u32::try_from(id).ok());
-            KeyPool { head: number(head), tail: number(tail), max_id }
-        };
         Ok(Self {
-            status: DeviceStatus::parse(item.need_s("st")?)?,
-            family: item.get_s("fam").map(str::to_owned),
-            pre_keys: pool("oh", "ot", "om"),
-            kyber_pre_keys: pool("kh", "kt", "km"),
+            status: DeviceStatus::parse(item.need_s(attr::STATUS)?)?,
+            family: item.get_s(attr::FAMILY).map(str::to_owned),
+            pre_keys: KeyPool::from_item(item, &PRE_KEY_POOL),
+            kyber_pre_keys: KeyPool::from_item(item, &KYBER_PRE_KEY_POOL),
         })
     }
 }
 
 impl Store {
-    /// A device's own record: one GetItem, strongly consistent.
+    /// Reads a device record, strongly consistent; `None` if no device ever had this id.
+    ///
+    /// One GetItem: 1 read unit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if the call fails; [`StoreError::Corrupt`] if the record is not
+    /// readable.
     pub async fn device_record(&self, address: DeviceAddress<'_>) -> Result<Option<DeviceRecord>> {
         self.get_item(&key::device(address)).await?.as_ref().map(DeviceRecord::from_item).transpose()
     }

@@ -1,8 +1,19 @@
-//! What a device publishes and keeps: `D#{user}#{device}` / `PREKEYS`.
+//! A device's lasting keys: the keys that takes do not consume.
 //!
-//! `ik` identity key, `rid` registration id, `pos` possession signature, `nm` device name, `at` registered
-//! (epoch milliseconds); `si`, `sp`, `ss` signed prekey: id, key, signature; `li`, `lp`, `ls` the last-resort
-//! Kyber key likewise. Apart from the device's own record, since that one is written by every take.
+//! They are apart from the device record ([`crate::device`]), because every take writes that one
+//! and a write costs the size of the whole item.
+//!
+//! # Item `D#{user}#{device}` / `PREKEYS`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `ik` | B | | the identity key |
+//! | `rid` | N | | the registration id |
+//! | `pos` | B | | the signature that proves the possession of the identity key |
+//! | `nm` | S | | the name of the device, encrypted or plain, as the client chose |
+//! | `at` | N | epoch ms | the time of registration |
+//! | `si`, `sp`, `ss` | N, B, B | | the signed prekey: id, key, signature |
+//! | `li`, `lp`, `ls` | N, B, B | | the last-resort Kyber prekey: id, key, signature |
 
 use std::collections::BTreeMap;
 
@@ -12,86 +23,108 @@ use eko_protocol::id::DeviceId;
 use eko_protocol::key::{CurveKey, IdentityKey, KeyId, KyberKey, RegistrationId, Signature};
 use eko_protocol::key_package::{KyberPreKey, SignedPreKey};
 
-use crate::attribute::{Item, ReadItem, b, corrupt, n, s};
+use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s};
 use crate::device::DeviceAddress;
 use crate::{Result, Store, key};
 
-/// A device's public keys without the one-time ones.
+/// The names of the attributes.
+mod attr {
+    pub(super) const IDENTITY_KEY: &str = "ik";
+    pub(super) const REGISTRATION_ID: &str = "rid";
+    pub(super) const POSSESSION: &str = "pos";
+    pub(super) const NAME: &str = "nm";
+    pub(super) const REGISTERED_MS: &str = "at";
+    pub(super) const SIGNED_ID: &str = "si";
+    pub(super) const SIGNED_KEY: &str = "sp";
+    pub(super) const SIGNED_SIGNATURE: &str = "ss";
+    pub(super) const LAST_RESORT_ID: &str = "li";
+    pub(super) const LAST_RESORT_KEY: &str = "lp";
+    pub(super) const LAST_RESORT_SIGNATURE: &str = "ls";
+}
+
+/// A device's lasting keys, with what it said of itself when it registered.
 #[derive(Clone, Debug)]
 pub struct DeviceKeys {
-    /// Its identity key.
+    /// The identity key.
     pub identity_key: IdentityKey,
-    /// Its registration id.
+    /// The registration id.
     pub registration_id: RegistrationId,
-    /// Its signature that it holds the identity key.
+    /// The device's signature that proves the possession of the identity key.
     pub possession: Signature,
-    /// Its name, sealed or plain as the client chose.
+    /// The device's name, encrypted or plain, as the client chose.
     pub name: Option<String>,
-    /// When it registered, epoch milliseconds.
+    /// The time of registration, epoch milliseconds.
     pub registered_ms: i64,
-    /// Its signed prekey.
+    /// The signed prekey.
     pub signed_pre_key: SignedPreKey,
-    /// Its last-resort Kyber key; without one it is the legacy X3DH profile.
+    /// The last-resort Kyber prekey. A device without one uses the legacy X3DH profile.
     pub last_resort: Option<KyberPreKey>,
 }
 
 impl DeviceKeys {
     pub(crate) fn item(&self, address: DeviceAddress<'_>) -> Item {
         let mut item = key::prekeys(address).item();
-        item.insert("ik".to_owned(), b(*self.identity_key.as_bytes()));
-        item.insert("rid".to_owned(), n(self.registration_id.get()));
-        item.insert("pos".to_owned(), b(*self.possession.as_bytes()));
-        item.insert("at".to_owned(), n(self.registered_ms));
+        item.set(attr::IDENTITY_KEY, b(*self.identity_key.as_bytes()));
+        item.set(attr::REGISTRATION_ID, n(self.registration_id.get()));
+        item.set(attr::POSSESSION, b(*self.possession.as_bytes()));
+        item.set(attr::REGISTERED_MS, n(self.registered_ms));
         if let Some(name) = &self.name {
-            item.insert("nm".to_owned(), s(name));
+            item.set(attr::NAME, s(name));
         }
-        let signed = Some(&self.signed_pre_key);
-        item.extend(
-            replaceable(signed, self.last_resort.as_ref()).map(|(name, value)| (name.to_owned(), value)),
-        );
+        for (name, value) in replaceable(Some(&self.signed_pre_key), self.last_resort.as_ref()) {
+            item.set(name, value);
+        }
         item
     }
 
     pub(crate) fn from_item(item: &Item) -> Result<Self> {
         Ok(Self {
-            identity_key: IdentityKey::from_bytes(item.need_b("ik")?).map_err(corrupt)?,
-            registration_id: RegistrationId::new(item.need_n("rid")?.unsigned_abs()).map_err(corrupt)?,
-            possession: signature(item, "pos")?,
-            name: item.get_s("nm").map(str::to_owned),
-            registered_ms: item.need_n("at")?,
+            identity_key: IdentityKey::from_bytes(item.need_b(attr::IDENTITY_KEY)?).map_err(corrupt)?,
+            registration_id: RegistrationId::new(item.need_u(attr::REGISTRATION_ID)?).map_err(corrupt)?,
+            possession: signature(item, attr::POSSESSION)?,
+            name: item.get_s(attr::NAME).map(str::to_owned),
+            registered_ms: item.need_n(attr::REGISTERED_MS)?,
             signed_pre_key: SignedPreKey {
-                id: key_id(item, "si")?,
-                key: CurveKey::from_bytes(item.need_b("sp")?).map_err(corrupt)?,
-                signature: signature(item, "ss")?,
+                id: key_id(item, attr::SIGNED_ID)?,
+                key: CurveKey::from_bytes(item.need_b(attr::SIGNED_KEY)?).map_err(corrupt)?,
+                signature: signature(item, attr::SIGNED_SIGNATURE)?,
             },
-            last_resort: match item.get_b("lp") {
+            last_resort: match item.get_b(attr::LAST_RESORT_KEY) {
                 None => None,
                 Some(bytes) => Some(KyberPreKey {
-                    id: key_id(item, "li")?,
+                    id: key_id(item, attr::LAST_RESORT_ID)?,
                     key: KyberKey::from_bytes(bytes).map_err(corrupt)?,
-                    signature: signature(item, "ls")?,
+                    signature: signature(item, attr::LAST_RESORT_SIGNATURE)?,
                 }),
             },
         })
     }
 }
 
-/// The attributes of the keys that a device replaces from time to time.
+/// Returns the attributes, by name, of the keys that a device replaces from time to time.
 pub(crate) fn replaceable(
     signed: Option<&SignedPreKey>,
     last_resort: Option<&KyberPreKey>,
 ) -> impl Iterator<Item = (&'static str, AttributeValue)> {
     let signed = signed.map(|key| {
-        [("si", n(key.id.get())), ("sp", b(*key.key.as_bytes())), ("ss", b(*key.signature.as_bytes()))]
+        [
+            (attr::SIGNED_ID, n(key.id.get())),
+            (attr::SIGNED_KEY, b(*key.key.as_bytes())),
+            (attr::SIGNED_SIGNATURE, b(*key.signature.as_bytes())),
+        ]
     });
     let last_resort = last_resort.map(|key| {
-        [("li", n(key.id.get())), ("lp", b(key.key.as_bytes())), ("ls", b(*key.signature.as_bytes()))]
+        [
+            (attr::LAST_RESORT_ID, n(key.id.get())),
+            (attr::LAST_RESORT_KEY, b(key.key.as_bytes())),
+            (attr::LAST_RESORT_SIGNATURE, b(*key.signature.as_bytes())),
+        ]
     });
     signed.into_iter().chain(last_resort).flatten()
 }
 
 fn key_id(item: &Item, name: &str) -> Result<KeyId> {
-    KeyId::new(item.need_n(name)?.unsigned_abs()).map_err(corrupt)
+    KeyId::new(item.need_u(name)?).map_err(corrupt)
 }
 
 fn signature(item: &Item, name: &str) -> Result<Signature> {
@@ -99,28 +132,37 @@ fn signature(item: &Item, name: &str) -> Result<Signature> {
 }
 
 impl Store {
-    /// The keys of some devices of a user, at most 16, in one BatchGetItem; a device without keys is left
-    /// out.
+    /// Reads the lasting keys of up to 100 devices of a user, strongly consistent. A device without
+    /// keys, for example a revoked one, is left out.
+    ///
+    /// One BatchGetItem: 1 read unit a device.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) and
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the reads;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if keys are not readable.
     pub async fn device_keys<'a>(
         &self,
         user: &UserName,
         devices: impl IntoIterator<Item = &'a DeviceId>,
     ) -> Result<BTreeMap<DeviceId, DeviceKeys>> {
-        let wanted: Vec<(DeviceId, key::ItemKey)> = devices
+        let wanted: Vec<(&DeviceId, key::ItemKey)> = devices
             .into_iter()
-            .map(|device| (device.clone(), key::prekeys(DeviceAddress::new(user, device))))
+            .map(|device| (device, key::prekeys(DeviceAddress::new(user, device))))
             .collect();
         let items = self.batch_get(wanted.iter().map(|(_, key)| key.clone()).collect()).await?;
-        wanted
-            .into_iter()
-            .filter_map(|(device, key)| {
-                let item = items.iter().find(|item| item.get_s("pk") == Some(key.pk.as_str()))?;
-                Some(DeviceKeys::from_item(item).map(|keys| (device, keys)))
-            })
-            .collect()
+        let mut keys = BTreeMap::new();
+        for (device, key) in wanted {
+            if let Some(item) = key.find_in(&items) {
+                keys.insert(device.clone(), DeviceKeys::from_item(item)?);
+            }
+        }
+        Ok(keys)
     }
 
-    /// The keys of one device, in one BatchGetItem; `None` if the device has none.
+    /// Reads the lasting keys of one device; `None` if it has none. Calls, capacity and errors are
+    /// those of [`Store::device_keys`].
     pub async fn own_keys(&self, address: DeviceAddress<'_>) -> Result<Option<DeviceKeys>> {
         Ok(self.device_keys(address.user, [address.device]).await?.remove(address.device))
     }

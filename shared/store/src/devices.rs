@@ -1,4 +1,13 @@
-//! The device set: one small item a user, read by every send.
+//! Device sets: one small item for each user, which every send reads.
+//!
+//! # Item `U#{user}` / `DEVICES`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `len` | N | nodes | the length of the device chain |
+//! | `head` | S | | the hash of the chain's last node, lower-case hex |
+//! | `a` | M | | the active devices: registration id by device id |
+//! | `p` | SS | | the ids of the pending devices; missing if there are none |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,14 +17,22 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::RegistrationId;
 
-use crate::attribute::{Item, ReadItem, corrupt, missing, n, s};
+use crate::attribute::{Item, ReadItem, WriteItem, corrupt, missing, n, s};
 use crate::device::DeviceAddress;
 use crate::{Result, Store, key};
 
-/// A user's devices as of now.
+/// The names of the attributes.
+pub(crate) mod attr {
+    pub(crate) const LENGTH: &str = "len";
+    pub(crate) const HEAD: &str = "head";
+    pub(crate) const ACTIVE: &str = "a";
+    pub(crate) const PENDING: &str = "p";
+}
+
+/// A user's devices: the device set and the pending devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserDevices {
-    /// Length and head hash of the chain.
+    /// The length and the head of the device chain.
     pub set: DeviceSetRef,
     /// The active devices with their registration ids.
     pub active: BTreeMap<DeviceId, RegistrationId>,
@@ -24,60 +41,68 @@ pub struct UserDevices {
 }
 
 impl UserDevices {
-    /// The ids of the active devices.
+    /// Returns the ids of the active devices.
     pub fn active_ids(&self) -> BTreeSet<DeviceId> {
         self.active.keys().cloned().collect()
     }
 
     pub(crate) fn from_item(item: &Item) -> Result<Self> {
-        let active = item.get("a").and_then(|v| v.as_m().ok()).ok_or_else(|| missing("a"))?;
-        let active = active
-            .iter()
-            .map(|(id, registration)| {
-                let registration = registration.as_n().ok().and_then(|v| v.parse().ok());
-                let registration = registration.ok_or_else(|| missing("a"))?;
-                Ok((
-                    DeviceId::parse(id).map_err(corrupt)?,
-                    RegistrationId::new(registration).map_err(corrupt)?,
-                ))
-            })
-            .collect::<Result<_>>()?;
-        let pending =
-            item.get_ss("p").iter().map(|id| DeviceId::parse(id).map_err(corrupt)).collect::<Result<_>>()?;
-        let set = DeviceSetRef {
-            length: item.need_n("len")?.unsigned_abs(),
-            head: item.need_s("head")?.to_owned(),
-        };
-        Ok(Self { set, active, pending })
+        let stored =
+            item.get(attr::ACTIVE).and_then(|v| v.as_m().ok()).ok_or_else(|| missing(attr::ACTIVE))?;
+        let mut active = BTreeMap::new();
+        for (device, registration) in stored {
+            let number = registration.as_n().ok().and_then(|text| text.parse().ok());
+            let number = number.ok_or_else(|| missing(attr::ACTIVE))?;
+            active.insert(
+                DeviceId::parse(device).map_err(corrupt)?,
+                RegistrationId::new(number).map_err(corrupt)?,
+            );
+        }
+        let set =
+            DeviceSetRef { length: item.need_u(attr::LENGTH)?, head: item.need_s(attr::HEAD)?.to_owned() };
+        Ok(Self { set, active, pending: item.device_ids(attr::PENDING)? })
     }
 
-    /// The active devices as they are stored, for a condition on the whole of them.
+    /// Returns the attribute `a` as it is stored, for a condition on all active devices together.
     pub(crate) fn active_attribute(&self) -> AttributeValue {
-        let one = |(device, registration): (&DeviceId, &RegistrationId)| {
-            (device.to_string(), n(registration.get()))
-        };
-        AttributeValue::M(self.active.iter().map(one).collect())
+        active_attribute(self.active.iter().map(|(device, registration)| (device, *registration)))
     }
 
+    /// Builds the item of a set in which `address` is the only active device.
     pub(crate) fn first_item(
         address: DeviceAddress<'_>,
         set: &DeviceSetRef,
         registration: RegistrationId,
     ) -> Item {
         let mut item = key::devices(address.user).item();
-        item.insert("len".to_owned(), n(set.length));
-        item.insert("head".to_owned(), s(&set.head));
-        item.insert(
-            "a".to_owned(),
-            AttributeValue::M([(address.device.to_string(), n(registration.get()))].into()),
-        );
+        item.set(attr::LENGTH, n(set.length));
+        item.set(attr::HEAD, s(&set.head));
+        item.set(attr::ACTIVE, active_attribute([(address.device, registration)]));
         item
     }
 }
 
+/// Builds the attribute `a`.
+pub(crate) fn active_attribute<'a>(
+    devices: impl IntoIterator<Item = (&'a DeviceId, RegistrationId)>,
+) -> AttributeValue {
+    let entry =
+        |(device, registration): (&DeviceId, RegistrationId)| (device.to_string(), n(registration.get()));
+    AttributeValue::M(devices.into_iter().map(entry).collect())
+}
+
 impl Store {
-    /// The device sets of one or two users in one BatchGetItem (strongly consistent; 1 read unit each).
-    /// `None` for a user who does not exist.
+    /// Reads the devices of several users, strongly consistent; `None` for a user who does not
+    /// exist.
+    ///
+    /// One BatchGetItem: 1 read unit a user. The same user may stand twice, one after the other,
+    /// and is read once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) and
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the reads;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if an item is not readable.
     pub async fn device_sets<const N: usize>(
         &self,
         users: [&UserName; N],
@@ -87,14 +112,20 @@ impl Store {
         let items = self.batch_get(keys).await?;
         let mut found: [Option<UserDevices>; N] = std::array::from_fn(|_| None);
         for (user, slot) in users.iter().zip(found.iter_mut()) {
-            let pk = key::user_partition(user);
-            let item = items.iter().find(|item| item.get_s("pk") == Some(pk.as_str()));
+            let item = key::devices(user).find_in(&items);
             *slot = item.map(UserDevices::from_item).transpose()?;
         }
         Ok(found)
     }
 
-    /// The device set of one user: one GetItem (strongly consistent), what a report's delivery needs.
+    /// Reads the devices of one user, strongly consistent; `None` if the user does not exist.
+    ///
+    /// One GetItem: 1 read unit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the item is not readable.
     pub async fn device_set(&self, user: &UserName) -> Result<Option<UserDevices>> {
         self.get_item(&key::devices(user)).await?.as_ref().map(UserDevices::from_item).transpose()
     }

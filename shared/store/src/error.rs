@@ -1,48 +1,52 @@
-//! The one error of the store: something is broken or out of reach.
+//! The error of the store, and the result type of its verbs.
 
 use std::error::Error;
 
-/// The result of every verb.
+/// The result of a verb of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// The store is broken, unreachable or over its capacity. Never a condition that did not hold: that is a
-/// value. Clients get 503 and no detail; the detail is for the log.
+/// An error of the store: it is broken, unreachable or over its capacity.
+///
+/// A condition that does not hold is a value of the verb, never an error. A client whose request
+/// causes an error gets status 503 without the detail; the detail goes to the log.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A call to AWS failed after the SDK's own retries.
+    /// A call to AWS failed after the SDK's own retries. The call may have taken effect: only its
+    /// answer may be lost.
     #[error("{operation} failed: {source}")]
     Call {
-        /// The AWS operation, `UpdateItem`.
+        /// The name of the AWS operation, for example `UpdateItem`.
         operation: &'static str,
-        /// What the SDK said.
+        /// The SDK's error with its causes.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The service took part of a batch only, or lost races again and again.
+    /// The store stopped repeating an operation: AWS processed only a part of a batch each time, or
+    /// other writers won each time.
     #[error("{operation} gave up: {detail}")]
     GaveUp {
-        /// The AWS operation.
+        /// The name of the AWS operation, for example `BatchGetItem`.
         operation: &'static str,
-        /// What was left.
+        /// The reason, or the part that was not processed.
         detail: String,
     },
-    /// A stored item has not the shape that this code writes.
+    /// A stored item or a queued message does not have the shape that this code writes.
     #[error("stored item is not readable: {0}")]
     Corrupt(String),
 }
 
-/// Wraps an SDK error with the operation that it came from.
+/// Returns a function that wraps an SDK error into [`StoreError::Call`] of this operation.
 pub(crate) fn call<E>(operation: &'static str) -> impl FnOnce(E) -> StoreError
 where
     E: Error + Send + Sync + 'static,
 {
-    move |error| StoreError::Call { operation, source: Box::new(Chain(error)) }
+    move |error| StoreError::Call { operation, source: Box::new(ErrorWithCauses(error)) }
 }
 
-/// Prints an SDK error with its causes; its own `Display` is only "service error".
+/// An SDK error that prints its causes too. The SDK's own text is only "service error".
 #[derive(Debug)]
-struct Chain<E>(E);
+struct ErrorWithCauses<E>(E);
 
-impl<E: Error> std::fmt::Display for Chain<E> {
+impl<E: Error> std::fmt::Display for ErrorWithCauses<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.0)?;
         let mut cause = self.0.source();
@@ -54,7 +58,7 @@ impl<E: Error> std::fmt::Display for Chain<E> {
     }
 }
 
-impl<E: Error + 'static> Error for Chain<E> {
+impl<E: Error + 'static> Error for ErrorWithCauses<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.0)
     }

@@ -1,51 +1,71 @@
-//! How another server fares: the circuit breaker, decided by conditions, and what signatures it wants.
+//! Other servers: the circuit breaker, and the signature scheme that a server accepts.
 //!
-//! `H#{authority}` / `HOST`: `n` failures in a row, `u` not to be tried before (epoch milliseconds), `w` why,
-//! `c` 1 where it wants draft-cavage signatures first, `ttl`. A server that fares well has no item.
+//! A failure of a server keeps everyone away from it for a pause, which doubles with each further
+//! failure. After the pause one probe is allowed: whoever claims it tries, everyone else waits. A
+//! server without failures that accepts RFC 9421 signatures has no item.
+//!
+//! # Item `H#{authority}` / `HOST`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `n` | N | failures | the failures in a row |
+//! | `u` | N | epoch ms | the time before which nobody tries the server |
+//! | `w` | S | | the reason of the last failure, a text for people |
+//! | `c` | N | | 1 if the server wants draft-cavage signatures first |
+//! | `ttl` | N | epoch s | the time after which all of it is forgotten |
 
 use crate::attribute::{Item, ReadItem, n, s};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::error::call;
+use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
 
-/// How long what is known of a host is kept without news, in seconds.
+/// The time that a record is kept without news, in seconds.
 const KEPT_SECONDS: i64 = 7 * 24 * 3600;
-/// How long the first failure keeps everyone away, in milliseconds; each further one doubles it.
+/// The pause after the first failure, in milliseconds. Each further failure doubles it.
 const FIRST_PAUSE_MS: i64 = 5_000;
 /// The longest pause, in milliseconds.
 const LONGEST_PAUSE_MS: i64 = 3_600_000;
-/// How long whoever tries a failing host first keeps the others away, in milliseconds.
+/// The time that a claimed probe keeps everyone else away, in milliseconds.
 const PROBE_MS: i64 = 30_000;
 
-/// What is known of a host.
+/// The names of the attributes.
+mod attr {
+    pub(super) const FAILURES: &str = "n";
+    pub(super) const UNTIL_MS: &str = "u";
+    pub(super) const REASON: &str = "w";
+    pub(super) const WANTS_CAVAGE: &str = "c";
+}
+
+/// The record of another server. The default is a server without failures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostRecord {
-    /// Failures in a row.
+    /// The failures in a row.
     pub failures: u32,
-    /// Not to be tried before, epoch milliseconds.
+    /// The time before which nobody tries the server, epoch milliseconds.
     pub until_ms: i64,
-    /// Why, for a person.
+    /// The reason of the last failure, a text for people; empty if there was none.
     pub why: String,
-    /// Whether it refused an RFC 9421 signature and took a draft-cavage one.
+    /// True if the server refused an RFC 9421 signature and accepted a draft-cavage one.
     pub wants_cavage: bool,
 }
 
-/// Whether a host may be tried now.
+/// The position of a server's circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostGate {
-    /// It fares well.
+    /// The server has not failed: everyone may try it.
     Open,
-    /// It failed, and the pause is over: one may try, by [`Store::claim_probe`].
+    /// The server has failed and its pause is over: whoever gets [`Store::claim_probe`] may try it.
     Probe,
-    /// Not before, epoch milliseconds.
+    /// The server has failed: nobody tries it.
     Closed {
-        /// Epoch milliseconds.
+        /// The end of the pause, epoch milliseconds.
         until_ms: i64,
     },
 }
 
 impl HostRecord {
-    /// Whether it may be tried at `now_ms`.
+    /// Returns the position of the circuit breaker at `now_ms`.
     pub fn gate(&self, now_ms: i64) -> HostGate {
         match (self.until_ms > now_ms, self.failures) {
             (true, _) => HostGate::Closed { until_ms: self.until_ms },
@@ -54,23 +74,29 @@ impl HostRecord {
         }
     }
 
-    /// The pause after one more failure, in milliseconds.
+    /// Returns the pause after one more failure, in milliseconds.
     fn pause_ms(&self) -> i64 {
         FIRST_PAUSE_MS.saturating_mul(1 << self.failures.min(12)).min(LONGEST_PAUSE_MS)
     }
 
     pub(crate) fn from_item(item: &Item) -> Self {
         Self {
-            failures: item.get_n("n").and_then(|n| n.try_into().ok()).unwrap_or_default(),
-            until_ms: item.get_n("u").unwrap_or_default(),
-            why: item.get_s("w").unwrap_or_default().to_owned(),
-            wants_cavage: item.get_n("c") == Some(1),
+            failures: item.get_n(attr::FAILURES).and_then(|n| n.try_into().ok()).unwrap_or_default(),
+            until_ms: item.get_n(attr::UNTIL_MS).unwrap_or_default(),
+            why: item.get_s(attr::REASON).unwrap_or_default().to_owned(),
+            wants_cavage: item.get_n(attr::WANTS_CAVAGE) == Some(1),
         }
     }
 }
 
 impl Store {
-    /// What is known of a host: one GetItem.
+    /// Reads the record of a server, strongly consistent.
+    ///
+    /// One GetItem: 1 read unit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
     pub async fn host(&self, authority: &str) -> Result<HostRecord> {
         Ok(self
             .get_item(&key::host(authority))
@@ -80,16 +106,33 @@ impl Store {
             .unwrap_or_default())
     }
 
-    /// What is known of hosts: one BatchGetItem for up to 100.
+    /// Reads the records of up to 100 different servers, strongly consistent, in the order of
+    /// `authorities`.
+    ///
+    /// One BatchGetItem: 1 read unit a server. Makes no call without servers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if a call fails;
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) if DynamoDB leaves servers unread.
     pub async fn hosts(&self, authorities: &[&str]) -> Result<Vec<HostRecord>> {
         let keys: Vec<key::ItemKey> = authorities.iter().map(|authority| key::host(authority)).collect();
         let items = self.batch_get(keys.clone()).await?;
-        let find = |key: &key::ItemKey| items.iter().find(|item| item.get_s("pk") == Some(key.pk.as_str()));
-        Ok(keys.iter().map(|key| find(key).map(HostRecord::from_item).unwrap_or_default()).collect())
+        Ok(keys
+            .iter()
+            .map(|key| key.find_in(&items).map(HostRecord::from_item).unwrap_or_default())
+            .collect())
     }
 
-    /// Claims the one try of a failing host whose pause is over, as it was read: `false` where somebody else
-    /// has it. One UpdateItem.
+    /// Claims the probe of a server whose pause is over; `host` is its record as it was read.
+    /// Returns true for the one who may try.
+    ///
+    /// One UpdateItem: 1 write unit. If the answer is lost, the SDK's repetition meets its own
+    /// claim and returns false: nobody tries the server until 30 seconds are over.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
     pub async fn claim_probe(&self, authority: &str, host: &HostRecord, now_ms: i64) -> Result<bool> {
         let claimed = self
             .dynamodb()
@@ -98,8 +141,8 @@ impl Store {
             .set_key(Some(key::host(authority).item()))
             .update_expression("SET #u = :until")
             .condition_expression("#u = :read AND #n = :failures")
-            .expression_attribute_names("#u", "u")
-            .expression_attribute_names("#n", "n")
+            .expression_attribute_names("#u", attr::UNTIL_MS)
+            .expression_attribute_names("#n", attr::FAILURES)
             .expression_attribute_values(":until", n(now_ms.saturating_add(PROBE_MS)))
             .expression_attribute_values(":read", n(host.until_ms))
             .expression_attribute_values(":failures", n(host.failures))
@@ -108,9 +151,18 @@ impl Store {
         Ok(matches!(conditional(claimed)?, ConditionalWrite::Done(_)))
     }
 
-    /// Notes a failure of a host that was read as `host`; answers until when nobody tries it, epoch
-    /// milliseconds. `ask_after_ms` is what the host itself asks for. Failures that race count as one. One
-    /// UpdateItem.
+    /// Notes a failure of a server; `host` is its record as it was read. Returns the time before
+    /// which nobody tries it, epoch milliseconds.
+    ///
+    /// `ask_after_ms` is the pause that the server itself asked for, in milliseconds; it is bounded
+    /// by the shortest and the longest pause. Failures that race count as one.
+    ///
+    /// One UpdateItem: 1 write unit. A repetition writes the same again, so that a lost answer does
+    /// no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
     pub async fn host_failed(
         &self,
         authority: &str,
@@ -126,10 +178,10 @@ impl Store {
             .table_name(self.table())
             .set_key(Some(key::host(authority).item()))
             .update_expression("SET #n = :failures, #u = :until, #w = :why, #ttl = :ttl")
-            .expression_attribute_names("#n", "n")
-            .expression_attribute_names("#u", "u")
-            .expression_attribute_names("#w", "w")
-            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_names("#n", attr::FAILURES)
+            .expression_attribute_names("#u", attr::UNTIL_MS)
+            .expression_attribute_names("#w", attr::REASON)
+            .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
             .expression_attribute_values(":failures", n(host.failures.saturating_add(1)))
             .expression_attribute_values(":until", n(until))
             .expression_attribute_values(":why", s(why))
@@ -140,8 +192,15 @@ impl Store {
         Ok(until)
     }
 
-    /// Notes that a host answered: forgets its failures and remembers what signature it took. One UpdateItem;
-    /// not for a host of which that is known already.
+    /// Notes that a server answered: forgets its failures and remembers the signature scheme that
+    /// it accepted. The caller skips it if the record says the same already.
+    ///
+    /// One UpdateItem: 1 write unit. A repetition writes the same again, so that a lost answer does
+    /// no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
     pub async fn host_answered(&self, authority: &str, wants_cavage: bool, now_ms: i64) -> Result<()> {
         let ttl = now_ms.div_euclid(1000).saturating_add(KEPT_SECONDS);
         self.dynamodb()
@@ -149,11 +208,11 @@ impl Store {
             .table_name(self.table())
             .set_key(Some(key::host(authority).item()))
             .update_expression("SET #c = :cavage, #ttl = :ttl REMOVE #n, #u, #w")
-            .expression_attribute_names("#c", "c")
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_names("#n", "n")
-            .expression_attribute_names("#u", "u")
-            .expression_attribute_names("#w", "w")
+            .expression_attribute_names("#c", attr::WANTS_CAVAGE)
+            .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
+            .expression_attribute_names("#n", attr::FAILURES)
+            .expression_attribute_names("#u", attr::UNTIL_MS)
+            .expression_attribute_names("#w", attr::REASON)
             .expression_attribute_values(":cavage", n(i32::from(wants_cavage)))
             .expression_attribute_values(":ttl", n(ttl))
             .send()

@@ -1,27 +1,54 @@
-//! Reading and writing items by their keys: one, some, or all under a prefix.
+//! Reading and writing items by their keys: one item, several items, or all with a common prefix.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 
-use crate::attribute::{Item, corrupt, s};
+use crate::attribute::{Item, s};
 use crate::error::call;
 use crate::key::ItemKey;
 use crate::{Result, Store, StoreError};
 
-/// Writes of one BatchWriteItem at most.
+/// The most writes of one BatchWriteItem.
 pub(crate) const BATCH_WRITES: usize = 25;
+/// The most calls for one batch of reads.
+const BATCH_GET_TRIES: u32 = 8;
+/// The most calls for one batch of writes.
+const BATCH_WRITE_TRIES: u32 = 6;
+/// The pause before a batch of writes is tried again. It doubles each time.
+const BATCH_WRITE_PAUSE: Duration = Duration::from_millis(20);
+
+/// The attributes that a query returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Projection {
+    /// All attributes.
+    Whole,
+    /// The primary key only. A query costs the same capacity as with [`Projection::Whole`].
+    Keys,
+}
 
 impl Store {
-    /// Reads one item, strongly consistent: one GetItem.
+    /// Reads one item, strongly consistent. One GetItem: 1 read unit for each 4 KB.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if the call fails.
     pub(crate) async fn get_item(&self, key: &ItemKey) -> Result<Option<Item>> {
         let get = self.dynamodb().get_item().table_name(self.table()).set_key(Some(key.item()));
         Ok(get.consistent_read(true).send().await.map_err(call("GetItem"))?.item)
     }
 
-    /// Reads up to 100 items, strongly consistent, in one BatchGetItem; what DynamoDB leaves unprocessed is
-    /// asked for again.
+    /// Reads up to 100 items, strongly consistent, in any order; items that do not exist are left
+    /// out.
+    ///
+    /// One BatchGetItem: 1 read unit for each 4 KB of each item. Keys that DynamoDB leaves
+    /// unprocessed are asked for again. Makes no call without keys.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if a call fails; [`StoreError::GaveUp`] if keys are left after 8 calls.
     pub(crate) async fn batch_get(&self, keys: Vec<ItemKey>) -> Result<Vec<Item>> {
+        const OPERATION: &str = "BatchGetItem";
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -29,16 +56,16 @@ impl Store {
             .set_keys(Some(keys.iter().map(ItemKey::item).collect()))
             .consistent_read(true)
             .build()
-            .map_err(corrupt)?;
+            .map_err(call(OPERATION))?;
         let mut found = Vec::with_capacity(keys.len());
-        for _ in 0..8 {
+        for _ in 0..BATCH_GET_TRIES {
             let answer = self
                 .dynamodb()
                 .batch_get_item()
                 .request_items(self.table(), wanted)
                 .send()
                 .await
-                .map_err(call("BatchGetItem"))?;
+                .map_err(call(OPERATION))?;
             found.extend(
                 answer.responses.into_iter().flat_map(|mut tables| tables.remove(self.table())).flatten(),
             );
@@ -47,17 +74,25 @@ impl Store {
                 _ => return Ok(found),
             }
         }
-        Err(StoreError::GaveUp { operation: "BatchGetItem", detail: "unprocessed keys".to_owned() })
+        Err(StoreError::GaveUp { operation: OPERATION, detail: "unprocessed keys".to_owned() })
     }
 
-    /// Reads all items of a partition whose sort keys start with `prefix`, in their order, strongly
-    /// consistent: one Query a megabyte. `keys_only` leaves the rest of them out, at the same price.
+    /// Reads all items of a partition whose sort keys start with `prefix`, in the order of their
+    /// sort keys, strongly consistent. One Query for each megabyte: 1 read unit for each 4 KB.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if a call fails.
     pub(crate) async fn query_all(
         &self,
         partition: &str,
         prefix: &str,
-        keys_only: bool,
+        projection: Projection,
     ) -> Result<Vec<Item>> {
+        let attributes = match projection {
+            Projection::Whole => None,
+            Projection::Keys => Some("pk, sk".to_owned()),
+        };
         let mut items = Vec::new();
         let mut start = None;
         loop {
@@ -66,7 +101,7 @@ impl Store {
                 .query()
                 .table_name(self.table())
                 .expression_attribute_values(":pk", s(partition))
-                .set_projection_expression(keys_only.then(|| "pk, sk".to_owned()))
+                .set_projection_expression(attributes.clone())
                 .consistent_read(true)
                 .set_exclusive_start_key(start);
             let query = match prefix {
@@ -84,30 +119,42 @@ impl Store {
         }
     }
 
-    /// Puts items, up to 25; those that DynamoDB leaves unprocessed are tried again.
+    /// Puts up to 25 items, see [`Store::batch_write`]. A put replaces the item that is there.
     pub(crate) async fn batch_put(&self, items: Vec<Item>) -> Result<()> {
         let put = |item| {
-            let put = PutRequest::builder().set_item(Some(item)).build().map_err(corrupt)?;
+            let put = PutRequest::builder().set_item(Some(item)).build().map_err(call("BatchWriteItem"))?;
             Ok(WriteRequest::builder().put_request(put).build())
         };
         let requests = items.into_iter().map(put).collect::<Result<Vec<_>>>()?;
         self.batch_write(requests).await
     }
 
-    /// Deletes items by their keys, up to 25.
+    /// Deletes up to 25 items by their keys, see [`Store::batch_write`]. Deleting an item that does
+    /// not exist succeeds.
     pub(crate) async fn batch_delete(&self, keys: Vec<Item>) -> Result<()> {
         let delete = |key| {
-            let delete = DeleteRequest::builder().set_key(Some(key)).build().map_err(corrupt)?;
+            let delete =
+                DeleteRequest::builder().set_key(Some(key)).build().map_err(call("BatchWriteItem"))?;
             Ok(WriteRequest::builder().delete_request(delete).build())
         };
         let requests = keys.into_iter().map(delete).collect::<Result<Vec<_>>>()?;
         self.batch_write(requests).await
     }
 
-    /// Runs up to 25 writes; those that DynamoDB leaves unprocessed are tried again.
+    /// Runs up to 25 writes, each for itself and without a condition.
+    ///
+    /// One BatchWriteItem: 1 write unit for each KB of each item. Writes that DynamoDB leaves
+    /// unprocessed are tried again, up to 6 calls. Writing the same items again changes nothing, so
+    /// a lost answer does no harm. After an error some of the writes may have happened.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if a call fails; [`StoreError::GaveUp`] if writes are left after 6
+    /// calls.
     pub(crate) async fn batch_write(&self, mut requests: Vec<WriteRequest>) -> Result<()> {
-        let mut pause = Duration::from_millis(20);
-        for _ in 0..6 {
+        const OPERATION: &str = "BatchWriteItem";
+        let mut pause = BATCH_WRITE_PAUSE;
+        for _ in 0..BATCH_WRITE_TRIES {
             if requests.is_empty() {
                 return Ok(());
             }
@@ -117,7 +164,7 @@ impl Store {
                 .request_items(self.table(), requests)
                 .send()
                 .await
-                .map_err(call("BatchWriteItem"))?;
+                .map_err(call(OPERATION))?;
             requests = answer.unprocessed_items.and_then(|mut t| t.remove(self.table())).unwrap_or_default();
             if !requests.is_empty() {
                 tokio::time::sleep(pause).await;
@@ -127,9 +174,6 @@ impl Store {
         if requests.is_empty() {
             return Ok(());
         }
-        Err(StoreError::GaveUp {
-            operation: "BatchWriteItem",
-            detail: format!("{} unprocessed", requests.len()),
-        })
+        Err(StoreError::GaveUp { operation: OPERATION, detail: format!("{} unprocessed", requests.len()) })
     }
 }

@@ -1,40 +1,46 @@
-//! Where things are in the table: partition and sort keys.
+//! The primary keys of the table: partition key `pk` and sort key `sk` of every kind of item.
 //!
-//! | pk | sk | holds |
-//! |---|---|---|
-//! | `U#{name}` | `PROFILE` | issuer and subject of the account, when it was created |
-//! | `U#{name}` | `DEVICES` | the device set: chain length and head, active devices, pending ones ([`crate::devices`]) |
-//! | `U#{name}` | `CHAIN#{seq}` | one node of the device chain, canonical JSON ([`crate::chain`]) |
-//! | `U#{name}` | `E#{hash}` | what was accepted of an envelope, and its receipt ([`crate::envelopes`]) |
-//! | `D#{name}#{device}` | `DEVICE` | status, pool positions and take budget, session family: small, written often |
-//! | `D#{name}#{device}` | `M#{entry}` | a mailbox entry, right behind `DEVICE` so that one Query reads both ([`crate::mailbox`]) |
-//! | `D#{name}#{device}` | `OPK#{block}`, `PQK#{block}` | blocks of one-time prekeys ([`crate::one_time_keys`]) |
-//! | `D#{name}#{device}` | `PREKEYS` | identity key, signed prekey, last-resort Kyber key ([`crate::device_keys`]) |
-//! | `U#{name}` | `X#{hash}` | an envelope that was sent to another server, and what came back ([`crate::sent`]) |
-//! | `R#{actor id or acct:}` | `ACTOR` | what another server said of an actor, or that it did not ([`crate::remote`]) |
-//! | `H#{authority}` | `HOST` | how another server fares: failures, when to try again, its signatures ([`crate::hosts`]) |
-//! | `F#{uuid}` | `{part}` | the body of an activity too long for the queue `federation` ([`crate::parcels`]) |
-//! | `S#{sha256}` | `SESSION` | a refresh token ([`crate::sessions`]) |
-//! | `O#{issuer}#{sub}` | `SUBJECT` | OIDC subject → user name |
-//! | `N#server` | `STATISTICS` | how many users, about |
-//! | `L#{subject}` | `{window}` | rate counters ([`crate::budget`]) |
+//! | `pk` | `sk` | Item | Module |
+//! |---|---|---|---|
+//! | `U#{user}` | `PROFILE` | the account: issuer, subject, time of creation | [`crate::accounts`] |
+//! | `U#{user}` | `DEVICES` | the device set and the pending devices | [`crate::devices`] |
+//! | `U#{user}` | `CHAIN#{seq}` | one node of the device chain | [`crate::chain`] |
+//! | `U#{user}` | `E#{hash}` | an accepted envelope: its devices and its receipt | [`crate::envelopes`] |
+//! | `U#{user}` | `X#{hash}` | an envelope that was sent to another server | [`crate::sent`] |
+//! | `D#{user}#{device}` | `DEVICE` | the device record: status, pools, counters of takes | [`crate::device`] |
+//! | `D#{user}#{device}` | `M#{entry}` | an entry of the device's mailbox | [`crate::mailbox`] |
+//! | `D#{user}#{device}` | `OPK#{block}` | a block of one-time prekeys | [`crate::one_time_keys`] |
+//! | `D#{user}#{device}` | `PQK#{block}` | a block of one-time Kyber prekeys | [`crate::one_time_keys`] |
+//! | `D#{user}#{device}` | `PREKEYS` | the device's lasting keys | [`crate::device_keys`] |
+//! | `R#{actor id}` | `ACTOR` | an actor of another server, as looked up | [`crate::remote`] |
+//! | `R#acct:{handle}` | `ACTOR` | the actor id of a handle, as looked up | [`crate::remote`] |
+//! | `H#{authority}` | `HOST` | the circuit breaker of another server | [`crate::hosts`] |
+//! | `F#{uuid}` | `{part}` | a part of an activity too long for the queue `federation` | [`crate::parcels`] |
+//! | `S#{sha256}` | `SESSION` | a refresh token | [`crate::sessions`] |
+//! | `O#{issuer}#{subject}` | `SUBJECT` | the user name of an OIDC subject | [`crate::accounts`] |
+//! | `N#server` | `STATISTICS` | the approximate number of users | [`crate::accounts`] |
+//! | `L#{recipient}` | `{window}` | the rate budgets of a recipient in one minute | [`crate::budget`] |
 //!
-//! Between `DEVICE` and `M#` nothing else may sort: the fetch reads that range.
+//! `{seq}` has ten decimal digits, `{block}` eight and `{part}` two, so that the text sorts by
+//! number. `{hash}` is [`eko_protocol::id::envelope_key`]; `{entry}` is an [`EntryKey`]; `{window}`
+//! is the number of minutes since the epoch.
+//!
+//! No item of a device may sort between `DEVICE` and `M#`: [`Store::fetch`](crate::Store::fetch)
+//! reads that range with one Query.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::address::UserName;
 use eko_protocol::id::EntryKey;
 
-use crate::attribute::{Item, s};
+use crate::attribute::{Item, ReadItem, s};
 use crate::device::DeviceAddress;
 use crate::resources::{PARTITION_KEY, SORT_KEY};
 
-/// A primary key.
+/// The primary key of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemKey {
-    /// Partition key.
+    /// The partition key.
     pub pk: String,
-    /// Sort key.
+    /// The sort key.
     pub sk: String,
 }
 
@@ -43,98 +49,125 @@ impl ItemKey {
         Self { pk: pk.into(), sk: sk.into() }
     }
 
-    /// The key as attributes, the start of an item or the whole of a key.
+    /// Returns the key as attributes: a whole key for a request, or the beginning of a new item.
     pub fn item(&self) -> Item {
-        Item::from([self.pk_attribute(), self.sk_attribute()])
+        Item::from([(PARTITION_KEY.to_owned(), s(&self.pk)), (SORT_KEY.to_owned(), s(&self.sk))])
     }
 
-    fn pk_attribute(&self) -> (String, AttributeValue) {
-        (PARTITION_KEY.to_owned(), s(&self.pk))
-    }
-
-    fn sk_attribute(&self) -> (String, AttributeValue) {
-        (SORT_KEY.to_owned(), s(&self.sk))
+    /// Returns the item that has this key, if it is among `items`.
+    pub(crate) fn find_in<'a>(&self, items: &'a [Item]) -> Option<&'a Item> {
+        items.iter().find(|item| {
+            item.get_s(PARTITION_KEY) == Some(self.pk.as_str())
+                && item.get_s(SORT_KEY) == Some(self.sk.as_str())
+        })
     }
 }
 
+/// The condition that the item exists.
+pub(crate) const EXISTS: &str = "attribute_exists(pk)";
+/// The condition that the item does not exist.
+pub(crate) const IS_NEW: &str = "attribute_not_exists(pk)";
+
+/// The sort key of a device record.
 pub(crate) const DEVICE: &str = "DEVICE";
+/// The beginning of the sort keys of mailbox entries.
 pub(crate) const ENTRY_PREFIX: &str = "M#";
-/// Sorts behind every mailbox entry.
+/// A sort key behind every mailbox entry.
 pub(crate) const ENTRY_END: &str = "M$";
+/// The beginning of the sort keys of chain nodes.
 pub(crate) const CHAIN_PREFIX: &str = "CHAIN#";
 
+/// Returns the partition key of a user's items.
 pub(crate) fn user_partition(user: &UserName) -> String {
     format!("U#{user}")
 }
 
+/// Returns the partition key of a device's items.
 pub(crate) fn device_partition(address: DeviceAddress<'_>) -> String {
     format!("D#{}#{}", address.user, address.device)
 }
 
+/// Returns the key of a user's account.
 pub(crate) fn profile(user: &UserName) -> ItemKey {
     ItemKey::new(user_partition(user), "PROFILE")
 }
 
+/// Returns the key of a user's device set.
 pub(crate) fn devices(user: &UserName) -> ItemKey {
     ItemKey::new(user_partition(user), "DEVICES")
 }
 
+/// Returns the key of one node of a user's device chain.
 pub(crate) fn chain_node(user: &UserName, seq: u64) -> ItemKey {
     ItemKey::new(user_partition(user), format!("{CHAIN_PREFIX}{seq:010}"))
 }
 
+/// Returns the key of an accepted envelope; `user` is the recipient.
 pub(crate) fn envelope(user: &UserName, hash: &str) -> ItemKey {
     ItemKey::new(user_partition(user), format!("E#{hash}"))
 }
 
+/// Returns the key of an envelope that was sent to another server; `user` is the author.
 pub(crate) fn sent(user: &UserName, hash: &str) -> ItemKey {
     ItemKey::new(user_partition(user), format!("X#{hash}"))
 }
 
+/// Returns the key of what was looked up of `id`, an actor id or a handle `acct:…`.
 pub(crate) fn remote(id: &str) -> ItemKey {
     ItemKey::new(format!("R#{id}"), "ACTOR")
 }
 
+/// Returns the key of another server's record.
 pub(crate) fn host(authority: &str) -> ItemKey {
     ItemKey::new(format!("H#{authority}"), "HOST")
 }
 
+/// Returns the partition key of the parts of a stored activity.
 pub(crate) fn body_partition(id: &str) -> String {
     format!("F#{id}")
 }
 
+/// Returns the key of one part of a stored activity.
 pub(crate) fn body_part(id: &str, part: usize) -> ItemKey {
     ItemKey::new(body_partition(id), format!("{part:02}"))
 }
 
+/// Returns the key of a device record.
 pub(crate) fn device(address: DeviceAddress<'_>) -> ItemKey {
     ItemKey::new(device_partition(address), DEVICE)
 }
 
+/// Returns the key of a device's lasting keys.
 pub(crate) fn prekeys(address: DeviceAddress<'_>) -> ItemKey {
     ItemKey::new(device_partition(address), "PREKEYS")
 }
 
+/// Returns the key of a mailbox entry.
 pub(crate) fn entry(address: DeviceAddress<'_>, entry: &EntryKey) -> ItemKey {
     ItemKey::new(device_partition(address), format!("{ENTRY_PREFIX}{}", entry.as_str()))
 }
 
+/// Returns the key of a block of one-time keys; `prefix` tells the kind of the keys.
 pub(crate) fn one_time_block(address: DeviceAddress<'_>, prefix: &str, block: u64) -> ItemKey {
     ItemKey::new(device_partition(address), format!("{prefix}{block:08}"))
 }
 
+/// Returns the key of a refresh token by its hash.
 pub(crate) fn session(token_hash: &str) -> ItemKey {
     ItemKey::new(format!("S#{token_hash}"), "SESSION")
 }
 
+/// Returns the key of an OIDC subject.
 pub(crate) fn subject(issuer: &str, subject: &str) -> ItemKey {
     ItemKey::new(format!("O#{issuer}#{subject}"), "SUBJECT")
 }
 
+/// Returns the key of the server's statistics.
 pub(crate) fn statistics() -> ItemKey {
     ItemKey::new("N#server", "STATISTICS")
 }
 
+/// Returns the key of a recipient's rate budgets in one window.
 pub(crate) fn rate(subject: &str, window: u64) -> ItemKey {
     ItemKey::new(format!("L#{subject}"), window.to_string())
 }

@@ -8,6 +8,7 @@ use eko_protocol::id::DeviceId;
 use serde::{Deserialize, Serialize};
 
 use crate::attribute::{Item, ReadItem, b, corrupt, n};
+use crate::items::Projection;
 use crate::queue::{MESSAGE_BYTES, Outgoing};
 use crate::{Result, Store, StoreError, key};
 
@@ -124,7 +125,7 @@ impl Store {
             Body::Stored(id) => id,
         };
         let mut bytes = Vec::new();
-        for item in self.query_all(&key::body_partition(id), "", false).await? {
+        for item in self.query_all(&key::body_partition(id), "", Projection::Whole).await? {
             bytes.extend_from_slice(item.need_b("b")?);
         }
         if bytes.is_empty() {
@@ -137,7 +138,7 @@ impl Store {
     /// nothing there.
     pub async fn discard_parcel(&self, body: &Body) -> Result<()> {
         let Body::Stored(id) = body else { return Ok(()) };
-        let parts = self.query_all(&key::body_partition(id), "", true).await?;
+        let parts = self.query_all(&key::body_partition(id), "", Projection::Keys).await?;
         let keys: Vec<Item> = (0..parts.len()).map(|part| key::body_part(id, part).item()).collect();
         if keys.is_empty() { Ok(()) } else { self.batch_delete(keys).await }
     }

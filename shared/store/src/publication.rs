@@ -1,125 +1,104 @@
-//! Publishing keys: rotating the signed and last-resort ones, filling the pools.
+//! Publishing keys: replacing the signed prekey and the last-resort key, and filling the pools.
 
-use std::collections::BTreeMap;
+mod plan;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use eko_protocol::Invalid;
 use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishedKeys};
 
-use crate::attribute::{Item, ReadItem, n, s};
-use crate::device::{DeviceAddress, DeviceRecord, DeviceStatus, KeyPool};
+use crate::attribute::{Item, WriteItem, n, s};
+use crate::device::{self, DeviceAddress, DeviceRecord, DeviceStatus};
 use crate::device_keys::{DeviceKeys, replaceable};
-use crate::one_time_keys::{HOUR_MS, KeyBlock, OneTimeKey, counter_hour};
-use crate::transaction::TransactionOutcome;
+use crate::key::EXISTS;
+use crate::one_time_keys::block::{KeyBlock, OneTimeKey};
+use crate::one_time_keys::{HOUR_MS, counter_hour};
 use crate::{Result, Store, StoreError, key};
+use plan::{PlanOutcome, PoolPlan, may_remove};
 
-/// One-time keys of a kind that a device may keep here at once.
+/// The most one-time keys of a kind that a device may have in its pool.
 pub const POOL_KEYS: u64 = 400;
-/// Spent blocks of a kind that one publication clears away at most, so that it fits one transaction.
-const CLEARED_BLOCKS: u64 = 15;
-/// How long blocks stay after they were seen to be spent: a take owns its place before it reads the key there,
-/// and no request lasts longer than API Gateway's 30 seconds.
-const GRACE_MS: i64 = 60_000;
+/// The most times that a publication is planned anew because the pools have changed.
+const TRIES: u32 = 6;
 
-/// How a publication ended.
+/// The outcome of [`Store::publish_keys`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicationOutcome {
-    /// All of it is stored, or was before. What the pools hold now.
+    /// All keys are stored, now or before.
     Done {
-        /// One-time prekeys left.
+        /// The number of one-time prekeys that the pool holds now.
         pre_keys: u64,
-        /// One-time Kyber keys left.
+        /// The number of one-time Kyber prekeys that the pool holds now.
         kyber_pre_keys: u64,
     },
-    /// Against a rule; nothing is stored.
+    /// The keys break a rule; nothing is stored. The pointer is relative to the published object.
     Refused(Invalid),
-    /// The device is not active.
+    /// The device is not active; nothing is stored.
     NotActive(DeviceStatus),
 }
 
-/// What a publication does to one pool.
-struct PoolPlan<K> {
-    pool: KeyPool,
-    start: u64,
-    /// Whether the head was beyond the tail, and has to be moved to the start.
-    ran_past: bool,
-    blocks: Vec<KeyBlock<K>>,
-    added: u64,
-    cleared: Vec<u64>,
-    kept: KeptBlocks,
-}
-
-/// Which blocks of a pool are still there.
-#[derive(Clone, Copy, Debug, Default)]
-struct KeptBlocks {
-    /// The first of them.
-    first: u64,
-    /// The first that was not spent when that was last noted.
-    unspent: u64,
-}
-
-impl KeptBlocks {
-    fn read(own: &Item, first: &str, unspent: &str) -> Self {
-        let number = |name: &str| own.get_n(name).unwrap_or_default().unsigned_abs();
-        Self { first: number(first), unspent: number(unspent) }
-    }
-
-    /// Notes which blocks are spent now, and clears those that were when it was last noted.
-    fn advance(self, unspent: u64) -> (Self, Vec<u64>) {
-        let first = self.unspent.min(self.first.saturating_add(CLEARED_BLOCKS)).max(self.first);
-        (Self { first, unspent }, (self.first..first).collect())
-    }
-}
-
-/// When the spent blocks were last noted, if that is long enough ago to note them anew.
-fn settled(own: &Item, now_ms: i64) -> bool {
-    own.get_n("nt").is_none_or(|noted_ms| now_ms.saturating_sub(noted_ms) >= GRACE_MS)
+/// The plans of a publication for both pools.
+struct PublicationPlan {
+    pre_keys: PoolPlan<OneTimePreKey>,
+    kyber_pre_keys: PoolPlan<KyberPreKey>,
 }
 
 impl Store {
-    /// Stores keys that have been verified with [`PublishedKeys::validate`], all or none: one BatchGetItem, a
-    /// GetItem or Query where a block is shared with earlier keys or an id comes again, one transaction.
+    /// Stores keys that were verified with [`PublishedKeys::validate`], all or none.
+    ///
+    /// One BatchGetItem of device record and lasting keys: 2 read units. For each pool one
+    /// BatchGetItem if the new keys share a block with earlier ones, and one Query of the pool's
+    /// blocks if some keys were published before. Then one transaction: twice the write units of
+    /// the device record, of each block that is written or removed, and of the lasting keys if they
+    /// are replaced. If takes or another publication change the pools meanwhile, all of it is tried
+    /// again. Without any change there is no transaction.
+    ///
+    /// The verb may be repeated with the same keys: if the answer was lost, the repetition finds
+    /// the keys stored and returns [`PublicationOutcome::Done`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if a call fails; [`StoreError::GaveUp`] if the pools changed 6 times,
+    /// or by the reads or the transaction; [`StoreError::Corrupt`] if an item is not readable.
     pub async fn publish_keys(
         &self,
         address: DeviceAddress<'_>,
         keys: &PublishedKeys,
         now_ms: i64,
     ) -> Result<PublicationOutcome> {
-        for _ in 0..6 {
-            let found = self.batch_get(vec![key::device(address), key::prekeys(address)]).await?;
-            let find = |sk: &str| found.iter().find(|item| item.get_s("sk") == Some(sk));
-            let Some(own) = find(key::DEVICE) else {
+        for _ in 0..TRIES {
+            let [record_key, lasting_key] = [key::device(address), key::prekeys(address)];
+            let found = self.batch_get(vec![record_key.clone(), lasting_key.clone()]).await?;
+            let (Some(record), Some(lasting)) = (record_key.find_in(&found), lasting_key.find_in(&found))
+            else {
                 return Ok(PublicationOutcome::NotActive(DeviceStatus::Revoked));
             };
-            let record = DeviceRecord::from_item(own)?;
-            if record.status != DeviceStatus::Active {
-                return Ok(PublicationOutcome::NotActive(record.status));
+            let status = DeviceRecord::from_item(record)?.status;
+            if status != DeviceStatus::Active {
+                return Ok(PublicationOutcome::NotActive(status));
             }
-            let Some(kept) = find("PREKEYS") else {
-                return Ok(PublicationOutcome::NotActive(DeviceStatus::Revoked));
-            };
-            if let Some(invalid) = reused_id(&DeviceKeys::from_item(kept)?, keys) {
+            if let Some(invalid) = reused_id(&DeviceKeys::from_item(lasting)?, keys) {
                 return Ok(PublicationOutcome::Refused(invalid));
             }
-            let settled = settled(own, now_ms);
-            let kept = (KeptBlocks::read(own, "of", "ob"), settled);
-            let pre_keys = self.plan(address, record.pre_keys, kept, &keys.pre_keys).await?;
-            let kept = (KeptBlocks::read(own, "kf", "kb"), settled);
-            let kyber = self.plan(address, record.kyber_pre_keys, kept, &keys.kyber_pre_keys).await?;
-            let (pre_keys, kyber) = match (pre_keys, kyber) {
-                (Ok(pre_keys), Ok(kyber)) => (pre_keys, kyber),
-                (Err(invalid), _) => return Ok(PublicationOutcome::Refused(invalid.under("/preKeys"))),
-                (_, Err(invalid)) => return Ok(PublicationOutcome::Refused(invalid.under("/kyberPreKeys"))),
+            let pre_keys = self.plan(address, record, &keys.pre_keys, now_ms).await?;
+            let kyber_pre_keys = self.plan(address, record, &keys.kyber_pre_keys, now_ms).await?;
+            let plan = match (pre_keys, kyber_pre_keys) {
+                (PlanOutcome::Planned(pre_keys), PlanOutcome::Planned(kyber_pre_keys)) => {
+                    PublicationPlan { pre_keys, kyber_pre_keys }
+                }
+                (PlanOutcome::Refused(invalid), _) => {
+                    return Ok(PublicationOutcome::Refused(invalid.under("/preKeys")));
+                }
+                (_, PlanOutcome::Refused(invalid)) => {
+                    return Ok(PublicationOutcome::Refused(invalid.under("/kyberPreKeys")));
+                }
             };
-            let done = PublicationOutcome::Done { pre_keys: pre_keys.left(), kyber_pre_keys: kyber.left() };
-            let writes = self.publication(address, own, keys, (&pre_keys, &kyber), now_ms)?;
-            if writes.is_empty() {
-                return Ok(done);
+            let writes = self.publication_writes(address, record, keys, &plan, now_ms)?;
+            if writes.is_empty() || self.transact(writes).await?.is_done() {
+                return Ok(PublicationOutcome::Done {
+                    pre_keys: plan.pre_keys.pool.left(),
+                    kyber_pre_keys: plan.kyber_pre_keys.pool.left(),
+                });
             }
-            if matches!(self.transact(writes).await?, TransactionOutcome::Done) {
-                return Ok(done);
-            }
-            // Takes overtook the pool, or another publication came first: look again.
         }
         Err(StoreError::GaveUp {
             operation: "TransactWriteItems",
@@ -127,110 +106,28 @@ impl Store {
         })
     }
 
-    async fn plan<K: OneTimeKey + PartialEq>(
+    fn publication_writes(
         &self,
         address: DeviceAddress<'_>,
-        pool: KeyPool,
-        (kept, settled): (KeptBlocks, bool),
-        keys: &[K],
-    ) -> Result<std::result::Result<PoolPlan<K>, Invalid>> {
-        let known = |key: &K| pool.max_id.is_some_and(|max| key.id().get() <= max);
-        let fresh: Vec<K> = keys.iter().filter(|key| !known(key)).cloned().collect();
-        if fresh.len() < keys.len() {
-            let stored = self.stored_keys::<K>(address).await?;
-            let differs = |key: &K| known(key) && stored.get(&key.id().get()) != Some(key);
-            if let Some(index) = keys.iter().position(differs) {
-                let detail =
-                    "this id was published before with other bytes, or is below one that was: ids grow";
-                return Ok(Err(Invalid::at(format!("/{index}/id"), detail)));
-            }
-        }
-        let added = u64::try_from(fresh.len()).unwrap_or(u64::MAX);
-        if pool.left().saturating_add(added) > POOL_KEYS {
-            return Ok(Err(Invalid::whole(format!("the pool would hold more than {POOL_KEYS} keys"))));
-        }
-        // A head that ran past an empty pool goes on in a block of its own: in the one before it takes may
-        // still be reading.
-        let ran_past = pool.head > pool.tail;
-        let start = if ran_past { pool.head.checked_next_multiple_of(K::BLOCK) } else { Some(pool.tail) }
-            .unwrap_or(pool.head);
-        let shared = !ran_past && start.checked_rem(K::BLOCK).unwrap_or(0) > 0 && !fresh.is_empty();
-        let number = start.checked_div(K::BLOCK).unwrap_or(0);
-        let last = if shared { self.block::<K>(address, number).await? } else { None };
-        let spent = pool.head.min(pool.tail).checked_div(K::BLOCK).unwrap_or(0);
-        // A publication that repeats the last one may still have to be compared with what it stored.
-        let (kept, cleared) = if added > 0 && settled { kept.advance(spent) } else { (kept, Vec::new()) };
-        let highest = fresh.iter().map(|key| key.id().get()).max();
-        let pool = if added == 0 {
-            pool
-        } else {
-            let head = if ran_past { start } else { pool.head };
-            KeyPool { head, tail: start.saturating_add(added), max_id: highest.or(pool.max_id) }
-        };
-        Ok(Ok(PoolPlan {
-            pool,
-            start,
-            ran_past,
-            blocks: KeyBlock::cut(start, &fresh, last.filter(|_| added > 0)),
-            added,
-            cleared,
-            kept,
-        }))
-    }
-
-    async fn block<K: OneTimeKey>(
-        &self,
-        address: DeviceAddress<'_>,
-        number: u64,
-    ) -> Result<Option<KeyBlock<K>>> {
-        let found = self.batch_get(vec![key::one_time_block(address, K::PREFIX, number)]).await?;
-        found.first().map(KeyBlock::from_item).transpose()
-    }
-
-    async fn stored_keys<K: OneTimeKey>(&self, address: DeviceAddress<'_>) -> Result<BTreeMap<u32, K>> {
-        let items = self.query_all(&key::device_partition(address), K::PREFIX, false).await?;
-        let mut keys = BTreeMap::new();
-        for item in items {
-            keys.extend(
-                KeyBlock::<K>::from_item(&item)?.keys().iter().map(|key| (key.id().get(), key.clone())),
-            );
-        }
-        Ok(keys)
-    }
-
-    fn publication(
-        &self,
-        address: DeviceAddress<'_>,
-        own: &Item,
+        record: &Item,
         keys: &PublishedKeys,
-        (pre_keys, kyber): (&PoolPlan<OneTimePreKey>, &PoolPlan<KyberPreKey>),
+        plan: &PublicationPlan,
         now_ms: i64,
     ) -> Result<Vec<TransactWriteItem>> {
         let mut writes = Vec::new();
-        if pre_keys.added > 0 || kyber.added > 0 {
-            writes.push(self.move_tails(address, own, (pre_keys, kyber), now_ms)?);
+        if plan.pre_keys.added > 0 || plan.kyber_pre_keys.added > 0 {
+            writes.push(self.move_tails(address, record, plan, now_ms)?);
         }
-        for block in &pre_keys.blocks {
-            writes.push(self.put(block.item(address))?);
-        }
-        for block in &kyber.blocks {
-            writes.push(self.put(block.item(address))?);
-        }
-        for number in &pre_keys.cleared {
-            writes.push(self.remove(&key::one_time_block(address, OneTimePreKey::PREFIX, *number))?);
-        }
-        for number in &kyber.cleared {
-            writes.push(self.remove(&key::one_time_block(address, KyberPreKey::PREFIX, *number))?);
-        }
+        writes.extend(self.block_writes(address, &plan.pre_keys)?);
+        writes.extend(self.block_writes(address, &plan.kyber_pre_keys)?);
         let replaced: Vec<(&str, AttributeValue)> =
             replaceable(keys.signed_pre_key.as_ref(), keys.last_resort.as_ref()).collect();
         if !replaced.is_empty() {
             writes.push(self.update(&key::prekeys(address), |update| {
                 let sets: Vec<String> =
                     replaced.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
-                let update = update
-                    .update_expression(format!("SET {}", sets.join(", ")))
-                    .condition_expression("attribute_exists(pk)");
+                let update =
+                    update.update_expression(format!("SET {}", sets.join(", "))).condition_expression(EXISTS);
                 replaced.into_iter().fold(update, |update, (name, value)| {
                     update
                         .expression_attribute_names(format!("#{name}"), name)
@@ -241,38 +138,38 @@ impl Store {
         Ok(writes)
     }
 
-    /// Moves the tails, on condition that no other publication moved them and that no take went past the
-    /// place where the new keys start.
+    /// Builds the writes of the new blocks of a pool and the removals of its spent ones.
+    fn block_writes<K: OneTimeKey>(
+        &self,
+        address: DeviceAddress<'_>,
+        plan: &PoolPlan<K>,
+    ) -> Result<Vec<TransactWriteItem>> {
+        let put = plan.blocks.iter().map(|block| self.put(block.item(address)));
+        let remove = plan.removed.iter().map(|number| self.remove(&K::block_key(address, *number)));
+        put.chain(remove).collect()
+    }
+
+    /// Builds the update of the device record: it moves the tails, notes the spent blocks and
+    /// removes the counters of past hours, on condition that both plans are still right.
     fn move_tails(
         &self,
         address: DeviceAddress<'_>,
-        own: &Item,
-        (pre_keys, kyber): (&PoolPlan<OneTimePreKey>, &PoolPlan<KyberPreKey>),
+        record: &Item,
+        plan: &PublicationPlan,
         now_ms: i64,
     ) -> Result<TransactWriteItem> {
-        let old = |name: &str| n(own.get_n(name).unwrap_or_default());
-        let mut sets = vec![
-            ("ot", n(pre_keys.pool.tail)),
-            ("kt", n(kyber.pool.tail)),
-            ("of", n(pre_keys.kept.first)),
-            ("kf", n(kyber.kept.first)),
-            ("ob", n(pre_keys.kept.unspent)),
-            ("kb", n(kyber.kept.unspent)),
-        ];
-        if settled(own, now_ms) {
-            sets.push(("nt", n(now_ms)));
+        let (pre_keys, kyber_pre_keys) = (&plan.pre_keys, &plan.kyber_pre_keys);
+        let mut sets = pre_keys.attributes();
+        sets.extend(kyber_pre_keys.attributes());
+        if may_remove(record, now_ms) {
+            sets.push((device::attr::SPENT_NOTED_MS, n(now_ms)));
         }
-        // Forward only, under the condition below: places are never used twice.
-        if pre_keys.ran_past && pre_keys.added > 0 {
-            sets.push(("oh", n(pre_keys.start)));
-        }
-        if kyber.ran_past && kyber.added > 0 {
-            sets.push(("kh", n(kyber.start)));
-        }
-        sets.extend(pre_keys.pool.max_id.map(|id| ("om", n(id))));
-        sets.extend(kyber.pool.max_id.map(|id| ("km", n(id))));
-        let past = |name: &&String| counter_hour(name).is_some_and(|hour| hour < now_ms.div_euclid(HOUR_MS));
-        let counters: Vec<&String> = own.keys().filter(past).collect();
+        let is_past =
+            |name: &&String| counter_hour(name).is_some_and(|hour| hour < now_ms.div_euclid(HOUR_MS));
+        let counters: Vec<&String> = record.keys().filter(is_past).collect();
+        let condition =
+            format!("#st = :active AND {} AND {}", pre_keys.condition(), kyber_pre_keys.condition());
+        let values = pre_keys.condition_values().into_iter().chain(kyber_pre_keys.condition_values());
         self.update(&key::device(address), |update| {
             let list: Vec<String> = sets.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
             let mut expression = format!("SET {}", list.join(", "));
@@ -282,64 +179,62 @@ impl Store {
                 expression.push_str(&format!("#c{index}"));
                 update = update.expression_attribute_names(format!("#c{index}"), name.as_str());
             }
-            let update = sets.into_iter().fold(update, |update, (name, value)| {
-                update
+            for (name, value) in sets {
+                update = update
                     .expression_attribute_names(format!("#{name}"), name)
-                    .expression_attribute_values(format!(":{name}"), value)
-            });
+                    .expression_attribute_values(format!(":{name}"), value);
+            }
+            for head in [OneTimePreKey::POOL.head, KyberPreKey::POOL.head] {
+                update = update.expression_attribute_names(format!("#{head}"), head);
+            }
+            for (name, value) in values {
+                update = update.expression_attribute_values(name, value);
+            }
             update
                 .update_expression(expression)
-                .condition_expression(
-                    "#st = :active AND #ot = :oldot AND #kt = :oldkt \
-                     AND (#oh <= :ostart OR :oadded = :zero) AND (#kh <= :kstart OR :kadded = :zero)",
-                )
-                .expression_attribute_names("#st", "st")
-                .expression_attribute_names("#oh", "oh")
-                .expression_attribute_names("#kh", "kh")
+                .condition_expression(condition)
+                .expression_attribute_names("#st", device::attr::STATUS)
                 .expression_attribute_values(":active", s(DeviceStatus::Active.code()))
-                .expression_attribute_values(":oldot", old("ot"))
-                .expression_attribute_values(":oldkt", old("kt"))
-                .expression_attribute_values(":ostart", n(pre_keys.start))
-                .expression_attribute_values(":kstart", n(kyber.start))
-                .expression_attribute_values(":oadded", n(pre_keys.added))
-                .expression_attribute_values(":kadded", n(kyber.added))
                 .expression_attribute_values(":zero", n(0))
         })
     }
 }
 
-impl<K> PoolPlan<K> {
-    fn left(&self) -> u64 {
-        self.pool.left()
-    }
-}
-
-/// A signed or last-resort key that comes under the id of the current one with other bytes.
-fn reused_id(kept: &DeviceKeys, keys: &PublishedKeys) -> Option<Invalid> {
-    let signed = keys.signed_pre_key.as_ref().filter(|new| new.id == kept.signed_pre_key.id);
-    if signed.is_some_and(|new| new.key != kept.signed_pre_key.key) {
+/// Returns the refusal of a signed prekey or last-resort key that has the id of the current one and
+/// other bytes.
+fn reused_id(current: &DeviceKeys, new: &PublishedKeys) -> Option<Invalid> {
+    let signed = new.signed_pre_key.as_ref().filter(|new| new.id == current.signed_pre_key.id);
+    if signed.is_some_and(|new| new.key != current.signed_pre_key.key) {
         return Some(Invalid::at("/signedPreKey/id", "this id belongs to another key"));
     }
-    let (last, new) = (kept.last_resort.as_ref()?, keys.last_resort.as_ref()?);
-    (new.id == last.id && new.key != last.key)
+    let (current, new) = (current.last_resort.as_ref()?, new.last_resort.as_ref()?);
+    (new.id == current.id && new.key != current.key)
         .then(|| Invalid::at("/lastResortKyberPreKey/id", "this id belongs to another key"))
 }
 
-/// The attributes of a new device's record with its first pools, and the blocks that go with it.
-pub(crate) fn first_pools(
-    address: DeviceAddress<'_>,
-    keys: &PublishedKeys,
-) -> (Vec<(&'static str, AttributeValue)>, Vec<Item>) {
-    let count = |length: usize| n(u64::try_from(length).unwrap_or(u64::MAX));
-    let mut attributes = vec![
-        ("oh", n(0)),
-        ("ot", count(keys.pre_keys.len())),
-        ("kh", n(0)),
-        ("kt", count(keys.kyber_pre_keys.len())),
-    ];
-    attributes.extend(keys.pre_keys.iter().map(|key| key.id.get()).max().map(|id| ("om", n(id))));
-    attributes.extend(keys.kyber_pre_keys.iter().map(|key| key.id.get()).max().map(|id| ("km", n(id))));
-    let blocks = KeyBlock::cut(0, &keys.pre_keys, None).into_iter().map(|block| block.item(address));
-    let kyber = KeyBlock::cut(0, &keys.kyber_pre_keys, None).into_iter().map(|block| block.item(address));
-    (attributes, blocks.chain(kyber).collect())
+/// The pools of a new device.
+pub(crate) struct FirstPools {
+    /// The attributes of both pools in the device record.
+    pub(crate) record: Item,
+    /// The blocks of both pools.
+    pub(crate) blocks: Vec<Item>,
+}
+
+impl FirstPools {
+    /// Builds the pools of a device that registers with these keys.
+    pub(crate) fn new(address: DeviceAddress<'_>, keys: &PublishedKeys) -> Self {
+        let mut pools = Self { record: Item::new(), blocks: Vec::new() };
+        pools.add(address, &keys.pre_keys);
+        pools.add(address, &keys.kyber_pre_keys);
+        pools
+    }
+
+    fn add<K: OneTimeKey>(&mut self, address: DeviceAddress<'_>, keys: &[K]) {
+        self.record.set(K::POOL.head, n(0));
+        self.record.set(K::POOL.tail, n(u64::try_from(keys.len()).unwrap_or(u64::MAX)));
+        if let Some(id) = keys.iter().map(|key| key.id().get()).max() {
+            self.record.set(K::POOL.max_id, n(id));
+        }
+        self.blocks.extend(KeyBlock::divide(0, keys, None).iter().map(|block| block.item(address)));
+    }
 }

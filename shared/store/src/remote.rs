@@ -1,78 +1,130 @@
-//! What other servers said of their actors, kept so that they need not be asked for each message.
+//! Lookups on other servers: what they answered about an actor or a handle, or that they did not.
 //!
-//! `R#{actor id}` / `ACTOR`: `f` when it was fetched (epoch milliseconds), `i` inbox, `k` its collection of key
-//! packages, `p` public keys (map of key id to PEM), `ttl`. Of one that could not be had: `f` and `w`, why.
-//! `R#acct:{name}@{authority}` / `ACTOR`: `f`, and `a`, the actor id that WebFinger gave, or `w`.
+//! A lookup is kept so that another server is not asked for each message.
+//!
+//! # Item `R#{actor id}` / `ACTOR`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `f` | N | epoch ms | the time of the lookup |
+//! | `i` | S | | the URL of the actor's inbox |
+//! | `k` | S | | the URL of the actor's collection of key packages |
+//! | `p` | M | | the actor's public keys: PEM text by key id |
+//! | `w` | S | | the kind of failure: `gone`, `unusable` or `unreachable`; missing if the lookup succeeded |
+//! | `d` | S | | the detail of the failure, a text for people |
+//! | `ttl` | N | epoch s | the time after which the lookup is forgotten |
+//!
+//! # Item `R#acct:{name}@{authority}` / `ACTOR`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `a` | S | | the actor id that WebFinger returned |
+//! | `f`, `w`, `d`, `ttl` | | | as for an actor |
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::UserName;
 
-use crate::attribute::{Item, ReadItem, n, s};
+use crate::attribute::{Item, ReadItem, WriteItem, missing, n, s};
 use crate::devices::UserDevices;
 use crate::error::call;
 use crate::hosts::HostRecord;
-use crate::{Result, Store, key};
+use crate::resources::TTL_ATTRIBUTE;
+use crate::{Result, Store, StoreError, key};
 
-/// How long a copy is kept at most, in seconds: it serves where its server is out of reach.
+/// The time that a lookup is kept at most, in seconds. An old one still serves if the server is out
+/// of reach.
 const KEPT_SECONDS: i64 = 7 * 24 * 3600;
 
-/// A copy, and when it was made.
+/// The names of the attributes of both items.
+mod attr {
+    pub(super) const FETCHED_MS: &str = "f";
+    pub(super) const INBOX: &str = "i";
+    pub(super) const KEY_PACKAGES: &str = "k";
+    pub(super) const PUBLIC_KEYS: &str = "p";
+    pub(super) const ACTOR: &str = "a";
+    pub(super) const FAILURE: &str = "w";
+    pub(super) const DETAIL: &str = "d";
+}
+
+/// A lookup on another server, with its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedLookup<T> {
-    /// When it was fetched, epoch milliseconds.
+    /// The time of the lookup, epoch milliseconds.
     pub fetched_ms: i64,
-    /// What was said, or why nothing was.
+    /// The answer, or the reason that there is none.
     pub result: std::result::Result<T, LookupFailure>,
 }
 
-/// Why a server said nothing usable.
+/// The reason that a lookup has no usable answer. The texts are for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupFailure {
-    /// There is no such actor, or no more.
+    /// The actor does not exist, or no longer.
     Gone,
-    /// What it said cannot be used.
+    /// The answer cannot be used.
     Unusable(String),
-    /// It is out of reach.
+    /// The server is out of reach.
     Unreachable(String),
 }
 
 impl LookupFailure {
-    fn text(&self) -> String {
-        match self {
-            Self::Gone => "gone".to_owned(),
-            Self::Unusable(why) => format!("unusable {why}"),
-            Self::Unreachable(why) => format!("unreachable {why}"),
+    fn write(&self, item: &mut Item) {
+        let (kind, detail) = match self {
+            Self::Gone => ("gone", None),
+            Self::Unusable(why) => ("unusable", Some(why)),
+            Self::Unreachable(why) => ("unreachable", Some(why)),
+        };
+        item.set(attr::FAILURE, s(kind));
+        if let Some(why) = detail {
+            item.set(attr::DETAIL, s(why));
         }
     }
 
-    fn read(text: &str) -> Self {
-        match text.split_once(' ') {
-            Some(("unusable", why)) => Self::Unusable(why.to_owned()),
-            Some(("unreachable", why)) => Self::Unreachable(why.to_owned()),
-            _ => Self::Gone,
-        }
+    /// Reads the failure of a lookup; `None` if the lookup succeeded.
+    fn read(item: &Item) -> Result<Option<Self>> {
+        let Some(kind) = item.get_s(attr::FAILURE) else { return Ok(None) };
+        let detail = || Ok::<_, StoreError>(item.need_s(attr::DETAIL)?.to_owned());
+        Ok(Some(match kind {
+            "gone" => Self::Gone,
+            "unusable" => Self::Unusable(detail()?),
+            "unreachable" => Self::Unreachable(detail()?),
+            other => return Err(StoreError::Corrupt(format!("lookup failure {other}"))),
+        }))
     }
 }
 
-/// What a sending needs to know, read at once.
+/// The facts that a device's server needs before it sends to a user of another server.
 #[derive(Clone, Debug)]
 pub struct SendContext {
-    /// The author's devices.
+    /// The author's devices; `None` if the author does not exist.
     pub author: Option<UserDevices>,
-    /// The recipient, where there is a copy.
+    /// The last lookup of the recipient, if it is kept.
     pub recipient: Option<CachedLookup<RemoteActor>>,
-    /// The recipient's server.
+    /// The record of the recipient's server.
     pub host: HostRecord,
 }
 
 impl Store {
-    /// The copy of an actor: one GetItem.
+    /// Reads the last lookup of an actor, strongly consistent; `None` if none is kept.
+    ///
+    /// One GetItem: 1 read unit for each 4 KB.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if the call fails; [`StoreError::Corrupt`] if the item is not readable.
     pub async fn remote_actor(&self, id: &str) -> Result<Option<CachedLookup<RemoteActor>>> {
-        self.get_item(&key::remote(id)).await?.map(|item| copy(id, &item)).transpose()
+        self.get_item(&key::remote(id)).await?.map(|item| read_actor(id, &item)).transpose()
     }
 
-    /// The author's devices, the copy of the recipient and the state of its server: one BatchGetItem.
+    /// Reads the author's devices, the last lookup of the recipient and the record of its server,
+    /// strongly consistent. `recipient` is an actor id, `authority` the authority of its server.
+    ///
+    /// One BatchGetItem: 1 read unit for each of the three items, more if the actor exceeds 4 KB.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] and [`StoreError::GaveUp`] of the reads; [`StoreError::Corrupt`] if an
+    /// item is not readable.
     pub async fn send_context(
         &self,
         author: &UserName,
@@ -81,85 +133,135 @@ impl Store {
     ) -> Result<SendContext> {
         let keys = [key::devices(author), key::remote(recipient), key::host(authority)];
         let items = self.batch_get(keys.to_vec()).await?;
-        let [devices, remote, host] =
-            keys.map(|key| items.iter().find(|item| item.get_s("pk") == Some(key.pk.as_str())));
+        let [devices, remote, host] = keys.map(|key| key.find_in(&items));
         Ok(SendContext {
             author: devices.map(UserDevices::from_item).transpose()?,
-            recipient: remote.map(|item| copy(recipient, item)).transpose()?,
+            recipient: remote.map(|item| read_actor(recipient, item)).transpose()?,
             host: host.map(HostRecord::from_item).unwrap_or_default(),
         })
     }
 
-    /// Keeps what was said of an actor, or that nothing was. One PutItem.
-    pub async fn keep_actor(&self, id: &str, copy: &CachedLookup<RemoteActor>) -> Result<()> {
-        let mut item = start(&key::remote(id), copy);
-        if let Ok(actor) = &copy.result {
-            item.insert("i".to_owned(), s(&actor.inbox));
+    /// Keeps a lookup of an actor in place of the last one.
+    ///
+    /// One PutItem: 1 write unit for each KB. A repetition writes the same again, so that a lost
+    /// answer does no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if the call fails.
+    pub async fn keep_actor(&self, id: &str, lookup: &CachedLookup<RemoteActor>) -> Result<()> {
+        let mut item = key::remote(id).item();
+        write_lookup(&mut item, lookup, |item, actor| {
+            item.set(attr::INBOX, s(&actor.inbox));
             if let Some(address) = &actor.key_packages {
-                item.insert("k".to_owned(), s(address));
+                item.set(attr::KEY_PACKAGES, s(address));
             }
             let keys = actor.keys.iter().map(|(id, pem)| (id.clone(), s(pem)));
-            item.insert("p".to_owned(), AttributeValue::M(keys.collect()));
-        }
-        self.put_copy(item).await
+            item.set(attr::PUBLIC_KEYS, AttributeValue::M(keys.collect()));
+        });
+        self.put_lookup(item).await
     }
 
-    /// Forgets an actor. One DeleteItem.
+    /// Forgets the lookup of an actor, if one is kept.
+    ///
+    /// One DeleteItem: 1 write unit for each KB. The verb may be repeated; a lost answer does no
+    /// harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if the call fails.
     pub async fn forget_actor(&self, id: &str) -> Result<()> {
         let delete = self.dynamodb().delete_item().table_name(self.table());
         delete.set_key(Some(key::remote(id).item())).send().await.map_err(call("DeleteItem"))?;
         Ok(())
     }
 
-    /// The actor id that a handle (`acct:…`) stood for: one GetItem.
+    /// Reads the last lookup of a handle (`acct:…`), which answers an actor id, strongly
+    /// consistent; `None` if none is kept.
+    ///
+    /// One GetItem: 1 read unit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if the call fails; [`StoreError::Corrupt`] if the item is not readable.
     pub async fn remote_handle(&self, acct: &str) -> Result<Option<CachedLookup<String>>> {
         let Some(item) = self.get_item(&key::remote(acct)).await? else { return Ok(None) };
-        let result = match item.get_s("w") {
-            Some(why) => Err(LookupFailure::read(why)),
-            None => Ok(item.need_s("a")?.to_owned()),
-        };
-        Ok(Some(CachedLookup { fetched_ms: item.need_n("f")?, result }))
+        read_lookup(&item, |item| Ok(item.need_s(attr::ACTOR)?.to_owned())).map(Some)
     }
 
-    /// Keeps the actor id that a handle stands for. One PutItem.
-    pub async fn keep_handle(&self, acct: &str, copy: &CachedLookup<String>) -> Result<()> {
-        let mut item = start(&key::remote(acct), copy);
-        if let Ok(actor) = &copy.result {
-            item.insert("a".to_owned(), s(actor));
-        }
-        self.put_copy(item).await
+    /// Keeps a lookup of a handle (`acct:…`) in place of the last one.
+    ///
+    /// One PutItem: 1 write unit for each KB. A repetition writes the same again, so that a lost
+    /// answer does no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if the call fails.
+    pub async fn keep_handle(&self, acct: &str, lookup: &CachedLookup<String>) -> Result<()> {
+        let mut item = key::remote(acct).item();
+        write_lookup(&mut item, lookup, |item, actor| item.set(attr::ACTOR, s(actor)));
+        self.put_lookup(item).await
     }
 
-    async fn put_copy(&self, item: Item) -> Result<()> {
+    async fn put_lookup(&self, item: Item) -> Result<()> {
         let put = self.dynamodb().put_item().table_name(self.table()).set_item(Some(item));
         put.send().await.map_err(call("PutItem"))?;
         Ok(())
     }
 }
 
-fn start<T>(key: &key::ItemKey, copy: &CachedLookup<T>) -> Item {
-    let mut item = key.item();
-    item.insert("f".to_owned(), n(copy.fetched_ms));
-    let ttl = copy.fetched_ms.div_euclid(1000).saturating_add(KEPT_SECONDS);
-    item.insert("ttl".to_owned(), n(ttl));
-    if let Err(silence) = &copy.result {
-        item.insert("w".to_owned(), s(silence.text()));
+/// Writes a lookup; `write_answer` adds the attributes of an answer.
+fn write_lookup<T>(item: &mut Item, lookup: &CachedLookup<T>, write_answer: impl FnOnce(&mut Item, &T)) {
+    item.set(attr::FETCHED_MS, n(lookup.fetched_ms));
+    item.set(TTL_ATTRIBUTE, n(lookup.fetched_ms.div_euclid(1000).saturating_add(KEPT_SECONDS)));
+    match &lookup.result {
+        Ok(answer) => write_answer(item, answer),
+        Err(failure) => failure.write(item),
     }
-    item
 }
 
-fn copy(id: &str, item: &Item) -> Result<CachedLookup<RemoteActor>> {
-    let fetched_ms = item.need_n("f")?;
-    if let Some(why) = item.get_s("w") {
-        return Ok(CachedLookup { fetched_ms, result: Err(LookupFailure::read(why)) });
-    }
-    let keys = item.get("p").and_then(|v| v.as_m().ok()).into_iter().flatten();
-    let keys = keys.filter_map(|(id, pem)| Some((id.clone(), pem.as_s().ok()?.clone())));
-    let actor = RemoteActor {
-        id: id.to_owned(),
-        inbox: item.need_s("i")?.to_owned(),
-        key_packages: item.get_s("k").map(str::to_owned),
-        keys: keys.collect(),
+/// Reads a lookup; `read_answer` reads the attributes of an answer.
+fn read_lookup<T>(item: &Item, read_answer: impl FnOnce(&Item) -> Result<T>) -> Result<CachedLookup<T>> {
+    let result = match LookupFailure::read(item)? {
+        Some(failure) => Err(failure),
+        None => Ok(read_answer(item)?),
     };
-    Ok(CachedLookup { fetched_ms, result: Ok(actor) })
+    Ok(CachedLookup { fetched_ms: item.need_n(attr::FETCHED_MS)?, result })
+}
+
+fn read_actor(id: &str, item: &Item) -> Result<CachedLookup<RemoteActor>> {
+    read_lookup(item, |item| {
+        let mut keys = std::collections::BTreeMap::new();
+        for (id, pem) in item.get(attr::PUBLIC_KEYS).and_then(|v| v.as_m().ok()).into_iter().flatten() {
+            let pem = pem.as_s().map_err(|_| missing(attr::PUBLIC_KEYS))?;
+            keys.insert(id.clone(), pem.clone());
+        }
+        Ok(RemoteActor {
+            id: id.to_owned(),
+            inbox: item.need_s(attr::INBOX)?.to_owned(),
+            key_packages: item.get_s(attr::KEY_PACKAGES).map(str::to_owned),
+            keys,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_lookup_is_read_as_it_was_written() {
+        let failures = [
+            LookupFailure::Gone,
+            LookupFailure::Unusable("unreachable, it says".to_owned()),
+            LookupFailure::Unreachable("gone fishing".to_owned()),
+        ];
+        for failure in failures {
+            let lookup = CachedLookup::<String> { fetched_ms: 1_700_000_000_000, result: Err(failure) };
+            let mut item = Item::new();
+            write_lookup(&mut item, &lookup, |_, _| {});
+            let read = read_lookup(&item, |item| Ok(item.need_s(attr::ACTOR)?.to_owned())).unwrap();
+            assert_eq!(read, lookup);
+        }
+    }
 }

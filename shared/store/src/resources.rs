@@ -1,5 +1,5 @@
-//! The table and the queues, defined once: the local server creates them from here, the deployment
-//! template is checked against it.
+//! The definition of the table and the queues. The local server creates them from it; tests check
+//! the deployment template against it.
 
 use std::time::Duration;
 
@@ -12,30 +12,31 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use crate::error::call;
 use crate::{Result, StoreError};
 
-/// Partition key of the table, a string.
+/// The name of the table's partition key, a string.
 pub const PARTITION_KEY: &str = "pk";
-/// Sort key of the table, a string.
+/// The name of the table's sort key, a string.
 pub const SORT_KEY: &str = "sk";
-/// The attribute that DynamoDB's time to live reads, in epoch seconds.
+/// The name of the attribute that DynamoDB's time to live reads, a number of epoch seconds.
+/// DynamoDB deletes an item some time after it, so that reads have to check it.
 pub const TTL_ATTRIBUTE: &str = "ttl";
 
-/// A queue with its dead-letter queue, `{name}-dlq`.
+/// The settings of a queue, which has a dead-letter queue `{name}-dlq`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueSpec {
     /// The queue's name inside a deployment.
     pub name: &'static str,
-    /// How long a received message stays hidden, in seconds: six times the function's timeout, as AWS
-    /// advises for event source mappings.
+    /// The time that a received message stays hidden, in seconds. It is six times the function's
+    /// timeout, as AWS advises for event source mappings.
     pub visibility_seconds: u32,
-    /// Receives after which a message goes to the dead-letter queue.
+    /// The number of receives after which a message goes to the dead-letter queue.
     pub max_receives: u32,
-    /// How long an unreceived message is kept, in seconds.
+    /// The time that a message is kept, in seconds.
     pub retention_seconds: u32,
-    /// Messages a function gets at most in one batch.
+    /// The most messages of one batch that a function gets.
     pub batch_size: u32,
 }
 
-/// The queue between acceptance and the mailboxes.
+/// The queue `deliveries`, between acceptance and the mailboxes.
 pub const DELIVERIES: QueueSpec = QueueSpec {
     name: "deliveries",
     visibility_seconds: 30,
@@ -44,8 +45,10 @@ pub const DELIVERIES: QueueSpec = QueueSpec {
     batch_size: 10,
 };
 
-/// The queue of what is on its way to other servers. A message that has to wait is hidden for as long, by its
-/// own visibility timeout, and each look at it is a receive: some 60 in two days, and room for more.
+/// The queue `federation`: the parcels for other servers.
+///
+/// A parcel that has to wait is hidden by its own visibility timeout, and each attempt is a
+/// receive. The 48 hours of a parcel take about 60 receives; `max_receives` leaves room for more.
 pub const FEDERATION: QueueSpec = QueueSpec {
     name: "federation",
     visibility_seconds: 90,
@@ -54,37 +57,46 @@ pub const FEDERATION: QueueSpec = QueueSpec {
     batch_size: 10,
 };
 
-/// Every queue of a deployment.
+/// All queues of a deployment.
 pub const QUEUES: &[QueueSpec] = &[DELIVERIES, FEDERATION];
 
-/// How long a dead-letter queue keeps what it got: SQS's longest, 14 days.
+/// The time that a dead-letter queue keeps a message, in seconds: 14 days, the longest that SQS
+/// allows.
 pub const DLQ_RETENTION_SECONDS: u32 = 14 * 24 * 3600;
 
-/// How often to look whether a new table can be used, and for how many times.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-const LOOKS: usize = 300;
+/// The pause between two checks of a new table's status.
+const CHECK_PAUSE: Duration = Duration::from_millis(200);
+/// The most checks of a new table's status.
+const CHECKS: usize = 300;
 
-/// Name of the dead-letter queue of a queue.
+/// Returns the name of a queue's dead-letter queue.
 pub fn dlq_name(queue: &str) -> String {
     format!("{queue}-dlq")
 }
 
-/// Creates the table with its time to live unless it is there already.
+/// Creates the table with its time to live, and waits until it can be used. Does nothing if the
+/// table exists.
+///
+/// One CreateTable, DescribeTable until the table is active, one UpdateTimeToLive.
+///
+/// # Errors
+///
+/// [`StoreError::Call`] if a call fails; [`StoreError::GaveUp`] if the table is not active after a
+/// minute.
 pub async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> Result<()> {
     let key =
         |name: &str, kind: KeyType| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
     let string = |name: &str| {
         AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
     };
-    let build = |e: aws_sdk_dynamodb::error::BuildError| StoreError::Corrupt(e.to_string());
     let created = dynamodb
         .create_table()
         .table_name(table)
         .billing_mode(BillingMode::PayPerRequest)
-        .key_schema(key(PARTITION_KEY, KeyType::Hash).map_err(build)?)
-        .key_schema(key(SORT_KEY, KeyType::Range).map_err(build)?)
-        .attribute_definitions(string(PARTITION_KEY).map_err(build)?)
-        .attribute_definitions(string(SORT_KEY).map_err(build)?)
+        .key_schema(key(PARTITION_KEY, KeyType::Hash).map_err(call("CreateTable"))?)
+        .key_schema(key(SORT_KEY, KeyType::Range).map_err(call("CreateTable"))?)
+        .attribute_definitions(string(PARTITION_KEY).map_err(call("CreateTable"))?)
+        .attribute_definitions(string(SORT_KEY).map_err(call("CreateTable"))?)
         .send()
         .await;
     match created {
@@ -98,7 +110,7 @@ pub async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> R
         .attribute_name(TTL_ATTRIBUTE)
         .enabled(true)
         .build()
-        .map_err(build)?;
+        .map_err(call("UpdateTimeToLive"))?;
     dynamodb
         .update_time_to_live()
         .table_name(table)
@@ -109,12 +121,12 @@ pub async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> R
     Ok(())
 }
 
-/// Waits until a new table can be used: DynamoDB answers before that.
+/// Waits until a new table can be used. DynamoDB answers CreateTable before that.
 async fn until_active(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> Result<()> {
-    for _ in 0..LOOKS {
+    for _ in 0..CHECKS {
         let described = dynamodb.describe_table().table_name(table).send().await;
         let status = match described {
-            // Reads of what was just created are eventually consistent.
+            // DescribeTable is eventually consistent: it may not know a new table yet.
             Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
                 None
             }
@@ -123,7 +135,7 @@ async fn until_active(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> Resul
         if status == Some(TableStatus::Active) {
             return Ok(());
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(CHECK_PAUSE).await;
     }
     Err(StoreError::GaveUp {
         operation: "CreateTable",
@@ -134,13 +146,21 @@ async fn until_active(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> Resul
 /// The URLs of a queue and of its dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct QueueUrls {
-    /// The queue's own.
+    /// The URL of the queue.
     pub queue: String,
-    /// Its dead-letter queue's.
+    /// The URL of the dead-letter queue.
     pub dlq: String,
 }
 
-/// Creates a queue of this name and its dead-letter queue unless they are there already; answers their URLs.
+/// Creates a queue of this name and its dead-letter queue, and returns their URLs. A queue that
+/// exists with the same settings is left as it is.
+///
+/// Two CreateQueue and one GetQueueAttributes.
+///
+/// # Errors
+///
+/// [`StoreError::Call`] if a call fails, for example because the queue exists with other settings;
+/// [`StoreError::GaveUp`] if SQS does not return the dead-letter queue's ARN.
 pub async fn create_queue(sqs: &aws_sdk_sqs::Client, name: &str, spec: &QueueSpec) -> Result<QueueUrls> {
     let dlq = sqs
         .create_queue()
@@ -160,9 +180,10 @@ pub async fn create_queue(sqs: &aws_sdk_sqs::Client, name: &str, spec: &QueueSpe
         .map_err(call("GetQueueAttributes"))?
         .attributes
         .unwrap_or_default();
-    let arn = attributes
-        .get(&QueueAttributeName::QueueArn)
-        .ok_or_else(|| StoreError::Corrupt("the dead-letter queue has no ARN".to_owned()))?;
+    let arn = attributes.get(&QueueAttributeName::QueueArn).ok_or_else(|| StoreError::GaveUp {
+        operation: "GetQueueAttributes",
+        detail: "the dead-letter queue has no ARN".to_owned(),
+    })?;
     let redrive = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": spec.max_receives });
     let queue = sqs
         .create_queue()

@@ -1,37 +1,57 @@
-//! Refresh tokens: random, stored as their SHA-256, used once.
+//! Refresh tokens: random, stored as their SHA-256, exchanged once.
 //!
-//! `S#{sha256}` / `SESSION`: `u` user, `d` device, `fam` family, `used` (when it was exchanged), `ttl`. A
-//! token that was exchanged stays until its time is over, so that its second use is noticed. A family lives
-//! as long as the device's own record names it; a device has one.
+//! A sign-in starts a family; each exchange replaces a token by the next one of its family. An
+//! exchanged token stays in the table until its time is over, so that its second use is noticed. A
+//! family is alive as long as the device record names it ([`crate::device`]); a device has one
+//! family at a time.
+//!
+//! # Item `S#{sha256}` / `SESSION`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `u` | S | | the user |
+//! | `d` | S | | the device |
+//! | `fam` | S | | the family |
+//! | `used` | N | epoch ms | the time of the exchange; missing before it |
+//! | `ttl` | N | epoch s | the time after which the token is worthless |
 
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
-use crate::attribute::{Item, ReadItem, corrupt, n, s};
+use crate::attribute::{Item, ReadItem, WriteItem, corrupt, n, s};
 use crate::condition::conditional;
-use crate::device::{DeviceAddress, DeviceStatus};
-use crate::key::{self, ItemKey};
+use crate::device::{self, DeviceAddress, DeviceStatus};
+use crate::key;
+use crate::resources::TTL_ATTRIBUTE;
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store};
 
-/// A refresh token about to be stored.
+/// The names of the attributes.
+mod attr {
+    pub(super) const USER: &str = "u";
+    pub(super) const DEVICE: &str = "d";
+    pub(super) const FAMILY: &str = "fam";
+    pub(super) const USED_MS: &str = "used";
+}
+
+/// A refresh token that is about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSession {
-    /// Lower-case hex SHA-256 of the token.
+    /// The SHA-256 of the token, lower-case hex.
     pub token_hash: String,
-    /// Its family: a random id shared by all tokens that follow from one sign-in.
+    /// The family: a random id that all tokens of one sign-in share.
     pub family: String,
-    /// Epoch seconds after which it is worthless.
+    /// The time after which the token is worthless, epoch seconds.
     pub ttl: i64,
 }
 
 impl NewSession {
     pub(crate) fn item(&self, address: DeviceAddress<'_>) -> Item {
         let mut item = key::session(&self.token_hash).item();
-        item.insert("u".to_owned(), s(address.user.as_str()));
-        item.insert("d".to_owned(), s(address.device.to_string()));
-        item.insert("fam".to_owned(), s(&self.family));
-        item.insert("ttl".to_owned(), n(self.ttl));
+        item.set(attr::USER, s(address.user.as_str()));
+        item.set(attr::DEVICE, s(address.device.as_str()));
+        item.set(attr::FAMILY, s(&self.family));
+        item.set(TTL_ATTRIBUTE, n(self.ttl));
         item
     }
 }
@@ -39,12 +59,13 @@ impl NewSession {
 /// A stored refresh token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Whose it is.
+    /// The user that the token is for.
     pub user: UserName,
-    /// For which device.
+    /// The device that the token is for.
     pub device: DeviceId,
-    /// Its family.
+    /// The family of the token.
     pub family: String,
+    /// True if the token was exchanged before.
     used: bool,
 }
 
@@ -55,45 +76,65 @@ impl Session {
     }
 }
 
-/// The token that replaces another of its family.
+/// The token that replaces another one of its family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextToken {
-    /// Lower-case hex SHA-256 of the token.
+    /// The SHA-256 of the token, lower-case hex.
     pub token_hash: String,
-    /// Epoch seconds after which it is worthless.
+    /// The time after which the token is worthless, epoch seconds.
     pub ttl: i64,
 }
 
-/// How an exchange ended.
+/// The outcome of [`Store::rotate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RotationOutcome {
-    /// The old token is spent, the new one stored.
+    /// The old token is used up and the next one is stored. Holds the old one.
     Rotated(Session),
-    /// There is no such token, or its time is over.
+    /// The token does not exist, or its time is over.
     Unknown,
-    /// It was exchanged before: its family has been ended.
+    /// The token was exchanged before. Its family has been ended, because one of the two uses may be
+    /// a thief's.
     Reused(Session),
-    /// Its family has ended, by logout, reuse, revocation or a newer sign-in.
+    /// The family of the token has ended: by a logout, a reuse, a revocation or a newer sign-in.
     Ended,
 }
 
 impl Store {
-    /// Reads a token by its hash: one GetItem, strongly consistent.
+    /// Reads a refresh token by its hash, strongly consistent; `None` if it does not exist or its
+    /// time is over.
+    ///
+    /// One GetItem: 1 read unit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the item is not readable.
     pub async fn session(&self, token_hash: &str, now_ms: i64) -> Result<Option<Session>> {
         let found = self.get_item(&key::session(token_hash)).await?;
-        let Some(item) = found.filter(|item| item.get_n("ttl").unwrap_or(0) > now_ms.div_euclid(1000)) else {
-            return Ok(None);
-        };
+        let is_live = |item: &Item| item.get_n(TTL_ATTRIBUTE).unwrap_or(0) > now_ms.div_euclid(1000);
+        let Some(item) = found.filter(is_live) else { return Ok(None) };
         Ok(Some(Session {
-            user: UserName::parse(item.need_s("u")?).map_err(corrupt)?,
-            device: DeviceId::parse(item.need_s("d")?).map_err(corrupt)?,
-            family: item.need_s("fam")?.to_owned(),
-            used: item.contains_key("used"),
+            user: UserName::parse(item.need_s(attr::USER)?).map_err(corrupt)?,
+            device: DeviceId::parse(item.need_s(attr::DEVICE)?).map_err(corrupt)?,
+            family: item.need_s(attr::FAMILY)?.to_owned(),
+            used: item.contains_key(attr::USED_MS),
         }))
     }
 
-    /// Exchanges a refresh token for the next of its family: a GetItem and a transaction of three.
+    /// Exchanges a refresh token for the next one of its family. A token that was exchanged before
+    /// ends its family.
+    ///
+    /// One GetItem: 1 read unit. Then one transaction of an update, a check and a put: twice the
+    /// write units of old token, device record and next token. If its answer is lost for good, the
+    /// token may be exchanged: its repetition is a reuse, and the device has to sign in again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if a call fails;
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the token is not readable.
     pub async fn rotate(&self, token_hash: &str, next: NextToken, now_ms: i64) -> Result<RotationOutcome> {
+        const OLD_TOKEN: usize = 0;
         let Some(session) = self.session(token_hash, now_ms).await? else {
             return Ok(RotationOutcome::Unknown);
         };
@@ -102,23 +143,23 @@ impl Store {
             return Ok(RotationOutcome::Reused(session));
         }
         let next = NewSession { token_hash: next.token_hash, family: session.family.clone(), ttl: next.ttl };
-        let spend = self.update(&key::session(token_hash), |update| {
+        let use_up = self.update(&key::session(token_hash), |update| {
             update
                 .update_expression("SET #used = :now")
                 .condition_expression("attribute_exists(pk) AND attribute_not_exists(#used)")
-                .expression_attribute_names("#used", "used")
+                .expression_attribute_names("#used", attr::USED_MS)
                 .expression_attribute_values(":now", n(now_ms))
         })?;
-        let alive = self.check(&key::device(session.address()), |check| {
+        let is_alive = self.check(&key::device(session.address()), |check| {
             check
                 .condition_expression("#fam = :fam")
-                .expression_attribute_names("#fam", "fam")
+                .expression_attribute_names("#fam", device::attr::FAMILY)
                 .expression_attribute_values(":fam", s(&session.family))
         })?;
         let put = self.put_new(next.item(session.address()))?;
-        match self.transact(vec![spend, alive, put]).await? {
+        match self.transact(vec![use_up, is_alive, put]).await? {
             TransactionOutcome::Done => Ok(RotationOutcome::Rotated(session)),
-            TransactionOutcome::Refused { index: 0, .. } => {
+            TransactionOutcome::Refused { index: OLD_TOKEN } => {
                 self.end_family(&session).await?;
                 Ok(RotationOutcome::Reused(session))
             }
@@ -126,32 +167,49 @@ impl Store {
         }
     }
 
-    /// Starts a new family for a registered device, ending its former one; `false` where the device has
-    /// been revoked. One transaction of two.
+    /// Starts a new family for a registered device and ends its former one. Returns true if it is
+    /// started, false if the device has no record or is revoked.
+    ///
+    /// One transaction of two writes: twice the write units of device record and token. If its
+    /// answer is lost for good, the device may have a new family whose token it never got: it signs
+    /// in again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) or
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction.
     pub async fn start_session(&self, address: DeviceAddress<'_>, session: &NewSession) -> Result<bool> {
         let name = self.update(&key::device(address), |update| {
             update
                 .update_expression("SET #fam = :fam")
                 .condition_expression("attribute_exists(pk) AND #st <> :revoked")
-                .expression_attribute_names("#fam", "fam")
-                .expression_attribute_names("#st", "st")
+                .expression_attribute_names("#fam", device::attr::FAMILY)
+                .expression_attribute_names("#st", device::attr::STATUS)
                 .expression_attribute_values(":fam", s(&session.family))
                 .expression_attribute_values(":revoked", s(DeviceStatus::Revoked.code()))
         })?;
         let put = self.put_new(session.item(address))?;
-        Ok(matches!(self.transact(vec![name, put]).await?, TransactionOutcome::Done))
+        Ok(self.transact(vec![name, put]).await?.is_done())
     }
 
-    /// Ends a family: none of its tokens can be exchanged again. One UpdateItem.
+    /// Ends the family of a token: none of its tokens can be exchanged again. Does nothing if the
+    /// device has another family meanwhile.
+    ///
+    /// One UpdateItem: the write units of the device record. The verb may be repeated; a lost
+    /// answer does no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
     pub async fn end_family(&self, session: &Session) -> Result<()> {
         let ended = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(ItemKey::item(&key::device(session.address()))))
+            .set_key(Some(key::device(session.address()).item()))
             .update_expression("REMOVE #fam")
             .condition_expression("#fam = :fam")
-            .expression_attribute_names("#fam", "fam")
+            .expression_attribute_names("#fam", device::attr::FAMILY)
             .expression_attribute_values(":fam", s(&session.family))
             .send()
             .await;

@@ -1,122 +1,119 @@
-//! TransactWriteItems, with its two ways of not happening told apart: a condition that did not hold is a
-//! value, a conflict with another transaction is tried again.
+//! Transactions (TransactWriteItems) and the writes that they are made of.
+//!
+//! A transaction can fail to happen in two ways. If a condition does not hold, that is a value. If
+//! another transaction touches the same items, it is tried again.
+//!
+//! The SDK gives every transaction a `ClientRequestToken`. If an answer is lost and the SDK repeats
+//! the call, DynamoDB recognizes the token and answers as it did the first time. If all repetitions
+//! fail, the verb returns [`StoreError::Call`] and the transaction may have happened.
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use crate::attribute::Item;
 use crate::error::call;
+use crate::key::{IS_NEW, ItemKey};
 use crate::{Result, Store, StoreError};
 
-/// Tries of one transaction that meets conflicts, then [`StoreError::GaveUp`].
+/// The name of the AWS operation.
+const OPERATION: &str = "TransactWriteItems";
+/// The most times that a transaction is tried while it meets conflicts.
 const TRIES: u32 = 6;
-/// The first pause after a conflict; doubled each time.
+/// The pause after the first conflict. It doubles after each further one.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How a transaction ended.
+/// The outcome of a transaction.
 #[derive(Debug)]
 pub(crate) enum TransactionOutcome {
-    /// All of it happened.
+    /// All writes happened.
     Done,
-    /// None of it happened: the condition of the write at this index did not hold.
-    Refused { index: usize },
+    /// No write happened: a condition did not hold.
+    Refused {
+        /// The index of the first write whose condition did not hold.
+        index: usize,
+    },
+}
+
+impl TransactionOutcome {
+    /// True if all writes happened.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Done)
+    }
 }
 
 impl Store {
     /// Runs all writes or none. Costs twice the write units of the items.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if the call fails; [`StoreError::GaveUp`] after 6 conflicts.
     pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<TransactionOutcome> {
         let mut pause = PAUSE;
         for _ in 0..TRIES {
             let sent =
                 self.dynamodb().transact_write_items().set_transact_items(Some(writes.clone())).send().await;
             let Err(error) = sent else { return Ok(TransactionOutcome::Done) };
-            let Some(cancelled) =
-                error.as_service_error().and_then(|e| match e {
-                    aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(c) => Some(c),
-                    _ => None,
-                })
+            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+                error.as_service_error()
             else {
-                return Err(call("TransactWriteItems")(error));
+                return Err(call(OPERATION)(error));
             };
             let reasons = cancelled.cancellation_reasons();
             let failed = reasons.iter().position(|r| r.code() == Some("ConditionalCheckFailed"));
             if let Some(index) = failed {
                 return Ok(TransactionOutcome::Refused { index });
             }
-            let retry = |code: &str| {
+            let is_temporary = |code: &str| {
                 matches!(code, "TransactionConflict" | "ProvisionedThroughputExceeded" | "ThrottlingError")
             };
-            if !reasons.iter().filter_map(|r| r.code()).any(retry) {
-                return Err(call("TransactWriteItems")(error));
+            if !reasons.iter().filter_map(|r| r.code()).any(is_temporary) {
+                return Err(call(OPERATION)(error));
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2);
         }
-        Err(StoreError::GaveUp { operation: "TransactWriteItems", detail: "conflicts".to_owned() })
+        Err(StoreError::GaveUp { operation: OPERATION, detail: "conflicts".to_owned() })
     }
 
-    /// A put under a condition.
-    pub(crate) fn put_if(&self, item: Item, condition: &str) -> Result<TransactWriteItem> {
-        let put = Put::builder()
-            .table_name(self.table())
-            .set_item(Some(item))
-            .condition_expression(condition)
-            .build()
-            .map_err(crate::attribute::corrupt)?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
-    /// A put whatever is there.
+    /// Builds a put without a condition: it replaces the item that is there.
     pub(crate) fn put(&self, item: Item) -> Result<TransactWriteItem> {
-        let put = Put::builder()
-            .table_name(self.table())
-            .set_item(Some(item))
-            .build()
-            .map_err(crate::attribute::corrupt)?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        let put = Put::builder().table_name(self.table()).set_item(Some(item));
+        Ok(TransactWriteItem::builder().put(put.build().map_err(call(OPERATION))?).build())
     }
 
-    /// A put of an item that must not be there yet.
+    /// Builds a put on condition that the item does not exist yet.
     pub(crate) fn put_new(&self, item: Item) -> Result<TransactWriteItem> {
-        self.put_if(item, "attribute_not_exists(pk)")
+        let put = Put::builder().table_name(self.table()).set_item(Some(item)).condition_expression(IS_NEW);
+        Ok(TransactWriteItem::builder().put(put.build().map_err(call(OPERATION))?).build())
     }
 
-    /// A delete whatever is there.
-    pub(crate) fn remove(&self, key: &crate::key::ItemKey) -> Result<TransactWriteItem> {
-        let delete = Delete::builder()
-            .table_name(self.table())
-            .set_key(Some(key.item()))
-            .build()
-            .map_err(crate::attribute::corrupt)?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
+    /// Builds a delete without a condition.
+    pub(crate) fn remove(&self, key: &ItemKey) -> Result<TransactWriteItem> {
+        let delete = Delete::builder().table_name(self.table()).set_key(Some(key.item()));
+        Ok(TransactWriteItem::builder().delete(delete.build().map_err(call(OPERATION))?).build())
     }
 
-    /// An update, completed by the caller.
+    /// Builds an update; `complete` adds its expressions.
     pub(crate) fn update(
         &self,
-        key: &crate::key::ItemKey,
-        build: impl FnOnce(
-            aws_sdk_dynamodb::types::builders::UpdateBuilder,
-        ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder,
+        key: &ItemKey,
+        complete: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
     ) -> Result<TransactWriteItem> {
-        let update = build(Update::builder().table_name(self.table()).set_key(Some(key.item())))
-            .build()
-            .map_err(crate::attribute::corrupt)?;
-        Ok(TransactWriteItem::builder().update(update).build())
+        let update = complete(Update::builder().table_name(self.table()).set_key(Some(key.item())));
+        Ok(TransactWriteItem::builder().update(update.build().map_err(call(OPERATION))?).build())
     }
 
-    /// A check of an item that the transaction does not write, completed by the caller.
+    /// Builds a check of an item that the transaction does not write; `complete` adds the
+    /// condition.
     pub(crate) fn check(
         &self,
-        key: &crate::key::ItemKey,
-        build: impl FnOnce(
-            aws_sdk_dynamodb::types::builders::ConditionCheckBuilder,
-        ) -> aws_sdk_dynamodb::types::builders::ConditionCheckBuilder,
+        key: &ItemKey,
+        complete: impl FnOnce(ConditionCheckBuilder) -> ConditionCheckBuilder,
     ) -> Result<TransactWriteItem> {
-        let check = build(ConditionCheck::builder().table_name(self.table()).set_key(Some(key.item())))
-            .build()
-            .map_err(crate::attribute::corrupt)?;
-        Ok(TransactWriteItem::builder().condition_check(check).build())
+        let check = complete(ConditionCheck::builder().table_name(self.table()).set_key(Some(key.item())));
+        Ok(TransactWriteItem::builder().condition_check(check.build().map_err(call(OPERATION))?).build())
     }
 }

@@ -1,11 +1,18 @@
-//! Questions to the person at the terminal.
+//! Questions to the person at the terminal, and long numbers that a person types and compares.
 
 use std::io::{BufRead as _, IsTerminal as _};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
-/// Asks, and goes on only where the answer is `yes`. `instead` is what a script says in place of the answer.
+/// The groups of digits per line of a number that is shown.
+const GROUPS_PER_LINE: usize = 4;
+
+/// Asks the person, and succeeds if the answer is `yes`. `instead` is the command that a script
+/// runs in place of the answer.
+///
+/// # Errors
+/// [`Exit::Usage`] if standard input is no terminal; [`Exit::Failed`] if the answer is another one.
 pub(crate) fn yes(context: &Context, question: &str, instead: &str) -> Result<(), Failure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
@@ -21,16 +28,17 @@ pub(crate) fn yes(context: &Context, question: &str, instead: &str) -> Result<()
     }
 }
 
-/// Whether somebody has typed this number, however they have grouped its digits.
+/// True if the typed number is this number, however its digits are grouped.
 pub(crate) fn is_number(typed: &str, number: &str) -> bool {
     let digits = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
     digits(typed) == digits(number)
 }
 
-/// Digits in groups, so many groups a line, indented.
-pub(crate) fn lines(number: &str, groups: usize) -> String {
+/// Returns a number, whose groups of digits are separated by spaces, on indented lines of four
+/// groups each.
+pub(crate) fn lines(number: &str) -> String {
     let all: Vec<&str> = number.split(' ').collect();
-    all.chunks(groups.max(1)).map(|line| format!("    {}", line.join(" "))).collect::<Vec<_>>().join("\n")
+    all.chunks(GROUPS_PER_LINE).map(|line| format!("    {}", line.join(" "))).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -45,6 +53,6 @@ mod tests {
         for typed in ["", "12345", "12345 67891", "12345-67890", "012345 67890"] {
             assert!(!is_number(typed, "12345 67890"), "{typed:?}");
         }
-        assert_eq!(lines("1 2 3 4 5", 2), "    1 2\n    3 4\n    5");
+        assert_eq!(lines("1 2 3 4 5 6 7 8 9"), "    1 2 3 4\n    5 6 7 8\n    9");
     }
 }

@@ -1,4 +1,5 @@
-//! The commands, a file each. What clap reads of a command stands beside what the command does.
+//! The commands, one per file. A file holds the command's options, as clap parses them, and the
+//! code that runs it.
 
 pub(crate) mod attachments;
 pub(crate) mod chat;

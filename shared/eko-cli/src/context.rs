@@ -1,39 +1,45 @@
-//! What commands share.
+//! The objects that commands share: the accounts, the output, the clock, and the messenger of the
+//! chosen account.
 
 use eko_client::{DeviceStore, Environment, HttpTransport, Messenger};
 
-use crate::cli::Global;
 use crate::failure::Failure;
-use crate::home::{Account, Home};
+use crate::global::GlobalOptions;
+use crate::home::{AccountFolder, EkoHome};
 use crate::libsignal::LibSignal;
 use crate::output::Output;
-use crate::who::Who;
+use crate::partial_handle::PartialHandle;
 
-/// A device that talks over HTTP.
-pub(crate) type Client = Messenger<HttpTransport, LibSignal>;
+/// The messenger of one device, over HTTP and with libsignal's sessions.
+pub(crate) type HttpMessenger = Messenger<HttpTransport, LibSignal>;
 
-/// What commands share.
+/// The objects that commands share.
 pub(crate) struct Context {
-    pub(crate) home: Home,
+    /// The folder that keeps accounts.
+    pub(crate) home: EkoHome,
+    /// The form of the output.
     pub(crate) out: Output,
+    /// The clock and the source of random bytes.
     pub(crate) environment: Environment,
-    named: Option<Who>,
+    account: Option<PartialHandle>,
 }
 
 impl Context {
-    pub(crate) fn new(global: Global) -> Result<Self, Failure> {
-        let home = Home::locate(global.home.as_deref())?;
+    pub(crate) fn new(global: GlobalOptions) -> Result<Self, Failure> {
+        let home = EkoHome::locate(global.home.as_deref())?;
         let out = Output { json: global.json, quiet: global.quiet };
-        Ok(Self { home, out, environment: Environment::system(), named: global.account })
+        Ok(Self { home, out, environment: Environment::system(), account: global.account })
     }
 
+    /// Returns an HTTP client.
     pub(crate) fn http(&self) -> Result<HttpTransport, Failure> {
         HttpTransport::new().map_err(Failure::new)
     }
 
-    /// The account that is meant, and its device.
-    pub(crate) fn client(&self) -> Result<(Account, Client), Failure> {
-        let account = self.home.choose(self.named.as_ref())?;
+    /// Opens the account that `--as` names, or the only account, and returns its folder and its
+    /// messenger.
+    pub(crate) fn client(&self) -> Result<(AccountFolder, HttpMessenger), Failure> {
+        let account = self.home.choose(self.account.as_ref())?;
         let store = DeviceStore::open(&account.database())?;
         let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
         match client {

@@ -1,4 +1,4 @@
-//! What becomes of what is sent: waited for, and said.
+//! The delivery of a message: waiting for it, and summing it up for a person.
 
 use std::time::Duration;
 
@@ -6,18 +6,19 @@ use eko_client::messenger::SentActivity;
 use eko_client::store::EnvelopeState;
 use tokio::time::sleep;
 
-use crate::context::Client;
+use crate::context::HttpMessenger;
 use crate::failure::{Exit, Failure};
 use crate::people::named;
-use crate::progress::Progress;
+use crate::progress::ProgressLine;
 
-/// How long a command tries, in seconds, unless the person says otherwise.
+/// The default of `--wait`: how long a command goes on trying, in seconds.
 pub(crate) const WAIT_S: u64 = 30;
 
-/// Tries again what can be tried again, as long as the person waits.
+/// Tries again what can be tried again, for at most `wait_s` seconds or until Ctrl-C, and returns
+/// the result.
 pub(crate) async fn wait_for(
-    client: &Client,
-    progress: &Progress,
+    client: &HttpMessenger,
+    progress: &ProgressLine,
     mut sent: SentActivity,
     wait_s: u64,
 ) -> Result<SentActivity, Failure> {
@@ -42,55 +43,56 @@ pub(crate) async fn wait_for(
     }
 }
 
-/// What became of something for the people it is for, by name.
-pub(crate) struct Outcome {
-    /// The least of it.
+/// The result of sending something: the recipients by name, grouped by what became of it.
+pub(crate) struct DeliverySummary {
+    /// The state of the envelope that has got least far.
     pub(crate) state: EnvelopeState,
-    /// Whose server has it.
-    pub(crate) told: Vec<String>,
-    /// Whose server is out of reach, so that the own one has it.
+    /// The recipients whose server has it.
+    pub(crate) reached: Vec<String>,
+    /// The recipients whose server is out of reach, so that the own server keeps it for them.
     pub(crate) queued: Vec<String>,
-    /// Who has it not, and why.
-    missed: Vec<String>,
-    /// The first whose devices are not trusted.
-    distrusted: Option<String>,
+    missed: Vec<MissedRecipient>,
 }
 
-impl Outcome {
-    pub(crate) fn of(client: &Client, sent: &SentActivity) -> Self {
+/// A recipient who does not have it.
+struct MissedRecipient {
+    name: String,
+    reason: String,
+    is_distrusted: bool,
+}
+
+impl DeliverySummary {
+    /// Sums up the envelopes to other people. The envelope to the user's own devices is left out.
+    pub(crate) fn of(client: &HttpMessenger, sent: &SentActivity) -> Self {
         let (me, own) = (client.me(), client.me().actor());
-        let mut outcome = Self {
-            state: sent.state(&me),
-            told: Vec::new(),
-            queued: Vec::new(),
-            missed: Vec::new(),
-            distrusted: None,
-        };
+        let (mut reached, mut queued, mut missed) = (Vec::new(), Vec::new(), Vec::new());
         for envelope in sent.envelopes.iter().filter(|envelope| envelope.recipient != own) {
-            let who = named(client, &envelope.recipient);
+            let name = named(client, &envelope.recipient);
             match envelope.state {
-                EnvelopeState::Accepted | EnvelopeState::Delivered => outcome.told.push(who),
-                EnvelopeState::Queued => outcome.queued.push(who),
+                EnvelopeState::Accepted | EnvelopeState::Delivered => reached.push(name),
+                EnvelopeState::Queued => queued.push(name),
                 EnvelopeState::ToSend | EnvelopeState::Failed | EnvelopeState::Refused => {
-                    let reason = envelope.reason.as_deref().unwrap_or("it was not tried yet");
-                    outcome.missed.push(format!("{who}: {reason}"));
-                    if envelope.state == EnvelopeState::Refused {
-                        outcome.distrusted.get_or_insert(who);
-                    }
+                    missed.push(MissedRecipient {
+                        name,
+                        reason: envelope.reason.clone().unwrap_or_else(|| "it was not tried yet".to_owned()),
+                        is_distrusted: envelope.state == EnvelopeState::Refused,
+                    });
                 }
             }
         }
-        outcome
+        Self { state: sent.state(&me), reached, queued, missed }
     }
 
-    /// Whether everybody has it, or will without this device.
+    /// True if every recipient has it, or will get it without this device.
     pub(crate) fn is_complete(&self) -> bool {
         self.missed.is_empty()
     }
 
-    /// What failed of it, where something did. `what` is what was sent, as a beginning of the sentence.
-    pub(crate) fn failure(&self, what: &str) -> Option<Failure> {
-        let failure = |how: &str| Failure::new(format!("{what}{how} {}", self.missed.join("; ")));
+    /// Returns the failure of this delivery, or `None` if nothing failed. Its sentence begins with
+    /// `lead`.
+    pub(crate) fn failure(&self, lead: &str) -> Option<Failure> {
+        let missed: Vec<_> = self.missed.iter().map(|it| format!("{}: {}", it.name, it.reason)).collect();
+        let failure = |how: &str| Failure::new(format!("{lead}{how} {}", missed.join("; ")));
         match self.state {
             EnvelopeState::ToSend => Some(
                 failure("not sent yet to")
@@ -98,8 +100,11 @@ impl Outcome {
                     .exit(Exit::TryLater),
             ),
             EnvelopeState::Refused => {
-                let who = self.distrusted.as_deref().unwrap_or_default();
-                Some(failure("not sent to").next(format!("eko verify {who}")).exit(Exit::NotTrusted))
+                let failure = failure("not sent to").exit(Exit::NotTrusted);
+                Some(match self.missed.iter().find(|it| it.is_distrusted) {
+                    Some(it) => failure.next(format!("eko verify {}", it.name)),
+                    None => failure,
+                })
             }
             EnvelopeState::Failed => Some(failure("not sent to")),
             EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered => None,

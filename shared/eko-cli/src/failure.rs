@@ -1,4 +1,4 @@
-//! What went wrong, for a person or a script: one line what it is, one line what to do next.
+//! The error of every command: one line for what went wrong, and one for what to do next.
 
 mod library;
 
@@ -8,23 +8,23 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::printable::printable;
+use crate::printable::{printable, printable_json};
 
-/// How the command ends, as scripts see it. `eko --help` lists them.
+/// The kind of a failure, and with it the exit code. `eko --help` lists the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 1: it did not work.
+    /// Code 1: the command failed.
     Failed,
-    /// 2: what was asked for makes no sense; what clap ends with too.
+    /// Code 2: the command line or the input makes no sense. clap uses the same code.
     Usage,
-    /// 3: someone's devices or keys are not to be trusted; nothing was sent.
+    /// Code 3: someone's devices or keys cannot be trusted; nothing was sent.
     NotTrusted,
-    /// 4: it may work later: a server is out of reach, or asks to wait.
+    /// Code 4: the same command may work later, because a server is out of reach or asks to wait.
     TryLater,
 }
 
 impl Exit {
-    /// The code.
+    /// Returns the exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Failed => 1,
@@ -34,7 +34,7 @@ impl Exit {
         }
     }
 
-    /// The same as a word, in JSON.
+    /// Returns the word for this kind in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -51,7 +51,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// A failure.
+/// The error of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     what: String,
@@ -60,41 +60,41 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of the ordinary kind, said in one line without a full stop.
+    /// Creates a failure of the kind [`Exit::Failed`]. `what` is one line without a full stop.
     pub fn new(what: impl fmt::Display) -> Self {
         Self { what: what.to_string(), next: None, exit: Exit::Failed }
     }
 
-    /// The same of another kind.
+    /// Sets the kind.
     #[must_use]
     pub fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
     }
 
-    /// The same with what to do next: a command, or half a sentence.
+    /// Sets what to do next: a command, or half a sentence.
     #[must_use]
     pub fn next(mut self, next: impl fmt::Display) -> Self {
         self.next = Some(next.to_string());
         self
     }
 
-    /// How the command ends.
+    /// Returns the kind, which decides the exit code.
     pub fn ends_with(&self) -> Exit {
         self.exit
     }
 
-    /// Writes it: two lines, or an object on one line.
+    /// Writes the failure: two lines for a person, or a JSON object on one line.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// `to` cannot be written.
     pub fn write(&self, json: bool, to: &mut impl Write) -> io::Result<()> {
         if json {
             let next = self.next.as_ref();
             let object = json!({ "error": self.what, "kind": self.exit.word(), "next": next });
-            return writeln!(to, "{}", crate::output::one_line(&object));
+            return writeln!(to, "{}", printable_json(&object));
         }
-        // What servers and files say may be in it.
+        // The text may quote servers and files, so it is made printable.
         writeln!(to, "eko: {}", printable(&self.what).replace('\n', " "))?;
         match &self.next {
             Some(next) => writeln!(to, "Next: {}", printable(next).replace('\n', " ")),
@@ -111,7 +111,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Standard output or input that fails; see [`crate::output`] for the pipe that is closed.
+/// Converts an error of standard input or standard output.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::new(error)

@@ -1,7 +1,12 @@
-//! The folder where accounts are kept: `HOME/accounts/NAME@HOST/eko.db`, for their owner alone. `HOME/former` has those
-//! that were set aside.
+//! The folder that keeps accounts. Only its owner can read it.
+//!
+//! ```text
+//! HOME/accounts/NAME@HOST/eko.db        the device of an account, with its keys and messages
+//! HOME/accounts/NAME@HOST/listening     the lock of the process that reads its mailbox
+//! HOME/former/NAME@HOST-STAMP/          an account that was set aside by `eko login --anew`
+//! ```
 
-mod account;
+mod account_folder;
 mod private;
 #[cfg(test)]
 mod tests;
@@ -11,30 +16,38 @@ use std::path::{Path, PathBuf};
 use eko_protocol::address::Handle;
 use etcetera::BaseStrategy;
 
-pub use account::Account;
+pub use account_folder::AccountFolder;
 
 use crate::failure::{Exit, Failure};
-use crate::who::Who;
+use crate::partial_handle::PartialHandle;
 
 const ACCOUNTS: &str = "accounts";
-/// Accounts that made room for others of their name.
 const FORMER: &str = "former";
 
-/// Where accounts are kept.
+/// The folder that keeps accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Home {
+pub struct EkoHome {
     accounts: PathBuf,
     former: PathBuf,
 }
 
-impl Home {
-    /// The folder that the person names, or else the platform's for a program's data.
+/// The folder of an account that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedAccount {
+    /// The account.
+    pub account: AccountFolder,
+    /// True if the folder did not exist before.
+    pub is_new: bool,
+}
+
+impl EkoHome {
+    /// Returns the folder that the person names, or else `eko` in the platform's folder for data.
     ///
     /// # Errors
-    /// The platform has none: no home folder.
-    pub fn locate(said: Option<&Path>) -> Result<Self, Failure> {
-        let home = match said {
-            Some(said) => said.to_owned(),
+    /// The platform has no folder for data, because the user has no home folder.
+    pub fn locate(named: Option<&Path>) -> Result<Self, Failure> {
+        let home = match named {
+            Some(named) => named.to_owned(),
             None => etcetera::base_strategy::choose_native_strategy()
                 .map_err(|_| {
                     Failure::new("there is no folder for data").next("name one: --home DIR, or EKO_HOME")
@@ -45,11 +58,11 @@ impl Home {
         Ok(Self { accounts: home.join(ACCOUNTS), former: home.join(FORMER) })
     }
 
-    /// The accounts, by name.
+    /// Returns the accounts, sorted by handle.
     ///
     /// # Errors
-    /// The folder cannot be read, or others can.
-    pub fn accounts(&self) -> Result<Vec<Account>, Failure> {
+    /// The folder cannot be read, or other users of this machine can read it.
+    pub fn accounts(&self) -> Result<Vec<AccountFolder>, Failure> {
         let listed = match self.accounts.read_dir() {
             Ok(listed) => listed,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -59,24 +72,24 @@ impl Home {
         let mut accounts = Vec::new();
         for entry in listed {
             let entry = entry.map_err(|error| unreadable(&self.accounts, &error))?;
-            // What is being made has another form of name.
+            // An account that is being created has a name that begins with a dot.
             let name = entry.file_name();
             let handle = name.to_str().filter(|name| !name.starts_with(['.', '@'])).map(Handle::parse);
             if let Some(Ok(handle)) = handle {
-                accounts.push(Account::new(handle, entry.path()));
+                accounts.push(AccountFolder::new(handle, entry.path()));
             }
         }
         accounts.sort_by(|a, b| a.handle.cmp(&b.handle));
         Ok(accounts)
     }
 
-    /// The account that the person means: the one they name, or the only one.
+    /// Returns the account that the person names, or the only account.
     ///
     /// # Errors
-    /// There is none of that name, or several; its files can be read by others.
-    pub fn choose(&self, named: Option<&Who>) -> Result<Account, Failure> {
+    /// There is no such account; there are several; other users of this machine can read its files.
+    pub fn choose(&self, named: Option<&PartialHandle>) -> Result<AccountFolder, Failure> {
         let accounts = self.accounts()?;
-        let meant = |account: &&Account| {
+        let meant = |account: &&AccountFolder| {
             named.is_none_or(|who| {
                 *account.handle.name() == who.user
                     && who.host.as_ref().is_none_or(|host| *host == account.handle.authority())
@@ -100,7 +113,7 @@ impl Home {
                     .host
                     .as_ref()
                     .map_or_else(|| who.user.to_string(), |host| format!("{}@{host}", who.user));
-                let all: Vec<_> = accounts.iter().map(Account::name).collect();
+                let all: Vec<_> = accounts.iter().map(AccountFolder::name).collect();
                 let others =
                     if all.is_empty() { String::new() } else { format!("; there is {}", all.join(", ")) };
                 Err(Failure::new(format!("there is no account {name} here{others}"))
@@ -109,39 +122,41 @@ impl Home {
         }
     }
 
-    /// The account of this handle, whose folder is made where there is none, all of it or nothing; and whether it was.
+    /// Returns the account of a handle, and creates its folder if there is none. A folder is
+    /// created completely or not at all.
     ///
     /// # Errors
-    /// It cannot be made; what is there can be read by others.
-    pub fn create(&self, handle: &Handle) -> Result<(Account, bool), Failure> {
-        private::make(&self.accounts)?;
-        let account = Account::new(handle.clone(), self.accounts.join(Account::folder(handle)));
-        let is_new = account.make()?;
+    /// The folder cannot be created; other users of this machine can read it.
+    pub fn prepare(&self, handle: &Handle) -> Result<PreparedAccount, Failure> {
+        private::create(&self.accounts)?;
+        let account =
+            AccountFolder::new(handle.clone(), self.accounts.join(AccountFolder::folder_name(handle)));
+        let is_new = account.create()?;
         account.check()?;
-        Ok((account, is_new))
+        Ok(PreparedAccount { account, is_new })
     }
 
-    /// Moves an account out of the way, to `HOME/former/NAME@HOST-STAMP`, with all that it keeps. Answers the folder.
+    /// Moves an account with all its files to `HOME/former/NAME@HOST-STAMP`, and returns that path.
     ///
     /// # Errors
-    /// It cannot be moved.
-    pub fn set_aside(&self, account: &Account, stamp: &str) -> Result<PathBuf, Failure> {
-        private::make(&self.former)?;
+    /// The folder cannot be moved.
+    pub fn set_aside(&self, account: &AccountFolder, stamp: &str) -> Result<PathBuf, Failure> {
+        private::create(&self.former)?;
         let aside = self.former.join(format!("{}-{stamp}", account.name()));
-        moved(account.path(), &aside)?;
+        rename(account.path(), &aside)?;
         Ok(aside)
     }
 
-    /// Moves an account back that was set aside, to where none is now.
+    /// Moves an account back that was set aside. There must be no folder of that account now.
     ///
     /// # Errors
-    /// It cannot be moved.
-    pub fn bring_back(&self, aside: &Path, account: &Account) -> Result<(), Failure> {
-        moved(aside, account.path())
+    /// The folder cannot be moved.
+    pub fn bring_back(&self, aside: &Path, account: &AccountFolder) -> Result<(), Failure> {
+        rename(aside, account.path())
     }
 }
 
-fn moved(from: &Path, to: &Path) -> Result<(), Failure> {
+fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
     let cannot = |error| Failure::new(format!("cannot move {} to {}: {error}", from.display(), to.display()));
     std::fs::rename(from, to).map_err(cannot)
 }

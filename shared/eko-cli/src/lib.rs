@@ -1,7 +1,27 @@
-//! The command `eko`, and its parts for tests.
+//! The command `eko`: Eko Messages in a terminal.
 //!
-//! What a client does is in `eko_client`; here are Signal's sessions ([`LibSignal`]), which it leaves open, and what
-//! a person sees of it.
+//! `eko_client` contains the logic of a client. This crate adds what `eko_client` leaves open: the
+//! Signal sessions ([`LibSignal`]), the sign-in at an OpenID Connect issuer ([`oidc`]), the folder
+//! that keeps accounts ([`EkoHome`]), and everything that a person or a script sees. It is a
+//! library so that tests can use these parts; [`run`] is the whole program.
+//!
+//! # Layers
+//!
+//! | layer | modules | content |
+//! |---|---|---|
+//! | 6 | `cli` | the command line as a whole |
+//! | 5 | `commands` | one file per command: its options and what it does |
+//! | 4 | `listener` | the loop of `eko listen` and `eko chat` |
+//! | 3 | `context`, `ask`, `people`, `show`, `delivery` | the device in use, and its data as text or JSON |
+//! | 2 | `global`, `output`, `progress`, `home` | the options of every command, the terminal, the files |
+//! | 1 | `failure` | the error of every command, with its exit code |
+//! | 0 | `printable`, `partial_handle`, `qr`, `libsignal`, `oidc` | parts that know nothing of the command |
+//!
+//! **Invariant**: a module uses only modules of lower layers, or modules to its left in its row. A
+//! parent and its child modules count as one. There is therefore no cycle between modules.
+//!
+//! **Invariant**: only `libsignal` names libsignal, whose licence (AGPL-3.0-only) applies to this
+//! crate.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod ask;
@@ -10,17 +30,18 @@ mod commands;
 mod context;
 mod delivery;
 mod failure;
+mod global;
 mod home;
 mod libsignal;
-mod listening;
+mod listener;
 pub mod oidc;
 mod output;
+mod partial_handle;
 mod people;
 mod printable;
 mod progress;
 mod qr;
 mod show;
-mod who;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,33 +49,33 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 pub use failure::{Exit, Failure};
-pub use home::{Account, Home};
+pub use home::{AccountFolder, EkoHome, PreparedAccount};
 pub use libsignal::LibSignal;
 pub use output::Output;
-pub use printable::printable;
-pub use who::{DEFAULT_SERVER, Who};
+pub use partial_handle::{DEFAULT_SERVER, PartialHandle};
+pub use printable::{printable, printable_json};
 
 use cli::{Cli, Command};
 use context::Context;
 
-/// Does what the process was started for.
+/// Runs the command that this process was started with, and returns its exit code.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return misread(&error),
+        Err(error) => return explain_usage(&error),
     };
     let json = cli.global.json;
-    match begin(cli) {
+    match run_command(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Where standard error is closed, the exit code says it.
+            // If standard error is closed, the exit code still reports the failure.
             let _ = failure.write(json, &mut io::stderr().lock());
             failure.ends_with().into()
         }
     }
 }
 
-fn begin(cli: Cli) -> Result<(), Failure> {
+fn run_command(cli: Cli) -> Result<(), Failure> {
     let context = Context::new(cli.global)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -72,14 +93,16 @@ fn begin(cli: Cli) -> Result<(), Failure> {
             Command::Verify(verify) => verify.run(&context).await,
             Command::Keys(keys) => keys.run(&context).await,
             Command::Export(export) => export.run(&context),
-            Command::Completions(completions) => completions.run(),
+            Command::Completions(completions) => completions.run(Cli::command()),
         }
     })
 }
 
-/// What clap says of a command line that it cannot read, or that asks for help. What cannot be written, the exit code
-/// says.
-fn misread(error: &clap::Error) -> ExitCode {
+/// Writes what clap answers to a command line that asks for help or cannot be parsed, and returns
+/// the exit code.
+///
+/// A failed write is ignored: the exit code says enough.
+fn explain_usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         let _ = error.print();
         return ExitCode::SUCCESS;

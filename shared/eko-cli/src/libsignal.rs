@@ -1,14 +1,15 @@
-//! Signal's sessions by libsignal: PQXDH, the Double Ratchet and SPQR beside it. Only the files of this module name
-//! libsignal.
+//! Signal sessions by libsignal: PQXDH, and the Double Ratchet with SPQR beside it.
 //!
-//! Each step builds libsignal's stores anew from what it is given, and takes the new record out of them. libsignal is
-//! asynchronous for stores that wait; these never do.
+//! Each step builds libsignal's stores from the arguments, and takes the new session record out of
+//! them. libsignal's functions are asynchronous, for stores that wait; the stores here never wait.
+//!
+//! **Invariant**: only the files of this module name libsignal.
 
 mod convert;
-mod draws;
 mod failure;
 mod identities;
 mod prekeys;
+mod rng;
 mod sessions;
 mod spqr;
 
@@ -21,28 +22,29 @@ use eko_protocol::key_package::KeyPackage;
 use futures_util::FutureExt;
 use libsignal_protocol_syft as signal;
 
-use draws::Draws;
 use failure::explained;
-use identities::Identities;
-use prekeys::PreKeys;
+use identities::SessionIdentities;
+use prekeys::PreKeyStores;
+use rng::EnvironmentRng;
 use sessions::OneSession;
 
-/// The ages that libsignal compares are in whole seconds from the epoch on; a clock before it says the epoch.
+/// Returns the time for libsignal, which compares ages of sessions. A clock before the epoch counts
+/// as the epoch.
 fn now(own: LocalDevice<'_>) -> SystemTime {
     let since = u64::try_from(own.environment.now_ms()).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_millis(since)
 }
 
-/// What a step of libsignal's comes to.
+/// Returns the result of a step of libsignal, which must be ready at once.
 fn done<T>(step: impl Future<Output = Result<T, signal::SignalProtocolError>>) -> Result<T, SessionError> {
     let ended = step.now_or_never();
     ended.ok_or_else(|| SessionError::Broken("libsignal waits for something".to_owned()))?.map_err(explained)
 }
 
-/// [`SignalSessions`] by libsignal.
+/// The [`SignalSessions`] of libsignal.
 ///
-/// It writes to no device without a Kyber key, and reads no first message without one: PQXDH is the only way that
-/// it knows to begin.
+/// Every session begins with PQXDH. A device without a Kyber key cannot be written to, and a first
+/// message without one is not read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LibSignal;
 
@@ -61,14 +63,14 @@ impl SignalSessions for LibSignal {
         let bundle = convert::bundle(package)?;
         let address = convert::address(peer.address)?;
         let mut session = OneSession::of(&address, record)?;
-        let mut identities = Identities::of(own, peer)?;
+        let mut identities = SessionIdentities::of(own, peer)?;
         done(signal::process_prekey_bundle(
             &address,
             &mut session,
             &mut identities,
             &bundle,
             now(own),
-            &mut Draws(own.environment),
+            &mut EnvironmentRng(own.environment),
         ))?;
         session.record()
     }
@@ -82,14 +84,14 @@ impl SignalSessions for LibSignal {
     ) -> Result<EncryptedMessage, SessionError> {
         let address = convert::address(peer.address)?;
         let mut session = OneSession::of(&address, Some(record))?;
-        let mut identities = Identities::of(own, peer)?;
+        let mut identities = SessionIdentities::of(own, peer)?;
         let message = done(signal::message_encrypt(
             plaintext,
             &address,
             &mut session,
             &mut identities,
             now(own),
-            &mut Draws(own.environment),
+            &mut EnvironmentRng(own.environment),
         ))?;
         Ok(EncryptedMessage { record: session.record()?, content: message.serialize().to_vec() })
     }
@@ -105,9 +107,10 @@ impl SignalSessions for LibSignal {
         let message = convert::message(content)?;
         let address = convert::address(peer.address)?;
         let mut session = OneSession::of(&address, record)?;
-        let mut identities = Identities::of(own, peer)?;
-        // One for each kind: libsignal borrows all three at once.
-        let (mut one_time, signed, mut kyber) = (PreKeys::of(keys), PreKeys::of(keys), PreKeys::of(keys));
+        let mut identities = SessionIdentities::of(own, peer)?;
+        // There is one store per kind of key, because libsignal borrows all three at once.
+        let (mut one_time, signed, mut kyber) =
+            (PreKeyStores::of(keys), PreKeyStores::of(keys), PreKeyStores::of(keys));
         let plaintext = done(signal::message_decrypt(
             &message,
             &address,
@@ -116,7 +119,7 @@ impl SignalSessions for LibSignal {
             &mut one_time,
             &signed,
             &mut kyber,
-            &mut Draws(own.environment),
+            &mut EnvironmentRng(own.environment),
         ))?;
         Ok(DecryptedMessage {
             record: session.record()?,

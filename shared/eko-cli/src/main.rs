@@ -1,4 +1,4 @@
-//! The command `eko`.
+//! The executable `eko`. Everything is in the library `eko_cli`, so that tests reach its parts.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,11 @@
-//! Signing in at the server's OpenID Connect issuer: in the person's browser, by the authorization code flow with
-//! PKCE (RFC 7636) and a listener on loopback (RFC 8252); or, at a development issuer, by a name alone.
+//! The sign-in at the server's OpenID Connect issuer, which ends with an ID token.
 //!
-//! The ID token goes to the server, which verifies it. Here only what the server cannot know is checked: that it is
-//! the answer to this sign-in.
+//! There are two ways. In the person's browser it is the authorization code flow with PKCE (RFC
+//! 7636) and a listener on the loopback address (RFC 8252). At a development issuer a name alone is
+//! enough.
+//!
+//! The server verifies the ID token's signature and times. This module checks only what the server
+//! cannot know: that the token is the answer to this sign-in.
 
 mod issuer;
 mod loopback;
@@ -17,94 +20,97 @@ use oauth2::{
     AuthUrl, AuthorizationCode, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
 };
 
-pub use issuer::Issuer;
-use loopback::{Due, Loopback};
-use token::Tokens;
+pub use issuer::IssuerMetadata;
+use loopback::{ExpectedAnswer, Loopback};
+use token::TokenEndpoint;
 
-/// What is asked for: who somebody is, and the address that some servers want verified.
+/// The scopes that are asked for: the identity, and the e-mail address that some servers want
+/// verified.
 const SCOPES: [&str; 3] = ["openid", "email", "profile"];
 
-/// A client of an issuer: what OpenID Connect calls a relying party.
+/// A client of an issuer, which OpenID Connect calls a relying party.
 pub struct RelyingParty<'a, T> {
     transport: &'a T,
     environment: &'a Environment,
-    issuer: Issuer,
+    issuer: IssuerMetadata,
     audience: String,
 }
 
-/// How a sign-in in the browser goes.
+/// The settings of a sign-in in the browser.
 #[derive(Debug, Clone, Copy)]
-pub struct InBrowser<'a> {
-    /// Who signs in, for the issuer to fill in.
+pub struct BrowserSignIn<'a> {
+    /// The user's name, which the issuer can fill in.
     pub login_hint: Option<&'a str>,
-    /// The port on 127.0.0.1 that the browser comes back to; 0 takes a free one.
-    pub port: u16,
-    /// How long the person has.
+    /// The port on 127.0.0.1 to which the browser returns; `None` for a free port.
+    pub port: Option<u16>,
+    /// The time that the person has.
     pub wait: Duration,
 }
 
-/// Why there is no ID token.
+/// The reasons why a sign-in ends without an ID token.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
     /// The issuer does not answer.
     #[error("{issuer} does not answer: {error}")]
     Unreachable {
-        /// The issuer, or its endpoint.
+        /// The URL of the issuer or of its token endpoint.
         issuer: String,
-        /// Why.
+        /// The error of the transport.
         error: TransportError,
     },
-    /// What the issuer says of itself cannot be used.
+    /// The issuer's discovery document or token answer cannot be used.
     #[error("{issuer} cannot be signed in at: {why}")]
     NotAnIssuer {
-        /// The issuer.
+        /// The URL of the issuer.
         issuer: String,
-        /// Why.
+        /// The fault, for a person.
         why: String,
     },
-    /// The issuer refuses, or the person does.
+    /// The issuer has refused, or the person has declined.
     #[error("the issuer says {error}{}", .description.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
     Refused {
         /// The error code of RFC 6749.
         error: String,
-        /// The same for a person.
+        /// The explanation for a person, if the issuer gives one.
         description: Option<String>,
     },
-    /// What came back is no answer to this sign-in.
+    /// The answer does not belong to this sign-in.
     #[error("the answer is not to be trusted: {0}")]
     Untrusted(&'static str),
-    /// Nobody came back from the browser.
+    /// The browser did not return in time.
     #[error("nobody came back from the browser in {} minutes", .0.as_secs().div_ceil(60))]
     TimedOut(Duration),
-    /// This machine does not let anybody listen on that port.
+    /// The port cannot be listened on.
     #[error("cannot listen on 127.0.0.1 for the browser to come back: {0}")]
     Listen(#[from] std::io::Error),
 }
 
 impl<'a, T: Transport> RelyingParty<'a, T> {
-    /// Reads what the issuer says of itself. `audience` is the client id that its tokens are for.
+    /// Fetches the issuer's discovery document. `audience` is the client id that the ID token must
+    /// be made for.
     ///
     /// # Errors
-    /// The issuer does not answer, or what it says cannot be used.
+    /// [`OidcError::Unreachable`] or [`OidcError::NotAnIssuer`].
     pub async fn discover(
         transport: &'a T,
         environment: &'a Environment,
         issuer: &str,
         audience: &str,
     ) -> Result<Self, OidcError> {
-        let issuer = Issuer::discover(transport, issuer).await?;
+        let issuer = IssuerMetadata::discover(transport, issuer).await?;
         Ok(Self { transport, environment, issuer, audience: audience.to_owned() })
     }
 
-    /// The issuer.
-    pub fn issuer(&self) -> &Issuer {
+    /// Returns the issuer's metadata.
+    pub fn issuer(&self) -> &IssuerMetadata {
         &self.issuer
     }
 
-    /// Signs in by a name alone, where [`Issuer::asks_for_no_password`]; answers the ID token.
+    /// Signs in by a name alone, and returns the ID token. The issuer must be one that [`asks for
+    /// no password`](IssuerMetadata::asks_for_no_password).
     ///
     /// # Errors
-    /// The issuer does not answer, or refuses.
+    /// Any error but [`OidcError::TimedOut`] and [`OidcError::Listen`].
     pub async fn by_name(&self, name: &str) -> Result<String, OidcError> {
         let nonce = self.random();
         let id_token = self.tokens().by_name(name, &nonce).await?;
@@ -112,19 +118,27 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
         Ok(id_token)
     }
 
-    /// Signs in in a browser, which `show` brings to the URL that it is given; answers the ID token.
+    /// Signs in in a browser, and returns the ID token. `show` gets the URL that the browser must
+    /// open.
     ///
     /// # Errors
-    /// Nobody comes back in time; the issuer refuses; the answer is none to this sign-in.
-    pub async fn in_browser(&self, way: InBrowser<'_>, show: impl FnOnce(&str)) -> Result<String, OidcError> {
+    /// Any [`OidcError`].
+    pub async fn in_browser(
+        &self,
+        way: BrowserSignIn<'_>,
+        show: impl FnOnce(&str),
+    ) -> Result<String, OidcError> {
         let loopback = Loopback::bind(way.port).await?;
         let redirect_uri = loopback.redirect_uri()?;
         let (state, nonce) = (self.random(), self.random());
         let verifier = PkceCodeVerifier::new(self.random());
         show(&self.authorization_url(&redirect_uri, &state, &nonce, &verifier, way.login_hint)?);
-        let due =
-            Due { state, issuer: self.issuer.url.clone(), names_itself: self.issuer.names_itself_in_answers };
-        let code = loopback.code(due, way.wait).await?;
+        let expected = ExpectedAnswer {
+            state,
+            issuer: self.issuer.url.clone(),
+            names_itself: self.issuer.names_itself_in_answers,
+        };
+        let code = loopback.code(expected, way.wait).await?;
         let redirect_uri =
             RedirectUrl::new(redirect_uri).map_err(|error| self.unusable(error.to_string()))?;
         let id_token = self.tokens().by_code(AuthorizationCode::new(code), redirect_uri, verifier).await?;
@@ -158,15 +172,16 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
         Ok(url.into())
     }
 
-    fn tokens(&self) -> Tokens<'_, T> {
-        Tokens { transport: self.transport, audience: &self.audience, issuer: &self.issuer }
+    fn tokens(&self) -> TokenEndpoint<'_, T> {
+        TokenEndpoint { transport: self.transport, audience: &self.audience, issuer: &self.issuer }
     }
 
     fn unusable(&self, why: String) -> OidcError {
         OidcError::NotAnIssuer { issuer: self.issuer.url.clone(), why }
     }
 
-    /// 32 random bytes in base64url: what PKCE wants at least, and enough for the others.
+    /// Returns 32 random bytes in base64url. PKCE requires at least so many; for the state and the
+    /// nonce they are enough.
     fn random(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.environment.bytes::<32>())
     }

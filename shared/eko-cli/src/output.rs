@@ -1,101 +1,81 @@
-//! What a command says: results on standard output, the rest on standard error.
+//! Standard output and standard error: results go to the one, everything else to the other.
 
 use std::io::{self, IsTerminal as _, Write};
 
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::printable::printable;
+use crate::printable::{printable, printable_json};
 
-/// How things are said.
+/// The form in which a command writes its output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Output {
-    /// Results as JSON, one object a line.
+    /// True if results are written as JSON, one object per line.
     pub json: bool,
-    /// Nothing but results and failures.
+    /// True if nothing but results and failures is written.
     pub quiet: bool,
 }
 
 impl Output {
-    /// Says a result: the text to a person, the object to a script.
+    /// Writes one result: `text` for a person, or `object` if [`Output::json`] is set.
     ///
     /// # Errors
-    /// Standard output cannot be written.
+    /// Standard output cannot be written. A closed pipe is no error: it ends the process with code
+    /// 0.
     pub fn result(self, text: &str, object: &Value) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        let said = if self.json { one_line(object) } else { printable(text) };
-        Ok(written(writeln!(out, "{said}").and_then(|()| out.flush()))?)
+        match self.json {
+            true => self.line(object),
+            false => write_line(&printable(text)),
+        }
     }
 
-    /// Writes an object on a line, whoever reads it.
+    /// Writes an object on one line, also if [`Output::json`] is not set.
     ///
     /// # Errors
     /// Standard output cannot be written.
     pub(crate) fn line(self, object: &Value) -> Result<(), Failure> {
-        Self { json: true, ..self }.result("", object)
+        write_line(&printable_json(object))
     }
 
-    /// Shows a picture made here of characters and colours, where a person looks at a terminal.
+    /// Writes a picture of characters and terminal colours, if standard output is a terminal and
+    /// JSON is not asked for. The picture must come from this program, since it is not made
+    /// printable.
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub(crate) fn picture(self, picture: Option<String>) -> Result<(), Failure> {
+    pub(crate) fn picture(self, picture: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        match picture {
-            Some(picture) if !self.json && out.is_terminal() => {
-                Ok(written(out.write_all(picture.as_bytes()).and_then(|()| out.flush()))?)
-            }
-            _ => Ok(()),
+        if self.json || !out.is_terminal() {
+            return Ok(());
         }
+        Ok(end_on_closed_pipe(out.write_all(picture.as_bytes()).and_then(|()| out.flush()))?)
     }
 
-    /// Says something beside the result, unless it is to be quiet.
+    /// Writes a line beside the result to standard error, unless [`Output::quiet`] is set.
     pub fn remark(self, text: &str) {
         if !self.quiet {
             self.prompt(text);
         }
     }
 
-    /// Says what the person must see to go on, such as an address to open.
+    /// Writes a line to standard error that the person must see in any case, such as a warning or
+    /// an address to open.
     pub fn prompt(self, text: &str) {
-        // Where standard error is closed, nobody listens.
+        // If standard error is closed, there is nobody to write to.
         let _ = writeln!(io::stderr().lock(), "{}", printable(text));
     }
 }
 
-/// JSON on one line. What would command a terminal is escaped: JSON itself does so with some of it only.
-pub(crate) fn one_line(object: &Value) -> String {
-    let mut line = String::new();
-    for c in object.to_string().chars() {
-        match printable(c.encode_utf8(&mut [0; 4])) == c.to_string() {
-            true => line.push(c),
-            // All of these have one UTF-16 unit, and stand within strings.
-            false => line.push_str(&format!("\\u{:04x}", u32::from(c))),
-        }
-    }
-    line
+fn write_line(line: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    Ok(end_on_closed_pipe(writeln!(out, "{line}").and_then(|()| out.flush()))?)
 }
 
-/// What was written. Whoever reads may stop reading, as `head` does: the command then ends without a word.
-fn written(done: io::Result<()>) -> io::Result<()> {
-    match done {
+/// Passes on the result of a write, but ends the process with code 0 if the reader has closed the
+/// pipe, as `head` does.
+fn end_on_closed_pipe(written: io::Result<()>) -> io::Result<()> {
+    match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        done => done,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn json_says_all_and_commands_no_terminal() {
-        let object = json!({ "text": "a\u{1b}[2J\u{9b}2J\u{202e}\u{7f}\r\n\u{fffd} é世👩" });
-        let line = one_line(&object);
-        assert_eq!(printable(&line), line);
-        assert!(!line.contains('\n') && line.contains("é世👩"));
-        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), object);
+        written => written,
     }
 }

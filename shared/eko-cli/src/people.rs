@@ -1,4 +1,4 @@
-//! People and groups, as they are named on a terminal.
+//! People, groups and conversations: found by what a person types, and named for a person.
 
 use std::str::FromStr;
 
@@ -6,12 +6,18 @@ use eko_client::group::GroupId;
 use eko_client::messenger::{Group, Person};
 use eko_protocol::address::Handle;
 
-use crate::context::Client;
+use crate::context::HttpMessenger;
 use crate::failure::{Exit, Failure};
-use crate::who::Who;
+use crate::partial_handle::PartialHandle;
 
-/// Who is meant: on the own server, where no other is named.
-pub(crate) async fn person(client: &Client, who: &Who) -> Result<Person, Failure> {
+const URN: &str = "urn:uuid:";
+/// The fewest letters of a group's id that a person may type for it.
+const MIN_ID_LETTERS: usize = 4;
+/// The number of letters of a group's id that is shown where the whole id would be too long.
+const SHORT_ID_LETTERS: usize = 8;
+
+/// Finds a person by a handle. A handle without a server means a user of the own server.
+pub(crate) async fn person(client: &HttpMessenger, who: &PartialHandle) -> Result<Person, Failure> {
     let me = client.me();
     let handle = match &who.host {
         None => Handle::new(who.user.clone(), &me.origin),
@@ -23,8 +29,9 @@ pub(crate) async fn person(client: &Client, who: &Who) -> Result<Person, Failure
     Ok(client.find(&handle).await?)
 }
 
-/// `@bob` for an actor of the own server, `@bob@host` for one of another, the id for what is no actor of Eko's.
-pub(crate) fn named(client: &Client, actor: &str) -> String {
+/// Returns the name of an actor: `@bob` for a user of the own server, `@bob@host` for a user of
+/// another Eko server, and the actor id for anyone else.
+pub(crate) fn named(client: &HttpMessenger, actor: &str) -> String {
     match Person::of(actor) {
         Some(person) if person.origin == client.me().origin => format!("@{}", person.user),
         Some(person) => person.handle().to_string(),
@@ -32,18 +39,18 @@ pub(crate) fn named(client: &Client, actor: &str) -> String {
     }
 }
 
-/// The group of that name, or id, or beginning of an id.
-pub(crate) fn group(client: &Client, name: &str) -> Result<Group, Failure> {
+/// Finds a group by its name, its id, or the beginning of its id.
+pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, Failure> {
     let groups = client.groups()?;
     let exact = GroupId::parse(name).ok();
     let is_it = |group: &&Group| {
         let id = group.state.id();
         exact.as_ref() == Some(id)
             || group.state.name() == name
-            || (name.len() >= 4 && id.as_str().trim_start_matches("urn:uuid:").starts_with(name))
+            || (name.len() >= MIN_ID_LETTERS && bare_id(id.as_str()).starts_with(name))
     };
     let mut found: Vec<&Group> = groups.iter().filter(is_it).collect();
-    // A group that one has left makes room for another of its name.
+    // A group that the user is in precedes groups that the user has left.
     if found.len() > 1 && found.iter().any(|group| group.member) {
         found.retain(|group| group.member);
     }
@@ -60,15 +67,31 @@ pub(crate) fn group(client: &Client, name: &str) -> Result<Group, Failure> {
     }
 }
 
-/// The first letters of a group's id, enough to name it.
+/// Returns the first letters of a group's id, which are enough to name the group.
 pub(crate) fn short(id: &GroupId) -> &str {
-    let bare = id.as_str().trim_start_matches("urn:uuid:");
-    bare.get(..8).unwrap_or(bare)
+    let bare = bare_id(id.as_str());
+    bare.get(..SHORT_ID_LETTERS).unwrap_or(bare)
 }
 
-/// What a conversation is called: a person, or a group.
-pub(crate) fn conversation(client: &Client, id: &str) -> String {
-    if !id.starts_with("urn:uuid:") {
+/// Returns an id without `urn:uuid:`.
+pub(crate) fn bare_id(id: &str) -> &str {
+    id.strip_prefix(URN).unwrap_or(id)
+}
+
+/// Returns the URN of an id that was typed with or without `urn:uuid:`.
+pub(crate) fn urn(id: &str) -> String {
+    format!("{URN}{}", bare_id(id))
+}
+
+/// True if a conversation's id is the id of a group. Any other conversation has an actor id.
+pub(crate) fn is_group(conversation: &str) -> bool {
+    GroupId::parse(conversation).is_ok()
+}
+
+/// Returns the name of a conversation: the name of a group, or the name of a person as [`named`]
+/// has it.
+pub(crate) fn conversation(client: &HttpMessenger, id: &str) -> String {
+    if !is_group(id) {
         return named(client, id);
     }
     let groups = client.groups().unwrap_or_default();
@@ -76,19 +99,22 @@ pub(crate) fn conversation(client: &Client, id: &str) -> String {
     group.map_or_else(|| id.to_owned(), |group| group.state.name().to_owned())
 }
 
-/// Whom a command is about: `@bob`, or with `--group` a group's name.
+/// The other side of a conversation.
 #[derive(Debug, Clone)]
-pub(crate) enum Whom {
+pub(crate) enum Correspondent {
+    /// A person.
     Person(Person),
+    /// A group.
     Group(Group),
 }
 
-impl Whom {
-    pub(crate) async fn find(client: &Client, text: &str, is_group: bool) -> Result<Self, Failure> {
+impl Correspondent {
+    /// Finds a person by a handle, or with `is_group` a group by its name.
+    pub(crate) async fn find(client: &HttpMessenger, text: &str, is_group: bool) -> Result<Self, Failure> {
         if is_group {
             return group(client, text).map(Self::Group);
         }
-        let who = Who::from_str(text).map_err(|why| {
+        let who = PartialHandle::from_str(text).map_err(|why| {
             Failure::new(format!("{text:?} is nobody's name: {why}"))
                 .next("--group, if it is a group's")
                 .exit(Exit::Usage)
@@ -96,7 +122,7 @@ impl Whom {
         person(client, &who).await.map(Self::Person)
     }
 
-    /// The conversation's id.
+    /// Returns the conversation's id: the actor id of the person, or the id of the group.
     pub(crate) fn conversation(&self) -> String {
         match self {
             Self::Person(person) => person.actor(),

@@ -1,4 +1,5 @@
-//! What it is doing, while it does: a line on the terminal that goes when it is done.
+//! The progress display: a line on the terminal that says what a command is doing, and disappears
+//! at its end.
 
 use std::time::Duration;
 
@@ -6,24 +7,29 @@ use eko_client::messenger::{Person, ProgressStep};
 use indicatif::ProgressBar;
 
 use crate::output::Output;
+use crate::printable::printable;
 
-/// The line; nothing where nobody looks.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The progress line. It is invisible if standard error is no terminal, and with `--quiet` or
+/// `--json`.
 #[derive(Clone)]
-pub(crate) struct Progress(ProgressBar);
+pub(crate) struct ProgressLine(ProgressBar);
 
-impl Progress {
+impl ProgressLine {
     pub(crate) fn new(out: Output) -> Self {
-        // Indicatif draws on standard error, and not at all where that is no terminal.
+        // indicatif draws on standard error, and does not draw if that is no terminal.
         let bar = if out.quiet || out.json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
         Self(bar)
     }
 
-    /// Shows this until something else is said.
+    /// Shows a text until the next one.
     pub(crate) fn say(&self, text: impl Into<String>) {
-        self.0.set_message(crate::printable(&text.into()));
-        self.0.enable_steady_tick(Duration::from_millis(100));
+        self.0.set_message(printable(&text.into()));
+        self.0.enable_steady_tick(TICK);
     }
 
+    /// Shows a step of the messenger.
     pub(crate) fn step(&self, step: ProgressStep) {
         let name =
             |actor: &str| Person::of(actor).map_or_else(|| actor.to_owned(), |p| p.handle().to_string());
@@ -43,6 +49,7 @@ impl Progress {
         });
     }
 
+    /// Removes the line.
     pub(crate) fn done(&self) {
         self.0.finish_and_clear();
     }

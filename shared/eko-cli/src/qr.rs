@@ -1,17 +1,19 @@
-//! QR codes on a terminal.
+//! QR codes as characters on a terminal.
 
 use qrcode::bits::Bits;
 use qrcode::{Color, EcLevel, QrCode, Version};
 
-/// Modules around a code that are light (ISO/IEC 18004, section 6.3.8).
+/// The width of the light border around a code, in modules (ISO/IEC 18004, section 6.3.8).
 const QUIET: usize = 4;
-/// The largest version that is drawn: 57 modules, and 271 bytes.
+/// The largest version that is drawn. It has 57 modules a side and holds 271 bytes.
 const MAX_VERSION: i16 = 10;
-/// Black on white of the colour cube, which no terminal's theme changes: scanners want dark on light.
+/// The escape sequence for black on white, from the part of the palette that themes do not change.
+/// Scanners expect dark modules on a light ground.
 const COLOURS: &str = "\u{1b}[38;5;16;48;5;231m";
 const END: &str = "\u{1b}[0m";
 
-/// These bytes as a code of version 10 at most, in byte mode, two modules a character; nothing where they are too many.
+/// Draws bytes as a code of version 10 at most, in byte mode, with two modules per character.
+/// Returns `None` if the bytes do not fit.
 pub(crate) fn drawn(bytes: &[u8]) -> Option<String> {
     let code = code(bytes)?;
     let (width, colours) = (code.width(), code.to_colors());
@@ -44,10 +46,10 @@ fn code(bytes: &[u8]) -> Option<QrCode> {
 mod tests {
     use super::*;
 
-    /// Pixels a module.
+    /// The side of a module in the image, in pixels.
     const SCALE: usize = 4;
 
-    /// What a camera reads of what was drawn.
+    /// Returns the bytes that a scanner reads from a drawn code.
     fn scanned(drawn: &str) -> Vec<u8> {
         let rows: Vec<Vec<(bool, bool)>> = drawn.lines().map(row).collect();
         let side = rows[0].len();

@@ -1,31 +1,32 @@
-//! Messages and news, for a person and for a script.
+//! Messages and notices as text for a person, and as JSON objects for a script.
 
-use eko_client::messenger::{GroupEvent, Notice};
+use eko_client::attachment::Attachment;
+use eko_client::messenger::{GroupEvent, Notice, Severity};
 use eko_client::store::{EnvelopeRecord, EnvelopeState, StoredMessage};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::context::Client;
-use crate::people::{conversation, named};
+use crate::context::HttpMessenger;
+use crate::people::{bare_id, conversation, is_group, named};
 
-/// Characters of a message that stand for it elsewhere.
+/// The number of characters of a message that stand for the whole in a notice.
 const EXCERPT_CHARS: usize = 32;
 
-/// A message on its lines: when, who, where, what.
-pub(crate) fn message(client: &Client, message: &StoredMessage) -> String {
+/// Returns a message as text: the time, the author, the recipient or group, the words, the files
+/// and the warning.
+pub(crate) fn message(client: &HttpMessenger, message: &StoredMessage) -> String {
     let m = &message.content;
     let who = if m.outgoing { "you".to_owned() } else { named(client, &m.actor) };
-    let within = conversation(client, &m.conversation);
-    let place = match (m.conversation.starts_with("urn:uuid:"), m.outgoing) {
-        (true, _) => format!(" in {within}"),
-        (false, true) => format!(" to {within}"),
+    let place = match (is_group(&m.conversation), m.outgoing) {
+        (true, _) => format!(" in {}", conversation(client, &m.conversation)),
+        (false, true) => format!(" to {}", conversation(client, &m.conversation)),
         (false, false) => String::new(),
     };
     let indented = m.text.replace('\n', "\n    ");
     let mut text = format!("{}  {who}{place}: {indented}", clock(m.published_ms));
     for file in &m.attachments {
-        let id = m.id.trim_start_matches("urn:uuid:");
+        let id = bare_id(&m.id);
         text.push_str(&format!("\n    file {:?}, {} bytes: eko attachments save {id}", file.name, file.size));
     }
     if let Some(warning) = &m.warning {
@@ -34,10 +35,11 @@ pub(crate) fn message(client: &Client, message: &StoredMessage) -> String {
     text
 }
 
-/// The same as an object.
+/// Returns a message as a JSON object of the type `message`.
 pub(crate) fn message_object(message: &StoredMessage) -> Value {
     let m = &message.content;
-    let file = |file: &eko_client::attachment::Attachment| json!({ "name": file.name, "mediaType": file.media_type, "size": file.size });
+    let file =
+        |file: &Attachment| json!({ "name": file.name, "mediaType": file.media_type, "size": file.size });
     json!({
         "type": "message", "id": m.id, "from": m.actor, "conversation": m.conversation, "outgoing": m.outgoing,
         "device": m.device, "sequence": m.sequence, "published": instant(m.published_ms),
@@ -46,8 +48,16 @@ pub(crate) fn message_object(message: &StoredMessage) -> Value {
     })
 }
 
-/// News in a line, or nothing where a person need not hear of it.
-pub(crate) fn notice(client: &Client, notice: &Notice) -> Option<String> {
+/// Returns a notice as text, or `None` if it is of no interest to a person. A warning begins with `BEWARE`.
+pub(crate) fn notice(client: &HttpMessenger, notice: &Notice) -> Option<String> {
+    let text = news(client, notice)?;
+    Some(match notice.severity() {
+        Severity::Warning => format!("BEWARE: {text}"),
+        Severity::News => text,
+    })
+}
+
+fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
     let name = |actor: &str| named(client, actor);
     Some(match notice {
         Notice::Settled(envelope) => return settled(client, envelope),
@@ -62,10 +72,10 @@ pub(crate) fn notice(client: &Client, notice: &Notice) -> Option<String> {
         Notice::Read { actor, id } => format!("{} has read {}", name(actor), excerpt(client, id)?),
         Notice::Unreadable { actor, why } => format!("A message of {} cannot be read: {why}", name(actor)),
         Notice::Refused { actor, why } => {
-            format!("BEWARE: a message that seems to come from {} is not taken: {why}", name(actor))
+            format!("a message that seems to come from {} is not taken: {why}", name(actor))
         }
         Notice::Contradiction { seen_by, of } => format!(
-            "BEWARE: {} was shown other devices of {} than this device was: one of the two lists is false",
+            "{} was shown other devices of {} than this device was: one of the two lists is false",
             name(seen_by),
             name(of)
         ),
@@ -77,22 +87,31 @@ pub(crate) fn notice(client: &Client, notice: &Notice) -> Option<String> {
     })
 }
 
-fn settled(client: &Client, envelope: &EnvelopeRecord) -> Option<String> {
+fn settled(client: &HttpMessenger, envelope: &EnvelopeRecord) -> Option<String> {
     if envelope.recipient == client.me().actor() {
         return None;
     }
     let (who, what) = (named(client, &envelope.recipient), excerpt(client, &envelope.message)?);
     let reason = envelope.reason.as_deref().unwrap_or("their server refused it");
-    Some(match envelope.state {
-        EnvelopeState::Delivered => format!("{who} has {what}"),
-        EnvelopeState::Accepted => format!("{who}'s server has {what} now"),
-        EnvelopeState::Queued | EnvelopeState::ToSend => return None,
-        EnvelopeState::Failed => format!("{what} cannot be sent to {who}: {reason}"),
-        EnvelopeState::Refused => format!("BEWARE: {what} was not sent to {who}: {reason}"),
-    })
+    match envelope.state {
+        EnvelopeState::Delivered => Some(format!("{who} has {what}")),
+        EnvelopeState::Accepted => Some(format!("{who}'s server has {what} now")),
+        EnvelopeState::Queued | EnvelopeState::ToSend => None,
+        EnvelopeState::Failed => Some(format!("{what} cannot be sent to {who}: {reason}")),
+        EnvelopeState::Refused => Some(format!("{what} was not sent to {who}: {reason}")),
+    }
 }
 
-/// The same as an object.
+/// Returns the effect of a change to a group in words.
+fn group_event(event: &GroupEvent) -> String {
+    match event {
+        GroupEvent::Changed(change) => change.to_string(),
+        GroupEvent::Replaced(change) => format!("{change}, in place of another change"),
+        GroupEvent::Refused(why) => format!("refused: {why}"),
+    }
+}
+
+/// Returns a notice as a JSON object.
 pub(crate) fn notice_object(notice: &Notice) -> Value {
     match notice {
         Notice::Settled(envelope) => envelope_object(envelope),
@@ -116,16 +135,7 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
     }
 }
 
-/// Returns the effect of a group's control in words.
-fn group_event(event: &GroupEvent) -> String {
-    match event {
-        GroupEvent::Changed(change) => change.to_string(),
-        GroupEvent::Replaced(change) => format!("{change}, in place of another change"),
-        GroupEvent::Refused(why) => format!("refused: {why}"),
-    }
-}
-
-/// An envelope as an object.
+/// Returns an envelope as a JSON object of the type `envelope`.
 pub(crate) fn envelope_object(envelope: &EnvelopeRecord) -> Value {
     json!({
         "type": "envelope", "message": envelope.message, "to": envelope.recipient, "state": word(envelope.state),
@@ -133,7 +143,7 @@ pub(crate) fn envelope_object(envelope: &EnvelopeRecord) -> Value {
     })
 }
 
-/// A state as a word.
+/// Returns the word for an envelope's state.
 pub(crate) fn word(state: EnvelopeState) -> &'static str {
     match state {
         EnvelopeState::ToSend => "to-send",
@@ -145,22 +155,24 @@ pub(crate) fn word(state: EnvelopeState) -> &'static str {
     }
 }
 
-/// The beginning of a message that this device knows.
-fn excerpt(client: &Client, id: &str) -> Option<String> {
-    let text = client.message(id).ok()??.content.text;
+/// Returns the beginning of a message in quotation marks, or `None` if this device does not have
+/// the message.
+fn excerpt(client: &HttpMessenger, id: &str) -> Option<String> {
+    let message = client.message(id).ok().flatten()?;
+    let text = message.content.text;
     let line = text.lines().next().unwrap_or_default();
     let cut: String = line.chars().take(EXCERPT_CHARS).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
     Some(format!("\u{201c}{cut}{more}\u{201d}"))
 }
 
-/// A moment as this machine's clock shows it.
+/// Returns a moment, in epoch milliseconds, in the time zone of this machine: `2026-01-29 19:30`.
 pub(crate) fn clock(ms: i64) -> String {
     let moment = Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(TimeZone::system());
     moment.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// RFC 3339, in UTC.
+/// Returns a moment, in epoch milliseconds, in UTC as RFC 3339 has it.
 pub(crate) fn instant(ms: i64) -> String {
     eko_protocol::timestamp::format(ms)
 }

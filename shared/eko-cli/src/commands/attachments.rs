@@ -1,4 +1,5 @@
-//! `eko attachments`: files that came with messages, and files too large to go with one.
+//! `eko attachments`: saves the files of messages, and encrypts files that are too large for a
+//! message.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -11,57 +12,64 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::people::urn;
 
-/// What clap reads.
+/// The number of names that are tried for a saved file before the command gives up.
+const MAX_NAMES: usize = 1000;
+
+/// The options of `eko attachments`.
 #[derive(Debug, Args)]
-pub(crate) struct Attachments {
+pub(crate) struct AttachmentsArgs {
     #[command(subcommand)]
-    command: Command,
+    command: AttachmentsCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Save the files of a message, opened, under names that can do no harm
+enum AttachmentsCommand {
+    /// Decrypt the files of a message, and save them under harmless names
     Save {
         /// The message's id, as `eko listen` and `eko history` show it
         #[arg(value_name = "MESSAGE")]
         message: String,
-        /// Where to
+        /// The folder to save them in
         #[arg(long, value_name = "FOLDER", default_value = ".")]
         to: PathBuf,
-        /// Where a file lies elsewhere: its sealed bytes, fetched by yourself
+        /// The encrypted bytes of a file outside the message, if you have downloaded them yourself
         #[arg(long, value_name = "FILE")]
         sealed: Option<PathBuf>,
     },
-    /// Seal a file that is too large for a message: put FILE.sealed where they can get it, and send FILE.json along
+    /// Encrypt a file that is too large for a message: upload FILE.sealed, and send FILE.json
+    ///
+    /// The command writes two files beside FILE. Upload FILE.sealed to the URL. FILE.json holds the
+    /// key and the URL; send it with `eko send @WHOM --attached FILE.json`.
     Seal {
         /// The file
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// Where the sealed file will lie
+        /// The address at which the encrypted file will be available
         #[arg(value_name = "HTTPS-URL")]
         url: String,
     },
 }
 
-impl Attachments {
+impl AttachmentsArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         match &self.command {
-            Command::Save { message, to, sealed } => save(context, message, to, sealed.as_deref()).await,
-            Command::Seal { file, url } => seal(context, file, url),
+            AttachmentsCommand::Save { message, to, sealed } => {
+                save(context, message, to, sealed.as_deref()).await
+            }
+            AttachmentsCommand::Seal { file, url } => seal(context, file, url),
         }
     }
 }
 
 async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> Result<(), Failure> {
     let (_, client) = context.client()?;
-    let urn = format!("urn:uuid:{}", id.trim_start_matches("urn:uuid:"));
-    let message = client.message(&urn)?;
-    let nothing =
-        || Failure::new(format!("no message {id} with a file is here")).next("eko history").exit(Exit::Usage);
+    let message = client.message(&urn(id))?;
     let files = message.map(|message| message.content.attachments).unwrap_or_default();
     if files.is_empty() {
-        return Err(nothing());
+        let what = format!("no message {id} with a file is here");
+        return Err(Failure::new(what).next("eko history").exit(Exit::Usage));
     }
     for file in &files {
         let bytes = match (&file.url, sealed) {
@@ -81,7 +89,8 @@ async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> 
     Ok(())
 }
 
-/// Fetches from where the sender says, since the person asked for it: that server then knows where they are.
+/// Downloads `size` bytes of content in encrypted form from the URL that the sender named. That
+/// server learns this machine's address, so this happens only on the person's command.
 async fn fetch(context: &Context, url: &str, size: u64) -> Result<Vec<u8>, Failure> {
     context.out.remark(&format!("Fetching {url}"));
     let cannot = |why: String| Failure::new(format!("cannot fetch {url}: {why}")).exit(Exit::TryLater);
@@ -117,7 +126,7 @@ fn seal(context: &Context, file: &Path, url: &str) -> Result<(), Failure> {
     context.out.result(&text, &json!({ "sealed": sealed, "attached": described, "url": url }))
 }
 
-/// What [`seal`] wrote.
+/// Reads a description that [`seal`] has written.
 pub(super) fn read_sealed(path: &Path) -> Result<Attachment, Failure> {
     let value = serde_json::from_slice(&read(path)?).map_err(|error| error.to_string());
     let read = value.and_then(|value| Attachment::parse(&value).map_err(|fault| fault.to_string()));
@@ -127,7 +136,7 @@ pub(super) fn read_sealed(path: &Path) -> Result<Attachment, Failure> {
     })
 }
 
-/// A file's media type by its name, where that says it.
+/// Returns a file's media type, guessed from the name.
 pub(super) fn media_type(path: &Path) -> &'static str {
     mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream")
 }
@@ -141,14 +150,16 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| cannot(&error))
 }
 
-/// Writes a file that was not there, for the owner alone; a number is added where there is one of that name.
+/// Writes a new file that only its owner can read, and returns its path. If the name is taken, a
+/// number is added to it.
 fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let (stem, extension) = match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => (stem, format!(".{extension}")),
         _ => (name, String::new()),
     };
-    let names = std::iter::once(name.to_owned()).chain((2..1000).map(|n| format!("{stem}-{n}{extension}")));
+    let names =
+        std::iter::once(name.to_owned()).chain((2..=MAX_NAMES).map(|n| format!("{stem}-{n}{extension}")));
     for name in names {
         let path = folder.join(&name);
         let cannot =
@@ -162,5 +173,5 @@ fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure
             Err(error) => return Err(cannot(error)),
         }
     }
-    Err(Failure::new(format!("there are a thousand files named {name} in {}", folder.display())))
+    Err(Failure::new(format!("there are {MAX_NAMES} files named {name} in {}", folder.display())))
 }

@@ -1,28 +1,33 @@
-//! `eko chat`: messages as they come, and what is typed goes to one person or group.
+//! `eko chat`: shows messages as they arrive, and sends each typed line to one person or group.
 
 use std::io::BufRead;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::listening::{Listening, Typed};
-use crate::people::Whom;
+use crate::listener::{MailboxListener, TypedLines};
+use crate::people::{Correspondent, conversation};
+
+/// The longest pause between two looks into the mailbox. It is short, because a person waits for an
+/// answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 const MORE: &str = "\
-Each line that you type is a message. Messages of others are shown too, as `eko listen` shows them. Ctrl-D or Ctrl-C
-ends it.
+Each line that you type is one message. Messages from anyone are shown as `eko listen` shows them.
+Ctrl-D or Ctrl-C ends the chat.
 
 Examples:
   eko chat @bob
   eko chat --group Friday";
 
-/// What clap reads.
+/// The options of `eko chat`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE)]
-pub(crate) struct Chat {
-    /// With whom: @bob, @bob@chat.example, or with --group the name of a group
+pub(crate) struct ChatArgs {
+    /// The person to chat with: @bob, @bob@chat.example; or with --group the name of a group
     #[arg(value_name = "WITH")]
     with: String,
     /// WITH is a group
@@ -30,18 +35,19 @@ pub(crate) struct Chat {
     group: bool,
 }
 
-impl Chat {
+impl ChatArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let (account, client) = context.client()?;
-        let whom = Whom::find(&client, &self.with, self.group).await?;
-        let listening = Listening::begin(context, &account, &client, 3)?;
+        let whom = Correspondent::find(&client, &self.with, self.group).await?;
+        let listening = MailboxListener::begin(context, &account, &client, LONGEST_PAUSE)?;
         context.out.remark(&format!(
-            "You are {} and write to {}. A line is a message; Ctrl-D ends it.",
+            "You are {} and write to {}. Each line is a message; Ctrl-D ends the chat.",
             account.handle,
-            crate::people::conversation(&client, &whom.conversation())
+            conversation(&client, &whom.conversation())
         ));
         let (lines, typed) = mpsc::unbounded_channel();
-        // Not a task: nothing can end a read of standard input but its end, and the process does not wait for it.
+        // A thread and not a task: a read of standard input cannot be cancelled, and the process
+        // does not wait for a thread when it ends.
         std::thread::spawn(move || {
             for line in std::io::stdin().lock().lines().map_while(Result::ok) {
                 if lines.send(line).is_err() {
@@ -49,6 +55,6 @@ impl Chat {
                 }
             }
         });
-        listening.until_the_end(Some(Typed { lines: typed, to: whom })).await
+        listening.until_the_end(Some(TypedLines { lines: typed, to: whom })).await
     }
 }

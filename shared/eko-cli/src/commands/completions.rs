@@ -1,34 +1,34 @@
-//! `eko completions`: what a shell needs to complete eko's commands.
+//! `eko completions`: prints the script that lets a shell complete eko's commands and options.
 
 use std::io::{self, Write};
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::{Shell, generate};
 
-use crate::cli::Cli;
 use crate::failure::Failure;
 
-/// Examples stand in the help, since every shell has its own place.
 const EXAMPLES: &str = "\
 Examples:
   eko completions bash > ~/.local/share/bash-completion/completions/eko
   eko completions zsh > ~/.zfunc/_eko          with `fpath+=~/.zfunc` before `compinit`
   eko completions fish > ~/.config/fish/completions/eko.fish";
 
-/// What clap reads.
+/// The options of `eko completions`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Completions {
+pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
-impl Completions {
-    pub(crate) fn run(&self) -> Result<(), Failure> {
-        // Into memory first: the generator takes a closed pipe badly.
+impl CompletionsArgs {
+    /// Prints the script for `eko`, the whole command line.
+    pub(crate) fn run(&self, mut eko: clap::Command) -> Result<(), Failure> {
+        // The script is written to memory first, because the generator panics if the pipe is
+        // closed.
         let mut script = Vec::new();
-        generate(self.shell, &mut Cli::command(), "eko", &mut script);
+        generate(self.shell, &mut eko, "eko", &mut script);
         match io::stdout().lock().write_all(&script) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             done => Ok(done?),

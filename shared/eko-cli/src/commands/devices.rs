@@ -1,4 +1,4 @@
-//! `eko devices`: the devices of one user, and who is let in.
+//! `eko devices`: lists, approves and revokes the user's own devices.
 
 use clap::{Args, Subcommand};
 use eko_client::device::PendingDevice;
@@ -6,13 +6,14 @@ use eko_client::messenger::{MessengerError, OwnDevice};
 use serde_json::json;
 
 use crate::ask;
-use crate::context::{Client, Context};
+use crate::context::{Context, HttpMessenger};
 use crate::failure::{Exit, Failure};
 use crate::show;
 
 const MORE: &str = "\
-A device that you sign in waits, and reads nothing, until one of your devices approves it. Compare the fingerprints that
-both show first: a server could offer a device of its own.
+A new device of yours is pending until one of your active devices approves it. A pending device
+reads nothing. Before you approve a device, compare the fingerprints that both show: a server could
+offer a device of its own.
 
 Examples:
   eko devices
@@ -20,59 +21,60 @@ Examples:
   eko devices approve 0195c3 --fingerprint '03421 77651 90210 55512 08731 44210'
   eko devices revoke 0195c3                    a device that you have lost";
 
-/// What clap reads.
+/// The options of `eko devices`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE, args_conflicts_with_subcommands = true)]
-pub(crate) struct Devices {
+pub(crate) struct DevicesArgs {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<DevicesCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// List them; what `eko devices` does
+enum DevicesCommand {
+    /// List your devices; `eko devices` alone does the same
     List,
-    /// Let a device in that waits, once its fingerprint was compared
+    /// Approve a pending device after you have compared its fingerprint
     Approve {
-        /// Its id, or the beginning of it [default: the only one that waits]
+        /// The device's id, or the beginning of the id [default: the only pending device]
         #[arg(value_name = "ID")]
         id: Option<String>,
-        /// The fingerprint that the other device shows; without it you are asked
+        /// The fingerprint that the pending device shows; without this option you are asked to
+        /// compare
         #[arg(long, value_name = "DIGITS")]
         fingerprint: Option<String>,
     },
-    /// Revoke a device: it neither reads nor sends any more, for good
+    /// Revoke a device for good: it can neither read nor send any more
     Revoke {
-        /// Its id, or the beginning of it
+        /// The device's id, or the beginning of the id
         #[arg(value_name = "ID")]
         id: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Turn a device away that waits
+    /// Turn away a pending device
     TurnAway {
-        /// Its id, or the beginning of it
+        /// The device's id, or the beginning of the id
         #[arg(value_name = "ID")]
         id: String,
     },
 }
 
-impl Devices {
+impl DevicesArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let (_, client) = context.client()?;
         match &self.command {
-            None | Some(Command::List) => list(context, &client).await,
-            Some(Command::Approve { id, fingerprint }) => {
+            None | Some(DevicesCommand::List) => list(context, &client).await,
+            Some(DevicesCommand::Approve { id, fingerprint }) => {
                 approve(context, &client, id.as_deref(), fingerprint.as_deref()).await
             }
-            Some(Command::Revoke { id, yes }) => revoke(context, &client, id, *yes).await,
-            Some(Command::TurnAway { id }) => turn_away(context, &client, id).await,
+            Some(DevicesCommand::Revoke { id, yes }) => revoke(context, &client, id, *yes).await,
+            Some(DevicesCommand::TurnAway { id }) => turn_away(context, &client, id).await,
         }
     }
 }
 
-async fn list(context: &Context, client: &Client) -> Result<(), Failure> {
+async fn list(context: &Context, client: &HttpMessenger) -> Result<(), Failure> {
     let devices = client.devices().await?;
     for device in &devices.active {
         let OwnDevice { id, fingerprint, since, this } = device;
@@ -105,9 +107,9 @@ async fn list(context: &Context, client: &Client) -> Result<(), Failure> {
 
 async fn approve(
     context: &Context,
-    client: &Client,
+    client: &HttpMessenger,
     id: Option<&str>,
-    said: Option<&str>,
+    typed: Option<&str>,
 ) -> Result<(), Failure> {
     let devices = client.devices().await?;
     if !devices.active.iter().any(|device| device.this) {
@@ -122,11 +124,11 @@ async fn approve(
             let what = format!("{} devices wait for approval", several.len());
             return Err(Failure::new(what).next("eko devices approve ID").exit(Exit::Usage));
         }
-        (Some(id), waiting) => the_one(waiting, id, "waits", |it| it.device.id.as_str())?,
+        (Some(id), waiting) => device_by_id(waiting, id, "waits", |it| it.device.id.as_str())?,
     };
     let (id, fingerprint) = (&waiting.device.id, client.fingerprint_of(waiting));
-    match said {
-        Some(said) if ask::is_number(said, &fingerprint) => {}
+    match typed {
+        Some(typed) if ask::is_number(typed, &fingerprint) => {}
         Some(_) => {
             let what =
                 format!("that is not the fingerprint of the device {id} that waits: it is not approved");
@@ -148,15 +150,15 @@ async fn approve(
     context.out.result(&text, &object)
 }
 
-async fn revoke(context: &Context, client: &Client, id: &str, yes: bool) -> Result<(), Failure> {
+async fn revoke(context: &Context, client: &HttpMessenger, id: &str, yes: bool) -> Result<(), Failure> {
     let devices = client.devices().await?;
-    if let Ok(waiting) = the_one(&devices.pending, id, "waits", |it| it.device.id.as_str())
-        && the_one(&devices.active, id, "is active", |it| it.id.as_str()).is_err()
+    if let Ok(waiting) = device_by_id(&devices.pending, id, "waits", |it| it.device.id.as_str())
+        && device_by_id(&devices.active, id, "is active", |it| it.id.as_str()).is_err()
     {
         let what = format!("{} only waits for approval", waiting.device.id);
         return Err(Failure::new(what).next(format!("eko devices turn-away {id}")).exit(Exit::Usage));
     }
-    let device = the_one(&devices.active, id, "is active", |it| it.id.as_str())?;
+    let device = device_by_id(&devices.active, id, "is active", |it| it.id.as_str())?;
     let id = &device.id;
     if !yes {
         let which = match (device.this, devices.active.len()) {
@@ -183,17 +185,17 @@ async fn revoke(context: &Context, client: &Client, id: &str, yes: bool) -> Resu
     context.out.result(&text, &object)
 }
 
-async fn turn_away(context: &Context, client: &Client, id: &str) -> Result<(), Failure> {
+async fn turn_away(context: &Context, client: &HttpMessenger, id: &str) -> Result<(), Failure> {
     let devices = client.devices().await?;
-    let waiting = the_one(&devices.pending, id, "waits", |it| it.device.id.as_str())?;
+    let waiting = device_by_id(&devices.pending, id, "waits", |it| it.device.id.as_str())?;
     let id = &waiting.device.id;
     client.turn_away(id).await?;
     let object = json!({ "type": "device", "id": id.to_string(), "state": "turned-away" });
     context.out.result(&format!("{id} is turned away."), &object)
 }
 
-/// The device whose id begins like this.
-fn the_one<'a, D>(
+/// Returns the one device whose id begins with `text`. `state` is the verb of the error message.
+fn device_by_id<'a, D>(
     devices: &'a [D],
     text: &str,
     state: &str,
@@ -216,7 +218,8 @@ fn called(waiting: &PendingDevice) -> String {
     waiting.name.as_ref().map(|name| format!(" and calls itself {name:?}")).unwrap_or_default()
 }
 
-/// A moment of a chain, by this machine's clock where it can be read.
+/// Returns a timestamp of the device chain in the time zone of this machine, or unchanged if it
+/// cannot be parsed.
 fn moment(since: &str) -> String {
     eko_protocol::timestamp::parse(since).map_or_else(|_| since.to_owned(), show::clock)
 }

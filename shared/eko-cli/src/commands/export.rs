@@ -1,4 +1,4 @@
-//! `eko export`: what was said, in a form that other programs read.
+//! `eko export`: writes all messages as JSON lines, for other programs.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -14,43 +14,46 @@ use eko_client::store::StoredMessage;
 use serde_json::{Value, json};
 
 use super::{groups, verify};
-use crate::context::{Client, Context};
+use crate::context::{Context, HttpMessenger};
 use crate::failure::{Exit, Failure};
+use crate::printable::printable_json;
 use crate::show;
 
 const MORE: &str = "\
-A line is an object with a \"type\": first \"export\", then each \"person\" whose devices are known, each \"group\", each
-\"message\" in its order. Keys are not in it, so no device can be made of it; what was said is in it, in the clear.
+Each line is a JSON object with a \"type\": first one \"export\", then each \"person\" whose devices are
+known, each \"group\", and each \"message\" in order. The file holds no keys, so no device can be made
+of it. It holds all messages unencrypted.
 
 Examples:
   eko export messages.jsonl
   eko export | jq -r 'select(.type == \"message\") | .text'
   eko export --files everything.jsonl";
 
-/// What clap reads.
+/// The options of `eko export`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE)]
-pub(crate) struct Export {
-    /// Where to: a file that is not there yet, or standard output (-)
+pub(crate) struct ExportArgs {
+    /// The file to write, which must not exist; - means standard output
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// With the files that came within messages, as base64; those that lie elsewhere are only described
+    /// Include the files that came within messages, as base64; files outside messages are only
+    /// described
     #[arg(long)]
     files: bool,
 }
 
-/// How many objects of a kind there are.
-struct Counts {
+/// The numbers of exported objects.
+struct ExportCounts {
     people: usize,
     groups: usize,
     messages: usize,
 }
 
-impl Export {
+impl ExportArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let (_, client) = context.client()?;
         if self.file == Path::new("-") {
-            return self.each(context, &client, |object| context.out.line(object)).map(drop);
+            return self.write_all(context, &client, |object| context.out.line(object)).map(drop);
         }
         let cannot =
             |error: &std::io::Error| Failure::new(format!("cannot write {}: {error}", self.file.display()));
@@ -63,32 +66,33 @@ impl Export {
             _ => cannot(&error),
         })?;
         let mut writer = std::io::BufWriter::new(file);
-        let written = self.each(context, &client, |object| {
-            writeln!(writer, "{}", crate::output::one_line(object)).map_err(|error| cannot(&error))
+        let written = self.write_all(context, &client, |object| {
+            writeln!(writer, "{}", printable_json(object)).map_err(|error| cannot(&error))
         });
         let kept = written.and_then(|counts| {
             let file = writer.into_inner().map_err(|error| cannot(error.error()))?;
             file.sync_all().map_err(|error| cannot(&error)).map(|()| counts)
         });
-        let Counts { people, groups, messages } = kept.inspect_err(|_| {
-            // Half of it would pass for all of it.
+        let ExportCounts { people, groups, messages } = kept.inspect_err(|_| {
+            // A half-written file could be mistaken for a complete one.
             let _ = std::fs::remove_file(&self.file);
         })?;
         let text = format!(
-            "{}  {messages} messages, {groups} groups, {people} people. Whoever reads it, reads all of them.",
+            "{}  {messages} messages, {groups} groups, {people} people. Whoever can read the file can read them all.",
             self.file.display()
         );
         let object = json!({ "file": self.file, "messages": messages, "groups": groups, "people": people });
         context.out.result(&text, &object)
     }
 
-    fn each(
+    /// Passes each object to `write`, and counts them.
+    fn write_all(
         &self,
         context: &Context,
-        client: &Client,
+        client: &HttpMessenger,
         mut write: impl FnMut(&Value) -> Result<(), Failure>,
-    ) -> Result<Counts, Failure> {
-        let mut counts = Counts { people: 0, groups: 0, messages: 0 };
+    ) -> Result<ExportCounts, Failure> {
+        let mut counts = ExportCounts { people: 0, groups: 0, messages: 0 };
         write(&json!({
             "type": "export", "version": 1, "handle": client.me().handle().to_string(), "actor": client.me().actor(),
             "device": client.device().address(), "at": show::instant(context.environment.now_ms()),

@@ -1,4 +1,4 @@
-//! `eko groups`: the groups that this device knows, and changes of them.
+//! `eko groups`: shows and changes the groups that this device knows.
 
 mod change;
 
@@ -6,15 +6,16 @@ use clap::{Args, Subcommand};
 use eko_client::messenger::Group;
 use serde_json::{Value, json};
 
-use crate::context::{Client, Context};
+use crate::context::{Context, HttpMessenger};
 use crate::delivery::WAIT_S;
 use crate::failure::Failure;
 use crate::people::{group, named, short};
-use crate::who::Who;
+use change::ChangeCommand;
 
 const MORE: &str = "\
-A group lives on its members' devices: no server knows of it. Each change goes to every member as a message does, and only
-admins may change more than their own membership. Who is removed is not told, and reads nothing that is said afterwards.
+A group exists on its members' devices only: no server knows of it. Each change is sent to every
+member like a message. Only admins can change more than their own membership. A member who is removed
+is not told, and cannot read later messages.
 
 NAME is the group's name, or the beginning of its id.
 
@@ -25,105 +26,79 @@ Examples:
   eko send --group Friday 'When shall we three meet again?'
   eko groups leave Friday";
 
-/// What clap reads.
+/// The options of `eko groups`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE)]
-pub(crate) struct Groups {
+pub(crate) struct GroupsArgs {
     #[command(subcommand)]
-    command: Option<Command>,
-    /// How long to try, where a server is out of reach or asks to wait, in seconds
+    command: Option<GroupsCommand>,
+    /// How long to go on trying if a server is out of reach or asks to wait, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = WAIT_S, global = true)]
     wait: u64,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// List them; what `eko groups` does
+enum GroupsCommand {
+    /// List your groups; `eko groups` alone does the same
     List,
-    /// Show one
+    /// Show one group
     Show {
-        #[arg(value_name = "NAME", help = NAME)]
-        name: String,
-    },
-    /// Begin one, as its admin
-    Create {
-        /// What it is called
+        /// The group's name, or the beginning of its id
         #[arg(value_name = "NAME")]
         name: String,
-        /// Who is in it besides you: @bob, @bob@chat.example
-        #[arg(value_name = "WHO", required = true)]
-        members: Vec<Who>,
     },
-    /// Add people
-    Add {
-        #[arg(value_name = "NAME", help = NAME)]
-        name: String,
-        /// Whom: @bob, @bob@chat.example
-        #[arg(value_name = "WHO", required = true)]
-        members: Vec<Who>,
-    },
-    /// Remove people, and change the group's key
-    Remove {
-        #[arg(value_name = "NAME", help = NAME)]
-        name: String,
-        /// Whom: @bob, @bob@chat.example
-        #[arg(value_name = "WHO", required = true)]
-        members: Vec<Who>,
-    },
-    /// Call it otherwise
-    Rename {
-        #[arg(value_name = "NAME", help = NAME)]
-        name: String,
-        /// The new name
-        #[arg(value_name = "NEW")]
-        new: String,
-    },
-    /// Make members admins
-    Promote {
-        #[arg(value_name = "NAME", help = NAME)]
-        name: String,
-        /// Whom: @bob, @bob@chat.example
-        #[arg(value_name = "WHO", required = true)]
-        members: Vec<Who>,
-    },
-    /// Leave it
-    Leave {
-        #[arg(value_name = "NAME", help = NAME)]
-        name: String,
-    },
+    #[command(flatten)]
+    Change(ChangeCommand),
 }
 
-const NAME: &str = "Its name, or the beginning of its id";
-
-impl Groups {
+impl GroupsArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let (_, client) = context.client()?;
         match &self.command {
-            None | Some(Command::List) => {
+            None | Some(GroupsCommand::List) => {
                 for group in client.groups()? {
-                    context.out.result(&listed(&client, &group), &object(&client, &group))?;
+                    context.out.result(&summary(&client, &group), &object(&client, &group))?;
                 }
                 Ok(())
             }
-            Some(Command::Show { name }) => {
+            Some(GroupsCommand::Show { name }) => {
                 let group = group(&client, name)?;
-                context.out.result(&shown(&client, &group), &object(&client, &group))
+                context.out.result(&details(&client, &group), &object(&client, &group))
             }
-            Some(command) => change::run(context, client, command, self.wait).await,
+            Some(GroupsCommand::Change(command)) => change::run(context, client, command, self.wait).await,
         }
     }
 }
 
-/// What this user is in a group.
-fn place(client: &Client, group: &Group) -> &'static str {
-    match (group.member, group.state.admins().contains(&client.me().actor())) {
-        (true, true) => "admin",
-        (true, false) => "member",
-        (false, _) => "none",
+/// The user's own part in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Membership {
+    Admin,
+    Member,
+    /// The user has left, or was removed.
+    Former,
+}
+
+impl Membership {
+    fn of(client: &HttpMessenger, group: &Group) -> Self {
+        match (group.member, group.state.admins().contains(&client.me().actor())) {
+            (true, true) => Self::Admin,
+            (true, false) => Self::Member,
+            (false, _) => Self::Former,
+        }
+    }
+
+    /// Returns the word for it in JSON.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Former => "none",
+        }
     }
 }
 
-fn people(client: &Client, group: &Group) -> Vec<String> {
+fn members(client: &HttpMessenger, group: &Group) -> Vec<String> {
     let admins = group.state.admins();
     let member = |actor: &String| match admins.contains(actor) {
         true => format!("{} (admin)", named(client, actor)),
@@ -132,40 +107,43 @@ fn people(client: &Client, group: &Group) -> Vec<String> {
     group.state.members().iter().map(member).collect()
 }
 
-fn listed(client: &Client, group: &Group) -> String {
+/// Returns a group as an entry of the list.
+fn summary(client: &HttpMessenger, group: &Group) -> String {
     let state = &group.state;
-    let you = match place(client, group) {
-        "admin" => "you are an admin",
-        "member" => "you are a member",
-        _ => "you are not in it any more",
+    let you = match Membership::of(client, group) {
+        Membership::Admin => "you are an admin",
+        Membership::Member => "you are a member",
+        Membership::Former => "you are not in it any more",
     };
     let head = format!("{}  {}  epoch {}, {you}", state.name(), short(state.id()), state.epoch());
-    match people(client, group).join(", ") {
+    match members(client, group).join(", ") {
         nobody if nobody.is_empty() => head,
-        people => format!("{head}\n    {people}"),
+        members => format!("{head}\n    {members}"),
     }
 }
 
-fn shown(client: &Client, group: &Group) -> String {
+/// Returns all about a group, on several lines.
+fn details(client: &HttpMessenger, group: &Group) -> String {
     let state = &group.state;
-    let you = match place(client, group) {
-        "none" => "not in it any more",
-        place => place,
+    let you = match Membership::of(client, group) {
+        Membership::Admin => "admin",
+        Membership::Member => "member",
+        Membership::Former => "not in it any more",
     };
     format!(
         "{}\n  id       {}\n  epoch    {}\n  you      {you}\n  members  {}",
         state.name(),
         state.id(),
         state.epoch(),
-        people(client, group).join("\n           ")
+        members(client, group).join("\n           ")
     )
 }
 
-/// A group as an object, without its key.
-pub(super) fn object(client: &Client, group: &Group) -> Value {
+/// Returns a group as a JSON object of the type `group`, without its key.
+pub(super) fn object(client: &HttpMessenger, group: &Group) -> Value {
     let state = &group.state;
     json!({
         "type": "group", "id": state.id(), "name": state.name(), "epoch": state.epoch(), "members": state.members(),
-        "admins": state.admins(), "member": group.member, "you": place(client, group),
+        "admins": state.admins(), "member": group.member, "you": Membership::of(client, group).word(),
     })
 }

@@ -1,4 +1,4 @@
-//! `eko keys`: this device's keys at its server.
+//! `eko keys`: shows the state of this device's keys at its server, and renews them.
 
 use clap::{Args, Subcommand};
 use eko_client::messenger::KeyStatus;
@@ -6,43 +6,44 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::progress::Progress;
+use crate::progress::ProgressLine;
 use crate::show;
 
 const MORE: &str = "\
-Whoever writes to you first takes a one-time key of each of your devices from the server. `eko listen` tops them up, and
-renews the signed keys every week; `eko keys renew` does it without listening.
+Someone who writes to you for the first time takes one one-time key of each of your devices from the
+server. `eko listen` publishes new ones in time, and renews the signed keys every week. `eko keys
+renew` does the same without listening.
 
 Examples:
   eko keys
-  eko keys renew                 from a timer, on a device that seldom listens";
+  eko keys renew                 in a timer, on a device that seldom listens";
 
-/// What clap reads.
+/// The options of `eko keys`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE, args_conflicts_with_subcommands = true)]
-pub(crate) struct Keys {
+pub(crate) struct KeysArgs {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<KeysCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Show how they stand; what `eko keys` does
+enum KeysCommand {
+    /// Show the state of the keys; `eko keys` alone does the same
     Status,
-    /// Top up what has run low, and renew what is due
+    /// Publish more one-time keys if they run low, and renew the signed keys if they are due
     Renew,
 }
 
-impl Keys {
+impl KeysArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let (_, client) = context.client()?;
-        let progress = Progress::new(context.out);
+        let progress = ProgressLine::new(context.out);
         let stepping = progress.clone();
         let client = client.watched(move |step| stepping.step(step));
         let before = client.key_status().await?;
         let status = match &self.command {
-            None | Some(Command::Status) => before,
-            Some(Command::Renew) => {
+            None | Some(KeysCommand::Status) => before,
+            Some(KeysCommand::Renew) => {
                 let done = client.upkeep(before.left).await;
                 progress.done();
                 done?;
@@ -50,7 +51,9 @@ impl Keys {
             }
         };
         let text = match &self.command {
-            Some(Command::Renew) if status == before => format!("Nothing was due.\n{}", described(&status)),
+            Some(KeysCommand::Renew) if status == before => {
+                format!("Nothing was due.\n{}", described(&status))
+            }
             _ => described(&status),
         };
         context.out.result(&text, &object(&status))?;

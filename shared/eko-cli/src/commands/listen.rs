@@ -1,36 +1,40 @@
-//! `eko listen`: messages as they come.
+//! `eko listen`: shows messages as they arrive.
+
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::listening::Listening;
+use crate::listener::MailboxListener;
 
 const MORE: &str = "\
-Messages go to standard output, the rest to standard error: who has what you sent, devices that ask to be yours, and
-what is not to be trusted. What could not be sent before is tried again meanwhile. Ctrl-C ends it; nothing is lost.
+Messages are written to standard output. Everything else goes to standard error: which of your
+messages have arrived, devices that ask to be yours, and signs of an attack. Messages that could not
+be sent before are tried again. Ctrl-C ends the command; nothing is lost.
 
 Examples:
   eko listen
   eko --json listen | jq -r .text
-  eko listen --once              what is there now, then done";
+  eko listen --once              show what is there now, and end";
 
-/// What clap reads.
+/// The options of `eko listen`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE)]
-pub(crate) struct Listen {
-    /// Show what is there, and end
+pub(crate) struct ListenArgs {
+    /// Show what is in the mailbox, and end
     #[arg(long)]
     once: bool,
-    /// The longest pause between two looks into the mailbox, in seconds; after something came it is one
+    /// The longest pause between two looks into the mailbox, in seconds; after a message the pause
+    /// is one second
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     every: u64,
 }
 
-impl Listen {
+impl ListenArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let (account, client) = context.client()?;
-        let listening = Listening::begin(context, &account, &client, self.every)?;
+        let listening = MailboxListener::begin(context, &account, &client, Duration::from_secs(self.every))?;
         if self.once {
             return listening.once().await;
         }

@@ -1,4 +1,4 @@
-//! `eko login`: a new device of a user on this machine, or the one that is there again.
+//! `eko login`: signs in with a new device on this machine, or again with the device that is here.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,28 +12,30 @@ use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::{Handle, Origin};
 use serde_json::json;
 
-use crate::context::{Client, Context};
+use crate::context::{Context, HttpMessenger};
 use crate::failure::{Exit, Failure};
-use crate::home::Account;
+use crate::home::{AccountFolder, PreparedAccount};
 use crate::libsignal::LibSignal;
-use crate::oidc::{InBrowser, RelyingParty};
-use crate::who::Who;
+use crate::oidc::{BrowserSignIn, RelyingParty};
+use crate::partial_handle::PartialHandle;
+use crate::show;
 
-/// How long a person has in the browser.
+/// The time that a person has in the browser.
 const WAIT: Duration = Duration::from_secs(5 * 60);
-/// A token in a file is not longer.
+/// The longest ID token that is read from a file.
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
 const MORE: &str = "\
-Who you are is for the server's issuer to say: your browser opens its page, and comes back here. The development
-issuer of a server on this machine asks for no password, so it is asked without a browser.
+The server's issuer confirms who you are: your browser opens the issuer's page, and returns here. The
+development issuer of a server on this machine asks for no password, so no browser is needed.
 
-The first device of a name claims the name. A further one waits until another of your devices approves it: compare the
-fingerprints that both show. Keys are made on this machine, and their private halves
-never leave it.
+The first device of a name claims the name. A further device is pending until another of your devices
+approves it; compare the fingerprints that both show. Keys are made on this machine, and their
+private halves never leave it.
 
-A device that was revoked, or that a server without its old data does not know, does not come back. --anew makes another
-one in its place; `eko export` before it keeps what was said in a form that is read elsewhere.
+A device that was revoked, or that the server has forgotten, cannot be used again. --anew makes
+another device in its place. Run `eko export` before, to keep the old messages in a form that other
+programs can read.
 
 Examples:
   eko login alice
@@ -41,38 +43,40 @@ Examples:
   eko login alice --server http://localhost:9000
   my-issuer-cli token | eko login alice@chat.example --id-token -";
 
-/// What clap reads.
+/// The options of `eko login`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE)]
-pub(crate) struct Login {
+pub(crate) struct LoginArgs {
     /// Your name, new or not, with or without the server: alice, alice@chat.example
     #[arg(value_name = "HANDLE")]
-    who: Who,
-    /// The server's URL [default: of the handle's host, or http://localhost:8080]
+    who: PartialHandle,
+    /// The server's URL [default: the URL of the handle's host, or http://localhost:8080]
     #[arg(long, value_name = "URL", env = "EKO_SERVER", hide_env_values = true)]
     server: Option<String>,
-    /// What you call this device; your server sees it
+    /// A name for this device; your server sees it
     #[arg(long, value_name = "NAME", default_value = "eko")]
     device_name: String,
-    /// Take the issuer's ID token from a file, or from standard input (-)
+    /// Read the issuer's ID token from a file, or from standard input (-)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["print_url", "redirect_port"])]
     id_token: Option<PathBuf>,
-    /// Show the address to sign in at, and open no browser
+    /// Show the address of the sign-in page, and open no browser
     #[arg(long)]
     print_url: bool,
-    /// The port on 127.0.0.1 that the browser comes back to, where the issuer wants to know it [default: a free one]
+    /// The port on 127.0.0.1 to which the browser returns, if the issuer requires a fixed one
+    /// [default: a free port]
     #[arg(long, value_name = "PORT")]
     redirect_port: Option<u16>,
-    /// This device was revoked, or its server has forgotten it: begin anew with another one here, and set what it has kept
-    /// aside in a folder
+    /// Make another device if this one was revoked or its server has forgotten it; the old device's
+    /// files are moved to another folder
     #[arg(long)]
     anew: bool,
-    /// You have lost all your devices: revoke them, and begin again with this one; everybody you write with is told
+    /// Revoke all your devices, because you have lost them, and begin anew with this one; your
+    /// contacts are warned
     #[arg(long)]
     reset: bool,
 }
 
-impl Login {
+impl LoginArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let http = context.http()?;
         let capabilities = self.capabilities(&http).await?;
@@ -82,7 +86,7 @@ impl Login {
             Some(file) => read_token(file)?,
             None => self.ask_issuer(context, &http, &capabilities).await?,
         };
-        let (account, is_new) = context.home.create(&handle)?;
+        let PreparedAccount { account, is_new } = context.home.prepare(&handle)?;
         let sign_in = SignInRequest {
             origin,
             user: self.who.user.clone(),
@@ -91,13 +95,13 @@ impl Login {
             id_token,
             reset: self.reset,
         };
-        let lost = match signed_in(context, &account, sign_in.clone()).await {
+        let lost = match sign_in_with(context, &account, sign_in.clone()).await {
             Ok(_) if self.anew && !is_new => {
                 let what =
                     format!("{handle} still has this device, which is signed in: nothing was set aside");
                 return Err(Failure::new(what).next("eko devices revoke ID, if it is to go"));
             }
-            Ok((client, registered)) => return tell(context, &account, &(client, registered), None),
+            Ok(device) => return tell(context, &account, &device, None),
             Err(error) if self.anew && !is_new && is_lost(&error) => error,
             Err(error) => {
                 if is_new && was_refused(&error) && never_registered(context, &account)? {
@@ -108,31 +112,32 @@ impl Login {
         };
         context.out.remark(&format!("{lost}."));
         let aside = context.home.set_aside(&account, &stamp(context))?;
-        let (account, _) = context.home.create(&handle)?;
-        match signed_in(context, &account, sign_in).await {
-            Ok(registered) => tell(context, &account, &registered, Some(&aside)),
+        let PreparedAccount { account, .. } = context.home.prepare(&handle)?;
+        match sign_in_with(context, &account, sign_in).await {
+            Ok(device) => tell(context, &account, &device, Some(&aside)),
             Err(error) => {
                 if was_refused(&error) && never_registered(context, &account)? {
                     account.remove()?;
                     context.home.bring_back(&aside, &account)?;
                 } else {
-                    context.out.remark(&format!("The former device is kept in {}", aside.display()));
+                    context.out.remark(&format!("The files of the former device are in {}", aside.display()));
                 }
                 Err(error.into())
             }
         }
     }
 
+    /// Asks the server what it can do, and checks that it is the server that the person named.
     async fn capabilities(&self, http: &HttpTransport) -> Result<Capabilities, Failure> {
         let base = self.who.server(self.server.as_deref());
-        let said = Origin::parse(&base).map_err(|_| {
+        let named = Origin::parse(&base).map_err(|_| {
             Failure::new(format!("{base} is no server's URL")).next("--server https://HOST").exit(Exit::Usage)
         })?;
-        let capabilities = match Capabilities::fetch(http, said.as_str()).await {
+        let capabilities = match Capabilities::fetch(http, named.as_str()).await {
             Ok(capabilities) => capabilities,
             Err(ClientError::Transport(error)) => {
                 let failure =
-                    Failure::new(format!("no server answers at {said}: {error}")).exit(Exit::TryLater);
+                    Failure::new(format!("no server answers at {named}: {error}")).exit(Exit::TryLater);
                 return Err(match (&self.server, &self.who.host) {
                     (None, None) => {
                         failure.next("start one with `cargo run`, or name one: eko login NAME@HOST")
@@ -143,8 +148,8 @@ impl Login {
             Err(error) => return Err(error.into()),
         };
         let origin = &capabilities.origin;
-        if *origin != said {
-            let failure = Failure::new(format!("the server at {said} calls itself {origin}"));
+        if *origin != named {
+            let failure = Failure::new(format!("the server at {named} calls itself {origin}"));
             return Err(failure.next(format!("eko login {} --server {origin}", self.who.user)));
         }
         match &self.who.host {
@@ -158,6 +163,7 @@ impl Login {
         }
     }
 
+    /// Signs in at the server's issuer, and returns the ID token.
     async fn ask_issuer(
         &self,
         context: &Context,
@@ -173,14 +179,14 @@ impl Login {
             ));
             return Ok(party.by_name(name).await?);
         }
-        let way = InBrowser { login_hint: Some(name), port: self.redirect_port.unwrap_or(0), wait: WAIT };
-        let shown = party.in_browser(way, |url| {
+        let way = BrowserSignIn { login_hint: Some(name), port: self.redirect_port, wait: WAIT };
+        let id_token = party.in_browser(way, |url| {
             let opened = !self.print_url && open::that_detached(url).is_ok();
             let how =
                 if opened { "Sign in in your browser. If it shows no page, open" } else { "Sign in at" };
             context.out.prompt(&format!("{how}\n{url}"));
         });
-        Ok(shown.await?)
+        Ok(id_token.await?)
     }
 }
 
@@ -198,33 +204,43 @@ fn read_token(file: &Path) -> Result<String, Failure> {
     }
 }
 
-async fn signed_in(
-    context: &Context,
-    account: &Account,
-    sign_in: SignInRequest,
-) -> Result<(Client, RegistrationOutcome), MessengerError> {
-    let store = DeviceStore::open(&account.database())?;
-    let http = HttpTransport::new()?;
-    Messenger::sign_in(http, LibSignal, store, context.environment.clone(), sign_in).await
+/// A device that has signed in, and the server's answer to that.
+struct SignedInDevice {
+    client: HttpMessenger,
+    registered: RegistrationOutcome,
 }
 
-/// Whether this device is none any more, or cannot know whether it is.
+async fn sign_in_with(
+    context: &Context,
+    account: &AccountFolder,
+    sign_in: SignInRequest,
+) -> Result<SignedInDevice, MessengerError> {
+    let store = DeviceStore::open(&account.database())?;
+    let http = HttpTransport::new()?;
+    let (client, registered) =
+        Messenger::sign_in(http, LibSignal, store, context.environment.clone(), sign_in).await?;
+    Ok(SignedInDevice { client, registered })
+}
+
+/// True if the device cannot be used any more: it was revoked, its server has forgotten it, or its
+/// store cannot be read.
 fn is_lost(error: &MessengerError) -> bool {
     matches!(error, MessengerError::Revoked | MessengerError::Forgotten | MessengerError::Store(_))
 }
 
-/// The moment as a part of a folder's name: 20260129T193000.123Z.
+/// Returns the moment in a form that fits into a folder's name: `20260129T193000.123Z`.
 fn stamp(context: &Context) -> String {
-    crate::show::instant(context.environment.now_ms()).replace(['-', ':'], "")
+    show::instant(context.environment.now_ms()).replace(['-', ':'], "")
 }
 
-/// Whether the server has said no. Without an answer it may have said yes.
+/// True if the server has refused the sign-in. After an error without an answer it may have
+/// accepted.
 fn was_refused(error: &MessengerError) -> bool {
     matches!(error, MessengerError::Client(ClientError::Problem(problem)) if (400..500).contains(&problem.status))
 }
 
-/// Whether nobody knows the keys that were made.
-fn never_registered(context: &Context, account: &Account) -> Result<bool, Failure> {
+/// True if the account's keys were never registered at a server.
+fn never_registered(context: &Context, account: &AccountFolder) -> Result<bool, Failure> {
     let store = DeviceStore::open(&account.database())?;
     let client = Messenger::open(context.http()?, LibSignal, store, context.environment.clone())?;
     Ok(client.is_none_or(|client| client.device().tokens().is_none()))
@@ -232,10 +248,11 @@ fn never_registered(context: &Context, account: &Account) -> Result<bool, Failur
 
 fn tell(
     context: &Context,
-    account: &Account,
-    (client, registered): &(Client, RegistrationOutcome),
+    account: &AccountFolder,
+    signed_in: &SignedInDevice,
     aside: Option<&Path>,
 ) -> Result<(), Failure> {
+    let SignedInDevice { client, registered } = signed_in;
     let (device, fingerprint) = (client.device(), client.fingerprint());
     let handle = &account.handle;
     let (word, mut text) = match registered.status {
@@ -245,13 +262,13 @@ fn tell(
         RegistrationStatus::Pending => (
             "pending",
             format!(
-                "You are {handle}. This device waits until another of your devices approves it; there its fingerprint must be\n  \
-                 {fingerprint}"
+                "You are {handle}. This device is pending until another of your devices approves it. \
+                 That device must show the fingerprint\n  {fingerprint}"
             ),
         ),
     };
     if let Some(aside) = aside {
-        text.push_str(&format!("\nWhat the former device has kept is in {}", aside.display()));
+        text.push_str(&format!("\nThe files of the former device are in {}", aside.display()));
     }
     let object = json!({
         "handle": handle.to_string(),

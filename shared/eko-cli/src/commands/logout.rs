@@ -1,4 +1,4 @@
-//! `eko logout`: ends this device's tokens.
+//! `eko logout`: ends this device's tokens, and keeps its keys and messages.
 
 use serde_json::json;
 

@@ -1,5 +1,6 @@
-//! `eko send`: one message to a person or a group.
+//! `eko send`: sends one message to a person or a group.
 
+use std::fmt::Display;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -9,14 +10,15 @@ use eko_client::messenger::{MessageDraft, SentActivity};
 use eko_client::store::EnvelopeState;
 use serde_json::json;
 
-use crate::context::{Client, Context};
-use crate::delivery::{Outcome, WAIT_S, wait_for};
+use super::attachments::{media_type, read_sealed};
+use crate::context::{Context, HttpMessenger};
+use crate::delivery::{DeliverySummary, WAIT_S, wait_for};
 use crate::failure::{Exit, Failure};
-use crate::people::Whom;
-use crate::progress::Progress;
+use crate::people::Correspondent;
+use crate::progress::ProgressLine;
 use crate::show::{envelope_object, word};
 
-/// A text is not longer than what fits into a message.
+/// The longest text that standard input may contain. It is about as long as fits into a message.
 const MAX_TEXT_BYTES: u64 = 80 << 10;
 
 const MORE: &str = "\
@@ -26,44 +28,44 @@ Examples:
   git log -1 | eko send @bob -
   eko send --group Friday 'When shall we three meet again?'
 
-A file goes into the message itself, up to 48 KiB. A larger one is sealed by `eko attachments seal`, lies wherever you
-put it, and is named with --attached.";
+A file of up to 48 KiB is sent within the message. A larger file is encrypted by `eko attachments
+seal`. You upload the result wherever you like, and send its description with --attached.";
 
-/// What clap reads.
+/// The options of `eko send`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE)]
-pub(crate) struct Send {
-    /// To whom: @bob, @bob@chat.example, or with --group the name of a group
+pub(crate) struct SendArgs {
+    /// The recipient: @bob, @bob@chat.example; or with --group the name of a group
     #[arg(value_name = "TO")]
     to: String,
-    /// What to say; - takes it from standard input
+    /// The text; - reads it from standard input
     #[arg(value_name = "TEXT", required_unless_present_any = ["attach", "attached"])]
     text: Vec<String>,
     /// TO is a group
     #[arg(long, short)]
     group: bool,
-    /// A file that goes with it; may be given several times
+    /// A file to send along; may be given several times
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
-    /// What `eko attachments seal` wrote of a larger file; may be given several times
+    /// The description of a larger file, from `eko attachments seal`; may be given several times
     #[arg(long, value_name = "FILE.json")]
     attached: Vec<PathBuf>,
-    /// How long to try, where a server is out of reach or asks to wait, in seconds
+    /// How long to go on trying if a server is out of reach or asks to wait, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = WAIT_S)]
     wait: u64,
 }
 
-impl Send {
+impl SendArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let (_, client) = context.client()?;
-        let progress = Progress::new(context.out);
+        let progress = ProgressLine::new(context.out);
         let stepping = progress.clone();
         let client = client.watched(move |step| stepping.step(step));
         let draft = MessageDraft { text: self.text()?, attachments: self.attachments(context)? };
-        let whom = Whom::find(&client, &self.to, self.group).await?;
+        let whom = Correspondent::find(&client, &self.to, self.group).await?;
         let sent = match &whom {
-            Whom::Person(person) => client.send(person, draft).await,
-            Whom::Group(group) => client.send_to_group(group.state.id(), draft).await,
+            Correspondent::Person(person) => client.send(person, draft).await,
+            Correspondent::Group(group) => client.send_to_group(group.state.id(), draft).await,
         };
         let sent = wait_for(&client, &progress, sent?, self.wait).await;
         progress.done();
@@ -87,13 +89,10 @@ impl Send {
 
     fn attachments(&self, context: &Context) -> Result<Vec<Attachment>, Failure> {
         let within = self.attach.iter().map(|path| {
-            let cannot = |why: &dyn std::fmt::Display| {
-                Failure::new(format!("cannot attach {}: {why}", path.display()))
-            };
+            let cannot = |why: &dyn Display| Failure::new(format!("cannot attach {}: {why}", path.display()));
             let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let sealed =
-                attachment::seal(&bytes, &name, super::attachments::media_type(path), &context.environment);
+            let sealed = attachment::seal(&bytes, &name, media_type(path), &context.environment);
             sealed.and_then(attachment::SealedFile::inline).map_err(|error| match error {
                 AttachmentError::NotInline => {
                     cannot(&error).next(format!("eko attachments seal {}", path.display())).exit(Exit::Usage)
@@ -101,22 +100,22 @@ impl Send {
                 error => cannot(&error),
             })
         });
-        within.chain(self.attached.iter().map(|path| super::attachments::read_sealed(path))).collect()
+        within.chain(self.attached.iter().map(|path| read_sealed(path))).collect()
     }
 }
 
-fn tell(context: &Context, client: &Client, sent: &SentActivity) -> Result<(), Failure> {
-    let outcome = Outcome::of(client, sent);
-    let text = match outcome.state {
+fn tell(context: &Context, client: &HttpMessenger, sent: &SentActivity) -> Result<(), Failure> {
+    let delivery = DeliverySummary::of(client, sent);
+    let text = match delivery.state {
         EnvelopeState::Delivered | EnvelopeState::Accepted => "sent",
         EnvelopeState::Queued => "sent; their server is out of reach, and yours will try for 48 hours",
         EnvelopeState::ToSend => "not sent yet",
         EnvelopeState::Failed | EnvelopeState::Refused => "not sent",
     };
-    if context.out.json || outcome.is_complete() {
+    if context.out.json || delivery.is_complete() {
         let envelopes: Vec<_> = sent.envelopes.iter().map(envelope_object).collect();
-        let object = json!({ "id": sent.id, "state": word(outcome.state), "envelopes": envelopes });
+        let object = json!({ "id": sent.id, "state": word(delivery.state), "envelopes": envelopes });
         context.out.result(text, &object)?;
     }
-    outcome.failure("").map_or(Ok(()), Err)
+    delivery.failure("").map_or(Ok(()), Err)
 }

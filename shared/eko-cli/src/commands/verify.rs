@@ -1,4 +1,4 @@
-//! `eko verify`: safety numbers, and how far someone's devices are trusted.
+//! `eko verify`: shows and compares safety numbers, and sets how far someone's devices are trusted.
 
 mod scanned;
 mod shown;
@@ -12,17 +12,18 @@ use eko_client::messenger::{Person, Trust, Verification};
 use serde_json::Value;
 
 use crate::ask;
-use crate::context::{Client, Context};
+use crate::context::{Context, HttpMessenger};
 use crate::failure::{Exit, Failure};
+use crate::partial_handle::PartialHandle;
 use crate::people::{named, person};
-use crate::who::Who;
+use crate::qr;
 
 const MORE: &str = "\
-The number is the same on both sides, if no server is between you that gives out keys of its own. Compare it by another
-way than this one: face to face, or by a call in which you know each other's voices.
+Both sides see the same number, unless a server between you gives out keys of its own. Compare the
+number by another way than Eko: face to face, or in a call in which you know each other's voices.
 
-When someone has lost all their devices and begun anew, nothing is sent to them until you have compared the new number
-(--confirm), or said that you take the new devices as they are (--accept).
+If someone has lost all their devices and begun anew, nothing is sent to them until you have compared
+the new number (--confirm), or have accepted the new devices without comparing (--accept).
 
 Examples:
   eko verify @bob
@@ -30,31 +31,33 @@ Examples:
   eko verify @bob --confirm --number '34021 77651 …'
   eko verify @bob --scanned code.hex
 
-Exit code 3: there is an alarm, a reset that you have not settled, or numbers that differ.";
+Exit code 3: there is an alarm, a reset that you have neither confirmed nor accepted, or the numbers
+differ.";
 
-/// What clap reads.
+/// The options of `eko verify`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE, group = ArgGroup::new("action").args(["confirm", "accept", "forget", "scanned"]))]
-pub(crate) struct Verify {
-    /// Who: @bob, @bob@chat.example
+pub(crate) struct VerifyArgs {
+    /// The person: @bob, @bob@chat.example
     #[arg(value_name = "WHO")]
-    who: Who,
-    /// You have compared the numbers, and they are the same
+    who: PartialHandle,
+    /// Mark the person as verified: you have compared the numbers, and they are the same
     #[arg(long)]
     confirm: bool,
-    /// The number that they see, in place of your answer: it must be the same
+    /// The number that the other side sees; it is compared in place of asking you
     #[arg(long, value_name = "DIGITS", requires = "confirm")]
     number: Option<String>,
-    /// What their QR code holds, as hex or base64 in a file or on standard input (-): compared, and confirmed if right
+    /// The content of their QR code, as hex or base64 in a file or on standard input (-); it is
+    /// compared, and if it is right the person is marked as verified
     #[arg(long, value_name = "FILE")]
     scanned: Option<PathBuf>,
-    /// Take their devices as theirs after a reset, without comparing
+    /// Accept their devices after a reset, without comparing the numbers
     #[arg(long)]
     accept: bool,
-    /// Forget what is known of their devices: what their server shows next is taken as theirs
+    /// Forget what is known of their devices, and trust what their server shows next
     #[arg(long)]
     forget: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, requires = "forget")]
     yes: bool,
     /// Draw no QR code
@@ -62,7 +65,7 @@ pub(crate) struct Verify {
     no_qr: bool,
 }
 
-impl Verify {
+impl VerifyArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let (_, client) = context.client()?;
         let person = person(&client, &self.who).await?;
@@ -88,8 +91,11 @@ impl Verify {
         }
         let text = shown::text(&who, &seen, own);
         context.out.result(&text, &shown::object(&person, &seen))?;
-        if !own && !self.no_qr {
-            context.out.picture(crate::qr::drawn(&seen.number.scannable))?;
+        if !own
+            && !self.no_qr
+            && let Some(code) = qr::drawn(&seen.number.scannable)
+        {
+            context.out.picture(&code)?;
         }
         if !own && seen.trust != Trust::Verified {
             context.out.remark(&format!("Does {who} see the same number? eko verify {who} --confirm"));
@@ -97,13 +103,14 @@ impl Verify {
         alarm(&who, &seen, own)
     }
 
-    /// Whether the other side has the same number, by what was typed, scanned or answered.
+    /// Succeeds if the other side has the same number: as it was scanned, typed, or answered by the
+    /// person.
     fn compare(&self, context: &Context, seen: &Verification, who: &str) -> Result<(), Failure> {
         let same = match (&self.scanned, &self.number) {
             (Some(file), _) => seen.number.matches(&scanned::read(file)?),
             (None, Some(number)) => ask::is_number(number, &seen.number.digits),
             (None, None) => {
-                let number = ask::lines(&seen.number.digits, 4);
+                let number = ask::lines(&seen.number.digits);
                 let question =
                     format!("Your safety number with {who} is\n{number}\nDoes {who} see the same digits?");
                 return ask::yes(context, &question, &format!("eko verify {who} --confirm --number DIGITS"));
@@ -117,11 +124,18 @@ impl Verify {
         Err(Failure::new(what).next(format!("eko verify {who}, and compare again")).exit(Exit::NotTrusted))
     }
 
-    fn forget(&self, context: &Context, client: &Client, person: &Person, who: &str) -> Result<(), Failure> {
+    fn forget(
+        &self,
+        context: &Context,
+        client: &HttpMessenger,
+        person: &Person,
+        who: &str,
+    ) -> Result<(), Failure> {
         if !self.yes {
             let question = format!(
-                "What their server shows of the devices of {who} next, is taken as theirs, whoever made it.\n\
-                 That is right after their server has lost its data, and what an attacker wants otherwise. Forget them?"
+                "The devices that the server of {who} shows next are trusted, whoever made them.\n\
+                 That is right if the server has lost its data. Otherwise it is what an attacker wants.\n\
+                 Forget the devices of {who}?"
             );
             ask::yes(context, &question, &format!("eko verify {who} --forget --yes"))?;
         }
@@ -131,12 +145,13 @@ impl Verify {
     }
 }
 
-fn tell(context: &Context, client: &Client, person: &Person, text: &str) -> Result<(), Failure> {
+fn tell(context: &Context, client: &HttpMessenger, person: &Person, text: &str) -> Result<(), Failure> {
     let object = client.verification_kept(person)?.map_or(Value::Null, |kept| shown::object(person, &kept));
     context.out.result(text, &object)
 }
 
-/// What makes the command end with 3.
+/// Fails with [`Exit::NotTrusted`] if there is an alarm, or a reset that the person has not
+/// settled.
 fn alarm(who: &str, seen: &Verification, own: bool) -> Result<(), Failure> {
     let compare = if own {
         "eko devices"

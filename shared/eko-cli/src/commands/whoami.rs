@@ -1,4 +1,4 @@
-//! `eko whoami`: which account and device this is.
+//! `eko whoami`: shows the account and the device on this machine, without asking a server.
 
 use serde_json::json;
 

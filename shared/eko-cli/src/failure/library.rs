@@ -1,4 +1,5 @@
-//! What the client library's errors mean to a person.
+//! Conversions of the client library's errors into a [`Failure`]: the words for a person, the kind,
+//! and what to do next.
 
 use eko_client::group::GroupError;
 use eko_client::messenger::{MessengerError, Person};
@@ -25,7 +26,7 @@ impl From<MessengerError> for Failure {
         if let Some(seconds) = error.retry_after_s() {
             let when =
                 if seconds == 0 { "try again later".to_owned() } else { format!("try again in {seconds} s") };
-            return Self::new(said(&error)).next(when).exit(Exit::TryLater);
+            return Self::new(described(&error)).next(when).exit(Exit::TryLater);
         }
         match &error {
             MessengerError::Distrust { actor, why } => {
@@ -70,13 +71,14 @@ impl From<OidcError> for Failure {
     }
 }
 
-/// A person of Eko's by their handle, anyone else by their id.
+/// Returns the handle of an actor of an Eko server, and the id of any other actor.
 fn handle(actor: &str) -> String {
     Person::of(actor).map_or_else(|| actor.to_owned(), |person| person.handle().to_string())
 }
 
-/// An error in words. A transport's own say little of where.
-fn said(error: &MessengerError) -> String {
+/// Returns an error as text. For transport errors the text names the server, which their own does
+/// not.
+fn described(error: &MessengerError) -> String {
     match error {
         MessengerError::Client(ClientError::Transport(TransportError::Connect(why))) => {
             format!("the server is out of reach: {why}")
@@ -94,7 +96,7 @@ fn explained(problem: &ProblemDetails) -> String {
     }
 }
 
-/// What a server refuses, and what the person can do about it.
+/// Converts a refusal of the server, and adds what the person can do about it.
 fn refusal(problem: &ProblemDetails) -> Failure {
     let failure = Failure::new(explained(problem));
     match problem.slug() {

@@ -1,4 +1,4 @@
-//! Folders and files that only their owner reads.
+//! Folders and files that only their owner can read.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -9,17 +9,17 @@ use crate::failure::Failure;
 
 const FOLDER: u32 = 0o700;
 const FILE: u32 = 0o600;
-/// What group and others may do.
+/// The permission bits of the group and of all others.
 const OTHERS: u32 = 0o077;
 
-/// Makes a folder, and those above it, where there is none.
-pub(super) fn make(path: &Path) -> Result<(), Failure> {
-    let made = DirBuilder::new().recursive(true).mode(FOLDER).create(path);
-    made.map_err(|error| Failure::new(format!("cannot make {}: {error}", path.display())))?;
+/// Creates a folder and its parents, if they do not exist.
+pub(super) fn create(path: &Path) -> Result<(), Failure> {
+    let created = DirBuilder::new().recursive(true).mode(FOLDER).create(path);
+    created.map_err(|error| Failure::new(format!("cannot create {}: {error}", path.display())))?;
     check(path)
 }
 
-/// Makes a folder of a fresh name in another one. Its name begins with a dot.
+/// Creates a folder in another one. Its name begins with a dot and is not used yet.
 pub(super) fn unique_in(parent: &Path) -> io::Result<PathBuf> {
     let name = format!(".new-{}", uuid::Uuid::new_v4());
     let path = parent.join(name);
@@ -27,12 +27,13 @@ pub(super) fn unique_in(parent: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Makes a file that was not there.
+/// Creates an empty file, which must not exist.
 pub(super) fn empty_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(FILE).open(path)?.sync_all()
 }
 
-/// Refuses a folder or file that others can read: the keys in it would be theirs too.
+/// Fails if other users of this machine can access a folder or file, since they could read the keys
+/// in it.
 pub(super) fn check(path: &Path) -> Result<(), Failure> {
     let found = std::fs::metadata(path);
     let found = found.map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;

@@ -1,18 +1,20 @@
+//! Tests of the folder that keeps accounts.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
-/// A home with these accounts.
-fn home(names: &[&str]) -> (tempfile::TempDir, Home) {
+/// Returns a home with these accounts, and the folder that it ends with.
+fn home(names: &[&str]) -> (tempfile::TempDir, EkoHome) {
     let folder = tempfile::tempdir().unwrap();
-    let home = Home::locate(Some(&folder.path().join("home"))).unwrap();
+    let home = EkoHome::locate(Some(&folder.path().join("home"))).unwrap();
     for name in names {
-        home.create(&Handle::parse(name).unwrap()).unwrap();
+        home.prepare(&Handle::parse(name).unwrap()).unwrap();
     }
     (folder, home)
 }
 
-fn chosen(home: &Home, named: Option<&str>) -> Result<String, Failure> {
+fn chosen(home: &EkoHome, named: Option<&str>) -> Result<String, Failure> {
     let who = named.map(|name| name.parse().unwrap());
     home.choose(who.as_ref()).map(|account| account.name())
 }
@@ -36,7 +38,7 @@ fn one_account_is_implied() {
 #[test]
 fn several_must_be_told_apart() {
     let (_folder, home) = home(&["bob@b.example", "alice@b.example", "alice@a.example"]);
-    let names: Vec<_> = home.accounts().unwrap().iter().map(Account::name).collect();
+    let names: Vec<_> = home.accounts().unwrap().iter().map(AccountFolder::name).collect();
     assert_eq!(names, ["alice@a.example", "alice@b.example", "bob@b.example"]);
     let refused = chosen(&home, None).unwrap_err();
     assert_eq!(
@@ -69,9 +71,10 @@ fn what_is_made_is_its_owners() {
     assert_eq!(mode(&home.accounts), 0o700);
     assert_eq!(mode(account.path()), 0o700);
     assert_eq!(mode(&account.database()), 0o600);
-    // Made again, it is the same one.
+    // A second call returns the same account.
     std::fs::write(account.database(), "kept").unwrap();
-    assert_eq!(home.create(&account.handle).unwrap(), (account.clone(), false));
+    let again = home.prepare(&account.handle).unwrap();
+    assert_eq!(again, PreparedAccount { account: account.clone(), is_new: false });
     assert_eq!(std::fs::read(account.database()).unwrap(), b"kept");
 }
 
@@ -86,7 +89,7 @@ fn what_others_can_read_is_refused() {
             let what = format!("others can read {}", path.display());
             let due = Failure::new(what).next(format!("chmod {right:o} '{}'", path.display()));
             assert_eq!(chosen(&home, None).unwrap_err(), due);
-            assert_eq!(home.create(&account.handle).unwrap_err(), due);
+            assert_eq!(home.prepare(&account.handle).unwrap_err(), due);
         }
         set_mode(&path, right);
         assert!(chosen(&home, None).is_ok());
@@ -107,9 +110,9 @@ fn many_make_the_same_account_at_once() {
     let (_folder, home) = home(&[]);
     let handle = Handle::parse("alice@a.example").unwrap();
     std::thread::scope(|scope| {
-        let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| home.create(&handle))).collect();
+        let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| home.prepare(&handle))).collect();
         let made = makers.into_iter().map(|maker| maker.join().unwrap().unwrap());
-        assert_eq!(made.filter(|(_, is_new)| *is_new).count(), 1);
+        assert_eq!(made.filter(|prepared| prepared.is_new).count(), 1);
     });
     assert_eq!(std::fs::read_dir(&home.accounts).unwrap().count(), 1);
 }

@@ -1,4 +1,4 @@
-//! What is ours in libsignal's types.
+//! Conversions of this project's types into libsignal's.
 
 use eko_client::SessionError;
 use eko_client::keys::{CurvePair, KyberPair};
@@ -11,15 +11,16 @@ use zeroize::Zeroizing;
 use super::failure::explained;
 use super::spqr;
 
-/// Every device is its own name at libsignal, and the only device of it.
+/// The device number for libsignal. Each device has a name of its own there, and is the only device
+/// of that name.
 const DEVICE: u8 = 1;
-/// A `SignalMessage` begins its protobuf, after the version byte, with field 1 as bytes; a `PreKeySignalMessage` has
-/// a number there or begins with another field.
+/// The first byte of a `SignalMessage` after the version: the tag of field 1 as bytes. A
+/// `PreKeySignalMessage` has a number in field 1, or begins with another field.
 const SIGNAL_MESSAGE_FIELD: u8 = 0x0A;
 /// The type byte of a Kyber-1024 private key, as libsignal writes it.
 const KYBER_1024: u8 = 0x08;
 
-/// A device's address.
+/// Converts a device's address.
 pub(super) fn address(device: &str) -> Result<signal::ProtocolAddress, SessionError> {
     Ok(signal::ProtocolAddress::new(device.to_owned(), one()?))
 }
@@ -28,18 +29,18 @@ fn one() -> Result<signal::DeviceId, SessionError> {
     signal::DeviceId::new(DEVICE).map_err(|error| SessionError::Broken(error.to_string()))
 }
 
-/// An identity key.
+/// Converts an identity key.
 pub(super) fn identity(key: &IdentityKey) -> Result<signal::IdentityKey, SessionError> {
     signal::IdentityKey::decode(key.as_bytes()).map_err(explained)
 }
 
-/// A Curve25519 pair.
+/// Converts a Curve25519 key pair.
 pub(super) fn curve_pair(pair: &CurvePair) -> Result<signal::KeyPair, SessionError> {
     let made = signal::KeyPair::from_public_and_private(pair.public().as_bytes(), pair.secret());
     made.map_err(|error| explained(error.into()))
 }
 
-/// A Kyber-1024 pair.
+/// Converts a Kyber-1024 key pair.
 pub(super) fn kyber_pair(pair: &KyberPair) -> Result<kem::KeyPair, SessionError> {
     let expanded = pair.expanded();
     let mut secret = Zeroizing::new(Vec::with_capacity(expanded.len().saturating_add(1)));
@@ -48,26 +49,26 @@ pub(super) fn kyber_pair(pair: &KyberPair) -> Result<kem::KeyPair, SessionError>
     kem::KeyPair::from_public_and_private(pair.public().as_bytes(), &secret).map_err(explained)
 }
 
-/// A serialized message of either kind, as far as libsignal reads it without panic.
+/// Parses a message of either kind, and refuses one on which libsignal would panic.
 pub(super) fn message(content: &[u8]) -> Result<signal::CiphertextMessage, SessionError> {
     use signal::CiphertextMessage::{PreKeySignalMessage, SignalMessage};
-    let (message, is_whole) = if content.get(1) == Some(&SIGNAL_MESSAGE_FIELD) {
+    let (message, is_readable) = if content.get(1) == Some(&SIGNAL_MESSAGE_FIELD) {
         let message = signal::SignalMessage::try_from(content).map_err(explained)?;
-        let is_whole = spqr::is_whole(message.pq_ratchet());
-        (SignalMessage(message), is_whole)
+        let is_readable = spqr::is_readable(message.pq_ratchet());
+        (SignalMessage(message), is_readable)
     } else {
         let message = signal::PreKeySignalMessage::try_from(content).map_err(explained)?;
-        let is_whole = spqr::is_whole(message.message().pq_ratchet());
-        (PreKeySignalMessage(message), is_whole)
+        let is_readable = spqr::is_readable(message.message().pq_ratchet());
+        (PreKeySignalMessage(message), is_readable)
     };
-    if is_whole {
+    if is_readable {
         Ok(message)
     } else {
         Err(SessionError::Unreadable("its post-quantum part is cut short, or of no epoch".to_owned()))
     }
 }
 
-/// A key package.
+/// Converts a key package.
 pub(super) fn bundle(package: &KeyPackage) -> Result<signal::PreKeyBundle, SessionError> {
     let kyber = package.kyber_pre_key.as_ref();
     let kyber = kyber.ok_or_else(|| SessionError::NoKyberKey(package.device.clone()))?;

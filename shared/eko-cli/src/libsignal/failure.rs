@@ -1,14 +1,16 @@
+//! Errors of libsignal, and errors of this project on their way through libsignal.
+
 use std::error::Error;
 
 use eko_client::SessionError;
 use libsignal_protocol_syft::SignalProtocolError;
 
-/// A failure of our own, for libsignal to carry through.
+/// Wraps an error of a store, so that libsignal passes it through.
 pub(super) fn carried(error: SessionError) -> SignalProtocolError {
     SignalProtocolError::for_application_callback("Eko's stores")(error)
 }
 
-/// What a failure of libsignal's means to a client.
+/// Converts an error of libsignal. An error that [`carried`] has wrapped comes out unchanged.
 pub(super) fn explained(error: SignalProtocolError) -> SessionError {
     use SignalProtocolError as E;
     match error {
@@ -33,7 +35,8 @@ pub(super) fn explained(error: SignalProtocolError) -> SessionError {
         | E::WrongKEMKeyType(..)
         | E::BadKEMKeyLength(..)
         | E::BadKEMCiphertextLength(..) => SessionError::Unreadable(error.to_string()),
-        // The state, the arguments, and what only sealed senders and groups have.
+        // The rest are errors of the record or the arguments, and errors of features that are not
+        // used.
         _ => SessionError::Broken(error.to_string()),
     }
 }

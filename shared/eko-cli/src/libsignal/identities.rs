@@ -1,3 +1,5 @@
+//! The identity keys of a session's two ends, as a store for libsignal.
+
 use async_trait::async_trait;
 use eko_client::SessionError;
 use eko_client::sessions::{LocalDevice, PeerDevice};
@@ -9,16 +11,17 @@ use libsignal_protocol_syft::{
 use super::convert;
 use super::failure::{carried, explained};
 
-/// The own identity, and the one that the other device has. No other is trusted, and none is learned.
-pub(super) struct Identities<'a> {
+/// The identity keys of this device and of the other one. No other key is trusted, and none is
+/// learned.
+pub(super) struct SessionIdentities<'a> {
     own: LocalDevice<'a>,
     pair: IdentityKeyPair,
     peer: &'a str,
     theirs: IdentityKey,
 }
 
-impl<'a> Identities<'a> {
-    /// Both.
+impl<'a> SessionIdentities<'a> {
+    /// Creates the store.
     pub(super) fn of(own: LocalDevice<'a>, peer: PeerDevice<'a>) -> Result<Self, SessionError> {
         let private = PrivateKey::deserialize(own.identity.secret());
         let private = private.map_err(|error| explained(error.into()))?;
@@ -32,7 +35,7 @@ impl<'a> Identities<'a> {
 }
 
 #[async_trait(?Send)]
-impl IdentityKeyStore for Identities<'_> {
+impl IdentityKeyStore for SessionIdentities<'_> {
     async fn get_identity_key_pair(&self) -> Result<IdentityKeyPair, SignalProtocolError> {
         Ok(self.pair)
     }

@@ -1,3 +1,5 @@
+//! The private halves of this device's prekeys, as stores for libsignal.
+
 use async_trait::async_trait;
 use eko_client::SessionError;
 use eko_client::sessions::{KyberUse, PrivateKeys};
@@ -11,58 +13,61 @@ use libsignal_protocol_syft::{
 use super::convert;
 use super::failure::carried;
 
-/// libsignal looks at the age and the signature of a prekey only where one is published.
+/// The date of every prekey record. libsignal does not look at the date or the signature of a
+/// prekey when it reads a message.
 const UNDATED: Timestamp = Timestamp::from_epoch_millis(0);
 const UNSIGNED: &[u8] = &[];
 
-/// The private halves as stores. What a first message uses up is noted, and removed by whoever keeps the new record.
-pub(super) struct PreKeys<'a> {
+/// The private halves of the prekeys. The stores only note which prekeys a first message uses up;
+/// the caller removes them together with keeping the new session record.
+pub(super) struct PreKeyStores<'a> {
     keys: &'a dyn PrivateKeys,
     spent: Option<KeyId>,
     used: Option<KyberUse>,
 }
 
-impl<'a> PreKeys<'a> {
+impl<'a> PreKeyStores<'a> {
     pub(super) fn of(keys: &'a dyn PrivateKeys) -> Self {
         Self { keys, spent: None, used: None }
     }
 
-    /// The one-time prekey that was used up.
+    /// Returns the one-time prekey that was used up.
     pub(super) fn spent(self) -> Option<KeyId> {
         self.spent
     }
 
-    /// How a Kyber prekey was used.
+    /// Returns the use of a Kyber prekey.
     pub(super) fn used(self) -> Option<KyberUse> {
         self.used
     }
 }
 
-/// A key, found by an id that a message names.
+/// Finds a key by the id that a message names.
 fn found<K>(
     kind: &'static str,
     id: u32,
     find: impl FnOnce(KeyId) -> Result<Option<K>, SessionError>,
 ) -> Result<K, SignalProtocolError> {
-    // No key of ours has an id out of range.
+    // No key of this device has an id out of range.
     let key = KeyId::new(id.into()).map_or(Ok(None), find).map_err(carried)?;
     key.ok_or_else(|| carried(SessionError::MissingKey(kind)))
 }
 
-/// Nothing is generated here, so nothing is saved.
-fn unasked<T>() -> Result<T, SignalProtocolError> {
+/// The answer to every request to save a prekey. libsignal generates no prekeys, so it has none to
+/// save.
+fn unexpected_save<T>() -> Result<T, SignalProtocolError> {
     Err(carried(SessionError::Broken("libsignal changes prekeys by itself".to_owned())))
 }
 
 #[async_trait(?Send)]
-impl PreKeyStore for PreKeys<'_> {
+impl PreKeyStore for PreKeyStores<'_> {
     async fn get_pre_key(&self, id: PreKeyId) -> Result<PreKeyRecord, SignalProtocolError> {
         let pair = found("one-time prekey", id.into(), |id| self.keys.one_time(id))?;
         Ok(PreKeyRecord::new(id, &convert::curve_pair(&pair).map_err(carried)?))
     }
 
     async fn save_pre_key(&mut self, _: PreKeyId, _: &PreKeyRecord) -> Result<(), SignalProtocolError> {
-        unasked()
+        unexpected_save()
     }
 
     async fn remove_pre_key(&mut self, id: PreKeyId) -> Result<(), SignalProtocolError> {
@@ -72,7 +77,7 @@ impl PreKeyStore for PreKeys<'_> {
 }
 
 #[async_trait(?Send)]
-impl SignedPreKeyStore for PreKeys<'_> {
+impl SignedPreKeyStore for PreKeyStores<'_> {
     async fn get_signed_pre_key(
         &self,
         id: SignedPreKeyId,
@@ -87,12 +92,12 @@ impl SignedPreKeyStore for PreKeys<'_> {
         _: SignedPreKeyId,
         _: &SignedPreKeyRecord,
     ) -> Result<(), SignalProtocolError> {
-        unasked()
+        unexpected_save()
     }
 }
 
 #[async_trait(?Send)]
-impl KyberPreKeyStore for PreKeys<'_> {
+impl KyberPreKeyStore for PreKeyStores<'_> {
     async fn get_kyber_pre_key(&self, id: KyberPreKeyId) -> Result<KyberPreKeyRecord, SignalProtocolError> {
         let pair = found("Kyber prekey", id.into(), |id| self.keys.kyber(id))?;
         let pair = convert::kyber_pair(&pair).map_err(carried)?;
@@ -104,7 +109,7 @@ impl KyberPreKeyStore for PreKeys<'_> {
         _: KyberPreKeyId,
         _: &KyberPreKeyRecord,
     ) -> Result<(), SignalProtocolError> {
-        unasked()
+        unexpected_save()
     }
 
     async fn mark_kyber_pre_key_used(
@@ -113,8 +118,8 @@ impl KyberPreKeyStore for PreKeys<'_> {
         signed: SignedPreKeyId,
         base_key: &PublicKey,
     ) -> Result<(), SignalProtocolError> {
-        // Nothing authenticates the base key's spelling: only the canonical one is taken, or a replay under another
-        // one would pass for a first message.
+        // Nothing authenticates the encoding of the base key. Only the canonical encoding is
+        // accepted; otherwise a replay in another encoding would pass for a new first message.
         let base_key = CurveKey::from_bytes(&base_key.serialize())
             .map_err(|fault| carried(SessionError::Unreadable(format!("its base key {fault}"))))?;
         let id = found("Kyber prekey", id.into(), |id| Ok(Some(id)))?;

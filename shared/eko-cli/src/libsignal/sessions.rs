@@ -1,24 +1,26 @@
+//! The record of one session, as a store for libsignal.
+
 use async_trait::async_trait;
 use eko_client::SessionError;
 use libsignal_protocol_syft::{ProtocolAddress, SessionRecord, SessionStore, SignalProtocolError};
 
 use super::failure::carried;
 
-/// The session with one device, as a store.
+/// The session with one device.
 pub(super) struct OneSession<'a> {
     with: &'a ProtocolAddress,
     record: Option<SessionRecord>,
 }
 
 impl<'a> OneSession<'a> {
-    /// The session that a record holds, or none yet.
+    /// Creates the store from a session record, or without one if there is no session yet.
     pub(super) fn of(with: &'a ProtocolAddress, record: Option<&[u8]>) -> Result<Self, SessionError> {
         let record = record.map(SessionRecord::deserialize).transpose();
         let record = record.map_err(|error| SessionError::Broken(error.to_string()))?;
         Ok(Self { with, record })
     }
 
-    /// Its record.
+    /// Returns the session record.
     pub(super) fn record(self) -> Result<Vec<u8>, SessionError> {
         let record = self.record.ok_or_else(|| SessionError::NoSession(self.with.name().to_owned()))?;
         record.serialize().map_err(|error| SessionError::Broken(error.to_string()))

@@ -1,3 +1,5 @@
+//! The issuer's discovery document.
+
 use eko_client::Transport;
 use eko_client::transport::Bytes;
 use http::{Request, StatusCode, header};
@@ -6,27 +8,27 @@ use url::{Host, Url};
 
 use super::OidcError;
 
-/// An issuer, as its discovery document has it (OpenID Connect Discovery 1.0, section 3).
+/// The metadata of an issuer (OpenID Connect Discovery 1.0, section 3).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issuer {
-    /// Its identifier: the `iss` of its tokens.
+pub struct IssuerMetadata {
+    /// The issuer identifier, which is the `iss` of its tokens.
     pub url: String,
-    /// Where a browser is sent.
+    /// The URL of the sign-in page.
     pub authorization_endpoint: String,
-    /// Where a code becomes tokens.
+    /// The URL that exchanges a code for tokens.
     pub token_endpoint: String,
-    /// Whether its answers in the browser carry `iss` (RFC 9207).
+    /// True if the answers that a browser brings back carry `iss` (RFC 9207).
     pub names_itself_in_answers: bool,
     grants: Vec<String>,
     scopes: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct DiscoveryDocument {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
-    /// RFC 8414's default.
+    /// The supported grants. The default is that of RFC 8414.
     #[serde(default = "code_grant")]
     grant_types_supported: Vec<String>,
     scopes_supported: Option<Vec<String>>,
@@ -38,12 +40,13 @@ fn code_grant() -> Vec<String> {
     vec!["authorization_code".to_owned()]
 }
 
-impl Issuer {
-    /// Asks the issuer of this identifier.
+impl IssuerMetadata {
+    /// Fetches the discovery document of the issuer with this identifier.
     ///
     /// # Errors
-    /// It does not answer; it calls itself otherwise; an address of it is neither https nor, for an issuer on this
-    /// machine, on this machine.
+    /// [`OidcError::Unreachable`] if there is no answer. [`OidcError::NotAnIssuer`] if the document
+    /// cannot be parsed, names another issuer, or has a URL that is not https. An issuer on this
+    /// machine may use plain http for URLs on this machine.
     pub async fn discover(transport: &impl Transport, url: &str) -> Result<Self, OidcError> {
         let not_an_issuer = |why: String| OidcError::NotAnIssuer { issuer: url.to_owned(), why };
         let is_here = is_on_this_machine(url);
@@ -59,7 +62,7 @@ impl Issuer {
         if answer.status() != StatusCode::OK {
             return Err(not_an_issuer(format!("{address} answers {}", answer.status())));
         }
-        let document: Document = serde_json::from_slice(answer.body())
+        let document: DiscoveryDocument = serde_json::from_slice(answer.body())
             .map_err(|error| not_an_issuer(format!("{address} is no discovery document: {error}")))?;
         if document.issuer != url {
             return Err(not_an_issuer(format!("it calls itself {}", document.issuer)));
@@ -79,20 +82,21 @@ impl Issuer {
         })
     }
 
-    /// Whether it is a development issuer, as the local server has one: on this machine, without TLS, and giving
-    /// tokens for a name.
+    /// True for a development issuer such as the local server's: it is on this machine, uses no
+    /// TLS, and gives tokens for a name alone.
     pub fn asks_for_no_password(&self) -> bool {
         is_on_this_machine(&self.url) && self.grants.iter().any(|grant| grant == "password")
     }
 
-    /// Whether it gives a scope, as far as it says.
+    /// True if the issuer supports a scope. An issuer that does not list its scopes counts as
+    /// supporting all.
     pub(super) fn gives(&self, scope: &str) -> bool {
         scope == "openid"
             || self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|given| given == scope))
     }
 }
 
-/// Whether a URL is of this machine, over plain http.
+/// True if a URL is on this machine and uses plain http.
 fn is_on_this_machine(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
     url.scheme() == "http"

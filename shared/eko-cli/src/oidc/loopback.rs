@@ -1,4 +1,5 @@
-//! Where the browser comes back to: a listener on loopback that waits for one answer (RFC 8252, section 7.3).
+//! The listener on the loopback address to which the browser returns with the issuer's answer (RFC
+//! 8252, section 7.3).
 
 use std::future::IntoFuture;
 use std::net::Ipv4Addr;
@@ -18,22 +19,22 @@ use tokio::time::timeout;
 use super::OidcError;
 
 const PATH: &str = "/callback";
-/// The page is on its way to the browser; longer than this it is not waited for.
+/// The time that the last page has on its way to the browser before the listener ends.
 const PARTING: Duration = Duration::from_secs(2);
 
-/// What the answer must carry.
-pub(super) struct Due {
-    /// The state that the browser was sent with.
+/// The properties of the answer to this sign-in.
+pub(super) struct ExpectedAnswer {
+    /// The state that the browser was sent to the issuer with.
     pub(super) state: String,
-    /// Whose answer it is.
+    /// The issuer whose answer it is.
     pub(super) issuer: String,
-    /// Whether the answer must say so (RFC 9207).
+    /// True if the answer must name the issuer (RFC 9207).
     pub(super) names_itself: bool,
 }
 
-/// RFC 6749, sections 4.1.2 and 4.1.2.1.
+/// The parameters of the issuer's answer (RFC 6749, sections 4.1.2 and 4.1.2.1; RFC 9207).
 #[derive(Deserialize)]
-struct Answer {
+struct AuthorizationAnswer {
     state: Option<String>,
     code: Option<String>,
     error: Option<String>,
@@ -41,81 +42,86 @@ struct Answer {
     iss: Option<String>,
 }
 
-type Outcome = Result<String, OidcError>;
-
-/// Waits for the answer, and for nothing else that may knock.
-struct Waiting {
-    due: Due,
-    outcome: Mutex<Option<oneshot::Sender<Outcome>>>,
+/// A sign-in that waits for its answer. The sender is gone once there was an answer.
+struct PendingSignIn {
+    expected: ExpectedAnswer,
+    sender: Mutex<Option<oneshot::Sender<Result<String, OidcError>>>>,
 }
 
-/// A port that is listened on.
+/// A listener on a port of the loopback address.
 pub(super) struct Loopback {
     listener: TcpListener,
 }
 
 impl Loopback {
-    pub(super) async fn bind(port: u16) -> std::io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await? })
+    /// Listens on a port, or on a free one.
+    pub(super) async fn bind(port: Option<u16>) -> std::io::Result<Self> {
+        // The system chooses a free port for the number 0.
+        Ok(Self { listener: TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).await? })
     }
 
+    /// Returns the URL to which the browser must return.
     pub(super) fn redirect_uri(&self) -> std::io::Result<String> {
         Ok(format!("http://{}{PATH}", self.listener.local_addr()?))
     }
 
-    /// The code that the browser brings.
-    pub(super) async fn code(self, due: Due, wait: Duration) -> Outcome {
-        let (sender, outcome) = oneshot::channel();
+    /// Waits for the browser, and returns the code that it brings.
+    pub(super) async fn code(self, expected: ExpectedAnswer, wait: Duration) -> Result<String, OidcError> {
+        let (sender, code) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
-        let waiting = Arc::new(Waiting { due, outcome: Mutex::new(Some(sender)) });
-        let app = Router::new().route(PATH, get(take)).with_state(waiting);
+        let pending = Arc::new(PendingSignIn { expected, sender: Mutex::new(Some(sender)) });
+        let app = Router::new().route(PATH, get(callback)).with_state(pending);
         let over = async {
-            // A sender that is gone says the same.
+            // The listener ends when `end` is dropped, which this receives as an error.
             let _ = ended.await;
         };
         let mut serving =
             tokio::spawn(axum::serve(self.listener, app).with_graceful_shutdown(over).into_future());
-        let outcome = timeout(wait, outcome).await;
+        let code = timeout(wait, code).await;
         drop(end);
         if timeout(PARTING, &mut serving).await.is_err() {
             serving.abort();
         }
-        match outcome {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(OidcError::TimedOut(wait)),
-        }
+        // Without an answer, the time is over or the listener has failed.
+        code.ok().and_then(Result::ok).unwrap_or(Err(OidcError::TimedOut(wait)))
     }
 }
 
-async fn take(State(waiting): State<Arc<Waiting>>, Query(answer): Query<Answer>) -> Response {
-    // Anybody on this machine can knock here; whoever does not know the state changes nothing.
-    if answer.state.as_deref() != Some(&waiting.due.state) {
+/// Answers a request to the loopback address, and passes the code on if the request is the answer
+/// to this sign-in.
+async fn callback(
+    State(pending): State<Arc<PendingSignIn>>,
+    Query(answer): Query<AuthorizationAnswer>,
+) -> Response {
+    // Any program on this machine can send a request. One without the right state has no effect.
+    if answer.state.as_deref() != Some(&pending.expected.state) {
         return page(
             StatusCode::BAD_REQUEST,
             "Not a sign-in",
             "This is no answer to a sign-in that is under way.",
         );
     }
-    let sender = waiting.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let sender = pending.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(sender) = sender else {
         return page(StatusCode::CONFLICT, "Already answered", "This sign-in has had its answer.");
     };
-    let outcome = judge(answer, &waiting.due);
-    let response = match &outcome {
+    let code = code_of(answer, &pending.expected);
+    let response = match &code {
         Ok(_) => {
             page(StatusCode::OK, "Back to the terminal", "The issuer knows you. You can close this window.")
         }
         Err(_) => page(StatusCode::OK, "No sign-in", "The terminal says why. You can close this window."),
     };
-    // Nobody waits any more when the time is over.
-    let _ = sender.send(outcome);
+    // If the time is over, nobody waits for the code any more.
+    let _ = sender.send(code);
     response
 }
 
-fn judge(answer: Answer, due: &Due) -> Outcome {
+/// Returns the code of an answer, if the answer comes from the right issuer and is no refusal.
+fn code_of(answer: AuthorizationAnswer, expected: &ExpectedAnswer) -> Result<String, OidcError> {
     match answer.iss {
-        Some(iss) if iss != due.issuer => return Err(OidcError::Untrusted("it is of another issuer")),
-        None if due.names_itself => {
+        Some(iss) if iss != expected.issuer => return Err(OidcError::Untrusted("it is of another issuer")),
+        None if expected.names_itself => {
             return Err(OidcError::Untrusted("it does not say of which issuer it is"));
         }
         _ => {}

@@ -1,4 +1,4 @@
-//! Tokens: asked for, and looked into.
+//! The issuer's token endpoint, and the checks of its ID tokens.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,39 +13,39 @@ use oauth2::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Issuer, OidcError};
+use super::{IssuerMetadata, OidcError};
 
-/// What OpenID Connect adds to a token answer.
+/// The member that OpenID Connect adds to a token answer.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct IdToken {
+pub(super) struct IdTokenField {
     id_token: Option<String>,
 }
 
-impl ExtraTokenFields for IdToken {}
+impl ExtraTokenFields for IdTokenField {}
 
-type Answer = StandardTokenResponse<IdToken, BasicTokenType>;
+type TokenAnswer = StandardTokenResponse<IdTokenField, BasicTokenType>;
 type OidcClient = Client<
     BasicErrorResponse,
-    Answer,
+    TokenAnswer,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
 >;
 
-/// A client without a secret, which a program on somebody's machine could not keep.
+/// Returns a client without a secret, since a program on somebody's machine could not keep one.
 pub(super) fn client(audience: &str) -> OidcClient {
     Client::new(ClientId::new(audience.to_owned()))
 }
 
 /// The issuer's token endpoint.
-pub(super) struct Tokens<'a, T> {
+pub(super) struct TokenEndpoint<'a, T> {
     pub(super) transport: &'a T,
     pub(super) audience: &'a str,
-    pub(super) issuer: &'a Issuer,
+    pub(super) issuer: &'a IssuerMetadata,
 }
 
-impl<T: Transport> Tokens<'_, T> {
-    /// The ID token for a code.
+impl<T: Transport> TokenEndpoint<'_, T> {
+    /// Exchanges a code for an ID token.
     pub(super) async fn by_code(
         &self,
         code: AuthorizationCode,
@@ -57,7 +57,7 @@ impl<T: Transport> Tokens<'_, T> {
         self.id_token(client.exchange_code(code).set_pkce_verifier(verifier).request_async(&send).await)
     }
 
-    /// The ID token for a name.
+    /// Asks for the ID token of a user by name, without a password.
     pub(super) async fn by_name(&self, name: &str, nonce: &str) -> Result<String, OidcError> {
         let client = client(self.audience).set_token_uri(self.endpoint()?);
         let send = |request| self.send(request);
@@ -77,7 +77,7 @@ impl<T: Transport> Tokens<'_, T> {
 
     fn id_token(
         &self,
-        answer: Result<Answer, RequestTokenError<TransportError, BasicErrorResponse>>,
+        answer: Result<TokenAnswer, RequestTokenError<TransportError, BasicErrorResponse>>,
     ) -> Result<String, OidcError> {
         let answer = answer.map_err(|error| match error {
             RequestTokenError::ServerResponse(refusal) => OidcError::Refused {
@@ -100,7 +100,7 @@ impl<T: Transport> Tokens<'_, T> {
 }
 
 #[derive(Deserialize)]
-struct Claims {
+struct IdTokenClaims {
     iss: String,
     aud: Audience,
     nonce: Option<String>,
@@ -113,11 +113,11 @@ enum Audience {
     Several(Vec<String>),
 }
 
-/// Checks that an ID token is of this issuer, for this client, and the answer to this sign-in (OpenID Connect Core,
-/// section 3.1.3.7). Its signature and times are for the server to verify, which it is handed to.
+/// Checks that an ID token comes from this issuer, is made for this client, and answers this
+/// sign-in (OpenID Connect Core, section 3.1.3.7). The server verifies the signature and the times.
 pub(super) fn check(id_token: &str, issuer: &str, audience: &str, nonce: &str) -> Result<(), OidcError> {
     let claims = id_token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let claims = claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok());
+    let claims = claims.and_then(|claims| serde_json::from_slice::<IdTokenClaims>(&claims).ok());
     let claims = claims.ok_or(OidcError::Untrusted("its ID token is none"))?;
     let is_for_us = match &claims.aud {
         Audience::One(one) => one == audience,

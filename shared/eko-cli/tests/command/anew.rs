@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::people::{signed_in, text};
-use super::place::{Home, server};
+use super::people::{ReportedFailure, signed_in, text};
+use super::test_home::{TestHome, server};
 
 #[tokio::test]
 async fn a_revoked_device_makes_room_for_another() {
     let server = server().await;
-    let (first, second) = (signed_in(&server, "alice").await, Home::new());
+    let (first, second) = (signed_in(&server, "alice").await, TestHome::new());
     let login = ["login", "alice", "--server", &server];
     let waits = second.object(&login).await;
     let fingerprint = text(&waits, "fingerprint");
@@ -16,11 +16,11 @@ async fn a_revoked_device_makes_room_for_another() {
 
     // Nothing is set aside while the device is one.
     let anew = [&login[..], &["--anew"]].concat();
-    let (code, what, _) = second.fails(&anew).await;
+    let ReportedFailure { code, what, .. } = second.fails(&anew).await;
     assert_eq!(code, 1);
     assert!(what.ends_with("still has this device, which is signed in: nothing was set aside"), "{what}");
     first.eko(&["devices", "revoke", text(&waits, "device"), "--yes"]).await.done();
-    let (_, _, next) = second.fails(&login).await;
+    let ReportedFailure { next, .. } = second.fails(&login).await;
     assert!(next.starts_with("eko login NAME --anew"), "{next}");
 
     let made = second.object(&anew).await;
@@ -48,7 +48,7 @@ async fn a_server_without_its_data_gets_another_device() {
     moved.execute("UPDATE account SET value = ?1 WHERE name = 'origin'", [after.as_bytes()]).unwrap();
     drop(moved);
     let login = ["login", "alice", "--server", &after];
-    let (code, what, next) = home.fails(&login).await;
+    let ReportedFailure { code, what, next } = home.fails(&login).await;
     assert_eq!(code, 1);
     assert!(what.starts_with("the server does not know this device any more"), "{what}");
     assert!(next.starts_with("eko login NAME --anew"), "{next}");
@@ -75,9 +75,10 @@ async fn what_was_set_aside_comes_back_where_the_server_refuses_another() {
     let device = home.object(&["whoami"]).await["device"].clone();
     // Somebody else has the name there by now.
     let eve = super::signing_in::id_token(&after, "eve").await;
-    let eves = Home::new();
+    let eves = TestHome::new();
     eves.eko_reading(&["login", "alice", "--server", &after, "--id-token", "-"], &eve).await.done();
-    let (code, what, _) = home.fails(&["login", "alice", "--server", &after, "--anew"]).await;
+    let ReportedFailure { code, what, .. } =
+        home.fails(&["login", "alice", "--server", &after, "--anew"]).await;
     assert_eq!(code, 1, "{what}");
     assert_eq!(home.object(&["whoami"]).await["device"], device);
     assert_eq!(home.path().join("former").read_dir().unwrap().count(), 0);

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::people::{lines, signed_in, text};
-use super::place::server;
+use super::people::{ReportedFailure, lines, signed_in, text};
+use super::test_home::server;
 
 #[tokio::test]
 async fn everything_that_was_said_and_no_keys() {
@@ -37,7 +37,7 @@ async fn everything_that_was_said_and_no_keys() {
     }
 
     // What is there is not overwritten.
-    let (code, what, _) = bob.fails(&["export", to]).await;
+    let ReportedFailure { code, what, .. } = bob.fails(&["export", to]).await;
     assert_eq!((code, what), (2, format!("{to} is there already")));
     assert_eq!(std::fs::read_to_string(to).unwrap(), written);
 

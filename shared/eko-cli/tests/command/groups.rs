@@ -1,7 +1,7 @@
 //! `groups`: one begins, talks, changes and is left.
 
-use super::people::{signed_in, text};
-use super::place::server;
+use super::people::{ReportedFailure, signed_in, text};
+use super::test_home::server;
 
 #[tokio::test]
 async fn a_group_from_its_beginning_to_its_end() {
@@ -15,7 +15,7 @@ async fn a_group_from_its_beginning_to_its_end() {
     let created = alice.object(&["groups", "create", "Friday", "@bob"]).await;
     assert_eq!((text(&created, "change"), text(&created, "state")), ("created", "accepted"));
     assert_eq!((&created["epoch"], text(&created, "you")), (&1.into(), "admin"));
-    assert_eq!(alice.fails(&["groups", "create", "Friday", "@carol"]).await.0, 2);
+    assert_eq!(alice.fails(&["groups", "create", "Friday", "@carol"]).await.code, 2);
     bob.hears().await;
     let shown = bob.object(&["groups", "show", "Friday"]).await;
     assert_eq!((&shown["id"], text(&shown, "you")), (&created["id"], "member"));
@@ -23,7 +23,7 @@ async fn a_group_from_its_beginning_to_its_end() {
     assert_eq!(bob.hears().await, ["Hello, all"]);
 
     // Only admins change it.
-    let (code, what, _) = bob.fails(&["groups", "add", "Friday", "@carol"]).await;
+    let ReportedFailure { code, what, .. } = bob.fails(&["groups", "add", "Friday", "@carol"]).await;
     assert_eq!(
         (code, what),
         (1, format!("@bob@{} is not an admin of the group", &server["http://".len()..]))
@@ -44,13 +44,13 @@ async fn a_group_from_its_beginning_to_its_end() {
     assert_eq!(carol.hears().await, [""; 0]);
 
     // The last admin finds another before leaving.
-    let (code, _, next) = alice.fails(&["groups", "leave", "Saturday"]).await;
+    let ReportedFailure { code, next, .. } = alice.fails(&["groups", "leave", "Saturday"]).await;
     assert_eq!((code, &*next), (1, "eko groups promote NAME @whom"));
     alice.eko(&["groups", "promote", "Saturday", "@bob"]).await.done();
     let left = alice.eko(&["groups", "leave", "Saturday"]).await.done();
     assert_eq!(left, "You are not in Saturday any more. Told: @bob.\n");
     assert!(alice.eko(&["groups"]).await.done().contains("you are not in it any more"));
-    assert_eq!(alice.fails(&["send", "--group", "Saturday", "still here?"]).await.0, 1);
+    assert_eq!(alice.fails(&["send", "--group", "Saturday", "still here?"]).await.code, 1);
     bob.hears().await;
     let last = bob.object(&["groups", "show", "Saturday"]).await;
     assert_eq!((last["members"].as_array().unwrap().len(), text(&last, "you")), (1, "admin"));
@@ -60,9 +60,9 @@ async fn a_group_from_its_beginning_to_its_end() {
 async fn a_group_of_people_who_are_not_there_is_not_begun() {
     let server = server().await;
     let alice = signed_in(&server, "alice").await;
-    let (code, what, _) = alice.fails(&["groups", "create", "Friday", "@nobody"]).await;
+    let ReportedFailure { code, what, .. } = alice.fails(&["groups", "create", "Friday", "@nobody"]).await;
     assert_eq!((code, what), (1, format!("there is no @nobody@{}", &server["http://".len()..])));
     assert_eq!(alice.objects(&["groups"]).await.len(), 0);
-    assert_eq!(alice.fails(&["groups", "show", "Friday"]).await.0, 2);
-    assert_eq!(alice.fails(&["groups", "create", "Friday"]).await.0, 2);
+    assert_eq!(alice.fails(&["groups", "show", "Friday"]).await.code, 2);
+    assert_eq!(alice.fails(&["groups", "create", "Friday"]).await.code, 2);
 }

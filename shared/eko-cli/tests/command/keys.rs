@@ -1,7 +1,7 @@
 //! `keys`: what the server has, and nothing that is due.
 
 use super::people::{signed_in, text};
-use super::place::server;
+use super::test_home::server;
 
 #[tokio::test]
 async fn keys_are_shown_taken_and_renewed_when_due() {

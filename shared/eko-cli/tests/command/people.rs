@@ -2,16 +2,26 @@
 
 use serde_json::Value;
 
-use super::place::{Ended, Home};
+use super::test_home::{CommandOutput, TestHome};
+
+/// A failure as a command reports it.
+pub(crate) struct ReportedFailure {
+    /// The exit code.
+    pub(crate) code: i32,
+    /// The line after `eko: `.
+    pub(crate) what: String,
+    /// The line after `Next: `, or nothing.
+    pub(crate) next: String,
+}
 
 /// A user's device that is signed in, in a home of its own.
-pub(crate) async fn signed_in(server: &str, name: &str) -> Home {
-    let home = Home::new();
+pub(crate) async fn signed_in(server: &str, name: &str) -> TestHome {
+    let home = TestHome::new();
     home.eko(&["login", name, "--server", server]).await.done();
     home
 }
 
-impl Home {
+impl TestHome {
     /// What a command says to a script, an object a line.
     pub(crate) async fn objects(&self, arguments: &[&str]) -> Vec<Value> {
         lines(&self.eko(&[arguments, &["--json", "-q"]].concat()).await.done())
@@ -31,20 +41,20 @@ impl Home {
     }
 
     /// How a command fails: its code, what, and what next.
-    pub(crate) async fn fails(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub(crate) async fn fails(&self, arguments: &[&str]) -> ReportedFailure {
         self.eko(arguments).await.failed()
     }
 }
 
-impl Ended {
+impl CommandOutput {
     /// What it says of its failure.
-    pub(crate) fn failed(self) -> (i32, String, String) {
+    pub(crate) fn failed(self) -> ReportedFailure {
         let line = |start: &str| {
             let found = self.err.lines().find_map(|line| line.strip_prefix(start));
             found.unwrap_or_default().to_owned()
         };
         assert_ne!(self.code, 0, "{}", self.out);
-        (self.code, line("eko: "), line("Next: "))
+        ReportedFailure { code: self.code, what: line("eko: "), next: line("Next: ") }
     }
 }
 

@@ -9,7 +9,7 @@ use eko_client::{Environment, HttpTransport, Transport};
 use http::{Request, header};
 use serde_json::Value;
 
-use super::place::{Ended, Home, server};
+use super::test_home::{CommandOutput, TestHome, server};
 
 fn text<'a>(object: &'a Value, member: &str) -> &'a str {
     object[member].as_str().unwrap()
@@ -25,8 +25,8 @@ pub(crate) async fn id_token(server: &str, name: &str) -> String {
 
 #[tokio::test]
 async fn by_name_at_a_development_issuer() {
-    let (server, home) = (server().await, Home::new());
-    let Ended { code, out, err } = home.eko(&["login", "alice", "--server", &server]).await;
+    let (server, home) = (server().await, TestHome::new());
+    let CommandOutput { code, out, err } = home.eko(&["login", "alice", "--server", &server]).await;
     assert_eq!(code, 0, "{err}");
     let handle = format!("@alice@{}", server.strip_prefix("http://").unwrap());
     assert!(out.starts_with(&format!("You are {handle}. ")), "{out}");
@@ -46,7 +46,7 @@ async fn by_name_at_a_development_issuer() {
 
 #[tokio::test]
 async fn the_same_device_signs_out_and_in_again() {
-    let (server, home) = (server().await, Home::new());
+    let (server, home) = (server().await, TestHome::new());
     let login = ["login", "alice", "--server", &server, "--json", "-q"];
     let first = home.eko(&login).await.object();
     assert_eq!(text(&first, "status"), "active");
@@ -61,12 +61,12 @@ async fn the_same_device_signs_out_and_in_again() {
 
 #[tokio::test]
 async fn a_further_device_waits_and_a_reset_does_not() {
-    let (server, first, second) = (server().await, Home::new(), Home::new());
+    let (server, first, second) = (server().await, TestHome::new(), TestHome::new());
     let login = ["login", "alice", "--server", &server, "--json"];
     first.eko(&login).await.done();
     let waits = second.eko(&login).await.object();
     assert_eq!(text(&waits, "status"), "pending");
-    let third = Home::new();
+    let third = TestHome::new();
     let reset = third.eko(&[&login[..], &["--reset"]].concat()).await.object();
     assert_eq!(text(&reset, "status"), "active");
     assert_ne!(text(&reset, "device"), text(&waits, "device"));
@@ -74,11 +74,11 @@ async fn a_further_device_waits_and_a_reset_does_not() {
 
 #[tokio::test]
 async fn several_accounts_are_told_apart() {
-    let (server, home) = (server().await, Home::new());
+    let (server, home) = (server().await, TestHome::new());
     for name in ["alice", "bob"] {
         home.eko(&["login", name, "--server", &server]).await.done();
     }
-    let Ended { code, err, .. } = home.eko(&["whoami"]).await;
+    let CommandOutput { code, err, .. } = home.eko(&["whoami"]).await;
     assert_eq!(code, 2);
     assert!(err.starts_with("eko: there are 2 accounts here: @alice@localhost:"), "{err}");
     assert!(home.eko(&["--as", "bob", "whoami"]).await.done().starts_with("@bob@"));
@@ -89,17 +89,17 @@ async fn several_accounts_are_told_apart() {
 
 #[tokio::test]
 async fn with_a_token_from_elsewhere() {
-    let (server, home) = (server().await, Home::new());
+    let (server, home) = (server().await, TestHome::new());
     let token = id_token(&server, "alice").await;
     let login = ["login", "alice", "--server", &server, "--id-token", "-", "--json"];
     let me = home.eko_reading(&login, &format!("{token}\n")).await.object();
     assert_eq!(text(&me, "status"), "active");
-    let home = Home::new();
+    let home = TestHome::new();
     let file = home.path().join("token");
     std::fs::write(&file, id_token(&server, "bob").await).unwrap();
     let login = ["login", "bob", "--server", &server, "--id-token", file.to_str().unwrap()];
     assert!(home.eko(&login).await.done().starts_with("You are @bob@"));
-    let Ended { code, err, .. } =
+    let CommandOutput { code, err, .. } =
         home.eko(&["login", "eve", "--server", &server, "--id-token", "/nowhere"]).await;
     assert_eq!(code, 1);
     assert!(err.starts_with("eko: cannot read the ID token from /nowhere: "), "{err}");
@@ -107,25 +107,25 @@ async fn with_a_token_from_elsewhere() {
 
 #[tokio::test]
 async fn a_refused_registration_leaves_nothing_behind() {
-    let (server, home) = (server().await, Home::new());
+    let (server, home) = (server().await, TestHome::new());
     home.eko(&["login", "alice", "--server", &server]).await.done();
-    let (eve, token) = (Home::new(), id_token(&server, "eve").await);
+    let (eve, token) = (TestHome::new(), id_token(&server, "eve").await);
     let login = ["login", "alice", "--server", &server, "--id-token", "-"];
-    let Ended { code, err, .. } = eve.eko_reading(&login, &token).await;
+    let CommandOutput { code, err, .. } = eve.eko_reading(&login, &token).await;
     assert_eq!(code, 1, "{err}");
-    let Ended { code, .. } =
+    let CommandOutput { code, .. } =
         eve.eko_reading(&["login", "mallory", "--server", &server, "--id-token", "-"], "no token").await;
     assert_eq!(code, 1);
     assert_eq!(eve.path().join("accounts").read_dir().unwrap().count(), 0);
     // The same name again, and an account that was there, stay as they are.
-    let Ended { code, .. } = home.eko_reading(&login, "no token").await;
+    let CommandOutput { code, .. } = home.eko_reading(&login, "no token").await;
     assert_eq!(code, 1);
     assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], true);
 }
 
 #[tokio::test]
 async fn in_a_browser() {
-    let (server, home) = (server().await, Home::new());
+    let (server, home) = (server().await, TestHome::new());
     let mut command = home.command(&["login", "alice", "--server", &server, "--print-url"]);
     let mut child = command.spawn().unwrap();
     let said = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -144,9 +144,9 @@ async fn in_a_browser() {
 
 #[tokio::test]
 async fn a_server_under_another_name_is_no_server_of_that_name() {
-    let (server, home) = (server().await, Home::new());
+    let (server, home) = (server().await, TestHome::new());
     let elsewhere = server.replace("localhost", "127.0.0.1");
-    let Ended { code, err, .. } = home.eko(&["login", "alice", "--server", &elsewhere]).await;
+    let CommandOutput { code, err, .. } = home.eko(&["login", "alice", "--server", &elsewhere]).await;
     assert_eq!(
         (code, err),
         (
@@ -156,7 +156,8 @@ async fn a_server_under_another_name_is_no_server_of_that_name() {
             )
         )
     );
-    let Ended { code, err, .. } = home.eko(&["login", "alice@chat.example", "--server", &server]).await;
+    let CommandOutput { code, err, .. } =
+        home.eko(&["login", "alice@chat.example", "--server", &server]).await;
     assert_eq!(code, 2);
     assert!(err.starts_with(&format!("eko: alice@chat.example is not at {server}\n")), "{err}");
     assert!(!home.path().join("accounts").exists());

@@ -5,23 +5,23 @@ use std::process::{Child, Command};
 
 use serde_json::Value;
 
-use super::place::{Ended, Home, server};
+use super::test_home::{CommandOutput, TestHome, server};
 
 /// Alice and Bob, signed in; what is asked for with `--server` from then on is in their handles.
-async fn two() -> (String, Home, Home) {
-    let (server, alice, bob) = (server().await, Home::new(), Home::new());
+async fn two() -> (String, TestHome, TestHome) {
+    let (server, alice, bob) = (server().await, TestHome::new(), TestHome::new());
     alice.eko(&["login", "alice", "--server", &server]).await.done();
     bob.eko(&["login", "bob", "--server", &server]).await.done();
     (server, alice, bob)
 }
 
 /// A command that runs until the test is over, whose lines are read one by one.
-struct Running {
+struct RunningCommand {
     child: Child,
     lines: Option<BufReader<std::process::ChildStdout>>,
 }
 
-impl Running {
+impl RunningCommand {
     fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let lines = child.stdout.take().map(BufReader::new);
@@ -78,8 +78,8 @@ async fn what_one_sends_the_other_sees_once() {
 #[tokio::test]
 async fn a_conversation_in_two_terminals() {
     let (_, alice, bob) = two().await;
-    let mut hers = Running::start(alice.command(&["chat", "@bob"]));
-    let mut his = Running::start(bob.command(&["chat", "@alice"]));
+    let mut hers = RunningCommand::start(alice.command(&["chat", "@bob"]));
+    let mut his = RunningCommand::start(bob.command(&["chat", "@alice"]));
     for round in 0..3 {
         hers.type_line(&format!("{round} from Alice"));
         assert!(his.line().await.trim_end().ends_with(&format!("@alice: {round} from Alice")));
@@ -87,7 +87,7 @@ async fn a_conversation_in_two_terminals() {
         assert!(hers.line().await.trim_end().ends_with(&format!("@bob: {round} from Bob")));
     }
     // One mailbox has one reader; sending goes on beside it.
-    let Ended { code, err, .. } = alice.eko(&["listen"]).await;
+    let CommandOutput { code, err, .. } = alice.eko(&["listen"]).await;
     assert_eq!((code, err.contains("listens for @alice@")), (4, true), "{err}");
     alice.eko(&["send", "@bob", "from a third terminal"]).await.done();
     assert!(his.line().await.trim_end().ends_with("@alice: from a third terminal"));
@@ -113,7 +113,7 @@ async fn files_go_along_and_are_saved_under_harmless_names() {
     let film = alice.path().join("film.mp4");
     std::fs::write(&film, [8; 60_000]).unwrap();
     let film = film.to_str().unwrap();
-    let Ended { code, err, .. } = alice.eko(&["send", "@bob", "--attach", film]).await;
+    let CommandOutput { code, err, .. } = alice.eko(&["send", "@bob", "--attach", film]).await;
     assert_eq!((code, err.contains("Next: eko attachments seal ")), (2, true), "{err}");
     alice.eko(&["attachments", "seal", film, "https://files.example/film"]).await.done();
     let described = format!("{film}.json");
@@ -132,7 +132,7 @@ async fn files_go_along_and_are_saved_under_harmless_names() {
 async fn errors_say_what_to_do_next() {
     let (_, alice, _) = two().await;
     let said = async |arguments: &[&str]| {
-        let Ended { code, err, .. } = alice.eko(arguments).await;
+        let CommandOutput { code, err, .. } = alice.eko(arguments).await;
         (code, err)
     };
     let (code, err) = said(&["send", "@nobody", "hello"]).await;
@@ -147,6 +147,6 @@ async fn errors_say_what_to_do_next() {
     assert_eq!((code, err.contains("out of reach")), (4, true), "{err}");
     let (code, err) = said(&["attachments", "save", "nothing"]).await;
     assert_eq!((code, err.contains("Next: eko history")), (2, true), "{err}");
-    let Ended { code, err, .. } = Home::new().eko(&["listen"]).await;
+    let CommandOutput { code, err, .. } = TestHome::new().eko(&["listen"]).await;
     assert_eq!((code, err.contains("Next: eko login")), (1, true), "{err}");
 }

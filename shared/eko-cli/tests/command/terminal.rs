@@ -7,11 +7,11 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use super::place::{Ended, Home, ended_of};
+use super::test_home::{CommandOutput, TestHome, ended_of};
 
-impl Home {
+impl TestHome {
     /// The command on a terminal at which somebody types this.
-    pub(crate) async fn eko_asking(&self, arguments: &[&str], typed: &str) -> Ended {
+    pub(crate) async fn eko_asking(&self, arguments: &[&str], typed: &str) -> CommandOutput {
         let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&controller).unwrap();
         unlockpt(&controller).unwrap();

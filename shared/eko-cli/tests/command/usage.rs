@@ -4,15 +4,15 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use super::place::{Ended, Home};
+use super::test_home::{CommandOutput, TestHome};
 
 #[tokio::test]
 async fn help_is_a_result_and_no_command_a_failure() {
-    let home = Home::new();
-    let Ended { code, out, err } = home.eko(&["--help"]).await;
+    let home = TestHome::new();
+    let CommandOutput { code, out, err } = home.eko(&["--help"]).await;
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.contains("Exit codes:") && out.contains("eko login alice"));
-    let Ended { code, out, err } = home.eko(&[]).await;
+    let CommandOutput { code, out, err } = home.eko(&[]).await;
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.contains("Commands:"));
     for command in [
@@ -37,7 +37,7 @@ async fn help_is_a_result_and_no_command_a_failure() {
 
 #[tokio::test]
 async fn completions_for_every_shell() {
-    let home = Home::new();
+    let home = TestHome::new();
     for (shell, sign) in [
         ("bash", "complete -F _eko"),
         ("zsh", "#compdef eko"),
@@ -52,10 +52,10 @@ async fn completions_for_every_shell() {
 
 #[tokio::test]
 async fn failures_say_what_and_what_next() {
-    let home = Home::new();
+    let home = TestHome::new();
     let due = "eko: nobody has signed in here\nNext: eko login NAME\n".to_owned();
-    assert_eq!(home.eko(&["whoami"]).await, Ended { code: 1, out: String::new(), err: due });
-    let Ended { code, out, err } = home.eko(&["whoami", "--json"]).await;
+    assert_eq!(home.eko(&["whoami"]).await, CommandOutput { code: 1, out: String::new(), err: due });
+    let CommandOutput { code, out, err } = home.eko(&["whoami", "--json"]).await;
     assert_eq!((code, out.as_str()), (1, ""));
     let object: Value = serde_json::from_str(&err).unwrap();
     assert_eq!(
@@ -66,23 +66,23 @@ async fn failures_say_what_and_what_next() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_said_to_people_and_to_scripts() {
-    let home = Home::new();
+    let home = TestHome::new();
     for arguments in [&["frobnicate"][..], &["login"], &["login", "al ice"], &["--as", "@", "whoami"]] {
-        let Ended { code, out, err } = home.eko(arguments).await;
+        let CommandOutput { code, out, err } = home.eko(arguments).await;
         assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
         assert!(err.starts_with("error: "), "{err}");
-        let Ended { code, err, .. } = home.eko(&[arguments, &["--json"]].concat()).await;
+        let CommandOutput { code, err, .. } = home.eko(&[arguments, &["--json"]].concat()).await;
         let object: Value = serde_json::from_str(&err).unwrap();
         assert_eq!((code, &object["kind"]), (2, &json!("usage")), "{err}");
     }
-    let Ended { code, err, .. } = home.eko(&["login", "alice", "--server", "ftp://x"]).await;
+    let CommandOutput { code, err, .. } = home.eko(&["login", "alice", "--server", "ftp://x"]).await;
     assert_eq!((code, err.as_str()), (2, "eko: ftp://x is no server's URL\nNext: --server https://HOST\n"));
 }
 
 #[tokio::test]
 async fn a_server_that_is_away_may_be_back_later() {
-    let home = Home::new();
-    let Ended { code, err, .. } = home.eko(&["login", "alice@localhost:9"]).await;
+    let home = TestHome::new();
+    let CommandOutput { code, err, .. } = home.eko(&["login", "alice@localhost:9"]).await;
     assert_eq!(code, 4);
     assert!(err.starts_with("eko: no server answers at http://localhost:9: "), "{err}");
     assert!(!home.path().join("accounts").exists());
@@ -90,11 +90,11 @@ async fn a_server_that_is_away_may_be_back_later() {
 
 #[tokio::test]
 async fn a_home_that_others_read_is_refused() {
-    let home = Home::new();
+    let home = TestHome::new();
     let accounts = home.path().join("accounts");
     std::fs::create_dir(&accounts).unwrap();
     std::fs::set_permissions(&accounts, PermissionsExt::from_mode(0o755)).unwrap();
-    let Ended { code, err, .. } = home.eko(&["whoami"]).await;
+    let CommandOutput { code, err, .. } = home.eko(&["whoami"]).await;
     let accounts = accounts.display();
     assert_eq!((code, err), (1, format!("eko: others can read {accounts}\nNext: chmod 700 '{accounts}'\n")));
 }

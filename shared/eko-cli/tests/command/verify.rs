@@ -2,16 +2,23 @@
 
 use serde_json::Value;
 
-use super::people::{signed_in, text};
-use super::place::{Ended, Home, server};
+use super::people::{ReportedFailure, signed_in, text};
+use super::test_home::{CommandOutput, TestHome, server};
 
-async fn number(home: &Home, who: &str) -> (String, String) {
-    let seen = home.object(&["verify", who]).await;
-    (text(&seen, "number").to_owned(), text(&seen, "scannable").to_owned())
+/// A safety number in both of its forms.
+struct ShownNumber {
+    digits: String,
+    scannable: String,
 }
 
-async fn trust(home: &Home, who: &str) -> String {
-    let Ended { out, .. } = home.eko(&["verify", who, "--json"]).await;
+async fn number(home: &TestHome, who: &str) -> ShownNumber {
+    let seen = home.object(&["verify", who]).await;
+    let [digits, scannable] = ["number", "scannable"].map(|member| text(&seen, member).to_owned());
+    ShownNumber { digits, scannable }
+}
+
+async fn trust(home: &TestHome, who: &str) -> String {
+    let CommandOutput { out, .. } = home.eko(&["verify", who, "--json"]).await;
     text(&serde_json::from_str(&out).unwrap(), "trust").to_owned()
 }
 
@@ -19,7 +26,8 @@ async fn trust(home: &Home, who: &str) -> String {
 async fn numbers_are_the_same_on_both_sides_and_confirmed() {
     let server = server().await;
     let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
-    let ((mine, _), (theirs, scannable)) = (number(&alice, "@bob").await, number(&bob, "@alice").await);
+    let ShownNumber { digits: mine, .. } = number(&alice, "@bob").await;
+    let ShownNumber { digits: theirs, scannable } = number(&bob, "@alice").await;
     assert_eq!(mine, theirs);
     assert_eq!(mine.split(' ').map(str::len).collect::<Vec<_>>(), [5; 12]);
     let shown = alice.eko(&["verify", "@bob"]).await.done();
@@ -31,10 +39,10 @@ async fn numbers_are_the_same_on_both_sides_and_confirmed() {
     assert!(!shown.contains('\u{1b}'), "no picture where nobody looks");
     assert_eq!(trust(&alice, "@bob").await, "first-use");
 
-    let (code, _, next) = alice.fails(&["verify", "@bob", "--confirm"]).await;
+    let ReportedFailure { code, next, .. } = alice.fails(&["verify", "@bob", "--confirm"]).await;
     assert_eq!((code, &*next), (2, "eko verify @bob --confirm --number DIGITS"));
     let wrong = mine.replace(char::is_numeric, "0");
-    assert_eq!(alice.fails(&["verify", "@bob", "--confirm", "--number", &wrong]).await.0, 3);
+    assert_eq!(alice.fails(&["verify", "@bob", "--confirm", "--number", &wrong]).await.code, 3);
     assert_eq!(alice.eko_asking(&["verify", "@bob", "--confirm"], "no\n").await.code, 1);
     assert_eq!(trust(&alice, "@bob").await, "first-use");
     let bare = theirs.replace(' ', "");
@@ -44,10 +52,10 @@ async fn numbers_are_the_same_on_both_sides_and_confirmed() {
     assert_eq!(trust(&alice, "@bob").await, "first-use");
 
     // By what was scanned: one's own code is not the other's.
-    let (_, own) = number(&alice, "@bob").await;
+    let own = number(&alice, "@bob").await.scannable;
     let read = ["verify", "@bob", "--scanned", "-"];
-    assert_eq!(alice.eko_reading(&read, &own).await.failed().0, 3);
-    assert_eq!(alice.eko_reading(&read, "no code").await.failed().0, 2);
+    assert_eq!(alice.eko_reading(&read, &own).await.failed().code, 3);
+    assert_eq!(alice.eko_reading(&read, "no code").await.failed().code, 2);
     assert_eq!(trust(&alice, "@bob").await, "first-use");
     assert_eq!(alice.eko_reading(&read, &scannable).await.code, 0);
     assert_eq!(trust(&alice, "@bob").await, "verified");
@@ -60,23 +68,23 @@ async fn after_a_reset_nothing_is_sent_until_it_is_accepted() {
     let server = server().await;
     let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
     alice.eko(&["send", "@bob", "before"]).await.done();
-    let anew = Home::new();
+    let anew = TestHome::new();
     anew.eko(&["login", "bob", "--server", &server, "--reset"]).await.done();
-    let Ended { code, out, err } = alice.eko(&["verify", "@bob"]).await;
+    let CommandOutput { code, out, err } = alice.eko(&["verify", "@bob"]).await;
     assert_eq!(code, 3, "{err}");
     assert!(out.contains("\nBEWARE: all devices of @bob were replaced at once"), "{out}");
     assert!(err.contains("\nNext: eko verify @bob --confirm"), "{err}");
-    let (code, what, next) = alice.fails(&["send", "@bob", "secret"]).await;
+    let ReportedFailure { code, what, next } = alice.fails(&["send", "@bob", "secret"]).await;
     assert_eq!(code, 3, "{what}");
     assert_eq!(next, format!("eko verify @bob@{}", &server["http://".len()..]));
-    assert_eq!(alice.fails(&["groups", "create", "Friday", "@bob"]).await.0, 3);
+    assert_eq!(alice.fails(&["groups", "create", "Friday", "@bob"]).await.code, 3);
     assert_eq!(alice.objects(&["groups"]).await.len(), 0, "no group with somebody who is not told of it");
-    assert_eq!(alice.fails(&["verify", "@bob", "--accept", "--forget"]).await.0, 2);
+    assert_eq!(alice.fails(&["verify", "@bob", "--accept", "--forget"]).await.code, 2);
 
     assert_eq!(text(&alice.object(&["verify", "@bob", "--accept"]).await, "trust"), "first-use");
     alice.eko(&["send", "@bob", "welcome back"]).await.done();
     assert_eq!(anew.hears().await, ["welcome back"]);
-    assert_eq!(bob.fails(&["listen", "--once"]).await.0, 1);
+    assert_eq!(bob.fails(&["listen", "--once"]).await.code, 1);
 }
 
 #[tokio::test]
@@ -84,9 +92,10 @@ async fn nobody_is_compared_with_oneself() {
     let server = server().await;
     let alice = signed_in(&server, "alice").await;
     assert!(alice.eko(&["verify", "@alice"]).await.done().starts_with("@alice is you\n"));
-    let (code, what, next) = alice.fails(&["verify", "@alice", "--confirm", "--number", "1"]).await;
+    let ReportedFailure { code, what, next } =
+        alice.fails(&["verify", "@alice", "--confirm", "--number", "1"]).await;
     assert_eq!((code, &*what, &*next), (2, "@alice is you", "eko devices"));
-    assert_eq!(alice.fails(&["verify", "@nobody"]).await.0, 1);
+    assert_eq!(alice.fails(&["verify", "@nobody"]).await.code, 1);
 }
 
 #[tokio::test]
@@ -99,7 +108,7 @@ async fn an_alarm_is_loud_until_it_is_settled() {
     let sql = "UPDATE chains SET alarm = 'their server lies \u{1b}[2J', alarm_at = 0 WHERE actor = ?1";
     assert_eq!(store.execute(sql, [format!("{server}/user/bob")]).unwrap(), 1);
     drop(store);
-    let Ended { code, out, err } = alice.eko(&["verify", "@bob"]).await;
+    let CommandOutput { code, out, err } = alice.eko(&["verify", "@bob"]).await;
     assert_eq!(code, 3);
     assert!(out.contains("\nBEWARE: 1970-01-0") || out.contains("\nBEWARE: 1969-12-31"), "{out}");
     assert!(out.contains("their server lies \u{fffd}[2J"), "{out}");

@@ -7,7 +7,8 @@ use eko_client::group::Proposal;
 use eko_client::messenger::MessageDraft;
 use eko_testkit::World;
 
-use crate::common::{Wire, first, further, hear, say};
+use crate::people::{first, further, hear, say};
+use crate::test_network::TestNetwork;
 
 const WORDS: &str = "the quick brown fox eats the lazy dog";
 const GROUP: &str = "Friday's secret circle";
@@ -17,7 +18,7 @@ const FILE: &str = "fox-and-dog.txt";
 async fn the_server_sees_no_word_no_group_and_no_member_list() {
     let world = World::new().await;
     world.calls.record();
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let alice = first(&world, &wire, "alice").await;
     let (bob, carol) = (first(&world, &wire, "bob").await, first(&world, &wire, "carol").await);
     let alice_two = further(&world, &wire, &alice, "two").await;

@@ -11,10 +11,11 @@ use eko_protocol::multibase;
 use eko_testkit::{World, seeded};
 use serde_json::{Value, json};
 
-use crate::common::{COUNTS, Client, Wire, first, further, hear, say, text};
+use crate::people::{COUNTS, TestMessenger, first, further, hear, say, text};
+use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// A device that Bob's server made for itself.
-fn inserted(world: &World, wire: &Wire) -> Device<Wire> {
+fn inserted(world: &World, wire: &TestNetwork) -> Device<TestNetwork> {
     let environment = Environment { clock: world.clock(), random: seeded("mallory") };
     let keys = DeviceKeys::generate(COUNTS, &environment).unwrap();
     let (origin, user) = (world.state.origin().clone(), UserName::parse("bob").unwrap());
@@ -22,21 +23,21 @@ fn inserted(world: &World, wire: &Wire) -> Device<Wire> {
 }
 
 /// Has Bob's chain shown as `change` makes it, and its head with it.
-fn show_chain(wire: &Wire, change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static) {
-    wire.tamper(move |method, path, _, body| {
-        if method != "GET" || path != "/user/bob/devices" {
+fn show_chain(wire: &TestNetwork, change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static) {
+    wire.tamper(move |passing| {
+        if passing.endpoint != ("GET", "/user/bob/devices") {
             return None;
         }
-        let mut shown: Value = serde_json::from_slice(body).unwrap();
+        let mut shown: Value = serde_json::from_slice(passing.answer).unwrap();
         let nodes = shown["orderedItems"].as_array_mut().unwrap();
         change(nodes);
         let last = eko_protocol::chain::ChainNode::parse(nodes.last().unwrap()).unwrap();
         shown["eko:deviceSet"] = json!({ "length": nodes.len(), "head": last.hash() });
-        Some((200, shown.to_string().into_bytes()))
+        Some(FalseAnswer { status: 200, body: shown.to_string().into_bytes() })
     });
 }
 
-async fn two(world: &World, wire: &Wire) -> (Client, Client) {
+async fn two(world: &World, wire: &TestNetwork) -> (TestMessenger, TestMessenger) {
     (first(world, wire, "alice").await, first(world, wire, "bob").await)
 }
 
@@ -55,7 +56,7 @@ fn distrust<R: std::fmt::Debug>(refused: Result<R, MessengerError>) -> Distrust 
 #[tokio::test]
 async fn a_device_that_bob_has_not_signed_is_refused_at_first_sight() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = two(&world, &wire).await;
     let mallory = inserted(&world, &wire);
     show_chain(&wire, move |nodes| nodes.push(forged(&mallory, nodes)));
@@ -67,7 +68,7 @@ async fn a_device_that_bob_has_not_signed_is_refused_at_first_sight() {
 }
 
 /// An `AddDevice` that the device itself has signed, since it has no key of Bob's.
-fn forged(mallory: &Device<Wire>, nodes: &[Value]) -> Value {
+fn forged(mallory: &Device<TestNetwork>, nodes: &[Value]) -> Value {
     let last = eko_protocol::chain::ChainNode::parse(nodes.last().unwrap()).unwrap();
     let position = ChainPosition { length: nodes.len() as u64, head: Some(last.hash()) };
     let described = mallory.described();
@@ -78,7 +79,7 @@ fn forged(mallory: &Device<Wire>, nodes: &[Value]) -> Value {
 #[tokio::test]
 async fn a_device_that_the_server_wants_a_copy_for_must_be_in_the_chain() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = two(&world, &wire).await;
     say(&alice, &bob.me(), "before").await;
     let mallory = inserted(&world, &wire);
@@ -87,16 +88,16 @@ async fn a_device_that_the_server_wants_a_copy_for_must_be_in_the_chain() {
     let (server, count) = (world.state.origin().clone(), std::sync::Arc::clone(&asked));
     // The server queues the message for Bob's device, and answers that one more wants it.
     let package = server.key_package(mallory.user(), mallory.id());
-    wire.tamper(move |method, path, asked, _| {
-        let sent: Value = serde_json::from_slice(asked).ok()?;
-        if (method, path) != ("POST", "/user/alice/outbox") || sent["object"]["id"].is_null() {
+    wire.tamper(move |passing| {
+        let sent: Value = serde_json::from_slice(passing.request).ok()?;
+        if passing.endpoint != ("POST", "/user/alice/outbox") || sent["object"]["id"].is_null() {
             return None;
         }
         *count.lock().unwrap() += 1;
         let report = json!({ "type": "PartialDelivery", "actor": sent["to"], "to": sent["actor"],
             "object": sent["object"]["id"], "eko:deviceSetOutOfDate": true,
             "missingKeyPackages": [package], "staleDevices": [] });
-        Some((207, report.to_string().into_bytes()))
+        Some(FalseAnswer { status: 207, body: report.to_string().into_bytes() })
     });
     let sent = alice.send(&bob.me(), text("secret")).await.unwrap();
     assert!(reason(&sent).contains(&address), "{}", reason(&sent));
@@ -109,7 +110,7 @@ async fn a_device_that_the_server_wants_a_copy_for_must_be_in_the_chain() {
 #[tokio::test]
 async fn a_device_that_is_inserted_into_a_known_chain_is_refused() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = two(&world, &wire).await;
     say(&alice, &bob.me(), "before").await;
     let mallory = inserted(&world, &wire);
@@ -123,14 +124,14 @@ async fn a_device_that_is_inserted_into_a_known_chain_is_refused() {
 #[tokio::test]
 async fn keys_that_are_not_the_devices_own_are_refused() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = two(&world, &wire).await;
     let mallory = inserted(&world, &wire);
-    wire.tamper(move |method, path, _, body| {
-        if (method, path) != ("POST", "/user/bob/keyPackages") {
+    wire.tamper(move |passing| {
+        if passing.endpoint != ("POST", "/user/bob/keyPackages") {
             return None;
         }
-        let mut answer: Value = serde_json::from_slice(body).unwrap();
+        let mut answer: Value = serde_json::from_slice(passing.answer).unwrap();
         let keys = mallory.keys();
         let package = &mut answer["items"][0];
         package["identityKey"] = json!(keys.identity().public());
@@ -142,7 +143,7 @@ async fn keys_that_are_not_the_devices_own_are_refused() {
         package["kyberPreKeyId"] = json!(kyber.id);
         package["kyberPreKey"] = json!(kyber.key);
         package["kyberPreKeySignature"] = json!(kyber.signature);
-        Some((200, answer.to_string().into_bytes()))
+        Some(FalseAnswer { status: 200, body: answer.to_string().into_bytes() })
     });
     let sent = alice.send(&bob.me(), text("secret")).await.unwrap();
     assert!(reason(&sent).contains("not their device's"), "{}", reason(&sent));
@@ -154,7 +155,7 @@ async fn keys_that_are_not_the_devices_own_are_refused() {
 #[tokio::test]
 async fn a_chain_that_loses_nodes_or_changes_is_refused() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = two(&world, &wire).await;
     let bob_two = further(&world, &wire, &bob, "two").await;
     say(&alice, &bob.me(), "to both").await;
@@ -178,7 +179,7 @@ async fn a_chain_that_loses_nodes_or_changes_is_refused() {
 #[tokio::test]
 async fn a_reset_is_told_and_nothing_is_sent_until_she_says_so() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = two(&world, &wire).await;
     say(&alice, &bob.me(), "before").await;
     let before = alice.verification(&bob.me()).await.unwrap();
@@ -225,9 +226,9 @@ async fn a_reset_is_told_and_nothing_is_sent_until_she_says_so() {
 #[tokio::test]
 async fn a_device_is_approved_with_the_key_that_was_compared() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let bob = first(&world, &wire, "bob").await;
-    let (two, _) = crate::common::device(&world, &wire, "bob", "two").await;
+    let (two, _) = crate::people::device(&world, &wire, "bob", "two").await;
     let [compared] = bob.devices().await.unwrap().pending.try_into().unwrap();
     assert_eq!(bob.fingerprint_of(&compared), two.fingerprint());
     // From then on the server shows a key of its own under that id, which has signed that it is.
@@ -239,15 +240,15 @@ async fn a_device_is_approved_with_the_key_that_was_compared() {
     let base = possession_base(&actor, &address, &identity.public(), registration_id);
     let possession = multibase::encode(&identity.sign(&base, &environment).unwrap());
     let key = json!(identity.public());
-    wire.tamper(move |_, path, _, body| {
-        if path != "/user/bob/devices/pending" {
+    wire.tamper(move |passing| {
+        if passing.endpoint != ("GET", "/user/bob/devices/pending") {
             return None;
         }
-        let mut shown: Value = serde_json::from_slice(body).unwrap();
+        let mut shown: Value = serde_json::from_slice(passing.answer).unwrap();
         let waiting = shown["items"].get_mut(0)?;
         waiting["identityKey"] = key.clone();
         waiting["possession"] = json!(possession);
-        Some((200, shown.to_string().into_bytes()))
+        Some(FalseAnswer { status: 200, body: shown.to_string().into_bytes() })
     });
     let shown = bob.devices().await.unwrap().pending;
     assert_eq!(shown[0].device.id, compared.device.id);
@@ -263,13 +264,13 @@ async fn a_device_is_approved_with_the_key_that_was_compared() {
 #[tokio::test]
 async fn a_device_that_is_hidden_from_its_own_user_comes_to_light() {
     let world = World::new().await;
-    let (wire, bobs) = (Wire::to(&[&world]), Wire::to(&[&world]));
+    let (wire, bobs) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
     let alice = first(&world, &wire, "alice").await;
     let bob = first(&world, &bobs, "bob").await;
     let bob_two = further(&world, &wire, &bob, "two").await;
     // The second device is in a thief's hands, approves a third, and the server hides that from the first.
     show_chain(&bobs, |nodes| nodes.truncate(2));
-    crate::common::device(&world, &wire, "bob", "three").await;
+    crate::people::device(&world, &wire, "bob", "three").await;
     bob_two.approve(&bob_two.devices().await.unwrap().pending[0]).await.unwrap();
     say(&alice, &bob.me(), "to all three").await;
     world.deliver().await;

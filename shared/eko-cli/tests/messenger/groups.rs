@@ -3,7 +3,8 @@ use eko_client::messenger::{GroupEvent, MessengerError, Notice, SentActivity};
 use eko_client::store::EnvelopeState;
 use eko_testkit::World;
 
-use crate::common::{Client, Wire, first, further, hear, text};
+use crate::people::{TestMessenger, first, further, hear, text};
+use crate::test_network::{FalseAnswer, TestNetwork};
 
 fn all_accepted(sent: &SentActivity, envelopes: usize) {
     assert_eq!(sent.envelopes.len(), envelopes);
@@ -11,7 +12,7 @@ fn all_accepted(sent: &SentActivity, envelopes: usize) {
 }
 
 /// What a device hears of its groups, besides messages.
-async fn changes(world: &World, client: &Client) -> Vec<String> {
+async fn changes(world: &World, client: &TestMessenger) -> Vec<String> {
     world.deliver().await;
     let notices = client.receive().await.unwrap().notices;
     let change = |notice| match notice {
@@ -22,22 +23,22 @@ async fn changes(world: &World, client: &Client) -> Vec<String> {
     notices.into_iter().filter_map(change).collect()
 }
 
-fn epochs(clients: &[&Client], id: &GroupId) -> Vec<(u64, String)> {
-    let state = |client: &&Client| {
+fn epochs(clients: &[&TestMessenger], id: &GroupId) -> Vec<(u64, String)> {
+    let state = |client: &&TestMessenger| {
         let group = client.groups().unwrap().into_iter().find(|group| group.state.id() == id).unwrap();
         (group.state.epoch(), group.state.hash())
     };
     clients.iter().map(state).collect()
 }
 
-async fn three(world: &World, wire: &Wire) -> [Client; 3] {
+async fn three(world: &World, wire: &TestNetwork) -> [TestMessenger; 3] {
     [first(world, wire, "alice").await, first(world, wire, "bob").await, first(world, wire, "carol").await]
 }
 
 #[tokio::test]
 async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let [alice, bob, carol] = three(&world, &wire).await;
     let alice_two = further(&world, &wire, &alice, "two").await;
     let (id, sent) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
@@ -92,7 +93,7 @@ async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
 #[tokio::test]
 async fn two_changes_at_once_end_in_one_state() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let [alice, bob, carol] = three(&world, &wire).await;
     let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
     alice.change_group(&id, Proposal::Promote([bob.me().actor()].into())).await.unwrap();
@@ -118,21 +119,21 @@ async fn two_changes_at_once_end_in_one_state() {
 }
 
 /// Leaves this author's entries out of every page.
-fn hide(wire: &Wire, author: String) {
-    wire.tamper(move |method, path, _, body| {
-        if (method, path) != ("GET", "/user/carol/inbox") {
+fn hide(wire: &TestNetwork, author: String) {
+    wire.tamper(move |passing| {
+        if passing.endpoint != ("GET", "/user/carol/inbox") {
             return None;
         }
-        let mut page: serde_json::Value = serde_json::from_slice(body).unwrap();
+        let mut page: serde_json::Value = serde_json::from_slice(passing.answer).unwrap();
         page["orderedItems"].as_array_mut().unwrap().retain(|item| item["actor"] != *author);
-        Some((200, page.to_string().into_bytes()))
+        Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
     });
 }
 
 #[tokio::test]
 async fn what_comes_before_its_group_is_held() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let [alice, bob, carol] = three(&world, &wire).await;
     let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
     changes(&world, &bob).await;

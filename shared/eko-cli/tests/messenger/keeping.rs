@@ -8,9 +8,15 @@ use eko_protocol::address::UserName;
 use eko_testkit::World;
 use tempfile::TempDir;
 
-use crate::common::{COUNTS, Client, Wire, first, hear, say};
+use crate::people::{COUNTS, TestMessenger, first, hear, say};
+use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
-async fn sign_in(world: &World, wire: &Wire, folder: &TempDir, user: &str) -> Result<Client, MessengerError> {
+async fn sign_in(
+    world: &World,
+    wire: &TestNetwork,
+    folder: &TempDir,
+    user: &str,
+) -> Result<TestMessenger, MessengerError> {
     let store = DeviceStore::open(&folder.path().join("eko.db")).unwrap();
     let sign_in = SignInRequest {
         origin: world.state.origin().clone(),
@@ -32,7 +38,7 @@ fn environment(world: &World) -> Environment {
     Environment { clock: world.clock(), ..Environment::system() }
 }
 
-fn open(world: &World, wire: &Wire, folder: &TempDir) -> Client {
+fn open(world: &World, wire: &TestNetwork, folder: &TempDir) -> TestMessenger {
     let store = DeviceStore::open(&folder.path().join("eko.db")).unwrap();
     Messenger::open(wire.clone(), LibSignal, store, environment(world)).unwrap().unwrap()
 }
@@ -40,7 +46,7 @@ fn open(world: &World, wire: &Wire, folder: &TempDir) -> Client {
 #[tokio::test]
 async fn sessions_and_words_outlive_the_process() {
     let world = World::new().await;
-    let (wire, folder) = (Wire::to(&[&world]), TempDir::new().unwrap());
+    let (wire, folder) = (TestNetwork::to(&[&world]), TempDir::new().unwrap());
     let bob = first(&world, &wire, "bob").await;
     let mut alice = sign_in(&world, &wire, &folder, "alice").await.unwrap();
     for round in 0..3 {
@@ -61,14 +67,14 @@ async fn sessions_and_words_outlive_the_process() {
 
 #[tokio::test]
 async fn a_registration_whose_answer_is_lost_goes_on() {
-    for arrived in [false, true] {
+    for fault in [NetworkFault::LostRequest, NetworkFault::LostAnswer] {
         let world = World::new().await;
-        let (wire, folder) = (Wire::to(&[&world]), TempDir::new().unwrap());
+        let (wire, folder) = (TestNetwork::to(&[&world]), TempDir::new().unwrap());
         // The chain is asked for first; then the registration is sent.
         let requests = std::sync::atomic::AtomicUsize::new(0);
         wire.fail(move || {
             let n = requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            (n == 1).then_some(arrived)
+            (n == 1).then_some(fault)
         });
         let lost = sign_in(&world, &wire, &folder, "alice").await;
         assert!(matches!(lost, Err(MessengerError::Client(_))));
@@ -85,7 +91,7 @@ async fn a_registration_whose_answer_is_lost_goes_on() {
 #[tokio::test]
 async fn two_processes_share_tokens_and_sessions() {
     let world = World::new().await;
-    let (wire, folder) = (Wire::to(&[&world]), TempDir::new().unwrap());
+    let (wire, folder) = (TestNetwork::to(&[&world]), TempDir::new().unwrap());
     let bob = first(&world, &wire, "bob").await;
     let listens = sign_in(&world, &wire, &folder, "alice").await.unwrap();
     let sends = open(&world, &wire, &folder);
@@ -108,7 +114,7 @@ async fn two_processes_share_tokens_and_sessions() {
 #[tokio::test]
 async fn keys_are_topped_up_renewed_and_the_old_ones_kept_for_what_is_under_way() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
     hear(&world, &bob).await;
     let status = bob.key_status().await.unwrap();
@@ -133,14 +139,14 @@ async fn keys_are_topped_up_renewed_and_the_old_ones_kept_for_what_is_under_way(
 #[tokio::test]
 async fn keys_that_the_server_has_otherwise_are_renewed_at_once() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let alice = first(&world, &wire, "alice").await;
     let before = alice.key_status().await.unwrap();
     assert!(before.agrees);
-    wire.tamper(|_, _, asked, _| {
-        let asked: serde_json::Value = serde_json::from_slice(asked).ok()?;
+    wire.tamper(|passing| {
+        let asked: serde_json::Value = serde_json::from_slice(passing.request).ok()?;
         let differ = serde_json::json!({ "type": "x/keys-differ", "title": "other keys", "status": 409 });
-        (asked["type"] == "Check").then(|| (409, differ.to_string().into_bytes()))
+        (asked["type"] == "Check").then(|| FalseAnswer { status: 409, body: differ.to_string().into_bytes() })
     });
     assert!(!alice.key_status().await.unwrap().agrees);
     world.advance(1000);
@@ -153,22 +159,25 @@ async fn keys_that_the_server_has_otherwise_are_renewed_at_once() {
 #[tokio::test]
 async fn a_server_that_has_forgotten_a_device_is_told_from_one_that_never_knew_it() {
     let (before, folder) = (World::new().await, TempDir::new().unwrap());
-    sign_in(&before, &Wire::to(&[&before]), &folder, "alice").await.unwrap();
+    sign_in(&before, &TestNetwork::to(&[&before]), &folder, "alice").await.unwrap();
     let after = World::new().await;
-    let forgotten = sign_in(&after, &Wire::to(&[&after]), &folder, "alice").await;
+    let forgotten = sign_in(&after, &TestNetwork::to(&[&after]), &folder, "alice").await;
     assert!(matches!(forgotten, Err(MessengerError::Forgotten)));
 }
 
 #[tokio::test]
 async fn news_is_told_though_what_follows_from_the_look_fails() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let bob = first(&world, &wire, "bob").await;
-    let (two, _) = crate::common::device(&world, &wire, "bob", "two").await;
+    let (two, _) = crate::people::device(&world, &wire, "bob", "two").await;
     world.deliver().await;
     // The page and its acknowledgement go through; the keys that are to be topped up then do not.
     let requests = std::sync::atomic::AtomicUsize::new(0);
-    wire.fail(move || (requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2).then_some(false));
+    wire.fail(move || {
+        (requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2)
+            .then_some(NetworkFault::LostRequest)
+    });
     let notices = bob.receive().await.unwrap().notices;
     assert!(
         matches!(&notices[..], [Notice::DeviceWaits(waiting)] if waiting.device.id == *two.device().id())

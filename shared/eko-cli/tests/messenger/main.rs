@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod blind;
-mod common;
 mod distrust;
 mod groups;
 mod keeping;
+mod people;
 mod queue;
 mod rekeying;
 mod talk;
+mod test_network;
 mod thousand;

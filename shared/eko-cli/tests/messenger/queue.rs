@@ -4,10 +4,11 @@ use eko_client::messenger::Notice;
 use eko_client::store::EnvelopeState;
 use eko_testkit::{Internet, World};
 
-use crate::common::{Client, Wire, device, first, hear, say, shown, text};
+use crate::people::{TestMessenger, device, first, hear, say, shown, text};
+use crate::test_network::TestNetwork;
 
 /// What a device is told of its envelopes.
-async fn settled(world: &World, client: &Client) -> Vec<EnvelopeState> {
+async fn settled(world: &World, client: &TestMessenger) -> Vec<EnvelopeState> {
     world.deliver().await;
     let received = client.receive().await.unwrap();
     shown(client, &received);
@@ -23,7 +24,7 @@ async fn an_envelope_that_waited_is_confirmed_completed_or_sent_anew() {
     let internet = Internet::new();
     let (a, _) = World::online(&internet, "a.example").await;
     let (b, b_address) = World::online(&internet, "b.example").await;
-    let wire = Wire::to(&[&a, &b]);
+    let wire = TestNetwork::to(&[&a, &b]);
     let (alice, bob) = (first(&a, &wire, "alice").await, first(&b, &wire, "bob").await);
     say(&alice, &bob.me(), "hello").await;
     b.deliver().await;
@@ -76,14 +77,14 @@ async fn an_envelope_that_waited_is_confirmed_completed_or_sent_anew() {
     }
 }
 
-fn last(client: &Client) -> String {
+fn last(client: &TestMessenger) -> String {
     client.history(None, 1).unwrap().remove(0).content.id
 }
 
 #[tokio::test]
 async fn a_budget_is_waited_out() {
     let world = World::with(|config| config.sender_budget = 2).await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
     for n in 0..3 {
         alice.send(&bob.me(), text(&format!("message {n}"))).await.unwrap();
@@ -105,7 +106,7 @@ async fn a_sender_whose_server_is_away_is_read_later() {
     let internet = Internet::new();
     let (a, _) = World::online(&internet, "a.example").await;
     let (b, _) = World::online(&internet, "b.example").await;
-    let (wire, bobs) = (Wire::to(&[&a, &b]), Wire::to(&[&b]));
+    let (wire, bobs) = (TestNetwork::to(&[&a, &b]), TestNetwork::to(&[&b]));
     let (alice, bob) = (first(&a, &wire, "alice").await, first(&b, &bobs, "bob").await);
     say(&alice, &bob.me(), "who am I?").await;
     b.deliver().await;

@@ -2,12 +2,13 @@ use eko_client::messenger::{MessengerError, Notice};
 use eko_client::store::EnvelopeState;
 use eko_testkit::World;
 
-use crate::common::{Wire, first, further, hear, say};
+use crate::people::{first, further, hear, say};
+use crate::test_network::{NetworkFault, TestNetwork};
 
 #[tokio::test]
 async fn two_people_talk_and_hear_of_receipts() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
     for round in 0..12 {
         let sent = say(&alice, &bob.me(), &format!("{round} from Alice")).await;
@@ -32,7 +33,7 @@ async fn two_people_talk_and_hear_of_receipts() {
 #[tokio::test]
 async fn every_device_of_both_has_every_message() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
     let alice_two = further(&world, &wire, &alice, "two").await;
     let bob_two = further(&world, &wire, &bob, "two").await;
@@ -60,7 +61,7 @@ async fn every_device_of_both_has_every_message() {
             assert_eq!(hear(&world, client).await, [""; 0]);
         }
     }
-    let told = |client: &crate::common::Client, with: &str| -> Vec<(String, bool)> {
+    let told = |client: &crate::people::TestMessenger, with: &str| -> Vec<(String, bool)> {
         let history = client.history(Some(with), 100).unwrap();
         history.into_iter().map(|m| (m.content.text, m.content.outgoing)).collect()
     };
@@ -72,7 +73,7 @@ async fn every_device_of_both_has_every_message() {
 #[tokio::test]
 async fn a_device_that_is_added_while_she_sends_has_every_message() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
     say(&alice, &bob.me(), "before").await;
     world.deliver().await;
@@ -98,7 +99,7 @@ async fn across_two_servers() {
     let internet = eko_testkit::Internet::new();
     let (a, _) = World::online(&internet, "a.example").await;
     let (b, _) = World::online(&internet, "b.example").await;
-    let wire = Wire::to(&[&a, &b]);
+    let wire = TestNetwork::to(&[&a, &b]);
     let (alice, bob) = (first(&a, &wire, "alice").await, first(&b, &wire, "bob").await);
     let found = alice.find(&bob.me().handle()).await.unwrap();
     assert_eq!(found, bob.me());
@@ -127,14 +128,17 @@ async fn across_two_servers() {
 #[tokio::test]
 async fn copies_reach_a_device_whose_approval_was_cut_off() {
     let world = World::new().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
     say(&alice, &bob.me(), "before").await;
-    let (two, _) = crate::common::device(&world, &wire, "alice", "two").await;
+    let (two, _) = crate::people::device(&world, &wire, "alice", "two").await;
     let waiting = alice.devices().await.unwrap().pending.remove(0);
     // The chain is read, the node appended; the look at it afterwards fails.
     let requests = std::sync::atomic::AtomicUsize::new(0);
-    wire.fail(move || (requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2).then_some(false));
+    wire.fail(move || {
+        (requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2)
+            .then_some(NetworkFault::LostRequest)
+    });
     assert!(alice.approve(&waiting).await.is_err());
     wire.honest();
     say(&alice, &bob.me(), "after").await;

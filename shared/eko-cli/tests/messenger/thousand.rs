@@ -7,9 +7,10 @@ use eko_client::store::EnvelopeState;
 use eko_testkit::World;
 use futures_util::future::join_all;
 
-use crate::common::{Client, Wire, first, further, hear, say, shown, text};
+use crate::people::{TestMessenger, first, further, hear, say, shown, text};
+use crate::test_network::{NetworkFault, TestNetwork};
 
-async fn scene(world: &World, wire: &Wire) -> [Client; 4] {
+async fn scene(world: &World, wire: &TestNetwork) -> [TestMessenger; 4] {
     let (alice, bob) = (first(world, wire, "alice").await, first(world, wire, "bob").await);
     let alice_two = further(world, wire, &alice, "two").await;
     let bob_two = further(world, wire, &bob, "two").await;
@@ -28,7 +29,7 @@ async fn generous() -> World {
 #[tokio::test]
 async fn a_thousand_one_after_another() {
     let world = generous().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let [alice, others @ ..] = scene(&world, &wire).await;
     let mut heard = [const { Vec::new() }; 3];
     let said: Vec<String> = (0..1000).map(|n| format!("message {n}")).collect();
@@ -53,7 +54,7 @@ async fn a_thousand_one_after_another() {
 #[tokio::test]
 async fn a_thousand_in_bursts_of_fifty() {
     let world = generous().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let [alice, others @ ..] = scene(&world, &wire).await;
     let bob = others[1].me();
     let mut heard = [const { Vec::new() }; 3];
@@ -82,7 +83,7 @@ fn sends_done<R, E: std::fmt::Debug>(sends: Vec<Result<R, E>>) -> impl Iterator<
 }
 
 /// What a client said, in the order in which it did.
-fn in_order(client: &Client, conversation: &str) -> Vec<String> {
+fn in_order(client: &TestMessenger, conversation: &str) -> Vec<String> {
     let history = client.history(Some(conversation), 10_000).unwrap();
     history.into_iter().map(|message| message.content.text).collect()
 }
@@ -91,7 +92,7 @@ fn in_order(client: &Client, conversation: &str) -> Vec<String> {
 #[tokio::test]
 async fn none_is_lost_or_doubled_on_a_bad_line() {
     let world = generous().await;
-    let wire = Wire::to(&[&world]);
+    let wire = TestNetwork::to(&[&world]);
     let [alice, others @ ..] = scene(&world, &wire).await;
     let bob = others[1].me();
     say(&alice, &bob, "message 00").await;
@@ -99,7 +100,8 @@ async fn none_is_lost_or_doubled_on_a_bad_line() {
     let requests = Arc::new(AtomicUsize::new(0));
     wire.fail(move || {
         let n = requests.fetch_add(1, Ordering::Relaxed);
-        (n % 7 == 6).then_some(n.is_multiple_of(2))
+        let fault = if n.is_multiple_of(2) { NetworkFault::LostAnswer } else { NetworkFault::LostRequest };
+        (n % 7 == 6).then_some(fault)
     });
     let mut heard = [const { Vec::new() }; 3];
     for burst in 0..10 {

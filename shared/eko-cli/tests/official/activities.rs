@@ -5,7 +5,7 @@ use eko_protocol::timestamp;
 use serde_json::{Value, json};
 
 use crate::device::Device;
-use crate::eko::{Eko, assert_heard};
+use crate::eko_device::{EkoDevice, assert_heard};
 use crate::here::{Here, envelope_id};
 use crate::official::Library;
 
@@ -14,7 +14,7 @@ const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_says_number_and_device_sets() {
     let (hers, his) = (Here::start().await, Here::start().await);
-    let [alice, tablet] = Eko::two(&hers, "alice").await;
+    let [alice, tablet] = EkoDevice::two(&hers, "alice").await;
     let mut bob = Device::first(Library::Current, &his, "bob").await;
     for number in 1..4 {
         let words = format!("number {number}");
@@ -60,7 +60,7 @@ async fn device_sets(by: &mut Device, other: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_are_shown_in_the_order_of_their_numbers() {
     let here = Here::start().await;
-    let alice = Eko::first(&here, "alice").await;
+    let alice = EkoDevice::first(&here, "alice").await;
     let mut bob = Device::first(Library::Current, &here, "bob").await;
     for (round, order) in [[4, 1, 0, 3, 2], [1, 0, 4, 3, 2]].into_iter().enumerate() {
         let mut sent = Vec::new();
@@ -82,7 +82,7 @@ async fn theirs_are_shown_in_the_order_of_their_numbers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_that_contradict_are_told() {
     let here = Here::start().await;
-    let alice = Eko::first(&here, "alice").await;
+    let alice = EkoDevice::first(&here, "alice").await;
     let mut bob = Device::first(Library::Current, &here, "bob").await;
     let sent = bob.send(&alice.actor(), "true").await;
     alice.hear(1).await;
@@ -105,7 +105,7 @@ async fn theirs_that_contradict_are_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_may_say_less_and_more() {
     let here = Here::start().await;
-    let alice = Eko::first(&here, "alice").await;
+    let alice = EkoDevice::first(&here, "alice").await;
     let mut bob = Device::first(Library::Current, &here, "bob").await;
     let sent = bob.send(&alice.actor(), "hello").await;
     alice.hear(1).await;
@@ -143,7 +143,7 @@ fn fresh(activity: &Value) -> Value {
 }
 
 /// What she is told when he sends this activity, which shows so many messages.
-async fn notices(alice: &Eko, bob: &mut Device, activity: &Value, messages: usize) -> Vec<Notice> {
+async fn notices(alice: &EkoDevice, bob: &mut Device, activity: &Value, messages: usize) -> Vec<Notice> {
     let sent = bob.send_activity(&alice.actor(), activity).await;
     alice.entry(&sent).await;
     let received = alice.client.receive().await.unwrap();

@@ -5,7 +5,7 @@ use eko_client::messenger::{MessengerError, Person};
 use serde_json::{Value, json};
 
 use crate::device::{Device, registration};
-use crate::eko::{Eko, assert_heard};
+use crate::eko_device::{EkoDevice, assert_heard};
 use crate::here::Here;
 use crate::official::Library;
 
@@ -22,7 +22,7 @@ async fn both_kinds_sign_one_chain() {
 
 async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
     // Ours is the first, and signs an official one in; that one signs another of ours in, and the first out.
-    let first = Eko::first(hers, "alice").await;
+    let first = EkoDevice::first(hers, "alice").await;
     let actor = first.actor();
     let mut command = registration(Library::Current, hers, "alice", false);
     command["sign"] = json!(sign);
@@ -30,11 +30,11 @@ async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
     let pending = first.client.devices().await.unwrap().pending.remove(0);
     let expected = fingerprint(&official.address, &pending.device.identity_key);
     first.approve(&official.address, &expected).await;
-    let second = Eko::waiting(hers, "alice").await;
+    let second = EkoDevice::waiting(hers, "alice").await;
     official.command(json!({ "do": "approve", "device": second.address() })).await;
     first.told_of(&second.address()).await;
 
-    let dave = Eko::first(theirs, "dave").await;
+    let dave = EkoDevice::first(theirs, "dave").await;
     let mut carol = Device::first(Library::Current, theirs, "carol").await;
     let all = [first.address(), official.address.clone(), second.address()];
     replayed(&actor, 3, &all, &dave, &mut carol).await;
@@ -89,7 +89,7 @@ async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
 }
 
 /// A chain comes to the same for a device of ours and an official one: so many nodes, and these active devices.
-async fn replayed(actor: &str, length: u64, devices: &[String], ours: &Eko, official: &mut Device) {
+async fn replayed(actor: &str, length: u64, devices: &[String], ours: &EkoDevice, official: &mut Device) {
     let person = Person::of(actor).unwrap();
     let (nodes, state) = ours.client.device().chain_at(&person.origin, &person.user).await.unwrap();
     let mut active: Vec<_> = state.active.keys().map(|id| person.origin.device(&person.user, id)).collect();

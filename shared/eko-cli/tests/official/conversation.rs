@@ -8,7 +8,7 @@ use eko_protocol::address::{Handle, UserName};
 use serde_json::{Value, json};
 
 use crate::device::{Device, Sent, ratchet_key};
-use crate::eko::{Eko, KEYS, Said, assert_heard};
+use crate::eko_device::{EkoDevice, KEYS, SentText, assert_heard};
 use crate::here::Here;
 use crate::official::Library;
 
@@ -63,7 +63,7 @@ async fn both_begin_at_once_across_two_servers() {
 }
 
 async fn ours_begins(hers: &Here, his: &Here) {
-    let mut talk = Talk::between(hers, his).await;
+    let mut talk = Conversation::between(hers, his).await;
     let handle = Handle::new(UserName::parse("bob").unwrap(), &his.origin);
     assert_eq!(talk.alice.client.find(&handle).await.unwrap().actor(), talk.bob.actor);
     let public = talk.bob.command(json!({ "do": "packages", "of": talk.bob.actor })).await;
@@ -79,11 +79,11 @@ async fn ours_begins(hers: &Here, his: &Here) {
     assert_ne!(received["kyberPreKeyId"], public["items"][0]["kyberPreKeyId"]);
     let left = talk.bob.command(json!({ "do": "hold" })).await;
     assert_eq!((&left["preKeys"], &left["kyberPreKeys"]), (&json!(9), &json!(9)));
-    talk.goes_on([Who::Bob, Who::Alice]).await;
+    talk.goes_on([Side::Bob, Side::Alice]).await;
 }
 
 async fn theirs_begins(hers: &Here, his: &Here) {
-    let mut talk = Talk::between(hers, his).await;
+    let mut talk = Conversation::between(hers, his).await;
     let sent = talk.bob.send(&talk.alice.actor(), "hello").await;
     sent.assert_accepted(1);
     let [package] = sent.taken() else { panic!("{:?}", sent.taken()) };
@@ -95,12 +95,12 @@ async fn theirs_begins(hers: &Here, his: &Here) {
     let left = talk.alice.client.key_status().await.unwrap().left;
     let full = (u64::from(KEYS.pre_keys), u64::from(KEYS.kyber_pre_keys));
     assert_eq!((left.pre_keys, left.kyber_pre_keys), (full.0 - 1, full.1 - 1));
-    talk.goes_on([Who::Alice, Who::Bob]).await;
+    talk.goes_on([Side::Alice, Side::Bob]).await;
 }
 
 /// The first messages cross, and so do some more.
 async fn both_begin(hers: &Here, his: &Here) {
-    let mut talk = Talk::between(hers, his).await;
+    let mut talk = Conversation::between(hers, his).await;
     for round in 0..3 {
         let (hers, his) = (format!("{round}: hers"), format!("{round}: his"));
         let (alice, bob) = (talk.alice.actor(), talk.bob.actor.clone());
@@ -113,7 +113,7 @@ async fn both_begin(hers: &Here, his: &Here) {
             assert_pqxdh(sent.message(&talk.alice.address()));
         }
     }
-    talk.goes_on([Who::Alice, Who::Bob]).await;
+    talk.goes_on([Side::Alice, Side::Bob]).await;
 }
 
 /// Asserts that a message begins a session with a Kyber key: it is of version 4.
@@ -123,26 +123,26 @@ fn assert_pqxdh(message: &Value) {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Who {
+enum Side {
     Alice,
     Bob,
 }
 
 /// Alice, whose device is ours, and Bob, whose device is official.
-struct Talk {
-    alice: Eko,
+struct Conversation {
+    alice: EkoDevice,
     bob: Device,
     /// Who has read what, and from whom: an actor and a text.
     heard: Vec<(String, String)>,
 }
 
-impl Talk {
+impl Conversation {
     async fn between(hers: &Here, his: &Here) -> Self {
         let bob = Device::first(Library::Current, his, "bob").await;
-        Self { alice: Eko::first(hers, "alice").await, bob, heard: Vec::new() }
+        Self { alice: EkoDevice::first(hers, "alice").await, bob, heard: Vec::new() }
     }
 
-    async fn bob_reads(&mut self, said: &Said) -> Value {
+    async fn bob_reads(&mut self, said: &SentText) -> Value {
         let received = self.bob.fetch(1).await.remove(0);
         said.assert_is(&received, &self.alice, &self.bob.actor);
         let text = received["activity"]["object"]["content"].as_str().unwrap();
@@ -157,19 +157,19 @@ impl Talk {
     }
 
     /// They write by turns, and each message is a step of the ratchet. At the end both have read all.
-    async fn goes_on(&mut self, order: [Who; 2]) {
+    async fn goes_on(&mut self, order: [Side; 2]) {
         let mut keys = BTreeSet::new();
         for round in 0..ROUNDS {
             for who in order {
                 let words = words(round);
                 let content = match who {
-                    Who::Alice => {
+                    Side::Alice => {
                         let said = self.alice.say(&self.bob.actor, &words).await;
                         let received = self.bob_reads(&said).await;
                         assert_eq!(received["kind"], "message");
                         received["content"].clone()
                     }
-                    Who::Bob => {
+                    Side::Bob => {
                         let sent = self.bob.send(&self.alice.actor(), &words).await;
                         sent.assert_accepted(1);
                         self.alice_reads(&sent).await;

@@ -4,14 +4,14 @@ use eko_client::messenger::Notice;
 use serde_json::json;
 
 use crate::device::Device;
-use crate::eko::{Eko, assert_heard};
+use crate::eko_device::{EkoDevice, assert_heard};
 use crate::here::Here;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_message_is_told_and_the_next_begins_anew() {
     let here = Here::start().await;
-    let alice = Eko::first(&here, "alice").await;
+    let alice = EkoDevice::first(&here, "alice").await;
     let mut bob = Device::first(Library::Current, &here, "bob").await;
     // The first of all: there is no session yet, and the next of his begins one with the same keys.
     damaged(&alice, &mut bob).await;
@@ -40,7 +40,7 @@ async fn a_damaged_message_is_told_and_the_next_begins_anew() {
 }
 
 /// A message of his arrives with one bit flipped, of the ciphertext.
-async fn damaged(alice: &Eko, bob: &mut Device) {
+async fn damaged(alice: &EkoDevice, bob: &mut Device) {
     let spoil = json!({ "what": "message", "bit": 4_800 });
     let command = json!({ "do": "send", "to": alice.actor(), "text": "damaged", "spoil": spoil });
     let sent = bob.sent(command).await;

@@ -4,7 +4,7 @@ use eko_client::messenger::{MessengerError, ProgressStep};
 use serde_json::json;
 
 use crate::device::Device;
-use crate::eko::{Eko, Said, assert_heard};
+use crate::eko_device::{EkoDevice, SentText, assert_heard};
 use crate::here::Here;
 use crate::official::Library;
 
@@ -27,7 +27,7 @@ async fn theirs_change_across_two_servers() {
 }
 
 async fn theirs_change(hers: &Here, his: &Here) {
-    let alice = Eko::first(hers, "alice").await;
+    let alice = EkoDevice::first(hers, "alice").await;
     let mut phone = Device::first(Library::Current, his, "bob").await;
     let bob = phone.actor.clone();
     alice.say(&bob, "to the phone").await.assert_is(&phone.fetch(1).await[0], &alice, &bob);
@@ -57,7 +57,7 @@ async fn theirs_change(hers: &Here, his: &Here) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_change_while_ours_sends() {
     let (hers, his) = (Here::start().await, Here::start().await);
-    let alice = Eko::first(&hers, "alice").await;
+    let alice = EkoDevice::first(&hers, "alice").await;
     let mut phone = Device::first(Library::Current, &his, "bob").await;
     let bob = phone.actor.clone();
     let says = async |count: usize| {
@@ -89,7 +89,7 @@ async fn theirs_change_while_ours_sends() {
 }
 
 /// Asserts that these are what a device finds, and nothing else. Their order is not promised.
-async fn assert_read(said: &[Said], by: &Eko, device: &mut Device) {
+async fn assert_read(said: &[SentText], by: &EkoDevice, device: &mut Device) {
     assert!(!said.is_empty());
     let read = device.fetch(said.len()).await;
     for said in said {
@@ -101,7 +101,7 @@ async fn assert_read(said: &[Said], by: &Eko, device: &mut Device) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_change_while_theirs_sends() {
     let (hers, his) = (Here::start().await, Here::start().await);
-    let phone = Eko::first(&hers, "alice").await;
+    let phone = EkoDevice::first(&hers, "alice").await;
     let mut bob = Device::first(Library::Current, &his, "bob").await;
     let alice = phone.actor();
     let sent = bob.send(&alice, "to the phone").await;

@@ -2,7 +2,7 @@
 //! wrote.
 
 use crate::device::Device;
-use crate::eko::{Eko, assert_heard};
+use crate::eko_device::{EkoDevice, assert_heard};
 use crate::here::Here;
 use crate::official::Library;
 
@@ -27,7 +27,7 @@ async fn across_two_servers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_begin_at_once() {
     let (hers, his) = (Here::start().await, Here::start().await);
-    let alice = Eko::two(&hers, "alice").await;
+    let alice = EkoDevice::two(&hers, "alice").await;
     let mut bob = Device::two(Library::Current, &his, "bob").await;
     let (to_alice, to_bob) = (alice[0].actor(), bob[0].actor.clone());
     let [phone, tablet] = &mut bob;
@@ -68,7 +68,7 @@ async fn all_begin_at_once() {
 }
 
 async fn all_write(hers: &Here, his: &Here) {
-    let alice = Eko::two(hers, "alice").await;
+    let alice = EkoDevice::two(hers, "alice").await;
     let mut bob = Device::two(Library::Current, his, "bob").await;
     let mut log = Vec::new();
     for round in 0..ROUNDS {
@@ -91,7 +91,7 @@ async fn all_write(hers: &Here, his: &Here) {
 }
 
 /// One of hers writes: both of his read it, and her other one has it as hers.
-async fn alice_writes(alice: &[Eko; 2], index: usize, bob: &mut [Device; 2], words: &str) {
+async fn alice_writes(alice: &[EkoDevice; 2], index: usize, bob: &mut [Device; 2], words: &str) {
     let (by, other) = (&alice[index], &alice[1 - index]);
     let said = by.say(&bob[0].actor, words).await;
     for device in bob {
@@ -105,7 +105,7 @@ async fn alice_writes(alice: &[Eko; 2], index: usize, bob: &mut [Device; 2], wor
 }
 
 /// One of his writes: both of hers read it, and his other one has it as his.
-async fn bob_writes(bob: &mut [Device; 2], index: usize, alice: &[Eko; 2], words: &str) {
+async fn bob_writes(bob: &mut [Device; 2], index: usize, alice: &[EkoDevice; 2], words: &str) {
     let [first, second] = bob;
     let (by, other) = if index == 0 { (first, second) } else { (second, first) };
     let sent = by.send(&alice[0].actor(), words).await;

@@ -4,7 +4,7 @@ use eko_client::KeyCounts;
 use serde_json::{Value, json};
 
 use crate::device::{Device, registration};
-use crate::eko::{Eko, assert_heard};
+use crate::eko_device::{EkoDevice, assert_heard};
 use crate::here::Here;
 use crate::official::Library;
 
@@ -19,7 +19,7 @@ async fn ours_begins_with_a_last_resort() {
     let public = bob.command(json!({ "do": "packages", "of": bob.actor })).await;
     // It is not used up.
     for user in ["alice", "carol"] {
-        let user = Eko::first(&here, user).await;
+        let user = EkoDevice::first(&here, user).await;
         let said = user.say(&bob.actor, "hello").await;
         let received = bob.fetch(1).await.remove(0);
         said.assert_is(&received, &user, &bob.actor);
@@ -36,7 +36,7 @@ async fn ours_begins_with_a_last_resort() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_begins_with_a_last_resort_until_there_are_more() {
     let here = Here::start().await;
-    let alice = Eko::with_keys(&here, "alice", NONE).await;
+    let alice = EkoDevice::with_keys(&here, "alice", NONE).await;
     let last_resort = json!(alice.client.device().keys().last_resort().unwrap().id);
     let (mut last_resorts, mut one_time) = (Vec::new(), Vec::new());
     for user in ["bob", "carol"] {

@@ -14,15 +14,15 @@ mod damage;
 #[expect(dead_code, reason = "the tests among official devices use more of it")]
 mod device;
 mod devices;
-mod eko;
+mod eko_device;
 mod everyone;
 #[path = "../../../../tests/peers/here.rs"]
 #[expect(dead_code, reason = "the peers use more of it")]
 mod here;
 mod keys;
-mod line;
 #[path = "../../../../tests/official/official.rs"]
 #[expect(dead_code, reason = "the tests among official devices use more of it")]
 mod official;
 mod order;
+mod ordered_transport;
 mod safety;

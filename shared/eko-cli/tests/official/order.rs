@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::device::{Device, Sent};
-use crate::eko::{Eko, Said, assert_heard};
+use crate::eko_device::{EkoDevice, SentText, assert_heard};
 use crate::here::Here;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_reads_out_of_order_and_misses_one() {
     let here = Here::start().await;
-    let alice = Eko::first(&here, "alice").await;
+    let alice = EkoDevice::first(&here, "alice").await;
     let mut bob = Device::first(Library::Current, &here, "bob").await;
     // All of them begin the session, since Alice has not answered yet.
     let sent = bob_sends(&mut bob, &alice, 5).await;
@@ -42,7 +42,7 @@ async fn ours_reads_out_of_order_and_misses_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_reads_out_of_order_and_misses_one() {
     let here = Here::start().await;
-    let alice = Eko::first(&here, "alice").await;
+    let alice = EkoDevice::first(&here, "alice").await;
     let mut bob = Device::first(Library::Current, &here, "bob").await;
     let said = alice_says(&alice, &bob, 5).await;
     bob.command(json!({ "do": "hold", "messages": 5 })).await;
@@ -67,7 +67,7 @@ async fn theirs_reads_out_of_order_and_misses_one() {
     here.end().await;
 }
 
-async fn bob_sends(bob: &mut Device, alice: &Eko, count: usize) -> Vec<Sent> {
+async fn bob_sends(bob: &mut Device, alice: &EkoDevice, count: usize) -> Vec<Sent> {
     let mut sent = Vec::new();
     for number in 0..count {
         let one = bob.send(&alice.actor(), &format!("number {number}")).await;
@@ -77,7 +77,7 @@ async fn bob_sends(bob: &mut Device, alice: &Eko, count: usize) -> Vec<Sent> {
     sent
 }
 
-async fn alice_says(alice: &Eko, bob: &Device, count: usize) -> Vec<Said> {
+async fn alice_says(alice: &EkoDevice, bob: &Device, count: usize) -> Vec<SentText> {
     let mut said = Vec::new();
     for number in 0..count {
         said.push(alice.say(&bob.actor, &format!("number {number}")).await);
@@ -86,7 +86,7 @@ async fn alice_says(alice: &Eko, bob: &Device, count: usize) -> Vec<Said> {
 }
 
 /// Bob reads of what he holds these, in this order.
-async fn bob_reads(bob: &mut Device, alice: &Eko, said: &[&Said]) {
+async fn bob_reads(bob: &mut Device, alice: &EkoDevice, said: &[&SentText]) {
     let envelopes: Vec<_> = said.iter().map(|one| one.envelope(&bob.actor)).collect();
     let read = bob.command(json!({ "do": "read", "envelopes": envelopes })).await;
     let read: &Vec<Value> = read["messages"].as_array().unwrap();
@@ -97,7 +97,7 @@ async fn bob_reads(bob: &mut Device, alice: &Eko, said: &[&Said]) {
 }
 
 /// The conversation goes on.
-async fn alternate(alice: &Eko, bob: &mut Device, rounds: usize) {
+async fn alternate(alice: &EkoDevice, bob: &mut Device, rounds: usize) {
     for round in 0..rounds {
         let said = alice.say(&bob.actor, &format!("{round}: on")).await;
         said.assert_is(&bob.fetch(1).await[0], alice, &bob.actor);

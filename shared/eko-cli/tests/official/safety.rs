@@ -7,14 +7,14 @@ use eko_client::messenger::Person;
 use serde_json::json;
 
 use crate::device::Device;
-use crate::eko::Eko;
+use crate::eko_device::EkoDevice;
 use crate::here::Here;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_are_libsignals() {
     let (hers, his) = (Here::start().await, Here::start().await);
-    let alice = Eko::first(&hers, "alice").await;
+    let alice = EkoDevice::first(&hers, "alice").await;
     let [mut phone, mut tablet] = Device::two(Library::Current, &his, "bob").await;
     let first = compare(&alice, &mut phone).await;
     // They are of the users, whichever devices they have.
@@ -25,7 +25,7 @@ async fn numbers_are_libsignals() {
     assert_ne!(compare(&alice, &mut carol).await, first);
 
     // Alice loses her devices: the next is another root.
-    let anew = Eko::resetting(&hers, "alice").await;
+    let anew = EkoDevice::resetting(&hers, "alice").await;
     let second = compare(&anew, &mut phone).await;
     assert_ne!(second, first);
     assert!(!second.matches(&first.scannable));
@@ -34,7 +34,7 @@ async fn numbers_are_libsignals() {
 }
 
 /// What she compares with him, which is what libsignal shows at his end.
-async fn compare(alice: &Eko, bob: &mut Device) -> SafetyNumber {
+async fn compare(alice: &EkoDevice, bob: &mut Device) -> SafetyNumber {
     let person = Person::of(&bob.actor).unwrap();
     let number = alice.client.verification(&person).await.unwrap().number;
     let libsignals = bob.command(json!({ "do": "safetyNumber", "of": alice.actor() })).await;

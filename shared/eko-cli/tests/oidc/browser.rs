@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use eko_cli::oidc::{InBrowser, OidcError};
+use eko_cli::oidc::{BrowserSignIn, OidcError};
 use http::StatusCode;
 
-use super::here::{Here, claims, get, parameter, sign_in};
+use super::test_issuer::{TestIssuer, claims, get, parameter, sign_in};
 
-const WAY: InBrowser<'_> = InBrowser { login_hint: None, port: 0, wait: Duration::from_secs(60) };
+const WAY: BrowserSignIn<'_> = BrowserSignIn { login_hint: None, port: None, wait: Duration::from_secs(60) };
 
 /// Adds parameters to the address that the browser comes back to.
 fn back(url: &str, query: &str) -> String {
@@ -16,10 +16,10 @@ fn back(url: &str, query: &str) -> String {
 
 #[tokio::test]
 async fn whoever_signs_in_in_the_browser_is_who_the_token_names() {
-    let here = Here::start().await;
+    let here = TestIssuer::start().await;
     let party = here.party().await;
     let (pages, mut shown) = tokio::sync::mpsc::unbounded_channel();
-    let way = InBrowser { login_hint: Some("alice"), ..WAY };
+    let way = BrowserSignIn { login_hint: Some("alice"), ..WAY };
     let id_token = party.in_browser(way, |url| {
         let url = url.to_owned();
         tokio::spawn(async move {
@@ -31,7 +31,7 @@ async fn whoever_signs_in_in_the_browser_is_who_the_token_names() {
     let id_token = id_token.await.unwrap();
     let claims = claims(&id_token);
     assert_eq!(claims["preferred_username"], "alice");
-    assert_eq!(claims["aud"], super::here::AUDIENCE);
+    assert_eq!(claims["aud"], super::test_issuer::AUDIENCE);
     let page = shown.recv().await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);
     assert!(String::from_utf8_lossy(page.body()).contains("close this window"));
@@ -39,7 +39,7 @@ async fn whoever_signs_in_in_the_browser_is_who_the_token_names() {
 
 #[tokio::test]
 async fn a_development_issuer_takes_a_name() {
-    let here = Here::start().await;
+    let here = TestIssuer::start().await;
     let party = here.party().await;
     assert!(party.issuer().asks_for_no_password());
     assert_eq!(claims(&party.by_name("bob").await.unwrap())["preferred_username"], "bob");
@@ -49,12 +49,12 @@ async fn a_development_issuer_takes_a_name() {
 
 #[tokio::test]
 async fn each_sign_in_has_a_state_a_nonce_and_a_challenge_of_its_own() {
-    let here = Here::start().await;
+    let here = TestIssuer::start().await;
     let party = here.party().await;
     let mut seen = Vec::new();
     for _ in 0..2 {
         let mut shown = String::new();
-        let way = InBrowser { wait: Duration::ZERO, ..WAY };
+        let way = BrowserSignIn { wait: Duration::ZERO, ..WAY };
         party.in_browser(way, |url| shown = url.to_owned()).await.unwrap_err();
         seen.extend(["state", "nonce", "code_challenge"].map(|name| parameter(&shown, name)));
         assert_eq!(parameter(&shown, "code_challenge_method"), "S256");
@@ -68,7 +68,7 @@ async fn each_sign_in_has_a_state_a_nonce_and_a_challenge_of_its_own() {
 
 #[tokio::test]
 async fn whoever_else_knocks_changes_nothing() {
-    let here = Here::start().await;
+    let here = TestIssuer::start().await;
     let party = here.party().await;
     let id_token = party.in_browser(WAY, |url| {
         let url = url.to_owned();
@@ -87,7 +87,7 @@ async fn whoever_else_knocks_changes_nothing() {
 
 /// What comes of a sign-in whose browser comes back with this, beside the state.
 async fn coming_back_with(query: fn(issuer: &str) -> String) -> OidcError {
-    let here = Here::start().await;
+    let here = TestIssuer::start().await;
     let party = here.party().await;
     let query = query(&here.url);
     let refused = party.in_browser(WAY, |url| {
@@ -124,18 +124,18 @@ async fn a_code_that_the_issuer_did_not_give_is_no_sign_in() {
 
 #[tokio::test]
 async fn nobody_comes_back() {
-    let here = Here::start().await;
-    let way = InBrowser { wait: Duration::from_millis(10), ..WAY };
+    let here = TestIssuer::start().await;
+    let way = BrowserSignIn { wait: Duration::from_millis(10), ..WAY };
     let refused = here.party().await.in_browser(way, |_| {}).await.unwrap_err();
     assert!(matches!(refused, OidcError::TimedOut(_)), "{refused}");
 }
 
 #[tokio::test]
 async fn the_port_that_was_chosen_may_be_taken() {
-    let here = Here::start().await;
+    let here = TestIssuer::start().await;
     let party = here.party().await;
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port();
-    let way = InBrowser { port, ..WAY };
+    let way = BrowserSignIn { port: Some(port), ..WAY };
     assert!(matches!(party.in_browser(way, |_| {}).await, Err(OidcError::Listen(_))));
 }

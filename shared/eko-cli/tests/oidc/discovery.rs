@@ -1,19 +1,19 @@
 //! What an issuer says of itself, over a transport that says anything.
 
-use eko_cli::oidc::{Issuer, OidcError, RelyingParty};
+use eko_cli::oidc::{IssuerMetadata, OidcError, RelyingParty};
 use eko_client::transport::Bytes;
 use eko_client::{Environment, Transport, TransportError};
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 /// Answers a discovery document, and at the token endpoint another one.
-struct Canned {
+struct CannedIssuer {
     status: StatusCode,
     document: Value,
     token: Value,
 }
 
-impl Transport for Canned {
+impl Transport for CannedIssuer {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let is_discovery = request.uri().path().ends_with("/.well-known/openid-configuration");
         let body = if is_discovery { &self.document } else { &self.token };
@@ -32,12 +32,12 @@ fn document() -> Value {
     })
 }
 
-fn canned(document: Value) -> Canned {
-    Canned { status: StatusCode::OK, document, token: Value::Null }
+fn canned(document: Value) -> CannedIssuer {
+    CannedIssuer { status: StatusCode::OK, document, token: Value::Null }
 }
 
-async fn discover(url: &str, document: Value) -> Result<Issuer, OidcError> {
-    Issuer::discover(&canned(document), url).await
+async fn discover(url: &str, document: Value) -> Result<IssuerMetadata, OidcError> {
+    IssuerMetadata::discover(&canned(document), url).await
 }
 
 #[tokio::test]
@@ -73,8 +73,8 @@ async fn what_cannot_be_signed_in_at() {
         let refused = discover(url, document.clone()).await.unwrap_err();
         assert!(matches!(refused, OidcError::NotAnIssuer { .. }), "{url} {document}: {refused}");
     }
-    let unwell = Canned { status: StatusCode::SERVICE_UNAVAILABLE, ..canned(document()) };
-    assert!(matches!(Issuer::discover(&unwell, ISSUER).await, Err(OidcError::NotAnIssuer { .. })));
+    let unwell = CannedIssuer { status: StatusCode::SERVICE_UNAVAILABLE, ..canned(document()) };
+    assert!(matches!(IssuerMetadata::discover(&unwell, ISSUER).await, Err(OidcError::NotAnIssuer { .. })));
 }
 
 #[tokio::test]
@@ -97,13 +97,13 @@ async fn a_local_issuer_stays_on_this_machine() {
 #[tokio::test]
 async fn nobody_there() {
     let http = eko_client::HttpTransport::new().unwrap();
-    let refused = Issuer::discover(&http, "http://127.0.0.1:9").await.unwrap_err();
+    let refused = IssuerMetadata::discover(&http, "http://127.0.0.1:9").await.unwrap_err();
     assert!(matches!(refused, OidcError::Unreachable { .. }), "{refused}");
 }
 
 /// What comes of a sign-in by name when the issuer answers this.
 async fn answered(token: Value) -> OidcError {
-    let transport = Canned { token, ..canned(document()) };
+    let transport = CannedIssuer { token, ..canned(document()) };
     let environment = Environment::system();
     let party = RelyingParty::discover(&transport, &environment, ISSUER, "eko").await.unwrap();
     party.by_name("alice").await.unwrap_err()

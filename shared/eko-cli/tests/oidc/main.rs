@@ -4,4 +4,4 @@
 
 mod browser;
 mod discovery;
-mod here;
+mod test_issuer;

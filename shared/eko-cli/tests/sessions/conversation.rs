@@ -2,10 +2,10 @@
 
 use eko_client::SessionError;
 
-use super::end::{End, acquainted, begun};
+use super::endpoint::{Endpoint, acquainted, begun};
 
 /// Says something and checks that it arrives.
-fn say(from: &mut End, to: &mut End, text: &str) {
+fn say(from: &mut Endpoint, to: &mut Endpoint, text: &str) {
     let content = from.write(to, text);
     assert_eq!(to.read(from, &content).as_deref(), Ok(text));
 }
@@ -90,7 +90,7 @@ fn a_step_that_is_not_kept_can_be_made_again() {
 
 #[test]
 fn both_begin_at_once_and_both_go_on() {
-    let (mut alice, mut bob) = (End::new("alice"), End::new("bob"));
+    let (mut alice, mut bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
     alice.begin(&bob, &bob.package_with(0)).unwrap();
     bob.begin(&alice, &alice.package_with(0)).unwrap();
     let (to_bob, to_alice) = (alice.write(&bob, "a1"), bob.write(&alice, "b1"));

@@ -4,7 +4,7 @@
 
 mod beginning;
 mod conversation;
-mod end;
+mod endpoint;
 mod post_quantum;
 mod refusals;
 mod replays;

@@ -3,16 +3,16 @@
 
 use eko_client::SessionError;
 
-use super::end::{End, acquainted};
+use super::endpoint::{Endpoint, acquainted};
 
 /// A `SignalMessage` around its post-quantum part: before, the part, after.
-struct Message {
+struct SplitMessage {
     before: Vec<u8>,
     part: Vec<u8>,
     mac: Vec<u8>,
 }
 
-impl Message {
+impl SplitMessage {
     /// Reads the version byte, then protobuf fields in their order, of which the part is the last, then the MAC.
     fn read(content: &[u8]) -> Self {
         let (fields, mac) = content.split_at(content.len() - 8);
@@ -84,7 +84,7 @@ fn number(bytes: &[u8], at: &mut usize) -> usize {
 }
 
 /// One message each way; answers what was sent.
-fn exchange(alice: &mut End, bob: &mut End) -> [Vec<u8>; 2] {
+fn exchange(alice: &mut Endpoint, bob: &mut Endpoint) -> [Vec<u8>; 2] {
     let to_bob = alice.write(bob, "to bob");
     assert_eq!(bob.read(alice, &to_bob).as_deref(), Ok("to bob"));
     let to_alice = bob.write(alice, "to alice");
@@ -98,7 +98,7 @@ fn it_goes_through_its_epochs() {
     let mut epoch = 0;
     for _ in 0..300 {
         let [to_bob, to_alice] = exchange(&mut alice, &mut bob);
-        epoch = Message::read(&to_bob).epoch().min(Message::read(&to_alice).epoch());
+        epoch = SplitMessage::read(&to_bob).epoch().min(SplitMessage::read(&to_alice).epoch());
     }
     // An epoch is a whole key exchange in chunks of 32 bytes, one a message.
     assert!(epoch >= 4, "{epoch}");
@@ -111,7 +111,7 @@ fn no_post_quantum_part_ends_the_process() {
     for step in 0..150 {
         let content = alice.write(&bob, "whole");
         if step % 5 == 0 {
-            let message = Message::read(&content);
+            let message = SplitMessage::read(&content);
             assert_eq!(message.with(&message.part), content);
             for part in message.changed_parts() {
                 let refused = bob.look(&alice, &message.with(&part));

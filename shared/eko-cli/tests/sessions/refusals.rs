@@ -7,11 +7,11 @@ use eko_client::{SessionError, SignalSessions};
 use eko_protocol::key::KeyId;
 use proptest::prelude::*;
 
-use super::end::{End, acquainted, begun};
+use super::endpoint::{Endpoint, acquainted, begun};
 
 #[test]
 fn a_package_of_another_identity() {
-    let (mut alice, bob, eve) = (End::new("alice"), End::new("bob"), End::new("eve"));
+    let (mut alice, bob, eve) = (Endpoint::new("alice"), Endpoint::new("bob"), Endpoint::new("eve"));
     let mut package = eve.package_with(0);
     package.device = bob.address();
     assert_eq!(alice.begin(&bob, &package), Err(SessionError::WrongIdentity(bob.address())));
@@ -21,7 +21,7 @@ fn a_package_of_another_identity() {
 
 #[test]
 fn a_package_with_a_bad_signature() {
-    let (mut alice, bob, eve) = (End::new("alice"), End::new("bob"), End::new("eve"));
+    let (mut alice, bob, eve) = (Endpoint::new("alice"), Endpoint::new("bob"), Endpoint::new("eve"));
     let mut signed = bob.package_with(0);
     signed.signed_pre_key.signature = eve.keys.signed_pre_key().signature;
     let mut kyber = bob.package_with(0);
@@ -34,7 +34,7 @@ fn a_package_with_a_bad_signature() {
 
 #[test]
 fn a_package_without_a_kyber_key() {
-    let (mut alice, bob) = (End::new("alice"), End::new("bob"));
+    let (mut alice, bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
     let mut package = bob.package_with(0);
     package.kyber_pre_key = None;
     assert_eq!(alice.begin(&bob, &package), Err(SessionError::NoKyberKey(bob.address())));
@@ -43,7 +43,7 @@ fn a_package_without_a_kyber_key() {
 #[test]
 fn messages_of_another_identity() {
     let (mut alice, mut bob) = begun();
-    let mut eve = End::new("eve");
+    let mut eve = Endpoint::new("eve");
     let first = alice.write(&bob, "hello");
     // As if the chain said that Alice's device has Eve's key.
     let (address, identity) = (alice.address(), eve.identity());
@@ -121,15 +121,15 @@ fn keys_that_are_gone_are_named() {
     {
         let (address, identity, own) = (alice.address(), alice.identity(), bob.address());
         let peer = PeerDevice { address: &address, identity: &identity };
-        let refused = LibSignal.decrypt(bob.own(&own), peer, None, &Without(&bob, lost), &content);
+        let refused = LibSignal.decrypt(bob.own(&own), peer, None, &IncompleteKeys(&bob, lost), &content);
         assert_eq!(refused, Err(SessionError::MissingKey(name)));
     }
 }
 
 /// A device that has lost one kind of its keys, or cannot read any.
-struct Without<'a>(&'a End, &'static str);
+struct IncompleteKeys<'a>(&'a Endpoint, &'static str);
 
-impl PrivateKeys for Without<'_> {
+impl PrivateKeys for IncompleteKeys<'_> {
     fn signed(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
         if self.1 == "all" {
             return Err(SessionError::Broken("the disk is gone".to_owned()));
@@ -156,7 +156,7 @@ fn a_store_that_fails_is_no_unreadable_message() {
     let content = alice.write(&bob, "hello");
     let (address, identity, own) = (alice.address(), alice.identity(), bob.address());
     let peer = PeerDevice { address: &address, identity: &identity };
-    let refused = LibSignal.decrypt(bob.own(&own), peer, None, &Without(&bob, "all"), &content);
+    let refused = LibSignal.decrypt(bob.own(&own), peer, None, &IncompleteKeys(&bob, "all"), &content);
     assert_eq!(refused, Err(SessionError::Broken("the disk is gone".to_owned())));
 }
 
@@ -178,7 +178,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn what_is_no_message(content in proptest::collection::vec(any::<u8>(), 0..400), version in 0x30u8..0x50) {
-        let (alice, bob) = (End::new("alice"), End::new("bob"));
+        let (alice, bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
         prop_assert!(matches!(bob.look(&alice, &content), Err(SessionError::Unreadable(_))));
         // With a version that libsignal knows it reads further; as either kind.
         for second in [0x0A, 0x08] {

@@ -1,43 +1,97 @@
-//! Changes of groups, and who has heard of them.
+//! The subcommands of `eko groups` that change a group, and the report of who was told of the
+//! change.
 
 use std::collections::BTreeSet;
 
+use clap::Subcommand;
 use eko_client::group::{GroupId, Proposal};
 use eko_client::messenger::{Distrust, MessengerError, Person, SentActivity, Trust};
 use eko_client::store::EnvelopeState;
 use serde_json::json;
 
-use super::{Command, object};
-use crate::context::{Client, Context};
-use crate::delivery::{Outcome, wait_for};
+use super::object;
+use crate::context::{Context, HttpMessenger};
+use crate::delivery::{DeliverySummary, wait_for};
 use crate::failure::{Exit, Failure};
+use crate::partial_handle::PartialHandle;
 use crate::people::{group, named, person, short};
-use crate::progress::Progress;
+use crate::progress::ProgressLine;
 use crate::show::{envelope_object, word};
-use crate::who::Who;
 
-/// A change that was made, by the library's words for it and by ours.
-struct Changed {
+const NAME: &str = "The group's name, or the beginning of its id";
+const MEMBERS: &str = "The people: @bob, @bob@chat.example";
+
+/// The subcommands that change a group.
+#[derive(Debug, Subcommand)]
+pub(super) enum ChangeCommand {
+    /// Create a group, and become its admin
+    Create {
+        /// The name of the group
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The other members: @bob, @bob@chat.example
+        #[arg(value_name = "WHO", required = true)]
+        members: Vec<PartialHandle>,
+    },
+    /// Add people
+    Add {
+        #[arg(value_name = "NAME", help = NAME)]
+        name: String,
+        #[arg(value_name = "WHO", required = true, help = MEMBERS)]
+        members: Vec<PartialHandle>,
+    },
+    /// Remove people, and change the group's key
+    Remove {
+        #[arg(value_name = "NAME", help = NAME)]
+        name: String,
+        #[arg(value_name = "WHO", required = true, help = MEMBERS)]
+        members: Vec<PartialHandle>,
+    },
+    /// Give the group another name
+    Rename {
+        #[arg(value_name = "NAME", help = NAME)]
+        name: String,
+        /// The new name
+        #[arg(value_name = "NEW")]
+        new: String,
+    },
+    /// Make members admins
+    Promote {
+        #[arg(value_name = "NAME", help = NAME)]
+        name: String,
+        #[arg(value_name = "WHO", required = true, help = MEMBERS)]
+        members: Vec<PartialHandle>,
+    },
+    /// Leave the group
+    Leave {
+        #[arg(value_name = "NAME", help = NAME)]
+        name: String,
+    },
+}
+
+/// A change that was made on this device and sent to the members.
+struct MadeChange {
     id: GroupId,
     sent: SentActivity,
+    /// The word for it in JSON.
     word: &'static str,
+    /// The sentence for a person.
     text: String,
 }
 
 pub(super) async fn run(
     context: &Context,
-    client: Client,
-    command: &Command,
+    client: HttpMessenger,
+    command: &ChangeCommand,
     wait_s: u64,
 ) -> Result<(), Failure> {
-    let progress = Progress::new(context.out);
+    let progress = ProgressLine::new(context.out);
     let stepping = progress.clone();
     let client = client.watched(move |step| stepping.step(step));
-    let changed = changed(&client, command).await;
-    let done = match changed {
-        Ok(changed) => {
-            let sent = wait_for(&client, &progress, changed.sent, wait_s).await;
-            sent.map(|sent| Changed { sent, ..changed })
+    let done = match make(&client, command).await {
+        Ok(made) => {
+            let sent = wait_for(&client, &progress, made.sent, wait_s).await;
+            sent.map(|sent| MadeChange { sent, ..made })
         }
         Err(failure) => Err(failure),
     };
@@ -45,27 +99,16 @@ pub(super) async fn run(
     tell(context, &client, &done?)
 }
 
-async fn changed(client: &Client, command: &Command) -> Result<Changed, Failure> {
+async fn make(client: &HttpMessenger, command: &ChangeCommand) -> Result<MadeChange, Failure> {
     let (name, proposal, word, text) = match command {
-        Command::List | Command::Show { .. } => return Err(Failure::new("that changes nothing")),
-        Command::Create { name, members } => {
-            // A second group of the name would be hard to tell from the first.
-            if client.groups()?.iter().any(|group| group.member && group.state.name() == name) {
-                let what = format!("you are in a group {name:?} already");
-                return Err(Failure::new(what).next(format!("eko groups show {name:?}")).exit(Exit::Usage));
-            }
-            let members = reachable(client, members).await?;
-            let (id, sent) = client.create_group(name, &members).await?;
-            let text = format!("The group {name} ({}) is there, and you are its admin.", short(&id));
-            return Ok(Changed { id, sent, word: "created", text });
-        }
-        Command::Add { name, members } => {
+        ChangeCommand::Create { name, members } => return create(client, name, members).await,
+        ChangeCommand::Add { name, members } => {
             let people = reachable(client, members).await?;
             let text = format!("{} {} in {name} now.", names(client, &people), is_are(&people));
             (name, Proposal::Add(actors(&people)), "added", text)
         }
-        Command::Remove { name, members } => {
-            let people = known(client, members).await?;
+        ChangeCommand::Remove { name, members } => {
+            let people = find_all(client, members).await?;
             let text = format!(
                 "{} {} not in {name} any more, and not told.",
                 names(client, &people),
@@ -73,27 +116,46 @@ async fn changed(client: &Client, command: &Command) -> Result<Changed, Failure>
             );
             (name, Proposal::Remove(actors(&people)), "removed", text)
         }
-        Command::Rename { name, new } => {
+        ChangeCommand::Rename { name, new } => {
             (name, Proposal::Rename(new.clone()), "renamed", format!("{name} is {new} now."))
         }
-        Command::Promote { name, members } => {
-            let people = known(client, members).await?;
-            let text = format!("{} {} an admin of {name} now.", names(client, &people), is_are(&people));
-            let text = if people.len() > 1 { text.replace(" an admin of", " admins of") } else { text };
+        ChangeCommand::Promote { name, members } => {
+            let people = find_all(client, members).await?;
+            let text = match &people[..] {
+                [one] => format!("{} is an admin of {name} now.", named(client, &one.actor())),
+                several => format!("{} are admins of {name} now.", names(client, several)),
+            };
             (name, Proposal::Promote(actors(&people)), "promoted", text)
         }
-        Command::Leave { name } => {
+        ChangeCommand::Leave { name } => {
             (name, Proposal::Leave, "left", format!("You are not in {name} any more."))
         }
     };
     let id = group(client, name)?.state.id().clone();
     let sent = client.change_group(&id, proposal).await?;
-    Ok(Changed { id, sent, word, text })
+    Ok(MadeChange { id, sent, word, text })
 }
 
-/// People who are there, and whose devices are trusted: whoever cannot be told of a group should not be in it.
-async fn reachable(client: &Client, whom: &[Who]) -> Result<Vec<Person>, Failure> {
-    let people = known(client, whom).await?;
+async fn create(
+    client: &HttpMessenger,
+    name: &str,
+    members: &[PartialHandle],
+) -> Result<MadeChange, Failure> {
+    // A second group of the same name would be hard to tell from the first.
+    if client.groups()?.iter().any(|group| group.member && group.state.name() == name) {
+        let what = format!("you are in a group {name:?} already");
+        return Err(Failure::new(what).next(format!("eko groups show {name:?}")).exit(Exit::Usage));
+    }
+    let members = reachable(client, members).await?;
+    let (id, sent) = client.create_group(name, &members).await?;
+    let text = format!("The group {name} ({}) is there, and you are its admin.", short(&id));
+    Ok(MadeChange { id, sent, word: "created", text })
+}
+
+/// Finds people, and fails if one of them may not be written to: someone who cannot be told of a
+/// group should not be in it.
+async fn reachable(client: &HttpMessenger, handles: &[PartialHandle]) -> Result<Vec<Person>, Failure> {
+    let people = find_all(client, handles).await?;
     for person in people.iter().filter(|person| **person != client.me()) {
         let found = client.verification(person).await?;
         if found.trust == Trust::Reset {
@@ -104,10 +166,10 @@ async fn reachable(client: &Client, whom: &[Who]) -> Result<Vec<Person>, Failure
     Ok(people)
 }
 
-async fn known(client: &Client, whom: &[Who]) -> Result<Vec<Person>, Failure> {
-    let mut people = Vec::with_capacity(whom.len());
-    for who in whom {
-        people.push(person(client, who).await?);
+async fn find_all(client: &HttpMessenger, handles: &[PartialHandle]) -> Result<Vec<Person>, Failure> {
+    let mut people = Vec::with_capacity(handles.len());
+    for handle in handles {
+        people.push(person(client, handle).await?);
     }
     Ok(people)
 }
@@ -116,7 +178,7 @@ fn actors(people: &[Person]) -> BTreeSet<String> {
     people.iter().map(Person::actor).collect()
 }
 
-fn names(client: &Client, people: &[Person]) -> String {
+fn names(client: &HttpMessenger, people: &[Person]) -> String {
     people.iter().map(|person| named(client, &person.actor())).collect::<Vec<_>>().join(", ")
 }
 
@@ -124,29 +186,29 @@ fn is_are(people: &[Person]) -> &'static str {
     if people.len() == 1 { "is" } else { "are" }
 }
 
-fn tell(context: &Context, client: &Client, changed: &Changed) -> Result<(), Failure> {
-    let outcome = Outcome::of(client, &changed.sent);
-    let mut text = changed.text.clone();
-    if !outcome.told.is_empty() {
-        text.push_str(&format!(" Told: {}.", outcome.told.join(", ")));
+fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<(), Failure> {
+    let delivery = DeliverySummary::of(client, &made.sent);
+    let mut text = made.text.clone();
+    if !delivery.reached.is_empty() {
+        text.push_str(&format!(" Told: {}.", delivery.reached.join(", ")));
     }
-    if !outcome.queued.is_empty() {
+    if !delivery.queued.is_empty() {
         text.push_str(&format!(
-            " Your server will try for 48 hours to tell, whose servers are out of reach: {}.",
-            outcome.queued.join(", ")
+            " Out of reach, so that your server will try to tell them for 48 hours: {}.",
+            delivery.queued.join(", ")
         ));
     }
-    // It is changed here, whoever could not be told.
-    let group = client.groups()?.into_iter().find(|group| *group.state.id() == changed.id);
+    // The change is made on this device even if somebody could not be told.
+    let group = client.groups()?.into_iter().find(|group| *group.state.id() == made.id);
     let group = group.ok_or_else(|| Failure::new("the group is gone"))?;
-    let envelopes: Vec<_> = changed.sent.envelopes.iter().map(envelope_object).collect();
+    let envelopes: Vec<_> = made.sent.envelopes.iter().map(envelope_object).collect();
     let mut object = object(client, &group);
-    object["change"] = json!(changed.word);
-    object["state"] = json!(word(outcome.state));
+    object["change"] = json!(made.word);
+    object["state"] = json!(word(delivery.state));
     object["envelopes"] = json!(envelopes);
     context.out.result(&text, &object)?;
-    let Some(failure) = outcome.failure("the change is made here, and ") else { return Ok(()) };
-    Err(match outcome.state {
+    let Some(failure) = delivery.failure("the change is made here, and ") else { return Ok(()) };
+    Err(match delivery.state {
         EnvelopeState::Failed => {
             failure.next("eko groups remove them, and add them again when they can be reached")
         }

@@ -1,4 +1,4 @@
-//! What the other side's QR code holds, as another program has read it.
+//! The content of the other side's QR code, as a scanner program has written it.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::failure::{Exit, Failure};
 
-/// Such a file is not longer: a code holds 74 bytes.
+/// The longest file that is read. A code holds 74 bytes.
 const MAX_BYTES: u64 = 4 << 10;
 
-/// The bytes that a file, or standard input (`-`), holds as hex or base64.
+/// Returns the bytes that a file, or standard input (`-`), contains as hex or base64.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
@@ -28,7 +28,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 
 fn decoded(text: &str) -> Option<Vec<u8>> {
     let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    // Hex first: base64 of a code has other characters too.
+    // Hex is tried first: the base64 of a code has characters that hex does not have.
     let bytes = hex::decode(&bare).ok().or_else(|| STANDARD.decode(&bare).ok())?;
     (!bytes.is_empty()).then_some(bytes)
 }

@@ -1,4 +1,4 @@
-//! What is known of someone, for a person and for a script.
+//! The state of trust in someone, as text for a person and as JSON for a script.
 
 use eko_client::messenger::{Person, Trust, Verification};
 use serde_json::{Value, json};
@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use crate::ask;
 use crate::show;
 
-/// Number, trust, devices and alarm. Of oneself there is no number to compare.
+/// Returns the safety number, the trust, the devices and the alarm as text. For the user's own
+/// account the number and the trust are left out, since there is nothing to compare.
 pub(super) fn text(who: &str, seen: &Verification, own: bool) -> String {
     let mut text = match own {
         true => format!("{who} is you"),
-        false => format!("Your safety number with {who}\n{}", ask::lines(&seen.number.digits, 4)),
+        false => format!("Your safety number with {who}\n{}", ask::lines(&seen.number.digits)),
     };
     if !own {
         text.push_str(&format!("\n  trust    {}", trust(seen.trust)));
@@ -22,13 +23,13 @@ pub(super) fn text(who: &str, seen: &Verification, own: bool) -> String {
     if seen.trust == Trust::Reset {
         text.push_str(&format!(
             "\n\nBEWARE: all devices of {who} were replaced at once: they lost them all, or somebody takes their place.\n\
-             BEWARE: nothing is sent to them until you have compared this number, or accept them without."
+             BEWARE: nothing is sent to them until you have compared this number, or have accepted the new devices."
         ));
     }
     if let Some(alarm) = &seen.alarm {
         text.push_str(&format!("\n\nBEWARE: {}: {}.", show::clock(alarm.raised_ms), alarm.why));
         if !own {
-            text.push_str("\nBEWARE: the number above is of what was known before.");
+            text.push_str("\nBEWARE: the number above belongs to the devices that were known before.");
         }
     }
     text
@@ -37,14 +38,14 @@ pub(super) fn text(who: &str, seen: &Verification, own: bool) -> String {
 fn trust(trust: Trust) -> &'static str {
     match trust {
         Trust::FirstUse => {
-            "first use: they are whoever their server showed first; the numbers were not compared"
+            "first use: their server showed these devices first; the numbers were not compared"
         }
         Trust::Verified => "verified: you have compared the numbers",
         Trust::Reset => "NONE: their devices were all replaced",
     }
 }
 
-/// The same as an object.
+/// Returns the state of trust as a JSON object of the type `verification`.
 pub(super) fn object(person: &Person, seen: &Verification) -> Value {
     let alarm = seen.alarm.as_ref();
     let alarm = alarm.map(|alarm| json!({ "what": alarm.why, "at": show::instant(alarm.raised_ms) }));
@@ -55,14 +56,14 @@ pub(super) fn object(person: &Person, seen: &Verification) -> Value {
     })
 }
 
-/// Someone of whom nothing is known any more.
+/// Returns the JSON object for someone whose devices were forgotten.
 pub(super) fn forgotten(person: &Person) -> Value {
     json!({
         "type": "verification", "actor": person.actor(), "handle": person.handle().to_string(), "trust": "forgotten",
     })
 }
 
-/// How far someone is trusted, as a word.
+/// Returns the word for a state of trust.
 pub(in crate::commands) fn word(trust: Trust) -> &'static str {
     match trust {
         Trust::FirstUse => "first-use",

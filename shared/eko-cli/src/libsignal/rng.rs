@@ -1,10 +1,12 @@
+//! The source of random bytes for libsignal.
+
 use eko_client::Environment;
 use rand_core_09::{CryptoRng, RngCore};
 
-/// The environment's randomness behind the traits that libsignal draws by.
-pub(super) struct Draws<'a>(pub(super) &'a Environment);
+/// The environment's random bytes, behind the traits that libsignal requires.
+pub(super) struct EnvironmentRng<'a>(pub(super) &'a Environment);
 
-impl RngCore for Draws<'_> {
+impl RngCore for EnvironmentRng<'_> {
     fn next_u32(&mut self) -> u32 {
         u32::from_le_bytes(self.0.bytes())
     }
@@ -18,4 +20,4 @@ impl RngCore for Draws<'_> {
     }
 }
 
-impl CryptoRng for Draws<'_> {}
+impl CryptoRng for EnvironmentRng<'_> {}

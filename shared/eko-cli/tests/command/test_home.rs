@@ -26,13 +26,13 @@ pub(crate) async fn server() -> String {
 
 /// What came of a command.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
+pub(crate) struct CommandOutput {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-impl Ended {
+impl CommandOutput {
     /// What it said, where it did what it was to do.
     pub(crate) fn done(self) -> String {
         assert_eq!(self.code, 0, "{}", self.err);
@@ -46,11 +46,11 @@ impl Ended {
 }
 
 /// A home for accounts, which ends with the test.
-pub(crate) struct Home {
+pub(crate) struct TestHome {
     folder: TempDir,
 }
 
-impl Home {
+impl TestHome {
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
@@ -74,18 +74,18 @@ impl Home {
         command
     }
 
-    pub(crate) async fn eko(&self, arguments: &[&str]) -> Ended {
+    pub(crate) async fn eko(&self, arguments: &[&str]) -> CommandOutput {
         ended_of(self.command(arguments), String::new()).await
     }
 
     /// The same with something on standard input.
-    pub(crate) async fn eko_reading(&self, arguments: &[&str], input: &str) -> Ended {
+    pub(crate) async fn eko_reading(&self, arguments: &[&str], input: &str) -> CommandOutput {
         ended_of(self.command(arguments), input.to_owned()).await
     }
 }
 
 /// Runs a command beside the server, which is in this process.
-pub(crate) async fn ended_of(mut command: Command, input: String) -> Ended {
+pub(crate) async fn ended_of(mut command: Command, input: String) -> CommandOutput {
     let run = move || {
         let mut child = command.spawn().unwrap();
         // A command that reads nothing may be gone already; one at a terminal has no pipe.
@@ -94,7 +94,11 @@ pub(crate) async fn ended_of(mut command: Command, input: String) -> Ended {
         }
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ended { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+        CommandOutput {
+            code: output.status.code().unwrap(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     };
     tokio::task::spawn_blocking(run).await.unwrap()
 }

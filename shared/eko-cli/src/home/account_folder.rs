@@ -1,3 +1,5 @@
+//! The folder of one account.
+
 use std::path::{Path, PathBuf};
 
 use eko_protocol::address::Handle;
@@ -7,52 +9,55 @@ use crate::failure::Failure;
 
 const DATABASE: &str = "eko.db";
 
-/// One account on this machine: a device of a user, and all that it keeps.
+/// The folder of one account on this machine. It holds one device of one user, with the device's
+/// keys and messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// Whose it is.
+pub struct AccountFolder {
+    /// The user's handle.
     pub handle: Handle,
     path: PathBuf,
 }
 
-impl Account {
+impl AccountFolder {
     pub(super) fn new(handle: Handle, path: PathBuf) -> Self {
         Self { handle, path }
     }
 
-    /// The folder's name.
-    pub(super) fn folder(handle: &Handle) -> String {
+    pub(super) fn folder_name(handle: &Handle) -> String {
         format!("{}@{}", handle.name(), handle.authority())
     }
 
-    /// `alice@a.example`, as `--as` takes it.
+    /// Returns the account's name as `--as` takes it: `alice@a.example`.
     pub fn name(&self) -> String {
-        Self::folder(&self.handle)
+        Self::folder_name(&self.handle)
     }
 
-    /// Its folder.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the device keeps.
+    /// Returns the path of the device's database.
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
     }
 
-    /// Makes folder and database, if they are not there, under another name first: whoever is killed in between leaves
-    /// no half an account. Answers whether it did.
-    pub(super) fn make(&self) -> Result<bool, Failure> {
+    /// Creates the folder and an empty database, and returns `true`; returns `false` if the folder
+    /// exists.
+    ///
+    /// The folder is created under another name and then renamed, so that a process that is killed
+    /// in between leaves no half account.
+    pub(super) fn create(&self) -> Result<bool, Failure> {
         if self.path.is_dir() {
             return Ok(false);
         }
         let cannot =
-            |error: std::io::Error| Failure::new(format!("cannot make {}: {error}", self.path.display()));
+            |error: std::io::Error| Failure::new(format!("cannot create {}: {error}", self.path.display()));
         let parent = self.path.parent().unwrap_or(Path::new("."));
         let new = private::unique_in(parent).map_err(cannot)?;
         private::empty_file(&new.join(DATABASE)).map_err(cannot)?;
         match std::fs::rename(&new, &self.path) {
-            // Another process was first.
+            // Another process has created it first.
             Err(_) if self.path.is_dir() => {
                 std::fs::remove_dir_all(&new).map_err(cannot)?;
                 Ok(false)
@@ -61,16 +66,16 @@ impl Account {
         }
     }
 
-    /// Removes it from this machine, keys and messages with it.
+    /// Removes the account from this machine, with its keys and messages.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// The folder cannot be removed.
     pub fn remove(&self) -> Result<(), Failure> {
         let removed = std::fs::remove_dir_all(&self.path);
         removed.map_err(|error| Failure::new(format!("cannot remove {}: {error}", self.path.display())))
     }
 
-    /// Checks that nobody else can read it.
+    /// Checks that only the owner can read the folder and the database.
     pub(super) fn check(&self) -> Result<(), Failure> {
         private::check(&self.path)?;
         private::check(&self.database())

@@ -1,4 +1,5 @@
-//! The loop of `eko listen` and `eko chat`.
+//! The loop of `eko listen` and `eko chat`: it reads the mailbox, shows what came, and sends what
+//! is typed.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -10,43 +11,56 @@ use eko_client::store::EnvelopeState;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
-use crate::context::{Client, Context};
+use crate::context::{Context, HttpMessenger};
 use crate::failure::{Exit, Failure};
-use crate::home::Account;
-use crate::people::{Whom, named};
+use crate::home::AccountFolder;
+use crate::people::{Correspondent, named};
 use crate::show;
 
-/// The pause after something came.
-const SHORT: Duration = Duration::from_secs(1);
+/// The pause between two looks into the mailbox after something came.
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
+/// The factor by which the pause grows after a look that found nothing.
+const PAUSE_GROWTH: f32 = 1.5;
 
-/// One process that reads an account's mailbox.
-pub(crate) struct Listening<'a> {
+/// The one process that reads an account's mailbox.
+pub(crate) struct MailboxListener<'a> {
     context: &'a Context,
-    client: &'a Client,
-    longest: Duration,
-    /// Held as long as it listens.
+    client: &'a HttpMessenger,
+    longest_pause: Duration,
+    /// The lock of the file `listening`, which lasts as long as the listener.
     _lock: File,
 }
 
-/// What a person types, and to whom it goes.
-pub(crate) struct Typed {
+/// Lines that a person types, and the recipient of them.
+pub(crate) struct TypedLines {
+    /// The lines. The person has ended the input when this channel is closed.
     pub(crate) lines: UnboundedReceiver<String>,
-    pub(crate) to: Whom,
+    /// The recipient.
+    pub(crate) to: Correspondent,
 }
 
-/// What happens next.
-enum Next {
+/// The reason why the loop goes on.
+enum ListenerEvent<'t> {
+    /// It is time to look into the mailbox.
     Look,
-    Line(String),
+    /// The person has typed a line.
+    Line { text: String, to: &'t Correspondent },
+    /// The person ends the loop.
     End,
 }
 
-impl<'a> Listening<'a> {
+impl<'a> MailboxListener<'a> {
+    /// Locks the account for reading. The pause between two looks into the mailbox grows up to
+    /// `longest_pause`.
+    ///
+    /// # Errors
+    /// [`Exit::TryLater`] if another process listens for the account; the lock file cannot be
+    /// opened.
     pub(crate) fn begin(
         context: &'a Context,
-        account: &Account,
-        client: &'a Client,
-        longest_s: u64,
+        account: &AccountFolder,
+        client: &'a HttpMessenger,
+        longest_pause: Duration,
     ) -> Result<Self, Failure> {
         let path = account.path().join("listening");
         let cannot = |error: std::io::Error| Failure::new(format!("cannot open {}: {error}", path.display()));
@@ -58,7 +72,7 @@ impl<'a> Listening<'a> {
             .open(&path)
             .map_err(cannot)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { context, client, longest: Duration::from_secs(longest_s), _lock: lock }),
+            Ok(()) => Ok(Self { context, client, longest_pause, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
                 let what = format!("another eko on this machine listens for {} already", account.handle);
                 Err(Failure::new(what).next("end that one first").exit(Exit::TryLater))
@@ -67,12 +81,12 @@ impl<'a> Listening<'a> {
         }
     }
 
-    /// Shows what is there, and what it still waits for.
+    /// Shows what is in the mailbox, and ends when no message waits for another one any more.
     pub(crate) async fn once(&self) -> Result<(), Failure> {
         let mut received = self.client.receive().await?;
         self.show(&received)?;
         while let Some(ms) = received.look_again_ms {
-            sleep(self.until(ms)).await;
+            sleep(self.time_until(ms)).await;
             received = ReceivedBatch::default();
             self.client.place(&mut received)?;
             self.show(&received)?;
@@ -80,9 +94,9 @@ impl<'a> Listening<'a> {
         Ok(())
     }
 
-    /// Shows what comes until the person ends it.
-    pub(crate) async fn until_the_end(&self, mut typed: Option<Typed>) -> Result<(), Failure> {
-        let mut pause = SHORT;
+    /// Shows what comes and sends what is typed, until the person ends it.
+    pub(crate) async fn until_the_end(&self, mut typed: Option<TypedLines>) -> Result<(), Failure> {
+        let mut pause = SHORT_PAUSE;
         let mut told = BTreeSet::new();
         loop {
             let mut again = None;
@@ -93,46 +107,37 @@ impl<'a> Listening<'a> {
                         told.clear();
                     }
                     let quiet = received.messages.is_empty() && received.notices.is_empty();
-                    pause = if quiet { pause.mul_f32(1.5).min(self.longest) } else { SHORT };
+                    pause = if quiet { self.longer(pause) } else { SHORT_PAUSE };
                     again = received.look_again_ms;
                     self.show(&received)?;
                 }
                 Err(error) => {
-                    pause = pause.mul_f32(1.5).min(self.longest);
-                    self.bear(error, &mut told)?;
+                    pause = self.longer(pause);
+                    self.report(error, &mut told)?;
                 }
             }
             let due = [again, self.client.next_due_ms()?].into_iter().flatten().min();
-            let wait = due.map_or(pause, |ms| self.until(ms).min(pause));
-            match self.next(wait, typed.as_mut()).await {
-                Next::Look => {}
-                Next::Line(line) => {
-                    if let Some(typed) = &typed {
-                        self.say(line, &typed.to).await?;
-                        pause = SHORT;
-                    }
+            let wait = due.map_or(pause, |ms| self.time_until(ms).min(pause));
+            match wait_for_event(wait, typed.as_mut()).await {
+                ListenerEvent::Look => {}
+                ListenerEvent::Line { text, to } => {
+                    self.send(text, to).await;
+                    pause = SHORT_PAUSE;
                 }
-                Next::End => return Ok(()),
+                ListenerEvent::End => return Ok(()),
             }
         }
     }
 
-    async fn next(&self, wait: Duration, typed: Option<&mut Typed>) -> Next {
-        let line = async {
-            match typed {
-                Some(typed) => typed.lines.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            line = line => line.map_or(Next::End, Next::Line),
-            () = sleep(wait) => Next::Look,
-            _ = tokio::signal::ctrl_c() => Next::End,
-        }
+    fn longer(&self, pause: Duration) -> Duration {
+        pause.mul_f32(PAUSE_GROWTH).min(self.longest_pause)
     }
 
-    /// Says once what is wrong, where it may pass; ends where it does not.
-    fn bear(&self, error: MessengerError, told: &mut BTreeSet<String>) -> Result<(), Failure> {
+    /// Writes an error that may pass, once per text in `told`.
+    ///
+    /// # Errors
+    /// The error, if it will not pass by itself.
+    fn report(&self, error: MessengerError, told: &mut BTreeSet<String>) -> Result<(), Failure> {
         let pending = matches!(error, MessengerError::Pending);
         if !pending && error.retry_after_s().is_none() {
             return Err(error.into());
@@ -147,21 +152,22 @@ impl<'a> Listening<'a> {
         Ok(())
     }
 
-    async fn say(&self, line: String, to: &Whom) -> Result<(), Failure> {
+    /// Sends a typed line. A failure is written, and does not end the loop.
+    async fn send(&self, line: String, to: &Correspondent) {
         if line.trim().is_empty() {
-            return Ok(());
+            return;
         }
         let draft = MessageDraft { text: line, attachments: Vec::new() };
         let sent = match to {
-            Whom::Person(person) => self.client.send(person, draft).await,
-            Whom::Group(group) => self.client.send_to_group(group.state.id(), draft).await,
+            Correspondent::Person(person) => self.client.send(person, draft).await,
+            Correspondent::Group(group) => self.client.send_to_group(group.state.id(), draft).await,
         };
         let sent = match sent {
             Ok(sent) => sent,
             Err(error) => {
-                let failure = Failure::from(error);
-                let _ = failure.write(self.context.out.json, &mut std::io::stderr().lock());
-                return Ok(());
+                // If standard error is closed, there is nobody to write to.
+                let _ = Failure::from(error).write(self.context.out.json, &mut std::io::stderr().lock());
+                return;
             }
         };
         for envelope in &sent.envelopes {
@@ -175,7 +181,6 @@ impl<'a> Listening<'a> {
                 self.context.out.prompt(&format!("  {word}, to {who}: {reason}"));
             }
         }
-        Ok(())
     }
 
     fn show(&self, received: &ReceivedBatch) -> Result<(), Failure> {
@@ -195,17 +200,35 @@ impl<'a> Listening<'a> {
         if out.json {
             return out.result("", &show::notice_object(notice));
         }
-        if let Some(text) = show::notice(self.client, notice) {
+        if let Some(line) = show::notice(self.client, notice) {
             match notice.severity() {
-                Severity::Warning => out.prompt(&format!("  {text}")),
-                Severity::News => out.remark(&format!("  {text}")),
+                Severity::Warning => out.prompt(&format!("  {line}")),
+                Severity::News => out.remark(&format!("  {line}")),
             }
         }
         Ok(())
     }
 
-    fn until(&self, ms: i64) -> Duration {
+    fn time_until(&self, ms: i64) -> Duration {
         let left = ms.saturating_sub(self.context.environment.now_ms());
         Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    }
+}
+
+/// Waits for the next event, `wait` at most.
+async fn wait_for_event(wait: Duration, typed: Option<&mut TypedLines>) -> ListenerEvent<'_> {
+    let line = async move {
+        match typed {
+            Some(TypedLines { lines, to }) => match lines.recv().await {
+                Some(text) => ListenerEvent::Line { text, to },
+                None => ListenerEvent::End,
+            },
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        event = line => event,
+        () = sleep(wait) => ListenerEvent::Look,
+        _ = tokio::signal::ctrl_c() => ListenerEvent::End,
     }
 }

@@ -1,23 +1,24 @@
-//! Whom a person means.
+//! Users as people name them on the command line, with or without the server.
 
 use std::str::FromStr;
 
 use eko_protocol::address::{Handle, UserName};
 
-/// Where a name without a host is looked for, unless the person says otherwise: the server that `cargo run` starts.
+/// The server of a name without a host, unless the person names another: the one that `cargo run`
+/// starts.
 pub const DEFAULT_SERVER: &str = "http://localhost:8080";
 
-/// A name, and maybe the server it is on: `alice`, `@alice`, `alice@a.example`, `@alice@a.example` or
-/// `acct:alice@a.example`.
+/// A user's name, with or without the server: `alice`, `@alice`, `alice@a.example`,
+/// `@alice@a.example` or `acct:alice@a.example`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Who {
+pub struct PartialHandle {
     /// The user's name.
     pub user: UserName,
-    /// Host, and port where there is one.
+    /// The host, and the port if there is one; `None` if the person named no server.
     pub host: Option<String>,
 }
 
-impl FromStr for Who {
+impl FromStr for PartialHandle {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -35,11 +36,12 @@ impl FromStr for Who {
     }
 }
 
-impl Who {
-    /// The base URL of their server: what the person said, or else their host's, or else [`DEFAULT_SERVER`].
-    pub fn server(&self, said: Option<&str>) -> String {
-        match (said, &self.host) {
-            (Some(said), _) => said.trim_end_matches('/').to_owned(),
+impl PartialHandle {
+    /// Returns the base URL of the user's server: `named` if given, else the URL of the host, else
+    /// [`DEFAULT_SERVER`].
+    pub fn server(&self, named: Option<&str>) -> String {
+        match (named, &self.host) {
+            (Some(named), _) => named.trim_end_matches('/').to_owned(),
             (None, Some(host)) if is_this_machine(host) => format!("http://{host}"),
             (None, Some(host)) => format!("https://{host}"),
             (None, None) => DEFAULT_SERVER.to_owned(),
@@ -47,7 +49,7 @@ impl Who {
     }
 }
 
-/// Whether a host is this machine, where servers have no certificates.
+/// True if a host is this machine, where servers have no certificates.
 fn is_this_machine(host: &str) -> bool {
     let name = host.split(':').next().unwrap_or_default();
     name == "localhost" || name.ends_with(".localhost") || name == "127.0.0.1"
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
 
     fn who(text: &str) -> (String, Option<String>) {
-        let who: Who = text.parse().unwrap();
+        let who: PartialHandle = text.parse().unwrap();
         (who.user.to_string(), who.host)
     }
 
@@ -72,13 +74,13 @@ mod tests {
         }
         assert_eq!(who("a@localhost:8080").1.as_deref(), Some("localhost:8080"));
         for text in ["", "@", "al ice", "alice@", "@@alice", "alice@b@c", "a/b", "alice@http://x", "é"] {
-            assert!(text.parse::<Who>().is_err(), "{text}");
+            assert!(text.parse::<PartialHandle>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn servers() {
-        for (who, said, server) in [
+        for (who, named, server) in [
             ("alice", None, DEFAULT_SERVER),
             ("alice", Some("https://a.example/"), "https://a.example"),
             ("alice@b.example", Some("https://a.example"), "https://a.example"),
@@ -89,7 +91,7 @@ mod tests {
             ("alice@127.0.0.1:8081", None, "http://127.0.0.1:8081"),
             ("alice@localhost.example", None, "https://localhost.example"),
         ] {
-            assert_eq!(who.parse::<Who>().unwrap().server(said), server, "{who} {said:?}");
+            assert_eq!(who.parse::<PartialHandle>().unwrap().server(named), server, "{who} {named:?}");
         }
     }
 }

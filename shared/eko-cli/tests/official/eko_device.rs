@@ -12,27 +12,27 @@ use serde_json::{Value, json};
 
 use crate::device::{Device, Sent};
 use crate::here::{Here, eventually};
-use crate::line::Line;
+use crate::ordered_transport::OrderedTransport;
 
 /// So many that none are made in between.
 pub(crate) const KEYS: KeyCounts = KeyCounts { pre_keys: 40, kyber_pre_keys: 40, last_resort: true };
 
 /// A device of a user.
-pub(crate) struct Eko {
-    pub(crate) client: Messenger<Line, LibSignal>,
-    line: Line,
+pub(crate) struct EkoDevice {
+    pub(crate) client: Messenger<OrderedTransport, LibSignal>,
+    line: OrderedTransport,
     steps: Arc<Mutex<Vec<ProgressStep>>>,
     /// The activities that it has sent, and that were not dropped.
     said: Mutex<Vec<String>>,
 }
 
 /// Something that a device has said.
-pub(crate) struct Said {
+pub(crate) struct SentText {
     words: String,
     sent: messenger::SentActivity,
 }
 
-impl Eko {
+impl EkoDevice {
     /// The first device of a new user.
     pub(crate) async fn first(here: &Here, user: &str) -> Self {
         Self::with_keys(here, user, KEYS).await
@@ -83,7 +83,7 @@ impl Eko {
             reset,
         };
         let (line, store, environment) =
-            (Line::new(), DeviceStore::in_memory().unwrap(), Environment::system());
+            (OrderedTransport::new(), DeviceStore::in_memory().unwrap(), Environment::system());
         let signed_in = Messenger::sign_in(line.clone(), LibSignal, store, environment, sign_in).await;
         let (client, registered) = signed_in.unwrap();
         assert_eq!(registered.status, status);
@@ -133,14 +133,14 @@ impl Eko {
     }
 
     /// Says something to a user, of whom every device must get it at once.
-    pub(crate) async fn say(&self, to: &str, words: &str) -> Said {
+    pub(crate) async fn say(&self, to: &str, words: &str) -> SentText {
         let draft = MessageDraft { text: words.to_owned(), attachments: Vec::new() };
         let sent = self.client.send(&Person::of(to).unwrap(), draft).await.unwrap();
         for envelope in &sent.envelopes {
             assert_eq!(envelope.state, EnvelopeState::Accepted, "{envelope:?}");
         }
         self.said.lock().unwrap().push(sent.id.clone());
-        Said { words: words.to_owned(), sent }
+        SentText { words: words.to_owned(), sent }
     }
 
     /// Looks into its mailbox until so many messages were shown, and no more. Nothing else may be told than what
@@ -201,7 +201,7 @@ impl Eko {
     }
 
     /// Nobody will confirm this.
-    pub(crate) fn lost(&self, said: &Said) {
+    pub(crate) fn lost(&self, said: &SentText) {
         self.said.lock().unwrap().retain(|id| *id != said.sent.id);
     }
 
@@ -226,7 +226,7 @@ impl Eko {
     }
 }
 
-impl Said {
+impl SentText {
     /// The envelope to a user.
     pub(crate) fn envelope(&self, to: &str) -> &str {
         let envelope = self.sent.envelopes.iter().find(|envelope| envelope.recipient == to);
@@ -239,7 +239,7 @@ impl Said {
     }
 
     /// Asserts that an official device of the user `to` has read this, as `by` has said it.
-    pub(crate) fn assert_is(&self, received: &Value, by: &Eko, to: &str) {
+    pub(crate) fn assert_is(&self, received: &Value, by: &EkoDevice, to: &str) {
         assert_eq!(received["failed"], Value::Null, "{received:#}");
         assert_eq!(received["envelope"], self.envelope(to));
         assert_eq!((&received["actor"], &received["from"]), (&json!(by.actor()), &json!(by.address())));

@@ -24,13 +24,13 @@ pub(crate) async fn issuer() -> String {
 }
 
 /// What a sign-in there needs.
-pub(crate) struct Here {
+pub(crate) struct TestIssuer {
     pub(crate) http: HttpTransport,
     pub(crate) environment: Environment,
     pub(crate) url: String,
 }
 
-impl Here {
+impl TestIssuer {
     pub(crate) async fn start() -> Self {
         Self { http: HttpTransport::new().unwrap(), environment: Environment::system(), url: issuer().await }
     }

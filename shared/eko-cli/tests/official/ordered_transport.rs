@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 /// HTTP. While there is an order, a device sees of its mailbox the messages of these envelopes, in it.
 #[derive(Clone)]
-pub(crate) struct Line {
+pub(crate) struct OrderedTransport {
     http: HttpTransport,
     order: Arc<Mutex<Option<Vec<String>>>>,
 }
 
-impl Line {
+impl OrderedTransport {
     pub(crate) fn new() -> Self {
         Self { http: HttpTransport::new().unwrap(), order: Arc::default() }
     }
@@ -25,7 +25,7 @@ impl Line {
     }
 }
 
-impl Transport for Line {
+impl Transport for OrderedTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let is_mailbox = request.method() == Method::GET && request.uri().path().ends_with("/inbox");
         let mut response = self.http.send(request).await?;

@@ -1,0 +1,95 @@
+//! People with messengers, on servers of the test's own.
+
+use eko_cli::LibSignal;
+use eko_client::device::RegistrationStatus;
+use eko_client::messenger::{MessageDraft, Notice, Person, ReceivedBatch, SentActivity, SignInRequest};
+use eko_client::store::EnvelopeState;
+use eko_client::{DeviceStore, Environment, KeyCounts, Messenger};
+use eko_protocol::address::UserName;
+use eko_testkit::{World, seeded};
+
+use crate::test_network::TestNetwork;
+
+/// Few, since each Kyber key takes milliseconds.
+pub(crate) const COUNTS: KeyCounts = KeyCounts { pre_keys: 10, kyber_pre_keys: 5, last_resort: true };
+
+/// The messenger of a device on the test's network.
+pub(crate) type TestMessenger = Messenger<TestNetwork, LibSignal>;
+
+/// Signs a device in: the user's first, or another.
+pub(crate) async fn device(
+    world: &World,
+    wire: &TestNetwork,
+    user: &str,
+    label: &str,
+) -> (TestMessenger, RegistrationStatus) {
+    let environment = Environment { clock: world.clock(), random: seeded(format!("{user}/{label}")) };
+    let sign_in = SignInRequest {
+        origin: world.state.origin().clone(),
+        user: UserName::parse(user).unwrap(),
+        device_name: Some(label.to_owned()),
+        counts: COUNTS,
+        id_token: world.id_token(user).await,
+        reset: false,
+    };
+    let store = DeviceStore::in_memory().unwrap();
+    let (client, registered) =
+        Messenger::sign_in(wire.clone(), LibSignal, store, environment, sign_in).await.unwrap();
+    (client, registered.status)
+}
+
+/// A user's first device.
+pub(crate) async fn first(world: &World, wire: &TestNetwork, user: &str) -> TestMessenger {
+    let (client, status) = device(world, wire, user, "one").await;
+    assert_eq!(status, RegistrationStatus::Active);
+    client
+}
+
+/// Another device of a user, approved by this one.
+pub(crate) async fn further(
+    world: &World,
+    wire: &TestNetwork,
+    approver: &TestMessenger,
+    label: &str,
+) -> TestMessenger {
+    let (client, status) = device(world, wire, approver.me().user.as_str(), label).await;
+    assert_eq!(status, RegistrationStatus::Pending);
+    world.deliver().await;
+    let notices = approver.receive().await.unwrap().notices;
+    let [Notice::DeviceWaits(waiting)] = &notices[..] else { panic!("{notices:?}") };
+    assert_eq!(approver.fingerprint_of(waiting), client.fingerprint());
+    approver.approve(waiting).await.unwrap();
+    client
+}
+
+pub(crate) fn text(text: &str) -> MessageDraft {
+    MessageDraft { text: text.to_owned(), attachments: Vec::new() }
+}
+
+/// Says something, which must have been taken for every device.
+pub(crate) async fn say(from: &TestMessenger, to: &Person, words: &str) -> SentActivity {
+    let sent = from.send(to, text(words)).await.unwrap();
+    assert_eq!(sent.state(&from.me()), EnvelopeState::Accepted, "{:?}", sent.envelopes);
+    sent
+}
+
+/// What a device receives and shows until nothing waits any more.
+pub(crate) async fn hear(world: &World, client: &TestMessenger) -> Vec<String> {
+    let mut heard = Vec::new();
+    loop {
+        let received = client.receive().await.unwrap();
+        heard.extend(shown(client, &received));
+        match received.look_again_ms {
+            Some(ms) => world.advance(ms - world.now_ms()),
+            None => return heard,
+        }
+    }
+}
+
+/// Takes what was received as shown.
+pub(crate) fn shown(client: &TestMessenger, received: &ReceivedBatch) -> Vec<String> {
+    if let Some(last) = received.messages.last() {
+        client.note_shown(last.position).unwrap();
+    }
+    received.messages.iter().map(|message| message.content.text.clone()).collect()
+}

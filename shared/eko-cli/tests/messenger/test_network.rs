@@ -1,0 +1,119 @@
+//! The network between devices and servers, in the hands of someone who reads, changes and drops what passes.
+
+use std::sync::{Arc, Mutex};
+
+use eko_client::transport::{Bytes, Transport, TransportError};
+use eko_testkit::{Direct, World};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+
+/// A transport to servers of the test. It records all bodies, and can change answers and fail requests.
+#[derive(Clone)]
+pub(crate) struct TestNetwork {
+    servers: Arc<Mutex<Vec<(String, Direct)>>>,
+    /// Every body that went either way.
+    pub(crate) seen: Arc<Mutex<Vec<Vec<u8>>>>,
+    tamper: Arc<Mutex<Option<TamperFn>>>,
+    failing: Arc<Mutex<Option<FailFn>>>,
+}
+
+/// A request and its answer, on their way.
+pub(crate) struct PassingExchange<'a> {
+    /// The request's method and path.
+    pub(crate) endpoint: (&'a str, &'a str),
+    /// The request's body.
+    pub(crate) request: &'a [u8],
+    /// The answer's body.
+    pub(crate) answer: &'a [u8],
+}
+
+/// An answer in the place of the server's.
+pub(crate) struct FalseAnswer {
+    /// The status.
+    pub(crate) status: u16,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+}
+
+/// The point at which a request fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NetworkFault {
+    /// The request does not reach the server.
+    LostRequest,
+    /// The server handles the request, and its answer is lost.
+    LostAnswer,
+}
+
+type TamperFn = Box<dyn Fn(PassingExchange<'_>) -> Option<FalseAnswer> + Send + Sync>;
+type FailFn = Box<dyn Fn() -> Option<NetworkFault> + Send + Sync>;
+
+impl TestNetwork {
+    /// Creates a network that reaches these servers.
+    pub(crate) fn to(worlds: &[&World]) -> Self {
+        let (servers, seen, tamper, failing) = Default::default();
+        let network = Self { servers, seen, tamper, failing };
+        worlds.iter().for_each(|world| network.reach(world));
+        network
+    }
+
+    /// Reaches one more server from now on.
+    pub(crate) fn reach(&self, world: &World) {
+        self.servers.lock().unwrap().push((world.state.origin().to_string(), world.transport()));
+    }
+
+    /// Replaces answers from now on. The server's answer stays where `change` returns `None`.
+    pub(crate) fn tamper(
+        &self,
+        change: impl Fn(PassingExchange<'_>) -> Option<FalseAnswer> + Send + Sync + 'static,
+    ) {
+        *self.tamper.lock().unwrap() = Some(Box::new(change));
+    }
+
+    /// Fails requests from now on. `failing` is asked once per request.
+    pub(crate) fn fail(&self, failing: impl Fn() -> Option<NetworkFault> + Send + Sync + 'static) {
+        *self.failing.lock().unwrap() = Some(Box::new(failing));
+    }
+
+    /// Passes everything on unchanged from now on.
+    pub(crate) fn honest(&self) {
+        *self.tamper.lock().unwrap() = None;
+        *self.failing.lock().unwrap() = None;
+    }
+}
+
+impl Transport for TestNetwork {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let url = request.uri().to_string();
+        let servers = self.servers.lock().unwrap().clone();
+        let server = servers.iter().find(|(origin, _)| url.starts_with(&format!("{origin}/")));
+        let Some((_, server)) = server else {
+            return Err(TransportError::Connect(format!("no way to {url}")));
+        };
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let request_body = request.body().clone();
+        self.seen.lock().unwrap().push(request_body.to_vec());
+        let fault = self.failing.lock().unwrap().as_ref().and_then(|failing| failing());
+        let broken = || TransportError::Broken("the line is bad".to_owned());
+        if fault == Some(NetworkFault::LostRequest) {
+            return Err(broken());
+        }
+        let mut response = server.send(request).await?;
+        if fault == Some(NetworkFault::LostAnswer) {
+            return Err(broken());
+        }
+        let endpoint = (method.as_str(), path.as_str());
+        let passing = PassingExchange { endpoint, request: &request_body, answer: response.body() };
+        if let Some(change) = &*self.tamper.lock().unwrap()
+            && let Some(FalseAnswer { status, body }) = change(passing)
+        {
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            *response.body_mut() = body.into();
+            if response.status().is_client_error() {
+                let problem = HeaderValue::from_static("application/problem+json");
+                response.headers_mut().insert(CONTENT_TYPE, problem);
+            }
+        }
+        self.seen.lock().unwrap().push(response.body().to_vec());
+        Ok(response)
+    }
+}

@@ -48,7 +48,8 @@ pub(crate) fn message_object(message: &StoredMessage) -> Value {
     })
 }
 
-/// Returns a notice as text, or `None` if it is of no interest to a person. A warning begins with `BEWARE`.
+/// Returns a notice as text, or `None` if it is of no interest to a person. A warning begins with
+/// `BEWARE`.
 pub(crate) fn notice(client: &HttpMessenger, notice: &Notice) -> Option<String> {
     let text = news(client, notice)?;
     Some(match notice.severity() {

@@ -1,4 +1,5 @@
-//! `login --anew`: another device in the place of one that is none any more.
+//! Tests of `login --anew`, which makes another device in the place of one that cannot be used any
+//! more.
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ async fn a_revoked_device_makes_room_for_another() {
     let fingerprint = text(&waits, "fingerprint");
     first.eko(&["devices", "approve", "--fingerprint", fingerprint]).await.done();
 
-    // Nothing is set aside while the device is one.
+    // Nothing is set aside while the device can still be used.
     let anew = [&login[..], &["--anew"]].concat();
     let ReportedFailure { code, what, .. } = second.fails(&anew).await;
     assert_eq!(code, 1);
@@ -39,7 +40,8 @@ async fn a_revoked_device_makes_room_for_another() {
 async fn a_server_without_its_data_gets_another_device() {
     let (before, after) = (server().await, server().await);
     let home = signed_in(&before, "alice").await;
-    // The same account, as if the other server were the first one without its data.
+    // The account is moved to the other server's name, as if that were the first server without its
+    // data.
     let (old, new) = (name(&before), name(&after));
     let accounts = home.path().join("accounts");
     std::fs::rename(accounts.join(&old), accounts.join(&new)).unwrap();
@@ -53,7 +55,7 @@ async fn a_server_without_its_data_gets_another_device() {
     assert!(what.starts_with("the server does not know this device any more"), "{what}");
     assert!(next.starts_with("eko login NAME --anew"), "{next}");
     let said = home.eko(&[&login[..], &["--anew"]].concat()).await.done();
-    assert!(said.contains("\nWhat the former device has kept is in "), "{said}");
+    assert!(said.contains("\nThe files of the former device are in "), "{said}");
     assert_eq!(home.path().join("former").read_dir().unwrap().count(), 1);
     assert_eq!(home.objects(&["devices"]).await.len(), 1);
 }
@@ -73,7 +75,7 @@ async fn what_was_set_aside_comes_back_where_the_server_refuses_another() {
     moved.execute("UPDATE account SET value = ?1 WHERE name = 'origin'", [after.as_bytes()]).unwrap();
     drop(moved);
     let device = home.object(&["whoami"]).await["device"].clone();
-    // Somebody else has the name there by now.
+    // Somebody else has taken the name there in the meantime.
     let eve = super::signing_in::id_token(&after, "eve").await;
     let eves = TestHome::new();
     eves.eko_reading(&["login", "alice", "--server", &after, "--id-token", "-"], &eve).await.done();

@@ -1,4 +1,4 @@
-//! `devices`: a further device comes, is compared, let in, and goes again.
+//! Tests of `devices`: a further device is listed, compared, approved, revoked and turned away.
 
 use super::people::{ReportedFailure, signed_in, text};
 use super::test_home::{TestHome, server};
@@ -36,13 +36,13 @@ async fn a_further_device_is_approved_by_its_fingerprint() {
         "{shown}"
     );
 
-    // It does nothing yet, and says whose turn it is.
+    // The pending device can do nothing yet, and says what to do next.
     let ReportedFailure { code, what, next } = second.fails(&["send", "@bob", "Hello"]).await;
     assert_eq!(code, 1, "{what}");
     assert!(next.starts_with("eko devices approve, on "), "{next}");
     assert_eq!(second.fails(&["devices", "approve"]).await.next, next);
 
-    // Without a terminal, nobody is asked.
+    // Without a terminal nobody can be asked.
     let ReportedFailure { code, next, .. } = first.fails(&["devices", "approve"]).await;
     assert_eq!((code, next), (2, format!("eko devices approve {id} --fingerprint DIGITS")));
     let wrong = fingerprint.replace(char::is_numeric, "1");

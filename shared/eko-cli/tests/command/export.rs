@@ -1,4 +1,4 @@
-//! `export`: what was said is in it, and no key.
+//! Tests of `export`: all messages are in the file, and no key.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -30,13 +30,13 @@ async fn everything_that_was_said_and_no_keys() {
     assert_eq!(text(&objects[4], "text"), "Good evening");
     let attached = &objects[3]["attachments"][0];
     assert_eq!((text(attached, "name"), attached.get("base64")), ("note.txt", None));
-    // Nothing commands the terminal that shows it, and nothing is lost by that.
+    // Control characters are escaped, so that they neither command a terminal nor get lost.
     assert!(written.contains("\\u202e") && !written.contains('\u{202e}'));
     for key in ["groupMasterKey", "privateKey", "\"key\"", "refresh", "identity"] {
         assert!(!written.contains(key), "{key}");
     }
 
-    // What is there is not overwritten.
+    // An existing file is not overwritten.
     let ReportedFailure { code, what, .. } = bob.fails(&["export", to]).await;
     assert_eq!((code, what), (2, format!("{to} is there already")));
     assert_eq!(std::fs::read_to_string(to).unwrap(), written);

@@ -1,4 +1,4 @@
-//! `groups`: one begins, talks, changes and is left.
+//! Tests of `groups`, from the creation of a group to its last member.
 
 use super::people::{ReportedFailure, signed_in, text};
 use super::test_home::server;
@@ -22,7 +22,7 @@ async fn a_group_from_its_beginning_to_its_end() {
     alice.eko(&["send", "--group", "Friday", "Hello, all"]).await.done();
     assert_eq!(bob.hears().await, ["Hello, all"]);
 
-    // Only admins change it.
+    // Only admins can change the group.
     let ReportedFailure { code, what, .. } = bob.fails(&["groups", "add", "Friday", "@carol"]).await;
     assert_eq!(
         (code, what),
@@ -43,7 +43,7 @@ async fn a_group_from_its_beginning_to_its_end() {
     assert_eq!(bob.hears().await, ["without Carol"]);
     assert_eq!(carol.hears().await, [""; 0]);
 
-    // The last admin finds another before leaving.
+    // The last admin must make somebody else an admin before leaving.
     let ReportedFailure { code, next, .. } = alice.fails(&["groups", "leave", "Saturday"]).await;
     assert_eq!((code, &*next), (1, "eko groups promote NAME @whom"));
     alice.eko(&["groups", "promote", "Saturday", "@bob"]).await.done();

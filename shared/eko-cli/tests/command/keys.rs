@@ -1,4 +1,4 @@
-//! `keys`: what the server has, and nothing that is due.
+//! Tests of `keys`: the state of the keys, and a renewal that is not due.
 
 use super::people::{signed_in, text};
 use super::test_home::server;
@@ -10,7 +10,7 @@ async fn keys_are_shown_taken_and_renewed_when_due() {
     let keys = bob.object(&["keys"]).await;
     assert_eq!((keys["agrees"].as_bool(), keys["preKeys"].as_u64()), (Some(true), Some(100)));
     assert!(text(&keys, "made") < text(&keys, "due"));
-    // A taken key is gone, and one is no reason to make more.
+    // One taken key is no reason to publish more.
     alice.eko(&["send", "@bob", "Hello"]).await.done();
     let renewed = bob.object(&["keys", "renew"]).await;
     assert_eq!((renewed["preKeys"].as_u64(), &renewed["made"]), (Some(99), &keys["made"]));

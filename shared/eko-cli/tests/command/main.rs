@@ -1,4 +1,5 @@
-//! The executable, as a person or a script runs it, against a server on this machine.
+//! Tests of the executable `eko`, as a person or a script runs it, against a server on this
+//! machine.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

@@ -1,4 +1,4 @@
-//! People who are signed in, and what they ask eko for.
+//! Users who are signed in, and the output of their commands as JSON.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(crate) struct ReportedFailure {
     pub(crate) next: String,
 }
 
-/// A user's device that is signed in, in a home of its own.
+/// Signs a user in, in a home of its own.
 pub(crate) async fn signed_in(server: &str, name: &str) -> TestHome {
     let home = TestHome::new();
     home.eko(&["login", name, "--server", server]).await.done();
@@ -22,32 +22,32 @@ pub(crate) async fn signed_in(server: &str, name: &str) -> TestHome {
 }
 
 impl TestHome {
-    /// What a command says to a script, an object a line.
+    /// Runs a command that succeeds, and returns its JSON objects.
     pub(crate) async fn objects(&self, arguments: &[&str]) -> Vec<Value> {
         lines(&self.eko(&[arguments, &["--json", "-q"]].concat()).await.done())
     }
 
-    /// The same of a command that says one thing.
+    /// Runs a command that succeeds, and returns its only JSON object.
     pub(crate) async fn object(&self, arguments: &[&str]) -> Value {
         let [object] = self.objects(arguments).await.try_into().unwrap();
         object
     }
 
-    /// The texts of the messages that have come.
+    /// Runs `eko listen --once`, and returns the texts of the messages.
     pub(crate) async fn hears(&self) -> Vec<String> {
         let heard = self.objects(&["listen", "--once"]).await;
         let messages = heard.iter().filter(|object| object["type"] == "message");
         messages.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// How a command fails: its code, what, and what next.
+    /// Runs a command that fails, and returns its failure.
     pub(crate) async fn fails(&self, arguments: &[&str]) -> ReportedFailure {
         self.eko(arguments).await.failed()
     }
 }
 
 impl CommandOutput {
-    /// What it says of its failure.
+    /// Returns the failure that the command has reported.
     pub(crate) fn failed(self) -> ReportedFailure {
         let line = |start: &str| {
             let found = self.err.lines().find_map(|line| line.strip_prefix(start));

@@ -1,4 +1,4 @@
-//! `login`, `whoami`, `logout`: devices that come, stay and wait.
+//! Tests of `login`, `whoami` and `logout`.
 
 use std::io::{BufRead, BufReader};
 
@@ -15,7 +15,7 @@ fn text<'a>(object: &'a Value, member: &str) -> &'a str {
     object[member].as_str().unwrap()
 }
 
-/// An ID token that says that this is who signs in.
+/// Returns an ID token of the server's issuer for this name.
 pub(crate) async fn id_token(server: &str, name: &str) -> String {
     let (http, environment) = (HttpTransport::new().unwrap(), Environment::system());
     let Capabilities { issuer, audience, .. } = Capabilities::fetch(&http, server).await.unwrap();
@@ -37,7 +37,8 @@ async fn by_name_at_a_development_issuer() {
     assert!(out.contains(text(&me, "fingerprint")));
     assert_eq!(me["signedIn"], true);
     assert_eq!(text(&me, "folder"), home.account().to_str().unwrap());
-    // The keys, which SQLite puts beside the database at times, are the owner's alone.
+    // All files of the account, including those that SQLite adds at times, are readable by the
+    // owner alone.
     for entry in home.account().read_dir().unwrap() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
@@ -53,7 +54,7 @@ async fn the_same_device_signs_out_and_in_again() {
     home.eko(&["logout"]).await.done();
     assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], false);
     assert!(home.eko(&["whoami"]).await.done().contains("signed out   eko login alice@localhost:"));
-    // Signed out twice is signed out.
+    // A second sign-out has no effect.
     home.eko(&["logout"]).await.done();
     assert_eq!(home.eko(&login).await.object(), first);
     assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], true);
@@ -117,7 +118,7 @@ async fn a_refused_registration_leaves_nothing_behind() {
         eve.eko_reading(&["login", "mallory", "--server", &server, "--id-token", "-"], "no token").await;
     assert_eq!(code, 1);
     assert_eq!(eve.path().join("accounts").read_dir().unwrap().count(), 0);
-    // The same name again, and an account that was there, stay as they are.
+    // An existing account stays as it is after a failed sign-in.
     let CommandOutput { code, .. } = home.eko_reading(&login, "no token").await;
     assert_eq!(code, 1);
     assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], true);

@@ -1,4 +1,4 @@
-//! `send`, `listen`, `chat`, `history`, `attachments`: two people on one machine, each in a terminal.
+//! Tests of `send`, `listen`, `chat`, `history` and `attachments`, with two users on one machine.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command};
@@ -7,15 +7,15 @@ use serde_json::Value;
 
 use super::test_home::{CommandOutput, TestHome, server};
 
-/// Alice and Bob, signed in; what is asked for with `--server` from then on is in their handles.
-async fn two() -> (String, TestHome, TestHome) {
+/// Signs Alice and Bob in on one server, which then is part of their handles.
+async fn two() -> [TestHome; 2] {
     let (server, alice, bob) = (server().await, TestHome::new(), TestHome::new());
     alice.eko(&["login", "alice", "--server", &server]).await.done();
     bob.eko(&["login", "bob", "--server", &server]).await.done();
-    (server, alice, bob)
+    [alice, bob]
 }
 
-/// A command that runs until the test is over, whose lines are read one by one.
+/// A command that runs during the test, whose output is read line by line.
 struct RunningCommand {
     child: Child,
     lines: Option<BufReader<std::process::ChildStdout>>,
@@ -28,7 +28,7 @@ impl RunningCommand {
         Self { child, lines }
     }
 
-    /// The next line that it says.
+    /// Returns the next line of standard output.
     async fn line(&mut self) -> String {
         let mut lines = self.lines.take().unwrap();
         let (lines, line) = tokio::task::spawn_blocking(move || {
@@ -46,7 +46,7 @@ impl RunningCommand {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// Closes its standard input and waits for its end.
+    /// Closes the command's standard input, waits for its end, and returns its exit code.
     async fn end(mut self) -> i32 {
         drop(self.child.stdin.take());
         tokio::task::spawn_blocking(move || self.child.wait().unwrap().code().unwrap()).await.unwrap()
@@ -55,7 +55,7 @@ impl RunningCommand {
 
 #[tokio::test]
 async fn what_one_sends_the_other_sees_once() {
-    let (_, alice, bob) = two().await;
+    let [alice, bob] = two().await;
     assert_eq!(alice.eko(&["send", "@bob", "Hello,", "Bob"]).await.done(), "sent\n");
     let heard = bob.eko(&["listen", "--once"]).await.done();
     assert!(heard.trim_end().ends_with("@alice: Hello, Bob"), "{heard}");
@@ -77,7 +77,7 @@ async fn what_one_sends_the_other_sees_once() {
 
 #[tokio::test]
 async fn a_conversation_in_two_terminals() {
-    let (_, alice, bob) = two().await;
+    let [alice, bob] = two().await;
     let mut hers = RunningCommand::start(alice.command(&["chat", "@bob"]));
     let mut his = RunningCommand::start(bob.command(&["chat", "@alice"]));
     for round in 0..3 {
@@ -86,7 +86,7 @@ async fn a_conversation_in_two_terminals() {
         his.type_line(&format!("{round} from Bob"));
         assert!(hers.line().await.trim_end().ends_with(&format!("@bob: {round} from Bob")));
     }
-    // One mailbox has one reader; sending goes on beside it.
+    // A second reader of the mailbox is refused, but a second sender is not.
     let CommandOutput { code, err, .. } = alice.eko(&["listen"]).await;
     assert_eq!((code, err.contains("listens for @alice@")), (4, true), "{err}");
     alice.eko(&["send", "@bob", "from a third terminal"]).await.done();
@@ -96,7 +96,7 @@ async fn a_conversation_in_two_terminals() {
 
 #[tokio::test]
 async fn files_go_along_and_are_saved_under_harmless_names() {
-    let (_, alice, bob) = two().await;
+    let [alice, bob] = two().await;
     let picture = alice.path().join("a picture.png");
     std::fs::write(&picture, [7; 3000]).unwrap();
     alice.eko(&["send", "@bob", "look", "--attach", picture.to_str().unwrap()]).await.done();
@@ -109,7 +109,7 @@ async fn files_go_along_and_are_saved_under_harmless_names() {
         bob.eko(&["attachments", "save", id, "--to", folder.to_str().unwrap()]).await.done();
         assert_eq!(std::fs::read(folder.join(name)).unwrap(), [7; 3000]);
     }
-    // A larger one does not fit, and the error says what to do; sealed, it lies elsewhere.
+    // A file that is too large is refused with a hint. After the hint it can be sent.
     let film = alice.path().join("film.mp4");
     std::fs::write(&film, [8; 60_000]).unwrap();
     let film = film.to_str().unwrap();
@@ -123,14 +123,14 @@ async fn files_go_along_and_are_saved_under_harmless_names() {
     let save = ["attachments", "save", id, "--to", folder.to_str().unwrap(), "--sealed", &sealed];
     bob.eko(&save).await.done();
     assert_eq!(std::fs::read(folder.join("film.mp4")).unwrap(), vec![8; 60_000]);
-    // Other bytes than those that were meant are not opened.
+    // A file with other bytes is not decrypted.
     std::fs::write(&sealed, [9; 60_028]).unwrap();
     assert_eq!(bob.eko(&save).await.code, 3);
 }
 
 #[tokio::test]
 async fn errors_say_what_to_do_next() {
-    let (_, alice, _) = two().await;
+    let [alice, _bob] = two().await;
     let said = async |arguments: &[&str]| {
         let CommandOutput { code, err, .. } = alice.eko(arguments).await;
         (code, err)

@@ -1,4 +1,4 @@
-//! A person at a terminal, who is asked.
+//! Commands that ask their questions at a terminal.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,7 +10,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use super::test_home::{CommandOutput, TestHome, ended_of};
 
 impl TestHome {
-    /// The command on a terminal at which somebody types this.
+    /// Runs the command on a terminal at which somebody types this text.
     pub(crate) async fn eko_asking(&self, arguments: &[&str], typed: &str) -> CommandOutput {
         let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&controller).unwrap();

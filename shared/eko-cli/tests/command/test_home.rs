@@ -1,4 +1,4 @@
-//! A server, and a home for accounts.
+//! A server on this machine, and homes in which the executable runs.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use eko_local::server::{Options, Server};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Starts a server on a free port; answers its origin. It ends with the test's runtime.
+/// Starts a server on a free port, and returns its origin. The server ends with the test's runtime.
 pub(crate) async fn server() -> String {
     let options = Options {
         port: 0,
@@ -24,7 +24,7 @@ pub(crate) async fn server() -> String {
     origin
 }
 
-/// What came of a command.
+/// The output of a command that has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CommandOutput {
     pub(crate) code: i32,
@@ -33,19 +33,19 @@ pub(crate) struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// What it said, where it did what it was to do.
+    /// Returns standard output. Panics if the command has failed.
     pub(crate) fn done(self) -> String {
         assert_eq!(self.code, 0, "{}", self.err);
         self.out
     }
 
-    /// The same as JSON.
+    /// Returns standard output as JSON. Panics if the command has failed.
     pub(crate) fn object(self) -> Value {
         serde_json::from_str(&self.done()).unwrap()
     }
 }
 
-/// A home for accounts, which ends with the test.
+/// A folder for accounts, which is removed at the end of the test.
 pub(crate) struct TestHome {
     folder: TempDir,
 }
@@ -59,14 +59,15 @@ impl TestHome {
         self.folder.path()
     }
 
-    /// The folder of the only account.
+    /// Returns the folder of the only account.
     pub(crate) fn account(&self) -> PathBuf {
         let accounts = self.path().join("accounts").read_dir().unwrap();
         let [account] = accounts.map(|entry| entry.unwrap().path()).collect::<Vec<_>>().try_into().unwrap();
         account
     }
 
-    /// The command, with nothing of this machine's environment that could matter to it.
+    /// Returns the command, without those of this machine's environment variables that would change
+    /// it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_eko"));
         command.args(arguments).env("EKO_HOME", self.path()).env_remove("EKO_AS").env_remove("EKO_SERVER");
@@ -78,17 +79,17 @@ impl TestHome {
         ended_of(self.command(arguments), String::new()).await
     }
 
-    /// The same with something on standard input.
+    /// Runs the command with this text on standard input.
     pub(crate) async fn eko_reading(&self, arguments: &[&str], input: &str) -> CommandOutput {
         ended_of(self.command(arguments), input.to_owned()).await
     }
 }
 
-/// Runs a command beside the server, which is in this process.
+/// Runs a command on another thread, since the server runs in this process.
 pub(crate) async fn ended_of(mut command: Command, input: String) -> CommandOutput {
     let run = move || {
         let mut child = command.spawn().unwrap();
-        // A command that reads nothing may be gone already; one at a terminal has no pipe.
+        // The write fails if the command has ended without reading. At a terminal there is no pipe.
         if let Some(mut stdin) = child.stdin.take() {
             let _ = stdin.write_all(input.as_bytes());
         }

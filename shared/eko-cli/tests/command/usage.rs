@@ -1,4 +1,4 @@
-//! What needs no server: help, completions, failures and how they are said.
+//! Tests of the commands and failures that need no server: help, completions, and wrong usage.
 
 use std::os::unix::fs::PermissionsExt;
 

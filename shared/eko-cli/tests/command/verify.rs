@@ -1,4 +1,4 @@
-//! `verify`: numbers that are the same, a reset, and what it takes to go on.
+//! Tests of `verify`: safety numbers, a reset of all devices, and an alarm.
 
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ async fn numbers_are_the_same_on_both_sides_and_confirmed() {
     alice.eko(&["verify", "@bob", "--forget", "--yes"]).await.done();
     assert_eq!(trust(&alice, "@bob").await, "first-use");
 
-    // By what was scanned: one's own code is not the other's.
+    // The content of the own code is refused, the content of the other side's code is accepted.
     let own = number(&alice, "@bob").await.scannable;
     let read = ["verify", "@bob", "--scanned", "-"];
     assert_eq!(alice.eko_reading(&read, &own).await.failed().code, 3);
@@ -103,7 +103,7 @@ async fn an_alarm_is_loud_until_it_is_settled() {
     let server = server().await;
     let (alice, _bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
     alice.eko(&["verify", "@bob"]).await.done();
-    // As the library notes it, where a server shows another chain; that one needs a server that lies.
+    // The alarm is written into the store, because a real one needs a server that lies.
     let store = rusqlite::Connection::open(alice.account().join("eko.db")).unwrap();
     let sql = "UPDATE chains SET alarm = 'their server lies \u{1b}[2J', alarm_at = 0 WHERE actor = ?1";
     assert_eq!(store.execute(sql, [format!("{server}/user/bob")]).unwrap(), 1);

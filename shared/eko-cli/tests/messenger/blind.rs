@@ -41,7 +41,8 @@ async fn the_server_sees_no_word_no_group_and_no_member_list() {
     let AttachmentLocation::Inline(bytes) = &file.url else { panic!("not inline") };
     assert_eq!(attachment::open(bytes, file).unwrap(), WORDS.as_bytes());
 
-    // Everything between the devices and the server, and everything between the server and its table and queues.
+    // Everything between the devices and the server, and everything between the server and its
+    // table and queues.
     let wire: Vec<Vec<u8>> = wire.seen.lock().unwrap().clone();
     let within = world.calls.recorded().into_iter().flat_map(|call| [call.request, call.response]);
     let within: Vec<Vec<u8>> = within.map(|body| body.to_string().into_bytes()).collect();
@@ -64,7 +65,8 @@ async fn the_server_sees_no_word_no_group_and_no_member_list() {
     world.deliver().await;
 }
 
-/// Looks for secrets in bytes, and in what is base64 in them, `deep` times over; how many such texts there were.
+/// Looks for secrets in bytes, and in what is base64 in them, `deep` times over; how many such
+/// texts there were.
 fn look(bytes: &[u8], secrets: &[Vec<u8>], deep: usize) -> usize {
     for secret in secrets {
         let found = bytes.windows(secret.len()).any(|window| window == secret);

@@ -163,7 +163,8 @@ async fn a_chain_that_loses_nodes_or_changes_is_refused() {
     show_chain(&wire, |nodes| nodes.truncate(1));
     let shown = alice.verification(&bob.me()).await.unwrap();
     assert!(shown.alarm.is_some_and(|alarm| alarm.why.contains("showed 2 nodes, now 1")));
-    // The same first device, and another second one, whom the first has signed: a fork, as a stolen key makes it.
+    // The same first device, and another second one, whom the first has signed: a fork, as a stolen
+    // key makes it.
     let other = inserted(&world, &wire);
     let last = eko_protocol::chain::ChainNode::parse(&first_node).unwrap();
     let position = ChainPosition { length: 1, head: Some(last.hash()) };
@@ -268,7 +269,8 @@ async fn a_device_that_is_hidden_from_its_own_user_comes_to_light() {
     let alice = first(&world, &wire, "alice").await;
     let bob = first(&world, &bobs, "bob").await;
     let bob_two = further(&world, &wire, &bob, "two").await;
-    // The second device is in a thief's hands, approves a third, and the server hides that from the first.
+    // The second device is in a thief's hands, approves a third, and the server hides that from the
+    // first.
     show_chain(&bobs, |nodes| nodes.truncate(2));
     crate::people::device(&world, &wire, "bob", "three").await;
     bob_two.approve(&bob_two.devices().await.unwrap().pending[0]).await.unwrap();

@@ -1,4 +1,5 @@
-//! The network between devices and servers, in the hands of someone who reads, changes and drops what passes.
+//! The network between devices and servers, in the hands of someone who reads, changes and drops
+//! what passes.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +8,8 @@ use eko_testkit::{Direct, World};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 
-/// A transport to servers of the test. It records all bodies, and can change answers and fail requests.
+/// A transport to servers of the test. It records all bodies, and can change answers and fail
+/// requests.
 #[derive(Clone)]
 pub(crate) struct TestNetwork {
     servers: Arc<Mutex<Vec<(String, Direct)>>>,

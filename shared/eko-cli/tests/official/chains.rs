@@ -1,4 +1,5 @@
-//! One user with devices of both kinds: what each signs, the other, the server and everyone else verifies.
+//! One user with devices of both kinds: what each signs, the other, the server and everyone else
+//! verifies.
 
 use eko_client::fingerprint::fingerprint;
 use eko_client::messenger::{MessengerError, Person};
@@ -21,7 +22,8 @@ async fn both_kinds_sign_one_chain() {
 }
 
 async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
-    // Ours is the first, and signs an official one in; that one signs another of ours in, and the first out.
+    // Ours is the first, and signs an official one in; that one signs another of ours in, and the
+    // first out.
     let first = EkoDevice::first(hers, "alice").await;
     let actor = first.actor();
     let mut command = registration(Library::Current, hers, "alice", false);
@@ -88,7 +90,8 @@ async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
     carol.settled().await;
 }
 
-/// A chain comes to the same for a device of ours and an official one: so many nodes, and these active devices.
+/// A chain comes to the same for a device of ours and an official one: so many nodes, and these
+/// active devices.
 async fn replayed(actor: &str, length: u64, devices: &[String], ours: &EkoDevice, official: &mut Device) {
     let person = Person::of(actor).unwrap();
     let (nodes, state) = ours.client.device().chain_at(&person.origin, &person.user).await.unwrap();

@@ -1,4 +1,5 @@
-//! A device of ours and an official one write back and forth, whoever begins, and the ratchet turns with each message.
+//! A device of ours and an official one write back and forth, whoever begins, and the ratchet turns
+//! with each message.
 
 use std::collections::BTreeSet;
 
@@ -156,7 +157,8 @@ impl Conversation {
         self.heard.push((heard.actor, heard.text));
     }
 
-    /// They write by turns, and each message is a step of the ratchet. At the end both have read all.
+    /// They write by turns, and each message is a step of the ratchet. At the end both have read
+    /// all.
     async fn goes_on(&mut self, order: [Side; 2]) {
         let mut keys = BTreeSet::new();
         for round in 0..ROUNDS {

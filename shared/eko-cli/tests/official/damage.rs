@@ -1,4 +1,5 @@
-//! Messages that were changed under way: ours says so, and begins a new session, which the official library goes on with.
+//! Messages that were changed under way: ours says so, and begins a new session, which the official
+//! library goes on with.
 
 use eko_client::messenger::Notice;
 use serde_json::json;

@@ -70,7 +70,8 @@ async fn theirs_change_while_ours_sends() {
     let (mut said, mut tablet) = tokio::join!(says(MESSAGES), phone.further(&his));
     said.extend(says(1).await);
     assert_read(&said, &alice, &mut phone).await;
-    // The tablet has what was said since it is there: one that was completed, or none, and all after it.
+    // The tablet has what was said since it is there: one that was completed, or none, and all
+    // after it.
     let for_both = |step: &ProgressStep| match step {
         ProgressStep::Send { devices, .. } => *devices == 2,
         ProgressStep::Again { missing, .. } => *missing == 1,

@@ -143,8 +143,8 @@ impl EkoDevice {
         SentText { words: words.to_owned(), sent }
     }
 
-    /// Looks into its mailbox until so many messages were shown, and no more. Nothing else may be told than what
-    /// became of its own.
+    /// Looks into its mailbox until so many messages were shown, and no more. Nothing else may be
+    /// told than what became of its own.
     pub(crate) async fn hear(&self, messages: usize) -> Vec<MessageContent> {
         let mut heard = Vec::new();
         let look = async || {
@@ -205,7 +205,8 @@ impl EkoDevice {
         self.said.lock().unwrap().retain(|id| *id != said.sent.id);
     }
 
-    /// Looks into its mailbox until all that it has said is confirmed. No message may come meanwhile.
+    /// Looks into its mailbox until all that it has said is confirmed. No message may come
+    /// meanwhile.
     pub(crate) async fn settled(&self) {
         let said = std::mem::take(&mut *self.said.lock().unwrap());
         let me = self.client.me();

@@ -1,5 +1,5 @@
-//! Two devices on each side: every message reaches all four, and each side's own devices have what the other of them
-//! wrote.
+//! Two devices on each side: every message reaches all four, and each side's own devices have what
+//! the other of them wrote.
 
 use crate::device::Device;
 use crate::eko_device::{EkoDevice, assert_heard};

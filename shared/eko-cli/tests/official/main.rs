@@ -1,6 +1,6 @@
-//! Our client against Signal's own: users of [`eko_client::Messenger`] with [`eko_cli::LibSignal`], and users whose
-//! devices are processes of Node's with Signal's published library and a client that shares no code with ours
-//! (`tests/official`). All of it over HTTP on loopback.
+//! Our client against Signal's own: users of [`eko_client::Messenger`] with [`eko_cli::LibSignal`],
+//! and users whose devices are processes of Node's with Signal's published library and a client
+//! that shares no code with ours (`tests/official`). All of it over HTTP on loopback.
 //!
 //! It needs Node and npm (CONTRIBUTING.md).
 

@@ -22,7 +22,8 @@ async fn ours_reads_out_of_order_and_misses_one() {
     assert_eq!(texts, ["number 0", "number 2", "number 3", "number 4"]);
     alternate(&alice, &mut bob, 3).await;
 
-    // She reads the last of three and answers; what was sent before her answer she reads after his to it.
+    // She reads the last of three and answers; what was sent before her answer she reads after his
+    // to it.
     let before = bob_sends(&mut bob, &alice, 3).await;
     let mut heard = alice.read(&[&before[2]]).await;
     let said = alice.say(&bob.actor, "an answer").await;

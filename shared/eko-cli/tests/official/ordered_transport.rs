@@ -7,7 +7,8 @@ use eko_client::transport::{Bytes, Transport, TransportError};
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
-/// HTTP. While there is an order, a device sees of its mailbox the messages of these envelopes, in it.
+/// HTTP. While there is an order, a device sees of its mailbox the messages of these envelopes, in
+/// it.
 #[derive(Clone)]
 pub(crate) struct OrderedTransport {
     http: HttpTransport,

@@ -1,4 +1,4 @@
-//! The authorization code flow, with a browser that does as it is told, and with others that do not.
+//! Tests of the authorization code flow, with an obedient browser and with others.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::test_issuer::{TestIssuer, claims, get, parameter, sign_in};
 
 const WAY: BrowserSignIn<'_> = BrowserSignIn { login_hint: None, port: None, wait: Duration::from_secs(60) };
 
-/// Adds parameters to the address that the browser comes back to.
+/// Returns the address that the browser comes back to, with these parameters.
 fn back(url: &str, query: &str) -> String {
     format!("{}?{query}", parameter(url, "redirect_uri"))
 }
@@ -85,7 +85,7 @@ async fn whoever_else_knocks_changes_nothing() {
     assert_eq!(claims(&id_token.await.unwrap())["preferred_username"], "alice");
 }
 
-/// What comes of a sign-in whose browser comes back with this, beside the state.
+/// Returns the error of a sign-in whose browser comes back with this query beside the state.
 async fn coming_back_with(query: fn(issuer: &str) -> String) -> OidcError {
     let here = TestIssuer::start().await;
     let party = here.party().await;

@@ -1,4 +1,4 @@
-//! What an issuer says of itself, over a transport that says anything.
+//! Tests of discovery documents and token answers, over a transport with prepared answers.
 
 use eko_cli::oidc::{IssuerMetadata, OidcError, RelyingParty};
 use eko_client::transport::Bytes;
@@ -6,7 +6,7 @@ use eko_client::{Environment, Transport, TransportError};
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-/// Answers a discovery document, and at the token endpoint another one.
+/// An issuer with a prepared discovery document and a prepared token answer.
 struct CannedIssuer {
     status: StatusCode,
     document: Value,
@@ -45,7 +45,7 @@ async fn a_real_issuer() {
     let issuer = discover(ISSUER, document()).await.unwrap();
     assert_eq!(issuer.token_endpoint, "https://tokens.example/token");
     assert!(!issuer.names_itself_in_answers && !issuer.asks_for_no_password());
-    // That it knows the grant makes it no development issuer.
+    // The password grant alone makes no development issuer.
     let mut with_passwords = document();
     with_passwords["grant_types_supported"] = json!(["authorization_code", "password"]);
     assert!(!discover(ISSUER, with_passwords).await.unwrap().asks_for_no_password());
@@ -101,7 +101,7 @@ async fn nobody_there() {
     assert!(matches!(refused, OidcError::Unreachable { .. }), "{refused}");
 }
 
-/// What comes of a sign-in by name when the issuer answers this.
+/// Returns the error of a sign-in by name whose token answer is this.
 async fn answered(token: Value) -> OidcError {
     let transport = CannedIssuer { token, ..canned(document()) };
     let environment = Environment::system();

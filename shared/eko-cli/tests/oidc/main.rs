@@ -1,4 +1,5 @@
-//! Sign-in at an issuer: the development issuer's own code over TCP, and issuers that say what they should not.
+//! Tests of the sign-in at an issuer: at the development issuer over TCP, and at issuers with false
+//! answers.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 

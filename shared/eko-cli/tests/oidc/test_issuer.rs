@@ -1,4 +1,4 @@
-//! An issuer on this machine, and what a browser does there.
+//! A development issuer on this machine, and the requests of a browser.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use serde_json::Value;
 
 pub(crate) const AUDIENCE: &str = "eko-test";
 
-/// Starts a development issuer on a free port; answers its identifier. It ends with the test's runtime.
+/// Starts a development issuer on a free port, and returns its identifier. The issuer ends with the
+/// test's runtime.
 pub(crate) async fn issuer() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}{PATH}", listener.local_addr().unwrap());
@@ -23,7 +24,7 @@ pub(crate) async fn issuer() -> String {
     url
 }
 
-/// What a sign-in there needs.
+/// A running issuer, and what a client needs to sign in there.
 pub(crate) struct TestIssuer {
     pub(crate) http: HttpTransport,
     pub(crate) environment: Environment,
@@ -44,8 +45,8 @@ pub(crate) async fn get(url: &str) -> Response<Bytes> {
     HttpTransport::new().unwrap().send(Request::get(url).body(Bytes::new()).unwrap()).await.unwrap()
 }
 
-/// Signs in as a person does: reads the page at `url`, types a name, and goes where the browser is sent next. Answers
-/// the page that is shown then.
+/// Signs in as a person does: loads the page at `url`, sends the form with a name, and follows the
+/// redirect. Returns the page that is shown in the end.
 pub(crate) async fn sign_in(url: &str, name: &str) -> Response<Bytes> {
     assert_eq!(get(url).await.status(), StatusCode::OK);
     let form = Request::post(url)
@@ -61,7 +62,7 @@ fn location(headers: &HeaderMap) -> &str {
     headers[header::LOCATION].to_str().unwrap()
 }
 
-/// The claims of a token.
+/// Returns the claims of a token.
 pub(crate) fn claims(id_token: &str) -> Value {
     use base64::Engine;
     let claims = id_token.split('.').nth(1).unwrap();
@@ -69,7 +70,7 @@ pub(crate) fn claims(id_token: &str) -> Value {
     serde_json::from_slice(&claims).unwrap()
 }
 
-/// A parameter of a URL.
+/// Returns a parameter of a URL.
 pub(crate) fn parameter(url: &str, name: &str) -> String {
     let url = url::Url::parse(url).unwrap();
     url.query_pairs().find(|(key, _)| key == name).expect("the URL has the parameter").1.into_owned()

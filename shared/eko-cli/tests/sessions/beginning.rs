@@ -1,4 +1,4 @@
-//! How sessions begin: packages, prekeys and what becomes of them.
+//! Tests of how sessions begin: key packages, and the prekeys that they use up.
 
 use eko_cli::LibSignal;
 use eko_client::sessions::{KyberUse, LocalDevice, PeerDevice};
@@ -17,11 +17,11 @@ fn what_a_first_message_used_up_is_told() {
     assert_eq!(decrypted.one_time, Some(one_time));
     let KyberUse { id, signed: beside, base_key } = decrypted.kyber.unwrap();
     assert_eq!((id, beside), (kyber, signed));
-    // The base key travels in the message, in field 2: tag, length, key.
+    // The base key is in field 2 of the message: tag, length, key.
     let spelled = [&[0x12, 33], &base_key.as_bytes()[..]].concat();
     assert!(content.windows(spelled.len()).any(|window| window == spelled));
     bob.read(&alice, &content).unwrap();
-    // Later messages name the same prekeys and use none up.
+    // Later messages name the same prekeys, but do not use any up.
     let content = alice.write(&bob, "again");
     let decrypted = bob.look(&alice, &content).unwrap();
     assert_eq!((decrypted.one_time, decrypted.kyber), (None, None));
@@ -78,7 +78,7 @@ fn libsignal_accepts_every_signature_over_a_prekey() {
     let counts = KeyCounts { pre_keys: 1, kyber_pre_keys: 4, last_resort: true };
     let mut alice = Endpoint::new("alice");
     let mut accepted = 0;
-    // XEdDSA has a sign bit: with several identities both of its values come up.
+    // XEdDSA has a sign bit. Several identities produce both of its values.
     for _ in 0..12 {
         let mut bob = Endpoint::new("bob");
         bob.keys = DeviceKeys::generate(counts, &bob.environment).unwrap();

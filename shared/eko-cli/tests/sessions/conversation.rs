@@ -1,16 +1,16 @@
-//! What two ends that know each other can do to one another's messages, and the network to both.
+//! Tests of sessions in use: their order, repetition and loss of messages, and new sessions.
 
 use eko_client::SessionError;
 
 use super::endpoint::{Endpoint, acquainted, begun};
 
-/// Says something and checks that it arrives.
+/// Sends a text, and asserts that it is read.
 fn say(from: &mut Endpoint, to: &mut Endpoint, text: &str) {
     let content = from.write(to, text);
     assert_eq!(to.read(from, &content).as_deref(), Ok(text));
 }
 
-/// A `SignalMessage` rather than a `PreKeySignalMessage`, as a reader of the format tells them apart.
+/// True for a `SignalMessage`, false for a `PreKeySignalMessage`.
 fn is_ratcheted(content: &[u8]) -> bool {
     content[1] == 0x0A
 }
@@ -36,7 +36,7 @@ fn first_messages_go_on_until_there_is_an_answer() {
     let (mut alice, mut bob) = begun();
     let firsts: Vec<_> = (0..4).map(|n| alice.write(&bob, &format!("first {n}"))).collect();
     assert!(firsts.iter().all(|content| !is_ratcheted(content)));
-    // Whichever comes first begins the session, and the others find it.
+    // The first message that is read begins the session. The others belong to it.
     for n in [2, 0, 3, 1] {
         assert_eq!(bob.read(&alice, &firsts[n]), Ok(format!("first {n}")));
     }
@@ -49,7 +49,7 @@ fn first_messages_go_on_until_there_is_an_answer() {
 fn messages_come_in_any_order_and_some_never() {
     let (mut alice, mut bob) = acquainted();
     let contents: Vec<_> = (0..8).map(|n| alice.write(&bob, &format!("{n}"))).collect();
-    // 3 never comes; 5 comes when the ratchet has gone on.
+    // Message 3 is never read; message 5 is read after the ratchet has turned.
     for n in [7, 0, 6, 1, 4, 2] {
         assert_eq!(bob.read(&alice, &contents[n]), Ok(n.to_string()));
     }
@@ -69,7 +69,7 @@ fn what_was_read_is_not_read_again() {
     for content in &contents {
         assert_eq!(bob.look(&alice, content), Err(SessionError::Duplicate));
     }
-    // Nor when the chain that they were of has long ended.
+    // They are duplicates also after the ratchet has turned.
     for n in 0..3 {
         say(&mut bob, &mut alice, &format!("to alice {n}"));
         say(&mut alice, &mut bob, &format!("to bob {n}"));
@@ -82,7 +82,7 @@ fn what_was_read_is_not_read_again() {
 fn a_step_that_is_not_kept_can_be_made_again() {
     let (mut alice, mut bob) = acquainted();
     let content = alice.write(&bob, "once more");
-    // A crash before the transaction: nothing but the record says what was read.
+    // A decrypted message whose record is not kept can be decrypted again, as after a crash.
     assert_eq!(bob.look(&alice, &content).unwrap().plaintext, b"once more");
     assert_eq!(bob.read(&alice, &content).as_deref(), Ok("once more"));
     assert_eq!(bob.look(&alice, &content), Err(SessionError::Duplicate));
@@ -96,7 +96,7 @@ fn both_begin_at_once_and_both_go_on() {
     let (to_bob, to_alice) = (alice.write(&bob, "a1"), bob.write(&alice, "b1"));
     assert_eq!(bob.read(&alice, &to_bob).as_deref(), Ok("a1"));
     assert_eq!(alice.read(&bob, &to_alice).as_deref(), Ok("b1"));
-    // They cross once more, each in the session that the other began.
+    // The next messages cross as well, each in the session that the other side has begun.
     let (to_bob, to_alice) = (alice.write(&bob, "a2"), bob.write(&alice, "b2"));
     assert_eq!(bob.read(&alice, &to_bob).as_deref(), Ok("a2"));
     assert_eq!(alice.read(&bob, &to_alice).as_deref(), Ok("b2"));

@@ -1,4 +1,4 @@
-//! One end of a session: a device's keys, and the records that it has kept.
+//! One end of sessions: a device's keys, and the session records that it keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -20,15 +20,15 @@ pub(crate) struct Endpoint {
     id: DeviceId,
     pub(crate) keys: DeviceKeys,
     pub(crate) environment: Environment,
-    /// The session with each device, by its address.
+    /// The session records, by the address of the other device.
     pub(crate) records: BTreeMap<String, Vec<u8>>,
-    /// One-time prekeys that first messages have used up.
+    /// The one-time prekeys that first messages have used up.
     pub(crate) spent: BTreeSet<KeyId>,
-    /// Uses of Kyber prekeys.
+    /// The uses of Kyber prekeys.
     pub(crate) used: Vec<KyberUse>,
 }
 
-/// An environment whose random bytes are the same in each run, and whose time is set.
+/// Returns an environment with a fixed time, whose random bytes are the same in each run.
 pub(crate) fn repeatable(now_ms: i64) -> Environment {
     let drawn = Mutex::new(0u64);
     let random = move |bytes: &mut [u8]| {
@@ -68,7 +68,7 @@ impl Endpoint {
         self.keys.identity().public()
     }
 
-    /// The package that a server hands out when no one-time keys are left.
+    /// Returns the key package that a server gives out if no one-time keys are left.
     pub(crate) fn package(&self) -> KeyPackage {
         KeyPackage::new(
             &self.origin,
@@ -81,7 +81,7 @@ impl Endpoint {
         )
     }
 
-    /// The package with the `n`th one-time keys of both kinds.
+    /// Returns the key package with the `n`th one-time keys of both kinds.
     pub(crate) fn package_with(&self, n: usize) -> KeyPackage {
         let first = self.keys.first();
         KeyPackage {
@@ -113,7 +113,7 @@ impl Endpoint {
         self.try_write(to, text).unwrap()
     }
 
-    /// Decrypts and keeps nothing.
+    /// Decrypts a message without keeping the result.
     pub(crate) fn look(&self, from: &Endpoint, content: &[u8]) -> Result<DecryptedMessage, SessionError> {
         let (address, identity) = (from.address(), from.identity());
         let peer = PeerDevice { address: &address, identity: &identity };
@@ -121,7 +121,7 @@ impl Endpoint {
         LibSignal.decrypt(self.own(&self.address()), peer, record, self, content)
     }
 
-    /// Decrypts, keeps the record and gives up what was used.
+    /// Decrypts a message, keeps the session record, and removes the used prekeys.
     pub(crate) fn read(&mut self, from: &Endpoint, content: &[u8]) -> Result<String, SessionError> {
         let decrypted = self.look(from, content)?;
         self.records.insert(from.address(), decrypted.record);
@@ -165,14 +165,14 @@ fn copied(pair: &CurvePair) -> CurvePair {
     CurvePair::from_secret(*pair.secret()).unwrap()
 }
 
-/// Two ends, the first of which has begun a session by the second's first one-time keys.
+/// Returns two endpoints. The first has begun a session with the second's first one-time keys.
 pub(crate) fn begun() -> (Endpoint, Endpoint) {
     let (mut alice, bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
     alice.begin(&bob, &bob.package_with(0)).unwrap();
     (alice, bob)
 }
 
-/// Two ends that have both heard of each other.
+/// Returns two endpoints that have each read a message of the other.
 pub(crate) fn acquainted() -> (Endpoint, Endpoint) {
     let (mut alice, mut bob) = begun();
     let content = alice.write(&bob, "hello");

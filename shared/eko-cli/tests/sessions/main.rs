@@ -1,4 +1,4 @@
-//! Signal's sessions behind the client library's seam, between two ends that keep nothing but bytes.
+//! Tests of `LibSignal`: Signal sessions between two endpoints that keep nothing but bytes.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 

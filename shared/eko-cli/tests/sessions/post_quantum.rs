@@ -1,11 +1,11 @@
-//! SPQR, the post-quantum ratchet beside the Double Ratchet: that it goes on, and that nothing in its part of a
-//! message, which libsignal reads before the MAC, ends the process.
+//! Tests of SPQR, the post-quantum ratchet beside the Double Ratchet: it proceeds, and no content
+//! of its part of a message ends the process. libsignal reads that part before it checks the MAC.
 
 use eko_client::SessionError;
 
 use super::endpoint::{Endpoint, acquainted};
 
-/// A `SignalMessage` around its post-quantum part: before, the part, after.
+/// A `SignalMessage`, split around its post-quantum part.
 struct SplitMessage {
     before: Vec<u8>,
     part: Vec<u8>,
@@ -13,7 +13,8 @@ struct SplitMessage {
 }
 
 impl SplitMessage {
-    /// Reads the version byte, then protobuf fields in their order, of which the part is the last, then the MAC.
+    /// Splits a message: the version byte, the protobuf fields in their order, the last of which is
+    /// the part, and the MAC.
     fn read(content: &[u8]) -> Self {
         let (fields, mac) = content.split_at(content.len() - 8);
         let mut at = 1;
@@ -39,13 +40,14 @@ impl SplitMessage {
         number(&self.part, &mut 1)
     }
 
-    /// The message with another part.
+    /// Returns the message with another part.
     fn with(&self, part: &[u8]) -> Vec<u8> {
         assert!(part.len() < 0x80);
         [&self.before[..], &[0x2A, part.len() as u8], part, &self.mac].concat()
     }
 
-    /// The part cut short, with each bit of its head changed, with another epoch, with numbers longer than any.
+    /// Returns wrong forms of the part: cut short, with one bit of its head changed, with another
+    /// epoch, and with numbers that are too long.
     fn changed_parts(&self) -> Vec<Vec<u8>> {
         let part = &self.part;
         let mut changed: Vec<Vec<u8>> = (0..part.len()).map(|end| part[..end].to_vec()).collect();
@@ -83,7 +85,7 @@ fn number(bytes: &[u8], at: &mut usize) -> usize {
     number
 }
 
-/// One message each way; answers what was sent.
+/// Sends one message each way, and returns both.
 fn exchange(alice: &mut Endpoint, bob: &mut Endpoint) -> [Vec<u8>; 2] {
     let to_bob = alice.write(bob, "to bob");
     assert_eq!(bob.read(alice, &to_bob).as_deref(), Ok("to bob"));
@@ -100,7 +102,7 @@ fn it_goes_through_its_epochs() {
         let [to_bob, to_alice] = exchange(&mut alice, &mut bob);
         epoch = SplitMessage::read(&to_bob).epoch().min(SplitMessage::read(&to_alice).epoch());
     }
-    // An epoch is a whole key exchange in chunks of 32 bytes, one a message.
+    // An epoch is one key exchange in chunks of 32 bytes, one chunk per message.
     assert!(epoch >= 4, "{epoch}");
 }
 

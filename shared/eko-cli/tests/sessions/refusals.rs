@@ -1,4 +1,4 @@
-//! What is refused, and as what.
+//! Tests of the packages and messages that are refused, and of the errors for them.
 
 use eko_cli::LibSignal;
 use eko_client::keys::{CurvePair, KyberPair};
@@ -45,7 +45,7 @@ fn messages_of_another_identity() {
     let (mut alice, mut bob) = begun();
     let mut eve = Endpoint::new("eve");
     let first = alice.write(&bob, "hello");
-    // As if the chain said that Alice's device has Eve's key.
+    // Bob's device expects Eve's key for Alice's device.
     let (address, identity) = (alice.address(), eve.identity());
     let peer = PeerDevice { address: &address, identity: &identity };
     let own = bob.address();
@@ -60,7 +60,7 @@ fn messages_of_another_identity() {
     assert_eq!(refused, Err(SessionError::WrongIdentity(alice.address())));
     let refused = LibSignal.encrypt(bob.own(&own), peer, record, b"to whom?");
     assert_eq!(refused, Err(SessionError::WrongIdentity(alice.address())));
-    // Eve's own messages, under Alice's address.
+    // Eve writes a message of her own under Alice's address.
     eve.begin(&bob, &bob.package_with(1)).unwrap();
     let forged = eve.write(&bob, "I am Alice");
     assert_eq!(bob.look(&alice, &forged), Err(SessionError::WrongIdentity(alice.address())));
@@ -82,18 +82,20 @@ fn every_bit_of_a_message_counts() {
     assert_eq!(bob.read(&alice, &content).as_deref(), Ok("to the letter"));
 }
 
-/// Around the message that it carries, a first message names prekeys and a registration id. A change to one of them
-/// leads nowhere; but the registration id is under no authentication, and means nothing here.
+/// A first message carries prekey ids and a registration id around the actual message. A changed
+/// prekey id makes the message unreadable. The registration id is not authenticated, and has no
+/// effect here.
 #[test]
 fn no_bit_of_a_first_message_changes_what_it_says() {
     let (mut alice, bob) = begun();
     let content = alice.write(&bob, "to the letter");
-    // Field 5, a number of one or two bytes; and half of the first byte, a version that only informs.
+    // The registration id is in field 5, with one or two bytes. Half of the first byte is a version
+    // that only informs.
     let id = alice.keys.registration_id().get();
     let id = if id < 0x80 { vec![0x28, id as u8] } else { vec![0x28, (id as u8) | 0x80, (id >> 7) as u8] };
     let registration = content.windows(id.len()).rposition(|window| window == id).unwrap();
     let harmless: Vec<_> = (registration..registration + id.len()).chain([0]).collect();
-    // Most of it is the Kyber ciphertext, whose bytes are all alike.
+    // Most of the message is the Kyber ciphertext. Testing every 16th of its bytes is enough.
     let kyber = content.windows(4).position(|window| window == [0x42, 0xA1, 0x0C, 0x08]).unwrap();
     let some_of_it = |at: &usize| !(kyber + 4..kyber + 4 + 1568).contains(at) || at.is_multiple_of(16);
     for at in (0..content.len()).filter(some_of_it) {
@@ -116,37 +118,53 @@ fn no_bit_of_a_first_message_changes_what_it_says() {
 fn keys_that_are_gone_are_named() {
     let (mut alice, bob) = begun();
     let content = alice.write(&bob, "hello");
-    for (lost, name) in
-        [("signed", "signed prekey"), ("one-time", "one-time prekey"), ("kyber", "Kyber prekey")]
-    {
+    for (fault, name) in [
+        (KeyFault::NoSigned, "signed prekey"),
+        (KeyFault::NoOneTime, "one-time prekey"),
+        (KeyFault::NoKyber, "Kyber prekey"),
+    ] {
         let (address, identity, own) = (alice.address(), alice.identity(), bob.address());
         let peer = PeerDevice { address: &address, identity: &identity };
-        let refused = LibSignal.decrypt(bob.own(&own), peer, None, &IncompleteKeys(&bob, lost), &content);
+        let refused =
+            LibSignal.decrypt(bob.own(&own), peer, None, &IncompleteKeys { device: &bob, fault }, &content);
         assert_eq!(refused, Err(SessionError::MissingKey(name)));
     }
 }
 
-/// A device that has lost one kind of its keys, or cannot read any.
-struct IncompleteKeys<'a>(&'a Endpoint, &'static str);
+/// The keys of a device that has lost one kind of them, or cannot read any.
+struct IncompleteKeys<'a> {
+    device: &'a Endpoint,
+    fault: KeyFault,
+}
+
+/// The fault of a device's keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeyFault {
+    NoSigned,
+    NoOneTime,
+    NoKyber,
+    Unreadable,
+}
 
 impl PrivateKeys for IncompleteKeys<'_> {
     fn signed(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
-        if self.1 == "all" {
-            return Err(SessionError::Broken("the disk is gone".to_owned()));
+        match self.fault {
+            KeyFault::NoSigned => Ok(None),
+            KeyFault::Unreadable => Err(SessionError::Broken("the disk is gone".to_owned())),
+            KeyFault::NoOneTime | KeyFault::NoKyber => self.device.signed(id),
         }
-        if self.1 == "signed" { Ok(None) } else { self.0.signed(id) }
     }
 
     fn one_time(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
-        if self.1 == "one-time" { Ok(None) } else { self.0.one_time(id) }
+        if self.fault == KeyFault::NoOneTime { Ok(None) } else { self.device.one_time(id) }
     }
 
     fn kyber(&self, id: KeyId) -> Result<Option<KyberPair>, SessionError> {
-        if self.1 == "kyber" { Ok(None) } else { self.0.kyber(id) }
+        if self.fault == KeyFault::NoKyber { Ok(None) } else { self.device.kyber(id) }
     }
 
     fn was_used(&self, kyber: &KyberUse) -> Result<bool, SessionError> {
-        self.0.was_used(kyber)
+        self.device.was_used(kyber)
     }
 }
 
@@ -156,7 +174,13 @@ fn a_store_that_fails_is_no_unreadable_message() {
     let content = alice.write(&bob, "hello");
     let (address, identity, own) = (alice.address(), alice.identity(), bob.address());
     let peer = PeerDevice { address: &address, identity: &identity };
-    let refused = LibSignal.decrypt(bob.own(&own), peer, None, &IncompleteKeys(&bob, "all"), &content);
+    let refused = LibSignal.decrypt(
+        bob.own(&own),
+        peer,
+        None,
+        &IncompleteKeys { device: &bob, fault: KeyFault::Unreadable },
+        &content,
+    );
     assert_eq!(refused, Err(SessionError::Broken("the disk is gone".to_owned())));
 }
 
@@ -180,7 +204,7 @@ proptest! {
     fn what_is_no_message(content in proptest::collection::vec(any::<u8>(), 0..400), version in 0x30u8..0x50) {
         let (alice, bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
         prop_assert!(matches!(bob.look(&alice, &content), Err(SessionError::Unreadable(_))));
-        // With a version that libsignal knows it reads further; as either kind.
+        // With a version byte that libsignal knows, it parses the message as either kind.
         for second in [0x0A, 0x08] {
             let content = [&[version, second][..], &content].concat();
             let refused = bob.look(&alice, &content).unwrap_err();

@@ -1,4 +1,5 @@
-//! First messages that come again, as a server could have them come: with the record, or when it is lost.
+//! Tests of first messages that arrive twice, while the session record is there and after it was
+//! lost.
 
 use eko_client::SessionError;
 
@@ -32,13 +33,13 @@ fn without_the_record_the_use_of_the_last_resort_key_is_known() {
     bob.read(&alice, &content).unwrap();
     bob.records.clear();
     assert_eq!(bob.look(&alice, &content), Err(SessionError::Duplicate));
-    // What keeps it out is that memory alone.
+    // Only the memory of that use keeps the message out.
     let used = std::mem::take(&mut bob.used);
     assert_eq!(bob.look(&alice, &content).unwrap().kyber, Some(used[0].clone()));
 }
 
-/// Curve25519 takes no notice of a key's top bit, and nothing in a first message authenticates how its base key is
-/// spelled. The other spelling must not pass for another session.
+/// Curve25519 ignores a key's top bit, and nothing in a first message authenticates the encoding of
+/// its base key. Another encoding must not pass for another session.
 #[test]
 fn another_spelling_of_the_base_key_makes_no_new_message_of_it() {
     let (mut alice, mut bob) = (Endpoint::new("alice"), Endpoint::new("bob"));

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
 use crate::context::Context;
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 
 /// The groups of digits per line of a number that is shown.
 const GROUPS_PER_LINE: usize = 4;
@@ -13,18 +13,18 @@ const GROUPS_PER_LINE: usize = 4;
 ///
 /// # Errors
 /// [`Exit::Usage`] if standard input is no terminal; [`Exit::Failed`] if the answer is another one.
-pub(crate) fn yes(context: &Context, question: &str, instead: &str) -> Result<(), Failure> {
+pub(crate) fn yes(context: &Context, question: &str, instead: &str) -> Result<(), CommandFailure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         let what = "this asks before it goes on, and standard input is no terminal";
-        return Err(Failure::new(what).next(instead).exit(Exit::Usage));
+        return Err(CommandFailure::new(what).next(instead).exit(Exit::Usage));
     }
     context.out.prompt(&format!("{question}\nType yes if so:"));
     let mut answer = String::new();
     stdin.lock().read_line(&mut answer)?;
     match answer.trim() {
         "yes" => Ok(()),
-        _ => Err(Failure::new("the answer was not yes: nothing was changed")),
+        _ => Err(CommandFailure::new("the answer was not yes: nothing was changed")),
     }
 }
 

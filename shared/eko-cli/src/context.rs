@@ -3,7 +3,7 @@
 
 use eko_client::{DeviceStore, Environment, HttpTransport, Messenger};
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::global::GlobalOptions;
 use crate::home::{AccountFolder, EkoHome};
 use crate::libsignal::LibSignal;
@@ -25,20 +25,20 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(global: GlobalOptions) -> Result<Self, Failure> {
+    pub(crate) fn new(global: GlobalOptions) -> Result<Self, CommandFailure> {
         let home = EkoHome::locate(global.home.as_deref())?;
         let out = Output { json: global.json, quiet: global.quiet };
         Ok(Self { home, out, environment: Environment::system(), account: global.account })
     }
 
     /// Returns an HTTP client.
-    pub(crate) fn http(&self) -> Result<HttpTransport, Failure> {
-        HttpTransport::new().map_err(Failure::new)
+    pub(crate) fn http(&self) -> Result<HttpTransport, CommandFailure> {
+        HttpTransport::new().map_err(CommandFailure::new)
     }
 
     /// Opens the account that `--as` names, or the only account, and returns its folder and its
     /// messenger.
-    pub(crate) fn client(&self) -> Result<(AccountFolder, HttpMessenger), Failure> {
+    pub(crate) fn client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
         let account = self.home.choose(self.account.as_ref())?;
         let store = DeviceStore::open(&account.database())?;
         let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
@@ -46,7 +46,7 @@ impl Context {
             Some(client) => Ok((account, client)),
             None => {
                 let what = format!("the sign-in of {} was never finished", account.handle);
-                Err(Failure::new(what).next(format!("eko login {}", account.name())))
+                Err(CommandFailure::new(what).next(format!("eko login {}", account.name())))
             }
         }
     }

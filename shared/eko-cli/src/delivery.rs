@@ -7,7 +7,7 @@ use eko_client::store::EnvelopeState;
 use tokio::time::sleep;
 
 use crate::context::HttpMessenger;
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::people::named;
 use crate::progress::ProgressLine;
 
@@ -21,7 +21,7 @@ pub(crate) async fn wait_for(
     progress: &ProgressLine,
     mut sent: SentActivity,
     wait_s: u64,
-) -> Result<SentActivity, Failure> {
+) -> Result<SentActivity, CommandFailure> {
     let now_ms = || client.device().environment().now_ms();
     let until_ms = now_ms().saturating_add_unsigned(wait_s.saturating_mul(1000));
     loop {
@@ -90,9 +90,9 @@ impl DeliverySummary {
 
     /// Returns the failure of this delivery, or `None` if nothing failed. Its sentence begins with
     /// `lead`.
-    pub(crate) fn failure(&self, lead: &str) -> Option<Failure> {
+    pub(crate) fn failure(&self, lead: &str) -> Option<CommandFailure> {
         let missed: Vec<_> = self.missed.iter().map(|it| format!("{}: {}", it.name, it.reason)).collect();
-        let failure = |how: &str| Failure::new(format!("{lead}{how} {}", missed.join("; ")));
+        let failure = |how: &str| CommandFailure::new(format!("{lead}{how} {}", missed.join("; ")));
         match self.state {
             EnvelopeState::ToSend => Some(
                 failure("not sent yet to")

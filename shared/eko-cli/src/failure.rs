@@ -53,13 +53,13 @@ impl From<Exit> for ExitCode {
 
 /// The error of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct CommandFailure {
     what: String,
     next: Option<String>,
     exit: Exit,
 }
 
-impl Failure {
+impl CommandFailure {
     /// Creates a failure of the kind [`Exit::Failed`]. `what` is one line without a full stop.
     pub fn new(what: impl fmt::Display) -> Self {
         Self { what: what.to_string(), next: None, exit: Exit::Failed }
@@ -103,16 +103,16 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for CommandFailure {}
 
 /// Converts an error of standard input or standard output.
-impl From<io::Error> for Failure {
+impl From<io::Error> for CommandFailure {
     fn from(error: io::Error) -> Self {
         Self::new(error)
     }
@@ -122,7 +122,7 @@ impl From<io::Error> for Failure {
 mod tests {
     use super::*;
 
-    fn written(failure: &Failure, json: bool) -> String {
+    fn written(failure: &CommandFailure, json: bool) -> String {
         let mut bytes = Vec::new();
         failure.write(json, &mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
@@ -130,18 +130,19 @@ mod tests {
 
     #[test]
     fn for_a_person_and_for_a_script() {
-        let failure = Failure::new("there is no account bob here").next("eko login bob").exit(Exit::Usage);
+        let failure =
+            CommandFailure::new("there is no account bob here").next("eko login bob").exit(Exit::Usage);
         assert_eq!(written(&failure, false), "eko: there is no account bob here\nNext: eko login bob\n");
         let json: serde_json::Value = serde_json::from_str(&written(&failure, true)).unwrap();
         let due =
             json!({ "error": "there is no account bob here", "kind": "usage", "next": "eko login bob" });
         assert_eq!(json, due);
-        assert_eq!(written(&Failure::new("no"), false), "eko: no\n");
+        assert_eq!(written(&CommandFailure::new("no"), false), "eko: no\n");
     }
 
     #[test]
     fn what_a_server_says_does_not_reach_the_terminal_raw() {
-        let failure = Failure::new("429: \u{1b}[2Jsecond\nline \u{202e}");
+        let failure = CommandFailure::new("429: \u{1b}[2Jsecond\nline \u{202e}");
         assert_eq!(written(&failure, false), "eko: 429: \u{fffd}[2Jsecond line \u{fffd}\n");
     }
 }

@@ -18,7 +18,7 @@ use etcetera::BaseStrategy;
 
 pub use account_folder::AccountFolder;
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::partial_handle::PartialHandle;
 
 const ACCOUNTS: &str = "accounts";
@@ -45,12 +45,13 @@ impl EkoHome {
     ///
     /// # Errors
     /// The platform has no folder for data, because the user has no home folder.
-    pub fn locate(named: Option<&Path>) -> Result<Self, Failure> {
+    pub fn locate(named: Option<&Path>) -> Result<Self, CommandFailure> {
         let home = match named {
             Some(named) => named.to_owned(),
             None => etcetera::base_strategy::choose_native_strategy()
                 .map_err(|_| {
-                    Failure::new("there is no folder for data").next("name one: --home DIR, or EKO_HOME")
+                    CommandFailure::new("there is no folder for data")
+                        .next("name one: --home DIR, or EKO_HOME")
                 })?
                 .data_dir()
                 .join("eko"),
@@ -62,7 +63,7 @@ impl EkoHome {
     ///
     /// # Errors
     /// The folder cannot be read, or other users of this machine can read it.
-    pub fn accounts(&self) -> Result<Vec<AccountFolder>, Failure> {
+    pub fn accounts(&self) -> Result<Vec<AccountFolder>, CommandFailure> {
         let listed = match self.accounts.read_dir() {
             Ok(listed) => listed,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -87,7 +88,7 @@ impl EkoHome {
     ///
     /// # Errors
     /// There is no such account; there are several; other users of this machine can read its files.
-    pub fn choose(&self, named: Option<&PartialHandle>) -> Result<AccountFolder, Failure> {
+    pub fn choose(&self, named: Option<&PartialHandle>) -> Result<AccountFolder, CommandFailure> {
         let accounts = self.accounts()?;
         let meant = |account: &&AccountFolder| {
             named.is_none_or(|who| {
@@ -105,9 +106,9 @@ impl EkoHome {
                 let all: Vec<_> =
                     accounts.iter().filter(meant).map(|account| account.handle.to_string()).collect();
                 let which = format!("there are {} accounts here: {}", all.len(), all.join(", "));
-                Err(Failure::new(which).next(format!("eko --as {} …", first.name())).exit(Exit::Usage))
+                Err(CommandFailure::new(which).next(format!("eko --as {} …", first.name())).exit(Exit::Usage))
             }
-            (None, _, None) => Err(Failure::new("nobody has signed in here").next("eko login NAME")),
+            (None, _, None) => Err(CommandFailure::new("nobody has signed in here").next("eko login NAME")),
             (None, _, Some(who)) => {
                 let name = who
                     .host
@@ -116,7 +117,7 @@ impl EkoHome {
                 let all: Vec<_> = accounts.iter().map(AccountFolder::name).collect();
                 let others =
                     if all.is_empty() { String::new() } else { format!("; there is {}", all.join(", ")) };
-                Err(Failure::new(format!("there is no account {name} here{others}"))
+                Err(CommandFailure::new(format!("there is no account {name} here{others}"))
                     .next(format!("eko login {name}")))
             }
         }
@@ -127,7 +128,7 @@ impl EkoHome {
     ///
     /// # Errors
     /// The folder cannot be created; other users of this machine can read it.
-    pub fn prepare(&self, handle: &Handle) -> Result<PreparedAccount, Failure> {
+    pub fn prepare(&self, handle: &Handle) -> Result<PreparedAccount, CommandFailure> {
         private::create(&self.accounts)?;
         let account =
             AccountFolder::new(handle.clone(), self.accounts.join(AccountFolder::folder_name(handle)));
@@ -140,7 +141,7 @@ impl EkoHome {
     ///
     /// # Errors
     /// The folder cannot be moved.
-    pub fn set_aside(&self, account: &AccountFolder, stamp: &str) -> Result<PathBuf, Failure> {
+    pub fn set_aside(&self, account: &AccountFolder, stamp: &str) -> Result<PathBuf, CommandFailure> {
         private::create(&self.former)?;
         let aside = self.former.join(format!("{}-{stamp}", account.name()));
         rename(account.path(), &aside)?;
@@ -151,16 +152,17 @@ impl EkoHome {
     ///
     /// # Errors
     /// The folder cannot be moved.
-    pub fn bring_back(&self, aside: &Path, account: &AccountFolder) -> Result<(), Failure> {
+    pub fn bring_back(&self, aside: &Path, account: &AccountFolder) -> Result<(), CommandFailure> {
         rename(aside, account.path())
     }
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
-    let cannot = |error| Failure::new(format!("cannot move {} to {}: {error}", from.display(), to.display()));
+fn rename(from: &Path, to: &Path) -> Result<(), CommandFailure> {
+    let cannot =
+        |error| CommandFailure::new(format!("cannot move {} to {}: {error}", from.display(), to.display()));
     std::fs::rename(from, to).map_err(cannot)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("cannot read {}: {error}", path.display()))
+fn unreadable(path: &Path, error: &std::io::Error) -> CommandFailure {
+    CommandFailure::new(format!("cannot read {}: {error}", path.display()))
 }

@@ -48,7 +48,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-pub use failure::{Exit, Failure};
+pub use failure::{CommandFailure, Exit};
 pub use home::{AccountFolder, EkoHome, PreparedAccount};
 pub use libsignal::LibSignal;
 pub use output::Output;
@@ -75,7 +75,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn run_command(cli: Cli) -> Result<(), Failure> {
+fn run_command(cli: Cli) -> Result<(), CommandFailure> {
     let context = Context::new(cli.global)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -111,7 +111,7 @@ fn explain_usage(error: &clap::Error) -> ExitCode {
     let _ = if std::env::args_os().any(|argument| argument == "--json") {
         let text = error.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Failure::new(what).next("eko --help").exit(Exit::Usage).write(true, &mut stderr)
+        CommandFailure::new(what).next("eko --help").exit(Exit::Usage).write(true, &mut stderr)
     } else if error.kind() == ErrorKind::MissingSubcommand {
         write!(stderr, "{}", Cli::command().render_help())
     } else {

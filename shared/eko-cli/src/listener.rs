@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
 use crate::context::{Context, HttpMessenger};
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
 use crate::people::{Correspondent, named};
 use crate::show;
@@ -41,7 +41,7 @@ pub(crate) struct TypedLines {
 
 /// The reason why the loop goes on.
 enum ListenerEvent<'t> {
-    /// It is time to look into the mailbox.
+    /// The time for the next look into the mailbox has come.
     Look,
     /// The person has typed a line.
     Line { text: String, to: &'t Correspondent },
@@ -61,9 +61,10 @@ impl<'a> MailboxListener<'a> {
         account: &AccountFolder,
         client: &'a HttpMessenger,
         longest_pause: Duration,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         let path = account.path().join("listening");
-        let cannot = |error: std::io::Error| Failure::new(format!("cannot open {}: {error}", path.display()));
+        let cannot =
+            |error: std::io::Error| CommandFailure::new(format!("cannot open {}: {error}", path.display()));
         let lock = OpenOptions::new()
             .write(true)
             .create(true)
@@ -75,14 +76,14 @@ impl<'a> MailboxListener<'a> {
             Ok(()) => Ok(Self { context, client, longest_pause, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
                 let what = format!("another eko on this machine listens for {} already", account.handle);
-                Err(Failure::new(what).next("end that one first").exit(Exit::TryLater))
+                Err(CommandFailure::new(what).next("end that one first").exit(Exit::TryLater))
             }
             Err(TryLockError::Error(error)) => Err(cannot(error)),
         }
     }
 
     /// Shows what is in the mailbox, and ends when no message waits for another one any more.
-    pub(crate) async fn once(&self) -> Result<(), Failure> {
+    pub(crate) async fn once(&self) -> Result<(), CommandFailure> {
         let mut received = self.client.receive().await?;
         self.show(&received)?;
         while let Some(ms) = received.look_again_ms {
@@ -95,7 +96,7 @@ impl<'a> MailboxListener<'a> {
     }
 
     /// Shows what comes and sends what is typed, until the person ends it.
-    pub(crate) async fn until_the_end(&self, mut typed: Option<TypedLines>) -> Result<(), Failure> {
+    pub(crate) async fn until_the_end(&self, mut typed: Option<TypedLines>) -> Result<(), CommandFailure> {
         let mut pause = SHORT_PAUSE;
         let mut told = BTreeSet::new();
         loop {
@@ -137,7 +138,7 @@ impl<'a> MailboxListener<'a> {
     ///
     /// # Errors
     /// The error, if it will not pass by itself.
-    fn report(&self, error: MessengerError, told: &mut BTreeSet<String>) -> Result<(), Failure> {
+    fn report(&self, error: MessengerError, told: &mut BTreeSet<String>) -> Result<(), CommandFailure> {
         let pending = matches!(error, MessengerError::Pending);
         if !pending && error.retry_after_s().is_none() {
             return Err(error.into());
@@ -166,7 +167,8 @@ impl<'a> MailboxListener<'a> {
             Ok(sent) => sent,
             Err(error) => {
                 // If standard error is closed, there is nobody to write to.
-                let _ = Failure::from(error).write(self.context.out.json, &mut std::io::stderr().lock());
+                let _ =
+                    CommandFailure::from(error).write(self.context.out.json, &mut std::io::stderr().lock());
                 return;
             }
         };
@@ -183,7 +185,7 @@ impl<'a> MailboxListener<'a> {
         }
     }
 
-    fn show(&self, received: &ReceivedBatch) -> Result<(), Failure> {
+    fn show(&self, received: &ReceivedBatch) -> Result<(), CommandFailure> {
         let out = self.context.out;
         for message in &received.messages {
             out.result(&show::message(self.client, message), &show::message_object(message))?;
@@ -195,7 +197,7 @@ impl<'a> MailboxListener<'a> {
         Ok(())
     }
 
-    fn show_notice(&self, notice: &Notice) -> Result<(), Failure> {
+    fn show_notice(&self, notice: &Notice) -> Result<(), CommandFailure> {
         let out = self.context.out;
         if out.json {
             return out.result("", &show::notice_object(notice));

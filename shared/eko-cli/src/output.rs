@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::printable::{printable, printable_json};
 
 /// The form in which a command writes its output.
@@ -22,7 +22,7 @@ impl Output {
     /// # Errors
     /// Standard output cannot be written. A closed pipe is no error: it ends the process with code
     /// 0.
-    pub fn result(self, text: &str, object: &Value) -> Result<(), Failure> {
+    pub fn result(self, text: &str, object: &Value) -> Result<(), CommandFailure> {
         match self.json {
             true => self.line(object),
             false => write_line(&printable(text)),
@@ -33,7 +33,7 @@ impl Output {
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub(crate) fn line(self, object: &Value) -> Result<(), Failure> {
+    pub(crate) fn line(self, object: &Value) -> Result<(), CommandFailure> {
         write_line(&printable_json(object))
     }
 
@@ -43,7 +43,7 @@ impl Output {
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub(crate) fn picture(self, picture: &str) -> Result<(), Failure> {
+    pub(crate) fn picture(self, picture: &str) -> Result<(), CommandFailure> {
         let mut out = io::stdout().lock();
         if self.json || !out.is_terminal() {
             return Ok(());
@@ -66,7 +66,7 @@ impl Output {
     }
 }
 
-fn write_line(line: &str) -> Result<(), Failure> {
+fn write_line(line: &str) -> Result<(), CommandFailure> {
     let mut out = io::stdout().lock();
     Ok(end_on_closed_pipe(writeln!(out, "{line}").and_then(|()| out.flush()))?)
 }

@@ -7,7 +7,7 @@ use eko_client::messenger::{Group, Person};
 use eko_protocol::address::Handle;
 
 use crate::context::HttpMessenger;
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::partial_handle::PartialHandle;
 
 const URN: &str = "urn:uuid:";
@@ -17,13 +17,13 @@ const MIN_ID_LETTERS: usize = 4;
 const SHORT_ID_LETTERS: usize = 8;
 
 /// Finds a person by a handle. A handle without a server means a user of the own server.
-pub(crate) async fn person(client: &HttpMessenger, who: &PartialHandle) -> Result<Person, Failure> {
+pub(crate) async fn person(client: &HttpMessenger, who: &PartialHandle) -> Result<Person, CommandFailure> {
     let me = client.me();
     let handle = match &who.host {
         None => Handle::new(who.user.clone(), &me.origin),
         Some(host) => {
             let handle = Handle::parse(&format!("{}@{host}", who.user));
-            handle.map_err(|fault| Failure::new(fault).exit(Exit::Usage))?
+            handle.map_err(|fault| CommandFailure::new(fault).exit(Exit::Usage))?
         }
     };
     Ok(client.find(&handle).await?)
@@ -40,7 +40,7 @@ pub(crate) fn named(client: &HttpMessenger, actor: &str) -> String {
 }
 
 /// Finds a group by its name, its id, or the beginning of its id.
-pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, Failure> {
+pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, CommandFailure> {
     let groups = client.groups()?;
     let exact = GroupId::parse(name).ok();
     let is_it = |group: &&Group| {
@@ -56,13 +56,13 @@ pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, Failure
     }
     match &found[..] {
         [group] => Ok((*group).clone()),
-        [] => {
-            Err(Failure::new(format!("there is no group {name:?} here")).next("eko groups").exit(Exit::Usage))
-        }
+        [] => Err(CommandFailure::new(format!("there is no group {name:?} here"))
+            .next("eko groups")
+            .exit(Exit::Usage)),
         several => {
             let ids: Vec<&str> = several.iter().map(|group| short(group.state.id())).collect();
             let what = format!("there are {} groups {name:?}: {}", several.len(), ids.join(", "));
-            Err(Failure::new(what).next("name one by these letters").exit(Exit::Usage))
+            Err(CommandFailure::new(what).next("name one by these letters").exit(Exit::Usage))
         }
     }
 }
@@ -110,12 +110,16 @@ pub(crate) enum Correspondent {
 
 impl Correspondent {
     /// Finds a person by a handle, or with `is_group` a group by its name.
-    pub(crate) async fn find(client: &HttpMessenger, text: &str, is_group: bool) -> Result<Self, Failure> {
+    pub(crate) async fn find(
+        client: &HttpMessenger,
+        text: &str,
+        is_group: bool,
+    ) -> Result<Self, CommandFailure> {
         if is_group {
             return group(client, text).map(Self::Group);
         }
         let who = PartialHandle::from_str(text).map_err(|why| {
-            Failure::new(format!("{text:?} is nobody's name: {why}"))
+            CommandFailure::new(format!("{text:?} is nobody's name: {why}"))
                 .next("--group, if it is a group's")
                 .exit(Exit::Usage)
         })?;

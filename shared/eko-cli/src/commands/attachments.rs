@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::people::urn;
 
 /// The number of names that are tried for a saved file before the command gives up.
@@ -53,7 +53,7 @@ enum AttachmentsCommand {
 }
 
 impl AttachmentsArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         match &self.command {
             AttachmentsCommand::Save { message, to, sealed } => {
                 save(context, message, to, sealed.as_deref()).await
@@ -63,13 +63,13 @@ impl AttachmentsArgs {
     }
 }
 
-async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> Result<(), Failure> {
+async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> Result<(), CommandFailure> {
     let (_, client) = context.client()?;
     let message = client.message(&urn(id))?;
     let files = message.map(|message| message.content.attachments).unwrap_or_default();
     if files.is_empty() {
         let what = format!("no message {id} with a file is here");
-        return Err(Failure::new(what).next("eko history").exit(Exit::Usage));
+        return Err(CommandFailure::new(what).next("eko history").exit(Exit::Usage));
     }
     for file in &files {
         let bytes = match (&file.url, sealed) {
@@ -78,7 +78,7 @@ async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> 
             (AttachmentLocation::Https(url), None) => fetch(context, url, file.size).await?,
         };
         let opened = attachment::open(&bytes, file).map_err(|error| {
-            Failure::new(format!("{:?} is not saved: {error}", file.name)).exit(Exit::NotTrusted)
+            CommandFailure::new(format!("{:?} is not saved: {error}", file.name)).exit(Exit::NotTrusted)
         })?;
         let path = write_new(to, &file.file_name(), &opened)?;
         let text = format!("{}  {} bytes", path.display(), opened.len());
@@ -91,9 +91,9 @@ async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> 
 
 /// Downloads `size` bytes of content in encrypted form from the URL that the sender named. That
 /// server learns this machine's address, so this happens only on the person's command.
-async fn fetch(context: &Context, url: &str, size: u64) -> Result<Vec<u8>, Failure> {
+async fn fetch(context: &Context, url: &str, size: u64) -> Result<Vec<u8>, CommandFailure> {
     context.out.remark(&format!("Fetching {url}"));
-    let cannot = |why: String| Failure::new(format!("cannot fetch {url}: {why}")).exit(Exit::TryLater);
+    let cannot = |why: String| CommandFailure::new(format!("cannot fetch {url}: {why}")).exit(Exit::TryLater);
     let answer =
         eko_client::Exchange::send(&context.http()?, Method::GET, url, eko_client::Body::Empty, None).await;
     let answer = answer
@@ -107,10 +107,10 @@ async fn fetch(context: &Context, url: &str, size: u64) -> Result<Vec<u8>, Failu
     Ok(answer.body.to_vec())
 }
 
-fn seal(context: &Context, file: &Path, url: &str) -> Result<(), Failure> {
+fn seal(context: &Context, file: &Path, url: &str) -> Result<(), CommandFailure> {
     let bytes = read(file)?;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let failed = |error: attachment::AttachmentError| Failure::new(error).exit(Exit::Usage);
+    let failed = |error: attachment::AttachmentError| CommandFailure::new(error).exit(Exit::Usage);
     let sealed = attachment::seal(&bytes, &name, media_type(file), &context.environment).map_err(failed)?;
     let content = sealed.bytes().to_vec();
     let attached = sealed.at(url).map_err(failed)?;
@@ -127,12 +127,12 @@ fn seal(context: &Context, file: &Path, url: &str) -> Result<(), Failure> {
 }
 
 /// Reads a description that [`seal`] has written.
-pub(super) fn read_sealed(path: &Path) -> Result<Attachment, Failure> {
+pub(super) fn read_sealed(path: &Path) -> Result<Attachment, CommandFailure> {
     let value = serde_json::from_slice(&read(path)?).map_err(|error| error.to_string());
     let read = value.and_then(|value| Attachment::parse(&value).map_err(|fault| fault.to_string()));
     read.map_err(|why| {
         let what = format!("{} is not what `eko attachments seal` writes: {why}", path.display());
-        Failure::new(what).exit(Exit::Usage)
+        CommandFailure::new(what).exit(Exit::Usage)
     })
 }
 
@@ -141,8 +141,9 @@ pub(super) fn media_type(path: &Path) -> &'static str {
     mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream")
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let cannot = |why: &dyn std::fmt::Display| Failure::new(format!("cannot read {}: {why}", path.display()));
+fn read(path: &Path) -> Result<Vec<u8>, CommandFailure> {
+    let cannot =
+        |why: &dyn std::fmt::Display| CommandFailure::new(format!("cannot read {}: {why}", path.display()));
     let length = std::fs::metadata(path).map_err(|error| cannot(&error))?.len();
     if length > MAX_BYTES.saturating_add(OVERHEAD as u64) {
         return Err(cannot(&format!("it has more than {MAX_BYTES} bytes")).exit(Exit::Usage));
@@ -152,7 +153,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Writes a new file that only its owner can read, and returns its path. If the name is taken, a
 /// number is added to it.
-fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
+fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, CommandFailure> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let (stem, extension) = match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => (stem, format!(".{extension}")),
@@ -163,7 +164,7 @@ fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure
     for name in names {
         let path = folder.join(&name);
         let cannot =
-            |error: std::io::Error| Failure::new(format!("cannot write {}: {error}", path.display()));
+            |error: std::io::Error| CommandFailure::new(format!("cannot write {}: {error}", path.display()));
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(mut file) => {
                 file.write_all(bytes).and_then(|()| file.sync_all()).map_err(cannot)?;
@@ -173,5 +174,5 @@ fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure
             Err(error) => return Err(cannot(error)),
         }
     }
-    Err(Failure::new(format!("there are {MAX_NAMES} files named {name} in {}", folder.display())))
+    Err(CommandFailure::new(format!("there are {MAX_NAMES} files named {name} in {}", folder.display())))
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::listener::{MailboxListener, TypedLines};
 use crate::people::{Correspondent, conversation};
 
@@ -36,7 +36,7 @@ pub(crate) struct ChatArgs {
 }
 
 impl ChatArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (account, client) = context.client()?;
         let whom = Correspondent::find(&client, &self.with, self.group).await?;
         let listening = MailboxListener::begin(context, &account, &client, LONGEST_PAUSE)?;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 use clap_complete::{Shell, generate};
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,7 @@ pub(crate) struct CompletionsArgs {
 
 impl CompletionsArgs {
     /// Prints the script for `eko`, the whole command line.
-    pub(crate) fn run(&self, mut eko: clap::Command) -> Result<(), Failure> {
+    pub(crate) fn run(&self, mut eko: clap::Command) -> Result<(), CommandFailure> {
         // The script is written to memory first, because the generator panics if the pipe is
         // closed.
         let mut script = Vec::new();

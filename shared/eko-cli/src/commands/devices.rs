@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::ask;
 use crate::context::{Context, HttpMessenger};
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::show;
 
 const MORE: &str = "\
@@ -61,7 +61,7 @@ enum DevicesCommand {
 }
 
 impl DevicesArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.client()?;
         match &self.command {
             None | Some(DevicesCommand::List) => list(context, &client).await,
@@ -74,7 +74,7 @@ impl DevicesArgs {
     }
 }
 
-async fn list(context: &Context, client: &HttpMessenger) -> Result<(), Failure> {
+async fn list(context: &Context, client: &HttpMessenger) -> Result<(), CommandFailure> {
     let devices = client.devices().await?;
     for device in &devices.active {
         let OwnDevice { id, fingerprint, since, this } = device;
@@ -110,19 +110,21 @@ async fn approve(
     client: &HttpMessenger,
     id: Option<&str>,
     typed: Option<&str>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let devices = client.devices().await?;
     if !devices.active.iter().any(|device| device.this) {
         return Err(MessengerError::Pending.into());
     }
     let waiting = match (id, &devices.pending[..]) {
         (_, []) => {
-            return Err(Failure::new("no device waits for approval").next("eko login NAME, on the new one"));
+            return Err(
+                CommandFailure::new("no device waits for approval").next("eko login NAME, on the new one")
+            );
         }
         (None, [only]) => only,
         (None, several) => {
             let what = format!("{} devices wait for approval", several.len());
-            return Err(Failure::new(what).next("eko devices approve ID").exit(Exit::Usage));
+            return Err(CommandFailure::new(what).next("eko devices approve ID").exit(Exit::Usage));
         }
         (Some(id), waiting) => device_by_id(waiting, id, "waits", |it| it.device.id.as_str())?,
     };
@@ -133,7 +135,7 @@ async fn approve(
             let what =
                 format!("that is not the fingerprint of the device {id} that waits: it is not approved");
             let next = format!("if it is not yours: eko devices turn-away {id}");
-            return Err(Failure::new(what).next(next).exit(Exit::NotTrusted));
+            return Err(CommandFailure::new(what).next(next).exit(Exit::NotTrusted));
         }
         None => {
             let question = format!(
@@ -150,13 +152,18 @@ async fn approve(
     context.out.result(&text, &object)
 }
 
-async fn revoke(context: &Context, client: &HttpMessenger, id: &str, yes: bool) -> Result<(), Failure> {
+async fn revoke(
+    context: &Context,
+    client: &HttpMessenger,
+    id: &str,
+    yes: bool,
+) -> Result<(), CommandFailure> {
     let devices = client.devices().await?;
     if let Ok(waiting) = device_by_id(&devices.pending, id, "waits", |it| it.device.id.as_str())
         && device_by_id(&devices.active, id, "is active", |it| it.id.as_str()).is_err()
     {
         let what = format!("{} only waits for approval", waiting.device.id);
-        return Err(Failure::new(what).next(format!("eko devices turn-away {id}")).exit(Exit::Usage));
+        return Err(CommandFailure::new(what).next(format!("eko devices turn-away {id}")).exit(Exit::Usage));
     }
     let device = device_by_id(&devices.active, id, "is active", |it| it.id.as_str())?;
     let id = &device.id;
@@ -185,7 +192,7 @@ async fn revoke(context: &Context, client: &HttpMessenger, id: &str, yes: bool) 
     context.out.result(&text, &object)
 }
 
-async fn turn_away(context: &Context, client: &HttpMessenger, id: &str) -> Result<(), Failure> {
+async fn turn_away(context: &Context, client: &HttpMessenger, id: &str) -> Result<(), CommandFailure> {
     let devices = client.devices().await?;
     let waiting = device_by_id(&devices.pending, id, "waits", |it| it.device.id.as_str())?;
     let id = &waiting.device.id;
@@ -200,7 +207,7 @@ fn device_by_id<'a, D>(
     text: &str,
     state: &str,
     id: impl Fn(&D) -> &str,
-) -> Result<&'a D, Failure> {
+) -> Result<&'a D, CommandFailure> {
     let mut found = devices.iter().filter(|device| !text.is_empty() && id(device).starts_with(text));
     match (found.next(), found.next()) {
         (Some(device), None) => Ok(device),
@@ -209,7 +216,7 @@ fn device_by_id<'a, D>(
                 None => format!("no device of yours whose id begins with {text:?} {state}"),
                 Some(_) => format!("several of your devices have ids that begin with {text:?}"),
             };
-            Err(Failure::new(what).next("eko devices").exit(Exit::Usage))
+            Err(CommandFailure::new(what).next("eko devices").exit(Exit::Usage))
         }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{groups, verify};
 use crate::context::{Context, HttpMessenger};
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::printable::printable_json;
 use crate::show;
 
@@ -50,18 +50,19 @@ struct ExportCounts {
 }
 
 impl ExportArgs {
-    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.client()?;
         if self.file == Path::new("-") {
             return self.write_all(context, &client, |object| context.out.line(object)).map(drop);
         }
-        let cannot =
-            |error: &std::io::Error| Failure::new(format!("cannot write {}: {error}", self.file.display()));
+        let cannot = |error: &std::io::Error| {
+            CommandFailure::new(format!("cannot write {}: {error}", self.file.display()))
+        };
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.file);
         let file = opened.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
                 let what = format!("{} is there already", self.file.display());
-                Failure::new(what).next("name another file").exit(Exit::Usage)
+                CommandFailure::new(what).next("name another file").exit(Exit::Usage)
             }
             _ => cannot(&error),
         })?;
@@ -90,8 +91,8 @@ impl ExportArgs {
         &self,
         context: &Context,
         client: &HttpMessenger,
-        mut write: impl FnMut(&Value) -> Result<(), Failure>,
-    ) -> Result<ExportCounts, Failure> {
+        mut write: impl FnMut(&Value) -> Result<(), CommandFailure>,
+    ) -> Result<ExportCounts, CommandFailure> {
         let mut counts = ExportCounts { people: 0, groups: 0, messages: 0 };
         write(&json!({
             "type": "export", "version": 1, "handle": client.me().handle().to_string(), "actor": client.me().actor(),

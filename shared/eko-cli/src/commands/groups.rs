@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::context::{Context, HttpMessenger};
 use crate::delivery::WAIT_S;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::people::{group, named, short};
 use change::ChangeCommand;
 
@@ -32,7 +32,7 @@ Examples:
 pub(crate) struct GroupsArgs {
     #[command(subcommand)]
     command: Option<GroupsCommand>,
-    /// How long to go on trying if a server is out of reach or asks to wait, in seconds
+    /// The time to go on trying if a server is out of reach or asks to wait, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = WAIT_S, global = true)]
     wait: u64,
 }
@@ -52,7 +52,7 @@ enum GroupsCommand {
 }
 
 impl GroupsArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.client()?;
         match &self.command {
             None | Some(GroupsCommand::List) => {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::people::Correspondent;
 use crate::show;
 
@@ -23,7 +23,7 @@ pub(crate) struct HistoryArgs {
 }
 
 impl HistoryArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.client()?;
         let conversation = match &self.with {
             Some(with) => Some(Correspondent::find(&client, with, self.group).await?.conversation()),

@@ -5,7 +5,7 @@ use eko_client::messenger::KeyStatus;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::progress::ProgressLine;
 use crate::show;
 
@@ -35,7 +35,7 @@ enum KeysCommand {
 }
 
 impl KeysArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.client()?;
         let progress = ProgressLine::new(context.out);
         let stepping = progress.clone();
@@ -60,7 +60,7 @@ impl KeysArgs {
         if status.agrees {
             return Ok(());
         }
-        let failure = Failure::new("the server has other signed keys than this device's newest");
+        let failure = CommandFailure::new("the server has other signed keys than this device's newest");
         Err(failure.next("eko keys renew"))
     }
 }

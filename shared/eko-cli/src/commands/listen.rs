@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::listener::MailboxListener;
 
 const MORE: &str = "\
@@ -32,7 +32,7 @@ pub(crate) struct ListenArgs {
 }
 
 impl ListenArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (account, client) = context.client()?;
         let listening = MailboxListener::begin(context, &account, &client, Duration::from_secs(self.every))?;
         if self.once {

@@ -13,7 +13,7 @@ use eko_protocol::address::{Handle, Origin};
 use serde_json::json;
 
 use crate::context::{Context, HttpMessenger};
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::home::{AccountFolder, PreparedAccount};
 use crate::libsignal::LibSignal;
 use crate::oidc::{BrowserSignIn, RelyingParty};
@@ -77,7 +77,7 @@ pub(crate) struct LoginArgs {
 }
 
 impl LoginArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let http = context.http()?;
         let capabilities = self.capabilities(&http).await?;
         let origin = capabilities.origin.clone();
@@ -99,7 +99,7 @@ impl LoginArgs {
             Ok(_) if self.anew && !is_new => {
                 let what =
                     format!("{handle} still has this device, which is signed in: nothing was set aside");
-                return Err(Failure::new(what).next("eko devices revoke ID, if it is to go"));
+                return Err(CommandFailure::new(what).next("eko devices revoke ID, if it is to go"));
             }
             Ok(device) => return tell(context, &account, &device, None),
             Err(error) if self.anew && !is_new && is_lost(&error) => error,
@@ -128,16 +128,18 @@ impl LoginArgs {
     }
 
     /// Asks the server what it can do, and checks that it is the server that the person named.
-    async fn capabilities(&self, http: &HttpTransport) -> Result<Capabilities, Failure> {
+    async fn capabilities(&self, http: &HttpTransport) -> Result<Capabilities, CommandFailure> {
         let base = self.who.server(self.server.as_deref());
         let named = Origin::parse(&base).map_err(|_| {
-            Failure::new(format!("{base} is no server's URL")).next("--server https://HOST").exit(Exit::Usage)
+            CommandFailure::new(format!("{base} is no server's URL"))
+                .next("--server https://HOST")
+                .exit(Exit::Usage)
         })?;
         let capabilities = match Capabilities::fetch(http, named.as_str()).await {
             Ok(capabilities) => capabilities,
             Err(ClientError::Transport(error)) => {
-                let failure =
-                    Failure::new(format!("no server answers at {named}: {error}")).exit(Exit::TryLater);
+                let failure = CommandFailure::new(format!("no server answers at {named}: {error}"))
+                    .exit(Exit::TryLater);
                 return Err(match (&self.server, &self.who.host) {
                     (None, None) => {
                         failure.next("start one with `cargo run`, or name one: eko login NAME@HOST")
@@ -149,13 +151,13 @@ impl LoginArgs {
         };
         let origin = &capabilities.origin;
         if *origin != named {
-            let failure = Failure::new(format!("the server at {named} calls itself {origin}"));
+            let failure = CommandFailure::new(format!("the server at {named} calls itself {origin}"));
             return Err(failure.next(format!("eko login {} --server {origin}", self.who.user)));
         }
         match &self.who.host {
             Some(host) if host != origin.authority() => {
                 let what = format!("{}@{host} is not at {origin}", self.who.user);
-                Err(Failure::new(what)
+                Err(CommandFailure::new(what)
                     .next(format!("eko login {}", Handle::new(self.who.user.clone(), origin)))
                     .exit(Exit::Usage))
             }
@@ -169,7 +171,7 @@ impl LoginArgs {
         context: &Context,
         http: &HttpTransport,
         capabilities: &Capabilities,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, CommandFailure> {
         let Capabilities { issuer, audience, .. } = capabilities;
         let party = RelyingParty::discover(http, &context.environment, issuer, audience).await?;
         let name = self.who.user.as_str();
@@ -190,16 +192,18 @@ impl LoginArgs {
     }
 }
 
-fn read_token(file: &Path) -> Result<String, Failure> {
+fn read_token(file: &Path) -> Result<String, CommandFailure> {
     let mut token = String::new();
     let read = if file == Path::new("-") {
         std::io::stdin().lock().take(MAX_TOKEN_BYTES).read_to_string(&mut token)
     } else {
         std::fs::File::open(file).and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut token))
     };
-    read.map_err(|error| Failure::new(format!("cannot read the ID token from {}: {error}", file.display())))?;
+    read.map_err(|error| {
+        CommandFailure::new(format!("cannot read the ID token from {}: {error}", file.display()))
+    })?;
     match token.trim() {
-        "" => Err(Failure::new(format!("there is no ID token in {}", file.display()))),
+        "" => Err(CommandFailure::new(format!("there is no ID token in {}", file.display()))),
         token => Ok(token.to_owned()),
     }
 }
@@ -240,7 +244,7 @@ fn was_refused(error: &MessengerError) -> bool {
 }
 
 /// True if the account's keys were never registered at a server.
-fn never_registered(context: &Context, account: &AccountFolder) -> Result<bool, Failure> {
+fn never_registered(context: &Context, account: &AccountFolder) -> Result<bool, CommandFailure> {
     let store = DeviceStore::open(&account.database())?;
     let client = Messenger::open(context.http()?, LibSignal, store, context.environment.clone())?;
     Ok(client.is_none_or(|client| client.device().tokens().is_none()))
@@ -251,7 +255,7 @@ fn tell(
     account: &AccountFolder,
     signed_in: &SignedInDevice,
     aside: Option<&Path>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let SignedInDevice { client, registered } = signed_in;
     let (device, fingerprint) = (client.device(), client.fingerprint());
     let handle = &account.handle;

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 
-pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
     let (account, client) = context.client()?;
     client.sign_out().await?;
     let text = format!("{} is signed out here. Its keys and messages are kept.", account.handle);

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::attachments::{media_type, read_sealed};
 use crate::context::{Context, HttpMessenger};
 use crate::delivery::{DeliverySummary, WAIT_S, wait_for};
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::people::Correspondent;
 use crate::progress::ProgressLine;
 use crate::show::{envelope_object, word};
@@ -50,13 +50,13 @@ pub(crate) struct SendArgs {
     /// The description of a larger file, from `eko attachments seal`; may be given several times
     #[arg(long, value_name = "FILE.json")]
     attached: Vec<PathBuf>,
-    /// How long to go on trying if a server is out of reach or asks to wait, in seconds
+    /// The time to go on trying if a server is out of reach or asks to wait, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = WAIT_S)]
     wait: u64,
 }
 
 impl SendArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.client()?;
         let progress = ProgressLine::new(context.out);
         let stepping = progress.clone();
@@ -72,24 +72,26 @@ impl SendArgs {
         tell(context, &client, &sent?)
     }
 
-    fn text(&self) -> Result<String, Failure> {
+    fn text(&self) -> Result<String, CommandFailure> {
         if self.text != ["-"] {
             return Ok(self.text.join(" "));
         }
         let mut text = String::new();
         std::io::stdin().lock().take(MAX_TEXT_BYTES + 1).read_to_string(&mut text)?;
         match text.trim_end_matches('\n') {
-            "" => Err(Failure::new("there is nothing to say on standard input").exit(Exit::Usage)),
+            "" => Err(CommandFailure::new("there is nothing to say on standard input").exit(Exit::Usage)),
             text if text.len() as u64 > MAX_TEXT_BYTES => {
-                Err(Failure::new(format!("a text has {MAX_TEXT_BYTES} bytes at most")).exit(Exit::Usage))
+                Err(CommandFailure::new(format!("a text has {MAX_TEXT_BYTES} bytes at most"))
+                    .exit(Exit::Usage))
             }
             text => Ok(text.to_owned()),
         }
     }
 
-    fn attachments(&self, context: &Context) -> Result<Vec<Attachment>, Failure> {
+    fn attachments(&self, context: &Context) -> Result<Vec<Attachment>, CommandFailure> {
         let within = self.attach.iter().map(|path| {
-            let cannot = |why: &dyn Display| Failure::new(format!("cannot attach {}: {why}", path.display()));
+            let cannot =
+                |why: &dyn Display| CommandFailure::new(format!("cannot attach {}: {why}", path.display()));
             let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let sealed = attachment::seal(&bytes, &name, media_type(path), &context.environment);
@@ -104,7 +106,7 @@ impl SendArgs {
     }
 }
 
-fn tell(context: &Context, client: &HttpMessenger, sent: &SentActivity) -> Result<(), Failure> {
+fn tell(context: &Context, client: &HttpMessenger, sent: &SentActivity) -> Result<(), CommandFailure> {
     let delivery = DeliverySummary::of(client, sent);
     let text = match delivery.state {
         EnvelopeState::Delivered | EnvelopeState::Accepted => "sent",

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::ask;
 use crate::context::{Context, HttpMessenger};
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::partial_handle::PartialHandle;
 use crate::people::{named, person};
 use crate::qr;
@@ -66,7 +66,7 @@ pub(crate) struct VerifyArgs {
 }
 
 impl VerifyArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.client()?;
         let person = person(&client, &self.who).await?;
         let who = named(&client, &person.actor());
@@ -75,7 +75,7 @@ impl VerifyArgs {
         }
         let own = person == client.me();
         if own && (self.confirm || self.scanned.is_some()) {
-            return Err(Failure::new(format!("{who} is you")).next("eko devices").exit(Exit::Usage));
+            return Err(CommandFailure::new(format!("{who} is you")).next("eko devices").exit(Exit::Usage));
         }
         let seen = client.verification(&person).await?;
         if self.confirm || self.scanned.is_some() {
@@ -105,7 +105,7 @@ impl VerifyArgs {
 
     /// Succeeds if the other side has the same number: as it was scanned, typed, or answered by the
     /// person.
-    fn compare(&self, context: &Context, seen: &Verification, who: &str) -> Result<(), Failure> {
+    fn compare(&self, context: &Context, seen: &Verification, who: &str) -> Result<(), CommandFailure> {
         let same = match (&self.scanned, &self.number) {
             (Some(file), _) => seen.number.matches(&scanned::read(file)?),
             (None, Some(number)) => ask::is_number(number, &seen.number.digits),
@@ -121,7 +121,9 @@ impl VerifyArgs {
         }
         let what =
             format!("that is not your safety number with {who}: somebody may be between you, or it is older");
-        Err(Failure::new(what).next(format!("eko verify {who}, and compare again")).exit(Exit::NotTrusted))
+        Err(CommandFailure::new(what)
+            .next(format!("eko verify {who}, and compare again"))
+            .exit(Exit::NotTrusted))
     }
 
     fn forget(
@@ -130,7 +132,7 @@ impl VerifyArgs {
         client: &HttpMessenger,
         person: &Person,
         who: &str,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         if !self.yes {
             let question = format!(
                 "The devices that the server of {who} shows next are trusted, whoever made them.\n\
@@ -145,20 +147,25 @@ impl VerifyArgs {
     }
 }
 
-fn tell(context: &Context, client: &HttpMessenger, person: &Person, text: &str) -> Result<(), Failure> {
+fn tell(
+    context: &Context,
+    client: &HttpMessenger,
+    person: &Person,
+    text: &str,
+) -> Result<(), CommandFailure> {
     let object = client.verification_kept(person)?.map_or(Value::Null, |kept| shown::object(person, &kept));
     context.out.result(text, &object)
 }
 
 /// Fails with [`Exit::NotTrusted`] if there is an alarm, or a reset that the person has not
 /// settled.
-fn alarm(who: &str, seen: &Verification, own: bool) -> Result<(), Failure> {
+fn alarm(who: &str, seen: &Verification, own: bool) -> Result<(), CommandFailure> {
     let compare = if own {
         "eko devices"
     } else {
         &format!("eko verify {who} --confirm, once you have compared; or --accept")
     };
-    let failure = |what: String| Failure::new(what).next(compare).exit(Exit::NotTrusted);
+    let failure = |what: String| CommandFailure::new(what).next(compare).exit(Exit::NotTrusted);
     match (&seen.alarm, seen.trust) {
         (Some(alarm), _) => Err(failure(format!("{who}: {}", alarm.why))),
         (None, Trust::Reset) => {

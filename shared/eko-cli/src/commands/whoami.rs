@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 
-pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context) -> Result<(), CommandFailure> {
     let (account, client) = context.client()?;
     let device = client.device();
     let (handle, signed_in) = (account.handle.to_string(), device.tokens().is_some());

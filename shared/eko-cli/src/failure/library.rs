@@ -1,4 +1,4 @@
-//! Conversions of the client library's errors into a [`Failure`]: the words for a person, the kind,
+//! Conversions of the client library's errors into a [`CommandFailure`]: the words for a person, the kind,
 //! and what to do next.
 
 use eko_client::group::GroupError;
@@ -6,22 +6,22 @@ use eko_client::messenger::{MessengerError, Person};
 use eko_client::store::DeviceStoreError;
 use eko_client::{ClientError, ProblemDetails, TransportError};
 
-use super::{Exit, Failure};
+use super::{CommandFailure, Exit};
 use crate::oidc::OidcError;
 
-impl From<DeviceStoreError> for Failure {
+impl From<DeviceStoreError> for CommandFailure {
     fn from(error: DeviceStoreError) -> Self {
         Self::new(error)
     }
 }
 
-impl From<ClientError> for Failure {
+impl From<ClientError> for CommandFailure {
     fn from(error: ClientError) -> Self {
         MessengerError::from(error).into()
     }
 }
 
-impl From<MessengerError> for Failure {
+impl From<MessengerError> for CommandFailure {
     fn from(error: MessengerError) -> Self {
         if let Some(seconds) = error.retry_after_s() {
             let when =
@@ -60,7 +60,7 @@ impl From<MessengerError> for Failure {
     }
 }
 
-impl From<OidcError> for Failure {
+impl From<OidcError> for CommandFailure {
     fn from(error: OidcError) -> Self {
         let exit = match &error {
             OidcError::Unreachable { .. } | OidcError::TimedOut(_) => Exit::TryLater,
@@ -97,8 +97,8 @@ fn explained(problem: &ProblemDetails) -> String {
 }
 
 /// Converts a refusal of the server, and adds what the person can do about it.
-fn refusal(problem: &ProblemDetails) -> Failure {
-    let failure = Failure::new(explained(problem));
+fn refusal(problem: &ProblemDetails) -> CommandFailure {
+    let failure = CommandFailure::new(explained(problem));
     match problem.slug() {
         "name-taken" => failure.next("choose another name: eko login NAME"),
         "account-exists" => failure.next("sign in under that name: eko login NAME"),

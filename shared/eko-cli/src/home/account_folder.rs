@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use eko_protocol::address::Handle;
 
 use super::private;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 
 const DATABASE: &str = "eko.db";
 
@@ -47,12 +47,13 @@ impl AccountFolder {
     ///
     /// The folder is created under another name and then renamed, so that a process that is killed
     /// in between leaves no half account.
-    pub(super) fn create(&self) -> Result<bool, Failure> {
+    pub(super) fn create(&self) -> Result<bool, CommandFailure> {
         if self.path.is_dir() {
             return Ok(false);
         }
-        let cannot =
-            |error: std::io::Error| Failure::new(format!("cannot create {}: {error}", self.path.display()));
+        let cannot = |error: std::io::Error| {
+            CommandFailure::new(format!("cannot create {}: {error}", self.path.display()))
+        };
         let parent = self.path.parent().unwrap_or(Path::new("."));
         let new = private::unique_in(parent).map_err(cannot)?;
         private::empty_file(&new.join(DATABASE)).map_err(cannot)?;
@@ -70,13 +71,14 @@ impl AccountFolder {
     ///
     /// # Errors
     /// The folder cannot be removed.
-    pub fn remove(&self) -> Result<(), Failure> {
+    pub fn remove(&self) -> Result<(), CommandFailure> {
         let removed = std::fs::remove_dir_all(&self.path);
-        removed.map_err(|error| Failure::new(format!("cannot remove {}: {error}", self.path.display())))
+        removed
+            .map_err(|error| CommandFailure::new(format!("cannot remove {}: {error}", self.path.display())))
     }
 
     /// Checks that only the owner can read the folder and the database.
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    pub(super) fn check(&self) -> Result<(), CommandFailure> {
         private::check(&self.path)?;
         private::check(&self.database())
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 
 const FOLDER: u32 = 0o700;
 const FILE: u32 = 0o600;
@@ -13,9 +13,9 @@ const FILE: u32 = 0o600;
 const OTHERS: u32 = 0o077;
 
 /// Creates a folder and its parents, if they do not exist.
-pub(super) fn create(path: &Path) -> Result<(), Failure> {
+pub(super) fn create(path: &Path) -> Result<(), CommandFailure> {
     let created = DirBuilder::new().recursive(true).mode(FOLDER).create(path);
-    created.map_err(|error| Failure::new(format!("cannot create {}: {error}", path.display())))?;
+    created.map_err(|error| CommandFailure::new(format!("cannot create {}: {error}", path.display())))?;
     check(path)
 }
 
@@ -34,13 +34,14 @@ pub(super) fn empty_file(path: &Path) -> io::Result<()> {
 
 /// Fails if other users of this machine can access a folder or file, since they could read the keys
 /// in it.
-pub(super) fn check(path: &Path) -> Result<(), Failure> {
+pub(super) fn check(path: &Path) -> Result<(), CommandFailure> {
     let found = std::fs::metadata(path);
-    let found = found.map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
+    let found =
+        found.map_err(|error| CommandFailure::new(format!("cannot read {}: {error}", path.display())))?;
     if found.mode() & OTHERS == 0 {
         return Ok(());
     }
     let right = if found.is_dir() { FOLDER } else { FILE };
-    Err(Failure::new(format!("others can read {}", path.display()))
+    Err(CommandFailure::new(format!("others can read {}", path.display()))
         .next(format!("chmod {right:o} '{}'", path.display())))
 }

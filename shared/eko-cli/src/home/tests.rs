@@ -14,7 +14,7 @@ fn home(names: &[&str]) -> (tempfile::TempDir, EkoHome) {
     (folder, home)
 }
 
-fn chosen(home: &EkoHome, named: Option<&str>) -> Result<String, Failure> {
+fn chosen(home: &EkoHome, named: Option<&str>) -> Result<String, CommandFailure> {
     let who = named.map(|name| name.parse().unwrap());
     home.choose(who.as_ref()).map(|account| account.name())
 }
@@ -58,9 +58,10 @@ fn several_must_be_told_apart() {
 fn nobody_has_signed_in() {
     let (_folder, home) = home(&[]);
     let refused = chosen(&home, None).unwrap_err();
-    assert_eq!(refused, Failure::new("nobody has signed in here").next("eko login NAME"));
+    assert_eq!(refused, CommandFailure::new("nobody has signed in here").next("eko login NAME"));
     let refused = chosen(&home, Some("alice@a.example")).unwrap_err();
-    let due = Failure::new("there is no account alice@a.example here").next("eko login alice@a.example");
+    let due =
+        CommandFailure::new("there is no account alice@a.example here").next("eko login alice@a.example");
     assert_eq!(refused, due);
 }
 
@@ -87,7 +88,7 @@ fn what_others_can_read_is_refused() {
         for wrong in [right | 0o040, right | 0o004, right | 0o001] {
             set_mode(&path, wrong);
             let what = format!("others can read {}", path.display());
-            let due = Failure::new(what).next(format!("chmod {right:o} '{}'", path.display()));
+            let due = CommandFailure::new(what).next(format!("chmod {right:o} '{}'", path.display()));
             assert_eq!(chosen(&home, None).unwrap_err(), due);
             assert_eq!(home.prepare(&account.handle).unwrap_err(), due);
         }

@@ -1,4 +1,4 @@
-//! What passes the server, and what it keeps: looked at, byte for byte.
+//! A test of the server's blindness: no byte that passes it or that it keeps contains a secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -41,8 +41,8 @@ async fn the_server_sees_no_word_no_group_and_no_member_list() {
     let AttachmentLocation::Inline(bytes) = &file.url else { panic!("not inline") };
     assert_eq!(attachment::open(bytes, file).unwrap(), WORDS.as_bytes());
 
-    // Everything between the devices and the server, and everything between the server and its
-    // table and queues.
+    // All traffic between the devices and the server, and between the server and its table and
+    // queues.
     let wire: Vec<Vec<u8>> = wire.seen.lock().unwrap().clone();
     let within = world.calls.recorded().into_iter().flat_map(|call| [call.request, call.response]);
     let within: Vec<Vec<u8>> = within.map(|body| body.to_string().into_bytes()).collect();
@@ -56,7 +56,8 @@ async fn the_server_sees_no_word_no_group_and_no_member_list() {
         ciphertexts += look(bytes, &secrets, 2);
     }
     assert!(ciphertexts > 100, "{ciphertexts}");
-    // Who is in a group with whom: nothing that a client says or hears names Bob and Carol.
+    // No traffic of a client names Bob and Carol together, which would show that they are in a
+    // group.
     let (bob, carol) = (bob.me().actor(), carol.me().actor());
     for bytes in &wire {
         let text = String::from_utf8_lossy(bytes);
@@ -65,8 +66,8 @@ async fn the_server_sees_no_word_no_group_and_no_member_list() {
     world.deliver().await;
 }
 
-/// Looks for secrets in bytes, and in what is base64 in them, `deep` times over; how many such
-/// texts there were.
+/// Asserts that bytes contain no secret, also not after `deep` rounds of base64 decoding. Returns
+/// the number of base64 texts.
 fn look(bytes: &[u8], secrets: &[Vec<u8>], deep: usize) -> usize {
     for secret in secrets {
         let found = bytes.windows(secret.len()).any(|window| window == secret);

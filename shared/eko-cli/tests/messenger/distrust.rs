@@ -1,4 +1,4 @@
-//! The malicious server: what it can show, and what her client makes of it.
+//! Tests of a malicious server: the false things that it can show, and the reaction of the client.
 
 use eko_cli::LibSignal;
 use eko_client::messenger::{Distrust, MessengerError, Notice, SentActivity, SignInRequest, Trust};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::people::{COUNTS, TestMessenger, first, further, hear, say, text};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
-/// A device that Bob's server made for itself.
+/// Returns a device of Bob's that his server has made for itself.
 fn inserted(world: &World, wire: &TestNetwork) -> Device<TestNetwork> {
     let environment = Environment { clock: world.clock(), random: seeded("mallory") };
     let keys = DeviceKeys::generate(COUNTS, &environment).unwrap();
@@ -22,7 +22,7 @@ fn inserted(world: &World, wire: &TestNetwork) -> Device<TestNetwork> {
     Device::new(wire.clone(), origin, user, keys, environment).unwrap()
 }
 
-/// Has Bob's chain shown as `change` makes it, and its head with it.
+/// Changes Bob's chain in the server's answers, and its head accordingly.
 fn show_chain(wire: &TestNetwork, change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static) {
     wire.tamper(move |passing| {
         if passing.endpoint != ("GET", "/user/bob/devices") {
@@ -67,7 +67,8 @@ async fn a_device_that_bob_has_not_signed_is_refused_at_first_sight() {
     world.deliver().await;
 }
 
-/// An `AddDevice` that the device itself has signed, since it has no key of Bob's.
+/// Returns an `AddDevice` node for the server's own device. The device has signed it itself, since
+/// it has no key of Bob's.
 fn forged(mallory: &Device<TestNetwork>, nodes: &[Value]) -> Value {
     let last = eko_protocol::chain::ChainNode::parse(nodes.last().unwrap()).unwrap();
     let position = ChainPosition { length: nodes.len() as u64, head: Some(last.hash()) };
@@ -86,7 +87,7 @@ async fn a_device_that_the_server_wants_a_copy_for_must_be_in_the_chain() {
     let address = mallory.address();
     let asked = std::sync::Arc::new(std::sync::Mutex::new(0));
     let (server, count) = (world.state.origin().clone(), std::sync::Arc::clone(&asked));
-    // The server queues the message for Bob's device, and answers that one more wants it.
+    // The server queues the message for Bob's device, and answers that one more device needs it.
     let package = server.key_package(mallory.user(), mallory.id());
     wire.tamper(move |passing| {
         let sent: Value = serde_json::from_slice(passing.request).ok()?;
@@ -163,8 +164,8 @@ async fn a_chain_that_loses_nodes_or_changes_is_refused() {
     show_chain(&wire, |nodes| nodes.truncate(1));
     let shown = alice.verification(&bob.me()).await.unwrap();
     assert!(shown.alarm.is_some_and(|alarm| alarm.why.contains("showed 2 nodes, now 1")));
-    // The same first device, and another second one, whom the first has signed: a fork, as a stolen
-    // key makes it.
+    // A fork has the same first device and another second one, which the first has signed. A stolen
+    // key can make it.
     let other = inserted(&world, &wire);
     let last = eko_protocol::chain::ChainNode::parse(&first_node).unwrap();
     let position = ChainPosition { length: 1, head: Some(last.hash()) };
@@ -188,7 +189,8 @@ async fn a_reset_is_told_and_nothing_is_sent_until_she_says_so() {
     assert_eq!(alice.verification_kept(&bob.me()).unwrap().unwrap().trust, Trust::Verified);
     let number = &before.number;
     assert_eq!(number.digits, bob.verification(&alice.me()).await.unwrap().number.digits);
-    // Bob's server could do this as well as Bob, who lost his device.
+    // Bob resets his devices because he has lost the old one. His server could do the same without
+    // him.
     let environment = Environment { clock: world.clock(), random: seeded("bob/anew") };
     let sign_in = SignInRequest {
         origin: world.state.origin().clone(),
@@ -203,18 +205,18 @@ async fn a_reset_is_told_and_nothing_is_sent_until_she_says_so() {
     let sent = alice.send(&bob.me(), text("secret")).await.unwrap();
     assert!(reason(&sent).contains("replaced at once, and you had compared"), "{}", reason(&sent));
     assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Reset { verified: true });
-    // What comes from it is marked.
+    // A message from the new device carries a warning.
     say(&anew, &alice.me(), "it is me").await;
     world.deliver().await;
     let messages = alice.receive().await.unwrap().messages;
     assert!(messages[0].content.warning.as_ref().is_some_and(|warning| warning.contains("replaced")));
-    // She compares, and goes on.
+    // Alice compares the new numbers, and goes on.
     let shown = alice.verification(&bob.me()).await.unwrap();
     assert_ne!(shown.number.digits, number.digits);
     let theirs = anew.verification(&alice.me()).await.unwrap().number;
     assert_eq!(shown.number.digits, theirs.digits);
     assert!(shown.number.matches(&theirs.scannable) && !number.matches(&theirs.scannable));
-    // Whatever she compared before this was of other keys.
+    // The number that she compared before belongs to other keys.
     let stale = distrust(alice.mark_verified(&bob.me(), &before));
     assert_eq!(stale, Distrust::Reset { verified: true });
     alice.mark_verified(&bob.me(), &shown).unwrap();
@@ -232,7 +234,8 @@ async fn a_device_is_approved_with_the_key_that_was_compared() {
     let (two, _) = crate::people::device(&world, &wire, "bob", "two").await;
     let [compared] = bob.devices().await.unwrap().pending.try_into().unwrap();
     assert_eq!(bob.fingerprint_of(&compared), two.fingerprint());
-    // From then on the server shows a key of its own under that id, which has signed that it is.
+    // From now on the server shows a key of its own under that id, with a valid proof of
+    // possession.
     let environment = Environment { clock: world.clock(), random: seeded("mallory") };
     let identity = DeviceKeys::generate(COUNTS, &environment).unwrap();
     let identity = identity.identity();
@@ -269,8 +272,8 @@ async fn a_device_that_is_hidden_from_its_own_user_comes_to_light() {
     let alice = first(&world, &wire, "alice").await;
     let bob = first(&world, &bobs, "bob").await;
     let bob_two = further(&world, &wire, &bob, "two").await;
-    // The second device is in a thief's hands, approves a third, and the server hides that from the
-    // first.
+    // The second device is in a thief's hands and approves a third. The server hides that from the
+    // first device.
     show_chain(&bobs, |nodes| nodes.truncate(2));
     crate::people::device(&world, &wire, "bob", "three").await;
     bob_two.approve(&bob_two.devices().await.unwrap().pending[0]).await.unwrap();

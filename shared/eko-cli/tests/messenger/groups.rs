@@ -1,3 +1,6 @@
+//! Tests of groups: their life, changes at the same time, and messages that arrive before the
+//! group.
+
 use eko_client::group::{GroupId, Proposal};
 use eko_client::messenger::{GroupEvent, MessengerError, Notice, SentActivity};
 use eko_client::store::EnvelopeState;
@@ -11,7 +14,7 @@ fn all_accepted(sent: &SentActivity, envelopes: usize) {
     assert!(sent.envelopes.iter().all(|envelope| envelope.state == EnvelopeState::Accepted), "{sent:?}");
 }
 
-/// What a device hears of its groups, besides messages.
+/// Returns the changes of groups that a device is told of.
 async fn changes(world: &World, client: &TestMessenger) -> Vec<String> {
     world.deliver().await;
     let notices = client.receive().await.unwrap().notices;
@@ -46,7 +49,7 @@ async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
     for client in [&bob, &carol, &alice_two] {
         assert_eq!(changes(&world, client).await, ["created"]);
     }
-    // Everyone hears everyone, on every device.
+    // Every device reads every message.
     for (from, others) in [
         (&alice, [&alice_two, &bob, &carol]),
         (&bob, [&alice, &alice_two, &carol]),
@@ -60,7 +63,7 @@ async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
             assert_eq!(hear(&world, other).await, std::slice::from_ref(&words));
         }
     }
-    // Only an admin changes it; what is changed is the same for all.
+    // Only an admin can change the group, and every device learns of a change.
     let refused = bob.change_group(&id, Proposal::Rename("Bob's".to_owned())).await;
     assert!(matches!(refused, Err(MessengerError::Group(_))), "{refused:?}");
     alice.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
@@ -68,7 +71,7 @@ async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
     for client in [&bob, &carol, &alice_two] {
         assert_eq!(changes(&world, client).await, ["renamed", "promoted"]);
     }
-    // Who is removed hears nothing more, and is heard no more.
+    // A removed member reads no later message, and nobody reads theirs.
     bob.change_group(&id, Proposal::Remove([carol.me().actor()].into())).await.unwrap();
     for client in [&alice, &alice_two] {
         assert_eq!(changes(&world, client).await, ["removed"]);
@@ -78,7 +81,7 @@ async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
     world.deliver().await;
     assert_eq!(hear(&world, &carol).await, [""; 0]);
     assert_eq!(hear(&world, &bob).await, ["without Carol"]);
-    // Who leaves is gone, and the first admin makes a new key.
+    // A member leaves, and the first admin who looks makes a new key.
     bob.change_group(&id, Proposal::Leave).await.unwrap();
     assert_eq!(changes(&world, &alice).await, ["left"]);
     assert_eq!(changes(&world, &alice_two).await, ["left", "rekeyed"]);
@@ -107,7 +110,7 @@ async fn two_changes_at_once_end_in_one_state() {
     }
     let states = epochs(&[&alice, &bob, &carol], &id);
     assert!(states.iter().all(|state| *state == states[0]), "{states:?}");
-    // And the group goes on.
+    // Messages still reach everybody.
     for (from, others) in [(&alice, [&bob, &carol]), (&bob, [&alice, &carol])] {
         from.send_to_group(&id, text("on")).await.unwrap();
         world.deliver().await;
@@ -118,7 +121,7 @@ async fn two_changes_at_once_end_in_one_state() {
     world.deliver().await;
 }
 
-/// Leaves this author's entries out of every page.
+/// Removes the entries of this author from every page of Carol's mailbox.
 fn hide(wire: &TestNetwork, author: String) {
     wire.tamper(move |passing| {
         if passing.endpoint != ("GET", "/user/carol/inbox") {
@@ -137,7 +140,7 @@ async fn what_comes_before_its_group_is_held() {
     let [alice, bob, carol] = three(&world, &wire).await;
     let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
     changes(&world, &bob).await;
-    // Bob's words are shown to Carol before what Alice told her of the group.
+    // The server shows Bob's message to Carol, but not yet Alice's, which told her of the group.
     bob.send_to_group(&id, text("hello, Carol")).await.unwrap();
     world.deliver().await;
     hide(&wire, alice.me().actor());

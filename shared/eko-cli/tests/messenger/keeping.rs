@@ -1,4 +1,4 @@
-//! What a device keeps, over crashes, restarts and weeks.
+//! Tests of the device's store: over crashes, restarts, lost answers and weeks.
 
 use eko_cli::LibSignal;
 use eko_client::device::RegistrationStatus;
@@ -34,7 +34,8 @@ async fn sign_in(
 }
 
 fn environment(world: &World) -> Environment {
-    // Not seeded: each process that opens the store would draw the same ids.
+    // The random bytes are not seeded. Otherwise each process that opens the store would draw the
+    // same ids.
     Environment { clock: world.clock(), ..Environment::system() }
 }
 
@@ -70,7 +71,7 @@ async fn a_registration_whose_answer_is_lost_goes_on() {
     for fault in [NetworkFault::LostRequest, NetworkFault::LostAnswer] {
         let world = World::new().await;
         let (wire, folder) = (TestNetwork::to(&[&world]), TempDir::new().unwrap());
-        // The chain is asked for first; then the registration is sent.
+        // The first request is for the chain, the second one is the registration.
         let requests = std::sync::atomic::AtomicUsize::new(0);
         wire.fail(move || {
             let n = requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -96,7 +97,7 @@ async fn two_processes_share_tokens_and_sessions() {
     let listens = sign_in(&world, &wire, &folder, "alice").await.unwrap();
     let sends = open(&world, &wire, &folder);
     for round in 0..6 {
-        // Longer than an access token lives; a refresh token is good once.
+        // This is longer than an access token lives. A refresh token can be used once.
         world.advance(1_000_000);
         let (client, other) = if round % 2 == 0 { (&sends, &listens) } else { (&listens, &sends) };
         say(client, &bob.me(), &format!("{round}")).await;
@@ -120,7 +121,7 @@ async fn keys_are_topped_up_renewed_and_the_old_ones_kept_for_what_is_under_way(
     let status = bob.key_status().await.unwrap();
     assert_eq!((status.left.pre_keys, status.left.kyber_pre_keys), (100, 100));
     assert!(status.agrees);
-    // Written under the old signed keys, read under the new.
+    // This message is encrypted with the old signed keys, and decrypted after the renewal.
     say(&alice, &bob.me(), "long under way").await;
     world.deliver().await;
     world.advance(8 * 24 * 3_600_000);
@@ -172,7 +173,7 @@ async fn news_is_told_though_what_follows_from_the_look_fails() {
     let bob = first(&world, &wire, "bob").await;
     let (two, _) = crate::people::device(&world, &wire, "bob", "two").await;
     world.deliver().await;
-    // The page and its acknowledgement go through; the keys that are to be topped up then do not.
+    // The page and its acknowledgement pass. The requests that top up the keys fail.
     let requests = std::sync::atomic::AtomicUsize::new(0);
     wire.fail(move || {
         (requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2)

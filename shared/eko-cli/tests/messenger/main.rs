@@ -1,4 +1,4 @@
-//! The client library with real Signal sessions, on servers of the test's own.
+//! Tests of the client library with real Signal sessions, on servers of the test's own.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 

@@ -1,4 +1,4 @@
-//! People with messengers, on servers of the test's own.
+//! Users with messengers, on servers of the test's own.
 
 use eko_cli::LibSignal;
 use eko_client::device::RegistrationStatus;
@@ -10,13 +10,13 @@ use eko_testkit::{World, seeded};
 
 use crate::test_network::TestNetwork;
 
-/// Few, since each Kyber key takes milliseconds.
+/// The numbers of keys. They are small, since each Kyber key takes milliseconds to make.
 pub(crate) const COUNTS: KeyCounts = KeyCounts { pre_keys: 10, kyber_pre_keys: 5, last_resort: true };
 
 /// The messenger of a device on the test's network.
 pub(crate) type TestMessenger = Messenger<TestNetwork, LibSignal>;
 
-/// Signs a device in: the user's first, or another.
+/// Signs a device in, and returns whether it is active or pending.
 pub(crate) async fn device(
     world: &World,
     wire: &TestNetwork,
@@ -38,14 +38,14 @@ pub(crate) async fn device(
     (client, registered.status)
 }
 
-/// A user's first device.
+/// Signs in a user's first device.
 pub(crate) async fn first(world: &World, wire: &TestNetwork, user: &str) -> TestMessenger {
     let (client, status) = device(world, wire, user, "one").await;
     assert_eq!(status, RegistrationStatus::Active);
     client
 }
 
-/// Another device of a user, approved by this one.
+/// Signs in another device of a user, and approves it.
 pub(crate) async fn further(
     world: &World,
     wire: &TestNetwork,
@@ -66,14 +66,14 @@ pub(crate) fn text(text: &str) -> MessageDraft {
     MessageDraft { text: text.to_owned(), attachments: Vec::new() }
 }
 
-/// Says something, which must have been taken for every device.
+/// Sends a text, and asserts that it was accepted for every device.
 pub(crate) async fn say(from: &TestMessenger, to: &Person, words: &str) -> SentActivity {
     let sent = from.send(to, text(words)).await.unwrap();
     assert_eq!(sent.state(&from.me()), EnvelopeState::Accepted, "{:?}", sent.envelopes);
     sent
 }
 
-/// What a device receives and shows until nothing waits any more.
+/// Looks into a device's mailbox until no message waits for another one, and returns the texts.
 pub(crate) async fn hear(world: &World, client: &TestMessenger) -> Vec<String> {
     let mut heard = Vec::new();
     loop {
@@ -86,7 +86,7 @@ pub(crate) async fn hear(world: &World, client: &TestMessenger) -> Vec<String> {
     }
 }
 
-/// Takes what was received as shown.
+/// Notes that the received messages were shown, and returns their texts.
 pub(crate) fn shown(client: &TestMessenger, received: &ReceivedBatch) -> Vec<String> {
     if let Some(last) = received.messages.last() {
         client.note_shown(last.position).unwrap();

@@ -1,4 +1,4 @@
-//! What the own server could not deliver at once, and how its outcome comes back.
+//! Tests of envelopes that the own server could not deliver at once.
 
 use eko_client::messenger::Notice;
 use eko_client::store::EnvelopeState;
@@ -7,7 +7,7 @@ use eko_testkit::{Internet, World};
 use crate::people::{TestMessenger, device, first, hear, say, shown, text};
 use crate::test_network::TestNetwork;
 
-/// What a device is told of its envelopes.
+/// Returns the states of the envelopes of which a device is told.
 async fn settled(world: &World, client: &TestMessenger) -> Vec<EnvelopeState> {
     world.deliver().await;
     let received = client.receive().await.unwrap();
@@ -30,7 +30,7 @@ async fn an_envelope_that_waited_is_confirmed_completed_or_sent_anew() {
     b.deliver().await;
     assert_eq!(hear(&b, &bob).await, ["hello"]);
 
-    // It waits, and arrives.
+    // The envelope waits, and arrives.
     internet.unplug(b_address);
     let sent = alice.send(&bob.me(), text("while you were away")).await.unwrap();
     assert_eq!(sent.state(&alice.me()), EnvelopeState::Queued);
@@ -41,7 +41,7 @@ async fn an_envelope_that_waited_is_confirmed_completed_or_sent_anew() {
     b.deliver().await;
     assert_eq!(hear(&b, &bob).await, ["while you were away"]);
 
-    // Meanwhile Bob has another device: what was queued is completed.
+    // While the next envelope waits, Bob adds a device. The envelope is completed for it.
     internet.unplug(b_address);
     alice.send(&bob.me(), text("to one, and then to two")).await.unwrap();
     internet.plug(b_address);
@@ -51,7 +51,7 @@ async fn an_envelope_that_waited_is_confirmed_completed_or_sent_anew() {
     bob.approve(&bob.devices().await.unwrap().pending[0]).await.unwrap();
     a.advance(10_000);
     a.federate().await;
-    // The report reopens it, and the same look into the mailbox sends the rest.
+    // The report makes the envelope due again, and the same look into the mailbox sends the rest.
     assert_eq!(settled(&a, &alice).await, [EnvelopeState::ToSend]);
     assert_eq!(alice.sent(&last(&alice)).unwrap().state(&alice.me()), EnvelopeState::Accepted);
     b.deliver().await;
@@ -59,7 +59,8 @@ async fn an_envelope_that_waited_is_confirmed_completed_or_sent_anew() {
         assert_eq!(hear(&b, client).await, ["to one, and then to two"]);
     }
 
-    // Meanwhile one is revoked: nothing was queued, and all is sent anew to the one that is left.
+    // While the next envelope waits, one device is revoked. Nothing was queued, and everything is
+    // sent again to the remaining device.
     internet.unplug(b_address);
     alice.send(&bob.me(), text("to the one that is left")).await.unwrap();
     internet.plug(b_address);
@@ -110,7 +111,7 @@ async fn a_sender_whose_server_is_away_is_read_later() {
     let (alice, bob) = (first(&a, &wire, "alice").await, first(&b, &bobs, "bob").await);
     say(&alice, &bob.me(), "who am I?").await;
     b.deliver().await;
-    // Bob has no way to Alice's server, whose chain says whose device this is.
+    // Bob cannot reach Alice's server, which has the chain of the sending device.
     let received = bob.receive().await.unwrap();
     assert!(matches!(&received.notices[..], [Notice::Waits { actor, .. }] if *actor == alice.me().actor()));
     assert!(bob.receive().await.unwrap().notices.is_empty(), "it is told once");

@@ -1,4 +1,5 @@
-//! Another master key after somebody left a group, whoever looks first and whatever fails in between.
+//! Tests of the new master key after somebody has left a group: any admin may look first, and
+//! anything may fail in between.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,33 +11,35 @@ use eko_protocol::address::UserName;
 use eko_testkit::World;
 use tempfile::TempDir;
 
-use crate::common::{COUNTS, Client, Wire, first};
+use crate::people::{COUNTS, TestMessenger, first};
+use crate::test_network::{NetworkFault, TestNetwork};
 
-/// Four people, each with a line of their own to the server. Alice and Dave are the admins of their group.
+/// Four users with a group, of which Alice and Dave are the admins. Alice and Dave have networks of
+/// their own, which can fail.
 struct Friends {
     world: World,
-    alice_line: Wire,
-    dave_line: Wire,
-    alice: Client,
-    bob: Client,
-    carol: Client,
-    dave: Client,
+    alice_line: TestNetwork,
+    dave_line: TestNetwork,
+    alice: TestMessenger,
+    bob: TestMessenger,
+    carol: TestMessenger,
+    dave: TestMessenger,
 }
 
 impl Friends {
     async fn meet() -> Self {
         let world = World::new().await;
-        let [alice_line, dave_line, line] = [(); 3].map(|()| Wire::to(&[&world]));
+        let [alice_line, dave_line, line] = [(); 3].map(|()| TestNetwork::to(&[&world]));
         let (alice, bob) = (first(&world, &alice_line, "alice").await, first(&world, &line, "bob").await);
         let (carol, dave) = (first(&world, &line, "carol").await, first(&world, &dave_line, "dave").await);
         Self { world, alice_line, dave_line, alice, bob, carol, dave }
     }
 
-    fn everybody(&self) -> [&Client; 4] {
+    fn everybody(&self) -> [&TestMessenger; 4] {
         [&self.alice, &self.bob, &self.carol, &self.dave]
     }
 
-    /// Begins a group of all four, which everybody has heard of, with Dave as second admin.
+    /// Creates a group of all four, of which everybody knows, with Dave as the second admin.
     async fn group(&self) -> GroupId {
         let others = [&self.bob, &self.carol, &self.dave].map(|client| client.me());
         let (id, _) = self.alice.create_group("Friday", &others).await.unwrap();
@@ -51,14 +54,15 @@ impl Friends {
         id
     }
 
-    /// Looks into a mailbox, once everything that was sent is in it.
-    async fn look(&self, client: &Client) -> Vec<GroupEvent> {
+    /// Delivers everything that was sent, looks into a mailbox, and returns the events of groups.
+    async fn look(&self, client: &TestMessenger) -> Vec<GroupEvent> {
         self.world.deliver().await;
         events(client.receive().await.unwrap().notices)
     }
 
-    /// Asserts that these have the same state of the group, that its key is settled, and that it is another one than this.
-    async fn assert_renewed(&self, clients: &[&Client], id: &GroupId, old: &MasterKey) {
+    /// Asserts that these users have the same state of the group, that no new key is due, and that
+    /// the key is not `old`.
+    async fn assert_renewed(&self, clients: &[&TestMessenger], id: &GroupId, old: &MasterKey) {
         for client in clients {
             self.look(client).await;
         }
@@ -72,11 +76,11 @@ impl Friends {
     }
 }
 
-fn group(client: &Client, id: &GroupId) -> Group {
+fn group(client: &TestMessenger, id: &GroupId) -> Group {
     client.groups().unwrap().into_iter().find(|group| group.state.id() == id).unwrap()
 }
 
-fn key(client: &Client, id: &GroupId) -> MasterKey {
+fn key(client: &TestMessenger, id: &GroupId) -> MasterKey {
     group(client, id).state.master_key().clone()
 }
 
@@ -92,10 +96,10 @@ fn changes<const N: usize>(changes: [GroupChange; N]) -> Vec<GroupEvent> {
     changes.map(GroupEvent::Changed).into()
 }
 
-/// Has every request fail but the next `good` ones; the server may have had those that fail.
-fn fail_after(line: &Wire, good: usize, arrived: bool) {
+/// Fails every request but the next `good` ones.
+fn fail_after(line: &TestNetwork, good: usize, fault: NetworkFault) {
     let requests = AtomicUsize::new(0);
-    line.fail(move || (requests.fetch_add(1, Ordering::Relaxed) >= good).then_some(arrived));
+    line.fail(move || (requests.fetch_add(1, Ordering::Relaxed) >= good).then_some(fault));
 }
 
 #[tokio::test]
@@ -104,7 +108,7 @@ async fn whichever_admin_looks_first_renews_it() {
     let id = friends.group().await;
     let old = key(&friends.bob, &id);
     friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
-    // Dave is not the first of the admins, in any order but this.
+    // Dave comes after Alice in the list of admins.
     assert_eq!(friends.look(&friends.dave).await, changes([GroupChange::Left]));
     assert_eq!(friends.look(&friends.alice).await, changes([GroupChange::Left, GroupChange::Rekeyed]));
     assert_eq!(friends.look(&friends.carol).await, changes([GroupChange::Left, GroupChange::Rekeyed]));
@@ -120,13 +124,14 @@ async fn a_rename_after_the_departure_does_not_hide_it() {
     let old = key(&friends.bob, &id);
     friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
     friends.world.deliver().await;
-    // Dave's look is cut off once he has the page and Bob's chain, so he has read of it; then he renames the group.
-    fail_after(&friends.dave_line, 2, false);
+    // Dave's look is cut off after he has fetched the page and Bob's chain, so he knows of the
+    // departure. Then he renames the group.
+    fail_after(&friends.dave_line, 2, NetworkFault::LostRequest);
     assert_eq!(events(friends.dave.receive().await.unwrap().notices), changes([GroupChange::Left]));
     friends.dave_line.honest();
     friends.dave.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
     assert!(group(&friends.dave, &id).rekey_due);
-    // Alice hears of both at once.
+    // Alice sees both changes in one look.
     assert_eq!(friends.look(&friends.alice).await, changes([GroupChange::Left, GroupChange::Renamed]));
     assert_eq!(friends.look(&friends.dave).await, changes([GroupChange::Rekeyed]));
     friends.assert_renewed(&[&friends.alice, &friends.carol, &friends.dave], &id, &old).await;
@@ -135,7 +140,7 @@ async fn a_rename_after_the_departure_does_not_hide_it() {
 #[tokio::test]
 async fn two_who_leave_at_once_leave_a_new_key_behind() {
     let friends = Friends::meet().await;
-    // Which of the two controls wins is drawn: several groups see both.
+    // Which of the two controls wins is random. With several groups both cases occur.
     let (mut bob_won, groups) = (0, 6);
     for _ in 0..groups {
         let id = friends.group().await;
@@ -156,16 +161,16 @@ async fn two_who_leave_at_once_leave_a_new_key_behind() {
 
 #[tokio::test]
 async fn a_renewal_that_cannot_be_sent_is_sent_later() {
-    for arrived in [false, true] {
+    for fault in [NetworkFault::LostRequest, NetworkFault::LostAnswer] {
         let friends = Friends::meet().await;
         let id = friends.group().await;
         let old = key(&friends.bob, &id);
         friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
         friends.world.deliver().await;
-        // The page and its acknowledgement go through; Bob's chain is pinned.
-        fail_after(&friends.alice_line, 2, arrived);
+        // The page and its acknowledgement pass, and so Bob's chain is pinned.
+        fail_after(&friends.alice_line, 2, fault);
         assert_eq!(events(friends.alice.receive().await.unwrap().notices), changes([GroupChange::Left]));
-        if !arrived {
+        if fault == NetworkFault::LostRequest {
             assert_eq!(friends.look(&friends.carol).await, changes([GroupChange::Left]));
         }
         friends.alice_line.honest();
@@ -177,8 +182,9 @@ async fn a_renewal_that_cannot_be_sent_is_sent_later() {
 #[tokio::test]
 async fn a_renewal_outlives_the_process_that_learned_of_it() {
     let (friends, folder) = (Friends::meet().await, TempDir::new().unwrap());
-    let (world, line) = (&friends.world, Wire::to(&[&friends.world]));
-    // Not seeded: each process that opens the store would draw the same ids.
+    let (world, line) = (&friends.world, TestNetwork::to(&[&friends.world]));
+    // The random bytes are not seeded. Otherwise each process that opens the store would draw the
+    // same ids.
     let environment = || Environment { clock: world.clock(), ..Environment::system() };
     let store = || DeviceStore::open(&folder.path().join("eko.db")).unwrap();
     let sign_in = SignInRequest {
@@ -198,7 +204,7 @@ async fn a_renewal_outlives_the_process_that_learned_of_it() {
     let old = key(&friends.bob, &id);
     friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
     friends.world.deliver().await;
-    fail_after(&line, 1, false);
+    fail_after(&line, 1, NetworkFault::LostRequest);
     assert_eq!(events(erin.receive().await.unwrap().notices), changes([GroupChange::Left]));
     drop(erin);
     line.honest();
@@ -234,7 +240,7 @@ async fn two_admins_who_renew_it_at_once_end_with_one_key() {
     let old = key(&friends.bob, &id);
     friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
     friends.world.deliver().await;
-    // Neither has the other's control yet.
+    // Neither admin has received the other's control yet.
     for client in [&friends.alice, &friends.dave] {
         assert_eq!(events(client.receive().await.unwrap().notices), changes([GroupChange::Left]));
     }

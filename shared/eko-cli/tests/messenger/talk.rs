@@ -1,3 +1,5 @@
+//! Tests of conversations between users with one or several devices, on one and on two servers.
+
 use eko_client::messenger::{MessengerError, Notice};
 use eko_client::store::EnvelopeState;
 use eko_testkit::World;
@@ -25,7 +27,7 @@ async fn two_people_talk_and_hear_of_receipts() {
         hear(&world, &bob).await;
     }
     assert_eq!(alice.history(Some(&bob.me().actor()), 100).unwrap().len(), 24);
-    // What a message is for is unread only once.
+    // A message is shown only once.
     assert_eq!(hear(&world, &alice).await, [""; 0]);
     world.deliver().await;
 }
@@ -79,12 +81,12 @@ async fn a_device_that_is_added_while_she_sends_has_every_message() {
     world.deliver().await;
     assert_eq!(hear(&world, &bob).await, ["before"]);
     let bob_two = further(&world, &wire, &bob, "two").await;
-    // She knows nothing of it.
+    // Alice does not know of the new device.
     say(&alice, &bob.me(), "after").await;
     world.deliver().await;
     assert_eq!(hear(&world, &bob).await, ["after"]);
     assert_eq!(hear(&world, &bob_two).await, ["after"]);
-    // And one is revoked: nothing for it, nothing lost for the other.
+    // One device is revoked. It gets nothing more, and the other device misses nothing.
     bob_two.revoke(bob.device().id()).await.unwrap();
     say(&alice, &bob.me(), "to the one left").await;
     world.deliver().await;
@@ -133,7 +135,7 @@ async fn copies_reach_a_device_whose_approval_was_cut_off() {
     say(&alice, &bob.me(), "before").await;
     let (two, _) = crate::people::device(&world, &wire, "alice", "two").await;
     let waiting = alice.devices().await.unwrap().pending.remove(0);
-    // The chain is read, the node appended; the look at it afterwards fails.
+    // Reading the chain and appending the node succeed. Reading the chain afterwards fails.
     let requests = std::sync::atomic::AtomicUsize::new(0);
     wire.fail(move || {
         (requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2)

@@ -1,4 +1,5 @@
-//! Many messages: none lost, none shown twice, each sender's in order.
+//! Tests with many messages: none is lost, none is shown twice, and those of one sender keep their
+//! order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -82,13 +83,14 @@ fn sends_done<R, E: std::fmt::Debug>(sends: Vec<Result<R, E>>) -> impl Iterator<
     sends.into_iter().map(|sent| sent.unwrap())
 }
 
-/// What a client said, in the order in which it did.
+/// Returns the texts of a conversation in their order.
 fn in_order(client: &TestMessenger, conversation: &str) -> Vec<String> {
     let history = client.history(Some(conversation), 10_000).unwrap();
     history.into_iter().map(|message| message.content.text).collect()
 }
 
-/// Every seventh request fails, by turns before the server has it and after: as a bad line does.
+/// Every seventh request fails, in turns before and after the server has handled it, as on a bad
+/// line.
 #[tokio::test]
 async fn none_is_lost_or_doubled_on_a_bad_line() {
     let world = generous().await;
@@ -115,7 +117,7 @@ async fn none_is_lost_or_doubled_on_a_bad_line() {
         for (heard, client) in heard.iter_mut().zip(&others) {
             let mut quiet = 0;
             while quiet < 3 {
-                // A failed look is looked again.
+                // A failed look is repeated.
                 let Ok(received) = client.receive().await else { continue };
                 let new = shown(client, &received);
                 quiet = if new.is_empty() { quiet + 1 } else { 0 };

@@ -1,4 +1,5 @@
-//! What is encrypted, as section 9 says it: each side makes what the other understands.
+//! Tests of the encrypted activities (protocol, section 9): each side understands what the other
+//! side makes.
 
 use eko_client::messenger::Notice;
 use eko_protocol::timestamp;
@@ -20,7 +21,7 @@ async fn ours_says_number_and_device_sets() {
         let words = format!("number {number}");
         alice.say(&bob.actor, &words).await;
         let activity = bob.fetch(1).await.remove(0)["activity"].take();
-        // Each of its own, and of this form.
+        // Each id is a UUID of its own.
         for id in [&activity["id"], &activity["object"]["id"]] {
             let uuid = id.as_str().unwrap().strip_prefix("urn:uuid:").unwrap();
             assert_eq!(uuid.len(), 36);
@@ -48,7 +49,8 @@ async fn ours_says_number_and_device_sets() {
     his.end().await;
 }
 
-/// The chain heads of its own user and another, as an official device replays them.
+/// Returns the chain heads of the device's own user and of another user, as an official device has
+/// replayed them.
 async fn device_sets(by: &mut Device, other: &str) -> Value {
     let mut sets = json!({});
     for of in [&by.actor.clone(), other] {
@@ -88,7 +90,7 @@ async fn theirs_that_contradict_are_told() {
     alice.hear(1).await;
     let sets = sent.activity()["eko:deviceSets"].clone();
     for of in [alice.actor(), bob.actor.clone()] {
-        // Another head, and a node that she is not shown.
+        // One false set has another head; the other has one more node than Alice is shown.
         let other = json!({ "length": 1, "head": "0".repeat(64) });
         let longer = json!({ "length": 2, "head": sets[&of]["head"] });
         for changed in [other, longer] {
@@ -109,7 +111,7 @@ async fn theirs_may_say_less_and_more() {
     let mut bob = Device::first(Library::Current, &here, "bob").await;
     let sent = bob.send(&alice.actor(), "hello").await;
     alice.hear(1).await;
-    // What may be absent, and what is not known.
+    // Members may be absent, and unknown members are ignored.
     let mut activity = fresh(sent.activity());
     for member in ["eko:sequence", "eko:deviceSets", "@context"] {
         activity.as_object_mut().unwrap().remove(member);
@@ -124,7 +126,7 @@ async fn theirs_may_say_less_and_more() {
     let read =
         Notice::Read { actor: bob.actor.clone(), id: sent.activity()["id"].as_str().unwrap().to_owned() };
     assert_eq!(notices(&alice, &mut bob, &activity, 0).await, [read]);
-    // Nobody says anything in another's name.
+    // A device cannot write in another user's name.
     let mut activity = fresh(sent.activity());
     activity["actor"] = json!(alice.actor());
     let notices = notices(&alice, &mut bob, &activity, 0).await;
@@ -135,14 +137,15 @@ async fn theirs_may_say_less_and_more() {
     here.end().await;
 }
 
-/// The same activity as another one.
+/// Returns an activity under a new id.
 fn fresh(activity: &Value) -> Value {
     let mut activity = activity.clone();
     activity["id"] = json!(envelope_id());
     activity
 }
 
-/// What she is told when he sends this activity, which shows so many messages.
+/// Sends an activity from Bob to Alice, asserts how many messages it shows, and returns the
+/// notices.
 async fn notices(alice: &EkoDevice, bob: &mut Device, activity: &Value, messages: usize) -> Vec<Notice> {
     let sent = bob.send_activity(&alice.actor(), activity).await;
     alice.entry(&sent).await;

@@ -1,5 +1,4 @@
-//! One user with devices of both kinds: what each signs, the other, the server and everyone else
-//! verifies.
+//! Tests of a user with devices of both kinds: each side verifies what the other has signed.
 
 use eko_client::fingerprint::fingerprint;
 use eko_client::messenger::{MessengerError, Person};
@@ -12,7 +11,7 @@ use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_kinds_sign_one_chain() {
-    // The sign of libsignal's signatures: ours have sign 0.
+    // The sign bit of libsignal's signatures. This project's signatures have the sign 0.
     for sign in [0, 1] {
         let (hers, theirs) = (Here::start().await, Here::start().await);
         mixed(&hers, &theirs, sign).await;
@@ -22,8 +21,8 @@ async fn both_kinds_sign_one_chain() {
 }
 
 async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
-    // Ours is the first, and signs an official one in; that one signs another of ours in, and the
-    // first out.
+    // The first device is ours and approves an official one. That one approves a second device of
+    // ours, and revokes the first.
     let first = EkoDevice::first(hers, "alice").await;
     let actor = first.actor();
     let mut command = registration(Library::Current, hers, "alice", false);
@@ -41,7 +40,7 @@ async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
     let all = [first.address(), official.address.clone(), second.address()];
     replayed(&actor, 3, &all, &dave, &mut carol).await;
 
-    // All of them read what either kind writes.
+    // All devices read what either kind writes.
     let said = dave.say(&actor, "from one of ours").await;
     let sent = carol.send(&actor, "from an official one").await;
     sent.assert_accepted(3);
@@ -56,7 +55,7 @@ async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
     said.assert_is(&read[0], &dave, &actor);
     sent.assert_is(&read[1], &carol, &official);
 
-    // And what they write, the others of them have.
+    // The user's other devices get copies of what one of them writes.
     for round in 0..3 {
         for (by, other) in [(&first, &second), (&second, &first)] {
             let said = by.say(&dave.actor(), &format!("{round}: ours")).await;
@@ -68,7 +67,7 @@ async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
         sent.assert_is(&carol.fetch(1).await[0], &official, &carol);
         let copy = official.sync(sent.activity()).await;
         copy.assert_accepted(2);
-        // Ours confirms no copies.
+        // This project's client does not confirm copies.
         official.lost(&copy);
         for device in [&first, &second] {
             let copy = device.hear(1).await.remove(0);
@@ -90,7 +89,7 @@ async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
     carol.settled().await;
 }
 
-/// A chain comes to the same for a device of ours and an official one: so many nodes, and these
+/// Asserts that a device of ours and an official one replay a chain to the same length, head and
 /// active devices.
 async fn replayed(actor: &str, length: u64, devices: &[String], ours: &EkoDevice, official: &mut Device) {
     let person = Person::of(actor).unwrap();

@@ -1,5 +1,5 @@
-//! A device of ours and an official one write back and forth, whoever begins, and the ratchet turns
-//! with each message.
+//! Tests of conversations between a device of ours and an official one. Either side or both begin,
+//! and each message turns the ratchet.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ use crate::eko_device::{EkoDevice, KEYS, SentText, assert_heard};
 use crate::here::Here;
 use crate::official::Library;
 
-/// Each writes so many times, by turns.
+/// The number of messages that each side writes, in turns.
 const ROUNDS: usize = 22;
-/// What an activity with the longest text comes to, beside the text.
+/// The size of the largest activity without its text.
 const AROUND: usize = 1_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,7 +72,7 @@ async fn ours_begins(hers: &Here, his: &Here) {
     let said = talk.alice.say(&talk.bob.actor, "hello").await;
     let received = talk.bob_reads(&said).await;
     assert_pqxdh(&received);
-    // One-time keys of both kinds, and not the last resort.
+    // The message uses one-time keys of both kinds, and not the last resort key.
     for id in ["preKeyId", "signedPreKeyId", "kyberPreKeyId"] {
         assert!(received[id].is_u64(), "{id}");
     }
@@ -99,7 +99,7 @@ async fn theirs_begins(hers: &Here, his: &Here) {
     talk.goes_on([Side::Alice, Side::Bob]).await;
 }
 
-/// The first messages cross, and so do some more.
+/// Both sides begin at once: their first messages cross, and so do the next ones.
 async fn both_begin(hers: &Here, his: &Here) {
     let mut talk = Conversation::between(hers, his).await;
     for round in 0..3 {
@@ -117,7 +117,7 @@ async fn both_begin(hers: &Here, his: &Here) {
     talk.goes_on([Side::Alice, Side::Bob]).await;
 }
 
-/// Asserts that a message begins a session with a Kyber key: it is of version 4.
+/// Asserts that a message begins a session with a Kyber key, which is version 4.
 fn assert_pqxdh(message: &Value) {
     assert_eq!(message["kind"], "preKey");
     assert_eq!(STANDARD.decode(message["content"].as_str().unwrap()).unwrap()[0], 0x44);
@@ -129,11 +129,11 @@ enum Side {
     Bob,
 }
 
-/// Alice, whose device is ours, and Bob, whose device is official.
+/// A conversation between Alice, whose device is ours, and Bob, whose device is official.
 struct Conversation {
     alice: EkoDevice,
     bob: Device,
-    /// Who has read what, and from whom: an actor and a text.
+    /// All messages that were read: the author's actor id and the text.
     heard: Vec<(String, String)>,
 }
 
@@ -157,8 +157,8 @@ impl Conversation {
         self.heard.push((heard.actor, heard.text));
     }
 
-    /// They write by turns, and each message is a step of the ratchet. At the end both have read
-    /// all.
+    /// Both write in turns, and each message is a step of the ratchet. In the end both have read
+    /// all messages.
     async fn goes_on(&mut self, order: [Side; 2]) {
         let mut keys = BTreeSet::new();
         for round in 0..ROUNDS {
@@ -193,7 +193,8 @@ impl Conversation {
     }
 }
 
-/// Texts of many lengths and scripts; one is as long as an activity can carry.
+/// Returns a text for a round. The texts have many lengths and scripts, and one is as long as an
+/// activity allows.
 fn words(round: usize) -> String {
     const SOME: [&str; 5] =
         ["", "plain", "Grüße, 世界 🦀\n\"quoted\" \\ \u{1}\u{2028}", "\u{80}\0\u{80}", "\u{200f}שלום"];

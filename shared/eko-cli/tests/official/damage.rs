@@ -1,5 +1,5 @@
-//! Messages that were changed under way: ours says so, and begins a new session, which the official
-//! library goes on with.
+//! Tests of messages that were changed on their way: ours reports them and begins a new session,
+//! with which the official library goes on.
 
 use eko_client::messenger::Notice;
 use serde_json::json;
@@ -14,7 +14,8 @@ async fn a_damaged_message_is_told_and_the_next_begins_anew() {
     let here = Here::start().await;
     let alice = EkoDevice::first(&here, "alice").await;
     let mut bob = Device::first(Library::Current, &here, "bob").await;
-    // The first of all: there is no session yet, and the next of his begins one with the same keys.
+    // The first message is damaged. There is no session yet, and Bob's next message begins one with
+    // the same keys.
     damaged(&alice, &mut bob).await;
     let sent = bob.send(&alice.actor(), "hello").await;
     assert_eq!(sent.message(&alice.address())["kind"], "preKey");
@@ -40,7 +41,7 @@ async fn a_damaged_message_is_told_and_the_next_begins_anew() {
     here.end().await;
 }
 
-/// A message of his arrives with one bit flipped, of the ciphertext.
+/// Sends a message from Bob with one flipped bit in the ciphertext.
 async fn damaged(alice: &EkoDevice, bob: &mut Device) {
     let spoil = json!({ "what": "message", "bit": 4_800 });
     let command = json!({ "do": "send", "to": alice.actor(), "text": "damaged", "spoil": spoil });

@@ -1,4 +1,4 @@
-//! A user's devices change while somebody of the other kind writes to them.
+//! Tests of changes of a user's devices while somebody of the other kind writes to them.
 
 use eko_client::messenger::{MessengerError, ProgressStep};
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::eko_device::{EkoDevice, SentText, assert_heard};
 use crate::here::Here;
 use crate::official::Library;
 
-/// What is said while devices change.
+/// The number of messages that are sent while devices change.
 const MESSAGES: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,7 +36,7 @@ async fn theirs_change(hers: &Here, his: &Here) {
     let again = |missing, stale| ProgressStep::Again { actor: bob.clone(), missing, stale };
     assert_eq!(alice.steps(), [take(), send(1)]);
 
-    // She does not know of his tablet: she completes by herself.
+    // Alice does not know of the tablet. Her client completes the envelope by itself.
     let mut tablet = phone.further(his).await;
     let said = alice.say(&bob, "to both").await;
     assert_eq!(alice.steps(), [send(1), again(1, 0), take(), send(1)]);
@@ -44,7 +44,7 @@ async fn theirs_change(hers: &Here, his: &Here) {
         said.assert_is(&device.fetch(1).await[0], &alice, &bob);
     }
 
-    // She does not know that it was revoked: she sends to the one that is left.
+    // Alice does not know that the tablet was revoked. Her client sends to the remaining device.
     phone.command(json!({ "do": "revoke", "device": tablet.address })).await;
     let said = alice.say(&bob, "to the phone again").await;
     assert_eq!(alice.steps(), [send(2), again(0, 1), send(1)]);
@@ -70,8 +70,8 @@ async fn theirs_change_while_ours_sends() {
     let (mut said, mut tablet) = tokio::join!(says(MESSAGES), phone.further(&his));
     said.extend(says(1).await);
     assert_read(&said, &alice, &mut phone).await;
-    // The tablet has what was said since it is there: one that was completed, or none, and all
-    // after it.
+    // The tablet has every message since it was approved: the one that was completed for it, if
+    // any, and all after that.
     let for_both = |step: &ProgressStep| match step {
         ProgressStep::Send { devices, .. } => *devices == 2,
         ProgressStep::Again { missing, .. } => *missing == 1,
@@ -89,7 +89,7 @@ async fn theirs_change_while_ours_sends() {
     his.end().await;
 }
 
-/// Asserts that these are what a device finds, and nothing else. Their order is not promised.
+/// Asserts that a device receives exactly these messages, in any order.
 async fn assert_read(said: &[SentText], by: &EkoDevice, device: &mut Device) {
     assert!(!said.is_empty());
     let read = device.fetch(said.len()).await;
@@ -115,7 +115,7 @@ async fn ours_change_while_theirs_sends() {
     for device in [&phone, &tablet] {
         assert_heard(&device.hear(1).await[0], &sent, &bob);
     }
-    // The new one writes first, to a device that has a session with the other one.
+    // The new device writes first, to a device that has a session with the other one.
     let said = tablet.say(&bob.actor, "from the tablet").await;
     said.assert_is(&bob.fetch(1).await[0], &tablet, &bob.actor);
     assert_eq!(phone.hear(1).await[0].text, "from the tablet");

@@ -1,4 +1,4 @@
-//! Users of our own client.
+//! Devices with this project's own client.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,53 +14,53 @@ use crate::device::{Device, Sent};
 use crate::here::{Here, eventually};
 use crate::ordered_transport::OrderedTransport;
 
-/// So many that none are made in between.
+/// The numbers of keys. They are so large that no device publishes more in between.
 pub(crate) const KEYS: KeyCounts = KeyCounts { pre_keys: 40, kyber_pre_keys: 40, last_resort: true };
 
-/// A device of a user.
+/// A device of a user, with this project's client.
 pub(crate) struct EkoDevice {
     pub(crate) client: Messenger<OrderedTransport, LibSignal>,
     line: OrderedTransport,
     steps: Arc<Mutex<Vec<ProgressStep>>>,
-    /// The activities that it has sent, and that were not dropped.
+    /// The ids of the activities that it has sent, without those that were lost on purpose.
     said: Mutex<Vec<String>>,
 }
 
-/// Something that a device has said.
+/// A message that a device has sent.
 pub(crate) struct SentText {
     words: String,
     sent: messenger::SentActivity,
 }
 
 impl EkoDevice {
-    /// The first device of a new user.
+    /// Signs in the first device of a new user.
     pub(crate) async fn first(here: &Here, user: &str) -> Self {
         Self::with_keys(here, user, KEYS).await
     }
 
-    /// The same, which begins with so many keys.
+    /// Signs in the first device of a new user, with these numbers of keys.
     pub(crate) async fn with_keys(here: &Here, user: &str, counts: KeyCounts) -> Self {
         Self::signed_in(here, user, counts, RegistrationStatus::Active, false).await
     }
 
-    /// A device that replaces all others of a user.
+    /// Signs in a device that replaces all others of the user.
     pub(crate) async fn resetting(here: &Here, user: &str) -> Self {
         Self::signed_in(here, user, KEYS, RegistrationStatus::Active, true).await
     }
 
-    /// A further device of a user, which waits for approval.
+    /// Signs in a further device of a user, which is pending.
     pub(crate) async fn waiting(here: &Here, user: &str) -> Self {
         Self::signed_in(here, user, KEYS, RegistrationStatus::Pending, false).await
     }
 
-    /// A further device of this one's user, which this one approves.
+    /// Signs in a further device of this user, and approves it with this device.
     pub(crate) async fn further(&self, here: &Here) -> Self {
         let device = Self::waiting(here, self.client.me().user.as_str()).await;
         self.approve(&device.address(), &device.client.fingerprint()).await;
         device
     }
 
-    /// Two devices of a new user.
+    /// Signs in two devices of a new user.
     pub(crate) async fn two(here: &Here, user: &str) -> [Self; 2] {
         let first = Self::first(here, user).await;
         let second = first.further(here).await;
@@ -93,7 +93,7 @@ impl EkoDevice {
         Self { client, line, steps, said: Mutex::default() }
     }
 
-    /// Waits until it is told of a device that waits, which must be this.
+    /// Waits for the notice of a pending device, and asserts that it is this one.
     pub(crate) async fn told_of(&self, device: &str) -> PendingDevice {
         let told = async || {
             let notices = self.client.receive().await.unwrap().notices;
@@ -108,7 +108,7 @@ impl EkoDevice {
         waiting
     }
 
-    /// Approves the device with this address once it is told of it, if it has this fingerprint.
+    /// Waits for the pending device with this address, asserts its fingerprint, and approves it.
     pub(crate) async fn approve(&self, device: &str, fingerprint: &str) {
         let waiting = self.told_of(device).await;
         assert_eq!(self.client.fingerprint_of(&waiting), fingerprint);
@@ -123,7 +123,7 @@ impl EkoDevice {
         self.client.device().address()
     }
 
-    /// What it has done since it was asked for it last, but for looking at chains and making keys.
+    /// Returns the steps since the last call, without looks at chains and the publishing of keys.
     pub(crate) fn steps(&self) -> Vec<ProgressStep> {
         let steps = std::mem::take(&mut *self.steps.lock().unwrap());
         steps
@@ -132,7 +132,7 @@ impl EkoDevice {
             .collect()
     }
 
-    /// Says something to a user, of whom every device must get it at once.
+    /// Sends a text to a user, and asserts that it was accepted for every device.
     pub(crate) async fn say(&self, to: &str, words: &str) -> SentText {
         let draft = MessageDraft { text: words.to_owned(), attachments: Vec::new() };
         let sent = self.client.send(&Person::of(to).unwrap(), draft).await.unwrap();
@@ -143,8 +143,8 @@ impl EkoDevice {
         SentText { words: words.to_owned(), sent }
     }
 
-    /// Looks into its mailbox until so many messages were shown, and no more. Nothing else may be
-    /// told than what became of its own.
+    /// Looks into the mailbox until so many messages were shown, and asserts that there are no
+    /// more. No other notice than deliveries may come.
     pub(crate) async fn hear(&self, messages: usize) -> Vec<MessageContent> {
         let mut heard = Vec::new();
         let look = async || {
@@ -169,7 +169,7 @@ impl EkoDevice {
         received.messages.into_iter().map(|message| message.content).collect()
     }
 
-    /// Reads of its mailbox these messages, in this order; what can be shown then.
+    /// Receives these messages in this order, and returns what can be shown then.
     pub(crate) async fn read(&self, sent: &[&Sent]) -> Vec<MessageContent> {
         for one in sent {
             self.entry(one).await;
@@ -181,13 +181,13 @@ impl EkoDevice {
         heard
     }
 
-    /// Loses a message of `by`.
+    /// Removes a message of `by` from the mailbox unread.
     pub(crate) async fn lose(&self, sent: &Sent, by: &mut Device) {
         self.client.device().discard(&self.entry(sent).await).await.unwrap();
         by.lost(sent);
     }
 
-    /// The entry of a message in its mailbox, once it is there.
+    /// Waits until a message is in the mailbox, and returns the address of its entry.
     pub(crate) async fn entry(&self, sent: &Sent) -> String {
         let its = |content: &EntryContent| match content {
             EntryContent::Message(message) => message.envelope.as_str() == sent.envelope(),
@@ -200,13 +200,12 @@ impl EkoDevice {
         eventually("a message", look).await
     }
 
-    /// Nobody will confirm this.
+    /// Expects no confirmation of this message.
     pub(crate) fn lost(&self, said: &SentText) {
         self.said.lock().unwrap().retain(|id| *id != said.sent.id);
     }
 
-    /// Looks into its mailbox until all that it has said is confirmed. No message may come
-    /// meanwhile.
+    /// Looks into the mailbox until every sent message is confirmed. No message may come meanwhile.
     pub(crate) async fn settled(&self) {
         let said = std::mem::take(&mut *self.said.lock().unwrap());
         let me = self.client.me();
@@ -219,7 +218,7 @@ impl EkoDevice {
         eventually("confirmations", look).await;
     }
 
-    /// What was said in the conversation with a user: by whom, and what.
+    /// Returns the messages of the conversation with a user: the author's actor id and the text.
     pub(crate) fn history(&self, with: &str) -> Vec<(String, String)> {
         let history = self.client.history(Some(with), 1000).unwrap();
         let said = |message: StoredMessage| (message.content.actor, message.content.text);
@@ -228,18 +227,18 @@ impl EkoDevice {
 }
 
 impl SentText {
-    /// The envelope to a user.
+    /// Returns the id of the envelope to a user.
     pub(crate) fn envelope(&self, to: &str) -> &str {
         let envelope = self.sent.envelopes.iter().find(|envelope| envelope.recipient == to);
         envelope.unwrap().id.as_str()
     }
 
-    /// The activity's id.
+    /// Returns the id of the activity.
     pub(crate) fn id(&self) -> &str {
         &self.sent.id
     }
 
-    /// Asserts that an official device of the user `to` has read this, as `by` has said it.
+    /// Asserts that an official device of the user `to` has received this message from `by`.
     pub(crate) fn assert_is(&self, received: &Value, by: &EkoDevice, to: &str) {
         assert_eq!(received["failed"], Value::Null, "{received:#}");
         assert_eq!(received["envelope"], self.envelope(to));
@@ -249,7 +248,7 @@ impl SentText {
     }
 }
 
-/// Asserts that this is what an official device has sent.
+/// Asserts that a received message is the one that an official device has sent.
 pub(crate) fn assert_heard(heard: &MessageContent, sent: &Sent, by: &Device) {
     let activity = sent.activity();
     assert_eq!((&heard.actor, &heard.device), (&by.actor, &by.address));

@@ -1,5 +1,4 @@
-//! Two devices on each side: every message reaches all four, and each side's own devices have what
-//! the other of them wrote.
+//! Tests with two devices on each side: every message reaches all other devices of both users.
 
 use crate::device::Device;
 use crate::eko_device::{EkoDevice, assert_heard};
@@ -23,7 +22,7 @@ async fn across_two_servers() {
     his.end().await;
 }
 
-/// Every device begins its sessions before it has heard of the others'.
+/// Every device begins its sessions before it has received a message of the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_begin_at_once() {
     let (hers, his) = (Here::start().await, Here::start().await);
@@ -90,7 +89,8 @@ async fn all_write(hers: &Here, his: &Here) {
     }
 }
 
-/// One of hers writes: both of his read it, and her other one has it as hers.
+/// One of Alice's devices writes. Both of Bob's devices read it, and Alice's other device gets a
+/// copy.
 async fn alice_writes(alice: &[EkoDevice; 2], index: usize, bob: &mut [Device; 2], words: &str) {
     let (by, other) = (&alice[index], &alice[1 - index]);
     let said = by.say(&bob[0].actor, words).await;
@@ -104,7 +104,8 @@ async fn alice_writes(alice: &[EkoDevice; 2], index: usize, bob: &mut [Device; 2
     assert_eq!(copy.text, words);
 }
 
-/// One of his writes: both of hers read it, and his other one has it as his.
+/// One of Bob's devices writes. Both of Alice's devices read it, and Bob's other device gets a
+/// copy.
 async fn bob_writes(bob: &mut [Device; 2], index: usize, alice: &[EkoDevice; 2], words: &str) {
     let [first, second] = bob;
     let (by, other) = if index == 0 { (first, second) } else { (second, first) };

@@ -1,4 +1,5 @@
-//! Where no one-time keys are left, sessions begin with the last resort; ours makes more in time.
+//! Tests of sessions that begin with the last resort key, because no one-time keys are left. Ours
+//! publishes more in time.
 
 use eko_client::KeyCounts;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ async fn ours_begins_with_a_last_resort() {
     command["keys"] = json!({ "lastResort": true });
     let mut bob = Device::registered(Library::Current, &command).await;
     let public = bob.command(json!({ "do": "packages", "of": bob.actor })).await;
-    // It is not used up.
+    // The last resort key is not used up.
     for user in ["alice", "carol"] {
         let user = EkoDevice::first(&here, user).await;
         let said = user.say(&bob.actor, "hello").await;
@@ -52,7 +53,7 @@ async fn theirs_begins_with_a_last_resort_until_there_are_more() {
     for (sent, user) in sent.iter().zip(&last_resorts) {
         assert_heard(&alice.read(&[sent]).await[0], sent, user);
     }
-    // She has seen that none were left.
+    // Alice's client has seen that none were left, and has published more.
     let left = alice.client.key_status().await.unwrap().left;
     assert_eq!((left.pre_keys, left.kyber_pre_keys), (100, 100));
     for user in ["dave", "erin"] {

@@ -1,8 +1,11 @@
-//! Our client against Signal's own: users of [`eko_client::Messenger`] with [`eko_cli::LibSignal`],
-//! and users whose devices are processes of Node's with Signal's published library and a client
-//! that shares no code with ours (`tests/official`). All of it over HTTP on loopback.
+//! Tests of this project's client against Signal's own library.
 //!
-//! It needs Node and npm (CONTRIBUTING.md).
+//! One side is [`eko_client::Messenger`] with [`eko_cli::LibSignal`]. The other side are Node
+//! processes with Signal's published library and a client that shares no code with this project
+//! (`tests/official`). They talk over HTTP on loopback. The names of test functions call this
+//! project's devices "ours" and the official devices "theirs".
+//!
+//! These tests need Node and npm (CONTRIBUTING.md).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 

@@ -1,4 +1,5 @@
-//! Messages that are read in another order than they were sent in, and one that is never read.
+//! Tests of messages that are read in another order than they were sent in, and of one that is
+//! never read.
 
 use serde_json::{Value, json};
 
@@ -12,18 +13,18 @@ async fn ours_reads_out_of_order_and_misses_one() {
     let here = Here::start().await;
     let alice = EkoDevice::first(&here, "alice").await;
     let mut bob = Device::first(Library::Current, &here, "bob").await;
-    // All of them begin the session, since Alice has not answered yet.
+    // All five messages begin the session, since Alice has not answered yet.
     let sent = bob_sends(&mut bob, &alice, 5).await;
     alice.lose(&sent[1], &mut bob).await;
     let mut heard = alice.read(&[&sent[3], &sent[0], &sent[4], &sent[2]]).await;
-    // What comes after the gap is shown when it was waited for long enough.
+    // The messages after the gap are shown after a waiting time.
     heard.extend(alice.hear(4 - heard.len()).await);
     let texts: Vec<_> = heard.into_iter().map(|message| message.text).collect();
     assert_eq!(texts, ["number 0", "number 2", "number 3", "number 4"]);
     alternate(&alice, &mut bob, 3).await;
 
-    // She reads the last of three and answers; what was sent before her answer she reads after his
-    // to it.
+    // Alice reads the last of three messages and answers. She reads the other two after Bob's
+    // answer to that.
     let before = bob_sends(&mut bob, &alice, 3).await;
     let mut heard = alice.read(&[&before[2]]).await;
     let said = alice.say(&bob.actor, "an answer").await;
@@ -86,7 +87,7 @@ async fn alice_says(alice: &EkoDevice, bob: &Device, count: usize) -> Vec<SentTe
     said
 }
 
-/// Bob reads of what he holds these, in this order.
+/// Reads the messages that Bob holds, in this order.
 async fn bob_reads(bob: &mut Device, alice: &EkoDevice, said: &[&SentText]) {
     let envelopes: Vec<_> = said.iter().map(|one| one.envelope(&bob.actor)).collect();
     let read = bob.command(json!({ "do": "read", "envelopes": envelopes })).await;
@@ -97,7 +98,7 @@ async fn bob_reads(bob: &mut Device, alice: &EkoDevice, said: &[&SentText]) {
     }
 }
 
-/// The conversation goes on.
+/// Asserts that both sides can still write to each other.
 async fn alternate(alice: &EkoDevice, bob: &mut Device, rounds: usize) {
     for round in 0..rounds {
         let said = alice.say(&bob.actor, &format!("{round}: on")).await;

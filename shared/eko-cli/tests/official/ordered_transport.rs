@@ -1,4 +1,4 @@
-//! The way to the servers, on which a mailbox can be shown in another order.
+//! A transport that can show a mailbox in another order.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,8 +7,8 @@ use eko_client::transport::{Bytes, Transport, TransportError};
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
-/// HTTP. While there is an order, a device sees of its mailbox the messages of these envelopes, in
-/// it.
+/// HTTP to the servers. While an order is set, a mailbox contains only the messages of these
+/// envelopes, in this order.
 #[derive(Clone)]
 pub(crate) struct OrderedTransport {
     http: HttpTransport,
@@ -20,7 +20,7 @@ impl OrderedTransport {
         Self { http: HttpTransport::new().unwrap(), order: Arc::default() }
     }
 
-    /// Shows it so from now on.
+    /// Sets the order, or removes it.
     pub(crate) fn show(&self, envelopes: Option<Vec<String>>) {
         *self.order.lock().unwrap() = envelopes;
     }

@@ -1,4 +1,4 @@
-//! Safety numbers: ours are libsignal's, for both ends, whatever devices there are.
+//! Tests that our safety numbers equal libsignal's, for both sides and with any devices.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,14 +17,14 @@ async fn numbers_are_libsignals() {
     let alice = EkoDevice::first(&hers, "alice").await;
     let [mut phone, mut tablet] = Device::two(Library::Current, &his, "bob").await;
     let first = compare(&alice, &mut phone).await;
-    // They are of the users, whichever devices they have.
+    // The numbers belong to the users, and do not depend on the devices.
     assert_eq!(compare(&alice, &mut tablet).await, first);
     let other = alice.further(&hers).await;
     assert_eq!(compare(&other, &mut tablet).await, first);
     let mut carol = Device::first(Library::Current, &his, "carol").await;
     assert_ne!(compare(&alice, &mut carol).await, first);
 
-    // Alice loses her devices: the next is another root.
+    // Alice loses her devices, and begins a new chain root.
     let anew = EkoDevice::resetting(&hers, "alice").await;
     let second = compare(&anew, &mut phone).await;
     assert_ne!(second, first);
@@ -33,7 +33,7 @@ async fn numbers_are_libsignals() {
     his.end().await;
 }
 
-/// What she compares with him, which is what libsignal shows at his end.
+/// Returns the number that Alice's client shows, and asserts that libsignal shows the same to Bob.
 async fn compare(alice: &EkoDevice, bob: &mut Device) -> SafetyNumber {
     let person = Person::of(&bob.actor).unwrap();
     let number = alice.client.verification(&person).await.unwrap().number;

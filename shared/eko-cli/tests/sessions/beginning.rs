@@ -4,7 +4,7 @@ use eko_cli::LibSignal;
 use eko_client::sessions::{KyberUse, LocalDevice, PeerDevice};
 use eko_client::{DeviceKeys, Environment, KeyCounts, SessionError, SignalSessions};
 
-use super::endpoint::{Endpoint, START_MS, begun, repeatable};
+use super::endpoint::{START_MS, SessionEndpoint, begun, repeatable};
 
 #[test]
 fn what_a_first_message_used_up_is_told() {
@@ -29,10 +29,10 @@ fn what_a_first_message_used_up_is_told() {
 
 #[test]
 fn without_one_time_keys_the_last_resort_serves_everyone() {
-    let mut bob = Endpoint::new("bob");
+    let mut bob = SessionEndpoint::new("bob");
     let last_resort = bob.keys.last_resort().unwrap().id;
     for n in 0..5 {
-        let mut alice = Endpoint::new("alice");
+        let mut alice = SessionEndpoint::new("alice");
         alice.begin(&bob, &bob.package()).unwrap();
         let content = alice.write(&bob, &format!("{n}"));
         assert_eq!(bob.read(&alice, &content), Ok(n.to_string()));
@@ -46,13 +46,13 @@ fn without_one_time_keys_the_last_resort_serves_everyone() {
 
 #[test]
 fn one_kind_of_one_time_key_may_run_out_before_the_other() {
-    let (mut alice, mut bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
+    let (mut alice, mut bob) = (SessionEndpoint::new("alice"), SessionEndpoint::new("bob"));
     let mut package = bob.package();
     package.pre_key = bob.keys.first().pre_keys.first().cloned();
     alice.begin(&bob, &package).unwrap();
     let content = alice.write(&bob, "with a Curve25519 key");
     bob.read(&alice, &content).unwrap();
-    let mut carol = Endpoint::new("carol");
+    let mut carol = SessionEndpoint::new("carol");
     let mut package = bob.package();
     package.kyber_pre_key = bob.keys.first().kyber_pre_keys.first().cloned();
     carol.begin(&bob, &package).unwrap();
@@ -64,7 +64,7 @@ fn one_kind_of_one_time_key_may_run_out_before_the_other() {
 #[test]
 fn prekeys_before_a_rotation_still_open_what_was_under_way() {
     let (mut alice, mut bob) = begun();
-    let mut carol = Endpoint::new("carol");
+    let mut carol = SessionEndpoint::new("carol");
     carol.begin(&bob, &bob.package()).unwrap();
     let (from_alice, from_carol) = (alice.write(&bob, "one-time"), carol.write(&bob, "last resort"));
     let environment = bob.environment.clone();
@@ -76,11 +76,11 @@ fn prekeys_before_a_rotation_still_open_what_was_under_way() {
 #[test]
 fn libsignal_accepts_every_signature_over_a_prekey() {
     let counts = KeyCounts { pre_keys: 1, kyber_pre_keys: 4, last_resort: true };
-    let mut alice = Endpoint::new("alice");
+    let mut alice = SessionEndpoint::new("alice");
     let mut accepted = 0;
     // XEdDSA has a sign bit. Several identities produce both of its values.
     for _ in 0..12 {
-        let mut bob = Endpoint::new("bob");
+        let mut bob = SessionEndpoint::new("bob");
         bob.keys = DeviceKeys::generate(counts, &bob.environment).unwrap();
         let environment = bob.environment.clone();
         let rotated = bob.keys.rotate(&environment).unwrap();
@@ -100,9 +100,9 @@ fn libsignal_accepts_every_signature_over_a_prekey() {
 
 #[test]
 fn all_randomness_is_the_environments() {
-    let bob = Endpoint::new("bob");
+    let bob = SessionEndpoint::new("bob");
     let write = || {
-        let mut alice = Endpoint::with("alice", repeatable(START_MS));
+        let mut alice = SessionEndpoint::with("alice", repeatable(START_MS));
         alice.begin(&bob, &bob.package_with(0)).unwrap();
         let content = alice.write(&bob, "the same");
         (content, alice.records)
@@ -113,8 +113,8 @@ fn all_randomness_is_the_environments() {
 #[test]
 fn a_session_that_nobody_answered_for_a_month_is_over() {
     const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-    let bob = Endpoint::new("bob");
-    let mut alice = Endpoint::with("alice", repeatable(START_MS));
+    let bob = SessionEndpoint::new("bob");
+    let mut alice = SessionEndpoint::with("alice", repeatable(START_MS));
     alice.begin(&bob, &bob.package_with(0)).unwrap();
     let record = alice.records[&bob.address()].clone();
     let at = |now_ms: i64| {

@@ -2,10 +2,10 @@
 
 use eko_client::SessionError;
 
-use super::endpoint::{Endpoint, acquainted, begun};
+use super::endpoint::{SessionEndpoint, acquainted, begun};
 
 /// Sends a text, and asserts that it is read.
-fn say(from: &mut Endpoint, to: &mut Endpoint, text: &str) {
+fn say(from: &mut SessionEndpoint, to: &mut SessionEndpoint, text: &str) {
     let content = from.write(to, text);
     assert_eq!(to.read(from, &content).as_deref(), Ok(text));
 }
@@ -90,7 +90,7 @@ fn a_step_that_is_not_kept_can_be_made_again() {
 
 #[test]
 fn both_begin_at_once_and_both_go_on() {
-    let (mut alice, mut bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
+    let (mut alice, mut bob) = (SessionEndpoint::new("alice"), SessionEndpoint::new("bob"));
     alice.begin(&bob, &bob.package_with(0)).unwrap();
     bob.begin(&alice, &alice.package_with(0)).unwrap();
     let (to_bob, to_alice) = (alice.write(&bob, "a1"), bob.write(&alice, "b1"));

@@ -14,7 +14,7 @@ use eko_protocol::key_package::KeyPackage;
 
 pub(crate) const START_MS: i64 = 1_769_715_000_000;
 
-pub(crate) struct Endpoint {
+pub(crate) struct SessionEndpoint {
     origin: Origin,
     user: UserName,
     id: DeviceId,
@@ -41,7 +41,7 @@ pub(crate) fn repeatable(now_ms: i64) -> Environment {
     Environment { clock: Arc::new(move || now_ms), random: Arc::new(random) }
 }
 
-impl Endpoint {
+impl SessionEndpoint {
     pub(crate) fn new(user: &str) -> Self {
         Self::with(user, Environment::system())
     }
@@ -91,7 +91,7 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn begin(&mut self, with: &Endpoint, package: &KeyPackage) -> Result<(), SessionError> {
+    pub(crate) fn begin(&mut self, with: &SessionEndpoint, package: &KeyPackage) -> Result<(), SessionError> {
         let (address, identity) = (with.address(), with.identity());
         let record = self.records.get(&address).map(Vec::as_slice);
         let peer = PeerDevice { address: &address, identity: &identity };
@@ -100,7 +100,7 @@ impl Endpoint {
         Ok(())
     }
 
-    pub(crate) fn try_write(&mut self, to: &Endpoint, text: &str) -> Result<Vec<u8>, SessionError> {
+    pub(crate) fn try_write(&mut self, to: &SessionEndpoint, text: &str) -> Result<Vec<u8>, SessionError> {
         let (address, identity) = (to.address(), to.identity());
         let peer = PeerDevice { address: &address, identity: &identity };
         let record = self.records.get(&address).map_or(&[][..], Vec::as_slice);
@@ -109,12 +109,16 @@ impl Endpoint {
         Ok(encrypted.content)
     }
 
-    pub(crate) fn write(&mut self, to: &Endpoint, text: &str) -> Vec<u8> {
+    pub(crate) fn write(&mut self, to: &SessionEndpoint, text: &str) -> Vec<u8> {
         self.try_write(to, text).unwrap()
     }
 
     /// Decrypts a message without keeping the result.
-    pub(crate) fn look(&self, from: &Endpoint, content: &[u8]) -> Result<DecryptedMessage, SessionError> {
+    pub(crate) fn look(
+        &self,
+        from: &SessionEndpoint,
+        content: &[u8],
+    ) -> Result<DecryptedMessage, SessionError> {
         let (address, identity) = (from.address(), from.identity());
         let peer = PeerDevice { address: &address, identity: &identity };
         let record = self.records.get(&address).map(Vec::as_slice);
@@ -122,7 +126,7 @@ impl Endpoint {
     }
 
     /// Decrypts a message, keeps the session record, and removes the used prekeys.
-    pub(crate) fn read(&mut self, from: &Endpoint, content: &[u8]) -> Result<String, SessionError> {
+    pub(crate) fn read(&mut self, from: &SessionEndpoint, content: &[u8]) -> Result<String, SessionError> {
         let decrypted = self.look(from, content)?;
         self.records.insert(from.address(), decrypted.record);
         self.spent.extend(decrypted.one_time);
@@ -140,7 +144,7 @@ impl Endpoint {
     }
 }
 
-impl PrivateKeys for Endpoint {
+impl PrivateKeys for SessionEndpoint {
     fn signed(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
         Ok(self.keys.signed_pair(id).map(copied))
     }
@@ -166,14 +170,14 @@ fn copied(pair: &CurvePair) -> CurvePair {
 }
 
 /// Returns two endpoints. The first has begun a session with the second's first one-time keys.
-pub(crate) fn begun() -> (Endpoint, Endpoint) {
-    let (mut alice, bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
+pub(crate) fn begun() -> (SessionEndpoint, SessionEndpoint) {
+    let (mut alice, bob) = (SessionEndpoint::new("alice"), SessionEndpoint::new("bob"));
     alice.begin(&bob, &bob.package_with(0)).unwrap();
     (alice, bob)
 }
 
 /// Returns two endpoints that have each read a message of the other.
-pub(crate) fn acquainted() -> (Endpoint, Endpoint) {
+pub(crate) fn acquainted() -> (SessionEndpoint, SessionEndpoint) {
     let (mut alice, mut bob) = begun();
     let content = alice.write(&bob, "hello");
     assert_eq!(bob.read(&alice, &content), Ok("hello".to_owned()));

@@ -3,7 +3,7 @@
 
 use eko_client::SessionError;
 
-use super::endpoint::{Endpoint, acquainted};
+use super::endpoint::{SessionEndpoint, acquainted};
 
 /// A `SignalMessage`, split around its post-quantum part.
 struct SplitMessage {
@@ -86,7 +86,7 @@ fn number(bytes: &[u8], at: &mut usize) -> usize {
 }
 
 /// Sends one message each way, and returns both.
-fn exchange(alice: &mut Endpoint, bob: &mut Endpoint) -> [Vec<u8>; 2] {
+fn exchange(alice: &mut SessionEndpoint, bob: &mut SessionEndpoint) -> [Vec<u8>; 2] {
     let to_bob = alice.write(bob, "to bob");
     assert_eq!(bob.read(alice, &to_bob).as_deref(), Ok("to bob"));
     let to_alice = bob.write(alice, "to alice");

@@ -7,11 +7,12 @@ use eko_client::{SessionError, SignalSessions};
 use eko_protocol::key::KeyId;
 use proptest::prelude::*;
 
-use super::endpoint::{Endpoint, acquainted, begun};
+use super::endpoint::{SessionEndpoint, acquainted, begun};
 
 #[test]
 fn a_package_of_another_identity() {
-    let (mut alice, bob, eve) = (Endpoint::new("alice"), Endpoint::new("bob"), Endpoint::new("eve"));
+    let (mut alice, bob, eve) =
+        (SessionEndpoint::new("alice"), SessionEndpoint::new("bob"), SessionEndpoint::new("eve"));
     let mut package = eve.package_with(0);
     package.device = bob.address();
     assert_eq!(alice.begin(&bob, &package), Err(SessionError::WrongIdentity(bob.address())));
@@ -21,7 +22,8 @@ fn a_package_of_another_identity() {
 
 #[test]
 fn a_package_with_a_bad_signature() {
-    let (mut alice, bob, eve) = (Endpoint::new("alice"), Endpoint::new("bob"), Endpoint::new("eve"));
+    let (mut alice, bob, eve) =
+        (SessionEndpoint::new("alice"), SessionEndpoint::new("bob"), SessionEndpoint::new("eve"));
     let mut signed = bob.package_with(0);
     signed.signed_pre_key.signature = eve.keys.signed_pre_key().signature;
     let mut kyber = bob.package_with(0);
@@ -34,7 +36,7 @@ fn a_package_with_a_bad_signature() {
 
 #[test]
 fn a_package_without_a_kyber_key() {
-    let (mut alice, bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
+    let (mut alice, bob) = (SessionEndpoint::new("alice"), SessionEndpoint::new("bob"));
     let mut package = bob.package_with(0);
     package.kyber_pre_key = None;
     assert_eq!(alice.begin(&bob, &package), Err(SessionError::NoKyberKey(bob.address())));
@@ -43,7 +45,7 @@ fn a_package_without_a_kyber_key() {
 #[test]
 fn messages_of_another_identity() {
     let (mut alice, mut bob) = begun();
-    let mut eve = Endpoint::new("eve");
+    let mut eve = SessionEndpoint::new("eve");
     let first = alice.write(&bob, "hello");
     // Bob's device expects Eve's key for Alice's device.
     let (address, identity) = (alice.address(), eve.identity());
@@ -119,9 +121,9 @@ fn keys_that_are_gone_are_named() {
     let (mut alice, bob) = begun();
     let content = alice.write(&bob, "hello");
     for (fault, name) in [
-        (KeyFault::NoSigned, "signed prekey"),
-        (KeyFault::NoOneTime, "one-time prekey"),
-        (KeyFault::NoKyber, "Kyber prekey"),
+        (PrekeyFault::NoSigned, "signed prekey"),
+        (PrekeyFault::NoOneTime, "one-time prekey"),
+        (PrekeyFault::NoKyber, "Kyber prekey"),
     ] {
         let (address, identity, own) = (alice.address(), alice.identity(), bob.address());
         let peer = PeerDevice { address: &address, identity: &identity };
@@ -133,13 +135,13 @@ fn keys_that_are_gone_are_named() {
 
 /// The keys of a device that has lost one kind of them, or cannot read any.
 struct IncompleteKeys<'a> {
-    device: &'a Endpoint,
-    fault: KeyFault,
+    device: &'a SessionEndpoint,
+    fault: PrekeyFault,
 }
 
 /// The fault of a device's keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum KeyFault {
+enum PrekeyFault {
     NoSigned,
     NoOneTime,
     NoKyber,
@@ -149,18 +151,18 @@ enum KeyFault {
 impl PrivateKeys for IncompleteKeys<'_> {
     fn signed(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
         match self.fault {
-            KeyFault::NoSigned => Ok(None),
-            KeyFault::Unreadable => Err(SessionError::Broken("the disk is gone".to_owned())),
-            KeyFault::NoOneTime | KeyFault::NoKyber => self.device.signed(id),
+            PrekeyFault::NoSigned => Ok(None),
+            PrekeyFault::Unreadable => Err(SessionError::Broken("the disk is gone".to_owned())),
+            PrekeyFault::NoOneTime | PrekeyFault::NoKyber => self.device.signed(id),
         }
     }
 
     fn one_time(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
-        if self.fault == KeyFault::NoOneTime { Ok(None) } else { self.device.one_time(id) }
+        if self.fault == PrekeyFault::NoOneTime { Ok(None) } else { self.device.one_time(id) }
     }
 
     fn kyber(&self, id: KeyId) -> Result<Option<KyberPair>, SessionError> {
-        if self.fault == KeyFault::NoKyber { Ok(None) } else { self.device.kyber(id) }
+        if self.fault == PrekeyFault::NoKyber { Ok(None) } else { self.device.kyber(id) }
     }
 
     fn was_used(&self, kyber: &KyberUse) -> Result<bool, SessionError> {
@@ -178,7 +180,7 @@ fn a_store_that_fails_is_no_unreadable_message() {
         bob.own(&own),
         peer,
         None,
-        &IncompleteKeys { device: &bob, fault: KeyFault::Unreadable },
+        &IncompleteKeys { device: &bob, fault: PrekeyFault::Unreadable },
         &content,
     );
     assert_eq!(refused, Err(SessionError::Broken("the disk is gone".to_owned())));
@@ -202,7 +204,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn what_is_no_message(content in proptest::collection::vec(any::<u8>(), 0..400), version in 0x30u8..0x50) {
-        let (alice, bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
+        let (alice, bob) = (SessionEndpoint::new("alice"), SessionEndpoint::new("bob"));
         prop_assert!(matches!(bob.look(&alice, &content), Err(SessionError::Unreadable(_))));
         // With a version byte that libsignal knows, it parses the message as either kind.
         for second in [0x0A, 0x08] {

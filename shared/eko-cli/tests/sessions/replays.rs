@@ -3,7 +3,7 @@
 
 use eko_client::SessionError;
 
-use super::endpoint::{Endpoint, begun};
+use super::endpoint::{SessionEndpoint, begun};
 
 #[test]
 fn a_first_message_that_comes_again_is_a_duplicate() {
@@ -27,7 +27,7 @@ fn without_the_record_its_one_time_key_is_gone() {
 
 #[test]
 fn without_the_record_the_use_of_the_last_resort_key_is_known() {
-    let (mut alice, mut bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
+    let (mut alice, mut bob) = (SessionEndpoint::new("alice"), SessionEndpoint::new("bob"));
     alice.begin(&bob, &bob.package()).unwrap();
     let content = alice.write(&bob, "pay 10");
     bob.read(&alice, &content).unwrap();
@@ -42,7 +42,7 @@ fn without_the_record_the_use_of_the_last_resort_key_is_known() {
 /// its base key. Another encoding must not pass for another session.
 #[test]
 fn another_spelling_of_the_base_key_makes_no_new_message_of_it() {
-    let (mut alice, mut bob) = (Endpoint::new("alice"), Endpoint::new("bob"));
+    let (mut alice, mut bob) = (SessionEndpoint::new("alice"), SessionEndpoint::new("bob"));
     alice.begin(&bob, &bob.package()).unwrap();
     let content = alice.write(&bob, "pay 10");
     bob.read(&alice, &content).unwrap();

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::object;
 use crate::context::{Context, HttpMessenger};
 use crate::delivery::{DeliverySummary, wait_for};
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 use crate::partial_handle::PartialHandle;
 use crate::people::{group, named, person, short};
 use crate::progress::ProgressLine;
@@ -84,7 +84,7 @@ pub(super) async fn run(
     client: HttpMessenger,
     command: &ChangeCommand,
     wait_s: u64,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let progress = ProgressLine::new(context.out);
     let stepping = progress.clone();
     let client = client.watched(move |step| stepping.step(step));
@@ -99,7 +99,7 @@ pub(super) async fn run(
     tell(context, &client, &done?)
 }
 
-async fn make(client: &HttpMessenger, command: &ChangeCommand) -> Result<MadeChange, Failure> {
+async fn make(client: &HttpMessenger, command: &ChangeCommand) -> Result<MadeChange, CommandFailure> {
     let (name, proposal, word, text) = match command {
         ChangeCommand::Create { name, members } => return create(client, name, members).await,
         ChangeCommand::Add { name, members } => {
@@ -140,11 +140,11 @@ async fn create(
     client: &HttpMessenger,
     name: &str,
     members: &[PartialHandle],
-) -> Result<MadeChange, Failure> {
+) -> Result<MadeChange, CommandFailure> {
     // A second group of the same name would be hard to tell from the first.
     if client.groups()?.iter().any(|group| group.member && group.state.name() == name) {
         let what = format!("you are in a group {name:?} already");
-        return Err(Failure::new(what).next(format!("eko groups show {name:?}")).exit(Exit::Usage));
+        return Err(CommandFailure::new(what).next(format!("eko groups show {name:?}")).exit(Exit::Usage));
     }
     let members = reachable(client, members).await?;
     let (id, sent) = client.create_group(name, &members).await?;
@@ -154,7 +154,7 @@ async fn create(
 
 /// Finds people, and fails if one of them may not be written to: someone who cannot be told of a
 /// group should not be in it.
-async fn reachable(client: &HttpMessenger, handles: &[PartialHandle]) -> Result<Vec<Person>, Failure> {
+async fn reachable(client: &HttpMessenger, handles: &[PartialHandle]) -> Result<Vec<Person>, CommandFailure> {
     let people = find_all(client, handles).await?;
     for person in people.iter().filter(|person| **person != client.me()) {
         let found = client.verification(person).await?;
@@ -166,7 +166,7 @@ async fn reachable(client: &HttpMessenger, handles: &[PartialHandle]) -> Result<
     Ok(people)
 }
 
-async fn find_all(client: &HttpMessenger, handles: &[PartialHandle]) -> Result<Vec<Person>, Failure> {
+async fn find_all(client: &HttpMessenger, handles: &[PartialHandle]) -> Result<Vec<Person>, CommandFailure> {
     let mut people = Vec::with_capacity(handles.len());
     for handle in handles {
         people.push(person(client, handle).await?);
@@ -186,7 +186,7 @@ fn is_are(people: &[Person]) -> &'static str {
     if people.len() == 1 { "is" } else { "are" }
 }
 
-fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<(), Failure> {
+fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<(), CommandFailure> {
     let delivery = DeliverySummary::of(client, &made.sent);
     let mut text = made.text.clone();
     if !delivery.reached.is_empty() {
@@ -200,7 +200,7 @@ fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<
     }
     // The change is made on this device even if somebody could not be told.
     let group = client.groups()?.into_iter().find(|group| *group.state.id() == made.id);
-    let group = group.ok_or_else(|| Failure::new("the group is gone"))?;
+    let group = group.ok_or_else(|| CommandFailure::new("the group is gone"))?;
     let envelopes: Vec<_> = made.sent.envelopes.iter().map(envelope_object).collect();
     let mut object = object(client, &group);
     object["change"] = json!(made.word);

@@ -6,23 +6,23 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandFailure, Exit};
 
 /// The longest file that is read. A code holds 74 bytes.
 const MAX_BYTES: u64 = 4 << 10;
 
 /// Returns the bytes that a file, or standard input (`-`), contains as hex or base64.
-pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, CommandFailure> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
         std::io::stdin().lock().take(MAX_BYTES).read_to_string(&mut text)
     } else {
         std::fs::File::open(file).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
     };
-    read.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
+    read.map_err(|error| CommandFailure::new(format!("cannot read {}: {error}", file.display())))?;
     decoded(&text).ok_or_else(|| {
         let what = format!("there is neither hex nor base64 in {}", file.display());
-        Failure::new(what).next("give the code's bytes, as hex or base64").exit(Exit::Usage)
+        CommandFailure::new(what).next("give the code's bytes, as hex or base64").exit(Exit::Usage)
     })
 }
 

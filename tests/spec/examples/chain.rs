@@ -1,0 +1,52 @@
+//! Section 3: the device chain.
+
+use eko_client::device::JoinKind;
+use eko_protocol::chain::possession_base;
+use eko_testkit::World;
+use serde_json::Value;
+
+use super::{Examples, actor, body, fetch, get, post};
+use crate::cast::{ALICE, ALICE_LAPTOP, ALICE_TABLET};
+
+pub(super) async fn play(examples: &mut Examples) {
+    let world = World::new().await;
+    let [phone, tablet, laptop] = [ALICE, ALICE_TABLET, ALICE_LAPTOP].map(|role| actor(&world, &role));
+    examples.document("AddDevice", &phone.first_node().unwrap());
+    let base = possession_base(
+        &phone.actor(),
+        &phone.address(),
+        &phone.described().identity_key,
+        phone.described().registration_id,
+    );
+    let signed = base.split(|byte| *byte == 0).next_back().unwrap();
+    examples.document("possession", &serde_json::from_slice(signed).unwrap());
+
+    phone.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    examples.exchange("chain", &get(&world, "/user/alice/devices").await);
+
+    world.advance(60_000);
+    tablet.register(&world.id_token("alice").await, JoinKind::Further).await.unwrap();
+    world.deliver().await;
+    let page = body(&fetch(&phone, "/user/alice/inbox").await);
+    let offer = page["orderedItems"].as_array().unwrap().iter().find(|item| item["type"] == "Offer").unwrap();
+    examples.document("Offer", offer);
+    examples.exchange("pending", &fetch(&phone, "/user/alice/devices/pending").await);
+
+    world.advance(60_000);
+    phone.approve(tablet.id()).await.unwrap();
+    let approved = phone.last();
+    examples.exchange("approve", &approved);
+    let node: Value = serde_json::from_slice(approved.request.body()).unwrap();
+    examples.answer("stale-head", &post(&phone, "/user/alice/devices", &node).await);
+
+    laptop.register(&world.id_token("alice").await, JoinKind::Further).await.unwrap();
+    phone.turn_away(laptop.id()).await.unwrap();
+    examples.exchange("turn-away", &phone.last());
+    world.deliver().await;
+
+    world.advance(60_000);
+    phone.revoke(tablet.id()).await.unwrap();
+    examples.exchange("revoke", &phone.last());
+    let (_, chain) = phone.chain(phone.user()).await.unwrap();
+    examples.document("ResetDevices", &laptop.reset_node(&chain.position).unwrap());
+}

@@ -1,0 +1,75 @@
+//! Section 9: what clients encrypt.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use eko_client::attachment;
+use eko_client::content::{Activity, ActivityContent, ActivityId, GroupRef, Note, NoteId, unpad};
+use eko_client::group::{GroupChange, GroupControl, GroupId, GroupState, MasterKey, Proposal, propose};
+use eko_protocol::device_set::DeviceSetRef;
+use eko_testkit::START_MS;
+use serde_json::Value;
+
+use super::Examples;
+use crate::cast::{environment, stopped};
+
+const ALICE: &str = "https://eko.example/user/alice";
+const BOB: &str = "https://b.example/user/bob";
+const CAROL: &str = "https://eko.example/user/carol";
+
+/// Returns the activity as it is encrypted, without its padding.
+fn plain(activity: &Activity) -> Value {
+    serde_json::from_slice(unpad(&activity.to_plaintext().unwrap()).unwrap()).unwrap()
+}
+
+fn note(text: &str) -> Note {
+    let id = NoteId::parse("urn:uuid:4f9a1d52-3b1e-4c55-8a4e-0d7a6f3b2c01").unwrap();
+    Note { id, text: text.to_owned(), attachments: Vec::new() }
+}
+
+fn said(number: u8, to: &str, content: ActivityContent) -> Activity {
+    let set = |length| DeviceSetRef::new(length, "0a".repeat(32)).unwrap();
+    Activity {
+        id: ActivityId::parse(&format!("urn:uuid:1d2c3b4a-5f6e-4d7c-8b9a-0a1b2c3d4e{number:02}")).unwrap(),
+        actor: ALICE.to_owned(),
+        to: vec![to.to_owned()],
+        published_ms: START_MS + 7,
+        sequence: None,
+        device_sets: BTreeMap::from([(ALICE.to_owned(), set(2)), (BOB.to_owned(), set(1))]),
+        group: None,
+        content,
+    }
+}
+
+pub(super) fn play(examples: &mut Examples) {
+    let environment = environment("content", stopped());
+    let mut hello = said(1, BOB, ActivityContent::Note(note("Hello Bob")));
+    hello.sequence = Some(17);
+    examples.document("note", &plain(&hello));
+    let read = said(2, BOB, ActivityContent::Read(hello.id.clone()));
+    examples.document("read", &plain(&Activity { device_sets: BTreeMap::new(), ..read }));
+    let sealed = attachment::seal(&[0x42; 1000], "a.png", "image/png", &environment).unwrap();
+    examples.document("attachment", &sealed.inline().unwrap().to_value());
+
+    let id = GroupId::parse("urn:uuid:6a1f0c3e-2d4b-4e5f-8a6b-7c8d9e0f1a2b").unwrap();
+    let members = BTreeSet::from([ALICE, BOB, CAROL].map(str::to_owned));
+    let admins = BTreeSet::from([ALICE.to_owned()]);
+    let key = MasterKey::from_bytes(environment.bytes());
+    let first = GroupState::new(id.clone(), 1, "Choir".to_owned(), members, admins, key).unwrap();
+    let created = GroupControl::seal(GroupChange::Created, None, &first, ALICE, &environment).unwrap();
+    examples.document("group created", &plain(&Activity::of_control(&created).unwrap()));
+    let mut current = first;
+    for (title, proposal, by) in [
+        ("group renamed", Proposal::Rename("Chamber choir".to_owned()), ALICE),
+        ("group left", Proposal::Leave, BOB),
+    ] {
+        let (change, next) = propose(&current, proposal, by, &environment).unwrap();
+        let control = GroupControl::seal(change, Some(&current), &next, by, &environment).unwrap();
+        examples.document(title, &plain(&Activity::of_control(&control).unwrap()));
+        current = next;
+    }
+    let mut hello = said(3, id.as_str(), ActivityContent::Note(note("Hello all")));
+    hello.group = Some(GroupRef { id, epoch: 3 });
+    hello.sequence = Some(1);
+    hello.device_sets = BTreeMap::new();
+    examples.document("group note", &plain(&hello));
+}

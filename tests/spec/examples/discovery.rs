@@ -1,0 +1,41 @@
+//! Section 2: errors and discovery.
+
+use eko_client::device::JoinKind;
+use eko_testkit::World;
+use serde_json::json;
+
+use super::{Examples, actor, get, post};
+use crate::cast::ALICE;
+
+pub(super) async fn play(examples: &mut Examples) {
+    let world = World::new().await;
+    let alice = actor(&world, &ALICE);
+    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+
+    let envelope = json!({
+        "type": ["Object", "SignalEnvelope"],
+        "id": "urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971",
+        "messages": [],
+    });
+    let create = json!({
+        "@context": ["https://www.w3.org/ns/activitystreams", "https://eko.example/ns"],
+        "type": "Create",
+        "actor": "https://eko.example/user/alice",
+        "to": "https://eko.example/user/bob",
+        "object": envelope,
+    });
+    examples.exchange("problem", &post(&alice, "/user/alice/outbox", &create).await);
+
+    for (title, path) in [
+        ("ecp", "/.well-known/ecp"),
+        ("webfinger", "/.well-known/webfinger?resource=acct:alice@eko.example"),
+        ("webfinger-server", "/.well-known/webfinger?resource=https://eko.example"),
+        ("nodeinfo-links", "/.well-known/nodeinfo"),
+        ("nodeinfo", "/nodeinfo/2.1"),
+        ("user", "/user/alice"),
+        ("server", "/actor"),
+        ("ns", "/ns"),
+    ] {
+        examples.exchange(title, &get(&world, path).await);
+    }
+}

@@ -1,0 +1,121 @@
+//! Section 7: what servers send each other, and the reports that come of it.
+
+use bytes::Bytes;
+use eko_client::device::{JoinKind, OutgoingEnvelope};
+use eko_federation::Scheme;
+use eko_protocol::activity::announce;
+use eko_protocol::address::UserName;
+use eko_testkit::{Internet, World, sign, signing_key};
+use serde_json::{Value, json};
+
+use super::sending::{envelope, two_devices};
+use super::{Actor, Examples, actor, body, fetch};
+use crate::cast::{ALICE, BOB, BOB_LAPTOP, Role};
+use crate::recorder::{Recorded, Recorder};
+
+/// Delivers an activity to a server, signed with the key that the server at `b.example` has for Bob.
+async fn deliver(world: &World, path: &str, activity: &Value, scheme: Scheme) -> Recorded {
+    let (_, key) = signing_key("b.example");
+    let url = format!("{}{path}", world.state.origin());
+    let body = Bytes::from(activity.to_string());
+    let key_id = "https://b.example/user/bob#main-key";
+    Recorder::new(world.transport()).play(sign(&key, key_id, scheme, &url, body, world.now_ms())).await
+}
+
+/// Returns the `Create` that Bob's server sends to Alice's for an envelope of her devices.
+fn create(bob: &Actor, number: u8, world: &World, to: &[Role]) -> Value {
+    let envelope = envelope(number, world.state.origin(), to);
+    let mut create = bob.create_activity(&OutgoingEnvelope { to: ALICE.user(), ..envelope });
+    create["id"] = json!(format!("https://b.example/activity/019c0b3b-e2c0-7000-8000-0000000000{number:02}"));
+    create
+}
+
+fn report(kind: &str, id: &str) -> Value {
+    json!({
+        "@context": ["https://www.w3.org/ns/activitystreams", "https://b.example/ns"],
+        "type": kind,
+        "actor": "https://b.example/user/bob",
+        "to": "https://eko.example/user/alice",
+        "object": id,
+    })
+}
+
+pub(super) async fn play(examples: &mut Examples) {
+    let internet = Internet::new();
+    let (world, _) = World::online(&internet, "eko.example").await;
+    let (there, _) = World::online(&internet, "b.example").await;
+    let alice = actor(&world, &ALICE);
+    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    let [bob, _] = two_devices(&there).await;
+
+    let full = create(&bob, 81, &world, &[ALICE]);
+    examples.exchange("inbox-create", &deliver(&world, "/user/alice/inbox", &full, Scheme::Rfc9421).await);
+
+    // Alice's second device joins: her first alone is no longer all.
+    let tablet = actor(&world, &crate::cast::ALICE_TABLET);
+    tablet.register(&world.id_token("alice").await, JoinKind::Further).await.unwrap();
+    alice.approve(tablet.id()).await.unwrap();
+    let partial = create(&bob, 82, &world, &[ALICE]);
+    examples.answer("inbox-create", &deliver(&world, "/user/alice/inbox", &partial, Scheme::Rfc9421).await);
+    alice.revoke(tablet.id()).await.unwrap();
+    let stale = create(&bob, 83, &world, &[ALICE, crate::cast::ALICE_TABLET]);
+    examples.answer("inbox-create", &deliver(&world, "/user/alice/inbox", &stale, Scheme::Rfc9421).await);
+
+    reports(examples, (&world, &there), &alice).await;
+
+    let take = json!({
+        "@context": ["https://www.w3.org/ns/activitystreams", "https://b.example/ns"],
+        "type": "Take",
+        "actor": "https://b.example/user/bob",
+        "object": "https://eko.example/user/alice/keyPackages",
+    });
+    examples.exchange("inbox-take", &deliver(&world, "/inbox", &take, Scheme::Rfc9421).await);
+    let delete = json!({
+        "@context": "https://www.w3.org/ns/activitystreams",
+        "type": "Delete",
+        "actor": "https://b.example/user/bob",
+        "to": "https://www.w3.org/ns/activitystreams#Public",
+        "object": "https://b.example/user/bob",
+    });
+    examples.exchange("inbox-delete", &deliver(&world, "/inbox", &delete, Scheme::Rfc9421).await);
+    examples.document("Announce", &announce(world.state.origin(), &UserName::parse("alice").unwrap()));
+}
+
+/// What Alice's device finds in its mailbox of an envelope that went to the other server.
+async fn reports(examples: &mut Examples, (world, there): (&World, &World), alice: &Actor) {
+    let outgoing = envelope(84, there.state.origin(), &[BOB, BOB_LAPTOP]);
+    alice.send(&outgoing).await.unwrap();
+    there.deliver().await;
+    world.deliver().await;
+    for entry in alice.fetch().await.unwrap().entries {
+        alice.discard(&entry.address).await.unwrap();
+    }
+    let id = outgoing.id.to_string();
+    let mut partial = report("PartialDelivery", &id);
+    partial["eko:deviceSetOutOfDate"] = json!(true);
+    partial["missingKeyPackages"] =
+        json!([there.state.origin().key_package(&BOB.user(), &BOB_LAPTOP.device_id())]);
+    partial["staleDevices"] = json!([]);
+    let mut reject = report("Reject", &id);
+    reject["eko:deviceSetOutOfDate"] = json!(false);
+    reject["missingKeyPackages"] = json!([]);
+    reject["staleDevices"] = json!([]);
+    reject["summary"] = json!("the mailbox is full");
+    for (kind, activity) in
+        [("Confirm", report("Confirm", &id)), ("PartialDelivery", partial), ("Reject", reject)]
+    {
+        world.advance(1_000);
+        assert_eq!(
+            deliver(world, "/user/alice/inbox", &activity, Scheme::Rfc9421).await.response.status(),
+            202
+        );
+        world.deliver().await;
+        let page = body(&fetch(alice, "/user/alice/inbox").await);
+        let entry = page["orderedItems"].as_array().unwrap().last().unwrap().clone();
+        examples.document(kind, &entry);
+    }
+    world.advance(1_000);
+    let receipt = report("Delivered", &id);
+    examples.exchange("inbox-report", &deliver(world, "/user/alice/inbox", &receipt, Scheme::Cavage).await);
+    world.deliver().await;
+}

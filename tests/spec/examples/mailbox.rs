@@ -1,0 +1,33 @@
+//! Section 6: the mailbox, acknowledgement, receipts.
+
+use eko_client::device::JoinKind;
+use eko_testkit::World;
+
+use super::sending::{envelope, two_devices};
+use super::{Examples, actor, body, fetch};
+use crate::cast::{ALICE, BOB, BOB_LAPTOP};
+
+pub(super) async fn play(examples: &mut Examples) {
+    let world = World::new().await;
+    let alice = actor(&world, &ALICE);
+    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    let [phone, laptop] = two_devices(&world).await;
+
+    world.advance(1_234);
+    let mut outgoing = envelope(71, world.state.origin(), &[BOB, BOB_LAPTOP]);
+    outgoing.device_set = alice.chain(phone.user()).await.unwrap().1.device_set().reference();
+    alice.send(&outgoing).await.unwrap();
+    world.deliver().await;
+    let fetched = fetch(&phone, "/user/bob/inbox").await;
+    examples.exchange("fetch", &fetched);
+
+    world.advance(1_000);
+    let entry = body(&fetched)["orderedItems"][0]["eko:entry"].as_str().unwrap().to_owned();
+    phone.acknowledge(&[entry.clone()]).await.unwrap();
+    examples.exchange("delivered", &phone.last());
+    laptop.discard(&entry).await.unwrap();
+    examples.exchange("discard", &laptop.last());
+    world.deliver().await;
+    let receipt = body(&fetch(&alice, "/user/alice/inbox").await);
+    examples.document("Delivered", &receipt["orderedItems"][0]);
+}

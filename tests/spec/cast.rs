@@ -8,7 +8,7 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::possession_base;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{KeyId, RegistrationId, Signature};
-use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishKeys, SignedPreKey};
+use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishedKeys, SignedPreKey};
 use eko_service::state::Clock;
 use eko_testkit::{START_MS, seeded};
 
@@ -123,7 +123,7 @@ impl Role {
     /// 2, and a one-time Kyber key of id 2.
     pub(crate) fn keys(&self) -> DeviceKeys {
         let last_resort = Some(self.kyber_pre_key(1));
-        let first = PublishKeys {
+        let first = PublishedKeys {
             signed_pre_key: Some(self.signed_pre_key()),
             last_resort: last_resort.clone(),
             pre_keys: vec![self.pre_key(1), self.pre_key(2)],

@@ -8,7 +8,11 @@
 
 mod cast;
 mod examples;
+mod limits;
+mod media_types;
+mod members;
 mod page;
+mod problems;
 mod recorder;
 mod render;
 

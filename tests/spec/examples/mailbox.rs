@@ -23,7 +23,7 @@ pub(super) async fn play(examples: &mut Examples) {
 
     world.advance(1_000);
     let entry = body(&fetched)["orderedItems"][0]["eko:entry"].as_str().unwrap().to_owned();
-    phone.acknowledge(&[entry.clone()]).await.unwrap();
+    phone.acknowledge(std::slice::from_ref(&entry)).await.unwrap();
     examples.exchange("delivered", &phone.last());
     laptop.discard(&entry).await.unwrap();
     examples.exchange("discard", &laptop.last());

@@ -1,7 +1,7 @@
 //! Section 4: key packages.
 
 use eko_client::device::JoinKind;
-use eko_protocol::key_package::PublishKeys;
+use eko_protocol::key_package::PublishedKeys;
 use eko_testkit::{Internet, World};
 
 use super::{Examples, actor, body, get};
@@ -18,7 +18,7 @@ pub(super) async fn play(examples: &mut Examples) {
     examples.exchange("packages", &get(&world, "/user/bob/keyPackages").await);
     examples.exchange("package", &get(&world, &format!("/user/bob/keyPackage/{}", bob.id())).await);
 
-    let keys = PublishKeys {
+    let keys = PublishedKeys {
         signed_pre_key: Some(BOB.signed_pre_key()),
         last_resort: Some(BOB.kyber_pre_key(1)),
         pre_keys: vec![BOB.pre_key(3), BOB.pre_key(4)],

@@ -1,0 +1,155 @@
+//! Section 12: each limit is played with as many as the page allows, and with one more.
+
+mod budgets;
+mod devices;
+mod keys;
+mod signed;
+mod sizes;
+mod times;
+
+use bytes::Bytes;
+use eko_client::attachment::{self, AttachmentLocation};
+use eko_client::{Auth, Body, Device, Exchange, content, group};
+use eko_service::config::Config;
+use eko_testkit::{BARE, Direct, World, envelope, refusal};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::page;
+
+/// Returns an answer as the table has it: its status and, of a problem, slug and pointer.
+fn told(answer: &Exchange) -> String {
+    if answer.status.is_success() {
+        return answer.status.as_u16().to_string();
+    }
+    let told = refusal(answer);
+    let mut parts = told.split(' ');
+    let status = parts.next().unwrap();
+    parts.fold(status.to_owned(), |text, part| format!("{text} `{}`", part.trim_start_matches('#')))
+}
+
+/// Alice and Bob, each with one device.
+struct Pair {
+    world: World,
+    alice: Device<Direct>,
+    bob: Device<Direct>,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let world = World::with(change).await;
+        let (alice, bob) = (world.user_with("alice", BARE).await, world.user_with("bob", BARE).await);
+        Self { world, alice, bob }
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Exchange {
+        self.alice.call(Method::POST, path, Body::Json(body), Auth::Device).await.unwrap()
+    }
+
+    async fn bytes(&self, path: &str, count: u64) -> Exchange {
+        let bytes = Bytes::from(vec![b' '; usize::try_from(count).unwrap()]);
+        let body = Body::Raw(Some("application/json"), bytes);
+        self.alice.call(Method::POST, path, body, Auth::Device).await.unwrap()
+    }
+
+    /// Sends an envelope to Bob's device.
+    async fn send(&self) -> Exchange {
+        self.post("/user/alice/outbox", &self.alice.create_activity(&envelope(&self.alice, &[&self.bob])))
+            .await
+    }
+
+    /// Publishes one-time keys of these ids.
+    async fn publish(&self, ids: std::ops::Range<u64>) -> Exchange {
+        let key = self.alice.keys().signed_pre_key().key.to_base64();
+        let keys: Vec<Value> = ids.map(|id| json!({ "id": id, "key": key })).collect();
+        self.post("/user/alice/keyPackages", &json!({ "type": "Add", "object": { "preKeys": keys } })).await
+    }
+}
+
+/// Returns the rows of the table: limit, most, and the answer to one more.
+fn rows() -> Vec<Vec<String>> {
+    page::table(&page::read(), "\n## 12. Limits\n")
+}
+
+/// Plays some rows with as many as they allow and with one more.
+async fn check<F: Future<Output = String>>(
+    limits: &'static [&'static str],
+    answer: impl Fn(&'static str, u64) -> F,
+) {
+    let rows = rows();
+    for limit in limits {
+        let row = rows.iter().find(|row| row[0] == *limit).unwrap_or_else(|| panic!("no row: {limit}"));
+        let most: u64 = row[1].parse().unwrap();
+        assert_eq!(answer(limit, most + 1).await, row[2], "{limit}: {}", most + 1);
+        assert_ne!(answer(limit, most).await, row[2], "{limit}: {most}");
+    }
+}
+
+#[test]
+fn every_row_is_played() {
+    let files = [budgets::ROWS, devices::ROWS, keys::ROWS, signed::ROWS, sizes::ROWS, times::ROWS];
+    let mut played: Vec<&str> = files.concat();
+    played.sort_unstable();
+    let rows = rows();
+    let mut told: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    told.sort_unstable();
+    assert_eq!(told, played);
+}
+
+/// The limits of section 9, which a client has.
+#[test]
+fn every_limit_of_a_client() {
+    let url =
+        |length: usize| AttachmentLocation::parse(&format!("https://b.example/{}", "x".repeat(length - 18)));
+    for row in page::table(&page::read(), "What the receiving client refuses") {
+        let [limit, most] = row.as_slice() else { panic!("a row of two cells: {row:?}") };
+        let most: usize = most.parse().unwrap();
+        let due = match limit.as_str() {
+            "bytes of a padded plaintext" => content::MAX_PLAINTEXT,
+            "actors in `to`, members of a group" => {
+                assert_eq!(content::MAX_ADDRESSES, group::MAX_MEMBERS);
+                group::MAX_MEMBERS
+            }
+            "attachments of a note" => content::MAX_ATTACHMENTS,
+            "bytes of a file" => usize::try_from(attachment::MAX_BYTES).unwrap(),
+            "sealed bytes in a `data:` URL" => attachment::INLINE_MAX,
+            "bytes of an attachment's https URL" => {
+                assert!(url(most).is_ok() && url(most + 1).is_err());
+                most
+            }
+            "characters of a file's name" => attachment::MAX_NAME_CHARS,
+            "characters of a group's name" => group::MAX_NAME_CHARS,
+            other => panic!("nothing checks the limit {other:?}"),
+        };
+        assert_eq!(most, due, "{limit}");
+    }
+}
+
+/// The limits that `/.well-known/ecp` tells are those of the table.
+#[tokio::test]
+async fn the_capabilities_tell_the_same_limits() {
+    let world = World::new().await;
+    let url = format!("{}/.well-known/ecp", world.state.origin());
+    let answer = Exchange::send(&world.transport(), Method::GET, &url, Body::Empty, None).await.unwrap();
+    let told = answer.json().unwrap();
+    let rows = rows();
+    let names = [
+        ("activeDevices", "active devices of a user"),
+        ("messagesPerEnvelope", "ciphertexts in an envelope"),
+        ("contentBytes", "bytes of a ciphertext"),
+        ("envelopeBytes", "bytes of a body to an outbox"),
+        ("bodyBytes", "bytes of any other body"),
+        ("oneTimeKeysPerRequest", "one-time keys of a kind in a request"),
+        ("messageTtlDays", "days of an entry in a mailbox"),
+        ("envelopesPerMinute", "envelopes a minute, one sender to one recipient"),
+    ];
+    assert_eq!(told["limits"].as_object().unwrap().len(), names.len());
+    for (member, limit) in names {
+        let row = rows.iter().find(|row| row[0] == limit).unwrap();
+        assert_eq!(told["limits"][member].to_string(), row[1], "{member}");
+    }
+}

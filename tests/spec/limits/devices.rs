@@ -1,0 +1,95 @@
+//! Limits of a user's devices and of a registration.
+
+use eko_client::{Auth, Body, Exchange};
+use eko_testkit::{BARE, World};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Pair, told};
+
+/// The rows that are played here.
+pub(super) const ROWS: &[&str] = &[
+    "active devices of a user",
+    "pending devices of a user",
+    "characters of a user name",
+    "characters of a device name",
+    "registration id",
+];
+
+#[tokio::test]
+async fn each_limit_and_one_more() {
+    super::check(ROWS, answer).await;
+}
+
+/// Answers a request with exactly `count` of what the row `limit` names.
+async fn answer(limit: &'static str, count: u64) -> String {
+    let number = usize::try_from(count).unwrap();
+    let text = "x".repeat(number);
+    match limit {
+        "active devices of a user" => {
+            let Pair { world, alice, .. } = Pair::new().await;
+            let mut last = String::new();
+            for label in 1..count {
+                let device = world.pending(&alice, &label.to_string()).await;
+                world.deliver().await;
+                last = match alice.approve(device.id()).await {
+                    Ok(_) => "201".to_owned(),
+                    Err(error) => {
+                        let problem = error.problem().unwrap();
+                        format!(
+                            "{} `{}` `{}`",
+                            problem.status,
+                            problem.slug(),
+                            problem.pointer.clone().unwrap()
+                        )
+                    }
+                };
+            }
+            last
+        }
+        "pending devices of a user" => {
+            let Pair { world, alice, .. } = Pair::new().await;
+            let mut last = String::new();
+            for label in 0..count {
+                let device = world.device("alice", &label.to_string(), BARE);
+                let (token, body) = (world.id_token("alice").await, device.registration(None));
+                let answer =
+                    alice.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
+                last = told(&answer.unwrap());
+            }
+            world.deliver().await;
+            last
+        }
+        "characters of a user name" => {
+            let world = World::new().await;
+            let name = "a".repeat(number.min(30));
+            let device = world.device(&name, "one", BARE);
+            let mut body = device.registration(Some(device.first_node().unwrap()));
+            body["username"] = json!("a".repeat(number));
+            let token = world.id_token("alice").await;
+            told(
+                &device
+                    .call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token))
+                    .await
+                    .unwrap(),
+            )
+        }
+        "characters of a device name" => told(&register(|body| body["deviceName"] = json!(text)).await),
+        "registration id" => {
+            // At the limit the number is not the one that was signed, which is found out later.
+            let answer = told(&register(|body| body["registrationId"] = json!(count)).await);
+            if answer == "422 `invalid` `/possession`" { "taken".to_owned() } else { answer }
+        }
+        other => panic!("nothing plays the limit {other:?}"),
+    }
+}
+
+/// Registers a device whose registration is changed.
+async fn register(change: impl FnOnce(&mut Value)) -> Exchange {
+    let world = World::new().await;
+    let device = world.device("alice", "one", BARE);
+    let mut body = device.registration(Some(device.first_node().unwrap()));
+    change(&mut body);
+    let token = world.id_token("alice").await;
+    device.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await.unwrap()
+}

@@ -1,0 +1,103 @@
+//! Limits of what another server sends.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use eko_client::Exchange;
+use eko_client::device::OutgoingEnvelope;
+use eko_federation::Scheme;
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::id::DeviceId;
+use eko_testkit::{Answer, BARE, Internet, Stranger, World};
+use http::header;
+use serde_json::json;
+
+use super::told;
+use crate::recorder::Recorder;
+
+/// The rows that are played here.
+pub(super) const ROWS: &[&str] = &[
+    "seconds that the time of an HTTP signature is off",
+    "components that an HTTP signature covers",
+    "reports of another server on one envelope",
+];
+
+#[tokio::test]
+async fn each_limit_and_one_more() {
+    super::check(ROWS, answer).await;
+}
+
+/// Answers a request with exactly `count` of what the row `limit` names.
+async fn answer(limit: &'static str, count: u64) -> String {
+    match limit {
+        "seconds that the time of an HTTP signature is off" => told(&signed(count, 4).await),
+        "components that an HTTP signature covers" => told(&signed(0, count).await),
+        "reports of another server on one envelope" => reports(count).await,
+        other => panic!("nothing plays the limit {other:?}"),
+    }
+}
+
+/// Delivers an activity whose signature was made so long ago and covers so many components.
+async fn signed(seconds_ago: u64, covered: u64) -> Exchange {
+    let internet = Internet::new();
+    let (world, _) = World::online(&internet, "eko.example").await;
+    let stranger = Stranger::new(&internet, "b.example").await;
+    let activity = json!({ "type": "Like", "actor": stranger.actor, "object": "https://eko.example/x" });
+    let made_ms = world.now_ms() - i64::try_from(seconds_ago * 1000).unwrap();
+    let url = "https://eko.example/inbox";
+    let mut request = stranger.signed(Scheme::Cavage, url, &activity, made_ms);
+    if covered > 4 {
+        let names: Vec<String> = (4..covered).map(|number| format!("x-{number}")).collect();
+        let list = format!("(request-target) host date digest {}", names.join(" "));
+        let text = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+        let mut base = format!(
+            "(request-target): post /inbox\nhost: eko.example\ndate: {}\ndigest: {}",
+            text("date"),
+            text("digest")
+        );
+        for name in &names {
+            base.push_str(&format!("\n{name}: 1"));
+        }
+        let signature = stranger.key.sign(base.as_bytes()).unwrap();
+        let header = format!(
+            r#"keyId="{}",algorithm="rsa-sha256",headers="{list}",signature="{}""#,
+            stranger.key_id(),
+            STANDARD.encode(signature)
+        );
+        let headers = request.headers_mut();
+        headers.insert("signature", header.parse().unwrap());
+        for name in names {
+            headers.insert(header::HeaderName::from_bytes(name.as_bytes()).unwrap(), "1".parse().unwrap());
+        }
+    }
+    let recorded = Recorder::new(world.transport()).play(request).await;
+    let (parts, body) = recorded.response.into_parts();
+    Exchange { status: parts.status, headers: parts.headers, body }
+}
+
+/// Delivers so many different reports on one envelope, and tells whether all come to the author's device.
+async fn reports(count: u64) -> String {
+    let internet = Internet::new();
+    let (world, _) = World::online(&internet, "eko.example").await;
+    let alice = world.user_with("alice", BARE).await;
+    let mut there = Stranger::new(&internet, "b.example").await;
+    there.actor = "https://b.example/user/eve".to_owned();
+    let mut document = there.actor_document();
+    document["inbox"] = json!("https://b.example/user/eve/inbox");
+    there.document("/user/eve", Answer::activity(200, &document));
+    let device = DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
+    let id = alice.environment().envelope_id().unwrap();
+    let outgoing = OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7])]);
+    let outgoing = outgoing.at(&Origin::parse("https://b.example").unwrap());
+    alice.send(&outgoing).await.unwrap();
+    for number in 0..count {
+        let report = json!({
+            "type": "Reject", "actor": there.actor, "to": alice.actor(), "object": outgoing.id,
+            "summary": number.to_string(),
+        });
+        assert_eq!(there.deliver(&world, "/inbox", &report).await.0, 202);
+        world.advance(1);
+    }
+    world.deliver().await;
+    let came = u64::try_from(alice.fetch().await.unwrap().entries.len()).unwrap();
+    if came == count { "202".to_owned() } else { "202, ignored".to_owned() }
+}

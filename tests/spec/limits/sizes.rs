@@ -1,0 +1,108 @@
+//! Limits of envelopes, bodies and mailboxes.
+
+use eko_client::{Auth, Body};
+use eko_testkit::envelope;
+use http::Method;
+use serde_json::json;
+
+use super::{Pair, told};
+
+/// The rows that are played here.
+pub(super) const ROWS: &[&str] = &[
+    "ciphertexts in an envelope",
+    "bytes of a ciphertext",
+    "bytes of a body to an outbox",
+    "bytes of a body to an inbox",
+    "bytes of any other body",
+    "levels of JSON",
+    "bytes of an id or address",
+    "entries in a `Delivered`",
+    "entries on a page of a mailbox",
+];
+
+#[tokio::test]
+async fn each_limit_and_one_more() {
+    super::check(ROWS, answer).await;
+}
+
+/// Answers a request with exactly `count` of what the row `limit` names.
+async fn answer(limit: &'static str, count: u64) -> String {
+    let number = usize::try_from(count).unwrap();
+    match limit {
+        "ciphertexts in an envelope" => {
+            let pair = Pair::new().await;
+            let mut create = pair.alice.create_activity(&envelope(&pair.alice, &[&pair.bob]));
+            let message = create["object"]["messages"][0].clone();
+            let messages = (0..count).map(|number| {
+                let mut message = message.clone();
+                message["to"] = json!(format!(
+                    "https://eko.example/user/bob/device/00000000-0000-4000-8000-0000000000{number:02}"
+                ));
+                message
+            });
+            create["object"]["messages"] = messages.collect();
+            let answer = pair.post("/user/alice/outbox", &create).await;
+            // Devices that are not there are judged after their number.
+            if answer.problem().is_none() { answer.status.to_string() } else { told(&answer) }
+        }
+        "bytes of a ciphertext" => {
+            let pair = Pair::new().await;
+            let mut outgoing = envelope(&pair.alice, &[&pair.bob]);
+            outgoing.messages[0].1 = vec![7; number];
+            let answer = pair.post("/user/alice/outbox", &pair.alice.create_activity(&outgoing)).await;
+            pair.world.deliver().await;
+            told(&answer)
+        }
+        "bytes of a body to an outbox" => told(&Pair::new().await.bytes("/user/alice/outbox", count).await),
+        "bytes of a body to an inbox" => told(&Pair::new().await.bytes("/user/alice/inbox", count).await),
+        "bytes of any other body" => told(&Pair::new().await.bytes("/user/alice/devices", count).await),
+        "levels of JSON" => {
+            let pair = Pair::new().await;
+            // The activity is one level, its member `x` the others.
+            let nested = format!("{}{}", "[".repeat(number - 1), "]".repeat(number - 1));
+            let body = format!(r#"{{"type":"Create","x":{nested}}}"#);
+            let body = Body::Raw(Some("application/json"), body.into());
+            let answer =
+                pair.alice.call(Method::POST, "/user/alice/outbox", body, Auth::Device).await.unwrap();
+            let answer = told(&answer);
+            if answer.contains("/x/") { "422 `invalid`".to_owned() } else { answer }
+        }
+        "bytes of an id or address" => {
+            let pair = Pair::new().await;
+            let mut create = pair.alice.create_activity(&envelope(&pair.alice, &[&pair.bob]));
+            let start = "https://eko.example/message/";
+            create["object"]["id"] = json!(format!("{start}{}", "x".repeat(number - start.len())));
+            let answer = pair.post("/user/alice/outbox", &create).await;
+            pair.world.deliver().await;
+            told(&answer)
+        }
+        "entries in a `Delivered`" => {
+            let entries: Vec<String> = (0..count)
+                .map(|number| {
+                    format!("https://eko.example/user/alice/inbox/{number:012x}-{}", "0".repeat(32))
+                })
+                .collect();
+            told(
+                &Pair::new()
+                    .await
+                    .post("/user/alice/outbox", &json!({ "type": "Delivered", "object": entries }))
+                    .await,
+            )
+        }
+        "entries on a page of a mailbox" => {
+            let pair = Pair::with(|config| config.sender_budget = 1_000).await;
+            for _ in 0..count {
+                assert_eq!(pair.send().await.status, 201);
+            }
+            pair.world.deliver().await;
+            let page = pair.bob.fetch().await.unwrap();
+            // At the limit there may be a next page, which is empty.
+            let more = match &page.next {
+                Some(next) => pair.bob.fetch_after(next).await.unwrap().entries.len(),
+                None => 0,
+            };
+            if more > 0 { "200, `next`".to_owned() } else { "200".to_owned() }
+        }
+        other => panic!("nothing plays the limit {other:?}"),
+    }
+}

@@ -1,0 +1,68 @@
+//! Limits of time.
+
+use eko_client::{Auth, Body, Exchange};
+use eko_testkit::BARE;
+use http::Method;
+use serde_json::json;
+
+use super::{Pair, told};
+
+/// The rows that are played here.
+pub(super) const ROWS: &[&str] = &[
+    "seconds of an access token",
+    "seconds of a refresh token",
+    "seconds since the ID token of a reset",
+    "days of an entry in a mailbox",
+];
+
+#[tokio::test]
+async fn each_limit_and_one_more() {
+    super::check(ROWS, answer).await;
+}
+
+/// Answers a request with exactly `count` of what the row `limit` names.
+async fn answer(limit: &'static str, count: u64) -> String {
+    match limit {
+        // A token is good until the second in which it ends.
+        "seconds of an access token" => told(&fetch_after(count - 1).await),
+        "seconds of a refresh token" => {
+            let Pair { world, alice, .. } = Pair::new().await;
+            world.advance(i64::try_from((count - 1) * 1000).unwrap());
+            let body = json!({ "refreshToken": alice.tokens().unwrap().refresh });
+            told(&alice.call(Method::POST, "/auth/refresh", Body::Json(&body), Auth::Nobody).await.unwrap())
+        }
+        "seconds since the ID token of a reset" => {
+            let Pair { world, alice, .. } = Pair::new().await;
+            let token = world.id_token("alice").await;
+            world.advance(i64::try_from(count * 1000).unwrap());
+            let device = world.device("alice", "two", BARE);
+            let (_, chain) = alice.chain(alice.user()).await.unwrap();
+            let body = device.registration(Some(device.reset_node(&chain.position).unwrap()));
+            told(
+                &alice
+                    .call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token))
+                    .await
+                    .unwrap(),
+            )
+        }
+        "days of an entry in a mailbox" => {
+            let Pair { world, alice, bob } = Pair::new().await;
+            world.send(&alice, &[&bob]).await;
+            world.deliver().await;
+            let day_ms = 24 * 3_600_000;
+            // One second less than that many days.
+            world.advance(i64::try_from(count).unwrap() * day_ms - 1000);
+            bob.refresh().await.unwrap();
+            let there = !bob.fetch().await.unwrap().entries.is_empty();
+            if there { "200".to_owned() } else { "200, without the entry".to_owned() }
+        }
+        other => panic!("nothing plays the limit {other:?}"),
+    }
+}
+
+/// Fetches a mailbox so long after the access token was made.
+async fn fetch_after(seconds: u64) -> Exchange {
+    let Pair { world, alice, .. } = Pair::new().await;
+    world.advance(i64::try_from(seconds * 1000).unwrap());
+    alice.call(Method::GET, "/user/alice/inbox", Body::Empty, Auth::Device).await.unwrap()
+}

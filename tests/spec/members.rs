@@ -1,0 +1,131 @@
+//! The tables that say which members of a request are required: each member is left out, one after another.
+
+use eko_client::device::JoinKind;
+use eko_client::{Auth, Body, Exchange};
+use eko_testkit::{COUNTS, World, envelope, refusal};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::page;
+
+/// How a device comes to the server in section 10, in the order of the table's columns.
+const WAYS: [&str; 4] = ["first", "further", "reset", "again"];
+
+async fn register(world: &World, way: &str, leave_out: Option<&str>) -> Exchange {
+    let phone = world.device("alice", "one", COUNTS);
+    let new = world.device("alice", "two", COUNTS);
+    if way != "first" {
+        phone.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    }
+    let token = world.id_token("alice").await;
+    let mut body = match way {
+        "first" => phone.registration(Some(phone.first_node().unwrap())),
+        "further" => new.registration(None),
+        "reset" => {
+            let (_, chain) = new.chain(new.user()).await.unwrap();
+            new.registration(Some(new.reset_node(&chain.position).unwrap()))
+        }
+        _ => {
+            let base = eko_protocol::chain::sign_in_base(token.as_bytes());
+            let proof = phone.keys().identity().sign(&base, phone.environment()).unwrap();
+            json!({
+                "username": "alice",
+                "deviceId": phone.id(),
+                "identityKey": phone.described().identity_key,
+                "registrationId": phone.described().registration_id,
+                "signIn": eko_protocol::multibase::encode(&proof),
+            })
+        }
+    };
+    if let Some(member) = leave_out {
+        assert!(body.as_object_mut().unwrap().remove(member).is_some(), "{way} has no {member}");
+    }
+    let auth = Auth::Token(&token);
+    let answer = new.call(Method::POST, "/auth/devices", Body::Json(&body), auth).await.unwrap();
+    world.deliver().await;
+    answer
+}
+
+#[tokio::test]
+async fn members_of_a_registration() {
+    for way in WAYS {
+        let answer = register(&World::new().await, way, None).await;
+        assert!(answer.status.is_success(), "{way}: {}", refusal(&answer));
+    }
+    let rows = page::table(&page::read(), "\n### Registering a device\n");
+    assert!(!rows.is_empty());
+    for row in rows {
+        for member in row[0].split(", ").map(|member| member.trim_matches('`')) {
+            for (way, cell) in WAYS.iter().zip(&row[1..]) {
+                let world = World::new().await;
+                if cell.starts_with("optional") {
+                    let answer = register(&world, way, Some(member)).await;
+                    assert!(answer.status.is_success(), "{way} without {member}: {}", refusal(&answer));
+                } else if cell.starts_with("required") {
+                    let answer = register(&world, way, Some(member)).await;
+                    if (*way, member) == ("reset", "node") {
+                        // What is left is a further device.
+                        assert_eq!(answer.json().unwrap()["status"], "pending");
+                    } else if (*way, member) == ("again", "signIn") {
+                        // What is left is a registration that lacks most.
+                        assert!(refusal(&answer).starts_with("422 invalid"), "{}", refusal(&answer));
+                    } else {
+                        assert_eq!(refusal(&answer), format!("422 invalid #/{member}"), "{way}");
+                    }
+                } else {
+                    assert!(["–", "MUST NOT be there"].contains(&cell.as_str()), "{member}: {cell}");
+                }
+            }
+        }
+    }
+}
+
+/// Removes the member at a path such as `object.messages[].to` and returns its pointer.
+fn remove(body: &mut Value, path: &str) -> String {
+    let pointer = format!("/{}", path.replace("[]", ".0").replace('.', "/"));
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = body.pointer_mut(parent).and_then(Value::as_object_mut);
+    assert!(parent.and_then(|parent| parent.remove(name)).is_some(), "the envelope has no {path}");
+    pointer
+}
+
+#[tokio::test]
+async fn members_of_an_envelope() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let mut outgoing = envelope(&alice, &[&bob]);
+    outgoing.expires_ms = Some(world.now_ms() + 60_000);
+    outgoing.device_set = alice.chain(bob.user()).await.unwrap().1.device_set().reference();
+    let mut whole = alice.create_activity(&outgoing);
+    whole["id"] = json!("https://eko.example/activity/1");
+    for row in page::table(&page::read(), "\n## 5. Sending\n") {
+        let (member, rule) = (row[0].trim_matches('`'), &row[2]);
+        let mut body = whole.clone();
+        let pointer = remove(&mut body, member);
+        let answer = alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await;
+        let answer = answer.unwrap();
+        if rule.starts_with("required") {
+            assert_eq!(refusal(&answer), format!("422 invalid #{pointer}"));
+        } else {
+            assert!(rule.starts_with("optional"), "{member}: {rule}");
+            assert_eq!(answer.status, 201, "without {member}: {}", refusal(&answer));
+        }
+    }
+    world.deliver().await;
+}
+
+/// Section 13: the outbox takes none of the activities that are not built yet.
+#[tokio::test]
+async fn activities_that_are_not_built_yet() {
+    let page = page::read();
+    let rows = page::table(&page, "\n## 13. Not built yet\n");
+    let row = rows.iter().find(|row| row[0] == "more in the outbox").unwrap();
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    for kind in ["Add", "Block", "Undo"] {
+        assert!(row[1].contains(&format!("`{kind}`")), "section 13 does not name {kind}");
+        let body = json!({ "type": kind, "actor": alice.actor(), "object": "https://eko.example/user/bob" });
+        let answer = alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await;
+        assert_eq!(refusal(&answer.unwrap()), "422 invalid #/type", "{kind}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Section 11: the table of problems has every type that the server knows, with its status and its header.
+
+use std::collections::BTreeMap;
+
+use eko_protocol::Invalid;
+use eko_service::Problem;
+use http::HeaderValue;
+
+use crate::page;
+
+/// Returns a problem of every type. A type that is new does not compile until it is here.
+fn every_problem() -> Vec<Problem> {
+    let text = || "why".to_owned();
+    let invalid = || Invalid::at("/to", "is wrong");
+    let all = vec![
+        Problem::NotJson(text()),
+        Problem::UnsupportedMediaType,
+        Problem::BodyTooLarge(1),
+        Problem::Invalid(invalid()),
+        Problem::BadRequest("why"),
+        Problem::Unauthenticated("why"),
+        Problem::DeviceRevoked,
+        Problem::DevicePending,
+        Problem::NotOwner,
+        Problem::NotYours(invalid()),
+        Problem::NotFound("user"),
+        Problem::MethodNotAllowed(Some(HeaderValue::from_static("GET"))),
+        Problem::NameTaken,
+        Problem::AccountExists(text()),
+        Problem::DeviceIdUsed,
+        Problem::StaleHead { length: 1, head: text() },
+        Problem::NoActiveDevice,
+        Problem::KeysDiffer,
+        Problem::BadSignature(text()),
+        Problem::NotFederated(text()),
+        Problem::RemoteUnreachable(text()),
+        Problem::RemoteFailed(text()),
+        Problem::TooMany { retry_after: 1, what: "why" },
+        Problem::Unavailable(text()),
+    ];
+    for problem in &all {
+        match problem {
+            Problem::NotJson(_)
+            | Problem::UnsupportedMediaType
+            | Problem::BodyTooLarge(_)
+            | Problem::Invalid(_)
+            | Problem::BadRequest(_)
+            | Problem::Unauthenticated(_)
+            | Problem::DeviceRevoked
+            | Problem::DevicePending
+            | Problem::NotOwner
+            | Problem::NotYours(_)
+            | Problem::NotFound(_)
+            | Problem::MethodNotAllowed(_)
+            | Problem::NameTaken
+            | Problem::AccountExists(_)
+            | Problem::DeviceIdUsed
+            | Problem::StaleHead { .. }
+            | Problem::NoActiveDevice
+            | Problem::KeysDiffer
+            | Problem::BadSignature(_)
+            | Problem::NotFederated(_)
+            | Problem::RemoteUnreachable(_)
+            | Problem::RemoteFailed(_)
+            | Problem::TooMany { .. }
+            | Problem::Unavailable(_) => {}
+        }
+    }
+    all
+}
+
+#[test]
+fn the_table_has_every_problem() {
+    let mut due = BTreeMap::new();
+    for problem in every_problem() {
+        let header = problem.headers().map(|(name, _)| name.to_string());
+        due.insert(format!("`{}`", problem.kind().0), (problem.status().as_u16().to_string(), header));
+    }
+    let mut told = BTreeMap::new();
+    for row in page::table(&page::read(), "\n## 11. Problems\n") {
+        let [slug, status, when] = row.as_slice() else { panic!("a row of three cells: {row:?}") };
+        let header = when.split_once("[`").and_then(|(_, rest)| rest.strip_suffix("`]"));
+        let cells = (status.clone(), header.map(str::to_lowercase));
+        assert!(told.insert(slug.clone(), cells).is_none(), "{slug} is there twice");
+    }
+    assert_eq!(told, due);
+}

@@ -15,6 +15,7 @@ mod page;
 mod problems;
 mod recorder;
 mod render;
+mod vectors;
 
 /// True if the page and the vectors are to be written instead of compared.
 fn writes() -> bool {

@@ -1,0 +1,85 @@
+//! Test vectors: each file of `docs/vectors` is made again from fixed seeds and compared.
+//!
+//! What can be computed in a second way is: XEdDSA on the curve's own operations, hashes and MACs from the canonical
+//! texts that the files hold.
+
+mod attachment;
+mod chain;
+mod coverage;
+mod fingerprint;
+mod group;
+mod http_signatures;
+mod key_package;
+mod padding;
+mod signatures;
+mod xeddsa;
+
+use std::collections::BTreeSet;
+
+use eko_protocol::address::Origin;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::page::path;
+use crate::writes;
+
+/// The server of the vectors.
+fn origin() -> Origin {
+    Origin::parse("https://eko.example").unwrap()
+}
+
+/// Writes bytes in lower-case hex.
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns SHA-256 of bytes in lower-case hex.
+fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    hex(Sha256::digest(bytes))
+}
+
+/// Returns the text of canonical JSON, or of other bytes that are text.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn the_files_are_what_the_code_makes() {
+    let made: [(&str, Value); 11] = [
+        ("attachment", attachment::vectors()),
+        ("chain", chain::vectors()),
+        ("coverage", coverage::vectors()),
+        ("fingerprint", fingerprint::vectors()),
+        ("group", group::vectors()),
+        ("http-signatures", http_signatures::vectors()),
+        ("key-package", key_package::vectors()),
+        ("padding", padding::vectors()),
+        ("possession", signatures::possession()),
+        ("sign-in", signatures::sign_in()),
+        ("xeddsa", xeddsa::vectors()),
+    ];
+    let folder = path("docs/vectors");
+    let mut faults = Vec::new();
+    for (name, value) in &made {
+        let file = folder.join(format!("{name}.json"));
+        let due = format!("{}\n", serde_json::to_string_pretty(value).unwrap());
+        if writes() {
+            std::fs::write(&file, &due).unwrap();
+        }
+        match std::fs::read_to_string(&file) {
+            Ok(found) if found == due => {}
+            Ok(_) => faults.push(format!("docs/vectors/{name}.json is not what the code makes")),
+            Err(error) => faults.push(format!("docs/vectors/{name}.json: {error}")),
+        }
+    }
+    let names: BTreeSet<String> = made.iter().map(|(name, _)| format!("{name}.json")).collect();
+    let entries =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<String> = entries.filter(|name| name.ends_with(".json")).collect();
+    assert_eq!(files, names, "files that nothing makes, or that are not there");
+    let readme = std::fs::read_to_string(path("docs/vectors/README.md")).unwrap();
+    faults.extend(
+        names.iter().filter(|name| !readme.contains(*name)).map(|name| format!("README.md lacks {name}")),
+    );
+    assert!(faults.is_empty(), "{}\n\nEKO_WRITE_SPEC=1 writes the files", faults.join("\n"));
+}

@@ -1,0 +1,59 @@
+//! A device chain of three nodes: a first device, a second that the first approves, and the second revoked.
+
+use eko_protocol::chain::{ChainNode, ChainState, NewDevice, UnsignedNode, proof_base};
+use eko_testkit::START_MS;
+use serde_json::{Value, json};
+
+use super::{hex, origin, sha256, text};
+use crate::cast::{ALICE, ALICE_TABLET, Role};
+
+fn described(role: &Role) -> NewDevice {
+    NewDevice {
+        id: role.device_id(),
+        identity_key: role.identity().public(),
+        registration_id: role.registration_id(),
+        possession: role.possession(&origin()),
+    }
+}
+
+pub(super) fn vectors() -> Value {
+    let (origin, user) = (origin(), ALICE.user());
+    let (mut nodes, mut shown) = (Vec::new(), Vec::new());
+    for place in 0..3 {
+        let state = ChainState::replay(&origin, &user, &nodes).unwrap();
+        let position = state.position;
+        let made_ms = START_MS + place * 60_000;
+        let unsigned = match place {
+            0 => UnsignedNode::add(&origin, &user, &position, &described(&ALICE), made_ms),
+            1 => UnsignedNode::add(&origin, &user, &position, &described(&ALICE_TABLET), made_ms),
+            _ => UnsignedNode::revoke(&origin, &user, &position, &ALICE_TABLET.device_id(), made_ms),
+        };
+        let signed = unsigned.signing_bytes().unwrap();
+        let signature = ALICE.sign(&signed, &format!("node {place}"));
+        let value = unsigned.finish(&ALICE.device_id(), &signature);
+        assert_eq!(proof_base(&value).unwrap(), signed);
+        let node = ChainNode::parse(&value).unwrap();
+        assert_eq!(sha256(node.canonical()), node.hash());
+        shown.push(json!({
+            "node": value,
+            "signed": hex(&signed),
+            "canonical": text(node.canonical()),
+            "hash": node.hash(),
+        }));
+        nodes.push(node);
+    }
+    let state = ChainState::replay(&origin, &user, &nodes).unwrap();
+    let devices = [ALICE, ALICE_TABLET].map(|role| {
+        json!({
+            "device": origin.device(&user, &role.device_id()),
+            "identityPrivate": hex(role.identity().secret()),
+        })
+    });
+    json!({
+        "origin": origin.as_str(),
+        "devices": devices,
+        "nodes": shown,
+        "active": state.active.keys().map(|id| origin.device(&user, id)).collect::<Vec<_>>(),
+        "eko:deviceSet": state.device_set().reference(),
+    })
+}

@@ -1,0 +1,45 @@
+//! The two signatures of a device about itself: `possession` at its registration, `signIn` when it signs in again.
+
+use eko_protocol::chain::{possession_base, sign_in_base};
+use eko_protocol::{multibase, xeddsa};
+use serde_json::{Value, json};
+
+use super::{hex, origin, sha256, text};
+use crate::cast::ALICE;
+
+pub(super) fn possession() -> Value {
+    let (actor, device) = (origin().actor(&ALICE.user()), origin().device(&ALICE.user(), &ALICE.device_id()));
+    let identity = ALICE.identity();
+    let signed = possession_base(&actor, &device, &identity.public(), ALICE.registration_id());
+    let signature = ALICE.possession(&origin());
+    assert!(xeddsa::verify(&identity.public(), &signed, &signature));
+    let (prefix, canonical) = signed.split_at(signed.iter().position(|byte| *byte == 0).unwrap() + 1);
+    assert_eq!(prefix, b"eko-device-possession-v1\0");
+    json!({
+        "identityPrivate": hex(identity.secret()),
+        "actor": actor,
+        "device": device,
+        "identityKey": identity.public().to_base64(),
+        "registrationId": ALICE.registration_id().get(),
+        "canonical": text(canonical),
+        "signed": hex(&signed),
+        "possession": multibase::encode(&signature),
+    })
+}
+
+pub(super) fn sign_in() -> Value {
+    let token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl";
+    let identity = ALICE.identity();
+    let signed = sign_in_base(token.as_bytes());
+    assert_eq!(hex(&signed), hex(b"eko-device-signin-v1\0") + &sha256(token));
+    let signature = ALICE.sign(&signed, "sign-in");
+    assert!(xeddsa::verify(&identity.public(), &signed, &signature));
+    json!({
+        "identityPrivate": hex(identity.secret()),
+        "identityKey": identity.public().to_base64(),
+        "idToken": token,
+        "sha256": sha256(token),
+        "signed": hex(&signed),
+        "signIn": multibase::encode(&signature),
+    })
+}

@@ -1,12 +1,13 @@
-//! How long RSA takes here: `cargo run --release -p eko-federation --example key_times` prints medians. The figures
-//! in docs/decisions/0009-rsa.md are from it.
+//! The time that RSA takes on this machine.
+//! `cargo run --release -p eko-federation --example key_times` prints medians and maxima. The
+//! figures of `docs/decisions/0009-rsa.md` come from it.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use eko_federation::keys::{KeyFault, PublicKey, SigningKey};
 
-/// About as long as what a signature is made over.
+/// A text about as long as the signed text of a request.
 const BASE: [u8; 300] = [b'x'; 300];
 
 fn main() -> Result<(), KeyFault> {

@@ -1,5 +1,5 @@
-//! Requests signed in both schemes, as JSON, for other libraries to verify (`tests/peers/verify.py`). The
-//! argument is the time in epoch milliseconds.
+//! Prints requests that are signed in both schemes, as JSON. Other libraries verify them
+//! (`tests/peers/verify.py`). The argument is the time in epoch milliseconds.
 
 use std::error::Error;
 

@@ -1,66 +1,105 @@
-//! Which addresses may be connected to.
+//! The addresses that may be connected to.
 //!
-//! Other people's documents name the hosts this server asks, and their DNS names the addresses, so the address
-//! is what has to be judged. The blocks are those of the IANA IPv4 and IPv6 Special-Purpose Address
-//! Registries (RFC 6890, RFC 8190), multicast and the reserved space; those that the registries call globally
-//! reachable (AS112, AMT) are left out too, for no server of ours to talk to is there.
+//! Documents of strangers name the hosts that this server asks, and the strangers' DNS gives the
+//! addresses of those hosts. The guard therefore checks the address itself. It refuses the blocks
+//! of the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190), multicast and
+//! reserved space. It also refuses blocks that the registries call globally reachable (AS112, AMT),
+//! because no federated server is there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Everything that is not an ordinary unicast address on the Internet.
-const REFUSED_V4: &[(Ipv4Addr, u32)] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8), // this network (RFC 791); 0.0.0.0 reaches this machine
-    (Ipv4Addr::new(10, 0, 0, 0), 8), // private (RFC 1918)
-    (Ipv4Addr::new(100, 64, 0, 0), 10), // shared, carrier-grade NAT (RFC 6598)
-    (Ipv4Addr::new(127, 0, 0, 0), 8), // loopback (RFC 1122); the Lambda Runtime API
-    (Ipv4Addr::new(169, 254, 0, 0), 16), // link-local (RFC 3927); the metadata of EC2, ECS and EKS
-    (Ipv4Addr::new(172, 16, 0, 0), 12), // private (RFC 1918)
-    (Ipv4Addr::new(192, 0, 0, 0), 24), // IETF protocol assignments (RFC 6890)
-    (Ipv4Addr::new(192, 0, 2, 0), 24), // documentation (RFC 5737)
-    (Ipv4Addr::new(192, 31, 196, 0), 24), // AS112 (RFC 7535)
-    (Ipv4Addr::new(192, 52, 193, 0), 24), // AMT (RFC 7450)
-    (Ipv4Addr::new(192, 88, 99, 0), 24), // 6to4 relays (RFC 7526)
-    (Ipv4Addr::new(192, 168, 0, 0), 16), // private (RFC 1918)
-    (Ipv4Addr::new(192, 175, 48, 0), 24), // AS112, direct delegation (RFC 7534)
-    (Ipv4Addr::new(198, 18, 0, 0), 15), // benchmarking (RFC 2544)
-    (Ipv4Addr::new(198, 51, 100, 0), 24), // documentation (RFC 5737)
-    (Ipv4Addr::new(203, 0, 113, 0), 24), // documentation (RFC 5737)
-    (Ipv4Addr::new(224, 0, 0, 0), 4), // multicast (RFC 5771)
-    (Ipv4Addr::new(240, 0, 0, 0), 4), // reserved (RFC 1112), limited broadcast (RFC 8190)
-];
+/// A block of IPv4 addresses.
+#[derive(Debug, Clone, Copy)]
+struct Ipv4Block {
+    /// The first address of the block.
+    first: Ipv4Addr,
+    /// The number of leading bits that all addresses of the block share, 1 to 32.
+    bits: u32,
+}
 
-/// The only space IANA gives global unicast addresses from. That leaves out `::`, `::1`, IPv4-mapped,
-/// NAT64 (64:ff9b::/96), unique local, link-local, site-local and multicast addresses without naming them.
-const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+impl Ipv4Block {
+    const fn new(first: [u8; 4], bits: u32) -> Self {
+        let [a, b, c, d] = first;
+        Self { first: Ipv4Addr::new(a, b, c, d), bits }
+    }
 
-/// The special blocks within [`GLOBAL_V6`].
-const REFUSED_V6: &[(Ipv6Addr, u32)] = &[
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // IETF (RFC 2928): Teredo, benchmarking, ORCHID, …
-    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation (RFC 3849)
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16), // 6to4 (RFC 3056): an IPv4 address within
-    (Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0), 48), // AS112, direct delegation (RFC 7534)
-    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation (RFC 9637)
-];
-
-/// Whether an address belongs to the public Internet, so that connecting to it on a stranger's word reaches
-/// nothing that trusts this machine for where it stands.
-pub fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => !REFUSED_V4.iter().any(|&block| within_v4(address, block)),
-        IpAddr::V6(address) => {
-            within_v6(address, GLOBAL_V6) && !REFUSED_V6.iter().any(|&block| within_v6(address, block))
-        }
+    fn contains(self, address: Ipv4Addr) -> bool {
+        (address.to_bits() ^ self.first.to_bits()) >> (32 - self.bits) == 0
     }
 }
 
-/// Whether the first `bits` (1 to 32) of both are the same.
-fn within_v4(address: Ipv4Addr, (block, bits): (Ipv4Addr, u32)) -> bool {
-    (address.to_bits() ^ block.to_bits()) >> (32 - bits) == 0
+/// A block of IPv6 addresses.
+#[derive(Debug, Clone, Copy)]
+struct Ipv6Block {
+    /// The first address of the block.
+    first: Ipv6Addr,
+    /// The number of leading bits that all addresses of the block share, 1 to 128.
+    bits: u32,
 }
 
-/// Whether the first `bits` (1 to 128) of both are the same.
-fn within_v6(address: Ipv6Addr, (block, bits): (Ipv6Addr, u32)) -> bool {
-    (address.to_bits() ^ block.to_bits()) >> (128 - bits) == 0
+impl Ipv6Block {
+    /// Creates a block from the first three groups of its first address; the other groups are 0.
+    const fn new([a, b, c]: [u16; 3], bits: u32) -> Self {
+        Self { first: Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0), bits }
+    }
+
+    fn contains(self, address: Ipv6Addr) -> bool {
+        (address.to_bits() ^ self.first.to_bits()) >> (128 - self.bits) == 0
+    }
+}
+
+/// Every block of IPv4 that is not ordinary unicast on the Internet.
+const REFUSED_V4: &[Ipv4Block] = &[
+    Ipv4Block::new([0, 0, 0, 0], 8), // this network (RFC 791); 0.0.0.0 reaches this machine
+    Ipv4Block::new([10, 0, 0, 0], 8), // private (RFC 1918)
+    Ipv4Block::new([100, 64, 0, 0], 10), // shared, carrier-grade NAT (RFC 6598)
+    Ipv4Block::new([127, 0, 0, 0], 8), // loopback (RFC 1122); the Lambda Runtime API
+    Ipv4Block::new([169, 254, 0, 0], 16), // link-local (RFC 3927); metadata of EC2, ECS and EKS
+    Ipv4Block::new([172, 16, 0, 0], 12), // private (RFC 1918)
+    Ipv4Block::new([192, 0, 0, 0], 24), // IETF protocol assignments (RFC 6890)
+    Ipv4Block::new([192, 0, 2, 0], 24), // documentation (RFC 5737)
+    Ipv4Block::new([192, 31, 196, 0], 24), // AS112 (RFC 7535)
+    Ipv4Block::new([192, 52, 193, 0], 24), // AMT (RFC 7450)
+    Ipv4Block::new([192, 88, 99, 0], 24), // 6to4 relays (RFC 7526)
+    Ipv4Block::new([192, 168, 0, 0], 16), // private (RFC 1918)
+    Ipv4Block::new([192, 175, 48, 0], 24), // AS112, direct delegation (RFC 7534)
+    Ipv4Block::new([198, 18, 0, 0], 15), // benchmarking (RFC 2544)
+    Ipv4Block::new([198, 51, 100, 0], 24), // documentation (RFC 5737)
+    Ipv4Block::new([203, 0, 113, 0], 24), // documentation (RFC 5737)
+    Ipv4Block::new([224, 0, 0, 0], 4), // multicast (RFC 5771)
+    Ipv4Block::new([240, 0, 0, 0], 4), // reserved (RFC 1112), limited broadcast (RFC 8190)
+];
+
+/// The only space from which IANA assigns global unicast addresses. Outside of it are `::`, `::1`,
+/// IPv4-mapped, NAT64 (64:ff9b::/96), unique local, link-local, site-local and multicast addresses.
+const GLOBAL_V6: Ipv6Block = Ipv6Block::new([0x2000, 0, 0], 3);
+
+/// The special blocks within [`GLOBAL_V6`].
+const REFUSED_V6: &[Ipv6Block] = &[
+    Ipv6Block::new([0x2001, 0, 0], 23), // IETF (RFC 2928): Teredo, benchmarking, ORCHID, …
+    Ipv6Block::new([0x2001, 0xdb8, 0], 32), // documentation (RFC 3849)
+    Ipv6Block::new([0x2002, 0, 0], 16), // 6to4 (RFC 3056): contains an IPv4 address
+    Ipv6Block::new([0x2620, 0x4f, 0x8000], 48), // AS112, direct delegation (RFC 7534)
+    Ipv6Block::new([0x3fff, 0, 0], 20), // documentation (RFC 9637)
+];
+
+/// True if an address belongs to the public Internet. A connection to such an address reaches no
+/// service that trusts this machine because of its place in a network.
+///
+/// ```
+/// use eko_federation::address_guard::is_public;
+///
+/// assert!(is_public([93, 184, 215, 14].into()));
+/// assert!(!is_public([169, 254, 169, 254].into()));
+/// assert!(!is_public("::ffff:127.0.0.1".parse().unwrap()));
+/// ```
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !REFUSED_V4.iter().any(|block| block.contains(address)),
+        IpAddr::V6(address) => {
+            GLOBAL_V6.contains(address) && !REFUSED_V6.iter().any(|block| block.contains(address))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +113,8 @@ mod tests {
 
     #[test]
     fn the_edges_of_ipv4_blocks() {
-        // The last public address before, first and last of the block, the first public one after.
+        // The last public address before a block, its first and last address, the first public one
+        // after it.
         for (before, first, last, after) in [
             ("", "0.0.0.0", "0.255.255.255", "1.0.0.0"),
             ("9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"),
@@ -202,7 +242,7 @@ mod tests {
             block in prop::sample::select(REFUSED_V4),
             host: u32,
         ) {
-            let address = Ipv4Addr::from_bits(block.0.to_bits() | (host & (u32::MAX >> block.1)));
+            let address = Ipv4Addr::from_bits(block.first.to_bits() | (host & (u32::MAX >> block.bits)));
             prop_assert!(!is_public(address.into()), "{}", address);
         }
 

@@ -1,17 +1,18 @@
-//! The guarded HTTP client: the only way from here to other servers.
+//! The guarded HTTP client, with which this server sends all requests to other servers.
 //!
-//! Whom this server talks to is decided by documents that strangers write, so every request is guarded
-//! against being turned inward (server-side request forgery) and against answers that hold the caller up:
+//! Documents of strangers decide which hosts this server asks. The client therefore guards every
+//! request against server-side request forgery, and against answers that are too large or too slow:
 //!
-//! * [`UrlPolicy`] judges each URL, a redirect's target too, before any name is looked up.
-//! * The connector resolves the name once, keeps the addresses that [`is_public`] allows, and connects to one
-//!   of just those: what was checked is what is used, so a second answer of the DNS (rebinding) has nothing
-//!   to change. A pooled connection is reused only for the scheme, host and port it was checked for.
-//! * [`ExchangeLimits`] bound the body, and the time of everything together. Nothing is decompressed.
+//! * [`UrlPolicy`] checks each URL, also the target of a redirect, before its name is looked up.
+//! * The connector resolves the name once, keeps the addresses that [`is_public`] allows, and
+//!   connects to one of these. A second, different answer of the DNS (rebinding) has no effect. A
+//!   pooled connection is used again only for the scheme, host and port that it was opened for.
+//! * [`ExchangeLimits`] bound the size of the body and the time of the whole exchange. Nothing is
+//!   decompressed.
 //!
-//! This is hyper-util's client around our own connector. `reqwest` was rejected: its resolver seam is never
-//! asked about IP literals, and its connector layer does not see the address that is connected to, so neither
-//! is a place for the check.
+//! The client is hyper-util's with a connector of its own. `reqwest` has no place for the address
+//! check: its resolver is not called for IP literals, and its connector layer does not see the
+//! address.
 //!
 //! [`is_public`]: crate::address_guard::is_public
 
@@ -38,70 +39,78 @@ use rustls::RootCertStore;
 use tokio::time::timeout;
 use url::Url;
 
-use self::connector::Connector;
+use self::connector::GuardedConnector;
 pub use self::error::{FetchError, GuardRefusal};
 pub use self::media_types::MediaTypes;
 pub use self::url_policy::{MAX_URL_BYTES, UrlPolicy};
 use crate::network::Network;
 
-/// How many redirects one fetch follows.
+/// The maximum number of redirects that one fetch follows.
 pub const MAX_REDIRECTS: usize = 3;
 
-/// The largest header section that is read. At most 100 fields, which is hyper's own limit.
+/// The maximum size of a header section in bytes. hyper reads at most 100 fields.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 
+/// The time for which an idle connection is kept.
 const POOL_IDLE_TIME: Duration = Duration::from_secs(20);
+/// The number of idle connections that are kept for each server.
 const POOL_IDLE_PER_HOST: usize = 2;
 
-/// What one request, or one fetch with its redirects, may cost.
+/// The limits of one exchange: a request and its answer, or a fetch with its redirects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExchangeLimits {
-    /// Looking the name up, connecting, TLS, and the answer to its last byte, with all redirects.
+    /// The time for everything: name resolution, connection, TLS, and the answer to its last byte,
+    /// with all redirects.
     pub time: Duration,
-    /// The largest body that is read.
+    /// The maximum size of the body in bytes.
     pub body_bytes: usize,
 }
 
-/// Makes the certificates that may vouch for other servers. Asked once, before the first request.
+/// A function that returns the root certificates for other servers. It is called once, before the
+/// first request.
 pub type Roots = Arc<dyn Fn() -> RootCertStore + Send + Sync>;
 
-/// How a [`GuardedClient`] is set up.
+/// The settings of a [`GuardedClient`].
 #[derive(Clone)]
 pub struct ClientOptions {
-    /// Sent with every request; names this server, so that other operators know whom to ask.
+    /// The `User-Agent` of every request. It names this server, so that other operators can contact
+    /// its operator.
     pub user_agent: HeaderValue,
-    /// Who may vouch for other servers: [`public_roots`], except in tests.
+    /// The root certificates for other servers: [`public_roots`], except in tests.
     pub roots: Roots,
-    /// Which URLs may be asked.
+    /// The URLs that may be requested.
     pub urls: UrlPolicy,
 }
 
-/// Mozilla's roots, compiled in: there is nothing to read or parse.
+/// Returns Mozilla's root certificates. They are compiled in, so that nothing is read or parsed at
+/// start.
 pub fn public_roots() -> Roots {
     Arc::new(|| RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
 }
 
-/// What [`GuardedClient::get_json`] found.
+/// The result of [`GuardedClient::get_json`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchOutcome {
-    /// The document is there (200).
+    /// The server has the document (200).
     Document(FetchedDocument),
-    /// There was one, and it will not come back (410). An actor that answers so has been deleted.
+    /// The document existed and will not come back (410). An actor with this answer has been
+    /// deleted.
     Gone,
-    /// There is none (404).
+    /// The server has no such document (404).
     NotFound,
 }
 
-/// A fetched JSON document. Its media type is one that was asked for; its bytes are not parsed yet.
+/// A fetched document with one of the media types that were asked for. Its bytes are not parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchedDocument {
-    /// Where it was found, after redirects: the only origin it can speak for. Without a fragment.
+    /// The URL of the document after redirects, without a fragment. The document can speak for this
+    /// origin only.
     pub url: Url,
-    /// The bytes, at most [`ExchangeLimits::body_bytes`].
+    /// The content, at most [`ExchangeLimits::body_bytes`].
     pub body: Bytes,
 }
 
-/// The guarded client. A clone shares its connections.
+/// The guarded HTTP client. Clones share their connections.
 #[derive(Clone)]
 pub struct GuardedClient {
     inner: Arc<Inner>,
@@ -110,11 +119,12 @@ pub struct GuardedClient {
 struct Inner {
     network: Arc<dyn Network>,
     options: ClientOptions,
-    /// Made with the first request: most cold starts never talk to another server.
+    /// The client below. It is made with the first request, because most cold starts need no other
+    /// server.
     http: OnceLock<Http>,
 }
 
-type Http = legacy::Client<Connector, Full<Bytes>>;
+type Http = legacy::Client<GuardedConnector, Full<Bytes>>;
 
 impl fmt::Debug for GuardedClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,21 +133,22 @@ impl fmt::Debug for GuardedClient {
 }
 
 impl GuardedClient {
-    /// Notes how the client is to be set up; roots and TLS are, with the first request.
+    /// Creates a client. Roots and TLS are set up with the first request.
     pub fn new(network: Arc<dyn Network>, options: ClientOptions) -> Self {
         Self { inner: Arc::new(Inner { network, options, http: OnceLock::new() }) }
     }
 
-    /// The client below, made if this is the first request.
+    /// Returns the client below, and makes it for the first request.
     ///
     /// # Errors
-    /// rustls does not accept its own defaults, which cannot happen with the provider it is built with.
+    /// [`FetchError::Unreachable`] if rustls refuses its own defaults, which its provider always
+    /// supports.
     fn http(&self, host: &str) -> Result<&Http, FetchError> {
         if let Some(http) = self.inner.http.get() {
             return Ok(http);
         }
         let Inner { network, options, http } = &*self.inner;
-        let connector = Connector::new(Arc::clone(network), (options.roots)(), options.urls)
+        let connector = GuardedConnector::new(Arc::clone(network), (options.roots)(), options.urls)
             .map_err(|error| FetchError::Unreachable { host: host.to_owned(), reason: error.to_string() })?;
         let made = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -148,27 +159,28 @@ impl GuardedClient {
         Ok(http.get_or_init(|| made))
     }
 
-    /// Judges a URL as a request to it would be judged, as far as that goes without looking its name up: for
-    /// refusing an address before it is stored. Gives it back in normal form, without a fragment.
+    /// Checks a URL as a request to it would, without looking its name up. With it, a caller
+    /// refuses an address before it is stored. Returns the URL in normal form, without a fragment.
     ///
     /// # Errors
-    /// Why nothing would be sent there.
+    /// [`GuardRefusal`] for a URL that would not be requested.
     pub fn check_url(&self, text: &str) -> Result<Url, GuardRefusal> {
         self.inner.options.urls.read(text)
     }
 
-    /// Whether servers of local mode may be asked, over plain http.
+    /// True if the client may ask servers of local mode, over plain http.
     pub fn allows_loopback_http(&self) -> bool {
         self.inner.options.urls.danger_allow_loopback_http
     }
 
-    /// Sends one request and reads the whole answer, whatever its status. A redirect is an answer too, so that
-    /// a signed POST never goes anywhere but where it was addressed.
+    /// Sends one request and returns the whole answer with any status. A redirect is not followed
+    /// but returned, so that a signed POST goes only to its URL.
     ///
     /// `Host`, `User-Agent` and `Accept-Encoding` are set here, from the URL and the options.
     ///
     /// # Errors
-    /// The URL or its addresses are refused, or there was no answer within the limits.
+    /// [`FetchError::Refused`] for the URL or its addresses; the other [`FetchError`]s if there is
+    /// no answer within the limits.
     pub async fn send(
         &self,
         request: Request<Bytes>,
@@ -185,14 +197,17 @@ impl GuardedClient {
         .await
     }
 
-    /// Fetches a JSON document, following at most [`MAX_REDIRECTS`] redirects, each judged like the first URL.
+    /// Fetches a JSON document. At most [`MAX_REDIRECTS`] redirects are followed, and each target
+    /// is checked like the first URL.
     ///
-    /// `prepare` makes the headers of a request to the URL it is given, or refuses it. It is asked again at each
-    /// redirect, since a signature covers the URL, and nobody may lead to where one would not go oneself.
+    /// `prepare` returns the headers of a request to a URL, or refuses the URL. It is called for
+    /// each redirect again: a signature covers the URL, and a redirect must not lead to a server
+    /// that the policy excludes.
     ///
     /// # Errors
-    /// A URL or its addresses are refused, there was no answer within the limits, or the answer is not a
-    /// document of one of the media types.
+    /// [`FetchError::Refused`] for a URL or its addresses, [`FetchError::MediaType`] for another
+    /// kind of document, [`FetchError::Status`] for another status than 200, 404, 410 or a
+    /// redirect, and the other [`FetchError`]s if there is no answer within the limits.
     pub async fn get_json(
         &self,
         url: &str,
@@ -214,6 +229,7 @@ impl GuardedClient {
         .await
     }
 
+    /// Sends one request of a fetch.
     async fn get_once(
         &self,
         url: Url,
@@ -250,7 +266,7 @@ impl GuardedClient {
         }
     }
 
-    /// One request and the head of its answer; the body is still to be read.
+    /// Sends one request and returns the head of its answer. The caller reads the body.
     async fn exchange(
         &self,
         host: &str,
@@ -258,30 +274,31 @@ impl GuardedClient {
     ) -> Result<Response<impl BodyExt<Data = Bytes, Error: Error + 'static> + Unpin + use<>>, FetchError>
     {
         let headers = request.headers_mut();
-        headers.remove(HOST); // hyper makes it from the URL, so that it names the server that was checked
+        headers.remove(HOST); // hyper makes it from the checked URL
         headers.insert(USER_AGENT, self.inner.options.user_agent.clone());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         self.http(host)?.request(request).await.map_err(|error| FetchError::from_chain(host, &error))
     }
 }
 
-/// What one request of a fetch led to.
+/// The result of one request of a fetch.
 enum Hop {
     End(FetchOutcome),
     Redirect(Url),
 }
 
-/// The host of a checked URL, which always has one.
+/// Returns the host of a checked URL, which always has one.
 fn host(url: &Url) -> &str {
     url.host_str().unwrap_or_default()
 }
 
-/// A checked URL as hyper wants it. What is requested is what was checked: the text is not parsed a second
-/// time in its original spelling.
+/// Converts a checked URL for hyper. Its normal form is parsed, not the original text, so that
+/// hyper requests what was checked.
 fn uri(url: &Url) -> Result<Uri, GuardRefusal> {
     Uri::try_from(url.as_str()).map_err(|_| GuardRefusal::NotAUrl)
 }
 
+/// Runs an exchange within its time.
 async fn within<T>(
     limits: &ExchangeLimits,
     host: &str,

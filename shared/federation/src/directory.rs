@@ -1,4 +1,4 @@
-//! Actors on other servers: from memory, from the table, from their server.
+//! Actors and handles of other servers: from memory, from the table, or from their server.
 
 use std::sync::Arc;
 
@@ -14,16 +14,18 @@ use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, G
 use crate::memory::CachedActor;
 use crate::{Federation, RemoteError, Scheme, asks_for_another};
 
-/// How long a copy is good without asking again, in milliseconds: 24 hours (`docs/protocol.md`, section 7).
+/// The time for which a copy is used without a new fetch, in milliseconds: 24 hours
+/// (`docs/protocol.md`, section 7).
 const FRESH_MS: i64 = 24 * 3_600_000;
-/// How long it is remembered that an actor does not exist.
+/// The time for which the answer counts that an actor does not exist, in milliseconds.
 const GONE_MS: i64 = 3_600_000;
-/// How long it is remembered that an answer could not be used.
+/// The time for which an unusable answer counts, in milliseconds.
 const UNUSABLE_MS: i64 = 600_000;
-/// How long it is remembered that a server was out of reach.
+/// The time for which a server counts as out of reach after a failure, in milliseconds.
 const UNREACHABLE_MS: i64 = 60_000;
 
-/// The copy of a remote actor in the table, as far as the caller of [`Federation::recipient`] knows it.
+/// The copy of a remote actor in the table, as far as the caller of [`Federation::recipient`] knows
+/// it.
 #[derive(Debug, Clone)]
 pub enum StoredActor {
     /// The caller has not read the table.
@@ -33,27 +35,29 @@ pub enum StoredActor {
 }
 
 impl Federation {
-    /// Whether this server's policy lets it talk with the server of an id; its origin.
+    /// Returns the origin of an id, if this server federates with the server of the id.
     ///
     /// # Errors
-    /// [`RemoteError::NotFederated`], also for what is no id of a server, or one of ours.
+    /// [`RemoteError::NotFederated`] if the policy excludes the server, if the text is not an id of
+    /// a server, or if the server is this one.
     pub fn permitted(&self, id: &str) -> Result<Origin, RemoteError> {
         let origin = Origin::of(id).ok_or_else(|| RemoteError::NotFederated(id.to_owned()))?;
         self.permit(&origin)?;
         Ok(origin)
     }
 
-    /// The same of a server itself.
+    /// Checks that this server federates with the server at `origin`.
     ///
     /// # Errors
-    /// As there.
+    /// [`RemoteError::NotFederated`] if the policy excludes the server, if the client could not ask
+    /// it, or if it is this one.
     pub fn permit(&self, origin: &Origin) -> Result<(), RemoteError> {
         let reachable = self.client.check_url(origin.as_str()).is_ok();
         let permitted = reachable && origin != self.origin() && self.policy.permits(origin);
         if permitted { Ok(()) } else { Err(RemoteError::NotFederated(origin.authority().to_owned())) }
     }
 
-    /// The same of a URL to be fetched, after a redirect perhaps.
+    /// Checks the server of a URL before it is fetched, also of the target of a redirect.
     fn permit_url(&self, url: &url::Url) -> Result<(), GuardRefusal> {
         let origin = Origin::parse(&url.origin().ascii_serialization()).ok();
         match origin.is_some_and(|origin| self.permit(&origin).is_ok()) {
@@ -62,12 +66,15 @@ impl Federation {
         }
     }
 
-    /// An actor: from memory, or by one GetItem, or from its server and then by a PutItem. What could not be
-    /// had is remembered too, and so is a server out of reach: a flood of messages, or of names, is no flood of
-    /// fetches.
+    /// Returns an actor: from memory, or with one GetItem, or from its server and then with a
+    /// PutItem.
+    ///
+    /// A failure is stored as well, and a server out of reach is noted, so that many messages from
+    /// one server do not become many fetches.
     ///
     /// # Errors
-    /// Not permitted, not there, not usable, out of reach.
+    /// [`RemoteError::NotFederated`], [`RemoteError::Gone`], [`RemoteError::Unusable`],
+    /// [`RemoteError::Unreachable`], or the store's error.
     pub async fn actor(
         &self,
         id: &str,
@@ -86,8 +93,9 @@ impl Federation {
         self.actor_from_copy(id, copy, now_ms, limits).await
     }
 
-    /// Returns an actor that something is to be sent to. Unlike [`Federation::actor`], it asks the actor's server
-    /// even if that was out of reach a moment ago: a sender consults the circuit breaker of the server instead.
+    /// Returns an actor that something is to be sent to. Unlike [`Federation::actor`], it asks the
+    /// actor's server even if that was out of reach a moment ago: a sender consults the circuit
+    /// breaker of the server instead.
     ///
     /// # Errors
     /// Those of [`Federation::actor`].
@@ -110,6 +118,7 @@ impl Federation {
         self.actor_from_copy(id, copy, now_ms, limits).await
     }
 
+    /// Returns an actor from the copy in the table if that is recent, and fetches it otherwise.
     async fn actor_from_copy(
         &self,
         id: &str,
@@ -127,7 +136,7 @@ impl Federation {
                     return Ok(known);
                 }
                 match self.refetch(id, now_ms, limits).await {
-                    // A server that is out of reach for a while does not make its users unknown.
+                    // If the server is out of reach, its users are still known.
                     Err(RemoteError::Unreachable(_)) => Ok(known),
                     fetched => fetched,
                 }
@@ -137,10 +146,10 @@ impl Federation {
         }
     }
 
-    /// An actor as its server has it now, kept in table and memory.
+    /// Fetches an actor from its server and puts it into the table and into memory.
     ///
     /// # Errors
-    /// As [`Federation::actor`].
+    /// Those of [`Federation::actor`].
     pub async fn refetch(
         &self,
         id: &str,
@@ -152,8 +161,8 @@ impl Federation {
         if let Err(LookupFailure::Unreachable(why)) = &result
             && let Some(CachedLookup { fetched_ms, result: Ok(actor) }) = self.store.remote_actor(id).await?
         {
-            // The copy that there is stays: what it says is better than nothing. That its server was asked is
-            // remembered, so that neither forged signatures nor an old copy ask it again at once.
+            // The existing copy stays. In memory it gets the time of this attempt, so that forged
+            // signatures and an old copy do not cause another attempt at once.
             tracing::debug!(actor = id, fetched_ms, why, "not refetched");
             self.memory.put(id, CachedActor { actor: Arc::new(actor), fetched_ms: now_ms }, now_ms);
             return Err(RemoteError::Unreachable(why.clone()));
@@ -172,20 +181,23 @@ impl Federation {
         }
     }
 
-    /// Forgets an actor that says it is gone.
+    /// Removes an actor that was deleted from memory and table.
     ///
     /// # Errors
-    /// The store's.
+    /// [`RemoteError`] with the store's error.
     pub async fn forget(&self, id: &str) -> Result<(), RemoteError> {
         self.memory.forget(id);
         Ok(self.store.forget_actor(id).await?)
     }
 
-    /// The actor id that a handle stands for, by WebFinger (RFC 7033): from the table by one GetItem, or from
-    /// the handle's server and then by a PutItem. The actor may be on another server than its handle.
+    /// Returns the actor id of a handle (WebFinger, RFC 7033): from the table with one GetItem, or
+    /// from the handle's server and then with a PutItem. The actor may be on another server than
+    /// its handle.
     ///
     /// # Errors
-    /// Not permitted, not there, not usable, out of reach.
+    /// [`RemoteError::NotFederated`] for the server of the handle or of the actor,
+    /// [`RemoteError::Gone`], [`RemoteError::Unusable`], [`RemoteError::Unreachable`], or the
+    /// store's error.
     pub async fn resolve(
         &self,
         handle: &Handle,
@@ -207,7 +219,8 @@ impl Federation {
         result.map_err(|silence| error(&acct, silence))
     }
 
-    /// Where a handle's WebFinger is: over https, unless it is a server of local mode.
+    /// Returns the origin to ask for a handle's WebFinger document: https, or http for a server of
+    /// local mode.
     fn base_of(&self, handle: &Handle) -> Result<Origin, RemoteError> {
         let authority = handle.authority();
         let local = Origin::parse(&format!("http://{authority}")).ok();
@@ -220,6 +233,7 @@ impl Federation {
         Ok(origin)
     }
 
+    /// Fetches an actor document, with both signature schemes if necessary.
     async fn fetch_actor(
         &self,
         id: &str,
@@ -237,7 +251,7 @@ impl Federation {
         };
         let late = || FetchError::TimedOut { host: id.to_owned(), after: limits.time };
         let fetched = tokio::time::timeout(limits.time, knock).await.unwrap_or_else(|_| Err(late()));
-        // Not a time-out: one slow address must not make a whole server unknown.
+        // A time-out does not count: one slow address must not exclude the whole server.
         if let Err(FetchError::Unresolvable { .. } | FetchError::Unreachable { .. }) = &fetched
             && let Some(origin) = Origin::of(id)
         {
@@ -250,6 +264,7 @@ impl Federation {
         if actor.id == id { Ok(actor) } else { Err(unusable(format!("it says that its id is {}", actor.id))) }
     }
 
+    /// Fetches a document, signed by the server's own actor.
     async fn get(
         &self,
         url: &str,
@@ -266,6 +281,7 @@ impl Federation {
         self.client.get_json(url, MediaTypes::ACTIVITY, sign, limits).await
     }
 
+    /// Asks for a WebFinger document and returns the actor id that it links to.
     async fn web_finger(
         &self,
         base: &Origin,
@@ -292,7 +308,7 @@ impl Federation {
         Ok(actor.to_owned())
     }
 
-    /// Whether an activity is the deletion of its own actor.
+    /// True if an activity is a `Delete` of the actor who sends it.
     pub fn is_own_deletion(activity: &Value, actor: &str) -> bool {
         let object = activity.get("object");
         let deleted = object.and_then(Value::as_str).or_else(|| object?.get("id")?.as_str());
@@ -300,6 +316,7 @@ impl Federation {
     }
 }
 
+/// Returns the time for which a failure counts.
 fn remembered_ms(silence: &LookupFailure) -> i64 {
     match silence {
         LookupFailure::Gone => GONE_MS,
@@ -308,6 +325,7 @@ fn remembered_ms(silence: &LookupFailure) -> i64 {
     }
 }
 
+/// Sorts the result of a fetch into a document and the kinds of failures that are stored.
 fn document(fetched: Result<FetchOutcome, FetchError>) -> Result<FetchedDocument, LookupFailure> {
     match fetched {
         Ok(FetchOutcome::Document(document)) => Ok(document),
@@ -317,6 +335,7 @@ fn document(fetched: Result<FetchOutcome, FetchError>) -> Result<FetchedDocument
     }
 }
 
+/// Returns the error of a failed lookup.
 fn error(id: &str, silence: LookupFailure) -> RemoteError {
     match silence {
         LookupFailure::Gone => RemoteError::Gone(id.to_owned()),

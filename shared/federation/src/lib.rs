@@ -1,9 +1,22 @@
-//! Talking to other servers: a guarded HTTP client, actors and their cache, HTTP signatures made and
-//! verified, activities posted. `docs/protocol.md`, section 7.
+//! Federation: exchanges with other servers (`docs/protocol.md`, section 7).
 //!
-//! Everything that goes out passes [`client::GuardedClient`], which checks the address that it connects to;
-//! everything that comes in passes [`Federation::verify`]. [`Federation::permitted`] is the one place that
-//! says whom this server talks with.
+//! **Invariant:** every request to another server goes through [`client::GuardedClient`], which
+//! checks the address that it connects to. Every request of another server is verified by
+//! [`Federation::verify`]. Only [`Federation::permitted`] and [`Federation::permit`] decide which
+//! servers this one federates with.
+//!
+//! # Where to find
+//!
+//! | Topic | Module |
+//! |---|---|
+//! | requests with limits, redirects, TLS, the check of URLs | [`client`] |
+//! | the check of IP addresses | [`address_guard`] |
+//! | name resolution and sockets, replaceable in tests | [`network`] |
+//! | actors and handles of other servers, in memory, in the table, from their server | `directory` |
+//! | signatures of received requests | [`verify`] |
+//! | signed POSTs, and the meaning of their answers | [`post`] |
+//! | RSA keys in PEM | [`keys`] |
+//! | allow and deny lists | [`policy`] |
 
 pub mod address_guard;
 pub mod client;
@@ -35,14 +48,14 @@ use keys::SigningKey;
 use memory::Memory;
 use policy::FederationPolicy;
 
-/// Bytes of a document or an answer that is read of another server: 1 MiB.
+/// The maximum size of a document or an answer of another server, in bytes: 1 MiB.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
-/// How long one exchange with another server may take: 10 seconds (`docs/protocol.md`, section 7).
+/// The time for one exchange with another server: 10 seconds (`docs/protocol.md`, section 7).
 pub const EXCHANGE_TIME: Duration = Duration::from_secs(10);
-/// The same where a client waits for three of them, one after another.
+/// The time for one exchange if a client waits for up to three of them in succession: 5 seconds.
 pub const STEP_TIME: Duration = Duration::from_secs(5);
 
-/// This server among the others.
+/// This server as a member of the federation: its key, its policy, and its view of other servers.
 pub struct Federation {
     origin: Origin,
     key: Arc<SigningKey>,
@@ -54,7 +67,8 @@ pub struct Federation {
 }
 
 impl Federation {
-    /// Makes no call. `window_ms` is how far a signature's time may be off.
+    /// Creates the server's federation. It makes no call. `window_ms` is the accepted difference
+    /// between the time of a signature and the current time, in both directions.
     pub fn new(
         origin: Origin,
         key: Arc<SigningKey>,
@@ -66,12 +80,12 @@ impl Federation {
         Self { origin, key, client, policy, window_ms, store, memory: Memory::default() }
     }
 
-    /// This server's origin.
+    /// Returns this server's origin.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// The headers that sign a request.
+    /// Returns the headers that sign a request.
     fn signed_headers(
         &self,
         scheme: Scheme,
@@ -85,7 +99,8 @@ impl Federation {
                 Ok(unsigned.into_headers(&signature))
             });
         let headers = signed.unwrap_or_else(|error| {
-            // The other server will refuse what is not signed, and the reason is in our log.
+            // The request is sent without a signature. The other server refuses it, and our log has
+            // the reason.
             tracing::error!(url = %request.url, error, "a request could not be signed");
             Vec::new()
         });
@@ -96,18 +111,20 @@ impl Federation {
     }
 }
 
-/// The id of the key of an actor of ours. All are one key under each actor's own id.
+/// Returns the id of the key of a local actor. All local actors share one key; each publishes it
+/// under an id of its own.
 pub fn key_id(actor: &str) -> String {
     format!("{actor}#main-key")
 }
 
-/// Whether a status may mean that the signature's scheme is not known: worth a second knock with the other. 500 too:
-/// fediverse-pasture answers it to RFC 9421.
+/// True if a status may mean that the other server does not know the signature scheme, so that a
+/// second knock with the other scheme is worthwhile. 500 is among them: fediverse-pasture answers
+/// it to RFC 9421.
 fn asks_for_another(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 401 | 403 | 500)
 }
 
-/// The limits of one exchange within `time`.
+/// Returns the limits of one exchange that takes at most `time`.
 pub fn limits(time: Duration) -> ExchangeLimits {
     ExchangeLimits { time, body_bytes: MAX_ANSWER_BYTES }
 }

@@ -1,7 +1,7 @@
-//! Name resolution and dialling: the seam under the guarded client.
+//! Name resolution and connections, behind the trait [`Network`].
 //!
-//! Nothing else in this crate opens a socket. A test puts its own [`Network`] here, which sees every address
-//! that would have been dialled and sends nothing beyond loopback.
+//! **Invariant:** nothing else in this crate opens a socket. A test implements [`Network`] to see
+//! every address that the client connects to, and to keep all traffic on this machine.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,20 +9,20 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use futures_util::future::BoxFuture;
 use tokio::net::{TcpStream, lookup_host};
 
-/// What the guarded client needs of the network. An implementation judges nothing: the client decides which of
-/// the resolved addresses it hands back to be dialled.
+/// The operations that the guarded client needs from the network. An implementation checks nothing:
+/// the client decides which of the resolved addresses it connects to.
 pub trait Network: Send + Sync + 'static {
-    /// The addresses of a name, in the order they should be tried, each with the port. The client asks once a
-    /// connection.
+    /// Returns the addresses of a name with the port, in the order in which they should be tried.
+    /// The client calls it once for each connection.
     ///
     /// # Errors
-    /// The name does not exist, or the resolver cannot be asked.
+    /// An [`io::Error`] if the name does not exist or the resolver is out of reach.
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<'_, io::Result<Vec<SocketAddr>>>;
 
     /// Opens a TCP connection to exactly this address. The client limits the time.
     ///
     /// # Errors
-    /// Nobody listens there, or there is no way there.
+    /// An [`io::Error`] if nothing listens at the address, or if it is out of reach.
     fn connect(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<TcpStream>>;
 }
 
@@ -34,8 +34,8 @@ impl Network for SystemNetwork {
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<'_, io::Result<Vec<SocketAddr>>> {
         let host = host.to_owned();
         Box::pin(async move {
-            // RFC 6761, 6.3: such names are always this machine, but many resolvers do not know those with a
-            // label in front. Only local mode asks for them.
+            // Names under `localhost` are always this machine (RFC 6761, section 6.3), but many
+            // resolvers do not know them. Only local mode asks for such a name.
             if host.ends_with(".localhost") {
                 return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
             }

@@ -1,40 +1,53 @@
-//! Whom this server federates with: an allow list or a deny list of domains.
+//! The policy of federation: an allow list and a deny list of domains.
 
 use eko_protocol::address::Origin;
 
-/// Domains that are allowed or denied; each stands for the names under it too.
+/// The domains that this server federates with. An entry stands for its subdomains as well, and for
+/// every port if it names none.
+///
+/// ```
+/// use eko_federation::policy::FederationPolicy;
+/// use eko_protocol::address::Origin;
+///
+/// let deny = FederationPolicy::list("b.example, c.example")?;
+/// let policy = FederationPolicy { allow: vec![], deny };
+/// assert!(policy.permits(&Origin::parse("https://a.example")?));
+/// assert!(!policy.permits(&Origin::parse("https://chat.b.example")?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FederationPolicy {
-    /// Only these, where it is not empty.
+    /// The allowed domains. An empty list allows every domain.
     pub allow: Vec<String>,
-    /// Never these, even where they are allowed.
+    /// The denied domains. A domain on both lists is denied.
     pub deny: Vec<String>,
 }
 
 impl FederationPolicy {
-    /// Reads comma-separated domains, `b.example` or `localhost:8081`; the case does not matter.
+    /// Reads a list of domains, such as `b.example, localhost:8081`, in any case.
     ///
     /// # Errors
-    /// The entry that is no domain.
+    /// A text that names the first entry which is not a domain.
     pub fn list(text: &str) -> Result<Vec<String>, String> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         entries.map(|entry| domain(entry).ok_or_else(|| format!("{entry} is no domain"))).collect()
     }
 
-    /// Whether a server may be talked to, and listened to.
+    /// True if this server sends to and accepts from the server at `origin`.
     pub fn permits(&self, origin: &Origin) -> bool {
         let listed = |list: &[String]| list.iter().any(|entry| covers(entry, origin.authority()));
         !listed(&self.deny) && (self.allow.is_empty() || listed(&self.allow))
     }
 }
 
-/// A domain in the form that origins have it: lower case, A-labels, a port only where it is not the usual one.
+/// Returns an entry in the form of [`Origin::authority`]: in lower case, with A-labels, and without
+/// the default port.
 fn domain(entry: &str) -> Option<String> {
     let secure = Origin::parse(&format!("https://{entry}"));
     Some(secure.or_else(|_| Origin::parse(&format!("http://{entry}"))).ok()?.authority().to_owned())
 }
 
-/// An entry without a port covers every port.
+/// True if an entry stands for the authority. An entry without a port covers every port.
 fn covers(entry: &str, authority: &str) -> bool {
     let host = if entry.contains(':') { authority } else { authority.split(':').next().unwrap_or_default() };
     host == entry || host.strip_suffix(entry).is_some_and(|rest| rest.ends_with('.'))

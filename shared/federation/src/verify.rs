@@ -1,8 +1,8 @@
-//! Who signed a request (`docs/protocol.md`, section 7).
+//! Verification of signed requests (`docs/protocol.md`, section 7).
 //!
-//! Only the actor that the activity names is ever fetched: the key must stand in that actor's document, so
-//! that a `keyId` is compared and never followed. A stub at the `keyId` that names its owner, as some servers
-//! have it, needs no look for the same reason.
+//! Only the actor that the activity names is fetched, and the key must be in that actor's document.
+//! A `keyId` is compared with the ids in the document and never fetched, so servers that publish
+//! keys at addresses of their own need no special treatment.
 
 use eko_protocol::address::Origin;
 use eko_protocol::http_signature::{self, ReceivedRequest, SignatureClaim};
@@ -12,26 +12,28 @@ use crate::keys::PublicKey;
 use crate::memory::CachedActor;
 use crate::{Federation, RemoteError};
 
-/// How old a copy must be before a signature that fails makes us fetch it again, in milliseconds: a key may
-/// have been replaced, but forged signatures must not become fetches.
+/// The age from which a copy of an actor is fetched again if a signature fails, in milliseconds.
+/// The actor may have replaced its key; but forged signatures must not cause a fetch each.
 const REFETCH_AFTER_MS: i64 = 60_000;
 
-/// Why a request is not taken for its actor's.
+/// The reason why a request does not count as its actor's.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VerificationError {
-    /// The signature, or what it covers, is not as it must be.
+    /// The signature is missing, malformed, too old or wrong, or covers too little. The text says
+    /// which.
     #[error("{0}")]
     Signature(String),
-    /// The actor cannot be had.
+    /// The actor is not permitted or could not be fetched.
     #[error(transparent)]
     Actor(#[from] RemoteError),
 }
 
 impl Federation {
-    /// Reads and checks everything about a signature that needs no key: no call.
+    /// Reads the signature of a request and checks everything that needs no key. It makes no call.
     ///
     /// # Errors
-    /// [`VerificationError::Signature`] with the cause.
+    /// [`VerificationError::Signature`] with the text of the
+    /// [`SignatureFault`](http_signature::SignatureFault).
     pub fn claim(
         &self,
         request: &ReceivedRequest<'_>,
@@ -41,11 +43,14 @@ impl Federation {
             .map_err(|fault| VerificationError::Signature(fault.to_string()))
     }
 
-    /// Whether `claim` was signed with a key of `actor`. No call while the actor is in memory; otherwise as
-    /// [`Federation::actor`], and one more fetch where the signature fails against a copy that is not new.
+    /// Verifies that a key of `actor` signed the claim, and returns the actor.
+    ///
+    /// It makes no call if the actor is in memory, and otherwise those of [`Federation::actor`]. If
+    /// the signature fails with a copy older than a minute, the actor is fetched once more.
     ///
     /// # Errors
-    /// The key is not the actor's, the signature is not good, or the actor cannot be had.
+    /// [`VerificationError::Signature`] if the actor has no such key or the signature does not
+    /// verify; [`VerificationError::Actor`] with the errors of [`Federation::actor`].
     pub async fn verify(
         &self,
         claim: &SignatureClaim,
@@ -71,6 +76,7 @@ impl Federation {
     }
 }
 
+/// Verifies the claim with the key that it names, out of the actor's document.
 fn check_signature(claim: &SignatureClaim, known: &CachedActor) -> Result<(), VerificationError> {
     let fault = |text: &str| VerificationError::Signature(text.to_owned());
     let pem = known.actor.keys.get(&claim.key_id).ok_or_else(|| fault("the actor has no such key"))?;

@@ -1,3 +1,5 @@
+//! Answers of other servers: their bodies, media types and headers.
+
 use std::error::Error;
 
 use bytes::Bytes;
@@ -10,8 +12,11 @@ use super::{FetchError, MediaTypes};
 
 /// Reads a whole body of at most `limit` bytes.
 ///
-/// The frames are copied as they come instead of collected: an answer in chunks of one byte would take many
-/// times its size otherwise.
+/// The frames are copied into one buffer as they arrive. If they were collected, an answer in
+/// chunks of one byte would take many times its size.
+///
+/// # Errors
+/// [`FetchError::Encoded`], [`FetchError::TooLarge`], or the error of the connection.
 pub(super) async fn read<B>(
     host: &str,
     response: Response<B>,
@@ -23,14 +28,14 @@ where
     let (parts, mut body) = response.into_parts();
     check_encoding(host, &parts.headers)?;
     let too_large = || FetchError::TooLarge { host: host.to_owned(), limit };
-    // What Content-Length announces, where there is one.
+    // The size that `Content-Length` announces, if there is one.
     if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > limit) {
         return Err(too_large());
     }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| FetchError::from_chain(host, &error))?;
-        let Ok(data) = frame.into_data() else { continue }; // trailers say nothing here
+        let Ok(data) = frame.into_data() else { continue }; // trailers are ignored
         if data.len() > limit - bytes.len() {
             return Err(too_large());
         }
@@ -39,7 +44,7 @@ where
     Ok(Response::from_parts(parts, bytes.into()))
 }
 
-/// There is no decompression here at all, and so no bomb.
+/// Refuses a compressed body. Nothing is decompressed, so a small answer cannot grow large.
 fn check_encoding(host: &str, headers: &HeaderMap) -> Result<(), FetchError> {
     match headers
         .get_all(CONTENT_ENCODING)
@@ -51,7 +56,7 @@ fn check_encoding(host: &str, headers: &HeaderMap) -> Result<(), FetchError> {
     }
 }
 
-/// Exactly one `Content-Type`, and one of those wanted.
+/// Checks that the answer has exactly one `Content-Type`, and that it is a wanted one.
 pub(super) fn check_media_type(
     host: &str,
     headers: &HeaderMap,
@@ -66,16 +71,18 @@ pub(super) fn check_media_type(
     Err(FetchError::MediaType { host: host.to_owned(), found: first.map(quoted).unwrap_or_default() })
 }
 
-/// `Retry-After` in seconds. The form with a date is left out: it would need a clock, and few send it.
+/// Returns `Retry-After` in seconds. A date is ignored: it would need a clock, and few servers send
+/// one.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<u64> {
     header(headers, &RETRY_AFTER)?.trim().parse().ok()
 }
 
-/// The text of a header, where there is one and it is ASCII.
+/// Returns the text of a header, or `None` if it is missing or not ASCII.
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// Returns the beginning of a header's value, for the text of an error.
 fn quoted(value: &HeaderValue) -> String {
     excerpt(&String::from_utf8_lossy(value.as_bytes()))
 }

@@ -1,3 +1,5 @@
+//! The connector: resolves a name, checks the addresses, connects, and starts TLS.
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,24 +21,25 @@ use super::{FetchError, GuardRefusal, UrlPolicy};
 use crate::address_guard::is_public;
 use crate::network::Network;
 
-/// The time for one of a host's addresses, so that a dead one leaves time for the next.
+/// The time for a connection to one of a host's addresses. A dead address leaves time for the next.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
 
-/// The time for all of it, TLS too. A request has its own deadline; this one is for a connection that hyper
-/// goes on opening for the pool after its request was served by another.
+/// The time for a connection with TLS. A request has its own deadline; this one ends a connection
+/// that hyper continues to open for the pool after another connection served the request.
 const OPENING_TIME: Duration = Duration::from_secs(10);
 
-/// Opens guarded connections: TLS 1.2 or later, HTTP/1.1, over [`Dialer`].
+/// The connector of the guarded client: TLS 1.2 or later and HTTP/1.1 over [`Dialer`].
 #[derive(Debug, Clone)]
-pub(super) struct Connector(HttpsConnector<Dialer>);
+pub(super) struct GuardedConnector(HttpsConnector<Dialer>);
 
-impl Connector {
+impl GuardedConnector {
     pub(super) fn new(
         network: Arc<dyn Network>,
         roots: RootCertStore,
         urls: UrlPolicy,
     ) -> Result<Self, rustls::Error> {
-        // The provider is named: the process-wide default is not ours to set, and panics where two are linked.
+        // The provider is named, because the process-wide default panics if two providers are
+        // linked.
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_root_certificates(roots)
@@ -48,7 +51,7 @@ impl Connector {
     }
 }
 
-impl Service<Uri> for Connector {
+impl Service<Uri> for GuardedConnector {
     type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
@@ -68,7 +71,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Resolves a host once and dials the addresses that are allowed, and no others, in their order.
+/// The connector below TLS. It resolves a host once and tries the allowed addresses in their order.
 #[derive(Clone)]
 struct Dialer {
     network: Arc<dyn Network>,
@@ -95,9 +98,10 @@ impl Service<Uri> for Dialer {
     }
 }
 
+/// Connects to the first allowed address that accepts.
 async fn dial(network: &dyn Network, uri: &Uri) -> Result<TokioIo<TcpStream>, FetchError> {
-    // hyper hands over nothing but the URI. That is enough: the URL policy lets http pass in local mode
-    // only, and then only to this machine's names.
+    // hyper passes the URI only. Its scheme is enough: the URL policy allows http in local mode
+    // only, and only to names of this machine.
     let loopback = uri.scheme() == Some(&Scheme::HTTP);
     let host = uri.host().unwrap_or_default();
     let port = uri.port_u16().unwrap_or(if loopback { 80 } else { 443 });
@@ -114,8 +118,9 @@ async fn dial(network: &dyn Network, uri: &Uri) -> Result<TokioIo<TcpStream>, Fe
     Err(unreachable(failure.unwrap_or_default()))
 }
 
+/// Returns the addresses of a host. An IP literal needs no resolver.
 async fn resolve(network: &dyn Network, host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
-    // An address needs no resolver, but the same check as the addresses of a name.
+    // The caller checks a literal like the addresses of a name.
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = literal.parse() {
         return Ok(vec![SocketAddr::new(address, port)]);
@@ -125,7 +130,8 @@ async fn resolve(network: &dyn Network, host: &str, port: u16) -> Result<Vec<Soc
     if addresses.is_empty() { Err(unresolvable("it has no address".to_owned())) } else { Ok(addresses) }
 }
 
-/// The addresses that may be dialled; a refusal that names the first where none may.
+/// Returns the addresses that may be connected to. If there is none, the refusal names the first
+/// address.
 fn allowed(host: &str, addresses: &[SocketAddr], loopback: bool) -> Result<Vec<SocketAddr>, GuardRefusal> {
     let may_be_dialled = |address: &&SocketAddr| match loopback {
         true => address.ip().is_loopback(),
@@ -170,7 +176,7 @@ mod tests {
         assert_eq!(allowed(&host, &addresses(&["10.0.0.1", "1.1.1.1"]), true), Err(refusal));
     }
 
-    /// The URL policy refuses these long before; this is the second line.
+    // The URL policy refuses these URLs before. The connector is the second line of defence.
     #[tokio::test]
     async fn literal_addresses_are_judged_without_a_resolver() {
         let net = FakeNet::default();

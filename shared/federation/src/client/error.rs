@@ -1,3 +1,5 @@
+//! The errors of the guarded client.
+
 use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,58 +9,58 @@ use thiserror::Error;
 
 use super::MAX_URL_BYTES;
 
-/// The most that an error repeats of what another server chose: a header, the names in its certificate.
+/// The maximum length of a text of another server that an error repeats, in characters.
 const EXCERPT_CHARACTERS: usize = 160;
 
-/// Why the guard would not send a request. Nothing was sent, and asking again changes nothing.
+/// The reason why the guard did not send a request. The same request will be refused again.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GuardRefusal {
-    /// No absolute URL with a host, or with characters that have no place in one.
+    /// The text is not an absolute URL with a host, or has characters that a URL cannot have.
     #[error("that is not an absolute URL")]
     NotAUrl,
-    /// Longer than [`MAX_URL_BYTES`].
+    /// The URL is longer than [`MAX_URL_BYTES`].
     #[error("the URL is longer than {MAX_URL_BYTES} bytes")]
     TooLong,
-    /// Not https.
+    /// The scheme is not https.
     #[error("{host} may only be asked over https, not {scheme}")]
     Scheme {
-        /// The scheme it has.
+        /// The scheme of the URL.
         scheme: String,
-        /// The host it names.
+        /// The host of the URL.
         host: String,
     },
-    /// A user name or password. They are not repeated here, for this goes to logs.
+    /// The URL has a user name or a password. The text does not repeat them, because it is logged.
     #[error("the URL of {host} carries credentials")]
     Credentials {
-        /// The host it names.
+        /// The host of the URL.
         host: String,
     },
-    /// An address in place of a name.
+    /// The host is an IP address instead of a name.
     #[error("{host} is an address, not a domain name")]
     IpLiteral {
-        /// The address as the URL standard writes it.
+        /// The address in the spelling of the URL standard.
         host: String,
     },
-    /// A server that one's own policy excludes.
+    /// The policy of this server excludes the host.
     #[error("{host} is not federated with")]
     NotFederated {
-        /// The host it names.
+        /// The host of the URL.
         host: String,
     },
-    /// A name that means something within one network only.
+    /// The name has a meaning within one network only.
     #[error("{host} is not a public domain name")]
     LocalName {
         /// The name.
         host: String,
     },
-    /// The absolute spelling of a name, which would be a second name of the same server.
+    /// The name ends in a dot, which would be a second spelling of the same server.
     #[error("the name {host} ends in a dot")]
     TrailingDot {
         /// The name.
         host: String,
     },
-    /// None of the name's addresses is public. They are not repeated here, for this goes to strangers, who
-    /// would learn what a name means within one's own network.
+    /// None of the name's addresses is public. The text does not repeat them, because strangers
+    /// read it and would learn the addresses of names in this server's network.
     #[error("{host} has no public address")]
     NotPublic {
         /// The name.
@@ -66,7 +68,7 @@ pub enum GuardRefusal {
         /// The first of its addresses.
         address: IpAddr,
     },
-    /// A name of this machine has none of its loopback addresses.
+    /// None of the addresses of a name of this machine is a loopback address.
     #[error("the address {address} of {host} is not a loopback address")]
     NotLoopback {
         /// The name.
@@ -76,8 +78,8 @@ pub enum GuardRefusal {
     },
 }
 
-/// Why there is no answer to a request, or none that is wanted. The texts are for operators' logs and for the
-/// person whose message was not delivered.
+/// The reason why a request has no usable answer. The texts are for the operator's logs and for the
+/// author of a message that was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FetchError {
     /// The guard refused the URL, or all addresses of its host.
@@ -88,84 +90,85 @@ pub enum FetchError {
     Unresolvable {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         reason: String,
     },
-    /// There was no connection.
+    /// No address of the server accepted a connection.
     #[error("{host} could not be talked to: {reason}")]
     Unreachable {
-        /// The server asked.
+        /// The host of the server.
         host: String,
-        /// What failed.
+        /// The operation that failed.
         reason: String,
     },
-    /// There was a connection, but no TLS, or no HTTP that could be understood; a header section larger than
-    /// what is read (32 KiB, 100 fields) counts as such.
+    /// The connection failed in TLS or HTTP. A header section of more than 32 KiB or 100 fields
+    /// counts as such a failure.
     #[error("{host} could not be talked to: {reason}")]
     Broken {
-        /// The server asked.
+        /// The host of the server.
         host: String,
-        /// What failed.
+        /// The operation that failed.
         reason: String,
     },
-    /// The answer was not complete in time.
+    /// The answer was not complete within the time.
     #[error("{host} did not answer within {after:?}")]
     TimedOut {
-        /// The server asked first.
+        /// The host of the first request.
         host: String,
-        /// The time it had.
+        /// The time that had passed.
         after: Duration,
     },
     /// The body is larger than the limit.
     #[error("{host} answered with more than {limit} bytes")]
     TooLarge {
-        /// The server that answered.
+        /// The host of the server that answered.
         host: String,
-        /// How many bytes would have been read.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The body is compressed, though that was declined.
+    /// The body is compressed, although the request declined compression.
     #[error("{host} answered with the content encoding {encoding:?}, which was not asked for")]
     Encoded {
-        /// The server that answered.
+        /// The host of the server that answered.
         host: String,
-        /// What it says the encoding is, the first characters.
+        /// The beginning of the `Content-Encoding`.
         encoding: String,
     },
-    /// The document is of another kind than asked for.
+    /// The media type is not one that was asked for.
     #[error("{host} answered with the media type {found:?}")]
     MediaType {
-        /// The server that answered.
+        /// The host of the server that answered.
         host: String,
-        /// What it says the type is, the first characters; empty without one.
+        /// The beginning of the `Content-Type`; empty if there is none.
         found: String,
     },
-    /// Neither the document, nor the news that there is none.
+    /// The status is not one that a fetch understands.
     #[error("{host} answered {status}")]
     Status {
-        /// The server that answered.
+        /// The host of the server that answered.
         host: String,
-        /// Its answer.
+        /// The status.
         status: StatusCode,
-        /// When it wants to be asked again, where it said so in seconds (RFC 9110, 10.2.3). Not bounded.
+        /// The `Retry-After` in seconds, if it is a number (RFC 9110, section 10.2.3). It is not
+        /// bounded.
         retry_after_seconds: Option<u64>,
     },
-    /// One redirect more than [`MAX_REDIRECTS`](super::MAX_REDIRECTS).
+    /// The fetch was redirected more than [`MAX_REDIRECTS`](super::MAX_REDIRECTS) times.
     #[error("{host} redirects too often")]
     TooManyRedirects {
-        /// The server asked first.
+        /// The host of the first request.
         host: String,
     },
-    /// A redirect to nowhere.
+    /// A redirect has no usable `Location`.
     #[error("{host} redirects without a usable Location")]
     BadRedirect {
-        /// The server that answered.
+        /// The host of the server that answered.
         host: String,
     },
 }
 
 impl FetchError {
-    /// Whether the same request may succeed later, with nobody changing what it asks for.
+    /// True if the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unresolvable { .. }
@@ -184,8 +187,9 @@ impl FetchError {
         }
     }
 
-    /// Finds our own connector's error among the causes of an HTTP error; anything else is the other server,
-    /// and the innermost cause says most about it.
+    /// Converts an error of hyper. If one of its causes is an error of our connector, that error is
+    /// returned. Otherwise the error is [`FetchError::Broken`] with the innermost cause, which has
+    /// the most information.
     pub(super) fn from_chain(host: &str, error: &(dyn Error + 'static)) -> Self {
         let mut innermost = error;
         loop {
@@ -203,7 +207,7 @@ impl FetchError {
     }
 }
 
-/// The beginning of a text that another server chose.
+/// Returns the beginning of a text that another server chose.
 pub(super) fn excerpt(text: &str) -> String {
     text.chars().take(EXCERPT_CHARACTERS).collect()
 }

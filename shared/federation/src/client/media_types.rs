@@ -1,33 +1,37 @@
-/// Which documents are asked for, and which are taken: an upload or a page of the same server must never pass
-/// for a document of it.
+//! Media types of the documents that are fetched.
+
+/// The media types that a fetch asks for and accepts. With it, an uploaded file or a web page of a
+/// server cannot pass for a document of that server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MediaTypes {
-    /// The `Accept` header, a valid header value.
+    /// The value of the `Accept` header.
     pub accept: &'static str,
-    /// The media types taken in answer, lower-case, without parameters.
+    /// The accepted media types in lower case, without parameters.
     pub essences: &'static [&'static str],
 }
 
 impl MediaTypes {
-    /// ActivityPub objects (ActivityPub, section 3.2).
+    /// The media types of ActivityPub objects (ActivityPub, section 3.2).
     pub const ACTIVITY: Self = Self {
         accept: r#"application/activity+json, application/ld+json; profile="https://www.w3.org/ns/activitystreams""#,
         essences: &["application/activity+json", "application/ld+json"],
     };
 
-    /// WebFinger answers (RFC 7033, section 4.4); many servers call them plain JSON.
+    /// The media types of WebFinger answers (RFC 7033, section 4.4). Many servers answer plain
+    /// JSON.
     pub const WEBFINGER: Self = Self {
         accept: "application/jrd+json, application/json",
         essences: &["application/jrd+json", "application/json"],
     };
 
-    /// Plain JSON, and what JWK sets call themselves too (RFC 7517, section 8.5.2): an OpenID provider's documents.
+    /// The media types of an OpenID provider's documents: plain JSON, and JWK sets (RFC 7517,
+    /// section 8.5.2).
     pub const OPENID: Self = Self {
         accept: "application/json, application/jwk-set+json",
         essences: &["application/json", "application/jwk-set+json"],
     };
 
-    /// Whether a `Content-Type` is one of these; its parameters do not matter.
+    /// True if a `Content-Type` is one of these. Its parameters are ignored.
     pub fn takes(self, content_type: &str) -> bool {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         self.essences.iter().any(|taken| taken.eq_ignore_ascii_case(essence))

@@ -1,4 +1,4 @@
-//! The client against servers of this process, over a network of this process: nothing leaves loopback.
+//! The guarded client against servers of this process. No packet leaves this machine.
 
 mod addresses;
 mod answers;
@@ -14,16 +14,16 @@ use proptest::prelude::*;
 
 use super::{ExchangeLimits, FetchError, FetchOutcome, GuardedClient, MediaTypes, UrlPolicy, uri};
 
-/// A public address to put servers at; what really listens there is on loopback.
+/// A public address for test servers. The fake network routes it to a listener on loopback.
 const PUBLIC: &str = "93.184.215.14";
-/// Another one.
+/// A second public address for test servers.
 const PUBLIC_TOO: &str = "2606:4700:4700::1111";
 
 const ACTIVITY_JSON: &str = "application/activity+json";
 
-/// Far more time than any test takes.
+/// Limits with far more time than any test takes.
 const PATIENT: ExchangeLimits = ExchangeLimits { time: Duration::from_secs(60), body_bytes: 1000 };
-/// For servers that would never end: however late the clock strikes, the outcome is the same.
+/// Limits for servers that never finish. A slow machine does not change the outcome.
 const IMPATIENT: ExchangeLimits = ExchangeLimits { time: Duration::from_millis(500), body_bytes: 1000 };
 
 async fn get(client: &GuardedClient, url: &str) -> Result<FetchOutcome, FetchError> {
@@ -38,7 +38,7 @@ async fn get_within(
     client.get_json(url, MediaTypes::ACTIVITY, |_| Ok(Vec::new()), limits).await
 }
 
-/// The body of a document that must be there.
+/// Returns the body of a fetched document.
 fn body(fetched: Result<FetchOutcome, FetchError>) -> String {
     match fetched {
         Ok(FetchOutcome::Document(document)) => String::from_utf8(document.body.to_vec()).unwrap(),
@@ -46,13 +46,14 @@ fn body(fetched: Result<FetchOutcome, FetchError>) -> String {
     }
 }
 
-/// The text of an error that must be.
+/// Returns the text of the error of a failed fetch.
 fn error(fetched: Result<FetchOutcome, FetchError>) -> String {
     fetched.unwrap_err().to_string()
 }
 
 proptest! {
-    /// The URL is judged by one parser and requested by another.
+    /// The policy checks a URL with one parser, and hyper requests it with another. Both must
+    /// agree.
     #[test]
     fn both_url_parsers_see_the_same(
         text in r"https?:[/\\]{1,3}[a-zA-Z0-9.@:\[\]%_!$&'()*+,;=~-]{0,16}(\.example|localhost)(:[0-9]{1,5})?[/?#\\][ -~]{0,20}",

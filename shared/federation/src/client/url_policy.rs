@@ -1,42 +1,56 @@
+//! The check of URLs before they are requested.
+
 use url::{Host, Url};
 
 use super::GuardRefusal;
 
-/// The longest URL that is requested.
+/// The maximum length of a URL in bytes.
 pub const MAX_URL_BYTES: usize = 2048;
 
-/// Names that only mean something within one network, or one machine (RFC 6761, RFC 6762, ICANN's private-use
-/// `internal`). The address check would catch what they resolve to; this asks no resolver at all.
+/// The suffixes of names that have a meaning within one network or one machine only (RFC 6761, RFC
+/// 6762, and ICANN's private-use `internal`). The address check would refuse their addresses as
+/// well; with this list, no resolver is asked.
 const LOCAL_SUFFIXES: &[&str] = &[".localhost", ".local", ".internal"];
 
-/// Which URLs may be requested, as far as the URL alone can tell.
+/// The policy for URLs: https to public domain names. It looks at the URL only; the connector
+/// checks the addresses.
+///
+/// ```
+/// use eko_federation::client::{GuardRefusal, UrlPolicy};
+///
+/// let policy = UrlPolicy::default();
+/// assert_eq!(policy.read("https://A.example/x#y")?.as_str(), "https://a.example/x");
+/// assert!(matches!(policy.read("https://127.1/"), Err(GuardRefusal::IpLiteral { .. })));
+/// assert!(matches!(policy.read("http://a.example/"), Err(GuardRefusal::Scheme { .. })));
+/// # Ok::<(), GuardRefusal>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UrlPolicy {
-    /// Local mode only: also allows `http://` to `localhost`, names under it, and 127.0.0.1. The addresses of
-    /// those must then be loopback ones. Everything else stays as it is: https to public addresses.
+    /// If true, `http://` to `localhost`, to names under it and to 127.0.0.1 is allowed too, and
+    /// their addresses must be loopback addresses. It is for local mode only.
     pub danger_allow_loopback_http: bool,
 }
 
 impl UrlPolicy {
-    /// Reads a URL and judges it; gives it back in normal form, without a fragment.
+    /// Reads and checks a URL. Returns it in normal form, without a fragment.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// [`GuardRefusal`] if the URL must not be requested.
     pub fn read(self, text: &str) -> Result<Url, GuardRefusal> {
         if text.len() > MAX_URL_BYTES {
             return Err(GuardRefusal::TooLong);
         }
-        // The URL standard drops these silently, so that two readers could see two URLs.
+        // The URL standard drops these silently, so another reader could see another URL.
         if text.bytes().any(|b| b.is_ascii_control() || b == b' ') {
             return Err(GuardRefusal::NotAUrl);
         }
         self.check(Url::parse(text).map_err(|_| GuardRefusal::NotAUrl)?)
     }
 
-    /// Judges a URL that is parsed already; gives it back without a fragment, which is never sent.
+    /// Checks a parsed URL. Returns it without its fragment, which is never sent.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// [`GuardRefusal`] if the URL must not be requested.
     pub fn check(self, mut url: Url) -> Result<Url, GuardRefusal> {
         url.set_fragment(None);
         if url.as_str().len() > MAX_URL_BYTES {
@@ -56,8 +70,8 @@ impl UrlPolicy {
         Ok(url)
     }
 
-    /// Judges where a redirect leads: like any URL, and never from https to http, which would let strangers
-    /// lead a server in local mode to its own machine.
+    /// Checks the target of a redirect. A redirect from https to http is refused even in local
+    /// mode: with it, a stranger could direct requests to this machine.
     pub(super) fn check_redirect(self, from: &Url, target: Url) -> Result<Url, GuardRefusal> {
         let policy =
             Self { danger_allow_loopback_http: self.danger_allow_loopback_http && from.scheme() == "http" };
@@ -74,8 +88,8 @@ impl UrlPolicy {
     }
 }
 
-/// The URL standard has turned every spelling of an IPv4 address (decimal, octal, hexadecimal, short) into an
-/// address by now, and lower-cased names.
+/// Checks that a host is a public domain name. The URL parser has already recognised every spelling
+/// of an IPv4 address (decimal, octal, hexadecimal, short) and lower-cased names.
 fn check_public_name(host: &Host<&str>) -> Result<(), GuardRefusal> {
     let Host::Domain(name) = host else { return Err(GuardRefusal::IpLiteral { host: host.to_string() }) };
     if name.ends_with('.') {

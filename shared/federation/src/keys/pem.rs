@@ -1,18 +1,30 @@
-//! PEM, read strictly: `rustls-pki-types` skips what it does not know, so that a second block, or a text of any
-//! length around the first, would go unnoticed, and it has no name for `RSA PUBLIC KEY`.
+//! PEM (RFC 7468), read strictly.
+//!
+//! ```text
+//! -----BEGIN {label}-----
+//! {base64, in lines of 64 characters}
+//! -----END {label}-----
+//! ```
+//!
+//! `rustls-pki-types` is not used: it skips text around a block and further blocks, and it does not
+//! know the label `RSA PUBLIC KEY`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::KeyFault;
 
-/// Bytes of a key's text: a private key of 8192 bits has 6.4 KiB.
+/// The maximum length of a key's text in bytes. A private key of 8192 bits has 6.4 KiB.
 const MAX_TEXT_BYTES: usize = 16 * 1024;
 
-/// Characters of a line (RFC 7468, section 2).
+/// The length of a line in characters (RFC 7468, section 2).
 const LINE: usize = 64;
 
-/// The label and content of the only block; white space is allowed around it and within the base64.
+/// Reads a text that is one block and returns its label and content. White space is allowed around
+/// the block and within the base64.
+///
+/// # Errors
+/// [`KeyFault::TooLong`] or [`KeyFault::NotPem`].
 pub(super) fn read(text: &str) -> Result<(&str, Vec<u8>), KeyFault> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(KeyFault::TooLong);
@@ -23,12 +35,14 @@ pub(super) fn read(text: &str) -> Result<(&str, Vec<u8>), KeyFault> {
     Ok((label, content))
 }
 
+/// Splits a block into its label and its base64.
 fn block(text: &str) -> Option<(&str, &str)> {
     let (label, rest) = text.strip_prefix("-----BEGIN ")?.split_once("-----")?;
     let content = rest.strip_suffix("-----")?.strip_suffix(label)?.strip_suffix("-----END ")?;
     Some((label, content))
 }
 
+/// Writes a block.
 pub(super) fn write(label: &str, content: &[u8]) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
     for (place, character) in STANDARD.encode(content).chars().enumerate() {

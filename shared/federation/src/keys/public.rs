@@ -1,3 +1,5 @@
+//! Public keys of other servers' actors.
+
 use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
@@ -6,25 +8,27 @@ use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 
 use super::{KeyFault, check_numbers, pem};
 
-/// The public key of an actor on another server.
+/// The RSA public key of an actor on another server.
 #[derive(Clone)]
 pub struct PublicKey {
     key: ParsedPublicKey,
 }
 
 impl PublicKey {
-    /// Reads `publicKeyPem`, which a stranger wrote: one block, `PUBLIC KEY` (RFC 5280) or `RSA PUBLIC KEY`
-    /// (RFC 8017), in DER, with 2048 to 8192 bits and an odd exponent from 65537.
+    /// Reads the `publicKeyPem` of an actor: one block, `PUBLIC KEY` (SubjectPublicKeyInfo, RFC
+    /// 5280) or `RSA PUBLIC KEY` (RFC 8017), with a modulus of 2048 to 8192 bits and an odd
+    /// exponent of at least 65537.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// [`KeyFault`] for any other text.
     pub fn from_pem(text: &str) -> Result<Self, KeyFault> {
         let (label, der) = pem::read(text)?;
         if !matches!(label, "PUBLIC KEY" | "RSA PUBLIC KEY") {
             return Err(KeyFault::Label);
         }
         let key = rsa::PublicKey::from_der(&der).map_err(|_| KeyFault::NotRsa)?;
-        // AWS-LC reads either encoding; what is written again tells which it was, and that nothing follows.
+        // AWS-LC reads either encoding and ignores what follows. The key is written again and
+        // compared, so that the encoding is that of the label and nothing follows it.
         let spki: PublicKeyX509Der<'_> = key.as_der().map_err(|_| KeyFault::Library)?;
         let again = if label == "PUBLIC KEY" { spki.as_ref() } else { key.as_ref() };
         if again != der {
@@ -35,7 +39,8 @@ impl PublicKey {
         Ok(Self { key: key.map_err(|_| KeyFault::Library)? })
     }
 
-    /// Whether the RSASSA-PKCS1-v1_5 signature with SHA-256 is this key's, over exactly these bytes.
+    /// True if the signature (RSASSA-PKCS1-v1_5 with SHA-256) was made with this key over exactly
+    /// these bytes.
     pub fn verify(&self, base: &[u8], signature: &[u8]) -> bool {
         self.key.verify_sig(base, signature).is_ok()
     }

@@ -1,3 +1,5 @@
+//! The server's own key.
+
 use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
@@ -7,7 +9,18 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 
 use super::{KeyFault, check_numbers, pem};
 
-/// The server's own key, which signs every request to another server.
+/// The server's own RSA key, which signs every request to another server.
+///
+/// ```
+/// use eko_federation::keys::{KeyFault, PublicKey, SigningKey};
+///
+/// let key = SigningKey::from_pem(&SigningKey::generate()?)?;
+/// let signature = key.sign(b"base")?;
+/// let public = PublicKey::from_pem(key.public_pem())?;
+/// assert!(public.verify(b"base", &signature));
+/// assert!(!public.verify(b"another base", &signature));
+/// # Ok::<(), KeyFault>(())
+/// ```
 pub struct SigningKey {
     pair: KeyPair,
     public_pem: String,
@@ -17,7 +30,8 @@ impl SigningKey {
     /// Reads one PEM block, `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1), not encrypted.
     ///
     /// # Errors
-    /// What is wrong with it; other servers would refuse what [`super::PublicKey::from_pem`] does.
+    /// [`KeyFault`] for a text or a key that [`PublicKey::from_pem`](super::PublicKey::from_pem)
+    /// would refuse as well; other servers apply similar rules.
     pub fn from_pem(text: &str) -> Result<Self, KeyFault> {
         let (label, der) = pem::read(text)?;
         let pair = match label {
@@ -32,26 +46,26 @@ impl SigningKey {
         Ok(Self { pair, public_pem })
     }
 
-    /// Makes a key of 2048 bits with AWS-LC's own random numbers, and gives its PKCS#8 PEM: what a local server
-    /// keeps in its data folder. Takes about a tenth of a second.
+    /// Generates a key of 2048 bits from AWS-LC's random numbers and returns it as PKCS#8 PEM. A
+    /// local server keeps it in its data folder. It takes about a tenth of a second.
     ///
     /// # Errors
-    /// [`KeyFault::Library`]: there are no random numbers.
+    /// [`KeyFault::Library`] if there are no random numbers.
     pub fn generate() -> Result<String, KeyFault> {
         let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyFault::Library)?;
         let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| KeyFault::Library)?;
         Ok(pem::write("PRIVATE KEY", der.as_ref()))
     }
 
-    /// The public half, as an actor's `publicKeyPem` has it.
+    /// Returns the public key in PEM, for the `publicKeyPem` of an actor.
     pub fn public_pem(&self) -> &str {
         &self.public_pem
     }
 
-    /// The RSASSA-PKCS1-v1_5 signature with SHA-256 over these bytes.
+    /// Signs bytes with RSASSA-PKCS1-v1_5 and SHA-256.
     ///
     /// # Errors
-    /// [`KeyFault::Library`].
+    /// [`KeyFault::Library`] if AWS-LC fails.
     pub fn sign(&self, base: &[u8]) -> Result<Vec<u8>, KeyFault> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         let random = SystemRandom::new();

@@ -1,3 +1,5 @@
+//! RSA keys: texts that are accepted and refused, and signatures of the standards.
+
 use aws_lc_rs::signature::{RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +28,7 @@ fn keys_of_strangers_that_are_used() {
         key!("rsa.pkcs1").to_owned(),
         key!("rsa").replace('\n', "\r\n"),
         format!("\n  {}\n\n", key!("rsa")),
-        // Some write the base64 in one line.
+        // Some servers write the base64 in one line.
         key!("rsa").replace("-----\n", "-----#").replace('\n', "").replace('#', "\n"),
     ] {
         let key = PublicKey::from_pem(&text).unwrap();
@@ -57,7 +59,7 @@ fn keys_of_strangers_that_are_refused() {
         pem::write("PUBLIC KEY", &der)
     };
     for (text, fault) in [
-        // The text
+        // Faults of the text
         ("", KeyFault::NotPem),
         ("-----BEGIN PUBLIC KEY-----", KeyFault::NotPem),
         ("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", KeyFault::NotRsa),
@@ -71,7 +73,7 @@ fn keys_of_strangers_that_are_refused() {
         (&twice, KeyFault::NotPem),
         (&beside, KeyFault::NotPem),
         (&long, KeyFault::TooLong),
-        // The label
+        // Other labels
         (key!("certificate"), KeyFault::Label),
         (key!("request"), KeyFault::Label),
         (key!("rsa.private"), KeyFault::Label),
@@ -79,7 +81,7 @@ fn keys_of_strangers_that_are_refused() {
         (key!("p256.private"), KeyFault::Label),
         (&relabelled(rsa, "public key"), KeyFault::Label),
         (&relabelled(rsa, "X PUBLIC KEY"), KeyFault::Label),
-        // What is in it
+        // Other contents
         (&relabelled(key!("certificate"), "PUBLIC KEY"), KeyFault::NotRsa),
         (&relabelled(key!("rsa.private"), "PUBLIC KEY"), KeyFault::NotRsa),
         (&relabelled(key!("rsa.private.pkcs1"), "RSA PUBLIC KEY"), KeyFault::NotRsa),
@@ -88,9 +90,9 @@ fn keys_of_strangers_that_are_refused() {
         (&trailing, KeyFault::NotRsa),
         (key!("p256"), KeyFault::NotRsa),
         (key!("ed25519"), KeyFault::NotRsa),
-        // An RSA key that is for RSASSA-PSS only.
+        // An RSA key for RSASSA-PSS only
         (key!("rsa-pss"), KeyFault::NotRsa),
-        // The numbers
+        // Size and exponent
         (key!("bits-512"), KeyFault::Modulus(512)),
         (key!("bits-1024"), KeyFault::Modulus(1024)),
         (key!("bits-2047"), KeyFault::Modulus(2047)),
@@ -100,7 +102,7 @@ fn keys_of_strangers_that_are_refused() {
         (key!("exponent-3"), KeyFault::Exponent),
         (key!("rsa-exponent-3"), KeyFault::Exponent),
         (key!("exponent-65535"), KeyFault::Exponent),
-        // AWS-LC's own refusals: 1, even, more than 33 bits.
+        // Exponents that AWS-LC itself refuses: 1, even, more than 33 bits
         (key!("exponent-1"), KeyFault::NotRsa),
         (key!("exponent-65536"), KeyFault::NotRsa),
         (key!("exponent-65538"), KeyFault::NotRsa),
@@ -146,7 +148,7 @@ fn a_new_key_is_good() {
     assert_ne!(SigningKey::generate().unwrap(), pem);
 }
 
-/// RFC 9421, section 4.3, with `test-key-rsa`: our signature is the one printed, to the bit.
+/// RFC 9421, section 4.3, prints a signature with `test-key-rsa`. Ours is equal to it.
 #[test]
 fn rfc_9421_section_4_3() {
     let base = r#""@method": POST
@@ -164,8 +166,9 @@ fn rfc_9421_section_4_3() {
     assert_eq!(key.sign(base.as_bytes()), Ok(printed));
 }
 
-/// draft-cavage-http-signatures-12, appendix C.2 and C.3: the texts that [`eko_protocol::http_signature`] builds
-/// are those that were signed. The key has 1024 bits, so that [`PublicKey`] has no part in it.
+/// draft-cavage-http-signatures-12, appendix C.2 and C.3, prints signatures over the texts that
+/// [`eko_protocol::http_signature`] builds. The key has 1024 bits, so [`PublicKey`] would refuse
+/// it.
 #[test]
 fn draft_cavage_appendix_c() {
     let (_, der) = pem::read(key!("cavage")).unwrap();
@@ -202,7 +205,7 @@ proptest! {
             let (_, mut der) = pem::read(pem).unwrap();
             let at = place.index(der.len());
             der[at] = byte;
-            // Whatever it is by now, it is a key that we would write the same way, or none.
+            // The changed bytes may be a key or not; reading them must not panic.
             let _ = PublicKey::from_pem(&pem::write(label, &der));
         }
     }

@@ -1,3 +1,5 @@
+//! The check of addresses: before a connection, after name resolution, and at each new resolution.
+
 use std::net::SocketAddr;
 
 use super::fake::{TestInternet, ok};
@@ -81,7 +83,8 @@ async fn of_a_public_and_a_private_address_only_the_public_one_is_dialled() {
     }
     let client = world.client(false);
     for _ in 0..2 {
-        // The certificate is another's, so the request ends there; what counts is who was dialled.
+        // The certificate is for another name, so the request fails. The test is about the
+        // connections.
         assert!(matches!(get(&client, "https://mixed.example/").await, Err(FetchError::Broken { .. })));
     }
     assert_eq!(world.net.dialled(), sockets(&["93.184.215.14:443", "93.184.215.14:443"]));
@@ -105,7 +108,7 @@ async fn another_answer_of_the_resolver_is_judged_anew() {
     let client = world.client(false);
 
     assert_eq!(body(get(&client, "https://rebound.example/").await), "{}");
-    // What was checked is what was used: one lookup, one connection.
+    // The checked address is the one that was used: one lookup, one connection.
     assert_eq!(world.net.resolved(), ["rebound.example"]);
     assert_eq!(world.net.dialled(), sockets(&["93.184.215.14:443"]));
 

@@ -1,3 +1,5 @@
+//! Answers of fetches: bodies, limits, encodings, media types and statuses.
+
 use super::fake::{Reply, TestInternet, answer, head, ok};
 use super::{ACTIVITY_JSON, IMPATIENT, PUBLIC, body, error, get, get_within};
 use crate::client::{FetchError, FetchOutcome};
@@ -80,7 +82,7 @@ async fn endless_heads_end() {
     ] {
         assert!(matches!(fetched(reply).await, Err(FetchError::Broken { .. })));
     }
-    // Interim answers, one after the other.
+    // Endless interim answers.
     let reply = endless(String::new(), "HTTP/1.1 103 Early Hints\r\n\r\n");
     assert!(fetched_impatiently(reply).await.unwrap_err().is_transient());
 }

@@ -1,3 +1,5 @@
+//! Single exchanges with `GuardedClient::send`.
+
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 
@@ -99,7 +101,7 @@ async fn connections_are_kept_for_the_next_request() {
     let client = world.client(false);
     for _ in 0..20 {
         client.send(post("https://a.example/inbox"), &PATIENT).await.unwrap();
-        // The connection goes back to the pool in a task of its own.
+        // A task of its own returns the connection to the pool.
         tokio::task::yield_now().await;
     }
     assert_eq!(world.asked().len(), 20);

@@ -1,5 +1,6 @@
-//! A network of this process's own: names, routes from public addresses to loopback listeners, and a record of
-//! what was asked for. Servers live as long as the test's runtime.
+//! A fake Internet in this process: names, routes from public addresses to listeners on loopback,
+//! servers, and a record of lookups and connections. The servers live as long as the test's
+//! runtime.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -18,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::client::{ClientOptions, GuardedClient, UrlPolicy};
 use crate::network::Network;
 
-/// Sends no packet anywhere but to the listeners it has routes to.
+/// A network that connects only to the listeners that it has routes to.
 #[derive(Default)]
 pub(crate) struct FakeNet {
     names: Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>,
@@ -28,23 +29,24 @@ pub(crate) struct FakeNet {
 }
 
 impl FakeNet {
-    /// What a name resolves to. Told again, it answers each once in that order, and the last for ever.
+    /// Adds an answer of the resolver for a name. Several answers are given in order, and the last
+    /// one for ever.
     pub(crate) fn name(&self, host: &str, addresses: &[&str]) {
         let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
         self.names.lock().unwrap().entry(host.to_owned()).or_default().push_back(addresses);
     }
 
-    /// Who listens at an address, in truth.
+    /// Routes connections to an address to a listener.
     pub(crate) fn route(&self, address: &str, listener: SocketAddr) {
         self.routes.lock().unwrap().insert(address.parse().unwrap(), listener);
     }
 
-    /// The names that were asked for, in order.
+    /// Returns the names that were looked up, in order.
     pub(crate) fn resolved(&self) -> Vec<String> {
         self.resolved.lock().unwrap().clone()
     }
 
-    /// The addresses that were connected to, or tried, in order.
+    /// Returns the addresses to which connections were tried, in order.
     pub(crate) fn dialled(&self) -> Vec<SocketAddr> {
         self.dialled.lock().unwrap().clone()
     }
@@ -75,43 +77,43 @@ impl Network for FakeNet {
     }
 }
 
-/// What a test's server does with a connection once it has read a request.
+/// The reaction of a test server to a request.
 #[derive(Clone)]
 pub(crate) enum Reply {
-    /// Sends this and closes.
+    /// Sends the bytes and closes.
     Send(Vec<u8>),
-    /// Sends this and waits for the next request.
+    /// Sends the bytes and waits for the next request.
     Keep(Vec<u8>),
-    /// Sends this and then nothing, without closing.
+    /// Sends the bytes and then nothing, without closing.
     Stall(Vec<u8>),
-    /// Sends the first once and the second for ever.
+    /// Sends the first bytes once and the second bytes for ever.
     Endless(Vec<u8>, Vec<u8>),
 }
 
-/// 200 with a media type and a body.
+/// Returns a 200 with a media type and a body.
 pub(crate) fn ok(media_type: &str, body: &str) -> Reply {
     answer("200 OK", &[("Content-Type", media_type)], body)
 }
 
-/// A redirect.
+/// Returns a redirect.
 pub(crate) fn redirect(status: u16, location: &str) -> Reply {
     answer(&format!("{status} Elsewhere"), &[("Location", location)], "")
 }
 
-/// An answer with a `Content-Length`.
+/// Returns an answer with a `Content-Length`.
 pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: &str) -> Reply {
     let length = body.len().to_string();
     let headers = [headers, &[("Content-Length", length.as_str()), ("Connection", "close")]].concat();
     Reply::Send(format!("{}{body}", head(status, &headers)).into_bytes())
 }
 
-/// The head of an answer, to its empty line.
+/// Returns the head of an answer with its empty line.
 pub(crate) fn head(status: &str, headers: &[(&str, &str)]) -> String {
     let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("HTTP/1.1 {status}\r\n{fields}\r\n")
 }
 
-/// A network, and a certificate authority that the client trusts.
+/// A fake network with a certificate authority that its clients trust.
 pub(crate) struct TestInternet {
     pub(crate) net: Arc<FakeNet>,
     asked: Arc<Mutex<Vec<String>>>,
@@ -128,7 +130,7 @@ impl TestInternet {
         Self { net: Arc::default(), asked: Arc::default(), ca: Issuer::new(params, key), ca_certificate }
     }
 
-    /// A client that trusts this world's authority.
+    /// Returns a client that trusts the authority.
     pub(crate) fn client(&self, danger_allow_loopback_http: bool) -> GuardedClient {
         let mut roots = RootCertStore::empty();
         roots.add(self.ca_certificate.clone()).unwrap();
@@ -140,7 +142,7 @@ impl TestInternet {
         GuardedClient::new(self.net.clone(), options)
     }
 
-    /// A server at a name and a public address, port 443, with a certificate for the name.
+    /// Starts a server at a name and a public address, port 443, with a certificate for the name.
     pub(crate) async fn site(
         &self,
         host: &str,
@@ -152,7 +154,8 @@ impl TestInternet {
         self.net.route(&SocketAddr::new(address.parse().unwrap(), 443).to_string(), listener);
     }
 
-    /// A server on loopback with a certificate for a name. `reply` is given the path of each request.
+    /// Starts a server on loopback with a certificate for a name. `reply` gets the path of each
+    /// request.
     pub(crate) async fn https(
         &self,
         certified: &str,
@@ -176,7 +179,7 @@ impl TestInternet {
         .await
     }
 
-    /// A server on loopback without TLS.
+    /// Starts a server on loopback without TLS.
     pub(crate) async fn http(&self, reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> SocketAddr {
         self.serve(reply, async |stream| Ok(stream)).await
     }
@@ -197,14 +200,14 @@ impl TestInternet {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (asked, reply, accept) = (asked.clone(), reply.clone(), accept.clone());
-                // A client that hangs up in the middle is what many tests are about.
+                // An error is ignored: in many tests the client closes the connection.
                 tokio::spawn(async move { talk(accept(stream).await?, &asked, &*reply).await });
             }
         });
         address
     }
 
-    /// The requests that arrived anywhere, as they were sent.
+    /// Returns the requests that arrived at any server, as text.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

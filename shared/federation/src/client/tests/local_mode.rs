@@ -1,7 +1,9 @@
+//! The switch for local mode: http to this machine, and to nothing else.
+
 use super::fake::{TestInternet, ok, redirect};
 use super::{ACTIVITY_JSON, PUBLIC, body, error, get};
 
-/// This machine's own server, at the ports of the URLs below.
+/// Starts a server of this machine at the ports of the URLs below.
 async fn local(world: &TestInternet) {
     let listener = world
         .http(|path| match path {

@@ -1,3 +1,5 @@
+//! Redirects of fetches: the kinds that are followed, the check of targets, and their number.
+
 use http::header::DATE;
 use http::{HeaderName, HeaderValue};
 
@@ -5,7 +7,8 @@ use super::fake::{Reply, TestInternet, answer, ok, redirect};
 use super::{ACTIVITY_JSON, PATIENT, PUBLIC, PUBLIC_TOO, body, error, get};
 use crate::client::{FetchOutcome, GuardedClient, MediaTypes};
 
-/// A server that redirects its root to `location`, and has a document at `/there`.
+/// Returns a server that redirects every path to `location`, except `/there` and some others with
+/// documents.
 async fn redirecting(location: &'static str) -> (TestInternet, GuardedClient) {
     let world = TestInternet::new();
     let reply = move |path: &str| match path {
@@ -100,7 +103,7 @@ async fn a_redirect_needs_a_location() {
     }
 }
 
-/// `/3` redirects to `/2`, and so on; `/0` is a document.
+/// Answers `/3` with a redirect to `/2`, and so on. `/0` is a document.
 fn countdown(path: &str) -> Reply {
     match path[1..].parse::<u32>().unwrap() {
         0 => ok(ACTIVITY_JSON, "arrived"),

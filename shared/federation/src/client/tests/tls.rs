@@ -1,3 +1,5 @@
+//! TLS: trusted and unknown authorities, names, and plain HTTP behind https.
+
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -42,7 +44,7 @@ async fn plain_http_behind_https_is_refused() {
     let listener = world.http(|_| ok(ACTIVITY_JSON, "{}")).await;
     world.net.name("a.example", &[PUBLIC]);
     world.net.route("93.184.215.14:443", listener);
-    // The listener waits for the end of a request that never comes, or hangs up; both are no TLS.
+    // The listener waits for the end of a request that never comes, or closes the connection.
     let failed = get_within(&world.client(false), "https://a.example/", &IMPATIENT).await;
     assert!(failed.unwrap_err().is_transient());
     assert_eq!(world.asked(), Vec::<String>::new());

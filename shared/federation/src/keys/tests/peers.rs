@@ -1,4 +1,4 @@
-//! Requests that other libraries signed (`tests/peers/vectors.py`), read and verified.
+//! Requests that other libraries signed (made by `tests/peers/vectors.py`), read and verified.
 
 use eko_protocol::address::Origin;
 use eko_protocol::http_signature::{ReceivedRequest, Scheme, read_claim};
@@ -9,7 +9,7 @@ use super::*;
 
 const WINDOW_MS: i64 = 300_000;
 
-/// What is made of a request: its fault, or whether the key signed it.
+/// Returns the fault of a request, or the result of the verification with the key.
 fn outcome(request: &Value, document: &Value, key: &PublicKey) -> String {
     let url = Url::parse(request["url"].as_str().unwrap()).unwrap();
     let headers: Vec<(&str, &str)> = request["headers"]

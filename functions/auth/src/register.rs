@@ -18,7 +18,7 @@ use eko_service::{AppState, Problem};
 use eko_store::accounts::{AccountOutcome, DeviceRegistration, OidcSubject, PendingOutcome, ResetOutcome};
 use eko_store::deliveries::Report;
 use eko_store::device::{DeviceAddress, DeviceStatus};
-use eko_store::device_keys::DeviceKeys;
+use eko_store::device_keys::LastingKeys;
 use eko_store::devices::UserDevices;
 use http::{HeaderMap, StatusCode};
 
@@ -124,7 +124,7 @@ fn new_device<'a>(
     state: &AppState,
     user: &'a UserName,
     asked: &'a Registration,
-    keys: DeviceKeys,
+    keys: LastingKeys,
     one_time: &'a PublishedKeys,
     token: &RefreshToken,
 ) -> DeviceRegistration<'a> {

@@ -9,7 +9,7 @@ use eko_protocol::key_package::PublishedKeys;
 use eko_protocol::multibase;
 use eko_service::{AppState, Problem, respond};
 use eko_store::chain::NewNode;
-use eko_store::device_keys::DeviceKeys;
+use eko_store::device_keys::LastingKeys;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -74,7 +74,7 @@ impl Registration {
         &self,
         state: &AppState,
         user: &UserName,
-    ) -> Result<(DeviceKeys, PublishedKeys), Problem> {
+    ) -> Result<(LastingKeys, PublishedKeys), Problem> {
         let missing = |pointer: &str| Invalid::at(pointer, "is missing");
         let possession = self.possession.ok_or_else(|| missing("/possession"))?;
         let signed_pre_key = self.keys.signed_pre_key.clone().ok_or_else(|| missing("/signedPreKey"))?;
@@ -83,7 +83,7 @@ impl Registration {
             |_| Invalid::at("/possession", "is not the identity key's signature over this registration"),
         )?;
         self.keys.validate(&self.identity_key)?;
-        let keys = DeviceKeys {
+        let keys = LastingKeys {
             identity_key: self.identity_key,
             registration_id: self.registration_id,
             possession,

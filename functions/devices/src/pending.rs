@@ -9,7 +9,7 @@ use eko_protocol::chain::NewDevice;
 use eko_protocol::id::DeviceId;
 use eko_service::caller::{Owner, inactive};
 use eko_service::{AppState, Problem, respond};
-use eko_store::device_keys::DeviceKeys;
+use eko_store::device_keys::LastingKeys;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ pub(crate) async fn pending(
     Ok(respond::uncached(respond::activity(StatusCode::OK, &body)))
 }
 
-fn item(state: &AppState, user: &UserName, device: &DeviceId, keys: &DeviceKeys) -> Value {
+fn item(state: &AppState, user: &UserName, device: &DeviceId, keys: &LastingKeys) -> Value {
     let new = NewDevice {
         id: device.clone(),
         identity_key: keys.identity_key,

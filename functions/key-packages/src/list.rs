@@ -11,7 +11,7 @@ use eko_protocol::key_package::KeyPackage;
 use eko_service::caller::PathUser;
 use eko_service::{AppState, Problem, respond};
 use eko_store::device::DeviceAddress;
-use eko_store::device_keys::DeviceKeys;
+use eko_store::device_keys::LastingKeys;
 use http::HeaderMap;
 
 /// Seconds that caches may keep a package.
@@ -52,7 +52,7 @@ fn package(
     state: &AppState,
     user: &eko_protocol::address::UserName,
     device: &DeviceId,
-    keys: DeviceKeys,
+    keys: LastingKeys,
 ) -> KeyPackage {
     KeyPackage::new(
         state.origin(),

@@ -27,7 +27,7 @@ use eko_protocol::key_package::PublishedKeys;
 use crate::attribute::{ReadItem, WriteItem, corrupt, n, s, ss};
 use crate::chain::{HEAD_AS_SEEN, NewNode, name_head};
 use crate::device::{self, DeviceAddress, DeviceStatus};
-use crate::device_keys::DeviceKeys;
+use crate::device_keys::LastingKeys;
 use crate::devices::{self, UserDevices, active_attribute};
 use crate::error::call;
 use crate::publication::FirstPools;
@@ -62,7 +62,7 @@ pub struct DeviceRegistration<'a> {
     /// The device's user and id.
     pub address: DeviceAddress<'a>,
     /// The lasting keys.
-    pub keys: DeviceKeys,
+    pub keys: LastingKeys,
     /// The one-time keys.
     pub one_time: &'a PublishedKeys,
     /// The first refresh token.

@@ -44,7 +44,7 @@ mod attr {
 
 /// A device's lasting keys, with what it said of itself when it registered.
 #[derive(Clone, Debug)]
-pub struct DeviceKeys {
+pub struct LastingKeys {
     /// The identity key.
     pub identity_key: IdentityKey,
     /// The registration id.
@@ -61,7 +61,7 @@ pub struct DeviceKeys {
     pub last_resort: Option<KyberPreKey>,
 }
 
-impl DeviceKeys {
+impl LastingKeys {
     pub(crate) fn item(&self, address: DeviceAddress<'_>) -> Item {
         let mut item = key::prekeys(address).item();
         item.set(attr::IDENTITY_KEY, b(*self.identity_key.as_bytes()));
@@ -146,7 +146,7 @@ impl Store {
         &self,
         user: &UserName,
         devices: impl IntoIterator<Item = &'a DeviceId>,
-    ) -> Result<BTreeMap<DeviceId, DeviceKeys>> {
+    ) -> Result<BTreeMap<DeviceId, LastingKeys>> {
         let wanted: Vec<(&DeviceId, key::ItemKey)> = devices
             .into_iter()
             .map(|device| (device, key::prekeys(DeviceAddress::new(user, device))))
@@ -155,7 +155,7 @@ impl Store {
         let mut keys = BTreeMap::new();
         for (device, key) in wanted {
             if let Some(item) = key.find_in(&items) {
-                keys.insert(device.clone(), DeviceKeys::from_item(item)?);
+                keys.insert(device.clone(), LastingKeys::from_item(item)?);
             }
         }
         Ok(keys)
@@ -163,7 +163,7 @@ impl Store {
 
     /// Reads the lasting keys of one device; `None` if it has none. Calls, capacity and errors are
     /// those of [`Store::device_keys`].
-    pub async fn own_keys(&self, address: DeviceAddress<'_>) -> Result<Option<DeviceKeys>> {
+    pub async fn own_keys(&self, address: DeviceAddress<'_>) -> Result<Option<LastingKeys>> {
         Ok(self.device_keys(address.user, [address.device]).await?.remove(address.device))
     }
 }

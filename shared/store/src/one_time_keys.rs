@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use crate::attribute::{Item, ReadItem, n, s};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::device::{self, DeviceAddress, DeviceStatus, KYBER_PRE_KEY_POOL, PRE_KEY_POOL};
-use crate::device_keys::DeviceKeys;
+use crate::device_keys::LastingKeys;
 use crate::{Result, Store, StoreError, key};
 use block::{KeyBlock, OneTimeKey};
 
@@ -70,7 +70,7 @@ pub struct TakerLimit<'a> {
 #[derive(Clone, Debug)]
 pub struct TakenPackage {
     /// The lasting keys.
-    pub keys: DeviceKeys,
+    pub keys: LastingKeys,
     /// A one-time prekey, unless the pool or the budget is exhausted.
     pub pre_key: Option<OneTimePreKey>,
     /// A one-time Kyber prekey, unless the pool or the budget is exhausted.
@@ -125,7 +125,7 @@ impl Store {
             // A device that was revoked after its places were claimed may have no keys any more.
             let Some(keys) = key::prekeys(address).find_in(&items) else { continue };
             let package = TakenPackage {
-                keys: DeviceKeys::from_item(keys)?,
+                keys: LastingKeys::from_item(keys)?,
                 pre_key: key_at(&items, address, places.pre_key)?,
                 kyber_pre_key: key_at(&items, address, places.kyber_pre_key)?,
             };

@@ -8,7 +8,7 @@ use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishedKeys};
 
 use crate::attribute::{Item, WriteItem, n, s};
 use crate::device::{self, DeviceAddress, DeviceRecord, DeviceStatus};
-use crate::device_keys::{DeviceKeys, replaceable};
+use crate::device_keys::{LastingKeys, replaceable};
 use crate::key::EXISTS;
 use crate::one_time_keys::block::{KeyBlock, OneTimeKey};
 use crate::one_time_keys::{HOUR_MS, counter_hour};
@@ -76,7 +76,7 @@ impl Store {
             if status != DeviceStatus::Active {
                 return Ok(PublicationOutcome::NotActive(status));
             }
-            if let Some(invalid) = reused_id(&DeviceKeys::from_item(lasting)?, keys) {
+            if let Some(invalid) = reused_id(&LastingKeys::from_item(lasting)?, keys) {
                 return Ok(PublicationOutcome::Refused(invalid));
             }
             let pre_keys = self.plan(address, record, &keys.pre_keys, now_ms).await?;
@@ -202,7 +202,7 @@ impl Store {
 
 /// Returns the refusal of a signed prekey or last-resort key that has the id of the current one and
 /// other bytes.
-fn reused_id(current: &DeviceKeys, new: &PublishedKeys) -> Option<Invalid> {
+fn reused_id(current: &LastingKeys, new: &PublishedKeys) -> Option<Invalid> {
     let signed = new.signed_pre_key.as_ref().filter(|new| new.id == current.signed_pre_key.id);
     if signed.is_some_and(|new| new.key != current.signed_pre_key.key) {
         return Some(Invalid::at("/signedPreKey/id", "this id belongs to another key"));

@@ -92,8 +92,8 @@ pub enum RotationOutcome {
     Rotated(Session),
     /// The token does not exist, or its time is over.
     Unknown,
-    /// The token was exchanged before. Its family has been ended, because one of the two uses may be
-    /// a thief's.
+    /// The token was exchanged before. Its family has been ended, because one of the two uses may
+    /// be a thief's.
     Reused(Session),
     /// The family of the token has ended: by a logout, a reuse, a revocation or a newer sign-in.
     Ended,

@@ -1,16 +1,17 @@
-//! Every row of the table in `docs/protocol.md`, section 5, from the sender's side: what its own server answers,
-//! and what the recipient's devices get. And from the recipient's: what it answers to another server.
+//! Each row of the table in `docs/protocol.md`, section 5, between two servers: the answer of the
+//! sender's own server and the entries of the recipient's devices, and the answer of the
+//! recipient's server to another one.
 
 use eko_client::device::SendOutcome;
 use eko_protocol::activity::ReportKind;
 use eko_testkit::{BARE, Stranger, World, ciphertext, envelope, refused};
 use serde_json::{Value, json};
 
-use crate::Pair;
+use crate::ServerPair;
 
 #[tokio::test]
 async fn all_covered() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     let second = pair.b.further(&pair.bob, "two").await;
     let outcome = pair.alice.send(&envelope(&pair.alice, &[&pair.bob, &second])).await.unwrap();
     let SendOutcome::Accepted { activity } = outcome else { panic!("{outcome:?}") };
@@ -27,7 +28,7 @@ async fn all_covered() {
 
 #[tokio::test]
 async fn a_missing_device_is_completed_under_the_same_id() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     let second = pair.b.further(&pair.bob, "two").await;
     let mut outgoing = envelope(&pair.alice, &[&pair.bob]);
     let outcome = pair.alice.send(&outgoing).await.unwrap();
@@ -51,7 +52,7 @@ async fn a_missing_device_is_completed_under_the_same_id() {
 
 #[tokio::test]
 async fn a_stale_device_stops_all() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     let second = pair.b.further(&pair.bob, "two").await;
     pair.bob.revoke(second.id()).await.unwrap();
     let third = pair.b.further(&pair.bob, "three").await;
@@ -64,7 +65,7 @@ async fn a_stale_device_stops_all() {
     assert_eq!(report.missing_key_packages, [missing]);
     assert_eq!(report.to, "https://a.example/user/alice");
     pair.settle().await;
-    // What was learnt of alice stays, nothing else.
+    // The copy of Alice's actor is all that b.example stores.
     let difference = pair.b.stored().await.difference(&before);
     assert_eq!(difference, [("R#https://a.example/user/alice".to_owned(), "ACTOR".to_owned())]);
     assert_eq!(pair.a.waiting().await, (0, 0));
@@ -72,8 +73,8 @@ async fn a_stale_device_stops_all() {
 
 #[tokio::test]
 async fn an_unknown_user() {
-    let pair = Pair::new().await;
-    // There was one when alice looked.
+    let pair = ServerPair::new().await;
+    // Carol has no account at b.example, although Alice addresses a device of hers.
     let carol = pair.b.device("carol", "one", BARE);
     assert_eq!(refused(pair.alice.send(&envelope(&pair.alice, &[&carol])).await), "404 not-found");
     assert_eq!(pair.a.waiting().await, (0, 0));
@@ -81,7 +82,7 @@ async fn an_unknown_user() {
 
 #[tokio::test]
 async fn a_server_out_of_reach() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     pair.internet.unplug(pair.b_address);
     let outgoing = envelope(&pair.alice, &[&pair.bob]);
     let outcome = pair.alice.send(&outgoing).await.unwrap();
@@ -95,7 +96,7 @@ async fn a_server_out_of_reach() {
     assert_eq!(reports[0].envelope, outgoing.id);
 }
 
-/// What another server is answered: the same rows from the recipient's side.
+/// The same rows from the recipient's side: the answers to another server.
 #[tokio::test]
 async fn what_another_server_is_answered() {
     let (internet, b) = {
@@ -144,6 +145,27 @@ async fn what_another_server_is_answered() {
         match status {
             202 => assert_eq!(body, Value::Null, "{name}"),
             207 => {
+                insta::assert_json_snapshot!(body, @r#"
+                {
+                  "@context": [
+                    "https://www.w3.org/ns/activitystreams",
+                    "https://eko.example/ns"
+                  ],
+                  "actor": "https://eko.example/user/bob",
+                  "eko:deviceSet": {
+                    "head": "235f0023a841d1f1a562e787cb249dcfde5d4948407e335f1ec257d74de1e581",
+                    "length": 4
+                  },
+                  "eko:deviceSetOutOfDate": true,
+                  "missingKeyPackages": [
+                    "https://eko.example/user/bob/keyPackage/d349574d-8be4-49d8-b90d-21e220cfae89"
+                  ],
+                  "object": "urn:uuid:00000000-0000-4000-8000-000000000002",
+                  "staleDevices": [],
+                  "to": "https://eve.example/users/eve",
+                  "type": "PartialDelivery"
+                }
+                "#);
                 assert_eq!(body["type"], "PartialDelivery");
                 assert_eq!(body["object"], ids[2].as_str());
                 assert_eq!(body["actor"], bob_id);
@@ -152,6 +174,29 @@ async fn what_another_server_is_answered() {
                 assert_eq!(body["missingKeyPackages"], json!([missing]));
             }
             409 => {
+                insta::assert_json_snapshot!(body, @r#"
+                {
+                  "@context": [
+                    "https://www.w3.org/ns/activitystreams",
+                    "https://eko.example/ns"
+                  ],
+                  "actor": "https://eko.example/user/bob",
+                  "eko:deviceSet": {
+                    "head": "235f0023a841d1f1a562e787cb249dcfde5d4948407e335f1ec257d74de1e581",
+                    "length": 4
+                  },
+                  "eko:deviceSetOutOfDate": true,
+                  "missingKeyPackages": [
+                    "https://eko.example/user/bob/keyPackage/d349574d-8be4-49d8-b90d-21e220cfae89"
+                  ],
+                  "object": "urn:uuid:00000000-0000-4000-8000-000000000003",
+                  "staleDevices": [
+                    "https://eko.example/user/bob/device/89f0b9bc-6142-4d2b-b083-c198a2a4297f"
+                  ],
+                  "to": "https://eve.example/users/eve",
+                  "type": "Reject"
+                }
+                "#);
                 assert_eq!(body["type"], "Reject");
                 assert_eq!(body["staleDevices"], json!([third.address()]));
                 assert_eq!(body["eko:deviceSetOutOfDate"], true);
@@ -162,6 +207,6 @@ async fn what_another_server_is_answered() {
     b.deliver().await;
     let got: Vec<String> = b.messages(&bob).await.iter().map(|m| m.envelope.to_string()).collect();
     assert_eq!(got, ids[..3]);
-    // The actor was fetched once, for all of it.
+    // The other server's actor was fetched once for all deliveries.
     assert_eq!(eve.asked().len(), 1);
 }

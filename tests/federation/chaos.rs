@@ -1,5 +1,5 @@
-//! Nothing accepted is lost: whatever fails on the way, for every accepted send there is in the end the entry in
-//! the mailbox, or a report to the sender.
+//! No accepted envelope is lost: whatever fails on the way, each accepted send ends as an entry in
+//! the recipient's mailbox or as a report to the sender.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +7,9 @@ use eko_client::device::{EntryContent, SendOutcome};
 use eko_protocol::activity::ReportKind;
 use eko_testkit::{Fault, envelope, seeded};
 
-use crate::{HOUR_MS, MINUTE_MS, Pair};
+use crate::{HOUR_MS, MINUTE_MS, ServerPair};
 
-/// What may fail, by operation; on either server, once or for all of the SDK's tries.
+/// The AWS operations that may fail, on either server, once or for all tries of the SDK.
 const OPERATIONS: [&str; 10] = [
     "BatchGetItem",
     "GetItem",
@@ -22,6 +22,7 @@ const OPERATIONS: [&str; 10] = [
     "ChangeMessageVisibilityBatch",
     "Query",
 ];
+/// The envelopes that each play sends.
 const SENDS: usize = 40;
 
 #[tokio::test]
@@ -39,8 +40,9 @@ async fn every_accepted_send_is_delivered_or_reported_third_seed() {
     play("third").await;
 }
 
+/// Sends envelopes while calls and servers fail at random, then lets everything recover, and accounts for each envelope.
 async fn play(seed: &str) {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     let random = seeded(seed);
     let below = |n: usize| {
         let mut bytes = [0; 2];
@@ -68,7 +70,7 @@ async fn play(seed: &str) {
                 accepted.insert(outgoing.id);
             }
             Ok(other) => panic!("{other:?}"),
-            // Not accepted: the client knows, and sends again.
+            // The envelope was not accepted. The client knows, and may send it again.
             Err(error) => {
                 refused += 1;
                 assert!(matches!(error.problem().unwrap().status, 429 | 503), "{error}");
@@ -116,8 +118,8 @@ async fn play(seed: &str) {
     assert_eq!(pair.a.waiting().await, (0, 0));
 }
 
-/// One round of both servers' queues, which may fail.
-async fn pump(pair: &Pair) {
+/// Pumps the queues of both servers once, whatever fails.
+async fn pump(pair: &ServerPair) {
     for world in [&pair.a, &pair.b] {
         world.try_pump().await;
     }

@@ -1,15 +1,16 @@
-//! What federation costs in AWS calls and rounds. A change that adds one fails here, and has to say why.
+//! The AWS calls and rounds that federation makes. A change that adds one fails here, and has to
+//! say why it is worth it.
 
 use eko_client::device::SendOutcome;
 use eko_testkit::{Internet, Stranger, envelope};
 
-use crate::Pair;
+use crate::ServerPair;
 
 #[tokio::test]
 async fn an_envelope_to_another_server() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     let second = pair.b.further(&pair.bob, "two").await;
-    // Both know each other.
+    // After a first envelope, both servers know each other.
     pair.alice.send(&envelope(&pair.alice, &[&pair.bob, &second])).await.unwrap();
     pair.settle().await;
 
@@ -18,12 +19,14 @@ async fn an_envelope_to_another_server() {
     pair.b.calls.reset();
     let outcome = pair.alice.send(&outgoing).await.unwrap();
     assert!(matches!(outcome, SendOutcome::Accepted { .. }), "{outcome:?}");
-    // The sender: devices, recipient and host in one, the budget beside it; the record of the sending.
+    // The sender's server. Round 1: devices, recipient and host in one call, and the budget. Round
+    // 2: the record of what was sent.
     let mut made = pair.a.calls.made();
     made[..2].sort();
     assert_eq!(made, ["BatchGetItem", "UpdateItem", "UpdateItem"]);
     assert_eq!(pair.a.calls.rounds(), 2);
-    // The recipient, who has the author in memory: device set and budget, the envelope's record, the queue.
+    // The recipient's server, which has the author in memory. Round 1: device set and budget. Round
+    // 2: the envelope's record. Round 3: the queue.
     let mut made = pair.b.calls.made();
     made[..2].sort();
     assert_eq!(made, ["GetItem", "UpdateItem", "UpdateItem", "SendMessageBatch"]);
@@ -33,16 +36,18 @@ async fn an_envelope_to_another_server() {
 
 #[tokio::test]
 async fn a_first_envelope_to_another_server() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     pair.a.calls.reset();
     pair.b.calls.reset();
     pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
-    // One more: bob is kept. The last is the other server's, which asks for alice's document.
+    // The first envelope also stores a copy of Bob's actor. The last call serves Alice's document
+    // to the other server.
     let made = pair.a.calls.made();
     assert_eq!(made[2..], ["UpdateItem", "PutItem", "GetItem"]);
     assert_eq!(made.len(), 5);
     let made = pair.b.calls.made();
-    // The actor's document is served from the other's device set; then alice is looked up and kept.
+    // The other server serves Bob's actor from his device set, then looks Alice up and stores a
+    // copy of her actor.
     assert_eq!(made.iter().filter(|call| *call == "PutItem").count(), 1, "{made:?}");
     assert!(made.len() <= 7, "{made:?}");
     pair.settle().await;
@@ -50,8 +55,8 @@ async fn a_first_envelope_to_another_server() {
 
 #[tokio::test]
 async fn a_receipt_from_another_server() {
-    let pair = Pair::new().await;
-    // By a first one each function comes to know who is at the other end.
+    let pair = ServerPair::new().await;
+    // After a first receipt, each function knows who is at the other end.
     pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
     pair.settle().await;
     pair.b.confirm(&pair.bob).await;
@@ -60,15 +65,17 @@ async fn a_receipt_from_another_server() {
     pair.settle().await;
     pair.b.calls.reset();
     pair.b.confirm(&pair.bob).await;
-    // The page, the entry, the claim, the queue for other servers.
+    // The calls are for the page, the entry, the claim of the receipt, and the queue for other
+    // servers.
     assert_eq!(pair.b.calls.made(), ["Query", "DeleteItem", "UpdateItem", "SendMessageBatch"]);
     pair.b.calls.reset();
     pair.a.calls.reset();
     pair.b.federate().await;
-    // How the host fares; alice is in memory.
+    // The batch reads the state of the host. Alice's actor is in memory.
     let made = pair.b.calls.made();
     assert_eq!(made, ["ReceiveMessage", "BatchGetItem", "DeleteMessageBatch", "ReceiveMessage"]);
-    // bob is in memory; the record of the sending, the queue, the note.
+    // The calls are for the record of what was sent, the queue, and the mark that the receipt came.
+    // Bob's actor is in memory.
     assert_eq!(pair.a.calls.made(), ["GetItem", "SendMessageBatch", "UpdateItem"]);
     pair.settle().await;
 }
@@ -93,13 +100,13 @@ async fn a_dead_server_costs_its_first_senders_only() {
     internet.forget();
     a.calls.reset();
     assert!(matches!(send().await, SendOutcome::Queued { .. }));
-    // Nobody dials while the pause lasts.
+    // Nothing connects to the server while its pause lasts.
     assert_eq!(internet.dialled(), []);
     let mut made = a.calls.made();
     made[..2].sort();
     assert_eq!(made, ["BatchGetItem", "UpdateItem", "UpdateItem", "SendMessageBatch"]);
-    // Nobody looks at them either. Then both are looked at in one batch: one claims the try, dials and notes what
-    // came of it, and both are hidden in one call.
+    // During the pause the parcels stay hidden. After it both are received in one batch: one of
+    // them claims the try, connects and records the failure, and both are hidden again in one call.
     a.calls.reset();
     a.federate().await;
     assert_eq!(a.calls.made(), ["ReceiveMessage"]);

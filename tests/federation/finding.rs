@@ -1,4 +1,4 @@
-//! Finding people on other servers: WebFinger, actors, what is remembered of them.
+//! Finding people on other servers: WebFinger, actors, and the copies of them that are stored.
 
 use eko_client::device::SendOutcome;
 use eko_client::{Auth, Body};
@@ -6,11 +6,11 @@ use eko_testkit::{Answer, Internet, Stranger, World, envelope, refusal};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::{HOUR_MS, Pair};
+use crate::{HOUR_MS, ServerPair};
 
 #[tokio::test]
 async fn a_handle_in_to() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     for handle in ["@bob@b.example", "acct:bob@b.example", "bob@B.Example"] {
         let mut body = pair.alice.create_activity(&envelope(&pair.alice, &[&pair.bob]));
         body["to"] = json!(handle);
@@ -24,7 +24,7 @@ async fn a_handle_in_to() {
     }
     pair.settle().await;
     assert_eq!(pair.b.messages(&pair.bob).await.len(), 3);
-    // One's own server's handles need no asking.
+    // A handle of the own server is resolved without a request.
     let second = pair.a.user("carol").await;
     let mut body = pair.alice.create_activity(&envelope(&pair.alice, &[&second]));
     body["to"] = json!("@carol@a.example");
@@ -34,7 +34,7 @@ async fn a_handle_in_to() {
     pair.settle().await;
 }
 
-/// A handle may be on another domain than its actor; what WebFinger says is remembered for a day.
+/// A handle may have another domain than its actor. The answer of WebFinger is stored for a day.
 #[tokio::test]
 async fn a_handle_on_another_domain_than_its_actor() {
     let internet = Internet::new();
@@ -62,7 +62,7 @@ async fn a_handle_on_another_domain_than_its_actor() {
 
 #[tokio::test]
 async fn a_handle_that_nobody_has() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     let outbox = async |to: &str| {
         let mut body = pair.alice.create_activity(&envelope(&pair.alice, &[&pair.bob]));
         body["to"] = json!(to);
@@ -73,7 +73,7 @@ async fn a_handle_that_nobody_has() {
     assert_eq!(outbox("@nobody@b.example").await, "404 not-found");
     assert_eq!(outbox("@bob@nowhere.example").await, "503 remote-unreachable");
     pair.internet.forget();
-    // Remembered: nobody is asked again at once.
+    // The failures are remembered, and nobody is asked again at once.
     assert_eq!(outbox("@nobody@b.example").await, "404 not-found");
     assert_eq!(outbox("@bob@nowhere.example").await, "503 remote-unreachable");
     assert_eq!(pair.internet.resolved(), Vec::<String>::new());
@@ -91,10 +91,11 @@ fn refusal_of(answer: &eko_client::Exchange) -> String {
     format!("{} {slug}", answer.status.as_u16())
 }
 
-/// An actor is kept for a day, then asked for again; a server that is out of reach leaves the copy in use.
+/// An actor is stored for a day, then asked for again. While its server is out of reach, the old
+/// copy stays in use.
 #[tokio::test]
 async fn how_long_an_actor_is_kept() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
     pair.internet.advance(23 * HOUR_MS);
     pair.internet.forget();

@@ -1,5 +1,5 @@
-//! Servers that share nothing, over TLS on an internet of the test's own: two of ours, and strangers that are
-//! scripted.
+//! Tests of servers that share nothing and talk over TLS, on an internet inside the test: two of
+//! ours, and scripted servers that are not ours.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
@@ -10,7 +10,9 @@ mod finding;
 mod outcomes;
 mod queue;
 mod receipts;
+mod stranger_scene;
 mod takes;
+mod transcript;
 
 use std::net::SocketAddr;
 
@@ -21,8 +23,8 @@ use eko_testkit::{Direct, Internet, World};
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
-/// alice@a.example and bob@b.example.
-struct Pair {
+/// Two servers, with alice@a.example and bob@b.example.
+struct ServerPair {
     internet: Internet,
     a: World,
     b: World,
@@ -31,7 +33,8 @@ struct Pair {
     bob: Device<Direct>,
 }
 
-impl Pair {
+impl ServerPair {
+    /// Starts both servers on an internet of their own.
     async fn new() -> Self {
         let internet = Internet::new();
         let (a, _) = World::online(&internet, "a.example").await;
@@ -40,7 +43,7 @@ impl Pair {
         Self { internet, a, b, b_address, alice, bob }
     }
 
-    /// Pumps every queue of both until nothing moves.
+    /// Pumps every queue of both servers until nothing moves.
     async fn settle(&self) {
         loop {
             let mut moved = 0;
@@ -54,7 +57,7 @@ impl Pair {
     }
 }
 
-/// Kinds of reports, in the order of a mailbox.
+/// Returns the kinds of reports, in the order of a mailbox.
 fn kinds(reports: &[Report]) -> Vec<ReportKind> {
     reports.iter().map(|report| report.kind).collect()
 }

@@ -1,65 +1,19 @@
-//! What comes later: reports of another server on what was sent to it, and what it does not take at once.
+//! The outcomes of envelopes for another server, at once or later: its answer, its reports, and
+//! what the author's device is told when it was out of reach.
 
-use eko_client::device::{OutgoingEnvelope, SendOutcome};
-use eko_client::{ClientError, Device};
+use eko_client::device::SendOutcome;
 use eko_protocol::activity::ReportKind;
-use eko_protocol::address::{Origin, UserName};
-use eko_protocol::id::DeviceId;
-use eko_testkit::{Answer, Direct, Internet, Stranger, World};
+use eko_testkit::Answer;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::stranger_scene::StrangerScene;
 use crate::{HOUR_MS, MINUTE_MS, kinds};
 
-/// alice@a.example, and a stranger whose actor speaks enough of the protocol to be written to.
-struct Scene {
-    internet: Internet,
-    a: World,
-    alice: Device<Direct>,
-    eve: Stranger,
-}
-
-impl Scene {
-    async fn new() -> Self {
-        let internet = Internet::new();
-        let (a, _) = World::online(&internet, "a.example").await;
-        let alice = a.user("alice").await;
-        let mut eve = Stranger::new(&internet, "eve.example").await;
-        // As on Eko servers, so that the client library's addresses fit.
-        eve.actor = "https://eve.example/user/eve".to_owned();
-        let mut document = eve.actor_document();
-        document["inbox"] = json!("https://eve.example/user/eve/inbox");
-        eve.document("/user/eve", Answer::activity(200, &document));
-        Self { internet, a, alice, eve }
-    }
-
-    fn envelope(&self) -> OutgoingEnvelope {
-        let device = DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
-        let id = self.alice.environment().envelope_id().unwrap();
-        let there = Origin::parse("https://eve.example").unwrap();
-        OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7; 100])]).at(&there)
-    }
-
-    async fn send(&self, outgoing: &OutgoingEnvelope) -> Result<SendOutcome, ClientError> {
-        self.alice.send(outgoing).await
-    }
-
-    fn report(&self, kind: &str, outgoing: &OutgoingEnvelope) -> Value {
-        json!({
-            "type": kind, "actor": self.eve.actor, "to": self.alice.actor(), "object": outgoing.id,
-            "summary": "as it happens",
-        })
-    }
-
-    async fn settle(&self) {
-        while self.a.federate().await + self.a.deliver().await > 0 {}
-    }
-}
-
-/// A server that answers 202 and changes its mind later.
+/// The server answers 202 and rejects the envelope later.
 #[tokio::test]
 async fn taken_and_rejected_later() {
-    let scene = Scene::new().await;
+    let scene = StrangerScene::new().await;
     let tablet = scene.a.further(&scene.alice, "tablet").await;
     let outgoing = scene.envelope();
     assert!(matches!(scene.send(&outgoing).await.unwrap(), SendOutcome::Accepted { .. }));
@@ -73,13 +27,13 @@ async fn taken_and_rejected_later() {
     let reports = scene.a.reports(&scene.alice).await;
     assert_eq!(kinds(&reports), [ReportKind::Reject]);
     assert_eq!(reports[0].summary.as_deref(), Some("as it happens"));
-    // What is left to do is for the device that sent it.
+    // Only the device that sent the envelope gets the report.
     assert_eq!(scene.a.reports(&tablet).await, []);
 }
 
 #[tokio::test]
 async fn every_kind_of_report() {
-    let scene = Scene::new().await;
+    let scene = StrangerScene::new().await;
     let outgoing = scene.envelope();
     scene.send(&outgoing).await.unwrap();
     for kind in ["Accept", "PartialDelivery", "Delivered"] {
@@ -90,7 +44,7 @@ async fn every_kind_of_report() {
     }
     let reports = scene.a.reports(&scene.alice).await;
     assert_eq!(kinds(&reports), [ReportKind::Confirm, ReportKind::PartialDelivery, ReportKind::Delivered]);
-    // Two partial deliveries that say different things are two.
+    // Two partial deliveries that name different devices are two reports.
     let mut other = scene.report("PartialDelivery", &outgoing);
     other["missingKeyPackages"] = json!(["https://eve.example/user/eve/keyPackage/x"]);
     scene.eve.deliver(&scene.a, "/user/alice/inbox", &other).await;
@@ -98,10 +52,10 @@ async fn every_kind_of_report() {
     assert_eq!(scene.a.reports(&scene.alice).await.len(), 4);
 }
 
-/// What an answer within the budget comes to.
+/// The outcome of each answer that comes while the sender waits.
 #[tokio::test]
 async fn what_a_direct_answer_means() {
-    let scene = Scene::new().await;
+    let scene = StrangerScene::new().await;
     let report = |kind: &str, id: &str| {
         json!({"type": kind, "actor": "https://eve.example/actor", "to": "https://a.example/user/mallory",
             "object": id, "eko:deviceSetOutOfDate": true, "unknown": "member"})
@@ -161,7 +115,8 @@ async fn what_a_direct_answer_means() {
         assert_eq!(said, expected, "{name}");
     }
     assert_eq!(scene.a.waiting().await, (0, 0));
-    // A redirect within the server is followed, signed anew for where it leads.
+    // A redirect within the same server is followed, and the request is signed again for its
+    // target.
     scene.eve.answer(Answer::status(307).with("location", "/user/eve/other"));
     assert!(matches!(scene.send(&ours).await.unwrap(), SendOutcome::Accepted { .. }));
     let posts = scene.eve.posts();
@@ -171,13 +126,14 @@ async fn what_a_direct_answer_means() {
     assert_eq!(first.body, second.body);
 }
 
-/// 500 five times, then 202: the message arrives, and its sender is told.
+/// The server answers 500 five times, then 202: the message arrives, and its sender is told.
 #[tokio::test]
 async fn a_server_that_recovers() {
-    let scene = Scene::new().await;
+    let scene = StrangerScene::new().await;
     let outgoing = scene.envelope();
     for _ in 0..10 {
-        scene.eve.answer(Answer::status(500)); // each attempt knocks twice
+        // Each attempt knocks twice, once in each signature scheme.
+        scene.eve.answer(Answer::status(500));
     }
     assert!(matches!(scene.send(&outgoing).await.unwrap(), SendOutcome::Queued { .. }));
     let mut attempts = 1;
@@ -194,11 +150,13 @@ async fn a_server_that_recovers() {
     assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Confirm]);
 }
 
-/// Gone for two days: tried some thirty times, then given up, and its sender told why.
+/// The server is gone for two days: it is tried some thirty times, then the message is given up and
+/// its sender told why.
 #[tokio::test]
 async fn a_server_that_is_gone_for_two_days() {
-    let scene = Scene::new().await;
-    scene.send(&scene.envelope()).await.unwrap(); // it is known
+    let scene = StrangerScene::new().await;
+    // After a first envelope, the other server is known.
+    scene.send(&scene.envelope()).await.unwrap();
     scene.internet.unplug(scene.eve.address);
     scene.internet.advance(MINUTE_MS);
     let outgoing = scene.envelope();
@@ -225,10 +183,11 @@ async fn a_server_that_is_gone_for_two_days() {
     assert_eq!(scene.a.waiting().await, (0, 0));
 }
 
-/// A server that is back, and has something against the one message that tries it, is open for the others.
+/// The server is back, but fails on the one message that probes it. It is open for the others all
+/// the same.
 #[tokio::test]
 async fn a_server_that_is_back_and_stumbles() {
-    let scene = Scene::new().await;
+    let scene = StrangerScene::new().await;
     scene.internet.unplug(scene.eve.address);
     scene.send(&scene.envelope()).await.unwrap();
     scene.send(&scene.envelope()).await.unwrap();
@@ -244,10 +203,10 @@ async fn a_server_that_is_back_and_stumbles() {
     assert_eq!(scene.a.waiting().await.0, 0);
 }
 
-/// A message that is of no more use is not tried any longer.
+/// An envelope that has expired is not tried any longer.
 #[tokio::test]
 async fn an_envelope_that_expires_while_it_waits() {
-    let scene = Scene::new().await;
+    let scene = StrangerScene::new().await;
     scene.internet.unplug(scene.eve.address);
     let mut outgoing = scene.envelope();
     outgoing.expires_ms = Some(scene.internet.now_ms() + HOUR_MS);
@@ -260,10 +219,10 @@ async fn an_envelope_that_expires_while_it_waits() {
     assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Reject]);
 }
 
-/// `Retry-After` is honoured: of a 503 for the whole server, of a 429 for the one message.
+/// `Retry-After` of a 503 counts for the whole server, that of a 429 for the one message.
 #[tokio::test]
 async fn a_server_that_asks_for_time() {
-    let scene = Scene::new().await;
+    let scene = StrangerScene::new().await;
     scene.eve.answer(Answer::status(503).with("retry-after", "600"));
     assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
     assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
@@ -292,10 +251,11 @@ async fn a_server_that_asks_for_time() {
     assert_eq!(scene.a.waiting().await.0, 0);
 }
 
-/// A verdict that comes after the wait is the device's to hear: the other server's own report.
+/// The other server rejects the envelope after it has waited. The device gets that server's own
+/// report.
 #[tokio::test]
 async fn a_rejection_after_the_wait() {
-    let scene = Scene::new().await;
+    let scene = StrangerScene::new().await;
     let outgoing = scene.envelope();
     scene.eve.answer(Answer::status(503));
     scene.send(&outgoing).await.unwrap();

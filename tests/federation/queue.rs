@@ -1,5 +1,5 @@
-//! The queue `federation` itself: long activities, crashes, what cannot be handled, and a dead server that
-//! holds up nobody.
+//! The queue `federation`: long activities, failures in the middle, messages that cannot be
+//! handled, and a dead server that holds up nobody.
 
 use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::ReportKind;
@@ -8,11 +8,12 @@ use eko_store::parcels::{Body, Parcel, Tell};
 use eko_store::resources::FEDERATION;
 use eko_testkit::{Fault, Internet, Stranger, World, envelope};
 
-use crate::{HOUR_MS, MINUTE_MS, Pair, kinds};
+use crate::{HOUR_MS, MINUTE_MS, ServerPair, kinds};
 
 const BOB: &str = "https://b.example/user/bob";
 
-/// An activity of alice's on its way since now, of which nobody waits to hear; `n` tells it from others.
+/// Returns a parcel of Alice's that is on its way since now, with nobody to tell; `n` tells it from
+/// others.
 fn parcel(to: &str, now_ms: i64, n: usize) -> Parcel {
     Parcel {
         to: to.to_owned(),
@@ -25,10 +26,11 @@ fn parcel(to: &str, now_ms: i64, n: usize) -> Parcel {
     }
 }
 
-/// An envelope of more than SQS takes lies in the table while it waits, and leaves nothing there.
+/// An envelope that is too long for SQS is stored in the table while it waits, and leaves nothing
+/// there.
 #[tokio::test]
 async fn an_envelope_too_long_for_the_queue() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     let mut devices = vec![];
     for n in 0..13 {
         devices.push(pair.b.further(&pair.bob, &format!("device {n}")).await);
@@ -52,10 +54,10 @@ async fn an_envelope_too_long_for_the_queue() {
     assert_eq!(kinds(&pair.a.reports(&pair.alice).await), [ReportKind::Confirm]);
 }
 
-/// What the store cannot do in the middle is done again: nothing is lost, and nothing arrives twice.
+/// A step that failed in the store is repeated: nothing is lost, and nothing arrives twice.
 #[tokio::test]
 async fn calls_that_fail() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
     pair.settle().await;
     pair.b.empty(&pair.bob).await;
@@ -69,7 +71,7 @@ async fn calls_that_fail() {
         failing.calls.fail(operation, fault, 3);
         let outgoing = envelope(&pair.alice, &[&pair.bob]);
         let outcome = pair.alice.send(&outgoing).await.unwrap();
-        // The other server says 503, which is no verdict.
+        // The other server answers 503, which decides nothing about the envelope.
         assert!(matches!(outcome, SendOutcome::Queued { .. }), "{operation} {fault:?}: {outcome:?}");
         for _ in 0..8 {
             pair.internet.advance(20_000);
@@ -85,10 +87,10 @@ async fn calls_that_fail() {
     }
 }
 
-/// The outcome of a delivery that could not be told is told later.
+/// A report to the sender that could not be queued is queued later.
 #[tokio::test]
 async fn an_outcome_that_cannot_be_queued() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     pair.internet.unplug(pair.b_address);
     pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
     pair.internet.plug(pair.b_address);
@@ -102,10 +104,10 @@ async fn an_outcome_that_cannot_be_queued() {
     assert_eq!(pair.b.messages(&pair.bob).await.len(), 1);
 }
 
-/// What is no parcel ends in the dead-letter queue.
+/// A message that is no parcel ends in the dead-letter queue.
 #[tokio::test]
 async fn what_cannot_be_handled() {
-    let mut pair = Pair::new().await;
+    let mut pair = ServerPair::new().await;
     let queue = pair.a.cloud.federation.queue.clone();
     for body in ["nonsense", r#"{"to":"nowhere","author":"alice","first":0,"body":{"text":"{}"}}"#] {
         pair.a.cloud.clients.sqs.send_message().queue_url(&queue).message_body(body).send().await.unwrap();
@@ -118,10 +120,10 @@ async fn what_cannot_be_handled() {
     pair.a.leave_queues();
 }
 
-/// When the pause of a failing server is over, one of all that come at once tries it.
+/// When the pause of a failing server is over, one parcel of two batches tries it.
 #[tokio::test]
 async fn two_batches_and_one_try() {
-    let mut pair = Pair::new().await;
+    let mut pair = ServerPair::new().await;
     let dead = Stranger::new(&pair.internet, "dead.example").await;
     pair.internet.unplug(dead.address);
     let now_ms = pair.internet.now_ms();
@@ -132,7 +134,7 @@ async fn two_batches_and_one_try() {
     pair.internet.advance(MINUTE_MS);
     pair.a.calls.reset();
     pair.internet.forget();
-    // Both have read that it may be tried before either says that it will.
+    // Both batches have read that the server may be tried before either claims the try.
     let held = pair.a.calls.hold("UpdateItem", 0);
     let release = async {
         held.reached().await;
@@ -145,11 +147,11 @@ async fn two_batches_and_one_try() {
     pair.a.leave_queues();
 }
 
-/// What another server asked for may be longer than SQS delays a message: it is looked at and hidden again, also
-/// while nothing else can be done.
+/// Another server may ask for a longer wait than SQS can delay a message. The parcel is then
+/// received and hidden again, also while the table is down.
 #[tokio::test]
 async fn a_long_wait_while_the_store_is_down() {
-    let mut pair = Pair::new().await;
+    let mut pair = ServerPair::new().await;
     let now_ms = pair.internet.now_ms();
     let parcel = |not_before| Parcel { not_before, ..parcel(BOB, now_ms, 0) };
     let store = pair.a.state.store();
@@ -171,7 +173,8 @@ async fn a_long_wait_while_the_store_is_down() {
     pair.a.leave_queues();
 }
 
-/// What waits for a server that the policy excludes by then is given back to its sender.
+/// A parcel for a server that the policy has excluded in the meantime is rejected, and its sender
+/// told.
 #[tokio::test]
 async fn a_server_that_is_excluded_meanwhile() {
     let internet = Internet::new();
@@ -195,11 +198,11 @@ async fn a_server_that_is_excluded_meanwhile() {
     assert_eq!(internet.resolved(), Vec::<String>::new());
 }
 
-/// A thousand messages for a dead server: they cost a look each now and then, and one for a server that lives
-/// goes past them.
+/// A thousand parcels for a dead server cost one look each now and then, and do not hold up a
+/// parcel for a living server.
 #[tokio::test]
 async fn a_thousand_for_a_dead_server() {
-    let mut pair = Pair::new().await;
+    let mut pair = ServerPair::new().await;
     let dead = Stranger::new(&pair.internet, "dead.example").await;
     pair.internet.unplug(dead.address);
     let now_ms = pair.internet.now_ms();
@@ -214,23 +217,23 @@ async fn a_thousand_for_a_dead_server() {
     pair.internet.forget();
     pair.a.calls.reset();
     assert_eq!(pair.a.federate().await, 1_000);
-    // One finds out; the others do not dial.
+    // One parcel finds out that the server is dead. The others do not connect.
     assert_eq!(pair.internet.dialled().len(), 1);
     let made = pair.a.calls.made();
     let count = |name: &str| made.iter().filter(|call| *call == name).count();
     assert_eq!(count("BatchGetItem"), 100);
     assert_eq!(count("ChangeMessageVisibilityBatch"), 100);
     assert_eq!(count("UpdateItem"), 1);
-    // Meanwhile the living are reached at once.
+    // An envelope for the living server is delivered at once.
     assert!(matches!(pair.alice.send(&outgoing).await.unwrap(), SendOutcome::Accepted { .. }));
     pair.b.deliver().await;
     assert_eq!(pair.b.messages(&pair.bob).await.len(), 1);
-    // When the pause is over, one message asks for all of them.
+    // When the pause is over, one parcel probes the server for all of them.
     pair.internet.forget();
     pair.internet.advance(30_000);
     pair.a.federate().await;
     assert_eq!(pair.internet.dialled().len(), 1);
-    // And when the server is back, all of it arrives.
+    // When the server is back, all parcels arrive.
     pair.internet.plug(dead.address);
     for _ in 0..6 {
         pair.internet.advance(HOUR_MS);

@@ -1,13 +1,13 @@
-//! `Delivered` across servers, once an envelope; and what devices make of several reports.
+//! Receipts (`Delivered`) across servers: one for each envelope, on every device of its author.
 
 use eko_protocol::activity::ReportKind;
 use eko_testkit::envelope;
 
-use crate::{Pair, kinds};
+use crate::{ServerPair, kinds};
 
 #[tokio::test]
 async fn a_receipt_reaches_every_device_of_the_author_once() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     let tablet = pair.a.further(&pair.alice, "tablet").await;
     let second = pair.b.further(&pair.bob, "two").await;
     let outgoing = envelope(&pair.alice, &[&pair.bob, &second]);
@@ -24,7 +24,7 @@ async fn a_receipt_reaches_every_device_of_the_author_once() {
         assert_eq!(reports[0].envelope, outgoing.id);
         assert_eq!(reports[0].actor, "https://b.example/user/bob");
     }
-    // Nothing comes back to who acknowledged, however often it is sent.
+    // A device that has acknowledged the message does not get it again, however often it is sent.
     pair.alice.send(&outgoing).await.unwrap();
     pair.settle().await;
     assert_eq!(pair.b.messages(&pair.bob).await, []);
@@ -33,12 +33,13 @@ async fn a_receipt_reaches_every_device_of_the_author_once() {
 
 #[tokio::test]
 async fn a_receipt_waits_for_a_server_that_is_away() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
     pair.settle().await;
     let a_address = std::net::SocketAddr::from(([93, 184, 216, 0], 443));
     pair.internet.unplug(a_address);
-    pair.internet.advance(60_000); // no connection is kept as long
+    // No connection is kept as long as a minute.
+    pair.internet.advance(crate::MINUTE_MS);
     pair.b.confirm(&pair.bob).await;
     for _ in 0..5 {
         pair.settle().await;

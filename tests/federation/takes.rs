@@ -1,14 +1,14 @@
-//! Key packages of users on other servers, through one's own.
+//! Takes of key packages of users on other servers, through the own server.
 
 use std::collections::BTreeSet;
 
 use eko_testkit::{Internet, World, refused};
 
-use crate::Pair;
+use crate::ServerPair;
 
 #[tokio::test]
 async fn keys_of_another_servers_user() {
-    let pair = Pair::new().await;
+    let pair = ServerPair::new().await;
     let second = pair.b.further(&pair.bob, "two").await;
     let there = pair.bob.origin();
     let taken = pair.alice.take_from(there, pair.bob.user()).await.unwrap();
@@ -16,7 +16,7 @@ async fn keys_of_another_servers_user() {
     assert!(taken.packages.iter().any(|package| package.device == second.address()));
     assert!(taken.packages.iter().any(|package| package.pre_key.is_some()));
     assert_eq!(taken.device_set.unwrap().length, 2);
-    // They are those of the chain, which the other server shows everyone.
+    // The packages match the device chain, which the other server shows everyone.
     let (_, chain) = pair.bob.chain(pair.bob.user()).await.unwrap();
     let again = pair.alice.take_from(there, pair.bob.user()).await.unwrap();
     again.check(there, &chain).unwrap();
@@ -24,7 +24,8 @@ async fn keys_of_another_servers_user() {
     assert_eq!(refused(pair.alice.take_from(there, &nobody).await), "404 not-found");
 }
 
-/// Each one-time key goes once, whoever asks; one other server gets only so many of a device's.
+/// Each one-time key is handed out once, whoever asks. Another server gets only its budget of a
+/// device's keys.
 #[tokio::test]
 async fn a_server_does_not_drain_a_pool() {
     let internet = Internet::new();
@@ -50,9 +51,9 @@ async fn a_server_does_not_drain_a_pool() {
             assert!(taken.packages[0].kyber_pre_key.is_some());
         }
     }
-    // Two to alice, one to anna, and nobody was refused.
+    // Alice got two keys and Anna one, and no take was refused.
     assert_eq!((ids.len(), without), (3, 3));
-    // People of its own are not held up by that.
+    // Users of the own server still get keys.
     let carol = b.user("carol").await;
     assert!(carol.take(bob.user()).await.unwrap().packages[0].pre_key.is_some());
 }

@@ -29,6 +29,9 @@ Examples:
   eko export | jq -r 'select(.type == \"message\") | .text'
   eko export --files everything.jsonl";
 
+/// The number of messages that are asked for, which is more than there can be.
+const ALL_MESSAGES: u32 = u32::MAX;
+
 /// The options of `eko export`.
 #[derive(Debug, Args)]
 #[command(after_help = MORE)]
@@ -111,7 +114,7 @@ impl ExportArgs {
             write(&groups::object(client, &group))?;
             counts.groups += 1;
         }
-        for message in client.history(None, u32::MAX)? {
+        for message in client.history(None, ALL_MESSAGES)? {
             write(&self.message(&message))?;
             counts.messages += 1;
         }

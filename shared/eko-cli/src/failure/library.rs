@@ -37,7 +37,7 @@ impl From<MessengerError> for CommandFailure {
                 Self::new(&error).exit(Exit::NotTrusted)
             }
             MessengerError::Forgotten | MessengerError::Revoked => Self::new(&error)
-                .next("eko login NAME --anew, which makes a new device and keeps what this one has kept"),
+                .next("eko login NAME --anew, which makes a new device and keeps the files of this one"),
             MessengerError::Pending => Self::new(&error).next(
                 "eko devices approve, on that one; it asks for the fingerprint that eko whoami shows here",
             ),

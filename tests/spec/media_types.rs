@@ -14,7 +14,7 @@ async fn the_table_has_every_media_type() {
     let world = World::new().await;
     let alice = world.user_with("alice", BARE).await;
 
-    // What a request may be.
+    // The media types of requests.
     for media_type in [
         "application/activity+json",
         "application/ld+json",
@@ -33,7 +33,7 @@ async fn the_table_has_every_media_type() {
         assert_eq!(answer.status.as_u16() != 415, told, "{media_type}: {}", refusal(&answer));
     }
 
-    // What an answer is.
+    // The media types of answers.
     for (accept, path, due) in [
         ("*/*", "/user/alice", "application/activity+json"),
         ("application/ld+json", "/user/alice", "application/ld+json"),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::page;
 
-/// How a device comes to the server in section 10, in the order of the table's columns.
+/// The ways in which a device comes to the server, in the order of the columns of section 10.
 const WAYS: [&str; 4] = ["first", "further", "reset", "again"];
 
 async fn register(world: &World, way: &str, leave_out: Option<&str>) -> Exchange {
@@ -64,10 +64,10 @@ async fn members_of_a_registration() {
                 } else if cell.starts_with("required") {
                     let answer = register(&world, way, Some(member)).await;
                     if (*way, member) == ("reset", "node") {
-                        // What is left is a further device.
+                        // Without its node a reset is the registration of a further device.
                         assert_eq!(answer.json().unwrap()["status"], "pending");
                     } else if (*way, member) == ("again", "signIn") {
-                        // What is left is a registration that lacks most.
+                        // Without `signIn` the request is a registration, which lacks most.
                         assert!(refusal(&answer).starts_with("422 invalid"), "{}", refusal(&answer));
                     } else {
                         assert_eq!(refusal(&answer), format!("422 invalid #/{member}"), "{way}");
@@ -78,6 +78,21 @@ async fn members_of_a_registration() {
             }
         }
     }
+}
+
+/// Section 10: only the first device of a user may add itself.
+#[tokio::test]
+async fn a_second_registration_that_adds_itself() {
+    let world = World::new().await;
+    world.user("alice").await;
+    let second = world.device("alice", "two", COUNTS);
+    let body = second.registration(Some(second.first_node().unwrap()));
+    let token = world.id_token("alice").await;
+    let answer = second.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
+    assert_eq!(refusal(&answer.unwrap()), "422 invalid #/node/type");
+    world.advance(601_000);
+    let answer = second.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
+    assert_eq!(refusal(&answer.unwrap()), "401 unauthenticated");
 }
 
 /// Removes the member at a path such as `object.messages[].to` and returns its pointer.

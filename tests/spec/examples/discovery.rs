@@ -26,8 +26,13 @@ pub(super) async fn play(examples: &mut Examples) {
     });
     examples.exchange("problem", &post(&alice, "/user/alice/outbox", &create).await);
 
+    // The issuer and the audience are a deployment's own.
+    let deployed = World::with(|config| {
+        config.oidc.issuer = "https://id.example".to_owned();
+        config.oidc.audience = "eko".to_owned();
+    });
+    examples.exchange("ecp", &get(&deployed.await, "/.well-known/ecp").await);
     for (title, path) in [
-        ("ecp", "/.well-known/ecp"),
         ("webfinger", "/.well-known/webfinger?resource=acct:alice@eko.example"),
         ("webfinger-server", "/.well-known/webfinger?resource=https://eko.example"),
         ("nodeinfo-links", "/.well-known/nodeinfo"),

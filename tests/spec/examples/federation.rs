@@ -81,7 +81,7 @@ pub(super) async fn play(examples: &mut Examples) {
     examples.document("Announce", &announce(world.state.origin(), &UserName::parse("alice").unwrap()));
 }
 
-/// What Alice's device finds in its mailbox of an envelope that went to the other server.
+/// Plays the reports that Alice's device finds in its mailbox after an envelope to the other server.
 async fn reports(examples: &mut Examples, (world, there): (&World, &World), alice: &Actor) {
     let outgoing = envelope(84, there.state.origin(), &[BOB, BOB_LAPTOP]);
     alice.send(&outgoing).await.unwrap();

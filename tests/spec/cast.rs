@@ -1,4 +1,5 @@
-//! The devices of the examples and of the test vectors: their ids are chosen, and every key follows from a label.
+//! The devices of the examples and of the test vectors: their ids are chosen, and every key follows
+//! from a label.
 
 use eko_client::device::{Device, SavedDevice};
 use eko_client::keys::{CurvePair, IdentityPair, KyberPair, MadeKeyCounts, SavedKeys};
@@ -14,7 +15,7 @@ use eko_testkit::{START_MS, seeded};
 
 /// A device that is not registered yet.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Role {
+pub(crate) struct DeviceRole {
     /// The user's name.
     pub(crate) user: &'static str,
     /// The device's id.
@@ -26,18 +27,20 @@ pub(crate) struct Role {
 }
 
 /// Alice's first device.
-pub(crate) const ALICE: Role = role("alice", "a11ce001-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Phone", 4711);
+pub(crate) const ALICE: DeviceRole = role("alice", "a11ce001-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Phone", 4711);
 /// Alice's second device.
-pub(crate) const ALICE_TABLET: Role = role("alice", "a11ce002-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Tablet", 815);
+pub(crate) const ALICE_TABLET: DeviceRole =
+    role("alice", "a11ce002-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Tablet", 815);
 /// Alice's third device.
-pub(crate) const ALICE_LAPTOP: Role = role("alice", "a11ce003-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Laptop", 12_345);
+pub(crate) const ALICE_LAPTOP: DeviceRole =
+    role("alice", "a11ce003-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Laptop", 12_345);
 /// Bob's first device.
-pub(crate) const BOB: Role = role("bob", "b0b00001-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Phone", 1234);
+pub(crate) const BOB: DeviceRole = role("bob", "b0b00001-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Phone", 1234);
 /// Bob's second device.
-pub(crate) const BOB_LAPTOP: Role = role("bob", "b0b00002-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Laptop", 5678);
+pub(crate) const BOB_LAPTOP: DeviceRole = role("bob", "b0b00002-5c1b-4e9a-9d2f-6b7c1a2e3d40", "Laptop", 5678);
 
-const fn role(user: &'static str, id: &'static str, name: &'static str, registration_id: u64) -> Role {
-    Role { user, id, name, registration_id }
+const fn role(user: &'static str, id: &'static str, name: &'static str, registration_id: u64) -> DeviceRole {
+    DeviceRole { user, id, name, registration_id }
 }
 
 /// Returns a clock that stands still at the examples' time.
@@ -50,7 +53,7 @@ pub(crate) fn environment(label: &str, clock: Clock) -> Environment {
     Environment { clock, random: seeded(format!("docs/vectors: {label}")) }
 }
 
-impl Role {
+impl DeviceRole {
     fn label(&self, what: &str) -> String {
         format!("{} {} {what}", self.user, self.name)
     }
@@ -119,8 +122,8 @@ impl Role {
         KyberPreKey { id: KeyId::new(id).unwrap(), key, signature }
     }
 
-    /// Returns the device's keys: a signed prekey, a last-resort Kyber key of id 1, two one-time prekeys of ids 1 and
-    /// 2, and a one-time Kyber key of id 2.
+    /// Returns the device's keys: a signed prekey, a last-resort Kyber key of id 1, two one-time
+    /// prekeys of ids 1 and 2, and a one-time Kyber key of id 2.
     pub(crate) fn keys(&self) -> DeviceKeys {
         let last_resort = Some(self.kyber_pre_key(1));
         let first = PublishedKeys {

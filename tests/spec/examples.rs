@@ -1,4 +1,5 @@
-//! The examples of the page, made again: each scene plays a part of the protocol and records what the page shows of it.
+//! The examples of the page, made again: each scene plays a part of the protocol and records what
+//! the page shows of it.
 
 mod chain;
 mod content;
@@ -17,18 +18,18 @@ use eko_testkit::{Direct, World};
 use http::Method;
 use serde_json::Value;
 
-use crate::cast::Role;
-use crate::page::{self, Block};
-use crate::recorder::{Recorded, Recorder};
+use crate::cast::DeviceRole;
+use crate::page::{self, ExampleBlock};
+use crate::recorder::{RecordedExchange, Recorder};
 use crate::{render, writes};
 
 /// A device of a scene, and what it said last.
-struct Actor {
+struct SceneDevice {
     device: Device<Recorder<Direct>>,
     recorder: Recorder<Direct>,
 }
 
-impl Deref for Actor {
+impl Deref for SceneDevice {
     type Target = Device<Recorder<Direct>>;
 
     fn deref(&self) -> &Self::Target {
@@ -36,9 +37,9 @@ impl Deref for Actor {
     }
 }
 
-impl Actor {
+impl SceneDevice {
     /// Returns the last exchange, once.
-    fn last(&self) -> Recorded {
+    fn last(&self) -> RecordedExchange {
         self.recorder.take()
     }
 }
@@ -46,23 +47,23 @@ impl Actor {
 /// The examples that were made, by their titles.
 #[derive(Default)]
 struct Examples {
-    made: BTreeMap<String, Block>,
+    made: BTreeMap<String, ExampleBlock>,
 }
 
 impl Examples {
     fn put(&mut self, title: String, language: &str, text: String) {
-        let block = Block { language: language.to_owned(), text };
+        let block = ExampleBlock { language: language.to_owned(), text };
         assert!(self.made.insert(title.clone(), block).is_none(), "two examples are called {title}");
     }
 
     /// Shows a request, as `{title} request`, and its answer, as `{title} {status}`.
-    fn exchange(&mut self, title: &str, recorded: &Recorded) {
+    fn exchange(&mut self, title: &str, recorded: &RecordedExchange) {
         self.put(format!("{title} request"), "http", render::request(&recorded.request));
         self.answer(title, recorded);
     }
 
     /// Shows an answer alone.
-    fn answer(&mut self, title: &str, recorded: &Recorded) {
+    fn answer(&mut self, title: &str, recorded: &RecordedExchange) {
         let (status, headers) = (recorded.response.status().as_u16(), recorded.response.headers());
         if !recorded.request.uri().path().starts_with("/dev/") {
             assert!(headers.contains_key("x-request-id"), "{title}");
@@ -78,14 +79,14 @@ impl Examples {
 }
 
 /// Returns a device of a scene, not registered.
-fn actor(world: &World, role: &Role) -> Actor {
+fn actor(world: &World, role: &DeviceRole) -> SceneDevice {
     let recorder = Recorder::new(world.transport());
     let device = role.device(recorder.clone(), world.state.origin(), world.clock());
-    Actor { device, recorder }
+    SceneDevice { device, recorder }
 }
 
 /// GETs a path with no token.
-async fn get(world: &World, path: &str) -> Recorded {
+async fn get(world: &World, path: &str) -> RecordedExchange {
     let recorder = Recorder::new(world.transport());
     let url = format!("{}{path}", world.state.origin());
     Exchange::send(&recorder, Method::GET, &url, Body::Empty, None).await.unwrap();
@@ -93,19 +94,19 @@ async fn get(world: &World, path: &str) -> Recorded {
 }
 
 /// GETs a path as a device.
-async fn fetch(device: &Actor, path: &str) -> Recorded {
+async fn fetch(device: &SceneDevice, path: &str) -> RecordedExchange {
     device.call(Method::GET, path, Body::Empty, Auth::Device).await.unwrap();
     device.last()
 }
 
 /// POSTs a document as a device.
-async fn post(device: &Actor, path: &str, body: &Value) -> Recorded {
+async fn post(device: &SceneDevice, path: &str, body: &Value) -> RecordedExchange {
     device.call(Method::POST, path, Body::Json(body), Auth::Device).await.unwrap();
     device.last()
 }
 
 /// Returns the document of an answer.
-fn body(recorded: &Recorded) -> Value {
+fn body(recorded: &RecordedExchange) -> Value {
     serde_json::from_slice(recorded.response.body()).unwrap()
 }
 

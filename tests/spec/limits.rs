@@ -29,13 +29,13 @@ fn told(answer: &Exchange) -> String {
 }
 
 /// Alice and Bob, each with one device.
-struct Pair {
+struct TwoUsers {
     world: World,
     alice: Device<Direct>,
     bob: Device<Direct>,
 }
 
-impl Pair {
+impl TwoUsers {
     async fn new() -> Self {
         Self::with(|_| {}).await
     }

@@ -1,8 +1,9 @@
-//! `docs/protocol.md` says what the server and the client library do: every example on the page is made again and
-//! compared, every table that has numbers or statuses is played, and every test vector is made again.
+//! `docs/protocol.md` says what the server and the client library do: every example on the page is
+//! made again and compared, every table that has numbers or statuses is played, and every test
+//! vector is made again.
 //!
-//! `EKO_WRITE_SPEC=1 cargo test -p eko-tests --test spec` writes the examples into the page and the vectors into
-//! their files. Whoever runs it reads the difference before committing it.
+//! `EKO_WRITE_SPEC=1 cargo test -p eko-tests --test spec` writes the examples into the page and the
+//! vectors into their files. Whoever runs it reads the difference before committing it.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 

@@ -1,4 +1,5 @@
-//! The tables that say which members of a request are required: each member is left out, one after another.
+//! The tables that say which members of a request are required: each member is left out, one after
+//! another.
 
 use eko_client::device::JoinKind;
 use eko_client::{Auth, Body, Exchange};

@@ -9,7 +9,7 @@ const PAGE: &str = "docs/protocol.md";
 
 /// A fenced block of the page that is an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Block {
+pub(crate) struct ExampleBlock {
     /// The language that the fence names, `http` or `json`.
     pub(crate) language: String,
     /// The lines between the fences, without the fence's indentation.
@@ -35,7 +35,7 @@ pub(crate) fn write(page: &str) {
 ///
 /// # Panics
 /// A block in `http` or `json` has no title, or two have the same.
-pub(crate) fn blocks(page: &str) -> BTreeMap<String, Block> {
+pub(crate) fn blocks(page: &str) -> BTreeMap<String, ExampleBlock> {
     let mut blocks = BTreeMap::new();
     walk(page, |title, block| {
         assert!(blocks.insert(title.to_owned(), block.clone()).is_none(), "two examples are called {title}");
@@ -44,14 +44,15 @@ pub(crate) fn blocks(page: &str) -> BTreeMap<String, Block> {
     blocks
 }
 
-/// Returns the page with the text of every example replaced by that of `made`; one that is not made stays.
-pub(crate) fn with_blocks(page: &str, made: &BTreeMap<String, Block>) -> String {
+/// Returns the page with the text of every example replaced by that of `made`; one that is not made
+/// stays.
+pub(crate) fn with_blocks(page: &str, made: &BTreeMap<String, ExampleBlock>) -> String {
     walk(page, |title, _| made.get(title).cloned())
 }
 
-/// Calls `visit` with the title and the content of every example, and returns the page with those contents that it
-/// returns.
-fn walk(page: &str, mut visit: impl FnMut(&str, &Block) -> Option<Block>) -> String {
+/// Calls `visit` with the title and the content of every example, and returns the page with those
+/// contents that it returns.
+fn walk(page: &str, mut visit: impl FnMut(&str, &ExampleBlock) -> Option<ExampleBlock>) -> String {
     let mut written = String::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
@@ -63,7 +64,7 @@ fn walk(page: &str, mut visit: impl FnMut(&str, &Block) -> Option<Block>) -> Str
         let inner: Vec<&str> = lines.by_ref().take_while(|line| line.trim() != "```").collect();
         let text: Vec<&str> = inner.iter().map(|line| line.get(indent..).unwrap_or_default()).collect();
         let (language, title) = info.split_once(' ').unwrap_or((info, ""));
-        let block = Block { language: language.to_owned(), text: text.join("\n") };
+        let block = ExampleBlock { language: language.to_owned(), text: text.join("\n") };
         let mut shown = block.clone();
         if ["http", "json"].contains(&language) {
             let title = title.strip_prefix("title=\"").and_then(|title| title.strip_suffix('"'));
@@ -100,9 +101,9 @@ pub(crate) fn table(page: &str, after: &str) -> Vec<Vec<String>> {
 fn examples_are_read_and_written() {
     let page = "a\n\n  ```json title=\"one\"\n  {}\n  ```\n\n```sh\nx\n```\n";
     let blocks = blocks(page);
-    assert_eq!(blocks["one"], Block { language: "json".to_owned(), text: "{}".to_owned() });
+    assert_eq!(blocks["one"], ExampleBlock { language: "json".to_owned(), text: "{}".to_owned() });
     assert_eq!(with_blocks(page, &blocks), page);
-    let other = Block { language: "json".to_owned(), text: "{\n  1\n}".to_owned() };
+    let other = ExampleBlock { language: "json".to_owned(), text: "{\n  1\n}".to_owned() };
     let written = with_blocks(page, &BTreeMap::from([("one".to_owned(), other.clone())]));
     assert_eq!(written, "a\n\n  ```json title=\"one\"\n  {\n    1\n  }\n  ```\n\n```sh\nx\n```\n");
 }

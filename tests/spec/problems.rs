@@ -1,4 +1,5 @@
-//! Section 11: the table of problems has every type that the server knows, with its status and its header.
+//! Section 11: the table of problems has every type that the server knows, with its status and its
+//! header.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Exchanges and documents as the page prints them: members in an order for readers, lines that fit, and a
-//! placeholder for every value that is long or random (`docs/protocol.md`, section 15).
+//! Exchanges and documents as the page prints them: members in an order for readers, lines that
+//! fit, and a placeholder for every value that is long or random (`docs/protocol.md`, section 15).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

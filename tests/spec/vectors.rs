@@ -1,7 +1,7 @@
 //! Test vectors: each file of `docs/vectors` is made again from fixed seeds and compared.
 //!
-//! XEdDSA is computed a second time from the curve's own operations, and hashes and MACs from the canonical texts that the
-//! files hold.
+//! XEdDSA is computed a second time from the curve's own operations, and hashes and MACs from the
+//! canonical texts that the files hold.
 
 mod attachment;
 mod chain;

@@ -9,12 +9,13 @@ use eko_testkit::{Internet, World, sign, signing_key};
 use serde_json::{Value, json};
 
 use super::sending::{envelope, two_devices};
-use super::{Actor, Examples, actor, body, fetch};
-use crate::cast::{ALICE, BOB, BOB_LAPTOP, Role};
-use crate::recorder::{Recorded, Recorder};
+use super::{Examples, SceneDevice, actor, body, fetch};
+use crate::cast::{ALICE, BOB, BOB_LAPTOP, DeviceRole};
+use crate::recorder::{RecordedExchange, Recorder};
 
-/// Delivers an activity to a server, signed with the key that the server at `b.example` has for Bob.
-async fn deliver(world: &World, path: &str, activity: &Value, scheme: Scheme) -> Recorded {
+/// Delivers an activity to a server, signed with the key that the server at `b.example` has for
+/// Bob.
+async fn deliver(world: &World, path: &str, activity: &Value, scheme: Scheme) -> RecordedExchange {
     let (_, key) = signing_key("b.example");
     let url = format!("{}{path}", world.state.origin());
     let body = Bytes::from(activity.to_string());
@@ -23,7 +24,7 @@ async fn deliver(world: &World, path: &str, activity: &Value, scheme: Scheme) ->
 }
 
 /// Returns the `Create` that Bob's server sends to Alice's for an envelope of her devices.
-fn create(bob: &Actor, number: u8, world: &World, to: &[Role]) -> Value {
+fn create(bob: &SceneDevice, number: u8, world: &World, to: &[DeviceRole]) -> Value {
     let envelope = envelope(number, world.state.origin(), to);
     let mut create = bob.create_activity(&OutgoingEnvelope { to: ALICE.user(), ..envelope });
     create["id"] = json!(format!("https://b.example/activity/019c0b3b-e2c0-7000-8000-0000000000{number:02}"));
@@ -81,8 +82,9 @@ pub(super) async fn play(examples: &mut Examples) {
     examples.document("Announce", &announce(world.state.origin(), &UserName::parse("alice").unwrap()));
 }
 
-/// Plays the reports that Alice's device finds in its mailbox after an envelope to the other server.
-async fn reports(examples: &mut Examples, (world, there): (&World, &World), alice: &Actor) {
+/// Plays the reports that Alice's device finds in its mailbox after an envelope to the other
+/// server.
+async fn reports(examples: &mut Examples, (world, there): (&World, &World), alice: &SceneDevice) {
     let outgoing = envelope(84, there.state.origin(), &[BOB, BOB_LAPTOP]);
     alice.send(&outgoing).await.unwrap();
     there.deliver().await;

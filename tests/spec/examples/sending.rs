@@ -6,18 +6,18 @@ use eko_protocol::id::EnvelopeId;
 use eko_testkit::{Answer, Internet, Stranger, World};
 use serde_json::json;
 
-use super::{Actor, Examples, actor};
-use crate::cast::{ALICE, BOB, BOB_LAPTOP, Role};
+use super::{Examples, SceneDevice, actor};
+use crate::cast::{ALICE, BOB, BOB_LAPTOP, DeviceRole};
 
 /// Returns an envelope of Bob's devices, at the server at `origin`.
-pub(super) fn envelope(number: u8, origin: &Origin, to: &[Role]) -> OutgoingEnvelope {
+pub(super) fn envelope(number: u8, origin: &Origin, to: &[DeviceRole]) -> OutgoingEnvelope {
     let id = EnvelopeId::parse(&format!("urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd9{number:02}")).unwrap();
     let messages = to.iter().map(|role| (role.device_id(), vec![0x33; 271])).collect();
     OutgoingEnvelope::new(BOB.user(), id, messages).at(origin)
 }
 
 /// Registers Bob's two devices; the second is approved and the notice of it is discarded.
-pub(super) async fn two_devices(world: &World) -> [Actor; 2] {
+pub(super) async fn two_devices(world: &World) -> [SceneDevice; 2] {
     let (phone, laptop) = (actor(world, &BOB), actor(world, &BOB_LAPTOP));
     phone.register(&world.id_token("bob").await, JoinKind::First).await.unwrap();
     laptop.register(&world.id_token("bob").await, JoinKind::Further).await.unwrap();

@@ -8,7 +8,7 @@ use eko_testkit::World;
 
 use super::{Examples, actor, get};
 use crate::cast::{ALICE, ALICE_LAPTOP, ALICE_TABLET};
-use crate::recorder::{Recorded, Recorder};
+use crate::recorder::{RecordedExchange, Recorder};
 
 pub(super) async fn play(examples: &mut Examples) {
     let world = World::new().await;
@@ -50,7 +50,7 @@ async fn issuer(examples: &mut Examples) {
     let origin = server.origin.to_string();
     let running = tokio::spawn(server.run(std::future::pending()));
     let recorder = Recorder::new(HttpTransport::new().unwrap());
-    let shown = |mut recorded: Recorded| {
+    let shown = |mut recorded: RecordedExchange| {
         let body = String::from_utf8(recorded.response.body().to_vec()).unwrap();
         *recorded.response.body_mut() = body.replace(&origin, "http://localhost:8080").into();
         recorded

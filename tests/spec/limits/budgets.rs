@@ -1,6 +1,6 @@
 //! Budgets of envelopes.
 
-use super::{Pair, told};
+use super::{TwoUsers, told};
 
 /// The rows that are played here.
 pub(super) const ROWS: &[&str] = &[
@@ -18,7 +18,7 @@ async fn each_limit_and_one_more() {
 async fn answer(limit: &'static str, count: u64) -> String {
     match limit {
         "envelopes a minute, one sender to one recipient" => {
-            let pair = Pair::new().await;
+            let pair = TwoUsers::new().await;
             for _ in 1..count {
                 assert_eq!(pair.send().await.status, 201);
             }
@@ -27,16 +27,16 @@ async fn answer(limit: &'static str, count: u64) -> String {
             told(&answer)
         }
         "envelopes a minute, all senders to one recipient" => {
-            let most = Pair::new().await.world.state.config().recipient_budget;
-            let pair = Pair::with(|config| config.recipient_budget = 1).await;
+            let most = TwoUsers::new().await.world.state.config().recipient_budget;
+            let pair = TwoUsers::with(|config| config.recipient_budget = 1).await;
             assert_eq!(pair.send().await.status, 201);
             let answer = pair.send().await;
             pair.world.deliver().await;
             if count <= most { "201".to_owned() } else { told(&answer) }
         }
         "bytes of ciphertexts a minute to one recipient" => {
-            let most = Pair::new().await.world.state.config().recipient_bytes_budget;
-            let pair = Pair::with(|config| config.recipient_bytes_budget = 1).await;
+            let most = TwoUsers::new().await.world.state.config().recipient_bytes_budget;
+            let pair = TwoUsers::with(|config| config.recipient_bytes_budget = 1).await;
             let answer = pair.send().await;
             if count <= most { "201".to_owned() } else { told(&answer) }
         }

@@ -5,7 +5,7 @@ use eko_testkit::{BARE, World};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{Pair, told};
+use super::{TwoUsers, told};
 
 /// The rows that are played here.
 pub(super) const ROWS: &[&str] = &[
@@ -27,7 +27,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
     let text = "x".repeat(number);
     match limit {
         "active devices of a user" => {
-            let Pair { world, alice, .. } = Pair::new().await;
+            let TwoUsers { world, alice, .. } = TwoUsers::new().await;
             let mut last = String::new();
             for label in 1..count {
                 let device = world.pending(&alice, &label.to_string()).await;
@@ -48,7 +48,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
             last
         }
         "pending devices of a user" => {
-            let Pair { world, alice, .. } = Pair::new().await;
+            let TwoUsers { world, alice, .. } = TwoUsers::new().await;
             let mut last = String::new();
             for label in 0..count {
                 let device = world.device("alice", &label.to_string(), BARE);

@@ -7,7 +7,7 @@ use eko_testkit::{BARE, Internet, Stranger, World};
 use http::Method;
 use serde_json::json;
 
-use super::{Pair, told};
+use super::{TwoUsers, told};
 
 /// The rows that are played here.
 pub(super) const ROWS: &[&str] = &[
@@ -28,18 +28,18 @@ async fn each_limit_and_one_more() {
 /// Answers a request with exactly `count` of what the row `limit` names.
 async fn answer(limit: &'static str, count: u64) -> String {
     match limit {
-        "one-time keys of a kind in a request" => told(&Pair::new().await.publish(1..count + 1).await),
+        "one-time keys of a kind in a request" => told(&TwoUsers::new().await.publish(1..count + 1).await),
         "one-time keys of a kind in a pool" => {
-            let pair = Pair::new().await;
+            let pair = TwoUsers::new().await;
             for start in (0..count - 1).step_by(100) {
                 let end = (start + 100).min(count - 1);
                 assert_eq!(pair.publish(start..end).await.status, 200);
             }
             told(&pair.publish(count - 1..count).await)
         }
-        "key id" => told(&Pair::new().await.publish(count..count + 1).await),
+        "key id" => told(&TwoUsers::new().await.publish(count..count + 1).await),
         "key packages in a `Take`" => {
-            let pair = Pair::new().await;
+            let pair = TwoUsers::new().await;
             let packages: Vec<String> = (0..count)
                 .map(|number| format!("https://eko.example/user/bob/keyPackage/00000000-0000-4000-8000-0000000000{number:02}"))
                 .collect();
@@ -47,12 +47,12 @@ async fn answer(limit: &'static str, count: u64) -> String {
         }
         "one-time keys of a device an hour, to one taker" => last_take(count, |_| {}, false).await,
         "one-time keys of a device an hour, to one other server" => {
-            let most = Pair::new().await.world.state.config().take_server_budget;
+            let most = TwoUsers::new().await.world.state.config().take_server_budget;
             let over = last_take(2, |config| config.take_server_budget = 1, true).await;
             if count <= most { "200".to_owned() } else { over }
         }
         "one-time keys of a device an hour, to all" => {
-            let most = Pair::new().await.world.state.config().take_total_budget;
+            let most = TwoUsers::new().await.world.state.config().take_total_budget;
             let over = last_take(2, |config| config.take_total_budget = 1, false).await;
             if count <= most { "200".to_owned() } else { over }
         }

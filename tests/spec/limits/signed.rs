@@ -74,7 +74,8 @@ async fn signed(seconds_ago: u64, covered: u64) -> Exchange {
     Exchange { status: parts.status, headers: parts.headers, body }
 }
 
-/// Delivers so many different reports on one envelope, and tells whether all come to the author's device.
+/// Delivers so many different reports on one envelope, and tells whether all come to the author's
+/// device.
 async fn reports(count: u64) -> String {
     let internet = Internet::new();
     let (world, _) = World::online(&internet, "eko.example").await;

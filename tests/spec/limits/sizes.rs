@@ -5,7 +5,7 @@ use eko_testkit::envelope;
 use http::Method;
 use serde_json::json;
 
-use super::{Pair, told};
+use super::{TwoUsers, told};
 
 /// The rows that are played here.
 pub(super) const ROWS: &[&str] = &[
@@ -30,7 +30,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
     let number = usize::try_from(count).unwrap();
     match limit {
         "ciphertexts in an envelope" => {
-            let pair = Pair::new().await;
+            let pair = TwoUsers::new().await;
             let mut create = pair.alice.create_activity(&envelope(&pair.alice, &[&pair.bob]));
             let message = create["object"]["messages"][0].clone();
             let messages = (0..count).map(|number| {
@@ -46,18 +46,20 @@ async fn answer(limit: &'static str, count: u64) -> String {
             if answer.problem().is_none() { answer.status.to_string() } else { told(&answer) }
         }
         "bytes of a ciphertext" => {
-            let pair = Pair::new().await;
+            let pair = TwoUsers::new().await;
             let mut outgoing = envelope(&pair.alice, &[&pair.bob]);
             outgoing.messages[0].1 = vec![7; number];
             let answer = pair.post("/user/alice/outbox", &pair.alice.create_activity(&outgoing)).await;
             pair.world.deliver().await;
             told(&answer)
         }
-        "bytes of a body to an outbox" => told(&Pair::new().await.bytes("/user/alice/outbox", count).await),
-        "bytes of a body to an inbox" => told(&Pair::new().await.bytes("/user/alice/inbox", count).await),
-        "bytes of any other body" => told(&Pair::new().await.bytes("/user/alice/devices", count).await),
+        "bytes of a body to an outbox" => {
+            told(&TwoUsers::new().await.bytes("/user/alice/outbox", count).await)
+        }
+        "bytes of a body to an inbox" => told(&TwoUsers::new().await.bytes("/user/alice/inbox", count).await),
+        "bytes of any other body" => told(&TwoUsers::new().await.bytes("/user/alice/devices", count).await),
         "levels of JSON" => {
-            let pair = Pair::new().await;
+            let pair = TwoUsers::new().await;
             // The activity is one level, its member `x` the others.
             let nested = format!("{}{}", "[".repeat(number - 1), "]".repeat(number - 1));
             let body = format!(r#"{{"type":"Create","x":{nested}}}"#);
@@ -68,7 +70,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
             if answer.contains("/x/") { "422 `invalid`".to_owned() } else { answer }
         }
         "bytes of an id or address" => {
-            let pair = Pair::new().await;
+            let pair = TwoUsers::new().await;
             let mut create = pair.alice.create_activity(&envelope(&pair.alice, &[&pair.bob]));
             let start = "https://eko.example/message/";
             create["object"]["id"] = json!(format!("{start}{}", "x".repeat(number - start.len())));
@@ -83,14 +85,14 @@ async fn answer(limit: &'static str, count: u64) -> String {
                 })
                 .collect();
             told(
-                &Pair::new()
+                &TwoUsers::new()
                     .await
                     .post("/user/alice/outbox", &json!({ "type": "Delivered", "object": entries }))
                     .await,
             )
         }
         "entries on a page of a mailbox" => {
-            let pair = Pair::with(|config| config.sender_budget = 1_000).await;
+            let pair = TwoUsers::with(|config| config.sender_budget = 1_000).await;
             for _ in 0..count {
                 assert_eq!(pair.send().await.status, 201);
             }

@@ -5,7 +5,7 @@ use eko_testkit::BARE;
 use http::Method;
 use serde_json::json;
 
-use super::{Pair, told};
+use super::{TwoUsers, told};
 
 /// The rows that are played here.
 pub(super) const ROWS: &[&str] = &[
@@ -26,13 +26,13 @@ async fn answer(limit: &'static str, count: u64) -> String {
         // A token is good until the second in which it ends.
         "seconds of an access token" => told(&fetch_after(count - 1).await),
         "seconds of a refresh token" => {
-            let Pair { world, alice, .. } = Pair::new().await;
+            let TwoUsers { world, alice, .. } = TwoUsers::new().await;
             world.advance(i64::try_from((count - 1) * 1000).unwrap());
             let body = json!({ "refreshToken": alice.tokens().unwrap().refresh });
             told(&alice.call(Method::POST, "/auth/refresh", Body::Json(&body), Auth::Nobody).await.unwrap())
         }
         "seconds since the ID token of a reset" => {
-            let Pair { world, alice, .. } = Pair::new().await;
+            let TwoUsers { world, alice, .. } = TwoUsers::new().await;
             let token = world.id_token("alice").await;
             world.advance(i64::try_from(count * 1000).unwrap());
             let device = world.device("alice", "two", BARE);
@@ -46,7 +46,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
             )
         }
         "days of an entry in a mailbox" => {
-            let Pair { world, alice, bob } = Pair::new().await;
+            let TwoUsers { world, alice, bob } = TwoUsers::new().await;
             world.send(&alice, &[&bob]).await;
             world.deliver().await;
             let day_ms = 24 * 3_600_000;
@@ -62,7 +62,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
 
 /// Fetches a mailbox so long after the access token was made.
 async fn fetch_after(seconds: u64) -> Exchange {
-    let Pair { world, alice, .. } = Pair::new().await;
+    let TwoUsers { world, alice, .. } = TwoUsers::new().await;
     world.advance(i64::try_from(seconds * 1000).unwrap());
     alice.call(Method::GET, "/user/alice/inbox", Body::Empty, Auth::Device).await.unwrap()
 }

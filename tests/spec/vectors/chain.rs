@@ -1,13 +1,14 @@
-//! A device chain of three nodes: a first device, a second that the first approves, and the second revoked.
+//! A device chain of three nodes: a first device, a second that the first approves, and the second
+//! revoked.
 
 use eko_protocol::chain::{ChainNode, ChainState, NewDevice, UnsignedNode, proof_base};
 use eko_testkit::START_MS;
 use serde_json::{Value, json};
 
 use super::{hex, origin, sha256, text};
-use crate::cast::{ALICE, ALICE_TABLET, Role};
+use crate::cast::{ALICE, ALICE_TABLET, DeviceRole};
 
-fn described(role: &Role) -> NewDevice {
+fn described(role: &DeviceRole) -> NewDevice {
     NewDevice {
         id: role.device_id(),
         identity_key: role.identity().public(),

@@ -12,11 +12,12 @@ fn devices(numbers: &[u8]) -> BTreeSet<DeviceId> {
     numbers.iter().map(device).collect()
 }
 
-/// A case: what it is about, and the active devices, the named ones and those accepted before, by number.
-type Case = (&'static str, &'static [u8], &'static [u8], &'static [u8]);
+/// A case: what it is about, and the active devices, the named ones and those accepted before, by
+/// number.
+type CoverageCase = (&'static str, &'static [u8], &'static [u8], &'static [u8]);
 
 pub(super) fn vectors() -> Value {
-    let cases: [Case; 8] = [
+    let cases: [CoverageCase; 8] = [
         ("all devices", &[1, 2], &[1, 2], &[]),
         ("a device is missing", &[1, 2], &[1], &[]),
         ("the missing device comes under the same envelope id", &[1, 2], &[2], &[1]),

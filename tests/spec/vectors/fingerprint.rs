@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
 
 use super::{hex, origin};
-use crate::cast::{ALICE, BOB, Role};
+use crate::cast::{ALICE, BOB, DeviceRole};
 
 /// The fingerprint as section 9 of the page says, in one word.
 fn digits(stable_id: &str, key: &IdentityKey) -> String {
@@ -23,7 +23,7 @@ fn digits(stable_id: &str, key: &IdentityKey) -> String {
 }
 
 pub(super) fn vectors() -> Value {
-    let user = |role: &Role| {
+    let user = |role: &DeviceRole| {
         let (actor, key) = (origin().actor(&role.user()), role.identity().public());
         let device = origin().device(&role.user(), &role.device_id());
         assert_eq!(fingerprint(&device, &key).replace(' ', ""), digits(&device, &key));

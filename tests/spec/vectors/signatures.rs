@@ -1,4 +1,5 @@
-//! The two signatures of a device about itself: `possession` at its registration, `signIn` when it signs in again.
+//! The two signatures of a device about itself: `possession` at its registration, `signIn` when it
+//! signs in again.
 
 use eko_protocol::chain::{possession_base, sign_in_base};
 use eko_protocol::{multibase, xeddsa};

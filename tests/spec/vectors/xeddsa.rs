@@ -12,7 +12,7 @@ use super::hex;
 use crate::cast::{environment, stopped};
 
 /// A signature and what it was made of.
-struct Steps {
+struct SigningSteps {
     sign: u8,
     /// `a` as it is hashed.
     a: [u8; 32],
@@ -24,7 +24,7 @@ struct Steps {
 }
 
 /// Signs as section 3 of the page says; `libsignal` keeps the key's sign instead of making it 0.
-fn sign(private: [u8; 32], message: &[u8], random: &[u8; 64], libsignal: bool) -> Steps {
+fn sign(private: [u8; 32], message: &[u8], random: &[u8; 64], libsignal: bool) -> SigningSteps {
     let clamped = clamp_integer(private);
     let k = Scalar::from_bytes_mod_order(clamped);
     let compressed = EdwardsPoint::mul_base(&k).compress().to_bytes();
@@ -43,7 +43,7 @@ fn sign(private: [u8; 32], message: &[u8], random: &[u8; 64], libsignal: bool) -
     let mut s = (r + h * a).to_bytes();
     s[31] |= big_a[31] & 0x80;
     let signature = [big_r, s].concat().try_into().unwrap();
-    Steps { sign, a: hashed, big_a, r, big_r, h, signature }
+    SigningSteps { sign, a: hashed, big_a, r, big_r, h, signature }
 }
 
 fn public(private: [u8; 32]) -> [u8; 33] {

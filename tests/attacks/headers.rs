@@ -19,7 +19,7 @@ const FORWARDED: [&str; 7] = [
 
 #[tokio::test]
 async fn no_header_is_another_budget() {
-    let mut scene = AttackScene::with(BARE, |config| config.sender_budget = 2).await;
+    let mut scene = AttackScene::with(BARE, |config| config.limits.sender_budget = 2).await;
     for number in 1..=2 {
         assert_eq!(scene.deliver(&scene.envelope(&scene.eve.actor, number)).await, "202");
     }
@@ -45,7 +45,7 @@ async fn no_header_is_another_budget() {
 
 #[tokio::test]
 async fn bytes_are_counted_for_all_authors() {
-    let mut scene = AttackScene::with(BARE, |config| config.recipient_bytes_budget = 12).await;
+    let mut scene = AttackScene::with(BARE, |config| config.limits.recipient_bytes_budget = 12).await;
     let actors = ["one", "two", "three"].map(|name| scene.actor(name, |_| {}));
     for actor in &actors[..2] {
         assert_eq!(scene.deliver(&scene.envelope(actor, 1)).await, "202");
@@ -93,7 +93,7 @@ async fn a_host_that_is_not_signed_does_not_count() {
 /// The actors of one server share a budget for each recipient, and no counter grows beyond it.
 #[tokio::test]
 async fn many_actors_share_a_recipients_budget() {
-    let mut scene = AttackScene::with(BARE, |config| config.recipient_budget = 5).await;
+    let mut scene = AttackScene::with(BARE, |config| config.limits.recipient_budget = 5).await;
     let mut answer = Vec::new();
     for number in 0..8 {
         let actor = scene.actor(&format!("one-of-many-{number}"), |_| {});

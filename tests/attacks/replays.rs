@@ -11,8 +11,8 @@ use crate::scene::{AttackScene, SCHEMES};
 async fn mailbox(scene: &AttackScene) -> Vec<String> {
     scene.world.deliver().await;
     let messages = scene.world.messages(&scene.bob).await;
-    let line = |message: &eko_protocol::activity::QueuedMessage| {
-        format!("{} {}", message.envelope, String::from_utf8_lossy(&message.content))
+    let line = |message: &eko_protocol::letter::FetchedLetter| {
+        format!("{} {}", message.letter.header.id, String::from_utf8_lossy(&message.ciphertext))
     };
     messages.iter().map(line).collect()
 }
@@ -124,7 +124,8 @@ async fn of_an_id_with_another_body() {
     scene.world.deliver().await;
     let messages = scene.world.messages(&scene.bob).await;
     assert_eq!(messages.len(), 3);
-    let ids: std::collections::BTreeSet<&String> = messages.iter().map(|message| &message.activity).collect();
+    let ids: std::collections::BTreeSet<&String> =
+        messages.iter().map(|message| &message.letter.activity).collect();
     assert_eq!(ids.len(), 3, "ids of activities are made here");
     assert!(ids.iter().all(|id| id.starts_with("https://eko.example/activity/")));
 }

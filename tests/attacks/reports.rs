@@ -110,7 +110,7 @@ async fn on_an_envelope_between_users_here() {
     scene.take_baseline().await;
     for kind in KINDS {
         let mut forged = report(&scene, kind, &scene.eve.actor, 1);
-        forged["object"] = json!(message.envelope);
+        forged["object"] = json!(message.letter.header.id);
         assert_eq!(scene.deliver(&forged).await, "202", "{kind}");
     }
     scene.assert_unchanged("a report of another server on what never left").await;

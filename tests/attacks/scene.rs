@@ -36,7 +36,7 @@ impl AttackScene {
         let internet = Internet::new();
         let eve = Stranger::new(&internet, "b.example").await;
         let world = World::at(&internet, "eko.example", |config| {
-            config.sender_budget = 100_000;
+            config.limits.sender_budget = 100_000;
             change(config);
         })
         .await;

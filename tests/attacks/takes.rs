@@ -49,7 +49,7 @@ async fn gives_one_time_key(scene: &AttackScene, actor: &str, number: usize) -> 
 
 #[tokio::test]
 async fn by_one_actor() {
-    let scene = scene_with(|config| config.take_budget = 2).await;
+    let scene = scene_with(|config| config.limits.take_budget = 2).await;
     let mut given = Vec::new();
     for number in 0..6 {
         given.push(gives_one_time_key(&scene, &scene.eve.actor, number).await);
@@ -64,7 +64,7 @@ async fn by_one_actor() {
 
 #[tokio::test]
 async fn by_a_server_with_many_actors() {
-    let scene = scene_with(|config| config.take_server_budget = 2).await;
+    let scene = scene_with(|config| config.limits.take_server_budget = 2).await;
     let mut given = Vec::new();
     for number in 0..6 {
         given.push(gives_one_time_key(&scene, &scene.actor(&format!("a{number}"), |_| {}), number).await);
@@ -76,7 +76,7 @@ async fn by_a_server_with_many_actors() {
 
 #[tokio::test]
 async fn by_many_servers() {
-    let scene = scene_with(|config| config.take_total_budget = 2).await;
+    let scene = scene_with(|config| config.limits.take_total_budget = 2).await;
     let mut given = Vec::new();
     for number in 0..4 {
         let other = Stranger::new(&scene.internet, &format!("c{number}.example")).await;
@@ -91,7 +91,7 @@ async fn by_many_servers() {
 
 #[tokio::test]
 async fn by_replays() {
-    let scene = scene_with(|config| config.take_budget = 2).await;
+    let scene = scene_with(|config| config.limits.take_budget = 2).await;
     let request = scene.signed(Scheme::Cavage, PATHS[0], &take(&scene.eve.actor, BOB));
     let mut given = Vec::new();
     for _ in 0..4 {
@@ -104,7 +104,7 @@ async fn by_replays() {
 
 #[tokio::test]
 async fn by_naming_packages_in_other_ways() {
-    let scene = scene_with(|config| config.take_budget = 1).await;
+    let scene = scene_with(|config| config.limits.take_budget = 1).await;
     let package = format!("https://eko.example/user/bob/keyPackage/{}", scene.bob.id());
     let objects = [
         json!(package),

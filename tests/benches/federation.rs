@@ -14,7 +14,7 @@ use eko_client::{Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
 use eko_local::cloud::Cloud;
 use eko_local::server::{AUDIENCE, ISSUER_PATH, Options, Server};
 use eko_protocol::address::{Origin, UserName};
-use eko_store::parcels::{Body as Text, Parcel};
+use eko_store::parcels::{Parcel, ParcelBody};
 use http::Method;
 use tokio::net::TcpListener;
 
@@ -96,14 +96,15 @@ async fn start() -> anyhow::Result<(Origin, Cloud)> {
 
 async fn queue(cloud: &Cloud, port: u16) -> anyhow::Result<()> {
     let now_ms = (Environment::system().clock)();
+    let author = UserName::parse("bob")?;
     let parcel = |n: usize| Parcel {
         to: format!("http://localhost:{port}/user/nobody{n}"),
-        author: "bob".to_owned(),
-        first: now_ms,
-        not_before: None,
-        expires: None,
-        tell: None,
-        body: Text::Text("{}".to_owned()),
+        author: author.clone(),
+        first_ms: now_ms,
+        not_before_ms: None,
+        expires_ms: None,
+        outcome_to: None,
+        body: ParcelBody::Text("{}".to_owned()),
     };
     Ok(cloud.store().queue_parcels((0..DEAD).map(parcel).collect(), now_ms, String::new).await?)
 }

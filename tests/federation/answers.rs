@@ -19,9 +19,9 @@ async fn all_covered() {
     pair.settle().await;
     for device in [&pair.bob, &second] {
         let messages = pair.b.messages(device).await;
-        assert_eq!(messages[0].content, ciphertext(device));
-        assert_eq!(messages[0].actor, "https://a.example/user/alice");
-        assert_eq!(messages[0].from, pair.alice.address());
+        assert_eq!(messages[0].ciphertext, ciphertext(device));
+        assert_eq!(messages[0].letter.header.author, "https://a.example/user/alice");
+        assert_eq!(messages[0].letter.header.from, pair.alice.address());
     }
     assert_eq!(pair.a.waiting().await, (0, 0));
 }
@@ -90,7 +90,7 @@ async fn a_server_out_of_reach() {
     pair.internet.plug(pair.b_address);
     pair.internet.advance(10_000);
     pair.settle().await;
-    assert_eq!(pair.b.messages(&pair.bob).await[0].envelope, outgoing.id);
+    assert_eq!(pair.b.messages(&pair.bob).await[0].letter.header.id, outgoing.id);
     let reports = pair.a.reports(&pair.alice).await;
     assert_eq!(crate::kinds(&reports), [ReportKind::Confirm]);
     assert_eq!(reports[0].envelope, outgoing.id);
@@ -205,7 +205,7 @@ async fn what_another_server_is_answered() {
         }
     }
     b.deliver().await;
-    let got: Vec<String> = b.messages(&bob).await.iter().map(|m| m.envelope.to_string()).collect();
+    let got: Vec<String> = b.messages(&bob).await.iter().map(|m| m.letter.header.id.to_string()).collect();
     assert_eq!(got, ids[..3]);
     // The other server's actor was fetched once for all deliveries.
     assert_eq!(eve.asked().len(), 1);

@@ -97,7 +97,7 @@ async fn play(seed: &str) {
     pair.bob.refresh().await.unwrap();
     let mut entries: BTreeMap<_, usize> = BTreeMap::new();
     for message in pair.b.messages(&pair.bob).await {
-        *entries.entry(message.envelope).or_default() += 1;
+        *entries.entry(message.letter.header.id).or_default() += 1;
     }
     let rejected: BTreeSet<_> = pair
         .alice

@@ -3,8 +3,9 @@
 
 use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::ReportKind;
+use eko_protocol::address::UserName;
 use eko_service::config::Config;
-use eko_store::parcels::{Body, Parcel, Tell};
+use eko_store::parcels::{OutcomeAddress, Parcel, ParcelBody};
 use eko_store::resources::FEDERATION;
 use eko_testkit::{Fault, Internet, Stranger, World, envelope};
 
@@ -17,12 +18,12 @@ const BOB: &str = "https://b.example/user/bob";
 fn parcel(to: &str, now_ms: i64, n: usize) -> Parcel {
     Parcel {
         to: to.to_owned(),
-        author: "alice".to_owned(),
-        first: now_ms,
-        not_before: None,
-        expires: None,
-        tell: None,
-        body: Body::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
+        author: UserName::parse("alice").unwrap(),
+        first_ms: now_ms,
+        not_before_ms: None,
+        expires_ms: None,
+        outcome_to: None,
+        body: ParcelBody::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
     }
 }
 
@@ -48,7 +49,7 @@ async fn an_envelope_too_long_for_the_queue() {
     pair.internet.advance(10_000);
     pair.settle().await;
     for device in all {
-        assert_eq!(pair.b.messages(device).await[0].content.len(), 96 * 1024);
+        assert_eq!(pair.b.messages(device).await[0].ciphertext.len(), 96 * 1024);
     }
     assert_eq!(parts(&pair.a.stored().await), 0);
     assert_eq!(kinds(&pair.a.reports(&pair.alice).await), [ReportKind::Confirm]);
@@ -77,7 +78,7 @@ async fn calls_that_fail() {
             pair.internet.advance(20_000);
             pair.settle().await;
         }
-        let got: Vec<_> = pair.b.messages(&pair.bob).await.into_iter().map(|m| m.envelope).collect();
+        let got: Vec<_> = pair.b.messages(&pair.bob).await.into_iter().map(|m| m.letter.header.id).collect();
         assert_eq!(got, [outgoing.id], "{operation} {fault:?}");
         pair.b.empty(&pair.bob).await;
         pair.a.empty(&pair.alice).await;
@@ -153,7 +154,7 @@ async fn two_batches_and_one_try() {
 async fn a_long_wait_while_the_store_is_down() {
     let mut pair = ServerPair::new().await;
     let now_ms = pair.internet.now_ms();
-    let parcel = |not_before| Parcel { not_before, ..parcel(BOB, now_ms, 0) };
+    let parcel = |not_before_ms| Parcel { not_before_ms, ..parcel(BOB, now_ms, 0) };
     let store = pair.a.state.store();
     store.queue_parcels(vec![parcel(Some(now_ms + 2 * HOUR_MS))], now_ms, String::new).await.unwrap();
     pair.a.federate().await;
@@ -186,7 +187,7 @@ async fn a_server_that_is_excluded_meanwhile() {
     let alice = a.user("alice").await;
     let envelope = alice.environment().envelope_id().unwrap();
     let parcel = Parcel {
-        tell: Some(Tell { device: alice.id().to_string(), envelope: envelope.to_string() }),
+        outcome_to: Some(OutcomeAddress { device: alice.id().clone(), envelope }),
         ..parcel(BOB, internet.now_ms(), 0)
     };
     a.state.store().queue_parcels(vec![parcel], internet.now_ms(), String::new).await.unwrap();

@@ -31,8 +31,8 @@ async fn a_server_does_not_drain_a_pool() {
     let internet = Internet::new();
     let (a, _) = World::online(&internet, "a.example").await;
     let b = World::at(&internet, "b.example", |config| {
-        config.take_budget = 2;
-        config.take_server_budget = 3;
+        config.limits.take_budget = 2;
+        config.limits.take_server_budget = 3;
     })
     .await;
     internet.serve("b.example", b.app.clone()).await;

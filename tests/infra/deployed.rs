@@ -10,7 +10,7 @@ use eko_testkit::World;
 use eko_testkit::template::{FUNCTION, Template, arn_of, pattern, referred};
 use serde_json::{Value, json};
 
-use crate::code::{Route, functions, routes};
+use crate::code::{FunctionRoute, functions, routes};
 use crate::read;
 
 /// Variables of the template that nobody reads.
@@ -38,7 +38,7 @@ fn the_api_routes_what_the_code_routes() {
         let integration = target.strip_suffix('}').unwrap();
         let integration = template.resource("AWS::ApiGatewayV2::Integration", integration);
         let function = template.binary(arn_of(&integration["IntegrationUri"])).to_owned();
-        let route = Route { path: path.to_owned(), method: method.to_owned(), function };
+        let route = FunctionRoute { path: path.to_owned(), method: method.to_owned(), function };
         assert!(deployed.insert(route), "{name} is there twice");
     }
     assert_eq!(deployed, routes());

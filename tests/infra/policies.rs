@@ -16,7 +16,7 @@ use crate::deployed::NEEDS;
 
 #[tokio::test]
 async fn what_is_allowed_is_done() {
-    let alone = World::with(|config| config.take_budget = 100).await;
+    let alone = World::with(|config| config.limits.take_budget = 100).await;
     on_one_server(&alone).await;
     let internet = Internet::new();
     let (a, _) = World::online(&internet, "a.example").await;

@@ -8,7 +8,7 @@ use eko_testkit::World;
 use http::{Method, StatusCode, header};
 use serde_json::Value;
 
-use crate::code::{Route, functions, routes};
+use crate::code::{FunctionRoute, functions, routes};
 use crate::{read, root};
 
 /// The methods that the local server is asked by. OPTIONS is CORS's, which answers it everywhere.
@@ -28,7 +28,8 @@ fn watch_routes_what_the_code_routes() {
     for (path, entries) in router {
         for entry in entries.as_array().unwrap() {
             let text = |name: &str| entry[name].as_str().unwrap().to_owned();
-            let route = Route { path: path.clone(), method: text("method"), function: text("function") };
+            let route =
+                FunctionRoute { path: path.clone(), method: text("method"), function: text("function") };
             assert!(watched.insert(route), "{path} is there twice");
         }
     }

@@ -125,7 +125,7 @@ pub(crate) async fn message(device: &Device<HttpTransport>) -> (String, Vec<u8>)
         panic!("the entry is no message")
     };
     device.discard(&address).await.unwrap();
-    (message.envelope.as_str().to_owned(), message.content)
+    (message.letter.header.id.as_str().to_owned(), message.ciphertext)
 }
 
 /// Looks again and again, until it is there.

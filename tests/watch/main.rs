@@ -43,7 +43,7 @@ async fn from_another_server(deployment: &Deployment) {
     let EntryContent::Message(message) = &received.content else {
         panic!("no message: {}", received.activity)
     };
-    assert_eq!((&message.envelope, &message.content), (&id, &sealed));
+    assert_eq!((&message.letter.header.id, &message.ciphertext), (&id, &sealed));
 
     dave.acknowledge(&[received.address]).await.unwrap();
     let receipt = entry(&carol).await;

@@ -30,7 +30,7 @@ impl BadInputScene {
     /// Starts the server, which federates with nobody.
     async fn new() -> Self {
         let world = World::with(|config| {
-            config.sender_budget = 100_000;
+            config.limits.sender_budget = 100_000;
             config.federation = None;
         })
         .await;

@@ -75,7 +75,7 @@ async fn a_take_of_one_device() {
 
 #[tokio::test]
 async fn a_later_page_of_a_mailbox() {
-    let world = World::with(|config| config.sender_budget = 1000).await;
+    let world = World::with(|config| config.limits.sender_budget = 1000).await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     for _ in 0..101 {
         let messages = vec![(bob.id().clone(), vec![1; 16])];

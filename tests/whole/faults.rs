@@ -27,7 +27,7 @@ async fn the_queue_is_down_and_the_same_envelope_is_sent_again() {
     world.deliver().await;
     for device in [&bob, &second] {
         let [message] = <[_; 1]>::try_from(world.messages(device).await).unwrap();
-        assert_eq!(message.content, ciphertext(device));
+        assert_eq!(message.ciphertext, ciphertext(device));
     }
 }
 
@@ -84,7 +84,7 @@ async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
     for device in devices {
         let [message] = <[_; 1]>::try_from(world.messages(device).await).unwrap();
         let sent = outgoing.messages.iter().find(|(id, _)| id == device.id()).unwrap();
-        assert!(message.content == sent.1);
+        assert!(message.ciphertext == sent.1);
     }
 }
 

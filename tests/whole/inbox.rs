@@ -15,7 +15,7 @@ use crate::requests::{delete, get, post};
 /// Returns the envelope ids of a page, which must hold messages only.
 fn ids(page: &MailboxPage) -> Vec<EnvelopeId> {
     let id = |entry: &eko_client::device::MailboxEntry| match &entry.content {
-        EntryContent::Message(message) => message.envelope.clone(),
+        EntryContent::Message(message) => message.letter.header.id.clone(),
         other => panic!("{other:?}"),
     };
     page.entries.iter().map(id).collect()
@@ -216,7 +216,7 @@ async fn a_mailbox_forgets_after_thirty_days() {
 
 #[tokio::test]
 async fn a_time_to_live_of_ones_own() {
-    let world = World::with(|config| config.message_ttl_days = 1).await;
+    let world = World::with(|config| config.limits.message_ttl_days = 1).await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     world.send(&alice, &[&bob]).await;
     world.deliver().await;

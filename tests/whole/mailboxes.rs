@@ -23,8 +23,8 @@ pub(crate) async fn entry_counts(device: &Device<Direct>) -> BTreeMap<EnvelopeId
     let mut counts = BTreeMap::new();
     for entry in pages(device).await.into_iter().flat_map(|page| page.entries) {
         if let EntryContent::Message(message) = entry.content {
-            assert_eq!(message.content, ciphertext(device));
-            *counts.entry(message.envelope).or_default() += 1;
+            assert_eq!(message.ciphertext, ciphertext(device));
+            *counts.entry(message.letter.header.id).or_default() += 1;
         }
     }
     counts

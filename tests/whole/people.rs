@@ -24,5 +24,5 @@ pub(crate) async fn sign_in_again(world: &World, device: &Device<Direct>) {
 
 /// Starts a server that lets a device send as many envelopes a minute as a test needs.
 pub(crate) async fn generous_server() -> World {
-    World::with(|config| config.sender_budget = 100_000).await
+    World::with(|config| config.limits.sender_budget = 100_000).await
 }

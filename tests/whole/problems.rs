@@ -44,7 +44,7 @@ async fn a_problem_explains_itself() {
 
 #[tokio::test]
 async fn a_problem_of_each_status() {
-    let world = World::with(|config| config.sender_budget = 1).await;
+    let world = World::with(|config| config.limits.sender_budget = 1).await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let good = alice.create_activity(&envelope(&alice, &[&bob]));
     let outbox = "/user/alice/outbox";

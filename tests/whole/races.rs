@@ -231,7 +231,7 @@ async fn two_pumps_deliver_at_one_entry_each() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sender_stays_within_its_budget() {
-    let world = World::with(|config| config.sender_budget = 10).await;
+    let world = World::with(|config| config.limits.sender_budget = 10).await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let carol = world.user("carol").await;
     let outgoing: Vec<OutgoingEnvelope> = (0..16).map(|_| envelope(&alice, &[&bob])).collect();

@@ -11,18 +11,23 @@ mod state;
 mod tokens;
 
 use axum::Router;
-use axum::routing::post;
+use axum::routing::on;
 use eko_service::config::Needs;
+use eko_service::route::{self, Route};
 
 pub use state::SignIn;
 
-/// What this function has to be told.
+/// The settings that this function needs.
 pub const NEEDS: Needs = Needs { token_keys: true, issuer: true, deliveries: true, ..Needs::NOTHING };
 
 /// The routes of this function.
+pub const ROUTES: &[Route<SignIn>] = &[
+    Route::post("/auth/devices", |method| on(method, register::register)),
+    Route::post("/auth/refresh", |method| on(method, refresh::refresh)),
+    Route::post("/auth/logout", |method| on(method, logout::logout)),
+];
+
+/// Returns the router of this function.
 pub fn router() -> Router<SignIn> {
-    Router::new()
-        .route("/auth/devices", post(register::register))
-        .route("/auth/refresh", post(refresh::refresh))
-        .route("/auth/logout", post(logout::logout))
+    route::router(ROUTES)
 }

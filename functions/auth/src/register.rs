@@ -6,17 +6,16 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use eko_messaging::report::Notice;
 use eko_protocol::Invalid;
 use eko_protocol::activity;
 use eko_protocol::address::UserName;
 use eko_protocol::chain::{ChainPosition, NewDevice as Offered};
-use eko_protocol::id::EntryKey;
 use eko_protocol::key_package::PublishedKeys;
 use eko_service::body::{Json, Small};
 use eko_service::caller::{Caller, bearer_token};
 use eko_service::{AppState, Problem};
 use eko_store::accounts::{AccountOutcome, DeviceRegistration, OidcSubject, PendingOutcome, ResetOutcome};
-use eko_store::deliveries::Report;
 use eko_store::device::{DeviceAddress, DeviceStatus};
 use eko_store::device_keys::LastingKeys;
 use eko_store::devices::UserDevices;
@@ -150,14 +149,14 @@ async fn offer(state: &AppState, device: &DeviceRegistration<'_>) {
         registration_id: device.keys.registration_id,
         possession: device.keys.possession,
     };
-    let report = Report {
-        to: device.address.user.to_string(),
+    let notice = Notice {
+        to: device.address.user.clone(),
         device: None,
-        entry: EntryKey::new(now_ms.unsigned_abs(), &origin.server_actor(), device.address.device.as_str())
-            .to_string(),
-        ttl: state.keep_until(now_ms),
+        author: origin.server_actor(),
+        subject: device.address.device.to_string(),
         activity: activity::device_offered(origin, device.address.user, &offered, now_ms),
     };
+    let report = state.messaging().report_delivery(notice, now_ms);
     if let Err(error) = state.store().queue_reports(vec![report]).await {
         tracing::warn!(%error, "the active devices were not told of a pending one");
     }

@@ -17,6 +17,6 @@ pub(crate) async fn acknowledge(
 ) -> Result<Response, Problem> {
     let key =
         path.get("entry").and_then(|text| EntryKey::parse(text).ok()).ok_or(Problem::NotFound("entry"))?;
-    state.store().delete_entry(&caller.user, &caller.device, &key, state.now_ms()).await?;
+    state.store().delete_entry(caller.address(), &key, state.now_ms()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -6,6 +6,7 @@
 use crate::turn_away;
 use axum::extract::State;
 use axum::response::Response;
+use eko_messaging::active_device::require_active;
 use eko_protocol::Invalid;
 use eko_protocol::chain::{
     ChainNode, ChainPosition, DeviceStanding, NodeKind, check_membership, verify_next,
@@ -13,7 +14,7 @@ use eko_protocol::chain::{
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::has_type;
 use eko_service::body::{Json, Small};
-use eko_service::caller::{Caller, Owner, inactive};
+use eko_service::caller::{Caller, Owner};
 use eko_service::{AppState, Problem, respond};
 use eko_store::chain::{AppendOutcome, DeviceSetChange, NewNode};
 use eko_store::device::DeviceAddress;
@@ -30,10 +31,7 @@ pub(crate) async fn append(
     }
     let node = ChainNode::parse(&body)?;
     let store = state.store();
-    let devices = store.device_set(&caller.user).await?.ok_or(Problem::DeviceRevoked)?;
-    if !devices.active.contains_key(&caller.device) {
-        return Err(inactive(&devices, &caller.device));
-    }
+    let devices = require_active(store.device_set(&caller.user).await?, &caller.device)?;
     let change = verify(&state, &caller, &devices, &node).await?;
     let new = NewNode { seq: node.seq(), hash: node.hash(), canonical: node.canonical().to_vec() };
     if store.append(&caller.user, &devices, &new, &change).await? == AppendOutcome::Lost {

@@ -8,18 +8,24 @@ mod pending;
 mod turn_away;
 
 use axum::Router;
-use axum::routing::{delete, get};
+use axum::routing::on;
 use eko_service::AppState;
 use eko_service::config::Needs;
+use eko_service::route::{self, Route};
 
-/// What this function has to be told.
+/// The settings that this function needs.
 pub const NEEDS: Needs = Needs { token_keys: true, ..Needs::NOTHING };
 
 /// The routes of this function.
+pub const ROUTES: &[Route<AppState>] = &[
+    Route::get("/user/{name}/devices", |method| on(method, chain::chain)),
+    Route::post("/user/{name}/devices", |method| on(method, append::append)),
+    Route::get("/user/{name}/devices/pending", |method| on(method, pending::pending)),
+    Route::get("/user/{name}/inbox", |method| on(method, fetch::fetch)),
+    Route::delete("/user/{name}/inbox/{entry}", |method| on(method, acknowledge::acknowledge)),
+];
+
+/// Returns the router of this function.
 pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/user/{name}/devices", get(chain::chain).post(append::append))
-        .route("/user/{name}/devices/pending", get(pending::pending))
-        .route("/user/{name}/inbox", get(fetch::fetch))
-        .route("/user/{name}/inbox/{entry}", delete(acknowledge::acknowledge))
+    route::router(ROUTES)
 }

@@ -7,8 +7,9 @@ use eko_protocol::activity;
 use eko_protocol::address::UserName;
 use eko_protocol::chain::NewDevice;
 use eko_protocol::id::DeviceId;
-use eko_service::caller::{Owner, inactive};
+use eko_service::caller::Owner;
 use eko_service::{AppState, Problem, respond};
+use eko_store::device::DeviceStatus;
 use eko_store::device_keys::LastingKeys;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -18,11 +19,11 @@ pub(crate) async fn pending(
     Owner(caller): Owner,
 ) -> Result<Response, Problem> {
     let devices = state.store().device_set(&caller.user).await?.ok_or(Problem::DeviceRevoked)?;
-    let active = devices.active.contains_key(&caller.device);
-    if !active && !devices.pending.contains(&caller.device) {
-        return Err(inactive(&devices, &caller.device));
-    }
-    let shown = devices.pending.iter().filter(|device| active || **device == caller.device);
+    let shown: Vec<&DeviceId> = match devices.status_of(&caller.device) {
+        DeviceStatus::Active => devices.pending.iter().collect(),
+        DeviceStatus::Pending => vec![&caller.device],
+        DeviceStatus::Revoked => return Err(Problem::DeviceRevoked),
+    };
     let keys = state.store().device_keys(&caller.user, shown).await?;
     let items = keys.iter().map(|(device, keys)| item(&state, &caller.user, device, keys));
     let items: Vec<Value> = items.collect();

@@ -4,9 +4,10 @@
 //! One GetItem, one transaction; then what the device left is cleared.
 
 use axum::response::{IntoResponse, Response};
+use eko_messaging::active_device::require_active;
 use eko_protocol::Invalid;
 use eko_protocol::json::text;
-use eko_service::caller::{Caller, inactive};
+use eko_service::caller::Caller;
 use eko_service::{AppState, Problem};
 use eko_store::device::DeviceAddress;
 use http::StatusCode;
@@ -18,10 +19,7 @@ pub(crate) async fn turn_away(state: &AppState, caller: &Caller, body: &Value) -
         .origin()
         .parse_device_of(&caller.user, text(body, "object")?)
         .ok_or(Invalid::at("/object", "must be a device of this user"))?;
-    let devices = store.device_set(&caller.user).await?.ok_or(Problem::DeviceRevoked)?;
-    if !devices.active.contains_key(&caller.device) {
-        return Err(inactive(&devices, &caller.device));
-    }
+    require_active(store.device_set(&caller.user).await?, &caller.device)?;
     let address = DeviceAddress::new(&caller.user, &device);
     if !store.turn_away(address).await? {
         return Err(Invalid::at("/object", "must be a device that waits for approval").into());

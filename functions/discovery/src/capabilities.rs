@@ -31,8 +31,8 @@ pub(crate) async fn capabilities(State(state): State<AppState>) -> Response {
             "envelopeBytes": limits::MAX_ENVELOPE_BODY_BYTES,
             "bodyBytes": limits::MAX_BODY_BYTES,
             "oneTimeKeysPerRequest": limits::MAX_ONE_TIME_KEYS,
-            "messageTtlDays": config.message_ttl_days,
-            "envelopesPerMinute": config.sender_budget,
+            "messageTtlDays": config.limits.message_ttl_days,
+            "envelopesPerMinute": config.limits.sender_budget,
         },
     });
     respond::cached(respond::document(StatusCode::OK, respond::JSON, &body), FRESH_SECONDS)

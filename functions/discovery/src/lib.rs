@@ -1,4 +1,5 @@
-//! Discovery: who is here and what this server speaks. All public, none of it consumes anything.
+//! Discovery: the documents that tell others which users and which protocols are here. All are public; reading
+//! them consumes nothing.
 
 mod actor;
 mod capabilities;
@@ -7,24 +8,29 @@ mod node_info;
 mod web_finger;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::on;
 use eko_service::AppState;
 use eko_service::config::Needs;
+use eko_service::route::{self, Route};
 
-/// Seconds that caches may keep a document of this function.
+/// The time for which caches may keep a document of this function, in seconds.
 const FRESH_SECONDS: u32 = 60;
 
-/// What this function has to be told.
+/// The settings that this function needs.
 pub const NEEDS: Needs = Needs { issuer: true, signing_key: true, ..Needs::NOTHING };
 
 /// The routes of this function.
+pub const ROUTES: &[Route<AppState>] = &[
+    Route::get("/.well-known/webfinger", |method| on(method, web_finger::web_finger)),
+    Route::get("/.well-known/nodeinfo", |method| on(method, node_info::links)),
+    Route::get("/nodeinfo/2.1", |method| on(method, node_info::node_info)),
+    Route::get("/.well-known/ecp", |method| on(method, capabilities::capabilities)),
+    Route::get("/ns", |method| on(method, context::context)),
+    Route::get("/actor", |method| on(method, actor::server)),
+    Route::get("/user/{name}", |method| on(method, actor::user)),
+];
+
+/// Returns the router of this function.
 pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/.well-known/webfinger", get(web_finger::web_finger))
-        .route("/.well-known/nodeinfo", get(node_info::links))
-        .route("/nodeinfo/2.1", get(node_info::node_info))
-        .route("/.well-known/ecp", get(capabilities::capabilities))
-        .route("/ns", get(context::context))
-        .route("/actor", get(actor::server))
-        .route("/user/{name}", get(actor::user))
+    route::router(ROUTES)
 }

@@ -2,11 +2,11 @@
 //! or rotates its own keys, all of the request or nothing.
 
 use axum::response::Response;
+use eko_messaging::active_device::require_status;
 use eko_protocol::Invalid;
 use eko_protocol::key_package::PublishedKeys;
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
-use eko_store::device::DeviceStatus;
 use eko_store::publication::PublicationOutcome;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -27,8 +27,8 @@ pub(crate) async fn add(state: &AppState, caller: &Caller, body: &Value) -> Resu
             Ok(respond::uncached(respond::document(StatusCode::OK, respond::JSON, &body)))
         }
         PublicationOutcome::Refused(invalid) => Err(invalid.under("/object").into()),
-        PublicationOutcome::NotActive(DeviceStatus::Pending) => Err(Problem::DevicePending),
-        PublicationOutcome::NotActive(DeviceStatus::Active | DeviceStatus::Revoked) => {
+        PublicationOutcome::NotActive(status) => {
+            require_status(Some(status))?;
             Err(Problem::DeviceRevoked)
         }
     }

@@ -8,22 +8,28 @@ mod take;
 use axum::Router;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::on;
 use eko_protocol::Invalid;
 use eko_protocol::json::has_type;
 use eko_service::body::{Json, Small};
 use eko_service::caller::{Caller, PathUser, check_actor};
 use eko_service::config::Needs;
+use eko_service::route::{self, Route};
 use eko_service::{Federated, Problem, signed};
 
-/// What this function has to be told.
+/// The settings that this function needs.
 pub const NEEDS: Needs = Needs { token_keys: true, signing_key: true, ..Needs::NOTHING };
 
 /// The routes of this function.
+pub const ROUTES: &[Route<Federated>] = &[
+    Route::get("/user/{name}/keyPackages", |method| on(method, list::list)),
+    Route::post("/user/{name}/keyPackages", |method| on(method, post)),
+    Route::get("/user/{name}/keyPackage/{device}", |method| on(method, list::one)),
+];
+
+/// Returns the router of this function.
 pub fn router() -> Router<Federated> {
-    Router::new()
-        .route("/user/{name}/keyPackages", get(list::list).post(post))
-        .route("/user/{name}/keyPackage/{device}", get(list::one))
+    route::router(ROUTES)
 }
 
 /// POST `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): by the activity's type. A device comes with
@@ -34,13 +40,13 @@ async fn post(
     request: Request,
 ) -> Result<Response, Problem> {
     if signed::is_signed(request.headers()) {
-        return take::by_server(&state, &user, request).await;
+        return take::take_for_server(&state, &user, request).await;
     }
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, &state).await?;
     let Json(activity) = Small::from_request(Request::from_parts(parts, body), &state).await?;
     if has_type(&activity, "Take") {
-        return take::take(&state, &caller, &user, &activity).await;
+        return take::take_for_device(&state, &caller, &user, &activity).await;
     }
     if caller.user != user {
         return Err(Problem::NotOwner);

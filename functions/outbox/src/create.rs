@@ -1,9 +1,12 @@
-//! `Create(SignalEnvelope)`: an envelope for one user's devices (`docs/protocol.md`, section 5). Here what holds
-//! for every envelope; then it goes to devices here ([`crate::local`]) or to another server ([`crate::remote`]).
+//! `Create(SignalEnvelope)`: an envelope for one user's devices, here or on another server (`docs/protocol.md`,
+//! section 5). The calls that it makes are listed at [`Messaging::send_local`] and [`Messaging::send_remote`].
+//!
+//! [`Messaging::send_local`]: eko_messaging::Messaging::send_local
+//! [`Messaging::send_remote`]: eko_messaging::Messaging::send_remote
 
 use axum::response::Response;
 use eko_federation::{STEP_TIME, limits};
-use eko_protocol::Invalid;
+use eko_messaging::send::SendOutcome;
 use eko_protocol::activity::{self, DeliveryProgress, Report};
 use eko_protocol::address::Handle;
 use eko_protocol::envelope::Create;
@@ -13,27 +16,39 @@ use eko_service::{AppState, Federated, Problem, respond};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::{local, remote};
-
-pub(crate) async fn create(state: &Federated, caller: &Caller, mut body: Value) -> Result<Response, Problem> {
-    if let Some(actor) = addressee(state, &body).await? {
+pub(crate) async fn send_envelope(
+    state: &Federated,
+    caller: &Caller,
+    mut body: Value,
+) -> Result<Response, Problem> {
+    if let Some(actor) = actor_of_handle(state, &body).await? {
         body["to"] = json!(actor);
     }
     let origin = state.origin();
     let create = Create::parse(&body, state.now_ms())?;
-    let (actor, device) = (origin.actor(&caller.user), origin.device(&caller.user, &caller.device));
-    create
-        .authorise(&actor, &device)
-        .map_err(|not| Problem::NotYours(Invalid::at(not.pointer, not.detail)))?;
-    match origin.parse_actor(&create.to) {
-        Some(user) => local::send(state, caller, &create, &user).await,
-        None if origin.owns(&create.to) => Err(Problem::NotFound("user")),
-        None => remote::send(state, caller, &create).await,
-    }
+    create.authorise(&origin.actor(&caller.user), &origin.device(&caller.user, &caller.device))?;
+    let outcome = match origin.parse_actor(&create.to) {
+        Some(user) => state.messaging().send_local(caller.address(), &create, &user).await?,
+        None if origin.owns(&create.to) => return Err(Problem::NotFound("user")),
+        None => {
+            let federation = state.federation("/to")?;
+            state.messaging().send_remote(federation, caller.address(), &create).await?
+        }
+    };
+    Ok(match outcome {
+        SendOutcome::Accepted { activity } => {
+            accepted(state, StatusCode::CREATED, &create, &activity, DeliveryProgress::Done)
+        }
+        SendOutcome::Queued { activity } => {
+            accepted(state, StatusCode::ACCEPTED, &create, &activity, DeliveryProgress::Queued)
+        }
+        SendOutcome::Partial(report) => reported(state, StatusCode::MULTI_STATUS, &report),
+        SendOutcome::Rejected(report) => reported(state, StatusCode::CONFLICT, &report),
+    })
 }
 
-/// The actor id behind a handle in `to`; `None` where it is no handle.
-async fn addressee(state: &Federated, body: &Value) -> Result<Option<String>, Problem> {
+/// Returns the actor id for a handle in `to`, or `None` if `to` is no handle.
+async fn actor_of_handle(state: &Federated, body: &Value) -> Result<Option<String>, Problem> {
     let Some(handle) = only_text(body, "to").ok().and_then(|to| Handle::parse(to).ok()) else {
         return Ok(None);
     };
@@ -44,18 +59,15 @@ async fn addressee(state: &Federated, body: &Value) -> Result<Option<String>, Pr
     Ok(Some(federation.resolve(&handle, state.now_ms(), &limits(STEP_TIME)).await?))
 }
 
-/// 201 where all of it was taken, 202 where it is queued for another server: the activity with its ids.
-pub(crate) fn accepted(
+/// Answers with the activity and its ids. Its id is also the `Location`.
+fn accepted(
     state: &AppState,
+    status: StatusCode,
     create: &Create,
     activity: &str,
-    delivery: DeliveryProgress,
+    progress: DeliveryProgress,
 ) -> Response {
-    let status = match delivery {
-        DeliveryProgress::Done => StatusCode::CREATED,
-        DeliveryProgress::Queued => StatusCode::ACCEPTED,
-    };
-    let body = activity::create_accepted(state.origin(), activity, create, delivery);
+    let body = activity::create_accepted(state.origin(), activity, create, progress);
     let mut response = respond::activity(status, &body);
     if let Ok(location) = HeaderValue::from_str(activity) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -63,7 +75,7 @@ pub(crate) fn accepted(
     response
 }
 
-/// 207 or 409 with a report.
-pub(crate) fn reported(state: &AppState, status: StatusCode, report: &Report) -> Response {
+/// Answers with a report.
+fn reported(state: &AppState, status: StatusCode, report: &Report) -> Response {
     respond::activity(status, &report.to_value(state.origin()))
 }

@@ -2,28 +2,30 @@
 
 mod create;
 mod delivered;
-mod local;
-mod remote;
 mod take;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::on;
 use eko_protocol::Invalid;
 use eko_protocol::json::has_type;
 use eko_service::body::{Json, Large};
 use eko_service::caller::Owner;
 use eko_service::config::Needs;
+use eko_service::route::{self, Route};
 use eko_service::{Federated, Problem};
 
-/// What this function has to be told.
+/// The settings that this function needs.
 pub const NEEDS: Needs =
     Needs { token_keys: true, signing_key: true, deliveries: true, parcels: true, ..Needs::NOTHING };
 
 /// The routes of this function.
+pub const ROUTES: &[Route<Federated>] = &[Route::post("/user/{name}/outbox", |method| on(method, outbox))];
+
+/// Returns the router of this function.
 pub fn router() -> Router<Federated> {
-    Router::new().route("/user/{name}/outbox", post(outbox))
+    route::router(ROUTES)
 }
 
 /// POST `/user/{name}/outbox` (`docs/protocol.md`, sections 2, 4, 5 and 6): by the activity's type.
@@ -33,11 +35,11 @@ async fn outbox(
     Json(activity): Large,
 ) -> Result<Response, Problem> {
     if has_type(&activity, "Create") {
-        create::create(&state, &caller, activity).await
+        create::send_envelope(&state, &caller, activity).await
     } else if has_type(&activity, "Delivered") {
-        delivered::delivered(&state, &caller, &activity).await
+        delivered::acknowledge_entries(&state, &caller, &activity).await
     } else if has_type(&activity, "Take") {
-        take::take(&state, &caller, &activity).await
+        take::take_packages(&state, &caller, &activity).await
     } else {
         Err(Invalid::at("/type", "must be Create, Delivered or Take").into())
     }

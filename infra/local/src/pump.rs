@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
-use eko_service::QueueMessage;
+use eko_messaging::QueueMessage;
 use eko_store::resources::QueueSpec;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -35,7 +35,7 @@ impl Received for QueueMessage {
         Self {
             id: text(&message.message_id),
             body: text(&message.body),
-            receipt: text(&message.receipt_handle),
+            receipt_handle: text(&message.receipt_handle),
         }
     }
 }

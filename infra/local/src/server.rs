@@ -10,6 +10,7 @@ use eko_engines::Engines;
 use eko_federation::client::public_roots;
 use eko_federation::network::SystemNetwork;
 use eko_federation::policy::FederationPolicy;
+use eko_messaging::Limits;
 use eko_protocol::address::Origin;
 use eko_service::AppState;
 use eko_service::aws::Account;
@@ -85,8 +86,11 @@ impl Server {
                 require_email_verified: false,
             },
             token_keys: TokenKey::list(&secrets::token_keys(options.data.as_deref(), &random)?)?,
-            sender_budget: options.sender_budget,
-            recipient_bytes_budget: options.recipient_bytes_budget,
+            limits: Limits {
+                sender_budget: options.sender_budget,
+                recipient_bytes_budget: options.recipient_bytes_budget,
+                ..Limits::default()
+            },
             federation: Some(FederationConfig {
                 policy: options.policy.clone(),
                 ..FederationConfig::new(secrets::signing_key(options.data.as_deref())?)

@@ -62,7 +62,10 @@ async fn envelopes(device: &Device<HttpTransport>) -> BTreeSet<String> {
     loop {
         for entry in &page.entries {
             if let EntryContent::Message(message) = &entry.content {
-                assert!(found.insert(message.envelope.as_str().to_owned()), "an envelope is there twice");
+                assert!(
+                    found.insert(message.letter.header.id.as_str().to_owned()),
+                    "an envelope is there twice"
+                );
             }
         }
         match &page.next {

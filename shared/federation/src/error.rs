@@ -9,6 +9,9 @@ pub enum RemoteError {
     /// This server's policy excludes it, or it is no server that may be talked to at all.
     #[error("{0} is not federated with")]
     NotFederated(String),
+    /// The other server refuses to federate with this one.
+    #[error("{0} does not federate with this server")]
+    Excluded(String),
     /// There is no such actor, or no more.
     #[error("{0} does not exist")]
     Gone(String),

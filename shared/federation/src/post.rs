@@ -6,58 +6,78 @@ use bytes::Bytes;
 use eko_protocol::activity::{Report, ReportKind};
 use eko_protocol::address::Origin;
 use eko_protocol::http_signature::OutgoingRequest;
+use eko_protocol::id::EnvelopeId;
 use eko_protocol::json;
+use eko_protocol::key_package::PackageCollection;
 use http::{Method, Request, Response, StatusCode, header};
 use serde_json::Value;
 
 use crate::client::{ExchangeLimits, FetchError, GuardRefusal, MAX_REDIRECTS};
 use crate::{Federation, Scheme, asks_for_another};
 
-/// What became of a POST.
+/// Another server's answer, read to its end.
+pub type ServerAnswer = Response<Bytes>;
+
+/// The outcome of a POST to another server.
 #[derive(Debug, Clone)]
-pub enum Posted {
-    /// The other server answered for good.
+pub enum PostOutcome {
+    /// The other server gave a final answer.
     Answered {
-        /// Its answer.
-        response: Response<Bytes>,
-        /// The signature that it took, or refused last.
+        /// The answer.
+        response: ServerAnswer,
+        /// The signature scheme of the last knock: the one that the server took, or refused last.
         scheme: Scheme,
     },
-    /// Not now.
-    Later(Later),
-    /// Never: what was sent, or where to, cannot be.
+    /// The POST may succeed later.
+    Later(Postponement),
+    /// The POST can never succeed: the activity or its address is not acceptable. Holds the reason, for a person.
     Never(String),
 }
 
-/// Why a POST is to be tried again.
+/// The reason to try a POST again later.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Later {
-    /// Why, for a person.
+pub struct Postponement {
+    /// The reason, for a person.
     pub why: String,
-    /// What the other server asks for, in seconds.
+    /// The delay that the other server asks for (`Retry-After`), in seconds.
     pub retry_after: Option<u64>,
-    /// Whether it is the whole server that fails, so that everyone had better leave it alone for a while.
+    /// True if the whole server fails, so that nobody should try it for a while.
     pub whole_server: bool,
 }
 
-/// What an answer says of an envelope.
+/// The meaning of another server's answer to an envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It took all of it.
+pub enum EnvelopeAnswer {
+    /// The server accepted the envelope for every device.
     Accepted,
-    /// It took it, and some devices lack it.
+    /// The server accepted the envelope, and some devices lack it.
     Partial(Report),
-    /// It took none of it.
+    /// The server accepted nothing of the envelope.
     Rejected(Report),
-    /// It knows no such user.
+    /// The server knows no such user.
     UnknownRecipient,
-    /// It will never take it; why, for a person.
+    /// The server will never accept the envelope. Holds the reason, for a person.
     Refused(String),
 }
 
+/// The meaning of another server's answer to a `Take`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TakeAnswer {
+    /// The packages that it gave out.
+    Packages(PackageCollection),
+    /// The server knows no such user.
+    UnknownUser,
+    /// The server does not federate with this one.
+    NotFederated,
+    /// The answer cannot be used. Holds the reason, for a person.
+    Unusable(String),
+}
+
 impl Federation {
-    /// POSTs an activity of `actor` (an actor id of ours), signed with `first`, and where that is refused with
-    /// the other scheme ("double knocking"). Within one deadline.
+    /// POSTs an activity of `actor`, an actor id of this server.
+    ///
+    /// Signs it with the scheme `first`. If the server refuses that, signs it with the other scheme and posts it
+    /// again ("double knocking"). Both knocks share the time of `limits`.
     pub async fn post(
         &self,
         url: &str,
@@ -66,7 +86,7 @@ impl Federation {
         first: Scheme,
         now_ms: i64,
         limits: &ExchangeLimits,
-    ) -> Posted {
+    ) -> PostOutcome {
         let knock = async {
             let answer = self.post_once(url, actor, body, first, now_ms, limits).await?;
             if !asks_for_another(answer.status()) {
@@ -78,15 +98,17 @@ impl Federation {
         };
         let late = FetchError::TimedOut { host: url.to_owned(), after: limits.time };
         match tokio::time::timeout(limits.time, knock).await.unwrap_or(Err(late)) {
-            Ok((response, scheme)) => judge(response, scheme, now_ms),
-            Err(error) if error.is_transient() => {
-                Posted::Later(Later { why: error.to_string(), retry_after: None, whole_server: true })
-            }
-            Err(error) => Posted::Never(error.to_string()),
+            Ok((response, scheme)) => classify(response, scheme, now_ms),
+            Err(error) if error.is_transient() => PostOutcome::Later(Postponement {
+                why: error.to_string(),
+                retry_after: None,
+                whole_server: true,
+            }),
+            Err(error) => PostOutcome::Never(error.to_string()),
         }
     }
 
-    /// One signed POST; a 307 or 308 is followed within the origin, signed anew.
+    /// Sends one signed POST. Follows a 307 or 308 within the origin, signed anew.
     async fn post_once(
         &self,
         url: &str,
@@ -95,7 +117,7 @@ impl Federation {
         scheme: Scheme,
         now_ms: i64,
         limits: &ExchangeLimits,
-    ) -> Result<Response<Bytes>, FetchError> {
+    ) -> Result<ServerAnswer, FetchError> {
         let key_id = crate::key_id(actor);
         let mut url = self.client.check_url(url)?;
         for _ in 0..=MAX_REDIRECTS {
@@ -124,16 +146,16 @@ impl Federation {
     }
 }
 
-fn location(response: &Response<Bytes>) -> Option<&str> {
+fn location(response: &ServerAnswer) -> Option<&str> {
     response.headers().get(header::LOCATION)?.to_str().ok()
 }
 
-/// Whether an answer is for good.
-fn judge(response: Response<Bytes>, scheme: Scheme, now_ms: i64) -> Posted {
+/// Classifies an answer: final, or to be tried again.
+fn classify(response: ServerAnswer, scheme: Scheme, now_ms: i64) -> PostOutcome {
     let status = response.status();
     let later = |whole_server| {
         let why = format!("it answered {status}");
-        Posted::Later(Later { why, retry_after: retry_after(&response, now_ms), whole_server })
+        PostOutcome::Later(Postponement { why, retry_after: retry_after(&response, now_ms), whole_server })
     };
     match status.as_u16() {
         // It could not fetch our key, perhaps: no fault of the message.
@@ -142,12 +164,12 @@ fn judge(response: Response<Bytes>, scheme: Scheme, now_ms: i64) -> Posted {
         429 => later(false),
         408 | 425 | 500 | 501 | 505..=599 => later(false),
         502..=504 => later(true),
-        _ => Posted::Answered { response, scheme },
+        _ => PostOutcome::Answered { response, scheme },
     }
 }
 
-/// Seconds of a `Retry-After`, which may also be a date (RFC 9110, section 10.2.3).
-fn retry_after(response: &Response<Bytes>, now_ms: i64) -> Option<u64> {
+/// Reads a `Retry-After` as seconds. It may also be a date (RFC 9110, section 10.2.3).
+fn retry_after(response: &ServerAnswer, now_ms: i64) -> Option<u64> {
     let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     text.parse().ok().or_else(|| {
         let at = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
@@ -155,10 +177,11 @@ fn retry_after(response: &Response<Bytes>, now_ms: i64) -> Option<u64> {
     })
 }
 
-impl Verdict {
-    /// Reads the answer to the envelope `envelope` for `recipient` (an actor id). A report counts only if it
-    /// comes from the recipient's server and is about that envelope; of its members only the known are kept.
-    pub fn of(response: &Response<Bytes>, recipient: &str, envelope: &str) -> Self {
+impl EnvelopeAnswer {
+    /// Reads the answer to an envelope for `recipient`, an actor id.
+    ///
+    /// A report counts only if its actor is on the recipient's server and it names that envelope.
+    pub fn of(response: &ServerAnswer, recipient: &str, envelope: &EnvelopeId) -> Self {
         let status = response.status();
         match status {
             StatusCode::MULTI_STATUS | StatusCode::CONFLICT => {
@@ -183,10 +206,25 @@ impl Verdict {
     }
 }
 
-/// A report on an envelope from where it was sent to.
-fn report(value: &Value, recipient: &str, envelope: &str) -> Result<Report, String> {
+impl TakeAnswer {
+    /// Reads the answer of the server at `origin` to a `Take`. Packages of other servers make it unusable.
+    pub fn of(response: &ServerAnswer, origin: &Origin) -> Self {
+        match response.status() {
+            StatusCode::OK => json::parse(response.body())
+                .map_err(|error| error.to_string())
+                .and_then(|value| PackageCollection::parse(&value, origin).map_err(|error| error.to_string()))
+                .map_or_else(Self::Unusable, Self::Packages),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Self::UnknownUser,
+            StatusCode::FORBIDDEN => Self::NotFederated,
+            _ => Self::Unusable(refusal(response)),
+        }
+    }
+}
+
+/// Reads a report on an envelope. Its actor must be on the server to which the envelope was sent.
+fn report(value: &Value, recipient: &str, envelope: &EnvelopeId) -> Result<Report, String> {
     let report = Report::parse(value).map_err(|e| e.to_string())?;
-    if report.envelope.as_str() != envelope {
+    if report.envelope != *envelope {
         return Err("it is about another envelope".to_owned());
     }
     if Origin::of(&report.actor).is_none() || Origin::of(&report.actor) != Origin::of(recipient) {
@@ -195,8 +233,8 @@ fn report(value: &Value, recipient: &str, envelope: &str) -> Result<Report, Stri
     Ok(report)
 }
 
-/// A refusal in words: the status, and the detail of a problem document (RFC 9457) where there is one.
-pub fn refusal(response: &Response<Bytes>) -> String {
+/// Describes a refusal for a person: the status, and the detail of a problem document (RFC 9457) if there is one.
+fn refusal(response: &ServerAnswer) -> String {
     let problem = json::parse(response.body()).ok();
     let detail = problem.as_ref().and_then(|p| p.get("detail")).and_then(Value::as_str);
     match detail {
@@ -234,11 +272,11 @@ mod tests {
     fn what_a_status_means() {
         let kind = |status: u16| {
             let response = Response::builder().status(status).body(Bytes::new()).unwrap();
-            match judge(response, Scheme::Rfc9421, 0) {
-                Posted::Answered { .. } => "answered",
-                Posted::Later(Later { whole_server: true, .. }) => "later, everyone",
-                Posted::Later(_) => "later",
-                Posted::Never(_) => "never",
+            match classify(response, Scheme::Rfc9421, 0) {
+                PostOutcome::Answered { .. } => "answered",
+                PostOutcome::Later(Postponement { whole_server: true, .. }) => "later, everyone",
+                PostOutcome::Later(_) => "later",
+                PostOutcome::Never(_) => "never",
             }
         };
         for (statuses, expected) in [

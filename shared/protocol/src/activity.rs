@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::address::{Origin, UserName};
 use crate::device_set::DeviceSetRef;
 
-pub use create::{DeliveryProgress, QueuedMessage, create_accepted, queued_create};
+pub use create::{DeliveryProgress, create_accepted};
 pub use delivered::DeliveredActivity;
 pub use pending::{device_offered, pending_device};
 pub use report::{Report, ReportKind};

@@ -6,7 +6,7 @@ use crate::id::DeviceId;
 
 /// What the recipient's server answers, and with it what it queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Coverage {
     /// Every active device has a message: all are queued.
     All,
     /// These active devices have none yet (in order): the messages are queued, the rest is awaited.
@@ -29,14 +29,14 @@ pub fn check(
     active: &BTreeSet<DeviceId>,
     named: &BTreeSet<DeviceId>,
     accepted_before: &BTreeSet<DeviceId>,
-) -> Verdict {
+) -> Coverage {
     let missing: Vec<DeviceId> =
         active.iter().filter(|id| !named.contains(*id) && !accepted_before.contains(*id)).cloned().collect();
     let stale: Vec<DeviceId> = named.difference(active).cloned().collect();
     match (missing.is_empty(), stale.is_empty()) {
-        (_, false) => Verdict::Stale { missing, stale },
-        (true, true) => Verdict::All,
-        (false, true) => Verdict::Missing(missing),
+        (_, false) => Coverage::Stale { missing, stale },
+        (true, true) => Coverage::All,
+        (false, true) => Coverage::Missing(missing),
     }
 }
 
@@ -60,22 +60,22 @@ mod tests {
     #[test]
     fn table() {
         let stale =
-            |missing: &[u8], stale: &[u8]| Verdict::Stale { missing: listed(missing), stale: listed(stale) };
-        let missing = |ns: &[u8]| Verdict::Missing(listed(ns));
-        type Case = (&'static str, &'static [u8], &'static [u8], &'static [u8], Verdict);
+            |missing: &[u8], stale: &[u8]| Coverage::Stale { missing: listed(missing), stale: listed(stale) };
+        let missing = |ns: &[u8]| Coverage::Missing(listed(ns));
+        type Case = (&'static str, &'static [u8], &'static [u8], &'static [u8], Coverage);
         #[rustfmt::skip]
         let cases: [Case; 11] = [
-            ("all covered",                        &[1, 2],    &[1, 2], &[],     Verdict::All),
+            ("all covered",                        &[1, 2],    &[1, 2], &[],     Coverage::All),
             ("one missing",                        &[1, 2],    &[1],    &[],     missing(&[2])),
-            ("the rest arrives",                   &[1, 2],    &[2],    &[1],    Verdict::All),
+            ("the rest arrives",                   &[1, 2],    &[2],    &[1],    Coverage::All),
             ("the rest arrives, one was added",    &[1, 2, 3], &[2],    &[1],    missing(&[3])),
             ("sent again as it was",               &[1, 2],    &[1],    &[1],    missing(&[2])),
             ("one stale",                          &[1],       &[1, 2], &[],     stale(&[], &[2])),
             ("stale and missing",                  &[1, 3],    &[1, 2], &[],     stale(&[3], &[2])),
-            ("accepted before, revoked since",     &[2],       &[2],    &[1],    Verdict::All),
+            ("accepted before, revoked since",     &[2],       &[2],    &[1],    Coverage::All),
             ("named again after it was revoked",   &[2],       &[1, 2], &[1, 2], stale(&[], &[1])),
             ("a user without devices",             &[],        &[1],    &[],     stale(&[], &[1])),
-            ("nobody to reach",                    &[],        &[],     &[],     Verdict::All),
+            ("nobody to reach",                    &[],        &[],     &[],     Coverage::All),
         ];
         for (name, active, named, before, expected) in cases {
             assert_eq!(check(&devices(active), &devices(named), &devices(before)), expected, "{name}");
@@ -91,16 +91,16 @@ mod tests {
         fn verdict_tells_the_truth(active in set(), named in set(), before in set()) {
             let reached: BTreeSet<_> = named.union(&before).cloned().collect();
             match check(&active, &named, &before) {
-                Verdict::All => {
+                Coverage::All => {
                     prop_assert!(named.is_subset(&active));
                     prop_assert!(active.is_subset(&reached));
                 }
-                Verdict::Missing(missing) => {
+                Coverage::Missing(missing) => {
                     prop_assert!(!missing.is_empty());
                     prop_assert!(named.is_subset(&active));
                     prop_assert!(missing.iter().all(|id| active.contains(id) && !reached.contains(id)));
                 }
-                Verdict::Stale { missing, stale } => {
+                Coverage::Stale { missing, stale } => {
                     prop_assert!(!stale.is_empty());
                     prop_assert!(stale.iter().all(|id| named.contains(id) && !active.contains(id)));
                     prop_assert!(missing.iter().all(|id| active.contains(id) && !reached.contains(id)));
@@ -110,14 +110,14 @@ mod tests {
 
         #[test]
         fn naming_what_is_missing_completes_it(active in set(), before in set()) {
-            let Verdict::Missing(missing) = check(&active, &BTreeSet::new(), &before) else { return Ok(()) };
-            prop_assert_eq!(check(&active, &missing.into_iter().collect(), &before), Verdict::All);
+            let Coverage::Missing(missing) = check(&active, &BTreeSet::new(), &before) else { return Ok(()) };
+            prop_assert_eq!(check(&active, &missing.into_iter().collect(), &before), Coverage::All);
         }
 
         #[test]
         fn a_retry_gets_the_same_verdict(active in set(), named in set(), before in set()) {
             let first = check(&active, &named, &before);
-            if !matches!(first, Verdict::Stale { .. }) {
+            if !matches!(first, Coverage::Stale { .. }) {
                 let after: BTreeSet<_> = before.union(&named).cloned().collect();
                 prop_assert_eq!(check(&active, &named, &after), first);
             }

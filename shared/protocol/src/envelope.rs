@@ -2,7 +2,10 @@
 //! section 5).
 
 mod create;
+mod header;
 mod message;
 
 pub use create::{Create, NotYours};
+pub use header::EnvelopeHeader;
+pub(crate) use header::put_time;
 pub use message::Message;

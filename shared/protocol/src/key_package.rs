@@ -20,4 +20,4 @@ pub use digest::{check_digest, parse_check};
 pub use package::KeyPackage;
 pub use pre_key::{KyberPreKey, OneTimePreKey, SignedPreKey};
 pub use publish::PublishedKeys;
-pub use take::{TakeActivity, Target};
+pub use take::{LocalPackages, RemotePackages, RequestedDevices, TakeActivity, TakeTarget};

@@ -68,6 +68,7 @@ mod invalid;
 pub mod json;
 pub mod key;
 pub mod key_package;
+pub mod letter;
 pub mod limits;
 pub mod multibase;
 #[cfg(test)]

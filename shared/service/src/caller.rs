@@ -83,8 +83,3 @@ pub fn check_actor(state: &AppState, caller: &Caller, activity: &Value) -> Resul
         Some(_) => Err(Invalid::at("/actor", "must be a string").into()),
     }
 }
-
-/// Why a device that is not active may not act: pending, or else revoked.
-pub fn inactive(devices: &eko_store::devices::UserDevices, device: &eko_protocol::id::DeviceId) -> Problem {
-    if devices.pending.contains(device) { Problem::DevicePending } else { Problem::DeviceRevoked }
-}

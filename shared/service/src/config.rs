@@ -1,6 +1,9 @@
 //! Configuration: environment variables, read once, checked at start.
 
+use std::time::Duration;
+
 use eko_federation::policy::FederationPolicy;
+use eko_messaging::Limits;
 use eko_protocol::address::Origin;
 use eko_store::Names;
 
@@ -17,21 +20,8 @@ pub struct Config {
     /// In the secret that `TOKEN_KEYS_PARAMETER` names: `kid:base64,kid:base64`, 32 bytes or more each. The first
     /// signs, all verify. None where no access token is seen: none is good.
     pub token_keys: Vec<TokenKey>,
-    /// `MESSAGE_TTL_DAYS`: how long an unacknowledged entry is kept. Default 30.
-    pub message_ttl_days: u16,
-    /// `SENDER_BUDGET`: envelopes a minute from one sender to one recipient. Default 60.
-    pub sender_budget: u64,
-    /// `RECIPIENT_BUDGET`: envelopes a minute to one recipient, from everyone. Default 6,000.
-    pub recipient_budget: u64,
-    /// `RECIPIENT_BYTES_BUDGET`: bytes of content a minute to one recipient, from anyone. Default 32 MiB.
-    pub recipient_bytes_budget: u64,
-    /// `TAKE_BUDGET`: one-time keys an hour that one taker gets of one device. Default 5.
-    pub take_budget: u64,
-    /// `TAKE_TOTAL_BUDGET`: one-time keys an hour that all takers get of one device. Default 100.
-    pub take_total_budget: u64,
-    /// `TAKE_SERVER_BUDGET`: one-time keys an hour that all takers of one other server get of one device.
-    /// Default 20.
-    pub take_server_budget: u64,
+    /// The limits that the operator may set.
+    pub limits: Limits,
     /// How this server talks to others; `None` without a `SIGNING_KEY_PARAMETER`: it does not.
     pub federation: Option<FederationConfig>,
     /// `DANGER_ALLOW_LOOPBACK_HTTP`: allow an issuer, and other servers, at `http://localhost` or
@@ -46,8 +36,6 @@ pub struct FederationConfig {
     pub signing_key: String,
     /// `FEDERATION_ALLOW`, `FEDERATION_DENY`: domains, separated by commas.
     pub policy: FederationPolicy,
-    /// `REMOTE_SEND_MS`: how long a send waits for the recipient's server before it is queued. Default 3,000.
-    pub send_ms: u64,
     /// `SIGNATURE_WINDOW_SECONDS`: how far the time of a signature may be off. Default 300.
     pub window_seconds: u64,
 }
@@ -55,7 +43,7 @@ pub struct FederationConfig {
 impl FederationConfig {
     /// The defaults for a key.
     pub fn new(signing_key: String) -> Self {
-        Self { signing_key, policy: FederationPolicy::default(), send_ms: 3_000, window_seconds: 300 }
+        Self { signing_key, policy: FederationPolicy::default(), window_seconds: 300 }
     }
 }
 
@@ -160,13 +148,7 @@ impl Config {
                 require_email_verified: false,
             },
             token_keys: Vec::new(),
-            message_ttl_days: 30,
-            sender_budget: 60,
-            recipient_budget: 6_000,
-            recipient_bytes_budget: 32 << 20,
-            take_budget: 5,
-            take_total_budget: 100,
-            take_server_budget: 20,
+            limits: Limits::default(),
             federation: None,
             danger_allow_loopback_http: false,
         }
@@ -211,13 +193,14 @@ impl Config {
                         allow: domains("FEDERATION_ALLOW")?,
                         deny: domains("FEDERATION_DENY")?,
                     },
-                    send_ms: number("REMOTE_SEND_MS", default.send_ms)?,
                     window_seconds: number("SIGNATURE_WINDOW_SECONDS", default.window_seconds)?,
                     ..default
                 })
             }
         };
-        let days = number("MESSAGE_TTL_DAYS", u64::from(default.message_ttl_days))?;
+        let limits = default.limits;
+        let days = number("MESSAGE_TTL_DAYS", u64::from(limits.message_ttl_days))?;
+        let send_ms = u64::try_from(limits.remote_send_time.as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
             names: Names {
                 table: need("TABLE")?,
@@ -230,18 +213,21 @@ impl Config {
                 require_email_verified: switch("OIDC_REQUIRE_EMAIL_VERIFIED"),
             },
             token_keys: secrets.token_keys.as_deref().map(TokenKey::list).transpose()?.unwrap_or_default(),
-            message_ttl_days: u16::try_from(days).ok().filter(|days| (1..=365).contains(days)).ok_or(
-                ConfigError {
-                    variable: "MESSAGE_TTL_DAYS",
-                    reason: format!("{days} is not between 1 and 365"),
-                },
-            )?,
-            sender_budget: number("SENDER_BUDGET", default.sender_budget)?,
-            recipient_budget: number("RECIPIENT_BUDGET", default.recipient_budget)?,
-            recipient_bytes_budget: number("RECIPIENT_BYTES_BUDGET", default.recipient_bytes_budget)?,
-            take_budget: number("TAKE_BUDGET", default.take_budget)?,
-            take_total_budget: number("TAKE_TOTAL_BUDGET", default.take_total_budget)?,
-            take_server_budget: number("TAKE_SERVER_BUDGET", default.take_server_budget)?,
+            limits: Limits {
+                message_ttl_days: u16::try_from(days).ok().filter(|days| (1..=365).contains(days)).ok_or(
+                    ConfigError {
+                        variable: "MESSAGE_TTL_DAYS",
+                        reason: format!("{days} is not between 1 and 365"),
+                    },
+                )?,
+                sender_budget: number("SENDER_BUDGET", limits.sender_budget)?,
+                recipient_budget: number("RECIPIENT_BUDGET", limits.recipient_budget)?,
+                recipient_bytes_budget: number("RECIPIENT_BYTES_BUDGET", limits.recipient_bytes_budget)?,
+                take_budget: number("TAKE_BUDGET", limits.take_budget)?,
+                take_total_budget: number("TAKE_TOTAL_BUDGET", limits.take_total_budget)?,
+                take_server_budget: number("TAKE_SERVER_BUDGET", limits.take_server_budget)?,
+                remote_send_time: Duration::from_millis(number("REMOTE_SEND_MS", send_ms)?),
+            },
             federation,
             danger_allow_loopback_http: switch("DANGER_ALLOW_LOOPBACK_HTTP"),
             origin: default.origin,

@@ -4,9 +4,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use eko_federation::Federation;
 use eko_federation::client::{ClientOptions, GuardedClient, Roots, UrlPolicy};
 use eko_federation::network::Network;
-use eko_federation::{Federation, RemoteError};
 use eko_protocol::Invalid;
 use http::HeaderValue;
 
@@ -97,18 +97,5 @@ impl From<ConfigError> for Problem {
     /// For a client: what is wrong with the configuration is in the log alone.
     fn from(error: ConfigError) -> Self {
         Self::Unavailable(error.to_string())
-    }
-}
-
-impl From<RemoteError> for Problem {
-    /// For a client that asked for something on the other server.
-    fn from(error: RemoteError) -> Self {
-        match error {
-            RemoteError::NotFederated(_) => Self::NotFederated(error.to_string()),
-            RemoteError::Gone(_) => Self::NotFound("user"),
-            RemoteError::Unusable(why) => Self::RemoteFailed(why),
-            RemoteError::Unreachable(why) => Self::RemoteUnreachable(why),
-            RemoteError::Store(why) => Self::Unavailable(why),
-        }
     }
 }

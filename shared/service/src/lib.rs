@@ -1,32 +1,34 @@
-//! What every function shares: configuration, state, extractors, problems, tokens, telemetry, the Lambda
-//! shells.
+//! The shell around the functions: configuration, state, extractors, problems, tokens, telemetry, Lambda.
 //!
-//! A function is `router(state)` (HTTP) or `handle(state, batch)` (queues). [`edge::finish`] puts around a
-//! router what belongs to every answer; [`shell`] runs it in Lambda. The local server and the tests use the
-//! same values.
+//! A function is a list of routes ([`route::Route`]) or a queue handler. [`route::router`] makes a router of the
+//! routes; [`edge::finish`] adds what every answer has; [`shell`] runs it in Lambda. The local server and the tests
+//! use the same values.
+//!
+//! **Invariant:** this crate decides nothing about messages, devices or users. It reads requests, maps the outcomes
+//! of [`eko_messaging`] and the store to answers, and holds what a function needs to start.
+//!
+//! **API boundary:** [`Problem`] is the only error that leaves a function.
 
-pub mod acceptance;
 pub mod access_token;
 pub mod aws;
 pub mod body;
 pub mod caller;
 pub mod config;
-pub mod dispatch;
 pub mod edge;
 pub mod federated;
+pub mod packages;
 pub mod problem;
-mod queue_message;
+pub mod queue_message;
 pub mod respond;
+pub mod route;
 #[cfg(feature = "lambda")]
 mod secrets;
 #[cfg(feature = "lambda")]
 pub mod shell;
 pub mod signed;
 pub mod state;
-pub mod take;
 pub mod telemetry;
 
 pub use federated::Federated;
 pub use problem::Problem;
-pub use queue_message::QueueMessage;
 pub use state::AppState;

@@ -1,9 +1,15 @@
-//! Every error that a client can see: RFC 9457 problems. HTTP status codes of errors are in this file only.
+//! Every error that a client can see, as an RFC 9457 problem: status, type, log level, text.
+//!
+//! The outcomes of an envelope that are no errors (201, 202, 207, 409 with a report) are mapped by the functions
+//! `outbox` and `inbox`.
 
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
+use eko_federation::RemoteError;
+use eko_messaging::{MessagingError, Refusal};
 use eko_protocol::Invalid;
+use eko_protocol::envelope::NotYours;
 use eko_protocol::json::JsonError;
 use eko_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
@@ -272,6 +278,48 @@ impl From<JsonError> for Problem {
             JsonError::NotJson(detail) => Self::NotJson(detail),
             JsonError::Refused(invalid) => Self::Invalid(invalid),
         }
+    }
+}
+
+impl From<MessagingError> for Problem {
+    fn from(error: MessagingError) -> Self {
+        match error {
+            MessagingError::Refused(refusal) => refusal.into(),
+            MessagingError::Remote(error) => error.into(),
+            MessagingError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(invalid) => Self::Invalid(invalid),
+            Refusal::NotTheCaller(invalid) => Self::NotYours(invalid),
+            Refusal::UnknownUser => Self::NotFound("user"),
+            Refusal::DevicePending => Self::DevicePending,
+            Refusal::DeviceRevoked => Self::DeviceRevoked,
+            Refusal::OverBudget { retry_after, budget } => Self::TooMany { retry_after, what: budget },
+        }
+    }
+}
+
+impl From<RemoteError> for Problem {
+    /// Maps a failure at another server for a client that asked for something there.
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::NotFederated(_) | RemoteError::Excluded(_) => Self::NotFederated(error.to_string()),
+            RemoteError::Gone(_) => Self::NotFound("user"),
+            RemoteError::Unusable(why) => Self::RemoteFailed(why),
+            RemoteError::Unreachable(why) => Self::RemoteUnreachable(why),
+            RemoteError::Store(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+impl From<NotYours> for Problem {
+    fn from(fault: NotYours) -> Self {
+        Self::NotYours(Invalid::at(fault.pointer, fault.detail))
     }
 }
 

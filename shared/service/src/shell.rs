@@ -11,13 +11,14 @@ use axum::Router;
 use axum::extract::FromRef;
 use eko_federation::client::public_roots;
 use eko_federation::network::SystemNetwork;
+use eko_messaging::QueueMessage;
 use eko_store::Store;
 use lambda_runtime::{Error, LambdaEvent};
 
 use crate::aws::Account;
 use crate::config::{Config, ConfigError, Needs};
 use crate::state::{AppState, system_clock, system_random};
-use crate::{Federated, QueueMessage, edge, secrets, telemetry};
+use crate::{Federated, edge, queue_message, secrets, telemetry};
 
 /// A state that is made of what every function has.
 pub trait State: Clone + Send + Sync + Sized + 'static {
@@ -67,7 +68,7 @@ where
     let state: S = start(needs).await?;
     let service = lambda_runtime::service_fn(|event: LambdaEvent<SqsEvent>| {
         // Boxed: the SDK's futures nest so deep that the compiler gives up on one more layer.
-        let failed = Box::pin(handle(state.clone(), QueueMessage::batch(event.payload)));
+        let failed = Box::pin(handle(state.clone(), queue_message::batch(event.payload)));
         async { Ok::<_, Error>(partial_failure(failed.await)) }
     });
     lambda_runtime::run(service).await

@@ -15,7 +15,7 @@ use crate::{Federated, Problem, body};
 
 /// An activity of an actor on another server.
 #[derive(Clone, Debug)]
-pub struct Signed {
+pub struct SignedActivity {
     /// The activity. Its `actor` is who signed the request.
     pub activity: Value,
     /// Who signed.
@@ -32,7 +32,11 @@ pub fn is_signed(headers: &HeaderMap) -> bool {
 ///
 /// What costs nothing comes first: shape and digest before the actor is looked up. No call where the actor is
 /// in memory.
-pub async fn read(state: &Federated, request: Request, limit: usize) -> Result<Option<Signed>, Problem> {
+pub async fn read(
+    state: &Federated,
+    request: Request,
+    limit: usize,
+) -> Result<Option<SignedActivity>, Problem> {
     let federation =
         state.federates().ok_or_else(|| Problem::NotFederated("this server does not federate".to_owned()))?;
     let (parts, content) = request.into_parts();
@@ -58,7 +62,7 @@ pub async fn read(state: &Federated, request: Request, limit: usize) -> Result<O
     let now_ms = state.now_ms();
     let claim = federation.claim(&request, now_ms).map_err(unverified)?;
     match federation.verify(&claim, &actor, now_ms, &limits(EXCHANGE_TIME)).await {
-        Ok(known) => Ok(Some(Signed { activity, actor: known.actor })),
+        Ok(known) => Ok(Some(SignedActivity { activity, actor: known.actor })),
         Err(VerificationError::Actor(RemoteError::Gone(_)))
             if Federation::is_own_deletion(&activity, &actor) =>
         {

@@ -1,24 +1,21 @@
-//! What a function has at hand while it runs.
+//! The state of a function while it runs.
 
 use std::sync::{Arc, OnceLock};
 
 use eko_federation::keys::{KeyFault, SigningKey};
+use eko_messaging::Messaging;
 use eko_protocol::address::Origin;
 use eko_store::Store;
+
+pub use eko_messaging::{Clock, Random};
 
 use crate::access_token::AccessTokens;
 use crate::config::{Config, ConfigError, SIGNING_KEY_PARAMETER};
 
-/// Tells the time, in epoch milliseconds.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
-
-/// Fills a buffer with cryptographically secure random bytes.
-pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
-
-/// What every function has: configuration, store, time, randomness. Cheap to clone.
+/// The state that every function has: configuration, messaging, access tokens. Cheap to clone.
 ///
-/// What only some need is around it ([`crate::Federated`], sign-in's own), so that a function which talks to AWS
-/// alone links and starts nothing else.
+/// A function that needs more wraps it ([`crate::Federated`], the sign-in state of `auth`), so that a function which
+/// talks to AWS alone links and starts nothing else.
 #[derive(Clone)]
 pub struct AppState {
     inner: Arc<Inner>,
@@ -26,46 +23,49 @@ pub struct AppState {
 
 struct Inner {
     config: Config,
-    store: Store,
+    messaging: Messaging,
     tokens: AccessTokens,
-    /// Read when it is first asked for: that takes more than the rest of a function's init.
+    /// Read at its first use: reading it takes longer than the rest of a function's init.
     signing_key: OnceLock<Result<Arc<SigningKey>, KeyFault>>,
-    clock: Clock,
-    random: Random,
 }
 
 impl AppState {
-    /// A state over these parts. Makes no call.
+    /// Creates a state from its parts. Makes no call.
     pub fn new(config: Config, store: Store, clock: Clock, random: Random) -> Self {
         let tokens = AccessTokens::new(&config);
-        let signing_key = OnceLock::new();
-        Self { inner: Arc::new(Inner { config, store, tokens, signing_key, clock, random }) }
+        let messaging = Messaging::new(config.origin.clone(), store, config.limits.clone(), clock, random);
+        Self { inner: Arc::new(Inner { config, messaging, tokens, signing_key: OnceLock::new() }) }
     }
 
-    /// The configuration.
+    /// Returns the configuration.
     pub fn config(&self) -> &Config {
         &self.inner.config
     }
 
-    /// The public base URL.
+    /// Returns the verbs of messaging.
+    pub fn messaging(&self) -> &Messaging {
+        &self.inner.messaging
+    }
+
+    /// Returns the public base URL.
     pub fn origin(&self) -> &Origin {
-        &self.inner.config.origin
+        self.messaging().origin()
     }
 
-    /// The table and the queues.
+    /// Returns the table and the queues.
     pub fn store(&self) -> &Store {
-        &self.inner.store
+        self.messaging().store()
     }
 
-    /// Makes and verifies access tokens.
+    /// Returns the maker and verifier of access tokens.
     pub fn tokens(&self) -> &AccessTokens {
         &self.inner.tokens
     }
 
-    /// The key that requests to other servers are signed with; without one this server does not federate.
+    /// Returns the key that signs requests to other servers, or `None` for a server that does not federate.
     ///
     /// # Errors
-    /// The configuration's is none.
+    /// The configured key is not an RSA key in PKCS#8 PEM.
     pub fn signing_key(&self) -> Result<Option<&Arc<SigningKey>>, ConfigError> {
         let Some(federation) = &self.config().federation else { return Ok(None) };
         let read = || SigningKey::from_pem(&federation.signing_key).map(Arc::new);
@@ -75,31 +75,23 @@ impl AppState {
         }
     }
 
-    /// Now, in epoch milliseconds.
+    /// Returns the time now, in epoch milliseconds.
     pub fn now_ms(&self) -> i64 {
-        (self.inner.clock)()
+        self.messaging().now_ms()
     }
 
-    /// When what is queued at `now_ms` is of no more use, in epoch seconds: the configured days later.
-    pub fn keep_until(&self, now_ms: i64) -> i64 {
-        let days = i64::from(self.config().message_ttl_days);
-        now_ms.div_euclid(1000).saturating_add(days.saturating_mul(24 * 3600))
-    }
-
-    /// A random UUID (version 4) as text.
+    /// Draws a random UUID (version 4) and returns it as text.
     pub fn random_uuid(&self) -> String {
-        uuid::Builder::from_random_bytes(self.random()).into_uuid().to_string()
+        self.messaging().random_uuid()
     }
 
-    /// `N` random bytes.
+    /// Draws `N` random bytes.
     pub fn random<const N: usize>(&self) -> [u8; N] {
-        let mut bytes = [0; N];
-        (self.inner.random)(&mut bytes);
-        bytes
+        self.messaging().random()
     }
 }
 
-/// The system's clock.
+/// Returns the system's clock.
 pub fn system_clock() -> Clock {
     Arc::new(|| {
         #[expect(clippy::disallowed_methods, reason = "the one place where time comes from")]
@@ -109,7 +101,7 @@ pub fn system_clock() -> Clock {
     })
 }
 
-/// The system's random source.
+/// Returns the system's random source.
 pub fn system_random() -> Random {
     Arc::new(|bytes| {
         if aws_lc_rs::rand::fill(bytes).is_err() {

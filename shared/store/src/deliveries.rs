@@ -1,126 +1,124 @@
-//! The queue `deliveries`: what was accepted, on its way to the mailboxes.
+//! The queue `deliveries`: letters and reports on their way to the mailboxes.
 //!
-//! An envelope's messages travel together, as many in one queue message as fit: fewer requests, fewer
-//! bytes, and the mailbox writes of one envelope in one batch. A message is JSON; SQS counts each 64 KB as
-//! a request and refuses more than 1 MiB, for one message as for a batch.
+//! The ciphertexts of one letter travel together, as many in one queue message as fit. That means fewer
+//! requests, fewer bytes, and one batch of mailbox writes for one envelope. SQS counts each 64 KB of a message
+//! as a request and refuses more than 1 MiB, for one message and for a batch.
+//!
+//! A message is the JSON form of [`Delivery`]:
+//!
+//! ```text
+//! {"kind": "letter", "to": "bob", "letter": {"header": {…}, "activity": "…", "accepted_ms": …}, "ttl": …,
+//!  "ciphertexts": [{"device": "0f3…", "content": "<base64>"}, …]}
+//! {"kind": "report", "to": "bob", "device": "0f3…", "entry": "<entry key>", "ttl": …, "activity": {…}}
+//! ```
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_protocol::address::UserName;
-use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::{DeviceId, EntryKey};
-use serde::{Deserialize, Serialize};
+use eko_protocol::letter::Letter;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::mailbox::{Addressed, Content, Entry, Message};
-use crate::queue::{MESSAGE_BYTES, Outgoing};
+use crate::attribute::corrupt;
+use crate::mailbox::{AddressedEntry, Entry, EntryContent};
+use crate::queue::{MESSAGE_BYTES, OutgoingMessage};
 use crate::{Result, Store};
 
-/// One message of the queue.
+/// One message of the queue `deliveries`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Delivery {
-    /// Messages of one envelope for some of a user's devices.
-    Envelope(Envelope),
-    /// A report for a user's devices, or one of them.
-    Report(Report),
+    /// A letter with the ciphertexts for some of a user's devices.
+    Letter(LetterDelivery),
+    /// A report for all of a user's devices, or for one of them.
+    Report(ReportDelivery),
 }
 
-/// Messages of one envelope for some of a user's devices.
+/// A letter with the ciphertexts for some of a user's devices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Envelope {
+pub struct LetterDelivery {
     /// The recipient.
-    pub to: String,
-    /// Actor id of the author.
-    pub author: String,
-    /// Activity id of the `Create`.
-    pub activity: String,
-    /// The envelope's id.
-    pub envelope: String,
-    /// URL of the sending device.
-    pub from: String,
-    /// When it was first accepted, epoch milliseconds.
-    pub accepted: i64,
-    /// Epoch seconds after which its entries are gone.
+    pub to: UserName,
+    /// The letter.
+    pub letter: Letter,
+    /// The time after which its entries are gone, in epoch seconds.
     pub ttl: i64,
-    /// When the sender says that it was published, epoch milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub published: Option<i64>,
-    /// When the sender lets it expire, epoch milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires: Option<i64>,
-    /// Whether a push notification is wanted.
-    pub notify: bool,
-    /// The device set that the sender last saw: length and head.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seen: Option<(u64, String)>,
-    /// Device id and ciphertext in base64.
-    pub messages: Vec<(String, String)>,
+    /// One ciphertext per device.
+    pub ciphertexts: Vec<DeviceCiphertext>,
+}
+
+/// The ciphertext of one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceCiphertext {
+    /// The recipient's device.
+    pub device: DeviceId,
+    /// The ciphertext. Base64 (RFC 4648, section 4) in JSON.
+    #[serde(serialize_with = "write_base64", deserialize_with = "read_base64")]
+    pub content: Vec<u8>,
 }
 
 /// A report on its way to a user's devices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// The user whose devices get it.
-    pub to: String,
-    /// The only device that gets it; every active one when absent.
+pub struct ReportDelivery {
+    /// The user whose devices get the report.
+    pub to: UserName,
+    /// The only device that gets the report. All active devices get it if this is `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub device: Option<String>,
-    /// Key of its entry in each mailbox.
-    pub entry: String,
-    /// Epoch seconds after which it is gone.
+    pub device: Option<DeviceId>,
+    /// The key of the report's entry in each mailbox.
+    pub entry: EntryKey,
+    /// The time after which its entries are gone, in epoch seconds.
     pub ttl: i64,
     /// The activity.
     pub activity: serde_json::Value,
 }
 
-impl Envelope {
-    /// Adds a device's ciphertext.
-    pub fn push(&mut self, device: &DeviceId, ciphertext: &[u8]) {
-        self.messages.push((device.to_string(), STANDARD.encode(ciphertext)));
+impl Delivery {
+    /// Reads the body of a queue message.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the body is not what this server queues.
+    pub fn parse(body: &str) -> Result<Self> {
+        serde_json::from_str(body).map_err(corrupt)
     }
+}
 
-    /// The mailbox entries that it stands for.
-    pub fn entries(&self) -> Result<Vec<Addressed>> {
-        let user = UserName::parse(&self.to).map_err(crate::attribute::corrupt)?;
-        let key = EntryKey::new(self.accepted.unsigned_abs(), &self.author, &self.envelope);
-        let one = |(device, content): &(String, String)| {
-            let message = Message {
-                author: self.author.clone(),
-                activity: self.activity.clone(),
-                envelope: self.envelope.clone(),
-                from: self.from.clone(),
-                ciphertext: STANDARD.decode(content).map_err(crate::attribute::corrupt)?,
-                published_ms: self.published,
-                notify: self.notify,
-                expires_ms: self.expires,
-                device_set: self.seen.clone().map(|(length, head)| DeviceSetRef { length, head }),
-            };
-            Ok(Addressed {
-                user: user.clone(),
-                device: DeviceId::parse(device).map_err(crate::attribute::corrupt)?,
-                entry: Entry { key: key.clone(), ttl: self.ttl, content: Content::Message(message) },
-            })
+impl LetterDelivery {
+    /// Returns the mailbox entries of the letter, one per ciphertext.
+    pub fn entries(self) -> Vec<AddressedEntry> {
+        let Self { to, letter, ttl, ciphertexts } = self;
+        let key = letter.entry_key();
+        let entry = |DeviceCiphertext { device, content }| AddressedEntry {
+            user: to.clone(),
+            device,
+            entry: Entry {
+                key: key.clone(),
+                ttl,
+                content: EntryContent::Letter { letter: letter.clone(), ciphertext: content },
+            },
         };
-        self.messages.iter().map(one).collect()
+        ciphertexts.into_iter().map(entry).collect()
     }
 
-    /// Splits it so that each part stays under [`MESSAGE_BYTES`] as JSON.
+    /// Splits the delivery so that the JSON of each part stays under [`MESSAGE_BYTES`].
     fn parts(self) -> Vec<Self> {
-        let size = |m: &(String, String)| m.0.len().saturating_add(m.1.len()).saturating_add(8);
-        let overhead = 2_048;
+        // The letter itself has ids of at most 512 bytes each.
+        const LETTER_BYTES: usize = 4_096;
+        let Self { to, letter, ttl, ciphertexts } = self;
+        let part = |ciphertexts| Self { to: to.clone(), letter: letter.clone(), ttl, ciphertexts };
         let mut parts: Vec<Self> = Vec::new();
         let mut bytes = usize::MAX;
-        let empty = Self { messages: Vec::new(), ..self };
-        for message in self.messages {
-            let more = size(&message);
+        for ciphertext in ciphertexts {
+            let more = json_bytes(&ciphertext);
             match parts.last_mut() {
-                Some(part) if bytes.saturating_add(more) <= MESSAGE_BYTES => {
+                Some(last) if bytes.saturating_add(more) <= MESSAGE_BYTES => {
                     bytes = bytes.saturating_add(more);
-                    part.messages.push(message);
+                    last.ciphertexts.push(ciphertext);
                 }
                 _ => {
-                    bytes = more.saturating_add(overhead);
-                    parts.push(Self { messages: vec![message], ..empty.clone() });
+                    bytes = more.saturating_add(LETTER_BYTES);
+                    parts.push(part(vec![ciphertext]));
                 }
             }
         }
@@ -128,22 +126,103 @@ impl Envelope {
     }
 }
 
+/// Returns an upper bound of the bytes that a ciphertext takes in JSON.
+fn json_bytes(ciphertext: &DeviceCiphertext) -> usize {
+    let base64 = ciphertext.content.len().div_ceil(3).saturating_mul(4);
+    base64.saturating_add(ciphertext.device.as_str().len()).saturating_add(32)
+}
+
 impl Store {
-    /// Queues an envelope's messages: one SendMessageBatch as long as it is under 1 MB, otherwise as many
-    /// as it needs, one after another. `Ok` means that SQS holds all of it.
-    pub async fn queue_envelope(&self, envelope: Envelope) -> Result<()> {
-        let deliveries = envelope.parts().into_iter().map(Delivery::Envelope).collect();
-        self.queue(deliveries).await
+    /// Queues a letter: one SendMessageBatch as long as it is under 1 MB, otherwise as many as it needs, one
+    /// after another.
+    ///
+    /// `Ok` means that SQS holds all of it. If the answer is lost and the call is repeated, a part may be in
+    /// the queue twice; both copies become the same mailbox entries.
+    ///
+    /// # Errors
+    /// The queue is out of reach or refuses a message.
+    pub async fn queue_letter(&self, delivery: LetterDelivery) -> Result<()> {
+        self.queue(delivery.parts().into_iter().map(Delivery::Letter).collect()).await
     }
 
-    /// Queues reports: one SendMessageBatch for each ten, or each megabyte.
-    pub async fn queue_reports(&self, reports: Vec<Report>) -> Result<()> {
+    /// Queues reports: one SendMessageBatch for each ten, or each megabyte. No call if there are none.
+    ///
+    /// # Errors
+    /// The queue is out of reach or refuses a message. Some of the reports may be queued then.
+    pub async fn queue_reports(&self, reports: Vec<ReportDelivery>) -> Result<()> {
         self.queue(reports.into_iter().map(Delivery::Report).collect()).await
     }
 
     async fn queue(&self, deliveries: Vec<Delivery>) -> Result<()> {
-        let message = |delivery| serde_json::to_string(delivery).map(Outgoing::from);
+        let message = |delivery| serde_json::to_string(delivery).map(OutgoingMessage::from);
         let messages = deliveries.iter().map(message).collect::<std::result::Result<Vec<_>, _>>();
-        self.send(self.deliveries_url(), messages.map_err(crate::attribute::corrupt)?).await
+        self.send(self.deliveries_url(), messages.map_err(corrupt)?).await
+    }
+}
+
+fn write_base64<S: Serializer>(bytes: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}
+
+fn read_base64<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    STANDARD.decode(text).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use eko_protocol::envelope::EnvelopeHeader;
+    use eko_protocol::id::EnvelopeId;
+
+    use super::*;
+
+    fn delivery(sizes: &[usize]) -> LetterDelivery {
+        let device = |n: usize| DeviceId::parse(&format!("0f3c9b1e-5a57-4b0e-9c39-{n:012x}")).unwrap();
+        LetterDelivery {
+            to: UserName::parse("bob").unwrap(),
+            letter: Letter {
+                header: EnvelopeHeader {
+                    author: "https://a.example/user/alice".to_owned(),
+                    id: EnvelopeId::parse("urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11").unwrap(),
+                    from: "https://a.example/user/alice/device/c".to_owned(),
+                    published_ms: None,
+                    expires_ms: Some(1),
+                    notify: true,
+                    device_set: None,
+                },
+                activity: "https://b.example/activity/1".to_owned(),
+                accepted_ms: 7,
+            },
+            ttl: 9,
+            ciphertexts: (1..)
+                .zip(sizes)
+                .map(|(n, size)| DeviceCiphertext { device: device(n), content: vec![7; *size] })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn parts_stay_under_the_limit_of_a_message_and_lose_nothing() {
+        for sizes in [vec![1; 16], vec![96 * 1024; 16], vec![1, 96 * 1024, 96 * 1024, 3], vec![]] {
+            let whole = delivery(&sizes);
+            let parts = whole.clone().parts();
+            for part in &parts {
+                let json = serde_json::to_string(&Delivery::Letter(part.clone())).unwrap();
+                assert!(json.len() <= MESSAGE_BYTES, "{} bytes", json.len());
+                assert_eq!(Delivery::parse(&json).unwrap(), Delivery::Letter(part.clone()));
+            }
+            let ciphertexts: Vec<_> = parts.into_iter().flat_map(|part| part.ciphertexts).collect();
+            assert_eq!(ciphertexts, whole.ciphertexts);
+        }
+    }
+
+    #[test]
+    fn a_body_with_a_bad_id_or_bad_base64_is_corrupt() {
+        let good = serde_json::to_string(&Delivery::Letter(delivery(&[1]))).unwrap();
+        for (from, to) in [("bob", "b o b"), ("0f3c9b1e-5a57-4b0e-9c39-000000000001", "x"), ("Bw==", "!")] {
+            assert!(good.contains(from));
+            assert!(Delivery::parse(&good.replace(from, to)).is_err(), "{to}");
+        }
+        assert!(Delivery::parse("{}").is_err());
     }
 }

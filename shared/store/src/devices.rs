@@ -18,7 +18,7 @@ use eko_protocol::id::DeviceId;
 use eko_protocol::key::RegistrationId;
 
 use crate::attribute::{Item, ReadItem, WriteItem, corrupt, missing, n, s};
-use crate::device::DeviceAddress;
+use crate::device::{DeviceAddress, DeviceStatus};
 use crate::{Result, Store, key};
 
 /// The names of the attributes.
@@ -44,6 +44,17 @@ impl UserDevices {
     /// Returns the ids of the active devices.
     pub fn active_ids(&self) -> BTreeSet<DeviceId> {
         self.active.keys().cloned().collect()
+    }
+
+    /// Returns the status of a device of this user: revoked if the set does not list it.
+    pub fn status_of(&self, device: &DeviceId) -> DeviceStatus {
+        if self.active.contains_key(device) {
+            DeviceStatus::Active
+        } else if self.pending.contains(device) {
+            DeviceStatus::Pending
+        } else {
+            DeviceStatus::Revoked
+        }
     }
 
     pub(crate) fn from_item(item: &Item) -> Result<Self> {

@@ -1,45 +1,69 @@
-//! What was accepted of an envelope: the record that makes retries and partial deliveries exact.
+//! The record of an accepted envelope, which makes retries and partial deliveries exact.
 //!
-//! `U#{recipient}` / `E#{hash of author and envelope id}`: `at` (when it was first accepted, epoch
-//! milliseconds), `d` (string set of the devices that it was accepted for), `k` (those of them that have
-//! acknowledged it), `rc` (the claim that its receipt is sent under), `ttl`.
+//! Items `U#{recipient}` / `E#{hash of author and envelope id}`:
+//!
+//! | attribute | type | meaning |
+//! |---|---|---|
+//! | `at` | number | time of the first acceptance, epoch milliseconds |
+//! | `d` | string set | devices for which the envelope was accepted |
+//! | `k` | string set | those of them that have acknowledged it; absent if none has |
+//! | `rc` | binary | the claim under which the receipt is sent; absent before the first acknowledgement |
+//! | `ttl` | number | epoch seconds after which the record counts as absent |
 
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::UserName;
+use eko_protocol::envelope::EnvelopeHeader;
 use eko_protocol::id::{self, DeviceId};
 
 use crate::attribute::{Item, ReadItem, b, corrupt, n, ss};
 use crate::condition::{ConditionalWrite, conditional};
+use crate::device::DeviceAddress;
 use crate::error::call;
 use crate::{Result, Store, key};
 
-/// What is known of an envelope after an acceptance.
+const ACCEPTED: &str = "at";
+const DEVICES: &str = "d";
+const ACKNOWLEDGED: &str = "k";
+const CLAIM: &str = "rc";
+const TTL: &str = "ttl";
+
+/// The record of an envelope after an acceptance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
-    /// When any part of it was first accepted, epoch milliseconds. Part of every entry's key, so that a
-    /// retry overwrites itself.
+pub struct EnvelopeRecord {
+    /// The time of the first acceptance of any part, in epoch milliseconds. It is part of every entry's key, so
+    /// a retry overwrites the entries of the first attempt.
     pub accepted_ms: i64,
-    /// Every device that it was accepted for, now or before.
+    /// The devices for which the envelope was accepted, now or before.
     pub devices: BTreeSet<DeviceId>,
-    /// Those that have acknowledged it with `Delivered`: a retry, or a replay, brings nothing back to them.
+    /// The devices that have acknowledged it with `Delivered`. Neither a retry nor a replay brings an entry
+    /// back to them.
     pub acknowledged: BTreeSet<DeviceId>,
 }
 
+/// A random number under which one call claims an envelope's receipt.
+///
+/// The SDK repeats a call whose answer was lost. The repetition finds its own claim and wins again.
+pub type ReceiptClaim = [u8; 8];
+
 impl Store {
-    /// Records that `devices` are covered by the envelope `id` of `author` (an actor id). One UpdateItem;
-    /// a second one only where a record of the same id has expired but is still there.
+    /// Records that an envelope is accepted for `devices` of `user`. Returns the record.
+    ///
+    /// One UpdateItem. A second write follows only if a record of the same envelope has expired and is not
+    /// removed yet. Repeating the call changes nothing.
+    ///
+    /// # Errors
+    /// The table is out of reach, or the record is corrupt.
     pub async fn accept_envelope(
         &self,
         user: &UserName,
-        author: &str,
-        id: &str,
-        devices: &[DeviceId],
+        envelope: &EnvelopeHeader,
+        devices: &BTreeSet<DeviceId>,
         now_ms: i64,
         ttl: i64,
-    ) -> Result<Accepted> {
-        let record = key::envelope(user, &id::envelope_key(author, id));
+    ) -> Result<EnvelopeRecord> {
+        let record = record_key(user, envelope);
         let updated = self
             .dynamodb()
             .update_item()
@@ -49,9 +73,9 @@ impl Store {
                 "SET #at = if_not_exists(#at, :now), #ttl = if_not_exists(#ttl, :ttl) ADD #d :devices",
             )
             .condition_expression("attribute_not_exists(#ttl) OR #ttl > :seconds")
-            .expression_attribute_names("#at", "at")
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_names("#d", "d")
+            .expression_attribute_names("#at", ACCEPTED)
+            .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_names("#d", DEVICES)
             .expression_attribute_values(":now", n(now_ms))
             .expression_attribute_values(":seconds", n(now_ms.div_euclid(1000)))
             .expression_attribute_values(":ttl", n(ttl))
@@ -60,86 +84,91 @@ impl Store {
             .send()
             .await;
         match conditional(updated)? {
-            ConditionalWrite::Done(updated) => Accepted::from_item(&updated.attributes.unwrap_or_default()),
+            ConditionalWrite::Done(updated) => {
+                EnvelopeRecord::from_item(&updated.attributes.unwrap_or_default())
+            }
             ConditionalWrite::Refused { .. } => self.restart_envelope(record, devices, now_ms, ttl).await,
         }
     }
 
-    /// Replaces an expired record. Two that race here write the same devices' entries under two times at
-    /// most: at-least-once, as promised.
+    /// Replaces an expired record: one PutItem.
+    ///
+    /// Two calls that race here write the entries of the same devices under two times at most. That is
+    /// at-least-once delivery, as promised.
     async fn restart_envelope(
         &self,
         record: key::ItemKey,
-        devices: &[DeviceId],
+        devices: &BTreeSet<DeviceId>,
         now_ms: i64,
         ttl: i64,
-    ) -> Result<Accepted> {
+    ) -> Result<EnvelopeRecord> {
         let mut item = record.item();
-        item.insert("at".to_owned(), n(now_ms));
-        item.insert("ttl".to_owned(), n(ttl));
-        item.insert("d".to_owned(), ss(devices));
+        item.insert(ACCEPTED.to_owned(), n(now_ms));
+        item.insert(TTL.to_owned(), n(ttl));
+        item.insert(DEVICES.to_owned(), ss(devices));
         let put = self.dynamodb().put_item().table_name(self.table()).set_item(Some(item));
         put.send().await.map_err(call("PutItem"))?;
-        Ok(Accepted {
-            accepted_ms: now_ms,
-            devices: devices.iter().cloned().collect(),
-            acknowledged: BTreeSet::new(),
-        })
+        Ok(EnvelopeRecord { accepted_ms: now_ms, devices: devices.clone(), acknowledged: BTreeSet::new() })
     }
 
-    /// Notes that `device` has acknowledged an envelope, and claims its one receipt under a random `claim`:
-    /// `true` for the first device that confirms, whatever races, and for the same claim again, should the SDK
-    /// repeat a call whose answer was lost. `false` also where the record is gone. One UpdateItem.
+    /// Records that a device has acknowledged an envelope, and claims the envelope's one receipt for it.
+    ///
+    /// Returns true for the first device that acknowledges, whatever races, and for the same `claim` again.
+    /// Returns false for every other device, and if the record is gone. One UpdateItem.
+    ///
+    /// # Errors
+    /// The table is out of reach.
     pub async fn claim_receipt(
         &self,
-        (user, device): (&UserName, &DeviceId),
-        author: &str,
-        id: &str,
-        claim: [u8; 8],
+        device: DeviceAddress<'_>,
+        envelope: &EnvelopeHeader,
+        claim: ReceiptClaim,
     ) -> Result<bool> {
         let claimed = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(key::envelope(user, &id::envelope_key(author, id)).item()))
+            .set_key(Some(record_key(device.user, envelope).item()))
             .update_expression("SET #rc = if_not_exists(#rc, :claim) ADD #k :device")
             .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#rc", "rc")
-            .expression_attribute_names("#k", "k")
+            .expression_attribute_names("#rc", CLAIM)
+            .expression_attribute_names("#k", ACKNOWLEDGED)
             .expression_attribute_values(":claim", b(claim))
-            .expression_attribute_values(":device", ss([device]))
+            .expression_attribute_values(":device", ss([device.device]))
             .return_values(ReturnValue::AllNew)
             .send()
             .await;
         match conditional(claimed)? {
             ConditionalWrite::Done(claimed) => {
-                let record = claimed.attributes.unwrap_or_default();
-                Ok(record.get_b("rc") == Some(&claim))
+                Ok(claimed.attributes.unwrap_or_default().get_b(CLAIM) == Some(&claim))
             }
             ConditionalWrite::Refused { .. } => Ok(false),
         }
     }
 
-    /// Gives a claimed receipt back, when its report could not be queued, and takes back that `device` has
-    /// acknowledged; one that was never claimed, or by another, stays as it is. One UpdateItem.
+    /// Gives a claimed receipt back because it could not be queued, and removes the device's acknowledgement.
+    ///
+    /// A receipt that was not claimed, or under another claim, stays as it is. One UpdateItem.
+    ///
+    /// # Errors
+    /// The table is out of reach.
     pub async fn release_receipt(
         &self,
-        (user, device): (&UserName, &DeviceId),
-        author: &str,
-        id: &str,
-        claim: [u8; 8],
+        device: DeviceAddress<'_>,
+        envelope: &EnvelopeHeader,
+        claim: ReceiptClaim,
     ) -> Result<()> {
         let released = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(key::envelope(user, &id::envelope_key(author, id)).item()))
+            .set_key(Some(record_key(device.user, envelope).item()))
             .update_expression("REMOVE #rc DELETE #k :device")
             .condition_expression("#rc = :claim")
-            .expression_attribute_names("#rc", "rc")
-            .expression_attribute_names("#k", "k")
+            .expression_attribute_names("#rc", CLAIM)
+            .expression_attribute_names("#k", ACKNOWLEDGED)
             .expression_attribute_values(":claim", b(claim))
-            .expression_attribute_values(":device", ss([device]))
+            .expression_attribute_values(":device", ss([device.device]))
             .send()
             .await;
         conditional(released)?;
@@ -147,11 +176,19 @@ impl Store {
     }
 }
 
-impl Accepted {
+fn record_key(recipient: &UserName, envelope: &EnvelopeHeader) -> key::ItemKey {
+    key::envelope(recipient, &id::envelope_key(&envelope.author, envelope.id.as_str()))
+}
+
+impl EnvelopeRecord {
     fn from_item(item: &Item) -> Result<Self> {
         let devices = |name: &str| {
             item.get_ss(name).iter().map(|id| DeviceId::parse(id).map_err(corrupt)).collect::<Result<_>>()
         };
-        Ok(Self { accepted_ms: item.need_n("at")?, devices: devices("d")?, acknowledged: devices("k")? })
+        Ok(Self {
+            accepted_ms: item.need_n(ACCEPTED)?,
+            devices: devices(DEVICES)?,
+            acknowledged: devices(ACKNOWLEDGED)?,
+        })
     }
 }

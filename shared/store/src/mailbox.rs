@@ -1,96 +1,115 @@
 //! A device's mailbox: entries with a time to live, oldest first, deleted by acknowledgement.
 //!
-//! `D#{user}#{device}` / `M#{entry key}`. An envelope's entry: `a` author (actor id), `e` envelope id, `f`
-//! the sending device's URL, `c` content (binary), `p` published, `q` quiet (no push wanted), `x` expires,
-//! `t` activity id, `l`/`h` the author's view of the device set. A report's: `j`, the activity as JSON bytes.
-//! Times are epoch milliseconds, `ttl` is epoch seconds.
+//! Items `D#{user}#{device}` / `M#{entry key}`. The entry key begins with the time of acceptance, so entries
+//! sort by it. Times are epoch milliseconds unless the table says otherwise.
+//!
+//! | attribute | type | meaning |
+//! |---|---|---|
+//! | `ttl` | number | epoch seconds after which the entry is never returned |
+//! | `j` | binary | a report: the activity as JSON; the attributes below are absent |
+//! | `a` | string | a letter: the author's actor id |
+//! | `e` | string | the envelope's id |
+//! | `f` | string | the URL of the sending device |
+//! | `t` | string | the id of the `Create` activity |
+//! | `c` | binary | the ciphertext for this device |
+//! | `p` | number | the time of writing by the sender's clock; absent if not given |
+//! | `x` | number | the time at which the sender lets it expire; absent if not given |
+//! | `q` | number | 1 if no push is wanted ("quiet"); absent otherwise |
+//! | `l`, `h` | number, string | length and head of the device set as the author saw it; absent if not given |
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::UserName;
 use eko_protocol::device_set::DeviceSetRef;
-use eko_protocol::id::{DeviceId, EntryKey};
+use eko_protocol::envelope::EnvelopeHeader;
+use eko_protocol::id::{DeviceId, EntryKey, EnvelopeId};
+use eko_protocol::letter::Letter;
+use serde_json::Value;
 
 use crate::attribute::{Item, ReadItem, b, corrupt, n, s};
-use crate::device::DeviceAddress;
+use crate::device::{DeviceAddress, DeviceRecord};
 use crate::error::call;
 use crate::items::BATCH_WRITES;
 use crate::{Result, Store, key};
 
-/// Entries of one page at most (`docs/protocol.md`, section 6).
+/// The most entries of one page (`docs/protocol.md`, section 6).
 pub const PAGE_ENTRIES: i32 = 100;
+
+const TTL: &str = "ttl";
+const REPORT: &str = "j";
+const AUTHOR: &str = "a";
+const ENVELOPE: &str = "e";
+const FROM: &str = "f";
+const ACTIVITY: &str = "t";
+const CIPHERTEXT: &str = "c";
+const PUBLISHED: &str = "p";
+const EXPIRES: &str = "x";
+const QUIET: &str = "q";
+const SET_LENGTH: &str = "l";
+const SET_HEAD: &str = "h";
 
 /// One entry of a device's mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its address within the mailbox.
+    /// The entry's key within the mailbox.
     pub key: EntryKey,
-    /// Epoch seconds after which it is never returned.
+    /// The time after which the entry is never returned, in epoch seconds.
     pub ttl: i64,
-    /// What it holds.
-    pub content: Content,
+    /// The letter or report.
+    pub content: EntryContent,
 }
 
-/// What an entry holds.
+/// The content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// One device's message of an envelope.
-    Message(Message),
-    /// A report (`Delivered`, `PartialDelivery`, `Reject`, …): the activity as JSON.
-    Report(Vec<u8>),
+pub enum EntryContent {
+    /// A letter with the ciphertext for this device.
+    Letter {
+        /// The letter.
+        letter: Letter,
+        /// The ciphertext.
+        ciphertext: Vec<u8>,
+    },
+    /// A report (`Delivered`, `PartialDelivery`, `Reject`, …): the activity.
+    Report(Value),
 }
 
-/// One device's message of an envelope.
+/// An entry and the device whose mailbox it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Actor id of the author.
-    pub author: String,
-    /// Activity id of the `Create`.
-    pub activity: String,
-    /// The envelope's id.
-    pub envelope: String,
-    /// URL of the device that sent it.
-    pub from: String,
-    /// The ciphertext.
-    pub ciphertext: Vec<u8>,
-    /// When the sender says that it was published, epoch milliseconds.
-    pub published_ms: Option<i64>,
-    /// Whether a push notification is wanted.
-    pub notify: bool,
-    /// When the sender lets it expire, epoch milliseconds.
-    pub expires_ms: Option<i64>,
-    /// The device set that the sender last saw.
-    pub device_set: Option<DeviceSetRef>,
-}
-
-/// Which entry of which device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Addressed {
-    /// Owner of the device.
+pub struct AddressedEntry {
+    /// The owner of the device.
     pub user: UserName,
     /// The device.
     pub device: DeviceId,
-    /// Its entry.
+    /// The entry.
     pub entry: Entry,
+}
+
+impl AddressedEntry {
+    /// Returns the device whose mailbox the entry belongs to.
+    pub fn address(&self) -> DeviceAddress<'_> {
+        DeviceAddress::new(&self.user, &self.device)
+    }
 }
 
 /// A page of a device's mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// Whether the device may read at all, and its pool.
-    pub device: crate::device::DeviceRecord,
+pub struct MailboxPage {
+    /// The device's own record: its status and its pools.
+    pub device: DeviceRecord,
     /// The entries, oldest first.
     pub entries: Vec<Entry>,
-    /// Where the next page starts, when there is one.
+    /// The key of the last entry, if another page follows it.
     pub next: Option<EntryKey>,
 }
 
 impl Store {
-    /// Writes entries; the same entry written again overwrites itself. One BatchWriteItem for each 25, each
-    /// entry its own size in write units. Answers the indexes of those that could not be written.
-    pub async fn put_entries(&self, entries: &[Addressed]) -> Vec<usize> {
+    /// Writes entries. An entry that is written again overwrites itself.
+    ///
+    /// One BatchWriteItem for each 25; each entry costs its own size in write units. Returns the indexes of the
+    /// entries that could not be written.
+    pub async fn put_entries(&self, entries: &[AddressedEntry]) -> Vec<usize> {
         let mut distinct: Vec<(usize, key::ItemKey)> = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
-            let key = key::entry(DeviceAddress::new(&entry.user, &entry.device), &entry.entry.key);
+            let key = key::entry(entry.address(), &entry.entry.key);
             match distinct.iter_mut().find(|(_, seen)| *seen == key) {
                 Some(same) => same.0 = index,
                 None => distinct.push((index, key)),
@@ -111,18 +130,20 @@ impl Store {
         failed
     }
 
-    /// A page of the device's mailbox from its start, with the device's own record: one Query, strongly
-    /// consistent, 1 read unit for each 4 KB.
+    /// Reads a page of a device's mailbox and the device's own record.
     ///
-    /// A later page (`after`) reads the record by a GetItem beside the Query, in the same round: a device
-    /// that was revoked between two pages reads no further. `None` where there is no such device.
+    /// The first page is one strongly consistent Query, 1 read unit for each 4 KB. A later page (`after`) reads
+    /// the record by a GetItem beside the Query, so that a device that was revoked between two pages reads no
+    /// further. Returns `None` if there is no such device.
+    ///
+    /// # Errors
+    /// The table is out of reach, or an item is corrupt.
     pub async fn fetch(
         &self,
-        user: &UserName,
-        device: &DeviceId,
+        device: DeviceAddress<'_>,
         after: Option<&EntryKey>,
         now_ms: i64,
-    ) -> Result<Option<Page>> {
+    ) -> Result<Option<MailboxPage>> {
         let (from, limit) = match after {
             None => (key::DEVICE.to_owned(), PAGE_ENTRIES.saturating_add(1)),
             Some(entry) => (format!("{}{}!", key::ENTRY_PREFIX, entry.as_str()), PAGE_ENTRIES),
@@ -134,7 +155,7 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
             .filter_expression("attribute_not_exists(#ttl) OR #ttl > :now")
             .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":pk", s(key::device_partition(DeviceAddress::new(user, device))))
+            .expression_attribute_values(":pk", s(key::device_partition(device)))
             .expression_attribute_values(":from", s(from))
             .expression_attribute_values(":to", s(key::ENTRY_END))
             .expression_attribute_values(":now", n(now_ms.div_euclid(1000)))
@@ -144,7 +165,7 @@ impl Store {
         let record = async {
             match after {
                 None => Ok(None),
-                Some(_) => self.get_item(&key::device(DeviceAddress::new(user, device))).await,
+                Some(_) => self.get_item(&key::device(device)).await,
             }
         };
         let (answer, record) = tokio::join!(query, record);
@@ -159,15 +180,19 @@ impl Store {
         let last = answer.last_evaluated_key.as_ref().and_then(|item| item.get_s("sk"));
         let next = last.and_then(|sk| sk.strip_prefix(key::ENTRY_PREFIX)).map(EntryKey::parse);
         let next = next.transpose().map_err(corrupt)?;
-        Ok(Some(Page { device: crate::device::DeviceRecord::from_item(&own)?, entries, next }))
+        Ok(Some(MailboxPage { device: DeviceRecord::from_item(&own)?, entries, next }))
     }
 
-    /// Deletes an entry and answers what it was; `None` where the device has no such entry or it had
-    /// expired. One DeleteItem, the entry's size in write units.
+    /// Deletes an entry and returns it. One DeleteItem; costs the entry's size in write units.
+    ///
+    /// Returns `None` if the device has no such entry or the entry had expired. If the answer is lost and the
+    /// SDK repeats the call, the repetition finds nothing: `None` does not prove that another call deleted it.
+    ///
+    /// # Errors
+    /// The table is out of reach, or the item is corrupt.
     pub async fn delete_entry(
         &self,
-        user: &UserName,
-        device: &DeviceId,
+        device: DeviceAddress<'_>,
         entry: &EntryKey,
         now_ms: i64,
     ) -> Result<Option<Entry>> {
@@ -175,7 +200,7 @@ impl Store {
             .dynamodb()
             .delete_item()
             .table_name(self.table())
-            .set_key(Some(key::entry(DeviceAddress::new(user, device), entry).item()))
+            .set_key(Some(key::entry(device, entry).item()))
             .return_values(ReturnValue::AllOld)
             .send()
             .await
@@ -187,12 +212,15 @@ impl Store {
 
 impl Entry {
     fn attributes(&self) -> Item {
-        let mut item = Item::from([("ttl".to_owned(), n(self.ttl))]);
+        let mut item = Item::from([(TTL.to_owned(), n(self.ttl))]);
         match &self.content {
-            Content::Report(json) => {
-                item.insert("j".to_owned(), b(json.clone()));
+            EntryContent::Report(activity) => {
+                item.insert(REPORT.to_owned(), b(activity.to_string()));
             }
-            Content::Message(message) => message.write(&mut item),
+            EntryContent::Letter { letter, ciphertext } => {
+                write_letter(letter, &mut item);
+                item.insert(CIPHERTEXT.to_owned(), b(ciphertext.clone()));
+            }
         }
         item
     }
@@ -200,54 +228,59 @@ impl Entry {
     fn from_item(item: &Item) -> Result<Self> {
         let sk = item.need_s("sk")?;
         let key = EntryKey::parse(sk.strip_prefix(key::ENTRY_PREFIX).unwrap_or(sk)).map_err(corrupt)?;
-        let content = match item.get_b("j") {
-            Some(json) => Content::Report(json.to_vec()),
-            None => Content::Message(Message::read(item)?),
+        let content = match item.get_b(REPORT) {
+            Some(json) => EntryContent::Report(serde_json::from_slice(json).map_err(corrupt)?),
+            None => EntryContent::Letter {
+                letter: read_letter(&key, item)?,
+                ciphertext: item.need_b(CIPHERTEXT)?.to_vec(),
+            },
         };
-        Ok(Self { key, ttl: item.need_n("ttl")?, content })
+        Ok(Self { key, ttl: item.need_n(TTL)?, content })
     }
 }
 
-impl Message {
-    fn write(&self, item: &mut Item) {
-        let mut set = |name: &str, value| item.insert(name.to_owned(), value);
-        set("a", s(&self.author));
-        set("t", s(&self.activity));
-        set("e", s(&self.envelope));
-        set("f", s(&self.from));
-        set("c", b(self.ciphertext.clone()));
-        if let Some(at) = self.published_ms {
-            set("p", n(at));
-        }
-        if !self.notify {
-            set("q", n(1));
-        }
-        if let Some(at) = self.expires_ms {
-            set("x", n(at));
-        }
-        if let Some(seen) = &self.device_set {
-            set("l", n(seen.length));
-            set("h", s(&seen.head));
-        }
+/// Writes the letter's attributes. The time of acceptance is in the entry's key.
+fn write_letter(letter: &Letter, item: &mut Item) {
+    let Letter { header, activity, accepted_ms: _ } = letter;
+    let EnvelopeHeader { author, id, from, published_ms, expires_ms, notify, device_set } = header;
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set(AUTHOR, s(author));
+    set(ACTIVITY, s(activity));
+    set(ENVELOPE, s(id.as_str()));
+    set(FROM, s(from));
+    if let Some(at) = published_ms {
+        set(PUBLISHED, n(*at));
     }
+    if let Some(at) = expires_ms {
+        set(EXPIRES, n(*at));
+    }
+    if !notify {
+        set(QUIET, n(1));
+    }
+    if let Some(seen) = device_set {
+        set(SET_LENGTH, n(seen.length));
+        set(SET_HEAD, s(&seen.head));
+    }
+}
 
-    fn read(item: &Item) -> Result<Self> {
-        let device_set = match (item.get_n("l"), item.get_s("h")) {
-            (Some(length), Some(head)) => {
-                Some(DeviceSetRef { length: length.unsigned_abs(), head: head.to_owned() })
-            }
-            _ => None,
-        };
-        Ok(Self {
-            author: item.need_s("a")?.to_owned(),
-            activity: item.need_s("t")?.to_owned(),
-            envelope: item.need_s("e")?.to_owned(),
-            from: item.need_s("f")?.to_owned(),
-            ciphertext: item.need_b("c")?.to_vec(),
-            published_ms: item.get_n("p"),
-            notify: item.get_n("q").is_none(),
-            expires_ms: item.get_n("x"),
+fn read_letter(key: &EntryKey, item: &Item) -> Result<Letter> {
+    let device_set = match (item.get_n(SET_LENGTH), item.get_s(SET_HEAD)) {
+        (Some(length), Some(head)) => {
+            Some(DeviceSetRef::new(length.unsigned_abs(), head.to_owned()).map_err(corrupt)?)
+        }
+        _ => None,
+    };
+    Ok(Letter {
+        header: EnvelopeHeader {
+            author: item.need_s(AUTHOR)?.to_owned(),
+            id: EnvelopeId::parse(item.need_s(ENVELOPE)?).map_err(corrupt)?,
+            from: item.need_s(FROM)?.to_owned(),
+            published_ms: item.get_n(PUBLISHED),
+            expires_ms: item.get_n(EXPIRES),
+            notify: item.get_n(QUIET).is_none(),
             device_set,
-        })
-    }
+        },
+        activity: item.need_s(ACTIVITY)?.to_owned(),
+        accepted_ms: i64::try_from(key.accepted_ms()).unwrap_or(i64::MAX),
+    })
 }

@@ -1,107 +1,123 @@
 //! The queue `federation`: activities on their way to other servers.
 //!
-//! A parcel is a queue message. An activity that is too long for one (an envelope may have 2.5 MiB, a message
-//! of SQS 1 MiB) lies in the table meanwhile, in parts, since an item may have 400 KB: `F#{uuid}` / `{part}`,
-//! `b` bytes, `ttl`.
+//! A parcel is one queue message. An activity that is too long for one (an envelope may have 2.5 MiB, a message
+//! of SQS 1 MiB) lies in the table meanwhile, in parts, since an item may have 400 KB. Its items are
+//! `F#{uuid}` / `{part}`:
+//!
+//! | attribute | type | meaning |
+//! |---|---|---|
+//! | `b` | binary | a part of the activity's text |
+//! | `ttl` | number | epoch seconds; a day after the last attempt |
 
-use eko_protocol::id::DeviceId;
+use eko_protocol::address::UserName;
+use eko_protocol::id::{DeviceId, EnvelopeId};
 use serde::{Deserialize, Serialize};
 
 use crate::attribute::{Item, ReadItem, b, corrupt, n};
 use crate::items::Projection;
-use crate::queue::{MESSAGE_BYTES, Outgoing};
+use crate::queue::{MESSAGE_BYTES, OutgoingMessage};
 use crate::{Result, Store, StoreError, key};
 
-/// Parcels are tried for this long, in milliseconds: 48 hours (`docs/protocol.md`, section 7).
+/// The time for which a parcel is tried, in milliseconds: 48 hours (`docs/protocol.md`, section 7).
 pub const TRIED_FOR_MS: i64 = 48 * 3600 * 1000;
-/// An activity up to this many bytes travels in the queue message itself: as JSON text inside JSON it grows a
+/// The most bytes of an activity that travels in the queue message itself. As JSON text inside JSON it grows a
 /// little.
 const INLINE_BYTES: usize = MESSAGE_BYTES - 100_000;
-/// Bytes of a part in the table.
+/// The bytes of one stored part.
 const PART_BYTES: usize = 380_000;
-/// The longest that SQS delays a new message, in seconds: 15 minutes.
+/// The longest delay of a new SQS message, in seconds: 15 minutes.
 const LONGEST_DELAY_SECONDS: i64 = 900;
-/// The longest that SQS hides a message, in seconds: 12 hours.
+/// The longest visibility timeout of SQS, in seconds: 12 hours.
 const LONGEST_HIDDEN_SECONDS: i64 = 12 * 3600;
+
+/// The attribute with a part of an activity's text.
+const TEXT: &str = "b";
 
 /// An activity on its way to another server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parcel {
-    /// Actor id of the recipient.
+    /// The recipient's actor id.
     pub to: String,
-    /// Name of the local user whose key signs it.
-    pub author: String,
-    /// When it was first tried or queued, epoch milliseconds.
-    pub first: i64,
-    /// Not to be tried before, epoch milliseconds.
+    /// The local user who is the activity's actor.
+    pub author: UserName,
+    /// The time when it was first tried or queued, in epoch milliseconds.
+    pub first_ms: i64,
+    /// The earliest time of the next attempt, in epoch milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<i64>,
-    /// Epoch milliseconds after which it is of no more use.
+    pub not_before_ms: Option<i64>,
+    /// The time after which the activity is of no more use, in epoch milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires: Option<i64>,
-    /// Whose device waits to hear what became of it, and of which envelope.
+    pub expires_ms: Option<i64>,
+    /// The device that is told the outcome, if the activity is an envelope.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tell: Option<Tell>,
+    pub outcome_to: Option<OutcomeAddress>,
     /// The activity's text.
-    pub body: Body,
+    pub body: ParcelBody,
 }
 
-/// Whom to tell what became of an envelope.
+/// The device that is told the outcome of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tell {
-    /// The author's device that sent it.
-    pub device: String,
+pub struct OutcomeAddress {
+    /// The author's device that sent the envelope.
+    pub device: DeviceId,
     /// The envelope's id.
-    pub envelope: String,
+    pub envelope: EnvelopeId,
 }
 
-/// The text of an activity, or where it is.
+/// The text of an activity, or the place where it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Body {
+pub enum ParcelBody {
     /// The text itself.
     Text(String),
-    /// In the table, under this id.
+    /// The id under which the table holds the text in parts.
     Stored(String),
 }
 
-impl Tell {
-    /// The device that waits.
-    pub fn device(&self) -> Result<DeviceId> {
-        DeviceId::parse(&self.device).map_err(corrupt)
-    }
-}
-
 impl Parcel {
-    /// When it is given up, epoch milliseconds.
+    /// Reads the body of a queue message.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the body is not what this server queues.
+    pub fn parse(body: &str) -> Result<Self> {
+        serde_json::from_str(body).map_err(corrupt)
+    }
+
+    /// Returns the time of the last attempt, in epoch milliseconds: after 48 hours, or when the activity
+    /// expires.
     pub fn ends_ms(&self) -> i64 {
-        let ends = self.first.saturating_add(TRIED_FOR_MS);
-        self.expires.map_or(ends, |expires| expires.min(ends))
+        let ends = self.first_ms.saturating_add(TRIED_FOR_MS);
+        self.expires_ms.map_or(ends, |expires| expires.min(ends))
     }
 }
 
 impl Store {
-    /// Queues parcels, delayed until they may be tried as far as SQS can: one SendMessageBatch for each ten, or each megabyte; before it, for each that is too
-    /// long, a BatchWriteItem of its parts under its random `spill` id. `Ok` means that all of it is durable.
+    /// Queues parcels, each delayed until it may be tried, as far as SQS can delay it (15 minutes).
+    ///
+    /// One SendMessageBatch for each ten, or each megabyte. A text that is too long is stored before by a
+    /// BatchWriteItem of its parts, under an id that `new_id` draws. `Ok` means that all of it is durable.
+    ///
+    /// # Errors
+    /// Table or queue are out of reach. Some parcels may be queued then; stored parts go by their `ttl`.
     pub async fn queue_parcels(
         &self,
         parcels: Vec<Parcel>,
         now_ms: i64,
-        spill: impl Fn() -> String,
+        new_id: impl Fn() -> String,
     ) -> Result<()> {
         let mut bodies = Vec::with_capacity(parcels.len());
         for mut parcel in parcels {
-            if let Body::Text(text) = &parcel.body
+            if let ParcelBody::Text(text) = &parcel.body
                 && serde_json::to_string(text).map_err(corrupt)?.len() > INLINE_BYTES
             {
-                let id = spill();
+                let id = new_id();
                 self.store_body(&id, text, parcel.ends_ms()).await?;
-                parcel.body = Body::Stored(id);
+                parcel.body = ParcelBody::Stored(id);
             }
-            let wait_ms = parcel.not_before.map_or(0, |at| at.saturating_sub(now_ms));
+            let wait_ms = parcel.not_before_ms.map_or(0, |at| at.saturating_sub(now_ms));
             let delay = wait_ms.saturating_add(999).div_euclid(1000).clamp(0, LONGEST_DELAY_SECONDS);
             let body = serde_json::to_string(&parcel).map_err(corrupt)?;
-            bodies.push(Outgoing { body, delay_seconds: i32::try_from(delay).unwrap_or_default() });
+            bodies.push(OutgoingMessage { body, delay_seconds: i32::try_from(delay).unwrap_or_default() });
         }
         self.send(self.federation_url(), bodies).await
     }
@@ -111,22 +127,25 @@ impl Store {
         let ttl = ends_ms.div_euclid(1000).saturating_add(24 * 3600);
         let item = |(part, bytes): (usize, &[u8])| {
             let mut item: Item = key::body_part(id, part).item();
-            item.insert("b".to_owned(), b(bytes));
+            item.insert(TEXT.to_owned(), b(bytes));
             item.insert("ttl".to_owned(), n(ttl));
             item
         };
         self.batch_put(text.as_bytes().chunks(PART_BYTES).enumerate().map(item).collect()).await
     }
 
-    /// The text of a parcel's activity; a Query a megabyte where it is in the table, otherwise no call.
-    pub async fn parcel_text(&self, body: &Body) -> Result<String> {
+    /// Returns the text of a parcel's activity. One Query per megabyte if the table holds it, otherwise no call.
+    ///
+    /// # Errors
+    /// The table is out of reach, or a part is missing.
+    pub async fn parcel_text(&self, body: &ParcelBody) -> Result<String> {
         let id = match body {
-            Body::Text(text) => return Ok(text.clone()),
-            Body::Stored(id) => id,
+            ParcelBody::Text(text) => return Ok(text.clone()),
+            ParcelBody::Stored(id) => id,
         };
         let mut bytes = Vec::new();
         for item in self.query_all(&key::body_partition(id), "", Projection::Whole).await? {
-            bytes.extend_from_slice(item.need_b("b")?);
+            bytes.extend_from_slice(item.need_b(TEXT)?);
         }
         if bytes.is_empty() {
             return Err(StoreError::Corrupt(format!("the body {id} is not there")));
@@ -134,17 +153,23 @@ impl Store {
         String::from_utf8(bytes).map_err(corrupt)
     }
 
-    /// Removes what a parcel has in the table: a Query a megabyte and a BatchWriteItem; no call where it has
-    /// nothing there.
-    pub async fn discard_parcel(&self, body: &Body) -> Result<()> {
-        let Body::Stored(id) = body else { return Ok(()) };
+    /// Removes the stored text of a parcel: one Query per megabyte and a BatchWriteItem. No call if nothing is
+    /// stored. Removing it again has no effect.
+    ///
+    /// # Errors
+    /// The table is out of reach; the parts go by their `ttl` then.
+    pub async fn discard_parcel(&self, body: &ParcelBody) -> Result<()> {
+        let ParcelBody::Stored(id) = body else { return Ok(()) };
         let parts = self.query_all(&key::body_partition(id), "", Projection::Keys).await?;
         let keys: Vec<Item> = (0..parts.len()).map(|part| key::body_part(id, part).item()).collect();
         if keys.is_empty() { Ok(()) } else { self.batch_delete(keys).await }
     }
 
-    /// Hides received parcels until a time each (epoch milliseconds), by receipt handle: one
-    /// ChangeMessageVisibilityBatch for each ten.
+    /// Hides received parcels, each named by its receipt handle, until a time in epoch milliseconds: one
+    /// ChangeMessageVisibilityBatch for each ten. SQS hides a message for 12 hours at most.
+    ///
+    /// # Errors
+    /// SQS is out of reach; the parcels come back by the queue's own visibility timeout then.
     pub async fn postpone_parcels(&self, receipts: &[(String, i64)], now_ms: i64) -> Result<()> {
         let seconds = |until: &i64| {
             let seconds = until.saturating_sub(now_ms).saturating_add(999).div_euclid(1000);

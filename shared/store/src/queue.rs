@@ -1,4 +1,4 @@
-//! Sending to a queue, whichever it is, and hiding what was received.
+//! The two SQS calls that both queues share: sending messages, and hiding received ones.
 
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, SendMessageBatchRequestEntry};
 
@@ -6,31 +6,34 @@ use crate::attribute::corrupt;
 use crate::error::call;
 use crate::{Result, Store, StoreError};
 
-/// Bytes of one queue message at most, and of one batch: SQS's 1 MiB less what the request around them
-/// takes.
+/// The most bytes of one queue message and of one batch: SQS's 1 MiB less the request around them.
 pub(crate) const MESSAGE_BYTES: usize = 1_000_000;
-/// Messages of one batch at most.
+/// The most messages of one batch.
 const BATCH_MESSAGES: usize = 10;
 
-/// A message to be sent.
+/// A message to send.
 #[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
-    /// Its body.
+pub(crate) struct OutgoingMessage {
+    /// The body.
     pub(crate) body: String,
-    /// How long nobody receives it, in seconds.
+    /// The time before anyone can receive it, in seconds.
     pub(crate) delay_seconds: i32,
 }
 
-impl From<String> for Outgoing {
+impl From<String> for OutgoingMessage {
     fn from(body: String) -> Self {
         Self { body, delay_seconds: 0 }
     }
 }
 
 impl Store {
-    /// Sends messages: one SendMessageBatch for each ten, or each megabyte. `Ok` means that SQS holds all.
-    pub(crate) async fn send(&self, url: &str, messages: Vec<Outgoing>) -> Result<()> {
-        let mut batch: Vec<Outgoing> = Vec::new();
+    /// Sends messages: one SendMessageBatch for each ten, or each megabyte. `Ok` means that SQS holds all of
+    /// them. Messages of a call whose answer was lost may be in the queue twice.
+    ///
+    /// # Errors
+    /// SQS is out of reach or refuses a message. Earlier messages are queued then.
+    pub(crate) async fn send(&self, url: &str, messages: Vec<OutgoingMessage>) -> Result<()> {
+        let mut batch: Vec<OutgoingMessage> = Vec::new();
         let mut bytes = 0_usize;
         for message in messages {
             let more = message.body.len();
@@ -44,14 +47,14 @@ impl Store {
         self.send_batch(url, batch).await
     }
 
-    /// Sends one batch; the entries that SQS refuses for a passing reason are sent again.
-    async fn send_batch(&self, url: &str, messages: Vec<Outgoing>) -> Result<()> {
+    /// Sends one batch. Entries that SQS refuses for a passing reason are sent again, twice at most.
+    async fn send_batch(&self, url: &str, messages: Vec<OutgoingMessage>) -> Result<()> {
         let mut left = messages;
         for _ in 0..3 {
             if left.is_empty() {
                 return Ok(());
             }
-            let entry = |(index, message): (usize, &Outgoing)| {
+            let entry = |(index, message): (usize, &OutgoingMessage)| {
                 let delay = Some(message.delay_seconds).filter(|seconds| *seconds > 0);
                 SendMessageBatchRequestEntry::builder()
                     .id(index.to_string())
@@ -82,8 +85,13 @@ impl Store {
         Err(StoreError::GaveUp { operation: "SendMessageBatch", detail })
     }
 
-    /// Hides received messages for as many seconds each, by receipt handle: one ChangeMessageVisibilityBatch
-    /// for each ten. One that cannot be hidden comes back by the queue's own timeout.
+    /// Hides received messages, each named by its receipt handle, for a number of seconds each: one
+    /// ChangeMessageVisibilityBatch for each ten.
+    ///
+    /// A message that SQS does not hide comes back by the queue's own visibility timeout.
+    ///
+    /// # Errors
+    /// SQS is out of reach.
     pub(crate) async fn hide(&self, url: &str, receipts: &[(String, i32)]) -> Result<()> {
         for batch in receipts.chunks(BATCH_MESSAGES) {
             let entry = |(index, (receipt, seconds)): (usize, &(String, i32))| {

@@ -2,7 +2,8 @@
 
 use eko_client::Device;
 use eko_client::device::{EntryContent, OutgoingEnvelope, SendOutcome};
-use eko_protocol::activity::{QueuedMessage, Report};
+use eko_protocol::activity::Report;
+use eko_protocol::letter::FetchedLetter;
 
 use crate::{Direct, World};
 
@@ -30,7 +31,7 @@ impl World {
 
     /// The messages on the first page of a device's mailbox, which holds nothing else but notices of devices
     /// that wait.
-    pub async fn messages(&self, device: &Device<Direct>) -> Vec<QueuedMessage> {
+    pub async fn messages(&self, device: &Device<Direct>) -> Vec<FetchedLetter> {
         let entries = device.fetch().await.expect("a page").entries;
         let message = |content| match content {
             EntryContent::Message(message) => Some(message),

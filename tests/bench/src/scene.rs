@@ -11,10 +11,13 @@ use bytes::Bytes;
 use eko_client::Device;
 use eko_client::device::OutgoingEnvelope;
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
+use eko_protocol::envelope::EnvelopeHeader;
 use eko_protocol::http_signature::Scheme;
+use eko_protocol::id::EnvelopeId;
+use eko_protocol::letter::Letter;
 use eko_service::config::Needs;
-use eko_store::deliveries::{Delivery, Envelope};
-use eko_store::parcels::{Body, Parcel};
+use eko_store::deliveries::{Delivery, DeviceCiphertext, LetterDelivery};
+use eko_store::parcels::{Parcel, ParcelBody};
 use eko_testkit::{Direct, Internet, Stranger, World, signing_key};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -278,36 +281,39 @@ impl Scene {
     fn queued(&self) -> anyhow::Result<String> {
         let origin = self.world.state.origin();
         let now_ms = self.world.now_ms();
-        let mut envelope = Envelope {
-            to: self.bob.user().to_string(),
-            author: self.alice.actor(),
-            activity: format!("{origin}/activity/{}", self.world.state.random_uuid()),
-            envelope: format!("urn:uuid:{}", self.world.state.random_uuid()),
-            from: self.alice.address(),
-            accepted: now_ms,
-            ttl: self.world.state.keep_until(now_ms),
-            published: Some(now_ms),
-            expires: None,
-            notify: true,
-            seen: None,
-            messages: Vec::new(),
+        let messaging = self.world.state.messaging();
+        let ciphertext = |(device, content)| DeviceCiphertext { device, content };
+        let delivery = LetterDelivery {
+            to: self.bob.user().clone(),
+            letter: Letter {
+                header: EnvelopeHeader {
+                    author: self.alice.actor(),
+                    id: EnvelopeId::parse(&format!("urn:uuid:{}", messaging.random_uuid()))?,
+                    from: self.alice.address(),
+                    published_ms: Some(now_ms),
+                    expires_ms: None,
+                    notify: true,
+                    device_set: None,
+                },
+                activity: format!("{origin}/activity/{}", messaging.random_uuid()),
+                accepted_ms: now_ms,
+            },
+            ttl: messaging.keep_until(now_ms),
+            ciphertexts: self.messages().into_iter().map(ciphertext).collect(),
         };
-        for (device, ciphertext) in self.messages() {
-            envelope.push(&device, &ciphertext);
-        }
-        Ok(serde_json::to_string(&Delivery::Envelope(envelope))?)
+        Ok(serde_json::to_string(&Delivery::Letter(delivery))?)
     }
 
     /// What waits for another server.
     fn parcel(&self) -> anyhow::Result<String> {
         let parcel = Parcel {
             to: format!("{}/users/eve", self.elsewhere),
-            author: self.alice.user().to_string(),
-            first: self.world.now_ms(),
-            not_before: None,
-            expires: None,
-            tell: None,
-            body: Body::Text(self.outgoing().to_string()),
+            author: self.alice.user().clone(),
+            first_ms: self.world.now_ms(),
+            not_before_ms: None,
+            expires_ms: None,
+            outcome_to: None,
+            body: ParcelBody::Text(self.outgoing().to_string()),
         };
         Ok(serde_json::to_string(&parcel)?)
     }

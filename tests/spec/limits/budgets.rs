@@ -27,16 +27,16 @@ async fn answer(limit: &'static str, count: u64) -> String {
             told(&answer)
         }
         "envelopes a minute, all senders to one recipient" => {
-            let most = TwoUsers::new().await.world.state.config().recipient_budget;
-            let pair = TwoUsers::with(|config| config.recipient_budget = 1).await;
+            let most = TwoUsers::new().await.world.state.config().limits.recipient_budget;
+            let pair = TwoUsers::with(|config| config.limits.recipient_budget = 1).await;
             assert_eq!(pair.send().await.status, 201);
             let answer = pair.send().await;
             pair.world.deliver().await;
             if count <= most { "201".to_owned() } else { told(&answer) }
         }
         "bytes of ciphertexts a minute to one recipient" => {
-            let most = TwoUsers::new().await.world.state.config().recipient_bytes_budget;
-            let pair = TwoUsers::with(|config| config.recipient_bytes_budget = 1).await;
+            let most = TwoUsers::new().await.world.state.config().limits.recipient_bytes_budget;
+            let pair = TwoUsers::with(|config| config.limits.recipient_bytes_budget = 1).await;
             let answer = pair.send().await;
             if count <= most { "201".to_owned() } else { told(&answer) }
         }

@@ -47,13 +47,13 @@ async fn answer(limit: &'static str, count: u64) -> String {
         }
         "one-time keys of a device an hour, to one taker" => last_take(count, |_| {}, false).await,
         "one-time keys of a device an hour, to one other server" => {
-            let most = TwoUsers::new().await.world.state.config().take_server_budget;
-            let over = last_take(2, |config| config.take_server_budget = 1, true).await;
+            let most = TwoUsers::new().await.world.state.config().limits.take_server_budget;
+            let over = last_take(2, |config| config.limits.take_server_budget = 1, true).await;
             if count <= most { "200".to_owned() } else { over }
         }
         "one-time keys of a device an hour, to all" => {
-            let most = TwoUsers::new().await.world.state.config().take_total_budget;
-            let over = last_take(2, |config| config.take_total_budget = 1, false).await;
+            let most = TwoUsers::new().await.world.state.config().limits.take_total_budget;
+            let over = last_take(2, |config| config.limits.take_total_budget = 1, false).await;
             if count <= most { "200".to_owned() } else { over }
         }
         other => panic!("nothing plays the limit {other:?}"),

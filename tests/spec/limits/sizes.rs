@@ -92,7 +92,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
             )
         }
         "entries on a page of a mailbox" => {
-            let pair = TwoUsers::with(|config| config.sender_budget = 1_000).await;
+            let pair = TwoUsers::with(|config| config.limits.sender_budget = 1_000).await;
             for _ in 0..count {
                 assert_eq!(pair.send().await.status, 201);
             }

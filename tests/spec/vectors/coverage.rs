@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use eko_protocol::coverage::{Verdict, check};
+use eko_protocol::coverage::{Coverage, check};
 use eko_protocol::id::DeviceId;
 use serde_json::{Value, json};
 
@@ -30,9 +30,9 @@ pub(super) fn vectors() -> Value {
     let cases = cases.map(|(what, active, named, before)| {
         let (active, named, before) = (devices(active), devices(named), devices(before));
         let (missing, stale, status) = match check(&active, &named, &before) {
-            Verdict::All => (Vec::new(), Vec::new(), 201),
-            Verdict::Missing(missing) => (missing, Vec::new(), 207),
-            Verdict::Stale { missing, stale } => (missing, stale, 409),
+            Coverage::All => (Vec::new(), Vec::new(), 201),
+            Coverage::Missing(missing) => (missing, Vec::new(), 207),
+            Coverage::Stale { missing, stale } => (missing, stale, 409),
         };
         json!({
             "what": what, "active": active, "named": named, "acceptedBefore": before,

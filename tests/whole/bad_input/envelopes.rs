@@ -182,5 +182,5 @@ async fn an_envelope_that_is_wrong() {
     let answer = scene.post_activity("/user/alice/outbox", &most).await;
     assert!(answer.starts_with("201 "), "{answer}");
     scene.world.deliver().await;
-    assert_eq!(scene.world.messages(&scene.bob).await[0].content, vec![0; 96 * 1024]);
+    assert_eq!(scene.world.messages(&scene.bob).await[0].ciphertext, vec![0; 96 * 1024]);
 }

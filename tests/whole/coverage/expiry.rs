@@ -17,8 +17,8 @@ async fn what_has_expired_is_never_returned() {
         world.advance(1);
     }
     world.deliver().await;
-    let ids = |messages: Vec<eko_protocol::activity::QueuedMessage>| -> Vec<_> {
-        messages.into_iter().map(|message| message.envelope).collect()
+    let ids = |messages: Vec<eko_protocol::letter::FetchedLetter>| -> Vec<_> {
+        messages.into_iter().map(|message| message.letter.header.id).collect()
     };
     let kept = bob.fetch().await.unwrap().entries;
     assert_eq!(ids(world.messages(&bob).await), [soon.id.clone(), late.id.clone(), never.id.clone()]);

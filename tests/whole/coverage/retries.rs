@@ -64,7 +64,8 @@ async fn two_authors_may_choose_one_id() {
         [accepted(alice.send(&outgoing).await.unwrap()), accepted(carol.send(&outgoing).await.unwrap())];
     assert_ne!(activities[0], activities[1]);
     world.deliver().await;
-    let mut authors: Vec<String> = world.messages(&bob).await.into_iter().map(|m| m.actor).collect();
+    let mut authors: Vec<String> =
+        world.messages(&bob).await.into_iter().map(|m| m.letter.header.author).collect();
     authors.sort();
     assert_eq!(authors, [alice.actor(), carol.actor()]);
     world.confirm(&bob).await;

@@ -26,7 +26,7 @@ async fn a_pool_is_replenished_after_it_ran_dry() {
 
 #[tokio::test]
 async fn one_kind_is_replenished_while_the_other_stays_empty() {
-    let world = World::with(|config| config.take_budget = 100).await;
+    let world = World::with(|config| config.limits.take_budget = 100).await;
     let (alice, mut bob) = (world.user("alice").await, world.user_with("bob", curve(2)).await);
     let mut seen = Vec::new();
     for round in 0..3_u16 {
@@ -193,7 +193,9 @@ async fn a_pool_holds_four_hundred() {
 /// Spent blocks are deleted by a later publication, a minute after the last take could have read them.
 #[tokio::test]
 async fn spent_blocks_go() {
-    let world = World::with(|config| (config.take_budget, config.take_total_budget) = (1000, 1000)).await;
+    let world =
+        World::with(|config| (config.limits.take_budget, config.limits.take_total_budget) = (1000, 1000))
+            .await;
     let (alice, mut bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(40)).await);
     let batches = [more(&mut bob, 20, 0), more(&mut bob, 20, 0), more(&mut bob, 20, 0)];
     for _ in 0..40 {

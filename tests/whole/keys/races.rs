@@ -12,7 +12,7 @@ use super::{curve, left, more, take};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixteen_parallel_takes_of_twenty_keys() {
-    let world = World::with(|config| config.take_budget = 100).await;
+    let world = World::with(|config| config.limits.take_budget = 100).await;
     let (alice, bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(20)).await);
     let (alice, bob) = (Arc::new(alice), Arc::new(bob));
     let takes = (0..16).map(|_| {
@@ -27,7 +27,7 @@ async fn sixteen_parallel_takes_of_twenty_keys() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parallel_takes_of_more_than_there_is() {
-    let world = World::with(|config| config.take_budget = 100).await;
+    let world = World::with(|config| config.limits.take_budget = 100).await;
     let (alice, bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(5)).await);
     let taken: Vec<Option<u32>> =
         join_all((0..12).map(|_| take(&alice, &bob))).await.into_iter().map(|(id, _)| id).collect();
@@ -49,7 +49,9 @@ async fn a_budget_holds_against_parallel_takes() {
 /// Takes run while the pool is replenished, again and again: each published key goes to exactly one of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn takes_and_publications_race() {
-    let world = World::with(|config| (config.take_budget, config.take_total_budget) = (1000, 1000)).await;
+    let world =
+        World::with(|config| (config.limits.take_budget, config.limits.take_total_budget) = (1000, 1000))
+            .await;
     let (alice, mut bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(3)).await);
     let mut given = Vec::new();
     for _ in 0..6 {
@@ -73,7 +75,7 @@ async fn takes_and_publications_race() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_publications_race() {
-    let world = World::with(|config| config.take_budget = 100).await;
+    let world = World::with(|config| config.limits.take_budget = 100).await;
     let (alice, mut bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(1)).await);
     let batches: Vec<PublishedKeys> = (0..4).map(|_| more(&mut bob, 2, 0)).collect();
     // Ids must grow. Of two publications at once, the one with lower ids may come too late; it is refused whole.
@@ -95,7 +97,7 @@ async fn two_publications_race() {
 /// A take claims its place before it reads the key there. Publications in between do not remove that key.
 #[tokio::test]
 async fn a_publication_between_a_claim_and_its_key() {
-    let world = World::with(|config| config.take_budget = 100).await;
+    let world = World::with(|config| config.limits.take_budget = 100).await;
     let alice = world.user_with("alice", BARE).await;
     // Bob's last key is also the last of its block, which is then spent. Carol's is in the middle of a block, and
     // another take finds her pool empty before the keys are published.
@@ -129,7 +131,7 @@ async fn a_publication_between_a_claim_and_its_key() {
 /// Takes run beside a revocation: each has the package of the device that stays, and may have the revoked one's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn takes_and_a_revocation_race() {
-    let world = World::with(|config| config.take_budget = 100).await;
+    let world = World::with(|config| config.limits.take_budget = 100).await;
     let (alice, bob) = (world.user_with("alice", BARE).await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
     let takes = join_all((0..12).map(|_| alice.take(bob.user())));

@@ -55,7 +55,8 @@ async fn all_ways_to_take_are_one_pool() {
 
 #[tokio::test]
 async fn over_budget_the_answer_comes_without_one_time_keys() {
-    let world = World::with(|config| (config.take_budget, config.take_total_budget) = (2, 3)).await;
+    let world =
+        World::with(|config| (config.limits.take_budget, config.limits.take_total_budget) = (2, 3)).await;
     let bob = world.user_with("bob", curve(6)).await;
     let (alice, carol) = (world.user_with("alice", BARE).await, world.user_with("carol", BARE).await);
     assert_eq!(take(&alice, &bob).await.0, Some(1));

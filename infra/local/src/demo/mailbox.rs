@@ -48,16 +48,20 @@ pub(super) async fn receives(stage: &Stage, party: &Party, sent: &OutgoingEnvelo
         bail!("expected a message, got {}", entry.activity);
     };
     let content = sent.messages.iter().find(|(device, _)| device == party.device.id()).map(|(_, c)| c);
-    ensure!(Some(&message.content) == content, "expected the bytes that were sent, got {}", entry.activity);
-    ensure!(message.envelope == sent.id, "expected envelope {}, got {}", sent.id, entry.activity);
+    ensure!(
+        Some(&message.ciphertext) == content,
+        "expected the bytes that were sent, got {}",
+        entry.activity
+    );
+    ensure!(message.letter.header.id == sent.id, "expected envelope {}, got {}", sent.id, entry.activity);
     let (author, from) = (stage.alice.device.actor(), stage.alice.device.address());
-    ensure!(message.actor == author, "expected a message by {author}, got {}", entry.activity);
-    ensure!(message.from == from, "expected a message from {from}, got {}", entry.activity);
+    ensure!(message.letter.header.author == author, "expected a message by {author}, got {}", entry.activity);
+    ensure!(message.letter.header.from == from, "expected a message from {from}, got {}", entry.activity);
     party.device.acknowledge(std::slice::from_ref(&entry.address)).await?;
     is_empty(party).await?;
     stage.transcript.means(&format!(
         "Opaque ciphertext, {} bytes, the very ones that Alice sent. The mailbox is empty again.",
-        message.content.len(),
+        message.ciphertext.len(),
     ));
     Ok(())
 }

@@ -49,8 +49,11 @@ async fn the_event_is_lambdas() {
     assert_eq!(event["Records"][0], expected);
     assert_eq!(event["Records"].as_array().unwrap().len(), 2);
     // What the functions read it with reads it.
-    let event = eko_service::QueueMessage::batch(serde_json::from_value(event).unwrap());
-    assert_eq!((event[0].id.as_str(), event[0].body.as_str(), event[0].receipt.as_str()), ("1", "m", "r"));
+    let event = eko_service::queue_message::batch(serde_json::from_value(event).unwrap());
+    assert_eq!(
+        (event[0].id.as_str(), event[0].body.as_str(), event[0].receipt_handle.as_str()),
+        ("1", "m", "r")
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
-use eko_protocol::activity::{QueuedMessage, Report};
-use eko_protocol::envelope::Create;
+use eko_protocol::activity::Report;
 use eko_protocol::json::{has_type, shape, text};
+use eko_protocol::letter::FetchedLetter;
 use eko_protocol::{Invalid, timestamp};
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub struct MailboxEntry {
 #[derive(Debug, Clone, PartialEq)]
 pub enum EntryContent {
     /// A message for this device.
-    Message(QueuedMessage),
+    Message(FetchedLetter),
     /// A report on an envelope that this user sent.
     Report(Report),
     /// A device of this user waits for approval. Nothing of it is proven yet.
@@ -95,7 +95,7 @@ impl<T: Transport> Device<T> {
 
     fn content(&self, activity: &Value) -> Result<EntryContent, Invalid> {
         if has_type(activity, "Create") {
-            self.message(activity).map(EntryContent::Message)
+            self.letter(activity).map(EntryContent::Message)
         } else if has_type(activity, "Offer") {
             offered(activity, &self.origin, &self.user).map(EntryContent::DeviceOffered)
         } else {
@@ -103,26 +103,12 @@ impl<T: Transport> Device<T> {
         }
     }
 
-    fn message(&self, activity: &Value) -> Result<QueuedMessage, Invalid> {
-        // Whether it has expired was for the server to say when the page was made.
-        let create = Create::parse(activity, i64::MIN)?;
-        let [message] = <[_; 1]>::try_from(create.messages)
-            .map_err(|_| Invalid::at("/object/messages", "must hold one message"))?;
-        if message.to != self.address() {
-            return Err(Invalid::at("/object/messages/0/to", "is another device"));
+    fn letter(&self, activity: &Value) -> Result<FetchedLetter, Invalid> {
+        let fetched = FetchedLetter::parse(activity)?;
+        if fetched.device == self.address() {
+            Ok(fetched)
+        } else {
+            Err(Invalid::at("/object/messages/0/to", "is another device"))
         }
-        Ok(QueuedMessage {
-            activity: create.activity.ok_or_else(|| Invalid::at("/id", "is missing"))?,
-            actor: create.actor,
-            to: create.to,
-            envelope: create.id,
-            from: create.from,
-            device: message.to,
-            content: message.content,
-            published_ms: create.published_ms,
-            notify: create.notify,
-            expires_ms: create.expires_ms,
-            device_set: create.device_set,
-        })
     }
 }

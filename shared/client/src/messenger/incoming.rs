@@ -1,6 +1,6 @@
 //! One message: whose device sent it, what it says, and where that belongs.
 
-use eko_protocol::activity::QueuedMessage;
+use eko_protocol::letter::FetchedLetter;
 
 use super::trust::{Contact, HeadComparison, ListedDevice};
 use super::{Distrust, Messenger, MessengerError, Notice, Person, Trust, UnreadableReason};
@@ -37,16 +37,16 @@ pub(super) struct ActivitySource<'a> {
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn take_message(
         &self,
-        message: &QueuedMessage,
+        message: &FetchedLetter,
         received_ms: i64,
         notices: &mut Vec<Notice>,
     ) -> Result<EntryDisposition, MessengerError> {
-        let is_sync = message.actor == self.device.actor();
+        let is_sync = message.letter.header.author == self.device.actor();
         let taken = if is_sync { EntryDisposition::Drop } else { EntryDisposition::Confirm };
         if self.store.read(|tx| tx.was_read(key(message)))? {
             return Ok(taken);
         }
-        let actor = message.actor.clone();
+        let actor = message.letter.header.author.clone();
         let (contact, listed) = match self.sender(message).await {
             Ok(found) => found,
             Err(MessengerError::Distrust { actor, why }) => {
@@ -65,7 +65,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         };
         let warning = warning(&contact, listed);
-        let whence = ActivitySource { actor: &message.actor, device: &message.from, received_ms, warning };
+        let whence = ActivitySource {
+            actor: &message.letter.header.author,
+            device: &message.letter.header.from,
+            received_ms,
+            warning,
+        };
         let activity = match self.open_message(message, &whence, listed, notices) {
             Ok(activity) => activity,
             Err(MessengerError::Session(SessionError::Duplicate)) => return Ok(taken),
@@ -83,39 +88,40 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// The sender and their device, which must be in their chain.
-    async fn sender(&self, message: &QueuedMessage) -> Result<(Contact, ListedDevice), MessengerError> {
-        let nobody = || MessengerError::NoSuchPerson(message.actor.clone());
-        let person = Person::of(&message.actor).ok_or_else(nobody)?;
-        if person.origin.parse_device(&message.from).is_none_or(|(user, _)| user != person.user) {
+    async fn sender(&self, message: &FetchedLetter) -> Result<(Contact, ListedDevice), MessengerError> {
+        let nobody = || MessengerError::NoSuchPerson(message.letter.header.author.clone());
+        let person = Person::of(&message.letter.header.author).ok_or_else(nobody)?;
+        if person.origin.parse_device(&message.letter.header.from).is_none_or(|(user, _)| user != person.user)
+        {
             return Err(nobody());
         }
         let known = self.contact(&person).await?;
-        if let Some(listed) = known.listed(&message.from) {
+        if let Some(listed) = known.listed(&message.letter.header.from) {
             return Ok((known, listed));
         }
         let known = self.look_again(&person).await?;
-        match known.listed(&message.from) {
+        match known.listed(&message.letter.header.from) {
             Some(listed) => Ok((known, listed)),
-            None => Err(self.alarm(&person.actor(), Distrust::Inserted(message.from.clone()))?),
+            None => Err(self.alarm(&person.actor(), Distrust::Inserted(message.letter.header.from.clone()))?),
         }
     }
 
     /// Decrypts a message and keeps what it says, all in one transaction.
     fn open_message(
         &self,
-        message: &QueuedMessage,
+        message: &FetchedLetter,
         whence: &ActivitySource<'_>,
         listed: ListedDevice,
         notices: &mut Vec<Notice>,
     ) -> Result<Option<Activity>, MessengerError> {
         let address = self.device.address();
         let own = self.own(&address);
-        let peer = PeerDevice { address: &message.from, identity: &listed.identity };
+        let peer = PeerDevice { address: &message.letter.header.from, identity: &listed.identity };
         let now_ms = self.now_ms();
         self.store.write(|tx| {
-            let record = tx.session(&message.from)?.map(|session| session.record);
-            let opened = self.sessions.decrypt(own, peer, record.as_deref(), tx, &message.content)?;
-            tx.keep_session(&message.actor, &message.from, &opened.record)?;
+            let record = tx.session(&message.letter.header.from)?.map(|session| session.record);
+            let opened = self.sessions.decrypt(own, peer, record.as_deref(), tx, &message.ciphertext)?;
+            tx.keep_session(&message.letter.header.author, &message.letter.header.from, &opened.record)?;
             let last_resorts = tx.last_resorts()?;
             tx.spend(opened.one_time, opened.kyber.as_ref(), |id| last_resorts.contains(&id.get()))?;
             tx.note_read(key(message), now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
@@ -199,11 +205,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Remembers a message that cannot be read, so that its next coming is known, and has the next message to its
     /// sender begin a new session: the old one may be what is wrong.
-    fn give_up(&self, message: &QueuedMessage) -> Result<(), DeviceStoreError> {
+    fn give_up(&self, message: &FetchedLetter) -> Result<(), DeviceStoreError> {
         let now_ms = self.now_ms();
         self.store.write(|tx| {
             tx.note_read(key(message), now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
-            tx.renew_session(&message.from)
+            tx.renew_session(&message.letter.header.from)
         })
     }
 
@@ -246,8 +252,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
-fn key(message: &QueuedMessage) -> CiphertextKey<'_> {
-    CiphertextKey { actor: &message.actor, envelope: message.envelope.as_str(), device: &message.from }
+fn key(message: &FetchedLetter) -> CiphertextKey<'_> {
+    CiphertextKey {
+        actor: &message.letter.header.author,
+        envelope: message.letter.header.id.as_str(),
+        device: &message.letter.header.from,
+    }
 }
 
 pub(super) fn unreadable(actor: &str, why: UnreadableReason) -> Notice {

@@ -84,7 +84,7 @@ fn last(client: &TestMessenger) -> String {
 
 #[tokio::test]
 async fn a_budget_is_waited_out() {
-    let world = World::with(|config| config.sender_budget = 2).await;
+    let world = World::with(|config| config.limits.sender_budget = 2).await;
     let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
     for n in 0..3 {

@@ -20,9 +20,9 @@ async fn scene(world: &World, wire: &TestNetwork) -> [TestMessenger; 4] {
 
 async fn generous() -> World {
     World::with(|config| {
-        config.sender_budget = 1_000_000;
-        config.recipient_budget = 1_000_000;
-        config.recipient_bytes_budget = 1 << 40;
+        config.limits.sender_budget = 1_000_000;
+        config.limits.recipient_budget = 1_000_000;
+        config.limits.recipient_bytes_budget = 1 << 40;
     })
     .await
 }

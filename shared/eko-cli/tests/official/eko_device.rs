@@ -190,7 +190,7 @@ impl EkoDevice {
     /// Waits until a message is in the mailbox, and returns the address of its entry.
     pub(crate) async fn entry(&self, sent: &Sent) -> String {
         let its = |content: &EntryContent| match content {
-            EntryContent::Message(message) => message.envelope.as_str() == sent.envelope(),
+            EntryContent::Message(message) => message.letter.header.id.as_str() == sent.envelope(),
             _ => false,
         };
         let look = async || {

@@ -3,10 +3,11 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::EnvelopeHeader;
 use super::message::{Message, WireMessage};
-use crate::activity::{context, put_device_set};
+use crate::activity::context;
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
 use crate::id::{DeviceId, EnvelopeId};
@@ -14,29 +15,19 @@ use crate::json::{has_type, only_as_object, only_text, shape, text};
 use crate::limits::MAX_MESSAGES;
 use crate::{Invalid, timestamp};
 
-/// A `Create` of a `SignalEnvelope`: one user's devices, one device's messages. Well formed; whether its
-/// author may send it is said by [`Create::authorise`] or [`Create::authorise_remote`].
+/// A `Create` of a `SignalEnvelope`: ciphertexts of one device for the devices of one user.
+///
+/// A value is well formed. [`Create::authorise`] and [`Create::authorise_remote`] decide whether its author may
+/// send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Create {
-    /// The activity's own id, where the sender gave one.
+    /// The activity's own id, if the sender gave one.
     pub activity: Option<String>,
-    /// The author's actor id.
-    pub actor: String,
-    /// The recipient's actor id; the author's own for a sync between devices.
+    /// The recipient's actor id. Equal to the author's for a sync between the author's own devices.
     pub to: String,
-    /// The envelope's id, the same when it is sent again.
-    pub id: EnvelopeId,
-    /// When it was made, by the sender's clock, in epoch milliseconds.
-    pub published_ms: Option<i64>,
-    /// Whether the recipient's devices should be woken for it.
-    pub notify: bool,
-    /// When it is of no more use, in epoch milliseconds.
-    pub expires_ms: Option<i64>,
-    /// The recipient's device set as the sender last saw it.
-    pub device_set: Option<DeviceSetRef>,
-    /// The address of the sending device.
-    pub from: String,
-    /// The messages: 1 to [`MAX_MESSAGES`], no two to one device.
+    /// The members that are the same for every device.
+    pub header: EnvelopeHeader,
+    /// The ciphertexts: 1 to [`MAX_MESSAGES`], no two for one device.
     pub messages: Vec<Message>,
 }
 
@@ -74,7 +65,7 @@ impl Create {
         if !has_type(value, "Create") {
             return Err(Invalid::at("/type", "must be Create"));
         }
-        let actor = address(text(value, "actor")?, "/actor")?;
+        let author = address(text(value, "actor")?, "/actor")?;
         let to = address(only_text(value, "to")?, "/to")?;
         let activity = match value.get("id") {
             None | Some(Value::Null) => None,
@@ -92,18 +83,16 @@ impl Create {
         }
         let (from, messages) =
             messages(envelope.messages).map_err(|fault| fault.under("/object/messages"))?;
-        Ok(Self {
-            activity,
-            actor,
-            to,
+        let header = EnvelopeHeader {
+            author,
             id: envelope.id,
-            published_ms,
-            notify: envelope.notify.unwrap_or(true),
-            expires_ms,
-            device_set: envelope.device_set,
             from,
-            messages,
-        })
+            published_ms,
+            expires_ms,
+            notify: envelope.notify.unwrap_or(true),
+            device_set: envelope.device_set,
+        };
+        Ok(Self { activity, to, header, messages })
     }
 
     /// Whether a local device may send it: its user is the author, and every message comes from it. An
@@ -112,10 +101,10 @@ impl Create {
     /// # Errors
     /// The member that names someone else.
     pub fn authorise(&self, actor_url: &str, device_url: &str) -> Result<(), NotYours> {
-        if self.actor != actor_url {
+        if self.header.author != actor_url {
             return Err(NotYours { pointer: "/actor", detail: "must be the user who is signed in" });
         }
-        if self.from != device_url {
+        if self.header.from != device_url {
             return Err(NotYours {
                 pointer: "/object/messages/0/from",
                 detail: "must be the device that is signed in",
@@ -130,10 +119,10 @@ impl Create {
     /// # Errors
     /// The member that names someone else.
     pub fn authorise_remote(&self, signer_actor: &str) -> Result<(), NotYours> {
-        if self.actor != signer_actor {
+        if self.header.author != signer_actor {
             return Err(NotYours { pointer: "/actor", detail: "must be the actor who signed the request" });
         }
-        if !Origin::of(&self.actor).is_some_and(|origin| origin.owns(&self.from)) {
+        if !Origin::of(&self.header.author).is_some_and(|origin| origin.owns(&self.header.from)) {
             return Err(NotYours {
                 pointer: "/object/messages/0/from",
                 detail: "must be on the actor's server",
@@ -143,10 +132,10 @@ impl Create {
     }
 
     fn check_ids(&self) -> Result<(), NotYours> {
-        let Some(origin) = Origin::of(&self.actor) else {
+        let Some(origin) = Origin::of(&self.header.author) else {
             return Err(NotYours { pointer: "/actor", detail: "must be on a server with a domain" });
         };
-        if !self.id.may_come_from(&origin) {
+        if !self.header.id.may_come_from(&origin) {
             return Err(NotYours {
                 pointer: "/object/id",
                 detail: "must be urn:uuid, or on the actor's server",
@@ -163,27 +152,16 @@ impl Create {
     /// The wire form, for another server: only the members that were read, and the activity's id; `origin` is
     /// this server's, for the context.
     pub fn to_value(&self, origin: &Origin, activity: &str) -> Value {
-        let mut object = Map::new();
-        object.insert("type".to_owned(), json!(["Object", "SignalEnvelope"]));
-        object.insert("id".to_owned(), json!(self.id));
-        if let Some(at) = self.published_ms {
-            object.insert("published".to_owned(), json!(timestamp::format(at)));
-        }
-        object.insert("notify".to_owned(), json!(self.notify));
-        if let Some(at) = self.expires_ms {
-            object.insert("expires".to_owned(), json!(timestamp::format(at)));
-        }
-        put_device_set(&mut object, self.device_set.as_ref());
         let message = |message: &Message| {
             let content = STANDARD.encode(&message.content);
-            json!({ "to": message.to, "from": self.from, "content": content })
+            json!({ "to": message.to, "from": self.header.from, "content": content })
         };
-        object.insert("messages".to_owned(), self.messages.iter().map(message).collect());
+        let object = self.header.to_object(self.messages.iter().map(message).collect());
         json!({
             "@context": context(origin),
             "type": "Create",
             "id": activity,
-            "actor": self.actor,
+            "actor": self.header.author,
             "to": self.to,
             "object": object,
         })
@@ -205,7 +183,7 @@ impl Create {
 
     /// Whether it goes to the author's own other devices.
     pub fn is_sync(&self) -> bool {
-        self.to == self.actor
+        self.to == self.header.author
     }
 
     /// The messages by device of the local user it is for.

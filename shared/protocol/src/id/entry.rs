@@ -1,3 +1,4 @@
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
@@ -10,7 +11,8 @@ const MAX_MS: u64 = (1 << 48) - 1;
 /// The key of an entry in a device's queue: `{acceptance in epoch milliseconds, 12 hex digits}-{32 hex digits
 /// of the envelope's key}`, lower case. Keys sort by time, and the same envelope accepted at the same time
 /// has the same key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct EntryKey(String);
 
 impl EntryKey {
@@ -49,6 +51,20 @@ impl EntryKey {
 impl std::fmt::Display for EntryKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for EntryKey {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
+
+impl From<EntryKey> for String {
+    fn from(key: EntryKey) -> Self {
+        key.0
     }
 }
 

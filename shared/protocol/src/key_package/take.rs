@@ -12,21 +12,49 @@ use crate::limits::MAX_TAKEN_PACKAGES;
 pub struct TakeActivity {
     /// The taker's actor id.
     pub actor: String,
-    /// Whose packages.
-    pub target: Target,
+    /// The packages that it asks for.
+    pub target: TakeTarget,
 }
 
-/// What a `Take` asks for.
+/// The key packages that a `Take` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// A package of every active device of a local user.
-    All(UserName),
-    /// Packages of these devices of a local user: at least one, at most [`MAX_TAKEN_PACKAGES`], none twice.
-    Some(UserName, Vec<DeviceId>),
-    /// Every active device of whoever has this handle on another server; in an outbox only.
-    Handle(Handle),
-    /// A collection or packages on one other server, unread but for their form; in an outbox only.
-    Remote(Origin, Vec<String>),
+pub enum TakeTarget {
+    /// Packages of a user of this server.
+    Local(LocalPackages),
+    /// Packages of a user of another server. Allowed in an outbox only.
+    Remote(RemotePackages),
+}
+
+/// Key packages of a user of this server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalPackages {
+    /// The owner.
+    pub user: UserName,
+    /// The devices whose packages are asked for.
+    pub devices: RequestedDevices,
+}
+
+/// The devices whose packages a `Take` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestedDevices {
+    /// Every active device.
+    All,
+    /// These devices: at least one, at most [`MAX_TAKEN_PACKAGES`], none twice.
+    Named(Vec<DeviceId>),
+}
+
+/// Key packages of a user of another server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemotePackages {
+    /// Packages of every active device of the user with this handle.
+    OfHandle(Handle),
+    /// A collection or packages on one other server. Only the form of the ids is checked.
+    OnServer {
+        /// The server.
+        origin: Origin,
+        /// The ids of one collection, or of one or several packages.
+        ids: Vec<String>,
+    },
 }
 
 impl TakeActivity {
@@ -51,22 +79,25 @@ impl TakeActivity {
     }
 }
 
-fn target_of_one(text: &str, origin: &Origin) -> Result<Target, Invalid> {
+fn target_of_one(text: &str, origin: &Origin) -> Result<TakeTarget, Invalid> {
+    let local = |user, devices| Ok(TakeTarget::Local(LocalPackages { user, devices }));
     if let Some(user) = origin.parse_key_packages(text) {
-        return Ok(Target::All(user));
+        return local(user, RequestedDevices::All);
     }
     if let Some((user, device)) = origin.parse_key_package(text) {
-        return Ok(Target::Some(user, vec![device]));
+        return local(user, RequestedDevices::Named(vec![device]));
     }
     if let Ok(handle) = Handle::parse(text) {
-        let local = handle.authority() == origin.authority();
-        return Ok(if local { Target::All(handle.name().clone()) } else { Target::Handle(handle) });
+        return match handle.authority() == origin.authority() {
+            true => local(handle.name().clone(), RequestedDevices::All),
+            false => Ok(TakeTarget::Remote(RemotePackages::OfHandle(handle))),
+        };
     }
     let other = remote(text, origin)?;
-    Ok(Target::Remote(other, vec![text.to_owned()]))
+    Ok(TakeTarget::Remote(RemotePackages::OnServer { origin: other, ids: vec![text.to_owned()] }))
 }
 
-fn target_of_many(ids: &[Value], origin: &Origin) -> Result<Target, Invalid> {
+fn target_of_many(ids: &[Value], origin: &Origin) -> Result<TakeTarget, Invalid> {
     if ids.len() > MAX_TAKEN_PACKAGES {
         return Err(Invalid::whole(format!("holds more than {MAX_TAKEN_PACKAGES} key packages")));
     }
@@ -81,21 +112,30 @@ fn target_of_many(ids: &[Value], origin: &Origin) -> Result<Target, Invalid> {
     })
 }
 
-fn joined(so_far: Target, next: Target) -> Result<Target, &'static str> {
+/// Joins two targets that each name packages of the same user, or on the same other server.
+fn joined(so_far: TakeTarget, next: TakeTarget) -> Result<TakeTarget, &'static str> {
+    use RequestedDevices::Named;
+    const TWICE: &str = "appears twice";
     match (so_far, next) {
-        (Target::Some(user, mut devices), Target::Some(other, more)) if user == other => {
+        (
+            TakeTarget::Local(LocalPackages { user, devices: Named(mut devices) }),
+            TakeTarget::Local(LocalPackages { user: other, devices: Named(more) }),
+        ) if user == other => {
             if more.iter().any(|device| devices.contains(device)) {
-                return Err("appears twice");
+                return Err(TWICE);
             }
             devices.extend(more);
-            Ok(Target::Some(user, devices))
+            Ok(TakeTarget::Local(LocalPackages { user, devices: Named(devices) }))
         }
-        (Target::Remote(origin, mut ids), Target::Remote(other, more)) if origin == other => {
+        (
+            TakeTarget::Remote(RemotePackages::OnServer { origin, mut ids }),
+            TakeTarget::Remote(RemotePackages::OnServer { origin: other, ids: more }),
+        ) if origin == other => {
             if more.iter().any(|id| ids.contains(id)) {
-                return Err("appears twice");
+                return Err(TWICE);
             }
             ids.extend(more);
-            Ok(Target::Remote(origin, ids))
+            Ok(TakeTarget::Remote(RemotePackages::OnServer { origin, ids }))
         }
         _ => Err("must be a key package of the same user as the others"),
     }
@@ -129,29 +169,42 @@ mod tests {
         origin().key_package(&user(name), &device(n))
     }
 
-    fn read(object: Value) -> Result<Target, Invalid> {
+    fn read(object: Value) -> Result<TakeTarget, Invalid> {
         let take = json!({"type": "Take", "actor": "https://b.example/user/x", "object": object});
         TakeActivity::parse(&take, &origin()).map(|take| take.target)
+    }
+
+    fn all(name: &str) -> TakeTarget {
+        TakeTarget::Local(LocalPackages { user: user(name), devices: RequestedDevices::All })
+    }
+
+    fn named(name: &str, devices: Vec<DeviceId>) -> TakeTarget {
+        TakeTarget::Local(LocalPackages { user: user(name), devices: RequestedDevices::Named(devices) })
+    }
+
+    fn on_server(origin: &Origin, ids: &[&str]) -> TakeTarget {
+        let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        TakeTarget::Remote(RemotePackages::OnServer { origin: origin.clone(), ids })
     }
 
     #[test]
     fn targets() {
         let b = Origin::parse("https://b.example").unwrap();
         for (object, expected) in [
-            (json!("https://a.example/user/bob/keyPackages"), Target::All(user("bob"))),
-            (json!("@Bob@a.example"), Target::All(user("bob"))),
-            (json!("acct:bob@a.example"), Target::All(user("bob"))),
-            (json!(package("bob", 1)), Target::Some(user("bob"), vec![device(1)])),
+            (json!("https://a.example/user/bob/keyPackages"), all("bob")),
+            (json!("@Bob@a.example"), all("bob")),
+            (json!("acct:bob@a.example"), all("bob")),
+            (json!(package("bob", 1)), named("bob", vec![device(1)])),
+            (json!([package("bob", 2), package("bob", 1)]), named("bob", vec![device(2), device(1)])),
+            (json!(["https://a.example/user/bob/keyPackages"]), all("bob")),
             (
-                json!([package("bob", 2), package("bob", 1)]),
-                Target::Some(user("bob"), vec![device(2), device(1)]),
+                json!("@bob@b.example"),
+                TakeTarget::Remote(RemotePackages::OfHandle(Handle::parse("bob@b.example").unwrap())),
             ),
-            (json!(["https://a.example/user/bob/keyPackages"]), Target::All(user("bob"))),
-            (json!("@bob@b.example"), Target::Handle(Handle::parse("bob@b.example").unwrap())),
-            (json!("https://b.example/k/1"), Target::Remote(b.clone(), vec!["https://b.example/k/1".into()])),
+            (json!("https://b.example/k/1"), on_server(&b, &["https://b.example/k/1"])),
             (
                 json!(["https://b.example/k/1", "https://b.example/k/2"]),
-                Target::Remote(b, vec!["https://b.example/k/1".into(), "https://b.example/k/2".into()]),
+                on_server(&b, &["https://b.example/k/1", "https://b.example/k/2"]),
             ),
         ] {
             assert_eq!(read(object.clone()), Ok(expected), "{object}");
@@ -212,7 +265,7 @@ mod tests {
         ) {
             let ids: Vec<_> = ns.iter().map(|n| package(&name, *n)).collect();
             let devices = ns.iter().map(|n| device(*n)).collect();
-            prop_assert_eq!(read(json!(ids)), Ok(Target::Some(user(&name), devices)));
+            prop_assert_eq!(read(json!(ids)), Ok(named(&name, devices)));
         }
     }
 }

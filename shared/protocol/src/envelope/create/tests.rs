@@ -46,14 +46,14 @@ fn with(pointer: &str, value: Value) -> Value {
 fn the_example_of_section_5() {
     let create = Create::parse(&create(2), NOW_MS).unwrap();
     assert_eq!(
-        (create.actor.as_str(), create.to.as_str(), create.from.as_str()),
+        (create.header.author.as_str(), create.to.as_str(), create.header.from.as_str()),
         (ALICE, "https://b.example/user/bob", PHONE)
     );
     assert_eq!(
-        (create.published_ms, create.expires_ms, create.notify),
+        (create.header.published_ms, create.header.expires_ms, create.header.notify),
         (Some(NOW_MS), Some(NOW_MS + 86_400_000), false)
     );
-    assert_eq!(create.device_set, DeviceSetRef::new(2, "ab".repeat(32)).ok());
+    assert_eq!(create.header.device_set, DeviceSetRef::new(2, "ab".repeat(32)).ok());
     assert_eq!(create.messages.len(), 2);
     assert!(!create.is_sync());
     let (origin, user) = bob();
@@ -70,9 +70,9 @@ fn what_may_be_left_out() {
         "messages": [{"to": PHONE, "from": PHONE, "content": "AA==", "x": 1}]},
     });
     let create = Create::parse(&value, NOW_MS).unwrap();
-    assert!(create.notify && create.is_sync());
+    assert!(create.header.notify && create.is_sync());
     assert_eq!(
-        (create.published_ms, create.expires_ms, create.device_set, create.activity),
+        (create.header.published_ms, create.header.expires_ms, create.header.device_set, create.activity),
         (None, None, None, None)
     );
 }

@@ -1,0 +1,117 @@
+//! Acceptance of an envelope for a user of this server (`docs/protocol.md`, section 5).
+//!
+//! The sender is a local device ([`crate::send`]) or another server (the function `inbox`).
+
+use std::collections::BTreeSet;
+
+use eko_protocol::Invalid;
+use eko_protocol::activity::Report;
+use eko_protocol::address::UserName;
+use eko_protocol::coverage::{self, Coverage};
+use eko_protocol::envelope::Create;
+use eko_protocol::id::{self, DeviceId};
+use eko_protocol::letter::Letter;
+use eko_store::deliveries::{DeviceCiphertext, LetterDelivery};
+use eko_store::devices::UserDevices;
+
+use crate::{Messaging, Refusal, Result};
+
+/// The outcome of an envelope for a user of this server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// Every device of the recipient has its ciphertext queued, now or before.
+    Complete {
+        /// The id of the `Create` activity.
+        activity: String,
+    },
+    /// The ciphertexts are queued, and some devices lack one. The report names them.
+    Partial(Report),
+    /// Nothing is queued, since the envelope names devices that are not active. The report names them.
+    Rejected(Report),
+}
+
+impl Messaging {
+    /// Accepts an envelope of another server for `user`.
+    ///
+    /// Four AWS calls in three rounds, if the author's key is in memory: GetItem of the device set beside the
+    /// UpdateItem of the budgets; UpdateItem of the envelope's record; SendMessageBatch. A rejected envelope costs
+    /// the first round only.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`], [`Refusal::OverBudget`], a message for what is not a device of that user; the
+    /// store.
+    pub async fn accept_remote(&self, create: &Create, user: &UserName) -> Result<Acceptance> {
+        // A message for another user costs no call.
+        create.local_messages(self.origin(), user)?;
+        let (devices, charged) =
+            tokio::join!(self.store().device_set(user), self.charge_envelope(create, user.as_str()));
+        let devices = devices?.ok_or(Refusal::UnknownUser)?;
+        charged?;
+        self.accept(create, user, &devices, None).await
+    }
+
+    /// Compares an envelope with the recipient's device set, records what is accepted, and queues it: one
+    /// UpdateItem, one SendMessageBatch.
+    ///
+    /// `sender` is the sending device if it is one of the recipient's own (a sync). If the process dies between
+    /// the two calls, the sender has no answer and sends the same envelope again.
+    ///
+    /// # Errors
+    /// A message for what is not a device of that user, or for the sending device; the store.
+    pub(crate) async fn accept(
+        &self,
+        create: &Create,
+        user: &UserName,
+        devices: &UserDevices,
+        sender: Option<&DeviceId>,
+    ) -> Result<Acceptance> {
+        let messages = create.local_messages(self.origin(), user)?;
+        let mut expected = devices.active_ids();
+        if let Some(sender) = sender {
+            expected.remove(sender);
+            if let Some(index) = messages.iter().position(|(device, _)| device == sender) {
+                let pointer = format!("/object/messages/{index}/to");
+                return Err(Invalid::at(pointer, "a device sends nothing to itself").into());
+            }
+        }
+        let header = &create.header;
+        let named: BTreeSet<DeviceId> = messages.iter().map(|(device, _)| device.clone()).collect();
+        if let Coverage::Stale { missing, stale } = coverage::check(&expected, &named, &BTreeSet::new()) {
+            let set = Some(devices.set.clone());
+            let (author, id) = (&header.author, &header.id);
+            let report = Report::stale(self.origin(), user, author, id, &missing, &stale, set);
+            return Ok(Acceptance::Rejected(report));
+        }
+        let now_ms = self.now_ms();
+        let keep_until = self.keep_until(now_ms);
+        let record = self.store().accept_envelope(user, header, &named, now_ms, keep_until).await?;
+        let uuid = id::activity_uuid(record.accepted_ms.unsigned_abs(), &header.author, header.id.as_str());
+        let activity = self.origin().activity(&uuid);
+        // A device that has acknowledged the envelope does not get it again, whoever sends it again.
+        let unacknowledged = messages.into_iter().filter(|(device, _)| !record.acknowledged.contains(device));
+        let delivery = LetterDelivery {
+            to: user.clone(),
+            letter: Letter {
+                header: header.clone(),
+                activity: activity.clone(),
+                accepted_ms: record.accepted_ms,
+            },
+            ttl: header.expires_ms.map_or(keep_until, |ms| keep_until.min(ms.div_euclid(1000))),
+            ciphertexts: unacknowledged
+                .map(|(device, content)| DeviceCiphertext { device, content })
+                .collect(),
+        };
+        self.store().queue_letter(delivery).await?;
+        Ok(match coverage::check(&expected, &named, &record.devices) {
+            Coverage::Missing(missing) => Acceptance::Partial(Report::partial_delivery(
+                self.origin(),
+                user,
+                &header.author,
+                &header.id,
+                &missing,
+                Some(devices.set.clone()),
+            )),
+            Coverage::All | Coverage::Stale { .. } => Acceptance::Complete { activity },
+        })
+    }
+}

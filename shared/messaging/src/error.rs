@@ -1,0 +1,56 @@
+//! The reasons why a verb has no outcome.
+
+use eko_federation::RemoteError;
+use eko_protocol::Invalid;
+use eko_store::StoreError;
+
+/// The result of a verb.
+pub type Result<T> = std::result::Result<T, MessagingError>;
+
+/// The reason why a verb has no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum MessagingError {
+    /// The caller may not have what it asks for.
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// The other server cannot be asked, or its answer cannot be used.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The store is broken or out of reach.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The reason why a caller does not get what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A member is against a rule.
+    Invalid(Invalid),
+    /// A member names somebody else than the caller.
+    NotTheCaller(Invalid),
+    /// The user does not exist on this server, or on the server that was asked.
+    UnknownUser,
+    /// The calling device waits for approval.
+    DevicePending,
+    /// The calling device has been revoked, or was never there.
+    DeviceRevoked,
+    /// A budget is spent.
+    OverBudget {
+        /// The time until the budget is whole again, in seconds.
+        retry_after: u64,
+        /// The budget, for a person.
+        budget: &'static str,
+    },
+}
+
+impl From<Refusal> for MessagingError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Invalid> for MessagingError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Refused(Refusal::Invalid(invalid))
+    }
+}

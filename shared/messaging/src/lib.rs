@@ -1,0 +1,40 @@
+//! The life of a message on the server, from acceptance to acknowledgement, without HTTP or Lambda.
+//!
+//! | module | verb | caller |
+//! |---|---|---|
+//! | [`send`] | sends a local device's envelope to devices here or to another server | `outbox` |
+//! | [`accept`] | accepts an envelope for a user here: coverage, record, queue | `inbox`, [`send`] |
+//! | [`deliver`] | turns messages of the queue `deliveries` into mailbox entries | `deliver` |
+//! | [`acknowledge`] | deletes entries of a mailbox and sends receipts to their authors | `outbox` |
+//! | [`report`] | puts reports into a user's mailboxes | `inbox`, `auth`, and the modules here |
+//! | [`take`] | gives out key packages, or asks another server for them | `key-packages`, `outbox`, `inbox` |
+//! | [`parcel`] | tries the messages of the queue `federation` and decides what becomes of each | `federate` |
+//! | [`dispatch`] | makes one attempt at another server and keeps its circuit breaker | [`send`], [`take`], [`parcel`] |
+//! | [`active_device`] | checks that the calling device is active | every function that a device calls |
+//!
+//! Every verb is a method of [`Messaging`], which holds what all of them need. A verb that talks to another
+//! server takes the [`eko_federation::Federation`] as a parameter, so that functions without one do not link it.
+//!
+//! **Invariant:** this crate knows no HTTP status, no header, no Lambda event. It calls AWS through `eko-store`
+//! only, and other servers through `eko-federation` only. Time and randomness come from [`Messaging`].
+//!
+//! **API boundary:** an outcome that a client is told is a value ([`send::SendOutcome`],
+//! [`accept::Acceptance`]). [`MessagingError`] says why there is no outcome; `eko-service` maps it to a problem.
+
+pub mod accept;
+pub mod acknowledge;
+pub mod active_device;
+mod budget;
+mod context;
+pub mod deliver;
+pub mod dispatch;
+mod error;
+pub mod parcel;
+mod queue_message;
+pub mod report;
+pub mod send;
+pub mod take;
+
+pub use context::{Clock, Limits, Messaging, Random};
+pub use error::{MessagingError, Refusal, Result};
+pub use queue_message::QueueMessage;

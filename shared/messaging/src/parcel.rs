@@ -1,0 +1,191 @@
+//! The queue `federation`: activities that wait for another server (`docs/protocol.md`, sections 5 and 7).
+//!
+//! Each receive of a parcel is one attempt, signed anew. A parcel that fails is hidden for as long again as it has
+//! waited, and tried for 48 hours. A server that fails is left alone by everyone until its pause is over; then one
+//! parcel tries it. The device that sent an envelope is told what became of it.
+
+mod fate;
+mod wait;
+
+use std::collections::BTreeMap;
+
+use eko_federation::Federation;
+use eko_protocol::address::Origin;
+use eko_store::deliveries::ReportDelivery;
+use eko_store::hosts::HostRecord;
+use eko_store::parcels::Parcel;
+use futures_util::future::join_all;
+
+use crate::dispatch::Admission;
+use crate::{Messaging, MessagingError, QueueMessage, Result};
+
+use fate::ParcelFate;
+
+/// A message and the parcel in it.
+struct ReceivedParcel {
+    message: QueueMessage,
+    parcel: Parcel,
+}
+
+/// The sum of the fates of a batch.
+#[derive(Default)]
+struct BatchFates {
+    /// The ids of messages that come back by the queue's own visibility timeout.
+    failed: Vec<String>,
+    /// Messages that are hidden until a time, in epoch milliseconds.
+    waiting: Vec<(ReceivedParcel, i64)>,
+    /// Messages that are done, and the reports for their senders.
+    done: Vec<(ReceivedParcel, Option<ReportDelivery>)>,
+}
+
+impl Messaging {
+    /// Tries the parcels of a batch. Returns the ids of the messages that stay in the queue.
+    ///
+    /// One BatchGetItem of the records of the parcels' servers; for each parcel the calls of an attempt; a
+    /// SendMessageBatch for the reports; a ChangeMessageVisibilityBatch if something has to wait. If the process dies
+    /// after an attempt, the parcel is tried again: the other server knows the envelope by its id.
+    ///
+    /// A server without a `federation` gives every parcel up.
+    pub async fn try_parcels(
+        &self,
+        federation: Option<&Federation>,
+        batch: Vec<QueueMessage>,
+    ) -> Vec<String> {
+        let mut fates = BatchFates::default();
+        let mut by_server: BTreeMap<Origin, Vec<ReceivedParcel>> = BTreeMap::new();
+        for message in batch {
+            let parsed = Parcel::parse(&message.body).map(|parcel| (Origin::of(&parcel.to), parcel));
+            let Ok((Some(origin), parcel)) = parsed else {
+                tracing::error!(message = message.id, "not a parcel");
+                fates.failed.push(message.id);
+                continue;
+            };
+            let received = ReceivedParcel { message, parcel };
+            match self.too_early(&received.parcel) {
+                Some(fate) => self.sort(&origin, received, Ok(fate), &mut fates),
+                None => by_server.entry(origin).or_default().push(received),
+            }
+        }
+        let authorities: Vec<&str> = by_server.keys().map(Origin::authority).collect();
+        let hosts = match self.store().hosts(&authorities).await {
+            Ok(hosts) => hosts,
+            Err(error) => {
+                tracing::error!(%error, "nothing can be delivered to other servers");
+                fates.failed.extend(by_server.into_values().flatten().map(|received| received.message.id));
+                return self.settle(fates).await;
+            }
+        };
+        let groups = by_server.into_iter().zip(hosts);
+        let groups = groups.map(|((origin, group), host)| self.try_group(federation, origin, group, host));
+        for group in join_all(groups).await {
+            fates.failed.extend(group.failed);
+            fates.waiting.extend(group.waiting);
+            fates.done.extend(group.done);
+        }
+        self.settle(fates).await
+    }
+
+    /// Tries the parcels for one server: one first, and all others at once if the server answers that one. A
+    /// server that does not answer costs a batch one connection.
+    async fn try_group(
+        &self,
+        federation: Option<&Federation>,
+        origin: Origin,
+        mut group: Vec<ReceivedParcel>,
+        host: HostRecord,
+    ) -> BatchFates {
+        let mut fates = BatchFates::default();
+        if group.is_empty() {
+            return fates;
+        }
+        let closed_until = match self.admit(&origin, &host).await {
+            Ok(Admission::LeftAlone { until_ms }) => Some(until_ms),
+            Ok(Admission::Admitted) => {
+                let first = group.remove(0);
+                let fate = self.try_parcel(federation, &origin, &host, &first.parcel).await;
+                let closed_until = match &fate {
+                    Ok(ParcelFate::Wait { until_ms, whole_server: true }) => Some(*until_ms),
+                    _ => None,
+                };
+                self.sort(&origin, first, fate, &mut fates);
+                closed_until
+            }
+            Err(error) => {
+                log(&origin, &error);
+                fates.failed.extend(group.into_iter().map(|received| received.message.id));
+                return fates;
+            }
+        };
+        if let Some(until_ms) = closed_until {
+            for received in group {
+                let fate = self.postpone(&origin, &host, &received.parcel, until_ms);
+                self.sort(&origin, received, Ok(fate), &mut fates);
+            }
+            return fates;
+        }
+        // The server has just answered: no earlier failure is left to record.
+        let host = HostRecord { wants_cavage: host.wants_cavage, ..HostRecord::default() };
+        let attempts = group.iter().map(|one| self.try_parcel(federation, &origin, &host, &one.parcel));
+        let outcomes = join_all(attempts).await;
+        for (received, fate) in group.into_iter().zip(outcomes) {
+            self.sort(&origin, received, fate, &mut fates);
+        }
+        fates
+    }
+
+    /// Adds the fate of one parcel to those of the batch.
+    fn sort(
+        &self,
+        origin: &Origin,
+        received: ReceivedParcel,
+        fate: Result<ParcelFate>,
+        fates: &mut BatchFates,
+    ) {
+        match fate {
+            Ok(ParcelFate::Done(report)) => fates.done.push((received, report)),
+            Ok(ParcelFate::Wait { until_ms, .. }) => {
+                let until_ms = wait::with_jitter(until_ms, self.random());
+                fates.waiting.push((received, until_ms));
+            }
+            Err(error) => {
+                log(origin, &error);
+                fates.failed.push(received.message.id);
+            }
+        }
+    }
+
+    /// Tells the senders, removes what was stored, hides what waits. Returns the ids of the messages that stay in
+    /// the queue, among them those whose senders could not be told.
+    async fn settle(&self, fates: BatchFates) -> Vec<String> {
+        let BatchFates { mut failed, waiting, done } = fates;
+        let store = self.store();
+        let (received, reports): (Vec<_>, Vec<_>) = done.into_iter().unzip();
+        match store.queue_reports(reports.into_iter().flatten().collect()).await {
+            Ok(()) => {
+                for ReceivedParcel { message, parcel } in received {
+                    // A stored body that stays goes by its time to live.
+                    if let Err(error) = store.discard_parcel(&parcel.body).await {
+                        tracing::warn!(message = message.id, %error, "the body of a delivered activity stays");
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "outcomes could not be queued");
+                failed.extend(received.into_iter().map(|received| received.message.id));
+            }
+        }
+        let hidden: Vec<(String, i64)> = waiting
+            .iter()
+            .map(|(received, until)| (received.message.receipt_handle.clone(), *until))
+            .collect();
+        if let Err(error) = store.postpone_parcels(&hidden, self.now_ms()).await {
+            tracing::warn!(%error, "messages come back by the queue's timeout");
+        }
+        failed.extend(waiting.into_iter().map(|(received, _)| received.message.id));
+        failed
+    }
+}
+
+fn log(origin: &Origin, error: &MessagingError) {
+    tracing::error!(host = origin.authority(), %error, "an attempt could not be made");
+}

@@ -1,0 +1,163 @@
+//! The fate of one parcel: an attempt, and what it means for the parcel and its sender.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use eko_federation::post::EnvelopeAnswer;
+use eko_federation::{Federation, RemoteError, StoredActor};
+use eko_protocol::activity::Report;
+use eko_protocol::address::Origin;
+use eko_store::deliveries::ReportDelivery;
+use eko_store::hosts::HostRecord;
+use eko_store::parcels::{OutcomeAddress, Parcel};
+
+use super::wait;
+use crate::dispatch::{Dispatch, DispatchOutcome};
+use crate::report::Notice;
+use crate::{Messaging, MessagingError, Result};
+
+/// The time for one attempt. Two attempts, one after another, fit into the function's time.
+const ATTEMPT_TIME: Duration = Duration::from_secs(6);
+
+/// The fate of a parcel.
+pub(super) enum ParcelFate {
+    /// The parcel is done. Holds the report for its sender, if somebody waits for one.
+    Done(Option<ReportDelivery>),
+    /// The parcel waits.
+    Wait {
+        /// The time of the next attempt, in epoch milliseconds.
+        until_ms: i64,
+        /// True if every parcel for that server has to wait.
+        whole_server: bool,
+    },
+}
+
+/// The outcome of an envelope that the sending device is told.
+enum EnvelopeOutcome {
+    /// The other server has it.
+    Accepted,
+    /// The other server reported on it.
+    Reported(Report),
+    /// Nobody will deliver it. Holds the reason, for a person.
+    Undeliverable(String),
+}
+
+impl Messaging {
+    /// Returns [`ParcelFate::Wait`] if it is too early for the next attempt. Another server can ask for a longer wait
+    /// than SQS can delay or hide a message.
+    pub(super) fn too_early(&self, parcel: &Parcel) -> Option<ParcelFate> {
+        let until_ms = parcel.not_before_ms?;
+        (self.now_ms() < until_ms).then_some(ParcelFate::Wait { until_ms, whole_server: false })
+    }
+
+    /// Makes one attempt and decides the fate of the parcel.
+    ///
+    /// # Errors
+    /// The store. The parcel is tried again after the queue's visibility timeout.
+    pub(super) async fn try_parcel(
+        &self,
+        federation: Option<&Federation>,
+        origin: &Origin,
+        host: &HostRecord,
+        parcel: &Parcel,
+    ) -> Result<ParcelFate> {
+        let give_up = |why: String| {
+            Ok(ParcelFate::Done(self.outcome_report(parcel, EnvelopeOutcome::Undeliverable(why))))
+        };
+        let Some(federation) = federation else {
+            return give_up("this server does not federate any more".to_owned());
+        };
+        let body = Bytes::from(self.store().parcel_text(&parcel.body).await?);
+        let dispatch = Dispatch {
+            to: &parcel.to,
+            origin,
+            host,
+            recipient: StoredActor::Unread,
+            author: &parcel.author,
+            body: &body,
+            time: ATTEMPT_TIME,
+        };
+        match self.dispatch(federation, dispatch).await {
+            Ok(DispatchOutcome::Answered(answer)) => {
+                let Some(OutcomeAddress { envelope, .. }) = &parcel.outcome_to else {
+                    return Ok(ParcelFate::Done(None));
+                };
+                let outcome = match EnvelopeAnswer::of(&answer, &parcel.to, envelope) {
+                    EnvelopeAnswer::Accepted => EnvelopeOutcome::Accepted,
+                    EnvelopeAnswer::Partial(report) | EnvelopeAnswer::Rejected(report) => {
+                        EnvelopeOutcome::Reported(report)
+                    }
+                    EnvelopeAnswer::UnknownRecipient => {
+                        EnvelopeOutcome::Undeliverable(format!("{} does not exist", parcel.to))
+                    }
+                    EnvelopeAnswer::Refused(why) => {
+                        EnvelopeOutcome::Undeliverable(format!("{}: {why}", origin.authority()))
+                    }
+                };
+                Ok(ParcelFate::Done(self.outcome_report(parcel, outcome)))
+            }
+            Ok(DispatchOutcome::Never(why)) => give_up(why),
+            Ok(DispatchOutcome::Later(later)) => {
+                let next_ms = wait::next_ms(parcel.first_ms, self.now_ms());
+                let until_ms = later.until_ms.map_or(next_ms, |until| until.max(next_ms));
+                Ok(self.wait_or_end(parcel, until_ms, later.whole_server, &later.why))
+            }
+            // The other server's word on its actor does not become better by asking again.
+            Err(MessagingError::Remote(
+                error @ (RemoteError::Gone(_)
+                | RemoteError::Unusable(_)
+                | RemoteError::NotFederated(_)
+                | RemoteError::Excluded(_)),
+            )) => give_up(error.to_string()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Decides the fate of a parcel whose server is left alone until `until_ms`, in epoch milliseconds.
+    pub(super) fn postpone(
+        &self,
+        origin: &Origin,
+        host: &HostRecord,
+        parcel: &Parcel,
+        until_ms: i64,
+    ) -> ParcelFate {
+        let why = if host.why.is_empty() {
+            format!("{} is out of reach", origin.authority())
+        } else {
+            host.why.clone()
+        };
+        self.wait_or_end(parcel, until_ms, true, &why)
+    }
+
+    /// Lets a parcel wait for its next attempt, the last of which is at the end of its time. After that, gives the
+    /// parcel up.
+    fn wait_or_end(&self, parcel: &Parcel, until_ms: i64, whole_server: bool, why: &str) -> ParcelFate {
+        let ends_ms = parcel.ends_ms();
+        if self.now_ms() >= ends_ms {
+            let outcome = EnvelopeOutcome::Undeliverable(format!("not delivered in time; {why}"));
+            return ParcelFate::Done(self.outcome_report(parcel, outcome));
+        }
+        ParcelFate::Wait { until_ms: until_ms.min(ends_ms), whole_server }
+    }
+
+    /// Builds the report for the device that waits for an outcome. Returns `None` if none does.
+    fn outcome_report(&self, parcel: &Parcel, outcome: EnvelopeOutcome) -> Option<ReportDelivery> {
+        let OutcomeAddress { device, envelope } = parcel.outcome_to.as_ref()?;
+        let origin = self.origin();
+        let author = origin.actor(&parcel.author);
+        let report = match outcome {
+            EnvelopeOutcome::Accepted => Report::confirm(&parcel.to, &author, envelope),
+            EnvelopeOutcome::Reported(report) => Report { to: author, ..report },
+            EnvelopeOutcome::Undeliverable(why) => Report::undeliverable(origin, &author, envelope, &why),
+        };
+        let notice = Notice {
+            to: parcel.author.clone(),
+            device: Some(device.clone()),
+            // A `Delivered` on the same envelope may come in the same millisecond.
+            subject: format!("{envelope}#{}", report.kind.as_str()),
+            activity: report.to_value(origin),
+            author: report.actor,
+        };
+        Some(self.report_delivery(notice, self.now_ms()))
+    }
+}

@@ -1,0 +1,209 @@
+//! Taking key packages (`docs/protocol.md`, section 4): by a device here, by another server, and by a device here
+//! from another server.
+
+use bytes::Bytes;
+use eko_federation::post::TakeAnswer;
+use eko_federation::{Federation, RemoteError, STEP_TIME, StoredActor, limits};
+use eko_protocol::activity::context;
+use eko_protocol::actor::RemoteActor;
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::id::DeviceId;
+use eko_protocol::key_package::{KeyPackage, LocalPackages, RemotePackages, RequestedDevices};
+use eko_protocol::{Invalid, collection};
+use eko_store::budget::BudgetCharge;
+use eko_store::device::DeviceAddress;
+use eko_store::devices::UserDevices;
+use eko_store::one_time_keys::{TakeBudget, TakenPackage, TakerLimit};
+use serde_json::{Value, json};
+
+use crate::active_device::require_active;
+use crate::dispatch::{Admission, DispatchOutcome, first_scheme};
+use crate::{Messaging, Refusal, Result};
+
+/// A `Take` that is posted to another server.
+struct RemoteTake {
+    /// The other server.
+    origin: Origin,
+    /// The collection to which the `Take` is posted.
+    url: String,
+    /// The `object` of the `Take`.
+    object: Value,
+}
+
+impl Messaging {
+    /// Takes packages of a user here for the device `caller`. Returns the collection.
+    ///
+    /// BatchGetItem of both device sets, an UpdateItem per device that claims places in the pools, BatchGetItem of
+    /// the keys.
+    ///
+    /// # Errors
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`], a package of a device that is
+    /// not active; the store.
+    pub async fn take_for_device(&self, caller: DeviceAddress<'_>, packages: LocalPackages) -> Result<Value> {
+        let [own, owner] = self.store().device_sets([caller.user, &packages.user]).await?;
+        require_active(own, caller.device)?;
+        let owner = owner.ok_or(Refusal::UnknownUser)?;
+        let taker = self.origin().actor(caller.user);
+        let limits = self.limits();
+        let budget = TakeBudget {
+            each: vec![TakerLimit { taker: &taker, most: limits.take_budget }],
+            total: limits.take_total_budget,
+        };
+        self.take(&budget, packages, &owner).await
+    }
+
+    /// Takes packages of a user here for an actor of another server. Returns the collection.
+    ///
+    /// GetItem of the device set, an UpdateItem per device, BatchGetItem of the keys. The actor's server has a budget
+    /// beside the actor's own, since a server may have as many actors as it likes.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`], a package of a device that is not active; the store.
+    pub async fn take_for_server(&self, actor: &RemoteActor, packages: LocalPackages) -> Result<Value> {
+        let owner = self.store().device_set(&packages.user).await?.ok_or(Refusal::UnknownUser)?;
+        let server = actor.origin().map(|origin| origin.to_string()).unwrap_or_default();
+        let limits = self.limits();
+        let budget = TakeBudget {
+            each: vec![
+                TakerLimit { taker: &actor.id, most: limits.take_budget },
+                TakerLimit { taker: &server, most: limits.take_server_budget },
+            ],
+            total: limits.take_total_budget,
+        };
+        self.take(&budget, packages, &owner).await
+    }
+
+    async fn take(
+        &self,
+        budget: &TakeBudget<'_>,
+        packages: LocalPackages,
+        owner: &UserDevices,
+    ) -> Result<Value> {
+        let user = &packages.user;
+        let devices = match packages.devices {
+            RequestedDevices::All => owner.active.keys().cloned().collect(),
+            RequestedDevices::Named(devices) => {
+                if let Some(index) = devices.iter().position(|device| !owner.active.contains_key(device)) {
+                    let pointer = format!("/object/{index}");
+                    return Err(Invalid::at(pointer, "is no package of an active device").into());
+                }
+                devices
+            }
+        };
+        let taken = self.store().take_keys(user, &devices, budget, self.now_ms()).await?;
+        let packages: Vec<KeyPackage> =
+            taken.into_iter().map(|(device, taken)| package(self.origin(), user, &device, taken)).collect();
+        Ok(collection::key_packages(self.origin(), user, &packages, Some(&owner.set)))
+    }
+
+    /// Takes packages of a user of another server for the device `caller`. Returns the collection.
+    ///
+    /// GetItem of the own device set beside the UpdateItem of the budget; GetItem of the other server's record; the
+    /// calls that find the user ([`Federation::resolve`], [`Federation::recipient`]); the POST.
+    ///
+    /// # Errors
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`], [`Refusal::UnknownUser`];
+    /// [`RemoteError`]; the store.
+    pub async fn take_from_server(
+        &self,
+        federation: &Federation,
+        caller: DeviceAddress<'_>,
+        packages: RemotePackages,
+    ) -> Result<Value> {
+        let actor = self.origin().actor(caller.user);
+        let subject = match &packages {
+            RemotePackages::OfHandle(handle) => handle.acct(),
+            RemotePackages::OnServer { origin, .. } => origin.to_string(),
+        };
+        let charge = BudgetCharge { sender: &actor, recipient: &subject, bytes: 0 };
+        let (own, charged) = tokio::join!(self.store().device_set(caller.user), self.charge(charge));
+        require_active(own?, caller.device)?;
+        charged?;
+        let RemoteTake { origin, url, object } = self.remote_take(federation, packages).await?;
+        let host = self.store().host(origin.authority()).await?;
+        if let Admission::LeftAlone { .. } = self.admit(&origin, &host).await? {
+            return Err(RemoteError::Unreachable(host.why).into());
+        }
+        let body = json!({
+            "@context": context(self.origin()),
+            "type": "Take",
+            "actor": actor,
+            "object": object,
+        });
+        let body = Bytes::from(body.to_string());
+        let limits = limits(STEP_TIME);
+        let posted = federation.post(&url, &actor, &body, first_scheme(&host), self.now_ms(), &limits).await;
+        let authority = origin.authority();
+        match self.note_outcome(&origin, &host, posted).await? {
+            DispatchOutcome::Answered(answer) => match TakeAnswer::of(&answer, &origin) {
+                TakeAnswer::Packages(packages) => Ok(packages.to_value(self.origin())),
+                TakeAnswer::UnknownUser => Err(Refusal::UnknownUser.into()),
+                TakeAnswer::NotFederated => Err(RemoteError::Excluded(authority.to_owned()).into()),
+                TakeAnswer::Unusable(why) => Err(RemoteError::Unusable(format!("{authority}: {why}")).into()),
+            },
+            DispatchOutcome::Later(wait) => Err(RemoteError::Unreachable(wait.why).into()),
+            DispatchOutcome::Never(why) => Err(RemoteError::Unusable(why).into()),
+        }
+    }
+
+    /// Decides where a `Take` is posted and what it asks for.
+    ///
+    /// A handle is looked up. Ids have the layout of `docs/protocol.md`, section 2, by which a package names its
+    /// collection.
+    async fn remote_take(&self, federation: &Federation, packages: RemotePackages) -> Result<RemoteTake> {
+        let limits = limits(STEP_TIME);
+        match packages {
+            RemotePackages::OfHandle(handle) => {
+                let id = federation.resolve(&handle, self.now_ms(), &limits).await?;
+                let known = federation.recipient(&id, StoredActor::Unread, self.now_ms(), &limits).await?;
+                let url = known
+                    .actor
+                    .key_packages
+                    .clone()
+                    .ok_or_else(|| RemoteError::Unusable(format!("{handle} has no key packages")))?;
+                let origin = federation.permitted(&url)?;
+                Ok(RemoteTake { origin, object: json!(url), url })
+            }
+            RemotePackages::OnServer { origin, ids } => {
+                federation.permit(&origin)?;
+                match (packages_owner(&origin, &ids), ids.as_slice()) {
+                    (Some(user), _) => {
+                        Ok(RemoteTake { url: origin.key_packages(&user), object: json!(ids), origin })
+                    }
+                    (None, [id]) if origin.parse_key_packages(id).is_some() => {
+                        Ok(RemoteTake { url: id.clone(), object: json!(id), origin })
+                    }
+                    _ => {
+                        let detail = "is no collection of key packages and no key package";
+                        Err(Invalid::at("/object", detail).into())
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns the owner of key packages if all of them are packages of one user of the server at `origin`.
+fn packages_owner(origin: &Origin, ids: &[String]) -> Option<UserName> {
+    let mut owners = ids.iter().map(|id| origin.parse_key_package(id).map(|(user, _)| user));
+    let first = owners.next()??;
+    owners.all(|owner| owner.as_ref() == Some(&first)).then_some(first)
+}
+
+fn package(origin: &Origin, user: &UserName, device: &DeviceId, taken: TakenPackage) -> KeyPackage {
+    let TakenPackage { keys, pre_key, kyber_pre_key } = taken;
+    let mut package = KeyPackage::new(
+        origin,
+        user,
+        device,
+        keys.identity_key,
+        keys.registration_id,
+        keys.signed_pre_key,
+        keys.last_resort,
+    );
+    package.pre_key = pre_key;
+    if kyber_pre_key.is_some() {
+        package.kyber_pre_key = kyber_pre_key;
+    }
+    package
+}

@@ -1,0 +1,136 @@
+//! Letters: accepted envelopes on their way through this server (`docs/protocol.md`, sections 5 and 6).
+//!
+//! ```text
+//! Create (a sender's)  ──accept──▶  Letter  ──queue, mailbox──▶  FetchedLetter (a device's)
+//! ```
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::activity::{context, queued};
+use crate::address::Origin;
+use crate::envelope::{Create, EnvelopeHeader};
+use crate::id::EntryKey;
+use crate::json::text;
+use crate::{Invalid, timestamp};
+
+/// An envelope that this server has accepted, without its ciphertexts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// The envelope's members.
+    pub header: EnvelopeHeader,
+    /// The id of the `Create` activity, on this server's origin.
+    pub activity: String,
+    /// The time of the first acceptance of any part of the envelope, in epoch milliseconds.
+    pub accepted_ms: i64,
+}
+
+impl Letter {
+    /// Returns the key of the letter's entry, which is the same in every device's mailbox.
+    pub fn entry_key(&self) -> EntryKey {
+        EntryKey::new(self.accepted_ms.unsigned_abs(), &self.header.author, self.header.id.as_str())
+    }
+}
+
+/// A letter with one device's ciphertext, as that device fetches it (section 6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedLetter {
+    /// The letter.
+    pub letter: Letter,
+    /// The recipient's actor id.
+    pub to: String,
+    /// The URL of the device whose mailbox holds it.
+    pub device: String,
+    /// The ciphertext for that device.
+    pub ciphertext: Vec<u8>,
+}
+
+impl FetchedLetter {
+    /// Writes the `Create` that the device fetches. `entry` is the URL of the entry, by which the device
+    /// acknowledges it.
+    pub fn to_value(&self, origin: &Origin, entry: &str) -> Value {
+        let header = &self.letter.header;
+        let content = STANDARD.encode(&self.ciphertext);
+        let messages = json!([{"to": self.device, "from": header.from, "content": content}]);
+        let body = json!({
+            "@context": context(origin),
+            "type": "Create",
+            "id": self.letter.activity,
+            "actor": header.author,
+            "to": self.to,
+            "object": header.to_object(messages),
+        });
+        queued(body, self.letter.accepted_ms, entry)
+    }
+
+    /// Reads a `Create` that a device fetched from its own server.
+    ///
+    /// Accepts an envelope that has expired meanwhile: the server decides that when it makes the page.
+    ///
+    /// # Errors
+    /// The first member that is missing or of the wrong shape, and more or less than one message.
+    pub fn parse(value: &Value) -> Result<Self, Invalid> {
+        let accepted_ms = timestamp::parse(text(value, "eko:received")?);
+        let accepted_ms = accepted_ms.map_err(|fault| fault.under("/eko:received"))?;
+        let create = Create::parse(value, i64::MIN)?;
+        let [message] = <[_; 1]>::try_from(create.messages)
+            .map_err(|_| Invalid::at("/object/messages", "must hold one message"))?;
+        let activity = create.activity.ok_or_else(|| Invalid::at("/id", "is missing"))?;
+        Ok(Self {
+            letter: Letter { header: create.header, activity, accepted_ms },
+            to: create.to,
+            device: message.to,
+            ciphertext: message.content,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::device_set::DeviceSetRef;
+    use crate::id::EnvelopeId;
+
+    fn fetched(ciphertext: Vec<u8>, notify: bool, ms: Option<i64>) -> FetchedLetter {
+        FetchedLetter {
+            letter: Letter {
+                header: EnvelopeHeader {
+                    author: "https://a.example/user/alice".into(),
+                    id: EnvelopeId::parse("urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11").unwrap(),
+                    from: "https://a.example/user/alice/device/c".into(),
+                    published_ms: ms,
+                    expires_ms: ms,
+                    notify,
+                    device_set: DeviceSetRef::new(2, "ab".repeat(32)).ok(),
+                },
+                activity: "https://b.example/activity/1".into(),
+                accepted_ms: 1000,
+            },
+            to: "https://b.example/user/bob".into(),
+            device: "https://b.example/user/bob/device/d".into(),
+            ciphertext,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            ciphertext in proptest::collection::vec(any::<u8>(), 1..100),
+            notify: bool,
+            ms in proptest::option::of(0i64..4_000_000_000_000),
+        ) {
+            let fetched = fetched(ciphertext, notify, ms);
+            let origin = Origin::parse("https://b.example").unwrap();
+            let value = fetched.to_value(&origin, "https://b.example/user/bob/inbox/x");
+            prop_assert_eq!(&value["eko:received"], "1970-01-01T00:00:01Z");
+            prop_assert_eq!(&value["eko:entry"], "https://b.example/user/bob/inbox/x");
+            prop_assert_eq!(FetchedLetter::parse(&value).unwrap(), fetched.clone());
+            let letter = serde_json::to_string(&fetched.letter).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Letter>(&letter).unwrap(), fetched.letter);
+        }
+    }
+}

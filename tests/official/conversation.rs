@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::device::{Device, Sent, ratchet_key};
-use crate::here::Here;
+use crate::device::{OfficialDevice, SentEnvelope, ratchet_key};
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 /// In each, every device writes once, to both devices of the other user.
@@ -15,14 +15,14 @@ const STEPS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pqxdh_on_one_server() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     converse(Library::Current, &here, &here).await;
     here.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pqxdh_across_two_servers() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     converse(Library::Current, &hers, &his).await;
     hers.end().await;
     his.end().await;
@@ -30,22 +30,22 @@ async fn pqxdh_across_two_servers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn x3dh_on_one_server() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     converse(Library::X3dh, &here, &here).await;
     here.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn x3dh_across_two_servers() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     converse(Library::X3dh, &hers, &his).await;
     hers.end().await;
     his.end().await;
 }
 
-async fn converse(library: Library, hers: &Here, his: &Here) {
-    let mut alice = Device::two(library, hers, "alice").await;
-    let mut bob = Device::two(library, his, "bob").await;
+async fn converse(library: Library, hers: &LocalServer, his: &LocalServer) {
+    let mut alice = OfficialDevice::two(library, hers, "alice").await;
+    let mut bob = OfficialDevice::two(library, his, "bob").await;
     let mut ratchets = Ratchets::default();
     begins(library, &mut alice[0], &mut bob).await;
     for round in 0..ROUNDS {
@@ -63,7 +63,7 @@ async fn converse(library: Library, hers: &Here, his: &Here) {
 }
 
 /// The first message: the keys that were taken are the ones that its session begins with.
-async fn begins(library: Library, by: &mut Device, to: &mut [Device; 2]) {
+async fn begins(library: Library, by: &mut OfficialDevice, to: &mut [OfficialDevice; 2]) {
     let sent = by.send(&to[0].actor, "first").await;
     sent.assert_accepted(2);
     for device in to {
@@ -89,7 +89,7 @@ async fn begins(library: Library, by: &mut Device, to: &mut [Device; 2]) {
 }
 
 /// One device writes, and both devices of the other user read it.
-async fn writes(by: &mut Device, to: &mut [Device; 2], text: &str, ratchets: &mut Ratchets) {
+async fn writes(by: &mut OfficialDevice, to: &mut [OfficialDevice; 2], text: &str, ratchets: &mut Ratchets) {
     let sent = by.send(&to[0].actor, text).await;
     sent.assert_accepted(2);
     assert_eq!(sent.activity()["object"]["content"], text);
@@ -106,7 +106,7 @@ struct Ratchets(BTreeMap<[String; 2], BTreeSet<Vec<u8>>>);
 
 impl Ratchets {
     /// Notes a message's, unless it begins a session.
-    fn saw(&mut self, by: &Device, to: &Device, sent: &Sent) {
+    fn saw(&mut self, by: &OfficialDevice, to: &OfficialDevice, sent: &SentEnvelope) {
         let mut pair = [by.address.clone(), to.address.clone()];
         pair.sort();
         let steps = self.0.entry(pair).or_default();

@@ -6,12 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::here::Here;
-use crate::official::{Library, Official};
+use crate::local_server::LocalServer;
+use crate::official::{Library, OfficialProcess};
 
 /// A registered device.
-pub(crate) struct Device {
-    official: Official,
+pub(crate) struct OfficialDevice {
+    official: OfficialProcess,
     library: Library,
     /// Its user.
     pub(crate) actor: String,
@@ -22,17 +22,17 @@ pub(crate) struct Device {
 }
 
 /// What a device says that it has sent.
-pub(crate) struct Sent(Value);
+pub(crate) struct SentEnvelope(Value);
 
-impl Device {
+impl OfficialDevice {
     /// The first device of a new user.
-    pub(crate) async fn first(library: Library, here: &Here, user: &str) -> Self {
+    pub(crate) async fn first(library: Library, here: &LocalServer, user: &str) -> Self {
         Self::registered(library, &registration(library, here, user, true)).await
     }
 
     /// A device that is told this, to register as the first of a user.
     pub(crate) async fn registered(library: Library, registration: &Value) -> Self {
-        let mut official = Official::start(library).await;
+        let mut official = OfficialProcess::start(library).await;
         let registered = official.command(registration).await;
         assert_eq!(registered["status"], "active");
         Self::new(official, library, &registered)
@@ -40,28 +40,28 @@ impl Device {
 
     /// A device that is told this, to register as a further one of a user: it waits for approval.
     pub(crate) async fn waiting(library: Library, registration: &Value) -> Self {
-        let mut official = Official::start(library).await;
+        let mut official = OfficialProcess::start(library).await;
         let registered = official.command(registration).await;
         assert_eq!(registered["status"], "pending");
         Self::new(official, library, &registered)
     }
 
     /// Another device of a user, which this one approves.
-    pub(crate) async fn further(&mut self, here: &Here) -> Self {
+    pub(crate) async fn further(&mut self, here: &LocalServer) -> Self {
         let user = self.actor.rsplit('/').next().unwrap();
         let device = Self::waiting(self.library, &registration(self.library, here, user, false)).await;
         self.command(json!({ "do": "approve", "device": device.address })).await;
         device
     }
 
-    fn new(official: Official, library: Library, registered: &Value) -> Self {
+    fn new(official: OfficialProcess, library: Library, registered: &Value) -> Self {
         let text = |name: &str| registered[name].as_str().unwrap().to_owned();
         let (actor, address) = (text("actor"), text("device"));
         Self { official, library, actor, address, unconfirmed: BTreeSet::new() }
     }
 
     /// Two devices of a new user.
-    pub(crate) async fn two(library: Library, here: &Here, user: &str) -> [Self; 2] {
+    pub(crate) async fn two(library: Library, here: &LocalServer, user: &str) -> [Self; 2] {
         let mut first = Self::first(library, here, user).await;
         let second = first.further(here).await;
         [first, second]
@@ -78,24 +78,24 @@ impl Device {
     }
 
     /// Writes to a user.
-    pub(crate) async fn send(&mut self, to: &str, text: &str) -> Sent {
+    pub(crate) async fn send(&mut self, to: &str, text: &str) -> SentEnvelope {
         self.sent(json!({ "do": "send", "to": to, "text": text })).await
     }
 
     /// Sends a given activity, to its own user's other devices.
-    pub(crate) async fn sync(&mut self, activity: &Value) -> Sent {
+    pub(crate) async fn sync(&mut self, activity: &Value) -> SentEnvelope {
         let to = self.actor.clone();
         self.send_activity(&to, activity).await
     }
 
     /// Sends a given activity to a user.
-    pub(crate) async fn send_activity(&mut self, to: &str, activity: &Value) -> Sent {
+    pub(crate) async fn send_activity(&mut self, to: &str, activity: &Value) -> SentEnvelope {
         self.sent(json!({ "do": "send", "to": to, "activity": activity })).await
     }
 
     /// Has it send what the command says.
-    pub(crate) async fn sent(&mut self, command: Value) -> Sent {
-        let sent = Sent(self.command(command).await);
+    pub(crate) async fn sent(&mut self, command: Value) -> SentEnvelope {
+        let sent = SentEnvelope(self.command(command).await);
         self.unconfirmed.insert(sent.envelope().to_owned());
         sent
     }
@@ -117,20 +117,20 @@ impl Device {
     }
 
     /// Reads what it holds, in this order.
-    pub(crate) async fn read(&mut self, sent: &[&Sent]) -> Vec<Value> {
+    pub(crate) async fn read(&mut self, sent: &[&SentEnvelope]) -> Vec<Value> {
         let envelopes: Vec<_> = sent.iter().map(|sent| sent.envelope()).collect();
         let read = self.command(json!({ "do": "read", "envelopes": envelopes })).await;
         read["messages"].as_array().unwrap().clone()
     }
 
     /// Holds a message of `by` no longer, without having read it: nobody will confirm it.
-    pub(crate) async fn drop(&mut self, sent: &Sent, by: &mut Self) {
+    pub(crate) async fn drop(&mut self, sent: &SentEnvelope, by: &mut Self) {
         self.command(json!({ "do": "drop", "envelope": sent.envelope() })).await;
         by.lost(sent);
     }
 
     /// Nobody will confirm what this one has sent.
-    pub(crate) fn lost(&mut self, sent: &Sent) {
+    pub(crate) fn lost(&mut self, sent: &SentEnvelope) {
         self.unconfirmed.remove(sent.envelope());
     }
 
@@ -142,7 +142,7 @@ impl Device {
     }
 }
 
-impl Sent {
+impl SentEnvelope {
     /// The envelope's id.
     pub(crate) fn envelope(&self) -> &str {
         self.0["envelope"].as_str().unwrap()
@@ -177,7 +177,7 @@ impl Sent {
     }
 
     /// Asserts that this is what `by` sent to `to`: the same ciphertext, byte for byte, and what was sealed in it.
-    pub(crate) fn assert_is(&self, received: &Value, by: &Device, to: &Device) {
+    pub(crate) fn assert_is(&self, received: &Value, by: &OfficialDevice, to: &OfficialDevice) {
         assert_eq!(received["failed"], Value::Null, "{received:#}");
         assert_eq!(received["envelope"], self.envelope());
         assert_eq!((&received["actor"], &received["from"]), (&json!(by.actor), &json!(by.address)));
@@ -197,7 +197,7 @@ pub(crate) fn ratchet_key(content: &Value) -> Vec<u8> {
 }
 
 /// What a device is told, to register.
-pub(crate) fn registration(library: Library, here: &Here, user: &str, first: bool) -> Value {
+pub(crate) fn registration(library: Library, here: &LocalServer, user: &str, first: bool) -> Value {
     let keys = match library {
         Library::Current => json!({ "preKeys": 10, "kyberPreKeys": 10, "lastResort": true }),
         Library::X3dh => json!({ "preKeys": 10 }),

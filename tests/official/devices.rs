@@ -2,28 +2,28 @@
 
 use serde_json::json;
 
-use crate::device::Device;
-use crate::here::Here;
+use crate::device::OfficialDevice;
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_one_server() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     change(&here, &here).await;
     here.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn across_two_servers() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     change(&hers, &his).await;
     hers.end().await;
     his.end().await;
 }
 
-async fn change(hers: &Here, his: &Here) {
-    let mut alice = Device::first(Library::Current, hers, "alice").await;
-    let mut phone = Device::first(Library::Current, his, "bob").await;
+async fn change(hers: &LocalServer, his: &LocalServer) {
+    let mut alice = OfficialDevice::first(Library::Current, hers, "alice").await;
+    let mut phone = OfficialDevice::first(Library::Current, his, "bob").await;
     let sent = alice.send(&phone.actor, "to the phone").await;
     sent.assert_accepted(1);
     sent.assert_is(&phone.fetch(1).await[0], &alice, &phone);

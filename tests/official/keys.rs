@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::device::{Device, registration};
-use crate::here::Here;
+use crate::device::{OfficialDevice, registration};
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_time_keys_run_out_and_sessions_still_begin() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     let mut bob = bob(&his).await;
     let public = bob.command(json!({ "do": "packages", "of": bob.actor })).await;
     let last_resort = without_context(&public["items"][0]);
     assert!(last_resort.get("preKey").is_none());
 
-    let mut alice = Device::first(Library::Current, &hers, "alice").await;
+    let mut alice = OfficialDevice::first(Library::Current, &hers, "alice").await;
     let take = json!({ "do": "take", "of": bob.actor });
     let mut taken = Vec::new();
     for left in [2, 1, 0] {
@@ -37,7 +37,7 @@ async fn one_time_keys_run_out_and_sessions_still_begin() {
     assert_eq!(received["kyberPreKeyId"], last_resort["kyberPreKeyId"]);
 
     // The last resort is not used up: somebody else's begins with it too.
-    let mut carol = Device::first(Library::Current, &his, "carol").await;
+    let mut carol = OfficialDevice::first(Library::Current, &his, "carol").await;
     let sent = carol.send(&bob.actor, "still empty").await;
     assert_eq!(without_context(&sent.taken()[0]), last_resort);
     sent.assert_is(&bob.fetch(1).await[0], &carol, &bob);
@@ -45,7 +45,7 @@ async fn one_time_keys_run_out_and_sessions_still_begin() {
     // Bob publishes more, and they are handed out.
     let more = json!({ "do": "publish", "keys": { "preKeys": 1, "kyberPreKeys": 1 } });
     assert_eq!(bob.command(more).await, json!({ "preKeys": 1, "kyberPreKeys": 1 }));
-    let mut dave = Device::first(Library::Current, &hers, "dave").await;
+    let mut dave = OfficialDevice::first(Library::Current, &hers, "dave").await;
     let sent = dave.send(&bob.actor, "with new keys").await;
     let received = bob.fetch(1).await.remove(0);
     sent.assert_is(&received, &dave, &bob);
@@ -59,10 +59,10 @@ async fn one_time_keys_run_out_and_sessions_still_begin() {
 }
 
 /// A device with three one-time keys of each kind.
-async fn bob(here: &Here) -> Device {
+async fn bob(here: &LocalServer) -> OfficialDevice {
     let mut command = registration(Library::Current, here, "bob", true);
     command["keys"] = json!({ "preKeys": 3, "kyberPreKeys": 3, "lastResort": true });
-    Device::registered(Library::Current, &command).await
+    OfficialDevice::registered(Library::Current, &command).await
 }
 
 /// A package as it is wherever it was asked for: each server names its own context.
@@ -72,7 +72,7 @@ fn without_context(package: &Value) -> Value {
     package
 }
 
-async fn left_of(device: &mut Device) -> [u64; 2] {
+async fn left_of(device: &mut OfficialDevice) -> [u64; 2] {
     let counts = device.command(json!({ "do": "hold" })).await;
     ["preKeys", "kyberPreKeys"].map(|kind| counts[kind].as_u64().unwrap())
 }

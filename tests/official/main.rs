@@ -9,10 +9,10 @@ mod conversation;
 mod device;
 mod devices;
 mod fingerprints;
-#[path = "../peers/here.rs"]
-#[expect(dead_code, reason = "the peers use more of it")]
-mod here;
 mod keys;
+#[path = "../peers/local_server.rs"]
+#[expect(dead_code, reason = "the peers use more of it")]
+mod local_server;
 mod official;
 mod order;
 mod signatures;

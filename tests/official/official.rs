@@ -39,23 +39,23 @@ impl Library {
 
 /// A process that is one device of one user. It ends with this value, on a panic too; what was said to it and by it
 /// is shown then.
-pub(crate) struct Official {
+pub(crate) struct OfficialProcess {
     child: Child,
     stdin: ChildStdin,
     readers: Vec<JoinHandle<()>>,
     answers: UnboundedReceiver<String>,
-    log: Log,
+    log: SharedLog,
 }
 
-type Log = Arc<Mutex<String>>;
+type SharedLog = Arc<Mutex<String>>;
 
-impl Official {
+impl OfficialProcess {
     /// Starts it. It is nobody before it is told to `register`.
     pub(crate) async fn start(library: Library) -> Self {
         let mut node = node("driven.mjs").await;
         node.arg(library.name()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = node.spawn().unwrap();
-        let log = Log::default();
+        let log = SharedLog::default();
         let (answer, answers) = mpsc::unbounded_channel();
         let out = read(child.stdout.take().unwrap(), log.clone(), move |line| {
             let _ = answer.send(line.to_owned());
@@ -67,20 +67,20 @@ impl Official {
     /// Has it do something, which must succeed: the result.
     pub(crate) async fn command(&mut self, command: &Value) -> Value {
         match self.ask(command).await {
-            Answer::Done(result) => result,
-            Answer::Refused(status, body) => panic!("{command}: refused, {status} {body:#}"),
+            CommandAnswer::Done(result) => result,
+            CommandAnswer::Refused(status, body) => panic!("{command}: refused, {status} {body:#}"),
         }
     }
 
     /// Has it do something that the server must refuse: status and body.
     pub(crate) async fn refused(&mut self, command: &Value) -> (u64, Value) {
         match self.ask(command).await {
-            Answer::Done(result) => panic!("{command}: not refused, {result:#}"),
-            Answer::Refused(status, body) => (status, body),
+            CommandAnswer::Done(result) => panic!("{command}: not refused, {result:#}"),
+            CommandAnswer::Refused(status, body) => (status, body),
         }
     }
 
-    async fn ask(&mut self, command: &Value) -> Answer {
+    async fn ask(&mut self, command: &Value) -> CommandAnswer {
         note(&self.log, &command.to_string());
         writeln!(self.stdin, "{command}").unwrap();
         let line = tokio::time::timeout(PATIENCE, self.answers.recv()).await;
@@ -88,21 +88,21 @@ impl Official {
         let line = line.unwrap_or_else(|| panic!("{command}: the process has ended"));
         let answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         match (answer.get("done"), answer.get("refused")) {
-            (Some(result), _) => Answer::Done(result.clone()),
+            (Some(result), _) => CommandAnswer::Done(result.clone()),
             (None, Some(refused)) => {
-                Answer::Refused(refused["status"].as_u64().unwrap(), refused["body"].clone())
+                CommandAnswer::Refused(refused["status"].as_u64().unwrap(), refused["body"].clone())
             }
             (None, None) => panic!("{command}: {}", answer["failed"].as_str().unwrap_or(&line)),
         }
     }
 }
 
-enum Answer {
+enum CommandAnswer {
     Done(Value),
     Refused(u64, Value),
 }
 
-impl Drop for Official {
+impl Drop for OfficialProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -127,7 +127,7 @@ pub(crate) async fn node(script: &str) -> Command {
 /// Reads lines until their end, on a thread of its own.
 fn read(
     from: impl Read + Send + 'static,
-    log: Log,
+    log: SharedLog,
     mut each: impl FnMut(&str) + Send + 'static,
 ) -> JoinHandle<()> {
     std::thread::spawn(move || {
@@ -138,7 +138,7 @@ fn read(
     })
 }
 
-fn note(log: &Log, line: &str) {
+fn note(log: &SharedLog, line: &str) {
     let mut log = log.lock().unwrap();
     log.push_str(line);
     log.push('\n');

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use crate::device::{Device, Sent};
-use crate::here::Here;
+use crate::device::{OfficialDevice, SentEnvelope};
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn out_of_order_and_with_one_lost() {
     for library in [Library::Current, Library::X3dh] {
-        let (hers, his) = (Here::start().await, Here::start().await);
-        let mut alice = Device::first(library, &hers, "alice").await;
-        let mut bob = Device::first(library, &his, "bob").await;
+        let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
+        let mut alice = OfficialDevice::first(library, &hers, "alice").await;
+        let mut bob = OfficialDevice::first(library, &his, "bob").await;
         shuffled(&mut alice, &mut bob).await;
         over_a_turn_of_the_ratchet(&mut alice, &mut bob).await;
         alice.settled().await;
@@ -22,7 +22,7 @@ async fn out_of_order_and_with_one_lost() {
 }
 
 /// All of them begin the session, since Bob has not answered yet.
-async fn shuffled(alice: &mut Device, bob: &mut Device) {
+async fn shuffled(alice: &mut OfficialDevice, bob: &mut OfficialDevice) {
     let sent = several(alice, &bob.actor, 5).await;
     bob.command(json!({ "do": "hold", "messages": 5 })).await;
     bob.drop(&sent[1], alice).await;
@@ -35,7 +35,7 @@ async fn shuffled(alice: &mut Device, bob: &mut Device) {
 }
 
 /// Bob reads the last of three and answers; what was sent before his answer he reads after hers to it.
-async fn over_a_turn_of_the_ratchet(alice: &mut Device, bob: &mut Device) {
+async fn over_a_turn_of_the_ratchet(alice: &mut OfficialDevice, bob: &mut OfficialDevice) {
     let before = several(alice, &bob.actor, 3).await;
     bob.command(json!({ "do": "hold", "messages": 3 })).await;
     let received = bob.read(&[&before[2]]).await;
@@ -51,7 +51,7 @@ async fn over_a_turn_of_the_ratchet(alice: &mut Device, bob: &mut Device) {
     }
 }
 
-async fn several(by: &mut Device, to: &str, count: usize) -> Vec<Sent> {
+async fn several(by: &mut OfficialDevice, to: &str, count: usize) -> Vec<SentEnvelope> {
     let mut sent = Vec::new();
     for number in 0..count {
         let one = by.send(to, &format!("number {number}")).await;

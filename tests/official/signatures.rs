@@ -4,9 +4,9 @@ use eko_client::{Body, Exchange, HttpTransport};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::device::{Device, registration};
-use crate::here::Here;
-use crate::official::{Library, Official};
+use crate::device::{OfficialDevice, registration};
+use crate::local_server::LocalServer;
+use crate::official::{Library, OfficialProcess};
 
 /// Of a signature's 512 bits: one of `R`, two of `s`, the last of them the sign.
 const BITS: [u16; 3] = [3, 300, 511];
@@ -31,11 +31,11 @@ async fn status(url: &str) -> u16 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registration_is_stored_whole_or_not_at_all() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     for sign in [0, 1] {
         let user = format!("alice_{sign}");
         let actor = format!("{}/user/{user}", here.origin);
-        let mut official = Official::start(Library::Current).await;
+        let mut official = OfficialProcess::start(Library::Current).await;
         let mut command = registration(Library::Current, &here, &user, true);
         command["sign"] = json!(sign);
         for (what, pointer) in [
@@ -62,8 +62,8 @@ async fn a_registration_is_stored_whole_or_not_at_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_published_all_or_none() {
-    let here = Here::start().await;
-    let mut alice = Device::first(Library::Current, &here, "alice").await;
+    let here = LocalServer::start().await;
+    let mut alice = OfficialDevice::first(Library::Current, &here, "alice").await;
     let packages = json!({ "do": "packages", "of": alice.actor });
     let before = alice.command(packages.clone()).await;
     let keys = json!({ "signedPreKey": true, "lastResort": true, "preKeys": 3, "kyberPreKeys": 3 });
@@ -89,9 +89,9 @@ async fn keys_are_published_all_or_none() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_is_approved_by_a_good_proof() {
-    let here = Here::start().await;
-    let mut phone = Device::first(Library::Current, &here, "alice").await;
-    let mut tablet = Official::start(Library::Current).await;
+    let here = LocalServer::start().await;
+    let mut phone = OfficialDevice::first(Library::Current, &here, "alice").await;
+    let mut tablet = OfficialProcess::start(Library::Current).await;
     let command = registration(Library::Current, &here, "alice", false);
     for bit in BITS {
         assert_invalid(&tablet.refused(&spoilt(&command, "possession", bit)).await, "/possession");

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use crate::device::{Device, Sent};
-use crate::here::Here;
+use crate::device::{OfficialDevice, SentEnvelope};
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn own_devices_get_what_was_sent() {
-    let here = Here::start().await;
-    let [mut phone, mut tablet] = Device::two(Library::Current, &here, "alice").await;
+    let here = LocalServer::start().await;
+    let [mut phone, mut tablet] = OfficialDevice::two(Library::Current, &here, "alice").await;
     let mut laptop = phone.further(&here).await;
-    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    let mut bob = OfficialDevice::first(Library::Current, &here, "bob").await;
     let sent = phone.send(&bob.actor, "written on the phone").await;
     assert_eq!(sent.activity()["to"], json!([bob.actor]));
     sent.assert_is(&bob.fetch(1).await[0], &phone, &bob);
@@ -29,7 +29,7 @@ async fn own_devices_get_what_was_sent() {
 }
 
 /// One device sends the activity of an envelope to its user's other devices, which read who wrote it to whom.
-async fn syncs(by: &mut Device, others: [&mut Device; 2], sent: &Sent) {
+async fn syncs(by: &mut OfficialDevice, others: [&mut OfficialDevice; 2], sent: &SentEnvelope) {
     let synced = by.sync(sent.activity()).await;
     synced.assert_accepted(2);
     for device in others {

@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-mod here;
+mod local_server;
 mod pasture;
 mod peer;
 mod receipts;

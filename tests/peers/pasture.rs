@@ -5,7 +5,7 @@ use eko_protocol::activity::ReportKind;
 use serde_json::{Value, json};
 
 use crate::create;
-use crate::here::{Here, entry, envelope_id, eventually, message, send};
+use crate::local_server::{LocalServer, entry, envelope_id, eventually, message, send};
 use crate::peer::Peer;
 
 /// Method, scheme and status of what it was asked.
@@ -20,7 +20,7 @@ async fn log(pasture: &Peer) -> Vec<(String, String, u64)> {
 /// request that it signs itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pasture_takes_what_we_send_and_we_what_it_sends() {
-    let (here, pasture) = (Here::start().await, Peer::start("pasture.py", &[]).await);
+    let (here, pasture) = (LocalServer::start().await, Peer::start("pasture.py", &[]).await);
     let (alice, bob) = (here.user("alice").await, here.user("bob").await);
     let line = |method: &str, scheme: &str, status| (method.to_owned(), scheme.to_owned(), status);
 

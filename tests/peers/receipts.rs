@@ -6,14 +6,14 @@ use eko_protocol::address::Origin;
 use serde_json::json;
 
 use crate::create;
-use crate::here::{Here, entry, envelope_id, eventually, send};
+use crate::local_server::{LocalServer, entry, envelope_id, eventually, send};
 use crate::peer::Peer;
 use crate::received::SIGNERS;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_each_way() {
     for (arguments, scheme) in [(&[][..], "rfc9421"), (&["--only", "cavage"], "cavage")] {
-        let (here, peer) = (Here::start().await, Peer::start("peer.py", arguments).await);
+        let (here, peer) = (LocalServer::start().await, Peer::start("peer.py", arguments).await);
         let (alice, bob) = (here.user("alice").await, here.user("bob").await);
         let inbox = here.origin.shared_inbox();
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::create;
-use crate::here::{Here, envelope_id, message};
+use crate::local_server::{LocalServer, envelope_id, message};
 use crate::peer::Peer;
 
 /// Who signs: draft-cavage twice, then RFC 9421.
@@ -11,7 +11,7 @@ pub(crate) const SIGNERS: [&str; 3] = ["bovine", "apsig", "http-message-signatur
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_envelope_of_a_peer() {
-    let (here, peer) = (Here::start().await, Peer::start("peer.py", &[]).await);
+    let (here, peer) = (LocalServer::start().await, Peer::start("peer.py", &[]).await);
     let bob = here.user("bob").await;
     let second = here.further(&bob).await;
     let inboxes = [here.origin.inbox(bob.user()), here.origin.shared_inbox()];

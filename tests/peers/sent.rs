@@ -1,6 +1,6 @@
 //! What we send, as other libraries verify it.
 
-use crate::here::{Here, envelope_id, send};
+use crate::local_server::{LocalServer, envelope_id, send};
 use crate::peer::Peer;
 use crate::{content, create};
 use serde_json::Value;
@@ -13,7 +13,7 @@ fn knocks(log: &[Value], seen: usize) -> Vec<(&str, bool)> {
 
 /// Sends two envelopes to a peer. `first` is how the peer sees the first one come, `then` the second.
 async fn exchange(arguments: &[&str], first: &[(&str, bool)], then: &[(&str, bool)]) {
-    let (here, peer) = (Here::start().await, Peer::start("peer.py", arguments).await);
+    let (here, peer) = (LocalServer::start().await, Peer::start("peer.py", arguments).await);
     let alice = here.user("alice").await;
     let (actor, device) = (alice.actor(), alice.address());
     let mut seen = 0;
@@ -53,7 +53,7 @@ async fn our_fetches_are_verified_too() {
     for (only, due) in
         [("rfc9421", vec![("rfc9421", true)]), ("cavage", vec![("rfc9421", false), ("cavage", true)])]
     {
-        let here = Here::start().await;
+        let here = LocalServer::start().await;
         let peer = Peer::start("peer.py", &["--secure", "--only", only]).await;
         let alice = here.user("alice").await;
         let sent =

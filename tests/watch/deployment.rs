@@ -13,7 +13,7 @@ use eko_store::resources::{QUEUES, dlq_name};
 use http::{Method, StatusCode};
 use tempfile::TempDir;
 
-use crate::here::eventually;
+use crate::local_server::eventually;
 use crate::process::Process;
 
 /// The variable that names the cargo-lambda to use.

@@ -6,15 +6,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod deployment;
-#[path = "../peers/here.rs"]
+#[path = "../peers/local_server.rs"]
 #[expect(dead_code, reason = "the peers use more of it")]
-mod here;
+mod local_server;
 mod process;
 
 use deployment::Deployment;
 use eko_client::device::{EntryContent, OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::ReportKind;
-use here::{Here, entry, user};
+use local_server::{LocalServer, entry, user};
 
 /// One deployment for everything, since what takes time is that it starts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,7 +28,7 @@ async fn all_functions_as_lambdas() {
 
 /// An envelope comes from another server, signed, and its receipt goes back by the queue `federation`.
 async fn from_another_server(deployment: &Deployment) {
-    let there = Here::start().await;
+    let there = LocalServer::start().await;
     let carol = there.user("carol").await;
     let dave = user(&deployment.origin, &deployment.issuer(), "dave").await;
 

@@ -5,18 +5,18 @@ use eko_client::messenger::Notice;
 use eko_protocol::timestamp;
 use serde_json::{Value, json};
 
-use crate::device::Device;
+use crate::device::OfficialDevice;
 use crate::eko_device::{EkoDevice, assert_heard};
-use crate::here::{Here, envelope_id};
+use crate::local_server::{LocalServer, envelope_id};
 use crate::official::Library;
 
 const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_says_number_and_device_sets() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     let [alice, tablet] = EkoDevice::two(&hers, "alice").await;
-    let mut bob = Device::first(Library::Current, &his, "bob").await;
+    let mut bob = OfficialDevice::first(Library::Current, &his, "bob").await;
     for number in 1..4 {
         let words = format!("number {number}");
         alice.say(&bob.actor, &words).await;
@@ -51,7 +51,7 @@ async fn ours_says_number_and_device_sets() {
 
 /// Returns the chain heads of the device's own user and of another user, as an official device has
 /// replayed them.
-async fn device_sets(by: &mut Device, other: &str) -> Value {
+async fn device_sets(by: &mut OfficialDevice, other: &str) -> Value {
     let mut sets = json!({});
     for of in [&by.actor.clone(), other] {
         sets[of] = by.command(json!({ "do": "chain", "of": of })).await["deviceSet"].take();
@@ -61,9 +61,9 @@ async fn device_sets(by: &mut Device, other: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_are_shown_in_the_order_of_their_numbers() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     let alice = EkoDevice::first(&here, "alice").await;
-    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    let mut bob = OfficialDevice::first(Library::Current, &here, "bob").await;
     for (round, order) in [[4, 1, 0, 3, 2], [1, 0, 4, 3, 2]].into_iter().enumerate() {
         let mut sent = Vec::new();
         for number in 1..6 {
@@ -83,9 +83,9 @@ async fn theirs_are_shown_in_the_order_of_their_numbers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_that_contradict_are_told() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     let alice = EkoDevice::first(&here, "alice").await;
-    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    let mut bob = OfficialDevice::first(Library::Current, &here, "bob").await;
     let sent = bob.send(&alice.actor(), "true").await;
     alice.hear(1).await;
     let sets = sent.activity()["eko:deviceSets"].clone();
@@ -106,9 +106,9 @@ async fn theirs_that_contradict_are_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_may_say_less_and_more() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     let alice = EkoDevice::first(&here, "alice").await;
-    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    let mut bob = OfficialDevice::first(Library::Current, &here, "bob").await;
     let sent = bob.send(&alice.actor(), "hello").await;
     alice.hear(1).await;
     // Members may be absent, and unknown members are ignored.
@@ -146,7 +146,12 @@ fn fresh(activity: &Value) -> Value {
 
 /// Sends an activity from Bob to Alice, asserts how many messages it shows, and returns the
 /// notices.
-async fn notices(alice: &EkoDevice, bob: &mut Device, activity: &Value, messages: usize) -> Vec<Notice> {
+async fn notices(
+    alice: &EkoDevice,
+    bob: &mut OfficialDevice,
+    activity: &Value,
+    messages: usize,
+) -> Vec<Notice> {
     let sent = bob.send_activity(&alice.actor(), activity).await;
     alice.entry(&sent).await;
     let received = alice.client.receive().await.unwrap();

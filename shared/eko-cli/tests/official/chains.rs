@@ -4,30 +4,30 @@ use eko_client::fingerprint::fingerprint;
 use eko_client::messenger::{MessengerError, Person};
 use serde_json::{Value, json};
 
-use crate::device::{Device, registration};
+use crate::device::{OfficialDevice, registration};
 use crate::eko_device::{EkoDevice, assert_heard};
-use crate::here::Here;
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_kinds_sign_one_chain() {
     // The sign bit of libsignal's signatures. This project's signatures have the sign 0.
     for sign in [0, 1] {
-        let (hers, theirs) = (Here::start().await, Here::start().await);
+        let (hers, theirs) = (LocalServer::start().await, LocalServer::start().await);
         mixed(&hers, &theirs, sign).await;
         hers.end().await;
         theirs.end().await;
     }
 }
 
-async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
+async fn mixed(hers: &LocalServer, theirs: &LocalServer, sign: u8) {
     // The first device is ours and approves an official one. That one approves a second device of
     // ours, and revokes the first.
     let first = EkoDevice::first(hers, "alice").await;
     let actor = first.actor();
     let mut command = registration(Library::Current, hers, "alice", false);
     command["sign"] = json!(sign);
-    let mut official = Device::waiting(Library::Current, &command).await;
+    let mut official = OfficialDevice::waiting(Library::Current, &command).await;
     let pending = first.client.devices().await.unwrap().pending.remove(0);
     let expected = fingerprint(&official.address, &pending.device.identity_key);
     first.approve(&official.address, &expected).await;
@@ -36,7 +36,7 @@ async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
     first.told_of(&second.address()).await;
 
     let dave = EkoDevice::first(theirs, "dave").await;
-    let mut carol = Device::first(Library::Current, theirs, "carol").await;
+    let mut carol = OfficialDevice::first(Library::Current, theirs, "carol").await;
     let all = [first.address(), official.address.clone(), second.address()];
     replayed(&actor, 3, &all, &dave, &mut carol).await;
 
@@ -91,7 +91,13 @@ async fn mixed(hers: &Here, theirs: &Here, sign: u8) {
 
 /// Asserts that a device of ours and an official one replay a chain to the same length, head and
 /// active devices.
-async fn replayed(actor: &str, length: u64, devices: &[String], ours: &EkoDevice, official: &mut Device) {
+async fn replayed(
+    actor: &str,
+    length: u64,
+    devices: &[String],
+    ours: &EkoDevice,
+    official: &mut OfficialDevice,
+) {
     let person = Person::of(actor).unwrap();
     let (nodes, state) = ours.client.device().chain_at(&person.origin, &person.user).await.unwrap();
     let mut active: Vec<_> = state.active.keys().map(|id| person.origin.device(&person.user, id)).collect();

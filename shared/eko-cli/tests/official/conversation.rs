@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use eko_protocol::address::{Handle, UserName};
 use serde_json::{Value, json};
 
-use crate::device::{Device, Sent, ratchet_key};
+use crate::device::{OfficialDevice, SentEnvelope, ratchet_key};
 use crate::eko_device::{EkoDevice, KEYS, SentText, assert_heard};
-use crate::here::Here;
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 /// The number of messages that each side writes, in turns.
@@ -20,14 +20,14 @@ const AROUND: usize = 1_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_begins_on_one_server() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     ours_begins(&here, &here).await;
     here.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_begins_across_two_servers() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     ours_begins(&hers, &his).await;
     hers.end().await;
     his.end().await;
@@ -35,14 +35,14 @@ async fn ours_begins_across_two_servers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_begins_on_one_server() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     theirs_begins(&here, &here).await;
     here.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_begins_across_two_servers() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     theirs_begins(&hers, &his).await;
     hers.end().await;
     his.end().await;
@@ -50,20 +50,20 @@ async fn theirs_begins_across_two_servers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_begin_at_once_on_one_server() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     both_begin(&here, &here).await;
     here.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_begin_at_once_across_two_servers() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     both_begin(&hers, &his).await;
     hers.end().await;
     his.end().await;
 }
 
-async fn ours_begins(hers: &Here, his: &Here) {
+async fn ours_begins(hers: &LocalServer, his: &LocalServer) {
     let mut talk = Conversation::between(hers, his).await;
     let handle = Handle::new(UserName::parse("bob").unwrap(), &his.origin);
     assert_eq!(talk.alice.client.find(&handle).await.unwrap().actor(), talk.bob.actor);
@@ -83,7 +83,7 @@ async fn ours_begins(hers: &Here, his: &Here) {
     talk.goes_on([Side::Bob, Side::Alice]).await;
 }
 
-async fn theirs_begins(hers: &Here, his: &Here) {
+async fn theirs_begins(hers: &LocalServer, his: &LocalServer) {
     let mut talk = Conversation::between(hers, his).await;
     let sent = talk.bob.send(&talk.alice.actor(), "hello").await;
     sent.assert_accepted(1);
@@ -100,7 +100,7 @@ async fn theirs_begins(hers: &Here, his: &Here) {
 }
 
 /// Both sides begin at once: their first messages cross, and so do the next ones.
-async fn both_begin(hers: &Here, his: &Here) {
+async fn both_begin(hers: &LocalServer, his: &LocalServer) {
     let mut talk = Conversation::between(hers, his).await;
     for round in 0..3 {
         let (hers, his) = (format!("{round}: hers"), format!("{round}: his"));
@@ -132,14 +132,14 @@ enum Side {
 /// A conversation between Alice, whose device is ours, and Bob, whose device is official.
 struct Conversation {
     alice: EkoDevice,
-    bob: Device,
+    bob: OfficialDevice,
     /// All messages that were read: the author's actor id and the text.
     heard: Vec<(String, String)>,
 }
 
 impl Conversation {
-    async fn between(hers: &Here, his: &Here) -> Self {
-        let bob = Device::first(Library::Current, his, "bob").await;
+    async fn between(hers: &LocalServer, his: &LocalServer) -> Self {
+        let bob = OfficialDevice::first(Library::Current, his, "bob").await;
         Self { alice: EkoDevice::first(hers, "alice").await, bob, heard: Vec::new() }
     }
 
@@ -151,7 +151,7 @@ impl Conversation {
         received
     }
 
-    async fn alice_reads(&mut self, sent: &Sent) {
+    async fn alice_reads(&mut self, sent: &SentEnvelope) {
         let heard = self.alice.hear(1).await.remove(0);
         assert_heard(&heard, sent, &self.bob);
         self.heard.push((heard.actor, heard.text));

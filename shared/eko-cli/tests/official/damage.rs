@@ -4,16 +4,16 @@
 use eko_client::messenger::Notice;
 use serde_json::json;
 
-use crate::device::Device;
+use crate::device::OfficialDevice;
 use crate::eko_device::{EkoDevice, assert_heard};
-use crate::here::Here;
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_message_is_told_and_the_next_begins_anew() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     let alice = EkoDevice::first(&here, "alice").await;
-    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    let mut bob = OfficialDevice::first(Library::Current, &here, "bob").await;
     // The first message is damaged. There is no session yet, and Bob's next message begins one with
     // the same keys.
     damaged(&alice, &mut bob).await;
@@ -42,7 +42,7 @@ async fn a_damaged_message_is_told_and_the_next_begins_anew() {
 }
 
 /// Sends a message from Bob with one flipped bit in the ciphertext.
-async fn damaged(alice: &EkoDevice, bob: &mut Device) {
+async fn damaged(alice: &EkoDevice, bob: &mut OfficialDevice) {
     let spoil = json!({ "what": "message", "bit": 4_800 });
     let command = json!({ "do": "send", "to": alice.actor(), "text": "damaged", "spoil": spoil });
     let sent = bob.sent(command).await;

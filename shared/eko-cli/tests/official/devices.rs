@@ -3,9 +3,9 @@
 use eko_client::messenger::{MessengerError, ProgressStep};
 use serde_json::json;
 
-use crate::device::Device;
+use crate::device::OfficialDevice;
 use crate::eko_device::{EkoDevice, SentText, assert_heard};
-use crate::here::Here;
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 /// The number of messages that are sent while devices change.
@@ -13,22 +13,22 @@ const MESSAGES: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_change_on_one_server() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     theirs_change(&here, &here).await;
     here.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_change_across_two_servers() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     theirs_change(&hers, &his).await;
     hers.end().await;
     his.end().await;
 }
 
-async fn theirs_change(hers: &Here, his: &Here) {
+async fn theirs_change(hers: &LocalServer, his: &LocalServer) {
     let alice = EkoDevice::first(hers, "alice").await;
-    let mut phone = Device::first(Library::Current, his, "bob").await;
+    let mut phone = OfficialDevice::first(Library::Current, his, "bob").await;
     let bob = phone.actor.clone();
     alice.say(&bob, "to the phone").await.assert_is(&phone.fetch(1).await[0], &alice, &bob);
     let take = || ProgressStep::Take { actor: bob.clone(), devices: 1 };
@@ -56,9 +56,9 @@ async fn theirs_change(hers: &Here, his: &Here) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_change_while_ours_sends() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     let alice = EkoDevice::first(&hers, "alice").await;
-    let mut phone = Device::first(Library::Current, &his, "bob").await;
+    let mut phone = OfficialDevice::first(Library::Current, &his, "bob").await;
     let bob = phone.actor.clone();
     let says = async |count: usize| {
         let mut said = Vec::new();
@@ -90,7 +90,7 @@ async fn theirs_change_while_ours_sends() {
 }
 
 /// Asserts that a device receives exactly these messages, in any order.
-async fn assert_read(said: &[SentText], by: &EkoDevice, device: &mut Device) {
+async fn assert_read(said: &[SentText], by: &EkoDevice, device: &mut OfficialDevice) {
     assert!(!said.is_empty());
     let read = device.fetch(said.len()).await;
     for said in said {
@@ -101,9 +101,9 @@ async fn assert_read(said: &[SentText], by: &EkoDevice, device: &mut Device) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_change_while_theirs_sends() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     let phone = EkoDevice::first(&hers, "alice").await;
-    let mut bob = Device::first(Library::Current, &his, "bob").await;
+    let mut bob = OfficialDevice::first(Library::Current, &his, "bob").await;
     let alice = phone.actor();
     let sent = bob.send(&alice, "to the phone").await;
     assert_heard(&phone.hear(1).await[0], &sent, &bob);

@@ -10,8 +10,8 @@ use eko_client::{DeviceStore, Environment, KeyCounts, Messenger, messenger};
 use eko_protocol::address::UserName;
 use serde_json::{Value, json};
 
-use crate::device::{Device, Sent};
-use crate::here::{Here, eventually};
+use crate::device::{OfficialDevice, SentEnvelope};
+use crate::local_server::{LocalServer, eventually};
 use crate::ordered_transport::OrderedTransport;
 
 /// The numbers of keys. They are so large that no device publishes more in between.
@@ -34,41 +34,41 @@ pub(crate) struct SentText {
 
 impl EkoDevice {
     /// Signs in the first device of a new user.
-    pub(crate) async fn first(here: &Here, user: &str) -> Self {
+    pub(crate) async fn first(here: &LocalServer, user: &str) -> Self {
         Self::with_keys(here, user, KEYS).await
     }
 
     /// Signs in the first device of a new user, with these numbers of keys.
-    pub(crate) async fn with_keys(here: &Here, user: &str, counts: KeyCounts) -> Self {
+    pub(crate) async fn with_keys(here: &LocalServer, user: &str, counts: KeyCounts) -> Self {
         Self::signed_in(here, user, counts, RegistrationStatus::Active, false).await
     }
 
     /// Signs in a device that replaces all others of the user.
-    pub(crate) async fn resetting(here: &Here, user: &str) -> Self {
+    pub(crate) async fn resetting(here: &LocalServer, user: &str) -> Self {
         Self::signed_in(here, user, KEYS, RegistrationStatus::Active, true).await
     }
 
     /// Signs in a further device of a user, which is pending.
-    pub(crate) async fn waiting(here: &Here, user: &str) -> Self {
+    pub(crate) async fn waiting(here: &LocalServer, user: &str) -> Self {
         Self::signed_in(here, user, KEYS, RegistrationStatus::Pending, false).await
     }
 
     /// Signs in a further device of this user, and approves it with this device.
-    pub(crate) async fn further(&self, here: &Here) -> Self {
+    pub(crate) async fn further(&self, here: &LocalServer) -> Self {
         let device = Self::waiting(here, self.client.me().user.as_str()).await;
         self.approve(&device.address(), &device.client.fingerprint()).await;
         device
     }
 
     /// Signs in two devices of a new user.
-    pub(crate) async fn two(here: &Here, user: &str) -> [Self; 2] {
+    pub(crate) async fn two(here: &LocalServer, user: &str) -> [Self; 2] {
         let first = Self::first(here, user).await;
         let second = first.further(here).await;
         [first, second]
     }
 
     async fn signed_in(
-        here: &Here,
+        here: &LocalServer,
         user: &str,
         counts: KeyCounts,
         status: RegistrationStatus,
@@ -170,7 +170,7 @@ impl EkoDevice {
     }
 
     /// Receives these messages in this order, and returns what can be shown then.
-    pub(crate) async fn read(&self, sent: &[&Sent]) -> Vec<MessageContent> {
+    pub(crate) async fn read(&self, sent: &[&SentEnvelope]) -> Vec<MessageContent> {
         for one in sent {
             self.entry(one).await;
         }
@@ -182,13 +182,13 @@ impl EkoDevice {
     }
 
     /// Removes a message of `by` from the mailbox unread.
-    pub(crate) async fn lose(&self, sent: &Sent, by: &mut Device) {
+    pub(crate) async fn lose(&self, sent: &SentEnvelope, by: &mut OfficialDevice) {
         self.client.device().discard(&self.entry(sent).await).await.unwrap();
         by.lost(sent);
     }
 
     /// Waits until a message is in the mailbox, and returns the address of its entry.
-    pub(crate) async fn entry(&self, sent: &Sent) -> String {
+    pub(crate) async fn entry(&self, sent: &SentEnvelope) -> String {
         let its = |content: &EntryContent| match content {
             EntryContent::Message(message) => message.letter.header.id.as_str() == sent.envelope(),
             _ => false,
@@ -249,7 +249,7 @@ impl SentText {
 }
 
 /// Asserts that a received message is the one that an official device has sent.
-pub(crate) fn assert_heard(heard: &MessageContent, sent: &Sent, by: &Device) {
+pub(crate) fn assert_heard(heard: &MessageContent, sent: &SentEnvelope, by: &OfficialDevice) {
     let activity = sent.activity();
     assert_eq!((&heard.actor, &heard.device), (&by.actor, &by.address));
     assert_eq!(activity["id"], heard.id);

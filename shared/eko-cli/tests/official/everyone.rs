@@ -1,22 +1,22 @@
 //! Tests with two devices on each side: every message reaches all other devices of both users.
 
-use crate::device::Device;
+use crate::device::OfficialDevice;
 use crate::eko_device::{EkoDevice, assert_heard};
-use crate::here::Here;
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 const ROUNDS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_one_server() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     all_write(&here, &here).await;
     here.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn across_two_servers() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     all_write(&hers, &his).await;
     hers.end().await;
     his.end().await;
@@ -25,9 +25,9 @@ async fn across_two_servers() {
 /// Every device begins its sessions before it has received a message of the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_begin_at_once() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     let alice = EkoDevice::two(&hers, "alice").await;
-    let mut bob = Device::two(Library::Current, &his, "bob").await;
+    let mut bob = OfficialDevice::two(Library::Current, &his, "bob").await;
     let (to_alice, to_bob) = (alice[0].actor(), bob[0].actor.clone());
     let [phone, tablet] = &mut bob;
     let (_, _, sent, other) = tokio::join!(
@@ -66,9 +66,9 @@ async fn all_begin_at_once() {
     his.end().await;
 }
 
-async fn all_write(hers: &Here, his: &Here) {
+async fn all_write(hers: &LocalServer, his: &LocalServer) {
     let alice = EkoDevice::two(hers, "alice").await;
-    let mut bob = Device::two(Library::Current, his, "bob").await;
+    let mut bob = OfficialDevice::two(Library::Current, his, "bob").await;
     let mut log = Vec::new();
     for round in 0..ROUNDS {
         for index in [0, 1] {
@@ -91,7 +91,7 @@ async fn all_write(hers: &Here, his: &Here) {
 
 /// One of Alice's devices writes. Both of Bob's devices read it, and Alice's other device gets a
 /// copy.
-async fn alice_writes(alice: &[EkoDevice; 2], index: usize, bob: &mut [Device; 2], words: &str) {
+async fn alice_writes(alice: &[EkoDevice; 2], index: usize, bob: &mut [OfficialDevice; 2], words: &str) {
     let (by, other) = (&alice[index], &alice[1 - index]);
     let said = by.say(&bob[0].actor, words).await;
     for device in bob {
@@ -106,7 +106,7 @@ async fn alice_writes(alice: &[EkoDevice; 2], index: usize, bob: &mut [Device; 2
 
 /// One of Bob's devices writes. Both of Alice's devices read it, and Bob's other device gets a
 /// copy.
-async fn bob_writes(bob: &mut [Device; 2], index: usize, alice: &[EkoDevice; 2], words: &str) {
+async fn bob_writes(bob: &mut [OfficialDevice; 2], index: usize, alice: &[EkoDevice; 2], words: &str) {
     let [first, second] = bob;
     let (by, other) = if index == 0 { (first, second) } else { (second, first) };
     let sent = by.send(&alice[0].actor(), words).await;

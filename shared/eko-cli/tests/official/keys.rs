@@ -4,19 +4,19 @@
 use eko_client::KeyCounts;
 use serde_json::{Value, json};
 
-use crate::device::{Device, registration};
+use crate::device::{OfficialDevice, registration};
 use crate::eko_device::{EkoDevice, assert_heard};
-use crate::here::Here;
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 const NONE: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: true };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_begins_with_a_last_resort() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     let mut command = registration(Library::Current, &here, "bob", true);
     command["keys"] = json!({ "lastResort": true });
-    let mut bob = Device::registered(Library::Current, &command).await;
+    let mut bob = OfficialDevice::registered(Library::Current, &command).await;
     let public = bob.command(json!({ "do": "packages", "of": bob.actor })).await;
     // The last resort key is not used up.
     for user in ["alice", "carol"] {
@@ -36,12 +36,12 @@ async fn ours_begins_with_a_last_resort() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_begins_with_a_last_resort_until_there_are_more() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     let alice = EkoDevice::with_keys(&here, "alice", NONE).await;
     let last_resort = json!(alice.client.device().keys().last_resort().unwrap().id);
     let (mut last_resorts, mut one_time) = (Vec::new(), Vec::new());
     for user in ["bob", "carol"] {
-        last_resorts.push(Device::first(Library::Current, &here, user).await);
+        last_resorts.push(OfficialDevice::first(Library::Current, &here, user).await);
     }
     let mut sent = Vec::new();
     for user in &mut last_resorts {
@@ -57,7 +57,7 @@ async fn theirs_begins_with_a_last_resort_until_there_are_more() {
     let left = alice.client.key_status().await.unwrap().left;
     assert_eq!((left.pre_keys, left.kyber_pre_keys), (100, 100));
     for user in ["dave", "erin"] {
-        let mut user = Device::first(Library::Current, &here, user).await;
+        let mut user = OfficialDevice::first(Library::Current, &here, user).await;
         let one = user.send(&alice.actor(), "hello").await;
         let package = &one.taken()[0];
         assert!(package["preKey"].is_string() && package["kyberPreKeyId"] != last_resort);

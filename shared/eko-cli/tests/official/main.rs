@@ -19,10 +19,10 @@ mod device;
 mod devices;
 mod eko_device;
 mod everyone;
-#[path = "../../../../tests/peers/here.rs"]
-#[expect(dead_code, reason = "the peers use more of it")]
-mod here;
 mod keys;
+#[path = "../../../../tests/peers/local_server.rs"]
+#[expect(dead_code, reason = "the peers use more of it")]
+mod local_server;
 #[path = "../../../../tests/official/official.rs"]
 #[expect(dead_code, reason = "the tests among official devices use more of it")]
 mod official;

@@ -3,16 +3,16 @@
 
 use serde_json::{Value, json};
 
-use crate::device::{Device, Sent};
+use crate::device::{OfficialDevice, SentEnvelope};
 use crate::eko_device::{EkoDevice, SentText, assert_heard};
-use crate::here::Here;
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_reads_out_of_order_and_misses_one() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     let alice = EkoDevice::first(&here, "alice").await;
-    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    let mut bob = OfficialDevice::first(Library::Current, &here, "bob").await;
     // All five messages begin the session, since Alice has not answered yet.
     let sent = bob_sends(&mut bob, &alice, 5).await;
     alice.lose(&sent[1], &mut bob).await;
@@ -43,9 +43,9 @@ async fn ours_reads_out_of_order_and_misses_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn theirs_reads_out_of_order_and_misses_one() {
-    let here = Here::start().await;
+    let here = LocalServer::start().await;
     let alice = EkoDevice::first(&here, "alice").await;
-    let mut bob = Device::first(Library::Current, &here, "bob").await;
+    let mut bob = OfficialDevice::first(Library::Current, &here, "bob").await;
     let said = alice_says(&alice, &bob, 5).await;
     bob.command(json!({ "do": "hold", "messages": 5 })).await;
     bob.command(json!({ "do": "drop", "envelope": said[1].envelope(&bob.actor) })).await;
@@ -69,7 +69,7 @@ async fn theirs_reads_out_of_order_and_misses_one() {
     here.end().await;
 }
 
-async fn bob_sends(bob: &mut Device, alice: &EkoDevice, count: usize) -> Vec<Sent> {
+async fn bob_sends(bob: &mut OfficialDevice, alice: &EkoDevice, count: usize) -> Vec<SentEnvelope> {
     let mut sent = Vec::new();
     for number in 0..count {
         let one = bob.send(&alice.actor(), &format!("number {number}")).await;
@@ -79,7 +79,7 @@ async fn bob_sends(bob: &mut Device, alice: &EkoDevice, count: usize) -> Vec<Sen
     sent
 }
 
-async fn alice_says(alice: &EkoDevice, bob: &Device, count: usize) -> Vec<SentText> {
+async fn alice_says(alice: &EkoDevice, bob: &OfficialDevice, count: usize) -> Vec<SentText> {
     let mut said = Vec::new();
     for number in 0..count {
         said.push(alice.say(&bob.actor, &format!("number {number}")).await);
@@ -88,7 +88,7 @@ async fn alice_says(alice: &EkoDevice, bob: &Device, count: usize) -> Vec<SentTe
 }
 
 /// Reads the messages that Bob holds, in this order.
-async fn bob_reads(bob: &mut Device, alice: &EkoDevice, said: &[&SentText]) {
+async fn bob_reads(bob: &mut OfficialDevice, alice: &EkoDevice, said: &[&SentText]) {
     let envelopes: Vec<_> = said.iter().map(|one| one.envelope(&bob.actor)).collect();
     let read = bob.command(json!({ "do": "read", "envelopes": envelopes })).await;
     let read: &Vec<Value> = read["messages"].as_array().unwrap();
@@ -99,7 +99,7 @@ async fn bob_reads(bob: &mut Device, alice: &EkoDevice, said: &[&SentText]) {
 }
 
 /// Asserts that both sides can still write to each other.
-async fn alternate(alice: &EkoDevice, bob: &mut Device, rounds: usize) {
+async fn alternate(alice: &EkoDevice, bob: &mut OfficialDevice, rounds: usize) {
     for round in 0..rounds {
         let said = alice.say(&bob.actor, &format!("{round}: on")).await;
         said.assert_is(&bob.fetch(1).await[0], alice, &bob.actor);

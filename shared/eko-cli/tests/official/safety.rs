@@ -6,22 +6,22 @@ use eko_client::fingerprint::SafetyNumber;
 use eko_client::messenger::Person;
 use serde_json::json;
 
-use crate::device::Device;
+use crate::device::OfficialDevice;
 use crate::eko_device::EkoDevice;
-use crate::here::Here;
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_are_libsignals() {
-    let (hers, his) = (Here::start().await, Here::start().await);
+    let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     let alice = EkoDevice::first(&hers, "alice").await;
-    let [mut phone, mut tablet] = Device::two(Library::Current, &his, "bob").await;
+    let [mut phone, mut tablet] = OfficialDevice::two(Library::Current, &his, "bob").await;
     let first = compare(&alice, &mut phone).await;
     // The numbers belong to the users, and do not depend on the devices.
     assert_eq!(compare(&alice, &mut tablet).await, first);
     let other = alice.further(&hers).await;
     assert_eq!(compare(&other, &mut tablet).await, first);
-    let mut carol = Device::first(Library::Current, &his, "carol").await;
+    let mut carol = OfficialDevice::first(Library::Current, &his, "carol").await;
     assert_ne!(compare(&alice, &mut carol).await, first);
 
     // Alice loses her devices, and begins a new chain root.
@@ -34,7 +34,7 @@ async fn numbers_are_libsignals() {
 }
 
 /// Returns the number that Alice's client shows, and asserts that libsignal shows the same to Bob.
-async fn compare(alice: &EkoDevice, bob: &mut Device) -> SafetyNumber {
+async fn compare(alice: &EkoDevice, bob: &mut OfficialDevice) -> SafetyNumber {
     let person = Person::of(&bob.actor).unwrap();
     let number = alice.client.verification(&person).await.unwrap().number;
     let libsignals = bob.command(json!({ "do": "safetyNumber", "of": alice.actor() })).await;

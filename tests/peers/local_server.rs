@@ -17,13 +17,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: usize = 600;
 
 /// A local server that runs, with its state in memory.
-pub(crate) struct Here {
+pub(crate) struct LocalServer {
     pub(crate) origin: Origin,
     stop: oneshot::Sender<()>,
     running: JoinHandle<usize>,
 }
 
-impl Here {
+impl LocalServer {
     /// Starts it on a free port.
     pub(crate) async fn start() -> Self {
         let options = Options {

@@ -59,14 +59,30 @@ mod tests {
         let (origin, alice) =
             (Origin::parse("https://a.example").unwrap(), UserName::parse("alice").unwrap());
         let offer = device_offered(&origin, &alice, &device, 0);
-        assert_eq!(
-            offer["object"]["id"],
-            "https://a.example/user/alice/device/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11"
-        );
+        insta::assert_json_snapshot!(offer, @r#"
+        {
+          "@context": [
+            "https://www.w3.org/ns/activitystreams",
+            "https://a.example/ns"
+          ],
+          "actor": "https://a.example/actor",
+          "object": {
+            "actor": "https://a.example/user/alice",
+            "id": "https://a.example/user/alice/device/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11",
+            "identityKey": "BTyZYEZRDcVsZNjj/9w+TQOyJCadUKQ2d3V+TdEYGfkR",
+            "keyPackage": "https://a.example/user/alice/keyPackage/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11",
+            "possession": "zof36VWaeELzAcgefG6iTY8itJ9Nt8HNNGawrPuTQ1h8pjqKVxgoZDqMYgTAqMYRcz8Njem5uFHirNdJf8Y1U2vJ",
+            "published": "1970-01-01T00:00:00Z",
+            "registrationId": 9,
+            "type": [
+              "Object",
+              "PendingDevice"
+            ]
+          },
+          "to": "https://a.example/user/alice",
+          "type": "Offer"
+        }
+        "#);
         assert_eq!(multibase::decode(offer["object"]["possession"].as_str().unwrap()), Ok(device.possession));
-        assert_eq!(
-            (&offer["actor"], &offer["to"]),
-            (&json!("https://a.example/actor"), &json!("https://a.example/user/alice"))
-        );
     }
 }

@@ -18,11 +18,13 @@ use crate::key::{IdentityKey, RegistrationId};
 /// use eko_protocol::address::{Origin, UserName};
 /// use eko_protocol::chain::{ChainError, ChainNode, ChainState};
 ///
-/// // Three nodes: a phone, a laptop that the phone added, and the phone's revocation by the laptop.
-/// # let document = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/device-chain.json"));
-/// let nodes: Vec<serde_json::Value> = serde_json::from_str(document)?;
-/// let mut nodes = nodes.iter().map(ChainNode::parse).collect::<Result<Vec<_>, _>>()?;
-/// let (origin, alice) = (Origin::parse("https://a.example")?, UserName::parse("alice")?);
+/// // Three nodes: a device, another device that the first one added, and the revocation of that one.
+/// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/vectors/chain.json");
+/// # let vectors = std::fs::read_to_string(file)?;
+/// let vectors: serde_json::Value = serde_json::from_str(&vectors)?;
+/// let nodes = vectors["nodes"].as_array().expect("the nodes").iter();
+/// let mut nodes: Vec<_> = nodes.map(|item| ChainNode::parse(&item["node"])).collect::<Result<_, _>>()?;
+/// let (origin, alice) = (Origin::parse("https://eko.example")?, UserName::parse("alice")?);
 ///
 /// let state = ChainState::replay(&origin, &alice, &nodes)?;
 /// assert_eq!((state.position.length, state.active.len(), state.used.len()), (3, 1, 2));

@@ -26,9 +26,11 @@ use crate::key::{CurveKey, IdentityKey, KeyId, KyberKey, RegistrationId, Signatu
 /// use eko_protocol::key::Signature;
 /// use eko_protocol::key_package::KeyPackage;
 ///
-/// # let document = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/key-package.json"));
-/// let mut package = KeyPackage::parse(&serde_json::from_str(document)?)?;
-/// assert_eq!(package.registration_id.get(), 4711);
+/// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/vectors/key-package.json");
+/// # let vectors = std::fs::read_to_string(file)?;
+/// let vectors: serde_json::Value = serde_json::from_str(&vectors)?;
+/// let mut package = KeyPackage::parse(&vectors["package"])?;
+/// assert_eq!(package.registration_id.get(), 1234);
 /// assert_eq!(package.verify(), Ok(()));
 ///
 /// package.signed_pre_key.signature = Signature::from_bytes(&[0; 64])?;

@@ -9,7 +9,6 @@ use crate::signer::Signer;
 
 mod members;
 mod model;
-mod published;
 mod rules;
 
 const NOW_MS: i64 = 1_769_715_000_000;

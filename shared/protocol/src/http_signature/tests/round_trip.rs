@@ -1,5 +1,7 @@
 //! Requests that this crate prepares and then reads, unchanged and changed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use url::Url;
 
@@ -20,13 +22,25 @@ fn outgoing(scheme: Scheme, url: &Url, body: Option<&[u8]>, now_ms: i64) -> (Uns
 #[test]
 fn what_is_sent() {
     let url = Url::parse("https://a.example/user/bob/inbox").unwrap();
+    let headers = |sent: &SampleRequest| {
+        let lines = sent.headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
+        lines.collect::<String>().replace(&STANDARD.encode([7; 256]), "<signature>")
+    };
     let (_, sent) = outgoing(Scheme::Cavage, &url, Some(BODY), NOW_MS);
-    let names: Vec<_> = sent.headers.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["host", "date", "digest", "signature"]);
+    insta::assert_snapshot!(headers(&sent), @r#"
+    host: a.example
+    date: Mon, 23 Nov 2026 00:00:00 GMT
+    digest: SHA-256=X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=
+    signature: keyId="https://b.example/user/alice#main-key",algorithm="rsa-sha256",headers="(request-target) host date digest",signature="<signature>"
+    "#);
     assert_eq!(sent.base(), cavage().base());
     let (_, sent) = outgoing(Scheme::Rfc9421, &url, Some(BODY), NOW_MS);
-    let names: Vec<_> = sent.headers.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["host", "content-digest", "signature-input", "signature"]);
+    insta::assert_snapshot!(headers(&sent), @r#"
+    host: a.example
+    content-digest: sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:
+    signature-input: sig1=("@method" "@target-uri" "content-digest");created=1795392000;keyid="https://b.example/user/alice#main-key";alg="rsa-v1_5-sha256"
+    signature: sig1=:<signature>:
+    "#);
     assert_eq!(sent.base(), rfc_9421().base());
 }
 

@@ -1,5 +1,5 @@
-//! Conversions of the client library's errors into a [`CommandFailure`]: the words for a person, the kind,
-//! and what to do next.
+//! Conversions of the client library's errors into a [`CommandFailure`]: the words for a person,
+//! the kind, and what to do next.
 
 use eko_client::group::GroupError;
 use eko_client::messenger::{MessengerError, Person};

@@ -117,7 +117,7 @@ async fn send(
 ) -> anyhow::Result<Vec<Duration>> {
     let mut took = Vec::with_capacity(count);
     for _ in 0..count {
-        let id = from.environment().envelope_id()?;
+        let id = from.environment().envelope_id();
         let messages = vec![(to.id().clone(), vec![0x5a; CIPHERTEXT_BYTES])];
         let outgoing = OutgoingEnvelope::new(to.user().clone(), id, messages).at(to.origin());
         let begun = Instant::now();
@@ -175,7 +175,7 @@ async fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<HttpTransp
     let environment = Environment::system();
     let keys = DeviceKeys::generate(COUNTS, &environment)?;
     let device =
-        Device::new(HttpTransport::new()?, origin.clone(), UserName::parse(user)?, keys, environment)?;
+        Device::new(HttpTransport::new()?, origin.clone(), UserName::parse(user)?, keys, environment);
     let url = format!("{origin}{ISSUER_PATH}/token");
     let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
     let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());

@@ -89,7 +89,7 @@ fn new_device(origin: &Origin, name: &str) -> Device<HttpTransport> {
     let environment = Environment::system();
     let keys = DeviceKeys::generate(BARE, &environment).unwrap();
     let name = UserName::parse(name).unwrap();
-    Device::new(HttpTransport::new().unwrap(), origin.clone(), name, keys, environment).unwrap()
+    Device::new(HttpTransport::new().unwrap(), origin.clone(), name, keys, environment)
 }
 
 async fn id_token(issuer: &str, name: &str) -> String {
@@ -103,7 +103,7 @@ async fn id_token(issuer: &str, name: &str) -> String {
 
 /// A fresh envelope id.
 pub(crate) fn envelope_id() -> String {
-    Environment::system().envelope_id().unwrap().as_str().to_owned()
+    Environment::system().envelope_id().as_str().to_owned()
 }
 
 /// POSTs an activity to the outbox of a device's user: the status and the answer.

@@ -74,12 +74,12 @@ impl DeviceRole {
 
     /// Returns the device's identity.
     pub(crate) fn identity(&self) -> IdentityPair {
-        IdentityPair::from_secret(self.secret("identity")).unwrap()
+        IdentityPair::from_secret(self.secret("identity"))
     }
 
     /// Signs bytes with the device's identity key, with a nonce that follows from `what`.
     pub(crate) fn sign(&self, bytes: &[u8], what: &str) -> Signature {
-        self.identity().sign(bytes, &environment(&self.label(what), stopped())).unwrap()
+        self.identity().sign(bytes, &environment(&self.label(what), stopped()))
     }
 
     /// Returns the device's registration id.
@@ -89,18 +89,18 @@ impl DeviceRole {
 
     /// Returns the private half of a one-time prekey.
     pub(crate) fn one_time(&self, id: u64) -> CurvePair {
-        CurvePair::from_secret(self.secret(&format!("one-time prekey {id}"))).unwrap()
+        CurvePair::from_secret(self.secret(&format!("one-time prekey {id}")))
     }
 
     /// Returns the private half of the signed prekey.
     pub(crate) fn signed(&self) -> CurvePair {
-        CurvePair::from_secret(self.secret("signed prekey")).unwrap()
+        CurvePair::from_secret(self.secret("signed prekey"))
     }
 
     /// Returns the private half of a Kyber prekey.
     pub(crate) fn kyber(&self, id: u64) -> KyberPair {
         let label = self.label(&format!("Kyber prekey {id}"));
-        KyberPair::from_seed(environment(&label, stopped()).bytes()).unwrap()
+        KyberPair::from_seed(environment(&label, stopped()).bytes())
     }
 
     /// Returns the signed prekey, of id 1.

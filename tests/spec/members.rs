@@ -28,7 +28,7 @@ async fn register(world: &World, way: &str, leave_out: Option<&str>) -> Exchange
         }
         _ => {
             let base = eko_protocol::chain::sign_in_base(token.as_bytes());
-            let proof = phone.keys().identity().sign(&base, phone.environment()).unwrap();
+            let proof = phone.keys().identity().sign(&base, phone.environment());
             json!({
                 "username": "alice",
                 "deviceId": phone.id(),

@@ -52,7 +52,7 @@ async fn device(origin: &Origin, user: &str) -> (Device<HttpTransport>, String) 
         Exchange::send(&HttpTransport::new().unwrap(), Method::POST, &url, body, None).await.unwrap();
     let token = answer.json().unwrap()["id_token"].as_str().unwrap().to_owned();
     let user = UserName::parse(user).unwrap();
-    (Device::new(HttpTransport::new().unwrap(), origin.clone(), user, keys, environment).unwrap(), token)
+    (Device::new(HttpTransport::new().unwrap(), origin.clone(), user, keys, environment), token)
 }
 
 /// The ids of all envelopes in a mailbox; each may be there once.
@@ -100,7 +100,7 @@ async fn nothing_that_was_answered_is_lost() {
             let bob = first.user().clone();
             tokio::spawn(async move {
                 loop {
-                    let id = alice.environment().envelope_id().unwrap();
+                    let id = alice.environment().envelope_id();
                     let messages = devices.iter().map(|device| (device.clone(), vec![7; 300])).collect();
                     let sent = alice.send(&OutgoingEnvelope::new(bob.clone(), id.clone(), messages)).await;
                     // The first send that the killed server does not answer ends this sender.

@@ -89,12 +89,19 @@ pub struct Note {
 }
 
 impl Activity {
-    /// The activity that carries a control, as it was sealed.
-    ///
-    /// # Errors
-    /// None that can happen: what a control is made of has been read, or sealed, as an activity.
-    pub fn of_control(control: &GroupControl) -> Result<Self, Invalid> {
-        read::activity(&control.to_value()?)
+    /// Returns the activity that carries a control which this device has sealed.
+    pub fn of_control(control: &GroupControl) -> Self {
+        let state = control.state();
+        Self {
+            id: control.id().clone(),
+            actor: control.author().to_owned(),
+            to: vec![state.id().to_string()],
+            published_ms: control.published_ms(),
+            sequence: None,
+            device_sets: BTreeMap::new(),
+            group: Some(GroupRef { id: state.id().clone(), epoch: state.epoch() }),
+            content: ActivityContent::Control(Box::new(control.clone())),
+        }
     }
 
     /// The padded bytes that are encrypted.

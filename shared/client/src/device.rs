@@ -24,7 +24,7 @@ pub use inbox::{EntryContent, MailboxEntry, MailboxPage};
 pub use outbox::{OutgoingEnvelope, SendOutcome};
 pub use packages::{PoolCount, TakenPackages};
 pub use pending::PendingDevice;
-pub use registration::{JoinKind, RegistrationOutcome, RegistrationStatus};
+pub use registration::{JoinKind, RegistrationStatus, SignInOutcome};
 pub use session::DeviceTokens;
 
 /// A device: its keys, its tokens, and the way to its server.
@@ -62,22 +62,19 @@ pub struct SavedDevice {
 
 impl<T: Transport> Device<T> {
     /// A new device of `user` at the server at `origin`, with a fresh id and these keys. Makes no call.
-    ///
-    /// # Errors
-    /// None that can happen: ids and signatures made here have their form.
     pub fn new(
         transport: T,
         origin: Origin,
         user: UserName,
         keys: DeviceKeys,
         environment: Environment,
-    ) -> Result<Self, Invalid> {
-        let id = environment.device_id()?;
+    ) -> Self {
+        let id = environment.device_id();
         let (actor, device) = (origin.actor(&user), origin.device(&user, &id));
         let base = possession_base(&actor, &device, &keys.identity().public(), keys.registration_id());
-        let possession = keys.identity().sign(&base, &environment)?;
+        let possession = keys.identity().sign(&base, &environment);
         let tokens = Mutex::new(None);
-        Ok(Self { transport, origin, user, id, name: None, keys, possession, tokens, environment })
+        Self { transport, origin, user, id, name: None, keys, possession, tokens, environment }
     }
 
     /// Returns a device that was made before, as it was saved. Makes no call.

@@ -3,10 +3,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use eko_protocol::Invalid;
 use eko_protocol::id::{DeviceId, EnvelopeId};
 use rand_core::{TryCryptoRng, TryRng};
-use uuid::Uuid;
 
 /// Tells the time, in epoch milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -41,24 +39,14 @@ impl Environment {
         bytes
     }
 
-    /// A fresh device id: a random UUID.
-    ///
-    /// # Errors
-    /// None that can happen: a random UUID is never nil.
-    pub fn device_id(&self) -> Result<DeviceId, Invalid> {
-        DeviceId::parse(&self.uuid().to_string())
+    /// Returns a fresh device id: a random UUID.
+    pub fn device_id(&self) -> DeviceId {
+        DeviceId::from_random(self.bytes())
     }
 
-    /// A fresh envelope id: `urn:uuid:` and a random UUID.
-    ///
-    /// # Errors
-    /// None that can happen: the text is always of that form.
-    pub fn envelope_id(&self) -> Result<EnvelopeId, Invalid> {
-        EnvelopeId::parse(&format!("urn:uuid:{}", self.uuid()))
-    }
-
-    fn uuid(&self) -> Uuid {
-        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    /// Returns a fresh envelope id: `urn:uuid:` and a random UUID.
+    pub fn envelope_id(&self) -> EnvelopeId {
+        EnvelopeId::from_random(self.bytes())
     }
 
     /// The random source as the crates of the ecosystem want it.

@@ -12,11 +12,9 @@ mod pool;
 use eko_protocol::Invalid;
 use eko_protocol::key::{KeyId, RegistrationId};
 use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishedKeys, SignedPreKey};
-use eko_protocol::limits::MAX_REGISTRATION_ID;
 
 pub use curve::CurvePair;
 pub use identity::IdentityPair;
-use identity::public_bytes;
 pub use kyber::KyberPair;
 use pool::PairPool;
 
@@ -88,9 +86,8 @@ impl DeviceKeys {
     /// # Errors
     /// None that can happen: the ids last for any count.
     pub fn generate(counts: KeyCounts, environment: &Environment) -> Result<Self, Invalid> {
-        let drawn = u16::from_le_bytes(environment.bytes()) % MAX_REGISTRATION_ID;
-        let registration_id = RegistrationId::new(u64::from(drawn).saturating_add(1))?;
-        let identity = IdentityPair::generate(environment)?;
+        let registration_id = RegistrationId::from_random(u16::from_le_bytes(environment.bytes()));
+        let identity = IdentityPair::generate(environment);
         let mut signed = PairPool::new();
         let signed_pre_key = signed_pre_key(&identity, &mut signed, environment)?;
         let mut keys = Self {
@@ -143,7 +140,7 @@ impl DeviceKeys {
     ) -> Result<PublishedKeys, Invalid> {
         let mut made = PublishedKeys::default();
         for _ in 0..pre_keys {
-            let pair = CurvePair::generate(environment)?;
+            let pair = CurvePair::generate(environment);
             let key = pair.public();
             made.pre_keys.push(OneTimePreKey { id: self.one_time.add(pair)?, key });
         }
@@ -170,9 +167,9 @@ impl DeviceKeys {
     }
 
     fn kyber_pre_key(&mut self, environment: &Environment) -> Result<KyberPreKey, Invalid> {
-        let pair = KyberPair::generate(environment)?;
+        let pair = KyberPair::generate(environment);
         let key = pair.public().clone();
-        let signature = self.identity.sign(key.as_bytes(), environment)?;
+        let signature = self.identity.sign(key.as_bytes(), environment);
         Ok(KyberPreKey { id: self.kyber.add(pair)?, key, signature })
     }
 
@@ -238,9 +235,9 @@ fn signed_pre_key(
     pool: &mut PairPool<CurvePair>,
     environment: &Environment,
 ) -> Result<SignedPreKey, Invalid> {
-    let pair = CurvePair::generate(environment)?;
+    let pair = CurvePair::generate(environment);
     let key = pair.public();
-    let signature = identity.sign(key.as_bytes(), environment)?;
+    let signature = identity.sign(key.as_bytes(), environment);
     Ok(SignedPreKey { id: pool.add(pair)?, key, signature })
 }
 

@@ -14,7 +14,7 @@ pub fn ciphertext(device: &Device<Direct>) -> Vec<u8> {
 
 /// An envelope with a fresh id for these devices, of one user.
 pub fn envelope(from: &Device<Direct>, to: &[&Device<Direct>]) -> OutgoingEnvelope {
-    let id = from.environment().envelope_id().expect("an envelope id");
+    let id = from.environment().envelope_id();
     let user = to.first().expect("a device").user().clone();
     let messages = to.iter().map(|device| (device.id().clone(), ciphertext(device))).collect();
     OutgoingEnvelope::new(user, id, messages).at(to.first().expect("a device").origin())

@@ -19,7 +19,7 @@ impl World {
         let keys = DeviceKeys::generate(counts, &environment).expect("keys");
         let name = UserName::parse(user).expect("a user name");
         let origin = self.state.origin().clone();
-        Device::new(self.transport(), origin, name, keys, environment).expect("a device").with_name(label)
+        Device::new(self.transport(), origin, name, keys, environment).with_name(label)
     }
 
     /// Registers a new user with the first device, `label` being `one`.

@@ -255,7 +255,7 @@ impl Scene {
     }
 
     fn outgoing(&self) -> Value {
-        let id = self.alice.environment().envelope_id().unwrap_or_else(|_| unreachable!("seeded bytes"));
+        let id = self.alice.environment().envelope_id();
         self.alice.create_activity(&OutgoingEnvelope::new(self.bob.user().clone(), id, self.messages()))
     }
 

@@ -56,7 +56,7 @@ pub(super) fn play(examples: &mut Examples) {
     let key = MasterKey::from_bytes(environment.bytes());
     let first = GroupState::new(id.clone(), 1, "Choir".to_owned(), members, admins, key).unwrap();
     let created = GroupControl::seal(GroupChange::Created, None, &first, ALICE, &environment).unwrap();
-    examples.document("group created", &plain(&Activity::of_control(&created).unwrap()));
+    examples.document("group created", &plain(&Activity::of_control(&created)));
     let mut current = first;
     for (title, proposal, by) in [
         ("group renamed", Proposal::Rename("Chamber choir".to_owned()), ALICE),
@@ -64,7 +64,7 @@ pub(super) fn play(examples: &mut Examples) {
     ] {
         let (change, next) = propose(&current, proposal, by, &environment).unwrap();
         let control = GroupControl::seal(change, Some(&current), &next, by, &environment).unwrap();
-        examples.document(title, &plain(&Activity::of_control(&control).unwrap()));
+        examples.document(title, &plain(&Activity::of_control(&control)));
         current = next;
     }
     let mut hello = said(3, id.as_str(), ActivityContent::Note(note("Hello all")));

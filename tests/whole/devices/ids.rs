@@ -36,7 +36,7 @@ async fn a_device_id_is_its_users_own() {
     let same = eko_client::Environment { clock: world.clock(), random: eko_testkit::seeded("bob/one") };
     let keys = eko_client::DeviceKeys::generate(eko_testkit::COUNTS, &same).unwrap();
     let name = eko_protocol::address::UserName::parse("carol").unwrap();
-    let carol = Device::new(world.transport(), bob.origin().clone(), name, keys, same).unwrap();
+    let carol = Device::new(world.transport(), bob.origin().clone(), name, keys, same);
     assert_eq!(carol.id(), bob.id());
     carol.register(&world.id_token("carol").await, JoinKind::First).await.unwrap();
     world.send(&alice, &[&bob]).await;

@@ -176,7 +176,7 @@ async fn a_registered_device_signs_in_again_by_its_identity_key() {
             "deviceId": id.id(),
             "identityKey": id.keys().identity().public(),
             "registrationId": id.keys().registration_id(),
-            "signIn": eko_protocol::multibase::encode(&proof.unwrap()),
+            "signIn": eko_protocol::multibase::encode(&proof),
         })
     };
     let other_token = world.id_token("alice").await;

@@ -75,7 +75,7 @@ impl Stage {
         let party = |home: &Home, user: &UserName, label: &'static str, name: &str| {
             let keys = DeviceKeys::generate(KEYS, &environment)?;
             let (origin, user) = (home.capabilities.origin.clone(), user.clone());
-            let device = Device::new(home.transport.clone(), origin, user, keys, environment.clone())?;
+            let device = Device::new(home.transport.clone(), origin, user, keys, environment.clone());
             anyhow::Ok(Party { label, device: device.with_name(name), issuer: home.issuer.clone() })
         };
         Ok(Self {

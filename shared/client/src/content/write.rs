@@ -10,7 +10,7 @@ pub(crate) const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
 /// The activity as JSON.
 pub(super) fn value(activity: &Activity) -> Result<Value, Invalid> {
     let (kind, object) = match &activity.content {
-        ActivityContent::Control(control) => return control.to_value(),
+        ActivityContent::Control(control) => return Ok(control.to_value()),
         ActivityContent::Other(value) => return Ok(value.clone()),
         ActivityContent::Note(said) => ("Create", note(said)),
         ActivityContent::Read(id) => ("Read", json!(id)),

@@ -101,7 +101,7 @@ impl<T: Transport> Device<T> {
     /// # Errors
     /// The chain is longer than JSON can count.
     pub fn sign_node(&self, node: UnsignedNode) -> Result<Value, ClientError> {
-        let signature = self.keys.identity().sign(&node.signing_bytes()?, &self.environment)?;
+        let signature = self.keys.identity().sign(&node.signing_bytes()?, &self.environment);
         Ok(node.finish(&self.id, &signature))
     }
 

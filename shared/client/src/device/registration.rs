@@ -32,7 +32,7 @@ pub enum RegistrationStatus {
 
 /// What became of a registration or a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct RegistrationOutcome {
+pub struct SignInOutcome {
     /// Whether the device takes part already.
     pub status: RegistrationStatus,
     /// The user's device set at that moment.
@@ -46,11 +46,7 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// The server's refusal: `name-taken`, `account-exists`, `device-id-used`, `stale-head` and others.
-    pub async fn register(
-        &self,
-        id_token: &str,
-        joining: JoinKind,
-    ) -> Result<RegistrationOutcome, ClientError> {
+    pub async fn register(&self, id_token: &str, joining: JoinKind) -> Result<SignInOutcome, ClientError> {
         let node = match joining {
             JoinKind::First => Some(self.first_node()?),
             JoinKind::Further => None,
@@ -104,8 +100,8 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// The server's refusal: `device-revoked`, `not-found` and others.
-    pub async fn sign_in_again(&self, id_token: &str) -> Result<RegistrationOutcome, ClientError> {
-        let proof = self.keys.identity().sign(&sign_in_base(id_token.as_bytes()), &self.environment)?;
+    pub async fn sign_in_again(&self, id_token: &str) -> Result<SignInOutcome, ClientError> {
+        let proof = self.keys.identity().sign(&sign_in_base(id_token.as_bytes()), &self.environment);
         let body = json!({
             "deviceId": self.id,
             "identityKey": self.keys.identity().public(),
@@ -120,7 +116,7 @@ impl<T: Transport> Device<T> {
         id_token: &str,
         body: &Value,
         due: StatusCode,
-    ) -> Result<RegistrationOutcome, ClientError> {
+    ) -> Result<SignInOutcome, ClientError> {
         let (body, auth) = (Body::Json(body), Auth::Token(id_token));
         let answer: Exchange = self.call(Method::POST, "/auth/devices", body, auth).await?.expect(due)?;
         let registered = shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))?;

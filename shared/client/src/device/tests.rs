@@ -46,7 +46,7 @@ fn device<T: Transport>(transport: T, name: &str) -> Device<T> {
     let counts = KeyCounts { pre_keys: 1, kyber_pre_keys: 0, last_resort: true };
     let environment = Environment::system();
     let keys = DeviceKeys::generate(counts, &environment).unwrap();
-    Device::new(transport, origin(), user(name), keys, environment).unwrap()
+    Device::new(transport, origin(), user(name), keys, environment)
 }
 
 fn offline() -> CannedTransport {

@@ -27,6 +27,7 @@ pub struct GroupControl {
     author: String,
     change: GroupChange,
     state: GroupState,
+    published_ms: i64,
     previous: Option<String>,
     mac: [u8; 32],
     /// The whole activity without its MAC, as it came: the MAC is over members too that are not known here.
@@ -98,18 +99,15 @@ impl GroupControl {
         }
         let canonical = Zeroizing::new(canonical(&unsealed)?);
         let (id, author) = (head.id.clone(), head.actor.clone());
-        Ok(Self { id, author, change, state, previous, mac, canonical })
+        Ok(Self { id, author, change, state, published_ms: head.published_ms, previous, mac, canonical })
     }
 
-    /// The activity, as it is sent or as it came.
-    ///
-    /// # Errors
-    /// None that can happen: it was made of JSON.
-    pub fn to_value(&self) -> Result<Value, Invalid> {
-        let mut value =
-            serde_json::from_slice(&self.canonical).map_err(|error| Invalid::whole(error.to_string()))?;
+    /// Returns the activity as it is sent, or as it came.
+    pub fn to_value(&self) -> Value {
+        // What was written as canonical JSON is always read again.
+        let mut value = serde_json::from_slice(&self.canonical).unwrap_or_default();
         put_mac(&mut value, &self.mac);
-        Ok(value)
+        value
     }
 
     /// The canonical JSON (RFC 8785) of the activity without `eko:mac`.
@@ -130,6 +128,11 @@ impl GroupControl {
     /// The actor id of who says to have made it.
     pub fn author(&self) -> &str {
         &self.author
+    }
+
+    /// The time at which it was made, by its author's clock, in epoch milliseconds.
+    pub fn published_ms(&self) -> i64 {
+        self.published_ms
     }
 
     /// What it does.

@@ -1,8 +1,6 @@
-use eko_protocol::Invalid;
 use eko_protocol::key::CurveKey;
 use zeroize::Zeroizing;
 
-use super::public_bytes;
 use crate::Environment;
 
 /// A Curve25519 prekey with its private half.
@@ -12,22 +10,16 @@ pub struct CurvePair {
 }
 
 impl CurvePair {
-    /// A fresh pair.
-    ///
-    /// # Errors
-    /// None that can happen: the public half of a clamped scalar is a usable point.
-    pub fn generate(environment: &Environment) -> Result<Self, Invalid> {
+    /// Returns a fresh pair.
+    pub fn generate(environment: &Environment) -> Self {
         Self::from_secret(environment.bytes())
     }
 
-    /// The pair of a private half.
-    ///
-    /// # Errors
-    /// None that can happen, as above.
-    pub fn from_secret(secret: [u8; 32]) -> Result<Self, Invalid> {
+    /// Returns the pair of a private half.
+    pub fn from_secret(secret: [u8; 32]) -> Self {
         let secret = Zeroizing::new(secret);
-        let public = CurveKey::from_bytes(&public_bytes(&secret))?;
-        Ok(Self { secret, public })
+        let public = CurveKey::of_secret(&secret);
+        Self { secret, public }
     }
 
     /// The public half.

@@ -1,5 +1,3 @@
-use curve25519_dalek::montgomery::MontgomeryPoint;
-use eko_protocol::Invalid;
 use eko_protocol::key::{IdentityKey, Signature};
 use xeddsa::Sign;
 use xeddsa::xed25519::PrivateKey;
@@ -14,22 +12,16 @@ pub struct IdentityPair {
 }
 
 impl IdentityPair {
-    /// A fresh pair.
-    ///
-    /// # Errors
-    /// None that can happen: the public half of a clamped scalar is a usable point.
-    pub fn generate(environment: &Environment) -> Result<Self, Invalid> {
+    /// Returns a fresh pair.
+    pub fn generate(environment: &Environment) -> Self {
         Self::from_secret(environment.bytes())
     }
 
-    /// The pair of a private half.
-    ///
-    /// # Errors
-    /// None that can happen, as above.
-    pub fn from_secret(secret: [u8; 32]) -> Result<Self, Invalid> {
+    /// Returns the pair of a private half.
+    pub fn from_secret(secret: [u8; 32]) -> Self {
         let private = PrivateKey(secret);
-        let public = IdentityKey::from_bytes(&super::public_bytes(&private.0))?;
-        Ok(Self { private, public })
+        let public = IdentityKey::of_secret(&private.0);
+        Self { private, public }
     }
 
     /// The public half.
@@ -42,20 +34,10 @@ impl IdentityPair {
         &self.private.0
     }
 
-    /// Signs with sign 0, the one form that libsignal, the paper and this server all accept.
-    ///
-    /// # Errors
-    /// None that can happen: a signature has its length.
-    pub fn sign(&self, message: &[u8], environment: &Environment) -> Result<Signature, Invalid> {
+    /// Signs a message by XEdDSA, with the sign bit 0: the form that libsignal, the XEdDSA paper and Eko's servers
+    /// all accept.
+    pub fn sign(&self, message: &[u8], environment: &Environment) -> Signature {
         let bytes: [u8; 64] = self.private.sign(message, environment.rng());
-        Signature::from_bytes(&bytes)
+        bytes.into()
     }
-}
-
-/// The encoded public half of a scalar: 33 bytes, `0x05` first.
-pub(super) fn public_bytes(secret: &[u8; 32]) -> [u8; 33] {
-    let mut bytes = [0x05; 33];
-    let point = MontgomeryPoint::mul_base_clamped(*secret).to_bytes();
-    bytes.iter_mut().skip(1).zip(point).for_each(|(to, from)| *to = from);
-    bytes
 }

@@ -1,4 +1,3 @@
-use eko_protocol::Invalid;
 use eko_protocol::key::KyberKey;
 #[expect(deprecated, reason = "libsignal wants the private half expanded")]
 use ml_kem::ExpandedKeyEncoding;
@@ -7,9 +6,6 @@ use ml_kem::{DecapsulationKey1024, Seed};
 use zeroize::Zeroizing;
 
 use crate::Environment;
-
-/// The type byte of a Kyber-1024 public key, as libsignal writes it.
-const TYPE: u8 = 0x08;
 
 /// A Kyber-1024 prekey with the seed of its private half.
 ///
@@ -21,24 +17,17 @@ pub struct KyberPair {
 }
 
 impl KyberPair {
-    /// A fresh pair.
-    ///
-    /// # Errors
-    /// None that can happen: an encapsulation key has its length.
-    pub fn generate(environment: &Environment) -> Result<Self, Invalid> {
+    /// Returns a fresh pair.
+    pub fn generate(environment: &Environment) -> Self {
         Self::from_seed(environment.bytes())
     }
 
-    /// The pair of a seed.
-    ///
-    /// # Errors
-    /// None that can happen, as above.
-    pub fn from_seed(seed: [u8; 64]) -> Result<Self, Invalid> {
+    /// Returns the pair of a seed.
+    pub fn from_seed(seed: [u8; 64]) -> Self {
         let seed = Zeroizing::new(seed);
         let private = DecapsulationKey1024::from_seed(Seed::from(*seed));
-        let mut bytes = vec![TYPE];
-        bytes.extend(private.encapsulation_key().to_bytes());
-        Ok(Self { seed, public: KyberKey::from_bytes(&bytes)? })
+        let public = KyberKey::from_encapsulation_key(&private.encapsulation_key().to_bytes().into());
+        Self { seed, public }
     }
 
     /// The public half.

@@ -1,5 +1,7 @@
 use std::sync::{Arc, Mutex};
 
+use eko_protocol::key::{CurveKey, IdentityKey};
+use eko_protocol::limits::MAX_REGISTRATION_ID;
 use eko_protocol::xeddsa;
 use ml_kem::kem::KeyExport;
 use ml_kem::{DecapsulationKey1024, Seed};
@@ -42,8 +44,8 @@ fn what_is_published_first_is_what_a_server_accepts() {
 fn signatures_are_the_identity_keys_and_have_sign_0() {
     let environment = Environment::system();
     for _ in 0..20 {
-        let identity = IdentityPair::generate(&environment).unwrap();
-        let signature = identity.sign(b"message", &environment).unwrap();
+        let identity = IdentityPair::generate(&environment);
+        let signature = identity.sign(b"message", &environment);
         assert!(xeddsa::verify(&identity.public(), b"message", &signature));
         assert!(!xeddsa::verify(&identity.public(), b"massage", &signature));
         assert_eq!(signature.as_bytes()[63] & 0x80, 0);
@@ -56,11 +58,11 @@ fn the_private_halves_belong_to_the_public_ones() {
     let keys = DeviceKeys::generate(FEW, &environment).unwrap();
     for key in &keys.first().pre_keys {
         let pair = keys.one_time_pair(key.id).unwrap();
-        assert_eq!(public_bytes(pair.secret()), *key.key.as_bytes());
+        assert_eq!(CurveKey::of_secret(pair.secret()), key.key);
     }
     let signed = keys.signed_pre_key();
-    assert_eq!(public_bytes(keys.signed_pair(signed.id).unwrap().secret()), *signed.key.as_bytes());
-    assert_eq!(public_bytes(keys.identity().secret()), *keys.identity().public().as_bytes());
+    assert_eq!(CurveKey::of_secret(keys.signed_pair(signed.id).unwrap().secret()), signed.key);
+    assert_eq!(IdentityKey::of_secret(keys.identity().secret()), keys.identity().public());
     for key in keys.first().kyber_pre_keys.iter().chain(keys.last_resort()) {
         let seed = Seed::from(*keys.kyber_pair(key.id).unwrap().seed());
         let public = DecapsulationKey1024::from_seed(seed).encapsulation_key().to_bytes();

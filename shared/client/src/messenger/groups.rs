@@ -107,7 +107,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let me = self.device.actor();
         let before = known.as_ref().map(|known| &known.current);
         let control = GroupControl::seal(change, before, &next, &me, &self.environment)?;
-        let activity = Activity::of_control(&control)?;
+        let activity = Activity::of_control(&control);
         let to = others(told, &me);
         let sync = self.has_other_devices().await?;
         self.store.write(|tx| {

@@ -1,7 +1,7 @@
 use eko_protocol::address::{Origin, UserName};
 
 use super::{Messenger, MessengerError, Person, trust};
-use crate::device::{JoinKind, RegistrationOutcome, RegistrationStatus};
+use crate::device::{JoinKind, RegistrationStatus, SignInOutcome};
 use crate::store::{DeviceStore, DeviceStoreError, PinnedChain};
 use crate::{
     ClientError, Device, DeviceKeys, Environment, KeyCounts, ProblemDetails, SignalSessions, Transport,
@@ -38,7 +38,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         store: DeviceStore,
         environment: Environment,
         sign_in: SignInRequest,
-    ) -> Result<(Self, RegistrationOutcome), MessengerError> {
+    ) -> Result<(Self, SignInOutcome), MessengerError> {
         let SignInRequest { origin, user, device_name, counts, id_token, reset } = sign_in;
         let known = store.read(|tx| tx.account())?;
         let is_new = known.is_none();
@@ -50,7 +50,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Some(saved) => Device::restore(transport, saved, environment.clone()),
             None => {
                 let keys = DeviceKeys::generate(counts, &environment)?;
-                let mut device = Device::new(transport, origin, user, keys, environment.clone())?;
+                let mut device = Device::new(transport, origin, user, keys, environment.clone());
                 if let Some(name) = device_name {
                     device = device.with_name(name);
                 }
@@ -130,7 +130,7 @@ fn keep_new<T: Transport>(
 async fn sign_in_again<T: Transport>(
     device: &Device<T>,
     id_token: &str,
-) -> Result<Option<RegistrationOutcome>, MessengerError> {
+) -> Result<Option<SignInOutcome>, MessengerError> {
     match device.sign_in_again(id_token).await {
         Ok(registered) => Ok(Some(registered)),
         Err(ClientError::Problem(problem)) if is_unknown(&problem) => Ok(None),
@@ -147,7 +147,7 @@ async fn register<T: Transport>(
     device: &Device<T>,
     id_token: &str,
     reset: bool,
-) -> Result<RegistrationOutcome, MessengerError> {
+) -> Result<SignInOutcome, MessengerError> {
     let exists = match device.chain(device.user()).await {
         Ok((nodes, _)) => !nodes.is_empty(),
         Err(ClientError::Problem(problem)) if problem.status == 404 => false,

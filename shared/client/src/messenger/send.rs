@@ -151,7 +151,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let own = sync.then(|| self.me());
         for recipient in to.iter().chain(own.as_ref()) {
             let new = NewEnvelope {
-                id: &self.environment.envelope_id()?,
+                id: &self.environment.envelope_id(),
                 message: activity.id.as_str(),
                 recipient: &recipient.actor(),
                 plaintext: &plaintext,

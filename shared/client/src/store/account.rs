@@ -64,7 +64,7 @@ impl Transaction<'_> {
         let registration_id = self.text("registration_id")?.and_then(|id| id.parse().ok());
         let registration_id = registration_id.and_then(|id| RegistrationId::new(id).ok());
         Ok(DeviceKeys::restore(SavedKeys {
-            identity: IdentityPair::from_secret(identity).map_err(|_| corrupt())?,
+            identity: IdentityPair::from_secret(identity),
             registration_id: registration_id.ok_or_else(corrupt)?,
             signed_pre_key: self.json::<SignedPreKey>("signed_pre_key")?.ok_or_else(corrupt)?,
             last_resort: self.json::<KyberPreKey>("last_resort")?,

@@ -104,30 +104,21 @@ impl Transaction<'_> {
             .inner
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row(params![kind as i64, id.get()], read).optional());
-        found.map_err(|error| SessionError::Broken(error.to_string()))
+        found.map_err(broken)
     }
 }
 
 impl PrivateKeys for Transaction<'_> {
     fn signed(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
-        self.secret(PreKeyKind::Signed, id)?
-            .map(|secret| CurvePair::from_secret(*secret))
-            .transpose()
-            .map_err(broken)
+        Ok(self.secret(PreKeyKind::Signed, id)?.map(|secret| CurvePair::from_secret(*secret)))
     }
 
     fn one_time(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError> {
-        self.secret(PreKeyKind::OneTime, id)?
-            .map(|secret| CurvePair::from_secret(*secret))
-            .transpose()
-            .map_err(broken)
+        Ok(self.secret(PreKeyKind::OneTime, id)?.map(|secret| CurvePair::from_secret(*secret)))
     }
 
     fn kyber(&self, id: KeyId) -> Result<Option<KyberPair>, SessionError> {
-        self.secret(PreKeyKind::Kyber, id)?
-            .map(|seed| KyberPair::from_seed(*seed))
-            .transpose()
-            .map_err(broken)
+        Ok(self.secret(PreKeyKind::Kyber, id)?.map(|seed| KyberPair::from_seed(*seed)))
     }
 
     fn was_used(&self, kyber: &KyberUse) -> Result<bool, SessionError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use eko_client::capabilities::Capabilities;
-use eko_client::device::{RegistrationOutcome, RegistrationStatus};
+use eko_client::device::{RegistrationStatus, SignInOutcome};
 use eko_client::messenger::{MessengerError, SignInRequest};
 use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::{Handle, Origin};
@@ -211,7 +211,7 @@ fn read_token(file: &Path) -> Result<String, CommandFailure> {
 /// A device that has signed in, and the server's answer to that.
 struct SignedInDevice {
     client: HttpMessenger,
-    registered: RegistrationOutcome,
+    registered: SignInOutcome,
 }
 
 async fn sign_in_with(

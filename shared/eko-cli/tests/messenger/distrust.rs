@@ -19,7 +19,7 @@ fn inserted(world: &World, wire: &TestNetwork) -> Device<TestNetwork> {
     let environment = Environment { clock: world.clock(), random: seeded("mallory") };
     let keys = DeviceKeys::generate(COUNTS, &environment).unwrap();
     let (origin, user) = (world.state.origin().clone(), UserName::parse("bob").unwrap());
-    Device::new(wire.clone(), origin, user, keys, environment).unwrap()
+    Device::new(wire.clone(), origin, user, keys, environment)
 }
 
 /// Changes Bob's chain in the server's answers, and its head accordingly.
@@ -242,7 +242,7 @@ async fn a_device_is_approved_with_the_key_that_was_compared() {
     let (actor, address) = (bob.me().actor(), two.device().address());
     let registration_id = two.device().keys().registration_id();
     let base = possession_base(&actor, &address, &identity.public(), registration_id);
-    let possession = multibase::encode(&identity.sign(&base, &environment).unwrap());
+    let possession = multibase::encode(&identity.sign(&base, &environment));
     let key = json!(identity.public());
     wire.tamper(move |passing| {
         if passing.endpoint != ("GET", "/user/bob/devices/pending") {

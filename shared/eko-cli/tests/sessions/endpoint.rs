@@ -51,7 +51,7 @@ impl SessionEndpoint {
         Self {
             origin: Origin::parse("https://a.example").unwrap(),
             user: UserName::parse(user).unwrap(),
-            id: environment.device_id().unwrap(),
+            id: environment.device_id(),
             keys: DeviceKeys::generate(counts, &environment).unwrap(),
             environment,
             records: BTreeMap::new(),
@@ -157,7 +157,7 @@ impl PrivateKeys for SessionEndpoint {
         let is_last_resort = self.keys.last_resort().is_some_and(|key| key.id == id);
         let is_there = is_last_resort || self.used.iter().all(|used| used.id != id);
         let pair = self.keys.kyber_pair(id).filter(|_| is_there);
-        Ok(pair.map(|pair| KyberPair::from_seed(*pair.seed()).unwrap()))
+        Ok(pair.map(|pair| KyberPair::from_seed(*pair.seed())))
     }
 
     fn was_used(&self, kyber: &KyberUse) -> Result<bool, SessionError> {
@@ -166,7 +166,7 @@ impl PrivateKeys for SessionEndpoint {
 }
 
 fn copied(pair: &CurvePair) -> CurvePair {
-    CurvePair::from_secret(*pair.secret()).unwrap()
+    CurvePair::from_secret(*pair.secret())
 }
 
 /// Returns two endpoints. The first has begun a session with the second's first one-time keys.

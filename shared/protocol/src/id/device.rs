@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Builder;
 
 use super::is_uuid;
 use crate::Invalid;
@@ -37,6 +38,11 @@ impl DeviceId {
         } else {
             Err(Invalid::whole("must be a UUID in lower case with hyphens, and not the nil UUID"))
         }
+    }
+
+    /// Returns the id that random bytes make: a UUID of version 4 (RFC 9562).
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(Builder::from_random_bytes(bytes).into_uuid().to_string())
     }
 
     /// Returns the id as text.
@@ -90,6 +96,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn random_bytes_make_an_id(bytes in any::<[u8; 16]>()) {
+            let id = DeviceId::from_random(bytes);
+            prop_assert_eq!(DeviceId::parse(id.as_str()), Ok(id));
+        }
+
         #[test]
         fn round_trip(bits in 1u128..) {
             let text = uuid::Uuid::from_u128(bits).to_string();

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Builder;
 
 use super::is_uuid;
 use crate::Invalid;
@@ -50,6 +51,11 @@ impl EnvelopeId {
                 "must be urn:uuid: with a lower-case UUID, or an http(s) URL that ends in /message/{id}",
             ))
         }
+    }
+
+    /// Returns the id that random bytes make: `urn:uuid:` and a UUID of version 4 (RFC 9562).
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(format!("urn:uuid:{}", Builder::from_random_bytes(bytes).into_uuid()))
     }
 
     /// Returns the id as text.
@@ -149,6 +155,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn random_bytes_make_an_id(bytes in any::<[u8; 16]>()) {
+            let id = EnvelopeId::from_random(bytes);
+            prop_assert_eq!(EnvelopeId::parse(id.as_str()), Ok(id));
+        }
+
         #[test]
         fn round_trip(bits in any::<u128>(), id in "[A-Za-z0-9_-]{1,60}") {
             for text in [format!("urn:uuid:{}", uuid::Uuid::from_u128(bits)),

@@ -1,5 +1,6 @@
 //! Curve25519 public keys.
 
+use curve25519_dalek::montgomery::MontgomeryPoint;
 use serde::{Deserialize, Serialize};
 
 use super::base64_text::base64_text;
@@ -44,6 +45,12 @@ impl IdentityKey {
         }
     }
 
+    /// Returns the public half of a private one: 32 bytes, which are clamped as X25519 does (RFC 7748).
+    /// Such a point is on the curve, canonical and not of low order.
+    pub fn of_secret(secret: &[u8; 32]) -> Self {
+        Self(public(secret))
+    }
+
     /// Returns the 33 bytes, type byte first.
     pub fn as_bytes(&self) -> &[u8; 33] {
         &self.0
@@ -78,6 +85,12 @@ impl CurveKey {
         }
     }
 
+    /// Returns the public half of a private one: 32 bytes, which are clamped as X25519 does (RFC 7748).
+    /// Such a point is on the curve, canonical and not of low order.
+    pub fn of_secret(secret: &[u8; 32]) -> Self {
+        Self(public(secret))
+    }
+
     /// Returns the 33 bytes, type byte first.
     pub fn as_bytes(&self) -> &[u8; 33] {
         &self.0
@@ -85,6 +98,14 @@ impl CurveKey {
 }
 
 base64_text!(CurveKey);
+
+/// Returns the encoded public half of a scalar.
+fn public(secret: &[u8; 32]) -> [u8; 33] {
+    let mut bytes = [TYPE; 33];
+    let point = MontgomeryPoint::mul_base_clamped(*secret).to_bytes();
+    bytes.iter_mut().skip(1).zip(point).for_each(|(to, from)| *to = from);
+    bytes
+}
 
 /// Checks length and type byte.
 fn encoded(bytes: &[u8]) -> Result<[u8; 33], Invalid> {
@@ -127,6 +148,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_secret_has_a_usable_public_half(secret in any::<[u8; 32]>()) {
+            let (identity, curve) = (IdentityKey::of_secret(&secret), CurveKey::of_secret(&secret));
+            prop_assert_eq!(IdentityKey::from_bytes(identity.as_bytes()), Ok(identity));
+            prop_assert_eq!(CurveKey::from_bytes(curve.as_bytes()), Ok(curve));
+        }
+
         #[test]
         fn round_trip(seed in any::<u64>()) {
             let key = Signer::new(seed).identity();

@@ -30,6 +30,11 @@ impl KyberKey {
         }
     }
 
+    /// Returns the key of an ML-KEM-1024 encapsulation key (FIPS 203), which lacks the type byte.
+    pub fn from_encapsulation_key(bytes: &[u8; LENGTH - 1]) -> Self {
+        Self([&[TYPE], bytes.as_slice()].concat().into())
+    }
+
     /// Returns the 1569 bytes, type byte first.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -58,7 +63,9 @@ mod tests {
     proptest! {
         #[test]
         fn round_trip(body in proptest::collection::vec(any::<u8>(), LENGTH - 1)) {
-            let key = KyberKey::from_bytes(&[vec![TYPE], body].concat()).unwrap();
+            let key = KyberKey::from_bytes(&[vec![TYPE], body.clone()].concat()).unwrap();
+            let body = <[u8; LENGTH - 1]>::try_from(body).unwrap();
+            prop_assert_eq!(&KyberKey::from_encapsulation_key(&body), &key);
             prop_assert_eq!(KyberKey::from_base64(&key.to_base64()), Ok(key.clone()));
             let json = serde_json::to_value(&key).unwrap();
             prop_assert_eq!(serde_json::from_value::<KyberKey>(json).unwrap(), key);

@@ -68,6 +68,11 @@ impl RegistrationId {
         }
     }
 
+    /// Returns the id that a random number makes: its remainder by the count of ids, from 1 on.
+    pub fn from_random(number: u16) -> Self {
+        Self((number % MAX_REGISTRATION_ID).saturating_add(1))
+    }
+
     /// Returns the number.
     pub fn get(self) -> u16 {
         self.0
@@ -116,6 +121,10 @@ mod tests {
         ] {
             assert_eq!(from_value::<KeyId>(value.clone()).is_ok(), key_id, "{value}");
             assert_eq!(from_value::<RegistrationId>(value.clone()).is_ok(), registration_id, "{value}");
+        }
+        for number in [0, 1, MAX_REGISTRATION_ID - 1, MAX_REGISTRATION_ID, u16::MAX] {
+            let id = RegistrationId::from_random(number);
+            assert_eq!(RegistrationId::new(u64::from(id.get())), Ok(id));
         }
         assert_eq!(json!([KeyId::new(7).unwrap(), RegistrationId::new(8).unwrap()]), json!([7, 8]));
     }

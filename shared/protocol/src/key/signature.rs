@@ -27,6 +27,12 @@ impl Signature {
     }
 }
 
+impl From<[u8; 64]> for Signature {
+    fn from(bytes: [u8; 64]) -> Self {
+        Self(bytes)
+    }
+}
+
 base64_text!(Signature);
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ fn every_member_is_checked() {
 
 #[test]
 fn every_member_of_a_control_is_checked() {
-    let control = Activity::of_control(&control()).unwrap();
+    let control = Activity::of_control(&control());
     let id = control.to[0].clone();
     let cases = [
         ("/type", json!("GroupControl"), "/type"),

@@ -136,7 +136,7 @@ fn a_change_changes_what_it_names_and_nothing_else() {
     }
     // An epoch left out.
     let good = control(rename("Band"), BOB);
-    let mut value = good.to_value().unwrap();
+    let mut value = good.to_value();
     (value["object"]["epoch"], value["eko:group"]["epoch"]) = (json!(4), json!(4));
     let bad = forged(&GroupControl::parse(&value).unwrap(), "/eko:later", json!(1), key).unwrap();
     let refused = ControlVerdict::Refused(GroupError::NotThatChange(GroupChange::Renamed));
@@ -257,7 +257,7 @@ fn joins_beside_others(environment: &Environment) {
         GroupError::WrongMac,
     );
     refused(forged(last, "/eko:previous", json!("ab".repeat(32)), key).unwrap(), GroupError::OtherHistory);
-    let mut value = next(&now.current, rename("Band"), BOB, environment).1.to_value().unwrap();
+    let mut value = next(&now.current, rename("Band"), BOB, environment).1.to_value();
     (value["actor"], value["object"]["admins"]) = (json!(CAROL), json!([ALICE, BOB, CAROL]));
     let by_carol = forged(&GroupControl::parse(&value).unwrap(), "/eko:later", json!(1), key).unwrap();
     refused(by_carol, GroupError::NotAdmin(CAROL.to_owned()));

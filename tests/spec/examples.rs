@@ -142,3 +142,34 @@ async fn the_page_shows_what_the_server_and_the_client_library_do() {
     faults.extend(unshown.map(|title| format!("the page does not show the example {title:?}")));
     assert!(faults.is_empty(), "{}\n\nEKO_WRITE_SPEC=1 writes the examples into the page", faults.join("\n"));
 }
+
+/// True if a path is one that a pattern such as `/user/{name}/inbox/{key}` stands for.
+fn matches(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), path.split('/').collect());
+    let same = |(pattern, part): (&&str, &&str)| pattern.starts_with('{') || pattern == part;
+    pattern.len() == path.len() && pattern.iter().zip(&path).all(same)
+}
+
+#[test]
+fn every_endpoint_has_an_example() {
+    let page = page::read();
+    let shown = page::blocks(&page);
+    let without_query = |target: &str| target.split('?').next().unwrap().to_owned();
+    let requests: Vec<(String, String)> = shown
+        .iter()
+        .filter(|(title, _)| title.ends_with(" request"))
+        .map(|(_, block)| {
+            let mut words = block.text.split(' ');
+            (words.next().unwrap().to_owned(), without_query(words.next().unwrap()))
+        })
+        .collect();
+    let rows = page::table(&page, "\n## 2. Endpoints\n");
+    assert!(rows.len() > 10);
+    for row in rows {
+        let (method, _) = row[0].split_once(' ').unwrap();
+        for pattern in row[0].split('`').skip(1).step_by(2).map(without_query) {
+            let has = requests.iter().any(|(other, path)| other == method && matches(&pattern, path));
+            assert!(has, "{method} {pattern} has no example");
+        }
+    }
+}

@@ -1,27 +1,28 @@
-//! What can go wrong with another server.
+//! The errors of lookups at other servers.
 
 use eko_store::StoreError;
 
-/// Why another server, or what it says, cannot be used. The texts are for people, and name no more than the
-/// other server's own addresses.
+/// The reason why another server or its document cannot be used. The texts are for people. They
+/// name no other addresses than those of the other server.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RemoteError {
-    /// This server's policy excludes it, or it is no server that may be talked to at all.
+    /// The policy of this server excludes the other server, or the text is not an address of
+    /// another server.
     #[error("{0} is not federated with")]
     NotFederated(String),
     /// The other server refuses to federate with this one.
     #[error("{0} does not federate with this server")]
     Excluded(String),
-    /// There is no such actor, or no more.
+    /// The actor does not exist, or no longer exists.
     #[error("{0} does not exist")]
     Gone(String),
-    /// It answered something that cannot be used.
+    /// The server's answer cannot be used. The text says why.
     #[error("{0}")]
     Unusable(String),
-    /// It is out of reach, for now.
+    /// The server is out of reach now. The text says why.
     #[error("{0}")]
     Unreachable(String),
-    /// Our own store failed.
+    /// The store of this server failed.
     #[error("{0}")]
     Store(String),
 }

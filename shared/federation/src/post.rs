@@ -1,4 +1,5 @@
-//! Delivering: a signed POST, and what the other server's answer means (`docs/protocol.md`, sections 5 and 7).
+//! Signed POSTs to other servers, and the meaning of their answers (`docs/protocol.md`, sections 5
+//! and 7).
 
 use std::time::UNIX_EPOCH;
 
@@ -30,7 +31,8 @@ pub enum PostOutcome {
     },
     /// The POST may succeed later.
     Later(Postponement),
-    /// The POST can never succeed: the activity or its address is not acceptable. Holds the reason, for a person.
+    /// The POST can never succeed: the activity or its address is not acceptable. Holds the reason,
+    /// for a person.
     Never(String),
 }
 
@@ -76,8 +78,8 @@ pub enum TakeAnswer {
 impl Federation {
     /// POSTs an activity of `actor`, an actor id of this server.
     ///
-    /// Signs it with the scheme `first`. If the server refuses that, signs it with the other scheme and posts it
-    /// again ("double knocking"). Both knocks share the time of `limits`.
+    /// Signs it with the scheme `first`. If the server refuses that, signs it with the other scheme
+    /// and posts it again ("double knocking"). Both knocks share the time of `limits`.
     pub async fn post(
         &self,
         url: &str,
@@ -138,7 +140,7 @@ impl Federation {
             let next = location(&response).and_then(|to| url.join(to).ok());
             match next {
                 Some(next) if next.origin() == url.origin() => url = self.client.check_url(next.as_str())?,
-                // Who may be written to is the actor's server alone.
+                // An activity is sent to the actor's own server only.
                 _ => return Ok(response),
             }
         }
@@ -146,6 +148,7 @@ impl Federation {
     }
 }
 
+/// Returns the `Location` of a redirect.
 fn location(response: &ServerAnswer) -> Option<&str> {
     response.headers().get(header::LOCATION)?.to_str().ok()
 }
@@ -158,9 +161,9 @@ fn classify(response: ServerAnswer, scheme: Scheme, now_ms: i64) -> PostOutcome 
         PostOutcome::Later(Postponement { why, retry_after: retry_after(&response, now_ms), whole_server })
     };
     match status.as_u16() {
-        // It could not fetch our key, perhaps: no fault of the message.
+        // The server may have failed to fetch our key. The activity is not at fault.
         401 => later(false),
-        // A budget may be one sender's and one recipient's only.
+        // The budget may be that of one sender and one recipient only.
         429 => later(false),
         408 | 425 | 500 | 501 | 505..=599 => later(false),
         502..=504 => later(true),
@@ -207,7 +210,8 @@ impl EnvelopeAnswer {
 }
 
 impl TakeAnswer {
-    /// Reads the answer of the server at `origin` to a `Take`. Packages of other servers make it unusable.
+    /// Reads the answer of the server at `origin` to a `Take`. Packages of other servers make it
+    /// unusable.
     pub fn of(response: &ServerAnswer, origin: &Origin) -> Self {
         match response.status() {
             StatusCode::OK => json::parse(response.body())
@@ -233,7 +237,8 @@ fn report(value: &Value, recipient: &str, envelope: &EnvelopeId) -> Result<Repor
     Ok(report)
 }
 
-/// Describes a refusal for a person: the status, and the detail of a problem document (RFC 9457) if there is one.
+/// Describes a refusal for a person: the status, and the detail of a problem document (RFC 9457) if
+/// there is one.
 fn refusal(response: &ServerAnswer) -> String {
     let problem = json::parse(response.body()).ok();
     let detail = problem.as_ref().and_then(|p| p.get("detail")).and_then(Value::as_str);

@@ -42,7 +42,7 @@ impl Messaging {
     /// store.
     pub async fn accept_remote(&self, create: &Create, user: &UserName) -> Result<Acceptance> {
         // A message for another user costs no call.
-        create.local_messages(self.origin(), user)?;
+        create.local_ciphertexts(self.origin(), user)?;
         let (devices, charged) =
             tokio::join!(self.store().device_set(user), self.charge_envelope(create, user.as_str()));
         let devices = devices?.ok_or(Refusal::UnknownUser)?;
@@ -65,7 +65,7 @@ impl Messaging {
         devices: &UserDevices,
         sender: Option<&DeviceId>,
     ) -> Result<Acceptance> {
-        let messages = create.local_messages(self.origin(), user)?;
+        let messages = create.local_ciphertexts(self.origin(), user)?;
         let mut expected = devices.active_ids();
         if let Some(sender) = sender {
             expected.remove(sender);

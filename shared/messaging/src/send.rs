@@ -65,7 +65,7 @@ impl Messaging {
         user: &UserName,
     ) -> Result<SendOutcome> {
         // A message for another user costs no call.
-        create.local_messages(self.origin(), user)?;
+        create.local_ciphertexts(self.origin(), user)?;
         let (sets, charged) = tokio::join!(
             self.store().device_sets([caller.user, user]),
             self.charge_envelope(create, user.as_str())

@@ -1,4 +1,14 @@
-//! The bodies that clients and servers exchange about envelopes (`docs/protocol.md`, sections 5, 6 and 8).
+//! The bodies that clients and servers exchange about envelopes and devices (`docs/protocol.md`,
+//! sections 3, 5, 6 and 8).
+//!
+//! | Body | Function or type | Section |
+//! |---|---|---|
+//! | the answer to a client's `Create` | [`create_accepted`] | 5 |
+//! | reports: `Delivered`, `PartialDelivery`, `Reject`, `Confirm` | [`Report`] | 5, 6 |
+//! | a device's acknowledgement, `Delivered` | [`DeliveredActivity`] | 6 |
+//! | a mailbox entry's own members | [`queued`] | 6 |
+//! | pending devices and the `Offer` of one | [`pending_device`], [`device_offered`] | 3 |
+//! | `Announce` on a socket; not in use yet | [`announce`] | 8 |
 
 mod create;
 mod delivered;
@@ -15,18 +25,21 @@ pub use delivered::DeliveredActivity;
 pub use pending::{device_offered, pending_device};
 pub use report::{Report, ReportKind};
 
-/// The inline `@context` of everything made here: the standard one and this server's terms.
+/// Returns the `@context` of every activity and collection: the ActivityStreams context and this
+/// server's terms.
 pub fn context(origin: &Origin) -> Value {
     json!(["https://www.w3.org/ns/activitystreams", origin.ns()])
 }
 
-/// Tells a connected device to fetch its queue, where an entry is too long for a frame (section 8).
+/// Writes an `Announce`. It tells a connected device to fetch its mailbox, if an entry is too long
+/// for a frame of the socket (section 8).
 pub fn announce(origin: &Origin, user: &UserName) -> Value {
     json!({"@context": context(origin), "type": "Announce", "object": origin.inbox(user)})
 }
 
-/// A queued activity as its device gets it: with the time it was accepted (epoch milliseconds) and the
-/// entry's own address, by which it is acknowledged.
+/// Adds a mailbox entry's own members to its activity: `eko:received`, the time of acceptance
+/// (given in epoch milliseconds), and `eko:entry`, the address with which the device acknowledges
+/// the entry.
 pub fn queued(mut activity: Value, received_ms: i64, entry: &str) -> Value {
     if let Some(members) = activity.as_object_mut() {
         members.insert("eko:received".to_owned(), json!(crate::timestamp::format(received_ms)));
@@ -35,6 +48,7 @@ pub fn queued(mut activity: Value, received_ms: i64, entry: &str) -> Value {
     activity
 }
 
+/// Inserts `eko:deviceSet` if there is a device set.
 pub(crate) fn put_device_set(object: &mut Map<String, Value>, set: Option<&DeviceSetRef>) {
     if let Some(set) = set {
         object.insert("eko:deviceSet".to_owned(), json!({"length": set.length, "head": set.head}));

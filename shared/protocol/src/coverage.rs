@@ -1,30 +1,54 @@
-//! Coverage: does an envelope reach exactly the recipient's active devices (`docs/protocol.md`, section 5)?
+//! Coverage: an envelope's devices compared with the recipient's device set (`docs/protocol.md`,
+//! section 5).
 
 use std::collections::BTreeSet;
 
 use crate::id::DeviceId;
 
-/// What the recipient's server answers, and with it what it queues.
+/// The coverage of an envelope. It decides the answer to the sender, and which ciphertexts are
+/// queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Coverage {
-    /// Every active device has a message: all are queued.
+    /// Every active device has a ciphertext. All ciphertexts are queued.
     All,
-    /// These active devices have none yet (in order): the messages are queued, the rest is awaited.
+    /// These active devices, in order, have no ciphertext. The ciphertexts that are there are
+    /// queued, and the rest is awaited.
     Missing(Vec<DeviceId>),
-    /// A message names a device that is not active: nothing is queued.
+    /// The envelope names devices that are not active. Nothing is queued.
     Stale {
-        /// Active devices without a message, in order.
+        /// The active devices without a ciphertext, in order.
         missing: Vec<DeviceId>,
-        /// Devices named that are not active (revoked or unknown), in order; never empty.
+        /// The named devices that are not active (revoked or unknown), in order; never empty.
         stale: Vec<DeviceId>,
     },
 }
 
-/// Compares the devices an envelope names with the recipient's active devices at this moment.
+/// Compares the devices of an envelope with the recipient's active devices.
 ///
-/// `active` is the recipient's device set (for a sync to one's own devices: less the sending device), `named`
-/// the devices of the messages at hand, `accepted_before` those accepted for the same envelope id earlier. A
-/// device that was accepted before and revoked since is nobody's fault and counts for nothing.
+/// * `active`: the recipient's device set; in a sync to one's own devices, without the sending
+///   device.
+/// * `named`: the devices that have a ciphertext in this request.
+/// * `accepted_before`: the devices whose ciphertexts were accepted earlier for the same envelope
+///   id. If one of them was revoked since, it is neither missing nor stale.
+///
+/// ```
+/// use std::collections::BTreeSet;
+///
+/// use eko_protocol::coverage::{self, Coverage};
+/// use eko_protocol::id::DeviceId;
+///
+/// let phone = DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11")?;
+/// let laptop = DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a12")?;
+/// let both = BTreeSet::from([phone.clone(), laptop.clone()]);
+/// let only_phone = BTreeSet::from([phone]);
+/// let none = BTreeSet::new();
+///
+/// assert_eq!(coverage::check(&both, &both, &none), Coverage::All);
+/// assert_eq!(coverage::check(&both, &only_phone, &none), Coverage::Missing(vec![laptop.clone()]));
+/// let stale = Coverage::Stale { missing: vec![], stale: vec![laptop] };
+/// assert_eq!(coverage::check(&only_phone, &both, &none), stale);
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 pub fn check(
     active: &BTreeSet<DeviceId>,
     named: &BTreeSet<DeviceId>,
@@ -62,9 +86,9 @@ mod tests {
         let stale =
             |missing: &[u8], stale: &[u8]| Coverage::Stale { missing: listed(missing), stale: listed(stale) };
         let missing = |ns: &[u8]| Coverage::Missing(listed(ns));
-        type Case = (&'static str, &'static [u8], &'static [u8], &'static [u8], Coverage);
+        type CoverageRow = (&'static str, &'static [u8], &'static [u8], &'static [u8], Coverage);
         #[rustfmt::skip]
-        let cases: [Case; 11] = [
+        let cases: [CoverageRow; 11] = [
             ("all covered",                        &[1, 2],    &[1, 2], &[],     Coverage::All),
             ("one missing",                        &[1, 2],    &[1],    &[],     missing(&[2])),
             ("the rest arrives",                   &[1, 2],    &[2],    &[1],    Coverage::All),
@@ -88,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn verdict_tells_the_truth(active in set(), named in set(), before in set()) {
+        fn coverage_tells_the_truth(active in set(), named in set(), before in set()) {
             let reached: BTreeSet<_> = named.union(&before).cloned().collect();
             match check(&active, &named, &before) {
                 Coverage::All => {
@@ -115,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn a_retry_gets_the_same_verdict(active in set(), named in set(), before in set()) {
+        fn a_retry_gets_the_same_coverage(active in set(), named in set(), before in set()) {
             let first = check(&active, &named, &before);
             if !matches!(first, Coverage::Stale { .. }) {
                 let after: BTreeSet<_> = before.union(&named).cloned().collect();

@@ -1,11 +1,11 @@
 //! Envelopes: `Create(SignalEnvelope)`, from a device or from another server (`docs/protocol.md`,
 //! section 5).
 
+mod ciphertext;
 mod create;
 mod header;
-mod message;
 
-pub use create::{Create, NotYours};
+pub use ciphertext::AddressedCiphertext;
+pub use create::{AuthorMismatch, Create};
 pub use header::EnvelopeHeader;
 pub(crate) use header::put_time;
-pub use message::Message;

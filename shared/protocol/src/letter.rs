@@ -1,4 +1,5 @@
-//! Letters: accepted envelopes on their way through this server (`docs/protocol.md`, sections 5 and 6).
+//! Letters: accepted envelopes on their way through this server (`docs/protocol.md`, sections 5 and
+//! 6).
 //!
 //! ```text
 //! Create (a sender's)  ──accept──▶  Letter  ──queue, mailbox──▶  FetchedLetter (a device's)
@@ -35,6 +36,12 @@ impl Letter {
 }
 
 /// A letter with one device's ciphertext, as that device fetches it (section 6).
+///
+/// ```text
+/// {"type": "Create", "id": <activity>, "actor": <author>, "to": <recipient>,
+///  "object": {…, "messages": [<the ciphertext for this device>]},    see `envelope::Create`
+///  "eko:received": <time of acceptance>, "eko:entry": <URL of the entry>}
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchedLetter {
     /// The letter.
@@ -48,8 +55,8 @@ pub struct FetchedLetter {
 }
 
 impl FetchedLetter {
-    /// Writes the `Create` that the device fetches. `entry` is the URL of the entry, by which the device
-    /// acknowledges it.
+    /// Writes the `Create` that the device fetches. `entry` is the URL of the entry, by which the
+    /// device acknowledges it.
     pub fn to_value(&self, origin: &Origin, entry: &str) -> Value {
         let header = &self.letter.header;
         let content = STANDARD.encode(&self.ciphertext);
@@ -67,10 +74,12 @@ impl FetchedLetter {
 
     /// Reads a `Create` that a device fetched from its own server.
     ///
-    /// Accepts an envelope that has expired meanwhile: the server decides that when it makes the page.
+    /// An expired envelope is accepted: the server leaves expired entries out when it makes the
+    /// page.
     ///
     /// # Errors
-    /// The first member that is missing or of the wrong shape, and more or less than one message.
+    /// [`Invalid`] for the first member that is missing or has the wrong shape, and for more or
+    /// less than one ciphertext.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         let accepted_ms = timestamp::parse(text(value, "eko:received")?);
         let accepted_ms = accepted_ms.map_err(|fault| fault.under("/eko:received"))?;

@@ -44,6 +44,7 @@
 //! | device sets and their short form, `eko:deviceSet` | 3 | [`device_set`] |
 //! | key packages, `Add`, `Check` and `Take` | 4 | [`key_package`] |
 //! | `Create` of a `SignalEnvelope` | 5 | [`envelope`] |
+//! | accepted envelopes, as they travel in the server and as a device fetches them | 5, 6 | [`letter`] |
 //! | missing and stale devices of an envelope | 5 | [`coverage`] |
 //! | `Delivered`, reports, answers, mailbox entries | 5, 6 | [`activity`] |
 //! | collections: mailbox page, key packages, device chain | 3, 4, 6 | [`collection`] |

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use eko_federation::RemoteError;
 use eko_messaging::{MessagingError, Refusal};
 use eko_protocol::Invalid;
-use eko_protocol::envelope::NotYours;
+use eko_protocol::envelope::AuthorMismatch;
 use eko_protocol::json::JsonError;
 use eko_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
@@ -317,8 +317,8 @@ impl From<RemoteError> for Problem {
     }
 }
 
-impl From<NotYours> for Problem {
-    fn from(fault: NotYours) -> Self {
+impl From<AuthorMismatch> for Problem {
+    fn from(fault: AuthorMismatch) -> Self {
         Self::NotYours(Invalid::at(fault.pointer, fault.detail))
     }
 }

@@ -11,12 +11,12 @@ use crate::envelope::{Create, put_time};
 pub enum DeliveryProgress {
     /// Every ciphertext is queued for its device (HTTP 201).
     Done,
-    /// The recipient's server could not be reached yet. The outcome arrives in the sending device's mailbox
-    /// (HTTP 202).
+    /// The recipient's server could not be reached yet. The outcome arrives in the sending device's
+    /// mailbox (HTTP 202).
     Queued,
 }
 
-/// Writes the answer to a client's `Create`: the activity with its ids, without the messages.
+/// Writes the answer to a client's `Create`: the activity with its ids, without the ciphertexts.
 ///
 /// `activity` is the id of the activity, which is also the answer's `Location`.
 pub fn create_accepted(

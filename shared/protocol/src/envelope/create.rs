@@ -1,3 +1,5 @@
+//! `Create` of a `SignalEnvelope`, read from a device or from another server.
+
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
@@ -6,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::EnvelopeHeader;
-use super::message::{Message, WireMessage};
+use super::ciphertext::{AddressedCiphertext, WireCiphertext};
 use crate::activity::context;
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
@@ -17,8 +19,48 @@ use crate::{Invalid, timestamp};
 
 /// A `Create` of a `SignalEnvelope`: ciphertexts of one device for the devices of one user.
 ///
-/// A value is well formed. [`Create::authorise`] and [`Create::authorise_remote`] decide whether its author may
-/// send it.
+/// ```text
+/// {"type": "Create", "id": <URL>, optional, "actor": <author>, "to": <recipient>,
+///  "object": {"type": ["Object", "SignalEnvelope"], "id": <envelope id>,
+///             "messages": [{"to": <device>, "from": <sending device>, "content": <base64>}, …],
+///             "published": <time>, "expires": <time>, "notify": <boolean>,    optional
+///             "eko:deviceSet": {…}}}                                          optional
+/// ```
+///
+/// A value is well formed. [`Create::authorise`] and [`Create::authorise_remote`] check that its
+/// author may send it.
+///
+/// ```
+/// use eko_protocol::envelope::Create;
+/// use serde_json::json;
+///
+/// let mut value = json!({
+///     "type": "Create",
+///     "actor": "https://a.example/user/alice",
+///     "to": "https://b.example/user/bob",
+///     "object": {
+///         "type": ["Object", "SignalEnvelope"],
+///         "id": "https://a.example/message/1",
+///         "messages": [{
+///             "to": "https://b.example/user/bob/device/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11",
+///             "from": "https://a.example/user/alice/device/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a22",
+///             "content": "AQID",
+///         }],
+///     },
+/// });
+/// let create = Create::parse(&value, 0)?;
+/// assert_eq!(create.messages[0].content, [1, 2, 3]);
+///
+/// // Another server delivers envelopes of its own users only.
+/// assert!(create.authorise_remote("https://a.example/user/alice").is_ok());
+/// let mismatch = create.authorise_remote("https://a.example/user/eve").unwrap_err();
+/// assert_eq!(mismatch.pointer, "/actor");
+///
+/// value["object"]["messages"][0]["content"] = json!("");
+/// let fault = Create::parse(&value, 0).unwrap_err();
+/// assert_eq!(fault.to_string(), "/object/messages/0/content: is empty");
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Create {
     /// The activity's own id, if the sender gave one.
@@ -28,19 +70,20 @@ pub struct Create {
     /// The members that are the same for every device.
     pub header: EnvelopeHeader,
     /// The ciphertexts: 1 to [`MAX_MESSAGES`], no two for one device.
-    pub messages: Vec<Message>,
+    pub messages: Vec<AddressedCiphertext>,
 }
 
-/// The author is not who sends it (HTTP 403).
+/// An envelope that names another author than the one who sends it (HTTP 403).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: {detail}")]
-pub struct NotYours {
-    /// RFC 6901 pointer to the member that names someone else.
+pub struct AuthorMismatch {
+    /// The RFC 6901 pointer to the member that names somebody else.
     pub pointer: &'static str,
-    /// Whom it must name.
+    /// The party that the member must name.
     pub detail: &'static str,
 }
 
+/// The members of the `SignalEnvelope` as they travel.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Self")]
 struct WireEnvelope {
@@ -50,7 +93,7 @@ struct WireEnvelope {
     expires: Option<String>,
     #[serde(rename = "eko:deviceSet")]
     device_set: Option<DeviceSetRef>,
-    messages: Vec<WireMessage>,
+    messages: Vec<WireCiphertext>,
 }
 
 only_as_object!(WireEnvelope);
@@ -59,8 +102,9 @@ impl Create {
     /// Reads a `Create` at `now_ms` (epoch milliseconds). Unknown members are ignored.
     ///
     /// # Errors
-    /// The first member of the wrong shape; `expires` not after now; no message or too many; content of no or
-    /// too many bytes; two messages to one device; messages from several devices.
+    /// [`Invalid`] for the first member of the wrong shape, an `expires` that is not after
+    /// `now_ms`, no ciphertext or more than [`MAX_MESSAGES`], an empty or too long ciphertext, two
+    /// ciphertexts for one device, and ciphertexts from several devices.
     pub fn parse(value: &Value, now_ms: i64) -> Result<Self, Invalid> {
         if !has_type(value, "Create") {
             return Err(Invalid::at("/type", "must be Create"));
@@ -95,17 +139,17 @@ impl Create {
         Ok(Self { activity, to, header, messages })
     }
 
-    /// Whether a local device may send it: its user is the author, and every message comes from it. An
-    /// envelope id that is a URL must be on the author's own origin.
+    /// Checks that a local device may send the envelope: the author is the device's user, the
+    /// ciphertexts are from the device, and ids that are URLs are on the author's origin.
     ///
     /// # Errors
-    /// The member that names someone else.
-    pub fn authorise(&self, actor_url: &str, device_url: &str) -> Result<(), NotYours> {
+    /// [`AuthorMismatch`] for the first member that names somebody else.
+    pub fn authorise(&self, actor_url: &str, device_url: &str) -> Result<(), AuthorMismatch> {
         if self.header.author != actor_url {
-            return Err(NotYours { pointer: "/actor", detail: "must be the user who is signed in" });
+            return Err(AuthorMismatch { pointer: "/actor", detail: "must be the user who is signed in" });
         }
         if self.header.from != device_url {
-            return Err(NotYours {
+            return Err(AuthorMismatch {
                 pointer: "/object/messages/0/from",
                 detail: "must be the device that is signed in",
             });
@@ -113,17 +157,20 @@ impl Create {
         self.check_ids()
     }
 
-    /// Whether another server may deliver it: the author is the actor whose key signed the request, and
-    /// device, envelope and activity are on that actor's origin.
+    /// Checks that another server may deliver the envelope: the author is the actor who signed the
+    /// request, and device, envelope and activity are on that actor's origin.
     ///
     /// # Errors
-    /// The member that names someone else.
-    pub fn authorise_remote(&self, signer_actor: &str) -> Result<(), NotYours> {
+    /// [`AuthorMismatch`] for the first member that names somebody else.
+    pub fn authorise_remote(&self, signer_actor: &str) -> Result<(), AuthorMismatch> {
         if self.header.author != signer_actor {
-            return Err(NotYours { pointer: "/actor", detail: "must be the actor who signed the request" });
+            return Err(AuthorMismatch {
+                pointer: "/actor",
+                detail: "must be the actor who signed the request",
+            });
         }
         if !Origin::of(&self.header.author).is_some_and(|origin| origin.owns(&self.header.from)) {
-            return Err(NotYours {
+            return Err(AuthorMismatch {
                 pointer: "/object/messages/0/from",
                 detail: "must be on the actor's server",
             });
@@ -131,28 +178,29 @@ impl Create {
         self.check_ids()
     }
 
-    fn check_ids(&self) -> Result<(), NotYours> {
+    /// Checks that the ids of envelope and activity are on the author's origin.
+    fn check_ids(&self) -> Result<(), AuthorMismatch> {
         let Some(origin) = Origin::of(&self.header.author) else {
-            return Err(NotYours { pointer: "/actor", detail: "must be on a server with a domain" });
+            return Err(AuthorMismatch { pointer: "/actor", detail: "must be on a server with a domain" });
         };
         if !self.header.id.may_come_from(&origin) {
-            return Err(NotYours {
+            return Err(AuthorMismatch {
                 pointer: "/object/id",
                 detail: "must be urn:uuid, or on the actor's server",
             });
         }
         match &self.activity {
             Some(id) if !origin.owns(id) => {
-                Err(NotYours { pointer: "/id", detail: "must be on the actor's server" })
+                Err(AuthorMismatch { pointer: "/id", detail: "must be on the actor's server" })
             }
             _ => Ok(()),
         }
     }
 
-    /// The wire form, for another server: only the members that were read, and the activity's id; `origin` is
-    /// this server's, for the context.
+    /// Returns the wire form for another server, with the id `activity`. It has only the members
+    /// that were read. `origin` is the origin of this server; the context names it.
     pub fn to_value(&self, origin: &Origin, activity: &str) -> Value {
-        let message = |message: &Message| {
+        let message = |message: &AddressedCiphertext| {
             let content = STANDARD.encode(&message.content);
             json!({ "to": message.to, "from": self.header.from, "content": content })
         };
@@ -167,10 +215,10 @@ impl Create {
         })
     }
 
-    /// The messages, for a user on the server at `origin`.
+    /// Checks that every ciphertext is for a device on the recipient's server, at `origin`.
     ///
     /// # Errors
-    /// A message for a device on another server.
+    /// [`Invalid`] for the first ciphertext for a device on another server.
     pub fn check_devices_on(&self, origin: &Origin) -> Result<(), Invalid> {
         match self.messages.iter().position(|message| !origin.owns(&message.to)) {
             None => Ok(()),
@@ -181,41 +229,43 @@ impl Create {
         }
     }
 
-    /// Whether it goes to the author's own other devices.
+    /// True for a sync: the recipient is the author.
     pub fn is_sync(&self) -> bool {
         self.to == self.header.author
     }
 
-    /// The messages by device of the local user it is for.
+    /// Returns the ciphertexts with the ids of their devices, for the local user `user`.
     ///
     /// # Errors
-    /// A message for what is not the address of a device of that user.
-    pub fn local_messages(
+    /// [`Invalid`] for the first ciphertext that is not for a device of that user.
+    pub fn local_ciphertexts(
         &self,
         origin: &Origin,
         user: &UserName,
     ) -> Result<Vec<(DeviceId, Vec<u8>)>, Invalid> {
-        let read = |(index, message): (usize, &Message)| match origin.parse_device(&message.to) {
-            Some((owner, device)) if owner == *user => Ok((device, message.content.clone())),
-            _ => {
+        let read = |(index, message): (usize, &AddressedCiphertext)| {
+            let device = origin.parse_device_of(user, &message.to).ok_or_else(|| {
                 let pointer = format!("/object/messages/{index}/to");
-                Err(Invalid::at(pointer, "must be the address of a device of the user in to"))
-            }
+                Invalid::at(pointer, "must be the address of a device of the user in to")
+            })?;
+            Ok((device, message.content.clone()))
         };
         self.messages.iter().enumerate().map(read).collect()
     }
 }
 
+/// Checks the address in the member at `pointer`.
 fn address(text: &str, pointer: &str) -> Result<String, Invalid> {
     check_url(text).map(|_| text.to_owned()).map_err(|fault| fault.under(pointer))
 }
 
+/// Reads an optional time into epoch milliseconds.
 fn moment(text: Option<&str>, pointer: &str) -> Result<Option<i64>, Invalid> {
     text.map(timestamp::parse).transpose().map_err(|fault| fault.under(pointer))
 }
 
-/// The one device that the messages come from, and the messages.
-fn messages(wire: Vec<WireMessage>) -> Result<(String, Vec<Message>), Invalid> {
+/// Returns the sending device, which is the same in all ciphertexts, and the ciphertexts.
+fn messages(wire: Vec<WireCiphertext>) -> Result<(String, Vec<AddressedCiphertext>), Invalid> {
     let from = wire.first().map(|message| message.from.clone()).ok_or_else(|| Invalid::whole("is empty"))?;
     if wire.len() > MAX_MESSAGES {
         return Err(Invalid::whole(format!("holds more than {MAX_MESSAGES} messages")));

@@ -8,9 +8,10 @@ use crate::device_set::DeviceSetRef;
 use crate::id::EnvelopeId;
 use crate::timestamp;
 
-/// The members of a `SignalEnvelope` that are the same for every device (`docs/protocol.md`, section 5).
+/// The members of a `SignalEnvelope` that are the same for every device (`docs/protocol.md`,
+/// section 5).
 ///
-/// The one place where a member of the envelope is declared: [`crate::envelope::Create`] reads it from a
+/// A member of the envelope is declared here only: [`crate::envelope::Create`] reads it from a
 /// sender, the queue `deliveries` carries it as JSON, `eko-store` keeps it in a mailbox entry, and
 /// [`crate::letter::FetchedLetter`] shows it to the device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,3 +1,6 @@
+//! Ids that the server derives from an envelope: the keys of mailbox entries, of envelope records,
+//! and of activities.
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -5,18 +8,37 @@ use uuid::{Builder, Uuid};
 use super::is_lower_hex;
 use crate::Invalid;
 
-/// The greatest time an entry key or a UUIDv7 can hold: 48 bits of milliseconds, the year 10889.
+/// The greatest time that an entry key or a UUIDv7 can hold: 48 bits of milliseconds, the year
+/// 10889.
 const MAX_MS: u64 = (1 << 48) - 1;
 
-/// The key of an entry in a device's queue: `{acceptance in epoch milliseconds, 12 hex digits}-{32 hex digits
-/// of the envelope's key}`, lower case. Keys sort by time, and the same envelope accepted at the same time
-/// has the same key.
+/// The key of an entry of a mailbox (`docs/protocol.md`, section 6).
+///
+/// ```text
+/// 019c0b3be2c0-a4fbe8a293378a0fa5b3e004c7bf96bd
+/// ├──────────┘ └─ the envelope's key, 32 lower-case hex digits
+/// └─ time of acceptance in epoch milliseconds, 12 lower-case hex digits
+/// ```
+///
+/// Keys sort by time. The same envelope with the same time of acceptance has the same key.
+///
+/// ```
+/// use eko_protocol::id::EntryKey;
+///
+/// let key = EntryKey::new(1_769_715_000_000, "https://a.example/user/alice", "urn:uuid:x");
+/// assert_eq!(key.as_str(), "019c0b3be2c0-a4fbe8a293378a0fa5b3e004c7bf96bd");
+/// assert_eq!(EntryKey::parse(key.as_str())?.accepted_ms(), 1_769_715_000_000);
+///
+/// assert!(EntryKey::parse("019C0B3BE2C0-a4fbe8a293378a0fa5b3e004c7bf96bd").is_err());
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EntryKey(String);
 
 impl EntryKey {
-    /// The key of an envelope, or of a report on it, that was accepted at `accepted_ms` (epoch milliseconds).
+    /// Creates the key of an envelope, or of a report about it, from the time of acceptance (epoch
+    /// milliseconds), the author's actor id and the envelope's id.
     pub fn new(accepted_ms: u64, author: &str, envelope: &str) -> Self {
         Self(format!("{:012x}-{}", accepted_ms.min(MAX_MS), envelope_key(author, envelope)))
     }
@@ -24,7 +46,7 @@ impl EntryKey {
     /// Reads a key.
     ///
     /// # Errors
-    /// The text is not 12 and 32 lower-case hex digits with a hyphen between.
+    /// [`Invalid`] if the text is not 12 and 32 lower-case hex digits with a hyphen between them.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let valid = text.split_once('-').is_some_and(|(time, hash)| {
             time.len() == 12 && hash.len() == 32 && time.bytes().chain(hash.bytes()).all(is_lower_hex)
@@ -32,17 +54,17 @@ impl EntryKey {
         if valid { Ok(Self(text.to_owned())) } else { Err(Invalid::whole("is not the key of an entry")) }
     }
 
-    /// When the entry was accepted, in epoch milliseconds.
+    /// Returns the time of acceptance in epoch milliseconds.
     pub fn accepted_ms(&self) -> u64 {
         self.0.split_once('-').and_then(|(time, _)| u64::from_str_radix(time, 16).ok()).unwrap_or_default()
     }
 
-    /// The key of the envelope's record, as [`envelope_key`] made it.
+    /// Returns the key of the envelope's record, as [`envelope_key`] makes it.
     pub fn envelope_key(&self) -> &str {
         self.0.split_once('-').map_or("", |(_, hash)| hash)
     }
 
-    /// The key as text.
+    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -68,14 +90,18 @@ impl From<EntryKey> for String {
     }
 }
 
-/// The key of an envelope's record: 32 lower-case hex digits, the first 16 bytes of SHA-256 over the author's
-/// actor id, a zero byte and the envelope's id. The author is part of it, so nobody can take another's id.
+/// Returns the key of an envelope's record: 32 lower-case hex digits, the first 16 bytes of the
+/// SHA-256 of the author's actor id, a zero byte and the envelope's id.
+///
+/// The author is part of the hash, so two authors who choose the same envelope id have different
+/// keys.
 pub fn envelope_key(author: &str, envelope: &str) -> String {
     hex::encode(envelope_hash(author, envelope))
 }
 
-/// The id of the activity that carries an envelope: shaped as a UUIDv7 of the time it was accepted (epoch
-/// milliseconds), its other bits from the envelope's hash. A retried envelope gets the same activity.
+/// Returns the id of the activity that carries an envelope: a UUIDv7 with the time of acceptance
+/// (epoch milliseconds), whose other bits are the envelope's hash. An envelope that is sent again
+/// therefore gets the same activity id.
 pub fn activity_uuid(accepted_ms: u64, author: &str, envelope: &str) -> Uuid {
     let [_, _, _, _, _, _, rest @ ..] = envelope_hash(author, envelope);
     Builder::from_unix_timestamp_millis(accepted_ms.min(MAX_MS), &rest).into_uuid()

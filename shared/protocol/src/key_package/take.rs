@@ -1,3 +1,5 @@
+//! `Take`: the activity that consumes one-time keys.
+
 use serde_json::Value;
 
 use crate::Invalid;
@@ -6,11 +8,35 @@ use crate::id::DeviceId;
 use crate::json::{has_type, text};
 use crate::limits::MAX_TAKEN_PACKAGES;
 
-/// A `Take`: who asks, and for whose one-time keys (section 4). Whether the actor is who sends it, is for the
-/// caller.
+/// A `Take`: a request for key packages with one-time keys (section 4).
+///
+/// ```text
+/// {"type": "Take", "actor": <URL>, "object": <target> or [<target>, …]}
+///
+/// target: a collection of key packages, a key package, or a handle
+/// ```
+///
+/// The caller must check that `actor` is the one who sends the activity.
+///
+/// ```
+/// use eko_protocol::address::Origin;
+/// use eko_protocol::key_package::{RequestedDevices, TakeActivity, TakeTarget};
+/// use serde_json::json;
+///
+/// let origin = Origin::parse("https://a.example")?;
+/// let by = |object: &str| json!({"type": "Take", "actor": "https://b.example/user/x", "object": object});
+///
+/// let take = TakeActivity::parse(&by("https://a.example/user/bob/keyPackages"), &origin)?;
+/// let TakeTarget::Local(packages) = take.target else { panic!() };
+/// assert_eq!((packages.user.as_str(), packages.devices), ("bob", RequestedDevices::All));
+///
+/// let no_packages = TakeActivity::parse(&by("https://a.example/user/bob"), &origin);
+/// assert_eq!(no_packages.unwrap_err().pointer, "/object");
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakeActivity {
-    /// The taker's actor id.
+    /// The actor id of the taker.
     pub actor: String,
     /// The packages that it asks for.
     pub target: TakeTarget,
@@ -58,11 +84,13 @@ pub enum RemotePackages {
 }
 
 impl TakeActivity {
-    /// Reads a `Take` as the server at `origin` gets it. A handle of a local user is that user's collection.
+    /// Reads a `Take` as the server at `origin` receives it. The handle of a local user means that
+    /// user's collection.
     ///
     /// # Errors
-    /// At `/type`, `/actor` or `/object`: another type, no actor, no target, too many, one twice, targets of
-    /// several users or servers, or ids that are no key packages of this server although they are on it.
+    /// [`Invalid`] at `/type`, `/actor` or `/object`: for another type, no actor, no target, too
+    /// many targets, a target that appears twice, targets of several users or servers, or an
+    /// address on this server that is neither a key package nor a collection of key packages.
     pub fn parse(value: &Value, origin: &Origin) -> Result<Self, Invalid> {
         if !has_type(value, "Take") {
             return Err(Invalid::at("/type", "must be Take"));
@@ -79,6 +107,7 @@ impl TakeActivity {
     }
 }
 
+/// Reads one target.
 fn target_of_one(text: &str, origin: &Origin) -> Result<TakeTarget, Invalid> {
     let local = |user, devices| Ok(TakeTarget::Local(LocalPackages { user, devices }));
     if let Some(user) = origin.parse_key_packages(text) {
@@ -97,6 +126,7 @@ fn target_of_one(text: &str, origin: &Origin) -> Result<TakeTarget, Invalid> {
     Ok(TakeTarget::Remote(RemotePackages::OnServer { origin: other, ids: vec![text.to_owned()] }))
 }
 
+/// Reads an array of targets, which must be of one user or server.
 fn target_of_many(ids: &[Value], origin: &Origin) -> Result<TakeTarget, Invalid> {
     if ids.len() > MAX_TAKEN_PACKAGES {
         return Err(Invalid::whole(format!("holds more than {MAX_TAKEN_PACKAGES} key packages")));
@@ -141,6 +171,7 @@ fn joined(so_far: TakeTarget, next: TakeTarget) -> Result<TakeTarget, &'static s
     }
 }
 
+/// Returns the origin of a target on another server.
 fn remote(text: &str, origin: &Origin) -> Result<Origin, Invalid> {
     Origin::of(text)
         .filter(|other| other != origin)

@@ -1,3 +1,5 @@
+//! Envelopes: shapes, limits, and the checks of author and devices.
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -57,7 +59,7 @@ fn the_example_of_section_5() {
     assert_eq!(create.messages.len(), 2);
     assert!(!create.is_sync());
     let (origin, user) = bob();
-    let local = create.local_messages(&origin, &user).unwrap();
+    let local = create.local_ciphertexts(&origin, &user).unwrap();
     assert_eq!(local[1].0.as_str(), "00000000-0000-4000-8000-000000000002");
     assert_eq!(local[1].1, [1, 2, 3]);
 }
@@ -183,7 +185,7 @@ fn messages_are_for_devices_of_the_user_in_to() {
     ] {
         let create = Create::parse(&with("/object/messages/1/to", json!(to)), NOW_MS).unwrap();
         assert_eq!(
-            create.local_messages(&origin, &user).unwrap_err().pointer,
+            create.local_ciphertexts(&origin, &user).unwrap_err().pointer,
             "/object/messages/1/to",
             "{to}"
         );
@@ -202,7 +204,7 @@ proptest! {
         }
         let read = Create::parse(&value, NOW_MS).unwrap();
         let (origin, user) = bob();
-        let local = read.local_messages(&origin, &user).unwrap();
+        let local = read.local_ciphertexts(&origin, &user).unwrap();
         prop_assert_eq!(local.iter().map(|(_, content)| content.clone()).collect::<Vec<_>>(), contents);
     }
 
@@ -226,7 +228,7 @@ fn what_goes_to_another_server_is_what_was_read() {
     sent["id"] = json!(activity);
     let read = Create::parse(&sent, NOW_MS).unwrap();
     assert_eq!(read.to_value(&origin, activity), sent);
-    // What is not known does not travel.
+    // Unknown members are not sent on.
     sent["unknown"] = json!("member");
     sent["object"]["messages"][0]["unknown"] = json!("member");
     let value = Create::parse(&sent, NOW_MS).unwrap().to_value(&origin, activity);

@@ -1,3 +1,5 @@
+//! Ciphertexts of an envelope.
+
 use serde::{Deserialize, Serialize};
 
 use crate::address::check_url;
@@ -5,29 +7,31 @@ use crate::json::only_as_object;
 use crate::limits::MAX_CONTENT_BYTES;
 use crate::{Invalid, key};
 
-/// One message of an envelope: ciphertext for one device.
+/// The encrypted content of an envelope for one device: an item of `messages`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The address of the device it is for.
+pub struct AddressedCiphertext {
+    /// The address of the device that can decrypt it.
     pub to: String,
     /// The ciphertext: 1 to [`MAX_CONTENT_BYTES`] bytes.
     pub content: Vec<u8>,
 }
 
+/// An item of `messages` as it travels.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct WireMessage {
+pub(super) struct WireCiphertext {
     pub(super) to: String,
     pub(super) from: String,
     content: String,
 }
 
-only_as_object!(WireMessage);
+only_as_object!(WireCiphertext);
 
-impl WireMessage {
-    pub(super) fn read(self) -> Result<Message, Invalid> {
+impl WireCiphertext {
+    /// Checks the address and decodes the content.
+    pub(super) fn read(self) -> Result<AddressedCiphertext, Invalid> {
         check_url(&self.to).map_err(|fault| fault.under("/to"))?;
-        // Four characters carry three bytes: what is longer need not be decoded to be refused.
+        // Four characters carry three bytes. A text that is too long is refused without decoding.
         let most = MAX_CONTENT_BYTES.div_ceil(3).saturating_mul(4);
         if self.content.len() > most {
             return Err(too_long());
@@ -36,7 +40,7 @@ impl WireMessage {
         match content.len() {
             0 => Err(Invalid::at("/content", "is empty")),
             length if length > MAX_CONTENT_BYTES => Err(too_long()),
-            _ => Ok(Message { to: self.to, content }),
+            _ => Ok(AddressedCiphertext { to: self.to, content }),
         }
     }
 }

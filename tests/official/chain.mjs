@@ -1,4 +1,4 @@
-// The device chain, section 3 of docs/protocol.md: nodes are made, signed and replayed.
+// The device chain (docs/protocol.md, section 3): nodes are made, signed and replayed.
 import { createHash } from 'node:crypto';
 import { canonical } from './canonical.mjs';
 import { CONTEXT } from './client.mjs';
@@ -14,11 +14,11 @@ function proofBase({ proof, id, ...rest }) {
   return `eko-device-chain-v1\0${canonical(rest)}`;
 }
 
-// The address of a device's key package, and the other way round.
+// These two convert between the address of a device and that of its key package.
 const keyPackageOf = (device) => device.replace('/device/', '/keyPackage/');
 export const deviceOf = (keyPackage) => keyPackage.replace('/keyPackage/', '/device/');
 
-// A node after those that `set` counts, about `device`, signed by `signer`.
+// Returns a node about `device`, signed by `signer`, that follows the nodes which `set` counts.
 export function signedNode(kind, signer, { set = EMPTY, device, ...described }) {
   const { origin, actor, address, keys } = signer;
   const node = {
@@ -43,8 +43,8 @@ export function signedNode(kind, signer, { set = EMPTY, device, ...described }) 
   return node;
 }
 
-// What a user's chain comes to: the active devices' nodes by address, its length and head, and its root: the node of the
-// device that all of them descend from.
+// Verifies a user's chain and returns the nodes of the active devices by address, the length and
+// head of the chain, and its root: the node of the device that all of them descend from.
 export function replay(signal, actor, nodes) {
   let [active, set, root] = [new Map(), EMPTY, null];
   for (const node of nodes) {

@@ -1,9 +1,9 @@
-// Calls of the API.
+// Calls of the HTTP API.
 export const CONTEXT = 'https://www.w3.org/ns/activitystreams';
 const ACTIVITY_JSON = 'application/activity+json';
 
-// An answer that is not one of those that are due.
-export class Refused extends Error {
+// Thrown for an answer whose status is not one of the expected ones.
+export class RefusalError extends Error {
   constructor(what, status, body) {
     super(`${what}: ${status} ${JSON.stringify(body)}`);
     Object.assign(this, { status, body });
@@ -21,11 +21,12 @@ export async function call(method, url, { token, body, due = [200] } = {}) {
   const text = await answer.text();
   const isJson = answer.headers.get('content-type')?.includes('json');
   const document = isJson ? JSON.parse(text) : text;
-  if (!due.includes(answer.status)) throw new Refused(`${method} ${url}`, answer.status, document);
+  if (!due.includes(answer.status)) throw new RefusalError(`${method} ${url}`, answer.status, document);
   return { status: answer.status, body: document };
 }
 
-// An ID token of the issuer that a server trusts; the development issuer takes anyone at their word.
+// Returns an ID token of the issuer that a server trusts. The development issuer takes anyone at
+// their word.
 export async function idToken(origin, user) {
   const { auth } = (await call('GET', `${origin}/.well-known/ecp`)).body;
   const issuer = (await call('GET', `${auth.issuer}/.well-known/openid-configuration`)).body;

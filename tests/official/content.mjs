@@ -1,4 +1,4 @@
-// What is sealed: an activity, padded (section 9).
+// The encrypted content: an activity, padded (docs/protocol.md, section 9).
 import { randomUUID } from 'node:crypto';
 import { CONTEXT } from './client.mjs';
 

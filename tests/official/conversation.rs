@@ -1,4 +1,5 @@
-//! Two users with two devices each write back and forth, and the ratchet between each pair of devices turns.
+//! Conversations of two users with two devices each, in which the ratchet between each pair of
+//! devices turns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,9 +9,10 @@ use crate::device::{OfficialDevice, SentEnvelope, ratchet_key};
 use crate::local_server::LocalServer;
 use crate::official::Library;
 
-/// In each, every device writes once, to both devices of the other user.
+/// The rounds of a conversation. In each, every device writes once, to both devices of the other
+/// user.
 const ROUNDS: usize = 12;
-/// So many new ratchet keys must be seen between two devices.
+/// The new ratchet keys that must be seen between two devices.
 const STEPS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,6 +45,7 @@ async fn x3dh_across_two_servers() {
     his.end().await;
 }
 
+/// Plays a conversation between Alice, who is on the first server, and Bob, who is on the second.
 async fn converse(library: Library, hers: &LocalServer, his: &LocalServer) {
     let mut alice = OfficialDevice::two(library, hers, "alice").await;
     let mut bob = OfficialDevice::two(library, his, "bob").await;
@@ -62,7 +65,7 @@ async fn converse(library: Library, hers: &LocalServer, his: &LocalServer) {
     }
 }
 
-/// The first message: the keys that were taken are the ones that its session begins with.
+/// Sends the first message, and asserts that its session begins with the keys that were taken.
 async fn begins(library: Library, by: &mut OfficialDevice, to: &mut [OfficialDevice; 2]) {
     let sent = by.send(&to[0].actor, "first").await;
     sent.assert_accepted(2);
@@ -88,7 +91,7 @@ async fn begins(library: Library, by: &mut OfficialDevice, to: &mut [OfficialDev
     }
 }
 
-/// One device writes, and both devices of the other user read it.
+/// Has one device write, and asserts that both devices of the other user read it.
 async fn writes(by: &mut OfficialDevice, to: &mut [OfficialDevice; 2], text: &str, ratchets: &mut Ratchets) {
     let sent = by.send(&to[0].actor, text).await;
     sent.assert_accepted(2);
@@ -105,7 +108,7 @@ async fn writes(by: &mut OfficialDevice, to: &mut [OfficialDevice; 2], text: &st
 struct Ratchets(BTreeMap<[String; 2], BTreeSet<Vec<u8>>>);
 
 impl Ratchets {
-    /// Notes a message's, unless it begins a session.
+    /// Notes the ratchet key of a message, unless the message begins a session.
     fn saw(&mut self, by: &OfficialDevice, to: &OfficialDevice, sent: &SentEnvelope) {
         let mut pair = [by.address.clone(), to.address.clone()];
         pair.sort();

@@ -23,7 +23,7 @@ export class Device {
     return call(method, url, { ...options, token: this.#token });
   }
 
-  // An activity of this user's, posted.
+  // Posts an activity of this user's.
   async post(url, activity, due) {
     const context = [CONTEXT, `${this.origin}/ns`];
     return this.call('POST', url, { body: { '@context': context, actor: this.actor, ...activity }, due });
@@ -35,7 +35,7 @@ export class Device {
     return { ...claim, possession: encode(keys.sign('possession', possessionBase(claim))) };
   }
 
-  // The user's first device, or a further one, which then waits for approval.
+  // Registers the user's first device, or a further one, which is pending then.
   async register({ first, keys }) {
     const described = this.#described();
     const { identityKey, registrationId, possession } = described;
@@ -77,13 +77,14 @@ export class Device {
     return (await this.directory.look(this.actor)).set;
   }
 
-  // A user's chain, replayed anew.
+  // Fetches a user's chain and replays it.
   async chain(actor) {
     const { active, set } = await this.directory.look(actor);
     return { deviceSet: set, devices: [...active.keys()] };
   }
 
-  // What this user and another compare: libsignal's fingerprint of the roots of both chains, as each of the two shows it.
+  // Returns what this user and another one compare: libsignal's fingerprint of the roots of both
+  // chains, as each of the two shows it.
   async safetyNumber(actor) {
     const { signal } = this.keys;
     const key = ({ root }) => signal.PublicKey.deserialize(Buffer.from(root.identityKey, 'base64'));
@@ -97,14 +98,15 @@ export class Device {
     };
   }
 
-  // Makes keys and publishes them: how many one-time keys wait then.
+  // Makes keys and publishes them, and returns how many one-time keys the server has then.
   async publish(keys) {
     const object = await this.keys.make(keys);
     const counts = (await this.post(`${this.actor}/keyPackages`, { type: 'Add', object }, [200])).body;
     return { preKeys: counts['eko:preKeyCount'], kyberPreKeys: counts['eko:kyberPreKeyCount'] };
   }
 
-  // Packages of a user's devices, held against the chain. Another server's are taken through the own one.
+  // Takes packages of a user's devices and compares them with the chain. Packages on another server
+  // are taken through the own one.
   async take(user, devices) {
     const local = new URL(user.actor).origin === this.origin;
     const object = devices.map((device) => user.active.get(device).keyPackage);

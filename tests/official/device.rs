@@ -1,4 +1,4 @@
-//! Devices of users of a local server, and what they say to each other.
+//! Official devices: users of a local server whose cryptography is Signal's own library.
 
 use std::collections::BTreeSet;
 
@@ -13,24 +13,24 @@ use crate::official::{Library, OfficialProcess};
 pub(crate) struct OfficialDevice {
     official: OfficialProcess,
     library: Library,
-    /// Its user.
+    /// The id of the device's user.
     pub(crate) actor: String,
-    /// Its URL.
+    /// The device's URL.
     pub(crate) address: String,
-    /// The envelopes that it has sent and nobody has confirmed.
+    /// The ids of envelopes that it has sent and nobody has acknowledged.
     unconfirmed: BTreeSet<String>,
 }
 
-/// What a device says that it has sent.
+/// The result of the command `send` (README.md).
 pub(crate) struct SentEnvelope(Value);
 
 impl OfficialDevice {
-    /// The first device of a new user.
+    /// Registers the first device of a new user.
     pub(crate) async fn first(library: Library, here: &LocalServer, user: &str) -> Self {
         Self::registered(library, &registration(library, here, user, true)).await
     }
 
-    /// A device that is told this, to register as the first of a user.
+    /// Registers a device by this command, as the first one of its user.
     pub(crate) async fn registered(library: Library, registration: &Value) -> Self {
         let mut official = OfficialProcess::start(library).await;
         let registered = official.command(registration).await;
@@ -38,7 +38,7 @@ impl OfficialDevice {
         Self::new(official, library, &registered)
     }
 
-    /// A device that is told this, to register as a further one of a user: it waits for approval.
+    /// Registers a device by this command, as a further one of its user, which is pending then.
     pub(crate) async fn waiting(library: Library, registration: &Value) -> Self {
         let mut official = OfficialProcess::start(library).await;
         let registered = official.command(registration).await;
@@ -46,7 +46,7 @@ impl OfficialDevice {
         Self::new(official, library, &registered)
     }
 
-    /// Another device of a user, which this one approves.
+    /// Registers another device of this user and approves it.
     pub(crate) async fn further(&mut self, here: &LocalServer) -> Self {
         let user = self.actor.rsplit('/').next().unwrap();
         let device = Self::waiting(self.library, &registration(self.library, here, user, false)).await;
@@ -60,47 +60,47 @@ impl OfficialDevice {
         Self { official, library, actor, address, unconfirmed: BTreeSet::new() }
     }
 
-    /// Two devices of a new user.
+    /// Registers a new user with two devices.
     pub(crate) async fn two(library: Library, here: &LocalServer, user: &str) -> [Self; 2] {
         let mut first = Self::first(library, here, user).await;
         let second = first.further(here).await;
         [first, second]
     }
 
-    /// Has it do something that must succeed.
+    /// Gives the device a command that must succeed, and returns the result.
     pub(crate) async fn command(&mut self, command: Value) -> Value {
         self.official.command(&command).await
     }
 
-    /// Has it do something that must be refused.
+    /// Gives the device a command that the server must refuse, and returns the status and the body.
     pub(crate) async fn refused(&mut self, command: Value) -> (u64, Value) {
         self.official.refused(&command).await
     }
 
-    /// Writes to a user.
+    /// Sends a text to a user.
     pub(crate) async fn send(&mut self, to: &str, text: &str) -> SentEnvelope {
         self.sent(json!({ "do": "send", "to": to, "text": text })).await
     }
 
-    /// Sends a given activity, to its own user's other devices.
+    /// Sends an activity to the user's own other devices.
     pub(crate) async fn sync(&mut self, activity: &Value) -> SentEnvelope {
         let to = self.actor.clone();
         self.send_activity(&to, activity).await
     }
 
-    /// Sends a given activity to a user.
+    /// Sends an activity to a user.
     pub(crate) async fn send_activity(&mut self, to: &str, activity: &Value) -> SentEnvelope {
         self.sent(json!({ "do": "send", "to": to, "activity": activity })).await
     }
 
-    /// Has it send what the command says.
+    /// Gives the device a command that sends an envelope.
     pub(crate) async fn sent(&mut self, command: Value) -> SentEnvelope {
         let sent = SentEnvelope(self.command(command).await);
         self.unconfirmed.insert(sent.envelope().to_owned());
         sent
     }
 
-    /// Fetches until so many messages are there, reads and acknowledges them.
+    /// Fetches until this many messages are there, reads and acknowledges them, and returns them.
     pub(crate) async fn fetch(&mut self, messages: usize) -> Vec<Value> {
         self.fetch_until(json!({ "do": "fetch", "messages": messages }), messages).await
     }
@@ -116,25 +116,26 @@ impl OfficialDevice {
         read
     }
 
-    /// Reads what it holds, in this order.
+    /// Reads the messages of these envelopes, which the device holds, in this order.
     pub(crate) async fn read(&mut self, sent: &[&SentEnvelope]) -> Vec<Value> {
         let envelopes: Vec<_> = sent.iter().map(|sent| sent.envelope()).collect();
         let read = self.command(json!({ "do": "read", "envelopes": envelopes })).await;
         read["messages"].as_array().unwrap().clone()
     }
 
-    /// Holds a message of `by` no longer, without having read it: nobody will confirm it.
+    /// Drops a message of `by` that the device holds and has not read, so that nobody will
+    /// acknowledge it.
     pub(crate) async fn drop(&mut self, sent: &SentEnvelope, by: &mut Self) {
         self.command(json!({ "do": "drop", "envelope": sent.envelope() })).await;
         by.lost(sent);
     }
 
-    /// Nobody will confirm what this one has sent.
+    /// Expects no acknowledgement of this envelope any longer.
     pub(crate) fn lost(&mut self, sent: &SentEnvelope) {
         self.unconfirmed.remove(sent.envelope());
     }
 
-    /// Fetches until all that it has sent is confirmed, and nothing is under way any more.
+    /// Fetches until all that the device has sent is acknowledged.
     pub(crate) async fn settled(&mut self) {
         while !self.unconfirmed.is_empty() {
             self.fetch_until(json!({ "do": "fetch", "reports": 1 }), 0).await;
@@ -143,40 +144,41 @@ impl OfficialDevice {
 }
 
 impl SentEnvelope {
-    /// The envelope's id.
+    /// Returns the envelope's id.
     pub(crate) fn envelope(&self) -> &str {
         self.0["envelope"].as_str().unwrap()
     }
 
-    /// What was sealed.
+    /// Returns the activity that was encrypted.
     pub(crate) fn activity(&self) -> &Value {
         &self.0["activity"]
     }
 
-    /// The tries that it took: status, messages, answer.
+    /// Returns the tries that the send took, each with `status`, `messages` and `answer`.
     pub(crate) fn tries(&self) -> &[Value] {
         self.0["tries"].as_array().unwrap()
     }
 
-    /// The packages that were taken for it.
+    /// Returns the packages that were taken for the send.
     pub(crate) fn taken(&self) -> &[Value] {
         self.0["taken"].as_array().unwrap()
     }
 
-    /// The message to a device, in the last of the tries that had one.
+    /// Returns the message to a device, from the last of the tries that had one.
     pub(crate) fn message(&self, device: &str) -> &Value {
         let messages = self.tries().iter().rev().flat_map(|attempt| attempt["messages"].as_array().unwrap());
         messages.into_iter().find(|message| message["to"] == device).expect("a message to that device")
     }
 
-    /// Asserts that it was accepted at once, for so many devices.
+    /// Asserts that the envelope was accepted at once, with a message to this many devices.
     pub(crate) fn assert_accepted(&self, devices: usize) {
         let [attempt] = self.tries() else { panic!("tried again: {:#?}", self.tries()) };
         assert_eq!(attempt["status"], 201, "{attempt:#}");
         assert_eq!(attempt["messages"].as_array().unwrap().len(), devices);
     }
 
-    /// Asserts that this is what `by` sent to `to`: the same ciphertext, byte for byte, and what was sealed in it.
+    /// Asserts that `by` sent this message to `to`: its ciphertext byte for byte, and the activity
+    /// encrypted in it.
     pub(crate) fn assert_is(&self, received: &Value, by: &OfficialDevice, to: &OfficialDevice) {
         assert_eq!(received["failed"], Value::Null, "{received:#}");
         assert_eq!(received["envelope"], self.envelope());
@@ -188,15 +190,15 @@ impl SentEnvelope {
     }
 }
 
-/// The ratchet key of a message that begins no session.
+/// Returns the ratchet key of a message that begins no session.
 pub(crate) fn ratchet_key(content: &Value) -> Vec<u8> {
     let content = STANDARD.decode(content.as_str().unwrap()).unwrap();
-    // After the version: protobuf field 1, bytes, 33 of them.
+    // After the version byte comes protobuf field 1: 33 bytes.
     assert_eq!(content[1..3], [0x0A, 33]);
     content[3..36].to_vec()
 }
 
-/// What a device is told, to register.
+/// Returns the command that registers a device.
 pub(crate) fn registration(library: Library, here: &LocalServer, user: &str, first: bool) -> Value {
     let keys = match library {
         Library::Current => json!({ "preKeys": 10, "kyberPreKeys": 10, "lastResort": true }),

@@ -1,4 +1,4 @@
-//! A user's devices change while somebody writes to them.
+//! Changes of a user's devices while somebody writes to them.
 
 use serde_json::json;
 
@@ -21,6 +21,7 @@ async fn across_two_servers() {
     his.end().await;
 }
 
+/// Adds and revokes a device of Bob's, on the second server, while Alice writes to him from the first.
 async fn change(hers: &LocalServer, his: &LocalServer) {
     let mut alice = OfficialDevice::first(Library::Current, hers, "alice").await;
     let mut phone = OfficialDevice::first(Library::Current, his, "bob").await;
@@ -28,7 +29,8 @@ async fn change(hers: &LocalServer, his: &LocalServer) {
     sent.assert_accepted(1);
     sent.assert_is(&phone.fetch(1).await[0], &alice, &phone);
 
-    // She does not know of his tablet: PartialDelivery, and the rest under the same id.
+    // Alice does not know the tablet yet: a `PartialDelivery` tells her, and she completes the
+    // envelope.
     let mut tablet = phone.further(his).await;
     let sent = alice.send(&phone.actor, "to both").await;
     let [partial, complete] = sent.tries() else { panic!("{:#?}", sent.tries()) };
@@ -42,7 +44,8 @@ async fn change(hers: &LocalServer, his: &LocalServer) {
         sent.assert_is(&device.fetch(1).await[0], &alice, device);
     }
 
-    // She does not know that it was revoked: Reject, and what was refused reached nobody.
+    // Alice does not know that the tablet was revoked: a `Reject` tells her, and the rejected
+    // envelope reaches nobody.
     phone.command(json!({ "do": "revoke", "device": tablet.address })).await;
     let sent = alice.send(&phone.actor, "to the phone again").await;
     let [rejected, accepted] = sent.tries() else { panic!("{:#?}", sent.tries()) };

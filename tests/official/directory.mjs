@@ -1,4 +1,4 @@
-// What a device knows of users: their addresses and devices, as looked up last.
+// The users that a device knows: their addresses and devices, as fetched last.
 import { call } from './client.mjs';
 import { replay } from './chain.mjs';
 
@@ -13,7 +13,7 @@ export class Directory {
     return this.#known.get(actor) ?? this.look(actor);
   }
 
-  // Asks the user's own server, whatever is known.
+  // Fetches a user from their own server, known or not.
   async look(actor) {
     const document = (await call('GET', actor)).body;
     const chain = (await call('GET', document['eko:devices'])).body;
@@ -25,7 +25,8 @@ export class Directory {
     return user;
   }
 
-  // The node of a device, looked up again if that is needed.
+  // Returns the node of a device; the user is fetched again if the device is not among the known
+  // ones.
   async device(actor, address) {
     const among = async (user) => (await user).active.get(address);
     const node = (await among(this.find(actor))) ?? (await among(this.look(actor)));

@@ -1,6 +1,7 @@
-// A device that does what it is told, a line of JSON at a time: node driven.mjs FOLDER LIBRARY
+// A device that reads commands from its standard input, one JSON object a line: node driven.mjs
+// FOLDER LIBRARY
 import { createInterface } from 'node:readline';
-import { call, Refused } from './client.mjs';
+import { call, RefusalError } from './client.mjs';
 import { Device } from './device.mjs';
 import { load } from './library.mjs';
 import { Mailbox } from './mailbox.mjs';
@@ -17,7 +18,7 @@ function become(whom) {
 }
 
 const commands = {
-  // After a refusal it is the same device that tries again.
+  // A registration that was refused is tried again by the same device.
   register: (how) => device.register(how),
   pending: async () => ({ items: await device.pending() }),
   approve: ({ device: address }) => device.approve(address),
@@ -25,7 +26,7 @@ const commands = {
   publish: ({ keys }) => device.publish(keys),
   chain: ({ of }) => device.chain(of),
   safetyNumber: ({ of }) => device.safetyNumber(of),
-  // Public: consumes nothing.
+  // The public collection: reading it consumes nothing.
   packages: async ({ of }) => (await call('GET', (await device.directory.look(of)).keyPackages)).body,
   // Consumes one-time keys, and begins no session.
   async take({ of }) {
@@ -47,7 +48,7 @@ async function answer({ do: name, spoil, ...parameters }) {
     device.keys.spoil = spoil ?? null;
     return { done: await commands[name](parameters) };
   } catch (error) {
-    if (error instanceof Refused) return { refused: { status: error.status, body: error.body } };
+    if (error instanceof RefusalError) return { refused: { status: error.status, body: error.body } };
     return { failed: error.stack };
   }
 }

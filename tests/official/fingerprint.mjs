@@ -1,4 +1,5 @@
-// Fingerprints as libsignal makes them: of two users, each an actor id and an identity key (section 9).
+// Fingerprints of two users, as libsignal makes them from an actor id and an identity key each
+// (docs/protocol.md, section 9).
 export const ITERATIONS = 5200;
 export const VERSION = 2;
 

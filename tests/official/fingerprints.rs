@@ -1,4 +1,4 @@
-//! The fingerprints that other tests compare with are still those of Signal's library.
+//! Fingerprints: the test vectors that other tests compare with are those of Signal's library.
 
 use std::path::Path;
 

@@ -1,15 +1,15 @@
-// A device's keys, made and signed by libsignal, and what of them is published.
+// A device's keys, made and signed by libsignal, and their published form.
 import { randomInt } from 'node:crypto';
 import { stores } from './stores.mjs';
 
 const base64 = (bytes) => Buffer.from(bytes).toString('base64');
 
 export class DeviceKeys {
-  // What is of this name is made with this bit flipped: {"what": …, "bit": …}.
+  // The signature to be made wrong, and the bit of it to be flipped: {"what": …, "bit": …}.
   spoil = null;
   #next = { signed: 1, oneTime: 1, kyber: 1 };
 
-  // `sign` is the sign bit that the identity's signatures shall have; either when it is absent.
+  // `sign` is the sign bit that all signatures of the identity key shall have; without it, either.
   constructor(signal, sign) {
     this.signal = signal;
     do {
@@ -32,7 +32,7 @@ export class DeviceKeys {
     return bytes;
   }
 
-  // As many new keys of each kind as asked for, in the form in which they are published.
+  // Makes as many new keys of each kind as asked for, and returns them in their published form.
   async make({ signedPreKey = false, lastResort = false, preKeys = 0, kyberPreKeys = 0 }) {
     const made = {};
     if (signedPreKey) made.signedPreKey = await this.#signedPreKey();

@@ -1,4 +1,5 @@
-//! One-time keys are handed out once; when there are none left, sessions begin with the last resort.
+//! One-time keys: each is handed out once, and when none is left, sessions begin with the
+//! last-resort key.
 
 use serde_json::{Value, json};
 
@@ -27,7 +28,8 @@ async fn one_time_keys_run_out_and_sessions_still_begin() {
         assert!(taken.iter().all(|package| package[member] != last_resort[member]), "{member}");
     }
 
-    // Nothing is left: a message begins with the signed prekey and the last-resort Kyber key.
+    // No one-time key is left: the session begins with the signed pre-key and the last-resort Kyber
+    // key.
     let sent = alice.send(&bob.actor, "the pools are empty").await;
     sent.assert_accepted(1);
     assert_eq!(without_context(&sent.taken()[0]), last_resort);
@@ -36,13 +38,13 @@ async fn one_time_keys_run_out_and_sessions_still_begin() {
     assert_eq!((&received["preKeyId"], received["version"].as_u64()), (&Value::Null, Some(4)));
     assert_eq!(received["kyberPreKeyId"], last_resort["kyberPreKeyId"]);
 
-    // The last resort is not used up: somebody else's begins with it too.
+    // The last-resort key is not used up: another session begins with it too.
     let mut carol = OfficialDevice::first(Library::Current, &his, "carol").await;
     let sent = carol.send(&bob.actor, "still empty").await;
     assert_eq!(without_context(&sent.taken()[0]), last_resort);
     sent.assert_is(&bob.fetch(1).await[0], &carol, &bob);
 
-    // Bob publishes more, and they are handed out.
+    // Bob publishes more one-time keys, and they are handed out.
     let more = json!({ "do": "publish", "keys": { "preKeys": 1, "kyberPreKeys": 1 } });
     assert_eq!(bob.command(more).await, json!({ "preKeys": 1, "kyberPreKeys": 1 }));
     let mut dave = OfficialDevice::first(Library::Current, &hers, "dave").await;
@@ -58,20 +60,21 @@ async fn one_time_keys_run_out_and_sessions_still_begin() {
     his.end().await;
 }
 
-/// A device with three one-time keys of each kind.
+/// Registers a device with three one-time keys of each kind.
 async fn bob(here: &LocalServer) -> OfficialDevice {
     let mut command = registration(Library::Current, here, "bob", true);
     command["keys"] = json!({ "preKeys": 3, "kyberPreKeys": 3, "lastResort": true });
     OfficialDevice::registered(Library::Current, &command).await
 }
 
-/// A package as it is wherever it was asked for: each server names its own context.
+/// Returns a package without its `@context`, in which each server names its own.
 fn without_context(package: &Value) -> Value {
     let mut package = package.clone();
     package.as_object_mut().unwrap().remove("@context");
     package
 }
 
+/// Returns how many one-time keys of each kind the server has of a device: Curve25519, then Kyber.
 async fn left_of(device: &mut OfficialDevice) -> [u64; 2] {
     let counts = device.command(json!({ "do": "hold" })).await;
     ["preKeys", "kyberPreKeys"].map(|kind| counts[kind].as_u64().unwrap())

@@ -1,4 +1,5 @@
-// Receiving, section 6. What was fetched is held until it is read or dropped; the server keeps it until then.
+// Receiving (docs/protocol.md, section 6). A fetched entry is held until it is read or dropped, and
+// the server keeps it until then.
 import { unpad } from './content.mjs';
 
 const LOOK_EVERY_MS = 20;
@@ -12,7 +13,7 @@ export class Mailbox {
     this.device = device;
   }
 
-  // Fetches until so many messages are held, and so many reports.
+  // Fetches until this many messages and this many reports are held.
   async hold({ messages = 0, reports = 0 } = {}) {
     for (let looks = 0; looks < LOOKS; looks++) {
       const left = await this.#fetch();
@@ -35,7 +36,7 @@ export class Mailbox {
     }
   }
 
-  // Reads what is held: all in the order of their arrival, or these envelopes in this order.
+  // Reads what is held: everything in the order of arrival, or these envelopes in this order.
   async read({ envelopes } = {}) {
     const held = [...this.#held.values()];
     const creates = envelopes?.map((id) => this.#message(id)) ?? held.filter(({ type }) => type === 'Create');
@@ -47,7 +48,7 @@ export class Mailbox {
     return { messages, reports };
   }
 
-  // Throws a message away, unread.
+  // Discards a message without reading it.
   async drop({ envelope }) {
     await this.#discard(this.#message(envelope));
     return {};
@@ -74,7 +75,7 @@ export class Mailbox {
       if (activity.actor !== actor) throw new Error(`says to be by ${activity.actor}`);
       return { ...message, ...session, activity };
     } catch (error) {
-      // One that cannot be read must not hold up the others.
+      // A message that cannot be read must not hold up the others.
       return { ...message, failed: String(error) };
     }
   }

@@ -1,7 +1,7 @@
-//! Signal's own library as the users of local servers: devices in Node (`official.rs`), whose client of the API shares
-//! no code with this project's. All of it over HTTP on loopback.
+//! Tests with Signal's own library as the users of local servers: devices in Node (`official.rs`),
+//! whose client of the API shares no code with this project's. They talk over HTTP on loopback.
 //!
-//! It needs Node and npm (CONTRIBUTING.md).
+//! The tests need Node and npm (CONTRIBUTING.md).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 

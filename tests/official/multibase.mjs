@@ -1,4 +1,4 @@
-// Multibase of base58btc, which proofs are written in.
+// Multibase in base58btc, the encoding of proofs.
 const DIGITS = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 
 export function encode(bytes) {

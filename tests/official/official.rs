@@ -1,7 +1,7 @@
-//! A device whose cryptography is Signal's own library: a process of Node's, told what to do in lines of JSON
-//! (`driven.mjs`).
+//! A device whose cryptography is Signal's own library: a Node process that reads commands as lines
+//! of JSON (`driven.mjs`).
 //!
-//! For the tests of any package: `#[path = "…/tests/official/official.rs"] mod official;`.
+//! The tests of any package may use it: `#[path = "…/tests/official/official.rs"] mod official;`.
 
 #[path = "npm.rs"]
 mod npm;
@@ -15,20 +15,20 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
-/// As long is waited for an answer; the process itself gives up sooner.
+/// The time to wait for an answer. The process itself gives up sooner.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A version of `@signalapp/libsignal-client`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Library {
-    /// The current one: PQXDH, and a ratchet that is post-quantum too.
+    /// The current version: PQXDH, and a ratchet that is post-quantum too.
     Current,
-    /// An older one, which still begins sessions without a Kyber key.
+    /// An older version, which still begins sessions without a Kyber key.
     X3dh,
 }
 
 impl Library {
-    /// Its name in `package.json`.
+    /// Returns its name in `package.json`.
     fn name(self) -> &'static str {
         match self {
             Self::Current => "libsignal-current",
@@ -37,8 +37,8 @@ impl Library {
     }
 }
 
-/// A process that is one device of one user. It ends with this value, on a panic too; what was said to it and by it
-/// is shown then.
+/// A process that is one device of one user. It is killed when this value is dropped; after a
+/// panic, the commands and the output are shown.
 pub(crate) struct OfficialProcess {
     child: Child,
     stdin: ChildStdin,
@@ -47,10 +47,11 @@ pub(crate) struct OfficialProcess {
     log: SharedLog,
 }
 
+/// The commands and the output of a process, as lines.
 type SharedLog = Arc<Mutex<String>>;
 
 impl OfficialProcess {
-    /// Starts it. It is nobody before it is told to `register`.
+    /// Starts the process. It is no device before the command `register`.
     pub(crate) async fn start(library: Library) -> Self {
         let mut node = node("driven.mjs").await;
         node.arg(library.name()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -64,7 +65,7 @@ impl OfficialProcess {
         Self { stdin: child.stdin.take().unwrap(), child, readers: vec![out, err], answers, log }
     }
 
-    /// Has it do something, which must succeed: the result.
+    /// Gives a command that must succeed, and returns the result.
     pub(crate) async fn command(&mut self, command: &Value) -> Value {
         match self.ask(command).await {
             CommandAnswer::Done(result) => result,
@@ -72,7 +73,7 @@ impl OfficialProcess {
         }
     }
 
-    /// Has it do something that the server must refuse: status and body.
+    /// Gives a command that the server must refuse, and returns the status and the body.
     pub(crate) async fn refused(&mut self, command: &Value) -> (u64, Value) {
         match self.ask(command).await {
             CommandAnswer::Done(result) => panic!("{command}: not refused, {result:#}"),
@@ -80,6 +81,7 @@ impl OfficialProcess {
         }
     }
 
+    /// Gives a command and waits for the answer. Panics if the command failed for another reason than a refusal.
     async fn ask(&mut self, command: &Value) -> CommandAnswer {
         note(&self.log, &command.to_string());
         writeln!(self.stdin, "{command}").unwrap();
@@ -97,8 +99,11 @@ impl OfficialProcess {
     }
 }
 
+/// The answer to a command.
 enum CommandAnswer {
+    /// The result of a command that succeeded.
     Done(Value),
+    /// The status and the body of the server's refusal.
     Refused(u64, Value),
 }
 
@@ -115,7 +120,8 @@ impl Drop for OfficialProcess {
     }
 }
 
-/// Node with a script of this folder, which is told where the libraries are; they are installed if they are not.
+/// Returns a command that runs a script of this folder in Node, with the folder of the libraries as
+/// its argument. Installs the libraries if they are missing.
 pub(crate) async fn node(script: &str) -> Command {
     let folder = tokio::task::spawn_blocking(npm::installed).await.unwrap();
     let folder = folder.unwrap_or_else(|reason| panic!("{reason}"));
@@ -124,7 +130,7 @@ pub(crate) async fn node(script: &str) -> Command {
     command
 }
 
-/// Reads lines until their end, on a thread of its own.
+/// Reads lines until the end of the stream, on a thread of its own.
 fn read(
     from: impl Read + Send + 'static,
     log: SharedLog,
@@ -138,6 +144,7 @@ fn read(
     })
 }
 
+/// Appends a line to the log.
 fn note(log: &SharedLog, line: &str) {
     let mut log = log.lock().unwrap();
     log.push_str(line);

@@ -21,7 +21,7 @@ async fn out_of_order_and_with_one_lost() {
     }
 }
 
-/// All of them begin the session, since Bob has not answered yet.
+/// Each of the messages begins the session, since Bob has not answered yet.
 async fn shuffled(alice: &mut OfficialDevice, bob: &mut OfficialDevice) {
     let sent = several(alice, &bob.actor, 5).await;
     bob.command(json!({ "do": "hold", "messages": 5 })).await;
@@ -34,7 +34,8 @@ async fn shuffled(alice: &mut OfficialDevice, bob: &mut OfficialDevice) {
     assert_eq!(nothing["held"], json!([]));
 }
 
-/// Bob reads the last of three and answers; what was sent before his answer he reads after hers to it.
+/// Bob reads the last of three messages and answers. He reads the first two after Alice's reply to
+/// his answer.
 async fn over_a_turn_of_the_ratchet(alice: &mut OfficialDevice, bob: &mut OfficialDevice) {
     let before = several(alice, &bob.actor, 3).await;
     bob.command(json!({ "do": "hold", "messages": 3 })).await;
@@ -51,6 +52,7 @@ async fn over_a_turn_of_the_ratchet(alice: &mut OfficialDevice, bob: &mut Offici
     }
 }
 
+/// Sends this many messages, each of which must be accepted at once.
 async fn several(by: &mut OfficialDevice, to: &str, count: usize) -> Vec<SentEnvelope> {
     let mut sent = Vec::new();
     for number in 0..count {

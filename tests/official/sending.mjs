@@ -1,10 +1,11 @@
-// Sending, section 5: one envelope for all devices of a user, until their server says that all are covered.
+// Sending (docs/protocol.md, section 5): one envelope for all devices of a user, until their server
+// says that all of them are covered.
 import { deviceOf } from './chain.mjs';
-import { Refused } from './client.mjs';
+import { RefusalError } from './client.mjs';
 import { note, pad, uuid } from './content.mjs';
 import { isPreKeyMessage } from './sessions.mjs';
 
-// Devices may change between two tries; that they do each time is no accident.
+// The tries of one send. Devices may change between two tries, but hardly each time.
 const TRIES = 4;
 
 export class Sending {
@@ -14,7 +15,7 @@ export class Sending {
     this.device = device;
   }
 
-  // Writes a text to a user, or sends a given activity: to the own user, as a sync.
+  // Sends a text to a user, or a given activity; to the own user, as a sync.
   async send({ to, text, activity }) {
     const recipient = await this.device.directory.find(to);
     activity ??= await this.#note(recipient, text);
@@ -25,10 +26,10 @@ export class Sending {
       const { status, body } = await this.#post(user, envelope, messages);
       tries.push({ status, messages, answer: body });
       if (status === 201 || status === 202) return { envelope, activity, tries, taken };
-      // Refused for another reason, or by the other server for good.
-      if (!body['eko:deviceSetOutOfDate']) throw new Refused(`to ${to}`, status, body);
+      // The envelope was refused for another reason than the device set, or for good.
+      if (!body['eko:deviceSetOutOfDate']) throw new RefusalError(`to ${to}`, status, body);
       body.staleDevices.forEach((stale) => this.device.sessions.end(stale));
-      // A Reject queued nothing, so all devices are sealed for again.
+      // A Reject queued nothing, so the next try is for all devices again.
       missing = status === 207 ? body.missingKeyPackages.map(deviceOf) : null;
     }
     throw new Error(`${to} was not reached: ${JSON.stringify(tries)}`);
@@ -42,7 +43,8 @@ export class Sending {
     return note(own.actor, recipient.actor, sequence, deviceSets, text);
   }
 
-  // The activity for each of these devices; with those without a session, one begins.
+  // Encrypts the activity for each of these devices. A session begins with each device that has
+  // none.
   async #seal(user, devices, activity, taken) {
     const { sessions, address, keys } = this.device;
     const others = [...devices].filter((device) => device !== address);

@@ -1,4 +1,4 @@
-// Sessions with other devices. An address of libsignal's is the device's URL, with device number 1.
+// Sessions with other devices. libsignal's address of a device is its URL, with device number 1.
 import { bound } from './library.mjs';
 
 const NUMBER = 1;
@@ -20,7 +20,7 @@ export class Sessions {
     return this.stores.sessions.records.get(this.#at(device))?.hasCurrentState() ?? false;
   }
 
-  // Takes a device to have the key that its user's chain names.
+  // Trusts a device to have the key that its user's chain names.
   async trust({ device, identityKey }) {
     const key = this.signal.PublicKey.deserialize(bytes(identityKey));
     await this.stores.identities.saveIdentity(this.#at(device), key);
@@ -51,7 +51,7 @@ export class Sessions {
     await this.signal.processPreKeyBundle(bundle, ...this.#session(taken.device));
   }
 
-  // What the library's functions want to know of a session with a device.
+  // Returns the arguments that name a session with a device, for the library's functions.
   #session(device) {
     return [this.#at(device), ...this.#own, this.stores.sessions, this.stores.identities];
   }
@@ -61,7 +61,8 @@ export class Sessions {
     return Buffer.from(sealed.serialize());
   }
 
-  // The plaintext, and with which keys the session began if it begins with this message.
+  // Decrypts a message. Returns the plaintext and, if the message begins a session, the ids of the
+  // keys that it began with.
   async open(device, content) {
     const { SignalMessage, PreKeySignalMessage } = this.signal;
     const { preKeys, signedPreKeys, kyberPreKeys } = this.stores;
@@ -85,7 +86,8 @@ export class Sessions {
   }
 }
 
-// A SignalMessage is its version byte and then a protobuf that begins with field 1, bytes: the ratchet key.
+// A SignalMessage is a version byte and a protobuf whose first field is the ratchet key, number 1,
+// as bytes. A PreKeySignalMessage begins with another field.
 export function isPreKeyMessage(content) {
   return content[1] !== 0x0a;
 }

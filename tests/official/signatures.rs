@@ -1,4 +1,5 @@
-//! libsignal's signatures, of either sign, as the server verifies them; and with one bit flipped, as it refuses them.
+//! Signatures by libsignal, of either sign bit: the server accepts them, and refuses them with one
+//! bit flipped.
 
 use eko_client::{Body, Exchange, HttpTransport};
 use http::Method;
@@ -8,22 +9,24 @@ use crate::device::{OfficialDevice, registration};
 use crate::local_server::LocalServer;
 use crate::official::{Library, OfficialProcess};
 
-/// Of a signature's 512 bits: one of `R`, two of `s`, the last of them the sign.
+/// The bits that are flipped, of a signature's 512: one of `R`, two of `s`, the last of which is
+/// the sign.
 const BITS: [u16; 3] = [3, 300, 511];
 
-/// The command, but one bit of the signature `what` is to be flipped.
+/// Returns the command with a bit of the signature `what` to be flipped.
 fn spoilt(command: &Value, what: &str, bit: u16) -> Value {
     let mut command = command.clone();
     command["spoil"] = json!({ "what": what, "bit": bit });
     command
 }
 
+/// Asserts that a refusal is a 422 whose pointer begins with this one.
 fn assert_invalid((status, body): &(u64, Value), pointer: &str) {
     assert_eq!(*status, 422, "{body:#}");
     assert!(body["pointer"].as_str().unwrap().starts_with(pointer), "{pointer}: {body:#}");
 }
 
-/// The status of a public document.
+/// Returns the status of a GET of a public document.
 async fn status(url: &str) -> u16 {
     let http = HttpTransport::new().unwrap();
     Exchange::send(&http, Method::GET, url, Body::Empty, None).await.unwrap().status.as_u16()
@@ -50,7 +53,7 @@ async fn a_registration_is_stored_whole_or_not_at_all() {
             }
         }
         assert_eq!(status(&actor).await, 404);
-        // Neither the name nor the device id is used up.
+        // The refused registrations used up neither the name nor the device id.
         let registered = official.command(&command).await;
         assert_eq!((&registered["status"], &registered["actor"]), (&json!("active"), &json!(actor)));
         assert_eq!(registered["deviceSet"]["length"], 1);

@@ -1,4 +1,4 @@
-// What libsignal reads and writes, in memory. Records are kept serialized, as a client with a disk has them.
+// libsignal's stores, in memory. Records are stored serialized, as by a client with a disk.
 const same = (one, other) => Buffer.compare(one.serialize(), other.serialize()) === 0;
 
 export function stores(signal, identity, registrationId) {
@@ -30,7 +30,8 @@ export function stores(signal, identity, registrationId) {
     async getIdentityKey() { return identity; }
     async getLocalRegistrationId() { return registrationId; }
     async getIdentity(address) { return this.records.get(address); }
-    // Nothing is trusted on first use: which key a device has, its user's chain says (see Sessions.trust).
+    // Nothing is trusted on first use: the user's chain says which key a device has
+    // (Sessions.trust).
     async isTrustedIdentity(address, key) {
       const known = this.records.get(address);
       return known !== null && same(known, key);
@@ -59,7 +60,7 @@ export function stores(signal, identity, registrationId) {
   class KyberPreKeys extends signal.KyberPreKeyStore {
     records = kept(signal.KyberPreKeyRecord);
     lastResorts = new Set();
-    // The one that the latest session began with; the message itself does not say it to us.
+    // The id of the key that the latest session began with, which the message itself does not tell.
     used = null;
     async saveKyberPreKey(id, record) { this.records.set(id, record); }
     async getKyberPreKey(id) { return this.records.need(id); }

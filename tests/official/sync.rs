@@ -1,4 +1,4 @@
-//! What a device sends, it also seals for its user's other devices.
+//! Syncs: a device encrypts what it sends for its user's other devices too.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ async fn own_devices_get_what_was_sent() {
     sent.assert_is(&bob.fetch(1).await[0], &phone, &bob);
 
     syncs(&mut phone, [&mut tablet, &mut laptop], &sent).await;
-    // Not to itself.
+    // The device sends nothing to itself.
     assert_eq!(phone.command(json!({ "do": "hold" })).await["held"], json!([]));
 
     for _ in 0..10 {
@@ -28,7 +28,8 @@ async fn own_devices_get_what_was_sent() {
     here.end().await;
 }
 
-/// One device sends the activity of an envelope to its user's other devices, which read who wrote it to whom.
+/// Has a device send the activity of an envelope to its user's other devices, which read who wrote
+/// it to whom.
 async fn syncs(by: &mut OfficialDevice, others: [&mut OfficialDevice; 2], sent: &SentEnvelope) {
     let synced = by.sync(sent.activity()).await;
     synced.assert_accepted(2);

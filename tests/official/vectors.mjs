@@ -1,4 +1,4 @@
-// Fingerprints as libsignal shows them, of fixed identities: node vectors.mjs FOLDER
+// Prints fingerprints of fixed identities, as libsignal shows them: node vectors.mjs FOLDER
 //
 // The test `official` compares them with shared/client/tests/vectors/fingerprints.json.
 import { createHash } from 'node:crypto';

@@ -1,4 +1,8 @@
-"""Signing and verifying, all of it by other people's libraries. A request is a dict: method, url, headers, body."""
+"""Signs and verifies HTTP requests with other people's libraries.
+
+A request is a dict with the members `method`, `url`, `headers` and `body`. The functions `sign_with_…` return a signed
+request; the functions `verify_with_…` raise an exception if the signature is not good.
+"""
 
 import asyncio
 import datetime
@@ -25,7 +29,7 @@ CONTENT_TYPE = "application/activity+json"
 WINDOW = datetime.timedelta(minutes=5)
 TARGET = ("@method", "@target-uri")
 SECURITY = "https://w3id.org/security"
-# What there is of keys in https://w3id.org/security/v1.
+# The terms about keys of the context https://w3id.org/security/v1.
 SECURITY_V1 = {
     "owner": {"@id": f"{SECURITY}#owner", "@type": "@id"},
     "publicKey": {"@id": f"{SECURITY}#publicKey", "@type": "@id"},
@@ -34,10 +38,12 @@ SECURITY_V1 = {
 
 
 def named(library):
+    """Returns the name of a library with its installed version."""
     return f"{library} {version(library)}"
 
 
 def request(method, url, headers, body):
+    """Returns a request with the names of its headers in lower case."""
     return {"method": method, "url": url, "headers": {k.lower(): v for k, v in headers.items()}, "body": body}
 
 
@@ -46,7 +52,7 @@ def on_loopback(url):
 
 
 def load_context(url, options):
-    """JSON-LD contexts, for bovine too: those of servers on loopback are fetched, and nothing beyond."""
+    """Loads a JSON-LD context, for bovine too. Only contexts of servers on loopback are fetched."""
     if on_loopback(url) or url == "https://www.w3.org/ns/activitystreams":
         return bovine.jsonld.wrapper(url, options)
     context = SECURITY_V1 if url == f"{SECURITY}/v1" else {}
@@ -57,8 +63,10 @@ jsonld.set_document_loader(load_context)
 
 
 def key_in(document):
-    """The key of an actor's document, or of one of its own, which is read as linked data: by no name that its context
-    does not give a meaning to."""
+    """Returns the key of an actor's document, or of a document of its own.
+
+    The document is read as linked data: a member that its context gives no meaning to does not count.
+    """
     [node] = jsonld.expand(document)
     [key] = node.get(f"{SECURITY}#publicKey", [node])
     [owner], [pem] = key[f"{SECURITY}#owner"], key[f"{SECURITY}#publicKeyPem"]
@@ -66,14 +74,14 @@ def key_in(document):
 
 
 def scheme(headers):
-    """Of a request that came in."""
+    """Returns the signature scheme of a received request, or None if it is not signed."""
     if "signature-input" in headers:
         return "rfc9421"
     return "cavage" if "signature" in headers else None
 
 
-class Captured:
-    """Stands in for aiohttp's session, where bovine would send from."""
+class CapturingSession:
+    """Stands in for aiohttp's session, and returns the request that bovine would send."""
 
     async def post(self, url, data, headers):
         return request("POST", url, headers, data)
@@ -83,7 +91,7 @@ class Captured:
 
 
 def sign_with_bovine(private_pem, key_id, method, url, body="", digest_method=legacy_digest_method_uppercase):
-    client = SignedHttpClient(Captured(), key_id, private_pem, digest_method=digest_method)
+    client = SignedHttpClient(CapturingSession(), key_id, private_pem, digest_method=digest_method)
     return asyncio.run(client.post(url, body) if method == "POST" else client.get(url))
 
 
@@ -101,8 +109,8 @@ def sign_with_apsig_rfc9421(private_pem, key_id, method, url, body=""):
     return request(method, url, signer.sign(method, parts.path, parts.netloc, headers, body.encode()), body)
 
 
-class Resolver(HTTPSignatureKeyResolver):
-    """Keys by id: of `public`, a function, or the one private key."""
+class KeyResolver(HTTPSignatureKeyResolver):
+    """Finds public keys by the function `public`, and returns the one private key for any id."""
 
     def __init__(self, public=None, private_pem=None):
         self.resolve_public_key = public
@@ -117,7 +125,7 @@ def sign_with_http_message_signatures(
 ):
     headers = {"host": urlsplit(url).netloc, "content-type": CONTENT_TYPE}
     message = SimpleNamespace(method=method, url=url, headers=headers)
-    signer = signer_class(signature_algorithm=RSA_V1_5_SHA256, key_resolver=Resolver(private_pem=private_pem))
+    signer = signer_class(signature_algorithm=RSA_V1_5_SHA256, key_resolver=KeyResolver(private_pem=private_pem))
     body_bytes = body.encode() if method == "POST" else None
     signer.sign(
         message, key_id=key_id, covered_component_ids=components, label=label, body=body_bytes, **options
@@ -126,7 +134,7 @@ def sign_with_http_message_signatures(
 
 
 async def verify_with_bovine(received, retrieve):
-    """`retrieve` is a coroutine: key id to CryptographicIdentifier. Gives the key's owner."""
+    """Returns the owner of the key. `retrieve` is a coroutine from a key id to a CryptographicIdentifier."""
 
     async def body():
         return received["body"].encode()
@@ -145,9 +153,9 @@ def verify_with_apsig_draft(received, public_pem):
 
 
 def verify_with_http_message_signatures(received, resolve):
-    """`resolve` is a function: key id to PEM bytes."""
+    """Verifies a request by RFC 9421. `resolve` is a function from a key id to the bytes of a PEM."""
     message = SimpleNamespace(method=received["method"], url=received["url"], headers=received["headers"])
-    verifier = HTTPMessageVerifier(signature_algorithm=RSA_V1_5_SHA256, key_resolver=Resolver(public=resolve))
+    verifier = HTTPMessageVerifier(signature_algorithm=RSA_V1_5_SHA256, key_resolver=KeyResolver(public=resolve))
     verifier.verify(
         message, max_age=WINDOW, require_components=TARGET, body=received["body"].encode()
     )

@@ -1,4 +1,4 @@
-//! Our side: a local server that runs, and devices of its users.
+//! A local server that runs in this process and listens on loopback, and devices of its users.
 
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// How often is looked for what must come, and how long it is waited for.
+/// The pause between two looks for something that must come, and the number of looks before giving
+/// up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: usize = 600;
 
-/// A local server that runs, with its state in memory.
+/// A running local server, with its state in memory.
 pub(crate) struct LocalServer {
     pub(crate) origin: Origin,
     stop: oneshot::Sender<()>,
@@ -24,13 +25,13 @@ pub(crate) struct LocalServer {
 }
 
 impl LocalServer {
-    /// Starts it on a free port.
+    /// Starts the server on a free port.
     pub(crate) async fn start() -> Self {
         let options = Options {
             port: 0,
             origin: None,
             data: None,
-            // A conversation of an hour takes seconds here.
+            // A test plays within seconds what takes people an hour.
             sender_budget: 6_000,
             recipient_bytes_budget: 32 << 20,
             policy: Default::default(),
@@ -45,18 +46,18 @@ impl LocalServer {
         Self { origin, stop, running }
     }
 
-    /// Ends it: nothing may be left that waits for another server.
+    /// Stops the server, and asserts that nothing is left that waits for another server.
     pub(crate) async fn end(self) {
         self.stop.send(()).unwrap();
         assert_eq!(self.running.await.unwrap(), 0, "activities that were not delivered");
     }
 
-    /// The first device of a new user.
+    /// Registers the first device of a new user.
     pub(crate) async fn user(&self, name: &str) -> Device<HttpTransport> {
         user(&self.origin, &self.issuer(), name).await
     }
 
-    /// Another device of a user, approved; the notice of it is discarded.
+    /// Registers another device of a user and has it approved; the notice of it is discarded.
     pub(crate) async fn further(&self, approver: &Device<HttpTransport>) -> Device<HttpTransport> {
         let name = approver.user().as_str();
         let device = new_device(&self.origin, name);
@@ -67,7 +68,7 @@ impl LocalServer {
         device
     }
 
-    /// What its issuer gives whoever says to be of that name.
+    /// Returns an ID token of the server's development issuer, which takes anyone at their word.
     pub(crate) async fn id_token(&self, name: &str) -> String {
         id_token(&self.issuer(), name).await
     }
@@ -77,7 +78,7 @@ impl LocalServer {
     }
 }
 
-/// The first device of a new user of a server, who signs in at a development issuer.
+/// Registers the first device of a new user of any server, who signs in at a development issuer.
 pub(crate) async fn user(origin: &Origin, issuer: &str, name: &str) -> Device<HttpTransport> {
     let device = new_device(origin, name);
     let registered = device.register(&id_token(issuer, name).await, JoinKind::First).await.unwrap();
@@ -101,25 +102,27 @@ async fn id_token(issuer: &str, name: &str) -> String {
     answer.json().unwrap()["id_token"].as_str().unwrap().to_owned()
 }
 
-/// A fresh envelope id.
+/// Returns a fresh envelope id.
 pub(crate) fn envelope_id() -> String {
     Environment::system().envelope_id().as_str().to_owned()
 }
 
-/// POSTs an activity to the outbox of a device's user: the status and the answer.
+/// Posts an activity to the outbox of a device's user, and returns the status and the body of the
+/// answer.
 pub(crate) async fn send(device: &Device<HttpTransport>, activity: &Value) -> (u16, Value) {
     let url = device.origin().outbox(device.user());
     let answer = device.call(Method::POST, &url, Body::Json(activity), Auth::Device).await.unwrap();
     (answer.status.as_u16(), answer.json().unwrap_or_default())
 }
 
-/// The first entry of a device's mailbox, once there is one.
+/// Waits for the first entry of a device's mailbox, and returns it.
 pub(crate) async fn entry(device: &Device<HttpTransport>) -> MailboxEntry {
     let look = async || device.fetch().await.unwrap().entries.into_iter().next();
     eventually("an entry in the mailbox", look).await
 }
 
-/// The first message in a device's mailbox, which is discarded: the envelope's id and the bytes.
+/// Waits for the first message in a device's mailbox, discards it, and returns the envelope's id
+/// and the content.
 pub(crate) async fn message(device: &Device<HttpTransport>) -> (String, Vec<u8>) {
     let MailboxEntry { address, content: EntryContent::Message(message), .. } = entry(device).await else {
         panic!("the entry is no message")
@@ -128,7 +131,7 @@ pub(crate) async fn message(device: &Device<HttpTransport>) -> (String, Vec<u8>)
     (message.letter.header.id.as_str().to_owned(), message.ciphertext)
 }
 
-/// Looks again and again, until it is there.
+/// Calls `look` again and again until it returns a value. Panics after 30 seconds, naming `what`.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..LOOKS {
         if let Some(found) = look().await {

@@ -1,7 +1,8 @@
-//! Live exchanges with servers that were not written here: a running local server on one side, and on the other one
-//! whose signatures other people's libraries make and verify. All of it over HTTP on loopback.
+//! Live exchanges with servers that were not written here: one side is a running local server, the
+//! other side makes and verifies signatures with other people's libraries. They talk over HTTP on
+//! loopback.
 //!
-//! It needs Python with `requirements.txt` (CONTRIBUTING.md).
+//! The test needs a Python with `requirements.txt` (CONTRIBUTING.md).
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
@@ -16,13 +17,13 @@ use eko_protocol::activity::context;
 use eko_protocol::address::Origin;
 use serde_json::{Value, json};
 
-/// What is sent to a device, in base64.
+/// Returns the content that is sent to a device, in base64.
 fn content(device: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(format!("sealed for {device}"))
 }
 
-/// A `Create(SignalEnvelope)` from a device to devices of one user, with the id `id`.
+/// Returns a `Create` of the envelope `id`, from a device of an actor to devices of one user.
 fn create((actor, from): (&str, &str), to: &str, devices: &[String], id: &str) -> Value {
     let message = |to: &String| json!({ "to": to, "from": from, "content": content(to) });
     json!({

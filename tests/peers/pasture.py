@@ -1,9 +1,12 @@
-"""fediverse-pasture's one-actor server on loopback, as it is; only a port that is free, a log and a way to have it send
-are added.
+"""Runs fediverse-pasture's one-actor server on loopback.
 
-The port is the first line of its output. `GET /log` is what it answered to whom: its inbox takes what is signed, and it
-shows its actor to nobody else. `POST /send` has it deliver: `{"to": ACTOR, "note": "text"}` by pasture's own sender, or
-`{"inbox": URL, "activity": {...}}`, which that cannot do, by bovine, which it is made of.
+The server is unchanged, apart from a free port, a log, and a way to have it send. The port is the first line of the
+output.
+
+* `GET /log` returns each request with the answer to it. The inbox accepts signed requests only, and the actor is shown
+  to signed requests only.
+* `POST /send` has it deliver. `{"to": ACTOR, "note": "text"}` is sent by pasture's own sender. `{"inbox": URL,
+  "activity": {...}}` is sent by bovine, the library that the sender is made of: the sender itself can only send notes.
 """
 
 import argparse
@@ -23,6 +26,7 @@ import libraries
 
 
 def app_at(origin):
+    """Returns the server's application with the two added paths."""
     data = DataProvider.generate(with_possible_actors=False)
     data.one_actor.requires_signed_get_for_actor = True
     data.one_actor.requires_signed_post_for_inbox = True
@@ -64,12 +68,12 @@ def app_at(origin):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0, help="0: any that is free")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 for any free one")
     listener = socket.create_server(("127.0.0.1", parser.parse_args().port))
     port = listener.getsockname()[1]
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
-    # It shows what it receives as errors.
+    # It logs what it receives as errors.
     logging.disable(logging.CRITICAL)
     print(port, flush=True)
     asyncio.run(serve(app_at(f"http://127.0.0.1:{port}"), config))

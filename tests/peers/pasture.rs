@@ -1,4 +1,4 @@
-//! fediverse-pasture's one-actor server: what fediverse software is tested against, by people who are not us.
+//! Exchanges with fediverse-pasture's one-actor server, which fediverse software is tested against.
 
 use eko_client::device::EntryContent;
 use eko_protocol::activity::ReportKind;
@@ -8,7 +8,7 @@ use crate::create;
 use crate::local_server::{LocalServer, entry, envelope_id, eventually, message, send};
 use crate::peer::Peer;
 
-/// Method, scheme and status of what it was asked.
+/// Returns method, scheme and status of each request that the server got.
 async fn log(pasture: &Peer) -> Vec<(String, String, u64)> {
     let text = |value: &Value| value.as_str().unwrap_or("unsigned").to_owned();
     let read =
@@ -16,15 +16,15 @@ async fn log(pasture: &Peer) -> Vec<(String, String, u64)> {
     pasture.log().await.into_iter().map(read).collect()
 }
 
-/// It stumbles over RFC 9421, shows its actor only to whoever signs by draft-cavage, and fetches our key by a
-/// request that it signs itself.
+/// The server fails on RFC 9421, shows its actor only to requests signed by draft-cavage, and signs
+/// the request for our key itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pasture_takes_what_we_send_and_we_what_it_sends() {
     let (here, pasture) = (LocalServer::start().await, Peer::start("pasture.py", &[]).await);
     let (alice, bob) = (here.user("alice").await, here.user("bob").await);
     let line = |method: &str, scheme: &str, status| (method.to_owned(), scheme.to_owned(), status);
 
-    // Twice: the second time it is known which scheme it takes, and its actor.
+    // By the second time, its scheme and its actor are known.
     let first = [
         line("GET", "rfc9421", 500),
         line("GET", "cavage", 200),
@@ -43,9 +43,9 @@ async fn pasture_takes_what_we_send_and_we_what_it_sends() {
         (seen, sent) = (log.len(), id);
     }
 
-    // Its own sender sends notes: nothing for a messenger, and no reason to try again.
+    // Its own sender can only send notes: they have no effect here, and are accepted.
     assert_eq!(pasture.send(&json!({ "to": bob.actor(), "note": "hello" })).await, (202, Value::Null));
-    // An envelope goes by bovine, which the sender is made of.
+    // Envelopes are sent by bovine, the library that the sender is made of.
     let deliver = async |activity: &Value, inbox: String| {
         pasture.send(&json!({ "inbox": inbox, "activity": activity })).await
     };
@@ -56,7 +56,7 @@ async fn pasture_takes_what_we_send_and_we_what_it_sends() {
         assert_eq!(message(&bob).await, (id, format!("sealed for {}", bob.address()).into_bytes()));
     }
 
-    // A receipt each way.
+    // Each side sends the other a receipt.
     let report = json!({
         "@context": "https://www.w3.org/ns/activitystreams",
         "type": "Delivered",

@@ -1,9 +1,11 @@
-"""A server of one actor on loopback, which signs and verifies with other people's libraries.
+"""Runs a server of one actor on loopback, which signs and verifies with other people's libraries.
 
-The port is the first line of its output. `GET /actor` is the actor, `POST /actor/inbox` its inbox (202 or 401),
-`GET /log` what it was asked and what it thinks of the signatures, and `POST /send` signs and delivers: `{"inbox": URL,
-"activity": {...}, "by": "bovine" | "apsig" | "http-message-signatures"}`, with `"key": "another"` for a key that is not
-the actor's.
+The port is the first line of the output.
+
+* `GET /actor` is the actor, `POST /actor/inbox` its inbox, which answers 202 or 401.
+* `GET /log` returns the requests that it got, and its verdict on each signature.
+* `POST /send` signs and delivers: `{"inbox": URL, "activity": {...}, "by": "bovine" | "apsig" |
+  "http-message-signatures"}`. With `"key": "another"` the key is not the actor's.
 """
 
 import argparse
@@ -27,7 +29,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 
 def fetch_key(key_id):
-    """The PEM of a key, and whose it is; loopback only."""
+    """Fetches a key from a server on loopback, and returns its PEM and its identifier."""
     if not libraries.on_loopback(key_id):
         raise ValueError(f"not on loopback: {key_id}")
     answer = requests.get(key_id, headers={"accept": libraries.CONTENT_TYPE}, timeout=10, allow_redirects=False)
@@ -37,6 +39,11 @@ def fetch_key(key_id):
 
 
 class Peer:
+    """The actor, its key and its log.
+
+    `only` is the one scheme that it reads. With `secure` it shows its actor to signed requests only.
+    """
+
     def __init__(self, only=None, secure=False):
         self.public_pem, self.private_pem = generate_rsa_public_private_key()
         self.only = only
@@ -77,7 +84,7 @@ class Peer:
         return web.json_response(entry, status=401) if "error" in entry else web.Response(status=202)
 
     async def note(self, request):
-        """Verifies a request, and writes what came of it into the log."""
+        """Verifies a request and writes the verdict into the log."""
         body = await request.text()
         headers = {name.lower(): value for name, value in request.headers.items()}
         received = libraries.request(request.method, f"http://{request.host}{request.path_qs}", headers, body)
@@ -159,9 +166,9 @@ async def serve(port, peer):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0, help="0: any that is free")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 for any free one")
     parser.add_argument("--only", choices=("cavage", "rfc9421"), help="refuse any other scheme")
-    parser.add_argument("--secure", action="store_true", help="the actor only for whoever signs the request")
+    parser.add_argument("--secure", action="store_true", help="show the actor to signed requests only")
     options = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-//! The other side: a server in Python, as a child of this process.
+//! A server in Python, as a child of this process.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -9,19 +9,19 @@ use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The variable that names the Python to use.
+/// The environment variable that names the Python to use.
 const PYTHON: &str = "EKO_PEERS_PYTHON";
 
-/// A server that listens. It ends with this value, on a panic too.
+/// A child process that is a server. It is killed when this value is dropped, on a panic too.
 pub(crate) struct Peer {
     child: Child,
     _folder: TempDir,
-    /// Its base URL.
+    /// The base URL of the server.
     pub(crate) origin: String,
 }
 
 impl Peer {
-    /// Starts a script of this folder, which prints its port.
+    /// Starts a script of this folder, whose first line of output is its port.
     pub(crate) async fn start(script: &str, arguments: &[&str]) -> Self {
         let python = std::env::var(PYTHON).unwrap_or_else(|_| {
             panic!("{PYTHON} is not set: it names the Python of a venv with tests/peers/requirements.txt")
@@ -31,14 +31,14 @@ impl Peer {
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script))
             .args(["--port", "0"])
             .args(arguments)
-            // bovine keeps a cache where it is started.
+            // bovine keeps a cache in its working folder.
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{PYTHON}, {python}: {error}"));
         let stdout = child.stdout.take().unwrap();
-        // From here on it is killed whatever happens.
+        // From here on, dropping the value kills the process.
         let mut peer = Self { child, _folder: folder, origin: String::new() };
         let line = tokio::task::spawn_blocking(move || {
             let mut line = String::new();
@@ -50,24 +50,25 @@ impl Peer {
         peer
     }
 
-    /// Its one actor.
+    /// Returns the id of the server's one actor.
     pub(crate) fn actor(&self) -> String {
         format!("{}/actor", self.origin)
     }
 
-    /// A made-up device of that actor.
+    /// Returns the address of a made-up device of that actor.
     pub(crate) fn device(&self) -> String {
         format!("{}/device/1", self.actor())
     }
 
-    /// What it was asked, in order, and what came of it.
+    /// Returns the requests that the server got, in order, with its verdict on each.
     pub(crate) async fn log(&self) -> Vec<Value> {
         let url = format!("{}/log", self.origin);
         let answer = Exchange::send(&http(), Method::GET, &url, Body::Empty, None).await.unwrap();
         answer.json().unwrap().as_array().unwrap().clone()
     }
 
-    /// Has it deliver; the status and the body of what it was answered.
+    /// Has the server deliver something, and returns the status and the body of the answer that it
+    /// got.
     pub(crate) async fn send(&self, order: &Value) -> (u64, Value) {
         let url = format!("{}/send", self.origin);
         let answer = Exchange::send(&http(), Method::POST, &url, Body::Json(order), None).await.unwrap();
@@ -76,7 +77,7 @@ impl Peer {
         (answer["status"].as_u64().unwrap(), body)
     }
 
-    /// Has it deliver an activity that `by` signs.
+    /// Has the server deliver an activity that the library `by` signs.
     pub(crate) async fn deliver(&self, by: &str, inbox: &str, activity: &Value) -> (u64, Value) {
         self.send(&json!({ "inbox": inbox, "activity": activity, "by": by })).await
     }

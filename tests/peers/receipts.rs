@@ -1,4 +1,4 @@
-//! `Delivered`, there and back.
+//! Receipts (`Delivered`) in both directions, signed and verified by other libraries.
 
 use eko_client::device::EntryContent;
 use eko_protocol::activity::{ReportKind, context};
@@ -17,7 +17,7 @@ async fn a_receipt_each_way() {
         let (alice, bob) = (here.user("alice").await, here.user("bob").await);
         let inbox = here.origin.shared_inbox();
 
-        // The peer writes to Bob, whose device confirms: the peer is told, signed.
+        // The peer writes to Bob. His device acknowledges, and the peer gets a signed receipt.
         let id = envelope_id();
         let activity = create((&peer.actor(), &peer.device()), &bob.actor(), &[bob.address()], &id);
         assert_eq!(peer.deliver("bovine", &inbox, &activity).await.0, 202);
@@ -36,7 +36,7 @@ async fn a_receipt_each_way() {
         });
         assert_eq!(receipt["activity"], expected);
 
-        // Alice writes to the peer, which confirms by each library: her device is told, once.
+        // Alice writes to the peer, which sends a receipt by each library. Her device is told once.
         let id = envelope_id();
         let activity = create((&alice.actor(), &alice.address()), &peer.actor(), &[peer.device()], &id);
         assert_eq!(send(&alice, &activity).await.0, 201);
@@ -49,7 +49,7 @@ async fn a_receipt_each_way() {
                 "object": object,
             })
         };
-        // What was never sent there has no effect.
+        // A receipt for an envelope that was never sent has no effect.
         assert_eq!(peer.deliver("bovine", &inbox, &delivered(&envelope_id())).await.0, 202);
         for by in SIGNERS {
             assert_eq!(peer.deliver(by, &inbox, &delivered(&id)).await.0, 202, "{by}");

@@ -1,4 +1,4 @@
-//! What other libraries sign, as our inboxes take it.
+//! Envelopes that other libraries sign, as our inboxes answer them.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::create;
 use crate::local_server::{LocalServer, envelope_id, message};
 use crate::peer::Peer;
 
-/// Who signs: draft-cavage twice, then RFC 9421.
+/// The libraries that sign: two by draft-cavage, then one by RFC 9421.
 pub(crate) const SIGNERS: [&str; 3] = ["bovine", "apsig", "http-message-signatures"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,7 +20,7 @@ async fn an_envelope_of_a_peer() {
     let both = [bob.address(), second.address()];
     for by in SIGNERS {
         for inbox in &inboxes {
-            // To every device: taken, and each fetches what is for it.
+            // An envelope for every device is accepted, and each device fetches its message.
             let id = envelope_id();
             let (status, answer) = peer.deliver(by, inbox, &to(&both, &id)).await;
             assert_eq!((status, &answer), (202, &Value::Null), "{by} {inbox}");
@@ -31,7 +31,8 @@ async fn an_envelope_of_a_peer() {
         }
         let [inbox, _] = &inboxes;
 
-        // A device is missing: partly taken, and the rest is completed under the same id.
+        // An envelope that leaves out a device is accepted in part, and completed under the same
+        // id.
         let id = envelope_id();
         let (status, report) = peer.deliver(by, inbox, &to(&[bob.address()], &id)).await;
         assert_eq!(status, 207, "{by} {report:#}");
@@ -45,7 +46,7 @@ async fn an_envelope_of_a_peer() {
         assert_eq!(message(&bob).await.0, id);
         assert_eq!(message(&second).await.0, id);
 
-        // A device that is none: nothing is taken.
+        // An envelope that names an unknown device is rejected as a whole.
         let id = envelope_id();
         let stale = format!("{}/device/00000000-0000-4000-8000-000000000000", bob.actor());
         let (status, report) = peer.deliver(by, inbox, &to(&[bob.address(), stale.clone()], &id)).await;
@@ -55,7 +56,7 @@ async fn an_envelope_of_a_peer() {
         assert_eq!(report["staleDevices"], json!([stale]), "{by}");
         assert_eq!(report["missingKeyPackages"], json!([package]), "{by}");
 
-        // Another key than the actor's, and what another actor should have signed.
+        // A signature by another key than the actor's is refused.
         let forged = json!({ "inbox": inbox, "activity": to(&both, &id), "by": by, "key": "another" });
         let (status, problem) = peer.send(&forged).await;
         assert_eq!(status, 401, "{by} {problem:#}");

@@ -1,17 +1,19 @@
-//! What we send, as other libraries verify it.
+//! Requests that our server signs, as other libraries verify them.
 
 use crate::local_server::{LocalServer, envelope_id, send};
 use crate::peer::Peer;
 use crate::{content, create};
 use serde_json::Value;
 
-/// The POSTs in the log after the first `seen`: scheme and whether it was verified.
+/// Returns the POSTs in the log after the first `seen` entries: the scheme, and true if it was
+/// verified.
 fn knocks(log: &[Value], seen: usize) -> Vec<(&str, bool)> {
     let posts = log.iter().skip(seen).filter(|entry| entry["method"] == "POST");
     posts.map(|entry| (entry["scheme"].as_str().unwrap(), entry["verified"] == true)).collect()
 }
 
-/// Sends two envelopes to a peer. `first` is how the peer sees the first one come, `then` the second.
+/// Sends two envelopes to a peer. `first` is the scheme and verdict of each knock for the first
+/// envelope, `then` those for the second.
 async fn exchange(arguments: &[&str], first: &[(&str, bool)], then: &[(&str, bool)]) {
     let (here, peer) = (LocalServer::start().await, Peer::start("peer.py", arguments).await);
     let alice = here.user("alice").await;
@@ -47,7 +49,7 @@ async fn cavage_is_verified_by_bovine_where_rfc9421_is_refused_and_remembered() 
     exchange(&["--only", "cavage"], &first, &[("cavage", true)]).await;
 }
 
-/// A peer that shows its actor only to whoever signs the request, and knows one scheme.
+/// The peer shows its actor only to signed requests, and reads one scheme only.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_fetches_are_verified_too() {
     for (only, due) in

@@ -1,4 +1,7 @@
-"""Writes requests that other libraries signed: `vectors.py OUTPUT`. `outcome` is what we should make of each."""
+"""Writes requests that other libraries signed, for our tests to verify: `vectors.py OUTPUT`.
+
+The member `outcome` of a request is "verified", or the reason why our server must refuse it.
+"""
 
 import json
 import pathlib
@@ -22,10 +25,14 @@ VERIFIED, NOT_VERIFIED = "verified", "not verified"
 
 
 class Sha512(ContentDigest):
+    """A content digest by SHA-512, which our server does not read."""
+
     algorithm = "sha-512"
 
 
 class Sha512Signer(HTTPMessageSigner):
+    """A signer that digests the body by SHA-512."""
+
     content_digest_class = Sha512
 
 
@@ -36,7 +43,7 @@ def bovine(private):
     yield VERIFIED, sign("POST", "https://a.example/inbox", "")
     yield VERIFIED, sign("GET", ACTOR)
     yield VERIFIED, sign("GET", QUERY)
-    # draft-cavage with the digest of RFC 9530
+    # This is draft-cavage with the digest of RFC 9530.
     yield "the signature does not cover `digest`", sign(
         "POST", INBOX, BODY, digest_method=content_digest_sha256_rfc_9530
     )
@@ -50,7 +57,7 @@ def apsig_draft(private):
     sign = lambda *rest: libraries.sign_with_apsig_draft(private, KEY_ID, *rest)
     yield VERIFIED, sign("POST", INBOX, BODY)
     yield VERIFIED, sign("GET", ACTOR)
-    # It signs the path without the query.
+    # apsig signs the path without the query.
     yield NOT_VERIFIED, sign("GET", QUERY)
     yield NOT_VERIFIED, {**sign("GET", ACTOR), "url": INBOX}
 

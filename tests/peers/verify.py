@@ -1,4 +1,8 @@
-"""Has other libraries verify what `signed_requests` signed, within five minutes: `verify.py signed.json`."""
+"""Has other libraries verify the requests that our code signed: `verify.py signed.json`.
+
+`signed.json` is the output of the example `signed_requests` of eko-federation, and must not be older than five minutes.
+Each request must verify as it is, and must not verify with another path, method or body.
+"""
 
 import asyncio
 import json
@@ -11,7 +15,7 @@ import libraries
 
 
 def verifiers(request):
-    """The libraries that read this scheme, without what README.md says they do not do."""
+    """Returns the libraries that verify such a request, apart from the cases that README.md lists."""
     if request["scheme"] == "rfc9421":
         return [("http-message-signatures", http_message_signatures)]
     return [] if urlsplit(request["url"]).query else [("bovine", bovine), ("apsig", apsig)]
@@ -39,7 +43,7 @@ def keys(document):
 
 
 def changed(request):
-    """What must not verify any more."""
+    """Yields changed copies of a request, none of which may verify."""
     yield "path", {**request, "url": request["url"] + "x"}
     yield "method", {**request, "method": "PUT" if request["method"] == "POST" else "DELETE"}
     if request["body"]:

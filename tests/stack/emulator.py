@@ -1,7 +1,9 @@
-"""ministack, with a fault of its version 1.4.21 mended.
+"""Runs ministack with a fault of its version 1.4.21 corrected.
 
-It gives a process the same event again when that has answered and asks for the next, until it is ended: a function ran
-twice now and then, and the second answer was taken for the first. AWS does not do that to a request."""
+When a function's process has answered an event and asks for the next one, ministack 1.4.21 gives it the same event
+again until the process is ended. A function then sometimes ran twice, and the second answer was taken for the first.
+AWS does not do that to a request.
+"""
 
 import inspect
 
@@ -9,10 +11,10 @@ from ministack import app
 from ministack.services import lambda_svc
 
 SERVED = 'if "/runtime/invocation/next" in self.path:'
-MENDED = "if not event_served.is_set() and " + SERVED.removeprefix("if ")
+CORRECTED = "if not event_served.is_set() and " + SERVED.removeprefix("if ")
 
 source = inspect.getsource(lambda_svc._execute_function_provided)
 if source.count(SERVED) != 1:
-    raise SystemExit("this ministack is another: see whether it still needs mending")
-exec(source.replace(SERVED, MENDED), vars(lambda_svc))
+    raise SystemExit("ministack has changed: see whether it still needs the correction")
+exec(source.replace(SERVED, CORRECTED), vars(lambda_svc))
 app.main()

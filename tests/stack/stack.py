@@ -1,4 +1,7 @@
-"""Deploys infra/template.yaml to ministack, an emulator of AWS, and plays the demo against it: README.md."""
+"""Deploys infra/template.yaml to ministack, an emulator of AWS, and plays the demo against it.
+
+README.md says how to run it and what it does not test.
+"""
 
 import argparse
 import base64
@@ -27,7 +30,7 @@ TEMPLATE = REPOSITORY / "infra" / "template.yaml"
 REGION = "eu-central-1"
 STACK = "eko-messages"
 
-# What was as expected so far.
+# The names of the expectations that were met so far.
 verified = []
 
 
@@ -62,7 +65,7 @@ def main():
 
 
 class Aws:
-    """The emulator, by the SDK's clients."""
+    """The running emulator, and AWS SDK clients for it."""
 
     def __init__(self, port):
         self.port = port
@@ -78,7 +81,7 @@ class Aws:
 
 
 def start_issuer(eko_local, until_end):
-    """A local server, of which only the development issuer is used; answers the issuer's address."""
+    """Starts a local server for its development issuer, and returns the issuer's URL."""
     server = start([eko_local, "--port", "0"], until_end, stdout=subprocess.PIPE, text=True)
     for line in server.stdout:
         if "listens on " in line:
@@ -87,6 +90,7 @@ def start_issuer(eko_local, until_end):
 
 
 def start_ministack(folder, until_end):
+    """Starts the emulator, which shows the end of its log if the test fails."""
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -98,7 +102,7 @@ def start_ministack(folder, until_end):
         "S3_DATA_DIR": str(folder / "s3"),
         "TMPDIR": str(folder),
         "LOG_LEVEL": "WARNING",
-        # Functions inherit what is here. In AWS they find services by region, and an issuer by https.
+        # The functions inherit these variables. In AWS they find services by region, and the issuer is at https.
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_SECRET_ACCESS_KEY": "test",
         "DANGER_ALLOW_LOOPBACK_HTTP": "1",
@@ -117,7 +121,7 @@ def start_ministack(folder, until_end):
 
 
 def put_secrets(aws):
-    """As docs/deploy.md has it."""
+    """Makes the two secrets as docs/deploy.md says, and stores them as parameters."""
     token_keys = "1:" + base64.b64encode(secrets.token_bytes(32)).decode()
     make = ["openssl", "genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
     signing_key = subprocess.run(make, check=True, capture_output=True, text=True).stdout
@@ -126,8 +130,10 @@ def put_secrets(aws):
 
 
 def deploy(aws, bootstraps, issuer):
-    """What `sam package` and `sam deploy` do: zips to a bucket, the template with their addresses to
-    CloudFormation. Answers the resources by their names in the template."""
+    """Uploads the functions and deploys the template, as `sam package` and `sam deploy` do.
+
+    Returns the physical ids of the resources by their names in the template.
+    """
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
 
@@ -136,7 +142,7 @@ def deploy(aws, bootstraps, issuer):
         s3.put_object(Bucket="code", Key=f"{name}.zip", Body=zipped(bootstraps, name))
         return f"CodeUri: s3://code/{name}.zip"
 
-    # What is changed in the template: this, and alarms on expressions, of which ministack has none.
+    # The template is changed in two places: here, and by leaving out alarms on expressions, which ministack lacks.
     template, functions = re.subn(r"CodeUri: \.\./functions/(\S+)", packaged, TEMPLATE.read_text())
     expect("functions in the template", functions, len(list((REPOSITORY / "functions").iterdir())))
     on_expression = lambda block: "AWS::CloudWatch::Alarm" in block and "\n      Metrics:\n" in block
@@ -162,20 +168,21 @@ def deploy(aws, bootstraps, issuer):
 
 
 def zipped(bootstraps, name):
+    """Returns the zip of a function: one file, `bootstrap`, without symbols."""
     file = bootstraps / name / "bootstrap"
     file = file if file.is_file() else bootstraps / name
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = 0o755 << 16
     content = io.BytesIO()
     with tempfile.NamedTemporaryFile() as stripped, zipfile.ZipFile(content, "w") as archive:
-        # As the release profile does: half of a debug build is symbols.
+        # The release profile strips as well. Half of a debug build is symbols.
         subprocess.run(["strip", "-o", stripped.name, file], check=True)
         archive.writestr(entry, stripped.read())
     return content.getvalue()
 
 
 def check_stack(aws, stack):
-    """What the code relies on."""
+    """Checks the properties of the table, the queues and the functions that the code relies on."""
     table = aws.client("dynamodb").describe_table(TableName=stack["Table"])["Table"]
     keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
     expect("the table's key", keys, {"HASH": "pk", "RANGE": "sk"})
@@ -190,8 +197,11 @@ def check_stack(aws, stack):
 
 
 def start_proxy(port, api, issuer, until_end):
-    """Stands for DNS: brings requests to the API by its name, and those for the issuer to the issuer, since the
-    demo sends everything to one address. Answers it."""
+    """Starts a proxy in place of DNS, and returns its URL.
+
+    It sends requests to the API under the API's name, and requests for the issuer to the issuer, since the demo sends
+    everything to one address.
+    """
 
     class Proxy(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -225,6 +235,7 @@ def start_proxy(port, api, issuer, until_end):
 
 
 def check_api(address, origin):
+    """Checks answers of the API that need no user."""
     status, _, body = ask(address, "GET", "/.well-known/ecp")
     expect("GET /.well-known/ecp", status, 200)
     capabilities = json.loads(body)
@@ -238,6 +249,7 @@ def check_api(address, origin):
 
 
 def play_demo(eko_local, address):
+    """Plays the demo against the API, and returns the number of its requests."""
     played = subprocess.run([eko_local, "demo", "--url", address], stdout=subprocess.PIPE, text=True, timeout=300)
     print(played.stdout)
     expect("the demo's exit code", played.returncode, 0)
@@ -245,6 +257,7 @@ def play_demo(eko_local, address):
 
 
 def check_queues(aws, stack):
+    """Checks that the queues run their functions, and that only what fails stays in them."""
     sqs = aws.client("sqs")
 
     def left(queue):
@@ -254,13 +267,13 @@ def check_queues(aws, stack):
 
     for queue in ["Deliveries", "DeliveriesDlq", "Federation", "FederationDlq"]:
         wait(f"{queue} is not empty after the demo", lambda: left(queue) == 0, 30)
-    # A report for nobody's device is good, and done with; what is no delivery fails, and stays.
+    # A report for a user who does not exist is handled. A message that is no delivery fails, and stays in the queue.
     now = int(time.time())
     report = {"kind": "report", "to": "nobody", "entry": "0" * 12 + "-" + "0" * 32, "ttl": now + 60, "activity": {}}
     sqs.send_message_batch(QueueUrl=stack["Deliveries"], Entries=[
         {"Id": "good", "MessageBody": json.dumps(report)}, {"Id": "bad", "MessageBody": "no delivery"}])
     wait("deliver did not take one of two", lambda: left("Deliveries") == 1, 30)
-    # A server that is not there: federate tries it, notes that, and hides the parcel until it may be tried again.
+    # The other server is not there: federate records the failure and hides the parcel until the next try.
     gone = f"localhost:{free_port()}"
     parcel = {"to": f"http://{gone}/user/bob", "author": "nobody", "first": now * 1000, "body": {"text": "{}"}}
     sqs.send_message(QueueUrl=stack["Federation"], MessageBody=json.dumps(parcel))
@@ -272,7 +285,7 @@ def check_queues(aws, stack):
 
 
 def start(command, until_end, **settings):
-    """A process of ours, ended with the test."""
+    """Starts a process that is ended with the test."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **settings)
 
     def end():
@@ -288,7 +301,7 @@ def start(command, until_end, **settings):
 
 
 def ask(base, method, path, body=b"", headers=None):
-    """One HTTP request: status, headers, body."""
+    """Sends one HTTP request, and returns the status, the headers and the body of the answer."""
     connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=60)
     try:
         connection.request(method, path, body, headers or {})
@@ -299,6 +312,7 @@ def ask(base, method, path, body=b"", headers=None):
 
 
 def wait(failure, until, seconds):
+    """Waits until `until` returns true, and exits with the text `failure` if it does not in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(ConnectionError):
@@ -310,6 +324,7 @@ def wait(failure, until, seconds):
 
 
 def expect(what, found, wanted):
+    """Exits unless the found value is the wanted one."""
     if found != wanted:
         raise SystemExit(f"{what}: {found!r}, not {wanted!r}")
     verified.append(what)

@@ -1,4 +1,4 @@
-//! The functions under `cargo lambda watch`, and the engines for them.
+//! The functions under `cargo lambda watch`, and the engines that they need.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -16,29 +16,31 @@ use tempfile::TempDir;
 use crate::local_server::eventually;
 use crate::process::Process;
 
-/// The variable that names the cargo-lambda to use.
+/// The environment variable that names the cargo-lambda to use.
 const CARGO_LAMBDA: &str = "EKO_WATCH_CARGO_LAMBDA";
 
-/// What answers. It ends with this value: first the functions, then what they need.
+/// The processes of a deployment. They end when this value is dropped: first the functions, then
+/// the engines.
 pub(crate) struct Deployment {
     watch: Process,
     engines: Process,
     _folder: TempDir,
-    /// Where the engines are.
+    /// The base URL of the engines.
     url: String,
     /// The public base URL of the functions.
     pub(crate) origin: Origin,
 }
 
 impl Deployment {
-    /// Starts it on free ports with fresh stores.
+    /// Starts a deployment on free ports, with fresh stores.
     pub(crate) async fn start() -> Self {
         let cargo_lambda = std::env::var(CARGO_LAMBDA)
             .unwrap_or_else(|_| panic!("{CARGO_LAMBDA} is not set: it names the cargo-lambda of a venv"));
         let folder = TempDir::new().unwrap();
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
 
-        // Watch builds what a request needs, while it waits; nobody is to wait that long.
+        // Watch builds a function when a request needs it. Everything is built beforehand, so that
+        // no request waits.
         let built = cargo().args(["build", "--locked"]).status().unwrap();
         assert!(built.success(), "the functions cannot be built");
 
@@ -47,11 +49,11 @@ impl Deployment {
         command.args(["run", "--locked", "--", "engines", "--port", "0", "--invoke", &invoke]);
         let engines = Process::start(&mut command, &folder.path().join("engines.log"));
         let url = eventually("the engines", async || {
-            Some(engines.said().split_once("listen on ")?.1.lines().next()?.to_owned())
+            Some(engines.output().split_once("listen on ")?.1.lines().next()?.to_owned())
         });
         let url = url.await;
 
-        // The documented environment, at these ports.
+        // The environment is the documented one, with these ports.
         let environment = std::fs::read_to_string(root().join("infra/local/watch.env")).unwrap();
         let environment = environment
             .replace("http://localhost:9000", &format!("http://localhost:{port}"))
@@ -75,12 +77,12 @@ impl Deployment {
         deployment
     }
 
-    /// The development issuer that its users sign in at.
+    /// Returns the URL of the development issuer that users sign in at.
     pub(crate) fn issuer(&self) -> String {
         format!("{}{ISSUER_PATH}", self.url)
     }
 
-    /// The queues become empty, and nothing was given up.
+    /// Waits until the queues are empty, and asserts that nothing is in the dead-letter queues.
     pub(crate) async fn assert_nothing_queued(&self) {
         for queue in QUEUES {
             let empty = async || (self.queued(queue.name).await == 0).then_some(());
@@ -91,7 +93,7 @@ impl Deployment {
         }
     }
 
-    /// Messages in a queue, hidden ones included.
+    /// Returns the number of messages in a queue, hidden ones included.
     async fn queued(&self, name: &str) -> u32 {
         let get = |name: &str| match name {
             "AWS_ENDPOINT_URL" => Some(self.url.clone()),
@@ -110,12 +112,12 @@ impl Deployment {
         counts.iter().map(|count| attributes[count].parse::<u32>().unwrap()).sum()
     }
 
-    /// Ends it, and says what did not end as it should.
+    /// Ends the processes, and asserts that they ended as they should.
     pub(crate) fn end(mut self) {
         self.watch.end();
         self.engines.end();
-        let said = self.engines.said();
-        assert!(said.contains("ended; the queues are empty"), "{said}");
+        let output = self.engines.output();
+        assert!(output.contains("ended; the queues are empty"), "{output}");
     }
 }
 
@@ -127,7 +129,8 @@ fn cargo() -> Command {
     command_in_root(env!("CARGO"))
 }
 
-/// A command that does not see that Cargo runs this test: build scripts that look at such variables would run anew.
+/// Makes a command without the variables by which build scripts would see that Cargo runs this
+/// test, and run again.
 fn command_in_root(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());

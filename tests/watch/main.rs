@@ -1,7 +1,8 @@
-//! The functions as the binaries that are deployed, behind Lambda's runtime API: `cargo lambda watch` against
-//! `eko-local engines`, with the environment of `infra/local/watch.env`. All of it over HTTP on loopback.
+//! The functions as the binaries that are deployed, behind Lambda's runtime API: `cargo lambda
+//! watch` against `eko-local engines`, with the environment of `infra/local/watch.env`. They talk
+//! over HTTP on loopback.
 //!
-//! It needs cargo-lambda (CONTRIBUTING.md).
+//! The test needs cargo-lambda (CONTRIBUTING.md).
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
@@ -16,7 +17,7 @@ use eko_client::device::{EntryContent, OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::ReportKind;
 use local_server::{LocalServer, entry, user};
 
-/// One deployment for everything, since what takes time is that it starts.
+/// One deployment plays everything, since starting it takes most of the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_functions_as_lambdas() {
     let deployment = Deployment::start().await;
@@ -26,7 +27,7 @@ async fn all_functions_as_lambdas() {
     deployment.end();
 }
 
-/// An envelope comes from another server, signed, and its receipt goes back by the queue `federation`.
+/// Another server sends a signed envelope, and its receipt goes back by the queue `federation`.
 async fn from_another_server(deployment: &Deployment) {
     let there = LocalServer::start().await;
     let carol = there.user("carol").await;
@@ -37,7 +38,7 @@ async fn from_another_server(deployment: &Deployment) {
     let outgoing =
         OutgoingEnvelope::new(dave.user().clone(), id.clone(), vec![(dave.id().clone(), sealed.clone())]);
     let sent = carol.send(&outgoing.at(&deployment.origin)).await.unwrap();
-    // 201: the function `inbox` took it while Carol's server waited.
+    // 201 says that the function `inbox` accepted the envelope while Carol's server waited.
     assert!(matches!(sent, SendOutcome::Accepted { .. }), "{sent:?}");
     let received = entry(&dave).await;
     let EntryContent::Message(message) = &received.content else {

@@ -1,17 +1,18 @@
-//! A child of this process.
+//! A child of this process, with its output in a file.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// How often is looked whether it has ended, and how long that may take.
+/// The pause between two looks whether the process has ended, and the number of looks before giving
+/// up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: usize = 600;
 
-/// A process that ends with this value, on a panic too; then what it said is shown.
+/// A process that is ended when this value is dropped. After a panic its output is shown.
 ///
-/// By SIGTERM: killed, `cargo lambda watch` would leave its functions behind.
+/// It is ended by SIGTERM: killed, `cargo lambda watch` would leave its functions running.
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
@@ -19,7 +20,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it; what it says goes to the file.
+    /// Starts the process, with its output in the file `log`.
     pub(crate) fn start(command: &mut Command, log: &Path) -> Self {
         let file = File::create(log).unwrap();
         let program = command.get_program().to_owned();
@@ -32,17 +33,17 @@ impl Process {
         Self { child, log: log.to_owned(), ended: false }
     }
 
-    /// What it has said.
-    pub(crate) fn said(&self) -> String {
+    /// Returns the output so far.
+    pub(crate) fn output(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Ends it, and waits until it has ended.
+    /// Ends the process and waits for it. Asserts that it ended in time.
     pub(crate) fn end(&mut self) {
-        assert!(self.terminate(), "it did not end by itself:\n{}", self.said());
+        assert!(self.terminate(), "it did not end by itself:\n{}", self.output());
     }
 
-    /// Whether it ended in time, or before.
+    /// Ends the process. Returns true if it ended in time, or had ended before.
     fn terminate(&mut self) -> bool {
         if std::mem::replace(&mut self.ended, true) {
             return true;
@@ -67,7 +68,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.terminate();
         if std::thread::panicking() {
-            eprintln!("{}:\n{}", self.log.display(), self.said());
+            eprintln!("{}:\n{}", self.log.display(), self.output());
         }
     }
 }

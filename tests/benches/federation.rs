@@ -1,8 +1,9 @@
-//! How long a message takes to another server, and whether a dead one holds up the living.
+//! The time that a message takes to another server, also while a dead server has messages waiting.
 //!
-//! `cargo bench -p eko-tests --bench federation` starts two local servers and prints: the time of a send to the
-//! other server beside one to the own; receipts from acknowledgement to the author's mailbox; and both again while
-//! a thousand activities wait for a server that refuses connections, and for one that takes them and says nothing.
+//! `cargo bench -p eko-tests --bench federation` starts two local servers and prints the time of a
+//! send to the other server beside one to the own, and the time of a receipt from the
+//! acknowledgement to the author's mailbox. It measures both again while a thousand activities wait
+//! for a server that refuses connections, and for one that accepts connections and never answers.
 //! Nothing here asserts a time.
 
 use std::time::{Duration, Instant};
@@ -20,12 +21,13 @@ use tokio::net::TcpListener;
 
 const SENDS: usize = 300;
 const RECEIPTS: usize = 30;
+/// The activities that wait for a dead server.
 const DEAD: usize = 1_000;
 const CIPHERTEXT_BYTES: usize = 512;
 const COUNTS: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
 
 fn main() -> anyhow::Result<()> {
-    // `cargo bench` passes --bench; `cargo test --benches` does not, and shall not measure.
+    // `cargo bench` passes --bench. `cargo test --benches` does not, and must not measure.
     if !std::env::args().any(|arg| arg == "--bench") {
         return Ok(());
     }
@@ -54,7 +56,7 @@ async fn measure() -> anyhow::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         listener.local_addr()?.port()
     };
-    // Takes connections into its backlog and never looks at them.
+    // This listener takes connections into its backlog and never accepts them.
     let silent = TcpListener::bind("127.0.0.1:0").await?;
     for (name, port) in [("refuses connections", refusing), ("says nothing", silent.local_addr()?.port())] {
         println!();
@@ -78,7 +80,7 @@ async fn measure() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A server in memory, running until the end.
+/// Starts a server in memory, which runs until the end of the process.
 async fn start() -> anyhow::Result<(Origin, Cloud)> {
     let options = Options {
         policy: Default::default(),
@@ -94,6 +96,7 @@ async fn start() -> anyhow::Result<(Origin, Cloud)> {
     Ok(running)
 }
 
+/// Queues the activities for a server at this port of this machine.
 async fn queue(cloud: &Cloud, port: u16) -> anyhow::Result<()> {
     let now_ms = (Environment::system().clock)();
     let author = UserName::parse("bob")?;
@@ -109,7 +112,7 @@ async fn queue(cloud: &Cloud, port: u16) -> anyhow::Result<()> {
     Ok(cloud.store().queue_parcels((0..DEAD).map(parcel).collect(), now_ms, String::new).await?)
 }
 
-/// Sends one after another; how long each took.
+/// Sends envelopes one after another, and returns the time of each.
 async fn send(
     from: &Device<HttpTransport>,
     to: &Device<HttpTransport>,
@@ -128,7 +131,8 @@ async fn send(
     Ok(took)
 }
 
-/// Sends, waits for the entry, acknowledges it, and measures from there to the report in the author's mailbox.
+/// Sends, waits for the entry, acknowledges it, and returns the time from there to the report in
+/// the author's mailbox.
 async fn receipts(
     alice: &Device<HttpTransport>,
     bob: &Device<HttpTransport>,
@@ -157,8 +161,9 @@ async fn receipts(
     Ok(took)
 }
 
+/// Discards everything in a device's mailbox.
 async fn empty(device: &Device<HttpTransport>) -> anyhow::Result<()> {
-    // What is queued arrives first.
+    // The queued messages arrive first.
     tokio::time::sleep(Duration::from_millis(300)).await;
     loop {
         let page = device.fetch().await?.entries;
@@ -171,6 +176,7 @@ async fn empty(device: &Device<HttpTransport>) -> anyhow::Result<()> {
     }
 }
 
+/// Registers the first device of a new user.
 async fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<HttpTransport>> {
     let environment = Environment::system();
     let keys = DeviceKeys::generate(COUNTS, &environment)?;
@@ -185,6 +191,7 @@ async fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<HttpTransp
     Ok(device)
 }
 
+/// Returns the time that this part of all times does not exceed.
 fn percentile(times: &[Duration], part: f64) -> Duration {
     let mut times = times.to_vec();
     times.sort_unstable();

@@ -1,9 +1,10 @@
-//! How fast the local server takes messages, against what its engine can do at all.
+//! The rate at which the local server accepts messages, against the rate of its engine alone.
 //!
-//! `cargo bench -p eko-tests --bench sends` prints, for the store in memory and for one in a folder:
-//! sends a second over 16 connections (512-byte ciphertexts to two devices, every entry in its mailbox in the
-//! end), the time of a send over one connection, and the same for bare `PutItem`s through the same SDK client
-//! against the same engine. Ratios travel between machines better than rates; nothing here asserts a time.
+//! `cargo bench -p eko-tests --bench sends` prints, for a store in memory and one in a folder:
+//! sends a second over 16 connections (512-byte ciphertexts to two devices, until every entry is in
+//! its mailbox), the time of a send over one connection, and the same for bare `PutItem`s through
+//! the same SDK client against the same engine. Ratios travel between machines better than rates.
+//! Nothing here asserts a time.
 
 use std::time::{Duration, Instant};
 
@@ -19,18 +20,19 @@ use eko_protocol::address::{Origin, UserName};
 use futures_util::future::try_join_all;
 use http::Method;
 
+/// The connections that send side by side, and the puts that run side by side.
 const CONNECTIONS: usize = 16;
 const SENDS_EACH: usize = 250;
 const PUTS_EACH: usize = 1000;
 const SINGLE: usize = 1000;
-/// A server that waits for its one client is never warm. A put after a pause is what a send's parts compare with,
-/// a put in a loop is what the engine can do.
+/// The pause before each of the rested puts. A server with one client is never warm: a send's parts
+/// compare with a put after a pause, while puts in a loop show what the engine can do.
 const PAUSE: Duration = Duration::from_millis(1);
 const CIPHERTEXT_BYTES: usize = 512;
 const COUNTS: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
 
-/// What one store showed.
-struct Figures {
+/// The figures of one store.
+struct StoreFigures {
     answered_per_second: f64,
     delivered_per_second: f64,
     puts_per_second: f64,
@@ -41,7 +43,7 @@ struct Figures {
 }
 
 fn main() -> anyhow::Result<()> {
-    // `cargo bench` passes --bench; `cargo test --benches` does not, and shall not measure.
+    // `cargo bench` passes --bench. `cargo test --benches` does not, and must not measure.
     if !std::env::args().any(|arg| arg == "--bench") {
         return Ok(());
     }
@@ -71,7 +73,7 @@ fn ratio(a: Duration, b: Duration) -> f64 {
     a.as_secs_f64() / b.as_secs_f64()
 }
 
-fn print(name: &str, figures: &Figures) {
+fn print(name: &str, figures: &StoreFigures) {
     println!();
     println!("{name}");
     println!("  sends answered a second, {CONNECTIONS} connections     {:>8.0}", figures.answered_per_second);
@@ -86,7 +88,8 @@ fn print(name: &str, figures: &Figures) {
     );
 }
 
-async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<Figures> {
+/// Measures a server whose store is in the folder `data`, or in memory without one.
+async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<StoreFigures> {
     let options = Options {
         policy: Default::default(),
         port: 0,
@@ -107,9 +110,9 @@ async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<Figures> {
     let rested_put_p50 = percentile(&single_puts(&cloud, PAUSE).await?, 0.5);
     let mut pairs = Vec::new();
     for index in 0..CONNECTIONS {
-        pairs.push(Pair::new(&origin, index).await?);
+        pairs.push(Correspondents::new(&origin, index).await?);
     }
-    // Warm: connections open, statements prepared.
+    // The first sends open connections and prepare statements.
     for pair in &pairs {
         pair.send(10).await?;
     }
@@ -128,7 +131,7 @@ async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<Figures> {
     let _ = stop.send(());
     running.await??;
     let sends = (CONNECTIONS * SENDS_EACH) as f64;
-    Ok(Figures {
+    Ok(StoreFigures {
         answered_per_second: sends / answered.as_secs_f64(),
         delivered_per_second: sends / delivered.as_secs_f64(),
         puts_per_second,
@@ -140,12 +143,13 @@ async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<Figures> {
 }
 
 /// A sender with a connection of its own, and a recipient with two devices.
-struct Pair {
+struct Correspondents {
     sender: Device<HttpTransport>,
     devices: [Device<HttpTransport>; 2],
 }
 
-impl Pair {
+impl Correspondents {
+    /// Registers both users at the server.
     async fn new(origin: &Origin, index: usize) -> anyhow::Result<Self> {
         let sender = device(origin, &format!("sender{index}"))?;
         let first = device(origin, &format!("recipient{index}"))?;
@@ -158,7 +162,7 @@ impl Pair {
         Ok(Self { sender, devices: [first, second] })
     }
 
-    /// Sends one after another; how long each took.
+    /// Sends envelopes one after another, and returns the time of each.
     async fn send(&self, count: usize) -> anyhow::Result<Vec<Duration>> {
         let mut took = Vec::with_capacity(count);
         let url = self.sender.origin().outbox(self.sender.user());
@@ -177,7 +181,7 @@ impl Pair {
         Ok(took)
     }
 
-    /// Every envelope is in both mailboxes.
+    /// Checks that each of this many envelopes is in both mailboxes.
     async fn check(&self, sent: usize) -> anyhow::Result<()> {
         for device in &self.devices {
             let mut page = device.fetch().await?;
@@ -195,12 +199,14 @@ impl Pair {
     }
 }
 
+/// Makes a device that has not registered.
 fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<HttpTransport>> {
     let environment = Environment::system();
     let keys = DeviceKeys::generate(COUNTS, &environment)?;
     Ok(Device::new(HttpTransport::new()?, origin.clone(), UserName::parse(user)?, keys, environment))
 }
 
+/// Returns an ID token of the server's development issuer.
 async fn id_token(origin: &Origin, user: &UserName) -> anyhow::Result<String> {
     let url = format!("{origin}{ISSUER_PATH}/token");
     let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
@@ -209,7 +215,7 @@ async fn id_token(origin: &Origin, user: &UserName) -> anyhow::Result<String> {
     Ok(answer["id_token"].as_str().context("no ID token")?.to_owned())
 }
 
-/// Waits until the queue is empty: every entry is where it belongs.
+/// Waits until the queue is empty, so that every entry is in its mailbox.
 async fn settled(cloud: &Cloud) -> anyhow::Result<()> {
     loop {
         let left = cloud.queued(&cloud.deliveries.queue).await?;
@@ -220,6 +226,7 @@ async fn settled(cloud: &Cloud) -> anyhow::Result<()> {
     }
 }
 
+/// Puts one item and returns the time that it took.
 async fn put(cloud: &Cloud, name: String) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     cloud
@@ -235,6 +242,7 @@ async fn put(cloud: &Cloud, name: String) -> anyhow::Result<Duration> {
     Ok(begun.elapsed())
 }
 
+/// Puts items over several tasks, and returns the number of puts a second.
 async fn bare_puts(cloud: &Cloud) -> anyhow::Result<f64> {
     let begun = Instant::now();
     let task = |task: usize| {
@@ -252,6 +260,7 @@ async fn bare_puts(cloud: &Cloud) -> anyhow::Result<f64> {
     Ok((CONNECTIONS * PUTS_EACH) as f64 / begun.elapsed().as_secs_f64())
 }
 
+/// Puts items one after another with a pause before each, and returns the time of each put.
 async fn single_puts(cloud: &Cloud, pause: Duration) -> anyhow::Result<Vec<Duration>> {
     let mut took = Vec::with_capacity(SINGLE);
     for index in 0..SINGLE {
@@ -263,6 +272,7 @@ async fn single_puts(cloud: &Cloud, pause: Duration) -> anyhow::Result<Vec<Durat
     Ok(took)
 }
 
+/// Returns the time that this part of all times does not exceed.
 fn percentile(times: &[Duration], part: f64) -> Duration {
     let mut times = times.to_vec();
     times.sort_unstable();

@@ -1,4 +1,4 @@
-//! The template has the routes, the table, the queues and the functions that the code has.
+//! The deployment template: its routes, table, queues and functions are those of the code.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use crate::code::{FunctionRoute, functions, routes};
 use crate::read;
 
-/// Variables of the template that nobody reads.
+/// The template's variables that no function reads.
 const UNREAD: [&str; 1] = ["SECRETS_REVISION"];
 
-/// What each function says that it has to be told.
+/// The settings that each function needs, as its own constant lists them.
 pub(crate) const NEEDS: [(&str, Needs); 8] = [
     ("auth", eko_auth::NEEDS),
     ("deliver", eko_deliver::NEEDS),
@@ -44,7 +44,8 @@ fn the_api_routes_what_the_code_routes() {
     assert_eq!(deployed, routes());
 }
 
-/// Compared with the table that the local server creates, for which DynamoDB's words are the same.
+/// The template is compared with the table that the local server creates, described by DynamoDB's
+/// own terms.
 #[tokio::test]
 async fn the_table_is_the_one_of_the_local_server() {
     let world = World::new().await;
@@ -106,7 +107,7 @@ fn the_queues_are_those_of_the_local_server() {
     assert_eq!(mappings.len(), QUEUES.len());
 }
 
-/// The queue of this name inside a deployment.
+/// Returns the queue of this name inside a deployment, with its name in the template.
 fn queue_of<'a>(template: &'a Template, name: &str) -> (&'a str, &'a Value) {
     let due = format!("${{AWS::StackName}}-{name}");
     let queues = template.resources("AWS::SQS::Queue").into_iter();
@@ -151,7 +152,7 @@ fn functions_are_given_what_they_need_and_no_more() {
     }
 }
 
-/// Watch gives every function everything, and what AWS sets or the SDK reads.
+/// The environment for watch has only variables that a function reads, AWS sets or the SDK reads.
 #[test]
 fn watch_gives_what_functions_read() {
     let environment = read("infra/local/watch.env");
@@ -162,13 +163,14 @@ fn watch_gives_what_functions_read() {
     assert!(unread.is_empty(), "{unread:?}");
 }
 
-/// The variables that something is made with.
+/// Returns the names of the environment variables of a function, or of the template's global
+/// section.
 fn variables(properties: &Value) -> BTreeSet<String> {
     let variables = properties["Environment"]["Variables"].as_object();
     variables.into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }
 
-/// The variables that a configuration is read from.
+/// Returns the names of the variables that a configuration is read from.
 fn variables_read() -> BTreeSet<String> {
     let all = Needs { token_keys: true, issuer: true, signing_key: true, deliveries: true, parcels: true };
     let asked =

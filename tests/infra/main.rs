@@ -1,5 +1,5 @@
-//! What is said in more places than one is the same in all of them: the routes, and what the functions have around
-//! them on AWS.
+//! Facts that are stated in several places: the routes, and the surroundings of the functions on
+//! AWS. Each test asserts that all places agree.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
@@ -10,7 +10,7 @@ mod routes;
 
 use std::path::PathBuf;
 
-/// A file of the repository.
+/// Returns the text of a file of the repository.
 fn read(path: &str) -> String {
     let path = root().join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -1,5 +1,7 @@
-//! Each function may do what its code does, and no more. That it may do as much every test sees, since a
-//! [`World`] denies what no policy allows; here it is seen that nothing is allowed in vain.
+//! The functions' policies: each function is allowed what its code does, and no more.
+//!
+//! Every test sees that enough is allowed, since a [`World`] denies what no policy allows. This one
+//! sees that nothing is allowed in vain.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +38,7 @@ async fn what_is_allowed_is_done() {
     assert!(lacking.is_empty(), "done around the functions, and not allowed: {lacking:#?}");
 }
 
-/// What needs one server: sign-in, devices, keys, messages and receipts.
+/// Plays what needs one server: sign-in, devices, keys, messages and receipts.
 async fn on_one_server(world: &World) {
     let keys = KeyCounts { pre_keys: 20, kyber_pre_keys: 0, last_resort: true };
     let (mut bob, alice) = (world.user_with("bob", keys).await, world.user("alice").await);
@@ -47,7 +49,8 @@ async fn on_one_server(world: &World) {
     bob.refresh().await.unwrap();
     second.sign_in_again(&world.id_token("bob").await).await.unwrap();
 
-    // A block of keys that is spent is cleared away by a later publication; one that is repeated is compared.
+    // A spent block of keys is deleted by a later publication. A repeated publication is compared
+    // with the stored keys.
     for _ in 0..20 {
         alice.take(bob.user()).await.unwrap();
     }
@@ -93,8 +96,8 @@ async fn on_one_server(world: &World) {
     world.deliver().await;
 }
 
-/// What needs two: keys, messages and receipts to and fro; and a third that is away for a while, comes back,
-/// asks for keys and says that its user is gone.
+/// Plays what needs two servers: keys, messages and receipts in both directions; and a third server
+/// that is out of reach for a while, comes back, takes keys and says that its user is gone.
 async fn between_servers(internet: &Internet, a: &World, b: &World) {
     let (alice, bob) = (a.user("alice").await, b.user("bob").await);
     alice.take_from(bob.origin(), bob.user()).await.unwrap();
@@ -133,7 +136,7 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
     assert_eq!(eve.deliver(b, "/inbox", &gone).await.0, 202);
 }
 
-/// Pumps every queue of both until nothing moves.
+/// Pumps every queue of both servers until nothing moves.
 async fn settle(a: &World, b: &World) {
     loop {
         let mut moved = 0;
@@ -146,7 +149,8 @@ async fn settle(a: &World, b: &World) {
     }
 }
 
-/// What each function does in its init, as [`eko_service::shell`] has it, but for the secrets.
+/// Plays the init of each function, as [`eko_service::shell`] has it, apart from reading the
+/// secrets.
 async fn start(world: &World) {
     let names = world.cloud.names();
     for (function, needs) in NEEDS {
@@ -156,7 +160,8 @@ async fn start(world: &World) {
     }
 }
 
-/// What is done in a function's name without its code, or by it before there is a state.
+/// Returns the actions that are done in a function's name by Lambda itself, or by the function
+/// before it has a state.
 fn around_functions() -> BTreeSet<Action> {
     let template = Template::read();
     let mut done = BTreeSet::new();
@@ -166,18 +171,19 @@ fn around_functions() -> BTreeSet<Action> {
             done.insert(Action { function, action, resource: resource.to_owned() });
         }
     };
-    // Lambda writes its log.
+    // Lambda writes the function's log.
     for (function, _, properties) in template.functions() {
         let log = referred(&properties["LoggingConfig"]["LogGroup"]);
         does(function, &["logs:CreateLogStream", "logs:PutLogEvents"], log);
     }
-    // Lambda's event source mapping takes from its queue, and removes what was handled.
+    // Lambda's event source mapping receives from the queue, and deletes what was handled.
     for (_, mapping) in template.resources("AWS::Lambda::EventSourceMapping") {
         let function = template.binary(referred(&mapping["FunctionName"]));
         let actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
         does(function, &actions, arn_of(&mapping["EventSourceArn"]));
     }
-    // Secrets are read in init, before there is a configuration; the test `bootstraps` runs that code.
+    // The secrets are read in init, before there is a configuration. The test `bootstraps` runs
+    // that code.
     for (function, needs) in NEEDS {
         for (needed, parameter) in
             [(needs.token_keys, "TokenKeysParameter"), (needs.signing_key, "SigningKeyParameter")]

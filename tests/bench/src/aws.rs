@@ -1,5 +1,5 @@
-//! The embedded engines as AWS's endpoint for functions in processes of their own: over HTTP, or over TLS under a
-//! certificate authority of this process.
+//! AWS endpoints for functions in processes of their own: the embedded engines over HTTP, or over
+//! TLS under a certificate authority of this process.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
-/// An endpoint; ends with the value, and with it every connection.
+/// A running endpoint. Dropping it ends the endpoint and all connections to it.
 #[derive(Debug)]
-pub struct Endpoint {
-    /// `http://localhost:PORT` or `https://localhost:PORT`, for `AWS_ENDPOINT_URL`.
+pub struct AwsEndpoint {
+    /// The URL for `AWS_ENDPOINT_URL`: `http://localhost:PORT` or `https://localhost:PORT`.
     pub url: String,
-    /// The authority's certificate in PEM, for `AWS_CA_BUNDLE`, where there is TLS.
+    /// The authority's certificate in PEM, for `AWS_CA_BUNDLE`; `None` without TLS.
     pub ca_bundle: Option<PathBuf>,
-    /// Its own, since what it serves ends with it.
+    /// A runtime of the endpoint's own, which ends everything that it serves.
     runtime: Option<Runtime>,
 }
 
-impl Endpoint {
-    /// Plain HTTP.
+impl AwsEndpoint {
+    /// Serves the engines over plain HTTP.
     ///
     /// # Errors
     /// No port is free.
@@ -39,7 +39,8 @@ impl Endpoint {
         Ok(Self { url, ca_bundle: None, runtime: Some(runtime) })
     }
 
-    /// TLS with a chain as AWS's is: a root, an intermediate, a leaf. The root goes to a file in `folder`.
+    /// Serves the engines over TLS, with a chain like AWS's: a root, an intermediate and a leaf.
+    /// The root is written to a file in `folder`.
     ///
     /// # Errors
     /// No port is free, or the file cannot be written.
@@ -58,7 +59,7 @@ impl Endpoint {
     }
 }
 
-impl Drop for Endpoint {
+impl Drop for AwsEndpoint {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -66,12 +67,14 @@ impl Drop for Endpoint {
     }
 }
 
+/// Listens on a free port, and makes a runtime for what is served there.
 fn listen() -> std::io::Result<(std::net::TcpListener, Runtime)> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     Ok((listener, tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?))
 }
 
+/// Makes the chain of certificates for `localhost`, and returns the TLS configuration and the root in PEM.
 fn certificates() -> anyhow::Result<(ServerConfig, String)> {
     let authority = |issuer: Option<&Issuer<'_, KeyPair>>| -> anyhow::Result<_> {
         let mut params = CertificateParams::default();

@@ -1,4 +1,4 @@
-//! A function's real bootstrap, in a process of its own.
+//! A function's bootstrap, the executable that is deployed, in a process of its own.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,26 +9,26 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::runtime_api::{Outcome, RuntimeApi};
+use crate::runtime_api::{InvocationOutcome, RuntimeApi};
 
-/// Longer than anything takes, under valgrind too.
+/// A time longer than anything here takes, under valgrind too.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running function. Ends with the value, by SIGKILL unless [`Bootstrap::end`] was called.
+/// A running function. Dropping it kills the process, unless [`Bootstrap::end`] was called.
 #[derive(Debug)]
 pub struct Bootstrap {
     api: RuntimeApi,
     child: Child,
-    /// From the start of the process to its first request for an event.
+    /// The time from the start of the process to its first request for an event.
     pub started: Duration,
 }
 
-/// What to start it under.
+/// The program that an executable runs under.
 #[derive(Clone, Copy, Debug)]
-pub enum Under<'a> {
-    /// Nothing.
-    Nothing,
-    /// valgrind's callgrind, which writes its counts here.
+pub enum Instrument<'a> {
+    /// None: the executable runs by itself.
+    None,
+    /// valgrind's callgrind, which writes its counts to this file.
     Callgrind(&'a Path),
 }
 
@@ -36,16 +36,16 @@ impl Bootstrap {
     /// Starts an executable with this environment and no other, and waits until it asks for an event.
     ///
     /// # Errors
-    /// It does not start; with what it reported.
+    /// The process does not start, ends, or reports an error in init.
     pub async fn start(
         executable: &Path,
         environment: &BTreeMap<String, String>,
-        under: Under<'_>,
+        under: Instrument<'_>,
     ) -> anyhow::Result<Self> {
         let api = RuntimeApi::start().await?;
         let mut command = match under {
-            Under::Nothing => Command::new(executable),
-            Under::Callgrind(out) => {
+            Instrument::None => Command::new(executable),
+            Instrument::Callgrind(out) => {
                 let mut command = Command::new("valgrind");
                 command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", out.display()));
                 command.arg(executable);
@@ -80,10 +80,10 @@ impl Bootstrap {
         Ok(Self { api, child, started: at.saturating_duration_since(from) })
     }
 
-    /// Hands it an event; its answer, and how long that took.
+    /// Hands the function an event, and returns its answer and the time that it took.
     ///
     /// # Errors
-    /// The function's error document, or that it ended.
+    /// The function reports an error, ends, or does not answer in time.
     pub async fn invoke(&mut self, event: Value) -> anyhow::Result<(Value, Duration)> {
         let from = Instant::now();
         let outcome = tokio::select! {
@@ -91,15 +91,16 @@ impl Bootstrap {
             ended = self.child.wait() => bail!("the function ended: {}", ended?),
         };
         match outcome.context("the invocation was lost")? {
-            Outcome::Answer(answer) => Ok((answer, from.elapsed())),
-            Outcome::Error(error) => bail!("the function failed: {error}"),
+            InvocationOutcome::Answer(answer) => Ok((answer, from.elapsed())),
+            InvocationOutcome::Error(error) => bail!("the function failed: {error}"),
         }
     }
 
-    /// The most memory it had resident, in KiB, as the kernel counts (`VmHWM`).
+    /// Returns the most memory that the process had resident, in KiB, as the kernel counts
+    /// (`VmHWM`).
     ///
     /// # Errors
-    /// The kernel does not say.
+    /// The process has ended, or the kernel does not show the figure.
     pub fn peak_rss_kib(&self) -> anyhow::Result<u64> {
         let pid = self.child.id().context("it has ended")?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -107,10 +108,10 @@ impl Bootstrap {
         Ok(line.trim().trim_end_matches("kB").trim().parse()?)
     }
 
-    /// Ends it as Lambda does at the last, by SIGTERM, so that callgrind writes its counts.
+    /// Ends the process by SIGTERM, as Lambda does, so that callgrind writes its counts.
     ///
     /// # Errors
-    /// It does not end.
+    /// The process has ended before, or does not end in time.
     pub async fn end(mut self) -> anyhow::Result<()> {
         let pid = self.child.id().context("it has ended")?;
         std::process::Command::new("kill").arg(pid.to_string()).status()?;
@@ -119,7 +120,8 @@ impl Bootstrap {
     }
 }
 
-/// Where the bootstrap of a function is: as `cargo xtask bootstraps` lays it, or as cargo itself does.
+/// Returns the path of a function's executable: `NAME/bootstrap`, as `cargo xtask bootstraps` lays
+/// it, or `NAME`, as cargo does.
 pub fn executable(folder: &Path, function: &str) -> PathBuf {
     let laid = folder.join(function).join("bootstrap");
     if laid.exists() { laid } else { folder.join(function) }

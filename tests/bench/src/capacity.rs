@@ -1,7 +1,9 @@
-//! What a call to AWS consumes: as the engine says, and as AWS's formulas say from the sizes of items. Both must agree.
+//! The capacity that calls to AWS consume: as the engine says, and as AWS's formulas say from the
+//! sizes of items. Both must agree.
 //!
-//! Sizes: DynamoDB Developer Guide, "DynamoDB item sizes and formats"; units: "DynamoDB read and write operations";
-//! SQS counts every 64 KB of a request's payload as a request.
+//! The sizes follow the DynamoDB Developer Guide, "DynamoDB item sizes and formats"; the units
+//! follow "DynamoDB read and write operations". SQS counts every 64 KB of a request's payload as a
+//! request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,27 +12,27 @@ use eko_testkit::Exchange;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// Bytes of a write unit.
+/// The bytes of a write unit.
 const WRITE_BYTES: usize = 1024;
-/// Bytes of a read unit.
+/// The bytes of a read unit.
 const READ_BYTES: usize = 4096;
-/// Bytes of what SQS counts as a request.
+/// The bytes of payload that SQS counts as one request.
 const REQUEST_BYTES: usize = 64 * 1024;
 
-/// What calls consumed.
+/// The capacity that calls consumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Consumed {
+pub struct Consumption {
     /// DynamoDB read request units.
     pub read_units: f64,
     /// DynamoDB write request units.
     pub write_units: f64,
     /// SQS requests.
     pub sqs_requests: f64,
-    /// Calls, whatever of.
+    /// Calls of any service.
     pub calls: usize,
 }
 
-impl std::ops::AddAssign for Consumed {
+impl std::ops::AddAssign for Consumption {
     fn add_assign(&mut self, other: Self) {
         self.read_units += other.read_units;
         self.write_units += other.write_units;
@@ -39,14 +41,14 @@ impl std::ops::AddAssign for Consumed {
     }
 }
 
-/// What these calls consumed.
+/// Returns the capacity that these calls consumed.
 ///
 /// # Errors
-/// The engine's figure of a call is not the formula's.
-pub async fn consumed(engines: &Engines, exchanges: &[Exchange]) -> anyhow::Result<Consumed> {
-    let mut sum = Consumed::default();
+/// The engine's figure of a call differs from the formula's.
+pub async fn consumed(engines: &Engines, exchanges: &[Exchange]) -> anyhow::Result<Consumption> {
+    let mut sum = Consumption::default();
     for exchange in exchanges {
-        let mut one = Consumed { calls: 1, ..Consumed::default() };
+        let mut one = Consumption { calls: 1, ..Consumption::default() };
         match exchange.operation.as_str() {
             "SendMessage" | "SendMessageBatch" | "ReceiveMessage" => {
                 one.sqs_requests = sqs_requests(exchange)
@@ -56,7 +58,8 @@ pub async fn consumed(engines: &Engines, exchanges: &[Exchange]) -> anyhow::Resu
             }
             operation => {
                 let formula = formula(engines, exchange).await;
-                // A write whose condition did not hold is an error, which says nothing, and is charged all the same.
+                // A write whose condition did not hold is answered with an error without a figure,
+                // and is charged all the same.
                 let failed = exchange.response["__type"]
                     .as_str()
                     .is_some_and(|kind| kind.ends_with("ConditionalCheckFailedException"));
@@ -77,7 +80,7 @@ pub async fn consumed(engines: &Engines, exchanges: &[Exchange]) -> anyhow::Resu
     Ok(sum)
 }
 
-/// The units in an answer: of one table, or of several in a batch.
+/// Returns the units in an answer of the engine: of one table, or of several in a batch.
 fn said(response: &Value) -> f64 {
     let units = |consumed: &Value| consumed["CapacityUnits"].as_f64().unwrap_or_default();
     match &response["ConsumedCapacity"] {
@@ -86,6 +89,7 @@ fn said(response: &Value) -> f64 {
     }
 }
 
+/// Returns the requests that SQS counts for a call, by its payload.
 fn sqs_requests(exchange: &Exchange) -> f64 {
     let bodies = |messages: &Value, member: &str| -> usize {
         let body = |message: &Value| message[member].as_str().map_or(0, str::len);
@@ -96,11 +100,13 @@ fn sqs_requests(exchange: &Exchange) -> f64 {
     rounded(bytes, REQUEST_BYTES)
 }
 
+/// Returns how many units these bytes are, at least one.
 fn rounded(bytes: usize, unit: usize) -> f64 {
     bytes.div_ceil(unit).max(1) as f64
 }
 
-/// The units by the sizes of the items as they are now; `None` where they cannot be known any more.
+/// Returns the units by the sizes of the items as they are now, or `None` if these sizes are not
+/// those at the time of the call.
 async fn formula(engines: &Engines, exchange: &Exchange) -> Option<f64> {
     let Exchange { operation, request, response } = exchange;
     let table = &request["TableName"];
@@ -140,12 +146,12 @@ async fn formula(engines: &Engines, exchange: &Exchange) -> Option<f64> {
             }
             rounded(bytes, READ_BYTES) * reads(&request["ConsistentRead"])
         }
-        // Transactions: twice the units, of old and new items that are not all known here.
+        // A transaction consumes twice the units, of old and new items that are not all known here.
         _ => return None,
     })
 }
 
-/// Size of the item that is there now; 0 without one.
+/// Returns the size of the item that is stored now, or 0 without one.
 async fn stored(engines: &Engines, table: &Value, key: &Value) -> usize {
     let body = json!({ "TableName": table, "Key": key, "ConsistentRead": true }).to_string();
     let answer = engines.call("DynamoDB_20120810.GetItem", body.as_bytes()).await;
@@ -153,19 +159,20 @@ async fn stored(engines: &Engines, table: &Value, key: &Value) -> usize {
     item_bytes(&answer["Item"])
 }
 
-/// Size of an item: names and values.
+/// Returns the size of an item: its names and values.
 fn item_bytes(item: &Value) -> usize {
     item.as_object()
         .map_or(0, |members| members.iter().map(|(name, value)| name.len() + value_bytes(value)).sum())
 }
 
+/// Returns the size of an attribute's value.
 fn value_bytes(value: &Value) -> usize {
     let Some((kind, value)) = value.as_object().and_then(|typed: &Map<String, Value>| typed.iter().next())
     else {
         return 0;
     };
     let text = |value: &Value| value.as_str().map_or(0, str::len);
-    // Two digits a byte, and one more for the exponent; a sign is one more.
+    // Two digits are a byte; the exponent is one more, and so is a sign.
     let number = |value: &Value| {
         let text = value.as_str().unwrap_or_default();
         let digits =
@@ -183,7 +190,7 @@ fn value_bytes(value: &Value) -> usize {
         "SS" => all(&text),
         "NS" => all(&number),
         "BS" => all(&binary),
-        // Three bytes for the list or map, one more for each member.
+        // A list or map is three bytes, and one more for each member.
         "L" => 3 + all(&|value| 1 + value_bytes(value)),
         "M" => {
             3 + value.as_object().map_or(0, |members| {

@@ -1,4 +1,4 @@
-//! The events that API Gateway and SQS make for functions, and the answers that come back.
+//! The events that API Gateway and SQS hand to functions, and the functions' answers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use serde_json::{Map, Value, json};
 
-/// A request as an HTTP API hands it on (payload format 2.0). A body is base64 unless it is text to API Gateway,
-/// which `application/activity+json` is not.
+/// Returns a request as an event of an HTTP API (payload format 2.0). The body is in base64 unless
+/// API Gateway takes it for text, as it does `application/json` and not
+/// `application/activity+json`.
 pub fn http(request: &Request<Bytes>) -> Value {
     let mut headers = Map::new();
     headers.insert("host".to_owned(), json!("eko.example"));
@@ -52,7 +53,8 @@ pub fn http(request: &Request<Bytes>) -> Value {
     event
 }
 
-/// The status and the JSON body of a function's answer; `null` where it is none.
+/// Returns the status and the JSON body of a function's answer; the body is `null` if it is no
+/// JSON.
 pub fn answer(answer: &Value) -> (StatusCode, Value) {
     let status =
         answer["statusCode"].as_u64().and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok());
@@ -64,7 +66,7 @@ pub fn answer(answer: &Value) -> (StatusCode, Value) {
     (status.unwrap_or_default(), serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
-/// A batch of a queue with these bodies; message ids `0`, `1`, ….
+/// Returns a batch of a queue with these bodies, whose message ids are `0`, `1` and so on.
 pub fn sqs(queue: &str, bodies: &[String]) -> Value {
     let record = |(index, body): (usize, &String)| {
         json!({

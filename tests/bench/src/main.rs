@@ -1,4 +1,4 @@
-//! The bench behind `cargo xtask measure`.
+//! The command that `cargo xtask measure` runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
     write(&cli.out, "functions", &startup::table(&figures), &json!(figures))
 }
 
-/// Writes a table, and shows it.
+/// Writes a table to files, as Markdown and as JSON, and prints it.
 fn write(folder: &Path, name: &str, table: &str, json: &serde_json::Value) -> anyhow::Result<()> {
     fs::write(folder.join(format!("{name}.md")), table)?;
     fs::write(folder.join(format!("{name}.json")), format!("{}\n", serde_json::to_string_pretty(json)?))?;

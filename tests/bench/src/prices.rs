@@ -1,13 +1,14 @@
-//! The price list that the arithmetic is made with.
+//! The price list of the arithmetic.
 
 use serde::Serialize;
 
-use crate::capacity::Consumed;
+use crate::capacity::Consumption;
 
-/// AWS's list prices in us-east-1, without free tiers, as read on [`Prices::read_on`]. In dollars a million.
+/// AWS's list prices in us-east-1, without free tiers, in dollars for a million. They were read on
+/// [`Prices::read_on`].
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Prices {
-    /// When they were read.
+    /// The date on which the prices were read.
     pub read_on: &'static str,
     /// Requests to an HTTP API, up to 512 KB each.
     pub http_api: f64,
@@ -25,8 +26,8 @@ pub struct Prices {
     pub sqs_requests: f64,
 }
 
-/// `shared/design/lambda.md`'s list of 2026: $0.0000133334 a GB-second is $0.0033 for a million milliseconds of a
-/// quarter of it.
+/// The list prices of 2026. $0.0000133334 for a GB-second is $0.0033 for a million milliseconds of
+/// a quarter of a GB.
 pub const PRICES: Prices = Prices {
     read_on: "2026-11-23",
     http_api: 1.00,
@@ -38,21 +39,21 @@ pub const PRICES: Prices = Prices {
     sqs_requests: 0.40,
 };
 
-/// What a step takes.
+/// The work of a step.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Work {
+pub struct StepWork {
     /// Requests to the API.
     pub api_requests: f64,
     /// Invocations.
     pub invocations: f64,
-    /// Milliseconds that are billed for them.
+    /// Milliseconds that are billed for the invocations.
     pub lambda_ms: f64,
-    /// Of AWS.
-    pub consumed: Consumed,
+    /// Capacity of DynamoDB and SQS.
+    pub consumed: Consumption,
 }
 
-impl Work {
-    /// Dollars for a million times this.
+impl StepWork {
+    /// Returns the costs of a million times this work, in dollars.
     pub fn dollars(&self, prices: &Prices) -> f64 {
         self.api_requests * prices.http_api
             + self.invocations * prices.invocations
@@ -62,14 +63,14 @@ impl Work {
             + self.consumed.sqs_requests * prices.sqs_requests
     }
 
-    /// This, `times` times less.
+    /// Returns one of `times` equal parts of this work.
     pub fn a_part(self, times: f64) -> Self {
         let c = self.consumed;
         Self {
             api_requests: self.api_requests / times,
             invocations: self.invocations / times,
             lambda_ms: self.lambda_ms / times,
-            consumed: Consumed {
+            consumed: Consumption {
                 read_units: c.read_units / times,
                 write_units: c.write_units / times,
                 sqs_requests: c.sqs_requests / times,
@@ -79,7 +80,7 @@ impl Work {
     }
 }
 
-impl std::ops::AddAssign for Work {
+impl std::ops::AddAssign for StepWork {
     fn add_assign(&mut self, other: Self) {
         self.api_requests += other.api_requests;
         self.invocations += other.invocations;

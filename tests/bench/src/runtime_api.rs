@@ -1,6 +1,7 @@
 //! A stand-in for Lambda's Runtime API (2018-06-01), for one function in a process of its own.
 //!
-//! Written here, since the crates that offer one link a second cryptography library into the workspace.
+//! It is written here, since the crates that offer one link a second cryptography library into the
+//! workspace.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,40 +18,41 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-/// Lambda's own limit of a payload, and a little more.
+/// The largest body, in bytes: Lambda's own limit of a payload, and a little more.
 const BODY_LIMIT: usize = 7 << 20;
 
-/// What became of an invocation.
+/// The outcome of an invocation.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum InvocationOutcome {
     /// The function's answer.
     Answer(Value),
     /// The function's error document.
     Error(Value),
 }
 
-/// The Runtime API of one function; ends with the value.
+/// The Runtime API of one function. Dropping it stops the server.
 #[derive(Debug)]
 pub struct RuntimeApi {
-    /// `127.0.0.1:PORT`, for `AWS_LAMBDA_RUNTIME_API`.
+    /// The value of `AWS_LAMBDA_RUNTIME_API`: `127.0.0.1:PORT`.
     pub address: String,
     shared: Arc<Shared>,
     serving: JoinHandle<()>,
 }
 
+/// The state that the handlers and [`RuntimeApi`] share.
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<Inner>,
-    /// An event is there.
+    /// Notified when an event is waiting.
     event: Notify,
-    /// The function asked for its first event, or failed to start.
+    /// Notified when the function has asked for its first event, or failed to start.
     started: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     events: VecDeque<(String, Value)>,
-    waiting: HashMap<String, oneshot::Sender<Outcome>>,
+    waiting: HashMap<String, oneshot::Sender<InvocationOutcome>>,
     first_next: Option<Instant>,
     init_error: Option<Value>,
 }
@@ -62,7 +64,7 @@ impl Shared {
 }
 
 impl RuntimeApi {
-    /// Listens on a free port.
+    /// Starts the API on a free port.
     pub async fn start() -> std::io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let app = Router::new()
@@ -80,10 +82,10 @@ impl RuntimeApi {
         Ok(Self { address, shared, serving })
     }
 
-    /// Waits until the function asks for its first event; when that was.
+    /// Waits until the function asks for its first event, and returns when that was.
     ///
     /// # Errors
-    /// What it reported instead.
+    /// The error document that the function reported instead.
     pub async fn started(&self) -> Result<Instant, Value> {
         loop {
             let told = self.shared.started.notified();
@@ -100,8 +102,8 @@ impl RuntimeApi {
         }
     }
 
-    /// Hands the function an event and waits for what comes of it; `None` where the function ended first.
-    pub async fn invoke(&self, event: Value) -> Option<Outcome> {
+    /// Hands the function an event and waits for the outcome; `None` if the function ended first.
+    pub async fn invoke(&self, event: Value) -> Option<InvocationOutcome> {
         let id = uuid::Uuid::new_v4().to_string();
         let (sender, receiver) = oneshot::channel();
         {
@@ -120,6 +122,7 @@ impl Drop for RuntimeApi {
     }
 }
 
+/// Answers `GET …/invocation/next`: waits for an event and hands it to the function.
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
     loop {
         let event = {
@@ -148,21 +151,25 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
+/// Answers `POST …/response`: the invocation succeeded.
 async fn response(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
-    settle(&shared, &id, Outcome::Answer(serde_json::from_slice(&body).unwrap_or_default()))
+    settle(&shared, &id, InvocationOutcome::Answer(serde_json::from_slice(&body).unwrap_or_default()))
 }
 
+/// Answers `POST …/error`: the invocation failed.
 async fn error(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
-    settle(&shared, &id, Outcome::Error(serde_json::from_slice(&body).unwrap_or_default()))
+    settle(&shared, &id, InvocationOutcome::Error(serde_json::from_slice(&body).unwrap_or_default()))
 }
 
+/// Answers `POST …/init/error`: the function cannot start.
 async fn init_error(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
     shared.lock().init_error = Some(serde_json::from_slice(&body).unwrap_or_default());
     shared.started.notify_waiters();
     StatusCode::ACCEPTED
 }
 
-fn settle(shared: &Shared, id: &str, outcome: Outcome) -> StatusCode {
+/// Hands the outcome of an invocation to its caller.
+fn settle(shared: &Shared, id: &str, outcome: InvocationOutcome) -> StatusCode {
     match shared.lock().waiting.remove(id) {
         Some(waiting) => {
             let _ = waiting.send(outcome);

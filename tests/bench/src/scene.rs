@@ -1,5 +1,5 @@
-//! A server with two users, and what each function is asked in it: the same requests that clients and other servers
-//! send, made in process and handed to the bootstraps as events.
+//! A server with two users, and the events that each function is measured with: the same requests
+//! that clients and other servers send, made in process and handed to the bootstraps.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,104 +23,32 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::aws::Endpoint;
+use crate::aws::AwsEndpoint;
 use crate::event;
 
-/// Bytes of a ciphertext: a Signal message with a short text is of some 300, with its session's first some 1,900.
+/// The bytes of a ciphertext. A Signal message with a short text has some 300, the first of a
+/// session some 1,900.
 pub const CIPHERTEXT_BYTES: usize = 512;
 
-/// A function, what it needs, and what its figures are of.
-pub struct Function {
-    /// Its name, which is its folder's and its executable's.
-    pub name: &'static str,
-    /// What it is told.
-    pub needs: Needs,
-    /// What it is asked, for the table.
-    pub asked: &'static str,
-    /// AWS services that it connects to in init.
-    pub connections: u64,
-    /// Whether it talks to AWS and to nobody else.
-    pub aws_only: bool,
-}
-
-/// All functions.
-pub const FUNCTIONS: [Function; 8] = [
-    Function {
-        name: "deliver",
-        needs: eko_deliver::NEEDS,
-        asked: "a batch of one message for two devices",
-        connections: 1,
-        aws_only: true,
-    },
-    Function {
-        name: "devices",
-        needs: eko_devices::NEEDS,
-        asked: "GET inbox with one entry",
-        connections: 2,
-        aws_only: true,
-    },
-    Function {
-        name: "discovery",
-        needs: eko_discovery::NEEDS,
-        asked: "GET an actor",
-        connections: 2,
-        aws_only: true,
-    },
-    Function {
-        name: "key-packages",
-        needs: eko_key_packages::NEEDS,
-        asked: "GET the packages of two devices",
-        connections: 2,
-        aws_only: false,
-    },
-    Function {
-        name: "auth",
-        needs: eko_auth::NEEDS,
-        asked: "POST a refresh",
-        connections: 3,
-        aws_only: false,
-    },
-    Function {
-        name: "outbox",
-        needs: eko_outbox::NEEDS,
-        asked: "POST a message to two devices",
-        connections: 3,
-        aws_only: false,
-    },
-    Function {
-        name: "inbox",
-        needs: eko_inbox::NEEDS,
-        asked: "POST a signed message to two devices, its author known",
-        connections: 3,
-        aws_only: false,
-    },
-    Function {
-        name: "federate",
-        needs: eko_federate::NEEDS,
-        asked: "a batch of one message for another server, over plain HTTP",
-        connections: 3,
-        aws_only: false,
-    },
-];
-
-/// A server of its own for one function's measurement.
-pub struct Scene {
+/// A server of its own for the measurement of one function.
+pub struct BenchScene {
     world: World,
     alice: Device<Direct>,
     bob: Device<Direct>,
     second: Device<Direct>,
     stranger: Stranger,
-    /// Where another server listens on loopback, for `federate`.
+    /// The origin of another server, which listens on loopback, for `federate`.
     elsewhere: String,
     /// The refresh token that is good now.
     refresh: String,
 }
 
-impl Scene {
-    /// Users and devices, a message in a mailbox, an author on another server whom this one knows.
+impl BenchScene {
+    /// Sets the scene: users and devices, a message in a mailbox, and an author on another server
+    /// that this one knows.
     ///
     /// # Errors
-    /// The scene cannot be set.
+    /// A part of the scene cannot be made.
     pub async fn new() -> anyhow::Result<Self> {
         let internet = Internet::new();
         let mut world = World::at(&internet, "eko.example", |_| {}).await;
@@ -138,7 +66,7 @@ impl Scene {
         let refresh = alice.tokens().context("Alice's tokens")?.refresh;
         let elsewhere = elsewhere().await?;
         let scene = Self { world, alice, bob, second, stranger, elsewhere, refresh };
-        // Another server's actor is looked up once, and known to the table from then on.
+        // The other server's actor is looked up once, and stored in the table from then on.
         let known = scene.incoming(0)?;
         let (status, body) = scene.world.transport().json(known).await;
         anyhow::ensure!(status == 202, "the stranger is refused: {status} {body}");
@@ -148,13 +76,13 @@ impl Scene {
         Ok(scene)
     }
 
-    /// The engines behind it.
+    /// Returns the engines of the server.
     pub fn engines(&self) -> eko_engines::Engines {
         self.world.engines.clone()
     }
 
-    /// What a function finds in its environment, as the template has it.
-    pub fn environment(&self, needs: Needs, endpoint: &Endpoint) -> BTreeMap<String, String> {
+    /// Returns a function's environment, as the template gives it.
+    pub fn environment(&self, needs: Needs, endpoint: &AwsEndpoint) -> BTreeMap<String, String> {
         let names = self.world.cloud.names();
         let mut environment = BTreeMap::new();
         let mut set = |name: &str, value: &str| {
@@ -185,17 +113,17 @@ impl Scene {
         if needs.parcels {
             set("FEDERATION_URL", &names.federation_url);
         }
-        // More than sixty messages a minute are sent here.
+        // The measurement sends more than sixty messages a minute.
         set("SENDER_BUDGET", "1000000");
         // The other server is on loopback, and nothing may leave this machine.
         set("DANGER_ALLOW_LOOPBACK_HTTP", "1");
         environment
     }
 
-    /// The `n`th event for a function, and what it must answer.
+    /// Returns the `n`th event for a function.
     ///
     /// # Errors
-    /// There is no such function, or the event cannot be made.
+    /// The function is unknown, or the event cannot be made.
     pub fn event(&self, function: &str, n: usize) -> anyhow::Result<Value> {
         let bearer = |device: &Device<Direct>| {
             let token = device.tokens().map(|tokens| tokens.access).unwrap_or_default();
@@ -227,10 +155,10 @@ impl Scene {
         })
     }
 
-    /// Looks at an answer: whether it is what a client would be glad of. Keeps what the next event needs.
+    /// Checks that an answer is a success, and keeps what the next event needs.
     ///
     /// # Errors
-    /// It is not.
+    /// The answer is another one.
     pub fn check(&mut self, function: &str, answer: &Value) -> anyhow::Result<()> {
         if matches!(function, "deliver" | "federate") {
             let failed = answer["batchItemFailures"].as_array().context("no batch answer")?;
@@ -250,16 +178,18 @@ impl Scene {
         Ok(())
     }
 
+    /// Returns a ciphertext for each of Bob's devices.
     fn messages(&self) -> Vec<(eko_protocol::id::DeviceId, Vec<u8>)> {
         [&self.bob, &self.second].map(|device| (device.id().clone(), vec![7; CIPHERTEXT_BYTES])).into()
     }
 
+    /// Returns Alice's `Create` of a new envelope for Bob's devices.
     fn outgoing(&self) -> Value {
         let id = self.alice.environment().envelope_id();
         self.alice.create_activity(&OutgoingEnvelope::new(self.bob.user().clone(), id, self.messages()))
     }
 
-    /// A message from the other server's actor.
+    /// Returns the `n`th message of the other server's actor.
     fn incoming(&self, n: usize) -> anyhow::Result<Request<Bytes>> {
         let origin = self.world.state.origin();
         let mut activity = self.outgoing();
@@ -271,13 +201,13 @@ impl Scene {
         }
         let url = origin.inbox(self.bob.user());
         let mut request = self.stranger.signed(Scheme::Rfc9421, &url, &activity, self.world.now_ms());
-        // The gateway sees the path; the authority is the event's.
+        // The gateway hands on the path only. The event names the host.
         let path = http::Uri::try_from(url)?.path().to_owned();
         *request.uri_mut() = path.try_into()?;
         Ok(request)
     }
 
-    /// What the outbox queues for two devices.
+    /// Returns the message that the outbox queues for two devices.
     fn queued(&self) -> anyhow::Result<String> {
         let origin = self.world.state.origin();
         let now_ms = self.world.now_ms();
@@ -304,7 +234,7 @@ impl Scene {
         Ok(serde_json::to_string(&Delivery::Letter(delivery))?)
     }
 
-    /// What waits for another server.
+    /// Returns a message of the queue for other servers.
     fn parcel(&self) -> anyhow::Result<String> {
         let parcel = Parcel {
             to: format!("{}/users/eve", self.elsewhere),
@@ -322,7 +252,8 @@ impl Scene {
 /// The token key of every [`World`]: `[7; 32]`.
 const TOKEN_SECRET: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
-/// A server on loopback with one actor, whose inbox takes everything. Where it is.
+/// Starts a server on loopback with one actor, whose inbox accepts everything, and returns its
+/// origin.
 async fn elsewhere() -> anyhow::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://127.0.0.1:{}", listener.local_addr()?.port());

@@ -1,4 +1,5 @@
-//! Start-up, memory and work of each function: times by the clock, instructions by callgrind as differences of runs.
+//! Start-up, memory and work of each function: times by the clock, instructions by callgrind as
+//! differences of runs.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -8,53 +9,56 @@ use anyhow::Context as _;
 use serde::Serialize;
 use zip::write::SimpleFileOptions;
 
-use crate::aws::Endpoint;
-use crate::bootstrap::{Bootstrap, Under, executable};
-use crate::scene::{FUNCTIONS, Function, Scene};
+use crate::aws::AwsEndpoint;
+use crate::bootstrap::{Bootstrap, Instrument, executable};
+use crate::functions::{FUNCTIONS, MeasuredFunction};
+use crate::scene::BenchScene;
 
-/// Starts that the median is of.
+/// The number of starts whose median is taken.
 const STARTS: usize = 7;
-/// Warm requests that the median is of.
+/// The number of warm requests whose median is taken.
 const WARM: usize = 50;
-/// Warm requests whose instructions are averaged.
+/// The number of warm requests whose instructions are averaged.
 const COUNTED: usize = 10;
 
-/// What one function showed. Times in microseconds, sizes in bytes, instructions as callgrind counts them.
+/// The figures of one function. Times are in microseconds, sizes in bytes, instructions as
+/// callgrind counts them.
 #[derive(Clone, Debug, Serialize)]
-pub struct Figures {
-    /// Its name.
+pub struct FunctionFigures {
+    /// The name of the function.
     pub function: &'static str,
-    /// What it was asked.
+    /// The event that it was measured with.
     pub asked: &'static str,
-    /// Whether it talks to AWS alone.
+    /// True if it talks to AWS only.
     pub aws_only: bool,
-    /// Size of the executable.
+    /// The size of the executable.
     pub binary_bytes: u64,
-    /// Size of the zip that is uploaded.
+    /// The size of the zip that is uploaded.
     pub zip_bytes: u64,
-    /// From the start of the process to its first request for an event, median, TLS to AWS included.
+    /// The time from the start of the process to its first request for an event, median, with TLS
+    /// to AWS.
     pub init_us: u64,
-    /// The first request, median.
+    /// The time of the first request, median.
     pub first_us: u64,
-    /// A further one, median.
+    /// The time of a further request, median.
     pub warm_us: u64,
     /// The most memory resident, after all requests.
     pub peak_rss_kib: u64,
-    /// Init, over plain HTTP: without TLS handshakes.
+    /// The instructions of init over plain HTTP, without TLS handshakes.
     pub init_instructions: u64,
-    /// A TLS connection to AWS, average of those that init opens.
+    /// The instructions of a TLS connection to AWS, average of those that init opens.
     pub tls_instructions: u64,
-    /// The first request, beyond init.
+    /// The instructions of the first request, beyond init.
     pub first_instructions: u64,
-    /// A further one, average.
+    /// The instructions of a further request, average.
     pub warm_instructions: u64,
 }
 
-/// Measures every function whose bootstrap is in `folder`, and prints as it goes.
+/// Measures every function whose bootstrap is in `folder`, or `only` these, and prints each name.
 ///
 /// # Errors
-/// A bootstrap is missing, does not start, or answers what it must not.
-pub async fn measure(folder: &Path, only: &[String]) -> anyhow::Result<Vec<Figures>> {
+/// A bootstrap is missing, does not start, or answers otherwise than expected.
+pub async fn measure(folder: &Path, only: &[String]) -> anyhow::Result<Vec<FunctionFigures>> {
     let mut all = Vec::new();
     for function in &FUNCTIONS {
         if only.is_empty() || only.iter().any(|name| name == function.name) {
@@ -65,21 +69,22 @@ pub async fn measure(folder: &Path, only: &[String]) -> anyhow::Result<Vec<Figur
     Ok(all)
 }
 
-async fn one(folder: &Path, function: &Function) -> anyhow::Result<Figures> {
+/// Measures one function.
+async fn one(folder: &Path, function: &MeasuredFunction) -> anyhow::Result<FunctionFigures> {
     let executable = executable(folder, function.name);
     let bytes = std::fs::read(&executable)
         .with_context(|| format!("{}: cargo xtask bootstraps", executable.display()))?;
     let scratch = tempfile::tempdir()?;
-    let mut scene = Scene::new().await?;
-    let plain = Endpoint::http(scene.engines())?;
-    let tls = Endpoint::https(scene.engines(), scratch.path())?;
+    let mut scene = BenchScene::new().await?;
+    let plain = AwsEndpoint::http(scene.engines())?;
+    let tls = AwsEndpoint::https(scene.engines(), scratch.path())?;
 
     let environment = scene.environment(function.needs, &tls);
     let (mut init, mut first, mut warm) = (Vec::new(), Vec::new(), Vec::new());
     let mut events = 0;
     let mut peak = 0;
     for start in 0..STARTS {
-        let mut running = Bootstrap::start(&executable, &environment, Under::Nothing).await?;
+        let mut running = Bootstrap::start(&executable, &environment, Instrument::None).await?;
         init.push(running.started);
         let requests = if start == 0 { WARM + 1 } else { 1 };
         for request in 0..requests {
@@ -97,7 +102,7 @@ async fn one(folder: &Path, function: &Function) -> anyhow::Result<Figures> {
     for (endpoint, requests) in [(&tls, 0), (&plain, 0), (&plain, 1), (&plain, 1 + COUNTED)] {
         let out = scratch.path().join("callgrind.out");
         let environment = scene.environment(function.needs, endpoint);
-        let mut running = Bootstrap::start(&executable, &environment, Under::Callgrind(&out)).await?;
+        let mut running = Bootstrap::start(&executable, &environment, Instrument::Callgrind(&out)).await?;
         for _ in 0..requests {
             let event = scene.event(function.name, events)?;
             events += 1;
@@ -111,7 +116,7 @@ async fn one(folder: &Path, function: &Function) -> anyhow::Result<Figures> {
         anyhow::bail!("four runs were counted");
     };
     let per = |difference: u64, parts: u64| difference.checked_div(parts).unwrap_or_default();
-    Ok(Figures {
+    Ok(FunctionFigures {
         function: function.name,
         asked: function.asked,
         aws_only: function.aws_only,
@@ -128,13 +133,14 @@ async fn one(folder: &Path, function: &Function) -> anyhow::Result<Figures> {
     })
 }
 
+/// Returns the median in microseconds.
 fn median(times: &mut [Duration]) -> anyhow::Result<u64> {
     times.sort_unstable();
     let middle = times.get(times.len() / 2).context("nothing was measured")?;
     Ok(u64::try_from(middle.as_micros())?)
 }
 
-/// The instructions of a run, from callgrind's own sum.
+/// Returns the instructions of a run, from callgrind's own sum.
 fn instructions(out: &Path) -> anyhow::Result<u64> {
     let text = std::fs::read_to_string(out).context("callgrind wrote nothing: is valgrind installed?")?;
     let sum = text
@@ -143,7 +149,7 @@ fn instructions(out: &Path) -> anyhow::Result<u64> {
     Ok(sum.context("callgrind's file has no sum")?.trim().parse()?)
 }
 
-/// How large the zip is that Lambda gets: one file, `bootstrap`.
+/// Returns the size of the zip that Lambda gets: one file, `bootstrap`.
 fn zipped(bytes: &[u8]) -> anyhow::Result<u64> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_level(Some(9)).unix_permissions(0o755);
@@ -152,8 +158,8 @@ fn zipped(bytes: &[u8]) -> anyhow::Result<u64> {
     Ok(u64::try_from(zip.finish()?.into_inner().len())?)
 }
 
-/// A table for people.
-pub fn table(figures: &[Figures]) -> String {
+/// Returns the figures as a Markdown table.
+pub fn table(figures: &[FunctionFigures]) -> String {
     let mut text = String::from(
         "| function | binary / zip, MB | init | first request | warm request | peak RSS, MB | init, M instr. | TLS connection, M | first request, M | warm request, M |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",

@@ -1,6 +1,8 @@
-//! The functions' real executables under the Runtime API: what API Gateway and SQS hand them, and what they answer.
+//! The functions' real executables under the Runtime API: the events of API Gateway and SQS, and
+//! the answers to them.
 //!
-//! `EKO_BOOTSTRAPS` says where they are, `target/debug` after `cargo build --workspace`.
+//! The variable `EKO_BOOTSTRAPS` names their folder, `target/debug` after `cargo build
+//! --workspace`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
@@ -8,44 +10,45 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use eko_bench::aws::Endpoint;
-use eko_bench::bootstrap::{Bootstrap, Under, executable};
+use eko_bench::aws::AwsEndpoint;
+use eko_bench::bootstrap::{Bootstrap, Instrument, executable};
 use eko_bench::event;
-use eko_bench::scene::{FUNCTIONS, Function, Scene};
+use eko_bench::functions::{FUNCTIONS, MeasuredFunction};
+use eko_bench::scene::BenchScene;
 use http::Request;
 use serde_json::{Value, json};
 
 fn bootstrap(function: &str) -> PathBuf {
     let folder = std::env::var_os("EKO_BOOTSTRAPS").expect("EKO_BOOTSTRAPS says where the executables are");
-    // Relative to the workspace, which is not where the test runs.
+    // The folder is relative to the workspace. The test runs in another folder.
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     executable(&root.join(folder), function)
 }
 
-fn function(name: &str) -> &'static Function {
+fn function(name: &str) -> &'static MeasuredFunction {
     FUNCTIONS.iter().find(|function| function.name == name).unwrap()
 }
 
 /// A scene, its engines over TLS, and the environment of a function in it.
 struct Stage {
-    scene: Scene,
+    scene: BenchScene,
     environment: BTreeMap<String, String>,
-    endpoint: Endpoint,
-    /// Holds the authority's certificate.
+    endpoint: AwsEndpoint,
+    /// The folder with the authority's certificate.
     _folder: tempfile::TempDir,
 }
 
 impl Stage {
     async fn of(name: &str) -> Self {
-        let scene = Scene::new().await.unwrap();
+        let scene = BenchScene::new().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let endpoint = Endpoint::https(scene.engines(), folder.path()).unwrap();
+        let endpoint = AwsEndpoint::https(scene.engines(), folder.path()).unwrap();
         let environment = scene.environment(function(name).needs, &endpoint);
         Self { scene, environment, endpoint, _folder: folder }
     }
 
     async fn start(&self, name: &str) -> Bootstrap {
-        Bootstrap::start(&bootstrap(name), &self.environment, Under::Nothing).await.unwrap()
+        Bootstrap::start(&bootstrap(name), &self.environment, Instrument::None).await.unwrap()
     }
 }
 
@@ -75,22 +78,23 @@ async fn what_is_missing_ends_init_with_a_word() {
     ] {
         let mut stage = Stage::of(name).await;
         stage.environment.remove(variable);
-        let started = Bootstrap::start(&bootstrap(name), &stage.environment, Under::Nothing).await;
+        let started = Bootstrap::start(&bootstrap(name), &stage.environment, Instrument::None).await;
         assert!(started.unwrap_err().to_string().contains("ended in init"), "{name} without {variable}");
     }
-    // A parameter that is not there.
+    // The parameter store has no parameter of that name.
     let mut stage = Stage::of("devices").await;
     stage.environment.insert("TOKEN_KEYS_PARAMETER".to_owned(), "/elsewhere".to_owned());
-    let started = Bootstrap::start(&bootstrap("devices"), &stage.environment, Under::Nothing).await;
+    let started = Bootstrap::start(&bootstrap("devices"), &stage.environment, Instrument::None).await;
     assert!(started.is_err());
 }
 
-/// Amazon's roots vouch for no one else: without the bundle nothing is read, and nothing starts that needs a secret.
+/// The functions trust Amazon's roots only. Without the bundle they read nothing, and those that
+/// need a secret do not start.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_amazon_does_not_vouch_for_is_not_believed() {
     let mut stage = Stage::of("discovery").await;
     stage.environment.remove("AWS_CA_BUNDLE");
-    let started = Bootstrap::start(&bootstrap("discovery"), &stage.environment, Under::Nothing).await;
+    let started = Bootstrap::start(&bootstrap("discovery"), &stage.environment, Instrument::None).await;
     assert!(started.is_err());
 }
 
@@ -100,7 +104,7 @@ async fn requests_come_through_as_they_were_sent() {
     let mut running = stage.start("discovery").await;
     let get = |path: &str| event::http(&Request::get(path).body(Bytes::new()).unwrap());
 
-    // A query, decoded once.
+    // A query is decoded once.
     let (answer, _) =
         running.invoke(get("/.well-known/webfinger?resource=acct%3Abob%40eko.example")).await.unwrap();
     let (status, body) = event::answer(&answer);
@@ -108,7 +112,8 @@ async fn requests_come_through_as_they_were_sent() {
     assert_eq!(body["subject"], "acct:bob@eko.example");
     assert_eq!(answer["headers"]["content-type"], "application/jrd+json");
 
-    // A path that is not routed to it, and a method: problems, with a request id.
+    // A path that is not routed, and a method that the path does not have, are answered with
+    // problems and a request id.
     let (answer, _) = running.invoke(get("/nowhere")).await.unwrap();
     let (status, body) = event::answer(&answer);
     assert_eq!(status, 404);
@@ -131,7 +136,7 @@ async fn bodies_come_as_text_and_as_base64_and_may_be_anything() {
     let (answer, _) = running.invoke(good.clone()).await.unwrap();
     stage.scene.check("outbox", &answer).unwrap();
 
-    // The same as text: seen before, so 200 or 201 with the same outcome.
+    // The same body as text is the same envelope again, with the same outcome.
     let mut text = good.clone();
     let bytes =
         base64::Engine::decode(&base64::engine::general_purpose::STANDARD, good["body"].as_str().unwrap());
@@ -147,7 +152,7 @@ async fn bodies_come_as_text_and_as_base64_and_may_be_anything() {
         let (status, body) = event::answer(&answer);
         (status.as_u16(), body["title"].is_string())
     };
-    // No body, half a body, no JSON, another type, no token.
+    // No body, half a body, no JSON, another media type, no good token.
     assert_eq!(refused(&mut running, &|event| event["body"] = Value::Null).await, (400, true));
     assert_eq!(refused(&mut running, &|event| event["body"] = json!("eyJ0eXBlIjo=")).await, (400, true));
     assert_eq!(refused(&mut running, &|event| event["body"] = json!("AAAA")).await, (400, true));
@@ -159,7 +164,7 @@ async fn bodies_come_as_text_and_as_base64_and_may_be_anything() {
         refused(&mut running, &|event| event["headers"]["authorization"] = json!("Bearer x")).await,
         (401, true)
     );
-    // And it still works.
+    // The function still works after the bad requests.
     let again = stage.scene.event("outbox", 1).unwrap();
     let (answer, _) = running.invoke(again).await.unwrap();
     stage.scene.check("outbox", &answer).unwrap();

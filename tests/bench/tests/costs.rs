@@ -1,5 +1,5 @@
-//! What messages consume is what `docs/figures/costs.json` says: a change that costs more, or less, says so there
-//! (`cargo xtask measure`).
+//! The capacity that messages consume is the one in `docs/figures/costs.json`. A change that
+//! consumes more or less writes new figures (`cargo xtask measure`).
 
 use eko_bench::costs;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ async fn consumption_is_as_documented() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/figures/costs.json");
     let documented: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let measured = json!(costs::measure().await.unwrap());
-    // Not the milliseconds: how many calls overlap is the scheduler's.
+    // The milliseconds are left out: how many calls overlap depends on the scheduler.
     let consumed = |ways: &Value| -> Vec<(Value, Value, Value)> {
         let steps = ways.as_array().unwrap().iter().flat_map(|way| way["steps"].as_array().unwrap());
         steps

@@ -1,0 +1,84 @@
+//! Acknowledgement: the first device sends the receipt, and no device gets an entry back.
+
+use eko_messaging::send::SendOutcome;
+use eko_store::parcels::{Parcel, ParcelBody};
+use serde_json::Value;
+
+use crate::server::{ORIGIN, TestServer, device, envelope};
+
+#[tokio::test]
+async fn the_first_device_to_acknowledge_sends_the_one_receipt() {
+    let server = TestServer::new().await;
+    let (alice, bob) = (server.user("alice", &[1]).await, server.user("bob", &[1, 2]).await);
+    let create = envelope(&format!("{ORIGIN}/user/alice"), &bob, &[1, 2], 1);
+    let sent = server.messaging.send_local(alice.at(&device(1)), &create, &bob.name).await.unwrap();
+    assert!(matches!(sent, SendOutcome::Accepted { .. }), "{sent:?}");
+    server.deliver().await;
+    server.acknowledge(&bob, 2).await;
+    server.acknowledge(&bob, 1).await;
+    server.deliver().await;
+    let reports = server.reports(&alice, 1).await;
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert_eq!(reports[0]["type"], "Delivered");
+    assert_eq!(reports[0]["object"], create.header.id.as_str());
+}
+
+#[tokio::test]
+async fn a_replayed_envelope_comes_back_to_no_device_that_acknowledged_it() {
+    let server = TestServer::new().await;
+    let bob = server.user("bob", &[1, 2]).await;
+    let create = envelope("https://b.example/user/alice", &bob, &[1, 2], 1);
+    server.messaging.accept_remote(&create, &bob.name).await.unwrap();
+    server.deliver().await;
+    server.acknowledge(&bob, 1).await;
+    server.messaging.accept_remote(&create, &bob.name).await.unwrap();
+    server.deliver().await;
+    assert_eq!(server.ciphertexts(&bob, 1).await.len(), 0);
+    assert_eq!(server.ciphertexts(&bob, 2).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_without_federation_sends_no_receipt_to_another() {
+    let server = TestServer::new().await;
+    let bob = server.user("bob", &[1]).await;
+    let create = envelope("https://b.example/user/alice", &bob, &[1], 1);
+    server.messaging.accept_remote(&create, &bob.name).await.unwrap();
+    server.deliver().await;
+    server.acknowledge(&bob, 1).await;
+    assert_eq!(server.parcels().await, Vec::<String>::new());
+    assert_eq!(server.ciphertexts(&bob, 1).await.len(), 0);
+}
+
+/// A parcel that no server will take is given up, and the sending device is told.
+#[tokio::test]
+async fn a_server_that_stopped_federating_returns_its_parcels() {
+    let server = TestServer::new().await;
+    let alice = server.user("alice", &[1, 2]).await;
+    let create = envelope(&format!("{ORIGIN}/user/alice"), &alice, &[2], 1);
+    let now_ms = server.messaging.now_ms();
+    let parcel = Parcel {
+        to: "https://b.example/user/bob".to_owned(),
+        author: alice.name.clone(),
+        first_ms: now_ms,
+        not_before_ms: None,
+        expires_ms: None,
+        outcome_to: Some(eko_store::parcels::OutcomeAddress {
+            device: device(2),
+            envelope: create.header.id.clone(),
+        }),
+        body: ParcelBody::Text("{}".to_owned()),
+    };
+    let message = eko_messaging::QueueMessage {
+        id: "1".to_owned(),
+        body: serde_json::to_string(&parcel).unwrap(),
+        receipt_handle: String::new(),
+    };
+    assert_eq!(server.messaging.try_parcels(None, vec![message]).await, Vec::<String>::new());
+    server.deliver().await;
+    assert_eq!(server.reports(&alice, 1).await, Vec::<Value>::new());
+    let reports = server.reports(&alice, 2).await;
+    assert_eq!(
+        (&reports[0]["type"], &reports[0]["object"]),
+        (&"Reject".into(), &create.header.id.as_str().into())
+    );
+}

@@ -1,6 +1,9 @@
-//! Files that go with a note: sealed with AES-256-GCM under a key of their own, and described inside the encrypted message
-//! (`docs/protocol.md`, section 9). Small ones travel in the message itself; others lie somewhere as bytes that only the
-//! message can open.
+//! Files that go with a note.
+//!
+//! A file is sealed with AES-256-GCM under a key of its own. The key, the digest and the location
+//! of the sealed bytes travel inside the encrypted message (`docs/protocol.md`, section 9). The
+//! sealed bytes of a small file travel in the message too; those of a larger one lie at an https
+//! address, where nobody can read them without the message.
 
 mod file_name;
 mod location;
@@ -15,60 +18,61 @@ use crate::secret::Secret;
 pub use location::AttachmentLocation;
 pub use seal::{SealedFile, open, seal};
 
-/// Bytes of a file before it is sealed.
+/// The greatest length of a file before it is sealed, in bytes.
 pub const MAX_BYTES: u64 = 100 * 1024 * 1024;
 
-/// Sealed bytes that may travel in the message itself: 64 KiB of base64, beside which a text of 26 KiB still fits.
+/// The greatest number of sealed bytes that travel in the message itself. They make 64 KiB of
+/// base64, and leave room for a text of 26 KiB.
 pub const INLINE_MAX: usize = 48 * 1024;
 
-/// What sealing adds: a nonce of 12 bytes before, a tag of 16 after.
+/// The number of bytes that sealing adds: a nonce of 12 before the file, a tag of 16 after it.
 pub const OVERHEAD: usize = 12 + 16;
 
-/// Characters of a file's name, as its sender has it; the least is 1.
+/// The greatest number of characters of a file's name. The least is 1.
 pub const MAX_NAME_CHARS: usize = 255;
 
-/// A file that goes with a note. As it came, nothing of it is proven; [`open`] proves that the bytes are those that the
-/// sender meant.
+/// A file that goes with a note. Nothing in it is proven when it arrives. [`open`] proves that the
+/// sealed bytes are those that the sender meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// The sender's name for it: 1 to [`MAX_NAME_CHARS`] characters, none a control character. It is no path:
-    /// [`Attachment::file_name`] makes one.
+    /// The sender's name for the file: 1 to [`MAX_NAME_CHARS`] characters, none of them a control
+    /// character. It is no path; [`Attachment::file_name`] makes a safe one of it.
     pub name: String,
-    /// Its media type, as the sender says: `type/subtype` without parameters.
+    /// The media type that the sender states: `type/subtype`, without parameters.
     pub media_type: String,
-    /// Its length in bytes, at most [`MAX_BYTES`].
+    /// The length of the file in bytes, at most [`MAX_BYTES`].
     pub size: u64,
-    /// The key it is sealed with.
+    /// The key that the file is sealed with.
     pub key: AttachmentKey,
     /// SHA-256 of the sealed bytes.
     pub digest: [u8; 32],
-    /// Where the sealed bytes are.
+    /// The location of the sealed bytes.
     pub url: AttachmentLocation,
 }
 
-/// The key of one file: 32 bytes, wiped when dropped and never shown.
+/// The key of one file: 32 bytes, which are wiped when dropped and never shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachmentKey(Secret);
 
-/// Why a file cannot be sealed or opened.
+/// An error of sealing or opening a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttachmentError {
-    /// It is longer than [`MAX_BYTES`].
+    /// The file is longer than [`MAX_BYTES`].
     #[error("a file may have {MAX_BYTES} bytes at most")]
     TooLong,
-    /// It is longer than [`INLINE_MAX`], sealed.
+    /// The sealed file is longer than [`INLINE_MAX`].
     #[error("a file of more than {INLINE_MAX} bytes, sealed, does not fit into a message")]
     NotInline,
-    /// Its name, media type or address cannot be sent.
+    /// The name, media type or address of the file cannot be sent.
     #[error("{0}")]
     Invalid(#[from] Invalid),
     /// The sealed bytes are not those that the message names.
     #[error("the file is not the one that was sent")]
     OtherBytes,
-    /// The sealed bytes are the right ones, and the key does not open them.
+    /// The sealed bytes are the right ones, but the key does not open them.
     #[error("the file cannot be decrypted with the key in the message")]
     WrongKey,
-    /// The opened bytes are not as many as the message says.
+    /// The opened file has another length than the message says.
     #[error("the file is not as long as the message says")]
     OtherSize,
     /// The cryptographic library failed.
@@ -77,8 +81,11 @@ pub enum AttachmentError {
 }
 
 impl Attachment {
-    /// A name to save it under, made of the sender's: of one path segment, not hidden, no option of a command, no device
-    /// of Windows', without characters that some system reserves or that reorder text, and at most 200 bytes.
+    /// Returns a name to save the file under, made from the sender's.
+    ///
+    /// The name is one path segment of at most 200 bytes. It is not hidden, does not look like an
+    /// option of a command, names no device of Windows, and has no characters that some system
+    /// reserves or that reorder text.
     pub fn file_name(&self) -> String {
         file_name::file_name(&self.name)
     }

@@ -1,4 +1,5 @@
-//! GET `/.well-known/ecp` (`docs/protocol.md`, section 2): what a client asks a server first.
+//! GET `/.well-known/ecp` (`docs/protocol.md`, section 2): the first question of a client to a
+//! server.
 
 use eko_protocol::address::Origin;
 use eko_protocol::json::shape;
@@ -7,16 +8,16 @@ use serde::Deserialize;
 
 use crate::{Body, ClientError, Exchange, Transport};
 
-/// What a server speaks, as far as a client needs to know. Unknown members are ignored.
+/// The capabilities of a server, as far as a client needs them. Unknown members are ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
-    /// The public base URL, the start of every id.
+    /// The public base URL of the server, with which every id begins.
     pub origin: Origin,
     /// The version of the Eko specification.
     pub protocol_version: String,
-    /// Who says who someone is: the OpenID Connect issuer.
+    /// The OpenID Connect issuer that vouches for the users of this server.
     pub issuer: String,
-    /// The client id that ID tokens must be for.
+    /// The client id that ID tokens must be issued for.
     pub audience: String,
 }
 
@@ -35,10 +36,11 @@ struct CapabilitiesAuth {
 }
 
 impl Capabilities {
-    /// Asks the server at a base URL, without a slash at its end.
+    /// Asks the server at a base URL, which has no slash at its end.
     ///
     /// # Errors
-    /// There is no answer, or it is none of an Eko server.
+    /// [`ClientError::Transport`] if there is no answer; [`ClientError::Problem`] or
+    /// [`ClientError::Unexpected`] if the answer is not that of an Eko server.
     pub async fn fetch(transport: &impl Transport, base: &str) -> Result<Self, ClientError> {
         let url = format!("{base}/.well-known/ecp");
         let answer = Exchange::send(transport, Method::GET, &url, Body::Empty, None).await?;

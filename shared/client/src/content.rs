@@ -1,9 +1,9 @@
-//! What an envelope's message says once it is decrypted: one ActivityPub activity, padded (`docs/protocol.md`,
+//! The content of a decrypted message: one ActivityPub activity, padded (`docs/protocol.md`,
 //! section 9).
 //!
-//! Whoever wrote it may be hostile: every member that is read is checked, members that are not known are ignored, and
-//! a type that is not known is [`ActivityContent::Other`]. What cannot be checked here, since it is not in the activity: that its
-//! `actor` is the user whose device the session is with.
+//! The author may be hostile. Every member that is read is checked, unknown members are ignored,
+//! and an activity of an unknown type becomes [`ActivityContent::Other`]. One check is left to the
+//! caller, because it needs the session: `actor` must be the user whose device the session is with.
 
 pub(crate) mod id;
 pub(crate) mod member;
@@ -24,67 +24,73 @@ use crate::group::{GroupControl, GroupId};
 pub use id::{ActivityId, NoteId};
 pub use padding::{PADDING_STEP, pad, unpad};
 
-/// Bytes of a padded activity. A message's content is 96 KiB at most, of which this leaves 4,224 bytes to Signal: a first
-/// message of libsignal 0.103 takes 1,774, later ones about a hundred.
+/// The greatest length of a padded activity in bytes. A ciphertext has 96 KiB at most. This leaves
+/// 4,224 bytes of it to Signal: a first message of libsignal 0.103 takes 1,774, later ones about a
+/// hundred.
 pub const MAX_PLAINTEXT: usize = 588 * PADDING_STEP;
 
-/// Addresses in `to`, and device sets, of one activity: as many as a group has members.
+/// The greatest number of addresses in `to`, and of device sets in one activity: as many as a group
+/// has members.
 pub const MAX_ADDRESSES: usize = crate::group::MAX_MEMBERS;
 
-/// Attachments of one note.
+/// The greatest number of attachments of one note.
 pub const MAX_ATTACHMENTS: usize = 32;
 
-/// One activity.
+/// An ActivityPub activity that one user sends to others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activity {
-    /// Its id, drawn by its author.
+    /// The id, drawn by the author.
     pub id: ActivityId,
-    /// The actor id of its author, which is to be compared with the session's user.
+    /// The actor id of the author. The caller compares it with the user whose device the session is
+    /// with.
     pub actor: String,
-    /// The conversation: actor ids, or the id of the one group, which then is in `group` too.
+    /// The conversation: actor ids, or the id of one group, which is then in `group` too.
     pub to: Vec<String>,
-    /// When it was made, by its author's clock; epoch milliseconds.
+    /// The time at which the author's clock says it was made, in epoch milliseconds.
     pub published_ms: i64,
-    /// Its place among what the sending device said in this conversation, from 1.
+    /// The number of this activity among those that the sending device sent to this conversation,
+    /// from 1.
     pub sequence: Option<u64>,
     /// The device sets of the conversation's members as the author saw them, by actor id.
     pub device_sets: BTreeMap<String, DeviceSetRef>,
-    /// The group that it is for.
+    /// The group that the activity is for.
     pub group: Option<GroupRef>,
-    /// What it says.
+    /// The content.
     pub content: ActivityContent,
 }
 
 /// The group of an activity, as its author had it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRef {
-    /// The group.
+    /// The group's id.
     pub id: GroupId,
-    /// The epoch of its state, from 1; of a control, the epoch that it makes.
+    /// The epoch of the group's state, from 1. For a control it is the epoch that the control
+    /// makes.
     pub epoch: u64,
 }
 
-/// What an activity says.
+/// The content of an activity.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ActivityContent {
-    /// `Create` of a `Note`.
+    /// A note: `Create` of a `Note`.
     Note(Note),
-    /// `Read`: the activity with this id was read by the author.
+    /// A read receipt: the author has read the activity with this id.
     Read(ActivityId),
-    /// A change of a group, as yet not judged ([`crate::group::judge_control`]).
+    /// A change of a group, which [`crate::group::judge_control`] has yet to judge.
     Control(Box<GroupControl>),
-    /// Of a type that is not known here: the whole activity, as it came or as it shall go.
+    /// An activity of an unknown type, whole.
     Other(Value),
 }
 
-/// A text, and files with it.
+/// A text, with files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// Its id.
+    /// The note's id.
     pub id: NoteId,
-    /// The text, plain, as its author wrote it: whoever shows it on a terminal keeps control characters off it.
+    /// The plain text as its author wrote it. A program that shows it on a terminal must remove
+    /// control characters.
     pub text: String,
-    /// At most [`MAX_ATTACHMENTS`].
+    /// The files, at most [`MAX_ATTACHMENTS`].
     pub attachments: Vec<Attachment>,
 }
 
@@ -104,15 +110,16 @@ impl Activity {
         }
     }
 
-    /// The padded bytes that are encrypted.
+    /// Returns the padded bytes that are encrypted.
     ///
     /// # Errors
-    /// It is longer than [`MAX_PLAINTEXT`]; a member is not what [`Activity::from_plaintext`] accepts; or `said` holds an
-    /// activity of its own ([`ActivityContent::Control`], [`ActivityContent::Other`]) whose members are not these.
+    /// [`Invalid`] if the result is longer than [`MAX_PLAINTEXT`], if [`Activity::from_plaintext`]
+    /// would refuse a member, or if `content` holds an activity of its own
+    /// ([`ActivityContent::Control`], [`ActivityContent::Other`]) whose members differ from these.
     pub fn to_plaintext(&self) -> Result<Vec<u8>, Invalid> {
-        let value = write::value(self)?;
+        let value = write::value(self);
         let read = read::activity(&value)?;
-        // Reading is the one judge of what may be sent.
+        // The rules of what may be sent are those of reading.
         if read != *self {
             return Err(Invalid::whole("would not be read as it is"));
         }
@@ -123,10 +130,11 @@ impl Activity {
         Ok(plaintext)
     }
 
-    /// Reads what was decrypted.
+    /// Reads a decrypted message.
     ///
     /// # Errors
-    /// It is too long, not padded, not JSON as this protocol reads it, or the first member that is missing or wrong.
+    /// [`Invalid`] if it is too long, not padded, or not JSON as the protocol reads it, or at the
+    /// first member that is missing or wrong.
     pub fn from_plaintext(plaintext: &[u8]) -> Result<Self, Invalid> {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(too_long());

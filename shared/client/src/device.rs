@@ -1,4 +1,15 @@
-//! One device of one user, and what it can do: each method is one HTTP call, or says which it makes.
+//! One device of one user, and the calls that it makes to its server.
+//!
+//! Each method of [`Device`] makes one HTTP call, unless it says otherwise, and returns the answer
+//! as a type. The numbers of sections are those of `docs/protocol.md`.
+//!
+//! # Errors
+//!
+//! Every call can fail with [`ClientError::Transport`] if there is no answer, with
+//! [`ClientError::NotSignedIn`] if it needs tokens and the device has none, with
+//! [`ClientError::Problem`] if the server refuses it, and with [`ClientError::Unexpected`] if the
+//! answer does not follow the protocol. The methods name only the errors that they add to these,
+//! and the slugs of the problems to expect.
 
 mod chain;
 mod inbox;
@@ -27,7 +38,7 @@ pub use pending::PendingDevice;
 pub use registration::{JoinKind, RegistrationStatus, SignInOutcome};
 pub use session::DeviceTokens;
 
-/// A device: its keys, its tokens, and the way to its server.
+/// A device: its keys, its tokens, and the transport to its server.
 pub struct Device<T> {
     transport: T,
     origin: Origin,
@@ -35,14 +46,14 @@ pub struct Device<T> {
     id: DeviceId,
     name: Option<String>,
     keys: DeviceKeys,
-    /// Signed once: chain and server must see the same bytes.
+    /// Signed once, because the chain and the server must see the same bytes.
     possession: Signature,
-    /// Behind a lock, so that a refresh needs no exclusive access to the device.
+    /// Behind a lock, so that tokens can be replaced through a shared reference.
     tokens: Mutex<Option<DeviceTokens>>,
     environment: Environment,
 }
 
-/// What a program keeps of a device, so that it goes on after the process has ended.
+/// The parts of a device that a program keeps, so that the device survives the process.
 pub struct SavedDevice {
     /// The server.
     pub origin: Origin,
@@ -54,14 +65,15 @@ pub struct SavedDevice {
     pub possession: Signature,
     /// The name by which its owner recognises it.
     pub name: Option<String>,
-    /// Its keys.
+    /// The keys of the device.
     pub keys: DeviceKeys,
-    /// Its tokens, while it is signed in.
+    /// The tokens of the device, while it is signed in.
     pub tokens: Option<DeviceTokens>,
 }
 
 impl<T: Transport> Device<T> {
-    /// A new device of `user` at the server at `origin`, with a fresh id and these keys. Makes no call.
+    /// Returns a new device of `user` on the server at `origin`, with a fresh id and these keys.
+    /// Makes no call.
     pub fn new(
         transport: T,
         origin: Origin,
@@ -83,69 +95,70 @@ impl<T: Transport> Device<T> {
         Self { transport, origin, user, id, name, keys, possession, tokens: Mutex::new(tokens), environment }
     }
 
-    /// The same, with a name for its owner to recognise it by; sent at registration, in the clear.
+    /// Gives the device a name, by which its owner recognises it. The registration sends it in the
+    /// clear.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The server.
+    /// Returns the server's origin.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// The user.
+    /// Returns the user's name.
     pub fn user(&self) -> &UserName {
         &self.user
     }
 
-    /// The user's actor id.
+    /// Returns the user's actor id.
     pub fn actor(&self) -> String {
         self.origin.actor(&self.user)
     }
 
-    /// The device's id.
+    /// Returns the device's id.
     pub fn id(&self) -> &DeviceId {
         &self.id
     }
 
-    /// The device's address.
+    /// Returns the device's address: the URL that names it on all servers.
     pub fn address(&self) -> String {
         self.origin.device(&self.user, &self.id)
     }
 
-    /// The device's keys.
+    /// Returns the device's keys.
     pub fn keys(&self) -> &DeviceKeys {
         &self.keys
     }
 
-    /// The device's keys, to make more of them.
+    /// Returns the device's keys for changes: to make more of them.
     pub fn keys_mut(&mut self) -> &mut DeviceKeys {
         &mut self.keys
     }
 
-    /// What it told its owner's other devices to be called.
+    /// Returns the name that its owner gave the device.
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// What it signed when it was made.
+    /// Returns the signature over its addresses and keys that the device made when it was new.
     pub(crate) fn possession(&self) -> &Signature {
         &self.possession
     }
 
-    /// The way to servers.
+    /// Returns the transport to servers.
     pub(crate) fn transport(&self) -> &T {
         &self.transport
     }
 
-    /// Time and randomness.
+    /// Returns the source of time and randomness.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// What it tells of itself when it registers, and what the chain says of it.
+    /// Returns the description of the device that its registration and its chain node carry.
     pub fn described(&self) -> NewDevice {
         NewDevice {
             id: self.id.clone(),
@@ -155,7 +168,7 @@ impl<T: Transport> Device<T> {
         }
     }
 
-    /// The tokens, while it is signed in.
+    /// Returns the tokens, while the device is signed in.
     pub fn tokens(&self) -> Option<DeviceTokens> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -165,11 +178,12 @@ impl<T: Transport> Device<T> {
         *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
 
-    /// Sends anything to a path of the server, or to a URL on it, and answers whatever comes back.
+    /// Sends any request to a path of the server, or to a URL on it, and returns the answer unread.
     ///
     /// # Errors
-    /// There is no answer; no token where [`Auth::Device`] wants one; a URL on another server, to which
-    /// nothing is sent.
+    /// [`ClientError::Invalid`] if the URL is on another server: then nothing is sent.
+    /// [`ClientError::NotSignedIn`] if [`Auth::Device`] is asked for and there are no tokens.
+    /// [`ClientError::Transport`] if there is no answer.
     pub async fn call(
         &self,
         method: Method,
@@ -189,12 +203,12 @@ impl<T: Transport> Device<T> {
         Ok(Exchange::send(&self.transport, method, &url, body, token.as_deref()).await?)
     }
 
-    /// POSTs a document as this device; anything but `due` is an error.
+    /// POSTs a document as this device, and expects the status `due`.
     async fn post(&self, url: &str, body: &Value, due: StatusCode) -> Result<Exchange, ClientError> {
         self.call(Method::POST, url, Body::Json(body), Auth::Device).await?.expect(due)
     }
 
-    /// GETs a document; anything but 200 is an error.
+    /// GETs a document, and expects status 200.
     async fn get(&self, url: &str, auth: Auth<'_>) -> Result<Exchange, ClientError> {
         self.call(Method::GET, url, Body::Empty, auth).await?.expect(StatusCode::OK)
     }

@@ -1,4 +1,4 @@
-//! Time and randomness, which a client is given and never takes.
+//! Time and randomness. A client takes both from its caller, so that tests can repeat a run.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,33 +6,33 @@ use std::sync::Arc;
 use eko_protocol::id::{DeviceId, EnvelopeId};
 use rand_core::{TryCryptoRng, TryRng};
 
-/// Tells the time, in epoch milliseconds.
+/// A clock that returns the time in epoch milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// Fills a buffer with cryptographically secure random bytes.
+/// A source of randomness that fills a buffer with cryptographically secure bytes.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
-/// What a client draws on besides the network. Cheap to clone.
+/// The sources that a client draws on besides the network. Cheap to clone.
 #[derive(Clone)]
 pub struct Environment {
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Randomness.
+    /// The source of randomness.
     pub random: Random,
 }
 
 impl Environment {
-    /// The system's clock and random source.
+    /// Returns the system's clock and source of randomness.
     pub fn system() -> Self {
         Self { clock: Arc::new(system_ms), random: Arc::new(system_random) }
     }
 
-    /// Now, in epoch milliseconds.
+    /// Returns the time in epoch milliseconds.
     pub fn now_ms(&self) -> i64 {
         (self.clock)()
     }
 
-    /// `N` random bytes.
+    /// Returns `N` random bytes.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         (self.random)(&mut bytes);
@@ -49,13 +49,13 @@ impl Environment {
         EnvelopeId::from_random(self.bytes())
     }
 
-    /// The random source as the crates of the ecosystem want it.
+    /// Returns the source of randomness behind the traits of `rand_core`.
     pub(crate) fn rng(&self) -> Rng<'_> {
         Rng(&self.random)
     }
 }
 
-/// A [`Random`] behind the traits of `rand_core`.
+/// A [`Random`] behind the traits of `rand_core`, which cryptographic crates expect.
 pub(crate) struct Rng<'a>(&'a Random);
 
 impl TryRng for Rng<'_> {
@@ -90,7 +90,7 @@ fn system_ms() -> i64 {
 
 fn system_random(bytes: &mut [u8]) {
     if aws_lc_rs::rand::fill(bytes).is_err() {
-        // Better no process than keys that can be guessed.
+        // The process ends rather than make keys that can be guessed.
         std::process::abort();
     }
 }

@@ -1,51 +1,54 @@
+//! The error of a call to a server.
+
 use eko_protocol::Invalid;
 use eko_protocol::chain::ChainError;
 use http::StatusCode;
 
 use crate::{ProblemDetails, TransportError};
 
-/// Why a call did not do what it is for.
+/// An error of a call to a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// There is no answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The server refused, and says why.
+    /// The server refused the call, and says why.
     #[error("{0}")]
     Problem(Box<ProblemDetails>),
-    /// The answer is none that this call can have.
+    /// The answer is none that the protocol allows for this call.
     #[error("{status}: {reason}: {body}")]
     Unexpected {
-        /// Its status.
+        /// The status of the answer.
         status: StatusCode,
-        /// What is wrong with it.
+        /// The fault in it.
         reason: String,
-        /// Its body, as far as a person would read it.
+        /// The beginning of its body.
         body: String,
     },
-    /// A device chain breaks a rule: its server, or whoever is between, made it up.
+    /// A device chain breaks a rule, so its server, or somebody on the way to it, made it up.
     #[error("the device chain of {actor} is false at node {index}: {error}")]
     FalseChain {
-        /// Whose chain.
+        /// The actor id of the chain's user.
         actor: String,
-        /// The first node that is wrong.
+        /// The index of the first node that is wrong, from 0.
         index: usize,
-        /// The rule.
+        /// The rule that it breaks.
         error: ChainError,
     },
-    /// Something that the server answered is not what its owner signed, or contradicts the chain.
+    /// A key or a device in the answer is not signed by its owner, or contradicts the owner's
+    /// chain.
     #[error("not to be trusted: {0}")]
     Untrusted(String),
-    /// What was asked for cannot be sent.
+    /// The request cannot be sent, because a part of it breaks a rule.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The device has no tokens: it must sign in first.
+    /// The device has no tokens and must sign in first.
     #[error("this device is not signed in")]
     NotSignedIn,
 }
 
 impl ClientError {
-    /// The problem, where the server named one.
+    /// Returns the problem, if the server named one.
     pub fn problem(&self) -> Option<&ProblemDetails> {
         match self {
             Self::Problem(problem) => Some(problem),

@@ -1,5 +1,5 @@
-//! One request and its answer, unread: beneath every call, and open to whoever wants to send what no client
-//! would.
+//! One HTTP request and its unread answer. Every call is made of it, and tests use it to send what
+//! no client would.
 
 use bytes::Bytes;
 use eko_protocol::json;
@@ -8,43 +8,43 @@ use serde_json::Value;
 
 use crate::{ClientError, ProblemDetails, Transport, TransportError};
 
-/// The media type of everything that a client sends.
+/// The media type of every document that a client sends.
 const ACTIVITY_JSON: &str = "application/activity+json";
 /// The media type of errors.
 const PROBLEM_JSON: &str = "application/problem+json";
-/// Characters of an answer that go into an error.
+/// The number of characters of a body that go into an error.
 const SHOWN_CHARS: usize = 2000;
 
-/// What a request carries.
+/// The body of a request.
 #[derive(Debug, Clone)]
 pub enum Body<'a> {
-    /// Nothing.
+    /// No body.
     Empty,
     /// A document, as `application/activity+json`.
     Json(&'a Value),
-    /// Any bytes under any media type, or none.
+    /// Any bytes, under this media type or under none.
     Raw(Option<&'a str>, Bytes),
 }
 
-/// Whose token a request carries.
+/// The token that a request carries.
 #[derive(Debug, Clone, Copy)]
 pub enum Auth<'a> {
-    /// Nobody's.
+    /// No token.
     Nobody,
     /// The device's access token.
     Device,
-    /// This one.
+    /// This token.
     Token(&'a str),
 }
 
-/// An answer, unread.
+/// An unread answer.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    /// Its status.
+    /// The status.
     pub status: StatusCode,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body.
     pub body: Bytes,
 }
 
@@ -52,7 +52,8 @@ impl Exchange {
     /// Sends a request to an absolute URL, with a bearer token or without.
     ///
     /// # Errors
-    /// There is no answer, or the parts make no request.
+    /// [`TransportError::Broken`] if the parts make no valid request; otherwise any
+    /// [`TransportError`], if there is no answer.
     pub async fn send(
         transport: &impl Transport,
         method: Method,
@@ -65,15 +66,15 @@ impl Exchange {
         Ok(Self { status: parts.status, headers: parts.headers, body })
     }
 
-    /// The body as JSON, read strictly.
+    /// Reads the body as JSON by the protocol's strict rules.
     ///
     /// # Errors
-    /// It is none.
+    /// [`ClientError::Unexpected`] if it is not such JSON.
     pub fn json(&self) -> Result<Value, ClientError> {
         json::parse(&self.body).map_err(|error| self.unexpected(error.to_string()))
     }
 
-    /// The problem that it is, where it is one.
+    /// Returns the problem, if the answer is one.
     pub fn problem(&self) -> Option<ProblemDetails> {
         let media_type = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         if !media_type.starts_with(PROBLEM_JSON) {
@@ -85,15 +86,15 @@ impl Exchange {
         Some(problem)
     }
 
-    /// Itself if it has this status.
+    /// Returns the answer if it has this status.
     ///
     /// # Errors
-    /// The problem that it is instead, or [`ClientError::Unexpected`].
+    /// [`ClientError::Problem`] or [`ClientError::Unexpected`] if it has another.
     pub fn expect(self, status: StatusCode) -> Result<Self, ClientError> {
         if self.status == status { Ok(self) } else { Err(self.refusal()) }
     }
 
-    /// The error that it is: for a status that the call does not know.
+    /// Returns the error that an answer of another status stands for.
     pub(crate) fn refusal(&self) -> ClientError {
         match self.problem() {
             Some(problem) => ClientError::Problem(Box::new(problem)),
@@ -101,7 +102,7 @@ impl Exchange {
         }
     }
 
-    /// The error for an answer that cannot be.
+    /// Returns the error for an answer that the protocol does not allow.
     pub(crate) fn unexpected(&self, reason: impl Into<String>) -> ClientError {
         let body = String::from_utf8_lossy(&self.body).chars().take(SHOWN_CHARS).collect();
         ClientError::Unexpected { status: self.status, reason: reason.into(), body }

@@ -1,35 +1,38 @@
-//! What two people compare, to know that nobody is between them: Signal's numeric fingerprints and safety numbers
-//! (`docs/protocol.md`, section 9).
+//! Fingerprints and safety numbers, which two people compare to learn whether anybody is between
+//! them (`docs/protocol.md`, section 9).
 //!
-//! They equal those of libsignal's `Fingerprint`, version 2 with 5,200 iterations; the code of it that is needed is
-//! this short, and libsignal's licence would be the whole client's.
+//! They equal those of libsignal's `Fingerprint`, version 2 with 5,200 iterations. They are
+//! computed here because this is little code, while linking libsignal would put the whole client
+//! under its licence.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Context, SHA512};
 use eko_protocol::key::IdentityKey;
 
-/// How often a hash is taken, so that finding a key with a fingerprint much like another's takes that much longer.
+/// The number of times that a hash is taken. It makes a search for a key with a similar fingerprint
+/// that much slower.
 const ITERATIONS: u32 = 5200;
 
-/// The version of the QR code's form.
+/// The version of the QR code's format.
 const VERSION: u8 = 2;
 
-/// Bytes of a hash in a QR code.
+/// The number of bytes of a hash that a QR code holds.
 const SCANNED: usize = 32;
 
-/// The fingerprint of one identity key, under an id that stays while keys change: 30 digits in groups of 5.
+/// Returns the fingerprint of an identity key: 30 digits in groups of 5. `stable_id` is an id that
+/// stays while keys change, such as a device's address.
 pub fn fingerprint(stable_id: &str, identity: &IdentityKey) -> String {
     grouped(&digits(&hash(stable_id, identity)))
 }
 
-/// What both ends of a conversation see alike, as long as each has the other's own key.
+/// The safety number of two users. Both see the same one if each has the other's true identity key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SafetyNumber {
-    /// 60 digits in groups of 5.
+    /// The 60 digits, in groups of 5.
     pub digits: String,
     /// The content of the QR code that the other end scans.
     pub scannable: Vec<u8>,
-    /// What the other end's QR code holds then.
+    /// The content of the QR code that the other end shows.
     theirs: Vec<u8>,
 }
 
@@ -43,8 +46,7 @@ pub struct SafetyNumberEnd<'a> {
 }
 
 impl SafetyNumber {
-    /// The safety number of two users, each an actor id and the identity key of the chain's root device: this user and the
-    /// other.
+    /// Computes the safety number of this user and another.
     pub fn new(local: SafetyNumberEnd<'_>, remote: SafetyNumberEnd<'_>) -> Self {
         let (local, remote) = (hash(local.actor, local.identity), hash(remote.actor, remote.identity));
         let mut halves = [digits(&local), digits(&remote)];
@@ -56,13 +58,15 @@ impl SafetyNumber {
         }
     }
 
-    /// Whether what was scanned is the other end's QR code, and says the same of both keys.
+    /// True if `scanned` is the content of the other end's QR code, and both ends have the same
+    /// keys. Compares in constant time.
     pub fn matches(&self, scanned: &[u8]) -> bool {
         verify_slices_are_equal(&self.theirs, scanned).is_ok()
     }
 }
 
-/// SHA-512 of a version of two zero bytes, key, id, key; then again and again of the last hash and the key.
+/// Hashes an identity key: SHA-512 of two zero bytes (the version), the key, the id and the key,
+/// then 5,199 times SHA-512 of the last hash and the key.
 fn hash(stable_id: &str, identity: &IdentityKey) -> [u8; 64] {
     let key = identity.as_bytes();
     let mut hash = sha512(&[&[0, 0], key, stable_id.as_bytes(), key]);
@@ -80,7 +84,7 @@ fn sha512(parts: &[&[u8]]) -> [u8; 64] {
     hash
 }
 
-/// Six times five bytes as a number, modulo 100,000.
+/// Returns 30 digits: six times five bytes as a number, modulo 100,000.
 fn digits(hash: &[u8; 64]) -> String {
     let number = |chunk: &[u8]| chunk.iter().fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte)) % 100_000;
     hash.chunks_exact(5).take(6).map(|chunk| format!("{:05}", number(chunk))).collect()
@@ -97,8 +101,8 @@ fn grouped(digits: &str) -> String {
     text
 }
 
-/// libsignal's `CombinedFingerprints`: `{1: version, 2: {1: own hash}, 3: {1: the other's}}` in protobuf, whose
-/// lengths are all fixed.
+/// Encodes libsignal's `CombinedFingerprints` in protobuf: `{1: version, 2: {1: own hash}, 3: {1:
+/// the other's}}`. All its lengths are fixed.
 fn combined(own: &[u8; 64], other: &[u8; 64]) -> Vec<u8> {
     let mut bytes = vec![0x08, VERSION];
     for (tag, hash) in [(0x12, own), (0x1A, other)] {

@@ -1,23 +1,29 @@
-//! Groups: a state that every member's device keeps, and the controls that change it (`docs/protocol.md`, section 9).
+//! Groups: a state that every member's device keeps, and the controls that change it
+//! (`docs/protocol.md`, section 9).
 //!
-//! Each control carries the whole state that it makes, the hash of the one before, and a MAC under the group's key before
-//! the change. So a server can neither change a group nor hide that it left something out, and members who were sent
-//! the same controls come to the same state, in whatever order they arrive ([`judge_control`]).
+//! Each control carries the whole state that it makes, the hash of the state before, and a MAC
+//! under the master key of the state before. So a server can neither change a group nor hide that
+//! it left out a control. Members who were sent the same controls come to the same state, in
+//! whatever order the controls arrive ([`judge_control`]).
 //!
 //! # Renewing the master key
 //!
-//! A member who leaves keeps the master key that the group has at that moment. So that this key stops working:
+//! A member who leaves keeps the master key that the group has at that moment. The group replaces
+//! it by these rules:
 //!
-//! 1. An accepted `left` makes a new key *due*. [`KnownGroup::rekey_due`] keeps that with the group, whatever else happens.
-//! 2. Only an accepted control with another master key, made on the state after the departure or a later one, settles it:
-//!    a `rekeyed` or a `removed`, by anybody. `renamed`, `added`, `promoted` and another `left` leave it due. If the control
-//!    that settled it is overtaken by one that keeps the key, it is due again.
-//! 3. The device of any admin that finds it due makes a `rekeyed` the next time it looks into its mailbox
-//!    ([`KnownGroup::should_rekey`]), and again at every later look until it is settled. Other members never do.
-//! 4. If several admins do so at once, their controls are for the same epoch: one wins, as with all changes, and whoever left
-//!    has none of these keys.
+//! 1. An accepted `left` makes a new key *due*. [`KnownGroup::rekey_due`] keeps that with the
+//!    group, whatever happens next.
+//! 2. Only an accepted control with another master key settles it, if the control was made on the
+//!    state after the departure or on a later one: a `rekeyed` or a `removed`, by any admin.
+//!    `renamed`, `added`, `promoted` and another `left` leave the key due. If the control that
+//!    settled it is overtaken by one that keeps the key, the key is due again.
+//! 3. A device of an admin that finds the key due makes a `rekeyed` when it next looks into its
+//!    mailbox ([`KnownGroup::should_rekey`]), and at every later look until the key is settled. It
+//!    does not matter which admin is first. Devices of other members never do so.
+//! 4. Several admins may do so at once. Their controls are for the same epoch, so one wins, as with
+//!    all changes. Whoever left has none of these keys.
 //!
-//! A device that joins a group knows nothing of departures before that; the admin who added it does.
+//! A device that joins a group does not know who left before that. The admin who added it knows.
 
 mod change;
 mod control;
@@ -35,14 +41,14 @@ pub use key::MasterKey;
 pub use known::{KnownGroup, PreviousState, RekeyDecision};
 pub use state::GroupState;
 
-/// Members of a group.
+/// The greatest number of members of a group.
 pub const MAX_MEMBERS: usize = 256;
 
-/// Characters of a group's name; the least is 1.
+/// The greatest number of characters of a group's name. The least is 1.
 pub const MAX_NAME_CHARS: usize = 128;
 
 crate::content::id::urn_id! {
-    /// A group's id: `urn:uuid:` and a lower-case UUID, drawn by who created it.
+    /// A group's id: `urn:uuid:` and a lower-case UUID, drawn by the user who created the group.
     GroupId
 }
 

@@ -1,8 +1,8 @@
-//! A device's keys, both halves: identity, signed prekeys, one-time prekeys, Kyber prekeys
-//! (`docs/protocol.md`, section 4).
+//! The keys of a device, both halves: its identity, signed prekeys, one-time prekeys and Kyber
+//! prekeys (`docs/protocol.md`, section 4).
 //!
-//! Private halves stay in here and are wiped when dropped. What was replaced is kept: messages made with it
-//! may be under way.
+//! Private halves are wiped when dropped. Keys that were replaced are kept, because messages made
+//! with them may still be on their way.
 
 mod curve;
 mod identity;
@@ -20,26 +20,28 @@ use pool::PairPool;
 
 use crate::Environment;
 
-/// How many keys a device begins with.
+/// The numbers of keys that a device begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyCounts {
-    /// One-time Curve25519 prekeys.
+    /// The number of one-time Curve25519 prekeys.
     pub pre_keys: u16,
-    /// One-time Kyber prekeys.
+    /// The number of one-time Kyber prekeys.
     pub kyber_pre_keys: u16,
-    /// Whether there is a last-resort Kyber key; without any Kyber key it is the legacy X3DH profile.
+    /// True if there is a last-resort Kyber key. A device without any Kyber key has the legacy X3DH
+    /// profile.
     pub last_resort: bool,
 }
 
 impl Default for KeyCounts {
-    /// As Signal's clients begin: 100 of each, the most that one request carries.
+    /// Returns the numbers of Signal's clients: 100 of each, which is the most that one request
+    /// carries.
     fn default() -> Self {
         Self { pre_keys: 100, kyber_pre_keys: 100, last_resort: true }
     }
 }
 
-/// What a device goes on with after its process has ended, besides its prekeys' private halves, which it is not given
-/// back: sessions read them where they are kept.
+/// The keys from which a device goes on in a new process. The private halves of prekeys are not
+/// among them: sessions read those from the store.
 pub struct SavedKeys {
     /// The identity.
     pub identity: IdentityPair,
@@ -49,20 +51,20 @@ pub struct SavedKeys {
     pub signed_pre_key: SignedPreKey,
     /// The newest last-resort Kyber key.
     pub last_resort: Option<KyberPreKey>,
-    /// What a registration publishes; empty once it has.
+    /// The keys that the registration publishes. Empty once it has.
     pub first: PublishedKeys,
-    /// How many were made.
+    /// The numbers of prekeys that were made.
     pub made: MadeKeyCounts,
 }
 
-/// How many prekeys were ever made of each kind, which are their last ids.
+/// The numbers of prekeys ever made, by kind. They are also the last ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MadeKeyCounts {
-    /// Signed prekeys.
+    /// The number of signed prekeys.
     pub signed: u64,
-    /// One-time prekeys.
+    /// The number of one-time prekeys.
     pub one_time: u64,
-    /// Kyber prekeys.
+    /// The number of Kyber prekeys.
     pub kyber: u64,
 }
 
@@ -72,19 +74,19 @@ pub struct DeviceKeys {
     registration_id: RegistrationId,
     signed_pre_key: SignedPreKey,
     last_resort: Option<KyberPreKey>,
-    /// The one-time keys of the registration.
+    /// The keys that the registration publishes.
     first: PublishedKeys,
     signed: PairPool<CurvePair>,
     one_time: PairPool<CurvePair>,
-    /// Last-resort and one-time keys: they share the numbers.
+    /// Last-resort and one-time keys, which share their ids.
     kyber: PairPool<KyberPair>,
 }
 
 impl DeviceKeys {
-    /// Fresh keys of a new device.
+    /// Returns fresh keys for a new device.
     ///
     /// # Errors
-    /// None that can happen: the ids last for any count.
+    /// [`Invalid`] if the ids of a kind run out, which takes more keys than `counts` can ask for.
     pub fn generate(counts: KeyCounts, environment: &Environment) -> Result<Self, Invalid> {
         let registration_id = RegistrationId::from_random(u16::from_le_bytes(environment.bytes()));
         let identity = IdentityPair::generate(environment);
@@ -109,7 +111,7 @@ impl DeviceKeys {
         Ok(keys)
     }
 
-    /// The keys of a device that goes on.
+    /// Returns the keys of a device that goes on.
     pub fn restore(saved: SavedKeys) -> Self {
         Self {
             identity: saved.identity,
@@ -123,15 +125,15 @@ impl DeviceKeys {
         }
     }
 
-    /// What a registration publishes.
+    /// Returns the keys that the registration publishes.
     pub fn first(&self) -> &PublishedKeys {
         &self.first
     }
 
-    /// Makes more one-time keys, to be published.
+    /// Makes more one-time keys, which are then to be published.
     ///
     /// # Errors
-    /// The ids have run out.
+    /// [`Invalid`] if the ids of a kind have run out, after 2^31 - 1 keys.
     pub fn more(
         &mut self,
         pre_keys: u16,
@@ -150,10 +152,11 @@ impl DeviceKeys {
         Ok(made)
     }
 
-    /// Makes the next signed prekey and, where there is one, the next last-resort key, to be published.
+    /// Makes the next signed prekey and, if there is one, the next last-resort key, which are then
+    /// to be published.
     ///
     /// # Errors
-    /// The ids have run out.
+    /// [`Invalid`] if the ids of a kind have run out, after 2^31 - 1 keys.
     pub fn rotate(&mut self, environment: &Environment) -> Result<PublishedKeys, Invalid> {
         self.signed_pre_key = signed_pre_key(&self.identity, &mut self.signed, environment)?;
         if self.last_resort.is_some() {
@@ -173,58 +176,61 @@ impl DeviceKeys {
         Ok(KyberPreKey { id: self.kyber.add(pair)?, key, signature })
     }
 
-    /// The identity, which signs.
+    /// Returns the identity, which signs.
     pub fn identity(&self) -> &IdentityPair {
         &self.identity
     }
 
-    /// The registration id.
+    /// Returns the registration id.
     pub fn registration_id(&self) -> RegistrationId {
         self.registration_id
     }
 
-    /// The newest signed prekey.
+    /// Returns the newest signed prekey.
     pub fn signed_pre_key(&self) -> &SignedPreKey {
         &self.signed_pre_key
     }
 
-    /// The newest last-resort Kyber key.
+    /// Returns the newest last-resort Kyber key.
     pub fn last_resort(&self) -> Option<&KyberPreKey> {
         self.last_resort.as_ref()
     }
 
-    /// How many were made.
+    /// Returns the numbers of keys that were made.
     pub fn made(&self) -> MadeKeyCounts {
         let (signed, one_time, kyber) = (self.signed.made(), self.one_time.made(), self.kyber.made());
         MadeKeyCounts { signed, one_time, kyber }
     }
 
-    /// The pairs of the signed prekeys that were made since the beginning or [`DeviceKeys::restore`].
+    /// Returns the pairs of the signed prekeys that were made since [`DeviceKeys::generate`] or
+    /// [`DeviceKeys::restore`].
     pub fn signed_pairs(&self) -> impl Iterator<Item = (KeyId, &CurvePair)> {
         self.signed.iter()
     }
 
-    /// The same of the one-time prekeys.
+    /// Returns the pairs of the one-time prekeys that were made since [`DeviceKeys::generate`] or
+    /// [`DeviceKeys::restore`].
     pub fn one_time_pairs(&self) -> impl Iterator<Item = (KeyId, &CurvePair)> {
         self.one_time.iter()
     }
 
-    /// The same of the Kyber prekeys.
+    /// Returns the pairs of the Kyber prekeys that were made since [`DeviceKeys::generate`] or
+    /// [`DeviceKeys::restore`].
     pub fn kyber_pairs(&self) -> impl Iterator<Item = (KeyId, &KyberPair)> {
         self.kyber.iter()
     }
 
-    /// The pair of a signed prekey, new or old, for sessions.
+    /// Returns the pair of a signed prekey, new or old.
     pub fn signed_pair(&self, id: KeyId) -> Option<&CurvePair> {
         self.signed.get(id)
     }
 
-    /// The pair of a one-time prekey, for sessions.
+    /// Returns the pair of a one-time prekey.
     pub fn one_time_pair(&self, id: KeyId) -> Option<&CurvePair> {
         self.one_time.get(id)
     }
 
-    /// The pair of a Kyber prekey, one-time or last-resort, for sessions.
+    /// Returns the pair of a Kyber prekey, one-time or last-resort.
     pub fn kyber_pair(&self, id: KeyId) -> Option<&KyberPair> {
         self.kyber.get(id)
     }

@@ -1,13 +1,13 @@
-//! A name that a file may be saved under, made of one that anybody may have chosen.
+//! File names that are safe to save under, made from names that anybody may have chosen.
 //!
-//! Of the crates for this, none sees to hidden files, options of commands and characters that reorder text; so it is all
-//! here, and what it promises is a property test.
+//! No crate for this removes hidden files, options of commands and characters that reorder text as
+//! well, so the rules are all here. A property test checks them.
 
-/// Bytes of a name; what is longer loses the end of its stem. Every file system has 255, of which whoever saves may
-/// need some.
+/// The greatest length of a name in bytes. The stem of a longer name is cut. File systems allow
+/// 255; the rest is for programs that add a suffix, such as a number.
 const MAX_BYTES: usize = 200;
 
-/// Bytes of an extension, with its dot, that is kept when the stem is cut.
+/// The greatest length of an extension, with its dot, that stays when the stem is cut.
 const MAX_EXTENSION_BYTES: usize = 16;
 
 pub(super) fn file_name(name: &str) -> String {
@@ -15,25 +15,26 @@ pub(super) fn file_name(name: &str) -> String {
     let words = visible.split_whitespace().collect::<Vec<_>>().join(" ");
     let kept = words.trim_start_matches(['.', ' ']).trim_end_matches(['.', ' ']);
     let kept = if kept.is_empty() { "attachment" } else { kept };
-    // An option of a command, a home folder, a device.
+    // The prefix keeps the name from being an option of a command, a home folder or a device.
     let prefix = if kept.starts_with(['-', '~']) || is_device(kept) { "_" } else { "" };
     shorten(&format!("{prefix}{kept}"))
 }
 
-/// What some system reserves: separators of folders, of drives and of streams, wildcards, quotes, control characters.
+/// Replaces a character that some system reserves: separators of folders, drives and streams,
+/// wildcards, quotes, control characters.
 fn plain(c: char) -> char {
     if c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|') { '_' } else { c }
 }
 
-/// What cannot be seen, or changes the order in which the rest is: `invoice\u{202e}fdp.exe` would look like a PDF. The
-/// joiners of emoji and of Persian stay.
+/// True for characters that are invisible or that reorder text: `invoice\u{202e}fdp.exe` would look
+/// like a PDF. The joiners that emoji and Persian need are not among them.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Whether Windows opens a device by that name, whatever follows its first dot.
+/// True if Windows opens a device by this name. It ignores what follows the first dot.
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let numbered = |kind: &str| {

@@ -1,3 +1,5 @@
+//! The location of a file's sealed bytes, as the `url` of an attachment writes it.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use eko_protocol::Invalid;
@@ -7,24 +9,28 @@ use super::INLINE_MAX;
 
 const INLINE: &str = "data:application/octet-stream;base64,";
 
-/// Bytes of an address: that of a store may carry a long signature in its query.
+/// The greatest length of an address in bytes. A store of files may put a long signature into the
+/// query.
 const MAX_URL_BYTES: usize = 2048;
 
-/// Where the sealed bytes of a file are.
+/// The location of the sealed bytes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttachmentLocation {
-    /// In the message itself: at most [`INLINE_MAX`] bytes.
+    /// The message itself, which holds at most [`INLINE_MAX`] of them.
     Inline(Vec<u8>),
-    /// At an https address. Whoever fetches it tells that host that the message was read, and from where.
+    /// An https address. Whoever fetches it tells that host that the message was read, and from
+    /// which network.
     Https(String),
 }
 
 impl AttachmentLocation {
-    /// Reads an https address, or the one form of `data:` address that is written here.
+    /// Reads an https address, or a `data:` address of the form that [`AttachmentLocation::to_url`]
+    /// writes.
     ///
     /// # Errors
-    /// Anything else; more than [`INLINE_MAX`] bytes inline; an address with credentials or a fragment, with other
-    /// characters than printable ASCII, not in normal form, or of more than 2,048 bytes.
+    /// [`Invalid`] for anything else: more than [`INLINE_MAX`] bytes inline; an https address with
+    /// credentials or a fragment, with characters other than printable ASCII, not in normal form,
+    /// or of more than 2,048 bytes.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match text.strip_prefix(INLINE) {
             Some(base64) => inline(base64).map(Self::Inline),
@@ -32,7 +38,7 @@ impl AttachmentLocation {
         }
     }
 
-    /// The address.
+    /// Returns the address.
     pub fn to_url(&self) -> String {
         match self {
             Self::Inline(sealed) => format!("{INLINE}{}", STANDARD.encode(sealed)),
@@ -42,7 +48,7 @@ impl AttachmentLocation {
 }
 
 fn inline(base64: &str) -> Result<Vec<u8>, Invalid> {
-    // Four characters carry three bytes: what is longer need not be decoded to be refused.
+    // Four characters carry three bytes, so a text that is too long is refused without decoding it.
     if base64.len() > INLINE_MAX.div_ceil(3).saturating_mul(4) {
         return Err(Invalid::whole(format!("holds more than {INLINE_MAX} bytes")));
     }

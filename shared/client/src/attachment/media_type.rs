@@ -1,6 +1,9 @@
+//! Media types of attachments.
+
 use eko_protocol::Invalid;
 
-/// Checks `type/subtype` as RFC 6838, section 4.2 registers them, without parameters.
+/// Checks a media type: `type/subtype`, as RFC 6838, section 4.2 registers them, without
+/// parameters.
 pub(super) fn media_type(text: &str) -> Result<String, Invalid> {
     match text.split_once('/') {
         Some((kind, subtype)) if is_name(kind) && is_name(subtype) => Ok(text.to_owned()),

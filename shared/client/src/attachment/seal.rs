@@ -1,3 +1,5 @@
+//! Sealing and opening: AES-256-GCM with a nonce before the ciphertext and a tag after it.
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use eko_protocol::Invalid;
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::Environment;
 
-/// A file that is sealed and not yet anywhere.
+/// A file that is sealed, and has no location yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedFile {
     bytes: Vec<u8>,
@@ -23,7 +25,8 @@ pub struct SealedFile {
 /// Seals a file under a fresh key.
 ///
 /// # Errors
-/// It is longer than [`MAX_BYTES`], or its name or media type cannot be sent.
+/// [`AttachmentError::TooLong`] if the file is longer than [`MAX_BYTES`];
+/// [`AttachmentError::Invalid`] if its name or media type cannot be sent.
 pub fn seal(
     bytes: &[u8],
     name: &str,
@@ -50,15 +53,15 @@ pub fn seal(
 }
 
 impl SealedFile {
-    /// The sealed bytes.
+    /// Returns the sealed bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The attachment that carries them itself.
+    /// Returns the attachment that carries the sealed bytes itself.
     ///
     /// # Errors
-    /// They are more than [`INLINE_MAX`].
+    /// [`AttachmentError::NotInline`] if they are more than [`INLINE_MAX`].
     pub fn inline(self) -> Result<Attachment, AttachmentError> {
         if self.bytes.len() > INLINE_MAX {
             return Err(AttachmentError::NotInline);
@@ -66,10 +69,11 @@ impl SealedFile {
         Ok(self.finish(AttachmentLocation::Inline))
     }
 
-    /// The attachment whose sealed bytes lie at an https address.
+    /// Returns the attachment whose sealed bytes lie at an https address.
     ///
     /// # Errors
-    /// The address cannot be sent, as [`AttachmentLocation::parse`] says.
+    /// [`AttachmentError::Invalid`] if the address cannot be sent; [`AttachmentLocation::parse`]
+    /// says which can.
     pub fn at(self, url: &str) -> Result<Attachment, AttachmentError> {
         match AttachmentLocation::parse(url).map_err(|fault| fault.under("/url"))? {
             AttachmentLocation::Inline(_) => Err(Invalid::at("/url", "must be an https address").into()),
@@ -86,7 +90,9 @@ impl SealedFile {
 /// Opens the sealed bytes of a file.
 ///
 /// # Errors
-/// They are not those that were sent, cannot be decrypted, or are not as many as was said; checked in this order.
+/// In the order of the checks: [`AttachmentError::OtherBytes`] if the digest differs,
+/// [`AttachmentError::WrongKey`] if they cannot be decrypted, [`AttachmentError::OtherSize`] if the
+/// file has another length than the message says.
 pub fn open(sealed: &[u8], attachment: &Attachment) -> Result<Vec<u8>, AttachmentError> {
     if sha256(sealed) != attachment.digest {
         return Err(AttachmentError::OtherBytes);

@@ -1,3 +1,5 @@
+//! Tests of sealing, of the JSON of attachments, and of the names that files are saved under.
+
 use std::path::{Component, Path};
 
 use proptest::prelude::*;
@@ -36,8 +38,8 @@ fn it_is_what_the_contract_says() {
     assert!(!format!("{attachment:?}").contains(value["eko:key"].as_str().unwrap()));
 }
 
-/// Sealed by Python's `cryptography` 48, `AESGCM(bytes(range(32))).encrypt(b"\x07" * 12, b"Hello", None)`,
-/// the nonce before it.
+/// The bytes were sealed by Python's `cryptography` 48: `AESGCM(bytes(range(32))).encrypt(b"\x07" *
+/// 12, b"Hello", None)`, with the nonce put before the result.
 #[test]
 fn it_opens_what_another_library_sealed() {
     let sealed = hex::decode("070707070707070707070707470fca3000d3f8d7f72ae3c81b2b48c4cd5dfbdf7f").unwrap();
@@ -64,7 +66,8 @@ fn each_check_has_its_reason() {
     assert_eq!(open(&bytes, &other_size), Err(AttachmentError::OtherSize));
     let other_key = Attachment { key: AttachmentKey::new([1; 32]), ..attachment.clone() };
     assert_eq!(open(&bytes, &other_key), Err(AttachmentError::WrongKey));
-    // Whoever writes the message writes the digest: it may well be that of bytes which are none.
+    // The writer of a message also writes the digest, so it may be the digest of bytes that are no
+    // sealed file.
     for short in [&b""[..], b"short", &[0; 27]] {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, short);
         let digest = <[u8; 32]>::try_from(digest.as_ref()).unwrap();

@@ -1,3 +1,5 @@
+//! Attachments as JSON: the elements of a note's `attachment`.
+
 use eko_protocol::Invalid;
 use eko_protocol::json::has_type;
 use serde_json::{Value, json};
@@ -8,10 +10,10 @@ use crate::content::member::{parsed, required};
 use crate::secret::Secret;
 
 impl Attachment {
-    /// Reads an element of a note's `attachment`. Members that are not known are ignored.
+    /// Reads an element of a note's `attachment`. Unknown members are ignored.
     ///
     /// # Errors
-    /// The first member that is missing or wrong.
+    /// [`Invalid`] at the first member that is missing or wrong.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         if !has_type(value, "Document") {
             return Err(Invalid::at("/type", "must be Document"));
@@ -37,7 +39,7 @@ impl Attachment {
         }
     }
 
-    /// The element of a note's `attachment`. It holds the key.
+    /// Returns the element of a note's `attachment`. It holds the key of the file.
     pub fn to_value(&self) -> Value {
         json!({
             "type": "Document", "name": self.name, "mediaType": self.media_type, "eko:size": self.size,
@@ -55,7 +57,7 @@ impl AttachmentKey {
         Secret::from_base64(text).map(Self)
     }
 
-    /// The bytes, for whoever keeps the attachment.
+    /// Returns the 32 bytes of the key, for a program that keeps the attachment.
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
     }

@@ -1,25 +1,27 @@
+//! Ids of the form `urn:uuid:`, each kind with a type of its own.
+
 use uuid::Uuid;
 
 use eko_protocol::Invalid;
 
 const URN: &str = "urn:uuid:";
 
-/// Checks `urn:uuid:` and a UUID in lower case with hyphens, not the nil UUID.
+/// Checks that a text is `urn:uuid:` and a UUID in lower case with hyphens, and not the nil UUID.
 pub(crate) fn check(text: &str) -> Result<(), Invalid> {
     let uuid = text.strip_prefix(URN).and_then(|rest| {
         let uuid = Uuid::parse_str(rest).ok()?;
-        // Uuid reads other spellings too.
+        // `Uuid` also reads other spellings.
         (!uuid.is_nil() && uuid.hyphenated().to_string() == rest).then_some(())
     });
     uuid.ok_or_else(|| Invalid::whole("must be urn:uuid: with a lower-case UUID, and not the nil UUID"))
 }
 
-/// A fresh one, of a random UUID.
+/// Returns a fresh id with a random UUID.
 pub(crate) fn draw(environment: &crate::Environment) -> String {
     format!("{URN}{}", uuid::Builder::from_random_bytes(environment.bytes()).into_uuid())
 }
 
-/// A type for the ids of one kind of thing.
+/// Defines a type for the ids of one kind of thing.
 macro_rules! urn_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -28,7 +30,7 @@ macro_rules! urn_id {
         pub struct $name(String);
 
         impl $name {
-            /// A fresh id: a random UUID.
+            /// Returns a fresh id with a random UUID.
             pub fn generate(environment: &$crate::Environment) -> Self {
                 Self($crate::content::id::draw(environment))
             }
@@ -36,12 +38,13 @@ macro_rules! urn_id {
             /// Reads an id.
             ///
             /// # Errors
-            /// Anything but `urn:uuid:` and a lower-case hyphenated UUID, and the nil UUID.
+            /// [`Invalid`](eko_protocol::Invalid) unless it is `urn:uuid:` and a lower-case
+            /// hyphenated UUID, not the nil UUID.
             pub fn parse(text: &str) -> Result<Self, eko_protocol::Invalid> {
                 $crate::content::id::check(text).map(|()| Self(text.to_owned()))
             }
 
-            /// The id as text.
+            /// Returns the id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -71,12 +74,13 @@ macro_rules! urn_id {
 pub(crate) use urn_id;
 
 urn_id! {
-    /// An activity's id: `urn:uuid:` and a lower-case UUID. It names an activity together with its author only.
+    /// An activity's id: `urn:uuid:` and a lower-case UUID. It is unique only together with the
+    /// activity's author.
     ActivityId
 }
 
 urn_id! {
-    /// A note's id, of the same form.
+    /// A note's id: `urn:uuid:` and a lower-case UUID.
     NoteId
 }
 

@@ -1,4 +1,4 @@
-//! Readings of one member of an object.
+//! Readers for one member of a JSON object.
 
 use eko_protocol::Invalid;
 use eko_protocol::address::Origin;
@@ -6,7 +6,7 @@ use eko_protocol::json::text;
 use eko_protocol::limits::MAX_SAFE_INTEGER;
 use serde_json::Value;
 
-/// A member that must be a string, read by `parse`.
+/// Reads a member that must be a string, by `parse`.
 pub(crate) fn parsed<T>(
     object: &Value,
     name: &str,
@@ -15,7 +15,8 @@ pub(crate) fn parsed<T>(
     parse(text(object, name)?).map_err(|fault| fault.under(format!("/{name}")))
 }
 
-/// A member that must be a whole number from `least` to 2^53 - 1; `None` where it is not there.
+/// Reads a member that must be a whole number from `least` to 2^53 - 1. Returns `None` if it is
+/// absent.
 pub(crate) fn number(object: &Value, name: &str, least: u64) -> Result<Option<u64>, Invalid> {
     let Some(member) = object.get(name) else { return Ok(None) };
     match member.as_u64() {
@@ -24,19 +25,19 @@ pub(crate) fn number(object: &Value, name: &str, least: u64) -> Result<Option<u6
     }
 }
 
-/// The same, where it must be there.
+/// Reads a member that must be a whole number from `least` to 2^53 - 1, and may not be absent.
 pub(crate) fn required(object: &Value, name: &str, least: u64) -> Result<u64, Invalid> {
     number(object, name, least)?.ok_or_else(|| Invalid::at(format!("/{name}"), "is missing"))
 }
 
-/// A member that must be an array of strings.
+/// Reads a member that must be an array of strings.
 pub(crate) fn texts<'a>(object: &'a Value, name: &str) -> Result<Vec<&'a str>, Invalid> {
     let items = object.get(name).and_then(Value::as_array);
     let items = items.map(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
     items.flatten().ok_or_else(|| Invalid::at(format!("/{name}"), "must be an array of strings"))
 }
 
-/// An actor id of any server.
+/// Checks an actor id of any server.
 pub(crate) fn actor(text: &str) -> Result<String, Invalid> {
     let path = Origin::of(text).and_then(|origin| text.strip_prefix(origin.as_str()).map(str::len));
     match path {

@@ -1,13 +1,15 @@
+//! Padding (ISO/IEC 7816-4), which hides the exact length of a message from those who see its
+//! ciphertext.
+
 use eko_protocol::Invalid;
 
-/// What a padded length is a multiple of, as Signal's clients have it: who sees the ciphertext sees the length of what was
-/// said no finer.
+/// The unit of padded lengths, which is that of Signal's clients.
 pub const PADDING_STEP: usize = 160;
 
-/// Ends what was said.
+/// The byte between content and padding.
 const END: u8 = 0x80;
 
-/// The bytes, one `0x80`, and `0x00` up to the next multiple of [`PADDING_STEP`] (ISO/IEC 7816-4).
+/// Appends one `0x80`, and then `0x00` up to the next multiple of [`PADDING_STEP`].
 pub fn pad(bytes: &[u8]) -> Vec<u8> {
     let length = bytes.len().saturating_add(1).next_multiple_of(PADDING_STEP);
     let mut padded = Vec::with_capacity(length);
@@ -17,10 +19,10 @@ pub fn pad(bytes: &[u8]) -> Vec<u8> {
     padded
 }
 
-/// What [`pad`] was given.
+/// Returns the bytes that [`pad`] was given.
 ///
 /// # Errors
-/// The last byte that is not `0x00` is not `0x80`.
+/// [`Invalid`] if the last byte that is not `0x00` is not `0x80`.
 pub fn unpad(padded: &[u8]) -> Result<&[u8], Invalid> {
     let end = padded.iter().rposition(|byte| *byte != 0).and_then(|at| padded.split_at_checked(at));
     match end {
@@ -50,7 +52,7 @@ mod tests {
         for bytes in [&b""[..], b"\0\0\0", b"{}", b"{}\0\0", b"{}\x80\x01\0", b"{}\x81\0"] {
             assert!(unpad(bytes).is_err(), "{bytes:?}");
         }
-        // Exactly one: what is before it is what was said.
+        // Only one `0x80` is removed: another before it belongs to the content.
         assert_eq!(unpad(b"{}\x80\x80\0"), Ok(&b"{}\x80"[..]));
     }
 

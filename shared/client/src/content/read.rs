@@ -1,3 +1,5 @@
+//! Reading activities from JSON.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use eko_protocol::device_set::DeviceSetRef;
@@ -21,7 +23,7 @@ pub(super) fn activity(value: &Value) -> Result<Activity, Invalid> {
     Ok(Activity { id, actor, to, published_ms, sequence, device_sets, group, content })
 }
 
-/// What every activity has.
+/// The members that every activity has.
 pub(crate) struct ActivityHeader {
     pub(crate) id: ActivityId,
     pub(crate) actor: String,
@@ -51,7 +53,7 @@ fn group(value: &Value) -> Result<GroupRef, Invalid> {
     Ok(GroupRef { id: parsed(value, "id", GroupId::parse)?, epoch: required(value, "epoch", 1)? })
 }
 
-/// The group alone, or actors: an activity is of one conversation.
+/// Reads `to`: one group alone, or actors. An activity belongs to one conversation.
 fn to(value: &Value, group: Option<&GroupRef>) -> Result<Vec<String>, Invalid> {
     let to = match value.get("to") {
         Some(Value::String(one)) => vec![one.as_str()],
@@ -88,7 +90,7 @@ fn device_sets(value: &Value) -> Result<BTreeMap<String, DeviceSetRef>, Invalid>
         }
         Ok((name, set))
     };
-    // Which actor's is wrong is said without its name, which may be anything.
+    // The error does not repeat the name of the wrong member, because that may be any text.
     members.iter().map(set).collect::<Result<_, Invalid>>().map_err(|error| fault(&error.to_string()))
 }
 
@@ -108,7 +110,7 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
 }
 
 fn note(object: &Value) -> Result<Note, Invalid> {
-    // Absent, ActivityStreams would have it be HTML. Nothing is read as HTML here.
+    // Without a media type, ActivityStreams would mean HTML. This protocol reads no HTML.
     if object.get("mediaType").is_some_and(|media_type| media_type != "text/plain") {
         return Err(Invalid::at("/mediaType", "must be text/plain"));
     }

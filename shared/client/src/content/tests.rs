@@ -1,4 +1,5 @@
-//! What is written is what the contract says, and what is read is checked.
+//! Tests that activities are written as the protocol says, and that everything that is read is
+//! checked.
 
 mod any;
 mod refused;
@@ -21,7 +22,7 @@ const BOB: &str = "https://b.example/user/bob";
 const URN: &str = "urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11";
 const OTHER_URN: &str = "urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a12";
 
-/// One time for ever, and bytes that follow from the seed.
+/// Returns an environment whose clock stands still, and whose random bytes follow from the seed.
 pub(crate) fn repeatable(seed: u64) -> Environment {
     let drawn = Mutex::new(seed);
     let random = move |bytes: &mut [u8]| {
@@ -56,7 +57,7 @@ fn json_of(activity: &Activity) -> Value {
     serde_json::from_slice(unpad(&activity.to_plaintext().unwrap()).unwrap()).unwrap()
 }
 
-/// A plaintext of any JSON.
+/// Returns the plaintext that holds this JSON.
 fn plaintext(value: &Value) -> Vec<u8> {
     pad(value.to_string().as_bytes())
 }
@@ -105,7 +106,7 @@ fn a_control_arrives_as_it_was_sealed() {
     assert_eq!(read, activity);
     let ActivityContent::Control(read) = read.content else { panic!("{read:?}") };
     assert!(read.is_under(control.state().master_key()));
-    // Nothing may be said beside what was sealed.
+    // An activity that carries a control may have no members but those that were sealed.
     let beside = Activity { sequence: Some(1), ..activity };
     assert!(beside.to_plaintext().is_err());
 }
@@ -173,7 +174,7 @@ proptest! {
         prop_assert!(Activity::from_plaintext(&plaintext(&value)).is_err());
     }
 
-    /// What is accepted can be sent on, and is then the same.
+    /// Whatever is accepted can be sent on, and reads the same again.
     #[test]
     fn one_other_member_is_refused_or_read_for_good(
         activity in any_activity(),

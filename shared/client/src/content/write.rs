@@ -1,18 +1,21 @@
-use eko_protocol::{Invalid, timestamp};
+//! Writing activities as JSON.
+
+use eko_protocol::timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{Activity, ActivityContent, Note};
 use crate::attachment::Attachment;
 
-/// The context of what clients say to each other: members that begin with `eko:` are read by their full names.
+/// The JSON-LD context of activities between clients. Members that begin with `eko:` are read by
+/// these full names.
 pub(crate) const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
 
-/// The activity as JSON.
-pub(super) fn value(activity: &Activity) -> Result<Value, Invalid> {
+/// Returns the activity as JSON.
+pub(super) fn value(activity: &Activity) -> Value {
     let (kind, object) = match &activity.content {
-        ActivityContent::Control(control) => return Ok(control.to_value()),
-        ActivityContent::Other(value) => return Ok(value.clone()),
-        ActivityContent::Note(said) => ("Create", note(said)),
+        ActivityContent::Control(control) => return control.to_value(),
+        ActivityContent::Other(value) => return value.clone(),
+        ActivityContent::Note(content) => ("Create", note(content)),
         ActivityContent::Read(id) => ("Read", json!(id)),
     };
     let mut value = Map::new();
@@ -33,7 +36,7 @@ pub(super) fn value(activity: &Activity) -> Result<Value, Invalid> {
         put("eko:group", json!({ "id": group.id, "epoch": group.epoch }));
     }
     put("object", object);
-    Ok(Value::Object(value))
+    Value::Object(value)
 }
 
 fn note(note: &Note) -> Value {

@@ -1,3 +1,5 @@
+//! Reading and changing device chains (section 3).
+
 use eko_protocol::activity::context;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{ChainNode, ChainState, ReplayError, UnsignedNode};
@@ -11,25 +13,27 @@ use super::{Device, PendingDevice};
 use crate::{Body, ClientError, Exchange, Transport};
 
 impl<T: Transport> Device<T> {
-    /// GET `/user/{name}/devices` (section 3): a user's whole chain, replayed and verified.
+    /// GET `/user/{name}/devices`: reads and verifies a user's whole chain.
     ///
     /// # Errors
-    /// [`ClientError::FalseChain`] where a node breaks a rule; the server's refusal.
+    /// [`ClientError::FalseChain`] if a node breaks a rule; [`ClientError::Problem`] with status
+    /// 404 if there is no such user.
     pub async fn chain(&self, user: &UserName) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
         self.chain_at(&self.origin, user).await
     }
 
-    /// The same of a user of the server at `origin`, asked directly: it is public, and what a third server says
-    /// of it would be worth nothing.
+    /// Reads and verifies the chain of a user of another server. It asks that server itself: the
+    /// chain is public, and another server's word for it would prove nothing.
     ///
     /// # Errors
-    /// As [`Device::chain`].
+    /// [`ClientError::FalseChain`] if a node breaks a rule; [`ClientError::Problem`] with status
+    /// 404 if there is no such user.
     pub async fn chain_at(
         &self,
         origin: &Origin,
         user: &UserName,
     ) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
-        // No token goes along, so it may be any server.
+        // The request carries no token, so it may go to any server.
         let url = origin.devices(user);
         let answer = Exchange::send(&self.transport, Method::GET, &url, Body::Empty, None).await?;
         let answer = answer.expect(StatusCode::OK)?;
@@ -45,12 +49,15 @@ impl<T: Transport> Device<T> {
         Ok((nodes, state))
     }
 
-    /// Approves a device of this user that waits: reads it and the chain, checks that it holds its key, and
-    /// appends an `AddDevice` that this device signs. Whether it is the user's own is for the user to say, by
-    /// comparing fingerprints.
+    /// Approves a pending device of this user. It reads the list of pending devices and the chain,
+    /// checks that the device holds its key, and appends an `AddDevice` node that this device
+    /// signs.
+    ///
+    /// Only the user can tell whether the device is theirs, by comparing fingerprints.
     ///
     /// # Errors
-    /// It does not wait, or holds another key; `stale-head` where another append came first.
+    /// [`ClientError::Untrusted`] if the device is not pending or does not hold its key; the
+    /// problem `stale-head` if another node was appended first.
     pub async fn approve(&self, device: &DeviceId) -> Result<DeviceSetRef, ClientError> {
         let pending = self.pending_devices().await?;
         let waiting = pending.into_iter().find(|pending| pending.device.id == *device);
@@ -59,11 +66,12 @@ impl<T: Transport> Device<T> {
         self.approve_this(&waiting).await
     }
 
-    /// The same of a device as it was shown to the user: with the key whose fingerprint they compared, whatever the
-    /// server shows under that id by now.
+    /// Approves a pending device as it was shown to the user: with the key whose fingerprint they
+    /// compared, whatever the server shows under that id now.
     ///
     /// # Errors
-    /// As there.
+    /// [`ClientError::Untrusted`] if the device does not hold its key; the problem `stale-head` if
+    /// another node was appended first.
     pub async fn approve_this(&self, waiting: &PendingDevice) -> Result<DeviceSetRef, ClientError> {
         let device = &waiting.device;
         waiting
@@ -75,10 +83,12 @@ impl<T: Transport> Device<T> {
         self.append(&self.sign_node(node)?).await
     }
 
-    /// Revokes a device of this user, maybe itself: reads the chain and appends a `RevokeDevice`.
+    /// Revokes a device of this user, possibly itself: reads the chain and appends a `RevokeDevice`
+    /// node.
     ///
     /// # Errors
-    /// It is not active; `stale-head` where another append came first.
+    /// The problem `invalid` if the device is not active, or `stale-head` if another node was
+    /// appended first.
     pub async fn revoke(&self, device: &DeviceId) -> Result<DeviceSetRef, ClientError> {
         let (_, state) = self.chain(&self.user).await?;
         let now_ms = self.environment.now_ms();
@@ -86,35 +96,37 @@ impl<T: Transport> Device<T> {
         self.append(&self.sign_node(node)?).await
     }
 
-    /// POST `/user/{name}/devices` (section 3): turns a pending device away. The chain does not change.
+    /// POST `/user/{name}/devices` with `Reject`: turns a pending device away. The chain does not
+    /// change.
     ///
     /// # Errors
-    /// `invalid` where it does not wait (any more).
+    /// The problem `invalid` if the device is not pending.
     pub async fn turn_away(&self, device: &DeviceId) -> Result<(), ClientError> {
         let address = self.origin.device(&self.user, device);
         let body = json!({ "@context": context(&self.origin), "type": "Reject", "object": address });
         self.post(&self.origin.devices(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)
     }
 
-    /// A node with this device's proof.
+    /// Returns a node with this device's proof.
     ///
     /// # Errors
-    /// The chain is longer than JSON can count.
+    /// [`ClientError::Invalid`] if the chain is longer than a JSON number can count.
     pub fn sign_node(&self, node: UnsignedNode) -> Result<Value, ClientError> {
         let signature = self.keys.identity().sign(&node.signing_bytes()?, &self.environment);
         Ok(node.finish(&self.id, &signature))
     }
 
-    /// POST `/user/{name}/devices` (section 3): appends a node as it is. Answers the device set after it.
+    /// POST `/user/{name}/devices`: appends a node as it is. Returns the device set after it.
     ///
     /// # Errors
-    /// The server's refusal: `stale-head`, `invalid` and others.
+    /// The problem `stale-head` if the node does not follow the chain's head, or `invalid` if it
+    /// breaks a rule.
     pub async fn append(&self, node: &Value) -> Result<DeviceSetRef, ClientError> {
         let url = self.origin.devices(&self.user);
         let answer = self.post(&url, node, StatusCode::CREATED).await?;
         let set = device_set(&answer, &answer.json()?)?;
         let set = set.ok_or_else(|| answer.unexpected("has no eko:deviceSet"))?;
-        // The head is the hash of what was sent: the server has no say in it.
+        // The head is the hash of the node that was sent, so the server's answer can be checked.
         if set.head != ChainNode::parse(node)?.hash() {
             return Err(answer.unexpected("eko:deviceSet is not the node that was appended"));
         }
@@ -131,7 +143,7 @@ fn replay(origin: &Origin, user: &UserName, nodes: &[ChainNode]) -> Result<Chain
     })
 }
 
-/// The device set that an answer carries.
+/// Reads the device set of an answer, if it has one.
 fn device_set(answer: &Exchange, body: &Value) -> Result<Option<DeviceSetRef>, ClientError> {
     let set = body.get("eko:deviceSet").map(shape::<DeviceSetRef>).transpose();
     set.map_err(|fault| answer.unexpected(fault.under("/eko:deviceSet").to_string()))

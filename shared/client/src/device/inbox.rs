@@ -1,3 +1,5 @@
+//! Reading the device's mailbox (section 6).
+
 use eko_protocol::activity::Report;
 use eko_protocol::json::{has_type, shape, text};
 use eko_protocol::letter::FetchedLetter;
@@ -9,56 +11,57 @@ use super::pending::offered;
 use super::{Device, PendingDevice, PoolCount};
 use crate::{Auth, Body, ClientError, Transport};
 
-/// A page of the device's mailbox, oldest first.
+/// A page of the device's mailbox, oldest entry first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MailboxPage {
     /// The entries.
     pub entries: Vec<MailboxEntry>,
-    /// The address of the next page, where there is more.
+    /// The address of the next page, if there are more entries.
     pub next: Option<String>,
-    /// One-time keys that the server has left of this device: time to publish more?
+    /// The one-time keys of this device that the server has left.
     pub keys_left: PoolCount,
 }
 
-/// What waits for the device.
+/// One entry of the mailbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MailboxEntry {
-    /// Its address, by which it is acknowledged.
+    /// The address of the entry, by which it is acknowledged.
     pub address: String,
-    /// When the server accepted it, in epoch milliseconds.
+    /// The time at which the server accepted it, in epoch milliseconds.
     pub received_ms: i64,
-    /// What it says.
+    /// The content.
     pub content: EntryContent,
-    /// The same as it came.
+    /// The activity as it came.
     pub activity: Value,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EntryContent {
-    /// A message for this device.
+    /// A ciphertext for this device, with its letter.
     Message(FetchedLetter),
     /// A report on an envelope that this user sent.
     Report(Report),
-    /// A device of this user waits for approval. Nothing of it is proven yet.
+    /// A device asks to become one of this user's devices. Nothing about it is proven yet.
     DeviceOffered(PendingDevice),
-    /// Anything else, or one of these that cannot be read, and why: it must not block the mailbox.
+    /// An activity of another type, or one that cannot be read, with the reason. It does not block
+    /// the mailbox.
     Unreadable(Invalid),
 }
 
 impl<T: Transport> Device<T> {
-    /// GET `/user/{name}/inbox` (section 6): the first page of this device's mailbox. Deletes nothing.
+    /// GET `/user/{name}/inbox`: reads the first page of this device's mailbox. Deletes nothing.
     ///
     /// # Errors
-    /// The server's refusal: `device-pending`, `device-revoked` and others.
+    /// The problem `device-pending` or `device-revoked` if the device is not active.
     pub async fn fetch(&self) -> Result<MailboxPage, ClientError> {
         self.fetch_after(&self.origin.inbox(&self.user)).await
     }
 
-    /// As [`Device::fetch`], at the `next` of the page before.
+    /// GET on [`MailboxPage::next`]: reads the page after another one.
     ///
     /// # Errors
-    /// As there.
+    /// The problem `device-pending` or `device-revoked` if the device is not active.
     pub async fn fetch_after(&self, next: &str) -> Result<MailboxPage, ClientError> {
         let answer = self.get(next, Auth::Device).await?;
         let body = answer.json()?;
@@ -74,10 +77,10 @@ impl<T: Transport> Device<T> {
         })
     }
 
-    /// DELETE on an entry's address (section 6): acknowledges it without a receipt.
+    /// DELETE on an entry's address: acknowledges it without a receipt for its author.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// The problem `not-found` if the entry is gone.
     pub async fn discard(&self, entry: &str) -> Result<(), ClientError> {
         let answer = self.call(Method::DELETE, entry, Body::Empty, Auth::Device).await?;
         answer.expect(StatusCode::NO_CONTENT).map(drop)

@@ -1,3 +1,5 @@
+//! Sending envelopes (section 5) and acknowledging entries (section 6).
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_protocol::activity::{Report, context};
@@ -12,61 +14,63 @@ use serde_json::{Value, json};
 use super::Device;
 use crate::{Auth, Body, ClientError, Exchange, Transport};
 
-/// An envelope to be sent: ciphertext for devices of one user.
+/// An envelope that is ready to be sent: ciphertexts for devices of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingEnvelope {
-    /// Whose devices.
+    /// The name of the user whose devices they are for.
     pub to: UserName,
-    /// The server that the recipient is on; the author's own when absent.
+    /// The server of that user, or `None` if it is the author's own.
     pub origin: Option<Origin>,
-    /// The envelope's id, the same when it is sent again or completed.
+    /// The envelope's id. It stays the same when the envelope is sent again or completed.
     pub id: EnvelopeId,
-    /// Ciphertext by device.
+    /// The ciphertexts, by device.
     pub messages: Vec<(DeviceId, Vec<u8>)>,
-    /// Whether it should wake the devices.
+    /// True if the envelope wakes the devices.
     pub notify: bool,
-    /// When it is of no more use, in epoch milliseconds.
+    /// The time after which the envelope is useless, in epoch milliseconds.
     pub expires_ms: Option<i64>,
-    /// The recipient's device set as last seen.
+    /// The recipient's device set as the author last saw it.
     pub device_set: Option<DeviceSetRef>,
 }
 
 impl OutgoingEnvelope {
-    /// An envelope that wakes the devices and lives as long as the server keeps it.
+    /// Returns an envelope that wakes the devices and lives as long as the server keeps it.
     pub fn new(to: UserName, id: EnvelopeId, messages: Vec<(DeviceId, Vec<u8>)>) -> Self {
         Self { to, origin: None, id, messages, notify: true, expires_ms: None, device_set: None }
     }
 
-    /// The same envelope for a user of the server at `origin`.
+    /// Sets the server of the recipient.
     pub fn at(self, origin: &Origin) -> Self {
         Self { origin: Some(origin.clone()), ..self }
     }
 }
 
-/// What became of an envelope (section 5).
+/// The outcome of sending an envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// Every device has it, or will.
+    /// Every device of the recipient has its ciphertext, or will have it.
     Accepted {
-        /// The activity's address.
+        /// The URL of the activity.
         activity: String,
     },
-    /// The other server could not be asked yet: the outcome comes into the queue.
+    /// The recipient's server cannot be reached yet. A report in the mailbox brings the outcome.
     Queued {
-        /// The activity's address.
+        /// The URL of the activity.
         activity: String,
     },
-    /// It is queued, but not for every device: send the missing ones theirs, under the same envelope id.
+    /// Some ciphertexts are queued. The report names the devices that lack one; they are sent
+    /// theirs under the same envelope id.
     Partial(Report),
-    /// Nothing is queued: the devices named are not the recipient's.
+    /// Nothing is queued, because the envelope names devices that are not the recipient's.
     Rejected(Report),
 }
 
 impl<T: Transport> Device<T> {
-    /// POST `/user/{name}/outbox` with `Create` (section 5): sends an envelope.
+    /// POST `/user/{name}/outbox` with `Create`: sends an envelope.
     ///
     /// # Errors
-    /// The server's refusal: `not-found` for an unknown recipient, `invalid`, `too-many` and others.
+    /// The problem `not-found` if there is no such recipient, `invalid` if the envelope breaks a
+    /// rule, `too-many` if a budget is used up.
     pub async fn send(&self, outgoing: &OutgoingEnvelope) -> Result<SendOutcome, ClientError> {
         let (url, body) = (self.origin.outbox(&self.user), self.create_activity(outgoing));
         let answer = self.call(Method::POST, &url, Body::Json(&body), Auth::Device).await?;
@@ -81,7 +85,7 @@ impl<T: Transport> Device<T> {
         }
     }
 
-    /// The `Create` that [`Device::send`] sends.
+    /// Returns the `Create` activity that [`Device::send`] sends.
     pub fn create_activity(&self, outgoing: &OutgoingEnvelope) -> Value {
         let from = self.address();
         let there = outgoing.origin.as_ref().unwrap_or(&self.origin);
@@ -113,11 +117,11 @@ impl<T: Transport> Device<T> {
         })
     }
 
-    /// POST `/user/{name}/outbox` with `Delivered` (section 6): acknowledges up to 100 entries of the own
-    /// mailbox, and reports to their authors.
+    /// POST `/user/{name}/outbox` with `Delivered`: acknowledges up to 100 entries of this user's
+    /// mailboxes, and sends their authors receipts.
     ///
     /// # Errors
-    /// The server's refusal: `not-yours` for what is no entry of this user.
+    /// The problem `not-yours` if one of them is no entry of this user.
     pub async fn acknowledge(&self, entries: &[String]) -> Result<(), ClientError> {
         let body = json!({
             "@context": context(&self.origin),

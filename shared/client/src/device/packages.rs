@@ -1,3 +1,5 @@
+//! Publishing key packages and taking those of others (section 4).
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_protocol::activity::context;
@@ -14,33 +16,33 @@ use serde_json::{Value, json};
 use super::Device;
 use crate::{Auth, Body, ClientError, DeviceKeys, Exchange, Transport};
 
-/// One-time keys that the server has left of a device.
+/// The one-time keys of a device that the server has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct PoolCount {
-    /// Curve25519 prekeys.
+    /// The number of Curve25519 prekeys.
     #[serde(rename = "eko:preKeyCount")]
     pub pre_keys: u64,
-    /// Kyber prekeys, without the last-resort key.
+    /// The number of Kyber prekeys, without the last-resort key.
     #[serde(rename = "eko:kyberPreKeyCount")]
     pub kyber_pre_keys: u64,
 }
 
-/// Packages of one user's devices. Each is of a device of that user and signed by its own identity key; that
-/// this is the key in the user's chain is for [`TakenPackages::check`].
+/// Key packages of one user's devices. Each belongs to a device of that user and is signed by the
+/// identity key in it. [`TakenPackages::check`] compares that key with the user's chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenPackages {
     /// The packages.
     pub packages: Vec<KeyPackage>,
-    /// The user's device set at that moment.
+    /// The user's device set when they were taken.
     pub device_set: Option<DeviceSetRef>,
 }
 
 impl TakenPackages {
-    /// Checks every package against the user's verified chain: an active device, with the key that the chain
-    /// has for it.
+    /// Checks every package against the user's verified chain: its device must be active, with the
+    /// same identity key and registration id.
     ///
     /// # Errors
-    /// [`ClientError::Untrusted`] at the first that contradicts it.
+    /// [`ClientError::Untrusted`] at the first package that contradicts the chain.
     pub fn check(&self, origin: &Origin, chain: &ChainState) -> Result<(), ClientError> {
         for package in &self.packages {
             let active = origin.parse_device(&package.device).and_then(|(_, id)| chain.active.get(&id));
@@ -58,29 +60,24 @@ impl TakenPackages {
 }
 
 impl<T: Transport> Device<T> {
-    /// POST `/user/{name}/keyPackages` with `Add` (section 4): publishes keys of this device, all or none.
+    /// POST `/user/{name}/keyPackages` with `Add`: publishes keys of this device, all or none.
     ///
     /// # Errors
-    /// The server's refusal: `invalid` at the first key that is wrong, and others.
+    /// The problem `invalid` at the first key that is wrong.
     pub async fn publish(&self, keys: &PublishedKeys) -> Result<PoolCount, ClientError> {
         let body = json!({ "@context": context(&self.origin), "type": "Add", "actor": self.actor(), "object": keys });
         let answer = self.post(&self.origin.key_packages(&self.user), &body, StatusCode::OK).await?;
         shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))
     }
 
-    /// POST `/user/{name}/keyPackages` with `Check` (section 4): whether the server has this device's newest
-    /// signed keys.
-    ///
-    /// # Errors
-    /// The server's refusal, other than `keys-differ`.
+    /// POST `/user/{name}/keyPackages` with `Check`: returns true if the server has this device's
+    /// newest signed keys.
     pub async fn check_keys(&self) -> Result<bool, ClientError> {
         self.check_these_keys(&self.keys).await
     }
 
-    /// The same of keys that this device has made since.
-    ///
-    /// # Errors
-    /// As there.
+    /// Returns true if the server has the newest signed keys of `keys`, which this device may have
+    /// made since it was opened.
     pub async fn check_these_keys(&self, keys: &DeviceKeys) -> Result<bool, ClientError> {
         let digest = check_digest(&keys.identity().public(), keys.signed_pre_key(), keys.last_resort());
         let body = json!({ "type": "Check", "digest": STANDARD.encode(digest) });
@@ -91,29 +88,30 @@ impl<T: Transport> Device<T> {
         }
     }
 
-    /// GET `/user/{name}/keyPackages` (section 2): the packages without one-time keys; consumes nothing.
+    /// GET `/user/{name}/keyPackages`: reads the packages without one-time keys. Consumes nothing.
     ///
     /// # Errors
-    /// [`ClientError::Untrusted`] where a signature is not good; the server's refusal.
+    /// [`ClientError::Untrusted`] if a signature is wrong or a package is of another user.
     pub async fn key_packages(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
         let answer = self.get(&self.origin.key_packages(user), Auth::Nobody).await?;
         self.read_packages(&answer, &self.origin, user)
     }
 
-    /// POST `/user/{name}/keyPackages` with `Take` (section 4): a package of every active device, with
-    /// one-time keys while there are any.
+    /// POST `/user/{name}/keyPackages` with `Take`: takes a package of every active device, with
+    /// one-time keys as long as there are any.
     ///
     /// # Errors
-    /// [`ClientError::Untrusted`] where a signature is not good; the server's refusal.
+    /// [`ClientError::Untrusted`] if a signature is wrong or a package is of another user.
     pub async fn take(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
         let object = json!(self.origin.key_packages(user));
         self.take_at(&self.origin.key_packages(user), &self.origin, user, object).await
     }
 
-    /// As [`Device::take`], of these devices only.
+    /// POST `/user/{name}/keyPackages` with `Take`: takes packages of these devices only.
     ///
     /// # Errors
-    /// As there; `invalid` where one is not active.
+    /// [`ClientError::Untrusted`] if a signature is wrong or a package is of another user; the
+    /// problem `invalid` if a device is not active.
     pub async fn take_devices(
         &self,
         user: &UserName,
@@ -123,29 +121,34 @@ impl<T: Transport> Device<T> {
         self.take_at(&self.origin.key_packages(user), &self.origin, user, json!(packages)).await
     }
 
-    /// As [`Device::take`], through the own outbox: the way that also reaches other servers.
+    /// POST `/user/{name}/outbox` with `Take`: takes a package of every active device through the
+    /// own outbox, which also reaches other servers.
     ///
     /// # Errors
-    /// As there.
+    /// [`ClientError::Untrusted`] if a signature is wrong or a package is of another user.
     pub async fn take_through_outbox(&self, user: &UserName) -> Result<TakenPackages, ClientError> {
         let object = json!(self.origin.key_packages(user));
         self.take_at(&self.origin.outbox(&self.user), &self.origin, user, object).await
     }
 
-    /// As [`Device::take`], of a user of the server at `origin`, through the own outbox: the own server looks
-    /// the handle up and asks the other one.
+    /// POST `/user/{name}/outbox` with `Take`: takes packages of a user of the server at `origin`.
+    /// The own server looks the handle up and asks the other one.
     ///
     /// # Errors
-    /// As there; `not-found`, `not-federated`, `remote-unreachable` or `remote-failed` for the other server.
+    /// [`ClientError::Untrusted`] if a signature is wrong or a package is of another user; the
+    /// problems `not-found`, `not-federated`, `remote-unreachable` and `remote-failed` of the other
+    /// server.
     pub async fn take_from(&self, origin: &Origin, user: &UserName) -> Result<TakenPackages, ClientError> {
         let object = json!(Handle::new(user.clone(), origin).to_string());
         self.take_at(&self.origin.outbox(&self.user), origin, user, object).await
     }
 
-    /// As [`Device::take_from`], of these devices only.
+    /// POST `/user/{name}/outbox` with `Take`: takes packages of these devices of a user of the
+    /// server at `origin`.
     ///
     /// # Errors
-    /// As there.
+    /// [`ClientError::Untrusted`] if a signature is wrong or a package is of another user; the
+    /// problem `invalid` if a device is not active, and those of [`Device::take_from`].
     pub async fn take_devices_from(
         &self,
         origin: &Origin,
@@ -156,7 +159,8 @@ impl<T: Transport> Device<T> {
         self.take_at(&self.origin.outbox(&self.user), origin, user, json!(packages)).await
     }
 
-    /// The body of a `Take` of these packages: a collection's address, or packages'.
+    /// Returns the body of a `Take` of the address of a collection, or of an array of packages'
+    /// addresses.
     pub fn take_activity(&self, object: Value) -> Value {
         json!({ "@context": context(&self.origin), "type": "Take", "actor": self.actor(), "object": object })
     }

@@ -1,3 +1,5 @@
+//! Devices that wait for the approval of another device of their user (section 3).
+
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{ChainError, NewDevice, verify_possession};
 use eko_protocol::json::{only_text, shape};
@@ -9,14 +11,14 @@ use serde_json::Value;
 use super::Device;
 use crate::{Auth, ClientError, Transport};
 
-/// A device that waits for approval, as the server shows it. Nothing of it is proven yet.
+/// A device that waits for approval, as the server shows it. Nothing about it is proven yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingDevice {
-    /// What it tells of itself.
+    /// The description that the device gave of itself.
     pub device: NewDevice,
-    /// Its name, where it gave one.
+    /// The name that its owner gave it, if any.
     pub name: Option<String>,
-    /// When it registered; RFC 3339.
+    /// The time of its registration (RFC 3339).
     pub published: Option<String>,
 }
 
@@ -32,7 +34,7 @@ struct PendingDeviceItem {
 }
 
 impl PendingDevice {
-    /// Reads an item of the list, or the object of the notice in the queue.
+    /// Reads an element of the list of pending devices, or the object of an `Offer` in the mailbox.
     pub(super) fn parse(value: &Value, origin: &Origin, user: &UserName) -> Result<Self, Invalid> {
         let wire: PendingDeviceItem = shape(value)?;
         let id = origin.parse_device_of(user, &wire.id);
@@ -43,10 +45,10 @@ impl PendingDevice {
         Ok(Self { device, name: wire.name, published: wire.published })
     }
 
-    /// Checks that the device holds its identity key, and chose these addresses for it.
+    /// Checks that the device holds its identity key and chose these addresses for it.
     ///
     /// # Errors
-    /// [`ChainError::BadPossession`].
+    /// [`ChainError::BadPossession`] if its signature is wrong.
     pub fn verify(&self, origin: &Origin, user: &UserName) -> Result<(), ChainError> {
         let (device, actor) = (&self.device, origin.actor(user));
         let address = origin.device(user, &device.id);
@@ -55,11 +57,8 @@ impl PendingDevice {
 }
 
 impl<T: Transport> Device<T> {
-    /// GET `/user/{name}/devices/pending` (section 2): registrations of this user that wait for approval. A
-    /// device that waits sees itself only.
-    ///
-    /// # Errors
-    /// The server's refusal.
+    /// GET `/user/{name}/devices/pending`: reads the registrations of this user that wait for
+    /// approval. A device that waits itself sees only its own.
     pub async fn pending_devices(&self) -> Result<Vec<PendingDevice>, ClientError> {
         let answer = self.get(&self.origin.pending_devices(&self.user), Auth::Device).await?;
         let body = answer.json()?;
@@ -73,7 +72,7 @@ impl<T: Transport> Device<T> {
     }
 }
 
-/// What the server offers in a notice (section 3).
+/// Reads the `Offer` of a pending device, which must come from the server.
 pub(super) fn offered(activity: &Value, origin: &Origin, user: &UserName) -> Result<PendingDevice, Invalid> {
     if only_text(activity, "actor")? != origin.server_actor() {
         return Err(Invalid::at("/actor", "must be the server"));

@@ -1,3 +1,5 @@
+//! Registering a device and signing it in again (section 10).
+
 use eko_protocol::chain::{ChainPosition, UnsignedNode, sign_in_base};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::json::shape;
@@ -9,31 +11,31 @@ use serde_json::{Value, json};
 use super::Device;
 use crate::{Auth, Body, ClientError, Exchange, Transport};
 
-/// How a device comes into its user's chain.
+/// The way in which a device comes into its user's chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinKind {
-    /// The user's first device: claims the name and starts the chain.
+    /// As the user's first device. It claims the name and starts the chain.
     First,
-    /// Another device: waits until an active one approves it.
+    /// As a further device, which waits until an active one approves it.
     Further,
-    /// The only device left: revokes all others. Every correspondent sees it.
+    /// As the only device left. It revokes all others, and every correspondent sees that.
     Reset,
 }
 
-/// Whether a device takes part.
+/// The status of a registered device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RegistrationStatus {
-    /// It is in the device set.
+    /// The device is in the device set.
     Active,
-    /// It waits for approval.
+    /// The device waits for approval.
     Pending,
 }
 
-/// What became of a registration or a sign-in.
+/// The outcome of a registration or a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SignInOutcome {
-    /// Whether the device takes part already.
+    /// The status of the device.
     pub status: RegistrationStatus,
     /// The user's device set at that moment.
     #[serde(rename = "eko:deviceSet")]
@@ -41,11 +43,11 @@ pub struct SignInOutcome {
 }
 
 impl<T: Transport> Device<T> {
-    /// POST `/auth/devices` (section 10): registers the device for whom the ID token names, and keeps the
-    /// tokens. A reset reads the chain first.
+    /// POST `/auth/devices`: registers the device for the user whom the ID token names, and keeps
+    /// the tokens. A reset reads the chain first.
     ///
     /// # Errors
-    /// The server's refusal: `name-taken`, `account-exists`, `device-id-used`, `stale-head` and others.
+    /// The problem `name-taken`, `account-exists`, `device-id-used` or `stale-head`.
     pub async fn register(&self, id_token: &str, joining: JoinKind) -> Result<SignInOutcome, ClientError> {
         let node = match joining {
             JoinKind::First => Some(self.first_node()?),
@@ -58,7 +60,7 @@ impl<T: Transport> Device<T> {
         self.present_id_token(id_token, &self.registration(node), StatusCode::CREATED).await
     }
 
-    /// The body of a registration with this node, or with none.
+    /// Returns the body of a registration, with this node or with none.
     pub fn registration(&self, node: Option<Value>) -> Value {
         let mut body = json!(self.keys.first());
         let members = [
@@ -76,30 +78,30 @@ impl<T: Transport> Device<T> {
         body
     }
 
-    /// The first node of a chain: this device adds itself.
+    /// Returns the first node of a chain, by which this device adds itself.
     ///
     /// # Errors
-    /// None that can happen.
+    /// Those of [`Device::sign_node`].
     pub fn first_node(&self) -> Result<Value, ClientError> {
         let now_ms = self.environment.now_ms();
         let position = ChainPosition::default();
         self.sign_node(UnsignedNode::add(&self.origin, &self.user, &position, &self.described(), now_ms))
     }
 
-    /// A node that makes this device the only one of the chain that ends at `position`.
+    /// Returns a node that makes this device the only one of the chain that ends at `position`.
     ///
     /// # Errors
-    /// The chain is longer than JSON can count.
+    /// Those of [`Device::sign_node`].
     pub fn reset_node(&self, position: &ChainPosition) -> Result<Value, ClientError> {
         let now_ms = self.environment.now_ms();
         self.sign_node(UnsignedNode::reset(&self.origin, &self.user, position, &self.described(), now_ms))
     }
 
-    /// POST `/auth/devices` with `signIn` (section 10): fresh tokens for a device that is registered. It
-    /// proves its identity key over this very ID token.
+    /// POST `/auth/devices` with `signIn`: gets fresh tokens for a device that is registered. The
+    /// device proves that it holds its identity key, by a signature over this very ID token.
     ///
     /// # Errors
-    /// The server's refusal: `device-revoked`, `not-found` and others.
+    /// The problem `device-revoked` or `not-found`.
     pub async fn sign_in_again(&self, id_token: &str) -> Result<SignInOutcome, ClientError> {
         let proof = self.keys.identity().sign(&sign_in_base(id_token.as_bytes()), &self.environment);
         let body = json!({

@@ -1,3 +1,5 @@
+//! The tokens of a signed-in device (section 10).
+
 use eko_protocol::json::shape;
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -6,18 +8,18 @@ use serde_json::json;
 use super::Device;
 use crate::{Auth, Body, ClientError, Exchange, Transport};
 
-/// What a device is signed in with.
+/// The tokens that a device is signed in with.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceTokens {
-    /// The access token, good for minutes.
+    /// The access token. It lives for minutes.
     pub access: String,
-    /// The refresh token, good once.
+    /// The refresh token. It works once.
     pub refresh: String,
-    /// When the access token ends, by this device's clock, in epoch milliseconds.
+    /// The time at which the access token ends by this device's clock, in epoch milliseconds.
     pub expires_ms: i64,
 }
 
-/// Tokens are in no log.
+/// Leaves the tokens out, so that they come into no log.
 impl std::fmt::Debug for DeviceTokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tokens").field("expires_ms", &self.expires_ms).finish_non_exhaustive()
@@ -33,19 +35,20 @@ struct TokenResponse {
 }
 
 impl<T: Transport> Device<T> {
-    /// POST `/auth/refresh` (section 10): a fresh access token and the next refresh token.
+    /// POST `/auth/refresh`: gets a fresh access token and the next refresh token.
     ///
     /// # Errors
-    /// The refresh token is spent, or its family has ended: the device must sign in again.
+    /// [`ClientError::Problem`] with status 401 if the refresh token is spent or its family has
+    /// ended: the device must sign in again.
     pub async fn refresh(&self) -> Result<(), ClientError> {
         let answer = self.present("/auth/refresh").await?.expect(StatusCode::OK)?;
         self.keep_tokens(&answer)
     }
 
-    /// POST `/auth/logout` (section 10): ends the refresh token; the device forgets both.
+    /// POST `/auth/logout`: ends the refresh token. The device forgets both tokens.
     ///
     /// # Errors
-    /// There is no answer that says so; the tokens are then kept.
+    /// Those of every call. The device then keeps its tokens.
     pub async fn logout(&self) -> Result<(), ClientError> {
         self.present("/auth/logout").await?.expect(StatusCode::NO_CONTENT)?;
         self.set_tokens(None);
@@ -58,7 +61,7 @@ impl<T: Transport> Device<T> {
         self.call(Method::POST, path, Body::Json(&body), Auth::Nobody).await
     }
 
-    /// Keeps the tokens that an answer carries.
+    /// Keeps the tokens of an answer.
     pub(super) fn keep_tokens(&self, answer: &Exchange) -> Result<(), ClientError> {
         let wire: TokenResponse =
             shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))?;

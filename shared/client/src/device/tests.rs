@@ -1,5 +1,5 @@
-//! What a device makes, and what it makes of answers, without a server. Whole conversations with one are in
-//! the workspace's `tests/`.
+//! Tests of a device without a server: what it sends, and how it judges answers. Tests with a
+//! server are in the workspace's `tests/`.
 
 use std::sync::Mutex;
 
@@ -12,7 +12,7 @@ use http::{Request, Response, header};
 use super::*;
 use crate::{KeyCounts, TransportError};
 
-/// Answers every request with the same, and keeps the requests.
+/// Answers every request alike, and keeps the requests.
 struct CannedTransport {
     status: StatusCode,
     media_type: &'static str,
@@ -68,7 +68,7 @@ fn package(of: &Device<CannedTransport>) -> KeyPackage {
     package
 }
 
-/// A chain of two devices, the second approved by the first and the first then revoked by it.
+/// Returns a chain of two devices. The first approved the second, which then revoked the first.
 fn chain_of(first: &Device<CannedTransport>, second: &Device<CannedTransport>) -> Vec<ChainNode> {
     let mut state = ChainState::empty(first.actor());
     let mut nodes = Vec::new();

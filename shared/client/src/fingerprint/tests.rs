@@ -1,8 +1,11 @@
+//! Tests that fingerprints and safety numbers equal those of libsignal.
+
 use serde::Deserialize;
 
 use super::*;
 
-/// What libsignal shows of pairs of identities; `tests/official` makes it anew and compares.
+/// The output of libsignal for a pair of identities. The test `official` of `eko-cli` computes it
+/// again and compares.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct FingerprintVector {

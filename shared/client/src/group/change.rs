@@ -1,3 +1,5 @@
+//! The kinds of change of a group, who may make them, and what each of them changes.
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -6,23 +8,23 @@ use eko_protocol::Invalid;
 use super::{GroupError, GroupState, MasterKey};
 use crate::Environment;
 
-/// What a control does (`eko:change`).
+/// The kind of change that a control makes (`eko:change`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupChange {
     /// The group begins.
     Created,
-    /// Another name.
+    /// The name changes.
     Renamed,
-    /// More members.
+    /// Members are added.
     Added,
-    /// Fewer members, and another master key, which those do not get.
+    /// Members are removed, and the master key changes, so that those members do not have it.
     Removed,
-    /// One member fewer, who said so. The master key stays, since that member cannot be kept from making it: an admin
-    /// makes another afterwards.
+    /// The author leaves. The master key stays, because the author would have to make the new one.
+    /// An admin makes it afterwards: see [the rule](super#renewing-the-master-key).
     Left,
-    /// More admins.
+    /// Members become admins.
     Promoted,
-    /// Another master key.
+    /// The master key changes.
     Rekeyed,
 }
 
@@ -30,7 +32,7 @@ impl GroupChange {
     const ALL: [Self; 7] =
         [Self::Created, Self::Renamed, Self::Added, Self::Removed, Self::Left, Self::Promoted, Self::Rekeyed];
 
-    /// Its name on the wire.
+    /// Returns the name of the change in `eko:change`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -43,10 +45,10 @@ impl GroupChange {
         }
     }
 
-    /// Reads its name.
+    /// Reads the name of a change.
     ///
     /// # Errors
-    /// It has none of these names.
+    /// [`Invalid`] if there is no change of this name.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let change = Self::ALL.into_iter().find(|change| change.as_str() == text);
         change.ok_or_else(|| Invalid::whole("is no change of a group that is known here"))
@@ -59,28 +61,29 @@ impl fmt::Display for GroupChange {
     }
 }
 
-/// What a member wants of a group that is there.
+/// A change that a member wants to make to an existing group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proposal {
-    /// Gives it this name.
+    /// Gives the group this name.
     Rename(String),
-    /// Adds these actors; who is a member already, stays one.
+    /// Adds these actors. An actor who is a member already stays one.
     Add(BTreeSet<String>),
     /// Removes these members, and makes another master key.
     Remove(BTreeSet<String>),
-    /// Leaves it.
+    /// Leaves the group.
     Leave,
     /// Makes these members admins.
     Promote(BTreeSet<String>),
-    /// Makes another master key, as an admin does after someone left.
+    /// Makes another master key.
     Rekey,
 }
 
-/// The state that a proposal of `by` makes, and the change that leads there; [`super::GroupControl::seal`] makes a control
-/// of them.
+/// Returns the state that a proposal of `by` makes, and the kind of change that leads to it.
+/// [`super::GroupControl::seal`] makes a control of them.
 ///
 /// # Errors
-/// `by` may not do that, it would change nothing, or it would break a rule of the state.
+/// [`GroupError`] if `by` may not make the change, if it would change nothing, or if it would break
+/// a rule of the state.
 pub fn propose(
     current: &GroupState,
     proposal: Proposal,
@@ -153,7 +156,7 @@ fn is_same(one: &GroupState, other: &GroupState) -> bool {
         && one.master_key() == other.master_key()
 }
 
-/// Whether `by` may make such a change of the group as it is `before`.
+/// Checks that `by` may make such a change to the group as it is `before`.
 pub(super) fn may(before: &GroupState, change: GroupChange, by: &str) -> Result<(), GroupError> {
     match change {
         GroupChange::Left if !before.members().contains(by) => Err(GroupError::NotMember(by.to_owned())),
@@ -163,7 +166,7 @@ pub(super) fn may(before: &GroupState, change: GroupChange, by: &str) -> Result<
     }
 }
 
-/// Whether two states differ by exactly what the change names.
+/// Checks that two states differ by exactly what the change names.
 pub(super) fn leads(
     before: &GroupState,
     change: GroupChange,
@@ -176,7 +179,7 @@ pub(super) fn leads(
     let rekeyed = before.master_key() != after.master_key();
     let (same_members, same_admins) = (was == is, were_admins == are_admins);
     let exact = match change {
-        // Nothing comes before it.
+        // A group that exists is not created again.
         GroupChange::Created => false,
         GroupChange::Renamed => renamed && !rekeyed && same_members && same_admins,
         GroupChange::Added => !renamed && !rekeyed && !same_members && was.is_subset(is) && same_admins,

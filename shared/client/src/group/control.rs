@@ -1,3 +1,5 @@
+//! Controls: the activities that change a group, each with a MAC.
+
 use std::fmt;
 
 use base64::Engine;
@@ -15,12 +17,13 @@ use crate::content::read::ActivityHeader;
 use crate::content::write::CONTEXT;
 use crate::secret::decode_32;
 
-/// What sets these MACs apart from all others under the same key.
+/// The prefix of the bytes under a MAC. It keeps these MACs apart from all others under the same
+/// key.
 const DOMAIN: &[u8] = b"eko-group-control-v1\0";
 
 const MAC: &str = "eko:mac";
 
-/// A change of a group: well formed, and as yet unproven ([`super::judge_control`] proves it).
+/// A change of a group, well formed but not yet proven. [`super::judge_control`] proves it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GroupControl {
     id: ActivityId,
@@ -30,16 +33,18 @@ pub struct GroupControl {
     published_ms: i64,
     previous: Option<String>,
     mac: [u8; 32],
-    /// The whole activity without its MAC, as it came: the MAC is over members too that are not known here.
+    /// The canonical JSON of the whole activity without its MAC, as it came. The MAC covers unknown
+    /// members too.
     canonical: Zeroizing<Vec<u8>>,
 }
 
 impl GroupControl {
-    /// Makes the control that leads from `previous` to `state`, authenticated under the key of `previous`; the first, with
-    /// none, under the key of the state itself.
+    /// Makes the control that leads from `previous` to `state`. Its MAC is under the key of
+    /// `previous`; the first control, which has none, is under the key of `state`.
     ///
     /// # Errors
-    /// [`GroupChange::Created`] with a state before it, another change without, and what [`GroupControl::parse`] refuses.
+    /// [`Invalid`] if only one of [`GroupChange::Created`] and the absence of `previous` is true,
+    /// or if [`GroupControl::parse`] would refuse the control.
     pub fn seal(
         change: GroupChange,
         previous: Option<&GroupState>,
@@ -60,10 +65,10 @@ impl GroupControl {
         Self::parse(&value)
     }
 
-    /// Reads a control.
+    /// Reads a control. Does not check its MAC.
     ///
     /// # Errors
-    /// The first member that is missing or wrong, or two that contradict each other. The MAC is not looked at.
+    /// [`Invalid`] at the first member that is missing or wrong, or that contradicts another.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         Self::read(value, &ActivityHeader::read(value)?)
     }
@@ -104,54 +109,54 @@ impl GroupControl {
 
     /// Returns the activity as it is sent, or as it came.
     pub fn to_value(&self) -> Value {
-        // What was written as canonical JSON is always read again.
+        // The canonical form was written from JSON, so it is always read again.
         let mut value = serde_json::from_slice(&self.canonical).unwrap_or_default();
         put_mac(&mut value, &self.mac);
         value
     }
 
-    /// The canonical JSON (RFC 8785) of the activity without `eko:mac`.
+    /// Returns the canonical JSON (RFC 8785) of the activity without `eko:mac`.
     pub fn canonical(&self) -> &[u8] {
         &self.canonical
     }
 
-    /// Whether it was made with this key; in constant time.
+    /// True if the MAC was made with this key. Compares in constant time.
     pub fn is_under(&self, key: &MasterKey) -> bool {
         key.verifies(&[DOMAIN, &self.canonical], &self.mac)
     }
 
-    /// The activity's id.
+    /// Returns the activity's id.
     pub fn id(&self) -> &ActivityId {
         &self.id
     }
 
-    /// The actor id of who says to have made it.
+    /// Returns the actor id of the author, as the control states it.
     pub fn author(&self) -> &str {
         &self.author
     }
 
-    /// The time at which it was made, by its author's clock, in epoch milliseconds.
+    /// Returns the time at which the author's clock says it was made, in epoch milliseconds.
     pub fn published_ms(&self) -> i64 {
         self.published_ms
     }
 
-    /// What it does.
+    /// Returns the kind of change.
     pub fn change(&self) -> GroupChange {
         self.change
     }
 
-    /// The state that it makes.
+    /// Returns the state that the control makes.
     pub fn state(&self) -> &GroupState {
         &self.state
     }
 
-    /// The hash of the state before it; `None` for the first.
+    /// Returns the hash of the state before, or `None` for the first control.
     pub fn previous(&self) -> Option<&str> {
         self.previous.as_deref()
     }
 }
 
-/// Without the bytes that the master key is in.
+/// Leaves out the bytes that hold the master key.
 impl fmt::Debug for GroupControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupControl")
@@ -164,7 +169,7 @@ impl fmt::Debug for GroupControl {
     }
 }
 
-/// Who changes a group is an admin afterwards too; who left it is not in it.
+/// Checks that the author is an admin of the new state or, after leaving, no member of it.
 fn check_author(author: &str, change: GroupChange, state: &GroupState) -> Result<(), Invalid> {
     let fits = match change {
         GroupChange::Left => !state.members().contains(author),

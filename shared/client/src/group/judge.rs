@@ -1,33 +1,37 @@
+//! The judgement on each control that arrives.
+
 use std::cmp::Ordering;
 
 use super::change::{leads, may};
 use super::{GroupChange, GroupControl, GroupError, GroupState, KnownGroup, PreviousState};
 
-/// What is to be done with a control.
+/// The judgement on a control.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlVerdict {
-    /// The group begins here for this device: with this state, whatever was known of it.
+    /// The device joins the group with this state, whatever it knew of the group before.
     Join,
-    /// It is the next change.
+    /// The control is the next change.
     Apply,
-    /// It is what is known already.
+    /// The control makes the state that is known already.
     Same,
-    /// It takes the place of the current state, over the same previous one.
+    /// The control takes the place of the last change: both follow the same state, and this one has
+    /// the lower hash.
     Overtakes,
-    /// The current state has the better claim on that place.
+    /// The control loses against the last change: both follow the same state, and the last change
+    /// has the lower hash.
     Overtaken,
-    /// Something is missing before it: it is held, and judged again when the group has changed. As yet nothing of it is
-    /// proven, so few of one author are worth holding.
+    /// Something before the control is missing. The control is held, and judged again when the
+    /// group has changed. Nothing of it is proven yet, so only few of one author are worth holding.
     Ahead,
-    /// It changes nothing, and never will.
+    /// The control changes nothing, now or later.
     Refused(GroupError),
 }
 
-/// Judges a control of `author`, the actor id of the user whose device sent it, for the user `me`.
+/// Judges a control for the user `me`. `author` is the actor id of the user whose device sent it.
 ///
-/// Of two changes of the same state the one whose state has the lower hash wins, on every device alike; who proposed the
-/// other proposes it again on the new state. That is settled with the next epoch: what comes later for an older one
-/// is stale.
+/// Of two changes of the same state, the one whose new state has the lower hash wins, on every
+/// device alike. The author of the other one may propose it again on the new state. The next epoch
+/// settles this: a control that comes later for an older epoch is stale.
 pub fn judge_control(
     known: Option<&KnownGroup>,
     control: &GroupControl,
@@ -59,14 +63,16 @@ fn decide(
             check(current, control)?;
             Ok(ControlVerdict::Apply)
         }
-        // Someone who is out hears nothing of the group until added again, and so knows none of what was between.
+        // A user who is not a member is told nothing of the group until added again, and so knows
+        // nothing of what happened in between.
         Ordering::Greater if !current.members().contains(me) => unknown(control, me),
         Ordering::Greater if adds_again(known, control, me) => Ok(ControlVerdict::Join),
         Ordering::Greater => Ok(ControlVerdict::Ahead),
     }
 }
 
-/// Whether the control is its author's to make on this state, made with its key, and does what it says.
+/// Checks that the author may make this change to this state, that the MAC is under the state's
+/// key, and that the new state fits the change.
 fn check(before: &GroupState, control: &GroupControl) -> Result<(), GroupError> {
     may(before, control.change(), control.author())?;
     if !control.is_under(before.master_key()) {
@@ -75,7 +81,8 @@ fn check(before: &GroupState, control: &GroupControl) -> Result<(), GroupError> 
     leads(before, control.change(), control.state(), control.author())
 }
 
-/// Of a group that this device does not know: whoever invites is trusted with it, as with any first message.
+/// Judges a control of a group of which this user is not a member. Whoever adds the user is trusted
+/// with the state, as with a first message.
 fn unknown(control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupError> {
     let state = control.state();
     let by_me = control.change() == GroupChange::Left && control.author() == me;
@@ -85,13 +92,14 @@ fn unknown(control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupErro
     match control.change() {
         GroupChange::Left if control.is_under(state.master_key()) => Ok(ControlVerdict::Ahead),
         _ if control.is_under(state.master_key()) => Ok(ControlVerdict::Join),
-        // Under the key before them, which only a state to come can prove.
+        // The MAC is under the key before these, which this device does not know. A state that
+        // comes later can prove it.
         GroupChange::Removed | GroupChange::Rekeyed => Ok(ControlVerdict::Ahead),
         _ => Err(GroupError::WrongMac),
     }
 }
 
-/// Another change for the current epoch.
+/// Judges a control for the current epoch that is another one than the last change.
 fn beside(known: &KnownGroup, control: &GroupControl) -> Result<ControlVerdict, GroupError> {
     match (&known.before, control.previous()) {
         (PreviousState::Seen { state, .. }, Some(hash)) if state.hash() == hash => check(state, control)?,
@@ -107,10 +115,12 @@ fn beside(known: &KnownGroup, control: &GroupControl) -> Result<ControlVerdict, 
     Ok(if wins { ControlVerdict::Overtakes } else { ControlVerdict::Overtaken })
 }
 
-/// Whether an admin whom this device knows as one adds this user to a later state than it can follow.
+/// True if an admin, whom this device knows as one, adds this user to a later state than the device
+/// can follow.
 ///
-/// Two ways lead there. It was removed in between, of which nobody tells it, since that would tell it the new key. Or
-/// the change that it came in with was overtaken by one that it never got.
+/// This happens in two ways. The user was removed in between, which nobody tells the user, because
+/// the control holds the new key. Or the change by which the user came in was overtaken by one that
+/// the user was never sent.
 fn adds_again(known: &KnownGroup, control: &GroupControl, me: &str) -> bool {
     let (current, state) = (&known.current, control.state());
     let came_with_it = match &known.before {

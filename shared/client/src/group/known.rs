@@ -1,4 +1,5 @@
-//! The record that a device keeps of a group: its state, the state before, and the debt of a new master key.
+//! The record that a device keeps of a group: its state, the state before, and whether a new master
+//! key is due.
 
 use eko_protocol::Invalid;
 use serde_json::{Value, json};
@@ -35,8 +36,8 @@ pub enum PreviousState {
     Unseen {
         /// The hash of the state before.
         hash: String,
-        /// The state that this device joined with. It has the master key of the state before, and its admins were
-        /// admins before too.
+        /// The state that this device joined with. It has the master key of the state before, and
+        /// its admins were admins before too.
         joined: GroupState,
     },
 }
@@ -138,7 +139,8 @@ impl KnownGroup {
 }
 
 impl PreviousState {
-    /// True if a new key is due after `control`, which follows this state in place of the current one.
+    /// True if a new key is due after `control`, which follows this state in place of the current
+    /// one.
     fn stays_due(&self, control: &GroupControl) -> bool {
         match self {
             Self::Nothing => false,

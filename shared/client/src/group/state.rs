@@ -1,3 +1,5 @@
+//! The state of a group at one epoch.
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -11,10 +13,11 @@ use super::{GroupId, MAX_MEMBERS, MAX_NAME_CHARS, MasterKey};
 use crate::Environment;
 use crate::content::member::{actor, parsed, required, texts};
 
-/// A group at one epoch.
+/// The state of a group at one epoch.
 ///
-/// At most [`MAX_MEMBERS`] members, each an actor id; every admin is a member; there is an admin while there are members.
-/// Without members it is a group that the last one has left.
+/// A group has at most [`MAX_MEMBERS`] members, each an actor id. Every admin is a member. As long
+/// as there are members there is an admin. A group without members is one that the last member has
+/// left.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GroupState {
     id: GroupId,
@@ -23,15 +26,15 @@ pub struct GroupState {
     members: BTreeSet<String>,
     admins: BTreeSet<String>,
     master_key: MasterKey,
-    /// Made with it, so that its hash is always there.
+    /// The canonical JSON, made when the state is made, so that its hash is always available.
     canonical: Zeroizing<Vec<u8>>,
 }
 
 impl GroupState {
-    /// A new group at epoch 1: `by` is its admin, and a member beside `members`.
+    /// Returns a new group at epoch 1. `by` is its admin, and a member beside `members`.
     ///
     /// # Errors
-    /// A rule of the state is broken, as [`GroupState::new`] says.
+    /// [`Invalid`] if a rule of the state is broken; [`GroupState::new`] lists them.
     pub fn create(
         name: &str,
         members: impl IntoIterator<Item = String>,
@@ -44,12 +47,12 @@ impl GroupState {
         Self::new(id, 1, name.to_owned(), members, BTreeSet::from([by.to_owned()]), key)
     }
 
-    /// Checks the parts.
+    /// Makes a state of its parts, and checks them.
     ///
     /// # Errors
-    /// An epoch that is 0 or beyond 2^53 - 1; a name that is empty, of more than [`MAX_NAME_CHARS`] characters, or with
-    /// control characters; too many members; an address that is no actor id; an admin who is no member; members without an
-    /// admin.
+    /// [`Invalid`] if the epoch is 0 or beyond 2^53 - 1; if the name is empty, has more than
+    /// [`MAX_NAME_CHARS`] characters or a control character; if there are too many members, or one
+    /// is no actor id; if an admin is no member; or if there are members but no admin.
     pub fn new(
         id: GroupId,
         epoch: u64,
@@ -82,11 +85,12 @@ impl GroupState {
         Ok(state)
     }
 
-    /// Reads the object of a control, or what [`GroupState::to_value`] made. Members that are not known are ignored, and
-    /// are in no hash.
+    /// Reads the object of a control, or what [`GroupState::to_value`] wrote. Unknown members are
+    /// ignored, and no hash covers them.
     ///
     /// # Errors
-    /// The first member that is missing or wrong; `members` or `admins` that are not sorted, or name someone twice.
+    /// [`Invalid`] at the first member that is missing or wrong, and if `members` or `admins` are
+    /// not sorted or name somebody twice.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         if !has_type(value, "GroupState") {
             return Err(Invalid::at("/type", "must be GroupState"));
@@ -101,7 +105,7 @@ impl GroupState {
         )
     }
 
-    /// The object of a control. It holds the master key.
+    /// Returns the object of a control. It holds the master key.
     pub fn to_value(&self) -> Value {
         json!({
             "type": ["Object", "GroupState"], "id": self.id, "epoch": self.epoch, "name": self.name,
@@ -109,48 +113,49 @@ impl GroupState {
         })
     }
 
-    /// The canonical JSON (RFC 8785) of [`GroupState::to_value`].
+    /// Returns the canonical JSON (RFC 8785) of [`GroupState::to_value`].
     pub fn canonical(&self) -> &[u8] {
         &self.canonical
     }
 
-    /// SHA-256 of the canonical state, 64 lower-case hex digits: the next control's `eko:previous`.
+    /// Returns the SHA-256 of the canonical state as 64 lower-case hex digits. The next control has
+    /// it as `eko:previous`.
     pub fn hash(&self) -> String {
         hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.canonical))
     }
 
-    /// The group.
+    /// Returns the group's id.
     pub fn id(&self) -> &GroupId {
         &self.id
     }
 
-    /// How many controls made it, from 1.
+    /// Returns the epoch: the number of controls that led to this state, from 1.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Its name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The members' actor ids.
+    /// Returns the members' actor ids.
     pub fn members(&self) -> &BTreeSet<String> {
         &self.members
     }
 
-    /// The members who may change it.
+    /// Returns the actor ids of the members who may change the group.
     pub fn admins(&self) -> &BTreeSet<String> {
         &self.admins
     }
 
-    /// The key that its members know.
+    /// Returns the master key.
     pub fn master_key(&self) -> &MasterKey {
         &self.master_key
     }
 }
 
-/// Without the master key, and without the JSON that it is in.
+/// Leaves out the master key, and the canonical JSON that holds it.
 impl fmt::Debug for GroupState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupState")
@@ -163,7 +168,7 @@ impl fmt::Debug for GroupState {
     }
 }
 
-/// Sorted and without doubles, so that a state has one spelling.
+/// Reads actor ids that must be sorted and unique, so that a state has one spelling only.
 fn sorted(value: &Value, name: &str) -> Result<BTreeSet<String>, Invalid> {
     let items = texts(value, name)?;
     if items.len() > MAX_MEMBERS {

@@ -1,4 +1,5 @@
-//! Groups of people of whom the first is called by her name, and the others by a letter.
+//! Tests of groups: the form of states and controls, and the fixtures of the tests in the
+//! submodules.
 
 mod changes;
 mod convergence;
@@ -24,12 +25,12 @@ fn people<const N: usize>(people: [&str; N]) -> BTreeSet<String> {
     people.map(str::to_owned).into()
 }
 
-/// Alice's group with Bob and Carol.
+/// Returns Alice's group with Bob and Carol.
 fn choir(environment: &Environment) -> GroupState {
     GroupState::create("Choir", people([BOB, CAROL]), ALICE, environment).unwrap()
 }
 
-/// The state that a proposal makes, and its control.
+/// Returns the state that a proposal makes, and its control.
 fn next(
     before: &GroupState,
     proposal: Proposal,
@@ -45,12 +46,12 @@ fn rename(name: &str) -> Proposal {
     Proposal::Rename(name.to_owned())
 }
 
-/// The previous state of a record in which nobody had left.
+/// Returns the previous state of a record in which nobody has left.
 fn seen(state: GroupState) -> PreviousState {
     PreviousState::Seen { state, rekey_due: false }
 }
 
-/// A control with another value at a place, under a MAC of this key.
+/// Returns a control with another value at one place, and a MAC under this key.
 fn forged(
     control: &GroupControl,
     pointer: &str,
@@ -170,7 +171,7 @@ proptest! {
         }
     }
 
-    /// Whatever is changed in a control, its MAC tells, and nobody follows it.
+    /// A control that is changed in any way has a wrong MAC, and no device follows it.
     #[test]
     fn any_json_is_judged_without_panic(place in any::<usize>(), other in any_json()) {
         let environment = repeatable(1);

@@ -1,3 +1,5 @@
+//! Curve25519 prekeys.
+
 use eko_protocol::key::CurveKey;
 use zeroize::Zeroizing;
 
@@ -22,12 +24,12 @@ impl CurvePair {
         Self { secret, public }
     }
 
-    /// The public half.
+    /// Returns the public half.
     pub fn public(&self) -> CurveKey {
         self.public
     }
 
-    /// The private half, for sessions: a scalar before clamping.
+    /// Returns the private half, which sessions need: a scalar before clamping.
     pub fn secret(&self) -> &[u8; 32] {
         &self.secret
     }

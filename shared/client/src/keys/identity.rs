@@ -1,12 +1,14 @@
+//! The identity of a device.
+
 use eko_protocol::key::{IdentityKey, Signature};
 use xeddsa::Sign;
 use xeddsa::xed25519::PrivateKey;
 
 use crate::Environment;
 
-/// A device's identity: a Curve25519 pair that agrees on secrets and signs (XEdDSA).
+/// The identity of a device: a Curve25519 pair that agrees on secrets and signs (XEdDSA).
 pub struct IdentityPair {
-    /// Wipes itself when dropped.
+    /// The private half, which wipes itself when dropped.
     private: PrivateKey,
     public: IdentityKey,
 }
@@ -24,18 +26,18 @@ impl IdentityPair {
         Self { private, public }
     }
 
-    /// The public half.
+    /// Returns the public half.
     pub fn public(&self) -> IdentityKey {
         self.public
     }
 
-    /// The private half, for sessions: a Curve25519 scalar before clamping.
+    /// Returns the private half, which sessions need: a Curve25519 scalar before clamping.
     pub fn secret(&self) -> &[u8; 32] {
         &self.private.0
     }
 
-    /// Signs a message by XEdDSA, with the sign bit 0: the form that libsignal, the XEdDSA paper and Eko's servers
-    /// all accept.
+    /// Signs a message by XEdDSA, with the sign bit 0: the form that libsignal, the XEdDSA paper
+    /// and Eko's servers all accept.
     pub fn sign(&self, message: &[u8], environment: &Environment) -> Signature {
         let bytes: [u8; 64] = self.private.sign(message, environment.rng());
         bytes.into()

@@ -1,3 +1,5 @@
+//! Kyber-1024 prekeys.
+
 use eko_protocol::key::KyberKey;
 #[expect(deprecated, reason = "libsignal wants the private half expanded")]
 use ml_kem::ExpandedKeyEncoding;
@@ -9,9 +11,10 @@ use crate::Environment;
 
 /// A Kyber-1024 prekey with the seed of its private half.
 ///
-/// Made as ML-KEM-1024 (FIPS 203): its encapsulation keys and Kyber-1024's are the same 1568 bytes.
+/// The pair is an ML-KEM-1024 pair (FIPS 203). Its encapsulation key has the same 1568 bytes as the
+/// Kyber-1024 key.
 pub struct KyberPair {
-    /// 64 bytes instead of the private half's 3168: it is made again when it is needed.
+    /// The seed, 64 bytes, from which the private half of 3168 bytes is made when it is needed.
     seed: Zeroizing<[u8; 64]>,
     public: KyberKey,
 }
@@ -30,18 +33,18 @@ impl KyberPair {
         Self { seed, public }
     }
 
-    /// The public half.
+    /// Returns the public half.
     pub fn public(&self) -> &KyberKey {
         &self.public
     }
 
-    /// The seed of the private half (FIPS 203: `d` and `z`), for sessions.
+    /// Returns the seed of the private half (FIPS 203: `d` and `z`).
     pub fn seed(&self) -> &[u8; 64] {
         &self.seed
     }
 
-    /// The private half written out, for libraries that take no seed: 3168 bytes (FIPS 203: `dk`), without a
-    /// type byte.
+    /// Returns the private half written out, for libraries that take no seed: 3168 bytes (FIPS 203:
+    /// `dk`), without a type byte.
     pub fn expanded(&self) -> Zeroizing<Vec<u8>> {
         let private = DecapsulationKey1024::from_seed(Seed::from(*self.seed));
         #[expect(deprecated, reason = "as above")]

@@ -1,9 +1,11 @@
+//! The pairs of one kind, under ids that grow.
+
 use std::collections::BTreeMap;
 
 use eko_protocol::Invalid;
 use eko_protocol::key::KeyId;
 
-/// The pairs of one kind, by ids that begin at 1 and grow, whatever is removed.
+/// The pairs of one kind. Their ids begin at 1 and are never used again.
 pub(super) struct PairPool<P> {
     made: u64,
     pairs: BTreeMap<KeyId, P>,
@@ -14,10 +16,10 @@ impl<P> PairPool<P> {
         Self { made: 0, pairs: BTreeMap::new() }
     }
 
-    /// Keeps a pair under the next id.
+    /// Adds a pair under the next id.
     ///
     /// # Errors
-    /// The ids have run out: 2^31 - 1 pairs were made.
+    /// [`Invalid`] if the ids have run out, after 2^31 - 1 pairs.
     pub(super) fn add(&mut self, pair: P) -> Result<KeyId, Invalid> {
         let made = self.made.saturating_add(1);
         let id = KeyId::new(made)?;
@@ -26,12 +28,12 @@ impl<P> PairPool<P> {
         Ok(id)
     }
 
-    /// A pool that goes on after `made` pairs, none of which is in it.
+    /// Returns a pool that goes on after `made` pairs, and holds none of them.
     pub(super) fn after(made: u64) -> Self {
         Self { made, pairs: BTreeMap::new() }
     }
 
-    /// How many were ever made: the last id.
+    /// Returns the number of pairs ever made, which is the last id.
     pub(super) fn made(&self) -> u64 {
         self.made
     }

@@ -1,3 +1,5 @@
+//! Tests of the keys of a device.
+
 use std::sync::{Arc, Mutex};
 
 use eko_protocol::key::{CurveKey, IdentityKey};
@@ -10,7 +12,8 @@ use super::*;
 
 const FEW: KeyCounts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_resort: true };
 
-/// The same bytes in each run: a counter, hashed by nothing, spread over the buffer.
+/// Returns an environment whose clock stands still, and whose random bytes are the same in each
+/// run.
 fn repeatable() -> Environment {
     let drawn = Mutex::new(0u64);
     let random = move |bytes: &mut [u8]| {
@@ -68,7 +71,8 @@ fn the_private_halves_belong_to_the_public_ones() {
         let public = DecapsulationKey1024::from_seed(seed).encapsulation_key().to_bytes();
         assert_eq!(key.key.as_bytes()[0], 0x08);
         assert_eq!(key.key.as_bytes()[1..], public[..]);
-        // FIPS 203: the decryption key, the public key, its hash, `z`.
+        // An expanded ML-KEM private key holds the decryption key, the public key, its hash, and
+        // `z` (FIPS 203).
         let expanded = keys.kyber_pair(key.id).unwrap().expanded();
         assert_eq!(expanded.len(), 3168);
         assert_eq!(expanded[1536..3104], public[..]);

@@ -1,4 +1,5 @@
-//! Strategies: of what may be said, and of what may come.
+//! Strategies of proptest for activities, and for the JSON that an attacker may send in their
+//! place.
 
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -40,7 +41,7 @@ fn any_content() -> impl Strategy<Value = ActivityContent> {
     prop_oneof![note, any_urn().prop_map(|id| ActivityContent::Read(ActivityId::parse(&id).unwrap()))]
 }
 
-/// A note or a read, to people or to a group.
+/// Generates a note or a read receipt, to people or to a group.
 pub(super) fn any_activity() -> impl Strategy<Value = Activity> {
     let head = (any_urn(), any_actor(), btree_map(any_actor(), Just(()), 1..4), 0..=LATEST_MS);
     let rest = (option::of(1u64..1 << 53), btree_map(any_actor(), any_set(), 0..3));
@@ -57,7 +58,7 @@ pub(super) fn any_activity() -> impl Strategy<Value = Activity> {
     })
 }
 
-/// Any JSON, with the words of the contract more often than others.
+/// Generates any JSON. The words of the protocol are more frequent than others.
 pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let word = prop_oneof![
         "(Create|Update|Read|Note|Document|GroupControl|GroupState|created|added|text/plain)",
@@ -82,7 +83,7 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The same JSON with another value at one of its places, of which `place` says which.
+/// Replaces the value at one place of a JSON document. `place` selects it.
 pub(crate) fn replaced(mut value: Value, place: usize, other: Value) -> Value {
     let mut pointers = Vec::new();
     collect(&value, String::new(), &mut pointers);

@@ -1,8 +1,9 @@
-//! What is refused, and where.
+//! Tests of what is refused, and of the pointer in each refusal.
 
 use super::*;
 
-/// The pointer of the refusal of a note, or of a control, with one member changed; null takes it away.
+/// Returns the pointer of the refusal of an activity in which one member is changed, or removed if
+/// `other` is null.
 fn refusal(of: &Activity, pointer: &str, other: Value) -> String {
     let mut value = json_of(of);
     let (parent, name) = pointer.rsplit_once('/').unwrap();

@@ -1,4 +1,4 @@
-//! Who may change what.
+//! Tests of who may make which change.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn after(before: &GroupState, proposal: Proposal, by: &str) -> Result<(GroupChan
     propose(before, proposal, by, &repeatable(7))
 }
 
-/// Alice's group with Bob as a second admin, and Carol.
+/// Returns Alice's group with Bob as a second admin, and Carol.
 fn with_two_admins() -> GroupState {
     after(&choir(&repeatable(1)), Proposal::Promote(people([BOB])), ALICE).unwrap().1
 }

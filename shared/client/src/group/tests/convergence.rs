@@ -1,4 +1,5 @@
-//! Whatever order controls arrive in, devices that were sent the same ones end in the same state.
+//! Properties of whole lives of groups: devices that were sent the same controls end in the same
+//! state, in whatever order the controls arrived.
 
 use proptest::collection::vec;
 use proptest::sample::Index;
@@ -8,23 +9,25 @@ use super::*;
 const EVE: &str = "https://e.example/user/eve";
 const EVERYONE: [&str; 5] = [ALICE, BOB, CAROL, DAVE, EVE];
 
-/// Who tries something: the admins of the beginning more often, since of others little comes.
+/// The actors who try changes. The admins are more frequent, because little comes of what others
+/// try.
 const TRYING: [&str; 9] = [ALICE, ALICE, ALICE, BOB, BOB, BOB, CAROL, DAVE, EVE];
 
-/// What one of them tries, at one epoch.
+/// A change that one actor tries at one epoch.
 type ChangeAttempt = (Index, u8, Index);
 
-/// The controls of a whole group's life, and the state that it comes to.
+/// The controls of a group's whole life, and the state in which it ends.
 struct GroupLife {
     controls: Vec<(GroupControl, BTreeSet<String>)>,
     end: GroupState,
-    /// True if someone who left has the master key of that state.
+    /// True if somebody who left has the master key of that state.
     rekey_due: bool,
 }
 
 impl GroupLife {
-    /// Alice and Bob begin as admins. At each epoch several make a change at once, none of whom has seen another's; then
-    /// all have, and go on from the one that won. Nobody tries what `allowed` denies.
+    /// Plays a life. Alice and Bob begin as admins. At each epoch several actors make changes at
+    /// once without having seen each other's; then all have seen them, and go on from the one that
+    /// won. Nobody tries what `allowed` denies.
     fn lived(epochs: &[Vec<ChangeAttempt>], seed: u64, allowed: impl Fn(&Proposal, &str) -> bool) -> Self {
         let environment = repeatable(seed);
         let state = GroupState::create("Choir", people([BOB]), ALICE, &environment).unwrap();
@@ -56,7 +59,8 @@ impl GroupLife {
         life
     }
 
-    /// To all members after it, and to who left; not to who was removed.
+    /// Sends a control to all members after it, and to an actor who left by it, but not to those it
+    /// removed.
     fn send(&mut self, control: GroupControl, before: &GroupState) {
         let mut to = control.state().members().clone();
         if control.change() == GroupChange::Left {
@@ -65,7 +69,8 @@ impl GroupLife {
         self.controls.push((control, to));
     }
 
-    /// What a device of `me` knows in the end, when all that was sent to it came in this order, and then once more.
+    /// Returns what a device of `me` knows in the end, if the controls sent to it came in this
+    /// order, and then once more.
     fn followed(&self, me: &str, order: &[Index]) -> Option<KnownGroup> {
         let mut mine: Vec<_> = self.controls.iter().filter(|(_, to)| to.contains(me)).collect();
         for (at, with) in order.iter().enumerate().take(mine.len()) {
@@ -77,7 +82,7 @@ impl GroupLife {
         let again = mine.clone();
         for (control, _) in mine.into_iter().chain(again) {
             held.push(control);
-            // Judged again as long as something changes.
+            // Each change may let a held control through.
             while let Some(next) = follow(&mut held, known.as_ref(), me) {
                 known = Some(next);
             }
@@ -86,7 +91,7 @@ impl GroupLife {
     }
 }
 
-/// Judges what is held until one of it changes something; keeps what is still ahead.
+/// Judges the held controls until one of them changes something. Keeps those that are still ahead.
 fn follow(held: &mut Vec<&GroupControl>, known: Option<&KnownGroup>, me: &str) -> Option<KnownGroup> {
     let mut changed = None;
     held.retain(|control| {
@@ -119,7 +124,7 @@ fn any_order() -> impl Strategy<Value = Vec<Index>> {
     vec(any::<Index>(), 60)
 }
 
-/// Whether Alice and Bob stay through all of it.
+/// True if the proposal lets Alice and Bob stay.
 fn they_stay(proposal: &Proposal, by: &str) -> bool {
     match proposal {
         Proposal::Leave => by != ALICE && by != BOB,
@@ -140,8 +145,8 @@ proptest! {
         prop_assert_eq!((end(ALICE, &alice), end(BOB, &bob)), (Some(life.end.clone()), Some(life.end)));
     }
 
-    /// Who was sent everything in its order knows whether a new key is due; who was not never holds it to be due without a
-    /// reason.
+    /// A device that was sent everything in order knows whether a new key is due. A device that was
+    /// not never takes it to be due without reason.
     #[test]
     fn a_new_key_is_due_alike(life in any_life(), seed in any::<u64>(), order in any_order()) {
         let life = GroupLife::lived(&life, seed, they_stay);
@@ -155,8 +160,9 @@ proptest! {
         }
     }
 
-    /// Who is in the group at its end is there with the others, however often added, removed and gone before: as long
-    /// as nobody becomes an admin of whom those who are out hear nothing.
+    /// The members in the end have the same state, however often they were added, removed and gone
+    /// before. This holds as long as nobody becomes an admin while others are out, because those
+    /// are not told.
     #[test]
     fn who_comes_and_goes_ends_with_the_others(life in any_life(), seed in any::<u64>(), order in any_order()) {
         let life = GroupLife::lived(&life, seed, |proposal, by| {
@@ -171,7 +177,7 @@ proptest! {
     }
 }
 
-/// The properties above say nothing of lives in which nothing happens.
+/// The properties above would also hold for lives in which nothing happens.
 #[test]
 fn lives_are_full() {
     use proptest::strategy::ValueTree;

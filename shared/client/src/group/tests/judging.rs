@@ -1,4 +1,4 @@
-//! What comes of a control, by what is known.
+//! Tests of the verdict on a control, by what the device knows.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn known(current: &GroupState) -> KnownGroup {
     KnownGroup::created(current.clone())
 }
 
-/// Alice's group with Bob as a second admin and Carol, and the state before it.
+/// Returns Alice's group with Bob as a second admin and Carol, and the state before that.
 fn two_admins(environment: &Environment) -> KnownGroup {
     let before = choir(environment);
     let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
@@ -66,7 +66,7 @@ fn only_an_admin_who_is_one_now_changes_it() {
     let as_bob = forged(&as_bob.unwrap(), "/actor", json!(BOB), key).unwrap();
     let refused = ControlVerdict::Refused(GroupError::NotAdmin(BOB.to_owned()));
     assert_eq!(judge_control(Some(&known(&before)), &as_bob, BOB, CAROL), refused);
-    // Dave is in nothing yet.
+    // Dave is not a member yet.
     let left = next(added.state(), Proposal::Leave, DAVE, &environment).1;
     let left = forged(&left, "/eko:previous", json!(before.hash()), key).unwrap();
     let refused = ControlVerdict::Refused(GroupError::NotMember(DAVE.to_owned()));
@@ -134,7 +134,7 @@ fn a_change_changes_what_it_names_and_nothing_else() {
             good.change()
         );
     }
-    // An epoch left out.
+    // One epoch is left out.
     let good = control(rename("Band"), BOB);
     let mut value = good.to_value();
     (value["object"]["epoch"], value["eko:group"]["epoch"]) = (json!(4), json!(4));
@@ -159,7 +159,7 @@ fn of_two_changes_at_once_the_lower_hash_wins() {
     assert_eq!(judge_control(Some(&at(&low.0)), &high.1, high.1.author(), ALICE), ControlVerdict::Overtaken);
     assert_eq!(KnownGroup::after(Some(&at(&high.0)), &low.1, &ControlVerdict::Overtakes), Some(at(&low.0)));
     assert_eq!(KnownGroup::after(Some(&at(&low.0)), &high.1, &ControlVerdict::Overtaken), None);
-    // What has the better hash is judged by the state before all the same.
+    // A control with a lower hash is judged by the state before all the same.
     let key = MasterKey::from_bytes([1; 32]);
     let forged = forged(&low.1, "/eko:later", json!(1), &key).unwrap();
     let refused = ControlVerdict::Refused(GroupError::WrongMac);
@@ -180,7 +180,7 @@ fn what_comes_too_early_is_held() {
         assert_eq!(judge_control(Some(&known(&first)), control, author, BOB), ControlVerdict::Ahead);
         assert_eq!(judge_control(None, control, author, BOB), ControlVerdict::Ahead);
     }
-    // The next epoch, on the state that an overtaken change had made.
+    // The control for the next epoch follows the state of a change that was overtaken.
     let (_, other) = next(&first, rename("Orchestra"), ALICE, &environment);
     assert_eq!(judge_control(Some(&known(other.state())), &rekeyed, ALICE, BOB), ControlVerdict::Ahead);
 }
@@ -199,12 +199,12 @@ fn who_was_removed_is_added_again_by_an_admin() {
         judge_control(Some(&at_carol), &forged(first.master_key()), ALICE, CAROL),
         ControlVerdict::Ahead
     );
-    // Bob, who is no admin, leads her nowhere.
+    // Carol does not know Bob as an admin, so she does not follow him.
     let (_, promoted) = next(&third, Proposal::Promote(people([BOB])), ALICE, &environment);
     let (fifth, _) = next(promoted.state(), Proposal::Remove(people([CAROL])), BOB, &environment);
     let (_, by_bob) = next(&fifth, Proposal::Add(people([CAROL])), BOB, &environment);
     assert_eq!(judge_control(Some(&at_carol), &by_bob, BOB, CAROL), ControlVerdict::Ahead);
-    // Who knows to be out begins anew.
+    // A member who left knows it, and joins anew.
     let (out, _) = next(&first, Proposal::Leave, CAROL, &environment);
     assert_eq!(judge_control(Some(&known(&out)), &by_bob, BOB, CAROL), ControlVerdict::Join);
     assert_eq!(
@@ -215,7 +215,7 @@ fn who_was_removed_is_added_again_by_an_admin() {
 
 #[test]
 fn who_joins_with_a_change_judges_the_ones_beside_it() {
-    // Each seed has other hashes, and so another order.
+    // Each seed makes other hashes, and so another order.
     (0..16).for_each(|seed| joins_beside_others(&repeatable(seed)));
 }
 
@@ -230,7 +230,8 @@ fn joins_beside_others(environment: &Environment) {
         added,
     ];
     beside.sort_by_key(|control| control.state().hash());
-    // From the worst to the best, each takes the place, also over one that had another key; and back, none does.
+    // From the highest hash to the lowest, each control takes the place of the one before, even if
+    // that one had another key. In the other order none does.
     let mut known = joined;
     for control in beside.iter().rev() {
         let verdict = judge_control(Some(&known), control, control.author(), DAVE);
@@ -243,7 +244,8 @@ fn joins_beside_others(environment: &Environment) {
     for control in &beside[1..] {
         assert_eq!(judge_control(Some(&known), control, control.author(), DAVE), ControlVerdict::Overtaken);
     }
-    // Not by who is no admin, not without the key before, and not on another state.
+    // These are refused: a control by somebody who is no admin, one without the key before, and one
+    // on another state.
     let key = now.current.master_key();
     let last = &beside[3];
     let refused = |control: GroupControl, error| {
@@ -282,11 +284,11 @@ fn who_came_back_with_a_change_that_lost_is_added_again() {
     let verdict = judge_control(Some(&known), &lost, ALICE, CAROL);
     assert_eq!(verdict, ControlVerdict::Apply);
     let known = KnownGroup::after(Some(&known), &lost, &verdict).unwrap();
-    // Of what won she hears nothing, since she is not in it.
+    // Carol is told nothing of the change that won, because she is not a member in it.
     let (won, _) = next(&out, Proposal::Add(people([DAVE])), BOB, &environment);
     let (_, again) = next(&won, Proposal::Add(people([CAROL])), ALICE, &environment);
     assert_eq!(judge_control(Some(&known), &again, ALICE, CAROL), ControlVerdict::Join);
-    // Who was in the group all along waits for what is missing.
+    // A member who was there all along waits for the control that is missing.
     let at_bob = KnownGroup { current: lost.state().clone(), rekey_due: false, before: seen(now.current) };
     assert_eq!(judge_control(Some(&at_bob), &again, ALICE, BOB), ControlVerdict::Ahead);
 }

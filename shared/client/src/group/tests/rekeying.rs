@@ -1,27 +1,27 @@
-//! When a group owes itself another master key, and who makes it.
+//! Tests of when a new master key is due, and of who makes it.
 
 use super::*;
 
-/// Alice's group with Bob and Carol, of which Bob is a second admin.
+/// Returns Alice's group with Bob and Carol, in which Bob is a second admin.
 fn two_admins(environment: &Environment) -> KnownGroup {
     let before = choir(environment);
     let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
     KnownGroup { current, rekey_due: false, before: seen(before) }
 }
 
-/// Makes a change of a group.
+/// Returns the control of a change.
 fn change(known: &KnownGroup, proposal: Proposal, by: &str, environment: &Environment) -> GroupControl {
     next(&known.current, proposal, by, environment).1
 }
 
-/// Judges a control as Alice's device does; returns the verdict and the record afterwards.
+/// Judges a control as Alice's device does. Returns the verdict and the record afterwards.
 fn follow(known: &KnownGroup, control: &GroupControl) -> (ControlVerdict, KnownGroup) {
     let verdict = judge_control(Some(known), control, control.author(), ALICE);
     let after = KnownGroup::after(Some(known), control, &verdict);
     (verdict, after.unwrap_or_else(|| known.clone()))
 }
 
-/// Judges a control that is the next one.
+/// Judges a control that must be the next one.
 fn applied(known: &KnownGroup, control: &GroupControl) -> KnownGroup {
     let (verdict, after) = follow(known, control);
     assert_eq!(verdict, ControlVerdict::Apply);
@@ -39,7 +39,7 @@ fn a_departure_makes_it_due_for_admins() {
     let known = applied(&known, &change(&known, Proposal::Leave, CAROL, &environment));
     assert!(known.rekey_due);
     assert_eq!([ALICE, BOB].map(|who| known.should_rekey(who)), [RekeyDecision::Rekey; 2]);
-    // Neither a member who is no admin, nor who left, nor a stranger.
+    // The others are a member who is no admin, a member who left, and a stranger.
     let others = [DAVE, CAROL, "https://e.example/user/eve"];
     assert_eq!(others.map(|who| known.should_rekey(who)), [RekeyDecision::LeftToAdmins; 3]);
 }
@@ -67,13 +67,13 @@ fn only_a_new_key_settles_it() {
         let settled = applied(&known, &change(&known, proposal.clone(), by, &environment));
         assert!(!settled.rekey_due, "{proposal:?}");
         assert_ne!(settled.current.master_key(), &left_key);
-        // And the next departure makes it due anew.
+        // The next departure makes a key due again.
         assert!(applied(&settled, &change(&settled, Proposal::Leave, BOB, &environment)).rekey_due);
     }
 }
 
-/// A key that was made beside a departure is not one that was made after it: whichever of the two wins, the other is
-/// nothing.
+/// A key that was made at the same time as a departure was not made after it. One of the two
+/// controls wins, and the other has no effect.
 #[test]
 fn a_key_that_was_made_at_once_with_a_departure_settles_nothing() {
     let (mut departures, mut keys) = (0, 0);
@@ -147,7 +147,7 @@ fn who_joins_leaves_it_to_those_who_saw_the_departure() {
     let added = change(&known, Proposal::Add(people([DAVE])), BOB, &environment);
     let at_dave = KnownGroup::after(None, &added, &ControlVerdict::Join).unwrap();
     assert_eq!((at_dave.rekey_due, applied(&known, &added).rekey_due), (false, true));
-    // A departure beside the change that it joined with is one that it knows of.
+    // A departure beside the change that it joined with is known to Dave's device.
     let beside = change(&known, Proposal::Leave, BOB, &environment);
     let at_dave = KnownGroup::after(Some(&at_dave), &beside, &ControlVerdict::Overtakes).unwrap();
     assert!(at_dave.rekey_due);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eko_client::device::{EntryContent, JoinKind, MailboxEntry, RegistrationStatus};
 use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, HttpTransport};
-use eko_local::server::{AUDIENCE, ISSUER_PATH, Options, Server};
+use eko_local::server::{AUDIENCE, ISSUER_PATH, LocalServer, ServerOptions};
 use eko_protocol::address::{Origin, UserName};
 use eko_testkit::BARE;
 use http::Method;
@@ -27,7 +27,7 @@ pub(crate) struct LocalServer {
 impl LocalServer {
     /// Starts the server on a free port.
     pub(crate) async fn start() -> Self {
-        let options = Options {
+        let options = ServerOptions {
             port: 0,
             origin: None,
             data: None,
@@ -36,7 +36,7 @@ impl LocalServer {
             recipient_bytes_budget: 32 << 20,
             policy: Default::default(),
         };
-        let server = Server::bind(&options).await.unwrap();
+        let server = LocalServer::bind(&options).await.unwrap();
         let origin = server.origin.clone();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {

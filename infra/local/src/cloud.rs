@@ -1,14 +1,14 @@
-//! What a deployment has of an account: table, queues, and the store over them.
+//! The table and the queues of a deployment, and the store over them.
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use eko_service::aws::{Account, Clients};
 use eko_store::resources::{self, DELIVERIES, FEDERATION, QueueSpec, QueueUrls};
 use eko_store::{Names, Store};
 
-/// Name of the table in local mode.
+/// The name of the table in local mode.
 const TABLE: &str = "eko";
 
-/// This project's table and queues in an account.
+/// The table and the queues of this project in an AWS account.
 #[derive(Clone, Debug)]
 pub struct Cloud {
     /// The SDK's clients.
@@ -21,12 +21,19 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Creates what is not there yet.
+    /// Opens the table and the queues of an account. Creates those that do not exist.
+    ///
+    /// # Errors
+    /// The error of the call to AWS that failed.
     pub async fn open(account: &Account) -> eko_store::Result<Self> {
         Self::open_as("", account).await
     }
 
-    /// [`Cloud::open`] with `prefix` before every name, in an account that others use as well.
+    /// Does as [`Cloud::open`], with `prefix` before every name. For an account that others use
+    /// too.
+    ///
+    /// # Errors
+    /// Those of [`Cloud::open`].
     pub async fn open_as(prefix: &str, account: &Account) -> eko_store::Result<Self> {
         let clients = account.clients();
         let table = format!("{prefix}{TABLE}");
@@ -39,7 +46,7 @@ impl Cloud {
         Ok(Self { clients, table, deliveries, federation })
     }
 
-    /// What the table and the queues are called.
+    /// Returns the name of the table and the URLs of the queues.
     pub fn names(&self) -> Names {
         Names {
             table: self.table.clone(),
@@ -48,18 +55,24 @@ impl Cloud {
         }
     }
 
-    /// Messages in a queue, hidden ones included.
+    /// Returns the number of messages in a queue, hidden and delayed ones included.
+    ///
+    /// # Errors
+    /// The error of SQS.
     pub async fn queued(&self, url: &str) -> Result<usize, aws_sdk_sqs::Error> {
         queued(&self.clients.sqs, url).await
     }
 
-    /// A store over them.
+    /// Returns a store over the table and the queues.
     pub fn store(&self) -> Store {
         Store::new(self.clients.dynamodb.clone(), self.clients.sqs.clone(), self.names())
     }
 }
 
-/// Messages in a queue, hidden ones included.
+/// Returns the number of messages in a queue, hidden and delayed ones included.
+///
+/// # Errors
+/// The error of SQS.
 pub async fn queued(sqs: &aws_sdk_sqs::Client, url: &str) -> Result<usize, aws_sdk_sqs::Error> {
     let ask = sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
     let answer = ask.send().await?;

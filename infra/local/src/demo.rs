@@ -1,12 +1,13 @@
-//! `eko-local demo`: Alice writes to Bob through a running server, over HTTP, as clients do, and every answer
-//! is compared with what it must be.
+//! `eko-local demo`: Alice writes to Bob through a running server, over HTTP, as clients do.
+//!
+//! The demo checks every answer, and fails at the first that is not as it must be.
 
 mod interruption;
 mod issuer;
 mod joining;
 mod mailbox;
 mod new_device;
-mod recorded;
+mod recording;
 mod revocation;
 mod sending;
 mod server;
@@ -16,41 +17,42 @@ mod transcript;
 
 use std::time::Instant;
 
-use server::Server;
-use stage::Stage;
+use server::ServerProcess;
+use stage::DemoStage;
 use transcript::Transcript;
 
-/// Drives the server at `url` and prints the transcript. User names are new each time, so it can run again and
-/// again against the same data.
+/// Plays the demo at the server at `url`, and prints a transcript. User names are new each time, so
+/// the demo can be repeated with the same data.
 ///
 /// # Errors
-/// The first thing that is not as it must be: the scene, the step, what was expected, the last answer.
+/// The first check that fails, with the scene, the step, the expectation and the last answer.
 pub async fn run(url: &str) -> anyhow::Result<()> {
     let started = Instant::now();
     let transcript = Transcript::to_stdout();
-    let played = play(url.trim_end_matches('/'), &transcript).await;
-    played.map_err(|error| transcript.failure(error))?;
+    let result = play(url.trim_end_matches('/'), &transcript).await;
+    result.map_err(|error| transcript.failure(error))?;
     transcript.summary(started.elapsed());
     Ok(())
 }
 
-/// Starts two servers that share nothing, on free ports with folders of their own, plays the same across them,
-/// and kills each once in the middle.
+/// Starts two servers with ports and data folders of their own, plays the demo between them, and
+/// kills each once with a message under way.
 ///
 /// # Errors
-/// As [`run`].
+/// Those of [`run`].
 pub async fn run_two() -> anyhow::Result<()> {
     let started = Instant::now();
     let transcript = Transcript::to_stdout();
-    let played = play_two(&transcript).await;
-    played.map_err(|error| transcript.failure(error))?;
+    let result = play_two(&transcript).await;
+    result.map_err(|error| transcript.failure(error))?;
     transcript.summary(started.elapsed());
     Ok(())
 }
 
+/// Plays all scenes between two servers.
 async fn play_two(transcript: &Transcript) -> anyhow::Result<()> {
-    let (mut hers, mut his) = tokio::try_join!(Server::new(), Server::new())?;
-    let stage = Stage::open_two(&hers.origin, &his.origin, transcript).await?;
+    let (mut hers, mut his) = tokio::try_join!(ServerProcess::new(), ServerProcess::new())?;
+    let stage = DemoStage::open_two(&hers.origin, &his.origin, transcript).await?;
     let known = play_scenes(&stage).await?;
     revocation::reject(&stage, known).await?;
     transcript.scene("Bob's server is away for a while");
@@ -61,8 +63,8 @@ async fn play_two(transcript: &Transcript) -> anyhow::Result<()> {
     mailbox::all_empty(&stage).await
 }
 
-/// Scenes 1 to 4, and the title of the fifth.
-async fn play_scenes(stage: &Stage) -> anyhow::Result<taking::Known> {
+/// Plays scenes 1 to 4, and begins scene 5. Returns Bob's devices as Alice knows them.
+async fn play_scenes(stage: &DemoStage) -> anyhow::Result<taking::KnownDevices> {
     let transcript = &stage.transcript;
     transcript.scene("Alice registers a device, Bob two");
     joining::first_devices(stage).await?;
@@ -76,8 +78,9 @@ async fn play_scenes(stage: &Stage) -> anyhow::Result<taking::Known> {
     Ok(known)
 }
 
+/// Plays all scenes at one server.
 async fn play(url: &str, transcript: &Transcript) -> anyhow::Result<()> {
-    let stage = Stage::open(url, transcript).await?;
+    let stage = DemoStage::open(url, transcript).await?;
     let known = play_scenes(&stage).await?;
     revocation::reject(&stage, known).await?;
     transcript.scene("Nothing is left behind");

@@ -1,5 +1,5 @@
-//! The engines over HTTP, as AWS's endpoints: for functions in processes of their own, and for other people's
-//! clients. `AWS_ENDPOINT_URL=http://localhost:PORT` sends any AWS SDK there.
+//! The engines over HTTP, as an endpoint of AWS. Functions in other processes use it, and so can
+//! any AWS client: `AWS_ENDPOINT_URL=http://localhost:PORT`.
 
 #[cfg(test)]
 mod tests;
@@ -14,19 +14,22 @@ use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::net::TcpListener;
 
-/// DynamoDB's largest request, and a little more.
+/// The largest body that is accepted: DynamoDB's largest request and a little more.
 const BODY_LIMIT: usize = 17 << 20;
 
 /// Serves the engines until the future is dropped.
+///
+/// # Errors
+/// An I/O error of the listener.
 pub async fn serve(engines: Engines, listener: TcpListener) -> std::io::Result<()> {
     axum::serve(listener, router(engines)).await
 }
 
-/// The endpoint of every service at once: which one is meant is in `X-Amz-Target`. Clients of SQS send to the
-/// path of the queue's URL as well as to `/`.
+/// Returns the router of the endpoint of all services. The header `X-Amz-Target` names the service.
+/// Clients of SQS send to the path of the queue's URL or to `/`.
 ///
-/// No signature is looked at, so whoever can connect is let in: loopback only. No answer carries CORS headers,
-/// and the header that is needed makes a browser ask for them first.
+/// Signatures are not verified, so serve it on loopback only. Web pages cannot use it:
+/// `X-Amz-Target` makes a browser ask for permission first, and no answer has CORS headers.
 pub fn router(engines: Engines) -> Router {
     Router::new()
         .route("/", post(answer))
@@ -35,6 +38,7 @@ pub fn router(engines: Engines) -> Router {
         .with_state(engines)
 }
 
+/// Passes a request to the engines.
 async fn answer(State(engines): State<Engines>, headers: HeaderMap, body: Bytes) -> Response {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(HOST).unwrap_or("localhost");
@@ -42,6 +46,7 @@ async fn answer(State(engines): State<Engines>, headers: HeaderMap, body: Bytes)
     response(engines.call_at(host, target, &body).await)
 }
 
+/// Converts the answer of an engine to an HTTP response.
 fn response(answer: AwsAnswer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, answer.body).into_response();

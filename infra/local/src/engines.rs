@@ -1,6 +1,7 @@
-//! What functions need around them that run elsewhere, as Lambdas under `cargo lambda watch`: the engines over
-//! HTTP with the table, the queues and the secrets in them, the event source mappings, the sweep, and the
-//! development issuer.
+//! The surroundings of functions that run as Lambdas under `cargo lambda watch`.
+//!
+//! They are the engines over HTTP with the table, the queues and the secrets, the event source
+//! mappings, the sweep of expired items, and the development issuer.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -18,45 +19,51 @@ use tokio::sync::watch;
 
 use crate::cloud::Cloud;
 use crate::endpoint;
-use crate::invoke::Function;
-use crate::issuer::{self, Issuer};
-use crate::listen::{Serving, listen};
+use crate::invoke::QueueFunction;
+use crate::issuer::{self, DevelopmentIssuer};
+use crate::listen::{AppServer, listen};
 use crate::server::{AUDIENCE, ISSUER_PATH};
 use crate::{pump, secrets, sweep};
 
-/// The parameter that holds the token keys.
+/// The name of the parameter that holds the token keys.
 const TOKEN_KEYS: &str = "/eko/token-keys";
-/// The parameter that holds the signing key.
+
+/// The name of the parameter that holds the signing key.
 const SIGNING_KEY: &str = "/eko/signing-key";
-/// How long invocations that are under way may take to end after ^C.
+
+/// The time that invocations have to end after ^C.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What the command line says.
+/// The options of the command `engines`.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// Port on loopback; 0 takes a free one.
+pub struct EngineOptions {
+    /// The port on loopback. 0 means a free one.
     pub port: u16,
-    /// The data folder; in memory when absent.
+    /// The data folder. `None` keeps the state in memory.
     pub data: Option<PathBuf>,
-    /// Base URL of the `Invoke` API that the queue functions are at.
+    /// The base URL of Lambda's `Invoke` API, where the queue functions are.
     pub invoke: String,
 }
 
-/// Engines that listen, not yet running.
-pub struct Served {
+/// Engines that listen and are ready to run.
+pub struct EngineServer {
     listeners: Vec<TcpListener>,
     app: Router,
     engines: Engines,
     cloud: Cloud,
-    deliver: Function,
-    federate: Function,
-    /// Where they listen.
+    deliver: QueueFunction,
+    federate: QueueFunction,
+    /// The base URL of the engines.
     pub url: String,
 }
 
-impl Served {
-    /// Opens the state, binds the port on loopback, and puts in what a deployment has.
-    pub async fn bind(options: &Options) -> anyhow::Result<Self> {
+impl EngineServer {
+    /// Opens the state, binds the port on loopback, and creates the table, the queues and the
+    /// secrets.
+    ///
+    /// # Errors
+    /// The port or the data folder cannot be used, or a resource cannot be created.
+    pub async fn bind(options: &EngineOptions) -> anyhow::Result<Self> {
         let listeners = listen(options.port).await?;
         let port = listeners.first().context("no listener")?.local_addr()?.port();
         let url = format!("http://localhost:{port}");
@@ -69,33 +76,38 @@ impl Served {
         engines.put_parameter(SIGNING_KEY, &secrets::signing_key(data)?);
         let account = Account::embedded(engines.http_client());
         let cloud = Cloud::open(&account).await?;
-        let deliver = Function::new(&options.invoke, "deliver", arn(&cloud, &cloud.deliveries.queue).await?)?;
+        let deliver =
+            QueueFunction::new(&options.invoke, "deliver", arn(&cloud, &cloud.deliveries.queue).await?)?;
         let federate =
-            Function::new(&options.invoke, "federate", arn(&cloud, &cloud.federation.queue).await?)?;
-        let issuer = Issuer::new(&format!("{url}{ISSUER_PATH}"), AUDIENCE, data, system_clock())?;
+            QueueFunction::new(&options.invoke, "federate", arn(&cloud, &cloud.federation.queue).await?)?;
+        let issuer = DevelopmentIssuer::new(&format!("{url}{ISSUER_PATH}"), AUDIENCE, data, system_clock())?;
         let app = endpoint::router(engines.clone()).nest(ISSUER_PATH, issuer::router(issuer));
         Ok(Self { listeners, app, engines, cloud, deliver, federate, url })
     }
 
-    /// Serves until `stop` is done; answers how many messages are left in the queues.
+    /// Serves until `stop` is done. Returns the number of messages that are left in the queues.
     ///
-    /// Batches go to a function one after the other, since `cargo lambda watch` runs one of each.
+    /// A function gets one batch at a time, because `cargo lambda watch` runs one process of each
+    /// function.
+    ///
+    /// # Errors
+    /// A server ended with an error, or the state cannot be written.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<usize> {
-        let serving = Serving::start(self.listeners, &self.app);
+        let serving = AppServer::start(self.listeners, &self.app);
         let sweeper = tokio::spawn(sweep::run(self.engines.clone()));
-        let (tell, told) = watch::channel(false);
-        let pump = |queue: &str, spec, function: Function| {
+        let (stop_sender, stop_receiver) = watch::channel(false);
+        let pump = |queue: &str, spec, function: QueueFunction| {
             let handle = move |batch| function.clone().handle(batch);
             let (sqs, queue) = ((**self.cloud.clients.sqs).clone(), queue.to_owned());
-            tokio::spawn(pump::run(sqs, queue, spec, 1, told.clone(), handle))
+            tokio::spawn(pump::run(sqs, queue, spec, 1, stop_receiver.clone(), handle))
         };
         let pumps = [
             pump(&self.cloud.deliveries.queue, DELIVERIES, self.deliver),
             pump(&self.cloud.federation.queue, FEDERATION, self.federate),
         ];
         stop.await;
-        // The functions need the engines until their invocations have ended.
-        tell.send_replace(true);
+        // The engines are served until the invocations have ended, because the functions call them.
+        stop_sender.send_replace(true);
         for mut pump in pumps {
             if tokio::time::timeout(GRACE, &mut pump).await.is_err() {
                 pump.abort();
@@ -110,6 +122,7 @@ impl Served {
     }
 }
 
+/// Returns the ARN of a queue.
 async fn arn(cloud: &Cloud, url: &str) -> anyhow::Result<String> {
     let name = QueueAttributeName::QueueArn;
     let ask = cloud.clients.sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone());

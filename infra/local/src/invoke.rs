@@ -1,5 +1,7 @@
-//! Queue functions in processes of their own: invoked as the event source mapping invokes them in Lambda, by
-//! Lambda's `Invoke` API, which `cargo lambda watch` offers.
+//! Invokes queue functions in other processes by Lambda's `Invoke` API, which `cargo lambda watch`
+//! serves.
+//!
+//! A function gets the event that it gets from an event source mapping in Lambda.
 
 #[cfg(test)]
 mod tests;
@@ -14,40 +16,47 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How long an invocation may take: as long as Lambda's longest. The first one waits until the function is built.
+/// The longest time that an invocation may take: Lambda's own limit. The first one includes
+/// building the function.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// One function behind one queue.
+/// A function that handles the messages of a queue.
 #[derive(Clone, Debug)]
-pub(crate) struct Function {
+pub(crate) struct QueueFunction {
     client: reqwest::Client,
     name: &'static str,
     url: String,
     queue_arn: String,
 }
 
-/// The partial batch response.
+/// The response of a queue function: the messages that failed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Outcome {
-    batch_item_failures: Vec<Failure>,
+struct BatchResponse {
+    batch_item_failures: Vec<BatchItemFailure>,
 }
 
+/// A message that failed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Failure {
+struct BatchItemFailure {
     item_identifier: String,
 }
 
-impl Function {
-    /// The function `name` of the `Invoke` API at `base`, with messages of the queue of this ARN.
+impl QueueFunction {
+    /// Makes the function `name` of the `Invoke` API at `base`, for messages of the queue with this
+    /// ARN.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be made.
     pub(crate) fn new(base: &str, name: &'static str, queue_arn: String) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder().no_proxy().timeout(LONGEST).build()?;
         let url = format!("{}/2015-03-31/functions/{name}/invocations", base.trim_end_matches('/'));
         Ok(Self { client, name, url, queue_arn })
     }
 
-    /// Hands it a batch; the ids of the messages that failed, which are all of them when the function did.
+    /// Invokes the function with a batch. Returns the ids of the messages that failed: all of them,
+    /// if the invocation failed.
     pub(crate) async fn handle(self, batch: Vec<Message>) -> Vec<String> {
         match self.invoke(&batch).await {
             Ok(failed) => failed,
@@ -59,17 +68,19 @@ impl Function {
         }
     }
 
+    /// Invokes the function, and returns the ids that its response names.
     async fn invoke(&self, batch: &[Message]) -> anyhow::Result<Vec<String>> {
         let answer = self.client.post(&self.url).body(self.event(batch).to_string()).send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = answer.text().await?;
         let failed = headers.contains_key("x-amz-function-error");
         ensure!(status.is_success() && !failed, "{status}: {body}");
-        let outcome: Outcome = serde_json::from_str(&body).with_context(|| format!("it answered {body}"))?;
-        Ok(outcome.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
+        let response: BatchResponse =
+            serde_json::from_str(&body).with_context(|| format!("it answered {body}"))?;
+        Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
     }
 
-    /// The event, with every member that Lambda gives.
+    /// Returns the event for a batch, with all members that it has in Lambda.
     fn event(&self, batch: &[Message]) -> Value {
         let region = self.queue_arn.split(':').nth(3);
         let records = batch.iter().map(|message| {
@@ -94,6 +105,7 @@ impl Function {
     }
 }
 
+/// Returns a message attribute as the event has it.
 fn attribute(value: &MessageAttributeValue) -> Value {
     json!({
         "stringValue": value.string_value,

@@ -1,9 +1,11 @@
-//! `eko-local`: what AWS does around the functions, in one process, and nothing else.
+//! `eko-local`: the local server. It does in one process what AWS does around the functions.
 //!
-//! It accepts HTTP, pumps the queues into the queue functions with partial batch failures and redrive, sweeps
-//! the TTL, and offers a development OIDC issuer. The functions and the SDK clients are the same as in Lambda;
-//! DynamoDB, SQS and SSM are [`eko_engines`]. [`server`] runs the functions in this process, [`engines`] is what
-//! they need when they run elsewhere, as Lambdas.
+//! It accepts HTTP requests, passes messages of the queues to the queue functions, sweeps expired
+//! items, and has a development OIDC issuer. Functions and SDK clients are the ones that run in
+//! Lambda. DynamoDB, SQS and SSM are [`eko_engines`].
+//!
+//! [`server`] runs the functions in this process. [`engines`] serves the engines to functions that
+//! run as Lambdas under `cargo lambda watch`.
 
 pub mod cloud;
 pub mod demo;
@@ -17,9 +19,9 @@ pub mod secrets;
 pub mod server;
 mod sweep;
 
-/// SQLite takes and frees large buffers on every call. glibc's allocator gives such memory back to the system
-/// each time on any thread but the first, which made a call from a worker thread twice as slow
-/// (`docs/decisions/0001-embedded-engines.md`).
+/// The memory allocator. SQLite allocates and frees large buffers on every call. On every thread
+/// but the first, glibc's allocator returns such memory to the system each time, which made calls
+/// from worker threads twice as slow (`docs/decisions/0001-embedded-engines.md`).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -35,29 +37,30 @@ use eko_service::{AppState, Federated, edge};
 /// The state of each function.
 #[derive(Clone)]
 pub struct States {
-    /// Of `auth`.
+    /// The state of `auth`.
     pub auth: SignIn,
-    /// Of `deliver`.
+    /// The state of `deliver`.
     pub deliver: AppState,
-    /// Of `devices`.
+    /// The state of `devices`.
     pub devices: AppState,
-    /// Of `discovery`.
+    /// The state of `discovery`.
     pub discovery: AppState,
-    /// Of `federate`.
+    /// The state of `federate`.
     pub federate: Federated,
-    /// Of `inbox`.
+    /// The state of `inbox`.
     pub inbox: Federated,
-    /// Of `key-packages`.
+    /// The state of `key-packages`.
     pub key_packages: Federated,
-    /// Of `outbox`.
+    /// The state of `outbox`.
     pub outbox: Federated,
 }
 
 impl States {
-    /// One for all of them. Makes no call. `network` and `roots` lead to other servers.
+    /// Makes the states of all functions from one. Makes no call to AWS. `network` and `roots` are
+    /// for requests to other servers.
     ///
     /// # Errors
-    /// What is wrong with the configuration.
+    /// [`ConfigError`] if the configuration is invalid.
     pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
         let federated = Federated::new(app.clone(), Arc::clone(&network), Arc::clone(&roots))?;
         Ok(Self {
@@ -73,7 +76,8 @@ impl States {
     }
 }
 
-/// All HTTP functions together, each with its own state, and one edge around them, which asks nothing of AWS.
+/// Returns the router of all HTTP functions, each with its own state. The edge around them makes no
+/// call to AWS.
 pub fn app(states: &States) -> Router {
     let router = Router::new()
         .merge(eko_auth::router().with_state(states.auth.clone()))

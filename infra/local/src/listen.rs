@@ -1,4 +1,4 @@
-//! Sockets on loopback, and what is served on them until it is told to end.
+//! Listens on loopback, and serves a router until it is ended.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -9,10 +9,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How long requests that are under way may take to end after ^C.
+/// The time that requests have to end after ^C.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Binds the port on 127.0.0.1, and on [::1] where there is one: `localhost` means either.
+/// Binds the port on 127.0.0.1, and on `[::1]` if the machine has it: `localhost` means either.
+///
+/// # Errors
+/// The port is in use, or 127.0.0.1 cannot be bound.
 pub(crate) async fn listen(port: u16) -> anyhow::Result<Vec<TcpListener>> {
     let v4 = match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await {
         Ok(listener) => listener,
@@ -27,31 +30,35 @@ pub(crate) async fn listen(port: u16) -> anyhow::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-/// One app on several sockets.
-pub(crate) struct Serving {
-    tell: watch::Sender<bool>,
+/// A router that is being served on several sockets.
+pub(crate) struct AppServer {
+    stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<std::io::Result<()>>>,
 }
 
-impl Serving {
+impl AppServer {
+    /// Starts to serve.
     pub(crate) fn start(listeners: Vec<TcpListener>, app: &Router) -> Self {
-        let (tell, told) = watch::channel(false);
+        let (stop, stop_receiver) = watch::channel(false);
         let serve = |listener| {
-            let (app, mut told) = (app.clone(), told.clone());
+            let (app, mut stop_receiver) = (app.clone(), stop_receiver.clone());
             let serve = axum::serve(listener, app).with_graceful_shutdown(async move {
-                let _ = told.wait_for(|stop| *stop).await;
+                let _ = stop_receiver.wait_for(|stop| *stop).await;
             });
             tokio::spawn(async move { serve.await })
         };
-        Self { tell, servers: listeners.into_iter().map(serve).collect() }
+        Self { stop, servers: listeners.into_iter().map(serve).collect() }
     }
 
-    /// Takes no further connection, and lets requests that are under way end.
+    /// Accepts no more connections, and waits for the requests that are running.
+    ///
+    /// # Errors
+    /// A server ended with an error.
     pub(crate) async fn end(self) -> anyhow::Result<()> {
-        self.tell.send_replace(true);
+        self.stop.send_replace(true);
         for server in self.servers {
-            if let Ok(ended) = tokio::time::timeout(GRACE, server).await {
-                ended??;
+            if let Ok(result) = tokio::time::timeout(GRACE, server).await {
+                result??;
             }
         }
         Ok(())

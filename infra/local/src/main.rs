@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use eko_federation::policy::FederationPolicy;
 use eko_local::demo;
-use eko_local::engines::{self, Served};
-use eko_local::server::{ISSUER_PATH, Options, Server};
+use eko_local::engines::{EngineOptions, EngineServer};
+use eko_local::server::{ISSUER_PATH, LocalServer, ServerOptions};
 
 /// Eko Messages on one machine: the whole server, with DynamoDB and SQS embedded.
 #[derive(Parser)]
@@ -16,44 +16,48 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: Serve,
+    serve: ServeArguments,
 }
 
+/// The subcommands.
 #[derive(Subcommand)]
 enum Command {
-    /// Run the server (what happens without a command)
-    Serve(Serve),
+    /// Run the server (the default)
+    Serve(ServeArguments),
     /// Drive a running server the way clients do, and show what happens
     Demo {
-        /// Where the server listens
+        /// URL of the server
         #[arg(long, default_value = "http://localhost:8080", env = "EKO_URL")]
         url: String,
-        /// Start two servers on free ports instead, write from one to the other, kill each once in the middle
+        /// Start two servers on free ports instead, write between them, kill each once
         #[arg(long, conflicts_with = "url")]
         two_servers: bool,
     },
-    /// Serve DynamoDB, SQS and SSM over HTTP, for functions that run as Lambdas under `cargo lambda watch`
+    /// Serve DynamoDB, SQS and SSM over HTTP, for functions under `cargo lambda watch`
     ///
-    /// The table, the queues and the secrets are in them, with a development issuer beside; messages of the
-    /// queues go to the functions `deliver` and `federate`. CONTRIBUTING.md has the commands that belong to it.
-    Engines(Engines),
+    /// Creates the table, the queues and the secrets, and serves a development issuer too. Passes
+    /// messages of the queues to the functions `deliver` and `federate`. CONTRIBUTING.md has the
+    /// commands to go with it.
+    Engines(EnginesArguments),
 }
 
+/// The arguments of `eko-local engines`.
 #[derive(Args)]
-struct Engines {
+struct EnginesArguments {
     /// Port on loopback; 0 takes a free one
     #[arg(long, default_value_t = 8000)]
     port: u16,
     /// Folder that keeps the state across restarts [default: none, in memory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where `cargo lambda watch` takes invocations
+    /// URL at which `cargo lambda watch` takes invocations
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9000")]
     invoke: String,
 }
 
+/// The arguments of `eko-local serve`.
 #[derive(Args)]
-struct Serve {
+struct ServeArguments {
     /// Port on loopback; 0 takes a free one
     #[arg(long, default_value_t = 8080, env = "EKO_PORT")]
     port: u16,
@@ -93,14 +97,14 @@ struct Serve {
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     eko_service::telemetry::start_locally();
-    let ended = match cli.command {
+    let result = match cli.command {
         Some(Command::Demo { two_servers: true, .. }) => demo::run_two().await,
         Some(Command::Demo { url, .. }) => demo::run(&url).await,
         Some(Command::Serve(options)) => serve(options).await,
         Some(Command::Engines(options)) => serve_engines(options).await,
         None => serve(cli.serve).await,
     };
-    let Err(error) = ended else { return ExitCode::SUCCESS };
+    let Err(error) = result else { return ExitCode::SUCCESS };
     eprintln!("error: {error}");
     for cause in error.chain().skip(1) {
         eprintln!("  because {cause}");
@@ -108,7 +112,8 @@ async fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn serve(options: Serve) -> anyhow::Result<()> {
+/// Runs the server until it is interrupted.
+async fn serve(options: ServeArguments) -> anyhow::Result<()> {
     let domains = |option: &str, text: &str| {
         FederationPolicy::list(text).map_err(|e| anyhow::anyhow!("--{option}: {e}"))
     };
@@ -116,9 +121,9 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
         allow: domains("federation-allow", &options.federation_allow)?,
         deny: domains("federation-deny", &options.federation_deny)?,
     };
-    let kept = options.data.is_some();
+    let is_kept = options.data.is_some();
     let state = state_in(options.data.as_deref());
-    let server = Server::bind(&Options {
+    let server = LocalServer::bind(&ServerOptions {
         port: options.port,
         origin: options.origin,
         data: options.data,
@@ -137,18 +142,19 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
     println!("  ^C         ends it");
     match server.run(interrupted()).await? {
         0 => println!("ended; the queues are drained"),
-        waiting if kept => println!("ended; {waiting} for other servers wait for the next start"),
+        waiting if is_kept => println!("ended; {waiting} for other servers wait for the next start"),
         waiting => println!("ended; {waiting} for other servers could not be delivered, and are lost"),
     }
     Ok(())
 }
 
-async fn serve_engines(options: Engines) -> anyhow::Result<()> {
-    let Engines { port, data, invoke } = options;
-    let kept = data.is_some();
+/// Runs the engines until they are interrupted.
+async fn serve_engines(options: EnginesArguments) -> anyhow::Result<()> {
+    let EnginesArguments { port, data, invoke } = options;
+    let is_kept = data.is_some();
     let state = state_in(data.as_deref());
-    let served = Served::bind(&engines::Options { port, data, invoke: invoke.clone() }).await?;
-    let url = served.url.clone();
+    let engines = EngineServer::bind(&EngineOptions { port, data, invoke: invoke.clone() }).await?;
+    let url = engines.url.clone();
     println!("DynamoDB, SQS and SSM listen on {url}");
     println!("  state      {state}");
     println!("  issuer     {url}{ISSUER_PATH} (for development: any name, no password)");
@@ -156,14 +162,15 @@ async fn serve_engines(options: Engines) -> anyhow::Result<()> {
     println!("  next       cargo lambda watch --invoke-address 127.0.0.1 --env-file infra/local/watch.env");
     println!("             cargo run -- demo --url http://localhost:9000");
     println!("  ^C         ends it");
-    match served.run(interrupted()).await? {
+    match engines.run(interrupted()).await? {
         0 => println!("ended; the queues are empty"),
-        left if kept => println!("ended; {left} in the queues wait for the next start"),
+        left if is_kept => println!("ended; {left} in the queues wait for the next start"),
         left => println!("ended; {left} in the queues were not taken, and are lost"),
     }
     Ok(())
 }
 
+/// Describes the place of the state.
 fn state_in(data: Option<&Path>) -> String {
     match data {
         Some(dir) => format!("in {}", dir.display()),
@@ -171,7 +178,7 @@ fn state_in(data: Option<&Path>) -> String {
     }
 }
 
-/// Done on ^C, and on the signal that service managers send.
+/// Waits for ^C, or for the signal by which service managers end a process (SIGTERM).
 async fn interrupted() {
     #[cfg(unix)]
     if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {

@@ -1,6 +1,7 @@
-//! The event source mapping: messages of a queue go to their function in batches; what the function does not
-//! report as failed is deleted, the rest becomes visible again and, after its last receive, goes to the
-//! dead-letter queue. That last part SQS does by itself.
+//! The event source mapping: passes the messages of a queue to their function in batches.
+//!
+//! Messages that the function does not report as failed are deleted. The others become visible
+//! again, and SQS moves them to the dead-letter queue after their last receive.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,23 +14,28 @@ use eko_store::resources::QueueSpec;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-/// Seconds that a receive waits for the first message.
+/// The seconds that a receive waits for the first message.
 const WAIT_SECONDS: i32 = 20;
-/// How long messages gather after a batch that was not full: the batching window of an event source mapping.
-/// Under load it makes ten messages one batch, which costs hardly more calls than one message.
+
+/// The pause after a batch that was not full, in which messages gather: the batching window of an
+/// event source mapping. Under load, ten messages then become one batch, which needs hardly more
+/// calls than one message.
 const WINDOW: Duration = Duration::from_millis(10);
-/// How long requests have the processor to themselves between full batches that are handled side by side.
+
+/// The pause between full batches that are handled at the same time. It leaves the processor to
+/// requests.
 const BREATH: Duration = Duration::from_millis(4);
-/// How long to leave a queue alone that cannot be read.
+
+/// The pause after a failure to read the queue.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A message as whoever handles a batch wants it.
-pub trait Received: Send + 'static {
-    /// It, from what SQS gave.
+/// A message in the form that a handler of batches takes.
+pub trait BatchMessage: Send + 'static {
+    /// Converts a message of SQS.
     fn of(message: &Message) -> Self;
 }
 
-impl Received for QueueMessage {
+impl BatchMessage for QueueMessage {
     fn of(message: &Message) -> Self {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         Self {
@@ -40,18 +46,20 @@ impl Received for QueueMessage {
     }
 }
 
-impl Received for Message {
+impl BatchMessage for Message {
     fn of(message: &Message) -> Self {
         message.clone()
     }
 }
 
-/// Pumps a queue until `stop` says so, and then until the queue is empty.
+/// Passes the messages of a queue to `handle` until `stop` is true, and then until the queue is
+/// empty.
 ///
-/// As many as `at_once` batches are handled side by side, as an event source mapping has its concurrency. With
-/// one, the next batch gathers while the last is handled, so that batches grow with the load; with many, a batch
-/// that has to wait for somebody holds up no other.
-pub async fn run<M: Received, F>(
+/// `handle` returns the ids of the messages that failed. Up to `at_once` batches are handled at the
+/// same time, like the concurrency of an event source mapping. With one, the next batch gathers
+/// while the last is handled, so that batches grow with the load. With many, a slow batch does not
+/// delay the others.
+pub async fn run<M: BatchMessage, F>(
     sqs: aws_sdk_sqs::Client,
     url: String,
     spec: QueueSpec,
@@ -65,7 +73,7 @@ pub async fn run<M: Received, F>(
     let mut batches = JoinSet::new();
     while !*stop.borrow() {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-        // Only the wait for messages is cut short: a batch that was received is handled to its end.
+        // Stopping ends the wait for messages. A batch that was received is still handled.
         let received = tokio::select! {
             received = receive(&sqs, &url, &spec, WAIT_SECONDS) => received,
             _ = stop.changed() => break,
@@ -106,8 +114,12 @@ pub async fn run<M: Received, F>(
     }
 }
 
-/// Handles batches until none is visible; how many messages were taken, failed ones included.
-pub async fn drain<M: Received, F>(
+/// Handles batches until no message is visible. Returns the number of messages, failed ones
+/// included.
+///
+/// # Errors
+/// The error of SQS.
+pub async fn drain<M: BatchMessage, F>(
     sqs: &aws_sdk_sqs::Client,
     url: &str,
     spec: &QueueSpec,
@@ -116,23 +128,23 @@ pub async fn drain<M: Received, F>(
 where
     F: Future<Output = Vec<String>>,
 {
-    let mut taken = 0_usize;
+    let mut handled = 0_usize;
     loop {
         let messages = receive(sqs, url, spec, 0).await?;
         if messages.is_empty() {
-            return Ok(taken);
+            return Ok(handled);
         }
-        taken = taken.saturating_add(messages.len());
+        handled = handled.saturating_add(messages.len());
         settle(sqs, url, messages, handle).await?;
     }
 }
 
-/// Messages of a batch at most; SQS gives no more than ten at once.
+/// Returns the size of a full batch. SQS returns at most ten messages at once.
 fn most(spec: &QueueSpec) -> usize {
     usize::try_from(spec.batch_size.min(10)).unwrap_or(10)
 }
 
-/// Receives a batch, waiting for its first message.
+/// Receives a batch. Waits up to `wait_seconds` for its first message.
 async fn receive(
     sqs: &aws_sdk_sqs::Client,
     url: &str,
@@ -148,8 +160,8 @@ async fn receive(
     Ok(receive.send().await?.messages.unwrap_or_default())
 }
 
-/// Hands a batch to the function and deletes what succeeded.
-async fn settle<M: Received, F>(
+/// Passes a batch to the handler, and deletes the messages that succeeded.
+async fn settle<M: BatchMessage, F>(
     sqs: &aws_sdk_sqs::Client,
     url: &str,
     messages: Vec<Message>,
@@ -162,8 +174,8 @@ where
         return Ok(());
     }
     let failed = handle(messages.iter().map(M::of).collect()).await;
-    let done = messages.iter().filter(|m| !m.message_id.as_ref().is_some_and(|id| failed.contains(id)));
-    let entries: Vec<DeleteMessageBatchRequestEntry> = done
+    let succeeded = messages.iter().filter(|m| !m.message_id.as_ref().is_some_and(|id| failed.contains(id)));
+    let entries: Vec<DeleteMessageBatchRequestEntry> = succeeded
         .enumerate()
         .filter_map(|(index, message)| {
             let handle = message.receipt_handle.clone()?;

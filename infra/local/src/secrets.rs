@@ -1,5 +1,5 @@
-//! The secrets of a local server: what access tokens are signed with, and the key that requests to other
-//! servers are signed with. Made on the first start, kept in the data folder.
+//! The secrets of a local server: the keys of access tokens, and the key that signs requests to
+//! other servers. They are made at the first start and kept in the data folder.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,24 +12,34 @@ use eko_federation::keys::SigningKey;
 use eko_service::config::TokenKey;
 use eko_service::state::Random;
 
+/// The file of the token keys.
 const TOKEN_KEYS: &str = "token-keys";
+
+/// The file of the signing key.
 const SIGNING_KEY: &str = "signing-key.pem";
 
-/// The token keys of `dir`, made if there are none; only in memory without a folder. As [`TokenKey::list`]
-/// reads them.
+/// Returns the token keys of the folder `dir`, in the format that [`TokenKey::list`] parses. Makes
+/// them if there are none. Without a folder, they are new each time.
+///
+/// # Errors
+/// The file cannot be read or written, or its content is invalid.
 pub fn token_keys(dir: Option<&Path>, random: &Random) -> anyhow::Result<String> {
-    let text = kept(dir, TOKEN_KEYS, || Ok(fresh(random)))?.trim().to_owned();
+    let text = read_or_make(dir, TOKEN_KEYS, || Ok(new_token_keys(random)))?.trim().to_owned();
     TokenKey::list(&text).with_context(|| format!("{TOKEN_KEYS} is damaged"))?;
     Ok(text)
 }
 
-/// The signing key of `dir`, likewise: PKCS#8 in PEM.
+/// Returns the signing key of the folder `dir`: PKCS #8 in PEM. Makes it if there is none. Without
+/// a folder, it is new each time.
+///
+/// # Errors
+/// The key cannot be made, or its file cannot be read or written.
 pub fn signing_key(dir: Option<&Path>) -> anyhow::Result<String> {
-    kept(dir, SIGNING_KEY, || Ok(SigningKey::generate()?))
+    read_or_make(dir, SIGNING_KEY, || Ok(SigningKey::generate()?))
 }
 
-/// What `dir` keeps under a name, made if there is none.
-fn kept(
+/// Returns the content of a file in `dir`. Makes and writes it if there is none.
+fn read_or_make(
     dir: Option<&Path>,
     name: &str,
     make: impl FnOnce() -> anyhow::Result<String>,
@@ -48,7 +58,8 @@ fn kept(
     }
 }
 
-fn fresh(random: &Random) -> String {
+/// Makes token keys: one random key, named `local`.
+fn new_token_keys(random: &Random) -> String {
     let mut secret = [0; 32];
     random(&mut secret);
     format!("local:{}", STANDARD.encode(secret))

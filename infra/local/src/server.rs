@@ -1,4 +1,4 @@
-//! The local server: everything wired together, from the first line that it prints to a clean end.
+//! The local server: engines, functions, queues and issuer, wired together.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -21,37 +21,39 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::cloud::Cloud;
-use crate::issuer::{self, Issuer};
-use crate::listen::{Serving, listen};
+use crate::issuer::{self, DevelopmentIssuer};
+use crate::listen::{AppServer, listen};
 use crate::{States, pump, secrets, sweep};
 
-/// The audience of the development issuer's ID tokens: the local server's client id.
+/// The audience of the development issuer's ID tokens, which is the client id of the local server.
 pub const AUDIENCE: &str = "eko-local";
-/// Where the development issuer is mounted.
+
+/// The path of the development issuer.
 pub const ISSUER_PATH: &str = "/dev/oidc";
-/// Batches for other servers that are handled at once, as Lambda has it: those that wait for a server which does
-/// not answer hold up no other.
+
+/// The number of batches of the queue `federation` that are handled at once, as in Lambda. Batches
+/// that wait for a silent server do not delay the others.
 const FEDERATION_BATCHES: usize = 128;
 
-/// What the command line says.
+/// The options of the command `serve`.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// Port on loopback; 0 takes a free one.
+pub struct ServerOptions {
+    /// The port on loopback. 0 means a free one.
     pub port: u16,
-    /// The public base URL; `http://localhost:PORT` when absent.
+    /// The public base URL. `None` means `http://localhost:PORT`.
     pub origin: Option<String>,
-    /// The data folder; a temporary store in memory when absent.
+    /// The data folder. `None` keeps the state in memory.
     pub data: Option<PathBuf>,
-    /// Envelopes a minute from one sender to one recipient.
+    /// The number of envelopes per minute from one sender to one recipient.
     pub sender_budget: u64,
-    /// Bytes a minute to one recipient.
+    /// The number of bytes per minute to one recipient.
     pub recipient_bytes_budget: u64,
-    /// Which other servers it talks with.
+    /// The other servers that it federates with.
     pub policy: FederationPolicy,
 }
 
-/// A server that listens, not yet running.
-pub struct Server {
+/// A server that listens and is ready to run.
+pub struct LocalServer {
     listeners: Vec<TcpListener>,
     app: Router,
     states: States,
@@ -61,11 +63,15 @@ pub struct Server {
     pub origin: Origin,
 }
 
-impl Server {
+impl LocalServer {
     /// Opens the state, binds the port on loopback, and wires the functions.
     ///
-    /// Only loopback: the development issuer signs anyone in as anyone.
-    pub async fn bind(options: &Options) -> anyhow::Result<Self> {
+    /// The server listens on loopback only, because the development issuer signs anyone in as
+    /// anyone.
+    ///
+    /// # Errors
+    /// The port or the data folder cannot be used, or the origin is invalid.
+    pub async fn bind(options: &ServerOptions) -> anyhow::Result<Self> {
         let listeners = listen(options.port).await?;
         let port = listeners.first().context("no listener")?.local_addr()?.port();
         let origin = options.origin.clone().unwrap_or_else(|| format!("http://localhost:{port}"));
@@ -99,39 +105,44 @@ impl Server {
             ..Config::new(origin.clone())
         };
         let clock = system_clock();
-        let issuer = Issuer::new(&issuer_url, AUDIENCE, options.data.as_deref(), clock.clone())?;
+        let issuer = DevelopmentIssuer::new(&issuer_url, AUDIENCE, options.data.as_deref(), clock.clone())?;
         let state = AppState::new(config, cloud.store(), clock, random);
         let states = States::new(state, Arc::new(SystemNetwork), public_roots())?;
         let app = crate::app(&states).nest(ISSUER_PATH, issuer::router(issuer));
         Ok(Self { listeners, app, states, engines, cloud, origin })
     }
 
-    /// Its table and queues.
+    /// Returns the table and the queues.
     pub fn cloud(&self) -> &Cloud {
         &self.cloud
     }
 
-    /// Serves until `stop` is done; then ends the requests under way, drains the queues and brings the state
-    /// to the disk. Answers how many activities still wait for other servers.
+    /// Serves until `stop` is done. Then waits for the running requests, empties the queues, and
+    /// writes the state to the disk. Returns the number of activities that still wait for other
+    /// servers.
+    ///
+    /// # Errors
+    /// A server or a task ended with an error, or the state cannot be written.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<usize> {
-        let serving = Serving::start(self.listeners, &self.app);
-        let (pump_stop, pump_told) = watch::channel(false);
+        let serving = AppServer::start(self.listeners, &self.app);
+        let (stop_sender, stop_receiver) = watch::channel(false);
         let (state, sqs) = (self.states.deliver.clone(), (**self.cloud.clients.sqs).clone());
         let url = self.cloud.deliveries.queue.clone();
-        let deliver = tokio::spawn(pump::run(sqs, url, DELIVERIES, 1, pump_told.clone(), move |batch| {
+        let deliver = tokio::spawn(pump::run(sqs, url, DELIVERIES, 1, stop_receiver.clone(), move |batch| {
             eko_deliver::handle(state.clone(), batch)
         }));
         let (state, sqs) = (self.states.federate.clone(), (**self.cloud.clients.sqs).clone());
         let url = self.cloud.federation.queue.clone();
         let federate =
-            tokio::spawn(pump::run(sqs, url, FEDERATION, FEDERATION_BATCHES, pump_told, move |batch| {
+            tokio::spawn(pump::run(sqs, url, FEDERATION, FEDERATION_BATCHES, stop_receiver, move |batch| {
                 eko_federate::handle(state.clone(), batch)
             }));
         let sweeper = tokio::spawn(sweep::run(self.engines.clone()));
         stop.await;
         serving.end().await?;
-        pump_stop.send_replace(true);
-        // What is brought to other servers may have something to tell the devices here: it ends first.
+        stop_sender.send_replace(true);
+        // `federate` ends first, because it may queue reports for devices, which `deliver`
+        // delivers.
         federate.await?;
         deliver.await?;
         pump::drain(&self.cloud.clients.sqs, &self.cloud.deliveries.queue, &DELIVERIES, &|batch| {

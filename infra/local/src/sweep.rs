@@ -1,13 +1,14 @@
-//! What DynamoDB and SQS do on their own: what is past its time goes.
+//! The periodic removal of expired items and messages, which DynamoDB and SQS do by themselves in
+//! AWS.
 
 use std::time::Duration;
 
 use eko_engines::Engines;
 
-/// How often expired items are removed. They are never returned meanwhile.
+/// The time between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// Removes what is past its time to live, now and then.
+/// Removes expired items and messages periodically, until the task is aborted.
 pub(crate) async fn run(engines: Engines) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {

@@ -1,5 +1,5 @@
-//! `kill -9` in the middle of a load of sends: after a restart every send that was answered 2xx is in its
-//! mailboxes.
+//! Kills the server (SIGKILL) under a load of sends. After a restart, every send that was answered
+//! 2xx is in the recipients' mailboxes.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
@@ -19,12 +19,13 @@ use http::Method;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-/// Sends that are answered before the server is killed.
+/// The number of sends that are answered before the server is killed.
 const ANSWERED: usize = 150;
-/// Senders at once.
+
+/// The number of tasks that send at once.
 const SENDERS: usize = 8;
 
-/// Starts the server and reads from its first line where it listens.
+/// Starts the server, and reads its origin from the first line of its output.
 async fn start(data: &Path, port: u16) -> (Child, Origin) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_eko-local"))
         .args(["--port", &port.to_string(), "--sender-budget", "1000000", "--data"])
@@ -36,11 +37,12 @@ async fn start(data: &Path, port: u16) -> (Child, Origin) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = lines.next_line().await.unwrap().expect("a first line");
     let origin = line.rsplit(' ').next().unwrap().to_owned();
-    // The rest of what it prints is read too, so that it never waits for us.
+    // The rest of its output is read and dropped, so that the server never waits for a reader.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     (child, Origin::parse(&origin).unwrap())
 }
 
+/// Makes a device of a user, and fetches an ID token for it.
 async fn device(origin: &Origin, user: &str) -> (Device<HttpTransport>, String) {
     let environment = Environment::system();
     let counts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
@@ -55,7 +57,7 @@ async fn device(origin: &Origin, user: &str) -> (Device<HttpTransport>, String) 
     (Device::new(HttpTransport::new().unwrap(), origin.clone(), user, keys, environment), token)
 }
 
-/// The ids of all envelopes in a mailbox; each may be there once.
+/// Returns the ids of all envelopes in a mailbox. Each must be there once.
 async fn envelopes(device: &Device<HttpTransport>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut page = device.fetch().await.unwrap();
@@ -115,7 +117,7 @@ async fn nothing_that_was_answered_is_lost() {
         assert!(!senders.iter().all(|sender| sender.is_finished()), "the senders ended before the kill");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // SIGKILL: no handler runs, nothing is flushed.
+    // This is SIGKILL: no handler runs, and nothing is flushed.
     child.start_kill().unwrap();
     child.wait().await.unwrap();
     for sender in senders {
@@ -126,7 +128,7 @@ async fn nothing_that_was_answered_is_lost() {
     assert_eq!(again, origin);
     let answered = answered.lock().unwrap().clone();
     assert!(answered.len() >= ANSWERED);
-    // What the killed server had received of the queue becomes visible after the visibility timeout.
+    // Messages that the killed server had received become visible after the visibility timeout.
     for device in [&first, &second] {
         let mut left = usize::MAX;
         for _ in 0..600 {

@@ -1,6 +1,6 @@
-//! Two real servers over loopback HTTP, as two processes that share nothing: the demo plays every row of section
-//! 5 of `docs/protocol.md` across them, kills each once with a message under way, and fails at the first thing
-//! that is not as it must be.
+//! Runs `eko-local demo --two-servers`: two servers in processes of their own, over loopback HTTP.
+//! The demo plays every report of `docs/protocol.md` between them, and kills each once with a
+//! message under way.
 
 use std::process::Command;
 
@@ -10,12 +10,12 @@ fn the_demo_of_two_servers_plays_to_its_end() {
         .args(["demo", "--two-servers"])
         .output()
         .expect("the demo runs");
-    let (said, complained) =
+    let (output_text, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}\n{complained}");
+    assert!(output.status.success(), "{output_text}\n{errors}");
     for line in
         ["PartialDelivery", "Reject", "Confirm", "Delivered", "Nothing is left behind", "all as expected"]
     {
-        assert!(said.contains(line), "{line} is missing:\n{said}");
+        assert!(output_text.contains(line), "{line} is missing:\n{output_text}");
     }
 }

@@ -7,7 +7,7 @@ use axum::Router;
 use eko_auth::SignIn;
 use eko_engines::Engines;
 use eko_local::cloud::{self, Cloud};
-use eko_local::issuer::{self, Issuer};
+use eko_local::issuer::{self, DevelopmentIssuer};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_local::{States, pump};
 use eko_protocol::address::Origin;
@@ -82,7 +82,8 @@ impl World {
         // The issuer is on an internet of its own, so that tests see what goes to other servers and nothing else.
         let url = format!("https://id.example{ISSUER_PATH}");
         let issuer_key = TempDir::new().expect("a folder");
-        let issuer = Issuer::new(&url, AUDIENCE, Some(issuer_key.path()), clock.clone()).expect("an issuer");
+        let issuer = DevelopmentIssuer::new(&url, AUDIENCE, Some(issuer_key.path()), clock.clone())
+            .expect("an issuer");
         let issuer = issuer::router(issuer);
         let nested = Router::new().nest(ISSUER_PATH, issuer.clone());
         let issuers = Internet::new();
@@ -173,7 +174,7 @@ impl World {
     /// An ID token that another issuer makes, or this one for another audience, under the same key.
     pub async fn foreign_id_token(&self, issuer: Option<&str>, audience: &str, name: &str) -> String {
         let url = issuer.unwrap_or(&self.issuer_url);
-        let issuer = Issuer::new(url, audience, Some(self.issuer_key.path()), self.clock());
+        let issuer = DevelopmentIssuer::new(url, audience, Some(self.issuer_key.path()), self.clock());
         token(issuer::router(issuer.expect("an issuer")), audience, name).await
     }
 

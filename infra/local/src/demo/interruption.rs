@@ -1,13 +1,13 @@
-//! A server is killed and started again in the middle: what was for it waits, and nothing is lost.
+//! Kills a server and starts it again with messages under way. They wait for it, and none is lost.
 
 use eko_protocol::activity::ReportKind;
 
-use super::server::Server;
-use super::stage::Stage;
+use super::server::ServerProcess;
+use super::stage::DemoStage;
 use super::{mailbox, sending, taking};
 
-/// Bob's server is away while Alice writes.
-pub(super) async fn recipient_away(stage: &Stage, his: &mut Server) -> anyhow::Result<()> {
+/// Plays the scene in which Bob's server is away while Alice writes.
+pub(super) async fn recipient_away(stage: &DemoStage, his: &mut ServerProcess) -> anyhow::Result<()> {
     stage.transcript.step("Alice's phone writes a message, Bob's server is killed, and the phone sends it");
     let (_, known) = taking::chain(stage).await?;
     his.kill().await?;
@@ -24,8 +24,8 @@ pub(super) async fn recipient_away(stage: &Stage, his: &mut Server) -> anyhow::R
     mailbox::receipt(stage, &outgoing.id).await
 }
 
-/// Alice's server is away while Bob acknowledges.
-pub(super) async fn author_away(stage: &Stage, hers: &mut Server) -> anyhow::Result<()> {
+/// Plays the scene in which Alice's server is away while Bob acknowledges.
+pub(super) async fn author_away(stage: &DemoStage, hers: &mut ServerProcess) -> anyhow::Result<()> {
     stage.transcript.step("Alice's phone sends once more, and then her server is killed");
     let (_, known) = taking::chain(stage).await?;
     let outgoing = sending::envelope(stage, &known)?;

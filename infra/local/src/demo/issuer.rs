@@ -1,4 +1,4 @@
-//! ID tokens from the development issuer, which takes anyone at their word.
+//! ID tokens from the development issuer, which believes anyone who names a user.
 
 use anyhow::{Context as _, ensure};
 use eko_client::capabilities::Capabilities;
@@ -8,19 +8,25 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use super::recorded::Recorded;
+use super::recording::RecordingTransport;
 
 /// The issuer that a server trusts.
 #[derive(Clone)]
-pub(super) struct Issuer {
-    transport: Recorded,
+pub(super) struct TrustedIssuer {
+    transport: RecordingTransport,
     token_endpoint: String,
     audience: String,
 }
 
-impl Issuer {
+impl TrustedIssuer {
     /// Reads the issuer's discovery document.
-    pub(super) async fn discover(transport: Recorded, capabilities: &Capabilities) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// The document cannot be fetched, or the issuer does not give tokens for a name.
+    pub(super) async fn discover(
+        transport: RecordingTransport,
+        capabilities: &Capabilities,
+    ) -> anyhow::Result<Self> {
         let issuer = capabilities.issuer.trim_end_matches('/');
         let url = format!("{issuer}/.well-known/openid-configuration");
         let answer = Exchange::send(&transport, Method::GET, &url, Body::Empty, None).await?;
@@ -35,7 +41,10 @@ impl Issuer {
         Ok(Self { transport, token_endpoint, audience: capabilities.audience.clone() })
     }
 
-    /// An ID token that says this user has just signed in.
+    /// Returns an ID token of a user.
+    ///
+    /// # Errors
+    /// The issuer gives none.
     pub(super) async fn id_token(&self, user: &UserName) -> anyhow::Result<String> {
         let form = Serializer::new(String::new())
             .append_pair("grant_type", "password")

@@ -1,4 +1,5 @@
-//! Devices come into their user's chain: the first by itself, each other with the approval of one that is in.
+//! Devices join their user's chain: the first by itself, the others with the approval of an active
+//! device.
 
 use anyhow::{Context as _, ensure};
 use eko_client::ClientError;
@@ -6,18 +7,19 @@ use eko_client::device::{EntryContent, JoinKind, RegistrationStatus};
 use eko_protocol::device_set::DeviceSetRef;
 
 use super::mailbox;
-use super::stage::{Party, Stage};
+use super::stage::{DemoStage, Party};
 use super::transcript::short;
 
-/// Scene 1.
-pub(super) async fn first_devices(stage: &Stage) -> anyhow::Result<()> {
+/// Plays scene 1: Alice registers a device, Bob two.
+pub(super) async fn first_devices(stage: &DemoStage) -> anyhow::Result<()> {
     first(stage, &stage.alice).await?;
     first(stage, &stage.phone).await?;
     further(stage, &stage.tablet, &stage.phone, &[&stage.phone]).await?;
     Ok(())
 }
 
-async fn first(stage: &Stage, party: &Party) -> anyhow::Result<()> {
+/// Registers the first device of a user, which is active at once.
+async fn first(stage: &DemoStage, party: &Party) -> anyhow::Result<()> {
     let (label, device) = (party.label, &party.device);
     stage.transcript.step(&format!("{label} registers"));
     let id_token = party.issuer.id_token(device.user()).await?;
@@ -33,9 +35,10 @@ async fn first(stage: &Stage, party: &Party) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `newcomer` registers and waits; the devices `told` find a notice; `approver` lets it in.
+/// Registers another device of a user. The devices `told` find a notice, and `approver` approves
+/// it.
 pub(super) async fn further(
-    stage: &Stage,
+    stage: &DemoStage,
     newcomer: &Party,
     approver: &Party,
     told: &[&Party],
@@ -52,7 +55,7 @@ pub(super) async fn further(
 
     stage.transcript.step(&format!("{label} asks for its mailbox all the same"));
     refused(newcomer.device.fetch().await.map(drop), "device-pending")?;
-    stage.transcript.means("Refused: a device that waits is in no device set and gets nothing.");
+    stage.transcript.means("Refused: a pending device is in no device set and gets nothing.");
 
     for party in told {
         stage.transcript.step(&format!("{} finds a notice", party.label));
@@ -80,7 +83,10 @@ pub(super) async fn further(
     Ok(set)
 }
 
-/// The call must fail with this problem.
+/// Checks that a call failed with the problem `slug`.
+///
+/// # Errors
+/// It succeeded, or failed otherwise.
 pub(super) fn refused(result: Result<(), ClientError>, slug: &str) -> anyhow::Result<()> {
     let error = result.err().with_context(|| format!("expected the problem {slug}, got no error"))?;
     let found = error.problem().map(eko_client::ProblemDetails::slug);
@@ -88,7 +94,7 @@ pub(super) fn refused(result: Result<(), ClientError>, slug: &str) -> anyhow::Re
     Ok(())
 }
 
-/// A chain's end, for a person.
+/// Describes the head of a chain.
 pub(super) fn head(set: &DeviceSetRef) -> String {
     let nodes = if set.length == 1 { "node" } else { "nodes" };
     format!("{} {nodes}, head {}", set.length, short(&set.head))

@@ -1,4 +1,4 @@
-//! Mailboxes: what must be in them, and that nothing else is.
+//! Checks mailboxes: the expected entry is there, and no other.
 
 use std::time::Duration;
 
@@ -7,15 +7,20 @@ use eko_client::device::{EntryContent, MailboxEntry, OutgoingEnvelope};
 use eko_protocol::activity::ReportKind;
 use eko_protocol::id::EnvelopeId;
 
-use super::stage::{Party, Stage};
+use super::stage::{DemoStage, Party};
 use super::transcript::short;
 
-/// A function behind a queue delivers, so an entry comes a moment after it was accepted; one that waits for
-/// another server comes when that was tried again. More than this is a fault.
+/// The longest time that an entry may take. Entries come through a queue, a moment after they were
+/// accepted. One that waits for another server comes after the next try.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The pause before a mailbox is fetched a second time. Pauses grow.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits for the one entry of a mailbox.
+/// Waits for the only entry of a mailbox.
+///
+/// # Errors
+/// There is no entry after [`PATIENCE`], or there are several.
 pub(super) async fn only_entry(party: &Party) -> anyhow::Result<MailboxEntry> {
     let found = tokio::time::timeout(PATIENCE, async {
         let mut pause = FIRST_PAUSE;
@@ -40,8 +45,15 @@ pub(super) async fn only_entry(party: &Party) -> anyhow::Result<MailboxEntry> {
     }
 }
 
-/// A device fetches its message of an envelope, compares it byte for byte, and acknowledges it.
-pub(super) async fn receives(stage: &Stage, party: &Party, sent: &OutgoingEnvelope) -> anyhow::Result<()> {
+/// Lets a device fetch and acknowledge its message of an envelope.
+///
+/// # Errors
+/// The message is not the one that was sent, or the mailbox is not empty afterwards.
+pub(super) async fn receives(
+    stage: &DemoStage,
+    party: &Party,
+    sent: &OutgoingEnvelope,
+) -> anyhow::Result<()> {
     stage.transcript.step(&format!("{} fetches and acknowledges", party.label));
     let entry = only_entry(party).await?;
     let EntryContent::Message(message) = &entry.content else {
@@ -66,9 +78,9 @@ pub(super) async fn receives(stage: &Stage, party: &Party, sent: &OutgoingEnvelo
     Ok(())
 }
 
-/// Alice finds the one receipt of an envelope and discards it. A second one would turn up in her mailbox by
-/// the next time she looks.
-pub(super) async fn receipt(stage: &Stage, envelope: &EnvelopeId) -> anyhow::Result<()> {
+/// Lets Alice find and discard the receipt of an envelope. If there were a second one, her next
+/// look into the mailbox would find it.
+pub(super) async fn receipt(stage: &DemoStage, envelope: &EnvelopeId) -> anyhow::Result<()> {
     stage.transcript.step(&format!("{} finds the receipt", stage.alice.label));
     report(stage, ReportKind::Delivered, envelope).await?;
     let id = envelope.as_str().rsplit(':').next().unwrap_or_default();
@@ -79,7 +91,7 @@ pub(super) async fn receipt(stage: &Stage, envelope: &EnvelopeId) -> anyhow::Res
 }
 
 /// Alice finds one report on an envelope, from Bob, and discards it.
-pub(super) async fn report(stage: &Stage, kind: ReportKind, envelope: &EnvelopeId) -> anyhow::Result<()> {
+pub(super) async fn report(stage: &DemoStage, kind: ReportKind, envelope: &EnvelopeId) -> anyhow::Result<()> {
     let alice = &stage.alice;
     let entry = only_entry(alice).await?;
     let EntryContent::Report(report) = &entry.content else {
@@ -91,7 +103,7 @@ pub(super) async fn report(stage: &Stage, kind: ReportKind, envelope: &EnvelopeI
     Ok(alice.device.discard(&entry.address).await?)
 }
 
-/// A mailbox has nothing in it.
+/// Checks that a mailbox is empty.
 pub(super) async fn is_empty(party: &Party) -> anyhow::Result<()> {
     let page = party.device.fetch().await?;
     let entries: Vec<_> = page.entries.iter().map(|entry| entry.activity.to_string()).collect();
@@ -99,8 +111,8 @@ pub(super) async fn is_empty(party: &Party) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The last scene.
-pub(super) async fn all_empty(stage: &Stage) -> anyhow::Result<()> {
+/// Plays the last scene: all mailboxes are empty.
+pub(super) async fn all_empty(stage: &DemoStage) -> anyhow::Result<()> {
     stage.transcript.step("Every device that is active looks into its mailbox");
     for party in [&stage.alice, &stage.phone, &stage.laptop] {
         is_empty(party).await?;

@@ -1,14 +1,15 @@
-//! A device joins while somebody writes: `PartialDelivery`, completed under the same envelope id.
+//! A device joins while somebody writes to its user: `PartialDelivery`, and the rest under the same
+//! id.
 
 use anyhow::ensure;
 use eko_client::device::OutgoingEnvelope;
 
-use super::stage::Stage;
-use super::taking::{self, Known};
+use super::stage::DemoStage;
+use super::taking::{self, KnownDevices};
 use super::{joining, mailbox, sending};
 
-/// Scene 4. Answers what Alice knows in the end.
-pub(super) async fn partial_delivery(stage: &Stage, known: Known) -> anyhow::Result<Known> {
+/// Plays scene 4: Bob gets a third device. Returns Bob's devices as Alice knows them in the end.
+pub(super) async fn partial_delivery(stage: &DemoStage, known: KnownDevices) -> anyhow::Result<KnownDevices> {
     let laptop = &stage.laptop;
     joining::further(stage, laptop, &stage.phone, &[&stage.phone, &stage.tablet]).await?;
 

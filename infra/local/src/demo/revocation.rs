@@ -1,15 +1,15 @@
-//! A device is revoked: whoever still writes to it is told, and it gets nothing more.
+//! A device is revoked. It gets nothing more, and whoever writes to it gets a `Reject`.
 
 use anyhow::ensure;
 use eko_client::device::OutgoingEnvelope;
 
 use super::joining::{head, refused};
-use super::stage::Stage;
-use super::taking::{self, Known};
+use super::stage::DemoStage;
+use super::taking::{self, KnownDevices};
 use super::{mailbox, sending};
 
-/// Scene 5.
-pub(super) async fn reject(stage: &Stage, known: Known) -> anyhow::Result<()> {
+/// Plays scene 5: Bob revokes his tablet.
+pub(super) async fn reject(stage: &DemoStage, known: KnownDevices) -> anyhow::Result<()> {
     let (alice, tablet) = (&stage.alice.device, &stage.tablet.device);
     stage.transcript.step("Bob's phone revokes his tablet");
     let set = stage.phone.device.revoke(tablet.id()).await?;

@@ -1,4 +1,4 @@
-//! Envelopes: made, sent, received.
+//! Makes and sends envelopes, and checks the outcome.
 
 use anyhow::bail;
 use eko_client::device::{OutgoingEnvelope, SendOutcome};
@@ -8,11 +8,11 @@ use eko_protocol::id::DeviceId;
 
 use super::joining::refused;
 use super::mailbox;
-use super::stage::Stage;
-use super::taking::Known;
+use super::stage::DemoStage;
+use super::taking::KnownDevices;
 
-/// Scene 3.
-pub(super) async fn to_all(stage: &Stage, known: &Known) -> anyhow::Result<()> {
+/// Plays scene 3: Alice writes to both of Bob's devices.
+pub(super) async fn to_all(stage: &DemoStage, known: &KnownDevices) -> anyhow::Result<()> {
     let outgoing = envelope(stage, known)?;
     stage.transcript.step("Alice's phone sends one envelope for both");
     accepted(stage.alice.device.send(&outgoing).await?)?;
@@ -23,8 +23,8 @@ pub(super) async fn to_all(stage: &Stage, known: &Known) -> anyhow::Result<()> {
     to_nobody(stage, known).await
 }
 
-/// The same keys under a name that nobody has.
-async fn to_nobody(stage: &Stage, known: &Known) -> anyhow::Result<()> {
+/// Sends an envelope to a name that nobody has.
+async fn to_nobody(stage: &DemoStage, known: &KnownDevices) -> anyhow::Result<()> {
     stage.transcript.step("Alice's phone sends one to a name that nobody has");
     let to = UserName::parse(&format!("no{}", stage.bob()))?;
     let outgoing = OutgoingEnvelope { to, ..envelope(stage, known)? };
@@ -33,8 +33,8 @@ async fn to_nobody(stage: &Stage, known: &Known) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An envelope for every device that Alice knows of.
-pub(super) fn envelope(stage: &Stage, known: &Known) -> anyhow::Result<OutgoingEnvelope> {
+/// Makes an envelope for all of Bob's devices that Alice knows.
+pub(super) fn envelope(stage: &DemoStage, known: &KnownDevices) -> anyhow::Result<OutgoingEnvelope> {
     let messages = known.devices.iter().map(|device| ciphertext(stage, device)).collect();
     let outgoing = OutgoingEnvelope::new(stage.bob().clone(), stage.environment.envelope_id(), messages);
     let mut outgoing = outgoing.at(stage.bobs_server());
@@ -42,15 +42,15 @@ pub(super) fn envelope(stage: &Stage, known: &Known) -> anyhow::Result<OutgoingE
     Ok(outgoing)
 }
 
-/// Random bytes in the place of a session's ciphertext, of a random length.
-pub(super) fn ciphertext(stage: &Stage, device: &DeviceId) -> (DeviceId, Vec<u8>) {
+/// Makes random bytes of a random length, in place of a ciphertext.
+pub(super) fn ciphertext(stage: &DemoStage, device: &DeviceId) -> (DeviceId, Vec<u8>) {
     let [length] = stage.environment.bytes::<1>();
     let mut bytes = vec![0; usize::from(length).saturating_add(256)];
     (stage.environment.random)(&mut bytes);
     (device.clone(), bytes)
 }
 
-/// The outcome must be 201.
+/// Returns the activity of an outcome that must be 201.
 pub(super) fn accepted(outcome: SendOutcome) -> anyhow::Result<String> {
     match outcome {
         SendOutcome::Accepted { activity } => Ok(activity),
@@ -58,7 +58,7 @@ pub(super) fn accepted(outcome: SendOutcome) -> anyhow::Result<String> {
     }
 }
 
-/// The outcome must be 202.
+/// Returns the activity of an outcome that must be 202.
 pub(super) fn queued(outcome: SendOutcome) -> anyhow::Result<String> {
     match outcome {
         SendOutcome::Queued { activity } => Ok(activity),
@@ -66,7 +66,7 @@ pub(super) fn queued(outcome: SendOutcome) -> anyhow::Result<String> {
     }
 }
 
-/// The outcome must be 207.
+/// Returns the report of an outcome that must be 207.
 pub(super) fn partial(outcome: SendOutcome) -> anyhow::Result<Report> {
     match outcome {
         SendOutcome::Partial(report) => Ok(report),
@@ -74,7 +74,7 @@ pub(super) fn partial(outcome: SendOutcome) -> anyhow::Result<Report> {
     }
 }
 
-/// The outcome must be 409.
+/// Returns the report of an outcome that must be 409.
 pub(super) fn rejected(outcome: SendOutcome) -> anyhow::Result<Report> {
     match outcome {
         SendOutcome::Rejected(report) => Ok(report),

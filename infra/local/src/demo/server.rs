@@ -1,4 +1,5 @@
-//! A server of the demo's own: this program again, as a process with a data folder, to be killed and started.
+//! A server in a process of its own, which the demo kills and starts again. The process is this
+//! program.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,20 +9,23 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-/// How long a server may take to start.
+/// The longest time that a server may take to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
-/// A server process. It ends with this value.
-pub(super) struct Server {
+/// A server process with its data folder. Dropping the value kills the process.
+pub(super) struct ServerProcess {
     data: TempDir,
     port: u16,
     process: Option<Child>,
-    /// Its public base URL.
+    /// The public base URL.
     pub(super) origin: String,
 }
 
-impl Server {
-    /// Starts one on a free port with an empty folder.
+impl ServerProcess {
+    /// Starts a server on a free port with an empty folder.
+    ///
+    /// # Errors
+    /// The server does not start.
     pub(super) async fn new() -> anyhow::Result<Self> {
         let data = TempDir::new().context("no folder for a server's data")?;
         let mut server = Self { data, port: 0, process: None, origin: String::new() };
@@ -29,7 +33,10 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts it, with the port and the data that it had, and waits until it listens.
+    /// Starts the server with the port and the data that it had, and waits until it listens.
+    ///
+    /// # Errors
+    /// The server does not start.
     pub(super) async fn start(&mut self) -> anyhow::Result<()> {
         let program = std::env::current_exe().context("this program cannot be found")?;
         let mut process = Command::new(program)
@@ -56,12 +63,12 @@ impl Server {
         let port = self.origin.rsplit(':').next().and_then(|port| port.parse().ok());
         self.port = port.with_context(|| format!("{} has no port", self.origin))?;
         self.process = Some(process);
-        // What else it says is for nobody, but it must not wait for a reader.
+        // The rest of its output is read and dropped, so that the server never waits for a reader.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(())
     }
 
-    /// Ends it at once, as a power failure would.
+    /// Kills the process, which has no time to clean up.
     pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
         match self.process.take() {
             Some(mut process) => process.kill().await.context("the server cannot be killed"),

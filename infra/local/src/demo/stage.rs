@@ -1,4 +1,4 @@
-//! Who plays, and where.
+//! The devices and servers of the demo.
 
 use anyhow::{Context as _, bail};
 use eko_client::capabilities::Capabilities;
@@ -7,72 +7,80 @@ use eko_client::{ClientError, Device, DeviceKeys, Environment, HttpTransport, Ke
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 
-use super::issuer::Issuer;
-use super::recorded::Recorded;
+use super::issuer::TrustedIssuer;
+use super::recording::RecordingTransport;
 use super::transcript::Transcript;
 
-/// What a device begins with here; a real one brings a hundred of each.
+/// The keys that a device publishes. A real device publishes a hundred of each kind.
 pub(super) const KEYS: KeyCounts = KeyCounts { pre_keys: 5, kyber_pre_keys: 3, last_resort: true };
-/// Letters and digits of the suffix that makes user names new.
+
+/// The letters and digits of the suffix that makes user names new.
 const SUFFIX_CHARS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
-/// A device and what people call it.
+/// A device and its name in the transcript.
 pub(super) struct Party {
     pub(super) label: &'static str,
-    pub(super) device: Device<Recorded>,
-    /// Who says who its user is.
-    pub(super) issuer: Issuer,
+    pub(super) device: Device<RecordingTransport>,
+    /// The issuer where its user signs in.
+    pub(super) issuer: TrustedIssuer,
 }
 
 /// The servers, their issuers, and the devices.
-pub(super) struct Stage {
+pub(super) struct DemoStage {
     pub(super) transcript: Transcript,
     pub(super) environment: Environment,
     pub(super) alice: Party,
     /// Bob's first device.
     pub(super) phone: Party,
-    /// Bob's second.
+    /// Bob's second device.
     pub(super) tablet: Party,
-    /// Bob's third, which comes late.
+    /// Bob's third device, which joins in scene 4.
     pub(super) laptop: Party,
 }
 
-/// A server that was found.
-struct Home {
-    transport: Recorded,
+/// A server that answered, and its issuer.
+struct FoundServer {
+    transport: RecordingTransport,
     capabilities: Capabilities,
-    issuer: Issuer,
+    issuer: TrustedIssuer,
 }
 
-impl Stage {
-    /// Finds the server and makes the devices, each with its own keys.
+impl DemoStage {
+    /// Finds the server, and makes the devices with their keys.
+    ///
+    /// # Errors
+    /// No server answers at `url`, or its issuer is no development issuer.
     pub(super) async fn open(url: &str, transcript: &Transcript) -> anyhow::Result<Self> {
-        let transport = Recorded::new(HttpTransport::new()?.through(url)?, transcript);
-        let home = Home::find(url, transport, transcript).await?;
+        let transport = RecordingTransport::new(HttpTransport::new()?.through(url)?, transcript);
+        let home = FoundServer::find(url, transport, transcript).await?;
         home.introduce(transcript);
         Self::among(transcript, &home, &home)
     }
 
-    /// The same with two servers at their public addresses: Alice's and Bob's.
+    /// Does as [`DemoStage::open`] with two servers at their public addresses, Alice's and Bob's.
+    ///
+    /// # Errors
+    /// Those of [`DemoStage::open`].
     pub(super) async fn open_two(hers: &str, his: &str, transcript: &Transcript) -> anyhow::Result<Self> {
-        let transport = Recorded::new(HttpTransport::new()?, transcript).among_several();
-        let hers = Home::find(hers, transport.clone(), transcript).await?;
+        let transport = RecordingTransport::new(HttpTransport::new()?, transcript).among_several();
+        let hers = FoundServer::find(hers, transport.clone(), transcript).await?;
         hers.introduce(transcript);
-        let his = Home::find(his, transport, transcript).await?;
+        let his = FoundServer::find(his, transport, transcript).await?;
         his.introduce(transcript);
         Self::among(transcript, &hers, &his)
     }
 
-    fn among(transcript: &Transcript, hers: &Home, his: &Home) -> anyhow::Result<Self> {
+    /// Makes the devices.
+    fn among(transcript: &Transcript, hers: &FoundServer, his: &FoundServer) -> anyhow::Result<Self> {
         let environment = Environment::system();
         let suffix = suffix(&environment);
         let alice = UserName::parse(&format!("alice_{suffix}"))?;
         let bob = UserName::parse(&format!("bob_{suffix}"))?;
         transcript.say(&format!(
-            "\n{alice} has one device, {bob} will have three. What they send is opaque ciphertext, made of random\n\
-             bytes: this client has no ratchet yet, and the server could not tell the difference.",
+            "\n{alice} has one device, {bob} will have three. Their messages are random bytes in place of ciphertexts.\n\
+             The server cannot tell the difference. The command eko encrypts with Signal's library.",
         ));
-        let party = |home: &Home, user: &UserName, label: &'static str, name: &str| {
+        let party = |home: &FoundServer, user: &UserName, label: &'static str, name: &str| {
             let keys = DeviceKeys::generate(KEYS, &environment)?;
             let (origin, user) = (home.capabilities.origin.clone(), user.clone());
             let device = Device::new(home.transport.clone(), origin, user, keys, environment.clone());
@@ -88,18 +96,21 @@ impl Stage {
         })
     }
 
-    /// Bob's name.
+    /// Returns Bob's name.
     pub(super) fn bob(&self) -> &UserName {
         self.phone.device.user()
     }
 
-    /// Bob's server.
+    /// Returns Bob's server.
     pub(super) fn bobs_server(&self) -> &Origin {
         self.phone.device.origin()
     }
 
-    /// Alice takes packages of all of Bob's devices, or of these: at the server that both are on, or through
-    /// her own at his.
+    /// Takes key packages of the given devices of Bob, or of all, for Alice. If Bob is on another
+    /// server, her own server takes them there.
+    ///
+    /// # Errors
+    /// The error of the call.
     pub(super) async fn take(&self, devices: Option<&[DeviceId]>) -> anyhow::Result<TakenPackages> {
         let (alice, there, bob) = (&self.alice.device, self.bobs_server(), self.bob());
         Ok(match (devices, alice.origin() == there) {
@@ -111,8 +122,9 @@ impl Stage {
     }
 }
 
-impl Home {
-    async fn find(url: &str, transport: Recorded, transcript: &Transcript) -> anyhow::Result<Self> {
+impl FoundServer {
+    /// Fetches a server's description, and finds its issuer.
+    async fn find(url: &str, transport: RecordingTransport, transcript: &Transcript) -> anyhow::Result<Self> {
         let capabilities = match Capabilities::fetch(&transport, url).await {
             Ok(capabilities) => capabilities,
             Err(ClientError::Transport(TransportError::Connect(reason))) => bail!(
@@ -123,11 +135,15 @@ impl Home {
                 return Err(error).with_context(|| format!("{url} does not answer as an Eko server"));
             }
         };
-        let issuer =
-            Issuer::discover(Recorded::new(HttpTransport::new()?, transcript), &capabilities).await?;
+        let issuer = TrustedIssuer::discover(
+            RecordingTransport::new(HttpTransport::new()?, transcript),
+            &capabilities,
+        )
+        .await?;
         Ok(Self { transport, capabilities, issuer })
     }
 
+    /// Writes the server's description into the transcript.
     fn introduce(&self, transcript: &Transcript) {
         let Capabilities { origin, protocol_version, issuer, .. } = &self.capabilities;
         transcript
@@ -135,7 +151,7 @@ impl Home {
     }
 }
 
-/// Four letters or digits, such as `x7k2`.
+/// Returns four random letters or digits, such as `x7k2`.
 fn suffix(environment: &Environment) -> String {
     let letter = |byte: u8| SUFFIX_CHARS.get(usize::from(byte) % SUFFIX_CHARS.len()).copied();
     environment.bytes::<4>().into_iter().filter_map(letter).map(char::from).collect()

@@ -1,4 +1,4 @@
-//! Before the first message: a correspondent's chain and key packages.
+//! Fetches a contact's device chain and key packages, as a client does before its first message.
 
 use anyhow::ensure;
 use eko_client::device::TakenPackages;
@@ -7,17 +7,17 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 
 use super::joining::head;
-use super::stage::{KEYS, Party, Stage};
+use super::stage::{DemoStage, KEYS, Party};
 use super::transcript::short;
 
-/// Bob's devices as Alice knows them.
-pub(super) struct Known {
+/// Bob's devices and the head of his chain, as Alice knows them.
+pub(super) struct KnownDevices {
     pub(super) devices: Vec<DeviceId>,
     pub(super) set: DeviceSetRef,
 }
 
-/// Scene 2.
-pub(super) async fn take(stage: &Stage) -> anyhow::Result<Known> {
+/// Plays scene 2: Alice fetches Bob's chain and takes his key packages.
+pub(super) async fn take(stage: &DemoStage) -> anyhow::Result<KnownDevices> {
     stage.transcript.step("Alice's phone replays Bob's device chain");
     let (state, known) = chain(stage).await?;
     let expected = [stage.phone.device.id(), stage.tablet.device.id()];
@@ -43,25 +43,28 @@ pub(super) async fn take(stage: &Stage) -> anyhow::Result<Known> {
     Ok(known)
 }
 
-/// Bob's chain, verified, and what it says.
-pub(super) async fn chain(stage: &Stage) -> anyhow::Result<(ChainState, Known)> {
+/// Fetches and verifies Bob's chain. Returns its state, and the devices that it names.
+pub(super) async fn chain(stage: &DemoStage) -> anyhow::Result<(ChainState, KnownDevices)> {
     let (_, state) = stage.alice.device.chain_at(stage.bobs_server(), stage.bob()).await?;
     let devices = state.active.keys().cloned().collect();
     let Some(set) = state.device_set().reference() else {
         anyhow::bail!("expected a chain, got an empty one");
     };
-    Ok((state, Known { devices, set }))
+    Ok((state, KnownDevices { devices, set }))
 }
 
-/// Whether these devices are known and no others, in any order.
-pub(super) fn same(known: &Known, expected: &[&DeviceId]) -> bool {
+/// True if the known devices are the expected ones, in any order.
+pub(super) fn same(known: &KnownDevices, expected: &[&DeviceId]) -> bool {
     known.devices.len() == expected.len() && expected.iter().all(|device| known.devices.contains(device))
 }
 
-/// Packages that were taken: as many, the ones of the chain, with a one-time key of each kind. Their signatures
-/// were verified as they were read.
+/// Checks packages that were taken, and describes them.
+///
+/// # Errors
+/// There are not `count` packages, they do not fit the chain, or one lacks a one-time key. (Their
+/// signatures were verified when they were parsed.)
 pub(super) fn checked(
-    stage: &Stage,
+    stage: &DemoStage,
     taken: &TakenPackages,
     chain: &ChainState,
     count: usize,
@@ -90,7 +93,7 @@ pub(super) fn checked(
     Ok(lines.join("\n"))
 }
 
-/// So many keys of each kind were handed out.
+/// Checks that `taken` keys of each kind were given out.
 async fn left(party: &Party, taken: u64) -> anyhow::Result<()> {
     let left = party.device.fetch().await?.keys_left;
     let pre_keys = u64::from(KEYS.pre_keys).saturating_sub(taken);

@@ -1,4 +1,4 @@
-//! What the demo prints, and what it knows when it fails.
+//! The transcript that the demo prints. It also knows the place of a failure.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -14,14 +14,16 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const RED: &str = "31";
 
-/// Path segments that are longer are cut: ids tell a person nothing beyond their first digits.
+/// The length above which a path segment is cut. The first digits of an id are enough for a reader.
 const SEGMENT_CHARS: usize = 24;
-/// Where text is wrapped, less the indent.
+
+/// The width of a line, without its indent.
 const LINE_CHARS: usize = 94;
-/// As many characters of an id are shown.
+
+/// The number of characters that are shown of an id.
 const SHORT_CHARS: usize = 8;
 
-/// The transcript of one run; cheap to clone.
+/// The transcript of one run. Clones are cheap and share it.
 #[derive(Clone)]
 pub(super) struct Transcript(Arc<Mutex<Inner>>);
 
@@ -31,22 +33,24 @@ struct Inner {
     scenes: u32,
     requests: u32,
     step: String,
-    /// Requests that are not printed yet: lines that repeat, as a poll's, become one.
-    unprinted: Vec<Line>,
+    /// The requests that are not printed yet. Equal requests in a row become one line.
+    unprinted: Vec<RequestLine>,
     last: Option<String>,
 }
 
-struct Line {
+/// A request, and the number of times that it was sent in a row.
+struct RequestLine {
     request: String,
     status: Option<StatusCode>,
     times: u32,
 }
 
 impl Transcript {
-    /// In colour where somebody looks on, unless they said no (<https://no-color.org>).
+    /// Makes a transcript on standard output. It is coloured on a terminal, unless `NO_COLOR` is
+    /// set (<https://no-color.org>).
     pub(super) fn to_stdout() -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let colour = std::io::stdout().is_terminal() && !refused;
+        let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colour = std::io::stdout().is_terminal() && !is_unwanted;
         Self(Arc::new(Mutex::new(Inner { colour, ..Inner::default() })))
     }
 
@@ -54,7 +58,7 @@ impl Transcript {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something before the first scene, and the requests that it is known from.
+    /// Prints a text before the first scene, and the requests that were sent for it.
     pub(super) fn say(&self, text: &str) {
         print(text);
         self.inner().flush();
@@ -68,7 +72,7 @@ impl Transcript {
         print(&format!("\n{}", inner.paint(BOLD, &title)));
     }
 
-    /// Begins a step: who does what.
+    /// Begins a step, which is described by a sentence.
     pub(super) fn step(&self, text: &str) {
         let mut inner = self.inner();
         inner.flush();
@@ -76,7 +80,7 @@ impl Transcript {
         print(&format!("\n   {text}"));
     }
 
-    /// Ends a step, after its requests: what came of it.
+    /// Ends a step: prints its requests, then its result.
     pub(super) fn means(&self, text: &str) {
         self.inner().flush();
         for line in text.lines().flat_map(wrapped) {
@@ -84,7 +88,7 @@ impl Transcript {
         }
     }
 
-    /// Counts a request and its answer, or that there was none.
+    /// Records a request and its answer, or the reason for which there was none.
     pub(super) fn record(&self, method: &str, path: &str, answer: Result<&Exchange, String>) {
         let mut inner = self.inner();
         inner.requests = inner.requests.saturating_add(1);
@@ -96,11 +100,11 @@ impl Transcript {
         });
         match inner.unprinted.last_mut().filter(|line| line.request == request && line.status == status) {
             Some(line) => line.times = line.times.saturating_add(1),
-            None => inner.unprinted.push(Line { request, status, times: 1 }),
+            None => inner.unprinted.push(RequestLine { request, status, times: 1 }),
         }
     }
 
-    /// The error, with the place where it happened and the last answer.
+    /// Returns an error with its place and the last answer.
     pub(super) fn failure(&self, error: anyhow::Error) -> anyhow::Error {
         let mut inner = self.inner();
         if inner.scenes == 0 {
@@ -115,7 +119,7 @@ impl Transcript {
         error.context(anyhow!(place))
     }
 
-    /// The one line at the end.
+    /// Prints the last line.
     pub(super) fn summary(&self, took: Duration) {
         let inner = self.inner();
         let text = format!("{} requests, all as expected, in {} ms", inner.requests, took.as_millis());
@@ -124,6 +128,7 @@ impl Transcript {
 }
 
 impl Inner {
+    /// Prints the requests that are not printed yet.
     fn flush(&mut self) {
         for line in std::mem::take(&mut self.unprinted) {
             let status = match line.status {
@@ -138,12 +143,13 @@ impl Inner {
         }
     }
 
+    /// Colours a text, if the transcript is coloured.
     fn paint(&self, colour: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
-/// The first digits of an id or a hash.
+/// Cuts an id or a hash to its first digits.
 pub(super) fn short(id: &str) -> String {
     match id.char_indices().nth(SHORT_CHARS) {
         Some((end, _)) => format!("{}…", id.get(..end).unwrap_or_default()),
@@ -151,6 +157,7 @@ pub(super) fn short(id: &str) -> String {
     }
 }
 
+/// Cuts the long segments of a path.
 fn short_path(path: &str) -> String {
     let cut = |segment: &str| {
         if segment.chars().count() > SEGMENT_CHARS { short(segment) } else { segment.to_owned() }
@@ -158,7 +165,7 @@ fn short_path(path: &str) -> String {
     path.split('/').map(cut).collect::<Vec<_>>().join("/")
 }
 
-/// The lines of a paragraph.
+/// Wraps a paragraph.
 fn wrapped(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -174,7 +181,7 @@ fn wrapped(text: &str) -> Vec<String> {
     lines
 }
 
-/// A reader that has gone away, as `head`, is no failure of the demo.
+/// Prints a line. Ignores an error, so that the demo can be piped into `head`.
 fn print(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! The AWS SDK's own clients against the endpoint, over sockets.
+//! Tests of the endpoint by the clients of the AWS SDK, over sockets.
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,14 +9,15 @@ use tower::ServiceExt as _;
 
 use super::*;
 
-struct Account {
+/// Clients of one endpoint.
+struct TestClients {
     url: String,
     dynamodb: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
 }
 
-/// Clients of fresh engines; they end with the test's runtime.
-async fn account() -> Account {
+/// Makes clients of fresh engines. The engines end with the test's runtime.
+async fn clients() -> TestClients {
     let engines = Engines::in_memory().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -37,17 +38,17 @@ async fn account() -> Account {
         };
     }
     let (dynamodb, sqs) = (client!(aws_sdk_dynamodb), client!(aws_sdk_sqs));
-    Account { url, dynamodb, sqs }
+    TestClients { url, dynamodb, sqs }
 }
 
 #[tokio::test]
 async fn an_item_is_put_and_found() {
-    let account = account().await;
-    resources::create_table(&account.dynamodb, "eko").await.unwrap();
+    let clients = clients().await;
+    resources::create_table(&clients.dynamodb, "eko").await.unwrap();
     let text = |text: &str| AttributeValue::S(text.to_owned());
-    let put = account.dynamodb.put_item().table_name("eko").item("pk", text("a")).item("sk", text("b"));
+    let put = clients.dynamodb.put_item().table_name("eko").item("pk", text("a")).item("sk", text("b"));
     put.clone().send().await.unwrap();
-    let got = account.dynamodb.get_item().table_name("eko").key("pk", text("a")).key("sk", text("b"));
+    let got = clients.dynamodb.get_item().table_name("eko").key("pk", text("a")).key("sk", text("b"));
     assert_eq!(got.send().await.unwrap().item.unwrap().len(), 2);
     let error = put.condition_expression("attribute_not_exists(pk)").send().await.unwrap_err();
     assert!(error.into_service_error().is_conditional_check_failed_exception());
@@ -55,16 +56,16 @@ async fn an_item_is_put_and_found() {
 
 #[tokio::test]
 async fn a_message_goes_through_a_queue_whose_url_leads_back_here() {
-    let account = account().await;
-    let urls = resources::create_queue(&account.sqs, DELIVERIES.name, &DELIVERIES).await.unwrap();
-    assert_eq!(urls.queue, format!("{}/000000000000/deliveries", account.url));
-    account.sqs.send_message().queue_url(&urls.queue).message_body("m").send().await.unwrap();
-    let receive = account.sqs.receive_message().queue_url(&urls.queue);
+    let clients = clients().await;
+    let urls = resources::create_queue(&clients.sqs, DELIVERIES.name, &DELIVERIES).await.unwrap();
+    assert_eq!(urls.queue, format!("{}/000000000000/deliveries", clients.url));
+    clients.sqs.send_message().queue_url(&urls.queue).message_body("m").send().await.unwrap();
+    let receive = clients.sqs.receive_message().queue_url(&urls.queue);
     let got = receive.send().await.unwrap().messages.unwrap();
     assert_eq!(got[0].body(), Some("m"));
-    let error = account.sqs.get_queue_url().queue_name("none").send().await.unwrap_err();
+    let error = clients.sqs.get_queue_url().queue_name("none").send().await.unwrap_err();
     assert!(error.into_service_error().is_queue_does_not_exist());
-    let listed = account.sqs.list_queues().send().await.unwrap();
+    let listed = clients.sqs.list_queues().send().await.unwrap();
     assert_eq!(listed.queue_urls.unwrap(), [urls.queue, urls.dlq]);
 }
 

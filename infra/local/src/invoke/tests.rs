@@ -1,4 +1,4 @@
-//! Against a function that a test makes up.
+//! Tests of invoking a function, against an `Invoke` API of their own.
 
 use axum::Router;
 use axum::extract::State;
@@ -10,11 +10,11 @@ use super::*;
 
 const ARN: &str = "arn:aws:sqs:eu-central-1:123456789012:deliveries";
 
-/// What the function was sent.
-type Sent = mpsc::UnboundedReceiver<Value>;
+/// The events that the function got.
+type SentEvents = mpsc::UnboundedReceiver<Value>;
 
-/// A function that answers every invocation with this.
-async fn function(status: u16, answer: &'static str) -> (Function, Sent) {
+/// Starts an `Invoke` API that answers every invocation with this status and body.
+async fn function(status: u16, answer: &'static str) -> (QueueFunction, SentEvents) {
     let (tell, sent) = mpsc::unbounded_channel();
     let invoke = move |State(tell): State<mpsc::UnboundedSender<Value>>, body: String| async move {
         tell.send(serde_json::from_str(&body).unwrap()).unwrap();
@@ -24,9 +24,10 @@ async fn function(status: u16, answer: &'static str) -> (Function, Sent) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (Function::new(&base, "deliver", ARN.to_owned()).unwrap(), sent)
+    (QueueFunction::new(&base, "deliver", ARN.to_owned()).unwrap(), sent)
 }
 
+/// Returns a batch of two messages.
 fn batch() -> Vec<Message> {
     let message = |id| Message::builder().message_id(id).body("m");
     let attribute = MessageAttributeValue::builder().data_type("String").string_value("v").build().unwrap();
@@ -48,7 +49,7 @@ async fn the_event_is_lambdas() {
     });
     assert_eq!(event["Records"][0], expected);
     assert_eq!(event["Records"].as_array().unwrap().len(), 2);
-    // What the functions read it with reads it.
+    // The functions' own parser reads the event.
     let event = eko_service::queue_message::batch(serde_json::from_value(event).unwrap());
     assert_eq!(
         (event[0].id.as_str(), event[0].body.as_str(), event[0].receipt_handle.as_str()),
@@ -69,6 +70,6 @@ async fn when_the_function_fails_the_whole_batch_has() {
         let (function, _sent) = function(status, answer).await;
         assert_eq!(function.handle(batch()).await, ["1", "2"], "{status} {answer}");
     }
-    let nobody = Function::new("http://127.0.0.1:1", "deliver", ARN.to_owned()).unwrap();
+    let nobody = QueueFunction::new("http://127.0.0.1:1", "deliver", ARN.to_owned()).unwrap();
     assert_eq!(nobody.handle(batch()).await, ["1", "2"]);
 }

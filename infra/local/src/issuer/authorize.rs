@@ -1,4 +1,5 @@
-//! `GET /authorize` and `POST /authorize`: the authorization endpoint, RFC 6749 section 4.1.1, with PKCE.
+//! `GET /authorize` and `POST /authorize`: the authorization endpoint (RFC 6749 section 4.1.1) with
+//! PKCE.
 
 use std::sync::Arc;
 
@@ -11,37 +12,43 @@ use url::Url;
 use super::Inner;
 use super::codes::Grant;
 use super::page;
-use super::parameters::Parameters;
+use super::parameters::RequestParameters;
 use super::redirect;
-use super::subject::Subject;
+use super::subject::IssuerSubject;
 
-/// An authorization request that has passed.
-struct Request {
-    /// As sent; the token request repeats it to the letter.
+/// A valid authorization request.
+struct AuthorizationRequest {
+    /// The redirect URI as it was sent. The token request must repeat it exactly.
     redirect_uri: String,
-    back: Back,
+    back: ReturnPath,
     nonce: Option<String>,
     code_challenge: String,
     login_hint: String,
 }
 
-/// The way back to the client.
-struct Back {
+/// The URL to redirect to, and the client's state.
+struct ReturnPath {
     redirect_uri: Url,
     state: Option<String>,
 }
 
-/// Why a request does not pass, and who hears of it.
-enum Refusal {
-    /// The person: there is no client that could be trusted with it.
+/// The answer to an invalid authorization request.
+enum AuthorizationRefusal {
+    /// A page for the user, because the redirect URI cannot be trusted.
     Page(&'static str),
-    /// The client, by the error code of RFC 6749 section 4.1.2.1.
-    Client(Box<Back>, &'static str, &'static str),
+    /// A redirect to the client with an error.
+    Client(Box<ReturnPath>, OAuthError),
+}
+
+/// An error for the client (RFC 6749 section 4.1.2.1).
+struct OAuthError {
+    code: &'static str,
+    description: &'static str,
 }
 
 /// Shows the sign-in page.
 pub(super) async fn ask(State(issuer): State<Arc<Inner>>, RawQuery(query): RawQuery) -> Response {
-    match Request::read(&issuer, query.as_deref()) {
+    match AuthorizationRequest::read(&issuer, query.as_deref()) {
         Ok(request) => {
             page::sign_in(StatusCode::OK, &issuer.audience, &request.redirect_uri, &request.login_hint, false)
         }
@@ -49,54 +56,57 @@ pub(super) async fn ask(State(issuer): State<Arc<Inner>>, RawQuery(query): RawQu
     }
 }
 
-/// Takes the name and goes back to the client with a code. The form is sent to the URL of its own page, so the
-/// request is in the query again, and is checked again.
+/// Takes the name that was typed, and redirects to the client with a code. The form is sent to the
+/// URL of its page, so the query is the authorization request, which is checked again.
 pub(super) async fn answer(
     State(issuer): State<Arc<Inner>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     form: Bytes,
 ) -> Response {
-    let request = match Request::read(&issuer, query.as_deref()) {
+    let request = match AuthorizationRequest::read(&issuer, query.as_deref()) {
         Ok(request) => request,
         Err(refusal) => return refusal.answer(&issuer),
     };
     if is_cross_site(&headers) {
         return page::refused("The form was sent by another site.");
     }
-    let typed = Parameters::read(&form).map(|form| form.text("name").to_owned()).unwrap_or_default();
-    let Some(subject) = Subject::parse(&typed) else {
+    let typed = RequestParameters::read(&form).map(|form| form.text("name").to_owned()).unwrap_or_default();
+    let Some(subject) = IssuerSubject::parse(&typed) else {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return page::sign_in(status, &issuer.audience, &request.redirect_uri, &typed, true);
     };
-    let Request { redirect_uri, back, nonce, code_challenge, .. } = request;
-    match issuer.codes.give(Grant { subject, redirect_uri, nonce, code_challenge }, issuer.now()) {
+    let AuthorizationRequest { redirect_uri, back, nonce, code_challenge, .. } = request;
+    match issuer.codes.issue(Grant { subject, redirect_uri, nonce, code_challenge }, issuer.now()) {
         Ok(code) => back.with(&issuer, &[("code", &code)]),
         Err(_) => back.with(&issuer, &[("error", "server_error")]),
     }
 }
 
-/// Whether a browser says that another site sent this: such a page could otherwise sign a visitor in as
-/// somebody else.
+/// True if a browser says that another site sent the request. Such a site could otherwise sign a
+/// visitor in as somebody else.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
-impl Request {
-    fn read(issuer: &Inner, query: Option<&str>) -> Result<Self, Refusal> {
-        let parameters = Parameters::read(query.unwrap_or_default().as_bytes())
-            .ok_or(Refusal::Page("A parameter is there twice."))?;
+impl AuthorizationRequest {
+    /// Checks the query of an authorization request.
+    fn read(issuer: &Inner, query: Option<&str>) -> Result<Self, AuthorizationRefusal> {
+        let parameters = RequestParameters::read(query.unwrap_or_default().as_bytes())
+            .ok_or(AuthorizationRefusal::Page("A parameter is there twice."))?;
         if parameters.get("client_id") != Some(&issuer.audience) {
-            return Err(Refusal::Page("The client_id is not the one that this server was started for."));
+            return Err(AuthorizationRefusal::Page(
+                "The client_id is not the one that this server was started for.",
+            ));
         }
         let redirect_uri = parameters.text("redirect_uri").to_owned();
-        let parsed = redirect::parse(&redirect_uri).ok_or(Refusal::Page(
+        let parsed = redirect::parse(&redirect_uri).ok_or(AuthorizationRefusal::Page(
             "The redirect_uri must be an http URL of this machine (127.0.0.1, [::1], localhost) or an app's \
              own scheme, which has a dot (org.example.app:/signed-in).",
         ))?;
-        let back = Back { redirect_uri: parsed, state: parameters.get("state").map(str::to_owned) };
-        if let Err((code, why)) = check(&parameters) {
-            return Err(Refusal::Client(Box::new(back), code, why));
+        let back = ReturnPath { redirect_uri: parsed, state: parameters.get("state").map(str::to_owned) };
+        if let Err(error) = check(&parameters) {
+            return Err(AuthorizationRefusal::Client(Box::new(back), error));
         }
         Ok(Self {
             redirect_uri,
@@ -108,31 +118,33 @@ impl Request {
     }
 }
 
-/// What the client can be told about.
-fn check(parameters: &Parameters) -> Result<(), (&'static str, &'static str)> {
+/// Checks the parameters whose faults are reported to the client.
+fn check(parameters: &RequestParameters) -> Result<(), OAuthError> {
+    let error = |code, description| Err(OAuthError { code, description });
     if parameters.get("response_type") != Some("code") {
-        return Err(("unsupported_response_type", "response_type must be code"));
+        return error("unsupported_response_type", "response_type must be code");
     }
     if !parameters.text("scope").split(' ').any(|scope| scope == "openid") {
-        return Err(("invalid_scope", "scope must contain openid"));
+        return error("invalid_scope", "scope must contain openid");
     }
     if parameters.get("code_challenge_method") != Some("S256") {
-        return Err(("invalid_request", "PKCE is required: code_challenge_method must be S256"));
+        return error("invalid_request", "PKCE is required: code_challenge_method must be S256");
     }
     // RFC 7636 section 4.2: the base64url of 32 bytes.
     let base64url = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
     let challenge = parameters.text("code_challenge");
     if challenge.len() != 43 || !challenge.bytes().all(base64url) {
-        return Err(("invalid_request", "code_challenge must be the base64url of a SHA-256"));
+        return error("invalid_request", "code_challenge must be the base64url of a SHA-256");
     }
     if parameters.get("prompt") == Some("none") {
-        return Err(("login_required", "nobody stays signed in here"));
+        return error("login_required", "nobody stays signed in here");
     }
     Ok(())
 }
 
-impl Back {
-    /// Back to the client with these parameters, the state, and who says it (RFC 9207).
+impl ReturnPath {
+    /// Returns a redirect to the client with these parameters, the state, and the issuer (RFC
+    /// 9207).
     fn with(mut self, issuer: &Inner, parameters: &[(&str, &str)]) -> Response {
         let mut query = self.redirect_uri.query_pairs_mut();
         query.extend_pairs(parameters).append_pair("iss", &issuer.url);
@@ -144,12 +156,13 @@ impl Back {
     }
 }
 
-impl Refusal {
+impl AuthorizationRefusal {
+    /// Returns the response.
     fn answer(self, issuer: &Inner) -> Response {
         match self {
             Self::Page(why) => page::refused(why),
-            Self::Client(back, code, why) => {
-                back.with(issuer, &[("error", code), ("error_description", why)])
+            Self::Client(back, OAuthError { code, description }) => {
+                back.with(issuer, &[("error", code), ("error_description", description)])
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Authorization codes: for one minute and one use.
+//! Authorization codes. A code is valid for one minute and one use.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,45 +7,53 @@ use anyhow::anyhow;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::subject::Subject;
+use super::subject::IssuerSubject;
 
+/// The time for which a code is valid, in milliseconds.
 const LIFETIME_MS: i64 = 60_000;
 
-/// The codes given out and not used yet. In memory: a restart costs who is signing in just now one more try.
+/// The codes that were issued and not used. They are in memory, so a sign-in that a restart
+/// interrupts has to be repeated.
 #[derive(Default)]
-pub(super) struct Codes {
-    given: Mutex<HashMap<String, Given>>,
+pub(super) struct AuthorizationCodes {
+    issued: Mutex<HashMap<String, IssuedCode>>,
 }
 
-struct Given {
+/// A code that was issued and not used.
+struct IssuedCode {
     grant: Grant,
+    /// The end of its validity, in milliseconds since the Unix epoch.
     until: i64,
 }
 
-/// What a code stands for, and what its use must match.
+/// The user that a code stands for, and the values that its use must match.
 pub(super) struct Grant {
-    pub(super) subject: Subject,
+    pub(super) subject: IssuerSubject,
     pub(super) redirect_uri: String,
     pub(super) nonce: Option<String>,
-    /// PKCE: the base64url SHA-256 of the verifier that only the client knows.
+    /// The PKCE challenge: the base64url of the SHA-256 of a verifier that only the client knows.
     pub(super) code_challenge: String,
 }
 
-impl Codes {
-    /// A new code for this grant.
-    pub(super) fn give(&self, grant: Grant, now: i64) -> anyhow::Result<String> {
+impl AuthorizationCodes {
+    /// Makes a code for a grant.
+    ///
+    /// # Errors
+    /// There are no random bytes.
+    pub(super) fn issue(&self, grant: Grant, now: i64) -> anyhow::Result<String> {
         let mut random = [0; 32];
         aws_lc_rs::rand::fill(&mut random).map_err(|_| anyhow!("no random bytes to be had"))?;
         let code = URL_SAFE_NO_PAD.encode(random);
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        given.retain(|_, earlier| earlier.until > now);
-        given.insert(code.clone(), Given { grant, until: now + LIFETIME_MS });
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.retain(|_, earlier| earlier.until > now);
+        issued.insert(code.clone(), IssuedCode { grant, until: now + LIFETIME_MS });
         Ok(code)
     }
 
-    /// The code's grant, once: a second use, or one that is refused afterwards, finds nothing.
+    /// Uses a code up and returns its grant. Returns `None` if the code is unknown, used or
+    /// expired.
     pub(super) fn take(&self, code: &str, now: i64) -> Option<Grant> {
-        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner).remove(code)?;
-        (given.until > now).then_some(given.grant)
+        let code = self.issued.lock().unwrap_or_else(PoisonError::into_inner).remove(code)?;
+        (code.until > now).then_some(code.grant)
     }
 }

@@ -1,4 +1,5 @@
-//! `GET /.well-known/openid-configuration` and `GET /jwks`: what a relying party looks up.
+//! `GET /.well-known/openid-configuration` and `GET /jwks`: the documents that a relying party
+//! fetches.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Inner;
 
-/// OpenID Connect Discovery 1.0, section 3.
+/// Answers the provider's metadata (OpenID Connect Discovery 1.0, section 3).
 pub(super) async fn configuration(State(issuer): State<Arc<Inner>>) -> Json<Value> {
     let url = &issuer.url;
     Json(json!({
@@ -31,7 +32,7 @@ pub(super) async fn configuration(State(issuer): State<Arc<Inner>>) -> Json<Valu
     }))
 }
 
-/// RFC 7517: the one key.
+/// Answers the key set (RFC 7517), which has one key.
 pub(super) async fn jwks(State(issuer): State<Arc<Inner>>) -> Json<Value> {
     Json(json!({ "keys": [issuer.key.jwk()] }))
 }

@@ -1,4 +1,4 @@
-//! The signing key: one P-256 key, in a file when there is a data folder.
+//! The issuer's signing key: a P-256 key, which a file keeps if there is a data folder.
 
 use std::fs::{OpenOptions, read, rename};
 use std::io::{ErrorKind, Write};
@@ -14,25 +14,31 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// The key's file in the data folder: PKCS #8, DER.
+/// The name of the key's file in the data folder. Its content is PKCS #8 in DER.
 const FILE: &str = "issuer-key.p8";
 
-pub(super) struct Key {
+/// The key pair.
+pub(super) struct IssuerKey {
     signing: EncodingKey,
+    /// The JWK thumbprint (RFC 7638).
     id: String,
+    /// The coordinates of the public key, in base64url.
     x: String,
     y: String,
 }
 
-impl Key {
-    /// The key of this folder, made now if there is none.
-    pub(super) fn kept_in(dir: &Path) -> anyhow::Result<Self> {
+impl IssuerKey {
+    /// Reads the key of a folder. Makes it if there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or holds no P-256 key.
+    pub(super) fn open(dir: &Path) -> anyhow::Result<Self> {
         let path = dir.join(FILE);
         let pkcs8 = match read(&path) {
             Ok(pkcs8) => pkcs8,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let pkcs8 = generate()?;
-                keep(dir, &pkcs8).with_context(|| format!("cannot write {}", path.display()))?;
+                write(dir, &pkcs8).with_context(|| format!("cannot write {}", path.display()))?;
                 pkcs8
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
@@ -40,29 +46,36 @@ impl Key {
         Self::from_pkcs8(&pkcs8).with_context(|| format!("{} holds no P-256 key", path.display()))
     }
 
-    /// A key that is nowhere else.
+    /// Makes a new key.
+    ///
+    /// # Errors
+    /// The key cannot be generated.
     pub(super) fn generate() -> anyhow::Result<Self> {
         Self::from_pkcs8(&generate()?)
     }
 
+    /// Parses a key.
     fn from_pkcs8(pkcs8: &[u8]) -> anyhow::Result<Self> {
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)?;
-        // An uncompressed point: 4, x, y.
+        // An uncompressed point is the byte 4, then x, then y.
         let coordinates = pair.public_key().as_ref().split_first_chunk::<33>();
         let (x, y) = coordinates.ok_or_else(|| anyhow!("the public key is no point"))?;
         let (x, y) = (URL_SAFE_NO_PAD.encode(&x[1..]), URL_SAFE_NO_PAD.encode(y));
-        // RFC 7638: the hash of the required members in this order.
+        // The JWK thumbprint hashes the required members in this order (RFC 7638).
         let thumbprint = Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
         Ok(Self { signing: EncodingKey::from_ec_der(pkcs8), id: URL_SAFE_NO_PAD.encode(thumbprint), x, y })
     }
 
-    /// A JWT over these claims.
+    /// Returns a signed JWT with these claims.
+    ///
+    /// # Errors
+    /// The claims cannot be signed.
     pub(super) fn sign(&self, claims: &impl Serialize) -> jsonwebtoken::errors::Result<String> {
         let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::ES256) };
         jsonwebtoken::encode(&header, claims, &self.signing)
     }
 
-    /// The public key as a JWK.
+    /// Returns the public key as a JWK.
     pub(super) fn jwk(&self) -> Value {
         json!({
             "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.id, "x": self.x, "y": self.y
@@ -70,14 +83,16 @@ impl Key {
     }
 }
 
+/// Generates a key pair in PKCS #8.
 fn generate() -> anyhow::Result<Vec<u8>> {
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
         .map_err(|_| anyhow!("cannot generate the issuer's key"))?;
     Ok(pkcs8.as_ref().to_vec())
 }
 
-/// Writes the key beside its place and moves it there: whoever is killed in between leaves no half a key.
-fn keep(dir: &Path, pkcs8: &[u8]) -> std::io::Result<()> {
+/// Writes the key to a temporary file and renames it, so that a killed process leaves no partial
+/// key.
+fn write(dir: &Path, pkcs8: &[u8]) -> std::io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let new = dir.join(format!("{FILE}.new"));
     let mut options = OpenOptions::new();

@@ -1,8 +1,10 @@
-//! The two pages: sign in, and no.
+//! The two pages of the issuer: the sign-in form, and the page for a request that cannot be
+//! granted.
 
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
+/// The style sheet of both pages.
 const STYLE: &str = "
   :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
   body { max-width: 24rem; margin: 12vh auto; padding: 0 1rem }
@@ -15,7 +17,9 @@ const STYLE: &str = "
   code { overflow-wrap: anywhere }
 ";
 
-/// Asks for a name. The form has no action: it goes to the page's own URL, whose query is the request.
+/// Returns the page that asks for a name. Its form has no action, so it is sent to the page's own
+/// URL, whose query is the authorization request. `bad` says that the name that was typed is
+/// invalid.
 pub(super) fn sign_in(status: StatusCode, client: &str, goes_to: &str, name: &str, bad: bool) -> Response {
     let (client, goes_to, name) = (escape(client), escape(goes_to), escape(name));
     let complaint = match bad {
@@ -36,12 +40,13 @@ person. Never expose it to others.</p>
     html(status, &body)
 }
 
-/// Says why there is no sign-in.
+/// Returns the page that says why the sign-in cannot go on.
 pub(super) fn refused(why: &str) -> Response {
     let why = escape(why);
     html(StatusCode::BAD_REQUEST, &format!("<h1>This sign-in cannot go on</h1>\n<p>{why}</p>"))
 }
 
+/// Returns a page with the headers that keep it from being cached, framed or scripted.
 fn html(status: StatusCode, body: &str) -> Response {
     let headers = [
         ("cache-control", "no-store"),
@@ -63,7 +68,7 @@ fn html(status: StatusCode, body: &str) -> Response {
     (status, headers, Html(page)).into_response()
 }
 
-/// Text as it may stand in an element or in a quoted attribute.
+/// Escapes text for an element or a quoted attribute.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,15 +1,17 @@
-//! Parameters of a query or a form, read as RFC 6749 wants.
+//! The parameters of a query or a form, by the rules of RFC 6749.
 
 use std::collections::HashMap;
 
 use url::form_urlencoded;
 
-/// The parameters of one request, each there at most once.
-pub(super) struct Parameters(HashMap<String, String>);
+/// The parameters of a request. Each has one value.
+pub(super) struct RequestParameters(HashMap<String, String>);
 
-impl Parameters {
-    /// Reads `application/x-www-form-urlencoded`. A parameter that is there twice makes the request invalid;
-    /// one without a value counts as not there (RFC 6749 section 3.1).
+impl RequestParameters {
+    /// Parses `application/x-www-form-urlencoded`.
+    ///
+    /// Returns `None` if a parameter is there twice. A parameter without a value is left out (RFC
+    /// 6749 section 3.1).
     pub(super) fn read(encoded: &[u8]) -> Option<Self> {
         let mut parameters = HashMap::new();
         for (name, value) in form_urlencoded::parse(encoded) {
@@ -21,11 +23,12 @@ impl Parameters {
         Some(Self(parameters))
     }
 
+    /// Returns the value of a parameter.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The value, or nothing as empty text.
+    /// Returns the value of a parameter, or an empty text.
     pub(super) fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }

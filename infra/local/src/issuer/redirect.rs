@@ -1,9 +1,11 @@
-//! Where a sign-in may end: on this machine.
+//! The redirect URIs that a sign-in may end at: those of this machine.
 
 use url::{Host, Url};
 
-/// Reads a redirect URI of a native app (RFC 8252): an `http` URL of the loopback interface on any port, or a
-/// private-use scheme, which has a dot (`org.example.app:/signed-in`). No fragment.
+/// Parses the redirect URI of a native app (RFC 8252).
+///
+/// It must be an `http` URL of the loopback interface with any port, or a URL of a private-use
+/// scheme, which has a dot (`org.example.app:/signed-in`). It must have no fragment.
 pub(super) fn parse(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let loopback = match url.host() {

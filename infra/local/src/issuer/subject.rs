@@ -1,11 +1,11 @@
-//! Who signs in, made of nothing but the name they gave.
+//! The user who signs in, known by the name that was typed.
 
 /// A name of 1 to 64 lower-case letters, digits, dots, hyphens and underscores.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Subject(String);
+pub(super) struct IssuerSubject(String);
 
-impl Subject {
-    /// Reads a name as typed: around it spaces, in it capitals.
+impl IssuerSubject {
+    /// Parses a name as it was typed. Removes spaces around it, and makes capitals small.
     pub(super) fn parse(typed: &str) -> Option<Self> {
         let name = typed.trim().to_ascii_lowercase();
         let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_');
@@ -13,16 +13,17 @@ impl Subject {
         name.bytes().all(plain).then_some(Self(name))
     }
 
+    /// Returns the name.
     pub(super) fn name(&self) -> &str {
         &self.0
     }
 
-    /// The `sub` claim: the same for the same name, whatever key or start.
+    /// Returns the `sub` claim, which depends on the name alone.
     pub(super) fn sub(&self) -> String {
         format!("dev|{}", self.0)
     }
 
-    /// An address where no mail ever goes: `.localhost` is reserved (RFC 2606).
+    /// Returns an e-mail address that gets no mail, because `.localhost` is reserved (RFC 2606).
     pub(super) fn email(&self) -> String {
         format!("{}@eko.localhost", self.0)
     }
@@ -36,10 +37,10 @@ mod tests {
     fn a_name_is_plain_and_folded() {
         for (typed, name) in [("alice", Some("alice")), ("  Bob_2 ", Some("bob_2")), ("a.b-c", Some("a.b-c"))]
         {
-            assert_eq!(Subject::parse(typed).as_ref().map(Subject::name), name);
+            assert_eq!(IssuerSubject::parse(typed).as_ref().map(IssuerSubject::name), name);
         }
         for typed in ["", "  ", "a b", "ä", "<b>", "a|b", &"x".repeat(65)] {
-            assert_eq!(Subject::parse(typed), None, "{typed}");
+            assert_eq!(IssuerSubject::parse(typed), None, "{typed}");
         }
     }
 }

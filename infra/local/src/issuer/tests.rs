@@ -1,4 +1,4 @@
-//! The issuer over its router, as a client and a relying party see it.
+//! Tests of the issuer's router, as a client and a relying party use it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -18,23 +18,24 @@ use super::*;
 const URL: &str = "http://localhost:8080/dev/oidc";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-struct World {
+/// An issuer with a clock that the test moves.
+struct IssuerWorld {
     router: Router,
     now: Arc<AtomicI64>,
 }
 
-fn world() -> World {
+fn world() -> IssuerWorld {
     world_in(None)
 }
 
-fn world_in(dir: Option<&Path>) -> World {
+fn world_in(dir: Option<&Path>) -> IssuerWorld {
     let now = Arc::new(AtomicI64::new(1_800_000_000_000));
     let clock = Arc::clone(&now);
-    let clock: Clock = Arc::new(move || clock.load(Ordering::SeqCst));
-    World { router: router(Issuer::new(URL, "eko", dir, clock).unwrap()), now }
+    let clock: IssuerClock = Arc::new(move || clock.load(Ordering::SeqCst));
+    IssuerWorld { router: router(DevelopmentIssuer::new(URL, "eko", dir, clock).unwrap()), now }
 }
 
-impl World {
+impl IssuerWorld {
     async fn get(&self, path: &str) -> Response {
         let request = Request::get(path).body(Body::empty()).unwrap();
         self.router.clone().oneshot(request).await.unwrap()
@@ -46,7 +47,7 @@ impl World {
         self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
     }
 
-    /// Signs in on the page and comes back with a code.
+    /// Signs in on the page, and returns the code of the redirect.
     async fn code(&self) -> String {
         let back = self.post(&authorize(&[]), &[("name", "Alice")]).await;
         assert_eq!(back.status(), StatusCode::SEE_OTHER);
@@ -68,7 +69,7 @@ impl World {
     }
 }
 
-/// An authorization request, with some of its parameters replaced.
+/// Returns the URL of an authorization request in which some parameters are replaced.
 fn authorize(replaced: &[(&str, &str)]) -> String {
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
     let usual = [
@@ -278,7 +279,7 @@ async fn the_key_outlives_a_restart_and_is_its_owners() {
         assert_eq!(mode & 0o777, 0o600);
     }
     std::fs::write(dir.path().join("issuer-key.p8"), "not a key").unwrap();
-    let clock: Clock = Arc::new(|| 0);
-    let error = Issuer::new(URL, "eko", Some(dir.path()), clock).err().unwrap();
+    let clock: IssuerClock = Arc::new(|| 0);
+    let error = DevelopmentIssuer::new(URL, "eko", Some(dir.path()), clock).err().unwrap();
     assert!(error.to_string().contains("holds no P-256 key"), "{error}");
 }

@@ -1,4 +1,5 @@
-//! `POST /token`: the token endpoint, RFC 6749 sections 4.1.3 and 4.3.2, OpenID Connect Core section 3.1.3.
+//! `POST /token`: the token endpoint (RFC 6749 sections 4.1.3 and 4.3.2, OpenID Connect Core
+//! section 3.1.3).
 
 use std::sync::Arc;
 
@@ -15,14 +16,15 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Inner;
-use super::parameters::Parameters;
-use super::subject::Subject;
+use super::parameters::RequestParameters;
+use super::subject::IssuerSubject;
 
+/// The time for which an ID token is valid, in seconds.
 const LIFETIME_S: i64 = 600;
 
-/// OpenID Connect Core section 2.
+/// The claims of an ID token (OpenID Connect Core section 2).
 #[derive(Serialize)]
-struct Claims<'a> {
+struct IdTokenClaims<'a> {
     iss: &'a str,
     sub: String,
     aud: &'a str,
@@ -36,9 +38,9 @@ struct Claims<'a> {
     email_verified: bool,
 }
 
-/// RFC 6749 section 5.2.
+/// An error of the token endpoint (RFC 6749 section 5.2).
 #[derive(Debug)]
-enum Refusal {
+enum TokenRefusal {
     InvalidRequest(&'static str),
     InvalidClient,
     InvalidGrant(&'static str),
@@ -46,12 +48,12 @@ enum Refusal {
     ServerError,
 }
 
-/// Gives an ID token for a code, or for a name alone.
+/// Answers an ID token for a code, or for a name.
 pub(super) async fn issue(State(issuer): State<Arc<Inner>>, headers: HeaderMap, form: Bytes) -> Response {
     match exchange(&issuer, &headers, &form) {
         Ok(id_token) => no_store(Json(json!({
             "id_token": id_token,
-            // RFC 6749 wants one; there is nothing here that it would open.
+            // RFC 6749 requires an access token, although there is nothing here to access.
             "access_token": Uuid::new_v4().to_string(),
             "token_type": "Bearer",
             "expires_in": LIFETIME_S,
@@ -61,24 +63,26 @@ pub(super) async fn issue(State(issuer): State<Arc<Inner>>, headers: HeaderMap, 
     }
 }
 
-fn exchange(issuer: &Inner, headers: &HeaderMap, form: &[u8]) -> Result<String, Refusal> {
+/// Checks a token request and signs the ID token.
+fn exchange(issuer: &Inner, headers: &HeaderMap, form: &[u8]) -> Result<String, TokenRefusal> {
     let media_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if media_type.split(';').next().map(str::trim) != Some("application/x-www-form-urlencoded") {
-        return Err(Refusal::InvalidRequest("the body must be application/x-www-form-urlencoded"));
+        return Err(TokenRefusal::InvalidRequest("the body must be application/x-www-form-urlencoded"));
     }
-    let form = Parameters::read(form).ok_or(Refusal::InvalidRequest("a parameter is there twice"))?;
+    let form =
+        RequestParameters::read(form).ok_or(TokenRefusal::InvalidRequest("a parameter is there twice"))?;
     if form.get("client_id") != Some(&issuer.audience) {
-        return Err(Refusal::InvalidClient);
+        return Err(TokenRefusal::InvalidClient);
     }
     let (subject, nonce) = match form.get("grant_type") {
         Some("authorization_code") => by_code(issuer, &form)?,
         Some("password") => by_name(&form)?,
-        Some(_) => return Err(Refusal::UnsupportedGrantType),
-        None => return Err(Refusal::InvalidRequest("grant_type is missing")),
+        Some(_) => return Err(TokenRefusal::UnsupportedGrantType),
+        None => return Err(TokenRefusal::InvalidRequest("grant_type is missing")),
     };
     let iat = issuer.now() / 1000;
-    let claims = Claims {
+    let claims = IdTokenClaims {
         iss: &issuer.url,
         sub: subject.sub(),
         aud: &issuer.audience,
@@ -90,34 +94,42 @@ fn exchange(issuer: &Inner, headers: &HeaderMap, form: &[u8]) -> Result<String, 
         email: subject.email(),
         email_verified: true,
     };
-    issuer.key.sign(&claims).map_err(|_| Refusal::ServerError)
+    issuer.key.sign(&claims).map_err(|_| TokenRefusal::ServerError)
 }
 
-/// The code of a sign-in; it is used up whatever comes of it.
-fn by_code(issuer: &Inner, form: &Parameters) -> Result<(Subject, Option<String>), Refusal> {
-    let code = form.get("code").ok_or(Refusal::InvalidRequest("code is missing"))?;
-    let verifier = form.get("code_verifier").ok_or(Refusal::InvalidRequest("code_verifier is missing"))?;
+/// Returns the user and the nonce of a sign-in by its code. The code is used up even if the request
+/// fails.
+fn by_code(
+    issuer: &Inner,
+    form: &RequestParameters,
+) -> Result<(IssuerSubject, Option<String>), TokenRefusal> {
+    let code = form.get("code").ok_or(TokenRefusal::InvalidRequest("code is missing"))?;
+    let verifier =
+        form.get("code_verifier").ok_or(TokenRefusal::InvalidRequest("code_verifier is missing"))?;
     let grant = issuer.codes.take(code, issuer.now());
-    let grant = grant.ok_or(Refusal::InvalidGrant("the code is unknown, used or expired"))?;
+    let grant = grant.ok_or(TokenRefusal::InvalidGrant("the code is unknown, used or expired"))?;
     if form.get("redirect_uri") != Some(&grant.redirect_uri) {
-        return Err(Refusal::InvalidGrant("the redirect_uri is not the one of the authorization request"));
+        return Err(TokenRefusal::InvalidGrant(
+            "the redirect_uri is not the one of the authorization request",
+        ));
     }
     if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) != grant.code_challenge {
-        return Err(Refusal::InvalidGrant("the code_verifier does not match the code_challenge"));
+        return Err(TokenRefusal::InvalidGrant("the code_verifier does not match the code_challenge"));
     }
     Ok((grant.subject, grant.nonce))
 }
 
-/// For scripts and the demo: a name, and any password or none. A nonce is taken over as in the other flow.
-fn by_name(form: &Parameters) -> Result<(Subject, Option<String>), Refusal> {
-    let typed = form.get("username").ok_or(Refusal::InvalidRequest("username is missing"))?;
-    let subject = Subject::parse(typed).ok_or(Refusal::InvalidGrant(
+/// Returns the user and the nonce of a request that only names the user, for scripts and the demo.
+/// A password is ignored.
+fn by_name(form: &RequestParameters) -> Result<(IssuerSubject, Option<String>), TokenRefusal> {
+    let typed = form.get("username").ok_or(TokenRefusal::InvalidRequest("username is missing"))?;
+    let subject = IssuerSubject::parse(typed).ok_or(TokenRefusal::InvalidGrant(
         "a username has 1 to 64 letters, digits, dots, hyphens and underscores",
     ))?;
     Ok((subject, form.get("nonce").map(str::to_owned)))
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for TokenRefusal {
     fn into_response(self) -> Response {
         let (status, error, description) = match self {
             Self::InvalidRequest(why) => (StatusCode::BAD_REQUEST, "invalid_request", why),
@@ -138,6 +150,7 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// Forbids caching of a response.
 fn no_store(response: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], response).into_response()
 }

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use eko_local::server::{Options, Server};
+use eko_local::server::{LocalServer, ServerOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Starts a server on a free port, and returns its origin. The server ends with the test's runtime.
 pub(crate) async fn server() -> String {
-    let options = Options {
+    let options = ServerOptions {
         port: 0,
         origin: None,
         data: None,
@@ -18,7 +18,7 @@ pub(crate) async fn server() -> String {
         recipient_bytes_budget: 32 << 20,
         policy: Default::default(),
     };
-    let server = Server::bind(&options).await.unwrap();
+    let server = LocalServer::bind(&options).await.unwrap();
     let origin = server.origin.to_string();
     tokio::spawn(server.run(std::future::pending()));
     origin

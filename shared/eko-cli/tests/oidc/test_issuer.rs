@@ -6,7 +6,7 @@ use axum::Router;
 use eko_cli::oidc::RelyingParty;
 use eko_client::transport::Bytes;
 use eko_client::{Environment, HttpTransport, Transport};
-use eko_local::issuer::{Issuer, PATH, router};
+use eko_local::issuer::{DevelopmentIssuer, PATH, router};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub(crate) async fn issuer() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}{PATH}", listener.local_addr().unwrap());
     let clock = Environment::system().clock;
-    let issuer = Issuer::new(&url, AUDIENCE, None, Arc::new(move || clock())).unwrap();
+    let issuer = DevelopmentIssuer::new(&url, AUDIENCE, None, Arc::new(move || clock())).unwrap();
     let app = Router::new().nest(PATH, router(issuer));
     tokio::spawn(async { axum::serve(listener, app).await });
     url

@@ -1,4 +1,4 @@
-//! A transport that tells the transcript of every exchange.
+//! A transport that records every exchange in the transcript.
 
 use eko_client::transport::Bytes;
 use eko_client::{Exchange, HttpTransport, Transport, TransportError};
@@ -6,27 +6,28 @@ use http::{Request, Response};
 
 use super::transcript::Transcript;
 
-/// HTTP, written down.
+/// An HTTP transport that records its exchanges.
 #[derive(Clone)]
-pub(super) struct Recorded {
+pub(super) struct RecordingTransport {
     http: HttpTransport,
     transcript: Transcript,
-    /// Whether the server is shown too.
+    /// True if the transcript shows the server of each request.
     several: bool,
 }
 
-impl Recorded {
+impl RecordingTransport {
+    /// Makes a transport that records in `transcript`.
     pub(super) fn new(http: HttpTransport, transcript: &Transcript) -> Self {
         Self { http, transcript: transcript.clone(), several: false }
     }
 
-    /// The same among several servers: each request is shown with the one it goes to.
+    /// Makes the transcript show the server of each request.
     pub(super) fn among_several(self) -> Self {
         Self { several: true, ..self }
     }
 }
 
-impl Transport for Recorded {
+impl Transport for RecordingTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let method = request.method().to_string();
         let authority = request.uri().authority().filter(|_| self.several);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use eko_client::device::JoinKind;
 use eko_client::transport::HttpTransport;
-use eko_local::server::{ISSUER_PATH, Options, Server};
+use eko_local::server::{ISSUER_PATH, LocalServer, ServerOptions};
 use eko_testkit::World;
 
 use super::{Examples, actor, get};
@@ -38,7 +38,7 @@ pub(super) async fn play(examples: &mut Examples) {
 
 /// The development issuer, as it runs in local mode.
 async fn issuer(examples: &mut Examples) {
-    let options = Options {
+    let options = ServerOptions {
         port: 0,
         origin: None,
         data: None,
@@ -46,7 +46,7 @@ async fn issuer(examples: &mut Examples) {
         recipient_bytes_budget: 32 << 20,
         policy: Default::default(),
     };
-    let server = Server::bind(&options).await.unwrap();
+    let server = LocalServer::bind(&options).await.unwrap();
     let origin = server.origin.to_string();
     let running = tokio::spawn(server.run(std::future::pending()));
     let recorder = Recorder::new(HttpTransport::new().unwrap());

@@ -13,7 +13,7 @@ use eko_client::device::{EntryContent, JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_client::transport::HttpTransport;
 use eko_client::{Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
 use eko_local::cloud::Cloud;
-use eko_local::server::{AUDIENCE, ISSUER_PATH, LocalServer, ServerOptions};
+use eko_local::server::{AUDIENCE, BoundServer, ISSUER_PATH, ServerOptions};
 use eko_protocol::address::{Origin, UserName};
 use eko_store::parcels::{Parcel, ParcelBody};
 use http::Method;
@@ -90,7 +90,7 @@ async fn start() -> anyhow::Result<(Origin, Cloud)> {
         sender_budget: u64::MAX >> 1,
         recipient_bytes_budget: u64::MAX >> 1,
     };
-    let server = LocalServer::bind(&options).await?;
+    let server = BoundServer::bind(&options).await?;
     let running = (server.origin.clone(), server.cloud().clone());
     tokio::spawn(server.run(std::future::pending()));
     Ok(running)

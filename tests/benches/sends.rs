@@ -15,7 +15,7 @@ use eko_client::device::{JoinKind, OutgoingEnvelope};
 use eko_client::transport::HttpTransport;
 use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
 use eko_local::cloud::Cloud;
-use eko_local::server::{AUDIENCE, ISSUER_PATH, LocalServer, ServerOptions};
+use eko_local::server::{AUDIENCE, BoundServer, ISSUER_PATH, ServerOptions};
 use eko_protocol::address::{Origin, UserName};
 use futures_util::future::try_join_all;
 use http::Method;
@@ -98,7 +98,7 @@ async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<StoreFigure
         sender_budget: u64::MAX >> 1,
         recipient_bytes_budget: u64::MAX >> 1,
     };
-    let server = LocalServer::bind(&options).await?;
+    let server = BoundServer::bind(&options).await?;
     let (origin, cloud) = (server.origin.clone(), server.cloud().clone());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(server.run(async {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eko_client::device::{EntryContent, JoinKind, MailboxEntry, RegistrationStatus};
 use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, HttpTransport};
-use eko_local::server::{AUDIENCE, ISSUER_PATH, LocalServer, ServerOptions};
+use eko_local::server::{AUDIENCE, BoundServer, ISSUER_PATH, ServerOptions};
 use eko_protocol::address::{Origin, UserName};
 use eko_testkit::BARE;
 use http::Method;
@@ -36,7 +36,7 @@ impl LocalServer {
             recipient_bytes_budget: 32 << 20,
             policy: Default::default(),
         };
-        let server = LocalServer::bind(&options).await.unwrap();
+        let server = BoundServer::bind(&options).await.unwrap();
         let origin = server.origin.clone();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {

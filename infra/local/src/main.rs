@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use eko_federation::policy::FederationPolicy;
 use eko_local::demo;
 use eko_local::engines::{EngineOptions, EngineServer};
-use eko_local::server::{ISSUER_PATH, LocalServer, ServerOptions};
+use eko_local::server::{BoundServer, ISSUER_PATH, ServerOptions};
 
 /// Eko Messages on one machine: the whole server, with DynamoDB and SQS embedded.
 #[derive(Parser)]
@@ -123,7 +123,7 @@ async fn serve(options: ServeArguments) -> anyhow::Result<()> {
     };
     let is_kept = options.data.is_some();
     let state = state_in(options.data.as_deref());
-    let server = LocalServer::bind(&ServerOptions {
+    let server = BoundServer::bind(&ServerOptions {
         port: options.port,
         origin: options.origin,
         data: options.data,

@@ -53,7 +53,7 @@ pub struct ServerOptions {
 }
 
 /// A server that listens and is ready to run.
-pub struct LocalServer {
+pub struct BoundServer {
     listeners: Vec<TcpListener>,
     app: Router,
     states: States,
@@ -63,7 +63,7 @@ pub struct LocalServer {
     pub origin: Origin,
 }
 
-impl LocalServer {
+impl BoundServer {
     /// Opens the state, binds the port on loopback, and wires the functions.
     ///
     /// The server listens on loopback only, because the development issuer signs anyone in as

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use eko_client::device::JoinKind;
 use eko_client::transport::HttpTransport;
-use eko_local::server::{ISSUER_PATH, LocalServer, ServerOptions};
+use eko_local::server::{BoundServer, ISSUER_PATH, ServerOptions};
 use eko_testkit::World;
 
 use super::{Examples, actor, get};
@@ -46,7 +46,7 @@ async fn issuer(examples: &mut Examples) {
         recipient_bytes_budget: 32 << 20,
         policy: Default::default(),
     };
-    let server = LocalServer::bind(&options).await.unwrap();
+    let server = BoundServer::bind(&options).await.unwrap();
     let origin = server.origin.to_string();
     let running = tokio::spawn(server.run(std::future::pending()));
     let recorder = Recorder::new(HttpTransport::new().unwrap());

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use eko_local::server::{LocalServer, ServerOptions};
+use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,7 +18,7 @@ pub(crate) async fn server() -> String {
         recipient_bytes_budget: 32 << 20,
         policy: Default::default(),
     };
-    let server = LocalServer::bind(&options).await.unwrap();
+    let server = BoundServer::bind(&options).await.unwrap();
     let origin = server.origin.to_string();
     tokio::spawn(server.run(std::future::pending()));
     origin

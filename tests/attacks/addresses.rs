@@ -104,13 +104,13 @@ const RESOLVED: [&str; 27] = [
 /// The reason why an address is forbidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TrapKind {
-    /// Its spelling.
+    /// The spelling is no URL in normal form.
     Spelling,
-    /// It is an IP address, or not https.
+    /// The address is an IP address, or not https.
     Literal,
-    /// It is a name of this machine or network.
+    /// The name is one of this machine or network.
     Local,
-    /// It is a name that resolves to such an address.
+    /// The name resolves to a forbidden address.
     Resolves,
 }
 

@@ -40,7 +40,8 @@ async fn every_accepted_send_is_delivered_or_reported_third_seed() {
     play("third").await;
 }
 
-/// Sends envelopes while calls and servers fail at random, then lets everything recover, and accounts for each envelope.
+/// Sends envelopes while calls and servers fail at random, then lets everything recover, and
+/// accounts for each envelope.
 async fn play(seed: &str) {
     let pair = ServerPair::new().await;
     let random = seeded(seed);

@@ -121,7 +121,7 @@ async fn what_cannot_be_handled() {
     pair.a.leave_queues();
 }
 
-/// When the pause of a failing server is over, one parcel of two batches tries it.
+/// One parcel of two batches probes a failing server when its pause is over.
 #[tokio::test]
 async fn two_batches_and_one_try() {
     let mut pair = ServerPair::new().await;

@@ -1,4 +1,5 @@
-//! The activities between two servers, whole: each as the other server receives it, and the entry that a device fetches.
+//! The activities between two servers, whole: each as the other server receives it, and the entry
+//! that a device fetches.
 
 use eko_client::{Auth, Body};
 use eko_testkit::{Asked, Stranger};
@@ -7,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::stranger_scene::StrangerScene;
 
-/// Returns the latest POST to the other server: its target, the headers that the protocol names, and its body.
+/// Returns the latest POST to the other server: its target, the headers that the protocol names,
+/// and its body.
 fn latest_post(to: &Stranger) -> Value {
     let posts = to.posts();
     let Some(Asked { target, headers, body, .. }) = posts.last() else { panic!("there was no POST") };
@@ -74,7 +76,8 @@ async fn a_take() {
     insta::assert_json_snapshot!("take", latest_post(&scene.eve));
 }
 
-/// The server is out of reach at first. The device is told when the message arrived, or that it was given up.
+/// The server is out of reach at first. The device is told when the message arrived, or that it was
+/// given up.
 #[tokio::test]
 async fn reports_of_the_own_server() {
     let scene = StrangerScene::new().await;

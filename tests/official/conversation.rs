@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::device::{OfficialDevice, SentEnvelope, ratchet_key};
+use crate::device::{OfficialDevice, SendResult, ratchet_key};
 use crate::local_server::LocalServer;
 use crate::official::Library;
 
@@ -109,7 +109,7 @@ struct Ratchets(BTreeMap<[String; 2], BTreeSet<Vec<u8>>>);
 
 impl Ratchets {
     /// Notes the ratchet key of a message, unless the message begins a session.
-    fn saw(&mut self, by: &OfficialDevice, to: &OfficialDevice, sent: &SentEnvelope) {
+    fn saw(&mut self, by: &OfficialDevice, to: &OfficialDevice, sent: &SendResult) {
         let mut pair = [by.address.clone(), to.address.clone()];
         pair.sort();
         let steps = self.0.entry(pair).or_default();

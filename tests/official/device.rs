@@ -22,7 +22,7 @@ pub(crate) struct OfficialDevice {
 }
 
 /// The result of the command `send` (README.md).
-pub(crate) struct SentEnvelope(Value);
+pub(crate) struct SendResult(Value);
 
 impl OfficialDevice {
     /// Registers the first device of a new user.
@@ -78,24 +78,24 @@ impl OfficialDevice {
     }
 
     /// Sends a text to a user.
-    pub(crate) async fn send(&mut self, to: &str, text: &str) -> SentEnvelope {
+    pub(crate) async fn send(&mut self, to: &str, text: &str) -> SendResult {
         self.sent(json!({ "do": "send", "to": to, "text": text })).await
     }
 
     /// Sends an activity to the user's own other devices.
-    pub(crate) async fn sync(&mut self, activity: &Value) -> SentEnvelope {
+    pub(crate) async fn sync(&mut self, activity: &Value) -> SendResult {
         let to = self.actor.clone();
         self.send_activity(&to, activity).await
     }
 
     /// Sends an activity to a user.
-    pub(crate) async fn send_activity(&mut self, to: &str, activity: &Value) -> SentEnvelope {
+    pub(crate) async fn send_activity(&mut self, to: &str, activity: &Value) -> SendResult {
         self.sent(json!({ "do": "send", "to": to, "activity": activity })).await
     }
 
     /// Gives the device a command that sends an envelope.
-    pub(crate) async fn sent(&mut self, command: Value) -> SentEnvelope {
-        let sent = SentEnvelope(self.command(command).await);
+    pub(crate) async fn sent(&mut self, command: Value) -> SendResult {
+        let sent = SendResult(self.command(command).await);
         self.unconfirmed.insert(sent.envelope().to_owned());
         sent
     }
@@ -117,7 +117,7 @@ impl OfficialDevice {
     }
 
     /// Reads the messages of these envelopes, which the device holds, in this order.
-    pub(crate) async fn read(&mut self, sent: &[&SentEnvelope]) -> Vec<Value> {
+    pub(crate) async fn read(&mut self, sent: &[&SendResult]) -> Vec<Value> {
         let envelopes: Vec<_> = sent.iter().map(|sent| sent.envelope()).collect();
         let read = self.command(json!({ "do": "read", "envelopes": envelopes })).await;
         read["messages"].as_array().unwrap().clone()
@@ -125,13 +125,13 @@ impl OfficialDevice {
 
     /// Drops a message of `by` that the device holds and has not read, so that nobody will
     /// acknowledge it.
-    pub(crate) async fn drop(&mut self, sent: &SentEnvelope, by: &mut Self) {
+    pub(crate) async fn drop(&mut self, sent: &SendResult, by: &mut Self) {
         self.command(json!({ "do": "drop", "envelope": sent.envelope() })).await;
         by.lost(sent);
     }
 
     /// Expects no acknowledgement of this envelope any longer.
-    pub(crate) fn lost(&mut self, sent: &SentEnvelope) {
+    pub(crate) fn lost(&mut self, sent: &SendResult) {
         self.unconfirmed.remove(sent.envelope());
     }
 
@@ -143,7 +143,7 @@ impl OfficialDevice {
     }
 }
 
-impl SentEnvelope {
+impl SendResult {
     /// Returns the envelope's id.
     pub(crate) fn envelope(&self) -> &str {
         self.0["envelope"].as_str().unwrap()

@@ -21,7 +21,8 @@ async fn across_two_servers() {
     his.end().await;
 }
 
-/// Adds and revokes a device of Bob's, on the second server, while Alice writes to him from the first.
+/// Adds and revokes a device of Bob's, on the second server, while Alice writes to him from the
+/// first.
 async fn change(hers: &LocalServer, his: &LocalServer) {
     let mut alice = OfficialDevice::first(Library::Current, hers, "alice").await;
     let mut phone = OfficialDevice::first(Library::Current, his, "bob").await;

@@ -81,7 +81,8 @@ impl OfficialProcess {
         }
     }
 
-    /// Gives a command and waits for the answer. Panics if the command failed for another reason than a refusal.
+    /// Gives a command and waits for the answer. Panics if the command failed for another reason
+    /// than a refusal.
     async fn ask(&mut self, command: &Value) -> CommandAnswer {
         note(&self.log, &command.to_string());
         writeln!(self.stdin, "{command}").unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::device::{OfficialDevice, SentEnvelope};
+use crate::device::{OfficialDevice, SendResult};
 use crate::local_server::LocalServer;
 use crate::official::Library;
 
@@ -53,7 +53,7 @@ async fn over_a_turn_of_the_ratchet(alice: &mut OfficialDevice, bob: &mut Offici
 }
 
 /// Sends this many messages, each of which must be accepted at once.
-async fn several(by: &mut OfficialDevice, to: &str, count: usize) -> Vec<SentEnvelope> {
+async fn several(by: &mut OfficialDevice, to: &str, count: usize) -> Vec<SendResult> {
     let mut sent = Vec::new();
     for number in 0..count {
         let one = by.send(to, &format!("number {number}")).await;

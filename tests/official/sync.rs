@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::device::{OfficialDevice, SentEnvelope};
+use crate::device::{OfficialDevice, SendResult};
 use crate::local_server::LocalServer;
 use crate::official::Library;
 
@@ -30,7 +30,7 @@ async fn own_devices_get_what_was_sent() {
 
 /// Has a device send the activity of an envelope to its user's other devices, which read who wrote
 /// it to whom.
-async fn syncs(by: &mut OfficialDevice, others: [&mut OfficialDevice; 2], sent: &SentEnvelope) {
+async fn syncs(by: &mut OfficialDevice, others: [&mut OfficialDevice; 2], sent: &SendResult) {
     let synced = by.sync(sent.activity()).await;
     synced.assert_accepted(2);
     for device in others {

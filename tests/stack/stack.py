@@ -102,7 +102,8 @@ def start_ministack(folder, until_end):
         "S3_DATA_DIR": str(folder / "s3"),
         "TMPDIR": str(folder),
         "LOG_LEVEL": "WARNING",
-        # The functions inherit these variables. In AWS they find services by region, and the issuer is at https.
+        # The functions inherit these variables. In AWS they find services by region, and the issuer
+        # is at https.
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_SECRET_ACCESS_KEY": "test",
         "DANGER_ALLOW_LOOPBACK_HTTP": "1",
@@ -142,7 +143,8 @@ def deploy(aws, bootstraps, issuer):
         s3.put_object(Bucket="code", Key=f"{name}.zip", Body=zipped(bootstraps, name))
         return f"CodeUri: s3://code/{name}.zip"
 
-    # The template is changed in two places: here, and by leaving out alarms on expressions, which ministack lacks.
+    # The template is changed in two places: here, and by leaving out alarms on expressions, which
+    # ministack lacks.
     template, functions = re.subn(r"CodeUri: \.\./functions/(\S+)", packaged, TEMPLATE.read_text())
     expect("functions in the template", functions, len(list((REPOSITORY / "functions").iterdir())))
     on_expression = lambda block: "AWS::CloudWatch::Alarm" in block and "\n      Metrics:\n" in block
@@ -267,13 +269,15 @@ def check_queues(aws, stack):
 
     for queue in ["Deliveries", "DeliveriesDlq", "Federation", "FederationDlq"]:
         wait(f"{queue} is not empty after the demo", lambda: left(queue) == 0, 30)
-    # A report for a user who does not exist is handled. A message that is no delivery fails, and stays in the queue.
+    # A report for a user who does not exist is handled. A message that is no delivery fails, and
+    # stays in the queue.
     now = int(time.time())
     report = {"kind": "report", "to": "nobody", "entry": "0" * 12 + "-" + "0" * 32, "ttl": now + 60, "activity": {}}
     sqs.send_message_batch(QueueUrl=stack["Deliveries"], Entries=[
         {"Id": "good", "MessageBody": json.dumps(report)}, {"Id": "bad", "MessageBody": "no delivery"}])
     wait("deliver did not take one of two", lambda: left("Deliveries") == 1, 30)
-    # The other server is not there: federate records the failure and hides the parcel until the next try.
+    # The other server is not there: federate records the failure and hides the parcel until the
+    # next try.
     gone = f"localhost:{free_port()}"
     parcel = {"to": f"http://{gone}/user/bob", "author": "nobody", "first": now * 1000, "body": {"text": "{}"}}
     sqs.send_message(QueueUrl=stack["Federation"], MessageBody=json.dumps(parcel))

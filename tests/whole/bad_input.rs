@@ -1,5 +1,5 @@
-//! Requests that are wrong in one way each: the answer is a problem with the right status, type and pointer, and
-//! nothing is stored.
+//! Requests that are wrong in one way each: the answer is a problem with the right status, type and
+//! pointer, and nothing is stored.
 
 mod bodies;
 mod envelopes;
@@ -16,7 +16,8 @@ use serde_json::Value;
 
 const ACTIVITY: &str = "application/activity+json";
 
-/// A server with Alice, who has a message in her mailbox, and Bob, who has two devices and a pending one.
+/// A server with Alice, who has a message in her mailbox, and Bob, who has two devices and a
+/// pending one.
 struct BadInputScene {
     world: World,
     alice: Device<Direct>,
@@ -48,7 +49,8 @@ impl BadInputScene {
         refusal(&self.alice.call(Method::POST, path, body, auth).await.unwrap())
     }
 
-    /// Posts an activity from Alice's device with its access token and returns the answer in one line.
+    /// Posts an activity from Alice's device with its access token and returns the answer in one
+    /// line.
     async fn post_activity(&self, path: &str, activity: &Value) -> String {
         self.post(path, Body::Json(activity), Auth::Device).await
     }

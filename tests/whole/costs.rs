@@ -17,7 +17,8 @@ async fn a_message_to_two_devices() {
     world.calls.reset();
     let taken = alice.take(bob.user()).await.unwrap();
     assert_eq!(taken.packages.len(), 2);
-    // One call for the device sets, one claim for each device, and one call for the keys of all devices.
+    // One call for the device sets, one claim for each device, and one call for the keys of all
+    // devices.
     assert_eq!(world.calls.made(), ["BatchGetItem", "UpdateItem", "UpdateItem", "BatchGetItem"]);
     assert_eq!(world.calls.rounds(), 3);
 
@@ -91,7 +92,8 @@ async fn a_later_page_of_a_mailbox() {
     assert_eq!(second.next, None);
     let mut made = world.calls.made();
     made.sort();
-    // A later page reads the device's record as well, so that a device revoked between two pages reads no further.
+    // A later page reads the device's record as well, so that a device revoked between two pages
+    // reads no further.
     assert_eq!(made, ["GetItem", "Query"]);
     assert_eq!(world.calls.rounds(), 1);
 }

@@ -1,4 +1,5 @@
-//! Coverage (`docs/protocol.md`, section 5): what is answered to an envelope, and what a retry of it does.
+//! Coverage (`docs/protocol.md`, section 5): what is answered to an envelope, and what a retry of
+//! it does.
 
 mod expiry;
 mod missing;

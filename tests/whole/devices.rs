@@ -1,4 +1,5 @@
-//! The device chain (`docs/protocol.md`, section 3): how devices join and leave, and what each may do.
+//! The device chain (`docs/protocol.md`, section 3): how devices join and leave, and what each may
+//! do.
 
 mod ids;
 mod joining;

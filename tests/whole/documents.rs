@@ -1,4 +1,5 @@
-//! The documents that anyone may read, whole, and the headers that browsers and other servers depend on.
+//! The documents that anyone may read, whole, and the headers that browsers and other servers
+//! depend on.
 
 use eko_client::Transport as _;
 use eko_client::transport::Bytes;
@@ -33,7 +34,8 @@ async fn public_documents() {
         assert_eq!(answer.headers["access-control-allow-origin"], "*", "{path}");
         insta::assert_json_snapshot!(name, answer.json().unwrap(), { ".software.version" => "[version]" });
     }
-    // A browser gets an HTML page. A reader of linked data gets the same document under the other media type.
+    // A browser gets an HTML page. A reader of linked data gets the same document under the other
+    // media type.
     let accepting = async |accept: &str| {
         let request = Request::get("https://eko.example/user/bob").header("accept", accept);
         world.transport().send(request.body(Bytes::new()).unwrap()).await.unwrap()

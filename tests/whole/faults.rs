@@ -1,4 +1,5 @@
-//! Failures of DynamoDB and SQS: the answer to the client while they last, and the next try of the client after them.
+//! Failures of DynamoDB and SQS: the answer to the client while they last, and the next try of the
+//! client after them.
 
 use std::collections::BTreeSet;
 
@@ -228,7 +229,8 @@ async fn what_is_deleted_is_reported_although_another_deletion_failed() {
     world.deliver().await;
     let entries = bob.fetch().await.unwrap().entries;
     let addresses: Vec<String> = entries.iter().map(|entry| entry.address.clone()).collect();
-    // Two deletions run side by side, and share five failures: one of them fails for good, the other may succeed.
+    // Two deletions run side by side, and share five failures: one of them fails for good, the
+    // other may succeed.
     world.calls.fail("DeleteItem", Fault::Down, 2 * TRIES - 1);
     assert_eq!(refused(bob.acknowledge(&addresses).await), "503 unavailable");
     world.confirm(&bob).await;

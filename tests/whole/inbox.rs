@@ -61,7 +61,8 @@ async fn pages_of_a_hundred_oldest_first() {
     assert_eq!(received, (START_MS..START_MS + 230).collect::<Vec<_>>());
     // A fetch deletes nothing.
     assert_eq!(pages(&bob).await, first);
-    // Entries acknowledged between two pages are missing from the next page; entries that arrive are at the end.
+    // Entries acknowledged between two pages are missing from the next page; entries that arrive
+    // are at the end.
     let address = |page: usize, entry: usize| first[page].entries[entry].address.clone();
     bob.acknowledge(&[address(0, 99), address(1, 0)]).await.unwrap();
     world.deliver().await;
@@ -160,7 +161,8 @@ async fn nobody_acknowledges_for_another() {
     let (alice, bob, carol) = (world.user("alice").await, world.user("bob").await, world.user("carol").await);
     let second = world.further(&bob, "two").await;
     world.send(&alice, &[&bob, &second]).await;
-    // Before the delivery, the entry's address can be computed but there is no entry: this acknowledges nothing.
+    // Before the delivery, the entry's address can be computed but there is no entry: this
+    // acknowledges nothing.
     let early = bob
         .origin()
         .entry(bob.user(), &eko_protocol::id::EntryKey::new(START_MS.unsigned_abs(), &alice.actor(), "x"));
@@ -185,7 +187,8 @@ async fn nobody_acknowledges_for_another() {
     carol.discard(&entry.replace("/bob/", "/carol/")).await.unwrap();
     assert_eq!(world.stored().await.difference(&before), []);
     assert_eq!(world.queued().await, (0, 0));
-    // An address names an entry of each device of the user: one device's acknowledgement leaves the other's entry.
+    // An address names an entry of each device of the user: one device's acknowledgement leaves the
+    // other's entry.
     second.acknowledge(std::slice::from_ref(&entry)).await.unwrap();
     assert_eq!((world.messages(&bob).await.len(), world.messages(&second).await.len()), (1, 0));
     // An entry that is acknowledged twice sends one receipt.

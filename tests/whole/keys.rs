@@ -1,4 +1,5 @@
-//! Key packages (`docs/protocol.md`, section 4): published whole or not at all, each one-time key handed out once.
+//! Key packages (`docs/protocol.md`, section 4): published whole or not at all, each one-time key
+//! handed out once.
 
 mod publishing;
 mod races;
@@ -28,9 +29,11 @@ fn left(pre_keys: u64, kyber_pre_keys: u64) -> PoolCount {
     PoolCount { pre_keys, kyber_pre_keys }
 }
 
-/// Takes the key package of a user with one device, and returns the ids of its one-time Curve25519 and Kyber key.
+/// Takes the key package of a user with one device, and returns the ids of its one-time Curve25519
+/// and Kyber key.
 ///
-/// Asserts that the identity key, the signed key and the one-time Curve25519 key are the device's own.
+/// Asserts that the identity key, the signed key and the one-time Curve25519 key are the device's
+/// own.
 async fn take(taker: &Device<Direct>, of: &Device<Direct>) -> (Option<u32>, Option<u32>) {
     let [package] = <[_; 1]>::try_from(taker.take(of.user()).await.unwrap().packages).unwrap();
     assert_eq!(package.identity_key, of.keys().identity().public());
@@ -42,7 +45,8 @@ async fn take(taker: &Device<Direct>, of: &Device<Direct>) -> (Option<u32>, Opti
     (package.pre_key.map(|key| key.id.get()), package.kyber_pre_key.map(|key| key.id.get()))
 }
 
-/// Posts an `Add` with this object to the device's own key packages and returns the answer in one line.
+/// Posts an `Add` with this object to the device's own key packages and returns the answer in one
+/// line.
 async fn add(device: &Device<Direct>, object: &Value) -> String {
     let body = json!({ "type": "Add", "actor": device.actor(), "object": object });
     let packages = device.origin().key_packages(device.user());

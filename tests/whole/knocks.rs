@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::requests::post;
 
-/// The other server refuses RFC 9421. It gets each first request twice, and its scheme is remembered afterwards.
+/// The other server refuses RFC 9421. It gets each first request twice, and its scheme is
+/// remembered afterwards.
 #[tokio::test]
 async fn a_server_that_stumbles_over_rfc_9421_is_knocked_at_twice() {
     for status in [400, 401, 403, 500] {

@@ -1,7 +1,8 @@
 //! Tests of one whole server: the router of all functions, driven by the client library.
 //!
-//! Each test starts a fresh server, and tests run in parallel. The server's table and queues are the embedded engines,
-//! or the engines that the environment names (CONTRIBUTING.md, "Against other engines").
+//! Each test starts a fresh server, and tests run in parallel. The server's table and queues are
+//! the embedded engines, or the engines that the environment names (CONTRIBUTING.md, "Against other
+//! engines").
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 

@@ -1,4 +1,5 @@
-//! The outcomes of a send, unwrapped: each function panics unless the send came to the outcome in its name.
+//! The outcomes of a send, unwrapped: each function panics unless the send came to the outcome in
+//! its name.
 
 use eko_client::device::SendOutcome;
 use eko_protocol::activity::Report;

@@ -1,6 +1,7 @@
 //! Requests that overlap: sends beside revocations, approvals, acknowledgements and each other.
 //!
-//! Whatever the order, a device gets each accepted envelope exactly once, and a revoked device reads nothing.
+//! Whatever the order, a device gets each accepted envelope exactly once, and a revoked device
+//! reads nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +27,8 @@ async fn sixty_four_sends_and_a_revocation() {
     let sends = outgoing.iter().enumerate().map(|(index, outgoing)| {
         let (world, alice, outgoing) = (Arc::clone(&world), Arc::clone(&alice), outgoing.clone());
         async move {
-            // Some sends fetch first, so that sends and deliveries come before, during and after the revocation.
+            // Some sends fetch first, so that sends and deliveries come before, during and after
+            // the revocation.
             for _ in 0..index / 8 {
                 alice.fetch().await.unwrap();
             }

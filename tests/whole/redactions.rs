@@ -3,7 +3,8 @@
 use insta::Settings;
 use insta::internals::SettingsBindDropGuard;
 
-/// Replaces, in the snapshots of this test from here on, keys, signatures, tokens, the issuer and the ids of requests.
+/// Replaces, in the snapshots of this test from here on, keys, signatures, tokens, the issuer and
+/// the ids of requests.
 ///
 /// Redactions last as long as the returned guard.
 pub(crate) fn redacted() -> SettingsBindDropGuard {

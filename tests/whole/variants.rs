@@ -1,4 +1,5 @@
-//! Copies of a JSON document with one thing changed, for tables of documents that are wrong in one way each.
+//! Copies of a JSON document with one thing changed, for tables of documents that are wrong in one
+//! way each.
 
 use serde_json::Value;
 

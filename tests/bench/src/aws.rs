@@ -74,7 +74,8 @@ fn listen() -> std::io::Result<(std::net::TcpListener, Runtime)> {
     Ok((listener, tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?))
 }
 
-/// Makes the chain of certificates for `localhost`, and returns the TLS configuration and the root in PEM.
+/// Makes the chain of certificates for `localhost`, and returns the TLS configuration and the root
+/// in PEM.
 fn certificates() -> anyhow::Result<(ServerConfig, String)> {
     let authority = |issuer: Option<&Issuer<'_, KeyPair>>| -> anyhow::Result<_> {
         let mut params = CertificateParams::default();

@@ -33,7 +33,8 @@ pub enum Instrument<'a> {
 }
 
 impl Bootstrap {
-    /// Starts an executable with this environment and no other, and waits until it asks for an event.
+    /// Starts an executable with this environment and no other, and waits until it asks for an
+    /// event.
     ///
     /// # Errors
     /// The process does not start, ends, or reports an error in init.

@@ -9,7 +9,8 @@ use eko_bench::prices::PRICES;
 use eko_bench::{costs, startup};
 use serde_json::json;
 
-/// Measure what the functions cost: calls, units and dollars, and start-up, memory and instructions of their bootstraps
+/// Measure what the functions cost: calls, units and dollars, and start-up, memory and instructions
+/// of their bootstraps
 #[derive(Parser)]
 struct Cli {
     /// Folder with NAME/bootstrap in it

@@ -35,13 +35,13 @@ pub enum InvocationOutcome {
 pub struct RuntimeApi {
     /// The value of `AWS_LAMBDA_RUNTIME_API`: `127.0.0.1:PORT`.
     pub address: String,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     serving: JoinHandle<()>,
 }
 
 /// The state that the handlers and [`RuntimeApi`] share.
 #[derive(Debug, Default)]
-struct Shared {
+struct SharedState {
     state: Mutex<Inner>,
     /// Notified when an event is waiting.
     event: Notify,
@@ -57,7 +57,7 @@ struct Inner {
     init_error: Option<Value>,
 }
 
-impl Shared {
+impl SharedState {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +66,7 @@ impl Shared {
 impl RuntimeApi {
     /// Starts the API on a free port.
     pub async fn start() -> std::io::Result<Self> {
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<SharedState>::default();
         let app = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
@@ -123,7 +123,7 @@ impl Drop for RuntimeApi {
 }
 
 /// Answers `GET …/invocation/next`: waits for an event and hands it to the function.
-async fn next(State(shared): State<Arc<Shared>>) -> Response {
+async fn next(State(shared): State<Arc<SharedState>>) -> Response {
     loop {
         let event = {
             let mut inner = shared.lock();
@@ -152,24 +152,24 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 /// Answers `POST …/response`: the invocation succeeded.
-async fn response(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
+async fn response(State(shared): State<Arc<SharedState>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
     settle(&shared, &id, InvocationOutcome::Answer(serde_json::from_slice(&body).unwrap_or_default()))
 }
 
 /// Answers `POST …/error`: the invocation failed.
-async fn error(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
+async fn error(State(shared): State<Arc<SharedState>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
     settle(&shared, &id, InvocationOutcome::Error(serde_json::from_slice(&body).unwrap_or_default()))
 }
 
 /// Answers `POST …/init/error`: the function cannot start.
-async fn init_error(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
+async fn init_error(State(shared): State<Arc<SharedState>>, body: Bytes) -> StatusCode {
     shared.lock().init_error = Some(serde_json::from_slice(&body).unwrap_or_default());
     shared.started.notify_waiters();
     StatusCode::ACCEPTED
 }
 
 /// Hands the outcome of an invocation to its caller.
-fn settle(shared: &Shared, id: &str, outcome: InvocationOutcome) -> StatusCode {
+fn settle(shared: &SharedState, id: &str, outcome: InvocationOutcome) -> StatusCode {
     match shared.lock().waiting.remove(id) {
         Some(waiting) => {
             let _ = waiting.send(outcome);

@@ -30,7 +30,7 @@ fn function(name: &str) -> &'static MeasuredFunction {
 }
 
 /// A scene, its engines over TLS, and the environment of a function in it.
-struct Stage {
+struct BootstrapStage {
     scene: BenchScene,
     environment: BTreeMap<String, String>,
     endpoint: AwsEndpoint,
@@ -38,7 +38,7 @@ struct Stage {
     _folder: tempfile::TempDir,
 }
 
-impl Stage {
+impl BootstrapStage {
     async fn of(name: &str) -> Self {
         let scene = BenchScene::new().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -55,7 +55,7 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_function_starts_and_answers_again_and_again() {
     for function in &FUNCTIONS {
-        let mut stage = Stage::of(function.name).await;
+        let mut stage = BootstrapStage::of(function.name).await;
         let mut running = stage.start(function.name).await;
         for n in 0..3 {
             let event = stage.scene.event(function.name, n).unwrap();
@@ -76,13 +76,13 @@ async fn what_is_missing_ends_init_with_a_word() {
         ("outbox", "FEDERATION_URL"),
         ("auth", "OIDC_ISSUER"),
     ] {
-        let mut stage = Stage::of(name).await;
+        let mut stage = BootstrapStage::of(name).await;
         stage.environment.remove(variable);
         let started = Bootstrap::start(&bootstrap(name), &stage.environment, Instrument::None).await;
         assert!(started.unwrap_err().to_string().contains("ended in init"), "{name} without {variable}");
     }
     // The parameter store has no parameter of that name.
-    let mut stage = Stage::of("devices").await;
+    let mut stage = BootstrapStage::of("devices").await;
     stage.environment.insert("TOKEN_KEYS_PARAMETER".to_owned(), "/elsewhere".to_owned());
     let started = Bootstrap::start(&bootstrap("devices"), &stage.environment, Instrument::None).await;
     assert!(started.is_err());
@@ -92,7 +92,7 @@ async fn what_is_missing_ends_init_with_a_word() {
 /// need a secret do not start.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_amazon_does_not_vouch_for_is_not_believed() {
-    let mut stage = Stage::of("discovery").await;
+    let mut stage = BootstrapStage::of("discovery").await;
     stage.environment.remove("AWS_CA_BUNDLE");
     let started = Bootstrap::start(&bootstrap("discovery"), &stage.environment, Instrument::None).await;
     assert!(started.is_err());
@@ -100,7 +100,7 @@ async fn an_endpoint_that_amazon_does_not_vouch_for_is_not_believed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_come_through_as_they_were_sent() {
-    let stage = Stage::of("discovery").await;
+    let stage = BootstrapStage::of("discovery").await;
     let mut running = stage.start("discovery").await;
     let get = |path: &str| event::http(&Request::get(path).body(Bytes::new()).unwrap());
 
@@ -129,7 +129,7 @@ async fn requests_come_through_as_they_were_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_come_as_text_and_as_base64_and_may_be_anything() {
-    let mut stage = Stage::of("outbox").await;
+    let mut stage = BootstrapStage::of("outbox").await;
     let mut running = stage.start("outbox").await;
     let good = stage.scene.event("outbox", 0).unwrap();
     assert_eq!(good["isBase64Encoded"], true);
@@ -173,7 +173,7 @@ async fn bodies_come_as_text_and_as_base64_and_may_be_anything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_batch_only_what_failed_comes_back() {
-    let stage = Stage::of("deliver").await;
+    let stage = BootstrapStage::of("deliver").await;
     let mut running = stage.start("deliver").await;
     let body = |event: Value| event["Records"][0]["body"].as_str().unwrap().to_owned();
     let good = [0, 1].map(|n| body(stage.scene.event("deliver", n).unwrap()));
@@ -187,7 +187,7 @@ async fn of_a_batch_only_what_failed_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_aws_a_request_is_503_and_a_batch_comes_back() {
     for (name, expected) in [("devices", None), ("deliver", Some("0"))] {
-        let stage = Stage::of(name).await;
+        let stage = BootstrapStage::of(name).await;
         let mut running = stage.start(name).await;
         let event = stage.scene.event(name, 0).unwrap();
         drop(stage.endpoint);

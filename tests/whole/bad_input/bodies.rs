@@ -1,4 +1,5 @@
-//! Bodies that are refused before any member is read: no JSON, the wrong media type, too long, too deep.
+//! Bodies that are refused before any member is read: no JSON, the wrong media type, too long, too
+//! deep.
 
 use eko_client::{Auth, Body};
 use eko_testkit::World;

@@ -172,7 +172,8 @@ async fn an_envelope_that_is_wrong() {
         assert_eq!(scene.post_activity("/user/alice/outbox", &body).await, expected, "{name}");
     }
     scene.assert_unchanged("a bad envelope").await;
-    // The good envelope at its limits is accepted: the longest content, other spellings, an unknown member.
+    // The good envelope at its limits is accepted: the longest content, other spellings, an unknown
+    // member.
     let mut most = good;
     most["object"]["messages"][0]["content"] = json!("AAAA".repeat(32 * 1024));
     most["to"] = json!([most["to"]]);

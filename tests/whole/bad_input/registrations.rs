@@ -123,11 +123,13 @@ async fn a_refresh_that_is_wrong() {
     scene.assert_unchanged("a bad refresh").await;
 }
 
-/// A registration fails at its last write, and leaves nothing behind that helps or hinders the next one.
+/// A registration fails at its last write, and leaves nothing behind that helps or hinders the next
+/// one.
 #[tokio::test]
 async fn nothing_half_stored_by_a_registration_that_fails_late() {
     let scene = BadInputScene::new().await;
-    // The name is taken. Device, keys, session and the subject's binding are in the same transaction.
+    // The name is taken. Device, keys, session and the subject's binding are in the same
+    // transaction.
     let late = scene.world.device("alice", "two", BARE);
     let token = scene.world.id_token("mallory").await;
     let answer = scene

@@ -44,7 +44,8 @@ async fn nobody_without_a_token_of_their_own() {
         for (name, request) in cases {
             assert_eq!(scene.raw(request, &add).await, "401 unauthenticated", "{method} {path}: {name}");
         }
-        // Bob's token is good, but these paths are Alice's. An access token does not register a device.
+        // Bob's token is good, but these paths are Alice's. An access token does not register a
+        // device.
         let expected = if path == "/auth/devices" { "401 unauthenticated" } else { "403 not-owner" };
         // The name of the scheme is case-insensitive (RFC 9110, section 11.1).
         for scheme in ["Bearer", "bEARER"] {

@@ -1,4 +1,5 @@
-//! Envelopes that name only active devices: complete ones are accepted, the rest are completed under the same id.
+//! Envelopes that name only active devices: complete ones are accepted, the rest are completed
+//! under the same id.
 
 use eko_client::device::{EntryContent, OutgoingEnvelope};
 use eko_protocol::activity::ReportKind;
@@ -19,7 +20,8 @@ async fn all_covered() {
     assert_eq!(answer.status, 201);
     let activity = answer.json().unwrap()["id"].as_str().unwrap().to_owned();
     assert_eq!(answer.headers["location"], activity.as_str());
-    // The whole envelope is one message of the queue. No mailbox has anything before that message is delivered.
+    // The whole envelope is one message of the queue. No mailbox has anything before that message
+    // is delivered.
     assert_eq!(world.queued().await, (1, 0));
     assert_eq!(world.messages(&bob).await, []);
     world.deliver().await;

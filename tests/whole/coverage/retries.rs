@@ -22,7 +22,8 @@ async fn a_retried_envelope_has_the_same_answer_and_no_second_entry() {
     for device in [&bob, &second] {
         assert_eq!(device.fetch().await.unwrap().entries.len(), 1);
     }
-    // A retry does not come back to a device that acknowledged the message. The other device still has one entry.
+    // A retry does not come back to a device that acknowledged the message. The other device still
+    // has one entry.
     world.confirm(&bob).await;
     world.deliver().await;
     assert_eq!(accepted(alice.send(&outgoing).await.unwrap()), first);

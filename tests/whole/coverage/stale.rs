@@ -1,4 +1,5 @@
-//! Envelopes that name a device which is not active: they are rejected as a whole, and nothing is queued.
+//! Envelopes that name a device which is not active: they are rejected as a whole, and nothing is
+//! queued.
 
 use eko_client::device::OutgoingEnvelope;
 use eko_protocol::activity::ReportKind;
@@ -23,7 +24,8 @@ async fn stale_is_rejected_and_nothing_is_queued() {
     assert_eq!(report.missing_key_packages, Vec::<String>::new());
     assert_eq!(report.device_set, alice.chain(bob.user()).await.unwrap().1.device_set().reference());
 
-    // A device that never registered is as stale as a revoked one. The report names missing devices beside stale ones.
+    // A device that never registered is as stale as a revoked one. The report names missing devices
+    // beside stale ones.
     let unknown = world.device("bob", "never registered", BARE);
     let report = rejected(alice.send(&envelope(&alice, &[&bob, &unknown])).await.unwrap());
     assert_eq!(report.stale_devices, [unknown.address()]);

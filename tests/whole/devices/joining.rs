@@ -21,7 +21,8 @@ async fn a_device_joins_and_is_revoked() {
     assert_eq!(registered.device_set.length, 1);
     let _redacted = redacted();
 
-    // The active device gets a notice in its mailbox, and finds the new device in the list of pending ones as well.
+    // The active device gets a notice in its mailbox, and finds the new device in the list of
+    // pending ones as well.
     world.deliver().await;
     let page = bob.fetch().await.unwrap();
     insta::assert_json_snapshot!(page.entries[0].activity, @r#"

@@ -1,4 +1,5 @@
-//! Resets: a new device takes over a user's chain after a fresh sign-in, and all others are revoked.
+//! Resets: a new device takes over a user's chain after a fresh sign-in, and all others are
+//! revoked.
 
 use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_protocol::chain::{ChainPosition, NodeKind, UnsignedNode};
@@ -56,7 +57,8 @@ async fn a_reset_needs_a_fresh_sign_in_of_its_own_user() {
     assert_eq!(send(&reset, &world.id_token("alice").await).await, "409 account-exists");
     let nameless = without(&reset, "", "username");
     assert_eq!(send(&nameless, &world.id_token("alice").await).await, "422 invalid #/possession");
-    // An active device can neither append a reset without a sign-in nor sign the reset of another device.
+    // An active device can neither append a reset without a sign-in nor sign the reset of another
+    // device.
     sign_in_again(&world, &bob).await;
     assert_eq!(append(&bob, &reset["node"]).await, "422 invalid #/type");
     let other = UnsignedNode::reset(bob.origin(), bob.user(), &position, &fresh.described(), world.now_ms());

@@ -1,4 +1,5 @@
-//! Pending devices that an active device turns away: they are refused from then on, and free their places.
+//! Pending devices that an active device turns away: they are refused from then on, and free their
+//! places.
 
 use eko_client::device::JoinKind;
 use eko_testkit::{BARE, World, refused};

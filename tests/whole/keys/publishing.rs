@@ -1,4 +1,5 @@
-//! Publications: they replenish pools and rotate signed keys, whole or not at all, and repeating one adds nothing.
+//! Publications: they replenish pools and rotate signed keys, whole or not at all, and repeating
+//! one adds nothing.
 
 use eko_testkit::{BARE, World, refused};
 use serde_json::{Value, json};
@@ -190,7 +191,8 @@ async fn a_pool_holds_four_hundred() {
     assert_eq!(bob.fetch().await.unwrap().keys_left, left(400, 0));
 }
 
-/// Spent blocks are deleted by a later publication, a minute after the last take could have read them.
+/// Spent blocks are deleted by a later publication, a minute after the last take could have read
+/// them.
 #[tokio::test]
 async fn spent_blocks_go() {
     let world =

@@ -1,4 +1,5 @@
-//! Takes that run beside takes, publications and a revocation: no key is handed out twice, and none is lost.
+//! Takes that run beside takes, publications and a revocation: no key is handed out twice, and none
+//! is lost.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,7 +47,8 @@ async fn a_budget_holds_against_parallel_takes() {
     assert_eq!(bob.fetch().await.unwrap().keys_left, left(15, 0));
 }
 
-/// Takes run while the pool is replenished, again and again: each published key goes to exactly one of them.
+/// Takes run while the pool is replenished, again and again: each published key goes to exactly one
+/// of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn takes_and_publications_race() {
     let world =
@@ -78,7 +80,8 @@ async fn two_publications_race() {
     let world = World::with(|config| config.limits.take_budget = 100).await;
     let (alice, mut bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(1)).await);
     let batches: Vec<PublishedKeys> = (0..4).map(|_| more(&mut bob, 2, 0)).collect();
-    // Ids must grow. Of two publications at once, the one with lower ids may come too late; it is refused whole.
+    // Ids must grow. Of two publications at once, the one with lower ids may come too late; it is
+    // refused whole.
     let outcomes = join_all(batches.iter().map(|keys| bob.publish(keys))).await;
     let mut due: Vec<u32> = vec![1];
     for (keys, outcome) in batches.iter().zip(outcomes) {
@@ -94,13 +97,14 @@ async fn two_publications_race() {
     assert_eq!(given, due);
 }
 
-/// A take claims its place before it reads the key there. Publications in between do not remove that key.
+/// A take claims its place before it reads the key there. Publications in between do not remove
+/// that key.
 #[tokio::test]
 async fn a_publication_between_a_claim_and_its_key() {
     let world = World::with(|config| config.limits.take_budget = 100).await;
     let alice = world.user_with("alice", BARE).await;
-    // Bob's last key is also the last of its block, which is then spent. Carol's is in the middle of a block, and
-    // another take finds her pool empty before the keys are published.
+    // Bob's last key is also the last of its block, which is then spent. Carol's is in the middle
+    // of a block, and another take finds her pool empty before the keys are published.
     for (user, pre_keys, kyber_pre_keys, dry) in [("bob", 20, 0, 0), ("carol", 4, 6, 1)] {
         let mut device =
             world.user_with(user, KeyCounts { pre_keys, kyber_pre_keys, last_resort: false }).await;
@@ -128,7 +132,8 @@ async fn a_publication_between_a_claim_and_its_key() {
     }
 }
 
-/// Takes run beside a revocation: each has the package of the device that stays, and may have the revoked one's.
+/// Takes run beside a revocation: each has the package of the device that stays, and may have the
+/// revoked one's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn takes_and_a_revocation_race() {
     let world = World::with(|config| config.limits.take_budget = 100).await;

@@ -1,4 +1,5 @@
-//! Takes: each hands out the lowest one-time keys that are left, within budgets, of active devices only.
+//! Takes: each hands out the lowest one-time keys that are left, within budgets, of active devices
+//! only.
 
 use eko_testkit::{BARE, World, refused};
 use serde_json::json;
@@ -61,7 +62,8 @@ async fn over_budget_the_answer_comes_without_one_time_keys() {
     let (alice, carol) = (world.user_with("alice", BARE).await, world.user_with("carol", BARE).await);
     assert_eq!(take(&alice, &bob).await.0, Some(1));
     assert_eq!(take(&alice, &bob).await.0, Some(2));
-    // Alice has used up her budget. Carol has not, until the budget of all takers together is used up.
+    // Alice has used up her budget. Carol has not, until the budget of all takers together is used
+    // up.
     assert_eq!(take(&alice, &bob).await.0, None);
     assert_eq!(take(&carol, &bob).await.0, Some(3));
     assert_eq!(take(&carol, &bob).await.0, None);

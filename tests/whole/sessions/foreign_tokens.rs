@@ -1,4 +1,5 @@
-//! Access tokens and ID tokens that somebody else made, or that are for somebody else: none is accepted.
+//! Access tokens and ID tokens that somebody else made, or that are for somebody else: none is
+//! accepted.
 
 use eko_client::device::JoinKind;
 use eko_testkit::{START_MS, World, jwt, read_jwt, refusal, refused};
@@ -21,7 +22,8 @@ async fn access_tokens_that_nobody_here_made() {
     let claim = |name: &str, value: Value| signed(&header, &with(&claims, name, value));
     let named = |name: &str, value: Value| signed(&with(&header, name, value), &claims);
     let now = START_MS / 1000;
-    // One token is of a server at another origin that has the same key, one of a server at this origin with another key.
+    // One token is of a server at another origin that has the same key, one of a server at this
+    // origin with another key.
     let elsewhere = World::with(|config| {
         config.origin = eko_protocol::address::Origin::parse("https://b.example").unwrap();
     });
@@ -65,7 +67,8 @@ async fn access_tokens_that_nobody_here_made() {
     for (name, token) in cases {
         assert_eq!(fetch(&token).await, "401 unauthenticated", "{name}");
     }
-    // A token that this test makes with the good header and claims is accepted: the others were refused for their content.
+    // A token that this test makes with the good header and claims is accepted: the others were
+    // refused for their content.
     assert!(fetch(&signed(&header, &claims)).await.starts_with("200 "));
     // A token for a device that never registered is refused.
     let unknown = claim("dev", json!("00000000-0000-4000-8000-000000000001"));

@@ -1,4 +1,5 @@
-//! Refresh tokens: each is exchanged once, and a second use or a logout ends all tokens of its family.
+//! Refresh tokens: each is exchanged once, and a second use or a logout ends all tokens of its
+//! family.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::redactions::redacted;
 use crate::requests::{get_with_token, post_public};
 use crate::{DAY_MS, SECOND_MS};
 
-/// Tries a fetch with the access token and a refresh with the refresh token, and returns both answers in one line each.
+/// Tries a fetch with the access token and a refresh with the refresh token, and returns both
+/// answers in one line each.
 async fn try_tokens(device: &Device<Direct>, tokens: &DeviceTokens) -> (String, String) {
     let path = device.origin().inbox(device.user());
     let fetch = get_with_token(device, &path, &tokens.access).await;
@@ -90,7 +92,8 @@ async fn a_refresh_token_used_twice_ends_its_family() {
     alice.refresh().await.unwrap();
     let current = alice.tokens().unwrap();
     assert_eq!(try_tokens(&alice, &stolen).await, pair(SPENT));
-    // The second use ends the device's current tokens as well, but not those of the user's other device.
+    // The second use ends the device's current tokens as well, but not those of the user's other
+    // device.
     assert_eq!(try_tokens(&alice, &current).await, pair(SPENT));
     assert_eq!(try_tokens(&second, &second.tokens().unwrap()).await, pair(GOOD));
     alice.sign_in_again(&world.id_token("alice").await).await.unwrap();

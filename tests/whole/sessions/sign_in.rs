@@ -1,5 +1,5 @@
-//! Sign-ins: the first binds a user name to a subject of the issuer, and a registered device signs in again by its
-//! identity key.
+//! Sign-ins: the first binds a user name to a subject of the issuer, and a registered device signs
+//! in again by its identity key.
 
 use std::sync::Arc;
 

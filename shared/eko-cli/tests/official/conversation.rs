@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use eko_protocol::address::{Handle, UserName};
 use serde_json::{Value, json};
 
-use crate::device::{OfficialDevice, SentEnvelope, ratchet_key};
+use crate::device::{OfficialDevice, SendResult, ratchet_key};
 use crate::eko_device::{EkoDevice, KEYS, SentText, assert_heard};
 use crate::local_server::LocalServer;
 use crate::official::Library;
@@ -151,7 +151,7 @@ impl Conversation {
         received
     }
 
-    async fn alice_reads(&mut self, sent: &SentEnvelope) {
+    async fn alice_reads(&mut self, sent: &SendResult) {
         let heard = self.alice.hear(1).await.remove(0);
         assert_heard(&heard, sent, &self.bob);
         self.heard.push((heard.actor, heard.text));

@@ -10,7 +10,7 @@ use eko_client::{DeviceStore, Environment, KeyCounts, Messenger, messenger};
 use eko_protocol::address::UserName;
 use serde_json::{Value, json};
 
-use crate::device::{OfficialDevice, SentEnvelope};
+use crate::device::{OfficialDevice, SendResult};
 use crate::local_server::{LocalServer, eventually};
 use crate::ordered_transport::OrderedTransport;
 
@@ -170,7 +170,7 @@ impl EkoDevice {
     }
 
     /// Receives these messages in this order, and returns what can be shown then.
-    pub(crate) async fn read(&self, sent: &[&SentEnvelope]) -> Vec<MessageContent> {
+    pub(crate) async fn read(&self, sent: &[&SendResult]) -> Vec<MessageContent> {
         for one in sent {
             self.entry(one).await;
         }
@@ -182,13 +182,13 @@ impl EkoDevice {
     }
 
     /// Removes a message of `by` from the mailbox unread.
-    pub(crate) async fn lose(&self, sent: &SentEnvelope, by: &mut OfficialDevice) {
+    pub(crate) async fn lose(&self, sent: &SendResult, by: &mut OfficialDevice) {
         self.client.device().discard(&self.entry(sent).await).await.unwrap();
         by.lost(sent);
     }
 
     /// Waits until a message is in the mailbox, and returns the address of its entry.
-    pub(crate) async fn entry(&self, sent: &SentEnvelope) -> String {
+    pub(crate) async fn entry(&self, sent: &SendResult) -> String {
         let its = |content: &EntryContent| match content {
             EntryContent::Message(message) => message.letter.header.id.as_str() == sent.envelope(),
             _ => false,
@@ -249,7 +249,7 @@ impl SentText {
 }
 
 /// Asserts that a received message is the one that an official device has sent.
-pub(crate) fn assert_heard(heard: &MessageContent, sent: &SentEnvelope, by: &OfficialDevice) {
+pub(crate) fn assert_heard(heard: &MessageContent, sent: &SendResult, by: &OfficialDevice) {
     let activity = sent.activity();
     assert_eq!((&heard.actor, &heard.device), (&by.actor, &by.address));
     assert_eq!(activity["id"], heard.id);

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::device::{OfficialDevice, SentEnvelope};
+use crate::device::{OfficialDevice, SendResult};
 use crate::eko_device::{EkoDevice, SentText, assert_heard};
 use crate::local_server::LocalServer;
 use crate::official::Library;
@@ -69,7 +69,7 @@ async fn theirs_reads_out_of_order_and_misses_one() {
     here.end().await;
 }
 
-async fn bob_sends(bob: &mut OfficialDevice, alice: &EkoDevice, count: usize) -> Vec<SentEnvelope> {
+async fn bob_sends(bob: &mut OfficialDevice, alice: &EkoDevice, count: usize) -> Vec<SendResult> {
     let mut sent = Vec::new();
     for number in 0..count {
         let one = bob.send(&alice.actor(), &format!("number {number}")).await;

@@ -6,7 +6,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use eko_messaging::report::Notice;
+use eko_messaging::report::MailboxNotice;
 use eko_protocol::Invalid;
 use eko_protocol::activity;
 use eko_protocol::address::UserName;
@@ -149,7 +149,7 @@ async fn offer(state: &AppState, device: &DeviceRegistration<'_>) {
         registration_id: device.keys.registration_id,
         possession: device.keys.possession,
     };
-    let notice = Notice {
+    let notice = MailboxNotice {
         to: device.address.user.clone(),
         device: None,
         author: origin.server_actor(),

@@ -26,20 +26,21 @@ pub enum Acceptance {
     },
     /// The ciphertexts are queued, and some devices lack one. The report names them.
     Partial(Report),
-    /// Nothing is queued, since the envelope names devices that are not active. The report names them.
+    /// Nothing is queued, since the envelope names devices that are not active. The report names
+    /// them.
     Rejected(Report),
 }
 
 impl Messaging {
     /// Accepts an envelope of another server for `user`.
     ///
-    /// Four AWS calls in three rounds, if the author's key is in memory: GetItem of the device set beside the
-    /// UpdateItem of the budgets; UpdateItem of the envelope's record; SendMessageBatch. A rejected envelope costs
-    /// the first round only.
+    /// Four AWS calls in three rounds, if the author's key is in memory: GetItem of the device set
+    /// beside the UpdateItem of the budgets; UpdateItem of the envelope's record; SendMessageBatch.
+    /// A rejected envelope costs the first round only.
     ///
     /// # Errors
-    /// [`Refusal::UnknownUser`], [`Refusal::OverBudget`], a message for what is not a device of that user; the
-    /// store.
+    /// [`Refusal::UnknownUser`], [`Refusal::OverBudget`], a message for what is not a device of
+    /// that user; the store.
     pub async fn accept_remote(&self, create: &Create, user: &UserName) -> Result<Acceptance> {
         // A message for another user costs no call.
         create.local_ciphertexts(self.origin(), user)?;
@@ -50,11 +51,11 @@ impl Messaging {
         self.accept(create, user, &devices, None).await
     }
 
-    /// Compares an envelope with the recipient's device set, records what is accepted, and queues it: one
-    /// UpdateItem, one SendMessageBatch.
+    /// Compares an envelope with the recipient's device set, records what is accepted, and queues
+    /// it: one UpdateItem, one SendMessageBatch.
     ///
-    /// `sender` is the sending device if it is one of the recipient's own (a sync). If the process dies between
-    /// the two calls, the sender has no answer and sends the same envelope again.
+    /// `sender` is the sending device if it is one of the recipient's own (a sync). If the process
+    /// dies between the two calls, the sender has no answer and sends the same envelope again.
     ///
     /// # Errors
     /// A message for what is not a device of that user, or for the sending device; the store.
@@ -87,7 +88,8 @@ impl Messaging {
         let record = self.store().accept_envelope(user, header, &named, now_ms, keep_until).await?;
         let uuid = id::activity_uuid(record.accepted_ms.unsigned_abs(), &header.author, header.id.as_str());
         let activity = self.origin().activity(&uuid);
-        // A device that has acknowledged the envelope does not get it again, whoever sends it again.
+        // A device that has acknowledged the envelope does not get it again, whoever sends it
+        // again.
         let unacknowledged = messages.into_iter().filter(|(device, _)| !record.acknowledged.contains(device));
         let delivery = LetterDelivery {
             to: user.clone(),

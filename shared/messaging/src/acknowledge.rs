@@ -13,7 +13,7 @@ use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
 use eko_store::parcels::{Parcel, ParcelBody};
 use futures_util::future::join_all;
 
-use crate::report::Notice;
+use crate::report::MailboxNotice;
 use crate::{Messaging, Result};
 
 /// A receipt on its way to the author of an envelope.
@@ -33,9 +33,10 @@ struct DeletedEntry {
 impl Messaging {
     /// Deletes entries of a device's mailbox and sends the receipts for their envelopes.
     ///
-    /// The first device that acknowledges an envelope sends its receipt. One DeleteItem per entry, all at once; one
-    /// UpdateItem per envelope among them, which claims the receipt; one SendMessageBatch for the receipts to users
-    /// here, and one for those to other servers. A server without a `federation` sends no receipts to others.
+    /// The first device that acknowledges an envelope sends its receipt. One DeleteItem per entry,
+    /// all at once; one UpdateItem per envelope among them, which claims the receipt; one
+    /// SendMessageBatch for the receipts to users here, and one for those to other servers. A
+    /// server without a `federation` sends no receipts to others.
     ///
     /// An entry whose receipt cannot be queued is put back, so that the device's next try finds it.
     ///
@@ -105,7 +106,8 @@ impl Messaging {
         store.put_entries(&unreported.iter().map(addressed).collect::<Vec<_>>()).await;
     }
 
-    /// Claims the receipt of an entry's envelope. Returns the receipt if this device is the first to acknowledge.
+    /// Claims the receipt of an entry's envelope. Returns the receipt if this device is the first
+    /// to acknowledge.
     async fn receipt(
         &self,
         federation: Option<&Federation>,
@@ -123,7 +125,7 @@ impl Messaging {
         let report = Report::delivered(origin, device.user, &header.author, &header.id);
         let activity = report.to_value(origin);
         if let Some(author) = origin.parse_actor(&header.author) {
-            let notice = Notice {
+            let notice = MailboxNotice {
                 to: author,
                 device: None,
                 author: report.actor,

@@ -1,7 +1,7 @@
 //! The check that the calling device is active.
 //!
-//! An access token proves which device calls. That the device has not been revoked since is seen in the store,
-//! in an item that the verb reads anyway.
+//! An access token proves which device calls. That the device has not been revoked since is seen in
+//! the store, in an item that the verb reads anyway.
 
 use eko_protocol::id::DeviceId;
 use eko_store::device::DeviceStatus;

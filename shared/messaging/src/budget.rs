@@ -6,8 +6,8 @@ use eko_store::budget::{BudgetCharge, WindowSums};
 use crate::{Messaging, Refusal, Result};
 
 impl Messaging {
-    /// Charges an envelope to its sender and recipient. `recipient` is a user name of this server or an actor
-    /// id of another. One UpdateItem, meant to run beside the read of the device sets.
+    /// Charges an envelope to its sender and recipient. `recipient` is a user name of this server
+    /// or an actor id of another. One UpdateItem, meant to run beside the read of the device sets.
     ///
     /// # Errors
     /// [`Refusal::OverBudget`]; the store.

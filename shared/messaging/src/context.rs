@@ -1,4 +1,4 @@
-//! What every verb of this crate needs: this server's origin, its store, its limits, time and randomness.
+//! The context of every verb: this server's origin, store, limits, time and randomness.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,8 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 /// A source of cryptographically secure random bytes. Fills the buffer.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
-/// The limits that an operator may set. The environment variables are those of `eko_service::config`.
+/// The limits that an operator may set. The environment variables are those of
+/// `eko_service::config`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// `MESSAGE_TTL_DAYS`: the time for which an unacknowledged entry is kept, in days. Default 30.
@@ -21,17 +22,18 @@ pub struct Limits {
     pub sender_budget: u64,
     /// `RECIPIENT_BUDGET`: envelopes per minute to one recipient, from everyone. Default 6,000.
     pub recipient_budget: u64,
-    /// `RECIPIENT_BYTES_BUDGET`: bytes of content per minute to one recipient, from everyone. Default 32 MiB.
+    /// `RECIPIENT_BYTES_BUDGET`: bytes of content per minute to one recipient, from everyone.
+    /// Default 32 MiB.
     pub recipient_bytes_budget: u64,
     /// `TAKE_BUDGET`: one-time keys per hour that one taker gets of one device. Default 5.
     pub take_budget: u64,
     /// `TAKE_TOTAL_BUDGET`: one-time keys per hour that all takers get of one device. Default 100.
     pub take_total_budget: u64,
-    /// `TAKE_SERVER_BUDGET`: one-time keys per hour that all takers of one other server get of one device.
-    /// Default 20.
+    /// `TAKE_SERVER_BUDGET`: one-time keys per hour that all takers of one other server get of one
+    /// device. Default 20.
     pub take_server_budget: u64,
-    /// `REMOTE_SEND_MS`: the time for which a send waits for the recipient's server before the envelope is
-    /// queued. Default 3 seconds.
+    /// `REMOTE_SEND_MS`: the time for which a send waits for the recipient's server before the
+    /// envelope is queued. Default 3 seconds.
     pub remote_send_time: Duration,
 }
 
@@ -86,8 +88,8 @@ impl Messaging {
         (self.clock)()
     }
 
-    /// Returns the time until which a message accepted at `now_ms` (epoch milliseconds) is kept, in epoch
-    /// seconds.
+    /// Returns the time until which a message accepted at `now_ms` (epoch milliseconds) is kept, in
+    /// epoch seconds.
     pub fn keep_until(&self, now_ms: i64) -> i64 {
         let days = i64::from(self.limits.message_ttl_days);
         now_ms.div_euclid(1000).saturating_add(days.saturating_mul(24 * 3600))

@@ -1,4 +1,5 @@
-//! Delivery: messages of the queue `deliveries` become entries of mailboxes (`docs/protocol.md`, section 6).
+//! Delivery: messages of the queue `deliveries` become entries of mailboxes (`docs/protocol.md`,
+//! section 6).
 //!
 //! Entries have the same keys each time, so a message that is delivered twice changes nothing.
 
@@ -13,8 +14,8 @@ use crate::{Messaging, QueueMessage};
 impl Messaging {
     /// Delivers a batch. Returns the ids of the messages that failed.
     ///
-    /// One BatchWriteItem for each 25 entries. A report for all of a user's devices costs one more GetItem, of
-    /// the device set.
+    /// One BatchWriteItem for each 25 entries. A report for all of a user's devices costs one more
+    /// GetItem, of the device set.
     pub async fn deliver(&self, batch: &[QueueMessage]) -> Vec<String> {
         let mut failed: BTreeSet<&str> = BTreeSet::new();
         let mut entries: Vec<AddressedEntry> = Vec::new();
@@ -43,7 +44,8 @@ impl Messaging {
         }
     }
 
-    /// Returns the entries of a report: one for the device that it names, or one for every active device.
+    /// Returns the entries of a report: one for the device that it names, or one for every active
+    /// device.
     async fn report_entries(
         &self,
         report: ReportDelivery,

@@ -1,6 +1,7 @@
 //! One attempt to bring an activity to another server, and the record of how that server fares.
 //!
-//! [`crate::send`] makes an attempt while a client waits, [`crate::parcel`] from the queue `federation`.
+//! [`crate::send`] makes an attempt while a client waits, [`crate::parcel`] from the queue
+//! `federation`.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use eko_store::hosts::{HostGate, HostRecord};
 
 use crate::{Messaging, Result};
 
-/// The time after which a caller asks again if another one holds the probe of a failing server, in milliseconds.
+/// The time after which a caller asks again if another one holds the probe of a failing server, in
+/// milliseconds.
 const PROBE_TAKEN_MS: i64 = 5_000;
 
 /// An activity that is to be posted to another server.
@@ -49,8 +51,8 @@ pub(crate) enum DispatchOutcome {
 pub(crate) struct Wait {
     /// The reason, for a person.
     pub(crate) why: String,
-    /// The earliest time of the next attempt in epoch milliseconds, if the other server or its circuit breaker
-    /// sets one.
+    /// The earliest time of the next attempt in epoch milliseconds, if the other server or its
+    /// circuit breaker sets one.
     pub(crate) until_ms: Option<i64>,
     /// True if the whole server fails, so that nothing else should be tried there either.
     pub(crate) whole_server: bool,
@@ -76,8 +78,8 @@ pub(crate) fn first_scheme(host: &HostRecord) -> Scheme {
 impl Messaging {
     /// Asks the circuit breaker whether a server may be tried now.
     ///
-    /// No call for a server that fares well. A server whose pause is over is tried by one caller, which claims
-    /// the probe by an UpdateItem.
+    /// No call for a server that fares well. A server whose pause is over is tried by one caller,
+    /// which claims the probe by an UpdateItem.
     ///
     /// # Errors
     /// The store.
@@ -131,8 +133,8 @@ impl Messaging {
         self.note_outcome(origin, host, outcome).await
     }
 
-    /// Records what the outcome of a POST says about a server: an UpdateItem if that has changed, otherwise no
-    /// call.
+    /// Records what the outcome of a POST says about a server: an UpdateItem if that has changed,
+    /// otherwise no call.
     ///
     /// # Errors
     /// The store.
@@ -169,8 +171,8 @@ impl Messaging {
         }
     }
 
-    /// Records that a server answered: forgets its failures and remembers its signature scheme. No call if that is
-    /// known already.
+    /// Records that a server answered: forgets its failures and remembers its signature scheme. No
+    /// call if that is known already.
     async fn note_answer(&self, origin: &Origin, host: &HostRecord, wants_cavage: bool) -> Result<()> {
         let authority = origin.authority();
         if host.failures > 0 {

@@ -12,14 +12,17 @@
 //! | [`dispatch`] | makes one attempt at another server and keeps its circuit breaker | [`send`], [`take`], [`parcel`] |
 //! | [`active_device`] | checks that the calling device is active | every function that a device calls |
 //!
-//! Every verb is a method of [`Messaging`], which holds what all of them need. A verb that talks to another
-//! server takes the [`eko_federation::Federation`] as a parameter, so that functions without one do not link it.
+//! Every verb is a method of [`Messaging`], which holds what all of them need. A verb that talks to
+//! another server takes the [`eko_federation::Federation`] as a parameter, so that functions
+//! without one do not link it.
 //!
-//! **Invariant:** this crate knows no HTTP status, no header, no Lambda event. It calls AWS through `eko-store`
-//! only, and other servers through `eko-federation` only. Time and randomness come from [`Messaging`].
+//! **Invariant:** this crate knows no HTTP status, no header, no Lambda event. It calls AWS through
+//! `eko-store` only, and other servers through `eko-federation` only. Time and randomness come from
+//! [`Messaging`].
 //!
 //! **API boundary:** an outcome that a client is told is a value ([`send::SendOutcome`],
-//! [`accept::Acceptance`]). [`MessagingError`] says why there is no outcome; `eko-service` maps it to a problem.
+//! [`accept::Acceptance`]). [`MessagingError`] says why there is no outcome; `eko-service` maps it
+//! to a problem.
 
 pub mod accept;
 pub mod acknowledge;

@@ -1,8 +1,10 @@
-//! The queue `federation`: activities that wait for another server (`docs/protocol.md`, sections 5 and 7).
+//! The queue `federation`: activities that wait for another server (`docs/protocol.md`, sections 5
+//! and 7).
 //!
-//! Each receive of a parcel is one attempt, signed anew. A parcel that fails is hidden for as long again as it has
-//! waited, and tried for 48 hours. A server that fails is left alone by everyone until its pause is over; then one
-//! parcel tries it. The device that sent an envelope is told what became of it.
+//! Each receive of a parcel is one attempt, signed anew. A parcel that fails is hidden for as long
+//! again as it has waited, and tried for 48 hours. A server that fails is left alone by everyone
+//! until its pause is over; then one parcel tries it. The device that sent an envelope is told what
+//! became of it.
 
 mod fate;
 mod wait;
@@ -41,9 +43,10 @@ struct BatchFates {
 impl Messaging {
     /// Tries the parcels of a batch. Returns the ids of the messages that stay in the queue.
     ///
-    /// One BatchGetItem of the records of the parcels' servers; for each parcel the calls of an attempt; a
-    /// SendMessageBatch for the reports; a ChangeMessageVisibilityBatch if something has to wait. If the process dies
-    /// after an attempt, the parcel is tried again: the other server knows the envelope by its id.
+    /// One BatchGetItem of the records of the parcels' servers; for each parcel the calls of an
+    /// attempt; a SendMessageBatch for the reports; a ChangeMessageVisibilityBatch if something has
+    /// to wait. If the process dies after an attempt, the parcel is tried again: the other server
+    /// knows the envelope by its id.
     ///
     /// A server without a `federation` gives every parcel up.
     pub async fn try_parcels(
@@ -85,8 +88,8 @@ impl Messaging {
         self.settle(fates).await
     }
 
-    /// Tries the parcels for one server: one first, and all others at once if the server answers that one. A
-    /// server that does not answer costs a batch one connection.
+    /// Tries the parcels for one server: one first, and all others at once if the server answers
+    /// that one. A server that does not answer costs a batch one connection.
     async fn try_group(
         &self,
         federation: Option<&Federation>,
@@ -154,8 +157,8 @@ impl Messaging {
         }
     }
 
-    /// Tells the senders, removes what was stored, hides what waits. Returns the ids of the messages that stay in
-    /// the queue, among them those whose senders could not be told.
+    /// Tells the senders, removes what was stored, hides what waits. Returns the ids of the
+    /// messages that stay in the queue, among them those whose senders could not be told.
     async fn settle(&self, fates: BatchFates) -> Vec<String> {
         let BatchFates { mut failed, waiting, done } = fates;
         let store = self.store();

@@ -5,7 +5,7 @@ use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::UserName;
 use eko_protocol::id::{DeviceId, EntryKey};
 use eko_store::deliveries::ReportDelivery;
-use eko_store::sent::{MAX_REPORTS, SentEnvelope};
+use eko_store::sent::{MAX_REPORTS, SentEnvelopeName};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -13,15 +13,16 @@ use crate::{Messaging, Result};
 
 /// An activity of this server or another for a user's devices.
 #[derive(Clone, Debug)]
-pub struct Notice {
+pub struct MailboxNotice {
     /// The user whose devices get it.
     pub to: UserName,
     /// The only device that gets it, or `None` for all active devices.
     pub device: Option<DeviceId>,
     /// The actor id of its author.
     pub author: String,
-    /// A text that distinguishes it from other notices of the same author at the same time: an envelope's id,
-    /// for one. A notice with the same author, subject and time overwrites the entry of the first.
+    /// A text that distinguishes it from other notices of the same author at the same time: an
+    /// envelope's id, for one. A notice with the same author, subject and time overwrites the entry
+    /// of the first.
     pub subject: String,
     /// The activity.
     pub activity: Value,
@@ -29,8 +30,8 @@ pub struct Notice {
 
 impl Messaging {
     /// Builds the delivery of a notice at `now_ms`, epoch milliseconds. Makes no call.
-    pub fn report_delivery(&self, notice: Notice, now_ms: i64) -> ReportDelivery {
-        let Notice { to, device, author, subject, activity } = notice;
+    pub fn report_delivery(&self, notice: MailboxNotice, now_ms: i64) -> ReportDelivery {
+        let MailboxNotice { to, device, author, subject, activity } = notice;
         ReportDelivery {
             to,
             device,
@@ -40,12 +41,14 @@ impl Messaging {
         }
     }
 
-    /// Passes a report of another server on to the devices of the envelope's author, a user of this server.
+    /// Passes a report of another server on to the devices of the envelope's author, a user of this
+    /// server.
     ///
-    /// The report counts only if `author` sent that envelope to the server of `signer`, the actor who signed it,
-    /// and if the same report has not been passed on before. Otherwise it has no effect. At most three AWS calls,
-    /// one after another: GetItem of the sent envelope's record, SendMessageBatch, UpdateItem of the record. In
-    /// this order no crash loses a report; one that is repeated is found in the record.
+    /// The report counts only if `author` sent that envelope to the server of `signer`, the actor
+    /// who signed it, and if the same report has not been passed on before. Otherwise it has no
+    /// effect. At most three AWS calls, one after another: GetItem of the sent envelope's record,
+    /// SendMessageBatch, UpdateItem of the record. In this order no crash loses a report; one that
+    /// is repeated is found in the record.
     ///
     /// # Errors
     /// The store.
@@ -57,7 +60,7 @@ impl Messaging {
     ) -> Result<()> {
         let Some(origin) = signer.origin() else { return Ok(()) };
         let now_ms = self.now_ms();
-        let envelope = SentEnvelope { author: &author, recipient_origin: &origin, id: &report.envelope };
+        let envelope = SentEnvelopeName { author: &author, recipient_origin: &origin, id: &report.envelope };
         let Some(sent) = self.store().sent(envelope, now_ms).await? else {
             let envelope = report.envelope.as_str();
             tracing::debug!(actor = report.actor, envelope, "a report on what was not sent there");
@@ -68,7 +71,7 @@ impl Messaging {
         if sent.reported.contains(&digest) || sent.reported.len() >= MAX_REPORTS {
             return Ok(());
         }
-        let notice = Notice {
+        let notice = MailboxNotice {
             to: author.clone(),
             device: match report.kind {
                 // Every device shows that the envelope arrived.

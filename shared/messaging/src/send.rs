@@ -1,5 +1,5 @@
-//! Sending: a local device's envelope goes to devices here or to another server (`docs/protocol.md`, sections 5
-//! and 7).
+//! Sending: a local device's envelope goes to devices here or to another server
+//! (`docs/protocol.md`, sections 5 and 7).
 
 use bytes::Bytes;
 use eko_federation::post::EnvelopeAnswer;
@@ -10,7 +10,7 @@ use eko_protocol::envelope::Create;
 use eko_protocol::id;
 use eko_store::device::DeviceAddress;
 use eko_store::parcels::{OutcomeAddress, Parcel, ParcelBody};
-use eko_store::sent::SentEnvelope;
+use eko_store::sent::SentEnvelopeName;
 
 use crate::accept::Acceptance;
 use crate::active_device::require_active;
@@ -52,12 +52,12 @@ impl From<Acceptance> for SendOutcome {
 impl Messaging {
     /// Sends an envelope of the device `caller` to `user`, a user of this server.
     ///
-    /// Four AWS calls in three rounds: BatchGetItem of both device sets beside the UpdateItem of the budgets;
-    /// UpdateItem of the envelope's record; SendMessageBatch.
+    /// Four AWS calls in three rounds: BatchGetItem of both device sets beside the UpdateItem of
+    /// the budgets; UpdateItem of the envelope's record; SendMessageBatch.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`], [`Refusal::OverBudget`], a
-    /// message for what is not a device of that user; the store.
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`],
+    /// [`Refusal::OverBudget`], a message for what is not a device of that user; the store.
     pub async fn send_local(
         &self,
         caller: DeviceAddress<'_>,
@@ -80,16 +80,17 @@ impl Messaging {
 
     /// Sends an envelope of the device `caller` to a user of another server.
     ///
-    /// Three AWS calls in two rounds, and the POST: BatchGetItem of the own devices, the copy of the recipient and
-    /// the record of its server, beside the UpdateItem of the budget; UpdateItem of the record that the envelope is
-    /// sent, before it is, so that no report on it comes too early. An envelope that cannot be delivered now is
-    /// queued: one SendMessageBatch, and an UpdateItem if the other server begins to fail.
+    /// Three AWS calls in two rounds, and the POST: BatchGetItem of the own devices, the copy of
+    /// the recipient and the record of its server, beside the UpdateItem of the budget; UpdateItem
+    /// of the record that the envelope is sent, before it is, so that no report on it comes too
+    /// early. An envelope that cannot be delivered now is queued: one SendMessageBatch, and an
+    /// UpdateItem if the other server begins to fail.
     ///
     /// # Errors
     /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`],
     /// [`Refusal::OverBudget`], a message for a device on a third server; an
-    /// [`eko_federation::RemoteError`] if the recipient is not federated with, does not exist or cannot be
-    /// used; the store.
+    /// [`eko_federation::RemoteError`] if the recipient is not federated with, does not exist or
+    /// cannot be used; the store.
     pub async fn send_remote(
         &self,
         federation: &Federation,
@@ -107,7 +108,7 @@ impl Messaging {
         charged?;
         let header = &create.header;
         let now_ms = self.now_ms();
-        let envelope = SentEnvelope { author: caller.user, recipient_origin: &origin, id: &header.id };
+        let envelope = SentEnvelopeName { author: caller.user, recipient_origin: &origin, id: &header.id };
         let sent = self.store().record_sent(envelope, caller.device, now_ms, self.keep_until(now_ms)).await?;
         let uuid = id::activity_uuid(sent.sent_ms.unsigned_abs(), &header.author, header.id.as_str());
         let activity = self.origin().activity(&uuid);

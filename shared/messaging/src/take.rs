@@ -1,5 +1,5 @@
-//! Taking key packages (`docs/protocol.md`, section 4): by a device here, by another server, and by a device here
-//! from another server.
+//! Taking key packages (`docs/protocol.md`, section 4): by a device here, by another server, and by
+//! a device here from another server.
 
 use bytes::Bytes;
 use eko_federation::post::TakeAnswer;
@@ -33,12 +33,12 @@ struct RemoteTake {
 impl Messaging {
     /// Takes packages of a user here for the device `caller`. Returns the collection.
     ///
-    /// BatchGetItem of both device sets, an UpdateItem per device that claims places in the pools, BatchGetItem of
-    /// the keys.
+    /// BatchGetItem of both device sets, an UpdateItem per device that claims places in the pools,
+    /// BatchGetItem of the keys.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`], a package of a device that is
-    /// not active; the store.
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`], a package
+    /// of a device that is not active; the store.
     pub async fn take_for_device(&self, caller: DeviceAddress<'_>, packages: LocalPackages) -> Result<Value> {
         let [own, owner] = self.store().device_sets([caller.user, &packages.user]).await?;
         require_active(own, caller.device)?;
@@ -54,8 +54,9 @@ impl Messaging {
 
     /// Takes packages of a user here for an actor of another server. Returns the collection.
     ///
-    /// GetItem of the device set, an UpdateItem per device, BatchGetItem of the keys. The actor's server has a budget
-    /// beside the actor's own, since a server may have as many actors as it likes.
+    /// GetItem of the device set, an UpdateItem per device, BatchGetItem of the keys. The actor's
+    /// server has a budget beside the actor's own, since a server may have as many actors as it
+    /// likes.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`], a package of a device that is not active; the store.
@@ -98,12 +99,13 @@ impl Messaging {
 
     /// Takes packages of a user of another server for the device `caller`. Returns the collection.
     ///
-    /// GetItem of the own device set beside the UpdateItem of the budget; GetItem of the other server's record; the
-    /// calls that find the user ([`Federation::resolve`], [`Federation::recipient`]); the POST.
+    /// GetItem of the own device set beside the UpdateItem of the budget; GetItem of the other
+    /// server's record; the calls that find the user ([`Federation::resolve`],
+    /// [`Federation::recipient`]); the POST.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`], [`Refusal::UnknownUser`];
-    /// [`RemoteError`]; the store.
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`],
+    /// [`Refusal::UnknownUser`]; [`RemoteError`]; the store.
     pub async fn take_from_server(
         &self,
         federation: &Federation,
@@ -148,8 +150,8 @@ impl Messaging {
 
     /// Decides where a `Take` is posted and what it asks for.
     ///
-    /// A handle is looked up. Ids have the layout of `docs/protocol.md`, section 2, by which a package names its
-    /// collection.
+    /// A handle is looked up. Ids have the layout of `docs/protocol.md`, section 2, by which a
+    /// package names its collection.
     async fn remote_take(&self, federation: &Federation, packages: RemotePackages) -> Result<RemoteTake> {
         let limits = limits(STEP_TIME);
         match packages {
@@ -183,7 +185,8 @@ impl Messaging {
     }
 }
 
-/// Returns the owner of key packages if all of them are packages of one user of the server at `origin`.
+/// Returns the owner of key packages if all of them are packages of one user of the server at
+/// `origin`.
 fn packages_owner(origin: &Origin, ids: &[String]) -> Option<UserName> {
     let mut owners = ids.iter().map(|id| origin.parse_key_package(id).map(|(user, _)| user));
     let first = owners.next()??;

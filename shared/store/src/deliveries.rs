@@ -1,8 +1,8 @@
 //! The queue `deliveries`: letters and reports on their way to the mailboxes.
 //!
-//! The ciphertexts of one letter travel together, as many in one queue message as fit. That means fewer
-//! requests, fewer bytes, and one batch of mailbox writes for one envelope. SQS counts each 64 KB of a message
-//! as a request and refuses more than 1 MiB, for one message and for a batch.
+//! The ciphertexts of one letter travel together, as many in one queue message as fit. That means
+//! fewer requests, fewer bytes, and one batch of mailbox writes for one envelope. SQS counts each
+//! 64 KB of a message as a request and refuses more than 1 MiB, for one message and for a batch.
 //!
 //! A message is the JSON form of [`Delivery`]:
 //!
@@ -78,7 +78,8 @@ impl Delivery {
     /// Reads the body of a queue message.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the body is not what this server queues.
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the body is not what this server
+    /// queues.
     pub fn parse(body: &str) -> Result<Self> {
         serde_json::from_str(body).map_err(corrupt)
     }
@@ -133,11 +134,11 @@ fn json_bytes(ciphertext: &DeviceCiphertext) -> usize {
 }
 
 impl Store {
-    /// Queues a letter: one SendMessageBatch as long as it is under 1 MB, otherwise as many as it needs, one
-    /// after another.
+    /// Queues a letter: one SendMessageBatch as long as it is under 1 MB, otherwise as many as it
+    /// needs, one after another.
     ///
-    /// `Ok` means that SQS holds all of it. If the answer is lost and the call is repeated, a part may be in
-    /// the queue twice; both copies become the same mailbox entries.
+    /// `Ok` means that SQS holds all of it. If the answer is lost and the call is repeated, a part
+    /// may be in the queue twice; both copies become the same mailbox entries.
     ///
     /// # Errors
     /// The queue is out of reach or refuses a message.
@@ -145,7 +146,8 @@ impl Store {
         self.queue(delivery.parts().into_iter().map(Delivery::Letter).collect()).await
     }
 
-    /// Queues reports: one SendMessageBatch for each ten, or each megabyte. No call if there are none.
+    /// Queues reports: one SendMessageBatch for each ten, or each megabyte. No call if there are
+    /// none.
     ///
     /// # Errors
     /// The queue is out of reach or refuses a message. Some of the reports may be queued then.

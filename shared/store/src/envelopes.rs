@@ -32,13 +32,13 @@ const TTL: &str = "ttl";
 /// The record of an envelope after an acceptance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvelopeRecord {
-    /// The time of the first acceptance of any part, in epoch milliseconds. It is part of every entry's key, so
-    /// a retry overwrites the entries of the first attempt.
+    /// The time of the first acceptance of any part, in epoch milliseconds. It is part of every
+    /// entry's key, so a retry overwrites the entries of the first attempt.
     pub accepted_ms: i64,
     /// The devices for which the envelope was accepted, now or before.
     pub devices: BTreeSet<DeviceId>,
-    /// The devices that have acknowledged it with `Delivered`. Neither a retry nor a replay brings an entry
-    /// back to them.
+    /// The devices that have acknowledged it with `Delivered`. Neither a retry nor a replay brings
+    /// an entry back to them.
     pub acknowledged: BTreeSet<DeviceId>,
 }
 
@@ -50,8 +50,8 @@ pub type ReceiptClaim = [u8; 8];
 impl Store {
     /// Records that an envelope is accepted for `devices` of `user`. Returns the record.
     ///
-    /// One UpdateItem. A second write follows only if a record of the same envelope has expired and is not
-    /// removed yet. Repeating the call changes nothing.
+    /// One UpdateItem. A second write follows only if a record of the same envelope has expired and
+    /// is not removed yet. Repeating the call changes nothing.
     ///
     /// # Errors
     /// The table is out of reach, or the record is corrupt.
@@ -93,8 +93,8 @@ impl Store {
 
     /// Replaces an expired record: one PutItem.
     ///
-    /// Two calls that race here write the entries of the same devices under two times at most. That is
-    /// at-least-once delivery, as promised.
+    /// Two calls that race here write the entries of the same devices under two times at most. That
+    /// is at-least-once delivery, as promised.
     async fn restart_envelope(
         &self,
         record: key::ItemKey,
@@ -111,10 +111,12 @@ impl Store {
         Ok(EnvelopeRecord { accepted_ms: now_ms, devices: devices.clone(), acknowledged: BTreeSet::new() })
     }
 
-    /// Records that a device has acknowledged an envelope, and claims the envelope's one receipt for it.
+    /// Records that a device has acknowledged an envelope, and claims the envelope's one receipt
+    /// for it.
     ///
-    /// Returns true for the first device that acknowledges, whatever races, and for the same `claim` again.
-    /// Returns false for every other device, and if the record is gone. One UpdateItem.
+    /// Returns true for the first device that acknowledges, whatever races, and for the same
+    /// `claim` again. Returns false for every other device, and if the record is gone. One
+    /// UpdateItem.
     ///
     /// # Errors
     /// The table is out of reach.
@@ -146,7 +148,8 @@ impl Store {
         }
     }
 
-    /// Gives a claimed receipt back because it could not be queued, and removes the device's acknowledgement.
+    /// Gives a claimed receipt back because it could not be queued, and removes the device's
+    /// acknowledgement.
     ///
     /// A receipt that was not claimed, or under another claim, stays as it is. One UpdateItem.
     ///

@@ -1,10 +1,18 @@
 //! DynamoDB and SQS behind the domain's verbs.
 //!
-//! One table, no secondary index, a standard queue for each way. Every verb says what it reads, writes and
-//! costs; every race is decided by a condition in the store, never by read-then-write. Not found is
-//! `Ok(None)`, a lost race is a value, `Err` means that the store is broken or unreachable.
+//! There is one table without a secondary index, and one standard queue for each direction:
+//! `deliveries` to the mailboxes, `federation` to other servers. [`key`] lists the kinds of items,
+//! [`resources`] creates table and queues. Each item kind is documented in the module of its verbs.
 //!
-//! The layout of the table is in [`key`], the table and the queues themselves in [`resources`].
+//! Every verb says what it reads and writes, which AWS calls it makes, and what happens if an
+//! answer is lost. Not found is `Ok(None)`, a lost race is a value, `Err` means that the store is
+//! broken or out of reach.
+//!
+//! **Invariant:** a condition in the store decides every race; no verb reads and then writes
+//! without one. Rows hold typed ids, which are parsed here and nowhere else; only this crate
+//! constructs [`StoreError::Corrupt`].
+//!
+//! **API boundary:** the names of attributes, keys and indexes do not leave this crate.
 
 pub mod accounts;
 pub mod attribute;
@@ -45,8 +53,8 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
-/// The queues' client, made when it is first used: half of the functions never do, and making it takes a fifth of
-/// their init.
+/// The queues' client, made when it is first used: half of the functions never do, and making it
+/// takes a fifth of their init.
 pub type LazySqs = Arc<LazyLock<aws_sdk_sqs::Client, Box<dyn FnOnce() -> aws_sdk_sqs::Client + Send>>>;
 
 #[derive(Debug)]
@@ -56,7 +64,7 @@ struct Inner {
     names: Names,
 }
 
-/// What the table and the queues are called in this deployment.
+/// The names of the table and the queues in this deployment.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// The table's name.
@@ -68,7 +76,7 @@ pub struct Names {
 }
 
 impl Store {
-    /// A store over these clients. Makes no call.
+    /// Creates a store over these clients. Makes no call.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, sqs: LazySqs, names: Names) -> Self {
         Self { inner: Arc::new(Inner { dynamodb, sqs, names }) }
     }

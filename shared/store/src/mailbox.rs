@@ -1,7 +1,7 @@
 //! A device's mailbox: entries with a time to live, oldest first, deleted by acknowledgement.
 //!
-//! Items `D#{user}#{device}` / `M#{entry key}`. The entry key begins with the time of acceptance, so entries
-//! sort by it. Times are epoch milliseconds unless the table says otherwise.
+//! Items `D#{user}#{device}` / `M#{entry key}`. The entry key begins with the time of acceptance,
+//! so entries sort by it. Times are epoch milliseconds unless the table says otherwise.
 //!
 //! | attribute | type | meaning |
 //! |---|---|---|
@@ -104,8 +104,8 @@ pub struct MailboxPage {
 impl Store {
     /// Writes entries. An entry that is written again overwrites itself.
     ///
-    /// One BatchWriteItem for each 25; each entry costs its own size in write units. Returns the indexes of the
-    /// entries that could not be written.
+    /// One BatchWriteItem for each 25; each entry costs its own size in write units. Returns the
+    /// indexes of the entries that could not be written.
     pub async fn put_entries(&self, entries: &[AddressedEntry]) -> Vec<usize> {
         let mut distinct: Vec<(usize, key::ItemKey)> = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
@@ -132,9 +132,9 @@ impl Store {
 
     /// Reads a page of a device's mailbox and the device's own record.
     ///
-    /// The first page is one strongly consistent Query, 1 read unit for each 4 KB. A later page (`after`) reads
-    /// the record by a GetItem beside the Query, so that a device that was revoked between two pages reads no
-    /// further. Returns `None` if there is no such device.
+    /// The first page is one strongly consistent Query, 1 read unit for each 4 KB. A later page
+    /// (`after`) reads the record by a GetItem beside the Query, so that a device that was revoked
+    /// between two pages reads no further. Returns `None` if there is no such device.
     ///
     /// # Errors
     /// The table is out of reach, or an item is corrupt.
@@ -185,8 +185,9 @@ impl Store {
 
     /// Deletes an entry and returns it. One DeleteItem; costs the entry's size in write units.
     ///
-    /// Returns `None` if the device has no such entry or the entry had expired. If the answer is lost and the
-    /// SDK repeats the call, the repetition finds nothing: `None` does not prove that another call deleted it.
+    /// Returns `None` if the device has no such entry or the entry had expired. If the answer is
+    /// lost and the SDK repeats the call, the repetition finds nothing: `None` does not prove that
+    /// another call deleted it.
     ///
     /// # Errors
     /// The table is out of reach, or the item is corrupt.

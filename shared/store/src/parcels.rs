@@ -1,8 +1,8 @@
 //! The queue `federation`: activities on their way to other servers.
 //!
-//! A parcel is one queue message. An activity that is too long for one (an envelope may have 2.5 MiB, a message
-//! of SQS 1 MiB) lies in the table meanwhile, in parts, since an item may have 400 KB. Its items are
-//! `F#{uuid}` / `{part}`:
+//! A parcel is one queue message. An activity that is too long for one (an envelope may have 2.5
+//! MiB, a message of SQS 1 MiB) lies in the table meanwhile, in parts, since an item may have 400
+//! KB. Its items are `F#{uuid}` / `{part}`:
 //!
 //! | attribute | type | meaning |
 //! |---|---|---|
@@ -20,8 +20,8 @@ use crate::{Result, Store, StoreError, key};
 
 /// The time for which a parcel is tried, in milliseconds: 48 hours (`docs/protocol.md`, section 7).
 pub const TRIED_FOR_MS: i64 = 48 * 3600 * 1000;
-/// The most bytes of an activity that travels in the queue message itself. As JSON text inside JSON it grows a
-/// little.
+/// The most bytes of an activity that travels in the queue message itself. As JSON text inside JSON
+/// it grows a little.
 const INLINE_BYTES: usize = MESSAGE_BYTES - 100_000;
 /// The bytes of one stored part.
 const PART_BYTES: usize = 380_000;
@@ -83,8 +83,8 @@ impl Parcel {
         serde_json::from_str(body).map_err(corrupt)
     }
 
-    /// Returns the time of the last attempt, in epoch milliseconds: after 48 hours, or when the activity
-    /// expires.
+    /// Returns the time of the last attempt, in epoch milliseconds: after 48 hours, or when the
+    /// activity expires.
     pub fn ends_ms(&self) -> i64 {
         let ends = self.first_ms.saturating_add(TRIED_FOR_MS);
         self.expires_ms.map_or(ends, |expires| expires.min(ends))
@@ -94,11 +94,13 @@ impl Parcel {
 impl Store {
     /// Queues parcels, each delayed until it may be tried, as far as SQS can delay it (15 minutes).
     ///
-    /// One SendMessageBatch for each ten, or each megabyte. A text that is too long is stored before by a
-    /// BatchWriteItem of its parts, under an id that `new_id` draws. `Ok` means that all of it is durable.
+    /// One SendMessageBatch for each ten, or each megabyte. A text that is too long is stored
+    /// before by a BatchWriteItem of its parts, under an id that `new_id` draws. `Ok` means that
+    /// all of it is durable.
     ///
     /// # Errors
-    /// Table or queue are out of reach. Some parcels may be queued then; stored parts go by their `ttl`.
+    /// Table or queue are out of reach. Some parcels may be queued then; stored parts go by their
+    /// `ttl`.
     pub async fn queue_parcels(
         &self,
         parcels: Vec<Parcel>,
@@ -134,7 +136,8 @@ impl Store {
         self.batch_put(text.as_bytes().chunks(PART_BYTES).enumerate().map(item).collect()).await
     }
 
-    /// Returns the text of a parcel's activity. One Query per megabyte if the table holds it, otherwise no call.
+    /// Returns the text of a parcel's activity. One Query per megabyte if the table holds it,
+    /// otherwise no call.
     ///
     /// # Errors
     /// The table is out of reach, or a part is missing.
@@ -153,8 +156,8 @@ impl Store {
         String::from_utf8(bytes).map_err(corrupt)
     }
 
-    /// Removes the stored text of a parcel: one Query per megabyte and a BatchWriteItem. No call if nothing is
-    /// stored. Removing it again has no effect.
+    /// Removes the stored text of a parcel: one Query per megabyte and a BatchWriteItem. No call if
+    /// nothing is stored. Removing it again has no effect.
     ///
     /// # Errors
     /// The table is out of reach; the parts go by their `ttl` then.
@@ -165,8 +168,9 @@ impl Store {
         if keys.is_empty() { Ok(()) } else { self.batch_delete(keys).await }
     }
 
-    /// Hides received parcels, each named by its receipt handle, until a time in epoch milliseconds: one
-    /// ChangeMessageVisibilityBatch for each ten. SQS hides a message for 12 hours at most.
+    /// Hides received parcels, each named by its receipt handle, until a time in epoch
+    /// milliseconds: one ChangeMessageVisibilityBatch for each ten. SQS hides a message for 12
+    /// hours at most.
     ///
     /// # Errors
     /// SQS is out of reach; the parcels come back by the queue's own visibility timeout then.

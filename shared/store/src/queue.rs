@@ -27,8 +27,8 @@ impl From<String> for OutgoingMessage {
 }
 
 impl Store {
-    /// Sends messages: one SendMessageBatch for each ten, or each megabyte. `Ok` means that SQS holds all of
-    /// them. Messages of a call whose answer was lost may be in the queue twice.
+    /// Sends messages: one SendMessageBatch for each ten, or each megabyte. `Ok` means that SQS
+    /// holds all of them. Messages of a call whose answer was lost may be in the queue twice.
     ///
     /// # Errors
     /// SQS is out of reach or refuses a message. Earlier messages are queued then.
@@ -47,7 +47,8 @@ impl Store {
         self.send_batch(url, batch).await
     }
 
-    /// Sends one batch. Entries that SQS refuses for a passing reason are sent again, twice at most.
+    /// Sends one batch. Entries that SQS refuses for a passing reason are sent again, twice at
+    /// most.
     async fn send_batch(&self, url: &str, messages: Vec<OutgoingMessage>) -> Result<()> {
         let mut left = messages;
         for _ in 0..3 {

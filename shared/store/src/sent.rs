@@ -31,7 +31,7 @@ const TTL: &str = "ttl";
 
 /// The name of an envelope that a local user sent to another server.
 #[derive(Clone, Copy, Debug)]
-pub struct SentEnvelope<'a> {
+pub struct SentEnvelopeName<'a> {
     /// The author, a local user.
     pub author: &'a UserName,
     /// The recipient's server.
@@ -51,7 +51,7 @@ pub struct SentRecord {
     pub reported: BTreeSet<String>,
 }
 
-impl SentEnvelope<'_> {
+impl SentEnvelopeName<'_> {
     fn key(&self) -> key::ItemKey {
         key::sent(self.author, &id::envelope_key(self.recipient_origin.as_str(), self.id.as_str()))
     }
@@ -60,14 +60,14 @@ impl SentEnvelope<'_> {
 impl Store {
     /// Records that `device` of the author sends an envelope. Returns the record.
     ///
-    /// Time and device of an earlier sending of the same envelope stay. One UpdateItem. Repeating the call
-    /// changes nothing.
+    /// Time and device of an earlier sending of the same envelope stay. One UpdateItem. Repeating
+    /// the call changes nothing.
     ///
     /// # Errors
     /// The table is out of reach, or the record is corrupt.
     pub async fn record_sent(
         &self,
-        envelope: SentEnvelope<'_>,
+        envelope: SentEnvelopeName<'_>,
         device: &DeviceId,
         now_ms: i64,
         ttl: i64,
@@ -93,23 +93,23 @@ impl Store {
         SentRecord::from_item(&updated.attributes.unwrap_or_default())
     }
 
-    /// Reads the record of a sent envelope: one GetItem. Returns `None` if the envelope was not sent, or so long
-    /// ago that the record has expired.
+    /// Reads the record of a sent envelope: one GetItem. Returns `None` if the envelope was not
+    /// sent, or so long ago that the record has expired.
     ///
     /// # Errors
     /// The table is out of reach, or the record is corrupt.
-    pub async fn sent(&self, envelope: SentEnvelope<'_>, now_ms: i64) -> Result<Option<SentRecord>> {
+    pub async fn sent(&self, envelope: SentEnvelopeName<'_>, now_ms: i64) -> Result<Option<SentRecord>> {
         let item = self.get_item(&envelope.key()).await?;
         let live = item.filter(|item| item.get_n(TTL).is_some_and(|ttl| ttl > now_ms.div_euclid(1000)));
         live.as_ref().map(SentRecord::from_item).transpose()
     }
 
-    /// Records that a report with this digest went to the author's devices: one UpdateItem. Has no effect if the
-    /// record is gone. Repeating the call changes nothing.
+    /// Records that a report with this digest went to the author's devices: one UpdateItem. Has no
+    /// effect if the record is gone. Repeating the call changes nothing.
     ///
     /// # Errors
     /// The table is out of reach.
-    pub async fn mark_reported(&self, envelope: SentEnvelope<'_>, digest: &str) -> Result<()> {
+    pub async fn mark_reported(&self, envelope: SentEnvelopeName<'_>, digest: &str) -> Result<()> {
         let marked = self
             .dynamodb()
             .update_item()

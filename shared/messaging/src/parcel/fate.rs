@@ -13,7 +13,7 @@ use eko_store::parcels::{OutcomeAddress, Parcel};
 
 use super::wait;
 use crate::dispatch::{Dispatch, DispatchOutcome};
-use crate::report::Notice;
+use crate::report::MailboxNotice;
 use crate::{Messaging, MessagingError, Result};
 
 /// The time for one attempt. Two attempts, one after another, fit into the function's time.
@@ -33,7 +33,7 @@ pub(super) enum ParcelFate {
 }
 
 /// The outcome of an envelope that the sending device is told.
-enum EnvelopeOutcome {
+enum ParcelOutcome {
     /// The other server has it.
     Accepted,
     /// The other server reported on it.
@@ -43,8 +43,8 @@ enum EnvelopeOutcome {
 }
 
 impl Messaging {
-    /// Returns [`ParcelFate::Wait`] if it is too early for the next attempt. Another server can ask for a longer wait
-    /// than SQS can delay or hide a message.
+    /// Returns [`ParcelFate::Wait`] if it is too early for the next attempt. Another server can ask
+    /// for a longer wait than SQS can delay or hide a message.
     pub(super) fn too_early(&self, parcel: &Parcel) -> Option<ParcelFate> {
         let until_ms = parcel.not_before_ms?;
         (self.now_ms() < until_ms).then_some(ParcelFate::Wait { until_ms, whole_server: false })
@@ -62,7 +62,7 @@ impl Messaging {
         parcel: &Parcel,
     ) -> Result<ParcelFate> {
         let give_up = |why: String| {
-            Ok(ParcelFate::Done(self.outcome_report(parcel, EnvelopeOutcome::Undeliverable(why))))
+            Ok(ParcelFate::Done(self.outcome_report(parcel, ParcelOutcome::Undeliverable(why))))
         };
         let Some(federation) = federation else {
             return give_up("this server does not federate any more".to_owned());
@@ -83,15 +83,15 @@ impl Messaging {
                     return Ok(ParcelFate::Done(None));
                 };
                 let outcome = match EnvelopeAnswer::of(&answer, &parcel.to, envelope) {
-                    EnvelopeAnswer::Accepted => EnvelopeOutcome::Accepted,
+                    EnvelopeAnswer::Accepted => ParcelOutcome::Accepted,
                     EnvelopeAnswer::Partial(report) | EnvelopeAnswer::Rejected(report) => {
-                        EnvelopeOutcome::Reported(report)
+                        ParcelOutcome::Reported(report)
                     }
                     EnvelopeAnswer::UnknownRecipient => {
-                        EnvelopeOutcome::Undeliverable(format!("{} does not exist", parcel.to))
+                        ParcelOutcome::Undeliverable(format!("{} does not exist", parcel.to))
                     }
                     EnvelopeAnswer::Refused(why) => {
-                        EnvelopeOutcome::Undeliverable(format!("{}: {why}", origin.authority()))
+                        ParcelOutcome::Undeliverable(format!("{}: {why}", origin.authority()))
                     }
                 };
                 Ok(ParcelFate::Done(self.outcome_report(parcel, outcome)))
@@ -113,7 +113,8 @@ impl Messaging {
         }
     }
 
-    /// Decides the fate of a parcel whose server is left alone until `until_ms`, in epoch milliseconds.
+    /// Decides the fate of a parcel whose server is left alone until `until_ms`, in epoch
+    /// milliseconds.
     pub(super) fn postpone(
         &self,
         origin: &Origin,
@@ -129,28 +130,28 @@ impl Messaging {
         self.wait_or_end(parcel, until_ms, true, &why)
     }
 
-    /// Lets a parcel wait for its next attempt, the last of which is at the end of its time. After that, gives the
-    /// parcel up.
+    /// Lets a parcel wait for its next attempt, the last of which is at the end of its time. After
+    /// that, gives the parcel up.
     fn wait_or_end(&self, parcel: &Parcel, until_ms: i64, whole_server: bool, why: &str) -> ParcelFate {
         let ends_ms = parcel.ends_ms();
         if self.now_ms() >= ends_ms {
-            let outcome = EnvelopeOutcome::Undeliverable(format!("not delivered in time; {why}"));
+            let outcome = ParcelOutcome::Undeliverable(format!("not delivered in time; {why}"));
             return ParcelFate::Done(self.outcome_report(parcel, outcome));
         }
         ParcelFate::Wait { until_ms: until_ms.min(ends_ms), whole_server }
     }
 
     /// Builds the report for the device that waits for an outcome. Returns `None` if none does.
-    fn outcome_report(&self, parcel: &Parcel, outcome: EnvelopeOutcome) -> Option<ReportDelivery> {
+    fn outcome_report(&self, parcel: &Parcel, outcome: ParcelOutcome) -> Option<ReportDelivery> {
         let OutcomeAddress { device, envelope } = parcel.outcome_to.as_ref()?;
         let origin = self.origin();
         let author = origin.actor(&parcel.author);
         let report = match outcome {
-            EnvelopeOutcome::Accepted => Report::confirm(&parcel.to, &author, envelope),
-            EnvelopeOutcome::Reported(report) => Report { to: author, ..report },
-            EnvelopeOutcome::Undeliverable(why) => Report::undeliverable(origin, &author, envelope, &why),
+            ParcelOutcome::Accepted => Report::confirm(&parcel.to, &author, envelope),
+            ParcelOutcome::Reported(report) => Report { to: author, ..report },
+            ParcelOutcome::Undeliverable(why) => Report::undeliverable(origin, &author, envelope, &why),
         };
-        let notice = Notice {
+        let notice = MailboxNotice {
             to: parcel.author.clone(),
             device: Some(device.clone()),
             // A `Delivered` on the same envelope may come in the same millisecond.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use eko_protocol::activity::Report;
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::Origin;
-use eko_store::sent::SentEnvelope;
+use eko_store::sent::SentEnvelopeName;
 use serde_json::Value;
 
 use crate::server::{ORIGIN, TestServer, TestUser, device, envelope};
@@ -16,12 +16,13 @@ fn actor(id: &str) -> RemoteActor {
     RemoteActor { id: id.to_owned(), inbox: format!("{id}/inbox"), key_packages: None, keys: BTreeMap::new() }
 }
 
-/// Records that Alice's device 2 sent an envelope to the server of Bob, and returns the report that Bob has it.
+/// Records that Alice's device 2 sent an envelope to the server of Bob, and returns the report that
+/// Bob has it.
 async fn sent(server: &TestServer, alice: &TestUser) -> Report {
     let author = format!("{ORIGIN}/user/alice");
     let create = envelope(&author, alice, &[1], 1);
     let origin = Origin::of(BOB).unwrap();
-    let name = SentEnvelope { author: &alice.name, recipient_origin: &origin, id: &create.header.id };
+    let name = SentEnvelopeName { author: &alice.name, recipient_origin: &origin, id: &create.header.id };
     let now_ms = server.messaging.now_ms();
     let keep = server.messaging.keep_until(now_ms);
     server.messaging.store().record_sent(name, &device(2), now_ms, keep).await.unwrap();

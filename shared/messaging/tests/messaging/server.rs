@@ -130,7 +130,8 @@ impl TestServer {
         assert_eq!(added, PendingOutcome::Added);
     }
 
-    /// Receives the messages of the queue `deliveries`, delivers them, and deletes those that did not fail.
+    /// Receives the messages of the queue `deliveries`, delivers them, and deletes those that did
+    /// not fail.
     pub(crate) async fn deliver(&self) {
         let received = self.receive(&self.deliveries_url).await;
         let batch: Vec<QueueMessage> = received.iter().map(queue_message).collect();
@@ -205,7 +206,8 @@ pub(crate) fn device(number: u8) -> DeviceId {
     DeviceId::parse(&format!("0f3c9b1e-5a57-4b0e-9c39-0000000000{number:02x}")).unwrap()
 }
 
-/// Returns an envelope of `author`, an actor id, for these devices of a local user. `number` makes its id.
+/// Returns an envelope of `author`, an actor id, for these devices of a local user. `number` makes
+/// its id.
 pub(crate) fn envelope(author: &str, to: &TestUser, devices: &[u8], number: u8) -> Create {
     let user = format!("{ORIGIN}/user/{}", to.name);
     const CONTENTS: [&str; 4] = ["AQ==", "Ag==", "Aw==", "BA=="];

@@ -1,8 +1,16 @@
-//! A device that talks: what a person does with a messenger, made of the calls of [`Device`], the sessions behind
-//! [`SignalSessions`], and the [`DeviceStore`].
+//! The messenger: a person signs in, sends, receives, forms groups, and verifies contacts.
 //!
-//! Nothing here waits or repeats by itself: what could not be sent stays in the store, due at a moment, and
-//! [`Messenger::flush`] tries what is due. Several processes may share a store; one of them should receive.
+//! A [`Messenger`] combines the calls of a [`Device`], the sessions behind [`SignalSessions`], and
+//! a [`DeviceStore`]. It does nothing in the background. What cannot be sent stays in the store
+//! until it is due, and [`Messenger::flush`] tries what is due. Several processes may share a
+//! store; one of them should receive.
+//!
+//! # Errors
+//!
+//! Methods that call a server can fail with [`MessengerError::Client`], with
+//! [`MessengerError::SignedOut`], [`MessengerError::Pending`] or [`MessengerError::Revoked`] if the
+//! device may not take part, and with [`MessengerError::Store`]. The methods name only the errors
+//! that they add to these.
 
 mod deliver;
 mod devices;
@@ -44,26 +52,29 @@ pub use verify::Verification;
 use crate::store::{DeviceStore, DeviceStoreError, StoredMessage};
 use crate::{Device, Environment, SignalSessions, Transport};
 
-/// One device of one user, with what it keeps.
+/// A device of one user that sends and receives, with its store.
 pub struct Messenger<T, S> {
     device: Device<T>,
     sessions: S,
     store: DeviceStore,
     environment: Environment,
-    /// One at a time takes key packages and begins sessions.
+    /// Held while key packages are taken and sessions begun, so that two tasks do not begin a
+    /// session with one device.
     beginning: Mutex<()>,
-    /// One at a time replaces the tokens.
+    /// Held while the tokens are replaced.
     refreshing: Mutex<()>,
-    /// Entries of the mailbox that are left in it for now, and until when; in epoch milliseconds.
+    /// The entries that stay in the mailbox for now, by address, each with the time until which it
+    /// is left alone, in epoch milliseconds.
     left: std::sync::Mutex<BTreeMap<String, i64>>,
     watcher: Option<Arc<dyn Fn(ProgressStep) + Send + Sync>>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// The device that a store is of; none where nobody has signed in. Makes no call.
+    /// Opens the device of a store, or returns `None` if nobody has signed in with this store.
+    /// Makes no call.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// [`DeviceStoreError`] if the store cannot be read.
     pub fn open(
         transport: T,
         sessions: S,
@@ -80,27 +91,28 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Self { device, sessions, store, environment, beginning, refreshing, left, watcher: None }
     }
 
-    /// The same, which tells `watcher` what it is about to do.
+    /// Has `watcher` told of each step before it is taken, for a progress display.
     #[must_use]
     pub fn watched(mut self, watcher: impl Fn(ProgressStep) + Send + Sync + 'static) -> Self {
         self.watcher = Some(Arc::new(watcher));
         self
     }
 
-    /// The device, for single calls.
+    /// Returns the device, for single calls.
     pub fn device(&self) -> &Device<T> {
         &self.device
     }
 
-    /// Whose it is.
+    /// Returns this user.
     pub fn me(&self) -> Person {
         Person { origin: self.device.origin().clone(), user: self.device.user().clone() }
     }
 
-    /// The last messages of a conversation (an actor id, or a group's id) or of all, oldest first.
+    /// Returns the last messages of a conversation, oldest first. `conversation` is an actor id or
+    /// a group's id; `None` selects all conversations.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// [`DeviceStoreError`] if the store cannot be read.
     pub fn history(
         &self,
         conversation: Option<&str>,
@@ -109,26 +121,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.read(|tx| tx.history(conversation, last))
     }
 
-    /// Messages that came and were not shown, in their order.
+    /// Returns the messages that arrived and were not shown yet, in order.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// [`DeviceStoreError`] if the store cannot be read.
     pub fn unshown(&self) -> Result<Vec<StoredMessage>, DeviceStoreError> {
         self.store.read(|tx| tx.unshown())
     }
 
-    /// Notes that messages up to this place were shown.
+    /// Records that the messages up to this position were shown.
     ///
     /// # Errors
-    /// The store cannot be written.
+    /// [`DeviceStoreError`] if the store cannot be written.
     pub fn note_shown(&self, position: i64) -> Result<(), DeviceStoreError> {
         self.store.write(|tx| tx.note_shown(position))
     }
 
-    /// A message by its activity's id.
+    /// Returns a message by its activity's id.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// [`DeviceStoreError`] if the store cannot be read.
     pub fn message(&self, id: &str) -> Result<Option<StoredMessage>, DeviceStoreError> {
         self.store.read(|tx| tx.message(id))
     }

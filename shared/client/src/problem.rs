@@ -1,35 +1,38 @@
+//! Errors as servers explain them: `application/problem+json` (RFC 9457).
+
 use std::fmt;
 
 use eko_protocol::device_set::DeviceSetRef;
 use serde::Deserialize;
 
-/// An error as the server explains it: `application/problem+json` (RFC 9457).
+/// The explanation of an error by the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ProblemDetails {
     /// The HTTP status.
     pub status: u16,
-    /// What kind of problem, as a URL.
+    /// The URL of the problem's type.
     #[serde(rename = "type")]
     pub type_url: String,
-    /// The same for a person.
+    /// The type of the problem, in words.
     pub title: String,
-    /// What is wrong this time.
+    /// The fault in this request, in words.
     #[serde(default)]
     pub detail: String,
-    /// RFC 6901 pointer to the member at fault, where one is.
+    /// The RFC 6901 pointer to the member at fault.
     pub pointer: Option<String>,
-    /// The request's id, for whoever runs the server.
+    /// The request's id, for the operator of the server.
     pub instance: Option<String>,
-    /// The current head of the chain, where the head was stale.
+    /// The current head of the chain, if the problem is that a head was stale.
     #[serde(rename = "eko:deviceSet")]
     pub device_set: Option<DeviceSetRef>,
-    /// The seconds of `Retry-After`, where the answer has that header.
+    /// The number of seconds in `Retry-After`, if the answer has that header.
     #[serde(skip)]
     pub retry_after_s: Option<u64>,
 }
 
 impl ProblemDetails {
-    /// The last part of the type's URL, such as `name-taken`: stable, made to be matched on.
+    /// Returns the last part of the type's URL, such as `name-taken`. It is stable, so programs may
+    /// match on it.
     pub fn slug(&self) -> &str {
         self.type_url.rsplit('/').next().unwrap_or_default()
     }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use eko_protocol::Invalid;
 use zeroize::Zeroizing;
 
-/// What every such key is made of.
+/// A secret of 32 bytes.
 #[derive(Clone)]
 pub(crate) struct Secret(Zeroizing<[u8; 32]>);
 
@@ -45,7 +45,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// 32 bytes from their one spelling in base64.
+/// Decodes 32 bytes from their one spelling in base64.
 pub(crate) fn decode_32(text: &str) -> Result<[u8; 32], Invalid> {
     let bytes = STANDARD.decode(text).ok().map(Zeroizing::new);
     bytes

@@ -1,8 +1,10 @@
-//! The seam behind which Signal's sessions are made: X3DH or PQXDH, then the Double Ratchet (section 9).
+//! The interface to a Signal library, which makes sessions by X3DH or PQXDH and the Double Ratchet
+//! (`docs/protocol.md`, section 9).
 //!
-//! Nothing behind it keeps anything. A session is a record of bytes that only the implementation can read; every
-//! step takes the record before it and gives the one after, and whoever calls keeps it in the transaction that also
-//! keeps what the step was for. So a crash leaves both or neither, and two processes cannot use one message key.
+//! An implementation keeps nothing. A session is a record of bytes that only the implementation can
+//! read. Every step takes the record before it and returns the record after it. The caller keeps
+//! that record in the same transaction as the result of the step. So a crash keeps both or neither,
+//! and two processes never use one message key.
 
 use eko_protocol::key::{CurveKey, IdentityKey, KeyId, RegistrationId};
 use eko_protocol::key_package::KeyPackage;
@@ -10,37 +12,39 @@ use eko_protocol::key_package::KeyPackage;
 use crate::Environment;
 use crate::keys::{CurvePair, IdentityPair, KyberPair};
 
-/// The own end of a session.
+/// This device, as one end of a session.
 #[derive(Clone, Copy)]
 pub struct LocalDevice<'a> {
     /// The device's address.
     pub address: &'a str,
-    /// Its identity, both halves.
+    /// The device's identity, both halves.
     pub identity: &'a IdentityPair,
-    /// Its registration id.
+    /// The device's registration id.
     pub registration_id: RegistrationId,
-    /// Time and randomness.
+    /// The source of time and randomness.
     pub environment: &'a Environment,
 }
 
-/// The other end of a session, as its user's verified chain has it.
+/// The device at the other end of a session, as its user's verified chain describes it.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerDevice<'a> {
     /// The device's address.
     pub address: &'a str,
-    /// Its identity key.
+    /// The device's identity key.
     pub identity: &'a IdentityKey,
 }
 
-/// Makes sessions, encrypts and decrypts.
+/// A Signal library: it begins sessions, encrypts and decrypts.
 ///
-/// To libsignal, a device's address is the name of a `ProtocolAddress` whose device number is 1.
+/// For libsignal, a device's address is the name of a `ProtocolAddress` with device number 1.
 pub trait SignalSessions: Send + Sync {
-    /// Begins a session with a device from its key package; answers the record. With the `record` of a former
-    /// session that one is kept in it, for what is still under way.
+    /// Begins a session with a device from its key package, and returns the record. If there is a
+    /// former session, its `record` is kept in the new one, so that messages on their way can still
+    /// be read.
     ///
     /// # Errors
-    /// The package is of another key than the peer's, is badly signed, or lacks what the library wants.
+    /// [`SessionError`] if the package has another identity key than the peer, is badly signed, or
+    /// lacks a key that the library needs.
     fn begin(
         &self,
         own: LocalDevice<'_>,
@@ -52,7 +56,7 @@ pub trait SignalSessions: Send + Sync {
     /// Encrypts one message.
     ///
     /// # Errors
-    /// The record cannot be read, or holds no session to send in.
+    /// [`SessionError`] if the record cannot be read, or holds no session to send in.
     fn encrypt(
         &self,
         own: LocalDevice<'_>,
@@ -61,11 +65,12 @@ pub trait SignalSessions: Send + Sync {
         plaintext: &[u8],
     ) -> Result<EncryptedMessage, SessionError>;
 
-    /// Decrypts one message, which may begin a session. `content` is a serialized `PreKeySignalMessage` or
-    /// `SignalMessage`.
+    /// Decrypts one message, which may begin a session. `content` is a serialized
+    /// `PreKeySignalMessage` or `SignalMessage`.
     ///
     /// # Errors
-    /// [`SessionError::Duplicate`] for what was decrypted before; everything else means that it cannot be read.
+    /// [`SessionError::Duplicate`] if the message was decrypted before; any other [`SessionError`]
+    /// if it cannot be decrypted.
     fn decrypt(
         &self,
         own: LocalDevice<'_>,
@@ -76,89 +81,90 @@ pub trait SignalSessions: Send + Sync {
     ) -> Result<DecryptedMessage, SessionError>;
 }
 
-/// What encrypting makes.
+/// The result of encrypting a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncryptedMessage {
-    /// The session afterwards.
+    /// The record of the session afterwards.
     pub record: Vec<u8>,
-    /// What is sent.
+    /// The ciphertext.
     pub content: Vec<u8>,
 }
 
-/// What decrypting makes.
+/// The result of decrypting a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecryptedMessage {
-    /// The session afterwards.
+    /// The record of the session afterwards.
     pub record: Vec<u8>,
-    /// What was said.
+    /// The plaintext.
     pub plaintext: Vec<u8>,
-    /// The one-time prekey that a first message has used up.
+    /// The one-time prekey that a first message used up.
     pub one_time: Option<KeyId>,
-    /// The Kyber prekey that a first message was for.
+    /// The Kyber prekey that a first message used.
     pub kyber: Option<KyberUse>,
 }
 
-/// One use of a Kyber prekey. A last-resort key has many, but none twice: a first message that comes again under
-/// the same ephemeral key is a replay.
+/// One use of a Kyber prekey. A last-resort key is used many times, but a first message that comes
+/// again with the same ephemeral key is a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KyberUse {
-    /// The Kyber prekey.
+    /// The id of the Kyber prekey.
     pub id: KeyId,
-    /// The signed prekey that was used beside it.
+    /// The id of the signed prekey that was used with it.
     pub signed: KeyId,
     /// The sender's ephemeral key.
     pub base_key: CurveKey,
 }
 
-/// The private halves of this device's prekeys, as first messages ask for them.
+/// The private halves of this device's prekeys, which first messages need.
 pub trait PrivateKeys {
-    /// A signed prekey, new or old.
+    /// Returns a signed prekey, new or old.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// [`SessionError::Broken`] if it cannot be read.
     fn signed(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError>;
 
-    /// A one-time prekey that is not used up.
+    /// Returns a one-time prekey that is not used up.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// [`SessionError::Broken`] if it cannot be read.
     fn one_time(&self, id: KeyId) -> Result<Option<CurvePair>, SessionError>;
 
-    /// A Kyber prekey, one-time or last-resort.
+    /// Returns a Kyber prekey, one-time or last-resort.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// [`SessionError::Broken`] if it cannot be read.
     fn kyber(&self, id: KeyId) -> Result<Option<KyberPair>, SessionError>;
 
-    /// Whether this use of a last-resort key was seen before.
+    /// True if this use of a last-resort key was recorded before.
     ///
     /// # Errors
-    /// It cannot be said.
+    /// [`SessionError::Broken`] if the records cannot be read.
     fn was_used(&self, kyber: &KyberUse) -> Result<bool, SessionError>;
 }
 
-/// Why there is no ciphertext, or no plaintext.
+/// An error of a Signal library.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
-    /// There is no session with this device to read or write in.
+    /// There is no session with this device.
     #[error("there is no session with {0}")]
     NoSession(String),
     /// This message was decrypted before.
     #[error("this message was read before")]
     Duplicate,
-    /// The message or the package is of another identity key than the chain has for that device.
+    /// The message or the package has another identity key than the chain has for this device.
     #[error("it is of another identity key than {0} has")]
     WrongIdentity(String),
-    /// A first message for a prekey that is gone, or never was.
+    /// The first message is for a prekey that this device does not have any more, or never had.
     #[error("it is for a prekey that this device does not have: {0}")]
     MissingKey(&'static str),
-    /// The package has no Kyber key: a device of the legacy profile, which this library does not write to.
+    /// The package has no Kyber key. Its device has the legacy profile, to which this library
+    /// cannot write.
     #[error("{0} has no Kyber key, which this client's Signal library demands")]
     NoKyberKey(String),
-    /// What came is no message of Signal's, or was changed under way.
+    /// The ciphertext is no Signal message, or was changed on its way.
     #[error("it cannot be decrypted: {0}")]
     Unreadable(String),
-    /// The session's record cannot be read, or the library failed.
+    /// The record cannot be read, or the library failed.
     #[error("the session cannot be used: {0}")]
     Broken(String),
 }

@@ -1,8 +1,9 @@
-//! What a device keeps: its keys, its sessions, the chains it has pinned, what it sent and received. One SQLite file.
+//! The store of a device, one SQLite file: its keys, sessions, pinned chains, and what it sent and
+//! received.
 //!
-//! Everything that belongs together is written in one transaction, which no other process comes between: a session's
-//! record and what was encrypted or read with it, a prekey's end and the message that used it. Nothing waits for the
-//! network inside one.
+//! Everything that belongs together is written in one transaction: the record of a session with
+//! what was encrypted or decrypted in it, the end of a prekey with the message that used it. No
+//! transaction waits for the network.
 
 mod account;
 mod chains;
@@ -23,47 +24,48 @@ use rusqlite::{Connection, TransactionBehavior};
 pub use chains::ChainAlarm;
 pub(crate) use chains::PinnedChain;
 pub(crate) use envelopes::NewEnvelope;
-pub use envelopes::{EnvelopeRecord, EnvelopeState};
+pub use envelopes::{EnvelopeState, SentEnvelope};
 pub use error::DeviceStoreError;
 pub(crate) use held::HeldActivity;
 pub(crate) use messages::CiphertextKey;
 pub use messages::{MessageContent, StoredMessage};
 
-/// The schema's number, kept in SQLite's `user_version`.
+/// The version of the schema, kept in SQLite's `user_version`.
 const VERSION: i64 = 1;
-/// How long one process waits for another's transaction.
+/// The time for which one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(20);
 
-/// A device's store. Shared by reference; each transaction has it alone.
+/// The store of a device. It is shared by reference, and runs one transaction at a time.
 pub struct DeviceStore {
     connection: Mutex<Connection>,
 }
 
-/// A transaction: the verbs are in the modules beside this one.
+/// A transaction on the store. The modules beside this one add its methods.
 pub struct Transaction<'a> {
     inner: rusqlite::Transaction<'a>,
 }
 
 impl DeviceStore {
-    /// Opens the file, and makes it where it is not there. Who may read it is for the caller to settle.
+    /// Opens the file, or creates it. The caller decides who may read it.
     ///
     /// # Errors
-    /// It cannot be opened, or a newer version wrote it.
+    /// [`DeviceStoreError::Sqlite`] if it cannot be opened; [`DeviceStoreError::Newer`] if a newer
+    /// version of this library wrote it.
     pub fn open(path: &Path) -> Result<Self, DeviceStoreError> {
         Self::prepare(Connection::open(path)?)
     }
 
-    /// A store that ends with the process.
+    /// Returns a store that ends with the process.
     ///
     /// # Errors
-    /// SQLite has no memory.
+    /// [`DeviceStoreError::Sqlite`] if SQLite gets no memory.
     pub fn in_memory() -> Result<Self, DeviceStoreError> {
         Self::prepare(Connection::open_in_memory()?)
     }
 
     fn prepare(connection: Connection) -> Result<Self, DeviceStoreError> {
         connection.busy_timeout(BUSY)?;
-        // Durable at each commit; what is deleted, keys above all, is overwritten.
+        // Each commit is durable. What is deleted is overwritten, because it may be a key.
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
         )?;
@@ -82,10 +84,10 @@ impl DeviceStore {
         Ok(store)
     }
 
-    /// Runs a transaction that is kept where `work` succeeds and undone where it fails.
+    /// Runs a transaction, which is kept if `work` succeeds and undone if it fails.
     ///
     /// # Errors
-    /// What `work` answers; the store cannot be written.
+    /// Those of `work`; [`DeviceStoreError`] if the store cannot be written.
     pub fn write<R, E: From<DeviceStoreError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<R, E>,
@@ -103,7 +105,7 @@ impl DeviceStore {
     /// Runs a transaction that only reads.
     ///
     /// # Errors
-    /// What `work` answers.
+    /// Those of `work`; [`DeviceStoreError`] if the store cannot be read.
     pub fn read<R, E: From<DeviceStoreError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<R, E>,

@@ -1,4 +1,4 @@
-//! How requests reach a server: over HTTP, or in a test straight into its router.
+//! The way of a request to a server: over HTTP or, in a test, directly into its router.
 
 mod over_http;
 
@@ -6,16 +6,18 @@ use std::future::Future;
 
 use http::{Request, Response};
 
-/// The bytes of a body, for whoever implements [`Transport`].
+/// The bytes of a body, for implementations of [`Transport`].
 pub use bytes::Bytes;
 pub use over_http::HttpTransport;
 
-/// Carries one request there and its answer back. No retries: what is safe to repeat is for the caller to say.
+/// Carries a request to a server and returns the answer. It does not try again: only the caller
+/// knows which requests may be repeated.
 pub trait Transport: Send + Sync {
-    /// Sends a request with an absolute URI, as `https://a.example/user/alice`.
+    /// Sends a request with an absolute URI, such as `https://a.example/user/alice`.
     ///
     /// # Errors
-    /// There is no answer. Whether the request arrived is then not known, but for [`TransportError::Connect`].
+    /// [`TransportError`] if there is no answer. Except after [`TransportError::Connect`], the
+    /// request may have arrived.
     fn send(
         &self,
         request: Request<Bytes>,
@@ -40,16 +42,16 @@ impl<T: Transport> Transport for std::sync::Arc<T> {
     }
 }
 
-/// Why there is no answer.
+/// A reason for which there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// Nobody listens there, or the way is blocked; nothing was sent.
+    /// Nobody listens there, or the network is blocked. Nothing was sent.
     #[error("cannot connect: {0}")]
     Connect(String),
-    /// It took too long.
+    /// The answer took too long.
     #[error("no answer in time")]
     Timeout,
-    /// The answer is longer than anything this protocol sends.
+    /// The answer is longer than any answer of this protocol.
     #[error("the answer is too long")]
     TooLong,
     /// The request could not be made, or the connection broke.

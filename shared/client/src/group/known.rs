@@ -42,14 +42,15 @@ pub enum PreviousState {
     },
 }
 
-/// What one user's device does about a group's master key.
+/// The decision of a user's device about a group's master key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RekeyDecision {
-    /// Nothing: every holder of the master key is a member.
+    /// No renewal: every holder of the master key is a member.
     NotDue,
-    /// Nothing: someone who left has the master key, but only an admin may make another.
+    /// No renewal by this device: somebody who left has the master key, but only an admin may make
+    /// another.
     LeftToAdmins,
-    /// It makes another master key, by [`super::Proposal::Rekey`].
+    /// Renewal: the device makes another master key, by [`super::Proposal::Rekey`].
     Rekey,
 }
 

@@ -1,5 +1,5 @@
-//! An envelope's way out: encrypted for exactly the devices that its recipient has, whatever they have changed
-//! meanwhile, and sent until there is an outcome.
+//! Sending an envelope: it is encrypted for exactly the devices that its recipient has, and sent
+//! until it has an outcome.
 
 use eko_protocol::activity::{Report, ReportKind};
 use eko_protocol::id::DeviceId;
@@ -8,25 +8,25 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::trust::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::device::{OutgoingEnvelope, SendOutcome};
-use crate::store::{DeviceStoreError, EnvelopeRecord, EnvelopeState};
+use crate::store::{DeviceStoreError, EnvelopeState, SentEnvelope};
 use crate::{SignalSessions, Transport};
 
-/// How often a recipient's devices may change while one envelope is on its way.
+/// The number of times that a recipient's devices may change while one envelope is being sent.
 const ROUNDS: usize = 8;
-/// How many envelopes are under way at once.
+/// The number of envelopes that are sent at the same time.
 const AT_ONCE: usize = 8;
-/// How long a process has an envelope for itself.
+/// The time for which a process claims an envelope.
 const CLAIM_MS: i64 = 120_000;
-/// The longest wait between two tries.
+/// The longest wait between two attempts.
 const LONGEST_WAIT_MS: i64 = 300_000;
 
 /// The state that an envelope comes to, with the reason in words if it failed.
-struct EnvelopeOutcome {
+struct Settlement {
     state: EnvelopeState,
     reason: Option<String>,
 }
 
-impl EnvelopeOutcome {
+impl Settlement {
     fn of(state: EnvelopeState) -> Self {
         Self { state, reason: None }
     }
@@ -38,27 +38,28 @@ impl EnvelopeOutcome {
 
 /// The next step for an envelope whose report has been applied.
 pub(super) enum Correction {
-    /// It is encrypted and sent again, for the devices that lack it.
+    /// Encrypt and send it again, for the devices that lack it.
     Resend,
-    /// It cannot be sent, for this reason.
+    /// Give it up, for this reason.
     GiveUp(String),
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Tries every envelope that is due; answers those it tried, as they are now.
+    /// Tries every envelope that is due. Returns those that it tried, in their state afterwards.
+    /// The failure of one envelope is in its record.
     ///
     /// # Errors
-    /// The store fails, or the device is signed out, pending or revoked. What is wrong with one envelope is in it.
-    pub async fn flush(&self) -> Result<Vec<EnvelopeRecord>, MessengerError> {
+    /// Those of every call.
+    pub async fn flush(&self) -> Result<Vec<SentEnvelope>, MessengerError> {
         let now_ms = self.now_ms();
         let due = self.store.read(|tx| tx.envelopes_to_send(Some(now_ms)))?;
         self.deliver_all(due).await
     }
 
-    /// When the next envelope is due that has still to be sent, in epoch milliseconds.
+    /// Returns the time at which the next unsent envelope is due, in epoch milliseconds.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// [`DeviceStoreError`] if the store cannot be read.
     pub fn next_due_ms(&self) -> Result<Option<i64>, DeviceStoreError> {
         let waiting = self.store.read(|tx| tx.envelopes_to_send(None))?;
         Ok(waiting.iter().map(|envelope| envelope.due_ms).min())
@@ -66,15 +67,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     pub(super) async fn deliver_all(
         &self,
-        envelopes: Vec<EnvelopeRecord>,
-    ) -> Result<Vec<EnvelopeRecord>, MessengerError> {
+        envelopes: Vec<SentEnvelope>,
+    ) -> Result<Vec<SentEnvelope>, MessengerError> {
         let tries = envelopes.iter().map(|envelope| self.deliver(envelope));
         let tried: Vec<_> = stream::iter(tries).buffered(AT_ONCE).try_collect().await?;
         Ok(tried.into_iter().flatten().collect())
     }
 
-    /// Tries one envelope, unless another process does.
-    async fn deliver(&self, envelope: &EnvelopeRecord) -> Result<Option<EnvelopeRecord>, MessengerError> {
+    /// Tries one envelope, unless another process has claimed it.
+    async fn deliver(&self, envelope: &SentEnvelope) -> Result<Option<SentEnvelope>, MessengerError> {
         let id = &envelope.id;
         let now_ms = self.now_ms();
         if !self.store.write(|tx| tx.claim_envelope(id, now_ms, now_ms.saturating_add(CLAIM_MS)))? {
@@ -100,7 +101,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     fn postpone(
         &self,
-        envelope: &EnvelopeRecord,
+        envelope: &SentEnvelope,
         seconds: u64,
         error: &MessengerError,
     ) -> Result<(), DeviceStoreError> {
@@ -110,7 +111,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| tx.postpone(&envelope.id, due_ms, &error.to_string()))
     }
 
-    async fn rounds(&self, envelope: &EnvelopeRecord) -> Result<EnvelopeOutcome, MessengerError> {
+    async fn rounds(&self, envelope: &SentEnvelope) -> Result<Settlement, MessengerError> {
         let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
         for _ in 0..ROUNDS {
             let contact = self.trusted(&person).await?;
@@ -126,28 +127,28 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             })?;
             wanted.retain(|device| accepted.iter().all(|sent| sent.device != *device));
             if wanted.is_empty() {
-                return Ok(EnvelopeOutcome::of(EnvelopeState::Accepted));
+                return Ok(Settlement::of(EnvelopeState::Accepted));
             }
             self.encrypt(&envelope.id, &contact, &wanted).await?;
             let outgoing = self.outgoing(envelope, &contact)?;
             self.step(ProgressStep::Send { actor: person.actor(), devices: outgoing.messages.len() });
             match self.signed_in(async || self.device.send(&outgoing).await).await? {
-                SendOutcome::Accepted { .. } => return Ok(EnvelopeOutcome::of(EnvelopeState::Accepted)),
-                SendOutcome::Queued { .. } => return Ok(EnvelopeOutcome::of(EnvelopeState::Queued)),
+                SendOutcome::Accepted { .. } => return Ok(Settlement::of(EnvelopeState::Accepted)),
+                SendOutcome::Queued { .. } => return Ok(Settlement::of(EnvelopeState::Queued)),
                 SendOutcome::Partial(report) | SendOutcome::Rejected(report) => {
                     if let Correction::GiveUp(reason) = self.corrected(envelope, &contact, &report).await? {
-                        return Ok(EnvelopeOutcome::failed(reason));
+                        return Ok(Settlement::failed(reason));
                     }
                 }
             }
         }
-        Ok(EnvelopeOutcome::failed("their devices change faster than this can be sent"))
+        Ok(Settlement::failed("their devices change faster than this can be sent"))
     }
 
-    /// What is sent: the ciphertexts that the recipient's server does not have.
+    /// Returns the envelope with the ciphertexts that the recipient's server does not have.
     fn outgoing(
         &self,
-        envelope: &EnvelopeRecord,
+        envelope: &SentEnvelope,
         contact: &Contact,
     ) -> Result<OutgoingEnvelope, MessengerError> {
         let person = &contact.person;
@@ -161,16 +162,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut outgoing =
             OutgoingEnvelope::new(person.user.clone(), envelope.id.clone(), messages).at(&person.origin);
         outgoing.device_set = contact.device_set();
-        // A copy for the own devices wakes nobody.
+        // A copy for this user's own devices wakes none of them.
         outgoing.notify = envelope.recipient != self.device.actor();
         Ok(outgoing)
     }
 
-    /// Applies a delivery report to an envelope. Which ciphertexts were queued is taken from the report; which devices
-    /// exist is taken from the verified chain only.
+    /// Applies a delivery report to an envelope. Which ciphertexts were queued is taken from the
+    /// report; which devices exist is taken from the verified chain only.
     pub(super) async fn corrected(
         &self,
-        envelope: &EnvelopeRecord,
+        envelope: &SentEnvelope,
         contact: &Contact,
         report: &Report,
     ) -> Result<Correction, MessengerError> {
@@ -195,7 +196,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if let Some(inserted) = missing.iter().find(|device| !active.contains(*device)) {
             return Err(self.alarm(&person.actor(), Distrust::Inserted(inserted.clone()))?);
         }
-        // Their server contradicts the chain that it shows; asking again would go on for ever.
+        // Their server contradicts the chain that it shows. Another attempt would meet the same
+        // answer.
         let same = now.state.position == contact.state.position;
         let refused = same && stale.iter().any(|device| active.contains(device));
         Ok(match refused {
@@ -205,7 +207,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
-/// What an envelope has come to that cannot be sent.
+/// Returns the state of an envelope that cannot be sent because of this error.
 pub(super) fn failed(error: &MessengerError) -> EnvelopeState {
     match error {
         MessengerError::Distrust { .. } => EnvelopeState::Refused,

@@ -1,3 +1,5 @@
+//! This user's own devices: listing, approving, turning away, revoking.
+
 use eko_protocol::id::DeviceId;
 
 use super::trust::Contact;
@@ -6,47 +8,50 @@ use crate::device::PendingDevice;
 use crate::fingerprint::fingerprint;
 use crate::{ClientError, SignalSessions, Transport};
 
-/// When this device began to change the own chain; 0 once it has looked at it since.
+/// The name under which the store keeps the time at which this device began to change the own
+/// chain. The time is 0 once the device has read the chain again.
 const CHANGED: &str = "chain_changed";
 
 /// An active device of this user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnDevice {
-    /// Its id.
+    /// The device's id.
     pub id: DeviceId,
     /// The fingerprint of its identity key.
     pub fingerprint: String,
-    /// When it came into the chain, by the clock of the device that added it; RFC 3339.
+    /// The time at which it came into the chain, by the clock of the device that added it (RFC
+    /// 3339).
     pub since: String,
-    /// Whether it is this one.
+    /// True if it is this device.
     pub this: bool,
 }
 
 /// The devices of this user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnDevices {
-    /// Those that are in the chain.
+    /// The devices in the chain.
     pub active: Vec<OwnDevice>,
-    /// Those that wait for approval.
+    /// The devices that wait for approval.
     pub pending: Vec<PendingDevice>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// The fingerprint of this device's identity key, to be compared when another device approves it.
+    /// Returns the fingerprint of this device's identity key. The user compares it when another
+    /// device approves this one.
     pub fn fingerprint(&self) -> String {
         fingerprint(&self.device.address(), &self.device.keys().identity().public())
     }
 
-    /// The fingerprint of a device that waits.
+    /// Returns the fingerprint of a pending device.
     pub fn fingerprint_of(&self, pending: &PendingDevice) -> String {
         let device = &pending.device;
         fingerprint(&self.device.origin().device(self.device.user(), &device.id), &device.identity_key)
     }
 
-    /// The devices of this user: the active ones as the chain has them, and those that wait.
+    /// Reads the devices of this user: the active ones of the chain, and the pending ones.
     ///
     /// # Errors
-    /// The server cannot be asked; the own chain is not to be trusted.
+    /// [`MessengerError::Distrust`] if the own chain is not to be trusted.
     pub async fn devices(&self) -> Result<OwnDevices, MessengerError> {
         let pending = self.signed_in(async || self.device.pending_devices().await).await?;
         let own = self.look_again(&self.me()).await?;
@@ -64,33 +69,35 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(OwnDevices { active: active.collect(), pending })
     }
 
-    /// Takes a waiting device into the chain. The user has compared its fingerprint, so it is taken with that key and no
-    /// other that the server might show by now.
+    /// Adds a pending device to the chain. The user has compared its fingerprint, so it is added
+    /// with the key that was shown then, whatever the server shows now.
     ///
     /// # Errors
-    /// It does not wait; the server's refusal: `stale-head` where another device appended first.
+    /// [`ClientError::Untrusted`] if the device does not hold its key; the problem `stale-head` if
+    /// another node was appended first.
     pub async fn approve(&self, compared: &PendingDevice) -> Result<(), MessengerError> {
         self.change_chain(async || self.device.approve_this(compared).await.map(drop)).await
     }
 
-    /// Turns a waiting device away.
+    /// Turns a pending device away.
     ///
     /// # Errors
-    /// It does not wait.
+    /// The problem `invalid` if the device is not pending.
     pub async fn turn_away(&self, device: &DeviceId) -> Result<(), MessengerError> {
         self.signed_in(async || self.device.turn_away(device).await).await
     }
 
-    /// Revokes a device of this user, maybe this one.
+    /// Revokes a device of this user, possibly this one.
     ///
     /// # Errors
-    /// It is not active; the server's refusal.
+    /// The problem `invalid` if the device is not active, or `stale-head` if another node was
+    /// appended first.
     pub async fn revoke(&self, device: &DeviceId) -> Result<(), MessengerError> {
         self.change_chain(async || self.device.revoke(device).await.map(drop)).await
     }
 
-    /// Appends to the own chain and looks at it. Whoever is cut off in between looks before the next message, so that
-    /// its copies go to every device.
+    /// Appends to the own chain and reads it again. If the process is cut off in between, the chain
+    /// is read before the next message, so that copies go to every device.
     async fn change_chain(
         &self,
         append: impl AsyncFn() -> Result<(), ClientError>,
@@ -107,7 +114,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(own)
     }
 
-    /// Whether copies of what is said go anywhere.
+    /// True if this user has other devices, which get copies of what this device sends.
     pub(super) async fn has_other_devices(&self) -> Result<bool, MessengerError> {
         let changed = self.store.read(|tx| tx.moment(CHANGED))?.is_some_and(|at| at > 0);
         let looked = if changed { self.look_at_own().await.ok() } else { None };

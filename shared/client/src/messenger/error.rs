@@ -1,87 +1,90 @@
+//! The errors of a messenger, and what a server shows that is not to be trusted.
+
 use eko_protocol::Invalid;
 
 use crate::group::GroupError;
 use crate::store::DeviceStoreError;
 use crate::{ClientError, SessionError, TransportError};
 
-/// Why a messenger did not do what was asked.
+/// An error of a messenger.
 #[derive(Debug, thiserror::Error)]
 pub enum MessengerError {
-    /// The server refused, or there is no answer.
+    /// The server refused the call, or there is no answer.
     #[error(transparent)]
     Client(ClientError),
-    /// The device's store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] DeviceStoreError),
-    /// The Signal library.
+    /// The Signal library failed.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// What a server shows of someone contradicts what was shown before, or what they signed: nothing is sent.
+    /// A server shows devices of somebody that contradict what it showed before, or what their
+    /// owner signed. Nothing is sent.
     #[error("{actor}: {why}")]
     Distrust {
-        /// Whose devices it is about: an actor id.
+        /// The actor id of the devices' owner.
         actor: String,
-        /// What is wrong.
+        /// The contradiction.
         why: Distrust,
     },
-    /// Nobody of that name is on that server.
+    /// There is no user of this name on that server.
     #[error("there is no {0}")]
     NoSuchPerson(String),
-    /// This device knows no such group.
+    /// This device does not know the group.
     #[error("there is no group {0}")]
     NoSuchGroup(String),
-    /// The group cannot be changed like that.
+    /// The group may not be changed in this way.
     #[error(transparent)]
     Group(#[from] GroupError),
-    /// Its tokens have ended: the user must sign in again.
+    /// The tokens of this device have ended: the user must sign in again.
     #[error("this device is signed out")]
     SignedOut,
-    /// It waits for the approval of another device of its user.
+    /// This device waits for the approval of another device of its user.
     #[error("this device waits until one of your other devices approves it")]
     Pending,
-    /// Another device of its user has revoked it.
+    /// This device was revoked by another device of its user.
     #[error("this device was revoked by another of your devices, or by a reset of your account")]
     Revoked,
-    /// It was registered once, and the server does not know it any more.
+    /// This device was registered once, but the server does not know it any more.
     #[error(
         "the server does not know this device any more: it has lost its data, or the account was deleted"
     )]
     Forgotten,
-    /// What was asked for cannot be said or done.
+    /// The request breaks a rule of the protocol.
     #[error(transparent)]
     Invalid(#[from] Invalid),
 }
 
-/// What is wrong with what a server shows of someone's devices.
+/// A contradiction in what a server shows of somebody's devices.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
-    /// A node of the chain breaks a rule, such as being signed by no device of theirs.
+    /// A node of the chain breaks a rule, for example because none of the user's devices signed it.
     #[error("their server shows a device list that they have not signed ({0}); it may want to read along")]
     FalseChain(String),
-    /// Another chain than the one that was pinned.
+    /// The chain differs from the pinned one, from the node with this index on.
     #[error("their server shows another device list than before, from node {0} on; one of the two is false")]
     Forked(u64),
-    /// A chain that ends before the one that was pinned.
+    /// The chain is shorter than the pinned one.
     #[error("their server hides what was in their device list before: it showed {pinned} nodes, now {shown}")]
     RolledBack {
-        /// Nodes that were pinned.
+        /// The number of nodes that were pinned.
         pinned: u64,
-        /// Nodes that it shows.
+        /// The number of nodes that the server shows now.
         shown: u64,
     },
-    /// All their devices were replaced at once.
+    /// All devices of the user were replaced at once.
     #[error(
         "all their devices were replaced at once{}: they lost them all, or somebody takes their place",
         if *.verified { ", and you had compared safety numbers with the former ones" } else { "" }
     )]
     Reset {
-        /// Whether numbers had been compared.
+        /// True if the user had compared safety numbers with the former devices.
         verified: bool,
     },
-    /// The server wants a message for a device that is not in the chain.
+    /// The server asks for a ciphertext for this device, which is not in the chain.
     #[error("their server wants a copy for {0}, which is no device of theirs; it may want to read along")]
     Inserted(String),
-    /// A key package is not what the chain says of its device.
+    /// A key package differs from what the chain says of its device.
     #[error("their server gives out keys that are not their device's: {0}")]
     FalseKeys(String),
 }
@@ -107,7 +110,8 @@ impl From<TransportError> for MessengerError {
 }
 
 impl MessengerError {
-    /// Whether the same may go well later, and not before so many seconds where the server said so.
+    /// Returns the number of seconds to wait before trying again, or `None` if another attempt is
+    /// useless. The number is 0 if the server named none.
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::Client(ClientError::Transport(_)) => Some(0),

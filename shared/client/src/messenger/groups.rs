@@ -1,4 +1,4 @@
-//! Groups, as their members' devices agree on them: every change and every message goes to each member by itself.
+//! Groups. Every change and every message goes to each member in an envelope of its own.
 
 use std::collections::BTreeSet;
 
@@ -15,22 +15,22 @@ use crate::group::{
 use crate::store::{DeviceStoreError, HeldActivity, Transaction};
 use crate::{SignalSessions, Transport};
 
-/// A group of this user.
+/// A group, as this device knows it.
 #[derive(Debug, Clone)]
 pub struct Group {
-    /// Its state.
+    /// The group's state.
     pub state: GroupState,
     /// True if this user is a member.
     pub member: bool,
-    /// True if someone who left still has the master key, until an admin's device makes another.
+    /// True if somebody who left still has the master key, until an admin's device makes another.
     pub rekey_due: bool,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// The groups that this device knows.
+    /// Returns the groups that this device knows.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// [`DeviceStoreError`] if the store cannot be read.
     pub fn groups(&self) -> Result<Vec<Group>, DeviceStoreError> {
         let me = self.device.actor();
         let known = self.store.read(|tx| tx.groups())?;
@@ -42,10 +42,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(known.into_iter().map(group).collect())
     }
 
-    /// Begins a group with these people, whose admin is this user, and tells them.
+    /// Creates a group with these people, whose admin is this user, and tells them.
     ///
     /// # Errors
-    /// A name or a count that a group cannot have; as [`Messenger::send`].
+    /// [`MessengerError::Invalid`] if a group may not have this name or so many members.
     pub async fn create_group(
         &self,
         name: &str,
@@ -57,10 +57,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok((state.id().clone(), sent))
     }
 
-    /// Changes a group, and tells its members; those who are removed are not told.
+    /// Changes a group and tells its members. Members who are removed are not told.
     ///
     /// # Errors
-    /// This user may not, or it would change nothing; as [`Messenger::send`].
+    /// [`MessengerError::NoSuchGroup`] if this device does not know the group;
+    /// [`MessengerError::Group`] if this user may not make the change, or if it would change
+    /// nothing.
     pub async fn change_group(
         &self,
         id: &GroupId,
@@ -77,10 +79,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.control(change, Some(known), next, &told).await
     }
 
-    /// Says something to a group.
+    /// Sends a message to a group. The failure for one member is in that member's envelope.
     ///
     /// # Errors
-    /// This user is no member; as [`Messenger::send`]. What cannot be sent to one member is in the answer.
+    /// [`MessengerError::NoSuchGroup`] if this device does not know the group;
+    /// [`MessengerError::Group`] if this user is no member.
     pub async fn send_to_group(
         &self,
         id: &GroupId,
@@ -111,7 +114,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let to = others(told, &me);
         let sync = self.has_other_devices().await?;
         self.store.write(|tx| {
-            // Another process may have changed it meanwhile.
+            // Another process may have changed the group since it was read.
             let now = tx.group(next.id().as_str())?;
             if now.as_ref().map(|now| now.current.hash()) != before.map(GroupState::hash) {
                 return Err(MessengerError::Group(crate::group::GroupError::Stale));
@@ -131,7 +134,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         known.ok_or_else(|| MessengerError::NoSuchGroup(id.to_string()))
     }
 
-    /// Judges a control that came, and keeps what it makes; then what was held for it.
+    /// Judges a control that arrived and keeps the state that it makes. Then it tries again what
+    /// was held for that state.
     pub(super) fn keep_control(
         &self,
         tx: &Transaction<'_>,
@@ -160,7 +164,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Whether a message is of a member of the group as this device knows it; what belongs to a later epoch is held.
+    /// True if the author of a message is a member of the group, as this device knows it. A message
+    /// for a later epoch is held.
     pub(super) fn belongs(
         &self,
         tx: &Transaction<'_>,
@@ -177,7 +182,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             self.hold(tx, &group.id, activity, whence)?;
             return Ok(false);
         }
-        // Who was removed may not know it, and is heard no more all the same.
+        // A member who was removed may not know it. The message is not taken all the same.
         let member = known.current.members().contains(whence.actor);
         if !member {
             let group = known.current.name().to_owned();
@@ -203,7 +208,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(tx.hold(id.as_str(), &held, self.now_ms())?)
     }
 
-    /// Tries again what was held for a group. Each of them may let the next one through.
+    /// Tries again what was held for a group. Each activity may let the next one through.
     fn retry_held(
         &self,
         tx: &Transaction<'_>,

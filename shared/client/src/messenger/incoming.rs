@@ -1,4 +1,5 @@
-//! One message: whose device sent it, what it says, and where that belongs.
+//! One message that arrived: the device that sent it, its content, and the conversation that it
+//! belongs to.
 
 use eko_protocol::letter::FetchedLetter;
 
@@ -9,28 +10,29 @@ use crate::sessions::PeerDevice;
 use crate::store::{CiphertextKey, DeviceStoreError, MessageContent, Transaction};
 use crate::{SessionError, SignalSessions, Transport};
 
-/// How long envelopes are remembered that were read: longer than any server keeps them.
+/// The time for which envelopes that were read are remembered. Servers keep entries for a shorter
+/// time.
 const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
 
-/// What to do with an entry of the mailbox.
+/// The treatment of an entry of the mailbox.
 pub(super) enum EntryDisposition {
-    /// Acknowledge it, which tells its author.
+    /// Acknowledge it, which sends its author a receipt.
     Confirm,
-    /// Acknowledge it without telling anybody.
+    /// Acknowledge it without a receipt.
     Drop,
-    /// Leave it there.
+    /// Leave it in the mailbox.
     Leave,
 }
 
-/// Where an activity comes from.
+/// The origin of an activity.
 pub(super) struct ActivitySource<'a> {
-    /// The user whose device sent it.
+    /// The actor id of the user whose device sent it.
     pub(super) actor: &'a str,
-    /// The device.
+    /// The address of that device.
     pub(super) device: &'a str,
-    /// When the server took it, in epoch milliseconds.
+    /// The time at which the server accepted it, in epoch milliseconds.
     pub(super) received_ms: i64,
-    /// What the reader should know of the sender.
+    /// A warning about the sender, for the reader.
     pub(super) warning: Option<String>,
 }
 
@@ -50,7 +52,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (contact, listed) = match self.sender(message).await {
             Ok(found) => found,
             Err(MessengerError::Distrust { actor, why }) => {
-                // It is not read: their server may yet show the truth. It stays until its time is over.
+                // The message is not read, because their server may show the true chain later. It
+                // stays until its time is over.
                 notices.push(Notice::Refused { actor, why });
                 return Ok(EntryDisposition::Leave);
             }
@@ -87,7 +90,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(taken)
     }
 
-    /// The sender and their device, which must be in their chain.
+    /// Finds the sender and their device, which must be in their chain.
     async fn sender(&self, message: &FetchedLetter) -> Result<(Contact, ListedDevice), MessengerError> {
         let nobody = || MessengerError::NoSuchPerson(message.letter.header.author.clone());
         let person = Person::of(&message.letter.header.author).ok_or_else(nobody)?;
@@ -106,7 +109,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Decrypts a message and keeps what it says, all in one transaction.
+    /// Decrypts a message and keeps its content, in one transaction.
     fn open_message(
         &self,
         message: &FetchedLetter,
@@ -131,7 +134,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     self.keep(tx, &activity, whence, notices)?;
                     Ok(Some(activity))
                 }
-                // The session has moved on all the same.
+                // The session has moved on, although the content is of no use.
                 Err(fault) => {
                     notices.push(unreadable(whence.actor, UnreadableReason::Malformed(fault)));
                     Ok(None)
@@ -140,7 +143,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Keeps what an activity says. Its author must be the one whose device sent it.
+    /// Keeps the content of an activity. Its author must be the user whose device sent it.
     pub(super) fn keep(
         &self,
         tx: &Transaction<'_>,
@@ -203,8 +206,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Remembers a message that cannot be read, so that its next coming is known, and has the next message to its
-    /// sender begin a new session: the old one may be what is wrong.
+    /// Remembers a message that cannot be read, so that it is recognised if it comes again. The
+    /// next message to its sender begins a new session, because the old one may be the cause.
     fn give_up(&self, message: &FetchedLetter) -> Result<(), DeviceStoreError> {
         let now_ms = self.now_ms();
         self.store.write(|tx| {
@@ -213,7 +216,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Compares what the sender was shown of both device lists with what this device was shown.
+    /// Compares the device sets that the sender saw with those that this device saw.
     async fn compare(
         &self,
         activity: &Activity,
@@ -233,8 +236,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let agrees = match contact.compare_head(set) {
                 HeadComparison::Same => true,
                 HeadComparison::Other => false,
-                // The sender saw a longer chain. It is asked for again: if the server still hides it, one of the two
-                // devices is shown something false.
+                // The sender saw a longer chain. It is asked for again: if the server still hides
+                // it, one of the two devices is shown something false.
                 HeadComparison::Later => match self.look_again(&contact.person).await {
                     Ok(now) => now.compare_head(set) == HeadComparison::Same,
                     Err(MessengerError::Distrust { actor, why }) => {
@@ -271,7 +274,8 @@ fn warning(contact: &Contact, listed: ListedDevice) -> Option<String> {
     (!listed.active).then(|| "it comes from a device that they have revoked".to_owned())
 }
 
-/// With whom an activity is: its author, or whom one's own other device wrote to.
+/// Returns the conversation of an activity: with its author, or with the user to whom another
+/// device of this user wrote.
 fn conversation(activity: &Activity, me: &str) -> Option<String> {
     if activity.actor == me {
         return activity.to.first().cloned();

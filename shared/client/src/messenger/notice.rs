@@ -1,4 +1,5 @@
-//! What a look into the mailbox brings besides messages: typed values, which the program that shows them puts into words.
+//! Notices: what a look into the mailbox brings besides messages. They are typed values; the
+//! program that shows them puts them into words.
 
 use std::fmt;
 
@@ -8,13 +9,13 @@ use super::{Distrust, MessengerError};
 use crate::SessionError;
 use crate::device::PendingDevice;
 use crate::group::{GroupChange, GroupError, GroupId};
-use crate::store::{EnvelopeRecord, EnvelopeState};
+use crate::store::{EnvelopeState, SentEnvelope};
 
 /// Something that happened and is not a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
     /// An envelope of this user has an outcome.
-    Settled(EnvelopeRecord),
+    Settled(SentEnvelope),
     /// A device asks to become a device of this user. Only the user can say whether it is theirs.
     DeviceWaits(PendingDevice),
     /// Somebody read a message.
@@ -45,7 +46,8 @@ pub enum Notice {
         /// The actor whose devices the list is of.
         of: String,
     },
-    /// An entry stays in the mailbox, because another server cannot be asked for somebody's devices now.
+    /// An entry stays in the mailbox, because another server cannot be asked for somebody's devices
+    /// now.
     Waits {
         /// The actor who sent the entry.
         actor: String,
@@ -63,12 +65,13 @@ pub enum Notice {
     },
 }
 
-/// How urgently a person must see a [`Notice`].
+/// The urgency of a [`Notice`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// News that may be left out, as in a quiet mode.
     News,
-    /// A security warning: a server shows something false, or a message was held back because of it. Never left out.
+    /// A security warning: a server shows something false, or a message was held back because of
+    /// it. Never left out.
     Warning,
 }
 
@@ -77,13 +80,14 @@ pub enum Severity {
 pub enum GroupEvent {
     /// The group was changed.
     Changed(GroupChange),
-    /// The group was changed, and another change of the same state was undone: of two changes at once, one wins.
+    /// The group was changed, and another change of the same state was undone: of two changes at
+    /// once, one wins.
     Replaced(GroupChange),
     /// The control was refused and changed nothing.
     Refused(GroupError),
 }
 
-/// Why a message cannot be read.
+/// A reason for which a message cannot be read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum UnreadableReason {
     /// The entry, or the activity in it, is malformed.
@@ -104,7 +108,7 @@ pub enum UnreadableReason {
 }
 
 impl Notice {
-    /// Returns how urgently a person must see this notice.
+    /// Returns the urgency of this notice.
     pub fn severity(&self) -> Severity {
         match self {
             Self::Refused { .. } | Self::Contradiction { .. } => Severity::Warning,

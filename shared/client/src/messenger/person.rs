@@ -1,3 +1,5 @@
+//! Users of any server, and finding them by their handles.
+
 use eko_protocol::address::{Handle, Origin, UserName};
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -6,40 +8,40 @@ use url::form_urlencoded;
 use super::{Messenger, MessengerError};
 use crate::{Body, Exchange, SignalSessions, Transport};
 
-/// A user of some server.
+/// A user of any server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Person {
-    /// Their server.
+    /// The user's server.
     pub origin: Origin,
-    /// Their name there.
+    /// The user's name on that server.
     pub user: UserName,
 }
 
 impl Person {
-    /// Whose actor id this is, of the form that Eko's servers give them.
+    /// Reads an actor id, if it has the form that Eko's servers use.
     pub fn of(actor: &str) -> Option<Self> {
         let origin = Origin::of(actor)?;
         let user = origin.parse_actor(actor)?;
         Some(Self { origin, user })
     }
 
-    /// Their actor id.
+    /// Returns the actor id.
     pub fn actor(&self) -> String {
         self.origin.actor(&self.user)
     }
 
-    /// `@name@host`.
+    /// Returns the handle: `@name@host`.
     pub fn handle(&self) -> Handle {
         Handle::new(self.user.clone(), &self.origin)
     }
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Finds out who a handle is. One of the own server needs no request; of another it asks that server's WebFinger
-    /// (RFC 7033), over https unless it is on this machine.
+    /// Finds the user of a handle. A user of the own server needs no request. For others it asks
+    /// their server's WebFinger (RFC 7033), over https unless the server is on this machine.
     ///
     /// # Errors
-    /// [`MessengerError::NoSuchPerson`]; the server cannot be asked.
+    /// [`MessengerError::NoSuchPerson`] if there is no such user.
     pub async fn find(&self, handle: &Handle) -> Result<Person, MessengerError> {
         let own = self.device.origin();
         if handle.authority() == own.authority() {

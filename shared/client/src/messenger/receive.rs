@@ -1,4 +1,4 @@
-//! The mailbox: what waits is read, kept, and only then acknowledged.
+//! The mailbox: entries are read and kept, and only then acknowledged.
 
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
@@ -11,31 +11,36 @@ use crate::device::{EntryContent, MailboxEntry};
 use crate::store::{DeviceStoreError, StoredMessage};
 use crate::{ClientError, SignalSessions, Transport};
 
-/// How long a message waits for one that its sender numbered before it.
+/// The time for which a message waits for one that its sender numbered before it.
 const HOLD_MS: i64 = 5_000;
-/// How long an entry is left alone that cannot be taken now: its sender's server is asked no more often.
+/// The time for which an entry is left alone that cannot be read now. The sender's server is asked
+/// no more often than that.
 const LEFT_MS: i64 = 60_000;
-/// Entries that one acknowledgement names.
+/// The number of entries that one acknowledgement names.
 const ACKNOWLEDGED_AT_ONCE: usize = 100;
 
-/// What a look into the mailbox brought.
+/// The yield of one look into the mailbox.
 #[derive(Debug, Default)]
 pub struct ReceivedBatch {
-    /// Messages that are in their places and were not shown, in order.
+    /// The messages that have their positions and were not shown yet, in order.
     pub messages: Vec<StoredMessage>,
-    /// What else there is to know.
+    /// Everything else that happened.
     pub notices: Vec<Notice>,
-    /// When to look into the store again, though nothing new may have come: a message waits for one before it.
+    /// The time at which to call [`Messenger::place`], in epoch milliseconds: a message waits until
+    /// then for one before it.
     pub look_again_ms: Option<i64>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Reads everything that waits in the mailbox, keeps it, and acknowledges it; then tops up this device's keys where
-    /// the server runs low. Messages that wait for one before them are in a later answer.
+    /// Reads everything in the mailbox, keeps it, and acknowledges it. Then it does what follows:
+    /// it renews master keys of groups, sends what is due, and tops up this device's keys if the
+    /// server runs low.
+    ///
+    /// A message that waits for one before it is in a later batch.
     ///
     /// # Errors
-    /// The mailbox cannot be read, or what follows from it cannot be done; the store fails. Where there is something to
-    /// tell all the same, that is the answer, and the error comes with the next look.
+    /// Those of every call. If there are messages or notices all the same, they are returned
+    /// instead, and the error comes with the next look.
     pub async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
         let mut received = ReceivedBatch::default();
         let walked = self.walk(&mut received).await;
@@ -53,17 +58,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let Some(next) = page.next else { break };
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         }
-        // A group whose key cannot be renewed now is tried again at the next look. It holds up nothing else.
+        // A group whose key cannot be renewed now is tried again at the next look. It holds up
+        // nothing else.
         let renewed = self.renew_group_keys().await;
         self.flush().await?;
         self.upkeep(page.keys_left).await?;
         renewed
     }
 
-    /// Gives what waits its place, without asking the server.
+    /// Gives waiting messages their positions, without asking the server.
     ///
     /// # Errors
-    /// The store fails.
+    /// [`DeviceStoreError`] if the store cannot be used.
     pub fn place(&self, received: &mut ReceivedBatch) -> Result<(), DeviceStoreError> {
         let now_ms = self.now_ms();
         self.store.write(|tx| {
@@ -97,7 +103,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
             }
         }
-        // What is not acknowledged comes again, and is known then.
+        // An entry that is not acknowledged comes again, and is recognised then.
         for some in confirmed.chunks(ACKNOWLEDGED_AT_ONCE) {
             self.signed_in(async || self.device.acknowledge(some).await).await?;
         }

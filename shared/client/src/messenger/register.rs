@@ -1,3 +1,5 @@
+//! Signing in and out.
+
 use eko_protocol::address::{Origin, UserName};
 
 use super::{Messenger, MessengerError, Person, trust};
@@ -7,31 +9,36 @@ use crate::{
     ClientError, Device, DeviceKeys, Environment, KeyCounts, ProblemDetails, SignalSessions, Transport,
 };
 
-/// What a sign-in needs to know.
+/// The parameters of a sign-in.
 #[derive(Clone)]
 pub struct SignInRequest {
     /// The server.
     pub origin: Origin,
-    /// The user, new or not.
+    /// The user's name, which may be new.
     pub user: UserName,
-    /// What the user calls this device; sent in the clear.
+    /// The user's name for this device. It is sent in the clear.
     pub device_name: Option<String>,
-    /// How many keys a new device begins with.
+    /// The numbers of keys that a new device begins with.
     pub counts: KeyCounts,
-    /// What the issuer gave.
+    /// The ID token that the issuer gave.
     pub id_token: String,
-    /// Whether this device replaces all others of the user, who has lost them: every correspondent is told.
+    /// True if this device replaces all others of the user, who has lost them. Every correspondent
+    /// is told.
     pub reset: bool,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Signs in. The device that the store is of proves itself again; where there is none, a new one registers: the
-    /// user's first, or one that waits until another approves it. Its keys are kept before anything is sent, so that a
-    /// registration whose answer was lost goes on where it was.
+    /// Signs in. If the store has a device, that device proves itself again. Otherwise a new device
+    /// is registered: the user's first, or one that waits until another approves it.
+    ///
+    /// The keys of a new device are kept before anything is sent. A registration whose answer was
+    /// lost therefore goes on where it was.
     ///
     /// # Errors
-    /// The server's refusal: `name-taken`, `account-exists` and others; [`MessengerError::Revoked`] or
-    /// [`MessengerError::Forgotten`] for a device that needs a new store; the store is another user's.
+    /// [`MessengerError::Client`] with the problem `name-taken`, `account-exists` or another;
+    /// [`MessengerError::Revoked`] or [`MessengerError::Forgotten`] if the device can no longer be
+    /// used and a new store is needed; [`MessengerError::Invalid`] if the store belongs to another
+    /// user.
     pub async fn sign_in(
         transport: T,
         sessions: S,
@@ -61,8 +68,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let again = if is_new { None } else { sign_in_again(&device, &id_token).await? };
         let registered = match again {
             Some(registered) => registered,
-            // What was registered once and is not known any more cannot be registered again: a server that has lost
-            // its data has lost the chain that others have pinned.
+            // A device that was registered once is not registered again: a server that does not
+            // know it has lost its data, and with it the chain that others have pinned.
             None if !is_new && device.keys().first().signed_pre_key.is_none() => {
                 return Err(MessengerError::Forgotten);
             }
@@ -79,7 +86,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok((messenger, registered))
     }
 
-    /// Pins the own chain, in which this device must stand with its own key.
+    /// Pins the own chain, which must have this device with its own key.
     pub(super) async fn pin_own(&self, reset: bool) -> Result<(), MessengerError> {
         let me = self.me();
         let own = self.look_again(&me).await?;
@@ -92,7 +99,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Takes the root of someone's chain as theirs, as it is pinned.
+    /// Accepts the root of somebody's pinned chain as theirs.
     pub(super) fn accept_root(&self, person: &Person) -> Result<(), DeviceStoreError> {
         let actor = person.actor();
         self.store.write(|tx| {
@@ -102,10 +109,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Ends the tokens of this device, at the server and here. Keys, sessions and messages are kept.
+    /// Ends the tokens of this device, on the server and here. Keys, sessions and messages stay.
     ///
     /// # Errors
-    /// The server cannot be told.
+    /// Those of every call. The device then stays signed in.
     pub async fn sign_out(&self) -> Result<(), MessengerError> {
         match self.device.logout().await {
             Ok(()) | Err(ClientError::NotSignedIn) => Ok(self.store.write(|tx| tx.keep_tokens(None))?),
@@ -126,7 +133,8 @@ fn keep_new<T: Transport>(
     }
 }
 
-/// Fresh tokens for a device that registered before; `None` where the server does not know it.
+/// Gets fresh tokens for a device that was registered before. Returns `None` if the server does not
+/// know it.
 async fn sign_in_again<T: Transport>(
     device: &Device<T>,
     id_token: &str,
@@ -138,7 +146,7 @@ async fn sign_in_again<T: Transport>(
     }
 }
 
-/// There is no such device; or there is not even a user, whose name is then wanted.
+/// True if there is no such device, or no such user: then the server asks for a user name.
 fn is_unknown(problem: &ProblemDetails) -> bool {
     problem.status == 404 || problem.pointer.as_deref() == Some("/username")
 }

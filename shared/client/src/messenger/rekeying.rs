@@ -1,16 +1,15 @@
-//! The renewal of master keys that are due because somebody left. The rule is in [`crate::group`].
+//! The renewal of master keys that are due because somebody left. [`crate::group`] has the rule.
 
 use super::{Messenger, MessengerError};
 use crate::group::{GroupError, KnownGroup, Proposal, RekeyDecision, propose};
 use crate::{SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Makes another master key for each group that it is due for, if this user is an admin of the group, and tells the
-    /// members. One group that fails does not keep the others from it.
+    /// Makes another master key for each group of which it is due and of which this user is an
+    /// admin, and tells the members. A failure in one group does not stop the others.
     ///
     /// # Errors
-    /// The first failure: the store cannot be used, or this device is signed out, pending or revoked. The key of that group
-    /// stays due.
+    /// The first failure, one of those of every call. The key of that group stays due.
     pub(super) async fn renew_group_keys(&self) -> Result<(), MessengerError> {
         let me = self.device.actor();
         let mut outcome = Ok(());
@@ -26,7 +25,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (change, next) = propose(&known.current, Proposal::Rekey, me, &self.environment)?;
         let told = next.members().clone();
         match self.control(change, Some(known), next, &told).await {
-            // Another process changed the group since it was read. If the key is still due, the next look renews it.
+            // Another process changed the group since it was read. If the key is still due, the
+            // next look renews it.
             Ok(_) | Err(MessengerError::Group(GroupError::Stale)) => Ok(()),
             Err(error) => Err(error),
         }

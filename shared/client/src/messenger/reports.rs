@@ -1,17 +1,17 @@
+//! Reports about this device's envelopes.
+
 use eko_protocol::activity::{Report, ReportKind};
 
 use super::deliver::{Correction, failed};
 use super::{Messenger, MessengerError, Person};
-use crate::store::{DeviceStoreError, EnvelopeRecord, EnvelopeState};
+use crate::store::{DeviceStoreError, EnvelopeState, SentEnvelope};
 use crate::{SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Takes a report that came into the mailbox; answers the envelope where it says something new of one of this
-    /// device. Whether it comes from where the envelope went, the own server has checked.
-    pub(super) async fn take_report(
-        &self,
-        report: &Report,
-    ) -> Result<Option<EnvelopeRecord>, MessengerError> {
+    /// Applies a report from the mailbox. Returns the envelope if the report says something new
+    /// about an envelope of this device. The own server has checked that the report comes from
+    /// where the envelope went.
+    pub(super) async fn take_report(&self, report: &Report) -> Result<Option<SentEnvelope>, MessengerError> {
         let id = &report.envelope;
         let Some(envelope) = self.store.read(|tx| tx.envelope(id.as_str()))? else { return Ok(None) };
         let open = matches!(envelope.state, EnvelopeState::ToSend | EnvelopeState::Queued);

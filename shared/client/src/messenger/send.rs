@@ -1,3 +1,5 @@
+//! Sending notes: to a person, and to the devices of this user.
+
 use std::collections::BTreeMap;
 
 use eko_protocol::device_set::DeviceSetRef;
@@ -5,30 +7,30 @@ use eko_protocol::device_set::DeviceSetRef;
 use super::{Messenger, MessengerError, Person};
 use crate::attachment::Attachment;
 use crate::content::{Activity, ActivityContent, ActivityId, GroupRef, Note, NoteId};
-use crate::store::{EnvelopeRecord, EnvelopeState, MessageContent, NewEnvelope, Transaction};
+use crate::store::{EnvelopeState, MessageContent, NewEnvelope, SentEnvelope, Transaction};
 use crate::{SignalSessions, Transport};
 
-/// What a person wants to say.
+/// The content of a message that a person wants to send.
 #[derive(Debug, Clone, Default)]
 pub struct MessageDraft {
     /// The text.
     pub text: String,
-    /// What goes with it, sealed already.
+    /// The files that go with it, sealed.
     pub attachments: Vec<Attachment>,
 }
 
-/// What became of something that was said.
+/// An activity that was sent, with the states of its envelopes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentActivity {
     /// The activity's id.
     pub id: String,
-    /// Its envelopes, one a recipient; a copy for the own devices among them.
-    pub envelopes: Vec<EnvelopeRecord>,
+    /// The envelopes, one for each recipient. A copy for the own devices is among them.
+    pub envelopes: Vec<SentEnvelope>,
 }
 
 impl SentActivity {
-    /// The least that became of it for any recipient but the own devices: `Refused` and `Failed` before `ToSend` before
-    /// the others.
+    /// Returns the worst state that any recipient's envelope is in, not counting the own devices:
+    /// `Refused` or `Failed`, then `ToSend`, then the others.
     pub fn state(&self, me: &Person) -> EnvelopeState {
         use EnvelopeState::{Accepted, Failed, Queued, Refused, ToSend};
         let own = me.actor();
@@ -40,7 +42,7 @@ impl SentActivity {
     }
 }
 
-/// What is being said, before it has an id.
+/// An activity that has no id yet.
 pub(super) struct OutgoingActivity {
     /// The other person's actor id, or the group's id.
     pub(super) conversation: String,
@@ -49,12 +51,12 @@ pub(super) struct OutgoingActivity {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Says something to a person: stores it, then sends it to their devices and to one's own others. What cannot be
-    /// sent now stays due.
+    /// Sends a message to a person: stores it, and sends it to the person's devices and to this
+    /// user's other devices. What cannot be sent now stays due.
     ///
     /// # Errors
-    /// Nothing was stored: the person cannot be found, or [`MessengerError::Distrust`]. Or the device is signed out,
-    /// pending or revoked. What became of it otherwise is in the answer.
+    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`]: then nothing was stored.
+    /// Any other failure is in the envelopes of the result.
     pub async fn send(&self, to: &Person, draft: MessageDraft) -> Result<SentActivity, MessengerError> {
         self.trusted(to).await?;
         let content = ActivityContent::Note(self.note(draft));
@@ -67,7 +69,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Note { id: NoteId::generate(&self.environment), text, attachments }
     }
 
-    /// Stores what is said and an envelope for each recipient, and sends them.
+    /// Stores an activity with an envelope for each recipient, and sends them.
     pub(super) async fn say(
         &self,
         outgoing: OutgoingActivity,
@@ -75,7 +77,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<SentActivity, MessengerError> {
         let mut device_sets = BTreeMap::new();
         for person in to.iter().chain([&self.me()]) {
-            // Whoever cannot be looked up is tried again when it is sent.
+            // A recipient who cannot be looked up now is looked up again when the envelope is sent.
             let contact = self.contact(person).await.ok();
             if let Some(set) = contact.and_then(|contact| contact.device_set()) {
                 device_sets.insert(person.actor(), set);
@@ -90,10 +92,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.send_envelopes(id.as_str()).await
     }
 
-    /// What became of something that was said.
+    /// Returns the state of an activity that was sent.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// [`MessengerError::Store`] if the store cannot be read.
     pub fn sent(&self, id: &str) -> Result<SentActivity, MessengerError> {
         Ok(SentActivity { id: id.to_owned(), envelopes: self.store.read(|tx| tx.envelopes_of(id))? })
     }
@@ -103,7 +105,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.sent(id)
     }
 
-    /// Makes the activity, and puts a note into the conversation.
+    /// Makes the activity. A note is put into its conversation.
     fn put_down(
         &self,
         tx: &Transaction<'_>,
@@ -139,7 +141,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(activity)
     }
 
-    /// Puts an activity into an envelope for each recipient, and one for the own other devices.
+    /// Puts an activity into an envelope for each recipient, and into one for the other devices of
+    /// this user.
     pub(super) fn enclose(
         &self,
         tx: &Transaction<'_>,

@@ -1,3 +1,5 @@
+//! Beginning sessions, and encrypting envelopes for the devices of their recipients.
+
 use std::collections::BTreeSet;
 
 use eko_protocol::id::{DeviceId, EnvelopeId};
@@ -11,7 +13,7 @@ use crate::store::DeviceStoreError;
 use crate::{ClientError, SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// This device as sessions know it.
+    /// Returns this device as sessions see it.
     pub(super) fn own<'a>(&'a self, address: &'a str) -> LocalDevice<'a> {
         LocalDevice {
             address,
@@ -21,8 +23,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Makes the ciphertexts of an envelope for those of these devices that have none yet; begins sessions where there
-    /// are none.
+    /// Makes the ciphertexts of an envelope for those of these devices that have none yet. Begins
+    /// sessions if there are none.
     pub(super) async fn encrypt(
         &self,
         envelope: &EnvelopeId,

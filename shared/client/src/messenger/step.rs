@@ -1,34 +1,36 @@
-/// What a messenger is about to do, for a progress display.
+//! The steps of a messenger, for a progress display.
+
+/// The step that a messenger is about to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProgressStep {
-    /// It asks for someone's device list.
+    /// Reading a user's device chain.
     Chain {
-        /// Whose.
+        /// The user's actor id.
         actor: String,
     },
-    /// It takes key packages, to begin sessions.
+    /// Taking key packages, to begin sessions.
     Take {
-        /// Whose.
+        /// The actor id of the devices' user.
         actor: String,
-        /// Of how many devices.
+        /// The number of devices.
         devices: usize,
     },
-    /// It sends an envelope.
+    /// Sending an envelope.
     Send {
-        /// To whom.
+        /// The actor id of the recipient.
         actor: String,
-        /// For how many devices.
+        /// The number of devices that it has a ciphertext for.
         devices: usize,
     },
-    /// The recipient has other devices than were thought: it encrypts anew.
+    /// Encrypting again, because the recipient has other devices than this device knew of.
     Again {
-        /// Whose devices.
+        /// The actor id of the recipient.
         actor: String,
-        /// How many lack the message.
+        /// The number of devices that lack a ciphertext.
         missing: usize,
-        /// How many are gone.
+        /// The number of devices that are not active any more.
         stale: usize,
     },
-    /// It publishes more of its own keys.
+    /// Publishing keys of this device.
     Publish,
 }

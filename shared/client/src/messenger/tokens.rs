@@ -1,14 +1,17 @@
+//! Replacing the access token before it ends.
+
 use super::{Messenger, MessengerError};
 use crate::store::DeviceStoreError;
 use crate::{ClientError, SignalSessions, Transport};
 
-/// A token that ends sooner than this is replaced before it is used.
+/// The remaining time below which a token is replaced before it is used.
 const SOON_MS: i64 = 60_000;
-/// How long one process may take to replace it; meanwhile others use the old one.
+/// The time that one process has for replacing a token. Others use the old one meanwhile.
 const LEASE_MS: i64 = 30_000;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Makes a call with a token that is good, and once more with a new one where the server says it is not.
+    /// Makes a call with a valid token. If the server says that the token is not valid, it makes
+    /// the call once more with a new one.
     pub(super) async fn signed_in<R>(
         &self,
         call: impl AsyncFn() -> Result<R, ClientError>,
@@ -28,8 +31,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Replaces the tokens, unless another process has done so or is about to. A refresh token is good once, and a
-    /// second use ends all of them: so one at a time, and kept before anything else happens.
+    /// Replaces the tokens, unless another process has done so or is doing so.
+    ///
+    /// A refresh token works once, and a second use ends all tokens of the device. So only one task
+    /// or process refreshes at a time, and the new tokens are kept before anything else happens.
     async fn refresh(&self, refused: bool) -> Result<(), MessengerError> {
         let _one = self.refreshing.lock().await;
         let used = self.device.tokens();

@@ -1,4 +1,5 @@
-//! Whose devices are whose: every correspondent's chain is replayed, pinned, and compared with what is shown next.
+//! The chains of contacts: each is replayed, pinned, and compared with the chain that the server
+//! shows next.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +11,18 @@ use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::store::{DeviceStoreError, PinnedChain};
 use crate::{ClientError, SignalSessions, Transport};
 
-/// How far someone's devices are trusted.
+/// The degree to which somebody's devices are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// The chain goes on from the one that was shown first.
+    /// The chain continues the one that was shown at the first contact.
     FirstUse,
     /// The user has compared safety numbers.
     Verified,
-    /// All devices were replaced, and the user has not said yet that this is right.
+    /// All devices were replaced, and the user has not accepted that yet.
     Reset,
 }
 
-/// Someone whose chain is pinned.
+/// A user whose chain is pinned.
 #[derive(Debug, Clone)]
 pub(super) struct Contact {
     pub(super) person: Person,
@@ -65,7 +66,7 @@ impl Contact {
         }
     }
 
-    /// The node that all devices of today descend from.
+    /// Returns the node that all devices of today descend from.
     pub(super) fn root(&self) -> Option<&ChainNode> {
         root(&self.pinned.nodes)
     }
@@ -74,7 +75,7 @@ impl Contact {
         self.state.device_set().reference()
     }
 
-    /// A device by its address, active or not.
+    /// Returns a device by its address, active or not.
     pub(super) fn listed(&self, device: &str) -> Option<ListedDevice> {
         let node =
             self.pinned.nodes.iter().rfind(|node| node.device() == device && node.addition().is_some())?;
@@ -83,7 +84,7 @@ impl Contact {
         Some(ListedDevice { identity, active: self.state.active.contains_key(&id) })
     }
 
-    /// The addresses of the active devices.
+    /// Returns the addresses of the active devices.
     pub(super) fn active(&self) -> BTreeSet<String> {
         self.state.active.keys().map(|id| self.person.origin.device(&self.person.user, id)).collect()
     }
@@ -113,12 +114,12 @@ enum ChainComparison {
     Empty,
 }
 
-/// The first node, or the last that replaced all devices.
+/// Returns the last node that replaced all devices, or the first node if there is none.
 pub(super) fn root(nodes: &[ChainNode]) -> Option<&ChainNode> {
     nodes.iter().rfind(|node| matches!(node.kind(), NodeKind::Reset(_))).or_else(|| nodes.first())
 }
 
-/// Whether the chain that is shown goes on from the one that is pinned.
+/// Checks that the chain which a server shows continues the pinned one.
 fn goes_on(pinned: &[ChainNode], shown: &[ChainNode]) -> Result<(), Distrust> {
     let count = |nodes: &[ChainNode]| u64::try_from(nodes.len()).unwrap_or(u64::MAX);
     if let Some(index) = pinned.iter().zip(shown).position(|(a, b)| a.hash() != b.hash()) {
@@ -131,7 +132,8 @@ fn goes_on(pinned: &[ChainNode], shown: &[ChainNode]) -> Result<(), Distrust> {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Someone as they are pinned; at the first contact, as their server shows them.
+    /// Returns a person with the pinned chain. At the first contact it reads the chain from their
+    /// server.
     pub(super) async fn contact(&self, person: &Person) -> Result<Contact, MessengerError> {
         match self.store.read(|tx| tx.pinned(&person.actor()))? {
             Some(pinned) => Ok(Contact::new(person.clone(), pinned)?),
@@ -139,7 +141,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// The same, if they may be written to.
+    /// Returns a person with the pinned chain, if they may be written to.
     pub(super) async fn trusted(&self, person: &Person) -> Result<Contact, MessengerError> {
         let contact = self.contact(person).await?;
         match contact.trust() {
@@ -151,8 +153,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Asks someone's server for their chain, replays it, and pins it if it goes on from the one that was pinned.
-    /// What it shows instead is noted, and an error.
+    /// Reads a person's chain from their server, replays it, and pins it if it continues the pinned
+    /// one. A contradiction is recorded as an alarm, and is the error.
     pub(super) async fn look_again(&self, person: &Person) -> Result<Contact, MessengerError> {
         let actor = person.actor();
         self.step(ProgressStep::Chain { actor: actor.clone() });
@@ -166,7 +168,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Err(error) => return Err(error.into()),
         };
-        // Of the own chain more is known: this device's key.
+        // For the own chain the device can check more: it knows its own key.
         let address = self.device.address();
         let mine = nodes.iter().filter(|node| node.device() == address).find_map(ChainNode::addition);
         if mine.is_some_and(|mine| mine.identity_key != self.device.keys().identity().public()) {
@@ -199,7 +201,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Notes what a server showed, and makes the error of it.
+    /// Records a contradiction in what a server showed, and returns the error for it.
     pub(super) fn alarm(&self, actor: &str, why: Distrust) -> Result<MessengerError, DeviceStoreError> {
         let now_ms = self.now_ms();
         self.store.write(|tx| tx.raise_alarm(actor, &why.to_string(), now_ms))?;

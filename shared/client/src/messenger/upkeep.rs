@@ -1,4 +1,4 @@
-//! A device's keys at the server: topped up when they run low, renewed every week.
+//! The upkeep of this device's keys on the server: topped up when few are left, renewed every week.
 
 use eko_protocol::key_package::PublishedKeys;
 
@@ -8,28 +8,29 @@ use crate::keys::DeviceKeys;
 use crate::store::DeviceStoreError;
 use crate::{SignalSessions, Transport};
 
-/// As many one-time keys of a kind as a device begins with.
+/// The number of one-time keys of a kind that a device tops up to.
 const FULL: u64 = 100;
-/// Fewer than this are topped up.
+/// The number of one-time keys of a kind below which a device tops up.
 const LOW: u64 = 25;
 const DAY_MS: i64 = 24 * 3_600_000;
-/// Signed keys are renewed after this.
+/// The age at which signed keys are renewed.
 const RENEWED_AFTER_MS: i64 = 7 * DAY_MS;
-/// What was replaced is kept this long: messages under it may be under way, 30 days by a server's default.
+/// The time for which replaced keys are kept. Messages under them may be on their way for 30 days,
+/// by a server's default.
 const KEPT_MS: i64 = 45 * DAY_MS;
-/// How often the server's copy is compared.
+/// The time between two comparisons with the server's copy of the keys.
 const CHECKED_AFTER_MS: i64 = DAY_MS;
 
-/// How this device's keys stand.
+/// The state of this device's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyStatus {
-    /// What the server has left.
+    /// The one-time keys that the server has left.
     pub left: PoolCount,
-    /// Whether the server has this device's newest signed keys.
+    /// True if the server has this device's newest signed keys.
     pub agrees: bool,
-    /// When the signed keys were made, in epoch milliseconds.
+    /// The time at which the signed keys were made, in epoch milliseconds.
     pub renewed_ms: i64,
-    /// When they are renewed.
+    /// The time at which they are renewed, in epoch milliseconds.
     pub due_ms: i64,
 }
 
@@ -44,27 +45,27 @@ struct KeyDemand {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// How this device's keys stand, here and at the server.
+    /// Returns the state of this device's keys, here and on the server.
     ///
     /// # Errors
-    /// The server cannot be asked.
+    /// Those of every call.
     pub async fn key_status(&self) -> Result<KeyStatus, MessengerError> {
         let left = self.signed_in(async || self.device.fetch().await).await?.keys_left;
         let keys = self.store.read(|tx| tx.device_keys())?;
         let agrees = self.signed_in(async || self.device.check_these_keys(&keys).await).await?;
         let renewed_ms = self.store.read(|tx| tx.moment("keys_renewed"))?.unwrap_or_default();
         if !agrees {
-            // What is known to differ is renewed at the next occasion, and not a day later.
+            // A known difference is settled at the next occasion, and not a day later.
             self.store.write(|tx| tx.put_moment("keys_checked", 0))?;
         }
         Ok(KeyStatus { left, agrees, renewed_ms, due_ms: renewed_ms.saturating_add(RENEWED_AFTER_MS) })
     }
 
-    /// Publishes what is needed: more one-time keys where few are left, new signed keys where they are old or the
-    /// server has others.
+    /// Publishes the keys that are needed: one-time keys if few are left, and signed keys if they
+    /// are old or if the server has others.
     ///
     /// # Errors
-    /// The server cannot be asked. What was made is kept, and published next time.
+    /// Those of every call. The keys that were made are kept, and published next time.
     pub async fn upkeep(&self, left: PoolCount) -> Result<(), MessengerError> {
         let now_ms = self.now_ms();
         let (unpublished, keys, renewed_ms, checked_ms) = self.store.read(|tx| {
@@ -97,7 +98,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Makes keys, and keeps them before anybody hears of them.
+    /// Makes keys, and keeps them before they are published.
     fn make(&self, mut keys: DeviceKeys, demand: KeyDemand) -> Result<PublishedKeys, MessengerError> {
         let now_ms = self.now_ms();
         let mut made = keys.more(demand.pre_keys, demand.kyber, &self.environment)?;

@@ -1,3 +1,5 @@
+//! Verifying a contact: the safety number that two people compare, and what follows from it.
+
 use eko_protocol::chain::ChainNode;
 
 use super::trust::{Contact, root};
@@ -6,29 +8,30 @@ use crate::fingerprint::{SafetyNumber, SafetyNumberEnd};
 use crate::store::{ChainAlarm, DeviceStoreError, PinnedChain};
 use crate::{SignalSessions, Transport};
 
-/// What two people compare, and what is known of the other's devices.
+/// The safety number to compare with a person, and what is known of that person's devices.
 #[derive(Debug, Clone)]
 pub struct Verification {
-    /// The same on both sides, if nobody is between them.
+    /// The safety number. Both sides see the same one if nobody is between them.
     pub number: SafetyNumber,
-    /// How far they are trusted.
+    /// The degree to which their devices are trusted.
     pub trust: Trust,
-    /// The hash of the chain node that the number is of.
+    /// The hash of the chain node that the number was computed from.
     pub root: String,
     /// The addresses of their active devices.
     pub devices: Vec<String>,
-    /// Nodes in their chain.
+    /// The number of nodes in their chain.
     pub length: u64,
-    /// What their server showed in place of that chain, and when; epoch milliseconds.
+    /// The contradiction that their server showed in place of this chain.
     pub alarm: Option<ChainAlarm>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// What to compare with someone. Their chain is looked at anew; where their server shows something else than
-    /// before, that is in `alarm`, and the number is of what was pinned.
+    /// Reads a person's chain again and returns what to compare. If their server shows a
+    /// contradiction, it is in `alarm`, and the number is that of the pinned chain.
     ///
     /// # Errors
-    /// There is nobody of that name, or nothing was pinned and their server cannot be asked.
+    /// [`MessengerError::NoSuchPerson`] if there is no such user. Other failures matter only if
+    /// nothing was pinned.
     pub async fn verification(&self, person: &Person) -> Result<Verification, MessengerError> {
         let contact = match self.look_again(person).await {
             Ok(contact) => contact,
@@ -39,10 +42,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.compared(&own, &contact)
     }
 
-    /// The same of what is pinned, without asking anybody; nothing where nothing is.
+    /// Returns what to compare by the pinned chain, without a request, or `None` if nothing is
+    /// pinned.
     ///
     /// # Errors
-    /// The store fails.
+    /// [`MessengerError::Store`] if the store cannot be read.
     pub fn verification_kept(&self, person: &Person) -> Result<Option<Verification>, MessengerError> {
         let kept = |person: &Person| {
             let pinned = self.store.read(|tx| tx.pinned(&person.actor()))?;
@@ -73,23 +77,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Notes that the numbers were compared and are the same.
+    /// Records that the safety numbers were compared and are equal.
     ///
     /// # Errors
-    /// Nothing is known of that person; their devices were replaced since that number was made.
+    /// [`MessengerError::NoSuchPerson`] if nothing is pinned; [`MessengerError::Distrust`] if the
+    /// devices were replaced since the number was computed.
     pub fn mark_verified(&self, person: &Person, compared: &Verification) -> Result<(), MessengerError> {
         self.take_as_theirs(person, compared, true)
     }
 
-    /// Takes someone's devices as theirs after a reset, as they were seen, without having compared numbers.
+    /// Accepts a person's devices after a reset, as they were seen, without comparing numbers.
     ///
     /// # Errors
-    /// Nothing is known of that person; their devices were replaced since.
+    /// [`MessengerError::NoSuchPerson`] if nothing is pinned; [`MessengerError::Distrust`] if the
+    /// devices were replaced since.
     pub fn accept(&self, person: &Person, seen: &Verification) -> Result<(), MessengerError> {
         self.take_as_theirs(person, seen, false)
     }
 
-    /// Another process may have pinned another root while the person looked; then nothing is settled.
+    /// Accepts the root that was seen. Another process may have pinned another root since: then
+    /// nothing is accepted.
     fn take_as_theirs(
         &self,
         person: &Person,
@@ -113,19 +120,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Forgets what was pinned of someone: whatever their server shows next is taken as theirs. The way out after a
-    /// server was restored from an old copy; an attacker's wish otherwise.
+    /// Forgets the pinned chain of a person. The next chain that their server shows is accepted as
+    /// theirs.
+    ///
+    /// This is the way out after a server was restored from an old copy. In other cases it is what
+    /// an attacker wants.
     ///
     /// # Errors
-    /// The store fails.
+    /// [`MessengerError::Store`] if the store cannot be written.
     pub fn forget(&self, person: &Person) -> Result<(), MessengerError> {
         Ok(self.store.write(|tx| tx.unpin(&person.actor()))?)
     }
 
-    /// Everybody whose devices are pinned, as actor ids.
+    /// Returns the actor ids of all people whose chains are pinned.
     ///
     /// # Errors
-    /// The store fails.
+    /// [`MessengerError::Store`] if the store cannot be read.
     pub fn people(&self) -> Result<Vec<String>, MessengerError> {
         Ok(self.store.read(|tx| tx.people())?)
     }

@@ -1,3 +1,5 @@
+//! The device itself: its names, keys and tokens, and single values such as times.
+
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{RegistrationId, Signature};
@@ -13,7 +15,7 @@ use crate::keys::{DeviceKeys, IdentityPair, MadeKeyCounts, SavedKeys};
 use crate::{Device, Transport};
 
 impl Transaction<'_> {
-    /// The device that the store is of, once there is one.
+    /// Returns the device of this store, if there is one.
     pub(crate) fn account(&self) -> Result<Option<SavedDevice>, DeviceStoreError> {
         let Some(device) = self.text("device")? else { return Ok(None) };
         let corrupt = DeviceStoreError::Corrupt("device");
@@ -47,7 +49,8 @@ impl Transaction<'_> {
         self.keep_keys(keys, now_ms)
     }
 
-    /// Notes that the device is registered: what it published then is published no more.
+    /// Records that the device is registered, so that the keys of the registration are not
+    /// published again.
     pub(crate) fn registered(&self) -> Result<(), DeviceStoreError> {
         self.put_json("first", &PublishedKeys::default())
     }
@@ -56,7 +59,7 @@ impl Transaction<'_> {
         Ok(self.text("origin")?.and_then(|origin| Origin::parse(&origin).ok()))
     }
 
-    /// The device's keys, without the private halves of prekeys.
+    /// Returns the device's keys, without the private halves of prekeys.
     pub(crate) fn device_keys(&self) -> Result<DeviceKeys, DeviceStoreError> {
         let corrupt = || DeviceStoreError::Corrupt("key");
         let identity = self.bytes("identity")?.map(Zeroizing::new).ok_or_else(corrupt)?;
@@ -91,14 +94,14 @@ impl Transaction<'_> {
         self.keep_pre_keys(keys, now_ms)
     }
 
-    /// What the device is signed in with.
+    /// Returns the tokens that the device is signed in with.
     pub(crate) fn tokens(&self) -> Result<Option<DeviceTokens>, DeviceStoreError> {
         let (access, refresh) = (self.text("access_token")?, self.text("refresh_token")?);
         let expires_ms = self.text("token_expires")?.and_then(|ms| ms.parse().ok()).unwrap_or_default();
         Ok(access.zip(refresh).map(|(access, refresh)| DeviceTokens { access, refresh, expires_ms }))
     }
 
-    /// Keeps tokens, or forgets them.
+    /// Keeps tokens, or deletes them.
     pub(crate) fn keep_tokens(&self, tokens: Option<&DeviceTokens>) -> Result<(), DeviceStoreError> {
         let Some(tokens) = tokens else {
             let sql = "DELETE FROM account WHERE name IN ('access_token', 'refresh_token', 'token_expires')";
@@ -110,7 +113,7 @@ impl Transaction<'_> {
         self.put("token_expires", tokens.expires_ms.to_string().as_bytes())
     }
 
-    /// Takes a lease of this name until `until_ms`; whether nobody else has it.
+    /// Takes the lease of this name until `until_ms`. Returns false if another process has it.
     pub(crate) fn take_lease(
         &self,
         name: &str,
@@ -124,12 +127,12 @@ impl Transaction<'_> {
         Ok(free)
     }
 
-    /// A moment that was kept.
+    /// Returns the time that is kept under a name, in epoch milliseconds.
     pub(crate) fn moment(&self, name: &str) -> Result<Option<i64>, DeviceStoreError> {
         Ok(self.text(name)?.and_then(|ms| ms.parse().ok()))
     }
 
-    /// Keeps a moment.
+    /// Keeps a time under a name.
     pub(crate) fn put_moment(&self, name: &str, ms: i64) -> Result<(), DeviceStoreError> {
         self.put(name, ms.to_string().as_bytes())
     }

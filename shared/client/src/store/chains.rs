@@ -1,3 +1,5 @@
+//! The pinned chains of this user and of contacts.
+
 use eko_protocol::chain::ChainNode;
 use rusqlite::{OptionalExtension as _, params};
 use serde_json::Value;
@@ -13,21 +15,22 @@ pub struct ChainAlarm {
     pub raised_ms: i64,
 }
 
-/// A chain as it was last verified, and what the user made of it.
+/// A chain as it was last verified, with the user's decisions about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PinnedChain {
     /// The nodes, from the first.
     pub(crate) nodes: Vec<ChainNode>,
-    /// The hash of the root node that the user takes as theirs: since the first contact, or since they said so.
+    /// The hash of the root node that the user accepts: the one of the first contact, or one that
+    /// the user accepted later.
     pub(crate) accepted: String,
-    /// The hash of the root node of which numbers were compared.
+    /// The hash of the root node for which the user compared safety numbers.
     pub(crate) verified: Option<String>,
-    /// What a server showed instead of a chain that goes on from this one, and when.
+    /// The contradiction that a server showed in place of this chain.
     pub(crate) alarm: Option<ChainAlarm>,
 }
 
 impl Transaction<'_> {
-    /// The chain that is pinned for a user.
+    /// Returns the pinned chain of a user.
     pub(crate) fn pinned(&self, actor: &str) -> Result<Option<PinnedChain>, DeviceStoreError> {
         let sql = "SELECT nodes, accepted, verified, alarm, alarm_at FROM chains WHERE actor = ?1";
         let mut statement = self.inner.prepare_cached(sql)?;
@@ -60,20 +63,20 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Notes what a server showed in place of the chain that is pinned.
+    /// Records a contradiction that a server showed in place of the pinned chain.
     pub(crate) fn raise_alarm(&self, actor: &str, alarm: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE chains SET alarm = ?2, alarm_at = ?3 WHERE actor = ?1";
         self.inner.execute(sql, params![actor, alarm, now_ms])?;
         Ok(())
     }
 
-    /// Forgets a chain: the next one that the server shows is taken as it is.
+    /// Forgets a pinned chain. The next one that the server shows is accepted.
     pub(crate) fn unpin(&self, actor: &str) -> Result<(), DeviceStoreError> {
         self.inner.execute("DELETE FROM chains WHERE actor = ?1", [actor])?;
         Ok(())
     }
 
-    /// Everybody whose chain is pinned.
+    /// Returns the actor ids of all users whose chains are pinned.
     pub(crate) fn people(&self) -> Result<Vec<String>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT actor FROM chains ORDER BY actor")?;
         let people = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>();

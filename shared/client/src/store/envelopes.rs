@@ -1,24 +1,26 @@
+//! The envelopes that this device sends, with their ciphertexts.
+
 use eko_protocol::id::EnvelopeId;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{DeviceStoreError, Transaction};
 
-/// An envelope of ours: one recipient's part of what was said.
+/// An envelope of this device: the part of an activity that goes to one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvelopeRecord {
-    /// Its id, the same whenever it is sent.
+pub struct SentEnvelope {
+    /// The envelope's id, which stays the same however often it is sent.
     pub id: EnvelopeId,
-    /// The activity that it carries.
+    /// The id of the activity that it carries.
     pub message: String,
-    /// Whose devices it is for: an actor id; the own one for a sync.
+    /// The actor id of the recipient. A copy for this user's own devices has this user's.
     pub recipient: String,
-    /// What became of it.
+    /// The state.
     pub state: EnvelopeState,
-    /// Why it has to wait, or failed.
+    /// The reason for which it waits or has failed, in words.
     pub reason: Option<String>,
-    /// How often it was tried in vain.
+    /// The number of attempts that failed.
     pub tries: u32,
-    /// When it is tried next, in epoch milliseconds.
+    /// The time of the next attempt, in epoch milliseconds.
     pub due_ms: i64,
 }
 
@@ -34,20 +36,21 @@ pub(crate) struct NewEnvelope<'a> {
     pub(crate) plaintext: &'a [u8],
 }
 
-/// What became of an envelope.
+/// The state of an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnvelopeState {
-    /// It has still to be sent.
+    /// The envelope is still to be sent.
     ToSend,
-    /// The own server tries to reach the recipient's: the outcome comes into the mailbox.
+    /// The own server is trying to reach the recipient's server. A report in the mailbox brings the
+    /// outcome.
     Queued,
-    /// Every device of the recipient has it, or will.
+    /// Every device of the recipient has its ciphertext, or will have it.
     Accepted,
     /// A device of the recipient has confirmed it.
     Delivered,
-    /// It cannot be sent.
+    /// The envelope cannot be sent.
     Failed,
-    /// It was not sent, since what a server shows of the recipient's devices is not to be trusted.
+    /// The envelope was not sent, because a server shows devices of the recipient that are not to be trusted.
     Refused,
 }
 
@@ -62,7 +65,7 @@ pub(crate) struct EnvelopeCiphertext {
 const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due FROM envelopes";
 
 impl Transaction<'_> {
-    /// Adds an envelope that has to be sent.
+    /// Adds an envelope that is to be sent.
     pub(crate) fn add_envelope(&self, new: &NewEnvelope<'_>, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due) \
                    VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)";
@@ -72,31 +75,33 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// An envelope.
-    pub(crate) fn envelope(&self, id: &str) -> Result<Option<EnvelopeRecord>, DeviceStoreError> {
+    /// Returns an envelope by its id.
+    pub(crate) fn envelope(&self, id: &str) -> Result<Option<SentEnvelope>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
         statement.query_row([id], |row| Ok(read(row))).optional()?.transpose()
     }
 
-    /// The envelopes of an activity, by recipient.
-    pub(crate) fn envelopes_of(&self, message: &str) -> Result<Vec<EnvelopeRecord>, DeviceStoreError> {
+    /// Returns the envelopes of an activity, by recipient.
+    pub(crate) fn envelopes_of(&self, message: &str) -> Result<Vec<SentEnvelope>, DeviceStoreError> {
         let sql = format!("{COLUMNS} WHERE message = ?1 ORDER BY recipient");
         let mut statement = self.inner.prepare_cached(&sql)?;
         statement.query_map([message], |row| Ok(read(row)))?.map(|row| row?).collect()
     }
 
-    /// The envelopes that have to be sent, oldest first; with `due_ms` those that are due by then.
+    /// Returns the envelopes that are to be sent, oldest first. With `due_ms` it returns only those
+    /// that are due by then.
     pub(crate) fn envelopes_to_send(
         &self,
         due_ms: Option<i64>,
-    ) -> Result<Vec<EnvelopeRecord>, DeviceStoreError> {
+    ) -> Result<Vec<SentEnvelope>, DeviceStoreError> {
         let sql = format!("{COLUMNS} WHERE state = 1 AND due <= ?1 ORDER BY made, id LIMIT 1000");
         let mut statement = self.inner.prepare_cached(&sql)?;
         let rows = statement.query_map([due_ms.unwrap_or(i64::MAX)], |row| Ok(read(row)))?;
         rows.map(|row| row?).collect()
     }
 
-    /// Claims an envelope until `until_ms`, so that nobody else sends it meanwhile; whether it was there to claim.
+    /// Claims an envelope until `until_ms`, so that no other process sends it meanwhile. Returns
+    /// false if it is claimed already or not to be sent.
     pub(crate) fn claim_envelope(
         &self,
         id: &EnvelopeId,
@@ -107,7 +112,7 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(sql)?.execute(params![id.as_str(), now_ms, until_ms])? == 1)
     }
 
-    /// Puts an envelope off after a try that came to nothing.
+    /// Puts an envelope off after a failed attempt.
     pub(crate) fn postpone(
         &self,
         id: &EnvelopeId,
@@ -119,13 +124,13 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Has an envelope sent again, which the own server had queued.
+    /// Has an envelope sent again that the own server had queued.
     pub(crate) fn reopen(&self, id: &EnvelopeId, now_ms: i64) -> Result<bool, DeviceStoreError> {
         let sql = "UPDATE envelopes SET state = 1, due = ?2 WHERE id = ?1 AND state = 2";
         Ok(self.inner.execute(sql, params![id.as_str(), now_ms])? == 1)
     }
 
-    /// Notes an envelope's outcome. What is final needs its plaintext and ciphertexts no more.
+    /// Records the outcome of an envelope. A final one deletes its plaintext and ciphertexts.
     pub(crate) fn settle(
         &self,
         id: &EnvelopeId,
@@ -143,13 +148,13 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// What an envelope carries, until its outcome is known.
+    /// Returns the plaintext of an envelope, until its outcome is known.
     pub(crate) fn plaintext(&self, id: &EnvelopeId) -> Result<Option<Vec<u8>>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT plaintext FROM envelopes WHERE id = ?1")?;
         Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?.flatten())
     }
 
-    /// An envelope's ciphertexts, by device.
+    /// Returns the ciphertexts of an envelope, by device.
     pub(crate) fn ciphertexts(&self, id: &EnvelopeId) -> Result<Vec<EnvelopeCiphertext>, DeviceStoreError> {
         let sql = "SELECT device, content, accepted FROM ciphertexts WHERE envelope = ?1 ORDER BY device";
         let mut statement = self.inner.prepare_cached(sql)?;
@@ -159,7 +164,7 @@ impl Transaction<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Keeps a ciphertext, which is sent as it is however often.
+    /// Keeps a ciphertext. However often the envelope is sent, this ciphertext stays the same.
     pub(crate) fn keep_ciphertext(
         &self,
         id: &EnvelopeId,
@@ -171,14 +176,14 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Drops the ciphertext for a device that is not the recipient's any more.
+    /// Deletes the ciphertext for a device that is not the recipient's any more.
     pub(crate) fn drop_ciphertext(&self, id: &EnvelopeId, device: &str) -> Result<(), DeviceStoreError> {
         let sql = "DELETE FROM ciphertexts WHERE envelope = ?1 AND device = ?2";
         self.inner.execute(sql, params![id.as_str(), device])?;
         Ok(())
     }
 
-    /// Notes that the recipient's server has the ciphertexts for all devices but these.
+    /// Records that the recipient's server has all ciphertexts but those for these devices.
     pub(crate) fn accept_ciphertexts(&self, id: &EnvelopeId, but: &[String]) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE ciphertexts SET accepted = 1 WHERE envelope = ?1 AND device = ?2";
         let mut statement = self.inner.prepare_cached(sql)?;
@@ -191,9 +196,9 @@ impl Transaction<'_> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<EnvelopeRecord, DeviceStoreError> {
+fn read(row: &Row<'_>) -> Result<SentEnvelope, DeviceStoreError> {
     let id: String = row.get(0)?;
-    Ok(EnvelopeRecord {
+    Ok(SentEnvelope {
         id: EnvelopeId::parse(&id).map_err(|_| DeviceStoreError::Corrupt("envelope"))?,
         message: row.get(1)?,
         recipient: row.get(2)?,

@@ -1,10 +1,12 @@
-/// Why the store did not do what it is for.
+//! The error of the store.
+
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceStoreError {
     /// SQLite failed.
     #[error("the device's store: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// What it holds cannot be read.
+    /// A value in the store cannot be read.
     #[error("the device's store holds a {0} that cannot be read")]
     Corrupt(&'static str),
     /// A newer version of this library wrote it.

@@ -1,29 +1,32 @@
+//! Activities that belong to a later epoch of a group than this device knows.
+
 use rusqlite::params;
 
 use super::{DeviceStoreError, Transaction};
 
-/// What was decrypted and belongs to an epoch of a group that this device does not know yet.
+/// A decrypted activity that belongs to a later epoch of a group than this device knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeldActivity {
-    /// Its row.
+    /// The number of its row.
     pub(crate) row: i64,
-    /// The author.
+    /// The actor id of the author.
     pub(crate) actor: String,
-    /// The device that sent it.
+    /// The address of the device that sent it.
     pub(crate) device: String,
-    /// When the server took it, in epoch milliseconds.
+    /// The time at which the server accepted it, in epoch milliseconds.
     pub(crate) received_ms: i64,
-    /// The activity, padded as it came.
+    /// The padded activity.
     pub(crate) plaintext: Vec<u8>,
 }
 
-/// The most that is held of one author for one group: nothing of it is proven.
+/// The greatest number of activities held of one author for one group. Nothing of them is proven.
 const MOST_OF_AUTHOR: i64 = 500;
-/// The most that is held at all.
+/// The greatest number of activities held altogether.
 const MOST: i64 = 5_000;
 
 impl Transaction<'_> {
-    /// Holds something until its group has come so far; the oldest goes where there is too much.
+    /// Holds an activity until its group has changed. If there are too many, the oldest are
+    /// deleted.
     pub(crate) fn hold(&self, group: &str, held: &HeldActivity, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO held (grp, actor, device, received, stored, plaintext) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let parameters = params![group, held.actor, held.device, held.received_ms, now_ms, held.plaintext];
@@ -36,7 +39,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// What is held for a group, oldest first.
+    /// Returns the activities held for a group, oldest first.
     pub(crate) fn held(&self, group: &str) -> Result<Vec<HeldActivity>, DeviceStoreError> {
         let sql = "SELECT row, actor, device, received, plaintext FROM held WHERE grp = ?1 ORDER BY row";
         let mut statement = self.inner.prepare_cached(sql)?;
@@ -52,7 +55,7 @@ impl Transaction<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Lets go of something that was held.
+    /// Deletes a held activity.
     pub(crate) fn release(&self, row: i64) -> Result<(), DeviceStoreError> {
         self.inner.execute("DELETE FROM held WHERE row = ?1", [row])?;
         Ok(())

@@ -1,46 +1,49 @@
+//! The messages of all conversations, and the order in which they are shown.
+
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde_json::Value;
 
 use super::{DeviceStoreError, Transaction};
 use crate::attachment::Attachment;
 
-/// A message as it comes into the store.
+/// A message, before it has its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageContent {
     /// The activity's id: `urn:uuid:…`.
     pub id: String,
-    /// Its author.
+    /// The actor id of the author.
     pub actor: String,
-    /// The device that sent it.
+    /// The address of the device that sent it.
     pub device: String,
     /// The other person's actor id, or the group's id.
     pub conversation: String,
-    /// Whether this user wrote it, here or on another device.
+    /// True if this user wrote it, here or on another device.
     pub outgoing: bool,
-    /// Its number among those of that device in that conversation.
+    /// The number of the message among those of its device in its conversation.
     pub sequence: Option<u64>,
-    /// When its author says it was written, in epoch milliseconds.
+    /// The time at which its author says it was written, in epoch milliseconds.
     pub published_ms: i64,
-    /// When the server took it, in epoch milliseconds.
+    /// The time at which the server accepted it, in epoch milliseconds.
     pub received_ms: i64,
-    /// What it says.
+    /// The text.
     pub text: String,
-    /// What goes with it.
+    /// The files that go with it.
     pub attachments: Vec<Attachment>,
-    /// What the reader should know of it.
+    /// A warning about the sender, for the reader.
     pub warning: Option<String>,
 }
 
-/// A message in its place.
+/// A message with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMessage {
-    /// Its place: growing, in every conversation in the order of each sender.
+    /// The position. It grows, and keeps each sender's order within a conversation.
     pub position: i64,
-    /// The rest.
+    /// The message.
     pub content: MessageContent,
 }
 
-/// The key of one ciphertext that came: two authors may choose the same envelope id.
+/// The key of one ciphertext that arrived. The author is part of it, because two authors may choose
+/// the same envelope id.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CiphertextKey<'a> {
     /// The author's actor id.
@@ -58,29 +61,29 @@ struct MessageStream<'a> {
     device: &'a str,
 }
 
-/// How long the first message that comes from a device waits for one before it, at most.
+/// The longest time that the first message of a device waits for one before it.
 const FIRST_HOLD_MS: i64 = 1_000;
-/// How many rows a reader is given at once.
+/// The number of messages that are read at once.
 const PAGE: i64 = 1000;
 const COLUMNS: &str = "SELECT position, id, actor, device, conversation, outgoing, sequence, published, received, \
                        text, attachments, warning FROM messages";
 
 impl Transaction<'_> {
-    /// The next number of this device in a conversation.
+    /// Returns the next number of this device in a conversation.
     pub(crate) fn next_sequence(&self, conversation: &str) -> Result<u64, DeviceStoreError> {
         let sql = "INSERT INTO sequences (conversation, last) VALUES (?1, 1) \
                    ON CONFLICT (conversation) DO UPDATE SET last = last + 1 RETURNING last";
         Ok(self.inner.prepare_cached(sql)?.query_row([conversation], |row| row.get(0))?)
     }
 
-    /// Stores a message that this device wrote: in its place and shown at once.
+    /// Stores a message that this device wrote. It has its position and counts as shown at once.
     pub(crate) fn store_own(&self, message: &MessageContent, now_ms: i64) -> Result<(), DeviceStoreError> {
         let place = self.next_position()?;
         self.insert(message, now_ms, Some(place), true).map(drop)
     }
 
-    /// Stores a message that came; whether it had not come before. It has its place once those before it have
-    /// theirs: [`Transaction::place`].
+    /// Stores a message that arrived. Returns false if it is stored already. It gets its position
+    /// from [`Transaction::place`], once those before it have theirs.
     pub(crate) fn store_arrival(
         &self,
         message: &MessageContent,
@@ -119,8 +122,9 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// Gives messages that wait their places: each after the one that its sender numbered before it, and past a gap
-    /// once it has waited for `hold_ms`. Answers when the next one has waited long enough.
+    /// Gives positions to messages that wait: each follows the one that its sender numbered before
+    /// it. A message that has waited for `hold_ms` no longer waits for a gap. Returns the time at
+    /// which the next message has waited long enough.
     pub(crate) fn place(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
         let sql = "SELECT DISTINCT conversation, device FROM messages WHERE position IS NULL";
         let mut statement = self.inner.prepare_cached(sql)?;
@@ -154,7 +158,7 @@ impl Transaction<'_> {
             .prepare_cached(sql)?
             .query_row(params![of.conversation, of.device], |row| row.get(0))
             .optional()?;
-        // Of a device that was never heard here, the first message may be any: it waits less.
+        // The first message from a device may have any number, so it waits less.
         let hold_ms = if followed.is_some() { hold_ms } else { hold_ms.min(FIRST_HOLD_MS) };
         let mut last = followed.unwrap_or(0);
         for (row, sequence, stored) in waiting {
@@ -186,7 +190,7 @@ impl Transaction<'_> {
         Ok(self.inner.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 
-    /// Messages that have their place and were not shown, in order.
+    /// Returns the messages that have a position and were not shown, in order.
     pub(crate) fn unshown(&self) -> Result<Vec<StoredMessage>, DeviceStoreError> {
         let sql =
             format!("{COLUMNS} WHERE shown = 0 AND position IS NOT NULL ORDER BY position LIMIT {PAGE}");
@@ -194,20 +198,20 @@ impl Transaction<'_> {
         Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
     }
 
-    /// Notes that everything up to this place was shown.
+    /// Records that all messages up to a position were shown.
     pub(crate) fn note_shown(&self, position: i64) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE messages SET shown = 1 WHERE shown = 0 AND position <= ?1";
         self.inner.prepare_cached(sql)?.execute([position])?;
         Ok(())
     }
 
-    /// A message by its activity's id.
+    /// Returns a message by its activity's id.
     pub(crate) fn message(&self, id: &str) -> Result<Option<StoredMessage>, DeviceStoreError> {
         let sql = format!("{COLUMNS} WHERE id = ?1 AND position IS NOT NULL");
         Ok(self.inner.query_row(&sql, [id], read).optional()?)
     }
 
-    /// The last messages of a conversation, or of all, oldest first.
+    /// Returns the last messages of a conversation, or of all, oldest first.
     pub(crate) fn history(
         &self,
         conversation: Option<&str>,
@@ -224,7 +228,7 @@ impl Transaction<'_> {
         Ok(messages)
     }
 
-    /// Whether an envelope was read before by this device.
+    /// True if this device has read the ciphertext before.
     pub(crate) fn was_read(&self, key: CiphertextKey<'_>) -> Result<bool, DeviceStoreError> {
         let sql =
             "SELECT EXISTS (SELECT 1 FROM read_envelopes WHERE actor = ?1 AND envelope = ?2 AND device = ?3)";
@@ -232,7 +236,8 @@ impl Transaction<'_> {
         Ok(statement.query_row(params![key.actor, key.envelope, key.device], |row| row.get(0))?)
     }
 
-    /// Remembers that an envelope was read; forgets those of before `before_ms`, which the server has no more.
+    /// Records that a ciphertext was read, and deletes records older than `before_ms`, whose
+    /// entries the server no longer has.
     pub(crate) fn note_read(
         &self,
         key: CiphertextKey<'_>,
@@ -247,7 +252,7 @@ impl Transaction<'_> {
     }
 }
 
-/// What this library wrote; nothing, where it cannot be read.
+/// Reads the attachments that this library wrote, or `None` if they cannot be read.
 fn attachments(json: &str) -> Option<Vec<Attachment>> {
     let values: Vec<Value> = serde_json::from_str(json).ok()?;
     values.iter().map(|value| Attachment::parse(value).ok()).collect()

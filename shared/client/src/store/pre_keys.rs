@@ -1,3 +1,5 @@
+//! The private halves of prekeys.
+
 use eko_protocol::key::KeyId;
 use rusqlite::{OptionalExtension as _, params};
 use zeroize::Zeroizing;
@@ -6,7 +8,7 @@ use super::{DeviceStoreError, Transaction};
 use crate::keys::{CurvePair, DeviceKeys, KyberPair};
 use crate::sessions::{KyberUse, PrivateKeys, SessionError};
 
-/// How `pre_keys.kind` says what a key is.
+/// The kinds of prekeys, as `pre_keys.kind` numbers them.
 #[derive(Clone, Copy)]
 enum PreKeyKind {
     Signed = 1,
@@ -34,7 +36,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Deletes what a first message has used up, and remembers the use of a last-resort key.
+    /// Deletes the keys that a first message used up, and records the use of a last-resort key.
     pub(crate) fn spend(
         &self,
         one_time: Option<KeyId>,
@@ -56,7 +58,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// Remembers that a Kyber key is, or was, a last-resort key.
+    /// Records that a Kyber key is or was a last-resort key.
     pub(crate) fn note_last_resort(&self, id: KeyId) -> Result<(), DeviceStoreError> {
         let mut known: Vec<u32> = self.last_resorts()?;
         if !known.contains(&id.get()) {
@@ -65,13 +67,14 @@ impl Transaction<'_> {
         self.put_json("last_resorts", &known)
     }
 
-    /// The ids of every last-resort key of this device.
+    /// Returns the ids of all last-resort keys that this device ever had.
     pub(crate) fn last_resorts(&self) -> Result<Vec<u32>, DeviceStoreError> {
         Ok(self.json("last_resorts")?.unwrap_or_default())
     }
 
-    /// Deletes signed prekeys and last-resort keys that were replaced and are older than this, with the memory of
-    /// their uses. One-time keys are kept until they are used: the server may hand them out at any time.
+    /// Deletes signed prekeys and last-resort keys that were replaced and are older than
+    /// `before_ms`, with the records of their uses. One-time keys stay until they are used, because
+    /// the server may give them out at any time.
     pub(crate) fn forget_replaced(&self, keys: &DeviceKeys, before_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "DELETE FROM pre_keys WHERE kind = ?1 AND id <> ?2 AND made < ?3";
         self.inner

@@ -1,3 +1,5 @@
+//! The sessions with other devices.
+
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{DeviceStoreError, Transaction};
@@ -40,7 +42,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Deletes the session with a device that is revoked.
+    /// Deletes the session with a device that was revoked.
     pub(crate) fn forget_session(&self, device: &str) -> Result<(), DeviceStoreError> {
         self.inner.execute("DELETE FROM sessions WHERE device = ?1", [device])?;
         Ok(())

@@ -1,3 +1,5 @@
+//! Tests of the store.
+
 use super::*;
 
 fn arrival(id: &str, device: &str, sequence: Option<u64>) -> MessageContent {
@@ -23,7 +25,8 @@ fn arrive(store: &DeviceStore, device: &str, sequences: &[u64], now_ms: i64) {
     }
 }
 
-/// What `place` lets through, and when it wants to be asked again.
+/// Returns the ids of the messages that `place` lets through, and the time at which it wants to be
+/// called again.
 fn placed(store: &DeviceStore, now_ms: i64) -> (Vec<String>, Option<i64>) {
     store
         .write(|tx| {
@@ -56,7 +59,7 @@ fn a_gap_is_waited_for_and_then_passed() {
     arrive(&store, "a", &[6], 60);
     assert_eq!(placed(&store, 159), (vec![], Some(160)));
     assert_eq!(placed(&store, 160), (vec!["a6".into()], None));
-    // What comes too late is shown all the same.
+    // A message that comes too late is shown all the same.
     arrive(&store, "a", &[5, 7], 200);
     assert_eq!(placed(&store, 200), (vec!["a5".into(), "a7".into()], None));
 }

@@ -1,3 +1,5 @@
+//! The transport over HTTP.
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -7,14 +9,14 @@ use reqwest::redirect::Policy;
 
 use super::{Transport, TransportError};
 
-/// An answer takes no longer than this: a page of the queue over a slow line.
+/// The time within which an answer must arrive: a page of a mailbox over a slow line.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// A server that does not take a connection in this time is taken to be away.
+/// The time within which a server must accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// No answer of this protocol comes near it; a chain of a thousand nodes has 1.5 MB.
+/// The greatest length of an answer in bytes. A chain of a thousand nodes has 1.5 MB.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
-/// HTTP/1.1 over TCP or TLS. Connections are kept; cheap to clone.
+/// HTTP/1.1 over TCP or TLS. Connections are kept. Cheap to clone.
 #[derive(Clone)]
 pub struct HttpTransport {
     client: reqwest::Client,
@@ -22,10 +24,11 @@ pub struct HttpTransport {
 }
 
 impl HttpTransport {
-    /// A client without connections yet. It follows no redirects: a token must not travel to another host.
+    /// Returns a client without connections. It follows no redirects, because a token must not
+    /// travel to another host.
     ///
     /// # Errors
-    /// The system's TLS roots cannot be read.
+    /// [`TransportError`] if the system's TLS roots cannot be read.
     pub fn new() -> Result<Self, TransportError> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
@@ -37,11 +40,11 @@ impl HttpTransport {
         Ok(Self { client, through: None })
     }
 
-    /// The same, with every request sent to this scheme, host and port, whatever its URI says: for a server
-    /// that listens somewhere else than at its public origin, as behind a tunnel.
+    /// Sends every request to this scheme, host and port, whatever its URI says. For a server that
+    /// listens elsewhere than at its public origin, as behind a tunnel.
     ///
     /// # Errors
-    /// The text is no absolute URL.
+    /// [`TransportError::Broken`] if `base` is no absolute URL.
     pub fn through(mut self, base: &str) -> Result<Self, TransportError> {
         let uri: Uri = base.parse().map_err(|error| TransportError::Broken(format!("{base}: {error}")))?;
         if uri.scheme().is_none() || uri.authority().is_none() {
@@ -81,7 +84,8 @@ impl Transport for HttpTransport {
     }
 }
 
-/// The innermost reason says most: "connection refused" rather than "error sending request".
+/// Returns the error with its innermost reason, which says most: "connection refused" rather than
+/// "error sending request".
 fn failure(error: reqwest::Error) -> TransportError {
     let mut reason: &dyn Error = &error;
     while let Some(source) = reason.source() {

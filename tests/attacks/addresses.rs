@@ -3,7 +3,7 @@
 //! to such an address. The server connects to none of them.
 
 use eko_protocol::http_signature::Scheme;
-use eko_testkit::{Answer, Internet};
+use eko_testkit::{Internet, StrangerAnswer};
 use serde_json::{Value, json};
 
 use crate::scene::{AttackScene, like};
@@ -258,7 +258,7 @@ async fn as_the_target_of_a_redirect() {
     let statuses = [301, 302, 303, 307, 308].into_iter().cycle();
     for ((number, trap), status) in traps(&scene.internet).iter().enumerate().zip(statuses) {
         let actor = format!("{}/users/r{number}", scene.eve.origin);
-        let answer = Answer::status(status).with("location", format!("{}/users/eve", trap.base));
+        let answer = StrangerAnswer::status(status).with("location", format!("{}/users/eve", trap.base));
         scene.eve.document(&format!("/users/r{number}"), answer);
         assert_eq!(scene.deliver(&like(&actor)).await, "401 bad-signature", "{status}: {trap:?}");
         scene.assert_contacted_only(&[&trap.name], &format!("{trap:?}"));

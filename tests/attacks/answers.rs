@@ -1,7 +1,7 @@
 //! Answers of another server that is asked for an actor: of a wrong kind, endless, slow,
 //! compressed, or no plain document. None of them makes the actor known.
 
-use eko_testkit::{Answer, Tail};
+use eko_testkit::{AnswerTail, StrangerAnswer};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -14,14 +14,14 @@ fn document(scene: &AttackScene, name: &str) -> String {
 
 /// Serves an actor by this answer, delivers an activity of the actor, and returns the answer to
 /// that in one line.
-async fn deliver_from(scene: &AttackScene, name: &str, answer: Answer) -> String {
+async fn deliver_from(scene: &AttackScene, name: &str, answer: StrangerAnswer) -> String {
     scene.eve.document(&format!("/users/{name}"), answer);
     scene.deliver(&like(&format!("{}/users/{name}", scene.eve.origin))).await
 }
 
 /// Returns this document with the status 200.
-fn ok(body: String) -> Answer {
-    Answer { body, ..Answer::status(200) }
+fn ok(body: String) -> StrangerAnswer {
+    StrangerAnswer { body, ..StrangerAnswer::status(200) }
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn of_a_wrong_kind() {
     .enumerate()
     {
         let name = format!("kind{number}");
-        let answer = Answer { media_type, ..ok(document(&scene, &name)) };
+        let answer = StrangerAnswer { media_type, ..ok(document(&scene, &name)) };
         assert_eq!(deliver_from(&scene, &name, answer).await, "401 bad-signature", "{media_type}");
     }
     let twice = ok(document(&scene, "twice")).with("content-type", "application/activity+json");
@@ -55,7 +55,7 @@ async fn of_a_wrong_kind() {
         "application/ld+json; profile=\"https://www.w3.org/ns/activitystreams\"",
     ] {
         let name = format!("right{}", media_type.len());
-        let answer = Answer { media_type, ..ok(document(&scene, &name)) };
+        let answer = StrangerAnswer { media_type, ..ok(document(&scene, &name)) };
         assert_eq!(deliver_from(&scene, &name, answer).await, "202", "{media_type}");
     }
     scene.assert_unchanged("an activity of an actor that is a picture").await;
@@ -81,7 +81,7 @@ async fn of_any_status_but_one() {
         (503, "503 remote-unreachable"),
     ] {
         let name = format!("status{status}");
-        let answer = Answer { body: document(&scene, &name), ..Answer::status(status) };
+        let answer = StrangerAnswer { body: document(&scene, &name), ..StrangerAnswer::status(status) };
         assert_eq!(deliver_from(&scene, &name, answer).await, expected, "{status}");
     }
     scene.assert_unchanged("an activity of an actor that is an error").await;
@@ -95,9 +95,12 @@ async fn too_long_or_packed() {
         format!("{right}{}", " ".repeat(length - right.len()))
     };
     let cases = [
-        ("endless", ok(document(&scene, "endless")).then(Tail::Endless)),
-        ("endless-picture", Answer { media_type: "image/png", ..ok(String::new()) }.then(Tail::Endless)),
-        ("endless-error", Answer::status(404).then(Tail::Endless)),
+        ("endless", ok(document(&scene, "endless")).then(AnswerTail::Endless)),
+        (
+            "endless-picture",
+            StrangerAnswer { media_type: "image/png", ..ok(String::new()) }.then(AnswerTail::Endless),
+        ),
+        ("endless-error", StrangerAnswer::status(404).then(AnswerTail::Endless)),
         ("long", ok(padded("long", (1 << 20) + 1))),
         ("boast", ok(document(&scene, "boast")).with("content-length", "99999999999999999999")),
         ("gzip", ok(document(&scene, "gzip")).with("content-encoding", "gzip")),
@@ -122,7 +125,8 @@ async fn too_long_or_packed() {
 #[tokio::test]
 async fn that_never_end() {
     let scene = AttackScene::new().await;
-    let cases = [("drips", Tail::Drips), ("stalls", Tail::Stalls), ("silent", Tail::Silent)];
+    let cases =
+        [("drips", AnswerTail::Drips), ("stalls", AnswerTail::Stalls), ("silent", AnswerTail::Silent)];
     // The deliveries run side by side, since each takes as long as an exchange may.
     let waiting = cases.map(|(name, tail)| deliver_from(&scene, name, ok(document(&scene, name)).then(tail)));
     assert_eq!(join_all(waiting).await, ["503 remote-unreachable"; 3]);

@@ -1,7 +1,7 @@
 //! Activities in another's name: actors, keys, devices and ids that are somebody else's.
 
 use eko_protocol::http_signature::Scheme;
-use eko_testkit::{Answer, Stranger, signing_key};
+use eko_testkit::{Stranger, StrangerAnswer, signing_key};
 use serde_json::{Value, json};
 
 use crate::scene::{AttackScene, SCHEMES, actor_document, like};
@@ -21,7 +21,7 @@ async fn documents_of_somebody_else() {
         ("fragment", format!("{origin}/users/fragment#me")),
     ] {
         let document = actor_document(&id, scene.eve.key.public_pem());
-        scene.eve.document(&format!("/users/{name}"), Answer::activity(200, &document));
+        scene.eve.document(&format!("/users/{name}"), StrangerAnswer::activity(200, &document));
         // The activity's actor is the id that was asked for.
         let asked = format!("{origin}/users/{name}");
         assert_eq!(scene.deliver(&like(&asked)).await, "401 bad-signature", "{name}");
@@ -40,7 +40,7 @@ async fn keys_of_somebody_else() {
     let mallory = signing_key("mallory").1;
     let neighbour = format!("{}/users/mallory", scene.eve.origin);
     let document = actor_document(&neighbour, mallory.public_pem());
-    scene.eve.document("/users/mallory", Answer::activity(200, &document));
+    scene.eve.document("/users/mallory", StrangerAnswer::activity(200, &document));
     let pem = scene.eve.key.public_pem();
     let mine = |id: &str| format!("{id}#main-key");
     for scheme in SCHEMES {

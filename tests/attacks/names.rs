@@ -2,7 +2,7 @@
 //! `@`.
 
 use eko_client::{Auth, Body};
-use eko_testkit::{Answer, Stranger};
+use eko_testkit::{Stranger, StrangerAnswer};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -150,7 +150,8 @@ async fn in_the_web_finger_of_others() {
     }
     // A document of another media type is no WebFinger.
     for (name, media_type) in [("page", "text/html"), ("picture", "image/png"), ("text", "text/plain")] {
-        let answer = Answer { media_type, ..Answer::activity(200, &json!({ "links": [right(eve)] })) };
+        let answer =
+            StrangerAnswer { media_type, ..StrangerAnswer::activity(200, &json!({ "links": [right(eve)] })) };
         scene.serve_web_finger(name, answer);
         let answer = scene.alice_sends(&format!("@{name}@b.example"), eve, 1).await;
         assert_eq!(answer, "502 remote-failed", "{name}");

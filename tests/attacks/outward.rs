@@ -3,7 +3,7 @@
 //! server connects to none of them.
 
 use eko_client::{Auth, Body};
-use eko_testkit::{Answer, Asked};
+use eko_testkit::{StrangerAnswer, StrangerRequest};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -94,7 +94,7 @@ async fn as_the_redirect_of_a_web_finger() {
     for (number, trap) in traps(&scene.internet).iter().enumerate() {
         let target = format!("{}/.well-known/webfinger", trap.base);
         let name = format!("r{number}");
-        scene.serve_web_finger(&name, Answer::status(302).with("location", target));
+        scene.serve_web_finger(&name, StrangerAnswer::status(302).with("location", target));
         assert_handle_fails(&scene, &name, &scene.eve.origin, trap).await;
     }
     scene.assert_unchanged("what was for a handle that leads within").await;
@@ -125,7 +125,7 @@ async fn as_the_redirect_of_a_post() {
     let packages = format!("{}/user/eve/keyPackages", scene.eve.origin);
     let statuses = [307, 308, 301, 302, 303].into_iter().cycle();
     for ((number, trap), status) in traps(&scene.internet).iter().enumerate().zip(statuses) {
-        let answer = Answer::status(status).with("location", format!("{}/inbox", trap.base));
+        let answer = StrangerAnswer::status(status).with("location", format!("{}/inbox", trap.base));
         scene.eve.answer(answer.clone());
         let to = &scene.eve.actor;
         assert_eq!(scene.alice_sends(to, to, number).await, "409 Reject", "{status}: {trap:?}");
@@ -144,14 +144,14 @@ async fn in_the_answer_to_a_take() {
     let right = String::from_utf8_lossy(&ours.body).replace("https://eko.example", &scene.eve.origin);
     let right: Value = serde_json::from_str(&right).unwrap();
     let packages = format!("{}/user/bob/keyPackages", scene.eve.origin);
-    scene.eve.answer(Answer::activity(200, &right));
+    scene.eve.answer(StrangerAnswer::activity(200, &right));
     assert_eq!(scene.alice_takes(&packages).await, "200 Collection");
     for trap in traps(&scene.internet) {
         for pointer in ["/id", "/items/0/id", "/items/0/device"] {
             let mut body = right.clone();
             let member = body.pointer_mut(pointer).unwrap();
             *member = json!(member.as_str().unwrap().replace(&scene.eve.origin, &trap.base));
-            scene.eve.answer(Answer::activity(200, &body));
+            scene.eve.answer(StrangerAnswer::activity(200, &body));
             assert_eq!(scene.alice_takes(&packages).await, "502 remote-failed", "{pointer}: {trap:?}");
         }
         scene.assert_contacted_only(&[], &format!("{trap:?}"));
@@ -198,11 +198,11 @@ async fn in_a_report_that_is_an_answer() {
             "object": envelope_id(number),
             "missingKeyPackages": [format!("{}/user/eve/keyPackage/x", trap.base)],
         });
-        scene.eve.answer(Answer::activity(207, &report));
+        scene.eve.answer(StrangerAnswer::activity(207, &report));
         assert_eq!(scene.alice_sends(&eve, &eve, number).await, "409 Reject", "{trap:?}");
         scene.assert_contacted_only(&[], &format!("{trap:?}"));
     }
-    let posts: Vec<Asked> = scene.eve.posts();
+    let posts: Vec<StrangerRequest> = scene.eve.posts();
     assert!(posts.iter().all(|post| post.target == "/users/eve/inbox"));
     scene.assert_unchanged_but_sent("a report that leads within").await;
 }

@@ -3,7 +3,7 @@
 
 use eko_federation::policy::FederationPolicy;
 use eko_service::config::Config;
-use eko_testkit::{Answer, BARE, Stranger};
+use eko_testkit::{BARE, Stranger, StrangerAnswer};
 use serde_json::{Value, json};
 
 use crate::scene::{AttackScene, SCHEMES, like, web_finger_link};
@@ -129,7 +129,7 @@ async fn servers_that_lead_there() {
     for (number, other) in [&denied, &sub].into_iter().enumerate() {
         // The denied server appears as an actor behind a redirect, as an inbox, in WebFinger, and
         // as the target of a redirected POST.
-        scene.eve.document("/users/moved", Answer::status(307).with("location", &other.actor));
+        scene.eve.document("/users/moved", StrangerAnswer::status(307).with("location", &other.actor));
         let moved = format!("{}/users/moved", scene.eve.origin);
         assert_eq!(scene.deliver(&like(&moved)).await, "401 bad-signature");
         let inbox = scene.actor(&format!("inbox{number}"), |document| {
@@ -141,9 +141,9 @@ async fn servers_that_lead_there() {
         assert_eq!(scene.alice_takes(&format!("@{name}@b.example")).await, "502 remote-failed");
         let name = format!("redirected{number}");
         let there = format!("{}/.well-known/webfinger", other.origin);
-        scene.serve_web_finger(&name, Answer::status(302).with("location", there));
+        scene.serve_web_finger(&name, StrangerAnswer::status(302).with("location", there));
         assert_eq!(scene.alice_takes(&format!("@{name}@b.example")).await, "502 remote-failed");
-        scene.eve.answer(Answer::status(308).with("location", format!("{}/inbox", other.actor)));
+        scene.eve.answer(StrangerAnswer::status(308).with("location", format!("{}/inbox", other.actor)));
         assert_eq!(scene.alice_sends(&scene.eve.actor, &scene.eve.actor, number).await, "409 Reject");
         assert_eq!(other.asked().len(), 0, "{}", other.origin);
     }

@@ -1,7 +1,7 @@
 //! Names that resolve differently from one time to the next, redirects that go round, down or
 //! elsewhere, and credentials in URLs.
 
-use eko_testkit::{Answer, Stranger, World};
+use eko_testkit::{Stranger, StrangerAnswer, World};
 use serde_json::json;
 
 use crate::scene::{AttackScene, actor_document, like};
@@ -30,7 +30,7 @@ async fn a_name_that_is_within_at_the_second_look() {
     let turns = Stranger::new(&scene.internet, "turns.example").await;
     scene.internet.name("turns.example", &["127.0.0.1", "169.254.169.254"]);
     // The server closes each connection, so that every request looks the name up again.
-    let document = Answer::activity(200, &turns.actor_document()).with("connection", "close");
+    let document = StrangerAnswer::activity(200, &turns.actor_document()).with("connection", "close");
     turns.document("/users/eve", document.clone());
     assert_eq!(scene.deliver(&like(&turns.actor)).await, "202");
     assert_eq!(scene.dialled(), [turns.address]);
@@ -54,7 +54,7 @@ async fn a_name_that_is_within_at_the_second_look() {
 async fn a_name_that_is_within_when_the_queue_tries_again() {
     let scene = AttackScene::new().await;
     let turns = Stranger::new(&scene.internet, "turns.example").await;
-    let closing = Answer::activity(200, &turns.actor_document()).with("connection", "close");
+    let closing = StrangerAnswer::activity(200, &turns.actor_document()).with("connection", "close");
     turns.document("/users/eve", closing);
     assert_eq!(scene.deliver(&like(&turns.actor)).await, "202");
     scene.internet.unplug(turns.address);
@@ -82,7 +82,7 @@ async fn a_name_with_addresses_of_both_kinds() {
     let public = mixed.address.ip().to_string();
     scene.internet.name("c.example", &["10.0.0.1", "::1", "::ffff:127.0.0.1", &public, "169.254.169.254"]);
     // The name first resolves to the stranger's own address, which it got when it was made.
-    let closing = Answer::activity(200, &mixed.actor_document()).with("connection", "close");
+    let closing = StrangerAnswer::activity(200, &mixed.actor_document()).with("connection", "close");
     mixed.document("/users/eve", closing);
     assert_eq!(scene.deliver(&like(&mixed.actor)).await, "202");
     assert_eq!(scene.alice_sends(&mixed.actor, &mixed.actor, 1).await, "201 Create");
@@ -96,7 +96,7 @@ async fn redirects_that_lead_nowhere() {
     let scene = AttackScene::new().await;
     let origin = scene.eve.origin.clone();
     let there = actor_document(&format!("{origin}/there"), scene.eve.key.public_pem());
-    scene.eve.document("/there", Answer::activity(200, &there));
+    scene.eve.document("/there", StrangerAnswer::activity(200, &there));
     for (name, location, fetches) in [
         ("itself", "/users/itself".to_owned(), 4),
         ("a circle", "/users/back".to_owned(), 4),
@@ -112,11 +112,11 @@ async fn redirects_that_lead_nowhere() {
     ] {
         let path = format!("/users/{}", name.replace(' ', "-"));
         let answer = match location.as_str() {
-            "" => Answer::status(302),
-            to => Answer::status(302).with("location", to),
+            "" => StrangerAnswer::status(302),
+            to => StrangerAnswer::status(302).with("location", to),
         };
         scene.eve.document(&path, answer);
-        scene.eve.document("/users/back", Answer::status(302).with("location", "/users/a-circle"));
+        scene.eve.document("/users/back", StrangerAnswer::status(302).with("location", "/users/a-circle"));
         let before = scene.eve.asked().len();
         assert_eq!(scene.deliver(&like(&format!("{origin}{path}"))).await, "401 bad-signature", "{name}");
         assert_eq!(scene.eve.asked().len() - before, fetches, "{name}");
@@ -141,8 +141,8 @@ async fn redirects_of_a_post_that_lead_nowhere() {
     .enumerate()
     {
         let answer = match location {
-            "" => Answer::status(307),
-            to => Answer::status(307).with("location", to),
+            "" => StrangerAnswer::status(307),
+            to => StrangerAnswer::status(307).with("location", to),
         };
         scene.eve.script(move |asked| (asked.method == http::Method::POST).then(|| answer.clone()));
         let before = scene.eve.posts().len();
@@ -160,17 +160,17 @@ async fn redirects_to_another_server() {
     // The document behind the redirect is right under its own id. It does not count under the id
     // that was asked for.
     let actor = format!("{}/users/moved", scene.eve.origin);
-    scene.eve.document("/users/moved", Answer::status(302).with("location", &other.actor));
+    scene.eve.document("/users/moved", StrangerAnswer::status(302).with("location", &other.actor));
     assert_eq!(scene.deliver(&like(&actor)).await, "401 bad-signature");
     let actor = format!("{}/users/claimed", scene.eve.origin);
     let there = format!("{}/users/claimed", other.origin);
     let document = actor_document(&actor, scene.eve.key.public_pem());
-    other.document("/users/claimed", Answer::activity(200, &document));
-    scene.eve.document("/users/claimed", Answer::status(302).with("location", &there));
+    other.document("/users/claimed", StrangerAnswer::activity(200, &document));
+    scene.eve.document("/users/claimed", StrangerAnswer::status(302).with("location", &there));
     assert_eq!(scene.deliver(&like(&actor)).await, "401 bad-signature");
     // A POST is not redirected to another server.
     for status in [307, 308] {
-        scene.eve.answer(Answer::status(status).with("location", format!("{}/inbox", other.actor)));
+        scene.eve.answer(StrangerAnswer::status(status).with("location", format!("{}/inbox", other.actor)));
         let sent = scene.alice_sends(&scene.eve.actor, &scene.eve.actor, status.into()).await;
         assert_eq!(sent, "409 Reject", "{status}");
     }
@@ -191,7 +191,7 @@ async fn redirects_to_this_server() {
         ("inbox", "https://eko.example/user/bob/inbox?page=1".to_owned()),
         ("port", "https://eko.example:443/actor".to_owned()),
     ] {
-        eve.document(&format!("/users/{name}"), Answer::status(307).with("location", &target));
+        eve.document(&format!("/users/{name}"), StrangerAnswer::status(307).with("location", &target));
         let actor = format!("{}/users/{name}", eve.origin);
         let mut activity = like(&actor);
         activity["id"] = json!(format!("{actor}/1"));

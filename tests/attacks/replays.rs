@@ -1,7 +1,7 @@
 //! Requests, activity ids and envelope ids that come again, at both inboxes, before and after the
 //! acknowledgement. Each envelope makes one entry and one receipt.
 
-use eko_testkit::Stored;
+use eko_testkit::StoredState;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn other(envelope: &Value) -> Value {
 }
 
 /// Returns what is in the store now.
-async fn stored(scene: &AttackScene) -> Stored {
+async fn stored(scene: &AttackScene) -> StoredState {
     scene.world.stored().await
 }
 
@@ -52,7 +52,7 @@ async fn of_a_request() {
     scene.world.deliver().await;
     scene.world.advance(1_000);
     assert_eq!(scene.send(request).await, "401 bad-signature", "after the window");
-    let keys = |stored: &Stored| stored.items.keys().cloned().collect::<Vec<_>>();
+    let keys = |stored: &StoredState| stored.items.keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&stored(&scene).await), keys(&before), "the entry may live a little longer");
     assert_eq!(mailbox(&scene).await, [SECRET]);
 }

@@ -3,7 +3,7 @@
 
 use eko_protocol::activity::ReportKind;
 use eko_protocol::http_signature::Scheme;
-use eko_testkit::{Answer, Stranger};
+use eko_testkit::{Stranger, StrangerAnswer};
 use serde_json::{Value, json};
 
 use crate::scene::{AttackScene, envelope_id};
@@ -200,7 +200,7 @@ async fn as_answers_that_speak_for_others() {
     for (number, (name, status, change)) in cases.into_iter().enumerate() {
         let mut body = right(number);
         change(&mut body);
-        scene.eve.answer(Answer::activity(status, &body));
+        scene.eve.answer(StrangerAnswer::activity(status, &body));
         let answer = scene.alice_sends(&scene.eve.actor, &scene.eve.actor, number).await;
         assert_eq!(answer, "409 Reject", "{name}");
     }
@@ -208,7 +208,7 @@ async fn as_answers_that_speak_for_others() {
     // The author is told, whoever the report names in `to`.
     let mut to_bob = right(50);
     to_bob["to"] = json!(scene.bob.actor());
-    scene.eve.answer(Answer::activity(207, &to_bob));
+    scene.eve.answer(StrangerAnswer::activity(207, &to_bob));
     assert_eq!(scene.alice_sends(&scene.eve.actor, &scene.eve.actor, 50).await, "207 PartialDelivery");
     scene.assert_unchanged_but_sent("a report for somebody else").await;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use eko_federation::keys::SigningKey;
 use eko_protocol::http_signature::Scheme;
-use eko_testkit::{Answer, Stranger, signing_key};
+use eko_testkit::{Stranger, StrangerAnswer, signing_key};
 use serde_json::{Value, json};
 
 use crate::scene::{AttackScene, actor_document, like};
@@ -38,7 +38,7 @@ async fn a_new_key() {
     let eve = scene.eve.actor.clone();
     let next = signing_key("next").1;
     assert_eq!(scene.deliver(&like(&eve)).await, "202");
-    scene.eve.document("/users/eve", Answer::activity(200, &actor_document(&eve, next.public_pem())));
+    scene.eve.document("/users/eve", StrangerAnswer::activity(200, &actor_document(&eve, next.public_pem())));
     assert_eq!(
         deliver_by(&scene, &next, &like(&eve)).await,
         "401 bad-signature",
@@ -75,7 +75,7 @@ async fn no_storm_of_fetches() {
     // The same holds while the server is out of reach, and good signatures by the known key are
     // still accepted.
     scene.internet.unplug(scene.eve.address);
-    scene.eve.document("/users/eve", Answer::status(503));
+    scene.eve.document("/users/eve", StrangerAnswer::status(503));
     for minute in 1..=7 {
         scene.world.advance(60_000);
         scene.internet.forget();
@@ -94,7 +94,7 @@ async fn an_old_copy_serves_while_its_server_is_out_of_reach() {
     let eve = scene.eve.actor.clone();
     scene.eve.document(
         "/users/eve",
-        Answer::activity(200, &scene.eve.actor_document()).with("connection", "close"),
+        StrangerAnswer::activity(200, &scene.eve.actor_document()).with("connection", "close"),
     );
     assert_eq!(scene.deliver(&like(&eve)).await, "202");
     scene.internet.unplug(scene.eve.address);
@@ -128,8 +128,10 @@ async fn an_unknown_actor_of_a_server_out_of_reach() {
 #[tokio::test]
 async fn actors_that_cannot_be_had() {
     let scene = AttackScene::new().await;
-    scene.eve.document("/users/gone", Answer::status(410));
-    scene.eve.document("/users/page", Answer { media_type: "text/html", ..Answer::status(200) });
+    scene.eve.document("/users/gone", StrangerAnswer::status(410));
+    scene
+        .eve
+        .document("/users/page", StrangerAnswer { media_type: "text/html", ..StrangerAnswer::status(200) });
     for (name, remembered_ms) in [("gone", 3_600_000), ("missing", 3_600_000), ("page", 600_000)] {
         let actor = format!("{}/users/{name}", scene.eve.origin);
         let asked = || scene.eve.asked().len();
@@ -159,7 +161,7 @@ async fn deletions() {
     let eve = scene.eve.actor.clone();
     // A deletion of an actor that is gone, or never was, is accepted under any signature, since
     // nobody can verify it.
-    scene.eve.document("/users/gone", Answer::status(410));
+    scene.eve.document("/users/gone", StrangerAnswer::status(410));
     for name in ["gone", "never"] {
         let actor = format!("{}/users/{name}", scene.eve.origin);
         let tombstone = json!({ "type": "Tombstone", "id": actor });
@@ -190,7 +192,7 @@ async fn deletions() {
     assert_eq!(scene.deliver(&delete(&eve, json!(eve))).await, "202");
     assert!(!copies(&scene).await.contains(&eve));
     // An actor that is gone by now: the key of the stored copy is not trusted for long.
-    scene.eve.document("/users/neighbour", Answer::status(410));
+    scene.eve.document("/users/neighbour", StrangerAnswer::status(410));
     scene.world.advance(60_000);
     assert_eq!(deliver_by(&scene, &forger(), &delete(&neighbour, json!(neighbour))).await, "202");
     assert_eq!(scene.deliver(&scene.envelope(&neighbour, 1)).await, "401 bad-signature");

@@ -8,7 +8,9 @@ use eko_client::{Auth, Body, Device, Exchange, KeyCounts};
 use eko_federation::keys::SigningKey;
 use eko_protocol::http_signature::Scheme;
 use eko_service::config::Config;
-use eko_testkit::{Answer, BARE, Direct, Internet, Stored, Stranger, World, refusal, sign};
+use eko_testkit::{
+    BARE, DirectTransport, Internet, StoredState, Stranger, StrangerAnswer, World, refusal, sign,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -19,10 +21,10 @@ pub(crate) const SCHEMES: [Scheme; 2] = [Scheme::Cavage, Scheme::Rfc9421];
 pub(crate) struct AttackScene {
     pub(crate) world: World,
     pub(crate) internet: Internet,
-    pub(crate) alice: Device<Direct>,
-    pub(crate) bob: Device<Direct>,
+    pub(crate) alice: Device<DirectTransport>,
+    pub(crate) bob: Device<DirectTransport>,
     pub(crate) eve: Stranger,
-    before: Stored,
+    before: StoredState,
 }
 
 impl AttackScene {
@@ -71,7 +73,7 @@ impl AttackScene {
         let id = format!("{}/users/{name}", self.eve.origin);
         let mut document = actor_document(&id, self.eve.key.public_pem());
         change(&mut document);
-        self.eve.document(&format!("/users/{name}"), Answer::activity(200, &document));
+        self.eve.document(&format!("/users/{name}"), StrangerAnswer::activity(200, &document));
         id
     }
 
@@ -108,7 +110,7 @@ impl AttackScene {
     }
 
     /// Serves this answer to WebFinger for `@{name}@b.example`, at Eve's server.
-    pub(crate) fn serve_web_finger(&self, name: &str, answer: Answer) {
+    pub(crate) fn serve_web_finger(&self, name: &str, answer: StrangerAnswer) {
         let path = format!("/.well-known/webfinger?resource=acct%3A{name}%40b.example");
         self.eve.document(&path, answer);
     }
@@ -125,7 +127,12 @@ impl AttackScene {
     }
 
     /// Posts an activity from a device of the server, and returns the answer in one line.
-    pub(crate) async fn post(&self, device: &Device<Direct>, path: &str, activity: &Value) -> String {
+    pub(crate) async fn post(
+        &self,
+        device: &Device<DirectTransport>,
+        path: &str,
+        activity: &Value,
+    ) -> String {
         in_one_line(&device.call(Method::POST, path, Body::Json(activity), Auth::Device).await.unwrap())
     }
 
@@ -171,7 +178,7 @@ impl AttackScene {
         assert_eq!((now.queued, now.waiting), (self.before.queued, self.before.waiting), "{what} was queued");
     }
 
-    fn changes(&self, now: &Stored) -> Vec<String> {
+    fn changes(&self, now: &StoredState) -> Vec<String> {
         let differing = now.difference(&self.before).into_iter();
         let kept = differing.filter(|(pk, _)| !pk.starts_with("R#") && !pk.starts_with("H#"));
         kept.map(|(pk, sk)| format!("{pk} {sk}")).collect()
@@ -212,14 +219,14 @@ pub(crate) fn actor_document(id: &str, pem: &str) -> Value {
 }
 
 /// Returns the WebFinger answer whose link leads to this actor.
-pub(crate) fn web_finger_link(actor: &str) -> Answer {
+pub(crate) fn web_finger_link(actor: &str) -> StrangerAnswer {
     let link = json!({ "rel": "self", "type": "application/activity+json", "href": actor });
     web_finger_answer(&json!({ "links": [link] }))
 }
 
 /// Returns this document as an answer to WebFinger.
-pub(crate) fn web_finger_answer(document: &Value) -> Answer {
-    Answer { media_type: "application/jrd+json", ..Answer::activity(200, document) }
+pub(crate) fn web_finger_answer(document: &Value) -> StrangerAnswer {
+    StrangerAnswer { media_type: "application/jrd+json", ..StrangerAnswer::activity(200, document) }
 }
 
 /// Returns an activity that has no effect on the server, which accepts it all the same.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eko_client::device::{EntryContent, SendOutcome};
 use eko_protocol::activity::ReportKind;
-use eko_testkit::{Fault, envelope, seeded};
+use eko_testkit::{CallFault, envelope, seeded};
 
 use crate::{HOUR_MS, MINUTE_MS, ServerPair};
 
@@ -54,7 +54,7 @@ async fn play(seed: &str) {
     let (mut queued, mut refused) = (0, 0);
     for _ in 0..SENDS {
         let world = if below(2) == 0 { &pair.a } else { &pair.b };
-        let fault = if below(2) == 0 { Fault::Down } else { Fault::AnswerLost };
+        let fault = if below(2) == 0 { CallFault::Down } else { CallFault::AnswerLost };
         if below(3) > 0 {
             world.calls.fail(OPERATIONS[below(OPERATIONS.len())], fault, 1 + below(4));
         }
@@ -82,8 +82,8 @@ async fn play(seed: &str) {
     }
     assert!(queued > 0 && refused > 0, "{queued} queued, {refused} refused: nothing failed");
     for operation in OPERATIONS {
-        pair.a.calls.fail(operation, Fault::Down, 0);
-        pair.b.calls.fail(operation, Fault::Down, 0);
+        pair.a.calls.fail(operation, CallFault::Down, 0);
+        pair.b.calls.fail(operation, CallFault::Down, 0);
     }
     pair.internet.plug(pair.b_address);
     for _ in 0..30 {

@@ -2,7 +2,7 @@
 
 use eko_client::device::SendOutcome;
 use eko_client::{Auth, Body};
-use eko_testkit::{Answer, Internet, Stranger, World, envelope, refusal};
+use eko_testkit::{Internet, Stranger, StrangerAnswer, World, envelope, refusal};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ async fn a_handle_on_another_domain_than_its_actor() {
         {"rel": "http://webfinger.net/rel/profile-page", "type": "text/html", "href": "https://b.example/bob"},
         {"rel": "self", "type": "application/activity+json", "href": "https://social.b.example/user/bob"},
     ]});
-    let answer = Answer { media_type: "application/jrd+json", ..Answer::activity(200, &jrd) };
+    let answer = StrangerAnswer { media_type: "application/jrd+json", ..StrangerAnswer::activity(200, &jrd) };
     front.document("/.well-known/webfinger?resource=acct%3Abob%40b.example", answer);
     let mut body = alice.create_activity(&envelope(&alice, &[&bob]));
     body["to"] = json!("@bob@b.example");
@@ -124,7 +124,7 @@ async fn a_server_that_wants_the_older_signatures() {
     let old = Stranger::new(&internet, "old.example").await;
     old.script(|asked| {
         let newer = asked.headers.contains_key("signature-input");
-        (asked.method == Method::POST && newer).then(|| Answer::status(401))
+        (asked.method == Method::POST && newer).then(|| StrangerAnswer::status(401))
     });
     let there = eko_protocol::address::Origin::parse("https://old.example").unwrap();
     let send = async || {

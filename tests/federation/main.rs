@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 
 use eko_client::Device;
 use eko_protocol::activity::{Report, ReportKind};
-use eko_testkit::{Direct, Internet, World};
+use eko_testkit::{DirectTransport, Internet, World};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -29,8 +29,8 @@ struct ServerPair {
     a: World,
     b: World,
     b_address: SocketAddr,
-    alice: Device<Direct>,
-    bob: Device<Direct>,
+    alice: Device<DirectTransport>,
+    bob: Device<DirectTransport>,
 }
 
 impl ServerPair {

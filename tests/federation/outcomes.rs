@@ -3,7 +3,7 @@
 
 use eko_client::device::SendOutcome;
 use eko_protocol::activity::ReportKind;
-use eko_testkit::Answer;
+use eko_testkit::StrangerAnswer;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -66,28 +66,32 @@ async fn what_a_direct_answer_means() {
         "to": scene.alice.actor(), "object": id});
     let problem = json!({"type": "about:blank", "title": "No", "detail": "we do not like you"});
     for (name, answer, expected) in [
-        ("200", Answer::status(200), "accepted"),
-        ("204", Answer::status(204), "accepted"),
-        ("207", Answer::activity(207, &report("PartialDelivery", id)), "partial"),
-        ("409", Answer::activity(409, &report("Reject", id)), "rejected true"),
-        ("404", Answer::status(404), "404 not-found"),
-        ("410", Answer::status(410), "404 not-found"),
-        ("403", Answer::activity(403, &problem), "rejected false"),
-        ("400", Answer::status(400), "rejected false"),
-        ("413", Answer::status(413), "rejected false"),
-        ("422", Answer::status(422), "rejected false"),
-        ("409 without a report", Answer::status(409), "rejected false"),
-        ("409 of another server", Answer::activity(409, &elsewhere), "rejected false"),
+        ("200", StrangerAnswer::status(200), "accepted"),
+        ("204", StrangerAnswer::status(204), "accepted"),
+        ("207", StrangerAnswer::activity(207, &report("PartialDelivery", id)), "partial"),
+        ("409", StrangerAnswer::activity(409, &report("Reject", id)), "rejected true"),
+        ("404", StrangerAnswer::status(404), "404 not-found"),
+        ("410", StrangerAnswer::status(410), "404 not-found"),
+        ("403", StrangerAnswer::activity(403, &problem), "rejected false"),
+        ("400", StrangerAnswer::status(400), "rejected false"),
+        ("413", StrangerAnswer::status(413), "rejected false"),
+        ("422", StrangerAnswer::status(422), "rejected false"),
+        ("409 without a report", StrangerAnswer::status(409), "rejected false"),
+        ("409 of another server", StrangerAnswer::activity(409, &elsewhere), "rejected false"),
         (
             "409 on another envelope",
-            Answer::activity(409, &report("Reject", "urn:uuid:00000000-0000-4000-8000-000000000009")),
+            StrangerAnswer::activity(409, &report("Reject", "urn:uuid:00000000-0000-4000-8000-000000000009")),
             "rejected false",
         ),
-        ("207 with a Reject", Answer::activity(207, &report("Reject", id)), "rejected false"),
-        ("301", Answer::status(301).with("location", "https://eve.example/elsewhere"), "rejected false"),
+        ("207 with a Reject", StrangerAnswer::activity(207, &report("Reject", id)), "rejected false"),
+        (
+            "301",
+            StrangerAnswer::status(301).with("location", "https://eve.example/elsewhere"),
+            "rejected false",
+        ),
         (
             "308 to another server",
-            Answer::status(308).with("location", "https://c.example/inbox"),
+            StrangerAnswer::status(308).with("location", "https://c.example/inbox"),
             "rejected false",
         ),
     ] {
@@ -117,7 +121,7 @@ async fn what_a_direct_answer_means() {
     assert_eq!(scene.a.waiting().await, (0, 0));
     // A redirect within the same server is followed, and the request is signed again for its
     // target.
-    scene.eve.answer(Answer::status(307).with("location", "/user/eve/other"));
+    scene.eve.answer(StrangerAnswer::status(307).with("location", "/user/eve/other"));
     assert!(matches!(scene.send(&ours).await.unwrap(), SendOutcome::Accepted { .. }));
     let posts = scene.eve.posts();
     let [.., first, second] = posts.as_slice() else { panic!() };
@@ -133,7 +137,7 @@ async fn a_server_that_recovers() {
     let outgoing = scene.envelope();
     for _ in 0..10 {
         // Each attempt knocks twice, once in each signature scheme.
-        scene.eve.answer(Answer::status(500));
+        scene.eve.answer(StrangerAnswer::status(500));
     }
     assert!(matches!(scene.send(&outgoing).await.unwrap(), SendOutcome::Queued { .. }));
     let mut attempts = 1;
@@ -193,8 +197,8 @@ async fn a_server_that_is_back_and_stumbles() {
     scene.send(&scene.envelope()).await.unwrap();
     scene.internet.plug(scene.eve.address);
     scene.internet.advance(10_000);
-    scene.eve.answer(Answer::status(500));
-    scene.eve.answer(Answer::status(500));
+    scene.eve.answer(StrangerAnswer::status(500));
+    scene.eve.answer(StrangerAnswer::status(500));
     scene.a.federate().await;
     assert_eq!(scene.a.waiting().await.0, 1, "the first stumbled, the second went through");
     assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Accepted { .. }));
@@ -223,7 +227,7 @@ async fn an_envelope_that_expires_while_it_waits() {
 #[tokio::test]
 async fn a_server_that_asks_for_time() {
     let scene = StrangerScene::new().await;
-    scene.eve.answer(Answer::status(503).with("retry-after", "600"));
+    scene.eve.answer(StrangerAnswer::status(503).with("retry-after", "600"));
     assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
     assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
     for _ in 0..9 {
@@ -238,7 +242,7 @@ async fn a_server_that_asks_for_time() {
     assert_eq!(scene.eve.posts().len(), 3);
     scene.alice.refresh().await.unwrap();
     assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Confirm, ReportKind::Confirm]);
-    scene.eve.answer(Answer::status(429).with("retry-after", "600"));
+    scene.eve.answer(StrangerAnswer::status(429).with("retry-after", "600"));
     assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
     assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Accepted { .. }));
     for _ in 0..9 {
@@ -257,11 +261,11 @@ async fn a_server_that_asks_for_time() {
 async fn a_rejection_after_the_wait() {
     let scene = StrangerScene::new().await;
     let outgoing = scene.envelope();
-    scene.eve.answer(Answer::status(503));
+    scene.eve.answer(StrangerAnswer::status(503));
     scene.send(&outgoing).await.unwrap();
     let mut reject = scene.report("Reject", &outgoing);
     reject["staleDevices"] = json!(["https://eve.example/user/eve/device/1"]);
-    scene.eve.answer(Answer::activity(409, &reject));
+    scene.eve.answer(StrangerAnswer::activity(409, &reject));
     scene.internet.advance(10_000);
     scene.settle().await;
     let reports = scene.a.reports(&scene.alice).await;

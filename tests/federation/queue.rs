@@ -7,7 +7,7 @@ use eko_protocol::address::UserName;
 use eko_service::config::Config;
 use eko_store::parcels::{OutcomeAddress, Parcel, ParcelBody};
 use eko_store::resources::FEDERATION;
-use eko_testkit::{Fault, Internet, Stranger, World, envelope};
+use eko_testkit::{CallFault, Internet, Stranger, World, envelope};
 
 use crate::{HOUR_MS, MINUTE_MS, ServerPair, kinds};
 
@@ -43,7 +43,7 @@ async fn an_envelope_too_long_for_the_queue() {
     pair.settle().await;
     pair.internet.unplug(pair.b_address);
     assert!(matches!(pair.alice.send(&outgoing).await.unwrap(), SendOutcome::Queued { .. }));
-    let parts = |stored: &eko_testkit::Stored| stored.keys("F#", "").len();
+    let parts = |stored: &eko_testkit::StoredState| stored.keys("F#", "").len();
     assert_eq!(parts(&pair.a.stored().await), 5);
     pair.internet.plug(pair.b_address);
     pair.internet.advance(10_000);
@@ -63,10 +63,10 @@ async fn calls_that_fail() {
     pair.settle().await;
     pair.b.empty(&pair.bob).await;
     for (world, operation, fault) in [
-        ("b", "SendMessageBatch", Fault::Down),
-        ("b", "SendMessageBatch", Fault::AnswerLost),
-        ("b", "UpdateItem", Fault::Down),
-        ("b", "GetItem", Fault::Down),
+        ("b", "SendMessageBatch", CallFault::Down),
+        ("b", "SendMessageBatch", CallFault::AnswerLost),
+        ("b", "UpdateItem", CallFault::Down),
+        ("b", "GetItem", CallFault::Down),
     ] {
         let failing = if world == "a" { &pair.a } else { &pair.b };
         failing.calls.fail(operation, fault, 3);
@@ -96,7 +96,7 @@ async fn an_outcome_that_cannot_be_queued() {
     pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
     pair.internet.plug(pair.b_address);
     pair.internet.advance(10_000);
-    pair.a.calls.fail("SendMessageBatch", Fault::Down, 3);
+    pair.a.calls.fail("SendMessageBatch", CallFault::Down, 3);
     pair.a.federate().await;
     assert_eq!(pair.a.waiting().await.0, 1);
     pair.internet.advance(i64::from(FEDERATION.visibility_seconds) * 1_000);
@@ -161,7 +161,7 @@ async fn a_long_wait_while_the_store_is_down() {
     assert_eq!(pair.a.waiting().await.0, 1);
     pair.internet.advance(HOUR_MS / 4);
     store.queue_parcels(vec![parcel(None)], now_ms, String::new).await.unwrap();
-    pair.a.calls.fail("BatchGetItem", Fault::Down, 3);
+    pair.a.calls.fail("BatchGetItem", CallFault::Down, 3);
     pair.a.federate().await;
     assert_eq!(pair.a.waiting().await, (2, 0), "both are still there");
     pair.internet.forget();

@@ -4,7 +4,7 @@ use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_client::{ClientError, Device};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
-use eko_testkit::{Answer, Direct, Internet, Stranger, World};
+use eko_testkit::{DirectTransport, Internet, Stranger, StrangerAnswer, World};
 use serde_json::{Value, json};
 
 /// A server with alice@a.example, and another server's actor, eve@eve.example, that answers as a
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub(crate) struct StrangerScene {
     pub(crate) internet: Internet,
     pub(crate) a: World,
-    pub(crate) alice: Device<Direct>,
+    pub(crate) alice: Device<DirectTransport>,
     pub(crate) eve: Stranger,
 }
 
@@ -28,7 +28,7 @@ impl StrangerScene {
         eve.actor = "https://eve.example/user/eve".to_owned();
         let mut document = eve.actor_document();
         document["inbox"] = json!("https://eve.example/user/eve/inbox");
-        eve.document("/user/eve", Answer::activity(200, &document));
+        eve.document("/user/eve", StrangerAnswer::activity(200, &document));
         Self { internet, a, alice, eve }
     }
 

@@ -2,7 +2,7 @@
 //! that a device fetches.
 
 use eko_client::{Auth, Body};
-use eko_testkit::{Asked, Stranger};
+use eko_testkit::{Stranger, StrangerRequest};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -12,7 +12,9 @@ use crate::stranger_scene::StrangerScene;
 /// and its body.
 fn latest_post(to: &Stranger) -> Value {
     let posts = to.posts();
-    let Some(Asked { target, headers, body, .. }) = posts.last() else { panic!("there was no POST") };
+    let Some(StrangerRequest { target, headers, body, .. }) = posts.last() else {
+        panic!("there was no POST")
+    };
     let header = |name: &str| headers[name].to_str().unwrap();
     json!({
         "target": target,

@@ -10,7 +10,7 @@ use eko_client::{Auth, Body, KeyCounts};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_testkit::template::{Template, arn_of, referred};
-use eko_testkit::{Action, Answer, BARE, Internet, Policies, Stranger, World, envelope};
+use eko_testkit::{Action, BARE, Internet, Policies, Stranger, StrangerAnswer, World, envelope};
 use http::Method;
 use serde_json::json;
 
@@ -112,7 +112,7 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
 
     let mut eve = Stranger::new(internet, "eve.example").await;
     eve.actor = "https://eve.example/user/eve".to_owned();
-    eve.document("/user/eve", Answer::activity(200, &eve.actor_document()));
+    eve.document("/user/eve", StrangerAnswer::activity(200, &eve.actor_document()));
     internet.unplug(eve.address);
     for (devices, bytes) in [(1, 100), (13, 96 * 1024)] {
         let device = |n| DeviceId::parse(&format!("00000000-0000-4000-8000-{n:012}")).unwrap();

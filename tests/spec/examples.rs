@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use eko_client::{Auth, Body, Device, Exchange};
-use eko_testkit::{Direct, World};
+use eko_testkit::{DirectTransport, World};
 use http::Method;
 use serde_json::Value;
 
@@ -25,12 +25,12 @@ use crate::{render, writes};
 
 /// A device of a scene, and what it said last.
 struct SceneDevice {
-    device: Device<Recorder<Direct>>,
-    recorder: Recorder<Direct>,
+    device: Device<Recorder<DirectTransport>>,
+    recorder: Recorder<DirectTransport>,
 }
 
 impl Deref for SceneDevice {
-    type Target = Device<Recorder<Direct>>;
+    type Target = Device<Recorder<DirectTransport>>;
 
     fn deref(&self) -> &Self::Target {
         &self.device

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use eko_client::attachment::{self, AttachmentLocation};
 use eko_client::{Auth, Body, Device, Exchange, content, group};
 use eko_service::config::Config;
-use eko_testkit::{BARE, Direct, World, envelope, refusal};
+use eko_testkit::{BARE, DirectTransport, World, envelope, refusal};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -31,8 +31,8 @@ fn told(answer: &Exchange) -> String {
 /// Alice and Bob, each with one device.
 struct TwoUsers {
     world: World,
-    alice: Device<Direct>,
-    bob: Device<Direct>,
+    alice: Device<DirectTransport>,
+    bob: Device<DirectTransport>,
 }
 
 impl TwoUsers {

@@ -10,7 +10,7 @@ mod tokens;
 
 use eko_client::transport::Transport as _;
 use eko_client::{Auth, Body, Device, Exchange};
-use eko_testkit::{Direct, Stored, World, refusal};
+use eko_testkit::{DirectTransport, StoredState, World, refusal};
 use http::Method;
 use serde_json::Value;
 
@@ -20,11 +20,11 @@ const ACTIVITY: &str = "application/activity+json";
 /// pending one.
 struct BadInputScene {
     world: World,
-    alice: Device<Direct>,
-    bob: Device<Direct>,
-    second: Device<Direct>,
+    alice: Device<DirectTransport>,
+    bob: Device<DirectTransport>,
+    second: Device<DirectTransport>,
     /// The state of the store before any bad input.
-    before: Stored,
+    before: StoredState,
 }
 
 impl BadInputScene {

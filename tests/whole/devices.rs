@@ -10,26 +10,30 @@ mod turned_away;
 
 use eko_client::Device;
 use eko_protocol::chain::{ChainPosition, UnsignedNode};
-use eko_testkit::{Direct, World, envelope, refusal, refused};
+use eko_testkit::{DirectTransport, World, envelope, refusal, refused};
 use serde_json::{Value, json};
 
 use crate::requests::post;
 
 /// Returns a node that adds this device at the end of its user's chain, signed by `signer`.
-async fn approval(signer: &Device<Direct>, device: &Device<Direct>) -> Value {
+async fn approval(signer: &Device<DirectTransport>, device: &Device<DirectTransport>) -> Value {
     let position = signer.chain(signer.user()).await.unwrap().1.position;
     add_node(signer, &position, device)
 }
 
 /// Returns a node that adds this device at `position` of its user's chain, signed by `signer`.
-fn add_node(signer: &Device<Direct>, position: &ChainPosition, device: &Device<Direct>) -> Value {
+fn add_node(
+    signer: &Device<DirectTransport>,
+    position: &ChainPosition,
+    device: &Device<DirectTransport>,
+) -> Value {
     let now_ms = signer.environment().now_ms();
     let node = UnsignedNode::add(signer.origin(), signer.user(), position, &device.described(), now_ms);
     signer.sign_node(node).unwrap()
 }
 
 /// Posts a node to the device's own chain and returns the answer in one line.
-async fn append(device: &Device<Direct>, node: &Value) -> String {
+async fn append(device: &Device<DirectTransport>, node: &Value) -> String {
     let path = format!("/user/{}/devices", device.user());
     refusal(&post(device, &path, node).await)
 }
@@ -37,7 +41,11 @@ async fn append(device: &Device<Direct>, node: &Value) -> String {
 /// Has a device try everything that an active device may do, and returns each refusal in one line.
 ///
 /// Asserts that nothing was stored by it.
-async fn try_everything(world: &World, device: &mut Device<Direct>, friend: &Device<Direct>) -> Vec<String> {
+async fn try_everything(
+    world: &World,
+    device: &mut Device<DirectTransport>,
+    friend: &Device<DirectTransport>,
+) -> Vec<String> {
     let environment = device.environment().clone();
     let keys = device.keys_mut().more(1, 0, &environment).unwrap();
     let rotated = device.keys_mut().rotate(&environment).unwrap();

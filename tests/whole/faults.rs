@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use eko_client::Device;
 use eko_client::device::JoinKind;
 use eko_store::resources::DELIVERIES;
-use eko_testkit::{BARE, Direct, Fault, World, ciphertext, envelope, refused};
+use eko_testkit::{BARE, CallFault, DirectTransport, World, ciphertext, envelope, refused};
 
 use crate::outcomes::accepted;
 use crate::people::{alice_and_bob, alice_and_bobs_two};
@@ -20,7 +20,7 @@ const VISIBILITY_MS: i64 = DELIVERIES.visibility_seconds as i64 * 1000;
 async fn the_queue_is_down_and_the_same_envelope_is_sent_again() {
     let (world, alice, bob, second) = alice_and_bobs_two().await;
     let outgoing = envelope(&alice, &[&bob, &second]);
-    world.calls.fail("SendMessageBatch", Fault::Down, TRIES);
+    world.calls.fail("SendMessageBatch", CallFault::Down, TRIES);
     assert_eq!(refused(alice.send(&outgoing).await), "503 unavailable");
     assert_eq!(world.queued().await, (0, 0));
     world.advance(5000);
@@ -37,11 +37,11 @@ async fn the_queue_takes_part_of_a_batch() {
     let (world, alice, bob, second) = alice_and_bobs_two().await;
     let outgoing = envelope(&alice, &[&bob, &second]);
     // SQS refuses entries for a reason of its own: the store sends them again, up to three times.
-    world.calls.fail("SendMessageBatch", Fault::EntriesRefused, 2);
+    world.calls.fail("SendMessageBatch", CallFault::EntriesRefused, 2);
     accepted(alice.send(&outgoing).await.unwrap());
     assert_eq!(world.queued().await, (1, 0));
     let other = envelope(&alice, &[&bob, &second]);
-    world.calls.fail("SendMessageBatch", Fault::EntriesRefused, TRIES);
+    world.calls.fail("SendMessageBatch", CallFault::EntriesRefused, TRIES);
     assert_eq!(refused(alice.send(&other).await), "503 unavailable");
     accepted(alice.send(&other).await.unwrap());
     world.deliver().await;
@@ -64,7 +64,7 @@ async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
         others.push(device);
     }
     world.deliver().await;
-    let devices: Vec<&Device<Direct>> = others.iter().chain([&bob]).collect();
+    let devices: Vec<&Device<DirectTransport>> = others.iter().chain([&bob]).collect();
     // Twelve ciphertexts of 96 KiB are 1.5 MiB in base64: more than SQS takes in one message.
     let mut outgoing = envelope(&alice, &devices);
     for (device, content) in &mut outgoing.messages {
@@ -74,7 +74,7 @@ async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
     let meanwhile = async {
         held.reached().await;
         // The first batch is sent. The second one fails, twice.
-        world.calls.fail("SendMessageBatch", Fault::Down, TRIES - 1);
+        world.calls.fail("SendMessageBatch", CallFault::Down, TRIES - 1);
         held.release();
     };
     world.calls.reset();
@@ -94,16 +94,16 @@ async fn answers_that_are_lost_change_nothing() {
     let (world, alice, bob, second) = alice_and_bobs_two().await;
     let outgoing = envelope(&alice, &[&bob, &second]);
     // Each write of the send happens twice.
-    world.calls.fail("UpdateItem", Fault::AnswerLost, 2);
-    world.calls.fail("SendMessageBatch", Fault::AnswerLost, 1);
+    world.calls.fail("UpdateItem", CallFault::AnswerLost, 2);
+    world.calls.fail("SendMessageBatch", CallFault::AnswerLost, 1);
     accepted(alice.send(&outgoing).await.unwrap());
     assert_eq!(world.queued().await, (2, 0));
-    world.calls.fail("BatchWriteItem", Fault::AnswerLost, 1);
+    world.calls.fail("BatchWriteItem", CallFault::AnswerLost, 1);
     world.deliver().await;
     assert_eq!((world.messages(&bob).await.len(), world.messages(&second).await.len()), (1, 1));
     // The claim of the receipt and the receipt happen twice as well.
-    world.calls.fail("UpdateItem", Fault::AnswerLost, 1);
-    world.calls.fail("SendMessageBatch", Fault::AnswerLost, 1);
+    world.calls.fail("UpdateItem", CallFault::AnswerLost, 1);
+    world.calls.fail("SendMessageBatch", CallFault::AnswerLost, 1);
     world.confirm(&bob).await;
     world.confirm(&second).await;
     world.deliver().await;
@@ -118,15 +118,15 @@ async fn a_lost_answer_to_a_transaction() {
         return;
     }
     let alice = world.device("alice", "one", BARE);
-    world.calls.fail("TransactWriteItems", Fault::AnswerLost, 1);
+    world.calls.fail("TransactWriteItems", CallFault::AnswerLost, 1);
     alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
-    world.calls.fail("TransactWriteItems", Fault::AnswerLost, 1);
+    world.calls.fail("TransactWriteItems", CallFault::AnswerLost, 1);
     alice.refresh().await.unwrap();
     alice.refresh().await.unwrap();
     let second = world.pending(&alice, "two").await;
-    world.calls.fail("TransactWriteItems", Fault::AnswerLost, 1);
+    world.calls.fail("TransactWriteItems", CallFault::AnswerLost, 1);
     assert_eq!(alice.approve(second.id()).await.unwrap().length, 2);
-    world.calls.fail("TransactWriteItems", Fault::AnswerLost, 1);
+    world.calls.fail("TransactWriteItems", CallFault::AnswerLost, 1);
     assert_eq!(alice.revoke(second.id()).await.unwrap().length, 3);
     assert_eq!(alice.chain(alice.user()).await.unwrap().0.len(), 3);
     world.deliver().await;
@@ -138,7 +138,7 @@ async fn a_take_whose_answer_is_lost_gives_no_key_twice() {
     let (alice, bob) = (world.user_with("alice", BARE).await, world.user("bob").await);
     let mut given = BTreeSet::new();
     for _ in 0..3 {
-        world.calls.fail("UpdateItem", Fault::AnswerLost, 1);
+        world.calls.fail("UpdateItem", CallFault::AnswerLost, 1);
         let taken = alice.take(bob.user()).await.unwrap();
         let keys = taken.packages[0].pre_key.as_ref().map(|key| key.id.get());
         assert!(keys.is_none_or(|id| given.insert(id)), "{keys:?} was given before");
@@ -150,7 +150,7 @@ async fn a_take_whose_answer_is_lost_gives_no_key_twice() {
 async fn the_mailboxes_are_down_and_the_message_comes_back() {
     let (world, alice, bob, second) = alice_and_bobs_two().await;
     world.send(&alice, &[&bob, &second]).await;
-    world.calls.fail("BatchWriteItem", Fault::Down, TRIES);
+    world.calls.fail("BatchWriteItem", CallFault::Down, TRIES);
     assert_eq!(world.deliver().await, 1);
     assert_eq!(world.messages(&bob).await, []);
     assert_eq!(world.queued().await, (1, 0));
@@ -169,7 +169,7 @@ async fn a_device_set_out_of_reach_delays_its_report_only() {
     world.deliver().await;
     world.confirm(&bob).await;
     world.send(&bob, &[&alice]).await;
-    world.calls.fail("GetItem", Fault::Down, TRIES);
+    world.calls.fail("GetItem", CallFault::Down, TRIES);
     assert_eq!(world.deliver().await, 2);
     assert_eq!(world.messages(&alice).await.len(), 1);
     world.empty(&alice).await;
@@ -209,7 +209,7 @@ async fn a_receipt_that_cannot_be_queued_leaves_its_entry() {
     world.deliver().await;
     let entries = bob.fetch().await.unwrap().entries;
     let addresses: Vec<String> = entries.iter().map(|entry| entry.address.clone()).collect();
-    world.calls.fail("SendMessageBatch", Fault::Down, TRIES);
+    world.calls.fail("SendMessageBatch", CallFault::Down, TRIES);
     assert_eq!(refused(bob.acknowledge(&addresses).await), "503 unavailable");
     assert_eq!(bob.fetch().await.unwrap().entries, entries);
     bob.acknowledge(&addresses).await.unwrap();
@@ -231,7 +231,7 @@ async fn what_is_deleted_is_reported_although_another_deletion_failed() {
     let addresses: Vec<String> = entries.iter().map(|entry| entry.address.clone()).collect();
     // Two deletions run side by side, and share five failures: one of them fails for good, the
     // other may succeed.
-    world.calls.fail("DeleteItem", Fault::Down, 2 * TRIES - 1);
+    world.calls.fail("DeleteItem", CallFault::Down, 2 * TRIES - 1);
     assert_eq!(refused(bob.acknowledge(&addresses).await), "503 unavailable");
     world.confirm(&bob).await;
     assert_eq!(bob.fetch().await.unwrap().entries, []);
@@ -245,7 +245,7 @@ async fn a_claim_that_fails_leaves_its_entry() {
     world.send(&alice, &[&bob]).await;
     world.deliver().await;
     let entries = bob.fetch().await.unwrap().entries;
-    world.calls.fail("UpdateItem", Fault::Down, TRIES);
+    world.calls.fail("UpdateItem", CallFault::Down, TRIES);
     assert_eq!(refused(bob.acknowledge(&[entries[0].address.clone()]).await), "503 unavailable");
     assert_eq!(bob.fetch().await.unwrap().entries, entries);
     world.confirm(&bob).await;
@@ -260,19 +260,19 @@ async fn the_table_is_down() {
     let token = world.id_token("carol").await;
     let before = world.stored().await;
     let outgoing = envelope(&alice, &[&bob]);
-    world.calls.fail("BatchGetItem", Fault::Down, TRIES);
+    world.calls.fail("BatchGetItem", CallFault::Down, TRIES);
     assert_eq!(refused(alice.send(&outgoing).await), "503 unavailable");
-    world.calls.fail("UpdateItem", Fault::Down, TRIES);
+    world.calls.fail("UpdateItem", CallFault::Down, TRIES);
     assert_eq!(refused(alice.send(&outgoing).await), "503 unavailable");
-    world.calls.fail("Query", Fault::Down, TRIES);
+    world.calls.fail("Query", CallFault::Down, TRIES);
     assert_eq!(refused(alice.fetch().await), "503 unavailable");
-    world.calls.fail("GetItem", Fault::Down, TRIES);
+    world.calls.fail("GetItem", CallFault::Down, TRIES);
     assert_eq!(refused(carol.register(&token, JoinKind::First).await), "503 unavailable");
-    world.calls.fail("TransactWriteItems", Fault::Down, TRIES);
+    world.calls.fail("TransactWriteItems", CallFault::Down, TRIES);
     assert_eq!(refused(carol.register(&token, JoinKind::First).await), "503 unavailable");
-    world.calls.fail("UpdateItem", Fault::Down, TRIES);
+    world.calls.fail("UpdateItem", CallFault::Down, TRIES);
     assert_eq!(refused(alice.take(bob.user()).await), "503 unavailable");
-    world.calls.fail("TransactWriteItems", Fault::Down, TRIES);
+    world.calls.fail("TransactWriteItems", CallFault::Down, TRIES);
     assert_eq!(refused(alice.refresh().await), "503 unavailable");
     assert_eq!(world.stored().await.difference(&before), []);
     // The failures used up no name, no budget, no token and no key.
@@ -296,7 +296,7 @@ async fn a_revocation_holds_although_clearing_up_fails() {
         second.id(),
         world.now_ms(),
     );
-    world.calls.fail("Query", Fault::Down, TRIES);
+    world.calls.fail("Query", CallFault::Down, TRIES);
     assert_eq!(bob.append(&bob.sign_node(revocation).unwrap()).await.unwrap().length, 3);
     assert_eq!(refused(second.fetch().await), "401 device-revoked");
     assert_eq!(refused(second.send(&envelope(&second, &[&alice])).await), "401 device-revoked");
@@ -307,7 +307,7 @@ async fn a_revocation_holds_although_clearing_up_fails() {
 async fn a_device_waits_although_nobody_could_be_told() {
     let world = World::new().await;
     let bob = world.user("bob").await;
-    world.calls.fail("SendMessageBatch", Fault::Down, TRIES);
+    world.calls.fail("SendMessageBatch", CallFault::Down, TRIES);
     let second = world.pending(&bob, "two").await;
     assert_eq!(world.queued().await, (0, 0));
     assert_eq!(bob.pending_devices().await.unwrap().len(), 1);

@@ -4,7 +4,7 @@ use eko_client::Device;
 use eko_client::device::{EntryContent, MailboxPage};
 use eko_protocol::activity::ReportKind;
 use eko_protocol::id::EnvelopeId;
-use eko_testkit::{Direct, START_MS, World, envelope, refusal};
+use eko_testkit::{DirectTransport, START_MS, World, envelope, refusal};
 use serde_json::json;
 
 use crate::DAY_MS;
@@ -171,7 +171,7 @@ async fn nobody_acknowledges_for_another() {
     let entry = bob.fetch().await.unwrap().entries[0].address.clone();
     assert_eq!(second.fetch().await.unwrap().entries[0].address, entry);
     let before = world.stored().await;
-    let deliver = async |device: &Device<Direct>, user: &str, entry: &str| {
+    let deliver = async |device: &Device<DirectTransport>, user: &str, entry: &str| {
         let body = json!({ "type": "Delivered", "object": entry });
         let path = format!("/user/{user}/outbox");
         let answer = post(device, &path, &body).await;

@@ -8,7 +8,7 @@ mod taking;
 use eko_client::device::PoolCount;
 use eko_client::{Device, KeyCounts};
 use eko_protocol::key_package::PublishedKeys;
-use eko_testkit::{BARE, Direct, refusal};
+use eko_testkit::{BARE, DirectTransport, refusal};
 use serde_json::{Value, json};
 
 use crate::requests::post;
@@ -19,7 +19,7 @@ fn curve(pre_keys: u16) -> KeyCounts {
 }
 
 /// Makes more one-time keys of a device, ready to be published.
-fn more(device: &mut Device<Direct>, pre_keys: u16, kyber_pre_keys: u16) -> PublishedKeys {
+fn more(device: &mut Device<DirectTransport>, pre_keys: u16, kyber_pre_keys: u16) -> PublishedKeys {
     let environment = device.environment().clone();
     device.keys_mut().more(pre_keys, kyber_pre_keys, &environment).unwrap()
 }
@@ -34,7 +34,7 @@ fn left(pre_keys: u64, kyber_pre_keys: u64) -> PoolCount {
 ///
 /// Asserts that the identity key, the signed key and the one-time Curve25519 key are the device's
 /// own.
-async fn take(taker: &Device<Direct>, of: &Device<Direct>) -> (Option<u32>, Option<u32>) {
+async fn take(taker: &Device<DirectTransport>, of: &Device<DirectTransport>) -> (Option<u32>, Option<u32>) {
     let [package] = <[_; 1]>::try_from(taker.take(of.user()).await.unwrap().packages).unwrap();
     assert_eq!(package.identity_key, of.keys().identity().public());
     assert_eq!(package.signed_pre_key, *of.keys().signed_pre_key());
@@ -47,7 +47,7 @@ async fn take(taker: &Device<Direct>, of: &Device<Direct>) -> (Option<u32>, Opti
 
 /// Posts an `Add` with this object to the device's own key packages and returns the answer in one
 /// line.
-async fn add(device: &Device<Direct>, object: &Value) -> String {
+async fn add(device: &Device<DirectTransport>, object: &Value) -> String {
     let body = json!({ "type": "Add", "actor": device.actor(), "object": object });
     let packages = device.origin().key_packages(device.user());
     refusal(&post(device, &packages, &body).await)

@@ -1,6 +1,6 @@
 //! Deliveries to a server that knows one signature scheme only (`docs/protocol.md`, section 7).
 
-use eko_testkit::{Answer, Internet, Stranger, World};
+use eko_testkit::{Internet, Stranger, StrangerAnswer, World};
 use http::Method;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ async fn a_server_that_stumbles_over_rfc_9421_is_knocked_at_twice() {
         let world = World::at(&internet, "eko.example", |_| {}).await;
         let eve = Stranger::new(&internet, "eve.example").await;
         eve.script(move |asked| {
-            asked.headers.contains_key("signature-input").then(|| Answer::status(status))
+            asked.headers.contains_key("signature-input").then(|| StrangerAnswer::status(status))
         });
         let alice = world.user("alice").await;
         for id in

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use eko_client::Device;
 use eko_client::device::{EntryContent, MailboxPage, OutgoingEnvelope};
 use eko_protocol::id::EnvelopeId;
-use eko_testkit::{Direct, ciphertext};
+use eko_testkit::{DirectTransport, ciphertext};
 
 /// Fetches all pages of a device's mailbox, oldest entries first.
-pub(crate) async fn pages(device: &Device<Direct>) -> Vec<MailboxPage> {
+pub(crate) async fn pages(device: &Device<DirectTransport>) -> Vec<MailboxPage> {
     let mut pages = vec![device.fetch().await.unwrap()];
     while let Some(next) = pages.last().and_then(|page| page.next.clone()) {
         pages.push(device.fetch_after(&next).await.unwrap());
@@ -19,7 +19,7 @@ pub(crate) async fn pages(device: &Device<Direct>) -> Vec<MailboxPage> {
 /// Counts the entries of each envelope in a device's mailbox.
 ///
 /// Asserts that each message has the ciphertext that `eko_testkit::envelope` makes for the device.
-pub(crate) async fn entry_counts(device: &Device<Direct>) -> BTreeMap<EnvelopeId, usize> {
+pub(crate) async fn entry_counts(device: &Device<DirectTransport>) -> BTreeMap<EnvelopeId, usize> {
     let mut counts = BTreeMap::new();
     for entry in pages(device).await.into_iter().flat_map(|page| page.entries) {
         if let EntryContent::Message(message) = entry.content {

@@ -3,14 +3,14 @@
 
 use eko_client::Device;
 use eko_protocol::id::EnvelopeId;
-use eko_testkit::{Direct, envelope};
+use eko_testkit::{DirectTransport, envelope};
 use serde_json::{Value, json};
 
 use crate::people::alice_and_bobs_two;
 use crate::requests::{get, post};
 
 /// Fetches a device's mailbox and returns the whole page.
-async fn inbox_page(device: &Device<Direct>) -> Value {
+async fn inbox_page(device: &Device<DirectTransport>) -> Value {
     let answer = get(device, &format!("/user/{}/inbox", device.user())).await;
     assert_eq!(answer.status, 200);
     answer.json().unwrap()

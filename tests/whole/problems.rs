@@ -1,7 +1,7 @@
 //! Problems, whole: the body of each refusal, and the headers that belong to its status.
 
 use eko_client::{Auth, Body, Exchange};
-use eko_testkit::{Fault, World, envelope};
+use eko_testkit::{CallFault, World, envelope};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ async fn a_problem_of_each_status() {
         ("another media type", send(raw("text/plain", "{}")).await),
         ("too many envelopes in a minute", post(&alice, outbox, &good).await),
         ("a table that does not answer", {
-            world.calls.fail("Query", Fault::Down, TRIES);
+            world.calls.fail("Query", CallFault::Down, TRIES);
             get(&alice, "/user/alice/inbox").await
         }),
     ];

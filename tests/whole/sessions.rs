@@ -5,9 +5,9 @@ mod refresh;
 mod sign_in;
 
 use eko_client::Device;
-use eko_testkit::{BARE, Direct, World};
+use eko_testkit::{BARE, DirectTransport, World};
 
 /// Makes a device with the least keys, which has not registered.
-fn first_device(world: &World, user: &str) -> Device<Direct> {
+fn first_device(world: &World, user: &str) -> Device<DirectTransport> {
     world.device(user, "one", BARE)
 }

@@ -1,5 +1,5 @@
-//! Where a world's table and queues are: in the embedded engines, or at the endpoints that the environment names,
-//! as the AWS SDKs read them. What is under test is the same either way.
+//! Where a world's table and queues are: in the embedded engines, or at the endpoints that the
+//! environment names, as the AWS SDKs read them. What is under test is the same either way.
 
 use aws_sdk_dynamodb::types::TimeToLiveSpecification;
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -18,14 +18,14 @@ use url::{Host, Url};
 use uuid::Uuid;
 
 use crate::calls::{body, whole};
-use crate::hidden::Hidden;
+use crate::hidden::HiddenMessages;
 
 /// Where the services are, and what a world's own are called there.
 pub(crate) struct Backend {
     engines: Engines,
     endpoints: Endpoints,
     prefix: String,
-    hidden: Hidden,
+    hidden: HiddenMessages,
 }
 
 impl Backend {
@@ -33,7 +33,7 @@ impl Backend {
         let endpoints = endpoints();
         let elsewhere = endpoints.dynamodb.is_some() || endpoints.sqs.is_some();
         let prefix = if elsewhere { format!("test-{}-", Uuid::new_v4().simple()) } else { String::new() };
-        Self { engines: engines.clone(), endpoints, prefix, hidden: Hidden::new(clock) }
+        Self { engines: engines.clone(), endpoints, prefix, hidden: HiddenMessages::new(clock) }
     }
 
     /// What is before the names of table and queues, since others are at the same endpoints.
@@ -51,8 +51,8 @@ impl Backend {
         !self.prefix.is_empty()
     }
 
-    /// The account, whose client `change` may put something around. Its connections are of the runtime that
-    /// makes the first call.
+    /// The account, whose client `change` may put something around. Its connections are of the
+    /// runtime that makes the first call.
     pub(crate) fn account(&self, change: impl FnOnce(SharedHttpClient) -> SharedHttpClient) -> Account {
         Account::embedded(change(self.client())).at(self.endpoints.clone())
     }
@@ -67,7 +67,7 @@ impl Backend {
             SharedHttpConnector::new(Connector::builder().sleep_impl(TokioSleep::new()).build_http());
         http_client_fn(move |settings, parts| {
             let engines = engines.http_connector(settings, parts);
-            SharedHttpConnector::new(Either {
+            SharedHttpConnector::new(RoutingConnector {
                 engines,
                 socket: socket.clone(),
                 endpoints: endpoints.clone(),
@@ -83,8 +83,8 @@ impl Backend {
         }
     }
 
-    /// Turns off the time to live of a table that is elsewhere: the tests' time is not that engine's, for which
-    /// everything has expired.
+    /// Turns off the time to live of a table that is elsewhere: the tests' time is not that
+    /// engine's, for which everything has expired.
     pub(crate) async fn keep_expired(&self, clients: &Clients, table: &str) {
         if self.endpoints.dynamodb.is_none() {
             return;
@@ -138,14 +138,14 @@ fn on_loopback(endpoint: &str) -> bool {
 
 /// To the engines, or over a socket, as the service has an endpoint.
 #[derive(Debug)]
-struct Either {
+struct RoutingConnector {
     engines: SharedHttpConnector,
     socket: SharedHttpConnector,
     endpoints: Endpoints,
-    hidden: Hidden,
+    hidden: HiddenMessages,
 }
 
-impl HttpConnector for Either {
+impl HttpConnector for RoutingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let (service, operation) = target.split_once('.').unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Between the SDK and the engines: counts calls, groups them into rounds, makes them fail, records them; and
-//! denies a function what its role does not allow.
+//! Between the SDK and the engines: counts calls, groups them into rounds, makes them fail, records
+//! them; and denies a function what its role does not allow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,24 +25,24 @@ const OVERLAP: Duration = Duration::from_millis(3);
 /// What was called since the last [`Calls::reset`], and what shall fail.
 #[derive(Clone, Debug)]
 pub struct Calls {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<CallState>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct CallState {
     made: Vec<String>,
     rounds: usize,
     under_way: usize,
-    faults: BTreeMap<String, (Fault, usize)>,
-    holds: Vec<Hold>,
-    recorded: Option<Vec<Exchange>>,
+    faults: BTreeMap<String, (CallFault, usize)>,
+    holds: Vec<CallHold>,
+    recorded: Option<Vec<RecordedCall>>,
     used: BTreeSet<Action>,
     denied: BTreeSet<Action>,
 }
 
 /// A call with its answer, as JSON.
 #[derive(Clone, Debug)]
-pub struct Exchange {
+pub struct RecordedCall {
     /// `PutItem`, `SendMessageBatch`, ….
     pub operation: String,
     /// What was asked. Of DynamoDB the answer is asked to say what it consumed.
@@ -52,26 +52,26 @@ pub struct Exchange {
 }
 
 #[derive(Debug)]
-struct Hold {
+struct CallHold {
     operation: String,
     /// Calls that still go through before the one that is held.
     before: usize,
-    gate: Arc<Gate>,
+    gate: Arc<CallGate>,
 }
 
 #[derive(Debug, Default)]
-struct Gate {
+struct CallGate {
     reached: Notify,
     released: Notify,
 }
 
 /// A call that waits at the door of the engine until it is released.
 #[derive(Debug)]
-pub struct Held {
-    gate: Arc<Gate>,
+pub struct HeldCall {
+    gate: Arc<CallGate>,
 }
 
-impl Held {
+impl HeldCall {
     /// Waits until the call has come.
     pub async fn reached(&self) {
         self.gate.reached.notified().await;
@@ -85,12 +85,13 @@ impl Held {
 
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum CallFault {
     /// The service answers that it is out of order, before anything happened.
     Down,
     /// The service does what it was asked to, and its answer is lost.
     AnswerLost,
-    /// A SendMessageBatch answers that none of its entries was taken, through no fault of the sender's.
+    /// A SendMessageBatch answers that none of its entries was taken, through no fault of the
+    /// sender's.
     EntriesRefused,
 }
 
@@ -99,7 +100,7 @@ impl Calls {
         Self { state: Arc::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, CallState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -120,32 +121,34 @@ impl Calls {
         self.lock().rounds
     }
 
-    /// Records calls from now on; DynamoDB is asked to say what each consumes (`ReturnConsumedCapacity`).
+    /// Records calls from now on; DynamoDB is asked to say what each consumes
+    /// (`ReturnConsumedCapacity`).
     pub fn record(&self) {
         self.lock().recorded = Some(Vec::new());
     }
 
     /// What was recorded since, in the order of the answers.
-    pub fn recorded(&self) -> Vec<Exchange> {
+    pub fn recorded(&self) -> Vec<RecordedCall> {
         self.lock().recorded.replace(Vec::new()).unwrap_or_default()
     }
 
-    /// Makes the next `times` calls of an operation (`PutItem`) fail. The SDK tries three times by itself.
-    pub fn fail(&self, operation: &str, fault: Fault, times: usize) {
+    /// Makes the next `times` calls of an operation (`PutItem`) fail. The SDK tries three times by
+    /// itself.
+    pub fn fail(&self, operation: &str, fault: CallFault, times: usize) {
         self.lock().faults.insert(operation.to_owned(), (fault, times));
     }
 
-    /// Holds one call of an operation, after `before` others of it went through: what comes between two calls of
-    /// a request is then no chance.
-    pub fn hold(&self, operation: &str, before: usize) -> Held {
-        let gate = Arc::<Gate>::default();
-        let hold = Hold { operation: operation.to_owned(), before, gate: Arc::clone(&gate) };
+    /// Holds one call of an operation, after `before` others of it went through: what comes between
+    /// two calls of a request is then no chance.
+    pub fn hold(&self, operation: &str, before: usize) -> HeldCall {
+        let gate = Arc::<CallGate>::default();
+        let hold = CallHold { operation: operation.to_owned(), before, gate: Arc::clone(&gate) };
         self.lock().holds.push(hold);
-        Held { gate }
+        HeldCall { gate }
     }
 
     /// The gate that holds this call, where there is one.
-    fn held(&self, operation: &str) -> Option<Arc<Gate>> {
+    fn held(&self, operation: &str) -> Option<Arc<CallGate>> {
         let mut state = self.lock();
         let index = state.holds.iter().position(|hold| hold.operation == operation)?;
         let hold = state.holds.get_mut(index)?;
@@ -166,9 +169,10 @@ impl Calls {
         self.lock().denied.clone()
     }
 
-    /// Around the client of a function, which may do what its role allows; or of nobody, who may do anything.
+    /// Around the client of a function, which may do what its role allows; or of nobody, who may do
+    /// anything.
     pub(crate) fn around(&self, function: Option<&'static str>, inner: SharedHttpClient) -> SharedHttpClient {
-        SharedHttpClient::new(Counting { calls: self.clone(), function, inner })
+        SharedHttpClient::new(CountingClient { calls: self.clone(), function, inner })
     }
 
     /// Whether the function may make this request.
@@ -186,7 +190,7 @@ impl Calls {
         false
     }
 
-    fn begin(&self, operation: &str) -> Option<Fault> {
+    fn begin(&self, operation: &str) -> Option<CallFault> {
         let mut state = self.lock();
         state.made.push(operation.to_owned());
         if state.under_way == 0 {
@@ -209,31 +213,35 @@ impl Calls {
 }
 
 #[derive(Debug)]
-struct Counting {
+struct CountingClient {
     calls: Calls,
     function: Option<&'static str>,
     inner: SharedHttpClient,
 }
 
-impl HttpClient for Counting {
+impl HttpClient for CountingClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         parts: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, parts);
-        SharedHttpConnector::new(Connector { calls: self.calls.clone(), function: self.function, inner })
+        SharedHttpConnector::new(CountingConnector {
+            calls: self.calls.clone(),
+            function: self.function,
+            inner,
+        })
     }
 }
 
 #[derive(Debug)]
-struct Connector {
+struct CountingConnector {
     calls: Calls,
     function: Option<&'static str>,
     inner: SharedHttpConnector,
 }
 
-impl HttpConnector for Connector {
+impl HttpConnector for CountingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let target = target.to_owned();
@@ -252,9 +260,9 @@ impl HttpConnector for Connector {
             let answer = match fault {
                 _ if !allowed => Ok(access_denied()),
                 None => inner.call(request).await,
-                Some(Fault::Down) => Ok(down()),
-                Some(Fault::AnswerLost) => inner.call(request).await.map(|_| down()),
-                Some(Fault::EntriesRefused) => Ok(entries_refused(&request)),
+                Some(CallFault::Down) => Ok(down()),
+                Some(CallFault::AnswerLost) => inner.call(request).await.map(|_| down()),
+                Some(CallFault::EntriesRefused) => Ok(entries_refused(&request)),
             };
             let answer = match answer {
                 Ok(answer) => whole(answer).await,
@@ -262,7 +270,7 @@ impl HttpConnector for Connector {
             };
             calls.end();
             if let (true, Ok(answer)) = (recording, &answer) {
-                let exchange = Exchange { operation, request: asked, response: body(answer.body()) };
+                let exchange = RecordedCall { operation, request: asked, response: body(answer.body()) };
                 calls.lock().recorded.get_or_insert_default().push(exchange);
             }
             answer

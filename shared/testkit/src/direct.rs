@@ -10,11 +10,11 @@ use tower::ServiceExt as _;
 
 /// Calls a router as if over HTTP.
 #[derive(Clone)]
-pub struct Direct {
+pub struct DirectTransport {
     app: Router,
 }
 
-impl Direct {
+impl DirectTransport {
     pub(crate) fn new(app: Router) -> Self {
         Self { app }
     }
@@ -33,7 +33,7 @@ impl Direct {
     }
 }
 
-impl Transport for Direct {
+impl Transport for DirectTransport {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
         Ok(self.call(request).await)
     }

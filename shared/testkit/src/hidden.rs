@@ -1,5 +1,6 @@
-//! The hidden messages of a queue whose time is not the test's: what was received comes back when the test's time
-//! says so, by a ChangeMessageVisibility. A delayed message cannot be brought forward.
+//! The hidden messages of a queue whose time is not the test's: what was received comes back when
+//! the test's time says so, by a ChangeMessageVisibility. A delayed message cannot be brought
+//! forward.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,24 +14,24 @@ use crate::calls::body;
 
 /// What was received and not deleted since.
 #[derive(Clone)]
-pub(crate) struct Hidden {
+pub(crate) struct HiddenMessages {
     clock: Clock,
-    messages: Arc<Mutex<Vec<Message>>>,
+    messages: Arc<Mutex<Vec<HiddenMessage>>>,
 }
 
 #[derive(Debug)]
-struct Message {
+struct HiddenMessage {
     queue: String,
     receipt: String,
     until_ms: i64,
 }
 
-impl Hidden {
+impl HiddenMessages {
     pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, messages: Arc::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Message>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<HiddenMessage>> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -45,7 +46,7 @@ impl Hidden {
                 let answer = body(answer.body());
                 let spec = if queue.ends_with(FEDERATION.name) { FEDERATION } else { DELIVERIES };
                 for message in answer["Messages"].as_array().into_iter().flatten() {
-                    self.lock().push(Message {
+                    self.lock().push(HiddenMessage {
                         queue: queue.clone(),
                         receipt: text(&message["ReceiptHandle"]),
                         until_ms: until(spec.visibility_seconds.into()),
@@ -70,19 +71,21 @@ impl Hidden {
         }
     }
 
-    /// Brings back what the test's time says. One that is gone meanwhile, to the dead-letter queue, stays there.
+    /// Brings back what the test's time says. One that is gone meanwhile, to the dead-letter queue,
+    /// stays there.
     pub(crate) async fn bring_back(&self, clients: &Clients) {
         let now_ms = (self.clock)();
-        let due: Vec<Message> = self.lock().extract_if(.., |message| message.until_ms <= now_ms).collect();
-        for Message { queue, receipt, .. } in due {
+        let due: Vec<HiddenMessage> =
+            self.lock().extract_if(.., |message| message.until_ms <= now_ms).collect();
+        for HiddenMessage { queue, receipt, .. } in due {
             let change = clients.sqs.change_message_visibility().queue_url(queue).receipt_handle(receipt);
             let _ = change.visibility_timeout(0).send().await;
         }
     }
 }
 
-impl std::fmt::Debug for Hidden {
+impl std::fmt::Debug for HiddenMessages {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Hidden").field(&self.messages).finish()
+        f.debug_tuple("HiddenMessages").field(&self.messages).finish()
     }
 }

@@ -1,6 +1,6 @@
-//! An internet of this process's own: names, public addresses, and TLS listeners that truly are on loopback.
-//! No packet goes anywhere else, whatever the guard under test lets through: what has no route is recorded and
-//! refused.
+//! An internet of this process's own: names, public addresses, and TLS listeners that truly are on
+//! loopback. No packet goes anywhere else, whatever the guard under test lets through: what has no
+//! route is recorded and refused.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -85,15 +85,15 @@ impl Internet {
         Arc::new(move || internet.now_ms())
     }
 
-    /// Puts a server on it: a name, a public address of its own, port 443, TLS with a certificate for the name.
-    /// It serves until the internet is dropped.
+    /// Puts a server on it: a name, a public address of its own, port 443, TLS with a certificate
+    /// for the name. It serves until the internet is dropped.
     pub async fn serve(&self, host: &str, router: Router) -> SocketAddr {
         let site = self.inner.sites.fetch_add(1, Ordering::SeqCst);
         let address = SocketAddr::from((Ipv4Addr::new(93, 184, 216, site), 443));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         self.name(host, &[&address.ip().to_string()]);
         self.route(address, listener.local_addr().expect("an address"));
-        let listener = Tls { listener, acceptor: acceptor(host) };
+        let listener = TlsListener { listener, acceptor: acceptor(host) };
         let serving = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("the site serves");
         });
@@ -101,7 +101,8 @@ impl Internet {
         address
     }
 
-    /// What a name resolves to. Told again, it answers each once in that order, and the last for ever.
+    /// What a name resolves to. Told again, it answers each once in that order, and the last for
+    /// ever.
     pub fn name(&self, host: &str, addresses: &[&str]) {
         let addresses = addresses.iter().map(|text| text.parse().expect("an address")).collect();
         lock(&self.inner.names).entry(host.to_owned()).or_default().push_back(addresses);
@@ -191,14 +192,14 @@ impl Network for Internet {
 }
 
 /// Accepts TLS, one handshake at a time; one that fails is the client's loss.
-pub struct Tls {
+pub struct TlsListener {
     /// What is accepted from.
     pub listener: TcpListener,
     /// How.
     pub acceptor: TlsAcceptor,
 }
 
-impl Listener for Tls {
+impl Listener for TlsListener {
     type Io = TlsStream<TcpStream>;
     type Addr = SocketAddr;
 

@@ -5,15 +5,15 @@ use eko_client::device::{EntryContent, OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::Report;
 use eko_protocol::letter::FetchedLetter;
 
-use crate::{Direct, World};
+use crate::{DirectTransport, World};
 
 /// What [`envelope`] sends to a device: other bytes for each.
-pub fn ciphertext(device: &Device<Direct>) -> Vec<u8> {
+pub fn ciphertext(device: &Device<DirectTransport>) -> Vec<u8> {
     format!("sealed for {}", device.id()).into_bytes()
 }
 
 /// An envelope with a fresh id for these devices, of one user.
-pub fn envelope(from: &Device<Direct>, to: &[&Device<Direct>]) -> OutgoingEnvelope {
+pub fn envelope(from: &Device<DirectTransport>, to: &[&Device<DirectTransport>]) -> OutgoingEnvelope {
     let id = from.environment().envelope_id();
     let user = to.first().expect("a device").user().clone();
     let messages = to.iter().map(|device| (device.id().clone(), ciphertext(device))).collect();
@@ -22,16 +22,20 @@ pub fn envelope(from: &Device<Direct>, to: &[&Device<Direct>]) -> OutgoingEnvelo
 
 impl World {
     /// Sends an envelope for these devices, which must be all of their user's.
-    pub async fn send(&self, from: &Device<Direct>, to: &[&Device<Direct>]) -> OutgoingEnvelope {
+    pub async fn send(
+        &self,
+        from: &Device<DirectTransport>,
+        to: &[&Device<DirectTransport>],
+    ) -> OutgoingEnvelope {
         let outgoing = envelope(from, to);
         let outcome = from.send(&outgoing).await.expect("an answer");
         assert!(matches!(outcome, SendOutcome::Accepted { .. }), "{outcome:?}");
         outgoing
     }
 
-    /// The messages on the first page of a device's mailbox, which holds nothing else but notices of devices
-    /// that wait.
-    pub async fn messages(&self, device: &Device<Direct>) -> Vec<FetchedLetter> {
+    /// The messages on the first page of a device's mailbox, which holds nothing else but notices
+    /// of devices that wait.
+    pub async fn messages(&self, device: &Device<DirectTransport>) -> Vec<FetchedLetter> {
         let entries = device.fetch().await.expect("a page").entries;
         let message = |content| match content {
             EntryContent::Message(message) => Some(message),
@@ -42,7 +46,7 @@ impl World {
     }
 
     /// The reports on the first page of a device's mailbox, which holds nothing else.
-    pub async fn reports(&self, device: &Device<Direct>) -> Vec<Report> {
+    pub async fn reports(&self, device: &Device<DirectTransport>) -> Vec<Report> {
         let entries = device.fetch().await.expect("a page").entries;
         let report = |content| match content {
             EntryContent::Report(report) => report,
@@ -52,7 +56,7 @@ impl World {
     }
 
     /// Acknowledges everything on the first page of a device's mailbox, with receipts.
-    pub async fn confirm(&self, device: &Device<Direct>) {
+    pub async fn confirm(&self, device: &Device<DirectTransport>) {
         let entries = device.fetch().await.expect("a page").entries;
         let addresses: Vec<String> = entries.into_iter().map(|entry| entry.address).collect();
         if !addresses.is_empty() {

@@ -1,11 +1,12 @@
 //! Development only: a whole server in a test, with its own store, clock and issuer.
 //!
-//! [`World`] is the server; what a device does goes through [`eko_client`], over [`Direct`], which calls the
-//! router without a socket. The engines, the SDK clients and the functions are those of local mode. Time
-//! stands still unless a test moves it, and random bytes are the same in every run, so that whole answers can
-//! be compared with snapshots. Each function has AWS clients of its own, under the policy that the deployment
-//! template gives it. Several servers, and strangers that are none of ours, talk over an
-//! [`Internet`] of the test's own.
+//! [`World`] is the server; what a device does goes through [`eko_client`], over
+//! [`DirectTransport`], which calls the router without a socket. The engines, the SDK clients and
+//! the functions are those of local mode. Time stands still unless a test moves it, and random
+//! bytes are the same in every run, so that whole answers can be compared with snapshots. Each
+//! function has AWS clients of its own, under the policy that the deployment template gives it.
+//! Several servers, and strangers that are none of ours, talk over an [`Internet`] of the test's
+//! own.
 
 #![expect(
     clippy::expect_used,
@@ -32,15 +33,15 @@ pub mod template;
 mod world;
 
 pub use answers::{refusal, refused};
-pub use calls::{Calls, Exchange, Fault, Held};
-pub use direct::Direct;
-pub use internet::{Internet, Tls};
+pub use calls::{CallFault, Calls, HeldCall, RecordedCall};
+pub use direct::DirectTransport;
+pub use internet::{Internet, TlsListener};
 pub use jwt::{jwt, read_jwt};
 pub use letters::{ciphertext, envelope};
 pub use parallel::parallel;
 pub use people::{BARE, COUNTS};
 pub use policies::{Action, Policies};
 pub use random::seeded;
-pub use stored::Stored;
-pub use stranger::{Answer, Asked, Stranger, Tail, sign, signing_key};
+pub use stored::StoredState;
+pub use stranger::{AnswerTail, Stranger, StrangerAnswer, StrangerRequest, sign, signing_key};
 pub use world::{START_MS, World};

@@ -4,7 +4,7 @@ use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_client::{Device, DeviceKeys, Environment, KeyCounts};
 use eko_protocol::address::UserName;
 
-use crate::{Direct, World, seeded};
+use crate::{DirectTransport, World, seeded};
 
 /// One-time keys of a test's devices: few, since each Kyber key takes milliseconds.
 pub const COUNTS: KeyCounts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_resort: true };
@@ -13,8 +13,9 @@ pub const COUNTS: KeyCounts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_r
 pub const BARE: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
 
 impl World {
-    /// A device of `user` that has not registered; everything about it follows from user and `label`.
-    pub fn device(&self, user: &str, label: &str, counts: KeyCounts) -> Device<Direct> {
+    /// A device of `user` that has not registered; everything about it follows from user and
+    /// `label`.
+    pub fn device(&self, user: &str, label: &str, counts: KeyCounts) -> Device<DirectTransport> {
         let environment = Environment { clock: self.clock(), random: seeded(format!("{user}/{label}")) };
         let keys = DeviceKeys::generate(counts, &environment).expect("keys");
         let name = UserName::parse(user).expect("a user name");
@@ -23,12 +24,12 @@ impl World {
     }
 
     /// Registers a new user with the first device, `label` being `one`.
-    pub async fn user(&self, user: &str) -> Device<Direct> {
+    pub async fn user(&self, user: &str) -> Device<DirectTransport> {
         self.user_with(user, COUNTS).await
     }
 
     /// The same with this many keys.
-    pub async fn user_with(&self, user: &str, counts: KeyCounts) -> Device<Direct> {
+    pub async fn user_with(&self, user: &str, counts: KeyCounts) -> Device<DirectTransport> {
         let device = self.device(user, "one", counts);
         let registered =
             device.register(&self.id_token(user).await, JoinKind::First).await.expect("a first device");
@@ -37,7 +38,7 @@ impl World {
     }
 
     /// Registers another device of a user, pending, with the least keys.
-    pub async fn pending(&self, of: &Device<Direct>, label: &str) -> Device<Direct> {
+    pub async fn pending(&self, of: &Device<DirectTransport>, label: &str) -> Device<DirectTransport> {
         let device = self.device(of.user().as_str(), label, BARE);
         let token = self.id_token(of.user().as_str()).await;
         let registered = device.register(&token, JoinKind::Further).await.expect("a further device");
@@ -45,8 +46,9 @@ impl World {
         device
     }
 
-    /// Registers another device of a user and has it approved; the notice of it is delivered and discarded.
-    pub async fn further(&self, approver: &Device<Direct>, label: &str) -> Device<Direct> {
+    /// Registers another device of a user and has it approved; the notice of it is delivered and
+    /// discarded.
+    pub async fn further(&self, approver: &Device<DirectTransport>, label: &str) -> Device<DirectTransport> {
         let device = self.pending(approver, label).await;
         self.deliver().await;
         self.empty(approver).await;
@@ -55,7 +57,7 @@ impl World {
     }
 
     /// Discards everything in a device's mailbox.
-    pub async fn empty(&self, device: &Device<Direct>) {
+    pub async fn empty(&self, device: &Device<DirectTransport>) {
         for entry in device.fetch().await.expect("a page").entries {
             device.discard(&entry.address).await.expect("a discarded entry");
         }

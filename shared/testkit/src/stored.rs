@@ -6,9 +6,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::World;
 
-/// Everything that is stored: items by their keys, and how many messages queues and dead-letter queues hold.
+/// Everything that is stored: items by their keys, and how many messages queues and dead-letter
+/// queues hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredState {
     /// Items in readable form, by `pk` and `sk`.
     pub items: BTreeMap<(String, String), String>,
     /// Messages in the queue and in its dead-letter queue.
@@ -17,7 +18,7 @@ pub struct Stored {
     pub waiting: (usize, usize),
 }
 
-impl Stored {
+impl StoredState {
     /// The keys under which these strings both occur, partition and sort key.
     pub fn keys(&self, partition: &str, sort: &str) -> Vec<&(String, String)> {
         self.items.keys().filter(|(pk, sk)| pk.contains(partition) && sk.starts_with(sort)).collect()
@@ -31,8 +32,9 @@ impl Stored {
 }
 
 impl World {
-    /// Everything that is stored, without the counters of rates: those count what is refused as well.
-    pub async fn stored(&self) -> Stored {
+    /// Everything that is stored, without the counters of rates: those count what is refused as
+    /// well.
+    pub async fn stored(&self) -> StoredState {
         let mut items = BTreeMap::new();
         let mut start = None;
         loop {
@@ -52,11 +54,12 @@ impl World {
             }
         }
         items.retain(|(partition, _), _| !partition.starts_with("L#"));
-        Stored { items, queued: self.queued().await, waiting: self.waiting().await }
+        StoredState { items, queued: self.queued().await, waiting: self.waiting().await }
     }
 }
 
-/// An attribute as text that is the same for equal values: maps and sets have no order of their own.
+/// An attribute as text that is the same for equal values: maps and sets have no order of their
+/// own.
 fn readable(value: &AttributeValue) -> String {
     match value {
         AttributeValue::M(members) => {

@@ -1,5 +1,5 @@
-//! A server that is not ours: one actor with a key, an inbox that answers as it is told, and requests that are
-//! signed, or nearly.
+//! A server that is not ours: one actor with a key, an inbox that answers as it is told, and
+//! requests that are signed, or nearly.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -20,11 +20,11 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::{Direct, Internet, World};
+use crate::{DirectTransport, Internet, World};
 
 /// A request that a stranger received.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct StrangerRequest {
     /// Its method.
     pub method: Method,
     /// Its path and query.
@@ -35,7 +35,7 @@ pub struct Asked {
     pub body: Bytes,
 }
 
-impl Asked {
+impl StrangerRequest {
     /// The body as JSON; `null` where it is none.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
@@ -44,7 +44,7 @@ impl Asked {
 
 /// What a stranger answers.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct StrangerAnswer {
     /// The status.
     pub status: StatusCode,
     /// Headers beside the media type's.
@@ -54,12 +54,12 @@ pub struct Answer {
     /// The body.
     pub body: String,
     /// What comes of it after that.
-    pub tail: Tail,
+    pub tail: AnswerTail,
 }
 
 /// How an answer goes on after its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tail {
+pub enum AnswerTail {
     /// It ends.
     #[default]
     End,
@@ -73,7 +73,7 @@ pub enum Tail {
     Silent,
 }
 
-impl Answer {
+impl StrangerAnswer {
     /// A status without a body.
     pub fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a status");
@@ -82,7 +82,7 @@ impl Answer {
             headers: Vec::new(),
             media_type: "application/activity+json",
             body: String::new(),
-            tail: Tail::End,
+            tail: AnswerTail::End,
         }
     }
 
@@ -92,7 +92,7 @@ impl Answer {
     }
 
     /// With a body that goes on.
-    pub fn then(mut self, tail: Tail) -> Self {
+    pub fn then(mut self, tail: AnswerTail) -> Self {
         self.tail = tail;
         self
     }
@@ -104,14 +104,14 @@ impl Answer {
     }
 }
 
-type Script = Arc<dyn Fn(&Asked) -> Option<Answer> + Send + Sync>;
+type StrangerScript = Arc<dyn Fn(&StrangerRequest) -> Option<StrangerAnswer> + Send + Sync>;
 
 #[derive(Clone)]
-struct Site {
-    documents: Arc<Mutex<Vec<(String, Answer)>>>,
-    answers: Arc<Mutex<VecDeque<Answer>>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
-    script: Arc<Mutex<Option<Script>>>,
+struct StrangerSite {
+    documents: Arc<Mutex<Vec<(String, StrangerAnswer)>>>,
+    answers: Arc<Mutex<VecDeque<StrangerAnswer>>>,
+    asked: Arc<Mutex<Vec<StrangerRequest>>>,
+    script: Arc<Mutex<Option<StrangerScript>>>,
 }
 
 /// A server that is not ours, with one actor, `https://{host}/users/eve`.
@@ -124,7 +124,7 @@ pub struct Stranger {
     pub address: SocketAddr,
     /// What the actor signs with.
     pub key: Arc<SigningKey>,
-    site: Site,
+    site: StrangerSite,
 }
 
 impl Stranger {
@@ -132,7 +132,7 @@ impl Stranger {
     pub async fn new(internet: &Internet, host: &str) -> Self {
         let origin = format!("https://{host}");
         let actor = format!("{origin}/users/eve");
-        let site = Site {
+        let site = StrangerSite {
             documents: Arc::default(),
             answers: Arc::default(),
             asked: Arc::default(),
@@ -141,7 +141,7 @@ impl Stranger {
         let app = Router::new().fallback(answer).with_state(site.clone());
         let address = internet.serve(host, app).await;
         let stranger = Self { origin, actor, address, key: signing_key("stranger").1, site };
-        stranger.document("/users/eve", Answer::activity(200, &stranger.actor_document()));
+        stranger.document("/users/eve", StrangerAnswer::activity(200, &stranger.actor_document()));
         stranger
     }
 
@@ -167,29 +167,32 @@ impl Stranger {
     }
 
     /// What a GET of a path is answered with.
-    pub fn document(&self, path: &str, answer: Answer) {
+    pub fn document(&self, path: &str, answer: StrangerAnswer) {
         let mut documents = self.site.documents.lock().unwrap_or_else(PoisonError::into_inner);
         documents.retain(|(other, _)| other != path);
         documents.push((path.to_owned(), answer));
     }
 
     /// What the next POST is answered with; told again, the one after it. Then 202.
-    pub fn answer(&self, answer: Answer) {
+    pub fn answer(&self, answer: StrangerAnswer) {
         self.site.answers.lock().unwrap_or_else(PoisonError::into_inner).push_back(answer);
     }
 
     /// What every request is answered with, where the script has an answer.
-    pub fn script(&self, script: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static) {
+    pub fn script(
+        &self,
+        script: impl Fn(&StrangerRequest) -> Option<StrangerAnswer> + Send + Sync + 'static,
+    ) {
         *self.site.script.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(script));
     }
 
     /// What it was asked, in order.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<StrangerRequest> {
         self.site.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The POSTs among that.
-    pub fn posts(&self) -> Vec<Asked> {
+    pub fn posts(&self) -> Vec<StrangerRequest> {
         self.asked().into_iter().filter(|asked| asked.method == Method::POST).collect()
     }
 
@@ -207,7 +210,7 @@ impl Stranger {
     pub async fn deliver(&self, world: &World, path: &str, activity: &Value) -> (u16, Value) {
         let url = format!("{}{path}", world.state.origin());
         let request = self.signed(Scheme::Rfc9421, &url, activity, world.now_ms());
-        Direct::new(world.app.clone()).json(request).await
+        DirectTransport::new(world.app.clone()).json(request).await
     }
 }
 
@@ -233,8 +236,8 @@ pub fn sign(
 
 /// An RSA key and its PEM, made once in this process for each label.
 pub fn signing_key(label: &str) -> (String, Arc<SigningKey>) {
-    type Keys = Mutex<Vec<(String, String, Arc<SigningKey>)>>;
-    static KEYS: OnceLock<Keys> = OnceLock::new();
+    type LabelledKeys = Mutex<Vec<(String, String, Arc<SigningKey>)>>;
+    static KEYS: OnceLock<LabelledKeys> = OnceLock::new();
     let mut keys = KEYS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, pem, key)) = keys.iter().find(|(other, ..)| other == label) {
         return (pem.clone(), Arc::clone(key));
@@ -245,37 +248,37 @@ pub fn signing_key(label: &str) -> (String, Arc<SigningKey>) {
     (pem, key)
 }
 
-async fn answer(State(site): State<Site>, request: Request) -> Response {
+async fn answer(State(site): State<StrangerSite>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    let asked = Asked { method: parts.method, target, headers: parts.headers, body };
+    let asked = StrangerRequest { method: parts.method, target, headers: parts.headers, body };
     site.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
     let script = site.script.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let scripted = script.and_then(|script| script(&asked));
     let answer = scripted.unwrap_or_else(|| match asked.method {
         Method::POST => {
             let next = site.answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            next.unwrap_or_else(|| Answer::status(202))
+            next.unwrap_or_else(|| StrangerAnswer::status(202))
         }
         _ => {
             let documents = site.documents.lock().unwrap_or_else(PoisonError::into_inner);
             let found = documents.iter().find(|(path, _)| *path == asked.target);
-            found.map_or_else(|| Answer::status(404), |(_, answer)| answer.clone())
+            found.map_or_else(|| StrangerAnswer::status(404), |(_, answer)| answer.clone())
         }
     });
     let begun = stream::iter([Ok::<_, Infallible>(Bytes::from(answer.body.clone()))]);
     let body = match answer.tail {
-        Tail::End => Body::from(answer.body),
-        Tail::Endless => {
+        AnswerTail::End => Body::from(answer.body),
+        AnswerTail::Endless => {
             Body::from_stream(begun.chain(stream::repeat_with(|| Ok(Bytes::from_static(&[b' '; 4096])))))
         }
-        Tail::Drips => Body::from_stream(begun.chain(stream::unfold((), |()| async {
+        AnswerTail::Drips => Body::from_stream(begun.chain(stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Some((Ok(Bytes::from_static(b" ")), ()))
         }))),
-        Tail::Stalls => Body::from_stream(begun.chain(stream::pending())),
-        Tail::Silent => std::future::pending().await,
+        AnswerTail::Stalls => Body::from_stream(begun.chain(stream::pending())),
+        AnswerTail::Silent => std::future::pending().await,
     };
     let mut response = Response::builder().status(answer.status).header("content-type", answer.media_type);
     for (name, value) in answer.headers {

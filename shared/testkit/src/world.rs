@@ -20,13 +20,14 @@ use eko_store::resources::{DELIVERIES, FEDERATION, QueueUrls};
 use tempfile::TempDir;
 
 use crate::backend::Backend;
-use crate::{Calls, Direct, Internet, seeded, signing_key};
+use crate::{Calls, DirectTransport, Internet, seeded, signing_key};
 
 /// When every test starts: 2026-01-29T19:30:00Z, in epoch milliseconds.
 pub const START_MS: i64 = 1_769_715_000_000;
 
-/// A whole server with a fresh store. Its end asserts that no function was denied anything by its policy, and that no
-/// queue and no dead-letter queue holds anything, unless [`World::leave_queues`] was called.
+/// A whole server with a fresh store. Its end asserts that no function was denied anything by its
+/// policy, and that no queue and no dead-letter queue holds anything, unless
+/// [`World::leave_queues`] was called.
 pub struct World {
     /// The router of all functions, with its edge.
     pub app: Router,
@@ -52,7 +53,8 @@ pub struct World {
 }
 
 impl World {
-    /// A server at `https://eko.example` with the default configuration, alone on an internet of its own.
+    /// A server at `https://eko.example` with the default configuration, alone on an internet of
+    /// its own.
     pub async fn new() -> Self {
         Self::with(|_| {}).await
     }
@@ -79,7 +81,8 @@ impl World {
         let cloud = Cloud::open_as(backend.prefix(), &nobody).await.expect("table and queues");
         let aside = backend.account(|client| client).clients();
         backend.keep_expired(&aside, &cloud.names().table).await;
-        // The issuer is on an internet of its own, so that tests see what goes to other servers and nothing else.
+        // The issuer is on an internet of its own, so that tests see what goes to other servers and
+        // nothing else.
         let url = format!("https://id.example{ISSUER_PATH}");
         let issuer_key = TempDir::new().expect("a folder");
         let issuer = DevelopmentIssuer::new(&url, AUDIENCE, Some(issuer_key.path()), clock.clone())
@@ -151,7 +154,8 @@ impl World {
         self.internet.now_ms()
     }
 
-    /// Moves time forward: for the functions, the queues and the issuer alike, and everyone on the internet.
+    /// Moves time forward: for the functions, the queues and the issuer alike, and everyone on the
+    /// internet.
     pub fn advance(&self, ms: i64) {
         self.internet.advance(ms);
     }
@@ -162,8 +166,8 @@ impl World {
     }
 
     /// The way of a device to the server, without a socket.
-    pub fn transport(&self) -> Direct {
-        Direct::new(self.app.clone())
+    pub fn transport(&self) -> DirectTransport {
+        DirectTransport::new(self.app.clone())
     }
 
     /// An ID token for a subject of this name, as the development issuer makes them.
@@ -178,7 +182,8 @@ impl World {
         token(issuer::router(issuer.expect("an issuer")), audience, name).await
     }
 
-    /// Pumps the queue into the delivery function until none is visible; how many messages were taken.
+    /// Pumps the queue into the delivery function until none is visible; how many messages were
+    /// taken.
     pub async fn deliver(&self) -> usize {
         self.backend.bring_back(&self.aside).await;
         let handle = |batch| eko_deliver::handle(self.states.deliver.clone(), batch);
@@ -196,7 +201,8 @@ impl World {
             .expect("the queue can be read")
     }
 
-    /// Pumps both queues once, whatever fails: as the event source mapping does, which tries again later.
+    /// Pumps both queues once, whatever fails: as the event source mapping does, which tries again
+    /// later.
     pub async fn try_pump(&self) {
         self.backend.bring_back(&self.aside).await;
         let (sqs, cloud) = (&self.cloud.clients.sqs, &self.cloud);
@@ -206,7 +212,8 @@ impl World {
         let _ = pump::drain(sqs, &cloud.federation.queue, &FEDERATION, &federate).await;
     }
 
-    /// Messages that wait for other servers, and those given up as dead letters, hidden ones included.
+    /// Messages that wait for other servers, and those given up as dead letters, hidden ones
+    /// included.
     pub async fn waiting(&self) -> (usize, usize) {
         count(&self.aside, &self.cloud.federation).await
     }
@@ -226,14 +233,14 @@ async fn token(issuer: Router, audience: &str, name: &str) -> String {
     let body = format!("grant_type=password&username={name}&client_id={audience}");
     let request = http::Request::post("/token").header("content-type", "application/x-www-form-urlencoded");
     let request = request.body(bytes::Bytes::from(body)).expect("a request");
-    let (status, answer) = Direct::new(issuer).json(request).await;
+    let (status, answer) = DirectTransport::new(issuer).json(request).await;
     assert_eq!(status, 200, "the issuer answers {answer}");
     answer["id_token"].as_str().expect("an ID token").to_owned()
 }
 
 impl World {
-    /// Removes what outlives it; the messages that are left in each queue and its dead-letter queue, where they are to
-    /// be counted. `None` where they could not be.
+    /// Removes what outlives it; the messages that are left in each queue and its dead-letter
+    /// queue, where they are to be counted. `None` where they could not be.
     fn end(&self, counted: bool) -> Option<[(usize, usize); 2]> {
         if !counted && !self.backend.outlives() {
             return Some([(0, 0); 2]);

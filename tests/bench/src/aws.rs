@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use eko_engines::Engines;
-use eko_testkit::Tls;
+use eko_testkit::TlsListener;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -53,7 +53,7 @@ impl AwsEndpoint {
         let app = eko_local::endpoint::router(engines);
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener)?;
-            axum::serve(Tls { listener, acceptor: TlsAcceptor::from(Arc::new(config)) }, app).await
+            axum::serve(TlsListener { listener, acceptor: TlsAcceptor::from(Arc::new(config)) }, app).await
         });
         Ok(Self { url, ca_bundle: Some(path), runtime: Some(runtime) })
     }

@@ -8,7 +8,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_engines::Engines;
-use eko_testkit::Exchange;
+use eko_testkit::RecordedCall;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -45,7 +45,7 @@ impl std::ops::AddAssign for Consumption {
 ///
 /// # Errors
 /// The engine's figure of a call differs from the formula's.
-pub async fn consumed(engines: &Engines, exchanges: &[Exchange]) -> anyhow::Result<Consumption> {
+pub async fn consumed(engines: &Engines, exchanges: &[RecordedCall]) -> anyhow::Result<Consumption> {
     let mut sum = Consumption::default();
     for exchange in exchanges {
         let mut one = Consumption { calls: 1, ..Consumption::default() };
@@ -90,7 +90,7 @@ fn said(response: &Value) -> f64 {
 }
 
 /// Returns the requests that SQS counts for a call, by its payload.
-fn sqs_requests(exchange: &Exchange) -> f64 {
+fn sqs_requests(exchange: &RecordedCall) -> f64 {
     let bodies = |messages: &Value, member: &str| -> usize {
         let body = |message: &Value| message[member].as_str().map_or(0, str::len);
         messages.as_array().map_or(0, |messages| messages.iter().map(body).sum())
@@ -107,8 +107,8 @@ fn rounded(bytes: usize, unit: usize) -> f64 {
 
 /// Returns the units by the sizes of the items as they are now, or `None` if these sizes are not
 /// those at the time of the call.
-async fn formula(engines: &Engines, exchange: &Exchange) -> Option<f64> {
-    let Exchange { operation, request, response } = exchange;
+async fn formula(engines: &Engines, exchange: &RecordedCall) -> Option<f64> {
+    let RecordedCall { operation, request, response } = exchange;
     let table = &request["TableName"];
     let reads = |consistent: &Value| if consistent == &Value::Bool(true) { 1.0 } else { 0.5 };
     Some(match operation.as_str() {

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use eko_client::Device;
 use eko_client::KeyCounts;
 use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
-use eko_testkit::{COUNTS, Direct, Internet, World};
+use eko_testkit::{COUNTS, DirectTransport, Internet, World};
 use serde::Serialize;
 
 use crate::capacity::consumed;
@@ -76,13 +76,13 @@ impl<'a> Meter<'a> {
         self.world.calls.reset();
         // The pump's last look at an empty queue is idle polling, which does not belong to a
         // message.
-        let empty = |exchange: &&eko_testkit::Exchange| {
+        let empty = |exchange: &&eko_testkit::RecordedCall| {
             exchange.operation == "ReceiveMessage"
                 && exchange.response["Messages"].as_array().is_none_or(Vec::is_empty)
         };
         let polls = exchanges.iter().filter(empty).count();
         // The event source mapping receives and deletes. That is not a function's time.
-        let source = |exchange: &&eko_testkit::Exchange| {
+        let source = |exchange: &&eko_testkit::RecordedCall| {
             matches!(exchange.operation.as_str(), "ReceiveMessage" | "DeleteMessageBatch")
         };
         let source = exchanges.iter().filter(source).count();
@@ -202,7 +202,7 @@ async fn federated(together: usize, bytes: usize) -> anyhow::Result<MessagePath>
 async fn received(
     path: &mut MessagePath,
     meter: &Meter<'_>,
-    devices: [&Device<Direct>; 2],
+    devices: [&Device<DirectTransport>; 2],
     together: usize,
 ) -> anyhow::Result<()> {
     let mut pages = Vec::new();
@@ -246,8 +246,8 @@ async fn takes() -> anyhow::Result<MessagePath> {
 /// Sends one message, and checks that it is accepted at once.
 async fn send(
     there: &World,
-    from: &Device<Direct>,
-    to: [&Device<Direct>; 2],
+    from: &Device<DirectTransport>,
+    to: [&Device<DirectTransport>; 2],
     bytes: usize,
 ) -> anyhow::Result<()> {
     let [first, _] = to;

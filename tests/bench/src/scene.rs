@@ -18,7 +18,7 @@ use eko_protocol::letter::Letter;
 use eko_service::config::Needs;
 use eko_store::deliveries::{Delivery, DeviceCiphertext, LetterDelivery};
 use eko_store::parcels::{Parcel, ParcelBody};
-use eko_testkit::{Direct, Internet, Stranger, World, signing_key};
+use eko_testkit::{DirectTransport, Internet, Stranger, World, signing_key};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -33,9 +33,9 @@ pub const CIPHERTEXT_BYTES: usize = 512;
 /// A server of its own for the measurement of one function.
 pub struct BenchScene {
     world: World,
-    alice: Device<Direct>,
-    bob: Device<Direct>,
-    second: Device<Direct>,
+    alice: Device<DirectTransport>,
+    bob: Device<DirectTransport>,
+    second: Device<DirectTransport>,
     stranger: Stranger,
     /// The origin of another server, which listens on loopback, for `federate`.
     elsewhere: String,
@@ -125,7 +125,7 @@ impl BenchScene {
     /// # Errors
     /// The function is unknown, or the event cannot be made.
     pub fn event(&self, function: &str, n: usize) -> anyhow::Result<Value> {
-        let bearer = |device: &Device<Direct>| {
+        let bearer = |device: &Device<DirectTransport>| {
             let token = device.tokens().map(|tokens| tokens.access).unwrap_or_default();
             format!("Bearer {token}")
         };

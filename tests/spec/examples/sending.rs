@@ -3,7 +3,7 @@
 use eko_client::device::{JoinKind, OutgoingEnvelope};
 use eko_protocol::address::Origin;
 use eko_protocol::id::EnvelopeId;
-use eko_testkit::{Answer, Internet, Stranger, World};
+use eko_testkit::{Internet, Stranger, StrangerAnswer, World};
 use serde_json::json;
 
 use super::{Examples, SceneDevice, actor};
@@ -65,17 +65,17 @@ async fn elsewhere(examples: &mut Examples) {
     there.actor = "https://b.example/user/bob".to_owned();
     let mut document = there.actor_document();
     document["inbox"] = json!("https://b.example/user/bob/inbox");
-    there.document("/user/bob", Answer::activity(200, &document));
+    there.document("/user/bob", StrangerAnswer::activity(200, &document));
     let origin = Origin::parse("https://b.example").unwrap();
 
     let refusal = json!({ "type": "about:blank", "title": "Forbidden", "detail": "this server does not federate with eko.example" });
     for _ in 0..2 {
-        there.answer(Answer::activity(403, &refusal));
+        there.answer(StrangerAnswer::activity(403, &refusal));
     }
     alice.send(&envelope(74, &origin, &[BOB])).await.unwrap();
     examples.answer("send-remote", &alice.last());
 
-    there.answer(Answer::status(503));
+    there.answer(StrangerAnswer::status(503));
     alice.send(&envelope(75, &origin, &[BOB])).await.unwrap();
     examples.answer("send-remote", &alice.last());
     world.advance(10_000);

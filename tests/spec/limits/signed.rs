@@ -7,7 +7,7 @@ use eko_client::device::OutgoingEnvelope;
 use eko_federation::Scheme;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
-use eko_testkit::{Answer, BARE, Internet, Stranger, World};
+use eko_testkit::{BARE, Internet, Stranger, StrangerAnswer, World};
 use http::header;
 use serde_json::json;
 
@@ -84,7 +84,7 @@ async fn reports(count: u64) -> String {
     there.actor = "https://b.example/user/eve".to_owned();
     let mut document = there.actor_document();
     document["inbox"] = json!("https://b.example/user/eve/inbox");
-    there.document("/user/eve", Answer::activity(200, &document));
+    there.document("/user/eve", StrangerAnswer::activity(200, &document));
     let device = DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
     let id = alice.environment().envelope_id();
     let outgoing = OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7])]);

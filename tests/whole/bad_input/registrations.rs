@@ -2,7 +2,7 @@
 
 use eko_client::device::JoinKind;
 use eko_client::{Auth, Body, Device};
-use eko_testkit::{BARE, Direct};
+use eko_testkit::{BARE, DirectTransport};
 use serde_json::{Value, json};
 
 use super::BadInputScene;
@@ -25,7 +25,7 @@ async fn a_registration_that_is_wrong() {
     let missing = |name: &'static str, member: &str| {
         (name, without(&good, "", member), format!("422 invalid #/{member}"))
     };
-    let node = |device: &Device<Direct>| json!(device.first_node().unwrap());
+    let node = |device: &Device<DirectTransport>| json!(device.first_node().unwrap());
     let other = world.device("carol", "two", BARE);
     let key = &good["preKeys"][0]["key"];
     let many: Value = (1..=101).map(|id| json!({ "id": id, "key": key })).collect();

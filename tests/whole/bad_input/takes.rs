@@ -1,7 +1,7 @@
 //! The activities `Delivered`, `Take`, `Add` and `Check`, with one thing wrong in each.
 
 use eko_client::Device;
-use eko_testkit::{BARE, Direct};
+use eko_testkit::{BARE, DirectTransport};
 use serde_json::{Value, json};
 
 use super::BadInputScene;
@@ -52,7 +52,7 @@ async fn a_take_that_is_wrong() {
     let scene = BadInputScene::new().await;
     let (alice, bob) = (&scene.alice, &scene.bob);
     let packages = bob.origin().key_packages(bob.user());
-    let package = |device: &Device<Direct>| bob.origin().key_package(device.user(), device.id());
+    let package = |device: &Device<DirectTransport>| bob.origin().key_package(device.user(), device.id());
     let unknown = scene.world.device("bob", "unknown", BARE);
     let take = |object: Value| alice.take_activity(object);
     let by = |actor: &str| json!({ "type": "Take", "actor": actor, "object": packages });

@@ -2,7 +2,7 @@
 
 use eko_client::Device;
 use eko_protocol::chain::{ChainPosition, UnsignedNode};
-use eko_testkit::{BARE, Direct, World, refusal};
+use eko_testkit::{BARE, DirectTransport, World, refusal};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ async fn a_node_that_is_wrong_changes_nothing() {
     let position = bob.chain(bob.user()).await.unwrap().1.position;
     let good = add_node(&bob, &position, &waiting);
     let add_at = |position: ChainPosition| add_node(&bob, &position, &waiting);
-    let revoke = |device: &Device<Direct>| {
+    let revoke = |device: &Device<DirectTransport>| {
         let now_ms = world.now_ms();
         let node = UnsignedNode::revoke(bob.origin(), bob.user(), &position, device.id(), now_ms);
         bob.sign_node(node).unwrap()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use eko_client::Device;
 use eko_client::device::{DeviceTokens, JoinKind, RegistrationStatus};
-use eko_testkit::{Direct, World, parallel, refusal, refused};
+use eko_testkit::{DirectTransport, World, parallel, refusal, refused};
 use serde_json::{Value, json};
 
 use super::first_device;
@@ -16,7 +16,7 @@ use crate::{DAY_MS, SECOND_MS};
 
 /// Tries a fetch with the access token and a refresh with the refresh token, and returns both
 /// answers in one line each.
-async fn try_tokens(device: &Device<Direct>, tokens: &DeviceTokens) -> (String, String) {
+async fn try_tokens(device: &Device<DirectTransport>, tokens: &DeviceTokens) -> (String, String) {
     let path = device.origin().inbox(device.user());
     let fetch = get_with_token(device, &path, &tokens.access).await;
     let body = json!({ "refreshToken": tokens.refresh });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use eko_client::Device;
 use eko_client::device::{JoinKind, RegistrationStatus};
-use eko_testkit::{BARE, Direct, World, parallel, read_jwt, refusal, refused};
+use eko_testkit::{BARE, DirectTransport, World, parallel, read_jwt, refusal, refused};
 use serde_json::json;
 
 use super::first_device;
@@ -168,7 +168,7 @@ async fn a_registered_device_signs_in_again_by_its_identity_key() {
     assert_eq!(waiting.sign_in_again(&token).await.unwrap().status, RegistrationStatus::Pending);
 
     let before = world.stored().await;
-    let sign_in = |id: &Device<Direct>, key: &Device<Direct>, over: &str| {
+    let sign_in = |id: &Device<DirectTransport>, key: &Device<DirectTransport>, over: &str| {
         let environment = key.environment();
         let proof =
             key.keys().identity().sign(&eko_protocol::chain::sign_in_base(over.as_bytes()), environment);

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use eko_client::transport::{Bytes, Transport, TransportError};
-use eko_testkit::{Direct, World};
+use eko_testkit::{DirectTransport, World};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 
@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 /// requests.
 #[derive(Clone)]
 pub(crate) struct TestNetwork {
-    servers: Arc<Mutex<Vec<(String, Direct)>>>,
+    servers: Arc<Mutex<Vec<(String, DirectTransport)>>>,
     /// Every body that went either way.
     pub(crate) seen: Arc<Mutex<Vec<Vec<u8>>>>,
     tamper: Arc<Mutex<Option<TamperFn>>>,

@@ -9,7 +9,7 @@ mod revocation;
 mod turned_away;
 
 use eko_client::Device;
-use eko_protocol::chain::{ChainPosition, UnsignedNode};
+use eko_protocol::chain::{ChainPosition, NextNode};
 use eko_testkit::{DirectTransport, World, envelope, refusal, refused};
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn add_node(
     device: &Device<DirectTransport>,
 ) -> Value {
     let now_ms = signer.environment().now_ms();
-    let node = UnsignedNode::add(signer.origin(), signer.user(), position, &device.described(), now_ms);
+    let node = NextNode::new(signer.origin(), signer.user(), position, now_ms).add(&device.described());
     signer.sign_node(node).unwrap()
 }
 

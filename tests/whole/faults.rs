@@ -289,13 +289,8 @@ async fn a_revocation_holds_although_clearing_up_fails() {
     world.send(&alice, &[&bob, &second]).await;
     world.deliver().await;
     let node = bob.chain(bob.user()).await.unwrap().1.position;
-    let revocation = eko_protocol::chain::UnsignedNode::revoke(
-        bob.origin(),
-        bob.user(),
-        &node,
-        second.id(),
-        world.now_ms(),
-    );
+    let revocation = eko_protocol::chain::NextNode::new(bob.origin(), bob.user(), &node, world.now_ms())
+        .revoke(second.id());
     world.calls.fail("Query", CallFault::Down, TRIES);
     assert_eq!(bob.append(&bob.sign_node(revocation).unwrap()).await.unwrap().length, 3);
     assert_eq!(refused(second.fetch().await), "401 device-revoked");

@@ -53,7 +53,7 @@ impl Federation {
     /// it, or if it is this one.
     pub fn permit(&self, origin: &Origin) -> Result<(), RemoteError> {
         let reachable = self.client.check_url(origin.as_str()).is_ok();
-        let permitted = reachable && origin != self.origin() && self.policy.permits(origin);
+        let permitted = reachable && origin != self.origin() && self.settings.policy.permits(origin);
         if permitted { Ok(()) } else { Err(RemoteError::NotFederated(origin.authority().to_owned())) }
     }
 

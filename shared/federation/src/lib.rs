@@ -55,34 +55,36 @@ pub const EXCHANGE_TIME: Duration = Duration::from_secs(10);
 /// The time for one exchange if a client waits for up to three of them in succession: 5 seconds.
 pub const STEP_TIME: Duration = Duration::from_secs(5);
 
-/// This server as a member of the federation: its key, its policy, and its view of other servers.
+/// The settings of this server as a member of the federation.
+pub struct FederationSettings {
+    /// The origin of this server.
+    pub origin: Origin,
+    /// The key that signs the requests of all local actors.
+    pub key: Arc<SigningKey>,
+    /// The policy that permits or excludes other servers.
+    pub policy: FederationPolicy,
+    /// The accepted difference between the time of a signature and the current time, in both directions,
+    /// in milliseconds.
+    pub window_ms: i64,
+}
+
+/// This server as a member of the federation: its settings, and its view of other servers.
 pub struct Federation {
-    origin: Origin,
-    key: Arc<SigningKey>,
+    settings: FederationSettings,
     client: GuardedClient,
-    policy: FederationPolicy,
-    window_ms: i64,
     store: Store,
     memory: Memory,
 }
 
 impl Federation {
-    /// Creates the server's federation. It makes no call. `window_ms` is the accepted difference
-    /// between the time of a signature and the current time, in both directions.
-    pub fn new(
-        origin: Origin,
-        key: Arc<SigningKey>,
-        client: GuardedClient,
-        policy: FederationPolicy,
-        window_ms: i64,
-        store: Store,
-    ) -> Self {
-        Self { origin, key, client, policy, window_ms, store, memory: Memory::default() }
+    /// Creates the server's federation. It makes no call.
+    pub fn new(settings: FederationSettings, client: GuardedClient, store: Store) -> Self {
+        Self { settings, client, store, memory: Memory::default() }
     }
 
     /// Returns this server's origin.
     pub fn origin(&self) -> &Origin {
-        &self.origin
+        &self.settings.origin
     }
 
     /// Returns the headers that sign a request.
@@ -95,7 +97,7 @@ impl Federation {
         let signed = http_signature::prepare(scheme, request, now_ms)
             .map_err(|error| error.to_string())
             .and_then(|unsigned| {
-                let signature = self.key.sign(unsigned.base()).map_err(|error| error.to_string())?;
+                let signature = self.settings.key.sign(unsigned.base()).map_err(|error| error.to_string())?;
                 Ok(unsigned.into_headers(&signature))
             });
         let headers = signed.unwrap_or_else(|error| {

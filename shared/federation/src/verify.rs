@@ -39,7 +39,7 @@ impl Federation {
         request: &ReceivedRequest<'_>,
         now_ms: i64,
     ) -> Result<SignatureClaim, VerificationError> {
-        http_signature::read_claim(request, self.origin(), now_ms, self.window_ms)
+        http_signature::read_claim(request, self.origin(), now_ms, self.settings.window_ms)
             .map_err(|fault| VerificationError::Signature(fault.to_string()))
     }
 

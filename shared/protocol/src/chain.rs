@@ -23,7 +23,7 @@ mod state;
 mod verify;
 mod wire;
 
-pub use build::{NewDevice, UnsignedNode};
+pub use build::{NewDevice, NextNode, UnsignedNode};
 pub use error::{ChainError, ReplayError};
 pub use node::{Addition, ChainNode, NodeKind, Proof};
 pub use signing::{possession_base, proof_base, sign_in_base};

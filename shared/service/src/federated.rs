@@ -4,9 +4,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use eko_federation::Federation;
 use eko_federation::client::{ClientOptions, GuardedClient, Roots, UrlPolicy};
 use eko_federation::network::Network;
+use eko_federation::{Federation, FederationSettings};
 use eko_protocol::Invalid;
 use http::HeaderValue;
 
@@ -34,14 +34,14 @@ impl Federated {
             (Some(settings), Some(key)) => {
                 let window_ms =
                     i64::try_from(settings.window_seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
-                Some(Arc::new(Federation::new(
-                    config.origin.clone(),
-                    Arc::clone(key),
-                    client(config, network, roots)?,
-                    settings.policy.clone(),
+                let settings = FederationSettings {
+                    origin: config.origin.clone(),
+                    key: Arc::clone(key),
+                    policy: settings.policy.clone(),
                     window_ms,
-                    app.store().clone(),
-                )))
+                };
+                let client = client(config, network, roots)?;
+                Some(Arc::new(Federation::new(settings, client, app.store().clone())))
             }
             _ => None,
         };

@@ -1,7 +1,7 @@
 //! A device chain of three nodes: a first device, a second that the first approves, and the second
 //! revoked.
 
-use eko_protocol::chain::{ChainNode, ChainState, NewDevice, UnsignedNode, proof_base};
+use eko_protocol::chain::{ChainNode, ChainState, NewDevice, NextNode, proof_base};
 use eko_testkit::START_MS;
 use serde_json::{Value, json};
 
@@ -25,9 +25,9 @@ pub(super) fn vectors() -> Value {
         let position = state.position;
         let made_ms = START_MS + place * 60_000;
         let unsigned = match place {
-            0 => UnsignedNode::add(&origin, &user, &position, &described(&ALICE), made_ms),
-            1 => UnsignedNode::add(&origin, &user, &position, &described(&ALICE_TABLET), made_ms),
-            _ => UnsignedNode::revoke(&origin, &user, &position, &ALICE_TABLET.device_id(), made_ms),
+            0 => NextNode::new(&origin, &user, &position, made_ms).add(&described(&ALICE)),
+            1 => NextNode::new(&origin, &user, &position, made_ms).add(&described(&ALICE_TABLET)),
+            _ => NextNode::new(&origin, &user, &position, made_ms).revoke(&ALICE_TABLET.device_id()),
         };
         let signed = unsigned.signing_bytes().unwrap();
         let signature = ALICE.sign(&signed, &format!("node {place}"));

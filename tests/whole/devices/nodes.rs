@@ -1,7 +1,7 @@
 //! Nodes of the chain: one of two that race is appended, and a wrong one changes nothing.
 
 use eko_client::Device;
-use eko_protocol::chain::{ChainPosition, UnsignedNode};
+use eko_protocol::chain::{ChainPosition, NextNode};
 use eko_testkit::{BARE, DirectTransport, World, refusal};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ async fn a_node_that_is_wrong_changes_nothing() {
     let add_at = |position: ChainPosition| add_node(&bob, &position, &waiting);
     let revoke = |device: &Device<DirectTransport>| {
         let now_ms = world.now_ms();
-        let node = UnsignedNode::revoke(bob.origin(), bob.user(), &position, device.id(), now_ms);
+        let node = NextNode::new(bob.origin(), bob.user(), &position, now_ms).revoke(device.id());
         bob.sign_node(node).unwrap()
     };
     let changed = |pointer: &str, to: Value| changed(&good, pointer, to);
@@ -72,7 +72,7 @@ async fn a_node_that_is_wrong_changes_nothing() {
     let without = |name: &str| without(&good, "", name);
     let mut described = waiting.described();
     described.identity_key = bob.described().identity_key;
-    let of = |described| UnsignedNode::add(bob.origin(), bob.user(), &position, described, world.now_ms());
+    let of = |described| NextNode::new(bob.origin(), bob.user(), &position, world.now_ms()).add(described);
     let mut possessed = waiting.described();
     possessed.possession = bob.described().possession;
     let first = serde_json::to_value(bob.chain(bob.user()).await.unwrap().0[0].to_value()).unwrap();

@@ -2,7 +2,7 @@
 //! revoked.
 
 use eko_client::device::{JoinKind, RegistrationStatus};
-use eko_protocol::chain::{ChainPosition, NodeKind, UnsignedNode};
+use eko_protocol::chain::{ChainPosition, NextNode, NodeKind};
 use eko_testkit::{BARE, refusal, refused};
 use serde_json::Value;
 
@@ -61,7 +61,7 @@ async fn a_reset_needs_a_fresh_sign_in_of_its_own_user() {
     // device.
     sign_in_again(&world, &bob).await;
     assert_eq!(append(&bob, &reset["node"]).await, "422 invalid #/type");
-    let other = UnsignedNode::reset(bob.origin(), bob.user(), &position, &fresh.described(), world.now_ms());
+    let other = NextNode::new(bob.origin(), bob.user(), &position, world.now_ms()).reset(&fresh.described());
     let body = fresh.registration(Some(bob.sign_node(other).unwrap()));
     assert_eq!(send(&body, &token).await, "422 invalid #/node/proof/verificationMethod");
     // The node of a reset is neither a first node nor one on another head.

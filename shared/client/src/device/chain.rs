@@ -2,7 +2,7 @@
 
 use eko_protocol::activity::context;
 use eko_protocol::address::{Origin, UserName};
-use eko_protocol::chain::{ChainNode, ChainState, ReplayError, UnsignedNode};
+use eko_protocol::chain::{ChainNode, ChainState, NextNode, ReplayError, UnsignedNode};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::shape;
@@ -79,7 +79,7 @@ impl<T: Transport> Device<T> {
             .map_err(|error| ClientError::Untrusted(format!("{}: {error}", device.id)))?;
         let (_, state) = self.chain(&self.user).await?;
         let now_ms = self.environment.now_ms();
-        let node = UnsignedNode::add(&self.origin, &self.user, &state.position, device, now_ms);
+        let node = NextNode::new(&self.origin, &self.user, &state.position, now_ms).add(device);
         self.append(&self.sign_node(node)?).await
     }
 
@@ -92,7 +92,7 @@ impl<T: Transport> Device<T> {
     pub async fn revoke(&self, device: &DeviceId) -> Result<DeviceSetRef, ClientError> {
         let (_, state) = self.chain(&self.user).await?;
         let now_ms = self.environment.now_ms();
-        let node = UnsignedNode::revoke(&self.origin, &self.user, &state.position, device, now_ms);
+        let node = NextNode::new(&self.origin, &self.user, &state.position, now_ms).revoke(device);
         self.append(&self.sign_node(node)?).await
     }
 

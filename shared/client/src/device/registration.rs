@@ -1,6 +1,6 @@
 //! Registering a device and signing it in again (section 10).
 
-use eko_protocol::chain::{ChainPosition, UnsignedNode, sign_in_base};
+use eko_protocol::chain::{ChainPosition, NextNode, sign_in_base};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::json::shape;
 use eko_protocol::multibase;
@@ -85,7 +85,7 @@ impl<T: Transport> Device<T> {
     pub fn first_node(&self) -> Result<Value, ClientError> {
         let now_ms = self.environment.now_ms();
         let position = ChainPosition::default();
-        self.sign_node(UnsignedNode::add(&self.origin, &self.user, &position, &self.described(), now_ms))
+        self.sign_node(NextNode::new(&self.origin, &self.user, &position, now_ms).add(&self.described()))
     }
 
     /// Returns a node that makes this device the only one of the chain that ends at `position`.
@@ -94,7 +94,7 @@ impl<T: Transport> Device<T> {
     /// Those of [`Device::sign_node`].
     pub fn reset_node(&self, position: &ChainPosition) -> Result<Value, ClientError> {
         let now_ms = self.environment.now_ms();
-        self.sign_node(UnsignedNode::reset(&self.origin, &self.user, position, &self.described(), now_ms))
+        self.sign_node(NextNode::new(&self.origin, &self.user, position, now_ms).reset(&self.described()))
     }
 
     /// POST `/auth/devices` with `signIn`: gets fresh tokens for a device that is registered. The

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use eko_protocol::chain::{ChainNode, ChainPosition, ChainState, UnsignedNode};
+use eko_protocol::chain::{ChainNode, ChainPosition, ChainState, NextNode};
 use eko_protocol::collection;
 use eko_protocol::key_package::KeyPackage;
 use http::{Request, Response, header};
@@ -78,9 +78,9 @@ fn chain_of(first: &Device<CannedTransport>, second: &Device<CannedTransport>) -
         nodes.push(node);
     };
     add(&mut state, first.first_node().unwrap());
-    let approval = UnsignedNode::add(&origin(), first.user(), &state.position, &second.described(), 0);
+    let approval = NextNode::new(&origin(), first.user(), &state.position, 0).add(&second.described());
     add(&mut state, first.sign_node(approval).unwrap());
-    let revocation = UnsignedNode::revoke(&origin(), first.user(), &state.position, first.id(), 0);
+    let revocation = NextNode::new(&origin(), first.user(), &state.position, 0).revoke(first.id());
     add(&mut state, second.sign_node(revocation).unwrap());
     nodes
 }
@@ -126,7 +126,7 @@ async fn a_chain_is_replayed_before_it_is_believed() {
     let (_, state) = reader.chain(&user("bob")).await.unwrap();
     assert!(state.active.contains_key(second.id()));
     let forger = device(offline(), "bob");
-    let forged = UnsignedNode::add(&origin(), &user("bob"), &state.position, &forger.described(), 0);
+    let forged = NextNode::new(&origin(), &user("bob"), &state.position, 0).add(&forger.described());
     nodes.push(ChainNode::parse(&forger.sign_node(forged).unwrap()).unwrap());
     let reader = device(
         CannedTransport::new(StatusCode::OK, "application/activity+json", chain_body(&nodes)),

@@ -6,7 +6,7 @@ use eko_client::store::EnvelopeState;
 use eko_client::{Device, DeviceKeys, DeviceStore, Environment, Messenger};
 use eko_protocol::address::UserName;
 use eko_protocol::chain::possession_base;
-use eko_protocol::chain::{ChainPosition, UnsignedNode};
+use eko_protocol::chain::{ChainPosition, NextNode};
 use eko_protocol::multibase;
 use eko_testkit::{World, seeded};
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ fn forged(mallory: &Device<TestNetwork>, nodes: &[Value]) -> Value {
     let last = eko_protocol::chain::ChainNode::parse(nodes.last().unwrap()).unwrap();
     let position = ChainPosition { length: nodes.len() as u64, head: Some(last.hash()) };
     let described = mallory.described();
-    let node = UnsignedNode::add(mallory.origin(), mallory.user(), &position, &described, 1_769_715_000_000);
+    let node = NextNode::new(mallory.origin(), mallory.user(), &position, 1_769_715_000_000).add(&described);
     mallory.sign_node(node).unwrap()
 }
 
@@ -169,7 +169,7 @@ async fn a_chain_that_loses_nodes_or_changes_is_refused() {
     let other = inserted(&world, &wire);
     let last = eko_protocol::chain::ChainNode::parse(&first_node).unwrap();
     let position = ChainPosition { length: 1, head: Some(last.hash()) };
-    let node = UnsignedNode::add(other.origin(), other.user(), &position, &other.described(), 1);
+    let node = NextNode::new(other.origin(), other.user(), &position, 1).add(&other.described());
     let forked = bob.device().sign_node(node).unwrap();
     show_chain(&wire, move |nodes| nodes[1] = forked.clone());
     let shown = alice.verification(&bob.me()).await.unwrap();

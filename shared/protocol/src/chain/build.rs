@@ -21,60 +21,63 @@ pub struct NewDevice {
     pub possession: Signature,
 }
 
-/// A node without its proof. The signing device signs [`UnsignedNode::signing_bytes`] with its
-/// identity key and completes the node with [`UnsignedNode::finish`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnsignedNode {
-    members: Map<String, Value>,
-    device_prefix: String,
+/// The next node of a chain before its content: the chain, its end, and the time.
+///
+/// ```
+/// use eko_protocol::address::{Origin, UserName};
+/// use eko_protocol::chain::{ChainPosition, NextNode};
+/// use eko_protocol::id::DeviceId;
+///
+/// let (origin, alice) = (Origin::parse("https://a.example")?, UserName::parse("alice")?);
+/// let position = ChainPosition { length: 2, head: Some("ab".repeat(32)) };
+/// let next = NextNode::new(&origin, &alice, &position, 0);
+/// let revocation = next.revoke(&DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11")?);
+///
+/// // The revoking device signs these bytes, and `finish` adds the signature.
+/// assert!(revocation.signing_bytes()?.starts_with(b"eko-device-chain-v1\0{"));
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct NextNode<'a> {
+    origin: &'a Origin,
+    user: &'a UserName,
+    position: &'a ChainPosition,
+    published_ms: i64,
 }
 
-impl UnsignedNode {
-    /// Creates an `AddDevice`. The new device signs it if the chain is empty, and an active device
-    /// otherwise. `published_ms` is in epoch milliseconds.
-    pub fn add(
-        origin: &Origin,
-        user: &UserName,
-        position: &ChainPosition,
-        new: &NewDevice,
+impl<'a> NextNode<'a> {
+    /// Creates the next node of the chain that ends at `position`. `published_ms` is in epoch
+    /// milliseconds.
+    pub fn new(
+        origin: &'a Origin,
+        user: &'a UserName,
+        position: &'a ChainPosition,
         published_ms: i64,
     ) -> Self {
-        Self::base("AddDevice", origin, user, position, &new.id, published_ms)
-            .with_addition(origin, user, new)
+        Self { origin, user, position, published_ms }
+    }
+
+    /// Creates an `AddDevice`. The new device signs it if the chain is empty, and an active device
+    /// otherwise.
+    pub fn add(&self, new: &NewDevice) -> UnsignedNode {
+        self.node("AddDevice", &new.id).with_addition(self, new)
     }
 
     /// Creates a `ResetDevices`. The new device signs it.
-    pub fn reset(
-        origin: &Origin,
-        user: &UserName,
-        position: &ChainPosition,
-        new: &NewDevice,
-        published_ms: i64,
-    ) -> Self {
-        Self::base("ResetDevices", origin, user, position, &new.id, published_ms)
-            .with_addition(origin, user, new)
+    pub fn reset(&self, new: &NewDevice) -> UnsignedNode {
+        self.node("ResetDevices", &new.id).with_addition(self, new)
     }
 
     /// Creates a `RevokeDevice`. An active device signs it; it may revoke itself.
-    pub fn revoke(
-        origin: &Origin,
-        user: &UserName,
-        position: &ChainPosition,
-        device: &DeviceId,
-        published_ms: i64,
-    ) -> Self {
-        Self::base("RevokeDevice", origin, user, position, device, published_ms)
+    pub fn revoke(&self, device: &DeviceId) -> UnsignedNode {
+        self.node("RevokeDevice", device)
     }
 
-    fn base(
-        kind: &str,
-        origin: &Origin,
-        user: &UserName,
-        position: &ChainPosition,
-        device: &DeviceId,
-        published_ms: i64,
-    ) -> Self {
-        let mut node = Self { members: Map::new(), device_prefix: format!("{}/device/", origin.actor(user)) };
+    /// Creates a node with the members that all kinds have.
+    fn node(&self, kind: &str, device: &DeviceId) -> UnsignedNode {
+        let Self { origin, user, position, published_ms } = *self;
+        let device_prefix = format!("{}/device/", origin.actor(user));
+        let mut node = UnsignedNode { members: Map::new(), device_prefix };
         node.put("@context", json!(["https://www.w3.org/ns/activitystreams", origin.ns()]));
         node.put("type", json!(["Object", kind]));
         node.put("id", json!(origin.chain_node(user, position.length)));
@@ -85,11 +88,21 @@ impl UnsignedNode {
         node.put("published", json!(timestamp::format(published_ms)));
         node
     }
+}
 
-    fn with_addition(mut self, origin: &Origin, user: &UserName, new: &NewDevice) -> Self {
+/// A node without its proof. The signing device signs [`UnsignedNode::signing_bytes`] with its identity
+/// key and completes the node with [`UnsignedNode::finish`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsignedNode {
+    members: Map<String, Value>,
+    device_prefix: String,
+}
+
+impl UnsignedNode {
+    fn with_addition(mut self, next: &NextNode<'_>, new: &NewDevice) -> Self {
         self.put("identityKey", json!(new.identity_key.to_base64()));
         self.put("registrationId", json!(new.registration_id.get()));
-        self.put("keyPackage", json!(origin.key_package(user, &new.id)));
+        self.put("keyPackage", json!(next.origin.key_package(next.user, &new.id)));
         self.put("possession", json!(multibase::encode(&new.possession)));
         self
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chain::{NewDevice, UnsignedNode, possession_base, proof_base};
+use crate::chain::{NewDevice, NextNode, UnsignedNode, possession_base, proof_base};
 use crate::multibase;
 use crate::signer::Signer;
 
@@ -42,18 +42,18 @@ impl TestChain {
 
     fn add(&self, state: &ChainState, new: u64, by: u64) -> Value {
         let node =
-            UnsignedNode::add(&self.origin, &self.user, &state.position, &self.new_device(new), NOW_MS);
+            NextNode::new(&self.origin, &self.user, &state.position, NOW_MS).add(&self.new_device(new));
         self.signed(node, by)
     }
 
     fn reset(&self, state: &ChainState, new: u64, by: u64) -> Value {
         let node =
-            UnsignedNode::reset(&self.origin, &self.user, &state.position, &self.new_device(new), NOW_MS);
+            NextNode::new(&self.origin, &self.user, &state.position, NOW_MS).reset(&self.new_device(new));
         self.signed(node, by)
     }
 
     fn revoke(&self, state: &ChainState, gone: u64, by: u64) -> Value {
-        let node = UnsignedNode::revoke(&self.origin, &self.user, &state.position, &device(gone), NOW_MS);
+        let node = NextNode::new(&self.origin, &self.user, &state.position, NOW_MS).revoke(&device(gone));
         self.signed(node, by)
     }
 

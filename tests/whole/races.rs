@@ -138,7 +138,7 @@ async fn sends_and_an_approval() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_envelope_sent_many_times_at_one_entry_each() {
+async fn one_envelope_sent_many_times_at_once() {
     let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
@@ -175,7 +175,7 @@ async fn one_envelope_sent_many_times_at_one_entry_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_parts_of_one_envelope_sent_at_one_entry_each() {
+async fn the_parts_of_one_envelope_sent_at_once() {
     let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
@@ -197,7 +197,7 @@ async fn the_parts_of_one_envelope_sent_at_one_entry_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_devices_confirm_at_one_entry_each() {
+async fn two_devices_confirm_at_once() {
     let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let second = world.further(&bob, "two").await;
@@ -219,7 +219,7 @@ async fn two_devices_confirm_at_one_entry_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_pumps_deliver_at_one_entry_each() {
+async fn two_pumps_deliver_at_once() {
     let world = generous_server().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let outgoing: Vec<OutgoingEnvelope> = (0..40).map(|_| envelope(&alice, &[&bob])).collect();

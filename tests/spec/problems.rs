@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use eko_protocol::Invalid;
+use eko_protocol::device_set::DeviceSetRef;
 use eko_service::Problem;
 use http::HeaderValue;
 
@@ -29,7 +30,7 @@ fn every_problem() -> Vec<Problem> {
         Problem::NameTaken,
         Problem::AccountExists(text()),
         Problem::DeviceIdUsed,
-        Problem::StaleHead { length: 1, head: text() },
+        Problem::StaleHead(DeviceSetRef { length: 1, head: text() }),
         Problem::NoActiveDevice,
         Problem::KeysDiffer,
         Problem::BadSignature(text()),
@@ -56,7 +57,7 @@ fn every_problem() -> Vec<Problem> {
             | Problem::NameTaken
             | Problem::AccountExists(_)
             | Problem::DeviceIdUsed
-            | Problem::StaleHead { .. }
+            | Problem::StaleHead(_)
             | Problem::NoActiveDevice
             | Problem::KeysDiffer
             | Problem::BadSignature(_)
@@ -74,8 +75,8 @@ fn every_problem() -> Vec<Problem> {
 fn the_table_has_every_problem() {
     let mut due = BTreeMap::new();
     for problem in every_problem() {
-        let header = problem.headers().map(|(name, _)| name.to_string());
-        due.insert(format!("`{}`", problem.kind().0), (problem.status().as_u16().to_string(), header));
+        let header = problem.header().map(|(name, _)| name.to_string());
+        due.insert(format!("`{}`", problem.kind().slug), (problem.status().as_u16().to_string(), header));
     }
     let mut told = BTreeMap::new();
     for row in page::table(&page::read(), "\n## 11. Problems\n") {

@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use eko_client::{Body, Exchange, HttpTransport};
 use eko_local::server::ISSUER_PATH;
 use eko_protocol::address::Origin;
-use eko_service::aws::Account;
+use eko_service::aws::AwsAccount;
 use eko_store::resources::{QUEUES, dlq_name};
 use http::{Method, StatusCode};
 use tempfile::TempDir;
@@ -100,7 +100,7 @@ impl Deployment {
             "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
             _ => None,
         };
-        let ask = Account::from_env(get).unwrap().clients().sqs.get_queue_attributes();
+        let ask = AwsAccount::from_env(get).unwrap().clients().sqs.get_queue_attributes();
         let ask = ask.queue_url(format!("{}/000000000000/{name}", self.url));
         let attributes =
             ask.attribute_names(QueueAttributeName::All).send().await.unwrap().attributes.unwrap();

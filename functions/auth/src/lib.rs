@@ -15,19 +15,19 @@ use axum::routing::on;
 use eko_service::config::Needs;
 use eko_service::route::{self, Route};
 
-pub use state::SignIn;
+pub use state::SignInState;
 
 /// The settings that this function needs.
 pub const NEEDS: Needs = Needs { token_keys: true, issuer: true, deliveries: true, ..Needs::NOTHING };
 
 /// The routes of this function.
-pub const ROUTES: &[Route<SignIn>] = &[
+pub const ROUTES: &[Route<SignInState>] = &[
     Route::post("/auth/devices", |method| on(method, register::register)),
     Route::post("/auth/refresh", |method| on(method, refresh::refresh)),
     Route::post("/auth/logout", |method| on(method, logout::logout)),
 ];
 
 /// Returns the router of this function.
-pub fn router() -> Router<SignIn> {
+pub fn router() -> Router<SignInState> {
     route::router(ROUTES)
 }

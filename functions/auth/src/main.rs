@@ -1,4 +1,4 @@
-//! The auth function in Lambda.
+//! Runs the auth function in Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,5 +1,5 @@
-//! ID tokens: an OpenID Connect issuer says who someone is (OpenID Connect Core 1.0, section 3.1.3.7;
-//! Discovery 1.0).
+//! ID tokens: an OpenID Connect issuer says who someone is (OpenID Connect Core 1.0, section
+//! 3.1.3.7; Discovery 1.0).
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use tokio::sync::Mutex;
 
 /// How long fetched keys are trusted without looking again, in milliseconds.
 const KEYS_FRESH_MS: i64 = 3_600_000;
-/// How soon an unknown key id may make us look again, in milliseconds: a flood of forged tokens must not
-/// become a flood at the issuer.
+/// How soon an unknown key id may make us look again, in milliseconds: a flood of forged tokens
+/// must not become a flood at the issuer.
 const KEYS_RETRY_MS: i64 = 30_000;
 /// Clocks may differ by this much, in seconds.
 const LEEWAY_SECONDS: i64 = 60;
@@ -77,7 +77,8 @@ impl Oidc {
         Ok(Self { config, client, keys: Mutex::new(None) })
     }
 
-    /// Verifies a token: signature by one of the issuer's keys, issuer, audience, times, e-mail policy.
+    /// Verifies a token: signature by one of the issuer's keys, issuer, audience, times, e-mail
+    /// policy.
     pub(crate) async fn verify(&self, token: &str, now_ms: i64) -> Result<Subject, Problem> {
         const BAD: Problem = Problem::Unauthenticated("the ID token is not valid");
         let header = jsonwebtoken::decode_header(token).map_err(|_| BAD)?;
@@ -119,8 +120,8 @@ impl Oidc {
         Ok(Subject { issuer: self.config.issuer.clone(), subject: claims.sub, issued: claims.iat })
     }
 
-    /// The issuer's key with this id; keys are fetched when there are none, when they are old, and when the
-    /// id is unknown.
+    /// The issuer's key with this id; keys are fetched when there are none, when they are old, and
+    /// when the id is unknown.
     async fn key(
         &self,
         id: Option<&str>,

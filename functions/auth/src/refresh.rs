@@ -1,9 +1,10 @@
-//! POST `/auth/refresh` (`docs/protocol.md`, section 10): a refresh token is exchanged once, for the next one
-//! and an access token. A token that comes twice ends its family: one of the two was stolen.
+//! POST `/auth/refresh` (`docs/protocol.md`, section 10): a refresh token is exchanged once, for
+//! the next one and an access token. A token that comes twice ends its family: one of the two was
+//! stolen.
 
 use axum::extract::State;
 use axum::response::Response;
-use eko_service::body::{Json, Small};
+use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
 use eko_store::sessions::{NextToken, RotationOutcome};
@@ -19,7 +20,10 @@ pub(crate) struct Presented {
     pub(crate) refresh_token: String,
 }
 
-pub(crate) async fn refresh(State(state): State<AppState>, Json(body): Small) -> Result<Response, Problem> {
+pub(crate) async fn refresh(
+    State(state): State<AppState>,
+    JsonBody(body): SmallBody,
+) -> Result<Response, Problem> {
     let presented: Presented = respond::shape(&body)?;
     let next = RefreshToken::new(&state);
     let hash = RefreshToken::hash(&presented.refresh_token);

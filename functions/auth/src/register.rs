@@ -1,8 +1,10 @@
-//! POST `/auth/devices` (`docs/protocol.md`, section 10): an ID token says who someone is; the name is
-//! claimed on the first sign-in, the device registered, everything in one transaction or nothing.
+//! POST `/auth/devices` (`docs/protocol.md`, section 10): an ID token says who someone is; the name
+//! is claimed on the first sign-in, the device registered, everything in one transaction or
+//! nothing.
 //!
-//! A user's first device starts the chain and is active. Another waits for an active one's approval, unless
-//! it brings a `ResetDevices` node. A device that is registered signs in again with `signIn`.
+//! A user's first device starts the chain and is active. Another waits for an active one's
+//! approval, unless it brings a `ResetDevices` node. A device that is registered signs in again
+//! with `signIn`.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -12,7 +14,7 @@ use eko_protocol::activity;
 use eko_protocol::address::UserName;
 use eko_protocol::chain::{ChainPosition, NewDevice as Offered};
 use eko_protocol::key_package::PublishedKeys;
-use eko_service::body::{Json, Small};
+use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::{Caller, bearer_token};
 use eko_service::{AppState, Problem};
 use eko_store::accounts::{AccountOutcome, DeviceRegistration, OidcSubject, PendingOutcome, ResetOutcome};
@@ -24,16 +26,16 @@ use http::{HeaderMap, StatusCode};
 use crate::oidc::Subject;
 use crate::registration::Registration;
 use crate::sign_in;
-use crate::state::SignIn;
+use crate::state::SignInState;
 use crate::tokens::{self, RefreshToken, Standing};
 
 /// How old the sign-in behind a reset of the device chain may be.
 const FRESH_SIGN_IN_SECONDS: i64 = 600;
 
 pub(crate) async fn register(
-    State(state): State<SignIn>,
+    State(state): State<SignInState>,
     headers: HeaderMap,
-    Json(body): Small,
+    JsonBody(body): SmallBody,
 ) -> Result<Response, Problem> {
     let id_token = bearer_token(&headers)?;
     let subject = state.oidc().verify(id_token, state.now_ms()).await?;
@@ -139,8 +141,8 @@ fn caller(user: UserName, asked: &Registration) -> Caller {
     Caller { user, device: asked.device.clone() }
 }
 
-/// Tells the active devices of one that waits. It is listed for them in any case, so a failure here is
-/// logged and no more.
+/// Tells the active devices of one that waits. It is listed for them in any case, so a failure here
+/// is logged and no more.
 async fn offer(state: &AppState, device: &DeviceRegistration<'_>) {
     let (origin, now_ms) = (state.origin(), device.keys.registered_ms);
     let offered = Offered {
@@ -173,6 +175,5 @@ async fn erase(state: &AppState, user: &UserName, seen: &UserDevices) {
 
 async fn stale(state: &AppState, user: &UserName, seen: &UserDevices) -> Result<Problem, Problem> {
     let now = state.store().device_set(user).await?;
-    let set = now.map_or_else(|| seen.set.clone(), |now| now.set);
-    Ok(Problem::StaleHead { length: set.length, head: set.head })
+    Ok(Problem::StaleHead(now.map_or_else(|| seen.set.clone(), |now| now.set)))
 }

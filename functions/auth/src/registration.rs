@@ -3,6 +3,7 @@
 use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
 use eko_protocol::chain::{ChainNode, ChainPosition, NodeKind, verify_next, verify_possession};
+use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{IdentityKey, RegistrationId, Signature};
 use eko_protocol::key_package::PublishedKeys;
@@ -69,7 +70,8 @@ impl Registration {
         })
     }
 
-    /// The keys of a new device of `user`: possession proven, signatures verified, a signed prekey present.
+    /// The keys of a new device of `user`: possession proven, signatures verified, a signed prekey
+    /// present.
     pub(crate) fn keys(
         &self,
         state: &AppState,
@@ -100,8 +102,8 @@ impl Registration {
         self.node.is_some()
     }
 
-    /// The node that comes with it, verified as the next of the chain at `position` and as one about this
-    /// device: `AddDevice` on an empty chain, `ResetDevices` on any other.
+    /// The node that comes with it, verified as the next of the chain at `position` and as one
+    /// about this device: `AddDevice` on an empty chain, `ResetDevices` on any other.
     pub(crate) fn node(
         &self,
         state: &AppState,
@@ -124,7 +126,7 @@ impl Registration {
         verify_next(state.origin(), user, position, |_| None, &node).map_err(|error| {
             match &position.head {
                 Some(head) if error.is_stale_head() => {
-                    Problem::StaleHead { length: position.length, head: head.clone() }
+                    Problem::StaleHead(DeviceSetRef { length: position.length, head: head.clone() })
                 }
                 _ => under(error.invalid()),
             }

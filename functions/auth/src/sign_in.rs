@@ -1,6 +1,6 @@
-//! A registered device signs in again: after its refresh tokens have ended, or when the answer to its
-//! registration was lost. The ID token alone is not enough: whoever holds the issuer could read the mailbox.
-//! The device proves its identity key anew, over this very ID token.
+//! A registered device signs in again: after its refresh tokens have ended, or when the answer to
+//! its registration was lost. The ID token alone is not enough: whoever holds the issuer could read
+//! the mailbox. The device proves its identity key anew, over this very ID token.
 
 use axum::response::Response;
 use eko_protocol::Invalid;

@@ -13,12 +13,12 @@ use crate::oidc::Oidc;
 
 /// [`AppState`] with a verifier of ID tokens. Cheap to clone.
 #[derive(Clone)]
-pub struct SignIn {
+pub struct SignInState {
     app: AppState,
     oidc: Arc<Oidc>,
 }
 
-impl SignIn {
+impl SignInState {
     /// Makes no call. The issuer is asked through the guarded client, as other servers are.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl SignIn {
     }
 }
 
-impl Deref for SignIn {
+impl Deref for SignInState {
     type Target = AppState;
 
     fn deref(&self) -> &AppState {
@@ -43,14 +43,14 @@ impl Deref for SignIn {
     }
 }
 
-impl FromRef<SignIn> for AppState {
-    fn from_ref(state: &SignIn) -> Self {
+impl FromRef<SignInState> for AppState {
+    fn from_ref(state: &SignInState) -> Self {
         state.app.clone()
     }
 }
 
 #[cfg(feature = "lambda")]
-impl eko_service::shell::State for SignIn {
+impl eko_service::shell::FunctionState for SignInState {
     fn of(app: AppState) -> Result<Self, ConfigError> {
         use eko_federation::{client::public_roots, network::SystemNetwork};
         Self::new(app, Arc::new(SystemNetwork), public_roots())

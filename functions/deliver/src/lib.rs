@@ -1,7 +1,8 @@
-//! The function behind the queue `deliveries`: letters and reports go to the devices' mailboxes (`docs/protocol.md`,
-//! section 6).
+//! The function behind the queue `deliveries`: it puts letters and reports into the mailboxes of devices
+//! (`docs/protocol.md`, section 6).
 //!
-//! A message that fails comes back by itself. A message that keeps failing ends in the dead-letter queue.
+//! A message that fails becomes visible in the queue again. After five receives it goes to the
+//! dead-letter queue.
 
 use eko_messaging::QueueMessage;
 use eko_service::AppState;
@@ -10,7 +11,9 @@ use eko_service::config::Needs;
 /// The settings that this function needs.
 pub const NEEDS: Needs = Needs::NOTHING;
 
-/// Delivers a batch. Returns the ids of the messages that failed.
+/// Delivers a batch of messages. Returns the ids of those that failed.
+///
+/// The calls are listed at [`deliver`](eko_messaging::Messaging::deliver).
 pub async fn handle(state: AppState, batch: Vec<QueueMessage>) -> Vec<String> {
     state.messaging().deliver(&batch).await
 }

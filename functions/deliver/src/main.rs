@@ -1,4 +1,4 @@
-//! The delivery function in Lambda.
+//! Runs the deliver function in Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

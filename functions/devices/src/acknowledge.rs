@@ -1,5 +1,4 @@
-//! DELETE `/user/{name}/inbox/{key}` (`docs/protocol.md`, section 6): acknowledges one entry of the calling
-//! device without a receipt. One DeleteItem; deleting what is not there is no error.
+//! The deletion of one entry of a mailbox, without a receipt.
 
 use std::collections::HashMap;
 
@@ -10,7 +9,11 @@ use eko_service::caller::Owner;
 use eko_service::{AppState, Problem};
 use http::StatusCode;
 
-pub(crate) async fn acknowledge(
+/// DELETE `/user/{name}/inbox/{key}` (`docs/protocol.md`, section 6): deletes an entry of the calling device's
+/// mailbox. The answer is 204, also if there is no such entry.
+///
+/// One DeleteItem.
+pub(crate) async fn delete_entry(
     State(state): State<AppState>,
     Owner(caller): Owner,
     Path(path): Path<HashMap<String, String>>,

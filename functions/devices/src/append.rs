@@ -1,7 +1,8 @@
-//! POST `/user/{name}/devices` (`docs/protocol.md`, section 3): an active device appends a node, `AddDevice`
-//! to approve a pending device, `RevokeDevice` to end one.
+//! POST `/user/{name}/devices` (`docs/protocol.md`, section 3): an active device appends a node,
+//! `AddDevice` to approve a pending device, `RevokeDevice` to end one.
 //!
-//! One BatchGetItem for set and keys, one transaction; a revocation then clears what the device left.
+//! One BatchGetItem for set and keys, one transaction; a revocation then clears what the device
+//! left.
 
 use crate::turn_away;
 use axum::extract::State;
@@ -13,21 +14,21 @@ use eko_protocol::chain::{
 };
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::has_type;
-use eko_service::body::{Json, Small};
+use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::{Caller, Owner};
 use eko_service::{AppState, Problem, respond};
 use eko_store::chain::{AppendOutcome, DeviceSetChange, NewNode};
 use eko_store::device::DeviceAddress;
 use eko_store::devices::UserDevices;
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 
-pub(crate) async fn append(
+pub(crate) async fn append_node(
     State(state): State<AppState>,
     Owner(caller): Owner,
-    Json(body): Small,
+    JsonBody(body): SmallBody,
 ) -> Result<Response, Problem> {
     if has_type(&body, "Reject") {
-        return turn_away::turn_away(&state, &caller, &body).await;
+        return turn_away::turn_device_away(&state, &caller, &body).await;
     }
     let node = ChainNode::parse(&body)?;
     let store = state.store();
@@ -38,8 +39,8 @@ pub(crate) async fn append(
         return Err(lost(&state, &caller, &devices).await?);
     }
     if let DeviceSetChange::Revoke { device } = &change {
-        // The device is out since the transaction; what it left nobody can read, and it also has a time to
-        // live. A failure here must not make the revocation look undone.
+        // The device is out since the transaction; what it left nobody can read, and it also has a
+        // time to live. A failure here must not make the revocation look undone.
         if let Err(error) = store.erase_device(DeviceAddress::new(&caller.user, device)).await {
             tracing::warn!(%error, "what a revoked device left is not cleared yet");
         }
@@ -52,11 +53,7 @@ pub(crate) async fn append(
             serde_json::json!({ "length": set.length, "head": set.head }),
         );
     }
-    let mut response = respond::activity(StatusCode::CREATED, &answer);
-    if let Ok(location) = HeaderValue::from_str(node.id()) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(respond::with_location(respond::activity(StatusCode::CREATED, &answer), node.id()))
 }
 
 /// Verifies the node as the next one and says what it changes.
@@ -116,7 +113,7 @@ fn dedup(mut devices: Vec<&DeviceId>) -> Vec<&DeviceId> {
 }
 
 fn stale(devices: &UserDevices) -> Problem {
-    Problem::StaleHead { length: devices.set.length, head: devices.set.head.clone() }
+    Problem::StaleHead(devices.set.clone())
 }
 
 /// Why an append was lost: the chain has grown meanwhile, as a rule.

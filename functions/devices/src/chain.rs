@@ -1,26 +1,25 @@
-//! GET `/user/{name}/devices` (`docs/protocol.md`, section 3): the whole chain, so that any client replays it
-//! itself. One Query a megabyte.
+//! The public device chain, from which every client replays the device set itself.
 
 use axum::extract::State;
 use axum::response::Response;
-use eko_protocol::chain::ChainNode;
 use eko_protocol::collection;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_service::caller::PathUser;
 use eko_service::{AppState, Problem, respond};
 use http::HeaderMap;
 
-/// Seconds that caches may keep a chain.
+/// The time for which caches may keep a chain, in seconds.
 const FRESH_SECONDS: u32 = 5;
 
-pub(crate) async fn chain(
+/// GET `/user/{name}/devices` (`docs/protocol.md`, section 3): returns the whole chain.
+///
+/// One Query for each megabyte.
+pub(crate) async fn read_chain(
     State(state): State<AppState>,
     PathUser(user): PathUser,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let stored = state.store().chain(&user).await?;
-    let nodes = stored.iter().map(|bytes| ChainNode::from_canonical(bytes)).collect::<Result<Vec<_>, _>>();
-    let nodes = nodes.map_err(|error| Problem::Unavailable(format!("stored chain: {error}")))?;
+    let nodes = state.store().chain(&user).await?;
     let Some(last) = nodes.last() else { return Err(Problem::NotFound("user")) };
     let set = DeviceSetRef { length: last.seq().saturating_add(1), head: last.hash() };
     let body = collection::device_chain(state.origin(), &user, &nodes, Some(&set));

@@ -1,5 +1,4 @@
-//! GET `/user/{name}/inbox` (`docs/protocol.md`, section 6): the calling device's mailbox, oldest first.
-//! Reading deletes nothing. One Query; a later page a GetItem beside it.
+//! The mailbox of the calling device, page by page.
 
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -22,7 +21,11 @@ pub(crate) struct PageQuery {
     after: Option<String>,
 }
 
-pub(crate) async fn fetch(
+/// GET `/user/{name}/inbox` (`docs/protocol.md`, section 6): returns a page of the mailbox, oldest entry
+/// first. Reading deletes nothing.
+///
+/// One Query; for a page after the first one also a GetItem beside it.
+pub(crate) async fn fetch_page(
     State(state): State<AppState>,
     Owner(caller): Owner,
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
@@ -50,7 +53,7 @@ pub(crate) async fn fetch(
     Ok(respond::uncached(respond::activity(StatusCode::OK, &body)))
 }
 
-/// Returns the activity of an entry, with the entry's own URL.
+/// Returns the activity of an entry, with the URL by which the device acknowledges it.
 fn activity(state: &AppState, caller: &Caller, entry: Entry) -> Value {
     let origin = state.origin();
     let url = origin.entry(&caller.user, &entry.key);

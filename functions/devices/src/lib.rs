@@ -1,4 +1,4 @@
-//! Devices: a device's mailbox, the user's device chain, approval and revocation.
+//! Devices: the mailbox of a device, the device chain of a user, approval and revocation.
 
 mod acknowledge;
 mod append;
@@ -18,11 +18,11 @@ pub const NEEDS: Needs = Needs { token_keys: true, ..Needs::NOTHING };
 
 /// The routes of this function.
 pub const ROUTES: &[Route<AppState>] = &[
-    Route::get("/user/{name}/devices", |method| on(method, chain::chain)),
-    Route::post("/user/{name}/devices", |method| on(method, append::append)),
-    Route::get("/user/{name}/devices/pending", |method| on(method, pending::pending)),
-    Route::get("/user/{name}/inbox", |method| on(method, fetch::fetch)),
-    Route::delete("/user/{name}/inbox/{entry}", |method| on(method, acknowledge::acknowledge)),
+    Route::get("/user/{name}/devices", |method| on(method, chain::read_chain)),
+    Route::post("/user/{name}/devices", |method| on(method, append::append_node)),
+    Route::get("/user/{name}/devices/pending", |method| on(method, pending::list_pending)),
+    Route::get("/user/{name}/inbox", |method| on(method, fetch::fetch_page)),
+    Route::delete("/user/{name}/inbox/{entry}", |method| on(method, acknowledge::delete_entry)),
 ];
 
 /// Returns the router of this function.

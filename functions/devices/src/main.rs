@@ -1,4 +1,4 @@
-//! The devices function in Lambda.
+//! Runs the devices function in Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,11 +1,9 @@
-//! GET `/user/{name}/devices/pending` (`docs/protocol.md`, section 2): registrations that wait for approval.
-//! An active device sees all of them, a pending one itself.
+//! The devices that wait for approval.
 
 use axum::extract::State;
 use axum::response::Response;
 use eko_protocol::activity;
 use eko_protocol::address::UserName;
-use eko_protocol::chain::NewDevice;
 use eko_protocol::id::DeviceId;
 use eko_service::caller::Owner;
 use eko_service::{AppState, Problem, respond};
@@ -14,7 +12,11 @@ use eko_store::device_keys::LastingKeys;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-pub(crate) async fn pending(
+/// GET `/user/{name}/devices/pending` (`docs/protocol.md`, section 3): lists pending devices. An active device
+/// sees all of them, a pending device only itself.
+///
+/// One GetItem and one BatchGetItem.
+pub(crate) async fn list_pending(
     State(state): State<AppState>,
     Owner(caller): Owner,
 ) -> Result<Response, Problem> {
@@ -38,14 +40,10 @@ pub(crate) async fn pending(
     Ok(respond::uncached(respond::activity(StatusCode::OK, &body)))
 }
 
+/// Returns the description of a pending device, with the name that it gave itself.
 fn item(state: &AppState, user: &UserName, device: &DeviceId, keys: &LastingKeys) -> Value {
-    let new = NewDevice {
-        id: device.clone(),
-        identity_key: keys.identity_key,
-        registration_id: keys.registration_id,
-        possession: keys.possession,
-    };
-    let mut item = activity::pending_device(state.origin(), user, &new, keys.registered_ms);
+    let new_device = keys.new_device(device);
+    let mut item = activity::pending_device(state.origin(), user, &new_device, keys.registered_ms);
     if let (Some(members), Some(name)) = (item.as_object_mut(), &keys.name) {
         members.insert("name".to_owned(), json!(name));
     }

@@ -1,7 +1,4 @@
-//! POST `/user/{name}/devices` with `Reject` (`docs/protocol.md`, section 3): an active device turns a pending
-//! one away. Its id is used up; the chain does not change, since the device was never in it.
-//!
-//! One GetItem, one transaction; then what the device left is cleared.
+//! The activity `Reject`: an active device turns a pending one away.
 
 use axum::response::{IntoResponse, Response};
 use eko_messaging::active_device::require_active;
@@ -13,7 +10,17 @@ use eko_store::device::DeviceAddress;
 use http::StatusCode;
 use serde_json::Value;
 
-pub(crate) async fn turn_away(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
+/// POST `/user/{name}/devices` with `Reject` (`docs/protocol.md`, section 3): revokes a pending device. The
+/// answer is 204.
+///
+/// The device's id cannot be used again. The chain does not change, because the device was never in
+/// it. One GetItem and the transaction; then the calls of
+/// [`erase_device`](eko_store::Store::erase_device), whose failure is only logged.
+pub(crate) async fn turn_device_away(
+    state: &AppState,
+    caller: &Caller,
+    body: &Value,
+) -> Result<Response, Problem> {
     let store = state.store();
     let device = state
         .origin()
@@ -25,7 +32,7 @@ pub(crate) async fn turn_away(state: &AppState, caller: &Caller, body: &Value) -
         return Err(Invalid::at("/object", "must be a device that waits for approval").into());
     }
     if let Err(error) = store.erase_device(address).await {
-        tracing::warn!(%error, "what a device left that was turned away is not cleared yet");
+        tracing::warn!(%error, "the keys of a device that was turned away are not deleted yet");
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -1,6 +1,7 @@
-//! GET `/user/{name}` and `/actor` (`docs/protocol.md`, section 2): a user's `Person`, the server's own
-//! `Application`; a page for browsers. All actors publish one key, each under its own key id; `webfinger` is
-//! FEP-2c59's.
+//! The actor documents: a user's `Person` and the server's own `Application`.
+//!
+//! All actors of a server publish the same key, each under a key id of its own. `webfinger` is the
+//! member that FEP-2c59 defines.
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
@@ -12,7 +13,11 @@ use serde_json::{Value, json};
 
 use crate::FRESH_SECONDS;
 
-pub(crate) async fn user(
+/// GET `/user/{name}` (`docs/protocol.md`, section 2): returns the user's actor document, or a page for a
+/// person if a browser asks.
+///
+/// One GetItem.
+pub(crate) async fn user_actor(
     State(state): State<AppState>,
     PathUser(user): PathUser,
     headers: HeaderMap,
@@ -20,7 +25,7 @@ pub(crate) async fn user(
     state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
     let origin = state.origin();
     if respond::wants_html(&headers) {
-        // A user name is [a-z0-9_] and an authority has no markup: nothing here needs escaping.
+        // Neither a user name ([a-z0-9_]) nor an authority can contain markup, so nothing is escaped.
         let handle = format!("@{user}@{}", origin.authority());
         return Ok(respond::cached(Html(PAGE.replace("{handle}", &handle)).into_response(), FRESH_SECONDS));
     }
@@ -41,14 +46,18 @@ pub(crate) async fn user(
     Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
-pub(crate) async fn server(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
+/// GET `/actor` (`docs/protocol.md`, section 2): returns the server's actor document. No call.
+pub(crate) async fn server_actor(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let origin = state.origin();
     let authority = origin.authority();
     let mut body = json!({
         "@context": context(origin),
         "type": "Application",
         "id": origin.server_actor(),
-        // As other servers have it: a domain is no user name, so nobody can be mistaken for it.
+        // The authority, as on other servers. A domain name has a dot, so no user has this name.
         "preferredUsername": authority,
         "webfinger": format!("{authority}@{authority}"),
         "name": format!("Eko Messages at {}", origin.authority()),
@@ -59,12 +68,13 @@ pub(crate) async fn server(State(state): State<AppState>, headers: HeaderMap) ->
     Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
-/// With the vocabulary of keys: who reads it as linked data finds no `publicKey` otherwise.
+/// Returns the `@context` of an actor. The vocabulary of keys is in it because a reader of linked data
+/// needs it to understand `publicKey`.
 fn context(origin: &Origin) -> Value {
     json!(["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1", origin.ns()])
 }
 
-/// Adds the key under the actor's own id, where this server federates at all.
+/// Adds the public key, under the actor's own key id. A server that does not federate has none.
 fn put_key(state: &AppState, body: &mut Value, actor: &str) -> Result<(), Problem> {
     if let Some(key) = state.signing_key()? {
         body["publicKey"] = json!({
@@ -76,6 +86,7 @@ fn put_key(state: &AppState, body: &mut Value, actor: &str) -> Result<(), Proble
     Ok(())
 }
 
+/// The page for a browser. `{handle}` stands for the user's handle.
 const PAGE: &str = "<!doctype html>
 <html lang=\"en\">
 <meta charset=\"utf-8\">

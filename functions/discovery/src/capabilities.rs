@@ -1,5 +1,4 @@
-//! GET `/.well-known/ecp` (`docs/protocol.md`, section 2): what this server speaks, its limits, where to sign
-//! in. Members for what is not built yet are left out, not null.
+//! The capabilities of this server: what it supports, its limits, and where to sign in.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -10,6 +9,8 @@ use serde_json::json;
 
 use crate::FRESH_SECONDS;
 
+/// GET `/.well-known/ecp` (`docs/protocol.md`, section 2): returns the capabilities. Features that are not
+/// built have no member. No call.
 pub(crate) async fn capabilities(State(state): State<AppState>) -> Response {
     let (origin, config) = (state.origin().as_str(), state.config());
     let body = json!({

@@ -1,5 +1,5 @@
-//! GET `/ns` (`docs/protocol.md`, section 2): the JSON-LD context of the `eko:` terms, for readers; nobody
-//! has to fetch it to understand us.
+//! The JSON-LD context of the `eko:` terms. It serves readers of linked data; no client of this protocol
+//! has to fetch it.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -7,7 +7,10 @@ use eko_service::{AppState, respond};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-/// Types of ours.
+/// The time for which caches may keep the context, in seconds.
+const FRESH_SECONDS: u32 = 3600;
+
+/// The types that this protocol defines.
 const TYPES: &[&str] = &[
     "SignalEnvelope",
     "KeyPackage",
@@ -21,7 +24,7 @@ const TYPES: &[&str] = &[
     "Confirm",
 ];
 
-/// Members of ours that hold plain values.
+/// The members that hold plain values.
 const TERMS: &[&str] = &[
     "messages",
     "from",
@@ -45,10 +48,11 @@ const TERMS: &[&str] = &[
     "staleDevices",
 ];
 
-/// Members of ours that hold addresses.
+/// The members that hold URLs.
 const LINKS: &[&str] = &["device", "keyPackage"];
 
-pub(crate) async fn context(State(state): State<AppState>) -> Response {
+/// GET `/ns` (`docs/protocol.md`, section 2): returns the context. No call.
+pub(crate) async fn term_context(State(state): State<AppState>) -> Response {
     let mut terms = Map::new();
     terms.insert("eko".to_owned(), json!(format!("{}#", state.origin().ns())));
     for name in TYPES.iter().chain(TERMS) {
@@ -58,5 +62,5 @@ pub(crate) async fn context(State(state): State<AppState>) -> Response {
         terms.insert((*name).to_owned(), json!({ "@id": format!("eko:{name}"), "@type": "@id" }));
     }
     let body = json!({ "@context": Value::Object(terms) });
-    respond::cached(respond::document(StatusCode::OK, respond::LD_JSON, &body), 3600)
+    respond::cached(respond::document(StatusCode::OK, respond::LD_JSON, &body), FRESH_SECONDS)
 }

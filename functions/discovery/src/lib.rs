@@ -1,5 +1,4 @@
-//! Discovery: the documents that tell others which users and which protocols are here. All are public; reading
-//! them consumes nothing.
+//! Discovery: the public documents that tell which users are here and what this server supports.
 
 mod actor;
 mod capabilities;
@@ -21,13 +20,13 @@ pub const NEEDS: Needs = Needs { issuer: true, signing_key: true, ..Needs::NOTHI
 
 /// The routes of this function.
 pub const ROUTES: &[Route<AppState>] = &[
-    Route::get("/.well-known/webfinger", |method| on(method, web_finger::web_finger)),
-    Route::get("/.well-known/nodeinfo", |method| on(method, node_info::links)),
+    Route::get("/.well-known/webfinger", |method| on(method, web_finger::find_actor)),
+    Route::get("/.well-known/nodeinfo", |method| on(method, node_info::node_info_links)),
     Route::get("/nodeinfo/2.1", |method| on(method, node_info::node_info)),
     Route::get("/.well-known/ecp", |method| on(method, capabilities::capabilities)),
-    Route::get("/ns", |method| on(method, context::context)),
-    Route::get("/actor", |method| on(method, actor::server)),
-    Route::get("/user/{name}", |method| on(method, actor::user)),
+    Route::get("/ns", |method| on(method, context::term_context)),
+    Route::get("/actor", |method| on(method, actor::server_actor)),
+    Route::get("/user/{name}", |method| on(method, actor::user_actor)),
 ];
 
 /// Returns the router of this function.

@@ -1,4 +1,4 @@
-//! The discovery function in Lambda.
+//! Runs the discovery function in Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

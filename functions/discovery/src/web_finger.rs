@@ -1,5 +1,5 @@
-//! GET `/.well-known/webfinger?resource=` (RFC 7033; `docs/protocol.md`, section 2): from a handle or an
-//! actor id to the actor, and from the origin to the server's own (FEP-d556).
+//! WebFinger (RFC 7033): from a handle or an actor id to the actor, and from the origin to the server's
+//! own actor (FEP-d556).
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -12,23 +12,28 @@ use serde_json::json;
 
 use crate::FRESH_SECONDS;
 
-/// FEP-d556's relation from a server to its actor.
+/// The relation from a server to its actor (FEP-d556).
 const SERVICE: &str = "https://www.w3.org/ns/activitystreams#Service";
 
-/// The query of RFC 7033, section 4.1. `rel` only filters links, and we have two: it is not looked at.
+/// The query of a request (RFC 7033, section 4.1). `rel` would only filter the two links of the answer,
+/// so it is ignored.
 #[derive(Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct WebFingerQuery {
     resource: Option<String>,
 }
 
-pub(crate) async fn web_finger(
+/// GET `/.well-known/webfinger?resource=` (`docs/protocol.md`, section 2): returns the links of a user or of
+/// the server.
+///
+/// One GetItem for a user; no call for the server.
+pub(crate) async fn find_actor(
     State(state): State<AppState>,
-    query: Result<Query<Asked>, QueryRejection>,
+    query: Result<Query<WebFingerQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     const BAD: Problem = Problem::BadRequest("send one resource");
     let origin = state.origin();
-    let Query(asked) = query.map_err(|_| BAD)?;
-    let resource = asked.resource.ok_or(BAD)?;
+    let Query(query) = query.map_err(|_| BAD)?;
+    let resource = query.resource.ok_or(BAD)?;
     if is_server(origin, &resource) {
         return Ok(server(origin));
     }
@@ -46,7 +51,7 @@ pub(crate) async fn web_finger(
     Ok(respond::cached(respond::document(StatusCode::OK, respond::JRD_JSON, &body), FRESH_SECONDS))
 }
 
-/// Whether the server itself is asked for: by its origin, its actor's id or its actor's handle.
+/// True if a resource is the server itself: its origin, its actor's id or its actor's handle.
 fn is_server(origin: &Origin, resource: &str) -> bool {
     let authority = origin.authority();
     resource.strip_suffix('/').unwrap_or(resource) == origin.as_str()
@@ -54,6 +59,7 @@ fn is_server(origin: &Origin, resource: &str) -> bool {
         || resource.strip_prefix("acct:").unwrap_or(resource) == format!("{authority}@{authority}")
 }
 
+/// Answers with the links of the server's actor.
 fn server(origin: &Origin) -> Response {
     let actor = origin.server_actor();
     let authority = origin.authority();
@@ -68,6 +74,7 @@ fn server(origin: &Origin) -> Response {
     respond::cached(respond::document(StatusCode::OK, respond::JRD_JSON, &body), FRESH_SECONDS)
 }
 
+/// Returns the user of a resource, which is an actor id or a handle of this server.
 fn user_of(origin: &Origin, resource: &str) -> Option<UserName> {
     if let Some(user) = origin.parse_actor(resource) {
         return Some(user);

@@ -1,4 +1,4 @@
-//! The federation function in Lambda.
+//! Runs the federate function in Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,6 +1,4 @@
-//! `Create(SignalEnvelope)` of another server (`docs/protocol.md`, section 5): 202 if the envelope covers all of the
-//! recipient's devices, 207 `PartialDelivery`, 409 `Reject`. The calls that it makes are listed at
-//! [`Messaging::accept_remote`](eko_messaging::Messaging::accept_remote).
+//! The activity `Create` of a `SignalEnvelope` by another server.
 
 use axum::response::Response;
 use eko_messaging::accept::Acceptance;
@@ -15,6 +13,12 @@ use http::StatusCode;
 
 use crate::{accepted, check_path};
 
+/// POST `/user/{name}/inbox` or `/inbox` with `Create` (`docs/protocol.md`, sections 5 and 7): accepts an
+/// envelope for a user of this server.
+///
+/// The answer is 202 if the envelope covers all of the recipient's devices, 207 `PartialDelivery` if
+/// some are missing, and 409 `Reject` if the envelope names a stale device. The calls are listed at
+/// [`accept_remote`](eko_messaging::Messaging::accept_remote).
 pub(crate) async fn receive_envelope(
     state: &AppState,
     path: Option<&UserName>,
@@ -22,7 +26,7 @@ pub(crate) async fn receive_envelope(
 ) -> Result<Response, Problem> {
     let origin = state.origin();
     if !signed.activity.get("object").is_some_and(|object| has_type(object, "SignalEnvelope")) {
-        // A note or a picture means nothing to a messenger, and its server has no reason to try again.
+        // A note or a picture means nothing to a messenger. An error would make its server try again.
         return Ok(accepted());
     }
     let create = Create::parse(&signed.activity, state.now_ms())?;

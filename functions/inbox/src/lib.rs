@@ -1,7 +1,7 @@
-//! The inboxes: what other servers send to users here.
+//! The inboxes of the users and of the server: other servers post activities there.
 //!
-//! Every request is signed by the activity's own actor ([`eko_service::signed`]). An activity that is accepted,
-//! ignored or seen before gets 202, so that nobody sends it again.
+//! Every request is signed by the activity's own actor ([`eko_service::signed`]). An activity that is
+//! accepted, ignored or a repetition gets 202, so that its server does not send it again.
 
 mod create;
 mod report;
@@ -19,38 +19,45 @@ use eko_service::caller::PathUser;
 use eko_service::config::Needs;
 use eko_service::route::{self, Route};
 use eko_service::signed::{self, SignedActivity};
-use eko_service::{Federated, Problem, packages, respond};
+use eko_service::{FederatedState, Problem, respond, take_request};
 use http::StatusCode;
 
 /// The settings that this function needs.
 pub const NEEDS: Needs = Needs { signing_key: true, deliveries: true, ..Needs::NOTHING };
 
 /// The routes of this function.
-pub const ROUTES: &[Route<Federated>] = &[
+pub const ROUTES: &[Route<FederatedState>] = &[
     Route::post("/user/{name}/inbox", |method| on(method, personal_inbox)),
     Route::post("/inbox", |method| on(method, shared_inbox)),
 ];
 
 /// Returns the router of this function.
-pub fn router() -> Router<Federated> {
+pub fn router() -> Router<FederatedState> {
     route::router(ROUTES)
 }
 
-/// POST `/user/{name}/inbox` (`docs/protocol.md`, sections 2, 5 and 7): by the activity's type.
+/// POST `/user/{name}/inbox` (`docs/protocol.md`, section 7): receives an activity for the user whom the
+/// path names.
 async fn personal_inbox(
-    State(state): State<Federated>,
+    State(state): State<FederatedState>,
     PathUser(user): PathUser,
     request: Request,
 ) -> Result<Response, Problem> {
     receive(&state, Some(&user), request).await
 }
 
-/// POST `/inbox` (`docs/protocol.md`, section 2): for the user to whom the activity is addressed.
-async fn shared_inbox(State(state): State<Federated>, request: Request) -> Result<Response, Problem> {
+/// POST `/inbox` (`docs/protocol.md`, section 7): receives an activity for the user to whom it is
+/// addressed.
+async fn shared_inbox(State(state): State<FederatedState>, request: Request) -> Result<Response, Problem> {
     receive(&state, None, request).await
 }
 
-async fn receive(state: &Federated, path: Option<&UserName>, request: Request) -> Result<Response, Problem> {
+/// Verifies a request and passes the activity on by its type. `path` is the user whose inbox got it.
+async fn receive(
+    state: &FederatedState,
+    path: Option<&UserName>,
+    request: Request,
+) -> Result<Response, Problem> {
     let Some(signed) = signed::read(state, request, limits::MAX_ENVELOPE_BODY_BYTES).await? else {
         return Ok(accepted());
     };
@@ -63,15 +70,15 @@ async fn receive(state: &Federated, path: Option<&UserName>, request: Request) -
     {
         report::receive_report(state, path, &signed).await
     } else if has_type(activity, "Take") {
-        let wanted = packages::of_this_server(TakeActivity::parse(activity, state.origin())?.target)?;
-        check_path(path, &wanted.user, "/object")?;
-        let collection = state.messaging().take_for_server(actor, wanted).await?;
+        let packages = take_request::local_packages(TakeActivity::parse(activity, state.origin())?)?;
+        check_path(path, &packages.user, "/object")?;
+        let collection = state.messaging().take_for_server(actor, packages).await?;
         Ok(respond::uncached(respond::activity(StatusCode::OK, &collection)))
     } else if Federation::is_own_deletion(activity, &actor.id) {
         state.federation("/actor")?.forget(&actor.id).await?;
         Ok(accepted())
     } else {
-        tracing::debug!(actor = actor.id, "an activity without meaning here");
+        tracing::debug!(actor = actor.id, "an activity that this server ignores");
         Ok(accepted())
     }
 }
@@ -81,7 +88,11 @@ fn accepted() -> Response {
     StatusCode::ACCEPTED.into_response()
 }
 
-/// Checks that a user's own inbox gets what is for that user.
+/// Checks that an activity in a user's own inbox is for that user. `pointer` is the member that names
+/// `user`.
+///
+/// # Errors
+/// [`Problem::Invalid`] at `pointer`.
 fn check_path(path: Option<&UserName>, user: &UserName, pointer: &str) -> Result<(), Problem> {
     match path {
         Some(path) if path != user => {

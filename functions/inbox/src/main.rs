@@ -1,4 +1,4 @@
-//! The inbox function in Lambda.
+//! Runs the inbox function in Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,6 +1,4 @@
-//! `Delivered`, `PartialDelivery`, `Reject`, `Confirm` and `Accept` of another server (`docs/protocol.md`, sections 5
-//! to 7). The calls that they make are listed at
-//! [`Messaging::pass_on_report`](eko_messaging::Messaging::pass_on_report).
+//! Reports of another server about envelopes that users here have sent.
 
 use axum::response::Response;
 use eko_protocol::Invalid;
@@ -11,13 +9,18 @@ use eko_service::{AppState, Problem};
 
 use crate::{accepted, check_path};
 
+/// POST `/user/{name}/inbox` or `/inbox` with `Delivered`, `PartialDelivery`, `Reject`, `Confirm` or
+/// `Accept` (`docs/protocol.md`, sections 5 to 7): passes a report on to the devices of the envelope's
+/// author. The answer is 202.
+///
+/// The calls are listed at [`pass_on_report`](eko_messaging::Messaging::pass_on_report).
 pub(crate) async fn receive_report(
     state: &AppState,
     path: Option<&UserName>,
     signed: &SignedActivity,
 ) -> Result<Response, Problem> {
     let Ok(report) = Report::parse(&signed.activity) else {
-        // `Accept` and `Reject` have other meanings elsewhere: of a `Follow`, for one.
+        // Other software uses `Accept` and `Reject` for other things, for example of a `Follow`.
         return Ok(accepted());
     };
     let Some(author) = state.origin().parse_actor(&report.to) else {

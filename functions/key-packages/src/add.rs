@@ -1,8 +1,6 @@
-//! POST `/user/{name}/keyPackages` with `Add` (`docs/protocol.md`, section 4): the calling device replenishes
-//! or rotates its own keys, all of the request or nothing.
+//! The activity `Add`: a device publishes keys.
 
 use axum::response::Response;
-use eko_messaging::active_device::require_status;
 use eko_protocol::Invalid;
 use eko_protocol::key_package::PublishedKeys;
 use eko_service::caller::Caller;
@@ -11,7 +9,12 @@ use eko_store::publication::PublicationOutcome;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-pub(crate) async fn add(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
+/// POST `/user/{name}/keyPackages` with `Add` (`docs/protocol.md`, section 4): publishes keys of the
+/// calling device, all of the request or none. It fills the pools, or replaces the signed prekey or
+/// the last-resort key.
+///
+/// One BatchGetItem, and the calls of [`publish_keys`](eko_store::Store::publish_keys).
+pub(crate) async fn add_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
     let object = body.get("object").ok_or(Invalid::at("/object", "is missing"))?;
     let keys = PublishedKeys::parse(object).map_err(|invalid| invalid.under("/object"))?;
     if keys.is_empty() {
@@ -27,9 +30,7 @@ pub(crate) async fn add(state: &AppState, caller: &Caller, body: &Value) -> Resu
             Ok(respond::uncached(respond::document(StatusCode::OK, respond::JSON, &body)))
         }
         PublicationOutcome::Refused(invalid) => Err(invalid.under("/object").into()),
-        PublicationOutcome::NotActive(status) => {
-            require_status(Some(status))?;
-            Err(Problem::DeviceRevoked)
-        }
+        PublicationOutcome::DevicePending => Err(Problem::DevicePending),
+        PublicationOutcome::DeviceRevoked => Err(Problem::DeviceRevoked),
     }
 }

@@ -1,5 +1,4 @@
-//! POST `/user/{name}/keyPackages` with `Check` (`docs/protocol.md`, section 4): tells a device whether the server
-//! holds the same keys of it. A GetItem and a BatchGetItem.
+//! The activity `Check`: a device compares its keys with the server's.
 
 use axum::response::{IntoResponse, Response};
 use eko_messaging::active_device::require_status;
@@ -9,7 +8,11 @@ use eko_service::{AppState, Problem};
 use http::StatusCode;
 use serde_json::Value;
 
-pub(crate) async fn check(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
+/// POST `/user/{name}/keyPackages` with `Check` (`docs/protocol.md`, section 4): compares a digest of the
+/// calling device's lasting keys with the stored ones. The answer is 200, or the problem `keys-differ`.
+///
+/// One GetItem and one BatchGetItem.
+pub(crate) async fn check_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {
     let claimed = parse_check(body)?;
     let store = state.store();
     require_status(store.device_record(caller.address()).await?.map(|record| record.status))?;

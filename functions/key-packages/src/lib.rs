@@ -1,4 +1,4 @@
-//! Key packages: published by their devices, listed for anyone, taken by who wants to write.
+//! Key packages: devices publish them, everyone may list them, and senders take them.
 
 mod add;
 mod check;
@@ -11,31 +11,31 @@ use axum::response::Response;
 use axum::routing::on;
 use eko_protocol::Invalid;
 use eko_protocol::json::has_type;
-use eko_service::body::{Json, Small};
+use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::{Caller, PathUser, check_actor};
 use eko_service::config::Needs;
 use eko_service::route::{self, Route};
-use eko_service::{Federated, Problem, signed};
+use eko_service::{FederatedState, Problem, signed};
 
 /// The settings that this function needs.
 pub const NEEDS: Needs = Needs { token_keys: true, signing_key: true, ..Needs::NOTHING };
 
 /// The routes of this function.
-pub const ROUTES: &[Route<Federated>] = &[
-    Route::get("/user/{name}/keyPackages", |method| on(method, list::list)),
+pub const ROUTES: &[Route<FederatedState>] = &[
+    Route::get("/user/{name}/keyPackages", |method| on(method, list::list_packages)),
     Route::post("/user/{name}/keyPackages", |method| on(method, post)),
-    Route::get("/user/{name}/keyPackage/{device}", |method| on(method, list::one)),
+    Route::get("/user/{name}/keyPackage/{device}", |method| on(method, list::one_package)),
 ];
 
 /// Returns the router of this function.
-pub fn router() -> Router<Federated> {
+pub fn router() -> Router<FederatedState> {
     route::router(ROUTES)
 }
 
-/// POST `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): by the activity's type. A device comes with
-/// its token, another server with its signature.
+/// POST `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): passes an activity on by its type. A
+/// device sends a token, another server a signature.
 async fn post(
-    State(state): State<Federated>,
+    State(state): State<FederatedState>,
     PathUser(user): PathUser,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -44,7 +44,7 @@ async fn post(
     }
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, &state).await?;
-    let Json(activity) = Small::from_request(Request::from_parts(parts, body), &state).await?;
+    let JsonBody(activity) = SmallBody::from_request(Request::from_parts(parts, body), &state).await?;
     if has_type(&activity, "Take") {
         return take::take_for_device(&state, &caller, &user, &activity).await;
     }
@@ -53,9 +53,9 @@ async fn post(
     }
     check_actor(&state, &caller, &activity)?;
     if has_type(&activity, "Add") {
-        add::add(&state, &caller, &activity).await
+        add::add_keys(&state, &caller, &activity).await
     } else if has_type(&activity, "Check") {
-        check::check(&state, &caller, &activity).await
+        check::check_keys(&state, &caller, &activity).await
     } else {
         Err(Invalid::at("/type", "must be Add, Check or Take").into())
     }

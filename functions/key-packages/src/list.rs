@@ -1,5 +1,5 @@
-//! GET `/user/{name}/keyPackages` and `/user/{name}/keyPackage/{deviceId}` (`docs/protocol.md`, section 2):
-//! packages without one-time keys. Reading consumes nothing, so that caches and crawlers do no harm.
+//! The public key packages, without one-time keys. Reading consumes nothing, so that caches and crawlers
+//! do no harm.
 
 use std::collections::HashMap;
 
@@ -11,26 +11,33 @@ use eko_protocol::key_package::KeyPackage;
 use eko_service::caller::PathUser;
 use eko_service::{AppState, Problem, respond};
 use eko_store::device::DeviceAddress;
-use eko_store::device_keys::LastingKeys;
 use http::HeaderMap;
 
-/// Seconds that caches may keep a package.
+/// The time for which caches may keep a package, in seconds.
 const FRESH_SECONDS: u32 = 5;
 
-pub(crate) async fn list(
+/// GET `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): lists the packages of a user's active
+/// devices.
+///
+/// One GetItem and one BatchGetItem.
+pub(crate) async fn list_packages(
     State(state): State<AppState>,
     PathUser(user): PathUser,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let devices = state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
     let keys = state.store().device_keys(&user, devices.active.keys()).await?;
-    let packages = keys.into_iter().map(|(device, keys)| package(&state, &user, &device, keys));
-    let packages: Vec<KeyPackage> = packages.collect();
+    let packages: Vec<KeyPackage> =
+        keys.into_iter().map(|(device, keys)| keys.package(state.origin(), &user, &device)).collect();
     let body = collection::key_packages(state.origin(), &user, &packages, Some(&devices.set));
     Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
-pub(crate) async fn one(
+/// GET `/user/{name}/keyPackage/{deviceId}` (`docs/protocol.md`, section 4): returns the package of one
+/// active device.
+///
+/// One GetItem and one BatchGetItem.
+pub(crate) async fn one_package(
     State(state): State<AppState>,
     PathUser(user): PathUser,
     Path(path): Path<HashMap<String, String>>,
@@ -43,24 +50,7 @@ pub(crate) async fn one(
         return Err(NONE);
     }
     let keys = state.store().own_keys(DeviceAddress::new(&user, &device)).await?.ok_or(NONE)?;
-    let mut package = package(&state, &user, &device, keys);
+    let mut package = keys.package(state.origin(), &user, &device);
     package.device_set = Some(devices.set);
     Ok(respond::cached(respond::negotiated(&headers, &package.to_value(state.origin())), FRESH_SECONDS))
-}
-
-fn package(
-    state: &AppState,
-    user: &eko_protocol::address::UserName,
-    device: &DeviceId,
-    keys: LastingKeys,
-) -> KeyPackage {
-    KeyPackage::new(
-        state.origin(),
-        user,
-        device,
-        keys.identity_key,
-        keys.registration_id,
-        keys.signed_pre_key,
-        keys.last_resort,
-    )
 }

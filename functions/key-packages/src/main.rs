@@ -1,4 +1,4 @@
-//! The key-packages function in Lambda.
+//! Runs the key-packages function in Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,5 +1,5 @@
-//! POST `/user/{name}/keyPackages` with `Take` (`docs/protocol.md`, section 4): one package for each device that is
-//! asked for, with one-time keys as far as the pool and the budget have them.
+//! The activity `Take`: key packages for a device of this server or for another server, with one-time
+//! keys as far as the pools and the budgets allow.
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -7,45 +7,48 @@ use eko_protocol::address::UserName;
 use eko_protocol::key_package::{LocalPackages, TakeActivity};
 use eko_protocol::{Invalid, limits};
 use eko_service::caller::Caller;
-use eko_service::{AppState, Federated, Problem, packages, respond, signed};
+use eko_service::{AppState, FederatedState, Problem, respond, signed, take_request};
 use http::StatusCode;
 use serde_json::Value;
 
-/// Answers a device of this server.
+/// POST `/user/{name}/keyPackages` with `Take` by a device (`docs/protocol.md`, section 4): takes one
+/// package of each device that is asked for.
+///
+/// The calls are listed at [`take_for_device`](eko_messaging::Messaging::take_for_device).
 pub(crate) async fn take_for_device(
     state: &AppState,
     caller: &Caller,
     path: &UserName,
     body: &Value,
 ) -> Result<Response, Problem> {
-    let take = TakeActivity::parse(body, state.origin())?;
-    if take.actor != state.origin().actor(&caller.user) {
-        return Err(Problem::NotYours(Invalid::at("/actor", "must be the caller")));
-    }
-    let wanted = packages_of(path, take)?;
-    let collection = state.messaging().take_for_device(caller.address(), wanted).await?;
+    let packages = packages_of(path, take_request::parse_own(state, caller, body)?)?;
+    let collection = state.messaging().take_for_device(caller.address(), packages).await?;
     Ok(respond::uncached(respond::activity(StatusCode::OK, &collection)))
 }
 
-/// Answers another server, on behalf of the actor who signed the request.
+/// POST `/user/{name}/keyPackages` with `Take` by another server (`docs/protocol.md`, section 4):
+/// takes one package of each device that is asked for, on behalf of the actor who signed the request.
+///
+/// The calls are listed at [`signed::read`] and at
+/// [`take_for_server`](eko_messaging::Messaging::take_for_server).
 pub(crate) async fn take_for_server(
-    state: &Federated,
+    state: &FederatedState,
     path: &UserName,
     request: Request,
 ) -> Result<Response, Problem> {
     let Some(signed) = signed::read(state, request, limits::MAX_BODY_BYTES).await? else {
         return Err(Invalid::at("/type", "must be Take").into());
     };
-    let wanted = packages_of(path, TakeActivity::parse(&signed.activity, state.origin())?)?;
-    let collection = state.messaging().take_for_server(&signed.actor, wanted).await?;
+    let packages = packages_of(path, TakeActivity::parse(&signed.activity, state.origin())?)?;
+    let collection = state.messaging().take_for_server(&signed.actor, packages).await?;
     Ok(respond::uncached(respond::activity(StatusCode::OK, &collection)))
 }
 
-/// Returns the packages that a `Take` asks for. They must be of the user whose collection the path names.
+/// Returns the packages that a `Take` asks for. They must be of the user whom the path names.
 fn packages_of(path: &UserName, take: TakeActivity) -> Result<LocalPackages, Problem> {
-    let wanted = packages::of_this_server(take.target)?;
-    if wanted.user == *path {
-        Ok(wanted)
+    let packages = take_request::local_packages(take)?;
+    if packages.user == *path {
+        Ok(packages)
     } else {
         Err(Invalid::at("/object", "must be of the user whose collection this is").into())
     }

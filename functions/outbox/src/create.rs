@@ -1,8 +1,5 @@
-//! `Create(SignalEnvelope)`: an envelope for one user's devices, here or on another server (`docs/protocol.md`,
-//! section 5). The calls that it makes are listed at [`Messaging::send_local`] and [`Messaging::send_remote`].
-//!
-//! [`Messaging::send_local`]: eko_messaging::Messaging::send_local
-//! [`Messaging::send_remote`]: eko_messaging::Messaging::send_remote
+//! The activity `Create` of a `SignalEnvelope`: an envelope for one user's devices, here or on another
+//! server.
 
 use axum::response::Response;
 use eko_federation::{STEP_TIME, limits};
@@ -12,12 +9,18 @@ use eko_protocol::address::Handle;
 use eko_protocol::envelope::Create;
 use eko_protocol::json::only_text;
 use eko_service::caller::Caller;
-use eko_service::{AppState, Federated, Problem, respond};
-use http::{HeaderValue, StatusCode, header};
+use eko_service::{AppState, FederatedState, Problem, respond};
+use http::StatusCode;
 use serde_json::{Value, json};
 
+/// POST `/user/{name}/outbox` with `Create` (`docs/protocol.md`, section 5): sends an envelope.
+///
+/// The answer is 201 if every device of the recipient has its ciphertext queued, 202 if the envelope
+/// waits for the recipient's server, 207 `PartialDelivery` or 409 `Reject`. The calls are listed at
+/// [`send_local`](eko_messaging::Messaging::send_local) and
+/// [`send_remote`](eko_messaging::Messaging::send_remote).
 pub(crate) async fn send_envelope(
-    state: &Federated,
+    state: &FederatedState,
     caller: &Caller,
     mut body: Value,
 ) -> Result<Response, Problem> {
@@ -47,8 +50,9 @@ pub(crate) async fn send_envelope(
     })
 }
 
-/// Returns the actor id for a handle in `to`, or `None` if `to` is no handle.
-async fn actor_of_handle(state: &Federated, body: &Value) -> Result<Option<String>, Problem> {
+/// Returns the actor id for a handle in `to`, or `None` if `to` is no handle. The calls for a handle of
+/// another server are listed at [`resolve`](eko_federation::Federation::resolve).
+async fn actor_of_handle(state: &FederatedState, body: &Value) -> Result<Option<String>, Problem> {
     let Some(handle) = only_text(body, "to").ok().and_then(|to| Handle::parse(to).ok()) else {
         return Ok(None);
     };
@@ -59,7 +63,7 @@ async fn actor_of_handle(state: &Federated, body: &Value) -> Result<Option<Strin
     Ok(Some(federation.resolve(&handle, state.now_ms(), &limits(STEP_TIME)).await?))
 }
 
-/// Answers with the activity and its ids. Its id is also the `Location`.
+/// Answers with the activity. `activity` is its id, which is also the `Location`.
 fn accepted(
     state: &AppState,
     status: StatusCode,
@@ -68,11 +72,7 @@ fn accepted(
     progress: DeliveryProgress,
 ) -> Response {
     let body = activity::create_accepted(state.origin(), activity, create, progress);
-    let mut response = respond::activity(status, &body);
-    if let Ok(location) = HeaderValue::from_str(activity) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
+    respond::with_location(respond::activity(status, &body), activity)
 }
 
 /// Answers with a report.

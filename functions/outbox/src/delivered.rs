@@ -1,17 +1,20 @@
-//! `Delivered`: a device acknowledges entries of its mailbox (`docs/protocol.md`, section 6). The calls that it makes
-//! are listed at [`Messaging::acknowledge`](eko_messaging::Messaging::acknowledge).
+//! The activity `Delivered`: a device acknowledges entries of its mailbox.
 
 use axum::response::{IntoResponse, Response};
 use eko_protocol::Invalid;
 use eko_protocol::activity::DeliveredActivity;
 use eko_protocol::id::EntryKey;
 use eko_service::caller::{Caller, check_actor};
-use eko_service::{AppState, Federated, Problem};
+use eko_service::{AppState, FederatedState, Problem};
 use http::StatusCode;
 use serde_json::Value;
 
+/// POST `/user/{name}/outbox` with `Delivered` (`docs/protocol.md`, section 6): deletes entries of the
+/// calling device's mailbox and sends the receipts. The answer is 204.
+///
+/// The calls are listed at [`acknowledge`](eko_messaging::Messaging::acknowledge).
 pub(crate) async fn acknowledge_entries(
-    state: &Federated,
+    state: &FederatedState,
     caller: &Caller,
     body: &Value,
 ) -> Result<Response, Problem> {
@@ -21,7 +24,7 @@ pub(crate) async fn acknowledge_entries(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Reads the keys of the entries, each once. Their URLs must be in the caller's own inbox.
+/// Reads the keys of the entries and drops repetitions. Their URLs must be in the caller's own inbox.
 fn entry_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Vec<EntryKey>, Problem> {
     let delivered = DeliveredActivity::parse(body)?;
     let mut keys = Vec::with_capacity(delivered.entries.len());

@@ -1,4 +1,4 @@
-//! The outbox: what a user's device sends.
+//! The outbox of a user: the user's devices post activities there.
 
 mod create;
 mod delivered;
@@ -10,29 +10,31 @@ use axum::response::Response;
 use axum::routing::on;
 use eko_protocol::Invalid;
 use eko_protocol::json::has_type;
-use eko_service::body::{Json, Large};
+use eko_service::body::{JsonBody, LargeBody};
 use eko_service::caller::Owner;
 use eko_service::config::Needs;
 use eko_service::route::{self, Route};
-use eko_service::{Federated, Problem};
+use eko_service::{FederatedState, Problem};
 
 /// The settings that this function needs.
 pub const NEEDS: Needs =
     Needs { token_keys: true, signing_key: true, deliveries: true, parcels: true, ..Needs::NOTHING };
 
 /// The routes of this function.
-pub const ROUTES: &[Route<Federated>] = &[Route::post("/user/{name}/outbox", |method| on(method, outbox))];
+pub const ROUTES: &[Route<FederatedState>] =
+    &[Route::post("/user/{name}/outbox", |method| on(method, outbox))];
 
 /// Returns the router of this function.
-pub fn router() -> Router<Federated> {
+pub fn router() -> Router<FederatedState> {
     route::router(ROUTES)
 }
 
-/// POST `/user/{name}/outbox` (`docs/protocol.md`, sections 2, 4, 5 and 6): by the activity's type.
+/// POST `/user/{name}/outbox` (`docs/protocol.md`, sections 4, 5 and 6): passes an activity on by its
+/// type.
 async fn outbox(
-    State(state): State<Federated>,
+    State(state): State<FederatedState>,
     Owner(caller): Owner,
-    Json(activity): Large,
+    JsonBody(activity): LargeBody,
 ) -> Result<Response, Problem> {
     if has_type(&activity, "Create") {
         create::send_envelope(&state, &caller, activity).await

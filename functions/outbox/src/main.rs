@@ -1,4 +1,4 @@
-//! The outbox function in Lambda.
+//! Runs the outbox function in Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

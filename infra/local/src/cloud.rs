@@ -1,7 +1,7 @@
 //! The table and the queues of a deployment, and the store over them.
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use eko_service::aws::{Account, Clients};
+use eko_service::aws::{AwsAccount, AwsClients};
 use eko_store::resources::{self, DELIVERIES, FEDERATION, QueueSpec, QueueUrls};
 use eko_store::{Names, Store};
 
@@ -12,7 +12,7 @@ const TABLE: &str = "eko";
 #[derive(Clone, Debug)]
 pub struct Cloud {
     /// The SDK's clients.
-    pub clients: Clients,
+    pub clients: AwsClients,
     table: String,
     /// The queue `deliveries`.
     pub deliveries: QueueUrls,
@@ -25,7 +25,7 @@ impl Cloud {
     ///
     /// # Errors
     /// The error of the call to AWS that failed.
-    pub async fn open(account: &Account) -> eko_store::Result<Self> {
+    pub async fn open(account: &AwsAccount) -> eko_store::Result<Self> {
         Self::open_as("", account).await
     }
 
@@ -34,7 +34,7 @@ impl Cloud {
     ///
     /// # Errors
     /// Those of [`Cloud::open`].
-    pub async fn open_as(prefix: &str, account: &Account) -> eko_store::Result<Self> {
+    pub async fn open_as(prefix: &str, account: &AwsAccount) -> eko_store::Result<Self> {
         let clients = account.clients();
         let table = format!("{prefix}{TABLE}");
         resources::create_table(&clients.dynamodb, &table).await?;

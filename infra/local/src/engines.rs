@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use aws_sdk_sqs::types::QueueAttributeName;
 use axum::Router;
 use eko_engines::Engines;
-use eko_service::aws::Account;
+use eko_service::aws::AwsAccount;
 use eko_service::state::{system_clock, system_random};
 use eko_store::resources::{DELIVERIES, FEDERATION};
 use tokio::net::TcpListener;
@@ -74,7 +74,7 @@ impl EngineServer {
         };
         engines.put_parameter(TOKEN_KEYS, &secrets::token_keys(data, &system_random())?);
         engines.put_parameter(SIGNING_KEY, &secrets::signing_key(data)?);
-        let account = Account::embedded(engines.http_client());
+        let account = AwsAccount::embedded(engines.http_client());
         let cloud = Cloud::open(&account).await?;
         let deliver =
             QueueFunction::new(&options.invoke, "deliver", arn(&cloud, &cloud.deliveries.queue).await?)?;

@@ -28,17 +28,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use std::sync::Arc;
 
 use axum::Router;
-use eko_auth::SignIn;
+use eko_auth::SignInState;
 use eko_federation::client::Roots;
 use eko_federation::network::Network;
 use eko_service::config::ConfigError;
-use eko_service::{AppState, Federated, edge};
+use eko_service::{AppState, FederatedState, edge};
 
 /// The state of each function.
 #[derive(Clone)]
 pub struct States {
     /// The state of `auth`.
-    pub auth: SignIn,
+    pub auth: SignInState,
     /// The state of `deliver`.
     pub deliver: AppState,
     /// The state of `devices`.
@@ -46,13 +46,13 @@ pub struct States {
     /// The state of `discovery`.
     pub discovery: AppState,
     /// The state of `federate`.
-    pub federate: Federated,
+    pub federate: FederatedState,
     /// The state of `inbox`.
-    pub inbox: Federated,
+    pub inbox: FederatedState,
     /// The state of `key-packages`.
-    pub key_packages: Federated,
+    pub key_packages: FederatedState,
     /// The state of `outbox`.
-    pub outbox: Federated,
+    pub outbox: FederatedState,
 }
 
 impl States {
@@ -62,9 +62,9 @@ impl States {
     /// # Errors
     /// [`ConfigError`] if the configuration is invalid.
     pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
-        let federated = Federated::new(app.clone(), Arc::clone(&network), Arc::clone(&roots))?;
+        let federated = FederatedState::new(app.clone(), Arc::clone(&network), Arc::clone(&roots))?;
         Ok(Self {
-            auth: SignIn::new(app.clone(), network, roots)?,
+            auth: SignInState::new(app.clone(), network, roots)?,
             deliver: app.clone(),
             devices: app.clone(),
             discovery: app,

@@ -13,7 +13,7 @@ use eko_federation::policy::FederationPolicy;
 use eko_messaging::Limits;
 use eko_protocol::address::Origin;
 use eko_service::AppState;
-use eko_service::aws::Account;
+use eko_service::aws::AwsAccount;
 use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
 use eko_service::state::{system_clock, system_random};
 use eko_store::resources::{DELIVERIES, FEDERATION};
@@ -80,7 +80,7 @@ impl BoundServer {
             Some(dir) => Engines::open(dir)?,
             None => Engines::in_memory()?,
         };
-        let account = Account::embedded(engines.http_client());
+        let account = AwsAccount::embedded(engines.http_client());
         let cloud = Cloud::open(&account).await?;
         let random = system_random();
         let issuer_url = format!("http://localhost:{port}{ISSUER_PATH}");

@@ -193,17 +193,11 @@ fn packages_owner(origin: &Origin, ids: &[String]) -> Option<UserName> {
     owners.all(|owner| owner.as_ref() == Some(&first)).then_some(first)
 }
 
+/// Returns the package that a take gives of a device. A one-time Kyber key takes the place of the
+/// last-resort key.
 fn package(origin: &Origin, user: &UserName, device: &DeviceId, taken: TakenPackage) -> KeyPackage {
     let TakenPackage { keys, pre_key, kyber_pre_key } = taken;
-    let mut package = KeyPackage::new(
-        origin,
-        user,
-        device,
-        keys.identity_key,
-        keys.registration_id,
-        keys.signed_pre_key,
-        keys.last_resort,
-    );
+    let mut package = keys.package(origin, user, device);
     package.pre_key = pre_key;
     if kyber_pre_key.is_some() {
         package.kyber_pre_key = kyber_pre_key;

@@ -1,45 +1,36 @@
-//! Access tokens: JWTs bound to a device, verified without I/O (`docs/protocol.md`, section 10).
+//! Access tokens: JWTs bound to a device, verified without a call (`docs/protocol.md`, section 10).
+//!
+//! ```text
+//! header  {"alg": "HS256", "typ": "at+jwt", "kid": <id of the token key>}
+//! claims  {"iss": ORIGIN, "aud": ORIGIN, "sub": <user name>, "dev": <device id>,
+//!          "iat": <epoch seconds>, "exp": <epoch seconds>}
+//! ```
 
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
-use eko_store::device::DeviceAddress;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::Problem;
-use crate::config::{ACCESS_TOKEN_SECONDS, Config};
+use crate::caller::Caller;
+use crate::config::{ACCESS_TOKEN_SECONDS, Config, TokenKey};
 
-/// Makes and verifies access tokens.
+/// The maker and verifier of access tokens. The first key signs; all keys verify.
 pub struct AccessTokens {
     origin: String,
-    keys: Vec<Key>,
+    keys: Vec<AccessTokenKey>,
 }
 
-struct Key {
+/// A [`TokenKey`] in the forms that signing and verifying need.
+struct AccessTokenKey {
     id: String,
-    signs: EncodingKey,
-    verifies: DecodingKey,
+    signing: EncodingKey,
+    verifying: DecodingKey,
 }
 
-/// Who a token speaks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bearer {
-    /// The user.
-    pub user: UserName,
-    /// The device.
-    pub device: DeviceId,
-}
-
-impl Bearer {
-    /// Returns the address of the device.
-    pub fn address(&self) -> DeviceAddress<'_> {
-        DeviceAddress { user: &self.user, device: &self.device }
-    }
-}
-
-/// RFC 9068's claims as far as we need them; `dev` is the device.
+/// The claims of an access token: a subset of RFC 9068's, and `dev`, the id of the device.
 #[derive(Serialize, Deserialize)]
-struct Claims {
+struct AccessTokenClaims {
     iss: String,
     aud: String,
     sub: String,
@@ -50,25 +41,29 @@ struct Claims {
 
 impl AccessTokens {
     pub(crate) fn new(config: &Config) -> Self {
-        let key = |key: &crate::config::TokenKey| Key {
+        let key = |key: &TokenKey| AccessTokenKey {
             id: key.id.clone(),
-            signs: EncodingKey::from_secret(&key.secret),
-            verifies: DecodingKey::from_secret(&key.secret),
+            signing: EncodingKey::from_secret(&key.secret),
+            verifying: DecodingKey::from_secret(&key.secret),
         };
         Self { origin: config.origin.as_str().to_owned(), keys: config.token_keys.iter().map(key).collect() }
     }
 
-    /// A token for a device, good for [`ACCESS_TOKEN_SECONDS`].
-    pub fn issue(&self, bearer: &Bearer, now_ms: i64) -> Result<String, Problem> {
+    /// Makes a token for a device. It is good for [`ACCESS_TOKEN_SECONDS`] from `now_ms` (epoch
+    /// milliseconds).
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] if the function has no token key.
+    pub fn issue(&self, caller: &Caller, now_ms: i64) -> Result<String, Problem> {
         let Some(key) = self.keys.first() else {
             return Err(Problem::Unavailable("no token key".to_owned()));
         };
         let now = now_ms.div_euclid(1000);
-        let claims = Claims {
+        let claims = AccessTokenClaims {
             iss: self.origin.clone(),
             aud: self.origin.clone(),
-            sub: bearer.user.to_string(),
-            dev: bearer.device.to_string(),
+            sub: caller.user.to_string(),
+            dev: caller.device.to_string(),
             iat: now,
             exp: now.saturating_add(ACCESS_TOKEN_SECONDS),
         };
@@ -77,11 +72,15 @@ impl AccessTokens {
             typ: Some("at+jwt".to_owned()),
             ..Header::new(Algorithm::HS256)
         };
-        jsonwebtoken::encode(&header, &claims, &key.signs).map_err(|e| Problem::Unavailable(e.to_string()))
+        jsonwebtoken::encode(&header, &claims, &key.signing).map_err(|e| Problem::Unavailable(e.to_string()))
     }
 
-    /// Verifies a token: key, signature, issuer, audience, times.
-    pub fn verify(&self, token: &str, now_ms: i64) -> Result<Bearer, Problem> {
+    /// Verifies a token at the time `now_ms` (epoch milliseconds): its type, key, signature,
+    /// issuer, audience and expiry. Returns the device that the token is for.
+    ///
+    /// # Errors
+    /// [`Problem::Unauthenticated`].
+    pub fn verify(&self, token: &str, now_ms: i64) -> Result<Caller, Problem> {
         const BAD: Problem = Problem::Unauthenticated("the access token is not valid");
         let header = jsonwebtoken::decode_header(token).map_err(|_| BAD)?;
         if header.typ.as_deref() != Some("at+jwt") {
@@ -91,15 +90,16 @@ impl AccessTokens {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[&self.origin]);
         validation.set_audience(&[&self.origin]);
-        // Times are checked below, against the state's clock.
+        // The library would compare with the system's clock. The expiry is compared with `now_ms`
+        // below.
         validation.validate_exp = false;
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        let claims =
-            jsonwebtoken::decode::<Claims>(token, &key.verifies, &validation).map_err(|_| BAD)?.claims;
+        let decoded = jsonwebtoken::decode::<AccessTokenClaims>(token, &key.verifying, &validation);
+        let claims = decoded.map_err(|_| BAD)?.claims;
         if claims.exp <= now_ms.div_euclid(1000) {
             return Err(Problem::Unauthenticated("the access token has expired"));
         }
-        Ok(Bearer {
+        Ok(Caller {
             user: UserName::parse(&claims.sub).map_err(|_| BAD)?,
             device: DeviceId::parse(&claims.dev).map_err(|_| BAD)?,
         })

@@ -1,7 +1,8 @@
-//! AWS clients from the function's environment, without `aws-config`: region and credentials are there.
+//! AWS clients, made from the environment without `aws-config`: in Lambda the environment holds the
+//! region and the credentials.
 //!
-//! In Lambda they speak TLS under Amazon's own roots and no others (`docs/decisions/0012-lambda-diet.md`): five
-//! certificates instead of the system's 144, whose parsing was most of a cold start.
+//! In Lambda the clients trust Amazon's own roots only (`docs/decisions/0012-lambda-diet.md`).
+//! These are five certificates; the system's are 144, and parsing them was most of a cold start.
 
 #[cfg(feature = "lambda")]
 mod parameters;
@@ -24,27 +25,28 @@ use crate::config::ConfigError;
 
 /// The two clients that the store needs.
 #[derive(Clone, Debug)]
-pub struct Clients {
+pub struct AwsClients {
     /// DynamoDB.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// SQS.
     pub sqs: LazySqs,
 }
 
-/// Where the clients connect and as whom.
+/// The region, the credentials and the endpoints of the AWS clients, and the HTTP client under
+/// them.
 #[derive(Clone, Debug)]
-pub struct Account {
+pub struct AwsAccount {
     region: String,
     credentials: Credentials,
     http_client: SharedHttpClient,
-    /// Whether the client answers in this process instead of sending anything.
+    /// True if the HTTP client answers in this process and sends nothing.
     embedded: bool,
-    endpoints: Endpoints,
+    endpoints: AwsEndpoints,
 }
 
-/// Where the services are, if not where AWS has them.
+/// The URLs of AWS services. `None` stands for AWS's own endpoint.
 #[derive(Clone, Debug, Default)]
-pub struct Endpoints {
+pub struct AwsEndpoints {
     /// `AWS_ENDPOINT_URL_DYNAMODB`, else `AWS_ENDPOINT_URL`.
     pub dynamodb: Option<String>,
     /// `AWS_ENDPOINT_URL_SQS`, else `AWS_ENDPOINT_URL`.
@@ -53,8 +55,8 @@ pub struct Endpoints {
     pub ssm: Option<String>,
 }
 
-impl Endpoints {
-    /// As the AWS SDKs read them from the environment.
+impl AwsEndpoints {
+    /// Reads the endpoints from the environment, as the AWS SDKs do.
     pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Self {
         let of =
             |service: &str| get(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| get("AWS_ENDPOINT_URL"));
@@ -62,19 +64,20 @@ impl Endpoints {
     }
 }
 
-/// Amazon Root CA 1 to 4 and Starfield Services Root CA G2, as Amazon Trust Services publishes them: what the
-/// endpoints of AWS are vouched for by.
+/// The roots that the certificates of AWS's endpoints chain to: Amazon Root CA 1 to 4 and Starfield
+/// Services Root CA G2, as Amazon Trust Services publishes them.
 const AMAZON_ROOTS: &str = include_str!("aws/amazon-roots.pem");
 
-/// How long a connection may take to open: the SDK's own default.
+/// The time in which a connection must open. It is the SDK's own default.
 const CONNECT_TIME: Duration = Duration::from_millis(3_100);
 
-impl Account {
-    /// The environment that Lambda gives a function: region, keys of the function's role; and what else AWS SDKs
-    /// read there: endpoints, and `AWS_CA_BUNDLE`, a PEM file in place of Amazon's roots.
+impl AwsAccount {
+    /// Reads the account from the environment that Lambda gives a function: region and credentials
+    /// of the function's role. Like the AWS SDKs it also reads the endpoints, and `AWS_CA_BUNDLE`,
+    /// a PEM file with roots that take the place of Amazon's.
     ///
     /// # Errors
-    /// The bundle cannot be read.
+    /// [`ConfigError`] if the bundle cannot be read.
     pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let text = |name: &str| get(name).unwrap_or_default();
         let credentials = Credentials::new(
@@ -93,8 +96,8 @@ impl Account {
             .with_trust_store(TrustStore::empty().with_pem_certificate(roots))
             .build()
             .map_err(|e| error(e.to_string()))?;
-        // One connector for all clients. Left to itself each client makes one to look whether it can be made, and
-        // reads the roots for it.
+        // One connector serves all clients. By default each client makes one of its own to validate
+        // the configuration, and parses the roots for it.
         let connector = SharedHttpConnector::new(
             Connector::builder()
                 .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIME).build())
@@ -108,37 +111,38 @@ impl Account {
             credentials,
             http_client: http_client_fn(move |_, _| connector.clone()),
             embedded: false,
-            endpoints: Endpoints::from_env(get),
+            endpoints: AwsEndpoints::from_env(get),
         })
     }
 
-    /// An account of nobody, for engines in this process.
+    /// Creates an account without real credentials, for engines behind an HTTP client in this
+    /// process.
     pub fn embedded(http_client: SharedHttpClient) -> Self {
         Self {
             region: "us-east-1".to_owned(),
             credentials: Credentials::new("local", "local", None, None, "local"),
             http_client,
             embedded: true,
-            endpoints: Endpoints::default(),
+            endpoints: AwsEndpoints::default(),
         }
     }
 
-    /// The same with services elsewhere, for a client that knows its way there.
-    pub fn at(self, endpoints: Endpoints) -> Self {
+    /// Returns the account with other endpoints.
+    pub fn at(self, endpoints: AwsEndpoints) -> Self {
         Self { endpoints, ..self }
     }
 
     /// Builds the clients. Makes no call.
-    pub fn clients(&self) -> Clients {
+    pub fn clients(&self) -> AwsClients {
         let credentials = SharedCredentialsProvider::new(self.credentials.clone());
         let region = Region::new(self.region.clone());
-        // A body that is answered in process is never seen to flow: the protection would end every wait for a
-        // message after twenty seconds. Over the network it stays as it is.
+        // An answer in this process comes all at once. The protection sees no bytes flow meanwhile,
+        // and would end a long poll of a queue. Over the network it keeps its default.
         let stalled = match self.embedded {
             true => StalledStreamProtectionConfig::disabled(),
             false => StalledStreamProtectionConfig::enabled().build(),
         };
-        // Tries follow one another at once where there is no service to be spared.
+        // Engines in this process need no pause between tries.
         let retries = match self.embedded {
             true => RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)),
             false => RetryConfig::standard(),
@@ -161,7 +165,7 @@ impl Account {
         sqs.set_endpoint_url(self.endpoints.sqs.clone());
         let make_sqs: Box<dyn FnOnce() -> aws_sdk_sqs::Client + Send> =
             Box::new(|| aws_sdk_sqs::Client::from_conf(sqs.build()));
-        Clients {
+        AwsClients {
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             sqs: Arc::new(LazyLock::new(make_sqs)),
         }
@@ -179,13 +183,13 @@ mod tests {
             "AWS_ENDPOINT_URL_SQS" => Some("http://localhost:2".to_owned()),
             _ => None,
         };
-        let endpoints = Endpoints::from_env(get);
+        let endpoints = AwsEndpoints::from_env(get);
         assert_eq!(endpoints.dynamodb.as_deref(), Some("http://localhost:1"));
         assert_eq!(endpoints.sqs.as_deref(), Some("http://localhost:2"));
-        assert_eq!(Endpoints::from_env(|_| None).ssm, None);
+        assert_eq!(AwsEndpoints::from_env(|_| None).ssm, None);
     }
 
-    /// Amazon's roots are among those that everyone trusts: same name, same key.
+    /// Each of Amazon's roots is among the public roots, with the same name and the same key.
     #[test]
     fn the_roots_are_public_ones() {
         use rustls_pki_types::CertificateDer;

@@ -1,4 +1,4 @@
-//! Reading a request's body: size, media type, strict JSON.
+//! The body of a request: its media type, its size, strict JSON.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -11,15 +11,18 @@ use serde_json::Value;
 use crate::Problem;
 
 /// A JSON body of at most `LIMIT` bytes, read strictly ([`eko_protocol::json::parse`]).
-pub struct Json<const LIMIT: usize>(pub Value);
+///
+/// As an extractor it rejects with [`Problem::UnsupportedMediaType`], [`Problem::BodyTooLarge`],
+/// [`Problem::NotJson`], or [`Problem::Invalid`] for JSON that strict reading refuses.
+pub struct JsonBody<const LIMIT: usize>(pub Value);
 
-/// A body under the general limit of 1 MiB.
-pub type Small = Json<{ limits::MAX_BODY_BYTES }>;
+/// A body under the general limit, [`limits::MAX_BODY_BYTES`].
+pub type SmallBody = JsonBody<{ limits::MAX_BODY_BYTES }>;
 
-/// A body that may hold an envelope: 2.5 MiB.
-pub type Large = Json<{ limits::MAX_ENVELOPE_BODY_BYTES }>;
+/// A body that may hold an envelope, under [`limits::MAX_ENVELOPE_BODY_BYTES`].
+pub type LargeBody = JsonBody<{ limits::MAX_ENVELOPE_BODY_BYTES }>;
 
-impl<S: Sync, const LIMIT: usize> FromRequest<S> for Json<LIMIT> {
+impl<S: Sync, const LIMIT: usize> FromRequest<S> for JsonBody<LIMIT> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -31,7 +34,11 @@ impl<S: Sync, const LIMIT: usize> FromRequest<S> for Json<LIMIT> {
     }
 }
 
-/// The whole body, of at most `limit` bytes.
+/// Reads a body to its end.
+///
+/// # Errors
+/// [`Problem::BodyTooLarge`] if it has more than `limit` bytes; [`Problem::BadRequest`] if the
+/// connection breaks.
 pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
@@ -40,7 +47,8 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     }
 }
 
-/// `application/activity+json`, `application/ld+json` with any or no profile, `application/json`.
+/// True if the `Content-Type` is `application/activity+json`, `application/ld+json` (with or
+/// without a profile) or `application/json`.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();

@@ -1,15 +1,36 @@
-//! Who asks: the bearer of an access token, and whether the path is theirs.
+//! The caller of an endpoint: extractors for the device that an access token is for and for the
+//! user that the path names, and the check that both are the same user.
 
 use std::collections::HashMap;
 
 use axum::extract::{FromRef, FromRequestParts, Path};
 use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
+use eko_protocol::id::DeviceId;
+use eko_store::device::DeviceAddress;
 use http::{HeaderMap, header, request::Parts};
 use serde_json::Value;
 
-pub use crate::access_token::Bearer as Caller;
 use crate::{AppState, Problem};
+
+/// The device that calls: the one that the request's access token is for.
+///
+/// As an extractor it rejects with [`Problem::Unauthenticated`] if there is no good token. That the
+/// device is still active is for the verb to check (`eko_messaging::active_device`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub user: UserName,
+    /// The device.
+    pub device: DeviceId,
+}
+
+impl Caller {
+    /// Returns the address of the device.
+    pub fn address(&self) -> DeviceAddress<'_> {
+        DeviceAddress { user: &self.user, device: &self.device }
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller
 where
@@ -23,7 +44,10 @@ where
     }
 }
 
-/// The token of an `Authorization: Bearer` header (RFC 6750).
+/// Returns the token of the `Authorization: Bearer` header (RFC 6750).
+///
+/// # Errors
+/// [`Problem::Unauthenticated`] if there is no such header, more than one, or another scheme.
 pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or(Problem::Unauthenticated("send Authorization: Bearer <token>"))?;
@@ -36,7 +60,9 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     }
 }
 
-/// The user that the path's `{name}` names; 404 for what cannot be a user name.
+/// The user that the path's `{name}` names. The user need not exist.
+///
+/// As an extractor it rejects with [`Problem::NotFound`] if the text cannot be a user name.
 pub struct PathUser(pub UserName);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathUser
@@ -46,19 +72,18 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(Self(UserName::parse(&parameter(parts, "name").await?).map_err(|_| Problem::NotFound("user"))?))
+        const NONE: Problem = Problem::NotFound("user");
+        let path = Path::<HashMap<String, String>>::from_request_parts(parts, &()).await;
+        let Path(mut parameters) = path.map_err(|_| NONE)?;
+        let name = parameters.remove("name").ok_or(NONE)?;
+        Ok(Self(UserName::parse(&name).map_err(|_| NONE)?))
     }
 }
 
-/// A parameter of the path, decoded.
-pub async fn parameter(parts: &mut Parts, name: &str) -> Result<String, Problem> {
-    let Path(mut all) = Path::<HashMap<String, String>>::from_request_parts(parts, &())
-        .await
-        .map_err(|_| Problem::NotFound("path"))?;
-    all.remove(name).ok_or(Problem::NotFound("path"))
-}
-
-/// A caller whose path is their own: 401 without a token, 403 with another user's.
+/// A caller whose user is the one that the path's `{name}` names.
+///
+/// As an extractor it rejects as [`Caller`] and [`PathUser`] do, and with [`Problem::NotOwner`] if
+/// the two users differ.
 pub struct Owner(pub Caller);
 
 impl<S: Send + Sync> FromRequestParts<S> for Owner
@@ -74,7 +99,10 @@ where
     }
 }
 
-/// Refuses an activity of somebody else's: its `actor`, where it names one, must be the caller.
+/// Checks that the `actor` of an activity, if it has one, is the caller.
+///
+/// # Errors
+/// [`Problem::NotYours`] or [`Problem::Invalid`] at `/actor`.
 pub fn check_actor(state: &AppState, caller: &Caller, activity: &Value) -> Result<(), Problem> {
     match activity.get("actor") {
         None => Ok(()),

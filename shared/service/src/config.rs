@@ -1,4 +1,5 @@
-//! Configuration: environment variables, read once, checked at start.
+//! The configuration of a function. In Lambda it is read once, at the start, from environment
+//! variables and secrets.
 
 use std::time::Duration;
 
@@ -7,41 +8,49 @@ use eko_messaging::Limits;
 use eko_protocol::address::Origin;
 use eko_store::Names;
 
-/// Everything a function is told. In Lambda it comes from the environment and from secrets
+/// The configuration of a function. In Lambda it comes from the environment and from secrets
 /// ([`Config::from_env`]), in local mode from the command line.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `ORIGIN`: the public base URL, `https://DOMAIN`.
     pub origin: Origin,
-    /// `TABLE`, `DELIVERIES_URL` and `FEDERATION_URL`; a queue that the function never sends to is empty.
+    /// The names of the table and the queues: `TABLE`, `DELIVERIES_URL`, `FEDERATION_URL`. The URL
+    /// of a queue that the function does not need is empty.
     pub names: Names,
-    /// `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_REQUIRE_EMAIL_VERIFIED`; empty where no ID token is seen.
+    /// The issuer of ID tokens: `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_REQUIRE_EMAIL_VERIFIED`. The
+    /// texts are empty in a function that does not need it.
     pub oidc: OidcConfig,
-    /// In the secret that `TOKEN_KEYS_PARAMETER` names: `kid:base64,kid:base64`, 32 bytes or more each. The first
-    /// signs, all verify. None where no access token is seen: none is good.
+    /// The keys of access tokens, from the secret that `TOKEN_KEYS_PARAMETER` names
+    /// ([`TokenKey::list`]). The first key signs, all verify. Empty in a function that does not
+    /// need them, and then no access token is good.
     pub token_keys: Vec<TokenKey>,
-    /// The limits that the operator may set.
+    /// The limits that the operator may set. Each names its variable.
     pub limits: Limits,
-    /// How this server talks to others; `None` without a `SIGNING_KEY_PARAMETER`: it does not.
+    /// The settings of federation, or `None` if the server does not federate: no secret is named by
+    /// `SIGNING_KEY_PARAMETER`.
     pub federation: Option<FederationConfig>,
-    /// `DANGER_ALLOW_LOOPBACK_HTTP`: allow an issuer, and other servers, at `http://localhost` or
-    /// `http://127.0.0.1`. For local mode only: whoever can answer on that port can sign anyone in.
+    /// `DANGER_ALLOW_LOOPBACK_HTTP`: true if the issuer and other servers may be at
+    /// `http://localhost` or `http://127.0.0.1`. For local mode only: whoever can answer on that
+    /// port can sign anyone in.
     pub danger_allow_loopback_http: bool,
 }
 
-/// How this server talks to others.
+/// The settings of federation with other servers.
 #[derive(Clone)]
 pub struct FederationConfig {
-    /// In the secret that `SIGNING_KEY_PARAMETER` names: the server's RSA key, 2048 bits or more, PKCS#8 in PEM.
+    /// The server's signing key, from the secret that `SIGNING_KEY_PARAMETER` names: an RSA key of
+    /// 2048 bits or more, PKCS#8 in PEM.
     pub signing_key: String,
-    /// `FEDERATION_ALLOW`, `FEDERATION_DENY`: domains, separated by commas.
+    /// The servers to federate with: `FEDERATION_ALLOW` and `FEDERATION_DENY`, domains with commas
+    /// between.
     pub policy: FederationPolicy,
-    /// `SIGNATURE_WINDOW_SECONDS`: how far the time of a signature may be off. Default 300.
+    /// `SIGNATURE_WINDOW_SECONDS`: the largest difference between the time of a signature and this
+    /// server's clock, in seconds. Default 300.
     pub window_seconds: u64,
 }
 
 impl FederationConfig {
-    /// The defaults for a key.
+    /// Creates the default settings with this signing key.
     pub fn new(signing_key: String) -> Self {
         Self { signing_key, policy: FederationPolicy::default(), window_seconds: 300 }
     }
@@ -53,23 +62,24 @@ impl std::fmt::Debug for FederationConfig {
     }
 }
 
-/// Who says who someone is.
+/// The OpenID Connect issuer of the ID tokens with which users sign in.
 #[derive(Clone, Debug)]
 pub struct OidcConfig {
     /// The issuer's URL, exactly as in the `iss` claim.
     pub issuer: String,
-    /// The audience that ID tokens must be for: this server's client id.
+    /// The audience that ID tokens must be for: the client id of the server's clients at the
+    /// issuer.
     pub audience: String,
-    /// Refuse tokens without `email_verified: true`.
+    /// True if ID tokens without `email_verified: true` are refused.
     pub require_email_verified: bool,
 }
 
-/// A key that access tokens are signed with (HMAC-SHA-256).
+/// A key that signs and verifies access tokens (HMAC-SHA-256).
 #[derive(Clone)]
 pub struct TokenKey {
-    /// Its id, in the token's header.
+    /// The key's id, the `kid` in the header of a token.
     pub id: String,
-    /// 32 bytes or more.
+    /// The secret, of 32 bytes or more.
     pub secret: Vec<u8>,
 }
 
@@ -84,56 +94,58 @@ pub const TOKEN_KEYS_PARAMETER: &str = "TOKEN_KEYS_PARAMETER";
 /// The variable that names the parameter with the signing key.
 pub const SIGNING_KEY_PARAMETER: &str = "SIGNING_KEY_PARAMETER";
 
-/// What a function has to be told beyond origin, table and what has a default. Whatever a function does not need it
-/// is not given: neither by the template nor by IAM.
+/// The settings that one function needs beside those that every function has: origin, table and
+/// limits. The template and the function's IAM policy grant exactly these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
     /// The keys of access tokens.
     pub token_keys: bool,
-    /// Who issues ID tokens.
+    /// The issuer of ID tokens.
     pub issuer: bool,
-    /// The key that requests to other servers are signed with, if the server federates at all.
+    /// The key that signs requests to other servers, if the server federates.
     pub signing_key: bool,
-    /// The queue `deliveries`, to send to.
+    /// The queue `deliveries`, to send messages to it.
     pub deliveries: bool,
-    /// The queue `federation`, to send to or to hide messages of, if the server federates at all.
+    /// The queue `federation`, to send messages to it or to change their visibility, if the server
+    /// federates.
     pub parcels: bool,
 }
 
 impl Needs {
-    /// Nothing more.
+    /// The needs of a function that has no settings but those of every function.
     pub const NOTHING: Self =
         Self { token_keys: false, issuer: false, signing_key: false, deliveries: false, parcels: false };
 }
 
-/// The secrets of a function, as far as it needs them.
+/// The secrets that a function needs.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    /// See [`Config::token_keys`].
+    /// The text of [`Config::token_keys`].
     pub token_keys: Option<String>,
-    /// See [`FederationConfig::signing_key`].
+    /// The text of [`FederationConfig::signing_key`]. `None` if the server does not federate.
     pub signing_key: Option<String>,
 }
 
-/// What is wrong with the environment: the variable and why.
+/// An error in the configuration: a variable that is missing or wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("{variable}: {reason}")]
 pub struct ConfigError {
     /// The variable's name.
     pub variable: &'static str,
-    /// What to mend.
+    /// The reason, for the operator.
     pub reason: String,
 }
 
-/// Access tokens live this long, in seconds (`docs/protocol.md`, section 10).
+/// The lifetime of an access token, in seconds (`docs/protocol.md`, section 10).
 pub const ACCESS_TOKEN_SECONDS: i64 = 900;
-/// Refresh tokens live this long, in seconds: 60 days.
+/// The lifetime of a refresh token, in seconds: 60 days (`docs/protocol.md`, section 10).
 pub const REFRESH_TOKEN_SECONDS: i64 = 60 * 24 * 3600;
-/// Secrets of token keys have at least this many bytes.
+/// The minimum length of a token key's secret, in bytes.
 const SECRET_BYTES: usize = 32;
 
 impl Config {
-    /// The defaults for an origin, with no names, no issuer and no keys: for local mode and tests to fill in.
+    /// Creates the default configuration of the server at `origin`: without names, issuer and keys.
+    /// Local mode and tests fill these in.
     pub fn new(origin: Origin) -> Self {
         Self {
             origin,
@@ -154,11 +166,11 @@ impl Config {
         }
     }
 
-    /// Reads the configuration through `get`, which is `std::env::var` in Lambda, and what needs to be secret from
-    /// `secrets`.
+    /// Reads the configuration of a function with these needs. `get` returns the value of an
+    /// environment variable; `secrets` holds what was read from the Parameter Store.
     ///
     /// # Errors
-    /// The first variable that is missing or wrong.
+    /// [`ConfigError`] for the first variable that is missing or wrong.
     pub fn from_env(
         needs: Needs,
         get: impl Fn(&str) -> Option<String>,
@@ -236,7 +248,10 @@ impl Config {
 }
 
 impl TokenKey {
-    /// Reads `kid:base64,kid:base64`.
+    /// Reads a list of keys: `kid:base64,kid:base64`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the text has another form, or a secret has fewer than 32 bytes.
     pub fn list(text: &str) -> Result<Vec<Self>, ConfigError> {
         use base64::Engine as _;
         let error = |reason: &str| ConfigError { variable: TOKEN_KEYS_PARAMETER, reason: reason.to_owned() };

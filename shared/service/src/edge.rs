@@ -1,4 +1,5 @@
-//! What is around every router: request ids, problem bodies, CORS, one log line for what went wrong.
+//! The layers around every router. They add to an answer its request id, the body of a problem, and
+//! the headers of CORS, and write one log line for each problem.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -11,13 +12,13 @@ use crate::problem::Loudness;
 use crate::respond;
 use crate::{AppState, Problem};
 
-/// Header that carries the request's id, in the answer and in the log.
+/// The header of an answer that carries the request's id. The log has the same id.
 pub const REQUEST_ID: &str = "x-request-id";
 
-/// Finishes a function's router, or several merged, that have their states already: the same edge in Lambda,
-/// locally and in tests.
+/// Puts the layers around a router that has its state. The router may be one function's, as in
+/// Lambda, or several merged, as in local mode and tests.
 pub fn finish(router: Router, state: AppState) -> Router {
-    // Tokens travel in a header and there are no cookies: any origin may call.
+    // Any web page may call: a token is sent in a header by the page's own code, never as a cookie.
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
@@ -31,14 +32,14 @@ pub fn finish(router: Router, state: AppState) -> Router {
     router.layer(middleware::from_fn_with_state(state, problems)).layer(cors)
 }
 
-/// Gives the request an id, and every error its `application/problem+json` body.
+/// Gives the request an id, and each problem its `application/problem+json` body and a log line.
 async fn problems(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let id = state.random_uuid();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
     if let Some(problem) = problem_of(&response) {
-        let (slug, _) = problem.kind();
+        let slug = problem.kind().slug;
         match (problem.loudness(), &problem) {
             (Loudness::Error, Problem::Unavailable(detail)) => {
                 tracing::error!(request = id, %method, path, problem = slug, detail, "unavailable");
@@ -47,7 +48,7 @@ async fn problems(State(state): State<AppState>, request: Request, next: Next) -
         }
         let body = problem.body(&state.origin().problem(slug), &id);
         response = respond::document(problem.status(), "application/problem+json", &body);
-        if let Some((name, value)) = problem.headers() {
+        if let Some((name, value)) = problem.header() {
             response.headers_mut().insert(name, value);
         }
     }
@@ -57,7 +58,8 @@ async fn problems(State(state): State<AppState>, request: Request, next: Next) -
     response
 }
 
-/// The problem that a handler left in the response, or the one that the router's own 404 or 405 means.
+/// Returns the problem of a response: the one that a handler left in the extensions, or the one for
+/// the router's own 404 and 405.
 fn problem_of(response: &Response) -> Option<Problem> {
     if let Some(problem) = response.extensions().get::<Problem>() {
         return Some(problem.clone());

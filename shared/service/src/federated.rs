@@ -1,4 +1,4 @@
-//! The state of functions that talk with other servers, and what the failures of those are to a client.
+//! The state of the functions that talk with other servers.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -13,21 +13,22 @@ use http::HeaderValue;
 use crate::config::{Config, ConfigError};
 use crate::{AppState, Problem};
 
-/// [`AppState`] with a way to other servers. Cheap to clone.
+/// [`AppState`] with a client of other servers. Cheap to clone.
 #[derive(Clone)]
-pub struct Federated {
+pub struct FederatedState {
     app: AppState,
     federation: Option<Arc<Federation>>,
 }
 
-impl Federated {
-    /// Makes no call. Without a signing key this server is alone.
+impl FederatedState {
+    /// Creates the state. Makes no call. A server without a signing key does not federate.
     ///
-    /// `network` resolves and dials, `roots` says whose certificates are good: the system's and the public ones
-    /// outside of tests.
+    /// `network` resolves names and opens connections, `roots` are the certificates that are
+    /// trusted: outside of tests the system's network and the public roots.
     ///
     /// # Errors
-    /// The signing key is none, or the origin cannot be named in a header.
+    /// [`ConfigError`] if the signing key cannot be read, or if the origin cannot stand in a
+    /// header.
     pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
         let config = app.config();
         let federation = match (&config.federation, app.signing_key()?) {
@@ -48,22 +49,23 @@ impl Federated {
         Ok(Self { app, federation })
     }
 
-    /// The way to other servers, and from them.
+    /// Returns the client of other servers, for a request that needs one. `pointer` is the member
+    /// of the request that names another server.
     ///
     /// # Errors
-    /// 422 at `pointer` where this server is alone.
+    /// [`Problem::Invalid`] at `pointer` if this server does not federate.
     pub fn federation(&self, pointer: &str) -> Result<&Federation, Problem> {
-        let alone = || Invalid::at(pointer, "is on another server, and this one does not federate");
-        self.federates().ok_or_else(|| alone().into())
+        let invalid = || Invalid::at(pointer, "is on another server, and this one does not federate");
+        self.federates().ok_or_else(|| invalid().into())
     }
 
-    /// The way to other servers, where there is one.
+    /// Returns the client of other servers, or `None` if this server does not federate.
     pub fn federates(&self) -> Option<&Federation> {
         self.federation.as_deref()
     }
 }
 
-impl Deref for Federated {
+impl Deref for FederatedState {
     type Target = AppState;
 
     fn deref(&self) -> &AppState {
@@ -71,16 +73,17 @@ impl Deref for Federated {
     }
 }
 
-impl FromRef<Federated> for AppState {
-    fn from_ref(state: &Federated) -> Self {
+impl FromRef<FederatedState> for AppState {
+    fn from_ref(state: &FederatedState) -> Self {
         state.app.clone()
     }
 }
 
-/// The guarded client, as the configuration has it: every request of ours to anything but AWS.
+/// Creates the HTTP client with which a function asks other servers and the issuer of ID tokens. It
+/// connects to public addresses only, unless the configuration allows loopback.
 ///
 /// # Errors
-/// The origin cannot be named in a header.
+/// [`ConfigError`] if the origin cannot stand in a header.
 pub fn client(
     config: &Config,
     network: Arc<dyn Network>,
@@ -94,7 +97,7 @@ pub fn client(
 }
 
 impl From<ConfigError> for Problem {
-    /// For a client: what is wrong with the configuration is in the log alone.
+    /// Maps an error of the configuration. Its text is for the log only.
     fn from(error: ConfigError) -> Self {
         Self::Unavailable(error.to_string())
     }

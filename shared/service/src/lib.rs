@@ -1,11 +1,13 @@
-//! The shell around the functions: configuration, state, extractors, problems, tokens, telemetry, Lambda.
+//! The shell around the functions: configuration, state, extractors, problems, access tokens, the
+//! log, the Lambda runtime.
 //!
-//! A function is a list of routes ([`route::Route`]) or a queue handler. [`route::router`] makes a router of the
-//! routes; [`edge::finish`] adds what every answer has; [`shell`] runs it in Lambda. The local server and the tests
-//! use the same values.
+//! A function is a list of routes ([`route::Route`]) or a queue handler. [`route::router`] makes a
+//! router of the routes, [`edge::finish`] puts the layers around it that every answer passes, and
+//! `shell` (feature `lambda`) runs it in Lambda. The local server and the tests use the same
+//! values.
 //!
-//! **Invariant:** this crate decides nothing about messages, devices or users. It reads requests, maps the outcomes
-//! of [`eko_messaging`] and the store to answers, and holds what a function needs to start.
+//! **Invariant:** this crate decides nothing about messages, devices or users. It reads requests,
+//! maps the errors of [`eko_messaging`] and the store to problems, and starts functions.
 //!
 //! **API boundary:** [`Problem`] is the only error that leaves a function.
 
@@ -16,7 +18,6 @@ pub mod caller;
 pub mod config;
 pub mod edge;
 pub mod federated;
-pub mod packages;
 pub mod problem;
 pub mod queue_message;
 pub mod respond;
@@ -27,8 +28,9 @@ mod secrets;
 pub mod shell;
 pub mod signed;
 pub mod state;
+pub mod take_request;
 pub mod telemetry;
 
-pub use federated::Federated;
+pub use federated::FederatedState;
 pub use problem::Problem;
 pub use state::AppState;

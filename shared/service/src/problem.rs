@@ -1,7 +1,8 @@
-//! Every error that a client can see, as an RFC 9457 problem: status, type, log level, text.
+//! The errors that a client can see, as RFC 9457 problems (`docs/protocol.md`, section 11): status,
+//! type, title, detail, headers and log level.
 //!
-//! The outcomes of an envelope that are no errors (201, 202, 207, 409 with a report) are mapped by the functions
-//! `outbox` and `inbox`.
+//! Outcomes that are no problems get their status in the handler: 200, 201, 202 and 204, and the
+//! reports 207 `PartialDelivery` and 409 `Reject` in the functions `outbox` and `inbox`.
 
 use std::borrow::Cow;
 
@@ -9,88 +10,93 @@ use axum::response::{IntoResponse, Response};
 use eko_federation::RemoteError;
 use eko_messaging::{MessagingError, Refusal};
 use eko_protocol::Invalid;
+use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::envelope::AuthorMismatch;
 use eko_protocol::json::JsonError;
 use eko_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-/// An error with its public face. Detail that is not for clients is in
-/// [`Problem::Unavailable`] only, and is
-/// logged, never sent.
+/// An error as a client sees it. Only the text of [`Problem::Unavailable`] is not for clients: it
+/// is logged, never sent.
 #[derive(Debug, Clone)]
 pub enum Problem {
     /// The body is not JSON.
     NotJson(String),
-    /// The body's media type is not one of ours.
+    /// The body's media type is none that the endpoint reads.
     UnsupportedMediaType,
     /// The body is larger than this many bytes.
     BodyTooLarge(usize),
-    /// JSON of the wrong shape, or against a rule.
+    /// A member is missing, of the wrong shape, or against a rule.
     Invalid(Invalid),
     /// A query parameter or header that cannot be read.
     BadRequest(&'static str),
-    /// No token, or one that is not good (RFC 6750).
+    /// The request has no token, or none that is good (RFC 6750). Holds the reason.
     Unauthenticated(&'static str),
-    /// The token is good, its device has been revoked.
+    /// The calling device has been revoked. Its token is good.
     DeviceRevoked,
-    /// The device waits for approval.
+    /// The calling device waits for approval.
     DevicePending,
-    /// The token's user is not the owner.
+    /// The path is another user's.
     NotOwner,
     /// A member names somebody else than the caller.
     NotYours(Invalid),
-    /// No such user, device, path.
+    /// The thing that the request names does not exist. Holds the kind of thing.
     NotFound(&'static str),
-    /// The path knows other methods only.
+    /// The path knows other methods only. Holds the header `Allow`.
     MethodNotAllowed(Option<HeaderValue>),
     /// The user name belongs to somebody else.
     NameTaken,
-    /// The subject has an account under this name.
+    /// The subject of the ID token has an account under this name.
     AccountExists(String),
     /// The device id is or was in use.
     DeviceIdUsed,
-    /// The chain has grown: its length and head.
-    StaleHead {
-        /// Nodes of the chain.
-        length: u64,
-        /// SHA-256 of its last node.
-        head: String,
-    },
-    /// No device is active: the chain must be reset.
+    /// The node is not the next one of its chain. Holds the chain's length and head.
+    StaleHead(DeviceSetRef),
+    /// No device is active that could approve another one: the chain must be reset.
     NoActiveDevice,
     /// Client and server hold different keys.
     KeysDiffer,
-    /// No signature, or one that is not good; why.
+    /// The request has no HTTP signature, or none that is good. Holds the reason.
     BadSignature(String),
-    /// The other server is excluded by this one's policy.
+    /// The policy of this server excludes the other one, or this server does not federate. Holds
+    /// the reason.
     NotFederated(String),
-    /// Another server is out of reach; which, and why.
+    /// Another server is out of reach. Holds its name and the reason.
     RemoteUnreachable(String),
-    /// Another server answered what cannot be used; which, and why.
+    /// The answer of another server cannot be used. Holds its name and the reason.
     RemoteFailed(String),
     /// A budget is spent.
     TooMany {
-        /// Seconds until it is worth trying again.
+        /// The time until another try can succeed, in seconds.
         retry_after: u64,
-        /// Which budget.
+        /// The budget, for a person.
         what: &'static str,
     },
-    /// A dependency is down. The text is for the log.
+    /// A part of the server is broken or out of reach. The text is for the log.
     Unavailable(String),
 }
 
-/// How loudly a problem is logged.
+/// The log level of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loudness {
-    /// Somebody must look.
+    /// Logged as an error: the operator has to look.
     Error,
-    /// Business as usual.
+    /// Logged for debugging: the client's request or another server is at fault.
     Debug,
 }
 
+/// The type of a problem. Clients decide by the slug, so it stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProblemKind {
+    /// The last part of the type URL, `ORIGIN/problems/{slug}`.
+    pub slug: &'static str,
+    /// The title, for a person.
+    pub title: &'static str,
+}
+
 impl Problem {
-    /// Its HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NotJson(_) | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -105,7 +111,7 @@ impl Problem {
             Self::NameTaken
             | Self::AccountExists(_)
             | Self::DeviceIdUsed
-            | Self::StaleHead { .. }
+            | Self::StaleHead(_)
             | Self::NoActiveDevice
             | Self::KeysDiffer => StatusCode::CONFLICT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -117,9 +123,9 @@ impl Problem {
         }
     }
 
-    /// The last part of its type URL, `ORIGIN/problems/{slug}`, and its title. Stable: clients match on it.
-    pub fn kind(&self) -> (&'static str, &'static str) {
-        match self {
+    /// Returns the type.
+    pub fn kind(&self) -> ProblemKind {
+        let (slug, title) = match self {
             Self::NotJson(_) => ("not-json", "The body is not JSON"),
             Self::UnsupportedMediaType => ("unsupported-media-type", "The media type is not supported"),
             Self::BodyTooLarge(_) => ("body-too-large", "The body is too large"),
@@ -135,7 +141,7 @@ impl Problem {
             Self::NameTaken => ("name-taken", "The user name is taken"),
             Self::AccountExists(_) => ("account-exists", "The subject has an account already"),
             Self::DeviceIdUsed => ("device-id-used", "The device id is or was in use"),
-            Self::StaleHead { .. } => ("stale-head", "The device chain has grown"),
+            Self::StaleHead(_) => ("stale-head", "The device chain has grown"),
             Self::NoActiveDevice => ("no-active-device", "No device is active"),
             Self::KeysDiffer => ("keys-differ", "Client and server hold different keys"),
             Self::BadSignature(_) => ("bad-signature", "A valid HTTP signature is needed"),
@@ -144,10 +150,11 @@ impl Problem {
             Self::RemoteFailed(_) => ("remote-failed", "The other server cannot be understood"),
             Self::TooMany { .. } => ("too-many", "Too many requests"),
             Self::Unavailable(_) => ("unavailable", "Try again later"),
-        }
+        };
+        ProblemKind { slug, title }
     }
 
-    /// How loudly it is logged.
+    /// Returns the log level.
     pub fn loudness(&self) -> Loudness {
         match self {
             Self::Unavailable(_) => Loudness::Error,
@@ -166,7 +173,7 @@ impl Problem {
             | Self::NameTaken
             | Self::AccountExists(_)
             | Self::DeviceIdUsed
-            | Self::StaleHead { .. }
+            | Self::StaleHead(_)
             | Self::NoActiveDevice
             | Self::KeysDiffer
             | Self::BadSignature(_)
@@ -177,6 +184,7 @@ impl Problem {
         }
     }
 
+    /// Returns the explanation for the person who writes the client.
     fn detail(&self) -> Cow<'_, str> {
         match self {
             Self::NotJson(detail)
@@ -200,7 +208,7 @@ impl Problem {
             Self::DeviceIdUsed => {
                 "choose a new random device id; to sign in again with this device, send signIn".into()
             }
-            Self::StaleHead { .. } => "build the node on the current head".into(),
+            Self::StaleHead(_) => "build the node on the current head".into(),
             Self::NoActiveDevice => "send a ResetDevices node to start over".into(),
             Self::KeysDiffer => "publish the device's keys again".into(),
             Self::TooMany { what, .. } => (*what).into(),
@@ -210,30 +218,36 @@ impl Problem {
         }
     }
 
-    /// The body: type, title, status, detail, instance, and what else helps.
-    pub fn body(&self, type_url: &str, instance: &str) -> Value {
-        let (_, title) = self.kind();
+    /// Writes the body. `type_url` is the URL of the type, `request_id` the id of the request.
+    ///
+    /// ```text
+    /// {"type": <URL>, "title": <text>, "status": <number>, "detail": <text>,
+    ///  "instance": "urn:uuid:<request id>",
+    ///  "pointer": <RFC 6901>,                                 in invalid and not-yours
+    ///  "eko:deviceSet": {"length": <number>, "head": <hex>}}  in stale-head
+    /// ```
+    pub fn body(&self, type_url: &str, request_id: &str) -> Value {
         let mut body = Map::from_iter([
             ("type".to_owned(), json!(type_url)),
-            ("title".to_owned(), json!(title)),
+            ("title".to_owned(), json!(self.kind().title)),
             ("status".to_owned(), json!(self.status().as_u16())),
             ("detail".to_owned(), json!(self.detail())),
-            ("instance".to_owned(), json!(format!("urn:uuid:{instance}"))),
+            ("instance".to_owned(), json!(format!("urn:uuid:{request_id}"))),
         ]);
         match self {
             Self::Invalid(invalid) | Self::NotYours(invalid) => {
                 body.insert("pointer".to_owned(), json!(invalid.pointer));
             }
-            Self::StaleHead { length, head } => {
-                body.insert("eko:deviceSet".to_owned(), json!({ "length": length, "head": head }));
+            Self::StaleHead(set) => {
+                body.insert("eko:deviceSet".to_owned(), json!(set));
             }
             _ => {}
         }
         Value::Object(body)
     }
 
-    /// Headers that belong to it.
-    pub fn headers(&self) -> Option<(header::HeaderName, HeaderValue)> {
+    /// Returns the header that the answer has besides.
+    pub fn header(&self) -> Option<(header::HeaderName, HeaderValue)> {
         match self {
             Self::Unauthenticated(_) => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
@@ -257,8 +271,8 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// Leaves the problem in the response's extensions; [`crate::edge`] writes the body, since it knows the
-    /// origin and the request's id.
+    /// Leaves the problem in the extensions of the response. [`crate::edge`] writes the body,
+    /// because it knows the origin and the request's id.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
@@ -305,7 +319,7 @@ impl From<Refusal> for Problem {
 }
 
 impl From<RemoteError> for Problem {
-    /// Maps a failure at another server for a client that asked for something there.
+    /// Maps a failure at another server, for a client that asked for something there.
     fn from(error: RemoteError) -> Self {
         match error {
             RemoteError::NotFederated(_) | RemoteError::Excluded(_) => Self::NotFederated(error.to_string()),

@@ -1,4 +1,4 @@
-//! The messages of an SQS event.
+//! The messages of an SQS event, as the queue functions get them.
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use eko_messaging::QueueMessage;

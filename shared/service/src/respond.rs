@@ -1,4 +1,5 @@
-//! Answers: activities and collections with their media type negotiated, JSON, nothing.
+//! Building blocks of answers: JSON documents with their media type, and the headers `Location` and
+//! `Cache-Control`. Also the reading of a JSON body as a type.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -8,21 +9,22 @@ use serde_json::Value;
 
 use crate::Problem;
 
-/// ActivityStreams' media type.
+/// The media type of ActivityStreams.
 pub const ACTIVITY_JSON: &str = "application/activity+json";
-/// The other name of the same.
+/// The second media type of ActivityStreams, which means the same as [`ACTIVITY_JSON`].
 pub const LD_JSON: &str = "application/ld+json; profile=\"https://www.w3.org/ns/activitystreams\"";
-/// Web Finger's media type (RFC 7033).
+/// The media type of WebFinger (RFC 7033).
 pub const JRD_JSON: &str = "application/jrd+json";
-/// Plain JSON.
+/// The media type of plain JSON.
 pub const JSON: &str = "application/json";
 
-/// An ActivityStreams document, as `application/activity+json`.
+/// Answers with an ActivityStreams document as `application/activity+json`.
 pub fn activity(status: StatusCode, body: &Value) -> Response {
     document(status, ACTIVITY_JSON, body)
 }
 
-/// An ActivityStreams document in the media type that the client prefers of the two.
+/// Answers 200 with an ActivityStreams document, in the one of the two media types that stands
+/// first in `Accept`.
 pub fn negotiated(headers: &HeaderMap, body: &Value) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let position = |name: &str| accept.find(name).unwrap_or(usize::MAX);
@@ -33,20 +35,29 @@ pub fn negotiated(headers: &HeaderMap, body: &Value) -> Response {
     response
 }
 
-/// Whether a browser asks: HTML is accepted and none of our media types is.
+/// True if a browser asks: the `Accept` header names HTML and no JSON.
 pub fn wants_html(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.contains("text/html") && !accept.contains("json")
 }
 
-/// A JSON document of any media type.
+/// Answers with a JSON document of this media type.
 pub fn document(status: StatusCode, media_type: &'static str, body: &Value) -> Response {
     let mut response = (status, Body::from(body.to_string())).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }
 
-/// Lets caches keep a public answer for some seconds.
+/// Adds the URL of what the request created, as `Location`. A URL that is no header value is left
+/// out.
+pub fn with_location(mut response: Response, url: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(url) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}
+
+/// Lets every cache keep a public answer for some seconds.
 pub fn cached(mut response: Response, seconds: u32) -> Response {
     if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
         response.headers_mut().insert(header::CACHE_CONTROL, value);
@@ -54,13 +65,16 @@ pub fn cached(mut response: Response, seconds: u32) -> Response {
     response
 }
 
-/// Keeps an answer with secrets out of every cache.
+/// Keeps a private answer out of every cache.
 pub fn uncached(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-/// The members of a JSON body as a type of ours, or the 422 that says which member is wrong.
+/// Reads a JSON body as a type.
+///
+/// # Errors
+/// [`Problem::Invalid`] with a pointer to the first member that is missing or of another shape.
 pub fn shape<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, Problem> {
     Ok(json::shape(value)?)
 }

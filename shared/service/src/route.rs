@@ -1,7 +1,8 @@
 //! The routes of a function, as a constant.
 //!
-//! Each function declares its routes once, and its router is made of them. `tests/infra` compares the same constant
-//! with the template, the protocol's table of endpoints, and the router of `cargo lambda watch`.
+//! Each function declares its routes once, and its router is made of them. `tests/infra` compares
+//! the same constant with the template, the protocol's table of endpoints, and the router of `cargo
+//! lambda watch`.
 
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter};
@@ -9,7 +10,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 /// The method of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RouteMethod {
-    /// GET, which also answers HEAD.
+    /// GET. Its routes also answer HEAD.
     Get,
     /// POST.
     Post,
@@ -36,14 +37,14 @@ impl RouteMethod {
     }
 }
 
-/// One method of one path, and its endpoint.
+/// One method of one path, and the endpoint behind it. `S` is the state of the function.
 #[derive(Debug)]
 pub struct Route<S> {
     /// The method.
     pub method: RouteMethod,
-    /// The path. Parameters stand in braces.
+    /// The path, as axum reads it: parameters stand in braces.
     pub path: &'static str,
-    /// The endpoint, for the method's filter: `|method| on(method, handler)`.
+    /// Makes the endpoint for the method's filter: `|method| on(method, handler)`.
     pub endpoint: fn(MethodFilter) -> MethodRouter<S>,
 }
 

@@ -1,27 +1,33 @@
-//! Secrets of a function in Lambda: SecureString parameters of the SSM Parameter Store, read once, in init.
+//! The secrets of a function in Lambda: SecureString parameters of the SSM Parameter Store, read
+//! once, in init.
 //!
-//! SSM answers 40 such requests a second unless its higher throughput is switched on (`docs/operate.md`), and a burst
-//! of cold starts asks as often: tries are more than elsewhere.
+//! SSM answers 40 such requests a second unless its higher throughput is switched on
+//! (`docs/operate.md`). A burst of cold starts can exceed that, so this request is tried more often
+//! than others.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use lambda_runtime::Error;
 
-use crate::aws::Account;
+use crate::aws::AwsAccount;
 use crate::config::{ConfigError, Needs, SIGNING_KEY_PARAMETER, Secrets, TOKEN_KEYS_PARAMETER};
 
-/// Tries of the one request: the last begins some three seconds after the first, within the ten that init has.
+/// The most times that the request is tried. The last try begins some three seconds after the
+/// first, within the ten seconds that init has.
 const TRIES: u32 = 6;
 
-/// Reads what `needs` says: one GetParameters, or no call at all.
+/// Reads the secrets that a function needs.
+///
+/// One GetParameters; no call if no secret is needed.
 ///
 /// # Errors
-/// A needed variable is not set, SSM does not answer, or it has no such parameter.
+/// A [`ConfigError`] if a needed variable is not set or names a parameter that does not exist; the
+/// text of the SDK's error if SSM does not answer.
 pub(crate) async fn read(
     needs: Needs,
     get: impl Fn(&str) -> Option<String>,
-    account: &Account,
+    account: &AwsAccount,
 ) -> Result<Secrets, Error> {
     let token_keys = match get(TOKEN_KEYS_PARAMETER) {
         Some(name) if needs.token_keys => Some(name),

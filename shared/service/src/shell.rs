@@ -1,7 +1,7 @@
-//! The Lambda shells: a router or a queue function under the real runtime.
+//! The Lambda shells: they run a router or a queue handler under the Lambda runtime.
 //!
-//! What can be done before the first event is done in init, which has a whole processor whatever the function's
-//! memory: secrets are read, connections to AWS opened.
+//! Secrets are read and connections to AWS are opened in init, before the first event: init has a
+//! whole processor, whatever the function's memory.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,37 +15,38 @@ use eko_messaging::QueueMessage;
 use eko_store::Store;
 use lambda_runtime::{Error, LambdaEvent};
 
-use crate::aws::Account;
+use crate::aws::AwsAccount;
 use crate::config::{Config, ConfigError, Needs};
 use crate::state::{AppState, system_clock, system_random};
-use crate::{Federated, edge, queue_message, secrets, telemetry};
+use crate::{FederatedState, edge, queue_message, secrets, telemetry};
 
-/// A state that is made of what every function has.
-pub trait State: Clone + Send + Sync + Sized + 'static {
-    /// Makes no call.
+/// The state of a function, made in Lambda from [`AppState`].
+pub trait FunctionState: Clone + Send + Sync + Sized + 'static {
+    /// Creates the state. Makes no call.
     ///
     /// # Errors
-    /// What is wrong with the environment.
+    /// [`ConfigError`] for the first variable of the environment that is wrong.
     fn of(app: AppState) -> Result<Self, ConfigError>;
 }
 
-impl State for AppState {
+impl FunctionState for AppState {
     fn of(app: AppState) -> Result<Self, ConfigError> {
         Ok(app)
     }
 }
 
-impl State for Federated {
+impl FunctionState for FederatedState {
     fn of(app: AppState) -> Result<Self, ConfigError> {
         Self::new(app, Arc::new(SystemNetwork), public_roots())
     }
 }
 
-/// Runs an HTTP function: API Gateway's events in, the router's answers out.
+/// Runs an HTTP function: the router answers the events of API Gateway.
 ///
 /// # Errors
-/// What is wrong with the environment, a secret that cannot be read, or the runtime's own.
-pub async fn run_http<S: State>(needs: Needs, router: impl FnOnce() -> Router<S>) -> Result<(), Error>
+/// [`ConfigError`] if the environment is wrong; the error of reading the secrets; the runtime's
+/// own.
+pub async fn run_http<S: FunctionState>(needs: Needs, router: impl FnOnce() -> Router<S>) -> Result<(), Error>
 where
     AppState: FromRef<S>,
 {
@@ -54,11 +55,13 @@ where
     lambda_http::run(edge::finish(router().with_state(state), app)).await
 }
 
-/// Runs a queue function: SQS batches in, the ids of the messages that failed out.
+/// Runs a queue function. `handle` takes a batch of messages and returns the ids of those that stay
+/// in the queue.
 ///
 /// # Errors
-/// As [`run_http`].
-pub async fn run_queue<S: State, F>(
+/// [`ConfigError`] if the environment is wrong; the error of reading the secrets; the runtime's
+/// own.
+pub async fn run_queue<S: FunctionState, F>(
     needs: Needs,
     handle: impl Fn(S, Vec<QueueMessage>) -> F,
 ) -> Result<(), Error>
@@ -67,26 +70,29 @@ where
 {
     let state: S = start(needs).await?;
     let service = lambda_runtime::service_fn(|event: LambdaEvent<SqsEvent>| {
-        // Boxed: the SDK's futures nest so deep that the compiler gives up on one more layer.
+        // Boxed, because the SDK's futures nest so deeply that the compiler overflows on one more
+        // layer.
         let failed = Box::pin(handle(state.clone(), queue_message::batch(event.payload)));
         async { Ok::<_, Error>(partial_failure(failed.await)) }
     });
     lambda_runtime::run(service).await
 }
 
-/// The state of a function in Lambda. What keeps it from starting is logged, so that the log says it in one line.
-async fn start<S: State>(needs: Needs) -> Result<S, Error> {
+/// Starts the log and creates the state. An error is logged too, so that the log has it in one
+/// line.
+async fn start<S: FunctionState>(needs: Needs) -> Result<S, Error> {
     telemetry::start_in_lambda();
     state(needs).await.inspect_err(|error| tracing::error!(%error, "the function cannot start"))
 }
 
-/// Configuration and clients from the environment, secrets from SSM, and the connections to AWS open.
-async fn state<S: State>(needs: Needs) -> Result<S, Error> {
+/// Reads the configuration from the environment and the secrets from SSM, opens the connections to
+/// AWS meanwhile, and creates the state.
+async fn state<S: FunctionState>(needs: Needs) -> Result<S, Error> {
     let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let account = Account::from_env(get)?;
+    let account = AwsAccount::from_env(get)?;
     let clients = account.clients();
     let (secrets, ()) = tokio::join!(secrets::read(needs, get, &account), async {
-        // Says nothing where the table is not known: the configuration does, below.
+        // Skipped when TABLE is unset: `Config::from_env` reports that error.
         if let Some(table) = get("TABLE") {
             let queue = get("DELIVERIES_URL").filter(|_| needs.deliveries);
             eko_store::open_connections(&clients.dynamodb, &table, &clients.sqs, queue.as_deref()).await;
@@ -98,7 +104,7 @@ async fn state<S: State>(needs: Needs) -> Result<S, Error> {
     Ok(S::of(app)?)
 }
 
-/// The partial batch response that names the failed messages.
+/// Builds the partial batch response that names the messages that stay in the queue.
 fn partial_failure(failed: Vec<String>) -> SqsBatchResponse {
     let failure = |id| {
         let mut failure = BatchItemFailure::default();

@@ -1,4 +1,4 @@
-//! What another server sends: a signed request, read and verified (`docs/protocol.md`, section 7).
+//! Signed requests of other servers, read and verified (`docs/protocol.md`, section 7).
 
 use std::sync::Arc;
 
@@ -11,29 +11,36 @@ use eko_protocol::{http_signature, json};
 use http::HeaderMap;
 use serde_json::Value;
 
-use crate::{Federated, Problem, body};
+use crate::{FederatedState, Problem, body};
 
 /// An activity of an actor on another server.
 #[derive(Clone, Debug)]
 pub struct SignedActivity {
-    /// The activity. Its `actor` is who signed the request.
+    /// The activity. Its `actor` signed the request.
     pub activity: Value,
-    /// Who signed.
+    /// The actor.
     pub actor: Arc<RemoteActor>,
 }
 
-/// Whether a request is signed by a server, rather than sent with a device's token.
+/// True if a request has an HTTP signature, as other servers send it. A device sends a token
+/// instead.
 pub fn is_signed(headers: &HeaderMap) -> bool {
     headers.contains_key("signature") || headers.contains_key("signature-input")
 }
 
-/// Reads a signed request with a body of at most `limit` bytes. `None` where there is nothing to do: the
-/// deletion of an actor that is gone already, whose key nobody can have any more.
+/// Reads and verifies a signed request with a body of at most `limit` bytes. Returns `None` if
+/// there is nothing to do: the activity is an actor's own deletion, and the actor is gone, so that
+/// its signature cannot be verified any more.
 ///
-/// What costs nothing comes first: shape and digest before the actor is looked up. No call where the actor is
-/// in memory.
+/// The checks without a call come first: shape, digest, age of the signature. An actor in memory
+/// costs no call; any other costs a read of the table, and a request to its server if it is not
+/// there.
+///
+/// # Errors
+/// [`Problem::NotFederated`] if this server does not federate, or not with that one;
+/// [`Problem::BadSignature`]; the problems of [`body`] and of a failing server or store.
 pub async fn read(
-    state: &Federated,
+    state: &FederatedState,
     request: Request,
     limit: usize,
 ) -> Result<Option<SignedActivity>, Problem> {
@@ -50,7 +57,7 @@ pub async fn read(
     let headers: Vec<(&str, &str)> = parts
         .headers
         .iter()
-        // What is not ASCII cannot be signed, and so is as good as absent.
+        // A signature covers ASCII values only, so other headers are left out.
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .collect();
     let request = http_signature::ReceivedRequest {
@@ -62,7 +69,7 @@ pub async fn read(
     let now_ms = state.now_ms();
     let claim = federation.claim(&request, now_ms).map_err(unverified)?;
     match federation.verify(&claim, &actor, now_ms, &limits(EXCHANGE_TIME)).await {
-        Ok(known) => Ok(Some(SignedActivity { activity, actor: known.actor })),
+        Ok(verified) => Ok(Some(SignedActivity { activity, actor: verified.actor })),
         Err(VerificationError::Actor(RemoteError::Gone(_)))
             if Federation::is_own_deletion(&activity, &actor) =>
         {
@@ -72,7 +79,7 @@ pub async fn read(
     }
 }
 
-/// For a server that wants to be believed.
+/// Maps a failed verification to the problem that the sending server gets.
 fn unverified(error: VerificationError) -> Problem {
     match error {
         VerificationError::Signature(why) => Problem::BadSignature(why),

@@ -1,4 +1,4 @@
-//! The state of a function while it runs.
+//! The state that every function has while it runs.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,8 +14,8 @@ use crate::config::{Config, ConfigError, SIGNING_KEY_PARAMETER};
 
 /// The state that every function has: configuration, messaging, access tokens. Cheap to clone.
 ///
-/// A function that needs more wraps it ([`crate::Federated`], the sign-in state of `auth`), so that a function which
-/// talks to AWS alone links and starts nothing else.
+/// A function that needs more wraps it: [`crate::FederatedState`], or `SignInState` in the function
+/// `auth`. So a function that talks to AWS alone links and starts nothing else.
 #[derive(Clone)]
 pub struct AppState {
     inner: Arc<Inner>,
@@ -25,7 +25,7 @@ struct Inner {
     config: Config,
     messaging: Messaging,
     tokens: AccessTokens,
-    /// Read at its first use: reading it takes longer than the rest of a function's init.
+    /// The signing key, parsed at its first use: parsing takes longer than the rest of init.
     signing_key: OnceLock<Result<Arc<SigningKey>, KeyFault>>,
 }
 
@@ -62,10 +62,11 @@ impl AppState {
         &self.inner.tokens
     }
 
-    /// Returns the key that signs requests to other servers, or `None` for a server that does not federate.
+    /// Returns the key that signs requests to other servers, or `None` for a server that does not
+    /// federate.
     ///
     /// # Errors
-    /// The configured key is not an RSA key in PKCS#8 PEM.
+    /// [`ConfigError`] if the configured key is not an RSA key in PKCS#8 PEM.
     pub fn signing_key(&self) -> Result<Option<&Arc<SigningKey>>, ConfigError> {
         let Some(federation) = &self.config().federation else { return Ok(None) };
         let read = || SigningKey::from_pem(&federation.signing_key).map(Arc::new);
@@ -94,7 +95,7 @@ impl AppState {
 /// Returns the system's clock.
 pub fn system_clock() -> Clock {
     Arc::new(|| {
-        #[expect(clippy::disallowed_methods, reason = "the one place where time comes from")]
+        #[expect(clippy::disallowed_methods, reason = "the one place where a function reads the clock")]
         let now = std::time::SystemTime::now();
         let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -105,7 +106,7 @@ pub fn system_clock() -> Clock {
 pub fn system_random() -> Random {
     Arc::new(|bytes| {
         if aws_lc_rs::rand::fill(bytes).is_err() {
-            // Without randomness no token and no id may be made: better no process than a weak one.
+            // A token or an id of weak randomness could be guessed. Better no process at all.
             std::process::abort();
         }
     })

@@ -10,11 +10,12 @@
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use eko_protocol::address::UserName;
+use eko_protocol::chain::ChainNode;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::RegistrationId;
 
-use crate::attribute::{Item, ReadItem, WriteItem, b, n, s, ss};
+use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s, ss};
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::devices::{self, UserDevices};
 use crate::items::{BATCH_WRITES, Projection};
@@ -78,8 +79,8 @@ impl NewNode {
 }
 
 impl Store {
-    /// Reads the whole chain, strongly consistent: nodes as canonical JSON, oldest first. The chain
-    /// of a user who does not exist is empty.
+    /// Reads the whole chain, strongly consistent, oldest node first. The chain of a user who does
+    /// not exist is empty.
     ///
     /// One Query for each megabyte: 1 read unit for each 4 KB.
     ///
@@ -87,9 +88,9 @@ impl Store {
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if a call fails;
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if a node is not readable.
-    pub async fn chain(&self, user: &UserName) -> Result<Vec<Vec<u8>>> {
+    pub async fn chain(&self, user: &UserName) -> Result<Vec<ChainNode>> {
         let items = self.query_all(&key::user_partition(user), key::CHAIN_PREFIX, Projection::Whole).await?;
-        items.iter().map(|item| Ok(item.need_b(NODE)?.to_vec())).collect()
+        items.iter().map(|item| ChainNode::from_canonical(item.need_b(NODE)?).map_err(corrupt)).collect()
     }
 
     /// Appends a verified node and changes the device set and the device's record with it, on

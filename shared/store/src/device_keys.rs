@@ -18,10 +18,11 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::chain::NewDevice;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{CurveKey, IdentityKey, KeyId, KyberKey, RegistrationId, Signature};
-use eko_protocol::key_package::{KyberPreKey, SignedPreKey};
+use eko_protocol::key_package::{KeyPackage, KyberPreKey, SignedPreKey};
 
 use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s};
 use crate::device::DeviceAddress;
@@ -75,6 +76,29 @@ impl LastingKeys {
             item.set(name, value);
         }
         item
+    }
+
+    /// Returns the device's key package, without one-time keys.
+    pub fn package(self, origin: &Origin, user: &UserName, device: &DeviceId) -> KeyPackage {
+        KeyPackage::new(
+            origin,
+            user,
+            device,
+            self.identity_key,
+            self.registration_id,
+            self.signed_pre_key,
+            self.last_resort,
+        )
+    }
+
+    /// Returns the device as it registered. `device` is its id.
+    pub fn new_device(&self, device: &DeviceId) -> NewDevice {
+        NewDevice {
+            id: device.clone(),
+            identity_key: self.identity_key,
+            registration_id: self.registration_id,
+            possession: self.possession,
+        }
     }
 
     pub(crate) fn from_item(item: &Item) -> Result<Self> {

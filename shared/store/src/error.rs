@@ -29,8 +29,10 @@ pub enum StoreError {
         /// The reason, or the part that was not processed.
         detail: String,
     },
-    /// A stored item or a queued message does not have the shape that this code writes.
+    /// A stored item or a queued message does not have the shape that this code writes. Only this
+    /// crate can make this error, because ids are parsed here and nowhere else.
     #[error("stored item is not readable: {0}")]
+    #[non_exhaustive]
     Corrupt(String),
 }
 

@@ -32,8 +32,10 @@ pub enum PublicationOutcome {
     },
     /// The keys break a rule; nothing is stored. The pointer is relative to the published object.
     Refused(Invalid),
-    /// The device is not active; nothing is stored.
-    NotActive(DeviceStatus),
+    /// The device waits for approval; nothing is stored.
+    DevicePending,
+    /// The device is revoked or unknown; nothing is stored.
+    DeviceRevoked,
 }
 
 /// The plans of a publication for both pools.
@@ -70,11 +72,12 @@ impl Store {
             let found = self.batch_get(vec![record_key.clone(), lasting_key.clone()]).await?;
             let (Some(record), Some(lasting)) = (record_key.find_in(&found), lasting_key.find_in(&found))
             else {
-                return Ok(PublicationOutcome::NotActive(DeviceStatus::Revoked));
+                return Ok(PublicationOutcome::DeviceRevoked);
             };
-            let status = DeviceRecord::from_item(record)?.status;
-            if status != DeviceStatus::Active {
-                return Ok(PublicationOutcome::NotActive(status));
+            match DeviceRecord::from_item(record)?.status {
+                DeviceStatus::Active => {}
+                DeviceStatus::Pending => return Ok(PublicationOutcome::DevicePending),
+                DeviceStatus::Revoked => return Ok(PublicationOutcome::DeviceRevoked),
             }
             if let Some(invalid) = reused_id(&LastingKeys::from_item(lasting)?, keys) {
                 return Ok(PublicationOutcome::Refused(invalid));

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use eko_engines::Engines;
 use eko_local::cloud::Cloud;
-use eko_service::aws::{Account, Clients, Endpoints};
+use eko_service::aws::{AwsAccount, AwsClients, AwsEndpoints};
 use eko_service::state::Clock;
 use eko_store::resources::TTL_ATTRIBUTE;
 use url::{Host, Url};
@@ -23,7 +23,7 @@ use crate::hidden::HiddenMessages;
 /// Where the services are, and what a world's own are called there.
 pub(crate) struct Backend {
     engines: Engines,
-    endpoints: Endpoints,
+    endpoints: AwsEndpoints,
     prefix: String,
     hidden: HiddenMessages,
 }
@@ -42,7 +42,7 @@ impl Backend {
     }
 
     /// Where the services are that are not embedded.
-    pub(crate) fn endpoints(&self) -> &Endpoints {
+    pub(crate) fn endpoints(&self) -> &AwsEndpoints {
         &self.endpoints
     }
 
@@ -53,8 +53,8 @@ impl Backend {
 
     /// The account, whose client `change` may put something around. Its connections are of the
     /// runtime that makes the first call.
-    pub(crate) fn account(&self, change: impl FnOnce(SharedHttpClient) -> SharedHttpClient) -> Account {
-        Account::embedded(change(self.client())).at(self.endpoints.clone())
+    pub(crate) fn account(&self, change: impl FnOnce(SharedHttpClient) -> SharedHttpClient) -> AwsAccount {
+        AwsAccount::embedded(change(self.client())).at(self.endpoints.clone())
     }
 
     fn client(&self) -> SharedHttpClient {
@@ -77,7 +77,7 @@ impl Backend {
     }
 
     /// Brings back the hidden messages whose time is over, where the queues have another time.
-    pub(crate) async fn bring_back(&self, clients: &Clients) {
+    pub(crate) async fn bring_back(&self, clients: &AwsClients) {
         if self.endpoints.sqs.is_some() {
             self.hidden.bring_back(clients).await;
         }
@@ -85,7 +85,7 @@ impl Backend {
 
     /// Turns off the time to live of a table that is elsewhere: the tests' time is not that
     /// engine's, for which everything has expired.
-    pub(crate) async fn keep_expired(&self, clients: &Clients, table: &str) {
+    pub(crate) async fn keep_expired(&self, clients: &AwsClients, table: &str) {
         if self.endpoints.dynamodb.is_none() {
             return;
         }
@@ -99,7 +99,7 @@ impl Backend {
     }
 
     /// Removes table and queues that are elsewhere, as far as that goes.
-    pub(crate) async fn remove(&self, clients: &Clients, cloud: &Cloud) {
+    pub(crate) async fn remove(&self, clients: &AwsClients, cloud: &Cloud) {
         if self.endpoints.dynamodb.is_some() {
             let _ = clients.dynamodb.delete_table().table_name(cloud.names().table).send().await;
         }
@@ -114,8 +114,8 @@ impl Backend {
 }
 
 /// The environment's, all on loopback: tests send no packet elsewhere.
-fn endpoints() -> Endpoints {
-    let endpoints = Endpoints::from_env(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+fn endpoints() -> AwsEndpoints {
+    let endpoints = AwsEndpoints::from_env(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     for endpoint in endpoints.dynamodb.iter().chain(&endpoints.sqs) {
         assert!(
             on_loopback(endpoint),
@@ -141,7 +141,7 @@ fn on_loopback(endpoint: &str) -> bool {
 struct RoutingConnector {
     engines: SharedHttpConnector,
     socket: SharedHttpConnector,
-    endpoints: Endpoints,
+    endpoints: AwsEndpoints,
     hidden: HiddenMessages,
 }
 
@@ -150,7 +150,7 @@ impl HttpConnector for RoutingConnector {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let (service, operation) = target.split_once('.').unwrap_or_default();
         match (service, &self.endpoints) {
-            ("AmazonSQS", Endpoints { sqs: Some(_), .. }) => {
+            ("AmazonSQS", AwsEndpoints { sqs: Some(_), .. }) => {
                 let (asked, operation) = (body(request.body()), operation.to_owned());
                 let (answer, hidden) = (self.socket.call(request), self.hidden.clone());
                 HttpConnectorFuture::new(async move {
@@ -159,7 +159,7 @@ impl HttpConnector for RoutingConnector {
                     Ok(answer)
                 })
             }
-            ("DynamoDB_20120810", Endpoints { dynamodb: Some(_), .. }) => self.socket.call(request),
+            ("DynamoDB_20120810", AwsEndpoints { dynamodb: Some(_), .. }) => self.socket.call(request),
             _ => self.engines.call(request),
         }
     }

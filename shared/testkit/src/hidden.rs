@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use eko_service::aws::Clients;
+use eko_service::aws::AwsClients;
 use eko_service::state::Clock;
 use eko_store::resources::{DELIVERIES, FEDERATION};
 use serde_json::Value;
@@ -73,7 +73,7 @@ impl HiddenMessages {
 
     /// Brings back what the test's time says. One that is gone meanwhile, to the dead-letter queue,
     /// stays there.
-    pub(crate) async fn bring_back(&self, clients: &Clients) {
+    pub(crate) async fn bring_back(&self, clients: &AwsClients) {
         let now_ms = (self.clock)();
         let due: Vec<HiddenMessage> =
             self.lock().extract_if(.., |message| message.until_ms <= now_ms).collect();

@@ -4,17 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use eko_auth::SignIn;
+use eko_auth::SignInState;
 use eko_engines::Engines;
 use eko_local::cloud::{self, Cloud};
 use eko_local::issuer::{self, DevelopmentIssuer};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_local::{States, pump};
 use eko_protocol::address::Origin;
-use eko_service::aws::Clients;
+use eko_service::aws::AwsClients;
 use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
 use eko_service::state::Clock;
-use eko_service::{AppState, Federated};
+use eko_service::{AppState, FederatedState};
 use eko_store::Store;
 use eko_store::resources::{DELIVERIES, FEDERATION, QueueUrls};
 use tempfile::TempDir;
@@ -40,7 +40,7 @@ pub struct World {
     pub engines: Engines,
     pub(crate) backend: Backend,
     /// The way to table and queues that is not counted, and where nothing fails.
-    pub(crate) aside: Clients,
+    pub(crate) aside: AwsClients,
     /// What was called of AWS.
     pub calls: Calls,
     /// What it is connected to.
@@ -107,14 +107,15 @@ impl World {
         let state = |store| AppState::new(config.clone(), store, clock.clone(), random.clone());
         let of = |function| {
             let account = backend.account(|client| calls.around(Some(function), client));
-            let Clients { dynamodb, sqs } = account.clients();
+            let AwsClients { dynamodb, sqs } = account.clients();
             state(Store::new(dynamodb, sqs, cloud.names()))
         };
         let federated = |function| {
-            Federated::new(of(function), Arc::new(internet.clone()), Internet::roots()).expect("federation")
+            FederatedState::new(of(function), Arc::new(internet.clone()), Internet::roots())
+                .expect("federation")
         };
         let states = States {
-            auth: SignIn::new(of("auth"), Arc::new(issuers), Internet::roots()).expect("sign-in"),
+            auth: SignInState::new(of("auth"), Arc::new(issuers), Internet::roots()).expect("sign-in"),
             deliver: of("deliver"),
             devices: of("devices"),
             discovery: of("discovery"),
@@ -145,7 +146,7 @@ impl World {
     }
 
     /// The clients of a function, which may do what it may.
-    pub fn clients(&self, function: &'static str) -> Clients {
+    pub fn clients(&self, function: &'static str) -> AwsClients {
         self.backend.account(|client| self.calls.around(Some(function), client)).clients()
     }
 
@@ -291,7 +292,7 @@ impl Drop for World {
 }
 
 /// Messages in a queue and in its dead-letter queue, hidden ones included.
-async fn count(clients: &Clients, queue: &QueueUrls) -> (usize, usize) {
+async fn count(clients: &AwsClients, queue: &QueueUrls) -> (usize, usize) {
     let count = async |url: &str| cloud::queued(&clients.sqs, url).await.expect("the queue is there");
     (count(&queue.queue).await, count(&queue.dlq).await)
 }

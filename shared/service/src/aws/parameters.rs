@@ -1,6 +1,13 @@
-//! SSM's GetParameters, over the SDK's own runtime: its signing, retries, time-outs and connections, without
-//! `aws-sdk-ssm`. That crate is twice the size of DynamoDB's, for one operation of its 150
-//! (`docs/decisions/0012-lambda-diet.md`).
+//! SSM's operation GetParameters, over the SDK's own runtime: its signing, retries, time-outs and
+//! connections. The crate `aws-sdk-ssm` is twice the size of DynamoDB's, and only this one of its
+//! 150 operations is needed (`docs/decisions/0012-lambda-diet.md`).
+//!
+//! ```text
+//! POST /   X-Amz-Target: AmazonSSM.GetParameters
+//! {"Names": [<name>, …], "WithDecryption": true}
+//! 200 {"Parameters": [{"Name": <name>, "Value": <value>, …}, …], …}
+//! 4xx {"__type": "ThrottlingException", "message": <text>}
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -28,15 +35,16 @@ use aws_types::region::{Region, SigningRegion};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Account;
+use super::AwsAccount;
 
-/// SSM's answer, as far as it is read.
+/// The answer to GetParameters, as far as it is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct GetParametersOutput {
     parameters: Vec<Parameter>,
 }
 
+/// A parameter in the answer.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Parameter {
@@ -44,44 +52,45 @@ struct Parameter {
     value: String,
 }
 
-/// What SSM answered instead.
+/// An answer of SSM that is no success.
 #[derive(Debug, thiserror::Error)]
 #[error("SSM answers {status}: {metadata}")]
-struct Refused {
+struct SsmError {
     status: u16,
     metadata: ErrorMetadata,
 }
 
-/// AWS's errors in JSON: `{"__type": "ThrottlingException", "message": "…"}`.
+/// The body of an error of AWS. Some services write `Message` for `message`.
 #[derive(Default, Deserialize)]
-struct Fault {
+struct ErrorBody {
     #[serde(default, rename = "__type")]
     kind: String,
     #[serde(default, alias = "Message")]
     message: String,
 }
 
-impl Refused {
+impl SsmError {
     fn of(response: &HttpResponse) -> Self {
-        let fault: Fault =
+        let error: ErrorBody =
             serde_json::from_slice(response.body().bytes().unwrap_or_default()).unwrap_or_default();
-        let code = fault.kind.rsplit('#').next().unwrap_or_default();
-        let metadata = ErrorMetadata::builder().code(code).message(fault.message).build();
+        let code = error.kind.rsplit('#').next().unwrap_or_default();
+        let metadata = ErrorMetadata::builder().code(code).message(error.message).build();
         Self { status: response.status().as_u16(), metadata }
     }
 }
 
-impl ProvideErrorMetadata for Refused {
+impl ProvideErrorMetadata for SsmError {
     fn meta(&self) -> &ErrorMetadata {
         &self.metadata
     }
 }
 
-impl Account {
-    /// The values of SecureString parameters by their names, at most ten; those that do not exist are left out.
+impl AwsAccount {
+    /// Reads SecureString parameters and returns their values by name. At most ten names may be
+    /// asked for at once. Parameters that do not exist are left out.
     ///
     /// # Errors
-    /// SSM does not answer, or refuses.
+    /// The text of the SDK's error if SSM does not answer or answers with an error.
     pub(crate) async fn parameters(
         &self,
         names: &[String],
@@ -109,9 +118,9 @@ impl Account {
             .http_client(self.http_client.clone())
             .endpoint_url(&self.ssm_endpoint())
             .standard_retry(retries)
-            .retry_classifier(TransientErrorClassifier::<Refused>::new())
+            .retry_classifier(TransientErrorClassifier::<SsmError>::new())
             .retry_classifier(HttpStatusCodeClassifier::default())
-            .retry_classifier(AwsErrorCodeClassifier::<Refused>::new())
+            .retry_classifier(AwsErrorCodeClassifier::<SsmError>::new())
             .timeout_config(TimeoutConfig::builder().build())
             .runtime_plugin(
                 StaticRuntimePlugin::new().with_config(layer.freeze()).with_runtime_components(signing),
@@ -127,22 +136,22 @@ impl Account {
             })
             .deserializer(|response: &HttpResponse| {
                 let body = response.body().bytes().unwrap_or_default();
-                match serde_json::from_slice::<Answer>(body) {
-                    Ok(Answer { parameters }) if response.status().is_success() => {
+                match serde_json::from_slice::<GetParametersOutput>(body) {
+                    Ok(GetParametersOutput { parameters }) if response.status().is_success() => {
                         let value = |parameter: Parameter| (parameter.name, parameter.value);
                         Ok(parameters.into_iter().map(value).collect::<BTreeMap<_, _>>())
                     }
-                    _ => Err(OrchestratorError::operation(Refused::of(response))),
+                    _ => Err(OrchestratorError::operation(SsmError::of(response))),
                 }
             })
             .build();
-        let told = operation.invoke(names.to_vec()).await;
-        told.map_err(|error| {
+        let values = operation.invoke(names.to_vec()).await;
+        values.map_err(|error| {
             format!("GetParameters: {}", aws_sdk_dynamodb::error::DisplayErrorContext(error))
         })
     }
 
-    /// Where SSM is: as said, or as AWS has it in every region of a partition.
+    /// Returns the URL of SSM: the configured one, or AWS's own in the region.
     fn ssm_endpoint(&self) -> String {
         let suffix = if self.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         self.endpoints.ssm.clone().unwrap_or_else(|| format!("https://ssm.{}.{suffix}", self.region))

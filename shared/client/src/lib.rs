@@ -1,14 +1,133 @@
-//! The reference client library of Eko Messages: a device signs in, keeps its keys and its place in the
-//! device chain, sends and fetches.
+//! The reference client library of Eko Messages.
 //!
-//! A [`Device`] is one device of one user. Each of its methods is one HTTP call (some read the chain first)
-//! and answers what the server said as a type, or a [`ClientError`]. It trusts the server with nothing that it
-//! can check: chains are replayed, signatures over keys verified.
+//! Begin with [`Messenger`]: one device of one user, which signs in, sends, receives, forms groups and
+//! verifies contacts. A program gives it four things:
 //!
-//! There is no ratchet in here: no permissively licensed crate speaks Signal's sessions, so they come in behind
-//! [`SignalSessions`], from another package.
+//! | What | Type | Given here |
+//! |---|---|---|
+//! | the way to servers | [`Transport`] | [`HttpTransport`] |
+//! | a Signal library | [`SignalSessions`] | none, see [Sessions](#sessions) |
+//! | a place for keys and messages | [`DeviceStore`] | one SQLite file, or memory |
+//! | time and randomness | [`Environment`] | those of the system |
 //!
-//! What the words mean is settled in `docs/protocol.md`; the sections named in these comments are its.
+//! # Two people talk
+//!
+//! This example runs against a whole server in the same process. The sessions in it encrypt nothing.
+//!
+//! ```
+//! use eko_client::messenger::{MessageDraft, MessengerError, Notice, SignInRequest};
+//! use eko_client::sessions::{
+//!     DecryptedMessage, EncryptedMessage, LocalDevice, PeerDevice, PrivateKeys,
+//! };
+//! use eko_client::store::EnvelopeState;
+//! use eko_client::{DeviceStore, Environment, KeyCounts, Messenger, SessionError, SignalSessions};
+//! use eko_protocol::address::UserName;
+//! use eko_protocol::key_package::KeyPackage;
+//! use eko_testkit::{Direct, World};
+//!
+//! /// Stands in for a Signal library: it passes every message on as it is.
+//! struct NoEncryption;
+//!
+//! impl SignalSessions for NoEncryption {
+//!     fn begin(
+//!         &self,
+//!         _: LocalDevice<'_>,
+//!         _: PeerDevice<'_>,
+//!         _: &KeyPackage,
+//!         _: Option<&[u8]>,
+//!     ) -> Result<Vec<u8>, SessionError> {
+//!         Ok(b"a session".to_vec())
+//!     }
+//!
+//!     fn encrypt(
+//!         &self,
+//!         _: LocalDevice<'_>,
+//!         _: PeerDevice<'_>,
+//!         record: &[u8],
+//!         plaintext: &[u8],
+//!     ) -> Result<EncryptedMessage, SessionError> {
+//!         Ok(EncryptedMessage { record: record.to_vec(), content: plaintext.to_vec() })
+//!     }
+//!
+//!     fn decrypt(
+//!         &self,
+//!         _: LocalDevice<'_>,
+//!         _: PeerDevice<'_>,
+//!         _: Option<&[u8]>,
+//!         _: &dyn PrivateKeys,
+//!         content: &[u8],
+//!     ) -> Result<DecryptedMessage, SessionError> {
+//!         let (record, plaintext) = (b"a session".to_vec(), content.to_vec());
+//!         Ok(DecryptedMessage { record, plaintext, one_time: None, kyber: None })
+//!     }
+//! }
+//!
+//! type Client = Messenger<Direct, NoEncryption>;
+//!
+//! async fn sign_in(world: &World, name: &str) -> Result<Client, MessengerError> {
+//!     let environment = Environment { clock: world.clock(), ..Environment::system() };
+//!     let request = SignInRequest {
+//!         origin: world.state.origin().clone(),
+//!         user: UserName::parse(name)?,
+//!         device_name: None,
+//!         counts: KeyCounts { pre_keys: 1, kyber_pre_keys: 1, last_resort: true },
+//!         id_token: world.id_token(name).await, // the user's OpenID Connect issuer gives it
+//!         reset: false,
+//!     };
+//!     let store = DeviceStore::in_memory()?;
+//!     let signed_in =
+//!         Messenger::sign_in(world.transport(), NoEncryption, store, environment, request).await?;
+//!     Ok(signed_in.0)
+//! }
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), MessengerError> {
+//!     let world = World::new().await;
+//!     let alice = sign_in(&world, "alice").await?;
+//!     let bob = sign_in(&world, "bob").await?;
+//!
+//!     let draft = MessageDraft { text: "Hello, Bob!".to_owned(), attachments: Vec::new() };
+//!     alice.send(&bob.me(), draft).await?;
+//!     world.deliver().await; // a server in a process of its own does this by itself
+//!
+//!     let received = bob.receive().await?;
+//!     assert_eq!(received.messages[0].content.text, "Hello, Bob!");
+//!     assert_eq!(received.messages[0].content.actor, alice.me().actor());
+//!     world.deliver().await;
+//!
+//!     // Bob's device has acknowledged the message, so Alice hears that he has it.
+//!     let [Notice::Settled(envelope)] = &alice.receive().await?.notices[..] else { panic!() };
+//!     assert_eq!(envelope.state, EnvelopeState::Delivered);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `examples/talk.rs` does the same over HTTP, with a local server. The package `eko-cli` is a whole
+//! client, with libsignal.
+//!
+//! # Sessions
+//!
+//! This library has no ratchet, because no permissively licensed crate speaks Signal's sessions. They
+//! come in through the trait [`SignalSessions`]. `eko-cli` implements it with libsignal, which is
+//! AGPL-3.0.
+//!
+//! # What the library checks
+//!
+//! It trusts a server with nothing that it can check. It replays the device chain of every
+//! contact, pins it, and compares it with what the server shows later ([`messenger::Trust`],
+//! [`messenger::Distrust`]). It verifies the signatures over keys. Two people verify each other by a
+//! [safety number](fingerprint). Every member of a [group] judges each change of the group.
+//!
+//! # The layers
+//!
+//! * [`messenger`]: what a person does. Begin here.
+//! * [`store`]: the device's keys, sessions, chains and messages, in SQLite.
+//! * [`content`], [`attachment`], [`group`]: what an encrypted message says.
+//! * [`device`]: single calls, one method each. For tools and tests that need no store.
+//! * [`keys`], [`fingerprint`], [`sessions`]: cryptography, as far as it is not the Signal library's.
+//! * [`exchange`], [`transport`]: one HTTP request and its answer.
+//!
+//! `docs/protocol.md` specifies the protocol. Section numbers in these pages are its.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod attachment;

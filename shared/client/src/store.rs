@@ -24,7 +24,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub use chains::ChainAlarm;
 pub(crate) use chains::PinnedChain;
 pub(crate) use envelopes::NewEnvelope;
-pub use envelopes::{EnvelopeState, SentEnvelope};
+pub use envelopes::{EnvelopeState, OutboxEnvelope};
 pub use error::DeviceStoreError;
 pub(crate) use held::HeldActivity;
 pub(crate) use messages::CiphertextKey;

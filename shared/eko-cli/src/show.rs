@@ -2,7 +2,7 @@
 
 use eko_client::attachment::Attachment;
 use eko_client::messenger::{GroupEvent, Notice, Severity};
-use eko_client::store::{EnvelopeState, SentEnvelope, StoredMessage};
+use eko_client::store::{EnvelopeState, OutboxEnvelope, StoredMessage};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
     })
 }
 
-fn settled(client: &HttpMessenger, envelope: &SentEnvelope) -> Option<String> {
+fn settled(client: &HttpMessenger, envelope: &OutboxEnvelope) -> Option<String> {
     if envelope.recipient == client.me().actor() {
         return None;
     }
@@ -137,7 +137,7 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
 }
 
 /// Returns an envelope as a JSON object of the type `envelope`.
-pub(crate) fn envelope_object(envelope: &SentEnvelope) -> Value {
+pub(crate) fn envelope_object(envelope: &OutboxEnvelope) -> Value {
     json!({
         "type": "envelope", "message": envelope.message, "to": envelope.recipient, "state": word(envelope.state),
         "reason": envelope.reason,

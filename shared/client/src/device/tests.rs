@@ -6,10 +6,12 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use eko_protocol::chain::{ChainNode, ChainPosition, ChainState, NextNode};
 use eko_protocol::collection;
+use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key_package::KeyPackage;
 use http::{Request, Response, header};
 
 use super::*;
+use crate::content::tests::repeatable;
 use crate::{KeyCounts, TransportError};
 
 /// Answers every request alike, and keeps the requests.
@@ -43,8 +45,11 @@ fn user(name: &str) -> UserName {
 }
 
 fn device<T: Transport>(transport: T, name: &str) -> Device<T> {
+    device_with(transport, name, Environment::system())
+}
+
+fn device_with<T: Transport>(transport: T, name: &str, environment: Environment) -> Device<T> {
     let counts = KeyCounts { pre_keys: 1, kyber_pre_keys: 0, last_resort: true };
-    let environment = Environment::system();
     let keys = DeviceKeys::generate(counts, &environment).unwrap();
     Device::new(transport, origin(), user(name), keys, environment)
 }
@@ -86,9 +91,7 @@ fn chain_of(first: &Device<CannedTransport>, second: &Device<CannedTransport>) -
 }
 
 fn chain_body(nodes: &[ChainNode]) -> Value {
-    let set = nodes
-        .last()
-        .map(|last| eko_protocol::device_set::DeviceSetRef { length: last.seq() + 1, head: last.hash() });
+    let set = nodes.last().map(|last| DeviceSetRef { length: last.seq() + 1, head: last.hash() });
     collection::device_chain(&origin(), &user("bob"), nodes, set.as_ref())
 }
 
@@ -106,13 +109,136 @@ fn the_nodes_it_makes_replay() {
 
 #[test]
 fn the_registration_it_makes_is_whole() {
-    let device = device(offline(), "alice").with_name("phone");
+    let device = device_with(offline(), "alice", repeatable(1)).with_name("phone");
     let body = device.registration(Some(device.first_node().unwrap()));
-    assert_eq!(body["username"], "alice");
-    assert_eq!(body["deviceName"], "phone");
     assert_eq!(body["possession"], body["node"]["possession"]);
-    assert_eq!(body["preKeys"].as_array().unwrap().len(), 1);
-    assert!(device.registration(None).get("node").is_none());
+    insta::assert_json_snapshot!(body, { ".lastResortKyberPreKey.key" => "[1569 bytes]" }, @r#"
+    {
+      "deviceId": "16e71731-1460-4b11-857b-812b8eba4be8",
+      "deviceName": "phone",
+      "identityKey": "Bcl8FW1hvJ22pw8+qqffa/ayBwKjCnJfRcdBxSarxus/",
+      "kyberPreKeys": [],
+      "lastResortKyberPreKey": {
+        "id": 1,
+        "key": "[1569 bytes]",
+        "signature": "OHuZeXeh/JNr3+YCT/87U+Eb1DohfMTFCcNryMvUzAl8AE7Z197G8LF3NSZ4IlWaab1Lhqp/d3767zdzzsQ+Aw=="
+      },
+      "node": {
+        "@context": [
+          "https://www.w3.org/ns/activitystreams",
+          "https://a.example/ns"
+        ],
+        "actor": "https://a.example/user/alice",
+        "device": "https://a.example/user/alice/device/16e71731-1460-4b11-857b-812b8eba4be8",
+        "id": "https://a.example/user/alice/devices/0",
+        "identityKey": "Bcl8FW1hvJ22pw8+qqffa/ayBwKjCnJfRcdBxSarxus/",
+        "keyPackage": "https://a.example/user/alice/keyPackage/16e71731-1460-4b11-857b-812b8eba4be8",
+        "possession": "z3fh5MTU6nfi2KBGPCkTP8XUmpSXgXnqbnnTV9VpLc3otUVKESgQDQHFi3TXS2ZPQSa5hmSyAmbw4CYgxPxkvb6PV",
+        "prev": null,
+        "proof": {
+          "cryptosuite": "xeddsa-2022",
+          "proofPurpose": "authentication",
+          "proofValue": "z2f98kmBdJ5xhyxaJ2sMUL3mxtUjdGd1j8fPYjX8fgC1pNxUPAGFRhmVtkzT7nxfh1ybRGqcr7DwrDBqE5sR18tZ3",
+          "type": "DataIntegrityProof",
+          "verificationMethod": "https://a.example/user/alice/device/16e71731-1460-4b11-857b-812b8eba4be8"
+        },
+        "published": "2026-01-29T19:30:00Z",
+        "registrationId": 623,
+        "seq": 0,
+        "type": [
+          "Object",
+          "AddDevice"
+        ]
+      },
+      "possession": "z3fh5MTU6nfi2KBGPCkTP8XUmpSXgXnqbnnTV9VpLc3otUVKESgQDQHFi3TXS2ZPQSa5hmSyAmbw4CYgxPxkvb6PV",
+      "preKeys": [
+        {
+          "id": 1,
+          "key": "BfJ+7r/2P4+KrgWvS9+6RfnfOwCEEpgsGaBE/PER2MlI"
+        }
+      ],
+      "registrationId": 623,
+      "signedPreKey": {
+        "id": 1,
+        "key": "BTXSMA7WIC4PTiXqVA+P/byBKrOOlvFF5buFjfvyKlNt",
+        "signature": "9jrNkXmdf6olvl5sHPWTWG3Wwp46lRUaU2/nO0EHEGNy7xnRsF7QGbfX2M2e1qlgbUWzweCGI0D+AYBWzw/XBQ=="
+      },
+      "username": "alice"
+    }
+    "#);
+    let mut without_node = body;
+    without_node.as_object_mut().unwrap().remove("node");
+    assert_eq!(device.registration(None), without_node);
+}
+
+#[test]
+fn the_envelope_it_makes_is_whole() {
+    let alice = device_with(offline(), "alice", repeatable(1));
+    let other = Origin::parse("https://b.example").unwrap();
+    let ids = [alice.environment().device_id(), alice.environment().device_id()];
+    let messages = ids.map(|id| (id, b"ciphertext".to_vec())).into();
+    let mut envelope = OutgoingEnvelope::new(user("bob"), alice.environment().envelope_id(), messages);
+    envelope.expires_ms = Some(1_769_715_060_000);
+    envelope.device_set = Some(DeviceSetRef { length: 2, head: "ab".repeat(32) });
+    insta::assert_json_snapshot!(alice.create_activity(&envelope.at(&other)), @r#"
+    {
+      "@context": [
+        "https://www.w3.org/ns/activitystreams",
+        "https://a.example/ns"
+      ],
+      "actor": "https://a.example/user/alice",
+      "object": {
+        "eko:deviceSet": {
+          "head": "abababababababababababababababababababababababababababababababab",
+          "length": 2
+        },
+        "expires": "2026-01-29T19:31:00Z",
+        "id": "urn:uuid:31ce4116-ba7f-4cd5-a43f-6387cc6d9103",
+        "messages": [
+          {
+            "content": "Y2lwaGVydGV4dA==",
+            "from": "https://a.example/user/alice/device/16e71731-1460-4b11-857b-812b8eba4be8",
+            "to": "https://b.example/user/bob/device/7418f2cd-5a2f-4720-adfe-8aafe9137abb"
+          },
+          {
+            "content": "Y2lwaGVydGV4dA==",
+            "from": "https://a.example/user/alice/device/16e71731-1460-4b11-857b-812b8eba4be8",
+            "to": "https://b.example/user/bob/device/d8169c6b-0f6c-4546-abeb-6d640251d690"
+          }
+        ],
+        "notify": true,
+        "published": "2026-01-29T19:30:00Z",
+        "type": [
+          "Object",
+          "SignalEnvelope"
+        ]
+      },
+      "to": "https://b.example/user/bob",
+      "type": "Create"
+    }
+    "#);
+    let shortest = OutgoingEnvelope::new(user("bob"), alice.environment().envelope_id(), Vec::new());
+    insta::assert_json_snapshot!(alice.create_activity(&shortest), @r#"
+    {
+      "@context": [
+        "https://www.w3.org/ns/activitystreams",
+        "https://a.example/ns"
+      ],
+      "actor": "https://a.example/user/alice",
+      "object": {
+        "id": "urn:uuid:dd06fcb3-b3ba-440e-95ea-32b5c47ef6ae",
+        "messages": [],
+        "notify": true,
+        "published": "2026-01-29T19:30:00Z",
+        "type": [
+          "Object",
+          "SignalEnvelope"
+        ]
+      },
+      "to": "https://a.example/user/bob",
+      "type": "Create"
+    }
+    "#);
 }
 
 #[tokio::test]

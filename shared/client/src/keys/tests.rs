@@ -1,7 +1,5 @@
 //! Tests of the keys of a device.
 
-use std::sync::{Arc, Mutex};
-
 use eko_protocol::key::{CurveKey, IdentityKey};
 use eko_protocol::limits::MAX_REGISTRATION_ID;
 use eko_protocol::xeddsa;
@@ -9,22 +7,9 @@ use ml_kem::kem::KeyExport;
 use ml_kem::{DecapsulationKey1024, Seed};
 
 use super::*;
+use crate::content::tests::repeatable;
 
 const FEW: KeyCounts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_resort: true };
-
-/// Returns an environment whose clock stands still, and whose random bytes are the same in each
-/// run.
-fn repeatable() -> Environment {
-    let drawn = Mutex::new(0u64);
-    let random = move |bytes: &mut [u8]| {
-        for byte in bytes {
-            let mut drawn = drawn.lock().unwrap();
-            *drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            *byte = drawn.to_le_bytes()[7];
-        }
-    };
-    Environment { clock: Arc::new(|| 1_769_715_000_000), random: Arc::new(random) }
-}
 
 fn ids<'a>(ids: impl Iterator<Item = &'a KeyId>) -> Vec<u32> {
     ids.map(|id| id.get()).collect()
@@ -107,7 +92,7 @@ fn without_kyber_keys_it_is_the_legacy_profile() {
 
 #[test]
 fn everything_comes_from_the_random_source_it_is_given() {
-    let generate = || DeviceKeys::generate(FEW, &repeatable()).unwrap();
+    let generate = || DeviceKeys::generate(FEW, &repeatable(1)).unwrap();
     assert_eq!(generate().first(), generate().first());
     assert_ne!(generate().first(), DeviceKeys::generate(FEW, &Environment::system()).unwrap().first());
 }

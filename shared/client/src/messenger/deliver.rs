@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::trust::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::device::{OutgoingEnvelope, SendOutcome};
-use crate::store::{DeviceStoreError, EnvelopeState, SentEnvelope};
+use crate::store::{DeviceStoreError, EnvelopeState, OutboxEnvelope};
 use crate::{SignalSessions, Transport};
 
 /// The number of times that a recipient's devices may change while one envelope is being sent.
@@ -50,7 +50,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// Those of every call.
-    pub async fn flush(&self) -> Result<Vec<SentEnvelope>, MessengerError> {
+    pub async fn flush(&self) -> Result<Vec<OutboxEnvelope>, MessengerError> {
         let now_ms = self.now_ms();
         let due = self.store.read(|tx| tx.envelopes_to_send(Some(now_ms)))?;
         self.deliver_all(due).await
@@ -67,15 +67,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     pub(super) async fn deliver_all(
         &self,
-        envelopes: Vec<SentEnvelope>,
-    ) -> Result<Vec<SentEnvelope>, MessengerError> {
+        envelopes: Vec<OutboxEnvelope>,
+    ) -> Result<Vec<OutboxEnvelope>, MessengerError> {
         let tries = envelopes.iter().map(|envelope| self.deliver(envelope));
         let tried: Vec<_> = stream::iter(tries).buffered(AT_ONCE).try_collect().await?;
         Ok(tried.into_iter().flatten().collect())
     }
 
     /// Tries one envelope, unless another process has claimed it.
-    async fn deliver(&self, envelope: &SentEnvelope) -> Result<Option<SentEnvelope>, MessengerError> {
+    async fn deliver(&self, envelope: &OutboxEnvelope) -> Result<Option<OutboxEnvelope>, MessengerError> {
         let id = &envelope.id;
         let now_ms = self.now_ms();
         if !self.store.write(|tx| tx.claim_envelope(id, now_ms, now_ms.saturating_add(CLAIM_MS)))? {
@@ -101,7 +101,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     fn postpone(
         &self,
-        envelope: &SentEnvelope,
+        envelope: &OutboxEnvelope,
         seconds: u64,
         error: &MessengerError,
     ) -> Result<(), DeviceStoreError> {
@@ -111,7 +111,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| tx.postpone(&envelope.id, due_ms, &error.to_string()))
     }
 
-    async fn rounds(&self, envelope: &SentEnvelope) -> Result<Settlement, MessengerError> {
+    async fn rounds(&self, envelope: &OutboxEnvelope) -> Result<Settlement, MessengerError> {
         let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
         for _ in 0..ROUNDS {
             let contact = self.trusted(&person).await?;
@@ -148,7 +148,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the envelope with the ciphertexts that the recipient's server does not have.
     fn outgoing(
         &self,
-        envelope: &SentEnvelope,
+        envelope: &OutboxEnvelope,
         contact: &Contact,
     ) -> Result<OutgoingEnvelope, MessengerError> {
         let person = &contact.person;
@@ -171,7 +171,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// report; which devices exist is taken from the verified chain only.
     pub(super) async fn corrected(
         &self,
-        envelope: &SentEnvelope,
+        envelope: &OutboxEnvelope,
         contact: &Contact,
         report: &Report,
     ) -> Result<Correction, MessengerError> {

@@ -9,13 +9,13 @@ use super::{Distrust, MessengerError};
 use crate::SessionError;
 use crate::device::PendingDevice;
 use crate::group::{GroupChange, GroupError, GroupId};
-use crate::store::{EnvelopeState, SentEnvelope};
+use crate::store::{EnvelopeState, OutboxEnvelope};
 
 /// Something that happened and is not a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
     /// An envelope of this user has an outcome.
-    Settled(SentEnvelope),
+    Settled(OutboxEnvelope),
     /// A device asks to become a device of this user. Only the user can say whether it is theirs.
     DeviceWaits(PendingDevice),
     /// Somebody read a message.

@@ -4,14 +4,17 @@ use eko_protocol::activity::{Report, ReportKind};
 
 use super::deliver::{Correction, failed};
 use super::{Messenger, MessengerError, Person};
-use crate::store::{DeviceStoreError, EnvelopeState, SentEnvelope};
+use crate::store::{DeviceStoreError, EnvelopeState, OutboxEnvelope};
 use crate::{SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Applies a report from the mailbox. Returns the envelope if the report says something new
     /// about an envelope of this device. The own server has checked that the report comes from
     /// where the envelope went.
-    pub(super) async fn take_report(&self, report: &Report) -> Result<Option<SentEnvelope>, MessengerError> {
+    pub(super) async fn take_report(
+        &self,
+        report: &Report,
+    ) -> Result<Option<OutboxEnvelope>, MessengerError> {
         let id = &report.envelope;
         let Some(envelope) = self.store.read(|tx| tx.envelope(id.as_str()))? else { return Ok(None) };
         let open = matches!(envelope.state, EnvelopeState::ToSend | EnvelopeState::Queued);

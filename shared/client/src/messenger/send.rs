@@ -7,7 +7,7 @@ use eko_protocol::device_set::DeviceSetRef;
 use super::{Messenger, MessengerError, Person};
 use crate::attachment::Attachment;
 use crate::content::{Activity, ActivityContent, ActivityId, GroupRef, Note, NoteId};
-use crate::store::{EnvelopeState, MessageContent, NewEnvelope, SentEnvelope, Transaction};
+use crate::store::{EnvelopeState, MessageContent, NewEnvelope, OutboxEnvelope, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// The content of a message that a person wants to send.
@@ -25,7 +25,7 @@ pub struct SentActivity {
     /// The activity's id.
     pub id: String,
     /// The envelopes, one for each recipient. A copy for the own devices is among them.
-    pub envelopes: Vec<SentEnvelope>,
+    pub envelopes: Vec<OutboxEnvelope>,
 }
 
 impl SentActivity {

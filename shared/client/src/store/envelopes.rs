@@ -7,7 +7,7 @@ use super::{DeviceStoreError, Transaction};
 
 /// An envelope of this device: the part of an activity that goes to one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SentEnvelope {
+pub struct OutboxEnvelope {
     /// The envelope's id, which stays the same however often it is sent.
     pub id: EnvelopeId,
     /// The id of the activity that it carries.
@@ -76,13 +76,13 @@ impl Transaction<'_> {
     }
 
     /// Returns an envelope by its id.
-    pub(crate) fn envelope(&self, id: &str) -> Result<Option<SentEnvelope>, DeviceStoreError> {
+    pub(crate) fn envelope(&self, id: &str) -> Result<Option<OutboxEnvelope>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
         statement.query_row([id], |row| Ok(read(row))).optional()?.transpose()
     }
 
     /// Returns the envelopes of an activity, by recipient.
-    pub(crate) fn envelopes_of(&self, message: &str) -> Result<Vec<SentEnvelope>, DeviceStoreError> {
+    pub(crate) fn envelopes_of(&self, message: &str) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
         let sql = format!("{COLUMNS} WHERE message = ?1 ORDER BY recipient");
         let mut statement = self.inner.prepare_cached(&sql)?;
         statement.query_map([message], |row| Ok(read(row)))?.map(|row| row?).collect()
@@ -93,7 +93,7 @@ impl Transaction<'_> {
     pub(crate) fn envelopes_to_send(
         &self,
         due_ms: Option<i64>,
-    ) -> Result<Vec<SentEnvelope>, DeviceStoreError> {
+    ) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
         let sql = format!("{COLUMNS} WHERE state = 1 AND due <= ?1 ORDER BY made, id LIMIT 1000");
         let mut statement = self.inner.prepare_cached(&sql)?;
         let rows = statement.query_map([due_ms.unwrap_or(i64::MAX)], |row| Ok(read(row)))?;
@@ -196,9 +196,9 @@ impl Transaction<'_> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<SentEnvelope, DeviceStoreError> {
+fn read(row: &Row<'_>) -> Result<OutboxEnvelope, DeviceStoreError> {
     let id: String = row.get(0)?;
-    Ok(SentEnvelope {
+    Ok(OutboxEnvelope {
         id: EnvelopeId::parse(&id).map_err(|_| DeviceStoreError::Corrupt("envelope"))?,
         message: row.get(1)?,
         recipient: row.get(2)?,

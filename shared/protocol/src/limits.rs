@@ -27,9 +27,6 @@ pub const MAX_DELIVERED: usize = 100;
 /// The maximum number of entries on one page of a mailbox.
 pub const MAX_PAGE_ENTRIES: usize = 100;
 
-/// The maximum size of one page of a mailbox, in bytes.
-pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
-
 /// The maximum nesting of arrays and objects in a body. The outermost one is level 1.
 pub const MAX_JSON_DEPTH: usize = 32;
 

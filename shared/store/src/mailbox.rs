@@ -23,6 +23,7 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::envelope::EnvelopeHeader;
 use eko_protocol::id::{DeviceId, EntryKey, EnvelopeId};
 use eko_protocol::letter::Letter;
+use eko_protocol::limits::MAX_PAGE_ENTRIES;
 use serde_json::Value;
 
 use crate::attribute::{Item, ReadItem, b, corrupt, n, s};
@@ -30,9 +31,6 @@ use crate::device::{DeviceAddress, DeviceRecord};
 use crate::error::call;
 use crate::items::BATCH_WRITES;
 use crate::{Result, Store, key};
-
-/// The most entries of one page (`docs/protocol.md`, section 6).
-pub const PAGE_ENTRIES: i32 = 100;
 
 const TTL: &str = "ttl";
 const REPORT: &str = "j";
@@ -145,8 +143,8 @@ impl Store {
         now_ms: i64,
     ) -> Result<Option<MailboxPage>> {
         let (from, limit) = match after {
-            None => (key::DEVICE.to_owned(), PAGE_ENTRIES.saturating_add(1)),
-            Some(entry) => (format!("{}{}!", key::ENTRY_PREFIX, entry.as_str()), PAGE_ENTRIES),
+            None => (key::DEVICE.to_owned(), most_entries().saturating_add(1)),
+            Some(entry) => (format!("{}{}!", key::ENTRY_PREFIX, entry.as_str()), most_entries()),
         };
         let query = self
             .dynamodb()
@@ -209,6 +207,11 @@ impl Store {
         let entry = deleted.attributes.as_ref().map(Entry::from_item).transpose()?;
         Ok(entry.filter(|entry| entry.ttl > now_ms.div_euclid(1000)))
     }
+}
+
+/// Returns [`MAX_PAGE_ENTRIES`] as DynamoDB's limit of a Query.
+fn most_entries() -> i32 {
+    i32::try_from(MAX_PAGE_ENTRIES).unwrap_or(i32::MAX)
 }
 
 impl Entry {

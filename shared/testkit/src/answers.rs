@@ -1,15 +1,16 @@
-//! What the server said, short enough to be compared in one line.
+//! Answers of the server as one line, for comparisons.
 
 use eko_client::{ClientError, Exchange, ProblemDetails};
 use http::header;
 
-/// A refusal in one line: status, kind, and the pointer as a URI fragment where there is one, as in
-/// `422 invalid #/object/to`. Anything else in one line too, for a failing test to show.
+/// Returns a refusal in one line: status, kind, and the pointer as a URI fragment if there is one,
+/// as in `422 invalid #/object/to`. Any other answer becomes one line too, for a failing test to
+/// show.
 ///
 /// # Panics
-/// The answer is an error, and not as `docs/protocol.md`, section 2, promises it: another media type, a type
-/// elsewhere than under `ORIGIN/problems/`, another status or request id in the body than outside of it, a
-/// 401, 405 or 503 without its header.
+/// The answer is an error and breaks section 2 of `docs/protocol.md`: its media type is another,
+/// its type is not under `ORIGIN/problems/`, its body has another status or request id than its
+/// head, or a 401, 405, 429 or 503 lacks its header.
 pub fn refusal(answer: &Exchange) -> String {
     let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
     if answer.status.is_success() {
@@ -23,20 +24,20 @@ pub fn refusal(answer: &Exchange) -> String {
     assert!(!problem.title.is_empty() && !problem.detail.is_empty(), "{body}");
     let id = header(header::HeaderName::from_static("x-request-id")).expect("a request id");
     assert_eq!(problem.instance, Some(format!("urn:uuid:{id}")));
-    let due = match problem.status {
+    let required = match problem.status {
         401 => Some(header::WWW_AUTHENTICATE),
         405 => Some(header::ALLOW),
         429 | 503 => Some(header::RETRY_AFTER),
         _ => None,
     };
-    assert!(due.is_none_or(|name| answer.headers.contains_key(name)), "a header is missing: {body}");
+    assert!(required.is_none_or(|name| answer.headers.contains_key(name)), "a header is missing: {body}");
     in_one_line(&problem)
 }
 
-/// The same of a call of the client library, which must have been refused.
+/// Returns the refusal of a call of the client library, as [`refusal`] does.
 ///
 /// # Panics
-/// It was not refused with a problem.
+/// The call succeeded, or failed without a problem document.
 pub fn refused<T>(result: Result<T, ClientError>) -> String {
     match result {
         Ok(_) => panic!("was not refused"),

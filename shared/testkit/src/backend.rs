@@ -1,5 +1,5 @@
-//! Where a world's table and queues are: in the embedded engines, or at the endpoints that the
-//! environment names, as the AWS SDKs read them. What is under test is the same either way.
+//! The services that hold a world's table and queues: the embedded engines, or the endpoints that
+//! the environment names as for any AWS SDK. The tests are the same either way.
 
 use aws_sdk_dynamodb::types::TimeToLiveSpecification;
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::calls::{body, whole};
 use crate::hidden::HiddenMessages;
 
-/// Where the services are, and what a world's own are called there.
+/// The services of a world, and the names of its resources there.
 pub(crate) struct Backend {
     engines: Engines,
     endpoints: AwsEndpoints,
@@ -29,6 +29,7 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
+    /// Makes the services for a new world.
     pub(crate) fn new(engines: &Engines, clock: Clock) -> Self {
         let endpoints = endpoints();
         let elsewhere = endpoints.dynamodb.is_some() || endpoints.sqs.is_some();
@@ -36,27 +37,28 @@ impl Backend {
         Self { engines: engines.clone(), endpoints, prefix, hidden: HiddenMessages::new(clock) }
     }
 
-    /// What is before the names of table and queues, since others are at the same endpoints.
+    /// Returns the prefix of the names of table and queues. AwsEndpoints that others use too need one.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Where the services are that are not embedded.
+    /// Returns the endpoints of the services that are not embedded.
     pub(crate) fn endpoints(&self) -> &AwsEndpoints {
         &self.endpoints
     }
 
-    /// Whether something is there when the test has ended.
+    /// True if the resources are still there when the test has ended.
     pub(crate) fn outlives(&self) -> bool {
         !self.prefix.is_empty()
     }
 
-    /// The account, whose client `change` may put something around. Its connections are of the
+    /// Returns the account. `change` may wrap its HTTP client. Its connections belong to the
     /// runtime that makes the first call.
     pub(crate) fn account(&self, change: impl FnOnce(SharedHttpClient) -> SharedHttpClient) -> AwsAccount {
         AwsAccount::embedded(change(self.client())).at(self.endpoints.clone())
     }
 
+    /// Returns the HTTP client of the SDK.
     fn client(&self) -> SharedHttpClient {
         if !self.outlives() {
             return self.engines.http_client();
@@ -76,15 +78,16 @@ impl Backend {
         })
     }
 
-    /// Brings back the hidden messages whose time is over, where the queues have another time.
+    /// Makes hidden messages visible whose time is over by the test's clock, if the queues have
+    /// another clock.
     pub(crate) async fn bring_back(&self, clients: &AwsClients) {
         if self.endpoints.sqs.is_some() {
             self.hidden.bring_back(clients).await;
         }
     }
 
-    /// Turns off the time to live of a table that is elsewhere: the tests' time is not that
-    /// engine's, for which everything has expired.
+    /// Turns off the time to live of a table at an endpoint. By that engine's clock, everything
+    /// that a test stores has expired.
     pub(crate) async fn keep_expired(&self, clients: &AwsClients, table: &str) {
         if self.endpoints.dynamodb.is_none() {
             return;
@@ -98,7 +101,7 @@ impl Backend {
             .expect("the table's time to live");
     }
 
-    /// Removes table and queues that are elsewhere, as far as that goes.
+    /// Removes table and queues at an endpoint. Ignores failures.
     pub(crate) async fn remove(&self, clients: &AwsClients, cloud: &Cloud) {
         if self.endpoints.dynamodb.is_some() {
             let _ = clients.dynamodb.delete_table().table_name(cloud.names().table).send().await;
@@ -113,7 +116,10 @@ impl Backend {
     }
 }
 
-/// The environment's, all on loopback: tests send no packet elsewhere.
+/// Returns the endpoints that the environment names.
+///
+/// # Panics
+/// An endpoint is not on loopback: tests send no packet elsewhere.
 fn endpoints() -> AwsEndpoints {
     let endpoints = AwsEndpoints::from_env(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     for endpoint in endpoints.dynamodb.iter().chain(&endpoints.sqs) {
@@ -125,6 +131,7 @@ fn endpoints() -> AwsEndpoints {
     endpoints
 }
 
+/// True if an endpoint is plain HTTP to this machine.
 fn on_loopback(endpoint: &str) -> bool {
     let Ok(url) = Url::parse(endpoint) else { return false };
     url.scheme() == "http"
@@ -136,7 +143,8 @@ fn on_loopback(endpoint: &str) -> bool {
         }
 }
 
-/// To the engines, or over a socket, as the service has an endpoint.
+/// A connector that passes a request to the engines, or over a socket to the endpoint of its
+/// service.
 #[derive(Debug)]
 struct RoutingConnector {
     engines: SharedHttpConnector,
@@ -151,11 +159,11 @@ impl HttpConnector for RoutingConnector {
         let (service, operation) = target.split_once('.').unwrap_or_default();
         match (service, &self.endpoints) {
             ("AmazonSQS", AwsEndpoints { sqs: Some(_), .. }) => {
-                let (asked, operation) = (body(request.body()), operation.to_owned());
+                let (request_body, operation) = (body(request.body()), operation.to_owned());
                 let (answer, hidden) = (self.socket.call(request), self.hidden.clone());
                 HttpConnectorFuture::new(async move {
                     let answer = whole(answer.await?).await?;
-                    hidden.see(&operation, &asked, &answer);
+                    hidden.see(&operation, &request_body, &answer);
                     Ok(answer)
                 })
             }

@@ -1,4 +1,4 @@
-//! From a device to the router, without a socket.
+//! A transport from a device to the router, without a socket.
 
 use axum::Router;
 use axum::body::Body;
@@ -8,13 +8,14 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-/// Calls a router as if over HTTP.
+/// A transport that calls a router in this process.
 #[derive(Clone)]
 pub struct DirectTransport {
     app: Router,
 }
 
 impl DirectTransport {
+    /// Makes a transport to a router.
     pub(crate) fn new(app: Router) -> Self {
         Self { app }
     }
@@ -26,7 +27,8 @@ impl DirectTransport {
         http::Response::from_parts(parts, body)
     }
 
-    /// Sends a request and reads the answer as JSON; `null` where it is none.
+    /// Sends a request and parses the answer as JSON, `null` if it is none. Returns it after the
+    /// status.
     pub async fn json(&self, request: http::Request<Bytes>) -> (u16, Value) {
         let response = self.call(request).await;
         (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap_or_default())

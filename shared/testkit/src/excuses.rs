@@ -1,5 +1,5 @@
-//! What AWS does, and not every engine that a world may be pointed at. The embedded ones do all of it: for them
-//! nothing is asked, and no test leaves anything out.
+//! Differences between AWS and other engines that a world may use. Tests that depend on one ask for
+//! it, and leave a part out. The embedded engines have none of them.
 
 use std::io::Write as _;
 
@@ -9,12 +9,12 @@ use eko_store::resources::{PARTITION_KEY, SORT_KEY};
 
 use crate::World;
 
-/// Bytes that a message of SQS may have.
+/// The largest message of SQS, in bytes.
 const MESSAGE_BYTES: usize = 1 << 20;
 
 impl World {
-    /// Whether the queues take less than SQS does: a message has 1 MiB at most (`SetQueueAttributes`,
-    /// `MaximumMessageSize`).
+    /// True if the queues accept smaller messages only than SQS, which accepts 1 MiB
+    /// (`SetQueueAttributes`, `MaximumMessageSize`).
     pub async fn takes_small_messages_only(&self) -> bool {
         if self.backend.endpoints().sqs.is_none() {
             return false;
@@ -23,24 +23,25 @@ impl World {
         let ask = self.aside.sqs.get_queue_attributes().queue_url(&self.cloud.deliveries.queue);
         let answer = ask.attribute_names(name.clone()).send().await.expect("the queue's attributes");
         let most = answer.attributes.and_then(|attributes| attributes.get(&name)?.parse::<usize>().ok());
-        let small = most.is_none_or(|most| most < MESSAGE_BYTES);
-        if small {
+        let is_small = most.is_none_or(|most| most < MESSAGE_BYTES);
+        if is_small {
             left_out(&format!("messages have {} bytes at most, SQS's 1048576", most.unwrap_or_default()));
         }
-        small
+        is_small
     }
 
-    /// Whether a page of a Query may be larger than DynamoDB's, which ends at 1 MB (`Query`); asked when it was.
+    /// True if a page of a Query may be larger than DynamoDB's, which ends at 1 MB. Call it after
+    /// such a page.
     pub fn answers_large_pages(&self) -> bool {
-        let theirs = self.backend.endpoints().dynamodb.is_some();
-        if theirs {
+        let is_elsewhere = self.backend.endpoints().dynamodb.is_some();
+        if is_elsewhere {
             left_out("a Query answers more than 1 MB");
         }
-        theirs
+        is_elsewhere
     }
 
-    /// Whether a transaction sent again under its token (`TransactWriteItems`, `ClientRequestToken`) is another
-    /// one, not the same as in DynamoDB.
+    /// True if a transaction that is repeated with its token is performed again. In DynamoDB it is
+    /// not (`TransactWriteItems`, `ClientRequestToken`).
     pub async fn repeats_transactions(&self) -> bool {
         if self.backend.endpoints().dynamodb.is_none() {
             return false;
@@ -63,7 +64,8 @@ impl World {
     }
 }
 
-/// Says it on standard error, of which the harness captures what is printed by macros only.
+/// Reports on standard error that a test leaves a part out. It avoids the printing macros, whose
+/// output the test harness captures.
 fn left_out(why: &str) {
     let thread = std::thread::current();
     let _ = writeln!(std::io::stderr(), "left out of {}: {why}", thread.name().unwrap_or("a test"));

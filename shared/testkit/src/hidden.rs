@@ -1,6 +1,5 @@
-//! The hidden messages of a queue whose time is not the test's: what was received comes back when
-//! the test's time says so, by a ChangeMessageVisibility. A delayed message cannot be brought
-//! forward.
+//! Hidden messages of queues that have another clock than the test. When the test's clock says so,
+//! a ChangeMessageVisibility makes them visible. A delayed message cannot be made visible.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,13 +11,14 @@ use serde_json::Value;
 
 use crate::calls::body;
 
-/// What was received and not deleted since.
+/// The messages that were received and not deleted.
 #[derive(Clone)]
 pub(crate) struct HiddenMessages {
     clock: Clock,
     messages: Arc<Mutex<Vec<HiddenMessage>>>,
 }
 
+/// A message that was received.
 #[derive(Debug)]
 struct HiddenMessage {
     queue: String,
@@ -27,6 +27,7 @@ struct HiddenMessage {
 }
 
 impl HiddenMessages {
+    /// Makes an empty list.
     pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, messages: Arc::default() }
     }
@@ -35,12 +36,12 @@ impl HiddenMessages {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees a call of SQS with its answer.
-    pub(crate) fn see(&self, operation: &str, asked: &Value, answer: &HttpResponse) {
+    /// Takes note of a call of SQS and its answer.
+    pub(crate) fn see(&self, operation: &str, request: &Value, answer: &HttpResponse) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let until = |seconds: i64| (self.clock)().saturating_add(seconds.saturating_mul(1_000));
-        let queue = text(&asked["QueueUrl"]);
-        let entries = || asked["Entries"].as_array().cloned().unwrap_or_default();
+        let queue = text(&request["QueueUrl"]);
+        let entries = || request["Entries"].as_array().cloned().unwrap_or_default();
         match operation {
             "ReceiveMessage" => {
                 let answer = body(answer.body());
@@ -71,8 +72,8 @@ impl HiddenMessages {
         }
     }
 
-    /// Brings back what the test's time says. One that is gone meanwhile, to the dead-letter queue,
-    /// stays there.
+    /// Makes the messages visible whose time is over by the test's clock. A message that was moved
+    /// to the dead-letter queue stays there.
     pub(crate) async fn bring_back(&self, clients: &AwsClients) {
         let now_ms = (self.clock)();
         let due: Vec<HiddenMessage> =

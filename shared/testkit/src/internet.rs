@@ -1,6 +1,6 @@
-//! An internet of this process's own: names, public addresses, and TLS listeners that truly are on
-//! loopback. No packet goes anywhere else, whatever the guard under test lets through: what has no
-//! route is recorded and refused.
+//! An internet inside this process: names, public addresses, and TLS listeners, which in truth are
+//! on loopback. No packet goes anywhere else. A connection to an address without a listener is
+//! recorded and refused, whatever the address guard lets pass.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -24,7 +24,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::START_MS;
 
-/// The internet of one test; cheap to clone.
+/// The internet of one test. Clones are cheap and share it.
 #[derive(Clone, Default)]
 pub struct Internet {
     inner: Arc<Inner>,
@@ -36,7 +36,7 @@ struct Inner {
     names: Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>,
     routes: Mutex<HashMap<SocketAddr, SocketAddr>>,
     unplugged: Mutex<Vec<SocketAddr>>,
-    /// A second handle of every connection, to cut it by.
+    /// A second handle of every connection, to cut it.
     connections: Mutex<Vec<(SocketAddr, std::net::TcpStream)>>,
     resolved: Mutex<Vec<String>>,
     dialled: Mutex<Vec<SocketAddr>>,
@@ -59,34 +59,35 @@ impl Default for Inner {
     }
 }
 
+/// Locks a mutex, even a poisoned one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Internet {
-    /// One with nobody on it, at [`START_MS`].
+    /// Makes an internet without sites, whose clock is at [`START_MS`].
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Now, in epoch milliseconds, for everyone on it.
+    /// Returns the time in milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> i64 {
         self.inner.now_ms.load(Ordering::SeqCst)
     }
 
-    /// Moves time forward.
+    /// Moves the clock forward.
     pub fn advance(&self, ms: i64) {
         self.inner.now_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
-    /// The one clock.
+    /// Returns the clock.
     pub fn clock(&self) -> Clock {
         let internet = self.clone();
         Arc::new(move || internet.now_ms())
     }
 
-    /// Puts a server on it: a name, a public address of its own, port 443, TLS with a certificate
-    /// for the name. It serves until the internet is dropped.
+    /// Adds a server with a name, a public address of its own, port 443, and TLS with a certificate
+    /// for the name. It serves until the internet is dropped. Returns its address.
     pub async fn serve(&self, host: &str, router: Router) -> SocketAddr {
         let site = self.inner.sites.fetch_add(1, Ordering::SeqCst);
         let address = SocketAddr::from((Ipv4Addr::new(93, 184, 216, site), 443));
@@ -101,19 +102,19 @@ impl Internet {
         address
     }
 
-    /// What a name resolves to. Told again, it answers each once in that order, and the last for
-    /// ever.
+    /// Sets the addresses that a name resolves to. Several calls for a name set several answers,
+    /// which are given once each in their order. The last is given for ever.
     pub fn name(&self, host: &str, addresses: &[&str]) {
         let addresses = addresses.iter().map(|text| text.parse().expect("an address")).collect();
         lock(&self.inner.names).entry(host.to_owned()).or_default().push_back(addresses);
     }
 
-    /// Who listens at an address, in truth.
+    /// Sets the listener on loopback that an address leads to.
     pub fn route(&self, address: SocketAddr, listener: SocketAddr) {
         lock(&self.inner.routes).insert(address, listener);
     }
 
-    /// Takes a site off: its connections are cut, new ones are refused.
+    /// Takes a site off the internet: its connections are cut, and new ones are refused.
     pub fn unplug(&self, address: SocketAddr) {
         lock(&self.inner.unplugged).push(address);
         lock(&self.inner.connections).retain(|(other, connection)| {
@@ -124,28 +125,29 @@ impl Internet {
         });
     }
 
-    /// Puts it on again.
+    /// Puts a site on the internet again.
     pub fn plug(&self, address: SocketAddr) {
         lock(&self.inner.unplugged).retain(|other| *other != address);
     }
 
-    /// The names that were looked up, in order.
+    /// Returns the names that were resolved, in order.
     pub fn resolved(&self) -> Vec<String> {
         lock(&self.inner.resolved).clone()
     }
 
-    /// The addresses that were connected to, or tried, in order.
+    /// Returns the addresses that were connected to, or tried, in order.
     pub fn dialled(&self) -> Vec<SocketAddr> {
         lock(&self.inner.dialled).clone()
     }
 
-    /// Forgets what was looked up and dialled.
+    /// Forgets the names and addresses that were used.
     pub fn forget(&self) {
         lock(&self.inner.resolved).clear();
         lock(&self.inner.dialled).clear();
     }
 
-    /// Who vouches for the sites: a certificate authority of this process.
+    /// Returns the root certificate of the certificate authority that the sites have. The authority
+    /// is one in this process.
     pub fn roots() -> Roots {
         Arc::new(|| {
             let mut roots = RootCertStore::empty();
@@ -191,11 +193,11 @@ impl Network for Internet {
     }
 }
 
-/// Accepts TLS, one handshake at a time; one that fails is the client's loss.
+/// A listener that accepts TLS, one handshake at a time. A client whose handshake fails is dropped.
 pub struct TlsListener {
-    /// What is accepted from.
+    /// The listener for TCP.
     pub listener: TcpListener,
-    /// How.
+    /// The acceptor for TLS.
     pub acceptor: TlsAcceptor,
 }
 
@@ -217,6 +219,7 @@ impl Listener for TlsListener {
     }
 }
 
+/// Returns the certificate authority and its certificate.
 fn authority() -> &'static (Issuer<'static, KeyPair>, CertificateDer<'static>) {
     static AUTHORITY: OnceLock<(Issuer<'static, KeyPair>, CertificateDer<'static>)> = OnceLock::new();
     AUTHORITY.get_or_init(|| {
@@ -228,6 +231,7 @@ fn authority() -> &'static (Issuer<'static, KeyPair>, CertificateDer<'static>) {
     })
 }
 
+/// Makes an acceptor with a certificate for a name.
 fn acceptor(host: &str) -> TlsAcceptor {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec![host.to_owned()]).expect("a name");

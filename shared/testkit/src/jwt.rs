@@ -1,11 +1,12 @@
-//! Tokens that nobody should have made.
+//! JSON Web Tokens of any content, for attacks, and their parts.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::Value;
 
-/// A JWT of any header and claims, with an HMAC-SHA-256 under `secret`, or with no signature.
+/// Makes a JWT with any header and claims, with an HMAC-SHA-256 under `secret`, or without a
+/// signature.
 pub fn jwt(header: &Value, claims: &Value, secret: Option<&[u8]>) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(header), part(claims));
@@ -16,7 +17,7 @@ pub fn jwt(header: &Value, claims: &Value, secret: Option<&[u8]>) -> String {
     format!("{signed}.{}", secret.map(sign).unwrap_or_default())
 }
 
-/// Header and claims of a JWT, unverified.
+/// Returns header and claims of a JWT, unverified.
 pub fn read_jwt(token: &str) -> (Value, Value) {
     let mut parts = token.split('.').map(|part| {
         let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");

@@ -1,4 +1,4 @@
-//! Envelopes and what comes of them.
+//! Sends envelopes, and reads mailboxes.
 
 use eko_client::Device;
 use eko_client::device::{EntryContent, OutgoingEnvelope, SendOutcome};
@@ -7,12 +7,12 @@ use eko_protocol::letter::FetchedLetter;
 
 use crate::{DirectTransport, World};
 
-/// What [`envelope`] sends to a device: other bytes for each.
+/// Returns the ciphertext that [`envelope`] has for a device. It differs from device to device.
 pub fn ciphertext(device: &Device<DirectTransport>) -> Vec<u8> {
     format!("sealed for {}", device.id()).into_bytes()
 }
 
-/// An envelope with a fresh id for these devices, of one user.
+/// Makes an envelope with a new id for devices of one user.
 pub fn envelope(from: &Device<DirectTransport>, to: &[&Device<DirectTransport>]) -> OutgoingEnvelope {
     let id = from.environment().envelope_id();
     let user = to.first().expect("a device").user().clone();
@@ -21,7 +21,7 @@ pub fn envelope(from: &Device<DirectTransport>, to: &[&Device<DirectTransport>])
 }
 
 impl World {
-    /// Sends an envelope for these devices, which must be all of their user's.
+    /// Sends an envelope for these devices, which must be all devices of their user.
     pub async fn send(
         &self,
         from: &Device<DirectTransport>,
@@ -33,8 +33,8 @@ impl World {
         outgoing
     }
 
-    /// The messages on the first page of a device's mailbox, which holds nothing else but notices
-    /// of devices that wait.
+    /// Returns the messages on the first page of a device's mailbox. It may hold notices of pending
+    /// devices besides, and nothing else.
     pub async fn messages(&self, device: &Device<DirectTransport>) -> Vec<FetchedLetter> {
         let entries = device.fetch().await.expect("a page").entries;
         let message = |content| match content {
@@ -45,7 +45,7 @@ impl World {
         entries.into_iter().filter_map(|entry| message(entry.content)).collect()
     }
 
-    /// The reports on the first page of a device's mailbox, which holds nothing else.
+    /// Returns the reports on the first page of a device's mailbox, which must hold nothing else.
     pub async fn reports(&self, device: &Device<DirectTransport>) -> Vec<Report> {
         let entries = device.fetch().await.expect("a page").entries;
         let report = |content| match content {

@@ -1,12 +1,13 @@
-//! Development only: a whole server in a test, with its own store, clock and issuer.
+//! A whole server in a test, with its own store, clock and issuer. For development only.
 //!
-//! [`World`] is the server; what a device does goes through [`eko_client`], over
-//! [`DirectTransport`], which calls the router without a socket. The engines, the SDK clients and
-//! the functions are those of local mode. Time stands still unless a test moves it, and random
-//! bytes are the same in every run, so that whole answers can be compared with snapshots. Each
-//! function has AWS clients of its own, under the policy that the deployment template gives it.
-//! Several servers, and strangers that are none of ours, talk over an [`Internet`] of the test's
-//! own.
+//! [`World`] is the server. Devices talk to it by [`eko_client`] over [`DirectTransport`], which
+//! calls the router without a socket. The engines, the SDK clients and the functions are those of
+//! local mode.
+//!
+//! Time stands still unless a test moves it, and random bytes are the same in every run, so whole
+//! answers can be compared with snapshots. Each function has AWS clients of its own, under the
+//! policy that the deployment template gives it. Several servers, and strangers (servers of other
+//! software), talk over an [`Internet`] of the test.
 
 #![expect(
     clippy::expect_used,

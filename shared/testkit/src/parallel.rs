@@ -1,8 +1,8 @@
-//! Things that happen at the same time, on all threads of the runtime.
+//! Runs futures at the same time, on all threads of the runtime.
 
 use std::future::Future;
 
-/// Runs each future as a task of its own; what they answer, in their order.
+/// Runs each future as a task of its own. Returns their results in their order.
 pub async fn parallel<F>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Users and their devices, made the way clients make them.
+//! Users and their devices, made as clients make them.
 
 use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_client::{Device, DeviceKeys, Environment, KeyCounts};
@@ -6,15 +6,15 @@ use eko_protocol::address::UserName;
 
 use crate::{DirectTransport, World, seeded};
 
-/// One-time keys of a test's devices: few, since each Kyber key takes milliseconds.
+/// The keys of a device. They are few, because each Kyber key takes milliseconds.
 pub const COUNTS: KeyCounts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_resort: true };
 
-/// The keys of a device that nobody takes keys of: the least, in no time.
+/// The keys of a device from which nobody takes any. Making them takes no time.
 pub const BARE: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
 
 impl World {
-    /// A device of `user` that has not registered; everything about it follows from user and
-    /// `label`.
+    /// Makes a device of `user` that is not registered. Its keys and ids depend on user and `label`
+    /// only.
     pub fn device(&self, user: &str, label: &str, counts: KeyCounts) -> Device<DirectTransport> {
         let environment = Environment { clock: self.clock(), random: seeded(format!("{user}/{label}")) };
         let keys = DeviceKeys::generate(counts, &environment).expect("keys");
@@ -23,12 +23,12 @@ impl World {
         Device::new(self.transport(), origin, name, keys, environment).with_name(label)
     }
 
-    /// Registers a new user with the first device, `label` being `one`.
+    /// Registers a new user with a first device, whose label is `one`.
     pub async fn user(&self, user: &str) -> Device<DirectTransport> {
         self.user_with(user, COUNTS).await
     }
 
-    /// The same with this many keys.
+    /// Does as [`World::user`], with these numbers of keys.
     pub async fn user_with(&self, user: &str, counts: KeyCounts) -> Device<DirectTransport> {
         let device = self.device(user, "one", counts);
         let registered =
@@ -37,7 +37,7 @@ impl World {
         device
     }
 
-    /// Registers another device of a user, pending, with the least keys.
+    /// Registers another device of a user, without one-time keys. The device is pending.
     pub async fn pending(&self, of: &Device<DirectTransport>, label: &str) -> Device<DirectTransport> {
         let device = self.device(of.user().as_str(), label, BARE);
         let token = self.id_token(of.user().as_str()).await;
@@ -46,8 +46,8 @@ impl World {
         device
     }
 
-    /// Registers another device of a user and has it approved; the notice of it is delivered and
-    /// discarded.
+    /// Registers another device of a user, and lets `approver` approve it. The notice of it is
+    /// delivered and discarded.
     pub async fn further(&self, approver: &Device<DirectTransport>, label: &str) -> Device<DirectTransport> {
         let device = self.pending(approver, label).await;
         self.deliver().await;

@@ -1,4 +1,5 @@
-//! What the functions' roles allow, as IAM reads it: from `infra/template.yaml`.
+//! The actions that the roles of the functions allow, read from `infra/template.yaml` as IAM reads
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,14 +9,15 @@ use serde_json::{Map, Value};
 
 use crate::template::{Template, arn_of, pattern};
 
-/// What a function does, or may do, to something that the template makes or is told the name of.
+/// An action of a function on a resource that the template creates or names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Action {
-    /// `outbox`, …: its folder.
+    /// The folder of the function, such as `outbox`.
     pub function: String,
-    /// IAM's name: `dynamodb:PutItem`, `sqs:SendMessage`.
+    /// The name of the action in IAM: `dynamodb:PutItem`, `sqs:SendMessage`.
     pub action: String,
-    /// Of a resource or of a parameter in the template: `Table`, `Deliveries`, `TokenKeysParameter`.
+    /// The name of a resource or a parameter in the template: `Table`, `Deliveries`,
+    /// `TokenKeysParameter`.
     pub resource: String,
 }
 
@@ -30,18 +32,18 @@ impl fmt::Display for Action {
 pub struct Policies {
     allowed: BTreeSet<Action>,
     table: String,
-    /// Resources by the ends of their queues' names.
+    /// The names of the queues' resources, by the last part of the queues' names.
     queues: BTreeMap<String, String>,
 }
 
 impl Policies {
-    /// Those of the template, read once in this process.
+    /// Returns the policies of the template, which is read once in this process.
     pub fn deployed() -> &'static Self {
         static DEPLOYED: OnceLock<Policies> = OnceLock::new();
         DEPLOYED.get_or_init(|| Self::of(&Template::read()))
     }
 
-    /// Those of a template, with everything in them that its parameters can turn on.
+    /// Reads the policies of a template, with everything that its parameters can turn on.
     fn of(template: &Template) -> Self {
         let queues = template.resources("AWS::SQS::Queue").into_iter().map(|(resource, queue)| {
             let name =
@@ -66,6 +68,7 @@ impl Policies {
         policies
     }
 
+    /// Adds the actions that a statement allows.
     fn allow(&mut self, function: &str, statement: &Value) {
         let members: Vec<&String> = statement.as_object().into_iter().flat_map(Map::keys).collect();
         assert_eq!(members, ["Action", "Effect", "Resource"], "{function} has a statement of another kind");
@@ -87,7 +90,7 @@ impl Policies {
         }
     }
 
-    /// The resource that an ARN is of: the one whose attribute it is, or the parameter that names it at its end.
+    /// Returns the resource of an ARN: the one whose attribute it is, or the parameter at its end.
     fn resource<'a>(&'a self, arn: &'a Value) -> &'a str {
         if arn.get("Fn::GetAtt").is_some() {
             return arn_of(arn);
@@ -101,12 +104,12 @@ impl Policies {
         }
     }
 
-    /// Everything that is allowed.
+    /// Returns all actions that are allowed.
     pub fn allowed(&self) -> &BTreeSet<Action> {
         &self.allowed
     }
 
-    /// What a function needs to be allowed for a request to pass: `target` is its `X-Amz-Target`.
+    /// Returns the actions that a request performs. `target` is its `X-Amz-Target`.
     pub(crate) fn needed(&self, function: &str, target: &str, request: &Value) -> BTreeSet<Action> {
         let action = |action: String, resource: &str| Action {
             function: function.to_owned(),
@@ -114,7 +117,7 @@ impl Policies {
             resource: resource.to_owned(),
         };
         match target.split_once('.') {
-            // Of the one table: there is no other here.
+            // Requests to DynamoDB are about the one table.
             Some(("DynamoDB_20120810", "TransactWriteItems")) => {
                 let parts = list(&request["TransactItems"]).iter().filter_map(Value::as_object);
                 let verb = |part: &String| match part.as_str() {
@@ -129,7 +132,7 @@ impl Policies {
             Some(("AmazonSQS", operation)) => {
                 let url = request["QueueUrl"].as_str().unwrap_or_default();
                 let name = url.rsplit('/').next().unwrap_or_default();
-                // Elsewhere than in the embedded engines something stands before a queue's own name.
+                // At another engine, a prefix stands before the name of the queue.
                 let own = name.rsplit('-').next().unwrap_or_default();
                 let queue = self.queues.get(own).map_or(name, String::as_str);
                 let operation = operation.strip_suffix("Batch").unwrap_or(operation);
@@ -140,12 +143,12 @@ impl Policies {
     }
 }
 
-/// The items of a list; of anything else none.
+/// Returns the items of a list, or none of anything else.
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The value, or what an `!If` may make of it.
+/// Returns the value, or the values that an `!If` may take.
 fn branches(value: &Value) -> Vec<&Value> {
     match value["Fn::If"].as_array().map(Vec::as_slice) {
         Some([_, branches @ ..]) => branches.iter().filter(|one| one["Ref"] != "AWS::NoValue").collect(),

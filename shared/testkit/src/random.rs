@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use eko_service::state::Random;
 use sha2::{Digest, Sha256};
 
-/// A source of bytes that depend on `seed` and on how many were drawn before. Never for anything but tests.
+/// Returns a source of bytes that depend on `seed` and on the number of bytes drawn before. For
+/// tests only.
 pub fn seeded(seed: impl Into<String>) -> Random {
     let seed: String = seed.into();
     let drawn = AtomicU64::new(0);

@@ -1,4 +1,4 @@
-//! What is in the table and in the queues, for tests that nothing was stored.
+//! Everything in the table and the queues. Tests compare it to show that nothing was stored.
 
 use std::collections::BTreeMap;
 
@@ -6,25 +6,25 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::World;
 
-/// Everything that is stored: items by their keys, and how many messages queues and dead-letter
-/// queues hold.
+/// Everything that is stored: the items, and the numbers of messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredState {
-    /// Items in readable form, by `pk` and `sk`.
+    /// The items in readable form, by `pk` and `sk`.
     pub items: BTreeMap<(String, String), String>,
-    /// Messages in the queue and in its dead-letter queue.
+    /// The numbers of messages in the queue `deliveries` and in its dead-letter queue.
     pub queued: (usize, usize),
-    /// The same of the queue `federation`.
+    /// The numbers of messages in the queue `federation` and in its dead-letter queue.
     pub waiting: (usize, usize),
 }
 
 impl StoredState {
-    /// The keys under which these strings both occur, partition and sort key.
+    /// Returns the keys whose partition key contains `partition` and whose sort key begins with
+    /// `sort`.
     pub fn keys(&self, partition: &str, sort: &str) -> Vec<&(String, String)> {
         self.items.keys().filter(|(pk, sk)| pk.contains(partition) && sk.starts_with(sort)).collect()
     }
 
-    /// The keys of what is in one and not in the other, or otherwise.
+    /// Returns the keys whose items differ, or are in one of the two only.
     pub fn difference(&self, other: &Self) -> Vec<(String, String)> {
         let differs = |key: &&(String, String)| self.items.get(*key) != other.items.get(*key);
         self.items.keys().chain(other.items.keys()).filter(differs).cloned().collect()
@@ -32,8 +32,8 @@ impl StoredState {
 }
 
 impl World {
-    /// Everything that is stored, without the counters of rates: those count what is refused as
-    /// well.
+    /// Returns everything that is stored, except the counters of budgets, which count refused
+    /// requests too.
     pub async fn stored(&self) -> StoredState {
         let mut items = BTreeMap::new();
         let mut start = None;
@@ -58,8 +58,7 @@ impl World {
     }
 }
 
-/// An attribute as text that is the same for equal values: maps and sets have no order of their
-/// own.
+/// Returns an attribute as text, which is the same for equal values. Maps and sets have no order.
 fn readable(value: &AttributeValue) -> String {
     match value {
         AttributeValue::M(members) => {

@@ -1,5 +1,5 @@
-//! A server that is not ours: one actor with a key, an inbox that answers as it is told, and
-//! requests that are signed, or nearly.
+//! A server of other software: one actor with a key, an inbox that answers as the test says, and
+//! requests that are signed correctly or nearly so.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -25,56 +25,56 @@ use crate::{DirectTransport, Internet, World};
 /// A request that a stranger received.
 #[derive(Clone, Debug)]
 pub struct StrangerRequest {
-    /// Its method.
+    /// The method.
     pub method: Method,
-    /// Its path and query.
+    /// The path and the query.
     pub target: String,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body.
     pub body: Bytes,
 }
 
 impl StrangerRequest {
-    /// The body as JSON; `null` where it is none.
+    /// Parses the body as JSON. Returns `null` if it is none.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 }
 
-/// What a stranger answers.
+/// An answer of a stranger.
 #[derive(Clone, Debug)]
 pub struct StrangerAnswer {
     /// The status.
     pub status: StatusCode,
-    /// Headers beside the media type's.
+    /// The headers, except the media type.
     pub headers: Vec<(&'static str, String)>,
     /// The media type.
     pub media_type: &'static str,
     /// The body.
     pub body: String,
-    /// What comes of it after that.
+    /// The continuation after the body.
     pub tail: AnswerTail,
 }
 
-/// How an answer goes on after its body.
+/// The continuation of an answer after its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AnswerTail {
-    /// It ends.
+    /// The answer ends.
     #[default]
     End,
-    /// White space, as fast as it is read, for ever.
+    /// White space follows without end, as fast as it is read.
     Endless,
-    /// A byte a second, for ever.
+    /// A byte per second follows without end.
     Drips,
-    /// Nothing, and no end.
+    /// Nothing follows, and the answer does not end.
     Stalls,
-    /// There is no answer at all, and the connection stays open.
+    /// There is no answer, and the connection stays open.
     Silent,
 }
 
 impl StrangerAnswer {
-    /// A status without a body.
+    /// Makes an answer without a body.
     pub fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a status");
         Self {
@@ -86,56 +86,58 @@ impl StrangerAnswer {
         }
     }
 
-    /// A status with an activity.
+    /// Makes an answer with an activity.
     pub fn activity(status: u16, body: &Value) -> Self {
         Self { body: body.to_string(), ..Self::status(status) }
     }
 
-    /// With a body that goes on.
+    /// Sets the continuation.
     pub fn then(mut self, tail: AnswerTail) -> Self {
         self.tail = tail;
         self
     }
 
-    /// With a header.
+    /// Adds a header.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 }
 
+/// A function that may answer a request.
 type StrangerScript = Arc<dyn Fn(&StrangerRequest) -> Option<StrangerAnswer> + Send + Sync>;
 
+/// The answers of a stranger, and the requests that it received.
 #[derive(Clone)]
 struct StrangerSite {
     documents: Arc<Mutex<Vec<(String, StrangerAnswer)>>>,
     answers: Arc<Mutex<VecDeque<StrangerAnswer>>>,
-    asked: Arc<Mutex<Vec<StrangerRequest>>>,
+    requests: Arc<Mutex<Vec<StrangerRequest>>>,
     script: Arc<Mutex<Option<StrangerScript>>>,
 }
 
-/// A server that is not ours, with one actor, `https://{host}/users/eve`.
+/// A server of other software, with one actor, `https://{host}/users/eve`.
 pub struct Stranger {
     /// `https://{host}`.
     pub origin: String,
-    /// Its actor's id.
+    /// The actor's id.
     pub actor: String,
-    /// Where it is, for [`Internet::unplug`].
+    /// The address, for [`Internet::unplug`].
     pub address: SocketAddr,
-    /// What the actor signs with.
+    /// The actor's key.
     pub key: Arc<SigningKey>,
     site: StrangerSite,
 }
 
 impl Stranger {
-    /// Puts one on the internet. Its actor document is right, its inbox answers 202.
+    /// Puts a stranger on the internet. Its actor document is correct, and its inbox answers 202.
     pub async fn new(internet: &Internet, host: &str) -> Self {
         let origin = format!("https://{host}");
         let actor = format!("{origin}/users/eve");
         let site = StrangerSite {
             documents: Arc::default(),
             answers: Arc::default(),
-            asked: Arc::default(),
+            requests: Arc::default(),
             script: Arc::default(),
         };
         let app = Router::new().fallback(answer).with_state(site.clone());
@@ -145,7 +147,7 @@ impl Stranger {
         stranger
     }
 
-    /// The actor's document, as it should be.
+    /// Returns the actor's correct document.
     pub fn actor_document(&self) -> Value {
         json!({
             "@context": ["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1"],
@@ -161,24 +163,25 @@ impl Stranger {
         })
     }
 
-    /// The id of the actor's key.
+    /// Returns the id of the actor's key.
     pub fn key_id(&self) -> String {
         format!("{}#main-key", self.actor)
     }
 
-    /// What a GET of a path is answered with.
+    /// Sets the answer to a GET of a path.
     pub fn document(&self, path: &str, answer: StrangerAnswer) {
         let mut documents = self.site.documents.lock().unwrap_or_else(PoisonError::into_inner);
         documents.retain(|(other, _)| other != path);
         documents.push((path.to_owned(), answer));
     }
 
-    /// What the next POST is answered with; told again, the one after it. Then 202.
+    /// Sets the answer to the next POST that has none yet. POSTs without one are answered 202.
     pub fn answer(&self, answer: StrangerAnswer) {
         self.site.answers.lock().unwrap_or_else(PoisonError::into_inner).push_back(answer);
     }
 
-    /// What every request is answered with, where the script has an answer.
+    /// Sets a script that answers requests. Requests for which it returns `None` are answered as
+    /// without it.
     pub fn script(
         &self,
         script: impl Fn(&StrangerRequest) -> Option<StrangerAnswer> + Send + Sync + 'static,
@@ -186,27 +189,27 @@ impl Stranger {
         *self.site.script.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(script));
     }
 
-    /// What it was asked, in order.
+    /// Returns the requests that were received, in order.
     pub fn asked(&self) -> Vec<StrangerRequest> {
-        self.site.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.site.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The POSTs among that.
+    /// Returns the POSTs that were received, in order.
     pub fn posts(&self) -> Vec<StrangerRequest> {
-        self.asked().into_iter().filter(|asked| asked.method == Method::POST).collect()
+        self.asked().into_iter().filter(|request| request.method == Method::POST).collect()
     }
 
-    /// A POST of an activity to a URL of a world, signed as it should be.
+    /// Returns a POST of an activity to a URL of a world, signed correctly.
     pub fn signed(&self, scheme: Scheme, url: &str, activity: &Value, now_ms: i64) -> http::Request<Bytes> {
         self.signed_bytes(scheme, url, activity.to_string().into(), now_ms)
     }
 
-    /// The same of any body.
+    /// Does as [`Stranger::signed`], with any body.
     pub fn signed_bytes(&self, scheme: Scheme, url: &str, body: Bytes, now_ms: i64) -> http::Request<Bytes> {
         sign(&self.key, &self.key_id(), scheme, url, body, now_ms)
     }
 
-    /// Delivers an activity, signed by RFC 9421; the status and the body as JSON.
+    /// Delivers an activity, signed by RFC 9421. Returns the status, and the body as JSON.
     pub async fn deliver(&self, world: &World, path: &str, activity: &Value) -> (u16, Value) {
         let url = format!("{}{path}", world.state.origin());
         let request = self.signed(Scheme::Rfc9421, &url, activity, world.now_ms());
@@ -214,7 +217,7 @@ impl Stranger {
     }
 }
 
-/// A signed POST.
+/// Returns a signed POST.
 pub fn sign(
     key: &SigningKey,
     key_id: &str,
@@ -234,7 +237,7 @@ pub fn sign(
     request.body(body).expect("a request")
 }
 
-/// An RSA key and its PEM, made once in this process for each label.
+/// Returns the PEM of an RSA key and the key. For each label there is one in this process.
 pub fn signing_key(label: &str) -> (String, Arc<SigningKey>) {
     type LabelledKeys = Mutex<Vec<(String, String, Arc<SigningKey>)>>;
     static KEYS: OnceLock<LabelledKeys> = OnceLock::new();
@@ -248,22 +251,23 @@ pub fn signing_key(label: &str) -> (String, Arc<SigningKey>) {
     (pem, key)
 }
 
+/// Answers a request, by the script, the planned answers or the documents.
 async fn answer(State(site): State<StrangerSite>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    let asked = StrangerRequest { method: parts.method, target, headers: parts.headers, body };
-    site.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
+    let received = StrangerRequest { method: parts.method, target, headers: parts.headers, body };
+    site.requests.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
     let script = site.script.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let scripted = script.and_then(|script| script(&asked));
-    let answer = scripted.unwrap_or_else(|| match asked.method {
+    let scripted = script.and_then(|script| script(&received));
+    let answer = scripted.unwrap_or_else(|| match received.method {
         Method::POST => {
             let next = site.answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             next.unwrap_or_else(|| StrangerAnswer::status(202))
         }
         _ => {
             let documents = site.documents.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = documents.iter().find(|(path, _)| *path == asked.target);
+            let found = documents.iter().find(|(path, _)| *path == received.target);
             found.map_or_else(|| StrangerAnswer::status(404), |(_, answer)| answer.clone())
         }
     });

@@ -1,18 +1,19 @@
-//! `infra/template.yaml`, with CloudFormation's short functions written out: `!Ref Table` is `{"Ref": "Table"}`.
+//! Reads `infra/template.yaml`. CloudFormation's short functions are written out: `!Ref Table`
+//! becomes `{"Ref": "Table"}`.
 
 use std::path::Path;
 
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-/// The type of functions.
+/// The resource type of a function.
 pub const FUNCTION: &str = "AWS::Serverless::Function";
 
 /// The template.
 pub struct Template(Value);
 
 impl Template {
-    /// Reads it.
+    /// Reads the template.
     pub fn read() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/template.yaml");
         let text = std::fs::read_to_string(path).expect("the template");
@@ -21,32 +22,32 @@ impl Template {
         Self(long(template))
     }
 
-    /// The resources of a type, by their names, and what they are made with.
+    /// Returns the resources of a type: their names and properties.
     pub fn resources(&self, kind: &str) -> Vec<(&str, &Value)> {
         let resources = self.0["Resources"].as_object().expect("resources").iter();
         let of_kind = resources.filter(|(_, resource)| resource["Type"] == kind);
         of_kind.map(|(name, resource)| (name.as_str(), &resource["Properties"])).collect()
     }
 
-    /// What a resource of a type is made with.
+    /// Returns the properties of a resource of a type.
     pub fn resource(&self, kind: &str, name: &str) -> &Value {
         let found = self.resources(kind).into_iter().find(|(other, _)| *other == name);
         found.unwrap_or_else(|| panic!("no {kind} is called {name}")).1
     }
 
-    /// The one resource of a type.
+    /// Returns the only resource of a type: its name and properties.
     pub fn only(&self, kind: &str) -> (&str, &Value) {
         let found = self.resources(kind);
         let [only] = found.as_slice() else { panic!("{} resources are {kind}", found.len()) };
         *only
     }
 
-    /// What all functions are made with.
+    /// Returns the properties that all functions have.
     pub fn globals(&self) -> &Value {
         &self.0["Globals"]["Function"]
     }
 
-    /// The functions: the folder of the code, the resource, what it is made with.
+    /// Returns the functions: the folder of the code, the resource's name, and its properties.
     pub fn functions(&self) -> Vec<(&str, &str, &Value)> {
         let mut functions = Vec::new();
         for (name, properties) in self.resources(FUNCTION) {
@@ -58,29 +59,30 @@ impl Template {
         functions
     }
 
-    /// The folder of the code of a function, by its resource.
+    /// Returns the folder of a function's code by the name of its resource.
     pub fn binary(&self, resource: &str) -> &str {
         let found = self.functions().into_iter().find(|(_, name, _)| *name == resource);
         found.unwrap_or_else(|| panic!("no function is called {resource}")).0
     }
 }
 
-/// The name in `!Ref NAME`.
+/// Returns the name in `!Ref NAME`.
 pub fn referred(value: &Value) -> &str {
     value["Ref"].as_str().unwrap_or_else(|| panic!("no reference: {value}"))
 }
 
-/// The name in `!GetAtt NAME.Arn`.
+/// Returns the name in `!GetAtt NAME.Arn`.
 pub fn arn_of(value: &Value) -> &str {
     let name = value["Fn::GetAtt"].as_str().and_then(|text| text.strip_suffix(".Arn"));
     name.unwrap_or_else(|| panic!("no ARN: {value}"))
 }
 
-/// The text in `!Sub TEXT`.
+/// Returns the text in `!Sub TEXT`.
 pub fn pattern(value: &Value) -> &str {
     value["Fn::Sub"].as_str().unwrap_or_else(|| panic!("no pattern: {value}"))
 }
 
+/// Converts YAML to JSON, with the short functions written out.
 fn long(yaml: &Yaml) -> Value {
     match yaml {
         Yaml::Value(Scalar::Null) => Value::Null,

@@ -1,4 +1,4 @@
-//! A server for one test.
+//! The server of one test.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,56 +22,60 @@ use tempfile::TempDir;
 use crate::backend::Backend;
 use crate::{Calls, DirectTransport, Internet, seeded, signing_key};
 
-/// When every test starts: 2026-01-29T19:30:00Z, in epoch milliseconds.
+/// The time at which every test starts: 2026-01-29T19:30:00Z in milliseconds since the Unix epoch.
 pub const START_MS: i64 = 1_769_715_000_000;
 
-/// A whole server with a fresh store. Its end asserts that no function was denied anything by its
-/// policy, and that no queue and no dead-letter queue holds anything, unless
-/// [`World::leave_queues`] was called.
+/// A whole server with a new store.
+///
+/// When it is dropped, it asserts that no policy denied a function anything. Unless
+/// [`World::leave_queues`] was called, it also asserts that all queues and dead-letter queues are
+/// empty.
 pub struct World {
     /// The router of all functions, with its edge.
     pub app: Router,
-    /// What every function has at hand, for the test itself: no policy restricts it.
+    /// The state of a function, for the test itself. No policy restricts it.
     pub state: AppState,
     states: States,
-    /// Table and queues.
+    /// The table and the queues.
     pub cloud: Cloud,
-    /// The embedded engines, which hold that unless the environment names others.
+    /// The embedded engines. They hold table and queues, unless the environment names other
+    /// engines.
     pub engines: Engines,
     pub(crate) backend: Backend,
-    /// The way to table and queues that is not counted, and where nothing fails.
+    /// The clients for the test's own look at table and queues. Their calls are not counted and do
+    /// not fail.
     pub(crate) aside: AwsClients,
-    /// What was called of AWS.
+    /// The calls to AWS.
     pub calls: Calls,
-    /// What it is connected to.
+    /// The internet that the server is connected to.
     pub internet: Internet,
     issuer: Router,
     issuer_url: String,
-    /// Holds the issuer's key, for others that sign with it.
+    /// The folder of the issuer's key, for other issuers that sign with it.
     issuer_key: TempDir,
     leave_queues: bool,
 }
 
 impl World {
-    /// A server at `https://eko.example` with the default configuration, alone on an internet of
+    /// Makes a server at `https://eko.example` with the default configuration, on an internet of
     /// its own.
     pub async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// A server whose configuration `change` may change.
+    /// Makes a server whose configuration `change` changes.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         Self::at(&Internet::new(), "eko.example", change).await
     }
 
-    /// A server that others on the internet can reach; where it is.
+    /// Makes a server that others on the internet can reach. Returns it with its address.
     pub async fn online(internet: &Internet, host: &str) -> (Self, SocketAddr) {
         let world = Self::at(internet, host, |_| {}).await;
         let address = internet.serve(host, world.app.clone()).await;
         (world, address)
     }
 
-    /// A server that can reach others on the internet, and is not on it itself.
+    /// Makes a server that can reach others on the internet, which cannot reach it.
     pub async fn at(internet: &Internet, host: &str, change: impl FnOnce(&mut Config)) -> Self {
         let clock = internet.clock();
         let engines = Engines::in_memory_with_clock(clock.clone()).expect("engines");
@@ -81,8 +85,7 @@ impl World {
         let cloud = Cloud::open_as(backend.prefix(), &nobody).await.expect("table and queues");
         let aside = backend.account(|client| client).clients();
         backend.keep_expired(&aside, &cloud.names().table).await;
-        // The issuer is on an internet of its own, so that tests see what goes to other servers and
-        // nothing else.
+        // The issuer is on another internet, so that tests see only requests to other servers.
         let url = format!("https://id.example{ISSUER_PATH}");
         let issuer_key = TempDir::new().expect("a folder");
         let issuer = DevelopmentIssuer::new(&url, AUDIENCE, Some(issuer_key.path()), clock.clone())
@@ -145,46 +148,45 @@ impl World {
         }
     }
 
-    /// The clients of a function, which may do what it may.
+    /// Returns the AWS clients of a function, under its policy.
     pub fn clients(&self, function: &'static str) -> AwsClients {
         self.backend.account(|client| self.calls.around(Some(function), client)).clients()
     }
 
-    /// Now, in epoch milliseconds.
+    /// Returns the time in milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> i64 {
         self.internet.now_ms()
     }
 
-    /// Moves time forward: for the functions, the queues and the issuer alike, and everyone on the
-    /// internet.
+    /// Moves time forward: for the functions, the queues, the issuer, and everyone on the internet.
     pub fn advance(&self, ms: i64) {
         self.internet.advance(ms);
     }
 
-    /// The clock that devices share with the server.
+    /// Returns the clock, which devices share with the server.
     pub fn clock(&self) -> Clock {
         self.internet.clock()
     }
 
-    /// The way of a device to the server, without a socket.
+    /// Returns a transport to the server, for devices.
     pub fn transport(&self) -> DirectTransport {
         DirectTransport::new(self.app.clone())
     }
 
-    /// An ID token for a subject of this name, as the development issuer makes them.
+    /// Returns an ID token of the development issuer for a user.
     pub async fn id_token(&self, name: &str) -> String {
         token(self.issuer.clone(), AUDIENCE, name).await
     }
 
-    /// An ID token that another issuer makes, or this one for another audience, under the same key.
+    /// Returns an ID token of another issuer, or for another audience, under the same key.
     pub async fn foreign_id_token(&self, issuer: Option<&str>, audience: &str, name: &str) -> String {
         let url = issuer.unwrap_or(&self.issuer_url);
         let issuer = DevelopmentIssuer::new(url, audience, Some(self.issuer_key.path()), self.clock());
         token(issuer::router(issuer.expect("an issuer")), audience, name).await
     }
 
-    /// Pumps the queue into the delivery function until none is visible; how many messages were
-    /// taken.
+    /// Passes messages of the queue `deliveries` to its function until none is visible. Returns
+    /// their number.
     pub async fn deliver(&self) -> usize {
         self.backend.bring_back(&self.aside).await;
         let handle = |batch| eko_deliver::handle(self.states.deliver.clone(), batch);
@@ -193,7 +195,8 @@ impl World {
             .expect("the queue can be read")
     }
 
-    /// Pumps the queue for other servers until none is visible; how many messages were taken.
+    /// Passes messages of the queue `federation` to its function until none is visible. Returns
+    /// their number.
     pub async fn federate(&self) -> usize {
         self.backend.bring_back(&self.aside).await;
         let handle = |batch| eko_federate::handle(self.states.federate.clone(), batch);
@@ -202,8 +205,8 @@ impl World {
             .expect("the queue can be read")
     }
 
-    /// Pumps both queues once, whatever fails: as the event source mapping does, which tries again
-    /// later.
+    /// Does as [`World::deliver`] and [`World::federate`], and ignores failures. The event source
+    /// mapping would try again later.
     pub async fn try_pump(&self) {
         self.backend.bring_back(&self.aside).await;
         let (sqs, cloud) = (&self.cloud.clients.sqs, &self.cloud);
@@ -213,23 +216,25 @@ impl World {
         let _ = pump::drain(sqs, &cloud.federation.queue, &FEDERATION, &federate).await;
     }
 
-    /// Messages that wait for other servers, and those given up as dead letters, hidden ones
-    /// included.
+    /// Returns the numbers of messages in the queue `federation` and in its dead-letter queue,
+    /// hidden ones included.
     pub async fn waiting(&self) -> (usize, usize) {
         count(&self.aside, &self.cloud.federation).await
     }
 
-    /// Messages in the queue and in its dead-letter queue, hidden ones included.
+    /// Returns the numbers of messages in the queue `deliveries` and in its dead-letter queue,
+    /// hidden ones included.
     pub async fn queued(&self) -> (usize, usize) {
         count(&self.aside, &self.cloud.deliveries).await
     }
 
-    /// For tests that end with messages in a queue on purpose.
+    /// Allows messages in the queues at the end of the test.
     pub fn leave_queues(&mut self) {
         self.leave_queues = true;
     }
 }
 
+/// Returns an ID token for a name.
 async fn token(issuer: Router, audience: &str, name: &str) -> String {
     let body = format!("grant_type=password&username={name}&client_id={audience}");
     let request = http::Request::post("/token").header("content-type", "application/x-www-form-urlencoded");
@@ -240,13 +245,14 @@ async fn token(issuer: Router, audience: &str, name: &str) -> String {
 }
 
 impl World {
-    /// Removes what outlives it; the messages that are left in each queue and its dead-letter
-    /// queue, where they are to be counted. `None` where they could not be.
+    /// Removes the resources that would outlive the test. Returns the numbers of messages that are
+    /// left in each queue and its dead-letter queue, zeros if they need not be counted, or `None`
+    /// if they could not be counted.
     fn end(&self, counted: bool) -> Option<[(usize, usize); 2]> {
         if !counted && !self.backend.outlives() {
             return Some([(0, 0); 2]);
         }
-        // The test's own runtime is held up by this drop: a call over a socket needs another.
+        // The drop blocks the runtime of the test, so calls over a socket need another.
         let end = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
@@ -268,18 +274,18 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let panicking = std::thread::panicking();
-        let left = self.end(!self.leave_queues && !panicking);
+        let is_panicking = std::thread::panicking();
+        let left = self.end(!self.leave_queues && !is_panicking);
         let denied: Vec<String> = self.calls.denied().iter().map(ToString::to_string).collect();
-        let told = format!("infra/template.yaml does not allow {}", denied.join(", "));
-        if panicking {
-            // The test has failed already, for what came of the denial, most likely.
+        let complaint = format!("infra/template.yaml does not allow {}", denied.join(", "));
+        if is_panicking {
+            // The test has failed already, most likely because of the denial.
             if !denied.is_empty() {
-                eprintln!("{told}");
+                eprintln!("{complaint}");
             }
             return;
         }
-        assert!(denied.is_empty(), "{told}");
+        assert!(denied.is_empty(), "{complaint}");
         match left {
             Some([(0, 0), (0, 0)]) => {}
             Some([(queue, dlq), (waiting, dead)]) => panic!(
@@ -291,7 +297,7 @@ impl Drop for World {
     }
 }
 
-/// Messages in a queue and in its dead-letter queue, hidden ones included.
+/// Returns the numbers of messages in a queue and in its dead-letter queue, hidden ones included.
 async fn count(clients: &AwsClients, queue: &QueueUrls) -> (usize, usize) {
     let count = async |url: &str| cloud::queued(&clients.sqs, url).await.expect("the queue is there");
     (count(&queue.queue).await, count(&queue.dlq).await)

@@ -20,7 +20,7 @@ async fn mailbox(scene: &AttackScene) -> Vec<String> {
 /// The one message that Bob should have, in the form of [`mailbox`].
 const SECRET: &str = "urn:uuid:00000000-0000-4000-8000-000000000001 secret";
 
-/// Returns the envelope with other content.
+/// Returns a copy of the envelope with another ciphertext under the same ids.
 fn other(envelope: &Value) -> Value {
     let mut other = envelope.clone();
     other["object"]["messages"][0]["content"] = json!("b3RoZXI=");

@@ -229,7 +229,7 @@ pub(crate) fn web_finger_answer(document: &Value) -> StrangerAnswer {
     StrangerAnswer { media_type: "application/jrd+json", ..StrangerAnswer::activity(200, document) }
 }
 
-/// Returns an activity that has no effect on the server, which accepts it all the same.
+/// Returns a `Like`, an activity that the server accepts and that has no effect.
 pub(crate) fn like(actor: &str) -> Value {
     json!({ "type": "Like", "actor": actor, "object": "https://eko.example/user/bob" })
 }

@@ -78,7 +78,8 @@ impl LocalServer {
     }
 }
 
-/// Registers the first device of a new user of any server, who signs in at a development issuer.
+/// Registers the first device of a new user at the server `origin`. The user signs in at the
+/// development issuer `issuer`.
 pub(crate) async fn user(origin: &Origin, issuer: &str, name: &str) -> Device<HttpTransport> {
     let device = new_device(origin, name);
     let registered = device.register(&id_token(issuer, name).await, JoinKind::First).await.unwrap();

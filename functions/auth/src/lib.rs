@@ -1,5 +1,5 @@
-//! Sign-in: an OIDC ID token in, a registered device with tokens out; refresh; logout
-//! (`docs/protocol.md`, section 10).
+//! The function `auth` (`docs/protocol.md`, section 10): registers a device for an OIDC ID token,
+//! gives it tokens, refreshes them, and logs it out.
 
 mod logout;
 mod oidc;

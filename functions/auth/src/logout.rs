@@ -1,6 +1,6 @@
 //! POST `/auth/logout` (`docs/protocol.md`, section 10): ends the family of a refresh token. The
-//! device stays in the device set; its access token runs out within fifteen minutes. A token that
-//! is not valid is already as good as logged out (RFC 7009, section 2.2).
+//! device stays in the device set, and its access token expires within fifteen minutes. A refresh
+//! token that is not valid is answered with success too (RFC 7009, section 2.2).
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

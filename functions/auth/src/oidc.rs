@@ -12,24 +12,24 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-/// How long fetched keys are trusted without looking again, in milliseconds.
+/// The time for which fetched keys are used without a new fetch, in milliseconds.
 const KEYS_FRESH_MS: i64 = 3_600_000;
-/// How soon an unknown key id may make us look again, in milliseconds: a flood of forged tokens
-/// must not become a flood at the issuer.
+/// The time after a fetch in which an unknown key id causes no new fetch, in milliseconds. A flood
+/// of forged tokens must not become a flood at the issuer.
 const KEYS_RETRY_MS: i64 = 30_000;
-/// Clocks may differ by this much, in seconds.
+/// The accepted difference between the issuer's clock and this server's, in seconds.
 const LEEWAY_SECONDS: i64 = 60;
-/// Discovery and key documents are small, and a client waits for them.
+/// The limits of a fetch from the issuer. The documents are small, and a client waits for them.
 const LIMITS: ExchangeLimits = ExchangeLimits { time: Duration::from_secs(5), body_bytes: 256 * 1024 };
 
-/// Who an ID token speaks of.
+/// The subject of an ID token: the person who signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subject {
     /// The issuer.
     pub(crate) issuer: String,
-    /// The subject within it.
+    /// The id that the issuer has given the subject.
     pub(crate) subject: String,
-    /// When the token was issued, epoch seconds.
+    /// The time when the token was issued, in epoch seconds.
     pub(crate) issued: i64,
 }
 
@@ -65,10 +65,10 @@ struct Claims {
 }
 
 impl Oidc {
-    /// A verifier. Makes no call: discovery happens with the first token.
+    /// Creates a verifier. Makes no call: the first token starts discovery.
     ///
     /// # Errors
-    /// The issuer is not at a URL that may be asked.
+    /// The issuer's URL may not be requested.
     pub(crate) fn new(config: &Config, client: GuardedClient) -> Result<Self, ConfigError> {
         let config = config.oidc.clone();
         client
@@ -77,8 +77,8 @@ impl Oidc {
         Ok(Self { config, client, keys: Mutex::new(None) })
     }
 
-    /// Verifies a token: signature by one of the issuer's keys, issuer, audience, times, e-mail
-    /// policy.
+    /// Verifies a token: the signature by one of the issuer's keys, the issuer, the audience, the
+    /// times, and, if the configuration requires it, that the e-mail address is verified.
     pub(crate) async fn verify(&self, token: &str, now_ms: i64) -> Result<Subject, Problem> {
         const BAD: Problem = Problem::Unauthenticated("the ID token is not valid");
         let header = jsonwebtoken::decode_header(token).map_err(|_| BAD)?;
@@ -120,8 +120,8 @@ impl Oidc {
         Ok(Subject { issuer: self.config.issuer.clone(), subject: claims.sub, issued: claims.iat })
     }
 
-    /// The issuer's key with this id; keys are fetched when there are none, when they are old, and
-    /// when the id is unknown.
+    /// Returns the issuer's key with this id. Fetches the keys if there are none, if they are old,
+    /// or if the id is unknown.
     async fn key(
         &self,
         id: Option<&str>,
@@ -138,7 +138,7 @@ impl Oidc {
         if fetch {
             match self.fetch().await {
                 Ok(set) => *keys = Some(Keys { set, fetched_ms: now_ms }),
-                // Keys that we have stay good while the issuer is out of reach.
+                // The keys that are known stay valid while the issuer is out of reach.
                 Err(error) if known => tracing::warn!(%error, "the issuer's keys could not be refreshed"),
                 Err(error) => return Err(Problem::Unavailable(format!("the OIDC issuer: {error}"))),
             }
@@ -178,7 +178,8 @@ enum IssuerError {
     NotThere,
 }
 
-/// The key with this id, or the only key that fits when the token names none.
+/// Returns the key with this id. If the token names no key, returns the only key that fits the
+/// algorithm, or `None` if there is not exactly one.
 fn find<'a>(set: &'a JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<&'a Jwk> {
     let fits = |jwk: &&Jwk| {
         let named = jwk.common.key_algorithm.map(|a| a.to_string());

@@ -1,6 +1,6 @@
-//! POST `/auth/refresh` (`docs/protocol.md`, section 10): a refresh token is exchanged once, for
-//! the next one and an access token. A token that comes twice ends its family: one of the two was
-//! stolen.
+//! POST `/auth/refresh` (`docs/protocol.md`, section 10): exchanges a refresh token for the next
+//! one and an access token. A token that comes twice ends its family, because one of the two
+//! senders may have stolen it.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::tokens::{self, RefreshToken};
 
-/// The body of a refresh and of a logout.
+/// The body of a request to refresh or to log out.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Presented {

@@ -1,10 +1,9 @@
-//! POST `/auth/devices` (`docs/protocol.md`, section 10): an ID token says who someone is; the name
-//! is claimed on the first sign-in, the device registered, everything in one transaction or
-//! nothing.
+//! POST `/auth/devices` (`docs/protocol.md`, section 10): registers a device of the user whom an ID
+//! token identifies. The first sign-in also claims the user name. All of it is one transaction.
 //!
-//! A user's first device starts the chain and is active. Another waits for an active one's
-//! approval, unless it brings a `ResetDevices` node. A device that is registered signs in again
-//! with `signIn`.
+//! A user's first device starts the chain and is active. Another device waits for approval by an
+//! active one, unless it sends a `ResetDevices` node. A registered device signs in again with
+//! `signIn`.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -29,7 +28,7 @@ use crate::sign_in;
 use crate::state::SignInState;
 use crate::tokens::{self, RefreshToken, Standing};
 
-/// How old the sign-in behind a reset of the device chain may be.
+/// The greatest age of an ID token that permits a reset of the device chain, in seconds.
 const FRESH_SIGN_IN_SECONDS: i64 = 600;
 
 pub(crate) async fn register(
@@ -54,7 +53,7 @@ pub(crate) async fn register(
     }
 }
 
-/// The first sign-in of a subject: name, account, chain, device.
+/// Answers the first sign-in of a subject: creates the account with its name, chain and device.
 async fn first_device(
     state: &AppState,
     subject: &Subject,
@@ -79,7 +78,8 @@ async fn first_device(
     tokens::answer(state, StatusCode::CREATED, &caller(user, asked), &token, Some(standing))
 }
 
-/// Another device of a user who has an account: pending, or the start of a chain that is reset.
+/// Registers another device of a user who has an account. The device is pending, or active if it
+/// resets the chain.
 async fn further_device(
     state: &AppState,
     user: UserName,
@@ -141,8 +141,8 @@ fn caller(user: UserName, asked: &Registration) -> Caller {
     Caller { user, device: asked.device.clone() }
 }
 
-/// Tells the active devices of one that waits. It is listed for them in any case, so a failure here
-/// is logged and no more.
+/// Sends the active devices a notice of a pending one. They find it in the list of pending devices
+/// in any case, so a failure is only logged.
 async fn offer(state: &AppState, device: &DeviceRegistration<'_>) {
     let (origin, now_ms) = (state.origin(), device.keys.registered_ms);
     let offered = Offered {
@@ -164,7 +164,7 @@ async fn offer(state: &AppState, device: &DeviceRegistration<'_>) {
     }
 }
 
-/// Clears what the devices left that a reset revoked; nobody can read it any more.
+/// Deletes the keys and mailboxes of the devices that a reset revoked. Failures are only logged.
 async fn erase(state: &AppState, user: &UserName, seen: &UserDevices) {
     for device in seen.active.keys().chain(&seen.pending) {
         if let Err(error) = state.store().erase_device(DeviceAddress::new(user, device)).await {

@@ -1,4 +1,4 @@
-//! What a device sends to register, read and verified before anything is stored.
+//! The body of a device's registration, read and verified before anything is stored.
 
 use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
@@ -14,10 +14,11 @@ use eko_store::device_keys::LastingKeys;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Characters of a device name at most.
+/// The greatest number of characters in a device name.
 const NAME_CHARS: usize = 256;
 
-/// The members of section 10 but for the keys, which [`PublishedKeys`] reads.
+/// The members of the body (`docs/protocol.md`, section 10), without the keys, which
+/// [`PublishedKeys`] reads.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
@@ -31,14 +32,15 @@ struct Wire {
     node: Option<Value>,
 }
 
-/// A device's registration: its shape is right, its signatures over keys are good.
+/// A device's registration, whose members have the right form. [`Registration::keys`] and
+/// [`Registration::node`] verify the signatures.
 pub(crate) struct Registration {
     /// The name that the device asks for or says that it has.
     pub(crate) username: Option<UserName>,
     pub(crate) device: DeviceId,
     pub(crate) identity_key: IdentityKey,
     pub(crate) registration_id: RegistrationId,
-    /// A fresh signature over the ID token, when a registered device signs in again.
+    /// The identity key's signature over the ID token, if a registered device signs in again.
     pub(crate) sign_in: Option<Signature>,
     name: Option<String>,
     possession: Option<Signature>,
@@ -70,8 +72,8 @@ impl Registration {
         })
     }
 
-    /// The keys of a new device of `user`: possession proven, signatures verified, a signed prekey
-    /// present.
+    /// Returns the keys of a new device of `user`. Verifies the proof of possession and the
+    /// signatures of the keys, and requires a signed prekey.
     pub(crate) fn keys(
         &self,
         state: &AppState,
@@ -97,13 +99,13 @@ impl Registration {
         Ok((keys, self.keys.clone().sorted()))
     }
 
-    /// Whether a node comes with it.
+    /// True if the body has a chain node.
     pub(crate) fn has_node(&self) -> bool {
         self.node.is_some()
     }
 
-    /// The node that comes with it, verified as the next of the chain at `position` and as one
-    /// about this device: `AddDevice` on an empty chain, `ResetDevices` on any other.
+    /// Returns the chain node of the body. Verifies that it is the next node of the chain at
+    /// `position` and adds this device: `AddDevice` on an empty chain, `ResetDevices` on any other.
     pub(crate) fn node(
         &self,
         state: &AppState,

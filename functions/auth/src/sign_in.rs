@@ -1,6 +1,6 @@
-//! A registered device signs in again: after its refresh tokens have ended, or when the answer to
-//! its registration was lost. The ID token alone is not enough: whoever holds the issuer could read
-//! the mailbox. The device proves its identity key anew, over this very ID token.
+//! The repeated sign-in of a registered device, after its refresh tokens have ended or the answer
+//! to its registration was lost. With an ID token alone, anyone who controls the issuer could read
+//! the mailbox. So the device also signs this ID token with its identity key.
 
 use axum::response::Response;
 use eko_protocol::Invalid;

@@ -1,4 +1,4 @@
-//! The state of sign-in: what every function has, and a verifier of ID tokens.
+//! The state of the function `auth`: that of every function, and a verifier of ID tokens.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -19,17 +19,18 @@ pub struct SignInState {
 }
 
 impl SignInState {
-    /// Makes no call. The issuer is asked through the guarded client, as other servers are.
+    /// Creates the state. Makes no call. Requests to the issuer go through the guarded client, as
+    /// those to other servers do.
     ///
     /// # Errors
-    /// The issuer is not at a URL that may be asked.
+    /// The issuer's URL may not be requested.
     pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
         let client = federated::client(app.config(), network, roots)?;
         let oidc = Arc::new(Oidc::new(app.config(), client)?);
         Ok(Self { app, oidc })
     }
 
-    /// Verifies ID tokens.
+    /// Returns the verifier of ID tokens.
     pub(crate) fn oidc(&self) -> &Oidc {
         &self.oidc
     }

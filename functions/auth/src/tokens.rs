@@ -1,4 +1,4 @@
-//! Making a device's tokens, and the answer that carries them.
+//! The tokens of a device, and the answer that carries them.
 
 use axum::response::Response;
 use base64::Engine as _;
@@ -13,7 +13,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-/// A refresh token: 32 random bytes as text for the device, hashed for the store.
+/// A refresh token: 32 random bytes as text. The device gets the text, the store keeps the hash.
 pub(crate) struct RefreshToken {
     pub(crate) text: String,
     pub(crate) hash: String,
@@ -25,30 +25,31 @@ impl RefreshToken {
         Self { hash: Self::hash(&text), text }
     }
 
-    /// Lower-case hex SHA-256 of a token's text.
+    /// Returns the SHA-256 of a token's text in lower-case hex.
     pub(crate) fn hash(text: &str) -> String {
         hex::encode(Sha256::digest(text))
     }
 
-    /// A session of a new family, which this token begins.
+    /// Makes a session whose first refresh token is this one. The session begins a new family: the
+    /// refresh tokens that follow each other.
     pub(crate) fn session(&self, state: &AppState) -> NewSession {
         let family = URL_SAFE_NO_PAD.encode(state.random::<16>());
         NewSession { token_hash: self.hash.clone(), family, ttl: expires(state) }
     }
 }
 
-/// When a refresh token made now is worthless, epoch seconds.
+/// Returns the time when a refresh token that is made now expires, in epoch seconds.
 pub(crate) fn expires(state: &AppState) -> i64 {
     state.now_ms().div_euclid(1000).saturating_add(REFRESH_TOKEN_SECONDS)
 }
 
-/// Where a device stands, for the answer to its registration.
+/// The device's status and the user's device set, for the answer to a registration or a sign-in.
 pub(crate) struct Standing {
     pub(crate) status: DeviceStatus,
     pub(crate) set: DeviceSetRef,
 }
 
-/// The answer with a device's tokens, never cached.
+/// Makes the answer with a device's tokens, which nobody may cache.
 pub(crate) fn answer(
     state: &AppState,
     status: StatusCode,

@@ -9,8 +9,8 @@ use eko_service::caller::Owner;
 use eko_service::{AppState, Problem};
 use http::StatusCode;
 
-/// DELETE `/user/{name}/inbox/{key}` (`docs/protocol.md`, section 6): deletes an entry of the calling device's
-/// mailbox. The answer is 204, also if there is no such entry.
+/// DELETE `/user/{name}/inbox/{key}` (`docs/protocol.md`, section 6): deletes an entry of the
+/// calling device's mailbox. The answer is 204, also if there is no such entry.
 ///
 /// One DeleteItem.
 pub(crate) async fn delete_entry(

@@ -21,10 +21,10 @@ pub(crate) struct PageQuery {
     after: Option<String>,
 }
 
-/// GET `/user/{name}/inbox` (`docs/protocol.md`, section 6): returns a page of the mailbox, oldest entry
-/// first. Reading deletes nothing.
+/// GET `/user/{name}/inbox` (`docs/protocol.md`, section 6): returns a page of the mailbox, oldest
+/// entry first. Reading deletes nothing.
 ///
-/// One Query; for a page after the first one also a GetItem beside it.
+/// One Query; for a page after the first one also a GetItem at the same time.
 pub(crate) async fn fetch_page(
     State(state): State<AppState>,
     Owner(caller): Owner,

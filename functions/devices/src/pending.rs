@@ -12,8 +12,8 @@ use eko_store::device_keys::LastingKeys;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// GET `/user/{name}/devices/pending` (`docs/protocol.md`, section 3): lists pending devices. An active device
-/// sees all of them, a pending device only itself.
+/// GET `/user/{name}/devices/pending` (`docs/protocol.md`, section 3): lists pending devices. An
+/// active device sees all of them, a pending device only itself.
 ///
 /// One GetItem and one BatchGetItem.
 pub(crate) async fn list_pending(

@@ -10,11 +10,11 @@ use eko_store::device::DeviceAddress;
 use http::StatusCode;
 use serde_json::Value;
 
-/// POST `/user/{name}/devices` with `Reject` (`docs/protocol.md`, section 3): revokes a pending device. The
-/// answer is 204.
+/// POST `/user/{name}/devices` with `Reject` (`docs/protocol.md`, section 3): revokes a pending
+/// device. The answer is 204.
 ///
 /// The device's id cannot be used again. The chain does not change, because the device was never in
-/// it. One GetItem and the transaction; then the calls of
+/// it. One GetItem of the device set and one transaction; then the calls of
 /// [`erase_device`](eko_store::Store::erase_device), whose failure is only logged.
 pub(crate) async fn turn_device_away(
     state: &AppState,

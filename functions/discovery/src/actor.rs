@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::FRESH_SECONDS;
 
-/// GET `/user/{name}` (`docs/protocol.md`, section 2): returns the user's actor document, or a page for a
-/// person if a browser asks.
+/// GET `/user/{name}` (`docs/protocol.md`, section 2): returns the user's actor document, or a page
+/// for a person if a browser asks.
 ///
 /// One GetItem.
 pub(crate) async fn user_actor(
@@ -68,8 +68,8 @@ pub(crate) async fn server_actor(
     Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
-/// Returns the `@context` of an actor. The vocabulary of keys is in it because a reader of linked data
-/// needs it to understand `publicKey`.
+/// Returns the `@context` of an actor. The vocabulary of keys is in it because a reader of linked
+/// data needs it to understand `publicKey`.
 fn context(origin: &Origin) -> Value {
     json!(["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1", origin.ns()])
 }

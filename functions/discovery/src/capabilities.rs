@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::FRESH_SECONDS;
 
-/// GET `/.well-known/ecp` (`docs/protocol.md`, section 2): returns the capabilities. Features that are not
-/// built have no member. No call.
+/// GET `/.well-known/ecp` (`docs/protocol.md`, section 2): returns the capabilities. Features that
+/// are not built have no member. No call.
 pub(crate) async fn capabilities(State(state): State<AppState>) -> Response {
     let (origin, config) = (state.origin().as_str(), state.config());
     let body = json!({

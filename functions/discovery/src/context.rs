@@ -1,5 +1,5 @@
-//! The JSON-LD context of the `eko:` terms. It serves readers of linked data; no client of this protocol
-//! has to fetch it.
+//! The JSON-LD context of the `eko:` terms. It serves readers of linked data; no client of this
+//! protocol has to fetch it.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -24,7 +24,7 @@ const TYPES: &[&str] = &[
     "Confirm",
 ];
 
-/// The members that hold plain values.
+/// The members whose values the context leaves as plain text or numbers, even if they are URLs.
 const TERMS: &[&str] = &[
     "messages",
     "from",
@@ -48,7 +48,7 @@ const TERMS: &[&str] = &[
     "staleDevices",
 ];
 
-/// The members that hold URLs.
+/// The members whose values the context declares to be ids (`"@type": "@id"`).
 const LINKS: &[&str] = &["device", "keyPackage"];
 
 /// GET `/ns` (`docs/protocol.md`, section 2): returns the context. No call.

@@ -11,8 +11,8 @@ use crate::FRESH_SECONDS;
 /// The id of the schema of NodeInfo 2.1.
 const SCHEMA: &str = "http://nodeinfo.diaspora.software/ns/schema/2.1";
 
-/// GET `/.well-known/nodeinfo` (`docs/protocol.md`, section 2): returns the link to the NodeInfo document.
-/// No call.
+/// GET `/.well-known/nodeinfo` (`docs/protocol.md`, section 2): returns the link to the NodeInfo
+/// document. No call.
 pub(crate) async fn node_info_links(State(state): State<AppState>) -> Response {
     let href = format!("{}/nodeinfo/2.1", state.origin().as_str());
     let body = json!({ "links": [{ "rel": SCHEMA, "href": href }] });

@@ -1,5 +1,5 @@
-//! WebFinger (RFC 7033): from a handle or an actor id to the actor, and from the origin to the server's
-//! own actor (FEP-d556).
+//! WebFinger (RFC 7033): from a handle or an actor id to the actor, and from the origin to the
+//! server's own actor (FEP-d556).
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -15,15 +15,15 @@ use crate::FRESH_SECONDS;
 /// The relation from a server to its actor (FEP-d556).
 const SERVICE: &str = "https://www.w3.org/ns/activitystreams#Service";
 
-/// The query of a request (RFC 7033, section 4.1). `rel` would only filter the two links of the answer,
-/// so it is ignored.
+/// The query of a request (RFC 7033, section 4.1). `rel` would only filter the two links of the
+/// answer, so it is ignored.
 #[derive(Deserialize)]
 pub(crate) struct WebFingerQuery {
     resource: Option<String>,
 }
 
-/// GET `/.well-known/webfinger?resource=` (`docs/protocol.md`, section 2): returns the links of a user or of
-/// the server.
+/// GET `/.well-known/webfinger?resource=` (`docs/protocol.md`, section 2): returns the links of a
+/// user or of the server.
 ///
 /// One GetItem for a user; no call for the server.
 pub(crate) async fn find_actor(

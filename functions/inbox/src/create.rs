@@ -13,12 +13,12 @@ use http::StatusCode;
 
 use crate::{accepted, check_path};
 
-/// POST `/user/{name}/inbox` or `/inbox` with `Create` (`docs/protocol.md`, sections 5 and 7): accepts an
-/// envelope for a user of this server.
+/// POST `/user/{name}/inbox` or `/inbox` with `Create` (`docs/protocol.md`, sections 5 and 7):
+/// accepts an envelope for a user of this server.
 ///
-/// The answer is 202 if the envelope covers all of the recipient's devices, 207 `PartialDelivery` if
-/// some are missing, and 409 `Reject` if the envelope names a stale device. The calls are listed at
-/// [`accept_remote`](eko_messaging::Messaging::accept_remote).
+/// The answer is 202 if the envelope covers all of the recipient's devices, 207 `PartialDelivery`
+/// if some are missing, and 409 `Reject` if the envelope names a stale device. The calls are listed
+/// at [`accept_remote`](eko_messaging::Messaging::accept_remote).
 pub(crate) async fn receive_envelope(
     state: &AppState,
     path: Option<&UserName>,

@@ -1,7 +1,7 @@
 //! The inboxes of the users and of the server: other servers post activities there.
 //!
-//! Every request is signed by the activity's own actor ([`eko_service::signed`]). An activity that is
-//! accepted, ignored or a repetition gets 202, so that its server does not send it again.
+//! Every request is signed by the activity's own actor ([`eko_service::signed`]). An activity that
+//! is accepted, ignored or a repetition gets 202, so that its server does not send it again.
 
 mod create;
 mod report;
@@ -36,8 +36,8 @@ pub fn router() -> Router<FederatedState> {
     route::router(ROUTES)
 }
 
-/// POST `/user/{name}/inbox` (`docs/protocol.md`, section 7): receives an activity for the user whom the
-/// path names.
+/// POST `/user/{name}/inbox` (`docs/protocol.md`, section 7): receives an activity for the user
+/// whom the path names.
 async fn personal_inbox(
     State(state): State<FederatedState>,
     PathUser(user): PathUser,
@@ -52,7 +52,8 @@ async fn shared_inbox(State(state): State<FederatedState>, request: Request) -> 
     receive(&state, None, request).await
 }
 
-/// Verifies a request and passes the activity on by its type. `path` is the user whose inbox got it.
+/// Verifies a request and passes the activity on by its type. `path` is the user whose inbox got
+/// it.
 async fn receive(
     state: &FederatedState,
     path: Option<&UserName>,
@@ -88,8 +89,8 @@ fn accepted() -> Response {
     StatusCode::ACCEPTED.into_response()
 }
 
-/// Checks that an activity in a user's own inbox is for that user. `pointer` is the member that names
-/// `user`.
+/// Checks that an activity in a user's own inbox is for that user. `pointer` is the member that
+/// names `user`.
 ///
 /// # Errors
 /// [`Problem::Invalid`] at `pointer`.

@@ -9,9 +9,9 @@ use eko_service::{AppState, Problem};
 
 use crate::{accepted, check_path};
 
-/// POST `/user/{name}/inbox` or `/inbox` with `Delivered`, `PartialDelivery`, `Reject`, `Confirm` or
-/// `Accept` (`docs/protocol.md`, sections 5 to 7): passes a report on to the devices of the envelope's
-/// author. The answer is 202.
+/// POST `/user/{name}/inbox` or `/inbox` with `Delivered`, `PartialDelivery`, `Reject`, `Confirm`
+/// or `Accept` (`docs/protocol.md`, sections 5 to 7): passes a report on to the devices of the
+/// envelope's author. The answer is 202.
 ///
 /// The calls are listed at [`pass_on_report`](eko_messaging::Messaging::pass_on_report).
 pub(crate) async fn receive_report(

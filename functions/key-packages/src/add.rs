@@ -9,9 +9,9 @@ use eko_store::publication::PublicationOutcome;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// POST `/user/{name}/keyPackages` with `Add` (`docs/protocol.md`, section 4): publishes keys of the
-/// calling device, all of the request or none. It fills the pools, or replaces the signed prekey or
-/// the last-resort key.
+/// POST `/user/{name}/keyPackages` with `Add` (`docs/protocol.md`, section 4): publishes keys of
+/// the calling device, all of the request or none. It fills the pools, or replaces the signed
+/// prekey or the last-resort key.
 ///
 /// One BatchGetItem, and the calls of [`publish_keys`](eko_store::Store::publish_keys).
 pub(crate) async fn add_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {

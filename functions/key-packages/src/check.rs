@@ -8,8 +8,9 @@ use eko_service::{AppState, Problem};
 use http::StatusCode;
 use serde_json::Value;
 
-/// POST `/user/{name}/keyPackages` with `Check` (`docs/protocol.md`, section 4): compares a digest of the
-/// calling device's lasting keys with the stored ones. The answer is 200, or the problem `keys-differ`.
+/// POST `/user/{name}/keyPackages` with `Check` (`docs/protocol.md`, section 4): compares a digest
+/// of the calling device's lasting keys with the stored ones. The answer is 200, or the problem
+/// `keys-differ`.
 ///
 /// One GetItem and one BatchGetItem.
 pub(crate) async fn check_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Response, Problem> {

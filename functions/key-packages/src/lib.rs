@@ -32,8 +32,8 @@ pub fn router() -> Router<FederatedState> {
     route::router(ROUTES)
 }
 
-/// POST `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): passes an activity on by its type. A
-/// device sends a token, another server a signature.
+/// POST `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): calls the handler of the
+/// activity's type. A device sends a token, another server a signature.
 async fn post(
     State(state): State<FederatedState>,
     PathUser(user): PathUser,

@@ -1,5 +1,5 @@
-//! The public key packages, without one-time keys. Reading consumes nothing, so that caches and crawlers
-//! do no harm.
+//! The public key packages, without one-time keys. Reading consumes nothing, so that caches and
+//! crawlers do no harm.
 
 use std::collections::HashMap;
 
@@ -16,8 +16,8 @@ use http::HeaderMap;
 /// The time for which caches may keep a package, in seconds.
 const FRESH_SECONDS: u32 = 5;
 
-/// GET `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): lists the packages of a user's active
-/// devices.
+/// GET `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): lists the packages of a user's
+/// active devices.
 ///
 /// One GetItem and one BatchGetItem.
 pub(crate) async fn list_packages(
@@ -33,8 +33,8 @@ pub(crate) async fn list_packages(
     Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
-/// GET `/user/{name}/keyPackage/{deviceId}` (`docs/protocol.md`, section 4): returns the package of one
-/// active device.
+/// GET `/user/{name}/keyPackage/{deviceId}` (`docs/protocol.md`, section 4): returns the package of
+/// one active device.
 ///
 /// One GetItem and one BatchGetItem.
 pub(crate) async fn one_package(

@@ -1,5 +1,5 @@
-//! The activity `Take`: key packages for a device of this server or for another server, with one-time
-//! keys as far as the pools and the budgets allow.
+//! The activity `Take`: key packages for a device of this server or for another server, with
+//! one-time keys as far as the pools and the budgets allow.
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -11,8 +11,8 @@ use eko_service::{AppState, FederatedState, Problem, respond, signed, take_reque
 use http::StatusCode;
 use serde_json::Value;
 
-/// POST `/user/{name}/keyPackages` with `Take` by a device (`docs/protocol.md`, section 4): takes one
-/// package of each device that is asked for.
+/// POST `/user/{name}/keyPackages` with `Take` by a device (`docs/protocol.md`, section 4): takes
+/// one package of each device that is asked for.
 ///
 /// The calls are listed at [`take_for_device`](eko_messaging::Messaging::take_for_device).
 pub(crate) async fn take_for_device(
@@ -27,7 +27,8 @@ pub(crate) async fn take_for_device(
 }
 
 /// POST `/user/{name}/keyPackages` with `Take` by another server (`docs/protocol.md`, section 4):
-/// takes one package of each device that is asked for, on behalf of the actor who signed the request.
+/// takes one package of each device that is asked for, on behalf of the actor who signed the
+/// request.
 ///
 /// The calls are listed at [`signed::read`] and at
 /// [`take_for_server`](eko_messaging::Messaging::take_for_server).

@@ -1,5 +1,5 @@
-//! The activity `Create` of a `SignalEnvelope`: an envelope for one user's devices, here or on another
-//! server.
+//! The activity `Create` of a `SignalEnvelope`: an envelope for one user's devices, here or on
+//! another server.
 
 use axum::response::Response;
 use eko_federation::{STEP_TIME, limits};
@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 
 /// POST `/user/{name}/outbox` with `Create` (`docs/protocol.md`, section 5): sends an envelope.
 ///
-/// The answer is 201 if every device of the recipient has its ciphertext queued, 202 if the envelope
-/// waits for the recipient's server, 207 `PartialDelivery` or 409 `Reject`. The calls are listed at
-/// [`send_local`](eko_messaging::Messaging::send_local) and
+/// The answer is 201 if every device of the recipient has its ciphertext queued, 202 if the
+/// envelope waits for the recipient's server, 207 `PartialDelivery` or 409 `Reject`. The calls are
+/// listed at [`send_local`](eko_messaging::Messaging::send_local) and
 /// [`send_remote`](eko_messaging::Messaging::send_remote).
 pub(crate) async fn send_envelope(
     state: &FederatedState,
@@ -50,8 +50,8 @@ pub(crate) async fn send_envelope(
     })
 }
 
-/// Returns the actor id for a handle in `to`, or `None` if `to` is no handle. The calls for a handle of
-/// another server are listed at [`resolve`](eko_federation::Federation::resolve).
+/// Returns the actor id for a handle in `to`, or `None` if `to` is no handle. The calls for a
+/// handle of another server are listed at [`resolve`](eko_federation::Federation::resolve).
 async fn actor_of_handle(state: &FederatedState, body: &Value) -> Result<Option<String>, Problem> {
     let Some(handle) = only_text(body, "to").ok().and_then(|to| Handle::parse(to).ok()) else {
         return Ok(None);

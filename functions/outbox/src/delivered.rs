@@ -9,8 +9,8 @@ use eko_service::{AppState, FederatedState, Problem};
 use http::StatusCode;
 use serde_json::Value;
 
-/// POST `/user/{name}/outbox` with `Delivered` (`docs/protocol.md`, section 6): deletes entries of the
-/// calling device's mailbox and sends the receipts. The answer is 204.
+/// POST `/user/{name}/outbox` with `Delivered` (`docs/protocol.md`, section 6): deletes entries of
+/// the calling device's mailbox and sends the receipts. The answer is 204.
 ///
 /// The calls are listed at [`acknowledge`](eko_messaging::Messaging::acknowledge).
 pub(crate) async fn acknowledge_entries(
@@ -24,7 +24,8 @@ pub(crate) async fn acknowledge_entries(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Reads the keys of the entries and drops repetitions. Their URLs must be in the caller's own inbox.
+/// Reads the keys of the entries and drops repetitions. Their URLs must be in the caller's own
+/// inbox.
 fn entry_keys(state: &AppState, caller: &Caller, body: &Value) -> Result<Vec<EntryKey>, Problem> {
     let delivered = DeliveredActivity::parse(body)?;
     let mut keys = Vec::with_capacity(delivered.entries.len());

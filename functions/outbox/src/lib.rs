@@ -29,8 +29,8 @@ pub fn router() -> Router<FederatedState> {
     route::router(ROUTES)
 }
 
-/// POST `/user/{name}/outbox` (`docs/protocol.md`, sections 4, 5 and 6): passes an activity on by its
-/// type.
+/// POST `/user/{name}/outbox` (`docs/protocol.md`, sections 4, 5 and 6): accepts `Create`,
+/// `Delivered` and `Take`, and calls the handler of the activity's type.
 async fn outbox(
     State(state): State<FederatedState>,
     Owner(caller): Owner,

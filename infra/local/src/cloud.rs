@@ -14,9 +14,9 @@ pub struct Cloud {
     /// The SDK's clients.
     pub clients: AwsClients,
     table: String,
-    /// The queue `deliveries`.
+    /// The URLs of the queue `deliveries` and of its dead-letter queue.
     pub deliveries: QueueUrls,
-    /// The queue `federation`.
+    /// The URLs of the queue `federation` and of its dead-letter queue.
     pub federation: QueueUrls,
 }
 

@@ -1,6 +1,6 @@
 //! `cargo xtask style`: a report on names, comments and duplicates, as figures with their targets.
 //!
-//! The report informs. It fails for no figure. The rules stand in the submodules, each with its
+//! The command succeeds whatever the figures are. The submodules have the rules and their
 //! exceptions.
 
 mod duplicates;

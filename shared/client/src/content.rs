@@ -95,7 +95,7 @@ pub struct Note {
 }
 
 impl Activity {
-    /// Returns the activity that carries a control which this device has sealed.
+    /// Returns the activity that carries a group control that this device has sealed.
     pub fn of_control(control: &GroupControl) -> Self {
         let state = control.state();
         Self {

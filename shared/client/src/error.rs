@@ -15,14 +15,14 @@ pub enum ClientError {
     /// The server refused the call, and says why.
     #[error("{0}")]
     Problem(Box<ProblemDetails>),
-    /// The answer is none that the protocol allows for this call.
+    /// The protocol does not allow the answer for this call.
     #[error("{status}: {reason}: {body}")]
     Unexpected {
         /// The status of the answer.
         status: StatusCode,
-        /// The fault in it.
+        /// The fault in the answer.
         reason: String,
-        /// The beginning of its body.
+        /// The beginning of the answer's body.
         body: String,
     },
     /// A device chain breaks a rule, so its server, or somebody on the way to it, made it up.

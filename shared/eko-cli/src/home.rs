@@ -31,10 +31,10 @@ pub struct EkoHome {
     former: PathBuf,
 }
 
-/// The folder of an account that was asked for.
+/// The folder of an account, which exists or was just made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreparedAccount {
-    /// The account.
+    /// The folder of the account.
     pub account: AccountFolder,
     /// True if the folder did not exist before.
     pub is_new: bool,

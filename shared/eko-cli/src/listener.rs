@@ -134,10 +134,11 @@ impl<'a> MailboxListener<'a> {
         pause.mul_f32(PAUSE_GROWTH).min(self.longest_pause)
     }
 
-    /// Writes an error that may pass, once per text in `told`.
+    /// Reports an error after which the loop tries again: the device is pending, or another attempt
+    /// may succeed. Writes the error unless its text is in `told`, and adds the text.
     ///
     /// # Errors
-    /// The error, if it will not pass by itself.
+    /// Any other error, as a failure of the command.
     fn report(&self, error: MessengerError, told: &mut BTreeSet<String>) -> Result<(), CommandFailure> {
         let pending = matches!(error, MessengerError::Pending);
         if !pending && error.retry_after_s().is_none() {

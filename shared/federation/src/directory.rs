@@ -17,9 +17,10 @@ use crate::{Federation, RemoteError, Scheme, asks_for_another};
 /// The time for which a copy is used without a new fetch, in milliseconds: 24 hours
 /// (`docs/protocol.md`, section 7).
 const FRESH_MS: i64 = 24 * 3_600_000;
-/// The time for which the answer counts that an actor does not exist, in milliseconds.
+/// The time for which the answer that an actor does not exist is used without a new fetch, in
+/// milliseconds.
 const GONE_MS: i64 = 3_600_000;
-/// The time for which an unusable answer counts, in milliseconds.
+/// The time for which an unusable answer is not fetched again, in milliseconds.
 const UNUSABLE_MS: i64 = 600_000;
 /// The time for which a server counts as out of reach after a failure, in milliseconds.
 const UNREACHABLE_MS: i64 = 60_000;

@@ -39,8 +39,8 @@ impl Messaging {
     /// A rejected envelope costs the first round only.
     ///
     /// # Errors
-    /// [`Refusal::UnknownUser`], [`Refusal::OverBudget`], a message for what is not a device of
-    /// that user; the store.
+    /// [`Refusal::UnknownUser`], [`Refusal::OverBudget`], and [`Refusal::Invalid`] if a message is
+    /// for an address that is not a device of that user. The store is broken or out of reach.
     pub async fn accept_remote(&self, create: &Create, user: &UserName) -> Result<Acceptance> {
         // A message for another user costs no call.
         create.local_ciphertexts(self.origin(), user)?;
@@ -58,7 +58,8 @@ impl Messaging {
     /// dies between the two calls, the sender has no answer and sends the same envelope again.
     ///
     /// # Errors
-    /// A message for what is not a device of that user, or for the sending device; the store.
+    /// [`Refusal::Invalid`] if a message is for the sending device or for an address that is not a
+    /// device of that user. The store is broken or out of reach.
     pub(crate) async fn accept(
         &self,
         create: &Create,

@@ -41,7 +41,8 @@ impl Messaging {
     /// An entry whose receipt cannot be queued is put back, so that the device's next try finds it.
     ///
     /// # Errors
-    /// The store. Entries that were deleted before are reported all the same.
+    /// The store is broken or out of reach. Receipts are sent for the entries that were deleted
+    /// before.
     pub async fn acknowledge(
         &self,
         federation: Option<&Federation>,

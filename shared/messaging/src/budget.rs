@@ -10,7 +10,7 @@ impl Messaging {
     /// or an actor id of another. One UpdateItem, meant to run beside the read of the device sets.
     ///
     /// # Errors
-    /// [`Refusal::OverBudget`]; the store.
+    /// [`Refusal::OverBudget`]; the store is broken or out of reach.
     pub(crate) async fn charge_envelope(&self, create: &Create, recipient: &str) -> Result<()> {
         let bytes = create.messages.iter().map(|message| message.content.len()).sum::<usize>();
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -20,7 +20,7 @@ impl Messaging {
     /// Charges a request to its sender and recipient. One UpdateItem.
     ///
     /// # Errors
-    /// [`Refusal::OverBudget`]; the store.
+    /// [`Refusal::OverBudget`]; the store is broken or out of reach.
     pub(crate) async fn charge(&self, charge: BudgetCharge<'_>) -> Result<()> {
         const ENVELOPES: &str = "too many envelopes to this recipient in this minute";
         const BYTES: &str = "too many bytes to this recipient in this minute";

@@ -63,9 +63,9 @@ pub(crate) struct Wait {
 pub(crate) enum Admission {
     /// The server may be tried now.
     Admitted,
-    /// The server is left alone until this time, in epoch milliseconds.
+    /// The server must not be tried now.
     LeftAlone {
-        /// The earliest time of the next try.
+        /// The earliest time of the next try, in epoch milliseconds.
         until_ms: i64,
     },
 }
@@ -82,7 +82,7 @@ impl Messaging {
     /// which claims the probe by an UpdateItem.
     ///
     /// # Errors
-    /// The store.
+    /// The store is broken or out of reach.
     pub(crate) async fn admit(&self, origin: &Origin, host: &HostRecord) -> Result<Admission> {
         let now_ms = self.now_ms();
         match host.gate(now_ms) {
@@ -102,7 +102,7 @@ impl Messaging {
     ///
     /// # Errors
     /// The recipient cannot be found ([`RemoteError::Gone`], [`RemoteError::Unusable`],
-    /// [`RemoteError::NotFederated`]); the store.
+    /// [`RemoteError::NotFederated`]); the store is broken or out of reach.
     pub(crate) async fn dispatch(
         &self,
         federation: &Federation,
@@ -137,7 +137,7 @@ impl Messaging {
     /// otherwise no call.
     ///
     /// # Errors
-    /// The store.
+    /// The store is broken or out of reach.
     pub(crate) async fn note_outcome(
         &self,
         origin: &Origin,

@@ -7,7 +7,7 @@ use eko_store::StoreError;
 /// The result of a verb.
 pub type Result<T> = std::result::Result<T, MessagingError>;
 
-/// The reason why a verb has no outcome.
+/// The reason why a verb (a method of [`Messaging`](crate::Messaging)) has no outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum MessagingError {
     /// The caller may not have what it asks for.
@@ -36,7 +36,7 @@ pub enum Refusal {
     DeviceRevoked,
     /// A budget is spent.
     OverBudget {
-        /// The time until the budget is whole again, in seconds.
+        /// The time until the budget is full again, in seconds.
         retry_after: u64,
         /// The budget, for a person.
         budget: &'static str,

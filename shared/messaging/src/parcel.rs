@@ -29,12 +29,12 @@ struct ReceivedParcel {
     parcel: Parcel,
 }
 
-/// The sum of the fates of a batch.
+/// The fates of all parcels of a batch.
 #[derive(Default)]
 struct BatchFates {
-    /// The ids of messages that come back by the queue's own visibility timeout.
+    /// The ids of messages that become visible again after the queue's own visibility timeout.
     failed: Vec<String>,
-    /// Messages that are hidden until a time, in epoch milliseconds.
+    /// Messages to hide in the queue, each until a time in epoch milliseconds.
     waiting: Vec<(ReceivedParcel, i64)>,
     /// Messages that are done, and the reports for their senders.
     done: Vec<(ReceivedParcel, Option<ReportDelivery>)>,
@@ -157,8 +157,9 @@ impl Messaging {
         }
     }
 
-    /// Tells the senders, removes what was stored, hides what waits. Returns the ids of the
-    /// messages that stay in the queue, among them those whose senders could not be told.
+    /// Queues the reports for the senders, removes the stored texts of parcels that are done, and
+    /// hides the messages that wait. Returns the ids of the messages that stay in the queue, among
+    /// them those whose reports could not be queued.
     async fn settle(&self, fates: BatchFates) -> Vec<String> {
         let BatchFates { mut failed, waiting, done } = fates;
         let store = self.store();

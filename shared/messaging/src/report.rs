@@ -44,14 +44,15 @@ impl Messaging {
     /// Passes a report of another server on to the devices of the envelope's author, a user of this
     /// server.
     ///
-    /// The report counts only if `author` sent that envelope to the server of `signer`, the actor
-    /// who signed it, and if the same report has not been passed on before. Otherwise it has no
-    /// effect. At most three AWS calls, one after another: GetItem of the sent envelope's record,
-    /// SendMessageBatch, UpdateItem of the record. In this order no crash loses a report; one that
-    /// is repeated is found in the record.
+    /// A report has an effect only if all of this holds: `author` sent the envelope to the server
+    /// of `signer`, the actor who signed the report; the same report was not passed on before; and
+    /// fewer than [`MAX_REPORTS`] reports on the envelope were. At most three AWS calls, one after
+    /// another: GetItem of the sent envelope's record, SendMessageBatch, UpdateItem of the record.
+    /// The report is queued before it is recorded, so that no crash loses it. The record shows
+    /// which reports were passed on before.
     ///
     /// # Errors
-    /// The store.
+    /// The store is broken or out of reach.
     pub async fn pass_on_report(
         &self,
         signer: &RemoteActor,

@@ -57,7 +57,8 @@ impl Messaging {
     ///
     /// # Errors
     /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`],
-    /// [`Refusal::OverBudget`], a message for what is not a device of that user; the store.
+    /// [`Refusal::OverBudget`]; [`Refusal::Invalid`] if a message is for an address that is not a
+    /// device of that user; the store is broken or out of reach.
     pub async fn send_local(
         &self,
         caller: DeviceAddress<'_>,
@@ -88,9 +89,9 @@ impl Messaging {
     ///
     /// # Errors
     /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`],
-    /// [`Refusal::OverBudget`], a message for a device on a third server; an
-    /// [`eko_federation::RemoteError`] if the recipient is not federated with, does not exist or
-    /// cannot be used; the store.
+    /// [`Refusal::OverBudget`]; [`Refusal::Invalid`] for a message to a device on a third server;
+    /// an [`eko_federation::RemoteError`] if the recipient is not federated with, does not exist or
+    /// cannot be used; the store is broken or out of reach.
     pub async fn send_remote(
         &self,
         federation: &Federation,

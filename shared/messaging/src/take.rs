@@ -37,8 +37,9 @@ impl Messaging {
     /// BatchGetItem of the keys.
     ///
     /// # Errors
-    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`], a package
-    /// of a device that is not active; the store.
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`];
+    /// [`Refusal::Invalid`] if a package is of a device that is not active; the store is broken or
+    /// out of reach.
     pub async fn take_for_device(&self, caller: DeviceAddress<'_>, packages: LocalPackages) -> Result<Value> {
         let [own, owner] = self.store().device_sets([caller.user, &packages.user]).await?;
         require_active(own, caller.device)?;
@@ -59,7 +60,8 @@ impl Messaging {
     /// likes.
     ///
     /// # Errors
-    /// [`Refusal::UnknownUser`], a package of a device that is not active; the store.
+    /// [`Refusal::UnknownUser`]; [`Refusal::Invalid`] for a package of a device that is not active;
+    /// the store is broken or out of reach.
     pub async fn take_for_server(&self, actor: &RemoteActor, packages: LocalPackages) -> Result<Value> {
         let owner = self.store().device_set(&packages.user).await?.ok_or(Refusal::UnknownUser)?;
         let server = actor.origin().map(|origin| origin.to_string()).unwrap_or_default();
@@ -105,7 +107,7 @@ impl Messaging {
     ///
     /// # Errors
     /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`],
-    /// [`Refusal::UnknownUser`]; [`RemoteError`]; the store.
+    /// [`Refusal::UnknownUser`]; [`RemoteError`]; the store is broken or out of reach.
     pub async fn take_from_server(
         &self,
         federation: &Federation,

@@ -85,7 +85,7 @@ const MAX_COVERED: usize = 32;
 pub enum Scheme {
     /// draft-cavage-http-signatures-12, which most servers use.
     Cavage,
-    /// RFC 9421.
+    /// HTTP Message Signatures (RFC 9421).
     Rfc9421,
 }
 

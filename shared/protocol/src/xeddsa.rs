@@ -10,8 +10,8 @@
 //!                                       └── bit 7: sign of the public key; bits 5 and 6: always 0
 //! ```
 //!
-//! The paper's form has 0 in that bit. It is the same signature for a key whose sign is 0, so it is
-//! accepted as well.
+//! In the specification's form, bit 7 is 0. That is libsignal's form for a key whose sign is 0, so
+//! this module accepts it for such a key.
 
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::montgomery::MontgomeryPoint;
@@ -63,8 +63,9 @@ pub(crate) fn can_verify(u: &[u8; 32]) -> bool {
     to_edwards(u, 0).is_some()
 }
 
-/// True if a key agreement with this u-coordinate gives a secret: it is canonical, and 8 times the
-/// point is not the neutral element, on the curve or on its twist.
+/// True if a key agreement with the public key `u` gives a shared secret. The u-coordinate must be
+/// canonical, and its point must not be of low order: 8 times the point is not the neutral element.
+/// The point may be on the curve or on its twist.
 pub(crate) fn can_agree(u: &[u8; 32]) -> bool {
     is_canonical(u) && !MontgomeryPoint(*u).mul_bits_be([true, false, false, false].into_iter()).is_identity()
 }

@@ -36,10 +36,11 @@ pub(crate) mod attr {
     pub(crate) const SPENT_NOTED_MS: &str = "nt";
 }
 
-/// The names of one pool's attributes in a device record.
+/// The names of one pool's attributes in a device record. Each field describes the attribute's
+/// value.
 #[derive(Debug)]
 pub(crate) struct PoolAttributes {
-    /// The next place to hand out.
+    /// The next place that a take hands out.
     pub(crate) head: &'static str,
     /// The place after the last key.
     pub(crate) tail: &'static str,
@@ -47,7 +48,7 @@ pub(crate) struct PoolAttributes {
     pub(crate) max_id: &'static str,
     /// The first block that is still stored.
     pub(crate) first_block: &'static str,
-    /// The first block that was not spent when that was last noted.
+    /// The first block that was not spent at the last publication that noted the spent blocks.
     pub(crate) unspent_block: &'static str,
 }
 
@@ -124,7 +125,7 @@ pub struct DeviceRecord {
 /// A head beyond the tail is an empty pool from which keys were asked for all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyPool {
-    /// The next place to hand out.
+    /// The next place that a take hands out.
     pub head: u64,
     /// The place after the last key.
     pub tail: u64,

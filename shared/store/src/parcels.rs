@@ -94,13 +94,13 @@ impl Parcel {
 impl Store {
     /// Queues parcels, each delayed until it may be tried, as far as SQS can delay it (15 minutes).
     ///
-    /// One SendMessageBatch for each ten, or each megabyte. A text that is too long is stored
-    /// before by a BatchWriteItem of its parts, under an id that `new_id` draws. `Ok` means that
-    /// all of it is durable.
+    /// One SendMessageBatch for each ten parcels, or for each megabyte. A text that is too long for
+    /// a message is first stored in parts by BatchWriteItem, under an id that `new_id` draws. `Ok`
+    /// means that all parcels are durable.
     ///
     /// # Errors
-    /// Table or queue are out of reach. Some parcels may be queued then; stored parts go by their
-    /// `ttl`.
+    /// The table or the queue is out of reach. Some parcels may be queued then. DynamoDB deletes
+    /// stored parts after their `ttl`.
     pub async fn queue_parcels(
         &self,
         parcels: Vec<Parcel>,
@@ -160,7 +160,7 @@ impl Store {
     /// nothing is stored. Removing it again has no effect.
     ///
     /// # Errors
-    /// The table is out of reach; the parts go by their `ttl` then.
+    /// The table is out of reach. DynamoDB then deletes the parts after their `ttl`.
     pub async fn discard_parcel(&self, body: &ParcelBody) -> Result<()> {
         let ParcelBody::Stored(id) = body else { return Ok(()) };
         let parts = self.query_all(&key::body_partition(id), "", Projection::Keys).await?;
@@ -173,7 +173,8 @@ impl Store {
     /// hours at most.
     ///
     /// # Errors
-    /// SQS is out of reach; the parcels come back by the queue's own visibility timeout then.
+    /// SQS is out of reach. The parcels then become visible again after the queue's own visibility
+    /// timeout.
     pub async fn postpone_parcels(&self, receipts: &[(String, i64)], now_ms: i64) -> Result<()> {
         let seconds = |until: &i64| {
             let seconds = until.saturating_sub(now_ms).saturating_add(999).div_euclid(1000);

@@ -30,7 +30,7 @@ use crate::event;
 /// session some 1,900.
 pub const CIPHERTEXT_BYTES: usize = 512;
 
-/// A server of its own for the measurement of one function.
+/// A server with users, devices and a message, for the measurement of one function.
 pub struct BenchScene {
     world: World,
     alice: Device<DirectTransport>,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Inner;
 
-/// Answers the provider's metadata (OpenID Connect Discovery 1.0, section 3).
+/// Answers with the provider's metadata (OpenID Connect Discovery 1.0, section 3).
 pub(super) async fn configuration(State(issuer): State<Arc<Inner>>) -> Json<Value> {
     let url = &issuer.url;
     Json(json!({
@@ -32,7 +32,7 @@ pub(super) async fn configuration(State(issuer): State<Arc<Inner>>) -> Json<Valu
     }))
 }
 
-/// Answers the key set (RFC 7517), which has one key.
+/// Answers with the set of public keys (RFC 7517), which has one key.
 pub(super) async fn jwks(State(issuer): State<Arc<Inner>>) -> Json<Value> {
     Json(json!({ "keys": [issuer.key.jwk()] }))
 }

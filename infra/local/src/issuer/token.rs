@@ -48,7 +48,7 @@ enum TokenRefusal {
     ServerError,
 }
 
-/// Answers an ID token for a code, or for a name.
+/// Answers with an ID token for an authorization code or for a user name.
 pub(super) async fn issue(State(issuer): State<Arc<Inner>>, headers: HeaderMap, form: Bytes) -> Response {
     match exchange(&issuer, &headers, &form) {
         Ok(id_token) => no_store(Json(json!({

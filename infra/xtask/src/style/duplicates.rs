@@ -112,7 +112,8 @@ fn windows(lines: &[Vec<ComparedLine>]) -> BTreeMap<Vec<usize>, Vec<LinePosition
 
 /// Returns the texts of the run that begins at both positions.
 ///
-/// Returns `None` if a longer run begins before it, if the two overlap, or if it is mostly thin.
+/// The run ends where its two copies would overlap. Returns `None` if a longer run contains it, if
+/// it has fewer than [`FEWEST`] lines, or if most of its lines are thin.
 fn longest_run(lines: &[Vec<ComparedLine>], first: LinePosition, second: LinePosition) -> Option<Vec<usize>> {
     let line = |position: LinePosition, offset: usize| lines.get(position.file)?.get(position.line + offset);
     let before = |position: LinePosition| lines.get(position.file)?.get(position.line.checked_sub(1)?);

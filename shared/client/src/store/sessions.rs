@@ -23,7 +23,8 @@ impl Transaction<'_> {
             .optional()?)
     }
 
-    /// Keeps the record of a session after a step.
+    /// Stores the record of a session, which changes with every message that is encrypted or
+    /// decrypted. The session is then no longer to be renewed.
     pub(crate) fn keep_session(
         &self,
         actor: &str,

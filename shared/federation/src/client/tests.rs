@@ -1,4 +1,4 @@
-//! The guarded client against servers of this process. No packet leaves this machine.
+//! Tests of [`GuardedClient`] with servers in this process. No packet leaves this machine.
 
 mod addresses;
 mod answers;

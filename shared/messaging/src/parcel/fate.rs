@@ -32,7 +32,7 @@ pub(super) enum ParcelFate {
     },
 }
 
-/// The outcome of an envelope that the sending device is told.
+/// The outcome of an envelope, of which the sending device gets a report.
 enum ParcelOutcome {
     /// The other server has it.
     Accepted,
@@ -53,7 +53,8 @@ impl Messaging {
     /// Makes one attempt and decides the fate of the parcel.
     ///
     /// # Errors
-    /// The store. The parcel is tried again after the queue's visibility timeout.
+    /// The store is broken or out of reach. The parcel is tried again after the queue's visibility
+    /// timeout.
     pub(super) async fn try_parcel(
         &self,
         federation: Option<&Federation>,

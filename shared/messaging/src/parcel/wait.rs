@@ -1,15 +1,16 @@
 //! The time between two attempts at a parcel.
 
-/// The shortest wait, in milliseconds.
+/// The shortest wait that [`next_ms`] gives, in milliseconds.
 const SHORTEST_MS: i64 = 5_000;
-/// The longest wait, in milliseconds: 3 hours.
+/// The longest wait that [`next_ms`] gives, in milliseconds: 3 hours.
 const LONGEST_MS: i64 = 3 * 3_600_000;
-/// The most that chance adds to a wait, in milliseconds, so that parcels that failed together do
-/// not come back together.
+/// The most that chance adds to a wait, in milliseconds. Parcels that failed together are then not
+/// tried again together.
 const JITTER_MS: i64 = 2_000;
 
-/// Returns the time of the next attempt at a parcel that was first tried at `first_ms`: after as
-/// long again as it has waited. The waits double without a counter. Times are epoch milliseconds.
+/// Returns the time of the next attempt at a parcel that was first tried at `first_ms`. The next
+/// wait is as long as the time since then, so the waits double without a counter. Both times and
+/// the result are in epoch milliseconds.
 pub(super) fn next_ms(first_ms: i64, now_ms: i64) -> i64 {
     let waited = now_ms.saturating_sub(first_ms).clamp(SHORTEST_MS, LONGEST_MS);
     now_ms.saturating_add(waited)

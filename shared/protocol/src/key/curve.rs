@@ -29,7 +29,7 @@ const TYPE: u8 = 0x05;
 pub struct IdentityKey([u8; 33]);
 
 impl IdentityKey {
-    /// Reads the 33 bytes.
+    /// Reads a key from its 33 bytes: the type byte `0x05`, then the u-coordinate.
     ///
     /// # Errors
     /// [`Invalid`] for another length, another type byte, or a point under which signatures prove
@@ -45,8 +45,8 @@ impl IdentityKey {
         }
     }
 
-    /// Returns the public half of a private one: 32 bytes, which are clamped as X25519 does (RFC 7748).
-    /// Such a point is on the curve, canonical and not of low order.
+    /// Returns the public key of a private key: 32 bytes, which are clamped as X25519 does (RFC
+    /// 7748). The public key is on the curve, canonical and not of low order.
     pub fn of_secret(secret: &[u8; 32]) -> Self {
         Self(public(secret))
     }
@@ -71,7 +71,7 @@ base64_text!(IdentityKey);
 pub struct CurveKey([u8; 33]);
 
 impl CurveKey {
-    /// Reads the 33 bytes.
+    /// Reads a key from its 33 bytes: the type byte `0x05`, then the u-coordinate.
     ///
     /// # Errors
     /// [`Invalid`] for another length, another type byte, or a point with which every key agreement
@@ -85,8 +85,8 @@ impl CurveKey {
         }
     }
 
-    /// Returns the public half of a private one: 32 bytes, which are clamped as X25519 does (RFC 7748).
-    /// Such a point is on the curve, canonical and not of low order.
+    /// Returns the public key of a private key: 32 bytes, which are clamped as X25519 does (RFC
+    /// 7748). The public key is on the curve, canonical and not of low order.
     pub fn of_secret(secret: &[u8; 32]) -> Self {
         Self(public(secret))
     }

@@ -169,7 +169,7 @@ impl<K: OneTimeKey> KeyBlock<K> {
         self.keys.get(usize::try_from(place.checked_sub(self.first)?).ok()?)
     }
 
-    /// Returns the keys, by their places.
+    /// Returns the keys in the order of their places.
     pub(crate) fn keys(&self) -> &[K] {
         &self.keys
     }

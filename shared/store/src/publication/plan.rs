@@ -23,7 +23,7 @@ const REMOVED_BLOCKS: u64 = 15;
 /// than API Gateway's 30 seconds.
 const GRACE_MS: i64 = 60_000;
 
-/// The outcome of planning.
+/// The outcome of planning a publication for one pool.
 pub(super) enum PlanOutcome<K> {
     /// The keys can be stored in this way.
     Planned(PoolPlan<K>),
@@ -56,7 +56,7 @@ pub(super) struct PoolPlan<K> {
 struct StoredBlocks {
     /// The first block that is stored.
     first: u64,
-    /// The first block that was not spent when that was last noted.
+    /// The first block that was not spent at the last publication that noted the spent blocks.
     unspent: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The executables that Lambda's `provided.al2023` starts.
+//! Builds the executables that Lambda's runtime `provided.al2023` starts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 
-/// The C library of `provided.al2023`, 2.34: what was linked against a newer one does not start
-/// there.
+/// The minor version of glibc in `provided.al2023`: 2.34. An executable that was linked against a
+/// newer one does not start there.
 const GLIBC_MINOR: u32 = 34;
 
-/// Builds the functions, all where none is named.
+/// Builds the functions that are named, or all.
+///
+/// # Errors
+/// A function does not exist, or cannot be built.
 pub(crate) fn build(wanted: &[String], profile: &str) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let all = functions(&root)?;
@@ -20,7 +23,7 @@ pub(crate) fn build(wanted: &[String], profile: &str) -> anyhow::Result<()> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     for name in if wanted.is_empty() { &all } else { wanted } {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
+        let status = Command::new(cargo)
             .current_dir(&root)
             .args([
                 "build",
@@ -33,8 +36,8 @@ pub(crate) fn build(wanted: &[String], profile: &str) -> anyhow::Result<()> {
                 name,
             ])
             .status()?;
-        ensure!(built.success(), "{name} could not be built");
-        // Cargo's own name for the folder of its profile `dev`.
+        ensure!(status.success(), "{name} could not be built");
+        // The folder of the profile `dev` is named `debug`.
         let executable = target.join(if profile == "dev" { "debug" } else { profile }).join(name);
         let bytes = fs::read(&executable).with_context(|| format!("cannot read {}", executable.display()))?;
         let glibc = newest_glibc(&bytes);
@@ -52,7 +55,7 @@ pub(crate) fn build(wanted: &[String], profile: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The names of all functions, which are their folders'.
+/// Returns the names of all functions, which are the names of their folders.
 fn functions(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(root.join("functions"))? {
@@ -65,8 +68,8 @@ fn functions(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// The minor version of the newest symbol of glibc 2 that an executable asks for, by the names in
-/// its version section (`GLIBC_2.34`); 0 where it asks for none.
+/// Returns the minor version of the newest symbol of glibc 2 that an executable needs, or 0 if it
+/// needs none. The version section names the symbols as `GLIBC_2.34`.
 fn newest_glibc(executable: &[u8]) -> u32 {
     const NAME: &[u8] = b"GLIBC_2.";
     let after = executable.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME);

@@ -19,8 +19,8 @@ struct Cli {
 enum Command {
     /// Build every function for this machine's architecture: target/lambda/NAME/bootstrap
     ///
-    /// Each by itself, so that it gets its own features only. For the other architecture:
-    /// `cargo lambda build --release --arm64 -p eko-NAME`, or `sam build`.
+    /// Builds each function by itself, so that it has its own features only. For the other
+    /// architecture: `cargo lambda build --release --arm64 -p eko-NAME`, or `sam build`.
     Bootstraps {
         /// Functions to build [default: all]
         functions: Vec<String>,
@@ -28,9 +28,9 @@ enum Command {
         #[arg(long, default_value = "release")]
         profile: String,
     },
-    /// Measure what the functions cost, on their bootstraps: needs valgrind, takes some minutes
+    /// Measure the cost of the functions, on their bootstraps; needs valgrind, takes some minutes
     ///
-    /// Builds them first. Writes docs/figures: what messages cost (calls, units, dollars), and
+    /// Builds the bootstraps first. Writes docs/figures: what messages cost (calls, units, dollars), and
     /// start-up, memory and instructions of each function.
     Measure {
         /// Functions to measure [default: all, and what messages cost]

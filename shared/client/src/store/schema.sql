@@ -1,31 +1,33 @@
--- Times are epoch milliseconds. Addresses are URLs; hashes lower-case hex.
+-- The tables of a device's store. Times are in epoch milliseconds, addresses are URLs, hashes are
+-- lower-case hex.
 
--- The device itself: one value a name.
+-- The device itself: one value for each name.
 CREATE TABLE account (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 
--- Private halves. kind: 1 signed, 2 one-time, 3 Kyber (secret is the seed).
+-- The private halves of prekeys. kind: 1 signed, 2 one-time, 3 Kyber (secret is the seed).
 CREATE TABLE pre_keys (
   kind INTEGER NOT NULL, id INTEGER NOT NULL, secret BLOB NOT NULL, made INTEGER NOT NULL,
   PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 
--- First messages that were read under a last-resort key: none is read twice.
+-- First messages that were read under a last-resort key, so that none is read twice.
 CREATE TABLE kyber_uses (
   kyber INTEGER NOT NULL, signed INTEGER NOT NULL, base_key BLOB NOT NULL, PRIMARY KEY (kyber, signed, base_key)
 ) WITHOUT ROWID;
 
--- renew: the next message begins a new session.
+-- The sessions with other devices. renew: 1 if the next message begins a new session.
 CREATE TABLE sessions (
   device TEXT PRIMARY KEY, actor TEXT NOT NULL, record BLOB NOT NULL, renew INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- Device chains as they were last verified. accepted, verified: hash of the root node that the user took as theirs,
--- without and with comparing numbers. alarm: what was shown instead of a chain that goes on from this one.
+-- Device chains as they were last verified. accepted: hash of the root node that the user accepts.
+-- verified: hash of the root node for which the user compared safety numbers. alarm: a
+-- contradiction that the server showed, and its time.
 CREATE TABLE chains (
   actor TEXT PRIMARY KEY, nodes BLOB NOT NULL, accepted TEXT NOT NULL, verified TEXT, alarm TEXT, alarm_at INTEGER
 ) WITHOUT ROWID;
 
--- What was said, by activity. position: its place in the conversation once it is there, and whether it was shown.
+-- Messages. position: NULL until the messages before it have theirs. shown: 1 once it was shown.
 CREATE TABLE messages (
   row INTEGER PRIMARY KEY,
   id TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL, conversation TEXT NOT NULL,
@@ -39,14 +41,15 @@ CREATE INDEX messages_in_conversation ON messages (conversation, position);
 CREATE INDEX messages_waiting ON messages (conversation, device, sequence) WHERE position IS NULL;
 CREATE INDEX messages_unshown ON messages (position) WHERE shown = 0;
 
--- The own counter of each conversation, and how far each other device's was followed.
+-- The last number of this device in each conversation, and the last one that was followed of each
+-- other device.
 CREATE TABLE sequences (conversation TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE followed (
   conversation TEXT NOT NULL, device TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (conversation, device)
 ) WITHOUT ROWID;
 
--- Envelopes, one a recipient, until their outcome is known; the plaintext goes with the outcome.
--- state: 1 to be sent, 2 queued by the own server, 3 accepted, 4 delivered, 5 failed, 6 refused.
+-- Envelopes, one for each recipient. The plaintext is deleted once the outcome is known. state: 1
+-- to be sent, 2 queued by the own server, 3 accepted, 4 delivered, 5 failed, 6 refused.
 CREATE TABLE envelopes (
   id TEXT PRIMARY KEY, message TEXT NOT NULL, recipient TEXT NOT NULL, plaintext BLOB, state INTEGER NOT NULL,
   made INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, reason TEXT
@@ -54,23 +57,24 @@ CREATE TABLE envelopes (
 CREATE INDEX envelopes_due ON envelopes (due) WHERE state = 1;
 CREATE INDEX envelopes_of_message ON envelopes (message);
 
--- Ciphertexts of envelopes: sent again as they are. accepted: the recipient's server has this one.
+-- The ciphertexts of envelopes, which stay the same in every attempt. accepted: 1 if the
+-- recipient's server has it.
 CREATE TABLE ciphertexts (
   envelope TEXT NOT NULL REFERENCES envelopes (id) ON DELETE CASCADE, device TEXT NOT NULL, content BLOB NOT NULL,
   accepted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (envelope, device)
 ) WITHOUT ROWID;
 
--- Envelopes that were read, so that none is read twice.
+-- Ciphertexts that were read, so that none is read twice.
 CREATE TABLE read_envelopes (
   actor TEXT NOT NULL, envelope TEXT NOT NULL, device TEXT NOT NULL, at INTEGER NOT NULL,
   PRIMARY KEY (actor, envelope, device)
 ) WITHOUT ROWID;
 CREATE INDEX read_envelopes_by_age ON read_envelopes (at);
 
--- Groups, each as the library writes it (JSON).
+-- Groups: the JSON of `KnownGroup`, which also says whether a new master key is due.
 CREATE TABLE groups (id TEXT PRIMARY KEY, known BLOB NOT NULL) WITHOUT ROWID;
 
--- What belongs to an epoch of a group that is not known yet.
+-- Activities for a later epoch of a group than this device knows.
 CREATE TABLE held (
   row INTEGER PRIMARY KEY, grp TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL, received INTEGER NOT NULL,
   stored INTEGER NOT NULL, plaintext BLOB NOT NULL

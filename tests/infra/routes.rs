@@ -1,5 +1,5 @@
-//! The routes: those in the code are the ones in the table of `docs/protocol.md`, of the local server,
-//! and under `cargo lambda watch`.
+//! The routes: those in the code are the ones in the table of `docs/protocol.md`, of the local
+//! server, and under `cargo lambda watch`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -46,8 +46,8 @@ fn the_table_of_the_protocol_has_what_the_code_routes() {
     assert_eq!(told, built);
 }
 
-/// Returns the routes in the first table of a section, `METHOD /path` each, with parameters that have
-/// no name and without queries.
+/// Returns the routes in the first table of a section, `METHOD /path` each, with parameters that
+/// have no name and without queries.
 fn table(protocol: &str, section: &str) -> BTreeSet<String> {
     let (_, section) = protocol.split_once(&format!("\n## {section}\n")).unwrap();
     let rows = section.lines().skip_while(|line| !line.starts_with("|---")).skip(1);

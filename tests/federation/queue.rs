@@ -110,7 +110,8 @@ async fn an_outcome_that_cannot_be_queued() {
 async fn what_cannot_be_handled() {
     let mut pair = ServerPair::new().await;
     let queue = pair.a.cloud.federation.queue.clone();
-    for body in ["nonsense", r#"{"to":"nowhere","author":"alice","first":0,"body":{"text":"{}"}}"#] {
+    let to_nowhere = serde_json::to_string(&parcel("nowhere", pair.internet.now_ms(), 0)).unwrap();
+    for body in ["nonsense", &to_nowhere] {
         pair.a.cloud.clients.sqs.send_message().queue_url(&queue).message_body(body).send().await.unwrap();
     }
     for _ in 0..=FEDERATION.max_receives {

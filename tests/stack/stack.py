@@ -279,7 +279,7 @@ def check_queues(aws, stack):
     # The other server is not there: federate records the failure and hides the parcel until the
     # next try.
     gone = f"localhost:{free_port()}"
-    parcel = {"to": f"http://{gone}/user/bob", "author": "nobody", "first": now * 1000, "body": {"text": "{}"}}
+    parcel = {"to": f"http://{gone}/user/bob", "author": "nobody", "first_ms": now * 1000, "body": {"text": "{}"}}
     sqs.send_message(QueueUrl=stack["Federation"], MessageBody=json.dumps(parcel))
     key = {"pk": {"S": f"H#{gone}"}, "sk": {"S": "HOST"}}
     host = lambda: aws.client("dynamodb").get_item(TableName=stack["Table"], Key=key).get("Item", {})

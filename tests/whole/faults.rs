@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 
 use eko_client::Device;
 use eko_client::device::JoinKind;
+use eko_protocol::id::EntryKey;
+use eko_store::deliveries::{Delivery, ReportDelivery};
 use eko_store::resources::DELIVERIES;
 use eko_testkit::{BARE, CallFault, DirectTransport, World, ciphertext, envelope, refused};
+use serde_json::json;
 
 use crate::outcomes::accepted;
 use crate::people::{alice_and_bob, alice_and_bobs_two};
@@ -183,7 +186,16 @@ async fn a_poison_message_goes_to_the_dead_letter_queue_alone() {
     let mut world = World::new().await;
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     let queue = world.cloud.deliveries.queue.clone();
-    for poison in ["garbage", r#"{"kind":"report","to":"no user","entry":"x","ttl":1,"activity":{}}"#] {
+    let report = Delivery::Report(ReportDelivery {
+        to: bob.user().clone(),
+        device: None,
+        entry: EntryKey::new(0, &alice.actor(), "x"),
+        ttl: 1,
+        activity: json!({}),
+    });
+    let mut for_no_user = json!(report);
+    for_no_user["to"] = json!("no user");
+    for poison in ["garbage", &for_no_user.to_string()] {
         world.cloud.clients.sqs.send_message().queue_url(&queue).message_body(poison).send().await.unwrap();
     }
     world.send(&alice, &[&bob]).await;

@@ -1,11 +1,13 @@
-//! The function `auth` (`docs/protocol.md`, section 10): registers a device for an OIDC ID token,
-//! gives it tokens, refreshes them, and logs it out.
+//! Sign-in (`docs/protocol.md`, section 10): a device registers or signs in again with an OpenID
+//! Connect ID token and gets its tokens; it refreshes them; it logs out.
 
+mod further_device;
 mod logout;
 mod oidc;
 mod refresh;
 mod register;
 mod registration;
+mod reset;
 mod sign_in;
 mod state;
 mod tokens;
@@ -22,9 +24,9 @@ pub const NEEDS: Needs = Needs { token_keys: true, issuer: true, deliveries: tru
 
 /// The routes of this function.
 pub const ROUTES: &[Route<SignInState>] = &[
-    Route::post("/auth/devices", |method| on(method, register::register)),
-    Route::post("/auth/refresh", |method| on(method, refresh::refresh)),
-    Route::post("/auth/logout", |method| on(method, logout::logout)),
+    Route::post("/auth/devices", |method| on(method, register::register_device)),
+    Route::post("/auth/refresh", |method| on(method, refresh::refresh_tokens)),
+    Route::post("/auth/logout", |method| on(method, logout::log_out)),
 ];
 
 /// Returns the router of this function.

@@ -1,6 +1,4 @@
-//! POST `/auth/logout` (`docs/protocol.md`, section 10): ends the family of a refresh token. The
-//! device stays in the device set, and its access token expires within fifteen minutes. A refresh
-//! token that is not valid is answered with success too (RFC 7009, section 2.2).
+//! The logout of a device.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -8,15 +6,19 @@ use eko_service::body::{JsonBody, SmallBody};
 use eko_service::{AppState, Problem, respond};
 use http::StatusCode;
 
-use crate::refresh::Presented;
-use crate::tokens::RefreshToken;
+use crate::tokens::{RefreshRequest, RefreshToken};
 
-pub(crate) async fn logout(
+/// POST `/auth/logout` (`docs/protocol.md`, section 10): ends the family of a refresh token. The
+/// answer is 204, also if the token is not valid (RFC 7009, section 2.2).
+///
+/// The device stays in the device set. Its access token is good until it expires. One GetItem and
+/// one UpdateItem.
+pub(crate) async fn log_out(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,
 ) -> Result<Response, Problem> {
-    let presented: Presented = respond::shape(&body)?;
-    let hash = RefreshToken::hash(&presented.refresh_token);
+    let request: RefreshRequest = respond::shape(&body)?;
+    let hash = RefreshToken::hash(&request.refresh_token);
     if let Some(session) = state.store().session(&hash, state.now_ms()).await? {
         state.store().end_family(&session).await?;
     }

@@ -1,5 +1,5 @@
-//! ID tokens: an OpenID Connect issuer says who someone is (OpenID Connect Core 1.0, section
-//! 3.1.3.7; Discovery 1.0).
+//! ID tokens of the OpenID Connect issuer, by which users prove who they are (OpenID Connect Core
+//! 1.0, section 3.1.3.7; Discovery 1.0).
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -7,52 +7,63 @@ use std::time::Duration;
 use eko_federation::client::{ExchangeLimits, FetchError, FetchOutcome, GuardedClient, MediaTypes};
 use eko_service::Problem;
 use eko_service::config::{Config, ConfigError, OidcConfig};
-use jsonwebtoken::jwk::{Jwk, JwkSet};
+use eko_store::accounts::OidcSubject;
+use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-/// The time for which fetched keys are used without a new fetch, in milliseconds.
+/// The age from which the issuer's keys are fetched again, in milliseconds.
 const KEYS_FRESH_MS: i64 = 3_600_000;
-/// The time after a fetch in which an unknown key id causes no new fetch, in milliseconds. A flood
-/// of forged tokens must not become a flood at the issuer.
+/// The age of the keys from which a token with an unknown key id makes us fetch them again, in
+/// milliseconds. It limits how often a flood of forged tokens can make us ask the issuer.
 const KEYS_RETRY_MS: i64 = 30_000;
-/// The accepted difference between the issuer's clock and this server's, in seconds.
+/// The largest difference between the issuer's clock and this server's, in seconds.
 const LEEWAY_SECONDS: i64 = 60;
-/// The limits of a fetch from the issuer. The documents are small, and a client waits for them.
+/// The limits of a request to the issuer. Its documents are small, and a client waits for them.
 const LIMITS: ExchangeLimits = ExchangeLimits { time: Duration::from_secs(5), body_bytes: 256 * 1024 };
 
-/// The subject of an ID token: the person who signs in.
+/// The subject of a verified ID token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Subject {
-    /// The issuer.
+pub(crate) struct VerifiedSubject {
+    /// The issuer, the claim `iss`.
     pub(crate) issuer: String,
-    /// The id that the issuer has given the subject.
+    /// The subject's id at the issuer, the claim `sub`.
     pub(crate) subject: String,
-    /// The time when the token was issued, in epoch seconds.
+    /// The time at which the token was issued, the claim `iat`, in epoch seconds.
     pub(crate) issued: i64,
 }
 
-/// Verifies ID tokens of the configured issuer.
-pub(crate) struct Oidc {
-    config: OidcConfig,
-    client: GuardedClient,
-    keys: Mutex<Option<Keys>>,
+impl VerifiedSubject {
+    /// Returns the subject by which the store finds an account.
+    pub(crate) fn as_oidc(&self) -> OidcSubject<'_> {
+        OidcSubject { issuer: &self.issuer, subject: &self.subject }
+    }
 }
 
-struct Keys {
+/// The verifier of the configured issuer's ID tokens. It keeps the issuer's keys in memory.
+pub(crate) struct IdTokenVerifier {
+    config: OidcConfig,
+    client: GuardedClient,
+    keys: Mutex<Option<IssuerKeys>>,
+}
+
+/// The issuer's keys, and the time at which they were fetched (epoch milliseconds).
+struct IssuerKeys {
     set: JwkSet,
     fetched_ms: i64,
 }
 
+/// The issuer's discovery document, as far as it is read.
 #[derive(Deserialize)]
-struct Discovery {
+struct ProviderConfiguration {
     issuer: String,
     jwks_uri: String,
 }
 
+/// The claims of an ID token, as far as they are read.
 #[derive(Deserialize)]
-struct Claims {
+struct SignInClaims {
     sub: String,
     exp: i64,
     iat: i64,
@@ -64,11 +75,11 @@ struct Claims {
     email_verified: Option<serde_json::Value>,
 }
 
-impl Oidc {
-    /// Creates a verifier. Makes no call: the first token starts discovery.
+impl IdTokenVerifier {
+    /// Creates a verifier. Makes no call; the first token causes the discovery.
     ///
     /// # Errors
-    /// The issuer's URL may not be requested.
+    /// [`ConfigError`] if the client may not ask the issuer's URL.
     pub(crate) fn new(config: &Config, client: GuardedClient) -> Result<Self, ConfigError> {
         let config = config.oidc.clone();
         client
@@ -77,9 +88,16 @@ impl Oidc {
         Ok(Self { config, client, keys: Mutex::new(None) })
     }
 
-    /// Verifies a token: the signature by one of the issuer's keys, the issuer, the audience, the
-    /// times, and, if the configuration requires it, that the e-mail address is verified.
-    pub(crate) async fn verify(&self, token: &str, now_ms: i64) -> Result<Subject, Problem> {
+    /// Verifies an ID token at the time `now_ms` (epoch milliseconds): the signature by one of the
+    /// issuer's keys, the issuer, the audience, the times, and, if the configuration requires it,
+    /// that the e-mail address is verified.
+    ///
+    /// No call if the issuer's keys are in memory; otherwise two GETs at the issuer.
+    ///
+    /// # Errors
+    /// [`Problem::Unauthenticated`] if the token is not good; [`Problem::Unavailable`] if the
+    /// issuer's keys are needed and cannot be fetched.
+    pub(crate) async fn verify(&self, token: &str, now_ms: i64) -> Result<VerifiedSubject, Problem> {
         const BAD: Problem = Problem::Unauthenticated("the ID token is not valid");
         let header = jsonwebtoken::decode_header(token).map_err(|_| BAD)?;
         let algorithm = header.alg;
@@ -90,14 +108,16 @@ impl Oidc {
         let mut validation = Validation::new(algorithm);
         validation.set_issuer(&[&self.config.issuer]);
         validation.set_audience(&[&self.config.audience]);
-        // Times are checked below, against the state's clock.
+        // The library would compare with the system's clock. `check` compares the times with
+        // `now_ms`.
         validation.validate_exp = false;
         validation.required_spec_claims = HashSet::from(["iss", "aud", "sub", "exp"].map(str::to_owned));
-        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(|_| BAD)?.claims;
+        let claims = jsonwebtoken::decode::<SignInClaims>(token, &key, &validation).map_err(|_| BAD)?.claims;
         self.check(claims, now_ms)
     }
 
-    fn check(&self, claims: Claims, now_ms: i64) -> Result<Subject, Problem> {
+    /// Checks the claims of a token whose signature, issuer and audience are verified.
+    fn check(&self, claims: SignInClaims, now_ms: i64) -> Result<VerifiedSubject, Problem> {
         let now = now_ms.div_euclid(1000);
         let ahead = now.saturating_add(LEEWAY_SECONDS);
         if claims.exp.saturating_add(LEEWAY_SECONDS) <= now {
@@ -117,11 +137,15 @@ impl Oidc {
         if claims.sub.is_empty() || claims.sub.len() > 255 || !claims.sub.is_ascii() {
             return Err(Problem::Unauthenticated("the ID token's subject is not usable"));
         }
-        Ok(Subject { issuer: self.config.issuer.clone(), subject: claims.sub, issued: claims.iat })
+        Ok(VerifiedSubject { issuer: self.config.issuer.clone(), subject: claims.sub, issued: claims.iat })
     }
 
-    /// Returns the issuer's key with this id. Fetches the keys if there are none, if they are old,
-    /// or if the id is unknown.
+    /// Returns the issuer's key with this id, or `None` if the issuer has no such key. Fetches the
+    /// keys if there are none, if they are old, and if the id is unknown.
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] if the keys cannot be fetched. If the key is known all the same,
+    /// the failure is only logged.
     async fn key(
         &self,
         id: Option<&str>,
@@ -137,8 +161,8 @@ impl Oidc {
         };
         if fetch {
             match self.fetch().await {
-                Ok(set) => *keys = Some(Keys { set, fetched_ms: now_ms }),
-                // The keys that are known stay valid while the issuer is out of reach.
+                Ok(set) => *keys = Some(IssuerKeys { set, fetched_ms: now_ms }),
+                // A known key stays good while the issuer is out of reach.
                 Err(error) if known => tracing::warn!(%error, "the issuer's keys could not be refreshed"),
                 Err(error) => return Err(Problem::Unavailable(format!("the OIDC issuer: {error}"))),
             }
@@ -147,44 +171,50 @@ impl Oidc {
         Ok(jwk.and_then(|jwk| DecodingKey::from_jwk(jwk).ok()))
     }
 
+    /// Fetches the issuer's keys: the discovery document, and the key set that it names.
     async fn fetch(&self) -> Result<JwkSet, IssuerError> {
         let issuer = self.config.issuer.trim_end_matches('/');
-        let discovery: Discovery = self.get(&format!("{issuer}/.well-known/openid-configuration")).await?;
+        let discovery: ProviderConfiguration =
+            self.get(&format!("{issuer}/.well-known/openid-configuration")).await?;
         if discovery.issuer != self.config.issuer {
             return Err(IssuerError::AnotherIssuer);
         }
         self.get(&discovery.jwks_uri).await
     }
 
+    /// Fetches a JSON document of the issuer.
     async fn get<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<T, IssuerError> {
         match self.client.get_json(url, MediaTypes::OPENID, |_| Ok(Vec::new()), &LIMITS).await? {
             FetchOutcome::Document(document) => {
-                serde_json::from_slice(&document.body).map_err(|_| IssuerError::NotThat)
+                serde_json::from_slice(&document.body).map_err(|_| IssuerError::WrongShape)
             }
-            FetchOutcome::Gone | FetchOutcome::NotFound => Err(IssuerError::NotThere),
+            FetchOutcome::Gone | FetchOutcome::NotFound => Err(IssuerError::NotFound),
         }
     }
 }
 
+/// The reason why the issuer's keys cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 enum IssuerError {
+    /// A request failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The discovery document names another issuer.
     #[error("the discovery document is of another issuer")]
     AnotherIssuer,
+    /// A document does not have the shape that the specification gives it.
     #[error("a document is not what was asked for")]
-    NotThat,
+    WrongShape,
+    /// A document does not exist.
     #[error("a document is not there")]
-    NotThere,
+    NotFound,
 }
 
 /// Returns the key with this id. If the token names no key, returns the only key that fits the
 /// algorithm, or `None` if there is not exactly one.
 fn find<'a>(set: &'a JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<&'a Jwk> {
-    let fits = |jwk: &&Jwk| {
-        let named = jwk.common.key_algorithm.map(|a| a.to_string());
-        named.is_none_or(|named| named == format!("{algorithm:?}"))
-    };
+    let fits =
+        |jwk: &&Jwk| jwk.common.key_algorithm.is_none_or(|named| named == KeyAlgorithm::from(algorithm));
     match id {
         Some(id) => set.find(id).filter(fits),
         None => {

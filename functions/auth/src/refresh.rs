@@ -1,6 +1,4 @@
-//! POST `/auth/refresh` (`docs/protocol.md`, section 10): exchanges a refresh token for the next
-//! one and an access token. A token that comes twice ends its family, because one of the two
-//! senders may have stolen it.
+//! The exchange of a refresh token.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -9,25 +7,22 @@ use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
 use eko_store::sessions::{NextToken, RotationOutcome};
 use http::StatusCode;
-use serde::Deserialize;
 
-use crate::tokens::{self, RefreshToken};
+use crate::tokens::{self, RefreshRequest, RefreshToken};
 
-/// The body of a request to refresh or to log out.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Presented {
-    pub(crate) refresh_token: String,
-}
-
-pub(crate) async fn refresh(
+/// POST `/auth/refresh` (`docs/protocol.md`, section 10): exchanges a refresh token for the next
+/// one of its family and an access token.
+///
+/// A token is exchanged once. If it comes a second time, its family ends, because one of the two
+/// senders may be a thief. The calls are listed at [`rotate`](eko_store::Store::rotate).
+pub(crate) async fn refresh_tokens(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,
 ) -> Result<Response, Problem> {
-    let presented: Presented = respond::shape(&body)?;
+    let request: RefreshRequest = respond::shape(&body)?;
     let next = RefreshToken::new(&state);
-    let hash = RefreshToken::hash(&presented.refresh_token);
-    let token = NextToken { token_hash: next.hash.clone(), ttl: tokens::expires(&state) };
+    let hash = RefreshToken::hash(&request.refresh_token);
+    let token = NextToken { token_hash: next.hash.clone(), ttl: tokens::refresh_token_expiry(&state) };
     match state.store().rotate(&hash, token, state.now_ms()).await? {
         RotationOutcome::Rotated(session) => {
             let caller = Caller { user: session.user, device: session.device };

@@ -1,27 +1,29 @@
-//! The body of a device's registration, read and verified before anything is stored.
+//! The body of a registration, read and verified before anything is stored.
 
 use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
-use eko_protocol::chain::{ChainNode, ChainPosition, NodeKind, verify_next, verify_possession};
-use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::chain::{
+    AppendError, ChainNode, ChainPosition, NewDevice, verify_possession, verify_registration,
+};
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{IdentityKey, RegistrationId, Signature};
 use eko_protocol::key_package::PublishedKeys;
 use eko_protocol::multibase;
+use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
-use eko_store::chain::NewNode;
+use eko_store::accounts::DeviceRegistration;
 use eko_store::device_keys::LastingKeys;
+use eko_store::sessions::NewSession;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The greatest number of characters in a device name.
+/// The maximum length of a device's name, in characters.
 const NAME_CHARS: usize = 256;
 
-/// The members of the body (`docs/protocol.md`, section 10), without the keys, which
-/// [`PublishedKeys`] reads.
+/// The members of a registration. The keys are not among them; [`PublishedKeys`] reads those.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct RegistrationMembers {
     username: Option<String>,
     device_id: DeviceId,
     device_name: Option<String>,
@@ -32,28 +34,41 @@ struct Wire {
     node: Option<Value>,
 }
 
-/// A device's registration, whose members have the right form. [`Registration::keys`] and
-/// [`Registration::node`] verify the signatures.
-pub(crate) struct Registration {
-    /// The name that the device asks for or says that it has.
+/// A well-formed registration. No signature in it is verified.
+pub(crate) struct RegistrationRequest {
+    /// The name that a new user asks for, or that a known user has.
     pub(crate) username: Option<UserName>,
+    /// The device.
     pub(crate) device: DeviceId,
-    pub(crate) identity_key: IdentityKey,
-    pub(crate) registration_id: RegistrationId,
-    /// The identity key's signature over the ID token, if a registered device signs in again.
+    /// The device's signature over the ID token, if a registered device signs in again.
     pub(crate) sign_in: Option<Signature>,
+    identity_key: IdentityKey,
+    registration_id: RegistrationId,
     name: Option<String>,
     possession: Option<Signature>,
     node: Option<Value>,
     keys: PublishedKeys,
 }
 
-impl Registration {
+/// A device that registers. The signatures over its keys are verified.
+pub(crate) struct VerifiedDevice {
+    /// The device's user and id.
+    pub(crate) caller: Caller,
+    /// The device's lasting keys.
+    pub(crate) keys: LastingKeys,
+    one_time: PublishedKeys,
+}
+
+impl RegistrationRequest {
+    /// Reads the body of a registration.
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`] for the first member that is missing or not well formed.
     pub(crate) fn parse(body: &Value) -> Result<Self, Problem> {
-        let wire: Wire = respond::shape(body)?;
-        let username = wire.username.as_deref().map(UserName::parse).transpose();
+        let members: RegistrationMembers = respond::shape(body)?;
+        let username = members.username.as_deref().map(UserName::parse).transpose();
         let username = username.map_err(|invalid| invalid.under("/username"))?;
-        if wire.device_name.as_ref().is_some_and(|name| name.chars().count() > NAME_CHARS) {
+        if members.device_name.as_ref().is_some_and(|name| name.chars().count() > NAME_CHARS) {
             return Err(Invalid::at("/deviceName", format!("is longer than {NAME_CHARS} characters")).into());
         }
         let signature = |text: Option<&str>, pointer: &str| {
@@ -61,24 +76,29 @@ impl Registration {
         };
         Ok(Self {
             username,
-            sign_in: signature(wire.sign_in.as_deref(), "/signIn")?,
-            possession: signature(wire.possession.as_deref(), "/possession")?,
-            device: wire.device_id,
-            name: wire.device_name,
-            identity_key: wire.identity_key,
-            registration_id: wire.registration_id,
-            node: wire.node,
+            sign_in: signature(members.sign_in.as_deref(), "/signIn")?,
+            possession: signature(members.possession.as_deref(), "/possession")?,
+            device: members.device_id,
+            name: members.device_name,
+            identity_key: members.identity_key,
+            registration_id: members.registration_id,
+            node: members.node,
             keys: PublishedKeys::parse(body)?,
         })
     }
 
-    /// Returns the keys of a new device of `user`. Verifies the proof of possession and the
-    /// signatures of the keys, and requires a signed prekey.
-    pub(crate) fn keys(
-        &self,
-        state: &AppState,
-        user: &UserName,
-    ) -> Result<(LastingKeys, PublishedKeys), Problem> {
+    /// True if the registration has a node.
+    pub(crate) fn has_node(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Verifies the registration of a new device of `user`: its possession of the identity key and
+    /// the signatures over its keys.
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`] if `possession` or the signed prekey is missing, a signature is wrong,
+    /// or a key breaks a rule.
+    pub(crate) fn verify(&self, state: &AppState, user: &UserName) -> Result<VerifiedDevice, Problem> {
         let missing = |pointer: &str| Invalid::at(pointer, "is missing");
         let possession = self.possession.ok_or_else(|| missing("/possession"))?;
         let signed_pre_key = self.keys.signed_pre_key.clone().ok_or_else(|| missing("/signedPreKey"))?;
@@ -96,56 +116,66 @@ impl Registration {
             signed_pre_key,
             last_resort: self.keys.last_resort.clone(),
         };
-        Ok((keys, self.keys.clone().sorted()))
+        let caller = Caller { user: user.clone(), device: self.device.clone() };
+        Ok(VerifiedDevice { caller, keys, one_time: self.keys.clone().sorted() })
     }
 
-    /// True if the body has a chain node.
-    pub(crate) fn has_node(&self) -> bool {
-        self.node.is_some()
-    }
-
-    /// Returns the chain node of the body. Verifies that it is the next node of the chain at
-    /// `position` and adds this device: `AddDevice` on an empty chain, `ResetDevices` on any other.
-    pub(crate) fn node(
+    /// Verifies the node of the registration as the next one of the chain at `position`.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub(crate) fn verify_node(
         &self,
         state: &AppState,
-        user: &UserName,
+        device: &VerifiedDevice,
         position: &ChainPosition,
-    ) -> Result<NewNode, Problem> {
-        let under = |invalid: Invalid| Problem::Invalid(invalid.under("/node"));
-        let value = self.node.as_ref().ok_or_else(|| under(Invalid::whole("is missing")))?;
-        let node = ChainNode::parse(value).map_err(under)?;
-        let fits = match node.kind() {
-            NodeKind::Add(_) => position.length == 0,
-            NodeKind::Reset(_) => position.length > 0,
-            NodeKind::Revoke => false,
+    ) -> Result<ChainNode, NodeError> {
+        let value = self.node.as_ref().ok_or(NodeError::Invalid(Invalid::whole("is missing")))?;
+        let node = ChainNode::parse(value).map_err(NodeError::Invalid)?;
+        verify_registration(state.origin(), &device.caller.user, position, &device.new_device(), &node)
+            .map_err(NodeError::Append)?;
+        Ok(node)
+    }
+}
+
+/// The reason why a registration's node is refused.
+pub(crate) enum NodeError {
+    /// The node is missing or not well formed. The pointer begins at the node.
+    Invalid(Invalid),
+    /// The node breaks a rule of the chain.
+    Append(AppendError),
+}
+
+impl NodeError {
+    /// True if another node was appended first.
+    pub(crate) fn is_stale_head(&self) -> bool {
+        matches!(self, Self::Append(error) if error.is_stale_head())
+    }
+}
+
+impl From<NodeError> for Problem {
+    fn from(error: NodeError) -> Self {
+        let invalid = match error {
+            NodeError::Invalid(invalid) => invalid,
+            NodeError::Append(error) => error.invalid(),
         };
-        if !fits {
-            let wanted = if position.length == 0 { "must be AddDevice" } else { "must be ResetDevices" };
-            return Err(under(Invalid::at("/type", wanted)));
+        Self::Invalid(invalid.under("/node"))
+    }
+}
+
+impl VerifiedDevice {
+    /// Returns the registration as the store takes it, with the first session of the device.
+    pub(crate) fn registration(&self, session: NewSession) -> DeviceRegistration<'_> {
+        DeviceRegistration {
+            address: self.caller.address(),
+            keys: self.keys.clone(),
+            one_time: &self.one_time,
+            session,
         }
-        // No device but the new one may sign these nodes.
-        verify_next(state.origin(), user, position, |_| None, &node).map_err(|error| {
-            match &position.head {
-                Some(head) if error.is_stale_head() => {
-                    Problem::StaleHead(DeviceSetRef { length: position.length, head: head.clone() })
-                }
-                _ => under(error.invalid()),
-            }
-        })?;
-        let own = node.device() == state.origin().device(user, &self.device);
-        let addition = node.addition();
-        let same = addition.is_some_and(|addition| {
-            addition.identity_key == self.identity_key
-                && addition.registration_id == self.registration_id
-                && Some(addition.possession) == self.possession
-        });
-        if !own || !same {
-            return Err(under(Invalid::at(
-                "/device",
-                "must be the device that registers, with the same keys",
-            )));
-        }
-        Ok(NewNode { seq: node.seq(), hash: node.hash(), canonical: node.canonical().to_vec() })
+    }
+
+    /// Returns the device as its chain node and its description name it.
+    pub(crate) fn new_device(&self) -> NewDevice {
+        self.keys.new_device(&self.caller.device)
     }
 }

@@ -1,4 +1,4 @@
-//! The state of the function `auth`: that of every function, and a verifier of ID tokens.
+//! The state of sign-in: the state of every function, and a verifier of ID tokens.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,30 +9,31 @@ use eko_federation::network::Network;
 use eko_service::config::ConfigError;
 use eko_service::{AppState, federated};
 
-use crate::oidc::Oidc;
+use crate::oidc::IdTokenVerifier;
 
 /// [`AppState`] with a verifier of ID tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct SignInState {
     app: AppState,
-    oidc: Arc<Oidc>,
+    id_tokens: Arc<IdTokenVerifier>,
 }
 
 impl SignInState {
-    /// Creates the state. Makes no call. Requests to the issuer go through the guarded client, as
-    /// those to other servers do.
+    /// Creates the state. Makes no call. The verifier asks the issuer through the guarded client,
+    /// which is also the client of other servers.
     ///
     /// # Errors
-    /// The issuer's URL may not be requested.
+    /// [`ConfigError`] if the issuer's URL is not allowed, or if the origin cannot stand in a
+    /// header.
     pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
         let client = federated::client(app.config(), network, roots)?;
-        let oidc = Arc::new(Oidc::new(app.config(), client)?);
-        Ok(Self { app, oidc })
+        let id_tokens = Arc::new(IdTokenVerifier::new(app.config(), client)?);
+        Ok(Self { app, id_tokens })
     }
 
     /// Returns the verifier of ID tokens.
-    pub(crate) fn oidc(&self) -> &Oidc {
-        &self.oidc
+    pub(crate) fn id_tokens(&self) -> &IdTokenVerifier {
+        &self.id_tokens
     }
 }
 

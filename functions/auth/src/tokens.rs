@@ -7,64 +7,91 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_service::caller::Caller;
 use eko_service::config::{ACCESS_TOKEN_SECONDS, REFRESH_TOKEN_SECONDS};
 use eko_service::{AppState, Problem, respond};
-use eko_store::device::DeviceStatus;
 use eko_store::sessions::NewSession;
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-/// A refresh token: 32 random bytes as text. The device gets the text, the store keeps the hash.
+/// The body of a refresh and of a logout.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RefreshRequest {
+    /// The text of the refresh token.
+    pub(crate) refresh_token: String,
+}
+
+/// A refresh token: 32 random bytes. The device gets the text, the store gets the hash.
 pub(crate) struct RefreshToken {
+    /// The token in base64 without padding (RFC 4648, section 5).
     pub(crate) text: String,
+    /// The SHA-256 of the text, in lower-case hex.
     pub(crate) hash: String,
 }
 
 impl RefreshToken {
+    /// Draws a token.
     pub(crate) fn new(state: &AppState) -> Self {
         let text = URL_SAFE_NO_PAD.encode(state.random::<32>());
         Self { hash: Self::hash(&text), text }
     }
 
-    /// Returns the SHA-256 of a token's text in lower-case hex.
+    /// Returns the SHA-256 of a token's text, in lower-case hex.
     pub(crate) fn hash(text: &str) -> String {
         hex::encode(Sha256::digest(text))
     }
 
-    /// Makes a session whose first refresh token is this one. The session begins a new family: the
-    /// refresh tokens that follow each other.
+    /// Returns the session of a new family, which begins with this token.
     pub(crate) fn session(&self, state: &AppState) -> NewSession {
         let family = URL_SAFE_NO_PAD.encode(state.random::<16>());
-        NewSession { token_hash: self.hash.clone(), family, ttl: expires(state) }
+        NewSession { token_hash: self.hash.clone(), family, ttl: refresh_token_expiry(state) }
     }
 }
 
-/// Returns the time when a refresh token that is made now expires, in epoch seconds.
-pub(crate) fn expires(state: &AppState) -> i64 {
+/// Returns the time at which a refresh token that is made now expires, in epoch seconds.
+pub(crate) fn refresh_token_expiry(state: &AppState) -> i64 {
     state.now_ms().div_euclid(1000).saturating_add(REFRESH_TOKEN_SECONDS)
 }
 
-/// The device's status and the user's device set, for the answer to a registration or a sign-in.
-pub(crate) struct Standing {
-    pub(crate) status: DeviceStatus,
+/// The status of a device that has registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RegisteredStatus {
+    /// The device is in the device set.
+    Active,
+    /// The device waits for approval.
+    Pending,
+}
+
+/// The members that the answer to a registration or a repeated sign-in has beside the tokens.
+pub(crate) struct DeviceMembership {
+    /// The status of the device, `status`.
+    pub(crate) status: RegisteredStatus,
+    /// The user's device set, `eko:deviceSet`.
     pub(crate) set: DeviceSetRef,
 }
 
-/// Makes the answer with a device's tokens, which nobody may cache.
+/// Answers with a new access token and a refresh token. No cache may keep the answer.
+///
+/// # Errors
+/// [`Problem::Unavailable`] if the function has no token key.
 pub(crate) fn answer(
     state: &AppState,
     status: StatusCode,
     caller: &Caller,
     refresh: &RefreshToken,
-    standing: Option<Standing>,
+    membership: Option<DeviceMembership>,
 ) -> Result<Response, Problem> {
     let origin = state.origin();
     let mut body = Map::new();
     body.insert("actor".to_owned(), json!(origin.actor(&caller.user)));
     body.insert("device".to_owned(), json!(origin.device(&caller.user, &caller.device)));
-    if let Some(standing) = standing {
-        let active = standing.status == DeviceStatus::Active;
-        body.insert("status".to_owned(), json!(if active { "active" } else { "pending" }));
-        body.insert("eko:deviceSet".to_owned(), json!(standing.set));
+    if let Some(membership) = membership {
+        let status = match membership.status {
+            RegisteredStatus::Active => "active",
+            RegisteredStatus::Pending => "pending",
+        };
+        body.insert("status".to_owned(), json!(status));
+        body.insert("eko:deviceSet".to_owned(), json!(membership.set));
     }
     body.insert("accessToken".to_owned(), json!(state.tokens().issue(caller, state.now_ms())?));
     body.insert("tokenType".to_owned(), json!("Bearer"));

@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::Response;
 use eko_protocol::collection;
-use eko_protocol::device_set::DeviceSetRef;
 use eko_service::caller::PathUser;
 use eko_service::{AppState, Problem, respond};
 use http::HeaderMap;
@@ -20,8 +19,7 @@ pub(crate) async fn read_chain(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let nodes = state.store().chain(&user).await?;
-    let Some(last) = nodes.last() else { return Err(Problem::NotFound("user")) };
-    let set = DeviceSetRef { length: last.seq().saturating_add(1), head: last.hash() };
-    let body = collection::device_chain(state.origin(), &user, &nodes, Some(&set));
+    let last = nodes.last().ok_or(Problem::NotFound("user"))?;
+    let body = collection::device_chain(state.origin(), &user, &nodes, Some(&last.device_set()));
     Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
 }

@@ -25,7 +25,8 @@ pub(crate) async fn user_actor(
     state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
     let origin = state.origin();
     if respond::wants_html(&headers) {
-        // Neither a user name ([a-z0-9_]) nor an authority can contain markup, so nothing is escaped.
+        // Neither a user name ([a-z0-9_]) nor an authority can contain markup, so nothing is
+        // escaped.
         let handle = format!("@{user}@{}", origin.authority());
         return Ok(respond::cached(Html(PAGE.replace("{handle}", &handle)).into_response(), FRESH_SECONDS));
     }

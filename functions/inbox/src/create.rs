@@ -26,7 +26,8 @@ pub(crate) async fn receive_envelope(
 ) -> Result<Response, Problem> {
     let origin = state.origin();
     if !signed.activity.get("object").is_some_and(|object| has_type(object, "SignalEnvelope")) {
-        // A note or a picture means nothing to a messenger. An error would make its server try again.
+        // A note or a picture means nothing to a messenger. An error would make its server try
+        // again.
         return Ok(accepted());
     }
     let create = Create::parse(&signed.activity, state.now_ms())?;

@@ -11,10 +11,11 @@
 //! prev: null     ◄─── prev: SHA-256  ◄─── prev: SHA-256       head: SHA-256 of node 2
 //! ```
 //!
-//! The server stores the chain's [`ChainPosition`] and the active devices, and checks a new node
-//! with [`verify_next`] and [`check_membership`], without a replay. Clients replay the whole chain
-//! with [`ChainState::replay`].
+//! The server stores the chain's [`ChainPosition`] and the active devices. It decides about a new
+//! node with [`verify_append`] and [`verify_registration`], without a replay. Clients replay the
+//! whole chain with [`ChainState::replay`]. Both rest on [`verify_next`] and [`check_membership`].
 
+mod append;
 mod build;
 mod error;
 mod node;
@@ -23,6 +24,9 @@ mod state;
 mod verify;
 mod wire;
 
+pub use append::{
+    AppendContext, AppendError, DeviceSetChange, NodeSubject, verify_append, verify_registration,
+};
 pub use build::{NewDevice, NextNode, UnsignedNode};
 pub use error::{ChainError, ReplayError};
 pub use node::{Addition, ChainNode, NodeKind, Proof};

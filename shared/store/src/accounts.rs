@@ -22,10 +22,11 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::address::UserName;
+use eko_protocol::chain::ChainNode;
 use eko_protocol::key_package::PublishedKeys;
 
 use crate::attribute::{ReadItem, WriteItem, corrupt, n, s, ss};
-use crate::chain::{HEAD_AS_SEEN, NewNode, name_head};
+use crate::chain::{HEAD_AS_SEEN, name_head, node_item};
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::device_keys::LastingKeys;
 use crate::devices::{self, UserDevices, active_attribute};
@@ -135,7 +136,7 @@ impl Store {
         &self,
         subject: OidcSubject<'_>,
         device: &DeviceRegistration<'_>,
-        node: &NewNode,
+        node: &ChainNode,
     ) -> Result<AccountOutcome> {
         const SUBJECT: usize = 0;
         const PROFILE: usize = 1;
@@ -146,11 +147,11 @@ impl Store {
         profile.set(attr::ISSUER, s(subject.issuer));
         profile.set(attr::SUBJECT, s(subject.subject));
         profile.set(attr::CREATED_MS, n(device.keys.registered_ms));
-        let set = UserDevices::first_item(device.address, &node.set(), device.keys.registration_id);
+        let set = UserDevices::first_item(device.address, &node.device_set(), device.keys.registration_id);
         let mut writes = vec![self.put_new(binding)?, self.put_new(profile)?];
         writes.extend(self.device_writes(device, DeviceStatus::Active)?);
         writes.push(self.put_new(set)?);
-        writes.push(self.put_new(node.item(user))?);
+        writes.push(self.put_new(node_item(user, node))?);
         Ok(match self.transact(writes).await? {
             TransactionOutcome::Done => AccountOutcome::Created,
             TransactionOutcome::Refused { index: SUBJECT } => AccountOutcome::SubjectTaken,
@@ -208,7 +209,7 @@ impl Store {
         &self,
         seen: &UserDevices,
         device: &DeviceRegistration<'_>,
-        node: &NewNode,
+        node: &ChainNode,
     ) -> Result<ResetOutcome> {
         let DeviceAddress { user, device: id } = device.address;
         // A transaction cannot write one item twice: here to claim the id and to revoke its device.
@@ -232,7 +233,7 @@ impl Store {
         })?;
         let mut writes = self.device_writes(device, DeviceStatus::Active)?;
         writes.push(set);
-        writes.push(self.put_new(node.item(user))?);
+        writes.push(self.put_new(node_item(user, node))?);
         for other in seen.active.keys().chain(&seen.pending) {
             writes.push(self.tombstone(DeviceAddress::new(user, other))?);
         }

@@ -10,10 +10,8 @@
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use eko_protocol::address::UserName;
-use eko_protocol::chain::ChainNode;
-use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::chain::{ChainNode, DeviceSetChange};
 use eko_protocol::id::DeviceId;
-use eko_protocol::key::RegistrationId;
 
 use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s, ss};
 use crate::device::{self, DeviceAddress, DeviceStatus};
@@ -26,35 +24,6 @@ use crate::{Result, Store, key};
 /// The name of the attribute that holds a node.
 const NODE: &str = "j";
 
-/// A verified node that is ready to be stored.
-#[derive(Clone, Debug)]
-pub struct NewNode {
-    /// The node's position in the chain, from 0.
-    pub seq: u64,
-    /// The SHA-256 of the canonical form, lower-case hex. It is the chain's head once the node is
-    /// stored.
-    pub hash: String,
-    /// The canonical form.
-    pub canonical: Vec<u8>,
-}
-
-/// The effect of a node on the device set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeviceSetChange {
-    /// A pending device becomes active.
-    Approve {
-        /// The device.
-        device: DeviceId,
-        /// The device's registration id.
-        registration_id: RegistrationId,
-    },
-    /// An active device leaves the set for ever.
-    Revoke {
-        /// The device.
-        device: DeviceId,
-    },
-}
-
 /// The outcome of [`Store::append`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
@@ -65,17 +34,11 @@ pub enum AppendOutcome {
     Lost,
 }
 
-impl NewNode {
-    pub(crate) fn item(&self, user: &UserName) -> Item {
-        let mut item = key::chain_node(user, self.seq).item();
-        item.set(NODE, b(self.canonical.clone()));
-        item
-    }
-
-    /// Returns the length and the head of the chain once the node is stored.
-    pub fn set(&self) -> DeviceSetRef {
-        DeviceSetRef { length: self.seq.saturating_add(1), head: self.hash.clone() }
-    }
+/// Builds the item of a verified node.
+pub(crate) fn node_item(user: &UserName, node: &ChainNode) -> Item {
+    let mut item = key::chain_node(user, node.seq()).item();
+    item.set(NODE, b(node.canonical()));
+    item
 }
 
 impl Store {
@@ -111,10 +74,10 @@ impl Store {
         &self,
         user: &UserName,
         seen: &UserDevices,
-        node: &NewNode,
+        node: &ChainNode,
         change: &DeviceSetChange,
     ) -> Result<AppendOutcome> {
-        let put = self.put_new(node.item(user))?;
+        let put = self.put_new(node_item(user, node))?;
         let writes = match change {
             DeviceSetChange::Approve { device, registration_id } => {
                 let set = self.update(&key::devices(user), |update| {
@@ -214,14 +177,15 @@ pub(crate) const HEAD_AS_SEEN: &str = "#len = :seenlen AND #head = :seenhead";
 
 /// Adds the names and values of the seen and the new `len` and `head` to an update of the device
 /// set.
-pub(crate) fn name_head(update: UpdateBuilder, seen: &UserDevices, node: &NewNode) -> UpdateBuilder {
+pub(crate) fn name_head(update: UpdateBuilder, seen: &UserDevices, node: &ChainNode) -> UpdateBuilder {
+    let new = node.device_set();
     update
         .expression_attribute_names("#len", devices::attr::LENGTH)
         .expression_attribute_names("#head", devices::attr::HEAD)
         .expression_attribute_values(":seenlen", n(seen.set.length))
         .expression_attribute_values(":seenhead", s(&seen.set.head))
-        .expression_attribute_values(":len", n(node.set().length))
-        .expression_attribute_values(":head", s(&node.hash))
+        .expression_attribute_values(":len", n(new.length))
+        .expression_attribute_values(":head", s(&new.head))
 }
 
 /// Adds the names for the path `#a.#device` to an update of the device set.

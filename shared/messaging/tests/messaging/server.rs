@@ -9,12 +9,13 @@ use aws_sdk_sqs::types::Message;
 use eko_engines::Engines;
 use eko_messaging::{Limits, Messaging, QueueMessage};
 use eko_protocol::address::{Origin, UserName};
+use eko_protocol::chain::{ChainNode, ChainPosition, DeviceSetChange, NextNode};
 use eko_protocol::envelope::Create;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{CurveKey, IdentityKey, KeyId, RegistrationId, Signature};
 use eko_protocol::key_package::{PublishedKeys, SignedPreKey};
 use eko_store::accounts::{AccountOutcome, DeviceRegistration, OidcSubject, PendingOutcome};
-use eko_store::chain::{AppendOutcome, DeviceSetChange, NewNode};
+use eko_store::chain::AppendOutcome;
 use eko_store::device::DeviceAddress;
 use eko_store::device_keys::LastingKeys;
 use eko_store::mailbox::{Entry, EntryContent};
@@ -101,23 +102,21 @@ impl TestServer {
         let (first, further) = devices.split_first().unwrap();
         let subject = OidcSubject { issuer: "https://id.example", subject: name };
         let one_time = PublishedKeys::default();
-        let node = |seq| NewNode { seq, hash: format!("{seq:064x}"), canonical: b"{}".to_vec() };
+        let store = self.messaging.store();
         let id = device(*first);
-        let created = self
-            .messaging
-            .store()
-            .create_account(subject, &registration(user.at(&id), &one_time), &node(0))
-            .await
-            .unwrap();
+        let new = registration(user.at(&id), &one_time);
+        let node = addition(&new, &ChainPosition::default());
+        let created = store.create_account(subject, &new, &node).await.unwrap();
         assert_eq!(created, AccountOutcome::Created);
-        for (seq, number) in (1..).zip(further) {
+        for number in further {
             let id = device(*number);
             self.pending(&user, *number).await;
-            let seen = self.messaging.store().device_set(&user.name).await.unwrap().unwrap();
-            let approve =
-                DeviceSetChange::Approve { device: id, registration_id: RegistrationId::from_random(7) };
-            let appended =
-                self.messaging.store().append(&user.name, &seen, &node(seq), &approve).await.unwrap();
+            let seen = store.device_set(&user.name).await.unwrap().unwrap();
+            let new = registration(user.at(&id), &one_time);
+            let node = addition(&new, &(&seen.set).into());
+            let registration_id = new.keys.registration_id;
+            let approve = DeviceSetChange::Approve { device: id.clone(), registration_id };
+            let appended = store.append(&user.name, &seen, &node, &approve).await.unwrap();
             assert_eq!(appended, AppendOutcome::Done);
         }
         user
@@ -241,6 +240,14 @@ fn queue_message(message: &Message) -> QueueMessage {
         body: message.body.clone().unwrap(),
         receipt_handle: message.receipt_handle.clone().unwrap(),
     }
+}
+
+/// Returns an `AddDevice` node of a device. Its signature is not a real one.
+fn addition(registration: &DeviceRegistration<'_>, position: &ChainPosition) -> ChainNode {
+    let DeviceAddress { user, device } = registration.address;
+    let origin = Origin::parse(ORIGIN).unwrap();
+    let node = NextNode::new(&origin, user, position, START_MS).add(&registration.keys.new_device(device));
+    ChainNode::parse(&node.finish(device, &Signature::from_bytes(&[1; 64]).unwrap())).unwrap()
 }
 
 fn registration<'a>(address: DeviceAddress<'a>, one_time: &'a PublishedKeys) -> DeviceRegistration<'a> {

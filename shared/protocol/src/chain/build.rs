@@ -90,8 +90,8 @@ impl<'a> NextNode<'a> {
     }
 }
 
-/// A node without its proof. The signing device signs [`UnsignedNode::signing_bytes`] with its identity
-/// key and completes the node with [`UnsignedNode::finish`].
+/// A node without its proof. The signing device signs [`UnsignedNode::signing_bytes`] with its
+/// identity key and completes the node with [`UnsignedNode::finish`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsignedNode {
     members: Map<String, Value>,

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::proof_base;
 use super::wire::WireNode;
 use crate::Invalid;
-use crate::device_set::is_hash;
+use crate::device_set::{DeviceSetRef, is_hash};
 use crate::invalid::token;
 use crate::json::{canonical, shape};
 use crate::key::{IdentityKey, RegistrationId, Signature};
@@ -116,6 +116,11 @@ impl ChainNode {
     /// node.
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(&self.canonical))
+    }
+
+    /// Returns the length and the head of the chain that ends with this node.
+    pub fn device_set(&self) -> DeviceSetRef {
+        DeviceSetRef { length: self.seq.saturating_add(1), head: self.hash() }
     }
 
     /// Returns the node's address.

@@ -2,6 +2,7 @@
 
 use super::{Addition, ChainError, ChainNode, NodeKind, possession_base};
 use crate::address::{Origin, UserName};
+use crate::device_set::DeviceSetRef;
 use crate::id::DeviceId;
 use crate::key::{IdentityKey, RegistrationId, Signature};
 use crate::limits::MAX_ACTIVE_DEVICES;
@@ -14,6 +15,12 @@ pub struct ChainPosition {
     pub length: u64,
     /// The hash of the last node; `None` before the first.
     pub head: Option<String>,
+}
+
+impl From<&DeviceSetRef> for ChainPosition {
+    fn from(set: &DeviceSetRef) -> Self {
+        Self { length: set.length, head: Some(set.head.clone()) }
+    }
 }
 
 /// Verifies a node as the next one of a user's chain: its place, its addresses, its signature and,

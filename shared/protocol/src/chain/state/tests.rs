@@ -7,6 +7,7 @@ use crate::chain::{NewDevice, NextNode, UnsignedNode, possession_base, proof_bas
 use crate::multibase;
 use crate::signer::Signer;
 
+mod append;
 mod members;
 mod model;
 mod rules;

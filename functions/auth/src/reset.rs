@@ -1,0 +1,59 @@
+//! The reset of a device chain, by which a user who has lost every device starts over.
+
+use axum::response::Response;
+use eko_protocol::address::UserName;
+use eko_service::{AppState, Problem};
+use eko_store::accounts::ResetOutcome;
+use eko_store::device::DeviceAddress;
+use eko_store::devices::UserDevices;
+use http::StatusCode;
+
+use crate::oidc::VerifiedSubject;
+use crate::registration::RegistrationRequest;
+use crate::tokens::{self, DeviceMembership, RefreshToken, RegisteredStatus};
+
+/// The maximum age of the ID token of a reset, in seconds.
+const FRESH_SIGN_IN_SECONDS: i64 = 600;
+
+/// Registers a device as the user's only one. All others, active and pending, are revoked.
+///
+/// One GetItem of the device set and one transaction; then, for each revoked device, the calls of
+/// [`erase_device`](eko_store::Store::erase_device), whose failure is only logged.
+pub(crate) async fn reset_chain(
+    state: &AppState,
+    user: &UserName,
+    subject: &VerifiedSubject,
+    request: &RegistrationRequest,
+) -> Result<Response, Problem> {
+    let device = request.verify(state, user)?;
+    let seen = state.store().device_set(user).await?.ok_or(Problem::NotFound("user"))?;
+    if state.now_ms().div_euclid(1000).saturating_sub(subject.issued) > FRESH_SIGN_IN_SECONDS {
+        return Err(Problem::Unauthenticated("a reset needs an ID token of the last ten minutes"));
+    }
+    let node = request.verify_node(state, &device, &(&seen.set).into()).map_err(|error| {
+        if error.is_stale_head() { Problem::StaleHead(seen.set.clone()) } else { error.into() }
+    })?;
+    let token = RefreshToken::new(state);
+    let registration = device.registration(token.session(state));
+    match state.store().reset_devices(&seen, &registration, &node).await? {
+        ResetOutcome::Reset => {}
+        ResetOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
+        ResetOutcome::Lost => {
+            let now = state.store().device_set(user).await?;
+            return Err(Problem::StaleHead(now.unwrap_or(seen).set));
+        }
+    }
+    erase_devices(state, user, &seen).await;
+    let membership = DeviceMembership { status: RegisteredStatus::Active, set: node.device_set() };
+    tokens::answer(state, StatusCode::CREATED, &device.caller, &token, Some(membership))
+}
+
+/// Deletes the keys and mailboxes of the devices that the reset revoked. Nobody can read them any
+/// more, and they expire by themselves, so a failure is only logged.
+async fn erase_devices(state: &AppState, user: &UserName, revoked: &UserDevices) {
+    for device in revoked.active.keys().chain(&revoked.pending) {
+        if let Err(error) = state.store().erase_device(DeviceAddress::new(user, device)).await {
+            tracing::warn!(%error, "the keys of a revoked device are not deleted yet");
+        }
+    }
+}

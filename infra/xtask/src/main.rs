@@ -30,8 +30,8 @@ enum Command {
     },
     /// Measure the cost of the functions, on their bootstraps; needs valgrind, takes some minutes
     ///
-    /// Builds the bootstraps first. Writes docs/figures: what messages cost (calls, units, dollars), and
-    /// start-up, memory and instructions of each function.
+    /// Builds the bootstraps first. Writes docs/figures: what messages cost (calls, units,
+    /// dollars), and start-up, memory and instructions of each function.
     Measure {
         /// Functions to measure [default: all, and what messages cost]
         functions: Vec<String>,

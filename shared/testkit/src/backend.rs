@@ -37,7 +37,8 @@ impl Backend {
         Self { engines: engines.clone(), endpoints, prefix, hidden: HiddenMessages::new(clock) }
     }
 
-    /// Returns the prefix of the names of table and queues. AwsEndpoints that others use too need one.
+    /// Returns the prefix of the names of table and queues, which tells them from those of
+    /// others at the same endpoint. It is empty for the embedded engines.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }

@@ -1,6 +1,6 @@
 //! Tests of the engines through the clients of the AWS SDK.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod dynamodb;
 mod files;

@@ -35,13 +35,13 @@ async fn first(stage: &DemoStage, party: &Party) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Registers another device of a user. The devices `told` find a notice, and `approver` approves
+/// Registers another device of a user. The devices `notified` find a notice, and `approver` approves
 /// it.
 pub(super) async fn further(
     stage: &DemoStage,
     newcomer: &Party,
     approver: &Party,
-    told: &[&Party],
+    notified: &[&Party],
 ) -> anyhow::Result<DeviceSetRef> {
     let (label, id) = (newcomer.label, newcomer.device.id());
     stage.transcript.step(&format!("{label} registers"));
@@ -57,7 +57,7 @@ pub(super) async fn further(
     refused(newcomer.device.fetch().await.map(drop), "device-pending")?;
     stage.transcript.means("Refused: a pending device is in no device set and gets nothing.");
 
-    for party in told {
+    for party in notified {
         stage.transcript.step(&format!("{} finds a notice", party.label));
         let entry = mailbox::only_entry(party).await?;
         let EntryContent::DeviceOffered(pending) = &entry.content else {

@@ -137,11 +137,11 @@ async fn a_name_on_the_page_becomes_an_id_token() {
     assert_eq!(parameter(&back, "state").as_deref(), Some("s&t"));
     assert_eq!(parameter(&back, "iss").as_deref(), Some(URL));
     let code = parameter(&back, "code").unwrap();
-    let given = world.post("/token", &token(&code, VERIFIER, "http://127.0.0.1:5000/cb?a=b")).await;
-    assert_eq!(given.status(), StatusCode::OK);
-    assert_eq!(given.headers()["cache-control"], "no-store");
-    let given = json_of(given).await;
-    let mut claims = world.claims(given["id_token"].as_str().unwrap()).await;
+    let answer = world.post("/token", &token(&code, VERIFIER, "http://127.0.0.1:5000/cb?a=b")).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    let answer = json_of(answer).await;
+    let mut claims = world.claims(answer["id_token"].as_str().unwrap()).await;
     assert!(claims["jti"].take().is_string());
     let expected = json!({
         "iss": URL, "sub": "dev|alice", "aud": "eko", "iat": 1_800_000_000, "exp": 1_800_000_600, "jti": null,
@@ -155,9 +155,9 @@ async fn a_script_needs_only_a_name() {
     let world = world();
     let form = [("grant_type", "password"), ("client_id", "eko"), ("username", "bob"), ("password", "x")];
     for form in [&form[..], &form[..3]] {
-        let given = json_of(world.post("/token", form).await).await;
-        assert_eq!(world.claims(given["id_token"].as_str().unwrap()).await["sub"], "dev|bob");
-        assert_eq!(given["token_type"], "Bearer");
+        let answer = json_of(world.post("/token", form).await).await;
+        assert_eq!(world.claims(answer["id_token"].as_str().unwrap()).await["sub"], "dev|bob");
+        assert_eq!(answer["token_type"], "Bearer");
     }
 }
 

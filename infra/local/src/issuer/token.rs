@@ -24,7 +24,7 @@ const LIFETIME_S: i64 = 600;
 
 /// The claims of an ID token (OpenID Connect Core section 2).
 #[derive(Serialize)]
-struct IdTokenClaims<'a> {
+struct DevelopmentClaims<'a> {
     iss: &'a str,
     sub: String,
     aud: &'a str,
@@ -82,7 +82,7 @@ fn exchange(issuer: &Inner, headers: &HeaderMap, form: &[u8]) -> Result<String, 
         None => return Err(TokenRefusal::InvalidRequest("grant_type is missing")),
     };
     let iat = issuer.now() / 1000;
-    let claims = IdTokenClaims {
+    let claims = DevelopmentClaims {
         iss: &issuer.url,
         sub: subject.sub(),
         aud: &issuer.audience,

@@ -1,8 +1,8 @@
 //! Devices: the mailbox of a device, the device chain of a user, approval and revocation.
 
-mod acknowledge;
 mod append;
 mod chain;
+mod delete_entry;
 mod fetch;
 mod pending;
 mod turn_away;
@@ -22,7 +22,7 @@ pub const ROUTES: &[Route<AppState>] = &[
     Route::post("/user/{name}/devices", |method| on(method, append::append_node)),
     Route::get("/user/{name}/devices/pending", |method| on(method, pending::list_pending)),
     Route::get("/user/{name}/inbox", |method| on(method, fetch::fetch_page)),
-    Route::delete("/user/{name}/inbox/{entry}", |method| on(method, acknowledge::delete_entry)),
+    Route::delete("/user/{name}/inbox/{entry}", |method| on(method, delete_entry::delete_entry)),
 ];
 
 /// Returns the router of this function.

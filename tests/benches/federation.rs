@@ -83,12 +83,9 @@ async fn measure() -> anyhow::Result<()> {
 /// Starts a server in memory, which runs until the end of the process.
 async fn start() -> anyhow::Result<(Origin, Cloud)> {
     let options = ServerOptions {
-        policy: Default::default(),
-        port: 0,
-        origin: None,
-        data: None,
         sender_budget: u64::MAX >> 1,
         recipient_bytes_budget: u64::MAX >> 1,
+        ..ServerOptions::default()
     };
     let server = BoundServer::bind(&options).await?;
     let running = (server.origin.clone(), server.cloud().clone());

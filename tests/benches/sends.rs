@@ -91,12 +91,10 @@ fn print(name: &str, figures: &StoreFigures) {
 /// Measures a server whose store is in the folder `data`, or in memory without one.
 async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<StoreFigures> {
     let options = ServerOptions {
-        policy: Default::default(),
-        port: 0,
-        origin: None,
         data,
         sender_budget: u64::MAX >> 1,
         recipient_bytes_budget: u64::MAX >> 1,
+        ..ServerOptions::default()
     };
     let server = BoundServer::bind(&options).await?;
     let (origin, cloud) = (server.origin.clone(), server.cloud().clone());

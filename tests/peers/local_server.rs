@@ -28,13 +28,9 @@ impl LocalServer {
     /// Starts the server on a free port.
     pub(crate) async fn start() -> Self {
         let options = ServerOptions {
-            port: 0,
-            origin: None,
-            data: None,
             // A test plays within seconds what takes people an hour.
             sender_budget: 6_000,
-            recipient_bytes_budget: 32 << 20,
-            policy: Default::default(),
+            ..ServerOptions::default()
         };
         let server = BoundServer::bind(&options).await.unwrap();
         let origin = server.origin.clone();

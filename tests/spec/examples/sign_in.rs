@@ -38,15 +38,7 @@ pub(super) async fn play(examples: &mut Examples) {
 
 /// The development issuer, as it runs in local mode.
 async fn issuer(examples: &mut Examples) {
-    let options = ServerOptions {
-        port: 0,
-        origin: None,
-        data: None,
-        sender_budget: 60,
-        recipient_bytes_budget: 32 << 20,
-        policy: Default::default(),
-    };
-    let server = BoundServer::bind(&options).await.unwrap();
+    let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
     let origin = server.origin.to_string();
     let running = tokio::spawn(server.run(std::future::pending()));
     let recorder = Recorder::new(HttpTransport::new().unwrap());

@@ -10,15 +10,7 @@ use tempfile::TempDir;
 
 /// Starts a server on a free port, and returns its origin. The server ends with the test's runtime.
 pub(crate) async fn server() -> String {
-    let options = ServerOptions {
-        port: 0,
-        origin: None,
-        data: None,
-        sender_budget: 60,
-        recipient_bytes_budget: 32 << 20,
-        policy: Default::default(),
-    };
-    let server = BoundServer::bind(&options).await.unwrap();
+    let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
     let origin = server.origin.to_string();
     tokio::spawn(server.run(std::future::pending()));
     origin

@@ -24,6 +24,24 @@
 //!    all changes. Whoever left has none of these keys.
 //!
 //! A device that joins a group does not know who left before that. The admin who added it knows.
+//!
+//! # Leaving again
+//!
+//! A `left` can be overtaken like any control: two members leave at once, and the state of one of
+//! the two controls still lists the author of the other. The user left all the same, so the user's
+//! device leaves again by these rules:
+//!
+//! 1. A `left` of the user, made on this or on another own device, records the departure
+//!    ([`OwnDeparture::Made`]), also if it has been overtaken already when it arrives.
+//! 2. A device that has recorded it and whose current state lists the user makes another `left`
+//!    when it next looks into its mailbox ([`KnownGroup::should_leave_again`]), and at every later
+//!    look until the current state does not list the user. Several devices of the user may do so: their
+//!    controls make the same state.
+//! 3. Only an accepted `added` that brings the user back into a state without the user ends the
+//!    departure. A device to which such an `added` comes later than a change that follows it leaves
+//!    again, because it cannot know of the `added`.
+//! 4. The last admin cannot leave before the other members. A user who became the last admin by
+//!    being overtaken stays until another member is an admin, and then leaves.
 
 mod change;
 mod control;
@@ -38,7 +56,7 @@ pub use control::GroupControl;
 pub use error::GroupError;
 pub use judge::{ControlVerdict, judge_control};
 pub use key::MasterKey;
-pub use known::{KnownGroup, PreviousState, RekeyDecision};
+pub use known::{KnownGroup, LeaveDecision, OwnDeparture, PreviousState, RekeyDecision};
 pub use state::GroupState;
 
 /// The greatest number of members of a group.

@@ -17,6 +17,7 @@ mod devices;
 mod error;
 mod groups;
 mod incoming;
+mod leaving;
 mod notice;
 mod person;
 mod receive;

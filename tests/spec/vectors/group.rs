@@ -74,7 +74,7 @@ pub(super) fn vectors() -> Value {
         let control = GroupControl::seal(change, Some(&known.current), &next, by, &environment).unwrap();
         assert_eq!(judge_control(Some(&known), &control, by, ALICE), ControlVerdict::Apply);
         controls.push(shown(&control, known.current.master_key()));
-        known = KnownGroup::after(Some(&known), &control, &ControlVerdict::Apply).unwrap();
+        known = KnownGroup::after(Some(&known), &control, &ControlVerdict::Apply, ALICE).unwrap();
     }
 
     // Two admins change the same state: the lower state hash wins on every device.
@@ -86,7 +86,7 @@ pub(super) fn vectors() -> Value {
     let hashes = race.each_ref().map(|control| control.state().hash());
     let wins = usize::from(hashes[1] < hashes[0]);
     for (first, second) in [(0, 1), (1, 0)] {
-        let one = KnownGroup::after(Some(&known), &race[first], &ControlVerdict::Apply);
+        let one = KnownGroup::after(Some(&known), &race[first], &ControlVerdict::Apply, CAROL);
         let due = if second == wins { ControlVerdict::Overtakes } else { ControlVerdict::Overtaken };
         assert_eq!(judge_control(one.as_ref(), &race[second], race[second].author(), CAROL), due);
     }

@@ -30,8 +30,9 @@ pub enum ControlVerdict {
 /// Judges a control for the user `me`. `author` is the actor id of the user whose device sent it.
 ///
 /// Of two changes of the same state, the one whose new state has the lower hash wins, on every
-/// device alike. The author of the other one may propose it again on the new state. The next epoch
-/// settles this: a control that comes later for an older epoch is stale.
+/// device alike. The author of the other one may propose it again on the new state; a `left` is
+/// [made again](super#leaving-again) without being asked for. The next epoch settles this: a
+/// control that comes later for an older epoch is stale.
 pub fn judge_control(
     known: Option<&KnownGroup>,
     control: &GroupControl,

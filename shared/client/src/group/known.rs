@@ -1,5 +1,5 @@
-//! The record that a device keeps of a group: its state, the state before, and whether a new master
-//! key is due.
+//! The record that a device keeps of a group: its state, the state before, whether a new master key
+//! is due, and whether the user has left.
 
 use eko_protocol::Invalid;
 use serde_json::{Value, json};
@@ -16,8 +16,22 @@ pub struct KnownGroup {
     ///
     /// The [module](super#renewing-the-master-key) says when it is set and cleared.
     pub rekey_due: bool,
+    /// The departure of the device's user.
+    pub departure: OwnDeparture,
     /// The state before, over which another change may turn out to win.
     pub before: PreviousState,
+}
+
+/// The departure of a device's user from a group.
+///
+/// The [module](super#leaving-again) says when it is recorded and when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnDeparture {
+    /// The user has not left since the user came in.
+    NotMade,
+    /// The user has left, on this device or on another one, and was not added again. The current
+    /// state may still list the user, if the `left` was overtaken.
+    Made,
 }
 
 /// The state before a group's current one.
@@ -54,14 +68,37 @@ pub enum RekeyDecision {
     Rekey,
 }
 
+/// The decision of a user's device about a departure that may have been overtaken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaveDecision {
+    /// No departure: the user has not left, or is no member any more.
+    NotDue,
+    /// No departure now: the user has left, but became the last admin while there are other
+    /// members. The device leaves when somebody else is an admin, or when nobody else is a member.
+    LastAdmin,
+    /// Departure: the device makes another `left`, by [`super::Proposal::Leave`].
+    Leave,
+}
+
 impl KnownGroup {
     /// Returns the record of the device that creates a group.
     pub fn created(state: GroupState) -> Self {
-        Self { current: state, rekey_due: false, before: PreviousState::Nothing }
+        Self {
+            current: state,
+            rekey_due: false,
+            departure: OwnDeparture::NotMade,
+            before: PreviousState::Nothing,
+        }
     }
 
-    /// Returns the record after a control was judged, or `None` if the control changes nothing.
-    pub fn after(known: Option<&Self>, control: &GroupControl, verdict: &ControlVerdict) -> Option<Self> {
+    /// Returns the record of the device of the user `me` after a control was judged, or `None` if
+    /// the control changes nothing.
+    pub fn after(
+        known: Option<&Self>,
+        control: &GroupControl,
+        verdict: &ControlVerdict,
+        me: &str,
+    ) -> Option<Self> {
         let current = control.state().clone();
         let (before, rekey_due) = match verdict {
             ControlVerdict::Join => {
@@ -82,12 +119,23 @@ impl KnownGroup {
                 let rekey_due = before.stays_due(control);
                 (before, rekey_due)
             }
+            // Another device of the user left, and this one sees at once that it has to leave
+            // again.
+            ControlVerdict::Overtaken if is_departure_of(control, me) => {
+                let known = known.filter(|known| known.departure == OwnDeparture::NotMade)?;
+                return Some(Self { departure: OwnDeparture::Made, ..known.clone() });
+            }
             ControlVerdict::Same
             | ControlVerdict::Overtaken
             | ControlVerdict::Ahead
             | ControlVerdict::Refused(_) => return None,
         };
-        Some(Self { current, rekey_due, before })
+        let departure = match known {
+            _ if is_departure_of(control, me) => OwnDeparture::Made,
+            Some(known) if !known.adds_after_departure(control, me) => known.departure,
+            Some(_) | None => OwnDeparture::NotMade,
+        };
+        Some(Self { current, rekey_due, departure, before })
     }
 
     /// Decides whether the device of the user `me` makes another master key now.
@@ -99,6 +147,36 @@ impl KnownGroup {
         }
     }
 
+    /// Decides whether the device of the user `me` makes another `left` now.
+    pub fn should_leave_again(&self, me: &str) -> LeaveDecision {
+        let (members, admins) = (self.current.members(), self.current.admins());
+        let stays = self.departure == OwnDeparture::Made && members.contains(me);
+        let is_last_admin = members.len() > 1 && admins.iter().eq([me]);
+        match (stays, is_last_admin) {
+            (false, _) => LeaveDecision::NotDue,
+            (true, true) => LeaveDecision::LastAdmin,
+            (true, false) => LeaveDecision::Leave,
+        }
+    }
+
+    /// True if `control`, which was accepted, adds the user `me` to the group again after a
+    /// departure that the current state shows.
+    ///
+    /// A control does not tell whom it adds, and the state before it may be unknown here. If it
+    /// follows another state of the current epoch and has the same key, the departure was
+    /// overtaken: only a `removed`, which makes another key, could have taken the user out of that
+    /// state.
+    fn adds_after_departure(&self, control: &GroupControl, me: &str) -> bool {
+        let (current, state) = (&self.current, control.state());
+        let follows = control.previous() == Some(&current.hash());
+        let is_next = current.epoch().checked_add(1) == Some(state.epoch());
+        let was_overtaken = !follows && is_next && current.master_key() == state.master_key();
+        control.change() == GroupChange::Added
+            && !current.members().contains(me)
+            && state.members().contains(me)
+            && !was_overtaken
+    }
+
     /// True if a new key is due after `control`, which follows the current state.
     fn stays_due(&self, control: &GroupControl) -> bool {
         is_due_after(&self.current, self.rekey_due, control)
@@ -107,13 +185,16 @@ impl KnownGroup {
     /// Returns the JSON that the record is kept as. It holds master keys.
     pub fn to_value(&self) -> Value {
         let (current, due) = (self.current.to_value(), self.rekey_due);
+        let left = self.departure == OwnDeparture::Made;
         match &self.before {
-            PreviousState::Nothing => json!({ "current": current, "rekeyDue": due }),
+            PreviousState::Nothing => json!({ "current": current, "rekeyDue": due, "userLeft": left }),
             PreviousState::Seen { state, rekey_due } => json!({
-                "current": current, "rekeyDue": due, "before": state.to_value(), "beforeRekeyDue": rekey_due,
+                "current": current, "rekeyDue": due, "userLeft": left,
+                "before": state.to_value(), "beforeRekeyDue": rekey_due,
             }),
             PreviousState::Unseen { hash, joined } => json!({
-                "current": current, "rekeyDue": due, "beforeHash": hash, "joined": joined.to_value(),
+                "current": current, "rekeyDue": due, "userLeft": left,
+                "beforeHash": hash, "joined": joined.to_value(),
             }),
         }
     }
@@ -135,7 +216,11 @@ impl KnownGroup {
         } else {
             PreviousState::Nothing
         };
-        Ok(Self { current: state("current")?, rekey_due: flag(value, "rekeyDue")?, before })
+        let departure = match flag(value, "userLeft")? {
+            true => OwnDeparture::Made,
+            false => OwnDeparture::NotMade,
+        };
+        Ok(Self { current: state("current")?, rekey_due: flag(value, "rekeyDue")?, departure, before })
     }
 }
 
@@ -155,6 +240,11 @@ impl PreviousState {
 fn is_due_after(before: &GroupState, was_due: bool, control: &GroupControl) -> bool {
     let same_key = before.master_key() == control.state().master_key();
     same_key && (was_due || control.change() == GroupChange::Left)
+}
+
+/// True if `control` is a departure of the user `me`.
+fn is_departure_of(control: &GroupControl, me: &str) -> bool {
+    control.change() == GroupChange::Left && control.author() == me
 }
 
 /// Reads a boolean member, which records of older versions lack: then it is false.

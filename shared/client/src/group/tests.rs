@@ -4,6 +4,7 @@
 mod changes;
 mod convergence;
 mod judging;
+mod leaving;
 mod rekeying;
 
 use std::collections::BTreeSet;
@@ -157,13 +158,14 @@ proptest! {
     }
 
     #[test]
-    fn what_is_known_is_read_again(place in any::<usize>(), other in any_json(), rekey_due in any::<bool>()) {
+    fn what_is_known_is_read_again(place in any::<usize>(), other in any_json(), (rekey_due, left) in any::<(bool, bool)>()) {
         let environment = repeatable(1);
         let before = choir(&environment);
         let (current, control) = next(&before, Proposal::Rekey, ALICE, &environment);
         let joined = PreviousState::Unseen { hash: before.hash(), joined: control.state().clone() };
+        let departure = if left { OwnDeparture::Made } else { OwnDeparture::NotMade };
         for before in [PreviousState::Nothing, seen(before), joined] {
-            let known = KnownGroup { current: current.clone(), rekey_due, before };
+            let known = KnownGroup { current: current.clone(), rekey_due, departure, before };
             prop_assert_eq!(KnownGroup::parse(&known.to_value()), Ok(known.clone()));
             if let Ok(read) = KnownGroup::parse(&replaced(known.to_value(), place, other.clone())) {
                 prop_assert_eq!(KnownGroup::parse(&read.to_value()), Ok(read));

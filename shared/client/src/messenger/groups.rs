@@ -121,7 +121,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             let after = match &known {
                 None => Some(KnownGroup::created(next.clone())),
-                known => KnownGroup::after(known.as_ref(), &control, &ControlVerdict::Apply),
+                known => KnownGroup::after(known.as_ref(), &control, &ControlVerdict::Apply, &me),
             };
             tx.keep_group(&after.ok_or(DeviceStoreError::Corrupt("group"))?)?;
             self.enclose(tx, &activity, &to, sync)
@@ -157,7 +157,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             ControlVerdict::Same | ControlVerdict::Overtaken => {}
             ControlVerdict::Join | ControlVerdict::Apply => tell(GroupEvent::Changed(control.change())),
         }
-        if let Some(next) = KnownGroup::after(known.as_ref(), control, &verdict) {
+        if let Some(next) = KnownGroup::after(known.as_ref(), control, &verdict, &me) {
             tx.keep_group(&next)?;
             self.retry_held(tx, &id, notices)?;
         }

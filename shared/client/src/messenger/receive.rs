@@ -33,8 +33,8 @@ pub struct ReceivedBatch {
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Reads everything in the mailbox, keeps it, and acknowledges it. Then it does what follows:
-    /// it renews master keys of groups, sends what is due, and tops up this device's keys if the
-    /// server runs low.
+    /// it leaves groups again whose state lists this user after a departure, renews master keys of
+    /// groups, sends what is due, and tops up this device's keys if the server runs low.
     ///
     /// A message that waits for one before it is in a later batch.
     ///
@@ -58,12 +58,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let Some(next) = page.next else { break };
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         }
-        // A group whose key cannot be renewed now is tried again at the next look. It holds up
-        // nothing else.
+        // A group that cannot be left or whose key cannot be renewed now is tried again at the next
+        // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.
+        let left = self.leave_groups_again().await;
         let renewed = self.renew_group_keys().await;
         self.flush().await?;
         self.upkeep(page.keys_left).await?;
-        renewed
+        left.and(renewed)
     }
 
     /// Gives waiting messages their positions, without asking the server.

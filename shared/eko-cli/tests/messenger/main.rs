@@ -4,8 +4,10 @@
 
 mod blind;
 mod distrust;
+mod friends;
 mod groups;
 mod keeping;
+mod leaving;
 mod people;
 mod queue;
 mod rekeying;

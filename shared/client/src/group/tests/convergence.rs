@@ -99,7 +99,7 @@ fn follow(held: &mut Vec<&GroupControl>, known: Option<&KnownGroup>, me: &str) -
             return true;
         }
         let verdict = judge_control(known, control, control.author(), me);
-        changed = KnownGroup::after(known, control, &verdict);
+        changed = KnownGroup::after(known, control, &verdict, me);
         verdict == ControlVerdict::Ahead
     });
     changed

@@ -10,7 +10,7 @@ fn known(current: &GroupState) -> KnownGroup {
 fn two_admins(environment: &Environment) -> KnownGroup {
     let before = choir(environment);
     let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
-    KnownGroup { current, rekey_due: false, before: seen(before) }
+    KnownGroup { current, rekey_due: false, departure: OwnDeparture::NotMade, before: seen(before) }
 }
 
 #[test]
@@ -28,9 +28,9 @@ fn a_group_begins_with_an_admin_of_it_and_its_key() {
         judge_control(None, &keyless.unwrap(), ALICE, BOB),
         ControlVerdict::Refused(GroupError::WrongMac)
     );
-    let known = KnownGroup::after(None, &control, &ControlVerdict::Join).unwrap();
+    let known = KnownGroup::after(None, &control, &ControlVerdict::Join, BOB).unwrap();
     assert_eq!(judge_control(Some(&known), &control, ALICE, BOB), ControlVerdict::Same);
-    assert_eq!(KnownGroup::after(Some(&known), &control, &ControlVerdict::Same), None);
+    assert_eq!(KnownGroup::after(Some(&known), &control, &ControlVerdict::Same, BOB), None);
 }
 
 #[test]
@@ -41,8 +41,16 @@ fn the_next_change_is_applied_and_older_ones_are_stale() {
     let (second, renamed) = next(&first, rename("Band"), ALICE, &environment);
     let at_first = known(&first);
     assert_eq!(judge_control(Some(&at_first), &renamed, ALICE, BOB), ControlVerdict::Apply);
-    let at_second = KnownGroup::after(Some(&at_first), &renamed, &ControlVerdict::Apply).unwrap();
-    assert_eq!(at_second, KnownGroup { current: second, rekey_due: false, before: seen(first) });
+    let at_second = KnownGroup::after(Some(&at_first), &renamed, &ControlVerdict::Apply, BOB).unwrap();
+    assert_eq!(
+        at_second,
+        KnownGroup {
+            current: second,
+            rekey_due: false,
+            departure: OwnDeparture::NotMade,
+            before: seen(first)
+        }
+    );
     assert_eq!(judge_control(Some(&at_second), &renamed, ALICE, BOB), ControlVerdict::Same);
     assert_eq!(
         judge_control(Some(&at_second), &created, ALICE, BOB),
@@ -153,18 +161,27 @@ fn of_two_changes_at_once_the_lower_hash_wins() {
     let at = |state: &GroupState| KnownGroup {
         current: state.clone(),
         rekey_due: false,
+        departure: OwnDeparture::NotMade,
         before: seen(now.current.clone()),
     };
     assert_eq!(judge_control(Some(&at(&high.0)), &low.1, low.1.author(), ALICE), ControlVerdict::Overtakes);
     assert_eq!(judge_control(Some(&at(&low.0)), &high.1, high.1.author(), ALICE), ControlVerdict::Overtaken);
-    assert_eq!(KnownGroup::after(Some(&at(&high.0)), &low.1, &ControlVerdict::Overtakes), Some(at(&low.0)));
-    assert_eq!(KnownGroup::after(Some(&at(&low.0)), &high.1, &ControlVerdict::Overtaken), None);
+    assert_eq!(
+        KnownGroup::after(Some(&at(&high.0)), &low.1, &ControlVerdict::Overtakes, ALICE),
+        Some(at(&low.0))
+    );
+    assert_eq!(KnownGroup::after(Some(&at(&low.0)), &high.1, &ControlVerdict::Overtaken, ALICE), None);
     // A control with a lower hash is judged by the state before all the same.
     let key = MasterKey::from_bytes([1; 32]);
     let forged = forged(&low.1, "/eko:later", json!(1), &key).unwrap();
     let refused = ControlVerdict::Refused(GroupError::WrongMac);
     assert_eq!(judge_control(Some(&at(&high.0)), &forged, low.1.author(), ALICE), refused);
-    let elsewhere = KnownGroup { current: high.0, rekey_due: false, before: now.before.clone() };
+    let elsewhere = KnownGroup {
+        current: high.0,
+        rekey_due: false,
+        departure: OwnDeparture::NotMade,
+        before: now.before.clone(),
+    };
     let refused = ControlVerdict::Refused(GroupError::OtherHistory);
     assert_eq!(judge_control(Some(&elsewhere), &low.1, low.1.author(), ALICE), refused);
 }
@@ -222,7 +239,7 @@ fn who_joins_with_a_change_judges_the_ones_beside_it() {
 fn joins_beside_others(environment: &Environment) {
     let now = two_admins(environment);
     let (_, added) = next(&now.current, Proposal::Add(people([DAVE])), ALICE, environment);
-    let joined = KnownGroup::after(None, &added, &ControlVerdict::Join).unwrap();
+    let joined = KnownGroup::after(None, &added, &ControlVerdict::Join, DAVE).unwrap();
     let mut beside = [
         next(&now.current, Proposal::Rekey, ALICE, environment).1,
         next(&now.current, Proposal::Remove(people([CAROL])), BOB, environment).1,
@@ -237,7 +254,7 @@ fn joins_beside_others(environment: &Environment) {
         let verdict = judge_control(Some(&known), control, control.author(), DAVE);
         if control.state().hash() < known.current.hash() {
             assert_eq!(verdict, ControlVerdict::Overtakes, "{}", control.change());
-            known = KnownGroup::after(Some(&known), control, &verdict).unwrap();
+            known = KnownGroup::after(Some(&known), control, &verdict, DAVE).unwrap();
         }
     }
     assert_eq!(&known.current, beside[0].state());
@@ -279,16 +296,21 @@ fn who_came_back_with_a_change_that_lost_is_added_again() {
     let now = two_admins(&environment);
     let (out, left) = next(&now.current, Proposal::Leave, CAROL, &environment);
     let known =
-        KnownGroup::after(Some(&now), &left, &judge_control(Some(&now), &left, CAROL, CAROL)).unwrap();
+        KnownGroup::after(Some(&now), &left, &judge_control(Some(&now), &left, CAROL, CAROL), CAROL).unwrap();
     let (_, lost) = next(&out, Proposal::Add(people([CAROL])), ALICE, &environment);
     let verdict = judge_control(Some(&known), &lost, ALICE, CAROL);
     assert_eq!(verdict, ControlVerdict::Apply);
-    let known = KnownGroup::after(Some(&known), &lost, &verdict).unwrap();
+    let known = KnownGroup::after(Some(&known), &lost, &verdict, CAROL).unwrap();
     // Carol is told nothing of the change that won, because she is not a member in it.
     let (won, _) = next(&out, Proposal::Add(people([DAVE])), BOB, &environment);
     let (_, again) = next(&won, Proposal::Add(people([CAROL])), ALICE, &environment);
     assert_eq!(judge_control(Some(&known), &again, ALICE, CAROL), ControlVerdict::Join);
     // A member who was there all along waits for the control that is missing.
-    let at_bob = KnownGroup { current: lost.state().clone(), rekey_due: false, before: seen(now.current) };
+    let at_bob = KnownGroup {
+        current: lost.state().clone(),
+        rekey_due: false,
+        departure: OwnDeparture::NotMade,
+        before: seen(now.current),
+    };
     assert_eq!(judge_control(Some(&at_bob), &again, ALICE, BOB), ControlVerdict::Ahead);
 }

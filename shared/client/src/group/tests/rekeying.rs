@@ -6,7 +6,7 @@ use super::*;
 fn two_admins(environment: &Environment) -> KnownGroup {
     let before = choir(environment);
     let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
-    KnownGroup { current, rekey_due: false, before: seen(before) }
+    KnownGroup { current, rekey_due: false, departure: OwnDeparture::NotMade, before: seen(before) }
 }
 
 /// Returns the control of a change.
@@ -17,7 +17,7 @@ fn change(known: &KnownGroup, proposal: Proposal, by: &str, environment: &Enviro
 /// Judges a control as Alice's device does. Returns the verdict and the record afterwards.
 fn follow(known: &KnownGroup, control: &GroupControl) -> (ControlVerdict, KnownGroup) {
     let verdict = judge_control(Some(known), control, control.author(), ALICE);
-    let after = KnownGroup::after(Some(known), control, &verdict);
+    let after = KnownGroup::after(Some(known), control, &verdict, ALICE);
     (verdict, after.unwrap_or_else(|| known.clone()))
 }
 
@@ -145,11 +145,11 @@ fn who_joins_leaves_it_to_those_who_saw_the_departure() {
     let known = two_admins(&environment);
     let known = applied(&known, &change(&known, Proposal::Leave, CAROL, &environment));
     let added = change(&known, Proposal::Add(people([DAVE])), BOB, &environment);
-    let at_dave = KnownGroup::after(None, &added, &ControlVerdict::Join).unwrap();
+    let at_dave = KnownGroup::after(None, &added, &ControlVerdict::Join, DAVE).unwrap();
     assert_eq!((at_dave.rekey_due, applied(&known, &added).rekey_due), (false, true));
     // A departure beside the change that it joined with is known to Dave's device.
     let beside = change(&known, Proposal::Leave, BOB, &environment);
-    let at_dave = KnownGroup::after(Some(&at_dave), &beside, &ControlVerdict::Overtakes).unwrap();
+    let at_dave = KnownGroup::after(Some(&at_dave), &beside, &ControlVerdict::Overtakes, DAVE).unwrap();
     assert!(at_dave.rekey_due);
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use eko_federation::policy::FederationPolicy;
 use eko_local::demo;
 use eko_local::engines::{EngineOptions, EngineServer};
-use eko_local::server::{BoundServer, ISSUER_PATH, RECIPIENT_BYTES_BUDGET, SENDER_BUDGET, ServerOptions};
+use eko_local::server::{BoundServer, ISSUER_PATH, ServerOptions};
 
 /// Eko Messages on one machine: the whole server, with DynamoDB and SQS embedded.
 #[derive(Parser)]
@@ -68,10 +68,10 @@ struct ServeArguments {
     #[arg(long, value_name = "DIR", env = "EKO_DATA")]
     data: Option<PathBuf>,
     /// Envelopes a minute from one sender to one recipient
-    #[arg(long, default_value_t = SENDER_BUDGET, env = "SENDER_BUDGET")]
+    #[arg(long, default_value_t = ServerOptions::default().sender_budget, env = "SENDER_BUDGET")]
     sender_budget: u64,
     /// Bytes of content a minute to one recipient
-    #[arg(long, default_value_t = RECIPIENT_BYTES_BUDGET, env = "RECIPIENT_BYTES_BUDGET")]
+    #[arg(long, default_value_t = ServerOptions::default().recipient_bytes_budget, env = "RECIPIENT_BYTES_BUDGET")]
     recipient_bytes_budget: u64,
     /// Domains to federate with, and no others; comma-separated
     #[arg(

@@ -52,21 +52,16 @@ pub struct ServerOptions {
     pub policy: FederationPolicy,
 }
 
-/// The default of [`ServerOptions::sender_budget`].
-pub const SENDER_BUDGET: u64 = 60;
-
-/// The default of [`ServerOptions::recipient_bytes_budget`]: 32 MiB.
-pub const RECIPIENT_BYTES_BUDGET: u64 = 32 << 20;
-
 impl Default for ServerOptions {
     /// Returns the options of a server on a free port, with its state in memory.
     fn default() -> Self {
+        let limits = Limits::default();
         Self {
             port: 0,
             origin: None,
             data: None,
-            sender_budget: SENDER_BUDGET,
-            recipient_bytes_budget: RECIPIENT_BYTES_BUDGET,
+            sender_budget: limits.sender_budget,
+            recipient_bytes_budget: limits.recipient_bytes_budget,
             policy: FederationPolicy::default(),
         }
     }

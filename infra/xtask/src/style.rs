@@ -12,6 +12,7 @@ mod source;
 mod types;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 
 use duplicates::{DuplicateRun, duplicate_runs};
@@ -61,22 +62,24 @@ pub(crate) fn run(paths: &[String], list: bool) -> anyhow::Result<()> {
     let selected: Vec<&SourceFile> = files.iter().filter(|file| selection.has(&file.path)).collect();
 
     let figures = figures(&files, &selected, &selection);
-    println!("{:<46}{:<24}target", "", "now");
+    let mut report = format!("{:<46}{:<24}target\n", "", "now");
     for figure in &figures {
-        println!("{:<46}{:<24}{}", figure.name, figure.value, figure.target);
+        report.push_str(&format!("{:<46}{:<24}{}\n", figure.name, figure.value, figure.target));
     }
-    println!("\nDoc comments that open without their subject, by crate");
+    report.push_str("\nDoc comments that open without their subject, by crate\n");
     for (folder, value) in openings_by_crate(&selected) {
-        println!("{folder:<46}{value}");
+        report.push_str(&format!("{folder:<46}{value}\n"));
     }
     if list {
         for figure in figures.iter().filter(|figure| !figure.findings.is_empty()) {
-            println!("\n== {}: {}", figure.name, figure.value);
+            report.push_str(&format!("\n== {}: {}\n", figure.name, figure.value));
             for finding in &figure.findings {
-                println!("{finding}");
+                report.push_str(&format!("{finding}\n"));
             }
         }
     }
+    // An error is ignored, so that the report can be piped into `head`.
+    let _ = std::io::stdout().write_all(report.as_bytes());
     Ok(())
 }
 

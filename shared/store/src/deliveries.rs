@@ -173,6 +173,7 @@ fn read_base64<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
 
 #[cfg(test)]
 mod tests {
+    use eko_protocol::device_set::DeviceSetRef;
     use eko_protocol::envelope::EnvelopeHeader;
     use eko_protocol::id::EnvelopeId;
 
@@ -190,7 +191,7 @@ mod tests {
                     published_ms: None,
                     expires_ms: Some(1),
                     notify: true,
-                    device_set: None,
+                    device_set: DeviceSetRef::new(2, "ab".repeat(32)).ok(),
                 },
                 activity: "https://b.example/activity/1".to_owned(),
                 accepted_ms: 7,

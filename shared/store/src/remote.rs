@@ -105,15 +105,16 @@ pub struct SendContext {
 }
 
 impl Store {
-    /// Reads the last lookup of an actor, strongly consistent; `None` if none is kept.
+    /// Reads the last lookup of an actor, strongly consistent; `None` if none is kept, or if the
+    /// item is not readable.
     ///
     /// One GetItem: 1 read unit for each 4 KB.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Call`] if the call fails; [`StoreError::Corrupt`] if the item is not readable.
+    /// [`StoreError::Call`] if the call fails.
     pub async fn remote_actor(&self, id: &str) -> Result<Option<CachedLookup<RemoteActor>>> {
-        self.get_item(&key::remote(id)).await?.map(|item| read_actor(id, &item)).transpose()
+        Ok(self.get_item(&key::remote(id)).await?.and_then(|item| read_actor(id, &item)))
     }
 
     /// Reads the author's devices, the last lookup of the recipient and the record of its server,
@@ -123,8 +124,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Call`] and [`StoreError::GaveUp`] of the reads; [`StoreError::Corrupt`] if an
-    /// item is not readable.
+    /// [`StoreError::Call`] and [`StoreError::GaveUp`] of the reads; [`StoreError::Corrupt`] if the
+    /// author's devices are not readable.
     pub async fn send_context(
         &self,
         author: &UserName,
@@ -136,7 +137,7 @@ impl Store {
         let [devices, remote, host] = keys.map(|key| key.find_in(&items));
         Ok(SendContext {
             author: devices.map(UserDevices::from_item).transpose()?,
-            recipient: remote.map(|item| read_actor(recipient, item)).transpose()?,
+            recipient: remote.and_then(|item| read_actor(recipient, item)),
             host: host.map(HostRecord::from_item).unwrap_or_default(),
         })
     }
@@ -177,16 +178,16 @@ impl Store {
     }
 
     /// Reads the last lookup of a handle (`acct:…`), which answers an actor id, strongly
-    /// consistent; `None` if none is kept.
+    /// consistent; `None` if none is kept, or if the item is not readable.
     ///
     /// One GetItem: 1 read unit.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Call`] if the call fails; [`StoreError::Corrupt`] if the item is not readable.
+    /// [`StoreError::Call`] if the call fails.
     pub async fn remote_handle(&self, acct: &str) -> Result<Option<CachedLookup<String>>> {
         let Some(item) = self.get_item(&key::remote(acct)).await? else { return Ok(None) };
-        read_lookup(&item, |item| Ok(item.need_s(attr::ACTOR)?.to_owned())).map(Some)
+        Ok(read_lookup(&item, read_handle))
     }
 
     /// Keeps a lookup of a handle (`acct:…`) in place of the last one.
@@ -221,15 +222,25 @@ fn write_lookup<T>(item: &mut Item, lookup: &CachedLookup<T>, write_answer: impl
 }
 
 /// Reads a lookup; `read_answer` reads the attributes of an answer.
-fn read_lookup<T>(item: &Item, read_answer: impl FnOnce(&Item) -> Result<T>) -> Result<CachedLookup<T>> {
-    let result = match LookupFailure::read(item)? {
-        Some(failure) => Err(failure),
-        None => Ok(read_answer(item)?),
+///
+/// Returns `None` for an item that is not readable, after a line in the log: the lookup is then made
+/// again and overwrites the item.
+fn read_lookup<T>(item: &Item, read_answer: impl FnOnce(&Item) -> Result<T>) -> Option<CachedLookup<T>> {
+    let read = || {
+        let result = match LookupFailure::read(item)? {
+            Some(failure) => Err(failure),
+            None => Ok(read_answer(item)?),
+        };
+        Ok::<_, StoreError>(CachedLookup { fetched_ms: item.need_n(attr::FETCHED_MS)?, result })
     };
-    Ok(CachedLookup { fetched_ms: item.need_n(attr::FETCHED_MS)?, result })
+    read().inspect_err(|error| tracing::warn!(%error, "a kept lookup is made again")).ok()
 }
 
-fn read_actor(id: &str, item: &Item) -> Result<CachedLookup<RemoteActor>> {
+fn read_handle(item: &Item) -> Result<String> {
+    Ok(item.need_s(attr::ACTOR)?.to_owned())
+}
+
+fn read_actor(id: &str, item: &Item) -> Option<CachedLookup<RemoteActor>> {
     read_lookup(item, |item| {
         let mut keys = std::collections::BTreeMap::new();
         for (id, pem) in item.get(attr::PUBLIC_KEYS).and_then(|v| v.as_m().ok()).into_iter().flatten() {
@@ -260,8 +271,23 @@ mod tests {
             let lookup = CachedLookup::<String> { fetched_ms: 1_700_000_000_000, result: Err(failure) };
             let mut item = Item::new();
             write_lookup(&mut item, &lookup, |_, _| {});
-            let read = read_lookup(&item, |item| Ok(item.need_s(attr::ACTOR)?.to_owned())).unwrap();
-            assert_eq!(read, lookup);
+            assert_eq!(read_lookup(&item, read_handle), Some(lookup));
         }
+    }
+
+    #[test]
+    fn a_lookup_that_is_not_readable_counts_as_none() {
+        let answer = CachedLookup { fetched_ms: 1, result: Ok("https://b.example/user/bob".to_owned()) };
+        let mut good = Item::new();
+        write_lookup(&mut good, &answer, |item, actor| item.set(attr::ACTOR, s(actor)));
+        assert_eq!(read_lookup(&good, read_handle), Some(answer));
+        for missing in [attr::ACTOR, attr::FETCHED_MS] {
+            let mut item = good.clone();
+            item.remove(missing);
+            assert_eq!(read_lookup(&item, read_handle), None, "{missing}");
+        }
+        let mut unknown = good;
+        unknown.set(attr::FAILURE, s("unreachable b.example"));
+        assert_eq!(read_lookup(&unknown, read_handle), None);
     }
 }

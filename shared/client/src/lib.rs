@@ -23,7 +23,7 @@
 //! use eko_client::{DeviceStore, Environment, KeyCounts, Messenger, SessionError, SignalSessions};
 //! use eko_protocol::address::UserName;
 //! use eko_protocol::key_package::KeyPackage;
-//! use eko_testkit::{Direct, World};
+//! use eko_testkit::{DirectTransport, World};
 //!
 //! /// Stands in for a Signal library: it passes every message on as it is.
 //! struct NoEncryption;
@@ -62,7 +62,7 @@
 //!     }
 //! }
 //!
-//! type Client = Messenger<Direct, NoEncryption>;
+//! type Client = Messenger<DirectTransport, NoEncryption>;
 //!
 //! async fn sign_in(world: &World, name: &str) -> Result<Client, MessengerError> {
 //!     let environment = Environment { clock: world.clock(), ..Environment::system() };

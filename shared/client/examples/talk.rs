@@ -11,8 +11,8 @@
 //!
 //! The sessions in it are a TOY. They make bytes that nobody reads at a glance, but whoever knows
 //! the addresses of both devices can read them, and the server knows both. A real client gives the
-//! [`Messenger`] a Signal library instead, as the package `eko-cli` does with libsignal. This example
-//! does not, because libsignal's licence, AGPL-3.0, would cover it.
+//! [`Messenger`] a Signal library instead, as the package `eko-cli` does with libsignal. This
+//! example does not, because libsignal's licence, AGPL-3.0, would cover it.
 
 use std::error::Error;
 use std::time::Duration;

@@ -35,8 +35,8 @@
 //!    ([`OwnDeparture::Made`]), also if it has been overtaken already when it arrives.
 //! 2. A device that has recorded it and whose current state lists the user makes another `left`
 //!    when it next looks into its mailbox ([`KnownGroup::should_leave_again`]), and at every later
-//!    look until the current state does not list the user. Several devices of the user may do so: their
-//!    controls make the same state.
+//!    look until the current state does not list the user. Several devices of the user may do so:
+//!    their controls make the same state.
 //! 3. Only an accepted `added` that brings the user back into a state without the user ends the
 //!    departure. A device to which such an `added` comes later than a change that follows it leaves
 //!    again, because it cannot know of the `added`.

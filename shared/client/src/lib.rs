@@ -1,7 +1,7 @@
 //! The reference client library of Eko Messages.
 //!
-//! Begin with [`Messenger`]: one device of one user, which signs in, sends, receives, forms groups and
-//! verifies contacts. A program gives it four things:
+//! Begin with [`Messenger`]: one device of one user, which signs in, sends, receives, forms groups
+//! and verifies contacts. A program gives it four things:
 //!
 //! | What | Type | Given here |
 //! |---|---|---|
@@ -12,7 +12,8 @@
 //!
 //! # Two people talk
 //!
-//! This example runs against a whole server in the same process. The sessions in it encrypt nothing.
+//! This example runs against a whole server in the same process. The sessions in it encrypt
+//! nothing.
 //!
 //! ```
 //! use eko_client::messenger::{MessageDraft, MessengerError, Notice, SignInRequest};
@@ -102,21 +103,21 @@
 //! }
 //! ```
 //!
-//! `examples/talk.rs` does the same over HTTP, with a local server. The package `eko-cli` is a whole
-//! client, with libsignal.
+//! `examples/talk.rs` does the same over HTTP, with a local server. The package `eko-cli` is a
+//! whole client, with libsignal.
 //!
 //! # Sessions
 //!
-//! This library has no ratchet, because no permissively licensed crate speaks Signal's sessions. They
-//! come in through the trait [`SignalSessions`]. `eko-cli` implements it with libsignal, which is
-//! AGPL-3.0.
+//! This library has no ratchet, because no permissively licensed crate speaks Signal's sessions.
+//! They come in through the trait [`SignalSessions`]. `eko-cli` implements it with libsignal, which
+//! is AGPL-3.0.
 //!
 //! # What the library checks
 //!
-//! It trusts a server with nothing that it can check. It replays the device chain of every
-//! contact, pins it, and compares it with what the server shows later ([`messenger::Trust`],
-//! [`messenger::Distrust`]). It verifies the signatures over keys. Two people verify each other by a
-//! [safety number](fingerprint). Every member of a [group] judges each change of the group.
+//! It trusts a server with nothing that it can check. It replays the device chain of every contact,
+//! pins it, and compares it with what the server shows later ([`messenger::Trust`],
+//! [`messenger::Distrust`]). It verifies the signatures over keys. Two people verify each other by
+//! a [safety number](fingerprint). Every member of a [group] judges each change of the group.
 //!
 //! # The layers
 //!
@@ -124,7 +125,8 @@
 //! * [`store`]: the device's keys, sessions, chains and messages, in SQLite.
 //! * [`content`], [`attachment`], [`group`]: what an encrypted message says.
 //! * [`device`]: single calls, one method each. For tools and tests that need no store.
-//! * [`keys`], [`fingerprint`], [`sessions`]: cryptography, as far as it is not the Signal library's.
+//! * [`keys`], [`fingerprint`], [`sessions`]: cryptography, as far as it is not the Signal
+//!   library's.
 //! * [`exchange`], [`transport`]: one HTTP request and its answer.
 //!
 //! `docs/protocol.md` specifies the protocol. Section numbers in these pages are its.

@@ -63,8 +63,8 @@ pub struct FederationSettings {
     pub key: Arc<SigningKey>,
     /// The policy that permits or excludes other servers.
     pub policy: FederationPolicy,
-    /// The accepted difference between the time of a signature and the current time, in both directions,
-    /// in milliseconds.
+    /// The accepted difference between the time of a signature and the current time, in both
+    /// directions, in milliseconds.
     pub window_ms: i64,
 }
 

@@ -223,8 +223,8 @@ fn write_lookup<T>(item: &mut Item, lookup: &CachedLookup<T>, write_answer: impl
 
 /// Reads a lookup; `read_answer` reads the attributes of an answer.
 ///
-/// Returns `None` for an item that is not readable, after a line in the log: the lookup is then made
-/// again and overwrites the item.
+/// Returns `None` for an item that is not readable, after a line in the log: the lookup is then
+/// made again and overwrites the item.
 fn read_lookup<T>(item: &Item, read_answer: impl FnOnce(&Item) -> Result<T>) -> Option<CachedLookup<T>> {
     let read = || {
         let result = match LookupFailure::read(item)? {

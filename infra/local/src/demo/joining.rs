@@ -35,8 +35,8 @@ async fn first(stage: &DemoStage, party: &Party) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Registers another device of a user. The devices `notified` find a notice, and `approver` approves
-/// it.
+/// Registers another device of a user. The devices `notified` find a notice, and `approver`
+/// approves it.
 pub(super) async fn further(
     stage: &DemoStage,
     newcomer: &Party,

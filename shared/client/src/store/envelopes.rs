@@ -50,7 +50,8 @@ pub enum EnvelopeState {
     Delivered,
     /// The envelope cannot be sent.
     Failed,
-    /// The envelope was not sent, because a server shows devices of the recipient that are not to be trusted.
+    /// The envelope was not sent, because a server shows devices of the recipient that are not to
+    /// be trusted.
     Refused,
 }
 

@@ -1,16 +1,11 @@
 //! Tests of departures from groups: a departure that was overtaken is made again, and whoever is
 //! added again stays.
 
-use eko_cli::LibSignal;
 use eko_client::group::{GroupId, Proposal};
-use eko_client::messenger::SignInRequest;
-use eko_client::{DeviceStore, Environment, Messenger};
-use eko_protocol::address::UserName;
-use tempfile::TempDir;
 
 use crate::friends::{Friends, fail_after, group, key};
-use crate::people::{COUNTS, TestMessenger};
-use crate::test_network::{NetworkFault, TestNetwork};
+use crate::people::TestMessenger;
+use crate::test_network::NetworkFault;
 
 /// Lets everybody look until nothing more comes of it.
 async fn settle(friends: &Friends) {
@@ -80,22 +75,9 @@ async fn who_left_and_was_added_again_stays() {
 
 #[tokio::test]
 async fn who_is_overtaken_leaves_again_after_failures_and_restarts() {
-    let (friends, folder) = (Friends::meet().await, TempDir::new().unwrap());
-    let (world, line) = (&friends.world, TestNetwork::to(&[&friends.world]));
-    // The random bytes are not seeded. Otherwise each process that opens the store would draw the
-    // same ids.
-    let environment = || Environment { clock: world.clock(), ..Environment::system() };
-    let store = || DeviceStore::open(&folder.path().join("eko.db")).unwrap();
-    let sign_in = SignInRequest {
-        origin: world.state.origin().clone(),
-        user: UserName::parse("erin").unwrap(),
-        device_name: None,
-        counts: COUNTS,
-        id_token: world.id_token("erin").await,
-        reset: false,
-    };
-    let signed_in = Messenger::sign_in(line.clone(), LibSignal, store(), environment(), sign_in).await;
-    let (mut erin, _) = signed_in.unwrap();
+    let friends = Friends::meet().await;
+    let world = &friends.world;
+    let (user, mut erin) = friends.restarting_user("erin").await;
     // The look is cut off after the control that won was read, after it was acknowledged, and while
     // the second departure is being sent.
     for good in 1..4 {
@@ -118,12 +100,12 @@ async fn who_is_overtaken_leaves_again_after_failures_and_restarts() {
         };
         let old = key(&friends.bob, &id);
         world.deliver().await;
-        fail_after(&line, good, NetworkFault::LostRequest);
+        fail_after(&user.line, good, NetworkFault::LostRequest);
         // What the failure is does not matter here.
         let _ = erin.receive().await;
         drop(erin);
-        line.honest();
-        erin = Messenger::open(line.clone(), LibSignal, store(), environment()).unwrap().unwrap();
+        user.line.honest();
+        erin = user.open();
         if let Some(due_ms) = erin.next_due_ms().unwrap() {
             world.advance(due_ms - world.now_ms());
         }

@@ -1,16 +1,10 @@
 //! Tests of the new master key after somebody has left a group: any admin may look first, and
 //! anything may fail in between.
 
-use eko_cli::LibSignal;
 use eko_client::group::{GroupChange, Proposal};
-use eko_client::messenger::SignInRequest;
-use eko_client::{DeviceStore, Environment, Messenger};
-use eko_protocol::address::UserName;
-use tempfile::TempDir;
 
 use crate::friends::{Friends, changes, events, fail_after, group, key};
-use crate::people::COUNTS;
-use crate::test_network::{NetworkFault, TestNetwork};
+use crate::test_network::NetworkFault;
 
 #[tokio::test]
 async fn whichever_admin_looks_first_renews_it() {
@@ -69,22 +63,8 @@ async fn a_renewal_that_cannot_be_sent_is_sent_later() {
 
 #[tokio::test]
 async fn a_renewal_outlives_the_process_that_learned_of_it() {
-    let (friends, folder) = (Friends::meet().await, TempDir::new().unwrap());
-    let (world, line) = (&friends.world, TestNetwork::to(&[&friends.world]));
-    // The random bytes are not seeded. Otherwise each process that opens the store would draw the
-    // same ids.
-    let environment = || Environment { clock: world.clock(), ..Environment::system() };
-    let store = || DeviceStore::open(&folder.path().join("eko.db")).unwrap();
-    let sign_in = SignInRequest {
-        origin: world.state.origin().clone(),
-        user: UserName::parse("erin").unwrap(),
-        device_name: None,
-        counts: COUNTS,
-        id_token: world.id_token("erin").await,
-        reset: false,
-    };
-    let signed_in = Messenger::sign_in(line.clone(), LibSignal, store(), environment(), sign_in).await;
-    let (erin, _) = signed_in.unwrap();
+    let friends = Friends::meet().await;
+    let (user, erin) = friends.restarting_user("erin").await;
     let (id, _) = erin.create_group("Friday", &[friends.bob.me(), friends.carol.me()]).await.unwrap();
     for client in [&friends.bob, &friends.carol] {
         assert_eq!(friends.look(client).await, changes([GroupChange::Created]));
@@ -92,11 +72,11 @@ async fn a_renewal_outlives_the_process_that_learned_of_it() {
     let old = key(&friends.bob, &id);
     friends.bob.change_group(&id, Proposal::Leave).await.unwrap();
     friends.world.deliver().await;
-    fail_after(&line, 1, NetworkFault::LostRequest);
+    fail_after(&user.line, 1, NetworkFault::LostRequest);
     assert_eq!(events(erin.receive().await.unwrap().notices), changes([GroupChange::Left]));
     drop(erin);
-    line.honest();
-    let erin = Messenger::open(line.clone(), LibSignal, store(), environment()).unwrap().unwrap();
+    user.line.honest();
+    let erin = user.open();
     assert!(group(&erin, &id).rekey_due);
     assert_eq!(friends.look(&erin).await, [], "she has read of it before");
     assert_eq!(friends.look(&friends.carol).await, changes([GroupChange::Left, GroupChange::Rekeyed]));

@@ -23,8 +23,8 @@ fn follow<const N: usize>(known: &KnownGroup, controls: [&GroupControl; N], me: 
     })
 }
 
-/// Returns the first control of `one(0)`, `one(1)` and so on that wins over `other`. All of them are
-/// changes of the same state.
+/// Returns the first control of `one(0)`, `one(1)` and so on that wins over `other`. All of them
+/// are changes of the same state.
 fn race(one: impl Fn(usize) -> GroupControl, other: &GroupControl) -> GroupControl {
     (0..).map(one).find(|control| control.state().hash() < other.state().hash()).unwrap()
 }

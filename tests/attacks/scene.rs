@@ -1,6 +1,8 @@
 //! The fixture of all attacks: a server with two users, and a stranger on the same internet.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use eko_client::transport::Transport as _;
@@ -16,6 +18,9 @@ use serde_json::{Value, json};
 
 /// Both signature schemes.
 pub(crate) const SCHEMES: [Scheme; 2] = [Scheme::Cavage, Scheme::Rfc9421];
+
+/// The number of answers that the scenes of this process have got.
+static CASES: AtomicUsize = AtomicUsize::new(0);
 
 /// Alice and Bob at `eko.example` with one device each, and Eve at `b.example`.
 pub(crate) struct AttackScene {
@@ -207,6 +212,15 @@ impl AttackScene {
     }
 }
 
+impl Drop for AttackScene {
+    /// Prints the number of cases so far. The highest number that a run prints is its total.
+    fn drop(&mut self) {
+        let cases = CASES.load(Ordering::Relaxed);
+        // Written past the harness, which shows no output of a test that passes.
+        drop(writeln!(std::io::stderr(), "attacks: {cases} cases so far"));
+    }
+}
+
 /// Returns the right document of an actor with this key.
 pub(crate) fn actor_document(id: &str, pem: &str) -> Value {
     json!({
@@ -241,6 +255,7 @@ pub(crate) fn envelope_id(number: usize) -> String {
 
 /// Returns an answer in one line: `401 bad-signature`, `422 invalid #/to`, `409 Reject`, `202`.
 fn in_one_line(answer: &Exchange) -> String {
+    CASES.fetch_add(1, Ordering::Relaxed);
     let media_type = answer.headers.get("content-type").and_then(|value| value.to_str().ok());
     let status = answer.status.as_u16();
     assert_ne!(status, 500, "{}", String::from_utf8_lossy(&answer.body));

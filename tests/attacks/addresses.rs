@@ -170,7 +170,7 @@ async fn as_the_actor() {
             TrapKind::Spelling | TrapKind::Literal | TrapKind::Local => "403 not-federated",
             TrapKind::Resolves => "401 bad-signature",
         };
-        for path in ["/inbox", "/user/bob/inbox", "/user/bob/keyPackages"] {
+        for path in ["/inbox", "/user/bob/inbox"] {
             let request = scene.signed(Scheme::Cavage, path, &scene.envelope(&actor, 1));
             assert_eq!(scene.send(request).await, expected, "{trap:?}");
         }

@@ -28,7 +28,7 @@ async fn assert_excluded(scene: &AttackScene, actor: &str) {
     let report =
         json!({ "type": "Delivered", "actor": actor, "to": scene.alice.actor(), "object": "urn:uuid:x" });
     for activity in [&envelope, &take, &deletion, &report, &like(actor)] {
-        for path in ["/inbox", "/user/bob/inbox", "/user/bob/keyPackages"] {
+        for path in ["/inbox", "/user/bob/inbox"] {
             for scheme in SCHEMES {
                 let answer = scene.send(scene.signed(scheme, path, activity)).await;
                 assert_eq!(answer, "403 not-federated", "{actor} {path}: {activity}");
@@ -97,7 +97,7 @@ async fn servers_that_are_not_allowed() {
 async fn our_own_server() {
     let scene = AttackScene::new().await;
     for actor in [scene.bob.actor(), scene.alice.actor(), "https://eko.example/actor".to_owned()] {
-        for path in ["/inbox", "/user/bob/inbox", "/user/bob/keyPackages"] {
+        for path in ["/inbox", "/user/bob/inbox"] {
             for scheme in SCHEMES {
                 let request = scene.signed(scheme, path, &scene.envelope(&actor, 1));
                 assert_eq!(scene.send(request).await, "403 not-federated", "{actor} {path}");
@@ -111,7 +111,7 @@ async fn our_own_server() {
 #[tokio::test]
 async fn a_server_that_federates_with_nobody() {
     let scene = AttackScene::with(BARE, |config| config.federation = None).await;
-    for path in ["/inbox", "/user/bob/inbox", "/user/bob/keyPackages"] {
+    for path in ["/inbox", "/user/bob/inbox"] {
         let request = scene.signed(SCHEMES[0], path, &scene.envelope(&scene.eve.actor, 1));
         assert_eq!(scene.send(request).await, "403 not-federated", "{path}");
     }

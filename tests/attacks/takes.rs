@@ -3,13 +3,13 @@
 
 use eko_protocol::http_signature::Scheme;
 use eko_service::config::Config;
-use eko_testkit::{COUNTS, Stranger};
+use eko_testkit::{COUNTS, Stranger, StrangerAnswer};
 use serde_json::{Value, json};
 
-use crate::scene::{AttackScene, SCHEMES};
+use crate::scene::{AttackScene, SCHEMES, web_finger_link};
 
 /// The paths at which another server may take packages.
-const PATHS: [&str; 3] = ["/user/bob/keyPackages", "/user/bob/inbox", "/inbox"];
+const PATHS: [&str; 2] = ["/user/bob/inbox", "/inbox"];
 
 /// Starts a scene in which Bob has one-time keys, and whose configuration `change` may change.
 async fn scene_with(change: impl FnOnce(&mut Config)) -> AttackScene {
@@ -44,7 +44,7 @@ async fn has_one_time_key(scene: &AttackScene, request: http::Request<bytes::Byt
 /// key was among them.
 async fn gives_one_time_key(scene: &AttackScene, actor: &str, number: usize) -> bool {
     let path = PATHS[number % PATHS.len()];
-    has_one_time_key(scene, scene.signed(SCHEMES[number % 2], path, &take(actor, BOB))).await
+    has_one_time_key(scene, scene.signed(SCHEMES[number / 2 % 2], path, &take(actor, BOB))).await
 }
 
 #[tokio::test]
@@ -129,10 +129,9 @@ async fn without_a_good_signature() {
     for path in PATHS {
         let mut unsigned = scene.signed(Scheme::Cavage, path, &right);
         unsigned.headers_mut().remove("signature");
-        let expected = if path == PATHS[0] { "401 unauthenticated" } else { "401 bad-signature" };
-        assert_eq!(scene.send(unsigned).await, expected, "{path}: unsigned");
+        assert_eq!(scene.send(unsigned).await, "401 bad-signature", "{path}: unsigned");
         for scheme in SCHEMES {
-            for other in PATHS.iter().chain(&["/user/alice/keyPackages"]).filter(|other| **other != path) {
+            for other in PATHS.iter().chain(&["/user/bob/keyPackages"]).filter(|other| **other != path) {
                 let mut request = scene.signed(scheme, other, &right);
                 *request.uri_mut() = path.parse().unwrap();
                 assert_eq!(scene.send(request).await, "401 bad-signature", "{path}: signed for {other}");
@@ -177,16 +176,43 @@ async fn of_what_is_not_there() {
         let request = scene.signed(Scheme::Cavage, "/inbox", &take(eve, object));
         assert_eq!(scene.send(request).await, expected, "{name}");
     }
-    for path in ["/user/alice/keyPackages", "/user/alice/inbox"] {
-        let request = scene.signed(Scheme::Cavage, path, &take(eve, BOB));
-        assert_eq!(scene.send(request).await, "422 invalid #/object", "{path}");
-    }
-    // Keys are only added by their owner's devices, and this path knows no other activity of
-    // strangers.
-    for kind in ["Add", "Check", "Create", "Delete", "Like"] {
-        let activity = json!({ "type": kind, "actor": eve, "object": eve });
-        let request = scene.signed(Scheme::Rfc9421, PATHS[0], &activity);
-        assert_eq!(scene.send(request).await, "422 invalid #/type", "{kind}");
-    }
+    let request = scene.signed(Scheme::Cavage, "/user/alice/inbox", &take(eve, BOB));
+    assert_eq!(scene.send(request).await, "422 invalid #/object");
     scene.assert_unchanged("a Take of what is not there").await;
+}
+
+/// The collection is for devices, which have a token. No signature is read there, and nobody is
+/// asked about one.
+#[tokio::test]
+async fn at_the_collection_instead_of_an_inbox() {
+    let scene = scene_with(|_| {}).await;
+    let eve = scene.eve.actor.as_str();
+    for kind in ["Take", "Add", "Check", "Create", "Delete", "Like"] {
+        let activity = json!({ "type": kind, "actor": eve, "object": BOB });
+        for scheme in SCHEMES {
+            let request = scene.signed(scheme, "/user/bob/keyPackages", &activity);
+            assert_eq!(scene.send(request).await, "401 unauthenticated", "{kind} {scheme:?}");
+        }
+    }
+    assert_eq!((scene.internet.resolved(), scene.dialled()), (vec![], vec![]));
+    scene.assert_unchanged("a Take at the collection").await;
+}
+
+/// This server takes at the inbox as well: the one that the actor names, or the one of its layout.
+#[tokio::test]
+async fn of_this_server_go_to_the_inbox() {
+    let scene = scene_with(|_| {}).await;
+    let packages = format!("{}/user/eve/keyPackages", scene.eve.origin);
+    scene.actor("eve", |document| document["eko:keyPackages"] = json!(packages));
+    scene.serve_web_finger("eve", web_finger_link(&scene.eve.actor));
+    for object in ["@eve@b.example", packages.as_str()] {
+        scene.eve.answer(StrangerAnswer::status(404));
+        assert_eq!(scene.alice_takes(object).await, "404 not-found", "{object}");
+    }
+    let posts = scene.eve.posts();
+    let targets: Vec<&str> = posts.iter().map(|post| post.target.as_str()).collect();
+    assert_eq!(targets, ["/users/eve/inbox", "/user/eve/inbox"]);
+    for post in &posts {
+        assert_eq!(post.json()["object"], packages);
+    }
 }

@@ -1,4 +1,7 @@
-//! Key packages: devices publish them, everyone may list them, and senders take them.
+//! Key packages: devices publish them, everyone may list them, and devices take them.
+//!
+//! Other servers take them at the inbox. This function knows no signatures, so that no stranger can
+//! make it wait for another server.
 
 mod add;
 mod check;
@@ -6,7 +9,7 @@ mod list;
 mod take;
 
 use axum::Router;
-use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::on;
 use eko_protocol::Invalid;
@@ -15,36 +18,31 @@ use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::{Caller, PathUser, check_actor};
 use eko_service::config::Needs;
 use eko_service::route::{self, Route};
-use eko_service::{FederatedState, Problem, signed};
+use eko_service::{AppState, Problem};
 
 /// The settings that this function needs.
-pub const NEEDS: Needs = Needs { token_keys: true, signing_key: true, ..Needs::NOTHING };
+pub const NEEDS: Needs = Needs { token_keys: true, ..Needs::NOTHING };
 
 /// The routes of this function.
-pub const ROUTES: &[Route<FederatedState>] = &[
+pub const ROUTES: &[Route<AppState>] = &[
     Route::get("/user/{name}/keyPackages", |method| on(method, list::list_packages)),
     Route::post("/user/{name}/keyPackages", |method| on(method, post)),
     Route::get("/user/{name}/keyPackage/{device}", |method| on(method, list::one_package)),
 ];
 
 /// Returns the router of this function.
-pub fn router() -> Router<FederatedState> {
+pub fn router() -> Router<AppState> {
     route::router(ROUTES)
 }
 
 /// POST `/user/{name}/keyPackages` (`docs/protocol.md`, section 4): calls the handler of the
-/// activity's type. A device sends a token, another server a signature.
+/// activity's type.
 async fn post(
-    State(state): State<FederatedState>,
+    State(state): State<AppState>,
     PathUser(user): PathUser,
-    request: Request,
+    caller: Caller,
+    JsonBody(activity): SmallBody,
 ) -> Result<Response, Problem> {
-    if signed::is_signed(request.headers()) {
-        return take::take_for_server(&state, &user, request).await;
-    }
-    let (mut parts, body) = request.into_parts();
-    let caller = Caller::from_request_parts(&mut parts, &state).await?;
-    let JsonBody(activity) = SmallBody::from_request(Request::from_parts(parts, body), &state).await?;
     if has_type(&activity, "Take") {
         return take::take_for_device(&state, &caller, &user, &activity).await;
     }

@@ -1,13 +1,12 @@
-//! The activity `Take`: key packages for a device of this server or for another server, with
-//! one-time keys as far as the pools and the budgets allow.
+//! The activity `Take`: key packages for a device of this server, with one-time keys as far as the
+//! pools and the budgets allow.
 
-use axum::extract::Request;
 use axum::response::Response;
+use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
 use eko_protocol::key_package::{LocalPackages, TakeActivity};
-use eko_protocol::{Invalid, limits};
 use eko_service::caller::Caller;
-use eko_service::{AppState, FederatedState, Problem, respond, signed, take_request};
+use eko_service::{AppState, Problem, respond, take_request};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -23,25 +22,6 @@ pub(crate) async fn take_for_device(
 ) -> Result<Response, Problem> {
     let packages = packages_of(path, take_request::parse_own(state, caller, body)?)?;
     let collection = state.messaging().take_for_device(caller.address(), packages).await?;
-    Ok(respond::uncached(respond::activity(StatusCode::OK, &collection)))
-}
-
-/// POST `/user/{name}/keyPackages` with `Take` by another server (`docs/protocol.md`, section 4):
-/// takes one package of each device that is asked for, on behalf of the actor who signed the
-/// request.
-///
-/// The calls are listed at [`signed::read`] and at
-/// [`take_for_server`](eko_messaging::Messaging::take_for_server).
-pub(crate) async fn take_for_server(
-    state: &FederatedState,
-    path: &UserName,
-    request: Request,
-) -> Result<Response, Problem> {
-    let Some(signed) = signed::read(state, request, limits::MAX_BODY_BYTES).await? else {
-        return Err(Invalid::at("/type", "must be Take").into());
-    };
-    let packages = packages_of(path, TakeActivity::parse(&signed.activity, state.origin())?)?;
-    let collection = state.messaging().take_for_server(&signed.actor, packages).await?;
     Ok(respond::uncached(respond::activity(StatusCode::OK, &collection)))
 }
 

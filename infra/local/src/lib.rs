@@ -50,7 +50,7 @@ pub struct States {
     /// The state of `inbox`.
     pub inbox: FederatedState,
     /// The state of `key-packages`.
-    pub key_packages: FederatedState,
+    pub key_packages: AppState,
     /// The state of `outbox`.
     pub outbox: FederatedState,
 }
@@ -67,10 +67,10 @@ impl States {
             auth: SignInState::new(app.clone(), network, roots)?,
             deliver: app.clone(),
             devices: app.clone(),
-            discovery: app,
+            discovery: app.clone(),
             federate: federated.clone(),
             inbox: federated.clone(),
-            key_packages: federated.clone(),
+            key_packages: app,
             outbox: federated,
         })
     }

@@ -24,8 +24,8 @@ use crate::{Messaging, Refusal, Result};
 struct RemoteTake {
     /// The other server.
     origin: Origin,
-    /// The collection to which the `Take` is posted.
-    url: String,
+    /// The inbox of the user whose packages are taken.
+    inbox: String,
     /// The `object` of the `Take`.
     object: Value,
 }
@@ -123,7 +123,7 @@ impl Messaging {
         let (own, charged) = tokio::join!(self.store().device_set(caller.user), self.charge(charge));
         require_active(own?, caller.device)?;
         charged?;
-        let RemoteTake { origin, url, object } = self.remote_take(federation, packages).await?;
+        let RemoteTake { origin, inbox, object } = self.remote_take(federation, packages).await?;
         let host = self.store().host(origin.authority()).await?;
         if let Admission::LeftAlone { .. } = self.admit(&origin, &host).await? {
             return Err(RemoteError::Unreachable(host.why).into());
@@ -136,7 +136,8 @@ impl Messaging {
         });
         let body = Bytes::from(body.to_string());
         let limits = limits(STEP_TIME);
-        let posted = federation.post(&url, &actor, &body, first_scheme(&host), self.now_ms(), &limits).await;
+        let posted =
+            federation.post(&inbox, &actor, &body, first_scheme(&host), self.now_ms(), &limits).await;
         let authority = origin.authority();
         match self.note_outcome(&origin, &host, posted).await? {
             DispatchOutcome::Answered(answer) => match TakeAnswer::of(&answer, &origin) {
@@ -152,39 +153,42 @@ impl Messaging {
 
     /// Decides where a `Take` is posted and what it asks for.
     ///
-    /// A handle is looked up. Ids have the layout of `docs/protocol.md`, section 2, by which a
-    /// package names its collection.
+    /// A handle is looked up, and its actor names the inbox. Ids have the layout of
+    /// `docs/protocol.md`, section 1, by which a package or a collection names its user, and a user
+    /// the inbox.
     async fn remote_take(&self, federation: &Federation, packages: RemotePackages) -> Result<RemoteTake> {
         let limits = limits(STEP_TIME);
         match packages {
             RemotePackages::OfHandle(handle) => {
                 let id = federation.resolve(&handle, self.now_ms(), &limits).await?;
                 let known = federation.recipient(&id, StoredActor::Unread, self.now_ms(), &limits).await?;
-                let url = known
+                let packages = known
                     .actor
                     .key_packages
-                    .clone()
+                    .as_ref()
                     .ok_or_else(|| RemoteError::Unusable(format!("{handle} has no key packages")))?;
-                let origin = federation.permitted(&url)?;
-                Ok(RemoteTake { origin, object: json!(url), url })
+                let origin = federation.permitted(packages)?;
+                Ok(RemoteTake { origin, object: json!(packages), inbox: known.actor.inbox.clone() })
             }
             RemotePackages::OnServer { origin, ids } => {
                 federation.permit(&origin)?;
-                match (packages_owner(&origin, &ids), ids.as_slice()) {
-                    (Some(user), _) => {
-                        Ok(RemoteTake { url: origin.key_packages(&user), object: json!(ids), origin })
-                    }
-                    (None, [id]) if origin.parse_key_packages(id).is_some() => {
-                        Ok(RemoteTake { url: id.clone(), object: json!(id), origin })
-                    }
-                    _ => {
-                        let detail = "is no collection of key packages and no key package";
-                        Err(Invalid::at("/object", detail).into())
-                    }
-                }
+                let (user, object) = match (packages_owner(&origin, &ids), ids.as_slice()) {
+                    (Some(user), ids) => (user, json!(ids)),
+                    (None, [id]) => match origin.parse_key_packages(id) {
+                        Some(user) => (user, json!(id)),
+                        None => return Err(no_packages().into()),
+                    },
+                    (None, _) => return Err(no_packages().into()),
+                };
+                Ok(RemoteTake { inbox: origin.inbox(&user), object, origin })
             }
         }
     }
+}
+
+/// Returns the fault of a `Take` whose `object` names no packages.
+fn no_packages() -> Invalid {
+    Invalid::at("/object", "is no collection of key packages and no key package")
 }
 
 /// Returns the owner of key packages if all of them are packages of one user of the server at

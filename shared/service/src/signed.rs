@@ -8,7 +8,6 @@ use eko_federation::{EXCHANGE_TIME, Federation, RemoteError, limits};
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::json::text;
 use eko_protocol::{http_signature, json};
-use http::HeaderMap;
 use serde_json::Value;
 
 use crate::{FederatedState, Problem, body};
@@ -20,12 +19,6 @@ pub struct SignedActivity {
     pub activity: Value,
     /// The actor.
     pub actor: Arc<RemoteActor>,
-}
-
-/// True if a request has an HTTP signature, as other servers send it. A device sends a token
-/// instead.
-pub fn is_signed(headers: &HeaderMap) -> bool {
-    headers.contains_key("signature") || headers.contains_key("signature-input")
 }
 
 /// Reads and verifies a signed request with a body of at most `limit` bytes. Returns `None` if

@@ -124,7 +124,7 @@ impl World {
             discovery: of("discovery"),
             federate: federated("federate"),
             inbox: federated("inbox"),
-            key_packages: federated("key-packages"),
+            key_packages: of("key-packages"),
             outbox: federated("outbox"),
         };
         let state = state(cloud.store());

@@ -44,7 +44,7 @@ pub const FUNCTIONS: [MeasuredFunction; 8] = [
         needs: eko_key_packages::NEEDS,
         asked: "GET the packages of two devices",
         connections: 2,
-        aws_only: false,
+        aws_only: true,
     },
     MeasuredFunction {
         name: "auth",

@@ -74,7 +74,7 @@ async fn last_take(takes: u64, change: impl FnOnce(&mut Config), by_server: bool
         let collection = json!("https://eko.example/user/bob/keyPackages");
         let body = if by_server {
             let take = json!({ "type": "Take", "actor": stranger.actor, "object": collection });
-            let (status, body) = stranger.deliver(&world, "/user/bob/keyPackages", &take).await;
+            let (status, body) = stranger.deliver(&world, "/user/bob/inbox", &take).await;
             assert_eq!(status, 200);
             body
         } else {

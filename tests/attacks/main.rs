@@ -12,6 +12,7 @@ mod scene;
 mod addresses;
 mod answers;
 mod documents;
+mod echoes;
 mod headers;
 mod identity;
 mod keys;

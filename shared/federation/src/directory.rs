@@ -11,6 +11,7 @@ use eko_store::remote::{CachedLookup, LookupFailure};
 use serde_json::Value;
 
 use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, GuardRefusal, MediaTypes};
+use crate::error::reason;
 use crate::memory::CachedActor;
 use crate::{Federation, RemoteError, Scheme, asks_for_another};
 
@@ -42,7 +43,7 @@ impl Federation {
     /// [`RemoteError::NotFederated`] if the policy excludes the server, if the text is not an id of
     /// a server, or if the server is this one.
     pub fn permitted(&self, id: &str) -> Result<Origin, RemoteError> {
-        let origin = Origin::of(id).ok_or_else(|| RemoteError::NotFederated(id.to_owned()))?;
+        let origin = Origin::of(id).ok_or_else(|| RemoteError::NotFederated(reason(id)))?;
         self.permit(&origin)?;
         Ok(origin)
     }
@@ -259,7 +260,7 @@ impl Federation {
             self.memory.silence(origin, now_ms.saturating_add(UNREACHABLE_MS), now_ms);
         }
         let document = document(fetched)?;
-        let unusable = |why: String| LookupFailure::Unusable(format!("{id}: {why}"));
+        let unusable = |why: String| LookupFailure::Unusable(reason(format_args!("{id}: {why}")));
         let value = json::parse(&document.body).map_err(|e| unusable(e.to_string()))?;
         let actor = RemoteActor::parse(&value, document.url.as_str()).map_err(|e| unusable(e.to_string()))?;
         if actor.id == id { Ok(actor) } else { Err(unusable(format!("it says that its id is {}", actor.id))) }
@@ -289,13 +290,14 @@ impl Federation {
         acct: &str,
         limits: &ExchangeLimits,
     ) -> Result<String, LookupFailure> {
-        let mut url = url::Url::parse(base.as_str()).map_err(|e| LookupFailure::Unusable(e.to_string()))?;
+        let mut url = url::Url::parse(base.as_str()).map_err(|e| LookupFailure::Unusable(reason(e)))?;
         url.set_path("/.well-known/webfinger");
         url.query_pairs_mut().append_pair("resource", acct);
         let permit = |url: &url::Url| self.permit_url(url).map(|()| Vec::new());
         let fetched = self.client.get_json(url.as_str(), MediaTypes::WEBFINGER, permit, limits).await;
         let document = document(fetched)?;
-        let unusable = |why: &str| LookupFailure::Unusable(format!("WebFinger of {acct}: {why}"));
+        let unusable =
+            |why: &str| LookupFailure::Unusable(reason(format_args!("WebFinger of {acct}: {why}")));
         let value = json::parse(&document.body).map_err(|e| unusable(&e.to_string()))?;
         let links = value.get("links").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let is_actor = |link: &&Value| {
@@ -331,8 +333,8 @@ fn document(fetched: Result<FetchOutcome, FetchError>) -> Result<FetchedDocument
     match fetched {
         Ok(FetchOutcome::Document(document)) => Ok(document),
         Ok(FetchOutcome::Gone | FetchOutcome::NotFound) => Err(LookupFailure::Gone),
-        Err(error) if error.is_transient() => Err(LookupFailure::Unreachable(error.to_string())),
-        Err(error) => Err(LookupFailure::Unusable(error.to_string())),
+        Err(error) if error.is_transient() => Err(LookupFailure::Unreachable(reason(error))),
+        Err(error) => Err(LookupFailure::Unusable(reason(error))),
     }
 }
 

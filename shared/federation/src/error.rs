@@ -1,5 +1,7 @@
 //! The errors of lookups at other servers.
 
+use eko_protocol::excerpt::excerpt;
+use eko_protocol::limits::MAX_REASON_BYTES;
 use eko_store::StoreError;
 
 /// The reason why another server or its document cannot be used. The texts are for people. They
@@ -25,6 +27,12 @@ pub enum RemoteError {
     /// The store of this server failed.
     #[error("{0}")]
     Store(String),
+}
+
+/// Returns a reason as it is kept and told: of a long one, which another server can cause, the
+/// beginning.
+pub(crate) fn reason(text: impl std::fmt::Display) -> String {
+    excerpt(&text.to_string(), MAX_REASON_BYTES).to_owned()
 }
 
 impl From<StoreError> for RemoteError {

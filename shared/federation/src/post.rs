@@ -14,6 +14,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use serde_json::Value;
 
 use crate::client::{ExchangeLimits, FetchError, GuardRefusal, MAX_REDIRECTS};
+use crate::error::reason;
 use crate::{Federation, Scheme, asks_for_another};
 
 /// Another server's answer, read to its end.
@@ -101,12 +102,10 @@ impl Federation {
         let late = FetchError::TimedOut { host: url.to_owned(), after: limits.time };
         match tokio::time::timeout(limits.time, knock).await.unwrap_or(Err(late)) {
             Ok((response, scheme)) => classify(response, scheme, now_ms),
-            Err(error) if error.is_transient() => PostOutcome::Later(Postponement {
-                why: error.to_string(),
-                retry_after: None,
-                whole_server: true,
-            }),
-            Err(error) => PostOutcome::Never(error.to_string()),
+            Err(error) if error.is_transient() => {
+                PostOutcome::Later(Postponement { why: reason(error), retry_after: None, whole_server: true })
+            }
+            Err(error) => PostOutcome::Never(reason(error)),
         }
     }
 
@@ -199,7 +198,9 @@ impl EnvelopeAnswer {
                         Self::Rejected(report)
                     }
                     (Ok(_), _) => Self::Refused(format!("it answered {status} with another report")),
-                    (Err(why), _) => Self::Refused(format!("it answered {status}, and no report: {why}")),
+                    (Err(why), _) => {
+                        Self::Refused(reason(format_args!("it answered {status}, and no report: {why}")))
+                    }
                 }
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => Self::UnknownRecipient,
@@ -217,7 +218,7 @@ impl TakeAnswer {
             StatusCode::OK => json::parse(response.body())
                 .map_err(|error| error.to_string())
                 .and_then(|value| PackageCollection::parse(&value, origin).map_err(|error| error.to_string()))
-                .map_or_else(Self::Unusable, Self::Packages),
+                .map_or_else(|why| Self::Unusable(reason(why)), Self::Packages),
             StatusCode::NOT_FOUND | StatusCode::GONE => Self::UnknownUser,
             StatusCode::FORBIDDEN => Self::NotFederated,
             _ => Self::Unusable(refusal(response)),
@@ -243,10 +244,7 @@ fn refusal(response: &ServerAnswer) -> String {
     let problem = json::parse(response.body()).ok();
     let detail = problem.as_ref().and_then(|p| p.get("detail")).and_then(Value::as_str);
     match detail {
-        Some(detail) => {
-            let end = detail.floor_char_boundary(200);
-            format!("it answered {}: {}", response.status(), detail.get(..end).unwrap_or_default())
-        }
+        Some(detail) => reason(format_args!("it answered {}: {detail}", response.status())),
         None => format!("it answered {}", response.status()),
     }
 }

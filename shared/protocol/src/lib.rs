@@ -37,6 +37,7 @@
 //! | device ids, envelope ids, keys of mailbox entries | 1, 6 | [`id`] |
 //! | strict and canonical JSON, members that may be one value or an array | 1 | [`json`] |
 //! | every limit, with its unit | 12 | [`limits`] |
+//! | the beginning of a text that somebody else chose | 12 | [`excerpt`] |
 //! | public keys, key ids, signatures, base64 | 1, 4 | [`key`] |
 //! | signatures in proofs, in multibase | 1, 3 | [`multibase`] |
 //! | XEdDSA verification | 3 | [`xeddsa`] |
@@ -63,6 +64,7 @@ pub mod collection;
 pub mod coverage;
 pub mod device_set;
 pub mod envelope;
+pub mod excerpt;
 pub mod http_signature;
 pub mod id;
 mod invalid;

@@ -36,6 +36,10 @@ pub const MAX_ID_BYTES: usize = 512;
 /// The maximum length of a report's `summary`, in bytes.
 pub const MAX_SUMMARY_BYTES: usize = 1024;
 
+/// The maximum length of a reason that this server keeps or tells, and of a problem's `detail` and
+/// `pointer`, in bytes.
+pub const MAX_REASON_BYTES: usize = 256;
+
 /// The maximum length of a user name, in characters. The minimum is 1.
 pub const MAX_USER_NAME_CHARS: usize = 30;
 

@@ -5,6 +5,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use eko_protocol::excerpt::excerpt;
+use eko_protocol::limits::MAX_REASON_BYTES;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tower_http::cors::{Any, CorsLayer};
 
@@ -36,7 +38,7 @@ pub fn finish(router: Router, state: AppState) -> Router {
 async fn problems(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let id = state.random_uuid();
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let path = excerpt(request.uri().path(), MAX_REASON_BYTES).to_owned();
     let mut response = next.run(request).await;
     if let Some(problem) = problem_of(&response) {
         let slug = problem.kind().slug;

@@ -12,7 +12,9 @@ use eko_messaging::{MessagingError, Refusal};
 use eko_protocol::Invalid;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::envelope::AuthorMismatch;
+use eko_protocol::excerpt::{excerpt, pointer_excerpt};
 use eko_protocol::json::JsonError;
+use eko_protocol::limits::MAX_REASON_BYTES;
 use eko_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -218,7 +220,9 @@ impl Problem {
         }
     }
 
-    /// Writes the body. `type_url` is the URL of the type, `request_id` the id of the request.
+    /// Writes the body. `type_url` is the URL of the type, `request_id` the id of the request. Of a
+    /// detail or a pointer with more than [`MAX_REASON_BYTES`], which a request can cause, the
+    /// beginning is written.
     ///
     /// ```text
     /// {"type": <URL>, "title": <text>, "status": <number>, "detail": <text>,
@@ -231,12 +235,12 @@ impl Problem {
             ("type".to_owned(), json!(type_url)),
             ("title".to_owned(), json!(self.kind().title)),
             ("status".to_owned(), json!(self.status().as_u16())),
-            ("detail".to_owned(), json!(self.detail())),
+            ("detail".to_owned(), json!(excerpt(&self.detail(), MAX_REASON_BYTES))),
             ("instance".to_owned(), json!(format!("urn:uuid:{request_id}"))),
         ]);
         match self {
             Self::Invalid(invalid) | Self::NotYours(invalid) => {
-                body.insert("pointer".to_owned(), json!(invalid.pointer));
+                body.insert("pointer".to_owned(), json!(pointer_excerpt(&invalid.pointer, MAX_REASON_BYTES)));
             }
             Self::StaleHead(set) => {
                 body.insert("eko:deviceSet".to_owned(), json!(set));

@@ -10,9 +10,12 @@
 //! |---|---|---|---|
 //! | `n` | N | failures | the failures in a row |
 //! | `u` | N | epoch ms | the time before which nobody tries the server |
-//! | `w` | S | | the reason of the last failure, a text for people |
+//! | `w` | S | | the reason of the last failure, a text for people of at most 256 bytes |
 //! | `c` | N | | 1 if the server wants draft-cavage signatures first |
 //! | `ttl` | N | epoch s | the time after which all of it is forgotten |
+
+use eko_protocol::excerpt::excerpt;
+use eko_protocol::limits::MAX_REASON_BYTES;
 
 use crate::attribute::{Item, ReadItem, n, s};
 use crate::condition::{ConditionalWrite, conditional};
@@ -184,7 +187,7 @@ impl Store {
             .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
             .expression_attribute_values(":failures", n(host.failures.saturating_add(1)))
             .expression_attribute_values(":until", n(until))
-            .expression_attribute_values(":why", s(why))
+            .expression_attribute_values(":why", s(excerpt(why, MAX_REASON_BYTES)))
             .expression_attribute_values(":ttl", n(until.div_euclid(1000).saturating_add(KEPT_SECONDS)))
             .send()
             .await

@@ -11,7 +11,7 @@
 //! | `k` | S | | the URL of the actor's collection of key packages |
 //! | `p` | M | | the actor's public keys: PEM text by key id |
 //! | `w` | S | | the kind of failure: `gone`, `unusable` or `unreachable`; missing if the lookup succeeded |
-//! | `d` | S | | the detail of the failure, a text for people |
+//! | `d` | S | | the detail of the failure, a text for people of at most 256 bytes |
 //! | `ttl` | N | epoch s | the time after which the lookup is forgotten |
 //!
 //! # Item `R#acct:{name}@{authority}` / `ACTOR`
@@ -24,6 +24,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::UserName;
+use eko_protocol::excerpt::excerpt;
+use eko_protocol::limits::MAX_REASON_BYTES;
 
 use crate::attribute::{Item, ReadItem, WriteItem, missing, n, s};
 use crate::devices::UserDevices;
@@ -76,7 +78,7 @@ impl LookupFailure {
         };
         item.set(attr::FAILURE, s(kind));
         if let Some(why) = detail {
-            item.set(attr::DETAIL, s(why));
+            item.set(attr::DETAIL, s(excerpt(why, MAX_REASON_BYTES)));
         }
     }
 

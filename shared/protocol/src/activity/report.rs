@@ -6,9 +6,10 @@ use super::{context, put_device_set};
 use crate::Invalid;
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
+use crate::excerpt::excerpt;
 use crate::id::{DeviceId, EnvelopeId};
 use crate::json::{has_type, only, only_text, shape, text};
-use crate::limits::{MAX_ACTIVE_DEVICES, MAX_MESSAGES, MAX_SUMMARY_BYTES};
+use crate::limits::{MAX_ACTIVE_DEVICES, MAX_MESSAGES, MAX_REASON_BYTES, MAX_SUMMARY_BYTES};
 
 /// The statement of a report about its envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,10 +150,10 @@ impl Report {
     }
 
     /// Creates this server's report that the envelope could not be delivered, for a reason other
-    /// than devices.
+    /// than devices. Of a summary that is longer than [`MAX_REASON_BYTES`] the beginning is told.
     pub fn undeliverable(origin: &Origin, author: &str, envelope: &EnvelopeId, summary: &str) -> Self {
         let mut report = Self::new(ReportKind::Reject, origin.server_actor(), author, envelope);
-        report.summary = Some(summary.to_owned());
+        report.summary = Some(excerpt(summary, MAX_REASON_BYTES).to_owned());
         report
     }
 
@@ -219,7 +220,8 @@ impl Report {
         if let Some(set) = value.get("eko:deviceSet").filter(|set| !set.is_null()) {
             report.device_set = Some(shape(set).map_err(|fault| fault.under("/eko:deviceSet"))?);
         }
-        report.summary = value.get("summary").and_then(Value::as_str).map(cut);
+        let summary = value.get("summary").and_then(Value::as_str);
+        report.summary = summary.map(|text| excerpt(text, MAX_SUMMARY_BYTES).to_owned());
         Ok(report)
     }
 }
@@ -254,12 +256,6 @@ fn addresses(value: &Value, name: &str, most: usize, actor: &str) -> Result<Vec<
             .map_err(|fault| fault.under(format!("/{name}/{index}")))
     };
     items.iter().enumerate().map(read).collect()
-}
-
-/// Cuts a summary to [`MAX_SUMMARY_BYTES`].
-fn cut(summary: &str) -> String {
-    let end = summary.floor_char_boundary(MAX_SUMMARY_BYTES);
-    summary.get(..end).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

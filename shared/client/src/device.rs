@@ -29,7 +29,7 @@ use eko_protocol::key::Signature;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::{Auth, Body, ClientError, DeviceKeys, Environment, Exchange, Transport};
+use crate::{Auth, Body, ClientError, DeviceKeys, Environment, Exchange, Reach, Transport};
 
 pub use inbox::{EntryContent, MailboxEntry, MailboxPage};
 pub use outbox::{OutgoingEnvelope, SendOutcome};
@@ -51,6 +51,7 @@ pub struct Device<T> {
     /// Behind a lock, so that tokens can be replaced through a shared reference.
     tokens: Mutex<Option<DeviceTokens>>,
     environment: Environment,
+    reach: Reach,
 }
 
 /// The parts of a device that a program keeps, so that the device survives the process.
@@ -85,14 +86,15 @@ impl<T: Transport> Device<T> {
         let (actor, device) = (origin.actor(&user), origin.device(&user, &id));
         let base = possession_base(&actor, &device, &keys.identity().public(), keys.registration_id());
         let possession = keys.identity().sign(&base, &environment);
-        let tokens = Mutex::new(None);
-        Self { transport, origin, user, id, name: None, keys, possession, tokens, environment }
+        let (tokens, reach) = (Mutex::new(None), Reach::of(origin.clone()));
+        Self { transport, origin, user, id, name: None, keys, possession, tokens, environment, reach }
     }
 
     /// Returns a device that was made before, as it was saved. Makes no call.
     pub fn restore(transport: T, saved: SavedDevice, environment: Environment) -> Self {
         let SavedDevice { origin, user, id, possession, name, keys, tokens } = saved;
-        Self { transport, origin, user, id, name, keys, possession, tokens: Mutex::new(tokens), environment }
+        let (tokens, reach) = (Mutex::new(tokens), Reach::of(origin.clone()));
+        Self { transport, origin, user, id, name, keys, possession, tokens, environment, reach }
     }
 
     /// Gives the device a name, by which its owner recognises it. The registration sends it in the
@@ -100,6 +102,15 @@ impl<T: Transport> Device<T> {
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Also fetches from these servers on this machine. Without this, a device fetches from no
+    /// server on this machine but its own, because other users name the servers that it fetches
+    /// from.
+    #[must_use]
+    pub fn with_local_servers(mut self, servers: Vec<Origin>) -> Self {
+        self.reach.add_local(servers);
         self
     }
 
@@ -146,11 +157,6 @@ impl<T: Transport> Device<T> {
     /// Returns the signature over its addresses and keys that the device made when it was new.
     pub(crate) fn possession(&self) -> &Signature {
         &self.possession
-    }
-
-    /// Returns the transport to servers.
-    pub(crate) fn transport(&self) -> &T {
-        &self.transport
     }
 
     /// Returns the source of time and randomness.
@@ -201,6 +207,17 @@ impl<T: Transport> Device<T> {
             Auth::Device => Some(self.tokens().ok_or(ClientError::NotSignedIn)?.access),
         };
         Ok(Exchange::send(&self.transport, method, &url, body, token.as_deref()).await?)
+    }
+
+    /// GETs a URL that may be anyone's, without a token, and returns the answer unread. Every URL
+    /// that another user, another server or a file names is fetched here.
+    ///
+    /// # Errors
+    /// [`ClientError::Unfetchable`] if the URL is neither on the own server nor on a public one:
+    /// then nothing is sent. [`ClientError::Transport`] if there is no answer.
+    pub async fn fetch_public(&self, url: &str) -> Result<Exchange, ClientError> {
+        self.reach.check(url)?;
+        Ok(Exchange::send(&self.transport, Method::GET, url, Body::Empty, None).await?)
     }
 
     /// POSTs a document as this device, and expects the status `due`.

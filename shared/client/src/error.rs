@@ -39,6 +39,10 @@ pub enum ClientError {
     /// chain.
     #[error("not to be trusted: {0}")]
     Untrusted(String),
+    /// A URL that somebody else named is not fetched: it is on this machine or not under https, and
+    /// not on a server that the user has named.
+    #[error("{0} is not fetched: it is not a public https address, and not your own server's")]
+    Unfetchable(String),
     /// The request cannot be sent, because a part of it breaks a rule.
     #[error(transparent)]
     Invalid(#[from] Invalid),

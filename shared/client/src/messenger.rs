@@ -35,6 +35,7 @@ mod verify;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use eko_protocol::address::Origin;
 use tokio::sync::Mutex;
 
 pub use devices::{OwnDevice, OwnDevices};
@@ -96,6 +97,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     #[must_use]
     pub fn watched(mut self, watcher: impl Fn(ProgressStep) + Send + Sync + 'static) -> Self {
         self.watcher = Some(Arc::new(watcher));
+        self
+    }
+
+    /// Also fetches from these servers on this machine; see [`Device::with_local_servers`].
+    #[must_use]
+    pub fn with_local_servers(mut self, servers: Vec<Origin>) -> Self {
+        self.device = self.device.with_local_servers(servers);
         self
     }
 

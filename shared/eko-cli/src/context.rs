@@ -1,7 +1,8 @@
 //! The objects that commands share: the accounts, the output, the clock, and the messenger of the
 //! chosen account.
 
-use eko_client::{DeviceStore, Environment, HttpTransport, Messenger};
+use eko_client::{DeviceStore, Environment, HttpTransport, Messenger, Reach};
+use eko_protocol::address::Origin;
 
 use crate::failure::CommandFailure;
 use crate::global::GlobalOptions;
@@ -22,18 +23,27 @@ pub(crate) struct Context {
     /// The clock and the source of random bytes.
     pub(crate) environment: Environment,
     account: Option<PartialHandle>,
+    local_servers: Vec<Origin>,
 }
 
 impl Context {
     pub(crate) fn new(global: GlobalOptions) -> Result<Self, CommandFailure> {
         let home = EkoHome::locate(global.home.as_deref())?;
         let out = Output { json: global.json, quiet: global.quiet };
-        Ok(Self { home, out, environment: Environment::system(), account: global.account })
+        let GlobalOptions { account, local_servers, .. } = global;
+        Ok(Self { home, out, environment: Environment::system(), account, local_servers })
     }
 
     /// Returns an HTTP client.
     pub(crate) fn http(&self) -> Result<HttpTransport, CommandFailure> {
         HttpTransport::new().map_err(CommandFailure::new)
+    }
+
+    /// Returns the servers that an account of the server at `origin` may fetch from.
+    pub(crate) fn reach(&self, origin: &Origin) -> Reach {
+        let mut reach = Reach::of(origin.clone());
+        reach.add_local(self.local_servers.clone());
+        reach
     }
 
     /// Opens the account that `--as` names, or the only account, and returns its folder and its
@@ -43,7 +53,7 @@ impl Context {
         let store = DeviceStore::open(&account.database())?;
         let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
         match client {
-            Some(client) => Ok((account, client)),
+            Some(client) => Ok((account, client.with_local_servers(self.local_servers.clone()))),
             None => {
                 let what = format!("the sign-in of {} was never finished", account.handle);
                 Err(CommandFailure::new(what).next(format!("eko login {}", account.name())))

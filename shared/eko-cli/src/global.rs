@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use eko_protocol::address::Origin;
 
 use crate::partial_handle::PartialHandle;
 
@@ -16,6 +17,17 @@ pub(crate) struct GlobalOptions {
     /// The folder that keeps accounts [default: the platform's folder for data]
     #[arg(long, value_name = "DIR", env = "EKO_HOME", hide_env_values = true, global = true)]
     pub(crate) home: Option<PathBuf>,
+    /// Also fetch from another server on this machine, such as http://localhost:8081. Without this,
+    /// eko fetches from no server on this machine but the account's own
+    #[arg(
+        long = "local-server",
+        value_name = "URL",
+        value_parser = Origin::parse,
+        env = "EKO_LOCAL_SERVER",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(crate) local_servers: Vec<Origin>,
     /// Write results as JSON, one object per line; failures too, on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -84,6 +84,9 @@ impl DemoStage {
             let keys = DeviceKeys::generate(KEYS, &environment)?;
             let (origin, user) = (home.capabilities.origin.clone(), user.clone());
             let device = Device::new(home.transport.clone(), origin, user, keys, environment.clone());
+            // The demo's two servers are on this machine.
+            let servers = [hers, his].map(|server| server.capabilities.origin.clone());
+            let device = device.with_local_servers(servers.into());
             anyhow::Ok(Party { label, device: device.with_name(name), issuer: home.issuer.clone() })
         };
         Ok(Self {

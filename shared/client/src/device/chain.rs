@@ -6,11 +6,11 @@ use eko_protocol::chain::{ChainNode, ChainState, NextNode, ReplayError, Unsigned
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::shape;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Device, PendingDevice};
-use crate::{Body, ClientError, Exchange, Transport};
+use crate::{ClientError, Exchange, Transport};
 
 impl<T: Transport> Device<T> {
     /// GET `/user/{name}/devices`: reads and verifies a user's whole chain.
@@ -26,8 +26,8 @@ impl<T: Transport> Device<T> {
     /// chain is public, and another server's word for it would prove nothing.
     ///
     /// # Errors
-    /// [`ClientError::FalseChain`] if a node breaks a rule; [`ClientError::Problem`] with status
-    /// 404 if there is no such user.
+    /// [`ClientError::Unfetchable`] if that server may not be asked; [`ClientError::FalseChain`] if
+    /// a node breaks a rule; [`ClientError::Problem`] with status 404 if there is no such user.
     pub async fn chain_at(
         &self,
         origin: &Origin,
@@ -35,8 +35,7 @@ impl<T: Transport> Device<T> {
     ) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
         // The request carries no token, so it may go to any server.
         let url = origin.devices(user);
-        let answer = Exchange::send(&self.transport, Method::GET, &url, Body::Empty, None).await?;
-        let answer = answer.expect(StatusCode::OK)?;
+        let answer = self.fetch_public(&url).await?.expect(StatusCode::OK)?;
         let body = answer.json()?;
         let items = body.get("orderedItems").and_then(Value::as_array);
         let items = items.ok_or_else(|| answer.unexpected("has no orderedItems"))?;

@@ -9,7 +9,7 @@ use super::trust::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::device::{OutgoingEnvelope, SendOutcome};
 use crate::store::{DeviceStoreError, EnvelopeState, OutboxEnvelope};
-use crate::{SignalSessions, Transport};
+use crate::{ClientError, SignalSessions, Transport};
 
 /// The number of times that a recipient's devices may change while one envelope is being sent.
 const ROUNDS: usize = 8;
@@ -129,7 +129,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if wanted.is_empty() {
                 return Ok(Settlement::of(EnvelopeState::Accepted));
             }
-            self.encrypt(&envelope.id, &contact, &wanted).await?;
+            match self.encrypt(&envelope.id, &contact, &wanted).await {
+                Err(error) if self.is_outdated(&contact, &error).await? => continue,
+                encrypted => encrypted?,
+            }
             let outgoing = self.outgoing(envelope, &contact)?;
             self.step(ProgressStep::Send { actor: person.actor(), devices: outgoing.messages.len() });
             match self.signed_in(async || self.device.send(&outgoing).await).await? {
@@ -143,6 +146,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         }
         Ok(Settlement::failed("their devices change faster than this can be sent"))
+    }
+
+    /// True if a take was refused because the recipient's devices have changed since their chain
+    /// was read. The chain is read again. Another server's refusal arrives as `remote-failed`.
+    async fn is_outdated(&self, contact: &Contact, error: &MessengerError) -> Result<bool, MessengerError> {
+        let MessengerError::Client(ClientError::Problem(problem)) = error else { return Ok(false) };
+        if !matches!(problem.slug(), "invalid" | "remote-failed") {
+            return Ok(false);
+        }
+        Ok(self.look_again(&contact.person).await?.state.position != contact.state.position)
     }
 
     /// Returns the envelope with the ciphertexts that the recipient's server does not have.
@@ -168,7 +181,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Applies a delivery report to an envelope. Which ciphertexts were queued is taken from the
-    /// report; which devices exist is taken from the verified chain only.
+    /// report; which devices exist is taken from the verified chain only. A missing device may have
+    /// been revoked since the report was made, so every device that was ever in the chain is
+    /// believed; the next round encrypts for the active ones alone.
     pub(super) async fn corrected(
         &self,
         envelope: &OutboxEnvelope,
@@ -192,12 +207,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             self.store.write(|tx| tx.accept_ciphertexts(&envelope.id, &missing))?;
         }
         let now = self.look_again(person).await?;
-        let active = now.active();
-        if let Some(inserted) = missing.iter().find(|device| !active.contains(*device)) {
+        if let Some(inserted) = missing.iter().find(|device| now.listed(device).is_none()) {
             return Err(self.alarm(&person.actor(), Distrust::Inserted(inserted.clone()))?);
         }
         // Their server contradicts the chain that it shows. Another attempt would meet the same
         // answer.
+        let active = now.active();
         let same = now.state.position == contact.state.position;
         let refused = same && stale.iter().any(|device| active.contains(device));
         Ok(match refused {

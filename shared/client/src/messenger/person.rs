@@ -1,12 +1,12 @@
 //! Users of any server, and finding them by their handles.
 
 use eko_protocol::address::{Handle, Origin, UserName};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{Messenger, MessengerError};
-use crate::{Body, Exchange, SignalSessions, Transport};
+use crate::{SignalSessions, Transport};
 
 /// A user of any server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +41,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// their server's WebFinger (RFC 7033), over https unless the server is on this machine.
     ///
     /// # Errors
-    /// [`MessengerError::NoSuchPerson`] if there is no such user.
+    /// [`MessengerError::NoSuchPerson`] if there is no such user;
+    /// [`ClientError::Unfetchable`](crate::ClientError::Unfetchable) if that server may not be
+    /// asked.
     pub async fn find(&self, handle: &Handle) -> Result<Person, MessengerError> {
         let own = self.device.origin();
         if handle.authority() == own.authority() {
@@ -51,7 +53,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let scheme = if matches!(host, "localhost" | "127.0.0.1") { "http" } else { "https" };
         let query: String = form_urlencoded::byte_serialize(handle.acct().as_bytes()).collect();
         let url = format!("{scheme}://{}/.well-known/webfinger?resource={query}", handle.authority());
-        let answer = Exchange::send(self.device.transport(), Method::GET, &url, Body::Empty, None).await?;
+        let answer = self.device.fetch_public(&url).await?;
         let nobody = || MessengerError::NoSuchPerson(handle.to_string());
         if answer.status == StatusCode::NOT_FOUND {
             return Err(nobody());

@@ -6,11 +6,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use eko_client::ClientError;
 use eko_client::attachment::{self, Attachment, AttachmentLocation, MAX_BYTES, OVERHEAD};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::json;
 
-use crate::context::Context;
+use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
 use crate::people::urn;
 
@@ -75,7 +76,7 @@ async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> 
         let bytes = match (&file.url, sealed) {
             (AttachmentLocation::Inline(bytes), _) => bytes.clone(),
             (AttachmentLocation::Https(_), Some(path)) => read(path)?,
-            (AttachmentLocation::Https(url), None) => fetch(context, url, file.size).await?,
+            (AttachmentLocation::Https(url), None) => fetch(context, &client, url, file.size).await?,
         };
         let opened = attachment::open(&bytes, file).map_err(|error| {
             CommandFailure::new(format!("{:?} is not saved: {error}", file.name)).exit(Exit::NotTrusted)
@@ -91,13 +92,18 @@ async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> 
 
 /// Downloads `size` bytes of content in encrypted form from the URL that the sender named. That
 /// server learns this machine's address, so this happens only on the person's command.
-async fn fetch(context: &Context, url: &str, size: u64) -> Result<Vec<u8>, CommandFailure> {
+async fn fetch(
+    context: &Context,
+    client: &HttpMessenger,
+    url: &str,
+    size: u64,
+) -> Result<Vec<u8>, CommandFailure> {
     context.out.remark(&format!("Fetching {url}"));
     let cannot = |why: String| CommandFailure::new(format!("cannot fetch {url}: {why}")).exit(Exit::TryLater);
-    let answer =
-        eko_client::Exchange::send(&context.http()?, Method::GET, url, eko_client::Body::Empty, None).await;
-    let answer = answer
-        .map_err(|error| cannot(error.to_string()).next("fetch it yourself, and name it with --sealed"))?;
+    let answer = client.device().fetch_public(url).await.map_err(|error| match error {
+        ClientError::Unfetchable(_) => CommandFailure::from(error),
+        other => cannot(other.to_string()).next("fetch it yourself, and name it with --sealed"),
+    })?;
     if answer.status != StatusCode::OK {
         return Err(cannot(format!("the answer is {}", answer.status)));
     }

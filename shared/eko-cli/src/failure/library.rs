@@ -36,6 +36,9 @@ impl From<MessengerError> for CommandFailure {
             MessengerError::Client(ClientError::FalseChain { .. } | ClientError::Untrusted(_)) => {
                 Self::new(&error).exit(Exit::NotTrusted)
             }
+            MessengerError::Client(ClientError::Unfetchable(_)) => Self::new(&error)
+                .next("--local-server URL, if it is a server of yours on this machine")
+                .exit(Exit::NotTrusted),
             MessengerError::Forgotten | MessengerError::Revoked => Self::new(&error)
                 .next("eko login NAME --anew, which makes a new device and keeps the files of this one"),
             MessengerError::Pending => Self::new(&error).next(

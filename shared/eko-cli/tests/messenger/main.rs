@@ -10,6 +10,8 @@ mod keeping;
 mod leaving;
 mod people;
 mod queue;
+mod races;
+mod reach;
 mod rekeying;
 mod talk;
 mod test_network;

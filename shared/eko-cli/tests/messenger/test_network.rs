@@ -15,6 +15,8 @@ pub(crate) struct TestNetwork {
     servers: Arc<Mutex<Vec<(String, DirectTransport)>>>,
     /// Every body that went either way.
     pub(crate) seen: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Every URL that was asked for.
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
     tamper: Arc<Mutex<Option<TamperFn>>>,
     failing: Arc<Mutex<Option<FailFn>>>,
 }
@@ -52,8 +54,8 @@ type FailFn = Box<dyn Fn() -> Option<NetworkFault> + Send + Sync>;
 impl TestNetwork {
     /// Creates a network that reaches these servers.
     pub(crate) fn to(worlds: &[&World]) -> Self {
-        let (servers, seen, tamper, failing) = Default::default();
-        let network = Self { servers, seen, tamper, failing };
+        let (servers, seen, asked, tamper, failing) = Default::default();
+        let network = Self { servers, seen, asked, tamper, failing };
         worlds.iter().for_each(|world| network.reach(world));
         network
     }
@@ -86,6 +88,7 @@ impl TestNetwork {
 impl Transport for TestNetwork {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let url = request.uri().to_string();
+        self.asked.lock().unwrap().push(url.clone());
         let servers = self.servers.lock().unwrap().clone();
         let server = servers.iter().find(|(origin, _)| url.starts_with(&format!("{origin}/")));
         let Some((_, server)) = server else {

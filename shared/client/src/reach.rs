@@ -1,0 +1,109 @@
+//! The servers that a client sends requests to.
+
+use eko_protocol::address::Origin;
+use url::{Host, Url};
+
+use crate::ClientError;
+
+/// The servers that a client may fetch from: its own, every public one, and those on this machine
+/// that its user has named.
+///
+/// Most URLs that a client fetches come from others: the author of an entry, the member of a group,
+/// a WebFinger link, the place of a file. None of them may direct a request at a service of this
+/// machine, or at an address that needs no certificate.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    own: Origin,
+    local: Vec<Origin>,
+}
+
+impl Reach {
+    /// Returns the reach of a client of the server at `own`.
+    pub fn of(own: Origin) -> Self {
+        Self { own, local: Vec::new() }
+    }
+
+    /// Adds servers on this machine that the user has named.
+    pub fn add_local(&mut self, servers: Vec<Origin>) {
+        self.local.extend(servers);
+    }
+
+    /// Checks a URL before it is fetched.
+    ///
+    /// # Errors
+    /// [`ClientError::Unfetchable`] unless the URL is under the own server or under a server that
+    /// the user has named, or is an https URL of a domain name that is not this machine's.
+    pub fn check(&self, url: &str) -> Result<(), ClientError> {
+        let known = self.own.owns(url) || self.local.iter().any(|server| server.owns(url));
+        if known || is_public(url) { Ok(()) } else { Err(ClientError::Unfetchable(url.to_owned())) }
+    }
+}
+
+/// True if a URL is under https at a domain name, and the name is not one of this machine.
+fn is_public(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            url.scheme() == "https" && name != "localhost" && !name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fetches(reach: &Reach, url: &str) -> bool {
+        reach.check(url).is_ok()
+    }
+
+    #[test]
+    fn a_local_client_fetches_from_its_own_server_and_from_public_ones() {
+        let own = Origin::parse("http://localhost:8080").unwrap();
+        let mut reach = Reach::of(own);
+        for url in [
+            "http://localhost:8080/user/bob/devices",
+            "https://b.example/user/bob/devices",
+            "https://b.example:8443/x?y",
+        ] {
+            assert!(fetches(&reach, url), "{url}");
+        }
+        for url in [
+            "http://localhost:8081/user/bob/devices",
+            "http://localhost:80801/user/bob/devices",
+            "http://localhost/user/bob/devices",
+            "http://127.0.0.1:8080/user/bob/devices",
+            "http://b.localhost:8080/user/bob/devices",
+            "http://[::1]:8080/user/bob/devices",
+            "http://b.example/user/bob/devices",
+            "https://localhost:8080/x",
+            "https://localhost./x",
+            "https://b.localhost/x",
+            "https://127.0.0.1/x",
+            "https://2130706433/x",
+            "https://0x7f.1/x",
+            "https://10.0.0.1/x",
+            "https://169.254.169.254/x",
+            "https://[::1]/x",
+            "https://[::ffff:7f00:1]/x",
+            "ftp://b.example/x",
+            "file:///etc/passwd",
+            "",
+        ] {
+            assert!(!fetches(&reach, url), "{url}");
+        }
+        reach.add_local(vec![Origin::parse("http://localhost:8081").unwrap()]);
+        assert!(fetches(&reach, "http://localhost:8081/user/bob/devices"));
+        assert!(!fetches(&reach, "http://localhost:8082/user/bob/devices"));
+    }
+
+    #[test]
+    fn a_client_of_a_public_server_fetches_nothing_of_this_machine() {
+        let reach = Reach::of(Origin::parse("https://a.example").unwrap());
+        assert!(fetches(&reach, "https://a.example/user/bob/devices"));
+        assert!(!fetches(&reach, "http://localhost:8080/user/bob/devices"));
+        assert!(!fetches(&reach, "http://a.example/user/bob/devices"));
+    }
+}

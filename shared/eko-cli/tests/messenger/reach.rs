@@ -1,0 +1,62 @@
+//! Tests of URLs that a server or a contact names: nothing of this machine is fetched for them.
+
+use eko_client::messenger::{MessengerError, Notice};
+use eko_client::{ClientError, TransportError};
+use eko_protocol::address::{Handle, Origin};
+use eko_testkit::World;
+
+use crate::people::{first, say};
+use crate::test_network::{FalseAnswer, TestNetwork};
+
+/// A service of this machine that an attacker would like to reach.
+const SERVICE: &str = "http://127.0.0.1:9000";
+
+/// Returns the requests that went to another server than the one at `own`.
+fn astray(wire: &TestNetwork, own: &Origin) -> Vec<String> {
+    wire.asked.lock().unwrap().iter().filter(|url| !own.owns(url)).cloned().collect()
+}
+
+#[tokio::test]
+async fn an_author_on_this_machine_is_not_looked_up() {
+    let local = Origin::parse("http://localhost:8080").unwrap();
+    for origin in [local, Origin::parse("https://eko.example").unwrap()] {
+        let world = World::with(|config| config.origin = origin.clone()).await;
+        let wire = TestNetwork::to(&[&world]);
+        let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+        say(&bob, &alice.me(), "hello").await;
+        world.deliver().await;
+        // The server puts an author on this machine in the place of Bob.
+        let (true_author, false_author) = (bob.me().actor(), format!("{SERVICE}/user/bob"));
+        wire.tamper(move |passing| {
+            let body = String::from_utf8(passing.answer.to_vec()).ok()?;
+            let body = body.replace(&true_author, &false_author).into_bytes();
+            (passing.endpoint == ("GET", "/user/alice/inbox")).then_some(FalseAnswer { status: 200, body })
+        });
+        let received = alice.receive().await.unwrap();
+        let [Notice::Unreadable { actor, why }] = &received.notices[..] else {
+            panic!("{:?}", received.notices)
+        };
+        assert_eq!(actor, &format!("{SERVICE}/user/bob"));
+        assert!(why.to_string().contains("is not fetched"), "{why}");
+        assert_eq!(astray(&wire, &origin), [""; 0]);
+        world.deliver().await;
+    }
+}
+
+#[tokio::test]
+async fn a_handle_of_this_machine_is_looked_up_only_if_its_server_was_named() {
+    let world = World::with(|config| config.origin = Origin::parse("http://localhost:8080").unwrap()).await;
+    let wire = TestNetwork::to(&[&world]);
+    let alice = first(&world, &wire, "alice").await;
+    let handle = Handle::parse("@bob@127.0.0.1:9000").unwrap();
+    let refused = alice.find(&handle).await.unwrap_err();
+    assert!(matches!(refused, MessengerError::Client(ClientError::Unfetchable(_))), "{refused}");
+    assert_eq!(astray(&wire, world.state.origin()), [""; 0]);
+    let alice = alice.with_local_servers(vec![Origin::parse(SERVICE).unwrap()]);
+    let asked = alice.find(&handle).await.unwrap_err();
+    assert!(
+        matches!(asked, MessengerError::Client(ClientError::Transport(TransportError::Connect(_)))),
+        "{asked}"
+    );
+    assert_eq!(astray(&wire, world.state.origin()).len(), 1);
+}

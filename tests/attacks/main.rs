@@ -25,3 +25,4 @@ mod reports;
 mod rotation;
 mod signatures;
 mod takes;
+mod thief;

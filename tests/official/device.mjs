@@ -4,7 +4,7 @@ import { call, CONTEXT, idToken } from './client.mjs';
 import { possessionBase, signedNode } from './chain.mjs';
 import { Directory } from './directory.mjs';
 import { displayable, fingerprint, scannable } from './fingerprint.mjs';
-import { DeviceKeys } from './keys.mjs';
+import { DeviceKeys, publicationBase } from './keys.mjs';
 import { encode } from './multibase.mjs';
 import { Sessions } from './sessions.mjs';
 
@@ -100,8 +100,11 @@ export class Device {
 
   // Makes keys and publishes them, and returns how many one-time keys the server has then.
   async publish(keys) {
-    const object = await this.keys.make(keys);
-    const counts = (await this.post(`${this.actor}/keyPackages`, { type: 'Add', object }, [200])).body;
+    const [object, published] = [await this.keys.make(keys), new Date().toISOString()];
+    const signed = publicationBase({ actor: this.actor, device: this.address, object, published });
+    const signature = encode(this.keys.sign('publication', signed));
+    const activity = { type: 'Add', published, object, 'eko:signature': signature };
+    const counts = (await this.post(`${this.actor}/keyPackages`, activity, [200])).body;
     return { preKeys: counts['eko:preKeyCount'], kyberPreKeys: counts['eko:kyberPreKeyCount'] };
   }
 

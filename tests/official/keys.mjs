@@ -1,8 +1,14 @@
 // A device's keys, made and signed by libsignal, and their published form.
 import { randomInt } from 'node:crypto';
+import { canonical } from './canonical.mjs';
 import { stores } from './stores.mjs';
 
 const base64 = (bytes) => Buffer.from(bytes).toString('base64');
+
+// Returns the text that a device signs to publish keys (docs/protocol.md, section 4).
+export function publicationBase(members) {
+  return `eko-publication-v1\0${canonical({ replacesAll: false, ...members })}`;
+}
 
 export class DeviceKeys {
   // The signature to be made wrong, and the bit of it to be flipped: {"what": …, "bit": …}.

@@ -10,6 +10,7 @@ mod times;
 use bytes::Bytes;
 use eko_client::attachment::{self, AttachmentLocation};
 use eko_client::{Auth, Body, Device, Exchange, content, group};
+use eko_protocol::key_package::PublicationKind;
 use eko_service::config::Config;
 use eko_testkit::{BARE, DirectTransport, World, envelope, refusal};
 use http::Method;
@@ -66,7 +67,14 @@ impl TwoUsers {
     async fn publish(&self, ids: std::ops::Range<u64>) -> Exchange {
         let key = self.alice.keys().signed_pre_key().key.to_base64();
         let keys: Vec<Value> = ids.map(|id| json!({ "id": id, "key": key })).collect();
-        self.post("/user/alice/keyPackages", &json!({ "type": "Add", "object": { "preKeys": keys } })).await
+        let object = json!({ "preKeys": keys });
+        self.publish_at(&object, PublicationKind::Addition, self.world.now_ms()).await
+    }
+
+    /// Publishes these keys, at this time by Alice's clock.
+    async fn publish_at(&self, object: &Value, kind: PublicationKind, published_ms: i64) -> Exchange {
+        let activity = self.alice.add_activity(object, kind, published_ms).unwrap();
+        self.post("/user/alice/keyPackages", &activity).await
     }
 }
 

@@ -45,7 +45,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_files_are_what_the_code_makes() {
-    let made: [(&str, Value); 11] = [
+    let made: [(&str, Value); 12] = [
         ("attachment", attachment::vectors()),
         ("chain", chain::vectors()),
         ("coverage", coverage::vectors()),
@@ -55,6 +55,7 @@ fn the_files_are_what_the_code_makes() {
         ("key-package", key_package::vectors()),
         ("padding", padding::vectors()),
         ("possession", signatures::possession()),
+        ("publication", signatures::publications()),
         ("sign-in", signatures::sign_in()),
         ("xeddsa", xeddsa::vectors()),
     ];

@@ -3,13 +3,14 @@
 
 mod publishing;
 mod races;
+mod replacing;
 mod taking;
 
 use eko_client::device::PoolCount;
 use eko_client::{Device, KeyCounts};
-use eko_protocol::key_package::PublishedKeys;
+use eko_protocol::key_package::{PublicationKind, PublishedKeys};
 use eko_testkit::{BARE, DirectTransport, refusal};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::requests::post;
 
@@ -45,10 +46,18 @@ async fn take(taker: &Device<DirectTransport>, of: &Device<DirectTransport>) -> 
     (package.pre_key.map(|key| key.id.get()), package.kyber_pre_key.map(|key| key.id.get()))
 }
 
-/// Posts an `Add` with this object to the device's own key packages and returns the answer in one
-/// line.
+/// Posts an `Add` with this object, signed by the device, to its own key packages and returns the
+/// answer in one line.
 async fn add(device: &Device<DirectTransport>, object: &Value) -> String {
-    let body = json!({ "type": "Add", "actor": device.actor(), "object": object });
-    let packages = device.origin().key_packages(device.user());
-    refusal(&post(device, &packages, &body).await)
+    post_add(device, &signed_add(device, object, PublicationKind::Addition)).await
+}
+
+/// Returns an `Add` with this object that the device signs now.
+fn signed_add(device: &Device<DirectTransport>, object: &Value, kind: PublicationKind) -> Value {
+    device.add_activity(object, kind, device.environment().now_ms()).unwrap()
+}
+
+/// Posts an `Add` to the device's own key packages and returns the answer in one line.
+async fn post_add(device: &Device<DirectTransport>, activity: &Value) -> String {
+    refusal(&post(device, &device.origin().key_packages(device.user()), activity).await)
 }

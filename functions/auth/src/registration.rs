@@ -107,6 +107,7 @@ impl RegistrationRequest {
             |_| Invalid::at("/possession", "is not the identity key's signature over this registration"),
         )?;
         self.keys.validate(&self.identity_key)?;
+        self.keys.check_first_ids()?;
         let keys = LastingKeys {
             identity_key: self.identity_key,
             registration_id: self.registration_id,

@@ -58,6 +58,10 @@ pub(crate) fn notice(client: &HttpMessenger, notice: &Notice) -> Option<String> 
     })
 }
 
+/// The warning that this device's keys at the server were replaced.
+const KEYS_REPLACED: &str = "the server had keys of this device that it did not make, and has new ones now. If you have not restored \
+     this device's folder from a copy, somebody else may have one: revoke this device";
+
 fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
     let name = |actor: &str| named(client, actor);
     Some(match notice {
@@ -80,6 +84,7 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             name(seen_by),
             name(of)
         ),
+        Notice::KeysReplaced => KEYS_REPLACED.to_owned(),
         Notice::Waits { actor, why } => format!("Something from {} waits at your server: {why}", name(actor)),
         Notice::Group { id, by, event } => {
             let what = group_event(event);
@@ -129,6 +134,7 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
         Notice::Contradiction { seen_by, of } => {
             json!({ "type": "contradiction", "seenBy": seen_by, "of": of })
         }
+        Notice::KeysReplaced => json!({ "type": "keysReplaced" }),
         Notice::Waits { actor, why } => json!({ "type": "waits", "from": actor, "why": why }),
         Notice::Group { id, by, event } => {
             json!({ "type": "group", "id": id, "by": by, "change": group_event(event) })

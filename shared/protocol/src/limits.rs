@@ -18,6 +18,14 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// The maximum number of one-time keys of one kind in one request.
 pub const MAX_ONE_TIME_KEYS: usize = 100;
 
+/// The maximum distance of a new one-time key's id from the highest published id of its kind. The
+/// ids of a registration begin at 0.
+pub const MAX_KEY_ID_JUMP: u32 = 4_000;
+
+/// The maximum difference between the time that a publication states and the server's, in
+/// milliseconds: one day. A user's clock may be off by a time zone.
+pub const MAX_PUBLICATION_OFF_MS: u64 = 86_400_000;
+
 /// The maximum number of key packages in one `Take`. No user has more active devices.
 pub const MAX_TAKEN_PACKAGES: usize = MAX_ACTIVE_DEVICES;
 

@@ -12,10 +12,11 @@
 //! | `fam` | S | | the family of the device's refresh tokens, while it is signed in ([`crate::sessions`]) |
 //! | `oh`, `kh` | N | place | head: the next place to hand out, of one-time prekeys and of Kyber prekeys |
 //! | `ot`, `kt` | N | place | tail: the place after the last key |
-//! | `om`, `km` | N | key id | the highest key id that was ever published |
+//! | `om`, `km` | N | key id | the highest key id that was published since `rp` |
 //! | `of`, `kf` | N | block | the first block that is still stored ([`crate::publication`]) |
 //! | `ob`, `kb` | N | block | the first block that was not spent at `nt` |
 //! | `nt` | N | epoch ms | the time at which `ob` and `kb` were noted |
+//! | `rp` | N | epoch ms | the time that the last publication which replaced all keys states |
 //! | `T{hour}` | N | takes | takes by everyone in that hour since the epoch ([`crate::one_time_keys`]) |
 //! | `B{hour}.{hash}` | N | takes | takes by one taker in that hour |
 //!
@@ -34,6 +35,7 @@ pub(crate) mod attr {
     pub(crate) const STATUS: &str = "st";
     pub(crate) const FAMILY: &str = "fam";
     pub(crate) const SPENT_NOTED_MS: &str = "nt";
+    pub(crate) const REPLACED_MS: &str = "rp";
 }
 
 /// The names of one pool's attributes in a device record. Each field describes the attribute's
@@ -44,7 +46,7 @@ pub(crate) struct PoolAttributes {
     pub(crate) head: &'static str,
     /// The place after the last key.
     pub(crate) tail: &'static str,
-    /// The highest key id that was ever published.
+    /// The highest key id that was published since all keys were last replaced.
     pub(crate) max_id: &'static str,
     /// The first block that is still stored.
     pub(crate) first_block: &'static str,
@@ -129,7 +131,7 @@ pub struct KeyPool {
     pub head: u64,
     /// The place after the last key.
     pub tail: u64,
-    /// The highest key id that was ever published.
+    /// The highest key id that was published since all keys were last replaced.
     pub max_id: Option<u32>,
 }
 

@@ -14,6 +14,7 @@
 //! | `at` | N | epoch ms | the time of registration |
 //! | `si`, `sp`, `ss` | N, B, B | | the signed prekey: id, key, signature |
 //! | `li`, `lp`, `ls` | N, B, B | | the last-resort Kyber prekey: id, key, signature |
+//! | `pm` | N | epoch ms | the time that the publication of these prekeys states; missing for those of the registration |
 
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ use crate::device::DeviceAddress;
 use crate::{Result, Store, key};
 
 /// The names of the attributes.
-mod attr {
+pub(crate) mod attr {
     pub(super) const IDENTITY_KEY: &str = "ik";
     pub(super) const REGISTRATION_ID: &str = "rid";
     pub(super) const POSSESSION: &str = "pos";
@@ -38,9 +39,10 @@ mod attr {
     pub(super) const SIGNED_ID: &str = "si";
     pub(super) const SIGNED_KEY: &str = "sp";
     pub(super) const SIGNED_SIGNATURE: &str = "ss";
-    pub(super) const LAST_RESORT_ID: &str = "li";
-    pub(super) const LAST_RESORT_KEY: &str = "lp";
-    pub(super) const LAST_RESORT_SIGNATURE: &str = "ls";
+    pub(crate) const LAST_RESORT_ID: &str = "li";
+    pub(crate) const LAST_RESORT_KEY: &str = "lp";
+    pub(crate) const LAST_RESORT_SIGNATURE: &str = "ls";
+    pub(crate) const PUBLISHED_MS: &str = "pm";
 }
 
 /// A device's lasting keys, with what it said of itself when it registered.

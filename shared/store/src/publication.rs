@@ -4,11 +4,13 @@ mod plan;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use eko_protocol::Invalid;
-use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishedKeys};
+use eko_protocol::key_package::{
+    KyberPreKey, OneTimePreKey, Publication, PublicationKind, PublishedKeys, SignedPreKey,
+};
 
-use crate::attribute::{Item, WriteItem, n, s};
+use crate::attribute::{Item, ReadItem, WriteItem, n, s};
 use crate::device::{self, DeviceAddress, DeviceRecord, DeviceStatus};
-use crate::device_keys::{LastingKeys, replaceable};
+use crate::device_keys::{self, LastingKeys, replaceable};
 use crate::key::EXISTS;
 use crate::one_time_keys::block::{KeyBlock, OneTimeKey};
 use crate::one_time_keys::{HOUR_MS, counter_hour};
@@ -17,6 +19,10 @@ use plan::{PlanOutcome, PoolPlan, may_remove};
 
 /// The most one-time keys of a kind that a device may have in its pool.
 pub const POOL_KEYS: u64 = 400;
+/// The time that has to pass between two replacements of all keys of a device, by the times that
+/// they state, in milliseconds. The blocks of a replaced pool stay stored for a while, so
+/// replacements must not be frequent.
+pub const REPLACEMENT_PAUSE_MS: i64 = HOUR_MS;
 /// The most times that a publication is planned anew because the pools have changed.
 const TRIES: u32 = 6;
 
@@ -30,32 +36,59 @@ pub enum PublicationOutcome {
         /// The number of one-time Kyber prekeys that the pool holds now.
         kyber_pre_keys: u64,
     },
-    /// The keys break a rule; nothing is stored. The pointer is relative to the published object.
+    /// The publication breaks a rule; nothing is stored. The pointer is relative to the activity.
     Refused(Invalid),
+    /// All keys were replaced less than [`REPLACEMENT_PAUSE_MS`] before; nothing is stored.
+    ReplacedTooSoon,
     /// The device waits for approval; nothing is stored.
     DevicePending,
     /// The device is revoked or unknown; nothing is stored.
     DeviceRevoked,
 }
 
-/// The plans of a publication for both pools.
+/// The plans of a publication for both pools and for the lasting keys.
 struct PublicationPlan {
+    kind: PublicationKind,
+    /// The time that the publication states, in epoch milliseconds.
+    published_ms: i64,
     pre_keys: PoolPlan<OneTimePreKey>,
     kyber_pre_keys: PoolPlan<KyberPreKey>,
+    lasting: LastingPlan,
+}
+
+/// The effect of a publication on the lasting keys.
+struct LastingPlan {
+    signed_pre_key: Option<SignedPreKey>,
+    last_resort: Option<KyberPreKey>,
+    /// True if the device had a last-resort key and has none any more.
+    drops_last_resort: bool,
+}
+
+impl PublicationPlan {
+    /// True if the publication writes the device record.
+    fn moves_pools(&self) -> bool {
+        self.kind == PublicationKind::Replacement || self.pre_keys.added > 0 || self.kyber_pre_keys.added > 0
+    }
 }
 
 impl Store {
-    /// Stores keys that were verified with [`PublishedKeys::validate`], all or none.
+    /// Stores the keys of a publication that was verified with [`Publication::verify`], all or none.
     ///
     /// One BatchGetItem of device record and lasting keys: 2 read units. For each pool one
     /// BatchGetItem if the new keys share a block with earlier ones, and one Query of the pool's
     /// blocks if some keys were published before. Then one transaction: twice the write units of
     /// the device record, of each block that is written or removed, and of the lasting keys if they
-    /// are replaced. If takes or another publication change the pools meanwhile, all of it is tried
+    /// change. If takes or another publication change the pools meanwhile, all of it is tried
     /// again. Without any change there is no transaction.
     ///
-    /// The verb may be repeated with the same keys: if the answer was lost, the repetition finds
-    /// the keys stored and returns [`PublicationOutcome::Done`].
+    /// A replacement gives the new keys places after all former ones, so that it needs no more
+    /// calls than an addition and the former blocks are spent. The former blocks are removed by
+    /// later publications.
+    ///
+    /// The verb may be repeated with the same publication: if the answer was lost, the repetition
+    /// finds the keys stored and returns [`PublicationOutcome::Done`]. A publication that is older
+    /// than the last replacement is refused, and so is one whose signed keys are older than the
+    /// stored ones: a captured publication brings nothing back.
     ///
     /// # Errors
     ///
@@ -64,9 +97,10 @@ impl Store {
     pub async fn publish_keys(
         &self,
         address: DeviceAddress<'_>,
-        keys: &PublishedKeys,
+        publication: &Publication,
         now_ms: i64,
     ) -> Result<PublicationOutcome> {
+        let keys = &publication.keys;
         for _ in 0..TRIES {
             let [record_key, lasting_key] = [key::device(address), key::prekeys(address)];
             let found = self.batch_get(vec![record_key.clone(), lasting_key.clone()]).await?;
@@ -79,23 +113,29 @@ impl Store {
                 DeviceStatus::Pending => return Ok(PublicationOutcome::DevicePending),
                 DeviceStatus::Revoked => return Ok(PublicationOutcome::DeviceRevoked),
             }
-            if let Some(invalid) = reused_id(&LastingKeys::from_item(lasting)?, keys) {
-                return Ok(PublicationOutcome::Refused(invalid));
-            }
-            let pre_keys = self.plan(address, record, &keys.pre_keys, now_ms).await?;
-            let kyber_pre_keys = self.plan(address, record, &keys.kyber_pre_keys, now_ms).await?;
+            let kind = match kind_now(record, publication) {
+                Ok(kind) => kind,
+                Err(outcome) => return Ok(outcome),
+            };
+            let lasting = match LastingPlan::new(lasting, publication, kind)? {
+                Ok(plan) => plan,
+                Err(invalid) => return Ok(PublicationOutcome::Refused(invalid)),
+            };
+            let pre_keys = self.plan(address, record, &keys.pre_keys, kind, now_ms).await?;
+            let kyber_pre_keys = self.plan(address, record, &keys.kyber_pre_keys, kind, now_ms).await?;
+            let published_ms = publication.published_ms;
             let plan = match (pre_keys, kyber_pre_keys) {
                 (PlanOutcome::Planned(pre_keys), PlanOutcome::Planned(kyber_pre_keys)) => {
-                    PublicationPlan { pre_keys, kyber_pre_keys }
+                    PublicationPlan { kind, published_ms, pre_keys, kyber_pre_keys, lasting }
                 }
                 (PlanOutcome::Refused(invalid), _) => {
-                    return Ok(PublicationOutcome::Refused(invalid.under("/preKeys")));
+                    return Ok(PublicationOutcome::Refused(invalid.under("/object/preKeys")));
                 }
                 (_, PlanOutcome::Refused(invalid)) => {
-                    return Ok(PublicationOutcome::Refused(invalid.under("/kyberPreKeys")));
+                    return Ok(PublicationOutcome::Refused(invalid.under("/object/kyberPreKeys")));
                 }
             };
-            let writes = self.publication_writes(address, record, keys, &plan, now_ms)?;
+            let writes = self.publication_writes(address, record, &plan, now_ms)?;
             if writes.is_empty() || self.transact(writes).await?.is_done() {
                 return Ok(PublicationOutcome::Done {
                     pre_keys: plan.pre_keys.pool.left(),
@@ -113,32 +153,55 @@ impl Store {
         &self,
         address: DeviceAddress<'_>,
         record: &Item,
-        keys: &PublishedKeys,
         plan: &PublicationPlan,
         now_ms: i64,
     ) -> Result<Vec<TransactWriteItem>> {
         let mut writes = Vec::new();
-        if plan.pre_keys.added > 0 || plan.kyber_pre_keys.added > 0 {
+        if plan.moves_pools() {
             writes.push(self.move_tails(address, record, plan, now_ms)?);
         }
         writes.extend(self.block_writes(address, &plan.pre_keys)?);
         writes.extend(self.block_writes(address, &plan.kyber_pre_keys)?);
-        let replaced: Vec<(&str, AttributeValue)> =
-            replaceable(keys.signed_pre_key.as_ref(), keys.last_resort.as_ref()).collect();
-        if !replaced.is_empty() {
-            writes.push(self.update(&key::prekeys(address), |update| {
-                let sets: Vec<String> =
-                    replaced.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
-                let update =
-                    update.update_expression(format!("SET {}", sets.join(", "))).condition_expression(EXISTS);
-                replaced.into_iter().fold(update, |update, (name, value)| {
-                    update
-                        .expression_attribute_names(format!("#{name}"), name)
-                        .expression_attribute_values(format!(":{name}"), value)
-                })
-            })?);
-        }
+        writes.extend(self.lasting_write(address, plan)?);
         Ok(writes)
+    }
+
+    /// Builds the update of the lasting keys, on condition that no later publication has changed
+    /// them. Returns `None` if they stay.
+    fn lasting_write(
+        &self,
+        address: DeviceAddress<'_>,
+        plan: &PublicationPlan,
+    ) -> Result<Option<TransactWriteItem>> {
+        use device_keys::attr;
+        let lasting = &plan.lasting;
+        let replaced: Vec<(&str, AttributeValue)> =
+            replaceable(lasting.signed_pre_key.as_ref(), lasting.last_resort.as_ref()).collect();
+        if replaced.is_empty() {
+            return Ok(None);
+        }
+        let write = self.update(&key::prekeys(address), |mut update| {
+            let mut expression = "SET #pm = :pm".to_owned();
+            for (name, value) in replaced {
+                expression.push_str(&format!(", #{name} = :{name}"));
+                update = update
+                    .expression_attribute_names(format!("#{name}"), name)
+                    .expression_attribute_values(format!(":{name}"), value);
+            }
+            if lasting.drops_last_resort {
+                expression.push_str(" REMOVE #li, #lp, #ls");
+                let names = [attr::LAST_RESORT_ID, attr::LAST_RESORT_KEY, attr::LAST_RESORT_SIGNATURE];
+                for name in names {
+                    update = update.expression_attribute_names(format!("#{name}"), name);
+                }
+            }
+            update
+                .update_expression(expression)
+                .condition_expression(format!("{EXISTS} AND (attribute_not_exists(#pm) OR #pm <= :pm)"))
+                .expression_attribute_names("#pm", attr::PUBLISHED_MS)
+                .expression_attribute_values(":pm", n(plan.published_ms))
+        });
+        write.map(Some)
     }
 
     /// Builds the writes of the new blocks of a pool and the removals of its spent ones.
@@ -153,7 +216,8 @@ impl Store {
     }
 
     /// Builds the update of the device record: it moves the tails, notes the spent blocks and
-    /// removes the counters of past hours, on condition that both plans are still right.
+    /// removes the counters of past hours, on condition that both plans are still right and that
+    /// the keys were not replaced meanwhile.
     fn move_tails(
         &self,
         address: DeviceAddress<'_>,
@@ -162,25 +226,44 @@ impl Store {
         now_ms: i64,
     ) -> Result<TransactWriteItem> {
         let (pre_keys, kyber_pre_keys) = (&plan.pre_keys, &plan.kyber_pre_keys);
+        let is_replacement = plan.kind == PublicationKind::Replacement;
         let mut sets = pre_keys.attributes();
         sets.extend(kyber_pre_keys.attributes());
         if may_remove(record, now_ms) {
             sets.push((device::attr::SPENT_NOTED_MS, n(now_ms)));
         }
-        let is_past =
-            |name: &&String| counter_hour(name).is_some_and(|hour| hour < now_ms.div_euclid(HOUR_MS));
-        let counters: Vec<&String> = record.keys().filter(is_past).collect();
-        let condition =
-            format!("#st = :active AND {} AND {}", pre_keys.condition(), kyber_pre_keys.condition());
+        let is_past = |name: &&str| counter_hour(name).is_some_and(|hour| hour < now_ms.div_euclid(HOUR_MS));
+        let mut removed: Vec<&str> = record.keys().map(String::as_str).filter(is_past).collect();
+        if is_replacement {
+            let pools = [
+                (OneTimePreKey::POOL.max_id, pre_keys.pool.max_id),
+                (KyberPreKey::POOL.max_id, kyber_pre_keys.pool.max_id),
+            ];
+            removed.extend(pools.into_iter().filter(|(_, id)| id.is_none()).map(|(name, _)| name));
+        }
+        let replaced_ms = record.get_n(device::attr::REPLACED_MS);
+        let as_seen = if replaced_ms.is_some() { "#rp = :seenrp" } else { "attribute_not_exists(#rp)" };
+        let condition = format!(
+            "#st = :active AND {as_seen} AND {} AND {}",
+            pre_keys.condition(),
+            kyber_pre_keys.condition()
+        );
         let values = pre_keys.condition_values().into_iter().chain(kyber_pre_keys.condition_values());
         self.update(&key::device(address), |update| {
-            let list: Vec<String> = sets.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
-            let mut expression = format!("SET {}", list.join(", "));
+            let mut list: Vec<String> = sets.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
             let mut update = update;
-            for (index, name) in counters.iter().enumerate() {
+            if is_replacement {
+                list.push("#rp = :rp".to_owned());
+                update = update.expression_attribute_values(":rp", n(plan.published_ms));
+            }
+            if let Some(replaced_ms) = replaced_ms {
+                update = update.expression_attribute_values(":seenrp", n(replaced_ms));
+            }
+            let mut expression = format!("SET {}", list.join(", "));
+            for (index, name) in removed.iter().enumerate() {
                 expression.push_str(if index == 0 { " REMOVE " } else { ", " });
                 expression.push_str(&format!("#c{index}"));
-                update = update.expression_attribute_names(format!("#c{index}"), name.as_str());
+                update = update.expression_attribute_names(format!("#c{index}"), *name);
             }
             for (name, value) in sets {
                 update = update
@@ -196,10 +279,73 @@ impl Store {
             update
                 .update_expression(expression)
                 .condition_expression(condition)
+                .expression_attribute_names("#rp", device::attr::REPLACED_MS)
                 .expression_attribute_names("#st", device::attr::STATUS)
                 .expression_attribute_values(":active", s(DeviceStatus::Active.code()))
                 .expression_attribute_values(":zero", n(0))
         })
+    }
+}
+
+/// Returns the kind that a publication has for the device with this record, by the time that the
+/// publication states.
+///
+/// The repetition of the last replacement is an addition that adds nothing, because its keys are
+/// stored.
+///
+/// # Errors
+/// The outcome of a publication that is older than the last replacement, or that replaces keys too
+/// soon after it.
+fn kind_now(
+    record: &Item,
+    publication: &Publication,
+) -> std::result::Result<PublicationKind, PublicationOutcome> {
+    let (kind, published_ms) = (publication.kind, publication.published_ms);
+    let Some(replaced_ms) = record.get_n(device::attr::REPLACED_MS) else { return Ok(kind) };
+    if published_ms < replaced_ms {
+        let detail = "is before the time of the publication that last replaced all keys";
+        return Err(PublicationOutcome::Refused(Invalid::at("/published", detail)));
+    }
+    match kind {
+        PublicationKind::Replacement if published_ms == replaced_ms => Ok(PublicationKind::Addition),
+        PublicationKind::Replacement if published_ms.saturating_sub(replaced_ms) < REPLACEMENT_PAUSE_MS => {
+            Err(PublicationOutcome::ReplacedTooSoon)
+        }
+        PublicationKind::Replacement | PublicationKind::Addition => Ok(kind),
+    }
+}
+
+impl LastingPlan {
+    /// Plans a publication for the lasting keys in `item`. The inner error is the fault of a
+    /// publication that may not change them.
+    fn new(
+        item: &Item,
+        publication: &Publication,
+        kind: PublicationKind,
+    ) -> Result<std::result::Result<Self, Invalid>> {
+        let current = LastingKeys::from_item(item)?;
+        let keys = &publication.keys;
+        let mut plan = Self {
+            signed_pre_key: keys.signed_pre_key.clone(),
+            last_resort: keys.last_resort.clone(),
+            drops_last_resort: false,
+        };
+        if kind == PublicationKind::Replacement {
+            plan.drops_last_resort = plan.last_resort.is_none() && current.last_resort.is_some();
+            return Ok(Ok(plan));
+        }
+        if let Some(invalid) = reused_id(&current, keys) {
+            return Ok(Err(invalid.under("/object")));
+        }
+        plan.signed_pre_key.take_if(|key| *key == current.signed_pre_key);
+        plan.last_resort.take_if(|key| Some(&*key) == current.last_resort.as_ref());
+        let changes = plan.signed_pre_key.is_some() || plan.last_resort.is_some();
+        let stored_ms = item.get_n(device_keys::attr::PUBLISHED_MS);
+        if changes && stored_ms.is_some_and(|stored_ms| publication.published_ms < stored_ms) {
+            let detail = "is before the time of the publication of the current signed keys";
+            return Ok(Err(Invalid::at("/published", detail)));
+        }
+        Ok(Ok(plan))
     }
 }
 

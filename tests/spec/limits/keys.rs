@@ -1,7 +1,7 @@
 //! Limits of key packages.
 
 use eko_client::{Auth, Body};
-use eko_protocol::key_package::PublishedKeys;
+use eko_protocol::key_package::{PublicationKind, PublishedKeys};
 use eko_service::config::Config;
 use eko_testkit::{BARE, Internet, Stranger, World};
 use http::Method;
@@ -14,6 +14,9 @@ pub(super) const ROWS: &[&str] = &[
     "one-time keys of a kind in a request",
     "one-time keys of a kind in a pool",
     "key id",
+    "ids from the highest published one-time key of a kind to a new one",
+    "seconds that the time of a publication is off",
+    "replacements of all keys of a device an hour",
     "key packages in a `Take`",
     "one-time keys of a device an hour, to one taker",
     "one-time keys of a device an hour, to one other server",
@@ -37,7 +40,32 @@ async fn answer(limit: &'static str, count: u64) -> String {
             }
             told(&pair.publish(count - 1..count).await)
         }
-        "key id" => told(&TwoUsers::new().await.publish(count..count + 1).await),
+        "key id" => {
+            // A replacement may begin with any id.
+            let pair = TwoUsers::new().await;
+            let signed = pair.alice.keys().signed_pre_key();
+            let object = json!({ "signedPreKey": signed, "preKeys": [{ "id": count, "key": signed.key }] });
+            told(&pair.publish_at(&object, PublicationKind::Replacement, pair.world.now_ms()).await)
+        }
+        "ids from the highest published one-time key of a kind to a new one" => {
+            told(&TwoUsers::new().await.publish(count..count + 1).await)
+        }
+        "seconds that the time of a publication is off" => {
+            let pair = TwoUsers::new().await;
+            let object = json!({ "signedPreKey": pair.alice.keys().signed_pre_key() });
+            let published_ms = pair.world.now_ms() - i64::try_from(count * 1000).unwrap();
+            told(&pair.publish_at(&object, PublicationKind::Addition, published_ms).await)
+        }
+        "replacements of all keys of a device an hour" => {
+            let pair = TwoUsers::new().await;
+            let object = json!({ "signedPreKey": pair.alice.keys().signed_pre_key() });
+            let mut last = String::new();
+            for ms in 0..i64::try_from(count).unwrap() {
+                let published_ms = pair.world.now_ms() + ms;
+                last = told(&pair.publish_at(&object, PublicationKind::Replacement, published_ms).await);
+            }
+            last
+        }
         "key packages in a `Take`" => {
             let pair = TwoUsers::new().await;
             let packages: Vec<String> = (0..count)

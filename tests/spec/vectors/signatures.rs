@@ -1,7 +1,8 @@
-//! The two signatures of a device about itself: `possession` at its registration, `signIn` when it
-//! signs in again.
+//! The signatures of a device with its own prefixes: `possession` at its registration, `signIn` when
+//! it signs in again, `eko:signature` when it publishes keys.
 
 use eko_protocol::chain::{possession_base, sign_in_base};
+use eko_protocol::key_package::{Publication, PublicationKind, publication_base};
 use eko_protocol::{multibase, xeddsa};
 use serde_json::{Value, json};
 
@@ -25,6 +26,44 @@ pub(super) fn possession() -> Value {
         "canonical": text(canonical),
         "signed": hex(&signed),
         "possession": multibase::encode(&signature),
+    })
+}
+
+pub(super) fn publications() -> Value {
+    let kinds = [PublicationKind::Addition, PublicationKind::Replacement];
+    json!({
+        "identityPrivate": hex(ALICE.identity().secret()),
+        "identityKey": ALICE.identity().public().to_base64(),
+        "publications": kinds.map(publication),
+    })
+}
+
+fn publication(kind: PublicationKind) -> Value {
+    let (actor, device) = (origin().actor(&ALICE.user()), origin().device(&ALICE.user(), &ALICE.device_id()));
+    let object = json!({ "signedPreKey": ALICE.signed_pre_key(), "preKeys": [ALICE.pre_key(3)] });
+    let published = "2026-01-29T19:30:00Z";
+    let signed = publication_base(&actor, &device, &object, published, kind).unwrap();
+    let signature = ALICE.sign(&signed, "publication");
+    let mut activity = json!({
+        "type": "Add",
+        "actor": actor,
+        "published": published,
+        "object": object,
+        "eko:signature": multibase::encode(&signature),
+    });
+    if kind == PublicationKind::Replacement {
+        activity["eko:replacesAll"] = json!(true);
+    }
+    let published_ms = eko_protocol::timestamp::parse(published).unwrap();
+    let read = Publication::parse(&activity).unwrap();
+    read.verify(&actor, &device, &ALICE.identity().public(), published_ms).unwrap();
+    let (prefix, canonical) = signed.split_at(signed.iter().position(|byte| *byte == 0).unwrap() + 1);
+    assert_eq!(prefix, b"eko-publication-v1\0");
+    json!({
+        "device": device,
+        "activity": activity,
+        "canonical": text(canonical),
+        "signed": hex(&signed),
     })
 }
 

@@ -1,12 +1,13 @@
 //! Publications: they replenish pools and rotate signed keys, whole or not at all, and repeating
 //! one adds nothing.
 
-use eko_testkit::{BARE, World, refused};
+use eko_protocol::key_package::PublicationKind;
+use eko_testkit::{BARE, World, refusal, refused};
 use serde_json::{Value, json};
 
-use super::{add, curve, left, more, take};
+use super::{add, curve, left, more, post_add, signed_add, take};
 use crate::people::alice_and_bob;
-use crate::requests::post;
+use crate::requests::{post, post_registration};
 use crate::variants::changed;
 use crate::{HOUR_MS, MINUTE_MS};
 
@@ -141,7 +142,7 @@ async fn published_whole_or_not_at_all() {
         assert_eq!(add(&bob, object).await, format!("422 invalid #/object{pointer}"), "{name}");
     }
     assert_eq!(world.stored().await.difference(&before), []);
-    let activity = json!({ "type": "Add", "actor": bob.actor(), "object": good });
+    let activity = signed_add(&bob, &good, PublicationKind::Addition);
     let answer = post(&bob, "/user/bob/keyPackages", &activity).await;
     assert_eq!(answer.status, 200);
     insta::assert_json_snapshot!(answer.json().unwrap(), @r#"
@@ -176,6 +177,84 @@ async fn published_again_with_the_same_bytes_adds_nothing() {
     alice.refresh().await.unwrap();
     assert_eq!(take(&alice, &bob).await.0, Some(6));
     assert_eq!(take(&alice, &bob).await.0, Some(7));
+}
+
+/// The ids of one-time keys only grow, and by 4000 at most.
+#[tokio::test]
+async fn ids_do_not_jump() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let first = json!(bob.keys().first());
+    let with_id = |kind: &str, id: u32| {
+        let mut key = first[kind][0].clone();
+        key["id"] = json!(id);
+        json!({ kind: [key] })
+    };
+    let before = world.stored().await;
+    for (kind, highest) in [("preKeys", 3), ("kyberPreKeys", 3)] {
+        for id in [highest + 4001, 0x7FFF_FFFF] {
+            let answer = add(&bob, &with_id(kind, id)).await;
+            assert_eq!(answer, format!("422 invalid #/object/{kind}/0/id"), "{id}");
+        }
+    }
+    assert_eq!(world.stored().await.difference(&before), []);
+    for (kind, highest) in [("preKeys", 3), ("kyberPreKeys", 3)] {
+        let answer = add(&bob, &with_id(kind, highest + 4000)).await;
+        assert!(answer.starts_with("200 "), "{kind}: {answer}");
+        let answer = add(&bob, &with_id(kind, highest + 8000)).await;
+        assert!(answer.starts_with("200 "), "{kind}: {answer}");
+    }
+    // The ids of a registration begin at 0.
+    let carol = world.device("carol", "one", curve(1));
+    for (id, expected) in [(4001, "422 invalid #/preKeys/0/id"), (4000, "201")] {
+        let mut body = carol.registration(Some(carol.first_node().unwrap()));
+        body["preKeys"][0]["id"] = json!(id);
+        let answer = post_registration(&carol, &world.id_token("carol").await, &body).await;
+        assert!(refusal(&answer).starts_with(expected), "{id}: {}", refusal(&answer));
+    }
+}
+
+/// A signed key is not replaced by one whose publication is older.
+#[tokio::test]
+async fn signed_keys_do_not_go_back() {
+    let (world, alice, mut bob) = alice_and_bob().await;
+    let environment = bob.environment().clone();
+    let mut publications = Vec::new();
+    for _ in 0..2 {
+        let rotated = json!(bob.keys_mut().rotate(&environment).unwrap());
+        publications.push(signed_add(&bob, &rotated, PublicationKind::Addition));
+        world.advance(1);
+    }
+    let [older, newer] = publications.as_slice() else { panic!("two publications") };
+    assert!(post_add(&bob, newer).await.starts_with("200 "));
+    assert_eq!(post_add(&bob, older).await, "422 invalid #/published");
+    // Repeating the newer one changes nothing.
+    let before = world.stored().await;
+    assert!(post_add(&bob, newer).await.starts_with("200 "));
+    assert_eq!(world.stored().await.difference(&before), []);
+    let listed = alice.key_packages(bob.user()).await.unwrap().packages;
+    assert_eq!(listed[0].signed_pre_key, *bob.keys().signed_pre_key());
+    assert_eq!(listed[0].kyber_pre_key.as_ref(), bob.keys().last_resort());
+}
+
+/// The older of two publications is planned first and written last.
+#[tokio::test]
+async fn signed_keys_do_not_go_back_in_a_race() {
+    let (world, alice, mut bob) = alice_and_bob().await;
+    let environment = bob.environment().clone();
+    let older = json!(bob.keys_mut().rotate(&environment).unwrap());
+    let older = signed_add(&bob, &older, PublicationKind::Addition);
+    world.advance(1);
+    let newer = bob.keys_mut().rotate(&environment).unwrap();
+    let held = world.calls.hold("TransactWriteItems", 0);
+    let meanwhile = async {
+        held.reached().await;
+        bob.publish(&newer).await.unwrap();
+        held.release();
+    };
+    let (answer, ()) = tokio::join!(post_add(&bob, &older), meanwhile);
+    assert_eq!(answer, "422 invalid #/published");
+    let listed = alice.key_packages(bob.user()).await.unwrap().packages;
+    assert_eq!(Some(&listed[0].signed_pre_key), newer.signed_pre_key.as_ref());
 }
 
 #[tokio::test]

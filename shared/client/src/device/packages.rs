@@ -8,7 +8,10 @@ use eko_protocol::chain::ChainState;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::shape;
-use eko_protocol::key_package::{KeyPackage, PackageCollection, PublishedKeys, check_digest};
+use eko_protocol::key_package::{
+    KeyPackage, PackageCollection, PublicationKind, PublishedKeys, check_digest, publication_base,
+};
+use eko_protocol::{multibase, timestamp};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -65,8 +68,56 @@ impl<T: Transport> Device<T> {
     /// # Errors
     /// The problem `invalid` at the first key that is wrong.
     pub async fn publish(&self, keys: &PublishedKeys) -> Result<PoolCount, ClientError> {
-        let body = json!({ "@context": context(&self.origin), "type": "Add", "actor": self.actor(), "object": keys });
-        let answer = self.post(&self.origin.key_packages(&self.user), &body, StatusCode::OK).await?;
+        let now_ms = self.environment.now_ms();
+        self.add(&self.add_activity(&json!(keys), PublicationKind::Addition, now_ms)?).await
+    }
+
+    /// POST `/user/{name}/keyPackages` with `Add` and `eko:replacesAll`: drops all keys that the
+    /// server has of this device, and publishes these.
+    ///
+    /// `published_ms` is the time that the publication states. The repetition of a call whose
+    /// answer was lost has the same time, so that the server recognises it.
+    ///
+    /// # Errors
+    /// The problem `invalid` at the first key that is wrong, or at `/published` if the time is more
+    /// than a day away or before the last replacement; `too-many` within an hour of the last one.
+    pub async fn replace_keys(
+        &self,
+        keys: &PublishedKeys,
+        published_ms: i64,
+    ) -> Result<PoolCount, ClientError> {
+        self.add(&self.add_activity(&json!(keys), PublicationKind::Replacement, published_ms)?).await
+    }
+
+    /// Returns the body of an `Add` of the keys in `object`, signed by this device.
+    ///
+    /// # Errors
+    /// [`ClientError::Invalid`] if a number in `object` is greater than JSON can carry exactly.
+    pub fn add_activity(
+        &self,
+        object: &Value,
+        kind: PublicationKind,
+        published_ms: i64,
+    ) -> Result<Value, ClientError> {
+        let published = timestamp::format(published_ms);
+        let base = publication_base(&self.actor(), &self.address(), object, &published, kind)?;
+        let signature = self.keys.identity().sign(&base, &self.environment);
+        let mut activity = json!({
+            "@context": context(&self.origin),
+            "type": "Add",
+            "actor": self.actor(),
+            "published": published,
+            "object": object,
+            "eko:signature": multibase::encode(&signature),
+        });
+        if kind == PublicationKind::Replacement {
+            activity["eko:replacesAll"] = json!(true);
+        }
+        Ok(activity)
+    }
+
+    async fn add(&self, activity: &Value) -> Result<PoolCount, ClientError> {
+        let answer = self.post(&self.origin.key_packages(&self.user), activity, StatusCode::OK).await?;
         shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))
     }
 

@@ -46,6 +46,10 @@ pub enum Notice {
         /// The actor whose devices the list is of.
         of: String,
     },
+    /// The server had keys of this device that this device did not make, so all of its keys were
+    /// replaced. Either the device goes on from an old copy of its data, or somebody has a copy of
+    /// its identity key.
+    KeysReplaced,
     /// An entry stays in the mailbox, because another server cannot be asked for somebody's devices
     /// now.
     Waits {
@@ -71,7 +75,7 @@ pub enum Severity {
     /// News that may be left out, as in a quiet mode.
     News,
     /// A security warning: a server shows something false, or a message was held back because of
-    /// it. Never left out.
+    /// it, or this device's keys are in question. Never left out.
     Warning,
 }
 
@@ -111,7 +115,7 @@ impl Notice {
     /// Returns the urgency of this notice.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Refused { .. } | Self::Contradiction { .. } => Severity::Warning,
+            Self::Refused { .. } | Self::Contradiction { .. } | Self::KeysReplaced => Severity::Warning,
             Self::Settled(envelope) if envelope.state == EnvelopeState::Refused => Severity::Warning,
             Self::Settled(_)
             | Self::DeviceWaits(_)

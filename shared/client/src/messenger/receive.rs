@@ -63,7 +63,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let left = self.leave_groups_again().await;
         let renewed = self.renew_group_keys().await;
         self.flush().await?;
-        self.upkeep(page.keys_left).await?;
+        received.notices.extend(self.upkeep(page.keys_left).await?);
         left.and(renewed)
     }
 

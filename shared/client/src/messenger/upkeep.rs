@@ -1,12 +1,13 @@
 //! The upkeep of this device's keys on the server: topped up when few are left, renewed every week.
 
 use eko_protocol::key_package::PublishedKeys;
+use serde::{Deserialize, Serialize};
 
-use super::{Messenger, MessengerError, ProgressStep};
+use super::{Messenger, MessengerError, Notice, ProgressStep};
 use crate::device::PoolCount;
 use crate::keys::DeviceKeys;
 use crate::store::DeviceStoreError;
-use crate::{SignalSessions, Transport};
+use crate::{ClientError, ProblemDetails, SignalSessions, Transport};
 
 /// The number of one-time keys of a kind that a device tops up to.
 const FULL: u64 = 100;
@@ -20,6 +21,13 @@ const RENEWED_AFTER_MS: i64 = 7 * DAY_MS;
 const KEPT_MS: i64 = 45 * DAY_MS;
 /// The time between two comparisons with the server's copy of the keys.
 const CHECKED_AFTER_MS: i64 = DAY_MS;
+/// The time after which a replacement that the server does not take is made anew, and the time
+/// between two replacements. A server takes one an hour.
+const REPLACED_AGAIN_AFTER_MS: i64 = 3_600_000;
+/// The name under which the store keeps the publication that is not known to have arrived.
+const UNPUBLISHED: &str = "unpublished";
+/// The name under which the store keeps the time of the last replacement.
+const REPLACED: &str = "keys_replaced";
 
 /// The state of this device's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +50,25 @@ struct KeyDemand {
     pre_keys: u16,
     /// The number of one-time Kyber prekeys.
     kyber: u16,
+    /// True if the new keys replace all keys that the server has.
+    replaces: bool,
+}
+
+/// A publication as the store keeps it until it has arrived.
+#[derive(Default, Serialize, Deserialize)]
+struct StoredPublication {
+    keys: PublishedKeys,
+    /// The time that the publication states, in epoch milliseconds, if it replaces all keys.
+    /// Another attempt states the same time.
+    replaces_ms: Option<i64>,
+}
+
+/// The outcome of one attempt to publish.
+enum PublishingOutcome {
+    /// The server has the keys.
+    Published,
+    /// The server has later keys of this device, which this device did not make. Holds its refusal.
+    Foreign(MessengerError),
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -64,12 +91,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Publishes the keys that are needed: one-time keys if few are left, and signed keys if they
     /// are old or if the server has others.
     ///
+    /// If the server has keys of this device that this device did not make, all of its keys are
+    /// replaced, and the notice says so.
+    ///
     /// # Errors
     /// Those of every call. The keys that were made are kept, and published next time.
-    pub async fn upkeep(&self, left: PoolCount) -> Result<(), MessengerError> {
+    pub async fn upkeep(&self, left: PoolCount) -> Result<Option<Notice>, MessengerError> {
         let now_ms = self.now_ms();
         let (unpublished, keys, renewed_ms, checked_ms) = self.store.read(|tx| {
-            let unpublished: PublishedKeys = tx.json("unpublished")?.unwrap_or_default();
+            let unpublished: StoredPublication = tx.json(UNPUBLISHED)?.unwrap_or_default();
             let (renewed, checked) = (tx.moment("keys_renewed")?, tx.moment("keys_checked")?);
             Ok::<_, DeviceStoreError>((
                 unpublished,
@@ -78,7 +108,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 checked.unwrap_or(0),
             ))
         })?;
-        self.publish(&unpublished).await?;
+        if let PublishingOutcome::Foreign(refusal) = self.publish(&unpublished).await? {
+            return self.replace_all(keys, refusal).await.map(Some);
+        }
+        if unpublished.replaces_ms.is_some() {
+            return Ok(Some(Notice::KeysReplaced));
+        }
+        let unpublished = unpublished.keys;
         let mut renew = now_ms.saturating_sub(renewed_ms) >= RENEWED_AFTER_MS;
         if !renew && now_ms.saturating_sub(checked_ms) >= CHECKED_AFTER_MS {
             renew = !self.signed_in(async || self.device.check_these_keys(&keys).await).await?;
@@ -92,14 +128,34 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let has_kyber = keys.last_resort().is_some();
         let kyber = more(left.kyber_pre_keys, has_kyber && unpublished.kyber_pre_keys.is_empty());
         if renew || pre_keys > 0 || kyber > 0 {
-            let made = self.make(keys, KeyDemand { renew, pre_keys, kyber })?;
-            self.publish(&made).await?;
+            let made = self.make(keys, KeyDemand { renew, pre_keys, kyber, replaces: false })?;
+            if let PublishingOutcome::Foreign(refusal) = self.publish(&made).await? {
+                let keys = self.store.read(|tx| tx.device_keys())?;
+                return self.replace_all(keys, refusal).await.map(Some);
+            }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Makes a full set of keys and lets it take the place of all keys that the server has. Does so
+    /// once an hour at most, whatever the server says, and otherwise returns its `refusal`.
+    async fn replace_all(&self, keys: DeviceKeys, refusal: MessengerError) -> Result<Notice, MessengerError> {
+        let now_ms = self.now_ms();
+        let replaced_ms = self.store.read(|tx| tx.moment(REPLACED))?;
+        if replaced_ms.is_some_and(|at| now_ms.saturating_sub(at) < REPLACED_AGAIN_AFTER_MS) {
+            return Err(refusal);
+        }
+        let full = u16::try_from(FULL).unwrap_or(u16::MAX);
+        let kyber = if keys.last_resort().is_some() { full } else { 0 };
+        let made = self.make(keys, KeyDemand { renew: true, pre_keys: full, kyber, replaces: true })?;
+        match self.publish(&made).await? {
+            PublishingOutcome::Published => Ok(Notice::KeysReplaced),
+            PublishingOutcome::Foreign(refusal) => Err(refusal),
+        }
     }
 
     /// Makes keys, and keeps them before they are published.
-    fn make(&self, mut keys: DeviceKeys, demand: KeyDemand) -> Result<PublishedKeys, MessengerError> {
+    fn make(&self, mut keys: DeviceKeys, demand: KeyDemand) -> Result<StoredPublication, MessengerError> {
         let now_ms = self.now_ms();
         let mut made = keys.more(demand.pre_keys, demand.kyber, &self.environment)?;
         if demand.renew {
@@ -107,9 +163,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             made.signed_pre_key = renewed.signed_pre_key;
             made.last_resort = renewed.last_resort;
         }
+        let made = StoredPublication { keys: made, replaces_ms: demand.replaces.then_some(now_ms) };
         self.store.write(|tx| {
             tx.keep_keys(&keys, now_ms)?;
-            tx.put_json("unpublished", &made)?;
+            tx.put_json(UNPUBLISHED, &made)?;
+            if demand.replaces {
+                tx.put_moment(REPLACED, now_ms)?;
+            }
             if demand.renew {
                 tx.put_moment("keys_renewed", now_ms)?;
                 if let Some(key) = keys.last_resort() {
@@ -122,12 +182,44 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(made)
     }
 
-    async fn publish(&self, keys: &PublishedKeys) -> Result<(), MessengerError> {
+    async fn publish(&self, publication: &StoredPublication) -> Result<PublishingOutcome, MessengerError> {
+        let StoredPublication { keys, replaces_ms } = publication;
         if keys.is_empty() {
-            return Ok(());
+            return Ok(PublishingOutcome::Published);
         }
         self.step(ProgressStep::Publish);
-        self.signed_in(async || self.device.publish(keys).await).await?;
-        Ok(self.store.write(|tx| tx.put_json("unpublished", &PublishedKeys::default()))?)
+        let published = self
+            .signed_in(async || match replaces_ms {
+                None => self.device.publish(keys).await,
+                Some(published_ms) => self.device.replace_keys(keys, *published_ms).await,
+            })
+            .await;
+        match published {
+            Ok(_) => {}
+            Err(MessengerError::Client(ClientError::Problem(problem)))
+                if self.is_foreign(&problem, *replaces_ms) =>
+            {
+                return Ok(PublishingOutcome::Foreign(ClientError::Problem(problem).into()));
+            }
+            Err(error) => return Err(error),
+        }
+        self.store.write(|tx| tx.put_json(UNPUBLISHED, &StoredPublication::default()))?;
+        Ok(PublishingOutcome::Published)
+    }
+
+    /// True if a refusal says that the server has later keys than these. Ids and times of this
+    /// device only grow, so none of its own publications is refused for them. A replacement is
+    /// tried for an hour as it is, so that its repetition is recognised.
+    fn is_foreign(&self, refusal: &ProblemDetails, replaces_ms: Option<i64>) -> bool {
+        match replaces_ms {
+            None => {
+                let pointer = refusal.pointer.as_deref().unwrap_or_default();
+                refusal.slug() == "invalid" && pointer.starts_with("/object/") && pointer.ends_with("/id")
+            }
+            Some(replaces_ms) => {
+                let age_ms = self.now_ms().saturating_sub(replaces_ms);
+                matches!(refusal.slug(), "invalid" | "too-many") && age_ms >= REPLACED_AGAIN_AFTER_MS
+            }
+        }
     }
 }

@@ -46,7 +46,9 @@ impl KeysArgs {
             Some(KeysCommand::Renew) => {
                 let done = client.upkeep(before.left).await;
                 progress.done();
-                done?;
+                if let Some(text) = done?.and_then(|notice| show::notice(&client, &notice)) {
+                    context.out.prompt(&text);
+                }
                 client.key_status().await?
             }
         };

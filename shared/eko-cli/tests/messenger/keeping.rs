@@ -1,11 +1,15 @@
 //! Tests of the device's store: over crashes, restarts, lost answers and weeks.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
 use eko_cli::LibSignal;
-use eko_client::device::RegistrationStatus;
-use eko_client::messenger::{MessengerError, Notice, SignInRequest};
+use eko_client::device::{PoolCount, RegistrationStatus};
+use eko_client::messenger::{MessengerError, Notice, Severity, SignInRequest};
 use eko_client::{DeviceStore, Environment, Messenger};
 use eko_protocol::address::UserName;
 use eko_testkit::World;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::people::{COUNTS, TestMessenger, first, hear, say};
@@ -145,8 +149,8 @@ async fn keys_that_the_server_has_otherwise_are_renewed_at_once() {
     let before = alice.key_status().await.unwrap();
     assert!(before.agrees);
     wire.tamper(|passing| {
-        let asked: serde_json::Value = serde_json::from_slice(passing.request).ok()?;
-        let differ = serde_json::json!({ "type": "x/keys-differ", "title": "other keys", "status": 409 });
+        let asked: Value = serde_json::from_slice(passing.request).ok()?;
+        let differ = json!({ "type": "x/keys-differ", "title": "other keys", "status": 409 });
         (asked["type"] == "Check").then(|| FalseAnswer { status: 409, body: differ.to_string().into_bytes() })
     });
     assert!(!alice.key_status().await.unwrap().agrees);
@@ -155,6 +159,84 @@ async fn keys_that_the_server_has_otherwise_are_renewed_at_once() {
     wire.honest();
     let after = alice.key_status().await.unwrap();
     assert!(after.agrees && after.renewed_ms > before.renewed_ms, "{after:?}");
+}
+
+/// The server says that it has later keys of Alice's device, as it does after somebody with a copy
+/// of her identity key has published some.
+#[tokio::test]
+async fn keys_that_somebody_else_published_are_replaced() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let alice = first(&world, &wire, "alice").await;
+    let replacements = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&replacements);
+    wire.tamper(move |passing| {
+        let asked: Value = serde_json::from_slice(passing.request).ok()?;
+        if asked["type"] != "Add" {
+            return None;
+        }
+        if asked["eko:replacesAll"] == true {
+            seen.fetch_add(1, Ordering::SeqCst);
+            return None;
+        }
+        let pointer = "/object/preKeys/0/id";
+        let refusal = json!({ "type": "x/invalid", "title": "no", "status": 422, "pointer": pointer });
+        Some(FalseAnswer { status: 422, body: refusal.to_string().into_bytes() })
+    });
+    let few = PoolCount { pre_keys: 0, kyber_pre_keys: 0 };
+    let notice = alice.upkeep(few).await.unwrap();
+    assert_eq!(notice, Some(Notice::KeysReplaced));
+    assert_eq!(notice.map(|notice| notice.severity()), Some(Severity::Warning));
+    let status = alice.key_status().await.unwrap();
+    assert_eq!((status.left.pre_keys, status.left.kyber_pre_keys), (100, 100));
+    assert!(status.agrees);
+    // A server that says so all the time gets new keys once an hour at most.
+    assert!(alice.upkeep(few).await.is_err());
+    assert_eq!(replacements.load(Ordering::SeqCst), 1);
+    world.advance(3_600_000);
+    assert_eq!(alice.upkeep(few).await.unwrap(), Some(Notice::KeysReplaced));
+    assert_eq!(replacements.load(Ordering::SeqCst), 2);
+    // An honest one is believed again, and messages arrive.
+    wire.honest();
+    let bob = first(&world, &wire, "bob").await;
+    say(&bob, &alice.me(), "under the newest ones").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &alice).await, ["under the newest ones"]);
+    world.deliver().await;
+}
+
+/// The answer to a replacement is lost: it is repeated as it was, and the user is told then.
+#[tokio::test]
+async fn a_replacement_is_repeated_as_it_was() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let alice = first(&world, &wire, "alice").await;
+    let passed = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&passed);
+    wire.tamper(move |passing| {
+        let asked: Value = serde_json::from_slice(passing.request).ok()?;
+        if asked["type"] != "Add" {
+            return None;
+        }
+        if asked["eko:replacesAll"] == true {
+            seen.lock().unwrap().push((asked["published"].clone(), asked["object"].clone()));
+            return Some(FalseAnswer { status: 503, body: Vec::new() });
+        }
+        let pointer = "/object/signedPreKey/id";
+        let refusal = json!({ "type": "x/invalid", "title": "no", "status": 422, "pointer": pointer });
+        Some(FalseAnswer { status: 422, body: refusal.to_string().into_bytes() })
+    });
+    let few = PoolCount { pre_keys: 0, kyber_pre_keys: 0 };
+    for _ in 0..2 {
+        assert!(alice.upkeep(few).await.is_err());
+        world.advance(60_000);
+    }
+    let passed = passed.lock().unwrap().clone();
+    assert_eq!(passed.len(), 2);
+    assert_eq!(passed[0], passed[1]);
+    wire.honest();
+    assert_eq!(alice.upkeep(few).await.unwrap(), Some(Notice::KeysReplaced));
+    assert!(alice.key_status().await.unwrap().agrees);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::{KyberPreKey, OneTimePreKey, SignedPreKey};
 use crate::Invalid;
 use crate::json::{only_as_object, shape};
 use crate::key::{IdentityKey, KeyId};
-use crate::limits::MAX_ONE_TIME_KEYS;
+use crate::limits::{MAX_KEY_ID_JUMP, MAX_ONE_TIME_KEYS};
 
 /// The keys that a device publishes at its registration (section 10) or later with `Add` (section
 /// 4).
@@ -84,6 +84,16 @@ impl PublishedKeys {
         })
     }
 
+    /// Checks the ids of the one-time keys that a device publishes at its registration.
+    ///
+    /// # Errors
+    /// [`Invalid`] for an id above [`MAX_KEY_ID_JUMP`].
+    pub fn check_first_ids(&self) -> Result<(), Invalid> {
+        check_jump(self.pre_keys.iter().map(|key| key.id), None).map_err(|fault| fault.under("/preKeys"))?;
+        check_jump(self.kyber_pre_keys.iter().map(|key| key.id), None)
+            .map_err(|fault| fault.under("/kyberPreKeys"))
+    }
+
     /// Sorts the one-time keys by id, which is the order in which they are consumed.
     #[must_use]
     pub fn sorted(mut self) -> Self {
@@ -95,6 +105,27 @@ impl PublishedKeys {
     /// True if there is no key.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// Checks that no id is more than [`MAX_KEY_ID_JUMP`] above `highest`, the highest id that was
+/// published before. `None` counts as 0.
+///
+/// Ids only grow, so one publication of the greatest id would end all later ones. With this limit
+/// and at most 400 keys in a pool, the ids last for 2^31 / 4000 = 536,870 publications that jump as
+/// far as they may.
+///
+/// # Errors
+/// [`Invalid`] at the first id that is too high. The pointer is relative to the list of keys.
+pub fn check_jump(ids: impl IntoIterator<Item = KeyId>, highest: Option<KeyId>) -> Result<(), Invalid> {
+    let most = highest.map_or(0, KeyId::get).saturating_add(MAX_KEY_ID_JUMP);
+    match ids.into_iter().position(|id| id.get() > most) {
+        None => Ok(()),
+        Some(index) => {
+            let detail =
+                format!("is more than {MAX_KEY_ID_JUMP} above the highest id before: at most {most}");
+            Err(Invalid::at(format!("/{index}/id"), detail))
+        }
     }
 }
 

@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::Invalid;
+use eko_protocol::key::KeyId;
+use eko_protocol::key_package::{PublicationKind, check_jump};
 
 use super::POOL_KEYS;
-use crate::attribute::{Item, ReadItem, n};
+use crate::attribute::{Item, ReadItem, corrupt, n};
 use crate::device::{self, DeviceAddress, KeyPool, number_or_zero};
 use crate::items::Projection;
 use crate::one_time_keys::block::{KeyBlock, OneTimeKey};
@@ -45,8 +47,10 @@ pub(super) struct PoolPlan<K> {
     old_tail: u64,
     /// The place of the first new key.
     start: u64,
-    /// True if the head was beyond the tail and moves to `start`.
-    ran_past: bool,
+    /// True if the head moves to `start`: it was beyond the tail, or all keys are replaced.
+    moves_head: bool,
+    /// True if no take may have passed `start` meanwhile.
+    needs_start: bool,
     /// The stored blocks after the publication.
     stored: StoredBlocks,
 }
@@ -85,9 +89,17 @@ impl Store {
         address: DeviceAddress<'_>,
         record: &Item,
         keys: &[K],
+        kind: PublicationKind,
         now_ms: i64,
     ) -> Result<PlanOutcome<K>> {
         let pool = KeyPool::from_item(record, &K::POOL);
+        let stored = StoredBlocks {
+            first: number_or_zero(record, K::POOL.first_block),
+            unspent: number_or_zero(record, K::POOL.unspent_block),
+        };
+        if kind == PublicationKind::Replacement {
+            return Ok(PlanOutcome::Planned(PoolPlan::replacement(record, pool, stored, keys, now_ms)));
+        }
         let is_old = |key: &K| pool.max_id.is_some_and(|max| key.id().get() <= max);
         let fresh: Vec<K> = keys.iter().filter(|key| !is_old(key)).cloned().collect();
         if fresh.len() < keys.len() {
@@ -99,7 +111,11 @@ impl Store {
                 return Ok(PlanOutcome::Refused(Invalid::at(format!("/{index}/id"), detail)));
             }
         }
-        let added = u64::try_from(fresh.len()).unwrap_or(u64::MAX);
+        let highest = pool.max_id.map(|id| KeyId::new(id.into())).transpose().map_err(corrupt)?;
+        if let Err(invalid) = check_jump(keys.iter().map(K::id), highest) {
+            return Ok(PlanOutcome::Refused(invalid));
+        }
+        let added = count(&fresh);
         if pool.left().saturating_add(added) > POOL_KEYS {
             let detail = format!("the pool would hold more than {POOL_KEYS} keys");
             return Ok(PlanOutcome::Refused(Invalid::whole(detail)));
@@ -107,14 +123,9 @@ impl Store {
         // A head that ran past an empty pool continues in a new block: takes may still read the one
         // before.
         let ran_past = pool.head > pool.tail;
-        let start = if ran_past { pool.head.checked_next_multiple_of(K::PLACES) } else { Some(pool.tail) }
-            .unwrap_or(pool.head);
+        let start = if ran_past { next_block::<K>(pool.head) } else { pool.tail };
         let shares_block = !ran_past && start.checked_rem(K::PLACES).unwrap_or(0) > 0 && added > 0;
         let last = if shares_block { self.block::<K>(address, K::block_of(start)).await? } else { None };
-        let stored = StoredBlocks {
-            first: number_or_zero(record, K::POOL.first_block),
-            unspent: number_or_zero(record, K::POOL.unspent_block),
-        };
         // A publication without new keys removes nothing: it may repeat the last one, and its keys
         // have to be compared with the stored ones.
         let (stored, removed) = if added > 0 && may_remove(record, now_ms) {
@@ -125,11 +136,10 @@ impl Store {
         let after = if added == 0 {
             pool
         } else {
-            let highest = fresh.iter().map(|key| key.id().get()).max();
             KeyPool {
                 head: if ran_past { start } else { pool.head },
                 tail: start.saturating_add(added),
-                max_id: highest.or(pool.max_id),
+                max_id: highest_id(&fresh).or(pool.max_id),
             }
         };
         Ok(PlanOutcome::Planned(PoolPlan {
@@ -139,7 +149,8 @@ impl Store {
             removed,
             old_tail: pool.tail,
             start,
-            ran_past,
+            moves_head: ran_past && added > 0,
+            needs_start: added > 0,
             stored,
         }))
     }
@@ -164,7 +175,42 @@ impl Store {
     }
 }
 
+/// Returns the first place of the block after the one that holds the place before `place`.
+fn next_block<K: OneTimeKey>(place: u64) -> u64 {
+    place.checked_next_multiple_of(K::PLACES).unwrap_or(place)
+}
+
+fn count<K>(keys: &[K]) -> u64 {
+    u64::try_from(keys.len()).unwrap_or(u64::MAX)
+}
+
+fn highest_id<K: OneTimeKey>(keys: &[K]) -> Option<u32> {
+    keys.iter().map(|key| key.id().get()).max()
+}
+
 impl<K: OneTimeKey> PoolPlan<K> {
+    /// Plans the replacement of all keys of a pool. The new keys begin in a new block, behind all
+    /// places that takes may own.
+    fn replacement(record: &Item, pool: KeyPool, stored: StoredBlocks, keys: &[K], now_ms: i64) -> Self {
+        let start = next_block::<K>(pool.head.max(pool.tail));
+        let added = count(keys);
+        let (stored, removed) = match may_remove(record, now_ms) {
+            true => stored.advance(K::block_of(start)),
+            false => (stored, Vec::new()),
+        };
+        Self {
+            pool: KeyPool { head: start, tail: start.saturating_add(added), max_id: highest_id(keys) },
+            added,
+            blocks: KeyBlock::divide(start, keys, None),
+            removed,
+            old_tail: pool.tail,
+            start,
+            moves_head: true,
+            needs_start: true,
+            stored,
+        }
+    }
+
     /// Returns the attributes of the device record that the publication sets for this pool.
     pub(super) fn attributes(&self) -> Vec<(&'static str, AttributeValue)> {
         let mut attributes = vec![
@@ -173,7 +219,7 @@ impl<K: OneTimeKey> PoolPlan<K> {
             (K::POOL.unspent_block, n(self.stored.unspent)),
         ];
         // The head only moves forward, because of the condition: no place is used twice.
-        if self.ran_past && self.added > 0 {
+        if self.moves_head {
             attributes.push((K::POOL.head, n(self.start)));
         }
         attributes.extend(self.pool.max_id.map(|id| (K::POOL.max_id, n(id))));
@@ -185,7 +231,7 @@ impl<K: OneTimeKey> PoolPlan<K> {
     /// attributes' names.
     pub(super) fn condition(&self) -> String {
         let (head, tail) = (K::POOL.head, K::POOL.tail);
-        format!("#{tail} = :old{tail} AND (#{head} <= :start{head} OR :added{head} = :zero)")
+        format!("#{tail} = :old{tail} AND (#{head} <= :start{head} OR :needs{head} = :zero)")
     }
 
     /// Returns the values that [`PoolPlan::condition`] names, except `:zero`.
@@ -194,7 +240,7 @@ impl<K: OneTimeKey> PoolPlan<K> {
         [
             (format!(":old{tail}"), n(self.old_tail)),
             (format!(":start{head}"), n(self.start)),
-            (format!(":added{head}"), n(self.added)),
+            (format!(":needs{head}"), n(u8::from(self.needs_start))),
         ]
     }
 }

@@ -98,6 +98,28 @@ fn rules_are_broken_where_they_stand() {
     assert_eq!(full.validate(&signer.identity()), Ok(()));
 }
 
+#[test]
+fn ids_jump_no_further_than_they_may() {
+    for (ids, highest, due) in [
+        (vec![0, 1, 4000], None, Ok(())),
+        (vec![1, 4001], None, Err("/1/id")),
+        (vec![4007, 8], Some(7), Ok(())),
+        (vec![4008, 8], Some(7), Err("/0/id")),
+        (vec![0x7FFF_FFFF], Some(0x7FFF_FFFF), Ok(())),
+        (vec![0x7FFF_FFFF], Some(0x7FFF_FFFF - 4000), Ok(())),
+        (vec![0x7FFF_FFFF], Some(0x7FFF_FFFF - 4001), Err("/0/id")),
+    ] {
+        let checked = check_jump(ids.iter().copied().map(id), highest.map(id));
+        assert_eq!(checked.map_err(|fault| fault.pointer), due.map_err(str::to_owned), "{ids:?}");
+    }
+    let mut keys = keys(&Signer::new(1));
+    assert_eq!(keys.check_first_ids(), Ok(()));
+    keys.kyber_pre_keys[1].id = id(4001);
+    assert_eq!(keys.check_first_ids().unwrap_err().pointer, "/kyberPreKeys/1/id");
+    keys.pre_keys[0].id = id(4001);
+    assert_eq!(keys.check_first_ids().unwrap_err().pointer, "/preKeys/0/id");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 

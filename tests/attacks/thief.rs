@@ -2,6 +2,8 @@
 //! no private key.
 
 use eko_client::Device;
+use eko_protocol::chain::rejection_base;
+use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key_package::{PublicationKind, publication_base};
 use eko_protocol::{multibase, timestamp};
 use eko_testkit::{COUNTS, DirectTransport};
@@ -148,4 +150,48 @@ async fn that_replays_a_publication() {
         assert_eq!(scene.post(&scene.bob, PACKAGES, activity).await, "422 invalid #/published");
         scene.assert_unchanged("an old publication").await;
     }
+}
+
+/// Turning a device away uses its id up, and its owner has to begin anew.
+#[tokio::test]
+async fn that_turns_a_device_away() {
+    let mut scene = AttackScene::new().await;
+    let tablet = scene.world.pending(&scene.bob, "tablet").await;
+    let laptop = scene.world.pending(&scene.bob, "laptop").await;
+    scene.world.deliver().await;
+    scene.take_baseline().await;
+    let set = scene.bob.chain(scene.bob.user()).await.unwrap().1.device_set().reference().unwrap();
+    let good = scene.bob.rejection(&laptop.described(), &set);
+    let changed = |name: &str, to: Value| {
+        let mut activity = good.clone();
+        activity[name] = to;
+        activity
+    };
+    let mut other_keys = tablet.described();
+    other_keys.identity_key = laptop.described().identity_key;
+    let mut other_registration = tablet.described();
+    other_registration.registration_id = laptop.described().registration_id;
+    let sign =
+        |base: &[u8]| multibase::encode(&scene.alice.keys().identity().sign(base, scene.alice.environment()));
+    let base = rejection_base(&scene.bob.actor(), &tablet.address(), &tablet.described(), &set);
+    let longer = DeviceSetRef { length: set.length + 1, ..set.clone() };
+    let unsigned = json!({ "type": "Reject", "object": tablet.address() });
+    let mut by_the_thief = scene.bob.rejection(&tablet.described(), &set);
+    by_the_thief["eko:signature"] = json!(sign(&base));
+    let wrong = "422 invalid #/eko:signature";
+    let cases = [
+        ("without a signature", unsigned, "422 invalid #/eko:deviceSet"),
+        ("signed by the thief", by_the_thief, wrong),
+        ("as another one was", changed("object", json!(tablet.address())), wrong),
+        ("with another identity key", scene.bob.rejection(&other_keys, &set), wrong),
+        ("with another registration id", scene.bob.rejection(&other_registration, &set), wrong),
+        ("at another place", changed("eko:deviceSet", json!(longer)), "409 stale-head"),
+        ("of a longer chain", scene.bob.rejection(&tablet.described(), &longer), "409 stale-head"),
+        ("signed by itself", tablet.rejection(&tablet.described(), &set), wrong),
+    ];
+    for (name, activity, expected) in cases {
+        assert_eq!(scene.post(&scene.bob, "/user/bob/devices", &activity).await, expected, "{name}");
+        scene.assert_unchanged(name).await;
+    }
+    assert_eq!(scene.post(&scene.bob, "/user/bob/devices", &good).await, "204");
 }

@@ -45,7 +45,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_files_are_what_the_code_makes() {
-    let made: [(&str, Value); 12] = [
+    let made: [(&str, Value); 13] = [
         ("attachment", attachment::vectors()),
         ("chain", chain::vectors()),
         ("coverage", coverage::vectors()),
@@ -56,6 +56,7 @@ fn the_files_are_what_the_code_makes() {
         ("padding", padding::vectors()),
         ("possession", signatures::possession()),
         ("publication", signatures::publications()),
+        ("rejection", signatures::rejection()),
         ("sign-in", signatures::sign_in()),
         ("xeddsa", xeddsa::vectors()),
     ];

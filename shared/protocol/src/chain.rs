@@ -19,6 +19,7 @@ mod append;
 mod build;
 mod error;
 mod node;
+mod rejection;
 mod signing;
 mod state;
 mod verify;
@@ -30,6 +31,7 @@ pub use append::{
 pub use build::{NewDevice, NextNode, UnsignedNode};
 pub use error::{ChainError, ReplayError};
 pub use node::{Addition, ChainNode, NodeKind, Proof};
-pub use signing::{possession_base, proof_base, sign_in_base};
+pub use rejection::DeviceRejection;
+pub use signing::{possession_base, proof_base, rejection_base, sign_in_base};
 pub use state::{ActiveDevice, ChainState};
 pub use verify::{ChainPosition, DeviceStanding, check_membership, verify_next, verify_possession};

@@ -24,10 +24,10 @@ use crate::{Result, Store, key};
 /// The name of the attribute that holds a node.
 const NODE: &str = "j";
 
-/// The outcome of [`Store::append`].
+/// The outcome of [`Store::append`] and of [`Store::turn_away`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
-    /// The node is stored and the device set changed.
+    /// The device set changed, and a node is stored.
     Done,
     /// The chain has grown since it was read, or the device does not have the status that the
     /// change needs. Nothing is stored.
@@ -116,11 +116,12 @@ impl Store {
         })
     }
 
-    /// Turns a pending device away and revokes its id. Returns true if the device was pending,
-    /// false if it was not, or no longer.
+    /// Turns a pending device away and revokes its id, on condition that the chain's head is still
+    /// the one of `seen`. Returns [`AppendOutcome::Lost`] if the chain has grown or the device was
+    /// not pending, or no longer.
     ///
     /// One transaction of two writes: twice the write units of device set and device record. If its
-    /// answer is lost for good, a repetition may return false because of the first call.
+    /// answer is lost for good, a repetition may be lost because of the first call.
     ///
     /// The device's keys and mailbox stay until [`Store::erase_device`].
     ///
@@ -128,16 +129,23 @@ impl Store {
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) or
     /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the transaction.
-    pub async fn turn_away(&self, address: DeviceAddress<'_>) -> Result<bool> {
+    pub async fn turn_away(&self, address: DeviceAddress<'_>, seen: &UserDevices) -> Result<AppendOutcome> {
         let set = self.update(&key::devices(address.user), |update| {
             update
                 .update_expression("DELETE #p :devices")
-                .condition_expression("contains(#p, :device)")
+                .condition_expression(format!("{HEAD_AS_SEEN} AND contains(#p, :device)"))
+                .expression_attribute_names("#len", devices::attr::LENGTH)
+                .expression_attribute_names("#head", devices::attr::HEAD)
                 .expression_attribute_names("#p", devices::attr::PENDING)
+                .expression_attribute_values(":seenlen", n(seen.set.length))
+                .expression_attribute_values(":seenhead", s(&seen.set.head))
                 .expression_attribute_values(":devices", ss([address.device]))
                 .expression_attribute_values(":device", s(address.device.as_str()))
         })?;
-        Ok(self.transact(vec![set, self.tombstone(address)?]).await?.is_done())
+        Ok(match self.transact(vec![set, self.tombstone(address)?]).await? {
+            TransactionOutcome::Done => AppendOutcome::Done,
+            TransactionOutcome::Refused { .. } => AppendOutcome::Lost,
+        })
     }
 
     /// Builds the write that leaves of a device record only the status [`DeviceStatus::Revoked`].
@@ -171,8 +179,8 @@ impl Store {
     }
 }
 
-/// The condition, in an update of the device set, that the chain is as it was seen. Its names and
-/// values come from [`name_head`].
+/// The condition, in an update of the device set, that the chain is as it was seen. For an append
+/// its names and values come from [`name_head`].
 pub(crate) const HEAD_AS_SEEN: &str = "#len = :seenlen AND #head = :seenhead";
 
 /// Adds the names and values of the seen and the new `len` and `head` to an update of the device

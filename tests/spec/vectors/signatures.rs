@@ -1,13 +1,14 @@
 //! The signatures of a device with its own prefixes: `possession` at its registration, `signIn` when
-//! it signs in again, `eko:signature` when it publishes keys.
+//! it signs in again, `eko:signature` when it publishes keys or turns another one away.
 
-use eko_protocol::chain::{possession_base, sign_in_base};
+use eko_protocol::chain::{DeviceRejection, NewDevice, possession_base, rejection_base, sign_in_base};
+use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key_package::{Publication, PublicationKind, publication_base};
 use eko_protocol::{multibase, xeddsa};
 use serde_json::{Value, json};
 
 use super::{hex, origin, sha256, text};
-use crate::cast::ALICE;
+use crate::cast::{ALICE, ALICE_TABLET};
 
 pub(super) fn possession() -> Value {
     let (actor, device) = (origin().actor(&ALICE.user()), origin().device(&ALICE.user(), &ALICE.device_id()));
@@ -61,6 +62,38 @@ fn publication(kind: PublicationKind) -> Value {
     assert_eq!(prefix, b"eko-publication-v1\0");
     json!({
         "device": device,
+        "activity": activity,
+        "canonical": text(canonical),
+        "signed": hex(&signed),
+    })
+}
+
+pub(super) fn rejection() -> Value {
+    let actor = origin().actor(&ALICE.user());
+    let device = origin().device(&ALICE.user(), &ALICE_TABLET.device_id());
+    let pending = NewDevice {
+        id: ALICE_TABLET.device_id(),
+        identity_key: ALICE_TABLET.identity().public(),
+        registration_id: ALICE_TABLET.registration_id(),
+        possession: ALICE_TABLET.possession(&origin()),
+    };
+    let set = DeviceSetRef::new(1, sha256("the first node")).unwrap();
+    let signed = rejection_base(&actor, &device, &pending, &set);
+    let signature = ALICE.sign(&signed, "rejection");
+    let activity = json!({
+        "type": "Reject",
+        "object": device,
+        "eko:deviceSet": set,
+        "eko:signature": multibase::encode(&signature),
+    });
+    let identity = ALICE.identity();
+    DeviceRejection::parse(&activity).unwrap().verify(&actor, &pending, &identity.public()).unwrap();
+    let (prefix, canonical) = signed.split_at(signed.iter().position(|byte| *byte == 0).unwrap() + 1);
+    assert_eq!(prefix, b"eko-device-rejection-v1\0");
+    json!({
+        "identityPrivate": hex(identity.secret()),
+        "identityKey": identity.public().to_base64(),
+        "pending": { "identityKey": pending.identity_key, "registrationId": pending.registration_id },
         "activity": activity,
         "canonical": text(canonical),
         "signed": hex(&signed),

@@ -2,10 +2,13 @@
 
 use eko_protocol::activity::context;
 use eko_protocol::address::{Origin, UserName};
-use eko_protocol::chain::{ChainNode, ChainState, NextNode, ReplayError, UnsignedNode};
+use eko_protocol::chain::{
+    ChainNode, ChainState, NewDevice, NextNode, ReplayError, UnsignedNode, rejection_base,
+};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::shape;
+use eko_protocol::multibase;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -95,15 +98,36 @@ impl<T: Transport> Device<T> {
         self.append(&self.sign_node(node)?).await
     }
 
-    /// POST `/user/{name}/devices` with `Reject`: turns a pending device away. The chain does not
-    /// change.
+    /// Turns a pending device of this user away. It reads the list of pending devices and the chain,
+    /// and sends a `Reject` that this device signs. The chain does not change.
     ///
     /// # Errors
-    /// The problem `invalid` if the device is not pending.
+    /// [`ClientError::Untrusted`] if the device is not pending; the problem `stale-head` if a node
+    /// was appended meanwhile.
     pub async fn turn_away(&self, device: &DeviceId) -> Result<(), ClientError> {
-        let address = self.origin.device(&self.user, device);
-        let body = json!({ "@context": context(&self.origin), "type": "Reject", "object": address });
+        let pending = self.pending_devices().await?;
+        let waiting = pending.into_iter().find(|pending| pending.device.id == *device);
+        let waiting =
+            waiting.ok_or_else(|| ClientError::Untrusted(format!("{device} does not wait for approval")))?;
+        let (_, state) = self.chain(&self.user).await?;
+        let set = state.device_set().reference();
+        let set = set.ok_or_else(|| ClientError::Untrusted("the own chain is empty".to_owned()))?;
+        let body = self.rejection(&waiting.device, &set);
         self.post(&self.origin.devices(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)
+    }
+
+    /// Returns the body of a `Reject` of a pending device, signed by this device.
+    pub fn rejection(&self, waiting: &NewDevice, set: &DeviceSetRef) -> Value {
+        let address = self.origin.device(&self.user, &waiting.id);
+        let base = rejection_base(&self.actor(), &address, waiting, set);
+        let signature = self.keys.identity().sign(&base, &self.environment);
+        json!({
+            "@context": context(&self.origin),
+            "type": "Reject",
+            "object": address,
+            "eko:deviceSet": set,
+            "eko:signature": multibase::encode(&signature),
+        })
     }
 
     /// Returns a node with this device's proof.

@@ -82,7 +82,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Turns a pending device away.
     ///
     /// # Errors
-    /// The problem `invalid` if the device is not pending.
+    /// [`ClientError::Untrusted`] if the device is not pending; the problem `stale-head` if a node
+    /// was appended meanwhile.
     pub async fn turn_away(&self, device: &DeviceId) -> Result<(), MessengerError> {
         self.signed_in(async || self.device.turn_away(device).await).await
     }

@@ -4,7 +4,9 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::NewDevice;
 use crate::Invalid;
+use crate::device_set::DeviceSetRef;
 use crate::json::canonical;
 use crate::key::{IdentityKey, RegistrationId};
 
@@ -53,6 +55,29 @@ pub fn proof_base(node: &Value) -> Result<Vec<u8>, Invalid> {
     Ok(base)
 }
 
+/// Returns the bytes that an active device signs to turn a pending one away.
+///
+/// ```text
+/// ┌───────────────────────────┬──────┬──────────────────────────────────────────────────────────┐
+/// │ "eko-device-rejection-v1" │ 0x00 │ canonical {"actor","device","head","identityKey","length", │
+/// │                           │      │            "registrationId"}                              │
+/// └───────────────────────────┴──────┴──────────────────────────────────────────────────────────┘
+/// ```
+///
+/// `actor` and `device` are addresses. Identity key (in base64) and registration id are those of
+/// the pending device. `length` and `head` are the user's device set, so that the signature is
+/// worthless once the chain has grown.
+pub fn rejection_base(actor: &str, device: &str, pending: &NewDevice, set: &DeviceSetRef) -> Vec<u8> {
+    // The canonical form is written by hand, as in `possession_base`.
+    let [actor, device, head] = [actor, device, &set.head].map(Value::from);
+    let identity = Value::from(pending.identity_key.to_base64());
+    format!(
+        "eko-device-rejection-v1\0{{\"actor\":{actor},\"device\":{device},\"head\":{head},\"identityKey\":{identity},\"length\":{},\"registrationId\":{}}}",
+        set.length, pending.registration_id
+    )
+    .into_bytes()
+}
+
 /// Returns the bytes that a registered device signs to sign in again (section 10).
 ///
 /// ```text
@@ -71,6 +96,7 @@ pub fn sign_in_base(id_token: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::DeviceId;
     use crate::signer::Signer;
     use proptest::prelude::*;
     use serde_json::json;
@@ -88,7 +114,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn possession_is_canonical(
+        fn possessions_and_rejections_are_canonical(
             actor in ".{0,20}",
             device in ".{0,20}",
             seed in any::<u64>(),
@@ -100,6 +126,16 @@ mod tests {
             "actor": actor});
             let expected = [b"eko-device-possession-v1\0".to_vec(), canonical(&members).unwrap()].concat();
             prop_assert_eq!(possession_base(&actor, &device, &identity, registration), expected);
+
+            let id = DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11").unwrap();
+            let possession = Signer::new(seed).sign(b"");
+            let pending =
+                NewDevice { id, identity_key: identity, registration_id: registration, possession };
+            let set = DeviceSetRef::new(n, "ab".repeat(32)).unwrap();
+            let members = json!({"registrationId": n, "length": n, "identityKey": identity, "head": set.head,
+            "device": device, "actor": actor});
+            let expected = [b"eko-device-rejection-v1\0".to_vec(), canonical(&members).unwrap()].concat();
+            prop_assert_eq!(rejection_base(&actor, &device, &pending, &set), expected);
         }
     }
 }

@@ -30,8 +30,9 @@ pub(crate) struct VerifiedSubject {
     pub(crate) issuer: String,
     /// The subject's id at the issuer, the claim `sub`.
     pub(crate) subject: String,
-    /// The time at which the token was issued, the claim `iat`, in epoch seconds.
-    pub(crate) issued: i64,
+    /// The time at which the person signed in, in epoch seconds: the claim `auth_time`, or `iat` if
+    /// the issuer does not state it.
+    pub(crate) signed_in_s: i64,
 }
 
 impl VerifiedSubject {
@@ -69,6 +70,8 @@ struct SignInClaims {
     iat: i64,
     #[serde(default)]
     nbf: Option<i64>,
+    #[serde(default)]
+    auth_time: Option<i64>,
     #[serde(default)]
     azp: Option<String>,
     #[serde(default)]
@@ -137,7 +140,9 @@ impl IdTokenVerifier {
         if claims.sub.is_empty() || claims.sub.len() > 255 || !claims.sub.is_ascii() {
             return Err(Problem::Unauthenticated("the ID token's subject is not usable"));
         }
-        Ok(VerifiedSubject { issuer: self.config.issuer.clone(), subject: claims.sub, issued: claims.iat })
+        // A sign-in is never younger than its token.
+        let signed_in_s = claims.auth_time.map_or(claims.iat, |time| time.min(claims.iat));
+        Ok(VerifiedSubject { issuer: self.config.issuer.clone(), subject: claims.sub, signed_in_s })
     }
 
     /// Returns the issuer's key with this id, or `None` if the issuer has no such key. Fetches the

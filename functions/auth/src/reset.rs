@@ -12,12 +12,13 @@ use crate::oidc::VerifiedSubject;
 use crate::registration::RegistrationRequest;
 use crate::tokens::{self, DeviceMembership, RefreshToken, RegisteredStatus};
 
-/// The maximum age of the ID token of a reset, in seconds.
+/// The maximum age of the sign-in of a reset, in seconds.
 const FRESH_SIGN_IN_SECONDS: i64 = 600;
 
 /// Registers a device as the user's only one. All others, active and pending, are revoked.
 ///
-/// One GetItem of the device set and one transaction; then, for each revoked device, the calls of
+/// The sign-in at the issuer is at most ten minutes old, and has reset nothing before. One
+/// BatchGetItem of device set and profile, and one transaction; then, for each revoked device, the calls of
 /// [`erase_device`](eko_store::Store::erase_device), whose failure is only logged.
 pub(crate) async fn reset_chain(
     state: &AppState,
@@ -26,24 +27,32 @@ pub(crate) async fn reset_chain(
     request: &RegistrationRequest,
 ) -> Result<Response, Problem> {
     let device = request.verify(state, user)?;
-    let seen = state.store().device_set(user).await?.ok_or(Problem::NotFound("user"))?;
-    if state.now_ms().div_euclid(1000).saturating_sub(subject.issued) > FRESH_SIGN_IN_SECONDS {
-        return Err(Problem::Unauthenticated("a reset needs an ID token of the last ten minutes"));
+    let seen = state.store().reset_state(user).await?.ok_or(Problem::NotFound("user"))?;
+    let age_s = state.now_ms().div_euclid(1000).saturating_sub(subject.signed_in_s);
+    if age_s > FRESH_SIGN_IN_SECONDS {
+        return Err(Problem::Unauthenticated("a reset needs a sign-in of the last ten minutes"));
     }
-    let node = request.verify_node(state, &device, &(&seen.set).into()).map_err(|error| {
-        if error.is_stale_head() { Problem::StaleHead(seen.set.clone()) } else { error.into() }
+    let node = request.verify_node(state, &device, &(&seen.devices.set).into()).map_err(|error| {
+        if error.is_stale_head() { Problem::StaleHead(seen.devices.set.clone()) } else { error.into() }
     })?;
     let token = RefreshToken::new(state);
     let registration = device.registration(token.session(state));
-    match state.store().reset_devices(&seen, &registration, &node).await? {
+    match state.store().reset_devices(&seen, &registration, &node, subject.signed_in_s).await? {
         ResetOutcome::Reset => {}
+        ResetOutcome::SignInUsed => {
+            return Err(Problem::Unauthenticated("this sign-in has reset the devices: sign in once more"));
+        }
+        ResetOutcome::TooManyToday { retry_after_s } => {
+            let what = "the devices were reset three times today";
+            return Err(Problem::TooMany { retry_after: retry_after_s, what });
+        }
         ResetOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
         ResetOutcome::Lost => {
             let now = state.store().device_set(user).await?;
-            return Err(Problem::StaleHead(now.unwrap_or(seen).set));
+            return Err(Problem::StaleHead(now.unwrap_or(seen.devices).set));
         }
     }
-    erase_devices(state, user, &seen).await;
+    erase_devices(state, user, &seen.devices).await;
     let membership = DeviceMembership { status: RegisteredStatus::Active, set: node.device_set() };
     tokens::answer(state, StatusCode::CREATED, &device.caller, &token, Some(membership))
 }

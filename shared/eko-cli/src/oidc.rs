@@ -45,6 +45,9 @@ pub struct BrowserSignIn<'a> {
     pub port: Option<u16>,
     /// The time that the person has.
     pub wait: Duration,
+    /// The longest time for which the person may have been signed in at the issuer; `None` for any.
+    /// With a limit, the ID token states the time (OpenID Connect Core, section 3.1.2.1).
+    pub max_age: Option<Duration>,
 }
 
 /// The reasons why a sign-in ends without an ID token.
@@ -132,7 +135,7 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
         let redirect_uri = loopback.redirect_uri()?;
         let (state, nonce) = (self.random(), self.random());
         let verifier = PkceCodeVerifier::new(self.random());
-        show(&self.authorization_url(&redirect_uri, &state, &nonce, &verifier, way.login_hint)?);
+        show(&self.authorization_url(&redirect_uri, &state, &nonce, &verifier, way)?);
         let expected = ExpectedAnswer {
             state,
             issuer: self.issuer.url.clone(),
@@ -152,7 +155,7 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
         state: &str,
         nonce: &str,
         verifier: &PkceCodeVerifier,
-        login_hint: Option<&str>,
+        way: BrowserSignIn<'_>,
     ) -> Result<String, OidcError> {
         let unusable = |error: oauth2::url::ParseError| self.unusable(error.to_string());
         let endpoint = AuthUrl::new(self.issuer.authorization_endpoint.clone()).map_err(unusable)?;
@@ -165,8 +168,11 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
             .add_scopes(scopes.map(|scope| Scope::new((*scope).to_owned())))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(verifier))
             .add_extra_param("nonce", nonce);
-        if let Some(hint) = login_hint {
+        if let Some(hint) = way.login_hint {
             request = request.add_extra_param("login_hint", hint);
+        }
+        if let Some(max_age) = way.max_age {
+            request = request.add_extra_param("max_age", max_age.as_secs().to_string());
         }
         let (url, _) = request.url();
         Ok(url.into())

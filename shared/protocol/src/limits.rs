@@ -3,6 +3,13 @@
 /// The maximum number of active devices of one user.
 pub const MAX_ACTIVE_DEVICES: usize = 16;
 
+/// The maximum number of nodes in a device chain.
+pub const MAX_CHAIN_NODES: u64 = 1_000;
+
+/// The number of nodes from which on a chain takes no more `AddDevice`. What is left until
+/// [`MAX_CHAIN_NODES`] is for revocations and resets.
+pub const MAX_CHAIN_NODES_TO_ADD: u64 = 800;
+
 /// The maximum number of ciphertexts in one envelope: one for each device of a user.
 pub const MAX_MESSAGES: usize = 16;
 

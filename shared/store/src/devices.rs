@@ -74,11 +74,6 @@ impl UserDevices {
         Ok(Self { set, active, pending: item.device_ids(attr::PENDING)? })
     }
 
-    /// Returns the attribute `a` as it is stored, for a condition on all active devices together.
-    pub(crate) fn active_attribute(&self) -> AttributeValue {
-        active_attribute(self.active.iter().map(|(device, registration)| (device, *registration)))
-    }
-
     /// Builds the item of a set in which `address` is the only active device.
     pub(crate) fn first_item(
         address: DeviceAddress<'_>,

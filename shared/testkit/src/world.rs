@@ -17,10 +17,12 @@ use eko_service::state::Clock;
 use eko_service::{AppState, FederatedState};
 use eko_store::Store;
 use eko_store::resources::{DELIVERIES, FEDERATION, QueueUrls};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::backend::Backend;
-use crate::{Calls, DirectTransport, Internet, seeded, signing_key};
+use crate::{Calls, DirectTransport, Internet, read_jwt, seeded, signing_key};
 
 /// The time at which every test starts: 2026-01-29T19:30:00Z in milliseconds since the Unix epoch.
 pub const START_MS: i64 = 1_769_715_000_000;
@@ -176,6 +178,17 @@ impl World {
     /// Returns an ID token of the development issuer for a user.
     pub async fn id_token(&self, name: &str) -> String {
         token(self.issuer.clone(), AUDIENCE, name).await
+    }
+
+    /// Returns an ID token of the development issuer for a user, whose claims `change` changes
+    /// before the issuer's key signs them.
+    pub async fn id_token_with(&self, name: &str, change: impl FnOnce(&mut Value)) -> String {
+        let (header, mut claims) = read_jwt(&self.id_token(name).await);
+        change(&mut claims);
+        let pkcs8 = std::fs::read(self.issuer_key.path().join("issuer-key.p8")).expect("the issuer's key");
+        let kid = header["kid"].as_str().map(str::to_owned);
+        let header = Header { kid, ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ec_der(&pkcs8)).expect("an ID token")
     }
 
     /// Returns an ID token of another issuer, or for another audience, under the same key.

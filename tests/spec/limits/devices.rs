@@ -1,6 +1,8 @@
 //! Limits of a user's devices and of a registration.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use eko_client::{Auth, Body, Exchange};
+use eko_protocol::chain::{ChainPosition, NextNode, UnsignedNode};
 use eko_testkit::{BARE, World};
 use http::Method;
 use serde_json::{Value, json};
@@ -11,6 +13,9 @@ use super::{TwoUsers, told};
 pub(super) const ROWS: &[&str] = &[
     "active devices of a user",
     "pending devices of a user",
+    "nodes of a chain",
+    "nodes of a chain that ends with an `AddDevice`",
+    "resets of a user a day",
     "characters of a user name",
     "characters of a device name",
     "registration id",
@@ -60,6 +65,31 @@ async fn answer(limit: &'static str, count: u64) -> String {
             world.deliver().await;
             last
         }
+        "nodes of a chain" => {
+            let pair = TwoUsers::new().await;
+            pair.append(count, |next| next.revoke(pair.alice.id())).await
+        }
+        "nodes of a chain that ends with an `AddDevice`" => {
+            let pair = TwoUsers::new().await;
+            let waiting = pair.world.pending(&pair.alice, "two").await;
+            pair.world.deliver().await;
+            pair.append(count, |next| next.add(&waiting.described())).await
+        }
+        "resets of a user a day" => {
+            let TwoUsers { world, alice, .. } = TwoUsers::new().await;
+            let mut last = String::new();
+            for label in 0..count {
+                world.advance(1000);
+                let device = world.device("alice", &label.to_string(), BARE);
+                let position = device.chain(alice.user()).await.unwrap().1.position;
+                let body = device.registration(Some(device.reset_node(&position).unwrap()));
+                let token = world.id_token("alice").await;
+                let answer =
+                    device.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
+                last = told(&answer.unwrap());
+            }
+            last
+        }
         "characters of a user name" => {
             let world = World::new().await;
             let name = "a".repeat(number.min(30));
@@ -81,6 +111,28 @@ async fn answer(limit: &'static str, count: u64) -> String {
             if answer == "422 `invalid` `/possession`" { "taken".to_owned() } else { answer }
         }
         other => panic!("nothing plays the limit {other:?}"),
+    }
+}
+
+impl TwoUsers {
+    /// Appends a node to Alice's chain, after the server was made to believe that with it the chain
+    /// has this many nodes.
+    async fn append(&self, count: u64, node: impl FnOnce(NextNode<'_>) -> UnsignedNode) -> String {
+        let (_, state) = self.alice.chain(self.alice.user()).await.unwrap();
+        let position = ChainPosition { length: count - 1, head: state.position.head };
+        let cloud = &self.world.cloud;
+        let set = cloud.clients.dynamodb.update_item().table_name(cloud.names().table);
+        set.key("pk", AttributeValue::S("U#alice".to_owned()))
+            .key("sk", AttributeValue::S("DEVICES".to_owned()))
+            .update_expression("SET #len = :len")
+            .expression_attribute_names("#len", "len")
+            .expression_attribute_values(":len", AttributeValue::N(position.length.to_string()))
+            .send()
+            .await
+            .unwrap();
+        let next = NextNode::new(self.alice.origin(), self.alice.user(), &position, self.world.now_ms());
+        let node = self.alice.sign_node(node(next)).unwrap();
+        told(&self.post("/user/alice/devices", &node).await)
     }
 }
 

@@ -11,7 +11,7 @@ use super::{TwoUsers, told};
 pub(super) const ROWS: &[&str] = &[
     "seconds of an access token",
     "seconds of a refresh token",
-    "seconds since the ID token of a reset",
+    "seconds since the sign-in of a reset",
     "days of an entry in a mailbox",
 ];
 
@@ -31,7 +31,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
             let body = json!({ "refreshToken": alice.tokens().unwrap().refresh });
             told(&alice.call(Method::POST, "/auth/refresh", Body::Json(&body), Auth::Nobody).await.unwrap())
         }
-        "seconds since the ID token of a reset" => {
+        "seconds since the sign-in of a reset" => {
             let TwoUsers { world, alice, .. } = TwoUsers::new().await;
             let token = world.id_token("alice").await;
             world.advance(i64::try_from(count * 1000).unwrap());

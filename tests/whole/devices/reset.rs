@@ -1,16 +1,18 @@
 //! Resets: a new device takes over a user's chain after a fresh sign-in, and all others are
 //! revoked.
 
+use eko_client::Device;
 use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_protocol::chain::{ChainPosition, NextNode, NodeKind};
-use eko_testkit::{BARE, refusal, refused};
-use serde_json::Value;
+use eko_testkit::{BARE, DirectTransport, World, refusal, refused};
+use serde_json::{Value, json};
 
 use super::append;
 use crate::people::{alice_and_bob, alice_and_bobs_two, sign_in_again};
 use crate::redactions::redacted;
 use crate::requests::{get, post_registration};
 use crate::variants::without;
+use crate::{DAY_MS, SECOND_MS};
 
 #[tokio::test]
 async fn a_reset_revokes_all_others_and_everyone_sees_it() {
@@ -74,4 +76,140 @@ async fn a_reset_needs_a_fresh_sign_in_of_its_own_user() {
     let changed = world.stored().await.difference(&before);
     assert!(changed.iter().all(|(pk, _)| sessions(pk)), "{changed:?}");
     assert_eq!(alice.chain(bob.user()).await.unwrap().1.position, position);
+}
+
+/// Resets Bob's chain with a new device under this ID token, and returns the answer in one line.
+async fn reset(world: &World, label: &str, token: &str) -> String {
+    let fresh = world.device("bob", label, BARE);
+    let position = fresh.chain(fresh.user()).await.unwrap().1.position;
+    let body = fresh.registration(Some(fresh.reset_node(&position).unwrap()));
+    let answer = refusal(&post_registration(&fresh, token, &body).await);
+    answer.split(" {").next().unwrap_or_default().to_owned()
+}
+
+/// A fresh token of an old sign-in is not enough, if the issuer states the time of the sign-in.
+#[tokio::test]
+async fn the_sign_in_is_fresh_and_not_only_its_token() {
+    let world = World::new().await;
+    world.user("bob").await;
+    let now = world.now_ms() / 1000;
+    let signed_in =
+        async |time: i64| world.id_token_with("bob", |claims| claims["auth_time"] = json!(time)).await;
+    for old in [now - 601, now - 86_400, 0, i64::MIN] {
+        let answer = reset(&world, "two", &signed_in(old).await).await;
+        assert_eq!(answer, "401 unauthenticated", "{old}");
+    }
+    assert_eq!(reset(&world, "three", &signed_in(now - 600).await).await, "201");
+    // Without the claim, the age of the token counts.
+    let token =
+        world.id_token_with("bob", |claims| drop(claims.as_object_mut().unwrap().remove("auth_time")));
+    let token = token.await;
+    world.advance(600 * SECOND_MS);
+    assert_eq!(reset(&world, "four", &token).await, "201");
+    // A time after the token's own is not believed.
+    let late = world.id_token_with("bob", |claims| {
+        claims["auth_time"] = json!(now + 1200);
+        claims["iat"] = json!(now - 1);
+    });
+    assert_eq!(reset(&world, "five", &late.await).await, "401 unauthenticated");
+}
+
+/// However many tokens a sign-in has, it resets once.
+#[tokio::test]
+async fn a_sign_in_resets_once() {
+    let world = World::new().await;
+    world.user("bob").await;
+    let earlier = world.id_token("bob").await;
+    world.advance(10 * SECOND_MS);
+    let token = world.id_token("bob").await;
+    assert_eq!(reset(&world, "two", &token).await, "201");
+    let before = world.stored().await;
+    assert_eq!(reset(&world, "three", &token).await, "401 unauthenticated");
+    assert_eq!(reset(&world, "three", &earlier).await, "401 unauthenticated");
+    let signed_in = world.now_ms() / 1000;
+    world.advance(10 * SECOND_MS);
+    let silent = world.id_token_with("bob", |claims| claims["auth_time"] = json!(signed_in)).await;
+    assert_eq!(reset(&world, "three", &silent).await, "401 unauthenticated");
+    assert_eq!(world.stored().await.difference(&before), []);
+    assert_eq!(reset(&world, "three", &world.id_token("bob").await).await, "201");
+}
+
+#[tokio::test]
+async fn three_resets_a_day() {
+    let world = World::new().await;
+    world.user("bob").await;
+    for label in ["two", "three", "four"] {
+        world.advance(SECOND_MS);
+        assert_eq!(reset(&world, label, &world.id_token("bob").await).await, "201", "{label}");
+    }
+    world.advance(SECOND_MS);
+    let token = world.id_token("bob").await;
+    let before = world.stored().await;
+    assert_eq!(reset(&world, "five", &token).await, "429 too-many");
+    assert_eq!(world.stored().await.difference(&before), []);
+    // Days are those of UTC.
+    world.advance(DAY_MS - world.now_ms().rem_euclid(DAY_MS) - 1);
+    let last = world.id_token("bob").await;
+    assert_eq!(reset(&world, "six", &last).await, "429 too-many");
+    world.advance(1);
+    assert_eq!(reset(&world, "seven", &last).await, "201");
+}
+
+/// A reset that waits before its transaction, while this happens.
+async fn reset_during(world: &World, meanwhile: impl Future<Output = ()>) -> String {
+    let token = world.id_token("bob").await;
+    let held = world.calls.hold("TransactWriteItems", 0);
+    let meanwhile = async {
+        held.reached().await;
+        meanwhile.await;
+        held.release();
+    };
+    let (answer, ()) = tokio::join!(reset(world, "fresh", &token), meanwhile);
+    answer
+}
+
+async fn active(device: &Device<DirectTransport>) -> usize {
+    device.chain(device.user()).await.unwrap().1.active.len()
+}
+
+#[tokio::test]
+async fn a_reset_and_an_append_race() {
+    let (world, _alice, bob, second) = alice_and_bobs_two().await;
+    let revoked = async { drop(bob.revoke(second.id()).await.unwrap()) };
+    assert_eq!(reset_during(&world, revoked).await, "409 stale-head");
+    assert_eq!(active(&bob).await, 1);
+    bob.fetch().await.unwrap();
+    let waiting = world.pending(&bob, "three").await;
+    world.deliver().await;
+    let approved = async { drop(bob.approve(waiting.id()).await.unwrap()) };
+    assert_eq!(reset_during(&world, approved).await, "409 stale-head");
+    assert_eq!(active(&bob).await, 2);
+    waiting.fetch().await.unwrap();
+}
+
+/// A device that registers meanwhile must not stay pending beside the new only device.
+#[tokio::test]
+async fn a_reset_and_a_registration_race() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let registered = async { drop(world.pending(&bob, "two").await) };
+    assert_eq!(reset_during(&world, registered).await, "409 stale-head");
+    let turned_away = async {
+        let waiting = bob.pending_devices().await.unwrap();
+        bob.turn_away(&waiting[0].device.id).await.unwrap();
+    };
+    assert_eq!(reset_during(&world, turned_away).await, "409 stale-head");
+    world.deliver().await;
+    bob.fetch().await.unwrap();
+}
+
+/// Of two resets at once one happens, also under one ID token.
+#[tokio::test]
+async fn two_resets_race() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let token = world.id_token("bob").await;
+    let other = async { assert_eq!(reset(&world, "other", &token).await, "201") };
+    assert_eq!(reset_during(&world, other).await, "409 stale-head");
+    let (nodes, state) = world.device("bob", "reader", BARE).chain(bob.user()).await.unwrap();
+    assert_eq!((nodes.len(), state.active.len()), (2, 1));
+    assert_eq!(reset(&world, "again", &token).await, "401 unauthenticated");
 }

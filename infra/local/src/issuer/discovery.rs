@@ -27,7 +27,8 @@ pub(super) async fn configuration(State(issuer): State<Arc<Inner>>) -> Json<Valu
         "authorization_response_iss_parameter_supported": true,
         "scopes_supported": ["openid", "profile", "email"],
         "claims_supported": [
-            "iss", "sub", "aud", "iat", "exp", "jti", "nonce", "preferred_username", "email", "email_verified"
+            "iss", "sub", "aud", "iat", "auth_time", "exp", "jti", "nonce", "preferred_username", "email",
+            "email_verified"
         ],
     }))
 }

@@ -144,7 +144,8 @@ async fn a_name_on_the_page_becomes_an_id_token() {
     let mut claims = world.claims(answer["id_token"].as_str().unwrap()).await;
     assert!(claims["jti"].take().is_string());
     let expected = json!({
-        "iss": URL, "sub": "dev|alice", "aud": "eko", "iat": 1_800_000_000, "exp": 1_800_000_600, "jti": null,
+        "iss": URL, "sub": "dev|alice", "aud": "eko", "auth_time": 1_800_000_000,
+            "iat": 1_800_000_000, "exp": 1_800_000_600, "jti": null,
         "nonce": "n-1", "preferred_username": "alice", "email": "alice@eko.localhost", "email_verified": true,
     });
     assert_eq!(claims, expected);

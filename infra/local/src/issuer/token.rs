@@ -29,6 +29,7 @@ struct DevelopmentClaims<'a> {
     sub: String,
     aud: &'a str,
     iat: i64,
+    auth_time: i64,
     exp: i64,
     jti: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +88,8 @@ fn exchange(issuer: &Inner, headers: &HeaderMap, form: &[u8]) -> Result<String, 
         sub: subject.sub(),
         aud: &issuer.audience,
         iat,
+        // Nobody stays signed in here: each token comes from a sign-in of its own.
+        auth_time: iat,
         exp: iat + LIFETIME_S,
         jti: Uuid::new_v4().to_string(),
         nonce,

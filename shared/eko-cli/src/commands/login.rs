@@ -22,6 +22,9 @@ use crate::show;
 
 /// The time that a person has in the browser.
 const WAIT: Duration = Duration::from_secs(5 * 60);
+/// The longest time since the person signed in at the issuer, for a reset. It leaves five of the ten
+/// minutes that a server allows.
+const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
 /// The longest ID token that is read from a file.
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
@@ -185,7 +188,14 @@ impl LoginArgs {
             ));
             return Ok(party.by_name(name).await?);
         }
-        let way = BrowserSignIn { login_hint: Some(name), port: self.redirect_port, wait: WAIT };
+        // A server takes a reset only after a fresh sign-in, and an issuer may have signed the
+        // person in long ago.
+        let way = BrowserSignIn {
+            login_hint: Some(name),
+            port: self.redirect_port,
+            wait: WAIT,
+            max_age: self.reset.then_some(FRESH_SIGN_IN),
+        };
         let id_token = party.in_browser(way, |url| {
             let opened = !self.print_url && open::that_detached(url).is_ok();
             let how =

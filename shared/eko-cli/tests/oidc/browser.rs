@@ -7,7 +7,8 @@ use http::StatusCode;
 
 use super::test_issuer::{TestIssuer, claims, get, parameter, sign_in};
 
-const WAY: BrowserSignIn<'_> = BrowserSignIn { login_hint: None, port: None, wait: Duration::from_secs(60) };
+const WAY: BrowserSignIn<'_> =
+    BrowserSignIn { login_hint: None, port: None, wait: Duration::from_secs(60), max_age: None };
 
 /// Returns the address that the browser comes back to, with these parameters.
 fn back(url: &str, query: &str) -> String {
@@ -64,6 +65,23 @@ async fn each_sign_in_has_a_state_a_nonce_and_a_challenge_of_its_own() {
     seen.dedup();
     assert_eq!(seen.len(), 6);
     assert!(seen.iter().all(|random| random.len() == 43));
+}
+
+/// A sign-in for a reset has to be fresh. With `max_age` the issuer asks again and states the time.
+#[tokio::test]
+async fn a_fresh_sign_in_can_be_asked_for() {
+    let here = TestIssuer::start().await;
+    let party = here.party().await;
+    for (max_age, due) in [(None, None), (Some(Duration::from_secs(300)), Some("300"))] {
+        let mut shown = String::new();
+        let way = BrowserSignIn { wait: Duration::ZERO, max_age, ..WAY };
+        party.in_browser(way, |url| shown = url.to_owned()).await.unwrap_err();
+        assert_eq!(shown.contains("max_age"), due.is_some(), "{shown}");
+        if let Some(due) = due {
+            assert_eq!(parameter(&shown, "max_age"), due);
+        }
+    }
+    assert!(claims(&party.by_name("bob").await.unwrap())["auth_time"].is_i64());
 }
 
 #[tokio::test]

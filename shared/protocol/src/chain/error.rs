@@ -19,6 +19,9 @@ pub enum ChainError {
         /// The hash of the last node; `None` before the first.
         expected: Option<String>,
     },
+    /// The chain has as many nodes as a node of this kind allows.
+    #[error("the chain has {0} nodes, and no node of this type may follow")]
+    ChainFull(u64),
     /// `@context` is not the ActivityStreams context followed by this server's `/ns`.
     #[error("@context must be https://www.w3.org/ns/activitystreams and this server's /ns")]
     WrongContext,
@@ -82,7 +85,7 @@ impl ChainError {
     /// Returns the error as a fault of the member of the node's JSON that breaks the rule.
     pub fn invalid(&self) -> Invalid {
         let pointer = match self {
-            Self::WrongSeq { .. } => "/seq",
+            Self::WrongSeq { .. } | Self::ChainFull(_) => "/seq",
             Self::WrongPrev { .. } => "/prev",
             Self::WrongContext => "/@context",
             Self::WrongActor => "/actor",

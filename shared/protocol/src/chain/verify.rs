@@ -5,7 +5,7 @@ use crate::address::{Origin, UserName};
 use crate::device_set::DeviceSetRef;
 use crate::id::DeviceId;
 use crate::key::{IdentityKey, RegistrationId, Signature};
-use crate::limits::MAX_ACTIVE_DEVICES;
+use crate::limits::{MAX_ACTIVE_DEVICES, MAX_CHAIN_NODES, MAX_CHAIN_NODES_TO_ADD};
 use crate::xeddsa;
 
 /// The end of a chain. An append needs to know no more than this of the nodes before it.
@@ -23,8 +23,8 @@ impl From<&DeviceSetRef> for ChainPosition {
     }
 }
 
-/// Verifies a node as the next one of a user's chain: its place, its addresses, its signature and,
-/// if it adds a device, that device's possession of its identity key.
+/// Verifies a node as the next one of a user's chain: its place, the length of the chain, its
+/// addresses, its signature and, if it adds a device, that device's possession of its identity key.
 ///
 /// `signer_key` returns the identity key of a device that is active now, and `None` for any other
 /// device. The first node and a `ResetDevices` must be signed by the device that they make active,
@@ -54,6 +54,13 @@ pub fn verify_next(
     }
     if node.prev != position.head {
         return Err(ChainError::WrongPrev { expected: position.head.clone() });
+    }
+    let most = match node.kind {
+        NodeKind::Add(_) => MAX_CHAIN_NODES_TO_ADD,
+        NodeKind::Revoke | NodeKind::Reset(_) => MAX_CHAIN_NODES,
+    };
+    if position.length >= most {
+        return Err(ChainError::ChainFull(position.length));
     }
     let id = origin.chain_node(user, position.length);
     if node.id != id {

@@ -101,6 +101,31 @@ fn at_most_sixteen_are_active() {
 }
 
 #[test]
+fn a_chain_ends_somewhere() {
+    let world = TestChain::new("alice");
+    let two = world.two();
+    for (length, adds, others) in [
+        (799, true, true),
+        (800, false, true),
+        (999, false, true),
+        (1000, false, false),
+        (1001, false, false),
+    ] {
+        let mut state = two.clone();
+        state.position.length = length;
+        for (node, fits) in [
+            (world.add(&state, 3, 1), adds),
+            (world.revoke(&state, 2, 1), others),
+            (world.reset(&state, 3, 3), others),
+        ] {
+            let appended = world.append(&state, &node).map(drop);
+            let due = if fits { Ok(()) } else { Err(ChainError::ChainFull(length)) };
+            assert_eq!(appended, due, "{length}: {node}");
+        }
+    }
+}
+
+#[test]
 fn stale_heads_are_told_apart() {
     let world = TestChain::new("alice");
     let two = world.two();

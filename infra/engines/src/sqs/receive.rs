@@ -172,9 +172,10 @@ impl ClaimRequest {
                 {
                     row.receives += 1;
                     row.received = row.received.or(Some(self.now));
-                    let sql = "UPDATE messages SET visible = ?2, claimed = 1, receives = ?3, received = ?4
+                    let sql = "UPDATE messages SET visible = ?2, claimed = 1, receives = ?3, received = ?4,
+                                                   claimed_at = ?5
                                WHERE id = ?1";
-                    let values = (row.id, self.until, row.receives, row.received);
+                    let values = (row.id, self.until, row.receives, row.received, self.now);
                     connection.prepare_cached(sql)?.execute(values)?;
                     claimed.rows.push(row);
                 }

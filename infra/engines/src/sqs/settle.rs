@@ -1,7 +1,7 @@
 //! The operations on a received message: `DeleteMessage`, `ChangeMessageVisibility`, and their
 //! batches.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde::Deserialize;
 
 use super::batch::{self, BatchAnswer, SettledEntry};
@@ -10,6 +10,12 @@ use super::queue::Queue;
 use super::receipt::ReceiptHandle;
 use super::receive::within;
 use super::{EmptyAnswer, QueueEngine};
+
+/// The longest time for which a message stays hidden after a receive, in seconds: 12 hours. SQS
+/// counts from the receive, not from the last change.
+///
+/// Source: "Amazon SQS visibility timeout" in the SQS developer guide.
+const LONGEST_HIDDEN_SECONDS: i64 = 43_200;
 
 /// The request of `DeleteMessage`.
 #[derive(Deserialize)]
@@ -152,6 +158,8 @@ fn delete(connection: &Connection, queue: &Queue, handle: &str) -> Result<(), Sq
 ///
 /// # Errors
 /// `MessageNotInflight` if the message is visible, gone, or was received again.
+/// `InvalidParameterValue` if the message would be hidden for more than
+/// [`LONGEST_HIDDEN_SECONDS`] after it was received.
 fn change(
     connection: &Connection,
     queue: &Queue,
@@ -159,17 +167,23 @@ fn change(
     timeout: i64,
     now: i64,
 ) -> Result<(), SqsFault> {
-    within("VisibilityTimeout", timeout, 0, 43_200)?;
+    within("VisibilityTimeout", timeout, 0, LONGEST_HIDDEN_SECONDS)?;
     let receipt = ReceiptHandle::decode(handle, queue.id)?;
-    let sql = "UPDATE messages SET visible = ?5
-               WHERE id = ?1 AND queue = ?2 AND message_id = ?3 AND receives = ?4 AND visible > ?6";
-    let changed = connection.prepare_cached(sql)?.execute((
-        receipt.row,
-        receipt.queue,
-        receipt.message_id,
-        receipt.receives,
-        now + timeout * 1000,
-        now,
-    ))?;
-    if changed == 0 { Err(SqsFault::MessageNotInflight) } else { Ok(()) }
+    let sql = "SELECT claimed_at FROM messages
+               WHERE id = ?1 AND queue = ?2 AND message_id = ?3 AND receives = ?4 AND visible > ?5";
+    let named = (receipt.row, receipt.queue, receipt.message_id, receipt.receives, now);
+    let claimed: Option<i64> =
+        connection.prepare_cached(sql)?.query_row(named, |row| row.get(0)).optional()?;
+    let claimed = claimed.ok_or(SqsFault::MessageNotInflight)?;
+    let until = now + timeout * 1000;
+    if until - claimed > LONGEST_HIDDEN_SECONDS * 1000 {
+        return Err(SqsFault::invalid(format!(
+            "Value {timeout} for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for \
+             the message is beyond the limit [{LONGEST_HIDDEN_SECONDS} seconds]."
+        )));
+    }
+    connection
+        .prepare_cached("UPDATE messages SET visible = ?2 WHERE id = ?1")?
+        .execute((receipt.row, until))?;
+    Ok(())
 }

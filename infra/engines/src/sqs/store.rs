@@ -28,6 +28,7 @@ const SCHEMA: &str = "
         receives   INTEGER NOT NULL,
         sent       INTEGER NOT NULL, -- ms
         received   INTEGER,          -- ms: the first time
+        claimed_at INTEGER,          -- ms: the last time
         message_id BLOB NOT NULL,    -- UUID
         attributes TEXT,             -- JSON
         body       TEXT NOT NULL

@@ -115,6 +115,26 @@ async fn a_received_message_is_out_of_sight_for_the_visibility_timeout() {
 }
 
 #[tokio::test]
+async fn a_message_is_hidden_for_twelve_hours_after_its_receive_at_most() {
+    let (clock, client) = world();
+    let url = create(&client, "q").await;
+    send(&client, &url, "m").await;
+    let received = receive(&client, &url).await;
+    let change = |seconds| {
+        let handle = received[0].receipt_handle().unwrap();
+        client.change_message_visibility().queue_url(&url).receipt_handle(handle).visibility_timeout(seconds)
+    };
+    clock.forward(10);
+    let beyond = change(43_191).send().await.unwrap_err().into_service_error();
+    assert_eq!(beyond.meta().code(), Some("InvalidParameterValue"), "{beyond:?}");
+    change(43_190).send().await.unwrap();
+    clock.forward(43_189);
+    assert_eq!(receive(&client, &url).await.len(), 0);
+    clock.forward(1);
+    assert_eq!(receive(&client, &url).await.len(), 1, "each receive begins twelve new hours");
+}
+
+#[tokio::test]
 async fn a_delayed_message_comes_late() {
     let (clock, client) = world();
     let url = create(&client, "q").await;

@@ -11,11 +11,14 @@ mod scene;
 
 mod addresses;
 mod answers;
+mod breaker;
+mod budgets;
 mod documents;
 mod echoes;
 mod headers;
 mod identity;
 mod keys;
+mod lookups;
 mod names;
 mod outward;
 mod policy;

@@ -144,26 +144,43 @@ impl AttackScene {
     /// Has Alice send an envelope to this actor or handle, for one device under `base`, and returns
     /// the answer in one line.
     pub(crate) async fn alice_sends(&self, to: &str, base: &str, number: usize) -> String {
+        self.sends(&self.alice, to, base, number).await
+    }
+
+    /// Has a device send an envelope as [`AttackScene::alice_sends`] does.
+    pub(crate) async fn sends(
+        &self,
+        device: &Device<DirectTransport>,
+        to: &str,
+        base: &str,
+        number: usize,
+    ) -> String {
         let activity = json!({
             "type": "Create",
-            "actor": self.alice.actor(),
+            "actor": device.actor(),
             "to": to,
             "object": {
                 "type": "SignalEnvelope",
                 "id": envelope_id(number),
                 "messages": [{
                     "to": format!("{base}/device/1"),
-                    "from": self.alice.address(),
+                    "from": device.address(),
                     "content": "c2VjcmV0",
                 }],
             },
         });
-        self.post(&self.alice, "/user/alice/outbox", &activity).await
+        self.post(device, &format!("/user/{}/outbox", device.user()), &activity).await
     }
 
     /// Has Alice take key packages through her outbox, and returns the answer in one line.
     pub(crate) async fn alice_takes(&self, object: &str) -> String {
-        self.post(&self.alice, "/user/alice/outbox", &self.alice.take_activity(json!(object))).await
+        self.takes(&self.alice, object).await
+    }
+
+    /// Has a device take key packages through its outbox, and returns the answer in one line.
+    pub(crate) async fn takes(&self, device: &Device<DirectTransport>, object: &str) -> String {
+        let path = format!("/user/{}/outbox", device.user());
+        self.post(device, &path, &device.take_activity(json!(object))).await
     }
 
     /// Asserts that nothing was stored or queued, apart from what is remembered of other servers;

@@ -80,13 +80,27 @@ async fn measure() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Takes the budgets out of the way of a measurement.
+fn unlimit(options: &mut ServerOptions) {
+    let limits = &mut options.limits;
+    for budget in [
+        &mut limits.sender_budget,
+        &mut limits.sender_bytes_budget,
+        &mut limits.server_budget,
+        &mut limits.server_bytes_budget,
+        &mut limits.recipient_budget,
+        &mut limits.recipient_bytes_budget,
+        &mut limits.account_budget,
+        &mut limits.account_bytes_budget,
+    ] {
+        *budget = u64::MAX >> 1;
+    }
+}
+
 /// Starts a server in memory, which runs until the end of the process.
 async fn start() -> anyhow::Result<(Origin, Cloud)> {
-    let options = ServerOptions {
-        sender_budget: u64::MAX >> 1,
-        recipient_bytes_budget: u64::MAX >> 1,
-        ..ServerOptions::default()
-    };
+    let mut options = ServerOptions::default();
+    unlimit(&mut options);
     let server = BoundServer::bind(&options).await?;
     let running = (server.origin.clone(), server.cloud().clone());
     tokio::spawn(server.run(std::future::pending()));
@@ -104,6 +118,7 @@ async fn queue(cloud: &Cloud, port: u16) -> anyhow::Result<()> {
         not_before_ms: None,
         expires_ms: None,
         outcome_to: None,
+        listed_as: None,
         body: ParcelBody::Text("{}".to_owned()),
     };
     Ok(cloud.store().queue_parcels((0..DEAD).map(parcel).collect(), now_ms, String::new).await?)

@@ -88,14 +88,25 @@ fn print(name: &str, figures: &StoreFigures) {
     );
 }
 
+/// Takes the budgets out of the way of a measurement.
+fn unlimit(options: &mut ServerOptions) {
+    let limits = &mut options.limits;
+    for budget in [
+        &mut limits.sender_budget,
+        &mut limits.sender_bytes_budget,
+        &mut limits.recipient_budget,
+        &mut limits.recipient_bytes_budget,
+        &mut limits.account_budget,
+        &mut limits.account_bytes_budget,
+    ] {
+        *budget = u64::MAX >> 1;
+    }
+}
+
 /// Measures a server whose store is in the folder `data`, or in memory without one.
 async fn measure(data: Option<std::path::PathBuf>) -> anyhow::Result<StoreFigures> {
-    let options = ServerOptions {
-        data,
-        sender_budget: u64::MAX >> 1,
-        recipient_bytes_budget: u64::MAX >> 1,
-        ..ServerOptions::default()
-    };
+    let mut options = ServerOptions { data, ..ServerOptions::default() };
+    unlimit(&mut options);
     let server = BoundServer::bind(&options).await?;
     let (origin, cloud) = (server.origin.clone(), server.cloud().clone());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

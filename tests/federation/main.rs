@@ -8,6 +8,7 @@ mod chaos;
 mod costs;
 mod finding;
 mod outcomes;
+mod patience;
 mod queue;
 mod receipts;
 mod stranger_scene;

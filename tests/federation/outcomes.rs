@@ -130,6 +130,29 @@ async fn what_a_direct_answer_means() {
     assert_eq!(first.body, second.body);
 }
 
+/// A server that refuses an activity refuses it in both schemes. That says nothing of the scheme
+/// that it takes: each first knock is still in the one that it took last.
+#[tokio::test]
+async fn a_refusal_says_nothing_of_the_scheme() {
+    for taken in ["signature-input", "digest"] {
+        let scene = StrangerScene::new().await;
+        let takes = move |asked: &eko_testkit::StrangerRequest| asked.headers.contains_key(taken);
+        let knows_one = move |asked: &eko_testkit::StrangerRequest| {
+            (asked.method == Method::POST && !takes(asked)).then(|| StrangerAnswer::status(401))
+        };
+        scene.eve.script(knows_one);
+        assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Accepted { .. }));
+        scene.eve.script(|asked| (asked.method == Method::POST).then(|| StrangerAnswer::status(403)));
+        for _ in 0..2 {
+            assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Rejected(_)));
+        }
+        scene.eve.script(knows_one);
+        let before = scene.eve.posts().len();
+        assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Accepted { .. }));
+        assert_eq!(scene.eve.posts().len() - before, 1, "{taken}");
+    }
+}
+
 /// The server answers 500 five times, then 202: the message arrives, and its sender is told.
 #[tokio::test]
 async fn a_server_that_recovers() {
@@ -221,38 +244,6 @@ async fn an_envelope_that_expires_while_it_waits() {
     }
     scene.alice.refresh().await.unwrap();
     assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Reject]);
-}
-
-/// `Retry-After` of a 503 counts for the whole server, that of a 429 for the one message.
-#[tokio::test]
-async fn a_server_that_asks_for_time() {
-    let scene = StrangerScene::new().await;
-    scene.eve.answer(StrangerAnswer::status(503).with("retry-after", "600"));
-    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
-    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
-    for _ in 0..9 {
-        scene.settle().await;
-        scene.internet.advance(MINUTE_MS);
-    }
-    assert_eq!(scene.eve.posts().len(), 1);
-    scene.internet.advance(2 * MINUTE_MS);
-    scene.settle().await;
-    scene.internet.advance(MINUTE_MS);
-    scene.settle().await;
-    assert_eq!(scene.eve.posts().len(), 3);
-    scene.alice.refresh().await.unwrap();
-    assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Confirm, ReportKind::Confirm]);
-    scene.eve.answer(StrangerAnswer::status(429).with("retry-after", "600"));
-    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
-    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Accepted { .. }));
-    for _ in 0..9 {
-        scene.settle().await;
-        scene.internet.advance(MINUTE_MS);
-    }
-    assert_eq!(scene.a.waiting().await.0, 1);
-    scene.internet.advance(2 * MINUTE_MS);
-    scene.settle().await;
-    assert_eq!(scene.a.waiting().await.0, 0);
 }
 
 /// The other server rejects the envelope after it has waited. The device gets that server's own

@@ -23,6 +23,7 @@ fn parcel(to: &str, now_ms: i64, n: usize) -> Parcel {
         not_before_ms: None,
         expires_ms: None,
         outcome_to: None,
+        listed_as: None,
         body: ParcelBody::Text(format!(r#"{{"type":"Delivered","n":{n}}}"#)),
     }
 }

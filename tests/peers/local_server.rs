@@ -27,11 +27,9 @@ pub(crate) struct LocalServer {
 impl LocalServer {
     /// Starts the server on a free port.
     pub(crate) async fn start() -> Self {
-        let options = ServerOptions {
-            // A test plays within seconds what takes people an hour.
-            sender_budget: 6_000,
-            ..ServerOptions::default()
-        };
+        let mut options = ServerOptions::default();
+        // A test plays within seconds what takes people an hour.
+        options.limits.sender_budget = 6_000;
         let server = BoundServer::bind(&options).await.unwrap();
         let origin = server.origin.clone();
         let (stop, stopped) = oneshot::channel();

@@ -27,10 +27,24 @@ async fn a_message_to_two_devices() {
     world.calls.reset();
     assert!(matches!(alice.send(&envelope).await.unwrap(), SendOutcome::Accepted { .. }));
     let mut made = world.calls.made();
+    made[..3].sort();
+    // Round 1: device sets, and the budgets of the account and of the recipient. The account's
+    // budget over all recipients is no part of any item that is written anyway. Round 2: the
+    // envelope's record. Round 3: the queue.
+    assert_eq!(made, ["BatchGetItem", "UpdateItem", "UpdateItem", "UpdateItem", "SendMessageBatch"]);
+    assert_eq!(world.calls.rounds(), 3);
+
+    // A sync is charged to the account only.
+    let messages = vec![(bob.id().clone(), vec![1; 512])];
+    let sync = OutgoingEnvelope::new(bob.user().clone(), second.environment().envelope_id(), messages);
+    world.calls.reset();
+    assert!(matches!(second.send(&sync).await.unwrap(), SendOutcome::Accepted { .. }));
+    let mut made = world.calls.made();
     made[..2].sort();
-    // Round 1: device sets and budget. Round 2: the envelope's record. Round 3: the queue.
     assert_eq!(made, ["BatchGetItem", "UpdateItem", "UpdateItem", "SendMessageBatch"]);
     assert_eq!(world.calls.rounds(), 3);
+    world.deliver().await;
+    world.empty(&bob).await;
 
     world.calls.reset();
     assert_eq!(world.deliver().await, 1);

@@ -274,7 +274,8 @@ async fn the_table_is_down() {
     let outgoing = envelope(&alice, &[&bob]);
     world.calls.fail("BatchGetItem", CallFault::Down, TRIES);
     assert_eq!(refused(alice.send(&outgoing).await), "503 unavailable");
-    world.calls.fail("UpdateItem", CallFault::Down, TRIES);
+    // The account and the recipient are charged at once.
+    world.calls.fail("UpdateItem", CallFault::Down, 2 * TRIES);
     assert_eq!(refused(alice.send(&outgoing).await), "503 unavailable");
     world.calls.fail("Query", CallFault::Down, TRIES);
     assert_eq!(refused(alice.fetch().await), "503 unavailable");

@@ -2,7 +2,6 @@
 //! another server.
 
 use axum::response::Response;
-use eko_federation::{STEP_TIME, limits};
 use eko_messaging::send::SendOutcome;
 use eko_protocol::activity::{self, DeliveryProgress, Report};
 use eko_protocol::address::Handle;
@@ -17,19 +16,30 @@ use serde_json::{Value, json};
 ///
 /// The answer is 201 if every device of the recipient has its ciphertext queued, 202 if the
 /// envelope waits for the recipient's server, 207 `PartialDelivery` or 409 `Reject`. The calls are
-/// listed at [`send_local`](eko_messaging::Messaging::send_local) and
-/// [`send_remote`](eko_messaging::Messaging::send_remote).
+/// listed at [`send_local`](eko_messaging::Messaging::send_local),
+/// [`send_remote`](eko_messaging::Messaging::send_remote) and, for a handle of another server,
+/// [`look_up_handle`](eko_messaging::Messaging::look_up_handle).
 pub(crate) async fn send_envelope(
     state: &FederatedState,
     caller: &Caller,
     mut body: Value,
 ) -> Result<Response, Problem> {
-    if let Some(actor) = actor_of_handle(state, &body).await? {
-        body["to"] = json!(actor);
-    }
     let origin = state.origin();
-    let create = Create::parse(&body, state.now_ms())?;
-    create.authorise(&origin.actor(&caller.user), &origin.device(&caller.user, &caller.device))?;
+    let own_actor = origin.actor(&caller.user);
+    let handle = only_text(&body, "to").ok().and_then(|to| Handle::parse(to).ok());
+    if let Some(handle) = &handle {
+        body["to"] = match handle.authority() == origin.authority() {
+            true => json!(origin.actor(handle.name())),
+            // An address in the place of the one that is looked up when all else is checked.
+            false => json!(own_actor),
+        };
+    }
+    let mut create = Create::parse(&body, state.now_ms())?;
+    create.authorise(&own_actor, &origin.device(&caller.user, &caller.device))?;
+    if let Some(handle) = handle.filter(|handle| handle.authority() != origin.authority()) {
+        let federation = state.federation("/to")?;
+        create.to = state.messaging().look_up_handle(federation, caller.address(), &handle).await?;
+    }
     let outcome = match origin.parse_actor(&create.to) {
         Some(user) => state.messaging().send_local(caller.address(), &create, &user).await?,
         None if origin.owns(&create.to) => return Err(Problem::NotFound("user")),
@@ -48,19 +58,6 @@ pub(crate) async fn send_envelope(
         SendOutcome::Partial(report) => reported(state, StatusCode::MULTI_STATUS, &report),
         SendOutcome::Rejected(report) => reported(state, StatusCode::CONFLICT, &report),
     })
-}
-
-/// Returns the actor id for a handle in `to`, or `None` if `to` is no handle. The calls for a
-/// handle of another server are listed at [`resolve`](eko_federation::Federation::resolve).
-async fn actor_of_handle(state: &FederatedState, body: &Value) -> Result<Option<String>, Problem> {
-    let Some(handle) = only_text(body, "to").ok().and_then(|to| Handle::parse(to).ok()) else {
-        return Ok(None);
-    };
-    if handle.authority() == state.origin().authority() {
-        return Ok(Some(state.origin().actor(handle.name())));
-    }
-    let federation = state.federation("/to")?;
-    Ok(Some(federation.resolve(&handle, state.now_ms(), &limits(STEP_TIME)).await?))
 }
 
 /// Answers with the activity. `activity` is its id, which is also the `Location`.

@@ -8,6 +8,7 @@ use eko_federation::policy::FederationPolicy;
 use eko_local::demo;
 use eko_local::engines::{EngineOptions, EngineServer};
 use eko_local::server::{BoundServer, ISSUER_PATH, ServerOptions};
+use eko_messaging::Limits;
 
 /// Eko Messages on one machine: the whole server, with DynamoDB and SQS embedded.
 #[derive(Parser)]
@@ -68,11 +69,14 @@ struct ServeArguments {
     #[arg(long, value_name = "DIR", env = "EKO_DATA")]
     data: Option<PathBuf>,
     /// Envelopes a minute from one sender to one recipient
-    #[arg(long, default_value_t = ServerOptions::default().sender_budget, env = "SENDER_BUDGET")]
+    #[arg(long, default_value_t = Limits::default().sender_budget, env = "SENDER_BUDGET")]
     sender_budget: u64,
     /// Bytes of content a minute to one recipient
-    #[arg(long, default_value_t = ServerOptions::default().recipient_bytes_budget, env = "RECIPIENT_BYTES_BUDGET")]
+    #[arg(long, default_value_t = Limits::default().recipient_bytes_budget, env = "RECIPIENT_BYTES_BUDGET")]
     recipient_bytes_budget: u64,
+    /// Envelopes a minute from one account to everyone
+    #[arg(long, default_value_t = Limits::default().account_budget, env = "ACCOUNT_BUDGET")]
+    account_budget: u64,
     /// Domains to federate with, and no others; comma-separated
     #[arg(
         long,
@@ -127,8 +131,12 @@ async fn serve(options: ServeArguments) -> anyhow::Result<()> {
         port: options.port,
         origin: options.origin,
         data: options.data,
-        sender_budget: options.sender_budget,
-        recipient_bytes_budget: options.recipient_bytes_budget,
+        limits: Limits {
+            sender_budget: options.sender_budget,
+            recipient_bytes_budget: options.recipient_bytes_budget,
+            account_budget: options.account_budget,
+            ..Limits::default()
+        },
         policy,
     })
     .await?;

@@ -44,10 +44,8 @@ pub struct ServerOptions {
     pub origin: Option<String>,
     /// The data folder. `None` keeps the state in memory.
     pub data: Option<PathBuf>,
-    /// The number of envelopes per minute from one sender to one recipient.
-    pub sender_budget: u64,
-    /// The number of bytes per minute to one recipient.
-    pub recipient_bytes_budget: u64,
+    /// The limits.
+    pub limits: Limits,
     /// The other servers that it federates with.
     pub policy: FederationPolicy,
 }
@@ -55,13 +53,11 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     /// Returns the options of a server on a free port, with its state in memory.
     fn default() -> Self {
-        let limits = Limits::default();
         Self {
             port: 0,
             origin: None,
             data: None,
-            sender_budget: limits.sender_budget,
-            recipient_bytes_budget: limits.recipient_bytes_budget,
+            limits: Limits::default(),
             policy: FederationPolicy::default(),
         }
     }
@@ -107,11 +103,7 @@ impl BoundServer {
                 require_email_verified: false,
             },
             token_keys: TokenKey::list(&secrets::token_keys(options.data.as_deref(), &random)?)?,
-            limits: Limits {
-                sender_budget: options.sender_budget,
-                recipient_bytes_budget: options.recipient_bytes_budget,
-                ..Limits::default()
-            },
+            limits: options.limits.clone(),
             federation: Some(FederationConfig {
                 policy: options.policy.clone(),
                 ..FederationConfig::new(secrets::signing_key(options.data.as_deref())?)

@@ -277,7 +277,16 @@ impl GuardedClient {
         headers.remove(HOST); // hyper makes it from the checked URL
         headers.insert(USER_AGENT, self.inner.options.user_agent.clone());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        self.http(host)?.request(request).await.map_err(|error| FetchError::from_chain(host, &error))
+        let authority = request.uri().authority().map_or_else(|| host.to_owned(), ToString::to_string);
+        self.http(host)?.request(request).await.map_err(|error| {
+            match FetchError::from_chain(host, &error) {
+                // The connection was not open yet: TLS failed.
+                FetchError::Broken { reason, .. } if error.is_connect() => {
+                    FetchError::Unreachable { host: authority, reason }
+                }
+                other => other,
+            }
+        })
     }
 }
 

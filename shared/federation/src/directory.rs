@@ -76,7 +76,7 @@ impl Federation {
     ///
     /// # Errors
     /// [`RemoteError::NotFederated`], [`RemoteError::Gone`], [`RemoteError::Unusable`],
-    /// [`RemoteError::Unreachable`], or the store's error.
+    /// [`RemoteError::Unconnected`], [`RemoteError::Unreachable`], or the store's error.
     pub async fn actor(
         &self,
         id: &str,
@@ -116,7 +116,7 @@ impl Federation {
             StoredActor::Read(copy) => copy,
             StoredActor::Unread => self.store.remote_actor(id).await?,
         };
-        let copy = copy.filter(|copy| !matches!(copy.result, Err(LookupFailure::Unreachable(_))));
+        let copy = copy.filter(|copy| !copy.result.as_ref().is_err_and(is_out_of_reach));
         self.actor_from_copy(id, copy, now_ms, limits).await
     }
 
@@ -139,7 +139,7 @@ impl Federation {
                 }
                 match self.refetch(id, now_ms, limits).await {
                     // If the server is out of reach, its users are still known.
-                    Err(RemoteError::Unreachable(_)) => Ok(known),
+                    Err(RemoteError::Unreachable(_) | RemoteError::Unconnected(_)) => Ok(known),
                     fetched => fetched,
                 }
             }
@@ -160,14 +160,15 @@ impl Federation {
     ) -> Result<CachedActor, RemoteError> {
         self.permitted(id)?;
         let result = self.fetch_actor(id, now_ms, limits).await;
-        if let Err(LookupFailure::Unreachable(why)) = &result
+        if let Err(silence) = &result
+            && is_out_of_reach(silence)
             && let Some(CachedLookup { fetched_ms, result: Ok(actor) }) = self.store.remote_actor(id).await?
         {
             // The existing copy stays. In memory it gets the time of this attempt, so that forged
             // signatures and an old copy do not cause another attempt at once.
-            tracing::debug!(actor = id, fetched_ms, why, "not refetched");
+            tracing::debug!(actor = id, fetched_ms, ?silence, "not refetched");
             self.memory.put(id, CachedActor { actor: Arc::new(actor), fetched_ms: now_ms }, now_ms);
-            return Err(RemoteError::Unreachable(why.clone()));
+            return Err(error(id, silence.clone()));
         }
         self.store.keep_actor(id, &CachedLookup { fetched_ms: now_ms, result: result.clone() }).await?;
         match result {
@@ -198,8 +199,8 @@ impl Federation {
     ///
     /// # Errors
     /// [`RemoteError::NotFederated`] for the server of the handle or of the actor,
-    /// [`RemoteError::Gone`], [`RemoteError::Unusable`], [`RemoteError::Unreachable`], or the
-    /// store's error.
+    /// [`RemoteError::Gone`], [`RemoteError::Unusable`], [`RemoteError::Unconnected`],
+    /// [`RemoteError::Unreachable`], or the store's error.
     pub async fn resolve(
         &self,
         handle: &Handle,
@@ -253,13 +254,14 @@ impl Federation {
         };
         let late = || FetchError::TimedOut { host: id.to_owned(), after: limits.time };
         let fetched = tokio::time::timeout(limits.time, knock).await.unwrap_or_else(|_| Err(late()));
+        let origin = Origin::of(id);
+        let authority = origin.as_ref().map_or("", Origin::authority);
+        let document = document(fetched, authority);
         // A time-out does not count: one slow address must not exclude the whole server.
-        if let Err(FetchError::Unresolvable { .. } | FetchError::Unreachable { .. }) = &fetched
-            && let Some(origin) = Origin::of(id)
-        {
-            self.memory.silence(origin, now_ms.saturating_add(UNREACHABLE_MS), now_ms);
+        if let (Err(LookupFailure::Unconnected(_)), Some(origin)) = (&document, &origin) {
+            self.memory.silence(origin.clone(), now_ms.saturating_add(UNREACHABLE_MS), now_ms);
         }
-        let document = document(fetched)?;
+        let document = document?;
         let unusable = |why: String| LookupFailure::Unusable(reason(format_args!("{id}: {why}")));
         let value = json::parse(&document.body).map_err(|e| unusable(e.to_string()))?;
         let actor = RemoteActor::parse(&value, document.url.as_str()).map_err(|e| unusable(e.to_string()))?;
@@ -295,7 +297,7 @@ impl Federation {
         url.query_pairs_mut().append_pair("resource", acct);
         let permit = |url: &url::Url| self.permit_url(url).map(|()| Vec::new());
         let fetched = self.client.get_json(url.as_str(), MediaTypes::WEBFINGER, permit, limits).await;
-        let document = document(fetched)?;
+        let document = document(fetched, base.authority())?;
         let unusable =
             |why: &str| LookupFailure::Unusable(reason(format_args!("WebFinger of {acct}: {why}")));
         let value = json::parse(&document.body).map_err(|e| unusable(&e.to_string()))?;
@@ -324,15 +326,28 @@ fn remembered_ms(silence: &LookupFailure) -> i64 {
     match silence {
         LookupFailure::Gone => GONE_MS,
         LookupFailure::Unusable(_) => UNUSABLE_MS,
-        LookupFailure::Unreachable(_) => UNREACHABLE_MS,
+        LookupFailure::Unconnected(_) | LookupFailure::Unreachable(_) => UNREACHABLE_MS,
     }
 }
 
+/// True if the server may answer the same lookup later.
+fn is_out_of_reach(silence: &LookupFailure) -> bool {
+    matches!(silence, LookupFailure::Unconnected(_) | LookupFailure::Unreachable(_))
+}
+
 /// Sorts the result of a fetch into a document and the kinds of failures that are stored.
-fn document(fetched: Result<FetchOutcome, FetchError>) -> Result<FetchedDocument, LookupFailure> {
+/// `authority` is that of the server that was asked first. A redirect may lead to a server that
+/// cannot be connected to, which says nothing about the first one.
+fn document(
+    fetched: Result<FetchOutcome, FetchError>,
+    authority: &str,
+) -> Result<FetchedDocument, LookupFailure> {
     match fetched {
         Ok(FetchOutcome::Document(document)) => Ok(document),
         Ok(FetchOutcome::Gone | FetchOutcome::NotFound) => Err(LookupFailure::Gone),
+        Err(error) if error.unconnected() == Some(authority) => {
+            Err(LookupFailure::Unconnected(reason(error)))
+        }
         Err(error) if error.is_transient() => Err(LookupFailure::Unreachable(reason(error))),
         Err(error) => Err(LookupFailure::Unusable(reason(error))),
     }
@@ -343,6 +358,7 @@ fn error(id: &str, silence: LookupFailure) -> RemoteError {
     match silence {
         LookupFailure::Gone => RemoteError::Gone(id.to_owned()),
         LookupFailure::Unusable(why) => RemoteError::Unusable(why),
+        LookupFailure::Unconnected(why) => RemoteError::Unconnected(why),
         LookupFailure::Unreachable(why) => RemoteError::Unreachable(why),
     }
 }

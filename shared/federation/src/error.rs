@@ -21,7 +21,12 @@ pub enum RemoteError {
     /// The server's answer cannot be used. The text says why.
     #[error("{0}")]
     Unusable(String),
-    /// The server is out of reach now. The text says why.
+    /// No connection to the server can be opened now. The text says why. This is a failure of the
+    /// whole server.
+    #[error("{0}")]
+    Unconnected(String),
+    /// The server's answer is missing or says "later". The text says why. The fault may be that of
+    /// one URL.
     #[error("{0}")]
     Unreachable(String),
     /// The store of this server failed.

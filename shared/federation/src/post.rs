@@ -44,8 +44,20 @@ pub struct Postponement {
     pub why: String,
     /// The delay that the other server asks for (`Retry-After`), in seconds.
     pub retry_after: Option<u64>,
-    /// True if the whole server fails, so that nobody should try it for a while.
-    pub whole_server: bool,
+    /// The part of the server that fails.
+    pub failing: FailingPart,
+}
+
+/// The part of another server that a failure speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailingPart {
+    /// The whole server: no connection to it can be opened.
+    Server,
+    /// At least the address that was asked: there is no answer, or a gateway answers instead of the
+    /// server. If several addresses fail, it is the server.
+    Address,
+    /// This request only. The server answers.
+    Request,
 }
 
 /// The meaning of another server's answer to an envelope.
@@ -102,9 +114,12 @@ impl Federation {
         let late = FetchError::TimedOut { host: url.to_owned(), after: limits.time };
         match tokio::time::timeout(limits.time, knock).await.unwrap_or(Err(late)) {
             Ok((response, scheme)) => classify(response, scheme, now_ms),
-            Err(error) if error.is_transient() => {
-                PostOutcome::Later(Postponement { why: reason(error), retry_after: None, whole_server: true })
-            }
+            // A POST is redirected within its origin only, so that it is that origin's connection.
+            Err(error) if error.is_transient() => PostOutcome::Later(Postponement {
+                failing: error.unconnected().map_or(FailingPart::Address, |_| FailingPart::Server),
+                why: reason(error),
+                retry_after: None,
+            }),
             Err(error) => PostOutcome::Never(reason(error)),
         }
     }
@@ -155,17 +170,17 @@ fn location(response: &ServerAnswer) -> Option<&str> {
 /// Classifies an answer: final, or to be tried again.
 fn classify(response: ServerAnswer, scheme: Scheme, now_ms: i64) -> PostOutcome {
     let status = response.status();
-    let later = |whole_server| {
+    let later = |failing| {
         let why = format!("it answered {status}");
-        PostOutcome::Later(Postponement { why, retry_after: retry_after(&response, now_ms), whole_server })
+        PostOutcome::Later(Postponement { why, retry_after: retry_after(&response, now_ms), failing })
     };
     match status.as_u16() {
         // The server may have failed to fetch our key. The activity is not at fault.
-        401 => later(false),
+        401 => later(FailingPart::Request),
         // The budget may be that of one sender and one recipient only.
-        429 => later(false),
-        408 | 425 | 500 | 501 | 505..=599 => later(false),
-        502..=504 => later(true),
+        429 => later(FailingPart::Request),
+        408 | 425 | 500 | 501 | 505..=599 => later(FailingPart::Request),
+        502..=504 => later(FailingPart::Address),
         _ => PostOutcome::Answered { response, scheme },
     }
 }
@@ -277,15 +292,15 @@ mod tests {
             let response = Response::builder().status(status).body(Bytes::new()).unwrap();
             match classify(response, Scheme::Rfc9421, 0) {
                 PostOutcome::Answered { .. } => "answered",
-                PostOutcome::Later(Postponement { whole_server: true, .. }) => "later, everyone",
-                PostOutcome::Later(_) => "later",
+                PostOutcome::Later(Postponement { failing: FailingPart::Request, .. }) => "later",
+                PostOutcome::Later(_) => "later, this address",
                 PostOutcome::Never(_) => "never",
             }
         };
         for (statuses, expected) in [
             (&[200, 202, 207, 301, 400, 403, 404, 409, 410, 413, 422][..], "answered"),
             (&[401, 408, 425, 429, 500, 501, 507], "later"),
-            (&[502, 503, 504], "later, everyone"),
+            (&[502, 503, 504], "later, this address"),
         ] {
             for status in statuses {
                 assert_eq!(kind(*status), expected, "{status}");

@@ -36,7 +36,7 @@ impl Messaging {
     ///
     /// Four AWS calls in three rounds, if the author's key is in memory: GetItem of the device set
     /// beside the UpdateItem of the budgets; UpdateItem of the envelope's record; SendMessageBatch.
-    /// A rejected envelope costs the first round only.
+    /// A rejected envelope costs the first round and the UpdateItem that gives it back.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`], [`Refusal::OverBudget`], and [`Refusal::Invalid`] if a message is
@@ -44,11 +44,18 @@ impl Messaging {
     pub async fn accept_remote(&self, create: &Create, user: &UserName) -> Result<Acceptance> {
         // A message for another user costs no call.
         create.local_ciphertexts(self.origin(), user)?;
-        let (devices, charged) =
-            tokio::join!(self.store().device_set(user), self.charge_envelope(create, user.as_str()));
-        let devices = devices?.ok_or(Refusal::UnknownUser)?;
-        charged?;
-        self.accept(create, user, &devices, None).await
+        let charge = self.recipient_charge(create, user.as_str());
+        let (devices, mut spending) = tokio::join!(self.store().device_set(user), self.spend(None, charge));
+        let accept = async {
+            let devices = devices?.ok_or(Refusal::UnknownUser)?;
+            spending.check()?;
+            self.accept(create, user, &devices, None).await
+        };
+        let accepted = accept.await;
+        if !matches!(accepted, Ok(Acceptance::Complete { .. } | Acceptance::Partial(_))) {
+            self.give_back(spending).await;
+        }
+        accepted
     }
 
     /// Compares an envelope with the recipient's device set, records what is accepted, and queues

@@ -144,6 +144,7 @@ impl Messaging {
                 not_before_ms: None,
                 expires_ms: None,
                 outcome_to: None,
+                listed_as: None,
                 body: ParcelBody::Text(activity.to_string()),
             })
         }))

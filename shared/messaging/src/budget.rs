@@ -1,38 +1,151 @@
-//! Budgets of senders and recipients (`docs/protocol.md`, section 6).
+//! Budgets of recipients and accounts (`docs/protocol.md`, section 6).
+//!
+//! An envelope is counted before it is known whether it is accepted, so that the count costs no
+//! round. What is refused then is given back. A process that dies in between leaves one envelope
+//! too many counted, on the sender's own share.
 
+use eko_protocol::address::{Origin, UserName};
 use eko_protocol::envelope::Create;
-use eko_store::budget::{BudgetCharge, WindowSums};
+use eko_store::budget::{Allowance, BudgetParty, Charge, ChargeOutcome, Measure, UsedUp};
 
-use crate::{Messaging, Refusal, Result};
+use crate::{Messaging, MessagingError, Refusal, Result};
+
+/// The charges of one envelope that are counted, and the reason not to accept it.
+pub(crate) struct Spending {
+    /// The charge to the sending account.
+    account: Option<Charge>,
+    /// The charge to the recipient.
+    recipient: Option<Charge>,
+    /// The reason why a charge is not counted.
+    refusal: Option<MessagingError>,
+}
+
+impl Spending {
+    /// Returns the reason not to accept the envelope as an error.
+    ///
+    /// # Errors
+    /// [`Refusal::OverBudget`]; the store is broken or out of reach.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.refusal.take().map_or(Ok(()), Err)
+    }
+}
 
 impl Messaging {
-    /// Charges an envelope to its sender and recipient. `recipient` is a user name of this server
-    /// or an actor id of another. One UpdateItem, meant to run beside the read of the device sets.
+    /// Returns the charge of an envelope to the recipient's budget. `recipient` is a user name of
+    /// this server or an actor id of another.
     ///
-    /// # Errors
-    /// [`Refusal::OverBudget`]; the store is broken or out of reach.
-    pub(crate) async fn charge_envelope(&self, create: &Create, recipient: &str) -> Result<()> {
-        let bytes = create.messages.iter().map(|message| message.content.len()).sum::<usize>();
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.charge(BudgetCharge { sender: &create.header.author, recipient, bytes }).await
+    /// Returns `None` for a sync: only the account's own budget bounds it, so that nobody who
+    /// writes to a user keeps the user's own devices apart.
+    pub(crate) fn recipient_charge(&self, create: &Create, recipient: &str) -> Option<Charge> {
+        let author = &create.header.author;
+        let server = Origin::of(author).filter(|origin| origin != self.origin());
+        let charge = || self.charge_between(author, server.as_ref(), recipient, bytes_of(create));
+        (!create.is_sync()).then(charge)
     }
 
-    /// Charges a request to its sender and recipient. One UpdateItem.
-    ///
-    /// # Errors
-    /// [`Refusal::OverBudget`]; the store is broken or out of reach.
-    pub(crate) async fn charge(&self, charge: BudgetCharge<'_>) -> Result<()> {
-        const ENVELOPES: &str = "too many envelopes to this recipient in this minute";
-        const BYTES: &str = "too many bytes to this recipient in this minute";
+    /// Returns the charge of a `Take` from another server. `subject` is what is asked for: a handle
+    /// or a server's origin.
+    pub(crate) fn take_charge(&self, taker: &str, subject: &str) -> Charge {
+        self.charge_between(taker, None, subject, 0)
+    }
+
+    fn charge_between(&self, sender: &str, server: Option<&Origin>, recipient: &str, bytes: u64) -> Charge {
         let limits = self.limits();
-        let state = self.store().spend(charge, limits.recipient_budget, self.now_ms()).await?;
-        let retry_after = state.resets_in_ms.unsigned_abs().div_ceil(1000);
-        let over = |budget| Err(Refusal::OverBudget { retry_after, budget }.into());
-        match state.window {
-            WindowSums::Full => over(ENVELOPES),
-            WindowSums::Counted { envelopes, .. } if envelopes > limits.sender_budget => over(ENVELOPES),
-            WindowSums::Counted { bytes, .. } if bytes > limits.recipient_bytes_budget => over(BYTES),
-            WindowSums::Counted { .. } => Ok(()),
+        let share = Allowance { envelopes: limits.sender_budget, bytes: limits.sender_bytes_budget };
+        let sender = BudgetParty { name: sender, allowance: share };
+        let server = server.map(|origin| BudgetParty {
+            name: origin.authority(),
+            allowance: Allowance { envelopes: limits.server_budget, bytes: limits.server_bytes_budget },
+        });
+        let total = Allowance { envelopes: limits.recipient_budget, bytes: limits.recipient_bytes_budget };
+        Charge::to_recipient(recipient, sender, server, total, bytes, self.now_ms())
+    }
+
+    /// Returns the charge of an envelope to the account of its author.
+    pub(crate) fn account_charge(&self, user: &UserName, create: &Create) -> Charge {
+        self.charge_of_account(user, bytes_of(create))
+    }
+
+    /// Returns the charge of a request to another server to the account that causes it.
+    pub(crate) fn request_charge(&self, user: &UserName) -> Charge {
+        self.charge_of_account(user, 0)
+    }
+
+    fn charge_of_account(&self, user: &UserName, bytes: u64) -> Charge {
+        let limits = self.limits();
+        let allowance = Allowance { envelopes: limits.account_budget, bytes: limits.account_bytes_budget };
+        Charge::to_account(user, allowance, bytes, self.now_ms())
+    }
+
+    /// Charges an envelope to its account and to its recipient, as far as there is a charge: one
+    /// UpdateItem each, at once. Meant to run beside the read of the device sets.
+    pub(crate) async fn spend(&self, account: Option<Charge>, recipient: Option<Charge>) -> Spending {
+        let (account, recipient) = tokio::join!(self.charge(account), self.charge(recipient));
+        let (account, refused_account) = counted(account);
+        let (recipient, refused_recipient) = counted(recipient);
+        Spending { account, recipient, refusal: refused_account.or(refused_recipient) }
+    }
+
+    /// Counts a charge and returns it. [`Refusal::OverBudget`] if it is not counted.
+    async fn charge(&self, charge: Option<Charge>) -> Result<Option<Charge>> {
+        let Some(charge) = charge else { return Ok(None) };
+        match self.store().charge(&charge, self.now_ms()).await? {
+            ChargeOutcome::Counted => Ok(Some(charge)),
+            ChargeOutcome::Refused { used_up, resets_in_ms } => Err(Refusal::OverBudget {
+                retry_after: resets_in_ms.unsigned_abs().div_ceil(1000),
+                budget: text(used_up),
+            }
+            .into()),
         }
+    }
+
+    /// Gives back what was counted for an envelope that is refused: one UpdateItem for each charge,
+    /// at once. What cannot be given back stays counted until the minute is over.
+    pub(crate) async fn give_back(&self, spending: Spending) {
+        let Spending { account, recipient, .. } = spending;
+        tokio::join!(self.give_back_one(account), self.give_back_one(recipient));
+    }
+
+    /// Gives back what was counted on the recipient's budget for an envelope that another server
+    /// refused. The account stays charged for the request.
+    pub(crate) async fn give_back_recipient(&self, spending: Spending) {
+        self.give_back_one(spending.recipient).await;
+    }
+
+    async fn give_back_one(&self, charge: Option<Charge>) {
+        let Some(charge) = charge else { return };
+        if let Err(error) = self.store().give_back(&charge).await {
+            tracing::warn!(%error, "a refused envelope stays counted");
+        }
+    }
+}
+
+/// Separates a charge that is counted from the reason why it is not.
+fn counted(charged: Result<Option<Charge>>) -> (Option<Charge>, Option<MessagingError>) {
+    match charged {
+        Ok(charge) => (charge, None),
+        Err(error) => (None, Some(error)),
+    }
+}
+
+/// Returns the bytes of content in an envelope.
+fn bytes_of(create: &Create) -> u64 {
+    let bytes = create.messages.iter().map(|message| message.content.len()).sum::<usize>();
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// Returns the name of a budget that is used up, for a person.
+fn text(used_up: UsedUp) -> &'static str {
+    match used_up {
+        UsedUp::Sender(Measure::Envelopes) => "too many envelopes from you to this recipient in this minute",
+        UsedUp::Sender(Measure::Bytes) => "too many bytes from you to this recipient in this minute",
+        UsedUp::Server(Measure::Envelopes) => {
+            "too many envelopes from your server to this recipient in this minute"
+        }
+        UsedUp::Server(Measure::Bytes) => "too many bytes from your server to this recipient in this minute",
+        UsedUp::Recipient(Measure::Envelopes) => "too many envelopes to this recipient in this minute",
+        UsedUp::Recipient(Measure::Bytes) => "too many bytes to this recipient in this minute",
+        UsedUp::Account(Measure::Envelopes) => "too many envelopes from your account in this minute",
+        UsedUp::Account(Measure::Bytes) => "too many bytes from your account in this minute",
     }
 }

@@ -20,11 +20,29 @@ pub struct Limits {
     pub message_ttl_days: u16,
     /// `SENDER_BUDGET`: envelopes per minute from one sender to one recipient. Default 60.
     pub sender_budget: u64,
+    /// `SENDER_BYTES_BUDGET`: bytes of content per minute from one sender to one recipient. Default
+    /// 2 MiB.
+    pub sender_bytes_budget: u64,
+    /// `SERVER_BUDGET`: envelopes per minute from all actors of one other server to one recipient.
+    /// Default 1,500.
+    pub server_budget: u64,
+    /// `SERVER_BYTES_BUDGET`: bytes of content per minute from all actors of one other server to
+    /// one recipient. Default 8 MiB.
+    pub server_bytes_budget: u64,
     /// `RECIPIENT_BUDGET`: envelopes per minute to one recipient, from everyone. Default 6,000.
     pub recipient_budget: u64,
     /// `RECIPIENT_BYTES_BUDGET`: bytes of content per minute to one recipient, from everyone.
     /// Default 32 MiB.
     pub recipient_bytes_budget: u64,
+    /// `ACCOUNT_BUDGET`: envelopes per minute from one account to all recipients, and requests to
+    /// other servers that it causes. Default 1,200.
+    pub account_budget: u64,
+    /// `ACCOUNT_BYTES_BUDGET`: bytes of content per minute from one account to all recipients.
+    /// Default 32 MiB.
+    pub account_bytes_budget: u64,
+    /// `ACCOUNT_PARCELS`: the envelopes of one account that may wait for other servers at a time.
+    /// Default 500.
+    pub account_parcels: u64,
     /// `TAKE_BUDGET`: one-time keys per hour that one taker gets of one device. Default 5.
     pub take_budget: u64,
     /// `TAKE_TOTAL_BUDGET`: one-time keys per hour that all takers get of one device. Default 100.
@@ -42,8 +60,14 @@ impl Default for Limits {
         Self {
             message_ttl_days: 30,
             sender_budget: 60,
+            sender_bytes_budget: 2 << 20,
+            server_budget: 1_500,
+            server_bytes_budget: 8 << 20,
             recipient_budget: 6_000,
             recipient_bytes_budget: 32 << 20,
+            account_budget: 1_200,
+            account_bytes_budget: 32 << 20,
+            account_parcels: 500,
             take_budget: 5,
             take_total_budget: 100,
             take_server_budget: 20,

@@ -6,16 +6,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use eko_federation::post::{PostOutcome, Postponement, ServerAnswer};
+use eko_federation::post::{FailingPart, PostOutcome, Postponement, ServerAnswer};
 use eko_federation::{Federation, RemoteError, Scheme, StoredActor, limits};
 use eko_protocol::address::{Origin, UserName};
-use eko_store::hosts::{HostGate, HostRecord};
+use eko_store::hosts::{HostGate, HostRecord, InboxFailure, Witness};
 
 use crate::{Messaging, Result};
 
 /// The time after which a caller asks again if another one holds the probe of a failing server, in
 /// milliseconds.
 const PROBE_TAKEN_MS: i64 = 5_000;
+/// The longest wait that another server can ask for, in milliseconds: 11 hours. SQS hides a message
+/// for a little longer, so that the parcel does not come back before its time.
+const LONGEST_ASKED_MS: i64 = 11 * 3_600_000;
 
 /// An activity that is to be posted to another server.
 pub(crate) struct Dispatch<'a> {
@@ -47,22 +50,37 @@ pub(crate) enum DispatchOutcome {
 }
 
 /// The reason to wait before the next attempt.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Wait {
     /// The reason, for a person.
     pub(crate) why: String,
     /// The earliest time of the next attempt in epoch milliseconds, if the other server or its
     /// circuit breaker sets one.
     pub(crate) until_ms: Option<i64>,
-    /// True if the whole server fails, so that nothing else should be tried there either.
-    pub(crate) whole_server: bool,
+    /// What else should wait.
+    pub(crate) scope: WaitScope,
+}
+
+/// The activities that a failed attempt stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum WaitScope {
+    /// The one that was tried.
+    #[default]
+    Activity,
+    /// Those of the same author and those for the same recipient on that server.
+    Parties,
+    /// All for that server: its circuit breaker is closed.
+    Server {
+        /// The time before which nobody tries the server, in epoch milliseconds.
+        until_ms: i64,
+    },
 }
 
 /// The answer of the circuit breaker.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// The server may be tried now.
-    Admitted,
+    /// The server may be tried now. Holds its record, under the caller's claim if this is a probe.
+    Admitted(HostRecord),
     /// The server must not be tried now.
     LeftAlone {
         /// The earliest time of the next try, in epoch milliseconds.
@@ -83,14 +101,14 @@ impl Messaging {
     ///
     /// # Errors
     /// The store is broken or out of reach.
-    pub(crate) async fn admit(&self, origin: &Origin, host: &HostRecord) -> Result<Admission> {
+    pub(crate) async fn admit(&self, origin: &Origin, host: HostRecord) -> Result<Admission> {
         let now_ms = self.now_ms();
         match host.gate(now_ms) {
-            HostGate::Open => Ok(Admission::Admitted),
+            HostGate::Open => Ok(Admission::Admitted(host)),
             HostGate::Closed { until_ms } => Ok(Admission::LeftAlone { until_ms }),
-            HostGate::Probe => match self.store().claim_probe(origin.authority(), host, now_ms).await? {
-                true => Ok(Admission::Admitted),
-                false => Ok(Admission::LeftAlone { until_ms: now_ms.saturating_add(PROBE_TAKEN_MS) }),
+            HostGate::Probe => match self.store().claim_probe(origin.authority(), &host, now_ms).await? {
+                Some(claimed) => Ok(Admission::Admitted(claimed)),
+                None => Ok(Admission::LeftAlone { until_ms: now_ms.saturating_add(PROBE_TAKEN_MS) }),
             },
         }
     }
@@ -111,30 +129,38 @@ impl Messaging {
         let Dispatch { to, origin, host, recipient, author, body, time } = dispatch;
         let now_ms = self.now_ms();
         let limits = limits(time);
+        let mut posts = false;
         let attempt = async {
             let known = federation.recipient(to, recipient, now_ms, &limits).await?;
+            posts = true;
             let author = self.origin().actor(author);
             let inbox = &known.actor.inbox;
             Ok(federation.post(inbox, &author, body, first_scheme(host), now_ms, &limits).await)
         };
-        let unreachable =
-            |why: String| PostOutcome::Later(Postponement { why, retry_after: None, whole_server: true });
-        let outcome = match tokio::time::timeout(time, attempt).await {
+        let attempted = tokio::time::timeout(time, attempt).await;
+        let later = |why, failing| PostOutcome::Later(Postponement { why, retry_after: None, failing });
+        let outcome = match attempted {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(RemoteError::Unreachable(why))) => unreachable(why),
+            Ok(Err(RemoteError::Unconnected(why))) => later(why, FailingPart::Server),
+            Ok(Err(RemoteError::Unreachable(why))) => later(why, FailingPart::Address),
             Ok(Err(error)) => {
-                if matches!(error, RemoteError::Gone(_) | RemoteError::Unusable(_)) {
-                    self.note_answer(origin, host, host.wants_cavage).await?;
-                }
+                self.end_probe(origin, host).await?;
                 return Err(error.into());
             }
-            Err(_) => unreachable(format!("it did not answer within {} s", time.as_secs_f32())),
+            Err(_) => {
+                let why = format!("it did not answer within {} s", time.as_secs_f32());
+                later(why, FailingPart::Address)
+            }
         };
-        self.note_outcome(origin, host, outcome).await
+        // A sender chooses which documents are fetched. Only an inbox that a valid actor has speaks
+        // of its server.
+        let witness = posts.then_some(Witness { sender: author.as_str(), recipient: to });
+        self.note_outcome(origin, host, witness, outcome).await
     }
 
-    /// Records what the outcome of a POST says about a server: an UpdateItem if that has changed,
-    /// otherwise no call.
+    /// Records what the outcome of an attempt says about a server: an UpdateItem if that has
+    /// changed, two if it closes the circuit breaker, otherwise no call. There is a `witness` if
+    /// the address that was asked is the inbox of a valid actor.
     ///
     /// # Errors
     /// The store is broken or out of reach.
@@ -142,9 +168,9 @@ impl Messaging {
         &self,
         origin: &Origin,
         host: &HostRecord,
+        witness: Option<Witness<'_>>,
         outcome: PostOutcome,
     ) -> Result<DispatchOutcome> {
-        let now_ms = self.now_ms();
         let authority = origin.authority();
         match outcome {
             PostOutcome::Answered { response, scheme } => {
@@ -153,22 +179,73 @@ impl Messaging {
                 self.note_answer(origin, host, wants_cavage).await?;
                 Ok(DispatchOutcome::Answered(response))
             }
-            PostOutcome::Later(Postponement { why, retry_after, whole_server }) => {
+            PostOutcome::Later(Postponement { why, retry_after, failing }) => {
                 let why = format!("{authority}: {why}");
-                let asked_ms =
-                    retry_after.and_then(|s| i64::try_from(s).ok()).map(|s| s.saturating_mul(1000));
-                let until_ms = if whole_server {
-                    tracing::info!(host = authority, why, failed_before = host.failures, "left alone");
-                    Some(self.store().host_failed(authority, host, &why, asked_ms, now_ms).await?)
-                } else {
-                    // The server answers, whatever it has against this activity.
-                    self.note_answer(origin, host, host.wants_cavage).await?;
-                    asked_ms.map(|ms| now_ms.saturating_add(ms))
+                let scope = self.note_failure(origin, host, witness, failing, &why).await?;
+                let asked_ms = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000);
+                let asked_until_ms =
+                    retry_after.map(|s| self.now_ms().saturating_add(asked_ms(s).min(LONGEST_ASKED_MS)));
+                // What one inbox asks for holds for the activity only.
+                let until_ms = match scope {
+                    WaitScope::Server { until_ms } => asked_until_ms.max(Some(until_ms)),
+                    WaitScope::Activity | WaitScope::Parties => asked_until_ms,
                 };
-                Ok(DispatchOutcome::Later(Wait { why, until_ms, whole_server }))
+                Ok(DispatchOutcome::Later(Wait { why, until_ms, scope }))
             }
-            PostOutcome::Never(why) => Ok(DispatchOutcome::Never(format!("{authority}: {why}"))),
+            PostOutcome::Never(why) => {
+                self.end_probe(origin, host).await?;
+                Ok(DispatchOutcome::Never(format!("{authority}: {why}")))
+            }
         }
+    }
+
+    /// Records a failure of a server. Returns what should wait because of it.
+    async fn note_failure(
+        &self,
+        origin: &Origin,
+        host: &HostRecord,
+        witness: Option<Witness<'_>>,
+        failing: FailingPart,
+        why: &str,
+    ) -> Result<WaitScope> {
+        let (store, authority, now_ms) = (self.store(), origin.authority(), self.now_ms());
+        let scope = match (failing, witness) {
+            (FailingPart::Server, _) => {
+                let until_ms = store.host_unconnected(authority, host, why, now_ms).await?;
+                WaitScope::Server { until_ms }
+            }
+            (FailingPart::Address, Some(witness)) => {
+                match store.inbox_failed(authority, host, witness, why, now_ms).await? {
+                    InboxFailure::Closed { until_ms } => WaitScope::Server { until_ms },
+                    InboxFailure::Witnessed => WaitScope::Parties,
+                }
+            }
+            (FailingPart::Address, None) => {
+                self.end_probe(origin, host).await?;
+                WaitScope::Parties
+            }
+            // The server answers, whatever it has against this activity.
+            (FailingPart::Request, _) => {
+                self.note_answer(origin, host, host.wants_cavage).await?;
+                WaitScope::Activity
+            }
+        };
+        if matches!(scope, WaitScope::Server { .. }) {
+            tracing::info!(host = authority, why, failed_before = host.failures, "left alone");
+        }
+        Ok(scope)
+    }
+
+    /// Opens the circuit breaker after a probe that has found a server which accepts connections
+    /// and nothing else. One UpdateItem; no call if the caller does not hold the probe.
+    ///
+    /// The one who probes may have chosen a hopeless address. That must not keep the breaker closed
+    /// for others.
+    async fn end_probe(&self, origin: &Origin, host: &HostRecord) -> Result<()> {
+        if host.until_ms > 0 {
+            self.store().end_probe(origin.authority(), host).await?;
+        }
+        Ok(())
     }
 
     /// Records that a server answered: forgets its failures and remembers its signature scheme. No
@@ -178,7 +255,7 @@ impl Messaging {
         if host.failures > 0 {
             tracing::info!(host = authority, failures = host.failures, "answers again");
         }
-        if host.failures > 0 || host.wants_cavage != wants_cavage {
+        if host.has_failures() || host.wants_cavage != wants_cavage {
             self.store().host_answered(authority, wants_cavage, self.now_ms()).await?;
         }
         Ok(())

@@ -15,10 +15,11 @@ use eko_federation::Federation;
 use eko_protocol::address::Origin;
 use eko_store::deliveries::ReportDelivery;
 use eko_store::hosts::HostRecord;
+use eko_store::outstanding::Outstanding;
 use eko_store::parcels::Parcel;
 use futures_util::future::join_all;
 
-use crate::dispatch::Admission;
+use crate::dispatch::{Admission, WaitScope};
 use crate::{Messaging, MessagingError, QueueMessage, Result};
 
 use fate::ParcelFate;
@@ -44,8 +45,9 @@ impl Messaging {
     /// Tries the parcels of a batch. Returns the ids of the messages that stay in the queue.
     ///
     /// One BatchGetItem of the records of the parcels' servers; for each parcel the calls of an
-    /// attempt; a SendMessageBatch for the reports; a ChangeMessageVisibilityBatch if something has
-    /// to wait. If the process dies after an attempt, the parcel is tried again: the other server
+    /// attempt; a SendMessageBatch for the reports; an UpdateItem for each envelope that is done and
+    /// was listed among its author's parcels; a ChangeMessageVisibilityBatch if something has to
+    /// wait. If the process dies after an attempt, the parcel is tried again: the other server
     /// knows the envelope by its id.
     ///
     /// A server without a `federation` gives every parcel up.
@@ -88,8 +90,11 @@ impl Messaging {
         self.settle(fates).await
     }
 
-    /// Tries the parcels for one server: one first, and all others at once if the server answers
-    /// that one. A server that does not answer costs a batch one connection.
+    /// Tries the parcels for one server: one first, and then the others at once. A server that
+    /// cannot be connected to costs a batch one connection.
+    ///
+    /// If the first one only waits by itself, so do the parcels that have its author or its
+    /// recipient: one sender's slow address costs a batch one attempt.
     async fn try_group(
         &self,
         federation: Option<&Federation>,
@@ -101,39 +106,77 @@ impl Messaging {
         if group.is_empty() {
             return fates;
         }
-        let closed_until = match self.admit(&origin, &host).await {
-            Ok(Admission::LeftAlone { until_ms }) => Some(until_ms),
-            Ok(Admission::Admitted) => {
-                let first = group.remove(0);
-                let fate = self.try_parcel(federation, &origin, &host, &first.parcel).await;
-                let closed_until = match &fate {
-                    Ok(ParcelFate::Wait { until_ms, whole_server: true }) => Some(*until_ms),
-                    _ => None,
-                };
-                self.sort(&origin, first, fate, &mut fates);
-                closed_until
+        let why = host.why.clone();
+        let host = match self.admit(&origin, host).await {
+            Ok(Admission::LeftAlone { until_ms }) => {
+                self.postpone_all(&origin, &why, group, until_ms, &mut fates);
+                return fates;
             }
+            Ok(Admission::Admitted(host)) => host,
             Err(error) => {
                 log(&origin, &error);
                 fates.failed.extend(group.into_iter().map(|received| received.message.id));
                 return fates;
             }
         };
-        if let Some(until_ms) = closed_until {
-            for received in group {
-                let fate = self.postpone(&origin, &host, &received.parcel, until_ms);
-                self.sort(&origin, received, Ok(fate), &mut fates);
+        let first = group.remove(0);
+        let fate = self.try_parcel(federation, &origin, &host, &first.parcel).await;
+        let waits = match &fate {
+            Ok(ParcelFate::Wait { until_ms, scope }) => Some((*until_ms, *scope)),
+            _ => None,
+        };
+        // Unless it says so, the attempt has left no failure to record.
+        let mut host = HostRecord { wants_cavage: host.wants_cavage, ..HostRecord::default() };
+        match waits {
+            Some((_, WaitScope::Server { until_ms })) => {
+                self.postpone_all(&origin, &why, std::mem::take(&mut group), until_ms, &mut fates);
             }
-            return fates;
+            Some((until_ms, WaitScope::Parties)) => {
+                let Parcel { author, to, .. } = &first.parcel;
+                let same = |one: &ReceivedParcel| one.parcel.author == *author || one.parcel.to == *to;
+                let (same, others): (Vec<_>, Vec<_>) = group.into_iter().partition(same);
+                self.postpone_all(&origin, &why, same, until_ms, &mut fates);
+                group = others;
+                match self.record_for(&origin, &group).await {
+                    Ok(record) => host = record,
+                    Err(error) => {
+                        log(&origin, &error);
+                        fates.failed.extend(group.drain(..).map(|received| received.message.id));
+                    }
+                }
+            }
+            Some((_, WaitScope::Activity)) | None => {}
         }
-        // The server has just answered: no earlier failure is left to record.
-        let host = HostRecord { wants_cavage: host.wants_cavage, ..HostRecord::default() };
+        self.sort(&origin, first, fate, &mut fates);
         let attempts = group.iter().map(|one| self.try_parcel(federation, &origin, &host, &one.parcel));
         let outcomes = join_all(attempts).await;
         for (received, fate) in group.into_iter().zip(outcomes) {
             self.sort(&origin, received, fate, &mut fates);
         }
         fates
+    }
+
+    /// Reads the record of a server again, if there are parcels to try: one GetItem.
+    async fn record_for(&self, origin: &Origin, group: &[ReceivedParcel]) -> Result<HostRecord> {
+        match group {
+            [] => Ok(HostRecord::default()),
+            _ => Ok(self.store().host(origin.authority()).await?),
+        }
+    }
+
+    /// Postpones parcels for one server until a time in epoch milliseconds, without an attempt.
+    fn postpone_all(
+        &self,
+        origin: &Origin,
+        why: &str,
+        group: Vec<ReceivedParcel>,
+        until_ms: i64,
+        fates: &mut BatchFates,
+    ) {
+        for received in group {
+            let fate = self.postpone(origin, why, &received.parcel, until_ms);
+            self.sort(origin, received, Ok(fate), fates);
+        }
     }
 
     /// Adds the fate of one parcel to those of the batch.
@@ -157,6 +200,25 @@ impl Messaging {
         }
     }
 
+    /// Removes a parcel that is done from the list of its author's parcels, and its stored text.
+    async fn discard(&self, ReceivedParcel { message, parcel }: &ReceivedParcel) {
+        let store = self.store();
+        let remove = async {
+            match &parcel.listed_as {
+                Some(id) => store.remove_outstanding(Outstanding::OfAccount(&parcel.author), id).await,
+                None => Ok(()),
+            }
+        };
+        let (removed, discarded) = tokio::join!(remove, store.discard_parcel(&parcel.body));
+        if let Err(error) = removed {
+            tracing::warn!(message = message.id, %error, "a parcel counts until its time is over");
+        }
+        // A stored body that stays goes by its time to live.
+        if let Err(error) = discarded {
+            tracing::warn!(message = message.id, %error, "the body of a delivered activity stays");
+        }
+    }
+
     /// Queues the reports for the senders, removes the stored texts of parcels that are done, and
     /// hides the messages that wait. Returns the ids of the messages that stay in the queue, among
     /// them those whose reports could not be queued.
@@ -166,12 +228,7 @@ impl Messaging {
         let (received, reports): (Vec<_>, Vec<_>) = done.into_iter().unzip();
         match store.queue_reports(reports.into_iter().flatten().collect()).await {
             Ok(()) => {
-                for ReceivedParcel { message, parcel } in received {
-                    // A stored body that stays goes by its time to live.
-                    if let Err(error) = store.discard_parcel(&parcel.body).await {
-                        tracing::warn!(message = message.id, %error, "the body of a delivered activity stays");
-                    }
-                }
+                join_all(received.iter().map(|received| self.discard(received))).await;
             }
             Err(error) => {
                 tracing::error!(%error, "outcomes could not be queued");

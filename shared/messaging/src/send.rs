@@ -3,22 +3,31 @@
 
 use bytes::Bytes;
 use eko_federation::post::EnvelopeAnswer;
-use eko_federation::{Federation, StoredActor};
+use eko_federation::{Federation, STEP_TIME, StoredActor, limits};
 use eko_protocol::activity::Report;
-use eko_protocol::address::UserName;
+use eko_protocol::actor::RemoteActor;
+use eko_protocol::address::{Handle, Origin, UserName};
 use eko_protocol::envelope::Create;
 use eko_protocol::id;
+use eko_store::StoreError;
 use eko_store::device::DeviceAddress;
+use eko_store::devices::UserDevices;
+use eko_store::hosts::HostRecord;
+use eko_store::outstanding::Outstanding;
 use eko_store::parcels::{OutcomeAddress, Parcel, ParcelBody};
+use eko_store::remote::{CachedLookup, SendContext};
 use eko_store::sent::SentEnvelopeName;
 
 use crate::accept::Acceptance;
 use crate::active_device::require_active;
+use crate::budget::Spending;
 use crate::dispatch::{Admission, Dispatch, DispatchOutcome, Wait};
 use crate::{Messaging, Refusal, Result};
 
 /// The shortest wait of an envelope whose first attempt failed, in milliseconds.
 const FIRST_WAIT_MS: i64 = 5_000;
+/// The time after which a sender may try again whose list of waiting parcels is full, in seconds.
+const LIST_FULL_SECONDS: u64 = 60;
 
 /// The outcome of a local device's envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +61,10 @@ impl From<Acceptance> for SendOutcome {
 impl Messaging {
     /// Sends an envelope of the device `caller` to `user`, a user of this server.
     ///
-    /// Four AWS calls in three rounds: BatchGetItem of both device sets beside the UpdateItem of
-    /// the budgets; UpdateItem of the envelope's record; SendMessageBatch.
+    /// Five AWS calls in three rounds: BatchGetItem of both device sets beside the two UpdateItem
+    /// of the budgets, of the account and of the recipient; UpdateItem of the envelope's record;
+    /// SendMessageBatch. A sync has no recipient's budget, and four calls. A refused envelope costs
+    /// an UpdateItem for each budget that is given back.
     ///
     /// # Errors
     /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`],
@@ -67,25 +78,79 @@ impl Messaging {
     ) -> Result<SendOutcome> {
         // A message for another user costs no call.
         create.local_ciphertexts(self.origin(), user)?;
-        let (sets, charged) = tokio::join!(
-            self.store().device_sets([caller.user, user]),
-            self.charge_envelope(create, user.as_str())
-        );
-        let [own, recipient] = sets?;
-        require_active(own, caller.device)?;
-        let recipient = recipient.ok_or(Refusal::UnknownUser)?;
-        charged?;
-        let sender = create.is_sync().then_some(caller.device);
-        Ok(self.accept(create, user, &recipient, sender).await?.into())
+        let account = self.account_charge(caller.user, create);
+        let recipient = self.recipient_charge(create, user.as_str());
+        let (sets, mut spending) =
+            tokio::join!(self.store().device_sets([caller.user, user]), self.spend(Some(account), recipient));
+        let accept = async {
+            let [own, recipient] = sets?;
+            require_active(own, caller.device)?;
+            let recipient = recipient.ok_or(Refusal::UnknownUser)?;
+            spending.check()?;
+            let sender = create.is_sync().then_some(caller.device);
+            self.accept(create, user, &recipient, sender).await
+        };
+        let accepted = accept.await;
+        if !matches!(accepted, Ok(Acceptance::Complete { .. } | Acceptance::Partial(_))) {
+            self.give_back(spending).await;
+        }
+        Ok(accepted?.into())
+    }
+
+    /// Looks up the actor id of a handle of another server, for the device `caller`.
+    ///
+    /// GetItem of the own device set beside the UpdateItem of the account's budget; then the calls
+    /// of [`Federation::resolve`]. Nobody is asked for a device that is not active, or for an
+    /// account over its budget.
+    ///
+    /// # Errors
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`]; those of
+    /// [`Federation::resolve`]; the store is broken or out of reach.
+    pub async fn look_up_handle(
+        &self,
+        federation: &Federation,
+        caller: DeviceAddress<'_>,
+        handle: &Handle,
+    ) -> Result<String> {
+        let account = self.request_charge(caller.user);
+        let (own, spending) =
+            tokio::join!(self.store().device_set(caller.user), self.spend(Some(account), None));
+        self.check_caller(caller, own, spending).await?;
+        Ok(federation.resolve(handle, self.now_ms(), &limits(STEP_TIME)).await?)
+    }
+
+    /// Checks that the calling device is active and its budgets are not used up. `own` is what was
+    /// read of the caller's devices. Returns the spending, or gives it back.
+    ///
+    /// # Errors
+    /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`]; the store
+    /// is broken or out of reach.
+    pub(crate) async fn check_caller(
+        &self,
+        caller: DeviceAddress<'_>,
+        own: std::result::Result<Option<UserDevices>, StoreError>,
+        mut spending: Spending,
+    ) -> Result<Spending> {
+        let check = || {
+            require_active(own?, caller.device)?;
+            spending.check()
+        };
+        if let Err(error) = check() {
+            self.give_back(spending).await;
+            return Err(error);
+        }
+        Ok(spending)
     }
 
     /// Sends an envelope of the device `caller` to a user of another server.
     ///
-    /// Three AWS calls in two rounds, and the POST: BatchGetItem of the own devices, the copy of
-    /// the recipient and the record of its server, beside the UpdateItem of the budget; UpdateItem
+    /// Four AWS calls in two rounds, and the POST: BatchGetItem of the own devices, the copy of the
+    /// recipient and the record of its server, beside the two UpdateItem of the budgets; UpdateItem
     /// of the record that the envelope is sent, before it is, so that no report on it comes too
-    /// early. An envelope that cannot be delivered now is queued: one SendMessageBatch, and an
-    /// UpdateItem if the other server begins to fail.
+    /// early. An envelope that cannot be delivered now is queued: one UpdateItem that lists it
+    /// among the account's parcels, one SendMessageBatch, and an UpdateItem if the other server
+    /// begins to fail. What another server was asked stays charged to the account; the recipient's
+    /// budget is given back if the envelope is refused.
     ///
     /// # Errors
     /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::UnknownUser`],
@@ -100,33 +165,58 @@ impl Messaging {
     ) -> Result<SendOutcome> {
         let origin = federation.permitted(&create.to)?;
         create.check_devices_on(&origin)?;
-        let (context, charged) = tokio::join!(
+        let account = self.account_charge(caller.user, create);
+        let recipient = self.recipient_charge(create, &create.to);
+        let (context, spending) = tokio::join!(
             self.store().send_context(caller.user, &create.to, origin.authority()),
-            self.charge_envelope(create, &create.to)
+            self.spend(Some(account), recipient)
         );
-        let context = context?;
-        require_active(context.author, caller.device)?;
-        charged?;
+        let (author, read) = match context {
+            Ok(SendContext { author, recipient, host }) => (Ok(author), (recipient, host)),
+            Err(error) => (Err(error), Default::default()),
+        };
+        let spending = self.check_caller(caller, author, spending).await?;
+        let (recipient, host) = read;
+        let sent = self.send_checked(federation, caller, create, &origin, recipient, host).await;
+        let accepted = matches!(
+            sent,
+            Ok(SendOutcome::Accepted { .. } | SendOutcome::Queued { .. } | SendOutcome::Partial(_))
+        );
+        if !accepted {
+            self.give_back_recipient(spending).await;
+        }
+        sent
+    }
+
+    /// Sends an envelope of a device that was checked to the server at `origin`. `recipient` is the
+    /// stored copy of its recipient, `host` the record of that server.
+    async fn send_checked(
+        &self,
+        federation: &Federation,
+        caller: DeviceAddress<'_>,
+        create: &Create,
+        origin: &Origin,
+        recipient: Option<CachedLookup<RemoteActor>>,
+        host: HostRecord,
+    ) -> Result<SendOutcome> {
         let header = &create.header;
         let now_ms = self.now_ms();
-        let envelope = SentEnvelopeName { author: caller.user, recipient_origin: &origin, id: &header.id };
+        let envelope = SentEnvelopeName { author: caller.user, recipient_origin: origin, id: &header.id };
         let sent = self.store().record_sent(envelope, caller.device, now_ms, self.keep_until(now_ms)).await?;
         let uuid = id::activity_uuid(sent.sent_ms.unsigned_abs(), &header.author, header.id.as_str());
         let activity = self.origin().activity(&uuid);
         let body = Bytes::from(create.to_value(self.origin(), &activity).to_string());
 
-        let outcome = match self.admit(&origin, &context.host).await? {
-            Admission::LeftAlone { until_ms } => DispatchOutcome::Later(Wait {
-                why: context.host.why,
-                until_ms: Some(until_ms),
-                whole_server: true,
-            }),
-            Admission::Admitted => {
+        let outcome = match self.admit(origin, host).await? {
+            Admission::LeftAlone { until_ms } => {
+                DispatchOutcome::Later(Wait { until_ms: Some(until_ms), ..Wait::default() })
+            }
+            Admission::Admitted(host) => {
                 let dispatch = Dispatch {
                     to: &create.to,
-                    origin: &origin,
-                    host: &context.host,
-                    recipient: StoredActor::Read(context.recipient),
+                    origin,
+                    host: &host,
+                    recipient: StoredActor::Read(recipient),
                     author: caller.user,
                     body: &body,
                     time: self.limits().remote_send_time,
@@ -149,22 +239,58 @@ impl Messaging {
             },
             DispatchOutcome::Never(why) => rejected(&why),
             DispatchOutcome::Later(wait) => {
-                let earliest_ms = now_ms.saturating_add(FIRST_WAIT_MS);
                 let parcel = Parcel {
                     to: create.to.clone(),
                     author: caller.user.clone(),
                     first_ms: now_ms,
-                    not_before_ms: Some(wait.until_ms.map_or(earliest_ms, |until| until.max(earliest_ms))),
+                    not_before_ms: wait.until_ms,
                     expires_ms: header.expires_ms,
                     outcome_to: Some(OutcomeAddress {
                         device: caller.device.clone(),
                         envelope: header.id.clone(),
                     }),
+                    listed_as: None,
                     body: ParcelBody::Text(String::from_utf8_lossy(&body).into_owned()),
                 };
-                self.store().queue_parcels(vec![parcel], now_ms, || self.random_uuid()).await?;
+                self.queue_envelope(caller.user, parcel).await?;
                 SendOutcome::Queued { activity }
             }
         })
+    }
+
+    /// Queues an envelope of `author` that waits for another server, and lists it among the
+    /// parcels of the account: one UpdateItem, one SendMessageBatch.
+    ///
+    /// The parcel is listed before it is queued. If the process dies in between, it counts until
+    /// its time is over. A parcel that the queue does not confirm is removed from the list, so that
+    /// a failing queue does not fill it.
+    ///
+    /// # Errors
+    /// [`Refusal::OverBudget`] if too many parcels of the account wait; the store is broken or out
+    /// of reach.
+    async fn queue_envelope(&self, author: &UserName, parcel: Parcel) -> Result<()> {
+        const WAITING: &str = "too many of your envelopes wait for other servers";
+        let (now_ms, ends_ms) = (self.now_ms(), parcel.ends_ms());
+        let earliest_ms = now_ms.saturating_add(FIRST_WAIT_MS);
+        let not_before_ms = parcel.not_before_ms.map_or(earliest_ms, |until| until.max(earliest_ms));
+        let list = Outstanding::OfAccount(author);
+        let id = hex::encode(self.random::<8>());
+        let most = self.limits().account_parcels;
+        if !self.store().add_outstanding(list, &id, ends_ms, most, now_ms).await? {
+            return Err(Refusal::OverBudget { retry_after: LIST_FULL_SECONDS, budget: WAITING }.into());
+        }
+        let parcel = Parcel {
+            // The last attempt, after which the sender is told, is at the end of the parcel's time.
+            not_before_ms: Some(not_before_ms.min(ends_ms)),
+            listed_as: Some(id.clone()),
+            ..parcel
+        };
+        let queued = self.store().queue_parcels(vec![parcel], now_ms, || self.random_uuid()).await;
+        if queued.is_err()
+            && let Err(error) = self.store().remove_outstanding(list, &id).await
+        {
+            tracing::warn!(%error, "an envelope that is not queued stays in the list");
+        }
+        Ok(queued?)
     }
 }

@@ -10,7 +10,6 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::{KeyPackage, LocalPackages, RemotePackages, RequestedDevices};
 use eko_protocol::{Invalid, collection};
-use eko_store::budget::BudgetCharge;
 use eko_store::device::DeviceAddress;
 use eko_store::devices::UserDevices;
 use eko_store::one_time_keys::{TakeBudget, TakenPackage, TakerLimit};
@@ -101,9 +100,11 @@ impl Messaging {
 
     /// Takes packages of a user of another server for the device `caller`. Returns the collection.
     ///
-    /// GetItem of the own device set beside the UpdateItem of the budget; GetItem of the other
-    /// server's record; the calls that find the user ([`Federation::resolve`],
-    /// [`Federation::recipient`]); the POST.
+    /// GetItem of the own device set beside the two UpdateItem of the budgets, of the account and of
+    /// what is asked for; then the calls that find the user ([`Federation::resolve`],
+    /// [`Federation::recipient`]); GetItem of the other server's record; the POST. Nobody is asked
+    /// for a device that is not active, or for an account over its budget. What was asked stays
+    /// charged.
     ///
     /// # Errors
     /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`],
@@ -119,15 +120,16 @@ impl Messaging {
             RemotePackages::OfHandle(handle) => handle.acct(),
             RemotePackages::OnServer { origin, .. } => origin.to_string(),
         };
-        let charge = BudgetCharge { sender: &actor, recipient: &subject, bytes: 0 };
-        let (own, charged) = tokio::join!(self.store().device_set(caller.user), self.charge(charge));
-        require_active(own?, caller.device)?;
-        charged?;
+        let (account, subject) = (self.request_charge(caller.user), self.take_charge(&actor, &subject));
+        let (own, spending) =
+            tokio::join!(self.store().device_set(caller.user), self.spend(Some(account), Some(subject)));
+        self.check_caller(caller, own, spending).await?;
         let RemoteTake { origin, inbox, object } = self.remote_take(federation, packages).await?;
         let host = self.store().host(origin.authority()).await?;
-        if let Admission::LeftAlone { .. } = self.admit(&origin, &host).await? {
-            return Err(RemoteError::Unreachable(host.why).into());
-        }
+        let why = host.why.clone();
+        let Admission::Admitted(host) = self.admit(&origin, host).await? else {
+            return Err(RemoteError::Unreachable(why).into());
+        };
         let body = json!({
             "@context": context(self.origin()),
             "type": "Take",
@@ -139,7 +141,8 @@ impl Messaging {
         let posted =
             federation.post(&inbox, &actor, &body, first_scheme(&host), self.now_ms(), &limits).await;
         let authority = origin.authority();
-        match self.note_outcome(&origin, &host, posted).await? {
+        // The sender has chosen the address, so that its silence is no evidence.
+        match self.note_outcome(&origin, &host, None, posted).await? {
             DispatchOutcome::Answered(answer) => match TakeAnswer::of(&answer, &origin) {
                 TakeAnswer::Packages(packages) => Ok(packages.to_value(self.origin())),
                 TakeAnswer::UnknownUser => Err(Refusal::UnknownUser.into()),

@@ -329,7 +329,7 @@ impl From<RemoteError> for Problem {
             RemoteError::NotFederated(_) | RemoteError::Excluded(_) => Self::NotFederated(error.to_string()),
             RemoteError::Gone(_) => Self::NotFound("user"),
             RemoteError::Unusable(why) => Self::RemoteFailed(why),
-            RemoteError::Unreachable(why) => Self::RemoteUnreachable(why),
+            RemoteError::Unconnected(why) | RemoteError::Unreachable(why) => Self::RemoteUnreachable(why),
             RemoteError::Store(why) => Self::Unavailable(why),
         }
     }

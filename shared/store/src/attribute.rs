@@ -5,11 +5,18 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::id::DeviceId;
+use sha2::{Digest, Sha256};
 
 use crate::{Result, StoreError};
 
 /// A DynamoDB item: attributes by name.
 pub type Item = HashMap<String, AttributeValue>;
+
+/// Returns the hash by which counters name a party: the first 6 bytes of the text's SHA-256, in
+/// hex.
+pub(crate) fn short_hash(text: &str) -> String {
+    hex::encode(Sha256::digest(text).get(..6).unwrap_or_default())
+}
 
 /// Builds a string attribute (DynamoDB's type `S`).
 pub(crate) fn s(value: impl Into<String>) -> AttributeValue {

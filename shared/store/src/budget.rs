@@ -1,25 +1,36 @@
-//! Rate budgets: the envelopes and the bytes that go to one recipient in a minute.
+//! Rate budgets: the envelopes and the bytes of one minute, of a recipient and of an account
+//! (`docs/protocol.md`, section 6).
 //!
-//! One item for each recipient and minute counts the envelopes of every sender and the bytes of all
-//! of them, so that one write answers both questions of `docs/protocol.md`, section 6. The write
-//! runs beside the read of the device sets.
+//! One conditional write counts an envelope everywhere in an item, or nowhere. A sender over its
+//! share therefore adds nothing, and takes nothing from others. The writes run beside the read of
+//! the device sets, before it is known whether the envelope is accepted; an envelope that is then
+//! refused is given back.
 //!
 //! # Item `L#{recipient}` / `{window}`
 //!
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
-//! | `n` | N | envelopes | the envelopes of all senders |
-//! | `b` | N | bytes | the bytes of all senders |
-//! | `{hash}` | N | envelopes | the envelopes of one sender |
+//! | `n`, `b` | N | envelopes, bytes | what all senders sent |
+//! | `s{hash}`, `t{hash}` | N | envelopes, bytes | what one sender sent |
+//! | `h{hash}`, `i{hash}` | N | envelopes, bytes | what all actors of one other server sent |
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
-//! `{hash}` is the first 6 bytes of the SHA-256 of the sender's actor id, in hex.
+//! # Item `L#{user}` / `ACCOUNT#{window}`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `n`, `b` | N | envelopes, bytes | what the account sent to everyone |
+//! | `ttl` | N | epoch s | one minute after the end of the window |
+//!
+//! `{hash}` is the first 6 bytes of the SHA-256, in hex, of the sender's actor id or of the other
+//! server's authority.
 
-use aws_sdk_dynamodb::types::ReturnValue;
-use sha2::{Digest, Sha256};
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use eko_protocol::address::UserName;
 
-use crate::attribute::{ReadItem, n};
+use crate::attribute::{Item, ReadItem, n, short_hash};
 use crate::condition::{ConditionalWrite, conditional};
+use crate::key::ItemKey;
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
 
@@ -27,89 +38,242 @@ use crate::{Result, Store, key};
 pub const WINDOW_MS: i64 = 60_000;
 /// The time that a window's item is kept after its end, in seconds.
 const KEPT_SECONDS: i64 = 60;
+/// The names of the attributes that count everything in an item.
+const TOTAL: [&str; 2] = ["n", "b"];
+/// The beginnings of the attributes' names that count one sender.
+const SENDER: [&str; 2] = ["s", "t"];
+/// The beginnings of the attributes' names that count one other server.
+const SERVER: [&str; 2] = ["h", "i"];
 
-/// The names of the attributes, except those of the senders.
-mod attr {
-    pub(super) const ENVELOPES: &str = "n";
-    pub(super) const BYTES: &str = "b";
-}
-
-/// The charge of one request to the budgets: one envelope with its bytes.
+/// The most that a party may send in a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BudgetCharge<'a> {
-    /// The actor id of the sender.
-    pub sender: &'a str,
-    /// The recipient: a user name, or an actor id, a handle or an origin of another server.
-    pub recipient: &'a str,
-    /// The bytes of content.
+pub struct Allowance {
+    /// The most envelopes.
+    pub envelopes: u64,
+    /// The most bytes of content.
     pub bytes: u64,
 }
 
-/// The state of a recipient's budgets after a charge.
+/// The party of an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BudgetState {
-    /// The sums of the current window.
-    pub window: WindowSums,
-    /// The time until the window ends, in milliseconds.
-    pub resets_in_ms: i64,
+pub struct BudgetParty<'a> {
+    /// The sender's actor id, or its server's authority.
+    pub name: &'a str,
+    /// The most that it may send to one recipient.
+    pub allowance: Allowance,
 }
 
-/// The sums of a recipient's window.
+/// The budget that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WindowSums {
-    /// The charge is counted. The sums include it.
-    Counted {
-        /// The envelopes of this sender to this recipient.
-        envelopes: u64,
-        /// The bytes of all senders to this recipient.
-        bytes: u64,
+pub enum UsedUp {
+    /// The sender's share of the recipient's budget.
+    Sender(Measure),
+    /// The share of the sender's server in the recipient's budget.
+    Server(Measure),
+    /// The recipient's budget.
+    Recipient(Measure),
+    /// The sending account's budget over all recipients.
+    Account(Measure),
+}
+
+/// The measure of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Envelopes.
+    Envelopes,
+    /// Bytes of content.
+    Bytes,
+}
+
+/// The outcome of a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChargeOutcome {
+    /// The envelope is counted.
+    Counted,
+    /// A budget is used up, and nothing is counted.
+    Refused {
+        /// The budget.
+        used_up: UsedUp,
+        /// The time until the next window, in milliseconds.
+        resets_in_ms: i64,
     },
-    /// The window is full: the charge is not counted.
-    Full,
+}
+
+/// The charge of one envelope to the budgets in one item.
+#[derive(Clone, Debug)]
+pub struct Charge {
+    key: ItemKey,
+    /// The end of the window, epoch milliseconds.
+    ends_ms: i64,
+    /// The bytes of content.
+    bytes: u64,
+    counters: Vec<Counter>,
+}
+
+/// Two attributes that count the same envelopes.
+#[derive(Clone, Debug)]
+struct Counter {
+    /// The names of the attributes that count envelopes and bytes.
+    names: [String; 2],
+    allowance: Allowance,
+    /// The budget that the counter stands for.
+    budget: fn(Measure) -> UsedUp,
+}
+
+impl Counter {
+    fn new(prefix: [&str; 2], party: &str, allowance: Allowance, budget: fn(Measure) -> UsedUp) -> Self {
+        Self { names: prefix.map(|prefix| format!("{prefix}{party}")), allowance, budget }
+    }
+
+    /// Returns the budget that one more envelope of `bytes` would exceed, if the item is `stored`.
+    fn used_up(&self, stored: &Item, bytes: u64) -> Option<UsedUp> {
+        let [envelopes, sum] = self
+            .names
+            .each_ref()
+            .map(|name| stored.get_n(name).and_then(|count| u64::try_from(count).ok()).unwrap_or_default());
+        if envelopes >= self.allowance.envelopes {
+            Some((self.budget)(Measure::Envelopes))
+        } else if sum.saturating_add(bytes) > self.allowance.bytes {
+            Some((self.budget)(Measure::Bytes))
+        } else {
+            None
+        }
+    }
+}
+
+impl Charge {
+    /// Creates the charge of an envelope of `bytes` to its recipient, at `now_ms`. `recipient` is a
+    /// user name, or an actor id, a handle or an origin of another server. `server` is the sender's
+    /// server if it is not this one.
+    pub fn to_recipient(
+        recipient: &str,
+        sender: BudgetParty<'_>,
+        server: Option<BudgetParty<'_>>,
+        total: Allowance,
+        bytes: u64,
+        now_ms: i64,
+    ) -> Self {
+        let window = now_ms.div_euclid(WINDOW_MS);
+        let (hash, allowance) = (short_hash(sender.name), sender.allowance);
+        let mut counters = vec![Counter::new(SENDER, &hash, allowance, UsedUp::Sender)];
+        if let Some(server) = server {
+            let hash = short_hash(server.name);
+            counters.push(Counter::new(SERVER, &hash, server.allowance, UsedUp::Server));
+        }
+        counters.push(Counter::new(TOTAL, "", total, UsedUp::Recipient));
+        Self { key: key::rate(recipient, window.unsigned_abs()), ends_ms: end_of(window), bytes, counters }
+    }
+
+    /// Creates the charge of an envelope of `bytes` to the account that sends it, at `now_ms`.
+    pub fn to_account(user: &UserName, allowance: Allowance, bytes: u64, now_ms: i64) -> Self {
+        let window = now_ms.div_euclid(WINDOW_MS);
+        Self {
+            key: key::account_rate(user, window.unsigned_abs()),
+            ends_ms: end_of(window),
+            bytes,
+            counters: vec![Counter::new(TOTAL, "", allowance, UsedUp::Account)],
+        }
+    }
+
+    /// Returns the budget that the envelope would exceed, if the item is `stored`.
+    fn used_up(&self, stored: &Item) -> Option<UsedUp> {
+        self.counters.iter().find_map(|counter| counter.used_up(stored, self.bytes))
+    }
+}
+
+/// Returns the end of a window, in epoch milliseconds.
+fn end_of(window: i64) -> i64 {
+    window.saturating_add(1).saturating_mul(WINDOW_MS)
 }
 
 impl Store {
-    /// Charges one envelope to the budgets of its recipient and returns their state.
+    /// Counts an envelope, unless it would exceed a budget.
     ///
-    /// At `most` envelopes of all senders the window is full. This bounds the item: a server has as
-    /// many actors as it likes, and each of them is an attribute.
-    ///
-    /// One UpdateItem: 1 write unit as long as fewer than about fifty senders share the window. If
-    /// the answer is lost, the SDK's repetition may count the envelope twice.
+    /// One UpdateItem: 1 write unit as long as the item has less than 1 KB. The item of a recipient
+    /// has some 30 bytes for each sender of the minute, and as much for each server. No call for an
+    /// envelope that exceeds a budget by itself. If the answer is lost, the SDK's repetition may
+    /// count the envelope twice.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
-    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if DynamoDB does not return the sums.
-    pub async fn spend(&self, charge: BudgetCharge<'_>, most: u64, now_ms: i64) -> Result<BudgetState> {
-        let window = now_ms.div_euclid(WINDOW_MS);
-        let ends_ms = window.saturating_add(1).saturating_mul(WINDOW_MS);
-        let sender = hex::encode(Sha256::digest(charge.sender).get(..6).unwrap_or_default());
-        let updated = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.table())
-            .set_key(Some(key::rate(charge.recipient, window.unsigned_abs()).item()))
-            .update_expression("SET #ttl = :ttl ADD #bytes :bytes, #all :one, #sender :one")
-            .condition_expression("attribute_not_exists(#all) OR #all < :most")
-            .expression_attribute_names("#all", attr::ENVELOPES)
-            .expression_attribute_values(":most", n(most))
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails. The envelope may be counted
+    /// then.
+    pub async fn charge(&self, charge: &Charge, now_ms: i64) -> Result<ChargeOutcome> {
+        let resets_in_ms = charge.ends_ms.saturating_sub(now_ms);
+        // An attribute that is not there yet passes the condition whatever the limit is.
+        if let Some(used_up) = charge.used_up(&Item::new()) {
+            return Ok(ChargeOutcome::Refused { used_up, resets_in_ms });
+        }
+        let mut add = Vec::new();
+        let mut conditions = Vec::new();
+        let mut request = self.dynamodb().update_item().table_name(self.table());
+        for (index, counter) in charge.counters.iter().enumerate() {
+            let [envelopes, bytes] = &counter.names;
+            let room = counter.allowance.bytes.saturating_sub(charge.bytes);
+            add.push(format!("#n{index} :one, #b{index} :bytes"));
+            conditions.push(format!(
+                "(attribute_not_exists(#n{index}) OR #n{index} < :most{index}) AND \
+                 (attribute_not_exists(#b{index}) OR #b{index} <= :room{index})"
+            ));
+            request = request
+                .expression_attribute_names(format!("#n{index}"), envelopes)
+                .expression_attribute_names(format!("#b{index}"), bytes)
+                .expression_attribute_values(format!(":most{index}"), n(counter.allowance.envelopes))
+                .expression_attribute_values(format!(":room{index}"), n(room));
+        }
+        let ttl = charge.ends_ms.div_euclid(1000).saturating_add(KEPT_SECONDS);
+        let updated = request
+            .set_key(Some(charge.key.item()))
+            .update_expression(format!("SET #ttl = :ttl ADD {}", add.join(", ")))
+            .condition_expression(conditions.join(" AND "))
             .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
-            .expression_attribute_names("#bytes", attr::BYTES)
-            .expression_attribute_names("#sender", &sender)
-            .expression_attribute_values(":ttl", n(ends_ms.div_euclid(1000).saturating_add(KEPT_SECONDS)))
-            .expression_attribute_values(":bytes", n(charge.bytes))
+            .expression_attribute_values(":ttl", n(ttl))
             .expression_attribute_values(":one", n(1))
-            .return_values(ReturnValue::UpdatedNew)
+            .expression_attribute_values(":bytes", n(charge.bytes))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let window = match conditional(updated)? {
-            ConditionalWrite::Done(updated) => {
-                let sums = updated.attributes.unwrap_or_default();
-                WindowSums::Counted { envelopes: sums.need_u(&sender)?, bytes: sums.need_u(attr::BYTES)? }
+        Ok(match conditional(updated)? {
+            ConditionalWrite::Done(_) => ChargeOutcome::Counted,
+            ConditionalWrite::Refused { stored } => {
+                let used_up = charge.used_up(&stored.unwrap_or_default());
+                let used_up = used_up.unwrap_or(UsedUp::Recipient(Measure::Envelopes));
+                ChargeOutcome::Refused { used_up, resets_in_ms }
             }
-            ConditionalWrite::Refused { .. } => WindowSums::Full,
-        };
-        Ok(BudgetState { window, resets_in_ms: ends_ms.saturating_sub(now_ms) })
+        })
+    }
+
+    /// Gives back an envelope that was counted and then refused.
+    ///
+    /// One UpdateItem: 1 write unit. Has no effect if the window's item is gone or does not count
+    /// an envelope of this sender. If the answer is lost, the SDK's repetition may give a second
+    /// envelope of the same sender back.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails. The envelope may stay
+    /// counted until the window ends.
+    pub async fn give_back(&self, charge: &Charge) -> Result<()> {
+        let mut add = Vec::new();
+        let mut request = self.dynamodb().update_item().table_name(self.table());
+        for (index, counter) in charge.counters.iter().enumerate() {
+            let [envelopes, bytes] = &counter.names;
+            add.push(format!("#n{index} :one, #b{index} :bytes"));
+            request = request
+                .expression_attribute_names(format!("#n{index}"), envelopes)
+                .expression_attribute_names(format!("#b{index}"), bytes);
+        }
+        let given_back = request
+            .set_key(Some(charge.key.item()))
+            .update_expression(format!("ADD {}", add.join(", ")))
+            .condition_expression("#n0 > :none AND #b0 >= :room")
+            .expression_attribute_values(":one", n(-1))
+            .expression_attribute_values(":bytes", n(-i128::from(charge.bytes)))
+            .expression_attribute_values(":room", n(charge.bytes))
+            .expression_attribute_values(":none", n(0))
+            .send()
+            .await;
+        conditional(given_back)?;
+        Ok(())
     }
 }

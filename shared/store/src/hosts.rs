@@ -1,23 +1,36 @@
 //! Other servers: the circuit breaker, and the signature scheme that a server accepts.
 //!
-//! A failure of a server keeps everyone away from it for a pause, which doubles with each further
-//! failure. After the pause one probe is allowed: whoever claims it tries, everyone else waits. A
-//! server without failures that accepts RFC 9421 signatures has no item.
+//! The breaker of a server is open for everyone, or closed for everyone during a pause. After the
+//! pause one probe is allowed: whoever claims it tries, everyone else waits. A server without
+//! failures that accepts RFC 9421 signatures has no item. Two kinds of failures close the breaker
+//! (`docs/decisions/0017-budgets-and-breaker.md`):
+//!
+//! * No connection to the server can be opened. One such failure closes it.
+//! * An inbox gives no answer. The address of an inbox is chosen by its owner, so that this closes
+//!   the breaker only after several senders have met it at several recipients. Until then the
+//!   record lists them as witnesses.
 //!
 //! # Item `H#{authority}` / `HOST`
 //!
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
-//! | `n` | N | failures | the failures in a row |
-//! | `u` | N | epoch ms | the time before which nobody tries the server |
+//! | `n` | N | failures | the times that the breaker was closed since the last answer |
+//! | `u` | N | epoch ms | the time before which nobody tries the server; missing if everyone may |
 //! | `w` | S | | the reason of the last failure, a text for people of at most 256 bytes |
+//! | `v` | SS | | the witnesses, `{hash of the sender}{hash of the recipient}`; missing if there are none |
+//! | `f` | N | epoch ms | the time of the first witness |
 //! | `c` | N | | 1 if the server wants draft-cavage signatures first |
 //! | `ttl` | N | epoch s | the time after which all of it is forgotten |
+//!
+//! Both hashes are the first 6 bytes of a SHA-256 in hex, of a user name and of an actor id.
 
-use eko_protocol::excerpt::excerpt;
-use eko_protocol::limits::MAX_REASON_BYTES;
+mod failures;
 
-use crate::attribute::{Item, ReadItem, n, s};
+use std::collections::BTreeSet;
+
+pub use failures::{InboxFailure, Witness};
+
+use crate::attribute::{Item, ReadItem, n};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::error::call;
 use crate::resources::TTL_ATTRIBUTE;
@@ -25,30 +38,32 @@ use crate::{Result, Store, key};
 
 /// The time that a record is kept without news, in seconds.
 const KEPT_SECONDS: i64 = 7 * 24 * 3600;
-/// The pause after the first failure, in milliseconds. Each further failure doubles it.
-const FIRST_PAUSE_MS: i64 = 5_000;
-/// The longest pause, in milliseconds.
-const LONGEST_PAUSE_MS: i64 = 3_600_000;
 /// The time that a claimed probe keeps everyone else away, in milliseconds.
 const PROBE_MS: i64 = 30_000;
-
 /// The names of the attributes.
 mod attr {
     pub(super) const FAILURES: &str = "n";
     pub(super) const UNTIL_MS: &str = "u";
     pub(super) const REASON: &str = "w";
+    pub(super) const WITNESSES: &str = "v";
+    pub(super) const WITNESSED_MS: &str = "f";
     pub(super) const WANTS_CAVAGE: &str = "c";
 }
 
 /// The record of another server. The default is a server without failures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostRecord {
-    /// The failures in a row.
+    /// The times that the breaker was closed since the last answer.
     pub failures: u32,
-    /// The time before which nobody tries the server, epoch milliseconds.
+    /// The time before which nobody tries the server, epoch milliseconds; zero if everyone may. For
+    /// the caller that claimed the probe, the end of its claim.
     pub until_ms: i64,
     /// The reason of the last failure, a text for people; empty if there was none.
     pub why: String,
+    /// The witnesses of failures at single inboxes.
+    pub witnesses: BTreeSet<String>,
+    /// The time of the first witness, epoch milliseconds; zero if there is none.
+    pub witnessed_ms: i64,
     /// True if the server refused an RFC 9421 signature and accepted a draft-cavage one.
     pub wants_cavage: bool,
 }
@@ -56,7 +71,7 @@ pub struct HostRecord {
 /// The position of a server's circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostGate {
-    /// The server has not failed: everyone may try it.
+    /// Everyone may try the server.
     Open,
     /// The server has failed and its pause is over: whoever gets [`Store::claim_probe`] may try it.
     Probe,
@@ -70,16 +85,16 @@ pub enum HostGate {
 impl HostRecord {
     /// Returns the position of the circuit breaker at `now_ms`.
     pub fn gate(&self, now_ms: i64) -> HostGate {
-        match (self.until_ms > now_ms, self.failures) {
-            (true, _) => HostGate::Closed { until_ms: self.until_ms },
-            (false, 0) => HostGate::Open,
-            (false, _) => HostGate::Probe,
+        match self.until_ms {
+            0 => HostGate::Open,
+            until_ms if until_ms > now_ms => HostGate::Closed { until_ms },
+            _ => HostGate::Probe,
         }
     }
 
-    /// Returns the pause after one more failure, in milliseconds.
-    fn pause_ms(&self) -> i64 {
-        FIRST_PAUSE_MS.saturating_mul(1 << self.failures.min(12)).min(LONGEST_PAUSE_MS)
+    /// True if an answer of the server would change the record.
+    pub fn has_failures(&self) -> bool {
+        self.failures > 0 || self.until_ms > 0 || !self.witnesses.is_empty()
     }
 
     pub(crate) fn from_item(item: &Item) -> Self {
@@ -87,6 +102,8 @@ impl HostRecord {
             failures: item.get_n(attr::FAILURES).and_then(|n| n.try_into().ok()).unwrap_or_default(),
             until_ms: item.get_n(attr::UNTIL_MS).unwrap_or_default(),
             why: item.get_s(attr::REASON).unwrap_or_default().to_owned(),
+            witnesses: item.get_ss(attr::WITNESSES),
+            witnessed_ms: item.get_n(attr::WITNESSED_MS).unwrap_or_default(),
             wants_cavage: item.get_n(attr::WANTS_CAVAGE) == Some(1),
         }
     }
@@ -128,75 +145,66 @@ impl Store {
     }
 
     /// Claims the probe of a server whose pause is over; `host` is its record as it was read.
-    /// Returns true for the one who may try.
+    /// Returns the record under the claim for the one who may try, and `None` for everyone else.
     ///
     /// One UpdateItem: 1 write unit. If the answer is lost, the SDK's repetition meets its own
-    /// claim and returns false: nobody tries the server until 30 seconds are over.
+    /// claim and returns `None`: nobody tries the server until 30 seconds are over.
     ///
     /// # Errors
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
-    pub async fn claim_probe(&self, authority: &str, host: &HostRecord, now_ms: i64) -> Result<bool> {
+    pub async fn claim_probe(
+        &self,
+        authority: &str,
+        host: &HostRecord,
+        now_ms: i64,
+    ) -> Result<Option<HostRecord>> {
+        let until_ms = now_ms.saturating_add(PROBE_MS);
         let claimed = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::host(authority).item()))
             .update_expression("SET #u = :until")
-            .condition_expression("#u = :read AND #n = :failures")
+            .condition_expression("#u = :read")
             .expression_attribute_names("#u", attr::UNTIL_MS)
-            .expression_attribute_names("#n", attr::FAILURES)
-            .expression_attribute_values(":until", n(now_ms.saturating_add(PROBE_MS)))
+            .expression_attribute_values(":until", n(until_ms))
             .expression_attribute_values(":read", n(host.until_ms))
-            .expression_attribute_values(":failures", n(host.failures))
             .send()
             .await;
-        Ok(matches!(conditional(claimed)?, ConditionalWrite::Done(_)))
+        Ok(match conditional(claimed)? {
+            ConditionalWrite::Done(_) => Some(HostRecord { until_ms, ..host.clone() }),
+            ConditionalWrite::Refused { .. } => None,
+        })
     }
 
-    /// Notes a failure of a server; `host` is its record as it was read. Returns the time before
-    /// which nobody tries it, epoch milliseconds.
+    /// Opens the breaker for everyone after a probe that found nothing out about the inboxes of the
+    /// server, except that it accepts connections; `host` is the record under the claim.
     ///
-    /// `ask_after_ms` is the pause that the server itself asked for, in milliseconds; it is bounded
-    /// by the shortest and the longest pause. Failures that race count as one.
-    ///
-    /// One UpdateItem: 1 write unit. A repetition writes the same again, so that a lost answer does
-    /// no harm.
+    /// One UpdateItem: 1 write unit. Has no effect if the claim is over. A repetition after a lost
+    /// answer has no effect either.
     ///
     /// # Errors
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
-    pub async fn host_failed(
-        &self,
-        authority: &str,
-        host: &HostRecord,
-        why: &str,
-        ask_after_ms: Option<i64>,
-        now_ms: i64,
-    ) -> Result<i64> {
-        let pause = ask_after_ms.map_or(host.pause_ms(), |ms| ms.clamp(FIRST_PAUSE_MS, LONGEST_PAUSE_MS));
-        let until = now_ms.saturating_add(pause);
-        self.dynamodb()
+    pub async fn end_probe(&self, authority: &str, host: &HostRecord) -> Result<()> {
+        let opened = self
+            .dynamodb()
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::host(authority).item()))
-            .update_expression("SET #n = :failures, #u = :until, #w = :why, #ttl = :ttl")
-            .expression_attribute_names("#n", attr::FAILURES)
+            .update_expression("REMOVE #u")
+            .condition_expression("#u = :claim")
             .expression_attribute_names("#u", attr::UNTIL_MS)
-            .expression_attribute_names("#w", attr::REASON)
-            .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
-            .expression_attribute_values(":failures", n(host.failures.saturating_add(1)))
-            .expression_attribute_values(":until", n(until))
-            .expression_attribute_values(":why", s(excerpt(why, MAX_REASON_BYTES)))
-            .expression_attribute_values(":ttl", n(until.div_euclid(1000).saturating_add(KEPT_SECONDS)))
+            .expression_attribute_values(":claim", n(host.until_ms))
             .send()
-            .await
-            .map_err(call("UpdateItem"))?;
-        Ok(until)
+            .await;
+        conditional(opened)?;
+        Ok(())
     }
 
-    /// Notes that a server answered: forgets its failures and remembers the signature scheme that
-    /// it accepted. The caller skips it if the record says the same already.
+    /// Notes that a server answered: forgets its failures and witnesses, and remembers the
+    /// signature scheme that it accepted. The caller skips it if the record says the same already.
     ///
     /// One UpdateItem: 1 write unit. A repetition writes the same again, so that a lost answer does
     /// no harm.
@@ -210,12 +218,14 @@ impl Store {
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::host(authority).item()))
-            .update_expression("SET #c = :cavage, #ttl = :ttl REMOVE #n, #u, #w")
+            .update_expression("SET #c = :cavage, #ttl = :ttl REMOVE #n, #u, #w, #v, #f")
             .expression_attribute_names("#c", attr::WANTS_CAVAGE)
             .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
             .expression_attribute_names("#n", attr::FAILURES)
             .expression_attribute_names("#u", attr::UNTIL_MS)
             .expression_attribute_names("#w", attr::REASON)
+            .expression_attribute_names("#v", attr::WITNESSES)
+            .expression_attribute_names("#f", attr::WITNESSED_MS)
             .expression_attribute_values(":cavage", n(i32::from(wants_cavage)))
             .expression_attribute_values(":ttl", n(ttl))
             .send()

@@ -20,6 +20,9 @@
 //! | `O#{issuer}#{subject}` | `SUBJECT` | the user name of an OIDC subject | [`crate::accounts`] |
 //! | `N#server` | `STATISTICS` | the approximate number of users | [`crate::accounts`] |
 //! | `L#{recipient}` | `{window}` | the rate budgets of a recipient in one minute | [`crate::budget`] |
+//! | `L#{user}` | `ACCOUNT#{window}` | the rate budget of an account in one minute | [`crate::budget`] |
+//! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
+//! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
 //!
 //! `{seq}` has ten decimal digits, `{block}` eight and `{part}` two, so that the text sorts by
 //! number. `{hash}` is [`eko_protocol::id::envelope_key`]; `{entry}` is an [`EntryKey`]; `{window}`
@@ -165,6 +168,21 @@ pub(crate) fn subject(issuer: &str, subject: &str) -> ItemKey {
 /// Returns the key of the server's statistics.
 pub(crate) fn statistics() -> ItemKey {
     ItemKey::new("N#server", "STATISTICS")
+}
+
+/// Returns the key of an account's rate budget in one window.
+pub(crate) fn account_rate(user: &UserName, window: u64) -> ItemKey {
+    ItemKey::new(format!("L#{user}"), format!("ACCOUNT#{window}"))
+}
+
+/// Returns the key of the count of an account's parcels.
+pub(crate) fn parcels(user: &UserName) -> ItemKey {
+    ItemKey::new(format!("L#{user}"), "PARCELS")
+}
+
+/// Returns the key of the count of the receipts for another server.
+pub(crate) fn receipts(authority: &str) -> ItemKey {
+    ItemKey::new(format!("L#{authority}"), "RECEIPTS")
 }
 
 /// Returns the key of a recipient's rate budgets in one window.

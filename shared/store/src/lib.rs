@@ -31,6 +31,7 @@ mod items;
 pub mod key;
 pub mod mailbox;
 pub mod one_time_keys;
+pub mod outstanding;
 pub mod parcels;
 pub mod publication;
 mod queue;

@@ -22,9 +22,8 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::{KyberPreKey, OneTimePreKey};
-use sha2::{Digest, Sha256};
 
-use crate::attribute::{Item, ReadItem, n, s};
+use crate::attribute::{Item, ReadItem, n, s, short_hash};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::device::{self, DeviceAddress, DeviceStatus, KYBER_PRE_KEY_POOL, PRE_KEY_POOL};
 use crate::device_keys::LastingKeys;
@@ -145,7 +144,7 @@ impl Store {
         let hour = now_ms.div_euclid(HOUR_MS);
         let mut counters = vec![(format!("{TOTAL_COUNTER}{hour}"), budget.total)];
         counters.extend(budget.each.iter().map(|limit| {
-            let hash = hex::encode(Sha256::digest(limit.taker).get(..6).unwrap_or_default());
+            let hash = short_hash(limit.taker);
             (format!("{TAKER_COUNTER}{hour}.{hash}"), limit.most)
         }));
         let mut update = "ADD #oh :one, #kh :one".to_owned();

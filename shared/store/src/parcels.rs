@@ -27,8 +27,9 @@ const INLINE_BYTES: usize = MESSAGE_BYTES - 100_000;
 const PART_BYTES: usize = 380_000;
 /// The longest delay of a new SQS message, in seconds: 15 minutes.
 const LONGEST_DELAY_SECONDS: i64 = 900;
-/// The longest visibility timeout of SQS, in seconds: 12 hours.
-const LONGEST_HIDDEN_SECONDS: i64 = 12 * 3600;
+/// The longest time for which a received message is hidden, in seconds. SQS hides a message for 12
+/// hours after its receive. A function has run for at most 15 minutes of them.
+const LONGEST_HIDDEN_SECONDS: i64 = (12 * 60 - 15) * 60;
 
 /// The attribute with a part of an activity's text.
 const TEXT: &str = "b";
@@ -51,6 +52,10 @@ pub struct Parcel {
     /// The device that is told the outcome, if the activity is an envelope.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome_to: Option<OutcomeAddress>,
+    /// The parcel's id in the list of its author's parcels ([`crate::outstanding`]), if it is
+    /// listed there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed_as: Option<String>,
     /// The activity's text.
     pub body: ParcelBody,
 }
@@ -169,8 +174,8 @@ impl Store {
     }
 
     /// Hides received parcels, each named by its receipt handle, until a time in epoch
-    /// milliseconds: one ChangeMessageVisibilityBatch for each ten. SQS hides a message for 12
-    /// hours at most.
+    /// milliseconds: one ChangeMessageVisibilityBatch for each ten. A message is hidden for less
+    /// than 12 hours, and then comes back before its time.
     ///
     /// # Errors
     /// SQS is out of reach. The parcels then become visible again after the queue's own visibility

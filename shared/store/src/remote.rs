@@ -10,7 +10,7 @@
 //! | `i` | S | | the URL of the actor's inbox |
 //! | `k` | S | | the URL of the actor's collection of key packages |
 //! | `p` | M | | the actor's public keys: PEM text by key id |
-//! | `w` | S | | the kind of failure: `gone`, `unusable` or `unreachable`; missing if the lookup succeeded |
+//! | `w` | S | | the kind of failure: `gone`, `unusable`, `unconnected` or `unreachable`; missing if the lookup succeeded |
 //! | `d` | S | | the detail of the failure, a text for people of at most 256 bytes |
 //! | `ttl` | N | epoch s | the time after which the lookup is forgotten |
 //!
@@ -65,7 +65,9 @@ pub enum LookupFailure {
     Gone,
     /// The answer cannot be used.
     Unusable(String),
-    /// The server is out of reach.
+    /// No connection to the server could be opened.
+    Unconnected(String),
+    /// The server gave no answer, or said "later".
     Unreachable(String),
 }
 
@@ -74,6 +76,7 @@ impl LookupFailure {
         let (kind, detail) = match self {
             Self::Gone => ("gone", None),
             Self::Unusable(why) => ("unusable", Some(why)),
+            Self::Unconnected(why) => ("unconnected", Some(why)),
             Self::Unreachable(why) => ("unreachable", Some(why)),
         };
         item.set(attr::FAILURE, s(kind));
@@ -89,6 +92,7 @@ impl LookupFailure {
         Ok(Some(match kind {
             "gone" => Self::Gone,
             "unusable" => Self::Unusable(detail()?),
+            "unconnected" => Self::Unconnected(detail()?),
             "unreachable" => Self::Unreachable(detail()?),
             other => return Err(StoreError::Corrupt(format!("lookup failure {other}"))),
         }))
@@ -267,6 +271,7 @@ mod tests {
         let failures = [
             LookupFailure::Gone,
             LookupFailure::Unusable("unreachable, it says".to_owned()),
+            LookupFailure::Unconnected("gone fishing".to_owned()),
             LookupFailure::Unreachable("gone fishing".to_owned()),
         ];
         for failure in failures {

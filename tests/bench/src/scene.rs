@@ -114,7 +114,12 @@ impl BenchScene {
             set("FEDERATION_URL", &names.federation_url);
         }
         // The measurement sends more than sixty messages a minute.
-        set("SENDER_BUDGET", "1000000");
+        for budget in ["SENDER_BUDGET", "ACCOUNT_BUDGET"] {
+            set(budget, "1000000");
+        }
+        for budget in ["SENDER_BYTES_BUDGET", "SERVER_BYTES_BUDGET"] {
+            set(budget, "1000000000");
+        }
         // The other server is on loopback, and nothing may leave this machine.
         set("DANGER_ALLOW_LOOPBACK_HTTP", "1");
         environment
@@ -243,6 +248,7 @@ impl BenchScene {
             not_before_ms: None,
             expires_ms: None,
             outcome_to: None,
+            listed_as: None,
             body: ParcelBody::Text(self.outgoing().to_string()),
         };
         Ok(serde_json::to_string(&parcel)?)

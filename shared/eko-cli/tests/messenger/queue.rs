@@ -2,7 +2,7 @@
 
 use eko_client::messenger::Notice;
 use eko_client::store::EnvelopeState;
-use eko_testkit::{Internet, World};
+use eko_testkit::{CallFault, Internet, World};
 
 use crate::people::{TestMessenger, device, first, hear, say, shown, text};
 use crate::test_network::TestNetwork;
@@ -99,6 +99,34 @@ async fn a_budget_is_waited_out() {
     assert_eq!(alice.next_due_ms().unwrap(), None);
     world.deliver().await;
     assert_eq!(hear(&world, &bob).await, ["message 0", "message 1", "message 2"]);
+    world.deliver().await;
+}
+
+/// While the server fails, an envelope waits twice as long each time, as the server asks at least,
+/// and five minutes at most.
+#[tokio::test]
+async fn a_failing_server_is_asked_less_and_less() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    world.calls.fail("SendMessageBatch", CallFault::Down, usize::MAX);
+    alice.send(&bob.me(), text("are you there?")).await.unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        let wait_ms = alice.next_due_ms().unwrap().unwrap() - world.now_ms();
+        waits.push(wait_ms / 1_000);
+        world.advance(wait_ms - 1);
+        assert!(alice.flush().await.unwrap().is_empty(), "it is not due");
+        world.advance(1);
+        assert_eq!(alice.flush().await.unwrap().len(), 1);
+    }
+    // The answer 503 asks for five seconds.
+    assert_eq!(waits, [5, 5, 5, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+    world.calls.fail("SendMessageBatch", CallFault::Down, 0);
+    world.advance(300_000);
+    alice.flush().await.unwrap();
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["are you there?"]);
     world.deliver().await;
 }
 

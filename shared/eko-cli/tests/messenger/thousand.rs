@@ -22,7 +22,10 @@ async fn generous() -> World {
     World::with(|config| {
         config.limits.sender_budget = 1_000_000;
         config.limits.recipient_budget = 1_000_000;
+        config.limits.account_budget = 1_000_000;
+        config.limits.sender_bytes_budget = 1 << 40;
         config.limits.recipient_bytes_budget = 1 << 40;
+        config.limits.account_bytes_budget = 1 << 40;
     })
     .await
 }

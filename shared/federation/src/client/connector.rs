@@ -105,10 +105,13 @@ async fn dial(network: &dyn Network, uri: &Uri) -> Result<TokioIo<TcpStream>, Fe
     let loopback = uri.scheme() == Some(&Scheme::HTTP);
     let host = uri.host().unwrap_or_default();
     let port = uri.port_u16().unwrap_or(if loopback { 80 } else { 443 });
-    let unreachable = |reason: String| FetchError::Unreachable { host: host.to_owned(), reason };
+    let authority = uri.authority().map_or(host, |authority| authority.as_str());
+    let unreachable = |reason: String| FetchError::Unreachable { host: authority.to_owned(), reason };
+    let unresolvable = |reason: String| FetchError::Unresolvable { host: authority.to_owned(), reason };
 
     let mut failure = None;
-    for address in allowed(host, &resolve(network, host, port).await?, loopback)? {
+    let found = resolve(network, host, port).await.map_err(unresolvable)?;
+    for address in allowed(host, &found, loopback)? {
         match timeout(CONNECT_TIME, network.connect(address)).await {
             Ok(Ok(stream)) => return Ok(TokioIo::new(stream)),
             Ok(Err(error)) => failure = Some(error.to_string()),
@@ -118,16 +121,16 @@ async fn dial(network: &dyn Network, uri: &Uri) -> Result<TokioIo<TcpStream>, Fe
     Err(unreachable(failure.unwrap_or_default()))
 }
 
-/// Returns the addresses of a host. An IP literal needs no resolver.
-async fn resolve(network: &dyn Network, host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+/// Returns the addresses of a host, at least one, or the reason why there is none. An IP literal
+/// needs no resolver.
+async fn resolve(network: &dyn Network, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     // The caller checks a literal like the addresses of a name.
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = literal.parse() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let unresolvable = |reason: String| FetchError::Unresolvable { host: host.to_owned(), reason };
-    let addresses = network.resolve(host, port).await.map_err(|error| unresolvable(error.to_string()))?;
-    if addresses.is_empty() { Err(unresolvable("it has no address".to_owned())) } else { Ok(addresses) }
+    let addresses = network.resolve(host, port).await.map_err(|error| error.to_string())?;
+    if addresses.is_empty() { Err("it has no address".to_owned()) } else { Ok(addresses) }
 }
 
 /// Returns the addresses that may be connected to. If there is none, the refusal names the first

@@ -88,21 +88,21 @@ pub enum FetchError {
     /// The name has no addresses, or could not be looked up.
     #[error("the name {host} could not be resolved: {reason}")]
     Unresolvable {
-        /// The name.
+        /// The name, with the port if it is not the scheme's own.
         host: String,
         /// The error of the resolver.
         reason: String,
     },
-    /// No address of the server accepted a connection.
+    /// No address of the server accepted a connection, or TLS failed.
     #[error("{host} could not be talked to: {reason}")]
     Unreachable {
-        /// The host of the server.
+        /// The host of the server, with the port if it is not the scheme's own.
         host: String,
         /// The operation that failed.
         reason: String,
     },
-    /// The connection failed in TLS or HTTP. A header section of more than 32 KiB or 100 fields
-    /// counts as such a failure.
+    /// The connection failed in HTTP. A header section of more than 32 KiB or 100 fields counts as
+    /// such a failure.
     #[error("{host} could not be talked to: {reason}")]
     Broken {
         /// The host of the server.
@@ -184,6 +184,16 @@ impl FetchError {
             | Self::MediaType { .. }
             | Self::TooManyRedirects { .. }
             | Self::BadRedirect { .. } => false,
+        }
+    }
+
+    /// Returns the authority of the server to which no connection could be opened, if that is the
+    /// error. Such an error says something about the whole server; every other one may be that of a
+    /// single URL.
+    pub fn unconnected(&self) -> Option<&str> {
+        match self {
+            Self::Unresolvable { host, .. } | Self::Unreachable { host, .. } => Some(host),
+            _ => None,
         }
     }
 

@@ -12,7 +12,7 @@ use eko_store::hosts::HostRecord;
 use eko_store::parcels::{OutcomeAddress, Parcel};
 
 use super::wait;
-use crate::dispatch::{Dispatch, DispatchOutcome};
+use crate::dispatch::{Dispatch, DispatchOutcome, WaitScope};
 use crate::report::MailboxNotice;
 use crate::{Messaging, MessagingError, Result};
 
@@ -27,8 +27,8 @@ pub(super) enum ParcelFate {
     Wait {
         /// The time of the next attempt, in epoch milliseconds.
         until_ms: i64,
-        /// True if every parcel for that server has to wait.
-        whole_server: bool,
+        /// What else should wait.
+        scope: WaitScope,
     },
 }
 
@@ -46,8 +46,8 @@ impl Messaging {
     /// Returns [`ParcelFate::Wait`] if it is too early for the next attempt. Another server can ask
     /// for a longer wait than SQS can delay or hide a message.
     pub(super) fn too_early(&self, parcel: &Parcel) -> Option<ParcelFate> {
-        let until_ms = parcel.not_before_ms?;
-        (self.now_ms() < until_ms).then_some(ParcelFate::Wait { until_ms, whole_server: false })
+        let until_ms = parcel.not_before_ms?.min(parcel.ends_ms());
+        (self.now_ms() < until_ms).then_some(ParcelFate::Wait { until_ms, scope: WaitScope::Activity })
     }
 
     /// Makes one attempt and decides the fate of the parcel.
@@ -101,7 +101,7 @@ impl Messaging {
             Ok(DispatchOutcome::Later(later)) => {
                 let next_ms = wait::next_ms(parcel.first_ms, self.now_ms());
                 let until_ms = later.until_ms.map_or(next_ms, |until| until.max(next_ms));
-                Ok(self.wait_or_end(parcel, until_ms, later.whole_server, &later.why))
+                Ok(self.wait_or_end(parcel, until_ms, later.scope, &later.why))
             }
             // The other server's word on its actor does not become better by asking again.
             Err(MessagingError::Remote(
@@ -114,32 +114,23 @@ impl Messaging {
         }
     }
 
-    /// Decides the fate of a parcel whose server is left alone until `until_ms`, in epoch
-    /// milliseconds.
-    pub(super) fn postpone(
-        &self,
-        origin: &Origin,
-        host: &HostRecord,
-        parcel: &Parcel,
-        until_ms: i64,
-    ) -> ParcelFate {
-        let why = if host.why.is_empty() {
-            format!("{} is out of reach", origin.authority())
-        } else {
-            host.why.clone()
-        };
-        self.wait_or_end(parcel, until_ms, true, &why)
+    /// Decides the fate of a parcel that is not tried before `until_ms`, in epoch milliseconds.
+    /// `why` is the reason in the record of its server.
+    pub(super) fn postpone(&self, origin: &Origin, why: &str, parcel: &Parcel, until_ms: i64) -> ParcelFate {
+        let unknown = || format!("{} is out of reach", origin.authority());
+        let why = if why.is_empty() { unknown() } else { why.to_owned() };
+        self.wait_or_end(parcel, until_ms, WaitScope::Activity, &why)
     }
 
     /// Lets a parcel wait for its next attempt, the last of which is at the end of its time. After
     /// that, gives the parcel up.
-    fn wait_or_end(&self, parcel: &Parcel, until_ms: i64, whole_server: bool, why: &str) -> ParcelFate {
+    fn wait_or_end(&self, parcel: &Parcel, until_ms: i64, scope: WaitScope, why: &str) -> ParcelFate {
         let ends_ms = parcel.ends_ms();
         if self.now_ms() >= ends_ms {
             let outcome = ParcelOutcome::Undeliverable(format!("not delivered in time; {why}"));
             return ParcelFate::Done(self.outcome_report(parcel, outcome));
         }
-        ParcelFate::Wait { until_ms: until_ms.min(ends_ms), whole_server }
+        ParcelFate::Wait { until_ms: until_ms.min(ends_ms), scope }
     }
 
     /// Builds the report for the device that waits for an outcome. Returns `None` if none does.

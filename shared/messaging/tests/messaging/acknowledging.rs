@@ -66,6 +66,7 @@ async fn a_server_that_stopped_federating_returns_its_parcels() {
             device: device(2),
             envelope: create.header.id.clone(),
         }),
+        listed_as: None,
         body: ParcelBody::Text("{}".to_owned()),
     };
     let message = eko_messaging::QueueMessage {

@@ -7,3 +7,4 @@ mod acknowledging;
 mod permitted;
 mod reporting;
 mod server;
+mod waiting;

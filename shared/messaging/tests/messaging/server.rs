@@ -147,6 +147,11 @@ impl TestServer {
         received.into_iter().filter_map(|message| message.body).collect()
     }
 
+    /// Receives the messages of the queue `federation` that are visible.
+    pub(crate) async fn receive_parcels(&self) -> Vec<QueueMessage> {
+        self.receive(&self.federation_url).await.iter().map(queue_message).collect()
+    }
+
     /// Returns the number of messages that wait in the queue `deliveries`.
     pub(crate) async fn waiting(&self) -> usize {
         self.receive(&self.deliveries_url).await.len()

@@ -48,7 +48,8 @@ impl BreakerScene {
             let id = format!("{origin}/users/bad{number}");
             let at = match request.target.as_str() {
                 target if target.starts_with("/.well-known/") => Place::WebFinger,
-                target if target.contains("keyPackage") => Place::KeyPackages,
+                // Takes go to the inbox that a user of an Eko server has.
+                target if target.starts_with("/user/") => Place::KeyPackages,
                 target if target.ends_with("/inbox") => Place::Inbox,
                 _ => Place::Document,
             };

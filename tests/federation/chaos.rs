@@ -23,7 +23,7 @@ const OPERATIONS: [&str; 10] = [
     "Query",
 ];
 /// The envelopes that each play sends.
-const SENDS: usize = 60;
+const SENDS: usize = 80;
 
 #[tokio::test]
 async fn every_accepted_send_is_delivered_or_reported_first_seed() {
@@ -56,7 +56,7 @@ async fn play(seed: &str) {
         let world = if below(2) == 0 { &pair.a } else { &pair.b };
         let fault = if below(2) == 0 { CallFault::Down } else { CallFault::AnswerLost };
         if below(3) > 0 {
-            world.calls.fail(OPERATIONS[below(OPERATIONS.len())], fault, 1 + below(12));
+            world.calls.fail(OPERATIONS[below(OPERATIONS.len())], fault, 1 + below(8));
         }
         match below(6) {
             0 => pair.internet.unplug(pair.b_address),

@@ -43,6 +43,8 @@ pub struct Limits {
     /// `ACCOUNT_PARCELS`: the envelopes of one account that may wait for other servers at a time.
     /// Default 500.
     pub account_parcels: u64,
+    /// `SERVER_RECEIPTS`: the receipts that may wait for one other server at a time. Default 1,000.
+    pub server_receipts: u64,
     /// `TAKE_BUDGET`: one-time keys per hour that one taker gets of one device. Default 5.
     pub take_budget: u64,
     /// `TAKE_TOTAL_BUDGET`: one-time keys per hour that all takers get of one device. Default 100.
@@ -68,6 +70,7 @@ impl Default for Limits {
             account_budget: 1_200,
             account_bytes_budget: 32 << 20,
             account_parcels: 500,
+            server_receipts: 1_000,
             take_budget: 5,
             take_total_budget: 100,
             take_server_budget: 20,

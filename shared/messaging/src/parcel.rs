@@ -7,6 +7,7 @@
 //! became of it.
 
 mod fate;
+mod receipts;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::dispatch::{Admission, WaitScope};
 use crate::{Messaging, MessagingError, QueueMessage, Result};
 
 use fate::ParcelFate;
+use receipts::BoundReceipts;
 
 /// A message and the parcel in it.
 struct ReceivedParcel {
@@ -46,7 +48,8 @@ impl Messaging {
     ///
     /// One BatchGetItem of the records of the parcels' servers; for each parcel the calls of an
     /// attempt; a SendMessageBatch for the reports; an UpdateItem for each envelope that is done and
-    /// was listed among its author's parcels; a ChangeMessageVisibilityBatch if something has to
+    /// was listed among its author's parcels, and for each receipt that begins or ends to wait; a
+    /// ChangeMessageVisibilityBatch if something has to
     /// wait. If the process dies after an attempt, the parcel is tried again: the other server
     /// knows the envelope by its id.
     ///
@@ -121,34 +124,28 @@ impl Messaging {
         };
         let first = group.remove(0);
         let fate = self.try_parcel(federation, &origin, &host, &first.parcel).await;
-        let waits = match &fate {
-            Ok(ParcelFate::Wait { until_ms, scope }) => Some((*until_ms, *scope)),
-            _ => None,
-        };
         // Unless it says so, the attempt has left no failure to record.
-        let mut host = HostRecord { wants_cavage: host.wants_cavage, ..HostRecord::default() };
-        match waits {
-            Some((_, WaitScope::Server { until_ms })) => {
+        let mut open = HostRecord { wants_cavage: host.wants_cavage, ..HostRecord::default() };
+        match fate.as_ref().map(ParcelFate::scope) {
+            Ok(WaitScope::Activity) => {}
+            Ok(WaitScope::Server { until_ms }) => {
                 self.postpone_all(&origin, &why, std::mem::take(&mut group), until_ms, &mut fates);
             }
-            Some((until_ms, WaitScope::Parties)) => {
+            Ok(WaitScope::Parties) => {
                 let Parcel { author, to, .. } = &first.parcel;
                 let same = |one: &ReceivedParcel| one.parcel.author == *author || one.parcel.to == *to;
                 let (same, others): (Vec<_>, Vec<_>) = group.into_iter().partition(same);
-                self.postpone_all(&origin, &why, same, until_ms, &mut fates);
-                group = others;
-                match self.record_for(&origin, &group).await {
-                    Ok(record) => host = record,
-                    Err(error) => {
-                        log(&origin, &error);
-                        fates.failed.extend(group.drain(..).map(|received| received.message.id));
-                    }
+                let now_ms = self.now_ms();
+                for received in same {
+                    let until_ms = wait::next_ms(received.parcel.first_ms, now_ms);
+                    self.postpone_all(&origin, &why, vec![received], until_ms, &mut fates);
                 }
+                (open, group) = self.open_record(&origin, others, &mut fates).await;
             }
-            Some((_, WaitScope::Activity)) | None => {}
+            Err(_) => (open, group) = self.open_record(&origin, group, &mut fates).await,
         }
         self.sort(&origin, first, fate, &mut fates);
-        let attempts = group.iter().map(|one| self.try_parcel(federation, &origin, &host, &one.parcel));
+        let attempts = group.iter().map(|one| self.try_parcel(federation, &origin, &open, &one.parcel));
         let outcomes = join_all(attempts).await;
         for (received, fate) in group.into_iter().zip(outcomes) {
             self.sort(&origin, received, fate, &mut fates);
@@ -156,12 +153,27 @@ impl Messaging {
         fates
     }
 
-    /// Reads the record of a server again, if there are parcels to try: one GetItem.
-    async fn record_for(&self, origin: &Origin, group: &[ReceivedParcel]) -> Result<HostRecord> {
-        match group {
-            [] => Ok(HostRecord::default()),
-            _ => Ok(self.store().host(origin.authority()).await?),
+    /// Reads the record of a server again after a failed attempt. Returns it with the parcels that
+    /// may be tried: none if others have closed the circuit breaker meanwhile. One GetItem; no call
+    /// without parcels.
+    async fn open_record(
+        &self,
+        origin: &Origin,
+        group: Vec<ReceivedParcel>,
+        fates: &mut BatchFates,
+    ) -> (HostRecord, Vec<ReceivedParcel>) {
+        if group.is_empty() {
+            return Default::default();
         }
+        match self.store().host(origin.authority()).await {
+            Ok(host) if host.until_ms == 0 => return (host, group),
+            Ok(host) => self.postpone_all(origin, &host.why, group, host.until_ms, fates),
+            Err(error) => {
+                log(origin, &error.into());
+                fates.failed.extend(group.into_iter().map(|received| received.message.id));
+            }
+        }
+        Default::default()
     }
 
     /// Postpones parcels for one server until a time in epoch milliseconds, without an attempt.
@@ -188,7 +200,7 @@ impl Messaging {
         fates: &mut BatchFates,
     ) {
         match fate {
-            Ok(ParcelFate::Done(report)) => fates.done.push((received, report)),
+            Ok(ParcelFate::Done { report, .. }) => fates.done.push((received, report)),
             Ok(ParcelFate::Wait { until_ms, .. }) => {
                 let until_ms = wait::with_jitter(until_ms, self.random());
                 fates.waiting.push((received, until_ms));
@@ -200,16 +212,17 @@ impl Messaging {
         }
     }
 
-    /// Removes a parcel that is done from the list of its author's parcels, and its stored text.
-    async fn discard(&self, ReceivedParcel { message, parcel }: &ReceivedParcel) {
-        let store = self.store();
+    /// Removes a parcel that is done from the list that it is in, and its stored text.
+    async fn discard(&self, received: &ReceivedParcel) {
+        let (ReceivedParcel { message, parcel }, store) = (received, self.store());
         let remove = async {
             match &parcel.listed_as {
                 Some(id) => store.remove_outstanding(Outstanding::OfAccount(&parcel.author), id).await,
                 None => Ok(()),
             }
         };
-        let (removed, discarded) = tokio::join!(remove, store.discard_parcel(&parcel.body));
+        let text = store.discard_parcel(&parcel.body);
+        let (removed, discarded, ()) = tokio::join!(remove, text, self.unlist_receipt(received));
         if let Err(error) = removed {
             tracing::warn!(message = message.id, %error, "a parcel counts until its time is over");
         }
@@ -219,12 +232,14 @@ impl Messaging {
         }
     }
 
-    /// Queues the reports for the senders, removes the stored texts of parcels that are done, and
-    /// hides the messages that wait. Returns the ids of the messages that stay in the queue, among
+    /// Queues the reports for the senders, removes what is kept of parcels that are done, and hides
+    /// the messages that wait. Returns the ids of the messages that stay in the queue, among
     /// them those whose reports could not be queued.
     async fn settle(&self, fates: BatchFates) -> Vec<String> {
-        let BatchFates { mut failed, waiting, done } = fates;
+        let BatchFates { mut failed, waiting, mut done } = fates;
         let store = self.store();
+        let BoundReceipts { waiting, dropped } = self.bound_receipts(waiting).await;
+        done.extend(dropped.into_iter().map(|received| (received, None)));
         let (received, reports): (Vec<_>, Vec<_>) = done.into_iter().unzip();
         match store.queue_reports(reports.into_iter().flatten().collect()).await {
             Ok(()) => {

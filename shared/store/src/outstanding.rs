@@ -14,6 +14,8 @@
 //! | `p{id}` | N | epoch ms | the time after which one message counts no longer |
 //! | `ttl` | N | epoch s | a time after all of these |
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use eko_protocol::address::UserName;
 
@@ -122,6 +124,20 @@ impl Store {
                 Some(stored.unwrap_or_default()).filter(|item| !item.contains_key(&name))
             }
         })
+    }
+
+    /// Reads the ids of the messages in a list, strongly consistent.
+    ///
+    /// One GetItem: 1 read unit for each two hundred messages in the list.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    pub async fn outstanding(&self, list: Outstanding<'_>) -> Result<BTreeSet<String>> {
+        let item = self.get_item(&list.key()).await?.unwrap_or_default();
+        // The partition key begins with the same letter.
+        let listed = item.keys().filter(|name| item.get_n(name).is_some());
+        Ok(listed.filter_map(|name| name.strip_prefix(MESSAGE)).map(str::to_owned).collect())
     }
 
     /// Removes a message from a list.

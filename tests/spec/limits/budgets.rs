@@ -2,6 +2,7 @@
 
 use eko_client::Exchange;
 use eko_service::config::Config;
+use eko_store::parcels::{Parcel, ParcelBody};
 use eko_testkit::{Stranger, envelope};
 use serde_json::json;
 
@@ -18,6 +19,7 @@ pub(super) const ROWS: &[&str] = &[
     "bytes of ciphertexts a minute to one recipient",
     "bytes of ciphertexts a minute, one account to all recipients",
     "envelopes of one account that wait for other servers",
+    "receipts that wait for one other server",
 ];
 
 #[tokio::test]
@@ -37,6 +39,7 @@ fn budget<'a>(limit: &str, config: &'a mut Config) -> &'a mut u64 {
         "bytes of ciphertexts a minute to one recipient" => &mut limits.recipient_bytes_budget,
         "bytes of ciphertexts a minute, one account to all recipients" => &mut limits.account_bytes_budget,
         "envelopes of one account that wait for other servers" => &mut limits.account_parcels,
+        "receipts that wait for one other server" => &mut limits.server_receipts,
         other => panic!("nothing plays the limit {other:?}"),
     }
 }
@@ -65,6 +68,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
     for _ in 0..=most {
         answer = match limit {
             "envelopes of one account that wait for other servers" => told(&waits(&pair).await),
+            "receipts that wait for one other server" => receipt(&pair).await,
             _ if limit.contains("other server") => arrives(&pair, &stranger).await,
             _ => told(&pair.send().await),
         };
@@ -79,6 +83,25 @@ async fn waits(pair: &TwoUsers) -> Exchange {
     activity["to"] = json!("https://dead.example/user/eve");
     activity["object"]["messages"][0]["to"] = json!("https://dead.example/user/eve/device/1");
     pair.post("/user/alice/outbox", &activity).await
+}
+
+/// Has a receipt wait for a server that is not there, and tells what becomes of it.
+async fn receipt(pair: &TwoUsers) -> String {
+    let (now_ms, before) = (pair.world.now_ms(), pair.world.waiting().await.0);
+    let parcel = Parcel {
+        to: "https://dead.example/user/eve".to_owned(),
+        author: pair.alice.user().clone(),
+        first_ms: now_ms,
+        not_before_ms: None,
+        expires_ms: None,
+        outcome_to: None,
+        listed_as: None,
+        body: ParcelBody::Text(r#"{"type":"Delivered"}"#.to_owned()),
+    };
+    pair.world.state.store().queue_parcels(vec![parcel], now_ms, String::new).await.unwrap();
+    pair.world.federate().await;
+    let kept = pair.world.waiting().await.0 > before;
+    if kept { "waits".to_owned() } else { "dropped".to_owned() }
 }
 
 /// Has another server deliver an envelope for Bob, and returns the answer as the table has it.

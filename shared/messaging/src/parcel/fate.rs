@@ -21,8 +21,13 @@ const ATTEMPT_TIME: Duration = Duration::from_secs(6);
 
 /// The fate of a parcel.
 pub(super) enum ParcelFate {
-    /// The parcel is done. Holds the report for its sender, if somebody waits for one.
-    Done(Option<ReportDelivery>),
+    /// The parcel is done.
+    Done {
+        /// The report for its sender, if somebody waits for one.
+        report: Option<ReportDelivery>,
+        /// What should wait.
+        scope: WaitScope,
+    },
     /// The parcel waits.
     Wait {
         /// The time of the next attempt, in epoch milliseconds.
@@ -40,6 +45,15 @@ enum ParcelOutcome {
     Reported(Report),
     /// Nobody will deliver it. Holds the reason, for a person.
     Undeliverable(String),
+}
+
+impl ParcelFate {
+    /// Returns what should wait besides the parcel.
+    pub(super) fn scope(&self) -> WaitScope {
+        match self {
+            Self::Done { scope, .. } | Self::Wait { scope, .. } => *scope,
+        }
+    }
 }
 
 impl Messaging {
@@ -63,7 +77,8 @@ impl Messaging {
         parcel: &Parcel,
     ) -> Result<ParcelFate> {
         let give_up = |why: String| {
-            Ok(ParcelFate::Done(self.outcome_report(parcel, ParcelOutcome::Undeliverable(why))))
+            let report = self.outcome_report(parcel, ParcelOutcome::Undeliverable(why));
+            Ok(ParcelFate::Done { report, scope: WaitScope::Activity })
         };
         let Some(federation) = federation else {
             return give_up("this server does not federate any more".to_owned());
@@ -81,7 +96,7 @@ impl Messaging {
         match self.dispatch(federation, dispatch).await {
             Ok(DispatchOutcome::Answered(answer)) => {
                 let Some(OutcomeAddress { envelope, .. }) = &parcel.outcome_to else {
-                    return Ok(ParcelFate::Done(None));
+                    return Ok(ParcelFate::Done { report: None, scope: WaitScope::Activity });
                 };
                 let outcome = match EnvelopeAnswer::of(&answer, &parcel.to, envelope) {
                     EnvelopeAnswer::Accepted => ParcelOutcome::Accepted,
@@ -95,7 +110,8 @@ impl Messaging {
                         ParcelOutcome::Undeliverable(format!("{}: {why}", origin.authority()))
                     }
                 };
-                Ok(ParcelFate::Done(self.outcome_report(parcel, outcome)))
+                let report = self.outcome_report(parcel, outcome);
+                Ok(ParcelFate::Done { report, scope: WaitScope::Activity })
             }
             Ok(DispatchOutcome::Never(why)) => give_up(why),
             Ok(DispatchOutcome::Later(later)) => {
@@ -128,7 +144,7 @@ impl Messaging {
         let ends_ms = parcel.ends_ms();
         if self.now_ms() >= ends_ms {
             let outcome = ParcelOutcome::Undeliverable(format!("not delivered in time; {why}"));
-            return ParcelFate::Done(self.outcome_report(parcel, outcome));
+            return ParcelFate::Done { report: self.outcome_report(parcel, outcome), scope };
         }
         ParcelFate::Wait { until_ms: until_ms.min(ends_ms), scope }
     }

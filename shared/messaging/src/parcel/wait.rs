@@ -1,7 +1,7 @@
 //! The time between two attempts at a parcel.
 
 /// The shortest wait that [`next_ms`] gives, in milliseconds.
-const SHORTEST_MS: i64 = 5_000;
+pub(super) const SHORTEST_MS: i64 = 5_000;
 /// The longest wait that [`next_ms`] gives, in milliseconds: 3 hours.
 const LONGEST_MS: i64 = 3 * 3_600_000;
 /// The most that chance adds to a wait, in milliseconds. Parcels that failed together are then not

@@ -100,6 +100,8 @@ pub enum CallFault {
     AnswerLost,
     /// `SendMessageBatch` answers that no entry was accepted, by a fault of the service.
     EntriesRefused,
+    /// DynamoDB answers that a transaction is writing the item, and does nothing.
+    Conflict,
 }
 
 impl Calls {

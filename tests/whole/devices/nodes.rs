@@ -1,7 +1,7 @@
 //! Nodes of the chain: one of two that race is appended, and a wrong one changes nothing.
 
 use eko_client::Device;
-use eko_protocol::chain::{ChainPosition, NextNode};
+use eko_protocol::chain::{ChainPosition, NewDevice, NextNode, possession_base};
 use eko_testkit::{BARE, DirectTransport, World, refusal};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -155,4 +155,38 @@ async fn a_node_that_is_wrong_changes_nothing() {
     assert_eq!(refusal(&answer), "403 not-owner");
     assert_eq!(world.stored().await.difference(&before), []);
     assert!(append(&bob, &good).await.starts_with("201 "));
+}
+
+/// A device that is approved under a pending id has the keys that were registered under it. The
+/// possession is right in both cases.
+#[tokio::test]
+async fn other_keys_under_a_pending_id_are_not_approved() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    let (waiting, stranger) = (world.pending(&bob, "two").await, world.device("bob", "three", BARE));
+    world.deliver().await;
+    let position = bob.chain(bob.user()).await.unwrap().1.position;
+    let (registered, foreign) = (waiting.described(), stranger.described());
+    let described = |holder: &Device<DirectTransport>, registration_id| {
+        let identity = holder.keys().identity();
+        let base = possession_base(&bob.actor(), &waiting.address(), &identity.public(), registration_id);
+        NewDevice {
+            id: waiting.id().clone(),
+            identity_key: identity.public(),
+            registration_id,
+            possession: identity.sign(&base, holder.environment()),
+        }
+    };
+    assert_ne!(registered.registration_id, foreign.registration_id);
+    let before = world.stored().await;
+    for (device, expected) in [
+        (described(&stranger, registered.registration_id), "422 invalid #/identityKey"),
+        (described(&waiting, foreign.registration_id), "422 invalid #/registrationId"),
+        (described(&stranger, foreign.registration_id), "422 invalid #/identityKey"),
+    ] {
+        let node = NextNode::new(bob.origin(), bob.user(), &position, world.now_ms()).add(&device);
+        assert_eq!(append(&bob, &bob.sign_node(node).unwrap()).await, expected);
+    }
+    assert_eq!(world.stored().await.difference(&before), []);
+    bob.approve(waiting.id()).await.unwrap();
 }

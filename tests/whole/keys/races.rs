@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use eko_client::KeyCounts;
 use eko_protocol::key_package::PublishedKeys;
-use eko_testkit::{BARE, World, parallel, refused};
+use eko_testkit::{BARE, CallFault, World, parallel, refused};
 use futures_util::future::join_all;
 
 use super::{curve, left, more, take};
@@ -148,4 +148,17 @@ async fn takes_and_a_revocation_race() {
         assert!(devices.contains(&bob.address()), "{devices:?}");
     }
     assert_eq!(alice.take(bob.user()).await.unwrap().packages.len(), 1);
+}
+
+/// A publication writes the device record in a transaction. A take that meets it tries again, five
+/// times at most, and loses no key by it.
+#[tokio::test]
+async fn a_take_meets_a_transaction() {
+    let world = World::new().await;
+    let (alice, bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(2)).await);
+    world.calls.fail("UpdateItem", CallFault::Conflict, 5);
+    assert_eq!(take(&alice, &bob).await, (Some(1), None));
+    world.calls.fail("UpdateItem", CallFault::Conflict, 6);
+    assert_eq!(refused(alice.take(bob.user()).await), "503 unavailable");
+    assert_eq!(take(&alice, &bob).await, (Some(2), None));
 }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use eko_client::Device;
 use eko_client::device::{DeviceTokens, JoinKind, RegistrationStatus};
+use eko_client::{Device, Exchange};
 use eko_testkit::{DirectTransport, World, parallel, refusal, refused};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::first_device;
 use crate::people::alice_and_bob;
@@ -98,6 +99,92 @@ async fn a_refresh_token_used_twice_ends_its_family() {
     assert_eq!(try_tokens(&second, &second.tokens().unwrap()).await, pair(GOOD));
     alice.sign_in_again(&world.id_token("alice").await).await.unwrap();
     assert_eq!(try_tokens(&alice, &alice.tokens().unwrap()).await, pair(GOOD));
+}
+
+/// Two uses of one token have both read it before either is stored. Whichever comes first, the other
+/// is refused and ends the family.
+#[tokio::test]
+async fn of_two_racing_uses_one_wins_and_the_family_ends() {
+    for first_wins in [true, false] {
+        let world = World::new().await;
+        let alice = world.user("alice").await;
+        let body = json!({ "refreshToken": alice.tokens().unwrap().refresh });
+        let refresh = async |gate: Arc<Notify>| {
+            let answer = post_public(&alice, "/auth/refresh", &body).await;
+            gate.notify_one();
+            answer
+        };
+        let ended = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+        let one = world.calls.hold("TransactWriteItems", 0);
+        let other_and_order = async {
+            one.reached().await;
+            let other = world.calls.hold("TransactWriteItems", 0);
+            let order = async {
+                other.reached().await;
+                let (sooner, later) = if first_wins { (&one, &other) } else { (&other, &one) };
+                sooner.release();
+                ended[usize::from(!first_wins)].notified().await;
+                later.release();
+            };
+            tokio::join!(refresh(Arc::clone(&ended[1])), order).0
+        };
+        let answers: [Exchange; 2] = tokio::join!(refresh(Arc::clone(&ended[0])), other_and_order).into();
+        let [won, lost] = if first_wins { [0, 1] } else { [1, 0] };
+        assert_eq!(answers[won].status, 200, "{first_wins}");
+        assert_eq!(refusal(&answers[lost]), "401 unauthenticated", "{first_wins}");
+        let next = json!({ "refreshToken": answers[won].json().unwrap()["refreshToken"] });
+        let answer = post_public(&alice, "/auth/refresh", &next).await;
+        assert_eq!(refusal(&answer), "401 unauthenticated", "the family lives: {first_wins}");
+        let stored = world.stored().await;
+        assert_eq!(stored.keys("S#", "").len(), 2, "the loser stored a token: {first_wins}");
+    }
+}
+
+/// The family ends after a refresh has read its token and before the next one is stored.
+#[tokio::test]
+async fn a_logout_in_the_middle_of_a_refresh() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let tokens = alice.tokens().unwrap();
+    let held = world.calls.hold("TransactWriteItems", 0);
+    let body = json!({ "refreshToken": tokens.refresh });
+    let meanwhile = async {
+        held.reached().await;
+        assert_eq!(post_public(&alice, "/auth/logout", &body).await.status, 204);
+        held.release();
+    };
+    let (answer, ()) = tokio::join!(post_public(&alice, "/auth/refresh", &body), meanwhile);
+    assert_eq!(refusal(&answer), "401 unauthenticated");
+    assert_eq!(world.stored().await.keys("S#", "").len(), 1);
+}
+
+/// The device is revoked after a sign-in or a refresh has read it and before the session is stored.
+#[tokio::test]
+async fn a_revocation_in_the_middle_of_a_sign_in() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    for label in ["two", "three"] {
+        let second = world.further(&alice, label).await;
+        let token = world.id_token("alice").await;
+        let sessions = world.stored().await.keys("S#", "").len();
+        let held = world.calls.hold("TransactWriteItems", 0);
+        let meanwhile = async {
+            held.reached().await;
+            alice.revoke(second.id()).await.unwrap();
+            held.release();
+        };
+        if label == "two" {
+            let (signed_in, ()) = tokio::join!(second.sign_in_again(&token), meanwhile);
+            assert_eq!(refused(signed_in), "401 device-revoked");
+        } else {
+            let (refreshed, ()) = tokio::join!(second.refresh(), meanwhile);
+            assert_eq!(refused(refreshed), "401 unauthenticated");
+        }
+        assert_eq!(refused(second.fetch().await), "401 device-revoked");
+        assert_eq!(world.stored().await.keys("S#", "").len(), sessions, "{label}: a session was started");
+        let record = world.stored().await.keys(second.id().as_str(), "DEVICE").len();
+        assert_eq!(record, 1, "the id stays used");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,6 +74,7 @@ impl HttpConnector for CountingConnector {
                 Some(CallFault::Down) => Ok(down()),
                 Some(CallFault::AnswerLost) => inner.call(request).await.map(|_| down()),
                 Some(CallFault::EntriesRefused) => Ok(entries_refused(&request)),
+                Some(CallFault::Conflict) => Ok(conflict()),
             };
             let answer = match answer {
                 Ok(answer) => whole(answer).await,
@@ -124,6 +125,13 @@ fn access_denied() -> HttpResponse {
 /// Makes the answer of a service that is out of order.
 fn down() -> HttpResponse {
     answer(500, r#"{"__type":"InternalServerError","message":"injected"}"#.to_owned())
+}
+
+/// Makes the answer to a write of an item that a transaction is writing.
+fn conflict() -> HttpResponse {
+    let body =
+        r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"injected"}"#;
+    answer(400, body.to_owned())
 }
 
 /// Makes the answer that refuses all entries of a batch.

@@ -136,6 +136,52 @@ async fn one_account_does_not_close_a_server() {
     attack.scene.world.leave_queues();
 }
 
+/// Documents fail for as many senders as an attacker finds. Only inboxes speak of their server.
+#[tokio::test]
+async fn documents_close_no_server() {
+    let mut attack = BreakerScene::new().await;
+    let mut senders = Vec::new();
+    for name in ["carol", "dave", "erin", "frank"] {
+        senders.push(attack.scene.world.user_with(name, BARE).await);
+    }
+    for place in [Place::Document, Place::WebFinger, Place::KeyPackages] {
+        attack.fail(place, &StrangerAnswer::status(503).with("retry-after", "3600"));
+        for _ in 0..2 {
+            for sender in &senders {
+                attack.meets(sender, place).await;
+            }
+            assert_eq!(attack.alice_sends().await, "201 Create", "{place:?}");
+            attack.scene.world.advance(10_000);
+            attack.scene.world.federate().await;
+            assert_eq!(attack.alice_sends().await, "201 Create", "{place:?}");
+        }
+    }
+    attack.scene.world.leave_queues();
+}
+
+/// Two accounts with as many inboxes as they like are no more than two senders.
+#[tokio::test]
+async fn two_accounts_do_not_close_a_server() {
+    let mut attack = BreakerScene::new().await;
+    let trudy = attack.scene.world.user_with("trudy", BARE).await;
+    for status in [502, 503, 504] {
+        attack.fail(Place::Inbox, &StrangerAnswer::status(status));
+        for _ in 0..10 {
+            assert_eq!(attack.mallory_meets(Place::Inbox).await, "202 Create");
+            assert_eq!(attack.meets(&trudy, Place::Inbox).await, "202 Create");
+        }
+        assert_eq!(attack.alice_sends().await, "201 Create", "{status}");
+        for _ in 0..10 {
+            attack.mallory_meets(Place::Inbox).await;
+            attack.meets(&trudy, Place::Inbox).await;
+        }
+        attack.scene.world.advance(10_000);
+        attack.scene.world.federate().await;
+        assert_eq!(attack.alice_sends().await, "201 Create", "{status}");
+    }
+    attack.scene.world.leave_queues();
+}
+
 /// After a real outage the attacker is the one who probes, with an address that fails. The probe
 /// does not keep the server closed.
 #[tokio::test]

@@ -187,6 +187,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_host_is_as_long_as_dns_allows() {
+        // Labels of 63, 63 and 61 bytes, and one that fills the rest.
+        let host = |length: usize| {
+            let labels = [63, 63, 61].map(|label| "a".repeat(label)).join(".");
+            format!("{labels}.{}", "a".repeat(length - labels.len() - 1))
+        };
+        assert_eq!(host(253).len(), 253);
+        assert_eq!(Handle::parse(&format!("bob@{}", host(253))).unwrap().authority(), host(253));
+        assert!(Handle::parse(&format!("bob@{}", host(254))).is_err());
+    }
+
     proptest! {
         #[test]
         fn round_trip(

@@ -85,7 +85,9 @@ mod tests {
         ] {
             assert!(check_url(text).is_err(), "{text:?}");
         }
-        assert!(check_url(&format!("https://a.example/{}", "x".repeat(MAX_ID_BYTES))).is_err());
+        let of_length = |length: usize| format!("https://a.example/{}", "x".repeat(length - 18));
+        assert!(check_url(&of_length(MAX_ID_BYTES)).is_ok());
+        assert!(check_url(&of_length(MAX_ID_BYTES + 1)).is_err());
     }
 
     proptest! {

@@ -171,6 +171,48 @@ fn other_ways_of_saying_the_same() {
 }
 
 #[test]
+fn as_much_as_is_allowed() {
+    let longest = "x".repeat(crate::limits::MAX_ID_BYTES);
+    // 1024 bytes in base64.
+    let signature = format!("{}AA==", "AAAA".repeat(341));
+    for sent in [cavage(), rfc_9421()] {
+        let claim = sent.clone().replaced(KEY_ID, &longest).read().unwrap();
+        assert_eq!(claim.key_id, longest);
+        let one_more = format!("{longest}x");
+        assert_eq!(sent.clone().replaced(KEY_ID, &one_more).read(), Err(SignatureFault::KeyId));
+        let claim = sent.clone().replaced("AAEC", &signature).read().unwrap();
+        assert_eq!(claim.signature.len(), MAX_SIGNATURE_BYTES);
+        let one_more = signature.replace("AA==", "AAA=");
+        assert_eq!(sent.replaced("AAEC", &one_more).read(), Err(SignatureFault::Signature));
+    }
+    // Both samples cover some components already.
+    let covering = |sent: SampleRequest, last: &str, quote: &str, more: usize| {
+        let names = (0..more).map(|n| format!("x-{n}"));
+        let sent = names.clone().fold(sent, |sent, name| sent.and(&name, "1"));
+        let all: String = names.map(|name| format!(" {quote}{name}{quote}")).collect();
+        sent.replaced(last, &format!("{last}{all}")).read().map(drop)
+    };
+    let of_cavage = |more| covering(cavage(), " digest", "", more);
+    assert_eq!(of_cavage(MAX_COVERED - 4), Ok(()));
+    assert_eq!(of_cavage(MAX_COVERED - 3), Err(SignatureFault::TooMuchCovered));
+    let of_rfc_9421 = |more| covering(rfc_9421(), r#" "content-digest""#, "\"", more);
+    assert_eq!(of_rfc_9421(MAX_COVERED - 3), Ok(()));
+    assert_eq!(of_rfc_9421(MAX_COVERED - 2), Err(SignatureFault::TooMuchCovered));
+}
+
+/// White space inside strings is part of them. A quote that is escaped does not end a string, and a
+/// backslash that is escaped escapes nothing.
+#[test]
+fn strings_keep_their_white_space() {
+    for nonce in [r#"a b"#, r#"a\" b"#, r#"a\\"#, r#"\\\" \\"#] {
+        let sent = rfc_9421().replaced(";alg=", &format!(r#";  nonce="{nonce}";alg="#));
+        assert_eq!(sent.read().map(drop), Ok(()), "{nonce}");
+        let twice = rfc_9421().replaced(";alg=", &format!(r#";nonce="{nonce}x";nonce="{nonce}";alg="#));
+        assert_eq!(twice.read(), Err(SignatureFault::NotCanonical("signature-input")), "{nonce}");
+    }
+}
+
+#[test]
 fn queries_are_covered() {
     let mut query = rfc_9421();
     query.target = "/user/bob?page=2&x=%2f".to_owned();

@@ -98,6 +98,13 @@ mod tests {
         ] {
             assert_eq!(only_text(&other, "to").unwrap_err().pointer, "/to", "{other}");
         }
+        for other in [json!([null]), json!([[1]]), json!([1, 1]), json!(null), json!([])] {
+            assert_eq!(only(&json!({ "to": other }), "to").unwrap_err().pointer, "/to", "{other}");
+        }
+        for (one, value) in [(json!([false]), json!(false)), (json!([{}]), json!({})), (json!({}), json!({}))]
+        {
+            assert_eq!(only(&json!({ "to": one }), "to"), Ok(&value), "{one}");
+        }
         assert_eq!(text(&json!({"actor": "x"}), "actor"), Ok("x"));
         assert!(text(&json!({"actor": ["x"]}), "actor").is_err());
     }

@@ -119,6 +119,22 @@ mod tests {
     }
 
     #[test]
+    fn a_collection_has_a_package_for_each_device() {
+        let item = &collection()["items"][0];
+        let of_device = |n: usize| {
+            let mut item = item.clone();
+            item["device"] = json!(format!("https://a.example/user/bob/device/{n}"));
+            item
+        };
+        let mut body = collection();
+        body["items"] = (0..MAX_TAKEN_PACKAGES).map(of_device).collect();
+        let read = PackageCollection::parse(&body, &origin()).unwrap();
+        assert_eq!(read.packages.len(), MAX_TAKEN_PACKAGES);
+        body["items"] = (0..=MAX_TAKEN_PACKAGES).map(of_device).collect();
+        assert_eq!(PackageCollection::parse(&body, &origin()).unwrap_err().pointer, "/items");
+    }
+
+    #[test]
     fn what_is_no_answer_of_that_server_is_refused() {
         let item = &collection()["items"][0];
         let elsewhere = |member: &str| {

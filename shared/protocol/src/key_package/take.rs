@@ -258,6 +258,7 @@ mod tests {
             (json!([package("bob", 1), 3]), "/object/1"),
             (json!([package("bob", 1), package("bob", 1)]), "/object/1"),
             (json!([package("bob", 1), package("eve", 1)]), "/object/1"),
+            (json!([package("bob", 1), package("eve", 2)]), "/object/1"),
             (json!([package("bob", 1), "https://a.example/user/bob/keyPackages"]), "/object/1"),
             (json!([package("bob", 1), "https://b.example/k/1"]), "/object/1"),
             (json!(["https://b.example/k/1", "https://c.example/k/1"]), "/object/1"),
@@ -286,6 +287,13 @@ mod tests {
                 .pointer,
             "/actor"
         );
+    }
+
+    #[test]
+    fn as_many_as_a_user_has_devices() {
+        let sixteen: Vec<_> = (0..MAX_TAKEN_PACKAGES).map(|n| package("bob", n)).collect();
+        let devices = (0..MAX_TAKEN_PACKAGES).map(device).collect();
+        assert_eq!(read(json!(sixteen)), Ok(named("bob", devices)));
     }
 
     proptest! {

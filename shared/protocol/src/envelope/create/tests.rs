@@ -159,6 +159,11 @@ fn a_device_sends_for_itself_only() {
         read(with("/object/id", json!("https://a.example/message/1"))).authorise(ALICE, PHONE),
         Ok(())
     );
+    let mut named = create(1);
+    named["id"] = json!("https://a.example/activity/1");
+    assert_eq!(read(named.clone()).authorise(ALICE, PHONE), Ok(()));
+    named["id"] = json!("https://a.example.evil.example/activity/1");
+    assert_eq!(pointer(named), "/id");
 }
 
 #[test]
@@ -172,6 +177,11 @@ fn a_server_delivers_for_its_own_users_only() {
     let fault =
         read(with("/object/id", json!("https://c.example/message/1"))).authorise_remote(ALICE).unwrap_err();
     assert_eq!(fault.pointer, "/object/id");
+    let mut named = create(1);
+    named["id"] = json!("https://a.example/activity/1");
+    assert_eq!(read(named.clone()).authorise_remote(ALICE), Ok(()));
+    named["id"] = json!("https://c.example/activity/1");
+    assert_eq!(read(named).authorise_remote(ALICE).unwrap_err().pointer, "/id");
 }
 
 #[test]

@@ -164,5 +164,8 @@ fn what_is_stored_is_what_was_signed() {
     );
     assert_eq!((read.seq(), read.prev(), read.device()), (0, None, node["device"].as_str().unwrap()));
     assert_eq!(read.hash().len(), 64);
+    let two = world.two();
+    let third = ChainNode::parse(&world.revoke(&two, 2, 1)).unwrap();
+    assert_eq!((third.seq(), third.prev()), (2, two.position.head.as_deref()));
     assert!(ChainNode::from_canonical(b"{").is_err());
 }

@@ -101,6 +101,27 @@ async fn after_it_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn after_it_was_discarded() {
+    let scene = AttackScene::new().await;
+    let envelope = scene.envelope(&scene.eve.actor, 1);
+    let requests = ["/inbox", "/user/bob/inbox"]
+        .map(|path| SCHEMES.map(|scheme| scene.signed(scheme, path, &envelope)))
+        .concat();
+    assert_eq!(scene.send(requests[0].clone()).await, "202");
+    assert_eq!(mailbox(&scene).await, [SECRET]);
+    let entry = scene.bob.fetch().await.unwrap().entries[0].address.clone();
+    scene.bob.discard(&entry).await.unwrap();
+    for request in requests {
+        assert_eq!(scene.send(request).await, "202");
+        assert_eq!(mailbox(&scene).await, Vec::<String>::new(), "nothing comes back");
+    }
+    assert_eq!(scene.deliver(&other(&envelope)).await, "202");
+    assert_eq!(mailbox(&scene).await, Vec::<String>::new(), "nor under another request");
+    scene.world.federate().await;
+    assert_eq!(scene.eve.posts().len(), 0, "and nobody is told");
+}
+
+#[tokio::test]
 async fn of_an_id_with_another_body() {
     let scene = AttackScene::new().await;
     let mut envelope = scene.envelope(&scene.eve.actor, 1);

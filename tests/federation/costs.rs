@@ -65,9 +65,12 @@ async fn a_receipt_from_another_server() {
     pair.settle().await;
     pair.b.calls.reset();
     pair.b.confirm(&pair.bob).await;
-    // The calls are for the page, the entry, the claim of the receipt, and the queue for other
-    // servers.
-    assert_eq!(pair.b.calls.made(), ["Query", "DeleteItem", "UpdateItem", "SendMessageBatch"]);
+    // The calls are for the page; the entry with the device's record; the acknowledgement in the
+    // envelope's record; the queue for other servers; and the deletion.
+    assert_eq!(
+        pair.b.calls.made(),
+        ["Query", "BatchGetItem", "UpdateItem", "SendMessageBatch", "BatchWriteItem"]
+    );
     pair.b.calls.reset();
     pair.a.calls.reset();
     pair.b.federate().await;

@@ -10,6 +10,7 @@ mod turned_away;
 
 use eko_client::Device;
 use eko_protocol::chain::{ChainPosition, NextNode};
+use eko_protocol::id::EntryKey;
 use eko_testkit::{DirectTransport, World, envelope, refusal, refused};
 use serde_json::{Value, json};
 
@@ -53,6 +54,7 @@ async fn try_everything(
     let digest = json!({ "type": "Check", "digest": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" });
     let packages = device.origin().key_packages(device.user());
     let check = post(device, &packages, &digest).await;
+    let entry = device.origin().entry(device.user(), &EntryKey::new(0, &friend.actor(), "x"));
     let before = world.stored().await;
     let refusals = vec![
         format!("fetch: {}", refused(device.fetch().await)),
@@ -63,6 +65,8 @@ async fn try_everything(
         format!("rotate: {}", refused(device.publish(&rotated).await)),
         format!("check: {}", refusal(&check)),
         format!("append: {}", append(device, &node).await),
+        format!("acknowledge: {}", refused(device.acknowledge(std::slice::from_ref(&entry)).await)),
+        format!("discard: {}", refused(device.discard(&entry).await)),
     ];
     assert_eq!(world.stored().await.difference(&before), []);
     refusals

@@ -232,23 +232,48 @@ async fn a_receipt_that_cannot_be_queued_leaves_its_entry() {
     assert_eq!(world.reports(&alice).await.len(), 3);
 }
 
+/// Each call of an acknowledgement fails, or is performed and its answer is lost for good. Either
+/// is also what a process leaves that dies there.
 #[tokio::test]
-async fn what_is_deleted_is_reported_although_another_deletion_failed() {
-    let (world, alice, bob) = alice_and_bob().await;
-    for _ in 0..2 {
-        world.send(&alice, &[&bob]).await;
+async fn an_acknowledgement_that_ends_after_any_call_is_repeated_without_a_loss() {
+    for fault in [CallFault::Down, CallFault::AnswerLost] {
+        for operation in ["BatchGetItem", "UpdateItem", "SendMessageBatch", "BatchWriteItem"] {
+            let (world, alice, bob, second) = alice_and_bobs_two().await;
+            world.send(&alice, &[&bob, &second]).await;
+            world.deliver().await;
+            let entry = bob.fetch().await.unwrap().entries[0].address.clone();
+            let acknowledged = async || bob.acknowledge(std::slice::from_ref(&entry)).await;
+            world.calls.fail(operation, fault, TRIES);
+            assert_eq!(refused(acknowledged().await), "503 unavailable", "{operation} {fault:?}");
+            // Time passes, and the other device acknowledges. The receipt stays the first one's.
+            world.advance(1_000);
+            world.confirm(&second).await;
+            acknowledged().await.unwrap();
+            assert_eq!(bob.fetch().await.unwrap().entries, [], "{operation} {fault:?}");
+            acknowledged().await.unwrap();
+            world.deliver().await;
+            assert_eq!(world.reports(&alice).await.len(), 1, "{operation} {fault:?}");
+        }
     }
-    world.deliver().await;
-    let entries = bob.fetch().await.unwrap().entries;
-    let addresses: Vec<String> = entries.iter().map(|entry| entry.address.clone()).collect();
-    // Two deletions run side by side, and share five failures: one of them fails for good, the
-    // other may succeed.
-    world.calls.fail("DeleteItem", CallFault::Down, 2 * TRIES - 1);
-    assert_eq!(refused(bob.acknowledge(&addresses).await), "503 unavailable");
-    world.confirm(&bob).await;
-    assert_eq!(bob.fetch().await.unwrap().entries, []);
-    world.deliver().await;
-    assert_eq!(world.reports(&alice).await.len(), 2);
+}
+
+/// Each call of a discard fails, or its answer is lost. The envelope does not come back afterwards.
+#[tokio::test]
+async fn a_discard_that_ends_after_any_call_is_repeated() {
+    for fault in [CallFault::Down, CallFault::AnswerLost] {
+        for operation in ["BatchGetItem", "UpdateItem", "BatchWriteItem"] {
+            let (world, alice, bob) = alice_and_bob().await;
+            let sent = world.send(&alice, &[&bob]).await;
+            world.deliver().await;
+            let entry = bob.fetch().await.unwrap().entries[0].address.clone();
+            world.calls.fail(operation, fault, TRIES);
+            assert_eq!(refused(bob.discard(&entry).await), "503 unavailable", "{operation} {fault:?}");
+            bob.discard(&entry).await.unwrap();
+            accepted(alice.send(&sent).await.unwrap());
+            world.deliver().await;
+            assert_eq!(bob.fetch().await.unwrap().entries, [], "{operation} {fault:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -155,6 +155,28 @@ async fn a_discarded_entry_is_reported_by_nobody() {
     assert_eq!(world.reports(&alice).await.len(), 1);
 }
 
+/// DynamoDB may remove the envelope's record before the entry, which can live longer.
+#[tokio::test]
+async fn an_envelope_whose_record_is_gone_has_no_receipt_and_gets_no_record() {
+    let (world, alice, bob, second) = alice_and_bobs_two().await;
+    world.send(&alice, &[&bob, &second]).await;
+    world.deliver().await;
+    let records = || async { world.stored().await.keys("U#bob", "E#").into_iter().cloned().collect::<Vec<_>>() };
+    for (pk, sk) in records().await {
+        let text = aws_sdk_dynamodb::types::AttributeValue::S;
+        let delete = world.cloud.clients.dynamodb.delete_item().table_name(world.cloud.names().table);
+        delete.key("pk", text(pk)).key("sk", text(sk)).send().await.unwrap();
+    }
+    let entry = bob.fetch().await.unwrap().entries[0].address.clone();
+    bob.acknowledge(std::slice::from_ref(&entry)).await.unwrap();
+    second.discard(&entry).await.unwrap();
+    for device in [&bob, &second] {
+        assert_eq!(device.fetch().await.unwrap().entries, []);
+    }
+    assert_eq!(world.queued().await, (0, 0));
+    assert_eq!(records().await, []);
+}
+
 #[tokio::test]
 async fn nobody_acknowledges_for_another() {
     let world = World::new().await;

@@ -12,7 +12,7 @@ use http::StatusCode;
 /// DELETE `/user/{name}/inbox/{key}` (`docs/protocol.md`, section 6): deletes an entry of the
 /// calling device's mailbox. The answer is 204, also if there is no such entry.
 ///
-/// One DeleteItem.
+/// The calls are listed at [`discard_entry`](eko_messaging::Messaging::discard_entry).
 pub(crate) async fn delete_entry(
     State(state): State<AppState>,
     Owner(caller): Owner,
@@ -20,6 +20,6 @@ pub(crate) async fn delete_entry(
 ) -> Result<Response, Problem> {
     let key =
         path.get("entry").and_then(|text| EntryKey::parse(text).ok()).ok_or(Problem::NotFound("entry"))?;
-    state.store().delete_entry(caller.address(), &key, state.now_ms()).await?;
+    state.messaging().discard_entry(caller.address(), &key).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -1,18 +1,22 @@
 //! Acknowledgement: a device deletes entries of its mailbox, and their authors get receipts
 //! (`docs/protocol.md`, section 6).
+//!
+//! An entry is deleted last: after the envelope's record says that the device has it, and after the
+//! receipt is queued. If the process dies in between, or an answer is lost, the entry is still
+//! there. The device acknowledges it again, and every step has the same effect a second time.
 
 use eko_federation::Federation;
 use eko_protocol::activity::Report;
 use eko_protocol::id::EntryKey;
-use eko_protocol::letter::Letter;
 use eko_store::StoreError;
 use eko_store::deliveries::ReportDelivery;
 use eko_store::device::DeviceAddress;
-use eko_store::envelopes::ReceiptClaim;
-use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
+use eko_store::envelopes::ReceiptDuty;
+use eko_store::mailbox::{AuthoredEnvelope, EntryHead};
 use eko_store::parcels::{Parcel, ParcelBody};
 use futures_util::future::join_all;
 
+use crate::active_device::require_status;
 use crate::report::MailboxNotice;
 use crate::{Messaging, Result};
 
@@ -22,27 +26,27 @@ enum Receipt {
     Local(ReportDelivery),
     /// The author is a user of another server.
     Remote(Parcel),
-}
-
-/// An entry that was deleted, and the claim under which its receipt is sent.
-struct DeletedEntry {
-    entry: Entry,
-    claim: ReceiptClaim,
+    /// Nobody gets one.
+    None,
 }
 
 impl Messaging {
     /// Deletes entries of a device's mailbox and sends the receipts for their envelopes.
     ///
-    /// The first device that acknowledges an envelope sends its receipt. One DeleteItem per entry,
-    /// all at once; one UpdateItem per envelope among them, which claims the receipt; one
-    /// SendMessageBatch for the receipts to users here, and one for those to other servers. A
-    /// server without a `federation` sends no receipts to others.
+    /// The first device that acknowledges an envelope sends its receipt. One BatchGetItem reads the
+    /// entries and the device's record; one UpdateItem per envelope, all at once, records the
+    /// acknowledgement; one SendMessageBatch queues the receipts to users here, and one those to
+    /// other servers; one BatchWriteItem for each 25 entries deletes them. A server without a
+    /// `federation` sends no receipts to others.
     ///
-    /// An entry whose receipt cannot be queued is put back, so that the device's next try finds it.
+    /// A receipt may be queued twice if a call fails after it. For a user here both copies become
+    /// the same entry; another server passes on the first one. A device that is revoked after a
+    /// failure, and before it repeats the acknowledgement, leaves its envelopes without a receipt.
     ///
     /// # Errors
-    /// The store is broken or out of reach. Receipts are sent for the entries that were deleted
-    /// before.
+    /// [`Refusal::DevicePending`](crate::Refusal::DevicePending),
+    /// [`Refusal::DeviceRevoked`](crate::Refusal::DeviceRevoked). The store is broken or out of
+    /// reach: entries whose receipts could not be queued are still in the mailbox.
     pub async fn acknowledge(
         &self,
         federation: Option<&Federation>,
@@ -51,27 +55,18 @@ impl Messaging {
     ) -> Result<()> {
         let now_ms = self.now_ms();
         let store = self.store();
-        let deletions = join_all(keys.iter().map(|key| store.delete_entry(device, key, now_ms))).await;
-        let mut failure: Option<StoreError> = None;
-        let mut deleted = Vec::with_capacity(deletions.len());
-        for deletion in deletions {
-            match deletion {
-                Ok(entry) => deleted.extend(entry.map(|entry| DeletedEntry { entry, claim: self.random() })),
-                Err(error) => failure = Some(error),
-            }
-        }
+        let found = store.entry_heads(device, keys, now_ms).await?;
+        require_status(found.status)?;
         let receipts =
-            join_all(deleted.iter().map(|entry| self.receipt(federation, device, entry, now_ms))).await;
-        let (mut local, mut remote, mut unreported) = (Vec::new(), Vec::new(), Vec::new());
-        for (entry, receipt) in deleted.iter().zip(receipts) {
+            join_all(found.entries.iter().map(|entry| self.receipt(federation, device, entry, now_ms))).await;
+        let mut failure: Option<StoreError> = None;
+        let (mut local, mut remote, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        for (entry, receipt) in found.entries.into_iter().zip(receipts) {
             match receipt {
-                Ok(Some(Receipt::Local(report))) => local.push((entry, report)),
-                Ok(Some(Receipt::Remote(parcel))) => remote.push((entry, parcel)),
-                Ok(None) => {}
-                Err(error) => {
-                    unreported.push(entry);
-                    failure = Some(error);
-                }
+                Ok(Receipt::Local(report)) => local.push((entry.key, report)),
+                Ok(Receipt::Remote(parcel)) => remote.push((entry.key, parcel)),
+                Ok(Receipt::None) => done.push(entry.key),
+                Err(error) => failure = Some(error),
             }
         }
         let (local_entries, reports): (Vec<_>, Vec<_>) = local.into_iter().unzip();
@@ -81,64 +76,69 @@ impl Messaging {
             store.queue_parcels(parcels, now_ms, || self.random_uuid())
         );
         for (queued, entries) in [(queued_reports, local_entries), (queued_parcels, remote_entries)] {
-            if let Err(error) = queued {
-                unreported.extend(entries);
-                failure = Some(error);
+            match queued {
+                Ok(()) => done.extend(entries),
+                Err(error) => failure = Some(error),
             }
         }
-        self.put_back(device, &unreported).await;
+        store.delete_entries(device, &done).await?;
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Puts entries back whose receipts could not be queued.
-    async fn put_back(&self, device: DeviceAddress<'_>, unreported: &[&DeletedEntry]) {
+    /// Deletes an entry of a device's mailbox without a receipt. The envelope does not come back to
+    /// the device if it is sent again.
+    ///
+    /// One BatchGetItem of the entry and the device's record; one UpdateItem if the entry is a
+    /// letter; one BatchWriteItem that deletes the entry, if there is one.
+    ///
+    /// # Errors
+    /// [`Refusal::DevicePending`](crate::Refusal::DevicePending),
+    /// [`Refusal::DeviceRevoked`](crate::Refusal::DeviceRevoked). The store is broken or out of
+    /// reach.
+    pub async fn discard_entry(&self, device: DeviceAddress<'_>, key: &EntryKey) -> Result<()> {
         let store = self.store();
-        for DeletedEntry { entry, claim } in unreported {
-            let EntryContent::Letter { letter, .. } = &entry.content else { continue };
-            if let Err(error) = store.release_receipt(device, &letter.header, *claim).await {
-                tracing::warn!(%error, "a receipt stays claimed without having been sent");
+        let found = store.entry_heads(device, std::slice::from_ref(key), self.now_ms()).await?;
+        require_status(found.status)?;
+        for entry in found.entries {
+            if entry.envelope.is_some() {
+                store.discard_envelope(device, &entry.key).await?;
             }
+            store.delete_entries(device, &[entry.key]).await?;
         }
-        let addressed = |deleted: &&DeletedEntry| AddressedEntry {
-            user: device.user.clone(),
-            device: device.device.clone(),
-            entry: deleted.entry.clone(),
-        };
-        store.put_entries(&unreported.iter().map(addressed).collect::<Vec<_>>()).await;
+        Ok(())
     }
 
-    /// Claims the receipt of an entry's envelope. Returns the receipt if this device is the first
-    /// to acknowledge.
+    /// Records the acknowledgement of an entry's envelope. Returns the receipt if this device is
+    /// the first to acknowledge.
     async fn receipt(
         &self,
         federation: Option<&Federation>,
         device: DeviceAddress<'_>,
-        DeletedEntry { entry, claim }: &DeletedEntry,
+        entry: &EntryHead,
         now_ms: i64,
-    ) -> std::result::Result<Option<Receipt>, StoreError> {
-        let EntryContent::Letter { letter: Letter { header, .. }, .. } = &entry.content else {
-            return Ok(None);
+    ) -> std::result::Result<Receipt, StoreError> {
+        let Some(AuthoredEnvelope { author, id }) = &entry.envelope else { return Ok(Receipt::None) };
+        let since_ms = match self.store().acknowledge_envelope(device, &entry.key, now_ms).await? {
+            ReceiptDuty::OfThisDevice { since_ms } => since_ms,
+            ReceiptDuty::OfAnotherDevice | ReceiptDuty::Nobodys => return Ok(Receipt::None),
         };
-        if !self.store().claim_receipt(device, header, *claim).await? {
-            return Ok(None);
-        }
         let origin = self.origin();
-        let report = Report::delivered(origin, device.user, &header.author, &header.id);
+        let report = Report::delivered(origin, device.user, author, id);
         let activity = report.to_value(origin);
-        if let Some(author) = origin.parse_actor(&header.author) {
+        if let Some(author) = origin.parse_actor(author) {
             let notice = MailboxNotice {
                 to: author,
                 device: None,
                 author: report.actor,
-                subject: header.id.to_string(),
+                subject: id.to_string(),
                 activity,
             };
-            return Ok(Some(Receipt::Local(self.report_delivery(notice, now_ms))));
+            return Ok(Receipt::Local(self.report_delivery(notice, since_ms)));
         }
         // A server that does not federate any more has nowhere to send it.
-        Ok(federation.map(|_| {
+        Ok(federation.map_or(Receipt::None, |_| {
             Receipt::Remote(Parcel {
-                to: header.author.clone(),
+                to: author.clone(),
                 author: device.user.clone(),
                 first_ms: now_ms,
                 not_before_ms: None,

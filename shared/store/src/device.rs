@@ -99,7 +99,7 @@ impl DeviceStatus {
         }
     }
 
-    fn parse(code: &str) -> Result<Self> {
+    pub(crate) fn parse(code: &str) -> Result<Self> {
         match code {
             "A" => Ok(Self::Active),
             "P" => Ok(Self::Pending),

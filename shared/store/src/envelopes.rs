@@ -6,8 +6,9 @@
 //! |---|---|---|
 //! | `at` | number | time of the first acceptance, epoch milliseconds |
 //! | `d` | string set | devices for which the envelope was accepted |
-//! | `k` | string set | those of them that have acknowledged it; absent if none has |
-//! | `rc` | binary | the claim under which the receipt is sent; absent before the first acknowledgement |
+//! | `k` | string set | those of them that have acknowledged or discarded it; absent if none has |
+//! | `rd` | string | the device that sends the receipt; absent before the first acknowledgement |
+//! | `rt` | number | time of that device's first acknowledgement, epoch milliseconds |
 //! | `ttl` | number | epoch seconds after which the record counts as absent |
 
 use std::collections::BTreeSet;
@@ -15,18 +16,20 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::UserName;
 use eko_protocol::envelope::EnvelopeHeader;
-use eko_protocol::id::{self, DeviceId};
+use eko_protocol::id::{self, DeviceId, EntryKey};
 
-use crate::attribute::{Item, ReadItem, b, corrupt, n, ss};
+use crate::attribute::{Item, ReadItem, corrupt, n, s, ss};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::device::DeviceAddress;
 use crate::error::call;
+use crate::key::EXISTS;
 use crate::{Result, Store, key};
 
 const ACCEPTED: &str = "at";
 const DEVICES: &str = "d";
 const ACKNOWLEDGED: &str = "k";
-const CLAIM: &str = "rc";
+const RECEIPT_DEVICE: &str = "rd";
+const RECEIPT_TIME: &str = "rt";
 const TTL: &str = "ttl";
 
 /// The record of an envelope after an acceptance.
@@ -37,15 +40,27 @@ pub struct EnvelopeRecord {
     pub accepted_ms: i64,
     /// The devices for which the envelope was accepted, now or before.
     pub devices: BTreeSet<DeviceId>,
-    /// The devices that have acknowledged it with `Delivered`. Neither a retry nor a replay brings
-    /// an entry back to them.
+    /// The devices that have acknowledged it with `Delivered`, or discarded it. Neither a retry nor
+    /// a replay brings an entry back to them.
     pub acknowledged: BTreeSet<DeviceId>,
 }
 
-/// A random number under which one call claims an envelope's receipt.
-///
-/// The SDK repeats a call whose answer was lost. The repetition finds its own claim and wins again.
-pub type ReceiptClaim = [u8; 8];
+/// The answer to the question who sends the receipt of an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptDuty {
+    /// The device that acknowledged is the first one, and sends it.
+    ///
+    /// It gets the same answer for as long as it repeats the acknowledgement, which it does until
+    /// its entry is deleted.
+    OfThisDevice {
+        /// The time of its first acknowledgement, in epoch milliseconds.
+        since_ms: i64,
+    },
+    /// Another device was the first one.
+    OfAnotherDevice,
+    /// The envelope's record is gone, so nobody sends one.
+    Nobodys,
+}
 
 impl Store {
     /// Records that an envelope is accepted for `devices` of `user`. Returns the record.
@@ -111,70 +126,69 @@ impl Store {
         Ok(EnvelopeRecord { accepted_ms: now_ms, devices: devices.clone(), acknowledged: BTreeSet::new() })
     }
 
-    /// Records that a device has acknowledged an envelope, and claims the envelope's one receipt
-    /// for it.
+    /// Records that a device has acknowledged the envelope of an entry, with `Delivered`. The first
+    /// device that does so sends the envelope's receipt.
     ///
-    /// Returns true for the first device that acknowledges, whatever races, and for the same
-    /// `claim` again. Returns false for every other device, and if the record is gone. One
-    /// UpdateItem.
+    /// The call may be repeated: the first device stays the first, and the time stays the same.
+    /// [`ReceiptDuty::Nobodys`] also if the record is gone; nothing is stored then. One UpdateItem.
     ///
     /// # Errors
-    /// The table is out of reach.
-    pub async fn claim_receipt(
+    /// The table is out of reach, or the record is corrupt.
+    pub async fn acknowledge_envelope(
         &self,
         device: DeviceAddress<'_>,
-        envelope: &EnvelopeHeader,
-        claim: ReceiptClaim,
-    ) -> Result<bool> {
-        let claimed = self
+        entry: &EntryKey,
+        now_ms: i64,
+    ) -> Result<ReceiptDuty> {
+        let acknowledged = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(record_key(device.user, envelope).item()))
-            .update_expression("SET #rc = if_not_exists(#rc, :claim) ADD #k :device")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#rc", CLAIM)
+            .set_key(Some(key::envelope(device.user, entry.envelope_key()).item()))
+            .update_expression(
+                "SET #rd = if_not_exists(#rd, :device), #rt = if_not_exists(#rt, :now) ADD #k :devices",
+            )
+            .condition_expression(EXISTS)
+            .expression_attribute_names("#rd", RECEIPT_DEVICE)
+            .expression_attribute_names("#rt", RECEIPT_TIME)
             .expression_attribute_names("#k", ACKNOWLEDGED)
-            .expression_attribute_values(":claim", b(claim))
-            .expression_attribute_values(":device", ss([device.device]))
+            .expression_attribute_values(":device", s(device.device.as_str()))
+            .expression_attribute_values(":now", n(now_ms))
+            .expression_attribute_values(":devices", ss([device.device]))
             .return_values(ReturnValue::AllNew)
             .send()
             .await;
-        match conditional(claimed)? {
-            ConditionalWrite::Done(claimed) => {
-                Ok(claimed.attributes.unwrap_or_default().get_b(CLAIM) == Some(&claim))
-            }
-            ConditionalWrite::Refused { .. } => Ok(false),
+        let ConditionalWrite::Done(acknowledged) = conditional(acknowledged)? else {
+            return Ok(ReceiptDuty::Nobodys);
+        };
+        let record = acknowledged.attributes.unwrap_or_default();
+        if record.need_s(RECEIPT_DEVICE)? == device.device.as_str() {
+            Ok(ReceiptDuty::OfThisDevice { since_ms: record.need_n(RECEIPT_TIME)? })
+        } else {
+            Ok(ReceiptDuty::OfAnotherDevice)
         }
     }
 
-    /// Gives a claimed receipt back because it could not be queued, and removes the device's
-    /// acknowledgement.
+    /// Records that a device has discarded the envelope of an entry: the envelope does not come
+    /// back to it, and no receipt is sent.
     ///
-    /// A receipt that was not claimed, or under another claim, stays as it is. One UpdateItem.
+    /// The call may be repeated. It does nothing if the record is gone. One UpdateItem.
     ///
     /// # Errors
     /// The table is out of reach.
-    pub async fn release_receipt(
-        &self,
-        device: DeviceAddress<'_>,
-        envelope: &EnvelopeHeader,
-        claim: ReceiptClaim,
-    ) -> Result<()> {
-        let released = self
+    pub async fn discard_envelope(&self, device: DeviceAddress<'_>, entry: &EntryKey) -> Result<()> {
+        let discarded = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(record_key(device.user, envelope).item()))
-            .update_expression("REMOVE #rc DELETE #k :device")
-            .condition_expression("#rc = :claim")
-            .expression_attribute_names("#rc", CLAIM)
+            .set_key(Some(key::envelope(device.user, entry.envelope_key()).item()))
+            .update_expression("ADD #k :devices")
+            .condition_expression(EXISTS)
             .expression_attribute_names("#k", ACKNOWLEDGED)
-            .expression_attribute_values(":claim", b(claim))
-            .expression_attribute_values(":device", ss([device.device]))
+            .expression_attribute_values(":devices", ss([device.device]))
             .send()
             .await;
-        conditional(released)?;
+        conditional(discarded)?;
         Ok(())
     }
 }

@@ -7,10 +7,13 @@ use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, Writ
 use crate::attribute::{Item, s};
 use crate::error::call;
 use crate::key::ItemKey;
+use crate::resources::{PARTITION_KEY, SORT_KEY};
 use crate::{Result, Store, StoreError};
 
 /// The most writes of one BatchWriteItem.
 pub(crate) const BATCH_WRITES: usize = 25;
+/// The most items of one BatchGetItem.
+pub(crate) const BATCH_READS: usize = 100;
 /// The most calls for one batch of reads.
 const BATCH_GET_TRIES: u32 = 8;
 /// The most calls for one batch of writes.
@@ -48,15 +51,37 @@ impl Store {
     ///
     /// [`StoreError::Call`] if a call fails; [`StoreError::GaveUp`] if keys are left after 8 calls.
     pub(crate) async fn batch_get(&self, keys: Vec<ItemKey>) -> Result<Vec<Item>> {
+        self.batch_get_attributes(&keys, &[]).await
+    }
+
+    /// Reads up to 100 items as [`Store::batch_get`] does, and of each item the key and these
+    /// attributes only, or all attributes if `attributes` is empty. It costs the same read units.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if a call fails; [`StoreError::GaveUp`] if keys are left after 8 calls.
+    pub(crate) async fn batch_get_attributes(
+        &self,
+        keys: &[ItemKey],
+        attributes: &[&str],
+    ) -> Result<Vec<Item>> {
         const OPERATION: &str = "BatchGetItem";
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let mut wanted = KeysAndAttributes::builder()
             .set_keys(Some(keys.iter().map(ItemKey::item).collect()))
-            .consistent_read(true)
-            .build()
-            .map_err(call(OPERATION))?;
+            .consistent_read(true);
+        if !attributes.is_empty() {
+            // Names with a hash sign may be reserved words.
+            let names = || [PARTITION_KEY, SORT_KEY].iter().chain(attributes);
+            let projection: Vec<String> = names().map(|name| format!("#{name}")).collect();
+            wanted = wanted.projection_expression(projection.join(", "));
+            for name in names() {
+                wanted = wanted.expression_attribute_names(format!("#{name}"), *name);
+            }
+        }
+        let mut wanted = wanted.build().map_err(call(OPERATION))?;
         let mut found = Vec::with_capacity(keys.len());
         for _ in 0..BATCH_GET_TRIES {
             let answer = self

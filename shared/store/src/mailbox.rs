@@ -17,7 +17,6 @@
 //! | `q` | number | 1 if no push is wanted ("quiet"); absent otherwise |
 //! | `l`, `h` | number, string | length and head of the device set as the author saw it; absent if not given |
 
-use aws_sdk_dynamodb::types::ReturnValue;
 use eko_protocol::address::UserName;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::envelope::EnvelopeHeader;
@@ -27,9 +26,10 @@ use eko_protocol::limits::MAX_PAGE_ENTRIES;
 use serde_json::Value;
 
 use crate::attribute::{Item, ReadItem, b, corrupt, n, s};
-use crate::device::{DeviceAddress, DeviceRecord};
+use crate::device::attr::STATUS;
+use crate::device::{DeviceAddress, DeviceRecord, DeviceStatus};
 use crate::error::call;
-use crate::items::BATCH_WRITES;
+use crate::items::{BATCH_READS, BATCH_WRITES};
 use crate::{Result, Store, key};
 
 const TTL: &str = "ttl";
@@ -97,6 +97,42 @@ pub struct MailboxPage {
     pub entries: Vec<Entry>,
     /// The key of the last entry, if another page follows it.
     pub next: Option<EntryKey>,
+}
+
+/// What an acknowledgement needs of a device and its entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryHeads {
+    /// The status of the device; `None` if it has no record.
+    pub status: Option<DeviceStatus>,
+    /// The entries that the device has.
+    pub entries: Vec<EntryHead>,
+}
+
+/// What an acknowledgement needs of one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryHead {
+    /// The entry's key.
+    pub key: EntryKey,
+    /// The envelope whose letter the entry holds; `None` if the entry is a report.
+    pub envelope: Option<AuthoredEnvelope>,
+}
+
+/// An envelope's id with its author, who gives the id its meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthoredEnvelope {
+    /// The author's actor id.
+    pub author: String,
+    /// The envelope's id.
+    pub id: EnvelopeId,
+}
+
+impl AuthoredEnvelope {
+    /// Reads author and id of an entry; `None` if the entry has no author, because it is a report.
+    fn from_item(item: &Item) -> Result<Option<Self>> {
+        let Some(author) = item.get_s(AUTHOR) else { return Ok(None) };
+        let id = EnvelopeId::parse(item.need_s(ENVELOPE)?).map_err(corrupt)?;
+        Ok(Some(Self { author: author.to_owned(), id }))
+    }
 }
 
 impl Store {
@@ -181,31 +217,50 @@ impl Store {
         Ok(Some(MailboxPage { device: DeviceRecord::from_item(&own)?, entries, next }))
     }
 
-    /// Deletes an entry and returns it. One DeleteItem; costs the entry's size in write units.
+    /// Reads what an acknowledgement needs of entries, and the status of their device.
     ///
-    /// Returns `None` if the device has no such entry or the entry had expired. If the answer is
-    /// lost and the SDK repeats the call, the repetition finds nothing: `None` does not prove that
-    /// another call deleted it.
+    /// Entries that the device does not have and expired ones are left out. One BatchGetItem, or
+    /// two for 100 entries: 1 read unit for the record, and 1 for each 4 KB of each entry.
+    /// Ciphertexts are not transferred.
     ///
     /// # Errors
-    /// The table is out of reach, or the item is corrupt.
-    pub async fn delete_entry(
+    /// The table is out of reach, or an item is corrupt.
+    pub async fn entry_heads(
         &self,
         device: DeviceAddress<'_>,
-        entry: &EntryKey,
+        entries: &[EntryKey],
         now_ms: i64,
-    ) -> Result<Option<Entry>> {
-        let deleted = self
-            .dynamodb()
-            .delete_item()
-            .table_name(self.table())
-            .set_key(Some(key::entry(device, entry).item()))
-            .return_values(ReturnValue::AllOld)
-            .send()
-            .await
-            .map_err(call("DeleteItem"))?;
-        let entry = deleted.attributes.as_ref().map(Entry::from_item).transpose()?;
-        Ok(entry.filter(|entry| entry.ttl > now_ms.div_euclid(1000)))
+    ) -> Result<EntryHeads> {
+        let record = key::device(device);
+        let mut keys = vec![record.clone()];
+        keys.extend(entries.iter().map(|entry| key::entry(device, entry)));
+        let mut items = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BATCH_READS) {
+            let attributes = [STATUS, TTL, AUTHOR, ENVELOPE];
+            items.extend(self.batch_get_attributes(keys, &attributes).await?);
+        }
+        let status = record.find_in(&items).map(|item| DeviceStatus::parse(item.need_s(STATUS)?));
+        let mut heads = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Some(item) = key::entry(device, entry).find_in(&items) else { continue };
+            if item.need_n(TTL)? > now_ms.div_euclid(1000) {
+                heads.push(EntryHead { key: entry.clone(), envelope: AuthoredEnvelope::from_item(item)? });
+            }
+        }
+        Ok(EntryHeads { status: status.transpose()?, entries: heads })
+    }
+
+    /// Deletes entries of a device's mailbox. Entries that are not there are no error.
+    ///
+    /// One BatchWriteItem for each 25; each entry costs its own size in write units.
+    ///
+    /// # Errors
+    /// The table is out of reach. Some of the entries may be deleted then.
+    pub async fn delete_entries(&self, device: DeviceAddress<'_>, entries: &[EntryKey]) -> Result<()> {
+        for batch in entries.chunks(BATCH_WRITES) {
+            self.batch_delete(batch.iter().map(|entry| key::entry(device, entry).item()).collect()).await?;
+        }
+        Ok(())
     }
 }
 

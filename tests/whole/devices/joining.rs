@@ -98,7 +98,9 @@ async fn a_pending_device_reads_its_own_state_and_nothing_else() {
       "publish: 403 device-pending",
       "rotate: 403 device-pending",
       "check: 403 device-pending",
-      "append: 403 device-pending"
+      "append: 403 device-pending",
+      "acknowledge: 403 device-pending",
+      "discard: 403 device-pending"
     ]
     "#);
     // It keeps its session, and works as soon as it is approved.

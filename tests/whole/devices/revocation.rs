@@ -23,7 +23,9 @@ async fn a_revoked_device_is_out_at_once() {
       "publish: 401 device-revoked",
       "rotate: 401 device-revoked",
       "check: 401 device-revoked",
-      "append: 401 device-revoked"
+      "append: 401 device-revoked",
+      "acknowledge: 401 device-revoked",
+      "discard: 401 device-revoked"
     ]
     "#);
     assert_eq!(refused(second.pending_devices().await), "401 device-revoked");
@@ -36,8 +38,10 @@ async fn a_revoked_device_is_out_at_once() {
     assert_eq!(refused(second.refresh().await), "401 unauthenticated");
 
     // It cannot acknowledge the message on behalf of the other device.
-    let _ = second.acknowledge(std::slice::from_ref(&entry)).await;
-    let _ = second.discard(&entry).await;
+    let before = world.stored().await;
+    assert_eq!(refused(second.acknowledge(std::slice::from_ref(&entry)).await), "401 device-revoked");
+    assert_eq!(refused(second.discard(&entry).await), "401 device-revoked");
+    assert_eq!(world.stored().await.difference(&before), []);
     assert_eq!(world.queued().await, (0, 0));
     assert_eq!(world.messages(&bob).await.len(), 1);
     world.confirm(&bob).await;

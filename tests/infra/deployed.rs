@@ -136,7 +136,7 @@ fn functions_are_given_what_they_need_and_no_more() {
             (SIGNING_KEY_PARAMETER, needs.signing_key),
             ("OIDC_ISSUER", needs.issuer),
             ("OIDC_AUDIENCE", needs.issuer),
-            ("DELIVERIES_URL", needs.deliveries),
+            ("DELIVERIES_URL", needs.deliveries || needs.seldom_deliveries),
             ("FEDERATION_URL", needs.parcels),
         ] {
             assert_eq!(given.contains(variable), due, "{name}: {variable}");
@@ -172,7 +172,14 @@ fn variables(properties: &Value) -> BTreeSet<String> {
 
 /// Returns the names of the variables that a configuration is read from.
 fn variables_read() -> BTreeSet<String> {
-    let all = Needs { token_keys: true, issuer: true, signing_key: true, deliveries: true, parcels: true };
+    let all = Needs {
+        token_keys: true,
+        issuer: true,
+        signing_key: true,
+        deliveries: true,
+        seldom_deliveries: true,
+        parcels: true,
+    };
     let asked =
         RefCell::new(BTreeSet::from([TOKEN_KEYS_PARAMETER, SIGNING_KEY_PARAMETER].map(str::to_owned)));
     let get = |name: &str| {

@@ -94,6 +94,7 @@ async fn on_one_server(world: &World) {
     anew.register(&world.id_token("bob").await, JoinKind::Reset).await.unwrap();
     alice.logout().await.unwrap();
     world.deliver().await;
+    world.erase().await;
 }
 
 /// Plays what needs two servers: keys, messages and receipts in both directions; and a third server

@@ -1,6 +1,7 @@
 //! The device chain (`docs/protocol.md`, section 3): how devices join and leave, and what each may
 //! do.
 
+mod erasure;
 mod ids;
 mod joining;
 mod nodes;

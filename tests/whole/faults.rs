@@ -322,21 +322,6 @@ async fn the_table_is_down() {
 }
 
 #[tokio::test]
-async fn a_revocation_holds_although_clearing_up_fails() {
-    let (world, alice, bob, second) = alice_and_bobs_two().await;
-    world.send(&alice, &[&bob, &second]).await;
-    world.deliver().await;
-    let node = bob.chain(bob.user()).await.unwrap().1.position;
-    let revocation = eko_protocol::chain::NextNode::new(bob.origin(), bob.user(), &node, world.now_ms())
-        .revoke(second.id());
-    world.calls.fail("Query", CallFault::Down, TRIES);
-    assert_eq!(bob.append(&bob.sign_node(revocation).unwrap()).await.unwrap().length, 3);
-    assert_eq!(refused(second.fetch().await), "401 device-revoked");
-    assert_eq!(refused(second.send(&envelope(&second, &[&alice])).await), "401 device-revoked");
-    assert_eq!(alice.take(bob.user()).await.unwrap().packages.len(), 1);
-}
-
-#[tokio::test]
 async fn a_device_waits_although_nobody_could_be_told() {
     let world = World::new().await;
     let bob = world.user("bob").await;

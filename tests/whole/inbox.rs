@@ -161,7 +161,8 @@ async fn an_envelope_whose_record_is_gone_has_no_receipt_and_gets_no_record() {
     let (world, alice, bob, second) = alice_and_bobs_two().await;
     world.send(&alice, &[&bob, &second]).await;
     world.deliver().await;
-    let records = || async { world.stored().await.keys("U#bob", "E#").into_iter().cloned().collect::<Vec<_>>() };
+    let records =
+        || async { world.stored().await.keys("U#bob", "E#").into_iter().cloned().collect::<Vec<_>>() };
     for (pk, sk) in records().await {
         let text = aws_sdk_dynamodb::types::AttributeValue::S;
         let delete = world.cloud.clients.dynamodb.delete_item().table_name(world.cloud.names().table);

@@ -4,8 +4,6 @@ use axum::response::Response;
 use eko_protocol::address::UserName;
 use eko_service::{AppState, Problem};
 use eko_store::accounts::ResetOutcome;
-use eko_store::device::DeviceAddress;
-use eko_store::devices::UserDevices;
 use http::StatusCode;
 
 use crate::oidc::VerifiedSubject;
@@ -18,8 +16,8 @@ const FRESH_SIGN_IN_SECONDS: i64 = 600;
 /// Registers a device as the user's only one. All others, active and pending, are revoked.
 ///
 /// The sign-in at the issuer is at most ten minutes old, and has reset nothing before. One
-/// BatchGetItem of device set and profile, and one transaction; then, for each revoked device, the calls of
-/// [`erase_device`](eko_store::Store::erase_device), whose failure is only logged.
+/// BatchGetItem of device set and profile, the call of
+/// [`order_erasure`](eko_messaging::Messaging::order_erasure), and one transaction.
 pub(crate) async fn reset_chain(
     state: &AppState,
     user: &UserName,
@@ -37,6 +35,8 @@ pub(crate) async fn reset_chain(
     })?;
     let token = RefreshToken::new(state);
     let registration = device.registration(token.session(state));
+    let revoked = seen.devices.active.keys().chain(&seen.devices.pending).cloned().collect();
+    state.messaging().order_erasure(user, revoked).await?;
     match state.store().reset_devices(&seen, &registration, &node, subject.signed_in_s).await? {
         ResetOutcome::Reset => {}
         ResetOutcome::SignInUsed => {
@@ -52,17 +52,6 @@ pub(crate) async fn reset_chain(
             return Err(Problem::StaleHead(now.unwrap_or(seen.devices).set));
         }
     }
-    erase_devices(state, user, &seen.devices).await;
     let membership = DeviceMembership { status: RegisteredStatus::Active, set: node.device_set() };
     tokens::answer(state, StatusCode::CREATED, &device.caller, &token, Some(membership))
-}
-
-/// Deletes the keys and mailboxes of the devices that the reset revoked. Nobody can read them any
-/// more, and they expire by themselves, so a failure is only logged.
-async fn erase_devices(state: &AppState, user: &UserName, revoked: &UserDevices) {
-    for device in revoked.active.keys().chain(&revoked.pending) {
-        if let Err(error) = state.store().erase_device(DeviceAddress::new(user, device)).await {
-            tracing::warn!(%error, "the keys of a revoked device are not deleted yet");
-        }
-    }
 }

@@ -9,7 +9,7 @@ use eko_service::AppState;
 use eko_service::config::Needs;
 
 /// The settings that this function needs.
-pub const NEEDS: Needs = Needs::NOTHING;
+pub const NEEDS: Needs = Needs { seldom_deliveries: true, ..Needs::NOTHING };
 
 /// Delivers a batch of messages. Returns the ids of those that failed.
 ///

@@ -12,7 +12,7 @@ use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::{Caller, Owner};
 use eko_service::{AppState, Problem, respond};
 use eko_store::chain::AppendOutcome;
-use eko_store::device::{DeviceAddress, DeviceStatus};
+use eko_store::device::DeviceStatus;
 use eko_store::devices::UserDevices;
 use http::StatusCode;
 use serde_json::json;
@@ -23,9 +23,8 @@ use crate::turn_away;
 /// `RevokeDevice` node. The answer is 201 with the node and the new device set. A `Reject` goes to
 /// [`turn_away::turn_device_away`].
 ///
-/// One GetItem of the device set, one BatchGetItem of keys, and the transaction. After a revocation
-/// also the calls of [`erase_device`](eko_store::Store::erase_device), whose failure is only
-/// logged.
+/// One GetItem of the device set, one BatchGetItem of keys, and the transaction. Before a revocation
+/// also the call of [`order_erasure`](eko_messaging::Messaging::order_erasure).
 pub(crate) async fn append_node(
     State(state): State<AppState>,
     Owner(caller): Owner,
@@ -45,16 +44,12 @@ pub(crate) async fn append_node(
             Problem::Invalid(error.invalid())
         }
     })?;
+    if let DeviceSetChange::Revoke { device } = &change {
+        state.messaging().order_erasure(&caller.user, vec![device.clone()]).await?;
+    }
     match store.append(&caller.user, &devices, &node, &change).await? {
         AppendOutcome::Done => {}
         AppendOutcome::Lost => return Err(stale_head(&state, &caller, devices).await?),
-    }
-    if let DeviceSetChange::Revoke { device } = &change {
-        // The device is out of the set since the transaction. What it left also expires by itself,
-        // so a failure here must not make the revocation look undone.
-        if let Err(error) = store.erase_device(DeviceAddress::new(&caller.user, device)).await {
-            tracing::warn!(%error, "the keys of a revoked device are not deleted yet");
-        }
     }
     let mut answer = node.to_value();
     answer["eko:deviceSet"] = json!(node.device_set());

@@ -16,8 +16,8 @@ use serde_json::Value;
 ///
 /// The calling device signs it with its identity key, because the device's id cannot be used again.
 /// The chain does not change, because the device was never in it. One GetItem of the device set, one
-/// BatchGetItem of the keys of both devices, and one transaction; then the calls of
-/// [`erase_device`](eko_store::Store::erase_device), whose failure is only logged.
+/// BatchGetItem of the keys of both devices, the call of
+/// [`order_erasure`](eko_messaging::Messaging::order_erasure), and one transaction.
 pub(crate) async fn turn_device_away(
     state: &AppState,
     caller: &Caller,
@@ -40,6 +40,7 @@ pub(crate) async fn turn_device_away(
     let own = keys.get(&caller.device).ok_or(Problem::DeviceRevoked)?;
     let pending = keys.get(&device).ok_or_else(not_pending)?.new_device(&device);
     rejection.verify(&state.origin().actor(user), &pending, &own.identity_key)?;
+    state.messaging().order_erasure(user, vec![device.clone()]).await?;
     let address = DeviceAddress::new(user, &device);
     match store.turn_away(address, &devices).await? {
         AppendOutcome::Done => {}
@@ -48,9 +49,6 @@ pub(crate) async fn turn_device_away(
             let is_stale = now.set != devices.set;
             return Err(if is_stale { Problem::StaleHead(now.set) } else { not_pending() });
         }
-    }
-    if let Err(error) = store.erase_device(address).await {
-        tracing::warn!(%error, "the keys of a device that was turned away are not deleted yet");
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -74,13 +74,28 @@ impl Cloud {
 /// # Errors
 /// The error of SQS.
 pub async fn queued(sqs: &aws_sdk_sqs::Client, url: &str) -> Result<usize, aws_sdk_sqs::Error> {
-    let ask = sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
-    let answer = ask.send().await?;
     let counts = [
         QueueAttributeName::ApproximateNumberOfMessages,
         QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
         QueueAttributeName::ApproximateNumberOfMessagesDelayed,
     ];
-    let attributes = answer.attributes.unwrap_or_default();
+    sum(sqs, url, &counts).await
+}
+
+/// Returns the number of delayed messages in a queue.
+///
+/// # Errors
+/// The error of SQS.
+pub async fn delayed(sqs: &aws_sdk_sqs::Client, url: &str) -> Result<usize, aws_sdk_sqs::Error> {
+    sum(sqs, url, &[QueueAttributeName::ApproximateNumberOfMessagesDelayed]).await
+}
+
+async fn sum(
+    sqs: &aws_sdk_sqs::Client,
+    url: &str,
+    counts: &[QueueAttributeName],
+) -> Result<usize, aws_sdk_sqs::Error> {
+    let ask = sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
+    let attributes = ask.send().await?.attributes.unwrap_or_default();
     Ok(counts.iter().filter_map(|name| attributes.get(name)?.parse::<usize>().ok()).sum())
 }

@@ -1,5 +1,5 @@
 //! Delivery: messages of the queue `deliveries` become entries of mailboxes (`docs/protocol.md`,
-//! section 6).
+//! section 6). The queue carries erasures too ([`crate::erase`]).
 //!
 //! Entries have the same keys each time, so a message that is delivered twice changes nothing.
 
@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use eko_store::StoreError;
 use eko_store::deliveries::{Delivery, ReportDelivery};
 use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
+use futures_util::future::join_all;
 
 use crate::{Messaging, QueueMessage};
 
@@ -15,13 +16,23 @@ impl Messaging {
     /// Delivers a batch. Returns the ids of the messages that failed.
     ///
     /// One BatchWriteItem for each 25 entries. A report for all of a user's devices costs one more
-    /// GetItem, of the device set.
+    /// GetItem, of the device set. Erasures follow the entries, side by side, one step of each.
     pub async fn deliver(&self, batch: &[QueueMessage]) -> Vec<String> {
         let mut failed: BTreeSet<&str> = BTreeSet::new();
         let mut entries: Vec<AddressedEntry> = Vec::new();
         let mut sources: Vec<&str> = Vec::new();
+        let mut erasures = Vec::new();
         for message in batch {
-            match self.entries_of(&message.body).await {
+            let more = match Delivery::parse(&message.body) {
+                Ok(Delivery::Letter(letter)) => Ok(letter.entries()),
+                Ok(Delivery::Report(report)) => self.report_entries(report).await,
+                Ok(Delivery::Erase(erasure)) => {
+                    erasures.push(async move { (message, self.erase(erasure).await) });
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            match more {
                 Ok(more) => {
                     sources.extend(more.iter().map(|_| message.id.as_str()));
                     entries.extend(more);
@@ -34,14 +45,13 @@ impl Messaging {
         }
         let unwritten = self.store().put_entries(&entries).await;
         failed.extend(unwritten.into_iter().filter_map(|entry| sources.get(entry)));
-        failed.into_iter().map(str::to_owned).collect()
-    }
-
-    async fn entries_of(&self, body: &str) -> std::result::Result<Vec<AddressedEntry>, StoreError> {
-        match Delivery::parse(body)? {
-            Delivery::Letter(letter) => Ok(letter.entries()),
-            Delivery::Report(report) => self.report_entries(report).await,
+        for (message, erased) in join_all(erasures).await {
+            if let Err(error) = erased {
+                tracing::error!(message = message.id, %error, "not erased");
+                failed.insert(&message.id);
+            }
         }
+        failed.into_iter().map(str::to_owned).collect()
     }
 
     /// Returns the entries of a report: one for the device that it names, or one for every active

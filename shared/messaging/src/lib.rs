@@ -31,6 +31,7 @@ mod budget;
 mod context;
 pub mod deliver;
 pub mod dispatch;
+mod erase;
 mod error;
 pub mod parcel;
 mod queue_message;

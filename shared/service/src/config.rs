@@ -106,6 +106,9 @@ pub struct Needs {
     pub signing_key: bool,
     /// The queue `deliveries`, to send messages to it.
     pub deliveries: bool,
+    /// The queue `deliveries`, to send a message to it so seldom that no connection is opened for
+    /// it at the start.
+    pub seldom_deliveries: bool,
     /// The queue `federation`, to send messages to it or to change their visibility, if the server
     /// federates.
     pub parcels: bool,
@@ -113,8 +116,14 @@ pub struct Needs {
 
 impl Needs {
     /// The needs of a function that has no settings but those of every function.
-    pub const NOTHING: Self =
-        Self { token_keys: false, issuer: false, signing_key: false, deliveries: false, parcels: false };
+    pub const NOTHING: Self = Self {
+        token_keys: false,
+        issuer: false,
+        signing_key: false,
+        deliveries: false,
+        seldom_deliveries: false,
+        parcels: false,
+    };
 }
 
 /// The secrets that a function needs.
@@ -216,7 +225,7 @@ impl Config {
         Ok(Self {
             names: Names {
                 table: need("TABLE")?,
-                deliveries_url: need_if(needs.deliveries, "DELIVERIES_URL")?,
+                deliveries_url: need_if(needs.deliveries || needs.seldom_deliveries, "DELIVERIES_URL")?,
                 federation_url: need_if(needs.parcels && federation.is_some(), "FEDERATION_URL")?,
             },
             oidc: OidcConfig {
@@ -279,8 +288,14 @@ impl TokenKey {
 mod tests {
     use super::*;
 
-    const ALL: Needs =
-        Needs { token_keys: true, issuer: true, signing_key: true, deliveries: true, parcels: true };
+    const ALL: Needs = Needs {
+        token_keys: true,
+        issuer: true,
+        signing_key: true,
+        deliveries: true,
+        seldom_deliveries: true,
+        parcels: true,
+    };
 
     fn environment(name: &str) -> Option<String> {
         let value = match name {

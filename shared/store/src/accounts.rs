@@ -266,7 +266,7 @@ impl Store {
     /// its answer is lost for good, the reset may have happened: a repetition then returns
     /// [`ResetOutcome::DeviceIdUsed`], and the device signs in.
     ///
-    /// The keys and mailboxes of the revoked devices stay until [`Store::erase_device`].
+    /// The keys and mailboxes of the revoked devices stay until [`Store::erase_some`].
     ///
     /// # Errors
     ///

@@ -16,8 +16,7 @@ use eko_protocol::id::DeviceId;
 use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s, ss};
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::devices::{self, UserDevices};
-use crate::items::{BATCH_WRITES, Projection};
-use crate::resources::SORT_KEY;
+use crate::items::Projection;
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, key};
 
@@ -64,7 +63,7 @@ impl Store {
     /// record. If its answer is lost for good, the node may be stored: a repetition then returns
     /// [`AppendOutcome::Lost`], and the chain shows the node.
     ///
-    /// A revoked device's keys and mailbox stay until [`Store::erase_device`].
+    /// A revoked device's keys and mailbox stay until [`Store::erase_some`].
     ///
     /// # Errors
     ///
@@ -123,7 +122,7 @@ impl Store {
     /// One transaction of two writes: twice the write units of device set and device record. If its
     /// answer is lost for good, a repetition may be lost because of the first call.
     ///
-    /// The device's keys and mailbox stay until [`Store::erase_device`].
+    /// The device's keys and mailbox stay until [`Store::erase_some`].
     ///
     /// # Errors
     ///
@@ -156,26 +155,6 @@ impl Store {
         let mut item = key::device(address).item();
         item.set(device::attr::STATUS, s(DeviceStatus::Revoked.code()));
         self.put(item)
-    }
-
-    /// Deletes what a revoked device left: its keys and its mailbox. The device record stays.
-    ///
-    /// One Query for each megabyte and one BatchWriteItem for each 25 items: 1 read unit for each 4
-    /// KB and 1 write unit for each KB of each item. The verb may be repeated, also after an error.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Call`](crate::StoreError::Call) or
-    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the reads and writes; some of the items
-    /// may be deleted then.
-    pub async fn erase_device(&self, address: DeviceAddress<'_>) -> Result<()> {
-        let items = self.query_all(&key::device_partition(address), "", Projection::Keys).await?;
-        let left: Vec<Item> =
-            items.into_iter().filter(|item| item.get_s(SORT_KEY) != Some(key::DEVICE)).collect();
-        for batch in left.chunks(BATCH_WRITES) {
-            self.batch_delete(batch.to_vec()).await?;
-        }
-        Ok(())
     }
 }
 

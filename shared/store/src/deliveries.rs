@@ -10,6 +10,7 @@
 //! {"kind": "letter", "to": "bob", "letter": {"header": {…}, "activity": "…", "accepted_ms": …}, "ttl": …,
 //!  "ciphertexts": [{"device": "0f3…", "content": "<base64>"}, …]}
 //! {"kind": "report", "to": "bob", "device": "0f3…", "entry": "<entry key>", "ttl": …, "activity": {…}}
+//! {"kind": "erase", "user": "bob", "devices": ["0f3…"], "erased": [], "pass": "first", "failures": 0}
 //! ```
 
 use base64::Engine as _;
@@ -21,6 +22,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::attribute::corrupt;
+use crate::erasure::Erasure;
 use crate::mailbox::{AddressedEntry, Entry, EntryContent};
 use crate::queue::{MESSAGE_BYTES, OutgoingMessage};
 use crate::{Result, Store};
@@ -33,6 +35,8 @@ pub enum Delivery {
     Letter(LetterDelivery),
     /// A report for all of a user's devices, or for one of them.
     Report(ReportDelivery),
+    /// The order to erase devices that were revoked.
+    Erase(Erasure),
 }
 
 /// A letter with the ciphertexts for some of a user's devices.
@@ -143,7 +147,7 @@ impl Store {
     /// # Errors
     /// The queue is out of reach or refuses a message.
     pub async fn queue_letter(&self, delivery: LetterDelivery) -> Result<()> {
-        self.queue(delivery.parts().into_iter().map(Delivery::Letter).collect()).await
+        self.queue(delivery.parts().into_iter().map(Delivery::Letter).collect(), 0).await
     }
 
     /// Queues reports: one SendMessageBatch for each ten, or each megabyte. No call if there are
@@ -152,11 +156,13 @@ impl Store {
     /// # Errors
     /// The queue is out of reach or refuses a message. Some of the reports may be queued then.
     pub async fn queue_reports(&self, reports: Vec<ReportDelivery>) -> Result<()> {
-        self.queue(reports.into_iter().map(Delivery::Report).collect()).await
+        self.queue(reports.into_iter().map(Delivery::Report).collect(), 0).await
     }
 
-    async fn queue(&self, deliveries: Vec<Delivery>) -> Result<()> {
-        let message = |delivery| serde_json::to_string(delivery).map(OutgoingMessage::from);
+    /// Queues deliveries that nobody can receive for the first `delay_seconds`, 900 at most.
+    pub(crate) async fn queue(&self, deliveries: Vec<Delivery>, delay_seconds: i32) -> Result<()> {
+        let message =
+            |delivery| serde_json::to_string(delivery).map(|body| OutgoingMessage { body, delay_seconds });
         let messages = deliveries.iter().map(message).collect::<std::result::Result<Vec<_>, _>>();
         self.send(self.deliveries_url(), messages.map_err(corrupt)?).await
     }

@@ -21,6 +21,9 @@ const BATCH_WRITE_TRIES: u32 = 6;
 /// The pause before a batch of writes is tried again. It doubles each time.
 const BATCH_WRITE_PAUSE: Duration = Duration::from_millis(20);
 
+/// The projection of the primary key.
+pub(crate) const PROJECTED_KEYS: &str = "pk, sk";
+
 /// The attributes that a query returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Projection {

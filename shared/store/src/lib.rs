@@ -25,6 +25,7 @@ pub mod device;
 pub mod device_keys;
 pub mod devices;
 pub mod envelopes;
+pub mod erasure;
 mod error;
 pub mod hosts;
 mod items;

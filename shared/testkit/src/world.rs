@@ -236,9 +236,20 @@ impl World {
     }
 
     /// Returns the numbers of messages in the queue `deliveries` and in its dead-letter queue,
-    /// hidden ones included.
+    /// hidden ones included. Delayed ones are left out: they are erasures that have not begun.
     pub async fn queued(&self) -> (usize, usize) {
-        count(&self.aside, &self.cloud.deliveries).await
+        undelayed(&self.aside, &self.cloud.deliveries).await
+    }
+
+    /// Lets the time of the erasures that were ordered pass, and carries them out.
+    pub async fn erase(&self) {
+        for _ in 0..2 {
+            // The delay of the order, and that of the second pass.
+            self.advance(900_000);
+            while self.deliver().await > 0 {
+                self.advance(1_000);
+            }
+        }
     }
 
     /// Allows messages in the queues at the end of the test.
@@ -272,7 +283,7 @@ impl World {
                 let clients = self.backend.account(|client| client).clients();
                 let left = match counted {
                     true => [
-                        count(&clients, &self.cloud.deliveries).await,
+                        undelayed(&clients, &self.cloud.deliveries).await,
                         count(&clients, &self.cloud.federation).await,
                     ],
                     false => [(0, 0); 2],
@@ -308,6 +319,13 @@ impl Drop for World {
             None => panic!("the queues could not be counted"),
         }
     }
+}
+
+/// Returns the numbers of messages in a queue and in its dead-letter queue, hidden ones included and
+/// delayed ones left out.
+async fn undelayed(clients: &AwsClients, queue: &QueueUrls) -> (usize, usize) {
+    let (all, dead) = count(clients, queue).await;
+    (all.saturating_sub(cloud::delayed(&clients.sqs, &queue.queue).await.expect("the queue is there")), dead)
 }
 
 /// Returns the numbers of messages in a queue and in its dead-letter queue, hidden ones included.

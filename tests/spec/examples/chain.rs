@@ -49,4 +49,5 @@ pub(super) async fn play(examples: &mut Examples) {
     examples.exchange("revoke", &phone.last());
     let (_, chain) = phone.chain(phone.user()).await.unwrap();
     examples.document("ResetDevices", &laptop.reset_node(&chain.position).unwrap());
+    world.erase().await;
 }

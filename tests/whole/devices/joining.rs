@@ -75,10 +75,11 @@ async fn a_device_joins_and_is_revoked() {
     assert_eq!(state.active.keys().collect::<Vec<_>>(), [bob.id()]);
 
     // All that is left of the revoked device is its record, so that its id is not used again.
+    world.empty(&bob).await;
+    world.erase().await;
     let stored = world.stored().await;
     let left: Vec<_> = stored.keys(second.id().as_str(), "").into_iter().map(|(_, sk)| sk.as_str()).collect();
     assert_eq!(left, ["DEVICE"]);
-    world.empty(&bob).await;
 }
 
 #[tokio::test]

@@ -37,8 +37,9 @@ async fn a_reset_revokes_all_others_and_everyone_sees_it() {
     assert_eq!(nodes[2].prev(), seen.position.head.as_deref());
     assert_eq!(state.active.keys().collect::<Vec<_>>(), [fresh.id()]);
     assert_eq!(fresh.pending_devices().await.unwrap(), []);
-    // The mailboxes of the revoked devices are gone: the new device gets nothing of theirs.
+    // The mailboxes of the revoked devices go: the new device gets nothing of theirs.
     assert_eq!(fresh.fetch().await.unwrap().entries, []);
+    world.erase().await;
     assert_eq!(world.stored().await.keys("D#bob#", "M#").len(), 0);
 }
 
@@ -112,6 +113,7 @@ async fn the_sign_in_is_fresh_and_not_only_its_token() {
         claims["iat"] = json!(now - 1);
     });
     assert_eq!(reset(&world, "five", &late.await).await, "401 unauthenticated");
+    world.erase().await;
 }
 
 /// However many tokens a sign-in has, it resets once.
@@ -153,6 +155,7 @@ async fn three_resets_a_day() {
     assert_eq!(reset(&world, "six", &last).await, "429 too-many");
     world.advance(1);
     assert_eq!(reset(&world, "seven", &last).await, "201");
+    world.erase().await;
 }
 
 /// A reset that waits before its transaction, while this happens.

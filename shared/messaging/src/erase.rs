@@ -1,0 +1,105 @@
+//! Erasure: the keys and mailboxes of revoked devices are deleted, step by step
+//! (`docs/protocol.md`, section 3; [decision
+//! 0020](../../../docs/decisions/0020-erasure-and-quota.md)).
+//!
+//! A revoked device reads nothing from the moment of its revocation. What it left is erased by the
+//! queue `deliveries`, because a mailbox may be larger than one request can delete.
+
+use eko_protocol::address::UserName;
+use eko_protocol::id::DeviceId;
+use eko_store::StoreError;
+use eko_store::device::{DeviceAddress, DeviceStatus};
+use eko_store::erasure::{Erasure, ErasurePass};
+
+use crate::{Messaging, Result};
+
+/// The time between an order and the first step, in seconds. No request that revokes a device lasts
+/// as long, so the device is revoked then or never by that request.
+const ORDER_SECONDS: i32 = 60;
+/// The time between two steps, in seconds.
+const STEP_SECONDS: i32 = 1;
+/// The time between the passes, in seconds: the longest delay of SQS. A ciphertext that was accepted
+/// before the revocation is in the mailbox by then, unless the queue has a backlog.
+const PASS_SECONDS: i32 = 900;
+/// The shortest time after a step that failed, in seconds. It doubles with each further failure.
+const RETRY_SECONDS: i32 = 15;
+/// The number of failures in a row after which an erasure goes to the dead-letter queue: about a
+/// day.
+const MOST_FAILURES: u32 = 100;
+
+impl Messaging {
+    /// Orders the erasure of devices that are about to be revoked. Call it before the revocation:
+    /// a process that dies between the two leaves an order that erases nothing.
+    ///
+    /// One SendMessageBatch, or none without devices.
+    ///
+    /// # Errors
+    /// The queue is out of reach. The devices must not be revoked then.
+    pub async fn order_erasure(&self, user: &UserName, devices: Vec<DeviceId>) -> Result<()> {
+        if devices.is_empty() {
+            return Ok(());
+        }
+        let erasure = Erasure {
+            user: user.clone(),
+            devices,
+            erased: Vec::new(),
+            pass: ErasurePass::First,
+            failures: 0,
+        };
+        Ok(self.store().queue_erasure(erasure, ORDER_SECONDS).await?)
+    }
+
+    /// Does the next step of an erasure and queues the one after it.
+    ///
+    /// One GetItem of the device's record. If the device is revoked, the calls of
+    /// [`erase_some`](eko_store::Store::erase_some). Then one SendMessageBatch, unless the erasure
+    /// is complete. A step that fails is queued again as well, so that the dead-letter queue gets
+    /// no erasure that only needs time. A step that is done twice does the same again.
+    ///
+    /// # Errors
+    /// The next step could not be queued, or too many steps have failed.
+    pub(crate) async fn erase(&self, erasure: Erasure) -> std::result::Result<(), StoreError> {
+        match self.erase_step(erasure.clone()).await {
+            Ok(None) => Ok(()),
+            Ok(Some((next, delay_seconds))) => self.store().queue_erasure(next, delay_seconds).await,
+            Err(error) if erasure.failures >= MOST_FAILURES => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, failures = erasure.failures, "a revoked device is not erased yet");
+                let delay_seconds = RETRY_SECONDS.saturating_mul(1 << erasure.failures.min(6));
+                let failures = erasure.failures.saturating_add(1);
+                self.store().queue_erasure(Erasure { failures, ..erasure }, delay_seconds.min(900)).await
+            }
+        }
+    }
+
+    /// Erases some items of the first device that is left. Returns what remains to be done, and the
+    /// time until then in seconds.
+    async fn erase_step(
+        &self,
+        mut erasure: Erasure,
+    ) -> std::result::Result<Option<(Erasure, i32)>, StoreError> {
+        erasure.failures = 0;
+        if let Some(device) = erasure.devices.first() {
+            let address = DeviceAddress::new(&erasure.user, device);
+            let record = self.store().device_record(address).await?;
+            let is_revoked = record.is_some_and(|record| record.status == DeviceStatus::Revoked);
+            if is_revoked && self.store().erase_some(address).await? {
+                return Ok(Some((erasure, STEP_SECONDS)));
+            }
+            let device = erasure.devices.remove(0);
+            if is_revoked {
+                erasure.erased.push(device);
+            }
+        }
+        if !erasure.devices.is_empty() {
+            return Ok(Some((erasure, STEP_SECONDS)));
+        }
+        Ok(match erasure.pass {
+            ErasurePass::First if !erasure.erased.is_empty() => {
+                let devices = std::mem::take(&mut erasure.erased);
+                Some((Erasure { devices, pass: ErasurePass::Second, ..erasure }, PASS_SECONDS))
+            }
+            ErasurePass::First | ErasurePass::Second => None,
+        })
+    }
+}

@@ -3,18 +3,21 @@
 //! Every test sees that enough is allowed, since a [`World`] denies what no policy allows. This one
 //! sees that nothing is allowed in vain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_client::{Auth, Body, KeyCounts};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
+use eko_store::parcels::{Parcel, ParcelBody};
 use eko_testkit::template::{Template, arn_of, referred};
 use eko_testkit::{Action, BARE, Internet, Policies, Stranger, StrangerAnswer, World, envelope};
 use http::Method;
 use serde_json::json;
 
 use crate::deployed::NEEDS;
+
+const DAY_MS: i64 = 86_400_000;
 
 #[tokio::test]
 async fn what_is_allowed_is_done() {
@@ -36,6 +39,32 @@ async fn what_is_allowed_is_done() {
     assert!(idle.is_empty(), "allowed, and never done: {idle:#?}");
     let lacking: Vec<String> = done.difference(allowed).map(told).collect();
     assert!(lacking.is_empty(), "done around the functions, and not allowed: {lacking:#?}");
+}
+
+/// A role reaches the kinds of items that its function uses. The kinds are those of
+/// [`eko_store::key`]; `-` is the item that never exists.
+#[test]
+fn each_role_is_limited_to_its_kinds_of_items() {
+    let mut kinds: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for action in Policies::deployed().allowed() {
+        let is_about_items = action.action.starts_with("dynamodb:");
+        assert_eq!(action.items.is_some(), is_about_items, "{action}");
+        kinds.entry(&action.function).or_default().extend(action.items.as_deref());
+    }
+    let lines: Vec<String> = kinds
+        .into_iter()
+        .map(|(role, kinds)| format!("{role}: {}", Vec::from_iter(kinds).join(" ")))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    auth: - D#* N#* O#* S#* U#*
+    deliver: - D#* U#*
+    devices: - D#* U#*
+    discovery: - N#* U#*
+    federate: - F#* H#* L#* R#*
+    inbox: - D#* L#* R#* U#*
+    key-packages: - D#* U#*
+    outbox: - D#* F#* H#* L#* R#* U#*
+    ");
 }
 
 /// Plays what needs one server: sign-in, devices, keys, messages and receipts.
@@ -70,6 +99,8 @@ async fn on_one_server(world: &World) {
     world.send(&alice, &[&bob, &second]).await;
     world.deliver().await;
     let page = bob.fetch().await.unwrap();
+    let entry = page.entries[0].address.rsplit('/').next().unwrap();
+    bob.fetch_after(&format!("{}?after={entry}", bob.origin().inbox(bob.user()))).await.unwrap();
     bob.discard(&page.entries[0].address).await.unwrap();
     world.confirm(&bob).await;
     world.confirm(&second).await;
@@ -90,8 +121,15 @@ async fn on_one_server(world: &World) {
         assert_eq!(answer.status, 200, "{path}");
     }
     bob.revoke(second.id()).await.unwrap();
+    second.sign_in_again(&world.id_token("bob").await).await.unwrap_err();
     let anew = world.device("bob", "anew", BARE);
     anew.register(&world.id_token("bob").await, JoinKind::Reset).await.unwrap();
+    // An envelope that is sent again when its record has expired.
+    let late = world.send(&alice, &[&anew]).await;
+    world.deliver().await;
+    world.advance(31 * DAY_MS);
+    alice.refresh().await.unwrap();
+    alice.send(&late).await.unwrap();
     alice.logout().await.unwrap();
     world.deliver().await;
     world.erase().await;
@@ -135,6 +173,40 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
     assert_eq!(eve.deliver(b, "/inbox", &take).await.0, 200);
     let gone = json!({ "type": "Delete", "actor": eve.actor, "object": eve.actor });
     assert_eq!(eve.deliver(b, "/inbox", &gone).await.0, 202);
+    // Receipts of several users that wait for a busy server, and one for a server that is away.
+    let busy = Stranger::new(internet, "busy.example").await;
+    busy.answer(StrangerAnswer::status(503));
+    let now_ms = a.now_ms();
+    let receipt = |number: u8| {
+        let to = format!("{}/user/{number}", busy.origin);
+        let actor = json!({ "id": to, "inbox": format!("{to}/inbox") });
+        let mut document = busy.actor_document();
+        document.as_object_mut().unwrap().extend(actor.as_object().unwrap().clone());
+        busy.document(&format!("/user/{number}"), StrangerAnswer::activity(200, &document));
+        Parcel {
+            to,
+            author: UserName::parse(&format!("user_{number}")).unwrap(),
+            first_ms: now_ms,
+            not_before_ms: None,
+            expires_ms: None,
+            outcome_to: None,
+            listed_as: None,
+            body: ParcelBody::Text(json!({ "type": "Delivered", "object": number }).to_string()),
+        }
+    };
+    let away = Parcel { to: "https://away.example/user/eve".to_owned(), ..receipt(3) };
+    let receipts = (0..3).map(receipt).chain([away]).collect();
+    a.state.store().queue_parcels(receipts, now_ms, String::new).await.unwrap();
+    for _ in 0..3 {
+        a.federate().await;
+        internet.advance(120_000);
+    }
+    // An envelope that is sent again when its record has expired.
+    internet.advance(31 * DAY_MS);
+    alice.refresh().await.unwrap();
+    let sent = alice.call(Method::POST, "/user/alice/outbox", Body::Json(&create), Auth::Device).await;
+    assert_eq!(sent.unwrap().status, 201);
+    settle(a, b).await;
 }
 
 /// Pumps every queue of both servers until nothing moves.
@@ -169,7 +241,7 @@ fn around_functions() -> BTreeSet<Action> {
     let mut does = |function: &str, actions: &[&str], resource: &str| {
         for action in actions {
             let (function, action) = (function.to_owned(), (*action).to_owned());
-            done.insert(Action { function, action, resource: resource.to_owned() });
+            done.insert(Action { function, action, resource: resource.to_owned(), items: None });
         }
     };
     // Lambda writes the function's log.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::OnceLock;
 
-use serde_json::{Map, Value};
+use eko_store::resources::PARTITION_KEY;
+use serde_json::{Map, Value, json};
 
 use crate::template::{Template, arn_of, pattern};
 
@@ -19,11 +20,15 @@ pub struct Action {
     /// The name of a resource or a parameter in the template: `Table`, `Deliveries`,
     /// `TokenKeysParameter`.
     pub resource: String,
+    /// The partition keys of the items, as the template's conditions have them: `U#*` for a kind of
+    /// item, `-` for one partition. `None` for actions that are about no item.
+    pub items: Option<String>,
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} on {}", self.function, self.action, self.resource)
+        write!(f, "{}: {} on {}", self.function, self.action, self.resource)?;
+        self.items.as_ref().map_or(Ok(()), |items| write!(f, ", items {items}"))
     }
 }
 
@@ -69,24 +74,33 @@ impl Policies {
     }
 
     /// Adds the actions that a statement allows.
+    ///
+    /// Every statement about the table restricts the items by their partition keys.
     fn allow(&mut self, function: &str, statement: &Value) {
         let members: Vec<&String> = statement.as_object().into_iter().flat_map(Map::keys).collect();
-        assert_eq!(members, ["Action", "Effect", "Resource"], "{function} has a statement of another kind");
+        let is_conditional = members == ["Action", "Condition", "Effect", "Resource"];
+        let is_known = is_conditional || members == ["Action", "Effect", "Resource"];
+        assert!(is_known, "{function} has a statement of another kind: {members:?}");
         assert_eq!(statement["Effect"], "Allow", "{function}");
         let resources: BTreeSet<&str> =
             branches(&statement["Resource"]).into_iter().map(|one| self.resource(one)).collect();
         let [resource] = Vec::from_iter(resources)[..] else { panic!("{function} has more than a resource") };
         let resource = resource.to_owned();
+        assert_eq!(is_conditional, resource == self.table, "{function}: a condition on {resource}");
+        let items = if is_conditional { leading_keys(function, statement) } else { vec![None] };
         for action in list(&statement["Action"]) {
             let action = action.as_str().expect("an action");
             assert!(!action.contains('*'), "{function} may do {action}");
-            let allowed = Action {
-                function: function.to_owned(),
-                action: action.to_owned(),
-                resource: resource.clone(),
-            };
-            assert!(!self.allowed.contains(&allowed), "{allowed} is there twice");
-            self.allowed.insert(allowed);
+            for items in &items {
+                let allowed = Action {
+                    function: function.to_owned(),
+                    action: action.to_owned(),
+                    resource: resource.clone(),
+                    items: items.clone(),
+                };
+                assert!(!self.allowed.contains(&allowed), "{allowed} is there twice");
+                self.allowed.insert(allowed);
+            }
         }
     }
 
@@ -111,24 +125,18 @@ impl Policies {
 
     /// Returns the actions that a request performs. `target` is its `X-Amz-Target`.
     pub(crate) fn needed(&self, function: &str, target: &str, request: &Value) -> BTreeSet<Action> {
-        let action = |action: String, resource: &str| Action {
+        let action = |action: String, resource: &str, items: Option<String>| Action {
             function: function.to_owned(),
             action,
             resource: resource.to_owned(),
+            items,
         };
         match target.split_once('.') {
             // Requests to DynamoDB are about the one table.
-            Some(("DynamoDB_20120810", "TransactWriteItems")) => {
-                let parts = list(&request["TransactItems"]).iter().filter_map(Value::as_object);
-                let verb = |part: &String| match part.as_str() {
-                    "ConditionCheck" => "dynamodb:ConditionCheckItem".to_owned(),
-                    verb => format!("dynamodb:{verb}Item"),
-                };
-                parts.flat_map(Map::keys).map(|part| action(verb(part), &self.table)).collect()
-            }
-            Some(("DynamoDB_20120810", operation)) => {
-                BTreeSet::from([action(format!("dynamodb:{operation}"), &self.table)])
-            }
+            Some(("DynamoDB_20120810", operation)) => table_requests(operation, request)
+                .into_iter()
+                .map(|(verb, key)| action(format!("dynamodb:{verb}"), &self.table, Some(items_of(&key))))
+                .collect(),
             Some(("AmazonSQS", operation)) => {
                 let url = request["QueueUrl"].as_str().unwrap_or_default();
                 let name = url.rsplit('/').next().unwrap_or_default();
@@ -136,11 +144,65 @@ impl Policies {
                 let own = name.rsplit('-').next().unwrap_or_default();
                 let queue = self.queues.get(own).map_or(name, String::as_str);
                 let operation = operation.strip_suffix("Batch").unwrap_or(operation);
-                BTreeSet::from([action(format!("sqs:{operation}"), queue)])
+                BTreeSet::from([action(format!("sqs:{operation}"), queue, None)])
             }
-            _ => BTreeSet::from([action(target.to_owned(), "?")]),
+            _ => BTreeSet::from([action(target.to_owned(), "?", None)]),
         }
     }
+}
+
+/// Returns the items that a statement's condition allows. A condition of another kind is not
+/// understood, and neither is a pattern that could match the keys of two kinds of items.
+fn leading_keys(function: &str, statement: &Value) -> Vec<Option<String>> {
+    let patterns = list(&statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]);
+    let condition = json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": patterns } });
+    assert_eq!(statement["Condition"], condition, "{function} has a condition of another kind");
+    assert!(!patterns.is_empty(), "{function} has a statement about no item");
+    let pattern = |pattern: &Value| {
+        let pattern = pattern.as_str().expect("a pattern");
+        let fixed = pattern.strip_suffix("#*").unwrap_or(pattern);
+        assert!(!fixed.contains(['*', '?', '#']), "{function} has the pattern {pattern}");
+        Some(pattern.to_owned())
+    };
+    patterns.iter().map(pattern).collect()
+}
+
+/// Returns the pattern that matches a partition key and all keys of its kind.
+fn items_of(partition: &str) -> String {
+    partition.split_once('#').map_or_else(|| partition.to_owned(), |(kind, _)| format!("{kind}#*"))
+}
+
+/// Returns what a request to DynamoDB is for IAM: the name of each action, with the partition key
+/// of its item (`dynamodb:LeadingKeys`).
+fn table_requests(operation: &str, request: &Value) -> Vec<(String, String)> {
+    let partition = |key: &Value| key[PARTITION_KEY]["S"].as_str().unwrap_or("?").to_owned();
+    // Writes name a key or, if they put an item, the item.
+    let written =
+        |write: &Value| partition(if write["Key"].is_object() { &write["Key"] } else { &write["Item"] });
+    let tables = || request["RequestItems"].as_object().into_iter().flat_map(Map::values);
+    let keys: Vec<String> = match operation {
+        "TransactWriteItems" => {
+            let parts = list(&request["TransactItems"]).iter().filter_map(Value::as_object).flatten();
+            let verb = |part: &String| {
+                if part == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{part}Item") }
+            };
+            return parts.map(|(part, write)| (verb(part), written(write))).collect();
+        }
+        "BatchGetItem" => tables().flat_map(|table| list(&table["Keys"])).map(partition).collect(),
+        "BatchWriteItem" => {
+            let writes = tables().flat_map(list).filter_map(Value::as_object).flat_map(Map::values);
+            writes.map(written).collect()
+        }
+        "Query" => {
+            let condition = request["KeyConditionExpression"].as_str().unwrap_or_default();
+            let name = condition.strip_prefix("pk = ").and_then(|rest| rest.split_whitespace().next());
+            let value = &request["ExpressionAttributeValues"][name.unwrap_or_default()];
+            vec![value["S"].as_str().unwrap_or("?").to_owned()]
+        }
+        "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" => vec![written(request)],
+        _ => vec!["?".to_owned()],
+    };
+    keys.into_iter().map(|key| (operation.to_owned(), key)).collect()
 }
 
 /// Returns the items of a list, or none of anything else.
@@ -153,5 +215,54 @@ fn branches(value: &Value) -> Vec<&Value> {
     match value["Fn::If"].as_array().map(Vec::as_slice) {
         Some([_, branches @ ..]) => branches.iter().filter(|one| one["Ref"] != "AWS::NoValue").collect(),
         _ => vec![value],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_needs_an_action_for_each_kind_of_item() {
+        let key = |pk: &str| json!({ "pk": { "S": pk }, "sk": { "S": "DEVICE" } });
+        let query = |condition: &str| json!({ "KeyConditionExpression": condition, "ExpressionAttributeValues": { ":p": { "S": "U#bob" } } });
+        let requests = [
+            ("GetItem", json!({ "Key": key("U#bob") }), "GetItem U#*"),
+            ("GetItem", json!({ "Key": key("-") }), "GetItem -"),
+            ("PutItem", json!({ "Item": key("R#acct:bob@b.example") }), "PutItem R#*"),
+            ("Query", query("pk = :p AND sk > :s"), "Query U#*"),
+            // What is not understood is not allowed.
+            ("Query", query(":p = pk"), "Query ?"),
+            ("Scan", json!({}), "Scan ?"),
+            (
+                "BatchGetItem",
+                json!({ "RequestItems": { "eko": { "Keys": [key("U#bob"), key("U#eve"), key("D#bob#1")] } } }),
+                "BatchGetItem D#*, BatchGetItem U#*",
+            ),
+            (
+                "BatchWriteItem",
+                json!({ "RequestItems": { "eko": [
+                    { "PutRequest": { "Item": key("D#bob#1") } }, { "DeleteRequest": { "Key": key("F#1") } },
+                ] } }),
+                "BatchWriteItem D#*, BatchWriteItem F#*",
+            ),
+            (
+                "TransactWriteItems",
+                json!({ "TransactItems": [
+                    { "Put": { "Item": key("U#bob") } }, { "ConditionCheck": { "Key": key("D#bob#1") } },
+                    { "Update": { "Key": key("S#1") } }, { "Delete": { "Key": key("D#bob#1") } },
+                ] }),
+                "ConditionCheckItem D#*, DeleteItem D#*, PutItem U#*, UpdateItem S#*",
+            ),
+        ];
+        for (operation, request, due) in requests {
+            let needed =
+                Policies::deployed().needed("auth", &format!("DynamoDB_20120810.{operation}"), &request);
+            let told = needed.iter().map(|one| {
+                let action = one.action.strip_prefix("dynamodb:").unwrap();
+                format!("{action} {}", one.items.as_deref().unwrap())
+            });
+            assert_eq!(Vec::from_iter(told).join(", "), due);
+        }
     }
 }

@@ -101,7 +101,7 @@ async fn too_long_or_packed() {
             StrangerAnswer { media_type: "image/png", ..ok(String::new()) }.then(AnswerTail::Endless),
         ),
         ("endless-error", StrangerAnswer::status(404).then(AnswerTail::Endless)),
-        ("long", ok(padded("long", (1 << 20) + 1))),
+        ("long", ok(padded("long", (64 << 10) + 1))),
         ("boast", ok(document(&scene, "boast")).with("content-length", "99999999999999999999")),
         ("gzip", ok(document(&scene, "gzip")).with("content-encoding", "gzip")),
         ("br", ok(document(&scene, "br")).with("content-encoding", "br")),
@@ -118,7 +118,7 @@ async fn too_long_or_packed() {
         assert_eq!(answer, expected, "{name}");
         scene.assert_contacted_only(&[], name);
     }
-    assert_eq!(deliver_from(&scene, "fits", ok(padded("fits", 1 << 20))).await, "202");
+    assert_eq!(deliver_from(&scene, "fits", ok(padded("fits", 64 << 10))).await, "202");
     scene.assert_unchanged("an activity of an actor that does not end").await;
 }
 
@@ -127,7 +127,7 @@ async fn that_never_end() {
     let scene = AttackScene::new().await;
     let cases =
         [("drips", AnswerTail::Drips), ("stalls", AnswerTail::Stalls), ("silent", AnswerTail::Silent)];
-    // The deliveries run side by side, since each takes as long as an exchange may.
+    // The deliveries run side by side, since each takes as long as a request may wait.
     let waiting = cases.map(|(name, tail)| deliver_from(&scene, name, ok(document(&scene, name)).then(tail)));
     assert_eq!(join_all(waiting).await, ["503 remote-unreachable"; 3]);
     scene.internet.forget();
@@ -135,6 +135,8 @@ async fn that_never_end() {
         let again = scene.deliver(&like(&format!("{}/users/{name}", scene.eve.origin))).await;
         assert_eq!((again.as_str(), scene.dialled()), ("503 remote-unreachable", vec![]), "{name}");
     }
+    // The queue does not find out more.
+    assert_eq!(scene.world.federate().await, 3);
     scene.assert_unchanged("an activity of an actor that does not end").await;
 }
 

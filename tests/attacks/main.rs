@@ -29,3 +29,4 @@ mod rotation;
 mod signatures;
 mod takes;
 mod thief;
+mod unverified;

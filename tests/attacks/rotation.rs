@@ -98,12 +98,15 @@ async fn an_old_copy_serves_while_its_server_is_out_of_reach() {
     );
     assert_eq!(scene.deliver(&like(&eve)).await, "202");
     scene.internet.unplug(scene.eve.address);
-    scene.world.advance(25 * 3_600_000);
+    scene.world.advance(7 * 3_600_000);
     scene.internet.forget();
     for _ in 0..20 {
         assert_eq!(scene.deliver(&like(&eve)).await, "202");
     }
     assert_eq!(scene.dialled().len(), 1, "it is not asked for each request");
+    // After a day the key may have been replaced long ago.
+    scene.world.advance(17 * 3_600_000 + 300_000);
+    assert_eq!(scene.deliver(&like(&eve)).await, "503 remote-unreachable");
     scene.assert_unchanged("an activity without an effect").await;
 }
 
@@ -132,7 +135,7 @@ async fn actors_that_cannot_be_had() {
     scene
         .eve
         .document("/users/page", StrangerAnswer { media_type: "text/html", ..StrangerAnswer::status(200) });
-    for (name, remembered_ms) in [("gone", 3_600_000), ("missing", 3_600_000), ("page", 600_000)] {
+    for (name, remembered_ms) in [("gone", 600_000), ("missing", 600_000), ("page", 600_000)] {
         let actor = format!("{}/users/{name}", scene.eve.origin);
         let asked = || scene.eve.asked().len();
         let before = asked();
@@ -197,6 +200,90 @@ async fn deletions() {
     assert_eq!(deliver_by(&scene, &forger(), &delete(&neighbour, json!(neighbour))).await, "202");
     assert_eq!(scene.deliver(&scene.envelope(&neighbour, 1)).await, "401 bad-signature");
     scene.assert_unchanged("a deletion").await;
+}
+
+/// Sends a `Like` of an actor under this key to another process of the function, and returns the
+/// status.
+async fn second_answer(
+    scene: &AttackScene,
+    second: &eko_testkit::DirectTransport,
+    key: &SigningKey,
+    actor: &str,
+) -> u16 {
+    let key_id = format!("{actor}#main-key");
+    let request = scene.signed_by(key, &key_id, Scheme::Rfc9421, like(actor).to_string());
+    second.json(request).await.0
+}
+
+/// An actor says that it has changed, or is gone. The old key counts no more here, and in other
+/// processes as soon as they forget it.
+#[tokio::test]
+async fn an_old_key_after_the_actor_said_so() {
+    for kind in ["Update", "Delete"] {
+        for whole in [true, false] {
+            let scene = AttackScene::new().await;
+            let (eve, old, next) = (scene.eve.actor.clone(), scene.eve.key.clone(), signing_key("next").1);
+            let second = scene.world.second_inbox();
+            assert_eq!(scene.deliver(&like(&eve)).await, "202");
+            assert_eq!(second_answer(&scene, &second, &old, &eve).await, 202);
+            let document = actor_document(&eve, next.public_pem());
+            scene.eve.document("/users/eve", StrangerAnswer::activity(200, &document));
+            let object = if whole { document } else { json!(eve) };
+            let change = json!({ "type": kind, "actor": eve, "object": object });
+            // A forged one, and one about somebody else, have no effect.
+            assert_eq!(deliver_by(&scene, &forger(), &change).await, "401 bad-signature", "{kind}");
+            let other = json!({ "type": kind, "actor": eve, "object": scene.bob.actor() });
+            assert_eq!(scene.deliver(&other).await, "202");
+            assert_eq!(scene.deliver(&like(&eve)).await, "202", "nothing has changed");
+            assert_eq!(scene.deliver(&change).await, "202", "{kind}");
+            assert!(!copies(&scene).await.contains(&eve));
+            assert_eq!(scene.deliver(&scene.envelope(&eve, 1)).await, "401 bad-signature", "{kind}");
+            assert_eq!(deliver_by(&scene, &next, &like(&eve)).await, "202", "{kind}");
+            // The memory of the other process lasts for five minutes, however busy it is.
+            for _ in 0..5 {
+                assert_eq!(second_answer(&scene, &second, &old, &eve).await, 202);
+                scene.world.advance(60_000);
+            }
+            assert_eq!(second_answer(&scene, &second, &old, &eve).await, 401);
+            assert_eq!(second_answer(&scene, &second, &next, &eve).await, 202);
+            scene.assert_unchanged("an envelope under an old key").await;
+        }
+    }
+}
+
+/// A signature verifies only with a newer key. That replaces the old one, in all processes.
+#[tokio::test]
+async fn an_old_key_after_a_newer_one_was_seen() {
+    let scene = AttackScene::new().await;
+    let (eve, old, next) = (scene.eve.actor.clone(), scene.eve.key.clone(), signing_key("next").1);
+    let second = scene.world.second_inbox();
+    assert_eq!(scene.deliver(&like(&eve)).await, "202");
+    assert_eq!(second_answer(&scene, &second, &old, &eve).await, 202);
+    scene.eve.document("/users/eve", StrangerAnswer::activity(200, &actor_document(&eve, next.public_pem())));
+    scene.world.advance(60_000);
+    assert_eq!(deliver_by(&scene, &next, &like(&eve)).await, "202");
+    assert_eq!(scene.deliver(&like(&eve)).await, "401 bad-signature");
+    scene.world.advance(240_000);
+    assert_eq!(second_answer(&scene, &second, &old, &eve).await, 401);
+    assert_eq!(
+        scene.world.second_inbox().json(scene.signed(Scheme::Cavage, "/inbox", &like(&eve))).await.0,
+        401
+    );
+}
+
+/// An actor replaces the key and says nothing. The old one counts for six hours at most.
+#[tokio::test]
+async fn an_old_key_that_nobody_spoke_of() {
+    let scene = AttackScene::new().await;
+    let (eve, next) = (scene.eve.actor.clone(), signing_key("next").1);
+    assert_eq!(scene.deliver(&like(&eve)).await, "202");
+    scene.eve.document("/users/eve", StrangerAnswer::activity(200, &actor_document(&eve, next.public_pem())));
+    scene.world.advance(6 * 3_600_000 - 1);
+    assert_eq!(scene.deliver(&like(&eve)).await, "202");
+    scene.world.advance(1);
+    assert_eq!(scene.deliver(&scene.envelope(&eve, 1)).await, "401 bad-signature");
+    assert_eq!(deliver_by(&scene, &next, &like(&eve)).await, "202");
+    scene.assert_unchanged("an envelope under an old key").await;
 }
 
 /// Names are invented on a server that nobody can connect to: it is tried once a minute, however

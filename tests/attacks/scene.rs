@@ -202,7 +202,8 @@ impl AttackScene {
 
     fn changes(&self, now: &StoredState) -> Vec<String> {
         let differing = now.difference(&self.before).into_iter();
-        let kept = differing.filter(|(pk, _)| !pk.starts_with("R#") && !pk.starts_with("H#"));
+        let of_others = ["R#", "H#", "I#"];
+        let kept = differing.filter(|(pk, _)| !of_others.iter().any(|prefix| pk.starts_with(prefix)));
         kept.map(|(pk, sk)| format!("{pk} {sk}")).collect()
     }
 

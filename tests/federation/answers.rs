@@ -65,9 +65,11 @@ async fn a_stale_device_stops_all() {
     assert_eq!(report.missing_key_packages, [missing]);
     assert_eq!(report.to, "https://a.example/user/alice");
     pair.settle().await;
-    // The copy of Alice's actor is all that b.example stores.
+    // The copy of Alice's actor, and that her server has such an actor, is all that b.example
+    // stores.
     let difference = pair.b.stored().await.difference(&before);
-    assert_eq!(difference, [("R#https://a.example/user/alice".to_owned(), "ACTOR".to_owned())]);
+    let key = |pk: &str, sk: &str| (pk.to_owned(), sk.to_owned());
+    assert_eq!(difference, [key("I#a.example", "HOST"), key("R#https://a.example/user/alice", "ACTOR")]);
     assert_eq!(pair.a.waiting().await, (0, 0));
 }
 

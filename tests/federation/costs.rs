@@ -45,11 +45,32 @@ async fn a_first_envelope_to_another_server() {
     let made = pair.a.calls.made();
     assert_eq!(made[3..], ["UpdateItem", "PutItem", "GetItem"]);
     assert_eq!(made.len(), 6);
-    let made = pair.b.calls.made();
-    // The other server serves Bob's actor from his device set, then looks Alice up and stores a
-    // copy of her actor.
-    assert_eq!(made.iter().filter(|call| *call == "PutItem").count(), 1, "{made:?}");
-    assert!(made.len() <= 7, "{made:?}");
+    // The other server serves Bob's actor from his device set. Then it looks Alice up: a read of
+    // her copy and of her server's record, and the count of the wait.
+    let mut made = pair.b.calls.made();
+    assert_eq!(made[..3], ["GetItem", "BatchGetItem", "UpdateItem"]);
+    // After the fetch, the wait is given back while her copy is stored and her server is noted as
+    // known. The rest is as for every envelope: device set and budget, record, queue.
+    made[3..8].sort();
+    let fetched = ["GetItem", "PutItem", "UpdateItem", "UpdateItem", "UpdateItem"];
+    assert_eq!(
+        (&made[3..8], &made[8..]),
+        (&fetched.map(String::from)[..], &["UpdateItem", "SendMessageBatch"].map(String::from)[..])
+    );
+    pair.settle().await;
+
+    // Another actor of the same server costs the same, without the note.
+    let anna = pair.a.user("anna").await;
+    anna.send(&envelope(&anna, &[&pair.bob])).await.unwrap();
+    pair.settle().await;
+    pair.b.calls.reset();
+    let berta = pair.a.user("berta").await;
+    berta.send(&envelope(&berta, &[&pair.bob])).await.unwrap();
+    let mut made = pair.b.calls.made();
+    assert_eq!(made[..2], ["BatchGetItem", "UpdateItem"]);
+    made[2..6].sort();
+    assert_eq!(made[2..6], ["GetItem", "PutItem", "UpdateItem", "UpdateItem"]);
+    assert_eq!(made.len(), 8, "{made:?}");
     pair.settle().await;
 }
 

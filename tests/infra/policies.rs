@@ -11,7 +11,7 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_store::parcels::{Parcel, ParcelBody};
 use eko_testkit::template::{Template, arn_of, referred};
-use eko_testkit::{Action, BARE, Internet, Policies, Stranger, StrangerAnswer, World, envelope};
+use eko_testkit::{Action, AnswerTail, BARE, Internet, Policies, Stranger, StrangerAnswer, World, envelope};
 use http::Method;
 use serde_json::json;
 
@@ -61,7 +61,7 @@ fn each_role_is_limited_to_its_kinds_of_items() {
     devices: - D#* U#*
     discovery: - N#* U#*
     federate: - F#* H#* L#* R#*
-    inbox: - D#* L#* R#* U#*
+    inbox: - D#* I#* L#* R#* U#* W#*
     key-packages: - D#* U#*
     outbox: - D#* F#* H#* L#* R#* U#*
     ");
@@ -173,6 +173,12 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
     assert_eq!(eve.deliver(b, "/inbox", &take).await.0, 200);
     let gone = json!({ "type": "Delete", "actor": eve.actor, "object": eve.actor });
     assert_eq!(eve.deliver(b, "/inbox", &gone).await.0, 202);
+    // Its document takes too long for a request now, and is fetched from the queue.
+    eve.document("/user/eve", StrangerAnswer::status(200).then(AnswerTail::Silent));
+    assert_eq!(eve.deliver(b, "/inbox", &take).await.0, 503);
+    eve.document("/user/eve", StrangerAnswer::activity(200, &eve.actor_document()));
+    settle(a, b).await;
+    assert_eq!(eve.deliver(b, "/inbox", &take).await.0, 200);
     // Receipts of several users that wait for a busy server, and one for a server that is away.
     let busy = Stranger::new(internet, "busy.example").await;
     busy.answer(StrangerAnswer::status(503));

@@ -35,7 +35,7 @@ fn every_problem() -> Vec<Problem> {
         Problem::KeysDiffer,
         Problem::BadSignature(text()),
         Problem::NotFederated(text()),
-        Problem::RemoteUnreachable(text()),
+        Problem::RemoteUnreachable { why: text(), retry_after: 1 },
         Problem::RemoteFailed(text()),
         Problem::TooMany { retry_after: 1, what: "why" },
         Problem::Unavailable(text()),
@@ -62,7 +62,7 @@ fn every_problem() -> Vec<Problem> {
             | Problem::KeysDiffer
             | Problem::BadSignature(_)
             | Problem::NotFederated(_)
-            | Problem::RemoteUnreachable(_)
+            | Problem::RemoteUnreachable { .. }
             | Problem::RemoteFailed(_)
             | Problem::TooMany { .. }
             | Problem::Unavailable(_) => {}

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
-use eko_federation::Federation;
+use eko_federation::verify::is_own_change;
 use eko_protocol::address::UserName;
 use eko_protocol::json::has_type;
 use eko_protocol::key_package::TakeActivity;
@@ -23,7 +23,7 @@ use eko_service::{FederatedState, Problem, respond, take_request};
 use http::StatusCode;
 
 /// The settings that this function needs.
-pub const NEEDS: Needs = Needs { signing_key: true, deliveries: true, ..Needs::NOTHING };
+pub const NEEDS: Needs = Needs { signing_key: true, deliveries: true, parcels: true, ..Needs::NOTHING };
 
 /// The routes of this function.
 pub const ROUTES: &[Route<FederatedState>] = &[
@@ -75,7 +75,8 @@ async fn receive(
         check_path(path, &packages.user, "/object")?;
         let collection = state.messaging().take_for_server(actor, packages).await?;
         Ok(respond::uncached(respond::activity(StatusCode::OK, &collection)))
-    } else if Federation::is_own_deletion(activity, &actor.id) {
+    } else if is_own_change(activity, &actor.id) {
+        // Of an actor that has changed, the next request fetches the new document.
         state.federation("/actor")?.forget(&actor.id).await?;
         Ok(accepted())
     } else {

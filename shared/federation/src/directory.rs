@@ -4,27 +4,18 @@ use std::sync::Arc;
 
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::{Handle, Origin};
-use eko_protocol::http_signature::OutgoingRequest;
 use eko_protocol::json;
-use eko_protocol::json::has_type;
-use eko_store::remote::{CachedLookup, LookupFailure};
+use eko_store::remote::{BRIEFLY_KEPT_MS, CachedLookup, KEPT_MS, LookupFailure};
 use serde_json::Value;
 
-use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, GuardRefusal, MediaTypes};
+use crate::client::{ExchangeLimits, GuardRefusal, MediaTypes};
 use crate::error::reason;
+use crate::fetch::{document, error};
 use crate::memory::CachedActor;
-use crate::{Federation, RemoteError, Scheme, asks_for_another};
+use crate::{Federation, RemoteError};
 
-/// The time for which a copy is used without a new fetch, in milliseconds: 24 hours
-/// (`docs/protocol.md`, section 7).
-const FRESH_MS: i64 = 24 * 3_600_000;
-/// The time for which the answer that an actor does not exist is used without a new fetch, in
-/// milliseconds.
-const GONE_MS: i64 = 3_600_000;
-/// The time for which an unusable answer is not fetched again, in milliseconds.
-const UNUSABLE_MS: i64 = 600_000;
 /// The time for which a server counts as out of reach after a failure, in milliseconds.
-const UNREACHABLE_MS: i64 = 60_000;
+pub(crate) const UNREACHABLE_MS: i64 = 60_000;
 
 /// The copy of a remote actor in the table, as far as the caller of [`Federation::recipient`] knows
 /// it.
@@ -60,7 +51,7 @@ impl Federation {
     }
 
     /// Checks the server of a URL before it is fetched, also of the target of a redirect.
-    fn permit_url(&self, url: &url::Url) -> Result<(), GuardRefusal> {
+    pub(crate) fn permit_url(&self, url: &url::Url) -> Result<(), GuardRefusal> {
         let origin = Origin::parse(&url.origin().ascii_serialization()).ok();
         match origin.is_some_and(|origin| self.permit(&origin).is_ok()) {
             true => Ok(()),
@@ -68,39 +59,15 @@ impl Federation {
         }
     }
 
-    /// Returns an actor: from memory, or with one GetItem, or from its server and then with a
-    /// PutItem.
+    /// Returns an actor that something is to be sent to: from memory, from the copy in the table
+    /// (one GetItem, if the caller has not read it), or from its server and then with a PutItem.
     ///
-    /// A failure is stored as well, and a server out of reach is noted, so that many messages from
-    /// one server do not become many fetches.
+    /// It asks the actor's server even if that was out of reach a moment ago: a sender consults the
+    /// circuit breaker of the server instead. A failure is kept as well.
     ///
     /// # Errors
     /// [`RemoteError::NotFederated`], [`RemoteError::Gone`], [`RemoteError::Unusable`],
     /// [`RemoteError::Unconnected`], [`RemoteError::Unreachable`], or the store's error.
-    pub async fn actor(
-        &self,
-        id: &str,
-        now_ms: i64,
-        limits: &ExchangeLimits,
-    ) -> Result<CachedActor, RemoteError> {
-        let origin = self.permitted(id)?;
-        if let Some(known) = self.memory.get(id, now_ms) {
-            return Ok(known);
-        }
-        let copy = self.store.remote_actor(id).await?;
-        if copy.is_none() && self.memory.is_silent(&origin, now_ms) {
-            let authority = origin.authority();
-            return Err(RemoteError::Unreachable(format!("{authority} was out of reach a moment ago")));
-        }
-        self.actor_from_copy(id, copy, now_ms, limits).await
-    }
-
-    /// Returns an actor that something is to be sent to. Unlike [`Federation::actor`], it asks the
-    /// actor's server even if that was out of reach a moment ago: a sender consults the circuit
-    /// breaker of the server instead.
-    ///
-    /// # Errors
-    /// Those of [`Federation::actor`].
     pub async fn recipient(
         &self,
         id: &str,
@@ -116,75 +83,39 @@ impl Federation {
             StoredActor::Read(copy) => copy,
             StoredActor::Unread => self.store.remote_actor(id).await?,
         };
-        let copy = copy.filter(|copy| !copy.result.as_ref().is_err_and(is_out_of_reach));
-        self.actor_from_copy(id, copy, now_ms, limits).await
-    }
-
-    /// Returns an actor from the copy in the table if that is recent, and fetches it otherwise.
-    async fn actor_from_copy(
-        &self,
-        id: &str,
-        copy: Option<CachedLookup<RemoteActor>>,
-        now_ms: i64,
-        limits: &ExchangeLimits,
-    ) -> Result<CachedActor, RemoteError> {
-        let Some(copy) = copy else { return self.refetch(id, now_ms, limits).await };
-        let age = now_ms.saturating_sub(copy.fetched_ms);
-        match copy.result {
-            Ok(actor) => {
-                let known = CachedActor { actor: Arc::new(actor), fetched_ms: copy.fetched_ms };
-                if age < FRESH_MS {
+        if let Some(copy) = copy {
+            let age_ms = now_ms.saturating_sub(copy.fetched_ms);
+            let counts = age_ms < copy.kept_ms();
+            match copy.result {
+                Ok(actor) if counts => {
+                    let known = CachedActor { actor: Arc::new(actor), fetched_ms: copy.fetched_ms };
                     self.memory.put(id, known.clone(), now_ms);
                     return Ok(known);
                 }
-                match self.refetch(id, now_ms, limits).await {
-                    // If the server is out of reach, its users are still known.
-                    Err(RemoteError::Unreachable(_) | RemoteError::Unconnected(_)) => Ok(known),
-                    fetched => fetched,
-                }
+                Err(failure) if counts && !is_out_of_reach(&failure) => return Err(error(id, failure)),
+                _ => {}
             }
-            Err(silence) if age < remembered_ms(&silence) => Err(error(id, silence)),
-            Err(_) => self.refetch(id, now_ms, limits).await,
+        }
+        let result = self.fetch_actor(id, now_ms, limits).await.map_err(LookupFailure::from);
+        self.keep(id, &CachedLookup::new(now_ms, result.clone())).await;
+        let actor = result.map_err(|failure| error(id, failure))?;
+        let known = CachedActor { actor: Arc::new(actor), fetched_ms: now_ms };
+        self.memory.put(id, known.clone(), now_ms);
+        Ok(known)
+    }
+
+    /// Keeps a lookup of an actor in the table. If that fails, the lookup is made again the next
+    /// time: nothing depends on it.
+    pub(crate) async fn keep(&self, id: &str, lookup: &CachedLookup<RemoteActor>) {
+        if let Err(error) = self.store.keep_actor(id, lookup).await {
+            tracing::warn!(actor = id, %error, "a lookup is not kept");
         }
     }
 
-    /// Fetches an actor from its server and puts it into the table and into memory.
+    /// Removes an actor, who was deleted or has changed, from memory and table. The next signature
+    /// of the actor is verified with a document that is fetched then.
     ///
-    /// # Errors
-    /// Those of [`Federation::actor`].
-    pub async fn refetch(
-        &self,
-        id: &str,
-        now_ms: i64,
-        limits: &ExchangeLimits,
-    ) -> Result<CachedActor, RemoteError> {
-        self.permitted(id)?;
-        let result = self.fetch_actor(id, now_ms, limits).await;
-        if let Err(silence) = &result
-            && is_out_of_reach(silence)
-            && let Some(CachedLookup { fetched_ms, result: Ok(actor) }) = self.store.remote_actor(id).await?
-        {
-            // The existing copy stays. In memory it gets the time of this attempt, so that forged
-            // signatures and an old copy do not cause another attempt at once.
-            tracing::debug!(actor = id, fetched_ms, ?silence, "not refetched");
-            self.memory.put(id, CachedActor { actor: Arc::new(actor), fetched_ms: now_ms }, now_ms);
-            return Err(error(id, silence.clone()));
-        }
-        self.store.keep_actor(id, &CachedLookup { fetched_ms: now_ms, result: result.clone() }).await?;
-        match result {
-            Ok(actor) => {
-                let known = CachedActor { actor: Arc::new(actor), fetched_ms: now_ms };
-                self.memory.put(id, known.clone(), now_ms);
-                Ok(known)
-            }
-            Err(silence) => {
-                self.memory.forget(id);
-                Err(error(id, silence))
-            }
-        }
-    }
-
-    /// Removes an actor that was deleted from memory and table.
+    /// One DeleteItem. Other processes use their memory for up to five minutes more.
     ///
     /// # Errors
     /// [`RemoteError`] with the store's error.
@@ -212,14 +143,16 @@ impl Federation {
         if let Some(copy) = self.store.remote_handle(&acct).await? {
             let age = now_ms.saturating_sub(copy.fetched_ms);
             match copy.result {
-                Ok(actor) if age < FRESH_MS => return Ok(actor),
-                Err(silence) if age < remembered_ms(&silence) => return Err(error(&acct, silence)),
+                Ok(actor) if age < KEPT_MS => return Ok(actor),
+                Err(failure) if age < remembered_ms(&failure) => return Err(error(&acct, failure)),
                 _ => {}
             }
         }
         let result = self.web_finger(&base, &acct, limits).await;
-        self.store.keep_handle(&acct, &CachedLookup { fetched_ms: now_ms, result: result.clone() }).await?;
-        result.map_err(|silence| error(&acct, silence))
+        if let Err(error) = self.store.keep_handle(&acct, &CachedLookup::new(now_ms, result.clone())).await {
+            tracing::warn!(%acct, %error, "a lookup is not kept");
+        }
+        result.map_err(|failure| error(&acct, failure))
     }
 
     /// Returns the origin to ask for a handle's WebFinger document: https, or http for a server of
@@ -234,55 +167,6 @@ impl Federation {
         };
         self.permit(&origin)?;
         Ok(origin)
-    }
-
-    /// Fetches an actor document, with both signature schemes if necessary.
-    async fn fetch_actor(
-        &self,
-        id: &str,
-        now_ms: i64,
-        limits: &ExchangeLimits,
-    ) -> Result<RemoteActor, LookupFailure> {
-        let knock = async {
-            let fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
-            match &fetched {
-                Err(FetchError::Status { status, .. }) if asks_for_another(*status) => {
-                    self.get(id, Scheme::Rfc9421.other(), now_ms, limits).await
-                }
-                _ => fetched,
-            }
-        };
-        let late = || FetchError::TimedOut { host: id.to_owned(), after: limits.time };
-        let fetched = tokio::time::timeout(limits.time, knock).await.unwrap_or_else(|_| Err(late()));
-        let origin = Origin::of(id);
-        let authority = origin.as_ref().map_or("", Origin::authority);
-        let document = document(fetched, authority);
-        // A time-out does not count: one slow address must not exclude the whole server.
-        if let (Err(LookupFailure::Unconnected(_)), Some(origin)) = (&document, &origin) {
-            self.memory.silence(origin.clone(), now_ms.saturating_add(UNREACHABLE_MS), now_ms);
-        }
-        let document = document?;
-        let unusable = |why: String| LookupFailure::Unusable(reason(format_args!("{id}: {why}")));
-        let value = json::parse(&document.body).map_err(|e| unusable(e.to_string()))?;
-        let actor = RemoteActor::parse(&value, document.url.as_str()).map_err(|e| unusable(e.to_string()))?;
-        if actor.id == id { Ok(actor) } else { Err(unusable(format!("it says that its id is {}", actor.id))) }
-    }
-
-    /// Fetches a document, signed by the server's own actor.
-    async fn get(
-        &self,
-        url: &str,
-        scheme: Scheme,
-        now_ms: i64,
-        limits: &ExchangeLimits,
-    ) -> Result<FetchOutcome, FetchError> {
-        let key_id = crate::key_id(&self.origin().server_actor());
-        let sign = |url: &url::Url| {
-            self.permit_url(url)?;
-            let request = OutgoingRequest { method: "GET", url, body: None, key_id: &key_id };
-            Ok(self.signed_headers(scheme, &request, now_ms))
-        };
-        self.client.get_json(url, MediaTypes::ACTIVITY, sign, limits).await
     }
 
     /// Asks for a WebFinger document and returns the actor id that it links to.
@@ -312,53 +196,17 @@ impl Federation {
         self.permitted(actor).map_err(|e| unusable(&e.to_string()))?;
         Ok(actor.to_owned())
     }
-
-    /// True if an activity is a `Delete` of the actor who sends it.
-    pub fn is_own_deletion(activity: &Value, actor: &str) -> bool {
-        let object = activity.get("object");
-        let deleted = object.and_then(Value::as_str).or_else(|| object?.get("id")?.as_str());
-        has_type(activity, "Delete") && deleted == Some(actor)
-    }
-}
-
-/// Returns the time for which a failure counts.
-fn remembered_ms(silence: &LookupFailure) -> i64 {
-    match silence {
-        LookupFailure::Gone => GONE_MS,
-        LookupFailure::Unusable(_) => UNUSABLE_MS,
-        LookupFailure::Unconnected(_) | LookupFailure::Unreachable(_) => UNREACHABLE_MS,
-    }
 }
 
 /// True if the server may answer the same lookup later.
-fn is_out_of_reach(silence: &LookupFailure) -> bool {
-    matches!(silence, LookupFailure::Unconnected(_) | LookupFailure::Unreachable(_))
+pub(crate) fn is_out_of_reach(failure: &LookupFailure) -> bool {
+    matches!(failure, LookupFailure::Unconnected(_) | LookupFailure::Unreachable(_))
 }
 
-/// Sorts the result of a fetch into a document and the kinds of failures that are stored.
-/// `authority` is that of the server that was asked first. A redirect may lead to a server that
-/// cannot be connected to, which says nothing about the first one.
-fn document(
-    fetched: Result<FetchOutcome, FetchError>,
-    authority: &str,
-) -> Result<FetchedDocument, LookupFailure> {
-    match fetched {
-        Ok(FetchOutcome::Document(document)) => Ok(document),
-        Ok(FetchOutcome::Gone | FetchOutcome::NotFound) => Err(LookupFailure::Gone),
-        Err(error) if error.unconnected() == Some(authority) => {
-            Err(LookupFailure::Unconnected(reason(error)))
-        }
-        Err(error) if error.is_transient() => Err(LookupFailure::Unreachable(reason(error))),
-        Err(error) => Err(LookupFailure::Unusable(reason(error))),
-    }
-}
-
-/// Returns the error of a failed lookup.
-fn error(id: &str, silence: LookupFailure) -> RemoteError {
-    match silence {
-        LookupFailure::Gone => RemoteError::Gone(id.to_owned()),
-        LookupFailure::Unusable(why) => RemoteError::Unusable(why),
-        LookupFailure::Unconnected(why) => RemoteError::Unconnected(why),
-        LookupFailure::Unreachable(why) => RemoteError::Unreachable(why),
+/// Returns the time for which a failure counts.
+pub(crate) fn remembered_ms(failure: &LookupFailure) -> i64 {
+    match failure {
+        LookupFailure::Gone | LookupFailure::Unusable(_) => BRIEFLY_KEPT_MS,
+        LookupFailure::Unconnected(_) | LookupFailure::Unreachable(_) => UNREACHABLE_MS,
     }
 }

@@ -29,6 +29,14 @@ pub enum RemoteError {
     /// one URL.
     #[error("{0}")]
     Unreachable(String),
+    /// The server is slow, and a request that nobody has verified does not wait for it.
+    #[error("{why}")]
+    Slow {
+        /// The reason.
+        why: String,
+        /// The time after which another try can succeed, in seconds.
+        retry_after_seconds: u32,
+    },
     /// The store of this server failed.
     #[error("{0}")]
     Store(String),

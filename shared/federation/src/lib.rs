@@ -13,6 +13,8 @@
 //! | the check of IP addresses | [`address_guard`] |
 //! | name resolution and sockets, replaceable in tests | [`network`] |
 //! | actors and handles of other servers, in memory, in the table, from their server | `directory` |
+//! | fetches of actors that unverified requests cause | `inbound`, `waits` |
+//! | one fetch of an actor document | `fetch` |
 //! | signatures of received requests | [`verify`] |
 //! | signed POSTs, and the meaning of their answers | [`post`] |
 //! | RSA keys in PEM | [`keys`] |
@@ -22,12 +24,15 @@ pub mod address_guard;
 pub mod client;
 mod directory;
 mod error;
+mod fetch;
+mod inbound;
 pub mod keys;
 mod memory;
 pub mod network;
 pub mod policy;
 pub mod post;
 pub mod verify;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,11 +52,10 @@ use client::GuardedClient;
 use keys::SigningKey;
 use memory::Memory;
 use policy::FederationPolicy;
+use waits::Waits;
 
 /// The maximum size of a document or an answer of another server, in bytes: 1 MiB.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
-/// The time for one exchange with another server: 10 seconds (`docs/protocol.md`, section 7).
-pub const EXCHANGE_TIME: Duration = Duration::from_secs(10);
 /// The time for one exchange if a client waits for up to three of them in succession: 5 seconds.
 pub const STEP_TIME: Duration = Duration::from_secs(5);
 
@@ -74,12 +78,13 @@ pub struct Federation {
     client: GuardedClient,
     store: Store,
     memory: Memory,
+    waits: Waits,
 }
 
 impl Federation {
     /// Creates the server's federation. It makes no call.
     pub fn new(settings: FederationSettings, client: GuardedClient, store: Store) -> Self {
-        Self { settings, client, store, memory: Memory::default() }
+        Self { settings, client, store, memory: Memory::default(), waits: Waits::default() }
     }
 
     /// Returns this server's origin.

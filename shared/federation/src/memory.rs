@@ -1,17 +1,26 @@
-//! The memory of one process: actors, so that a warm function verifies without a call, and servers
-//! that were out of reach a moment ago.
+//! The memory of one process: actors, so that a warm function verifies without a call; the lookups
+//! that unverified requests caused, which are stored nowhere else; and servers that were out of
+//! reach, or had their share of waits, a moment ago.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::Origin;
+use eko_store::inbound::ServerGroup;
+use eko_store::remote::{BRIEFLY_KEPT_MS, LookupFailure};
+
+use crate::directory::remembered_ms;
 
 /// The time for which an actor stays in memory, in milliseconds. For this time a key counts here
 /// after another process has seen that it was deleted.
 const KEPT_MS: i64 = 300_000;
-/// The maximum number of actors, and of servers, in memory. An actor takes about 3 KB.
+/// The maximum number of actors, and of servers, in memory. An actor takes about 3 KB, and at most
+/// 14 KB.
 const MOST: usize = 1_000;
+/// The maximum number of lookups in memory that unverified requests caused. They have a place of
+/// their own, so that strangers do not push out actors.
+const MOST_UNVERIFIED: usize = 200;
 
 /// An actor on another server, as it was last fetched.
 #[derive(Clone, Debug)]
@@ -22,21 +31,68 @@ pub struct CachedActor {
     pub fetched_ms: i64,
 }
 
+/// A lookup that an unverified request caused: an actor of whom no signature was verified, or the
+/// reason that there is none.
+pub(crate) type UnverifiedLookup = Result<CachedActor, LookupFailure>;
+
 /// The actors and servers in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     /// The actors by their ids.
-    actors: Mutex<HashMap<String, MemoryEntry>>,
+    actors: Mutex<HashMap<String, MemoryEntry<CachedActor>>>,
+    /// The lookups that unverified requests caused, by the actors' ids.
+    unverified: Mutex<HashMap<String, MemoryEntry<UnverifiedLookup>>>,
     /// The servers out of reach. Each counts as such until a time in epoch milliseconds.
     silent: Mutex<HashMap<Origin, i64>>,
+    /// The servers and groups that have had their share, each until a time in epoch milliseconds.
+    full: Mutex<HashMap<Share, i64>>,
 }
 
-/// An actor in memory.
+/// The share of a server, or of a whole group, in what strangers may cause.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Share {
+    /// The kind of the share.
+    pub(crate) kind: ShareKind,
+    /// The group.
+    pub(crate) group: ServerGroup,
+    /// The server, or `None` for the whole group.
+    pub(crate) server: Option<Origin>,
+}
+
+/// The kind of a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ShareKind {
+    /// The requests that wait.
+    Waits,
+    /// The fetches that are planned.
+    Fetches,
+}
+
+/// Something in memory.
 #[derive(Debug)]
-struct MemoryEntry {
-    /// The time at which the actor was put into memory, in epoch milliseconds.
+struct MemoryEntry<T> {
+    /// The time at which it was put into memory, in epoch milliseconds.
     read_ms: i64,
-    actor: CachedActor,
+    value: T,
+}
+
+/// Puts something into memory. If `most` recent entries are there, all are removed first.
+fn insert<T>(
+    map: &Mutex<HashMap<String, MemoryEntry<T>>>,
+    id: &str,
+    value: T,
+    most: usize,
+    kept_ms: i64,
+    now_ms: i64,
+) {
+    let mut map = lock(map);
+    if map.len() >= most {
+        map.retain(|_, entry| now_ms.saturating_sub(entry.read_ms) < kept_ms);
+        if map.len() >= most {
+            map.clear();
+        }
+    }
+    map.insert(id.to_owned(), MemoryEntry { read_ms: now_ms, value });
 }
 
 /// Locks a mutex, also after a panic of another holder: no operation leaves the maps half changed.
@@ -47,26 +103,50 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Memory {
     /// Returns an actor that was put into memory less than [`KEPT_MS`] ago.
     pub(crate) fn get(&self, id: &str, now_ms: i64) -> Option<CachedActor> {
-        let actors = lock(&self.actors);
-        let entry = actors.get(id)?;
-        (now_ms.saturating_sub(entry.read_ms) < KEPT_MS).then(|| entry.actor.clone())
+        let map = lock(&self.actors);
+        let entry = map.get(id)?;
+        (now_ms.saturating_sub(entry.read_ms) < KEPT_MS).then(|| entry.value.clone())
     }
 
-    /// Puts an actor into memory. If memory is full of recent actors, it is emptied first.
+    /// Puts an actor into memory.
     pub(crate) fn put(&self, id: &str, actor: CachedActor, now_ms: i64) {
-        let mut actors = lock(&self.actors);
-        if actors.len() >= MOST {
-            actors.retain(|_, entry| now_ms.saturating_sub(entry.read_ms) < KEPT_MS);
-            if actors.len() >= MOST {
-                actors.clear();
-            }
-        }
-        actors.insert(id.to_owned(), MemoryEntry { read_ms: now_ms, actor });
+        lock(&self.unverified).remove(id);
+        insert(&self.actors, id, actor, MOST, KEPT_MS, now_ms);
+    }
+
+    /// Returns the lookup that an unverified request caused, for as long as it counts.
+    pub(crate) fn unverified(&self, id: &str, now_ms: i64) -> Option<UnverifiedLookup> {
+        let map = lock(&self.unverified);
+        let entry = map.get(id)?;
+        let counts_ms = entry.value.as_ref().err().map_or(BRIEFLY_KEPT_MS, remembered_ms);
+        (now_ms.saturating_sub(entry.read_ms) < counts_ms).then(|| entry.value.clone())
+    }
+
+    /// Notes a lookup that an unverified request caused.
+    pub(crate) fn put_unverified(&self, id: &str, lookup: UnverifiedLookup, now_ms: i64) {
+        insert(&self.unverified, id, lookup, MOST_UNVERIFIED, BRIEFLY_KEPT_MS, now_ms);
     }
 
     /// Removes an actor.
     pub(crate) fn forget(&self, id: &str) {
         lock(&self.actors).remove(id);
+        lock(&self.unverified).remove(id);
+    }
+
+    /// Notes that a share is used up until `until_ms`.
+    pub(crate) fn fill(&self, share: Share, until_ms: i64, now_ms: i64) {
+        let mut full = lock(&self.full);
+        full.retain(|_, until| *until > now_ms);
+        if full.len() < MOST {
+            full.insert(share, until_ms);
+        }
+    }
+
+    /// True if a server or its group were noted to have used up their share.
+    pub(crate) fn is_full(&self, kind: ShareKind, group: ServerGroup, server: &Origin, now_ms: i64) -> bool {
+        let full = lock(&self.full);
+        let is_full = |server| full.get(&Share { kind, group, server }).is_some_and(|until| *until > now_ms);
+        is_full(None) || is_full(Some(server.clone()))
     }
 
     /// Notes that a server is out of reach until `until_ms`.

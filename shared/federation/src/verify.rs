@@ -3,18 +3,30 @@
 //! Only the actor that the activity names is fetched, and the key must be in that actor's document.
 //! A `keyId` is compared with the ids in the document and never fetched, so servers that publish
 //! keys at addresses of their own need no special treatment.
+//!
+//! A request causes one fetch at most, within the bounds of `inbound`. Nothing is stored for an
+//! actor before a signature of it was verified.
 
+use std::sync::Arc;
+
+use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::Origin;
 use eko_protocol::http_signature::{self, ReceivedRequest, SignatureClaim};
+use eko_protocol::json::has_type;
+use eko_store::inbound::InboundHost;
+use eko_store::remote::{CachedLookup, LookupFailure};
+use serde_json::Value;
 
-use crate::client::ExchangeLimits;
+use crate::directory::{is_out_of_reach, remembered_ms};
+use crate::fetch::error;
+use crate::inbound::{InboundAnswer, NamedActor, REFETCH_AFTER_MS, too_many_wait};
 use crate::keys::PublicKey;
 use crate::memory::CachedActor;
 use crate::{Federation, RemoteError};
 
-/// The age from which a copy of an actor is fetched again if a signature fails, in milliseconds.
-/// The actor may have replaced its key; but forged signatures must not cause a fetch each.
-const REFETCH_AFTER_MS: i64 = 60_000;
+/// The age up to which a copy of an actor is used without a new fetch, in milliseconds: 6 hours
+/// (`docs/protocol.md`, section 7). An older copy serves while the actor's server is out of reach.
+const FRESH_MS: i64 = 6 * 3_600_000;
 
 /// The reason why a request does not count as its actor's.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -26,6 +38,24 @@ pub enum VerificationError {
     /// The actor is not permitted or could not be fetched.
     #[error(transparent)]
     Actor(#[from] RemoteError),
+}
+
+/// A copy of the actor that a request names.
+#[derive(Clone)]
+struct KnownCopy {
+    actor: CachedActor,
+    /// True if a signature of the actor was verified before, or a user here asked for the actor.
+    vouched_for: bool,
+}
+
+/// The judgement of a claim by a copy of its actor.
+enum Judgement {
+    /// The claim is good.
+    Good,
+    /// The claim is bad.
+    Bad(VerificationError),
+    /// The copy is old, or the actor may have another key now. Holds what the copy says.
+    Unsure(Result<(), VerificationError>),
 }
 
 impl Federation {
@@ -45,35 +75,235 @@ impl Federation {
 
     /// Verifies that a key of `actor` signed the claim, and returns the actor.
     ///
-    /// It makes no call if the actor is in memory, and otherwise those of [`Federation::actor`]. If
-    /// the signature fails with a copy older than a minute, the actor is fetched once more.
+    /// It makes no call if the actor is in memory, and a BatchGetItem if the table has a copy.
+    /// Otherwise the actor is fetched: an UpdateItem counts the wait and, if the server answers
+    /// within a second, another gives it back; a PutItem keeps a verified actor, and once a day an
+    /// UpdateItem notes that its server has one. If the signature fails with a copy older than a
+    /// minute, or if the copy is older than six hours, the actor is fetched in the same way.
     ///
     /// # Errors
     /// [`VerificationError::Signature`] if the actor has no such key or the signature does not
-    /// verify; [`VerificationError::Actor`] with the errors of [`Federation::actor`].
+    /// verify; [`VerificationError::Actor`] with [`RemoteError::NotFederated`],
+    /// [`RemoteError::Gone`], [`RemoteError::Unusable`], [`RemoteError::Unreachable`],
+    /// [`RemoteError::Slow`], or the store's error.
     pub async fn verify(
         &self,
         claim: &SignatureClaim,
         actor: &str,
         now_ms: i64,
-        limits: &ExchangeLimits,
     ) -> Result<CachedActor, VerificationError> {
         let origin = self.permitted(actor)?;
         let document = claim.key_id.split('#').next().unwrap_or_default();
-        if Origin::of(document) != Some(origin) {
+        if Origin::of(document).as_ref() != Some(&origin) {
             return Err(VerificationError::Signature(
                 "the key is on another server than the actor".to_owned(),
             ));
         }
-        let known = self.actor(actor, now_ms, limits).await?;
-        match check_signature(claim, &known) {
-            Err(_) if now_ms.saturating_sub(known.fetched_ms) >= REFETCH_AFTER_MS => {
-                let known = self.refetch(actor, now_ms, limits).await?;
-                check_signature(claim, &known).map(|()| known)
+        let mut named = NamedActor { id: actor, origin: &origin, host: InboundHost::default(), now_ms };
+        if let Some(verified) = self.verify_by_memory(claim, named).await {
+            return verified;
+        }
+        let Some(_turn) = self.waits.turn(&origin, actor).await else {
+            return Err(too_many_wait(&origin).into());
+        };
+        // Another request may have asked for the actor meanwhile.
+        if let Some(verified) = self.verify_by_memory(claim, named).await {
+            return verified;
+        }
+        let remembered = self.remembered(actor, now_ms).and_then(Result::ok);
+        let context =
+            self.store.inbound_context(actor, origin.authority()).await.map_err(RemoteError::from)?;
+        named.host = context.host;
+        // Another process may have fetched the actor since.
+        let remembered_ms = remembered.as_ref().map_or(i64::MIN, |copy| copy.actor.fetched_ms);
+        let stored = context.actor.filter(|copy| counts(copy, now_ms) && copy.fetched_ms > remembered_ms);
+        let copy = match stored {
+            Some(CachedLookup { result: Err(failure), .. }) => return Err(error(actor, failure).into()),
+            Some(CachedLookup { fetched_ms, result: Ok(actor), unverified }) => Some(KnownCopy {
+                actor: CachedActor { actor: Arc::new(actor), fetched_ms },
+                vouched_for: !unverified,
+            }),
+            None => remembered,
+        };
+        let Some(copy) = copy else { return self.verify_anew(claim, named).await };
+        match judge(claim, &copy, now_ms) {
+            Judgement::Good => {
+                if copy.vouched_for {
+                    self.memory.put(actor, copy.actor.clone(), now_ms);
+                } else {
+                    self.befriend(named, &copy.actor).await;
+                }
+                Ok(copy.actor)
             }
-            checked => checked.map(|()| known),
+            Judgement::Bad(fault) => Err(fault),
+            Judgement::Unsure(judged) => self.verify_again(claim, named, copy, judged).await,
         }
     }
+
+    /// Returns what memory knows of an actor: a copy, or the failure of the last lookup.
+    fn remembered(&self, actor: &str, now_ms: i64) -> Option<Result<KnownCopy, LookupFailure>> {
+        let known = self.memory.get(actor, now_ms).map(|actor| KnownCopy { actor, vouched_for: true });
+        let unverified = || {
+            let lookup = self.memory.unverified(actor, now_ms)?;
+            Some(lookup.map(|actor| KnownCopy { actor, vouched_for: false }))
+        };
+        known.map(Ok).or_else(unverified)
+    }
+
+    /// Verifies a claim with what memory knows of its actor. Returns `None` if that does not decide.
+    async fn verify_by_memory(
+        &self,
+        claim: &SignatureClaim,
+        named: NamedActor<'_>,
+    ) -> Option<Result<CachedActor, VerificationError>> {
+        let copy = match self.remembered(named.id, named.now_ms)? {
+            Ok(copy) => copy,
+            Err(failure) => return Some(Err(error(named.id, failure).into())),
+        };
+        match judge(claim, &copy, named.now_ms) {
+            Judgement::Good => {
+                // What is in memory is not put there again: it would never grow old.
+                if !copy.vouched_for {
+                    self.befriend(named, &copy.actor).await;
+                }
+                Some(Ok(copy.actor))
+            }
+            Judgement::Bad(fault) => Some(Err(fault)),
+            Judgement::Unsure(_) => None,
+        }
+    }
+
+    /// Fetches an actor of whom there is a copy once more, and verifies the claim with what comes
+    /// back. If the server is out of reach, `judged` counts, which is what the copy says.
+    async fn verify_again(
+        &self,
+        claim: &SignatureClaim,
+        named: NamedActor<'_>,
+        copy: KnownCopy,
+        judged: Result<(), VerificationError>,
+    ) -> Result<CachedActor, VerificationError> {
+        let NamedActor { id, now_ms, .. } = named;
+        let KnownCopy { actor: known, vouched_for } = copy;
+        let InboundAnswer { result, wait } = match self.fetch_now(named).await {
+            Ok(answer) => answer,
+            Err(RemoteError::Unreachable(why)) => {
+                InboundAnswer { result: Err(LookupFailure::Unreachable(why)), wait: None }
+            }
+            // The next request looks into the table, where a planned fetch leaves its result.
+            Err(slow @ RemoteError::Slow { .. }) => {
+                return judged.map(|()| known).map_err(|_| slow.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match result {
+            Ok(fetched) => {
+                let verified = check_signature(claim, &fetched);
+                match (vouched_for, &verified) {
+                    // The new document takes the place of the old one, whoever signed this request:
+                    // it may lack a key that the old one has.
+                    (true, _) | (false, Ok(())) => {
+                        tokio::join!(self.befriend(named, &fetched), self.give_back(wait));
+                    }
+                    (false, Err(_)) => {
+                        self.memory.put_unverified(id, Ok(fetched.clone()), now_ms);
+                        self.give_back(wait).await;
+                    }
+                }
+                verified.map(|()| fetched)
+            }
+            Err(failure) if is_out_of_reach(&failure) => {
+                // The copy stays. In memory it gets the time of this attempt, so that forged
+                // signatures and an old copy do not cause another attempt at once.
+                let tried = CachedActor { actor: Arc::clone(&known.actor), fetched_ms: now_ms };
+                match vouched_for {
+                    true => self.memory.put(id, tried, now_ms),
+                    false => self.memory.put_unverified(id, Ok(tried), now_ms),
+                }
+                self.give_back(wait).await;
+                judged.map(|()| known).map_err(|_| error(id, failure).into())
+            }
+            Err(failure) => {
+                let (forgotten, ()) = tokio::join!(self.forget(id), self.give_back(wait));
+                forgotten?;
+                self.memory.put_unverified(id, Err(failure.clone()), now_ms);
+                Err(error(id, failure).into())
+            }
+        }
+    }
+
+    /// Verifies a claim of an actor of whom nothing is known.
+    async fn verify_anew(
+        &self,
+        claim: &SignatureClaim,
+        named: NamedActor<'_>,
+    ) -> Result<CachedActor, VerificationError> {
+        let NamedActor { id, now_ms, .. } = named;
+        let InboundAnswer { result, wait } = self.fetch_now(named).await?;
+        let refused = match &result {
+            Ok(fetched) => match check_signature(claim, fetched) {
+                Ok(()) => {
+                    tokio::join!(self.befriend(named, fetched), self.give_back(wait));
+                    return Ok(fetched.clone());
+                }
+                Err(fault) => fault,
+            },
+            Err(failure) => error(id, failure.clone()).into(),
+        };
+        self.memory.put_unverified(id, result, now_ms);
+        self.give_back(wait).await;
+        Err(refused)
+    }
+
+    /// Keeps an actor of whom a first signature was verified, in memory and in the table, and notes
+    /// that its server has such an actor.
+    async fn befriend(&self, named: NamedActor<'_>, actor: &CachedActor) {
+        self.memory.put(named.id, actor.clone(), named.now_ms);
+        let lookup = CachedLookup::new(actor.fetched_ms, Ok(RemoteActor::clone(&actor.actor)));
+        tokio::join!(self.keep(named.id, &lookup), self.note_verified(named));
+    }
+
+    /// Notes that an actor of a server was verified: an UpdateItem, once a day.
+    async fn note_verified(&self, named: NamedActor<'_>) {
+        if !named.host.needs_note(named.now_ms) {
+            return;
+        }
+        if let Err(error) = self.store.note_verified(named.origin.authority(), named.now_ms).await {
+            tracing::warn!(%error, "a server is not noted as known");
+        }
+    }
+}
+
+/// Judges a claim by a copy of its actor.
+fn judge(claim: &SignatureClaim, copy: &KnownCopy, now_ms: i64) -> Judgement {
+    let age_ms = now_ms.saturating_sub(copy.actor.fetched_ms);
+    match check_signature(claim, &copy.actor) {
+        Ok(()) if age_ms < FRESH_MS => Judgement::Good,
+        Err(fault) if age_ms < REFETCH_AFTER_MS => Judgement::Bad(fault),
+        judged => Judgement::Unsure(judged),
+    }
+}
+
+/// True if a lookup in the table is not too old.
+fn counts(copy: &CachedLookup<RemoteActor>, now_ms: i64) -> bool {
+    let counts_ms = copy.result.as_ref().err().map_or(copy.kept_ms(), remembered_ms);
+    now_ms.saturating_sub(copy.fetched_ms) < counts_ms
+}
+
+/// True if an activity says that the actor who sends it has changed or is gone: its own `Update` or
+/// `Delete`.
+pub fn is_own_change(activity: &Value, actor: &str) -> bool {
+    ["Update", "Delete"].iter().any(|kind| has_type(activity, kind)) && is_about(activity, actor)
+}
+
+/// True if an activity is the `Delete` of the actor who sends it.
+pub fn is_own_deletion(activity: &Value, actor: &str) -> bool {
+    has_type(activity, "Delete") && is_about(activity, actor)
+}
+
+/// True if the object of an activity is this actor, by its id or as a document.
+fn is_about(activity: &Value, actor: &str) -> bool {
+    let object = activity.get("object");
+    object.and_then(Value::as_str).or_else(|| object?.get("id")?.as_str()) == Some(actor)
 }
 
 /// Verifies the claim with the key that it names, out of the actor's document.

@@ -19,8 +19,10 @@ use crate::json::{has_type, text};
 const TYPES: [&str; 5] = ["Person", "Service", "Application", "Organization", "Group"];
 /// The maximum number of keys that are read of one actor.
 const MAX_KEYS: usize = 8;
-/// The maximum length of a key in PEM, in bytes.
-const MAX_PEM_BYTES: usize = 16 * 1024;
+/// The maximum length of a key in PEM, in bytes. A key of 8,192 bits has about 1,400.
+const MAX_PEM_BYTES: usize = 2 * 1024;
+/// The maximum length of all keys of one actor with their ids, in bytes.
+const MAX_KEYS_BYTES: usize = 12 * 1024;
 
 /// An actor on another server. Every address is on the actor's own origin (FEP-fe34), so that an
 /// actor cannot direct this server's requests to somebody else's server.
@@ -40,7 +42,8 @@ pub struct RemoteActor {
 impl RemoteActor {
     /// Reads an actor document. `url` is the URL that the document came from, after redirects.
     ///
-    /// A key is left out if it names another owner, is on another origin, or is too long.
+    /// A key is left out if it names another owner, is on another origin, or is too long, alone or
+    /// with the keys before it. What is read of a document has at most 14 KB.
     ///
     /// ```
     /// use eko_protocol::actor::RemoteActor;
@@ -105,7 +108,15 @@ fn keys(value: &Value, actor: &str, origin: &Origin) -> BTreeMap<String, String>
         (own && pem.len() <= MAX_PEM_BYTES && id.len() <= crate::limits::MAX_ID_BYTES)
             .then(|| (id.to_owned(), pem.to_owned()))
     };
-    listed.iter().take(MAX_KEYS).filter_map(read).collect()
+    let mut left = MAX_KEYS_BYTES;
+    let fits = |(id, pem): &(String, String)| match left.checked_sub(id.len().saturating_add(pem.len())) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    listed.iter().take(MAX_KEYS).filter_map(read).filter(fits).collect()
 }
 
 #[cfg(test)]
@@ -183,7 +194,14 @@ mod tests {
             (json!(key("http://b.example/keys/1", BOB)), 0),
             (json!([key(own, BOB), "https://b.example/keys/2", null, 7]), 1),
             (json!({"id": own, "owner": BOB}), 0),
-            (json!({"id": own, "owner": BOB, "publicKeyPem": "x".repeat(20_000)}), 0),
+            (json!({"id": own, "owner": BOB, "publicKeyPem": "x".repeat(MAX_PEM_BYTES)}), 1),
+            (json!({"id": own, "owner": BOB, "publicKeyPem": "x".repeat(MAX_PEM_BYTES + 1)}), 0),
+            (
+                (0..8)
+                    .map(|n| json!({"id": format!("{own}{n}"), "owner": BOB, "publicKeyPem": "x".repeat(2_000)}))
+                    .collect(),
+                6,
+            ),
             (json!((0..20).map(|n| key(&format!("{own}{n}"), BOB)).collect::<Vec<_>>()), MAX_KEYS),
             (json!(null), 0),
         ] {

@@ -64,8 +64,13 @@ pub enum Problem {
     /// The policy of this server excludes the other one, or this server does not federate. Holds
     /// the reason.
     NotFederated(String),
-    /// Another server is out of reach. Holds its name and the reason.
-    RemoteUnreachable(String),
+    /// Another server is out of reach, or slow.
+    RemoteUnreachable {
+        /// The server's name and the reason.
+        why: String,
+        /// The time until another try can succeed, in seconds.
+        retry_after: u32,
+    },
     /// The answer of another server cannot be used. Holds its name and the reason.
     RemoteFailed(String),
     /// A budget is spent.
@@ -78,6 +83,9 @@ pub enum Problem {
     /// A part of the server is broken or out of reach. The text is for the log.
     Unavailable(String),
 }
+
+/// The time after which a server that is out of reach is worth another try, in seconds.
+const UNREACHABLE_SECONDS: u32 = 60;
 
 /// The log level of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +129,7 @@ impl Problem {
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::RemoteFailed(_) => StatusCode::BAD_GATEWAY,
-            Self::RemoteUnreachable(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RemoteUnreachable { .. } | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -148,7 +156,7 @@ impl Problem {
             Self::KeysDiffer => ("keys-differ", "Client and server hold different keys"),
             Self::BadSignature(_) => ("bad-signature", "A valid HTTP signature is needed"),
             Self::NotFederated(_) => ("not-federated", "The other server is not federated with"),
-            Self::RemoteUnreachable(_) => ("remote-unreachable", "The other server is out of reach"),
+            Self::RemoteUnreachable { .. } => ("remote-unreachable", "The other server is out of reach"),
             Self::RemoteFailed(_) => ("remote-failed", "The other server cannot be understood"),
             Self::TooMany { .. } => ("too-many", "Too many requests"),
             Self::Unavailable(_) => ("unavailable", "Try again later"),
@@ -180,7 +188,7 @@ impl Problem {
             | Self::KeysDiffer
             | Self::BadSignature(_)
             | Self::NotFederated(_)
-            | Self::RemoteUnreachable(_)
+            | Self::RemoteUnreachable { .. }
             | Self::RemoteFailed(_)
             | Self::TooMany { .. } => Loudness::Debug,
         }
@@ -192,8 +200,8 @@ impl Problem {
             Self::NotJson(detail)
             | Self::BadSignature(detail)
             | Self::NotFederated(detail)
-            | Self::RemoteUnreachable(detail)
             | Self::RemoteFailed(detail) => detail.into(),
+            Self::RemoteUnreachable { why, .. } => why.into(),
             Self::UnsupportedMediaType => {
                 "send application/activity+json, application/ld+json or application/json".into()
             }
@@ -266,7 +274,9 @@ impl Problem {
             Self::BadSignature(_) => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Signature realm=\"ActivityPub\"")))
             }
-            Self::RemoteUnreachable(_) => Some((header::RETRY_AFTER, HeaderValue::from(60_u16))),
+            Self::RemoteUnreachable { retry_after, .. } => {
+                Some((header::RETRY_AFTER, HeaderValue::from(*retry_after)))
+            }
             Self::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from(5_u16))),
             Self::MethodNotAllowed(Some(allow)) => Some((header::ALLOW, allow.clone())),
             _ => None,
@@ -329,7 +339,12 @@ impl From<RemoteError> for Problem {
             RemoteError::NotFederated(_) | RemoteError::Excluded(_) => Self::NotFederated(error.to_string()),
             RemoteError::Gone(_) => Self::NotFound("user"),
             RemoteError::Unusable(why) => Self::RemoteFailed(why),
-            RemoteError::Unconnected(why) | RemoteError::Unreachable(why) => Self::RemoteUnreachable(why),
+            RemoteError::Unconnected(why) | RemoteError::Unreachable(why) => {
+                Self::RemoteUnreachable { why, retry_after: UNREACHABLE_SECONDS }
+            }
+            RemoteError::Slow { why, retry_after_seconds } => {
+                Self::RemoteUnreachable { why, retry_after: retry_after_seconds }
+            }
             RemoteError::Store(why) => Self::Unavailable(why),
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use eko_federation::verify::VerificationError;
-use eko_federation::{EXCHANGE_TIME, Federation, RemoteError, limits};
+use eko_federation::RemoteError;
+use eko_federation::verify::{VerificationError, is_own_deletion};
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::json::text;
 use eko_protocol::{http_signature, json};
@@ -26,8 +26,8 @@ pub struct SignedActivity {
 /// its signature cannot be verified any more.
 ///
 /// The checks without a call come first: shape, digest, age of the signature. An actor in memory
-/// costs no call; any other costs a read of the table, and a request to its server if it is not
-/// there.
+/// costs no call; any other costs a read of the table, and is fetched from its server if it is not
+/// there, within the bounds of [`Federation::verify`](eko_federation::Federation::verify).
 ///
 /// # Errors
 /// [`Problem::NotFederated`] if this server does not federate, or not with that one;
@@ -61,13 +61,9 @@ pub async fn read(
     };
     let now_ms = state.now_ms();
     let claim = federation.claim(&request, now_ms).map_err(unverified)?;
-    match federation.verify(&claim, &actor, now_ms, &limits(EXCHANGE_TIME)).await {
+    match federation.verify(&claim, &actor, now_ms).await {
         Ok(verified) => Ok(Some(SignedActivity { activity, actor: verified.actor })),
-        Err(VerificationError::Actor(RemoteError::Gone(_)))
-            if Federation::is_own_deletion(&activity, &actor) =>
-        {
-            Ok(None)
-        }
+        Err(VerificationError::Actor(RemoteError::Gone(_))) if is_own_deletion(&activity, &actor) => Ok(None),
         Err(error) => Err(unverified(error)),
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 
@@ -35,6 +36,17 @@ pub(crate) trait ConditionalError: Error + Send + Sync + 'static {
 
 impl ConditionalError for UpdateItemError {
     const OPERATION: &'static str = "UpdateItem";
+
+    fn refusal(&self) -> Option<&ConditionalCheckFailedException> {
+        match self {
+            Self::ConditionalCheckFailedException(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+impl ConditionalError for PutItemError {
+    const OPERATION: &'static str = "PutItem";
 
     fn refusal(&self) -> Option<&ConditionalCheckFailedException> {
         match self {

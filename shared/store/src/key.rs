@@ -15,6 +15,9 @@
 //! | `R#{actor id}` | `ACTOR` | an actor of another server, as looked up | [`crate::remote`] |
 //! | `R#acct:{handle}` | `ACTOR` | the actor id of a handle, as looked up | [`crate::remote`] |
 //! | `H#{authority}` | `HOST` | the circuit breaker of another server | [`crate::hosts`] |
+//! | `I#{authority}` | `HOST` | another server, as unverified requests name it | [`crate::inbound`] |
+//! | `W#{group}` | `WAIT#{window}` | the waits for servers of a group | [`crate::inbound`] |
+//! | `W#{group}` | `FETCH#{window}` | the planned fetches of actors of a group | [`crate::inbound`] |
 //! | `F#{uuid}` | `{part}` | a part of an activity too long for the queue `federation` | [`crate::parcels`] |
 //! | `S#{sha256}` | `SESSION` | a refresh token | [`crate::sessions`] |
 //! | `O#{issuer}#{subject}` | `SUBJECT` | the user name of an OIDC subject | [`crate::accounts`] |
@@ -26,7 +29,7 @@
 //!
 //! `{seq}` has ten decimal digits, `{block}` eight and `{part}` two, so that the text sorts by
 //! number. `{hash}` is [`eko_protocol::id::envelope_key`]; `{entry}` is an [`EntryKey`]; `{window}`
-//! is the number of minutes since the epoch.
+//! is the number of minutes, or of other windows, since the epoch.
 //!
 //! No item of a device may sort between `DEVICE` and `M#`: [`Store::fetch`](crate::Store::fetch)
 //! reads that range with one Query.
@@ -36,6 +39,7 @@ use eko_protocol::id::EntryKey;
 
 use crate::attribute::{Item, ReadItem, s};
 use crate::device::DeviceAddress;
+use crate::inbound::ServerGroup;
 use crate::resources::{PARTITION_KEY, SORT_KEY};
 
 /// The primary key of an item.
@@ -123,6 +127,16 @@ pub(crate) fn remote(id: &str) -> ItemKey {
 /// Returns the key of another server's record.
 pub(crate) fn host(authority: &str) -> ItemKey {
     ItemKey::new(format!("H#{authority}"), "HOST")
+}
+
+/// Returns the key of another server's record for unverified requests.
+pub(crate) fn inbound_host(authority: &str) -> ItemKey {
+    ItemKey::new(format!("I#{authority}"), "HOST")
+}
+
+/// Returns the key of what is counted of a group of servers in one window; `kind` tells what.
+pub(crate) fn inbound_window(group: ServerGroup, kind: &str, window: i64) -> ItemKey {
+    ItemKey::new(format!("W#{}", group.name()), format!("{kind}#{window}"))
 }
 
 /// Returns the partition key of the parts of a stored activity.

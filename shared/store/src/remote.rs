@@ -1,6 +1,9 @@
 //! Lookups on other servers: what they answered about an actor or a handle, or that they did not.
 //!
-//! A lookup is kept so that another server is not asked for each message.
+//! A lookup is kept so that another server is not asked for each message. An actor is kept if a
+//! user here asked for it, or after a signature of it was verified. An actor that an unverified
+//! request named is kept for ten minutes at most, and only if its fetch was planned
+//! ([`crate::inbound`]).
 //!
 //! # Item `R#{actor id}` / `ACTOR`
 //!
@@ -11,6 +14,7 @@
 //! | `k` | S | | the URL of the actor's collection of key packages |
 //! | `p` | M | | the actor's public keys: PEM text by key id |
 //! | `w` | S | | the kind of failure: `gone`, `unusable`, `unconnected` or `unreachable`; missing if the lookup succeeded |
+//! | `x` | N | | 1 if no signature of the actor was verified yet |
 //! | `d` | S | | the detail of the failure, a text for people of at most 256 bytes |
 //! | `ttl` | N | epoch s | the time after which the lookup is forgotten |
 //!
@@ -28,15 +32,19 @@ use eko_protocol::excerpt::excerpt;
 use eko_protocol::limits::MAX_REASON_BYTES;
 
 use crate::attribute::{Item, ReadItem, WriteItem, missing, n, s};
+use crate::condition::conditional;
 use crate::devices::UserDevices;
 use crate::error::call;
 use crate::hosts::HostRecord;
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, StoreError, key};
 
-/// The time that a lookup is kept at most, in seconds. An old one still serves if the server is out
-/// of reach.
-const KEPT_SECONDS: i64 = 7 * 24 * 3600;
+/// The time that an answer is kept, in milliseconds: 24 hours. An old one still serves if the server
+/// is out of reach.
+pub const KEPT_MS: i64 = 24 * 3_600_000;
+/// The time that a failure is kept, or an actor of whom no signature was verified, in milliseconds:
+/// 10 minutes.
+pub const BRIEFLY_KEPT_MS: i64 = 600_000;
 
 /// The names of the attributes of both items.
 mod attr {
@@ -45,6 +53,7 @@ mod attr {
     pub(super) const KEY_PACKAGES: &str = "k";
     pub(super) const PUBLIC_KEYS: &str = "p";
     pub(super) const ACTOR: &str = "a";
+    pub(super) const UNVERIFIED: &str = "x";
     pub(super) const FAILURE: &str = "w";
     pub(super) const DETAIL: &str = "d";
 }
@@ -56,6 +65,20 @@ pub struct CachedLookup<T> {
     pub fetched_ms: i64,
     /// The answer, or the reason that there is none.
     pub result: std::result::Result<T, LookupFailure>,
+    /// True for an actor of whom no signature was verified yet and whom nobody here asked for.
+    pub unverified: bool,
+}
+
+impl<T> CachedLookup<T> {
+    /// Creates the record of a lookup that is kept for as long as its result allows.
+    pub fn new(fetched_ms: i64, result: std::result::Result<T, LookupFailure>) -> Self {
+        Self { fetched_ms, result, unverified: false }
+    }
+
+    /// Returns the time for which the lookup is kept, in milliseconds.
+    pub fn kept_ms(&self) -> i64 {
+        if self.unverified || self.result.is_err() { BRIEFLY_KEPT_MS } else { KEPT_MS }
+    }
 }
 
 /// The reason that a lookup has no usable answer. The texts are for people.
@@ -157,16 +180,30 @@ impl Store {
     ///
     /// [`StoreError::Call`] if the call fails.
     pub async fn keep_actor(&self, id: &str, lookup: &CachedLookup<RemoteActor>) -> Result<()> {
-        let mut item = key::remote(id).item();
-        write_lookup(&mut item, lookup, |item, actor| {
-            item.set(attr::INBOX, s(&actor.inbox));
-            if let Some(address) = &actor.key_packages {
-                item.set(attr::KEY_PACKAGES, s(address));
-            }
-            let keys = actor.keys.iter().map(|(id, pem)| (id.clone(), s(pem)));
-            item.set(attr::PUBLIC_KEYS, AttributeValue::M(keys.collect()));
-        });
-        self.put_lookup(item).await
+        self.put_lookup(actor_item(id, lookup)).await
+    }
+
+    /// Keeps a lookup of an actor that an unverified request named, unless an actor is kept that
+    /// was verified or asked for in the last 24 hours.
+    ///
+    /// One PutItem: 1 write unit for each KB. A repetition writes the same again, so that a lost
+    /// answer does no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`] if the call fails.
+    pub async fn keep_unverified(&self, id: &str, lookup: &CachedLookup<RemoteActor>) -> Result<()> {
+        let put = self.dynamodb().put_item().table_name(self.table());
+        let put = put
+            .set_item(Some(actor_item(id, lookup)))
+            .condition_expression(
+                "attribute_not_exists(#inbox) OR attribute_exists(#unverified) OR #fetched <= :expired",
+            )
+            .expression_attribute_names("#fetched", attr::FETCHED_MS)
+            .expression_attribute_values(":expired", n(lookup.fetched_ms.saturating_sub(KEPT_MS)))
+            .expression_attribute_names("#inbox", attr::INBOX)
+            .expression_attribute_names("#unverified", attr::UNVERIFIED);
+        conditional(put.send().await).map(|_| ())
     }
 
     /// Forgets the lookup of an actor, if one is kept.
@@ -217,10 +254,27 @@ impl Store {
     }
 }
 
+/// Returns the item of an actor's lookup.
+fn actor_item(id: &str, lookup: &CachedLookup<RemoteActor>) -> Item {
+    let mut item = key::remote(id).item();
+    write_lookup(&mut item, lookup, |item, actor| {
+        item.set(attr::INBOX, s(&actor.inbox));
+        if let Some(address) = &actor.key_packages {
+            item.set(attr::KEY_PACKAGES, s(address));
+        }
+        let keys = actor.keys.iter().map(|(id, pem)| (id.clone(), s(pem)));
+        item.set(attr::PUBLIC_KEYS, AttributeValue::M(keys.collect()));
+    });
+    item
+}
+
 /// Writes a lookup; `write_answer` adds the attributes of an answer.
 fn write_lookup<T>(item: &mut Item, lookup: &CachedLookup<T>, write_answer: impl FnOnce(&mut Item, &T)) {
     item.set(attr::FETCHED_MS, n(lookup.fetched_ms));
-    item.set(TTL_ATTRIBUTE, n(lookup.fetched_ms.div_euclid(1000).saturating_add(KEPT_SECONDS)));
+    item.set(TTL_ATTRIBUTE, n(lookup.fetched_ms.saturating_add(lookup.kept_ms()).div_euclid(1000)));
+    if lookup.unverified {
+        item.set(attr::UNVERIFIED, n(1));
+    }
     match &lookup.result {
         Ok(answer) => write_answer(item, answer),
         Err(failure) => failure.write(item),
@@ -237,7 +291,8 @@ fn read_lookup<T>(item: &Item, read_answer: impl FnOnce(&Item) -> Result<T>) -> 
             Some(failure) => Err(failure),
             None => Ok(read_answer(item)?),
         };
-        Ok::<_, StoreError>(CachedLookup { fetched_ms: item.need_n(attr::FETCHED_MS)?, result })
+        let unverified = item.get_n(attr::UNVERIFIED) == Some(1);
+        Ok::<_, StoreError>(CachedLookup { fetched_ms: item.need_n(attr::FETCHED_MS)?, result, unverified })
     };
     read().inspect_err(|error| tracing::warn!(%error, "a kept lookup is made again")).ok()
 }
@@ -246,7 +301,7 @@ fn read_handle(item: &Item) -> Result<String> {
     Ok(item.need_s(attr::ACTOR)?.to_owned())
 }
 
-fn read_actor(id: &str, item: &Item) -> Option<CachedLookup<RemoteActor>> {
+pub(crate) fn read_actor(id: &str, item: &Item) -> Option<CachedLookup<RemoteActor>> {
     read_lookup(item, |item| {
         let mut keys = std::collections::BTreeMap::new();
         for (id, pem) in item.get(attr::PUBLIC_KEYS).and_then(|v| v.as_m().ok()).into_iter().flatten() {
@@ -275,7 +330,7 @@ mod tests {
             LookupFailure::Unreachable("gone fishing".to_owned()),
         ];
         for failure in failures {
-            let lookup = CachedLookup::<String> { fetched_ms: 1_700_000_000_000, result: Err(failure) };
+            let lookup = CachedLookup::<String>::new(1_700_000_000_000, Err(failure));
             let mut item = Item::new();
             write_lookup(&mut item, &lookup, |_, _| {});
             assert_eq!(read_lookup(&item, read_handle), Some(lookup));
@@ -284,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_lookup_that_is_not_readable_counts_as_none() {
-        let answer = CachedLookup { fetched_ms: 1, result: Ok("https://b.example/user/bob".to_owned()) };
+        let answer = CachedLookup::new(1, Ok("https://b.example/user/bob".to_owned()));
         let mut good = Item::new();
         write_lookup(&mut good, &answer, |item, actor| item.set(attr::ACTOR, s(actor)));
         assert_eq!(read_lookup(&good, read_handle), Some(answer));

@@ -32,8 +32,8 @@ impl StoredState {
 }
 
 impl World {
-    /// Returns everything that is stored, except the counters of budgets, which count refused
-    /// requests too.
+    /// Returns everything that is stored, except the counters of budgets and of unverified requests,
+    /// which count refused requests too.
     pub async fn stored(&self) -> StoredState {
         let mut items = BTreeMap::new();
         let mut start = None;
@@ -53,7 +53,7 @@ impl World {
                 break;
             }
         }
-        items.retain(|(partition, _), _| !partition.starts_with("L#"));
+        items.retain(|(partition, _), _| !partition.starts_with("L#") && !partition.starts_with("W#"));
         StoredState { items, queued: self.queued().await, waiting: self.waiting().await }
     }
 }

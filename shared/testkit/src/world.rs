@@ -14,7 +14,7 @@ use eko_protocol::address::Origin;
 use eko_service::aws::AwsClients;
 use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
 use eko_service::state::Clock;
-use eko_service::{AppState, FederatedState};
+use eko_service::{AppState, FederatedState, edge};
 use eko_store::Store;
 use eko_store::resources::{DELIVERIES, FEDERATION, QueueUrls};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -173,6 +173,16 @@ impl World {
     /// Returns a transport to the server, for devices.
     pub fn transport(&self) -> DirectTransport {
         DirectTransport::new(self.app.clone())
+    }
+
+    /// Returns a transport to a second process of the function `inbox`, whose memory is empty.
+    pub fn second_inbox(&self) -> DirectTransport {
+        let AwsClients { dynamodb, sqs } = self.clients("inbox");
+        let store = Store::new(dynamodb, sqs, self.cloud.names());
+        let app = AppState::new(self.state.config().clone(), store, self.clock(), seeded("second inbox"));
+        let state = FederatedState::new(app.clone(), Arc::new(self.internet.clone()), Internet::roots())
+            .expect("federation");
+        DirectTransport::new(edge::finish(eko_inbox::router().with_state(state), app))
     }
 
     /// Returns an ID token of the development issuer for a user.

@@ -1,0 +1,119 @@
+//! One fetch of an actor document, and the meaning of what comes back.
+
+use eko_protocol::actor::RemoteActor;
+use eko_protocol::address::Origin;
+use eko_protocol::http_signature::OutgoingRequest;
+use eko_protocol::json;
+use eko_store::remote::LookupFailure;
+
+use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, MediaTypes};
+use crate::directory::UNREACHABLE_MS;
+use crate::error::reason;
+use crate::{Federation, RemoteError, Scheme, asks_for_another};
+
+/// The maximum size of an actor document, in bytes: 64 KiB (`docs/protocol.md`, section 12).
+const MAX_ACTOR_BYTES: usize = 64 << 10;
+
+/// The reason why a fetch has no actor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FetchFault {
+    /// The server did not answer within the time. Holds the reason, for a person.
+    TooSlow(String),
+    /// The fetch failed in another way.
+    Failed(LookupFailure),
+}
+
+impl From<FetchFault> for LookupFailure {
+    fn from(fault: FetchFault) -> Self {
+        match fault {
+            FetchFault::TooSlow(why) => Self::Unreachable(why),
+            FetchFault::Failed(failure) => failure,
+        }
+    }
+}
+
+impl Federation {
+    /// Fetches an actor document, with both signature schemes if necessary.
+    pub(crate) async fn fetch_actor(
+        &self,
+        id: &str,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<RemoteActor, FetchFault> {
+        let limits = &ExchangeLimits { body_bytes: MAX_ACTOR_BYTES, ..*limits };
+        let knock = async {
+            let fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
+            match &fetched {
+                Err(FetchError::Status { status, .. }) if asks_for_another(*status) => {
+                    self.get(id, Scheme::Rfc9421.other(), now_ms, limits).await
+                }
+                _ => fetched,
+            }
+        };
+        let late = || FetchError::TimedOut { host: id.to_owned(), after: limits.time };
+        let fetched = tokio::time::timeout(limits.time, knock).await.unwrap_or_else(|_| Err(late()));
+        if let Err(error @ FetchError::TimedOut { .. }) = &fetched {
+            return Err(FetchFault::TooSlow(reason(error)));
+        }
+        let origin = Origin::of(id);
+        let document = document(fetched, origin.as_ref().map_or("", Origin::authority));
+        // A time-out does not count: one slow address must not exclude the whole server.
+        if let (Err(LookupFailure::Unconnected(_)), Some(origin)) = (&document, origin) {
+            self.memory.silence(origin, now_ms.saturating_add(UNREACHABLE_MS), now_ms);
+        }
+        document.and_then(|document| read_actor(id, &document)).map_err(FetchFault::Failed)
+    }
+
+    /// Fetches a document, signed by the server's own actor.
+    async fn get(
+        &self,
+        url: &str,
+        scheme: Scheme,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<FetchOutcome, FetchError> {
+        let key_id = crate::key_id(&self.origin().server_actor());
+        let sign = |url: &url::Url| {
+            self.permit_url(url)?;
+            let request = OutgoingRequest { method: "GET", url, body: None, key_id: &key_id };
+            Ok(self.signed_headers(scheme, &request, now_ms))
+        };
+        self.client.get_json(url, MediaTypes::ACTIVITY, sign, limits).await
+    }
+}
+
+/// Reads the document of the actor `id`.
+fn read_actor(id: &str, document: &FetchedDocument) -> Result<RemoteActor, LookupFailure> {
+    let unusable = |why: String| LookupFailure::Unusable(reason(format_args!("{id}: {why}")));
+    let value = json::parse(&document.body).map_err(|e| unusable(e.to_string()))?;
+    let actor = RemoteActor::parse(&value, document.url.as_str()).map_err(|e| unusable(e.to_string()))?;
+    if actor.id == id { Ok(actor) } else { Err(unusable(format!("it says that its id is {}", actor.id))) }
+}
+
+/// Sorts the result of a fetch into a document and the kinds of failures that are kept.
+/// `authority` is that of the server that was asked first. A redirect may lead to a server that
+/// cannot be connected to, which says nothing about the first one.
+pub(crate) fn document(
+    fetched: Result<FetchOutcome, FetchError>,
+    authority: &str,
+) -> Result<FetchedDocument, LookupFailure> {
+    match fetched {
+        Ok(FetchOutcome::Document(document)) => Ok(document),
+        Ok(FetchOutcome::Gone | FetchOutcome::NotFound) => Err(LookupFailure::Gone),
+        Err(error) if error.unconnected() == Some(authority) => {
+            Err(LookupFailure::Unconnected(reason(error)))
+        }
+        Err(error) if error.is_transient() => Err(LookupFailure::Unreachable(reason(error))),
+        Err(error) => Err(LookupFailure::Unusable(reason(error))),
+    }
+}
+
+/// Returns the error of a failed lookup.
+pub(crate) fn error(id: &str, failure: LookupFailure) -> RemoteError {
+    match failure {
+        LookupFailure::Gone => RemoteError::Gone(id.to_owned()),
+        LookupFailure::Unusable(why) => RemoteError::Unusable(why),
+        LookupFailure::Unconnected(why) => RemoteError::Unconnected(why),
+        LookupFailure::Unreachable(why) => RemoteError::Unreachable(why),
+    }
+}

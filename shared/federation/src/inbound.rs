@@ -1,0 +1,226 @@
+//! Fetches that unverified requests cause, within bounds.
+//!
+//! Anyone can name an actor, and a signature cannot be verified before the actor was asked for. A
+//! request therefore waits for two seconds at most, few requests wait at once, and none waits for a
+//! server that was slow a moment ago. An actor for whom a request does not wait is fetched later by
+//! the function `federate`, so that the next try of an honest server succeeds
+//! (`docs/decisions/0018-unverified-requests.md`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eko_protocol::actor::RemoteActor;
+use eko_protocol::address::Origin;
+use eko_store::Result as StoreResult;
+use eko_store::fetches::PlannedFetch;
+use eko_store::inbound::{Admittance, InboundHost, ServerGroup, WindowBounds};
+use eko_store::remote::{CachedLookup, LookupFailure};
+
+use crate::client::ExchangeLimits;
+use crate::directory::is_out_of_reach;
+use crate::fetch::{FetchFault, error};
+use crate::memory::{CachedActor, Share, ShareKind};
+use crate::{Federation, RemoteError, limits};
+
+/// The time for which an unverified request waits for other servers, in total: 2 seconds
+/// (`docs/protocol.md`, section 7).
+const WAIT_TIME: Duration = Duration::from_secs(2);
+/// The time within which an answer is so quick that the wait for it is not counted: 1 second.
+const QUICK_TIME: Duration = Duration::from_secs(1);
+/// The time for a fetch that no request waits for: 6 seconds.
+const LATER_TIME: Duration = Duration::from_secs(6);
+/// The age from which a copy of an actor is fetched again if a signature fails, in milliseconds.
+/// The actor may have replaced its key; but forged signatures must not cause a fetch each.
+pub(crate) const REFETCH_AFTER_MS: i64 = 60_000;
+/// The time after which a request is worth another try if its actor is fetched meanwhile, in
+/// seconds.
+const FETCHED_SECONDS: u32 = 10;
+/// The time after which a request is worth another try if nothing more may be done for it now, in
+/// seconds.
+const FULL_SECONDS: u32 = 60;
+
+/// The actor that an unverified request names, as it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NamedActor<'a> {
+    /// The actor's id.
+    pub(crate) id: &'a str,
+    /// The actor's server.
+    pub(crate) origin: &'a Origin,
+    /// The record of the actor's server.
+    pub(crate) host: InboundHost,
+    /// The time of the request, in epoch milliseconds.
+    pub(crate) now_ms: i64,
+}
+
+/// The answer to a fetch for an unverified request.
+#[derive(Debug)]
+pub(crate) struct InboundAnswer {
+    /// The actor, or the failure.
+    pub(crate) result: Result<CachedActor, LookupFailure>,
+    /// The wait to give back, because the server answered at once.
+    pub(crate) wait: Option<TakenWait>,
+}
+
+/// A wait that was counted.
+#[derive(Clone, Debug)]
+pub(crate) struct TakenWait {
+    group: ServerGroup,
+    origin: Origin,
+    taken_ms: i64,
+}
+
+impl Federation {
+    /// Fetches an actor while an unverified request waits.
+    ///
+    /// An UpdateItem that counts the wait. If the server does not answer in time, an UpdateItem
+    /// notes that, and the calls of [`Federation::fetch_later`] follow.
+    ///
+    /// # Errors
+    /// [`RemoteError::Slow`] if the request may not wait, or has waited long enough;
+    /// [`RemoteError::Unreachable`] for a server that nobody could connect to a moment ago; the
+    /// store's error.
+    pub(crate) async fn fetch_now(&self, named: NamedActor<'_>) -> Result<InboundAnswer, RemoteError> {
+        let NamedActor { id, origin, host, now_ms } = named;
+        if self.memory.is_silent(origin, now_ms) {
+            let authority = origin.authority();
+            return Err(RemoteError::Unreachable(format!("{authority} was out of reach a moment ago")));
+        }
+        let group = host.group(now_ms);
+        if host.is_slow(now_ms) {
+            return Err(self.fetch_later(named).await);
+        }
+        let counted = self.store.take_wait(group, origin.authority(), now_ms);
+        if self.count(ShareKind::Waits, group.waits(), named, counted).await? != Admittance::Granted {
+            return Err(self.fetch_later(named).await);
+        }
+        let limits = limits(WAIT_TIME);
+        let fetch = self.fetch_actor(id, now_ms, &limits);
+        tokio::pin!(fetch);
+        let (result, is_quick) = match tokio::time::timeout(QUICK_TIME, &mut fetch).await {
+            Ok(result) => (result, true),
+            Err(_) => (fetch.await, false),
+        };
+        let result = match result {
+            Ok(actor) => Ok(CachedActor { actor: Arc::new(actor), fetched_ms: now_ms }),
+            Err(FetchFault::Failed(failure)) => Err(failure),
+            Err(FetchFault::TooSlow(why)) => {
+                tracing::debug!(actor = id, why, "an unverified request does not wait longer");
+                self.store.note_slow(origin.authority(), now_ms).await?;
+                return Err(self.fetch_later(named).await);
+            }
+        };
+        let wait = is_quick.then(|| TakenWait { group, origin: origin.clone(), taken_ms: now_ms });
+        Ok(InboundAnswer { result, wait })
+    }
+
+    /// Gives a wait back: one UpdateItem. A wait that cannot be given back counts until its window
+    /// ends.
+    pub(crate) async fn give_back(&self, wait: Option<TakenWait>) {
+        let Some(TakenWait { group, origin, taken_ms }) = wait else { return };
+        if let Err(error) = self.store.give_wait_back(group, origin.authority(), taken_ms).await {
+            tracing::warn!(%error, "a wait is not given back");
+        }
+    }
+
+    /// Has an actor fetched by the function `federate`, if that is not planned already and the
+    /// server has not had its share. Returns the error of the request, which says when to try
+    /// again.
+    ///
+    /// An UpdateItem that counts the fetch, and a SendMessageBatch.
+    async fn fetch_later(&self, named: NamedActor<'_>) -> RemoteError {
+        let NamedActor { id, origin, host, now_ms } = named;
+        let authority = origin.authority();
+        let group = host.group(now_ms);
+        let planned = self.store.plan_fetch(group, authority, id, now_ms);
+        let planned = match self.count(ShareKind::Fetches, group.fetches(), named, planned).await {
+            Ok(Admittance::Granted) => self.store.queue_fetch(id, now_ms).await.map_err(RemoteError::from),
+            Ok(Admittance::AlreadyPlanned) => Ok(()),
+            Ok(Admittance::ServerFull | Admittance::GroupFull) => {
+                let why = format!("{authority} is slow, and enough of its actors are being fetched");
+                return RemoteError::Slow { why, retry_after_seconds: FULL_SECONDS };
+            }
+            Err(error) => Err(error),
+        };
+        match planned {
+            Ok(()) => {
+                let why = format!("{authority} is slow, and its actor is fetched meanwhile");
+                RemoteError::Slow { why, retry_after_seconds: FETCHED_SECONDS }
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// Counts one more by `count`, unless memory knows that server or group have had their share of
+    /// the window.
+    async fn count(
+        &self,
+        kind: ShareKind,
+        bounds: WindowBounds,
+        named: NamedActor<'_>,
+        count: impl Future<Output = StoreResult<Admittance>>,
+    ) -> Result<Admittance, RemoteError> {
+        let NamedActor { origin, host, now_ms, .. } = named;
+        let group = host.group(now_ms);
+        if self.memory.is_full(kind, group, origin, now_ms) {
+            return Ok(Admittance::ServerFull);
+        }
+        let admittance = count.await?;
+        let server = match admittance {
+            Admittance::Granted | Admittance::AlreadyPlanned => return Ok(admittance),
+            Admittance::ServerFull => Some(origin.clone()),
+            Admittance::GroupFull => None,
+        };
+        let ends_ms = now_ms.div_euclid(bounds.window_ms).saturating_add(1).saturating_mul(bounds.window_ms);
+        self.memory.fill(Share { kind, group, server }, ends_ms, now_ms);
+        Ok(admittance)
+    }
+
+    /// Makes planned fetches, all at once. The function `federate` calls it.
+    ///
+    /// For each actor a GetItem, and a PutItem if its server answers. Nothing is fetched that was
+    /// fetched in the last minute. A fetch that fails is not repeated: the other server sends its
+    /// request again.
+    pub async fn fetch_planned(&self, planned: Vec<PlannedFetch>, now_ms: i64) {
+        let limits = limits(LATER_TIME);
+        let useful = planned.iter().filter(|fetch| !fetch.is_stale(now_ms));
+        let fetches = useful.map(|planned| async {
+            if let Err(error) = self.fetch_unasked(&planned.fetch, now_ms, &limits).await {
+                tracing::info!(actor = planned.fetch, %error, "a planned fetch failed");
+            }
+        });
+        futures_util::future::join_all(fetches).await;
+    }
+
+    /// Fetches an actor that no request waits for, and keeps what its server answers.
+    async fn fetch_unasked(&self, id: &str, now_ms: i64, limits: &ExchangeLimits) -> Result<(), RemoteError> {
+        self.permitted(id)?;
+        let copy = self.store.remote_actor(id).await?.filter(|copy| {
+            let age_ms = now_ms.saturating_sub(copy.fetched_ms);
+            copy.result.is_ok() && age_ms < copy.kept_ms()
+        });
+        if copy.as_ref().is_some_and(|copy| now_ms.saturating_sub(copy.fetched_ms) < REFETCH_AFTER_MS) {
+            return Ok(());
+        }
+        let result = self.fetch_actor(id, now_ms, limits).await.map_err(LookupFailure::from);
+        if let Err(failure) = &result
+            && is_out_of_reach(failure)
+        {
+            return Err(error(id, failure.clone()));
+        }
+        // Somebody vouched for the existing copy, so the new one takes its place for as long.
+        let unverified = copy.is_none_or(|copy| copy.unverified);
+        let lookup: CachedLookup<RemoteActor> = CachedLookup { fetched_ms: now_ms, result, unverified };
+        if unverified {
+            self.store.keep_unverified(id, &lookup).await?;
+        } else {
+            self.store.keep_actor(id, &lookup).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the error of a request that would be one too many to wait in this process.
+pub(crate) fn too_many_wait(origin: &Origin) -> RemoteError {
+    let why = format!("too many requests wait for {}", origin.authority());
+    RemoteError::Slow { why, retry_after_seconds: FETCHED_SECONDS }
+}

@@ -1,0 +1,361 @@
+//! Other servers as unverified requests name them: whether they answer in time, and how many
+//! requests may wait for them.
+//!
+//! A signature cannot be verified before its actor's server was asked, and anyone can name an
+//! actor. The numbers of waits and of fetches are therefore counted here, so that all processes
+//! together keep within them (`docs/decisions/0018-unverified-requests.md`).
+//!
+//! # Item `I#{authority}` / `HOST`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `v` | N | epoch ms | the last time that an actor of the server was verified, to within a day |
+//! | `s` | N | epoch ms | the time before which no request waits for the server |
+//! | `ttl` | N | epoch s | the time after which all of it is forgotten |
+//!
+//! # Items `W#{group}` / `WAIT#{window}` and `W#{group}` / `FETCH#{window}`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `n` | N | | the waits, or the planned fetches, of the group in the window |
+//! | `{hash}` | N | | those of one server |
+//! | `a{hash}` | N | | 1 for an actor whose fetch is planned |
+//! | `ttl` | N | epoch s | one minute after the end of the window |
+//!
+//! `{group}` is `strangers` or `known`, `{window}` the number of windows since the epoch, and
+//! `{hash}` the first 6 bytes of the SHA-256 of the authority or of the actor id, in hex.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use eko_protocol::actor::RemoteActor;
+use sha2::{Digest, Sha256};
+
+use crate::attribute::{Item, ReadItem, n};
+use crate::condition::{ConditionalWrite, conditional};
+use crate::error::call;
+use crate::key::ItemKey;
+use crate::remote::{CachedLookup, read_actor};
+use crate::resources::TTL_ATTRIBUTE;
+use crate::{Result, Store, key};
+
+/// The time for which a server counts as known after an actor of it was verified, in milliseconds.
+const KNOWN_MS: i64 = 7 * 24 * 3_600_000;
+/// The age from which the time of a verification is written again, in milliseconds.
+const RENEWED_MS: i64 = 24 * 3_600_000;
+/// The time for which no request waits for a server that did not answer in time, in milliseconds.
+const SLOW_MS: i64 = 60_000;
+/// The time that a window's item, or the record of a slow server, is kept after it has passed, in
+/// seconds.
+const KEPT_SECONDS: i64 = 60;
+
+/// The names of the attributes, except those of the servers and actors.
+mod attr {
+    pub(super) const VERIFIED_MS: &str = "v";
+    pub(super) const SLOW_UNTIL_MS: &str = "s";
+    pub(super) const ALL: &str = "n";
+}
+
+/// A group of servers, whose waits are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServerGroup {
+    /// The servers of which no actor was verified lately.
+    Strangers,
+    /// The servers of which an actor was verified in the last seven days.
+    Known,
+}
+
+/// The bounds of what is counted in one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowBounds {
+    /// The length of the window, in milliseconds.
+    pub window_ms: i64,
+    /// The most of all servers of the group together.
+    pub together: u64,
+    /// The most of one server.
+    pub each: u64,
+}
+
+impl ServerGroup {
+    /// Returns the bounds of the waits that begin in one window. A wait that is given back is not
+    /// counted.
+    pub const fn waits(self) -> WindowBounds {
+        match self {
+            Self::Strangers => WindowBounds { window_ms: 4_000, together: 4, each: 2 },
+            Self::Known => WindowBounds { window_ms: 4_000, together: 6, each: 3 },
+        }
+    }
+
+    /// Returns the bounds of the fetches that are planned in one window.
+    pub const fn fetches(self) -> WindowBounds {
+        WindowBounds { window_ms: 60_000, together: 20, each: 10 }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Strangers => "strangers",
+            Self::Known => "known",
+        }
+    }
+}
+
+/// The record of another server for unverified requests. The default is a server that nobody has
+/// named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboundHost {
+    /// The last time that an actor of the server was verified, to within a day, in epoch
+    /// milliseconds; 0 if there is none.
+    pub verified_ms: i64,
+    /// The time before which no request waits for the server, in epoch milliseconds.
+    pub slow_until_ms: i64,
+}
+
+impl InboundHost {
+    /// Returns the group that the server is in at `now_ms`.
+    pub fn group(&self, now_ms: i64) -> ServerGroup {
+        match now_ms.saturating_sub(self.verified_ms) < KNOWN_MS {
+            true => ServerGroup::Known,
+            false => ServerGroup::Strangers,
+        }
+    }
+
+    /// True if the server did not answer in time a moment ago.
+    pub fn is_slow(&self, now_ms: i64) -> bool {
+        now_ms < self.slow_until_ms
+    }
+
+    /// True if a verification at `now_ms` is worth a write.
+    pub fn needs_note(&self, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.verified_ms) >= RENEWED_MS
+    }
+
+    fn from_item(item: &Item) -> Self {
+        Self {
+            verified_ms: item.get_n(attr::VERIFIED_MS).unwrap_or_default(),
+            slow_until_ms: item.get_n(attr::SLOW_UNTIL_MS).unwrap_or_default(),
+        }
+    }
+}
+
+/// The facts that the verification of a signature begins with.
+#[derive(Clone, Debug)]
+pub struct InboundContext {
+    /// The last lookup of the actor, if it is kept.
+    pub actor: Option<CachedLookup<RemoteActor>>,
+    /// The record of the actor's server.
+    pub host: InboundHost,
+}
+
+/// The answer to whether one more may be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admittance {
+    /// It is counted.
+    Granted,
+    /// The fetch of the actor is planned already.
+    AlreadyPlanned,
+    /// The server has its share.
+    ServerFull,
+    /// The whole group has its share.
+    GroupFull,
+}
+
+impl Store {
+    /// Reads the last lookup of an actor and the record of its server, strongly consistent.
+    ///
+    /// One BatchGetItem: 1 read unit for each of the two items, more if the actor exceeds 4 KB.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) and
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the reads.
+    pub async fn inbound_context(&self, actor: &str, authority: &str) -> Result<InboundContext> {
+        let keys = [key::remote(actor), key::inbound_host(authority)];
+        let items = self.batch_get(keys.to_vec()).await?;
+        let [lookup, host] = keys.map(|key| key.find_in(&items));
+        Ok(InboundContext {
+            actor: lookup.and_then(|item| read_actor(actor, item)),
+            host: host.map(InboundHost::from_item).unwrap_or_default(),
+        })
+    }
+
+    /// Counts a wait for a server, if server and group have not had their share of the window.
+    ///
+    /// One UpdateItem: 1 write unit. If the answer is lost, the SDK's repetition may count the wait
+    /// twice, for as long as the window lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    pub async fn take_wait(&self, group: ServerGroup, authority: &str, now_ms: i64) -> Result<Admittance> {
+        let bounds = group.waits();
+        self.count(&wait_key(group, now_ms), bounds, authority, None, now_ms).await
+    }
+
+    /// Gives a wait back that was taken at `taken_ms`, because the server answered at once.
+    ///
+    /// One UpdateItem: 1 write unit. If the answer is lost, the SDK's repetition may give it back
+    /// twice, for as long as the window lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    pub async fn give_wait_back(&self, group: ServerGroup, authority: &str, taken_ms: i64) -> Result<()> {
+        let given_back = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(wait_key(group, taken_ms).item()))
+            .update_expression("ADD #all :less, #server :less")
+            .condition_expression(key::EXISTS)
+            .expression_attribute_names("#all", attr::ALL)
+            .expression_attribute_names("#server", hash(authority))
+            .expression_attribute_values(":less", n(-1))
+            .send()
+            .await;
+        // A window that is over and deleted needs nothing back.
+        conditional(given_back).map(|_| ())
+    }
+
+    /// Plans a fetch of an actor, if it is not planned already and server and group have not had
+    /// their share of the window. The caller then queues the fetch.
+    ///
+    /// One UpdateItem: 1 write unit. If the answer is lost, the SDK's repetition finds the fetch
+    /// planned: it is not made in this window.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    pub async fn plan_fetch(
+        &self,
+        group: ServerGroup,
+        authority: &str,
+        actor: &str,
+        now_ms: i64,
+    ) -> Result<Admittance> {
+        let bounds = group.fetches();
+        let key = key::inbound_window(group, "FETCH", window(bounds, now_ms));
+        self.count(&key, bounds, authority, Some(actor), now_ms).await
+    }
+
+    /// Counts one more in a window's item.
+    async fn count(
+        &self,
+        key: &ItemKey,
+        bounds: WindowBounds,
+        authority: &str,
+        actor: Option<&str>,
+        now_ms: i64,
+    ) -> Result<Admittance> {
+        let ends_ms = window(bounds, now_ms).saturating_add(1).saturating_mul(bounds.window_ms);
+        let server = hash(authority);
+        let mut names: HashMap<String, String> = HashMap::new();
+        for (placeholder, name) in [("#all", attr::ALL), ("#server", &server), ("#ttl", TTL_ATTRIBUTE)] {
+            names.insert(placeholder.to_owned(), name.to_owned());
+        }
+        let mut update = "SET #ttl = :ttl ADD #all :one, #server :one".to_owned();
+        let mut condition = "(attribute_not_exists(#all) OR #all < :together) AND \
+                             (attribute_not_exists(#server) OR #server < :each)"
+            .to_owned();
+        let actor_attribute = actor.map(|actor| format!("a{}", hash(actor)));
+        if let Some(name) = &actor_attribute {
+            names.insert("#actor".to_owned(), name.clone());
+            update.push_str(", #actor :one");
+            condition.push_str(" AND attribute_not_exists(#actor)");
+        }
+        let updated = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key.item()))
+            .update_expression(update)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names))
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":together", n(bounds.together))
+            .expression_attribute_values(":each", n(bounds.each))
+            .expression_attribute_values(":ttl", n(ends_ms.div_euclid(1000).saturating_add(KEPT_SECONDS)))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        Ok(match conditional(updated)? {
+            ConditionalWrite::Done(_) => Admittance::Granted,
+            ConditionalWrite::Refused { stored } => {
+                let stored = stored.unwrap_or_default();
+                let all = stored.get_n(attr::ALL).unwrap_or_default().unsigned_abs();
+                match actor_attribute.is_some_and(|name| stored.contains_key(&name)) {
+                    true => Admittance::AlreadyPlanned,
+                    false if all >= bounds.together => Admittance::GroupFull,
+                    false => Admittance::ServerFull,
+                }
+            }
+        })
+    }
+
+    /// Notes that a server did not answer in time: for a minute no request waits for it.
+    ///
+    /// One UpdateItem: 1 write unit. A repetition writes the same again, so that a lost answer does
+    /// no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    pub async fn note_slow(&self, authority: &str, now_ms: i64) -> Result<()> {
+        let until_ms = now_ms.saturating_add(SLOW_MS);
+        // The record of a known server lives as long as it did.
+        let update = "SET #field = :value, #ttl = if_not_exists(#ttl, :ttl)";
+        self.note(authority, update, attr::SLOW_UNTIL_MS, until_ms, KEPT_SECONDS).await
+    }
+
+    /// Notes that an actor of a server was verified: for seven days it counts as known. The caller
+    /// skips it if [`InboundHost::needs_note`] is false.
+    ///
+    /// One UpdateItem: 1 write unit. A repetition writes the same again, so that a lost answer does
+    /// no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    pub async fn note_verified(&self, authority: &str, now_ms: i64) -> Result<()> {
+        let update = "SET #field = :value, #ttl = :ttl";
+        self.note(authority, update, attr::VERIFIED_MS, now_ms, KNOWN_MS.div_euclid(1000)).await
+    }
+
+    /// Writes one time of a server's record, which is kept for `kept_seconds` after that time.
+    async fn note(
+        &self,
+        authority: &str,
+        update: &str,
+        field: &str,
+        value_ms: i64,
+        kept_seconds: i64,
+    ) -> Result<()> {
+        let ttl: AttributeValue = n(value_ms.div_euclid(1000).saturating_add(kept_seconds));
+        self.dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key::inbound_host(authority).item()))
+            .update_expression(update)
+            .expression_attribute_names("#field", field)
+            .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
+            .expression_attribute_values(":value", n(value_ms))
+            .expression_attribute_values(":ttl", ttl)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(call("UpdateItem"))
+    }
+}
+
+/// Returns the number of the window that a time is in.
+fn window(bounds: WindowBounds, at_ms: i64) -> i64 {
+    at_ms.div_euclid(bounds.window_ms)
+}
+
+fn wait_key(group: ServerGroup, at_ms: i64) -> ItemKey {
+    key::inbound_window(group, "WAIT", window(group.waits(), at_ms))
+}
+
+/// Returns the name of the attribute of a server or an actor.
+fn hash(text: &str) -> String {
+    hex::encode(Sha256::digest(text).get(..6).unwrap_or_default())
+}

@@ -124,7 +124,7 @@ mod tests {
         for server in 0..MOST_TOGETHER / MOST_EACH {
             for number in 0..MOST_EACH {
                 let here = origin(&format!("a{server}.example"));
-                held.push(waits.turn(&here, &number.to_string()).await.unwrap());
+                held.push(waits.turn(&here, &format!("{here}/{number}")).await.unwrap());
             }
             let here = origin(&format!("a{server}.example"));
             assert!(waits.turn(&here, "one more").await.is_none());

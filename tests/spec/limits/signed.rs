@@ -9,7 +9,7 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_testkit::{BARE, Internet, Stranger, StrangerAnswer, World};
 use http::header;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::told;
 use crate::recorder::Recorder;
@@ -19,6 +19,9 @@ pub(super) const ROWS: &[&str] = &[
     "seconds that the time of an HTTP signature is off",
     "components that an HTTP signature covers",
     "reports of another server on one envelope",
+    "bytes of the document of a signing actor",
+    "keys of a signing actor",
+    "bytes of a key of a signing actor, in PEM",
 ];
 
 #[tokio::test]
@@ -32,6 +35,36 @@ async fn answer(limit: &'static str, count: u64) -> String {
         "seconds that the time of an HTTP signature is off" => told(&signed(count, 4).await),
         "components that an HTTP signature covers" => told(&signed(0, count).await),
         "reports of another server on one envelope" => reports(count).await,
+        "bytes of the document of a signing actor" => {
+            let number = usize::try_from(count).unwrap();
+            by_document(|document| {
+                let text = document.to_string();
+                text.clone() + &" ".repeat(number - text.len())
+            })
+            .await
+        }
+        "keys of a signing actor" => {
+            by_document(|mut document| {
+                let right = document["publicKey"].clone();
+                let other = |number: u64| {
+                    let mut key = right.clone();
+                    key["id"] = json!(format!("https://b.example/users/eve#{number}"));
+                    key
+                };
+                document["publicKey"] = (1..count).map(other).chain([right.clone()]).collect();
+                document.to_string()
+            })
+            .await
+        }
+        "bytes of a key of a signing actor, in PEM" => {
+            by_document(|mut document| {
+                let right = document["publicKey"]["publicKeyPem"].as_str().unwrap();
+                let padding = "\n".repeat(usize::try_from(count).unwrap() - right.len());
+                document["publicKey"]["publicKeyPem"] = json!(format!("{right}{padding}"));
+                document.to_string()
+            })
+            .await
+        }
         other => panic!("nothing plays the limit {other:?}"),
     }
 }
@@ -72,6 +105,20 @@ async fn signed(seconds_ago: u64, covered: u64) -> Exchange {
     let recorded = Recorder::new(world.transport()).play(request).await;
     let (parts, body) = recorded.response.into_parts();
     Exchange { status: parts.status, headers: parts.headers, body }
+}
+
+/// Delivers an activity of an actor whose document `write` writes from the right one.
+async fn by_document(write: impl FnOnce(Value) -> String) -> String {
+    let internet = Internet::new();
+    let (world, _) = World::online(&internet, "eko.example").await;
+    let stranger = Stranger::new(&internet, "b.example").await;
+    let body = write(stranger.actor_document());
+    stranger.document("/users/eve", StrangerAnswer { body, ..StrangerAnswer::status(200) });
+    let activity = json!({ "type": "Like", "actor": stranger.actor, "object": "https://eko.example/x" });
+    let request = stranger.signed(Scheme::Cavage, "https://eko.example/inbox", &activity, world.now_ms());
+    let recorded = Recorder::new(world.transport()).play(request).await;
+    let (parts, body) = recorded.response.into_parts();
+    told(&Exchange { status: parts.status, headers: parts.headers, body })
 }
 
 /// Delivers so many different reports on one envelope, and tells whether all come to the author's

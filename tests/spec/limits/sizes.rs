@@ -18,6 +18,7 @@ pub(super) const ROWS: &[&str] = &[
     "bytes of an id or address",
     "entries in a `Delivered`",
     "entries on a page of a mailbox",
+    "bytes of a problem's `detail` or `pointer`",
 ];
 
 #[tokio::test]
@@ -104,6 +105,16 @@ async fn answer(limit: &'static str, count: u64) -> String {
                 None => 0,
             };
             if more > 0 { "200, `next`".to_owned() } else { "200".to_owned() }
+        }
+        "bytes of a problem's `detail` or `pointer`" => {
+            let pair = TwoUsers::new().await;
+            let name = "x".repeat(number - 1);
+            let body = Body::Raw(Some("application/json"), format!(r#"{{"{name}":1,"{name}":2}}"#).into());
+            let answer =
+                pair.alice.call(Method::POST, "/user/alice/outbox", body, Auth::Device).await.unwrap();
+            let pointer = answer.json().unwrap()["pointer"].as_str().unwrap().to_owned();
+            let whole = pointer == format!("/{name}");
+            format!("{}{}", answer.status.as_u16(), if whole { "" } else { ", with the beginning" })
         }
         other => panic!("nothing plays the limit {other:?}"),
     }

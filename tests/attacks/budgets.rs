@@ -5,7 +5,7 @@ use eko_client::Device;
 use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::http_signature::Scheme;
 use eko_protocol::id::DeviceId;
-use eko_testkit::{BARE, CallFault, DirectTransport, World, envelope, refused};
+use eko_testkit::{BARE, CallFault, ChainChanges as _, DirectTransport, World, envelope, refused};
 use serde_json::json;
 
 use crate::scene::{AttackScene, SCHEMES};

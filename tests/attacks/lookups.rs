@@ -2,7 +2,7 @@
 //! over their budget, and envelopes that would be refused anyway. Nobody is asked for them.
 
 use eko_client::Device;
-use eko_testkit::{BARE, DirectTransport};
+use eko_testkit::{BARE, ChainChanges as _, DirectTransport};
 use serde_json::json;
 
 use crate::scene::{AttackScene, web_finger_link};

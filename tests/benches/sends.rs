@@ -6,6 +6,7 @@
 //! the same SDK client against the same engine. Ratios travel between machines better than rates.
 //! Nothing here asserts a time.
 
+use eko_testkit::ChainChanges as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -166,7 +167,7 @@ impl Correspondents {
         sender.register(&id_token(origin, sender.user()).await?, JoinKind::First).await?;
         let token = id_token(origin, first.user()).await?;
         first.register(&token, JoinKind::First).await?;
-        second.register(&token, JoinKind::Further).await?;
+        second.register(&token, second.as_further()).await?;
         first.approve(second.id()).await?;
         Ok(Self { sender, devices: [first, second] })
     }

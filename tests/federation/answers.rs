@@ -4,7 +4,7 @@
 
 use eko_client::device::SendOutcome;
 use eko_protocol::activity::ReportKind;
-use eko_testkit::{BARE, Stranger, World, ciphertext, envelope, refused};
+use eko_testkit::{BARE, ChainChanges as _, Stranger, World, ciphertext, envelope, refused};
 use serde_json::{Value, json};
 
 use crate::ServerPair;

@@ -11,7 +11,10 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_store::parcels::{Parcel, ParcelBody};
 use eko_testkit::template::{Template, arn_of, referred};
-use eko_testkit::{Action, AnswerTail, BARE, Internet, Policies, Stranger, StrangerAnswer, World, envelope};
+use eko_testkit::{
+    Action, AnswerTail, BARE, ChainChanges as _, Internet, Policies, Stranger, StrangerAnswer, World,
+    envelope,
+};
 use http::Method;
 use serde_json::json;
 

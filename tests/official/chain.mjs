@@ -6,6 +6,8 @@ import { decode, encode } from './multibase.mjs';
 
 const EMPTY = { length: 0, head: null };
 
+export const hash = (node) => createHash('sha256').update(canonical(node)).digest('hex');
+
 export function possessionBase({ actor, device, identityKey, registrationId }) {
   return `eko-device-possession-v1\0${canonical({ actor, device, identityKey, registrationId })}`;
 }
@@ -68,11 +70,12 @@ export function replay(signal, actor, nodes) {
       check(kind === 'AddDevice' || kind === 'ResetDevices', 'is of an unknown kind');
       check(identityKey && good(node, possessionBase(node), possession), 'has a bad possession');
       check(!active.has(device), 'adds what is active');
+      check(Boolean(node.approvalMac) !== itself, 'has an approval, or lacks one');
       if (kind === 'ResetDevices') active = new Map();
       active.set(device, node);
       if (itself) root = node;
     }
-    set = { length: set.length + 1, head: createHash('sha256').update(canonical(node)).digest('hex') };
+    set = { length: set.length + 1, head: hash(node) };
   }
   return { active, set, root };
 }

@@ -1,9 +1,10 @@
 // One device of one user.
 import { randomUUID } from 'node:crypto';
 import { call, CONTEXT, idToken } from './client.mjs';
-import { possessionBase, signedNode } from './chain.mjs';
+import { hash, possessionBase, signedNode } from './chain.mjs';
 import { Directory } from './directory.mjs';
 import { displayable, fingerprint, scannable } from './fingerprint.mjs';
+import { approvalMac, joiningMac, newCode } from './joining.mjs';
 import { DeviceKeys, publicationBase } from './keys.mjs';
 import { encode } from './multibase.mjs';
 import { Sessions } from './sessions.mjs';
@@ -14,6 +15,7 @@ export class Device {
   constructor(library, signal, { origin, user, sign }) {
     Object.assign(this, { origin, user, id: randomUUID(), actor: `${origin}/user/${user}` });
     this.address = `${this.actor}/device/${this.id}`;
+    this.code = newCode();
     this.keys = new DeviceKeys(signal, sign);
     this.directory = new Directory(signal);
     this.sessions = new Sessions(library, signal, this.keys, this.address);
@@ -48,22 +50,27 @@ export class Device {
       ...(await this.keys.make({ signedPreKey: true, ...keys })),
     };
     if (first) body.node = signedNode('AddDevice', this, described);
+    else body.joiningMac = joiningMac(this.code, described);
     const token = await idToken(this.origin, this.user);
     const answer = (await call('POST', `${this.origin}/auth/devices`, { token, body, due: [201] })).body;
     this.#token = answer.accessToken;
     const { actor, device, status, 'eko:deviceSet': deviceSet } = answer;
-    return { actor, device, status, deviceSet };
+    return { actor, device, status, deviceSet, joiningCode: this.code };
   }
 
   async pending() {
     return (await this.call('GET', `${this.actor}/devices/pending`)).body.items;
   }
 
-  async approve(address) {
-    const waiting = (await this.pending()).find((item) => item.id === address);
-    if (!waiting) throw new Error(`${address} does not wait`);
-    const { id: device, identityKey, registrationId, possession } = waiting;
-    return this.#append('AddDevice', { device, identityKey, registrationId, possession });
+  // Approves the device that has this joining code.
+  async approve(code) {
+    const described = (item) => ({ ...item, device: item.id });
+    const found = (await this.pending()).find((item) => joiningMac(code, described(item)) === item.joiningMac);
+    if (!found) throw new Error('no device that waits has this code');
+    const { set, root } = await this.directory.look(this.actor);
+    const { id: device, identityKey, registrationId, possession } = found;
+    const mac = approvalMac(code, described(found), set, hash(root));
+    return this.#append('AddDevice', { device, identityKey, registrationId, possession, approvalMac: mac });
   }
 
   async revoke(address) {

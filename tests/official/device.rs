@@ -17,6 +17,8 @@ pub(crate) struct OfficialDevice {
     pub(crate) actor: String,
     /// The device's URL.
     pub(crate) address: String,
+    /// The device's joining code, which a further device is approved by.
+    pub(crate) joining_code: String,
     /// The ids of envelopes that it has sent and nobody has acknowledged.
     unconfirmed: BTreeSet<String>,
 }
@@ -50,14 +52,14 @@ impl OfficialDevice {
     pub(crate) async fn further(&mut self, here: &LocalServer) -> Self {
         let user = self.actor.rsplit('/').next().unwrap();
         let device = Self::waiting(self.library, &registration(self.library, here, user, false)).await;
-        self.command(json!({ "do": "approve", "device": device.address })).await;
+        self.command(json!({ "do": "approve", "code": device.joining_code })).await;
         device
     }
 
     fn new(official: OfficialProcess, library: Library, registered: &Value) -> Self {
         let text = |name: &str| registered[name].as_str().unwrap().to_owned();
-        let (actor, address) = (text("actor"), text("device"));
-        Self { official, library, actor, address, unconfirmed: BTreeSet::new() }
+        let (actor, address, joining_code) = (text("actor"), text("device"), text("joiningCode"));
+        Self { official, library, actor, address, joining_code, unconfirmed: BTreeSet::new() }
     }
 
     /// Registers a new user with two devices.

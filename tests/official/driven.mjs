@@ -21,7 +21,7 @@ const commands = {
   // A registration that was refused is tried again by the same device.
   register: (how) => device.register(how),
   pending: async () => ({ items: await device.pending() }),
-  approve: ({ device: address }) => device.approve(address),
+  approve: ({ code }) => device.approve(code),
   revoke: ({ device: address }) => device.revoke(address),
   publish: ({ keys }) => device.publish(keys),
   chain: ({ of }) => device.chain(of),

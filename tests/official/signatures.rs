@@ -103,7 +103,7 @@ async fn a_device_is_approved_by_a_good_proof() {
     assert_eq!(phone.command(pending.clone()).await["items"], json!([]));
 
     let registered = tablet.command(&command).await;
-    let approve = json!({ "do": "approve", "device": registered["device"] });
+    let approve = json!({ "do": "approve", "code": registered["joiningCode"] });
     for bit in BITS {
         assert_invalid(&phone.refused(spoilt(&approve, "proof", bit)).await, "/proof");
     }

@@ -6,7 +6,7 @@ use eko_client::device::{EntryContent, JoinKind, MailboxEntry, RegistrationStatu
 use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, HttpTransport};
 use eko_local::server::{AUDIENCE, BoundServer, ISSUER_PATH, ServerOptions};
 use eko_protocol::address::{Origin, UserName};
-use eko_testkit::BARE;
+use eko_testkit::{BARE, ChainChanges as _};
 use http::Method;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -55,7 +55,7 @@ impl LocalServer {
     pub(crate) async fn further(&self, approver: &Device<HttpTransport>) -> Device<HttpTransport> {
         let name = approver.user().as_str();
         let device = new_device(&self.origin, name);
-        device.register(&self.id_token(name).await, JoinKind::Further).await.unwrap();
+        device.register(&self.id_token(name).await, device.as_further()).await.unwrap();
         let notice = entry(approver).await;
         approver.discard(&notice.address).await.unwrap();
         approver.approve(device.id()).await.unwrap();

@@ -4,7 +4,7 @@
 use eko_client::device::{Device, SavedDevice};
 use eko_client::keys::{CurvePair, IdentityPair, KyberPair, MadeKeyCounts, SavedKeys};
 use eko_client::transport::Transport;
-use eko_client::{DeviceKeys, Environment};
+use eko_client::{DeviceKeys, Environment, JoiningCode};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::possession_base;
 use eko_protocol::id::DeviceId;
@@ -80,6 +80,16 @@ impl DeviceRole {
     /// Signs bytes with the device's identity key, with a nonce that follows from `what`.
     pub(crate) fn sign(&self, bytes: &[u8], what: &str) -> Signature {
         self.identity().sign(bytes, &environment(&self.label(what), stopped()))
+    }
+
+    /// Returns the secret of the device's joining code.
+    pub(crate) fn joining_secret(&self) -> [u8; 16] {
+        environment(&self.label("joining code"), stopped()).bytes()
+    }
+
+    /// Returns the device's joining code.
+    pub(crate) fn joining_code(&self) -> JoiningCode {
+        JoiningCode::from_secret(self.joining_secret())
     }
 
     /// Returns the device's registration id.

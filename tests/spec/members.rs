@@ -1,9 +1,9 @@
 //! The tables that say which members of a request are required: each member is left out, one after
 //! another.
 
-use eko_client::device::JoinKind;
+use eko_client::device::{JoinKind, RegistrationProof};
 use eko_client::{Auth, Body, Exchange};
-use eko_testkit::{COUNTS, World, envelope, refusal};
+use eko_testkit::{COUNTS, ChainChanges as _, World, envelope, refusal};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -20,11 +20,11 @@ async fn register(world: &World, way: &str, leave_out: Option<&str>) -> Exchange
     }
     let token = world.id_token("alice").await;
     let mut body = match way {
-        "first" => phone.registration(Some(phone.first_node().unwrap())),
-        "further" => new.registration(None),
+        "first" => phone.registration(RegistrationProof::Node(phone.first_node().unwrap())),
+        "further" => new.registration(RegistrationProof::JoiningMac(&new.joining_code())),
         "reset" => {
             let (_, chain) = new.chain(new.user()).await.unwrap();
-            new.registration(Some(new.reset_node(&chain.position).unwrap()))
+            new.registration(RegistrationProof::Node(new.reset_node(&chain.position).unwrap()))
         }
         _ => {
             let base = eko_protocol::chain::sign_in_base(token.as_bytes());
@@ -66,7 +66,7 @@ async fn members_of_a_registration() {
                     let answer = register(&world, way, Some(member)).await;
                     if (*way, member) == ("reset", "node") {
                         // Without its node a reset is the registration of a further device.
-                        assert_eq!(answer.json().unwrap()["status"], "pending");
+                        assert_eq!(refusal(&answer), "422 invalid #/joiningMac");
                     } else if (*way, member) == ("again", "signIn") {
                         // Without `signIn` the request is a registration, which lacks most.
                         assert!(refusal(&answer).starts_with("422 invalid"), "{}", refusal(&answer));
@@ -87,7 +87,7 @@ async fn a_second_registration_that_adds_itself() {
     let world = World::new().await;
     world.user("alice").await;
     let second = world.device("alice", "two", COUNTS);
-    let body = second.registration(Some(second.first_node().unwrap()));
+    let body = second.registration(RegistrationProof::Node(second.first_node().unwrap()));
     let token = world.id_token("alice").await;
     let answer = second.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
     assert_eq!(refusal(&answer.unwrap()), "422 invalid #/node/type");

@@ -9,6 +9,7 @@ mod coverage;
 mod fingerprint;
 mod group;
 mod http_signatures;
+mod joining;
 mod key_package;
 mod padding;
 mod signatures;
@@ -38,6 +39,17 @@ fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex(Sha256::digest(bytes))
 }
 
+/// Returns HMAC-SHA-256 (RFC 2104) under a key of at most 64 bytes.
+fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let pad = |with: u8| {
+        let mut block = [with; 64];
+        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+        block
+    };
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
+    Sha256::new().chain_update(pad(0x5C)).chain_update(inner).finalize().into()
+}
+
 /// Returns the text of canonical JSON, or of other bytes that are text.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -45,13 +57,14 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_files_are_what_the_code_makes() {
-    let made: [(&str, Value); 13] = [
+    let made: [(&str, Value); 14] = [
         ("attachment", attachment::vectors()),
         ("chain", chain::vectors()),
         ("coverage", coverage::vectors()),
         ("fingerprint", fingerprint::vectors()),
         ("group", group::vectors()),
         ("http-signatures", http_signatures::vectors()),
+        ("joining", joining::vectors(&chain::nodes())),
         ("key-package", key_package::vectors()),
         ("padding", padding::vectors()),
         ("possession", signatures::possession()),

@@ -8,7 +8,9 @@ use eko_client::device::JoinKind;
 use eko_protocol::id::EntryKey;
 use eko_store::deliveries::{Delivery, ReportDelivery};
 use eko_store::resources::DELIVERIES;
-use eko_testkit::{BARE, CallFault, DirectTransport, World, ciphertext, envelope, refused};
+use eko_testkit::{
+    BARE, CallFault, ChainChanges as _, DirectTransport, World, ciphertext, envelope, refused,
+};
 use serde_json::json;
 
 use crate::outcomes::accepted;
@@ -62,7 +64,7 @@ async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
     let mut others = Vec::new();
     for number in 2..=12 {
         let device = world.device("bob", &format!("number {number}"), BARE);
-        device.register(&token, JoinKind::Further).await.unwrap();
+        device.register(&token, device.as_further()).await.unwrap();
         bob.approve(device.id()).await.unwrap();
         others.push(device);
     }

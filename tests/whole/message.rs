@@ -3,7 +3,7 @@
 
 use eko_client::Device;
 use eko_protocol::id::EnvelopeId;
-use eko_testkit::{DirectTransport, envelope};
+use eko_testkit::{ChainChanges as _, DirectTransport, envelope};
 use serde_json::{Value, json};
 
 use crate::people::alice_and_bobs_two;
@@ -38,7 +38,7 @@ async fn from_one_device_to_two() {
         "https://eko.example/ns"
       ],
       "eko:deviceSet": {
-        "head": "8606562f77455fe27731e8671c4407b4eaaad8b750b5362cee26e0000cc5412a",
+        "head": "d88a0e44883f71f92c75ac3dee91732b6f7f3c02a084266645f6c73af84b1522",
         "length": 2
       },
       "id": "https://eko.example/user/bob/keyPackages",
@@ -134,7 +134,7 @@ async fn from_one_device_to_two() {
           "id": "https://eko.example/activity/019c0b3b-e792-78e5-8050-76d442b89aa1",
           "object": {
             "eko:deviceSet": {
-              "head": "8606562f77455fe27731e8671c4407b4eaaad8b750b5362cee26e0000cc5412a",
+              "head": "d88a0e44883f71f92c75ac3dee91732b6f7f3c02a084266645f6c73af84b1522",
               "length": 2
             },
             "id": "urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971",

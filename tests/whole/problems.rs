@@ -1,5 +1,6 @@
 //! Problems, whole: the body of each refusal, and the headers that belong to its status.
 
+use eko_client::device::RegistrationProof;
 use eko_client::{Auth, Body, Exchange};
 use eko_testkit::{CallFault, World, envelope};
 use http::Method;
@@ -52,7 +53,7 @@ async fn a_problem_of_each_status() {
     let send = async |body: Body<'_>| alice.call(Method::POST, outbox, body, Auth::Device).await.unwrap();
     let activity = "application/activity+json";
     let thief = world.device("alice", "a thief's", eko_testkit::BARE);
-    let registration = thief.registration(Some(thief.first_node().unwrap()));
+    let registration = thief.registration(RegistrationProof::Node(thief.first_node().unwrap()));
     let mallory = world.id_token("mallory").await;
     world.send(&alice, &[&bob]).await;
     world.deliver().await;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::id::EnvelopeId;
-use eko_testkit::{World, envelope, parallel, refused};
+use eko_testkit::{ChainChanges as _, World, envelope, parallel, refused};
 use futures_util::future::join_all;
 
 use crate::mailboxes::{entry_counts, one_entry_each};

@@ -12,6 +12,7 @@ pub(crate) fn redacted() -> SettingsBindDropGuard {
     for (replacement, members) in [
         ("[key]", &["identityKey", "signedPreKey", "preKey", "kyberPreKey", "publicKeyPem"][..]),
         ("[signature]", &["signedPreKeySignature", "kyberPreKeySignature", "possession", "proofValue"]),
+        ("[MAC]", &["joiningMac", "approvalMac"]),
         ("[token]", &["accessToken", "refreshToken"]),
         ("[issuer]", &["issuer"]),
         ("[request id]", &["instance"]),

@@ -2,8 +2,9 @@
 
 use axum::response::Response;
 use eko_messaging::report::MailboxNotice;
-use eko_protocol::activity;
+use eko_protocol::activity::{self, PendingRegistration};
 use eko_protocol::address::UserName;
+use eko_protocol::key::JoiningMac;
 use eko_service::{AppState, Problem};
 use eko_store::accounts::PendingOutcome;
 use http::StatusCode;
@@ -22,7 +23,9 @@ pub(crate) async fn register_further_device(
     user: &UserName,
     request: &RegistrationRequest,
 ) -> Result<Response, Problem> {
-    let device = request.verify(state, user)?;
+    let mut device = request.verify(state, user)?;
+    let joining_mac = request.joining_mac()?;
+    device.keys.joining_mac = Some(joining_mac);
     let token = RefreshToken::new(state);
     let registration = device.registration(token.session(state));
     let devices = state.store().device_set(user).await?.ok_or(Problem::NotFound("user"))?;
@@ -37,22 +40,23 @@ pub(crate) async fn register_further_device(
             return Err(Problem::TooMany { retry_after: RETRY_SECONDS, what });
         }
     }
-    offer_device(state, &device).await;
+    offer_device(state, &device, &joining_mac).await;
     let membership = DeviceMembership { status: RegisteredStatus::Pending, set: devices.set };
     tokens::answer(state, StatusCode::CREATED, &device.caller, &token, Some(membership))
 }
 
 /// Tells the user's active devices of a pending one. They can also list pending devices, so a
 /// failure is only logged.
-async fn offer_device(state: &AppState, device: &VerifiedDevice) {
+async fn offer_device(state: &AppState, device: &VerifiedDevice, joining_mac: &JoiningMac) {
     let (origin, user) = (state.origin(), &device.caller.user);
-    let now_ms = device.keys.registered_ms;
+    let (now_ms, new_device) = (device.keys.registered_ms, device.new_device());
+    let pending = PendingRegistration { device: &new_device, joining_mac, registered_ms: now_ms };
     let notice = MailboxNotice {
         to: user.clone(),
         device: None,
         author: origin.server_actor(),
         subject: device.caller.device.to_string(),
-        activity: activity::device_offered(origin, user, &device.new_device(), now_ms),
+        activity: activity::device_offered(origin, user, &pending),
     };
     let report = state.messaging().report_delivery(notice, now_ms);
     if let Err(error) = state.store().queue_reports(vec![report]).await {

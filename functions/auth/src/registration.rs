@@ -6,7 +6,7 @@ use eko_protocol::chain::{
     AppendError, ChainNode, ChainPosition, NewDevice, verify_possession, verify_registration,
 };
 use eko_protocol::id::DeviceId;
-use eko_protocol::key::{IdentityKey, RegistrationId, Signature};
+use eko_protocol::key::{IdentityKey, JoiningMac, RegistrationId, Signature};
 use eko_protocol::key_package::PublishedKeys;
 use eko_protocol::multibase;
 use eko_service::caller::Caller;
@@ -30,6 +30,7 @@ struct RegistrationMembers {
     identity_key: IdentityKey,
     registration_id: RegistrationId,
     possession: Option<String>,
+    joining_mac: Option<JoiningMac>,
     sign_in: Option<String>,
     node: Option<Value>,
 }
@@ -46,6 +47,7 @@ pub(crate) struct RegistrationRequest {
     registration_id: RegistrationId,
     name: Option<String>,
     possession: Option<Signature>,
+    joining_mac: Option<JoiningMac>,
     node: Option<Value>,
     keys: PublishedKeys,
 }
@@ -78,6 +80,7 @@ impl RegistrationRequest {
             username,
             sign_in: signature(members.sign_in.as_deref(), "/signIn")?,
             possession: signature(members.possession.as_deref(), "/possession")?,
+            joining_mac: members.joining_mac,
             device: members.device_id,
             name: members.device_name,
             identity_key: members.identity_key,
@@ -90,6 +93,15 @@ impl RegistrationRequest {
     /// True if the registration has a node.
     pub(crate) fn has_node(&self) -> bool {
         self.node.is_some()
+    }
+
+    /// Returns the MAC of a further device, by which the user's other devices recognise it. The
+    /// server has no key to verify it with.
+    ///
+    /// # Errors
+    /// [`Invalid`] if it is missing.
+    pub(crate) fn joining_mac(&self) -> Result<JoiningMac, Invalid> {
+        self.joining_mac.ok_or_else(|| Invalid::at("/joiningMac", "is missing: it is a further device"))
     }
 
     /// Verifies the registration of a new device of `user`: its possession of the identity key and
@@ -112,6 +124,7 @@ impl RegistrationRequest {
             identity_key: self.identity_key,
             registration_id: self.registration_id,
             possession,
+            joining_mac: None,
             name: self.name.clone(),
             registered_ms: state.now_ms(),
             signed_pre_key,

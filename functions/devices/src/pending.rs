@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use eko_protocol::activity;
+use eko_protocol::activity::{self, PendingRegistration};
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 use eko_service::caller::Owner;
@@ -27,7 +27,7 @@ pub(crate) async fn list_pending(
         DeviceStatus::Revoked => return Err(Problem::DeviceRevoked),
     };
     let keys = state.store().device_keys(&caller.user, shown).await?;
-    let items = keys.iter().map(|(device, keys)| item(&state, &caller.user, device, keys));
+    let items = keys.iter().filter_map(|(device, keys)| item(&state, &caller.user, device, keys));
     let items: Vec<Value> = items.collect();
     let body = json!({
         "@context": activity::context(state.origin()),
@@ -40,12 +40,15 @@ pub(crate) async fn list_pending(
     Ok(respond::uncached(respond::activity(StatusCode::OK, &body)))
 }
 
-/// Returns the description of a pending device, with the name that it gave itself.
-fn item(state: &AppState, user: &UserName, device: &DeviceId, keys: &LastingKeys) -> Value {
-    let new_device = keys.new_device(device);
-    let mut item = activity::pending_device(state.origin(), user, &new_device, keys.registered_ms);
+/// Returns the description of a pending device, with the name that it gave itself. Every device that
+/// waits has registered with a MAC.
+fn item(state: &AppState, user: &UserName, device: &DeviceId, keys: &LastingKeys) -> Option<Value> {
+    let (new_device, joining_mac) = (keys.new_device(device), keys.joining_mac?);
+    let registered_ms = keys.registered_ms;
+    let pending = PendingRegistration { device: &new_device, joining_mac: &joining_mac, registered_ms };
+    let mut item = activity::pending_device(state.origin(), user, &pending);
     if let (Some(members), Some(name)) = (item.as_object_mut(), &keys.name) {
         members.insert("name".to_owned(), json!(name));
     }
-    item
+    Some(item)
 }

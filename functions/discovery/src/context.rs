@@ -34,6 +34,8 @@ const TERMS: &[&str] = &[
     "seq",
     "prev",
     "possession",
+    "joiningMac",
+    "approvalMac",
     "identityKey",
     "registrationId",
     "signedPreKeyId",

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use eko_client::device::{EntryContent, JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_client::transport::HttpTransport;
-use eko_client::{Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
+use eko_client::{Body, Device, DeviceKeys, Environment, Exchange, JoiningCode, KeyCounts};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_protocol::address::{Origin, UserName};
 use http::Method;
@@ -88,8 +88,11 @@ async fn nothing_that_was_answered_is_lost() {
     let (first, token) = device(&origin, "bob").await;
     first.register(&token, JoinKind::First).await.unwrap();
     let (second, token) = device(&origin, "bob").await;
-    second.register(&token, JoinKind::Further).await.unwrap();
-    first.approve(second.id()).await.unwrap();
+    let code = JoiningCode::from_secret([1; 16]);
+    second.register(&token, JoinKind::Further(code.clone())).await.unwrap();
+    let [waiting] = first.pending_devices().await.unwrap().try_into().unwrap();
+    let (nodes, _) = first.chain(first.user()).await.unwrap();
+    first.append(&first.approval(&nodes, &waiting, &code).unwrap()).await.unwrap();
 
     let alice = Arc::new(alice);
     let answered = Arc::new(Mutex::new(BTreeSet::new()));

@@ -35,7 +35,7 @@ pub use inbox::{EntryContent, MailboxEntry, MailboxPage};
 pub use outbox::{OutgoingEnvelope, SendOutcome};
 pub use packages::{PoolCount, TakenPackages};
 pub use pending::PendingDevice;
-pub use registration::{JoinKind, RegistrationStatus, SignInOutcome};
+pub use registration::{JoinKind, RegistrationProof, RegistrationStatus, SignInOutcome};
 pub use session::DeviceTokens;
 
 /// A device: its keys, its tokens, and the transport to its server.

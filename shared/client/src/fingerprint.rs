@@ -1,4 +1,4 @@
-//! Fingerprints and safety numbers, which two people compare to learn whether anybody is between
+//! Safety numbers, which two people compare to learn whether anybody is between
 //! them (`docs/protocol.md`, section 9).
 //!
 //! They equal those of libsignal's `Fingerprint`, version 2 with 5,200 iterations. They are
@@ -18,12 +18,6 @@ const VERSION: u8 = 2;
 
 /// The number of bytes of a hash that a QR code holds.
 const SCANNED: usize = 32;
-
-/// Returns the fingerprint of an identity key: 30 digits in groups of 5. `stable_id` is an id that
-/// stays while keys change, such as a device's address.
-pub fn fingerprint(stable_id: &str, identity: &IdentityKey) -> String {
-    grouped(&digits(&hash(stable_id, identity)))
-}
 
 /// The safety number of two users. Both see the same one if each has the other's true identity key.
 #[derive(Debug, Clone, PartialEq, Eq)]

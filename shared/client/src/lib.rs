@@ -116,7 +116,8 @@
 //!
 //! It trusts a server with nothing that it can check. It replays the device chain of every contact,
 //! pins it, and compares it with what the server shows later ([`messenger::Trust`],
-//! [`messenger::Distrust`]). It verifies the signatures over keys. Two people verify each other by
+//! [`messenger::Distrust`]). A new device believes no chain of its own user
+//! before another device has approved it ([`joining`]). It verifies the signatures over keys. Two people verify each other by
 //! a [safety number](fingerprint). Every member of a [group] judges each change of the group.
 //!
 //! # The layers
@@ -125,7 +126,7 @@
 //! * [`store`]: the device's keys, sessions, chains and messages, in SQLite.
 //! * [`content`], [`attachment`], [`group`]: what an encrypted message says.
 //! * [`device`]: single calls, one method each. For tools and tests that need no store.
-//! * [`keys`], [`fingerprint`], [`sessions`]: cryptography, as far as it is not the Signal
+//! * [`keys`], [`joining`], [`fingerprint`], [`sessions`]: cryptography, as far as it is not the Signal
 //!   library's.
 //! * [`exchange`], [`transport`]: one HTTP request and its answer.
 //!
@@ -141,6 +142,7 @@ mod error;
 pub mod exchange;
 pub mod fingerprint;
 pub mod group;
+pub mod joining;
 pub mod keys;
 pub mod messenger;
 mod problem;
@@ -154,6 +156,7 @@ pub use device::Device;
 pub use environment::Environment;
 pub use error::ClientError;
 pub use exchange::{Auth, Body, Exchange};
+pub use joining::JoiningCode;
 pub use keys::{DeviceKeys, KeyCounts};
 pub use messenger::{Messenger, MessengerError};
 pub use problem::ProblemDetails;

@@ -9,14 +9,16 @@
 //!
 //! Methods that call a server can fail with [`MessengerError::Client`], with
 //! [`MessengerError::SignedOut`], [`MessengerError::Pending`] or [`MessengerError::Revoked`] if the
-//! device may not take part, and with [`MessengerError::Store`]. The methods name only the errors
-//! that they add to these.
+//! device may not take part, with [`MessengerError::Distrust`] if its server shows it a false chain
+//! of its own user, and with [`MessengerError::Store`]. The methods name only the errors that they
+//! add to these.
 
 mod deliver;
 mod devices;
 mod error;
 mod groups;
 mod incoming;
+mod joining;
 mod leaving;
 mod notice;
 mod person;
@@ -41,6 +43,7 @@ use tokio::sync::Mutex;
 pub use devices::{OwnDevice, OwnDevices};
 pub use error::{Distrust, MessengerError};
 pub use groups::Group;
+pub use joining::JoinState;
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
 pub use receive::ReceivedBatch;

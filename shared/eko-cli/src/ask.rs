@@ -1,12 +1,15 @@
 //! Questions to the person at the terminal, and long numbers that a person types and compares.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
 use crate::context::Context;
 use crate::failure::{CommandFailure, Exit};
 
 /// The groups of digits per line of a number that is shown.
 const GROUPS_PER_LINE: usize = 4;
+
+/// The longest line that is read.
+const MAX_LINE_BYTES: u64 = 4 << 10;
 
 /// Asks the person, and succeeds if the answer is `yes`. `instead` is the command that a script
 /// runs in place of the answer.
@@ -26,6 +29,20 @@ pub(crate) fn yes(context: &Context, question: &str, instead: &str) -> Result<()
         "yes" => Ok(()),
         _ => Err(CommandFailure::new("the answer was not yes: nothing was changed")),
     }
+}
+
+/// Asks the person for one line, or reads it from standard input if that is no terminal.
+///
+/// # Errors
+/// Standard input cannot be read.
+pub(crate) fn line(context: &Context, question: &str) -> Result<String, CommandFailure> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        context.out.prompt(question);
+    }
+    let mut answer = String::new();
+    stdin.lock().take(MAX_LINE_BYTES).read_line(&mut answer)?;
+    Ok(answer)
 }
 
 /// True if the typed number is this number, however its digits are grouped.

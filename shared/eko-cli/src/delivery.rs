@@ -52,6 +52,8 @@ pub(crate) struct DeliverySummary {
     /// The recipients whose server is out of reach, so that the own server keeps it for them.
     pub(crate) queued: Vec<String>,
     missed: Vec<MissedRecipient>,
+    /// The reason for which no copy went to the own devices, if their list is not to be trusted.
+    no_copy: Option<String>,
 }
 
 /// A recipient who does not have it.
@@ -62,7 +64,8 @@ struct MissedRecipient {
 }
 
 impl DeliverySummary {
-    /// Sums up the envelopes to other people. The envelope to the user's own devices is left out.
+    /// Sums up the envelopes to other people. Of the envelope to the user's own devices it says only
+    /// that it was refused.
     pub(crate) fn of(client: &HttpMessenger, sent: &SentActivity) -> Self {
         let (me, own) = (client.me(), client.me().actor());
         let (mut reached, mut queued, mut missed) = (Vec::new(), Vec::new(), Vec::new());
@@ -80,7 +83,14 @@ impl DeliverySummary {
                 }
             }
         }
-        Self { state: sent.state(&me), reached, queued, missed }
+        let copy = sent.envelopes.iter().find(|it| it.recipient == own && it.state == EnvelopeState::Refused);
+        let no_copy = copy.and_then(|copy| copy.reason.clone());
+        Self { state: sent.state(&me), reached, queued, missed, no_copy }
+    }
+
+    /// Returns the warning that no copy went to the user's own devices.
+    pub(crate) fn warning(&self) -> Option<String> {
+        self.no_copy.as_ref().map(|why| format!("BEWARE: {why}. See eko verify with your own name."))
     }
 
     /// True if every recipient has it, or will get it without this device.

@@ -12,7 +12,7 @@
 //! | 6 | `cli` | the command line as a whole |
 //! | 5 | `commands` | one file per command: its options and what it does |
 //! | 4 | `listener` | the loop of `eko listen` and `eko chat` |
-//! | 3 | `context`, `ask`, `people`, `show`, `delivery` | the device in use, and its data as text or JSON |
+//! | 3 | `context`, `ask`, `people`, `show`, `delivery`, `joining` | the device in use, and its data as text or JSON |
 //! | 2 | `global`, `output`, `progress`, `home` | the options of every command, the terminal, the files |
 //! | 1 | `failure` | the error of every command, with its exit code |
 //! | 0 | `printable`, `partial_handle`, `qr`, `libsignal`, `oidc` | parts that know nothing of the command |
@@ -32,6 +32,7 @@ mod delivery;
 mod failure;
 mod global;
 mod home;
+mod joining;
 mod libsignal;
 mod listener;
 pub mod oidc;

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
+use crate::joining;
 use crate::people::{Correspondent, named};
 use crate::show;
 
@@ -147,7 +148,7 @@ impl<'a> MailboxListener<'a> {
         let why = error.to_string();
         if told.insert(why.clone()) {
             self.context.out.remark(&match pending {
-                true => format!("{why}; its fingerprint is\n    {}", self.client.fingerprint()),
+                true => self.client.joining_code()?.map_or(why, |code| joining::text(&code)),
                 false => format!("{why}; trying again"),
             });
         }

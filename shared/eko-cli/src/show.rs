@@ -67,11 +67,9 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
     Some(match notice {
         Notice::Settled(envelope) => return settled(client, envelope),
         Notice::DeviceWaits(waiting) => format!(
-            "A device{} asks to be yours. If it shows the fingerprint\n    {}\n  approve it: eko devices approve {}\n  \
-             if it is not yours: eko devices turn-away {}",
+            "A device{} asks to be yours. If you have signed in with it: eko devices approve, and enter the code \
+             that it shows\n  if it is not yours: eko devices turn-away {}",
             waiting.name.as_ref().map(|name| format!(" that calls itself {name:?}")).unwrap_or_default(),
-            client.fingerprint_of(waiting),
-            waiting.device.id,
             waiting.device.id
         ),
         Notice::Read { actor, id } => format!("{} has read {}", name(actor), excerpt(client, id)?),
@@ -94,7 +92,7 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
 }
 
 fn settled(client: &HttpMessenger, envelope: &OutboxEnvelope) -> Option<String> {
-    if envelope.recipient == client.me().actor() {
+    if envelope.recipient == client.me().actor() && envelope.state != EnvelopeState::Refused {
         return None;
     }
     let (who, what) = (named(client, &envelope.recipient), excerpt(client, &envelope.message)?);

@@ -22,7 +22,7 @@ use crate::device_set::DeviceSetRef;
 
 pub use create::{DeliveryProgress, create_accepted};
 pub use delivered::DeliveredActivity;
-pub use pending::{device_offered, pending_device};
+pub use pending::{PendingRegistration, device_offered, pending_device};
 pub use report::{Report, ReportKind};
 
 /// Returns the `@context` of every activity and collection: the ActivityStreams context and this

@@ -18,6 +18,7 @@
 mod append;
 mod build;
 mod error;
+mod joining;
 mod node;
 mod rejection;
 mod signing;
@@ -30,8 +31,9 @@ pub use append::{
 };
 pub use build::{NewDevice, NextNode, UnsignedNode};
 pub use error::{ChainError, ReplayError};
+pub use joining::{JOINING_SECRET_BYTES, JoiningKeys, JoiningVerdict};
 pub use node::{Addition, ChainNode, NodeKind, Proof};
 pub use rejection::DeviceRejection;
 pub use signing::{possession_base, proof_base, rejection_base, sign_in_base};
-pub use state::{ActiveDevice, ChainState};
+pub use state::{ActiveDevice, ChainState, root};
 pub use verify::{ChainPosition, DeviceStanding, check_membership, verify_next, verify_possession};

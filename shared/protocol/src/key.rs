@@ -8,16 +8,19 @@
 //! identity key, Curve25519 prekey:  0x05, then the u-coordinate, 32 bytes little-endian
 //! Kyber-1024 key:                   0x08, then the encoded key, 1568 bytes
 //! signature (XEdDSA):               R, 32 bytes, then s, 32 bytes little-endian; sign bit on top of s
+//! MAC of joining (HMAC-SHA256):    32 bytes
 //! ```
 
 mod base64_text;
 mod curve;
 mod kyber;
+mod mac;
 mod number;
 mod signature;
 
 pub(crate) use base64_text::decode;
 pub use curve::{CurveKey, IdentityKey};
 pub use kyber::KyberKey;
+pub use mac::JoiningMac;
 pub use number::{KeyId, RegistrationId};
 pub use signature::Signature;

@@ -5,7 +5,8 @@
 //!
 //! **Invariant:** this crate has no clock, no randomness and no I/O, and it does not panic. A
 //! function depends on its arguments only. Times are parameters in epoch milliseconds; the lints
-//! below keep panics out. The crate signs nothing and holds no private key.
+//! below keep panics out. The crate signs nothing and holds no private key; it
+//! computes the MACs of joining from a secret that the caller holds.
 //!
 //! # From bytes to a decision
 //!
@@ -41,7 +42,7 @@
 //! | public keys, key ids, signatures, base64 | 1, 4 | [`key`] |
 //! | signatures in proofs, in multibase | 1, 3 | [`multibase`] |
 //! | XEdDSA verification | 3 | [`xeddsa`] |
-//! | chain nodes, the bytes they sign, replay | 3 | [`chain`] |
+//! | chain nodes, the bytes they sign, replay, the MACs of joining | 3 | [`chain`] |
 //! | device sets and their short form, `eko:deviceSet` | 3 | [`device_set`] |
 //! | key packages, `Add`, `Check` and `Take` | 4 | [`key_package`] |
 //! | `Create` of a `SignalEnvelope` | 5 | [`envelope`] |

@@ -10,6 +10,7 @@
 //! | `ik` | B | | the identity key |
 //! | `rid` | N | | the registration id |
 //! | `pos` | B | | the signature that proves the possession of the identity key |
+//! | `jm` | B | | the MAC by which the user's other devices recognise a further device |
 //! | `nm` | S | | the name of the device, encrypted or plain, as the client chose |
 //! | `at` | N | epoch ms | the time of registration |
 //! | `si`, `sp`, `ss` | N, B, B | | the signed prekey: id, key, signature |
@@ -22,7 +23,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::NewDevice;
 use eko_protocol::id::DeviceId;
-use eko_protocol::key::{CurveKey, IdentityKey, KeyId, KyberKey, RegistrationId, Signature};
+use eko_protocol::key::{CurveKey, IdentityKey, JoiningMac, KeyId, KyberKey, RegistrationId, Signature};
 use eko_protocol::key_package::{KeyPackage, KyberPreKey, SignedPreKey};
 
 use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s};
@@ -34,6 +35,7 @@ pub(crate) mod attr {
     pub(super) const IDENTITY_KEY: &str = "ik";
     pub(super) const REGISTRATION_ID: &str = "rid";
     pub(super) const POSSESSION: &str = "pos";
+    pub(super) const JOINING_MAC: &str = "jm";
     pub(super) const NAME: &str = "nm";
     pub(super) const REGISTERED_MS: &str = "at";
     pub(super) const SIGNED_ID: &str = "si";
@@ -54,6 +56,9 @@ pub struct LastingKeys {
     pub registration_id: RegistrationId,
     /// The device's signature that proves the possession of the identity key.
     pub possession: Signature,
+    /// The MAC by which the user's other devices recognise the device, if it registered as a further
+    /// one.
+    pub joining_mac: Option<JoiningMac>,
     /// The device's name, encrypted or plain, as the client chose.
     pub name: Option<String>,
     /// The time of registration, epoch milliseconds.
@@ -71,6 +76,9 @@ impl LastingKeys {
         item.set(attr::REGISTRATION_ID, n(self.registration_id.get()));
         item.set(attr::POSSESSION, b(*self.possession.as_bytes()));
         item.set(attr::REGISTERED_MS, n(self.registered_ms));
+        if let Some(mac) = &self.joining_mac {
+            item.set(attr::JOINING_MAC, b(*mac.as_bytes()));
+        }
         if let Some(name) = &self.name {
             item.set(attr::NAME, s(name));
         }
@@ -108,6 +116,11 @@ impl LastingKeys {
             identity_key: IdentityKey::from_bytes(item.need_b(attr::IDENTITY_KEY)?).map_err(corrupt)?,
             registration_id: RegistrationId::new(item.need_u(attr::REGISTRATION_ID)?).map_err(corrupt)?,
             possession: signature(item, attr::POSSESSION)?,
+            joining_mac: item
+                .get_b(attr::JOINING_MAC)
+                .map(JoiningMac::from_bytes)
+                .transpose()
+                .map_err(corrupt)?,
             name: item.get_s(attr::NAME).map(str::to_owned),
             registered_ms: item.need_n(attr::REGISTERED_MS)?,
             signed_pre_key: SignedPreKey {

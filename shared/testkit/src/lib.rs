@@ -18,6 +18,7 @@
 mod answers;
 mod backend;
 mod calls;
+mod chain_changes;
 mod direct;
 mod excuses;
 mod hidden;
@@ -35,6 +36,7 @@ mod world;
 
 pub use answers::{refusal, refused};
 pub use calls::{CallFault, Calls, HeldCall, RecordedCall};
+pub use chain_changes::ChainChanges;
 pub use direct::DirectTransport;
 pub use internet::{Internet, TlsListener};
 pub use jwt::{jwt, read_jwt};

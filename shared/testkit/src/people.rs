@@ -4,7 +4,7 @@ use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_client::{Device, DeviceKeys, Environment, KeyCounts};
 use eko_protocol::address::UserName;
 
-use crate::{DirectTransport, World, seeded};
+use crate::{ChainChanges as _, DirectTransport, World, seeded};
 
 /// The keys of a device. They are few, because each Kyber key takes milliseconds.
 pub const COUNTS: KeyCounts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_resort: true };
@@ -41,7 +41,7 @@ impl World {
     pub async fn pending(&self, of: &Device<DirectTransport>, label: &str) -> Device<DirectTransport> {
         let device = self.device(of.user().as_str(), label, BARE);
         let token = self.id_token(of.user().as_str()).await;
-        let registered = device.register(&token, JoinKind::Further).await.expect("a further device");
+        let registered = device.register(&token, device.as_further()).await.expect("a further device");
         assert_eq!(registered.status, RegistrationStatus::Pending);
         device
     }

@@ -5,8 +5,8 @@
 use anyhow::ensure;
 use eko_client::Device;
 use eko_client::KeyCounts;
-use eko_client::device::{JoinKind, OutgoingEnvelope, SendOutcome};
-use eko_testkit::{COUNTS, DirectTransport, Internet, World};
+use eko_client::device::{OutgoingEnvelope, SendOutcome};
+use eko_testkit::{COUNTS, ChainChanges as _, DirectTransport, Internet, World};
 use serde::Serialize;
 
 use crate::capacity::consumed;
@@ -232,7 +232,7 @@ async fn takes() -> anyhow::Result<MessagePath> {
     path.push("the packages of one device", meter.read(1, 1).await?);
     // A second device has keys of its own, and is approved by the first.
     let second = world.device("bob", "two", COUNTS);
-    second.register(&world.id_token("bob").await, JoinKind::Further).await?;
+    second.register(&world.id_token("bob").await, second.as_further()).await?;
     world.deliver().await;
     world.empty(&bob).await;
     bob.approve(second.id()).await?;

@@ -2,7 +2,7 @@
 
 use eko_client::device::JoinKind;
 use eko_protocol::chain::possession_base;
-use eko_testkit::World;
+use eko_testkit::{ChainChanges as _, World};
 use serde_json::Value;
 
 use super::{Examples, actor, body, fetch, get, post};
@@ -25,7 +25,7 @@ pub(super) async fn play(examples: &mut Examples) {
     examples.exchange("chain", &get(&world, "/user/alice/devices").await);
 
     world.advance(60_000);
-    tablet.register(&world.id_token("alice").await, JoinKind::Further).await.unwrap();
+    tablet.register(&world.id_token("alice").await, tablet.as_further()).await.unwrap();
     world.deliver().await;
     let page = body(&fetch(&phone, "/user/alice/inbox").await);
     let offer = page["orderedItems"].as_array().unwrap().iter().find(|item| item["type"] == "Offer").unwrap();
@@ -39,7 +39,7 @@ pub(super) async fn play(examples: &mut Examples) {
     let node: Value = serde_json::from_slice(approved.request.body()).unwrap();
     examples.answer("stale-head", &post(&phone, "/user/alice/devices", &node).await);
 
-    laptop.register(&world.id_token("alice").await, JoinKind::Further).await.unwrap();
+    laptop.register(&world.id_token("alice").await, laptop.as_further()).await.unwrap();
     phone.turn_away(laptop.id()).await.unwrap();
     examples.exchange("turn-away", &phone.last());
     world.deliver().await;

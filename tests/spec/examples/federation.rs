@@ -5,7 +5,7 @@ use eko_client::device::{JoinKind, OutgoingEnvelope};
 use eko_federation::Scheme;
 use eko_protocol::activity::announce;
 use eko_protocol::address::UserName;
-use eko_testkit::{Internet, World, sign, signing_key};
+use eko_testkit::{ChainChanges as _, Internet, World, sign, signing_key};
 use serde_json::{Value, json};
 
 use super::sending::{envelope, two_devices};
@@ -54,7 +54,7 @@ pub(super) async fn play(examples: &mut Examples) {
 
     // Alice's second device joins: her first alone is no longer all.
     let tablet = actor(&world, &crate::cast::ALICE_TABLET);
-    tablet.register(&world.id_token("alice").await, JoinKind::Further).await.unwrap();
+    tablet.register(&world.id_token("alice").await, tablet.as_further()).await.unwrap();
     alice.approve(tablet.id()).await.unwrap();
     let partial = create(&bob, 82, &world, &[ALICE]);
     examples.answer("inbox-create", &deliver(&world, "/user/alice/inbox", &partial, Scheme::Rfc9421).await);

@@ -3,7 +3,7 @@
 use eko_client::device::{JoinKind, OutgoingEnvelope};
 use eko_protocol::address::Origin;
 use eko_protocol::id::EnvelopeId;
-use eko_testkit::{Internet, Stranger, StrangerAnswer, World};
+use eko_testkit::{ChainChanges as _, Internet, Stranger, StrangerAnswer, World};
 use serde_json::json;
 
 use super::{Examples, SceneDevice, actor};
@@ -20,7 +20,7 @@ pub(super) fn envelope(number: u8, origin: &Origin, to: &[DeviceRole]) -> Outgoi
 pub(super) async fn two_devices(world: &World) -> [SceneDevice; 2] {
     let (phone, laptop) = (actor(world, &BOB), actor(world, &BOB_LAPTOP));
     phone.register(&world.id_token("bob").await, JoinKind::First).await.unwrap();
-    laptop.register(&world.id_token("bob").await, JoinKind::Further).await.unwrap();
+    laptop.register(&world.id_token("bob").await, laptop.as_further()).await.unwrap();
     world.deliver().await;
     for entry in phone.fetch().await.unwrap().entries {
         phone.discard(&entry.address).await.unwrap();

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use eko_client::device::JoinKind;
 use eko_client::transport::HttpTransport;
 use eko_local::server::{BoundServer, ISSUER_PATH, ServerOptions};
-use eko_testkit::World;
+use eko_testkit::{ChainChanges as _, World};
 
 use super::{Examples, actor, get};
 use crate::cast::{ALICE, ALICE_LAPTOP, ALICE_TABLET};
@@ -15,7 +15,7 @@ pub(super) async fn play(examples: &mut Examples) {
     let [phone, tablet, laptop] = [ALICE, ALICE_TABLET, ALICE_LAPTOP].map(|role| actor(&world, &role));
     phone.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
     examples.exchange("register", &phone.last());
-    tablet.register(&world.id_token("alice").await, JoinKind::Further).await.unwrap();
+    tablet.register(&world.id_token("alice").await, tablet.as_further()).await.unwrap();
     examples.exchange("register-further", &tablet.last());
     phone.sign_in_again(&world.id_token("alice").await).await.unwrap();
     examples.exchange("sign-in-again", &phone.last());

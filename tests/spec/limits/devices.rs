@@ -1,9 +1,11 @@
 //! Limits of a user's devices and of a registration.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use eko_client::device::RegistrationProof;
 use eko_client::{Auth, Body, Exchange};
 use eko_protocol::chain::{ChainPosition, NextNode, UnsignedNode};
-use eko_testkit::{BARE, World};
+use eko_protocol::key::JoiningMac;
+use eko_testkit::{BARE, ChainChanges as _, World};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -57,7 +59,10 @@ async fn answer(limit: &'static str, count: u64) -> String {
             let mut last = String::new();
             for label in 0..count {
                 let device = world.device("alice", &label.to_string(), BARE);
-                let (token, body) = (world.id_token("alice").await, device.registration(None));
+                let (token, body) = (
+                    world.id_token("alice").await,
+                    device.registration(RegistrationProof::JoiningMac(&device.joining_code())),
+                );
                 let answer =
                     alice.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
                 last = told(&answer.unwrap());
@@ -73,7 +78,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
             let pair = TwoUsers::new().await;
             let waiting = pair.world.pending(&pair.alice, "two").await;
             pair.world.deliver().await;
-            pair.append(count, |next| next.add(&waiting.described())).await
+            pair.append(count, |next| next.approve(&waiting.described(), &JoiningMac::from([1; 32]))).await
         }
         "resets of a user a day" => {
             let TwoUsers { world, alice, .. } = TwoUsers::new().await;
@@ -82,7 +87,8 @@ async fn answer(limit: &'static str, count: u64) -> String {
                 world.advance(1000);
                 let device = world.device("alice", &label.to_string(), BARE);
                 let position = device.chain(alice.user()).await.unwrap().1.position;
-                let body = device.registration(Some(device.reset_node(&position).unwrap()));
+                let body =
+                    device.registration(RegistrationProof::Node(device.reset_node(&position).unwrap()));
                 let token = world.id_token("alice").await;
                 let answer =
                     device.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
@@ -94,7 +100,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
             let world = World::new().await;
             let name = "a".repeat(number.min(30));
             let device = world.device(&name, "one", BARE);
-            let mut body = device.registration(Some(device.first_node().unwrap()));
+            let mut body = device.registration(RegistrationProof::Node(device.first_node().unwrap()));
             body["username"] = json!("a".repeat(number));
             let token = world.id_token("alice").await;
             told(
@@ -140,7 +146,7 @@ impl TwoUsers {
 async fn register(change: impl FnOnce(&mut Value)) -> Exchange {
     let world = World::new().await;
     let device = world.device("alice", "one", BARE);
-    let mut body = device.registration(Some(device.first_node().unwrap()));
+    let mut body = device.registration(RegistrationProof::Node(device.first_node().unwrap()));
     change(&mut body);
     let token = world.id_token("alice").await;
     device.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await.unwrap()

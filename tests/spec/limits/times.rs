@@ -1,5 +1,6 @@
 //! Limits of time.
 
+use eko_client::device::RegistrationProof;
 use eko_client::{Auth, Body, Exchange};
 use eko_testkit::BARE;
 use http::Method;
@@ -37,7 +38,8 @@ async fn answer(limit: &'static str, count: u64) -> String {
             world.advance(i64::try_from(count * 1000).unwrap());
             let device = world.device("alice", "two", BARE);
             let (_, chain) = alice.chain(alice.user()).await.unwrap();
-            let body = device.registration(Some(device.reset_node(&chain.position).unwrap()));
+            let body =
+                device.registration(RegistrationProof::Node(device.reset_node(&chain.position).unwrap()));
             told(
                 &alice
                     .call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token))

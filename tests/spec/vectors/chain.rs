@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{hex, origin, sha256, text};
 use crate::cast::{ALICE, ALICE_TABLET, DeviceRole};
 
-fn described(role: &DeviceRole) -> NewDevice {
+pub(super) fn described(role: &DeviceRole) -> NewDevice {
     NewDevice {
         id: role.device_id(),
         identity_key: role.identity().public(),
@@ -17,33 +17,52 @@ fn described(role: &DeviceRole) -> NewDevice {
     }
 }
 
-pub(super) fn vectors() -> Value {
+/// Returns the nodes of the chain.
+pub(super) fn nodes() -> Vec<ChainNode> {
+    made().into_iter().map(|(node, _)| node).collect()
+}
+
+/// Returns the nodes of the chain, each with the bytes that its proof signs.
+fn made() -> Vec<(ChainNode, Vec<u8>)> {
     let (origin, user) = (origin(), ALICE.user());
-    let (mut nodes, mut shown) = (Vec::new(), Vec::new());
+    let mut made: Vec<(ChainNode, Vec<u8>)> = Vec::new();
     for place in 0..3 {
-        let state = ChainState::replay(&origin, &user, &nodes).unwrap();
-        let position = state.position;
+        let nodes: Vec<ChainNode> = made.iter().map(|(node, _)| node.clone()).collect();
+        let position = ChainState::replay(&origin, &user, &nodes).unwrap().position;
         let made_ms = START_MS + place * 60_000;
         let unsigned = match place {
-            0 => NextNode::new(&origin, &user, &position, made_ms).add(&described(&ALICE)),
-            1 => NextNode::new(&origin, &user, &position, made_ms).add(&described(&ALICE_TABLET)),
+            0 => NextNode::new(&origin, &user, &position, made_ms).begin(&described(&ALICE)),
+            1 => {
+                let (keys, new) = (ALICE_TABLET.joining_code().keys(), described(&ALICE_TABLET));
+                let mac = keys.approval_mac(&origin, &user, &new, &nodes).unwrap();
+                NextNode::new(&origin, &user, &position, made_ms).approve(&new, &mac)
+            }
             _ => NextNode::new(&origin, &user, &position, made_ms).revoke(&ALICE_TABLET.device_id()),
         };
         let signed = unsigned.signing_bytes().unwrap();
         let signature = ALICE.sign(&signed, &format!("node {place}"));
         let value = unsigned.finish(&ALICE.device_id(), &signature);
         assert_eq!(proof_base(&value).unwrap(), signed);
-        let node = ChainNode::parse(&value).unwrap();
-        assert_eq!(sha256(node.canonical()), node.hash());
-        shown.push(json!({
-            "node": value,
-            "signed": hex(&signed),
-            "canonical": text(node.canonical()),
-            "hash": node.hash(),
-        }));
-        nodes.push(node);
+        made.push((ChainNode::parse(&value).unwrap(), signed));
     }
-    let state = ChainState::replay(&origin, &user, &nodes).unwrap();
+    made
+}
+
+pub(super) fn vectors() -> Value {
+    let (origin, user) = (origin(), ALICE.user());
+    let shown: Vec<Value> = made()
+        .iter()
+        .map(|(node, signed)| {
+            assert_eq!(sha256(node.canonical()), node.hash());
+            json!({
+                "node": node.to_value(),
+                "signed": hex(signed),
+                "canonical": text(node.canonical()),
+                "hash": node.hash(),
+            })
+        })
+        .collect();
+    let state = ChainState::replay(&origin, &user, &nodes()).unwrap();
     let devices = [ALICE, ALICE_TABLET].map(|role| {
         json!({
             "device": origin.device(&user, &role.device_id()),

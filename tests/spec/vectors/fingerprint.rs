@@ -1,6 +1,6 @@
-//! Fingerprints of devices, and the safety number of two users.
+//! The fingerprints of two users, and their safety number.
 
-use eko_client::fingerprint::{SafetyNumber, SafetyNumberEnd, fingerprint};
+use eko_client::fingerprint::{SafetyNumber, SafetyNumberEnd};
 use eko_protocol::key::IdentityKey;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
@@ -23,35 +23,27 @@ fn digits(stable_id: &str, key: &IdentityKey) -> String {
 }
 
 pub(super) fn vectors() -> Value {
-    let user = |role: &DeviceRole| {
-        let (actor, key) = (origin().actor(&role.user()), role.identity().public());
-        let device = origin().device(&role.user(), &role.device_id());
-        assert_eq!(fingerprint(&device, &key).replace(' ', ""), digits(&device, &key));
-        (actor, device, key)
-    };
+    let user = |role: &DeviceRole| (origin().actor(&role.user()), role.identity().public());
     let ends = [user(&ALICE), user(&BOB)];
     let [alice, bob] = &ends;
     let number = SafetyNumber::new(
-        SafetyNumberEnd { actor: &alice.0, identity: &alice.2 },
-        SafetyNumberEnd { actor: &bob.0, identity: &bob.2 },
+        SafetyNumberEnd { actor: &alice.0, identity: &alice.1 },
+        SafetyNumberEnd { actor: &bob.0, identity: &bob.1 },
     );
     let other = SafetyNumber::new(
-        SafetyNumberEnd { actor: &bob.0, identity: &bob.2 },
-        SafetyNumberEnd { actor: &alice.0, identity: &alice.2 },
+        SafetyNumberEnd { actor: &bob.0, identity: &bob.1 },
+        SafetyNumberEnd { actor: &alice.0, identity: &alice.1 },
     );
     assert_eq!(number.digits, other.digits);
     assert!(number.matches(&other.scannable) && other.matches(&number.scannable));
-    let mut halves = ends.each_ref().map(|(actor, _, key)| digits(actor, key));
+    let mut halves = ends.each_ref().map(|(actor, key)| digits(actor, key));
     halves.sort();
     assert_eq!(number.digits.replace(' ', ""), halves.concat());
-    let devices = ends.each_ref().map(|(actor, device, key)| {
-        json!({
-            "actor": actor, "device": device, "identityKey": key.to_base64(),
-            "fingerprint": fingerprint(device, key), "half": digits(actor, key),
-        })
+    let users = ends.each_ref().map(|(actor, key)| {
+        json!({ "actor": actor, "identityKey": key.to_base64(), "fingerprint": digits(actor, key) })
     });
     json!({
-        "devices": devices,
+        "users": users,
         "safetyNumber": number.digits,
         "scannableByFirst": hex(&number.scannable),
         "scannableBySecond": hex(&other.scannable),

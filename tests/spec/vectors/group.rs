@@ -9,26 +9,14 @@ use eko_client::group::{
     judge_control, propose,
 };
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
-use super::{hex, sha256, text};
+use super::{hex, hmac, sha256, text};
 use crate::cast::{environment, stopped};
 
 const ALICE: &str = "https://eko.example/user/alice";
 const BOB: &str = "https://b.example/user/bob";
 const CAROL: &str = "https://eko.example/user/carol";
 const DAVE: &str = "https://b.example/user/dave";
-
-/// HMAC-SHA-256 (RFC 2104) under a key of at most 64 bytes.
-fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let pad = |with: u8| {
-        let mut block = [with; 64];
-        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
-        block
-    };
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(pad(0x5C)).chain_update(inner).finalize().into()
-}
 
 /// The key of controls: HKDF-SHA-256 (RFC 5869) of a master key, with one block of output.
 fn signing_key(master: &MasterKey) -> [u8; 32] {

@@ -1,6 +1,6 @@
 //! Registrations and refreshes with one thing wrong in each.
 
-use eko_client::device::JoinKind;
+use eko_client::device::{JoinKind, RegistrationProof};
 use eko_client::{Auth, Body, Device};
 use eko_testkit::{BARE, DirectTransport};
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ async fn a_registration_that_is_wrong() {
     let world = &scene.world;
     let carol = world.device("carol", "one", eko_testkit::COUNTS);
     let token = world.id_token("carol").await;
-    let good = carol.registration(Some(carol.first_node().unwrap()));
-    let theirs = scene.alice.registration(Some(scene.alice.first_node().unwrap()));
+    let good = carol.registration(RegistrationProof::Node(carol.first_node().unwrap()));
+    let theirs = scene.alice.registration(RegistrationProof::Node(scene.alice.first_node().unwrap()));
     let changed = |pointer: &str, to: Value| changed(&good, pointer, to);
     let wrong = |name: &'static str, body: Value, expected: &str| (name, body, expected.to_owned());
     // The value at the pointer is replaced, and the answer names the same pointer.
@@ -135,7 +135,7 @@ async fn nothing_half_stored_by_a_registration_that_fails_late() {
     let answer = scene
         .post(
             "/auth/devices",
-            Body::Json(&late.registration(Some(late.first_node().unwrap()))),
+            Body::Json(&late.registration(RegistrationProof::Node(late.first_node().unwrap()))),
             Auth::Token(&token),
         )
         .await;

@@ -1,7 +1,7 @@
 //! Envelopes that are sent again: the answer is the same, and no device gets a second entry.
 
 use eko_client::device::OutgoingEnvelope;
-use eko_testkit::envelope;
+use eko_testkit::{ChainChanges as _, envelope};
 
 use crate::MINUTE_MS;
 use crate::outcomes::{accepted, partial, rejected};

@@ -3,7 +3,7 @@
 
 use eko_client::device::OutgoingEnvelope;
 use eko_protocol::activity::ReportKind;
-use eko_testkit::{BARE, envelope, refusal};
+use eko_testkit::{BARE, ChainChanges as _, envelope, refusal};
 use serde_json::json;
 
 use crate::outcomes::{accepted, partial, rejected};

@@ -5,7 +5,7 @@ use eko_client::device::JoinKind;
 use eko_protocol::id::EntryKey;
 use eko_store::device::DeviceAddress;
 use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
-use eko_testkit::{BARE, CallFault, DirectTransport, World, refused};
+use eko_testkit::{BARE, CallFault, ChainChanges as _, DirectTransport, World, refused};
 use serde_json::json;
 
 use crate::people::alice_and_bobs_two;

@@ -2,7 +2,7 @@
 
 use eko_client::Device;
 use eko_client::device::JoinKind;
-use eko_testkit::{World, refused};
+use eko_testkit::{ChainChanges as _, World, refused};
 
 use super::{append, approval};
 use crate::people::alice_and_bob;
@@ -15,14 +15,14 @@ async fn a_device_id_is_used_once() {
     let token = world.id_token("bob").await;
     let before = world.stored().await;
     // While the device is active.
-    for joining in [JoinKind::Further, JoinKind::Reset] {
+    for joining in [second.as_further(), JoinKind::Reset] {
         assert_eq!(refused(second.register(&token, joining).await), "409 device-id-used");
     }
     assert_eq!(world.stored().await.difference(&before), []);
     // After it was revoked.
     bob.revoke(second.id()).await.unwrap();
     let before = world.stored().await;
-    for joining in [JoinKind::Further, JoinKind::Reset] {
+    for joining in [second.as_further(), JoinKind::Reset] {
         assert_eq!(refused(second.register(&token, joining).await), "409 device-id-used");
     }
     assert_eq!(append(&bob, &approval(&bob, &second).await).await, "422 invalid #/device");

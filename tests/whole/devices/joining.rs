@@ -1,9 +1,9 @@
 //! New devices: each waits until an active device approves it, and may do nothing until then.
 
-use eko_client::device::{JoinKind, RegistrationStatus};
+use eko_client::device::RegistrationStatus;
 use eko_protocol::chain::NodeKind;
 use eko_protocol::key_package::PublishedKeys;
-use eko_testkit::{BARE, World, refusal, refused};
+use eko_testkit::{BARE, ChainChanges as _, World, refusal, refused};
 use http::header;
 
 use super::{approval, try_everything};
@@ -16,7 +16,7 @@ async fn a_device_joins_and_is_revoked() {
     let world = World::new().await;
     let bob = world.user("bob").await;
     let second = world.device("bob", "two", BARE);
-    let registered = second.register(&world.id_token("bob").await, JoinKind::Further).await.unwrap();
+    let registered = second.register(&world.id_token("bob").await, second.as_further()).await.unwrap();
     assert_eq!(registered.status, RegistrationStatus::Pending);
     assert_eq!(registered.device_set.length, 1);
     let _redacted = redacted();
@@ -38,6 +38,7 @@ async fn a_device_joins_and_is_revoked() {
         "actor": "https://eko.example/user/bob",
         "id": "https://eko.example/user/bob/device/d349574d-8be4-49d8-b90d-21e220cfae89",
         "identityKey": "[key]",
+        "joiningMac": "[MAC]",
         "keyPackage": "https://eko.example/user/bob/keyPackage/d349574d-8be4-49d8-b90d-21e220cfae89",
         "possession": "[signature]",
         "published": "2026-01-29T19:30:00Z",
@@ -146,24 +147,24 @@ async fn a_user_has_sixteen_devices_and_eight_that_wait() {
     let mut approved = 1;
     while approved < 16 {
         let device = world.device("bob", &labels.next().unwrap(), BARE);
-        device.register(&token, JoinKind::Further).await.unwrap();
+        device.register(&token, device.as_further()).await.unwrap();
         bob.approve(device.id()).await.unwrap();
         approved += 1;
     }
     for _ in 0..8 {
         let device = world.device("bob", &labels.next().unwrap(), BARE);
-        device.register(&token, JoinKind::Further).await.unwrap();
+        device.register(&token, device.as_further()).await.unwrap();
         waiting.push(device);
     }
     let before = world.stored().await;
     let ninth = world.device("bob", &labels.next().unwrap(), BARE);
-    assert_eq!(refused(ninth.register(&token, JoinKind::Further).await), "429 too-many");
+    assert_eq!(refused(ninth.register(&token, ninth.as_further()).await), "429 too-many");
     assert_eq!(refused(bob.approve(waiting[0].id()).await), "422 invalid #/device");
     assert_eq!(world.stored().await.difference(&before), []);
     bob.revoke(bob.chain(bob.user()).await.unwrap().1.active.keys().find(|id| *id != bob.id()).unwrap())
         .await
         .unwrap();
     bob.approve(waiting[0].id()).await.unwrap();
-    ninth.register(&token, JoinKind::Further).await.unwrap();
+    ninth.register(&token, ninth.as_further()).await.unwrap();
     world.deliver().await;
 }

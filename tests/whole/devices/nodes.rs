@@ -2,7 +2,8 @@
 
 use eko_client::Device;
 use eko_protocol::chain::{ChainPosition, NewDevice, NextNode, possession_base};
-use eko_testkit::{BARE, DirectTransport, World, refusal};
+use eko_protocol::key::JoiningMac;
+use eko_testkit::{BARE, ChainChanges as _, DirectTransport, World, refusal};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -72,7 +73,10 @@ async fn a_node_that_is_wrong_changes_nothing() {
     let without = |name: &str| without(&good, "", name);
     let mut described = waiting.described();
     described.identity_key = bob.described().identity_key;
-    let of = |described| NextNode::new(bob.origin(), bob.user(), &position, world.now_ms()).add(described);
+    let of = |described| {
+        NextNode::new(bob.origin(), bob.user(), &position, world.now_ms())
+            .approve(described, &JoiningMac::from([6; 32]))
+    };
     let mut possessed = waiting.described();
     possessed.possession = bob.described().possession;
     let first = serde_json::to_value(bob.chain(bob.user()).await.unwrap().0[0].to_value()).unwrap();
@@ -86,6 +90,8 @@ async fn a_node_that_is_wrong_changes_nothing() {
         ("the first node again", first.clone(), "409 stale-head"),
         ("prev that is no hash", changed("/prev", json!("abc")), "422 invalid #/prev"),
         ("no prev", without("prev"), "422 invalid #/prev"),
+        ("no approval", without("approvalMac"), "422 invalid #/approvalMac"),
+        ("an approval that is none", changed("/approvalMac", json!("AAAA")), "422 invalid #/approvalMac"),
         (
             "a bad proof",
             changed("/published", json!("2026-01-29T19:30:01Z")),
@@ -184,7 +190,8 @@ async fn other_keys_under_a_pending_id_are_not_approved() {
         (described(&waiting, foreign.registration_id), "422 invalid #/registrationId"),
         (described(&stranger, foreign.registration_id), "422 invalid #/identityKey"),
     ] {
-        let node = NextNode::new(bob.origin(), bob.user(), &position, world.now_ms()).add(&device);
+        let node = NextNode::new(bob.origin(), bob.user(), &position, world.now_ms())
+            .approve(&device, &JoiningMac::from([6; 32]));
         assert_eq!(append(&bob, &bob.sign_node(node).unwrap()).await, expected);
     }
     assert_eq!(world.stored().await.difference(&before), []);

@@ -2,9 +2,9 @@
 //! revoked.
 
 use eko_client::Device;
-use eko_client::device::{JoinKind, RegistrationStatus};
+use eko_client::device::{JoinKind, RegistrationProof, RegistrationStatus};
 use eko_protocol::chain::{ChainPosition, NextNode, NodeKind};
-use eko_testkit::{BARE, DirectTransport, World, refusal, refused};
+use eko_testkit::{BARE, ChainChanges as _, DirectTransport, World, refusal, refused};
 use serde_json::{Value, json};
 
 use super::append;
@@ -49,7 +49,7 @@ async fn a_reset_needs_a_fresh_sign_in_of_its_own_user() {
     let fresh = world.device("bob", "two", BARE);
     let token = world.id_token("bob").await;
     let position = bob.chain(bob.user()).await.unwrap().1.position;
-    let reset = fresh.registration(Some(fresh.reset_node(&position).unwrap()));
+    let reset = fresh.registration(RegistrationProof::Node(fresh.reset_node(&position).unwrap()));
     let before = world.stored().await;
     let send = async |body: &Value, token: &str| refusal(&post_registration(&fresh, token, body).await);
     // A sign-in accepts a token for a minute after its end. A reset does not.
@@ -65,13 +65,13 @@ async fn a_reset_needs_a_fresh_sign_in_of_its_own_user() {
     sign_in_again(&world, &bob).await;
     assert_eq!(append(&bob, &reset["node"]).await, "422 invalid #/type");
     let other = NextNode::new(bob.origin(), bob.user(), &position, world.now_ms()).reset(&fresh.described());
-    let body = fresh.registration(Some(bob.sign_node(other).unwrap()));
+    let body = fresh.registration(RegistrationProof::Node(bob.sign_node(other).unwrap()));
     assert_eq!(send(&body, &token).await, "422 invalid #/node/proof/verificationMethod");
     // The node of a reset is neither a first node nor one on another head.
-    let body = fresh.registration(Some(fresh.first_node().unwrap()));
+    let body = fresh.registration(RegistrationProof::Node(fresh.first_node().unwrap()));
     assert_eq!(send(&body, &token).await, "422 invalid #/node/type");
     let elsewhere = ChainPosition { length: 1, head: Some("0".repeat(64)) };
-    let body = fresh.registration(Some(fresh.reset_node(&elsewhere).unwrap()));
+    let body = fresh.registration(RegistrationProof::Node(fresh.reset_node(&elsewhere).unwrap()));
     assert_eq!(send(&body, &token).await, "409 stale-head");
     let sessions = |pk: &str| pk.starts_with("S#") || pk.starts_with("D#bob#");
     let changed = world.stored().await.difference(&before);
@@ -83,7 +83,7 @@ async fn a_reset_needs_a_fresh_sign_in_of_its_own_user() {
 async fn reset(world: &World, label: &str, token: &str) -> String {
     let fresh = world.device("bob", label, BARE);
     let position = fresh.chain(fresh.user()).await.unwrap().1.position;
-    let body = fresh.registration(Some(fresh.reset_node(&position).unwrap()));
+    let body = fresh.registration(RegistrationProof::Node(fresh.reset_node(&position).unwrap()));
     let answer = refusal(&post_registration(&fresh, token, &body).await);
     answer.split(" {").next().unwrap_or_default().to_owned()
 }

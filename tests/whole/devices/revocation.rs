@@ -1,7 +1,7 @@
 //! Revoked devices: from that moment on they can do nothing, and nobody writes to them.
 
 use eko_client::device::{JoinKind, RegistrationStatus, SendOutcome};
-use eko_testkit::{BARE, envelope, refused};
+use eko_testkit::{BARE, ChainChanges as _, envelope, refused};
 
 use super::try_everything;
 use crate::people::alice_and_bobs_two;
@@ -34,7 +34,7 @@ async fn a_revoked_device_is_out_at_once() {
     assert_eq!(refused(second.fetch_after(&next).await), "401 device-revoked");
     let token = world.id_token("bob").await;
     assert_eq!(refused(second.sign_in_again(&token).await), "401 device-revoked");
-    assert_eq!(refused(second.register(&token, JoinKind::Further).await), "409 device-id-used");
+    assert_eq!(refused(second.register(&token, second.as_further()).await), "409 device-id-used");
     assert_eq!(refused(second.refresh().await), "401 unauthenticated");
 
     // It cannot acknowledge the message on behalf of the other device.
@@ -63,7 +63,7 @@ async fn a_device_revokes_itself_and_the_last_one_leaves_a_reset_only() {
     assert_eq!(alice.take(bob.user()).await.unwrap().packages, []);
     let third = world.device("bob", "three", BARE);
     let token = world.id_token("bob").await;
-    assert_eq!(refused(third.register(&token, JoinKind::Further).await), "409 no-active-device");
+    assert_eq!(refused(third.register(&token, third.as_further()).await), "409 no-active-device");
     assert_eq!(world.stored().await.difference(&before), []);
     assert_eq!(third.register(&token, JoinKind::Reset).await.unwrap().status, RegistrationStatus::Active);
     world.send(&alice, &[&third]).await;

@@ -2,8 +2,7 @@
 //! places.
 
 use eko_client::Device;
-use eko_client::device::JoinKind;
-use eko_testkit::{BARE, DirectTransport, World, refused};
+use eko_testkit::{BARE, ChainChanges as _, DirectTransport, World, refused};
 
 use super::append;
 
@@ -27,7 +26,7 @@ async fn a_pending_device_is_turned_away_for_good() {
     assert_eq!(refused(stranger.refresh().await), "401 unauthenticated");
     assert_eq!(append(&bob, &reject(&bob, &stranger)).await, "422 invalid #/object");
     let token = world.id_token("bob").await;
-    assert_eq!(refused(stranger.register(&token, JoinKind::Further).await), "409 device-id-used");
+    assert_eq!(refused(stranger.register(&token, stranger.as_further()).await), "409 device-id-used");
     assert_eq!(refused(stranger.sign_in_again(&token).await), "401 device-revoked");
     // The chain never named the pending device, so it is the same as before.
     assert_eq!(bob.chain(bob.user()).await.unwrap().0, before);
@@ -97,8 +96,8 @@ async fn turning_one_away_makes_room() {
     world.deliver().await;
     let token = world.id_token("bob").await;
     let ninth = world.device("bob", "i", BARE);
-    assert_eq!(refused(ninth.register(&token, JoinKind::Further).await), "429 too-many");
+    assert_eq!(refused(ninth.register(&token, ninth.as_further()).await), "429 too-many");
     bob.turn_away(waiting[3].id()).await.unwrap();
-    ninth.register(&token, JoinKind::Further).await.unwrap();
+    ninth.register(&token, ninth.as_further()).await.unwrap();
     world.deliver().await;
 }

@@ -1,6 +1,7 @@
 //! Publications: they replenish pools and rotate signed keys, whole or not at all, and repeating
 //! one adds nothing.
 
+use eko_client::device::RegistrationProof;
 use eko_protocol::key_package::PublicationKind;
 use eko_testkit::{BARE, World, refusal, refused};
 use serde_json::{Value, json};
@@ -206,7 +207,7 @@ async fn ids_do_not_jump() {
     // The ids of a registration begin at 0.
     let carol = world.device("carol", "one", curve(1));
     for (id, expected) in [(4001, "422 invalid #/preKeys/0/id"), (4000, "201")] {
-        let mut body = carol.registration(Some(carol.first_node().unwrap()));
+        let mut body = carol.registration(RegistrationProof::Node(carol.first_node().unwrap()));
         body["preKeys"][0]["id"] = json!(id);
         let answer = post_registration(&carol, &world.id_token("carol").await, &body).await;
         assert!(refusal(&answer).starts_with(expected), "{id}: {}", refusal(&answer));

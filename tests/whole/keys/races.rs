@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use eko_client::KeyCounts;
 use eko_protocol::key_package::PublishedKeys;
-use eko_testkit::{BARE, CallFault, World, parallel, refused};
+use eko_testkit::{BARE, CallFault, ChainChanges as _, World, parallel, refused};
 use futures_util::future::join_all;
 
 use super::{curve, left, more, take};

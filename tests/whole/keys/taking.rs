@@ -1,7 +1,7 @@
 //! Takes: each hands out the lowest one-time keys that are left, within budgets, of active devices
 //! only.
 
-use eko_testkit::{BARE, World, refused};
+use eko_testkit::{BARE, ChainChanges as _, World, refused};
 use serde_json::json;
 
 use super::{curve, left, take};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use eko_client::device::{DeviceTokens, JoinKind, RegistrationStatus};
 use eko_client::{Device, Exchange};
-use eko_testkit::{DirectTransport, World, parallel, refusal, refused};
+use eko_testkit::{ChainChanges as _, DirectTransport, World, parallel, refusal, refused};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use eko_client::Device;
-use eko_client::device::{JoinKind, RegistrationStatus};
-use eko_testkit::{BARE, DirectTransport, World, parallel, read_jwt, refusal, refused};
+use eko_client::device::{JoinKind, RegistrationProof, RegistrationStatus};
+use eko_testkit::{BARE, ChainChanges as _, DirectTransport, World, parallel, read_jwt, refusal, refused};
 use serde_json::json;
 
 use super::first_device;
@@ -17,7 +17,7 @@ use crate::requests::{get_public, post_registration};
 async fn the_first_sign_in_claims_a_name() {
     let world = World::new().await;
     let alice = first_device(&world, "alice");
-    let body = alice.registration(Some(alice.first_node().unwrap()));
+    let body = alice.registration(RegistrationProof::Node(alice.first_node().unwrap()));
     let token = world.id_token("alice").await;
     let answer = post_registration(&alice, &token, &body).await;
     assert_eq!(answer.status, 201);
@@ -66,7 +66,12 @@ async fn a_further_device_is_answered_that_it_is_pending() {
     let alice = world.user("alice").await;
     let second = world.device("alice", "two", BARE);
     let token = world.id_token("alice").await;
-    let answer = post_registration(&second, &token, &second.registration(None)).await;
+    let answer = post_registration(
+        &second,
+        &token,
+        &second.registration(RegistrationProof::JoiningMac(&second.joining_code())),
+    )
+    .await;
     assert_eq!(answer.status, 201);
     let _redacted = redacted();
     insta::assert_json_snapshot!(answer.json().unwrap(), @r#"
@@ -104,7 +109,7 @@ async fn a_name_and_a_subject_are_bound_once() {
     let second = world.device("bob", "two", BARE);
     assert_eq!(refused(second.register(&token, JoinKind::First).await), "409 account-exists");
     // Repeating the first device's registration does not sign in a first time again.
-    let again = alice.registration(Some(alice.first_node().unwrap()));
+    let again = alice.registration(RegistrationProof::Node(alice.first_node().unwrap()));
     let answer = post_registration(&alice, &token, &again).await;
     assert_eq!(refusal(&answer), "422 invalid #/node/type");
     assert_eq!(world.stored().await.difference(&before), []);

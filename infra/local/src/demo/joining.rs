@@ -2,8 +2,9 @@
 //! device.
 
 use anyhow::{Context as _, ensure};
-use eko_client::ClientError;
-use eko_client::device::{EntryContent, JoinKind, RegistrationStatus};
+use eko_client::device::{EntryContent, JoinKind, PendingDevice, RegistrationStatus};
+use eko_client::{ClientError, JoiningCode};
+use eko_protocol::chain::JoiningVerdict;
 use eko_protocol::device_set::DeviceSetRef;
 
 use super::mailbox;
@@ -46,12 +47,17 @@ pub(super) async fn further(
     let (label, id) = (newcomer.label, newcomer.device.id());
     stage.transcript.step(&format!("{label} registers"));
     let id_token = newcomer.issuer.id_token(newcomer.device.user()).await?;
-    let registered = newcomer.device.register(&id_token, JoinKind::Further).await?;
+    let code = JoiningCode::generate(&stage.environment);
+    let registered = newcomer.device.register(&id_token, JoinKind::Further(code.clone())).await?;
     ensure!(
         registered.status == RegistrationStatus::Pending,
         "expected a pending device, got {registered:?}"
     );
-    stage.transcript.means(&format!("Device {} waits: another device must approve it.", short(id.as_str())));
+    stage.transcript.means(&format!(
+        "Device {} waits, and shows its joining code: {}.",
+        short(id.as_str()),
+        code.digits()
+    ));
 
     stage.transcript.step(&format!("{label} asks for its mailbox all the same"));
     refused(newcomer.device.fetch().await.map(drop), "device-pending")?;
@@ -68,18 +74,30 @@ pub(super) async fn further(
         stage.transcript.means("A device of the same user wants in; the notice is discarded.");
     }
 
-    stage.transcript.step(&format!("{} approves {label}", approver.label));
-    let set = approver.device.approve(id).await?;
+    stage.transcript.step(&format!("Bob enters the code at {}, which approves {label}", approver.label));
+    let (device, user) = (&approver.device, approver.device.user());
+    let pending = device.pending_devices().await?;
+    let has_code =
+        |it: &&PendingDevice| code.keys().registered(device.origin(), user, &it.device, &it.joining_mac);
+    let waiting = pending.iter().find(has_code).context("expected a pending device with the code")?;
+    let (nodes, _) = device.chain(user).await?;
+    let set = device.append(&device.approval(&nodes, waiting, &code)?).await?;
     ensure!(
         set.length == registered.device_set.length.saturating_add(1),
         "expected one node more, got {set:?}"
     );
     stage.transcript.means(&format!(
-        "{} proved that it holds its identity key; {} signed the next node of the chain ({}).",
+        "The code proved the key of {}; {} signed the next node of the chain ({}).",
         newcomer.label,
         approver.label,
         head(&set),
     ));
+
+    stage.transcript.step(&format!("{label} checks its approval"));
+    let (nodes, _) = newcomer.device.chain(user).await?;
+    let verdict = code.keys().judge(device.origin(), user, &newcomer.device.described(), &nodes);
+    ensure!(verdict == JoiningVerdict::Approved, "expected an approval, got {verdict:?}");
+    stage.transcript.means("The code proves that this chain is the one that the other device knows.");
     Ok(set)
 }
 

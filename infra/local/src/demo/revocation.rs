@@ -12,7 +12,9 @@ use super::{mailbox, sending};
 pub(super) async fn reject(stage: &DemoStage, known: KnownDevices) -> anyhow::Result<()> {
     let (alice, tablet) = (&stage.alice.device, &stage.tablet.device);
     stage.transcript.step("Bob's phone revokes his tablet");
-    let set = stage.phone.device.revoke(tablet.id()).await?;
+    let phone = &stage.phone.device;
+    let (_, chain) = phone.chain(phone.user()).await?;
+    let set = phone.append(&phone.revocation(&chain.position, tablet.id())?).await?;
     stage.transcript.means(&format!(
         "A node of the chain says so ({}). The tablet's tokens, keys and mailbox are gone.",
         head(&set)

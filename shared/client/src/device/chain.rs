@@ -3,7 +3,7 @@
 use eko_protocol::activity::context;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{
-    ChainNode, ChainState, NewDevice, NextNode, ReplayError, UnsignedNode, rejection_base,
+    ChainNode, ChainPosition, ChainState, NewDevice, NextNode, ReplayError, UnsignedNode, rejection_base,
 };
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
@@ -13,6 +13,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Device, PendingDevice};
+use crate::joining::JoiningCode;
 use crate::{ClientError, Exchange, Transport};
 
 impl<T: Transport> Device<T> {
@@ -51,68 +52,50 @@ impl<T: Transport> Device<T> {
         Ok((nodes, state))
     }
 
-    /// Approves a pending device of this user. It reads the list of pending devices and the chain,
-    /// checks that the device holds its key, and appends an `AddDevice` node that this device
-    /// signs.
-    ///
-    /// Only the user can tell whether the device is theirs, by comparing fingerprints.
+    /// Returns the signed node by which this device approves a pending one, as the next node of
+    /// `chain`. The caller has verified the chain and knows that it is this user's. The node carries
+    /// the MAC by which the new device recognises that.
     ///
     /// # Errors
-    /// [`ClientError::Untrusted`] if the device is not pending or does not hold its key; the
-    /// problem `stale-head` if another node was appended first.
-    pub async fn approve(&self, device: &DeviceId) -> Result<DeviceSetRef, ClientError> {
-        let pending = self.pending_devices().await?;
-        let waiting = pending.into_iter().find(|pending| pending.device.id == *device);
-        let waiting =
-            waiting.ok_or_else(|| ClientError::Untrusted(format!("{device} does not wait for approval")))?;
-        self.approve_this(&waiting).await
-    }
-
-    /// Approves a pending device as it was shown to the user: with the key whose fingerprint they
-    /// compared, whatever the server shows under that id now.
-    ///
-    /// # Errors
-    /// [`ClientError::Untrusted`] if the device does not hold its key; the problem `stale-head` if
-    /// another node was appended first.
-    pub async fn approve_this(&self, waiting: &PendingDevice) -> Result<DeviceSetRef, ClientError> {
-        let device = &waiting.device;
-        waiting
-            .verify(&self.origin, &self.user)
-            .map_err(|error| ClientError::Untrusted(format!("{}: {error}", device.id)))?;
-        let (_, state) = self.chain(&self.user).await?;
+    /// [`ClientError::Untrusted`] if the pending device does not hold its key, or if it is not the
+    /// device that has the joining code.
+    pub fn approval(
+        &self,
+        chain: &[ChainNode],
+        pending: &PendingDevice,
+        code: &JoiningCode,
+    ) -> Result<Value, ClientError> {
+        let (new, keys) = (&pending.device, code.keys());
+        let untrusted = |why: &str| ClientError::Untrusted(format!("{}: {why}", new.id));
+        pending.verify(&self.origin, &self.user).map_err(|error| untrusted(&error.to_string()))?;
+        if !keys.registered(&self.origin, &self.user, new, &pending.joining_mac) {
+            return Err(untrusted("is not the device that has this joining code"));
+        }
+        let mac = keys.approval_mac(&self.origin, &self.user, new, chain);
+        let (mac, last) = mac.zip(chain.last()).ok_or_else(|| untrusted("there is no chain to add it to"))?;
+        let position = (&last.device_set()).into();
         let now_ms = self.environment.now_ms();
-        let node = NextNode::new(&self.origin, &self.user, &state.position, now_ms).add(device);
-        self.append(&self.sign_node(node)?).await
+        self.sign_node(NextNode::new(&self.origin, &self.user, &position, now_ms).approve(new, &mac))
     }
 
-    /// Revokes a device of this user, possibly itself: reads the chain and appends a `RevokeDevice`
-    /// node.
+    /// Returns the signed node by which this device revokes a device of this user, possibly itself,
+    /// as the next node of the chain that ends at `position`. The caller has verified that chain.
     ///
     /// # Errors
-    /// The problem `invalid` if the device is not active, or `stale-head` if another node was
-    /// appended first.
-    pub async fn revoke(&self, device: &DeviceId) -> Result<DeviceSetRef, ClientError> {
-        let (_, state) = self.chain(&self.user).await?;
+    /// Those of [`Device::sign_node`].
+    pub fn revocation(&self, position: &ChainPosition, device: &DeviceId) -> Result<Value, ClientError> {
         let now_ms = self.environment.now_ms();
-        let node = NextNode::new(&self.origin, &self.user, &state.position, now_ms).revoke(device);
-        self.append(&self.sign_node(node)?).await
+        self.sign_node(NextNode::new(&self.origin, &self.user, position, now_ms).revoke(device))
     }
 
-    /// Turns a pending device of this user away. It reads the list of pending devices and the chain,
-    /// and sends a `Reject` that this device signs. The chain does not change.
+    /// POST `/user/{name}/devices` with `Reject`: turns a pending device of this user away. The
+    /// chain does not change. `known` is the device set of the chain that the caller has verified.
     ///
     /// # Errors
-    /// [`ClientError::Untrusted`] if the device is not pending; the problem `stale-head` if a node
-    /// was appended meanwhile.
-    pub async fn turn_away(&self, device: &DeviceId) -> Result<(), ClientError> {
-        let pending = self.pending_devices().await?;
-        let waiting = pending.into_iter().find(|pending| pending.device.id == *device);
-        let waiting =
-            waiting.ok_or_else(|| ClientError::Untrusted(format!("{device} does not wait for approval")))?;
-        let (_, state) = self.chain(&self.user).await?;
-        let set = state.device_set().reference();
-        let set = set.ok_or_else(|| ClientError::Untrusted("the own chain is empty".to_owned()))?;
-        let body = self.rejection(&waiting.device, &set);
+    /// The problem `invalid` if the device is not pending, or `stale-head` if `known` is not the set
+    /// of today.
+    pub async fn reject(&self, waiting: &NewDevice, known: &DeviceSetRef) -> Result<(), ClientError> {
+        let body = self.rejection(waiting, known);
         self.post(&self.origin.devices(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)
     }
 

@@ -3,7 +3,7 @@
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{ChainError, NewDevice, verify_possession};
 use eko_protocol::json::{only_text, shape};
-use eko_protocol::key::{IdentityKey, RegistrationId};
+use eko_protocol::key::{IdentityKey, JoiningMac, RegistrationId};
 use eko_protocol::{Invalid, multibase};
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,6 +16,8 @@ use crate::{Auth, ClientError, Transport};
 pub struct PendingDevice {
     /// The description that the device gave of itself.
     pub device: NewDevice,
+    /// The MAC by which whoever has the device's joining code recognises it.
+    pub joining_mac: JoiningMac,
     /// The name that its owner gave it, if any.
     pub name: Option<String>,
     /// The time of its registration (RFC 3339).
@@ -29,6 +31,7 @@ struct PendingDeviceItem {
     identity_key: IdentityKey,
     registration_id: RegistrationId,
     possession: String,
+    joining_mac: JoiningMac,
     name: Option<String>,
     published: Option<String>,
 }
@@ -42,7 +45,7 @@ impl PendingDevice {
         let possession = multibase::decode(&wire.possession).map_err(|fault| fault.under("/possession"))?;
         let (identity_key, registration_id) = (wire.identity_key, wire.registration_id);
         let device = NewDevice { id, identity_key, registration_id, possession };
-        Ok(Self { device, name: wire.name, published: wire.published })
+        Ok(Self { device, joining_mac: wire.joining_mac, name: wire.name, published: wire.published })
     }
 
     /// Checks that the device holds its identity key and chose these addresses for it.

@@ -9,17 +9,28 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Device;
+use crate::joining::JoiningCode;
 use crate::{Auth, Body, ClientError, Exchange, Transport};
 
 /// The way in which a device comes into its user's chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum JoinKind {
     /// As the user's first device. It claims the name and starts the chain.
     First,
-    /// As a further device, which waits until an active one approves it.
-    Further,
+    /// As a further device, which waits until an active one approves it. Holds the code by which
+    /// the two recognise each other.
+    Further(JoiningCode),
     /// As the only device left. It revokes all others, and every correspondent sees that.
     Reset,
+}
+
+/// The part of a registration by which others know the device.
+#[derive(Debug)]
+pub enum RegistrationProof<'a> {
+    /// The node that makes the device active: the first of the chain, or a reset.
+    Node(Value),
+    /// The MAC of a further device, under the key of this code.
+    JoiningMac(&'a JoiningCode),
 }
 
 /// The status of a registered device.
@@ -49,20 +60,26 @@ impl<T: Transport> Device<T> {
     /// # Errors
     /// The problem `name-taken`, `account-exists`, `device-id-used` or `stale-head`.
     pub async fn register(&self, id_token: &str, joining: JoinKind) -> Result<SignInOutcome, ClientError> {
-        let node = match joining {
-            JoinKind::First => Some(self.first_node()?),
-            JoinKind::Further => None,
+        let body = match joining {
+            JoinKind::First => self.registration(RegistrationProof::Node(self.first_node()?)),
+            JoinKind::Further(code) => self.registration(RegistrationProof::JoiningMac(&code)),
             JoinKind::Reset => {
                 let (_, state) = self.chain(&self.user).await?;
-                Some(self.reset_node(&state.position)?)
+                self.registration(RegistrationProof::Node(self.reset_node(&state.position)?))
             }
         };
-        self.present_id_token(id_token, &self.registration(node), StatusCode::CREATED).await
+        self.present_id_token(id_token, &body, StatusCode::CREATED).await
     }
 
-    /// Returns the body of a registration, with this node or with none.
-    pub fn registration(&self, node: Option<Value>) -> Value {
+    /// Returns the body of a registration.
+    pub fn registration(&self, proof: RegistrationProof<'_>) -> Value {
         let mut body = json!(self.keys.first());
+        let (node, joining_mac) = match proof {
+            RegistrationProof::Node(node) => (Some(node), None),
+            RegistrationProof::JoiningMac(code) => {
+                (None, Some(code.keys().joining_mac(&self.origin, &self.user, &self.described())))
+            }
+        };
         let members = [
             ("username", json!(self.user)),
             ("deviceId", json!(self.id)),
@@ -71,6 +88,7 @@ impl<T: Transport> Device<T> {
             ("registrationId", json!(self.keys.registration_id())),
             ("possession", json!(multibase::encode(&self.possession))),
             ("node", json!(node)),
+            ("joiningMac", json!(joining_mac)),
         ];
         if let Some(body) = body.as_object_mut() {
             body.extend(members.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)));
@@ -85,7 +103,7 @@ impl<T: Transport> Device<T> {
     pub fn first_node(&self) -> Result<Value, ClientError> {
         let now_ms = self.environment.now_ms();
         let position = ChainPosition::default();
-        self.sign_node(NextNode::new(&self.origin, &self.user, &position, now_ms).add(&self.described()))
+        self.sign_node(NextNode::new(&self.origin, &self.user, &position, now_ms).begin(&self.described()))
     }
 
     /// Returns a node that makes this device the only one of the chain that ends at `position`.

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use eko_protocol::chain::{ChainNode, ChainPosition, ChainState, NextNode};
 use eko_protocol::collection;
 use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::key::JoiningMac;
 use eko_protocol::key_package::KeyPackage;
 use http::{Request, Response, header};
+use serde_json::json;
 
 use super::*;
 use crate::content::tests::repeatable;
-use crate::{KeyCounts, TransportError};
+use crate::{JoiningCode, KeyCounts, TransportError};
 
 /// Answers every request alike, and keeps the requests.
 struct CannedTransport {
@@ -83,7 +85,8 @@ fn chain_of(first: &Device<CannedTransport>, second: &Device<CannedTransport>) -
         nodes.push(node);
     };
     add(&mut state, first.first_node().unwrap());
-    let approval = NextNode::new(&origin(), first.user(), &state.position, 0).add(&second.described());
+    let approval = NextNode::new(&origin(), first.user(), &state.position, 0)
+        .approve(&second.described(), &JoiningMac::from([3; 32]));
     add(&mut state, first.sign_node(approval).unwrap());
     let revocation = NextNode::new(&origin(), first.user(), &state.position, 0).revoke(first.id());
     add(&mut state, second.sign_node(revocation).unwrap());
@@ -110,7 +113,7 @@ fn the_nodes_it_makes_replay() {
 #[test]
 fn the_registration_it_makes_is_whole() {
     let device = device_with(offline(), "alice", repeatable(1)).with_name("phone");
-    let body = device.registration(Some(device.first_node().unwrap()));
+    let body = device.registration(RegistrationProof::Node(device.first_node().unwrap()));
     assert_eq!(body["possession"], body["node"]["possession"]);
     insta::assert_json_snapshot!(body, { ".lastResortKyberPreKey.key" => "[1569 bytes]" }, @r#"
     {
@@ -166,9 +169,12 @@ fn the_registration_it_makes_is_whole() {
       "username": "alice"
     }
     "#);
-    let mut without_node = body;
-    without_node.as_object_mut().unwrap().remove("node");
-    assert_eq!(device.registration(None), without_node);
+    let mut further = body;
+    further.as_object_mut().unwrap().remove("node");
+    let code = JoiningCode::from_secret([1; 16]);
+    let mac = code.keys().joining_mac(device.origin(), device.user(), &device.described());
+    further["joiningMac"] = json!(mac);
+    assert_eq!(device.registration(RegistrationProof::JoiningMac(&code)), further);
 }
 
 #[test]
@@ -252,7 +258,8 @@ async fn a_chain_is_replayed_before_it_is_believed() {
     let (_, state) = reader.chain(&user("bob")).await.unwrap();
     assert!(state.active.contains_key(second.id()));
     let forger = device(offline(), "bob");
-    let forged = NextNode::new(&origin(), &user("bob"), &state.position, 0).add(&forger.described());
+    let forged = NextNode::new(&origin(), &user("bob"), &state.position, 0)
+        .approve(&forger.described(), &JoiningMac::from([3; 32]));
     nodes.push(ChainNode::parse(&forger.sign_node(forged).unwrap()).unwrap());
     let reader = device(
         CannedTransport::new(StatusCode::OK, "application/activity+json", chain_body(&nodes)),

@@ -48,9 +48,6 @@ fn it_is_libsignals() {
         assert_eq!(without_spaces(&at_b.digits), displayable);
         assert_eq!(hex::encode(&at_a.scannable), scannable_by_a);
         assert_eq!(hex::encode(&at_b.scannable), scannable_by_b);
-        let mut halves = [fingerprint(a.actor, a.identity), fingerprint(b.actor, b.identity)];
-        halves.sort();
-        assert_eq!(halves.join(" "), at_a.digits);
     }
 }
 

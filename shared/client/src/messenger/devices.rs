@@ -1,11 +1,13 @@
 //! This user's own devices: listing, approving, turning away, revoking.
 
+use eko_protocol::chain::ChainNode;
 use eko_protocol::id::DeviceId;
+use serde_json::Value;
 
 use super::trust::Contact;
-use super::{Messenger, MessengerError};
+use super::{JoinState, Messenger, MessengerError};
 use crate::device::PendingDevice;
-use crate::fingerprint::fingerprint;
+use crate::joining::JoiningCode;
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The name under which the store keeps the time at which this device began to change the own
@@ -17,8 +19,6 @@ const CHANGED: &str = "chain_changed";
 pub struct OwnDevice {
     /// The device's id.
     pub id: DeviceId,
-    /// The fingerprint of its identity key.
-    pub fingerprint: String,
     /// The time at which it came into the chain, by the clock of the device that added it (RFC
     /// 3339).
     pub since: String,
@@ -36,32 +36,24 @@ pub struct OwnDevices {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Returns the fingerprint of this device's identity key. The user compares it when another
-    /// device approves this one.
-    pub fn fingerprint(&self) -> String {
-        fingerprint(&self.device.address(), &self.device.keys().identity().public())
-    }
-
-    /// Returns the fingerprint of a pending device.
-    pub fn fingerprint_of(&self, pending: &PendingDevice) -> String {
-        let device = &pending.device;
-        fingerprint(&self.device.origin().device(self.device.user(), &device.id), &device.identity_key)
-    }
-
-    /// Reads the devices of this user: the active ones of the chain, and the pending ones.
+    /// Reads the devices of this user: the active ones of the chain, and the pending ones. A device
+    /// that waits for approval itself knows of no active ones.
     ///
     /// # Errors
     /// [`MessengerError::Distrust`] if the own chain is not to be trusted.
     pub async fn devices(&self) -> Result<OwnDevices, MessengerError> {
-        let pending = self.signed_in(async || self.device.pending_devices().await).await?;
+        let joined = self.join().await?;
+        let pending = self.with_tokens(async || self.device.pending_devices().await).await?;
+        if joined == JoinState::Waiting {
+            return Ok(OwnDevices { active: Vec::new(), pending });
+        }
         let own = self.look_again(&self.me()).await?;
         let this = self.device.id();
-        let active = own.state.active.iter().map(|(id, device)| {
+        let active = own.state.active.keys().map(|id| {
             let address = self.device.origin().device(self.device.user(), id);
             let added = own.pinned.nodes.iter().rfind(|node| node.device() == address);
             OwnDevice {
                 id: id.clone(),
-                fingerprint: fingerprint(&address, &device.identity_key),
                 since: added.map(|node| node.published().to_owned()).unwrap_or_default(),
                 this: id == this,
             }
@@ -69,44 +61,95 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(OwnDevices { active: active.collect(), pending })
     }
 
-    /// Adds a pending device to the chain. The user has compared its fingerprint, so it is added
-    /// with the key that was shown then, whatever the server shows now.
+    /// Adds the pending device that has this joining code to the chain, and returns it. The code
+    /// proves to this device which key the new device has, and to the new device which chain its
+    /// user has.
     ///
     /// # Errors
-    /// [`ClientError::Untrusted`] if the device does not hold its key; the problem `stale-head` if
-    /// another node was appended first.
-    pub async fn approve(&self, compared: &PendingDevice) -> Result<(), MessengerError> {
-        self.change_chain(async || self.device.approve_this(compared).await.map(drop)).await
+    /// [`MessengerError::UnknownJoiningCode`] if no device that waits has the code;
+    /// [`MessengerError::SharedJoiningCode`] if several have it;
+    /// [`MessengerError::Distrust`] if the server shows another chain than before: then nothing is
+    /// signed; [`MessengerError::NotDone`] if the chain does not show the device afterwards;
+    /// [`ClientError::Untrusted`](crate::ClientError::Untrusted) if the device does not hold its
+    /// key; the problem `stale-head` if another node was appended first.
+    pub async fn approve(&self, code: &JoiningCode) -> Result<PendingDevice, MessengerError> {
+        let own = self.undisputed_own().await?;
+        let pending = self.signed_in(async || self.device.pending_devices().await).await?;
+        let waiting = pending.len();
+        let (origin, user, keys) = (self.device.origin(), self.device.user(), code.keys());
+        let has_code = |it: &PendingDevice| keys.registered(origin, user, &it.device, &it.joining_mac);
+        let mut found: Vec<PendingDevice> = pending.into_iter().filter(has_code).collect();
+        let new = match (found.pop(), found.len()) {
+            (Some(only), 0) => only,
+            (None, _) => return Err(MessengerError::UnknownJoiningCode { waiting }),
+            (Some(_), others) => return Err(MessengerError::SharedJoiningCode(others.saturating_add(1))),
+        };
+        let node = self.device.approval(&own.pinned.nodes, &new, code)?;
+        self.append(&node, "it has added the device").await?;
+        Ok(new)
     }
 
     /// Turns a pending device away.
     ///
     /// # Errors
-    /// [`ClientError::Untrusted`] if the device is not pending; the problem `stale-head` if a node
-    /// was appended meanwhile.
+    /// [`MessengerError::Distrust`] if the server shows another chain than before: then nothing is
+    /// signed; [`MessengerError::NotDone`] if the device waits afterwards;
+    /// [`ClientError::Untrusted`] if it is not pending; the problem `stale-head` if a node was
+    /// appended meanwhile.
     pub async fn turn_away(&self, device: &DeviceId) -> Result<(), MessengerError> {
-        self.signed_in(async || self.device.turn_away(device).await).await
+        let own = self.undisputed_own().await?;
+        let pending = self.signed_in(async || self.device.pending_devices().await).await?;
+        let waiting = pending.into_iter().find(|waiting| waiting.device.id == *device);
+        let (waiting, set) = waiting
+            .zip(own.device_set())
+            .ok_or_else(|| ClientError::Untrusted(format!("{device} does not wait for approval")))?;
+        self.signed_in(async || self.device.reject(&waiting.device, &set).await).await?;
+        let pending = self.signed_in(async || self.device.pending_devices().await).await?;
+        match pending.iter().any(|waiting| waiting.device.id == *device) {
+            true => Err(MessengerError::NotDone("it has turned the device away")),
+            false => Ok(()),
+        }
     }
 
     /// Revokes a device of this user, possibly this one.
     ///
     /// # Errors
-    /// The problem `invalid` if the device is not active, or `stale-head` if another node was
-    /// appended first.
+    /// [`MessengerError::Distrust`] if the server shows another chain than before: then nothing is
+    /// signed; [`MessengerError::NotDone`] if the chain does not show the revocation afterwards; the
+    /// problem `invalid` if the device is not active, or `stale-head` if another node was appended
+    /// first.
     pub async fn revoke(&self, device: &DeviceId) -> Result<(), MessengerError> {
-        self.change_chain(async || self.device.revoke(device).await.map(drop)).await
+        let own = self.undisputed_own().await?;
+        let node = self.device.revocation(&own.state.position, device)?;
+        self.append(&node, "it has revoked the device").await
     }
 
-    /// Appends to the own chain and reads it again. If the process is cut off in between, the chain
-    /// is read before the next message, so that copies go to every device.
-    async fn change_chain(
-        &self,
-        append: impl AsyncFn() -> Result<(), ClientError>,
-    ) -> Result<(), MessengerError> {
+    /// Reads the own chain, which must continue the pinned one, and about which there must be no
+    /// alarm. A node is signed on no other chain.
+    async fn undisputed_own(&self) -> Result<Contact, MessengerError> {
+        self.require_joined().await?;
+        let me = self.me();
+        self.look_again(&me).await?;
+        self.trusted(&me).await
+    }
+
+    /// Appends a node to the own chain, and succeeds if the chain shows it afterwards. If the answer
+    /// to the append is lost, the chain alone decides.
+    ///
+    /// If the process is cut off in between, the chain is read before the next message, so that
+    /// copies go to every device.
+    async fn append(&self, node: &Value, said: &'static str) -> Result<(), MessengerError> {
+        let hash = ChainNode::parse(node)?.hash();
         let now_ms = self.now_ms();
         self.store.write(|tx| tx.put_moment(CHANGED, now_ms))?;
-        self.signed_in(append).await?;
-        self.look_at_own().await.map(drop)
+        let appended = self.signed_in(async || self.device.append(node).await.map(drop)).await;
+        let own = self.look_at_own().await;
+        let shows = own.as_ref().is_ok_and(|own| own.pinned.nodes.iter().any(|it| it.hash() == hash));
+        match (appended, own) {
+            _ if shows => Ok(()),
+            (Err(error), _) | (Ok(()), Err(error)) => Err(error),
+            (Ok(()), Ok(_)) => Err(MessengerError::NotDone(said)),
+        }
     }
 
     async fn look_at_own(&self) -> Result<Contact, MessengerError> {

@@ -50,6 +50,25 @@ pub enum MessengerError {
         "the server does not know this device any more: it has lost its data, or the account was deleted"
     )]
     Forgotten,
+    /// No device that waits has the joining code that was entered.
+    #[error(
+        "{}", match .waiting {
+            0 => "no device waits for approval".to_owned(),
+            _ => "no device that waits has this joining code: it is the code of another device, or your server \
+                  shows another key than the new device has, to read along".to_owned(),
+        }
+    )]
+    UnknownJoiningCode {
+        /// The number of devices that wait.
+        waiting: usize,
+    },
+    /// Several devices that wait have the joining code that was entered, so somebody else has seen
+    /// it. None is approved.
+    #[error("{0} devices that wait have this joining code: somebody else has seen it, and none is approved")]
+    SharedJoiningCode(usize),
+    /// The server has answered that it did something, and what it shows afterwards says otherwise.
+    #[error("the server said that {0}, but it does not show that: it was not done")]
+    NotDone(&'static str),
     /// The request breaks a rule of the protocol.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -84,6 +103,20 @@ pub enum Distrust {
     /// The server asks for a ciphertext for this device, which is not in the chain.
     #[error("their server wants a copy for {0}, which is no device of theirs; it may want to read along")]
     Inserted(String),
+    /// The server shows a chain in which this device was added without the approval of whoever has
+    /// its joining code.
+    #[error(
+        "your server shows a device list that was not approved with this device's joining code; \
+         somebody wants to be taken for your other devices"
+    )]
+    NotApproved,
+    /// The server shows a chain of this user that does not begin with this device, which began it.
+    #[error("your server shows a device list that somebody else has begun, though this device began it")]
+    OtherRoot,
+    /// The server has shown a false list of this user's own devices, and the user has not accepted
+    /// the true one again.
+    #[error("no copy goes to your other devices, because your server has shown something false of them: {0}")]
+    Contradicted(String),
     /// A key package differs from what the chain says of its device.
     #[error("their server gives out keys that are not their device's: {0}")]
     FalseKeys(String),

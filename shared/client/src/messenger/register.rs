@@ -2,9 +2,10 @@
 
 use eko_protocol::address::{Origin, UserName};
 
-use super::{Messenger, MessengerError, Person, trust};
+use super::{Distrust, JoinState, Messenger, MessengerError};
 use crate::device::{JoinKind, RegistrationStatus, SignInOutcome};
-use crate::store::{DeviceStore, DeviceStoreError, PinnedChain};
+use crate::joining::JoiningCode;
+use crate::store::{DeviceStore, DeviceStoreError};
 use crate::{
     ClientError, Device, DeviceKeys, Environment, KeyCounts, ProblemDetails, SignalSessions, Transport,
 };
@@ -32,9 +33,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// is registered: the user's first, or one that waits until another approves it.
     ///
     /// The keys of a new device are kept before anything is sent. A registration whose answer was
-    /// lost therefore goes on where it was.
+    /// lost therefore goes on where it was. A device that waits shows the code of
+    /// [`Messenger::joining_code`].
     ///
     /// # Errors
+    /// [`MessengerError::Distrust`] if the server shows a chain in which this device was not
+    /// approved, or that this device did not begin though it is the first;
     /// [`MessengerError::Client`] with the problem `name-taken`, `account-exists` or another;
     /// [`MessengerError::Revoked`] or [`MessengerError::Forgotten`] if the device can no longer be
     /// used and a new store is needed; [`MessengerError::Invalid`] if the store belongs to another
@@ -73,40 +77,34 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             None if !is_new && device.keys().first().signed_pre_key.is_none() => {
                 return Err(MessengerError::Forgotten);
             }
-            None => register(&device, &id_token, reset).await?,
+            None => register(&device, &store, &id_token, reset).await?,
         };
         store.write(|tx| {
             tx.keep_tokens(device.tokens().as_ref())?;
             tx.registered()
         })?;
         let messenger = Self::new(device, sessions, store, environment);
-        if registered.status == RegistrationStatus::Active {
-            messenger.pin_own(reset).await?;
-        }
-        Ok((messenger, registered))
+        let status = messenger.membership(registered.status).await?;
+        Ok((messenger, SignInOutcome { status, ..registered }))
     }
 
-    /// Pins the own chain, which must have this device with its own key.
-    pub(super) async fn pin_own(&self, reset: bool) -> Result<(), MessengerError> {
-        let me = self.me();
-        let own = self.look_again(&me).await?;
-        if !own.active().contains(&self.device.address()) {
-            return Err(MessengerError::Revoked);
+    /// Decides whether this device is one of its user's devices. The server's word for it counts
+    /// only if it says that the device waits.
+    async fn membership(&self, said: RegistrationStatus) -> Result<RegistrationStatus, MessengerError> {
+        if self.joining_code()?.is_none() {
+            let own = self.look_again(&self.me()).await?;
+            return match own.active().contains(&self.device.address()) {
+                true => Ok(RegistrationStatus::Active),
+                false => Err(MessengerError::Revoked),
+            };
         }
-        if reset {
-            self.accept_root(&me)?;
+        if said == RegistrationStatus::Pending {
+            return Ok(RegistrationStatus::Pending);
         }
-        Ok(())
-    }
-
-    /// Accepts the root of somebody's pinned chain as theirs.
-    pub(super) fn accept_root(&self, person: &Person) -> Result<(), DeviceStoreError> {
-        let actor = person.actor();
-        self.store.write(|tx| {
-            let Some(pinned) = tx.pinned(&actor)? else { return Ok(()) };
-            let accepted = trust::root(&pinned.nodes).map(|node| node.hash()).unwrap_or_default();
-            tx.pin(&actor, &PinnedChain { accepted, verified: None, alarm: None, ..pinned })
-        })
+        match self.join().await? {
+            JoinState::Joined => Ok(RegistrationStatus::Active),
+            JoinState::Waiting => Err(self.alarm(&self.device.actor(), Distrust::NotApproved)?),
+        }
     }
 
     /// Ends the tokens of this device, on the server and here. Keys, sessions and messages stay.
@@ -151,8 +149,11 @@ fn is_unknown(problem: &ProblemDetails) -> bool {
     problem.status == 404 || problem.pointer.as_deref() == Some("/username")
 }
 
+/// Registers a device. The joining code of a further one is kept before anything is sent, so that
+/// the device shows the same code if the answer is lost.
 async fn register<T: Transport>(
     device: &Device<T>,
+    store: &DeviceStore,
     id_token: &str,
     reset: bool,
 ) -> Result<SignInOutcome, MessengerError> {
@@ -161,10 +162,16 @@ async fn register<T: Transport>(
         Err(ClientError::Problem(problem)) if problem.status == 404 => false,
         Err(error) => return Err(error.into()),
     };
-    let joining = match (exists, reset) {
-        (false, _) => JoinKind::First,
-        (true, false) => JoinKind::Further,
-        (true, true) => JoinKind::Reset,
-    };
-    Ok(device.register(id_token, joining).await?)
+    let joining = store.write(|tx| match (exists, reset) {
+        (true, false) => {
+            let known = tx.joining_code()?;
+            let code = known.unwrap_or_else(|| JoiningCode::generate(device.environment()));
+            tx.keep_joining_code(&code)?;
+            Ok(JoinKind::Further(code))
+        }
+        (false, _) => tx.forget_joining_code().map(|()| JoinKind::First),
+        (true, true) => tx.forget_joining_code().map(|()| JoinKind::Reset),
+    });
+    let joining: Result<JoinKind, DeviceStoreError> = joining;
+    Ok(device.register(id_token, joining?).await?)
 }

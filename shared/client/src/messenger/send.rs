@@ -58,6 +58,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`]: then nothing was stored.
     /// Any other failure is in the envelopes of the result.
     pub async fn send(&self, to: &Person, draft: MessageDraft) -> Result<SentActivity, MessengerError> {
+        self.require_joined().await?;
         self.trusted(to).await?;
         let content = ActivityContent::Note(self.note(draft));
         let outgoing = OutgoingActivity { conversation: to.actor(), group: None, content };
@@ -75,6 +76,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         outgoing: OutgoingActivity,
         to: Vec<Person>,
     ) -> Result<SentActivity, MessengerError> {
+        self.require_joined().await?;
         let mut device_sets = BTreeMap::new();
         for person in to.iter().chain([&self.me()]) {
             // A recipient who cannot be looked up now is looked up again when the envelope is sent.

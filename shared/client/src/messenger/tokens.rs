@@ -10,9 +10,19 @@ const SOON_MS: i64 = 60_000;
 const LEASE_MS: i64 = 30_000;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Makes a call as one of the user's devices. A device that waits looks first whether it was
+    /// approved, and makes no call otherwise, whatever its server says of it.
+    pub(super) async fn signed_in<R>(
+        &self,
+        call: impl AsyncFn() -> Result<R, ClientError>,
+    ) -> Result<R, MessengerError> {
+        self.require_joined().await?;
+        self.with_tokens(call).await
+    }
+
     /// Makes a call with a valid token. If the server says that the token is not valid, it makes
     /// the call once more with a new one.
-    pub(super) async fn signed_in<R>(
+    pub(super) async fn with_tokens<R>(
         &self,
         call: impl AsyncFn() -> Result<R, ClientError>,
     ) -> Result<R, MessengerError> {

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use eko_protocol::chain::{ChainNode, ChainState, NodeKind};
+use eko_protocol::chain::{ChainNode, ChainState, root};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key::IdentityKey;
 
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
-use crate::store::{DeviceStoreError, PinnedChain};
+use crate::store::{ChainAlarm, DeviceStoreError, PinnedChain};
 use crate::{ClientError, SignalSessions, Transport};
+
+/// The name under which the store keeps an alarm about the own chain until that chain is pinned.
+const JOINING_ALARM: &str = "joining_alarm";
 
 /// The degree to which somebody's devices are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,11 +117,6 @@ enum ChainComparison {
     Empty,
 }
 
-/// Returns the last node that replaced all devices, or the first node if there is none.
-pub(super) fn root(nodes: &[ChainNode]) -> Option<&ChainNode> {
-    nodes.iter().rfind(|node| matches!(node.kind(), NodeKind::Reset(_))).or_else(|| nodes.first())
-}
-
 /// Checks that the chain which a server shows continues the pinned one.
 fn goes_on(pinned: &[ChainNode], shown: &[ChainNode]) -> Result<(), Distrust> {
     let count = |nodes: &[ChainNode]| u64::try_from(nodes.len()).unwrap_or(u64::MAX);
@@ -144,6 +142,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns a person with the pinned chain, if they may be written to.
     pub(super) async fn trusted(&self, person: &Person) -> Result<Contact, MessengerError> {
         let contact = self.contact(person).await?;
+        // A copy of every message goes to the user's own devices, so these must be beyond doubt.
+        if let (true, Some(alarm)) = (*person == self.me(), &contact.pinned.alarm) {
+            return Err(contact.distrust(Distrust::Contradicted(alarm.why.clone())));
+        }
         match contact.trust() {
             Trust::FirstUse | Trust::Verified => Ok(contact),
             Trust::Reset => {
@@ -174,12 +176,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if mine.is_some_and(|mine| mine.identity_key != self.device.keys().identity().public()) {
             return Err(self.alarm(&actor, Distrust::FalseKeys(address))?);
         }
+        let own = *person == self.me();
+        if own && !nodes.is_empty() && self.store.read(|tx| tx.pinned(&actor))?.is_none() {
+            self.check_first_own(&nodes)?;
+        }
         let compared = self.store.write(|tx| {
             let Some(first) = nodes.first() else { return Ok(ChainComparison::Empty) };
             let Some(mut pinned) = tx.pinned(&actor)? else {
                 let accepted = root(&nodes).unwrap_or(first).hash();
-                let pinned = PinnedChain { nodes: nodes.clone(), accepted, verified: None, alarm: None };
+                let alarm = if own { tx.json(JOINING_ALARM)? } else { None };
+                let pinned = PinnedChain { nodes: nodes.clone(), accepted, verified: None, alarm };
                 tx.pin(&actor, &pinned)?;
+                if own {
+                    tx.forget_joining_code()?;
+                }
                 return Ok(ChainComparison::Pinned(pinned));
             };
             if let Err(why) = goes_on(&pinned.nodes, &nodes) {
@@ -203,8 +213,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Records a contradiction in what a server showed, and returns the error for it.
     pub(super) fn alarm(&self, actor: &str, why: Distrust) -> Result<MessengerError, DeviceStoreError> {
-        let now_ms = self.now_ms();
-        self.store.write(|tx| tx.raise_alarm(actor, &why.to_string(), now_ms))?;
+        let alarm = ChainAlarm { why: why.to_string(), raised_ms: self.now_ms() };
+        self.store.write(|tx| {
+            tx.raise_alarm(actor, &alarm.why, alarm.raised_ms)?;
+            // A device that has not joined has pinned no chain that could carry the alarm.
+            match actor == self.device.actor() && tx.pinned(actor)?.is_none() {
+                true => tx.put_json(JOINING_ALARM, &alarm),
+                false => Ok(()),
+            }
+        })?;
         Ok(MessengerError::Distrust { actor: actor.to_owned(), why })
     }
 }

@@ -1,8 +1,9 @@
 //! Verifying a contact: the safety number that two people compare, and what follows from it.
 
-use eko_protocol::chain::ChainNode;
+use eko_protocol::Invalid;
+use eko_protocol::chain::{ChainNode, root};
 
-use super::trust::{Contact, root};
+use super::trust::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
 use crate::fingerprint::{SafetyNumber, SafetyNumberEnd};
 use crate::store::{ChainAlarm, DeviceStoreError, PinnedChain};
@@ -127,8 +128,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// an attacker wants.
     ///
     /// # Errors
-    /// [`MessengerError::Store`] if the store cannot be written.
+    /// [`MessengerError::Invalid`] for this user: the own devices are known from the approval of
+    /// this device, and from nothing that a server shows. [`MessengerError::Store`] if the store
+    /// cannot be written.
     pub fn forget(&self, person: &Person) -> Result<(), MessengerError> {
+        if *person == self.me() {
+            return Err(Invalid::whole("a device does not forget the devices of its own user").into());
+        }
         Ok(self.store.write(|tx| tx.unpin(&person.actor()))?)
     }
 

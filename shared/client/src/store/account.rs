@@ -11,8 +11,12 @@ use zeroize::Zeroizing;
 
 use super::{DeviceStoreError, Transaction};
 use crate::device::{DeviceTokens, SavedDevice};
+use crate::joining::JoiningCode;
 use crate::keys::{DeviceKeys, IdentityPair, MadeKeyCounts, SavedKeys};
 use crate::{Device, Transport};
+
+/// The name under which the secret of the joining code is kept.
+const JOINING_CODE: &str = "joining_code";
 
 impl Transaction<'_> {
     /// Returns the device of this store, if there is one.
@@ -111,6 +115,24 @@ impl Transaction<'_> {
         self.put("access_token", tokens.access.as_bytes())?;
         self.put("refresh_token", tokens.refresh.as_bytes())?;
         self.put("token_expires", tokens.expires_ms.to_string().as_bytes())
+    }
+
+    /// Returns the joining code, while the device waits for approval.
+    pub(crate) fn joining_code(&self) -> Result<Option<JoiningCode>, DeviceStoreError> {
+        let Some(secret) = self.bytes(JOINING_CODE)?.map(Zeroizing::new) else { return Ok(None) };
+        let secret = secret.as_slice().try_into().map_err(|_| DeviceStoreError::Corrupt("joining code"))?;
+        Ok(Some(JoiningCode::from_secret(secret)))
+    }
+
+    /// Keeps the joining code of a device that is about to register as a further one.
+    pub(crate) fn keep_joining_code(&self, code: &JoiningCode) -> Result<(), DeviceStoreError> {
+        self.put(JOINING_CODE, code.secret())
+    }
+
+    /// Deletes the joining code.
+    pub(crate) fn forget_joining_code(&self) -> Result<(), DeviceStoreError> {
+        self.inner.execute("DELETE FROM account WHERE name = ?1", [JOINING_CODE])?;
+        Ok(())
     }
 
     /// Takes the lease of this name until `until_ms`. Returns false if another process has it.

@@ -2,12 +2,13 @@
 
 use eko_protocol::chain::ChainNode;
 use rusqlite::{OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DeviceStoreError, Transaction};
 
 /// A contradiction that a server showed in place of a pinned chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainAlarm {
     /// The contradiction, in words.
     pub why: String,
@@ -63,7 +64,8 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Records a contradiction that a server showed in place of the pinned chain.
+    /// Records a contradiction that a server showed in place of the pinned chain. Without a pinned
+    /// chain nothing is recorded.
     pub(crate) fn raise_alarm(&self, actor: &str, alarm: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE chains SET alarm = ?2, alarm_at = ?3 WHERE actor = ?1";
         self.inner.execute(sql, params![actor, alarm, now_ms])?;

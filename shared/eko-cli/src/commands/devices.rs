@@ -1,6 +1,7 @@
 //! `eko devices`: lists, approves and revokes the user's own devices.
 
 use clap::{Args, Subcommand};
+use eko_client::JoiningCode;
 use eko_client::device::PendingDevice;
 use eko_client::messenger::{MessengerError, OwnDevice};
 use serde_json::json;
@@ -12,13 +13,13 @@ use crate::show;
 
 const MORE: &str = "\
 A new device of yours is pending until one of your active devices approves it. A pending device
-reads nothing. Before you approve a device, compare the fingerprints that both show: a server could
-offer a device of its own.
+reads nothing. To approve it, enter the joining code that it shows. The code proves to both devices
+that no server is between them.
 
 Examples:
   eko devices
-  eko devices approve
-  eko devices approve 0195c3 --fingerprint '03421 77651 90210 55512 08731 44210'
+  eko devices approve                          asks for the code
+  eko devices approve < code.txt               what a scanner has read
   eko devices revoke 0195c3                    a device that you have lost";
 
 /// The options of `eko devices`.
@@ -33,16 +34,12 @@ pub(crate) struct DevicesArgs {
 enum DevicesCommand {
     /// List your devices; `eko devices` alone does the same
     List,
-    /// Approve a pending device after you have compared its fingerprint
-    Approve {
-        /// The device's id, or the beginning of the id [default: the only pending device]
-        #[arg(value_name = "ID")]
-        id: Option<String>,
-        /// The fingerprint that the pending device shows; without this option you are asked to
-        /// compare
-        #[arg(long, value_name = "DIGITS")]
-        fingerprint: Option<String>,
-    },
+    /// Approve the device whose joining code you enter
+    ///
+    /// The code is read from the terminal or from standard input, never from the command line,
+    /// which a shell keeps. It is the 40 digits that the new device shows, or the content of the QR
+    /// code.
+    Approve,
     /// Revoke a device for good: it can neither read nor send any more
     Revoke {
         /// The device's id, or the beginning of the id
@@ -65,9 +62,7 @@ impl DevicesArgs {
         let (_, client) = context.client()?;
         match &self.command {
             None | Some(DevicesCommand::List) => list(context, &client).await,
-            Some(DevicesCommand::Approve { id, fingerprint }) => {
-                approve(context, &client, id.as_deref(), fingerprint.as_deref()).await
-            }
+            Some(DevicesCommand::Approve) => approve(context, &client).await,
             Some(DevicesCommand::Revoke { id, yes }) => revoke(context, &client, id, *yes).await,
             Some(DevicesCommand::TurnAway { id }) => turn_away(context, &client, id).await,
         }
@@ -77,78 +72,50 @@ impl DevicesArgs {
 async fn list(context: &Context, client: &HttpMessenger) -> Result<(), CommandFailure> {
     let devices = client.devices().await?;
     for device in &devices.active {
-        let OwnDevice { id, fingerprint, since, this } = device;
+        let OwnDevice { id, since, this } = device;
         let mine = if *this { ", this one" } else { "" };
-        let text = format!("{id}  active since {}{mine}\n    {fingerprint}", moment(since));
+        let text = format!("{id}  active since {}{mine}", moment(since));
         let object = json!({
-            "type": "device", "id": id.to_string(), "state": "active", "fingerprint": fingerprint, "since": since,
-            "this": this,
+            "type": "device", "id": id.to_string(), "state": "active", "since": since, "this": this,
         });
         context.out.result(&text, &object)?;
     }
     for waiting in &devices.pending {
-        let (id, fingerprint) = (&waiting.device.id, client.fingerprint_of(waiting));
+        let id = &waiting.device.id;
         let this = id == client.device().id();
         let text = match this {
-            true => format!("{id}  waits for approval, this one\n    {fingerprint}"),
+            true => format!("{id}  waits for approval, this one"),
             false => format!(
-                "{id}  waits for approval{}\n    {fingerprint}\n    if it shows the same: eko devices approve {id}",
+                "{id}  waits for approval{}\n    if it is yours: eko devices approve, and enter the code that it shows",
                 called(waiting)
             ),
         };
         let object = json!({
-            "type": "device", "id": id.to_string(), "state": "waiting", "fingerprint": fingerprint,
-            "name": waiting.name, "since": waiting.published, "this": this,
+            "type": "device", "id": id.to_string(), "state": "waiting", "name": waiting.name,
+            "since": waiting.published, "this": this,
         });
         context.out.result(&text, &object)?;
     }
     Ok(())
 }
 
-async fn approve(
-    context: &Context,
-    client: &HttpMessenger,
-    id: Option<&str>,
-    typed: Option<&str>,
-) -> Result<(), CommandFailure> {
+async fn approve(context: &Context, client: &HttpMessenger) -> Result<(), CommandFailure> {
     let devices = client.devices().await?;
     if !devices.active.iter().any(|device| device.this) {
         return Err(MessengerError::Pending.into());
     }
-    let waiting = match (id, &devices.pending[..]) {
-        (_, []) => {
-            return Err(
-                CommandFailure::new("no device waits for approval").next("eko login NAME, on the new one")
-            );
-        }
-        (None, [only]) => only,
-        (None, several) => {
-            let what = format!("{} devices wait for approval", several.len());
-            return Err(CommandFailure::new(what).next("eko devices approve ID").exit(Exit::Usage));
-        }
-        (Some(id), waiting) => device_by_id(waiting, id, "waits", |it| it.device.id.as_str())?,
-    };
-    let (id, fingerprint) = (&waiting.device.id, client.fingerprint_of(waiting));
-    match typed {
-        Some(typed) if ask::is_number(typed, &fingerprint) => {}
-        Some(_) => {
-            let what =
-                format!("that is not the fingerprint of the device {id} that waits: it is not approved");
-            let next = format!("if it is not yours: eko devices turn-away {id}");
-            return Err(CommandFailure::new(what).next(next).exit(Exit::NotTrusted));
-        }
-        None => {
-            let question = format!(
-                "The device {id} waits{}. Its fingerprint is\n    {fingerprint}\nDoes that device show the same digits?",
-                called(waiting)
-            );
-            ask::yes(context, &question, &format!("eko devices approve {id} --fingerprint DIGITS"))?;
-        }
+    if devices.pending.is_empty() {
+        return Err(MessengerError::UnknownJoiningCode { waiting: 0 }.into());
     }
-    client.approve(waiting).await?;
-    let text = format!("{id} is one of your devices now. What is sent to you from now on, it reads too.");
-    let object =
-        json!({ "type": "device", "id": id.to_string(), "state": "active", "fingerprint": fingerprint });
+    let text = ask::line(context, "Enter the joining code that the new device shows: 8 groups of 5 digits.")?;
+    let code = JoiningCode::parse(&text).map_err(|error| CommandFailure::new(error).exit(Exit::Usage))?;
+    let approved = client.approve(&code).await?;
+    let id = &approved.device.id;
+    let text = format!(
+        "{id}{} is one of your devices now. What is sent to you from now on, it reads too.",
+        called(&approved)
+    );
+    let object = json!({ "type": "device", "id": id.to_string(), "state": "active", "name": approved.name });
     context.out.result(&text, &object)
 }
 
@@ -173,7 +140,7 @@ async fn revoke(
                           nobody is left then who could approve another, but eko login NAME --reset begins anew."
                 .to_owned(),
             (true, _) => "This is the device that you are using.".to_owned(),
-            (false, _) => format!("The device {id} has the fingerprint\n    {}", device.fingerprint),
+            (false, _) => format!("The device {id} is active since {}.", moment(&device.since)),
         };
         let question = format!(
             "{which}\nRevoked, it neither reads nor sends any more, for good; what it has read stays on it. Revoke it?"
@@ -222,7 +189,7 @@ fn device_by_id<'a, D>(
 }
 
 fn called(waiting: &PendingDevice) -> String {
-    waiting.name.as_ref().map(|name| format!(" and calls itself {name:?}")).unwrap_or_default()
+    waiting.name.as_ref().map(|name| format!(", which calls itself {name:?},")).unwrap_or_default()
 }
 
 /// Returns a timestamp of the device chain in the time zone of this machine, or unchanged if it

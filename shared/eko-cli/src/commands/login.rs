@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
 use crate::home::{AccountFolder, PreparedAccount};
+use crate::joining::{self, WaitOutcome};
 use crate::libsignal::LibSignal;
 use crate::oidc::{BrowserSignIn, RelyingParty};
 use crate::partial_handle::PartialHandle;
@@ -32,9 +33,10 @@ const MORE: &str = "\
 The server's issuer confirms who you are: your browser opens the issuer's page, and returns here. The
 development issuer of a server on this machine asks for no password, so no browser is needed.
 
-The first device of a name claims the name. A further device is pending until another of your devices
-approves it; compare the fingerprints that both show. Keys are made on this machine, and their
-private halves never leave it.
+The first device of a name claims the name. A further device shows a joining code, and waits until you
+have entered the code on another of your devices: eko devices approve. If you end the wait, eko login
+goes on with it, with the same code. Keys are made on this machine, and their private halves never
+leave it.
 
 A device that was revoked, or that the server has forgotten, cannot be used again. --anew makes
 another device in its place. Run `eko export` before, to keep the old messages in a form that other
@@ -77,6 +79,9 @@ pub(crate) struct LoginArgs {
     /// contacts are warned
     #[arg(long)]
     reset: bool,
+    /// Do not wait for the approval of a further device: only show its joining code
+    #[arg(long)]
+    no_wait: bool,
 }
 
 impl LoginArgs {
@@ -104,7 +109,7 @@ impl LoginArgs {
                     format!("{handle} still has this device, which is signed in: nothing was set aside");
                 return Err(CommandFailure::new(what).next("eko devices revoke ID, if it is to go"));
             }
-            Ok(device) => return tell(context, &account, &device, None),
+            Ok(device) => return self.tell(context, &account, &device, None).await,
             Err(error) if self.anew && !is_new && is_lost(&error) => error,
             Err(error) => {
                 if is_new && was_refused(&error) && never_registered(context, &account)? {
@@ -117,7 +122,7 @@ impl LoginArgs {
         let aside = context.home.set_aside(&account, &stamp(context))?;
         let PreparedAccount { account, .. } = context.home.prepare(&handle)?;
         match sign_in_with(context, &account, sign_in).await {
-            Ok(device) => tell(context, &account, &device, Some(&aside)),
+            Ok(device) => self.tell(context, &account, &device, Some(&aside)).await,
             Err(error) => {
                 if was_refused(&error) && never_registered(context, &account)? {
                     account.remove()?;
@@ -128,6 +133,47 @@ impl LoginArgs {
                 Err(error.into())
             }
         }
+    }
+
+    /// Shows the device that has signed in. If it waits for approval, shows its joining code and
+    /// waits.
+    async fn tell(
+        &self,
+        context: &Context,
+        account: &AccountFolder,
+        signed_in: &SignedInDevice,
+        aside: Option<&Path>,
+    ) -> Result<(), CommandFailure> {
+        let SignedInDevice { client, registered } = signed_in;
+        let device = client.device();
+        let mut object = json!({
+            "handle": account.handle.to_string(),
+            "actor": device.actor(),
+            "device": device.id().to_string(),
+            "status": "active",
+            "setAside": aside,
+        });
+        let aside = aside.map(|aside| format!("\nThe files of the former device are in {}", aside.display()));
+        let (handle, aside) = (&account.handle, aside.unwrap_or_default());
+        if let (RegistrationStatus::Pending, Some(code)) = (registered.status, client.joining_code()?) {
+            let mut pending = object.clone();
+            pending["status"] = json!("pending");
+            pending["joiningCode"] = json!(code.digits());
+            let text = format!("You are {handle}. {}{aside}", joining::text(&code));
+            context.out.result(&text, &pending)?;
+            joining::picture(context, &code)?;
+            if self.no_wait || joining::wait(context, client).await? == WaitOutcome::Interrupted {
+                return Ok(());
+            }
+            return context.out.result("This device is one of your devices now.", &object);
+        }
+        object["first"] = json!(registered.device_set.length == 1);
+        // A server can hide a user's devices from a new one. Then only the user can notice.
+        let first = match registered.device_set.length {
+            1 => " This is your first device: if you have another, this server hides it from you.",
+            _ => "",
+        };
+        context.out.result(&format!("You are {handle}.{first}{aside}"), &object)
     }
 
     /// Asks the server what it can do, and checks that it is the server that the person named.
@@ -262,39 +308,4 @@ fn never_registered(context: &Context, account: &AccountFolder) -> Result<bool, 
     let store = DeviceStore::open(&account.database())?;
     let client = Messenger::open(context.http()?, LibSignal, store, context.environment.clone())?;
     Ok(client.is_none_or(|client| client.device().tokens().is_none()))
-}
-
-fn tell(
-    context: &Context,
-    account: &AccountFolder,
-    signed_in: &SignedInDevice,
-    aside: Option<&Path>,
-) -> Result<(), CommandFailure> {
-    let SignedInDevice { client, registered } = signed_in;
-    let (device, fingerprint) = (client.device(), client.fingerprint());
-    let handle = &account.handle;
-    let (word, mut text) = match registered.status {
-        RegistrationStatus::Active => {
-            ("active", format!("You are {handle}. This device's fingerprint is\n  {fingerprint}"))
-        }
-        RegistrationStatus::Pending => (
-            "pending",
-            format!(
-                "You are {handle}. This device is pending until another of your devices approves it. \
-                 That device must show the fingerprint\n  {fingerprint}"
-            ),
-        ),
-    };
-    if let Some(aside) = aside {
-        text.push_str(&format!("\nThe files of the former device are in {}", aside.display()));
-    }
-    let object = json!({
-        "handle": handle.to_string(),
-        "actor": device.actor(),
-        "device": device.id().to_string(),
-        "status": word,
-        "fingerprint": fingerprint,
-        "setAside": aside,
-    });
-    context.out.result(&text, &object)
 }

@@ -108,6 +108,9 @@ impl SendArgs {
 
 fn tell(context: &Context, client: &HttpMessenger, sent: &SentActivity) -> Result<(), CommandFailure> {
     let delivery = DeliverySummary::of(client, sent);
+    if let Some(warning) = delivery.warning() {
+        context.out.prompt(&warning);
+    }
     let text = match delivery.state {
         EnvelopeState::Delivered | EnvelopeState::Accepted => "sent",
         EnvelopeState::Queued => "sent; their server is out of reach, and yours will try for 48 hours",

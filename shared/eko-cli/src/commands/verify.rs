@@ -70,12 +70,12 @@ impl VerifyArgs {
         let (_, client) = context.client()?;
         let person = person(&client, &self.who).await?;
         let who = named(&client, &person.actor());
+        let own = person == client.me();
+        if own && (self.confirm || self.scanned.is_some() || self.forget) {
+            return Err(CommandFailure::new(format!("{who} is you")).next("eko devices").exit(Exit::Usage));
+        }
         if self.forget {
             return self.forget(context, &client, &person, &who);
-        }
-        let own = person == client.me();
-        if own && (self.confirm || self.scanned.is_some()) {
-            return Err(CommandFailure::new(format!("{who} is you")).next("eko devices").exit(Exit::Usage));
         }
         let seen = client.verification(&person).await?;
         if self.confirm || self.scanned.is_some() {
@@ -161,7 +161,7 @@ fn tell(
 /// settled.
 fn alarm(who: &str, seen: &Verification, own: bool) -> Result<(), CommandFailure> {
     let compare = if own {
-        "eko devices"
+        "eko devices; if the list is right: eko verify with your own name and --accept"
     } else {
         &format!("eko verify {who} --confirm, once you have compared; or --accept")
     };

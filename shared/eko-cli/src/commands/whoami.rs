@@ -1,7 +1,9 @@
-//! `eko whoami`: shows the account and the device on this machine, without asking a server.
+//! `eko whoami`: shows the account and the device on this machine, without asking a server; and the
+//! joining code, while the device waits for approval.
 
 use serde_json::json;
 
+use crate::ask;
 use crate::context::Context;
 use crate::failure::CommandFailure;
 
@@ -9,11 +11,12 @@ pub(crate) fn run(context: &Context) -> Result<(), CommandFailure> {
     let (account, client) = context.client()?;
     let device = client.device();
     let (handle, signed_in) = (account.handle.to_string(), device.tokens().is_some());
-    let (fingerprint, folder) = (client.fingerprint(), account.path().display().to_string());
-    let mut text = format!(
-        "{handle}\n  device       {}\n  fingerprint  {fingerprint}\n  kept in      {folder}",
-        device.id()
-    );
+    let folder = account.path().display().to_string();
+    let mut text = format!("{handle}\n  device       {}\n  kept in      {folder}", device.id());
+    let code = client.joining_code()?.map(|code| code.digits());
+    if let Some(code) = &code {
+        text.push_str(&format!("\n  waits, with the joining code\n{}", ask::lines(code)));
+    }
     if !signed_in {
         text.push_str("\n  signed out   eko login ");
         text.push_str(&account.name());
@@ -22,7 +25,7 @@ pub(crate) fn run(context: &Context) -> Result<(), CommandFailure> {
         "handle": handle,
         "actor": device.actor(),
         "device": device.id().to_string(),
-        "fingerprint": fingerprint,
+        "joiningCode": code,
         "signedIn": signed_in,
         "folder": folder,
     });

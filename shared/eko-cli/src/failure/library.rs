@@ -38,12 +38,26 @@ impl From<MessengerError> for CommandFailure {
             }
             MessengerError::Client(ClientError::Unfetchable(_)) => Self::new(&error)
                 .next("--local-server URL, if it is a server of yours on this machine")
-                .exit(Exit::NotTrusted),
+                .exit(Exit::Usage),
             MessengerError::Forgotten | MessengerError::Revoked => Self::new(&error)
                 .next("eko login NAME --anew, which makes a new device and keeps the files of this one"),
             MessengerError::Pending => Self::new(&error).next(
-                "eko devices approve, on that one; it asks for the fingerprint that eko whoami shows here",
+                "eko devices approve, on that one; it asks for the joining code that eko whoami shows here",
             ),
+            MessengerError::UnknownJoiningCode { waiting: 0 } => {
+                Self::new(&error).next("eko login NAME, on the new one")
+            }
+            MessengerError::UnknownJoiningCode { .. } => Self::new(&error)
+                .next(
+                    "compare the code with what the new device shows, and if it is the same, do not approve",
+                )
+                .exit(Exit::NotTrusted),
+            MessengerError::SharedJoiningCode(_) => Self::new(&error)
+                .next("eko devices turn-away ID for each, and sign in again with your new device")
+                .exit(Exit::NotTrusted),
+            MessengerError::NotDone(_) => {
+                Self::new(&error).next("eko devices, and ask whoever runs the server").exit(Exit::NotTrusted)
+            }
             MessengerError::Group(GroupError::NotAdmin(actor)) => {
                 Self::new(format!("{} is not an admin of the group", handle(actor)))
             }

@@ -10,10 +10,9 @@ use super::test_home::{TestHome, server};
 async fn a_revoked_device_makes_room_for_another() {
     let server = server().await;
     let (first, second) = (signed_in(&server, "alice").await, TestHome::new());
-    let login = ["login", "alice", "--server", &server];
+    let login = ["login", "alice", "--server", &server, "--no-wait"];
     let waits = second.object(&login).await;
-    let fingerprint = text(&waits, "fingerprint");
-    first.eko(&["devices", "approve", "--fingerprint", fingerprint]).await.done();
+    first.eko_reading(&["devices", "approve"], text(&waits, "joiningCode")).await.done();
 
     // Nothing is set aside while the device can still be used.
     let anew = [&login[..], &["--anew"]].concat();
@@ -32,7 +31,7 @@ async fn a_revoked_device_makes_room_for_another() {
     assert!(aside.join("eko.db").is_file());
     let me = second.object(&["whoami"]).await;
     assert_eq!(me["device"], made["device"]);
-    first.eko(&["devices", "approve", "--fingerprint", text(&made, "fingerprint")]).await.done();
+    first.eko_reading(&["devices", "approve"], text(&made, "joiningCode")).await.done();
     second.eko(&["send", "@alice", "to myself"]).await.done();
 }
 

@@ -1,74 +1,101 @@
-//! Tests of `devices`: a further device is listed, compared, approved, revoked and turned away.
+//! Tests of `devices`: a further device is listed, approved by its joining code, revoked and turned
+//! away.
 
-use super::people::{ReportedFailure, signed_in, text};
+use eko_client::JoiningCode;
+use serde_json::Value;
+
+use super::people::{ReportedFailure, lines, signed_in, text};
 use super::test_home::{TestHome, server};
 
 /// A device of Alice's that waits for approval.
 struct WaitingDevice {
     home: TestHome,
     id: String,
-    fingerprint: String,
+    code: String,
 }
 
 async fn waiting(server: &str) -> WaitingDevice {
     let home = TestHome::new();
-    let me = home.object(&["login", "alice", "--server", server, "--device-name", "my \u{1b}desk"]).await;
+    let login = ["login", "alice", "--server", server, "--no-wait", "--device-name", "my \u{1b}desk"];
+    let me = home.object(&login).await;
     assert_eq!(text(&me, "status"), "pending");
-    let [id, fingerprint] = ["device", "fingerprint"].map(|member| text(&me, member).to_owned());
-    WaitingDevice { home, id, fingerprint }
+    let [id, code] = ["device", "joiningCode"].map(|member| text(&me, member).to_owned());
+    WaitingDevice { home, id, code }
 }
 
 #[tokio::test]
-async fn a_further_device_is_approved_by_its_fingerprint() {
+async fn a_further_device_is_approved_by_its_joining_code() {
     let server = server().await;
     let first = signed_in(&server, "alice").await;
-    assert_eq!(first.fails(&["devices", "approve"]).await.what, "no device waits for approval");
-    let WaitingDevice { home: second, id, fingerprint } = waiting(&server).await;
+    let approve = ["devices", "approve"];
+    assert_eq!(first.fails(&approve).await.what, "no device waits for approval");
+    let WaitingDevice { home: second, id, code } = waiting(&server).await;
     let bob = signed_in(&server, "bob").await;
 
     let listed = first.objects(&["devices"]).await;
     assert_eq!((text(&listed[0], "state"), &listed[0]["this"]), ("active", &true.into()));
     assert_eq!((text(&listed[1], "state"), text(&listed[1], "name")), ("waiting", "my \u{1b}desk"));
-    assert_eq!(text(&listed[1], "fingerprint"), fingerprint);
     let shown = first.eko(&["devices", "list"]).await.done();
-    assert!(
-        shown.contains(&fingerprint) && shown.contains(", this one") && !shown.contains('\u{1b}'),
-        "{shown}"
-    );
+    assert!(shown.contains(&id) && shown.contains(", this one") && !shown.contains('\u{1b}'), "{shown}");
+    assert!(!shown.contains(&code), "the server does not know the code");
 
-    // The pending device can do nothing yet, and says what to do next.
-    let ReportedFailure { code, what, next } = second.fails(&["send", "@bob", "Hello"]).await;
-    assert_eq!(code, 1, "{what}");
+    // The pending device can do nothing yet, and says what to do next. It shows the same code at any
+    // time, also if its person signs in again.
+    let ReportedFailure { code: exit, what, next } = second.fails(&["send", "@bob", "Hello"]).await;
+    assert_eq!(exit, 1, "{what}");
     assert!(next.starts_with("eko devices approve, on "), "{next}");
-    assert_eq!(second.fails(&["devices", "approve"]).await.next, next);
+    assert_eq!(second.fails(&approve).await.next, next);
+    assert_eq!(text(&second.object(&["whoami"]).await, "joiningCode"), code);
+    let again = second.object(&["login", "alice", "--server", &server, "--no-wait"]).await;
+    assert_eq!((text(&again, "device"), text(&again, "joiningCode")), (&*id, &*code));
 
-    // Without a terminal nobody can be asked.
-    let ReportedFailure { code, next, .. } = first.fails(&["devices", "approve"]).await;
-    assert_eq!((code, next), (2, format!("eko devices approve {id} --fingerprint DIGITS")));
-    let wrong = fingerprint.replace(char::is_numeric, "1");
-    let ReportedFailure { code, what, .. } =
-        first.fails(&["devices", "approve", "--fingerprint", &wrong]).await;
-    assert_eq!(code, 3, "{what}");
+    // A typing error is told from the code of another device.
+    let last = char::from_digit((code.chars().last().unwrap().to_digit(10).unwrap() + 1) % 10, 10).unwrap();
+    let mistyped = format!("{}{last}", &code[..code.len() - 1]);
+    let other = JoiningCode::from_secret([7; 16]).digits();
+    for (typed, exit, what) in [
+        ("", 2, "a joining code has 40 digits, and this has 0"),
+        (&*mistyped, 2, "a digit of the joining code is wrong"),
+        (&*other, 3, "no device that waits has this joining code"),
+    ] {
+        let failure = first.eko_reading(&approve, typed).await.failed();
+        assert_eq!(failure.code, exit, "{}", failure.what);
+        assert!(failure.what.starts_with(what), "{}", failure.what);
+    }
     assert_eq!(first.objects(&["devices"]).await, listed);
-    let bare = fingerprint.replace(' ', "");
-    let approved = first.object(&["devices", "approve", &id[..30], "--fingerprint", &bare]).await;
+
+    let bare = code.replace(' ', "");
+    let approved = first.eko_reading(&["devices", "approve", "--json", "-q"], &bare).await.object();
     assert_eq!((text(&approved, "id"), text(&approved, "state")), (&*id, "active"));
     assert_eq!(second.eko(&["send", "@bob", "from my desk"]).await.done(), "sent\n");
+    assert_eq!(second.object(&["whoami"]).await["joiningCode"], Value::Null);
     assert_eq!(bob.hears().await, ["from my desk"]);
-    assert_eq!(first.fails(&["devices", "approve", &id]).await.what, "no device waits for approval");
+    assert_eq!(first.fails(&approve).await.what, "no device waits for approval");
+}
+
+#[tokio::test]
+async fn a_sign_in_waits_for_the_approval() {
+    let server = server().await;
+    let first = signed_in(&server, "alice").await;
+    let WaitingDevice { home: second, code, .. } = waiting(&server).await;
+    let login = ["login", "alice", "--server", &server, "--json", "-q"];
+    let (waited, approved) =
+        tokio::join!(second.eko(&login), first.eko_reading(&["devices", "approve"], &code));
+    approved.done();
+    let [pending, active] = lines(&waited.done()).try_into().unwrap();
+    assert_eq!((text(&pending, "joiningCode"), text(&active, "status")), (&*code, "active"));
 }
 
 #[tokio::test]
 async fn the_person_is_asked_at_a_terminal() {
     let server = server().await;
     let first = signed_in(&server, "alice").await;
-    let WaitingDevice { home: _second, id, fingerprint } = waiting(&server).await;
-    let refused = first.eko_asking(&["devices", "approve"], "y\n").await;
-    assert_eq!(refused.code, 1);
-    assert!(refused.err.contains(&fingerprint), "{}", refused.err);
-    assert!(refused.err.ends_with("eko: the answer was not yes: nothing was changed\n"), "{}", refused.err);
+    let WaitingDevice { home: _second, id, code } = waiting(&server).await;
+    let refused = first.eko_asking(&["devices", "approve"], "12345\n").await;
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("Enter the joining code that the new device shows"), "{}", refused.err);
     assert_eq!(text(&first.objects(&["devices"]).await[1], "state"), "waiting");
-    first.eko_asking(&["devices", "approve"], "yes\n").await.done();
+    first.eko_asking(&["devices", "approve"], &format!("{code}\n")).await.done();
     assert_eq!(first.objects(&["devices"]).await.iter().filter(|it| it["state"] == "active").count(), 2);
     let asked = first.eko_asking(&["devices", "revoke", &id], "yes\n").await;
     assert!(asked.err.contains("neither reads nor sends any more, for good"), "{}", asked.err);
@@ -80,8 +107,8 @@ async fn the_person_is_asked_at_a_terminal() {
 async fn a_revoked_device_says_so_and_what_it_may_do() {
     let server = server().await;
     let first = signed_in(&server, "alice").await;
-    let WaitingDevice { home: second, id, fingerprint } = waiting(&server).await;
-    first.eko(&["devices", "approve", "--fingerprint", &fingerprint]).await.done();
+    let WaitingDevice { home: second, id, code } = waiting(&server).await;
+    first.eko_reading(&["devices", "approve"], &code).await.done();
     let ReportedFailure { code, next, .. } = first.fails(&["devices", "revoke", &id]).await;
     assert_eq!((code, next), (2, format!("eko devices revoke {id} --yes")));
     for nobodys in ["x", ""] {
@@ -114,8 +141,8 @@ async fn a_device_revokes_itself_and_one_that_waits_is_turned_away() {
     first.eko(&["devices", "turn-away", &id]).await.done();
     assert_eq!(first.objects(&["devices"]).await.len(), 1);
     assert_eq!(second.fails(&["devices"]).await.code, 1);
-    let WaitingDevice { home: third, id, fingerprint } = waiting(&server).await;
-    first.eko(&["devices", "approve", "--fingerprint", &fingerprint]).await.done();
+    let WaitingDevice { home: third, id, code } = waiting(&server).await;
+    first.eko_reading(&["devices", "approve"], &code).await.done();
     let said = third.eko(&["devices", "revoke", &id, "--yes"]).await.done();
     assert!(said.starts_with("This device is revoked"), "{said}");
     assert_eq!(third.fails(&["listen", "--once"]).await.code, 1);

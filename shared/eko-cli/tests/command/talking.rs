@@ -144,6 +144,9 @@ async fn errors_say_what_to_do_next() {
     let (code, _) = said(&["send", "@bob"]).await;
     assert_eq!(code, 2);
     let (code, err) = said(&["send", "@bob@localhost:9", "hello"]).await;
+    assert_eq!((code, err.contains("Next: --local-server URL")), (2, true), "{err}");
+    let (code, err) =
+        said(&["send", "@bob@localhost:9", "hello", "--local-server", "http://localhost:9"]).await;
     assert_eq!((code, err.contains("out of reach")), (4, true), "{err}");
     let (code, err) = said(&["attachments", "save", "nothing"]).await;
     assert_eq!((code, err.contains("Next: eko history")), (2, true), "{err}");

@@ -6,6 +6,7 @@ mod blind;
 mod distrust;
 mod friends;
 mod groups;
+mod joining;
 mod keeping;
 mod leaving;
 mod people;

@@ -2,9 +2,11 @@
 
 use eko_cli::LibSignal;
 use eko_client::device::RegistrationStatus;
-use eko_client::messenger::{MessageDraft, Notice, Person, ReceivedBatch, SentActivity, SignInRequest};
+use eko_client::messenger::{
+    JoinState, MessageDraft, Notice, Person, ReceivedBatch, SentActivity, SignInRequest,
+};
 use eko_client::store::EnvelopeState;
-use eko_client::{DeviceStore, Environment, KeyCounts, Messenger};
+use eko_client::{DeviceStore, Environment, JoiningCode, KeyCounts, Messenger};
 use eko_protocol::address::UserName;
 use eko_testkit::{World, seeded};
 
@@ -57,9 +59,14 @@ pub(crate) async fn further(
     world.deliver().await;
     let notices = approver.receive().await.unwrap().notices;
     let [Notice::DeviceWaits(waiting)] = &notices[..] else { panic!("{notices:?}") };
-    assert_eq!(approver.fingerprint_of(waiting), client.fingerprint());
-    approver.approve(waiting).await.unwrap();
+    assert_eq!(approver.approve(&code_of(&client)).await.unwrap().device, waiting.device);
+    assert_eq!(client.join().await.unwrap(), JoinState::Joined);
     client
+}
+
+/// Returns the joining code that a pending device shows.
+pub(crate) fn code_of(client: &TestMessenger) -> JoiningCode {
+    client.joining_code().unwrap().unwrap()
 }
 
 pub(crate) fn text(text: &str) -> MessageDraft {

@@ -4,7 +4,7 @@ use eko_client::messenger::Notice;
 use eko_client::store::EnvelopeState;
 use eko_testkit::{CallFault, Internet, World};
 
-use crate::people::{TestMessenger, device, first, hear, say, shown, text};
+use crate::people::{TestMessenger, code_of, device, first, hear, say, shown, text};
 use crate::test_network::TestNetwork;
 
 /// Returns the states of the envelopes of which a device is told.
@@ -48,7 +48,7 @@ async fn an_envelope_that_waited_is_confirmed_completed_or_sent_anew() {
     let (bob_two, _) = device(&b, &wire, "bob", "two").await;
     b.deliver().await;
     hear(&b, &bob).await;
-    bob.approve(&bob.devices().await.unwrap().pending[0]).await.unwrap();
+    bob.approve(&code_of(&bob_two)).await.unwrap();
     a.advance(10_000);
     a.federate().await;
     // The report makes the envelope due again, and the same look into the mailbox sends the rest.

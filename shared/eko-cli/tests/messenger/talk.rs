@@ -4,7 +4,7 @@ use eko_client::messenger::{MessengerError, Notice};
 use eko_client::store::EnvelopeState;
 use eko_testkit::World;
 
-use crate::people::{first, further, hear, say};
+use crate::people::{code_of, first, further, hear, say};
 use crate::test_network::{NetworkFault, TestNetwork};
 
 #[tokio::test]
@@ -134,14 +134,14 @@ async fn copies_reach_a_device_whose_approval_was_cut_off() {
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
     say(&alice, &bob.me(), "before").await;
     let (two, _) = crate::people::device(&world, &wire, "alice", "two").await;
-    let waiting = alice.devices().await.unwrap().pending.remove(0);
-    // Reading the chain and appending the node succeed. Reading the chain afterwards fails.
+    // Reading the chain and the list and appending the node succeed. Reading the chain afterwards
+    // fails.
     let requests = std::sync::atomic::AtomicUsize::new(0);
     wire.fail(move || {
-        (requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2)
+        (requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 3)
             .then_some(NetworkFault::LostRequest)
     });
-    assert!(alice.approve(&waiting).await.is_err());
+    assert!(alice.approve(&code_of(&two)).await.is_err());
     wire.honest();
     say(&alice, &bob.me(), "after").await;
     world.deliver().await;

@@ -19,6 +19,7 @@ pub(crate) struct TestNetwork {
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
     tamper: Arc<Mutex<Option<TamperFn>>>,
     failing: Arc<Mutex<Option<FailFn>>>,
+    dropped: Arc<Mutex<Option<DropFn>>>,
 }
 
 /// A request and its answer, on their way.
@@ -49,13 +50,14 @@ pub(crate) enum NetworkFault {
 }
 
 type TamperFn = Box<dyn Fn(PassingExchange<'_>) -> Option<FalseAnswer> + Send + Sync>;
+type DropFn = Box<dyn Fn(&Request<Bytes>) -> Option<FalseAnswer> + Send + Sync>;
 type FailFn = Box<dyn Fn() -> Option<NetworkFault> + Send + Sync>;
 
 impl TestNetwork {
     /// Creates a network that reaches these servers.
     pub(crate) fn to(worlds: &[&World]) -> Self {
-        let (servers, seen, asked, tamper, failing) = Default::default();
-        let network = Self { servers, seen, asked, tamper, failing };
+        let (servers, seen, asked, tamper, failing, dropped) = Default::default();
+        let network = Self { servers, seen, asked, tamper, failing, dropped };
         worlds.iter().for_each(|world| network.reach(world));
         network
     }
@@ -73,6 +75,15 @@ impl TestNetwork {
         *self.tamper.lock().unwrap() = Some(Box::new(change));
     }
 
+    /// Answers requests in the place of the server from now on. A request for which `answer` returns
+    /// `None` reaches the server.
+    pub(crate) fn drop_requests(
+        &self,
+        answer: impl Fn(&Request<Bytes>) -> Option<FalseAnswer> + Send + Sync + 'static,
+    ) {
+        *self.dropped.lock().unwrap() = Some(Box::new(answer));
+    }
+
     /// Fails requests from now on. `failing` is asked once per request.
     pub(crate) fn fail(&self, failing: impl Fn() -> Option<NetworkFault> + Send + Sync + 'static) {
         *self.failing.lock().unwrap() = Some(Box::new(failing));
@@ -82,6 +93,7 @@ impl TestNetwork {
     pub(crate) fn honest(&self) {
         *self.tamper.lock().unwrap() = None;
         *self.failing.lock().unwrap() = None;
+        *self.dropped.lock().unwrap() = None;
     }
 }
 
@@ -101,6 +113,10 @@ impl Transport for TestNetwork {
         let broken = || TransportError::Broken("the line is bad".to_owned());
         if fault == Some(NetworkFault::LostRequest) {
             return Err(broken());
+        }
+        let instead = self.dropped.lock().unwrap().as_ref().and_then(|answer| answer(&request));
+        if let Some(FalseAnswer { status, body }) = instead {
+            return Ok(Response::builder().status(status).body(body.into()).unwrap());
         }
         let mut response = server.send(request).await?;
         if fault == Some(NetworkFault::LostAnswer) {

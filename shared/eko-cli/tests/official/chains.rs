@@ -1,6 +1,5 @@
 //! Tests of a user with devices of both kinds: each side verifies what the other has signed.
 
-use eko_client::fingerprint::fingerprint;
 use eko_client::messenger::{MessengerError, Person};
 use serde_json::{Value, json};
 
@@ -28,11 +27,9 @@ async fn mixed(hers: &LocalServer, theirs: &LocalServer, sign: u8) {
     let mut command = registration(Library::Current, hers, "alice", false);
     command["sign"] = json!(sign);
     let mut official = OfficialDevice::waiting(Library::Current, &command).await;
-    let pending = first.client.devices().await.unwrap().pending.remove(0);
-    let expected = fingerprint(&official.address, &pending.device.identity_key);
-    first.approve(&official.address, &expected).await;
+    first.approve(&official.address, &official.joining_code).await;
     let second = EkoDevice::waiting(hers, "alice").await;
-    official.command(json!({ "do": "approve", "device": second.address() })).await;
+    official.command(json!({ "do": "approve", "code": second.joining_code() })).await;
     first.told_of(&second.address()).await;
 
     let dave = EkoDevice::first(theirs, "dave").await;

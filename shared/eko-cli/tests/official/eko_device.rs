@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use eko_cli::LibSignal;
 use eko_client::device::{EntryContent, PendingDevice, RegistrationStatus};
-use eko_client::messenger::{MessageDraft, Notice, Person, ProgressStep, SignInRequest};
+use eko_client::messenger::{JoinState, MessageDraft, Notice, Person, ProgressStep, SignInRequest};
 use eko_client::store::{EnvelopeState, MessageContent, StoredMessage};
-use eko_client::{DeviceStore, Environment, KeyCounts, Messenger, messenger};
+use eko_client::{DeviceStore, Environment, JoiningCode, KeyCounts, Messenger, messenger};
 use eko_protocol::address::UserName;
 use serde_json::{Value, json};
 
@@ -56,7 +56,8 @@ impl EkoDevice {
     /// Signs in a further device of this user, and approves it with this device.
     pub(crate) async fn further(&self, here: &LocalServer) -> Self {
         let device = Self::waiting(here, self.client.me().user.as_str()).await;
-        self.approve(&device.address(), &device.client.fingerprint()).await;
+        self.approve(&device.address(), &device.joining_code()).await;
+        assert_eq!(device.client.join().await.unwrap(), JoinState::Joined);
         device
     }
 
@@ -108,11 +109,16 @@ impl EkoDevice {
         waiting
     }
 
-    /// Waits for the pending device with this address, asserts its fingerprint, and approves it.
-    pub(crate) async fn approve(&self, device: &str, fingerprint: &str) {
+    /// Returns the code of this device, which waits.
+    pub(crate) fn joining_code(&self) -> String {
+        self.client.joining_code().unwrap().unwrap().digits()
+    }
+
+    /// Waits for the pending device with this address, and approves it by its joining code.
+    pub(crate) async fn approve(&self, device: &str, code: &str) {
         let waiting = self.told_of(device).await;
-        assert_eq!(self.client.fingerprint_of(&waiting), fingerprint);
-        self.client.approve(&waiting).await.unwrap();
+        let code = JoiningCode::parse(code).unwrap();
+        assert_eq!(self.client.approve(&code).await.unwrap().device, waiting.device);
     }
 
     pub(crate) fn actor(&self) -> String {

@@ -12,7 +12,7 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{ChainNode, ChainPosition, DeviceSetChange, NextNode};
 use eko_protocol::envelope::Create;
 use eko_protocol::id::DeviceId;
-use eko_protocol::key::{CurveKey, IdentityKey, KeyId, RegistrationId, Signature};
+use eko_protocol::key::{CurveKey, IdentityKey, JoiningMac, KeyId, RegistrationId, Signature};
 use eko_protocol::key_package::{PublishedKeys, SignedPreKey};
 use eko_store::accounts::{AccountOutcome, DeviceRegistration, OidcSubject, PendingOutcome};
 use eko_store::chain::AppendOutcome;
@@ -251,7 +251,12 @@ fn queue_message(message: &Message) -> QueueMessage {
 fn addition(registration: &DeviceRegistration<'_>, position: &ChainPosition) -> ChainNode {
     let DeviceAddress { user, device } = registration.address;
     let origin = Origin::parse(ORIGIN).unwrap();
-    let node = NextNode::new(&origin, user, position, START_MS).add(&registration.keys.new_device(device));
+    let (next, new) =
+        (NextNode::new(&origin, user, position, START_MS), registration.keys.new_device(device));
+    let node = match position.length {
+        0 => next.begin(&new),
+        _ => next.approve(&new, &JoiningMac::from([1; 32])),
+    };
     ChainNode::parse(&node.finish(device, &Signature::from_bytes(&[1; 64]).unwrap())).unwrap()
 }
 
@@ -261,6 +266,7 @@ fn registration<'a>(address: DeviceAddress<'a>, one_time: &'a PublishedKeys) -> 
         identity_key: IdentityKey::of_secret(&[3; 32]),
         registration_id: RegistrationId::from_random(7),
         possession: signature,
+        joining_mac: None,
         name: None,
         registered_ms: START_MS,
         signed_pre_key: SignedPreKey {

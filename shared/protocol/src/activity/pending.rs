@@ -5,17 +5,29 @@ use serde_json::{Value, json};
 use super::context;
 use crate::address::{Origin, UserName};
 use crate::chain::NewDevice;
+use crate::key::JoiningMac;
 use crate::{multibase, timestamp};
 
+/// A device that waits for approval, as it registered.
+#[derive(Debug, Clone, Copy)]
+pub struct PendingRegistration<'a> {
+    /// The description that the device gave of itself.
+    pub device: &'a NewDevice,
+    /// The MAC by which the user's other devices recognise it.
+    pub joining_mac: &'a JoiningMac,
+    /// The time of its registration, in epoch milliseconds.
+    pub registered_ms: i64,
+}
+
 /// Writes a pending device. It holds everything that an `AddDevice` node for the device needs.
-/// `registered_ms` is in epoch milliseconds.
 ///
 /// ```text
 /// {"type": ["Object", "PendingDevice"], "id": <the device's address>, "actor": <URL>,
 ///  "identityKey": <base64>, "registrationId": <number>, "keyPackage": <URL>,
-///  "possession": <multibase>, "published": <time of registration>}
+///  "possession": <multibase>, "joiningMac": <base64>, "published": <time of registration>}
 /// ```
-pub fn pending_device(origin: &Origin, user: &UserName, device: &NewDevice, registered_ms: i64) -> Value {
+pub fn pending_device(origin: &Origin, user: &UserName, pending: &PendingRegistration<'_>) -> Value {
+    let PendingRegistration { device, joining_mac, registered_ms } = *pending;
     json!({
         "type": ["Object", "PendingDevice"],
         "id": origin.device(user, &device.id),
@@ -24,19 +36,20 @@ pub fn pending_device(origin: &Origin, user: &UserName, device: &NewDevice, regi
         "registrationId": device.registration_id.get(),
         "keyPackage": origin.key_package(user, &device.id),
         "possession": multibase::encode(&device.possession),
+        "joiningMac": joining_mac,
         "published": timestamp::format(registered_ms),
     })
 }
 
 /// Writes the `Offer` with which the server tells the active devices, in their mailboxes, that a
 /// device waits for approval. Its object is the [`pending_device`].
-pub fn device_offered(origin: &Origin, user: &UserName, device: &NewDevice, registered_ms: i64) -> Value {
+pub fn device_offered(origin: &Origin, user: &UserName, pending: &PendingRegistration<'_>) -> Value {
     json!({
         "@context": context(origin),
         "type": "Offer",
         "actor": origin.server_actor(),
         "to": origin.actor(user),
-        "object": pending_device(origin, user, device, registered_ms),
+        "object": pending_device(origin, user, pending),
     })
 }
 
@@ -58,7 +71,9 @@ mod tests {
         };
         let (origin, alice) =
             (Origin::parse("https://a.example").unwrap(), UserName::parse("alice").unwrap());
-        let offer = device_offered(&origin, &alice, &device, 0);
+        let joining_mac = JoiningMac::from([7; 32]);
+        let pending = PendingRegistration { device: &device, joining_mac: &joining_mac, registered_ms: 0 };
+        let offer = device_offered(&origin, &alice, &pending);
         insta::assert_json_snapshot!(offer, @r#"
         {
           "@context": [
@@ -70,6 +85,7 @@ mod tests {
             "actor": "https://a.example/user/alice",
             "id": "https://a.example/user/alice/device/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11",
             "identityKey": "BTyZYEZRDcVsZNjj/9w+TQOyJCadUKQ2d3V+TdEYGfkR",
+            "joiningMac": "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=",
             "keyPackage": "https://a.example/user/alice/keyPackage/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11",
             "possession": "zof36VWaeELzAcgefG6iTY8itJ9Nt8HNNGawrPuTQ1h8pjqKVxgoZDqMYgTAqMYRcz8Njem5uFHirNdJf8Y1U2vJ",
             "published": "1970-01-01T00:00:00Z",

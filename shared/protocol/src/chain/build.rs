@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{ChainPosition, proof_base};
 use crate::address::{Origin, UserName};
 use crate::id::DeviceId;
-use crate::key::{IdentityKey, RegistrationId, Signature};
+use crate::key::{IdentityKey, JoiningMac, RegistrationId, Signature};
 use crate::{Invalid, multibase, timestamp};
 
 /// A device as it registers.
@@ -57,10 +57,16 @@ impl<'a> NextNode<'a> {
         Self { origin, user, position, published_ms }
     }
 
-    /// Creates an `AddDevice`. The new device signs it if the chain is empty, and an active device
-    /// otherwise.
-    pub fn add(&self, new: &NewDevice) -> UnsignedNode {
+    /// Creates the first `AddDevice` of a chain. The new device signs it.
+    pub fn begin(&self, new: &NewDevice) -> UnsignedNode {
         self.node("AddDevice", &new.id).with_addition(self, new)
+    }
+
+    /// Creates an `AddDevice` that approves a further device. An active device signs it.
+    pub fn approve(&self, new: &NewDevice, approval_mac: &JoiningMac) -> UnsignedNode {
+        let mut node = self.node("AddDevice", &new.id).with_addition(self, new);
+        node.put("approvalMac", json!(approval_mac));
+        node
     }
 
     /// Creates a `ResetDevices`. The new device signs it.

@@ -54,6 +54,12 @@ pub enum ChainError {
         "possession is not the new device's signature over actor, device, identityKey and registrationId"
     )]
     BadPossession,
+    /// An `AddDevice` after the first node has no `approvalMac`.
+    #[error("approvalMac is missing: only the first node has none")]
+    ApprovalMissing,
+    /// The first node has an `approvalMac`.
+    #[error("the first node has no approvalMac: nobody approves it")]
+    ApprovalOfFirst,
     /// The device that is added was in the chain before.
     #[error("this device id was used before")]
     DeviceIdReused,
@@ -98,6 +104,7 @@ impl ChainError {
             Self::WrongSigner(_) => "/proof/verificationMethod",
             Self::BadProof => "/proof/proofValue",
             Self::BadPossession => "/possession",
+            Self::ApprovalMissing | Self::ApprovalOfFirst => "/approvalMac",
         };
         Invalid::at(pointer, self.to_string())
     }

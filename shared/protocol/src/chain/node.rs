@@ -9,7 +9,7 @@ use crate::Invalid;
 use crate::device_set::{DeviceSetRef, is_hash};
 use crate::invalid::token;
 use crate::json::{canonical, shape};
-use crate::key::{IdentityKey, RegistrationId, Signature};
+use crate::key::{IdentityKey, JoiningMac, RegistrationId, Signature};
 
 /// A node of a device chain. It is well formed, but not verified; [`super::verify_next`] verifies
 /// it.
@@ -22,6 +22,7 @@ use crate::key::{IdentityKey, RegistrationId, Signature};
 ///  "device": "ORIGIN/user/{name}/device/{device}", "published": <RFC 3339, UTC>,
 ///  "identityKey": <base64>, "registrationId": <number>, "keyPackage": <URL>,   not in RevokeDevice
 ///  "possession": <multibase>,                                                  not in RevokeDevice
+///  "approvalMac": <base64>,                       in every AddDevice but the first node, and only there
 ///  "proof": {"type": "DataIntegrityProof", "cryptosuite": "xeddsa-2022",
 ///            "proofPurpose": "authentication", "verificationMethod": <the signing device's address>,
 ///            "proofValue": <multibase>}}
@@ -36,6 +37,7 @@ pub struct ChainNode {
     pub(super) device: String,
     pub(super) kind: NodeKind,
     pub(super) published: String,
+    pub(super) approval_mac: Option<JoiningMac>,
     pub(super) proof: Proof,
     pub(super) canonical: Vec<u8>,
 }
@@ -160,6 +162,12 @@ impl ChainNode {
             NodeKind::Add(addition) | NodeKind::Reset(addition) => Some(addition),
             NodeKind::Revoke => None,
         }
+    }
+
+    /// Returns the MAC by which the new device recognises its approval; see
+    /// [`super::JoiningKeys::judge`]. Only an `AddDevice` after the first node has one.
+    pub fn approval_mac(&self) -> Option<&JoiningMac> {
+        self.approval_mac.as_ref()
     }
 
     /// Returns the time at which the node was made, by the signing device's clock, as RFC 3339 in

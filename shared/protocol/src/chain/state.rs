@@ -47,6 +47,12 @@ pub struct ChainState {
     pub used: BTreeSet<DeviceId>,
 }
 
+/// Returns the root of a chain: the last node that replaced all devices, or the first node if there
+/// is none. All devices of today descend from the root's device.
+pub fn root(nodes: &[ChainNode]) -> Option<&ChainNode> {
+    nodes.iter().rfind(|node| matches!(node.kind(), NodeKind::Reset(_))).or_else(|| nodes.first())
+}
+
 /// An active device of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActiveDevice {

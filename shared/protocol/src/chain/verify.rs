@@ -31,7 +31,8 @@ impl From<&DeviceSetRef> for ChainPosition {
 /// every other node by an active device.
 ///
 /// Two rules are left to the caller: the effect on the device set ([`check_membership`]), and that
-/// a `ResetDevices` comes with a fresh sign-in.
+/// a `ResetDevices` comes with a fresh sign-in. The value of `approvalMac` means something to the
+/// added device only.
 ///
 /// # Errors
 /// [`ChainError`] for the first rule that is broken. [`ChainError::is_stale_head`] tells a lost
@@ -69,6 +70,11 @@ pub fn verify_next(
     let device = device_of(origin, user, node)?;
     if node.addition().is_some_and(|addition| addition.key_package != origin.key_package(user, &device)) {
         return Err(ChainError::WrongKeyPackage);
+    }
+    match (&node.kind, position.length, node.approval_mac) {
+        (NodeKind::Add(_), 1.., None) => return Err(ChainError::ApprovalMissing),
+        (_, 0, Some(_)) => return Err(ChainError::ApprovalOfFirst),
+        _ => {}
     }
     let key = signer(origin, user, position, signer_key, node)?;
     let base = node.proof_base().map_err(|_| ChainError::BadProof)?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::node::{Addition, ChainNode, NodeKind, Proof};
 use crate::json::only_as_object;
-use crate::key::{IdentityKey, RegistrationId};
+use crate::key::{IdentityKey, JoiningMac, RegistrationId};
 use crate::{Invalid, multibase, timestamp};
 
 /// The members of all kinds of nodes. Unknown members are refused, because a node is stored and
@@ -30,6 +30,8 @@ pub(super) struct WireNode {
     published: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     possession: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_mac: Option<JoiningMac>,
     proof: WireProof,
 }
 
@@ -79,6 +81,9 @@ impl WireNode {
             ("RevokeDevice", Some(_)) => return Err(Invalid::at("/identityKey", "is not of a RevokeDevice")),
             _ => return Err(Invalid::at("/type/1", "must be AddDevice, RevokeDevice or ResetDevices")),
         };
+        if self.approval_mac.is_some() && !matches!(kind, NodeKind::Add(_)) {
+            return Err(Invalid::at("/approvalMac", "is of an AddDevice only"));
+        }
         timestamp::parse_utc(&self.published).map_err(|fault| fault.under("/published"))?;
         Ok(ChainNode {
             context: self.context,
@@ -89,6 +94,7 @@ impl WireNode {
             device: self.device,
             kind,
             published: self.published,
+            approval_mac: self.approval_mac,
             proof: self.proof.read().map_err(|fault| fault.under("/proof"))?,
             canonical,
         })

@@ -188,6 +188,9 @@ fn is_are(people: &[Person]) -> &'static str {
 
 fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<(), CommandFailure> {
     let delivery = DeliverySummary::of(client, &made.sent);
+    if let Some(warning) = delivery.warning() {
+        context.out.prompt(&warning);
+    }
     let mut text = made.text.clone();
     if !delivery.reached.is_empty() {
         text.push_str(&format!(" Told: {}.", delivery.reached.join(", ")));

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chain::{NewDevice, NextNode, UnsignedNode, possession_base, proof_base};
+use crate::key::JoiningMac;
 use crate::multibase;
 use crate::signer::Signer;
 
@@ -41,21 +42,26 @@ impl TestChain {
         node.finish(&device(by), &signature)
     }
 
+    fn next<'a>(&'a self, state: &'a ChainState) -> NextNode<'a> {
+        NextNode::new(&self.origin, &self.user, &state.position, NOW_MS)
+    }
+
     fn add(&self, state: &ChainState, new: u64, by: u64) -> Value {
-        let node =
-            NextNode::new(&self.origin, &self.user, &state.position, NOW_MS).add(&self.new_device(new));
+        let next = self.next(state);
+        let node = match state.position.length {
+            0 => next.begin(&self.new_device(new)),
+            // Only the added device can tell a true approval from a false one.
+            _ => next.approve(&self.new_device(new), &JoiningMac::from([5; 32])),
+        };
         self.signed(node, by)
     }
 
     fn reset(&self, state: &ChainState, new: u64, by: u64) -> Value {
-        let node =
-            NextNode::new(&self.origin, &self.user, &state.position, NOW_MS).reset(&self.new_device(new));
-        self.signed(node, by)
+        self.signed(self.next(state).reset(&self.new_device(new)), by)
     }
 
     fn revoke(&self, state: &ChainState, gone: u64, by: u64) -> Value {
-        let node = NextNode::new(&self.origin, &self.user, &state.position, NOW_MS).revoke(&device(gone));
-        self.signed(node, by)
+        self.signed(self.next(state).revoke(&device(gone)), by)
     }
 
     fn append(&self, state: &ChainState, node: &Value) -> Result<ChainState, ChainError> {

@@ -107,6 +107,8 @@ fn shapes_are_refused_where_they_stand() {
         (&add, "/identityKey", low_order, "/identityKey"),
         (&add, "/registrationId", json!(0), "/registrationId"),
         (&add, "/possession", json!("z1"), "/possession"),
+        (&add, "/approvalMac", json!("AAAA"), "/approvalMac"),
+        (&add, "/type/1", json!("ResetDevices"), "/approvalMac"),
         (&add, "/proof/proofValue", json!("u"), "/proof/proofValue"),
         (&add, "/proof/type", json!("X"), "/proof/type"),
         (&add, "/proof/cryptosuite", json!("eddsa-2022"), "/proof/cryptosuite"),

@@ -62,6 +62,18 @@ fn who_may_append() {
         ("the first is signed by another", &empty, world.add(&empty, 1, 2), &not_new),
         ("the first is a reset", &empty, world.reset(&empty, 1, 1), &Err(ChainError::FirstNodeMustAdd)),
         ("the first is a revocation", &empty, world.revoke(&empty, 1, 1), &Err(ChainError::FirstNodeMustAdd)),
+        (
+            "the first is approved",
+            &empty,
+            world.signed(world.next(&empty).approve(&world.new_device(1), &JoiningMac::from([5; 32])), 1),
+            &Err(ChainError::ApprovalOfFirst),
+        ),
+        (
+            "a further device is not approved",
+            &two,
+            world.signed(world.next(&two).begin(&world.new_device(3)), 1),
+            &Err(ChainError::ApprovalMissing),
+        ),
         ("a ghost adds itself", &two, world.add(&two, 3, 3), &not_active),
         ("a ghost revokes", &two, world.revoke(&two, 1, 3), &not_active),
         ("a revoked device adds", &three, world.add(&three, 3, 1), &not_active),

@@ -1,0 +1,69 @@
+//! The joining code of a device that waits for approval, as text and as a QR code, and the wait for
+//! the approval.
+
+use std::time::Duration;
+
+use eko_client::JoiningCode;
+use eko_client::messenger::{JoinState, MessengerError};
+use tokio::time::sleep;
+
+use crate::ask;
+use crate::context::{Context, HttpMessenger};
+use crate::failure::CommandFailure;
+use crate::progress::ProgressLine;
+use crate::qr;
+
+/// The pause between two looks whether the device was approved.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The way in which a wait for approval has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitOutcome {
+    /// The device is one of the person's devices.
+    Joined,
+    /// The person has ended the wait.
+    Interrupted,
+}
+
+/// Returns the code with what the person does with it.
+pub(crate) fn text(code: &JoiningCode) -> String {
+    format!(
+        "This device waits until another of your devices approves it. Run\n    eko devices approve\n\
+         on that one, and enter this code there, and nowhere else:\n{}",
+        ask::lines(&code.digits())
+    )
+}
+
+/// Draws the QR code, if standard output is a terminal.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(crate) fn picture(context: &Context, code: &JoiningCode) -> Result<(), CommandFailure> {
+    match qr::drawn(code.scannable().as_bytes()) {
+        Some(picture) => context.out.picture(&picture),
+        None => Ok(()),
+    }
+}
+
+/// Waits until the device is approved. A server that does not answer is asked again.
+///
+/// # Errors
+/// The server shows a chain that was not approved, or the device was turned away.
+pub(crate) async fn wait(context: &Context, client: &HttpMessenger) -> Result<WaitOutcome, MessengerError> {
+    let progress = ProgressLine::new(context.out);
+    let outcome = loop {
+        progress.say("waiting for the approval; Ctrl-C ends the wait, and eko login goes on with it");
+        match client.join().await {
+            Ok(JoinState::Joined) => break Ok(WaitOutcome::Joined),
+            Ok(JoinState::Waiting) => {}
+            Err(error) if error.retry_after_s().is_some() => progress.say(error.to_string()),
+            Err(error) => break Err(error),
+        }
+        tokio::select! {
+            () = sleep(PAUSE) => {}
+            _ = tokio::signal::ctrl_c() => break Ok(WaitOutcome::Interrupted),
+        }
+    };
+    progress.done();
+    outcome
+}

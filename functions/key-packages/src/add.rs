@@ -30,7 +30,8 @@ pub(crate) async fn add_keys(state: &AppState, caller: &Caller, body: &Value) ->
         PublicationOutcome::Refused(invalid) => Err(invalid.into()),
         PublicationOutcome::ReplacedTooSoon => {
             let retry_after = REPLACEMENT_PAUSE_MS.unsigned_abs() / 1000;
-            Err(Problem::TooMany { retry_after, what: "all keys were replaced within the last hour" })
+            let what = "keys are replaced once an hour at most, and not right after others were published";
+            Err(Problem::TooMany { retry_after, what })
         }
         PublicationOutcome::DevicePending => Err(Problem::DevicePending),
         PublicationOutcome::DeviceRevoked => Err(Problem::DeviceRevoked),

@@ -20,9 +20,10 @@ use plan::{PlanOutcome, PoolPlan, may_remove};
 /// The most one-time keys of a kind that a device may have in its pool.
 pub const POOL_KEYS: u64 = 400;
 /// The time that has to pass between two replacements of all keys of a device, by the times that
-/// they state, in milliseconds. The blocks of a replaced pool stay stored for a while, so
-/// replacements must not be frequent.
+/// they state, in milliseconds.
 pub const REPLACEMENT_PAUSE_MS: i64 = HOUR_MS;
+/// The most writes of one transaction.
+const TRANSACTION_WRITES: usize = 100;
 /// The most times that a publication is planned anew because the pools have changed.
 const TRIES: u32 = 6;
 
@@ -38,7 +39,8 @@ pub enum PublicationOutcome {
     },
     /// The publication breaks a rule; nothing is stored. The pointer is relative to the activity.
     Refused(Invalid),
-    /// All keys were replaced less than [`REPLACEMENT_PAUSE_MS`] before; nothing is stored.
+    /// A replacement comes less than [`REPLACEMENT_PAUSE_MS`] after another one, or within the
+    /// minute after a publication; nothing is stored.
     ReplacedTooSoon,
     /// The device waits for approval; nothing is stored.
     DevicePending,
@@ -81,9 +83,11 @@ impl Store {
     /// change. If takes or another publication change the pools meanwhile, all of it is tried
     /// again. Without any change there is no transaction.
     ///
+    /// Spent blocks are removed with the next publication. If there are more than 15 of a kind, one
+    /// more transaction for each 100 of the further ones comes first.
+    ///
     /// A replacement gives the new keys places after all former ones, so that it needs no more
-    /// calls than an addition and the former blocks are spent. The former blocks are removed by
-    /// later publications.
+    /// calls than an addition and the former blocks are spent.
     ///
     /// The verb may be repeated with the same publication: if the answer was lost, the repetition
     /// finds the keys stored and returns [`PublicationOutcome::Done`]. A publication that is older
@@ -113,7 +117,7 @@ impl Store {
                 DeviceStatus::Pending => return Ok(PublicationOutcome::DevicePending),
                 DeviceStatus::Revoked => return Ok(PublicationOutcome::DeviceRevoked),
             }
-            let kind = match kind_now(record, publication) {
+            let kind = match kind_now(record, publication, now_ms) {
                 Ok(kind) => kind,
                 Err(outcome) => return Ok(outcome),
             };
@@ -135,6 +139,7 @@ impl Store {
                     return Ok(PublicationOutcome::Refused(invalid.under("/object/kyberPreKeys")));
                 }
             };
+            self.remove_spent(address, &plan).await?;
             let writes = self.publication_writes(address, record, &plan, now_ms)?;
             if writes.is_empty() || self.transact(writes).await?.is_done() {
                 return Ok(PublicationOutcome::Done {
@@ -147,6 +152,19 @@ impl Store {
             operation: "TransactWriteItems",
             detail: "the pool keeps moving".to_owned(),
         })
+    }
+
+    /// Removes the spent blocks that do not fit the transaction of the publication. Nobody reads
+    /// them any more, whether the publication happens or not.
+    async fn remove_spent(&self, address: DeviceAddress<'_>, plan: &PublicationPlan) -> Result<()> {
+        let pre_keys = plan.pre_keys.removed_before.iter().map(|n| OneTimePreKey::block_key(address, *n));
+        let kyber = plan.kyber_pre_keys.removed_before.iter().map(|n| KyberPreKey::block_key(address, *n));
+        let blocks: Vec<key::ItemKey> = pre_keys.chain(kyber).collect();
+        for some in blocks.chunks(TRANSACTION_WRITES) {
+            let writes = some.iter().map(|block| self.remove(block)).collect::<Result<Vec<_>>>()?;
+            self.transact(writes).await?;
+        }
+        Ok(())
     }
 
     fn publication_writes(
@@ -295,24 +313,27 @@ impl Store {
 ///
 /// # Errors
 /// The outcome of a publication that is older than the last replacement, or that replaces keys too
-/// soon after it.
+/// soon after it or after a publication. The blocks of the replaced pools may only be noted as spent
+/// if those that were noted before may be removed.
 fn kind_now(
     record: &Item,
     publication: &Publication,
+    now_ms: i64,
 ) -> std::result::Result<PublicationKind, PublicationOutcome> {
     let (kind, published_ms) = (publication.kind, publication.published_ms);
-    let Some(replaced_ms) = record.get_n(device::attr::REPLACED_MS) else { return Ok(kind) };
-    if published_ms < replaced_ms {
+    let replaced_ms = record.get_n(device::attr::REPLACED_MS);
+    if replaced_ms.is_some_and(|replaced_ms| published_ms < replaced_ms) {
         let detail = "is before the time of the publication that last replaced all keys";
         return Err(PublicationOutcome::Refused(Invalid::at("/published", detail)));
     }
-    match kind {
-        PublicationKind::Replacement if published_ms == replaced_ms => Ok(PublicationKind::Addition),
-        PublicationKind::Replacement if published_ms.saturating_sub(replaced_ms) < REPLACEMENT_PAUSE_MS => {
-            Err(PublicationOutcome::ReplacedTooSoon)
-        }
-        PublicationKind::Replacement | PublicationKind::Addition => Ok(kind),
+    if kind == PublicationKind::Addition || replaced_ms == Some(published_ms) {
+        return Ok(PublicationKind::Addition);
     }
+    let is_soon = |replaced_ms: i64| published_ms.saturating_sub(replaced_ms) < REPLACEMENT_PAUSE_MS;
+    if replaced_ms.is_some_and(is_soon) || !may_remove(record, now_ms) {
+        return Err(PublicationOutcome::ReplacedTooSoon);
+    }
+    Ok(PublicationKind::Replacement)
 }
 
 impl LastingPlan {

@@ -47,6 +47,7 @@ async fn ids_begin_anew() {
     let mut high = more(&mut bob, 1, 0);
     high.pre_keys[0].id = KeyId::new(4000).unwrap();
     bob.publish(&high).await.unwrap();
+    world.advance(MINUTE_MS);
     let low = more(&mut bob, 1, 0);
     assert_eq!(refused(bob.publish(&low).await), "422 invalid #/object/preKeys/0/id");
     let keys = all_new(&mut bob, 0, 0);
@@ -90,6 +91,7 @@ async fn a_take_and_a_replacement_race() {
     alice.refresh().await.unwrap();
     let first = more(&mut bob, 1, 0);
     bob.publish(&first).await.unwrap();
+    world.advance(MINUTE_MS);
     let keys = all_new(&mut bob, 1, 0);
     let now_ms = world.now_ms();
     let held = world.calls.hold("TransactWriteItems", 0);
@@ -150,6 +152,8 @@ async fn once_an_hour_and_never_back() {
     let next = all_new(&mut bob, 1, 0);
     assert_eq!(refused(bob.replace_keys(&next, start_ms - 1).await), "422 invalid #/published");
     assert_eq!(refused(bob.replace_keys(&next, start_ms + HOUR_MS - 1).await), "429 too-many");
+    world.advance(HOUR_MS);
+    bob.refresh().await.unwrap();
     bob.replace_keys(&next, start_ms + HOUR_MS).await.unwrap();
     // The former one is an old publication now, in both of its forms.
     assert_eq!(refused(bob.replace_keys(&keys, start_ms).await), "422 invalid #/published");
@@ -157,19 +161,50 @@ async fn once_an_hour_and_never_back() {
     assert_eq!(post_add(&bob, &addition).await, "422 invalid #/published");
 }
 
-/// The blocks of a replaced pool are removed by later publications.
+/// The blocks of a replaced pool are removed by the next publication, however many they are.
 #[tokio::test]
 async fn blocks_of_former_keys_go() {
     let world = World::new().await;
     let mut bob = world.user_with("bob", curve(100)).await;
     let device = bob.id().clone();
     let blocks = async || world.stored().await.keys(device.as_str(), "OPK#").len();
-    assert_eq!(blocks().await, 5);
+    for _ in 0..3 {
+        let keys = more(&mut bob, 100, 0);
+        bob.publish(&keys).await.unwrap();
+    }
+    assert_eq!(blocks().await, 20);
     let keys = all_new(&mut bob, 20, 0);
-    bob.replace_keys(&keys, world.now_ms()).await.unwrap();
-    assert_eq!(blocks().await, 6);
+    let now_ms = world.now_ms();
+    // Takes may still read the blocks that were spent a moment ago.
+    assert_eq!(refused(bob.replace_keys(&keys, now_ms).await), "429 too-many");
+    world.advance(MINUTE_MS);
+    bob.replace_keys(&keys, now_ms).await.unwrap();
+    assert_eq!(blocks().await, 21);
     world.advance(MINUTE_MS);
     let next = more(&mut bob, 20, 0);
+    world.calls.reset();
     bob.publish(&next).await.unwrap();
     assert_eq!(blocks().await, 2);
+    let transactions = world.calls.made().iter().filter(|call| *call == "TransactWriteItems").count();
+    assert_eq!(transactions, 2, "one for the blocks beyond fifteen");
+}
+
+/// However often a device publishes and replaces, what is stored of it stays small.
+#[tokio::test]
+async fn replacing_fills_no_table() {
+    let world = World::new().await;
+    let mut bob = world.user_with("bob", curve(100)).await;
+    let device = bob.id().clone();
+    for _ in 0..4 {
+        world.advance(HOUR_MS);
+        bob.refresh().await.unwrap();
+        let keys = all_new(&mut bob, 100, 0);
+        bob.replace_keys(&keys, world.now_ms()).await.unwrap();
+        for _ in 0..3 {
+            let keys = more(&mut bob, 100, 0);
+            bob.publish(&keys).await.unwrap();
+        }
+        // The pool that was replaced, and the new one.
+        assert!(world.stored().await.keys(device.as_str(), "OPK#").len() <= 40);
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! A block is spent when the head has passed its last place. It is not removed at once, since a
 //! take owns its place before it reads the key there. A publication notes which blocks are spent
-//! (`ob`, `kb`, `nt`); a publication that comes at least [`GRACE_MS`] later removes the blocks that
-//! were noted.
+//! (`ob`, `kb`, `nt`); a publication that comes at least [`GRACE_MS`] later removes all blocks that
+//! were noted. So no device makes the table grow by publishing.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,9 @@ use crate::items::Projection;
 use crate::one_time_keys::block::{KeyBlock, OneTimeKey};
 use crate::{Result, Store, key};
 
-/// The most spent blocks of a pool that one publication removes, so that it fits one transaction.
-const REMOVED_BLOCKS: u64 = 15;
+/// The most spent blocks of a pool that are removed in the transaction of the publication, so that
+/// it fits one. Further ones are removed before it.
+const REMOVED_BLOCKS: usize = 15;
 /// The time that a spent block stays after it was noted, in milliseconds. No request lasts longer
 /// than API Gateway's 30 seconds.
 const GRACE_MS: i64 = 60_000;
@@ -41,8 +42,10 @@ pub(super) struct PoolPlan<K> {
     pub(super) added: u64,
     /// The blocks that are written.
     pub(super) blocks: Vec<KeyBlock<K>>,
-    /// The numbers of the spent blocks that are removed.
+    /// The numbers of the spent blocks that are removed with the publication.
     pub(super) removed: Vec<u64>,
+    /// The numbers of the spent blocks that are removed before the publication.
+    pub(super) removed_before: Vec<u64>,
     /// The tail before the publication.
     old_tail: u64,
     /// The place of the first new key.
@@ -68,7 +71,7 @@ impl StoredBlocks {
     /// Notes that the blocks before `unspent` are spent. Returns also the blocks to remove: those
     /// that were noted as spent the last time.
     fn advance(self, unspent: u64) -> (Self, Vec<u64>) {
-        let first = self.unspent.min(self.first.saturating_add(REMOVED_BLOCKS)).max(self.first);
+        let first = self.unspent.max(self.first);
         (Self { first, unspent }, (self.first..first).collect())
     }
 }
@@ -98,7 +101,7 @@ impl Store {
             unspent: number_or_zero(record, K::POOL.unspent_block),
         };
         if kind == PublicationKind::Replacement {
-            return Ok(PlanOutcome::Planned(PoolPlan::replacement(record, pool, stored, keys, now_ms)));
+            return Ok(PlanOutcome::Planned(PoolPlan::replacement(pool, stored, keys)));
         }
         let is_old = |key: &K| pool.max_id.is_some_and(|max| key.id().get() <= max);
         let fresh: Vec<K> = keys.iter().filter(|key| !is_old(key)).cloned().collect();
@@ -128,7 +131,7 @@ impl Store {
         let last = if shares_block { self.block::<K>(address, K::block_of(start)).await? } else { None };
         // A publication without new keys removes nothing: it may repeat the last one, and its keys
         // have to be compared with the stored ones.
-        let (stored, removed) = if added > 0 && may_remove(record, now_ms) {
+        let (stored, mut removed) = if added > 0 && may_remove(record, now_ms) {
             stored.advance(K::block_of(pool.head.min(pool.tail)))
         } else {
             (stored, Vec::new())
@@ -142,11 +145,13 @@ impl Store {
                 max_id: highest_id(&fresh).or(pool.max_id),
             }
         };
+        let removed_before = removed.split_off(REMOVED_BLOCKS.min(removed.len()));
         Ok(PlanOutcome::Planned(PoolPlan {
             pool: after,
             added,
             blocks: KeyBlock::divide(start, &fresh, last),
             removed,
+            removed_before,
             old_tail: pool.tail,
             start,
             moves_head: ran_past && added > 0,
@@ -190,19 +195,18 @@ fn highest_id<K: OneTimeKey>(keys: &[K]) -> Option<u32> {
 
 impl<K: OneTimeKey> PoolPlan<K> {
     /// Plans the replacement of all keys of a pool. The new keys begin in a new block, behind all
-    /// places that takes may own.
-    fn replacement(record: &Item, pool: KeyPool, stored: StoredBlocks, keys: &[K], now_ms: i64) -> Self {
+    /// places that takes may own. The blocks that were noted as spent may be removed now.
+    fn replacement(pool: KeyPool, stored: StoredBlocks, keys: &[K]) -> Self {
         let start = next_block::<K>(pool.head.max(pool.tail));
         let added = count(keys);
-        let (stored, removed) = match may_remove(record, now_ms) {
-            true => stored.advance(K::block_of(start)),
-            false => (stored, Vec::new()),
-        };
+        let (stored, mut removed) = stored.advance(K::block_of(start));
+        let removed_before = removed.split_off(REMOVED_BLOCKS.min(removed.len()));
         Self {
             pool: KeyPool { head: start, tail: start.saturating_add(added), max_id: highest_id(keys) },
             added,
             blocks: KeyBlock::divide(start, keys, None),
             removed,
+            removed_before,
             old_tail: pool.tail,
             start,
             moves_head: true,

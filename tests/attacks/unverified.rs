@@ -120,6 +120,62 @@ async fn for_slow_actors_of_one_server() {
     scene.world.leave_queues();
 }
 
+/// Whoever has a domain has as many servers under it as they like. They share what one may cause.
+#[tokio::test]
+async fn for_slow_actors_of_many_servers_under_one_domain() {
+    let mut scene = AttackScene::new().await;
+    let mut actors = Vec::new();
+    let mut strangers = Vec::new();
+    for number in 0..8 {
+        let stranger = Stranger::new(&scene.internet, &format!("s{number}.slow.example")).await;
+        actors.extend(silent_actors(&stranger, 2));
+        strangers.push(stranger);
+    }
+    let answers = join_all(actors.iter().map(|actor| forge(&scene, actor))).await;
+    assert_eq!(answers, vec![NOT_NOW; 16]);
+    assert_eq!(strangers.iter().map(|stranger| stranger.asked().len()).sum::<usize>(), 2);
+    assert_eq!(scene.world.waiting().await, (10, 0));
+    // A stranger of another domain waits in the same seconds.
+    let quick = Stranger::new(&scene.internet, "quick.example").await;
+    assert_eq!(quick.deliver(&scene.world, "/inbox", &like(&quick.actor)).await.0, 202);
+    scene.world.leave_queues();
+}
+
+/// A stranger does not make a server count as known by forging a signature of an actor that a user
+/// here has written to.
+#[tokio::test]
+async fn of_an_actor_that_a_user_here_has_written_to() {
+    let scene = AttackScene::new().await;
+    let eve = scene.eve.actor.clone();
+    assert_eq!(scene.alice_sends(&eve, &eve, 1).await, "201 Create");
+    scene.world.advance(60_000);
+    assert_eq!(forge(&scene, &eve).await, "401 bad-signature");
+    assert_eq!(scene.world.stored().await.keys("I#", ""), Vec::<&(String, String)>::new());
+    assert_eq!(scene.eve.asked().iter().filter(|request| request.method == Method::GET).count(), 2);
+    assert_eq!(scene.deliver(&scene.envelope(&eve, 2)).await, "202");
+    scene.world.advance(86_400_000);
+    assert_eq!(scene.deliver(&scene.envelope(&eve, 3)).await, "202");
+    assert_eq!(scene.world.stored().await.keys("I#", "").len(), 1);
+    scene.world.deliver().await;
+}
+
+/// The copy of a known actor is old, and its server is slow: nobody waits for it more than once.
+#[tokio::test]
+async fn of_a_known_actor_whose_copy_is_old() {
+    let scene = AttackScene::new().await;
+    let (eve, before) = (scene.eve.actor.clone(), 1);
+    assert_eq!(scene.deliver(&like(&eve)).await, "202");
+    scene.eve.document("/users/eve", silence());
+    scene.world.advance(7 * 3_600_000);
+    for _ in 0..10 {
+        assert_eq!(scene.deliver(&like(&eve)).await, "202");
+    }
+    assert_eq!(scene.eve.asked().len(), before + 1);
+    scene.eve.document("/users/eve", StrangerAnswer::activity(200, &scene.eve.actor_document()));
+    assert_eq!(scene.world.federate().await, 1);
+    assert_eq!(scene.deliver(&like(&eve)).await, "202");
+}
+
 /// Servers of which an actor is known have waits of their own.
 #[tokio::test]
 async fn for_slow_strangers_while_a_known_server_has_a_new_actor() {
@@ -221,8 +277,8 @@ async fn that_plan_more_fetches_than_their_share() {
             full += usize::from(header == "60");
         }
     }
-    assert_eq!(scene.world.waiting().await, (20, 0), "so many in a minute, of all strangers");
-    assert_eq!(full, 12 * 15 - 20);
+    assert_eq!(scene.world.waiting().await, (60, 0), "so many in a minute, of all strangers");
+    assert_eq!(full, 12 * 15 - 60);
     // What is fetched too late is not fetched at all.
     scene.internet.forget();
     scene.world.advance(300_001);

@@ -9,8 +9,8 @@ use eko_store::fetches::PlannedFetch;
 /// The settings that this function needs.
 pub const NEEDS: Needs = Needs { signing_key: true, deliveries: true, parcels: true, ..Needs::NOTHING };
 
-/// Tries the parcels of a batch of messages, and makes the planned fetches in it. Returns the ids of
-/// the messages that stay in the queue.
+/// Tries the parcels of a batch of messages, and makes the planned fetches in it. Returns the ids
+/// of the messages that stay in the queue.
 ///
 /// The calls are listed at [`try_parcels`](eko_messaging::Messaging::try_parcels) and
 /// [`fetch_planned`](eko_federation::Federation::fetch_planned).

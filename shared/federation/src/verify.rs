@@ -150,7 +150,8 @@ impl Federation {
         known.map(Ok).or_else(unverified)
     }
 
-    /// Verifies a claim with what memory knows of its actor. Returns `None` if that does not decide.
+    /// Verifies a claim with what memory knows of its actor. Returns `None` if that does not
+    /// decide.
     async fn verify_by_memory(
         &self,
         claim: &SignatureClaim,
@@ -189,8 +190,12 @@ impl Federation {
             Err(RemoteError::Unreachable(why)) => {
                 InboundAnswer { result: Err(LookupFailure::Unreachable(why)), wait: None }
             }
-            // The next request looks into the table, where a planned fetch leaves its result.
             Err(slow @ RemoteError::Slow { .. }) => {
+                // If the copy says no, the next request looks into the table, where a planned fetch
+                // leaves its result.
+                if judged.is_ok() && vouched_for {
+                    self.memory.put(id, tried_at(&known, now_ms), now_ms);
+                }
                 return judged.map(|()| known).map_err(|_| slow.into());
             }
             Err(error) => return Err(error.into()),
@@ -198,13 +203,16 @@ impl Federation {
         match result {
             Ok(fetched) => {
                 let verified = check_signature(claim, &fetched);
-                match (vouched_for, &verified) {
-                    // The new document takes the place of the old one, whoever signed this request:
-                    // it may lack a key that the old one has.
-                    (true, _) | (false, Ok(())) => {
+                match (&verified, vouched_for) {
+                    (Ok(()), _) => {
                         tokio::join!(self.befriend(named, &fetched), self.give_back(wait));
                     }
-                    (false, Err(_)) => {
+                    // The new document takes the place of the old one, whoever signed this request:
+                    // it may lack a key that the old one has.
+                    (Err(_), true) => {
+                        tokio::join!(self.keep_known(named, &fetched), self.give_back(wait));
+                    }
+                    (Err(_), false) => {
                         self.memory.put_unverified(id, Ok(fetched.clone()), now_ms);
                         self.give_back(wait).await;
                     }
@@ -214,7 +222,7 @@ impl Federation {
             Err(failure) if is_out_of_reach(&failure) => {
                 // The copy stays. In memory it gets the time of this attempt, so that forged
                 // signatures and an old copy do not cause another attempt at once.
-                let tried = CachedActor { actor: Arc::clone(&known.actor), fetched_ms: now_ms };
+                let tried = tried_at(&known, now_ms);
                 match vouched_for {
                     true => self.memory.put(id, tried, now_ms),
                     false => self.memory.put_unverified(id, Ok(tried), now_ms),
@@ -257,9 +265,14 @@ impl Federation {
     /// Keeps an actor of whom a first signature was verified, in memory and in the table, and notes
     /// that its server has such an actor.
     async fn befriend(&self, named: NamedActor<'_>, actor: &CachedActor) {
+        tokio::join!(self.keep_known(named, actor), self.note_verified(named));
+    }
+
+    /// Keeps an actor in memory and in the table.
+    async fn keep_known(&self, named: NamedActor<'_>, actor: &CachedActor) {
         self.memory.put(named.id, actor.clone(), named.now_ms);
         let lookup = CachedLookup::new(actor.fetched_ms, Ok(RemoteActor::clone(&actor.actor)));
-        tokio::join!(self.keep(named.id, &lookup), self.note_verified(named));
+        self.keep(named.id, &lookup).await;
     }
 
     /// Notes that an actor of a server was verified: an UpdateItem, once a day.
@@ -271,6 +284,11 @@ impl Federation {
             tracing::warn!(%error, "a server is not noted as known");
         }
     }
+}
+
+/// Returns a copy with the time of an attempt to fetch it again.
+fn tried_at(known: &CachedActor, now_ms: i64) -> CachedActor {
+    CachedActor { actor: Arc::clone(&known.actor), fetched_ms: now_ms }
 }
 
 /// Judges a claim by a copy of its actor.

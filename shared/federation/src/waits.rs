@@ -34,13 +34,13 @@ struct CurrentWaits {
 #[derive(Debug)]
 pub(crate) struct Turn {
     _lock: OwnedMutexGuard<()>,
-    _place: Place,
+    _place: WaitingPlace,
 }
 
 /// The place of a request among those that wait. It is left when this is dropped, also if the
 /// request is abandoned.
 #[derive(Debug)]
-struct Place {
+struct WaitingPlace {
     waits: Waits,
     origin: Origin,
     actor: String,
@@ -55,7 +55,7 @@ impl Waits {
     }
 
     /// Takes a place among those that wait. Returns it with the actor's lock.
-    fn place(&self, origin: &Origin, actor: &str) -> Option<(Place, Arc<tokio::sync::Mutex<()>>)> {
+    fn place(&self, origin: &Origin, actor: &str) -> Option<(WaitingPlace, Arc<tokio::sync::Mutex<()>>)> {
         let mut current = self.lock();
         let together: usize = current.servers.values().sum();
         let each = current.servers.get(origin).copied().unwrap_or_default();
@@ -66,7 +66,7 @@ impl Waits {
         let (count, lock) = current.actors.entry(actor.to_owned()).or_default();
         *count = count.saturating_add(1);
         let lock = Arc::clone(lock);
-        Some((Place { waits: self.clone(), origin: origin.clone(), actor: actor.to_owned() }, lock))
+        Some((WaitingPlace { waits: self.clone(), origin: origin.clone(), actor: actor.to_owned() }, lock))
     }
 
     fn lock(&self) -> MutexGuard<'_, CurrentWaits> {
@@ -74,7 +74,7 @@ impl Waits {
     }
 }
 
-impl Drop for Place {
+impl Drop for WaitingPlace {
     fn drop(&mut self) {
         let mut current = self.waits.lock();
         if let Some(count) = current.servers.get_mut(&self.origin) {

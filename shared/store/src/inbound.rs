@@ -18,12 +18,16 @@
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
 //! | `n` | N | | the waits, or the planned fetches, of the group in the window |
-//! | `{hash}` | N | | those of one server |
+//! | `{hash}` | N | | those of one site |
 //! | `a{hash}` | N | | 1 for an actor whose fetch is planned |
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
 //! `{group}` is `strangers` or `known`, `{window}` the number of windows since the epoch, and
-//! `{hash}` the first 6 bytes of the SHA-256 of the authority or of the actor id, in hex.
+//! `{hash}` the first 6 bytes of the SHA-256 of the site or of the actor id, in hex. A site is what
+//! the last two labels of a server's name have in common: whoever has a domain has as many servers
+//! under it as they like.
+
+mod group;
 
 use std::collections::HashMap;
 
@@ -38,6 +42,9 @@ use crate::key::ItemKey;
 use crate::remote::{CachedLookup, read_actor};
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
+
+use group::site;
+pub use group::{ServerGroup, WindowBounds};
 
 /// The time for which a server counts as known after an actor of it was verified, in milliseconds.
 const KNOWN_MS: i64 = 7 * 24 * 3_600_000;
@@ -54,49 +61,6 @@ mod attr {
     pub(super) const VERIFIED_MS: &str = "v";
     pub(super) const SLOW_UNTIL_MS: &str = "s";
     pub(super) const ALL: &str = "n";
-}
-
-/// A group of servers, whose waits are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ServerGroup {
-    /// The servers of which no actor was verified lately.
-    Strangers,
-    /// The servers of which an actor was verified in the last seven days.
-    Known,
-}
-
-/// The bounds of what is counted in one window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WindowBounds {
-    /// The length of the window, in milliseconds.
-    pub window_ms: i64,
-    /// The most of all servers of the group together.
-    pub together: u64,
-    /// The most of one server.
-    pub each: u64,
-}
-
-impl ServerGroup {
-    /// Returns the bounds of the waits that begin in one window. A wait that is given back is not
-    /// counted.
-    pub const fn waits(self) -> WindowBounds {
-        match self {
-            Self::Strangers => WindowBounds { window_ms: 4_000, together: 4, each: 2 },
-            Self::Known => WindowBounds { window_ms: 4_000, together: 6, each: 3 },
-        }
-    }
-
-    /// Returns the bounds of the fetches that are planned in one window.
-    pub const fn fetches(self) -> WindowBounds {
-        WindowBounds { window_ms: 60_000, together: 20, each: 10 }
-    }
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Strangers => "strangers",
-            Self::Known => "known",
-        }
-    }
 }
 
 /// The record of another server for unverified requests. The default is a server that nobody has
@@ -149,11 +113,11 @@ pub struct InboundContext {
 /// The answer to whether one more may be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admittance {
-    /// It is counted.
+    /// One more is counted.
     Granted,
     /// The fetch of the actor is planned already.
     AlreadyPlanned,
-    /// The server has its share.
+    /// The server's site has its share.
     ServerFull,
     /// The whole group has its share.
     GroupFull,
@@ -178,7 +142,7 @@ impl Store {
         })
     }
 
-    /// Counts a wait for a server, if server and group have not had their share of the window.
+    /// Counts a wait for a server, if site and group have not had their share of the window.
     ///
     /// One UpdateItem: 1 write unit. If the answer is lost, the SDK's repetition may count the wait
     /// twice, for as long as the window lasts.
@@ -205,10 +169,10 @@ impl Store {
             .update_item()
             .table_name(self.table())
             .set_key(Some(wait_key(group, taken_ms).item()))
-            .update_expression("ADD #all :less, #server :less")
+            .update_expression("ADD #all :less, #site :less")
             .condition_expression(key::EXISTS)
             .expression_attribute_names("#all", attr::ALL)
-            .expression_attribute_names("#server", hash(authority))
+            .expression_attribute_names("#site", hash(site(authority)))
             .expression_attribute_values(":less", n(-1))
             .send()
             .await;
@@ -216,7 +180,7 @@ impl Store {
         conditional(given_back).map(|_| ())
     }
 
-    /// Plans a fetch of an actor, if it is not planned already and server and group have not had
+    /// Plans a fetch of an actor, if it is not planned already and site and group have not had
     /// their share of the window. The caller then queues the fetch.
     ///
     /// One UpdateItem: 1 write unit. If the answer is lost, the SDK's repetition finds the fetch
@@ -247,14 +211,14 @@ impl Store {
         now_ms: i64,
     ) -> Result<Admittance> {
         let ends_ms = window(bounds, now_ms).saturating_add(1).saturating_mul(bounds.window_ms);
-        let server = hash(authority);
+        let site = hash(site(authority));
         let mut names: HashMap<String, String> = HashMap::new();
-        for (placeholder, name) in [("#all", attr::ALL), ("#server", &server), ("#ttl", TTL_ATTRIBUTE)] {
+        for (placeholder, name) in [("#all", attr::ALL), ("#site", &site), ("#ttl", TTL_ATTRIBUTE)] {
             names.insert(placeholder.to_owned(), name.to_owned());
         }
-        let mut update = "SET #ttl = :ttl ADD #all :one, #server :one".to_owned();
+        let mut update = "SET #ttl = :ttl ADD #all :one, #site :one".to_owned();
         let mut condition = "(attribute_not_exists(#all) OR #all < :together) AND \
-                             (attribute_not_exists(#server) OR #server < :each)"
+                             (attribute_not_exists(#site) OR #site < :each)"
             .to_owned();
         let actor_attribute = actor.map(|actor| format!("a{}", hash(actor)));
         if let Some(name) = &actor_attribute {

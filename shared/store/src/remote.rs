@@ -39,8 +39,8 @@ use crate::hosts::HostRecord;
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, StoreError, key};
 
-/// The time that an answer is kept, in milliseconds: 24 hours. An old one still serves if the server
-/// is out of reach.
+/// The time that an answer is kept, in milliseconds: 24 hours. An old one still serves if the
+/// server is out of reach.
 pub const KEPT_MS: i64 = 24 * 3_600_000;
 /// The time that a failure is kept, or an actor of whom no signature was verified, in milliseconds:
 /// 10 minutes.

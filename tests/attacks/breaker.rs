@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use eko_client::Device;
 use eko_testkit::{AnswerTail, BARE, DirectTransport, StrangerAnswer};
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::scene::{AttackScene, web_finger_link};
@@ -274,6 +275,12 @@ async fn one_recipient_or_one_sender_closes_no_server() {
     for _ in 0..20 {
         assert_eq!(attack.mallory_meets(Place::Inbox).await, "202 Create");
     }
+    assert_eq!(attack.alice_sends().await, "201 Create");
+    // All at once, beside another sender.
+    let grace = attack.scene.world.user_with("grace", BARE).await;
+    assert_eq!(attack.meets(&grace, Place::Inbox).await, "202 Create");
+    let at_once = join_all((0..8).map(|_| attack.mallory_meets(Place::Inbox))).await;
+    assert_eq!(at_once, ["202 Create"; 8]);
     assert_eq!(attack.alice_sends().await, "201 Create");
     attack.scene.world.leave_queues();
 }

@@ -143,9 +143,7 @@ async fn a_refusal_says_nothing_of_the_scheme() {
         scene.eve.script(knows_one);
         assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Accepted { .. }));
         scene.eve.script(|asked| (asked.method == Method::POST).then(|| StrangerAnswer::status(403)));
-        for _ in 0..2 {
-            assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Rejected(_)));
-        }
+        assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Rejected(_)));
         scene.eve.script(knows_one);
         let before = scene.eve.posts().len();
         assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Accepted { .. }));

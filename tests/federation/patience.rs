@@ -88,19 +88,28 @@ async fn a_server_that_asks_for_more_time_than_there_is() {
     }
 }
 
-/// The same for an envelope that expires sooner.
+/// The same for an envelope that expires sooner: at the first attempt or at a later one, its sender
+/// is told when it expires.
 #[tokio::test]
 async fn a_server_that_asks_for_more_time_than_the_envelope_has() {
-    let scene = StrangerScene::new().await;
-    scene.eve.answer(StrangerAnswer::status(429).with("retry-after", "86400"));
-    scene.eve.answer(StrangerAnswer::status(429).with("retry-after", "86400"));
-    let mut outgoing = scene.envelope();
-    outgoing.expires_ms = Some(scene.internet.now_ms() + HOUR_MS);
-    assert!(matches!(scene.send(&outgoing).await.unwrap(), SendOutcome::Queued { .. }));
-    for _ in 0..7 {
-        scene.internet.advance(10 * MINUTE_MS);
-        scene.settle().await;
+    for first in [true, false] {
+        for minutes in [2, 60] {
+            let scene = StrangerScene::new().await;
+            let later = || StrangerAnswer::status(429).with("retry-after", "86400");
+            scene.eve.answer(if first { later() } else { StrangerAnswer::status(429) });
+            for _ in 0..2 {
+                scene.eve.answer(later());
+            }
+            let mut outgoing = scene.envelope();
+            outgoing.expires_ms = Some(scene.internet.now_ms() + minutes * MINUTE_MS);
+            assert!(matches!(scene.send(&outgoing).await.unwrap(), SendOutcome::Queued { .. }));
+            for _ in 0..=minutes {
+                scene.internet.advance(MINUTE_MS);
+                scene.settle().await;
+            }
+            scene.alice.refresh().await.unwrap();
+            let reports = scene.a.reports(&scene.alice).await;
+            assert_eq!(kinds(&reports), [ReportKind::Reject], "{first} {minutes}");
+        }
     }
-    scene.alice.refresh().await.unwrap();
-    assert_eq!(kinds(&scene.a.reports(&scene.alice).await), [ReportKind::Reject]);
 }

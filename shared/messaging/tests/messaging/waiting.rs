@@ -1,30 +1,35 @@
 //! Parcels that wait for longer than SQS can hide a message.
 
 use eko_messaging::QueueMessage;
+use eko_protocol::address::UserName;
 use eko_store::parcels::{Parcel, ParcelBody};
 
 use crate::server::TestServer;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// SQS hides a message for 12 hours after its receive. A function that takes its time must not ask
-/// for more: SQS would refuse, and the message would come back by the queue's own timeout.
-#[tokio::test]
-async fn a_parcel_is_hidden_for_less_than_is_left_of_twelve_hours() {
-    let server = TestServer::new().await;
-    let alice = server.user("alice", &[1]).await;
+/// Queues a parcel that must not be tried for some hours, and expires after others.
+async fn queue(server: &TestServer, not_before_hours: i64, expires_hours: Option<i64>) {
     let now_ms = server.messaging.now_ms();
     let parcel = Parcel {
         to: "https://b.example/user/bob".to_owned(),
-        author: alice.name.clone(),
+        author: UserName::parse("alice").unwrap(),
         first_ms: now_ms,
-        not_before_ms: Some(now_ms + 30 * HOUR_MS),
-        expires_ms: None,
+        not_before_ms: Some(now_ms + not_before_hours * HOUR_MS),
+        expires_ms: expires_hours.map(|hours| now_ms + hours * HOUR_MS),
         outcome_to: None,
         listed_as: None,
         body: ParcelBody::Text("{}".to_owned()),
     };
     server.messaging.store().queue_parcels(vec![parcel], now_ms, String::new).await.unwrap();
+}
+
+/// SQS hides a message for 12 hours after its receive. A function that takes its time must not ask
+/// for more: SQS would refuse, and the message would come back by the queue's own timeout.
+#[tokio::test]
+async fn a_parcel_is_hidden_for_less_than_is_left_of_twelve_hours() {
+    let server = TestServer::new().await;
+    queue(&server, 30, None).await;
     server.advance(HOUR_MS);
     let batch: Vec<QueueMessage> = server.receive_parcels().await;
     assert_eq!(batch.len(), 1);
@@ -35,4 +40,25 @@ async fn a_parcel_is_hidden_for_less_than_is_left_of_twelve_hours() {
     assert_eq!(server.receive_parcels().await, [], "it came back before its time");
     server.advance(HOUR_MS);
     assert_eq!(server.receive_parcels().await.len(), 1);
+}
+
+/// A parcel that must not be tried before its end is tried at its end.
+#[tokio::test]
+async fn a_parcel_waits_no_longer_than_its_time() {
+    for (not_before, expires, ends) in [(30, Some(2), 2), (100, None, 48)] {
+        let server = TestServer::new().await;
+        queue(&server, not_before, expires).await;
+        let mut hours = 0;
+        loop {
+            let batch = server.receive_parcels().await;
+            let left = server.messaging.try_parcels(None, batch.clone()).await;
+            if !batch.is_empty() && left.is_empty() {
+                break;
+            }
+            server.advance(HOUR_MS);
+            hours += 1;
+            assert!(hours <= ends + 1, "{not_before} {expires:?}: it waits for {hours} hours");
+        }
+        assert!(hours >= ends, "{not_before} {expires:?}: it is tried after {hours} hours");
+    }
 }

@@ -19,6 +19,7 @@ mod headers;
 mod identity;
 mod keys;
 mod lookups;
+mod mailboxes;
 mod names;
 mod outward;
 mod policy;

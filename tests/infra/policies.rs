@@ -30,10 +30,12 @@ async fn what_is_allowed_is_done() {
     let (a, _) = World::online(&internet, "a.example").await;
     let (b, _) = World::online(&internet, "b.example").await;
     between_servers(&internet, &a, &b).await;
+    let small = World::with(|config| config.limits.mailbox_entries = 4).await;
+    a_full_mailbox(&small).await;
     start(&a).await;
 
     let mut done = around_functions();
-    for world in [&alone, &a, &b] {
+    for world in [&alone, &small, &a, &b] {
         done.extend(world.calls.used());
     }
     let allowed = Policies::deployed().allowed();
@@ -136,6 +138,20 @@ async fn on_one_server(world: &World) {
     alice.logout().await.unwrap();
     world.deliver().await;
     world.erase().await;
+}
+
+/// Plays a mailbox that becomes full, and is read.
+async fn a_full_mailbox(world: &World) {
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
+    let full = alice.send(&envelope(&alice, &[&bob])).await.unwrap();
+    assert!(matches!(full, SendOutcome::Rejected(_)), "{full:?}");
+    world.advance(300_000);
+    world.confirm(&bob).await;
+    world.deliver().await;
+    world.send(&alice, &[&bob]).await;
+    world.deliver().await;
 }
 
 /// Plays what needs two servers: keys, messages and receipts in both directions; and a third server

@@ -12,6 +12,7 @@ mod coverage;
 mod devices;
 mod documents;
 mod faults;
+mod full;
 mod inbox;
 mod keys;
 mod knocks;

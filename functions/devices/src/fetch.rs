@@ -24,7 +24,8 @@ pub(crate) struct PageQuery {
 /// GET `/user/{name}/inbox` (`docs/protocol.md`, section 6): returns a page of the mailbox, oldest
 /// entry first. Reading deletes nothing.
 ///
-/// One Query; for a page after the first one also a GetItem at the same time.
+/// One Query; for a page after the first one also a GetItem at the same time. If the mailbox was
+/// full, and this is its last page, also the calls of [`recount`](eko_messaging::Messaging::recount).
 pub(crate) async fn fetch_page(
     State(state): State<AppState>,
     Owner(caller): Owner,
@@ -36,6 +37,7 @@ pub(crate) async fn fetch_page(
     let found = state.store().fetch(caller.address(), after.as_ref(), state.now_ms()).await?;
     let found = found.ok_or(Problem::DeviceRevoked)?;
     require_status(Some(found.device.status))?;
+    state.messaging().recount(caller.address(), &found).await;
     let entries = found.entries.into_iter().map(|entry| activity(&state, &caller, entry)).collect();
     let inbox = state.origin().inbox(&caller.user);
     let page = |after: &EntryKey| format!("{inbox}?after={after}");

@@ -99,10 +99,22 @@ fn settled(client: &HttpMessenger, envelope: &OutboxEnvelope) -> Option<String> 
     let reason = envelope.reason.as_deref().unwrap_or("their server refused it");
     match envelope.state {
         EnvelopeState::Delivered => Some(format!("{who} has {what}")),
-        EnvelopeState::Accepted => Some(format!("{who}'s server has {what} now")),
+        EnvelopeState::Accepted => {
+            Some(format!("{who}'s server has {what} now{}", full_note(&who, envelope)))
+        }
         EnvelopeState::Queued | EnvelopeState::ToSend => None,
         EnvelopeState::Failed => Some(format!("{what} cannot be sent to {who}: {reason}")),
         EnvelopeState::Refused => Some(format!("{what} was not sent to {who}: {reason}")),
+    }
+}
+
+/// Returns the addition to a sentence about an envelope that names the devices which do not get it,
+/// because their mailboxes are full. It is empty if there are none.
+pub(crate) fn full_note(who: &str, envelope: &OutboxEnvelope) -> String {
+    let ids = envelope.full_devices.iter().map(|device| device.rsplit('/').next().unwrap_or_default());
+    match Vec::from_iter(ids).join(", ").as_str() {
+        "" => String::new(),
+        ids => format!("; {who} does not get it on {ids}: not fetched for long, the mailbox is full"),
     }
 }
 
@@ -144,7 +156,7 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
 pub(crate) fn envelope_object(envelope: &OutboxEnvelope) -> Value {
     json!({
         "type": "envelope", "message": envelope.message, "to": envelope.recipient, "state": word(envelope.state),
-        "reason": envelope.reason,
+        "reason": envelope.reason, "fullDevices": envelope.full_devices,
     })
 }
 

@@ -24,10 +24,11 @@ pub enum Acceptance {
         /// The id of the `Create` activity.
         activity: String,
     },
-    /// The ciphertexts are queued, and some devices lack one. The report names them.
+    /// The ciphertexts are queued, except for devices that lack one or whose mailboxes are full. The
+    /// report names them.
     Partial(Report),
-    /// Nothing is queued, since the envelope names devices that are not active. The report names
-    /// them.
+    /// Nothing is queued, since the envelope names devices that are not active, or only such whose
+    /// mailboxes are full. The report names them.
     Rejected(Report),
 }
 
@@ -92,6 +93,16 @@ impl Messaging {
             return Ok(Acceptance::Rejected(report));
         }
         let now_ms = self.now_ms();
+        let is_full = |device: &DeviceId| devices.is_full_for(device, &header.author, now_ms);
+        let (full, messages): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|(device, _)| is_full(device));
+        let full: Vec<DeviceId> = full.into_iter().map(|(device, _)| device).collect();
+        if messages.is_empty() {
+            let report = Report::full(self.origin(), user, &header.author, &header.id, &full);
+            return Ok(Acceptance::Rejected(report));
+        }
+        let named: BTreeSet<DeviceId> = messages.iter().map(|(device, _)| device.clone()).collect();
+        expected.retain(|device| !full.contains(device));
         let keep_until = self.keep_until(now_ms);
         let record = self.store().accept_envelope(user, header, &named, now_ms, keep_until).await?;
         let uuid = id::activity_uuid(record.accepted_ms.unsigned_abs(), &header.author, header.id.as_str());
@@ -112,16 +123,15 @@ impl Messaging {
                 .collect(),
         };
         self.store().queue_letter(delivery).await?;
-        Ok(match coverage::check(&expected, &named, &record.devices) {
-            Coverage::Missing(missing) => Acceptance::Partial(Report::partial_delivery(
-                self.origin(),
-                user,
-                &header.author,
-                &header.id,
-                &missing,
-                Some(devices.set.clone()),
-            )),
-            Coverage::All | Coverage::Stale { .. } => Acceptance::Complete { activity },
-        })
+        let missing = match coverage::check(&expected, &named, &record.devices) {
+            Coverage::Missing(missing) => missing,
+            Coverage::All | Coverage::Stale { .. } => Vec::new(),
+        };
+        if missing.is_empty() && full.is_empty() {
+            return Ok(Acceptance::Complete { activity });
+        }
+        let (author, id, set) = (&header.author, &header.id, Some(devices.set.clone()));
+        let report = Report::partial_delivery(self.origin(), user, author, id, &missing, set);
+        Ok(Acceptance::Partial(report.with_full_devices(self.origin(), user, &full)))
     }
 }

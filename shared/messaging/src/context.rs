@@ -45,6 +45,11 @@ pub struct Limits {
     pub account_parcels: u64,
     /// `SERVER_RECEIPTS`: the receipts that may wait for one other server at a time. Default 1,000.
     pub server_receipts: u64,
+    /// `MAILBOX_ENTRIES`: the most entries of a device's mailbox. Default 20,000. A sender gets a
+    /// quarter of this limit and of the next.
+    pub mailbox_entries: u64,
+    /// `MAILBOX_BYTES`: the most bytes of a device's mailbox. Default 256 MiB.
+    pub mailbox_bytes: u64,
     /// `TAKE_BUDGET`: one-time keys per hour that one taker gets of one device. Default 5.
     pub take_budget: u64,
     /// `TAKE_TOTAL_BUDGET`: one-time keys per hour that all takers get of one device. Default 100.
@@ -71,6 +76,8 @@ impl Default for Limits {
             account_bytes_budget: 32 << 20,
             account_parcels: 500,
             server_receipts: 1_000,
+            mailbox_entries: 20_000,
+            mailbox_bytes: 256 << 20,
             take_budget: 5,
             take_total_budget: 100,
             take_server_budget: 20,

@@ -1,13 +1,15 @@
 //! Delivery: messages of the queue `deliveries` become entries of mailboxes (`docs/protocol.md`,
-//! section 6). The queue carries erasures too ([`crate::erase`]).
+//! section 6). The queue carries erasures and counts too ([`crate::erase`], [`crate::fill`]).
 //!
 //! Entries have the same keys each time, so a message that is delivered twice changes nothing.
 
 use std::collections::BTreeSet;
 
+use eko_protocol::id::DeviceId;
 use eko_store::StoreError;
 use eko_store::deliveries::{Delivery, ReportDelivery};
 use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 use crate::{Messaging, QueueMessage};
@@ -16,18 +18,23 @@ impl Messaging {
     /// Delivers a batch. Returns the ids of the messages that failed.
     ///
     /// One BatchWriteItem for each 25 entries. A report for all of a user's devices costs one more
-    /// GetItem, of the device set. Erasures follow the entries, side by side, one step of each.
+    /// GetItem, of the device set. Now and then a SendMessageBatch orders the count of a mailbox
+    /// ([`crate::fill`]). Erasures and counts follow the entries, side by side, one step of each.
     pub async fn deliver(&self, batch: &[QueueMessage]) -> Vec<String> {
         let mut failed: BTreeSet<&str> = BTreeSet::new();
         let mut entries: Vec<AddressedEntry> = Vec::new();
         let mut sources: Vec<&str> = Vec::new();
-        let mut erasures = Vec::new();
+        let mut orders = Vec::new();
         for message in batch {
             let more = match Delivery::parse(&message.body) {
                 Ok(Delivery::Letter(letter)) => Ok(letter.entries()),
                 Ok(Delivery::Report(report)) => self.report_entries(report).await,
                 Ok(Delivery::Erase(erasure)) => {
-                    erasures.push(async move { (message, self.erase(erasure).await) });
+                    orders.push((message, self.erase(erasure).boxed()));
+                    continue;
+                }
+                Ok(Delivery::Count(count)) => {
+                    orders.push((message, self.count(count).boxed()));
                     continue;
                 }
                 Err(error) => Err(error),
@@ -43,11 +50,14 @@ impl Messaging {
                 }
             }
         }
-        let unwritten = self.store().put_entries(&entries).await;
+        let unwritten: BTreeSet<usize> = self.store().put_entries(&entries).await.into_iter().collect();
+        let written = entries.iter().enumerate().filter(|(index, _)| !unwritten.contains(index));
+        self.order_counts(written.map(|(_, entry)| entry)).await;
         failed.extend(unwritten.into_iter().filter_map(|entry| sources.get(entry)));
-        for (message, erased) in join_all(erasures).await {
-            if let Err(error) = erased {
-                tracing::error!(message = message.id, %error, "not erased");
+        let (messages, orders): (Vec<&QueueMessage>, Vec<_>) = orders.into_iter().unzip();
+        for (message, done) in messages.into_iter().zip(join_all(orders).await) {
+            if let Err(error) = done {
+                tracing::error!(message = message.id, %error, "not erased or not counted");
                 failed.insert(&message.id);
             }
         }
@@ -55,16 +65,21 @@ impl Messaging {
     }
 
     /// Returns the entries of a report: one for the device that it names, or one for every active
-    /// device.
+    /// device whose mailbox is not full.
     async fn report_entries(
         &self,
         report: ReportDelivery,
     ) -> std::result::Result<Vec<AddressedEntry>, StoreError> {
         let ReportDelivery { to, device, entry, ttl, activity } = report;
+        let author = activity["actor"].as_str().unwrap_or_default().to_owned();
         let devices = match device {
             Some(device) => vec![device],
             None => match self.store().device_set(&to).await? {
-                Some(devices) => devices.active.into_keys().collect(),
+                // A report is no letter: without it, a full mailbox lacks no message.
+                Some(devices) => {
+                    let is_full = |device: &DeviceId| devices.is_full_for(device, &author, self.now_ms());
+                    devices.active_ids().into_iter().filter(|device| !is_full(device)).collect()
+                }
                 None => Vec::new(),
             },
         };

@@ -33,6 +33,7 @@ pub mod deliver;
 pub mod dispatch;
 mod erase;
 mod error;
+mod fill;
 pub mod parcel;
 mod queue_message;
 pub mod report;

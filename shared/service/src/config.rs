@@ -251,6 +251,8 @@ impl Config {
                 account_bytes_budget: number("ACCOUNT_BYTES_BUDGET", limits.account_bytes_budget)?,
                 account_parcels: number("ACCOUNT_PARCELS", limits.account_parcels)?,
                 server_receipts: number("SERVER_RECEIPTS", limits.server_receipts)?,
+                mailbox_entries: number("MAILBOX_ENTRIES", limits.mailbox_entries)?,
+                mailbox_bytes: number("MAILBOX_BYTES", limits.mailbox_bytes)?,
                 take_budget: number("TAKE_BUDGET", limits.take_budget)?,
                 take_total_budget: number("TAKE_TOTAL_BUDGET", limits.take_total_budget)?,
                 take_server_budget: number("TAKE_SERVER_BUDGET", limits.take_server_budget)?,

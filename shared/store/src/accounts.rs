@@ -38,7 +38,7 @@ use crate::key::EXISTS;
 use crate::publication::FirstPools;
 use crate::sessions::NewSession;
 use crate::transaction::TransactionOutcome;
-use crate::{Result, Store, key};
+use crate::{Result, Store, fill, key};
 
 /// The most devices of one user that may wait for approval at once.
 pub const PENDING_DEVICES: u32 = 8;
@@ -322,7 +322,9 @@ impl Store {
         self.update(&key::devices(user), |update| {
             let pending = if seen.pending.is_empty() { "attribute_not_exists(#p)" } else { "#p = :seenp" };
             let update = name_head(update, seen, node)
-                .update_expression("SET #len = :len, #head = :head, #a = :a REMOVE #p")
+                .update_expression("SET #len = :len, #head = :head, #a = :a, #f = :f REMOVE #p")
+                .expression_attribute_names("#f", devices::attr::FULL)
+                .expression_attribute_values(":f", fill::no_marks())
                 .condition_expression(format!("{HEAD_AS_SEEN} AND {pending}"))
                 .expression_attribute_names("#a", devices::attr::ACTIVE)
                 .expression_attribute_names("#p", devices::attr::PENDING)

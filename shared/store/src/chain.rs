@@ -104,7 +104,8 @@ impl Store {
                 let set = self.update(&key::devices(user), |update| {
                     name_active_device(name_head(update, seen, node), device)
                         .condition_expression(HEAD_AS_SEEN)
-                        .update_expression("SET #len = :len, #head = :head REMOVE #a.#device")
+                        .update_expression("SET #len = :len, #head = :head REMOVE #a.#device, #f.#device")
+                        .expression_attribute_names("#f", devices::attr::FULL)
                 })?;
                 vec![put, set, self.tombstone(DeviceAddress::new(user, device))?]
             }

@@ -24,6 +24,13 @@ pub(crate) enum ConditionalWrite<T> {
     },
 }
 
+impl<T> ConditionalWrite<T> {
+    /// True if the condition held.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Done(_))
+    }
+}
+
 /// An error of an operation that can carry a condition. Implemented for the operations that the
 /// store uses with one.
 pub(crate) trait ConditionalError: Error + Send + Sync + 'static {

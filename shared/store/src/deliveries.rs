@@ -11,6 +11,7 @@
 //!  "ciphertexts": [{"device": "0f3…", "content": "<base64>"}, …]}
 //! {"kind": "report", "to": "bob", "device": "0f3…", "entry": "<entry key>", "ttl": …, "activity": {…}}
 //! {"kind": "erase", "user": "bob", "devices": ["0f3…"], "erased": [], "pass": "first", "failures": 0}
+//! {"kind": "count", "user": "bob", "device": "0f3…", "after": null, "charged": 0, "senders": {}}
 //! ```
 
 use base64::Engine as _;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::attribute::corrupt;
 use crate::erasure::Erasure;
+use crate::fill::MailboxCount;
 use crate::mailbox::{AddressedEntry, Entry, EntryContent};
 use crate::queue::{MESSAGE_BYTES, OutgoingMessage};
 use crate::{Result, Store};
@@ -37,6 +39,8 @@ pub enum Delivery {
     Report(ReportDelivery),
     /// The order to erase devices that were revoked.
     Erase(Erasure),
+    /// The order to count a mailbox.
+    Count(MailboxCount),
 }
 
 /// A letter with the ciphertexts for some of a user's devices.

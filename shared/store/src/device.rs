@@ -16,6 +16,7 @@
 //! | `of`, `kf` | N | block | the first block that is still stored ([`crate::publication`]) |
 //! | `ob`, `kb` | N | block | the first block that was not spent at `nt` |
 //! | `nt` | N | epoch ms | the time at which `ob` and `kb` were noted |
+//! | `mf` | N | epoch ms | the last count of a mailbox that was full ([`crate::fill`]) |
 //! | `rp` | N | epoch ms | the time that the last publication which replaced all keys states |
 //! | `T{hour}` | N | takes | takes by everyone in that hour since the epoch ([`crate::one_time_keys`]) |
 //! | `B{hour}.{hash}` | N | takes | takes by one taker in that hour |
@@ -35,6 +36,7 @@ pub(crate) mod attr {
     pub(crate) const STATUS: &str = "st";
     pub(crate) const FAMILY: &str = "fam";
     pub(crate) const SPENT_NOTED_MS: &str = "nt";
+    pub(crate) const FULL_COUNTED_MS: &str = "mf";
     pub(crate) const REPLACED_MS: &str = "rp";
 }
 
@@ -120,6 +122,9 @@ pub struct DeviceRecord {
     pub pre_keys: KeyPool,
     /// The pool of one-time Kyber prekeys.
     pub kyber_pre_keys: KeyPool,
+    /// The time of the last count of the device's mailbox, in epoch milliseconds, if the mailbox was
+    /// full for somebody then.
+    pub full_counted_ms: Option<i64>,
 }
 
 /// The positions of a pool of one-time keys. Each key has a place; places only grow.
@@ -164,6 +169,7 @@ impl DeviceRecord {
             family: item.get_s(attr::FAMILY).map(str::to_owned),
             pre_keys: KeyPool::from_item(item, &PRE_KEY_POOL),
             kyber_pre_keys: KeyPool::from_item(item, &KYBER_PRE_KEY_POOL),
+            full_counted_ms: item.get_n(attr::FULL_COUNTED_MS),
         })
     }
 }

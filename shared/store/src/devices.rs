@@ -8,6 +8,7 @@
 //! | `head` | S | | the hash of the chain's last node, lower-case hex |
 //! | `a` | M | | the active devices: registration id by device id |
 //! | `p` | SS | | the ids of the pending devices; missing if there are none |
+//! | `f` | M | | the marks of full mailboxes, by device id ([`crate::fill`]) |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ use eko_protocol::key::RegistrationId;
 
 use crate::attribute::{Item, ReadItem, WriteItem, corrupt, missing, n, s};
 use crate::device::{DeviceAddress, DeviceStatus};
+use crate::fill::{self, FullMark};
 use crate::{Result, Store, key};
 
 /// The names of the attributes.
@@ -27,6 +29,7 @@ pub(crate) mod attr {
     pub(crate) const HEAD: &str = "head";
     pub(crate) const ACTIVE: &str = "a";
     pub(crate) const PENDING: &str = "p";
+    pub(crate) const FULL: &str = "f";
 }
 
 /// A user's devices: the device set and the pending devices.
@@ -38,6 +41,8 @@ pub struct UserDevices {
     pub active: BTreeMap<DeviceId, RegistrationId>,
     /// The devices that wait for approval.
     pub pending: BTreeSet<DeviceId>,
+    /// The marks of the active devices whose mailboxes were full when they were counted.
+    pub full: BTreeMap<DeviceId, FullMark>,
 }
 
 impl UserDevices {
@@ -57,6 +62,11 @@ impl UserDevices {
         }
     }
 
+    /// True if the mailbox of a device takes nothing of this sender, an actor id, at `now_ms`.
+    pub fn is_full_for(&self, device: &DeviceId, sender: &str, now_ms: i64) -> bool {
+        self.full.get(device).is_some_and(|mark| mark.holds_for(sender, now_ms))
+    }
+
     pub(crate) fn from_item(item: &Item) -> Result<Self> {
         let stored =
             item.get(attr::ACTIVE).and_then(|v| v.as_m().ok()).ok_or_else(|| missing(attr::ACTIVE))?;
@@ -71,7 +81,7 @@ impl UserDevices {
         }
         let set =
             DeviceSetRef { length: item.need_u(attr::LENGTH)?, head: item.need_s(attr::HEAD)?.to_owned() };
-        Ok(Self { set, active, pending: item.device_ids(attr::PENDING)? })
+        Ok(Self { set, active, pending: item.device_ids(attr::PENDING)?, full: fill::marks(item)? })
     }
 
     /// Builds the item of a set in which `address` is the only active device.
@@ -84,6 +94,7 @@ impl UserDevices {
         item.set(attr::LENGTH, n(set.length));
         item.set(attr::HEAD, s(&set.head));
         item.set(attr::ACTIVE, active_attribute([(address.device, registration)]));
+        item.set(attr::FULL, fill::no_marks());
         item
     }
 }

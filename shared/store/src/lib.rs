@@ -28,6 +28,7 @@ pub mod envelopes;
 pub mod erasure;
 mod error;
 pub mod fetches;
+pub mod fill;
 pub mod hosts;
 pub mod inbound;
 mod items;

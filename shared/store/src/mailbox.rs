@@ -6,6 +6,7 @@
 //! | attribute | type | meaning |
 //! |---|---|---|
 //! | `ttl` | number | epoch seconds after which the entry is never returned |
+//! | `z` | number | bytes of the ciphertext or of the report, for counting ([`crate::fill`]) |
 //! | `j` | binary | a report: the activity as JSON; the attributes below are absent |
 //! | `a` | string | a letter: the author's actor id |
 //! | `e` | string | the envelope's id |
@@ -33,8 +34,11 @@ use crate::items::{BATCH_READS, BATCH_WRITES};
 use crate::{Result, Store, key};
 
 const TTL: &str = "ttl";
+/// The attribute of an entry's size.
+pub(crate) const SIZE: &str = "z";
 const REPORT: &str = "j";
-const AUTHOR: &str = "a";
+/// The attribute of a letter's author.
+pub(crate) const AUTHOR: &str = "a";
 const ENVELOPE: &str = "e";
 const FROM: &str = "f";
 const ACTIVITY: &str = "t";
@@ -68,6 +72,17 @@ pub enum EntryContent {
     },
     /// A report (`Delivered`, `PartialDelivery`, `Reject`, …): the activity.
     Report(Value),
+}
+
+impl EntryContent {
+    /// Returns the bytes of the ciphertext or of the report.
+    pub fn size(&self) -> u64 {
+        let bytes = match self {
+            Self::Letter { ciphertext, .. } => ciphertext.len(),
+            Self::Report(activity) => activity.to_string().len(),
+        };
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
 }
 
 /// An entry and the device whose mailbox it belongs to.
@@ -272,15 +287,15 @@ fn most_entries() -> i32 {
 impl Entry {
     fn attributes(&self) -> Item {
         let mut item = Item::from([(TTL.to_owned(), n(self.ttl))]);
-        match &self.content {
-            EntryContent::Report(activity) => {
-                item.insert(REPORT.to_owned(), b(activity.to_string()));
-            }
+        let content = match &self.content {
+            EntryContent::Report(activity) => (REPORT, activity.to_string().into_bytes()),
             EntryContent::Letter { letter, ciphertext } => {
                 write_letter(letter, &mut item);
-                item.insert(CIPHERTEXT.to_owned(), b(ciphertext.clone()));
+                (CIPHERTEXT, ciphertext.clone())
             }
-        }
+        };
+        item.insert(SIZE.to_owned(), n(self.content.size()));
+        item.insert(content.0.to_owned(), b(content.1));
         item
     }
 

@@ -183,7 +183,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Applies a delivery report to an envelope. Which ciphertexts were queued is taken from the
     /// report; which devices exist is taken from the verified chain only. A missing device may have
     /// been revoked since the report was made, so every device that was ever in the chain is
-    /// believed; the next round encrypts for the active ones alone.
+    /// believed; the next round encrypts for the active ones alone. A device whose mailbox is full is
+    /// noted, and is not sent the envelope again.
     pub(super) async fn corrected(
         &self,
         envelope: &OutboxEnvelope,
@@ -191,6 +192,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         report: &Report,
     ) -> Result<Correction, MessengerError> {
         let person = &contact.person;
+        if !report.full_devices.is_empty() {
+            self.store.write(|tx| tx.note_full(&envelope.id, &report.full_devices))?;
+        }
         if report.kind == ReportKind::Reject && !report.device_set_out_of_date {
             let reason = report.summary.clone();
             return Ok(Correction::GiveUp(reason.unwrap_or_else(|| "their server refused it".to_owned())));

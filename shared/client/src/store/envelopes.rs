@@ -18,6 +18,9 @@ pub struct OutboxEnvelope {
     pub state: EnvelopeState,
     /// The reason for which it waits or has failed, in words.
     pub reason: Option<String>,
+    /// The addresses of the recipient's devices that do not get it, because they have not fetched
+    /// for so long that their mailboxes are full.
+    pub full_devices: Vec<String>,
     /// The number of attempts that failed.
     pub tries: u32,
     /// The time of the next attempt, in epoch milliseconds.
@@ -63,7 +66,7 @@ pub(crate) struct EnvelopeCiphertext {
     pub(crate) accepted: bool,
 }
 
-const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due FROM envelopes";
+const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices FROM envelopes";
 
 impl Transaction<'_> {
     /// Adds an envelope that is to be sent.
@@ -149,6 +152,14 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Records the devices that do not get an envelope, because their mailboxes are full.
+    pub(crate) fn note_full(&self, id: &EnvelopeId, devices: &[String]) -> Result<(), DeviceStoreError> {
+        let devices = serde_json::json!(devices).to_string();
+        let sql = "UPDATE envelopes SET full_devices = ?2 WHERE id = ?1";
+        self.inner.execute(sql, params![id.as_str(), devices])?;
+        Ok(())
+    }
+
     /// Returns the plaintext of an envelope, until its outcome is known.
     pub(crate) fn plaintext(&self, id: &EnvelopeId) -> Result<Option<Vec<u8>>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT plaintext FROM envelopes WHERE id = ?1")?;
@@ -207,6 +218,8 @@ fn read(row: &Row<'_>) -> Result<OutboxEnvelope, DeviceStoreError> {
         reason: row.get(4)?,
         tries: row.get(5)?,
         due_ms: row.get(6)?,
+        full_devices: serde_json::from_str(&row.get::<_, String>(7)?)
+            .map_err(|_| DeviceStoreError::Corrupt("full devices"))?,
     })
 }
 

@@ -52,7 +52,9 @@ CREATE TABLE followed (
 -- to be sent, 2 queued by the own server, 3 accepted, 4 delivered, 5 failed, 6 refused.
 CREATE TABLE envelopes (
   id TEXT PRIMARY KEY, message TEXT NOT NULL, recipient TEXT NOT NULL, plaintext BLOB, state INTEGER NOT NULL,
-  made INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, reason TEXT
+  made INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, reason TEXT,
+  -- The devices whose mailboxes are full, as a JSON array of their addresses.
+  full_devices TEXT NOT NULL DEFAULT '[]'
 ) WITHOUT ROWID;
 CREATE INDEX envelopes_due ON envelopes (due) WHERE state = 1;
 CREATE INDEX envelopes_of_message ON envelopes (message);

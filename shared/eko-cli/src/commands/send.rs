@@ -14,9 +14,9 @@ use super::attachments::{media_type, read_sealed};
 use crate::context::{Context, HttpMessenger};
 use crate::delivery::{DeliverySummary, WAIT_S, wait_for};
 use crate::failure::{CommandFailure, Exit};
-use crate::people::Correspondent;
+use crate::people::{Correspondent, named};
 use crate::progress::ProgressLine;
-use crate::show::{envelope_object, word};
+use crate::show::{envelope_object, full_note, word};
 
 /// The longest text that standard input may contain. It is about as long as fits into a message.
 const MAX_TEXT_BYTES: u64 = 80 << 10;
@@ -117,10 +117,13 @@ fn tell(context: &Context, client: &HttpMessenger, sent: &SentActivity) -> Resul
         EnvelopeState::ToSend => "not sent yet",
         EnvelopeState::Failed | EnvelopeState::Refused => "not sent",
     };
+    let others = sent.envelopes.iter().filter(|envelope| envelope.recipient != client.me().actor());
+    let full = others.map(|envelope| full_note(&named(client, &envelope.recipient), envelope));
+    let text = format!("{text}{}", full.collect::<String>());
     if context.out.json || delivery.is_complete() {
         let envelopes: Vec<_> = sent.envelopes.iter().map(envelope_object).collect();
         let object = json!({ "id": sent.id, "state": word(delivery.state), "envelopes": envelopes });
-        context.out.result(text, &object)?;
+        context.out.result(&text, &object)?;
     }
     delivery.failure("").map_or(Ok(()), Err)
 }

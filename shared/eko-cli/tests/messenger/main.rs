@@ -5,6 +5,7 @@
 mod blind;
 mod distrust;
 mod friends;
+mod full;
 mod groups;
 mod joining;
 mod keeping;

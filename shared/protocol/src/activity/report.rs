@@ -42,6 +42,9 @@ impl ReportKind {
     }
 }
 
+/// The reason in a report that all mailboxes are full.
+const FULL_SUMMARY: &str = "the mailbox is full";
+
 /// A report about one envelope, from the recipient's side to the author (sections 5 and 6). It
 /// travels as the answer to a request, into the inbox of the author's server, and in the mailboxes
 /// of the author's devices.
@@ -50,7 +53,7 @@ impl ReportKind {
 /// {"type": "Delivered" | "PartialDelivery" | "Reject" | "Confirm",
 ///  "actor": <recipient or its server>, "to": <author>, "object": <envelope id>,
 ///  "eko:deviceSetOutOfDate": <boolean>, "missingKeyPackages": [<URL>, …], "staleDevices": [<URL>, …],
-///  "eko:deviceSet": {…}, "summary": <reason, for a person>}
+///  "eko:fullDevices": [<URL>, …], "eko:deviceSet": {…}, "summary": <reason, for a person>}
 /// ```
 ///
 /// Only `PartialDelivery` and `Reject` have the members of the third line. The last line is
@@ -89,6 +92,8 @@ pub struct Report {
     pub missing_key_packages: Vec<String>,
     /// The addresses of the devices that the envelope names and that are not active.
     pub stale_devices: Vec<String>,
+    /// The addresses of the devices that the envelope names and whose mailboxes are full.
+    pub full_devices: Vec<String>,
     /// The recipient's device set when the report was made.
     pub device_set: Option<DeviceSetRef>,
     /// The reason, for a person to read.
@@ -105,6 +110,7 @@ impl Report {
             device_set_out_of_date: false,
             missing_key_packages: Vec::new(),
             stale_devices: Vec::new(),
+            full_devices: Vec::new(),
             device_set: None,
             summary: None,
         }
@@ -149,6 +155,26 @@ impl Report {
         report.with_devices(origin, recipient, missing, stale, device_set)
     }
 
+    /// Creates the report that the mailboxes of all devices that the envelope names are full, so that
+    /// nothing was queued. `recipient` is a local user.
+    pub fn full(
+        origin: &Origin,
+        recipient: &UserName,
+        author: &str,
+        envelope: &EnvelopeId,
+        full: &[DeviceId],
+    ) -> Self {
+        let mut report = Self::new(ReportKind::Reject, origin.actor(recipient), author, envelope);
+        report.summary = Some(FULL_SUMMARY.to_owned());
+        report.with_full_devices(origin, recipient, full)
+    }
+
+    /// Adds devices of the local user `recipient` whose mailboxes are full.
+    pub fn with_full_devices(mut self, origin: &Origin, recipient: &UserName, full: &[DeviceId]) -> Self {
+        self.full_devices = full.iter().map(|device| origin.device(recipient, device)).collect();
+        self
+    }
+
     /// Creates this server's report that the envelope could not be delivered, for a reason other
     /// than devices. Of a summary that is longer than [`MAX_REASON_BYTES`] the beginning is told.
     pub fn undeliverable(origin: &Origin, author: &str, envelope: &EnvelopeId, summary: &str) -> Self {
@@ -165,7 +191,7 @@ impl Report {
         stale: &[DeviceId],
         device_set: Option<DeviceSetRef>,
     ) -> Self {
-        self.device_set_out_of_date = true;
+        self.device_set_out_of_date = !(missing.is_empty() && stale.is_empty());
         self.missing_key_packages = missing.iter().map(|device| origin.key_package(user, device)).collect();
         self.stale_devices = stale.iter().map(|device| origin.device(user, device)).collect();
         self.device_set = device_set;
@@ -185,6 +211,9 @@ impl Report {
             body.insert("eko:deviceSetOutOfDate".to_owned(), json!(self.device_set_out_of_date));
             body.insert("missingKeyPackages".to_owned(), json!(self.missing_key_packages));
             body.insert("staleDevices".to_owned(), json!(self.stale_devices));
+        }
+        if !self.full_devices.is_empty() {
+            body.insert("eko:fullDevices".to_owned(), json!(self.full_devices));
         }
         put_device_set(&mut body, self.device_set.as_ref());
         if let Some(summary) = &self.summary {
@@ -217,6 +246,7 @@ impl Report {
             out_of_date.iter().any(|name| value.get(*name) == Some(&Value::Bool(true)));
         report.missing_key_packages = addresses(value, "missingKeyPackages", MAX_ACTIVE_DEVICES, actor)?;
         report.stale_devices = addresses(value, "staleDevices", MAX_MESSAGES, actor)?;
+        report.full_devices = addresses(value, "eko:fullDevices", MAX_MESSAGES, actor)?;
         if let Some(set) = value.get("eko:deviceSet").filter(|set| !set.is_null()) {
             report.device_set = Some(shape(set).map_err(|fault| fault.under("/eko:deviceSet"))?);
         }

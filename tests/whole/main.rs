@@ -26,6 +26,7 @@ mod redactions;
 mod requests;
 mod sessions;
 mod variants;
+mod waits;
 
 const SECOND_MS: i64 = 1000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;

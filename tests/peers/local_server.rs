@@ -1,5 +1,6 @@
 //! A local server that runs in this process and listens on loopback, and devices of its users.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use eko_client::device::{EntryContent, JoinKind, MailboxEntry, RegistrationStatus};
@@ -17,6 +18,9 @@ use tokio::task::JoinHandle;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: usize = 600;
 
+/// The servers that were started in this process.
+static STARTED: Mutex<Vec<Origin>> = Mutex::new(Vec::new());
+
 /// A running local server, with its state in memory.
 pub(crate) struct LocalServer {
     pub(crate) origin: Origin,
@@ -32,12 +36,19 @@ impl LocalServer {
         options.limits.sender_budget = 6_000;
         let server = BoundServer::bind(&options).await.unwrap();
         let origin = server.origin.clone();
+        STARTED.lock().unwrap().push(origin.clone());
         let (stop, stopped) = oneshot::channel();
         let stopped = async {
             let _ = stopped.await;
         };
         let running = tokio::spawn(async { server.run(stopped).await.unwrap() });
         Self { origin, stop, running }
+    }
+
+    /// Returns the servers that were started in this process. A client names those on its own
+    /// machine from which it fetches.
+    pub(crate) fn started() -> Vec<Origin> {
+        STARTED.lock().unwrap().clone()
     }
 
     /// Stops the server, and asserts that nothing is left that waits for another server.

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+#[expect(dead_code, reason = "the tests with official devices use more of it")]
 mod local_server;
 mod pasture;
 mod peer;

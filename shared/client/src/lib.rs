@@ -116,9 +116,10 @@
 //!
 //! It trusts a server with nothing that it can check. It replays the device chain of every contact,
 //! pins it, and compares it with what the server shows later ([`messenger::Trust`],
-//! [`messenger::Distrust`]). A new device believes no chain of its own user
-//! before another device has approved it ([`joining`]). It verifies the signatures over keys. Two people verify each other by
-//! a [safety number](fingerprint). Every member of a [group] judges each change of the group.
+//! [`messenger::Distrust`]). A new device believes no chain of its own user before another device
+//! has approved it ([`joining`]). It verifies the signatures over keys. Two people verify each
+//! other by a [safety number](fingerprint). Every member of a [group] judges each change of the
+//! group.
 //!
 //! # The layers
 //!

@@ -28,18 +28,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Looks whether another device has approved this one. If so, it verifies the approval against
-    /// the chain that the server shows, pins the chain, and forgets the joining code.
+    /// the chain that the server shows, pins the chain, and forgets the joining code. A device that
+    /// began the chain pins it if it is the root.
     ///
     /// # Errors
     /// [`MessengerError::Distrust`] if the server shows a chain for this device that whoever has the
-    /// joining code did not approve; [`MessengerError::Revoked`] if this device was turned away or
+    /// joining code did not approve, or that another device began; [`MessengerError::Revoked`] if this device was turned away or
     /// revoked.
     pub async fn join(&self) -> Result<JoinState, MessengerError> {
-        if self.joining_code()?.is_none() {
+        if self.store.read(|tx| tx.is_pinned(&self.device.actor()))? {
             return Ok(JoinState::Joined);
         }
-        // A device that was turned away hears of it from its own calls only: it is in no chain.
-        self.with_tokens(async || self.device.pending_devices().await).await?;
+        if self.joining_code()?.is_some() {
+            // A device that was turned away hears of it from its own calls only: it is in no chain.
+            self.with_tokens(async || self.device.pending_devices().await).await?;
+        }
         let own = match self.look_again(&self.me()).await {
             Ok(own) => own,
             Err(MessengerError::Pending) => return Ok(JoinState::Waiting),

@@ -10,8 +10,9 @@ const SOON_MS: i64 = 60_000;
 const LEASE_MS: i64 = 30_000;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Makes a call as one of the user's devices. A device that waits looks first whether it was
-    /// approved, and makes no call otherwise, whatever its server says of it.
+    /// Makes a call as one of the user's devices. A device that has not pinned the own chain yet
+    /// looks at that chain first, and makes no call unless it may believe it, whatever its server
+    /// says.
     pub(super) async fn signed_in<R>(
         &self,
         call: impl AsyncFn() -> Result<R, ClientError>,

@@ -177,7 +177,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Err(self.alarm(&actor, Distrust::FalseKeys(address))?);
         }
         let own = *person == self.me();
-        if own && !nodes.is_empty() && self.store.read(|tx| tx.pinned(&actor))?.is_none() {
+        if own && !nodes.is_empty() && !self.store.read(|tx| tx.is_pinned(&actor))? {
             self.check_first_own(&nodes)?;
         }
         let compared = self.store.write(|tx| {
@@ -217,7 +217,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| {
             tx.raise_alarm(actor, &alarm.why, alarm.raised_ms)?;
             // A device that has not joined has pinned no chain that could carry the alarm.
-            match actor == self.device.actor() && tx.pinned(actor)?.is_none() {
+            match actor == self.device.actor() && !tx.is_pinned(actor)? {
                 true => tx.put_json(JOINING_ALARM, &alarm),
                 false => Ok(()),
             }

@@ -52,6 +52,12 @@ impl Transaction<'_> {
         Ok(Some(PinnedChain { nodes, accepted, verified, alarm }))
     }
 
+    /// True if the chain of a user is pinned.
+    pub(crate) fn is_pinned(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        let mut statement = self.inner.prepare_cached("SELECT 1 FROM chains WHERE actor = ?1")?;
+        Ok(statement.exists([actor])?)
+    }
+
     /// Pins a chain.
     pub(crate) fn pin(&self, actor: &str, pinned: &PinnedChain) -> Result<(), DeviceStoreError> {
         let nodes: Vec<Value> = pinned.nodes.iter().map(ChainNode::to_value).collect();

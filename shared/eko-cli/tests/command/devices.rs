@@ -1,10 +1,12 @@
 //! Tests of `devices`: a further device is listed, approved by its joining code, revoked and turned
 //! away.
 
+use std::io::{BufRead, BufReader};
+
 use eko_client::JoiningCode;
 use serde_json::Value;
 
-use super::people::{ReportedFailure, lines, signed_in, text};
+use super::people::{ReportedFailure, signed_in, text};
 use super::test_home::{TestHome, server};
 
 /// A device of Alice's that waits for approval.
@@ -79,11 +81,25 @@ async fn a_sign_in_waits_for_the_approval() {
     let first = signed_in(&server, "alice").await;
     let WaitingDevice { home: second, code, .. } = waiting(&server).await;
     let login = ["login", "alice", "--server", &server, "--json", "-q"];
-    let (waited, approved) =
-        tokio::join!(second.eko(&login), first.eko_reading(&["devices", "approve"], &code));
-    approved.done();
-    let [pending, active] = lines(&waited.done()).try_into().unwrap();
-    assert_eq!((text(&pending, "joiningCode"), text(&active, "status")), (&*code, "active"));
+    let mut waiting = second.command(&login).spawn().unwrap();
+    let mut out = BufReader::new(waiting.stdout.take().unwrap());
+    // The code is shown before the wait, so the approval comes during it.
+    let (shown, out) = tokio::task::spawn_blocking(move || (line(&mut out), out)).await.unwrap();
+    assert_eq!((text(&shown, "status"), text(&shown, "joiningCode")), ("pending", &*code));
+    first.eko_reading(&["devices", "approve"], &code).await.done();
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut out = out;
+        (line(&mut out), waiting.wait().unwrap())
+    });
+    let (shown, status) = ended.await.unwrap();
+    assert_eq!((text(&shown, "status"), status.success()), ("active", true));
+}
+
+/// Reads one JSON object.
+fn line(out: &mut impl BufRead) -> Value {
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap()
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ impl EkoDevice {
         let steps: Arc<Mutex<Vec<ProgressStep>>> = Arc::default();
         let noted = Arc::clone(&steps);
         let client = client.watched(move |step| noted.lock().unwrap().push(step));
+        let client = client.with_local_servers(LocalServer::started());
         Self { client, line, steps, said: Mutex::default() }
     }
 

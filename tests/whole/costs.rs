@@ -2,10 +2,11 @@
 //!
 //! A change that adds a call or a round fails here, and has to say why it is worth it.
 
-use eko_client::device::{OutgoingEnvelope, SendOutcome};
-use eko_testkit::World;
+use eko_client::device::{OutgoingEnvelope, RegistrationProof, SendOutcome};
+use eko_testkit::{BARE, World};
 
 use crate::people::alice_and_bob;
+use crate::requests::post_registration;
 
 #[tokio::test]
 async fn a_message_to_two_devices() {
@@ -112,6 +113,60 @@ async fn a_take_of_one_device() {
     let taken = alice.take(bob.user()).await.unwrap();
     assert!(taken.packages[0].pre_key.is_some());
     assert_eq!(world.calls.made(), ["BatchGetItem", "UpdateItem", "BatchGetItem"]);
+}
+
+#[tokio::test]
+async fn a_publication_of_keys() {
+    let (world, _alice, mut bob) = alice_and_bob().await;
+    let environment = bob.environment().clone();
+    let more = bob.keys_mut().more(1, 0, &environment).unwrap();
+    let mut renewed = bob.keys_mut().rotate(&environment).unwrap();
+    world.calls.reset();
+    bob.publish(&more).await.unwrap();
+    // The identity key that verifies the signature; the device's record and lasting keys; the block
+    // that the new key shares with others.
+    assert_eq!(world.calls.made(), ["BatchGetItem", "BatchGetItem", "BatchGetItem", "TransactWriteItems"]);
+    world.calls.reset();
+    bob.publish(&renewed).await.unwrap();
+    assert_eq!(world.calls.made(), ["BatchGetItem", "BatchGetItem", "TransactWriteItems"]);
+    world.calls.reset();
+    bob.publish(&renewed).await.unwrap();
+    assert_eq!(world.calls.made(), ["BatchGetItem", "BatchGetItem"]);
+    world.advance(60_000);
+    renewed.pre_keys = bob.keys_mut().more(1, 0, &environment).unwrap().pre_keys;
+    world.calls.reset();
+    bob.replace_keys(&renewed, world.now_ms()).await.unwrap();
+    assert_eq!(world.calls.made(), ["BatchGetItem", "BatchGetItem", "TransactWriteItems"]);
+}
+
+#[tokio::test]
+async fn the_end_of_devices() {
+    let (world, _alice, bob) = alice_and_bob().await;
+    let waiting = world.pending(&bob, "two").await;
+    world.deliver().await;
+    let set = bob.chain(bob.user()).await.unwrap().1.device_set().reference().unwrap();
+    world.calls.reset();
+    bob.reject(&waiting.described(), &set).await.unwrap();
+    // The device set; the identity keys of both devices, for the signature; the order to erase.
+    assert_eq!(world.calls.made(), ["GetItem", "BatchGetItem", "SendMessageBatch", "TransactWriteItems"]);
+
+    let fresh = world.device("bob", "three", BARE);
+    let token = world.id_token("bob").await;
+    let position = fresh.chain(bob.user()).await.unwrap().1.position;
+    let body = fresh.registration(RegistrationProof::Node(fresh.reset_node(&position).unwrap()));
+    world.calls.reset();
+    assert_eq!(post_registration(&fresh, &token, &body).await.status, 201);
+    // The account of the subject; the device set with the last reset; the order to erase.
+    assert_eq!(world.calls.made(), ["GetItem", "BatchGetItem", "SendMessageBatch", "TransactWriteItems"]);
+    world.deliver().await;
+
+    // A reset that is refused orders nothing.
+    let again = world.device("bob", "four", BARE);
+    let position = again.chain(bob.user()).await.unwrap().1.position;
+    let body = again.registration(RegistrationProof::Node(again.reset_node(&position).unwrap()));
+    world.calls.reset();
+    assert_eq!(post_registration(&again, &token, &body).await.status, 401);
+    assert_eq!(world.calls.made(), ["GetItem", "BatchGetItem"]);
 }
 
 #[tokio::test]

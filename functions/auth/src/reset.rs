@@ -35,9 +35,16 @@ pub(crate) async fn reset_chain(
     })?;
     let token = RefreshToken::new(state);
     let registration = device.registration(token.session(state));
-    let revoked = seen.devices.active.keys().chain(&seen.devices.pending).cloned().collect();
-    state.messaging().order_erasure(user, revoked).await?;
-    match state.store().reset_devices(&seen, &registration, &node, subject.signed_in_s).await? {
+    let (id, signed_in_s) = (&device.caller.device, subject.signed_in_s);
+    let outcome = match seen.refusal(id, signed_in_s, device.keys.registered_ms) {
+        Some(refused) => refused,
+        None => {
+            let revoked = seen.devices.active.keys().chain(&seen.devices.pending).cloned().collect();
+            state.messaging().order_erasure(user, revoked).await?;
+            state.store().reset_devices(&seen, &registration, &node, signed_in_s).await?
+        }
+    };
+    match outcome {
         ResetOutcome::Reset => {}
         ResetOutcome::SignInUsed => {
             return Err(Problem::Unauthenticated("this sign-in has reset the devices: sign in once more"));

@@ -26,6 +26,7 @@
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::address::UserName;
 use eko_protocol::chain::ChainNode;
+use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::PublishedKeys;
 
 use crate::attribute::{Item, ReadItem, WriteItem, corrupt, n, s, ss};
@@ -132,6 +133,30 @@ pub struct ResetState {
     pub devices: UserDevices,
     /// The last reset; `None` before the first one.
     last: Option<LastReset>,
+}
+
+impl ResetState {
+    /// Returns the outcome of a reset that is refused by what was read, and `None` if nothing speaks
+    /// against it. `device` is the new device, `sign_in_s` the time of the sign-in in epoch seconds.
+    pub fn refusal(&self, device: &DeviceId, sign_in_s: i64, now_ms: i64) -> Option<ResetOutcome> {
+        // A transaction cannot write one item twice: here to claim the id and to revoke its device.
+        if self.devices.active.contains_key(device) || self.devices.pending.contains(device) {
+            return Some(ResetOutcome::DeviceIdUsed);
+        }
+        if self.last.is_some_and(|last| sign_in_s <= last.sign_in_s) {
+            return Some(ResetOutcome::SignInUsed);
+        }
+        if self.count_today(now_ms) >= RESETS_A_DAY {
+            let left_ms = DAY_MS.saturating_sub(now_ms.rem_euclid(DAY_MS));
+            return Some(ResetOutcome::TooManyToday { retry_after_s: left_ms.unsigned_abs().div_ceil(1000) });
+        }
+        None
+    }
+
+    fn count_today(&self, now_ms: i64) -> u64 {
+        let today = now_ms.div_euclid(DAY_MS);
+        self.last.filter(|last| last.day == today).map_or(0, |last| last.count)
+    }
 }
 
 /// The last reset of a user.
@@ -280,25 +305,16 @@ impl Store {
         sign_in_s: i64,
     ) -> Result<ResetOutcome> {
         let DeviceAddress { user, device: id } = device.address;
-        let ResetState { devices: seen, last } = seen;
-        // A transaction cannot write one item twice: here to claim the id and to revoke its device.
-        if seen.active.contains_key(id) || seen.pending.contains(id) {
-            return Ok(ResetOutcome::DeviceIdUsed);
-        }
         let now_ms = device.keys.registered_ms;
-        let today = now_ms.div_euclid(DAY_MS);
-        let count = last.filter(|last| last.day == today).map_or(0, |last| last.count);
-        if last.is_some_and(|last| sign_in_s <= last.sign_in_s) {
-            return Ok(ResetOutcome::SignInUsed);
+        if let Some(refused) = seen.refusal(id, sign_in_s, now_ms) {
+            return Ok(refused);
         }
-        if count >= RESETS_A_DAY {
-            let left_ms = DAY_MS.saturating_sub(now_ms.rem_euclid(DAY_MS));
-            return Ok(ResetOutcome::TooManyToday { retry_after_s: left_ms.unsigned_abs().div_ceil(1000) });
-        }
+        let count = seen.count_today(now_ms).saturating_add(1);
+        let reset = LastReset { sign_in_s, day: now_ms.div_euclid(DAY_MS), count };
+        let ResetState { devices: seen, last } = seen;
         let mut writes = self.device_writes(device, DeviceStatus::Active)?;
         writes.push(self.reset_set(seen, device, node)?);
         writes.push(self.put_new(node_item(user, node))?);
-        let reset = LastReset { sign_in_s, day: today, count: count.saturating_add(1) };
         writes.push(self.note_reset(user, *last, reset)?);
         for other in seen.active.keys().chain(&seen.pending) {
             writes.push(self.tombstone(DeviceAddress::new(user, other))?);

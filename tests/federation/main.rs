@@ -7,6 +7,7 @@ mod answers;
 mod chaos;
 mod costs;
 mod finding;
+mod full;
 mod outcomes;
 mod patience;
 mod queue;

@@ -50,8 +50,9 @@ async fn a_message_to_two_devices() {
 
     world.calls.reset();
     second.acknowledge(&[page.entries[0].address.clone()]).await.unwrap();
-    // The entry with the device's record, the acknowledgement in the envelope's record, the receipt,
-    // and last the deletion. A deletion that came first would lose the receipt with its answer.
+    // The entry with the device's record, the acknowledgement in the envelope's record, the
+    // receipt, and last the deletion. A deletion that came first would lose the receipt with its
+    // answer.
     assert_eq!(world.calls.made(), ["BatchGetItem", "UpdateItem", "SendMessageBatch", "BatchWriteItem"]);
 
     // The second device deletes its entry, and sends no receipt.

@@ -23,8 +23,8 @@ use crate::turn_away;
 /// `RevokeDevice` node. The answer is 201 with the node and the new device set. A `Reject` goes to
 /// [`turn_away::turn_device_away`].
 ///
-/// One GetItem of the device set, one BatchGetItem of keys, and the transaction. Before a revocation
-/// also the call of [`order_erasure`](eko_messaging::Messaging::order_erasure).
+/// One GetItem of the device set, one BatchGetItem of keys, and the transaction. Before a
+/// revocation also the call of [`order_erasure`](eko_messaging::Messaging::order_erasure).
 pub(crate) async fn append_node(
     State(state): State<AppState>,
     Owner(caller): Owner,

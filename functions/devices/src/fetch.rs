@@ -25,7 +25,8 @@ pub(crate) struct PageQuery {
 /// entry first. Reading deletes nothing.
 ///
 /// One Query; for a page after the first one also a GetItem at the same time. If the mailbox was
-/// full, and this is its last page, also the calls of [`recount`](eko_messaging::Messaging::recount).
+/// full, and this is its last page, also the calls of
+/// [`recount`](eko_messaging::Messaging::recount).
 pub(crate) async fn fetch_page(
     State(state): State<AppState>,
     Owner(caller): Owner,

@@ -40,8 +40,8 @@ pub(crate) async fn list_pending(
     Ok(respond::uncached(respond::activity(StatusCode::OK, &body)))
 }
 
-/// Returns the description of a pending device, with the name that it gave itself. Every device that
-/// waits has registered with a MAC.
+/// Returns the description of a pending device, with the name that it gave itself. Every device
+/// that waits has registered with a MAC.
 fn item(state: &AppState, user: &UserName, device: &DeviceId, keys: &LastingKeys) -> Option<Value> {
     let (new_device, joining_mac) = (keys.new_device(device), keys.joining_mac?);
     let registered_ms = keys.registered_ms;

@@ -15,8 +15,8 @@ use serde_json::Value;
 /// device. The answer is 204.
 ///
 /// The calling device signs it with its identity key, because the device's id cannot be used again.
-/// The chain does not change, because the device was never in it. One GetItem of the device set, one
-/// BatchGetItem of the keys of both devices, the call of
+/// The chain does not change, because the device was never in it. One GetItem of the device set,
+/// one BatchGetItem of the keys of both devices, the call of
 /// [`order_erasure`](eko_messaging::Messaging::order_erasure), and one transaction.
 pub(crate) async fn turn_device_away(
     state: &AppState,

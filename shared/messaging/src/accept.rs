@@ -24,8 +24,8 @@ pub enum Acceptance {
         /// The id of the `Create` activity.
         activity: String,
     },
-    /// The ciphertexts are queued, except for devices that lack one or whose mailboxes are full. The
-    /// report names them.
+    /// The ciphertexts are queued, except for devices that lack one or whose mailboxes are full.
+    /// The report names them.
     Partial(Report),
     /// Nothing is queued, since the envelope names devices that are not active, or only such whose
     /// mailboxes are full. The report names them.

@@ -18,8 +18,8 @@ use crate::{Messaging, Result};
 const ORDER_SECONDS: i32 = 60;
 /// The time between two steps, in seconds.
 const STEP_SECONDS: i32 = 1;
-/// The time between the passes, in seconds: the longest delay of SQS. A ciphertext that was accepted
-/// before the revocation is in the mailbox by then, unless the queue has a backlog.
+/// The time between the passes, in seconds: the longest delay of SQS. A ciphertext that was
+/// accepted before the revocation is in the mailbox by then, unless the queue has a backlog.
 const PASS_SECONDS: i32 = 900;
 /// The shortest time after a step that failed, in seconds. It doubles with each further failure.
 const RETRY_SECONDS: i32 = 15;

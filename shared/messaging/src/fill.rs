@@ -25,8 +25,8 @@ impl Messaging {
         MailboxLimits { bytes: self.limits().mailbox_bytes, entries: self.limits().mailbox_entries }
     }
 
-    /// Orders the count of a sample of the mailboxes that these entries were written into. A mailbox
-    /// that takes up a part of its limit is counted with sixteen times that probability.
+    /// Orders the count of a sample of the mailboxes that these entries were written into. A
+    /// mailbox that takes up a part of its limit is counted with sixteen times that probability.
     ///
     /// One SendMessageBatch if the sample is not empty. A failure is only logged, because later
     /// entries order a count as well.

@@ -1,4 +1,4 @@
-//! How full mailboxes are: the count of one mailbox, and the marks of a full one.
+//! Full mailboxes: the count of one mailbox, and the mark of a full one.
 //!
 //! Nothing counts the entries of a mailbox as they come and go. A sample of the deliveries orders a
 //! count, which reads the mailbox. If it is full, the count leaves a mark in the user's device set,

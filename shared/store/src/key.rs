@@ -3,7 +3,7 @@
 //! | `pk` | `sk` | Item | Module |
 //! |---|---|---|---|
 //! | `U#{user}` | `PROFILE` | the account: issuer, subject, time of creation | [`crate::accounts`] |
-//! | `U#{user}` | `DEVICES` | the device set and the pending devices | [`crate::devices`] |
+//! | `U#{user}` | `DEVICES` | the device set, the pending devices, the marks of full mailboxes | [`crate::devices`] |
 //! | `U#{user}` | `CHAIN#{seq}` | one node of the device chain | [`crate::chain`] |
 //! | `U#{user}` | `E#{hash}` | an accepted envelope: its devices and its receipt | [`crate::envelopes`] |
 //! | `U#{user}` | `X#{hash}` | an envelope that was sent to another server | [`crate::sent`] |

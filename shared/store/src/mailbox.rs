@@ -114,7 +114,7 @@ pub struct MailboxPage {
     pub next: Option<EntryKey>,
 }
 
-/// What an acknowledgement needs of a device and its entries.
+/// The part of a device and of its entries that an acknowledgement needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryHeads {
     /// The status of the device; `None` if it has no record.
@@ -123,7 +123,7 @@ pub struct EntryHeads {
     pub entries: Vec<EntryHead>,
 }
 
-/// What an acknowledgement needs of one entry.
+/// The part of an entry that an acknowledgement needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryHead {
     /// The entry's key.
@@ -232,7 +232,8 @@ impl Store {
         Ok(Some(MailboxPage { device: DeviceRecord::from_item(&own)?, entries, next }))
     }
 
-    /// Reads what an acknowledgement needs of entries, and the status of their device.
+    /// Reads the authors and envelopes of entries, and the status of their device, for an
+    /// acknowledgement.
     ///
     /// Entries that the device does not have and expired ones are left out. One BatchGetItem, or
     /// two for 100 entries: 1 read unit for the record, and 1 for each 4 KB of each entry.

@@ -335,8 +335,8 @@ impl Drop for World {
     }
 }
 
-/// Returns the numbers of messages in a queue and in its dead-letter queue, hidden ones included and
-/// delayed ones left out.
+/// Returns the numbers of messages in a queue and in its dead-letter queue, hidden ones included
+/// and delayed ones left out.
 async fn undelayed(clients: &AwsClients, queue: &QueueUrls) -> (usize, usize) {
     let (all, dead) = count(clients, queue).await;
     (all.saturating_sub(cloud::delayed(&clients.sqs, &queue.queue).await.expect("the queue is there")), dead)

@@ -107,7 +107,7 @@ impl BenchScene {
             set("OIDC_ISSUER", &format!("https://id.example{ISSUER_PATH}"));
             set("OIDC_AUDIENCE", AUDIENCE);
         }
-        if needs.deliveries {
+        if needs.deliveries || needs.seldom_deliveries {
             set("DELIVERIES_URL", &names.deliveries_url);
         }
         if needs.parcels {
@@ -120,6 +120,9 @@ impl BenchScene {
         for budget in ["SENDER_BYTES_BUDGET", "SERVER_BYTES_BUDGET"] {
             set(budget, "1000000000");
         }
+        // No mailbox is counted by chance.
+        set("MAILBOX_ENTRIES", "1000000000000");
+        set("MAILBOX_BYTES", "1000000000000000");
         // The other server is on loopback, and nothing may leave this machine.
         set("DANGER_ALLOW_LOOPBACK_HTTP", "1");
         environment

@@ -155,8 +155,8 @@ impl Report {
         report.with_devices(origin, recipient, missing, stale, device_set)
     }
 
-    /// Creates the report that the mailboxes of all devices that the envelope names are full, so that
-    /// nothing was queued. `recipient` is a local user.
+    /// Creates the report that the mailboxes of all devices that the envelope names are full, so
+    /// that nothing was queued. `recipient` is a local user.
     pub fn full(
         origin: &Origin,
         recipient: &UserName,

@@ -64,8 +64,8 @@ struct MissedRecipient {
 }
 
 impl DeliverySummary {
-    /// Sums up the envelopes to other people. Of the envelope to the user's own devices it says only
-    /// that it was refused.
+    /// Sums up the envelopes to other people. Of the envelope to the user's own devices it says
+    /// only that it was refused.
     pub(crate) fn of(client: &HttpMessenger, sent: &SentActivity) -> Self {
         let (me, own) = (client.me(), client.me().actor());
         let (mut reached, mut queued, mut missed) = (Vec::new(), Vec::new(), Vec::new());

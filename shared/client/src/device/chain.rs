@@ -53,8 +53,8 @@ impl<T: Transport> Device<T> {
     }
 
     /// Returns the signed node by which this device approves a pending one, as the next node of
-    /// `chain`. The caller has verified the chain and knows that it is this user's. The node carries
-    /// the MAC by which the new device recognises that.
+    /// `chain`. The caller has verified the chain and knows that it is this user's. The node
+    /// carries the MAC by which the new device recognises that.
     ///
     /// # Errors
     /// [`ClientError::Untrusted`] if the pending device does not hold its key, or if it is not the
@@ -92,8 +92,8 @@ impl<T: Transport> Device<T> {
     /// chain does not change. `known` is the device set of the chain that the caller has verified.
     ///
     /// # Errors
-    /// The problem `invalid` if the device is not pending, or `stale-head` if `known` is not the set
-    /// of today.
+    /// The problem `invalid` if the device is not pending, or `stale-head` if `known` is not the
+    /// set of today.
     pub async fn reject(&self, waiting: &NewDevice, known: &DeviceSetRef) -> Result<(), ClientError> {
         let body = self.rejection(waiting, known);
         self.post(&self.origin.devices(&self.user), &body, StatusCode::NO_CONTENT).await.map(drop)

@@ -183,8 +183,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Applies a delivery report to an envelope. Which ciphertexts were queued is taken from the
     /// report; which devices exist is taken from the verified chain only. A missing device may have
     /// been revoked since the report was made, so every device that was ever in the chain is
-    /// believed; the next round encrypts for the active ones alone. A device whose mailbox is full is
-    /// noted, and is not sent the envelope again.
+    /// believed; the next round encrypts for the active ones alone. A device whose mailbox is full
+    /// is noted, and is not sent the envelope again.
     pub(super) async fn corrected(
         &self,
         envelope: &OutboxEnvelope,

@@ -115,9 +115,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// [`MessengerError::Distrust`] if the server shows another chain than before: then nothing is
-    /// signed; [`MessengerError::NotDone`] if the chain does not show the revocation afterwards; the
-    /// problem `invalid` if the device is not active, or `stale-head` if another node was appended
-    /// first.
+    /// signed; [`MessengerError::NotDone`] if the chain does not show the revocation afterwards;
+    /// the problem `invalid` if the device is not active, or `stale-head` if another node was
+    /// appended first.
     pub async fn revoke(&self, device: &DeviceId) -> Result<(), MessengerError> {
         let own = self.undisputed_own().await?;
         let node = self.device.revocation(&own.state.position, device)?;
@@ -133,8 +133,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.trusted(&me).await
     }
 
-    /// Appends a node to the own chain, and succeeds if the chain shows it afterwards. If the answer
-    /// to the append is lost, the chain alone decides.
+    /// Appends a node to the own chain, and succeeds if the chain shows it afterwards. If the
+    /// answer to the append is lost, the chain alone decides.
     ///
     /// If the process is cut off in between, the chain is read before the next message, so that
     /// copies go to every device.

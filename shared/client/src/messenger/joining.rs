@@ -32,9 +32,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// began the chain pins it if it is the root.
     ///
     /// # Errors
-    /// [`MessengerError::Distrust`] if the server shows a chain for this device that whoever has the
-    /// joining code did not approve, or that another device began; [`MessengerError::Revoked`] if this device was turned away or
-    /// revoked.
+    /// [`MessengerError::Distrust`] if the server shows a chain for this device that whoever has
+    /// the joining code did not approve, or that another device began; [`MessengerError::Revoked`]
+    /// if this device was turned away or revoked.
     pub async fn join(&self) -> Result<JoinState, MessengerError> {
         if self.store.read(|tx| tx.is_pinned(&self.device.actor()))? {
             return Ok(JoinState::Joined);

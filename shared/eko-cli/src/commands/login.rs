@@ -23,8 +23,8 @@ use crate::show;
 
 /// The time that a person has in the browser.
 const WAIT: Duration = Duration::from_secs(5 * 60);
-/// The longest time since the person signed in at the issuer, for a reset. It leaves five of the ten
-/// minutes that a server allows.
+/// The longest time since the person signed in at the issuer, for a reset. It leaves five of the
+/// ten minutes that a server allows.
 const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
 /// The longest ID token that is read from a file.
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
@@ -222,7 +222,8 @@ impl LoginArgs {
         capabilities: &Capabilities,
     ) -> Result<String, CommandFailure> {
         let Capabilities { issuer, audience, .. } = capabilities;
-        // The server names the issuer, and the issuer names the endpoint that gets the sign-in's code.
+        // The server names the issuer, and the issuer names the endpoint that gets the sign-in's
+        // code.
         let reach = context.reach(&capabilities.origin);
         reach.check(issuer)?;
         let party = RelyingParty::discover(http, &context.environment, issuer, audience).await?;

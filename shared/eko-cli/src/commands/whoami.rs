@@ -13,7 +13,8 @@ pub(crate) fn run(context: &Context) -> Result<(), CommandFailure> {
     let (handle, signed_in) = (account.handle.to_string(), device.tokens().is_some());
     let folder = account.path().display().to_string();
     let mut text = format!("{handle}\n  device       {}\n  kept in      {folder}", device.id());
-    let code = client.joining_code()?.map(|code| code.digits());
+    // A device that is not registered has a code that no other device can know yet.
+    let code = client.joining_code()?.filter(|_| signed_in).map(|code| code.digits());
     if let Some(code) = &code {
         text.push_str(&format!("\n  waits, with the joining code\n{}", ask::lines(code)));
     }

@@ -41,8 +41,8 @@ async fn a_further_device_is_approved_by_its_joining_code() {
     assert!(shown.contains(&id) && shown.contains(", this one") && !shown.contains('\u{1b}'), "{shown}");
     assert!(!shown.contains(&code), "the server does not know the code");
 
-    // The pending device can do nothing yet, and says what to do next. It shows the same code at any
-    // time, also if its person signs in again.
+    // The pending device can do nothing yet, and says what to do next. It shows the same code at
+    // any time, also if its person signs in again.
     let ReportedFailure { code: exit, what, next } = second.fails(&["send", "@bob", "Hello"]).await;
     assert_eq!(exit, 1, "{what}");
     assert!(next.starts_with("eko devices approve, on "), "{next}");

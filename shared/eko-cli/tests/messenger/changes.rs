@@ -29,8 +29,8 @@ async fn a_change_is_signed_only_on_the_chain_that_is_known() {
         *count.lock().unwrap() += usize::from(is_change);
         None
     });
-    // The server shows another chain, whose first device is a key of its own, and one that hides the
-    // second device.
+    // The server shows another chain, whose first device is a key of its own, and one that hides
+    // the second device.
     let shown = false_chain(&inserted(&world, &wire), &bob, &JoiningMac::from([0; 32]));
     show_chain(&wire, move |nodes| *nodes = shown.clone());
     let code = code_of(&three);

@@ -75,8 +75,8 @@ impl TestNetwork {
         *self.tamper.lock().unwrap() = Some(Box::new(change));
     }
 
-    /// Answers requests in the place of the server from now on. A request for which `answer` returns
-    /// `None` reaches the server.
+    /// Answers requests in the place of the server from now on. A request for which `answer`
+    /// returns `None` reaches the server.
     pub(crate) fn drop_requests(
         &self,
         answer: impl Fn(&Request<Bytes>) -> Option<FalseAnswer> + Send + Sync + 'static,

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use eko_protocol::address::UserName;
 use eko_service::{AppState, Problem};
-use eko_store::accounts::ResetOutcome;
+use eko_store::resets::ResetOutcome;
 use http::StatusCode;
 
 use crate::oidc::VerifiedSubject;

@@ -40,6 +40,7 @@ pub mod parcels;
 pub mod publication;
 mod queue;
 pub mod remote;
+pub mod resets;
 pub mod resources;
 pub mod sent;
 pub mod sessions;

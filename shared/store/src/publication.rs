@@ -1,20 +1,18 @@
 //! Publishing keys: replacing the signed prekey and the last-resort key, and filling the pools.
 
+mod lasting;
 mod plan;
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::Invalid;
-use eko_protocol::key_package::{
-    KyberPreKey, OneTimePreKey, Publication, PublicationKind, PublishedKeys, SignedPreKey,
-};
+use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, Publication, PublicationKind, PublishedKeys};
 
 use crate::attribute::{Item, ReadItem, WriteItem, n, s};
 use crate::device::{self, DeviceAddress, DeviceRecord, DeviceStatus};
-use crate::device_keys::{self, LastingKeys, replaceable};
-use crate::key::EXISTS;
 use crate::one_time_keys::block::{KeyBlock, OneTimeKey};
 use crate::one_time_keys::{HOUR_MS, counter_hour};
 use crate::{Result, Store, StoreError, key};
+use lasting::LastingPlan;
 use plan::{PlanOutcome, PoolPlan, may_remove};
 
 /// The most one-time keys of a kind that a device may have in its pool.
@@ -58,14 +56,6 @@ struct PublicationPlan {
     lasting: LastingPlan,
 }
 
-/// The effect of a publication on the lasting keys.
-struct LastingPlan {
-    signed_pre_key: Option<SignedPreKey>,
-    last_resort: Option<KyberPreKey>,
-    /// True if the device had a last-resort key and has none any more.
-    drops_last_resort: bool,
-}
-
 impl PublicationPlan {
     /// True if the publication writes the device record.
     fn moves_pools(&self) -> bool {
@@ -74,7 +64,8 @@ impl PublicationPlan {
 }
 
 impl Store {
-    /// Stores the keys of a publication that was verified with [`Publication::verify`], all or none.
+    /// Stores the keys of a publication that was verified with [`Publication::verify`], all or
+    /// none.
     ///
     /// One BatchGetItem of device record and lasting keys: 2 read units. For each pool one
     /// BatchGetItem if the new keys share a block with earlier ones, and one Query of the pool's
@@ -180,46 +171,8 @@ impl Store {
         }
         writes.extend(self.block_writes(address, &plan.pre_keys)?);
         writes.extend(self.block_writes(address, &plan.kyber_pre_keys)?);
-        writes.extend(self.lasting_write(address, plan)?);
+        writes.extend(self.lasting_write(address, &plan.lasting, plan.published_ms)?);
         Ok(writes)
-    }
-
-    /// Builds the update of the lasting keys, on condition that no later publication has changed
-    /// them. Returns `None` if they stay.
-    fn lasting_write(
-        &self,
-        address: DeviceAddress<'_>,
-        plan: &PublicationPlan,
-    ) -> Result<Option<TransactWriteItem>> {
-        use device_keys::attr;
-        let lasting = &plan.lasting;
-        let replaced: Vec<(&str, AttributeValue)> =
-            replaceable(lasting.signed_pre_key.as_ref(), lasting.last_resort.as_ref()).collect();
-        if replaced.is_empty() {
-            return Ok(None);
-        }
-        let write = self.update(&key::prekeys(address), |mut update| {
-            let mut expression = "SET #pm = :pm".to_owned();
-            for (name, value) in replaced {
-                expression.push_str(&format!(", #{name} = :{name}"));
-                update = update
-                    .expression_attribute_names(format!("#{name}"), name)
-                    .expression_attribute_values(format!(":{name}"), value);
-            }
-            if lasting.drops_last_resort {
-                expression.push_str(" REMOVE #li, #lp, #ls");
-                let names = [attr::LAST_RESORT_ID, attr::LAST_RESORT_KEY, attr::LAST_RESORT_SIGNATURE];
-                for name in names {
-                    update = update.expression_attribute_names(format!("#{name}"), name);
-                }
-            }
-            update
-                .update_expression(expression)
-                .condition_expression(format!("{EXISTS} AND (attribute_not_exists(#pm) OR #pm <= :pm)"))
-                .expression_attribute_names("#pm", attr::PUBLISHED_MS)
-                .expression_attribute_values(":pm", n(plan.published_ms))
-        });
-        write.map(Some)
     }
 
     /// Builds the writes of the new blocks of a pool and the removals of its spent ones.
@@ -313,8 +266,8 @@ impl Store {
 ///
 /// # Errors
 /// The outcome of a publication that is older than the last replacement, or that replaces keys too
-/// soon after it or after a publication. The blocks of the replaced pools may only be noted as spent
-/// if those that were noted before may be removed.
+/// soon after it or after a publication. The blocks of the replaced pools may only be noted as
+/// spent if those that were noted before may be removed.
 fn kind_now(
     record: &Item,
     publication: &Publication,
@@ -334,52 +287,6 @@ fn kind_now(
         return Err(PublicationOutcome::ReplacedTooSoon);
     }
     Ok(PublicationKind::Replacement)
-}
-
-impl LastingPlan {
-    /// Plans a publication for the lasting keys in `item`. The inner error is the fault of a
-    /// publication that may not change them.
-    fn new(
-        item: &Item,
-        publication: &Publication,
-        kind: PublicationKind,
-    ) -> Result<std::result::Result<Self, Invalid>> {
-        let current = LastingKeys::from_item(item)?;
-        let keys = &publication.keys;
-        let mut plan = Self {
-            signed_pre_key: keys.signed_pre_key.clone(),
-            last_resort: keys.last_resort.clone(),
-            drops_last_resort: false,
-        };
-        if kind == PublicationKind::Replacement {
-            plan.drops_last_resort = plan.last_resort.is_none() && current.last_resort.is_some();
-            return Ok(Ok(plan));
-        }
-        if let Some(invalid) = reused_id(&current, keys) {
-            return Ok(Err(invalid.under("/object")));
-        }
-        plan.signed_pre_key.take_if(|key| *key == current.signed_pre_key);
-        plan.last_resort.take_if(|key| Some(&*key) == current.last_resort.as_ref());
-        let changes = plan.signed_pre_key.is_some() || plan.last_resort.is_some();
-        let stored_ms = item.get_n(device_keys::attr::PUBLISHED_MS);
-        if changes && stored_ms.is_some_and(|stored_ms| publication.published_ms < stored_ms) {
-            let detail = "is before the time of the publication of the current signed keys";
-            return Ok(Err(Invalid::at("/published", detail)));
-        }
-        Ok(Ok(plan))
-    }
-}
-
-/// Returns the refusal of a signed prekey or last-resort key that has the id of the current one and
-/// other bytes.
-fn reused_id(current: &LastingKeys, new: &PublishedKeys) -> Option<Invalid> {
-    let signed = new.signed_pre_key.as_ref().filter(|new| new.id == current.signed_pre_key.id);
-    if signed.is_some_and(|new| new.key != current.signed_pre_key.key) {
-        return Some(Invalid::at("/signedPreKey/id", "this id belongs to another key"));
-    }
-    let (current, new) = (current.last_resort.as_ref()?, new.last_resort.as_ref()?);
-    (new.id == current.id && new.key != current.key)
-        .then(|| Invalid::at("/lastResortKyberPreKey/id", "this id belongs to another key"))
 }
 
 /// The pools of a new device.

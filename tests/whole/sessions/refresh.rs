@@ -101,8 +101,8 @@ async fn a_refresh_token_used_twice_ends_its_family() {
     assert_eq!(try_tokens(&alice, &alice.tokens().unwrap()).await, pair(GOOD));
 }
 
-/// Two uses of one token have both read it before either is stored. Whichever comes first, the other
-/// is refused and ends the family.
+/// Two uses of one token have both read it before either is stored. Whichever comes first, the
+/// other is refused and ends the family.
 #[tokio::test]
 async fn of_two_racing_uses_one_wins_and_the_family_ends() {
     for first_wins in [true, false] {

@@ -5,7 +5,7 @@ use eko_client::Device;
 use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::http_signature::Scheme;
 use eko_protocol::id::DeviceId;
-use eko_testkit::{BARE, CallFault, ChainChanges as _, DirectTransport, World, envelope, refused};
+use eko_testkit::{BARE, CallFault, ChainChanges as _, DirectTransport, Stranger, World, envelope, refused};
 use serde_json::json;
 
 use crate::scene::{AttackScene, SCHEMES};
@@ -215,6 +215,82 @@ async fn one_server_takes_its_share_only() {
         assert_eq!(scene.send(request).await, expected, "{number}");
     }
     assert_eq!(says(&scene.alice, &[&scene.bob]).await, "accepted");
+    scene.world.deliver().await;
+}
+
+/// Has Eve's friend on each of these servers send Bob an envelope, and returns the answers.
+async fn strangers_say(scene: &AttackScene, hosts: impl IntoIterator<Item = String>) -> Vec<u16> {
+    let mut answers = Vec::new();
+    for (number, host) in hosts.into_iter().enumerate() {
+        let stranger = Stranger::new(&scene.internet, &host).await;
+        let envelope = scene.envelope(&stranger.actor, number);
+        answers.push(stranger.deliver(&scene.world, "/inbox", &envelope).await.0);
+        // Strangers wait for their turn, four at a time.
+        scene.world.deliver().await;
+    }
+    answers
+}
+
+/// Whoever has one domain has as many servers as they like, and no more of a recipient's minute for
+/// it.
+#[tokio::test]
+async fn the_servers_of_one_domain_do_not_silence_a_recipient() {
+    let scene = AttackScene::with(BARE, |config| {
+        (config.limits.server_budget, config.limits.recipient_budget) = (4, 8);
+    })
+    .await;
+    let hosts = (0..8).map(|number| format!("s{number}.evil.example"));
+    let answers = strangers_say(&scene, hosts).await;
+    assert_eq!(answers, [[202; 4], [429; 4]].concat());
+    // Another domain has its own share.
+    assert_eq!(strangers_say(&scene, ["other.example".to_owned()]).await, [202]);
+    assert_eq!(says(&scene.alice, &[&scene.bob]).await, "accepted");
+    scene.world.deliver().await;
+}
+
+/// The same for bytes: each of these envelopes has six.
+#[tokio::test]
+async fn the_servers_of_one_domain_share_their_bytes() {
+    let scene = AttackScene::with(BARE, |config| config.limits.server_bytes_budget = 13).await;
+    let hosts = (0..4).map(|number| format!("s{number}.evil.example"));
+    assert_eq!(strangers_say(&scene, hosts).await, [202, 202, 429, 429]);
+    assert_eq!(says(&scene.alice, &[&scene.bob]).await, "accepted");
+    scene.world.deliver().await;
+}
+
+/// All other servers together leave a quarter of a recipient's minute to the users of this one, in
+/// envelopes and in bytes.
+#[tokio::test]
+async fn other_servers_leave_a_reserve_for_users_here() {
+    let scene = AttackScene::with(BARE, |config| config.limits.recipient_budget = 8).await;
+    let hosts = (0..8).map(|number| format!("s{number}.example"));
+    assert_eq!(strangers_say(&scene, hosts).await, [[202; 6].as_slice(), &[429; 2]].concat());
+    for expected in ["accepted", "accepted", "429 too-many"] {
+        assert_eq!(says(&scene.alice, &[&scene.bob]).await, expected);
+    }
+    scene.world.deliver().await;
+    let scene = AttackScene::with(BARE, |config| config.limits.recipient_bytes_budget = 100).await;
+    let hosts = (0..14).map(|number| format!("s{number}.example"));
+    assert_eq!(strangers_say(&scene, hosts).await, [[202; 12].as_slice(), &[429; 2]].concat());
+    scene.world.deliver().await;
+}
+
+/// The item that counts a recipient's minute holds so many actors of one domain and no more. Those
+/// whom it holds write on, and so do the users of other servers.
+#[tokio::test]
+async fn one_domain_adds_few_senders_to_a_recipients_item() {
+    let scene = AttackScene::with(BARE, |config| config.limits.server_senders = 3).await;
+    let actors = (0..6).map(|number| scene.actor(&format!("one-of-many-{number}"), |_| {}));
+    let actors = Vec::from_iter(actors);
+    for (number, actor) in actors.iter().enumerate() {
+        let expected = if number < 3 { "202" } else { "429 too-many" };
+        assert_eq!(scene.deliver(&scene.envelope(actor, number)).await, expected, "{number}");
+    }
+    assert_eq!(scene.deliver(&scene.envelope(&actors[0], 10)).await, "202");
+    assert_eq!(scene.deliver(&scene.envelope(&actors[5], 11)).await, "429 too-many");
+    assert_eq!(strangers_say(&scene, ["other.example".to_owned()]).await, [202]);
+    scene.world.advance(60_000);
+    assert_eq!(scene.deliver(&scene.envelope(&actors[5], 12)).await, "202");
     scene.world.deliver().await;
 }
 

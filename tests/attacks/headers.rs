@@ -90,10 +90,11 @@ async fn a_host_that_is_not_signed_does_not_count() {
     assert_eq!(scene.world.messages(&scene.bob).await.len(), 3);
 }
 
-/// The actors of one server share a budget for each recipient, and no counter grows beyond it.
+/// The actors of other servers share a budget for each recipient, three quarters of it, and no
+/// counter grows beyond it.
 #[tokio::test]
 async fn many_actors_share_a_recipients_budget() {
-    let mut scene = AttackScene::with(BARE, |config| config.limits.recipient_budget = 5).await;
+    let mut scene = AttackScene::with(BARE, |config| config.limits.recipient_budget = 6).await;
     let mut answer = Vec::new();
     for number in 0..8 {
         let actor = scene.actor(&format!("one-of-many-{number}"), |_| {});

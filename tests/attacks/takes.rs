@@ -1,6 +1,7 @@
 //! Attempts to drain one-time keys: by one actor, by a server with many actors, by replays, and
 //! without a signature.
 
+use eko_client::KeyCounts;
 use eko_protocol::http_signature::Scheme;
 use eko_service::config::Config;
 use eko_testkit::{COUNTS, Stranger, StrangerAnswer};
@@ -72,6 +73,35 @@ async fn by_a_server_with_many_actors() {
     assert_eq!(given, [true, true, false, false, false, false]);
     let other = Stranger::new(&scene.internet, "c.example").await;
     assert!(gives_one_time_key(&scene, &other.actor, 0).await);
+}
+
+/// Whoever has one domain has as many servers as they like, and no more keys for it.
+#[tokio::test]
+async fn by_the_servers_of_one_domain() {
+    let scene = scene_with(|config| config.limits.take_server_budget = 2).await;
+    let mut given = Vec::new();
+    for number in 0..4 {
+        let other = Stranger::new(&scene.internet, &format!("c{number}.evil.example")).await;
+        given.push(gives_one_time_key(&scene, &other.actor, number).await);
+    }
+    assert_eq!(given, [true, true, false, false]);
+    let other = Stranger::new(&scene.internet, "c.example").await;
+    assert!(gives_one_time_key(&scene, &other.actor, 0).await);
+}
+
+/// All other servers together leave a quarter of an hour's keys to the users of this one.
+#[tokio::test]
+async fn by_other_servers_from_users_here() {
+    let keys = KeyCounts { pre_keys: 5, ..COUNTS };
+    let scene = AttackScene::with(keys, |config| config.limits.take_total_budget = 4).await;
+    let mut given = Vec::new();
+    for number in 0..4 {
+        let other = Stranger::new(&scene.internet, &format!("c{number}.example")).await;
+        given.push(gives_one_time_key(&scene, &other.actor, number).await);
+    }
+    assert_eq!(given, [true, true, true, false]);
+    let packages = scene.alice.take(scene.bob.user()).await.unwrap();
+    assert!(packages.packages.iter().all(|package| package.pre_key.is_some()));
 }
 
 #[tokio::test]

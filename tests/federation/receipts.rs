@@ -1,6 +1,9 @@
 //! Receipts (`Delivered`) across servers: one for each envelope, on every device of its author.
 
+use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::ReportKind;
+use eko_protocol::address::{Origin, UserName};
+use eko_protocol::id::DeviceId;
 use eko_store::parcels::{Parcel, ParcelBody};
 use eko_testkit::{Internet, Stranger, World, envelope};
 
@@ -54,6 +57,24 @@ async fn a_receipt_waits_for_a_server_that_is_away() {
     assert_eq!(kinds(&pair.a.reports(&pair.alice).await), [ReportKind::Delivered]);
 }
 
+/// Queues receipts of a user for another server's actor, and tries them.
+async fn queue_receipts(world: &World, author: &UserName, to: &Stranger, count: usize) {
+    let now_ms = world.now_ms();
+    let receipt = |_| Parcel {
+        to: to.actor.clone(),
+        author: author.clone(),
+        first_ms: now_ms,
+        not_before_ms: None,
+        expires_ms: None,
+        outcome_to: None,
+        listed_as: None,
+        body: ParcelBody::Text(r#"{"type":"Delivered"}"#.to_owned()),
+    };
+    let parcels = (0..count).map(receipt).collect();
+    world.state.store().queue_parcels(parcels, now_ms, String::new).await.unwrap();
+    world.federate().await;
+}
+
 /// So many receipts wait for one server, and no more. Those for other servers and the envelopes are
 /// not concerned, and a server that is back has room again.
 #[tokio::test]
@@ -63,22 +84,7 @@ async fn receipts_that_wait_for_one_server_are_bounded() {
     let alice = a.user("alice").await;
     let dead = Stranger::new(&internet, "dead.example").await;
     let other = Stranger::new(&internet, "other.example").await;
-    let receipt = |to: &Stranger, now_ms: i64| Parcel {
-        to: to.actor.clone(),
-        author: alice.user().clone(),
-        first_ms: now_ms,
-        not_before_ms: None,
-        expires_ms: None,
-        outcome_to: None,
-        listed_as: None,
-        body: ParcelBody::Text(r#"{"type":"Delivered"}"#.to_owned()),
-    };
-    let queue = async |to: &Stranger, count: usize| {
-        let now_ms = internet.now_ms();
-        let parcels = (0..count).map(|_| receipt(to, now_ms)).collect();
-        a.state.store().queue_parcels(parcels, now_ms, String::new).await.unwrap();
-        a.federate().await;
-    };
+    let queue = async |to: &Stranger, count: usize| queue_receipts(&a, alice.user(), to, count).await;
     for round in 0..2 {
         internet.unplug(dead.address);
         queue(&dead, 25).await;
@@ -102,4 +108,68 @@ async fn receipts_that_wait_for_one_server_are_bounded() {
         assert_eq!(other.posts().len(), 2 * (round + 1));
         internet.advance(MINUTE_MS);
     }
+}
+
+/// One domain has as many servers as it likes. The receipts that wait for them are bounded together,
+/// whoever has caused them.
+#[tokio::test]
+async fn receipts_that_wait_for_the_servers_of_one_domain_are_bounded() {
+    let internet = Internet::new();
+    let mut a = World::at(&internet, "a.example", |config| config.limits.server_receipts = 3).await;
+    for number in 0..4 {
+        let author = UserName::parse(&format!("author_{number}")).unwrap();
+        let dead = Stranger::new(&internet, &format!("r{number}.evil.example")).await;
+        internet.unplug(dead.address);
+        queue_receipts(&a, &author, &dead, 2).await;
+    }
+    assert_eq!(a.waiting().await.0, 3);
+    a.leave_queues();
+}
+
+/// One account has so many receipts waiting and no more, however many servers its devices send them
+/// to. It still sends envelopes, and receipts that are done make room.
+#[tokio::test]
+async fn receipts_of_one_account_are_bounded() {
+    let internet = Internet::new();
+    let a = World::at(&internet, "a.example", |config| {
+        config.limits.account_receipts = 3;
+        config.limits.account_parcels = 1;
+    })
+    .await;
+    let (mallory, alice) = (a.user("mallory").await, a.user("alice").await);
+    let mut servers = Vec::new();
+    for number in 0..5 {
+        let dead = Stranger::new(&internet, &format!("dead{number}.example")).await;
+        internet.unplug(dead.address);
+        queue_receipts(&a, mallory.user(), &dead, 1).await;
+        servers.push(dead);
+    }
+    assert_eq!(a.waiting().await.0, 3);
+    // Another account is not concerned, and neither are the envelopes of this one.
+    queue_receipts(&a, alice.user(), &servers[4], 1).await;
+    assert_eq!(a.waiting().await.0, 4);
+    let device = DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
+    let id = mallory.environment().envelope_id();
+    let outgoing = OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7])]);
+    let outgoing = outgoing.at(&Origin::parse(&servers[0].origin).unwrap());
+    let sent = mallory.send(&outgoing).await.unwrap();
+    assert!(matches!(sent, SendOutcome::Queued { .. }), "{sent:?}");
+    for server in &servers {
+        internet.plug(server.address);
+    }
+    internet.advance(HOUR_MS);
+    a.federate().await;
+    a.deliver().await;
+    internet.advance(HOUR_MS);
+    a.federate().await;
+    a.deliver().await;
+    assert_eq!(a.waiting().await, (0, 0));
+    internet.advance(HOUR_MS);
+    for server in &servers {
+        internet.unplug(server.address);
+        queue_receipts(&a, mallory.user(), server, 1).await;
+    }
+    assert_eq!(a.waiting().await.0, 3);
+    let mut a = a;
+    a.leave_queues();
 }

@@ -6,7 +6,8 @@
 
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::envelope::Create;
-use eko_store::budget::{Allowance, BudgetParty, Charge, ChargeOutcome, Measure, UsedUp};
+use eko_store::budget::{Allowance, BudgetSender, BudgetSite, Charge, ChargeOutcome, Measure, UsedUp};
+use eko_store::inbound::site;
 
 use crate::{Messaging, MessagingError, Refusal, Result};
 
@@ -51,14 +52,19 @@ impl Messaging {
 
     fn charge_between(&self, sender: &str, server: Option<&Origin>, recipient: &str, bytes: u64) -> Charge {
         let limits = self.limits();
-        let share = Allowance { envelopes: limits.sender_budget, bytes: limits.sender_bytes_budget };
-        let sender = BudgetParty { name: sender, allowance: share };
-        let server = server.map(|origin| BudgetParty {
-            name: origin.authority(),
-            allowance: Allowance { envelopes: limits.server_budget, bytes: limits.server_bytes_budget },
-        });
         let total = Allowance { envelopes: limits.recipient_budget, bytes: limits.recipient_bytes_budget };
-        Charge::to_recipient(recipient, sender, server, total, bytes, self.now_ms())
+        let site = server.map(|origin| BudgetSite {
+            name: site(origin.authority()),
+            allowance: Allowance { envelopes: limits.server_budget, bytes: limits.server_bytes_budget },
+            actors: limits.server_senders,
+            others: Allowance {
+                envelopes: share_of_others(total.envelopes),
+                bytes: share_of_others(total.bytes),
+            },
+        });
+        let allowance = Allowance { envelopes: limits.sender_budget, bytes: limits.sender_bytes_budget };
+        let sender = BudgetSender { name: sender, allowance, site };
+        Charge::to_recipient(recipient, sender, total, bytes, self.now_ms())
     }
 
     /// Returns the charge of an envelope to the account of its author.
@@ -128,6 +134,12 @@ fn counted(charged: Result<Option<Charge>>) -> (Option<Charge>, Option<Messaging
     }
 }
 
+/// Returns the share of all other servers together in a limit: three quarters. The rest is a
+/// reserve for senders here.
+pub(crate) fn share_of_others(limit: u64) -> u64 {
+    limit.saturating_sub(limit.div_euclid(4))
+}
+
 /// Returns the bytes of content in an envelope.
 fn bytes_of(create: &Create) -> u64 {
     let bytes = create.messages.iter().map(|message| message.content.len()).sum::<usize>();
@@ -139,10 +151,19 @@ fn text(used_up: UsedUp) -> &'static str {
     match used_up {
         UsedUp::Sender(Measure::Envelopes) => "too many envelopes from you to this recipient in this minute",
         UsedUp::Sender(Measure::Bytes) => "too many bytes from you to this recipient in this minute",
-        UsedUp::Server(Measure::Envelopes) => {
-            "too many envelopes from your server to this recipient in this minute"
+        UsedUp::Site(Measure::Envelopes) => {
+            "too many envelopes from your server's domain to this recipient in this minute"
         }
-        UsedUp::Server(Measure::Bytes) => "too many bytes from your server to this recipient in this minute",
+        UsedUp::Site(Measure::Bytes) => {
+            "too many bytes from your server's domain to this recipient in this minute"
+        }
+        UsedUp::Actors => "too many senders of your server's domain to this recipient in this minute",
+        UsedUp::Others(Measure::Envelopes) => {
+            "too many envelopes from other servers to this recipient in this minute"
+        }
+        UsedUp::Others(Measure::Bytes) => {
+            "too many bytes from other servers to this recipient in this minute"
+        }
         UsedUp::Recipient(Measure::Envelopes) => "too many envelopes to this recipient in this minute",
         UsedUp::Recipient(Measure::Bytes) => "too many bytes to this recipient in this minute",
         UsedUp::Account(Measure::Envelopes) => "too many envelopes from your account in this minute",

@@ -23,13 +23,17 @@ pub struct Limits {
     /// `SENDER_BYTES_BUDGET`: bytes of content per minute from one sender to one recipient. Default
     /// 2 MiB.
     pub sender_bytes_budget: u64,
-    /// `SERVER_BUDGET`: envelopes per minute from all actors of one other server to one recipient.
+    /// `SERVER_BUDGET`: envelopes per minute from all actors of one other site to one recipient.
     /// Default 1,500.
     pub server_budget: u64,
-    /// `SERVER_BYTES_BUDGET`: bytes of content per minute from all actors of one other server to
-    /// one recipient. Default 8 MiB.
+    /// `SERVER_BYTES_BUDGET`: bytes of content per minute from all actors of one other site to one
+    /// recipient. Default 8 MiB.
     pub server_bytes_budget: u64,
-    /// `RECIPIENT_BUDGET`: envelopes per minute to one recipient, from everyone. Default 6,000.
+    /// `SERVER_SENDERS`: actors of one other site that write to one recipient in a minute. Default
+    /// 100.
+    pub server_senders: u64,
+    /// `RECIPIENT_BUDGET`: envelopes per minute to one recipient, from everyone. All other servers
+    /// together get three quarters of this limit and of the next. Default 6,000.
     pub recipient_budget: u64,
     /// `RECIPIENT_BYTES_BUDGET`: bytes of content per minute to one recipient, from everyone.
     /// Default 32 MiB.
@@ -43,8 +47,11 @@ pub struct Limits {
     /// `ACCOUNT_PARCELS`: the envelopes of one account that may wait for other servers at a time.
     /// Default 500.
     pub account_parcels: u64,
-    /// `SERVER_RECEIPTS`: the receipts that may wait for one other server at a time. Default 1,000.
+    /// `SERVER_RECEIPTS`: the receipts that may wait for one other site at a time. Default 1,000.
     pub server_receipts: u64,
+    /// `ACCOUNT_RECEIPTS`: the receipts of one account that may wait for other servers at a time.
+    /// Default 1,000.
+    pub account_receipts: u64,
     /// `MAILBOX_ENTRIES`: the most entries of a device's mailbox. Default 20,000. A sender gets a
     /// quarter of this limit and of the next.
     pub mailbox_entries: u64,
@@ -52,9 +59,10 @@ pub struct Limits {
     pub mailbox_bytes: u64,
     /// `TAKE_BUDGET`: one-time keys per hour that one taker gets of one device. Default 5.
     pub take_budget: u64,
-    /// `TAKE_TOTAL_BUDGET`: one-time keys per hour that all takers get of one device. Default 100.
+    /// `TAKE_TOTAL_BUDGET`: one-time keys per hour that all takers get of one device. All other
+    /// servers together get three quarters. Default 100.
     pub take_total_budget: u64,
-    /// `TAKE_SERVER_BUDGET`: one-time keys per hour that all takers of one other server get of one
+    /// `TAKE_SERVER_BUDGET`: one-time keys per hour that all takers of one other site get of one
     /// device. Default 20.
     pub take_server_budget: u64,
     /// `REMOTE_SEND_MS`: the time for which a send waits for the recipient's server before the
@@ -70,12 +78,14 @@ impl Default for Limits {
             sender_bytes_budget: 2 << 20,
             server_budget: 1_500,
             server_bytes_budget: 8 << 20,
+            server_senders: 100,
             recipient_budget: 6_000,
             recipient_bytes_budget: 32 << 20,
             account_budget: 1_200,
             account_bytes_budget: 32 << 20,
             account_parcels: 500,
             server_receipts: 1_000,
+            account_receipts: 1_000,
             mailbox_entries: 20_000,
             mailbox_bytes: 256 << 20,
             take_budget: 5,

@@ -48,9 +48,8 @@ impl Messaging {
     ///
     /// One BatchGetItem of the records of the parcels' servers; for each parcel the calls of an
     /// attempt; a SendMessageBatch for the reports; an UpdateItem for each envelope that is done and
-    /// was listed among its author's parcels, and for each receipt that begins or ends to wait; a
-    /// ChangeMessageVisibilityBatch if something has to
-    /// wait. If the process dies after an attempt, the parcel is tried again: the other server
+    /// was listed among its author's parcels, and two for each receipt that begins or ends to wait;
+    /// a ChangeMessageVisibilityBatch if something has to wait. If the process dies after an attempt, the parcel is tried again: the other server
     /// knows the envelope by its id.
     ///
     /// A server without a `federation` gives every parcel up.
@@ -217,7 +216,7 @@ impl Messaging {
         let (ReceivedParcel { message, parcel }, store) = (received, self.store());
         let remove = async {
             match &parcel.listed_as {
-                Some(id) => store.remove_outstanding(Outstanding::OfAccount(&parcel.author), id).await,
+                Some(id) => store.remove_outstanding(Outstanding::EnvelopesOf(&parcel.author), id).await,
                 None => Ok(()),
             }
         };

@@ -273,7 +273,7 @@ impl Messaging {
         let (now_ms, ends_ms) = (self.now_ms(), parcel.ends_ms());
         let earliest_ms = now_ms.saturating_add(FIRST_WAIT_MS);
         let not_before_ms = parcel.not_before_ms.map_or(earliest_ms, |until| until.max(earliest_ms));
-        let list = Outstanding::OfAccount(author);
+        let list = Outstanding::EnvelopesOf(author);
         let id = hex::encode(self.random::<8>());
         let most = self.limits().account_parcels;
         if !self.store().add_outstanding(list, &id, ends_ms, most, now_ms).await? {

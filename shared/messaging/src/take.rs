@@ -12,12 +12,17 @@ use eko_protocol::key_package::{KeyPackage, LocalPackages, RemotePackages, Reque
 use eko_protocol::{Invalid, collection};
 use eko_store::device::DeviceAddress;
 use eko_store::devices::UserDevices;
+use eko_store::inbound::site;
 use eko_store::one_time_keys::{TakeBudget, TakenPackage, TakerLimit};
 use serde_json::{Value, json};
 
 use crate::active_device::require_active;
+use crate::budget::share_of_others;
 use crate::dispatch::{Admission, DispatchOutcome, first_scheme};
 use crate::{Messaging, Refusal, Result};
+
+/// The name of all other servers together among the takers. No actor id and no site begins so.
+const OTHER_SERVERS: &str = "*";
 
 /// A `Take` that is posted to another server.
 struct RemoteTake {
@@ -54,21 +59,24 @@ impl Messaging {
 
     /// Takes packages of a user here for an actor of another server. Returns the collection.
     ///
-    /// GetItem of the device set, an UpdateItem per device, BatchGetItem of the keys. The actor's
-    /// server has a budget beside the actor's own, since a server may have as many actors as it
-    /// likes.
+    /// GetItem of the device set, an UpdateItem per device, BatchGetItem of the keys. The site of
+    /// the actor's server has a budget beside the actor's own, since a server may have as many
+    /// actors as it likes, and a domain as many servers. All other servers together have three
+    /// quarters of the total.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`]; [`Refusal::Invalid`] for a package of a device that is not active;
     /// the store is broken or out of reach.
     pub async fn take_for_server(&self, actor: &RemoteActor, packages: LocalPackages) -> Result<Value> {
         let owner = self.store().device_set(&packages.user).await?.ok_or(Refusal::UnknownUser)?;
-        let server = actor.origin().map(|origin| origin.to_string()).unwrap_or_default();
+        let origin = actor.origin();
+        let site = origin.as_ref().map(|origin| site(origin.authority())).unwrap_or_default();
         let limits = self.limits();
         let budget = TakeBudget {
             each: vec![
                 TakerLimit { taker: &actor.id, most: limits.take_budget },
-                TakerLimit { taker: &server, most: limits.take_server_budget },
+                TakerLimit { taker: site, most: limits.take_server_budget },
+                TakerLimit { taker: OTHER_SERVERS, most: share_of_others(limits.take_total_budget) },
             ],
             total: limits.take_total_budget,
         };

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use eko_protocol::id::DeviceId;
 use sha2::{Digest, Sha256};
 
@@ -12,10 +14,19 @@ use crate::{Result, StoreError};
 /// A DynamoDB item: attributes by name.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// Returns the hash by which counters name a party: the first 6 bytes of the text's SHA-256, in
-/// hex.
+/// Returns the hash by which counters and lists name a party: the first 16 bytes of the text's
+/// SHA-256, in base64url without padding.
+///
+/// Whoever chooses a name could otherwise search for one that has the hash of somebody else, and
+/// use up what belongs to that party.
 pub(crate) fn short_hash(text: &str) -> String {
-    hex::encode(Sha256::digest(text).get(..6).unwrap_or_default())
+    URL_SAFE_NO_PAD.encode(short_digest(text))
+}
+
+/// Returns the bytes of [`short_hash`].
+pub(crate) fn short_digest(text: &str) -> [u8; 16] {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 /// Builds a string attribute (DynamoDB's type `S`).
@@ -37,6 +48,12 @@ pub(crate) fn b(value: impl Into<Vec<u8>>) -> AttributeValue {
 /// must have at least one element.
 pub(crate) fn ss<T: ToString>(values: impl IntoIterator<Item = T>) -> AttributeValue {
     AttributeValue::Ss(values.into_iter().map(|v| v.to_string()).collect())
+}
+
+/// Builds a binary set attribute (DynamoDB's type `BS`). DynamoDB refuses an empty set, so `values`
+/// must have at least one element.
+pub(crate) fn bs(values: impl IntoIterator<Item = Vec<u8>>) -> AttributeValue {
+    AttributeValue::Bs(values.into_iter().map(Blob::new).collect())
 }
 
 /// Typed reads of an item's attributes.

@@ -11,8 +11,10 @@
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
 //! | `n`, `b` | N | envelopes, bytes | what all senders sent |
+//! | `o`, `q` | N | envelopes, bytes | what the senders of all other servers sent |
 //! | `s{hash}`, `t{hash}` | N | envelopes, bytes | what one sender sent |
-//! | `h{hash}`, `i{hash}` | N | envelopes, bytes | what all actors of one other server sent |
+//! | `h{hash}`, `i{hash}` | N | envelopes, bytes | what all actors of one other site sent |
+//! | `a{hash}` | BS | | the hashes of these actors |
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
 //! # Item `L#{user}` / `ACCOUNT#{window}`
@@ -22,13 +24,16 @@
 //! | `n`, `b` | N | envelopes, bytes | what the account sent to everyone |
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
-//! `{hash}` is the first 6 bytes of the SHA-256, in hex, of the sender's actor id or of the other
-//! server's authority.
+//! `{hash}` is the short hash ([`crate::attribute`]) of the sender's actor id or of the other
+//! server's site. In the set it is the first 16 bytes of the SHA-256.
+//!
+//! The item has some 70 bytes for each actor of another site, and a write costs a unit for each
+//! kilobyte. The set bounds how many actors of one site the item has.
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use eko_protocol::address::UserName;
 
-use crate::attribute::{Item, ReadItem, n, short_hash};
+use crate::attribute::{Item, ReadItem, bs, n, short_digest, short_hash};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::key::ItemKey;
 use crate::resources::TTL_ATTRIBUTE;
@@ -42,8 +47,12 @@ const KEPT_SECONDS: i64 = 60;
 const TOTAL: [&str; 2] = ["n", "b"];
 /// The beginnings of the attributes' names that count one sender.
 const SENDER: [&str; 2] = ["s", "t"];
-/// The beginnings of the attributes' names that count one other server.
-const SERVER: [&str; 2] = ["h", "i"];
+/// The beginnings of the attributes' names that count one other site.
+const SITE: [&str; 2] = ["h", "i"];
+/// The beginning of the attributes' names that list the actors of one other site.
+const ACTORS: &str = "a";
+/// The names of the attributes that count all other servers.
+const OTHERS: [&str; 2] = ["o", "q"];
 
 /// The most that a party may send in a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,13 +63,28 @@ pub struct Allowance {
     pub bytes: u64,
 }
 
-/// The party of an envelope.
+/// The sender of an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BudgetParty<'a> {
-    /// The sender's actor id, or its server's authority.
+pub struct BudgetSender<'a> {
+    /// The actor id.
     pub name: &'a str,
-    /// The most that it may send to one recipient.
+    /// The most that the sender may send to one recipient.
     pub allowance: Allowance,
+    /// The site of the sender's server, if that is another server.
+    pub site: Option<BudgetSite<'a>>,
+}
+
+/// The site of a sender on another server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetSite<'a> {
+    /// The site.
+    pub name: &'a str,
+    /// The most that all actors of the site may send to one recipient.
+    pub allowance: Allowance,
+    /// The most actors of the site that may send to one recipient.
+    pub actors: u64,
+    /// The most that the senders of all other servers together may send to one recipient.
+    pub others: Allowance,
 }
 
 /// The budget that is used up.
@@ -68,8 +92,12 @@ pub struct BudgetParty<'a> {
 pub enum UsedUp {
     /// The sender's share of the recipient's budget.
     Sender(Measure),
-    /// The share of the sender's server in the recipient's budget.
-    Server(Measure),
+    /// The share of the sender's site in the recipient's budget.
+    Site(Measure),
+    /// The number of actors of the sender's site that may write to the recipient.
+    Actors,
+    /// The share of all other servers together in the recipient's budget.
+    Others(Measure),
     /// The recipient's budget.
     Recipient(Measure),
     /// The sending account's budget over all recipients.
@@ -107,7 +135,20 @@ pub struct Charge {
     ends_ms: i64,
     /// The bytes of content.
     bytes: u64,
+    /// The counters. The first one is the sender's or the account's.
     counters: Vec<Counter>,
+    actors: Option<ActorSet>,
+}
+
+/// The set of the actors of one site, to which a charge adds its sender.
+#[derive(Clone, Debug)]
+struct ActorSet {
+    /// The name of the attribute.
+    name: String,
+    /// The sender's hash.
+    actor: Vec<u8>,
+    /// The most actors.
+    most: u64,
 }
 
 /// Two attributes that count the same envelopes.
@@ -143,25 +184,30 @@ impl Counter {
 
 impl Charge {
     /// Creates the charge of an envelope of `bytes` to its recipient, at `now_ms`. `recipient` is a
-    /// user name, or an actor id, a handle or an origin of another server. `server` is the sender's
-    /// server if it is not this one.
+    /// user name, or an actor id, a handle or an origin of another server.
     pub fn to_recipient(
         recipient: &str,
-        sender: BudgetParty<'_>,
-        server: Option<BudgetParty<'_>>,
+        sender: BudgetSender<'_>,
         total: Allowance,
         bytes: u64,
         now_ms: i64,
     ) -> Self {
         let window = now_ms.div_euclid(WINDOW_MS);
-        let (hash, allowance) = (short_hash(sender.name), sender.allowance);
-        let mut counters = vec![Counter::new(SENDER, &hash, allowance, UsedUp::Sender)];
-        if let Some(server) = server {
-            let hash = short_hash(server.name);
-            counters.push(Counter::new(SERVER, &hash, server.allowance, UsedUp::Server));
+        let hash = short_hash(sender.name);
+        let mut counters = vec![Counter::new(SENDER, &hash, sender.allowance, UsedUp::Sender)];
+        if let Some(site) = sender.site {
+            let hash = short_hash(site.name);
+            counters.push(Counter::new(SITE, &hash, site.allowance, UsedUp::Site));
+            counters.push(Counter::new(OTHERS, "", site.others, UsedUp::Others));
         }
         counters.push(Counter::new(TOTAL, "", total, UsedUp::Recipient));
-        Self { key: key::rate(recipient, window.unsigned_abs()), ends_ms: end_of(window), bytes, counters }
+        let actors = sender.site.map(|site| ActorSet {
+            name: format!("{ACTORS}{}", short_hash(site.name)),
+            actor: short_digest(sender.name).to_vec(),
+            most: site.actors,
+        });
+        let key = key::rate(recipient, window.unsigned_abs());
+        Self { key, ends_ms: end_of(window), bytes, counters, actors }
     }
 
     /// Creates the charge of an envelope of `bytes` to the account that sends it, at `now_ms`.
@@ -172,12 +218,15 @@ impl Charge {
             ends_ms: end_of(window),
             bytes,
             counters: vec![Counter::new(TOTAL, "", allowance, UsedUp::Account)],
+            actors: None,
         }
     }
 
     /// Returns the budget that the envelope would exceed, if the item is `stored`.
     fn used_up(&self, stored: &Item) -> Option<UsedUp> {
-        self.counters.iter().find_map(|counter| counter.used_up(stored, self.bytes))
+        let used_up = self.counters.iter().find_map(|counter| counter.used_up(stored, self.bytes));
+        // Nothing else refuses an envelope.
+        used_up.or_else(|| self.actors.as_ref().map(|_| UsedUp::Actors).filter(|_| !stored.is_empty()))
     }
 }
 
@@ -190,7 +239,8 @@ impl Store {
     /// Counts an envelope, unless it would exceed a budget.
     ///
     /// One UpdateItem: 1 write unit as long as the item has less than 1 KB. The item of a recipient
-    /// has some 30 bytes for each sender of the minute, and as much for each server. No call for an
+    /// has some 50 bytes for each sender of the minute, 20 more for one of another server, and 50
+    /// for each site. No call for an
     /// envelope that exceeds a budget by itself. If the answer is lost, the SDK's repetition may
     /// count the envelope twice.
     ///
@@ -221,6 +271,18 @@ impl Store {
                 .expression_attribute_values(format!(":most{index}"), n(counter.allowance.envelopes))
                 .expression_attribute_values(format!(":room{index}"), n(room));
         }
+        if let Some(ActorSet { name, actor, most }) = &charge.actors {
+            add.push("#actors :actor".to_owned());
+            // A sender that is counted already is in the set.
+            conditions.push(
+                "(attribute_exists(#n0) OR attribute_not_exists(#actors) OR size(#actors) < :actors)"
+                    .to_owned(),
+            );
+            request = request
+                .expression_attribute_names("#actors", name)
+                .expression_attribute_values(":actor", bs([actor.clone()]))
+                .expression_attribute_values(":actors", n(*most));
+        }
         let ttl = charge.ends_ms.div_euclid(1000).saturating_add(KEPT_SECONDS);
         let updated = request
             .set_key(Some(charge.key.item()))
@@ -245,8 +307,9 @@ impl Store {
 
     /// Gives back an envelope that was counted and then refused.
     ///
-    /// One UpdateItem: 1 write unit. Has no effect if the window's item is gone or does not count
-    /// an envelope of this sender. If the answer is lost, the SDK's repetition may give a second
+    /// One UpdateItem: the write units of [`Store::charge`]. Has no effect if the window's item is
+    /// gone or does not count an envelope of this sender. The sender stays in the set of its site's
+    /// actors, since the item keeps its counters. If the answer is lost, the SDK's repetition may give a second
     /// envelope of the same sender back.
     ///
     /// # Errors

@@ -22,7 +22,7 @@
 //! | `c` | N | | 1 if the server wants draft-cavage signatures first |
 //! | `ttl` | N | epoch s | the time after which all of it is forgotten |
 //!
-//! Both hashes are the first 6 bytes of a SHA-256 in hex, of a user name and of an actor id.
+//! Both are short hashes ([`crate::attribute`]), of a user name and of an actor id.
 
 mod failures;
 

@@ -23,7 +23,7 @@
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
 //! `{group}` is `strangers` or `known`, `{window}` the number of windows since the epoch, and
-//! `{hash}` the first 6 bytes of the SHA-256 of the site or of the actor id, in hex. A site is what
+//! `{hash}` the short hash of the site or of the actor id. A site is what
 //! the last two labels of a server's name have in common: whoever has a domain has as many servers
 //! under it as they like.
 
@@ -33,9 +33,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use eko_protocol::actor::RemoteActor;
-use sha2::{Digest, Sha256};
 
-use crate::attribute::{Item, ReadItem, n};
+use crate::attribute::{Item, ReadItem, n, short_hash};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::error::call;
 use crate::key::ItemKey;
@@ -43,8 +42,7 @@ use crate::remote::{CachedLookup, read_actor};
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
 
-use group::site;
-pub use group::{ServerGroup, WindowBounds};
+pub use group::{ServerGroup, WindowBounds, site};
 
 /// The time for which a server counts as known after an actor of it was verified, in milliseconds.
 const KNOWN_MS: i64 = 7 * 24 * 3_600_000;
@@ -172,7 +170,7 @@ impl Store {
             .update_expression("ADD #all :less, #site :less")
             .condition_expression(key::EXISTS)
             .expression_attribute_names("#all", attr::ALL)
-            .expression_attribute_names("#site", hash(site(authority)))
+            .expression_attribute_names("#site", short_hash(site(authority)))
             .expression_attribute_values(":less", n(-1))
             .send()
             .await;
@@ -211,7 +209,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<Admittance> {
         let ends_ms = window(bounds, now_ms).saturating_add(1).saturating_mul(bounds.window_ms);
-        let site = hash(site(authority));
+        let site = short_hash(site(authority));
         let mut names: HashMap<String, String> = HashMap::new();
         for (placeholder, name) in [("#all", attr::ALL), ("#site", &site), ("#ttl", TTL_ATTRIBUTE)] {
             names.insert(placeholder.to_owned(), name.to_owned());
@@ -220,7 +218,7 @@ impl Store {
         let mut condition = "(attribute_not_exists(#all) OR #all < :together) AND \
                              (attribute_not_exists(#site) OR #site < :each)"
             .to_owned();
-        let actor_attribute = actor.map(|actor| format!("a{}", hash(actor)));
+        let actor_attribute = actor.map(|actor| format!("a{}", short_hash(actor)));
         if let Some(name) = &actor_attribute {
             names.insert("#actor".to_owned(), name.clone());
             update.push_str(", #actor :one");
@@ -317,9 +315,4 @@ fn window(bounds: WindowBounds, at_ms: i64) -> i64 {
 
 fn wait_key(group: ServerGroup, at_ms: i64) -> ItemKey {
     key::inbound_window(group, "WAIT", window(group.waits(), at_ms))
-}
-
-/// Returns the name of the attribute of a server or an actor.
-fn hash(text: &str) -> String {
-    hex::encode(Sha256::digest(text).get(..6).unwrap_or_default())
 }

@@ -194,9 +194,14 @@ pub(crate) fn parcels(user: &UserName) -> ItemKey {
     ItemKey::new(format!("L#{user}"), "PARCELS")
 }
 
-/// Returns the key of the count of the receipts for another server.
-pub(crate) fn receipts(authority: &str) -> ItemKey {
-    ItemKey::new(format!("L#{authority}"), "RECEIPTS")
+/// Returns the key of the list of the receipts for another site.
+pub(crate) fn receipts(site: &str) -> ItemKey {
+    ItemKey::new(format!("L#{site}"), "RECEIPTS")
+}
+
+/// Returns the key of the list of an account's receipts.
+pub(crate) fn account_receipts(user: &UserName) -> ItemKey {
+    ItemKey::new(format!("L#{user}"), "ACCOUNT-RECEIPTS")
 }
 
 /// Returns the key of a recipient's rate budgets in one window.

@@ -59,7 +59,7 @@ pub struct TakeBudget<'a> {
 /// The most takes of one taker from a device in one hour.
 #[derive(Clone, Debug)]
 pub struct TakerLimit<'a> {
-    /// The taker: an actor id or the origin of a server.
+    /// The taker: an actor id, the site of a server, or a name for several takers together.
     pub taker: &'a str,
     /// The most takes.
     pub most: u64,

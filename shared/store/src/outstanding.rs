@@ -1,12 +1,13 @@
-//! What waits for other servers: the parcels of each account, and the receipts for each server.
+//! What waits for other servers: the parcels of each account, and the receipts of each account and
+//! for each site.
 //!
 //! A message of the queue `federation` that waits is listed in an item until it is done. The list
-//! bounds how much one account, or one other server, can have waiting (`docs/protocol.md`, section
+//! bounds how much one account, or one other site, can have waiting (`docs/protocol.md`, section
 //! 12). Each message has an attribute of its own, so that adding and removing it may be repeated.
 //! The attribute holds an end time: a message that was lost, for example to the dead-letter queue,
 //! does not count for ever.
 //!
-//! # Items `L#{user}` / `PARCELS` and `L#{authority}` / `RECEIPTS`
+//! # Items `L#{user}` / `PARCELS`, `L#{user}` / `ACCOUNT-RECEIPTS` and `L#{site}` / `RECEIPTS`
 //!
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
@@ -40,17 +41,20 @@ const MESSAGE: &str = "p";
 /// The party for which something waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outstanding<'a> {
-    /// The parcels of a local account.
-    OfAccount(&'a UserName),
-    /// The receipts for the server with this authority.
-    ForServer(&'a str),
+    /// The envelopes of a local account.
+    EnvelopesOf(&'a UserName),
+    /// The receipts of a local account.
+    ReceiptsOf(&'a UserName),
+    /// The receipts for this site.
+    ReceiptsFor(&'a str),
 }
 
 impl Outstanding<'_> {
     fn key(self) -> ItemKey {
         match self {
-            Self::OfAccount(user) => key::parcels(user),
-            Self::ForServer(authority) => key::receipts(authority),
+            Self::EnvelopesOf(user) => key::parcels(user),
+            Self::ReceiptsOf(user) => key::account_receipts(user),
+            Self::ReceiptsFor(site) => key::receipts(site),
         }
     }
 }

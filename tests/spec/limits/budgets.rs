@@ -11,15 +11,17 @@ use super::{TwoUsers, told};
 /// The rows that are played here.
 pub(super) const ROWS: &[&str] = &[
     "envelopes a minute, one sender to one recipient",
-    "envelopes a minute, one other server to one recipient",
+    "envelopes a minute, one other site to one recipient",
+    "senders a minute, one other site to one recipient",
     "envelopes a minute, all senders to one recipient",
     "envelopes a minute, one account to all recipients",
     "bytes of ciphertexts a minute, one sender to one recipient",
-    "bytes of ciphertexts a minute, one other server to one recipient",
+    "bytes of ciphertexts a minute, one other site to one recipient",
     "bytes of ciphertexts a minute to one recipient",
     "bytes of ciphertexts a minute, one account to all recipients",
     "envelopes of one account that wait for other servers",
-    "receipts that wait for one other server",
+    "receipts that wait for one other site",
+    "receipts of one account that wait for other servers",
 ];
 
 #[tokio::test]
@@ -31,15 +33,17 @@ async fn each_limit_and_one_more() {
 fn budget<'a>(limit: &str, config: &'a mut Config) -> &'a mut u64 {
     let limits = &mut config.limits;
     match limit {
-        "envelopes a minute, one other server to one recipient" => &mut limits.server_budget,
+        "senders a minute, one other site to one recipient" => &mut limits.server_senders,
+        "envelopes a minute, one other site to one recipient" => &mut limits.server_budget,
         "envelopes a minute, all senders to one recipient" => &mut limits.recipient_budget,
         "envelopes a minute, one account to all recipients" => &mut limits.account_budget,
         "bytes of ciphertexts a minute, one sender to one recipient" => &mut limits.sender_bytes_budget,
-        "bytes of ciphertexts a minute, one other server to one recipient" => &mut limits.server_bytes_budget,
+        "bytes of ciphertexts a minute, one other site to one recipient" => &mut limits.server_bytes_budget,
         "bytes of ciphertexts a minute to one recipient" => &mut limits.recipient_bytes_budget,
         "bytes of ciphertexts a minute, one account to all recipients" => &mut limits.account_bytes_budget,
         "envelopes of one account that wait for other servers" => &mut limits.account_parcels,
-        "receipts that wait for one other server" => &mut limits.server_receipts,
+        "receipts that wait for one other site" => &mut limits.server_receipts,
+        "receipts of one account that wait for other servers" => &mut limits.account_receipts,
         other => panic!("nothing plays the limit {other:?}"),
     }
 }
@@ -64,12 +68,17 @@ async fn answer(limit: &'static str, count: u64) -> String {
     let most = u64::from(!limit.starts_with("bytes"));
     let mut pair = TwoUsers::with(|config| *budget(limit, config) = most).await;
     let stranger = Stranger::new(&pair.world.internet, "b.example").await;
+    let mut others = Vec::new();
+    for name in ["one.c.example", "two.c.example"] {
+        others.push(Stranger::new(&pair.world.internet, name).await);
+    }
     let mut answer = String::new();
     for _ in 0..=most {
         answer = match limit {
             "envelopes of one account that wait for other servers" => told(&waits(&pair).await),
-            "receipts that wait for one other server" => receipt(&pair).await,
-            _ if limit.contains("other server") => arrives(&pair, &stranger).await,
+            _ if limit.starts_with("receipts") => receipt(&pair).await,
+            "senders a minute, one other site to one recipient" => arrives(&pair, &others.remove(0)).await,
+            _ if limit.contains("other site") => arrives(&pair, &stranger).await,
             _ => told(&pair.send().await),
         };
     }

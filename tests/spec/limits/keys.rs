@@ -19,7 +19,7 @@ pub(super) const ROWS: &[&str] = &[
     "replacements of all keys of a device an hour",
     "key packages in a `Take`",
     "one-time keys of a device an hour, to one taker",
-    "one-time keys of a device an hour, to one other server",
+    "one-time keys of a device an hour, to one other site",
     "one-time keys of a device an hour, to all",
 ];
 
@@ -74,7 +74,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
             told(&pair.post("/user/bob/keyPackages", &pair.alice.take_activity(json!(packages))).await)
         }
         "one-time keys of a device an hour, to one taker" => last_take(count, |_| {}, false).await,
-        "one-time keys of a device an hour, to one other server" => {
+        "one-time keys of a device an hour, to one other site" => {
             let most = TwoUsers::new().await.world.state.config().limits.take_server_budget;
             let over = last_take(2, |config| config.limits.take_server_budget = 1, true).await;
             if count <= most { "200".to_owned() } else { over }

@@ -45,7 +45,7 @@ impl ServerGroup {
 
 /// Returns the site of a server: the last two labels of its name, or the authority of a server of
 /// local mode.
-pub(super) fn site(authority: &str) -> &str {
+pub fn site(authority: &str) -> &str {
     let name = authority.split(':').next().unwrap_or_default();
     match name.rmatch_indices('.').nth(1) {
         Some((dot, _)) => name.get(dot.saturating_add(1)..).unwrap_or(name),

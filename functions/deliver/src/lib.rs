@@ -1,5 +1,5 @@
 //! The function behind the queue `deliveries`: it puts letters and reports into the mailboxes of
-//! devices (`docs/protocol.md`, section 6).
+//! devices, counts mailboxes and erases revoked devices (`docs/protocol.md`, sections 3 and 6).
 //!
 //! A message that fails becomes visible in the queue again. After five receives it goes to the
 //! dead-letter queue.

@@ -5,7 +5,8 @@
 //! keys at addresses of their own need no special treatment.
 //!
 //! A request causes one fetch at most, within the bounds of `inbound`. Nothing is stored for an
-//! actor before a signature of it was verified.
+//! actor before a signature of it was verified, except the copy that a planned fetch keeps for ten
+//! minutes.
 
 use std::sync::Arc;
 

@@ -26,7 +26,7 @@ enum Receipt {
     Local(ReportDelivery),
     /// The author is a user of another server.
     Remote(Parcel),
-    /// Nobody gets one.
+    /// No receipt is due.
     None,
 }
 

@@ -5,7 +5,8 @@
 //! | [`send`] | sends a local device's envelope to devices here or to another server | `outbox` |
 //! | [`accept`] | accepts an envelope for a user here: coverage, record, queue | `inbox`, [`send`] |
 //! | [`deliver`] | turns messages of the queue `deliveries` into mailbox entries | `deliver` |
-//! | [`acknowledge`] | deletes entries of a mailbox and sends receipts to their authors | `outbox` |
+//! | [`acknowledge`] | deletes entries of a mailbox and sends receipts to their authors | `outbox`, `devices` |
+//! | `erase` | orders the erasure of revoked devices, and carries it out step by step | `auth`, `devices`, [`deliver`] |
 //! | [`report`] | puts reports into a user's mailboxes | `inbox`, `auth`, and the modules here |
 //! | [`take`] | gives out key packages, or asks another server for them | `key-packages`, `outbox`, `inbox` |
 //! | [`parcel`] | tries the messages of the queue `federation` and decides what becomes of each | `federate` |

@@ -285,6 +285,27 @@ async fn one_recipient_or_one_sender_closes_no_server() {
     attack.scene.world.leave_queues();
 }
 
+/// Sixteen senders with one silent recipient do not keep out the evidence of others, who meet
+/// silence at other recipients.
+#[tokio::test]
+async fn a_crowd_at_one_recipient_hides_no_silence() {
+    let mut attack = BreakerScene::new().await;
+    attack.fail(Place::Inbox, &StrangerAnswer::status(503));
+    let bad = format!("{}/users/bad900", attack.scene.eve.origin);
+    for number in 0..16 {
+        let sender = attack.scene.world.user_with(&format!("crowd_{number}"), BARE).await;
+        assert_eq!(attack.scene.sends(&sender, &bad, &bad, 500).await, "202 Create", "{number}");
+    }
+    for name in ["carol", "dave"] {
+        let sender = attack.scene.world.user_with(name, BARE).await;
+        assert_eq!(attack.meets(&sender, Place::Inbox).await, "202 Create");
+    }
+    let asked = attack.scene.eve.asked().len();
+    assert_eq!(attack.mallory_meets(Place::Inbox).await, "202 Create");
+    assert_eq!(attack.scene.eve.asked().len(), asked, "the server is left alone");
+    attack.scene.world.leave_queues();
+}
+
 /// In a batch of the queue, an attacker's parcels cost one attempt, and the others are tried.
 #[tokio::test]
 async fn a_slow_address_does_not_hold_up_a_batch() {

@@ -7,7 +7,9 @@ use eko_protocol::address::UserName;
 use eko_service::config::Config;
 use eko_store::parcels::{OutcomeAddress, Parcel, ParcelBody};
 use eko_store::resources::FEDERATION;
-use eko_testkit::{CallFault, Internet, Stranger, World, envelope};
+use eko_testkit::{CallFault, ChainChanges as _, Internet, Stranger, StrangerAnswer, World, envelope};
+use http::Method;
+use serde_json::json;
 
 use crate::{HOUR_MS, MINUTE_MS, ServerPair, kinds};
 
@@ -226,8 +228,8 @@ async fn a_thousand_for_a_dead_server() {
     let count = |name: &str| made.iter().filter(|call| *call == name).count();
     assert_eq!(count("BatchGetItem"), 100);
     assert_eq!(count("ChangeMessageVisibilityBatch"), 100);
-    // One notes the failure, and each of the receipts is listed as one that waits.
-    assert_eq!(count("UpdateItem"), 1_001);
+    // One notes the failure. Each of the receipts is listed as one of its account and of its site.
+    assert_eq!(count("UpdateItem"), 2_001);
     // An envelope for the living server is delivered at once.
     assert!(matches!(pair.alice.send(&outgoing).await.unwrap(), SendOutcome::Accepted { .. }));
     pair.b.deliver().await;
@@ -246,4 +248,62 @@ async fn a_thousand_for_a_dead_server() {
     assert_eq!(dead.posts().len(), 1_000);
     assert_eq!(pair.a.waiting().await, (0, 0));
     pair.a.leave_queues();
+}
+
+/// A server that answers nothing but 502 is probed once a minute, and each parcel that waits for it
+/// is received a few times only. Their time ends before the queue gives them up, and the sender is
+/// told.
+#[tokio::test]
+async fn parcels_for_a_server_that_is_left_alone_are_received_few_times() {
+    let pair = ServerPair::new().await;
+    let busy = Stranger::new(&pair.internet, "busy.example").await;
+    busy.script(|request| (request.method == Method::POST).then(|| StrangerAnswer::status(502)));
+    let now_ms = pair.internet.now_ms();
+    let parcels = (0..20).map(|number| {
+        let to = format!("{}/users/{number}", busy.origin);
+        let mut document = busy.actor_document();
+        (document["id"], document["inbox"]) = (json!(to), json!(format!("{to}/inbox")));
+        busy.document(&format!("/users/{number}"), StrangerAnswer::activity(200, &document));
+        let author = UserName::parse(&format!("author_{number}")).unwrap();
+        Parcel { author, ..parcel(&to, now_ms, number) }
+    });
+    let mut parcels = Vec::from_iter(parcels);
+    parcels[0].author = pair.alice.user().clone();
+    parcels[0].outcome_to = Some(OutcomeAddress {
+        device: pair.alice.id().clone(),
+        envelope: envelope(&pair.alice, &[&pair.bob]).id,
+    });
+    pair.a.state.store().queue_parcels(parcels, now_ms, String::new).await.unwrap();
+    for _ in 0..540 {
+        pair.a.federate().await;
+        pair.internet.advance(20_000);
+    }
+    assert_eq!(pair.a.waiting().await, (20, 0), "after three hours");
+    for _ in 0..48 {
+        pair.a.federate().await;
+        pair.internet.advance(HOUR_MS);
+    }
+    pair.settle().await;
+    assert_eq!(pair.a.waiting().await, (0, 0));
+    pair.alice.refresh().await.unwrap();
+    assert_eq!(kinds(&pair.a.reports(&pair.alice).await), [ReportKind::Reject]);
+}
+
+/// The outcome of an envelope reaches no device that was revoked meanwhile.
+#[tokio::test]
+async fn a_revoked_device_is_told_no_outcome() {
+    let pair = ServerPair::new().await;
+    let tablet = pair.a.further(&pair.alice, "tablet").await;
+    pair.internet.unplug(pair.b_address);
+    let sent = tablet.send(&envelope(&tablet, &[&pair.bob])).await.unwrap();
+    assert!(matches!(sent, SendOutcome::Queued { .. }), "{sent:?}");
+    pair.alice.revoke(tablet.id()).await.unwrap();
+    pair.a.erase().await;
+    pair.internet.plug(pair.b_address);
+    pair.internet.advance(HOUR_MS);
+    pair.settle().await;
+    assert_eq!(pair.a.waiting().await, (0, 0));
+    let partition = format!("D#alice#{}", tablet.id());
+    let left = pair.a.stored().await.keys(&partition, "").len();
+    assert_eq!(left, 1, "the record that the device is revoked");
 }

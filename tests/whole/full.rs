@@ -92,7 +92,22 @@ async fn a_full_mailbox_takes_nothing_of_anyone() {
     let frank = scene.world.user("frank").await;
     scene.assert_full(&partial(scene.send(&frank).await));
     assert_eq!(scene.world.messages(&scene.second).await.len(), 16);
-    // A sync is an envelope like others.
+}
+
+/// Whatever others have sent, a user's own devices reach one another, up to a quarter of the
+/// mailbox.
+#[tokio::test]
+async fn own_devices_have_a_quarter_of_a_full_mailbox() {
+    let scene = FullScene::new().await;
+    let (dave, erin) = (scene.world.user("dave").await, scene.world.user("erin").await);
+    for sender in [&scene.alice, &scene.carol, &dave, &erin] {
+        scene.use_up(sender).await;
+    }
+    for _ in 0..ENTRIES / 4 {
+        accepted(scene.bob.send(&envelope(&scene.bob, &[&scene.second])).await.unwrap());
+        scene.world.deliver().await;
+    }
+    assert_eq!(scene.world.messages(&scene.second).await.len(), 20);
     let sync = envelope(&scene.bob, &[&scene.second]);
     scene.assert_full(&rejected(scene.bob.send(&sync).await.unwrap()));
 }

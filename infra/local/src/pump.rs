@@ -42,6 +42,12 @@ impl BatchMessage for QueueMessage {
             id: text(&message.message_id),
             body: text(&message.body),
             receipt_handle: text(&message.receipt_handle),
+            receives: message
+                .attributes
+                .as_ref()
+                .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount))
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_default(),
         }
     }
 }

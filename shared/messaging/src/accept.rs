@@ -13,6 +13,7 @@ use eko_protocol::id::{self, DeviceId};
 use eko_protocol::letter::Letter;
 use eko_store::deliveries::{DeviceCiphertext, LetterDelivery};
 use eko_store::devices::UserDevices;
+use eko_store::fill::MailboxSender;
 
 use crate::{Messaging, Refusal, Result};
 
@@ -93,7 +94,8 @@ impl Messaging {
             return Ok(Acceptance::Rejected(report));
         }
         let now_ms = self.now_ms();
-        let is_full = |device: &DeviceId| devices.is_full_for(device, &header.author, now_ms);
+        let author = MailboxSender::of(&header.author, self.origin(), user);
+        let is_full = |device: &DeviceId| devices.is_full_for(device, author, now_ms);
         let (full, messages): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|(device, _)| is_full(device));
         let full: Vec<DeviceId> = full.into_iter().map(|(device, _)| device).collect();

@@ -52,8 +52,8 @@ pub struct Limits {
     /// `ACCOUNT_RECEIPTS`: the receipts of one account that may wait for other servers at a time.
     /// Default 1,000.
     pub account_receipts: u64,
-    /// `MAILBOX_ENTRIES`: the most entries of a device's mailbox. Default 20,000. A sender gets a
-    /// quarter of this limit and of the next.
+    /// `MAILBOX_ENTRIES`: the most entries of a device's mailbox. Default 20,000. A user here, or all
+    /// actors of another site, get a quarter of this limit and of the next.
     pub mailbox_entries: u64,
     /// `MAILBOX_BYTES`: the most bytes of a device's mailbox. Default 256 MiB.
     pub mailbox_bytes: u64,

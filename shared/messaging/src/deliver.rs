@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use eko_protocol::id::DeviceId;
 use eko_store::StoreError;
 use eko_store::deliveries::{Delivery, ReportDelivery};
+use eko_store::fill::MailboxSender;
 use eko_store::mailbox::{AddressedEntry, Entry, EntryContent};
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
@@ -17,8 +17,7 @@ use crate::{Messaging, QueueMessage};
 impl Messaging {
     /// Delivers a batch. Returns the ids of the messages that failed.
     ///
-    /// One BatchWriteItem for each 25 entries. A report for all of a user's devices costs one more
-    /// GetItem, of the device set. Now and then a SendMessageBatch orders the count of a mailbox
+    /// One BatchWriteItem for each 25 entries. A report costs one more GetItem, of the device set. Now and then a SendMessageBatch orders the count of a mailbox
     /// ([`crate::fill`]). Erasures and counts follow the entries, side by side, one step of each.
     pub async fn deliver(&self, batch: &[QueueMessage]) -> Vec<String> {
         let mut failed: BTreeSet<&str> = BTreeSet::new();
@@ -64,25 +63,26 @@ impl Messaging {
         failed.into_iter().map(str::to_owned).collect()
     }
 
-    /// Returns the entries of a report: one for the device that it names, or one for every active
-    /// device whose mailbox is not full.
+    /// Returns the entries of a report: one for the device that it names, if that is active, or one
+    /// for every active device whose mailbox is not full. One GetItem.
+    ///
+    /// A device that was revoked meanwhile gets none, since its mailbox is erased.
     async fn report_entries(
         &self,
         report: ReportDelivery,
     ) -> std::result::Result<Vec<AddressedEntry>, StoreError> {
         let ReportDelivery { to, device, entry, ttl, activity } = report;
         let author = activity["actor"].as_str().unwrap_or_default().to_owned();
-        let devices = match device {
-            Some(device) => vec![device],
-            None => match self.store().device_set(&to).await? {
-                // A report is no letter: without it, a full mailbox lacks no message.
-                Some(devices) => {
-                    let is_full = |device: &DeviceId| devices.is_full_for(device, &author, self.now_ms());
-                    devices.active_ids().into_iter().filter(|device| !is_full(device)).collect()
-                }
-                None => Vec::new(),
-            },
-        };
+        let Some(set) = self.store().device_set(&to).await? else { return Ok(Vec::new()) };
+        let mut devices = set.active_ids();
+        match device {
+            Some(device) => devices.retain(|active| *active == device),
+            // A report is no letter: without it, a full mailbox lacks no message.
+            None => {
+                let author = MailboxSender::of(&author, self.origin(), &to);
+                devices.retain(|device| !set.is_full_for(device, author, self.now_ms()));
+            }
+        }
         let entry = Entry { key: entry, ttl, content: EntryContent::Report(activity) };
         let addressed = |device| AddressedEntry { user: to.clone(), device, entry: entry.clone() };
         Ok(devices.into_iter().map(addressed).collect())

@@ -63,15 +63,16 @@ impl Messaging {
     pub(crate) async fn count(&self, mut count: MailboxCount) -> Result<(), StoreError> {
         let (limits, now_ms) = (self.mailbox_limits(), self.now_ms());
         for _ in 0..STEP_QUERIES {
-            if self.store().count_some(&mut count, limits, now_ms).await? {
+            if self.store().count_some(&mut count, self.origin(), limits, now_ms).await? {
                 continue;
             }
             let Some(devices) = self.store().device_set(&count.user).await? else { return Ok(()) };
             let whom = count.full_for(limits);
-            if whom.is_none() && !devices.full.contains_key(&count.device) {
+            if whom.is_nobody() && !devices.full.contains_key(&count.device) {
                 return Ok(());
             }
-            let mark = whom.map(|whom| FullMark { until_ms: now_ms.saturating_add(MARK_MS), whom });
+            let until_ms = now_ms.saturating_add(MARK_MS);
+            let mark = (!whom.is_nobody()).then_some(FullMark { until_ms, whom });
             return self.store().mark_mailbox(count.address(), mark.as_ref(), now_ms).await;
         }
         self.store().queue_counts(vec![count]).await

@@ -3,7 +3,8 @@
 //!
 //! Each receive of a parcel is one attempt, signed anew. A parcel that fails is hidden for as long
 //! again as it has waited, and tried for 48 hours. A server that fails is left alone by everyone
-//! until its pause is over; then one parcel tries it. The device that sent an envelope is told what
+//! until its pause is over; then one parcel tries it. A parcel that finds it left alone waits as
+//! after an attempt, since SQS counts its receives. The device that sent an envelope is told what
 //! became of it.
 
 mod fate;
@@ -18,6 +19,7 @@ use eko_store::deliveries::ReportDelivery;
 use eko_store::hosts::HostRecord;
 use eko_store::outstanding::Outstanding;
 use eko_store::parcels::Parcel;
+use eko_store::resources::FEDERATION;
 use futures_util::future::join_all;
 
 use crate::dispatch::{Admission, WaitScope};
@@ -25,6 +27,10 @@ use crate::{Messaging, MessagingError, QueueMessage, Result};
 
 use fate::ParcelFate;
 use receipts::BoundReceipts;
+
+/// The receive at which a parcel is given up that would wait again. A few more are left for
+/// failures, before the message goes to the dead-letter queue and nobody is told.
+const LAST_RECEIVE: u32 = FEDERATION.max_receives - 20;
 
 /// A message and the parcel in it.
 struct ReceivedParcel {
@@ -200,6 +206,11 @@ impl Messaging {
     ) {
         match fate {
             Ok(ParcelFate::Done { report, .. }) => fates.done.push((received, report)),
+            Ok(ParcelFate::Wait { .. }) if received.message.receives >= LAST_RECEIVE => {
+                tracing::error!(message = received.message.id, "given up: it was received too often");
+                let report = self.too_often_report(origin, &received.parcel);
+                fates.done.push((received, report));
+            }
             Ok(ParcelFate::Wait { until_ms, .. }) => {
                 let until_ms = wait::with_jitter(until_ms, self.random());
                 fates.waiting.push((received, until_ms));

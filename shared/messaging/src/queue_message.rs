@@ -9,4 +9,6 @@ pub struct QueueMessage {
     pub body: String,
     /// The handle of this receive, by which the message can be hidden for longer.
     pub receipt_handle: String,
+    /// The number of times that the message was received, this time included.
+    pub receives: u32,
 }

@@ -49,7 +49,8 @@ impl Messaging {
     /// fewer than [`MAX_REPORTS`] reports on the envelope were. At most three AWS calls, one after
     /// another: GetItem of the sent envelope's record, SendMessageBatch, UpdateItem of the record.
     /// The report is queued before it is recorded, so that no crash loses it. The record shows
-    /// which reports were passed on before.
+    /// which reports were passed on before. Requests that race may pass on a few more reports, or
+    /// the same one more than once.
     ///
     /// # Errors
     /// The store is broken or out of reach.

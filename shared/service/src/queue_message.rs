@@ -9,6 +9,11 @@ pub fn batch(event: SqsEvent) -> Vec<QueueMessage> {
         id: record.message_id.unwrap_or_default(),
         body: record.body.unwrap_or_default(),
         receipt_handle: record.receipt_handle.unwrap_or_default(),
+        receives: record
+            .attributes
+            .get("ApproximateReceiveCount")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default(),
     };
     event.records.into_iter().map(message).collect()
 }

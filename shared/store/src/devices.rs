@@ -20,7 +20,7 @@ use eko_protocol::key::RegistrationId;
 
 use crate::attribute::{Item, ReadItem, WriteItem, corrupt, missing, n, s};
 use crate::device::{DeviceAddress, DeviceStatus};
-use crate::fill::{self, FullMark};
+use crate::fill::{self, FullMark, MailboxSender};
 use crate::{Result, Store, key};
 
 /// The names of the attributes.
@@ -62,8 +62,8 @@ impl UserDevices {
         }
     }
 
-    /// True if the mailbox of a device takes nothing of this sender, an actor id, at `now_ms`.
-    pub fn is_full_for(&self, device: &DeviceId, sender: &str, now_ms: i64) -> bool {
+    /// True if the mailbox of a device takes nothing of this sender at `now_ms`.
+    pub fn is_full_for(&self, device: &DeviceId, sender: MailboxSender<'_>, now_ms: i64) -> bool {
         self.full.get(device).is_some_and(|mark| mark.holds_for(sender, now_ms))
     }
 

@@ -14,7 +14,8 @@
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
 //! | `u` | N | epoch ms | the mark has an effect until then |
-//! | `s` | SS | | the hashes of the senders whose share is used up; missing if the mailbox is full for everyone |
+//! | `a` | N | | 1 if the mailbox is full for everyone except the user's own devices |
+//! | `s` | SS | | the short hashes of the parties whose share is used up; missing if there are none |
 //!
 //! # Attribute `mf` of the item `D#{user}#{device}` / `DEVICE`
 //!
@@ -25,27 +26,28 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::{DeviceId, EntryKey};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::attribute::{Item, ReadItem, corrupt, missing, n, s, ss};
+use crate::attribute::{Item, ReadItem, corrupt, missing, n, s, short_hash, ss};
 use crate::condition::conditional;
 use crate::deliveries::Delivery;
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::error::call;
+use crate::inbound::site;
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, devices, key, mailbox};
 
 /// The names of the attributes of a mark.
 mod mark_attr {
     pub(super) const UNTIL_MS: &str = "u";
-    pub(super) const SENDERS: &str = "s";
+    pub(super) const ALL: &str = "a";
+    pub(super) const PARTIES: &str = "s";
 }
 
-/// The most senders that a count remembers. The largest ones stay.
-const REMEMBERED_SENDERS: usize = 16;
+/// The most parties that a count remembers. The largest ones stay.
+const REMEMBERED_PARTIES: usize = 16;
 
 /// The limits of one device's mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +64,8 @@ impl MailboxLimits {
         size.max(self.bytes.checked_div(self.entries).unwrap_or(self.bytes)).max(1)
     }
 
-    /// Returns the bytes that the entries of one sender may be charged: a quarter.
-    pub fn sender_share(self) -> u64 {
+    /// Returns the bytes that the entries of one party may be charged: a quarter.
+    pub fn party_share(self) -> u64 {
         self.bytes.div_ceil(4)
     }
 }
@@ -77,29 +79,73 @@ pub struct FullMark {
     pub whom: FullFor,
 }
 
-/// The senders for whom a mailbox is full.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FullFor {
-    /// Everyone: the mailbox has reached a limit.
-    Everyone,
-    /// Senders with these hashes: each has used up its share.
-    Senders(BTreeSet<String>),
+/// The senders for whom a mailbox is full. The default is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FullFor {
+    /// True if the mailbox has reached a limit: it is full for everyone except the user's own
+    /// devices.
+    pub all_others: bool,
+    /// The hashes of the parties that have used up their share, the user's own devices possibly
+    /// among them.
+    pub parties: BTreeSet<String>,
+}
+
+impl FullFor {
+    /// True if the mailbox is full for nobody.
+    pub fn is_nobody(&self) -> bool {
+        !self.all_others && self.parties.is_empty()
+    }
+}
+
+/// The sender of an entry, as mailboxes are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailboxSender<'a> {
+    /// The owner's own devices. Holds the owner's actor id.
+    Own(&'a str),
+    /// Somebody else. Holds the party whose share it uses: the actor id of a user here, or the site
+    /// of another server.
+    Party(&'a str),
+}
+
+impl<'a> MailboxSender<'a> {
+    /// Returns the sender of an entry with this author, an actor id, in a mailbox of `owner` on the
+    /// server at `here`.
+    pub fn of(author: &'a str, here: &Origin, owner: &UserName) -> Self {
+        match (author.strip_prefix(here.as_str()), here.parse_actor(author)) {
+            (_, Some(user)) if user == *owner => Self::Own(author),
+            // An activity of the server itself, or of a user here.
+            (Some(rest), _) if rest.is_empty() || rest.starts_with('/') => Self::Party(author),
+            _ => Self::Party(authority_of(author).map_or(author, site)),
+        }
+    }
+
+    fn hash(self) -> String {
+        let (Self::Own(name) | Self::Party(name)) = self;
+        short_hash(name)
+    }
+}
+
+/// Returns the authority in an actor id.
+fn authority_of(actor: &str) -> Option<&str> {
+    let (_, rest) = actor.split_once("://")?;
+    rest.split('/').next()
 }
 
 impl FullMark {
-    /// True if the mailbox is full for this sender, an actor id, at `now_ms`.
-    pub fn holds_for(&self, sender: &str, now_ms: i64) -> bool {
-        let concerned = match &self.whom {
-            FullFor::Everyone => true,
-            FullFor::Senders(senders) => senders.contains(&sender_hash(sender)),
-        };
-        concerned && now_ms < self.until_ms
+    /// True if the mailbox is full for this sender at `now_ms`.
+    pub fn holds_for(&self, sender: MailboxSender<'_>, now_ms: i64) -> bool {
+        let FullFor { all_others, parties } = &self.whom;
+        let is_own = matches!(sender, MailboxSender::Own(_));
+        now_ms < self.until_ms && ((*all_others && !is_own) || parties.contains(&sender.hash()))
     }
 
     fn attribute(&self) -> AttributeValue {
         let mut mark = HashMap::from([(mark_attr::UNTIL_MS.to_owned(), n(self.until_ms))]);
-        if let FullFor::Senders(senders) = &self.whom {
-            mark.insert(mark_attr::SENDERS.to_owned(), ss(senders));
+        if self.whom.all_others {
+            mark.insert(mark_attr::ALL.to_owned(), n(1));
+        }
+        if !self.whom.parties.is_empty() {
+            mark.insert(mark_attr::PARTIES.to_owned(), ss(&self.whom.parties));
         }
         AttributeValue::M(mark)
     }
@@ -113,8 +159,8 @@ pub(crate) fn marks(item: &Item) -> Result<BTreeMap<DeviceId, FullMark>> {
         .ok_or_else(|| missing(devices::attr::FULL))?;
     let mark = |(device, mark): (&String, &AttributeValue)| {
         let mark = mark.as_m().map_err(|_| missing(devices::attr::FULL))?;
-        let senders = mark.get_ss(mark_attr::SENDERS);
-        let whom = if senders.is_empty() { FullFor::Everyone } else { FullFor::Senders(senders) };
+        let all_others = mark.get_n(mark_attr::ALL).is_some();
+        let whom = FullFor { all_others, parties: mark.get_ss(mark_attr::PARTIES) };
         let mark = FullMark { until_ms: mark.need_n(mark_attr::UNTIL_MS)?, whom };
         Ok((DeviceId::parse(device).map_err(corrupt)?, mark))
     };
@@ -124,11 +170,6 @@ pub(crate) fn marks(item: &Item) -> Result<BTreeMap<DeviceId, FullMark>> {
 /// Returns the attribute `f` of a set without marks.
 pub(crate) fn no_marks() -> AttributeValue {
     AttributeValue::M(HashMap::new())
-}
-
-/// Returns the hash of a sender: the first 6 bytes of the SHA-256 of the actor id, in hex.
-fn sender_hash(sender: &str) -> String {
-    hex::encode(Sha256::digest(sender).get(..6).unwrap_or_default())
 }
 
 /// The count of a mailbox on its way, with the sums so far.
@@ -142,18 +183,19 @@ pub struct MailboxCount {
     pub after: Option<EntryKey>,
     /// The bytes that all entries are charged.
     pub charged: u64,
-    /// The bytes that entries are charged to their senders, by the senders' hashes.
+    /// The bytes that entries are charged to their parties ([`MailboxSender`]), by the parties'
+    /// hashes.
     ///
-    /// At most sixteen senders are remembered, by the algorithm of Misra and Gries: a sum may be
+    /// At most sixteen parties are remembered, by the algorithm of Misra and Gries: a sum may be
     /// too small by a seventeenth of the mailbox, and is never too large.
-    pub senders: BTreeMap<String, u64>,
+    pub parties: BTreeMap<String, u64>,
 }
 
 impl MailboxCount {
     /// Starts the count of a device's mailbox.
     pub fn new(device: DeviceAddress<'_>) -> Self {
         let (user, device) = (device.user.clone(), device.device.clone());
-        Self { user, device, after: None, charged: 0, senders: BTreeMap::new() }
+        Self { user, device, after: None, charged: 0, parties: BTreeMap::new() }
     }
 
     /// Returns the device.
@@ -161,25 +203,22 @@ impl MailboxCount {
         DeviceAddress::new(&self.user, &self.device)
     }
 
-    /// Returns for whom a mailbox with these sums is full, if it is.
-    pub fn full_for(&self, limits: MailboxLimits) -> Option<FullFor> {
-        if self.charged >= limits.bytes {
-            return Some(FullFor::Everyone);
-        }
-        let share = limits.sender_share();
-        let over = self.senders.iter().filter(|(_, charged)| **charged >= share);
-        let over: BTreeSet<String> = over.map(|(sender, _)| sender.clone()).collect();
-        (!over.is_empty()).then_some(FullFor::Senders(over))
+    /// Returns for whom a mailbox with these sums is full.
+    pub fn full_for(&self, limits: MailboxLimits) -> FullFor {
+        let share = limits.party_share();
+        let over = self.parties.iter().filter(|(_, charged)| **charged >= share);
+        let parties = over.map(|(party, _)| party.clone()).collect();
+        FullFor { all_others: self.charged >= limits.bytes, parties }
     }
 
-    fn add(&mut self, sender: Option<&str>, charge: u64) {
+    fn add(&mut self, sender: Option<MailboxSender<'_>>, charge: u64) {
         self.charged = self.charged.saturating_add(charge);
         let Some(sender) = sender else { return };
-        let sum = self.senders.entry(sender_hash(sender)).or_default();
+        let sum = self.parties.entry(sender.hash()).or_default();
         *sum = sum.saturating_add(charge);
-        if self.senders.len() > REMEMBERED_SENDERS {
-            let least = self.senders.values().copied().min().unwrap_or_default();
-            self.senders.retain(|_, sum| {
+        if self.parties.len() > REMEMBERED_PARTIES {
+            let least = self.parties.values().copied().min().unwrap_or_default();
+            self.parties.retain(|_, sum| {
                 *sum = sum.saturating_sub(least);
                 *sum > 0
             });
@@ -197,7 +236,7 @@ impl Store {
         self.queue(counts.into_iter().map(Delivery::Count).collect(), 0).await
     }
 
-    /// Counts the next megabyte of a mailbox. Returns true if there is more.
+    /// Counts the next megabyte of a mailbox on the server at `here`. Returns true if there is more.
     ///
     /// One Query, eventually consistent: half a read unit for each 4 KB. Ciphertexts are not
     /// transferred.
@@ -207,6 +246,7 @@ impl Store {
     pub async fn count_some(
         &self,
         count: &mut MailboxCount,
+        here: &Origin,
         limits: MailboxLimits,
         now_ms: i64,
     ) -> Result<bool> {
@@ -231,7 +271,10 @@ impl Store {
             .map_err(call("Query"))?;
         for item in page.items.unwrap_or_default() {
             if item.need_n(TTL_ATTRIBUTE)? > now_ms.div_euclid(1000) {
-                count.add(item.get_s(mailbox::AUTHOR), limits.charge(item.need_u(mailbox::SIZE)?));
+                let charge = limits.charge(item.need_u(mailbox::SIZE)?);
+                let owner = count.user.clone();
+                let sender = item.get_s(mailbox::AUTHOR).map(|a| MailboxSender::of(a, here, &owner));
+                count.add(sender, charge);
             }
         }
         let last = page.last_evaluated_key.as_ref().and_then(|item| item.get_s("sk"));
@@ -310,6 +353,8 @@ impl Store {
 mod tests {
     use super::*;
 
+    const EVE: MailboxSender<'_> = MailboxSender::Party("eve");
+    const ALICE: MailboxSender<'_> = MailboxSender::Party("alice");
     const LIMITS: MailboxLimits = MailboxLimits { bytes: 1_000, entries: 10 };
 
     fn count() -> MailboxCount {
@@ -323,24 +368,54 @@ mod tests {
         assert_eq!([0, 100, 101].map(|size| LIMITS.charge(size)), [100, 100, 101]);
         let mut count = count();
         for number in 0..9 {
-            count.add(Some(&number.to_string()), LIMITS.charge(1));
+            count.add(Some(MailboxSender::Party(&number.to_string())), LIMITS.charge(1));
         }
-        assert_eq!(count.full_for(LIMITS), None);
+        assert!(count.full_for(LIMITS).is_nobody());
         count.add(None, LIMITS.charge(1));
-        assert_eq!(count.full_for(LIMITS), Some(FullFor::Everyone));
+        assert!(count.full_for(LIMITS).all_others);
     }
 
     #[test]
     fn a_sender_is_full_at_a_quarter() {
         let mut count = count();
-        count.add(Some("eve"), 249);
-        count.add(Some("alice"), 249);
-        assert_eq!(count.full_for(LIMITS), None);
-        count.add(Some("eve"), 1);
-        let mark = FullMark { until_ms: 5, whom: count.full_for(LIMITS).unwrap() };
-        assert!(mark.holds_for("eve", 4));
-        assert!(!mark.holds_for("eve", 5));
-        assert!(!mark.holds_for("alice", 4));
+        count.add(Some(EVE), 249);
+        count.add(Some(ALICE), 249);
+        assert!(count.full_for(LIMITS).is_nobody());
+        count.add(Some(EVE), 1);
+        let mark = FullMark { until_ms: 5, whom: count.full_for(LIMITS) };
+        assert!(mark.holds_for(EVE, 4));
+        assert!(!mark.holds_for(EVE, 5));
+        assert!(!mark.holds_for(ALICE, 4));
+    }
+
+    #[test]
+    fn a_domain_is_one_party_and_a_user_here_another() {
+        let here = Origin::parse("https://eko.example").unwrap();
+        let bob = UserName::parse("bob").unwrap();
+        for (author, expected) in [
+            ("https://eko.example/user/bob", MailboxSender::Own("https://eko.example/user/bob")),
+            ("https://eko.example/user/alice", MailboxSender::Party("https://eko.example/user/alice")),
+            ("https://eko.example/actor", MailboxSender::Party("https://eko.example/actor")),
+            ("https://eko.example.org/user/bob", MailboxSender::Party("example.org")),
+            ("https://s1.evil.example/users/eve", MailboxSender::Party("evil.example")),
+            ("https://s2.evil.example:8443/u/eve", MailboxSender::Party("evil.example")),
+        ] {
+            assert_eq!(MailboxSender::of(author, &here, &bob), expected);
+        }
+    }
+
+    /// A mailbox that is full for everyone takes a quarter of the limit of the user's own devices.
+    #[test]
+    fn own_devices_have_a_quarter_of_a_full_mailbox() {
+        let own = MailboxSender::Own("bob");
+        let mut count = count();
+        count.add(Some(EVE), 1_000);
+        count.add(Some(own), 249);
+        let mark = |count: &MailboxCount| FullMark { until_ms: 5, whom: count.full_for(LIMITS) };
+        assert!(mark(&count).holds_for(ALICE, 4));
+        assert!(!mark(&count).holds_for(own, 4));
+        count.add(Some(own), 1);
+        assert!(mark(&count).holds_for(own, 4));
     }
 
     /// However many senders there are, the large one is found, and no small one is taken for one.
@@ -349,13 +424,14 @@ mod tests {
         let limits = MailboxLimits { bytes: 100_000, entries: 100_000 };
         let mut count = count();
         for number in 0..50_000 {
-            count.add(Some(&number.to_string()), 1);
+            count.add(Some(MailboxSender::Party(&number.to_string())), 1);
             if number % 5 < 4 {
-                count.add(Some("eve"), 1);
+                count.add(Some(EVE), 1);
             }
         }
-        assert!(count.senders.len() <= REMEMBERED_SENDERS);
-        let Some(FullFor::Senders(senders)) = count.full_for(limits) else { panic!("{count:?}") };
-        assert_eq!(senders, BTreeSet::from([sender_hash("eve")]));
+        assert!(count.parties.len() <= REMEMBERED_PARTIES);
+        let FullFor { all_others, parties } = count.full_for(limits);
+        assert!(!all_others || count.charged >= limits.bytes);
+        assert_eq!(parties, BTreeSet::from([EVE.hash()]));
     }
 }

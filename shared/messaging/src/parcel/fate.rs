@@ -130,12 +130,14 @@ impl Messaging {
         }
     }
 
-    /// Decides the fate of a parcel that is not tried before `until_ms`, in epoch milliseconds.
-    /// `why` is the reason in the record of its server.
+    /// Decides the fate of a parcel that is not tried before `until_ms`, in epoch milliseconds, and
+    /// not before it has waited as long again as it has. `why` is the reason in the record of its
+    /// server.
     pub(super) fn postpone(&self, origin: &Origin, why: &str, parcel: &Parcel, until_ms: i64) -> ParcelFate {
         let unknown = || format!("{} is out of reach", origin.authority());
         let why = if why.is_empty() { unknown() } else { why.to_owned() };
-        self.wait_or_end(parcel, until_ms, WaitScope::Activity, &why)
+        let next_ms = wait::next_ms(parcel.first_ms, self.now_ms());
+        self.wait_or_end(parcel, until_ms.max(next_ms), WaitScope::Activity, &why)
     }
 
     /// Lets a parcel wait for its next attempt, the last of which is at the end of its time. After
@@ -147,6 +149,13 @@ impl Messaging {
             return ParcelFate::Done { report: self.outcome_report(parcel, outcome), scope };
         }
         ParcelFate::Wait { until_ms: until_ms.min(ends_ms), scope }
+    }
+
+    /// Builds the report on a parcel that was received as often as the queue allows. Returns `None`
+    /// if no device waits for an outcome.
+    pub(super) fn too_often_report(&self, origin: &Origin, parcel: &Parcel) -> Option<ReportDelivery> {
+        let why = format!("{} was out of reach too often", origin.authority());
+        self.outcome_report(parcel, ParcelOutcome::Undeliverable(why))
     }
 
     /// Builds the report for the device that waits for an outcome. Returns `None` if none does.

@@ -244,6 +244,7 @@ fn queue_message(message: &Message) -> QueueMessage {
         id: message.message_id.clone().unwrap(),
         body: message.body.clone().unwrap(),
         receipt_handle: message.receipt_handle.clone().unwrap(),
+        receives: 1,
     }
 }
 

@@ -117,7 +117,7 @@ impl Store {
     /// A sender is one witness, whatever it sends. Evidence that races with other evidence or with
     /// an answer may be lost; the next failure brings it again.
     ///
-    /// No call if the sender is a witness already. Otherwise one UpdateItem: 1 write unit; and a
+    /// No call if the sender is a witness already, or if the recipient has three. Otherwise one UpdateItem: 1 write unit; and a
     /// second one if it closes the breaker. A lost answer loses the evidence.
     ///
     /// # Errors
@@ -131,9 +131,12 @@ impl Store {
         why: &str,
         now_ms: i64,
     ) -> Result<InboxFailure> {
-        let sender = short_hash(witness.sender);
+        let (sender, recipient) = (short_hash(witness.sender), short_hash(witness.recipient));
         let count_still = now_ms.saturating_sub(host.witnessed_ms) < WITNESSED_MS;
-        if count_still && host.witnesses.iter().any(|text| text.starts_with(&sender)) {
+        let is_witness = host.witnesses.iter().any(|text| text.starts_with(&sender));
+        // More senders with the same recipient are no more evidence, and would fill the list.
+        let at_recipient = host.witnesses.iter().filter(|text| text.ends_with(&recipient)).count();
+        if count_still && (is_witness || at_recipient >= WITNESSES) {
             if host.until_ms > 0 {
                 self.end_probe(authority, host).await?;
             }

@@ -43,6 +43,9 @@ pub enum JoiningCodeError {
 }
 
 impl JoiningCode {
+    /// The number of digits of a code.
+    pub const DIGITS: usize = GROUPS * GROUP_DIGITS;
+
     /// Draws a new code.
     pub fn generate(environment: &Environment) -> Self {
         Self::from_secret(environment.bytes())
@@ -59,11 +62,11 @@ impl JoiningCode {
     /// # Errors
     /// [`JoiningCodeError`] if it is none.
     pub fn parse(text: &str) -> Result<Self, JoiningCodeError> {
-        let mut digits = Zeroizing::new(Vec::with_capacity(GROUPS * GROUP_DIGITS));
+        let mut digits = Zeroizing::new(Vec::with_capacity(Self::DIGITS));
         for character in text.chars().filter(|c| !c.is_whitespace() && *c != '-') {
             digits.push(character.to_digit(10).ok_or(JoiningCodeError::Character)?);
         }
-        if digits.len() != GROUPS * GROUP_DIGITS {
+        if digits.len() != Self::DIGITS {
             return Err(JoiningCodeError::Length(digits.len()));
         }
         let groups = digits.chunks(GROUP_DIGITS);

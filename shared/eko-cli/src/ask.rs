@@ -1,6 +1,6 @@
 //! Questions to the person at the terminal, and long numbers that a person types and compares.
 
-use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::io::{BufRead, IsTerminal as _};
 
 use crate::context::Context;
 use crate::failure::{CommandFailure, Exit};
@@ -8,8 +8,8 @@ use crate::failure::{CommandFailure, Exit};
 /// The groups of digits per line of a number that is shown.
 const GROUPS_PER_LINE: usize = 4;
 
-/// The longest line that is read.
-const MAX_LINE_BYTES: u64 = 4 << 10;
+/// The longest number that is read, with all spaces.
+const MAX_NUMBER_BYTES: u64 = 4 << 10;
 
 /// Asks the person, and succeeds if the answer is `yes`. `instead` is the command that a script
 /// runs in place of the answer.
@@ -31,18 +31,32 @@ pub(crate) fn yes(context: &Context, question: &str, instead: &str) -> Result<()
     }
 }
 
-/// Asks the person for one line, or reads it from standard input if that is no terminal.
+/// Asks the person for a number of this many digits, or reads it from standard input if that is no
+/// terminal. Reads on over several lines until the digits are there, because a number may be pasted
+/// as it is wrapped, and what is not read here goes to the shell. An empty line ends the input.
 ///
 /// # Errors
 /// Standard input cannot be read.
-pub(crate) fn line(context: &Context, question: &str) -> Result<String, CommandFailure> {
+pub(crate) fn number(context: &Context, question: &str, digits: usize) -> Result<String, CommandFailure> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         context.out.prompt(question);
     }
-    let mut answer = String::new();
-    stdin.lock().take(MAX_LINE_BYTES).read_line(&mut answer)?;
-    Ok(answer)
+    read_number(stdin.lock(), digits)
+}
+
+fn read_number(input: impl BufRead, digits: usize) -> Result<String, CommandFailure> {
+    let (mut input, mut typed) = (input.take(MAX_NUMBER_BYTES), String::new());
+    // A wrong character counts as a digit: the number is complete, and is refused as a whole.
+    while typed.chars().filter(|c| !c.is_whitespace() && *c != '-').count() < digits {
+        let mut line = String::new();
+        input.read_line(&mut line)?;
+        if line.trim().is_empty() {
+            break;
+        }
+        typed.push_str(&line);
+    }
+    Ok(typed)
 }
 
 /// True if the typed number is this number, however its digits are grouped.
@@ -61,6 +75,23 @@ pub(crate) fn lines(number: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_read_over_several_lines_and_nothing_after_it() {
+        for (input, read, left) in [
+            ("12345 67890\nls\n", "12345 67890\n", "ls\n"),
+            ("    12345\n    67890\nls\n", "    12345\n    67890\n", "ls\n"),
+            ("12345\n67890", "12345\n67890", ""),
+            ("12345\n\nls\n", "12345\n", "ls\n"),
+            ("1234o\n6789o\nls\n", "1234o\n6789o\n", "ls\n"),
+            ("12345", "12345", ""),
+            ("", "", ""),
+        ] {
+            let mut all = input.as_bytes();
+            assert_eq!(read_number(&mut all, 10).unwrap(), read, "{input:?}");
+            assert_eq!(all, left.as_bytes(), "{input:?}");
+        }
+    }
 
     #[test]
     fn numbers_are_compared_whatever_their_groups() {

@@ -7,7 +7,6 @@ use eko_client::JoiningCode;
 use eko_client::messenger::{JoinState, MessengerError};
 use tokio::time::sleep;
 
-use crate::ask;
 use crate::context::{Context, HttpMessenger};
 use crate::failure::CommandFailure;
 use crate::progress::ProgressLine;
@@ -29,8 +28,8 @@ pub(crate) enum WaitOutcome {
 pub(crate) fn text(code: &JoiningCode) -> String {
     format!(
         "This device waits until another of your devices approves it. Run\n    eko devices approve\n\
-         on that one, and enter this code there, and nowhere else:\n{}",
-        ask::lines(&code.digits())
+         on that one, and enter this code there, and nowhere else:\n    {}",
+        code.digits()
     )
 }
 

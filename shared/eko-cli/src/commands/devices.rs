@@ -107,7 +107,8 @@ async fn approve(context: &Context, client: &HttpMessenger) -> Result<(), Comman
     if devices.pending.is_empty() {
         return Err(MessengerError::UnknownJoiningCode { waiting: 0 }.into());
     }
-    let text = ask::line(context, "Enter the joining code that the new device shows: 8 groups of 5 digits.")?;
+    let question = "Enter the joining code that the new device shows: 8 groups of 5 digits.";
+    let text = ask::number(context, question, JoiningCode::DIGITS)?;
     let code = JoiningCode::parse(&text).map_err(|error| CommandFailure::new(error).exit(Exit::Usage))?;
     let approved = client.approve(&code).await?;
     let id = &approved.device.id;

@@ -3,7 +3,6 @@
 
 use serde_json::json;
 
-use crate::ask;
 use crate::context::Context;
 use crate::failure::CommandFailure;
 
@@ -13,10 +12,9 @@ pub(crate) fn run(context: &Context) -> Result<(), CommandFailure> {
     let (handle, signed_in) = (account.handle.to_string(), device.tokens().is_some());
     let folder = account.path().display().to_string();
     let mut text = format!("{handle}\n  device       {}\n  kept in      {folder}", device.id());
-    // A device that is not registered has a code that no other device can know yet.
-    let code = client.joining_code()?.filter(|_| signed_in).map(|code| code.digits());
+    let code = client.joining_code()?.map(|code| code.digits());
     if let Some(code) = &code {
-        text.push_str(&format!("\n  waits, with the joining code\n{}", ask::lines(code)));
+        text.push_str(&format!("\n  waits, with the joining code\n    {code}"));
     }
     if !signed_in {
         text.push_str("\n  signed out   eko login ");

@@ -75,6 +75,22 @@ async fn a_further_device_is_approved_by_its_joining_code() {
     assert_eq!(first.fails(&approve).await.what, "no device waits for approval");
 }
 
+/// What is not read of a paste goes to the shell, which runs it and keeps it in its history.
+#[tokio::test]
+async fn the_code_is_read_as_it_is_shown_and_over_several_lines() {
+    let server = server().await;
+    let first = signed_in(&server, "alice").await;
+    let login = ["login", "alice", "--server", &server, "--no-wait"];
+    for wrapped in [false, true] {
+        let shown = TestHome::new().eko(&login).await.done();
+        let is_code = |line: &&str| JoiningCode::parse(line).is_ok();
+        let [code] = shown.lines().filter(is_code).collect::<Vec<_>>().try_into().unwrap();
+        let code = code.trim();
+        let pasted = if wrapped { code.replacen(' ', "\n", 8) } else { code.to_owned() };
+        first.eko_asking(&["devices", "approve"], &format!("{pasted}\n")).await.done();
+    }
+}
+
 #[tokio::test]
 async fn a_sign_in_waits_for_the_approval() {
     let server = server().await;
@@ -107,7 +123,7 @@ async fn the_person_is_asked_at_a_terminal() {
     let server = server().await;
     let first = signed_in(&server, "alice").await;
     let WaitingDevice { home: _second, id, code } = waiting(&server).await;
-    let refused = first.eko_asking(&["devices", "approve"], "12345\n").await;
+    let refused = first.eko_asking(&["devices", "approve"], "12345\n\n").await;
     assert_eq!(refused.code, 2);
     assert!(refused.err.contains("Enter the joining code that the new device shows"), "{}", refused.err);
     assert_eq!(text(&first.objects(&["devices"]).await[1], "state"), "waiting");

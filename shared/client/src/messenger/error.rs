@@ -50,6 +50,15 @@ pub enum MessengerError {
         "the server does not know this device any more: it has lost its data, or the account was deleted"
     )]
     Forgotten,
+    /// A reset was asked for in a store that has a registered device. Only a new device can begin
+    /// anew, in a store of its own.
+    #[error("nothing was reset: a reset begins anew with a new device, and there is one of yours here")]
+    ResetHere,
+    /// A reset was asked for, and the server shows no devices of this user.
+    #[error(
+        "nothing was reset: the server shows no devices of yours; either there are none, or it hides them"
+    )]
+    NothingToReset,
     /// No device that waits has the joining code that was entered.
     #[error(
         "{}", match .waiting {
@@ -113,9 +122,19 @@ pub enum Distrust {
     /// The server shows a chain of this user that does not begin with this device, which began it.
     #[error("your server shows a device list that somebody else has begun, though this device began it")]
     OtherRoot,
+    /// The server shows a chain of this user in which a reset has replaced all devices, this one
+    /// too. The chain is not pinned.
+    #[error(
+        "all your devices were replaced, this one too: by a reset of your account, or by somebody who takes \
+         your place"
+    )]
+    OwnReset,
     /// The server has shown a false list of this user's own devices, and the user has not accepted
     /// the true one again.
-    #[error("no copy goes to your other devices, because your server has shown something false of them: {0}")]
+    #[error(
+        "no copy goes to your other devices, and none of theirs is read, because your server has shown \
+         something false of them: {0}"
+    )]
     Contradicted(String),
     /// A key package differs from what the chain says of its device.
     #[error("their server gives out keys that are not their device's: {0}")]

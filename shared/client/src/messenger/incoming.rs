@@ -98,7 +98,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         {
             return Err(nobody());
         }
-        let known = self.contact(&person).await?;
+        // What comes from another device of this user is put into the user's conversations, so those
+        // devices must be beyond doubt.
+        let known = match person == self.me() {
+            true => self.trusted(&person).await?,
+            false => self.contact(&person).await?,
+        };
         if let Some(listed) = known.listed(&message.letter.header.from) {
             return Ok((known, listed));
         }

@@ -19,11 +19,17 @@ pub enum JoinState {
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns the code that the user enters on an active device, or `None` if this device does not
-    /// wait for approval. The code is the same until the device has joined.
+    /// wait for approval. The code is the same until the device has joined. It is shown only after
+    /// the server has confirmed the registration, so that nobody can register it first.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn joining_code(&self) -> Result<Option<JoiningCode>, DeviceStoreError> {
+        self.store.read(|tx| if tx.is_registered()? { tx.joining_code() } else { Ok(None) })
+    }
+
+    /// Returns the code of this device if it waits, also before its registration is confirmed.
+    pub(super) fn kept_code(&self) -> Result<Option<JoiningCode>, DeviceStoreError> {
         self.store.read(|tx| tx.joining_code())
     }
 
@@ -32,25 +38,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// began the chain pins it if it is the root.
     ///
     /// # Errors
-    /// [`MessengerError::Distrust`] if the server shows a chain for this device that whoever has
-    /// the joining code did not approve, or that another device began; [`MessengerError::Revoked`]
-    /// if this device was turned away or revoked.
+    /// [`MessengerError::Distrust`] if the server shows a chain for this device that whoever has the
+    /// joining code did not approve, that another device began, or in which a reset has followed;
+    /// [`MessengerError::Revoked`] if this device was turned away or revoked.
     pub async fn join(&self) -> Result<JoinState, MessengerError> {
+        if self.is_revoked()? {
+            return Err(MessengerError::Revoked);
+        }
         if self.store.read(|tx| tx.is_pinned(&self.device.actor()))? {
             return Ok(JoinState::Joined);
         }
-        if self.joining_code()?.is_some() {
+        if self.kept_code()?.is_some() {
             // A device that was turned away hears of it from its own calls only: it is in no chain.
             self.with_tokens(async || self.device.pending_devices().await).await?;
         }
-        let own = match self.look_again(&self.me()).await {
-            Ok(own) => own,
-            Err(MessengerError::Pending) => return Ok(JoinState::Waiting),
-            Err(error) => return Err(error),
-        };
-        match own.active().contains(&self.device.address()) {
-            true => Ok(JoinState::Joined),
-            false => Err(MessengerError::Revoked),
+        match self.look_again(&self.me()).await {
+            Ok(_) => Ok(JoinState::Joined),
+            Err(MessengerError::Pending) => Ok(JoinState::Waiting),
+            Err(error) => Err(error),
         }
     }
 
@@ -64,11 +69,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Checks a chain of this user before it is pinned for the first time.
     ///
-    /// A device that waits believes only the chain that its approval names. The device that began a
+    /// A device that waits believes only the chain that its approval names, as long as no reset has
+    /// followed: a reset needs nobody's consent, so it proves nothing. The device that began a
     /// chain, or began it anew by a reset, believes only a chain whose root it is.
     pub(super) fn check_first_own(&self, nodes: &[ChainNode]) -> Result<(), MessengerError> {
         let actor = self.device.actor();
-        let Some(code) = self.joining_code()? else {
+        let Some(code) = self.kept_code()? else {
             let own = self.device.described();
             let is_own = |node: &ChainNode| {
                 node.device() == self.device.address()
@@ -83,6 +89,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         match code.keys().judge(origin, user, &self.device.described(), nodes) {
             JoiningVerdict::NotAdded => Err(MessengerError::Pending),
             JoiningVerdict::Approved => Ok(()),
+            JoiningVerdict::Replaced => Err(self.alarm(&actor, Distrust::OwnReset)?),
             JoiningVerdict::False => Err(self.alarm(&actor, Distrust::NotApproved)?),
         }
     }

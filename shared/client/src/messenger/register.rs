@@ -41,8 +41,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// approved, or that this device did not begin though it is the first;
     /// [`MessengerError::Client`] with the problem `name-taken`, `account-exists` or another;
     /// [`MessengerError::Revoked`] or [`MessengerError::Forgotten`] if the device can no longer be
-    /// used and a new store is needed; [`MessengerError::Invalid`] if the store belongs to another
-    /// user.
+    /// used and a new store is needed; [`MessengerError::ResetHere`] if a reset needs a new store;
+    /// [`MessengerError::NothingToReset`] if the server shows no devices to reset;
+    /// [`MessengerError::Invalid`] if the store belongs to another user.
     pub async fn sign_in(
         transport: T,
         sessions: S,
@@ -51,6 +52,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         sign_in: SignInRequest,
     ) -> Result<(Self, SignInOutcome), MessengerError> {
         let SignInRequest { origin, user, device_name, counts, id_token, reset } = sign_in;
+        if reset
+            && store.read(|tx| Ok::<_, DeviceStoreError>(tx.account()?.is_some() && tx.is_registered()?))?
+        {
+            return Err(MessengerError::ResetHere);
+        }
         let known = store.read(|tx| tx.account())?;
         let is_new = known.is_none();
         let device = match known {
@@ -71,6 +77,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         };
         let again = if is_new { None } else { sign_in_again(&device, &id_token).await? };
         let registered = match again {
+            // The answer to an earlier registration was lost, which was none by a reset.
+            Some(registered) if reset && registered.status == RegistrationStatus::Pending => {
+                return Err(MessengerError::ResetHere);
+            }
             Some(registered) => registered,
             // A device that was registered once is not registered again: a server that does not
             // know it has lost its data, and with it the chain that others have pinned.
@@ -84,27 +94,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tx.registered()
         })?;
         let messenger = Self::new(device, sessions, store, environment);
-        let status = messenger.membership(registered.status).await?;
-        Ok((messenger, SignInOutcome { status, ..registered }))
+        let outcome = messenger.membership(registered).await?;
+        Ok((messenger, outcome))
     }
 
-    /// Decides whether this device is one of its user's devices. The server's word for it counts
-    /// only if it says that the device waits.
-    async fn membership(&self, said: RegistrationStatus) -> Result<RegistrationStatus, MessengerError> {
-        if self.joining_code()?.is_none() {
-            let own = self.look_again(&self.me()).await?;
-            return match own.active().contains(&self.device.address()) {
-                true => Ok(RegistrationStatus::Active),
-                false => Err(MessengerError::Revoked),
-            };
+    /// Decides whether this device is one of its user's devices, and which devices there are. The
+    /// server's word for it counts only if it says that the device waits.
+    async fn membership(&self, said: SignInOutcome) -> Result<SignInOutcome, MessengerError> {
+        let waits = self.joining_code()?.is_some();
+        if waits && said.status == RegistrationStatus::Pending {
+            return Ok(said);
         }
-        if said == RegistrationStatus::Pending {
-            return Ok(RegistrationStatus::Pending);
+        if waits && self.join().await? == JoinState::Waiting {
+            return Err(self.alarm(&self.device.actor(), Distrust::NotApproved)?);
         }
-        match self.join().await? {
-            JoinState::Joined => Ok(RegistrationStatus::Active),
-            JoinState::Waiting => Err(self.alarm(&self.device.actor(), Distrust::NotApproved)?),
+        let own = self.look_again(&self.me()).await?;
+        if !own.active().contains(&self.device.address()) {
+            return Err(MessengerError::Revoked);
         }
+        let device_set = own.device_set().ok_or(DeviceStoreError::Corrupt("device chain"))?;
+        Ok(SignInOutcome { status: RegistrationStatus::Active, device_set })
     }
 
     /// Ends the tokens of this device, on the server and here. Keys, sessions and messages stay.
@@ -162,6 +171,10 @@ async fn register<T: Transport>(
         Err(ClientError::Problem(problem)) if problem.status == 404 => false,
         Err(error) => return Err(error.into()),
     };
+    // Without this the device would begin a chain of its own, as if nobody had the name.
+    if reset && !exists {
+        return Err(MessengerError::NothingToReset);
+    }
     let joining = store.write(|tx| match (exists, reset) {
         (true, false) => {
             let known = tx.joining_code()?;

@@ -13,6 +13,8 @@ use crate::{ClientError, SignalSessions, Transport};
 
 /// The name under which the store keeps an alarm about the own chain until that chain is pinned.
 const JOINING_ALARM: &str = "joining_alarm";
+/// The name under which the store keeps the time at which this device saw its own revocation.
+const REVOKED: &str = "own_revocation";
 
 /// The degree to which somebody's devices are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,8 +145,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn trusted(&self, person: &Person) -> Result<Contact, MessengerError> {
         let contact = self.contact(person).await?;
         // A copy of every message goes to the user's own devices, so these must be beyond doubt.
-        if let (true, Some(alarm)) = (*person == self.me(), &contact.pinned.alarm) {
-            return Err(contact.distrust(Distrust::Contradicted(alarm.why.clone())));
+        if *person == self.me() {
+            if let Some(alarm) = &contact.pinned.alarm {
+                return Err(contact.distrust(Distrust::Contradicted(alarm.why.clone())));
+            }
+            if !contact.active().contains(&self.device.address()) {
+                return Err(MessengerError::Revoked);
+            }
         }
         match contact.trust() {
             Trust::FirstUse | Trust::Verified => Ok(contact),
@@ -157,11 +164,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Reads a person's chain from their server, replays it, and pins it if it continues the pinned
     /// one. A contradiction is recorded as an alarm, and is the error.
+    ///
+    /// A chain of this user whose root is not the one that this device authenticated is such a
+    /// contradiction. So no reset of the own account is ever pinned here: any server can make one.
     pub(super) async fn look_again(&self, person: &Person) -> Result<Contact, MessengerError> {
         let actor = person.actor();
         self.step(ProgressStep::Chain { actor: actor.clone() });
-        let nodes = match self.device.chain_at(&person.origin, &person.user).await {
-            Ok((nodes, _)) => nodes,
+        let (nodes, shown) = match self.device.chain_at(&person.origin, &person.user).await {
+            Ok(read) => read,
             Err(ClientError::FalseChain { index, error, .. }) => {
                 return Err(self.alarm(&actor, Distrust::FalseChain(format!("node {index}: {error}")))?);
             }
@@ -177,9 +187,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Err(self.alarm(&actor, Distrust::FalseKeys(address))?);
         }
         let own = *person == self.me();
+        let excluded = own && !shown.active.contains_key(self.device.id());
         if own && !nodes.is_empty() && !self.store.read(|tx| tx.is_pinned(&actor))? {
             self.check_first_own(&nodes)?;
+            if excluded {
+                return Err(MessengerError::Revoked);
+            }
         }
+        let now_ms = self.now_ms();
         let compared = self.store.write(|tx| {
             let Some(first) = nodes.first() else { return Ok(ChainComparison::Empty) };
             let Some(mut pinned) = tx.pinned(&actor)? else {
@@ -195,6 +210,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if let Err(why) = goes_on(&pinned.nodes, &nodes) {
                 return Ok(ChainComparison::Contradiction(why));
             }
+            if excluded && root(&nodes).map(ChainNode::hash).as_ref() != Some(&pinned.accepted) {
+                return Ok(ChainComparison::Contradiction(Distrust::OwnReset));
+            }
+            if excluded {
+                tx.put_moment(REVOKED, now_ms)?;
+            }
             let before = Contact::new(person.clone(), pinned.clone())?.active();
             pinned.nodes = nodes;
             let after = Contact::new(person.clone(), pinned.clone())?.active();
@@ -209,6 +230,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             ChainComparison::Contradiction(why) => Err(self.alarm(&actor, why)?),
             ChainComparison::Empty => Err(MessengerError::NoSuchPerson(person.handle().to_string())),
         }
+    }
+
+    /// True if the pinned own chain says that this device was revoked.
+    pub(super) fn is_revoked(&self) -> Result<bool, DeviceStoreError> {
+        Ok(self.store.read(|tx| tx.moment(REVOKED))?.is_some())
     }
 
     /// Records a contradiction in what a server showed, and returns the error for it.

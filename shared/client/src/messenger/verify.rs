@@ -22,8 +22,11 @@ pub struct Verification {
     pub devices: Vec<String>,
     /// The number of nodes in their chain.
     pub length: u64,
-    /// The contradiction that their server showed in place of this chain.
+    /// The contradiction that their server showed in place of this chain, now or before.
     pub alarm: Option<ChainAlarm>,
+    /// The contradiction that their server shows now. The user has not seen it yet, so nothing that
+    /// the user says is about it.
+    pub contradiction: Option<Distrust>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -34,13 +37,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// [`MessengerError::NoSuchPerson`] if there is no such user. Other failures matter only if
     /// nothing was pinned.
     pub async fn verification(&self, person: &Person) -> Result<Verification, MessengerError> {
-        let contact = match self.look_again(person).await {
-            Ok(contact) => contact,
-            Err(error) if self.store.read(|tx| tx.pinned(&person.actor()))?.is_none() => return Err(error),
-            Err(_) => self.contact(person).await?,
+        let (contact, contradiction) = match self.look_again(person).await {
+            Ok(contact) => (contact, None),
+            Err(error) if !self.store.read(|tx| tx.is_pinned(&person.actor()))? => return Err(error),
+            Err(MessengerError::Distrust { why, .. }) => (self.contact(person).await?, Some(why)),
+            Err(_) => (self.contact(person).await?, None),
         };
         let own = self.contact(&self.me()).await?;
-        self.compared(&own, &contact)
+        Ok(Verification { contradiction, ..self.compared(&own, &contact)? })
     }
 
     /// Returns what to compare by the pinned chain, without a request, or `None` if nothing is
@@ -75,10 +79,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             devices: contact.active().into_iter().collect(),
             length: contact.state.position.length,
             alarm: contact.pinned.alarm.clone(),
+            contradiction: None,
         })
     }
 
-    /// Records that the safety numbers were compared and are equal.
+    /// Records that the safety numbers were compared and are equal. This settles the alarm that the
+    /// user has seen, but not what the server showed in this very look.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] if nothing is pinned; [`MessengerError::Distrust`] if the
@@ -91,8 +97,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] if nothing is pinned; [`MessengerError::Distrust`] if the
-    /// devices were replaced since.
+    /// devices were replaced since, or if their server contradicted them in this very look;
+    /// [`MessengerError::Revoked`] for the own devices if this device is none of them.
     pub fn accept(&self, person: &Person, seen: &Verification) -> Result<(), MessengerError> {
+        if let Some(why) = &seen.contradiction {
+            return Err(MessengerError::Distrust { actor: person.actor(), why: why.clone() });
+        }
+        if *person == self.me() && self.is_revoked()? {
+            return Err(MessengerError::Revoked);
+        }
         self.take_as_theirs(person, seen, false)
     }
 
@@ -116,7 +129,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             let verified =
                 if compared { Some(root.clone()) } else { pinned.verified.filter(|it| *it == root) };
-            let alarm = pinned.alarm.filter(|alarm| seen.alarm.as_ref() != Some(alarm));
+            let settled =
+                |alarm: &ChainAlarm| seen.contradiction.is_none() && seen.alarm.as_ref() == Some(alarm);
+            let alarm = pinned.alarm.filter(|alarm| !settled(alarm));
             Ok(tx.pin(&actor, &PinnedChain { nodes: pinned.nodes, accepted: root, verified, alarm })?)
         })
     }

@@ -59,6 +59,11 @@ impl Transaction<'_> {
         self.put_json("first", &PublishedKeys::default())
     }
 
+    /// True if the device is known to be registered.
+    pub(crate) fn is_registered(&self) -> Result<bool, DeviceStoreError> {
+        Ok(self.json::<PublishedKeys>("first")?.unwrap_or_default().signed_pre_key.is_none())
+    }
+
     fn origin(&self) -> Result<Option<Origin>, DeviceStoreError> {
         Ok(self.text("origin")?.and_then(|origin| Origin::parse(&origin).ok()))
     }

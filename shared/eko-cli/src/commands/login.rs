@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use eko_client::capabilities::Capabilities;
 use eko_client::device::{RegistrationStatus, SignInOutcome};
-use eko_client::messenger::{MessengerError, SignInRequest};
+use eko_client::messenger::{Distrust, MessengerError, SignInRequest};
 use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::{Handle, Origin};
 use serde_json::json;
@@ -39,7 +39,8 @@ goes on with it, with the same code. Keys are made on this machine, and their pr
 leave it.
 
 A device that was revoked, or that the server has forgotten, cannot be used again. --anew makes
-another device in its place. Run `eko export` before, to keep the old messages in a form that other
+another device in its place, and in the place of one that still waits for approval. A reset always
+needs a new device: where there is one already, --anew --reset replaces it too. Run `eko export` before, to keep the old messages in a form that other
 programs can read.
 
 Examples:
@@ -71,8 +72,8 @@ pub(crate) struct LoginArgs {
     /// [default: a free port]
     #[arg(long, value_name = "PORT")]
     redirect_port: Option<u16>,
-    /// Make another device if this one was revoked or its server has forgotten it; the old device's
-    /// files are moved to another folder
+    /// Make another device if this one was revoked, waits for approval, or was forgotten by its
+    /// server; the old device's files are moved to another folder
     #[arg(long)]
     anew: bool,
     /// Revoke all your devices, because you have lost them, and begin anew with this one; your
@@ -103,14 +104,21 @@ impl LoginArgs {
             id_token,
             reset: self.reset,
         };
-        let lost = match sign_in_with(context, &account, sign_in.clone()).await {
-            Ok(_) if self.anew && !is_new => {
+        let replaces = self.anew && !is_new;
+        let why = match sign_in_with(context, &account, sign_in.clone()).await {
+            Ok(device) if replaces && device.registered.status == RegistrationStatus::Pending => {
+                "the device that was here only waited for approval".to_owned()
+            }
+            Ok(_) if replaces => {
                 let what =
                     format!("{handle} still has this device, which is signed in: nothing was set aside");
                 return Err(CommandFailure::new(what).next("eko devices revoke ID, if it is to go"));
             }
             Ok(device) => return self.tell(context, &account, &device, None).await,
-            Err(error) if self.anew && !is_new && is_lost(&error) => error,
+            Err(MessengerError::ResetHere) if replaces => {
+                "the device that was here is replaced, because a reset begins with a new one".to_owned()
+            }
+            Err(error) if replaces && is_lost(&error) => error.to_string(),
             Err(error) => {
                 if is_new && was_refused(&error) && never_registered(context, &account)? {
                     account.remove()?;
@@ -118,7 +126,7 @@ impl LoginArgs {
                 return Err(error.into());
             }
         };
-        context.out.remark(&format!("{lost}."));
+        context.out.remark(&format!("{why}."));
         let aside = context.home.set_aside(&account, &stamp(context))?;
         let PreparedAccount { account, .. } = context.home.prepare(&handle)?;
         match sign_in_with(context, &account, sign_in).await {
@@ -168,7 +176,8 @@ impl LoginArgs {
             return context.out.result("This device is one of your devices now.", &object);
         }
         object["first"] = json!(registered.device_set.length == 1);
-        // A server can hide a user's devices from a new one. Then only the user can notice.
+        // A server can hide a user's devices from a new one. Then only the user can notice. The
+        // length is that of the chain which this device has verified.
         let first = match registered.device_set.length {
             1 => " This is your first device: if you have another, this server hides it from you.",
             _ => "",
@@ -287,10 +296,14 @@ async fn sign_in_with(
     Ok(SignedInDevice { client, registered })
 }
 
-/// True if the device cannot be used any more: it was revoked, its server has forgotten it, or its
-/// store cannot be read.
+/// True if the device cannot be used any more: it was revoked, its server has forgotten it or shows
+/// a chain without it, or its store cannot be read.
 fn is_lost(error: &MessengerError) -> bool {
-    matches!(error, MessengerError::Revoked | MessengerError::Forgotten | MessengerError::Store(_))
+    match error {
+        MessengerError::Revoked | MessengerError::Forgotten | MessengerError::Store(_) => true,
+        MessengerError::Distrust { why, .. } => matches!(why, Distrust::OwnReset | Distrust::NotApproved),
+        _ => false,
+    }
 }
 
 /// Returns the moment in a form that fits into a folder's name: `20260129T193000.123Z`.
@@ -298,10 +311,14 @@ fn stamp(context: &Context) -> String {
     show::instant(context.environment.now_ms()).replace(['-', ':'], "")
 }
 
-/// True if the server has refused the sign-in. After an error without an answer it may have
-/// accepted.
+/// True if the server has refused the sign-in, or nothing was asked of it. After an error without an
+/// answer it may have accepted.
 fn was_refused(error: &MessengerError) -> bool {
-    matches!(error, MessengerError::Client(ClientError::Problem(problem)) if (400..500).contains(&problem.status))
+    match error {
+        MessengerError::Client(ClientError::Problem(problem)) => (400..500).contains(&problem.status),
+        MessengerError::NothingToReset => true,
+        _ => false,
+    }
 }
 
 /// True if the account's keys were never registered at a server.

@@ -2,7 +2,7 @@
 //! the kind, and what to do next.
 
 use eko_client::group::GroupError;
-use eko_client::messenger::{MessengerError, Person};
+use eko_client::messenger::{Distrust, MessengerError, Person};
 use eko_client::store::DeviceStoreError;
 use eko_client::{ClientError, ProblemDetails, TransportError};
 
@@ -29,6 +29,12 @@ impl From<MessengerError> for CommandFailure {
             return Self::new(described(&error)).next(when).exit(Exit::TryLater);
         }
         match &error {
+            MessengerError::Distrust { actor, why: why @ Distrust::OwnReset } => Self::new(format!(
+                "{}: {why}",
+                handle(actor)
+            ))
+            .next("eko login NAME --anew, if you have reset your account; if not, your server deceives you")
+            .exit(Exit::NotTrusted),
             MessengerError::Distrust { actor, why } => {
                 let who = handle(actor);
                 Self::new(format!("{who}: {why}")).next(format!("eko verify {who}")).exit(Exit::NotTrusted)
@@ -41,6 +47,13 @@ impl From<MessengerError> for CommandFailure {
                 .exit(Exit::Usage),
             MessengerError::Forgotten | MessengerError::Revoked => Self::new(&error)
                 .next("eko login NAME --anew, which makes a new device and keeps the files of this one"),
+            MessengerError::ResetHere => Self::new(&error).next(
+                "eko devices revoke ID, for one that you have lost; or eko login NAME --anew --reset, which \
+                 revokes all your devices, this one too",
+            ),
+            MessengerError::NothingToReset => {
+                Self::new(&error).next("eko login NAME, if this is your first device")
+            }
             MessengerError::Pending => Self::new(&error).next(
                 "eko devices approve, on that one; it asks for the joining code that eko whoami shows here",
             ),

@@ -35,6 +35,51 @@ async fn a_revoked_device_makes_room_for_another() {
     second.eko(&["send", "@alice", "to myself"]).await.done();
 }
 
+/// A user whose other device was stolen must not believe that it was revoked.
+#[tokio::test]
+async fn a_reset_is_made_with_a_new_device_or_refused() {
+    let server = server().await;
+    let first = signed_in(&server, "alice").await;
+    let login = ["login", "alice", "--server", &server, "--no-wait"];
+    let reset = [&login[..], &["--reset"]].concat();
+    let anew = [&reset[..], &["--anew"]].concat();
+    let before = first.object(&["whoami"]).await["device"].clone();
+    let ReportedFailure { code, what, next } = first.fails(&reset).await;
+    assert_eq!(code, 1, "{what}");
+    assert!(what.starts_with("nothing was reset"), "{what}");
+    assert!(next.contains("--anew --reset"), "{next}");
+    assert_eq!(first.objects(&["devices"]).await.len(), 1);
+
+    // The first device is lost while another one waits.
+    let second = TestHome::new();
+    let waits = second.object(&login).await;
+    assert_eq!(second.fails(&reset).await.code, 1);
+    let again = second.object(&[&login[..], &["--anew"]].concat()).await;
+    assert_eq!(text(&again, "status"), "pending");
+    assert_ne!(again["device"], waits["device"]);
+    let alone = second.object(&anew).await;
+    assert_eq!(text(&alone, "status"), "active");
+    assert_eq!(first.fails(&["devices"]).await.code, 1);
+
+    // A device that is active is replaced as well.
+    let made = first.object(&anew).await;
+    assert_eq!(text(&made, "status"), "active");
+    assert_ne!(made["device"], before);
+    assert_eq!(second.fails(&["devices"]).await.code, 1);
+    assert_eq!(second.path().join("former").read_dir().unwrap().count(), 2);
+}
+
+/// With the chain hidden, a reset would silently begin another chain.
+#[tokio::test]
+async fn a_reset_of_a_name_that_is_free_leaves_nothing_behind() {
+    let (server, home) = (server().await, TestHome::new());
+    let login = ["login", "alice", "--server", &server, "--reset"];
+    let ReportedFailure { code, what, .. } = home.fails(&login).await;
+    assert_eq!(code, 1);
+    assert!(what.starts_with("nothing was reset: the server shows no devices"), "{what}");
+    assert_eq!(home.path().join("accounts").read_dir().unwrap().count(), 0);
+}
+
 #[tokio::test]
 async fn a_server_without_its_data_gets_another_device() {
     let (before, after) = (server().await, server().await);

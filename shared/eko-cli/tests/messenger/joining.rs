@@ -305,11 +305,14 @@ async fn a_joining_code_outlives_the_process_and_ends_with_the_joining() {
         async || Messenger::sign_in(wire.clone(), LibSignal, open(), environment(), sign_in.clone()).await;
     assert!(again().await.is_err());
     let reopened = || Messenger::open(wire.clone(), LibSignal, open(), environment()).unwrap().unwrap();
-    let code = code_of(&reopened());
+    // The code is kept, and shown only once the server has confirmed the registration. The server
+    // has registered the device with that very code.
+    assert!(reopened().joining_code().unwrap().is_none());
     wire.honest();
     let (two, signed_in) = again().await.unwrap();
     assert_eq!(signed_in.status, RegistrationStatus::Pending);
-    assert_eq!(code_of(&two).digits(), code.digits());
+    let code = code_of(&two);
+    assert_eq!(code_of(&reopened()).digits(), code.digits());
     bob.approve(&code).await.unwrap();
     drop(two);
     let two = reopened();

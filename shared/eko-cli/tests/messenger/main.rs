@@ -16,6 +16,7 @@ mod queue;
 mod races;
 mod reach;
 mod rekeying;
+mod takeover;
 mod talk;
 mod test_network;
 mod thousand;

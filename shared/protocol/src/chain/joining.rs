@@ -51,8 +51,11 @@ pub enum JoiningVerdict {
     /// No node adds the device.
     NotAdded,
     /// The node that adds the device carries the approval of whoever has the joining code, for
-    /// exactly this chain.
+    /// exactly the nodes before it, and no reset has followed.
     Approved,
+    /// A reset has followed such an approval. Any server can append one, so the approval says
+    /// nothing of the devices of today.
+    Replaced,
     /// A node adds the device without such an approval. The chain is not to be believed.
     False,
 }
@@ -90,7 +93,8 @@ impl JoiningKeys {
     }
 
     /// Decides whether a verified chain was approved for `device`, the new device that asks. A
-    /// chain that goes on after the approval is as good as one that ends with it.
+    /// chain that goes on after the approval is as good as one that ends with it, as long as its
+    /// root is the same.
     pub fn judge(
         &self,
         origin: &Origin,
@@ -114,7 +118,13 @@ impl JoiningKeys {
         let approved = expected
             .zip(node.approval_mac())
             .is_some_and(|(expected, mac)| expected.verify_slice(mac.as_bytes()).is_ok());
-        if approved && same_keys(node.kind()) { JoiningVerdict::Approved } else { JoiningVerdict::False }
+        match approved && same_keys(node.kind()) {
+            false => JoiningVerdict::False,
+            true if root(before).map(ChainNode::seq) == root(chain).map(ChainNode::seq) => {
+                JoiningVerdict::Approved
+            }
+            true => JoiningVerdict::Replaced,
+        }
     }
 
     fn approval(

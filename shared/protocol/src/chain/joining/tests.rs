@@ -89,6 +89,9 @@ fn an_approval_binds_the_whole_chain_before_it() {
     // What comes after it follows the usual rules.
     let longer = append(&chain, |next| next.revoke(&device(1).id));
     assert_eq!(judge(SECRET, "bob", &device(2), &longer), JoiningVerdict::Approved);
+    // A reset needs nobody's consent, so it ends what the approval says.
+    let reset = append(&longer, |next| next.reset(&device(5)));
+    assert_eq!(judge(SECRET, "bob", &device(2), &reset), JoiningVerdict::Replaced);
 
     let mac = *chain[1].approval_mac().unwrap();
     for (what, before) in [

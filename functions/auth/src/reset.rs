@@ -49,8 +49,8 @@ pub(crate) async fn reset_chain(
         ResetOutcome::SignInUsed => {
             return Err(Problem::Unauthenticated("this sign-in has reset the devices: sign in once more"));
         }
-        ResetOutcome::TooManyToday { retry_after_s } => {
-            let what = "the devices were reset three times today";
+        ResetOutcome::TooSoon { retry_after_s } => {
+            let what = "the devices were reset a short time ago";
             return Err(Problem::TooMany { retry_after: retry_after_s, what });
         }
         ResetOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),

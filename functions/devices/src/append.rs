@@ -13,7 +13,7 @@ use eko_service::caller::{Caller, Owner};
 use eko_service::{AppState, Problem, respond};
 use eko_store::chain::AppendOutcome;
 use eko_store::device::DeviceStatus;
-use eko_store::devices::UserDevices;
+use eko_store::devices::{UserDevices, until_tomorrow_s};
 use http::StatusCode;
 use serde_json::json;
 
@@ -44,10 +44,17 @@ pub(crate) async fn append_node(
             Problem::Invalid(error.invalid())
         }
     })?;
-    if let DeviceSetChange::Revoke { device } = &change {
-        state.messaging().order_erasure(&caller.user, vec![device.clone()]).await?;
+    match &change {
+        DeviceSetChange::Approve { .. } if devices.additions.is_used_up(state.now_ms()) => {
+            let what = "16 devices were added today";
+            return Err(Problem::TooMany { retry_after: until_tomorrow_s(state.now_ms()), what });
+        }
+        DeviceSetChange::Approve { .. } => {}
+        DeviceSetChange::Revoke { device } => {
+            state.messaging().order_erasure(&caller.user, vec![device.clone()]).await?;
+        }
     }
-    match store.append(&caller.user, &devices, &node, &change).await? {
+    match store.append(&caller.user, &devices, &node, &change, state.now_ms()).await? {
         AppendOutcome::Done => {}
         AppendOutcome::Lost => return Err(stale_head(&state, &caller, devices).await?),
     }
@@ -78,6 +85,7 @@ async fn context(
     Ok(AppendContext {
         position: (&devices.set).into(),
         active_count: devices.active.len(),
+        since_reset: devices.since_reset(),
         signer: signer.as_ref().and_then(registered),
         subject: match devices.status_of(&subject) {
             DeviceStatus::Active => NodeSubject::Active,

@@ -4,11 +4,16 @@
 pub const MAX_ACTIVE_DEVICES: usize = 16;
 
 /// The maximum number of nodes in a device chain.
-pub const MAX_CHAIN_NODES: u64 = 1_000;
+pub const MAX_CHAIN_NODES: u64 = 3_000;
 
 /// The number of nodes from which on a chain takes no more `AddDevice`. What is left until
 /// [`MAX_CHAIN_NODES`] is for revocations and resets.
-pub const MAX_CHAIN_NODES_TO_ADD: u64 = 800;
+pub const MAX_CHAIN_NODES_TO_ADD: u64 = 2_000;
+
+/// The number of nodes from which on a chain takes no more `AddDevice` until the next
+/// `ResetDevices`. The nodes are counted from the last `ResetDevices` on, or from the first node if
+/// there is none.
+pub const MAX_NODES_SINCE_RESET_TO_ADD: u64 = 200;
 
 /// The maximum number of ciphertexts in one envelope: one for each device of a user.
 pub const MAX_MESSAGES: usize = 16;

@@ -13,7 +13,7 @@
 //! | `iss` | S | | the OIDC issuer |
 //! | `sub` | S | | the subject at that issuer |
 //! | `at` | N | epoch ms | the time at which the account was created |
-//! | `rs`, `rd`, `rn` | N | | the last reset ([`crate::resets`]) |
+//! | `rs`, `ra`, `rn` | N | | the last reset ([`crate::resets`]) |
 //!
 //! # Item `N#server` / `STATISTICS`
 //!

@@ -57,7 +57,8 @@ impl Store {
 
     /// Appends a verified node and changes the device set and the device's record with it, on
     /// condition that the chain's head is still the one of `seen`. Of two appends that race on a
-    /// head one wins.
+    /// head one wins. An approval is counted in [`UserDevices::additions`]; the caller has looked
+    /// whether they are used up.
     ///
     /// One transaction of three writes: twice the write units of node, device set and device
     /// record. If its answer is lost for good, the node may be stored: a repetition then returns
@@ -75,16 +76,24 @@ impl Store {
         seen: &UserDevices,
         node: &ChainNode,
         change: &DeviceSetChange,
+        now_ms: i64,
     ) -> Result<AppendOutcome> {
         let put = self.put_new(node_item(user, node))?;
         let writes = match change {
             DeviceSetChange::Approve { device, registration_id } => {
+                // The number of additions changes with the chain only, so it is the one that was seen.
+                let additions = seen.additions.plus_one(now_ms);
                 let set = self.update(&key::devices(user), |update| {
                     let update = name_head(update, seen, node)
                         .condition_expression(HEAD_AS_SEEN)
                         .update_expression(
-                            "SET #len = :len, #head = :head, #a.#device = :registration DELETE #p :pending",
+                            "SET #len = :len, #head = :head, #ad = :ad, #an = :an, #a.#device = :registration \
+                             DELETE #p :pending",
                         )
+                        .expression_attribute_names("#ad", devices::attr::ADDITIONS_DAY)
+                        .expression_attribute_names("#an", devices::attr::ADDITIONS)
+                        .expression_attribute_values(":ad", n(additions.day))
+                        .expression_attribute_values(":an", n(additions.count))
                         .expression_attribute_names("#p", devices::attr::PENDING)
                         .expression_attribute_values(":pending", ss([device]))
                         .expression_attribute_values(":registration", n(registration_id.get()));

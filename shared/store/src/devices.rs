@@ -6,6 +6,9 @@
 //! |---|---|---|---|
 //! | `len` | N | nodes | the length of the device chain |
 //! | `head` | S | | the hash of the chain's last node, lower-case hex |
+//! | `root` | N | | the place of the last node that reset the devices; 0 before the first reset |
+//! | `ad` | N | day | the day of the last approval of a device, counted from the epoch |
+//! | `an` | N | devices | the number of approvals on that day |
 //! | `a` | M | | the active devices: registration id by device id |
 //! | `p` | SS | | the ids of the pending devices; missing if there are none |
 //! | `f` | M | | the marks of full mailboxes, by device id ([`crate::fill`]) |
@@ -19,14 +22,24 @@ use eko_protocol::id::DeviceId;
 use eko_protocol::key::RegistrationId;
 
 use crate::attribute::{Item, ReadItem, WriteItem, corrupt, missing, n, s};
-use crate::device::{DeviceAddress, DeviceStatus};
+use crate::device::{DeviceAddress, DeviceStatus, number_or_zero};
 use crate::fill::{self, FullMark, MailboxSender};
 use crate::{Result, Store, key};
+
+/// The most devices of one user that are added in a day (UTC), besides the first one and those of
+/// resets. Revocations are not counted: each needs an addition before it.
+pub const ADDITIONS_A_DAY: u64 = 16;
+
+/// A day in milliseconds.
+const DAY_MS: i64 = 86_400_000;
 
 /// The names of the attributes.
 pub(crate) mod attr {
     pub(crate) const LENGTH: &str = "len";
     pub(crate) const HEAD: &str = "head";
+    pub(crate) const ROOT: &str = "root";
+    pub(crate) const ADDITIONS_DAY: &str = "ad";
+    pub(crate) const ADDITIONS: &str = "an";
     pub(crate) const ACTIVE: &str = "a";
     pub(crate) const PENDING: &str = "p";
     pub(crate) const FULL: &str = "f";
@@ -37,6 +50,10 @@ pub(crate) mod attr {
 pub struct UserDevices {
     /// The length and the head of the device chain.
     pub set: DeviceSetRef,
+    /// The place of the chain's last `ResetDevices`, and 0 before the first one.
+    pub root: u64,
+    /// The devices that were added last.
+    pub additions: DayCount,
     /// The active devices with their registration ids.
     pub active: BTreeMap<DeviceId, RegistrationId>,
     /// The devices that wait for approval.
@@ -45,7 +62,40 @@ pub struct UserDevices {
     pub full: BTreeMap<DeviceId, FullMark>,
 }
 
+/// The number of devices that were added on one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayCount {
+    /// The day in UTC, counted from the epoch.
+    pub day: i64,
+    /// The number of devices.
+    pub count: u64,
+}
+
+impl DayCount {
+    /// True if no further device may be added on the day of `now_ms`.
+    pub fn is_used_up(self, now_ms: i64) -> bool {
+        self.plus_one(now_ms).count > ADDITIONS_A_DAY
+    }
+
+    /// Returns the number after one more addition at `now_ms`.
+    pub(crate) fn plus_one(self, now_ms: i64) -> Self {
+        let day = now_ms.div_euclid(DAY_MS);
+        let count = if day == self.day { self.count } else { 0 };
+        Self { day, count: count.saturating_add(1) }
+    }
+}
+
+/// Returns the time until the next day (UTC), in seconds.
+pub fn until_tomorrow_s(now_ms: i64) -> u64 {
+    DAY_MS.saturating_sub(now_ms.rem_euclid(DAY_MS)).unsigned_abs().div_ceil(1000)
+}
+
 impl UserDevices {
+    /// Returns the number of nodes from the last `ResetDevices` on, or of all nodes if there is none.
+    pub fn since_reset(&self) -> u64 {
+        self.set.length.saturating_sub(self.root)
+    }
+
     /// Returns the ids of the active devices.
     pub fn active_ids(&self) -> BTreeSet<DeviceId> {
         self.active.keys().cloned().collect()
@@ -81,7 +131,12 @@ impl UserDevices {
         }
         let set =
             DeviceSetRef { length: item.need_u(attr::LENGTH)?, head: item.need_s(attr::HEAD)?.to_owned() };
-        Ok(Self { set, active, pending: item.device_ids(attr::PENDING)?, full: fill::marks(item)? })
+        let additions = DayCount {
+            day: item.get_n(attr::ADDITIONS_DAY).unwrap_or_default(),
+            count: number_or_zero(item, attr::ADDITIONS),
+        };
+        let (root, pending) = (item.need_u(attr::ROOT)?, item.device_ids(attr::PENDING)?);
+        Ok(Self { set, root, additions, active, pending, full: fill::marks(item)? })
     }
 
     /// Builds the item of a set in which `address` is the only active device.
@@ -93,6 +148,7 @@ impl UserDevices {
         let mut item = key::devices(address.user).item();
         item.set(attr::LENGTH, n(set.length));
         item.set(attr::HEAD, s(&set.head));
+        item.set(attr::ROOT, n(0));
         item.set(attr::ACTIVE, active_attribute([(address.device, registration)]));
         item.set(attr::FULL, fill::no_marks());
         item

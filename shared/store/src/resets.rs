@@ -7,8 +7,8 @@
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
 //! | `rs` | N | epoch s | the time of the sign-in that last reset the devices |
-//! | `rd` | N | day | the day of the last reset, counted from the epoch |
-//! | `rn` | N | resets | the number of resets on that day |
+//! | `ra` | N | epoch ms | the time of the last reset |
+//! | `rn` | N | resets | the number of resets that followed each other, the last one included |
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use eko_protocol::address::UserName;
@@ -24,16 +24,20 @@ use crate::key::EXISTS;
 use crate::transaction::TransactionOutcome;
 use crate::{Result, Store, fill, key};
 
-/// The most resets of one user in a day (UTC). Every contact is warned of each.
-pub const RESETS_A_DAY: u64 = 3;
+/// The pause after a reset that follows no other, in milliseconds. It doubles with each reset that
+/// follows, until [`MAX_RESET_PAUSE_MS`].
+pub const RESET_PAUSE_MS: i64 = 600_000;
 
-/// A day in milliseconds.
-const DAY_MS: i64 = 86_400_000;
+/// The longest pause after a reset, in milliseconds: one day.
+pub const MAX_RESET_PAUSE_MS: i64 = 86_400_000;
+
+/// The time after a reset from which on the next one follows no other, in milliseconds: seven days.
+const RESETS_FORGOTTEN_MS: i64 = 7 * 86_400_000;
 
 /// The names of the attributes of the profile.
 mod attr {
     pub(super) const SIGN_IN_S: &str = "rs";
-    pub(super) const DAY: &str = "rd";
+    pub(super) const RESET_MS: &str = "ra";
     pub(super) const RESETS: &str = "rn";
 }
 
@@ -46,9 +50,9 @@ pub enum ResetOutcome {
     DeviceIdUsed,
     /// The sign-in, or a later one, has reset the devices before.
     SignInUsed,
-    /// The devices were reset [`RESETS_A_DAY`] times today.
-    TooManyToday {
-        /// The time until the next day, in seconds.
+    /// The pause after the last reset is not over.
+    TooSoon {
+        /// The rest of the pause, in seconds.
         retry_after_s: u64,
     },
     /// The chain, the pending devices or the resets have changed since they were read.
@@ -75,16 +79,15 @@ impl ResetState {
         if self.last.is_some_and(|last| sign_in_s <= last.sign_in_s) {
             return Some(ResetOutcome::SignInUsed);
         }
-        if self.count_today(now_ms) >= RESETS_A_DAY {
-            let left_ms = DAY_MS.saturating_sub(now_ms.rem_euclid(DAY_MS));
-            return Some(ResetOutcome::TooManyToday { retry_after_s: left_ms.unsigned_abs().div_ceil(1000) });
-        }
-        None
+        let left_ms = self.last?.pause_ends_ms().saturating_sub(now_ms);
+        let retry_after_s = left_ms.unsigned_abs().div_ceil(1000);
+        (left_ms > 0).then_some(ResetOutcome::TooSoon { retry_after_s })
     }
 
-    fn count_today(&self, now_ms: i64) -> u64 {
-        let today = now_ms.div_euclid(DAY_MS);
-        self.last.filter(|last| last.day == today).map_or(0, |last| last.count)
+    /// Returns the number of resets that follow each other, with one more at `now_ms`.
+    fn next_count(&self, now_ms: i64) -> u64 {
+        let is_recent = |last: &LastReset| now_ms.saturating_sub(last.at_ms) < RESETS_FORGOTTEN_MS;
+        self.last.filter(is_recent).map_or(1, |last| last.count.saturating_add(1))
     }
 }
 
@@ -93,17 +96,24 @@ impl ResetState {
 struct LastReset {
     /// The time of its sign-in, in epoch seconds.
     sign_in_s: i64,
-    /// The day, counted from the epoch.
-    day: i64,
-    /// The number of resets on that day.
+    /// The time of the reset, in epoch milliseconds.
+    at_ms: i64,
+    /// The number of resets that followed each other, this one included.
     count: u64,
 }
 
 impl LastReset {
+    /// Returns the end of the pause after the reset, in epoch milliseconds.
+    fn pause_ends_ms(self) -> i64 {
+        let doublings = self.count.saturating_sub(1).min(30);
+        let pause_ms = RESET_PAUSE_MS.saturating_mul(1 << doublings).min(MAX_RESET_PAUSE_MS);
+        self.at_ms.saturating_add(pause_ms)
+    }
+
     fn from_profile(item: &Item) -> Option<Self> {
         Some(Self {
             sign_in_s: item.get_n(attr::SIGN_IN_S)?,
-            day: item.get_n(attr::DAY)?,
+            at_ms: item.get_n(attr::RESET_MS)?,
             count: device::number_or_zero(item, attr::RESETS),
         })
     }
@@ -153,8 +163,7 @@ impl Store {
         if let Some(refused) = seen.refusal(id, sign_in_s, now_ms) {
             return Ok(refused);
         }
-        let count = seen.count_today(now_ms).saturating_add(1);
-        let reset = LastReset { sign_in_s, day: now_ms.div_euclid(DAY_MS), count };
+        let reset = LastReset { sign_in_s, at_ms: now_ms, count: seen.next_count(now_ms) };
         let ResetState { devices: seen, last } = seen;
         let mut writes = self.device_writes(device, DeviceStatus::Active)?;
         writes.push(self.reset_set(seen, device, node)?);
@@ -182,7 +191,11 @@ impl Store {
         self.update(&key::devices(user), |update| {
             let pending = if seen.pending.is_empty() { "attribute_not_exists(#p)" } else { "#p = :seenp" };
             let update = name_head(update, seen, node)
-                .update_expression("SET #len = :len, #head = :head, #a = :a, #f = :f REMOVE #p")
+                .update_expression(
+                    "SET #len = :len, #head = :head, #root = :root, #a = :a, #f = :f REMOVE #p",
+                )
+                .expression_attribute_names("#root", devices::attr::ROOT)
+                .expression_attribute_values(":root", n(node.seq()))
                 .expression_attribute_names("#f", devices::attr::FULL)
                 .expression_attribute_values(":f", fill::no_marks())
                 .condition_expression(format!("{HEAD_AS_SEEN} AND {pending}"))
@@ -208,13 +221,13 @@ impl Store {
         self.update(&key::profile(user), |update| {
             let as_seen = if last.is_some() { "#rs = :seen" } else { "attribute_not_exists(#rs)" };
             let update = update
-                .update_expression("SET #rs = :rs, #rd = :rd, #rn = :rn")
+                .update_expression("SET #rs = :rs, #ra = :ra, #rn = :rn")
                 .condition_expression(format!("{EXISTS} AND {as_seen}"))
                 .expression_attribute_names("#rs", attr::SIGN_IN_S)
-                .expression_attribute_names("#rd", attr::DAY)
+                .expression_attribute_names("#ra", attr::RESET_MS)
                 .expression_attribute_names("#rn", attr::RESETS)
                 .expression_attribute_values(":rs", n(reset.sign_in_s))
-                .expression_attribute_values(":rd", n(reset.day))
+                .expression_attribute_values(":ra", n(reset.at_ms))
                 .expression_attribute_values(":rn", n(reset.count));
             match last {
                 Some(last) => update.expression_attribute_values(":seen", n(last.sign_in_s)),

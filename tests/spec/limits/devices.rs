@@ -17,7 +17,8 @@ pub(super) const ROWS: &[&str] = &[
     "pending devices of a user",
     "nodes of a chain",
     "nodes of a chain that ends with an `AddDevice`",
-    "resets of a user a day",
+    "nodes since the last reset, with an `AddDevice` as the last",
+    "devices of a user that are added in a day",
     "characters of a user name",
     "characters of a device name",
     "registration id",
@@ -72,27 +73,38 @@ async fn answer(limit: &'static str, count: u64) -> String {
         }
         "nodes of a chain" => {
             let pair = TwoUsers::new().await;
-            pair.append(count, |next| next.revoke(pair.alice.id())).await
+            pair.append(count, 0, |next| next.revoke(pair.alice.id())).await
         }
         "nodes of a chain that ends with an `AddDevice`" => {
             let pair = TwoUsers::new().await;
             let waiting = pair.world.pending(&pair.alice, "two").await;
             pair.world.deliver().await;
-            pair.append(count, |next| next.approve(&waiting.described(), &JoiningMac::from([1; 32]))).await
+            let approve = |next: NextNode<'_>| next.approve(&waiting.described(), &JoiningMac::from([1; 32]));
+            pair.append(count, count - 1, approve).await
         }
-        "resets of a user a day" => {
+        "nodes since the last reset, with an `AddDevice` as the last" => {
+            let pair = TwoUsers::new().await;
+            let waiting = pair.world.pending(&pair.alice, "two").await;
+            pair.world.deliver().await;
+            let approve = |next: NextNode<'_>| next.approve(&waiting.described(), &JoiningMac::from([1; 32]));
+            pair.append(count + 5, 5, approve).await
+        }
+        "devices of a user that are added in a day" => {
             let TwoUsers { world, alice, .. } = TwoUsers::new().await;
             let mut last = String::new();
             for label in 0..count {
-                world.advance(1000);
-                let device = world.device("alice", &label.to_string(), BARE);
-                let position = device.chain(alice.user()).await.unwrap().1.position;
-                let body =
-                    device.registration(RegistrationProof::Node(device.reset_node(&position).unwrap()));
-                let token = world.id_token("alice").await;
-                let answer =
-                    device.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
-                last = told(&answer.unwrap());
+                let device = world.pending(&alice, &label.to_string()).await;
+                world.deliver().await;
+                last = match alice.approve(device.id()).await {
+                    Ok(_) => "201".to_owned(),
+                    Err(error) => {
+                        let problem = error.problem().unwrap();
+                        format!("{} `{}`", problem.status, problem.slug())
+                    }
+                };
+                if last == "201" {
+                    alice.revoke(device.id()).await.unwrap();
+                }
             }
             last
         }
@@ -122,16 +134,18 @@ async fn answer(limit: &'static str, count: u64) -> String {
 
 impl TwoUsers {
     /// Appends a node to Alice's chain, after the server was made to believe that with it the chain
-    /// has this many nodes.
-    async fn append(&self, count: u64, node: impl FnOnce(NextNode<'_>) -> UnsignedNode) -> String {
+    /// has `count` nodes, and that the last reset is at the place `root`.
+    async fn append(&self, count: u64, root: u64, node: impl FnOnce(NextNode<'_>) -> UnsignedNode) -> String {
         let (_, state) = self.alice.chain(self.alice.user()).await.unwrap();
         let position = ChainPosition { length: count - 1, head: state.position.head };
         let cloud = &self.world.cloud;
         let set = cloud.clients.dynamodb.update_item().table_name(cloud.names().table);
         set.key("pk", AttributeValue::S("U#alice".to_owned()))
             .key("sk", AttributeValue::S("DEVICES".to_owned()))
-            .update_expression("SET #len = :len")
+            .update_expression("SET #len = :len, #root = :root")
             .expression_attribute_names("#len", "len")
+            .expression_attribute_names("#root", "root")
+            .expression_attribute_values(":root", AttributeValue::N(root.to_string()))
             .expression_attribute_values(":len", AttributeValue::N(position.length.to_string()))
             .send()
             .await

@@ -1,6 +1,7 @@
 //! Nodes of the chain: one of two that race is appended, and a wrong one changes nothing.
 
 use eko_client::Device;
+use eko_client::device::JoinKind;
 use eko_protocol::chain::{ChainPosition, NewDevice, NextNode, possession_base};
 use eko_protocol::key::JoiningMac;
 use eko_testkit::{BARE, ChainChanges as _, DirectTransport, World, refusal};
@@ -11,6 +12,7 @@ use super::{add_node, append, approval};
 use crate::people::alice_and_bob;
 use crate::requests::post;
 use crate::variants::{changed, with, without};
+use crate::{DAY_MS, SECOND_MS};
 
 #[tokio::test]
 async fn of_two_appends_at_once_one_wins() {
@@ -196,4 +198,45 @@ async fn other_keys_under_a_pending_id_are_not_approved() {
     }
     assert_eq!(world.stored().await.difference(&before), []);
     bob.approve(waiting.id()).await.unwrap();
+}
+
+/// A thief with a device of the user adds and revokes devices as fast as he can. After sixteen he
+/// has to wait for the next day. Everybody may still revoke, and the owner may reset.
+#[tokio::test]
+async fn a_day_has_sixteen_additions() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    world.advance(DAY_MS - world.now_ms().rem_euclid(DAY_MS) - 60 * SECOND_MS);
+    bob.refresh().await.unwrap();
+    for label in 0..16 {
+        let device = world.further(&bob, &format!("thief {label}")).await;
+        bob.revoke(device.id()).await.unwrap();
+    }
+    let waiting = world.pending(&bob, "waiting").await;
+    world.deliver().await;
+    let before = world.stored().await;
+    let node = approval(&bob, &waiting).await;
+    let refused = post(&bob, "/user/bob/devices", &node).await;
+    assert_eq!(refusal(&refused), "429 too-many");
+    let left_s = (DAY_MS - world.now_ms().rem_euclid(DAY_MS)).unsigned_abs().div_ceil(1000);
+    assert_eq!(refused.headers["retry-after"], left_s.to_string().as_str());
+    assert_eq!(world.stored().await.difference(&before), []);
+    // A reset is possible, and gives no further additions on the same day.
+    let fresh = world.device("bob", "fresh", BARE);
+    fresh.register(&world.id_token("bob").await, JoinKind::Reset).await.unwrap();
+    let further = world.pending(&fresh, "further").await;
+    world.deliver().await;
+    assert_eq!(append(&fresh, &approval(&fresh, &further).await).await, "429 too-many");
+    // The server counts the nodes since the reset as everybody does who replays the chain.
+    let since_reset = async || {
+        let stored = world.state.store().device_set(fresh.user()).await.unwrap().unwrap().since_reset();
+        assert_eq!(fresh.chain(fresh.user()).await.unwrap().1.since_reset, stored);
+        stored
+    };
+    assert_eq!(since_reset().await, 1);
+    world.advance(DAY_MS - world.now_ms().rem_euclid(DAY_MS));
+    fresh.approve(further.id()).await.unwrap();
+    fresh.revoke(further.id()).await.unwrap();
+    assert_eq!(since_reset().await, 3);
+    world.erase().await;
 }

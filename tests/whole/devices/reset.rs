@@ -12,7 +12,7 @@ use crate::people::{alice_and_bob, alice_and_bobs_two, sign_in_again};
 use crate::redactions::redacted;
 use crate::requests::{get, post_registration};
 use crate::variants::without;
-use crate::{DAY_MS, SECOND_MS};
+use crate::{DAY_MS, MINUTE_MS, SECOND_MS};
 
 #[tokio::test]
 async fn a_reset_revokes_all_others_and_everyone_sees_it() {
@@ -133,28 +133,60 @@ async fn a_sign_in_resets_once() {
     let silent = world.id_token_with("bob", |claims| claims["auth_time"] = json!(signed_in)).await;
     assert_eq!(reset(&world, "three", &silent).await, "401 unauthenticated");
     assert_eq!(world.stored().await.difference(&before), []);
+    world.advance(10 * MINUTE_MS);
     assert_eq!(reset(&world, "three", &world.id_token("bob").await).await, "201");
+    world.erase().await;
 }
 
+/// Each reset doubles the pause after it, up to a day. A thief who resets as often as he may delays
+/// the owner by no more than the time since he began.
 #[tokio::test]
-async fn three_resets_a_day() {
+async fn each_reset_needs_a_longer_pause() {
     let world = World::new().await;
     world.user("bob").await;
-    for label in ["two", "three", "four"] {
-        world.advance(SECOND_MS);
-        assert_eq!(reset(&world, label, &world.id_token("bob").await).await, "201", "{label}");
+    assert_eq!(reset(&world, "first", &world.id_token("bob").await).await, "201");
+    for (number, minutes) in [10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440].into_iter().enumerate() {
+        world.advance(minutes * MINUTE_MS - 1);
+        let token = world.id_token("bob").await;
+        let before = world.stored().await;
+        assert_eq!(reset(&world, "early", &token).await, "429 too-many", "{minutes}");
+        assert_eq!(world.stored().await.difference(&before), []);
+        world.advance(1);
+        assert_eq!(reset(&world, &format!("{number}"), &token).await, "201", "{minutes}");
     }
+    // Seven quiet days, and the pause is short again.
+    for (days, early) in [(7 * DAY_MS - 1, "429 too-many"), (7 * DAY_MS, "201")] {
+        world.advance(days);
+        assert_eq!(reset(&world, &format!("late {days}"), &world.id_token("bob").await).await, "201");
+        world.advance(10 * MINUTE_MS);
+        let token = world.id_token("bob").await;
+        assert_eq!(reset(&world, &format!("next {days}"), &token).await, early, "{days}");
+    }
+    world.erase().await;
+}
+
+/// The answer tells when the pause is over, and an owner who waits for it gets the reset, also if a
+/// thief uses up everything that one sign-in allows.
+#[tokio::test]
+async fn the_owner_resets_after_a_thief() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    let stolen = world.id_token("bob").await;
+    assert_eq!(reset(&world, "thief", &stolen).await, "201");
+    assert_eq!(refused(bob.fetch().await), "401 device-revoked");
     world.advance(SECOND_MS);
+    let fresh = world.device("bob", "owner", BARE);
+    let position = fresh.chain(fresh.user()).await.unwrap().1.position;
+    let body = fresh.registration(RegistrationProof::Node(fresh.reset_node(&position).unwrap()));
     let token = world.id_token("bob").await;
-    let before = world.stored().await;
-    assert_eq!(reset(&world, "five", &token).await, "429 too-many");
-    assert_eq!(world.stored().await.difference(&before), []);
-    // Days are those of UTC.
-    world.advance(DAY_MS - world.now_ms().rem_euclid(DAY_MS) - 1);
-    let last = world.id_token("bob").await;
-    assert_eq!(reset(&world, "six", &last).await, "429 too-many");
-    world.advance(1);
-    assert_eq!(reset(&world, "seven", &last).await, "201");
+    let answer = post_registration(&fresh, &token, &body).await;
+    assert_eq!(refusal(&answer), "429 too-many");
+    assert_eq!(answer.headers["retry-after"], "599");
+    world.advance(599 * SECOND_MS);
+    assert_eq!(reset(&world, "thief again", &stolen).await, "401 unauthenticated");
+    assert_eq!(post_registration(&fresh, &token, &body).await.status, 201);
+    let (_, state) = fresh.chain(fresh.user()).await.unwrap();
+    assert_eq!(state.active.keys().collect::<Vec<_>>(), [fresh.id()]);
     world.erase().await;
 }
 

@@ -116,7 +116,7 @@ impl TestServer {
             let node = addition(&new, &(&seen.set).into());
             let registration_id = new.keys.registration_id;
             let approve = DeviceSetChange::Approve { device: id.clone(), registration_id };
-            let appended = store.append(&user.name, &seen, &node, &approve).await.unwrap();
+            let appended = store.append(&user.name, &seen, &node, &approve, 0).await.unwrap();
             assert_eq!(appended, AppendOutcome::Done);
         }
         user

@@ -21,6 +21,8 @@ pub struct AppendContext {
     pub position: ChainPosition,
     /// The number of active devices.
     pub active_count: usize,
+    /// The number of nodes from the last `ResetDevices` on, or of all nodes if there is none.
+    pub since_reset: u64,
     /// The device that the node's proof names, if it is an active device of the user.
     pub signer: Option<NewDevice>,
     /// The device that the node is about.
@@ -124,7 +126,7 @@ pub fn verify_append(
         NodeSubject::Active => DeviceStanding::Active,
         NodeSubject::Pending(_) | NodeSubject::Other => DeviceStanding::New,
     };
-    check_membership(&node.kind, context.active_count, standing)?;
+    check_membership(&node.kind, context.active_count, context.since_reset, standing)?;
     match (&node.kind, &context.subject) {
         (NodeKind::Revoke, _) => Ok(DeviceSetChange::Revoke { device: device_of(origin, user, node)? }),
         (NodeKind::Reset(_), _) => Err(AppendError::ResetWithoutRegistration),

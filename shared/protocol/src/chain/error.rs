@@ -1,7 +1,7 @@
 //! The rules of the chain that a node can break.
 
 use crate::Invalid;
-use crate::limits::MAX_ACTIVE_DEVICES;
+use crate::limits::{MAX_ACTIVE_DEVICES, MAX_NODES_SINCE_RESET_TO_ADD};
 
 /// The rule that a node breaks. The node is not appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,10 @@ pub enum ChainError {
     /// The chain has as many nodes as a node of this kind allows.
     #[error("the chain has {0} nodes, and no node of this type may follow")]
     ChainFull(u64),
+    /// The chain has [`MAX_NODES_SINCE_RESET_TO_ADD`] nodes since the last reset, and the node is an
+    /// `AddDevice`.
+    #[error("the chain has {MAX_NODES_SINCE_RESET_TO_ADD} nodes since the last reset: reset the devices")]
+    TooManySinceReset,
     /// `@context` is not the ActivityStreams context followed by this server's `/ns`.
     #[error("@context must be https://www.w3.org/ns/activitystreams and this server's /ns")]
     WrongContext,
@@ -91,7 +95,7 @@ impl ChainError {
     /// Returns the error as a fault of the member of the node's JSON that breaks the rule.
     pub fn invalid(&self) -> Invalid {
         let pointer = match self {
-            Self::WrongSeq { .. } | Self::ChainFull(_) => "/seq",
+            Self::WrongSeq { .. } | Self::ChainFull(_) | Self::TooManySinceReset => "/seq",
             Self::WrongPrev { .. } => "/prev",
             Self::WrongContext => "/@context",
             Self::WrongActor => "/actor",

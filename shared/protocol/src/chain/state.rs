@@ -41,6 +41,8 @@ pub struct ChainState {
     pub actor: String,
     /// The end of the chain.
     pub position: ChainPosition,
+    /// The number of nodes from the last `ResetDevices` on, or of all nodes if there is none.
+    pub since_reset: u64,
     /// The active devices by id.
     pub active: BTreeMap<DeviceId, ActiveDevice>,
     /// Every device that was ever in the chain. None of these ids can be added again.
@@ -68,6 +70,7 @@ impl ChainState {
         Self {
             actor: actor.into(),
             position: ChainPosition::default(),
+            since_reset: 0,
             active: BTreeMap::new(),
             used: BTreeSet::new(),
         }
@@ -126,10 +129,13 @@ impl ChainState {
         let key = |device: &DeviceId| self.active.get(device).map(|active| active.identity_key);
         verify_next(origin, user, &self.position, key, node)?;
         let device = device_of(origin, user, node)?;
-        check_membership(&node.kind, self.active.len(), self.standing(&device))?;
+        check_membership(&node.kind, self.active.len(), self.since_reset, self.standing(&device))?;
         match node.kind {
             NodeKind::Add(_) => {}
-            NodeKind::Reset(_) => self.active.clear(),
+            NodeKind::Reset(_) => {
+                self.active.clear();
+                self.since_reset = 0;
+            }
             NodeKind::Revoke => drop(self.active.remove(&device)),
         }
         if let Some(addition) = node.addition() {
@@ -137,6 +143,7 @@ impl ChainState {
             self.active.insert(device.clone(), ActiveDevice { identity_key, registration_id });
             self.used.insert(device);
         }
+        self.since_reset = self.since_reset.saturating_add(1);
         self.position =
             ChainPosition { length: self.position.length.saturating_add(1), head: Some(node.hash()) };
         Ok(())

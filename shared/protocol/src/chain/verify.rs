@@ -5,7 +5,9 @@ use crate::address::{Origin, UserName};
 use crate::device_set::DeviceSetRef;
 use crate::id::DeviceId;
 use crate::key::{IdentityKey, RegistrationId, Signature};
-use crate::limits::{MAX_ACTIVE_DEVICES, MAX_CHAIN_NODES, MAX_CHAIN_NODES_TO_ADD};
+use crate::limits::{
+    MAX_ACTIVE_DEVICES, MAX_CHAIN_NODES, MAX_CHAIN_NODES_TO_ADD, MAX_NODES_SINCE_RESET_TO_ADD,
+};
 use crate::xeddsa;
 
 /// The end of a chain. An append needs to know no more than this of the nodes before it.
@@ -130,15 +132,19 @@ pub enum DeviceStanding {
 }
 
 /// Checks that the device set allows what a node does. `standing` is that of the node's own device,
-/// and `active_count` is the number of devices that are active before the node.
+/// `active_count` is the number of devices that are active before the node, and `since_reset` is
+/// the number of nodes from the last `ResetDevices` on, or of all nodes if there is none.
 ///
 /// # Errors
 /// * [`ChainError::DeviceIdReused`] if the node adds a device that was in the chain before.
 /// * [`ChainError::TooManyDevices`] if an `AddDevice` would exceed [`MAX_ACTIVE_DEVICES`].
+/// * [`ChainError::TooManySinceReset`] if an `AddDevice` comes after
+///   [`MAX_NODES_SINCE_RESET_TO_ADD`] nodes.
 /// * [`ChainError::DeviceNotActive`] if a `RevokeDevice` names a device that is not active.
 pub fn check_membership(
     kind: &NodeKind,
     active_count: usize,
+    since_reset: u64,
     standing: DeviceStanding,
 ) -> Result<(), ChainError> {
     match (kind, standing) {
@@ -147,6 +153,9 @@ pub fn check_membership(
         }
         (NodeKind::Add(_), DeviceStanding::New) if active_count >= MAX_ACTIVE_DEVICES => {
             Err(ChainError::TooManyDevices)
+        }
+        (NodeKind::Add(_), DeviceStanding::New) if since_reset >= MAX_NODES_SINCE_RESET_TO_ADD => {
+            Err(ChainError::TooManySinceReset)
         }
         (NodeKind::Revoke, DeviceStanding::New | DeviceStanding::Former) => Err(ChainError::DeviceNotActive),
         (NodeKind::Add(_) | NodeKind::Reset(_), DeviceStanding::New)

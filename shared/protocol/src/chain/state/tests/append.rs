@@ -13,6 +13,7 @@ fn context(world: &TestChain, signer: u64, subject: NodeSubject) -> AppendContex
     AppendContext {
         position: world.two().position,
         active_count: 2,
+        since_reset: 2,
         signer: Some(world.new_device(signer)),
         subject,
     }
@@ -72,6 +73,11 @@ fn the_rules_of_the_chain_hold() {
     assert_eq!(decide(&world, &no_signer, &add), Err(not_signer.clone().into()));
     assert_eq!(decide(&world, &context(&world, 2, pending()), &add), Err(not_signer.into()));
 
+    let old = AppendContext { since_reset: 200, ..context(&world, 1, pending()) };
+    assert_eq!(
+        decide(&world, &old, &world.add(&two, 3, 1)),
+        Err(AppendError::Chain(ChainError::TooManySinceReset))
+    );
     let full = AppendContext { active_count: MAX_ACTIVE_DEVICES, ..context(&world, 1, pending()) };
     assert_eq!(decide(&world, &full, &add), Err(ChainError::TooManyDevices.into()));
 

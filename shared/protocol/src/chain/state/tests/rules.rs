@@ -117,11 +117,11 @@ fn a_chain_ends_somewhere() {
     let world = TestChain::new("alice");
     let two = world.two();
     for (length, adds, others) in [
-        (799, true, true),
-        (800, false, true),
-        (999, false, true),
-        (1000, false, false),
-        (1001, false, false),
+        (1999, true, true),
+        (2000, false, true),
+        (2999, false, true),
+        (3000, false, false),
+        (3001, false, false),
     ] {
         let mut state = two.clone();
         state.position.length = length;
@@ -135,6 +135,33 @@ fn a_chain_ends_somewhere() {
             assert_eq!(appended, due, "{length}: {node}");
         }
     }
+}
+
+/// From 200 nodes on a device is only added after a reset. Whatever a thief has appended, the owner
+/// has 199 places again after it.
+#[test]
+fn a_reset_makes_room_for_devices() {
+    let world = TestChain::new("alice");
+    let mut state = world.two();
+    for n in 0..99 {
+        state = world.append(&state, &world.add(&state, 10 + n, 1)).unwrap();
+        state = world.append(&state, &world.revoke(&state, 10 + n, 1)).unwrap();
+    }
+    assert_eq!((state.position.length, state.since_reset), (200, 200));
+    assert_eq!(world.append(&state, &world.add(&state, 3, 1)), Err(ChainError::TooManySinceReset));
+    assert!(ChainError::TooManySinceReset.invalid().to_string().contains("reset the devices"));
+    // A revocation and a reset always fit.
+    let revoked = world.append(&state, &world.revoke(&state, 2, 1)).unwrap();
+    assert_eq!(revoked.since_reset, 201);
+    let mut state = world.append(&revoked, &world.reset(&revoked, 3, 3)).unwrap();
+    assert_eq!((state.position.length, state.since_reset), (202, 1));
+    for n in 0..99 {
+        state = world.append(&state, &world.add(&state, 200 + n, 3)).unwrap();
+        state = world.append(&state, &world.revoke(&state, 200 + n, 3)).unwrap();
+    }
+    assert_eq!(state.since_reset, 199);
+    let last = world.append(&state, &world.add(&state, 4, 3)).unwrap();
+    assert_eq!(world.append(&last, &world.add(&last, 5, 3)), Err(ChainError::TooManySinceReset));
 }
 
 #[test]

@@ -127,6 +127,36 @@ async fn an_addition_does_not_outlive_a_replacement() {
     assert_eq!(take(&alice, &bob).await.0, None);
 }
 
+/// A replacement that never arrived is sent after newer signed keys, by a thief or by a device whose
+/// clock ran ahead once: the newer keys stay.
+#[tokio::test]
+async fn a_late_replacement_is_refused() {
+    let (world, _alice, mut bob) = alice_and_bob().await;
+    let late = json!(all_new(&mut bob, 1, 0));
+    let late = signed_add(&bob, &late, PublicationKind::Replacement);
+    world.advance(MINUTE_MS);
+    let environment = bob.environment().clone();
+    let newer = bob.keys_mut().rotate(&environment).unwrap();
+    let newest = bob.keys_mut().rotate(&environment).unwrap();
+    bob.publish(&newer).await.unwrap();
+    let before = world.stored().await;
+    assert_eq!(post_add(&bob, &late).await, "422 invalid #/published");
+    assert_eq!(world.stored().await.difference(&before), []);
+    // The same while newer keys are published.
+    world.advance(MINUTE_MS);
+    let late = json!(all_new(&mut bob, 1, 0));
+    let late = signed_add(&bob, &late, PublicationKind::Replacement);
+    world.advance(MINUTE_MS);
+    let held = world.calls.hold("TransactWriteItems", 0);
+    let meanwhile = async {
+        held.reached().await;
+        bob.publish(&newest).await.unwrap();
+        held.release();
+    };
+    let (answer, ()) = tokio::join!(post_add(&bob, &late), meanwhile);
+    assert_eq!(answer, "422 invalid #/published");
+}
+
 /// The answer to a replacement is lost, and keys are taken before the device repeats it: no key is
 /// handed out twice.
 #[tokio::test]

@@ -35,13 +35,13 @@ impl LastingPlan {
         };
         if kind == PublicationKind::Replacement {
             plan.drops_last_resort = plan.last_resort.is_none() && current.last_resort.is_some();
-            return Ok(Ok(plan));
+        } else {
+            if let Some(invalid) = reused_id(&current, keys) {
+                return Ok(Err(invalid.under("/object")));
+            }
+            plan.signed_pre_key.take_if(|key| *key == current.signed_pre_key);
+            plan.last_resort.take_if(|key| Some(&*key) == current.last_resort.as_ref());
         }
-        if let Some(invalid) = reused_id(&current, keys) {
-            return Ok(Err(invalid.under("/object")));
-        }
-        plan.signed_pre_key.take_if(|key| *key == current.signed_pre_key);
-        plan.last_resort.take_if(|key| Some(&*key) == current.last_resort.as_ref());
         let changes = plan.signed_pre_key.is_some() || plan.last_resort.is_some();
         let stored_ms = item.get_n(attr::PUBLISHED_MS);
         if changes && stored_ms.is_some_and(|stored_ms| publication.published_ms < stored_ms) {

@@ -73,11 +73,15 @@ async fn a_sender_fills_a_quarter_and_no_more() {
     // Another sender is not concerned, and neither is the device that reads.
     scene.use_up(&scene.carol).await;
     assert_eq!(scene.world.messages(&scene.second).await.len(), 8);
-    // An envelope for the full device alone is refused, and stores nothing.
+    // An envelope for the full device alone is refused, and stores nothing. The device that it
+    // leaves out is named.
     let before = scene.world.stored().await;
     let only = envelope(&scene.alice, &[&scene.second]);
     let report = rejected(scene.alice.send(&only).await.unwrap());
-    scene.assert_full(&report);
+    assert_eq!(report.full_devices, [scene.second.address()]);
+    let missing = scene.world.state.origin().key_package(scene.bob.user(), scene.bob.id());
+    assert_eq!(report.missing_key_packages, [missing]);
+    assert!(report.device_set_out_of_date);
     assert_eq!(report.summary.as_deref(), Some("the mailbox is full"));
     assert_eq!(scene.world.stored().await.difference(&before), []);
 }

@@ -29,7 +29,7 @@ pub enum Acceptance {
     /// The report names them.
     Partial(Report),
     /// Nothing is queued, since the envelope names devices that are not active, or only such whose
-    /// mailboxes are full. The report names them.
+    /// mailboxes are full. The report names them, and the devices that lack a ciphertext.
     Rejected(Report),
 }
 
@@ -38,7 +38,8 @@ impl Messaging {
     ///
     /// Four AWS calls in three rounds, if the author's key is in memory: GetItem of the device set
     /// beside the UpdateItem of the budgets; UpdateItem of the envelope's record; SendMessageBatch.
-    /// A rejected envelope costs the first round and the UpdateItem that gives it back.
+    /// A rejected envelope costs the first round and the UpdateItem that gives it back; one that
+    /// names full devices only, and not all devices, also the GetItem of its record.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`], [`Refusal::OverBudget`], and [`Refusal::Invalid`] if a message is
@@ -100,8 +101,10 @@ impl Messaging {
             messages.into_iter().partition(|(device, _)| is_full(device));
         let full: Vec<DeviceId> = full.into_iter().map(|(device, _)| device).collect();
         if messages.is_empty() {
-            let report = Report::full(self.origin(), user, &header.author, &header.id, &full);
-            return Ok(Acceptance::Rejected(report));
+            let missing = self.missing_beside(create, user, &expected, &named, now_ms).await?;
+            let (author, id, set) = (&header.author, &header.id, Some(devices.set.clone()));
+            let report = Report::full(self.origin(), user, author, id, &missing, set);
+            return Ok(Acceptance::Rejected(report.with_full_devices(self.origin(), user, &full)));
         }
         let named: BTreeSet<DeviceId> = messages.iter().map(|(device, _)| device.clone()).collect();
         expected.retain(|device| !full.contains(device));
@@ -135,5 +138,24 @@ impl Messaging {
         let (author, id, set) = (&header.author, &header.id, Some(devices.set.clone()));
         let report = Report::partial_delivery(self.origin(), user, author, id, &missing, set);
         Ok(Acceptance::Partial(report.with_full_devices(self.origin(), user, &full)))
+    }
+
+    /// Returns the devices that lack a ciphertext of an envelope, of which all `named` devices are
+    /// full. Nothing is written. No call if every expected device is named, one GetItem otherwise.
+    async fn missing_beside(
+        &self,
+        create: &Create,
+        user: &UserName,
+        expected: &BTreeSet<DeviceId>,
+        named: &BTreeSet<DeviceId>,
+        now_ms: i64,
+    ) -> Result<Vec<DeviceId>> {
+        let unnamed: BTreeSet<DeviceId> = expected.difference(named).cloned().collect();
+        if unnamed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let record = self.store().envelope_record(user, &create.header, now_ms).await?;
+        let accepted = record.map(|record| record.devices).unwrap_or_default();
+        Ok(unnamed.difference(&accepted).cloned().collect())
     }
 }

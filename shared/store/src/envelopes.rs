@@ -106,6 +106,24 @@ impl Store {
         }
     }
 
+    /// Returns the record of an envelope, or `None` if no part of it was accepted or the record has
+    /// expired. One consistent GetItem.
+    ///
+    /// # Errors
+    /// The table is out of reach, or the record is corrupt.
+    pub async fn envelope_record(
+        &self,
+        user: &UserName,
+        envelope: &EnvelopeHeader,
+        now_ms: i64,
+    ) -> Result<Option<EnvelopeRecord>> {
+        let Some(item) = self.get_item(&record_key(user, envelope)).await? else { return Ok(None) };
+        if item.need_n(TTL)? <= now_ms.div_euclid(1000) {
+            return Ok(None);
+        }
+        EnvelopeRecord::from_item(&item).map(Some)
+    }
+
     /// Replaces an expired record: one PutItem.
     ///
     /// Two calls that race here write the entries of the same devices under two times at most. That

@@ -23,7 +23,9 @@
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
 //! `{group}` is `strangers` or `known`, `{window}` the number of windows since the epoch, and
-//! `{hash}` the short hash of the site or of the actor id. [`site()`] says what a site is.
+//! `{hash}` the short hash of the site or of the actor id. A site is what
+//! the last two labels of a server's name have in common: whoever has a domain has as many servers
+//! under it as they like.
 
 mod group;
 
@@ -40,8 +42,7 @@ use crate::remote::{CachedLookup, read_actor};
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
 
-pub use crate::site::site;
-pub use group::{ServerGroup, WindowBounds};
+pub use group::{ServerGroup, WindowBounds, site};
 
 /// The time for which a server counts as known after an actor of it was verified, in milliseconds.
 const KNOWN_MS: i64 = 7 * 24 * 3_600_000;

@@ -3,6 +3,9 @@
 use eko_client::device::{JoinKind, RegistrationStatus};
 use eko_client::{Device, DeviceKeys, Environment, KeyCounts};
 use eko_protocol::address::UserName;
+use eko_protocol::id::DeviceId;
+use eko_store::device::DeviceAddress;
+use eko_store::fill::{FullFor, FullMark};
 
 use crate::{ChainChanges as _, DirectTransport, World, seeded};
 
@@ -61,5 +64,15 @@ impl World {
         for entry in device.fetch().await.expect("a page").entries {
             device.discard(&entry.address).await.expect("a discarded entry");
         }
+    }
+
+    /// Marks a device's mailbox as full for everyone, for an hour.
+    pub async fn mark_full(&self, user: &UserName, device: &DeviceId) {
+        let mark = FullMark {
+            until_ms: self.now_ms() + 3_600_000,
+            whom: FullFor { all_others: true, ..FullFor::default() },
+        };
+        let address = DeviceAddress::new(user, device);
+        self.state.store().mark_mailbox(address, Some(&mark), self.now_ms()).await.expect("a mark");
     }
 }

@@ -50,6 +50,10 @@ async fn here(examples: &mut Examples) {
     alice.send(&envelope(72, origin, &[BOB])).await.unwrap();
     examples.answer("send", &alice.last());
 
+    world.mark_full(laptop.user(), laptop.id()).await;
+    alice.send(&envelope(76, origin, &[BOB, BOB_LAPTOP])).await.unwrap();
+    examples.answer("send-full", &alice.last());
+
     phone.revoke(laptop.id()).await.unwrap();
     alice.send(&envelope(73, origin, &[BOB_LAPTOP])).await.unwrap();
     examples.answer("send", &alice.last());

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use eko_client::Exchange;
 use eko_client::device::OutgoingEnvelope;
 use eko_federation::Scheme;
+use eko_protocol::activity::Report;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_testkit::{BARE, Internet, Stranger, StrangerAnswer, World};
@@ -22,7 +23,12 @@ pub(super) const ROWS: &[&str] = &[
     "bytes of the document of a signing actor",
     "keys of a signing actor",
     "bytes of a key of a signing actor, in PEM",
+    "bytes of all keys of a signing actor, in PEM with their ids",
+    "bytes of the summary of another server's report",
 ];
+
+/// The keys of an actor in whose document all keys together are as long as allowed.
+const KEYS: u64 = 8;
 
 #[tokio::test]
 async fn each_limit_and_one_more() {
@@ -64,6 +70,32 @@ async fn answer(limit: &'static str, count: u64) -> String {
                 document.to_string()
             })
             .await
+        }
+        "bytes of all keys of a signing actor, in PEM with their ids" => {
+            by_document(|mut document| {
+                let right = document["publicKey"].clone();
+                let keys = (0..KEYS).map(|number| {
+                    let mut key = right.clone();
+                    if number + 1 < KEYS {
+                        key["id"] = json!(format!("https://b.example/users/eve#{number}"));
+                    }
+                    let share = count / KEYS + u64::from(number < count % KEYS);
+                    let (id, pem) = (key["id"].as_str().unwrap(), key["publicKeyPem"].as_str().unwrap());
+                    let padding = usize::try_from(share).unwrap() - id.len() - pem.len();
+                    key["publicKeyPem"] = json!(format!("{pem}{}", "\n".repeat(padding)));
+                    key
+                });
+                document["publicKey"] = keys.collect();
+                document.to_string()
+            })
+            .await
+        }
+        "bytes of the summary of another server's report" => {
+            let summary = "x".repeat(usize::try_from(count).unwrap());
+            let [kept] = <[_; 1]>::try_from(reported(vec![summary.clone()]).await).unwrap();
+            let kept = kept.summary.unwrap();
+            assert!(summary.starts_with(&kept));
+            if kept == summary { "202".to_owned() } else { "202, with the beginning".to_owned() }
         }
         other => panic!("nothing plays the limit {other:?}"),
     }
@@ -124,6 +156,13 @@ async fn by_document(write: impl FnOnce(Value) -> String) -> String {
 /// Delivers so many different reports on one envelope, and tells whether all come to the author's
 /// device.
 async fn reports(count: u64) -> String {
+    let came = reported((0..count).map(|number| number.to_string()).collect()).await;
+    if u64::try_from(came.len()).unwrap() == count { "202".to_owned() } else { "202, ignored".to_owned() }
+}
+
+/// Delivers reports with these summaries on one envelope, and returns those that come to the
+/// author's device.
+async fn reported(summaries: Vec<String>) -> Vec<Report> {
     let internet = Internet::new();
     let (world, _) = World::online(&internet, "eko.example").await;
     let alice = world.user_with("alice", BARE).await;
@@ -137,15 +176,14 @@ async fn reports(count: u64) -> String {
     let outgoing = OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7])]);
     let outgoing = outgoing.at(&Origin::parse("https://b.example").unwrap());
     alice.send(&outgoing).await.unwrap();
-    for number in 0..count {
+    for summary in summaries {
         let report = json!({
             "type": "Reject", "actor": there.actor, "to": alice.actor(), "object": outgoing.id,
-            "summary": number.to_string(),
+            "summary": summary,
         });
         assert_eq!(there.deliver(&world, "/inbox", &report).await.0, 202);
         world.advance(1);
     }
     world.deliver().await;
-    let came = u64::try_from(alice.fetch().await.unwrap().entries.len()).unwrap();
-    if came == count { "202".to_owned() } else { "202, ignored".to_owned() }
+    world.reports(&alice).await
 }

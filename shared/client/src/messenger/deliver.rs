@@ -117,6 +117,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let contact = self.trusted(&person).await?;
             let mut wanted = contact.active();
             wanted.remove(&self.device.address());
+            let full = self.store.read(|tx| tx.full_devices(&envelope.id))?;
+            wanted.retain(|device| !full.contains(device));
             let accepted = self.store.write(|tx| {
                 let (accepted, open): (Vec<_>, Vec<_>) =
                     tx.ciphertexts(&envelope.id)?.into_iter().partition(|sent| sent.accepted);
@@ -127,7 +129,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             })?;
             wanted.retain(|device| accepted.iter().all(|sent| sent.device != *device));
             if wanted.is_empty() {
-                return Ok(Settlement::of(EnvelopeState::Accepted));
+                return Ok(match accepted.is_empty() && !full.is_empty() {
+                    true => Settlement::failed("their mailbox is full"),
+                    false => Settlement::of(EnvelopeState::Accepted),
+                });
             }
             match self.encrypt(&envelope.id, &contact, &wanted).await {
                 Err(error) if self.is_outdated(&contact, &error).await? => continue,
@@ -184,7 +189,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// report; which devices exist is taken from the verified chain only. A missing device may have
     /// been revoked since the report was made, so every device that was ever in the chain is
     /// believed; the next round encrypts for the active ones alone. A device whose mailbox is full
-    /// is noted, and is not sent the envelope again.
+    /// is noted, and is not sent the envelope again. If a report refuses an envelope and notes no
+    /// such device, another attempt would meet the same answer.
     pub(super) async fn corrected(
         &self,
         envelope: &OutboxEnvelope,
@@ -192,10 +198,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         report: &Report,
     ) -> Result<Correction, MessengerError> {
         let person = &contact.person;
-        if !report.full_devices.is_empty() {
-            self.store.write(|tx| tx.note_full(&envelope.id, &report.full_devices))?;
-        }
-        if report.kind == ReportKind::Reject && !report.device_set_out_of_date {
+        let noted = self.store.write(|tx| tx.note_full(&envelope.id, &report.full_devices))?;
+        if report.kind == ReportKind::Reject && !report.device_set_out_of_date && noted == 0 {
             let reason = report.summary.clone();
             return Ok(Correction::GiveUp(reason.unwrap_or_else(|| "their server refused it".to_owned())));
         }

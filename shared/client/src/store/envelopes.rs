@@ -1,5 +1,7 @@
 //! The envelopes that this device sends, with their ciphertexts.
 
+use std::collections::BTreeSet;
+
 use eko_protocol::id::EnvelopeId;
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -20,7 +22,7 @@ pub struct OutboxEnvelope {
     pub reason: Option<String>,
     /// The addresses of the recipient's devices that do not get it, because they have not fetched
     /// for so long that their mailboxes are full.
-    pub full_devices: Vec<String>,
+    pub full_devices: BTreeSet<String>,
     /// The number of attempts that failed.
     pub tries: u32,
     /// The time of the next attempt, in epoch milliseconds.
@@ -152,12 +154,26 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Records the devices that do not get an envelope, because their mailboxes are full.
-    pub(crate) fn note_full(&self, id: &EnvelopeId, devices: &[String]) -> Result<(), DeviceStoreError> {
-        let devices = serde_json::json!(devices).to_string();
+    /// Records that devices do not get an envelope, because their mailboxes are full, beside those
+    /// that were recorded before. Deletes their ciphertexts. A device that has accepted the
+    /// envelope, or for which it has no ciphertext, is left out. Returns how many were recorded.
+    pub(crate) fn note_full(&self, id: &EnvelopeId, devices: &[String]) -> Result<usize, DeviceStoreError> {
+        let open = self.ciphertexts(id)?.into_iter().filter(|sent| !sent.accepted);
+        let new: Vec<String> =
+            open.map(|sent| sent.device).filter(|device| devices.contains(device)).collect();
+        for device in &new {
+            self.drop_ciphertext(id, device)?;
+        }
+        let all: BTreeSet<String> = self.full_devices(id)?.into_iter().chain(new.iter().cloned()).collect();
         let sql = "UPDATE envelopes SET full_devices = ?2 WHERE id = ?1";
-        self.inner.execute(sql, params![id.as_str(), devices])?;
-        Ok(())
+        self.inner.execute(sql, params![id.as_str(), serde_json::json!(all).to_string()])?;
+        Ok(new.len())
+    }
+
+    /// Returns the devices that do not get an envelope, because their mailboxes are full.
+    pub(crate) fn full_devices(&self, id: &EnvelopeId) -> Result<BTreeSet<String>, DeviceStoreError> {
+        let envelope = self.envelope(id.as_str())?;
+        Ok(envelope.map(|envelope| envelope.full_devices).unwrap_or_default())
     }
 
     /// Returns the plaintext of an envelope, until its outcome is known.

@@ -2,8 +2,12 @@
 
 use eko_messaging::accept::Acceptance;
 use eko_messaging::{MessagingError, Refusal};
+use eko_protocol::activity::Report;
+use eko_protocol::envelope::Create;
+use eko_store::device::DeviceAddress;
+use eko_store::fill::{FullFor, FullMark};
 
-use crate::server::{ORIGIN, TestServer, device, envelope};
+use crate::server::{ORIGIN, START_MS, TestServer, TestUser, device, envelope};
 
 const ALICE: &str = "https://b.example/user/alice";
 
@@ -45,6 +49,52 @@ async fn a_stale_device_stops_the_whole_envelope() {
     let Acceptance::Rejected(report) = rejected else { panic!("{rejected:?}") };
     assert_eq!(report.stale_devices, [format!("{ORIGIN}/user/bob/device/{}", device(2))]);
     assert_eq!(server.waiting().await, 0, "nothing is queued");
+}
+
+/// Marks the mailbox of a device as full for everyone.
+async fn fill(server: &TestServer, user: &TestUser, number: u8) {
+    let mark =
+        FullMark { until_ms: START_MS + 60_000, whom: FullFor { all_others: true, ..FullFor::default() } };
+    let id = device(number);
+    let address = DeviceAddress::new(&user.name, &id);
+    server.messaging.store().mark_mailbox(address, Some(&mark), START_MS).await.unwrap();
+}
+
+/// Returns the report on an envelope of which nothing was queued.
+async fn rejected(server: &TestServer, create: &Create, user: &TestUser) -> Report {
+    let rejected = server.messaging.accept_remote(create, &user.name).await.unwrap();
+    let Acceptance::Rejected(report) = rejected else { panic!("{rejected:?}") };
+    report
+}
+
+#[tokio::test]
+async fn a_full_device_does_not_hide_a_missing_one() {
+    let server = TestServer::new().await;
+    let bob = server.user("bob", &[1, 2]).await;
+    fill(&server, &bob, 1).await;
+    let report = rejected(&server, &envelope(ALICE, &bob, &[1], 1), &bob).await;
+    assert_eq!(report.full_devices, [format!("{ORIGIN}/user/bob/device/{}", device(1))]);
+    assert_eq!(report.missing_key_packages, [format!("{ORIGIN}/user/bob/keyPackage/{}", device(2))]);
+    assert!(report.device_set_out_of_date);
+    assert!(report.device_set.is_some());
+    assert_eq!(server.waiting().await, 0, "nothing is queued");
+    // Nothing is hidden from an envelope that names every device.
+    fill(&server, &bob, 2).await;
+    let report = rejected(&server, &envelope(ALICE, &bob, &[1, 2], 2), &bob).await;
+    assert_eq!((report.full_devices.len(), report.missing_key_packages.len()), (2, 0));
+    assert!(!report.device_set_out_of_date);
+}
+
+#[tokio::test]
+async fn a_device_that_was_accepted_before_is_not_missing_beside_a_full_one() {
+    let server = TestServer::new().await;
+    let bob = server.user("bob", &[1, 2, 3]).await;
+    let first = server.messaging.accept_remote(&envelope(ALICE, &bob, &[1], 1), &bob.name).await.unwrap();
+    assert!(matches!(first, Acceptance::Partial(_)), "{first:?}");
+    fill(&server, &bob, 2).await;
+    let report = rejected(&server, &envelope(ALICE, &bob, &[2], 1), &bob).await;
+    assert_eq!(report.missing_key_packages, [format!("{ORIGIN}/user/bob/keyPackage/{}", device(3))]);
+    server.deliver().await;
 }
 
 #[tokio::test]

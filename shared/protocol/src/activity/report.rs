@@ -42,7 +42,7 @@ impl ReportKind {
     }
 }
 
-/// The reason in a report that all mailboxes are full.
+/// The reason in a report that the mailboxes of all named devices are full.
 const FULL_SUMMARY: &str = "the mailbox is full";
 
 /// A report about one envelope, from the recipient's side to the author (sections 5 and 6). It
@@ -156,17 +156,19 @@ impl Report {
     }
 
     /// Creates the report that the mailboxes of all devices that the envelope names are full, so
-    /// that nothing was queued. `recipient` is a local user.
+    /// that nothing was queued. The `missing` devices of the local user `recipient` have no
+    /// ciphertext. The full ones are added by [`Report::with_full_devices`].
     pub fn full(
         origin: &Origin,
         recipient: &UserName,
         author: &str,
         envelope: &EnvelopeId,
-        full: &[DeviceId],
+        missing: &[DeviceId],
+        device_set: Option<DeviceSetRef>,
     ) -> Self {
         let mut report = Self::new(ReportKind::Reject, origin.actor(recipient), author, envelope);
         report.summary = Some(FULL_SUMMARY.to_owned());
-        report.with_full_devices(origin, recipient, full)
+        report.with_devices(origin, recipient, missing, &[], device_set)
     }
 
     /// Adds devices of the local user `recipient` whose mailboxes are full.

@@ -42,3 +42,33 @@ impl ServerGroup {
         }
     }
 }
+
+/// Returns the site of a server: the last two labels of its name, or the authority of a server of
+/// local mode.
+pub fn site(authority: &str) -> &str {
+    let name = authority.split(':').next().unwrap_or_default();
+    match name.rmatch_indices('.').nth(1) {
+        Some((dot, _)) => name.get(dot.saturating_add(1)..).unwrap_or(name),
+        None if name.contains('.') => name,
+        None => authority,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_under_a_domain_are_one_site() {
+        for (authority, expected) in [
+            ("b.example", "b.example"),
+            ("b.example:8443", "b.example"),
+            ("x.b.example", "b.example"),
+            ("y.x.b.example:8443", "b.example"),
+            ("localhost:8081", "localhost:8081"),
+            ("localhost:8082", "localhost:8082"),
+        ] {
+            assert_eq!(site(authority), expected, "{authority}");
+        }
+    }
+}

@@ -5,12 +5,17 @@ use url::{Host, Url};
 
 use crate::ClientError;
 
+/// The domains whose names belong to one machine or one network.
+const LOCAL_DOMAINS: [&str; 6] =
+    ["localhost", "localdomain", "localdomain6", "local", "internal", "home.arpa"];
+
 /// The servers that a client may fetch from: its own, every public one, and those on this machine
 /// that its user has named.
 ///
 /// Most URLs that a client fetches come from others: the author of an entry, the member of a group,
 /// a WebFinger link, the place of a file. None of them may direct a request at a service of this
-/// machine, or at an address that needs no certificate.
+/// machine, or at an address that needs no certificate. Names are checked, and not the addresses
+/// that they resolve to.
 #[derive(Debug, Clone)]
 pub struct Reach {
     own: Origin,
@@ -32,20 +37,22 @@ impl Reach {
     ///
     /// # Errors
     /// [`ClientError::Unfetchable`] unless the URL is under the own server or under a server that
-    /// the user has named, or is an https URL of a domain name that is not this machine's.
+    /// the user has named, or is an https URL of a domain name that is not local.
     pub fn check(&self, url: &str) -> Result<(), ClientError> {
         let known = self.own.owns(url) || self.local.iter().any(|server| server.owns(url));
         if known || is_public(url) { Ok(()) } else { Err(ClientError::Unfetchable(url.to_owned())) }
     }
 }
 
-/// True if a URL is under https at a domain name, and the name is not one of this machine.
+/// True if a URL is under https at a domain name that is neither this machine's nor one of its
+/// network. A name of one label is never public.
 fn is_public(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
     match url.host() {
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');
-            url.scheme() == "https" && name != "localhost" && !name.ends_with(".localhost")
+            let is_under = |domain: &&str| name.strip_suffix(*domain).is_some_and(|rest| rest.ends_with('.'));
+            url.scheme() == "https" && name.contains('.') && !LOCAL_DOMAINS.iter().any(|it| is_under(&it))
         }
         Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => false,
     }
@@ -67,6 +74,8 @@ mod tests {
             "http://localhost:8080/user/bob/devices",
             "https://b.example/user/bob/devices",
             "https://b.example:8443/x?y",
+            "https://notlocal.example/x",
+            "https://mylocal.local.example/x",
         ] {
             assert!(fetches(&reach, url), "{url}");
         }
@@ -81,6 +90,13 @@ mod tests {
             "https://localhost:8080/x",
             "https://localhost./x",
             "https://b.localhost/x",
+            "https://ip6-localhost:8443/x",
+            "https://localhost6.localdomain6/x",
+            "https://LOCALHOST.LocalDomain./x",
+            "https://printer.local/x",
+            "https://db.internal/x",
+            "https://router.home.arpa/x",
+            "https://intranet/x",
             "https://127.0.0.1/x",
             "https://2130706433/x",
             "https://0x7f.1/x",

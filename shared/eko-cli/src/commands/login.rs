@@ -231,12 +231,13 @@ impl LoginArgs {
         capabilities: &Capabilities,
     ) -> Result<String, CommandFailure> {
         let Capabilities { issuer, audience, .. } = capabilities;
-        // The server names the issuer, and the issuer names the endpoint that gets the sign-in's
-        // code.
+        // The server names the issuer. The issuer names the endpoint that gets the sign-in's code,
+        // and the page that the browser opens.
         let reach = context.reach(&capabilities.origin);
         reach.check(issuer)?;
         let party = RelyingParty::discover(http, &context.environment, issuer, audience).await?;
         reach.check(&party.issuer().token_endpoint)?;
+        reach.check(&party.issuer().authorization_endpoint)?;
         let name = self.who.user.as_str();
         if party.issuer().asks_for_no_password() && !self.print_url {
             context.out.remark(&format!(

@@ -8,7 +8,7 @@
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 use eko_store::StoreError;
-use eko_store::device::{DeviceAddress, DeviceStatus};
+use eko_store::device::DeviceAddress;
 use eko_store::erasure::{Erasure, ErasurePass};
 
 use crate::{Messaging, Result};
@@ -43,7 +43,7 @@ impl Messaging {
             user: user.clone(),
             devices,
             erased: Vec::new(),
-            pass: ErasurePass::First,
+            pass: ErasurePass::Ordered,
             failures: 0,
         };
         Ok(self.store().queue_erasure(erasure, ORDER_SECONDS).await?)
@@ -51,9 +51,10 @@ impl Messaging {
 
     /// Does the next step of an erasure and queues the one after it.
     ///
-    /// One GetItem of the device's record. If the device is revoked, the calls of
-    /// [`erase_some`](eko_store::Store::erase_some). Then one SendMessageBatch, unless the erasure
-    /// is complete. A step that fails is queued again as well, so that the dead-letter queue gets
+    /// The first step finds out by [`revoked_among`](eko_store::Store::revoked_among) which devices
+    /// were revoked, and drops the others: a revocation stays for ever, so no later step asks again.
+    /// Each step makes the calls of [`erase_some`](eko_store::Store::erase_some), if a device is
+    /// left. Then one SendMessageBatch, unless the erasure is complete. A step that fails is queued again as well, so that the dead-letter queue gets
     /// no erasure that only needs time. A step that is done twice does the same again.
     ///
     /// # Errors
@@ -79,17 +80,16 @@ impl Messaging {
         mut erasure: Erasure,
     ) -> std::result::Result<Option<(Erasure, i32)>, StoreError> {
         erasure.failures = 0;
+        if erasure.pass == ErasurePass::Ordered {
+            erasure.devices = self.store().revoked_among(&erasure.user, erasure.devices).await?;
+            erasure.pass = ErasurePass::First;
+        }
         if let Some(device) = erasure.devices.first() {
-            let address = DeviceAddress::new(&erasure.user, device);
-            let record = self.store().device_record(address).await?;
-            let is_revoked = record.is_some_and(|record| record.status == DeviceStatus::Revoked);
-            if is_revoked && self.store().erase_some(address).await? {
+            if self.store().erase_some(DeviceAddress::new(&erasure.user, device)).await? {
                 return Ok(Some((erasure, STEP_SECONDS)));
             }
             let device = erasure.devices.remove(0);
-            if is_revoked {
-                erasure.erased.push(device);
-            }
+            erasure.erased.push(device);
         }
         if !erasure.devices.is_empty() {
             return Ok(Some((erasure, STEP_SECONDS)));
@@ -99,7 +99,7 @@ impl Messaging {
                 let devices = std::mem::take(&mut erasure.erased);
                 Some((Erasure { devices, pass: ErasurePass::Second, ..erasure }, PASS_SECONDS))
             }
-            ErasurePass::First | ErasurePass::Second => None,
+            ErasurePass::Ordered | ErasurePass::First | ErasurePass::Second => None,
         })
     }
 }

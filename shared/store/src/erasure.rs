@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attribute::s;
 use crate::deliveries::Delivery;
-use crate::device::DeviceAddress;
+use crate::device::{DeviceAddress, DeviceRecord, DeviceStatus};
 use crate::error::call;
 use crate::items::{BATCH_WRITES, PROJECTED_KEYS};
 use crate::{Result, Store, key};
@@ -25,7 +25,7 @@ pub struct Erasure {
     pub user: UserName,
     /// The devices that are left in this pass. The first one is the next.
     pub devices: Vec<DeviceId>,
-    /// The devices that were revoked and are erased in this pass. The second pass is over them.
+    /// The devices that are erased in this pass. The second pass is over them.
     pub erased: Vec<DeviceId>,
     /// The pass over the devices.
     pub pass: ErasurePass,
@@ -37,6 +37,8 @@ pub struct Erasure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ErasurePass {
+    /// The erasure was ordered. Which of the devices were revoked is not known yet.
+    Ordered,
     /// The first pass erases what the devices have.
     First,
     /// The second pass, some time later, erases what was under way to them in the first one.
@@ -44,6 +46,28 @@ pub enum ErasurePass {
 }
 
 impl Store {
+    /// Returns those of a user's devices that are revoked, strongly consistent.
+    ///
+    /// One BatchGetItem: 1 read unit a device.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) and
+    /// [`StoreError::GaveUp`](crate::StoreError::GaveUp) of the reads;
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if a record is not readable.
+    pub async fn revoked_among(&self, user: &UserName, devices: Vec<DeviceId>) -> Result<Vec<DeviceId>> {
+        let record = |device: &DeviceId| key::device(DeviceAddress::new(user, device));
+        let items = self.batch_get(devices.iter().map(record).collect()).await?;
+        let mut revoked = Vec::new();
+        for device in devices {
+            let found = record(&device).find_in(&items).map(DeviceRecord::from_item).transpose()?;
+            if found.is_some_and(|found| found.status == DeviceStatus::Revoked) {
+                revoked.push(device);
+            }
+        }
+        Ok(revoked)
+    }
+
     /// Queues an erasure, or its next step, for `delay_seconds` later, 900 at most. One
     /// SendMessageBatch.
     ///

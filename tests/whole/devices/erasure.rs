@@ -70,7 +70,7 @@ async fn a_revocation_takes_the_same_calls_whatever_the_mailbox_holds() {
 
 #[tokio::test]
 async fn an_erasure_goes_on_after_any_failure() {
-    for operation in ["GetItem", "Query", "BatchWriteItem", "SendMessageBatch", "DeleteMessageBatch"] {
+    for operation in ["BatchGetItem", "Query", "BatchWriteItem", "SendMessageBatch", "DeleteMessageBatch"] {
         for fault in [CallFault::Down, CallFault::AnswerLost] {
             let (world, _, bob, second) = alice_and_bobs_two().await;
             fill(&world, &second, 120).await;
@@ -117,6 +117,27 @@ async fn a_revocation_that_does_not_happen_erases_nothing() {
     assert_eq!(left(&world, &second).await, before);
     second.refresh().await.unwrap();
     assert_eq!(world.messages(&second).await.len(), 1);
+}
+
+/// An order of many devices, none of which is revoked, is one receive and one read.
+#[tokio::test]
+async fn an_order_without_a_revocation_is_one_step() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    for label in 2..=6 {
+        world.pending(&bob, &label.to_string()).await;
+    }
+    world.deliver().await;
+    let fresh = world.device("bob", "fresh", BARE);
+    world.calls.fail("TransactWriteItems", CallFault::Down, TRIES);
+    let token = world.id_token("bob").await;
+    assert_eq!(refused(fresh.register(&token, JoinKind::Reset).await), "503 unavailable");
+    world.advance(60_000);
+    world.calls.reset();
+    world.deliver().await;
+    let made = world.calls.made();
+    assert_eq!(made, ["ReceiveMessage", "BatchGetItem", "DeleteMessageBatch", "ReceiveMessage"]);
+    assert_eq!(world.queued().await, (0, 0));
 }
 
 #[tokio::test]

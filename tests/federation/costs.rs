@@ -46,10 +46,10 @@ async fn a_first_envelope_to_another_server() {
     assert_eq!(made[3..], ["UpdateItem", "PutItem", "GetItem"]);
     assert_eq!(made.len(), 6);
     // The other server serves Bob's actor from his device set. Then it looks Alice up: a read of
-    // her copy and of her server's record, and the count of the wait.
+    // her copy and of her server's record, and the place to wait in.
     let mut made = pair.b.calls.made();
     assert_eq!(made[..3], ["GetItem", "BatchGetItem", "UpdateItem"]);
-    // After the fetch, the wait is given back while her copy is stored and her server is noted as
+    // After the fetch, the place is left while her copy is stored and her server is noted as
     // known. The rest is as for every envelope: device set and budget, record, queue.
     made[3..8].sort();
     let fetched = ["GetItem", "PutItem", "UpdateItem", "UpdateItem", "UpdateItem"];

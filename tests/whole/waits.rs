@@ -1,37 +1,55 @@
-//! The counts of waits and planned fetches in the table: each at exactly its bound, and one more.
+//! The places of waits and the counts of planned fetches in the table: each at exactly its bound,
+//! and one more.
 
 use eko_store::inbound::{Admittance, InboundHost, ServerGroup};
 use eko_testkit::World;
 
-const GROUPS: [ServerGroup; 2] = [ServerGroup::Strangers, ServerGroup::Known];
+const GROUPS: [ServerGroup; 3] = [ServerGroup::Strangers, ServerGroup::Known, ServerGroup::Renewals];
 
+/// No more requests wait at any moment than there are places, however many have waited before.
 #[tokio::test]
-async fn waits_are_bounded_by_site_and_group() {
+async fn waits_have_places() {
     let world = World::new().await;
     let store = world.state.store();
     let now_ms = world.now_ms();
-    for (group, each, together) in [(ServerGroup::Strangers, 2, 4), (ServerGroup::Known, 3, 6)] {
-        let take = |host: String, at_ms| async move { store.take_wait(group, &host, at_ms).await.unwrap() };
-        for site in 0..together / each {
-            for number in 0..each {
-                let host = format!("h{number}.s{site}.example");
-                assert_eq!(take(host, now_ms).await, Admittance::Granted, "{group:?}");
-            }
-            // The other sites have a share of their own, until the group has had its share.
-            let expected =
-                if (site + 1) * each == together { Admittance::GroupFull } else { Admittance::ServerFull };
-            assert_eq!(take(format!("more.s{site}.example"), now_ms).await, expected, "{group:?}");
+    let mut most = 0;
+    for group in GROUPS {
+        let bounds = group.waits();
+        most += bounds.together;
+        let take = |site: u64, actor: u64, at_ms| async move {
+            let host = format!("h{actor}.s{site}.example");
+            store.take_place(group, &host, &format!("https://{host}/{actor}"), at_ms).await.unwrap()
+        };
+        // The servers of one site have its share.
+        let mut held = Vec::new();
+        for actor in 0..32 {
+            held.extend(take(0, actor, now_ms).await);
         }
-        assert_eq!(take("other.example".to_owned(), now_ms).await, Admittance::GroupFull);
-        // A wait that is given back is free again, and only that one.
-        store.give_wait_back(group, "h0.s0.example", now_ms).await.unwrap();
-        assert_eq!(take("other.example".to_owned(), now_ms).await, Admittance::Granted);
-        assert_eq!(take("other.example".to_owned(), now_ms).await, Admittance::GroupFull);
-        let window_ms = group.waits().window_ms;
-        assert_eq!(take("other.example".to_owned(), now_ms + window_ms).await, Admittance::Granted);
+        assert_eq!(held.len() as u64, bounds.each, "{group:?}");
+        // All sites together have the places that there are, also a moment later.
+        for site in 1..32 {
+            held.extend(take(site, 0, now_ms + 1_999).await);
+        }
+        assert_eq!(held.len() as u64, bounds.together, "{group:?}");
+        for site in 0..32 {
+            assert_eq!(take(site, 0, now_ms + 2_999).await, None, "{group:?}");
+        }
+        // A place that is left is free, and only that one. Leaving it again takes it from nobody.
+        let first = held.remove(0);
+        store.leave_place(&first).await.unwrap();
+        let mut again = Vec::new();
+        for actor in 0..32 {
+            again.extend(take(0, actor, now_ms + 2_999).await);
+        }
+        assert_eq!(again.len(), 1, "{group:?}");
+        store.leave_place(&first).await.unwrap();
+        for actor in 0..32 {
+            assert_eq!(take(0, actor, now_ms + 2_999).await, None, "{group:?}");
+        }
+        // The place of a process that died is free after three seconds.
+        assert!(take(0, 0, now_ms + 6_000).await.is_some(), "{group:?}");
     }
-    // A window without an item needs nothing back.
-    store.give_wait_back(ServerGroup::Known, "b.example", 0).await.unwrap();
+    assert_eq!(most, 7, "of ten executions");
 }
 
 #[tokio::test]
@@ -40,19 +58,21 @@ async fn fetches_are_planned_once_and_bounded() {
     let store = world.state.store();
     let now_ms = world.now_ms();
     for group in GROUPS {
-        let plan = |site: usize, number: usize, at_ms| async move {
+        let plan = |site: u64, number: u64, at_ms| async move {
             let host = format!("s{site}.example");
             store.plan_fetch(group, &host, &format!("https://{host}/{number}"), at_ms).await.unwrap()
         };
-        for site in 0..6 {
-            for number in 0..10 {
+        let bounds = group.fetches();
+        let (sites, each) = (bounds.together / bounds.each, bounds.each);
+        for site in 0..sites {
+            for number in 0..each {
                 assert_eq!(plan(site, number, now_ms).await, Admittance::Granted, "{group:?}");
                 assert_eq!(plan(site, number, now_ms).await, Admittance::AlreadyPlanned, "{group:?}");
             }
-            let expected = if site == 5 { Admittance::GroupFull } else { Admittance::ServerFull };
-            assert_eq!(plan(site, 10, now_ms).await, expected, "{group:?}");
+            let expected = if site + 1 == sites { Admittance::GroupFull } else { Admittance::ServerFull };
+            assert_eq!(plan(site, each, now_ms).await, expected, "{group:?}");
         }
-        assert_eq!(plan(6, 0, now_ms).await, Admittance::GroupFull, "{group:?}");
+        assert_eq!(plan(sites, 0, now_ms).await, Admittance::GroupFull, "{group:?}");
         assert_eq!(plan(0, 0, now_ms + 60_000).await, Admittance::Granted, "{group:?}");
     }
 }

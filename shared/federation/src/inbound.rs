@@ -11,22 +11,19 @@ use std::time::Duration;
 
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::Origin;
-use eko_store::Result as StoreResult;
 use eko_store::fetches::PlannedFetch;
-use eko_store::inbound::{Admittance, InboundHost, ServerGroup, WindowBounds};
+use eko_store::inbound::{Admittance, InboundHost, ServerGroup, WaitPlace};
 use eko_store::remote::{CachedLookup, LookupFailure};
 
 use crate::client::ExchangeLimits;
 use crate::directory::is_out_of_reach;
 use crate::fetch::{FetchFault, error};
-use crate::memory::{CachedActor, Share, ShareKind};
+use crate::memory::{CachedActor, Share};
 use crate::{Federation, RemoteError, limits};
 
 /// The time for which an unverified request waits for other servers, in total: 2 seconds
 /// (`docs/protocol.md`, section 7).
 const WAIT_TIME: Duration = Duration::from_secs(2);
-/// The time within which an answer is so quick that the wait for it is not counted: 1 second.
-const QUICK_TIME: Duration = Duration::from_secs(1);
 /// The time for a fetch that no request waits for: 6 seconds.
 const LATER_TIME: Duration = Duration::from_secs(6);
 /// The age from which a copy of an actor is fetched again if a signature fails, in milliseconds.
@@ -48,8 +45,17 @@ pub(crate) struct NamedActor<'a> {
     pub(crate) origin: &'a Origin,
     /// The record of the actor's server.
     pub(crate) host: InboundHost,
+    /// True if there is a verified copy of the actor, which the fetch renews.
+    pub(crate) is_renewal: bool,
     /// The time of the request, in epoch milliseconds.
     pub(crate) now_ms: i64,
+}
+
+impl NamedActor<'_> {
+    /// Returns the group in which the fetch of the actor is counted.
+    fn group(&self) -> ServerGroup {
+        if self.is_renewal { ServerGroup::Renewals } else { self.host.group(self.now_ms) }
+    }
 }
 
 /// The answer to a fetch for an unverified request.
@@ -57,68 +63,51 @@ pub(crate) struct NamedActor<'a> {
 pub(crate) struct InboundAnswer {
     /// The actor, or the failure.
     pub(crate) result: Result<CachedActor, LookupFailure>,
-    /// The wait to give back, because the server answered at once.
-    pub(crate) wait: Option<TakenWait>,
-}
-
-/// A wait that was counted.
-#[derive(Clone, Debug)]
-pub(crate) struct TakenWait {
-    group: ServerGroup,
-    origin: Origin,
-    taken_ms: i64,
+    /// The place to leave, if the request waited.
+    pub(crate) place: Option<WaitPlace>,
 }
 
 impl Federation {
     /// Fetches an actor while an unverified request waits.
     ///
-    /// An UpdateItem that counts the wait. If the server does not answer in time, an UpdateItem
-    /// notes that, and the calls of [`Federation::fetch_later`] follow.
+    /// An UpdateItem that takes a place. If the server does not answer in time, an UpdateItem
+    /// leaves it while another notes that, and the calls of [`Federation::fetch_later`] follow.
     ///
     /// # Errors
     /// [`RemoteError::Slow`] if the request may not wait, or has waited long enough;
     /// [`RemoteError::Unreachable`] for a server that nobody could connect to a moment ago; the
     /// store's error.
     pub(crate) async fn fetch_now(&self, named: NamedActor<'_>) -> Result<InboundAnswer, RemoteError> {
-        let NamedActor { id, origin, host, now_ms } = named;
+        let NamedActor { id, origin, host, now_ms, .. } = named;
+        let authority = origin.authority();
         if self.memory.is_silent(origin, now_ms) {
-            let authority = origin.authority();
             return Err(RemoteError::Unreachable(format!("{authority} was out of reach a moment ago")));
         }
-        let group = host.group(now_ms);
         if host.is_slow(now_ms) {
             return Err(self.fetch_later(named).await);
         }
-        let counted = self.store.take_wait(group, origin.authority(), now_ms);
-        if self.count(ShareKind::Waits, group.waits(), named, counted).await? != Admittance::Granted {
+        let Some(place) = self.store.take_place(named.group(), authority, id, now_ms).await? else {
             return Err(self.fetch_later(named).await);
-        }
-        let limits = limits(WAIT_TIME);
-        let fetch = self.fetch_actor(id, now_ms, &limits);
-        tokio::pin!(fetch);
-        let (result, is_quick) = match tokio::time::timeout(QUICK_TIME, &mut fetch).await {
-            Ok(result) => (result, true),
-            Err(_) => (fetch.await, false),
         };
-        let result = match result {
+        let result = match self.fetch_actor(id, now_ms, &limits(WAIT_TIME)).await {
             Ok(actor) => Ok(CachedActor { actor: Arc::new(actor), fetched_ms: now_ms }),
             Err(FetchFault::Failed(failure)) => Err(failure),
             Err(FetchFault::TooSlow(why)) => {
                 tracing::debug!(actor = id, why, "an unverified request does not wait longer");
-                self.store.note_slow(origin.authority(), now_ms).await?;
+                let (noted, ()) =
+                    tokio::join!(self.store.note_slow(authority, now_ms), self.leave(Some(place)));
+                noted?;
                 return Err(self.fetch_later(named).await);
             }
         };
-        let wait = is_quick.then(|| TakenWait { group, origin: origin.clone(), taken_ms: now_ms });
-        Ok(InboundAnswer { result, wait })
+        Ok(InboundAnswer { result, place: Some(place) })
     }
 
-    /// Gives a wait back: one UpdateItem. A wait that cannot be given back counts until its window
-    /// ends.
-    pub(crate) async fn give_back(&self, wait: Option<TakenWait>) {
-        let Some(TakenWait { group, origin, taken_ms }) = wait else { return };
-        if let Err(error) = self.store.give_wait_back(group, origin.authority(), taken_ms).await {
-            tracing::warn!(%error, "a wait is not given back");
+    /// Leaves a place: one UpdateItem. A place that cannot be left is free a little later.
+    pub(crate) async fn leave(&self, place: Option<WaitPlace>) {
+        let Some(place) = place else { return };
+        if let Err(error) = self.store.leave_place(&place).await {
+            tracing::warn!(%error, "the place of a request that waited is not left");
         }
     }
 
@@ -128,11 +117,9 @@ impl Federation {
     ///
     /// An UpdateItem that counts the fetch, and a SendMessageBatch.
     async fn fetch_later(&self, named: NamedActor<'_>) -> RemoteError {
-        let NamedActor { id, origin, host, now_ms } = named;
+        let NamedActor { id, origin, now_ms, .. } = named;
         let authority = origin.authority();
-        let group = host.group(now_ms);
-        let planned = self.store.plan_fetch(group, authority, id, now_ms);
-        let planned = match self.count(ShareKind::Fetches, group.fetches(), named, planned).await {
+        let planned = match self.plan_fetch(named).await {
             Ok(Admittance::Granted) => self.store.queue_fetch(id, now_ms).await.map_err(RemoteError::from),
             Ok(Admittance::AlreadyPlanned) => Ok(()),
             Ok(Admittance::ServerFull | Admittance::GroupFull) => {
@@ -150,28 +137,22 @@ impl Federation {
         }
     }
 
-    /// Counts one more by `count`, unless memory knows that server or group have had their share of
-    /// the window.
-    async fn count(
-        &self,
-        kind: ShareKind,
-        bounds: WindowBounds,
-        named: NamedActor<'_>,
-        count: impl Future<Output = StoreResult<Admittance>>,
-    ) -> Result<Admittance, RemoteError> {
-        let NamedActor { origin, host, now_ms, .. } = named;
-        let group = host.group(now_ms);
-        if self.memory.is_full(kind, group, origin, now_ms) {
+    /// Counts a fetch, unless memory knows that server or group have had their share of the window.
+    async fn plan_fetch(&self, named: NamedActor<'_>) -> Result<Admittance, RemoteError> {
+        let NamedActor { id, origin, now_ms, .. } = named;
+        let group = named.group();
+        if self.memory.is_full(group, origin, now_ms) {
             return Ok(Admittance::ServerFull);
         }
-        let admittance = count.await?;
+        let admittance = self.store.plan_fetch(group, origin.authority(), id, now_ms).await?;
         let server = match admittance {
             Admittance::Granted | Admittance::AlreadyPlanned => return Ok(admittance),
             Admittance::ServerFull => Some(origin.clone()),
             Admittance::GroupFull => None,
         };
-        let ends_ms = now_ms.div_euclid(bounds.window_ms).saturating_add(1).saturating_mul(bounds.window_ms);
-        self.memory.fill(Share { kind, group, server }, ends_ms, now_ms);
+        let window_ms = group.fetches().window_ms;
+        let ends_ms = now_ms.div_euclid(window_ms).saturating_add(1).saturating_mul(window_ms);
+        self.memory.fill(Share { group, server }, ends_ms, now_ms);
         Ok(admittance)
     }
 
@@ -196,7 +177,7 @@ impl Federation {
         self.permitted(id)?;
         let copy = self.store.remote_actor(id).await?.filter(|copy| {
             let age_ms = now_ms.saturating_sub(copy.fetched_ms);
-            copy.result.is_ok() && age_ms < copy.kept_ms()
+            copy.result.is_ok() && age_ms < copy.serves_ms()
         });
         if copy.as_ref().is_some_and(|copy| now_ms.saturating_sub(copy.fetched_ms) < REFETCH_AFTER_MS) {
             return Ok(());

@@ -1,6 +1,6 @@
 //! The memory of one process: actors, so that a warm function verifies without a call; the lookups
 //! that unverified requests caused, which are stored nowhere else; and servers that were out of
-//! reach, or had their share of waits, a moment ago.
+//! reach, or had their share of planned fetches, a moment ago.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,24 +48,13 @@ pub(crate) struct Memory {
     full: Mutex<HashMap<Share, i64>>,
 }
 
-/// The share of a server, or of a whole group, in what strangers may cause.
+/// The share of a server, or of a whole group, in the fetches that strangers may cause.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Share {
-    /// The kind of the share.
-    pub(crate) kind: ShareKind,
     /// The group.
     pub(crate) group: ServerGroup,
     /// The server, or `None` for the whole group.
     pub(crate) server: Option<Origin>,
-}
-
-/// The kind of a share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum ShareKind {
-    /// The requests that wait.
-    Waits,
-    /// The fetches that are planned.
-    Fetches,
 }
 
 /// Something in memory.
@@ -143,9 +132,9 @@ impl Memory {
     }
 
     /// True if a server or its group were noted to have used up their share.
-    pub(crate) fn is_full(&self, kind: ShareKind, group: ServerGroup, server: &Origin, now_ms: i64) -> bool {
+    pub(crate) fn is_full(&self, group: ServerGroup, server: &Origin, now_ms: i64) -> bool {
         let full = lock(&self.full);
-        let is_full = |server| full.get(&Share { kind, group, server }).is_some_and(|until| *until > now_ms);
+        let is_full = |server| full.get(&Share { group, server }).is_some_and(|until| *until > now_ms);
         is_full(None) || is_full(Some(server.clone()))
     }
 

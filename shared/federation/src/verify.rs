@@ -26,7 +26,8 @@ use crate::memory::CachedActor;
 use crate::{Federation, RemoteError};
 
 /// The age up to which a copy of an actor is used without a new fetch, in milliseconds: 6 hours
-/// (`docs/protocol.md`, section 7). An older copy serves while the actor's server is out of reach.
+/// (`docs/protocol.md`, section 7). An older copy serves for up to
+/// seven days while it cannot be renewed.
 const FRESH_MS: i64 = 6 * 3_600_000;
 
 /// The reason why a request does not count as its actor's.
@@ -77,9 +78,9 @@ impl Federation {
     /// Verifies that a key of `actor` signed the claim, and returns the actor.
     ///
     /// It makes no call if the actor is in memory, and a BatchGetItem if the table has a copy.
-    /// Otherwise the actor is fetched: an UpdateItem counts the wait and, if the server answers
-    /// within a second, another gives it back; a PutItem keeps a verified actor, and once a day an
-    /// UpdateItem notes that its server has one. If the signature fails with a copy older than a
+    /// Otherwise the actor is fetched: an UpdateItem takes a place to wait in, and another leaves
+    /// it; a PutItem keeps a verified actor, and once a day an UpdateItem notes that its server has
+    /// one. If the signature fails with a copy older than a
     /// minute, or if the copy is older than six hours, the actor is fetched in the same way.
     ///
     /// # Errors
@@ -100,7 +101,13 @@ impl Federation {
                 "the key is on another server than the actor".to_owned(),
             ));
         }
-        let mut named = NamedActor { id: actor, origin: &origin, host: InboundHost::default(), now_ms };
+        let mut named = NamedActor {
+            id: actor,
+            origin: &origin,
+            host: InboundHost::default(),
+            is_renewal: false,
+            now_ms,
+        };
         if let Some(verified) = self.verify_by_memory(claim, named).await {
             return verified;
         }
@@ -184,12 +191,13 @@ impl Federation {
         copy: KnownCopy,
         judged: Result<(), VerificationError>,
     ) -> Result<CachedActor, VerificationError> {
-        let NamedActor { id, now_ms, .. } = named;
         let KnownCopy { actor: known, vouched_for } = copy;
-        let InboundAnswer { result, wait } = match self.fetch_now(named).await {
+        let named = NamedActor { is_renewal: vouched_for, ..named };
+        let NamedActor { id, now_ms, .. } = named;
+        let InboundAnswer { result, place } = match self.fetch_now(named).await {
             Ok(answer) => answer,
             Err(RemoteError::Unreachable(why)) => {
-                InboundAnswer { result: Err(LookupFailure::Unreachable(why)), wait: None }
+                InboundAnswer { result: Err(LookupFailure::Unreachable(why)), place: None }
             }
             Err(slow @ RemoteError::Slow { .. }) => {
                 // If the copy says no, the next request looks into the table, where a planned fetch
@@ -206,16 +214,16 @@ impl Federation {
                 let verified = check_signature(claim, &fetched);
                 match (&verified, vouched_for) {
                     (Ok(()), _) => {
-                        tokio::join!(self.befriend(named, &fetched), self.give_back(wait));
+                        tokio::join!(self.befriend(named, &fetched), self.leave(place));
                     }
                     // The new document takes the place of the old one, whoever signed this request:
                     // it may lack a key that the old one has.
                     (Err(_), true) => {
-                        tokio::join!(self.keep_known(named, &fetched), self.give_back(wait));
+                        tokio::join!(self.keep_known(named, &fetched), self.leave(place));
                     }
                     (Err(_), false) => {
                         self.memory.put_unverified(id, Ok(fetched.clone()), now_ms);
-                        self.give_back(wait).await;
+                        self.leave(place).await;
                     }
                 }
                 verified.map(|()| fetched)
@@ -228,11 +236,11 @@ impl Federation {
                     true => self.memory.put(id, tried, now_ms),
                     false => self.memory.put_unverified(id, Ok(tried), now_ms),
                 }
-                self.give_back(wait).await;
+                self.leave(place).await;
                 judged.map(|()| known).map_err(|_| error(id, failure).into())
             }
             Err(failure) => {
-                let (forgotten, ()) = tokio::join!(self.forget(id), self.give_back(wait));
+                let (forgotten, ()) = tokio::join!(self.forget(id), self.leave(place));
                 forgotten?;
                 self.memory.put_unverified(id, Err(failure.clone()), now_ms);
                 Err(error(id, failure).into())
@@ -247,11 +255,11 @@ impl Federation {
         named: NamedActor<'_>,
     ) -> Result<CachedActor, VerificationError> {
         let NamedActor { id, now_ms, .. } = named;
-        let InboundAnswer { result, wait } = self.fetch_now(named).await?;
+        let InboundAnswer { result, place } = self.fetch_now(named).await?;
         let refused = match &result {
             Ok(fetched) => match check_signature(claim, fetched) {
                 Ok(()) => {
-                    tokio::join!(self.befriend(named, fetched), self.give_back(wait));
+                    tokio::join!(self.befriend(named, fetched), self.leave(place));
                     return Ok(fetched.clone());
                 }
                 Err(fault) => fault,
@@ -259,7 +267,7 @@ impl Federation {
             Err(failure) => error(id, failure.clone()).into(),
         };
         self.memory.put_unverified(id, result, now_ms);
-        self.give_back(wait).await;
+        self.leave(place).await;
         Err(refused)
     }
 
@@ -304,7 +312,7 @@ fn judge(claim: &SignatureClaim, copy: &KnownCopy, now_ms: i64) -> Judgement {
 
 /// True if a lookup in the table is not too old.
 fn counts(copy: &CachedLookup<RemoteActor>, now_ms: i64) -> bool {
-    let counts_ms = copy.result.as_ref().err().map_or(copy.kept_ms(), remembered_ms);
+    let counts_ms = copy.result.as_ref().err().map_or(copy.serves_ms(), remembered_ms);
     now_ms.saturating_sub(copy.fetched_ms) < counts_ms
 }
 

@@ -342,9 +342,12 @@ impl From<RemoteError> for Problem {
             RemoteError::Unconnected(why) | RemoteError::Unreachable(why) => {
                 Self::RemoteUnreachable { why, retry_after: UNREACHABLE_SECONDS }
             }
-            RemoteError::Slow { why, retry_after_seconds } => {
-                Self::RemoteUnreachable { why, retry_after: retry_after_seconds }
-            }
+            // The bound is this server's own. A 503 would say that its inbox is broken, and the
+            // other server would leave it alone.
+            RemoteError::Slow { retry_after_seconds, .. } => Self::TooMany {
+                retry_after: u64::from(retry_after_seconds),
+                what: "requests wait for your actor's server: send this one again later",
+            },
             RemoteError::Store(why) => Self::Unavailable(why),
         }
     }

@@ -13,36 +13,44 @@
 //! | `s` | N | epoch ms | the time before which no request waits for the server |
 //! | `ttl` | N | epoch s | the time after which all of it is forgotten |
 //!
-//! # Items `W#{group}` / `WAIT#{window}` and `W#{group}` / `FETCH#{window}`
+//! # Item `W#{group}` / `WAIT`
 //!
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
-//! | `n` | N | | the waits, or the planned fetches, of the group in the window |
+//! | `p{place}` | N | epoch ms | the time until which a request has the place, at most |
+//! | `ttl` | N | epoch s | one minute after the last of these times |
+//!
+//! A request that waits has one of the group's places, which it leaves when its wait ends. No more
+//! requests than places wait at any moment, however short their waits are. Site and actor decide
+//! which place it is: the actors of one site have neighbouring places, as many as the site's share.
+//!
+//! # Items `W#{group}` / `FETCH#{window}`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `n` | N | | the planned fetches of the group in the window |
 //! | `{hash}` | N | | those of one site |
 //! | `a{hash}` | N | | 1 for an actor whose fetch is planned |
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
-//! `{group}` is `strangers` or `known`, `{window}` the number of windows since the epoch, and
-//! `{hash}` the short hash of the site or of the actor id. A site is what
-//! the last two labels of a server's name have in common: whoever has a domain has as many servers
-//! under it as they like.
+//! `{group}` is `strangers`, `known` or `renewals`, `{window}` the number of windows since the
+//! epoch, and `{hash}` the short hash of the site or of the actor id. [`site()`] says what a site
+//! is.
 
 mod group;
-
-use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use eko_protocol::actor::RemoteActor;
 
-use crate::attribute::{Item, ReadItem, n, short_hash};
+use crate::attribute::{Item, ReadItem, n, short_digest, short_hash};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::error::call;
-use crate::key::ItemKey;
 use crate::remote::{CachedLookup, read_actor};
 use crate::resources::TTL_ATTRIBUTE;
 use crate::{Result, Store, key};
 
-pub use group::{ServerGroup, WindowBounds, site};
+pub use crate::site::site;
+pub use group::{ServerGroup, WaitBounds, WindowBounds};
 
 /// The time for which a server counts as known after an actor of it was verified, in milliseconds.
 const KNOWN_MS: i64 = 7 * 24 * 3_600_000;
@@ -50,6 +58,9 @@ const KNOWN_MS: i64 = 7 * 24 * 3_600_000;
 const RENEWED_MS: i64 = 24 * 3_600_000;
 /// The time for which no request waits for a server that did not answer in time, in milliseconds.
 const SLOW_MS: i64 = 60_000;
+/// The time after which a place is free again if the request that has it died, in milliseconds. It
+/// is longer than any wait.
+const PLACE_MS: i64 = 3_000;
 /// The time that a window's item, or the record of a slow server, is kept after it has passed, in
 /// seconds.
 const KEPT_SECONDS: i64 = 60;
@@ -108,6 +119,16 @@ pub struct InboundContext {
     pub host: InboundHost,
 }
 
+/// The place of a request that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitPlace {
+    group: ServerGroup,
+    /// The name of the attribute.
+    name: String,
+    /// The time until which the request has the place, at most, in epoch milliseconds.
+    until_ms: i64,
+}
+
 /// The answer to whether one more may be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admittance {
@@ -140,42 +161,64 @@ impl Store {
         })
     }
 
-    /// Counts a wait for a server, if site and group have not had their share of the window.
+    /// Takes the place in which a request waits for an actor, if it is free. `None` if it is not.
     ///
-    /// One UpdateItem: 1 write unit. If the answer is lost, the SDK's repetition may count the wait
-    /// twice, for as long as the window lasts.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
-    pub async fn take_wait(&self, group: ServerGroup, authority: &str, now_ms: i64) -> Result<Admittance> {
-        let bounds = group.waits();
-        self.count(&wait_key(group, now_ms), bounds, authority, None, now_ms).await
-    }
-
-    /// Gives a wait back that was taken at `taken_ms`, because the server answered at once.
-    ///
-    /// One UpdateItem: 1 write unit. If the answer is lost, the SDK's repetition may give it back
-    /// twice, for as long as the window lasts.
+    /// One UpdateItem: 1 write unit. If the answer is lost, the SDK's repetition finds the place
+    /// taken: the request does not wait, and the place is free again after three seconds.
     ///
     /// # Errors
     ///
     /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
-    pub async fn give_wait_back(&self, group: ServerGroup, authority: &str, taken_ms: i64) -> Result<()> {
-        let given_back = self
+    pub async fn take_place(
+        &self,
+        group: ServerGroup,
+        authority: &str,
+        actor: &str,
+        now_ms: i64,
+    ) -> Result<Option<WaitPlace>> {
+        let until_ms = now_ms.saturating_add(PLACE_MS);
+        let place = WaitPlace { group, name: place_name(group, authority, actor), until_ms };
+        let taken = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(wait_key(group, taken_ms).item()))
-            .update_expression("ADD #all :less, #site :less")
-            .condition_expression(key::EXISTS)
-            .expression_attribute_names("#all", attr::ALL)
-            .expression_attribute_names("#site", short_hash(site(authority)))
-            .expression_attribute_values(":less", n(-1))
+            .set_key(Some(key::inbound_waits(group).item()))
+            .update_expression("SET #place = :until, #ttl = :ttl")
+            .condition_expression("attribute_not_exists(#place) OR #place <= :now")
+            .expression_attribute_names("#place", &place.name)
+            .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
+            .expression_attribute_values(":until", n(until_ms))
+            .expression_attribute_values(":now", n(now_ms))
+            .expression_attribute_values(":ttl", n(until_ms.div_euclid(1000).saturating_add(KEPT_SECONDS)))
             .send()
             .await;
-        // A window that is over and deleted needs nothing back.
-        conditional(given_back).map(|_| ())
+        Ok(match conditional(taken)? {
+            ConditionalWrite::Done(_) => Some(place),
+            ConditionalWrite::Refused { .. } => None,
+        })
+    }
+
+    /// Leaves a place at the end of a wait, unless somebody else has it by now.
+    ///
+    /// One UpdateItem: 1 write unit. A repetition finds nothing to leave, so that a lost answer
+    /// does no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    pub async fn leave_place(&self, place: &WaitPlace) -> Result<()> {
+        let left = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key::inbound_waits(place.group).item()))
+            .update_expression("REMOVE #place")
+            .condition_expression("#place = :until")
+            .expression_attribute_names("#place", &place.name)
+            .expression_attribute_values(":until", n(place.until_ms))
+            .send()
+            .await;
+        conditional(left).map(|_| ())
     }
 
     /// Plans a fetch of an actor, if it is not planned already and site and group have not had
@@ -195,43 +238,24 @@ impl Store {
         now_ms: i64,
     ) -> Result<Admittance> {
         let bounds = group.fetches();
-        let key = key::inbound_window(group, "FETCH", window(bounds, now_ms));
-        self.count(&key, bounds, authority, Some(actor), now_ms).await
-    }
-
-    /// Counts one more in a window's item.
-    async fn count(
-        &self,
-        key: &ItemKey,
-        bounds: WindowBounds,
-        authority: &str,
-        actor: Option<&str>,
-        now_ms: i64,
-    ) -> Result<Admittance> {
+        let key = key::inbound_fetches(group, window(bounds, now_ms));
         let ends_ms = window(bounds, now_ms).saturating_add(1).saturating_mul(bounds.window_ms);
         let site = short_hash(site(authority));
-        let mut names: HashMap<String, String> = HashMap::new();
-        for (placeholder, name) in [("#all", attr::ALL), ("#site", &site), ("#ttl", TTL_ATTRIBUTE)] {
-            names.insert(placeholder.to_owned(), name.to_owned());
-        }
-        let mut update = "SET #ttl = :ttl ADD #all :one, #site :one".to_owned();
-        let mut condition = "(attribute_not_exists(#all) OR #all < :together) AND \
-                             (attribute_not_exists(#site) OR #site < :each)"
-            .to_owned();
-        let actor_attribute = actor.map(|actor| format!("a{}", short_hash(actor)));
-        if let Some(name) = &actor_attribute {
-            names.insert("#actor".to_owned(), name.clone());
-            update.push_str(", #actor :one");
-            condition.push_str(" AND attribute_not_exists(#actor)");
-        }
+        let actor = format!("a{}", short_hash(actor));
         let updated = self
             .dynamodb()
             .update_item()
             .table_name(self.table())
             .set_key(Some(key.item()))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(names))
+            .update_expression("SET #ttl = :ttl ADD #all :one, #site :one, #actor :one")
+            .condition_expression(
+                "(attribute_not_exists(#all) OR #all < :together) AND \
+                 (attribute_not_exists(#site) OR #site < :each) AND attribute_not_exists(#actor)",
+            )
+            .expression_attribute_names("#all", attr::ALL)
+            .expression_attribute_names("#site", site)
+            .expression_attribute_names("#actor", &actor)
+            .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
             .expression_attribute_values(":one", n(1))
             .expression_attribute_values(":together", n(bounds.together))
             .expression_attribute_values(":each", n(bounds.each))
@@ -244,7 +268,7 @@ impl Store {
             ConditionalWrite::Refused { stored } => {
                 let stored = stored.unwrap_or_default();
                 let all = stored.get_n(attr::ALL).unwrap_or_default().unsigned_abs();
-                match actor_attribute.is_some_and(|name| stored.contains_key(&name)) {
+                match stored.contains_key(&actor) {
                     true => Admittance::AlreadyPlanned,
                     false if all >= bounds.together => Admittance::GroupFull,
                     false => Admittance::ServerFull,
@@ -313,6 +337,10 @@ fn window(bounds: WindowBounds, at_ms: i64) -> i64 {
     at_ms.div_euclid(bounds.window_ms)
 }
 
-fn wait_key(group: ServerGroup, at_ms: i64) -> ItemKey {
-    key::inbound_window(group, "WAIT", window(group.waits(), at_ms))
+/// Returns the name of the place in which requests wait for an actor.
+fn place_name(group: ServerGroup, authority: &str, actor: &str) -> String {
+    let bounds = group.waits();
+    let first = u64::from(short_digest(site(authority))[0]);
+    let next = u64::from(short_digest(actor)[0]) % bounds.each;
+    format!("p{}", (first + next) % bounds.together)
 }

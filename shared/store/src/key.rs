@@ -134,9 +134,14 @@ pub(crate) fn inbound_host(authority: &str) -> ItemKey {
     ItemKey::new(format!("I#{authority}"), "HOST")
 }
 
-/// Returns the key of what is counted of a group of servers in one window; `kind` tells what.
-pub(crate) fn inbound_window(group: ServerGroup, kind: &str, window: i64) -> ItemKey {
-    ItemKey::new(format!("W#{}", group.name()), format!("{kind}#{window}"))
+/// Returns the key of the places in which requests wait for a group of servers.
+pub(crate) fn inbound_waits(group: ServerGroup) -> ItemKey {
+    ItemKey::new(format!("W#{}", group.name()), "WAIT")
+}
+
+/// Returns the key of the planned fetches of a group of servers in one window.
+pub(crate) fn inbound_fetches(group: ServerGroup, window: i64) -> ItemKey {
+    ItemKey::new(format!("W#{}", group.name()), format!("FETCH#{window}"))
 }
 
 /// Returns the partition key of the parts of a stored activity.

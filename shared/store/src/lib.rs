@@ -44,6 +44,7 @@ pub mod resets;
 pub mod resources;
 pub mod sent;
 pub mod sessions;
+mod site;
 mod transaction;
 
 pub use connections::open_connections;

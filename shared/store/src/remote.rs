@@ -42,6 +42,9 @@ use crate::{Result, Store, StoreError, key};
 /// The time that an answer is kept, in milliseconds: 24 hours. An old one still serves if the
 /// server is out of reach.
 pub const KEPT_MS: i64 = 24 * 3_600_000;
+/// The time that a verified copy of an actor serves to verify signatures while it cannot be renewed,
+/// in milliseconds: 7 days.
+pub const SERVES_MS: i64 = 7 * 24 * 3_600_000;
 /// The time that a failure is kept, or an actor of whom no signature was verified, in milliseconds:
 /// 10 minutes.
 pub const BRIEFLY_KEPT_MS: i64 = 600_000;
@@ -75,9 +78,17 @@ impl<T> CachedLookup<T> {
         Self { fetched_ms, result, unverified: false }
     }
 
-    /// Returns the time for which the lookup is kept, in milliseconds.
+    /// Returns the time for which the lookup is used without a new one, in milliseconds.
     pub fn kept_ms(&self) -> i64 {
         if self.unverified || self.result.is_err() { BRIEFLY_KEPT_MS } else { KEPT_MS }
+    }
+}
+
+impl CachedLookup<RemoteActor> {
+    /// Returns the time for which the lookup is kept in the table, in milliseconds. A verified copy
+    /// serves that long while it cannot be renewed.
+    pub fn serves_ms(&self) -> i64 {
+        if self.unverified || self.result.is_err() { BRIEFLY_KEPT_MS } else { SERVES_MS }
     }
 }
 
@@ -184,7 +195,7 @@ impl Store {
     }
 
     /// Keeps a lookup of an actor that an unverified request named, unless an actor is kept that
-    /// was verified or asked for in the last 24 hours.
+    /// was verified or asked for in the last 7 days.
     ///
     /// One PutItem: 1 write unit for each KB. A repetition writes the same again, so that a lost
     /// answer does no harm.
@@ -200,7 +211,7 @@ impl Store {
                 "attribute_not_exists(#inbox) OR attribute_exists(#unverified) OR #fetched <= :expired",
             )
             .expression_attribute_names("#fetched", attr::FETCHED_MS)
-            .expression_attribute_values(":expired", n(lookup.fetched_ms.saturating_sub(KEPT_MS)))
+            .expression_attribute_values(":expired", n(lookup.fetched_ms.saturating_sub(SERVES_MS)))
             .expression_attribute_names("#inbox", attr::INBOX)
             .expression_attribute_names("#unverified", attr::UNVERIFIED);
         conditional(put.send().await).map(|_| ())
@@ -265,6 +276,7 @@ fn actor_item(id: &str, lookup: &CachedLookup<RemoteActor>) -> Item {
         let keys = actor.keys.iter().map(|(id, pem)| (id.clone(), s(pem)));
         item.set(attr::PUBLIC_KEYS, AttributeValue::M(keys.collect()));
     });
+    item.set(TTL_ATTRIBUTE, n(lookup.fetched_ms.saturating_add(lookup.serves_ms()).div_euclid(1000)));
     item
 }
 

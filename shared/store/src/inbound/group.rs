@@ -7,6 +7,17 @@ pub enum ServerGroup {
     Strangers,
     /// The servers of which an actor was verified in the last seven days.
     Known,
+    /// The servers of actors of whom there is a verified copy, which a fetch would renew.
+    Renewals,
+}
+
+/// The bounds of the requests of a group that wait at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitBounds {
+    /// The most of all servers of the group together.
+    pub together: u64,
+    /// The most of one site.
+    pub each: u64,
 }
 
 /// The bounds of what is counted in one window.
@@ -21,54 +32,29 @@ pub struct WindowBounds {
 }
 
 impl ServerGroup {
-    /// Returns the bounds of the waits that begin in one window. A wait that is given back is not
-    /// counted.
-    pub const fn waits(self) -> WindowBounds {
+    /// Returns the bounds of the requests that wait at the same time. Their sum leaves three of ten
+    /// executions free.
+    pub const fn waits(self) -> WaitBounds {
         match self {
-            Self::Strangers => WindowBounds { window_ms: 4_000, together: 4, each: 2 },
-            Self::Known => WindowBounds { window_ms: 4_000, together: 6, each: 3 },
+            Self::Strangers => WaitBounds { together: 2, each: 1 },
+            Self::Known => WaitBounds { together: 3, each: 2 },
+            Self::Renewals => WaitBounds { together: 2, each: 1 },
         }
     }
 
     /// Returns the bounds of the fetches that are planned in one window.
     pub const fn fetches(self) -> WindowBounds {
-        WindowBounds { window_ms: 60_000, together: 60, each: 10 }
+        match self {
+            Self::Strangers | Self::Known => WindowBounds { window_ms: 60_000, together: 60, each: 10 },
+            Self::Renewals => WindowBounds { window_ms: 60_000, together: 30, each: 5 },
+        }
     }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Strangers => "strangers",
             Self::Known => "known",
-        }
-    }
-}
-
-/// Returns the site of a server: the last two labels of its name, or the authority of a server of
-/// local mode.
-pub fn site(authority: &str) -> &str {
-    let name = authority.split(':').next().unwrap_or_default();
-    match name.rmatch_indices('.').nth(1) {
-        Some((dot, _)) => name.get(dot.saturating_add(1)..).unwrap_or(name),
-        None if name.contains('.') => name,
-        None => authority,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn servers_under_a_domain_are_one_site() {
-        for (authority, expected) in [
-            ("b.example", "b.example"),
-            ("b.example:8443", "b.example"),
-            ("x.b.example", "b.example"),
-            ("y.x.b.example:8443", "b.example"),
-            ("localhost:8081", "localhost:8081"),
-            ("localhost:8082", "localhost:8082"),
-        ] {
-            assert_eq!(site(authority), expected, "{authority}");
+            Self::Renewals => "renewals",
         }
     }
 }

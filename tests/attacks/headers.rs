@@ -43,9 +43,10 @@ async fn no_header_is_another_budget() {
     scene.world.deliver().await;
 }
 
+/// Other servers have three quarters of the bytes.
 #[tokio::test]
 async fn bytes_are_counted_for_all_authors() {
-    let mut scene = AttackScene::with(BARE, |config| config.limits.recipient_bytes_budget = 12).await;
+    let mut scene = AttackScene::with(BARE, |config| config.limits.recipient_bytes_budget = 16).await;
     let actors = ["one", "two", "three"].map(|name| scene.actor(name, |_| {}));
     for actor in &actors[..2] {
         assert_eq!(scene.deliver(&scene.envelope(actor, 1)).await, "202");

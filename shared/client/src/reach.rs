@@ -51,8 +51,8 @@ fn is_public(url: &str) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');
-            let is_under = |domain: &&str| name.strip_suffix(*domain).is_some_and(|rest| rest.ends_with('.'));
-            url.scheme() == "https" && name.contains('.') && !LOCAL_DOMAINS.iter().any(|it| is_under(&it))
+            let is_under = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+            url.scheme() == "https" && name.contains('.') && !LOCAL_DOMAINS.iter().any(|it| is_under(it))
         }
         Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => false,
     }

@@ -36,7 +36,7 @@ pub(crate) async fn register_further_device(
         PendingOutcome::Added => {}
         PendingOutcome::DeviceIdUsed => return Err(Problem::DeviceIdUsed),
         PendingOutcome::TooMany => {
-            let what = "too many devices wait for approval: approve one";
+            let what = "too many devices wait for approval: approve or turn away one";
             return Err(Problem::TooMany { retry_after: RETRY_SECONDS, what });
         }
     }

@@ -25,11 +25,13 @@ pub(crate) enum WaitOutcome {
 }
 
 /// Returns the code with what the person does with it.
-pub(crate) fn text(code: &JoiningCode) -> String {
+pub(crate) fn text(client: &HttpMessenger, code: &JoiningCode) -> String {
     format!(
         "This device waits until another of your devices approves it. Run\n    eko devices approve\n\
-         on that one, and enter this code there, and nowhere else:\n    {}",
-        code.digits()
+         on that one, and enter this code there, and nowhere else:\n    {}\n\
+         If you have lost all the others: eko login {} --anew --reset",
+        code.digits(),
+        client.me().handle()
     )
 }
 

@@ -148,7 +148,7 @@ impl<'a> MailboxListener<'a> {
         let why = error.to_string();
         if told.insert(why.clone()) {
             self.context.out.remark(&match pending {
-                true => self.client.joining_code()?.map_or(why, |code| joining::text(&code)),
+                true => self.client.joining_code()?.map_or(why, |code| joining::text(self.client, &code)),
                 false => format!("{why}; trying again"),
             });
         }

@@ -42,8 +42,10 @@ pub enum MessengerError {
     /// This device waits for the approval of another device of its user.
     #[error("this device waits until one of your other devices approves it")]
     Pending,
-    /// This device was revoked by another device of its user.
-    #[error("this device was revoked by another of your devices, or by a reset of your account")]
+    /// This device was turned away or revoked by another device of its user, or by a reset.
+    #[error(
+        "this device was turned away or revoked by another of your devices, or by a reset of your account"
+    )]
     Revoked,
     /// This device was registered once, but the server does not know it any more.
     #[error(

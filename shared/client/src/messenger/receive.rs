@@ -45,10 +45,33 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut received = ReceivedBatch::default();
         let walked = self.walk(&mut received).await;
         self.place(&mut received)?;
+        self.keep_waiting_only(&mut received.notices).await;
         match walked {
             Err(error) if received.messages.is_empty() && received.notices.is_empty() => Err(error),
             _ => Ok(received),
         }
+    }
+
+    /// Drops the notices of devices that wait no longer, because the user has approved them or turned
+    /// them away meanwhile. Completes the others from the list of pending devices, which has their
+    /// names. Without an answer all notices stay, because their entries do not come again.
+    ///
+    /// One call if there are such notices.
+    async fn keep_waiting_only(&self, notices: &mut Vec<Notice>) {
+        if !notices.iter().any(|notice| matches!(notice, Notice::DeviceWaits(_))) {
+            return;
+        }
+        let Ok(pending) = self.signed_in(async || self.device.pending_devices().await).await else { return };
+        notices.retain_mut(|notice| match notice {
+            Notice::DeviceWaits(told) => match pending.iter().find(|it| it.device == told.device) {
+                Some(listed) => {
+                    *told = listed.clone();
+                    true
+                }
+                None => false,
+            },
+            _ => true,
+        });
     }
 
     async fn walk(&self, received: &mut ReceivedBatch) -> Result<(), MessengerError> {

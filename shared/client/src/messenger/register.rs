@@ -2,6 +2,7 @@
 
 use eko_protocol::address::{Origin, UserName};
 
+use super::joining::note_end;
 use super::{Distrust, JoinState, Messenger, MessengerError};
 use crate::device::{JoinKind, RegistrationStatus, SignInOutcome};
 use crate::joining::JoiningCode;
@@ -75,7 +76,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 device
             }
         };
-        let again = if is_new { None } else { sign_in_again(&device, &id_token).await? };
+        let again = if is_new { None } else { sign_in_again(&device, &store, &id_token).await? };
         let registered = match again {
             // The answer to an earlier registration was lost, which was none by a reset.
             Some(registered) if reset && registered.status == RegistrationStatus::Pending => {
@@ -144,12 +145,19 @@ fn keep_new<T: Transport>(
 /// know it.
 async fn sign_in_again<T: Transport>(
     device: &Device<T>,
+    store: &DeviceStore,
     id_token: &str,
 ) -> Result<Option<SignInOutcome>, MessengerError> {
     match device.sign_in_again(id_token).await {
         Ok(registered) => Ok(Some(registered)),
         Err(ClientError::Problem(problem)) if is_unknown(&problem) => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let error = MessengerError::from(error);
+            if matches!(error, MessengerError::Revoked) {
+                note_end(store, device.environment().now_ms())?;
+            }
+            Err(error)
+        }
     }
 }
 

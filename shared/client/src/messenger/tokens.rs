@@ -1,5 +1,6 @@
 //! Replacing the access token before it ends.
 
+use super::joining::note_end;
 use super::{Messenger, MessengerError};
 use crate::store::DeviceStoreError;
 use crate::{ClientError, SignalSessions, Transport};
@@ -24,6 +25,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Makes a call with a valid token. If the server says that the token is not valid, it makes
     /// the call once more with a new one.
     pub(super) async fn with_tokens<R>(
+        &self,
+        call: impl AsyncFn() -> Result<R, ClientError>,
+    ) -> Result<R, MessengerError> {
+        let answer = self.with_valid_token(call).await;
+        if matches!(answer, Err(MessengerError::Revoked)) {
+            note_end(&self.store, self.now_ms())?;
+        }
+        answer
+    }
+
+    async fn with_valid_token<R>(
         &self,
         call: impl AsyncFn() -> Result<R, ClientError>,
     ) -> Result<R, MessengerError> {

@@ -14,7 +14,7 @@ use crate::{ClientError, SignalSessions, Transport};
 /// The name under which the store keeps an alarm about the own chain until that chain is pinned.
 const JOINING_ALARM: &str = "joining_alarm";
 /// The name under which the store keeps the time at which this device saw its own revocation.
-const REVOKED: &str = "own_revocation";
+pub(super) const REVOKED: &str = "own_revocation";
 
 /// The degree to which somebody's devices are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,8 +232,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// True if the pinned own chain says that this device was revoked.
-    pub(super) fn is_revoked(&self) -> Result<bool, DeviceStoreError> {
+    /// True if this device knows that it was revoked or turned away: the pinned own chain says so, or
+    /// the server has said so while the device waited.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn is_revoked(&self) -> Result<bool, DeviceStoreError> {
         Ok(self.store.read(|tx| tx.moment(REVOKED))?.is_some())
     }
 

@@ -83,10 +83,13 @@ async fn list(context: &Context, client: &HttpMessenger) -> Result<(), CommandFa
     for waiting in &devices.pending {
         let id = &waiting.device.id;
         let this = id == client.device().id();
+        let since = waiting.published.as_deref();
+        let since = since.map(|since| format!(" since {}", moment(since))).unwrap_or_default();
         let text = match this {
-            true => format!("{id}  waits for approval, this one"),
+            true => format!("{id}  waits for approval{since}, this one"),
             false => format!(
-                "{id}  waits for approval{}\n    if it is yours: eko devices approve, and enter the code that it shows",
+                "{id}  waits for approval{since}{}\n    if it is yours: eko devices approve, and enter the code that it \
+                 shows\n    if it is not: eko devices turn-away {id}",
                 called(waiting)
             ),
         };

@@ -12,6 +12,7 @@ use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::{Handle, Origin};
 use serde_json::json;
 
+use crate::ask;
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
 use crate::home::{AccountFolder, PreparedAccount};
@@ -26,6 +27,9 @@ const WAIT: Duration = Duration::from_secs(5 * 60);
 /// The longest time since the person signed in at the issuer, for a reset. It leaves five of the
 /// ten minutes that a server allows.
 const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
+/// The effect of a reset, in words.
+const RESET_DONE: &str = "\nAll your other devices are revoked. Your contacts are warned, and send nothing until they have accepted \
+     this device.";
 /// The longest ID token that is read from a file.
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
@@ -35,13 +39,13 @@ development issuer of a server on this machine asks for no password, so no brows
 
 The first device of a name claims the name. A further device shows a joining code, and waits until you
 have entered the code on another of your devices: eko devices approve. If you end the wait, eko login
-goes on with it, with the same code. Keys are made on this machine, and their private halves never
-leave it.
+goes on with it, with the same code. If you have lost all your other devices, --reset revokes them
+and begins anew; it asks first. Keys are made on this machine, and their private halves never leave it.
 
 A device that was revoked, or that the server has forgotten, cannot be used again. --anew makes
 another device in its place, and in the place of one that still waits for approval. A reset always
-needs a new device: where there is one already, --anew --reset replaces it too. Run `eko export` before, to keep the old messages in a form that other
-programs can read.
+needs a new device: where there is one already, --anew --reset replaces it too. Run
+`eko export` before, to keep the old messages in a form that other programs can read.
 
 Examples:
   eko login alice
@@ -80,6 +84,9 @@ pub(crate) struct LoginArgs {
     /// contacts are warned
     #[arg(long)]
     reset: bool,
+    /// Do not ask for confirmation of a reset
+    #[arg(long, requires = "reset")]
+    yes: bool,
     /// Do not wait for the approval of a further device: only show its joining code
     #[arg(long)]
     no_wait: bool,
@@ -91,6 +98,9 @@ impl LoginArgs {
         let capabilities = self.capabilities(&http).await?;
         let origin = capabilities.origin.clone();
         let handle = Handle::new(self.who.user.clone(), &origin);
+        if self.reset && !self.yes {
+            self.confirm_reset(context, &handle)?;
+        }
         let id_token = match &self.id_token {
             Some(file) => read_token(file)?,
             None => self.ask_issuer(context, &http, &capabilities).await?,
@@ -123,7 +133,7 @@ impl LoginArgs {
                 if is_new && was_refused(&error) && never_registered(context, &account)? {
                     account.remove()?;
                 }
-                return Err(error.into());
+                return Err(self.failure(error));
             }
         };
         context.out.remark(&format!("{why}."));
@@ -138,8 +148,37 @@ impl LoginArgs {
                 } else {
                     context.out.remark(&format!("The files of the former device are in {}", aside.display()));
                 }
-                Err(error.into())
+                Err(self.failure(error))
             }
+        }
+    }
+
+    /// Asks whether all other devices are to go.
+    fn confirm_reset(&self, context: &Context, handle: &Handle) -> Result<(), CommandFailure> {
+        let question = format!(
+            "A reset revokes every device of {handle}, for good: none of them reads or sends any more. Your \
+             contacts are warned, and send nothing until they have accepted this device. If you have lost one \
+             device only, revoke that one: eko devices revoke ID, on another.\n\
+             Have you lost all your devices, and are they to be revoked?"
+        );
+        let anew = if self.anew { " --anew" } else { "" };
+        ask::yes(context, &question, &format!("eko login {handle}{anew} --reset --yes"))
+    }
+
+    /// Converts an error of the sign-in. A further device that is one too many is told how room is
+    /// made: that is the only limit on registrations apart from the one on resets.
+    fn failure(&self, error: MessengerError) -> CommandFailure {
+        let crowded = match &error {
+            MessengerError::Client(ClientError::Problem(problem)) => {
+                problem.slug() == "too-many" && !self.reset
+            }
+            _ => false,
+        };
+        let failure = CommandFailure::from(error);
+        match crowded {
+            true => failure
+                .next("eko devices turn-away ID, on another device, for each that is not yours any more"),
+            false => failure,
         }
     }
 
@@ -167,7 +206,7 @@ impl LoginArgs {
             let mut pending = object.clone();
             pending["status"] = json!("pending");
             pending["joiningCode"] = json!(code.digits());
-            let text = format!("You are {handle}. {}{aside}", joining::text(&code));
+            let text = format!("You are {handle}. {}{aside}", joining::text(client, &code));
             context.out.result(&text, &pending)?;
             joining::picture(context, &code)?;
             if self.no_wait || joining::wait(context, client).await? == WaitOutcome::Interrupted {
@@ -176,13 +215,15 @@ impl LoginArgs {
             return context.out.result("This device is one of your devices now.", &object);
         }
         object["first"] = json!(registered.device_set.length == 1);
+        object["reset"] = json!(self.reset);
+        let reset = if self.reset { RESET_DONE } else { "" };
         // A server can hide a user's devices from a new one. Then only the user can notice. The
         // length is that of the chain which this device has verified.
         let first = match registered.device_set.length {
             1 => " This is your first device: if you have another, this server hides it from you.",
             _ => "",
         };
-        context.out.result(&format!("You are {handle}.{first}{aside}"), &object)
+        context.out.result(&format!("You are {handle}.{first}{reset}{aside}"), &object)
     }
 
     /// Asks the server what it can do, and checks that it is the server that the person named.

@@ -16,7 +16,11 @@ pub(crate) fn run(context: &Context) -> Result<(), CommandFailure> {
     if let Some(code) = &code {
         text.push_str(&format!("\n  waits, with the joining code\n    {code}"));
     }
-    if !signed_in {
+    let revoked = client.is_revoked()?;
+    if revoked {
+        text.push_str("\n  revoked or turned away   eko login ");
+        text.push_str(&format!("{} --anew", account.name()));
+    } else if !signed_in {
         text.push_str("\n  signed out   eko login ");
         text.push_str(&account.name());
     }
@@ -25,6 +29,7 @@ pub(crate) fn run(context: &Context) -> Result<(), CommandFailure> {
         "actor": device.actor(),
         "device": device.id().to_string(),
         "joiningCode": code,
+        "revoked": revoked,
         "signedIn": signed_in,
         "folder": folder,
     });

@@ -55,7 +55,8 @@ impl From<MessengerError> for CommandFailure {
                 Self::new(&error).next("eko login NAME, if this is your first device")
             }
             MessengerError::Pending => Self::new(&error).next(
-                "eko devices approve, on that one; it asks for the joining code that eko whoami shows here",
+                "eko devices approve, on that one; it asks for the joining code that eko whoami shows here. \
+                 If you have lost all the others: eko login NAME --anew --reset",
             ),
             MessengerError::UnknownJoiningCode { waiting: 0 } => {
                 Self::new(&error).next("eko login NAME, on the new one")
@@ -130,9 +131,12 @@ fn explained(problem: &ProblemDetails) -> String {
 fn refusal(problem: &ProblemDetails) -> CommandFailure {
     let failure = CommandFailure::new(explained(problem));
     match problem.slug() {
+        "no-active-device" => {
+            CommandFailure::new("none of your devices is active, so none can approve this one")
+                .next("eko login NAME --reset, which begins anew with this device")
+        }
         "name-taken" => failure.next("choose another name: eko login NAME"),
         "account-exists" => failure.next("sign in under that name: eko login NAME"),
-        "no-active-device" => failure.next("if you have lost all your devices: eko login NAME --reset"),
         "stale-head" => failure.next("try again: another of your devices changed the list first"),
         _ => failure,
     }

@@ -41,7 +41,7 @@ async fn a_reset_is_made_with_a_new_device_or_refused() {
     let server = server().await;
     let first = signed_in(&server, "alice").await;
     let login = ["login", "alice", "--server", &server, "--no-wait"];
-    let reset = [&login[..], &["--reset"]].concat();
+    let reset = [&login[..], &["--reset", "--yes"]].concat();
     let anew = [&reset[..], &["--anew"]].concat();
     let before = first.object(&["whoami"]).await["device"].clone();
     let ReportedFailure { code, what, next } = first.fails(&reset).await;
@@ -69,11 +69,36 @@ async fn a_reset_is_made_with_a_new_device_or_refused() {
     assert_eq!(second.path().join("former").read_dir().unwrap().count(), 2);
 }
 
+/// A reset cannot be undone, and it ends devices that may be in use.
+#[tokio::test]
+async fn a_reset_asks_and_says_what_it_has_done() {
+    let server = server().await;
+    let (first, second) = (signed_in(&server, "alice").await, TestHome::new());
+    let login = ["login", "alice", "--server", &server, "--no-wait", "--reset"];
+    let ReportedFailure { code, next, .. } = second.fails(&login).await;
+    assert_eq!((code, next), (2, format!("eko login @{} --reset --yes", name(&server))));
+    let asked = second.eko_asking(&login, "no\n").await;
+    assert_eq!(asked.code, 1);
+    assert!(asked.err.contains("A reset revokes every device of @alice"), "{}", asked.err);
+    assert_eq!(first.objects(&["devices"]).await.len(), 1);
+    assert_eq!(second.eko(&["login", "alice", "--yes"]).await.code, 2);
+
+    let said = second.eko_asking(&login, "yes\n").await.done();
+    assert!(
+        said.ends_with(
+            "\nAll your other devices are revoked. Your contacts are warned, and send nothing until they have \
+             accepted this device.\n"
+        ),
+        "{said}"
+    );
+    assert_eq!(first.fails(&["devices"]).await.code, 1);
+}
+
 /// With the chain hidden, a reset would silently begin another chain.
 #[tokio::test]
 async fn a_reset_of_a_name_that_is_free_leaves_nothing_behind() {
     let (server, home) = (server().await, TestHome::new());
-    let login = ["login", "alice", "--server", &server, "--reset"];
+    let login = ["login", "alice", "--server", &server, "--reset", "--yes"];
     let ReportedFailure { code, what, .. } = home.fails(&login).await;
     assert_eq!(code, 1);
     assert!(what.starts_with("nothing was reset: the server shows no devices"), "{what}");

@@ -155,7 +155,7 @@ async fn a_revoked_device_says_so_and_what_it_may_do() {
         let ReportedFailure { code, what, next } = second.fails(command).await;
         assert_eq!(code, 1, "{command:?}: {what}");
         assert!(
-            what.starts_with("this device was revoked by another of your devices"),
+            what.starts_with("this device was turned away or revoked by another of your devices"),
             "{command:?}: {what}"
         );
         assert!(next.starts_with("eko login NAME --anew"), "{next}");
@@ -179,4 +179,42 @@ async fn a_device_revokes_itself_and_one_that_waits_is_turned_away() {
     assert!(said.starts_with("This device is revoked"), "{said}");
     assert_eq!(third.fails(&["listen", "--once"]).await.code, 1);
     assert_eq!(first.objects(&["devices"]).await.len(), 1);
+}
+
+/// The code of a device that was turned away leads nowhere, and its user would wait for ever.
+#[tokio::test]
+async fn a_device_that_was_turned_away_says_so_and_shows_no_code() {
+    let server = server().await;
+    let first = signed_in(&server, "alice").await;
+    let WaitingDevice { home: second, id, code } = waiting(&server).await;
+    let shown = second.eko(&["login", "alice", "--server", &server, "--no-wait"]).await.done();
+    assert!(shown.contains("If you have lost all the others: eko login @alice@"), "{shown}");
+    assert!(second.fails(&["send", "@alice", "x"]).await.next.contains("eko login NAME --anew --reset"));
+    let listed = first.eko(&["devices"]).await.done();
+    assert!(listed.contains("waits for approval since 20"), "{listed}");
+    assert!(listed.contains(&format!("if it is not: eko devices turn-away {id}")), "{listed}");
+    first.eko(&["devices", "turn-away", &id]).await.done();
+    assert_eq!(text(&second.object(&["whoami"]).await, "joiningCode"), code, "it has not heard of it yet");
+    let ReportedFailure { what, .. } = second.fails(&["devices"]).await;
+    assert!(what.starts_with("this device was turned away or revoked by another of your devices"), "{what}");
+    let me = second.object(&["whoami"]).await;
+    assert_eq!((&me["joiningCode"], &me["revoked"]), (&Value::Null, &true.into()));
+    assert!(second.eko(&["whoami"]).await.done().contains("revoked or turned away   eko login alice@"));
+    let login = ["login", "alice", "--server", &server, "--no-wait"];
+    assert!(second.fails(&login).await.next.starts_with("eko login NAME --anew"));
+    assert_eq!(text(&second.object(&[&login[..], &["--anew"]].concat()).await, "status"), "pending");
+}
+
+#[tokio::test]
+async fn one_device_too_many_says_how_room_is_made() {
+    let server = server().await;
+    let _first = signed_in(&server, "alice").await;
+    for _ in 0..8 {
+        waiting(&server).await;
+    }
+    let ReportedFailure { code, what, next } =
+        TestHome::new().fails(&["login", "alice", "--server", &server, "--no-wait"]).await;
+    assert_eq!(code, 4);
+    assert!(what.ends_with("approve or turn away one"), "{what}");
+    assert!(next.starts_with("eko devices turn-away ID, on another device"), "{next}");
 }

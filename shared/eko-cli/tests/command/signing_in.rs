@@ -68,7 +68,7 @@ async fn a_further_device_waits_and_a_reset_does_not() {
     let waits = second.eko(&login).await.object();
     assert_eq!(text(&waits, "status"), "pending");
     let third = TestHome::new();
-    let reset = third.eko(&[&login[..], &["--reset"]].concat()).await.object();
+    let reset = third.eko(&[&login[..], &["--reset", "--yes"]].concat()).await.object();
     assert_eq!(text(&reset, "status"), "active");
     assert_ne!(text(&reset, "device"), text(&waits, "device"));
 }

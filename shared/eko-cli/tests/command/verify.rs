@@ -69,7 +69,7 @@ async fn after_a_reset_nothing_is_sent_until_it_is_accepted() {
     let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
     alice.eko(&["send", "@bob", "before"]).await.done();
     let anew = TestHome::new();
-    anew.eko(&["login", "bob", "--server", &server, "--reset"]).await.done();
+    anew.eko(&["login", "bob", "--server", &server, "--reset", "--yes"]).await.done();
     let CommandOutput { code, out, err } = alice.eko(&["verify", "@bob"]).await;
     assert_eq!(code, 3, "{err}");
     assert!(out.contains("\nBEWARE: all devices of @bob were replaced at once"), "{out}");

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use eko_cli::LibSignal;
 use eko_client::device::{JoinKind, RegistrationStatus};
-use eko_client::messenger::{Distrust, JoinState, MessengerError, SignInRequest};
+use eko_client::messenger::{Distrust, JoinState, MessengerError, Notice, SignInRequest};
 use eko_client::store::EnvelopeState;
 use eko_client::{Device, DeviceKeys, DeviceStore, Environment, JoiningCode, Messenger};
 use eko_protocol::chain::{ChainNode, JoiningKeys, NextNode, possession_base};
@@ -321,4 +321,23 @@ async fn a_joining_code_outlives_the_process_and_ends_with_the_joining() {
     assert!(reopened().joining_code().unwrap().is_none());
     world.deliver().await;
     bob.receive().await.unwrap();
+}
+
+/// A device that reads its mailbox after its user has decided is not told to decide again.
+#[tokio::test]
+async fn a_device_that_waits_no_longer_is_not_announced() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let bob = first(&world, &wire, "bob").await;
+    let mut waiting = Vec::new();
+    for label in ["two", "three", "four"] {
+        waiting.push(device(&world, &wire, "bob", label).await.0);
+    }
+    bob.approve(&code_of(&waiting[0])).await.unwrap();
+    bob.turn_away(waiting[1].device().id()).await.unwrap();
+    world.deliver().await;
+    let notices = bob.receive().await.unwrap().notices;
+    let [Notice::DeviceWaits(told)] = &notices[..] else { panic!("{notices:?}") };
+    let listed = bob.devices().await.unwrap().pending;
+    assert_eq!((&told.device.id, [told]), (waiting[2].device().id(), [&listed[0]]));
 }

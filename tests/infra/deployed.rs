@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement};
+use eko_protocol::address::Origin;
 use eko_service::config::{Config, Needs, SIGNING_KEY_PARAMETER, Secrets, TOKEN_KEYS_PARAMETER};
 use eko_store::resources::{DLQ_RETENTION_SECONDS, QUEUES, dlq_name};
 use eko_testkit::World;
@@ -15,6 +16,10 @@ use crate::read;
 
 /// The template's variables that no function reads.
 const UNREAD: [&str; 1] = ["SECRETS_REVISION"];
+
+/// The variables of `docs/operate.md` that have no parameter.
+const WITHOUT_PARAMETER: [&str; 4] =
+    ["ACCOUNT_RECEIPTS", "REMOTE_SEND_MS", "SERVER_RECEIPTS", "SIGNATURE_WINDOW_SECONDS"];
 
 /// The settings that each function needs, as its own constant lists them.
 pub(crate) const NEEDS: [(&str, Needs); 8] = [
@@ -149,6 +154,50 @@ fn functions_are_given_what_they_need_and_no_more() {
                 assert_eq!(referred(url), queue_of(&template, queue).0, "{name}: {variable}");
             }
         }
+    }
+}
+
+/// A parameter that is left alone changes nothing: its default is that of the code.
+#[test]
+fn limits_have_the_defaults_of_the_code() {
+    let template = Template::read();
+    let default = Config::new(Origin::parse("https://eko.example").unwrap()).limits;
+    for (_, name, function) in template.functions() {
+        let get = |variable: &str| {
+            let of_function = &function["Environment"]["Variables"][variable];
+            let global = &template.globals()["Environment"]["Variables"][variable];
+            match variable {
+                "ORIGIN" => Some("https://eko.example".to_owned()),
+                "TABLE" => Some("given".to_owned()),
+                _ => [of_function, global].into_iter().find(|value| !value.is_null()).and_then(|value| {
+                    let default = template.default_of(value["Ref"].as_str()?);
+                    default
+                        .as_str()
+                        .map(str::to_owned)
+                        .or_else(|| default.as_u64().map(|number| number.to_string()))
+                }),
+            }
+        };
+        let config = Config::from_env(Needs::NOTHING, get, Secrets::default()).unwrap();
+        assert_eq!(config.limits, default, "{name}");
+    }
+}
+
+/// Every number that the code reads is a parameter, or stands on the page for operators.
+#[test]
+fn every_limit_can_be_set() {
+    let template = Template::read();
+    let mut given = variables(template.globals());
+    for (_, _, function) in template.functions() {
+        given.append(&mut variables(function));
+    }
+    let read_by_code = variables_read();
+    let missing: Vec<&str> = read_by_code.difference(&given).map(String::as_str).collect();
+    let due = BTreeSet::from(WITHOUT_PARAMETER).into_iter().chain(["DANGER_ALLOW_LOOPBACK_HTTP"]);
+    assert_eq!(BTreeSet::from_iter(missing), due.collect());
+    let page = read("docs/operate.md");
+    for variable in WITHOUT_PARAMETER {
+        assert!(page.contains(&format!("`{variable}`")), "{variable}");
     }
 }
 

@@ -42,6 +42,11 @@ impl Template {
         *only
     }
 
+    /// Returns the default of a parameter.
+    pub fn default_of(&self, parameter: &str) -> &Value {
+        &self.0["Parameters"][parameter]["Default"]
+    }
+
     /// Returns the properties that all functions have.
     pub fn globals(&self) -> &Value {
         &self.0["Globals"]["Function"]

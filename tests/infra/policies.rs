@@ -194,7 +194,7 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
     assert_eq!(eve.deliver(b, "/inbox", &gone).await.0, 202);
     // Its document takes too long for a request now, and is fetched from the queue.
     eve.document("/user/eve", StrangerAnswer::status(200).then(AnswerTail::Silent));
-    assert_eq!(eve.deliver(b, "/inbox", &take).await.0, 503);
+    assert_eq!(eve.deliver(b, "/inbox", &take).await.0, 429);
     eve.document("/user/eve", StrangerAnswer::activity(200, &eve.actor_document()));
     settle(a, b).await;
     assert_eq!(eve.deliver(b, "/inbox", &take).await.0, 200);

@@ -223,8 +223,8 @@ async fn a_retry_after_of_one_inbox_stops_nobody_else() {
     attack.scene.world.leave_queues();
 }
 
-/// The breaker closes when several senders meet the failure at several recipients, and an answer
-/// opens it.
+/// The breaker trips when several senders meet the failure at several recipients, and an answer
+/// resets it.
 #[tokio::test]
 async fn several_senders_close_a_server_that_fails() {
     let mut attack = BreakerScene::new().await;

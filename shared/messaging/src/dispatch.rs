@@ -69,7 +69,7 @@ pub(crate) enum WaitScope {
     Activity,
     /// Those of the same author and those for the same recipient on that server.
     Parties,
-    /// All for that server: its circuit breaker is closed.
+    /// All for that server: its circuit breaker has tripped.
     Server {
         /// The time before which nobody tries the server, in epoch milliseconds.
         until_ms: i64,
@@ -159,7 +159,7 @@ impl Messaging {
     }
 
     /// Records what the outcome of an attempt says about a server: an UpdateItem if that has
-    /// changed, two if it closes the circuit breaker, otherwise no call. There is a `witness` if
+    /// changed, two if it trips the circuit breaker, otherwise no call. There is a `witness` if
     /// the address that was asked is the inbox of a valid actor.
     ///
     /// # Errors
@@ -239,7 +239,7 @@ impl Messaging {
     /// Opens the circuit breaker after a probe that has found a server which accepts connections
     /// and nothing else. One UpdateItem; no call if the caller does not hold the probe.
     ///
-    /// The one who probes may have chosen a hopeless address. That must not keep the breaker closed
+    /// The one who probes may have chosen a hopeless address. That must not keep the breaker tripped
     /// for others.
     async fn end_probe(&self, origin: &Origin, host: &HostRecord) -> Result<()> {
         if host.until_ms > 0 {

@@ -159,7 +159,7 @@ impl Messaging {
     }
 
     /// Reads the record of a server again after a failed attempt. Returns it with the parcels that
-    /// may be tried: none if others have closed the circuit breaker meanwhile. One GetItem; no call
+    /// may be tried: none if others have tripped the circuit breaker meanwhile. One GetItem; no call
     /// without parcels.
     async fn open_record(
         &self,

@@ -1,12 +1,12 @@
 //! Other servers: the circuit breaker, and the signature scheme that a server accepts.
 //!
-//! The breaker of a server is open for everyone, or closed for everyone during a pause. After the
+//! The breaker of a server lets everyone try it, or has tripped and keeps everyone away for a pause. After the
 //! pause one probe is allowed: whoever claims it tries, everyone else waits. A server without
-//! failures that accepts RFC 9421 signatures has no item. Two kinds of failures close the breaker
+//! failures that accepts RFC 9421 signatures has no item. Two kinds of failures trip the breaker
 //! (`docs/decisions/0017-budgets-and-breaker.md`):
 //!
-//! * No connection to the server can be opened. One such failure closes it.
-//! * An inbox gives no answer. The address of an inbox is chosen by its owner, so that this closes
+//! * No connection to the server can be opened. One such failure trips it.
+//! * An inbox gives no answer. The address of an inbox is chosen by its owner, so that this trips
 //!   the breaker only after several senders have met it at several recipients. Until then the
 //!   record lists them as witnesses.
 //!
@@ -14,7 +14,7 @@
 //!
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
-//! | `n` | N | failures | the times that the breaker was closed since the last answer |
+//! | `n` | N | failures | the times that the breaker has tripped since the last answer |
 //! | `u` | N | epoch ms | the time before which nobody tries the server; missing if everyone may |
 //! | `w` | S | | the reason of the last failure, a text for people of at most 256 bytes |
 //! | `v` | SS | | the witnesses, `{hash of the sender}{hash of the recipient}`; missing if there are none |
@@ -53,7 +53,7 @@ mod attr {
 /// The record of another server. The default is a server without failures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostRecord {
-    /// The times that the breaker was closed since the last answer.
+    /// The times that the breaker has tripped since the last answer.
     pub failures: u32,
     /// The time before which nobody tries the server, epoch milliseconds; zero if everyone may. For
     /// the caller that claimed the probe, the end of its claim.

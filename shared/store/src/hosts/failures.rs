@@ -1,4 +1,4 @@
-//! Failures of another server: what closes its circuit breaker.
+//! Failures of another server: what trips its circuit breaker.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ const LONGEST_PAUSE_MS: i64 = 3_600_000;
 /// The longest pause of a server that accepts connections, in milliseconds: a minute. A wrong
 /// judgement is then corrected soon.
 const LONGEST_CONNECTED_PAUSE_MS: i64 = 60_000;
-/// The number of senders, and of recipients, whose failures close the breaker.
+/// The number of senders, and of recipients, whose failures trip the breaker.
 const WITNESSES: usize = 3;
 /// The most witnesses that a record lists.
 const MOST_WITNESSES: u32 = 16;
@@ -46,9 +46,9 @@ impl Witness<'_> {
 /// The effect of a failure at one inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InboxFailure {
-    /// The breaker is open: others may try the server.
+    /// The breaker has not tripped: others may try the server.
     Witnessed,
-    /// The breaker is closed: enough senders have met the failure.
+    /// The breaker has tripped: enough senders have met the failure.
     Closed {
         /// The end of the pause, epoch milliseconds.
         until_ms: i64,
@@ -62,7 +62,7 @@ impl HostRecord {
     }
 }
 
-/// True if these witnesses are enough senders and enough recipients to close the breaker.
+/// True if these witnesses are enough senders and enough recipients to trip the breaker.
 fn are_enough(witnesses: &BTreeSet<String>) -> bool {
     let halves = || witnesses.iter().filter_map(|text| text.split_at_checked(text.len() / 2));
     let senders: BTreeSet<&str> = halves().map(|(sender, _)| sender).collect();
@@ -118,7 +118,7 @@ impl Store {
     /// an answer may be lost; the next failure brings it again.
     ///
     /// No call if the sender is a witness already, or if the recipient has three. Otherwise one UpdateItem: 1 write unit; and a
-    /// second one if it closes the breaker. A lost answer loses the evidence.
+    /// second one if it trips the breaker. A lost answer loses the evidence.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Store {
             true => request.expression_attribute_values(":most", n(MOST_WITNESSES)),
             false => request.expression_attribute_values(":now", n(now_ms)),
         };
-        // The breaker that others have closed meanwhile stays closed.
+        // The breaker that others have tripped meanwhile stays tripped.
         let request = match host.until_ms {
             0 => request.condition_expression(format!("({condition}) AND attribute_not_exists(#u)")),
             claim => request

@@ -43,7 +43,6 @@ async fn a_reset_is_made_with_a_new_device_or_refused() {
     let login = ["login", "alice", "--server", &server, "--no-wait"];
     let reset = [&login[..], &["--reset", "--yes"]].concat();
     let anew = [&reset[..], &["--anew"]].concat();
-    let before = first.object(&["whoami"]).await["device"].clone();
     let ReportedFailure { code, what, next } = first.fails(&reset).await;
     assert_eq!(code, 1, "{what}");
     assert!(what.starts_with("nothing was reset"), "{what}");
@@ -60,13 +59,21 @@ async fn a_reset_is_made_with_a_new_device_or_refused() {
     let alone = second.object(&anew).await;
     assert_eq!(text(&alone, "status"), "active");
     assert_eq!(first.fails(&["devices"]).await.code, 1);
+    assert_eq!(second.path().join("former").read_dir().unwrap().count(), 2);
+}
 
-    // A device that is active is replaced as well.
-    let made = first.object(&anew).await;
+#[tokio::test]
+async fn a_reset_replaces_a_device_that_is_active() {
+    let server = server().await;
+    let (first, second) = (signed_in(&server, "alice").await, TestHome::new());
+    let login = ["login", "alice", "--server", &server, "--no-wait"];
+    assert_eq!(text(&second.object(&login).await, "status"), "pending");
+    let before = first.object(&["whoami"]).await["device"].clone();
+    let made = first.object(&[&login[..], &["--anew", "--reset", "--yes"]].concat()).await;
     assert_eq!(text(&made, "status"), "active");
     assert_ne!(made["device"], before);
     assert_eq!(second.fails(&["devices"]).await.code, 1);
-    assert_eq!(second.path().join("former").read_dir().unwrap().count(), 2);
+    assert_eq!(first.path().join("former").read_dir().unwrap().count(), 1);
 }
 
 /// A reset cannot be undone, and it ends devices that may be in use.

@@ -59,10 +59,15 @@ fn every_member_is_bound() {
     for (pointer, value) in [
         ("/published", json!("2026-01-29T19:30:01Z")),
         ("/registrationId", json!(77)),
+        ("/approvalMac", json!(JoiningMac::from([9; 32]))),
         ("/type/1", json!("ResetDevices")),
     ] {
         let mut unsigned = node.clone();
         *unsigned.pointer_mut(pointer).unwrap() = value;
+        if pointer == "/type/1" {
+            // Only an addition has this member.
+            unsigned.as_object_mut().unwrap().remove("approvalMac").unwrap();
+        }
         let error = world.append(&two, &unsigned).unwrap_err();
         assert!(matches!(error, ChainError::BadProof | ChainError::WrongSigner(_)), "{pointer}: {error}");
     }

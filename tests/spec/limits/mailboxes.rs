@@ -12,9 +12,9 @@ use super::TwoUsers;
 /// The rows that are played here.
 pub(super) const ROWS: &[&str] = &[
     "entries of a device's mailbox",
-    "entries of one sender in a device's mailbox",
+    "entries of one user here, or of one site, in a device's mailbox",
     "bytes of a device's mailbox",
-    "bytes of one sender in a device's mailbox",
+    "bytes of one user here, or of one site, in a device's mailbox",
 ];
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn each_limit_and_one_more() {
 async fn answer(limit: &'static str, count: u64) -> String {
     let default = Config::new(Origin::parse("https://eko.example").unwrap()).limits;
     let most = if limit.starts_with("entries") { default.mailbox_entries } else { default.mailbox_bytes };
-    let most = if limit.contains("one sender") { most / 4 } else { most };
+    let most = if limit.contains("one user here") { most / 4 } else { most };
     if count <= most {
         return "201".to_owned();
     }

@@ -208,7 +208,7 @@ async fn a_hopeless_probe_does_not_keep_a_server_closed() {
     attack.scene.world.leave_queues();
 }
 
-/// What other recipients of a server ask for holds for their own messages only.
+/// A `Retry-After` of one recipient's inbox holds for that recipient's messages only.
 #[tokio::test]
 async fn a_retry_after_of_one_inbox_stops_nobody_else() {
     let mut attack = BreakerScene::new().await;

@@ -151,7 +151,7 @@ async fn one_sender_takes_its_share_only() {
     scene.world.deliver().await;
 }
 
-/// The same for bytes. An envelope over the share adds nothing to it: a smaller one still fits.
+/// An envelope over the share of bytes adds nothing to it: a smaller one still fits.
 #[tokio::test]
 async fn one_sender_takes_its_share_of_bytes_only() {
     let world = World::with(|config| {
@@ -248,7 +248,7 @@ async fn the_servers_of_one_domain_do_not_silence_a_recipient() {
     scene.world.deliver().await;
 }
 
-/// The same for bytes: each of these envelopes has six.
+/// Each of these envelopes has six bytes.
 #[tokio::test]
 async fn the_servers_of_one_domain_share_their_bytes() {
     let scene = AttackScene::with(BARE, |config| config.limits.server_bytes_budget = 13).await;
@@ -340,7 +340,7 @@ async fn one_account_has_one_budget_for_all_recipients() {
     scene.world.deliver().await;
 }
 
-/// The same for bytes.
+/// The budget of an account counts bytes over all recipients too.
 #[tokio::test]
 async fn one_account_has_one_budget_of_bytes_for_all_recipients() {
     let scene = AttackScene::with(BARE, |config| config.limits.account_bytes_budget = 13).await;

@@ -57,7 +57,7 @@ pub(crate) struct Wait {
     /// The earliest time of the next attempt in epoch milliseconds, if the other server or its
     /// circuit breaker sets one.
     pub(crate) until_ms: Option<i64>,
-    /// What else should wait.
+    /// The activities that wait because of this failure.
     pub(crate) scope: WaitScope,
 }
 

@@ -1,5 +1,5 @@
-//! What waits for other servers: the parcels of each account, and the receipts of each account and
-//! for each site.
+//! Lists of waiting messages for other servers: the parcels of each account, and the receipts of
+//! each account and for each site.
 //!
 //! A message of the queue `federation` that waits is listed in an item until it is done. The list
 //! bounds how much one account, or one other site, can have waiting (`docs/protocol.md`, section

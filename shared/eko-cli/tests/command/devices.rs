@@ -75,7 +75,8 @@ async fn a_further_device_is_approved_by_its_joining_code() {
     assert_eq!(first.fails(&approve).await.what, "no device waits for approval");
 }
 
-/// What is not read of a paste goes to the shell, which runs it and keeps it in its history.
+/// The rest of a paste that is not read goes to the shell, which runs it and keeps it in its
+/// history.
 #[tokio::test]
 async fn the_code_is_read_as_it_is_shown_and_over_several_lines() {
     let server = server().await;

@@ -85,7 +85,7 @@ async fn a_reset_behind_the_approval_is_not_believed() {
     bob.receive().await.unwrap();
 }
 
-/// The same nodes, after the device has joined.
+/// The server shows the false nodes after the device has joined.
 #[tokio::test]
 async fn a_list_without_this_device_cannot_be_accepted() {
     let world = World::new().await;
@@ -116,7 +116,7 @@ async fn a_list_without_this_device_cannot_be_accepted() {
     hear(&world, &two).await;
 }
 
-/// What another device of the user has written is put into the user's own conversations.
+/// Messages of another own device are put into the user's own conversations.
 #[tokio::test]
 async fn nothing_is_read_from_own_devices_that_are_in_doubt() {
     let world = World::new().await;

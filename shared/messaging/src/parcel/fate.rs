@@ -25,14 +25,14 @@ pub(super) enum ParcelFate {
     Done {
         /// The report for its sender, if somebody waits for one.
         report: Option<ReportDelivery>,
-        /// What should wait.
+        /// The activities that wait.
         scope: WaitScope,
     },
     /// The parcel waits.
     Wait {
         /// The time of the next attempt, in epoch milliseconds.
         until_ms: i64,
-        /// What else should wait.
+        /// The activities that wait because of this failure.
         scope: WaitScope,
     },
 }

@@ -40,6 +40,16 @@ impl World {
         is_elsewhere
     }
 
+    /// True if the queues have a clock of their own. A test cannot bring forward a message that was
+    /// queued with a delay there.
+    pub fn keeps_delays(&self) -> bool {
+        let is_elsewhere = self.backend.endpoints().sqs.is_some();
+        if is_elsewhere {
+            left_out("a delayed message cannot be brought forward");
+        }
+        is_elsewhere
+    }
+
     /// True if a transaction that is repeated with its token is performed again. In DynamoDB it is
     /// not (`TransactWriteItems`, `ClientRequestToken`).
     pub async fn repeats_transactions(&self) -> bool {

@@ -29,8 +29,8 @@ async fn mixed(hers: &LocalServer, theirs: &LocalServer, sign: u8) {
     let mut official = OfficialDevice::waiting(Library::Current, &command).await;
     first.approve(&official.address, &official.joining_code).await;
     let second = EkoDevice::waiting(hers, "alice").await;
-    official.command(json!({ "do": "approve", "code": second.joining_code() })).await;
     first.told_of(&second.address()).await;
+    official.command(json!({ "do": "approve", "code": second.joining_code() })).await;
 
     let dave = EkoDevice::first(theirs, "dave").await;
     let mut carol = OfficialDevice::first(Library::Current, theirs, "carol").await;

@@ -88,8 +88,8 @@ async fn a_server_that_asks_for_more_time_than_there_is() {
     }
 }
 
-/// The same for an envelope that expires sooner: at the first attempt or at a later one, its sender
-/// is told when it expires.
+/// An envelope may expire sooner than its server asks to wait: at the first attempt or at a later
+/// one, its sender is told when it expires.
 #[tokio::test]
 async fn a_server_that_asks_for_more_time_than_the_envelope_has() {
     for first in [true, false] {

@@ -5,10 +5,12 @@
 //! and an activity of an unknown type becomes [`ActivityContent::Other`]. One check is left to the
 //! caller, because it needs the session: `actor` must be the user whose device the session is with.
 
+mod head;
 pub(crate) mod id;
 pub(crate) mod member;
 mod padding;
 pub(crate) mod read;
+mod receipt;
 pub(crate) mod write;
 
 use std::collections::BTreeMap;
@@ -21,8 +23,10 @@ use serde_json::Value;
 use crate::attachment::Attachment;
 use crate::group::{GroupControl, GroupId};
 
+pub use head::{HeadStatement, SignedHead};
 pub use id::{ActivityId, NoteId};
 pub use padding::{PADDING_STEP, pad, unpad};
+pub use receipt::{MAX_MISSING, MAX_RECEIVED, MissingMessages, Receipt};
 
 /// The greatest length of a padded activity in bytes. A ciphertext has 96 KiB at most. This leaves
 /// 4,224 bytes of it to Signal: a first message of libsignal 0.103 takes 1,774, later ones about a
@@ -51,7 +55,13 @@ pub struct Activity {
     /// The number of this activity among those that the sending device sent to this conversation,
     /// from 1.
     pub sequence: Option<u64>,
-    /// The device sets of the conversation's members as the author saw them, by actor id.
+    /// The author's own device set, signed by the sending device. A control has its own signature
+    /// and none of these members.
+    pub device_set: Option<SignedHead>,
+    /// The hash of the device sets of the conversation's members as the author saw them
+    /// ([`device_sets_hash`]).
+    pub device_sets_hash: Option<String>,
+    /// The device sets themselves, by actor id. They are sent only after a difference was seen.
     pub device_sets: BTreeMap<String, DeviceSetRef>,
     /// The group that the activity is for.
     pub group: Option<GroupRef>,
@@ -67,6 +77,8 @@ pub struct GroupRef {
     /// The epoch of the group's state, from 1. For a control it is the epoch that the control
     /// makes.
     pub epoch: u64,
+    /// The hash of the group's state ([`crate::group::GroupState::hash`]), 64 lower-case hex digits.
+    pub state: String,
 }
 
 /// The content of an activity.
@@ -78,6 +90,12 @@ pub enum ActivityContent {
     Read(ActivityId),
     /// A change of a group, which [`crate::group::judge_control`] has yet to judge.
     Control(Box<GroupControl>),
+    /// A receipt: the author has, or lacks, activities of the recipient.
+    Receipt(Receipt),
+    /// The author has accepted an invitation to the group.
+    Join(GroupId),
+    /// A control of any author, forwarded as evidence.
+    Announce(Box<GroupControl>),
     /// An activity of an unknown type, whole.
     Other(Value),
 }
@@ -104,8 +122,10 @@ impl Activity {
             to: vec![state.id().to_string()],
             published_ms: control.published_ms(),
             sequence: None,
+            device_set: None,
+            device_sets_hash: None,
             device_sets: BTreeMap::new(),
-            group: Some(GroupRef { id: state.id().clone(), epoch: state.epoch() }),
+            group: Some(GroupRef { id: state.id().clone(), epoch: state.epoch(), state: state.hash() }),
             content: ActivityContent::Control(Box::new(control.clone())),
         }
     }
@@ -145,6 +165,16 @@ impl Activity {
         })?;
         read::activity(&value)
     }
+}
+
+/// Returns the hash that stands for device sets (`eko:deviceSetsHash`): SHA-256 of the canonical
+/// JSON of the object `eko:deviceSets`, as 64 lower-case hex digits.
+///
+/// # Errors
+/// [`Invalid`] if a length is beyond 2^53 - 1.
+pub fn device_sets_hash(sets: &BTreeMap<String, DeviceSetRef>) -> Result<String, Invalid> {
+    let canonical = json::canonical(&serde_json::json!(sets))?;
+    Ok(hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &canonical)))
 }
 
 fn too_long() -> Invalid {

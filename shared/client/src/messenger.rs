@@ -28,6 +28,7 @@ mod rekeying;
 mod reports;
 mod send;
 mod sessions;
+mod standing;
 mod step;
 mod tokens;
 mod trust;

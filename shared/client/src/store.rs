@@ -31,7 +31,7 @@ pub(crate) use messages::CiphertextKey;
 pub use messages::{MessageContent, StoredMessage};
 
 /// The version of the schema, kept in SQLite's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// The time for which one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(20);
 
@@ -49,8 +49,8 @@ impl DeviceStore {
     /// Opens the file, or creates it. The caller decides who may read it.
     ///
     /// # Errors
-    /// [`DeviceStoreError::Sqlite`] if it cannot be opened; [`DeviceStoreError::Newer`] if a newer
-    /// version of this library wrote it.
+    /// [`DeviceStoreError::Sqlite`] if it cannot be opened; [`DeviceStoreError::Newer`] or
+    /// [`DeviceStoreError::Older`] if another version of this library wrote it.
     pub fn open(path: &Path) -> Result<Self, DeviceStoreError> {
         Self::prepare(Connection::open(path)?)
     }
@@ -78,6 +78,7 @@ impl DeviceStore {
                     Ok(tx.inner.pragma_update(None, "user_version", VERSION)?)
                 }
                 VERSION => Ok(()),
+                older if older < VERSION => Err(DeviceStoreError::Older(older)),
                 newer => Err(DeviceStoreError::Newer(newer)),
             }
         })?;

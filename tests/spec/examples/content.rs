@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use eko_client::attachment;
-use eko_client::content::{Activity, ActivityContent, ActivityId, GroupRef, Note, NoteId, unpad};
+use eko_client::content::{
+    Activity, ActivityContent, ActivityId, GroupRef, HeadStatement, MissingMessages, Note, NoteId, Receipt,
+    device_sets_hash, unpad,
+};
 use eko_client::group::{GroupChange, GroupControl, GroupId, GroupState, MasterKey, Proposal, propose};
+use eko_client::keys::IdentityPair;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_testkit::START_MS;
 use serde_json::Value;
@@ -13,6 +17,8 @@ use super::Examples;
 use crate::cast::{environment, stopped};
 
 const ALICE: &str = "https://eko.example/user/alice";
+/// The address of Alice's phone.
+const PHONE: &str = "https://eko.example/user/alice/device/a11ce001-5c1b-4e9a-9d2f-6b7c1a2e3d40";
 const BOB: &str = "https://b.example/user/bob";
 const CAROL: &str = "https://eko.example/user/carol";
 
@@ -26,15 +32,22 @@ fn note(text: &str) -> Note {
     Note { id, text: text.to_owned(), attachments: Vec::new() }
 }
 
+/// Returns an activity of Alice's phone, with its signed head and the hash of both device sets.
 fn said(number: u8, to: &str, content: ActivityContent) -> Activity {
     let set = |length| DeviceSetRef::new(length, "0a".repeat(32)).unwrap();
+    let sets = BTreeMap::from([(ALICE.to_owned(), set(2)), (BOB.to_owned(), set(1))]);
+    let environment = environment("content heads", stopped());
+    let phone = IdentityPair::from_secret(environment.bytes());
+    let statement = HeadStatement { actor: ALICE, device: PHONE, published_ms: START_MS + 7 };
     Activity {
         id: ActivityId::parse(&format!("urn:uuid:1d2c3b4a-5f6e-4d7c-8b9a-0a1b2c3d4e{number:02}")).unwrap(),
         actor: ALICE.to_owned(),
         to: vec![to.to_owned()],
         published_ms: START_MS + 7,
         sequence: None,
-        device_sets: BTreeMap::from([(ALICE.to_owned(), set(2)), (BOB.to_owned(), set(1))]),
+        device_set: Some(statement.sign(set(2), &phone, &environment).unwrap()),
+        device_sets_hash: Some(device_sets_hash(&sets).unwrap()),
+        device_sets: BTreeMap::new(),
         group: None,
         content,
     }
@@ -46,7 +59,17 @@ pub(super) fn play(examples: &mut Examples) {
     hello.sequence = Some(17);
     examples.document("note", &plain(&hello));
     let read = said(2, BOB, ActivityContent::Read(hello.id.clone()));
-    examples.document("read", &plain(&Activity { device_sets: BTreeMap::new(), ..read }));
+    examples.document("read", &plain(&read));
+    let receipt = Receipt {
+        received: vec![hello.id.clone()],
+        missing: vec![MissingMessages {
+            device: format!("{BOB}/device/b0b00001-5c1b-4e9a-9d2f-6b7c1a2e3d40"),
+            conversation: ALICE.to_owned(),
+            sequence: vec![4, 5],
+        }],
+        unreadable: Vec::new(),
+    };
+    examples.document("receipt", &plain(&said(4, BOB, ActivityContent::Receipt(receipt))));
     let sealed = attachment::seal(&[0x42; 1000], "a.png", "image/png", &environment).unwrap();
     examples.document("attachment", &sealed.inline().unwrap().to_value());
 
@@ -68,8 +91,10 @@ pub(super) fn play(examples: &mut Examples) {
         current = next;
     }
     let mut hello = said(3, id.as_str(), ActivityContent::Note(note("Hello all")));
-    hello.group = Some(GroupRef { id, epoch: 3 });
+    hello.group = Some(GroupRef { id, epoch: 3, state: "5f".repeat(32) });
     hello.sequence = Some(1);
-    hello.device_sets = BTreeMap::new();
     examples.document("group note", &plain(&hello));
+    let mut join = said(5, hello.to[0].as_str(), ActivityContent::Join(hello.group.clone().unwrap().id));
+    join.group = hello.group;
+    examples.document("group join", &plain(&join));
 }

@@ -9,18 +9,38 @@ use eko_protocol::{Invalid, timestamp};
 use serde_json::Value;
 
 use super::member::{actor, number, parsed, required, texts};
-use super::{Activity, ActivityContent, ActivityId, GroupRef, MAX_ADDRESSES, MAX_ATTACHMENTS, Note, NoteId};
+use super::{
+    Activity, ActivityContent, ActivityId, GroupRef, MAX_ADDRESSES, MAX_ATTACHMENTS, Note, NoteId, head,
+    receipt,
+};
 use crate::attachment::Attachment;
 use crate::group::{GroupControl, GroupId};
 
 /// Reads an activity.
 pub(super) fn activity(value: &Value) -> Result<Activity, Invalid> {
-    let head = ActivityHeader::read(value)?;
-    let content = content(value, &head)?;
-    let ActivityHeader { id, actor, to, published_ms, group } = head;
-    let sequence = number(value, "eko:sequence", 1)?;
-    let device_sets = device_sets(value)?;
-    Ok(Activity { id, actor, to, published_ms, sequence, device_sets, group, content })
+    let header = ActivityHeader::read(value)?;
+    let content = content(value, &header)?;
+    // A control signs its device set together with everything else.
+    let device_set = match content {
+        ActivityContent::Control(_) => None,
+        _ => head::read(value)?,
+    };
+    let ActivityHeader { id, actor, to, published_ms, group } = header;
+    Ok(Activity {
+        id,
+        actor,
+        to,
+        published_ms,
+        sequence: number(value, "eko:sequence", 1)?,
+        device_set,
+        device_sets_hash: match value.get("eko:deviceSetsHash") {
+            None => None,
+            Some(_) => Some(parsed(value, "eko:deviceSetsHash", hash)?),
+        },
+        device_sets: device_sets(value)?,
+        group,
+        content,
+    })
 }
 
 /// The members that every activity has.
@@ -50,7 +70,17 @@ impl ActivityHeader {
 }
 
 fn group(value: &Value) -> Result<GroupRef, Invalid> {
-    Ok(GroupRef { id: parsed(value, "id", GroupId::parse)?, epoch: required(value, "epoch", 1)? })
+    Ok(GroupRef {
+        id: parsed(value, "id", GroupId::parse)?,
+        epoch: required(value, "epoch", 1)?,
+        state: parsed(value, "state", hash)?,
+    })
+}
+
+/// Checks a SHA-256 in hex.
+pub(crate) fn hash(text: &str) -> Result<String, Invalid> {
+    let is_hash = text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_hash { Ok(text.to_owned()) } else { Err(Invalid::whole("must be 64 lower-case hex digits")) }
 }
 
 /// Reads `to`: one group alone, or actors. An activity belongs to one conversation.
@@ -100,6 +130,21 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
     }
     if has_type(value, "Read") {
         return parsed(value, "object", ActivityId::parse).map(ActivityContent::Read);
+    }
+    if has_type(value, "Delivered") {
+        return receipt::read(value).map(ActivityContent::Receipt);
+    }
+    if has_type(value, "Join") {
+        let id = parsed(value, "object", GroupId::parse)?;
+        return match &head.group {
+            Some(group) if group.id == id => Ok(ActivityContent::Join(id)),
+            _ => Err(Invalid::at("/object", "must be the group of eko:group")),
+        };
+    }
+    if has_type(value, "Announce") {
+        let object = value.get("object").ok_or_else(|| Invalid::at("/object", "is missing"))?;
+        let control = GroupControl::parse(object).map_err(|fault| fault.under("/object"))?;
+        return Ok(ActivityContent::Announce(Box::new(control)));
     }
     match value.get("object") {
         Some(object) if has_type(value, "Create") && has_type(object, "Note") => {

@@ -43,6 +43,8 @@ fn activity(content: ActivityContent) -> Activity {
         to: vec![BOB.to_owned()],
         published_ms: 1_769_715_000_007,
         sequence: Some(17),
+        device_set: None,
+        device_sets_hash: None,
         device_sets: BTreeMap::from([(BOB.to_owned(), DeviceSetRef::new(2, head).unwrap())]),
         group: None,
         content,
@@ -80,9 +82,9 @@ fn a_note_is_what_the_contract_says() {
     assert_eq!(json_of(&said), expected);
     let group = GroupId::parse(OTHER_URN).unwrap();
     said.to = vec![OTHER_URN.to_owned()];
-    said.group = Some(GroupRef { id: group, epoch: 3 });
+    said.group = Some(GroupRef { id: group, epoch: 3, state: "cd".repeat(32) });
     let value = json_of(&said);
-    assert_eq!(value["eko:group"], json!({ "id": OTHER_URN, "epoch": 3 }));
+    assert_eq!(value["eko:group"], json!({ "id": OTHER_URN, "epoch": 3, "state": "cd".repeat(32) }));
     assert_eq!(value["to"], json!([OTHER_URN]));
 }
 

@@ -1,9 +1,9 @@
 //! Writing activities as JSON.
 
-use eko_protocol::timestamp;
+use eko_protocol::{multibase, timestamp};
 use serde_json::{Map, Value, json};
 
-use super::{Activity, ActivityContent, Note};
+use super::{Activity, ActivityContent, Note, receipt};
 use crate::attachment::Attachment;
 
 /// The JSON-LD context of activities between clients. Members that begin with `eko:` are read by
@@ -12,11 +12,14 @@ pub(crate) const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
 
 /// Returns the activity as JSON.
 pub(super) fn value(activity: &Activity) -> Value {
-    let (kind, object) = match &activity.content {
+    let (kind, members) = match &activity.content {
         ActivityContent::Control(control) => return control.to_value(),
         ActivityContent::Other(value) => return value.clone(),
-        ActivityContent::Note(content) => ("Create", note(content)),
-        ActivityContent::Read(id) => ("Read", json!(id)),
+        ActivityContent::Note(content) => ("Create", vec![("object", note(content))]),
+        ActivityContent::Read(id) => ("Read", vec![("object", json!(id))]),
+        ActivityContent::Receipt(content) => ("Delivered", receipt::write(content)),
+        ActivityContent::Join(group) => ("Join", vec![("object", json!(group))]),
+        ActivityContent::Announce(control) => ("Announce", vec![("object", control.to_value())]),
     };
     let mut value = Map::new();
     let mut put = |name: &str, member: Value| drop(value.insert(name.to_owned(), member));
@@ -29,13 +32,22 @@ pub(super) fn value(activity: &Activity) -> Value {
     if let Some(sequence) = activity.sequence {
         put("eko:sequence", json!(sequence));
     }
+    if let Some(head) = &activity.device_set {
+        put("eko:deviceSet", json!(head.set));
+        put("eko:signature", json!(multibase::encode(&head.signature)));
+    }
+    if let Some(hash) = &activity.device_sets_hash {
+        put("eko:deviceSetsHash", json!(hash));
+    }
     if !activity.device_sets.is_empty() {
         put("eko:deviceSets", json!(activity.device_sets));
     }
     if let Some(group) = &activity.group {
-        put("eko:group", json!({ "id": group.id, "epoch": group.epoch }));
+        put("eko:group", json!({ "id": group.id, "epoch": group.epoch, "state": group.state }));
     }
-    put("object", object);
+    for (name, member) in members {
+        put(name, member);
+    }
     Value::Object(value)
 }
 

@@ -13,7 +13,7 @@ use super::{GroupChange, GroupState, MasterKey};
 use crate::Environment;
 use crate::content::ActivityId;
 use crate::content::member::parsed;
-use crate::content::read::ActivityHeader;
+use crate::content::read::{ActivityHeader, hash};
 use crate::content::write::CONTEXT;
 use crate::secret::decode_32;
 
@@ -56,7 +56,8 @@ impl GroupControl {
         let mut value = json!({
             "@context": CONTEXT, "type": [verb, "GroupControl"], "id": ActivityId::generate(environment),
             "actor": author, "to": [state.id()], "published": timestamp::format(environment.now_ms()),
-            "eko:group": { "id": state.id(), "epoch": state.epoch() }, "object": state.to_value(),
+            "eko:group": { "id": state.id(), "epoch": state.epoch(), "state": state.hash() },
+            "object": state.to_value(),
             "eko:change": change.as_str(), "eko:previous": previous.map(GroupState::hash),
         });
         let key = previous.unwrap_or(state).master_key();
@@ -84,10 +85,11 @@ impl GroupControl {
         }
         let object = value.get("object").ok_or_else(|| Invalid::at("/object", "is missing"))?;
         let state = GroupState::parse(object).map_err(|fault| fault.under("/object"))?;
-        let matches =
-            head.group.as_ref().is_some_and(|group| group.id == *state.id() && group.epoch == state.epoch());
+        let matches = head.group.as_ref().is_some_and(|group| {
+            group.id == *state.id() && group.epoch == state.epoch() && group.state == state.hash()
+        });
         if !matches {
-            return Err(Invalid::at("/eko:group", "must be id and epoch of the object"));
+            return Err(Invalid::at("/eko:group", "must be id, epoch and hash of the object"));
         }
         let previous = match value.get("eko:previous") {
             None | Some(Value::Null) => None,
@@ -181,14 +183,5 @@ fn check_author(author: &str, change: GroupChange, state: &GroupState) -> Result
 fn put_mac(value: &mut Value, mac: &[u8; 32]) {
     if let Some(members) = value.as_object_mut() {
         members.insert(MAC.to_owned(), json!(STANDARD.encode(mac)));
-    }
-}
-
-fn hash(text: &str) -> Result<String, Invalid> {
-    let is_hash = text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if is_hash {
-        Ok(text.to_owned())
-    } else {
-        Err(Invalid::whole("must be 64 lower-case hex digits, or null"))
     }
 }

@@ -62,6 +62,9 @@ fn forged(
     let mut value = control.to_value();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     value.pointer_mut(parent).unwrap()[name] = other;
+    if let (true, Ok(state)) = (pointer.starts_with("/object"), GroupState::parse(&value["object"])) {
+        value["eko:group"]["state"] = json!(state.hash());
+    }
     let unsealed = GroupControl::parse(&value)?;
     let mac = key.mac(&[b"eko-group-control-v1\0", unsealed.canonical()])?;
     value["eko:mac"] = json!(MasterKey::from_bytes(mac).to_base64());
@@ -78,7 +81,7 @@ fn a_control_is_what_the_contract_says() {
     let expected = json!({
         "@context": "https://www.w3.org/ns/activitystreams", "type": ["Update", "GroupControl"],
         "id": control.id(), "actor": ALICE, "to": [before.id()], "published": "2026-01-29T19:30:00Z",
-        "eko:group": { "id": before.id(), "epoch": 2 },
+        "eko:group": { "id": before.id(), "epoch": 2, "state": state.hash() },
         "object": {
             "type": ["Object", "GroupState"], "id": before.id(), "epoch": 2, "name": "Band",
             "members": [ALICE, BOB, CAROL], "admins": [ALICE],

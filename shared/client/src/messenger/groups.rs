@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::incoming::{ActivitySource, unreadable};
 use super::send::OutgoingActivity;
+use super::standing::Standing;
 use super::{
     GroupEvent, MessageDraft, Messenger, MessengerError, Notice, Person, SentActivity, UnreadableReason,
 };
@@ -94,7 +95,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !state.members().contains(&me) {
             return Err(crate::group::GroupError::NotMember(me).into());
         }
-        let group = GroupRef { id: id.clone(), epoch: state.epoch() };
+        let group = GroupRef { id: id.clone(), epoch: state.epoch(), state: state.hash() };
         let content = ActivityContent::Note(self.note(draft));
         let outgoing = OutgoingActivity { conversation: id.to_string(), group: Some(group), content };
         self.say(outgoing, others(state.members(), &me)).await
@@ -218,11 +219,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         for held in tx.held(id.as_str())? {
             tx.release(held.row)?;
             let Ok(activity) = Activity::from_plaintext(&held.plaintext) else { continue };
+            // The sender may have been replaced or revoked since.
+            let Some(contact) = self.kept_contact(tx, &held.actor)? else { continue };
+            let standing = Standing::of(&contact, &held.device, &self.device.actor());
             let whence = ActivitySource {
                 actor: &held.actor,
                 device: &held.device,
                 received_ms: held.received_ms,
-                warning: None,
+                standing,
+                warning: standing.warning(),
             };
             self.keep(tx, &activity, &whence, notices)?;
         }

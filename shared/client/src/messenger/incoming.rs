@@ -3,8 +3,9 @@
 
 use eko_protocol::letter::FetchedLetter;
 
+use super::standing::Standing;
 use super::trust::{Contact, HeadComparison, ListedDevice};
-use super::{Distrust, Messenger, MessengerError, Notice, Person, Trust, UnreadableReason};
+use super::{Distrust, Messenger, MessengerError, Notice, Person, UnreadableReason};
 use crate::content::{Activity, ActivityContent, Note};
 use crate::sessions::PeerDevice;
 use crate::store::{CiphertextKey, DeviceStoreError, MessageContent, Transaction};
@@ -32,6 +33,8 @@ pub(super) struct ActivitySource<'a> {
     pub(super) device: &'a str,
     /// The time at which the server accepted it, in epoch milliseconds.
     pub(super) received_ms: i64,
+    /// The standing of that device.
+    pub(super) standing: Standing,
     /// A warning about the sender, for the reader.
     pub(super) warning: Option<String>,
 }
@@ -67,12 +70,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Ok(EntryDisposition::Drop);
             }
         };
-        let warning = warning(&contact, listed);
+        let standing = Standing::of(&contact, &message.letter.header.from, &self.device.actor());
         let whence = ActivitySource {
             actor: &message.letter.header.author,
             device: &message.letter.header.from,
             received_ms,
-            warning,
+            standing,
+            warning: standing.warning(),
         };
         let activity = match self.open_message(message, &whence, listed, notices) {
             Ok(activity) => activity,
@@ -173,7 +177,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             (ActivityContent::Note(note), None) => {
                 match conversation(activity, &me) {
-                    Some(conversation) => self.keep_note(tx, activity, note, conversation, whence)?,
+                    Some(conversation) => {
+                        // Whom this user writes to on another device is a contact here, too.
+                        if whence.standing == Standing::Own {
+                            tx.make_contact(&conversation)?;
+                        }
+                        self.keep_note(tx, activity, note, conversation, whence)?;
+                    }
                     None => notices.push(unreadable(whence.actor, UnreadableReason::OtherAddressee)),
                 }
                 Ok(())
@@ -182,7 +192,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 notices.push(Notice::Read { actor: activity.actor.clone(), id: id.to_string() });
                 Ok(())
             }
-            (ActivityContent::Read(_) | ActivityContent::Other(_), _) => Ok(()),
+            (
+                ActivityContent::Read(_)
+                | ActivityContent::Receipt(_)
+                | ActivityContent::Join(_)
+                | ActivityContent::Announce(_)
+                | ActivityContent::Other(_),
+                _,
+            ) => Ok(()),
         }
     }
 
@@ -270,13 +287,6 @@ fn key(message: &FetchedLetter) -> CiphertextKey<'_> {
 
 pub(super) fn unreadable(actor: &str, why: UnreadableReason) -> Notice {
     Notice::Unreadable { actor: actor.to_owned(), why }
-}
-
-fn warning(contact: &Contact, listed: ListedDevice) -> Option<String> {
-    if contact.trust() == Trust::Reset {
-        return Some("all their devices were replaced, and you have not said that this is right".to_owned());
-    }
-    (!listed.active).then(|| "it comes from a device that they have revoked".to_owned())
 }
 
 /// Returns the conversation of an activity: with its author, or with the user to whom another

@@ -60,6 +60,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub async fn send(&self, to: &Person, draft: MessageDraft) -> Result<SentActivity, MessengerError> {
         self.require_joined().await?;
         self.trusted(to).await?;
+        self.store.write(|tx| tx.make_contact(&to.actor()))?;
         let content = ActivityContent::Note(self.note(draft));
         let outgoing = OutgoingActivity { conversation: to.actor(), group: None, content };
         self.say(outgoing, vec![to.clone()]).await
@@ -120,6 +121,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             to: vec![outgoing.conversation.clone()],
             published_ms: self.now_ms(),
             sequence: None,
+            device_set: None,
+            device_sets_hash: None,
             device_sets,
             group: outgoing.group.clone(),
             content: outgoing.content.clone(),

@@ -8,7 +8,7 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key::IdentityKey;
 
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
-use crate::store::{ChainAlarm, DeviceStoreError, PinnedChain};
+use crate::store::{ChainAlarm, DeviceStoreError, PinnedChain, Transaction};
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The name under which the store keeps an alarm about the own chain until that chain is pinned.
@@ -39,7 +39,6 @@ pub(super) struct Contact {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListedDevice {
     pub(super) identity: IdentityKey,
-    pub(super) active: bool,
 }
 
 /// The outcome of comparing a head that somebody else saw with the pinned chain.
@@ -85,8 +84,7 @@ impl Contact {
         let node =
             self.pinned.nodes.iter().rfind(|node| node.device() == device && node.addition().is_some())?;
         let identity = node.addition()?.identity_key;
-        let (_, id) = self.person.origin.parse_device(device)?;
-        Some(ListedDevice { identity, active: self.state.active.contains_key(&id) })
+        Some(ListedDevice { identity })
     }
 
     /// Returns the addresses of the active devices.
@@ -139,6 +137,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Some(pinned) => Ok(Contact::new(person.clone(), pinned)?),
             None => self.look_again(person).await,
         }
+    }
+
+    /// Returns the user of an actor id with the pinned chain, if one is pinned. Makes no call.
+    pub(super) fn kept_contact(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &str,
+    ) -> Result<Option<Contact>, DeviceStoreError> {
+        let Some((person, pinned)) = Person::of(actor).zip(tx.pinned(actor)?) else { return Ok(None) };
+        Contact::new(person, pinned).map(Some)
     }
 
     /// Returns a person with the pinned chain, if they may be written to.
@@ -200,7 +208,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let Some(mut pinned) = tx.pinned(&actor)? else {
                 let accepted = root(&nodes).unwrap_or(first).hash();
                 let alarm = if own { tx.json(JOINING_ALARM)? } else { None };
-                let pinned = PinnedChain { nodes: nodes.clone(), accepted, verified: None, alarm };
+                let pinned =
+                    PinnedChain { nodes: nodes.clone(), accepted, verified: None, alarm, contact: false };
                 tx.pin(&actor, &pinned)?;
                 if own {
                     tx.forget_joining_code()?;

@@ -132,7 +132,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let settled =
                 |alarm: &ChainAlarm| seen.contradiction.is_none() && seen.alarm.as_ref() == Some(alarm);
             let alarm = pinned.alarm.filter(|alarm| !settled(alarm));
-            Ok(tx.pin(&actor, &PinnedChain { nodes: pinned.nodes, accepted: root, verified, alarm })?)
+            let contact = true;
+            Ok(tx.pin(
+                &actor,
+                &PinnedChain { nodes: pinned.nodes, accepted: root, verified, alarm, contact },
+            )?)
         })
     }
 

@@ -28,12 +28,14 @@ pub(crate) struct PinnedChain {
     pub(crate) verified: Option<String>,
     /// The contradiction that a server showed in place of this chain.
     pub(crate) alarm: Option<ChainAlarm>,
+    /// True if this user has accepted the user as a contact: has written to them, or said so.
+    pub(crate) contact: bool,
 }
 
 impl Transaction<'_> {
     /// Returns the pinned chain of a user.
     pub(crate) fn pinned(&self, actor: &str) -> Result<Option<PinnedChain>, DeviceStoreError> {
-        let sql = "SELECT nodes, accepted, verified, alarm, alarm_at FROM chains WHERE actor = ?1";
+        let sql = "SELECT nodes, accepted, verified, alarm, alarm_at, contact FROM chains WHERE actor = ?1";
         let mut statement = self.inner.prepare_cached(sql)?;
         let row = statement.query_row([actor], |row| {
             let alarm: Option<String> = row.get(3)?;
@@ -43,13 +45,14 @@ impl Transaction<'_> {
                 row.get(1)?,
                 row.get(2)?,
                 alarm.zip(at).map(|(why, raised_ms)| ChainAlarm { why, raised_ms }),
+                row.get(5)?,
             ))
         });
-        let Some((nodes, accepted, verified, alarm)) = row.optional()? else { return Ok(None) };
+        let Some((nodes, accepted, verified, alarm, contact)) = row.optional()? else { return Ok(None) };
         let corrupt = || DeviceStoreError::Corrupt("device chain");
         let nodes: Vec<Value> = serde_json::from_slice(&nodes).map_err(|_| corrupt())?;
         let nodes = nodes.iter().map(ChainNode::parse).collect::<Result<_, _>>().map_err(|_| corrupt())?;
-        Ok(Some(PinnedChain { nodes, accepted, verified, alarm }))
+        Ok(Some(PinnedChain { nodes, accepted, verified, alarm, contact }))
     }
 
     /// True if the chain of a user is pinned.
@@ -58,15 +61,24 @@ impl Transaction<'_> {
         Ok(statement.exists([actor])?)
     }
 
-    /// Pins a chain.
+    /// Pins a chain. What else is recorded of its user stays.
     pub(crate) fn pin(&self, actor: &str, pinned: &PinnedChain) -> Result<(), DeviceStoreError> {
         let nodes: Vec<Value> = pinned.nodes.iter().map(ChainNode::to_value).collect();
         let nodes = serde_json::to_vec(&nodes).map_err(|_| DeviceStoreError::Corrupt("device chain"))?;
         let alarm = pinned.alarm.as_ref();
         let (alarm, at) = (alarm.map(|alarm| &alarm.why), alarm.map(|alarm| alarm.raised_ms));
-        let sql = "INSERT OR REPLACE INTO chains (actor, nodes, accepted, verified, alarm, alarm_at) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        self.inner.execute(sql, params![actor, nodes, pinned.accepted, pinned.verified, alarm, at])?;
+        let sql = "INSERT INTO chains (actor, nodes, accepted, verified, alarm, alarm_at, contact) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (actor) DO UPDATE SET \
+                   nodes = ?2, accepted = ?3, verified = ?4, alarm = ?5, alarm_at = ?6, contact = ?7";
+        let contact = pinned.contact;
+        self.inner
+            .execute(sql, params![actor, nodes, pinned.accepted, pinned.verified, alarm, at, contact])?;
+        Ok(())
+    }
+
+    /// Records that this user has accepted a user as a contact.
+    pub(crate) fn make_contact(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        self.inner.execute("UPDATE chains SET contact = 1 WHERE actor = ?1", [actor])?;
         Ok(())
     }
 

@@ -12,4 +12,7 @@ pub enum DeviceStoreError {
     /// A newer version of this library wrote it.
     #[error("the device's store has version {0}: a newer eko wrote it")]
     Newer(i64),
+    /// An older version of this library wrote it, before the first release.
+    #[error("the device's store has version {0}, which this eko no longer reads: use a new home")]
+    Older(i64),
 }

@@ -21,10 +21,15 @@ CREATE TABLE sessions (
 ) WITHOUT ROWID;
 
 -- Device chains as they were last verified. accepted: hash of the root node that the user accepts.
--- verified: hash of the root node for which the user compared safety numbers. alarm: a
--- contradiction that the server showed, and its time.
+-- verified: hash of the node for which the user compared safety numbers. alarm: a contradiction that
+-- the server showed, and its time. contact: 1 if the user has accepted this person as a contact.
+-- looked: when the chain was last read. told: the number of nodes that the user was told of.
+-- proven: a head that the owner's devices have proven and the server does not show. confirmed: the
+-- newest time at which a device of the owner stated a head that this chain has.
 CREATE TABLE chains (
-  actor TEXT PRIMARY KEY, nodes BLOB NOT NULL, accepted TEXT NOT NULL, verified TEXT, alarm TEXT, alarm_at INTEGER
+  actor TEXT PRIMARY KEY, nodes BLOB NOT NULL, accepted TEXT NOT NULL, verified TEXT, alarm TEXT, alarm_at INTEGER,
+  contact INTEGER NOT NULL DEFAULT 0, looked INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0,
+  proven_length INTEGER, proven_head TEXT, confirmed INTEGER
 ) WITHOUT ROWID;
 
 -- Messages. position: NULL until the messages before it have theirs. shown: 1 once it was shown.

@@ -88,7 +88,7 @@ fn what_fails_is_undone() {
 }
 
 #[test]
-fn a_file_of_a_newer_version_is_left_alone() {
+fn a_file_of_another_version_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("eko.db");
     drop(DeviceStore::open(&path).unwrap());
@@ -96,6 +96,8 @@ fn a_file_of_a_newer_version_is_left_alone() {
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(DeviceStore::open(&path), Err(DeviceStoreError::Newer(99))));
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    assert!(matches!(DeviceStore::open(&path), Err(DeviceStoreError::Older(1))));
 }
 
 #[test]

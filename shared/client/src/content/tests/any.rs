@@ -1,6 +1,8 @@
 //! Strategies of proptest for activities, and for the JSON that an attacker may send in their
 //! place.
 
+use eko_protocol::id::EnvelopeId;
+use eko_protocol::key::Signature;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 
@@ -38,30 +40,63 @@ fn any_content() -> impl Strategy<Value = ActivityContent> {
         (any_urn(), any::<String>(), vec(any_attachment(), 0..3)).prop_map(|(id, text, attachments)| {
             ActivityContent::Note(Note { id: NoteId::parse(&id).unwrap(), text, attachments })
         });
-    prop_oneof![note, any_urn().prop_map(|id| ActivityContent::Read(ActivityId::parse(&id).unwrap()))]
+    let read = any_urn().prop_map(|id| ActivityContent::Read(ActivityId::parse(&id).unwrap()));
+    prop_oneof![note, read, any_receipt().prop_map(ActivityContent::Receipt)]
 }
 
-/// Generates a note or a read receipt, to people or to a group.
+fn any_receipt() -> impl Strategy<Value = Receipt> {
+    let missing = (any_actor(), any_actor(), vec(1u64..1 << 53, 1..4))
+        .prop_map(|(device, conversation, sequence)| MissingMessages { device, conversation, sequence });
+    let unreadable = any_urn().prop_map(|id| EnvelopeId::parse(&id).unwrap());
+    (vec(any_urn(), 1..4), vec(missing, 0..3), vec(unreadable, 0..3)).prop_map(
+        |(received, missing, unreadable)| {
+            let received = received.iter().map(|id| ActivityId::parse(id).unwrap()).collect();
+            Receipt { received, missing, unreadable }
+        },
+    )
+}
+
+fn any_head() -> impl Strategy<Value = SignedHead> {
+    (any_set(), any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(set, one, other)| {
+        let signature = [one, other].concat();
+        SignedHead { set, signature: Signature::from_bytes(&signature).unwrap() }
+    })
+}
+
+/// Generates a note, a read receipt or a receipt, to people or to a group.
 pub(super) fn any_activity() -> impl Strategy<Value = Activity> {
     let head = (any_urn(), any_actor(), btree_map(any_actor(), Just(()), 1..4), 0..=LATEST_MS);
-    let rest = (option::of(1u64..1 << 53), btree_map(any_actor(), any_set(), 0..3));
-    let group = option::of((any_urn(), 1u64..1 << 53));
+    let sets = (option::of(any_head()), option::of("[0-9a-f]{64}"), btree_map(any_actor(), any_set(), 0..3));
+    let rest = (option::of(1u64..1 << 53), sets);
+    let group = option::of((any_urn(), 1u64..1 << 53, "[0-9a-f]{64}"));
     (head, rest, group, any_content()).prop_map(|((id, actor, to, published_ms), rest, group, content)| {
-        let group = group.map(|(id, epoch)| GroupRef { id: GroupId::parse(&id).unwrap(), epoch });
+        let group =
+            group.map(|(id, epoch, state)| GroupRef { id: GroupId::parse(&id).unwrap(), epoch, state });
         let to = match &group {
             Some(group) => vec![group.id.to_string()],
             None => to.into_keys().collect(),
         };
         let id = ActivityId::parse(&id).unwrap();
-        let (sequence, device_sets) = rest;
-        Activity { id, actor, to, published_ms, sequence, device_sets, group, content }
+        let (sequence, (device_set, device_sets_hash, device_sets)) = rest;
+        Activity {
+            id,
+            actor,
+            to,
+            published_ms,
+            sequence,
+            device_set,
+            device_sets_hash,
+            device_sets,
+            group,
+            content,
+        }
     })
 }
 
 /// Generates any JSON. The words of the protocol are more frequent than others.
 pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let word = prop_oneof![
-        "(Create|Update|Read|Note|Document|GroupControl|GroupState|created|added|text/plain)",
+        "(Create|Update|Read|Delivered|Join|Announce|Note|Document|GroupControl|GroupState|created|added|text/plain)",
         any_urn(),
         any_actor(),
         ".{0,12}",
@@ -73,8 +108,7 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         any::<u64>().prop_map(Value::from),
         word.prop_map(Value::from),
     ];
-    let name =
-        "(type|id|actor|to|published|object|content|eko:(group|epoch|mac|change|deviceSets)|[a-z]{0,3})";
+    let name = "(type|id|actor|to|published|object|content|eko:(group|epoch|mac|change|deviceSets?|deviceSetsHash|signature|missing|unreadable)|[a-z]{0,3})";
     leaf.prop_recursive(4, 24, 5, move |inner| {
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(Value::from),

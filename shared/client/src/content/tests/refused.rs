@@ -58,7 +58,12 @@ fn every_member_is_checked() {
             json!({ BOB: { "length": 1u64 << 53, "head": "ab".repeat(32) } }),
             "/eko:deviceSets",
         ),
-        ("/eko:group", json!({ "id": OTHER_URN, "epoch": 1 }), "/to"),
+        ("/eko:group", json!({ "id": OTHER_URN, "epoch": 1, "state": "cd".repeat(32) }), "/to"),
+        ("/eko:group", json!({ "id": OTHER_URN, "epoch": 1 }), "/eko:group/state"),
+        ("/eko:group", json!({ "id": OTHER_URN, "epoch": 1, "state": "CD".repeat(32) }), "/eko:group/state"),
+        ("/eko:deviceSet", json!({ "length": 1, "head": "ab".repeat(32) }), "/eko:signature"),
+        ("/eko:signature", json!("z"), "/eko:signature"),
+        ("/eko:deviceSetsHash", json!("ab"), "/eko:deviceSetsHash"),
         ("/eko:group", json!({ "id": OTHER_URN }), "/eko:group/epoch"),
         ("/eko:group", json!({ "id": OTHER_URN, "epoch": 0 }), "/eko:group/epoch"),
         ("/eko:group", json!({ "id": BOB, "epoch": 1 }), "/eko:group/id"),
@@ -77,6 +82,20 @@ fn every_member_is_checked() {
     assert_eq!(refusal(&read, "/object", json!(null)), "/object");
     assert_eq!(refusal(&read, "/object", json!([OTHER_URN])), "/object");
     assert_eq!(refusal(&read, "/object", json!(BOB)), "/object");
+    let missing = json!([{ "device": "d", "conversation": BOB, "sequence": [] }]);
+    let receipt = Receipt { received: vec![ActivityId::parse(URN).unwrap()], ..Receipt::default() };
+    let receipt = activity(ActivityContent::Receipt(receipt));
+    for (pointer, other, expected) in [
+        ("/object", json!(null), "/object"),
+        ("/object", json!([]), "/object"),
+        ("/object", json!([BOB]), "/object/0"),
+        ("/object", json!(vec![URN; MAX_RECEIVED + 1]), "/object"),
+        ("/eko:missing", json!({}), "/eko:missing"),
+        ("/eko:missing", missing, "/eko:missing/0/sequence"),
+        ("/eko:unreadable", json!(["1"]), "/eko:unreadable/0"),
+    ] {
+        assert_eq!(refusal(&receipt, pointer, other.clone()), expected, "{pointer}: {other}");
+    }
 }
 
 #[test]
@@ -90,7 +109,12 @@ fn every_member_of_a_control_is_checked() {
         ("/to", json!([BOB]), "/to"),
         ("/to", json!([id, BOB]), "/to"),
         ("/eko:group", json!(null), "/to/0"),
-        ("/eko:group", json!({ "id": id, "epoch": 2 }), "/eko:group"),
+        (
+            "/eko:group",
+            json!({ "id": id, "epoch": 2, "state": control.group.clone().unwrap().state }),
+            "/eko:group",
+        ),
+        ("/eko:group", json!({ "id": id, "epoch": 1, "state": "cd".repeat(32) }), "/eko:group"),
         ("/eko:change", json!(null), "/eko:change"),
         ("/eko:change", json!("demoted"), "/eko:change"),
         ("/eko:change", json!("renamed"), "/type"),
@@ -147,7 +171,9 @@ fn what_would_be_refused_is_not_sent() {
     with(&|activity| activity.to = vec![OTHER_URN.to_owned()]);
     with(&|activity| activity.published_ms = i64::MAX);
     with(&|activity| activity.sequence = Some(0));
-    with(&|activity| activity.group = Some(GroupRef { id: GroupId::parse(URN).unwrap(), epoch: 1 }));
+    with(&|activity| {
+        activity.group = Some(GroupRef { id: GroupId::parse(URN).unwrap(), epoch: 1, state: "cd".repeat(32) })
+    });
     with(&|activity| activity.content = ActivityContent::Other(json!({ "type": "Typing" })));
     with(&|activity| activity.content = ActivityContent::Control(Box::new(control())));
     for activity in bad {

@@ -146,6 +146,7 @@ fn a_change_changes_what_it_names_and_nothing_else() {
     let good = control(rename("Band"), BOB);
     let mut value = good.to_value();
     (value["object"]["epoch"], value["eko:group"]["epoch"]) = (json!(4), json!(4));
+    value["eko:group"]["state"] = json!(GroupState::parse(&value["object"]).unwrap().hash());
     let bad = forged(&GroupControl::parse(&value).unwrap(), "/eko:later", json!(1), key).unwrap();
     let refused = ControlVerdict::Refused(GroupError::NotThatChange(GroupChange::Renamed));
     assert_eq!(judge_control(Some(&now), &bad, BOB, ALICE), refused);
@@ -278,6 +279,7 @@ fn joins_beside_others(environment: &Environment) {
     refused(forged(last, "/eko:previous", json!("ab".repeat(32)), key).unwrap(), GroupError::OtherHistory);
     let mut value = next(&now.current, rename("Band"), BOB, environment).1.to_value();
     (value["actor"], value["object"]["admins"]) = (json!(CAROL), json!([ALICE, BOB, CAROL]));
+    value["eko:group"]["state"] = json!(GroupState::parse(&value["object"]).unwrap().hash());
     let by_carol = forged(&GroupControl::parse(&value).unwrap(), "/eko:later", json!(1), key).unwrap();
     refused(by_carol, GroupError::NotAdmin(CAROL.to_owned()));
 }

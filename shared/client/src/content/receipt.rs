@@ -1,0 +1,116 @@
+//! Receipts: what of somebody's messages this device has, and what it lacks.
+
+use eko_protocol::Invalid;
+use eko_protocol::id::EnvelopeId;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::ActivityId;
+use super::member::{parsed, texts};
+
+/// The greatest number of activities that one receipt names.
+pub const MAX_RECEIVED: usize = 100;
+/// The greatest number of gaps, of numbers in a gap, and of unreadable envelopes in one receipt.
+pub const MAX_MISSING: usize = 20;
+
+/// An end-to-end receipt (`Delivered`). It goes to one author, and names activities of that author.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The activities that were put into a conversation, at most [`MAX_RECEIVED`].
+    pub received: Vec<ActivityId>,
+    /// The messages that never came, at most [`MAX_MISSING`] entries.
+    pub missing: Vec<MissingMessages>,
+    /// The envelopes in the author's name that could not be decrypted, at most [`MAX_MISSING`].
+    pub unreadable: Vec<EnvelopeId>,
+}
+
+/// Messages of one device that never came, by their numbers in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingMessages {
+    /// The address of the author's device.
+    pub device: String,
+    /// The conversation: an actor id, or a group's id.
+    pub conversation: String,
+    /// The numbers (`eko:sequence`), 1 to [`MAX_MISSING`] of them.
+    pub sequence: Vec<u64>,
+}
+
+/// Reads the members of a receipt.
+pub(super) fn read(value: &Value) -> Result<Receipt, Invalid> {
+    let received = texts(value, "object")?;
+    let received = bounded(&received, MAX_RECEIVED, "/object")?
+        .iter()
+        .enumerate()
+        .map(|(index, id)| ActivityId::parse(id).map_err(|fault| fault.under(format!("/object/{index}"))));
+    let received = received.collect::<Result<_, _>>()?;
+    let missing = match value.get("eko:missing") {
+        None => Vec::new(),
+        Some(Value::Array(items)) => {
+            let items = bounded(items, MAX_MISSING, "/eko:missing")?.iter().enumerate();
+            let item = |(index, item)| {
+                missing(item).map_err(|fault: Invalid| fault.under(format!("/eko:missing/{index}")))
+            };
+            items.map(item).collect::<Result<_, _>>()?
+        }
+        Some(_) => return Err(Invalid::at("/eko:missing", "must be an array")),
+    };
+    let unreadable = match value.get("eko:unreadable") {
+        None => Vec::new(),
+        Some(_) => {
+            let ids = texts(value, "eko:unreadable")?;
+            let ids = bounded(&ids, MAX_MISSING, "/eko:unreadable")?.iter().enumerate().map(|(index, id)| {
+                EnvelopeId::parse(id).map_err(|fault| fault.under(format!("/eko:unreadable/{index}")))
+            });
+            ids.collect::<Result<_, _>>()?
+        }
+    };
+    let receipt = Receipt { received, missing, unreadable };
+    if receipt == Receipt::default() {
+        return Err(Invalid::at("/object", "is empty, and nothing is missing"));
+    }
+    Ok(receipt)
+}
+
+/// Writes the members of a receipt, besides the type.
+pub(super) fn write(receipt: &Receipt) -> Vec<(&'static str, Value)> {
+    let mut members = vec![("object", json!(receipt.received))];
+    if !receipt.missing.is_empty() {
+        members.push(("eko:missing", json!(receipt.missing)));
+    }
+    if !receipt.unreadable.is_empty() {
+        let ids: Vec<_> = receipt.unreadable.iter().map(EnvelopeId::as_str).collect();
+        members.push(("eko:unreadable", json!(ids)));
+    }
+    members
+}
+
+fn missing(value: &Value) -> Result<MissingMessages, Invalid> {
+    let text = |text: &str| match text.len() {
+        1..=512 => Ok(text.to_owned()),
+        _ => Err(Invalid::whole("must be 1 to 512 bytes")),
+    };
+    let sequence = value.get("sequence").and_then(Value::as_array);
+    let sequence = sequence.ok_or_else(|| Invalid::at("/sequence", "must be an array of numbers"))?;
+    let number = |number: &Value| {
+        let number = number.as_u64().filter(|it| (1..=eko_protocol::limits::MAX_SAFE_INTEGER).contains(it));
+        number.ok_or_else(|| Invalid::at("/sequence", "must be whole numbers from 1 to 2^53 - 1"))
+    };
+    if sequence.is_empty() {
+        return Err(Invalid::at("/sequence", "is empty"));
+    }
+    Ok(MissingMessages {
+        device: parsed(value, "device", text)?,
+        conversation: parsed(value, "conversation", text)?,
+        sequence: bounded(sequence, MAX_MISSING, "/sequence")?
+            .iter()
+            .map(number)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn bounded<'a, T>(items: &'a [T], most: usize, at: &str) -> Result<&'a [T], Invalid> {
+    match items.len() <= most {
+        true => Ok(items),
+        false => Err(Invalid::at(at, format!("are more than {most}"))),
+    }
+}

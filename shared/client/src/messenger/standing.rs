@@ -1,0 +1,47 @@
+//! The standing of a sender: what this device knows of the user and of the sending device.
+
+use super::Trust;
+use super::trust::Contact;
+
+/// The standing of the device that sent an activity, by the pinned chain of its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// An active device of this user.
+    Own,
+    /// An active device of a contact whose chain is accepted.
+    Accepted,
+    /// An active device of somebody whom this user has not accepted as a contact.
+    Stranger,
+    /// A device of a user whose devices were all replaced, which this user has not accepted.
+    Reset,
+    /// A device that its user has revoked.
+    Revoked,
+}
+
+impl Standing {
+    /// Returns the standing of the device with this address. `me` is this user's actor id.
+    pub(super) fn of(contact: &Contact, device: &str, me: &str) -> Self {
+        if !contact.active().contains(device) {
+            Self::Revoked
+        } else if contact.person.actor() == me {
+            Self::Own
+        } else if contact.trust() == Trust::Reset {
+            Self::Reset
+        } else if contact.pinned.contact {
+            Self::Accepted
+        } else {
+            Self::Stranger
+        }
+    }
+
+    /// Returns a warning for the reader, if there is one.
+    pub(super) fn warning(self) -> Option<String> {
+        match self {
+            Self::Own | Self::Accepted | Self::Stranger => None,
+            Self::Reset => {
+                Some("all their devices were replaced, and you have not said that this is right".to_owned())
+            }
+            Self::Revoked => Some("it comes from a device that they have revoked".to_owned()),
+        }
+    }
+}

@@ -45,8 +45,9 @@ export function signedNode(kind, signer, { set = EMPTY, device, ...described }) 
   return node;
 }
 
-// Verifies a user's chain and returns the nodes of the active devices by address, the length and
-// head of the chain, and its root: the node of the device that all of them descend from.
+// Verifies a user's chain and returns the nodes of the active devices by address, in the chain's
+// order, the length and head of the chain, and its root: the node of the device that all of them
+// descend from.
 export function replay(signal, actor, nodes) {
   let [active, set, root] = [new Map(), EMPTY, null];
   for (const node of nodes) {

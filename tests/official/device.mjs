@@ -90,12 +90,13 @@ export class Device {
     return { deviceSet: set, devices: [...active.keys()] };
   }
 
-  // Returns what this user and another one compare: libsignal's fingerprint of the roots of both
-  // chains, as each of the two shows it.
+  // Returns what this user and another one compare: libsignal's fingerprint of both chains, as each
+  // of the two shows it. The key of a chain is that of its first active device.
   async safetyNumber(actor) {
     const { signal } = this.keys;
-    const key = ({ root }) => signal.PublicKey.deserialize(Buffer.from(root.identityKey, 'base64'));
-    const end = (user) => ({ actor: user.actor, key: key(user) });
+    const anchor = ({ active, root }) => active.values().next().value ?? root;
+    const key = (user) => signal.PublicKey.deserialize(Buffer.from(anchor(user).identityKey, 'base64'));
+    const end = (user) => ({ actor: user.actor, set: user.set, key: key(user) });
     const [mine, theirs] = [await this.directory.look(this.actor), await this.directory.look(actor)].map(end);
     const [shown, wanted] = [fingerprint(signal, mine, theirs), fingerprint(signal, theirs, mine)];
     return {

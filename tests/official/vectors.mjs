@@ -16,14 +16,17 @@ const PAIRS = [
 const signal = await load(process.argv[2], CURRENT);
 
 function identity(actor, index) {
-  const secret = createHash('sha256').update(`${index} ${actor}`).digest();
-  return { actor, key: signal.PrivateKey.deserialize(secret).getPublicKey() };
+  const sha256 = (text) => createHash('sha256').update(text);
+  const secret = sha256(`${index} ${actor}`).digest();
+  const set = { length: index * 999 + actor.length, head: sha256(`head ${index} ${actor}`).digest('hex') };
+  return { actor, set, key: signal.PrivateKey.deserialize(secret).getPublicKey() };
 }
 
 function vector(pair, index) {
   const [a, b] = pair.map((actor) => identity(actor, index));
   const [byA, byB] = [fingerprint(signal, a, b), fingerprint(signal, b, a)];
-  const shown = ({ actor, key }) => ({ actor, identityKey: Buffer.from(key.serialize()).toString('base64') });
+  const base64 = (key) => Buffer.from(key.serialize()).toString('base64');
+  const shown = ({ actor, set, key }) => ({ actor, deviceSet: set, identityKey: base64(key) });
   return {
     a: shown(a),
     b: shown(b),

@@ -7,6 +7,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Context, SHA512};
+use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key::IdentityKey;
 
 /// The number of times that a hash is taken. It makes a search for a key with a similar fingerprint
@@ -19,7 +20,7 @@ const VERSION: u8 = 2;
 /// The number of bytes of a hash that a QR code holds.
 const SCANNED: usize = 32;
 
-/// The safety number of two users. Both see the same one if each has the other's true identity key.
+/// The safety number of two users. Both see the same one if each has the other's true chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SafetyNumber {
     /// The 60 digits, in groups of 5.
@@ -35,14 +36,25 @@ pub struct SafetyNumber {
 pub struct SafetyNumberEnd<'a> {
     /// The user's actor id.
     pub actor: &'a str,
-    /// The identity key of the root device of the user's chain.
-    pub identity: &'a IdentityKey,
+    /// The device set of the user's whole chain. So two people whose servers show them different
+    /// chains see different numbers, whatever the keys are.
+    pub set: &'a DeviceSetRef,
+    /// The identity key of the chain's anchor: the first device of the chain that is active today,
+    /// or the root device if none is.
+    pub anchor: &'a IdentityKey,
+}
+
+impl SafetyNumberEnd<'_> {
+    /// Returns libsignal's stable id: the actor id, the chain's length, and its head, a line each.
+    fn stable_id(&self) -> String {
+        format!("{}\n{}\n{}", self.actor, self.set.length, self.set.head)
+    }
 }
 
 impl SafetyNumber {
     /// Computes the safety number of this user and another.
     pub fn new(local: SafetyNumberEnd<'_>, remote: SafetyNumberEnd<'_>) -> Self {
-        let (local, remote) = (hash(local.actor, local.identity), hash(remote.actor, remote.identity));
+        let [local, remote] = [local, remote].map(|end| hash(&end.stable_id(), end.anchor));
         let mut halves = [digits(&local), digits(&remote)];
         halves.sort();
         Self {
@@ -53,7 +65,7 @@ impl SafetyNumber {
     }
 
     /// True if `scanned` is the content of the other end's QR code, and both ends have the same
-    /// keys. Compares in constant time.
+    /// chains. Compares in constant time.
     pub fn matches(&self, scanned: &[u8]) -> bool {
         verify_slices_are_equal(&self.theirs, scanned).is_ok()
     }

@@ -1,11 +1,12 @@
 //! The fingerprints of two users, and their safety number.
 
 use eko_client::fingerprint::{SafetyNumber, SafetyNumberEnd};
+use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key::IdentityKey;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
 
-use super::{hex, origin};
+use super::{hex, origin, sha256};
 use crate::cast::{ALICE, BOB, DeviceRole};
 
 /// The fingerprint as section 9 of the page says, in one word.
@@ -22,25 +23,47 @@ fn digits(stable_id: &str, key: &IdentityKey) -> String {
     hash[..30].chunks(5).map(|chunk| format!("{:05}", number(chunk))).collect()
 }
 
+/// One of the two users, with a chain of a given length.
+struct User {
+    actor: String,
+    set: DeviceSetRef,
+    anchor: IdentityKey,
+}
+
+impl User {
+    fn of(role: &DeviceRole, length: u64) -> Self {
+        let actor = origin().actor(&role.user());
+        let set = DeviceSetRef::new(length, sha256(&actor)).unwrap();
+        Self { actor, set, anchor: role.identity().public() }
+    }
+
+    fn end(&self) -> SafetyNumberEnd<'_> {
+        SafetyNumberEnd { actor: &self.actor, set: &self.set, anchor: &self.anchor }
+    }
+
+    fn stable_id(&self) -> String {
+        [&self.actor, &self.set.length.to_string(), &self.set.head].map(String::as_str).join("\n")
+    }
+
+    fn fingerprint(&self) -> String {
+        digits(&self.stable_id(), &self.anchor)
+    }
+}
+
 pub(super) fn vectors() -> Value {
-    let user = |role: &DeviceRole| (origin().actor(&role.user()), role.identity().public());
-    let ends = [user(&ALICE), user(&BOB)];
-    let [alice, bob] = &ends;
-    let number = SafetyNumber::new(
-        SafetyNumberEnd { actor: &alice.0, identity: &alice.1 },
-        SafetyNumberEnd { actor: &bob.0, identity: &bob.1 },
-    );
-    let other = SafetyNumber::new(
-        SafetyNumberEnd { actor: &bob.0, identity: &bob.1 },
-        SafetyNumberEnd { actor: &alice.0, identity: &alice.1 },
-    );
+    let users = [User::of(&ALICE, 3), User::of(&BOB, 1)];
+    let [alice, bob] = users.each_ref().map(User::end);
+    let (number, other) = (SafetyNumber::new(alice, bob), SafetyNumber::new(bob, alice));
     assert_eq!(number.digits, other.digits);
     assert!(number.matches(&other.scannable) && other.matches(&number.scannable));
-    let mut halves = ends.each_ref().map(|(actor, key)| digits(actor, key));
+    let mut halves = users.each_ref().map(User::fingerprint);
     halves.sort();
     assert_eq!(number.digits.replace(' ', ""), halves.concat());
-    let users = ends.each_ref().map(|(actor, key)| {
-        json!({ "actor": actor, "identityKey": key.to_base64(), "fingerprint": digits(actor, key) })
+    let users = users.each_ref().map(|user| {
+        json!({
+            "actor": user.actor, "deviceSet": user.set, "anchorKey": user.anchor.to_base64(),
+            "stableId": user.stable_id(), "fingerprint": user.fingerprint(),
+        })
     });
     json!({
         "users": users,

@@ -20,6 +20,7 @@ struct FingerprintVector {
 #[serde(rename_all = "camelCase")]
 struct VectorEnd {
     actor: String,
+    device_set: DeviceSetRef,
     identity_key: IdentityKey,
 }
 
@@ -29,8 +30,14 @@ fn vectors() -> Vec<FingerprintVector> {
     serde_json::from_value(vectors["pairs"].clone()).unwrap()
 }
 
-fn end<'a>(actor: &'a str, identity: &'a IdentityKey) -> SafetyNumberEnd<'a> {
-    SafetyNumberEnd { actor, identity }
+impl VectorEnd {
+    fn end(&self) -> SafetyNumberEnd<'_> {
+        SafetyNumberEnd { actor: &self.actor, set: &self.device_set, anchor: &self.identity_key }
+    }
+}
+
+fn set(length: u64, head: &str) -> DeviceSetRef {
+    DeviceSetRef::new(length, head.to_owned()).unwrap()
 }
 
 fn without_spaces(text: &str) -> String {
@@ -42,8 +49,7 @@ fn it_is_libsignals() {
     let vectors = vectors();
     assert_eq!(vectors.len(), 5);
     for FingerprintVector { a, b, displayable, scannable_by_a, scannable_by_b } in vectors {
-        let (a, b) = (end(&a.actor, &a.identity_key), end(&b.actor, &b.identity_key));
-        let (at_a, at_b) = (SafetyNumber::new(a, b), SafetyNumber::new(b, a));
+        let (at_a, at_b) = (SafetyNumber::new(a.end(), b.end()), SafetyNumber::new(b.end(), a.end()));
         assert_eq!(without_spaces(&at_a.digits), displayable);
         assert_eq!(without_spaces(&at_b.digits), displayable);
         assert_eq!(hex::encode(&at_a.scannable), scannable_by_a);
@@ -54,16 +60,24 @@ fn it_is_libsignals() {
 #[test]
 fn both_ends_match_and_nobody_else() {
     let vectors = vectors();
-    let [alice, bob, eve] = [&vectors[0].a, &vectors[0].b, &vectors[1].a].map(|end| end.identity_key);
-    let (a, b) = ("https://a.example/user/alice", "https://b.example/user/bob");
-    let at_alice = SafetyNumber::new(end(a, &alice), end(b, &bob));
-    let at_bob = SafetyNumber::new(end(b, &bob), end(a, &alice));
+    let (alice, bob) = (vectors[0].a.end(), vectors[0].b.end());
+    let at_alice = SafetyNumber::new(alice, bob);
+    let at_bob = SafetyNumber::new(bob, alice);
     assert_eq!(at_alice.digits, at_bob.digits);
     assert!(at_alice.matches(&at_bob.scannable) && at_bob.matches(&at_alice.scannable));
     assert!(!at_alice.matches(&at_alice.scannable), "one's own code is not the other's");
-    let to_eve = SafetyNumber::new(end(b, &bob), end(a, &eve));
-    assert_ne!(to_eve.digits, at_alice.digits);
-    assert!(!at_alice.matches(&to_eve.scannable));
+    // Another key, another length and another head are another Alice.
+    let (longer, forked) = (set(alice.set.length + 1, &alice.set.head), set(alice.set.length, &bob.set.head));
+    let others = [
+        SafetyNumberEnd { anchor: &vectors[1].a.identity_key, ..alice },
+        SafetyNumberEnd { set: &longer, ..alice },
+        SafetyNumberEnd { set: &forked, ..alice },
+    ];
+    for eve in others {
+        let to_eve = SafetyNumber::new(bob, eve);
+        assert_ne!(to_eve.digits, at_alice.digits);
+        assert!(!at_alice.matches(&to_eve.scannable));
+    }
     for at in 0..at_bob.scannable.len() {
         let mut changed = at_bob.scannable.clone();
         changed[at] ^= 1;

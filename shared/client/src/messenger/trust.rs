@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use eko_protocol::chain::{ChainNode, ChainState, root};
+use eko_protocol::chain::{ChainNode, ChainState, NodeKind, root};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key::IdentityKey;
 
@@ -21,7 +21,7 @@ pub(super) const REVOKED: &str = "own_revocation";
 pub enum Trust {
     /// The chain continues the one that was shown at the first contact.
     FirstUse,
-    /// The user has compared safety numbers.
+    /// The user has compared safety numbers. The chain may have grown since, but was not reset.
     Verified,
     /// All devices were replaced, and the user has not accepted that yet.
     Reset,
@@ -60,10 +60,10 @@ impl Contact {
     }
 
     pub(super) fn trust(&self) -> Trust {
-        let root = root(&self.pinned.nodes).map(ChainNode::hash).unwrap_or_default();
-        if self.pinned.verified.as_ref() == Some(&root) {
+        let verified = self.pinned.verified.as_ref();
+        if verified.is_some_and(|head| self.descends_from(head)) {
             Trust::Verified
-        } else if self.pinned.accepted == root {
+        } else if Some(&self.pinned.accepted) == self.root().map(ChainNode::hash).as_ref() {
             Trust::FirstUse
         } else {
             Trust::Reset
@@ -73,6 +73,22 @@ impl Contact {
     /// Returns the node that all devices of today descend from.
     pub(super) fn root(&self) -> Option<&ChainNode> {
         root(&self.pinned.nodes)
+    }
+
+    /// True if the chain has a node of this hash, and no reset follows it.
+    pub(super) fn descends_from(&self, head: &str) -> bool {
+        let is_reset = |node: &ChainNode| matches!(node.kind(), NodeKind::Reset(_));
+        let root = self.pinned.nodes.iter().rposition(is_reset).unwrap_or(0);
+        self.pinned.nodes.iter().skip(root).any(|node| node.hash() == head)
+    }
+
+    /// Returns the identity key of the chain's anchor, which is part of the safety number: the first
+    /// device of the chain that is active today, or the root device if none is.
+    pub(super) fn anchor(&self) -> Option<IdentityKey> {
+        let active = self.active();
+        let mut added = self.pinned.nodes.iter().filter(|node| active.contains(node.device()));
+        let first = added.find_map(ChainNode::addition).or_else(|| self.root()?.addition());
+        first.map(|addition| addition.identity_key)
     }
 
     pub(super) fn device_set(&self) -> Option<DeviceSetRef> {

@@ -1,12 +1,13 @@
 //! Verifying a contact: the safety number that two people compare, and what follows from it.
 
 use eko_protocol::Invalid;
-use eko_protocol::chain::{ChainNode, root};
+use eko_protocol::chain::ChainNode;
+use eko_protocol::device_set::DeviceSetRef;
 
 use super::trust::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
 use crate::fingerprint::{SafetyNumber, SafetyNumberEnd};
-use crate::store::{ChainAlarm, DeviceStoreError, PinnedChain};
+use crate::store::{ChainAlarm, DeviceStoreError};
 use crate::{SignalSessions, Transport};
 
 /// The safety number to compare with a person, and what is known of that person's devices.
@@ -16,12 +17,10 @@ pub struct Verification {
     pub number: SafetyNumber,
     /// The degree to which their devices are trusted.
     pub trust: Trust,
-    /// The hash of the chain node that the number was computed from.
-    pub root: String,
+    /// The device set of their chain, from which the number was computed.
+    pub set: DeviceSetRef,
     /// The addresses of their active devices.
     pub devices: Vec<String>,
-    /// The number of nodes in their chain.
-    pub length: u64,
     /// The contradiction that their server showed in place of this chain, now or before.
     pub alarm: Option<ChainAlarm>,
     /// The contradiction that their server shows now. The user has not seen it yet, so nothing that
@@ -30,8 +29,8 @@ pub struct Verification {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Reads a person's chain again and returns what to compare. If their server shows a
-    /// contradiction, it is in `alarm`, and the number is that of the pinned chain.
+    /// Reads a person's chain and the own one again, and returns what to compare. If their server
+    /// shows a contradiction, it is in `alarm`, and the number is that of the pinned chain.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] if there is no such user. Other failures matter only if
@@ -43,7 +42,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(MessengerError::Distrust { why, .. }) => (self.contact(person).await?, Some(why)),
             Err(_) => (self.contact(person).await?, None),
         };
-        let own = self.contact(&self.me()).await?;
+        // Both chains are part of the number, so the own one must be as new as the other side has it.
+        let own = match self.look_again(&self.me()).await {
+            Ok(own) => own,
+            Err(_) => self.contact(&self.me()).await?,
+        };
         Ok(Verification { contradiction, ..self.compared(&own, &contact)? })
     }
 
@@ -65,19 +68,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     fn compared(&self, own: &Contact, contact: &Contact) -> Result<Verification, MessengerError> {
         let corrupt = || DeviceStoreError::Corrupt("device chain");
-        let (mine, theirs) = (own.root().ok_or_else(corrupt)?, contact.root().ok_or_else(corrupt)?);
-        let key =
-            |node: &ChainNode| node.addition().map(|addition| addition.identity_key).ok_or_else(corrupt);
+        let [own_set, set] = [own, contact].map(Contact::device_set);
+        let (own_set, set) = (own_set.ok_or_else(corrupt)?, set.ok_or_else(corrupt)?);
+        let [own_anchor, anchor] = [own, contact].map(Contact::anchor);
         let number = SafetyNumber::new(
-            SafetyNumberEnd { actor: &self.device.actor(), identity: &key(mine)? },
-            SafetyNumberEnd { actor: &contact.person.actor(), identity: &key(theirs)? },
+            SafetyNumberEnd {
+                actor: &own.state.actor,
+                set: &own_set,
+                anchor: &own_anchor.ok_or_else(corrupt)?,
+            },
+            SafetyNumberEnd { actor: &contact.state.actor, set: &set, anchor: &anchor.ok_or_else(corrupt)? },
         );
         Ok(Verification {
             number,
             trust: contact.trust(),
-            root: theirs.hash(),
+            set,
             devices: contact.active().into_iter().collect(),
-            length: contact.state.position.length,
             alarm: contact.pinned.alarm.clone(),
             contradiction: None,
         })
@@ -109,8 +115,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.take_as_theirs(person, seen, false)
     }
 
-    /// Accepts the root that was seen. Another process may have pinned another root since: then
-    /// nothing is accepted.
+    /// Accepts the chain that was seen. Another process may have pinned a longer one since, which is
+    /// as good unless a reset is in it: then nothing is accepted.
     fn take_as_theirs(
         &self,
         person: &Person,
@@ -122,21 +128,23 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let Some(pinned) = tx.pinned(&actor)? else {
                 return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
             };
-            let root = root(&pinned.nodes).map(ChainNode::hash).unwrap_or_default();
-            if root != seen.root {
-                let why = Distrust::Reset { verified: pinned.verified.is_some() };
-                return Err(MessengerError::Distrust { actor: actor.clone(), why });
+            let verified_before = pinned.verified.is_some();
+            let mut contact = Contact::new(person.clone(), pinned)?;
+            if !contact.descends_from(&seen.set.head) {
+                let why = Distrust::Reset { verified: verified_before };
+                return Err(contact.distrust(why));
             }
-            let verified =
-                if compared { Some(root.clone()) } else { pinned.verified.filter(|it| *it == root) };
+            contact.pinned.accepted = contact.root().map(ChainNode::hash).unwrap_or_default();
+            if compared {
+                contact.pinned.verified = Some(seen.set.head.clone());
+            } else if contact.trust() != Trust::Verified {
+                contact.pinned.verified = None;
+            }
             let settled =
                 |alarm: &ChainAlarm| seen.contradiction.is_none() && seen.alarm.as_ref() == Some(alarm);
-            let alarm = pinned.alarm.filter(|alarm| !settled(alarm));
-            let contact = true;
-            Ok(tx.pin(
-                &actor,
-                &PinnedChain { nodes: pinned.nodes, accepted: root, verified, alarm, contact },
-            )?)
+            contact.pinned.alarm = contact.pinned.alarm.filter(|alarm| !settled(alarm));
+            contact.pinned.contact = true;
+            Ok(tx.pin(&actor, &contact.pinned)?)
         })
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct PinnedChain {
     /// The hash of the root node that the user accepts: the one of the first contact, or one that
     /// the user accepted later.
     pub(crate) accepted: String,
-    /// The hash of the root node for which the user compared safety numbers.
+    /// The hash of the chain's head for which the user compared safety numbers.
     pub(crate) verified: Option<String>,
     /// The contradiction that a server showed in place of this chain.
     pub(crate) alarm: Option<ChainAlarm>,

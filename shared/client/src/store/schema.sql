@@ -21,7 +21,7 @@ CREATE TABLE sessions (
 ) WITHOUT ROWID;
 
 -- Device chains as they were last verified. accepted: hash of the root node that the user accepts.
--- verified: hash of the node for which the user compared safety numbers. alarm: a contradiction that
+-- verified: hash of the head for which the user compared safety numbers. alarm: a contradiction that
 -- the server showed, and its time. contact: 1 if the user has accepted this person as a contact.
 -- looked: when the chain was last read. told: the number of nodes that the user was told of.
 -- proven: a head that the owner's devices have proven and the server does not show. confirmed: the

@@ -5,6 +5,7 @@
 mod blind;
 mod changes;
 mod distrust;
+mod forked;
 mod friends;
 mod full;
 mod groups;

@@ -17,18 +17,22 @@ async fn numbers_are_libsignals() {
     let alice = EkoDevice::first(&hers, "alice").await;
     let [mut phone, mut tablet] = OfficialDevice::two(Library::Current, &his, "bob").await;
     let first = compare(&alice, &mut phone).await;
-    // The numbers belong to the users, and do not depend on the devices.
+    // The numbers belong to the users: every device of a user shows the same.
     assert_eq!(compare(&alice, &mut tablet).await, first);
+    // They change with the chain of either.
     let other = alice.further(&hers).await;
-    assert_eq!(compare(&other, &mut tablet).await, first);
+    let second = compare(&other, &mut tablet).await;
+    assert_ne!(second, first);
+    assert!(!second.matches(&first.scannable));
+    assert_eq!(compare(&alice, &mut phone).await, second);
     let mut carol = OfficialDevice::first(Library::Current, &his, "carol").await;
-    assert_ne!(compare(&alice, &mut carol).await, first);
+    assert_ne!(compare(&alice, &mut carol).await, second);
 
     // Alice loses her devices, and begins a new chain root.
     let anew = EkoDevice::resetting(&hers, "alice").await;
-    let second = compare(&anew, &mut phone).await;
-    assert_ne!(second, first);
-    assert!(!second.matches(&first.scannable));
+    let third = compare(&anew, &mut phone).await;
+    assert_ne!(third, second);
+    assert!(!third.matches(&second.scannable));
     hers.end().await;
     his.end().await;
 }

@@ -52,7 +52,7 @@ pub(super) fn object(person: &Person, seen: &Verification) -> Value {
     json!({
         "type": "verification", "actor": person.actor(), "handle": person.handle().to_string(),
         "number": seen.number.digits, "scannable": hex::encode(&seen.number.scannable), "trust": word(seen.trust),
-        "devices": seen.devices, "nodes": seen.length, "alarm": alarm,
+        "devices": seen.devices, "nodes": seen.set.length, "alarm": alarm,
     })
 }
 

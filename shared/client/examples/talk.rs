@@ -152,6 +152,10 @@ impl SignalSessions for ToySessions {
         Ok(record.map_or_else(|| vec![0], <[u8]>::to_vec))
     }
 
+    fn usable(&self, _: &[u8], _: i64) -> Result<bool, SessionError> {
+        Ok(true)
+    }
+
     fn encrypt(
         &self,
         own: LocalDevice<'_>,

@@ -40,6 +40,10 @@
 //!         Ok(b"a session".to_vec())
 //!     }
 //!
+//!     fn usable(&self, _: &[u8], _: i64) -> Result<bool, SessionError> {
+//!         Ok(true)
+//!     }
+//!
 //!     fn encrypt(
 //!         &self,
 //!         _: LocalDevice<'_>,

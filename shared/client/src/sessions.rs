@@ -53,6 +53,13 @@ pub trait SignalSessions: Send + Sync {
         record: Option<&[u8]>,
     ) -> Result<Vec<u8>, SessionError>;
 
+    /// True if [`SignalSessions::encrypt`] can send in a record's session at this time, in epoch
+    /// milliseconds. A library may end a session that its peer has never answered.
+    ///
+    /// # Errors
+    /// [`SessionError::Broken`] if the record cannot be read.
+    fn usable(&self, record: &[u8], now_ms: i64) -> Result<bool, SessionError>;
+
     /// Encrypts one message.
     ///
     /// # Errors

@@ -30,9 +30,12 @@ use sessions::OneSession;
 
 /// Returns the time for libsignal, which compares ages of sessions. A clock before the epoch counts
 /// as the epoch.
+fn moment(ms: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or_default())
+}
+
 fn now(own: LocalDevice<'_>) -> SystemTime {
-    let since = u64::try_from(own.environment.now_ms()).unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::from_millis(since)
+    moment(own.environment.now_ms())
 }
 
 /// Returns the result of a step of libsignal, which must be ready at once.
@@ -73,6 +76,14 @@ impl SignalSessions for LibSignal {
             &mut EnvironmentRng(own.environment),
         ))?;
         session.record()
+    }
+
+    /// libsignal ends a session that this device began and its peer has not answered for 30 days.
+    fn usable(&self, record: &[u8], now_ms: i64) -> Result<bool, SessionError> {
+        let broken = |error: signal::SignalProtocolError| SessionError::Broken(error.to_string());
+        let record = signal::SessionRecord::deserialize(record).map_err(broken)?;
+        let fresh = signal::SessionUsabilityRequirements::NotStale;
+        record.has_usable_sender_chain(moment(now_ms), fresh).map_err(broken)
     }
 
     fn encrypt(

@@ -17,8 +17,10 @@ const ROUNDS: usize = 8;
 const AT_ONCE: usize = 8;
 /// The time for which a process claims an envelope.
 const CLAIM_MS: i64 = 120_000;
-/// The longest wait between two attempts.
+/// The longest wait between two attempts, unless a server asks for more.
 const LONGEST_WAIT_MS: i64 = 300_000;
+/// The longest wait that a server can ask for.
+const LONGEST_ASKED_MS: i64 = 24 * 3_600_000;
 
 /// The state that an envelope comes to, with the reason in words if it failed.
 struct Settlement {
@@ -105,7 +107,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         seconds: u64,
         error: &MessengerError,
     ) -> Result<(), DeviceStoreError> {
-        let asked = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000);
+        let asked = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000).min(LONGEST_ASKED_MS);
         let doubled = 1000_i64.saturating_mul(1 << envelope.tries.min(20));
         let due_ms = self.now_ms().saturating_add(asked.max(doubled.min(LONGEST_WAIT_MS)));
         self.store.write(|tx| tx.postpone(&envelope.id, due_ms, &error.to_string()))

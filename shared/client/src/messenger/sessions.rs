@@ -23,8 +23,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Makes the ciphertexts of an envelope for those of these devices that have none yet. Begins
-    /// sessions if there are none.
+    /// Makes the ciphertexts of an envelope for those of these devices that have none yet. Begins a
+    /// session where there is none, where the Signal library has ended it because the device never
+    /// answered, and where it is to be renewed.
     pub(super) async fn encrypt(
         &self,
         envelope: &EnvelopeId,
@@ -32,18 +33,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         devices: &BTreeSet<String>,
     ) -> Result<(), MessengerError> {
         let _one = self.beginning.lock().await;
+        let now_ms = self.now_ms();
         let (without, plaintext) = self.store.read(|tx| {
             let have: Vec<_> = tx.ciphertexts(envelope)?.into_iter().map(|sent| sent.device).collect();
             let mut without = Vec::new();
             for device in devices.iter().filter(|device| !have.contains(device)) {
-                let fresh = tx.session(device)?.is_some_and(|session| !session.renew);
-                without.push((device.clone(), fresh));
+                let usable = match tx.session(device)? {
+                    Some(known) => {
+                        !known.should_renew(now_ms) && self.sessions.usable(&known.record, now_ms)?
+                    }
+                    None => false,
+                };
+                without.push((device.clone(), usable));
             }
-            Ok::<_, DeviceStoreError>((without, tx.plaintext(envelope)?))
+            Ok::<_, MessengerError>((without, tx.plaintext(envelope)?))
         })?;
         let plaintext = plaintext.ok_or(DeviceStoreError::Corrupt("envelope"))?;
         let begin: Vec<&str> =
-            without.iter().filter(|(_, fresh)| !fresh).map(|(device, _)| device.as_str()).collect();
+            without.iter().filter(|(_, usable)| !usable).map(|(device, _)| device.as_str()).collect();
         let packages = if begin.is_empty() { Vec::new() } else { self.packages(contact, &begin).await? };
         let (actor, address) = (contact.person.actor(), self.device.address());
         let own = self.own(&address);
@@ -59,7 +66,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     (None, None) => return Err(crate::SessionError::NoSession(device.clone()).into()),
                 };
                 let encrypted = self.sessions.encrypt(own, peer, &record, &plaintext)?;
-                tx.keep_session(&actor, device, &encrypted.record)?;
+                match package {
+                    Some(_) => tx.keep_begun(&actor, device, &encrypted.record, now_ms)?,
+                    None => tx.keep_sent(device, &encrypted.record)?,
+                }
                 tx.keep_ciphertext(envelope, device, &encrypted.content)?;
             }
             Ok(())

@@ -15,9 +15,11 @@ CREATE TABLE kyber_uses (
   kyber INTEGER NOT NULL, signed INTEGER NOT NULL, base_key BLOB NOT NULL, PRIMARY KEY (kyber, signed, base_key)
 ) WITHOUT ROWID;
 
--- The sessions with other devices. renew: 1 if the next message begins a new session.
+-- The sessions with other devices. renew: 1 if a message begins a new session, once the last renewal
+-- is long enough ago. renewed: the time of the last renewal.
 CREATE TABLE sessions (
-  device TEXT PRIMARY KEY, actor TEXT NOT NULL, record BLOB NOT NULL, renew INTEGER NOT NULL DEFAULT 0
+  device TEXT PRIMARY KEY, actor TEXT NOT NULL, record BLOB NOT NULL, renew INTEGER NOT NULL DEFAULT 0,
+  renewed INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 -- Device chains as they were last verified. accepted: hash of the root node that the user accepts.

@@ -4,27 +4,41 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::{DeviceStoreError, Transaction};
 
+/// The shortest time between two renewals of the session with one device. Whoever can make messages
+/// unreadable cannot use up key packages any faster.
+const RENEWED_AFTER_MS: i64 = 3_600_000;
+
 /// The session with one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredSession {
     /// The record that the Signal library made.
     pub(crate) record: Vec<u8>,
+    /// True if a message of the device could not be read, or it could not read one, since anything
+    /// was last read in this session.
+    damaged: bool,
+    /// The time at which the session last took the place of another, in epoch milliseconds.
+    renewed_ms: i64,
+}
+
+impl StoredSession {
     /// True if the next message to the device begins a new session.
-    pub(crate) renew: bool,
+    pub(crate) fn should_renew(&self, now_ms: i64) -> bool {
+        self.damaged && now_ms.saturating_sub(self.renewed_ms) >= RENEWED_AFTER_MS
+    }
 }
 
 impl Transaction<'_> {
     /// Returns the session with a device, if there is one.
     pub(crate) fn session(&self, device: &str) -> Result<Option<StoredSession>, DeviceStoreError> {
-        let mut statement =
-            self.inner.prepare_cached("SELECT record, renew FROM sessions WHERE device = ?1")?;
-        Ok(statement
-            .query_row([device], |row| Ok(StoredSession { record: row.get(0)?, renew: row.get(1)? }))
-            .optional()?)
+        let sql = "SELECT record, renew, renewed FROM sessions WHERE device = ?1";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let session = statement.query_row([device], |row| {
+            Ok(StoredSession { record: row.get(0)?, damaged: row.get(1)?, renewed_ms: row.get(2)? })
+        });
+        Ok(session.optional()?)
     }
 
-    /// Stores the record of a session, which changes with every message that is encrypted or
-    /// decrypted. The session is then no longer to be renewed.
+    /// Stores the record of a session in which something was just read. The session is whole.
     pub(crate) fn keep_session(
         &self,
         actor: &str,
@@ -37,7 +51,29 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Has the next message to a device begin a new session.
+    /// Stores the record of a session that this device has just begun. If it takes the place of
+    /// another, that counts as its renewal.
+    pub(crate) fn keep_begun(
+        &self,
+        actor: &str,
+        device: &str,
+        record: &[u8],
+        now_ms: i64,
+    ) -> Result<(), DeviceStoreError> {
+        let sql = "INSERT INTO sessions (device, actor, record) VALUES (?1, ?2, ?3) \
+                   ON CONFLICT (device) DO UPDATE SET record = ?3, renew = 0, renewed = ?4";
+        self.inner.prepare_cached(sql)?.execute(params![device, actor, record, now_ms])?;
+        Ok(())
+    }
+
+    /// Stores the record of a session in which something was just encrypted.
+    pub(crate) fn keep_sent(&self, device: &str, record: &[u8]) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE sessions SET record = ?2 WHERE device = ?1";
+        self.inner.prepare_cached(sql)?.execute(params![device, record])?;
+        Ok(())
+    }
+
+    /// Has a message to a device begin a new session, once the last renewal is long enough ago.
     pub(crate) fn renew_session(&self, device: &str) -> Result<(), DeviceStoreError> {
         self.inner.execute("UPDATE sessions SET renew = 1 WHERE device = ?1", [device])?;
         Ok(())

@@ -2,16 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use eko_cli::LibSignal;
-use eko_client::environment::Clock;
 use eko_client::group::{GroupChange, GroupId, MasterKey, Proposal};
-use eko_client::messenger::{Group, GroupEvent, Notice, SignInRequest};
-use eko_client::{DeviceStore, Environment, Messenger};
-use eko_protocol::address::UserName;
+use eko_client::messenger::{Group, GroupEvent, Notice};
 use eko_testkit::World;
-use tempfile::TempDir;
 
-use crate::people::{COUNTS, TestMessenger, first};
+use crate::people::{TestMessenger, first};
+use crate::restarting::RestartingUser;
 use crate::test_network::{NetworkFault, TestNetwork};
 
 /// Four users with a group, of which Alice and Dave are the admins. Alice and Dave have networks of
@@ -26,50 +22,10 @@ pub(crate) struct Friends {
     pub(crate) dave: TestMessenger,
 }
 
-/// A user whose store is a file, so that the process can end and begin again.
-pub(crate) struct RestartingUser {
-    /// The user's network, which can fail.
-    pub(crate) line: TestNetwork,
-    folder: TempDir,
-    clock: Clock,
-}
-
-impl RestartingUser {
-    /// Opens the user's store, as a new process does.
-    pub(crate) fn open(&self) -> TestMessenger {
-        Messenger::open(self.line.clone(), LibSignal, self.store(), self.environment()).unwrap().unwrap()
-    }
-
-    fn store(&self) -> DeviceStore {
-        DeviceStore::open(&self.folder.path().join("eko.db")).unwrap()
-    }
-
-    /// Returns the environment of a process. The random bytes are not seeded: otherwise each process
-    /// that opens the store would draw the same ids.
-    fn environment(&self) -> Environment {
-        Environment { clock: self.clock.clone(), ..Environment::system() }
-    }
-}
-
 impl Friends {
     /// Signs in a fifth user, whose store is a file.
     pub(crate) async fn restarting_user(&self, name: &str) -> (RestartingUser, TestMessenger) {
-        let user = RestartingUser {
-            line: TestNetwork::to(&[&self.world]),
-            folder: TempDir::new().unwrap(),
-            clock: self.world.clock(),
-        };
-        let request = SignInRequest {
-            origin: self.world.state.origin().clone(),
-            user: UserName::parse(name).unwrap(),
-            device_name: None,
-            counts: COUNTS,
-            id_token: self.world.id_token(name).await,
-            reset: false,
-        };
-        let (line, environment) = (user.line.clone(), user.environment());
-        let signed_in = Messenger::sign_in(line, LibSignal, user.store(), environment, request).await;
-        (user, signed_in.unwrap().0)
+        RestartingUser::sign_in(&self.world, name).await
     }
 
     pub(crate) async fn meet() -> Self {

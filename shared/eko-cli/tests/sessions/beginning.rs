@@ -125,5 +125,8 @@ fn a_session_that_nobody_answered_for_a_month_is_over() {
         LibSignal.encrypt(own, peer, &record, b"still there?").map(drop)
     };
     assert_eq!(at(START_MS + 30 * DAY_MS), Ok(()));
+    assert_eq!(LibSignal.usable(&record, START_MS + 30 * DAY_MS), Ok(true));
     assert_eq!(at(START_MS + 31 * DAY_MS), Err(SessionError::NoSession(bob.address())));
+    assert_eq!(LibSignal.usable(&record, START_MS + 31 * DAY_MS), Ok(false));
+    assert!(matches!(LibSignal.usable(b"no record", START_MS), Err(SessionError::Broken(_))));
 }

@@ -1,0 +1,92 @@
+//! A user whose client says what the test wants it to say: the activities of a malicious sender.
+
+use std::sync::{Arc, Mutex};
+
+use eko_cli::LibSignal;
+use eko_client::content::{pad, unpad};
+use eko_client::messenger::SignInRequest;
+use eko_client::sessions::{
+    DecryptedMessage, EncryptedMessage, LocalDevice, PeerDevice, PrivateKeys, SessionError,
+};
+use eko_client::{DeviceStore, Environment, Messenger, SignalSessions};
+use eko_protocol::address::UserName;
+use eko_protocol::key_package::KeyPackage;
+use eko_testkit::{World, seeded};
+use serde_json::Value;
+
+use crate::people::COUNTS;
+use crate::test_network::TestNetwork;
+
+/// The messenger of a malicious user.
+pub(crate) type Forger = Messenger<TestNetwork, ForgingSessions>;
+
+type ChangeFn = Box<dyn Fn(&mut Value) + Send + Sync>;
+
+/// The sessions of libsignal, which change every activity before they encrypt it.
+#[derive(Clone, Default)]
+pub(crate) struct ForgingSessions {
+    change: Arc<Mutex<Option<ChangeFn>>>,
+}
+
+impl ForgingSessions {
+    /// Changes activities from now on.
+    pub(crate) fn forge(&self, change: impl Fn(&mut Value) + Send + Sync + 'static) {
+        *self.change.lock().unwrap() = Some(Box::new(change));
+    }
+
+    /// Signs in the first device of a user with these sessions.
+    pub(crate) async fn first(&self, world: &World, wire: &TestNetwork, user: &str) -> Forger {
+        let environment = Environment { clock: world.clock(), random: seeded(format!("{user}/forger")) };
+        let request = SignInRequest {
+            origin: world.state.origin().clone(),
+            user: UserName::parse(user).unwrap(),
+            device_name: None,
+            counts: COUNTS,
+            id_token: world.id_token(user).await,
+            reset: false,
+        };
+        let store = DeviceStore::in_memory().unwrap();
+        Messenger::sign_in(wire.clone(), self.clone(), store, environment, request).await.unwrap().0
+    }
+}
+
+impl SignalSessions for ForgingSessions {
+    fn begin(
+        &self,
+        own: LocalDevice<'_>,
+        peer: PeerDevice<'_>,
+        package: &KeyPackage,
+        record: Option<&[u8]>,
+    ) -> Result<Vec<u8>, SessionError> {
+        LibSignal.begin(own, peer, package, record)
+    }
+
+    fn usable(&self, record: &[u8], now_ms: i64) -> Result<bool, SessionError> {
+        LibSignal.usable(record, now_ms)
+    }
+
+    fn encrypt(
+        &self,
+        own: LocalDevice<'_>,
+        peer: PeerDevice<'_>,
+        record: &[u8],
+        plaintext: &[u8],
+    ) -> Result<EncryptedMessage, SessionError> {
+        let mut activity: Value = serde_json::from_slice(unpad(plaintext).unwrap()).unwrap();
+        if let Some(change) = &*self.change.lock().unwrap() {
+            change(&mut activity);
+        }
+        LibSignal.encrypt(own, peer, record, &pad(activity.to_string().as_bytes()))
+    }
+
+    fn decrypt(
+        &self,
+        own: LocalDevice<'_>,
+        peer: PeerDevice<'_>,
+        record: Option<&[u8]>,
+        keys: &dyn PrivateKeys,
+        content: &[u8],
+    ) -> Result<DecryptedMessage, SessionError> {
+        LibSignal.decrypt(own, peer, record, keys, content)
+    }
+}

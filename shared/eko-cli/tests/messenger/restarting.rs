@@ -1,0 +1,55 @@
+//! A user whose store is a file, so that the process can end and begin again.
+
+use eko_cli::LibSignal;
+use eko_client::environment::Clock;
+use eko_client::messenger::SignInRequest;
+use eko_client::{DeviceStore, Environment, Messenger};
+use eko_protocol::address::UserName;
+use eko_testkit::World;
+use tempfile::TempDir;
+
+use crate::people::{COUNTS, TestMessenger};
+use crate::test_network::TestNetwork;
+
+/// A user whose store is a file.
+pub(crate) struct RestartingUser {
+    /// The user's network, which can fail.
+    pub(crate) line: TestNetwork,
+    folder: TempDir,
+    clock: Clock,
+}
+
+impl RestartingUser {
+    /// Signs in the first device of a user.
+    pub(crate) async fn sign_in(world: &World, name: &str) -> (Self, TestMessenger) {
+        let user =
+            Self { line: TestNetwork::to(&[world]), folder: TempDir::new().unwrap(), clock: world.clock() };
+        let request = SignInRequest {
+            origin: world.state.origin().clone(),
+            user: UserName::parse(name).unwrap(),
+            device_name: None,
+            counts: COUNTS,
+            id_token: world.id_token(name).await,
+            reset: false,
+        };
+        let (line, environment) = (user.line.clone(), user.environment());
+        let signed_in = Messenger::sign_in(line, LibSignal, user.store(), environment, request).await;
+        (user, signed_in.unwrap().0)
+    }
+
+    /// Opens the user's store, as a new process does.
+    pub(crate) fn open(&self) -> TestMessenger {
+        Messenger::open(self.line.clone(), LibSignal, self.store(), self.environment()).unwrap().unwrap()
+    }
+
+    /// Opens the user's file.
+    pub(crate) fn store(&self) -> DeviceStore {
+        DeviceStore::open(&self.folder.path().join("eko.db")).unwrap()
+    }
+
+    /// Returns the environment of a process. The random bytes are not seeded: otherwise each process
+    /// that opens the store would draw the same ids.
+    fn environment(&self) -> Environment {
+        Environment { clock: self.clock.clone(), ..Environment::system() }
+    }
+}

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { CONTEXT } from './client.mjs';
 
-const BLOCK = 160;
+const LENGTHS = [1024, 2048, 4096, 8192, 16384, 32768, 65536, 94080];
 const END = 0x80;
 
 export const uuid = () => `urn:uuid:${randomUUID()}`;
@@ -23,7 +23,9 @@ export function note(actor, to, sequence, deviceSets, text) {
 
 export function pad(activity) {
   const bytes = Buffer.from(JSON.stringify(activity));
-  const padded = Buffer.alloc(Math.ceil((bytes.length + 1) / BLOCK) * BLOCK);
+  const length = LENGTHS.find((length) => bytes.length < length);
+  if (length === undefined) throw new Error('the activity is too long');
+  const padded = Buffer.alloc(length);
   bytes.copy(padded);
   padded[bytes.length] = END;
   return padded;
@@ -32,6 +34,6 @@ export function pad(activity) {
 export function unpad(padded) {
   const bytes = Buffer.from(padded);
   const end = bytes.findLastIndex((byte) => byte !== 0);
-  if (bytes.length % BLOCK !== 0 || bytes[end] !== END) throw new Error('the padding is not good');
+  if (!LENGTHS.includes(bytes.length) || bytes[end] !== END) throw new Error('the padding is not good');
   return JSON.parse(bytes.toString('utf8', 0, end));
 }

@@ -25,13 +25,8 @@ use crate::group::{GroupControl, GroupId};
 
 pub use head::{HeadStatement, SignedHead};
 pub use id::{ActivityId, NoteId};
-pub use padding::{PADDING_STEP, pad, unpad};
+pub use padding::{MAX_PLAINTEXT, PADDED_LENGTHS, pad, unpad};
 pub use receipt::{MAX_MISSING, MAX_RECEIVED, MissingMessages, Receipt};
-
-/// The greatest length of a padded activity in bytes. A ciphertext has 96 KiB at most. This leaves
-/// 4,224 bytes of it to Signal: a first message of libsignal 0.103 takes 1,774, later ones about a
-/// hundred.
-pub const MAX_PLAINTEXT: usize = 588 * PADDING_STEP;
 
 /// The greatest number of addresses in `to`, and of device sets in one activity: as many as a group
 /// has members.
@@ -143,22 +138,15 @@ impl Activity {
         if read != *self {
             return Err(Invalid::whole("would not be read as it is"));
         }
-        let plaintext = pad(value.to_string().as_bytes());
-        if plaintext.len() > MAX_PLAINTEXT {
-            return Err(too_long());
-        }
-        Ok(plaintext)
+        pad(value.to_string().as_bytes())
     }
 
     /// Reads a decrypted message.
     ///
     /// # Errors
-    /// [`Invalid`] if it is too long, not padded, or not JSON as the protocol reads it, or at the
+    /// [`Invalid`] if it is not padded, or not JSON as the protocol reads it, or at the
     /// first member that is missing or wrong.
     pub fn from_plaintext(plaintext: &[u8]) -> Result<Self, Invalid> {
-        if plaintext.len() > MAX_PLAINTEXT {
-            return Err(too_long());
-        }
         let value = json::parse(unpad(plaintext)?).map_err(|error| match error {
             JsonError::Refused(invalid) => invalid,
             JsonError::NotJson(_) => Invalid::whole(error.to_string()),
@@ -175,10 +163,6 @@ impl Activity {
 pub fn device_sets_hash(sets: &BTreeMap<String, DeviceSetRef>) -> Result<String, Invalid> {
     let canonical = json::canonical(&serde_json::json!(sets))?;
     Ok(hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &canonical)))
-}
-
-fn too_long() -> Invalid {
-    Invalid::whole(format!("is more than {MAX_PLAINTEXT} bytes"))
 }
 
 #[cfg(test)]

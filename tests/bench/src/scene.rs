@@ -26,8 +26,8 @@ use tokio::net::TcpListener;
 use crate::aws::AwsEndpoint;
 use crate::event;
 
-/// The bytes of a ciphertext. A Signal message with a short text has some 300, the first of a
-/// session some 1,900.
+/// The bytes of a ciphertext. A Signal message with a short text has some 1,150, the first of a
+/// session some 2,800.
 pub const CIPHERTEXT_BYTES: usize = 512;
 
 /// A server with users, devices and a message, for the measurement of one function.

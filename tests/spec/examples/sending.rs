@@ -12,7 +12,7 @@ use crate::cast::{ALICE, BOB, BOB_LAPTOP, DeviceRole};
 /// Returns an envelope of Bob's devices, at the server at `origin`.
 pub(super) fn envelope(number: u8, origin: &Origin, to: &[DeviceRole]) -> OutgoingEnvelope {
     let id = EnvelopeId::parse(&format!("urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd9{number:02}")).unwrap();
-    let messages = to.iter().map(|role| (role.device_id(), vec![0x33; 271])).collect();
+    let messages = to.iter().map(|role| (role.device_id(), vec![0x33; 1135])).collect();
     OutgoingEnvelope::new(BOB.user(), id, messages).at(origin)
 }
 

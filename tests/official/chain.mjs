@@ -20,8 +20,9 @@ function proofBase({ proof, id, ...rest }) {
 const keyPackageOf = (device) => device.replace('/device/', '/keyPackage/');
 export const deviceOf = (keyPackage) => keyPackage.replace('/keyPackage/', '/device/');
 
-// Returns a node about `device`, signed by `signer`, that follows the nodes which `set` counts.
-export function signedNode(kind, signer, { set = EMPTY, device, ...described }) {
+// Returns a node about `device`, signed by `signer`, that follows the nodes which `set` counts. The
+// last of them was made at `last`, in epoch milliseconds.
+export function signedNode(kind, signer, { set = EMPTY, last = 0, device, ...described }) {
   const { origin, actor, address, keys } = signer;
   const node = {
     '@context': [CONTEXT, `${origin}/ns`],
@@ -31,7 +32,8 @@ export function signedNode(kind, signer, { set = EMPTY, device, ...described }) 
     seq: set.length,
     prev: set.head,
     device,
-    published: new Date().toISOString(),
+    // The times of a chain never run backwards, whatever this clock says.
+    published: new Date(Math.max(Date.now(), last)).toISOString(),
     ...described,
   };
   if (kind !== 'RevokeDevice') node.keyPackage = keyPackageOf(device);
@@ -46,16 +48,18 @@ export function signedNode(kind, signer, { set = EMPTY, device, ...described }) 
 }
 
 // Verifies a user's chain and returns the nodes of the active devices by address, in the chain's
-// order, the length and head of the chain, and its root: the node of the device that all of them
-// descend from.
+// order, the length and head of the chain, its root (the node of the device that all of them descend
+// from), and the time of the last node in epoch milliseconds.
 export function replay(signal, actor, nodes) {
-  let [active, set, root] = [new Map(), EMPTY, null];
+  let [active, set, root, last] = [new Map(), EMPTY, null, -Infinity];
   for (const node of nodes) {
     const check = (holds, what) => {
       if (!holds) throw new Error(`node ${set.length} of ${actor}: ${what}`);
     };
     const { device, identityKey, possession, proof } = node;
     check(node.actor === actor && node.seq === set.length && node.prev === set.head, 'is not the next one');
+    const published = Date.parse(node.published);
+    check(published >= last, 'is dated before the last one');
     const kind = node.type[1];
     const itself = kind === 'ResetDevices' || (kind === 'AddDevice' && set.length === 0);
     const signer = itself ? node : active.get(proof.verificationMethod);
@@ -77,6 +81,7 @@ export function replay(signal, actor, nodes) {
       if (itself) root = node;
     }
     set = { length: set.length + 1, head: hash(node) };
+    last = published;
   }
-  return { active, set, root };
+  return { active, set, root, last };
 }

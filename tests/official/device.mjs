@@ -78,8 +78,8 @@ export class Device {
   }
 
   async #append(kind, members) {
-    const { set } = await this.directory.look(this.actor);
-    const node = signedNode(kind, this, { set, ...members });
+    const { set, last } = await this.directory.look(this.actor);
+    const node = signedNode(kind, this, { set, last, ...members });
     await this.call('POST', `${this.actor}/devices`, { body: node, due: [201] });
     return (await this.directory.look(this.actor)).set;
   }

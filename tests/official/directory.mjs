@@ -17,10 +17,10 @@ export class Directory {
   async look(actor) {
     const document = (await call('GET', actor)).body;
     const chain = (await call('GET', document['eko:devices'])).body;
-    const { active, set, root } = replay(this.signal, actor, chain.orderedItems);
+    const { active, set, root, last } = replay(this.signal, actor, chain.orderedItems);
     const { length, head } = chain['eko:deviceSet'];
     if (length !== set.length || head !== set.head) throw new Error(`${actor}: another head is said`);
-    const user = { actor, keyPackages: document['eko:keyPackages'], active, set, root };
+    const user = { actor, keyPackages: document['eko:keyPackages'], active, set, root, last };
     this.#known.set(actor, user);
     return user;
   }

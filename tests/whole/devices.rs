@@ -7,6 +7,7 @@ mod joining;
 mod nodes;
 mod reset;
 mod revocation;
+mod times;
 mod turned_away;
 
 use eko_client::Device;

@@ -146,7 +146,8 @@ impl RegistrationRequest {
     ) -> Result<ChainNode, NodeError> {
         let value = self.node.as_ref().ok_or(NodeError::Invalid(Invalid::whole("is missing")))?;
         let node = ChainNode::parse(value).map_err(NodeError::Invalid)?;
-        verify_registration(state.origin(), &device.caller.user, position, &device.new_device(), &node)
+        let (origin, user, new) = (state.origin(), &device.caller.user, device.new_device());
+        verify_registration(origin, user, position, &new, &node, state.now_ms())
             .map_err(NodeError::Append)?;
         Ok(node)
     }

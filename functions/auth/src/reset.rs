@@ -30,7 +30,7 @@ pub(crate) async fn reset_chain(
     if age_s > FRESH_SIGN_IN_SECONDS {
         return Err(Problem::Unauthenticated("a reset needs a sign-in of the last ten minutes"));
     }
-    let node = request.verify_node(state, &device, &(&seen.devices.set).into()).map_err(|error| {
+    let node = request.verify_node(state, &device, &seen.devices.position()).map_err(|error| {
         if error.is_stale_head() { Problem::StaleHead(seen.devices.set.clone()) } else { error.into() }
     })?;
     let token = RefreshToken::new(state);

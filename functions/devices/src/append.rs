@@ -83,7 +83,7 @@ async fn context(
     let keys = state.store().device_keys(user, wanted).await?;
     let registered = |device: &DeviceId| keys.get(device).map(|keys| keys.new_device(device));
     Ok(AppendContext {
-        position: (&devices.set).into(),
+        position: devices.position(),
         active_count: devices.active.len(),
         since_reset: devices.since_reset(),
         signer: signer.as_ref().and_then(registered),
@@ -92,6 +92,7 @@ async fn context(
             DeviceStatus::Pending => registered(&subject).map_or(NodeSubject::Other, NodeSubject::Pending),
             DeviceStatus::Revoked => NodeSubject::Other,
         },
+        now_ms: state.now_ms(),
     })
 }
 

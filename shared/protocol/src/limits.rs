@@ -15,6 +15,10 @@ pub const MAX_CHAIN_NODES_TO_ADD: u64 = 2_000;
 /// there is none.
 pub const MAX_NODES_SINCE_RESET_TO_ADD: u64 = 200;
 
+/// The maximum distance of a new node's time ahead of the server's, in milliseconds: one day. A
+/// user's clock may be off by a time zone.
+pub const MAX_NODE_AHEAD_MS: i64 = 86_400_000;
+
 /// The maximum number of ciphertexts in one envelope: one for each device of a user.
 pub const MAX_MESSAGES: usize = 16;
 

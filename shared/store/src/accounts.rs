@@ -137,7 +137,7 @@ impl Store {
         profile.set(attr::ISSUER, s(subject.issuer));
         profile.set(attr::SUBJECT, s(subject.subject));
         profile.set(attr::CREATED_MS, n(device.keys.registered_ms));
-        let set = UserDevices::first_item(device.address, &node.device_set(), device.keys.registration_id);
+        let set = UserDevices::first_item(device.address, node, device.keys.registration_id);
         let mut writes = vec![self.put_new(binding)?, self.put_new(profile)?];
         writes.extend(self.device_writes(device, DeviceStatus::Active)?);
         writes.push(self.put_new(set)?);

@@ -87,7 +87,7 @@ impl Store {
                     let update = name_head(update, seen, node)
                         .condition_expression(HEAD_AS_SEEN)
                         .update_expression(
-                            "SET #len = :len, #head = :head, #ad = :ad, #an = :an, #a.#device = :registration \
+                            "SET #len = :len, #head = :head, #at = :at, #ad = :ad, #an = :an, #a.#device = :registration \
                              DELETE #p :pending",
                         )
                         .expression_attribute_names("#ad", devices::attr::ADDITIONS_DAY)
@@ -113,7 +113,9 @@ impl Store {
                 let set = self.update(&key::devices(user), |update| {
                     name_active_device(name_head(update, seen, node), device)
                         .condition_expression(HEAD_AS_SEEN)
-                        .update_expression("SET #len = :len, #head = :head REMOVE #a.#device, #f.#device")
+                        .update_expression(
+                            "SET #len = :len, #head = :head, #at = :at REMOVE #a.#device, #f.#device",
+                        )
                         .expression_attribute_names("#f", devices::attr::FULL)
                 })?;
                 vec![put, set, self.tombstone(DeviceAddress::new(user, device))?]
@@ -172,8 +174,8 @@ impl Store {
 /// its names and values come from [`name_head`].
 pub(crate) const HEAD_AS_SEEN: &str = "#len = :seenlen AND #head = :seenhead";
 
-/// Adds the names and values of the seen and the new `len` and `head` to an update of the device
-/// set.
+/// Adds the names and values of the seen and the new `len` and `head`, and of the new `at`, to an
+/// update of the device set.
 pub(crate) fn name_head(update: UpdateBuilder, seen: &UserDevices, node: &ChainNode) -> UpdateBuilder {
     let new = node.device_set();
     update
@@ -183,6 +185,8 @@ pub(crate) fn name_head(update: UpdateBuilder, seen: &UserDevices, node: &ChainN
         .expression_attribute_values(":seenhead", s(&seen.set.head))
         .expression_attribute_values(":len", n(new.length))
         .expression_attribute_values(":head", s(&new.head))
+        .expression_attribute_names("#at", devices::attr::PUBLISHED)
+        .expression_attribute_values(":at", n(node.published_ms()))
 }
 
 /// Adds the names for the path `#a.#device` to an update of the device set.

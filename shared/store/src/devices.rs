@@ -6,6 +6,7 @@
 //! |---|---|---|---|
 //! | `len` | N | nodes | the length of the device chain |
 //! | `head` | S | | the hash of the chain's last node, lower-case hex |
+//! | `at` | N | epoch ms | the time that the chain's last node states |
 //! | `root` | N | | the place of the last node that reset the devices; 0 before the first reset |
 //! | `ad` | N | day | the day of the last approval of a device, counted from the epoch |
 //! | `an` | N | devices | the number of approvals on that day |
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_protocol::address::UserName;
+use eko_protocol::chain::{ChainNode, ChainPosition};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::RegistrationId;
@@ -37,6 +39,7 @@ const DAY_MS: i64 = 86_400_000;
 pub(crate) mod attr {
     pub(crate) const LENGTH: &str = "len";
     pub(crate) const HEAD: &str = "head";
+    pub(crate) const PUBLISHED: &str = "at";
     pub(crate) const ROOT: &str = "root";
     pub(crate) const ADDITIONS_DAY: &str = "ad";
     pub(crate) const ADDITIONS: &str = "an";
@@ -50,6 +53,8 @@ pub(crate) mod attr {
 pub struct UserDevices {
     /// The length and the head of the device chain.
     pub set: DeviceSetRef,
+    /// The time that the chain's last node states, in epoch milliseconds.
+    pub published_ms: i64,
     /// The place of the chain's last `ResetDevices`, and 0 before the first one.
     pub root: u64,
     /// The devices that were added last.
@@ -91,6 +96,12 @@ pub fn until_tomorrow_s(now_ms: i64) -> u64 {
 }
 
 impl UserDevices {
+    /// Returns the end of the device chain.
+    pub fn position(&self) -> ChainPosition {
+        let DeviceSetRef { length, head } = self.set.clone();
+        ChainPosition { length, head: Some(head), published_ms: Some(self.published_ms) }
+    }
+
     /// Returns the number of nodes from the last `ResetDevices` on, or of all nodes if there is none.
     pub fn since_reset(&self) -> u64 {
         self.set.length.saturating_sub(self.root)
@@ -135,19 +146,29 @@ impl UserDevices {
             day: item.get_n(attr::ADDITIONS_DAY).unwrap_or_default(),
             count: number_or_zero(item, attr::ADDITIONS),
         };
-        let (root, pending) = (item.need_u(attr::ROOT)?, item.device_ids(attr::PENDING)?);
-        Ok(Self { set, root, additions, active, pending, full: fill::marks(item)? })
+        Ok(Self {
+            set,
+            published_ms: item.get_n(attr::PUBLISHED).ok_or_else(|| missing(attr::PUBLISHED))?,
+            root: item.need_u(attr::ROOT)?,
+            additions,
+            active,
+            pending: item.device_ids(attr::PENDING)?,
+            full: fill::marks(item)?,
+        })
     }
 
-    /// Builds the item of a set in which `address` is the only active device.
+    /// Builds the item of a set in which `address` is the only active device, by the first node of
+    /// its chain.
     pub(crate) fn first_item(
         address: DeviceAddress<'_>,
-        set: &DeviceSetRef,
+        node: &ChainNode,
         registration: RegistrationId,
     ) -> Item {
+        let set = node.device_set();
         let mut item = key::devices(address.user).item();
         item.set(attr::LENGTH, n(set.length));
         item.set(attr::HEAD, s(&set.head));
+        item.set(attr::PUBLISHED, n(node.published_ms()));
         item.set(attr::ROOT, n(0));
         item.set(attr::ACTIVE, active_attribute([(address.device, registration)]));
         item.set(attr::FULL, fill::no_marks());

@@ -192,7 +192,7 @@ impl Store {
             let pending = if seen.pending.is_empty() { "attribute_not_exists(#p)" } else { "#p = :seenp" };
             let update = name_head(update, seen, node)
                 .update_expression(
-                    "SET #len = :len, #head = :head, #root = :root, #a = :a, #f = :f REMOVE #p",
+                    "SET #len = :len, #head = :head, #at = :at, #root = :root, #a = :a, #f = :f REMOVE #p",
                 )
                 .expression_attribute_names("#root", devices::attr::ROOT)
                 .expression_attribute_values(":root", n(node.seq()))

@@ -19,6 +19,7 @@ pub(super) const ROWS: &[&str] = &[
     "nodes of a chain that ends with an `AddDevice`",
     "nodes since the last reset, with an `AddDevice` as the last",
     "devices of a user that are added in a day",
+    "seconds that the time of a node is ahead",
     "characters of a user name",
     "characters of a device name",
     "registration id",
@@ -108,6 +109,20 @@ async fn answer(limit: &'static str, count: u64) -> String {
             }
             last
         }
+        "seconds that the time of a node is ahead" => {
+            let TwoUsers { world, alice, .. } = TwoUsers::new().await;
+            let second = world.further(&alice, "two").await;
+            let position = alice.chain(alice.user()).await.unwrap().1.position;
+            let made_ms = world.now_ms() + i64::try_from(count * 1000).unwrap();
+            let next = NextNode::new(alice.origin(), alice.user(), &position, made_ms);
+            let node = alice.sign_node(next.revoke(second.id())).unwrap();
+            told(
+                &alice
+                    .call(Method::POST, "/user/alice/devices", Body::Json(&node), Auth::Device)
+                    .await
+                    .unwrap(),
+            )
+        }
         "characters of a user name" => {
             let world = World::new().await;
             let name = "a".repeat(number.min(30));
@@ -137,7 +152,7 @@ impl TwoUsers {
     /// has `count` nodes, and that the last reset is at the place `root`.
     async fn append(&self, count: u64, root: u64, node: impl FnOnce(NextNode<'_>) -> UnsignedNode) -> String {
         let (_, state) = self.alice.chain(self.alice.user()).await.unwrap();
-        let position = ChainPosition { length: count - 1, head: state.position.head };
+        let position = ChainPosition { length: count - 1, ..state.position };
         let cloud = &self.world.cloud;
         let set = cloud.clients.dynamodb.update_item().table_name(cloud.names().table);
         set.key("pk", AttributeValue::S("U#alice".to_owned()))

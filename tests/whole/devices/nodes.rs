@@ -82,11 +82,11 @@ async fn a_node_that_is_wrong_changes_nothing() {
     let mut possessed = waiting.described();
     possessed.possession = bob.described().possession;
     let first = serde_json::to_value(bob.chain(bob.user()).await.unwrap().0[0].to_value()).unwrap();
-    let behind = ChainPosition { length: 2, head: Some(first["proof"].to_string()) };
+    let behind = ChainPosition { length: 2, ..position.clone() };
     let ahead = ChainPosition { length: position.length + 1, ..position.clone() };
     let forked = ChainPosition { head: Some("0".repeat(64)), ..position.clone() };
     let cases: Vec<(&str, Value, &str)> = vec![
-        ("seq that was", add_at(ChainPosition { head: position.head.clone(), ..behind }), "409 stale-head"),
+        ("seq that was", add_at(behind), "409 stale-head"),
         ("seq to come", add_at(ahead), "409 stale-head"),
         ("another prev", add_at(forked), "409 stale-head"),
         ("the first node again", first.clone(), "409 stale-head"),

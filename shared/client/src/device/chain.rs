@@ -73,8 +73,7 @@ impl<T: Transport> Device<T> {
         }
         let mac = keys.approval_mac(&self.origin, &self.user, new, chain);
         let (mac, last) = mac.zip(chain.last()).ok_or_else(|| untrusted("there is no chain to add it to"))?;
-        let position = (&last.device_set()).into();
-        let now_ms = self.environment.now_ms();
+        let (position, now_ms) = (last.position(), self.environment.now_ms());
         self.sign_node(NextNode::new(&self.origin, &self.user, &position, now_ms).approve(new, &mac))
     }
 

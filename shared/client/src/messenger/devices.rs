@@ -2,6 +2,7 @@
 
 use eko_protocol::chain::ChainNode;
 use eko_protocol::id::DeviceId;
+use eko_protocol::timestamp;
 use serde_json::Value;
 
 use super::trust::Contact;
@@ -54,7 +55,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let added = own.pinned.nodes.iter().rfind(|node| node.device() == address);
             OwnDevice {
                 id: id.clone(),
-                since: added.map(|node| node.published().to_owned()).unwrap_or_default(),
+                since: added.map(|node| timestamp::format(node.published_ms())).unwrap_or_default(),
                 this: id == this,
             }
         });

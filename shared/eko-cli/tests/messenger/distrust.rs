@@ -5,7 +5,7 @@ use eko_client::messenger::{Distrust, MessengerError, Notice, SentActivity, Sign
 use eko_client::store::EnvelopeState;
 use eko_client::{Device, DeviceKeys, DeviceStore, Environment, Messenger};
 use eko_protocol::address::UserName;
-use eko_protocol::chain::{ChainPosition, NextNode};
+use eko_protocol::chain::{ChainNode, ChainPosition, NextNode};
 use eko_protocol::key::JoiningMac;
 use eko_testkit::{World, seeded};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub(crate) fn show_chain(wire: &TestNetwork, change: impl Fn(&mut Vec<Value>) + 
         let mut shown: Value = serde_json::from_slice(passing.answer).unwrap();
         let nodes = shown["orderedItems"].as_array_mut().unwrap();
         change(nodes);
-        let last = eko_protocol::chain::ChainNode::parse(nodes.last().unwrap()).unwrap();
+        let last = ChainNode::parse(nodes.last().unwrap()).unwrap();
         shown["eko:deviceSet"] = json!({ "length": nodes.len(), "head": last.hash() });
         Some(FalseAnswer { status: 200, body: shown.to_string().into_bytes() })
     });
@@ -66,11 +66,32 @@ async fn a_device_that_bob_has_not_signed_is_refused_at_first_sight() {
     world.deliver().await;
 }
 
+/// A stolen device dates its own node before the node in front of it, so that it seems to have been
+/// there all along.
+#[tokio::test]
+async fn a_chain_whose_times_run_backwards_is_false() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = two(&world, &wire).await;
+    let ghost = inserted(&world, &wire);
+    let (nodes, state) = bob.device().chain(&bob.me().user).await.unwrap();
+    let position = ChainPosition { published_ms: None, ..state.position };
+    let earlier_ms = nodes[0].published_ms() - 1;
+    let node = NextNode::new(ghost.origin(), ghost.user(), &position, earlier_ms)
+        .approve(&ghost.described(), &JoiningMac::from([0; 32]));
+    let node = bob.device().sign_node(node).unwrap();
+    show_chain(&wire, move |nodes| nodes.push(node.clone()));
+    let why = distrust(alice.send(&bob.me(), text("secret")).await);
+    let Distrust::FalseChain(why) = why else { panic!("{why:?}") };
+    assert!(why.contains("published must not be before"), "{why}");
+    world.deliver().await;
+}
+
 /// Returns an `AddDevice` node for the server's own device. The device has signed it itself, since
 /// it has no key of Bob's.
 fn forged(mallory: &Device<TestNetwork>, nodes: &[Value]) -> Value {
-    let last = eko_protocol::chain::ChainNode::parse(nodes.last().unwrap()).unwrap();
-    let position = ChainPosition { length: nodes.len() as u64, head: Some(last.hash()) };
+    let last = ChainNode::parse(nodes.last().unwrap()).unwrap();
+    let position = last.position();
     let described = mallory.described();
     let node = NextNode::new(mallory.origin(), mallory.user(), &position, 1_769_715_000_000)
         .approve(&described, &JoiningMac::from([0; 32]));
@@ -167,8 +188,8 @@ async fn a_chain_that_loses_nodes_or_changes_is_refused() {
     // A fork has the same first device and another second one, which the first has signed. A stolen
     // key can make it.
     let other = inserted(&world, &wire);
-    let last = eko_protocol::chain::ChainNode::parse(&first_node).unwrap();
-    let position = ChainPosition { length: 1, head: Some(last.hash()) };
+    let last = ChainNode::parse(&first_node).unwrap();
+    let position = last.position();
     let node = NextNode::new(other.origin(), other.user(), &position, 1)
         .approve(&other.described(), &JoiningMac::from([0; 32]));
     let forked = bob.device().sign_node(node).unwrap();

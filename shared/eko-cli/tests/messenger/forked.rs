@@ -1,7 +1,7 @@
 //! Tests of a server that has a stolen key and forks a chain with it: safety numbers differ.
 
 use eko_client::messenger::Trust;
-use eko_protocol::chain::{ChainPosition, NextNode};
+use eko_protocol::chain::NextNode;
 use eko_protocol::key::JoiningMac;
 use eko_testkit::World;
 use serde_json::Value;
@@ -16,7 +16,7 @@ const TIME: i64 = 1_769_715_000_000;
 /// signed with the stolen key of one of his devices.
 async fn ghost(world: &World, wire: &TestNetwork, stolen: &TestMessenger, length: usize) -> Value {
     let nodes = stolen.device().chain(&stolen.me().user).await.unwrap().0;
-    let position = ChainPosition { length: length as u64, head: Some(nodes[length - 1].hash()) };
+    let position = nodes[length - 1].position();
     let ghost = inserted(world, wire);
     let node = NextNode::new(ghost.origin(), ghost.user(), &position, TIME);
     stolen.device().sign_node(node.approve(&ghost.described(), &JoiningMac::from([0; 32]))).unwrap()

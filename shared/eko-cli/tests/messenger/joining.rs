@@ -24,7 +24,7 @@ pub(crate) fn false_chain(
     mac: &JoiningMac,
 ) -> Vec<Value> {
     let root = mallory.first_node().unwrap();
-    let position = (&ChainNode::parse(&root).unwrap().device_set()).into();
+    let position = ChainNode::parse(&root).unwrap().position();
     let next = NextNode::new(mallory.origin(), mallory.user(), &position, 1_769_715_000_000);
     let added = mallory.sign_node(next.approve(&new.device().described(), mac)).unwrap();
     vec![root, added]
@@ -146,7 +146,7 @@ async fn an_approval_of_another_device_or_of_an_older_chain_is_not_believed() {
     // A stolen device of Bob's signs what the server likes: the approval of another device, and the
     // true approval on a chain from which the node before it is left out.
     for (before, mac) in [(2, of_three), (1, of_two)] {
-        let position = (&nodes[before - 1].device_set()).into();
+        let position = nodes[before - 1].position();
         let next = NextNode::new(&origin, &user, &position, 1_769_715_000_000);
         let added = bob.device().sign_node(next.approve(&two.device().described(), &mac)).unwrap();
         show_chain(&theirs, move |nodes| {

@@ -24,10 +24,10 @@ fn takeover(world: &World, wire: &TestNetwork, last: &ChainNode) -> Vec<Value> {
     let keys = DeviceKeys::generate(COUNTS, &environment).unwrap();
     let (origin, user) = (mallory.origin().clone(), mallory.user().clone());
     let second = Device::new(wire.clone(), origin.clone(), user.clone(), keys, environment);
-    let position = (&last.device_set()).into();
+    let position = last.position();
     let reset = NextNode::new(&origin, &user, &position, TIME).reset(&mallory.described());
     let reset = mallory.sign_node(reset).unwrap();
-    let position = (&ChainNode::parse(&reset).unwrap().device_set()).into();
+    let position = ChainNode::parse(&reset).unwrap().position();
     let added = NextNode::new(&origin, &user, &position, TIME);
     let added = added.approve(&second.described(), &JoiningMac::from([0; 32]));
     vec![reset, mallory.sign_node(added).unwrap()]

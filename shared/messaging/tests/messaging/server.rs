@@ -113,7 +113,7 @@ impl TestServer {
             self.pending(&user, *number).await;
             let seen = store.device_set(&user.name).await.unwrap().unwrap();
             let new = registration(user.at(&id), &one_time);
-            let node = addition(&new, &(&seen.set).into());
+            let node = addition(&new, &seen.position());
             let registration_id = new.keys.registration_id;
             let approve = DeviceSetChange::Approve { device: id.clone(), registration_id };
             let appended = store.append(&user.name, &seen, &node, &approve, 0).await.unwrap();

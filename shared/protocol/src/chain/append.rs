@@ -1,9 +1,9 @@
 //! The decision whether a server appends a node to a user's chain, without a replay.
 //!
 //! A server stores the end of the chain, the active devices and the pending ones. That is enough to
-//! decide about the next node. Two rules go beyond those of a replay: an `AddDevice` of a later
-//! node must be about a pending device and have the keys with which that device registered, and a
-//! `ResetDevices` comes only with the registration of its device.
+//! decide about the next node. Three rules go beyond those of a replay: an `AddDevice` of a later
+//! node must be about a pending device and have the keys with which that device registered, a
+//! `ResetDevices` comes only with the registration of its device, and no node is dated far ahead.
 
 use super::verify::device_of;
 use super::{
@@ -13,6 +13,7 @@ use crate::Invalid;
 use crate::address::{Origin, UserName};
 use crate::id::DeviceId;
 use crate::key::RegistrationId;
+use crate::limits::MAX_NODE_AHEAD_MS;
 
 /// A user's devices as far as they matter to the next node.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct AppendContext {
     pub signer: Option<NewDevice>,
     /// The device that the node is about.
     pub subject: NodeSubject,
+    /// The server's time, in epoch milliseconds.
+    pub now_ms: i64,
 }
 
 /// The device that a node is about, as the server knows it before the node.
@@ -81,6 +84,10 @@ pub enum AppendError {
     /// A later device registers with another node than a `ResetDevices`.
     #[error("must be ResetDevices")]
     MustReset,
+    /// The node is dated more than [`MAX_NODE_AHEAD_MS`] ahead of the server's time, and after the
+    /// last node.
+    #[error("is more than a day ahead: set the clock of this device")]
+    TooFarAhead,
     /// The node of a registration is about another device, or has other keys than the registration.
     #[error("must be the device that registers, with the same keys")]
     WrongDevice,
@@ -100,6 +107,7 @@ impl AppendError {
             Self::NotPending | Self::WrongDevice => "/device",
             Self::WrongIdentityKey => "/identityKey",
             Self::WrongRegistrationId => "/registrationId",
+            Self::TooFarAhead => "/published",
         };
         Invalid::at(pointer, self.to_string())
     }
@@ -120,6 +128,7 @@ pub fn verify_append(
         context.signer.as_ref().filter(|signer| signer.id == *device).map(|signer| signer.identity_key)
     };
     verify_next(origin, user, &context.position, signer_key, node)?;
+    check_not_ahead(&context.position, node, context.now_ms)?;
     // A device that left the chain is not told apart from a new one. Neither is pending, so an
     // `AddDevice` of either fails below.
     let standing = match context.subject {
@@ -146,7 +155,7 @@ pub fn verify_append(
 
 /// Verifies the node that comes with the registration of `new` as the next one of its user's chain.
 /// The node is an `AddDevice` if the chain is empty, and a `ResetDevices` otherwise. In both cases
-/// the device signs it itself.
+/// the device signs it itself. `now_ms` is the server's time, in epoch milliseconds.
 ///
 /// # Errors
 /// [`AppendError`] for the first rule that is broken.
@@ -156,6 +165,7 @@ pub fn verify_registration(
     position: &ChainPosition,
     new: &NewDevice,
     node: &ChainNode,
+    now_ms: i64,
 ) -> Result<(), AppendError> {
     let addition = match (&node.kind, position.length) {
         (NodeKind::Add(addition), 0) | (NodeKind::Reset(addition), 1..) => addition,
@@ -164,9 +174,18 @@ pub fn verify_registration(
     };
     // No device but the new one may sign the node.
     verify_next(origin, user, position, |_| None, node)?;
+    check_not_ahead(position, node, now_ms)?;
     let is_same = node.device == origin.device(user, &new.id)
         && addition.identity_key == new.identity_key
         && addition.registration_id == new.registration_id
         && addition.possession == new.possession;
     if is_same { Ok(()) } else { Err(AppendError::WrongDevice) }
+}
+
+/// Checks that the node is not dated far ahead of the server's time. The time of the last node is
+/// always allowed, so that no node can keep another from following it.
+fn check_not_ahead(position: &ChainPosition, node: &ChainNode, now_ms: i64) -> Result<(), AppendError> {
+    let latest_ms = now_ms.saturating_add(MAX_NODE_AHEAD_MS);
+    let latest_ms = position.published_ms.map_or(latest_ms, |last_ms| latest_ms.max(last_ms));
+    if node.published_ms > latest_ms { Err(AppendError::TooFarAhead) } else { Ok(()) }
 }

@@ -29,8 +29,9 @@ pub struct NewDevice {
 /// use eko_protocol::id::DeviceId;
 ///
 /// let (origin, alice) = (Origin::parse("https://a.example")?, UserName::parse("alice")?);
-/// let position = ChainPosition { length: 2, head: Some("ab".repeat(32)) };
-/// let next = NextNode::new(&origin, &alice, &position, 0);
+/// let head = Some("ab".repeat(32));
+/// let position = ChainPosition { length: 2, head, published_ms: Some(1_769_715_000_000) };
+/// let next = NextNode::new(&origin, &alice, &position, 1_769_715_000_007);
 /// let revocation = next.revoke(&DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11")?);
 ///
 /// // The revoking device signs these bytes, and `finish` adds the signature.
@@ -46,14 +47,14 @@ pub struct NextNode<'a> {
 }
 
 impl<'a> NextNode<'a> {
-    /// Creates the next node of the chain that ends at `position`. `published_ms` is in epoch
-    /// milliseconds.
-    pub fn new(
-        origin: &'a Origin,
-        user: &'a UserName,
-        position: &'a ChainPosition,
-        published_ms: i64,
-    ) -> Self {
+    /// Creates the next node of the chain that ends at `position`. `now_ms` is the device's own
+    /// time in epoch milliseconds.
+    ///
+    /// The node states the time of the last node if that is later, as the times of a chain never
+    /// run backwards. A device whose clock is slow can therefore append, and so can one whose
+    /// user's chain was pushed into the future by a thief.
+    pub fn new(origin: &'a Origin, user: &'a UserName, position: &'a ChainPosition, now_ms: i64) -> Self {
+        let published_ms = position.published_ms.map_or(now_ms, |last_ms| now_ms.max(last_ms));
         Self { origin, user, position, published_ms }
     }
 

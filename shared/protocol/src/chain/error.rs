@@ -1,7 +1,7 @@
 //! The rules of the chain that a node can break.
 
-use crate::Invalid;
 use crate::limits::{MAX_ACTIVE_DEVICES, MAX_NODES_SINCE_RESET_TO_ADD};
+use crate::{Invalid, timestamp};
 
 /// The rule that a node breaks. The node is not appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,12 @@ pub enum ChainError {
     WrongPrev {
         /// The hash of the last node; `None` before the first.
         expected: Option<String>,
+    },
+    /// `published` is before that of the last node.
+    #[error("published must not be before {}, the time of the last node", timestamp::format(*not_before_ms))]
+    TimeRunsBackwards {
+        /// The time of the last node, in epoch milliseconds.
+        not_before_ms: i64,
     },
     /// The chain has as many nodes as a node of this kind allows.
     #[error("the chain has {0} nodes, and no node of this type may follow")]
@@ -97,6 +103,7 @@ impl ChainError {
         let pointer = match self {
             Self::WrongSeq { .. } | Self::ChainFull(_) | Self::TooManySinceReset => "/seq",
             Self::WrongPrev { .. } => "/prev",
+            Self::TimeRunsBackwards { .. } => "/published",
             Self::WrongContext => "/@context",
             Self::WrongActor => "/actor",
             Self::WrongId { .. } => "/id",

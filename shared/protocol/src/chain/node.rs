@@ -3,8 +3,8 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::proof_base;
 use super::wire::WireNode;
+use super::{ChainPosition, proof_base};
 use crate::Invalid;
 use crate::device_set::{DeviceSetRef, is_hash};
 use crate::invalid::token;
@@ -36,7 +36,7 @@ pub struct ChainNode {
     pub(super) prev: Option<String>,
     pub(super) device: String,
     pub(super) kind: NodeKind,
-    pub(super) published: String,
+    pub(super) published_ms: i64,
     pub(super) approval_mac: Option<JoiningMac>,
     pub(super) proof: Proof,
     pub(super) canonical: Vec<u8>,
@@ -120,6 +120,12 @@ impl ChainNode {
         hex::encode(Sha256::digest(&self.canonical))
     }
 
+    /// Returns the end of the chain that ends with this node.
+    pub fn position(&self) -> ChainPosition {
+        let DeviceSetRef { length, head } = self.device_set();
+        ChainPosition { length, head: Some(head), published_ms: Some(self.published_ms) }
+    }
+
     /// Returns the length and the head of the chain that ends with this node.
     pub fn device_set(&self) -> DeviceSetRef {
         DeviceSetRef { length: self.seq.saturating_add(1), head: self.hash() }
@@ -170,10 +176,10 @@ impl ChainNode {
         self.approval_mac.as_ref()
     }
 
-    /// Returns the time at which the node was made, by the signing device's clock, as RFC 3339 in
-    /// UTC.
-    pub fn published(&self) -> &str {
-        &self.published
+    /// Returns the time at which the node was made, by the signing device's clock, in epoch
+    /// milliseconds.
+    pub fn published_ms(&self) -> i64 {
+        self.published_ms
     }
 
     /// Returns the signature.

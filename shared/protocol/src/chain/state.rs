@@ -144,8 +144,7 @@ impl ChainState {
             self.used.insert(device);
         }
         self.since_reset = self.since_reset.saturating_add(1);
-        self.position =
-            ChainPosition { length: self.position.length.saturating_add(1), head: Some(node.hash()) };
+        self.position = node.position();
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{Addition, ChainError, ChainNode, NodeKind, possession_base};
 use crate::address::{Origin, UserName};
-use crate::device_set::DeviceSetRef;
 use crate::id::DeviceId;
 use crate::key::{IdentityKey, RegistrationId, Signature};
 use crate::limits::{
@@ -17,16 +16,14 @@ pub struct ChainPosition {
     pub length: u64,
     /// The hash of the last node; `None` before the first.
     pub head: Option<String>,
+    /// The time at which the last node says that it was made, in epoch milliseconds; `None` before
+    /// the first. No later node may state an earlier one.
+    pub published_ms: Option<i64>,
 }
 
-impl From<&DeviceSetRef> for ChainPosition {
-    fn from(set: &DeviceSetRef) -> Self {
-        Self { length: set.length, head: Some(set.head.clone()) }
-    }
-}
-
-/// Verifies a node as the next one of a user's chain: its place, the length of the chain, its
-/// addresses, its signature and, if it adds a device, that device's possession of its identity key.
+/// Verifies a node as the next one of a user's chain: its place, the length of the chain, its time,
+/// its addresses, its signature and, if it adds a device, that device's possession of its identity
+/// key.
 ///
 /// `signer_key` returns the identity key of a device that is active now, and `None` for any other
 /// device. The first node and a `ResetDevices` must be signed by the device that they make active,
@@ -57,6 +54,10 @@ pub fn verify_next(
     }
     if node.prev != position.head {
         return Err(ChainError::WrongPrev { expected: position.head.clone() });
+    }
+    // A whole chain holds times that only grow, so a device cannot date its own changes back.
+    if let Some(not_before_ms) = position.published_ms.filter(|last_ms| node.published_ms < *last_ms) {
+        return Err(ChainError::TimeRunsBackwards { not_before_ms });
     }
     let most = match node.kind {
         NodeKind::Add(_) => MAX_CHAIN_NODES_TO_ADD,

@@ -84,7 +84,8 @@ impl WireNode {
         if self.approval_mac.is_some() && !matches!(kind, NodeKind::Add(_)) {
             return Err(Invalid::at("/approvalMac", "is of an AddDevice only"));
         }
-        timestamp::parse_utc(&self.published).map_err(|fault| fault.under("/published"))?;
+        let published_ms =
+            timestamp::parse_utc(&self.published).map_err(|fault| fault.under("/published"))?;
         Ok(ChainNode {
             context: self.context,
             id: self.id,
@@ -93,7 +94,7 @@ impl WireNode {
             prev: self.prev,
             device: self.device,
             kind,
-            published: self.published,
+            published_ms,
             approval_mac: self.approval_mac,
             proof: self.proof.read().map_err(|fault| fault.under("/proof"))?,
             canonical,

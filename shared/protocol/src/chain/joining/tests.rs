@@ -25,7 +25,7 @@ fn device(n: u64) -> NewDevice {
 /// Appends a node to a chain. Proofs are not verified here, so device 1 signs everything.
 fn append(chain: &[ChainNode], make: impl FnOnce(NextNode<'_>) -> UnsignedNode) -> Vec<ChainNode> {
     let (origin, user) = user("bob");
-    let position = chain.last().map(|last| (&last.device_set()).into()).unwrap_or_default();
+    let position = chain.last().map(ChainNode::position).unwrap_or_default();
     let unsigned = make(NextNode::new(&origin, &user, &position, 0));
     let signature = Signer::new(1).sign(&unsigned.signing_bytes().unwrap());
     let node = ChainNode::parse(&unsigned.finish(&device(1).id, &signature)).unwrap();

@@ -16,6 +16,7 @@ fn context(world: &TestChain, signer: u64, subject: NodeSubject) -> AppendContex
         since_reset: 2,
         signer: Some(world.new_device(signer)),
         subject,
+        now_ms: NOW_MS,
     }
 }
 
@@ -87,13 +88,39 @@ fn the_rules_of_the_chain_hold() {
     assert!(!NOT_ACTIVE.is_stale_head() && !AppendError::NotPending.is_stale_head());
 }
 
+/// A server takes no node from far ahead, unless the last node is from there.
+#[test]
+fn a_node_is_a_day_ahead_at_most() {
+    let world = TestChain::new("alice");
+    let (empty, two) = (world.empty(), world.two());
+    let new = world.new_device(3);
+    let verify = |state: &ChainState, node: &Value, now_ms: i64| {
+        let node = ChainNode::parse(node).unwrap();
+        verify_registration(&world.origin, &world.user, &state.position, &new, &node, now_ms)
+    };
+    let far = AppendError::TooFarAhead;
+    assert_eq!(far.invalid().pointer, "/published");
+    let (first, reset) = (world.add(&empty, 3, 3), world.reset(&two, 3, 3));
+    let (day_ms, revoke) = (86_400_000, world.revoke(&two, 2, 1));
+    assert_eq!(verify(&empty, &first, NOW_MS - day_ms), Ok(()));
+    assert_eq!(verify(&empty, &first, NOW_MS - day_ms - 1), Err(far.clone()));
+    // These nodes have the time of the node before them.
+    assert_eq!(verify(&two, &reset, NOW_MS - day_ms - 1), Ok(()));
+    let late = AppendContext { now_ms: NOW_MS - day_ms - 1, ..context(&world, 1, NodeSubject::Active) };
+    assert!(decide(&world, &late, &revoke).is_ok());
+    let later = world.changed(&revoke, "/published", json!("2026-01-29T19:30:00.001Z"), 1);
+    assert_eq!(decide(&world, &late, &later), Err(far));
+    let in_time = AppendContext { now_ms: late.now_ms + 2, ..late };
+    assert!(decide(&world, &in_time, &later).is_ok());
+}
+
 #[test]
 fn a_registration_brings_the_first_node_or_a_reset() {
     let world = TestChain::new("alice");
     let (empty, two) = (world.empty(), world.two());
     let verify = |state: &ChainState, new: &NewDevice, node: &Value| {
         let node = ChainNode::parse(node).unwrap();
-        verify_registration(&world.origin, &world.user, &state.position, new, &node)
+        verify_registration(&world.origin, &world.user, &state.position, new, &node, NOW_MS)
     };
     let new = world.new_device(3);
     assert_eq!(verify(&empty, &new, &world.add(&empty, 3, 3)), Ok(()));

@@ -165,6 +165,45 @@ fn a_reset_makes_room_for_devices() {
 }
 
 #[test]
+fn times_never_run_backwards() {
+    let world = TestChain::new("alice");
+    let two = world.two();
+    let node = world.add(&two, 3, 1);
+    for (published, allowed) in [
+        ("2026-01-29T19:30:00Z", true),
+        ("2026-01-29T19:30:00.001Z", true),
+        ("9999-12-31T23:59:59Z", true),
+        ("2026-01-29T19:29:59.999Z", false),
+        ("2026-01-29T19:29:59.999999Z", false),
+        ("0001-01-01T00:00:00Z", false),
+    ] {
+        let dated = world.changed(&node, "/published", json!(published), 1);
+        let appended = world.append(&two, &dated).map(drop);
+        let due = if allowed { Ok(()) } else { Err(ChainError::TimeRunsBackwards { not_before_ms: NOW_MS }) };
+        assert_eq!(appended, due, "{published}");
+    }
+    // A reset does not begin with another time either, and the first node may have any.
+    let reset = world.changed(&world.reset(&two, 3, 3), "/published", json!("2026-01-29T19:29:59Z"), 3);
+    let error = world.append(&two, &reset).unwrap_err();
+    assert_eq!((error.is_stale_head(), error.invalid().pointer.as_str()), (false, "/published"));
+    let first =
+        world.changed(&world.add(&world.empty(), 1, 1), "/published", json!("0001-01-01T00:00:00Z"), 1);
+    assert!(world.append(&world.empty(), &first).is_ok());
+}
+
+/// A device whose clock is slow takes the time of the last node, however far ahead that is.
+#[test]
+fn every_device_can_follow_the_last_node() {
+    let world = TestChain::new("alice");
+    let two = world.two();
+    let ahead = world.changed(&world.add(&two, 3, 1), "/published", json!("9999-12-31T23:59:59.999Z"), 1);
+    let three = world.append(&two, &ahead).unwrap();
+    let four = world.append(&three, &world.revoke(&three, 1, 2)).unwrap();
+    assert_eq!(four.position.published_ms, three.position.published_ms);
+    assert!(world.append(&four, &world.reset(&four, 4, 4)).is_ok());
+}
+
+#[test]
 fn stale_heads_are_told_apart() {
     let world = TestChain::new("alice");
     let two = world.two();

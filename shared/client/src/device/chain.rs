@@ -9,12 +9,13 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::shape;
 use eko_protocol::multibase;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use super::{Device, PendingDevice};
 use crate::joining::JoiningCode;
-use crate::{ClientError, Exchange, Transport};
+use crate::{Auth, Body, ClientError, Exchange, Transport};
 
 impl<T: Transport> Device<T> {
     /// GET `/user/{name}/devices`: reads and verifies a user's whole chain.
@@ -26,8 +27,9 @@ impl<T: Transport> Device<T> {
         self.chain_at(&self.origin, user).await
     }
 
-    /// Reads and verifies the chain of a user of another server. It asks that server itself: the
-    /// chain is public, and another server's word for it would prove nothing.
+    /// Reads and verifies the chain of a user of another server. It asks that server itself, which
+    /// learns this device's address and that it is online. [`Device::chain_through_home`] avoids
+    /// that.
     ///
     /// # Errors
     /// [`ClientError::Unfetchable`] if that server may not be asked; [`ClientError::FalseChain`] if
@@ -39,17 +41,29 @@ impl<T: Transport> Device<T> {
     ) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
         // The request carries no token, so it may go to any server.
         let url = origin.devices(user);
-        let answer = self.fetch_public(&url).await?.expect(StatusCode::OK)?;
-        let body = answer.json()?;
-        let items = body.get("orderedItems").and_then(Value::as_array);
-        let items = items.ok_or_else(|| answer.unexpected("has no orderedItems"))?;
-        let nodes = items.iter().map(ChainNode::parse).collect::<Result<Vec<_>, _>>();
-        let nodes = nodes.map_err(|fault| answer.unexpected(fault.to_string()))?;
-        let state = replay(origin, user, &nodes)?;
-        if device_set(&answer, &body)? != state.device_set().reference() {
-            return Err(answer.unexpected("eko:deviceSet is not the head of this chain"));
-        }
-        Ok((nodes, state))
+        verified(origin, user, &self.fetch_public(&url).await?.expect(StatusCode::OK)?)
+    }
+
+    /// POST `/user/{name}/proxy`: reads the chain of a user of any server through the own server,
+    /// and verifies it. The other server learns neither this device's address nor when it is
+    /// online. Nobody is trusted for it, since a chain proves itself.
+    ///
+    /// # Errors
+    /// [`ClientError::FalseChain`] if a node breaks a rule; [`ClientError::Problem`] with the slug
+    /// `not-found` if there is no such user, `not-federated` if the own server does not ask that
+    /// one, `remote-failed` or `remote-unreachable` if that one gives no chain, and `too-many` if
+    /// this user has read too often.
+    pub async fn chain_through_home(
+        &self,
+        origin: &Origin,
+        user: &UserName,
+    ) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
+        let form =
+            form_urlencoded::Serializer::new(String::new()).append_pair("id", &origin.devices(user)).finish();
+        let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
+        let url = self.origin.proxy(&self.user);
+        let answer = self.call(Method::POST, &url, body, Auth::Device).await?;
+        verified(origin, user, &answer.expect(StatusCode::OK)?)
     }
 
     /// Returns the signed node by which this device approves a pending one, as the next node of
@@ -137,6 +151,24 @@ impl<T: Transport> Device<T> {
         }
         Ok(set)
     }
+}
+
+/// Reads and verifies the chain that an answer holds.
+fn verified(
+    origin: &Origin,
+    user: &UserName,
+    answer: &Exchange,
+) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
+    let body = answer.json()?;
+    let items = body.get("orderedItems").and_then(Value::as_array);
+    let items = items.ok_or_else(|| answer.unexpected("has no orderedItems"))?;
+    let nodes = items.iter().map(ChainNode::parse).collect::<Result<Vec<_>, _>>();
+    let nodes = nodes.map_err(|fault| answer.unexpected(fault.to_string()))?;
+    let state = replay(origin, user, &nodes)?;
+    if device_set(answer, &body)? != state.device_set().reference() {
+        return Err(answer.unexpected("eko:deviceSet is not the head of this chain"));
+    }
+    Ok((nodes, state))
 }
 
 fn replay(origin: &Origin, user: &UserName, nodes: &[ChainNode]) -> Result<ChainState, ClientError> {

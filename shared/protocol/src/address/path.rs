@@ -13,6 +13,7 @@
 //! ORIGIN/user/{name}/inbox                      inbox; for the user's own devices the mailbox
 //! ORIGIN/user/{name}/inbox/{entry}              mailbox entry
 //! ORIGIN/user/{name}/outbox                     outbox
+//! ORIGIN/user/{name}/proxy                      where the user's devices read chains of others
 //! ORIGIN/inbox  /actor  /ns  /problems/{slug}   shared inbox, server actor, JSON-LD terms, problem type
 //! ORIGIN/activity/{uuid}  /message/{uuid}       activity, envelope
 //! ```
@@ -76,6 +77,11 @@ impl Origin {
         self.under_user(user, "outbox")
     }
 
+    /// Returns the address at which a user's devices read the chains of other servers' users.
+    pub fn proxy(&self, user: &UserName) -> String {
+        self.under_user(user, "proxy")
+    }
+
     /// Returns the address of an entry in the mailbox of one of a user's devices.
     pub fn entry(&self, user: &UserName, key: &EntryKey) -> String {
         self.under_user(user, &format!("inbox/{}", key.as_str()))
@@ -119,6 +125,13 @@ impl Origin {
     /// Reads an actor id as [`Origin::actor`] makes it; `None` for any other text.
     pub fn parse_actor(&self, id: &str) -> Option<UserName> {
         UserName::parse_exact(self.rest(id)?.strip_prefix("user/")?)
+    }
+
+    /// Reads the address of a device chain as [`Origin::devices`] makes it; `None` for any other
+    /// text.
+    pub fn parse_devices(&self, id: &str) -> Option<UserName> {
+        let (user, rest) = self.parse_user(id)?;
+        (rest == "devices").then_some(user)
     }
 
     /// Reads a device address as [`Origin::device`] makes it; `None` for any other text.
@@ -216,6 +229,7 @@ mod tests {
             (origin.chain_node(&bob, 3), "/user/bob/devices/3".to_owned()),
             (origin.inbox(&bob), "/user/bob/inbox".to_owned()),
             (origin.outbox(&bob), "/user/bob/outbox".to_owned()),
+            (origin.proxy(&bob), "/user/bob/proxy".to_owned()),
             (origin.entry(&bob, &key), format!("/user/bob/inbox/{}", key.as_str())),
             (origin.activity(&id), "/activity/00000000-0000-0000-0000-000000000001".to_owned()),
             (origin.message(&id), "/message/00000000-0000-0000-0000-000000000001".to_owned()),
@@ -256,6 +270,18 @@ mod tests {
             "https://a.example/user/bob\n",
         ] {
             assert_eq!(origin.parse_actor(id), None, "{id:?}");
+        }
+        assert_eq!(origin.parse_devices("https://a.example/user/bob/devices"), Some(bob()));
+        for id in [
+            "https://a.example/user/bob/devices/",
+            "https://a.example/user/bob/devices/0",
+            "https://a.example/user/bob/devices/pending",
+            "https://a.example/user/bob/devices?page=2",
+            "https://a.example/user/Bob/devices",
+            "https://a.example/user/bob/device",
+            "https://b.example/user/bob/devices",
+        ] {
+            assert_eq!(origin.parse_devices(id), None, "{id}");
         }
         for id in [
             format!("https://a.example/user/bob/device/{}", DEVICE.to_uppercase()),

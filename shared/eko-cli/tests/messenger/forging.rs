@@ -76,7 +76,7 @@ impl SignalSessions for ForgingSessions {
         if let Some(change) = &*self.change.lock().unwrap() {
             change(&mut activity);
         }
-        LibSignal.encrypt(own, peer, record, &pad(activity.to_string().as_bytes()))
+        LibSignal.encrypt(own, peer, record, &pad(activity.to_string().as_bytes()).unwrap())
     }
 
     fn decrypt(

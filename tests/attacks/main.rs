@@ -23,6 +23,7 @@ mod mailboxes;
 mod names;
 mod outward;
 mod policy;
+mod proxy;
 mod redirects;
 mod replays;
 mod reports;

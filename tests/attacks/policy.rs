@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::scene::{AttackScene, SCHEMES, like, web_finger_link};
 
 /// Returns a change of the configuration that sets both lists.
-fn lists(allow: &'static str, deny: &'static str) -> impl FnOnce(&mut Config) {
+pub(crate) fn lists(allow: &'static str, deny: &'static str) -> impl FnOnce(&mut Config) {
     move |config| {
         let policy = FederationPolicy {
             allow: FederationPolicy::list(allow).unwrap(),

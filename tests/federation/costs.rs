@@ -74,6 +74,30 @@ async fn a_first_envelope_to_another_server() {
     pair.settle().await;
 }
 
+/// A chain costs as much as a take, and the other server no more than a reader of its own.
+#[tokio::test]
+async fn a_chain_of_another_servers_user() {
+    let pair = ServerPair::new().await;
+    pair.a.calls.reset();
+    pair.b.calls.reset();
+    pair.alice.chain_through_home(pair.bob.origin(), pair.bob.user()).await.unwrap();
+    // Round 1: the own devices, and the budgets of the account and of the other server. Round 2: the
+    // record of that server. The answer is not kept.
+    let mut made = pair.a.calls.made();
+    made[..3].sort();
+    assert_eq!(made, ["GetItem", "UpdateItem", "UpdateItem", "GetItem"]);
+    assert_eq!(pair.a.calls.rounds(), 2);
+    assert_eq!(pair.b.calls.made(), ["Query"]);
+
+    // A chain of the own server: the own devices beside the account's budget, and the chain.
+    pair.a.calls.reset();
+    pair.alice.chain_through_home(pair.alice.origin(), pair.alice.user()).await.unwrap();
+    let mut made = pair.a.calls.made();
+    made[..2].sort();
+    assert_eq!(made, ["GetItem", "UpdateItem", "Query"]);
+    assert_eq!(pair.a.calls.rounds(), 2);
+}
+
 #[tokio::test]
 async fn a_receipt_from_another_server() {
     let pair = ServerPair::new().await;

@@ -89,6 +89,7 @@ async fn on_one_server(world: &World) {
         alice.take(bob.user()).await.unwrap();
     }
     alice.take_through_outbox(bob.user()).await.unwrap();
+    alice.chain_through_home(bob.origin(), bob.user()).await.unwrap();
     let environment = bob.environment().clone();
     for _ in 0..3 {
         let more = bob.keys_mut().more(20, 0, &environment).unwrap();

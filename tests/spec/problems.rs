@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use eko_protocol::Invalid;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_service::Problem;
+use eko_service::problem::MediaType;
 use http::HeaderValue;
 
 use crate::page;
@@ -16,7 +17,7 @@ fn every_problem() -> Vec<Problem> {
     let invalid = || Invalid::at("/to", "is wrong");
     let all = vec![
         Problem::NotJson(text()),
-        Problem::UnsupportedMediaType,
+        Problem::UnsupportedMediaType(MediaType::Json),
         Problem::BodyTooLarge(1),
         Problem::Invalid(invalid()),
         Problem::BadRequest("why"),
@@ -43,7 +44,7 @@ fn every_problem() -> Vec<Problem> {
     for problem in &all {
         match problem {
             Problem::NotJson(_)
-            | Problem::UnsupportedMediaType
+            | Problem::UnsupportedMediaType(_)
             | Problem::BodyTooLarge(_)
             | Problem::Invalid(_)
             | Problem::BadRequest(_)

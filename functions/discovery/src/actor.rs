@@ -39,7 +39,7 @@ pub(crate) async fn user_actor(
         "url": origin.actor(&user),
         "inbox": origin.inbox(&user),
         "outbox": origin.outbox(&user),
-        "endpoints": { "sharedInbox": origin.shared_inbox() },
+        "endpoints": { "sharedInbox": origin.shared_inbox(), "proxyUrl": origin.proxy(&user) },
         "eko:keyPackages": origin.key_packages(&user),
         "eko:devices": origin.devices(&user),
     });

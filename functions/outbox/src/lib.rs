@@ -1,7 +1,9 @@
-//! The outbox of a user: the user's devices post activities there.
+//! The outbox of a user: the user's devices post activities there, and read chains at the proxy
+//! beside it.
 
 mod create;
 mod delivered;
+mod proxy;
 mod take;
 
 use axum::Router;
@@ -21,8 +23,10 @@ pub const NEEDS: Needs =
     Needs { token_keys: true, signing_key: true, deliveries: true, parcels: true, ..Needs::NOTHING };
 
 /// The routes of this function.
-pub const ROUTES: &[Route<FederatedState>] =
-    &[Route::post("/user/{name}/outbox", |method| on(method, outbox))];
+pub const ROUTES: &[Route<FederatedState>] = &[
+    Route::post("/user/{name}/outbox", |method| on(method, outbox)),
+    Route::post("/user/{name}/proxy", |method| on(method, proxy::read_chain)),
+];
 
 /// Returns the router of this function.
 pub fn router() -> Router<FederatedState> {

@@ -15,12 +15,14 @@
 //! | actors and handles of other servers, in memory, in the table, from their server | `directory` |
 //! | fetches of actors that unverified requests cause | `inbound`, `waits` |
 //! | one fetch of an actor document | `fetch` |
+//! | one fetch of a device chain | `chain` |
 //! | signatures of received requests | [`verify`] |
 //! | signed POSTs, and the meaning of their answers | [`post`] |
 //! | RSA keys in PEM | [`keys`] |
 //! | allow and deny lists | [`policy`] |
 
 pub mod address_guard;
+mod chain;
 pub mod client;
 mod directory;
 mod error;

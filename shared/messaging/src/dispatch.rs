@@ -199,6 +199,28 @@ impl Messaging {
         }
     }
 
+    /// Records what the outcome of a fetch says about a server: an UpdateItem if that has changed,
+    /// otherwise no call.
+    ///
+    /// # Errors
+    /// The store is broken or out of reach.
+    pub(crate) async fn note_fetch<T>(
+        &self,
+        origin: &Origin,
+        host: &HostRecord,
+        fetched: &std::result::Result<T, RemoteError>,
+    ) -> Result<()> {
+        match fetched {
+            Ok(_) | Err(RemoteError::Gone(_)) => self.note_answer(origin, host, host.wants_cavage).await,
+            Err(RemoteError::Unconnected(why)) => {
+                let why = format!("{}: {why}", origin.authority());
+                self.note_failure(origin, host, None, FailingPart::Server, &why).await.map(drop)
+            }
+            // Whoever asks has chosen the address, so that its silence is no evidence.
+            Err(_) => self.end_probe(origin, host).await,
+        }
+    }
+
     /// Records a failure of a server. Returns what should wait because of it.
     async fn note_failure(
         &self,

@@ -9,8 +9,9 @@
 //! | `erase` | orders the erasure of revoked devices, and carries it out step by step | `auth`, `devices`, [`deliver`] |
 //! | [`report`] | puts reports into a user's mailboxes | `inbox`, `auth`, and the modules here |
 //! | [`take`] | gives out key packages, or asks another server for them | `key-packages`, `outbox`, `inbox` |
+//! | [`chain`] | reads a device chain here, or at another server | `outbox` |
 //! | [`parcel`] | tries the messages of the queue `federation` and decides what becomes of each | `federate` |
-//! | [`dispatch`] | makes one attempt at another server and keeps its circuit breaker | [`send`], [`take`], [`parcel`] |
+//! | [`dispatch`] | makes one attempt at another server and keeps its circuit breaker | [`send`], [`take`], [`chain`], [`parcel`] |
 //! | [`active_device`] | checks that the calling device is active | every function that a device calls |
 //!
 //! Every verb is a method of [`Messaging`], which holds what all of them need. A verb that talks to
@@ -29,6 +30,7 @@ pub mod accept;
 pub mod acknowledge;
 pub mod active_device;
 mod budget;
+pub mod chain;
 mod context;
 pub mod deliver;
 pub mod dispatch;

@@ -43,6 +43,7 @@
 //! | signatures in proofs, in multibase | 1, 3 | [`multibase`] |
 //! | XEdDSA verification | 3 | [`xeddsa`] |
 //! | chain nodes, the bytes they sign, replay, the MACs of joining | 3 | [`chain`] |
+//! | the request for a chain through the own server | 3 | [`chain_request`] |
 //! | device sets and their short form, `eko:deviceSet` | 3 | [`device_set`] |
 //! | key packages, `Add`, `Check` and `Take` | 4 | [`key_package`] |
 //! | `Create` of a `SignalEnvelope` | 5 | [`envelope`] |
@@ -61,6 +62,7 @@ pub mod activity;
 pub mod actor;
 pub mod address;
 pub mod chain;
+pub mod chain_request;
 pub mod collection;
 pub mod coverage;
 pub mod device_set;

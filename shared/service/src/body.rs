@@ -1,4 +1,4 @@
-//! The body of a request: its media type, its size, strict JSON.
+//! The body of a request: its media type, its size, strict JSON or a form.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
 use crate::Problem;
+use crate::problem::MediaType;
 
 /// A JSON body of at most `LIMIT` bytes, read strictly ([`eko_protocol::json::parse`]).
 ///
@@ -27,10 +28,26 @@ impl<S: Sync, const LIMIT: usize> FromRequest<S> for JsonBody<LIMIT> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
-            return Err(Problem::UnsupportedMediaType);
+            return Err(Problem::UnsupportedMediaType(MediaType::Json));
         }
         let bytes = read(request.into_body(), LIMIT).await?;
         Ok(Self(json::parse(&bytes)?))
+    }
+}
+
+/// A form (`application/x-www-form-urlencoded`) of at most [`limits::MAX_BODY_BYTES`], not parsed.
+///
+/// As an extractor it rejects with [`Problem::UnsupportedMediaType`] or [`Problem::BodyTooLarge`].
+pub struct FormBody(pub Bytes);
+
+impl<S: Sync> FromRequest<S> for FormBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        if !essence(request.headers()).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Problem::UnsupportedMediaType(MediaType::Form));
+        }
+        Ok(Self(read(request.into_body(), limits::MAX_BODY_BYTES).await?))
     }
 }
 
@@ -50,9 +67,14 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
 /// True if the `Content-Type` is `application/activity+json`, `application/ld+json` (with or
 /// without a profile) or `application/json`.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim();
+    let essence = essence(headers);
     ["application/activity+json", "application/ld+json", "application/json"]
         .iter()
         .any(|known| essence.eq_ignore_ascii_case(known))
+}
+
+/// Returns the `Content-Type` without its parameters; empty if there is none.
+fn essence(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
 }

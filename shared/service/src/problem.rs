@@ -25,8 +25,8 @@ use serde_json::{Map, Value, json};
 pub enum Problem {
     /// The body is not JSON.
     NotJson(String),
-    /// The body's media type is none that the endpoint reads.
-    UnsupportedMediaType,
+    /// The body's media type is none that the endpoint reads. Holds the one that it reads.
+    UnsupportedMediaType(MediaType),
     /// The body is larger than this many bytes.
     BodyTooLarge(usize),
     /// A member is missing, of the wrong shape, or against a rule.
@@ -84,6 +84,15 @@ pub enum Problem {
     Unavailable(String),
 }
 
+/// The kind of body that an endpoint reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaType {
+    /// JSON, under any of its media types.
+    Json,
+    /// A form.
+    Form,
+}
+
 /// The time after which a server that is out of reach is worth another try, in seconds.
 const UNREACHABLE_SECONDS: u32 = 60;
 
@@ -125,7 +134,7 @@ impl Problem {
             | Self::NoActiveDevice
             | Self::KeysDiffer => StatusCode::CONFLICT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::RemoteFailed(_) => StatusCode::BAD_GATEWAY,
@@ -137,7 +146,7 @@ impl Problem {
     pub fn kind(&self) -> ProblemKind {
         let (slug, title) = match self {
             Self::NotJson(_) => ("not-json", "The body is not JSON"),
-            Self::UnsupportedMediaType => ("unsupported-media-type", "The media type is not supported"),
+            Self::UnsupportedMediaType(_) => ("unsupported-media-type", "The media type is not supported"),
             Self::BodyTooLarge(_) => ("body-too-large", "The body is too large"),
             Self::Invalid(_) => ("invalid", "A member is missing or not valid"),
             Self::BadRequest(_) => ("bad-request", "The request cannot be read"),
@@ -169,7 +178,7 @@ impl Problem {
         match self {
             Self::Unavailable(_) => Loudness::Error,
             Self::NotJson(_)
-            | Self::UnsupportedMediaType
+            | Self::UnsupportedMediaType(_)
             | Self::BodyTooLarge(_)
             | Self::Invalid(_)
             | Self::BadRequest(_)
@@ -202,7 +211,8 @@ impl Problem {
             | Self::NotFederated(detail)
             | Self::RemoteFailed(detail) => detail.into(),
             Self::RemoteUnreachable { why, .. } => why.into(),
-            Self::UnsupportedMediaType => {
+            Self::UnsupportedMediaType(MediaType::Form) => "send application/x-www-form-urlencoded".into(),
+            Self::UnsupportedMediaType(MediaType::Json) => {
                 "send application/activity+json, application/ld+json or application/json".into()
             }
             Self::BodyTooLarge(limit) => format!("at most {limit} bytes").into(),

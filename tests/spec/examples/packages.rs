@@ -38,4 +38,6 @@ pub(super) async fn play(examples: &mut Examples) {
     bob_there.register(&there.id_token("bob").await, JoinKind::First).await.unwrap();
     alice.take_from(there.state.origin(), bob_there.user()).await.unwrap();
     examples.exchange("take-remote", &alice.last());
+    alice.chain_through_home(there.state.origin(), bob_there.user()).await.unwrap();
+    examples.exchange("proxy", &alice.last());
 }

@@ -1,9 +1,10 @@
 //! Budgets of envelopes and bytes, and the envelopes that wait for other servers.
 
 use eko_client::Exchange;
+use eko_protocol::address::{Origin, UserName};
 use eko_service::config::Config;
 use eko_store::parcels::{Parcel, ParcelBody};
-use eko_testkit::{Stranger, envelope};
+use eko_testkit::{Stranger, StrangerAnswer, envelope};
 use serde_json::json;
 
 use super::{TwoUsers, told};
@@ -15,6 +16,7 @@ pub(super) const ROWS: &[&str] = &[
     "senders a minute, one other site to one recipient",
     "envelopes a minute, all senders to one recipient",
     "envelopes a minute, one account to all recipients",
+    "takes and chains a minute, one account at one other server",
     "bytes of ciphertexts a minute, one sender to one recipient",
     "bytes of ciphertexts a minute, one other site to one recipient",
     "bytes of ciphertexts a minute to one recipient",
@@ -59,6 +61,19 @@ async fn answer(limit: &'static str, count: u64) -> String {
         let answer = pair.send().await;
         pair.world.deliver().await;
         return told(&answer);
+    }
+    if limit == "takes and chains a minute, one account at one other server" {
+        let pair = TwoUsers::new().await;
+        let stranger = Stranger::new(&pair.world.internet, "b.example").await;
+        stranger.document("/user/eve/devices", StrangerAnswer::status(404));
+        let there = Origin::parse(&stranger.origin).unwrap();
+        let mut answer = String::new();
+        for _ in 0..count {
+            let read = pair.alice.chain_through_home(&there, &UserName::parse("eve").unwrap()).await;
+            let problem = read.unwrap_err().problem().unwrap().clone();
+            answer = format!("{} `{}`", problem.status, problem.slug());
+        }
+        return answer;
     }
     let mut default = TwoUsers::new().await.world.state.config().clone();
     if count <= *budget(limit, &mut default) {

@@ -13,6 +13,7 @@ use http::header;
 use serde_json::{Value, json};
 
 use super::told;
+use crate::cast::BOB;
 use crate::recorder::Recorder;
 
 /// The rows that are played here.
@@ -25,6 +26,7 @@ pub(super) const ROWS: &[&str] = &[
     "bytes of a key of a signing actor, in PEM",
     "bytes of all keys of a signing actor, in PEM with their ids",
     "bytes of the summary of another server's report",
+    "bytes of a chain that is read through the own server",
 ];
 
 /// The keys of an actor in whose document all keys together are as long as allowed.
@@ -97,7 +99,28 @@ async fn answer(limit: &'static str, count: u64) -> String {
             assert!(summary.starts_with(&kept));
             if kept == summary { "202".to_owned() } else { "202, with the beginning".to_owned() }
         }
+        "bytes of a chain that is read through the own server" => chain(count).await,
         other => panic!("nothing plays the limit {other:?}"),
+    }
+}
+
+/// Reads a chain of so many bytes through the own server.
+async fn chain(count: u64) -> String {
+    let internet = Internet::new();
+    let (world, _) = World::online(&internet, "eko.example").await;
+    let alice = world.user_with("alice", BARE).await;
+    let stranger = Stranger::new(&internet, "b.example").await;
+    let there = Origin::parse(&stranger.origin).unwrap();
+    let bob = BOB.device(world.transport(), &there, world.clock());
+    let text = json!({ "orderedItems": [bob.first_node().unwrap()] }).to_string();
+    let body = format!("{text}{}", " ".repeat(usize::try_from(count).unwrap() - text.len()));
+    stranger.document("/user/bob/devices", StrangerAnswer { body, ..StrangerAnswer::status(200) });
+    match alice.chain_through_home(&there, bob.user()).await {
+        Ok(_) => "200".to_owned(),
+        Err(error) => {
+            let problem = error.problem().unwrap();
+            format!("{} `{}`", problem.status, problem.slug())
+        }
     }
 }
 

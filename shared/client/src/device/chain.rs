@@ -5,13 +5,13 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{
     ChainNode, ChainPosition, ChainState, NewDevice, NextNode, ReplayError, UnsignedNode, rejection_base,
 };
+use eko_protocol::chain_request::ChainRequest;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::shape;
 use eko_protocol::multibase;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use url::form_urlencoded;
 
 use super::{Device, PendingDevice};
 use crate::joining::JoiningCode;
@@ -58,9 +58,8 @@ impl<T: Transport> Device<T> {
         origin: &Origin,
         user: &UserName,
     ) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
-        let form =
-            form_urlencoded::Serializer::new(String::new()).append_pair("id", &origin.devices(user)).finish();
-        let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
+        let request = ChainRequest { origin: origin.clone(), user: user.clone() };
+        let body = Body::Raw(Some("application/x-www-form-urlencoded"), request.to_form().into());
         let url = self.origin.proxy(&self.user);
         let answer = self.call(Method::POST, &url, body, Auth::Device).await?;
         verified(origin, user, &answer.expect(StatusCode::OK)?)

@@ -47,6 +47,12 @@ pub enum GuardRefusal {
         /// The host of the URL.
         host: String,
     },
+    /// The answer leads to another URL, and this fetch must not follow it.
+    #[error("{host} redirects, which is not followed here")]
+    Redirected {
+        /// The host that was asked first.
+        host: String,
+    },
     /// The name has a meaning within one network only.
     #[error("{host} is not a public domain name")]
     LocalName {

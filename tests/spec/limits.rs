@@ -10,7 +10,7 @@ mod times;
 
 use bytes::Bytes;
 use eko_client::attachment::{self, AttachmentLocation};
-use eko_client::{Auth, Body, Device, Exchange, content, group};
+use eko_client::{Auth, Body, Device, Exchange, content, group, store};
 use eko_protocol::key_package::PublicationKind;
 use eko_service::config::Config;
 use eko_testkit::{BARE, DirectTransport, World, envelope, refusal};
@@ -133,6 +133,10 @@ fn every_limit_of_a_client() {
             }
             "characters of a file's name" => attachment::MAX_NAME_CHARS,
             "characters of a group's name" => group::MAX_NAME_CHARS,
+            "activities in a receipt" => content::MAX_RECEIVED,
+            "gaps, numbers of a gap, and unreadable envelopes in a receipt" => content::MAX_MISSING,
+            "notes that `eko` keeps of a stranger" => usize::try_from(store::MOST_OF_STRANGER).unwrap(),
+            "notes that `eko` keeps of all strangers" => usize::try_from(store::MOST_OF_STRANGERS).unwrap(),
             other => panic!("nothing checks the limit {other:?}"),
         };
         assert_eq!(most, due, "{limit}");

@@ -26,7 +26,7 @@ use crate::group::{GroupControl, GroupId};
 pub use head::{HeadStatement, SignedHead};
 pub use id::{ActivityId, NoteId};
 pub use padding::{MAX_PLAINTEXT, PADDED_LENGTHS, pad, unpad};
-pub use receipt::{MAX_MISSING, MAX_RECEIVED, MissingMessages, Receipt};
+pub use receipt::{MAX_MISSING, MAX_RECEIVED, MissingMessages, Receipt, UnreadableEnvelope};
 
 /// The greatest number of addresses in `to`, and of device sets in one activity: as many as a group
 /// has members.

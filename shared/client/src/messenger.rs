@@ -22,10 +22,12 @@ mod joining;
 mod leaving;
 mod notice;
 mod person;
+mod receipts;
 mod receive;
 mod register;
 mod rekeying;
 mod reports;
+mod requests;
 mod send;
 mod sessions;
 mod standing;
@@ -49,6 +51,7 @@ pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
 pub use receive::ReceivedBatch;
 pub use register::SignInRequest;
+pub use requests::MessageRequest;
 pub use send::{MessageDraft, SentActivity};
 pub use step::ProgressStep;
 pub use trust::Trust;
@@ -150,12 +153,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| tx.note_shown(position))
     }
 
-    /// Returns a message by its activity's id.
+    /// Returns a message by the actor id of its author and its activity's id.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
-    pub fn message(&self, id: &str) -> Result<Option<StoredMessage>, DeviceStoreError> {
-        self.store.read(|tx| tx.message(id))
+    pub fn message(&self, actor: &str, id: &str) -> Result<Option<StoredMessage>, DeviceStoreError> {
+        self.store.read(|tx| tx.message(actor, id))
+    }
+
+    /// Returns the messages of all authors with an activity's id. There may be several, because each
+    /// author draws the ids.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn messages_with_id(&self, id: &str) -> Result<Vec<StoredMessage>, DeviceStoreError> {
+        self.store.read(|tx| tx.messages_with_id(id))
     }
 
     fn now_ms(&self) -> i64 {

@@ -9,10 +9,13 @@ mod account;
 mod chains;
 mod envelopes;
 mod error;
+mod gaps;
 mod groups;
 mod held;
 mod messages;
 mod pre_keys;
+mod receipts;
+mod requests;
 mod sessions;
 
 use std::path::Path;
@@ -29,6 +32,8 @@ pub use error::DeviceStoreError;
 pub(crate) use held::HeldActivity;
 pub(crate) use messages::CiphertextKey;
 pub use messages::{MessageContent, StoredMessage};
+pub(crate) use requests::RequestOutcome;
+pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS};
 
 /// The version of the schema, kept in SQLite's `user_version`.
 const VERSION: i64 = 2;

@@ -4,7 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    attachments, chat, completions, devices, export, groups, history, keys, listen, login, send, verify,
+    attachments, chat, completions, devices, export, groups, history, keys, listen, login, requests, send,
+    verify,
 };
 use crate::global::GlobalOptions;
 
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Chat(chat::ChatArgs),
     /// Show the messages of the past
     History(history::HistoryArgs),
+    /// Show what people wrote to whom you have never written; accept or decline it
+    Requests(requests::RequestsArgs),
     /// Save the files of a message, or encrypt a file that is too large for a message
     Attachments(attachments::AttachmentsArgs),
     /// List your groups; create, change and leave them

@@ -1,5 +1,6 @@
 //! Users as people name them on the command line, with or without the server.
 
+use std::fmt;
 use std::str::FromStr;
 
 use eko_protocol::address::{Handle, UserName};
@@ -45,6 +46,15 @@ impl PartialHandle {
             (None, Some(host)) if is_this_machine(host) => format!("http://{host}"),
             (None, Some(host)) => format!("https://{host}"),
             (None, None) => DEFAULT_SERVER.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for PartialHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Some(host) => write!(f, "@{}@{host}", self.user),
+            None => write!(f, "@{}", self.user),
         }
     }
 }

@@ -39,6 +39,15 @@ pub(crate) fn named(client: &HttpMessenger, actor: &str) -> String {
     }
 }
 
+/// True if an actor is the user whom a person typed. Asks no server.
+pub(crate) fn is_called(client: &HttpMessenger, actor: &Person, who: &PartialHandle) -> bool {
+    let host = match &who.host {
+        None => actor.origin == client.me().origin,
+        Some(host) => actor.handle().authority() == host,
+    };
+    host && actor.user == who.user
+}
+
 /// Finds a group by its name, its id, or the beginning of its id.
 pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, CommandFailure> {
     let groups = client.groups()?;

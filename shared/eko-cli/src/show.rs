@@ -2,7 +2,7 @@
 
 use eko_client::attachment::Attachment;
 use eko_client::messenger::{GroupEvent, Notice, Severity};
-use eko_client::store::{EnvelopeState, OutboxEnvelope, StoredMessage};
+use eko_client::store::{EnvelopeState, MessageContent, OutboxEnvelope, StoredMessage};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -13,10 +13,20 @@ use crate::people::{bare_id, conversation, is_group, named};
 /// The number of characters of a message that stand for the whole in a notice.
 const EXCERPT_CHARS: usize = 32;
 
-/// Returns a message as text: the time, the author, the recipient or group, the words, the files
-/// and the warning.
+/// Returns a message as text. Before it there is a line for what its device wrote before and what has
+/// not come.
 pub(crate) fn message(client: &HttpMessenger, message: &StoredMessage) -> String {
-    let m = &message.content;
+    let (text, who) = (words(client, &message.content), named(client, &message.content.actor));
+    match message.missing_before {
+        0 => text,
+        1 => format!("(a message of {who} is missing here)\n{text}"),
+        count => format!("({count} messages of {who} are missing here)\n{text}"),
+    }
+}
+
+/// Returns the content of a message as text: the time, the author, the recipient or group, the
+/// words, the files and the warning. The time is the server's if the author's cannot be true.
+pub(crate) fn words(client: &HttpMessenger, m: &MessageContent) -> String {
     let who = if m.outgoing { "you".to_owned() } else { named(client, &m.actor) };
     let place = match (is_group(&m.conversation), m.outgoing) {
         (true, _) => format!(" in {}", conversation(client, &m.conversation)),
@@ -24,7 +34,7 @@ pub(crate) fn message(client: &HttpMessenger, message: &StoredMessage) -> String
         (false, false) => String::new(),
     };
     let indented = m.text.replace('\n', "\n    ");
-    let mut text = format!("{}  {who}{place}: {indented}", clock(m.published_ms));
+    let mut text = format!("{}  {who}{place}: {indented}", clock(m.time_ms()));
     for file in &m.attachments {
         let id = bare_id(&m.id);
         text.push_str(&format!("\n    file {:?}, {} bytes: eko attachments save {id}", file.name, file.size));
@@ -37,7 +47,13 @@ pub(crate) fn message(client: &HttpMessenger, message: &StoredMessage) -> String
 
 /// Returns a message as a JSON object of the type `message`.
 pub(crate) fn message_object(message: &StoredMessage) -> Value {
-    let m = &message.content;
+    let mut object = content_object(&message.content);
+    object["missingBefore"] = json!(message.missing_before);
+    object
+}
+
+/// Returns the content of a message as a JSON object of the type `message`.
+pub(crate) fn content_object(m: &MessageContent) -> Value {
     let file =
         |file: &Attachment| json!({ "name": file.name, "mediaType": file.media_type, "size": file.size });
     json!({
@@ -73,6 +89,21 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             waiting.device.id
         ),
         Notice::Read { actor, id } => format!("{} has read {}", name(actor), excerpt(client, id)?),
+        Notice::Request { actor } => {
+            format!("{} wrote to you, and you have never written to them: eko requests", name(actor))
+        }
+        Notice::Missed { actor, ids } => {
+            let what: Vec<String> = ids.iter().filter_map(|id| excerpt(client, id)).collect();
+            format!("{} has not received {}; send it again", name(actor), what.join(", "))
+        }
+        Notice::NotRead { actor, id } => {
+            format!("{} could not read {}; send it again", name(actor), excerpt(client, id)?)
+        }
+        Notice::Forged { actor, count } => format!(
+            "{} got {count} envelopes in your name that this device has not sent: a server has made them up, or \
+             this device's folder was restored from an old copy",
+            name(actor)
+        ),
         Notice::Unreadable { actor, why } => format!("A message of {} cannot be read: {why}", name(actor)),
         Notice::Refused { actor, why } => {
             format!("a message that seems to come from {} is not taken: {why}", name(actor))
@@ -135,6 +166,10 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
             json!({ "type": "deviceWaits", "device": waiting.device.id, "name": waiting.name })
         }
         Notice::Read { actor, id } => json!({ "type": "read", "by": actor, "id": id }),
+        Notice::Request { actor } => json!({ "type": "requested", "from": actor }),
+        Notice::Missed { actor, ids } => json!({ "type": "missed", "by": actor, "ids": ids }),
+        Notice::NotRead { actor, id } => json!({ "type": "notRead", "by": actor, "id": id }),
+        Notice::Forged { actor, count } => json!({ "type": "forged", "by": actor, "count": count }),
         Notice::Unreadable { actor, why } => {
             json!({ "type": "unreadable", "from": actor, "why": why.to_string() })
         }
@@ -172,10 +207,10 @@ pub(crate) fn word(state: EnvelopeState) -> &'static str {
     }
 }
 
-/// Returns the beginning of a message in quotation marks, or `None` if this device does not have
-/// the message.
+/// Returns the beginning of a message of this user in quotation marks, or `None` if this device does
+/// not have the message.
 fn excerpt(client: &HttpMessenger, id: &str) -> Option<String> {
-    let message = client.message(id).ok().flatten()?;
+    let message = client.message(&client.me().actor(), id).ok().flatten()?;
     let text = message.content.text;
     let line = text.lines().next().unwrap_or_default();
     let cut: String = line.chars().take(EXCERPT_CHARS).collect();

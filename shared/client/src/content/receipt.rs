@@ -21,7 +21,17 @@ pub struct Receipt {
     /// The messages that never came, at most [`MAX_MISSING`] entries.
     pub missing: Vec<MissingMessages>,
     /// The envelopes in the author's name that could not be decrypted, at most [`MAX_MISSING`].
-    pub unreadable: Vec<EnvelopeId>,
+    pub unreadable: Vec<UnreadableEnvelope>,
+}
+
+/// An envelope that could not be decrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableEnvelope {
+    /// The address of the device that it names as its sender. Other devices of the author do not
+    /// know its envelopes.
+    pub device: String,
+    /// The envelope's id.
+    pub envelope: EnvelopeId,
 }
 
 /// Messages of one device that never came, by their numbers in a conversation.
@@ -29,7 +39,7 @@ pub struct Receipt {
 pub struct MissingMessages {
     /// The address of the author's device.
     pub device: String,
-    /// The conversation: an actor id, or a group's id.
+    /// The conversation: the actor id of the receipt's author, or a group's id.
     pub conversation: String,
     /// The numbers (`eko:sequence`), 1 to [`MAX_MISSING`] of them.
     pub sequence: Vec<u64>,
@@ -56,13 +66,14 @@ pub(super) fn read(value: &Value) -> Result<Receipt, Invalid> {
     };
     let unreadable = match value.get("eko:unreadable") {
         None => Vec::new(),
-        Some(_) => {
-            let ids = texts(value, "eko:unreadable")?;
-            let ids = bounded(&ids, MAX_MISSING, "/eko:unreadable")?.iter().enumerate().map(|(index, id)| {
-                EnvelopeId::parse(id).map_err(|fault| fault.under(format!("/eko:unreadable/{index}")))
-            });
-            ids.collect::<Result<_, _>>()?
+        Some(Value::Array(items)) => {
+            let items = bounded(items, MAX_MISSING, "/eko:unreadable")?.iter().enumerate();
+            let item = |(index, item)| {
+                unreadable(item).map_err(|fault: Invalid| fault.under(format!("/eko:unreadable/{index}")))
+            };
+            items.map(item).collect::<Result<_, _>>()?
         }
+        Some(_) => return Err(Invalid::at("/eko:unreadable", "must be an array")),
     };
     let receipt = Receipt { received, missing, unreadable };
     if receipt == Receipt::default() {
@@ -78,17 +89,28 @@ pub(super) fn write(receipt: &Receipt) -> Vec<(&'static str, Value)> {
         members.push(("eko:missing", json!(receipt.missing)));
     }
     if !receipt.unreadable.is_empty() {
-        let ids: Vec<_> = receipt.unreadable.iter().map(EnvelopeId::as_str).collect();
-        members.push(("eko:unreadable", json!(ids)));
+        let item = |lost: &UnreadableEnvelope| json!({ "device": lost.device, "envelope": lost.envelope });
+        let items: Vec<_> = receipt.unreadable.iter().map(item).collect();
+        members.push(("eko:unreadable", json!(items)));
     }
     members
 }
 
-fn missing(value: &Value) -> Result<MissingMessages, Invalid> {
-    let text = |text: &str| match text.len() {
+fn text(text: &str) -> Result<String, Invalid> {
+    match text.len() {
         1..=512 => Ok(text.to_owned()),
         _ => Err(Invalid::whole("must be 1 to 512 bytes")),
-    };
+    }
+}
+
+fn unreadable(value: &Value) -> Result<UnreadableEnvelope, Invalid> {
+    Ok(UnreadableEnvelope {
+        device: parsed(value, "device", text)?,
+        envelope: parsed(value, "envelope", EnvelopeId::parse)?,
+    })
+}
+
+fn missing(value: &Value) -> Result<MissingMessages, Invalid> {
     let sequence = value.get("sequence").and_then(Value::as_array);
     let sequence = sequence.ok_or_else(|| Invalid::at("/sequence", "must be an array of numbers"))?;
     let number = |number: &Value| {

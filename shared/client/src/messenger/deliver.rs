@@ -183,7 +183,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             OutgoingEnvelope::new(person.user.clone(), envelope.id.clone(), messages).at(&person.origin);
         outgoing.device_set = contact.device_set();
         // A copy for this user's own devices wakes none of them.
-        outgoing.notify = envelope.recipient != self.device.actor();
+        outgoing.notify = !envelope.silent && envelope.recipient != self.device.actor();
         Ok(outgoing)
     }
 

@@ -4,9 +4,9 @@
 use eko_protocol::letter::FetchedLetter;
 
 use super::standing::Standing;
-use super::trust::{Contact, HeadComparison, ListedDevice};
+use super::trust::{ChainRoute, Contact, HeadComparison, ListedDevice};
 use super::{Distrust, Messenger, MessengerError, Notice, Person, UnreadableReason};
-use crate::content::{Activity, ActivityContent, Note};
+use crate::content::{Activity, ActivityContent, ActivityId, Note};
 use crate::sessions::PeerDevice;
 use crate::store::{CiphertextKey, DeviceStoreError, MessageContent, Transaction};
 use crate::{SessionError, SignalSessions, Transport};
@@ -46,10 +46,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         received_ms: i64,
         notices: &mut Vec<Notice>,
     ) -> Result<EntryDisposition, MessengerError> {
-        let is_sync = message.letter.header.author == self.device.actor();
-        let taken = if is_sync { EntryDisposition::Drop } else { EntryDisposition::Confirm };
         if self.store.read(|tx| tx.was_read(key(message)))? {
-            return Ok(taken);
+            return Ok(EntryDisposition::Drop);
         }
         let actor = message.letter.header.author.clone();
         let (contact, listed) = match self.sender(message).await {
@@ -71,6 +69,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         };
         let standing = Standing::of(&contact, &message.letter.header.from, &self.device.actor());
+        // Whoever revoked a device wants nothing of it to be believed, whenever it was said.
+        if standing == Standing::Revoked {
+            notices.push(unreadable(&actor, UnreadableReason::RevokedDevice));
+            return Ok(EntryDisposition::Drop);
+        }
         let whence = ActivitySource {
             actor: &message.letter.header.author,
             device: &message.letter.header.from,
@@ -78,12 +81,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             standing,
             warning: standing.warning(),
         };
-        let activity = match self.open_message(message, &whence, listed, notices) {
-            Ok(activity) => activity,
-            Err(MessengerError::Session(SessionError::Duplicate)) => return Ok(taken),
+        let (activity, disposition) = match self.open_message(message, &whence, listed, notices) {
+            Ok(kept) => kept,
+            Err(MessengerError::Session(SessionError::Duplicate)) => return Ok(EntryDisposition::Drop),
             Err(error @ MessengerError::Store(_)) => return Err(error),
             Err(error) => {
-                self.give_up(message)?;
+                self.give_up(message, standing)?;
                 notices.push(Notice::Unreadable { actor, why: error.into() });
                 return Ok(EntryDisposition::Drop);
             }
@@ -91,7 +94,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if let Some(activity) = activity {
             self.compare(&activity, &contact, notices).await?;
         }
-        Ok(taken)
+        Ok(disposition)
     }
 
     /// Finds the sender and their device, which must be in their chain.
@@ -106,7 +109,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // devices must be beyond doubt.
         let known = match person == self.me() {
             true => self.trusted(&person).await?,
-            false => self.contact(&person).await?,
+            false => self.sender_chain(&person).await?,
         };
         if let Some(listed) = known.listed(&message.letter.header.from) {
             return Ok((known, listed));
@@ -118,6 +121,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
+    /// Returns a sender with the pinned chain. The chain of a stranger is read through the own
+    /// server, so that the stranger's learns nothing.
+    async fn sender_chain(&self, person: &Person) -> Result<Contact, MessengerError> {
+        let actor = person.actor();
+        let unknown = self
+            .store
+            .read(|tx| Ok::<_, DeviceStoreError>(!tx.is_pinned(&actor)? && self.is_stranger(tx, &actor)?))?;
+        match unknown {
+            true => self.look_again_by(person, ChainRoute::ThroughHome).await,
+            false => self.contact(person).await,
+        }
+    }
+
     /// Decrypts a message and keeps its content, in one transaction.
     fn open_message(
         &self,
@@ -125,7 +141,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
         listed: ListedDevice,
         notices: &mut Vec<Notice>,
-    ) -> Result<Option<Activity>, MessengerError> {
+    ) -> Result<(Option<Activity>, EntryDisposition), MessengerError> {
         let address = self.device.address();
         let own = self.own(&address);
         let peer = PeerDevice { address: &message.letter.header.from, identity: &listed.identity };
@@ -140,78 +156,76 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let activity = Activity::from_plaintext(&opened.plaintext);
             match activity {
                 Ok(activity) => {
-                    self.keep(tx, &activity, whence, notices)?;
-                    Ok(Some(activity))
+                    let disposition = self.keep(tx, &activity, whence, notices)?;
+                    Ok((Some(activity), disposition))
                 }
                 // The session has moved on, although the content is of no use.
                 Err(fault) => {
                     notices.push(unreadable(whence.actor, UnreadableReason::Malformed(fault)));
-                    Ok(None)
+                    Ok((None, EntryDisposition::Drop))
                 }
             }
         })
     }
 
-    /// Keeps the content of an activity. Its author must be the user whose device sent it.
+    /// Keeps the content of an activity. Its author must be the user whose device sent it. Nothing
+    /// is confirmed but a message of somebody else that is in a conversation now.
     pub(super) fn keep(
         &self,
         tx: &Transaction<'_>,
         activity: &Activity,
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
-    ) -> Result<(), MessengerError> {
+    ) -> Result<EntryDisposition, MessengerError> {
         let me = self.device.actor();
         if activity.actor != whence.actor {
             notices.push(unreadable(whence.actor, UnreadableReason::OtherAuthor));
-            return Ok(());
+            return Ok(EntryDisposition::Drop);
         }
         match (&activity.content, &activity.group) {
             (ActivityContent::Control(control), _) => {
-                self.keep_control(tx, activity, control, whence, notices)
+                self.keep_control(tx, activity, control, whence, notices)?;
             }
             (ActivityContent::Note(note), Some(group)) => {
                 if self.belongs(tx, activity, group, whence, notices)? {
-                    self.keep_note(tx, activity, note, group.id.to_string(), whence)?;
+                    let message = self.message_of(activity, note, group.id.to_string(), whence);
+                    return Ok(self.keep_note(tx, &message, whence)?);
                 }
-                Ok(())
             }
             (ActivityContent::Note(note), None) => {
-                match conversation(activity, &me) {
-                    Some(conversation) => {
-                        // Whom this user writes to on another device is a contact here, too.
-                        if whence.standing == Standing::Own {
-                            tx.make_contact(&conversation)?;
-                        }
-                        self.keep_note(tx, activity, note, conversation, whence)?;
+                let Some(conversation) = conversation(activity, &me) else {
+                    notices.push(unreadable(whence.actor, UnreadableReason::OtherAddressee));
+                    return Ok(EntryDisposition::Drop);
+                };
+                let message = self.message_of(activity, note, conversation, whence);
+                match whence.standing {
+                    Standing::Stranger => self.keep_request(tx, &message, whence, notices)?,
+                    // Whom this user writes to on another device is a contact here, too.
+                    Standing::Own => {
+                        tx.make_contact(&message.conversation)?;
+                        return Ok(self.keep_note(tx, &message, whence)?);
                     }
-                    None => notices.push(unreadable(whence.actor, UnreadableReason::OtherAddressee)),
+                    Standing::Accepted | Standing::Reset | Standing::Revoked => {
+                        return Ok(self.keep_note(tx, &message, whence)?);
+                    }
                 }
-                Ok(())
             }
-            (ActivityContent::Read(id), _) if activity.actor != me => {
-                notices.push(Notice::Read { actor: activity.actor.clone(), id: id.to_string() });
-                Ok(())
-            }
-            (
-                ActivityContent::Read(_)
-                | ActivityContent::Receipt(_)
-                | ActivityContent::Join(_)
-                | ActivityContent::Announce(_)
-                | ActivityContent::Other(_),
-                _,
-            ) => Ok(()),
+            (ActivityContent::Read(id), _) => self.keep_read(tx, id, whence, notices)?,
+            (ActivityContent::Receipt(receipt), _) => self.keep_receipt(tx, receipt, whence, notices)?,
+            (ActivityContent::Join(_) | ActivityContent::Announce(_) | ActivityContent::Other(_), _) => {}
         }
+        Ok(EntryDisposition::Drop)
     }
 
-    fn keep_note(
+    /// Returns the message that a note is in a conversation.
+    fn message_of(
         &self,
-        tx: &Transaction<'_>,
         activity: &Activity,
         note: &Note,
         conversation: String,
         whence: &ActivitySource<'_>,
-    ) -> Result<(), MessengerError> {
-        let arrival = MessageContent {
+    ) -> MessageContent {
+        MessageContent {
             id: activity.id.to_string(),
             actor: activity.actor.clone(),
             device: whence.device.to_owned(),
@@ -223,18 +237,70 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             text: note.text.clone(),
             attachments: note.attachments.clone(),
             warning: whence.warning.clone(),
-        };
-        tx.store_arrival(&arrival, self.now_ms())?;
+        }
+    }
+
+    /// Puts a message into its conversation. Its author is owed a receipt, unless it is this user.
+    fn keep_note(
+        &self,
+        tx: &Transaction<'_>,
+        message: &MessageContent,
+        whence: &ActivitySource<'_>,
+    ) -> Result<EntryDisposition, DeviceStoreError> {
+        tx.store_arrival(message, self.now_ms())?;
+        if whence.standing == Standing::Own {
+            return Ok(EntryDisposition::Drop);
+        }
+        tx.owe_receipt(whence.actor, &message.id)?;
+        Ok(EntryDisposition::Confirm)
+    }
+
+    /// Tells that somebody read a message of this user in a conversation that both are in.
+    fn keep_read(
+        &self,
+        tx: &Transaction<'_>,
+        id: &ActivityId,
+        whence: &ActivitySource<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), DeviceStoreError> {
+        if matches!(whence.standing, Standing::Own | Standing::Reset | Standing::Revoked) {
+            return Ok(());
+        }
+        let Some(read) = tx.message(&self.device.actor(), id.as_str())? else { return Ok(()) };
+        if self.takes_part(tx, whence.actor, &read.content.conversation)? {
+            notices.push(Notice::Read { actor: whence.actor.to_owned(), id: id.to_string() });
+        }
         Ok(())
     }
 
+    /// True if somebody is in a conversation with this user: it is theirs alone, or that of a group
+    /// that they are a member of.
+    pub(super) fn takes_part(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &str,
+        conversation: &str,
+    ) -> Result<bool, DeviceStoreError> {
+        if conversation == actor {
+            return Ok(true);
+        }
+        let known = tx.group(conversation)?;
+        Ok(known.is_some_and(|known| known.current.members().contains(actor)))
+    }
+
     /// Remembers a message that cannot be read, so that it is recognised if it comes again. The
-    /// next message to its sender begins a new session, because the old one may be the cause.
-    fn give_up(&self, message: &FetchedLetter) -> Result<(), DeviceStoreError> {
-        let now_ms = self.now_ms();
+    /// session may be the cause, so the next message to its sender begins a new one, if the last one
+    /// is not too young. Then the author is owed a report of it, which is that message.
+    fn give_up(&self, message: &FetchedLetter, standing: Standing) -> Result<(), DeviceStoreError> {
+        let (key, now_ms) = (key(message), self.now_ms());
         self.store.write(|tx| {
-            tx.note_read(key(message), now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
-            tx.renew_session(&message.letter.header.from)
+            tx.note_read(key, now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
+            tx.renew_session(key.device)?;
+            let begins_anew = tx.session(key.device)?.is_none_or(|session| session.should_renew(now_ms));
+            if standing == Standing::Accepted && begins_anew {
+                tx.owe_unreadable(key)?;
+            }
+            Ok(())
         })
     }
 

@@ -25,6 +25,35 @@ pub enum Notice {
         /// The id of the activity that was read.
         id: String,
     },
+    /// Somebody to whom this user has never written wrote to them ([`Messenger::requests`]).
+    ///
+    /// [`Messenger::requests`]: super::Messenger::requests
+    Request {
+        /// The stranger.
+        actor: String,
+    },
+    /// Somebody has not received messages of this user that a server has accepted.
+    Missed {
+        /// The actor who misses them.
+        actor: String,
+        /// The ids of the activities.
+        ids: Vec<String>,
+    },
+    /// Somebody could not decrypt a message of this user.
+    NotRead {
+        /// The actor who could not read it.
+        actor: String,
+        /// The id of the activity.
+        id: String,
+    },
+    /// Somebody got envelopes in the name of this device that this device has not sent to them.
+    /// Either a server has made them up, or this device goes on from an old copy of its data.
+    Forged {
+        /// The actor who got them.
+        actor: String,
+        /// The number of envelopes.
+        count: usize,
+    },
     /// A message cannot be read. It is acknowledged and will not come again.
     Unreadable {
         /// The actor who sent it.
@@ -98,6 +127,8 @@ pub enum UnreadableReason {
     Malformed(Invalid),
     /// The ciphertext cannot be decrypted.
     Undecryptable(SessionError),
+    /// The device that sent it was revoked by its user.
+    RevokedDevice,
     /// The activity names another author than the user whose device sent it.
     OtherAuthor,
     /// The activity is addressed to neither this user nor a group of theirs.
@@ -115,11 +146,16 @@ impl Notice {
     /// Returns the urgency of this notice.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Refused { .. } | Self::Contradiction { .. } | Self::KeysReplaced => Severity::Warning,
+            Self::Refused { .. } | Self::Contradiction { .. } | Self::KeysReplaced | Self::Forged { .. } => {
+                Severity::Warning
+            }
             Self::Settled(envelope) if envelope.state == EnvelopeState::Refused => Severity::Warning,
             Self::Settled(_)
             | Self::DeviceWaits(_)
             | Self::Read { .. }
+            | Self::Request { .. }
+            | Self::Missed { .. }
+            | Self::NotRead { .. }
             | Self::Unreadable { .. }
             | Self::Waits { .. }
             | Self::Group { .. } => Severity::News,
@@ -142,6 +178,7 @@ impl fmt::Display for UnreadableReason {
         match self {
             Self::Malformed(invalid) => invalid.fmt(f),
             Self::Undecryptable(error) => error.fmt(f),
+            Self::RevokedDevice => f.write_str("it comes from a device that they have revoked"),
             Self::OtherAuthor => f.write_str("it names another author than its sender"),
             Self::OtherAddressee => f.write_str("it is addressed to somebody else"),
             Self::NotMember { group } => write!(f, "they wrote to the group {group:?} and are not in it"),

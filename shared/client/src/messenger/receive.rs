@@ -12,7 +12,7 @@ use crate::store::{DeviceStoreError, StoredMessage};
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The time for which a message waits for one that its sender numbered before it.
-const HOLD_MS: i64 = 5_000;
+pub(super) const HOLD_MS: i64 = 5_000;
 /// The time for which an entry is left alone that cannot be read now. The sender's server is asked
 /// no more often than that.
 const LEFT_MS: i64 = 60_000;
@@ -34,7 +34,8 @@ pub struct ReceivedBatch {
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Reads everything in the mailbox, keeps it, and acknowledges it. Then it does what follows:
     /// it leaves groups again whose state lists this user after a departure, renews master keys of
-    /// groups, sends what is due, and tops up this device's keys if the server runs low.
+    /// groups, puts receipts for the authors of messages, sends what is due, and tops up this
+    /// device's keys if the server runs low.
     ///
     /// A message that waits for one before it is in a later batch.
     ///
@@ -85,6 +86,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.
         let left = self.leave_groups_again().await;
         let renewed = self.renew_group_keys().await;
+        self.put_receipts().await?;
         self.flush().await?;
         received.notices.extend(self.upkeep(page.keys_left).await?);
         left.and(renewed)

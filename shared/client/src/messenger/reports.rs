@@ -9,8 +9,11 @@ use crate::{SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Applies a report from the mailbox. Returns the envelope if the report says something new
-    /// about an envelope of this device. The own server has checked that the report comes from
-    /// where the envelope went.
+    /// about an envelope of this device of which its user hears. The own server has checked that the
+    /// report comes from where the envelope went.
+    ///
+    /// `Delivered` is the servers' word, and changes nothing: only a receipt says that a device has a
+    /// message ([`Messenger::keep_receipt`]).
     pub(super) async fn take_report(
         &self,
         report: &Report,
@@ -19,9 +22,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Some(envelope) = self.store.read(|tx| tx.envelope(id.as_str()))? else { return Ok(None) };
         let open = matches!(envelope.state, EnvelopeState::ToSend | EnvelopeState::Queued);
         match report.kind {
-            ReportKind::Delivered if envelope.state != EnvelopeState::Delivered => {
-                self.store.write(|tx| tx.settle(id, EnvelopeState::Delivered, None))?;
-            }
             ReportKind::Confirm if open => {
                 self.store.write(|tx| tx.settle(id, EnvelopeState::Accepted, None))?;
             }
@@ -42,6 +42,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             _ => return Ok(None),
         }
-        Ok(self.store.read(|tx| tx.envelope(id.as_str()))?)
+        Ok(self.store.read(|tx| tx.envelope(id.as_str()))?.filter(|envelope| !envelope.silent))
     }
 }

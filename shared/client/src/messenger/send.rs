@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use eko_protocol::device_set::DeviceSetRef;
 
+use super::trust::ChainRoute;
 use super::{Messenger, MessengerError, Person};
 use crate::attachment::Attachment;
 use crate::content::{Activity, ActivityContent, ActivityId, GroupRef, Note, NoteId};
@@ -59,6 +60,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Any other failure is in the envelopes of the result.
     pub async fn send(&self, to: &Person, draft: MessageDraft) -> Result<SentActivity, MessengerError> {
         self.require_joined().await?;
+        if self.knows_as_stranger(&to.actor())? {
+            // What the own server has shown is compared with what theirs shows.
+            self.look_again_by(to, ChainRoute::Direct).await?;
+        }
         self.trusted(to).await?;
         self.store.write(|tx| tx.make_contact(&to.actor()))?;
         let content = ActivityContent::Note(self.note(draft));
@@ -78,14 +83,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         to: Vec<Person>,
     ) -> Result<SentActivity, MessengerError> {
         self.require_joined().await?;
-        let mut device_sets = BTreeMap::new();
-        for person in to.iter().chain([&self.me()]) {
-            // A recipient who cannot be looked up now is looked up again when the envelope is sent.
-            let contact = self.contact(person).await.ok();
-            if let Some(set) = contact.and_then(|contact| contact.device_set()) {
-                device_sets.insert(person.actor(), set);
-            }
-        }
+        let device_sets = self.device_sets(&to).await;
         let sync = self.has_other_devices().await?;
         let id = self.store.write(|tx| {
             let activity = self.put_down(tx, &outgoing, device_sets)?;
@@ -93,6 +91,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Ok::<_, MessengerError>(activity.id)
         })?;
         self.send_envelopes(id.as_str()).await
+    }
+
+    /// Returns the device sets of these people and of this user, as they are pinned. A person who
+    /// cannot be looked up now is left out, and looked up again when the envelope is sent.
+    pub(super) async fn device_sets(&self, people: &[Person]) -> BTreeMap<String, DeviceSetRef> {
+        let mut device_sets = BTreeMap::new();
+        for person in people.iter().chain([&self.me()]) {
+            let contact = self.contact(person).await.ok();
+            if let Some(set) = contact.and_then(|contact| contact.device_set()) {
+                device_sets.insert(person.actor(), set);
+            }
+        }
+        device_sets
     }
 
     /// Returns the state of an activity that was sent.
@@ -109,7 +120,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Makes the activity. A note is put into its conversation.
-    fn put_down(
+    pub(super) fn put_down(
         &self,
         tx: &Transaction<'_>,
         outgoing: &OutgoingActivity,
@@ -147,7 +158,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Puts an activity into an envelope for each recipient, and into one for the other devices of
-    /// this user.
+    /// this user. What clients tell each other by themselves is silent.
     pub(super) fn enclose(
         &self,
         tx: &Transaction<'_>,
@@ -157,12 +168,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<(), MessengerError> {
         let (plaintext, now_ms) = (activity.to_plaintext()?, self.now_ms());
         let own = sync.then(|| self.me());
+        let silent = matches!(
+            activity.content,
+            ActivityContent::Receipt(_) | ActivityContent::Join(_) | ActivityContent::Announce(_)
+        );
         for recipient in to.iter().chain(own.as_ref()) {
             let new = NewEnvelope {
                 id: &self.environment.envelope_id(),
                 message: activity.id.as_str(),
                 recipient: &recipient.actor(),
                 plaintext: &plaintext,
+                silent,
             };
             tx.add_envelope(&new, now_ms)?;
         }

@@ -123,6 +123,15 @@ impl Contact {
     }
 }
 
+/// The way by which a chain is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChainRoute {
+    /// From the server of its user, which learns this device's address.
+    Direct,
+    /// Through the own server.
+    ThroughHome,
+}
+
 /// The outcome of comparing a chain that a server shows with the pinned one.
 enum ChainComparison {
     /// The chain goes on from the pinned one, or none was pinned. It is pinned now.
@@ -191,10 +200,33 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// A chain of this user whose root is not the one that this device authenticated is such a
     /// contradiction. So no reset of the own account is ever pinned here: any server can make one.
+    ///
+    /// The chain of somebody who is known and a stranger is read through the own server: only what
+    /// the user does leads to another one.
     pub(super) async fn look_again(&self, person: &Person) -> Result<Contact, MessengerError> {
+        let route = match self.knows_as_stranger(&person.actor())? {
+            true => ChainRoute::ThroughHome,
+            false => ChainRoute::Direct,
+        };
+        self.look_again_by(person, route).await
+    }
+
+    /// Does as [`Messenger::look_again`], by this way.
+    pub(super) async fn look_again_by(
+        &self,
+        person: &Person,
+        route: ChainRoute,
+    ) -> Result<Contact, MessengerError> {
         let actor = person.actor();
         self.step(ProgressStep::Chain { actor: actor.clone() });
-        let (nodes, shown) = match self.device.chain_at(&person.origin, &person.user).await {
+        let read = match route {
+            ChainRoute::Direct => self.device.chain_at(&person.origin, &person.user).await,
+            ChainRoute::ThroughHome if person.origin == *self.device.origin() => {
+                self.device.chain(&person.user).await
+            }
+            ChainRoute::ThroughHome => self.device.chain_through_home(&person.origin, &person.user).await,
+        };
+        let (nodes, shown) = match read {
             Ok(read) => read,
             Err(ClientError::FalseChain { index, error, .. }) => {
                 return Err(self.alarm(&actor, Distrust::FalseChain(format!("node {index}: {error}")))?);
@@ -224,8 +256,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let Some(mut pinned) = tx.pinned(&actor)? else {
                 let accepted = root(&nodes).unwrap_or(first).hash();
                 let alarm = if own { tx.json(JOINING_ALARM)? } else { None };
-                let pinned =
-                    PinnedChain { nodes: nodes.clone(), accepted, verified: None, alarm, contact: false };
+                let pinned = PinnedChain {
+                    nodes: nodes.clone(),
+                    accepted,
+                    verified: None,
+                    alarm,
+                    contact: tx.wrote_to(&actor)?,
+                };
                 tx.pin(&actor, &pinned)?;
                 if own {
                     tx.forget_joining_code()?;

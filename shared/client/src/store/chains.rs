@@ -82,6 +82,12 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// True if this user has accepted a user as a contact.
+    pub(crate) fn is_contact(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM chains WHERE actor = ?1 AND contact = 1";
+        Ok(self.inner.prepare_cached(sql)?.exists([actor])?)
+    }
+
     /// Records a contradiction that a server showed in place of the pinned chain. Without a pinned
     /// chain nothing is recorded.
     pub(crate) fn raise_alarm(&self, actor: &str, alarm: &str, now_ms: i64) -> Result<(), DeviceStoreError> {

@@ -27,6 +27,8 @@ pub struct OutboxEnvelope {
     pub tries: u32,
     /// The time of the next attempt, in epoch milliseconds.
     pub due_ms: i64,
+    /// True if it wakes nobody and its author hears nothing of it, as a receipt.
+    pub silent: bool,
 }
 
 /// An envelope that is about to be added.
@@ -39,6 +41,8 @@ pub(crate) struct NewEnvelope<'a> {
     pub(crate) recipient: &'a str,
     /// The padded activity.
     pub(crate) plaintext: &'a [u8],
+    /// True if it wakes nobody and its author hears nothing of it.
+    pub(crate) silent: bool,
 }
 
 /// The state of an envelope.
@@ -49,9 +53,9 @@ pub enum EnvelopeState {
     /// The own server is trying to reach the recipient's server. A report in the mailbox brings the
     /// outcome.
     Queued,
-    /// Every device of the recipient has its ciphertext, or will have it.
+    /// Every device of the recipient has its ciphertext, or will have it: the servers say so.
     Accepted,
-    /// A device of the recipient has confirmed it.
+    /// A device of the recipient has sent a receipt for it.
     Delivered,
     /// The envelope cannot be sent.
     Failed,
@@ -68,17 +72,53 @@ pub(crate) struct EnvelopeCiphertext {
     pub(crate) accepted: bool,
 }
 
-const COLUMNS: &str = "SELECT id, message, recipient, state, reason, tries, due, full_devices FROM envelopes";
+const COLUMNS: &str =
+    "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent FROM envelopes";
 
 impl Transaction<'_> {
     /// Adds an envelope that is to be sent.
     pub(crate) fn add_envelope(&self, new: &NewEnvelope<'_>, now_ms: i64) -> Result<(), DeviceStoreError> {
-        let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due) \
-                   VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)";
+        let sql = "INSERT INTO envelopes (id, message, recipient, plaintext, state, made, due, silent) \
+                   VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, ?6)";
         let mut statement = self.inner.prepare_cached(sql)?;
-        let NewEnvelope { id, message, recipient, plaintext } = new;
-        statement.execute(params![id.as_str(), message, recipient, plaintext, now_ms])?;
+        let NewEnvelope { id, message, recipient, plaintext, silent } = new;
+        statement.execute(params![id.as_str(), message, recipient, plaintext, now_ms, silent])?;
         Ok(())
+    }
+
+    /// Deletes the records of silent envelopes that were made before a time. Until then a recipient
+    /// may say that one of them cannot be read.
+    pub(crate) fn forget_silent(&self, before_ms: i64) -> Result<(), DeviceStoreError> {
+        let sql = "DELETE FROM envelopes WHERE silent = 1 AND state > 2 AND made < ?1";
+        self.inner.prepare_cached(sql)?.execute([before_ms])?;
+        Ok(())
+    }
+
+    /// Records that a recipient has an activity. Returns the envelope if it counts as delivered from
+    /// now on. One that is still to be sent to other devices does so when that is done.
+    pub(crate) fn note_received(
+        &self,
+        message: &str,
+        recipient: &str,
+    ) -> Result<Option<OutboxEnvelope>, DeviceStoreError> {
+        let sql = "UPDATE envelopes SET received = 1, reason = CASE WHEN state IN (3, 5) THEN NULL ELSE reason END, \
+                   state = CASE WHEN state IN (3, 5) THEN 4 ELSE state END \
+                   WHERE message = ?1 AND recipient = ?2 AND received = 0 RETURNING id";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let id: Option<String> = statement.query_row([message, recipient], |row| row.get(0)).optional()?;
+        let envelope = id.map(|id| self.envelope(&id)).transpose()?.flatten();
+        Ok(envelope.filter(|envelope| envelope.state == EnvelopeState::Delivered))
+    }
+
+    /// Records that a recipient says that an activity has not come.
+    pub(crate) fn note_missing(
+        &self,
+        message: &str,
+        recipient: &str,
+        reason: &str,
+    ) -> Result<bool, DeviceStoreError> {
+        let sql = "UPDATE envelopes SET reason = ?3 WHERE message = ?1 AND recipient = ?2 AND state = 3";
+        Ok(self.inner.prepare_cached(sql)?.execute([message, recipient, reason])? > 0)
     }
 
     /// Returns an envelope by its id.
@@ -136,7 +176,8 @@ impl Transaction<'_> {
         Ok(self.inner.execute(sql, params![id.as_str(), now_ms])? == 1)
     }
 
-    /// Records the outcome of an envelope. A final one deletes its plaintext and ciphertexts.
+    /// Records the outcome of an envelope. A final one deletes its plaintext and ciphertexts. An
+    /// envelope for which there is a receipt already is delivered once it is accepted.
     pub(crate) fn settle(
         &self,
         id: &EnvelopeId,
@@ -144,7 +185,8 @@ impl Transaction<'_> {
         reason: Option<&str>,
     ) -> Result<(), DeviceStoreError> {
         let id = id.as_str();
-        let sql = "UPDATE envelopes SET state = ?2, reason = ?3 WHERE id = ?1";
+        let sql = "UPDATE envelopes SET state = CASE WHEN ?2 = 3 AND received = 1 THEN 4 ELSE ?2 END, \
+                   reason = ?3 WHERE id = ?1";
         self.inner.prepare_cached(sql)?.execute(params![id, number(state), reason])?;
         if !matches!(state, EnvelopeState::ToSend | EnvelopeState::Queued) {
             let sql = "UPDATE envelopes SET plaintext = NULL WHERE id = ?1";
@@ -234,6 +276,7 @@ fn read(row: &Row<'_>) -> Result<OutboxEnvelope, DeviceStoreError> {
         reason: row.get(4)?,
         tries: row.get(5)?,
         due_ms: row.get(6)?,
+        silent: row.get(8)?,
         full_devices: serde_json::from_str(&row.get::<_, String>(7)?)
             .map_err(|_| DeviceStoreError::Corrupt("full devices"))?,
     })

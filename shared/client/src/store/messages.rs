@@ -33,6 +33,25 @@ pub struct MessageContent {
     pub warning: Option<String>,
 }
 
+/// The time by which a clock may be ahead of the server's before its times are not shown.
+const AHEAD_MS: i64 = 10 * 60_000;
+/// The age at which a message may arrive and its own time is shown: an entry's life, and two days in
+/// which a server tries to reach another one.
+const LATE_MS: i64 = 32 * 24 * 3_600_000;
+
+impl MessageContent {
+    /// Returns the time to show, in epoch milliseconds: when its author says that it was written, or
+    /// when the server accepted it if that cannot be true.
+    pub fn time_ms(&self) -> i64 {
+        let (earliest, latest) =
+            (self.received_ms.saturating_sub(LATE_MS), self.received_ms.saturating_add(AHEAD_MS));
+        match (earliest..=latest).contains(&self.published_ms) {
+            true => self.published_ms,
+            false => self.received_ms,
+        }
+    }
+}
+
 /// A message with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMessage {
@@ -40,6 +59,9 @@ pub struct StoredMessage {
     pub position: i64,
     /// The message.
     pub content: MessageContent,
+    /// The number of messages that its device wrote in this conversation before it and that have
+    /// not come. Messages that come late are no longer among them.
+    pub missing_before: u64,
 }
 
 /// The key of one ciphertext that arrived. The author is part of it, because two authors may choose
@@ -56,17 +78,22 @@ pub(crate) struct CiphertextKey<'a> {
 
 /// The messages of one device in one conversation, which have an order of their own.
 #[derive(Clone, Copy)]
-struct MessageStream<'a> {
-    conversation: &'a str,
-    device: &'a str,
+pub(super) struct MessageStream<'a> {
+    pub(super) conversation: &'a str,
+    pub(super) device: &'a str,
+    /// The actor id of the device's user.
+    pub(super) actor: &'a str,
 }
 
 /// The longest time that the first message of a device waits for one before it.
 const FIRST_HOLD_MS: i64 = 1_000;
 /// The number of messages that are read at once.
 const PAGE: i64 = 1000;
-const COLUMNS: &str = "SELECT position, id, actor, device, conversation, outgoing, sequence, published, received, \
-                       text, attachments, warning FROM messages";
+/// The columns that [`read`] reads.
+pub(super) const COLUMNS: &str = "SELECT coalesce(position, 0), id, actor, device, conversation, outgoing, \
+                                  sequence, published, received, text, attachments, warning, \
+                                  (SELECT coalesce(sum(last - first + 1), 0) FROM gaps \
+                                  WHERE gaps.position = messages.position) FROM messages";
 
 impl Transaction<'_> {
     /// Returns the next number of this device in a conversation.
@@ -123,16 +150,19 @@ impl Transaction<'_> {
     }
 
     /// Gives positions to messages that wait: each follows the one that its sender numbered before
-    /// it. A message that has waited for `hold_ms` no longer waits for a gap. Returns the time at
-    /// which the next message has waited long enough.
+    /// it. A message that has waited for `hold_ms` no longer waits, and what did not come before it
+    /// is recorded as a gap. Messages of strangers get no positions. Returns the time at which the
+    /// next message has waited long enough.
     pub(crate) fn place(&self, now_ms: i64, hold_ms: i64) -> Result<Option<i64>, DeviceStoreError> {
-        let sql = "SELECT DISTINCT conversation, device FROM messages WHERE position IS NULL";
+        self.release_requests()?;
+        let sql = "SELECT DISTINCT conversation, device, actor FROM messages \
+                   WHERE position IS NULL AND request = 0";
         let mut statement = self.inner.prepare_cached(sql)?;
-        let senders = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let senders: Vec<(String, String)> = senders.collect::<Result<_, _>>()?;
+        let senders = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let senders: Vec<(String, String, String)> = senders.collect::<Result<_, _>>()?;
         let mut next: Option<i64> = None;
-        for (conversation, device) in senders {
-            let stream = MessageStream { conversation: &conversation, device: &device };
+        for (conversation, device, actor) in senders {
+            let stream = MessageStream { conversation: &conversation, device: &device, actor: &actor };
             let waits = self.place_stream(stream, now_ms, hold_ms)?;
             next = [next, waits].into_iter().flatten().min();
         }
@@ -145,8 +175,8 @@ impl Transaction<'_> {
         now_ms: i64,
         hold_ms: i64,
     ) -> Result<Option<i64>, DeviceStoreError> {
-        let sql = "SELECT row, sequence, stored FROM messages WHERE position IS NULL AND conversation = ?1 \
-                   AND device = ?2 ORDER BY sequence, row";
+        let sql = "SELECT row, sequence, stored FROM messages WHERE position IS NULL AND request = 0 \
+                   AND conversation = ?1 AND device = ?2 ORDER BY sequence, row";
         let mut statement = self.inner.prepare_cached(sql)?;
         let rows = statement.query_map(params![of.conversation, of.device], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -173,6 +203,11 @@ impl Transaction<'_> {
             let place = self.next_position()?;
             let sql = "UPDATE messages SET position = ?2 WHERE row = ?1";
             self.inner.prepare_cached(sql)?.execute(params![row, place])?;
+            if number <= last {
+                self.fill_gap(of, number)?;
+            } else if last > 0 && number > last.saturating_add(1) {
+                self.note_gap(of, (last.saturating_add(1), number.saturating_sub(1)), place)?;
+            }
             last = last.max(number);
         }
         self.follow(of, last)?;
@@ -205,10 +240,39 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Returns a message by its activity's id.
-    pub(crate) fn message(&self, id: &str) -> Result<Option<StoredMessage>, DeviceStoreError> {
-        let sql = format!("{COLUMNS} WHERE id = ?1 AND position IS NOT NULL");
-        Ok(self.inner.query_row(&sql, [id], read).optional()?)
+    /// Returns a message by its author and its activity's id.
+    pub(crate) fn message(&self, actor: &str, id: &str) -> Result<Option<StoredMessage>, DeviceStoreError> {
+        let sql = format!("{COLUMNS} WHERE actor = ?1 AND id = ?2 AND position IS NOT NULL");
+        Ok(self.inner.query_row(&sql, [actor, id], read).optional()?)
+    }
+
+    /// Returns the messages of all authors with an activity's id, which is drawn by the author.
+    pub(crate) fn messages_with_id(&self, id: &str) -> Result<Vec<StoredMessage>, DeviceStoreError> {
+        let sql = format!("{COLUMNS} WHERE id = ?1 AND position IS NOT NULL ORDER BY position");
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        Ok(statement.query_map([id], read)?.collect::<Result<_, _>>()?)
+    }
+
+    /// True if this user has written to somebody, on this device or another one.
+    pub(crate) fn wrote_to(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM messages WHERE conversation = ?1 AND outgoing = 1";
+        Ok(self.inner.prepare_cached(sql)?.exists([actor])?)
+    }
+
+    /// Returns the ids of what this device said in a conversation under these numbers.
+    pub(crate) fn said(
+        &self,
+        conversation: &str,
+        device: &str,
+        numbers: &[u64],
+    ) -> Result<Vec<String>, DeviceStoreError> {
+        let sql = "SELECT id FROM messages WHERE conversation = ?1 AND device = ?2 AND outgoing = 1 \
+                   AND sequence IN (SELECT value FROM json_each(?3)) ORDER BY sequence";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let numbers = serde_json::json!(numbers).to_string();
+        Ok(statement
+            .query_map(params![conversation, device, numbers], |row| row.get(0))?
+            .collect::<Result<_, _>>()?)
     }
 
     /// Returns the last messages of a conversation, or of all, oldest first.
@@ -258,7 +322,7 @@ fn attachments(json: &str) -> Option<Vec<Attachment>> {
     values.iter().map(|value| Attachment::parse(value).ok()).collect()
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
     Ok(StoredMessage {
         position: row.get(0)?,
         content: MessageContent {
@@ -274,5 +338,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
             attachments: attachments(&row.get::<_, String>(10)?).unwrap_or_default(),
             warning: row.get(11)?,
         },
+        missing_before: row.get(12)?,
     })
 }

@@ -35,18 +35,37 @@ CREATE TABLE chains (
 ) WITHOUT ROWID;
 
 -- Messages. position: NULL until the messages before it have theirs. shown: 1 once it was shown.
+-- request: 1 if a stranger wrote it and the user has not accepted that.
 CREATE TABLE messages (
   row INTEGER PRIMARY KEY,
   id TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL, conversation TEXT NOT NULL,
   outgoing INTEGER NOT NULL, sequence INTEGER, published INTEGER NOT NULL, received INTEGER NOT NULL,
   stored INTEGER NOT NULL, text TEXT NOT NULL, attachments TEXT NOT NULL, warning TEXT,
-  position INTEGER, shown INTEGER NOT NULL DEFAULT 0,
+  position INTEGER, shown INTEGER NOT NULL DEFAULT 0, request INTEGER NOT NULL DEFAULT 0,
   UNIQUE (actor, id)
 );
 CREATE INDEX messages_in_order ON messages (position);
 CREATE INDEX messages_in_conversation ON messages (conversation, position);
 CREATE INDEX messages_waiting ON messages (conversation, device, sequence) WHERE position IS NULL;
 CREATE INDEX messages_unshown ON messages (position) WHERE shown = 0;
+CREATE INDEX messages_requested ON messages (actor) WHERE request = 1;
+
+-- Messages that their device has numbered and that have not come, from first to last. position: that
+-- of the message after them. told: 1 once their author was told.
+CREATE TABLE gaps (
+  conversation TEXT NOT NULL, device TEXT NOT NULL, actor TEXT NOT NULL, first INTEGER NOT NULL,
+  last INTEGER NOT NULL, position INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (conversation, device, first)
+) WITHOUT ROWID;
+CREATE INDEX gaps_by_position ON gaps (position);
+CREATE INDEX gaps_untold ON gaps (actor) WHERE told = 0;
+
+-- What the next receipt to an author says. kind: 1 the activity `id` is in a conversation, 2 the
+-- envelope `id` of `device` cannot be decrypted.
+CREATE TABLE receipts (
+  row INTEGER PRIMARY KEY, actor TEXT NOT NULL, kind INTEGER NOT NULL, device TEXT NOT NULL, id TEXT NOT NULL,
+  UNIQUE (actor, kind, device, id)
+);
 
 -- The last number of this device in each conversation, and the last one that was followed of each
 -- other device.
@@ -61,7 +80,10 @@ CREATE TABLE envelopes (
   id TEXT PRIMARY KEY, message TEXT NOT NULL, recipient TEXT NOT NULL, plaintext BLOB, state INTEGER NOT NULL,
   made INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, reason TEXT,
   -- The devices whose mailboxes are full, as a JSON array of their addresses.
-  full_devices TEXT NOT NULL DEFAULT '[]'
+  full_devices TEXT NOT NULL DEFAULT '[]',
+  -- silent: 1 if it wakes nobody and its author hears nothing of it. received: 1 once the recipient has
+  -- sent a receipt for it.
+  silent INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX envelopes_due ON envelopes (due) WHERE state = 1;
 CREATE INDEX envelopes_of_message ON envelopes (message);

@@ -84,4 +84,10 @@ impl Transaction<'_> {
         self.inner.execute("DELETE FROM sessions WHERE device = ?1", [device])?;
         Ok(())
     }
+
+    /// Deletes the sessions with all devices of a user.
+    pub(crate) fn forget_sessions(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        self.inner.execute("DELETE FROM sessions WHERE actor = ?1", [actor])?;
+        Ok(())
+    }
 }

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use eko_client::ClientError;
 use eko_client::attachment::{self, Attachment, AttachmentLocation, MAX_BYTES, OVERHEAD};
+use eko_client::messenger::Person;
 use http::StatusCode;
 use serde_json::json;
 
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
-use crate::people::urn;
+use crate::partial_handle::PartialHandle;
+use crate::people::{is_called, named, urn};
 
 /// The number of names that are tried for a saved file before the command gives up.
 const MAX_NAMES: usize = 1000;
@@ -38,6 +40,9 @@ enum AttachmentsCommand {
         /// The encrypted bytes of a file outside the message, if you have downloaded them yourself
         #[arg(long, value_name = "FILE")]
         sealed: Option<PathBuf>,
+        /// The author, if several people have sent a message with this id
+        #[arg(long, value_name = "WHO")]
+        from: Option<PartialHandle>,
     },
     /// Encrypt a file that is too large for a message: upload FILE.sealed, and send FILE.json
     ///
@@ -56,18 +61,35 @@ enum AttachmentsCommand {
 impl AttachmentsArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         match &self.command {
-            AttachmentsCommand::Save { message, to, sealed } => {
-                save(context, message, to, sealed.as_deref()).await
+            AttachmentsCommand::Save { message, to, sealed, from } => {
+                save(context, message, to, sealed.as_deref(), from.as_ref()).await
             }
             AttachmentsCommand::Seal { file, url } => seal(context, file, url),
         }
     }
 }
 
-async fn save(context: &Context, id: &str, to: &Path, sealed: Option<&Path>) -> Result<(), CommandFailure> {
+async fn save(
+    context: &Context,
+    id: &str,
+    to: &Path,
+    sealed: Option<&Path>,
+    from: Option<&PartialHandle>,
+) -> Result<(), CommandFailure> {
     let (_, client) = context.client()?;
-    let message = client.message(&urn(id))?;
-    let files = message.map(|message| message.content.attachments).unwrap_or_default();
+    let mut messages = client.messages_with_id(&urn(id))?;
+    if messages.len() > 1 {
+        // Each author draws the ids of their messages, so one may repeat that of another.
+        let authors: Vec<_> = messages.iter().map(|message| named(&client, &message.content.actor)).collect();
+        let Some(from) = from else {
+            let what = format!("several messages have this id, of {}", authors.join(" and "));
+            return Err(CommandFailure::new(what).next("--from, to name the author").exit(Exit::Usage));
+        };
+        messages.retain(|message| {
+            Person::of(&message.content.actor).is_some_and(|actor| is_called(&client, &actor, from))
+        });
+    }
+    let files = messages.pop().map(|message| message.content.attachments).unwrap_or_default();
     if files.is_empty() {
         let what = format!("no message {id} with a file is here");
         return Err(CommandFailure::new(what).next("eko history").exit(Exit::Usage));

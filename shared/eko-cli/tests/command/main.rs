@@ -9,6 +9,7 @@ mod export;
 mod groups;
 mod keys;
 mod people;
+mod requests;
 mod signing_in;
 mod talking;
 mod terminal;

@@ -33,9 +33,18 @@ impl TestHome {
         object
     }
 
-    /// Runs `eko listen --once`, and returns the texts of the messages.
+    /// Runs `eko listen --once`, accepts the requests of strangers, and returns the texts of the
+    /// messages.
     pub(crate) async fn hears(&self) -> Vec<String> {
-        let heard = self.objects(&["listen", "--once"]).await;
+        let mut heard = self.objects(&["listen", "--once"]).await;
+        let requests = self.objects(&["requests"]).await;
+        for request in &requests {
+            let who = format!("@{}", text(request, "from").rsplit('/').next().unwrap());
+            self.eko(&["requests", "accept", &who]).await.done();
+        }
+        if !requests.is_empty() {
+            heard.extend(self.objects(&["listen", "--once"]).await);
+        }
         let messages = heard.iter().filter(|object| object["type"] == "message");
         messages.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
     }

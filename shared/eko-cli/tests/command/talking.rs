@@ -12,6 +12,8 @@ async fn two() -> [TestHome; 2] {
     let (server, alice, bob) = (server().await, TestHome::new(), TestHome::new());
     alice.eko(&["login", "alice", "--server", &server]).await.done();
     bob.eko(&["login", "bob", "--server", &server]).await.done();
+    alice.eko(&["verify", "@bob", "--accept"]).await.done();
+    bob.eko(&["verify", "@alice", "--accept"]).await.done();
     [alice, bob]
 }
 

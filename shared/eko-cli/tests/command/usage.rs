@@ -24,6 +24,7 @@ async fn help_is_a_result_and_no_command_a_failure() {
         "listen",
         "chat",
         "history",
+        "requests",
         "attachments",
         "groups",
         "verify",

@@ -10,7 +10,7 @@ use eko_protocol::key::JoiningMac;
 use eko_testkit::{World, seeded};
 use serde_json::{Value, json};
 
-use crate::people::{COUNTS, TestMessenger, code_of, first, further, hear, say, text};
+use crate::people::{COUNTS, TestMessenger, code_of, first, further, hear, know, say, text};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// Returns a device of Bob's that his server has made for itself.
@@ -254,6 +254,7 @@ async fn a_device_that_is_hidden_from_its_own_user_comes_to_light() {
     let (wire, bobs) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
     let alice = first(&world, &wire, "alice").await;
     let bob = first(&world, &bobs, "bob").await;
+    know(&bob, &alice.me()).await;
     let bob_two = further(&world, &wire, &bob, "two").await;
     // The second device is in a thief's hands and approves a third. The server hides that from the
     // first device.

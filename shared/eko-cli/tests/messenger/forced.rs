@@ -1,11 +1,14 @@
 //! Tests of new sessions that somebody else wants to bring about, and of what they cost.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use eko_client::device::OutgoingEnvelope;
-use eko_client::messenger::{Notice, UnreadableReason};
+use eko_client::messenger::{Notice, Severity, UnreadableReason};
 use eko_testkit::World;
+use serde_json::{Value, json};
 
-use crate::people::{TestMessenger, first, hear, say};
-use crate::test_network::TestNetwork;
+use crate::people::{TestMessenger, befriend, first, further, hear, say};
+use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// Sends something in a user's name that is no Signal message, as a server can.
 async fn inject(world: &World, from: &TestMessenger, to: &TestMessenger) {
@@ -74,6 +77,69 @@ async fn the_message_after_a_damaged_one_begins_a_new_session() {
     say(&alice, &bob.me(), "and on").await;
     world.deliver().await;
     assert_eq!(hear(&world, &bob).await, ["and on"]);
+    world.deliver().await;
+    hear(&world, &alice).await;
+    world.deliver().await;
+}
+
+/// Alice's device knows that it has not sent what her server sent in its name.
+#[tokio::test]
+async fn an_author_is_told_of_what_a_server_made_up() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let tablet = further(&world, &wire, &alice, "tablet").await;
+    befriend(&alice, &bob).await;
+    inject(&world, &alice, &bob).await;
+    inject(&world, &alice, &bob).await;
+    let notices = alice.receive().await.unwrap().notices;
+    let forged = Notice::Forged { actor: bob.me().actor(), count: 1 };
+    assert_eq!(forged.severity(), Severity::Warning);
+    assert!(notices.contains(&forged), "{notices:?}");
+    // Her other device does not know what the first one has sent.
+    assert_eq!(tablet.receive().await.unwrap().notices, []);
+    world.deliver().await;
+}
+
+/// Flips a bit of each ciphertext in a page of a mailbox.
+fn damaged(page: &[u8]) -> Option<FalseAnswer> {
+    let mut page: Value = serde_json::from_slice(page).ok()?;
+    for entry in page["orderedItems"].as_array_mut()? {
+        let content = &mut entry["object"]["messages"][0]["content"];
+        let mut bytes = STANDARD.decode(content.as_str()?).ok()?;
+        *bytes.last_mut()? ^= 1;
+        *content = json!(STANDARD.encode(bytes));
+    }
+    Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
+}
+
+#[tokio::test]
+async fn an_author_is_told_of_what_could_not_be_read() {
+    let world = World::new().await;
+    let (wire, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    say(&alice, &bob.me(), "before").await;
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+    hear(&world, &alice).await;
+    let sent = say(&alice, &bob.me(), "damaged").await;
+    world.deliver().await;
+    his.tamper(|passing| {
+        (passing.endpoint == ("GET", "/user/bob/inbox")).then(|| damaged(passing.answer)).flatten()
+    });
+    bob.receive().await.unwrap();
+    his.honest();
+    world.deliver().await;
+    let notices = alice.receive().await.unwrap().notices;
+    let not_read = Notice::NotRead { actor: bob.me().actor(), id: sent.id.clone() };
+    assert_eq!(notices, [not_read]);
+    // The receipt has begun a new session, in which both go on. The message is missing.
+    say(&alice, &bob.me(), "after").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["after"]);
+    assert_eq!(bob.history(None, 1).unwrap()[0].missing_before, 1);
     world.deliver().await;
     hear(&world, &alice).await;
     world.deliver().await;

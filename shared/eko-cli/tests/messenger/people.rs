@@ -80,17 +80,42 @@ pub(crate) async fn say(from: &TestMessenger, to: &Person, words: &str) -> SentA
     sent
 }
 
-/// Looks into a device's mailbox until no message waits for another one, and returns the texts.
+/// Looks into a device's mailbox until no message waits for another one, and returns the texts. The
+/// user accepts whoever writes as a contact.
 pub(crate) async fn hear(world: &World, client: &TestMessenger) -> Vec<String> {
     let mut heard = Vec::new();
     loop {
         let received = client.receive().await.unwrap();
         heard.extend(shown(client, &received));
+        if welcome(client) {
+            continue;
+        }
         match received.look_again_ms {
             Some(ms) => world.advance(ms - world.now_ms()),
             None => return heard,
         }
     }
+}
+
+/// Accepts everybody who wrote as a contact. Returns false if nobody new did.
+pub(crate) fn welcome(client: &TestMessenger) -> bool {
+    let requests = client.requests().unwrap();
+    for request in &requests {
+        client.accept_contact(&request.person).unwrap();
+    }
+    !requests.is_empty()
+}
+
+/// Makes two users contacts of each other, without a message.
+pub(crate) async fn befriend(one: &TestMessenger, other: &TestMessenger) {
+    know(one, &other.me()).await;
+    know(other, &one.me()).await;
+}
+
+/// Makes a person a contact of a user, without a message.
+pub(crate) async fn know(client: &TestMessenger, person: &Person) {
+    client.verification(person).await.unwrap();
+    client.accept_contact(person).unwrap();
 }
 
 /// Notes that the received messages were shown, and returns their texts.

@@ -37,7 +37,7 @@ async fn an_author_on_this_machine_is_not_looked_up() {
             panic!("{:?}", received.notices)
         };
         assert_eq!(actor, &format!("{SERVICE}/user/bob"));
-        assert!(why.to_string().contains("is not fetched"), "{why}");
+        assert!(why.to_string().contains("is not federated with"), "{why}");
         assert_eq!(astray(&wire, &origin), [""; 0]);
         world.deliver().await;
     }

@@ -1,8 +1,12 @@
-//! Tests of users who read and do not write.
+//! Tests of users who read and do not write, and of what is told of reading.
 
+use eko_client::messenger::Notice;
+use eko_protocol::timestamp;
 use eko_testkit::World;
+use serde_json::json;
 
-use crate::people::{first, hear, say};
+use crate::forging::ForgingSessions;
+use crate::people::{first, hear, say, text};
 use crate::test_network::TestNetwork;
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -41,5 +45,87 @@ async fn somebody_who_only_reads_is_written_to_and_writes_back() {
     say(&bob, &alice.me(), "I read it all").await;
     world.deliver().await;
     assert_eq!(hear(&world, &alice).await, ["I read it all"]);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn only_who_takes_part_in_a_conversation_can_have_read_it() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    let for_mallory = say(&alice, &mallory.me(), "for Mallory").await;
+    let for_bob = say(&alice, &bob.me(), "for Bob").await;
+    say(&bob, &alice.me(), "for Alice").await;
+    world.deliver().await;
+    hear(&world, &alice).await;
+    let his = alice.history(None, 1).unwrap().remove(0).content;
+    assert_eq!(his.text, "for Alice");
+    for (id, told) in [(&for_bob.id, false), (&his.id, false), (&for_mallory.id, true)] {
+        let read = id.clone();
+        sessions.forge(move |activity| {
+            activity["type"] = json!("Read");
+            activity["object"] = json!(read);
+        });
+        mallory.send(&alice.me(), text("I have read it")).await.unwrap();
+        world.deliver().await;
+        let notice = Notice::Read { actor: mallory.me().actor(), id: id.clone() };
+        assert_eq!(alice.receive().await.unwrap().notices.contains(&notice), told);
+    }
+    hear(&world, &bob).await;
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_message_is_found_by_its_author_though_another_has_its_id() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    let sent = say(&bob, &alice.me(), "the true one").await;
+    let id = sent.id.clone();
+    sessions.forge(move |activity| activity["id"] = json!(id));
+    mallory.send(&alice.me(), text("the other one")).await.unwrap();
+    world.deliver().await;
+    hear(&world, &alice).await;
+    for (author, words) in [(bob.me(), "the true one"), (mallory.me(), "the other one")] {
+        let found = alice.message(&author.actor(), &sent.id).unwrap().unwrap();
+        assert_eq!(found.content.text, words);
+    }
+    assert_eq!(alice.messages_with_id(&sent.id).unwrap().len(), 2);
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn the_time_of_receipt_is_shown_where_the_authors_cannot_be_true() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let alice = first(&world, &wire, "alice").await;
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    say(&alice, &mallory.me(), "hello").await;
+    let now_ms = world.now_ms();
+    let plausible = [now_ms - 31 * DAY_MS, now_ms - 1_000, now_ms, now_ms + 60_000];
+    let implausible = [0, now_ms - 33 * DAY_MS, now_ms + 3_600_000, now_ms + 1_000 * DAY_MS];
+    for published_ms in plausible.into_iter().chain(implausible) {
+        let published = timestamp::format(published_ms);
+        sessions.forge(move |activity| {
+            activity["published"] = json!(published);
+            for signed in ["eko:deviceSet", "eko:signature"] {
+                activity.as_object_mut().unwrap().remove(signed);
+            }
+        });
+        mallory.send(&alice.me(), text("when?")).await.unwrap();
+        world.deliver().await;
+        let message = alice.receive().await.unwrap().messages.pop().unwrap();
+        alice.note_shown(message.position).unwrap();
+        assert_eq!((message.content.published_ms, message.content.received_ms), (published_ms, now_ms));
+        let shown_ms = if plausible.contains(&published_ms) { published_ms } else { now_ms };
+        assert_eq!(message.content.time_ms(), shown_ms);
+    }
     world.deliver().await;
 }

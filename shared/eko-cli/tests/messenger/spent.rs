@@ -10,7 +10,7 @@ use eko_testkit::World;
 use http::Method;
 use serde_json::Value;
 
-use crate::people::{first, say, shown};
+use crate::people::{first, say};
 use crate::restarting::RestartingUser;
 use crate::test_network::{FalseAnswer, TestNetwork};
 
@@ -68,8 +68,8 @@ async fn one_time_keys_are_gone_once_a_message_was_read_and_last_resort_keys_sta
         let keys = *given.lock().unwrap().last().unwrap();
         assert_eq!(has(&store, keys), (true, true), "{round}: {keys:?}");
         world.deliver().await;
-        let received = bob.receive().await.unwrap();
-        assert_eq!(shown(&bob, &received), ["hello"]);
+        bob.receive().await.unwrap();
+        assert_eq!(bob.requests().unwrap().len(), usize::try_from(round).unwrap() + 1);
         // The sixth package has the last-resort key, which others may have too.
         assert_eq!(has(&store, keys), (false, round >= 5), "{round}: {keys:?}");
     }

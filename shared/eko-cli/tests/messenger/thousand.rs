@@ -8,13 +8,16 @@ use eko_client::store::EnvelopeState;
 use eko_testkit::World;
 use futures_util::future::join_all;
 
-use crate::people::{TestMessenger, first, further, hear, say, shown, text};
+use crate::people::{TestMessenger, befriend, first, further, hear, say, shown, text};
 use crate::test_network::{NetworkFault, TestNetwork};
 
 async fn scene(world: &World, wire: &TestNetwork) -> [TestMessenger; 4] {
     let (alice, bob) = (first(world, wire, "alice").await, first(world, wire, "bob").await);
     let alice_two = further(world, wire, &alice, "two").await;
     let bob_two = further(world, wire, &bob, "two").await;
+    for device in [&bob, &bob_two] {
+        befriend(&alice, device).await;
+    }
     [alice, alice_two, bob, bob_two]
 }
 

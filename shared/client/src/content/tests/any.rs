@@ -47,7 +47,8 @@ fn any_content() -> impl Strategy<Value = ActivityContent> {
 fn any_receipt() -> impl Strategy<Value = Receipt> {
     let missing = (any_actor(), any_actor(), vec(1u64..1 << 53, 1..4))
         .prop_map(|(device, conversation, sequence)| MissingMessages { device, conversation, sequence });
-    let unreadable = any_urn().prop_map(|id| EnvelopeId::parse(&id).unwrap());
+    let unreadable = (any_actor(), any_urn())
+        .prop_map(|(device, id)| UnreadableEnvelope { device, envelope: EnvelopeId::parse(&id).unwrap() });
     (vec(any_urn(), 1..4), vec(missing, 0..3), vec(unreadable, 0..3)).prop_map(
         |(received, missing, unreadable)| {
             let received = received.iter().map(|id| ActivityId::parse(id).unwrap()).collect();

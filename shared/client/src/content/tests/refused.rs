@@ -92,7 +92,9 @@ fn every_member_is_checked() {
         ("/object", json!(vec![URN; MAX_RECEIVED + 1]), "/object"),
         ("/eko:missing", json!({}), "/eko:missing"),
         ("/eko:missing", missing, "/eko:missing/0/sequence"),
-        ("/eko:unreadable", json!(["1"]), "/eko:unreadable/0"),
+        ("/eko:unreadable", json!("1"), "/eko:unreadable"),
+        ("/eko:unreadable", json!([{ "device": "", "envelope": "1" }]), "/eko:unreadable/0/device"),
+        ("/eko:unreadable", json!([{ "device": "d", "envelope": "1" }]), "/eko:unreadable/0/envelope"),
     ] {
         assert_eq!(refusal(&receipt, pointer, other.clone()), expected, "{pointer}: {other}");
     }

@@ -1,0 +1,104 @@
+//! End-to-end receipts: what this device tells the authors of messages, and what it is told of its
+//! own.
+//!
+//! The servers say that they have an envelope, and never that anybody has read one. Only a receipt
+//! says that: an activity that the recipient's device encrypts. What is owed to an author is stored
+//! with the message, and becomes an envelope like any other in one transaction, so that a crash
+//! loses none.
+
+use super::incoming::ActivitySource;
+use super::send::OutgoingActivity;
+use super::standing::Standing;
+use super::{Messenger, MessengerError, Notice, Person};
+use crate::content::{ActivityContent, Receipt};
+use crate::store::{DeviceStoreError, Transaction};
+use crate::{SignalSessions, Transport};
+
+/// The time for which receipts that were sent are remembered. Servers keep entries for a shorter
+/// time.
+const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
+/// The reason of an envelope that its recipient misses.
+const MISSED: &str = "they have not received it: a server has lost it, or holds it back";
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Puts what this device owes to authors into receipts, which are then due like any envelope:
+    /// one for each author, and further ones if there is too much for one. An author to whom nothing
+    /// may be sent is owed it until that changes.
+    ///
+    /// # Errors
+    /// [`MessengerError::Store`] if the store cannot be used.
+    pub(super) async fn put_receipts(&self) -> Result<(), MessengerError> {
+        let (me, before_ms) = (self.me(), self.now_ms().saturating_sub(REMEMBERED_MS));
+        self.store.write(|tx| tx.forget_silent(before_ms))?;
+        for actor in self.store.read(|tx| tx.owed())? {
+            // The own devices are told nothing.
+            let Some(author) = Person::of(&actor).filter(|author| *author != me) else { continue };
+            match self.trusted(&author).await {
+                Ok(_) => while self.put_receipt(&author).await? {},
+                Err(MessengerError::Store(error)) => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts one receipt for an author into an envelope. Returns false if nothing is owed.
+    async fn put_receipt(&self, author: &Person) -> Result<bool, MessengerError> {
+        let to = std::slice::from_ref(author);
+        let device_sets = self.device_sets(to).await;
+        self.store.write(|tx| {
+            let receipt = tx.take_receipt(&author.actor(), &self.device.actor())?;
+            let Some(receipt) = receipt else { return Ok(false) };
+            let content = ActivityContent::Receipt(receipt);
+            let outgoing = OutgoingActivity { conversation: author.actor(), group: None, content };
+            let activity = self.put_down(tx, &outgoing, device_sets)?;
+            self.enclose(tx, &activity, to, false)?;
+            Ok(true)
+        })
+    }
+
+    /// Applies a receipt to the envelopes of this device that went to its author, and to no others.
+    pub(super) fn keep_receipt(
+        &self,
+        tx: &Transaction<'_>,
+        receipt: &Receipt,
+        whence: &ActivitySource<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), DeviceStoreError> {
+        if matches!(whence.standing, Standing::Reset | Standing::Revoked) {
+            return Ok(());
+        }
+        for id in &receipt.received {
+            notices.extend(tx.note_received(id.as_str(), whence.actor)?.map(Notice::Settled));
+        }
+        let (own, actor) = (self.device.address(), whence.actor.to_owned());
+        let mut missed = Vec::new();
+        for gap in receipt.missing.iter().filter(|gap| gap.device == own) {
+            // A conversation with this user is named by the actor id of the other side.
+            if !self.takes_part(tx, whence.actor, &gap.conversation)? {
+                continue;
+            }
+            for id in tx.said(&gap.conversation, &own, &gap.sequence)? {
+                if tx.note_missing(&id, whence.actor, MISSED)? {
+                    missed.push(id);
+                }
+            }
+        }
+        if !missed.is_empty() {
+            notices.push(Notice::Missed { actor: actor.clone(), ids: missed });
+        }
+        let mut forged = 0;
+        for lost in receipt.unreadable.iter().filter(|lost| lost.device == own) {
+            match tx.envelope(lost.envelope.as_str())? {
+                Some(sent) if sent.recipient != whence.actor => forged += 1,
+                Some(sent) if sent.silent => {}
+                Some(sent) => notices.push(Notice::NotRead { actor: actor.clone(), id: sent.message }),
+                None => forged += 1,
+            }
+        }
+        if forged > 0 {
+            notices.push(Notice::Forged { actor, count: forged });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! What this device owes to the authors of messages: to tell them what arrived, what cannot be
+//! read, and what is missing.
+
+use eko_protocol::id::EnvelopeId;
+use rusqlite::params;
+
+use super::{CiphertextKey, DeviceStoreError, Transaction};
+use crate::content::{ActivityId, MAX_MISSING, MAX_RECEIVED, MissingMessages, Receipt, UnreadableEnvelope};
+
+/// The kinds of statements that are owed, as `receipts.kind` numbers them.
+#[derive(Clone, Copy)]
+enum OwedKind {
+    /// An activity is in a conversation.
+    Received = 1,
+    /// An envelope cannot be decrypted.
+    Unreadable = 2,
+}
+
+/// Messages of one device that have not come, from `first` to `last`.
+struct Gap {
+    conversation: String,
+    device: String,
+    first: u64,
+    last: u64,
+}
+
+/// The greatest number of unreadable envelopes of one author that are remembered.
+const MOST_UNREADABLE: i64 = MAX_MISSING as i64;
+
+impl Transaction<'_> {
+    /// Records that the author of an activity is owed the statement that it arrived.
+    pub(crate) fn owe_receipt(&self, actor: &str, activity: &str) -> Result<(), DeviceStoreError> {
+        let sql = "INSERT OR IGNORE INTO receipts (actor, kind, device, id) VALUES (?1, ?2, '', ?3)";
+        self.inner.prepare_cached(sql)?.execute(params![actor, OwedKind::Received as i64, activity])?;
+        Ok(())
+    }
+
+    /// Records that the author of a ciphertext is owed the statement that it cannot be read. Beyond
+    /// [`MOST_UNREADABLE`] of one author nothing is recorded.
+    pub(crate) fn owe_unreadable(&self, key: CiphertextKey<'_>) -> Result<(), DeviceStoreError> {
+        let sql = "INSERT OR IGNORE INTO receipts (actor, kind, device, id) SELECT ?1, ?2, ?3, ?4 WHERE \
+                   (SELECT count(*) FROM receipts WHERE actor = ?1 AND kind = ?2) < ?5";
+        let kind = OwedKind::Unreadable as i64;
+        let parameters = params![key.actor, kind, key.device, key.envelope, MOST_UNREADABLE];
+        self.inner.prepare_cached(sql)?.execute(parameters)?;
+        Ok(())
+    }
+
+    /// Returns the actor ids of everybody who is owed a statement.
+    pub(crate) fn owed(&self) -> Result<Vec<String>, DeviceStoreError> {
+        let sql = "SELECT actor FROM receipts UNION SELECT actor FROM gaps WHERE told = 0 ORDER BY actor";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Takes the next receipt for an author out of what is owed, or returns `None` if nothing is.
+    /// `me` is this user, whose actor id stands for a conversation with the author.
+    pub(crate) fn take_receipt(&self, actor: &str, me: &str) -> Result<Option<Receipt>, DeviceStoreError> {
+        let corrupt = |_| DeviceStoreError::Corrupt("receipt");
+        let received = self.take_owed(actor, OwedKind::Received, MAX_RECEIVED)?;
+        let received = received.iter().map(|(_, id)| ActivityId::parse(id)).collect::<Result<_, _>>();
+        let unreadable = self.take_owed(actor, OwedKind::Unreadable, MAX_MISSING)?.into_iter();
+        let unreadable = unreadable.map(|(device, id)| {
+            let envelope = EnvelopeId::parse(&id).map_err(corrupt)?;
+            Ok(UnreadableEnvelope { device, envelope })
+        });
+        let receipt = Receipt {
+            received: received.map_err(corrupt)?,
+            missing: self.take_gaps(actor, me)?,
+            unreadable: unreadable.collect::<Result<_, DeviceStoreError>>()?,
+        };
+        Ok((receipt != Receipt::default()).then_some(receipt))
+    }
+
+    fn take_owed(
+        &self,
+        actor: &str,
+        kind: OwedKind,
+        most: usize,
+    ) -> Result<Vec<(String, String)>, DeviceStoreError> {
+        let sql = "DELETE FROM receipts WHERE row IN \
+                   (SELECT row FROM receipts WHERE actor = ?1 AND kind = ?2 ORDER BY row LIMIT ?3) \
+                   RETURNING device, id";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows =
+            statement.query_map(params![actor, kind as i64, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Takes the gaps that an author has not been told of. Of a long gap it names the first numbers.
+    fn take_gaps(&self, actor: &str, me: &str) -> Result<Vec<MissingMessages>, DeviceStoreError> {
+        let sql = "UPDATE gaps SET told = 1 WHERE (conversation, device, first) IN \
+                   (SELECT conversation, device, first FROM gaps WHERE actor = ?1 AND told = 0 LIMIT ?2) \
+                   RETURNING conversation, device, first, last";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let most = i64::try_from(MAX_MISSING).unwrap_or(i64::MAX);
+        let gaps = statement.query_map(params![actor, most], |row| {
+            let (conversation, device) = (row.get(0)?, row.get(1)?);
+            Ok(Gap { conversation, device, first: row.get(2)?, last: row.get(3)? })
+        })?;
+        let missing = |gap: Gap| MissingMessages {
+            device: gap.device,
+            conversation: if gap.conversation == actor { me.to_owned() } else { gap.conversation },
+            sequence: (gap.first..=gap.last).take(MAX_MISSING).collect(),
+        };
+        Ok(gaps.map(|gap| gap.map(missing)).collect::<Result<_, _>>()?)
+    }
+}

@@ -1,0 +1,96 @@
+//! Message requests: what strangers wrote, until the user accepts or declines it.
+
+use std::collections::BTreeMap;
+
+use rusqlite::params;
+
+use super::messages::{COLUMNS, read};
+use super::{DeviceStoreError, MessageContent, Transaction};
+
+/// The greatest number of messages that are kept of one stranger. Later ones are not kept.
+pub const MOST_OF_STRANGER: i64 = 20;
+/// The greatest number of messages that are kept of all strangers.
+pub const MOST_OF_STRANGERS: i64 = 1_000;
+
+/// The outcome of storing a stranger's message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequestOutcome {
+    /// The message is the first one that is kept of its author.
+    First,
+    /// Other messages of its author are kept.
+    Another,
+    /// The message was stored before, or its author has written enough.
+    Ignored,
+}
+
+impl Transaction<'_> {
+    /// Stores a message of a stranger apart from all conversations. `origin_of` returns the server
+    /// of an actor. If there are too many messages of strangers, the oldest one is deleted of those
+    /// that came from the server with the most, so that no server can push out what came from
+    /// others.
+    pub(crate) fn store_request(
+        &self,
+        message: &MessageContent,
+        now_ms: i64,
+        origin_of: impl Fn(&str) -> String,
+    ) -> Result<RequestOutcome, DeviceStoreError> {
+        let sql = "SELECT count(*) FROM messages WHERE actor = ?1 AND request = 1";
+        let kept: i64 = self.inner.query_row(sql, [&message.actor], |row| row.get(0))?;
+        if kept >= MOST_OF_STRANGER || !self.store_arrival(message, now_ms)? {
+            return Ok(RequestOutcome::Ignored);
+        }
+        let sql = "UPDATE messages SET request = 1 WHERE actor = ?1 AND id = ?2";
+        self.inner.execute(sql, params![message.actor, message.id])?;
+        let sql = "SELECT actor, count(*) FROM messages WHERE request = 1 GROUP BY actor";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let authors = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let authors: Vec<(String, i64)> = authors.collect::<Result<_, _>>()?;
+        if authors.iter().map(|(_, count)| count).sum::<i64>() > MOST_OF_STRANGERS {
+            let mut servers: BTreeMap<String, i64> = BTreeMap::new();
+            for (actor, count) in &authors {
+                *servers.entry(origin_of(actor)).or_default() += count;
+            }
+            let fullest = servers.into_iter().max_by_key(|(_, count)| *count).map(|(origin, _)| origin);
+            let theirs = authors.iter().map(|(actor, _)| actor);
+            let theirs: Vec<_> = theirs.filter(|actor| Some(origin_of(actor)) == fullest).collect();
+            let sql = "DELETE FROM messages WHERE row = (SELECT min(row) FROM messages WHERE request = 1 \
+                       AND actor IN (SELECT value FROM json_each(?1)))";
+            self.inner.execute(sql, [serde_json::json!(theirs).to_string()])?;
+        }
+        Ok(if kept == 0 { RequestOutcome::First } else { RequestOutcome::Another })
+    }
+
+    /// Returns the messages of strangers, oldest first, and those of a device in its order.
+    pub(crate) fn requests(&self) -> Result<Vec<MessageContent>, DeviceStoreError> {
+        let sql = format!(
+            "{COLUMNS} WHERE request = 1 AND actor NOT IN (SELECT actor FROM chains WHERE contact = 1) \
+             ORDER BY received, device, sequence, row"
+        );
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        let messages = statement.query_map([], read)?;
+        Ok(messages.map(|message| Ok(message?.content)).collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Puts the messages of everybody who is a stranger no more into the conversations, in whatever
+    /// way they have become contacts. Their authors are owed receipts for them.
+    pub(super) fn release_requests(&self) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE messages SET request = 0 WHERE request = 1 \
+                   AND actor IN (SELECT actor FROM chains WHERE contact = 1) RETURNING actor, id";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let released = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let released: Vec<(String, String)> = released.collect::<Result<_, _>>()?;
+        released.iter().try_for_each(|(actor, id)| self.owe_receipt(actor, id))
+    }
+
+    /// Has the chain of a user read again before the next message to them.
+    pub(crate) fn have_chain_read(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        self.inner.execute("UPDATE chains SET looked = 0 WHERE actor = ?1", [actor])?;
+        Ok(())
+    }
+
+    /// Deletes the messages of a stranger.
+    pub(crate) fn decline_requests(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        self.inner.execute("DELETE FROM messages WHERE actor = ?1 AND request = 1", [actor])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! `eko requests`: shows what strangers wrote, and accepts or declines it.
+
+use clap::{Args, Subcommand};
+use eko_client::messenger::{MessageRequest, Person};
+use serde_json::{Value, json};
+
+use crate::context::{Context, HttpMessenger};
+use crate::failure::{CommandFailure, Exit};
+use crate::partial_handle::PartialHandle;
+use crate::people::{is_called, named};
+use crate::show;
+
+const MORE: &str = "\
+What somebody writes to whom you have never written is a request. It is in no conversation, its author
+does not learn that it arrived, and nothing is fetched from the author's server. Writing to somebody
+accepts their request, too.
+
+Examples:
+  eko requests
+  eko requests accept @dave@chat.example
+  eko requests decline @mallory@chat.example";
+
+/// The options of `eko requests`.
+#[derive(Debug, Args)]
+#[command(after_help = MORE)]
+pub(crate) struct RequestsArgs {
+    #[command(subcommand)]
+    command: Option<RequestsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RequestsCommand {
+    /// List what strangers wrote; `eko requests` alone does the same
+    List,
+    /// Take someone as a contact, and put what they wrote into your conversations
+    Accept {
+        /// The person: @bob, @bob@chat.example
+        #[arg(value_name = "WHO")]
+        who: PartialHandle,
+    },
+    /// Delete what a stranger wrote; they are told nothing, and may write again
+    Decline {
+        /// The person: @bob, @bob@chat.example
+        #[arg(value_name = "WHO")]
+        who: PartialHandle,
+    },
+}
+
+impl RequestsArgs {
+    pub(crate) fn run(&self, context: &Context) -> Result<(), CommandFailure> {
+        let (_, client) = context.client()?;
+        match &self.command {
+            None | Some(RequestsCommand::List) => {
+                for request in client.requests()? {
+                    context.out.result(&text(&client, &request), &object(&request))?;
+                }
+                Ok(())
+            }
+            Some(RequestsCommand::Accept { who }) => {
+                let person = author(&client, who)?;
+                client.accept_contact(&person)?;
+                let text = format!("{} is a contact now.", named(&client, &person.actor()));
+                context.out.result(&text, &json!({ "type": "accepted", "actor": person.actor() }))
+            }
+            Some(RequestsCommand::Decline { who }) => {
+                let person = author(&client, who)?;
+                client.decline(&person)?;
+                let text = format!("What {} wrote is deleted.", named(&client, &person.actor()));
+                context.out.result(&text, &json!({ "type": "declined", "actor": person.actor() }))
+            }
+        }
+    }
+}
+
+/// Finds the author of a request. No server is asked, since the author's would learn of it.
+fn author(client: &HttpMessenger, who: &PartialHandle) -> Result<Person, CommandFailure> {
+    let authors = client.requests()?.into_iter().map(|request| request.person);
+    let found = authors.into_iter().find(|person| is_called(client, person, who));
+    found.ok_or_else(|| {
+        CommandFailure::new(format!("there is no request of {who}")).next("eko requests").exit(Exit::Usage)
+    })
+}
+
+fn text(client: &HttpMessenger, request: &MessageRequest) -> String {
+    let who = named(client, &request.person.actor());
+    let said = request.messages.iter().map(|message| format!("\n{}", show::words(client, message)));
+    format!("{who} is no contact of yours and wrote:{}", said.collect::<String>())
+}
+
+fn object(request: &MessageRequest) -> Value {
+    let messages: Vec<Value> = request.messages.iter().map(show::content_object).collect();
+    json!({ "type": "request", "from": request.person.actor(), "messages": messages })
+}

@@ -1,0 +1,30 @@
+//! Tests of `requests`.
+
+use super::people::{ReportedFailure, signed_in, text};
+use super::test_home::server;
+
+#[tokio::test]
+async fn what_strangers_write_is_shown_apart_and_accepted_or_declined() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    let carol = signed_in(&server, "carol").await;
+    for stranger in [&bob, &carol] {
+        stranger.eko(&["send", "@alice", "do you know me?"]).await.done();
+    }
+    let told = alice.objects(&["listen", "--once"]).await;
+    let types: Vec<_> = told.iter().map(|object| text(object, "type")).collect();
+    assert_eq!(types, ["requested", "requested"]);
+    assert_eq!(alice.objects(&["history"]).await.len(), 0);
+    let shown = alice.eko(&["requests"]).await.done();
+    assert!(shown.contains("@bob is no contact of yours and wrote:\n"), "{shown}");
+    assert!(shown.trim_end().ends_with("@carol: do you know me?"), "{shown}");
+    let accepted = alice.eko(&["requests", "accept", "@bob"]).await.done();
+    assert_eq!(accepted, "@bob is a contact now.\n");
+    let declined = alice.eko(&["requests", "decline", "@carol"]).await.done();
+    assert_eq!(declined, "What @carol wrote is deleted.\n");
+    assert_eq!(alice.hears().await, ["do you know me?"]);
+    assert_eq!(alice.objects(&["history"]).await.len(), 1);
+    let nobody = alice.fails(&["requests", "accept", "@carol"]).await;
+    let what = "there is no request of @carol".to_owned();
+    assert!(matches!(nobody, ReportedFailure { code: 2, what: said, .. } if said == what));
+}

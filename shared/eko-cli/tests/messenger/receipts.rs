@@ -1,0 +1,177 @@
+//! Tests of receipts: an envelope is delivered when its recipient says so, and when nobody else does.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use eko_client::messenger::Notice;
+use eko_client::store::EnvelopeState;
+use eko_testkit::World;
+use serde_json::{Value, json};
+
+use crate::forging::ForgingSessions;
+use crate::people::{TestMessenger, befriend, first, hear, say, shown, text};
+use crate::restarting::RestartingUser;
+use crate::test_network::{NetworkFault, TestNetwork};
+
+/// Returns the state of the envelope of an activity to its one recipient.
+pub(crate) fn state(client: &TestMessenger, id: &str) -> EnvelopeState {
+    client.sent(id).unwrap().state(&client.me())
+}
+
+/// Acknowledges a device's entries without reading them, as a server can. Returns their number.
+pub(crate) async fn pretend(client: &TestMessenger, which: impl Fn(usize) -> bool) -> usize {
+    let entries = client.device().fetch().await.unwrap().entries.into_iter().enumerate();
+    let entries: Vec<_> = entries.filter(|(n, _)| which(*n)).map(|(_, entry)| entry.address).collect();
+    client.device().acknowledge(&entries).await.unwrap();
+    entries.len()
+}
+
+/// Counts the envelopes that passed on a line, and those of them that wake somebody.
+fn envelopes(line: &TestNetwork) -> (usize, usize) {
+    let bodies = line.seen.lock().unwrap().clone();
+    let sent = bodies.iter().filter_map(|body| serde_json::from_slice::<Value>(body).ok());
+    let sent: Vec<_> =
+        sent.filter(|it| it["type"] == "Create" && it["object"]["messages"].is_array()).collect();
+    (sent.len(), sent.iter().filter(|it| it["object"]["notify"] == true).count())
+}
+
+#[tokio::test]
+async fn what_a_server_calls_delivered_is_not() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    befriend(&alice, &bob).await;
+    let dropped = say(&alice, &bob.me(), "never read").await;
+    world.deliver().await;
+    assert_eq!(pretend(&bob, |_| true).await, 1);
+    world.deliver().await;
+    assert_eq!(alice.receive().await.unwrap().notices, []);
+    assert_eq!(state(&alice, &dropped.id), EnvelopeState::Accepted);
+    let read = say(&alice, &bob.me(), "read").await;
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+    hear(&world, &alice).await;
+    assert_eq!(state(&alice, &read.id), EnvelopeState::Delivered);
+    assert_eq!(state(&alice, &dropped.id), EnvelopeState::Accepted);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_receipt_of_somebody_else_delivers_nothing() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    say(&alice, &mallory.me(), "hello, Mallory").await;
+    let sent = say(&alice, &bob.me(), "for Bob").await;
+    let id = sent.id.clone();
+    sessions.forge(move |activity| {
+        activity["type"] = json!("Delivered");
+        activity["object"] = json!([id]);
+    });
+    mallory.send(&alice.me(), text("it is here")).await.unwrap();
+    world.deliver().await;
+    assert_eq!(alice.receive().await.unwrap().notices, []);
+    assert_eq!(state(&alice, &sent.id), EnvelopeState::Accepted);
+    hear(&world, &bob).await;
+    world.deliver().await;
+    let notices = alice.receive().await.unwrap().notices;
+    assert!(matches!(&notices[..], [Notice::Settled(it)] if it.message == sent.id), "{notices:?}");
+    assert_eq!(state(&alice, &sent.id), EnvelopeState::Delivered);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn one_look_sends_one_receipt_which_is_silent_and_is_not_answered() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    let mut sent = Vec::new();
+    for n in 0..5 {
+        sent.push(say(&alice, &bob.me(), &format!("{n}")).await);
+    }
+    world.deliver().await;
+    his.seen.lock().unwrap().clear();
+    assert_eq!(hear(&world, &bob).await.len(), 5);
+    assert_eq!(envelopes(&his), (1, 0));
+    world.deliver().await;
+    hers.seen.lock().unwrap().clear();
+    assert_eq!(alice.receive().await.unwrap().notices.len(), 5);
+    assert!(sent.iter().all(|sent| state(&alice, &sent.id) == EnvelopeState::Delivered));
+    for _ in 0..3 {
+        world.deliver().await;
+        hear(&world, &alice).await;
+        hear(&world, &bob).await;
+    }
+    let entries_of_alice = hers.seen.lock().unwrap().clone();
+    assert!(!entries_of_alice.is_empty());
+    assert_eq!((envelopes(&hers).1, envelopes(&his).0), (0, 1));
+    // A receipt is in no conversation.
+    for client in [&alice, &bob] {
+        assert_eq!(client.history(None, 100).unwrap().len(), 5);
+    }
+}
+
+/// The process ends after any number of requests, before or after the server has handled the last
+/// one. The message is shown once, and the receipt arrives.
+#[tokio::test]
+async fn no_receipt_is_lost_wherever_the_process_ends() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let alice = first(&world, &wire, "alice").await;
+    let (user, bob) = RestartingUser::sign_in(&world, "bob").await;
+    befriend(&alice, &bob).await;
+    hear(&world, &bob).await;
+    drop(bob);
+    for fault in [NetworkFault::LostRequest, NetworkFault::LostAnswer] {
+        for good in 0..4 {
+            let words = format!("{good}");
+            let sent = say(&alice, &user.open().me(), &words).await;
+            world.deliver().await;
+            let requests = AtomicUsize::new(0);
+            user.line.fail(move || (requests.fetch_add(1, Ordering::SeqCst) >= good).then_some(fault));
+            let dying = user.open();
+            let mut heard =
+                dying.receive().await.map(|received| shown(&dying, &received)).unwrap_or_default();
+            drop(dying);
+            user.line.honest();
+            // An envelope that the ended process had claimed is due after a while.
+            world.advance(180_000);
+            heard.extend(hear(&world, &user.open()).await);
+            assert_eq!(heard, [words]);
+            world.deliver().await;
+            hear(&world, &alice).await;
+            assert_eq!(state(&alice, &sent.id), EnvelopeState::Delivered, "{good} requests");
+            world.deliver().await;
+            hear(&world, &user.open()).await;
+        }
+    }
+    world.deliver().await;
+}
+
+/// Alice's server has the envelope and she does not know it: the receipt is there before the answer.
+#[tokio::test]
+async fn a_receipt_that_comes_before_the_answer_counts() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    say(&alice, &bob.me(), "before").await;
+    hers.fail(|| Some(NetworkFault::LostAnswer));
+    let sent = alice.send(&bob.me(), text("hello")).await.unwrap();
+    assert_eq!(state(&alice, &sent.id), EnvelopeState::ToSend);
+    hers.honest();
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, ["before", "hello"]);
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    assert_eq!(state(&alice, &sent.id), EnvelopeState::ToSend, "it may lack other devices");
+    world.advance(10_000);
+    alice.flush().await.unwrap();
+    assert_eq!(state(&alice, &sent.id), EnvelopeState::Delivered);
+    world.deliver().await;
+    assert_eq!(hear(&world, &bob).await, [""; 0]);
+    world.deliver().await;
+}

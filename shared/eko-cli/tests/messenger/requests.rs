@@ -1,0 +1,162 @@
+//! Tests of what strangers write: nobody learns that it arrived before the user accepts it.
+
+use eko_client::messenger::Notice;
+use eko_client::store::{EnvelopeState, MOST_OF_STRANGER};
+use eko_testkit::{Internet, World};
+
+use crate::people::{TestMessenger, befriend, first, further, hear, say};
+use crate::receipts::state;
+use crate::test_network::TestNetwork;
+
+/// Returns what strangers wrote to a user, as names and texts.
+fn requests(client: &TestMessenger) -> Vec<(String, Vec<String>)> {
+    let requests = client.requests().unwrap().into_iter();
+    let texts = requests.map(|request| {
+        let texts = request.messages.into_iter().map(|message| message.text).collect();
+        (request.person.user.to_string(), texts)
+    });
+    texts.collect()
+}
+
+#[tokio::test]
+async fn a_stranger_learns_nothing_until_the_user_accepts() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, mallory) = (first(&world, &wire, "alice").await, first(&world, &wire, "mallory").await);
+    let sent = say(&mallory, &alice.me(), "do you know me?").await;
+    world.deliver().await;
+    let received = alice.receive().await.unwrap();
+    assert!(received.messages.is_empty());
+    assert_eq!(received.notices, [Notice::Request { actor: mallory.me().actor() }]);
+    assert_eq!(requests(&alice), [("mallory".to_owned(), vec!["do you know me?".to_owned()])]);
+    assert!(alice.history(None, 10).unwrap().is_empty());
+    assert!(alice.messages_with_id(&sent.id).unwrap().is_empty(), "its files cannot be saved");
+    // Neither the server nor the device tells Mallory anything, and a second message is no news.
+    assert_eq!(world.deliver().await, 0);
+    say(&mallory, &alice.me(), "hello?").await;
+    world.deliver().await;
+    assert_eq!(alice.receive().await.unwrap().notices, []);
+    assert_eq!(world.deliver().await, 0);
+    assert_eq!(mallory.receive().await.unwrap().notices, []);
+    assert_eq!(state(&mallory, &sent.id), EnvelopeState::Accepted);
+
+    alice.accept_contact(&mallory.me()).unwrap();
+    assert_eq!(hear(&world, &alice).await, ["do you know me?", "hello?"]);
+    assert!(requests(&alice).is_empty());
+    world.deliver().await;
+    hear(&world, &mallory).await;
+    assert_eq!(state(&mallory, &sent.id), EnvelopeState::Delivered);
+    say(&mallory, &alice.me(), "so you do").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &alice).await, ["so you do"]);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn what_is_declined_is_gone() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, mallory) = (first(&world, &wire, "alice").await, first(&world, &wire, "mallory").await);
+    let sent = say(&mallory, &alice.me(), "buy this").await;
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    alice.decline(&mallory.me()).unwrap();
+    assert!(requests(&alice).is_empty() && alice.history(None, 10).unwrap().is_empty());
+    assert_eq!(alice.people().unwrap(), [alice.me().actor()]);
+    alice.receive().await.unwrap();
+    assert_eq!(world.deliver().await, 0);
+    assert_eq!(state(&mallory, &sent.id), EnvelopeState::Accepted);
+    // Alice can still write to Mallory, and is answered.
+    say(&alice, &mallory.me(), "no").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &mallory).await, ["no"]);
+    say(&mallory, &alice.me(), "a pity").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &alice).await, ["a pity"]);
+    world.deliver().await;
+    hear(&world, &mallory).await;
+    world.deliver().await;
+}
+
+/// The server of a stranger would learn Alice's address and when she is there.
+#[tokio::test]
+async fn nothing_is_asked_of_a_strangers_server() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let (b, _) = World::online(&internet, "b.example").await;
+    let (hers, wire) = (TestNetwork::to(&[&a, &b]), TestNetwork::to(&[&a, &b]));
+    let (alice, mallory) = (first(&a, &hers, "alice").await, first(&b, &wire, "mallory").await);
+    say(&mallory, &alice.me(), "look at me").await;
+    a.deliver().await;
+    hers.asked.lock().unwrap().clear();
+    for _ in 0..3 {
+        alice.receive().await.unwrap();
+        a.advance(60_000);
+    }
+    assert_eq!(requests(&alice), [("mallory".to_owned(), vec!["look at me".to_owned()])]);
+    let asked = hers.asked.lock().unwrap().clone();
+    assert!(asked.iter().all(|url| url.starts_with("https://a.example/")), "{asked:#?}");
+    // A contact's chain is read directly.
+    say(&alice, &mallory.me(), "I see").await;
+    let direct = |url: &String| url.starts_with("https://b.example/user/mallory/devices");
+    assert!(hers.asked.lock().unwrap().iter().any(direct));
+    b.deliver().await;
+    for _ in 0..2 {
+        a.federate().await;
+        b.federate().await;
+        a.deliver().await;
+        b.deliver().await;
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_a_stranger_is_bounded() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let mallory = first(&world, &wire, "mallory").await;
+    befriend(&alice, &bob).await;
+    say(&bob, &alice.me(), "from a contact").await;
+    let most = usize::try_from(MOST_OF_STRANGER).unwrap();
+    for n in 0..most + 5 {
+        say(&mallory, &alice.me(), &format!("{n}")).await;
+    }
+    world.deliver().await;
+    let received = alice.receive().await.unwrap();
+    assert_eq!(received.messages.len(), 1);
+    let kept = requests(&alice).remove(0).1;
+    assert!(kept.len() == most && kept.is_sorted_by_key(|n| n.parse::<usize>().unwrap()), "{kept:?}");
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+}
+
+/// Whom a user writes to on one device is a stranger on none.
+#[tokio::test]
+async fn writing_to_a_stranger_accepts_them_on_every_device() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, carol) = (first(&world, &wire, "alice").await, first(&world, &wire, "carol").await);
+    let tablet = further(&world, &wire, &alice, "tablet").await;
+    say(&carol, &alice.me(), "do you know me?").await;
+    world.deliver().await;
+    for device in [&alice, &tablet] {
+        device.receive().await.unwrap();
+        assert_eq!(requests(device).len(), 1);
+    }
+    say(&alice, &carol.me(), "of course").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &carol).await, ["of course"]);
+    say(&carol, &alice.me(), "good").await;
+    world.deliver().await;
+    let heard = |received: eko_client::messenger::ReceivedBatch| {
+        let texts = received.messages.into_iter().map(|message| message.content.text);
+        texts.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(heard(alice.receive().await.unwrap()), ["do you know me?", "good"].map(str::to_owned).into());
+    let all = ["do you know me?", "of course", "good"].map(str::to_owned).into();
+    assert_eq!(heard(tablet.receive().await.unwrap()), all);
+    world.deliver().await;
+    hear(&world, &carol).await;
+    world.deliver().await;
+}

@@ -139,3 +139,49 @@ fn what_is_held_of_one_author_has_an_end_and_others_keep_theirs() {
     store.write(|tx| tx.release(kept[0].row)).unwrap();
     assert_eq!(store.read(|tx| tx.held("g")).unwrap().len(), 500);
 }
+
+/// A server invents as many names as it likes. It pushes out only what came from it.
+#[test]
+fn a_flood_of_strangers_pushes_out_only_what_their_server_sent() {
+    let store = DeviceStore::in_memory().unwrap();
+    let from = |actor: &str, n: i64| MessageContent {
+        actor: actor.to_owned(),
+        conversation: actor.to_owned(),
+        ..arrival(&format!("{actor}/{n}"), &format!("{actor}/device/1"), None)
+    };
+    let origin_of = |actor: &str| actor.split('/').next().unwrap().to_owned();
+    let request = |actor: &str, n| store.write(|tx| tx.store_request(&from(actor, n), n, origin_of)).unwrap();
+    store.write(|tx| tx.store_arrival(&from("evil/contact", 0), 0)).unwrap();
+    for n in 0..5 {
+        let expected = if n == 0 { RequestOutcome::First } else { RequestOutcome::Another };
+        assert_eq!(request("good/bob", n), expected);
+    }
+    assert_eq!(request("good/bob", 4), RequestOutcome::Ignored);
+    for n in 0..MOST_OF_STRANGERS + 50 {
+        request(&format!("evil/{n}"), n);
+    }
+    let kept = store.read(|tx| tx.requests()).unwrap();
+    assert_eq!(kept.len(), usize::try_from(MOST_OF_STRANGERS).unwrap());
+    assert_eq!(kept.iter().filter(|message| message.actor == "good/bob").count(), 5);
+    assert!(kept.iter().all(|message| message.actor != "evil/0"));
+    assert_eq!(placed(&store, 0).0, ["evil/contact/0"]);
+}
+
+#[test]
+fn a_gap_of_any_size_is_one_record_and_is_told_in_part() {
+    const LAST: u64 = (1 << 53) - 1;
+    let store = DeviceStore::in_memory().unwrap();
+    let author = arrival("", "", None).actor;
+    arrive(&store, "a", &[1, LAST], 0);
+    assert_eq!(placed(&store, 100).0, ["a1".to_owned(), format!("a{LAST}")]);
+    let missing = || store.read(|tx| tx.history(None, 10)).unwrap()[1].missing_before;
+    assert_eq!(missing(), LAST - 2);
+    arrive(&store, "a", &[5], 100);
+    placed(&store, 100);
+    assert_eq!(missing(), LAST - 3);
+    let receipt = store.write(|tx| tx.take_receipt(&author, "me")).unwrap().unwrap();
+    let told: Vec<_> = receipt.missing.iter().map(|gap| gap.sequence.clone()).collect();
+    assert_eq!(told, [vec![2, 3, 4], (6..26).collect::<Vec<u64>>()]);
+    // Each gap is told once.
+    assert_eq!(store.write(|tx| tx.take_receipt(&author, "me")).unwrap(), None);
+}

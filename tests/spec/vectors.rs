@@ -50,6 +50,12 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(pad(0x5C)).chain_update(inner).finalize().into()
 }
 
+/// Returns 32 bytes of HKDF-SHA-256 (RFC 5869) without a salt: one block of output.
+fn hkdf(secret: &[u8], info: &str) -> [u8; 32] {
+    let pseudorandom = hmac(&[0; 32], secret);
+    hmac(&pseudorandom, format!("{info}\u{1}").as_bytes())
+}
+
 /// Returns the text of canonical JSON, or of other bytes that are text.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()

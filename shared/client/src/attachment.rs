@@ -1,10 +1,12 @@
 //! Files that go with a note.
 //!
-//! A file is sealed with AES-256-GCM under a key of its own. The key, the digest and the location
-//! of the sealed bytes travel inside the encrypted message (`docs/protocol.md`, section 9). The
+//! A file is sealed with AES-256-GCM under a key of its own, which the sealed bytes commit to. The
+//! key, the digest and the location of the sealed bytes travel inside the encrypted message
+//! (`docs/protocol.md`, section 9). The
 //! sealed bytes of a small file travel in the message too; those of a larger one lie at an https
 //! address, where nobody can read them without the message.
 
+mod file_keys;
 mod file_name;
 mod location;
 mod media_type;
@@ -25,8 +27,9 @@ pub const MAX_BYTES: u64 = 100 * 1024 * 1024;
 /// base64, and leave room for a text of 26 KiB.
 pub const INLINE_MAX: usize = 48 * 1024;
 
-/// The number of bytes that sealing adds: a nonce of 12 before the file, a tag of 16 after it.
-pub const OVERHEAD: usize = 12 + 16;
+/// The number of bytes that sealing adds: a nonce of 12 and a commitment of 32 before the file, a
+/// tag of 16 after it.
+pub const OVERHEAD: usize = 12 + 32 + 16;
 
 /// The greatest number of characters of a file's name. The least is 1.
 pub const MAX_NAME_CHARS: usize = 255;

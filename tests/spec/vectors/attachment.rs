@@ -7,7 +7,7 @@ use eko_client::Environment;
 use eko_client::attachment::{open, seal};
 use serde_json::{Value, json};
 
-use super::{hex, sha256};
+use super::{hex, hkdf, sha256};
 use crate::cast::{environment, stopped};
 
 pub(super) fn vectors() -> Value {
@@ -27,13 +27,18 @@ pub(super) fn vectors() -> Value {
     let sealed = seal(file, "small.txt", "text/plain", &given).unwrap();
     let bytes = sealed.bytes().to_vec();
     assert_eq!(bytes[..12], nonce);
-    assert_eq!(bytes.len(), 12 + file.len() + 16);
+    assert_eq!(bytes.len(), 12 + 32 + file.len() + 16);
+    let (content_key, commitment) =
+        (hkdf(&key, "eko-attachment-v1 key"), hkdf(&key, "eko-attachment-v1 commitment"));
+    assert_eq!(bytes[12..44], commitment);
     let attachment = sealed.inline().unwrap();
     assert_eq!(open(&bytes, &attachment).unwrap(), file);
     assert_eq!(hex(attachment.digest), sha256(&bytes));
     json!({
         "file": hex(file),
         "key": hex(key),
+        "contentKey": hex(content_key),
+        "commitment": hex(commitment),
         "nonce": hex(nonce),
         "sealed": hex(&bytes),
         "digest": sha256(&bytes),

@@ -1,9 +1,14 @@
-//! Sealing and opening: AES-256-GCM with a nonce before the ciphertext and a tag after it.
+//! Sealing and opening: AES-256-GCM under a key that the sealed bytes commit to.
+//!
+//! ```text
+//! nonce, 12 bytes ‖ commitment, 32 bytes ‖ ciphertext ‖ tag, 16 bytes
+//! ```
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use aws_lc_rs::digest::{SHA256, digest};
 use eko_protocol::Invalid;
 
+use super::file_keys::{COMMITMENT_BYTES, cipher, commitment, commits_to};
 use super::media_type::media_type;
 use super::wire::name as check_name;
 use super::{
@@ -41,9 +46,10 @@ pub fn seal(
     let nonce: [u8; NONCE_LEN] = environment.bytes();
     let mut sealed = Vec::with_capacity(bytes.len().saturating_add(OVERHEAD));
     sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(&commitment(&key)?);
     sealed.extend_from_slice(bytes);
     let nonce = Nonce::assume_unique_for_key(nonce);
-    let (_, in_place) = sealed.split_at_mut(NONCE_LEN);
+    let (_, in_place) = sealed.split_at_mut(NONCE_LEN + COMMITMENT_BYTES);
     let tag = cipher(&key)?
         .seal_in_place_separate_tag(nonce, Aad::empty(), in_place)
         .map_err(|_| AttachmentError::Failed)?;
@@ -91,13 +97,17 @@ impl SealedFile {
 ///
 /// # Errors
 /// In the order of the checks: [`AttachmentError::OtherBytes`] if the digest differs,
-/// [`AttachmentError::WrongKey`] if they cannot be decrypted, [`AttachmentError::OtherSize`] if the
-/// file has another length than the message says.
+/// [`AttachmentError::WrongKey`] if they commit to another key or cannot be decrypted,
+/// [`AttachmentError::OtherSize`] if the file has another length than the message says.
 pub fn open(sealed: &[u8], attachment: &Attachment) -> Result<Vec<u8>, AttachmentError> {
     if sha256(sealed) != attachment.digest {
         return Err(AttachmentError::OtherBytes);
     }
     let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(AttachmentError::WrongKey)?;
+    let (committed, rest) = rest.split_at_checked(COMMITMENT_BYTES).ok_or(AttachmentError::WrongKey)?;
+    if !commits_to(committed, &attachment.key)? {
+        return Err(AttachmentError::WrongKey);
+    }
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| AttachmentError::Failed)?;
     let mut bytes = rest.to_vec();
     let opened = cipher(&attachment.key)?.open_in_place(nonce, Aad::empty(), &mut bytes);
@@ -107,11 +117,6 @@ pub fn open(sealed: &[u8], attachment: &Attachment) -> Result<Vec<u8>, Attachmen
     }
     bytes.truncate(length);
     Ok(bytes)
-}
-
-fn cipher(key: &AttachmentKey) -> Result<LessSafeKey, AttachmentError> {
-    let key = UnboundKey::new(&AES_256_GCM, key.as_bytes()).map_err(|_| AttachmentError::Failed)?;
-    Ok(LessSafeKey::new(key))
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -1,4 +1,6 @@
-//! Tests of sealing, of the JSON of attachments, and of the names that files are saved under.
+//! Tests of sealing, of the commitment to a key, of the JSON of attachments, and of the names that files are saved under.
+
+mod committing;
 
 use std::path::{Component, Path};
 
@@ -28,7 +30,7 @@ fn file_name(name: &str) -> String {
 fn it_is_what_the_contract_says() {
     let attachment = sealed(b"file");
     let bytes = inline(&attachment);
-    assert_eq!(bytes.len(), 12 + 4 + 16);
+    assert_eq!(bytes.len(), 12 + 32 + 4 + 16);
     let value = attachment.to_value();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     assert_eq!(value["eko:digest"], hex::encode(digest));
@@ -38,11 +40,15 @@ fn it_is_what_the_contract_says() {
     assert!(!format!("{attachment:?}").contains(value["eko:key"].as_str().unwrap()));
 }
 
-/// The bytes were sealed by Python's `cryptography` 48: `AESGCM(bytes(range(32))).encrypt(b"\x07" *
-/// 12, b"Hello", None)`, with the nonce put before the result.
+/// The bytes were sealed by Node's `crypto`: `hkdfSync` and `aes-256-gcm`, with the key 0, 1, … 31
+/// and a nonce of twelve 7.
 #[test]
 fn it_opens_what_another_library_sealed() {
-    let sealed = hex::decode("070707070707070707070707470fca3000d3f8d7f72ae3c81b2b48c4cd5dfbdf7f").unwrap();
+    let sealed = hex::decode(
+        "0707070707070707070707073d374c1a47be383b03b4f291f52e7159864b1297fa243eea33f0889097fb484a\
+         e5b0026ad0c692ec7f955e5a2e6d01825f2cc74b85",
+    )
+    .unwrap();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &sealed);
     let value = json!({
         "type": ["Object", "Document"], "name": "a", "mediaType": "text/plain", "eko:size": 5,
@@ -68,7 +74,7 @@ fn each_check_has_its_reason() {
     assert_eq!(open(&bytes, &other_key), Err(AttachmentError::WrongKey));
     // The writer of a message also writes the digest, so it may be the digest of bytes that are no
     // sealed file.
-    for short in [&b""[..], b"short", &[0; 27]] {
+    for short in [&b""[..], b"short", &[0; 43], &bytes[..44], &bytes[..59]] {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, short);
         let digest = <[u8; 32]>::try_from(digest.as_ref()).unwrap();
         let attachment = Attachment { digest, ..attachment.clone() };

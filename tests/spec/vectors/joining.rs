@@ -4,14 +4,8 @@ use eko_protocol::chain::{ChainNode, JoiningVerdict};
 use serde_json::{Value, json};
 
 use super::chain::described;
-use super::{hex, hmac, origin};
+use super::{hex, hkdf, hmac, origin};
 use crate::cast::{ALICE, ALICE_TABLET};
-
-/// One key of a joining code: HKDF-SHA-256 (RFC 5869) without a salt, with one block of output.
-fn key(secret: &[u8], info: &str) -> [u8; 32] {
-    let pseudorandom = hmac(&[0; 32], secret);
-    hmac(&pseudorandom, format!("{info}\u{1}").as_bytes())
-}
 
 /// The fields of a MAC, each after its length.
 fn framed(fields: &[&[u8]]) -> Vec<u8> {
@@ -27,7 +21,7 @@ pub(super) fn vectors(nodes: &[ChainNode]) -> Value {
     let description: [&[u8]; 4] =
         [actor.as_bytes(), device.as_bytes(), new.identity_key.as_bytes(), &registration_id];
     let (registration_key, approval_key) =
-        (key(&secret, "eko-join-v1 registration"), key(&secret, "eko-join-v1 approval"));
+        (hkdf(&secret, "eko-join-v1 registration"), hkdf(&secret, "eko-join-v1 approval"));
 
     let registered = framed(&description);
     let joining_mac = code.keys().joining_mac(&origin, &user, &new);

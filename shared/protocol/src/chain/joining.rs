@@ -21,6 +21,7 @@
 //! Numbers are big-endian. `prev` commits to every node before the approval, so the new device
 //! knows from the MAC that its user's device saw exactly the chain that the server shows.
 
+use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -33,8 +34,6 @@ pub const JOINING_SECRET_BYTES: usize = 16;
 
 const REGISTRATION: &[u8] = b"eko-join-v1 registration";
 const APPROVAL: &[u8] = b"eko-join-v1 approval";
-/// The block size of SHA-256, to which HMAC pads its key with zeros.
-const BLOCK_BYTES: usize = 64;
 
 /// The two keys that follow from a joining code.
 #[derive(Clone)]
@@ -63,11 +62,8 @@ pub enum JoiningVerdict {
 impl JoiningKeys {
     /// Derives the keys from the secret of a joining code.
     pub fn derive(secret: &[u8; JOINING_SECRET_BYTES]) -> Self {
-        // HKDF without a salt extracts under a key of zeros. Each key is one block of output, whose
-        // counter is 1.
-        let extracted = mac(&keyed(&[]), &[secret]);
-        let expanded = |label| keyed(&mac(&keyed(&extracted), &[label, &[1]]));
-        Self { registration: expanded(REGISTRATION), approval: expanded(APPROVAL) }
+        let extracted = Hkdf::<Sha256>::new(None, secret);
+        Self { registration: expanded(&extracted, REGISTRATION), approval: expanded(&extracted, APPROVAL) }
     }
 
     /// Returns the MAC that a new device of `user` puts into its registration.
@@ -172,17 +168,12 @@ fn finished(mac: HmacState) -> JoiningMac {
     JoiningMac::from(bytes)
 }
 
-/// Returns HMAC-SHA256 under a key of at most [`BLOCK_BYTES`].
-fn keyed(key: &[u8]) -> HmacState {
-    let mut block = [0; BLOCK_BYTES];
-    block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-    HmacState::new(&block.into())
-}
-
-fn mac(key: &HmacState, parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = key.clone();
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().into()
+/// Returns HMAC-SHA256 under the key that HKDF expands for this label.
+#[expect(clippy::expect_used, reason = "HKDF-SHA256 fails beyond 8,160 bytes only, and HMAC never")]
+fn expanded(extracted: &Hkdf<Sha256>, label: &[u8]) -> HmacState {
+    let mut key = [0; 32];
+    extracted.expand(label, &mut key).expect("32 bytes");
+    HmacState::new_from_slice(&key).expect("a key of any length")
 }
 
 #[cfg(test)]

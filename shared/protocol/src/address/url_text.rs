@@ -41,6 +41,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn an_address_has_512_bytes_at_most() {
+        let of_length = |length: usize| format!("https://a.example/{}", "x".repeat(length - 18));
+        assert!(check_url(&of_length(512)).is_ok());
+        assert!(check_url(&of_length(513)).is_err());
+    }
+
+    #[test]
     fn one_spelling_only() {
         for text in [
             "https://a.example/user/bob",

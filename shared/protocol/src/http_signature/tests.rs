@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod limits;
 mod published;
 mod refused;
 mod round_trip;

@@ -170,6 +170,13 @@ fn what_is_stored_is_what_was_signed() {
         (node.clone(), Ok(read.clone()))
     );
     assert_eq!((read.seq(), read.prev(), read.device()), (0, None, node["device"].as_str().unwrap()));
+    assert_eq!((json!(read.id()), json!(read.actor())), (node["id"].clone(), node["actor"].clone()));
+    assert_eq!(read.published_ms(), NOW_MS);
+    let after = read.position();
+    assert_eq!(
+        (after.length, after.head.as_deref(), after.published_ms),
+        (1, Some(&*read.hash()), Some(NOW_MS))
+    );
     assert_eq!(read.hash().len(), 64);
     let two = world.two();
     let third = ChainNode::parse(&world.revoke(&two, 2, 1)).unwrap();

@@ -1,22 +1,38 @@
 // The encrypted content: an activity, padded (docs/protocol.md, section 9).
 import { randomUUID } from 'node:crypto';
+import { canonical } from './canonical.mjs';
+import { hash } from './chain.mjs';
 import { CONTEXT } from './client.mjs';
+import { encode } from './multibase.mjs';
 
 const LENGTHS = [1024, 2048, 4096, 8192, 16384, 32768, 65536, 94080];
 const END = 0x80;
 
 export const uuid = () => `urn:uuid:${randomUUID()}`;
 
-export function note(actor, to, sequence, deviceSets, text) {
+// The text that a device signs to state its user's device set at a time.
+function headBase({ actor, device, set, published }) {
+  return `eko-device-head-v1\0${canonical({ actor, device, ...set, published })}`;
+}
+
+// Returns the time as Eko writes it.
+const now = () => new Date().toISOString().replace(/\.?0+Z$/, 'Z');
+
+// Returns a note of a device, whose user has a device set. `deviceSets` are those of both users.
+export function note({ actor, address: device, keys }, { to, sequence, set, deviceSets, text }) {
+  const published = now();
+  const signature = keys.sign('head', headBase({ actor, device, set, published }));
   return {
     '@context': CONTEXT,
     type: 'Create',
     id: uuid(),
     actor,
     to: [to],
-    published: new Date().toISOString(),
+    published,
     'eko:sequence': sequence,
-    'eko:deviceSets': deviceSets,
+    'eko:deviceSet': set,
+    'eko:signature': encode(signature),
+    'eko:deviceSetsHash': hash(deviceSets),
     object: { type: 'Note', id: uuid(), content: text, mediaType: 'text/plain' },
   };
 }

@@ -40,7 +40,7 @@ export class Sending {
     const sequence = (this.#sequences.get(recipient.actor) ?? 0) + 1;
     this.#sequences.set(recipient.actor, sequence);
     const deviceSets = { [own.actor]: own.set, [recipient.actor]: recipient.set };
-    return note(own.actor, recipient.actor, sequence, deviceSets, text);
+    return note(this.device, { to: recipient.actor, sequence, set: own.set, deviceSets, text });
   }
 
   // Encrypts the activity for each of these devices. A session begins with each device that has

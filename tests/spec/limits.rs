@@ -10,7 +10,7 @@ mod times;
 
 use bytes::Bytes;
 use eko_client::attachment::{self, AttachmentLocation};
-use eko_client::{Auth, Body, Device, Exchange, content, group, store};
+use eko_client::{Auth, Body, Device, Exchange, content, group, messenger, store};
 use eko_protocol::key_package::PublicationKind;
 use eko_service::config::Config;
 use eko_testkit::{BARE, DirectTransport, World, envelope, refusal};
@@ -115,6 +115,7 @@ fn every_row_is_played() {
 fn every_limit_of_a_client() {
     let url =
         |length: usize| AttachmentLocation::parse(&format!("https://b.example/{}", "x".repeat(length - 18)));
+    let whole = |number: i64| usize::try_from(number).unwrap();
     for row in page::table(&page::read(), "What the receiving client refuses") {
         let [limit, most] = row.as_slice() else { panic!("a row of two cells: {row:?}") };
         let most: usize = most.parse().unwrap();
@@ -137,6 +138,14 @@ fn every_limit_of_a_client() {
             "gaps, numbers of a gap, and unreadable envelopes in a receipt" => content::MAX_MISSING,
             "notes that `eko` keeps of a stranger" => usize::try_from(store::MOST_OF_STRANGER).unwrap(),
             "notes that `eko` keeps of all strangers" => usize::try_from(store::MOST_OF_STRANGERS).unwrap(),
+            "days until a chain is read again before sending" => whole(messenger::READ_AFTER_DAYS),
+            "days of sending by a chain that cannot be read again" => whole(messenger::WITHOUT_READING_DAYS),
+            "days without a confirmed head until that is shown" => whole(messenger::SHOWN_AFTER_DAYS),
+            "days without a confirmed head until nothing is sent" => whole(messenger::REFUSED_AFTER_DAYS),
+            "chains that are read again for the device sets of one activity" => messenger::READ_FOR_ACTIVITY,
+            "minutes between two readings of a chain for the device sets of others" => {
+                whole(messenger::READ_AGAIN_MINUTES)
+            }
             other => panic!("nothing checks the limit {other:?}"),
         };
         assert_eq!(most, due, "{limit}");

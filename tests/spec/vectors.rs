@@ -63,12 +63,13 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_files_are_what_the_code_makes() {
-    let made: [(&str, Value); 14] = [
+    let made: [(&str, Value); 15] = [
         ("attachment", attachment::vectors()),
         ("chain", chain::vectors()),
         ("coverage", coverage::vectors()),
         ("fingerprint", fingerprint::vectors()),
         ("group", group::vectors()),
+        ("head", signatures::head()),
         ("http-signatures", http_signatures::vectors()),
         ("joining", joining::vectors(&chain::nodes())),
         ("key-package", key_package::vectors()),

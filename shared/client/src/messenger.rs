@@ -16,7 +16,10 @@
 mod deliver;
 mod devices;
 mod error;
+mod freshness;
 mod groups;
+mod growth;
+mod heads;
 mod incoming;
 mod joining;
 mod leaving;
@@ -45,7 +48,9 @@ use tokio::sync::Mutex;
 
 pub use devices::{OwnDevice, OwnDevices};
 pub use error::{Distrust, MessengerError};
+pub use freshness::{READ_AFTER_DAYS, REFUSED_AFTER_DAYS, SHOWN_AFTER_DAYS, WITHOUT_READING_DAYS};
 pub use groups::Group;
+pub use heads::{READ_AGAIN_MINUTES, READ_FOR_ACTIVITY};
 pub use joining::JoinState;
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
@@ -75,6 +80,11 @@ pub struct Messenger<T, S> {
     /// The entries that stay in the mailbox for now, by address, each with the time until which it
     /// is left alone, in epoch milliseconds.
     left: std::sync::Mutex<BTreeMap<String, i64>>,
+    /// The times at which chains were last read for a reason that others may repeat at will, by that
+    /// reason: an actor id or a proven head. In epoch milliseconds.
+    looks: std::sync::Mutex<BTreeMap<String, i64>>,
+    /// The lengths of the chains whose changes were returned as notices, by actor id.
+    returned: std::sync::Mutex<BTreeMap<String, u64>>,
     watcher: Option<Arc<dyn Fn(ProgressStep) + Send + Sync>>,
 }
 
@@ -96,8 +106,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     fn new(device: Device<T>, sessions: S, store: DeviceStore, environment: Environment) -> Self {
-        let (beginning, refreshing, left) = (Mutex::default(), Mutex::default(), std::sync::Mutex::default());
-        Self { device, sessions, store, environment, beginning, refreshing, left, watcher: None }
+        Self {
+            device,
+            sessions,
+            store,
+            environment,
+            beginning: Mutex::default(),
+            refreshing: Mutex::default(),
+            left: std::sync::Mutex::default(),
+            looks: std::sync::Mutex::default(),
+            returned: std::sync::Mutex::default(),
+            watcher: None,
+        }
     }
 
     /// Has `watcher` told of each step before it is taken, for a progress display.

@@ -17,6 +17,7 @@ mod pre_keys;
 mod receipts;
 mod requests;
 mod sessions;
+mod views;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,7 @@ pub(crate) use messages::CiphertextKey;
 pub use messages::{MessageContent, StoredMessage};
 pub(crate) use requests::RequestOutcome;
 pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS};
+pub(crate) use views::ViewHolder;
 
 /// The version of the schema, kept in SQLite's `user_version`.
 const VERSION: i64 = 2;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eko_client::messenger::SentActivity;
+use eko_client::messenger::{Person, SentActivity};
 use eko_client::store::EnvelopeState;
 use tokio::time::sleep;
 
@@ -54,6 +54,8 @@ pub(crate) struct DeliverySummary {
     missed: Vec<MissedRecipient>,
     /// The reason for which no copy went to the own devices, if their list is not to be trusted.
     no_copy: Option<String>,
+    /// The recipients whose devices have confirmed nothing for long, with the number of days.
+    unconfirmed: Vec<(String, u64)>,
 }
 
 /// A recipient who does not have it.
@@ -85,12 +87,26 @@ impl DeliverySummary {
         }
         let copy = sent.envelopes.iter().find(|it| it.recipient == own && it.state == EnvelopeState::Refused);
         let no_copy = copy.and_then(|copy| copy.reason.clone());
-        Self { state: sent.state(&me), reached, queued, missed, no_copy }
+        let others = sent.envelopes.iter().filter_map(|envelope| Person::of(&envelope.recipient));
+        let unconfirmed = others.filter_map(|person| {
+            let days = client.unconfirmed_days(&person).ok().flatten()?;
+            Some((named(client, &person.actor()), days))
+        });
+        Self { state: sent.state(&me), reached, queued, missed, no_copy, unconfirmed: unconfirmed.collect() }
     }
 
-    /// Returns the warning that no copy went to the user's own devices.
-    pub(crate) fn warning(&self) -> Option<String> {
-        self.no_copy.as_ref().map(|why| format!("BEWARE: {why}. See eko verify with your own name."))
+    /// Returns the warnings that no copy went to the user's own devices, and that a recipient's
+    /// devices have confirmed nothing for long.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let no_copy = self.no_copy.iter();
+        let no_copy = no_copy.map(|why| format!("BEWARE: {why}. See eko verify with your own name."));
+        let unconfirmed = self.unconfirmed.iter().map(|(who, days)| {
+            format!(
+                "BEWARE: no device of {who} has confirmed their device list for {days} days. Their server may hide \
+                 that one was revoked. See eko verify {who}."
+            )
+        });
+        no_copy.chain(unconfirmed).collect()
     }
 
     /// True if every recipient has it, or will get it without this device.

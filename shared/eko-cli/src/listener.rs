@@ -195,6 +195,7 @@ impl<'a> MailboxListener<'a> {
         }
         for notice in &received.notices {
             self.show_notice(notice)?;
+            self.client.note_told(notice)?;
         }
         Ok(())
     }

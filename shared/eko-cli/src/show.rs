@@ -113,6 +113,10 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             name(seen_by),
             name(of)
         ),
+        Notice::Distrusted { actor, why } => format!("nothing is sent to {}: {why}", name(actor)),
+        Notice::DevicesChanged { actor, added, removed, .. } => {
+            devices_changed(&name(actor), *actor == client.me().actor(), added, removed)
+        }
         Notice::KeysReplaced => KEYS_REPLACED.to_owned(),
         Notice::Waits { actor, why } => format!("Something from {} waits at your server: {why}", name(actor)),
         Notice::Group { id, by, event } => {
@@ -120,6 +124,27 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             format!("{} changed the group {}: {what}", name(by), conversation(client, id.as_str()))
         }
     })
+}
+
+/// Returns the change of somebody's devices in words, with the beginnings of their ids.
+fn devices_changed(who: &str, own: bool, added: &[String], removed: &[String]) -> String {
+    let short = |device: &String| {
+        let id = device.rsplit('/').next().unwrap_or_default();
+        id.split('-').next().unwrap_or_default().to_owned()
+    };
+    let list = |devices: &[String]| devices.iter().map(short).collect::<Vec<_>>().join(", ");
+    let mut parts = Vec::new();
+    if !added.is_empty() {
+        parts.push(format!("added {}", list(added)));
+    }
+    if !removed.is_empty() {
+        parts.push(format!("removed {}", list(removed)));
+    }
+    let (whose, next) = match own {
+        true => ("your devices".to_owned(), "eko devices".to_owned()),
+        false => (format!("the devices of {who}"), format!("eko verify {who}")),
+    };
+    format!("{whose}: {}. Is that right? {next}", parts.join(" and "))
 }
 
 fn settled(client: &HttpMessenger, envelope: &OutboxEnvelope) -> Option<String> {
@@ -178,6 +203,12 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
         }
         Notice::Contradiction { seen_by, of } => {
             json!({ "type": "contradiction", "seenBy": seen_by, "of": of })
+        }
+        Notice::Distrusted { actor, why } => {
+            json!({ "type": "distrusted", "of": actor, "why": why.to_string() })
+        }
+        Notice::DevicesChanged { actor, added, removed, .. } => {
+            json!({ "type": "devicesChanged", "of": actor, "added": added, "removed": removed })
         }
         Notice::KeysReplaced => json!({ "type": "keysReplaced" }),
         Notice::Waits { actor, why } => json!({ "type": "waits", "from": actor, "why": why }),

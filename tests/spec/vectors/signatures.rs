@@ -1,6 +1,8 @@
 //! The signatures of a device with its own prefixes: `possession` at its registration, `signIn` when
-//! it signs in again, `eko:signature` when it publishes keys or turns another one away.
+//! it signs in again, `eko:signature` when it publishes keys, turns another one away, or states its
+//! user's device set.
 
+use eko_client::content::HeadStatement;
 use eko_protocol::chain::{DeviceRejection, NewDevice, possession_base, rejection_base, sign_in_base};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key_package::{Publication, PublicationKind, publication_base};
@@ -8,7 +10,7 @@ use eko_protocol::{multibase, xeddsa};
 use serde_json::{Value, json};
 
 use super::{hex, origin, sha256, text};
-use crate::cast::{ALICE, ALICE_TABLET};
+use crate::cast::{ALICE, ALICE_TABLET, environment, stopped};
 
 pub(super) fn possession() -> Value {
     let (actor, device) = (origin().actor(&ALICE.user()), origin().device(&ALICE.user(), &ALICE.device_id()));
@@ -96,6 +98,34 @@ pub(super) fn rejection() -> Value {
         "pending": { "identityKey": pending.identity_key, "registrationId": pending.registration_id },
         "activity": activity,
         "canonical": text(canonical),
+        "signed": hex(&signed),
+    })
+}
+
+pub(super) fn head() -> Value {
+    let (actor, device) = (origin().actor(&ALICE.user()), origin().device(&ALICE.user(), &ALICE.device_id()));
+    let set = DeviceSetRef::new(3, sha256("the third node")).unwrap();
+    let published = "2026-01-29T19:30:00.007Z";
+    let canonical = format!(
+        r#"{{"actor":"{actor}","device":"{device}","head":"{}","length":3,"published":"{published}"}}"#,
+        set.head
+    );
+    let signed = format!("eko-device-head-v1\0{canonical}");
+    let (identity, published_ms) = (ALICE.identity(), eko_protocol::timestamp::parse(published).unwrap());
+    let statement = HeadStatement { actor: &actor, device: &device, published_ms };
+    let head = statement.sign(set, &identity, &environment("head", stopped())).unwrap();
+    assert!(xeddsa::verify(&identity.public(), signed.as_bytes(), &head.signature));
+    json!({
+        "identityPrivate": hex(identity.secret()),
+        "identityKey": identity.public().to_base64(),
+        "activity": {
+            "actor": actor,
+            "published": published,
+            "eko:deviceSet": head.set,
+            "eko:signature": multibase::encode(&head.signature),
+        },
+        "device": device,
+        "canonical": canonical,
         "signed": hex(&signed),
     })
 }

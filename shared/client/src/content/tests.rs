@@ -207,3 +207,34 @@ proptest! {
         }
     }
 }
+
+/// The hash of the device sets stands for any number of members.
+#[test]
+fn the_size_does_not_tell_the_number_of_members() {
+    let environment = repeatable(1);
+    let identity = crate::keys::IdentityPair::generate(&environment);
+    let sizes = [2, 3, 10, 50, 256].map(|members: u64| {
+        let set = |length| DeviceSetRef::new(length, "ab".repeat(32)).unwrap();
+        let actor = |n: u64| format!("https://chat.example.org/user/member{n}");
+        let sets: BTreeMap<_, _> = (0..members).map(|n| (actor(n), set(n + 1))).collect();
+        let statement =
+            HeadStatement { actor: &actor(0), device: &actor(0), published_ms: 1_769_715_000_007 };
+        let group = GroupRef { id: GroupId::parse(URN).unwrap(), epoch: members, state: "cd".repeat(32) };
+        let group = (members > 2).then_some(group);
+        let note = Note { id: NoteId::parse(URN).unwrap(), text: "well".to_owned(), attachments: Vec::new() };
+        let activity = Activity {
+            id: ActivityId::parse(URN).unwrap(),
+            actor: actor(0),
+            to: vec![group.as_ref().map_or_else(|| actor(1), |group| group.id.to_string())],
+            published_ms: statement.published_ms,
+            sequence: Some(1_000),
+            device_set: Some(statement.sign(set(3), &identity, &environment).unwrap()),
+            device_sets_hash: Some(device_sets_hash(&sets).unwrap()),
+            device_sets: BTreeMap::new(),
+            group,
+            content: ActivityContent::Note(note),
+        };
+        activity.to_plaintext().unwrap().len()
+    });
+    assert_eq!(sizes, [1_024; 5]);
+}

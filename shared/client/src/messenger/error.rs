@@ -111,6 +111,33 @@ pub enum Distrust {
         /// True if the user had compared safety numbers with the former devices.
         verified: bool,
     },
+    /// A device of the user has signed a chain with more nodes than the server shows.
+    #[error(
+        "one of their devices has signed a device list with {proven} entries, and their server shows {shown}: it \
+         hides a device that was added or revoked"
+    )]
+    Withheld {
+        /// The number of nodes that the server shows.
+        shown: u64,
+        /// The number of nodes that the device has signed.
+        proven: u64,
+    },
+    /// A device of the user has signed a chain with another node at this index than the server
+    /// shows.
+    #[error(
+        "one of their devices has signed another device list than their server shows, from node {0} on; one of \
+         the two is false"
+    )]
+    Disputed(u64),
+    /// No device of the user has confirmed the chain for long.
+    #[error(
+        "none of their devices has confirmed their device list for {days} days; their server may hide that one \
+         was revoked"
+    )]
+    Stale {
+        /// The number of days since the last confirmation.
+        days: u64,
+    },
     /// The server asks for a ciphertext for this device, which is not in the chain.
     #[error("their server wants a copy for {0}, which is no device of theirs; it may want to read along")]
     Inserted(String),

@@ -4,7 +4,7 @@
 use eko_protocol::letter::FetchedLetter;
 
 use super::standing::Standing;
-use super::trust::{ChainRoute, Contact, HeadComparison, ListedDevice};
+use super::trust::{ChainRoute, Contact, ListedDevice};
 use super::{Distrust, Messenger, MessengerError, Notice, Person, UnreadableReason};
 use crate::content::{Activity, ActivityContent, ActivityId, Note};
 use crate::sessions::PeerDevice;
@@ -92,7 +92,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         };
         if let Some(activity) = activity {
-            self.compare(&activity, &contact, notices).await?;
+            self.compare(&activity, &whence, notices).await?;
         }
         Ok(disposition)
     }
@@ -153,9 +153,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let last_resorts = tx.last_resorts()?;
             tx.spend(opened.one_time, opened.kyber.as_ref(), |id| last_resorts.contains(&id.get()))?;
             tx.note_read(key(message), now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
-            let activity = Activity::from_plaintext(&opened.plaintext);
+            let activity = Activity::from_plaintext(&opened.plaintext)
+                .and_then(|activity| Self::check_head(activity, whence, listed));
             match activity {
                 Ok(activity) => {
+                    self.note_heads(tx, &activity, whence)?;
                     let disposition = self.keep(tx, &activity, whence, notices)?;
                     Ok((Some(activity), disposition))
                 }
@@ -302,44 +304,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Ok(())
         })
-    }
-
-    /// Compares the device sets that the sender saw with those that this device saw.
-    async fn compare(
-        &self,
-        activity: &Activity,
-        sender: &Contact,
-        notices: &mut Vec<Notice>,
-    ) -> Result<(), MessengerError> {
-        let me = self.me();
-        for (of, set) in &activity.device_sets {
-            let contact = match Person::of(of) {
-                Some(person) if person == sender.person => sender.clone(),
-                Some(person) if person == me => match self.contact(&me).await {
-                    Ok(own) => own,
-                    Err(_) => continue,
-                },
-                _ => continue,
-            };
-            let agrees = match contact.compare_head(set) {
-                HeadComparison::Same => true,
-                HeadComparison::Other => false,
-                // The sender saw a longer chain. It is asked for again: if the server still hides
-                // it, one of the two devices is shown something false.
-                HeadComparison::Later => match self.look_again(&contact.person).await {
-                    Ok(now) => now.compare_head(set) == HeadComparison::Same,
-                    Err(MessengerError::Distrust { actor, why }) => {
-                        notices.push(Notice::Refused { actor, why });
-                        continue;
-                    }
-                    Err(_) => continue,
-                },
-            };
-            if !agrees {
-                notices.push(Notice::Contradiction { seen_by: activity.actor.clone(), of: of.clone() });
-            }
-        }
-        Ok(())
     }
 }
 

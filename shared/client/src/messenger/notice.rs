@@ -75,6 +75,26 @@ pub enum Notice {
         /// The actor whose devices the list is of.
         of: String,
     },
+    /// A device of somebody has signed a device list that their server does not show. Nothing is sent
+    /// to them.
+    Distrusted {
+        /// The actor whose devices the list is of.
+        actor: String,
+        /// The contradiction.
+        why: Distrust,
+    },
+    /// The devices of a contact, of a member of a group, or of this user have changed. Devices of
+    /// theirs have signed that. [`crate::Messenger::note_told`] records that it was shown.
+    DevicesChanged {
+        /// The actor whose devices they are.
+        actor: String,
+        /// The addresses of the devices that were added.
+        added: Vec<String>,
+        /// The addresses of the devices that were removed.
+        removed: Vec<String>,
+        /// The number of nodes of the chain that the notice is about.
+        length: u64,
+    },
     /// The server had keys of this device that this device did not make, so all of its keys were
     /// replaced. Either the device goes on from an old copy of its data, or somebody has a copy of
     /// its identity key.
@@ -146,11 +166,15 @@ impl Notice {
     /// Returns the urgency of this notice.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Refused { .. } | Self::Contradiction { .. } | Self::KeysReplaced | Self::Forged { .. } => {
-                Severity::Warning
-            }
+            Self::Refused { .. }
+            | Self::Contradiction { .. }
+            | Self::Distrusted { .. }
+            | Self::Forged { .. }
+            | Self::KeysReplaced => Severity::Warning,
+            Self::DevicesChanged { added, .. } if !added.is_empty() => Severity::Warning,
             Self::Settled(envelope) if envelope.state == EnvelopeState::Refused => Severity::Warning,
             Self::Settled(_)
+            | Self::DevicesChanged { .. }
             | Self::DeviceWaits(_)
             | Self::Read { .. }
             | Self::Request { .. }

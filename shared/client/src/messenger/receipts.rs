@@ -34,7 +34,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             // The own devices are told nothing.
             let Some(author) = Person::of(&actor).filter(|author| *author != me) else { continue };
             match self.trusted(&author).await {
-                Ok(_) => while self.put_receipt(&author).await? {},
+                Ok(_) => while self.put_receipt(&author)? {},
                 Err(MessengerError::Store(error)) => return Err(error.into()),
                 Err(_) => {}
             }
@@ -43,15 +43,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Puts one receipt for an author into an envelope. Returns false if nothing is owed.
-    async fn put_receipt(&self, author: &Person) -> Result<bool, MessengerError> {
+    fn put_receipt(&self, author: &Person) -> Result<bool, MessengerError> {
         let to = std::slice::from_ref(author);
-        let device_sets = self.device_sets(to).await;
         self.store.write(|tx| {
             let receipt = tx.take_receipt(&author.actor(), &self.device.actor())?;
             let Some(receipt) = receipt else { return Ok(false) };
             let content = ActivityContent::Receipt(receipt);
             let outgoing = OutgoingActivity { conversation: author.actor(), group: None, content };
-            let activity = self.put_down(tx, &outgoing, device_sets)?;
+            let activity = self.put_down(tx, &outgoing)?;
             self.enclose(tx, &activity, to, false)?;
             Ok(true)
         })

@@ -47,6 +47,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let walked = self.walk(&mut received).await;
         self.place(&mut received)?;
         self.keep_waiting_only(&mut received.notices).await;
+        received.notices.extend(self.device_changes()?);
         match walked {
             Err(error) if received.messages.is_empty() && received.notices.is_empty() => Err(error),
             _ => Ok(received),

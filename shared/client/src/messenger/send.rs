@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use eko_protocol::device_set::DeviceSetRef;
-
 use super::trust::ChainRoute;
 use super::{Messenger, MessengerError, Person};
 use crate::attachment::Attachment;
@@ -64,7 +62,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             // What the own server has shown is compared with what theirs shows.
             self.look_again_by(to, ChainRoute::Direct).await?;
         }
-        self.trusted(to).await?;
+        self.require_trusted(to).await?;
         self.store.write(|tx| tx.make_contact(&to.actor()))?;
         let content = ActivityContent::Note(self.note(draft));
         let outgoing = OutgoingActivity { conversation: to.actor(), group: None, content };
@@ -83,27 +81,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         to: Vec<Person>,
     ) -> Result<SentActivity, MessengerError> {
         self.require_joined().await?;
-        let device_sets = self.device_sets(&to).await;
+        for person in &to {
+            // The hash of the device sets needs the chains of all. Whoever cannot be looked up now is
+            // looked up again when the envelope is sent.
+            if !self.store.read(|tx| tx.is_pinned(&person.actor()))? {
+                let _ = self.contact(person).await;
+            }
+        }
         let sync = self.has_other_devices().await?;
         let id = self.store.write(|tx| {
-            let activity = self.put_down(tx, &outgoing, device_sets)?;
+            let activity = self.put_down(tx, &outgoing)?;
             self.enclose(tx, &activity, &to, sync)?;
             Ok::<_, MessengerError>(activity.id)
         })?;
         self.send_envelopes(id.as_str()).await
-    }
-
-    /// Returns the device sets of these people and of this user, as they are pinned. A person who
-    /// cannot be looked up now is left out, and looked up again when the envelope is sent.
-    pub(super) async fn device_sets(&self, people: &[Person]) -> BTreeMap<String, DeviceSetRef> {
-        let mut device_sets = BTreeMap::new();
-        for person in people.iter().chain([&self.me()]) {
-            let contact = self.contact(person).await.ok();
-            if let Some(set) = contact.and_then(|contact| contact.device_set()) {
-                device_sets.insert(person.actor(), set);
-            }
-        }
-        device_sets
     }
 
     /// Returns the state of an activity that was sent.
@@ -124,7 +115,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         tx: &Transaction<'_>,
         outgoing: &OutgoingActivity,
-        device_sets: BTreeMap<String, DeviceSetRef>,
     ) -> Result<Activity, MessengerError> {
         let mut activity = Activity {
             id: ActivityId::generate(&self.environment),
@@ -134,12 +124,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             sequence: None,
             device_set: None,
             device_sets_hash: None,
-            device_sets,
+            device_sets: BTreeMap::new(),
             group: outgoing.group.clone(),
             content: outgoing.content.clone(),
         };
-        let ActivityContent::Note(note) = &outgoing.content else { return Ok(activity) };
+        let ActivityContent::Note(note) = &outgoing.content else {
+            self.attach_heads(tx, &mut activity, &outgoing.conversation)?;
+            return Ok(activity);
+        };
         activity.sequence = Some(tx.next_sequence(&outgoing.conversation)?);
+        self.attach_heads(tx, &mut activity, &outgoing.conversation)?;
         let message = MessageContent {
             id: activity.id.to_string(),
             actor: activity.actor.clone(),

@@ -118,6 +118,33 @@ impl Contact {
         }
     }
 
+    /// Returns the contradiction between this chain and a head that devices of its user have signed,
+    /// if there is one.
+    pub(super) fn hidden(&self) -> Option<Distrust> {
+        let proven = self.pinned.proven.as_ref()?;
+        match self.compare_head(proven) {
+            HeadComparison::Same => None,
+            HeadComparison::Other => Some(Distrust::Disputed(proven.length.saturating_sub(1))),
+            HeadComparison::Later => {
+                Some(Distrust::Withheld { shown: self.state.position.length, proven: proven.length })
+            }
+        }
+    }
+
+    /// Keeps a head that a device of this user has signed and that this chain lacks. One is kept: a
+    /// contradiction, or else the longest. Returns false if it is kept already.
+    pub(super) fn prove(&mut self, head: &DeviceSetRef) -> bool {
+        let kept = self.pinned.proven.as_ref();
+        let disputed = matches!(self.hidden(), Some(Distrust::Disputed(_)));
+        let longest = kept.is_none_or(|kept| head.length > kept.length);
+        let disputes = self.compare_head(head) == HeadComparison::Other;
+        if disputed || !(longest || disputes) {
+            return false;
+        }
+        self.pinned.proven = Some(head.clone());
+        true
+    }
+
     pub(super) fn distrust(&self, why: Distrust) -> MessengerError {
         MessengerError::Distrust { actor: self.person.actor(), why }
     }
@@ -142,9 +169,12 @@ enum ChainComparison {
     Empty,
 }
 
+fn count(nodes: &[ChainNode]) -> u64 {
+    u64::try_from(nodes.len()).unwrap_or(u64::MAX)
+}
+
 /// Checks that the chain which a server shows continues the pinned one.
 fn goes_on(pinned: &[ChainNode], shown: &[ChainNode]) -> Result<(), Distrust> {
-    let count = |nodes: &[ChainNode]| u64::try_from(nodes.len()).unwrap_or(u64::MAX);
     if let Some(index) = pinned.iter().zip(shown).position(|(a, b)| a.hash() != b.hash()) {
         return Err(Distrust::Forked(u64::try_from(index).unwrap_or(u64::MAX)));
     }
@@ -174,27 +204,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Contact::new(person, pinned).map(Some)
     }
 
-    /// Returns a person with the pinned chain, if they may be written to.
-    pub(super) async fn trusted(&self, person: &Person) -> Result<Contact, MessengerError> {
-        let contact = self.contact(person).await?;
-        // A copy of every message goes to the user's own devices, so these must be beyond doubt.
-        if *person == self.me() {
-            if let Some(alarm) = &contact.pinned.alarm {
-                return Err(contact.distrust(Distrust::Contradicted(alarm.why.clone())));
-            }
-            if !contact.active().contains(&self.device.address()) {
-                return Err(MessengerError::Revoked);
-            }
-        }
-        match contact.trust() {
-            Trust::FirstUse | Trust::Verified => Ok(contact),
-            Trust::Reset => {
-                let verified = contact.pinned.verified.is_some();
-                Err(contact.distrust(Distrust::Reset { verified }))
-            }
-        }
-    }
-
     /// Reads a person's chain from their server, replays it, and pins it if it continues the pinned
     /// one. A contradiction is recorded as an alarm, and is the error.
     ///
@@ -219,6 +228,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<Contact, MessengerError> {
         let actor = person.actor();
         self.step(ProgressStep::Chain { actor: actor.clone() });
+        let before = self.store.read(|tx| tx.device_set(&actor))?;
         let read = match route {
             ChainRoute::Direct => self.device.chain_at(&person.origin, &person.user).await,
             ChainRoute::ThroughHome if person.origin == *self.device.origin() => {
@@ -257,11 +267,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let accepted = root(&nodes).unwrap_or(first).hash();
                 let alarm = if own { tx.json(JOINING_ALARM)? } else { None };
                 let pinned = PinnedChain {
+                    told: count(&nodes),
                     nodes: nodes.clone(),
                     accepted,
                     verified: None,
                     alarm,
                     contact: tx.wrote_to(&actor)?,
+                    looked_ms: now_ms,
+                    proven: None,
+                    confirmed_ms: now_ms,
                 };
                 tx.pin(&actor, &pinned)?;
                 if own {
@@ -269,8 +283,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
                 return Ok(ChainComparison::Pinned(pinned));
             };
-            if let Err(why) = goes_on(&pinned.nodes, &nodes) {
-                return Ok(ChainComparison::Contradiction(why));
+            match goes_on(&pinned.nodes, &nodes) {
+                // Another process has pinned a longer chain since this one was asked for.
+                Err(Distrust::RolledBack { shown, .. }) if before.is_some_and(|set| set.length <= shown) => {
+                    return Ok(ChainComparison::Pinned(pinned));
+                }
+                Err(why) => return Ok(ChainComparison::Contradiction(why)),
+                Ok(()) => {}
             }
             if excluded && root(&nodes).map(ChainNode::hash).as_ref() != Some(&pinned.accepted) {
                 return Ok(ChainComparison::Contradiction(Distrust::OwnReset));
@@ -280,12 +299,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             let before = Contact::new(person.clone(), pinned.clone())?.active();
             pinned.nodes = nodes;
-            let after = Contact::new(person.clone(), pinned.clone())?.active();
-            for gone in before.difference(&after) {
+            pinned.looked_ms = now_ms;
+            let mut contact = Contact::new(person.clone(), pinned)?;
+            for gone in before.difference(&contact.active()) {
                 tx.forget_session(gone)?;
             }
-            tx.pin(&actor, &pinned)?;
-            Ok::<_, DeviceStoreError>(ChainComparison::Pinned(pinned))
+            if contact.hidden().is_none() {
+                contact.pinned.proven = None;
+            }
+            tx.pin(&actor, &contact.pinned)?;
+            Ok::<_, DeviceStoreError>(ChainComparison::Pinned(contact.pinned))
         })?;
         match compared {
             ChainComparison::Pinned(pinned) => Ok(Contact::new(person.clone(), pinned)?),

@@ -37,7 +37,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// nothing was pinned.
     pub async fn verification(&self, person: &Person) -> Result<Verification, MessengerError> {
         let (contact, contradiction) = match self.look_again(person).await {
-            Ok(contact) => (contact, None),
+            Ok(contact) => match contact.hidden() {
+                None => (contact, None),
+                Some(why) => {
+                    self.alarm(&person.actor(), why)?;
+                    (self.contact(person).await?, None)
+                }
+            },
             Err(error) if !self.store.read(|tx| tx.is_pinned(&person.actor()))? => return Err(error),
             Err(MessengerError::Distrust { why, .. }) => (self.contact(person).await?, Some(why)),
             Err(_) => (self.contact(person).await?, None),
@@ -90,7 +96,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Records that the safety numbers were compared and are equal. This settles the alarm that the
-    /// user has seen, but not what the server showed in this very look.
+    /// user has seen, and heads that the person's devices have signed otherwise, but not what the
+    /// server showed in this very look.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] if nothing is pinned; [`MessengerError::Distrust`] if the
@@ -99,11 +106,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.take_as_theirs(person, compared, true)
     }
 
-    /// Accepts a person's devices after a reset, as they were seen, without comparing numbers.
+    /// Accepts a person's devices after a reset, or after they have confirmed nothing for long, as they
+    /// were seen, without comparing numbers.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] if nothing is pinned; [`MessengerError::Distrust`] if the
-    /// devices were replaced since, or if their server contradicted them in this very look;
+    /// devices were replaced since, if their server contradicted them in this very look, or if one of
+    /// them has signed another chain;
     /// [`MessengerError::Revoked`] for the own devices if this device is none of them.
     pub fn accept(&self, person: &Person, seen: &Verification) -> Result<(), MessengerError> {
         if let Some(why) = &seen.contradiction {
@@ -134,6 +143,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let why = Distrust::Reset { verified: verified_before };
                 return Err(contact.distrust(why));
             }
+            // A user accepts a chain that one of its own devices has contradicted only by comparing
+            // numbers. The own chain has none.
+            match contact.hidden() {
+                Some(why) if !compared && *person != self.me() => return Err(contact.distrust(why)),
+                _ => contact.pinned.proven = None,
+            }
+            contact.pinned.confirmed_ms = self.now_ms();
             contact.pinned.accepted = contact.root().map(ChainNode::hash).unwrap_or_default();
             if compared {
                 contact.pinned.verified = Some(seen.set.head.clone());

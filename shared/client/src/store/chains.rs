@@ -1,7 +1,10 @@
 //! The pinned chains of this user and of contacts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use eko_protocol::chain::ChainNode;
-use rusqlite::{OptionalExtension as _, params};
+use eko_protocol::device_set::DeviceSetRef;
+use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -30,29 +33,45 @@ pub(crate) struct PinnedChain {
     pub(crate) alarm: Option<ChainAlarm>,
     /// True if this user has accepted the user as a contact: has written to them, or said so.
     pub(crate) contact: bool,
+    /// The time at which the chain was last read, in epoch milliseconds.
+    pub(crate) looked_ms: i64,
+    /// The number of nodes that the user was told of.
+    pub(crate) told: u64,
+    /// A head that devices of the user have proven and that this chain lacks.
+    pub(crate) proven: Option<DeviceSetRef>,
+    /// The newest time at which a device of the user stated a head that this chain has, or at which
+    /// the reader accepted the chain, in epoch milliseconds.
+    pub(crate) confirmed_ms: i64,
 }
 
 impl Transaction<'_> {
     /// Returns the pinned chain of a user.
     pub(crate) fn pinned(&self, actor: &str) -> Result<Option<PinnedChain>, DeviceStoreError> {
-        let sql = "SELECT nodes, accepted, verified, alarm, alarm_at, contact FROM chains WHERE actor = ?1";
+        let sql = "SELECT nodes, accepted, verified, alarm, alarm_at, contact, looked, told, proven_length, \
+                   proven_head, confirmed FROM chains WHERE actor = ?1";
         let mut statement = self.inner.prepare_cached(sql)?;
         let row = statement.query_row([actor], |row| {
             let alarm: Option<String> = row.get(3)?;
             let at: Option<i64> = row.get(4)?;
-            Ok((
-                row.get::<_, Vec<u8>>(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                alarm.zip(at).map(|(why, raised_ms)| ChainAlarm { why, raised_ms }),
-                row.get(5)?,
-            ))
+            let proven: (Option<u64>, Option<String>) = (row.get(8)?, row.get(9)?);
+            let pinned = PinnedChain {
+                nodes: Vec::new(),
+                accepted: row.get(1)?,
+                verified: row.get(2)?,
+                alarm: alarm.zip(at).map(|(why, raised_ms)| ChainAlarm { why, raised_ms }),
+                contact: row.get(5)?,
+                looked_ms: row.get(6)?,
+                told: row.get(7)?,
+                proven: proven.0.zip(proven.1).map(|(length, head)| DeviceSetRef { length, head }),
+                confirmed_ms: row.get(10)?,
+            };
+            Ok((row.get::<_, Vec<u8>>(0)?, pinned))
         });
-        let Some((nodes, accepted, verified, alarm, contact)) = row.optional()? else { return Ok(None) };
+        let Some((nodes, pinned)) = row.optional()? else { return Ok(None) };
         let corrupt = || DeviceStoreError::Corrupt("device chain");
         let nodes: Vec<Value> = serde_json::from_slice(&nodes).map_err(|_| corrupt())?;
         let nodes = nodes.iter().map(ChainNode::parse).collect::<Result<_, _>>().map_err(|_| corrupt())?;
-        Ok(Some(PinnedChain { nodes, accepted, verified, alarm, contact }))
+        Ok(Some(PinnedChain { nodes, ..pinned }))
     }
 
     /// True if the chain of a user is pinned.
@@ -61,18 +80,68 @@ impl Transaction<'_> {
         Ok(statement.exists([actor])?)
     }
 
-    /// Pins a chain. What else is recorded of its user stays.
+    /// Pins a chain, with everything that is recorded of its user. A chain has a node.
     pub(crate) fn pin(&self, actor: &str, pinned: &PinnedChain) -> Result<(), DeviceStoreError> {
+        let corrupt = || DeviceStoreError::Corrupt("device chain");
+        let set = pinned.nodes.last().map(ChainNode::device_set).ok_or_else(corrupt)?;
         let nodes: Vec<Value> = pinned.nodes.iter().map(ChainNode::to_value).collect();
-        let nodes = serde_json::to_vec(&nodes).map_err(|_| DeviceStoreError::Corrupt("device chain"))?;
+        let nodes = serde_json::to_vec(&nodes).map_err(|_| corrupt())?;
         let alarm = pinned.alarm.as_ref();
         let (alarm, at) = (alarm.map(|alarm| &alarm.why), alarm.map(|alarm| alarm.raised_ms));
-        let sql = "INSERT INTO chains (actor, nodes, accepted, verified, alarm, alarm_at, contact) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (actor) DO UPDATE SET \
-                   nodes = ?2, accepted = ?3, verified = ?4, alarm = ?5, alarm_at = ?6, contact = ?7";
-        let contact = pinned.contact;
-        self.inner
-            .execute(sql, params![actor, nodes, pinned.accepted, pinned.verified, alarm, at, contact])?;
+        let proven = pinned.proven.as_ref();
+        let sql = "INSERT OR REPLACE INTO chains (actor, nodes, length, head, accepted, verified, alarm, alarm_at, \
+                   contact, looked, told, proven_length, proven_head, confirmed) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+        self.inner.execute(
+            sql,
+            params![
+                actor,
+                nodes,
+                set.length,
+                set.head,
+                pinned.accepted,
+                pinned.verified,
+                alarm,
+                at,
+                pinned.contact,
+                pinned.looked_ms,
+                pinned.told,
+                proven.map(|proven| proven.length),
+                proven.map(|proven| &proven.head),
+                pinned.confirmed_ms
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Returns the device set of a user whose chain is pinned.
+    pub(crate) fn device_set(&self, actor: &str) -> Result<Option<DeviceSetRef>, DeviceStoreError> {
+        let mut statement = self.inner.prepare_cached("SELECT length, head FROM chains WHERE actor = ?1")?;
+        let set = |row: &Row<'_>| Ok(DeviceSetRef { length: row.get(0)?, head: row.get(1)? });
+        Ok(statement.query_row([actor], set).optional()?)
+    }
+
+    /// Returns the device sets of those of these users whose chains are pinned.
+    pub(crate) fn device_sets(
+        &self,
+        actors: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, DeviceSetRef>, DeviceStoreError> {
+        let set = |actor: &String| Ok(self.device_set(actor)?.map(|set| (actor.clone(), set)));
+        actors.iter().filter_map(|actor| set(actor).transpose()).collect()
+    }
+
+    /// Returns the actor ids of the users whose chains have nodes that the user was not told of.
+    pub(crate) fn grown(&self) -> Result<Vec<String>, DeviceStoreError> {
+        let mut statement =
+            self.inner.prepare_cached("SELECT actor FROM chains WHERE told < length ORDER BY actor")?;
+        let grown = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>();
+        Ok(grown?)
+    }
+
+    /// Records that the user was told of the first nodes of a chain.
+    pub(crate) fn note_told(&self, actor: &str, told: u64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE chains SET told = max(told, min(length, ?2)) WHERE actor = ?1";
+        self.inner.execute(sql, params![actor, told])?;
         Ok(())
     }
 

@@ -25,13 +25,21 @@ CREATE TABLE sessions (
 -- Device chains as they were last verified. accepted: hash of the root node that the user accepts.
 -- verified: hash of the head for which the user compared safety numbers. alarm: a contradiction that
 -- the server showed, and its time. contact: 1 if the user has accepted this person as a contact.
--- looked: when the chain was last read. told: the number of nodes that the user was told of.
--- proven: a head that the owner's devices have proven and the server does not show. confirmed: the
--- newest time at which a device of the owner stated a head that this chain has.
+-- length, head: the device set. looked: when the chain was last read. told: the number of nodes that
+-- the user was told of. proven: a head that the owner's devices have proven and this chain lacks.
+-- confirmed: the newest time at which a device of the owner stated a head that this chain has, or at
+-- which the user accepted the chain.
 CREATE TABLE chains (
-  actor TEXT PRIMARY KEY, nodes BLOB NOT NULL, accepted TEXT NOT NULL, verified TEXT, alarm TEXT, alarm_at INTEGER,
-  contact INTEGER NOT NULL DEFAULT 0, looked INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0,
-  proven_length INTEGER, proven_head TEXT, confirmed INTEGER
+  actor TEXT PRIMARY KEY, nodes BLOB NOT NULL, length INTEGER NOT NULL, head TEXT NOT NULL, accepted TEXT NOT NULL,
+  verified TEXT, alarm TEXT, alarm_at INTEGER, contact INTEGER NOT NULL DEFAULT 0, looked INTEGER NOT NULL,
+  told INTEGER NOT NULL, proven_length INTEGER, proven_head TEXT, confirmed INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Devices that stated another hash of the device sets of a conversation than this device has. sent:
+-- 1 once this device has sent them its own view.
+CREATE TABLE views (
+  device TEXT NOT NULL, conversation TEXT NOT NULL, actor TEXT NOT NULL, hash TEXT NOT NULL,
+  sent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (device, conversation)
 ) WITHOUT ROWID;
 
 -- Messages. position: NULL until the messages before it have theirs. shown: 1 once it was shown.

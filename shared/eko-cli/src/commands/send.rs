@@ -108,7 +108,7 @@ impl SendArgs {
 
 fn tell(context: &Context, client: &HttpMessenger, sent: &SentActivity) -> Result<(), CommandFailure> {
     let delivery = DeliverySummary::of(client, sent);
-    if let Some(warning) = delivery.warning() {
+    for warning in delivery.warnings() {
         context.out.prompt(&warning);
     }
     let text = match delivery.state {

@@ -1,4 +1,5 @@
-//! Tests of `verify`: safety numbers, a reset of all devices, and an alarm.
+//! Tests of `verify`: safety numbers, a reset of all devices, an alarm, and the age and growth of a
+//! device list.
 
 use serde_json::Value;
 
@@ -117,4 +118,47 @@ async fn an_alarm_is_loud_until_it_is_settled() {
     let mine = text(&seen, "number");
     alice.eko(&["verify", "@bob", "--confirm", "--number", mine]).await.done();
     assert_eq!(alice.object(&["verify", "@bob"]).await["alarm"], Value::Null);
+}
+
+/// The beginning of the device's id stands for the device.
+#[tokio::test]
+async fn an_added_device_is_told_in_quiet_mode_too() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    let two = TestHome::new();
+    let waiting = two.object(&["login", "bob", "--server", &server, "--no-wait"]).await;
+    let code = text(&waiting, "joiningCode").replace(' ', "");
+    bob.eko_reading(&["devices", "approve", "-q"], &code).await.done();
+    alice.eko(&["send", "@bob", "after"]).await.done();
+    let id = text(&waiting, "device").split('-').next().unwrap();
+    let heard = alice.eko(&["listen", "--once", "-q"]).await;
+    let due = format!("BEWARE: the devices of @bob: added {id}. Is that right? eko verify @bob");
+    assert!(heard.err.contains(&due), "{heard:?}");
+    let again = alice.eko(&["listen", "--once", "-q"]).await;
+    assert!(!again.err.contains("BEWARE"), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_device_list_that_nobody_confirms_is_shown_and_then_refused() {
+    let server = server().await;
+    let (alice, _bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    // The time of the last confirmation is moved, because the clock of the command cannot be.
+    let ago = |days: i64| {
+        let store = rusqlite::Connection::open(alice.account().join("eko.db")).unwrap();
+        let sql = "UPDATE chains SET confirmed = confirmed - ?2 WHERE actor = ?1";
+        let moved = store.execute(sql, (format!("{server}/user/bob"), days * 24 * 3_600_000)).unwrap();
+        assert_eq!(moved, 1);
+    };
+    ago(31);
+    let CommandOutput { code, err, .. } = alice.eko(&["send", "@bob", "still there?"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("BEWARE: no device of @bob has confirmed their device list for 31 days"), "{err}");
+    ago(60);
+    let ReportedFailure { code, what, .. } = alice.fails(&["send", "@bob", "secret"]).await;
+    assert_eq!(code, 3, "{what}");
+    assert!(what.contains("none of their devices has confirmed their device list for 91 days"), "{what}");
+    alice.eko(&["verify", "@bob", "--accept"]).await.done();
+    alice.eko(&["send", "@bob", "there you are"]).await.done();
 }

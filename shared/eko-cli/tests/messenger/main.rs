@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod added;
 mod blind;
 mod changes;
 mod distrust;
@@ -12,6 +13,7 @@ mod forked;
 mod friends;
 mod full;
 mod gaps;
+mod gossip;
 mod groups;
 mod joining;
 mod keeping;
@@ -31,3 +33,4 @@ mod takeover;
 mod talk;
 mod test_network;
 mod thousand;
+mod withheld;

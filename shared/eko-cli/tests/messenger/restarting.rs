@@ -47,6 +47,12 @@ impl RestartingUser {
         DeviceStore::open(&self.folder.path().join("eko.db")).unwrap()
     }
 
+    /// Returns the number of sessions in the user's file.
+    pub(crate) fn sessions(&self) -> u64 {
+        let file = rusqlite::Connection::open(self.folder.path().join("eko.db")).unwrap();
+        file.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).unwrap()
+    }
+
     /// Returns the environment of a process. The random bytes are not seeded: otherwise each process
     /// that opens the store would draw the same ids.
     fn environment(&self) -> Environment {

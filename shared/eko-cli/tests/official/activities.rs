@@ -1,8 +1,9 @@
 //! Tests of the encrypted activities (protocol, section 9): each side understands what the other
 //! side makes.
 
+use eko_client::content::{self, HeadStatement, SignedHead};
 use eko_client::messenger::Notice;
-use eko_protocol::timestamp;
+use eko_protocol::{multibase, timestamp};
 use serde_json::{Value, json};
 
 use crate::device::OfficialDevice;
@@ -13,7 +14,7 @@ use crate::official::Library;
 const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ours_says_number_and_device_sets() {
+async fn ours_says_number_and_signed_head() {
     let (hers, his) = (LocalServer::start().await, LocalServer::start().await);
     let [alice, tablet] = EkoDevice::two(&hers, "alice").await;
     let mut bob = OfficialDevice::first(Library::Current, &his, "bob").await;
@@ -34,11 +35,19 @@ async fn ours_says_number_and_device_sets() {
         let sets = device_sets(&mut bob, &alice.actor()).await;
         let (hers, his) = (&sets[alice.actor()], &sets[&bob.actor]);
         assert_eq!((&hers["length"], &his["length"]), (&json!(2), &json!(1)));
+        let signature = multibase::decode(activity["eko:signature"].as_str().unwrap()).unwrap();
+        let head = SignedHead { set: serde_json::from_value(hers.clone()).unwrap(), signature };
+        let (actor, device) = (alice.actor(), alice.client.device().address());
+        let published_ms = own.content.published_ms;
+        let statement = HeadStatement { actor: &actor, device: &device, published_ms };
+        assert!(statement.is_signed(&head, &alice.client.device().keys().identity().public()));
+        let hash = content::device_sets_hash(&serde_json::from_value(sets.clone()).unwrap()).unwrap();
         assert_eq!(
             activity,
             json!({
                 "@context": CONTEXT, "type": "Create", "id": activity["id"], "actor": alice.actor(), "to": [bob.actor],
-                "published": published, "eko:sequence": number, "eko:deviceSets": sets,
+                "published": published, "eko:sequence": number, "eko:deviceSet": hers,
+                "eko:signature": activity["eko:signature"], "eko:deviceSetsHash": hash,
                 "object": { "type": "Note", "id": activity["object"]["id"], "content": words, "mediaType": "text/plain" },
             })
         );
@@ -70,7 +79,7 @@ async fn theirs_are_shown_in_the_order_of_their_numbers() {
             let one = bob.send(&alice.actor(), &format!("{round}: {number}")).await;
             assert_eq!(one.activity()["eko:sequence"], round * 5 + number);
             let sets = device_sets(&mut bob, &alice.actor()).await;
-            assert_eq!(one.activity()["eko:deviceSets"], sets);
+            assert_eq!(one.activity()["eko:deviceSet"], sets[&bob.actor]);
             sent.push(one);
         }
         let heard = alice.read(&order.map(|index: usize| &sent[index])).await;
@@ -82,24 +91,34 @@ async fn theirs_are_shown_in_the_order_of_their_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn theirs_that_contradict_are_told() {
+async fn theirs_that_agree_and_that_contradict() {
     let here = LocalServer::start().await;
     let alice = EkoDevice::first(&here, "alice").await;
     let mut bob = OfficialDevice::first(Library::Current, &here, "bob").await;
+    alice.say(&bob.actor, "hello").await;
+    bob.fetch(1).await;
     let sent = bob.send(&alice.actor(), "true").await;
     alice.hear(1).await;
-    let sets = sent.activity()["eko:deviceSets"].clone();
-    for of in [alice.actor(), bob.actor.clone()] {
-        // One false set has another head; the other has one more node than Alice is shown.
-        let other = json!({ "length": 1, "head": "0".repeat(64) });
-        let longer = json!({ "length": 2, "head": sets[&of]["head"] });
-        for changed in [other, longer] {
-            let mut activity = fresh(sent.activity());
-            activity["eko:deviceSets"][&of] = changed;
-            let told = Notice::Contradiction { seen_by: bob.actor.clone(), of: of.clone() };
-            assert_eq!(notices(&alice, &mut bob, &activity, 1).await, [told]);
-        }
+    // Both have the same hash, so Alice does not send her view.
+    alice.say(&bob.actor, "hello again").await;
+    assert_eq!(bob.fetch(1).await[0]["activity"]["eko:deviceSets"], Value::Null);
+
+    // One false set has another head; the other has one more node than Alice is shown.
+    let of = alice.actor();
+    let sets = device_sets(&mut bob, &of).await;
+    let other = json!({ "length": 1, "head": "0".repeat(64) });
+    let longer = json!({ "length": 2, "head": sets[&of]["head"] });
+    for changed in [other, longer.clone()] {
+        let mut activity = fresh(sent.activity());
+        activity["eko:deviceSets"] = json!({ &of: changed });
+        let told = Notice::Contradiction { seen_by: bob.actor.clone(), of: of.clone() };
+        assert_eq!(notices(&alice, &mut bob, &activity, 1).await, [told]);
     }
+    // A head of one's own is signed.
+    let mut activity = fresh(sent.activity());
+    activity["eko:deviceSet"] = longer;
+    let told = notices(&alice, &mut bob, &activity, 0).await;
+    assert!(matches!(&told[..], [Notice::Unreadable { actor, .. }] if *actor == bob.actor), "{told:?}");
     bob.settled().await;
     here.end().await;
 }
@@ -113,7 +132,7 @@ async fn theirs_may_say_less_and_more() {
     alice.hear(1).await;
     // Members may be absent, and unknown members are ignored.
     let mut activity = fresh(sent.activity());
-    for member in ["eko:sequence", "eko:deviceSets", "@context"] {
+    for member in ["eko:sequence", "eko:deviceSet", "eko:signature", "eko:deviceSetsHash", "@context"] {
         activity.as_object_mut().unwrap().remove(member);
     }
     activity["eko:novelty"] = json!([1]);

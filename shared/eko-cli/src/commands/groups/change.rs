@@ -188,7 +188,7 @@ fn is_are(people: &[Person]) -> &'static str {
 
 fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<(), CommandFailure> {
     let delivery = DeliverySummary::of(client, &made.sent);
-    if let Some(warning) = delivery.warning() {
+    for warning in delivery.warnings() {
         context.out.prompt(&warning);
     }
     let mut text = made.text.clone();

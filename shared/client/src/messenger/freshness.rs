@@ -1,0 +1,99 @@
+//! The age of what is known of somebody's devices: chains are read again before something is sent,
+//! and a chain that nobody has confirmed for long is shown, and then refused.
+
+use super::trust::Contact;
+use super::{Distrust, Messenger, MessengerError, Person, Trust};
+use crate::store::DeviceStoreError;
+use crate::{SignalSessions, Transport};
+
+const DAY_MS: i64 = 24 * 3_600_000;
+/// The age in days at which a chain is read again before something is sent.
+pub const READ_AFTER_DAYS: i64 = 1;
+/// The age in days up to which messages are sent by a chain that cannot be read again.
+pub const WITHOUT_READING_DAYS: i64 = 7;
+/// The age in days of the last confirmation from which on it is shown.
+pub const SHOWN_AFTER_DAYS: i64 = 30;
+/// The age in days of the last confirmation from which on nothing is sent.
+pub const REFUSED_AFTER_DAYS: i64 = 90;
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Returns a person with the pinned chain, if they may be written to. Reads the chain again if it
+    /// is a day old, or if the person's devices have proven more than it has.
+    pub(super) async fn trusted(&self, person: &Person) -> Result<Contact, MessengerError> {
+        let contact = self.contact(person).await?;
+        let contact = self.read_again(contact).await?;
+        // A copy of every message goes to the user's own devices, so these must be beyond doubt.
+        if *person == self.me() {
+            if let Some(alarm) = &contact.pinned.alarm {
+                return Err(contact.distrust(Distrust::Contradicted(alarm.why.clone())));
+            }
+            if !contact.active().contains(&self.device.address()) {
+                return Err(MessengerError::Revoked);
+            }
+            return Ok(contact);
+        }
+        match contact.trust() {
+            Trust::FirstUse | Trust::Verified => {}
+            Trust::Reset => {
+                let verified = contact.pinned.verified.is_some();
+                return Err(contact.distrust(Distrust::Reset { verified }));
+            }
+        }
+        match self.unconfirmed_ms(&contact) {
+            age_ms if age_ms >= REFUSED_AFTER_DAYS * DAY_MS => {
+                Err(contact.distrust(Distrust::Stale { days: days(age_ms) }))
+            }
+            _ => Ok(contact),
+        }
+    }
+
+    /// Succeeds if a message to a person may be stored: nothing speaks against them, as far as this
+    /// device can tell now. If their server cannot be asked, each attempt to send asks it again.
+    pub(super) async fn require_trusted(&self, person: &Person) -> Result<(), MessengerError> {
+        match self.trusted(person).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.retry_after_s().is_some() => {
+                let pinned = self.store.read(|tx| tx.is_pinned(&person.actor()))?;
+                if pinned { Ok(()) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a chain again that is old or lacks a proven head. If their server cannot be asked, an
+    /// old chain is as good for seven days; a chain that lacks a proven head is not.
+    async fn read_again(&self, contact: Contact) -> Result<Contact, MessengerError> {
+        if contact.hidden().is_some() {
+            return self.undisputed(&contact.person).await;
+        }
+        let age_ms = self.now_ms().saturating_sub(contact.pinned.looked_ms);
+        let suffices = age_ms < WITHOUT_READING_DAYS * DAY_MS;
+        if age_ms < READ_AFTER_DAYS * DAY_MS || suffices && !self.may_look(&contact.person.actor()) {
+            return Ok(contact);
+        }
+        match self.look_again(&contact.person).await {
+            Err(MessengerError::Client(_)) if suffices => Ok(contact),
+            read => read,
+        }
+    }
+
+    fn unconfirmed_ms(&self, contact: &Contact) -> i64 {
+        self.now_ms().saturating_sub(contact.pinned.confirmed_ms)
+    }
+
+    /// Returns the number of days for which no device of a person has confirmed their device list, if
+    /// there are 30 or more. A program shows it when something is sent: their server could hide a
+    /// revocation. Nothing is sent from 90 days on.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn unconfirmed_days(&self, person: &Person) -> Result<Option<u64>, DeviceStoreError> {
+        let contact = self.store.read(|tx| self.kept_contact(tx, &person.actor()))?;
+        let age_ms = contact.filter(|_| *person != self.me()).map(|contact| self.unconfirmed_ms(&contact));
+        Ok(age_ms.filter(|age_ms| *age_ms >= SHOWN_AFTER_DAYS * DAY_MS).map(days))
+    }
+}
+
+fn days(ms: i64) -> u64 {
+    u64::try_from(ms.div_euclid(DAY_MS)).unwrap_or(0)
+}

@@ -1,0 +1,71 @@
+//! Changes of device sets, of which the user is told: devices that were added or removed.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+use eko_protocol::chain::ChainNode;
+
+use super::trust::Contact;
+use super::{Messenger, Notice};
+use crate::store::DeviceStoreError;
+use crate::{SignalSessions, Transport};
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Returns a notice for each contact, group member, and this user, whose devices have changed
+    /// since the user was last told. A process returns each change once. The change stays untold
+    /// until [`Messenger::note_told`], so that the next process returns it if this one ends before it
+    /// is shown.
+    pub(super) fn device_changes(&self) -> Result<Vec<Notice>, DeviceStoreError> {
+        let grown = self.store.read(|tx| {
+            let known = |actor: &String| self.compared_contact(tx, actor);
+            let known = tx.grown()?.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+            Ok::<_, DeviceStoreError>(known.into_iter().flatten().collect::<Vec<_>>())
+        })?;
+        let mut notices = Vec::new();
+        for contact in grown {
+            let (actor, length) = (contact.person.actor(), contact.state.position.length);
+            let Some(notice) = self.change_of(&contact)? else {
+                self.store.write(|tx| tx.note_told(&actor, length))?;
+                continue;
+            };
+            let mut returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+            if returned.insert(actor, length) != Some(length) {
+                notices.push(notice);
+            }
+        }
+        Ok(notices)
+    }
+
+    /// Returns the change of a device set since the user was told, or `None` if this device has made
+    /// all of it or it cancels out.
+    fn change_of(&self, contact: &Contact) -> Result<Option<Notice>, DeviceStoreError> {
+        let told = usize::try_from(contact.pinned.told).unwrap_or(usize::MAX);
+        let own = self.device.address();
+        let news = contact.pinned.nodes.iter().skip(told);
+        let by_others: BTreeSet<&str> =
+            news.filter(|node| node.proof().verification_method != own).map(ChainNode::device).collect();
+        let mut before = contact.pinned.clone();
+        before.nodes.truncate(told);
+        let before = Contact::new(contact.person.clone(), before)?.active();
+        let after = contact.active();
+        let news = |devices: BTreeSet<String>| -> Vec<String> {
+            devices.into_iter().filter(|device| by_others.contains(device.as_str())).collect()
+        };
+        let (added, removed) = (news(&after - &before), news(&before - &after));
+        if added.is_empty() && removed.is_empty() {
+            return Ok(None);
+        }
+        let (actor, length) = (contact.person.actor(), contact.state.position.length);
+        Ok(Some(Notice::DevicesChanged { actor, added, removed, length }))
+    }
+
+    /// Records that a notice was shown. Only [`Notice::DevicesChanged`] is returned again, by the next
+    /// process, until then.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be written.
+    pub fn note_told(&self, notice: &Notice) -> Result<(), DeviceStoreError> {
+        let Notice::DevicesChanged { actor, length, .. } = notice else { return Ok(()) };
+        self.store.write(|tx| tx.note_told(actor, *length))
+    }
+}

@@ -1,0 +1,302 @@
+//! The heads of device chains that activities carry. The sending device signs the head of its own
+//! user's chain, and states one hash for the heads of all members of the conversation. By these a
+//! reader finds out what servers hide.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+
+use eko_protocol::Invalid;
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::limits::MAX_CHAIN_NODES;
+
+use super::incoming::ActivitySource;
+use super::standing::Standing;
+use super::trust::{Contact, HeadComparison, ListedDevice};
+use super::{Messenger, MessengerError, Notice, Person};
+use crate::content::{Activity, HeadStatement, SignedHead, device_sets_hash};
+use crate::store::{DeviceStoreError, Transaction, ViewHolder};
+use crate::{SignalSessions, Transport};
+
+/// The number of chains that are read again because of one activity.
+pub const READ_FOR_ACTIVITY: usize = 8;
+/// The minutes between two readings of one chain because of somebody else's view of it.
+pub const READ_AGAIN_MINUTES: i64 = 10;
+
+/// The heads that go with an activity.
+#[derive(Default)]
+pub(super) struct AttachedHeads {
+    /// The own device set, signed.
+    device_set: Option<SignedHead>,
+    /// The hash of the device sets of all members.
+    hash: Option<String>,
+    /// This device's whole view, if it is due.
+    view: Option<AttachedView>,
+}
+
+/// A view of a conversation that goes to somebody who has another one.
+struct AttachedView {
+    /// The conversation.
+    of: String,
+    device_sets: BTreeMap<String, DeviceSetRef>,
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Adds to an activity of this device its signed head, the hash of the device sets of the
+    /// conversation, and this device's view of them if that is due. A view is left out, and stays
+    /// due, if the activity has no room for it.
+    pub(super) fn attach_heads(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &mut Activity,
+        conversation: &str,
+    ) -> Result<(), MessengerError> {
+        let heads = self.heads(tx, activity, conversation)?;
+        activity.device_set = heads.device_set;
+        activity.device_sets_hash = heads.hash;
+        let Some(view) = heads.view else { return Ok(()) };
+        activity.device_sets = view.device_sets;
+        match activity.to_plaintext() {
+            Ok(_) => tx.note_view_sent(conversation, &view.of)?,
+            Err(_) => activity.device_sets.clear(),
+        }
+        Ok(())
+    }
+
+    fn heads(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        conversation: &str,
+    ) -> Result<AttachedHeads, MessengerError> {
+        let (me, device) = (self.device.actor(), self.device.address());
+        let Some(set) = tx.device_set(&me)? else { return Ok(AttachedHeads::default()) };
+        let statement = HeadStatement { actor: &me, device: &device, published_ms: activity.published_ms };
+        let signed = statement.sign(set, self.device.keys().identity(), &self.environment)?;
+        let hash = match self.members(tx, conversation)? {
+            Some(members) => hash_of(tx, &members)?,
+            None => None,
+        };
+        let view = match tx.due_view(conversation)? {
+            Some(of) => {
+                let members = self.members(tx, &of)?.unwrap_or_default();
+                let device_sets = tx.device_sets(&members)?;
+                (!device_sets.is_empty()).then_some(AttachedView { of, device_sets })
+            }
+            None => None,
+        };
+        Ok(AttachedHeads { device_set: Some(signed), hash, view })
+    }
+
+    /// Returns the members of a conversation, this user among them, or `None` if this device does
+    /// not know the group.
+    fn members(
+        &self,
+        tx: &Transaction<'_>,
+        conversation: &str,
+    ) -> Result<Option<BTreeSet<String>>, DeviceStoreError> {
+        if Person::of(conversation).is_some() {
+            return Ok(Some([self.device.actor(), conversation.to_owned()].into()));
+        }
+        Ok(tx.group(conversation)?.map(|known| known.current.members().clone()))
+    }
+
+    /// Checks that the sending device has signed the head that an activity carries. An activity in
+    /// somebody else's name is refused for that later.
+    pub(super) fn check_head(
+        activity: Activity,
+        whence: &ActivitySource<'_>,
+        listed: ListedDevice,
+    ) -> Result<Activity, Invalid> {
+        let head = activity.device_set.as_ref().filter(|_| activity.actor == whence.actor);
+        let Some(head) = head else { return Ok(activity) };
+        let (actor, device, published_ms) = (whence.actor, whence.device, activity.published_ms);
+        match (HeadStatement { actor, device, published_ms }).is_signed(head, &listed.identity) {
+            true => Ok(activity),
+            false => Err(Invalid::at("/eko:signature", "is not the sending device's")),
+        }
+    }
+
+    /// Keeps what the heads of an activity say: a head that confirms the sender's chain, one that
+    /// proves a chain which their server does not show, or another view of the conversation. Runs in
+    /// the transaction that keeps the activity, so that no proof is lost.
+    pub(super) fn note_heads(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        whence: &ActivitySource<'_>,
+    ) -> Result<(), DeviceStoreError> {
+        if activity.actor != whence.actor || !self.counts(tx, whence)? {
+            return Ok(());
+        }
+        if let Some(head) = &activity.device_set
+            && let Some(mut contact) = self.kept_contact(tx, whence.actor)?
+        {
+            match contact.compare_head(&head.set) {
+                // The end of the chain alone says that there is no more of it.
+                HeadComparison::Same if contact.device_set().as_ref() != Some(&head.set) => {}
+                HeadComparison::Same => {
+                    let stated_ms = activity.published_ms.min(whence.received_ms);
+                    contact.pinned.confirmed_ms = contact.pinned.confirmed_ms.max(stated_ms);
+                    tx.pin(whence.actor, &contact.pinned)?;
+                }
+                // No chain is longer than that.
+                _ if head.set.length > MAX_CHAIN_NODES => {}
+                HeadComparison::Other | HeadComparison::Later => {
+                    if contact.prove(&head.set) {
+                        tx.pin(whence.actor, &contact.pinned)?;
+                    }
+                }
+            }
+        }
+        self.note_view(tx, activity, whence)
+    }
+
+    /// True if the heads of a sender count: those of active devices of this user, of contacts, and of
+    /// members of this user's groups.
+    fn counts(&self, tx: &Transaction<'_>, whence: &ActivitySource<'_>) -> Result<bool, DeviceStoreError> {
+        match whence.standing {
+            Standing::Own | Standing::Accepted => Ok(true),
+            Standing::Stranger => Ok(!self.is_stranger(tx, whence.actor)?),
+            Standing::Reset | Standing::Revoked => Ok(false),
+        }
+    }
+
+    /// Compares the hash of the conversation's device sets with this device's own.
+    fn note_view(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        whence: &ActivitySource<'_>,
+    ) -> Result<(), DeviceStoreError> {
+        let Some(theirs) = &activity.device_sets_hash else { return Ok(()) };
+        let conversation = match &activity.group {
+            // Whoever has another state of the group has other members.
+            Some(group) => match tx.group(group.id.as_str())? {
+                Some(known) if known.current.hash() == group.state => group.id.to_string(),
+                _ => return Ok(()),
+            },
+            None if whence.standing == Standing::Own => match activity.to.first() {
+                Some(to) => to.clone(),
+                None => return Ok(()),
+            },
+            None => whence.actor.to_owned(),
+        };
+        let Some(members) = self.members(tx, &conversation)? else { return Ok(()) };
+        if !members.contains(whence.actor) {
+            return Ok(());
+        }
+        let of = ViewHolder { actor: whence.actor, device: whence.device, conversation: &conversation };
+        match hash_of(tx, &members)? {
+            Some(ours) if ours == *theirs => tx.note_agreement(of),
+            _ => tx.note_difference(of, theirs),
+        }
+    }
+
+    /// Acts on the heads of an activity that is kept. A head that the sender's device has signed and
+    /// that the pinned chain lacks has the chain read again at once. Heads of others that the sender
+    /// has seen are compared with every pinned chain; no more than eight chains are read again for
+    /// that, and each once in ten minutes at most.
+    pub(super) async fn compare(
+        &self,
+        activity: &Activity,
+        whence: &ActivitySource<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        if activity.actor != whence.actor || !self.store.read(|tx| self.counts(tx, whence))? {
+            return Ok(());
+        }
+        self.settle_proof(whence.actor, notices).await?;
+        let mut read = 0;
+        for (of, set) in activity.device_sets.iter().filter(|(of, _)| *of != whence.actor) {
+            let Some(contact) = self.store.read(|tx| self.compared_contact(tx, of))? else { continue };
+            let agrees = match contact.compare_head(set) {
+                HeadComparison::Same => true,
+                HeadComparison::Other => false,
+                HeadComparison::Later if read == READ_FOR_ACTIVITY || !self.may_look(of) => continue,
+                HeadComparison::Later => {
+                    read += 1;
+                    match self.look_again(&contact.person).await {
+                        Ok(now) => now.compare_head(set) == HeadComparison::Same,
+                        Err(MessengerError::Distrust { actor, why }) => {
+                            notices.push(Notice::Distrusted { actor, why });
+                            continue;
+                        }
+                        Err(error @ MessengerError::Store(_)) => return Err(error),
+                        Err(_) => continue,
+                    }
+                }
+            };
+            if !agrees {
+                notices.push(Notice::Contradiction { seen_by: activity.actor.clone(), of: of.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns a user whose chain is compared with the views of others: this user, a contact, or a
+    /// member of a group of this user's.
+    pub(super) fn compared_contact(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &str,
+    ) -> Result<Option<Contact>, DeviceStoreError> {
+        if self.is_stranger(tx, actor)? {
+            return Ok(None);
+        }
+        self.kept_contact(tx, actor)
+    }
+
+    /// Reads a chain again if one of its devices has proven a head that it lacks, and tells the user
+    /// if the server does not show that head.
+    async fn settle_proof(&self, actor: &str, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
+        let Some(contact) = self.store.read(|tx| self.kept_contact(tx, actor))? else { return Ok(()) };
+        // A device that goes on stating the same head has the chain read once in ten minutes.
+        let proven = contact.pinned.proven.as_ref().filter(|_| contact.hidden().is_some());
+        if !proven.is_some_and(|proven| self.may_look(&proven.head)) {
+            return Ok(());
+        }
+        match self.undisputed(&contact.person).await {
+            Ok(_) => Ok(()),
+            Err(MessengerError::Distrust { actor, why }) => {
+                notices.push(Notice::Distrusted { actor, why });
+                Ok(())
+            }
+            Err(error @ MessengerError::Store(_)) => Err(error),
+            // The chain is read again before anything is sent.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Reads a person's chain again, which must have every head that their devices have proven. A
+    /// head that is not shown is recorded as an alarm, and is the error.
+    pub(super) async fn undisputed(&self, person: &Person) -> Result<Contact, MessengerError> {
+        let contact = self.look_again(person).await?;
+        match contact.hidden() {
+            Some(why) => Err(self.alarm(&person.actor(), why)?),
+            None => Ok(contact),
+        }
+    }
+
+    /// True if a chain may be read now for a reason that others may repeat at will: once in ten
+    /// minutes. The reason is an actor id or a proven head.
+    pub(super) fn may_look(&self, reason: &str) -> bool {
+        let now_ms = self.now_ms();
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let may =
+            looks.get(reason).is_none_or(|at| now_ms.saturating_sub(*at) >= READ_AGAIN_MINUTES * 60_000);
+        if may {
+            looks.insert(reason.to_owned(), now_ms);
+        }
+        may
+    }
+}
+
+/// Returns the hash of the device sets of these users, or `None` if one of their chains is not
+/// pinned.
+fn hash_of(tx: &Transaction<'_>, members: &BTreeSet<String>) -> Result<Option<String>, DeviceStoreError> {
+    let sets = tx.device_sets(members)?;
+    if sets.len() < members.len() {
+        return Ok(None);
+    }
+    device_sets_hash(&sets).map(Some).map_err(|_| DeviceStoreError::Corrupt("device chain"))
+}

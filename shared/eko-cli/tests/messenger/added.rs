@@ -1,0 +1,142 @@
+//! Tests of what a user is told of added and removed devices, and of what follows from a removal.
+
+use eko_client::messenger::{Notice, Severity, SignInRequest, Trust};
+use eko_client::{DeviceStore, Environment, Messenger};
+use eko_testkit::{World, seeded};
+
+use crate::people::{COUNTS, TestMessenger, code_of, device, first, further, hear, know, say};
+use crate::restarting::RestartingUser;
+use crate::test_network::TestNetwork;
+
+/// The devices that a notice says were added or removed.
+type DeviceChange = (String, Vec<String>, Vec<String>);
+
+/// Looks into a mailbox, and returns the changes of devices as shown.
+async fn changes(client: &TestMessenger) -> Vec<DeviceChange> {
+    let notices = client.receive().await.unwrap().notices;
+    notices.iter().for_each(|notice| client.note_told(notice).unwrap());
+    let change = |notice| match notice {
+        Notice::DevicesChanged { actor, added, removed, .. } => Some((actor, added, removed)),
+        _ => None,
+    };
+    notices.into_iter().filter_map(change).collect()
+}
+
+#[tokio::test]
+async fn contacts_and_own_devices_are_told_of_a_device() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let two = further(&world, &wire, &bob, "two").await;
+    let seen = alice.verification(&bob.me()).await.unwrap();
+    alice.mark_verified(&bob.me(), &seen).unwrap();
+    let (three, _) = device(&world, &wire, "bob", "three").await;
+    two.approve(&code_of(&three)).await.unwrap();
+    world.deliver().await;
+    // Alice meets the device when she writes.
+    say(&alice, &bob.me(), "hello").await;
+    let added = |device: &TestMessenger| (bob.me().actor(), vec![device.device().address()], Vec::new());
+    assert_eq!(changes(&alice).await, [added(&three)]);
+    assert_eq!(changes(&alice).await, [], "once");
+    assert_eq!(alice.verification_kept(&bob.me()).unwrap().unwrap().trust, Trust::Verified);
+    // The device that approved it is not told; the other one is, when it reads the list.
+    assert_eq!(changes(&two).await, []);
+    bob.devices().await.unwrap();
+    assert_eq!(changes(&bob).await, [added(&three)]);
+    assert_eq!(changes(&three).await, []);
+
+    two.revoke(three.device().id()).await.unwrap();
+    say(&alice, &bob.me(), "again").await;
+    assert_eq!(changes(&alice).await, [(bob.me().actor(), Vec::new(), vec![three.device().address()])]);
+    world.deliver().await;
+    hear(&world, &bob).await;
+    hear(&world, &two).await;
+    world.deliver().await;
+}
+
+/// The process that found the change ends before it can tell.
+#[tokio::test]
+async fn a_change_that_was_not_shown_is_told_again() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let bob = first(&world, &wire, "bob").await;
+    let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
+    know(&bob, &alice.me()).await;
+    say(&alice, &bob.me(), "before").await;
+    further(&world, &wire, &bob, "two").await;
+    say(&alice, &bob.me(), "after").await;
+    world.deliver().await;
+    let told = async |client: &TestMessenger| {
+        let notices = client.receive().await.unwrap().notices;
+        notices.into_iter().find(|notice| matches!(notice, Notice::DevicesChanged { .. }))
+    };
+    let notice = told(&alice).await.unwrap();
+    assert_eq!(notice.severity(), Severity::Warning);
+    assert_eq!(told(&alice).await, None, "one process tells it once");
+    drop(alice);
+    let alice = user.open();
+    assert_eq!(told(&alice).await.as_ref(), Some(&notice));
+    alice.note_told(&notice).unwrap();
+    drop(alice);
+    assert_eq!(changes(&user.open()).await, []);
+    hear(&world, &bob).await;
+    world.deliver().await;
+}
+
+/// Strangers may have as many devices as they like.
+#[tokio::test]
+async fn nothing_is_told_of_strangers() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    say(&bob, &alice.me(), "do you know me?").await;
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    let two = further(&world, &wire, &bob, "two").await;
+    say(&two, &alice.me(), "now?").await;
+    world.deliver().await;
+    assert_eq!(changes(&alice).await, []);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn the_session_with_a_revoked_device_is_deleted() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let bob = first(&world, &wire, "bob").await;
+    let two = further(&world, &wire, &bob, "two").await;
+    let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
+    say(&alice, &bob.me(), "to both").await;
+    assert_eq!(user.sessions(), 2);
+    two.revoke(bob.device().id()).await.unwrap();
+    alice.verification(&bob.me()).await.unwrap();
+    assert_eq!(user.sessions(), 1);
+    world.deliver().await;
+    hear(&world, &two).await;
+    world.deliver().await;
+}
+
+/// A reset before the first contact is no reason for a warning: Alice knows no other devices.
+#[tokio::test]
+async fn a_first_contact_after_a_reset_is_a_first_contact() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let environment = Environment { clock: world.clock(), random: seeded("bob/anew") };
+    let sign_in = SignInRequest {
+        origin: world.state.origin().clone(),
+        user: bob.me().user,
+        device_name: None,
+        counts: COUNTS,
+        id_token: world.id_token("bob").await,
+        reset: true,
+    };
+    let store = DeviceStore::in_memory().unwrap();
+    let sessions = eko_cli::LibSignal;
+    let (anew, _) = Messenger::sign_in(wire.clone(), sessions, store, environment, sign_in).await.unwrap();
+    say(&alice, &bob.me(), "hello").await;
+    assert_eq!(alice.verification_kept(&bob.me()).unwrap().unwrap().trust, Trust::FirstUse);
+    world.deliver().await;
+    assert_eq!(hear(&world, &anew).await, ["hello"]);
+    world.deliver().await;
+}

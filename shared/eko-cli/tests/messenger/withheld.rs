@@ -1,0 +1,313 @@
+//! Tests of a server that hides the end of a chain: what proves it, how long it is believed, and what
+//! is sent meanwhile.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use eko_client::content::HeadStatement;
+use eko_client::keys::IdentityPair;
+use eko_client::messenger::{Distrust, Notice, UnreadableReason};
+use eko_client::store::EnvelopeState;
+use eko_protocol::chain::{ChainNode, ChainPosition, NextNode};
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::key::JoiningMac;
+use eko_protocol::{multibase, timestamp};
+use eko_testkit::World;
+use serde_json::{Value, json};
+
+use crate::distrust::{distrust, inserted, show_chain};
+use crate::forging::ForgingSessions;
+use crate::people::{TestMessenger, code_of, device, first, further, hear, say, text};
+use crate::test_network::{FalseAnswer, TestNetwork};
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Accepts every envelope in the place of the server, and returns the addresses of the devices that
+/// it has ciphertexts for.
+fn swallow_envelopes(wire: &TestNetwork) -> Arc<Mutex<Vec<String>>> {
+    let devices = Arc::new(Mutex::new(Vec::new()));
+    let swallowed = Arc::clone(&devices);
+    wire.drop_requests(move |request| {
+        let sent: Value = serde_json::from_slice(request.body()).ok()?;
+        let messages = sent["object"]["messages"].as_array()?;
+        swallowed.lock().unwrap().extend(messages.iter().map(|it| it["to"].as_str().unwrap().to_owned()));
+        Some(FalseAnswer { status: 201, body: json!({ "id": "https://x.example/1" }).to_string().into() })
+    });
+    devices
+}
+
+fn told(notices: &[Notice]) -> Vec<Distrust> {
+    let distrusted = |notice: &Notice| match notice {
+        Notice::Distrusted { why, .. } => Some(why.clone()),
+        _ => None,
+    };
+    notices.iter().filter_map(distrusted).collect()
+}
+
+/// Bob's first device was stolen, and his second one has revoked it. The server hides that from Alice
+/// and delivers to the thief.
+#[tokio::test]
+async fn nothing_goes_to_a_stolen_device_after_the_proof() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
+    let two = further(&world, &wire, &bob, "two").await;
+    say(&alice, &bob.me(), "before").await;
+    // Both devices answer, so that the sessions last.
+    say(&bob, &alice.me(), "one").await;
+    say(&two, &alice.me(), "two").await;
+    world.deliver().await;
+    for client in [&bob, &two, &alice] {
+        hear(&world, client).await;
+    }
+    two.revoke(bob.device().id()).await.unwrap();
+    show_chain(&hers, |nodes| nodes.truncate(2));
+    let swallowed = swallow_envelopes(&hers);
+    let stolen = bob.device().address();
+    let to_the_thief = || swallowed.lock().unwrap().iter().filter(|device| **device == stolen).count();
+    for day in 1..=50 {
+        world.advance(DAY_MS);
+        say(&alice, &bob.me(), "secret").await;
+        let shown = alice.unconfirmed_days(&bob.me()).unwrap();
+        assert_eq!(shown, (day >= 30).then_some(day));
+    }
+    assert_eq!(to_the_thief(), 50);
+
+    // A message from Bob's other device proves the longer chain, for good.
+    say(&two, &alice.me(), "it is me").await;
+    world.deliver().await;
+    let received = alice.receive().await.unwrap();
+    let withheld = Distrust::Withheld { shown: 2, proven: 3 };
+    assert_eq!(told(&received.notices), std::slice::from_ref(&withheld));
+    for _ in 0..2 {
+        assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), withheld);
+        world.advance(DAY_MS);
+    }
+    let seen = alice.verification(&bob.me()).await.unwrap();
+    assert!(seen.alarm.as_ref().unwrap().why.contains("device list with 3 entries"), "{:?}", seen.alarm);
+    assert_eq!(distrust(alice.accept(&bob.me(), &seen)), withheld);
+    assert_eq!(to_the_thief(), 50);
+
+    // The chain with the proven head settles it.
+    hers.honest();
+    say(&alice, &bob.me(), "to the right one").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &two).await, ["to the right one"]);
+    world.deliver().await;
+}
+
+/// A server that was restored cannot show the proven head any more. The two compare numbers.
+#[tokio::test]
+async fn numbers_that_were_compared_settle_a_proof() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, sessions) = (first(&world, &hers, "alice").await, ForgingSessions::default());
+    let bob = sessions.first(&world, &wire, "bob").await;
+    say(&alice, &bob.me(), "before").await;
+    let secret = *bob.device().keys().identity().secret();
+    let (environment, device) = (bob.device().environment().clone(), bob.device().address());
+    let length = Arc::new(AtomicUsize::new(2));
+    let stated = Arc::clone(&length);
+    sessions.forge(move |activity| {
+        let set = DeviceSetRef::new(stated.load(Ordering::SeqCst) as u64, "ab".repeat(32)).unwrap();
+        let published_ms = timestamp::parse(activity["published"].as_str().unwrap()).unwrap();
+        let statement =
+            HeadStatement { actor: activity["actor"].as_str().unwrap(), device: &device, published_ms };
+        let signed = statement.sign(set, &IdentityPair::from_secret(secret), &environment).unwrap();
+        activity["eko:deviceSet"] = json!(signed.set);
+        activity["eko:signature"] = json!(multibase::encode(&signed.signature));
+    });
+    bob.send(&alice.me(), text("I have two devices")).await.unwrap();
+    world.deliver().await;
+    let received = alice.receive().await.unwrap();
+    assert_eq!(told(&received.notices), [Distrust::Withheld { shown: 1, proven: 2 }]);
+    assert!(alice.send(&bob.me(), text("secret")).await.is_err());
+    let seen = alice.verification(&bob.me()).await.unwrap();
+    alice.mark_verified(&bob.me(), &seen).unwrap();
+    say(&alice, &bob.me(), "now").await;
+
+    // No chain has so many nodes, so this proves nothing.
+    length.store(3_001, Ordering::SeqCst);
+    bob.send(&alice.me(), text("I have thousands")).await.unwrap();
+    world.deliver().await;
+    assert_eq!(told(&alice.receive().await.unwrap().notices), []);
+    say(&alice, &bob.me(), "still").await;
+    world.deliver().await;
+}
+
+/// Whoever sits between the ratchet and the reader cannot make a head: it has a signature.
+#[tokio::test]
+async fn a_head_that_the_sending_device_has_not_signed_is_malformed() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, sessions) = (first(&world, &wire, "alice").await, ForgingSessions::default());
+    let bob = sessions.first(&world, &wire, "bob").await;
+    say(&alice, &bob.me(), "before").await;
+    for (member, value) in [("length", json!(2)), ("head", json!("ab".repeat(32)))] {
+        sessions.forge(move |activity| activity["eko:deviceSet"][member] = value.clone());
+        bob.send(&alice.me(), text("hello")).await.unwrap();
+        world.deliver().await;
+        let received = alice.receive().await.unwrap();
+        let malformed = |notice: &Notice| matches!(notice, Notice::Unreadable { why: UnreadableReason::Malformed(fault), .. } if fault.pointer == "/eko:signature");
+        assert!(received.messages.is_empty() && received.notices.iter().any(malformed), "{received:?}");
+    }
+    world.deliver().await;
+}
+
+/// The server shows Alice a fork that it made with a stolen key. Bob's devices sign the true chain.
+#[tokio::test]
+async fn a_head_that_contradicts_the_chain_stops_the_sending() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
+    let ghost = inserted(&world, &hers);
+    let nodes = bob.device().chain(&bob.me().user).await.unwrap().0;
+    let position = nodes[0].position();
+    let node = NextNode::new(ghost.origin(), ghost.user(), &position, world.now_ms());
+    let node = node.approve(&ghost.described(), &JoiningMac::from([0; 32]));
+    let forged = bob.device().sign_node(node).unwrap();
+    further(&world, &wire, &bob, "two").await;
+    show_chain(&hers, move |nodes| nodes[1] = forged.clone());
+    let seen = alice.verification(&bob.me()).await.unwrap();
+    alice.accept(&bob.me(), &seen).unwrap();
+    say(&bob, &alice.me(), "hello").await;
+    world.deliver().await;
+    let received = alice.receive().await.unwrap();
+    assert_eq!(told(&received.notices), [Distrust::Disputed(1)]);
+    assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Disputed(1));
+
+    // The pinned chain can never get the head, so the user forgets it and compares.
+    hers.honest();
+    assert!(alice.verification(&bob.me()).await.unwrap().contradiction.is_some());
+    alice.forget(&bob.me()).unwrap();
+    say(&alice, &bob.me(), "to the true ones").await;
+    world.deliver().await;
+    assert!(hear(&world, &bob).await.contains(&"to the true ones".to_owned()));
+    world.deliver().await;
+}
+
+/// A thief approves a device and the server hides that from its own user's device. Another own device
+/// knows.
+#[tokio::test]
+async fn an_own_device_proves_what_the_own_server_hides() {
+    let world = World::new().await;
+    let (wire, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &his, "bob").await);
+    let two = further(&world, &wire, &bob, "two").await;
+    show_chain(&his, |nodes| nodes.truncate(2));
+    let (three, _) = device(&world, &wire, "bob", "three").await;
+    two.approve(&code_of(&three)).await.unwrap();
+    say(&two, &alice.me(), "with a copy").await;
+    world.deliver().await;
+    let received = bob.receive().await.unwrap();
+    assert_eq!(told(&received.notices), [Distrust::Withheld { shown: 2, proven: 3 }]);
+    let sent = bob.send(&alice.me(), text("hello")).await.unwrap();
+    let copy = sent.envelopes.iter().find(|envelope| envelope.recipient == bob.me().actor()).unwrap();
+    assert_eq!(copy.state, EnvelopeState::Refused, "{copy:?}");
+
+    his.honest();
+    let seen = bob.verification(&bob.me()).await.unwrap();
+    assert_eq!(seen.devices.len(), 3);
+    bob.accept(&bob.me(), &seen).unwrap();
+    say(&bob, &alice.me(), "with a copy again").await;
+    world.deliver().await;
+    assert_eq!(hear(&world, &three).await, ["with a copy", "with a copy again"]);
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_chain_that_nobody_confirms_is_shown_and_then_refused() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let pass = async |days: i64, client: &TestMessenger| {
+        world.advance(days * DAY_MS);
+        world.deliver().await;
+        client.receive().await.unwrap();
+    };
+    say(&alice, &bob.me(), "before").await;
+    pass(29, &alice).await;
+    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), None);
+    pass(2, &alice).await;
+    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), Some(31));
+    say(&bob, &alice.me(), "I am here").await;
+    pass(0, &alice).await;
+    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), None);
+    for _ in 0..3 {
+        pass(29, &alice).await;
+        say(&alice, &bob.me(), "are you?").await;
+    }
+    pass(3, &alice).await;
+    assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Stale { days: 90 });
+    let seen = alice.verification(&bob.me()).await.unwrap();
+    alice.accept(&bob.me(), &seen).unwrap();
+    say(&alice, &bob.me(), "I take it that you are").await;
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_chain_is_read_again_after_a_day() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
+    let read = || {
+        let asked = hers.asked.lock().unwrap();
+        asked.iter().filter(|url| url.ends_with("/user/bob/devices")).count()
+    };
+    say(&alice, &bob.me(), "one").await;
+    say(&alice, &bob.me(), "two").await;
+    assert_eq!(read(), 1);
+    world.advance(DAY_MS);
+    say(&alice, &bob.me(), "three").await;
+    say(&alice, &bob.me(), "four").await;
+    assert_eq!(read(), 2);
+
+    // A server that is down stops nobody for a week. It is asked once in ten minutes.
+    let down = |hers: &TestNetwork| {
+        hers.drop_requests(|request| {
+            let body = json!({ "type": "x/unavailable", "title": "later", "status": 503 }).to_string();
+            let is_chain = request.uri().path() == "/user/bob/devices";
+            is_chain.then(|| FalseAnswer { status: 503, body: body.into_bytes() })
+        });
+    };
+    down(&hers);
+    for (days, reads) in [(1, 3), (0, 3), (5, 4)] {
+        world.advance(days * DAY_MS);
+        say(&alice, &bob.me(), "more").await;
+        assert_eq!(read(), reads);
+    }
+    world.advance(2 * DAY_MS);
+    let sent = alice.send(&bob.me(), text("it waits")).await.unwrap();
+    assert_eq!(sent.envelopes[0].state, EnvelopeState::ToSend, "{:?}", sent.envelopes);
+    hers.honest();
+    world.advance(600_000);
+    assert_eq!(alice.flush().await.unwrap()[0].state, EnvelopeState::Accepted);
+    world.deliver().await;
+}
+
+/// The own chain shows this device with the key of somebody else.
+#[tokio::test]
+async fn a_chain_with_other_keys_of_this_device_is_false() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let bob = first(&world, &wire, "bob").await;
+    let mallory = inserted(&world, &wire);
+    let (origin, user, id) = (bob.me().origin, bob.me().user, bob.device().id().clone());
+    let identity = mallory.keys().identity();
+    let environment = mallory.environment();
+    let registration = mallory.described().registration_id;
+    let (actor, address) = (bob.me().actor(), bob.device().address());
+    let base = eko_protocol::chain::possession_base(&actor, &address, &identity.public(), registration);
+    let described = eko_protocol::chain::NewDevice {
+        id: id.clone(),
+        possession: identity.sign(&base, environment),
+        ..mallory.described()
+    };
+    let node = NextNode::new(&origin, &user, &ChainPosition::default(), world.now_ms()).begin(&described);
+    let proof = identity.sign(&node.signing_bytes().unwrap(), environment);
+    let forged = node.finish(&id, &proof);
+    assert!(ChainNode::parse(&forged).is_ok());
+    show_chain(&wire, move |nodes| nodes[0] = forged.clone());
+    let seen = bob.verification(&bob.me()).await.unwrap();
+    assert_eq!(seen.contradiction, Some(Distrust::FalseKeys(address)));
+}

@@ -2,6 +2,7 @@
 //! from a label.
 
 use eko_client::device::{Device, SavedDevice};
+use eko_client::group::GroupSigner;
 use eko_client::keys::{CurvePair, IdentityPair, KyberPair, MadeKeyCounts, SavedKeys};
 use eko_client::transport::Transport;
 use eko_client::{DeviceKeys, Environment, JoiningCode};
@@ -51,6 +52,22 @@ pub(crate) fn stopped() -> Clock {
 /// Returns an environment whose random bytes follow from a label.
 pub(crate) fn environment(label: &str, clock: Clock) -> Environment {
     Environment { clock, random: seeded(format!("docs/vectors: {label}")) }
+}
+
+/// Has an actor's only device sign controls and grants of groups.
+pub(crate) fn signing<R>(
+    actor: &str,
+    environment: &Environment,
+    work: impl FnOnce(&GroupSigner<'_>) -> R,
+) -> R {
+    let identity = member_identity(actor);
+    let device = format!("{actor}/device/0e0d0001-5c1b-4e9a-9d2f-6b7c1a2e3d40");
+    work(&GroupSigner { actor, device: &device, identity: &identity, device_set: None, environment })
+}
+
+/// Returns the identity of that device.
+pub(crate) fn member_identity(actor: &str) -> IdentityPair {
+    IdentityPair::from_secret(environment(&format!("group member {actor}"), stopped()).bytes())
 }
 
 impl DeviceRole {

@@ -146,6 +146,8 @@ fn every_limit_of_a_client() {
             "minutes between two readings of a chain for the device sets of others" => {
                 whole(messenger::READ_AGAIN_MINUTES)
             }
+            "grants of a group's state" => group::MAX_GRANTS,
+            "epochs that a control of a group skips" => usize::try_from(group::MAX_EPOCH_JUMP).unwrap(),
             other => panic!("nothing checks the limit {other:?}"),
         };
         assert_eq!(most, due, "{limit}");

@@ -15,7 +15,7 @@ const WIDTH: usize = 98;
 const SHOWN_BYTES: usize = 23;
 
 /// Members that come first, in this order; the others follow by name, and then [`LAST`].
-const FIRST: [&str; 58] = [
+const FIRST: [&str; 62] = [
     "@context",
     "type",
     "rel",
@@ -41,7 +41,10 @@ const FIRST: [&str; 58] = [
     "inbox",
     "outbox",
     "published",
+    "creator",
+    "nonce",
     "epoch",
+    "state",
     "length",
     "key",
     "signature",
@@ -72,12 +75,13 @@ const FIRST: [&str; 58] = [
     "refreshToken",
     "members",
     "admins",
+    "grants",
     "groupMasterKey",
     "mediaType",
 ];
 
 /// Members that come last, in this order.
-const LAST: [&str; 16] = [
+const LAST: [&str; 18] = [
     "possession",
     "proof",
     "totalItems",
@@ -87,7 +91,9 @@ const LAST: [&str; 16] = [
     "orderedItems",
     "next",
     "eko:change",
+    "eko:added",
     "eko:previous",
+    "eko:device",
     "eko:mac",
     "node",
     "signIn",

@@ -1,10 +1,20 @@
 //! Groups: a state that every member's device keeps, and the controls that change it
 //! (`docs/protocol.md`, section 9).
 //!
-//! Each control carries the whole state that it makes, the hash of the state before, and a MAC
-//! under the master key of the state before. So a server can neither change a group nor hide that
-//! it left out a control. Members who were sent the same controls come to the same state, in
-//! whatever order the controls arrive ([`judge_control`]).
+//! Each control carries the whole state that it makes, the hash of the state before, a MAC under
+//! the master key of the state before, and the signature of the device that made it. So a server
+//! can neither change a group nor make a control of its own. Members who were sent the same
+//! controls come to the same state, in whatever order the controls arrive ([`judge_control`]).
+//!
+//! The group's id commits to its creator ([`GroupOrigin`]). Each admin's right leads back to the
+//! creator by signed grants ([`GroupGrant`]), so that whoever joins can check the group's lineage
+//! ([`check_lineage`]).
+//!
+//! # Controls that do not come
+//!
+//! A device does not wait for a control that is missing. It believes a later control of an admin
+//! whom it knows as one, up to [`MAX_EPOCH_JUMP`] epochs ahead. The whole state is in the control.
+//! A `left` that was skipped like that makes a new key due when it arrives.
 //!
 //! # Renewing the master key
 //!
@@ -37,27 +47,33 @@
 //!    when it next looks into its mailbox ([`KnownGroup::should_leave_again`]), and at every later
 //!    look until the current state does not list the user. Several devices of the user may do so:
 //!    their controls make the same state.
-//! 3. Only an accepted `added` that brings the user back into a state without the user ends the
-//!    departure. A device to which such an `added` comes later than a change that follows it leaves
-//!    again, because it cannot know of the `added`.
+//! 3. Only an accepted `added` that names the user as one whom it adds ends the departure, and only
+//!    if the device's state does not list the user. A device to which such an `added` comes later
+//!    than a change that follows it leaves again, because it cannot know of the `added`.
 //! 4. The last admin cannot leave before the other members. A user who became the last admin by
 //!    being overtaken stays until another member is an admin, and then leaves.
 
 mod change;
 mod control;
 mod error;
+mod grant;
+mod id;
 mod judge;
 mod key;
 mod known;
+mod signer;
 mod state;
 
 pub use change::{GroupChange, Proposal, propose};
 pub use control::GroupControl;
 pub use error::GroupError;
+pub use grant::{GroupGrant, MAX_GRANTS, check_lineage};
+pub use id::GroupId;
 pub use judge::{ControlVerdict, judge_control};
 pub use key::MasterKey;
-pub use known::{KnownGroup, LeaveDecision, OwnDeparture, PreviousState, RekeyDecision};
-pub use state::GroupState;
+pub use known::{KnownGroup, LeaveDecision, OwnDeparture, PreviousState, RekeyDecision, StateAgreement};
+pub use signer::{ControlSender, GroupSigner};
+pub use state::{GroupOrigin, GroupParts, GroupState};
 
 /// The greatest number of members of a group.
 pub const MAX_MEMBERS: usize = 256;
@@ -65,10 +81,11 @@ pub const MAX_MEMBERS: usize = 256;
 /// The greatest number of characters of a group's name. The least is 1.
 pub const MAX_NAME_CHARS: usize = 128;
 
-crate::content::id::urn_id! {
-    /// A group's id: `urn:uuid:` and a lower-case UUID, drawn by the user who created the group.
-    GroupId
-}
+/// The greatest epoch of a group.
+pub const MAX_EPOCH: u64 = 1 << 32;
+
+/// The greatest number of epochs that one control may skip.
+pub const MAX_EPOCH_JUMP: u64 = 1_000;
 
 #[cfg(test)]
 pub(crate) mod tests;

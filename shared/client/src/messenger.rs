@@ -13,6 +13,8 @@
 //! of its own user, and with [`MessengerError::Store`]. The methods name only the errors that they
 //! add to these.
 
+mod announcing;
+mod controls;
 mod deliver;
 mod devices;
 mod error;
@@ -20,7 +22,9 @@ mod freshness;
 mod groups;
 mod growth;
 mod heads;
+mod holding;
 mod incoming;
+mod invitations;
 mod joining;
 mod leaving;
 mod notice;
@@ -51,6 +55,8 @@ pub use error::{Distrust, MessengerError};
 pub use freshness::{READ_AFTER_DAYS, REFUSED_AFTER_DAYS, SHOWN_AFTER_DAYS, WITHOUT_READING_DAYS};
 pub use groups::Group;
 pub use heads::{READ_AGAIN_MINUTES, READ_FOR_ACTIVITY};
+pub use holding::HeldItem;
+pub use invitations::{Invitation, JoinedGroup};
 pub use joining::JoinState;
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use eko_client::group::GroupId;
+use eko_client::group::{GroupId, GroupState};
 use eko_client::messenger::{Group, Person};
 use eko_protocol::address::Handle;
 
@@ -48,17 +48,41 @@ pub(crate) fn is_called(client: &HttpMessenger, actor: &Person, who: &PartialHan
     host && actor.user == who.user
 }
 
+/// True if a person who types `name` means the group with this state: it is the group's name, its
+/// id, or the beginning of its id.
+fn means(name: &str, state: &GroupState) -> bool {
+    GroupId::parse(name).as_ref() == Ok(state.id())
+        || state.name() == name
+        || (name.len() >= MIN_ID_LETTERS && bare_id(state.id().as_str()).starts_with(name))
+}
+
+/// Finds the group of an invitation by its name, its id, or the beginning of its id.
+pub(crate) fn invited_group(client: &HttpMessenger, name: &str) -> Result<GroupId, CommandFailure> {
+    let mut found: Vec<GroupId> = client
+        .invitations()?
+        .into_iter()
+        .filter(|invitation| means(name, &invitation.state))
+        .map(|invitation| invitation.state.id().clone())
+        .collect();
+    found.sort();
+    found.dedup();
+    match &found[..] {
+        [one] => Ok(one.clone()),
+        [] => Err(CommandFailure::new(format!("nobody invites you to a group {name:?}"))
+            .next("eko groups")
+            .exit(Exit::Usage)),
+        several => {
+            let ids: Vec<&str> = several.iter().map(short).collect();
+            let what = format!("there are {} groups {name:?}: {}", several.len(), ids.join(", "));
+            Err(CommandFailure::new(what).next("name one by these letters").exit(Exit::Usage))
+        }
+    }
+}
+
 /// Finds a group by its name, its id, or the beginning of its id.
 pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, CommandFailure> {
     let groups = client.groups()?;
-    let exact = GroupId::parse(name).ok();
-    let is_it = |group: &&Group| {
-        let id = group.state.id();
-        exact.as_ref() == Some(id)
-            || group.state.name() == name
-            || (name.len() >= MIN_ID_LETTERS && bare_id(id.as_str()).starts_with(name))
-    };
-    let mut found: Vec<&Group> = groups.iter().filter(is_it).collect();
+    let mut found: Vec<&Group> = groups.iter().filter(|group| means(name, &group.state)).collect();
     // A group that the user is in precedes groups that the user has left.
     if found.len() > 1 && found.iter().any(|group| group.member) {
         found.retain(|group| group.member);
@@ -103,9 +127,11 @@ pub(crate) fn conversation(client: &HttpMessenger, id: &str) -> String {
     if !is_group(id) {
         return named(client, id);
     }
-    let groups = client.groups().unwrap_or_default();
-    let group = groups.iter().find(|group| group.state.id().as_str() == id);
-    group.map_or_else(|| id.to_owned(), |group| group.state.name().to_owned())
+    let groups = client.groups().unwrap_or_default().into_iter().map(|group| group.state);
+    let invited = client.invitations().unwrap_or_default().into_iter().map(|invitation| invitation.state);
+    let mut states = groups.chain(invited);
+    let state = states.find(|state| state.id().as_str() == id);
+    state.map_or_else(|| id.to_owned(), |state| state.name().to_owned())
 }
 
 /// The other side of a conversation.
@@ -114,7 +140,7 @@ pub(crate) enum Correspondent {
     /// A person.
     Person(Person),
     /// A group.
-    Group(Group),
+    Group(Box<Group>),
 }
 
 impl Correspondent {
@@ -125,7 +151,7 @@ impl Correspondent {
         is_group: bool,
     ) -> Result<Self, CommandFailure> {
         if is_group {
-            return group(client, text).map(Self::Group);
+            return group(client, text).map(|group| Self::Group(Box::new(group)));
         }
         let who = PartialHandle::from_str(text).map_err(|why| {
             CommandFailure::new(format!("{text:?} is nobody's name: {why}"))

@@ -2,7 +2,7 @@
 
 use eko_client::attachment::Attachment;
 use eko_client::messenger::{GroupEvent, Notice, Severity};
-use eko_client::store::{EnvelopeState, MessageContent, OutboxEnvelope, StoredMessage};
+use eko_client::store::{EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -120,8 +120,7 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
         Notice::KeysReplaced => KEYS_REPLACED.to_owned(),
         Notice::Waits { actor, why } => format!("Something from {} waits at your server: {why}", name(actor)),
         Notice::Group { id, by, event } => {
-            let what = group_event(event);
-            format!("{} changed the group {}: {what}", name(by), conversation(client, id.as_str()))
+            group_news(&name(by), &conversation(client, id.as_str()), *by == client.me().actor(), event)
         }
     })
 }
@@ -174,12 +173,57 @@ pub(crate) fn full_note(who: &str, envelope: &OutboxEnvelope) -> String {
     }
 }
 
-/// Returns the effect of a change to a group in words.
+/// Returns an event in a group as a sentence.
+fn group_news(by: &str, group: &str, is_own: bool, event: &GroupEvent) -> String {
+    match event {
+        GroupEvent::Changed(_) | GroupEvent::Replaced(_) | GroupEvent::Refused(_) => {
+            format!("{by} changed the group {group}: {}", group_event(event))
+        }
+        GroupEvent::Invited => format!(
+            "{by} invites you to the group {group}: eko groups, and then eko groups join {group:?} or eko groups \
+             decline {group:?}"
+        ),
+        GroupEvent::Joined if is_own => format!("you have joined the group {group} on another device"),
+        GroupEvent::Joined => format!("{by} has joined the group {group}"),
+        GroupEvent::Conflict => format!(
+            "{by} has another history of the group {group} than this device. One of the two goes on; compare the \
+             members with the others: eko groups show {group:?}"
+        ),
+        GroupEvent::TwoStories => {
+            format!("{by} tells different members of the group {group} different things")
+        }
+        GroupEvent::Held(HeldReason::Ahead) => {
+            format!("Something of {by} for the group {group} is held, until what came before it arrives")
+        }
+        GroupEvent::Held(HeldReason::NotJoined) => {
+            format!("Something of {by} is held for the group {group}, which you have not joined")
+        }
+        GroupEvent::Held(HeldReason::Reset) => format!(
+            "a change of the group {group} is held, because all devices of {by} were replaced: eko verify {by}"
+        ),
+    }
+}
+
+/// Returns an event in a group in a word or a few.
 fn group_event(event: &GroupEvent) -> String {
     match event {
         GroupEvent::Changed(change) => change.to_string(),
         GroupEvent::Replaced(change) => format!("{change}, in place of another change"),
         GroupEvent::Refused(why) => format!("refused: {why}"),
+        GroupEvent::Invited => "invited".to_owned(),
+        GroupEvent::Joined => "joined".to_owned(),
+        GroupEvent::Conflict => "conflict".to_owned(),
+        GroupEvent::TwoStories => "two stories".to_owned(),
+        GroupEvent::Held(why) => format!("held: {}", held_word(*why)),
+    }
+}
+
+/// Returns the word for the reason for which something is held.
+pub(crate) fn held_word(why: HeldReason) -> &'static str {
+    match why {
+        HeldReason::Ahead => "ahead",
+        HeldReason::NotJoined => "not-joined",
+        HeldReason::Reset => "reset",
     }
 }
 

@@ -7,14 +7,14 @@ use eko_client::content::{
     Activity, ActivityContent, ActivityId, GroupRef, HeadStatement, MissingMessages, Note, NoteId, Receipt,
     device_sets_hash, unpad,
 };
-use eko_client::group::{GroupChange, GroupControl, GroupId, GroupState, MasterKey, Proposal, propose};
+use eko_client::group::{GroupChange, GroupControl, GroupState, Proposal, propose};
 use eko_client::keys::IdentityPair;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_testkit::START_MS;
 use serde_json::Value;
 
 use super::Examples;
-use crate::cast::{environment, stopped};
+use crate::cast::{environment, signing, stopped};
 
 const ALICE: &str = "https://eko.example/user/alice";
 /// The address of Alice's phone.
@@ -73,25 +73,28 @@ pub(super) fn play(examples: &mut Examples) {
     let sealed = attachment::seal(&[0x42; 1000], "a.png", "image/png", &environment).unwrap();
     examples.document("attachment", &sealed.inline().unwrap().to_value());
 
-    let id = GroupId::parse("urn:uuid:6a1f0c3e-2d4b-4e5f-8a6b-7c8d9e0f1a2b").unwrap();
-    let members = BTreeSet::from([ALICE, BOB, CAROL].map(str::to_owned));
-    let admins = BTreeSet::from([ALICE.to_owned()]);
-    let key = MasterKey::from_bytes(environment.bytes());
-    let first = GroupState::new(id.clone(), 1, "Choir".to_owned(), members, admins, key).unwrap();
-    let created = GroupControl::seal(GroupChange::Created, None, &first, ALICE, &environment).unwrap();
+    let members = [BOB, CAROL].map(str::to_owned);
+    let first = GroupState::create("Choir", members, ALICE, &environment).unwrap();
+    let id = first.id().clone();
+    let created = signing(ALICE, &environment, |signer| {
+        GroupControl::seal(GroupChange::Created, None, &first, signer).unwrap()
+    });
     examples.document("group created", &plain(&Activity::of_control(&created)));
     let mut current = first;
     for (title, proposal, by) in [
-        ("group renamed", Proposal::Rename("Chamber choir".to_owned()), ALICE),
+        ("group promoted", Proposal::Promote(BTreeSet::from([CAROL.to_owned()])), ALICE),
         ("group left", Proposal::Leave, BOB),
     ] {
-        let (change, next) = propose(&current, proposal, by, &environment).unwrap();
-        let control = GroupControl::seal(change, Some(&current), &next, by, &environment).unwrap();
+        let (next, control) = signing(by, &environment, |signer| {
+            let (change, next) = propose(&current, proposal, signer).unwrap();
+            let control = GroupControl::seal(change, Some(&current), &next, signer).unwrap();
+            (next, control)
+        });
         examples.document(title, &plain(&Activity::of_control(&control)));
         current = next;
     }
     let mut hello = said(3, id.as_str(), ActivityContent::Note(note("Hello all")));
-    hello.group = Some(GroupRef { id, epoch: 3, state: "5f".repeat(32) });
+    hello.group = Some(GroupRef { id, epoch: 3, state: current.hash() });
     hello.sequence = Some(1);
     examples.document("group note", &plain(&hello));
     let mut join = said(5, hello.to[0].as_str(), ActivityContent::Join(hello.group.clone().unwrap().id));

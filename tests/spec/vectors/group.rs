@@ -1,17 +1,17 @@
-//! A group that undergoes every change, with state hashes and MACs.
+//! A group that undergoes every change, with its id, grants, state hashes, MACs and signatures.
 
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_client::group::{
-    ControlVerdict, GroupChange, GroupControl, GroupId, GroupState, KnownGroup, MasterKey, Proposal,
-    judge_control, propose,
+    ControlSender, ControlVerdict, GroupChange, GroupControl, GroupState, KnownGroup, MasterKey, Proposal,
+    check_lineage, judge_control, propose,
 };
 use serde_json::{Value, json};
 
 use super::{hex, hmac, sha256, text};
-use crate::cast::{environment, stopped};
+use crate::cast::{environment, member_identity, signing, stopped};
 
 const ALICE: &str = "https://eko.example/user/alice";
 const BOB: &str = "https://b.example/user/bob";
@@ -27,7 +27,7 @@ fn signing_key(master: &MasterKey) -> [u8; 32] {
 fn shown(control: &GroupControl, master: &MasterKey) -> Value {
     let value = control.to_value();
     let key = signing_key(master);
-    let signed = [b"eko-group-control-v1\0", control.canonical()].concat();
+    let signed = [b"eko-group-control-v2\0", control.canonical()].concat();
     assert_eq!(value["eko:mac"], STANDARD.encode(hmac(&key, &signed)));
     assert_eq!(sha256(control.state().canonical()), control.state().hash());
     json!({
@@ -35,21 +35,54 @@ fn shown(control: &GroupControl, master: &MasterKey) -> Value {
         "control": value,
         "canonical": text(control.canonical()),
         "macKey": hex(key),
+        "identityKey": member_identity(control.author()).public(),
         "stateCanonical": text(control.state().canonical()),
         "stateHash": control.state().hash(),
     })
 }
 
+/// Returns the SHA-256 of which the first 16 bytes make the group's id, and the text under it.
+fn id(state: &GroupState) -> Value {
+    let object = state.to_value();
+    let canonical = format!(
+        "{{\"creator\":\"{}\",\"nonce\":\"{}\"}}",
+        object["creator"].as_str().unwrap(),
+        object["nonce"].as_str().unwrap()
+    );
+    let hash = sha256([b"eko-group-id-v1\0", canonical.as_bytes()].concat());
+    json!({ "canonical": canonical, "hash": hash, "id": state.id() })
+}
+
+/// Returns the next state and its control.
+fn next(
+    current: &GroupState,
+    proposal: Proposal,
+    by: &str,
+    environment: &eko_client::Environment,
+) -> (GroupState, GroupControl) {
+    signing(by, environment, |signer| {
+        let (change, next) = propose(current, proposal, signer).unwrap();
+        let control = GroupControl::seal(change, Some(current), &next, signer).unwrap();
+        (next, control)
+    })
+}
+
+fn judge(known: Option<&KnownGroup>, control: &GroupControl, me: &str) -> ControlVerdict {
+    let identity = member_identity(control.author()).public();
+    let sender = ControlSender { actor: control.author(), device: control.device(), identity: &identity };
+    judge_control(known, control, &sender, me)
+}
+
 pub(super) fn vectors() -> Value {
     let environment = environment("group", stopped());
     let set = |actors: &[&str]| actors.iter().map(|actor| (*actor).to_owned()).collect::<BTreeSet<String>>();
-    let id = GroupId::parse("urn:uuid:6a1f0c3e-2d4b-4e5f-8a6b-7c8d9e0f1a2b").unwrap();
-    let key = MasterKey::from_bytes(environment.bytes());
-    let members = set(&[ALICE, BOB, CAROL]);
-    let first = GroupState::new(id, 1, "Choir".to_owned(), members, set(&[ALICE]), key).unwrap();
-    let created = GroupControl::seal(GroupChange::Created, None, &first, ALICE, &environment).unwrap();
+    let first = GroupState::create("Choir", set(&[BOB, CAROL]), ALICE, &environment).unwrap();
+    let created = signing(ALICE, &environment, |signer| {
+        GroupControl::seal(GroupChange::Created, None, &first, signer).unwrap()
+    });
+    let id = id(&first);
     let mut controls = vec![shown(&created, first.master_key())];
-    let mut known = KnownGroup::created(first);
+    let mut known = KnownGroup::created(first, created.device());
     for (proposal, by) in [
         (Proposal::Rename("Chamber choir".to_owned()), ALICE),
         (Proposal::Add(set(&[DAVE])), ALICE),
@@ -58,26 +91,24 @@ pub(super) fn vectors() -> Value {
         (Proposal::Rekey, BOB),
         (Proposal::Remove(set(&[DAVE])), ALICE),
     ] {
-        let (change, next) = propose(&known.current, proposal, by, &environment).unwrap();
-        let control = GroupControl::seal(change, Some(&known.current), &next, by, &environment).unwrap();
-        assert_eq!(judge_control(Some(&known), &control, by, ALICE), ControlVerdict::Apply);
+        let (_, control) = next(&known.current, proposal, by, &environment);
+        assert_eq!(judge(Some(&known), &control, ALICE), ControlVerdict::Apply);
         controls.push(shown(&control, known.current.master_key()));
         known = KnownGroup::after(Some(&known), &control, &ControlVerdict::Apply, ALICE).unwrap();
     }
+    let identity = |actor: &str, _: &str| Some(member_identity(actor).public());
+    assert_eq!(check_lineage(&known.current, identity), Ok(()));
 
     // Two admins change the same state: the lower state hash wins on every device.
-    let race = [("Alice's choir", ALICE), ("Bob's choir", BOB)].map(|(name, by)| {
-        let (change, next) =
-            propose(&known.current, Proposal::Rename(name.to_owned()), by, &environment).unwrap();
-        GroupControl::seal(change, Some(&known.current), &next, by, &environment).unwrap()
-    });
+    let race = [("Alice's choir", ALICE), ("Bob's choir", BOB)]
+        .map(|(name, by)| next(&known.current, Proposal::Rename(name.to_owned()), by, &environment).1);
     let hashes = race.each_ref().map(|control| control.state().hash());
     let wins = usize::from(hashes[1] < hashes[0]);
     for (first, second) in [(0, 1), (1, 0)] {
         let one = KnownGroup::after(Some(&known), &race[first], &ControlVerdict::Apply, CAROL);
         let due = if second == wins { ControlVerdict::Overtakes } else { ControlVerdict::Overtaken };
-        assert_eq!(judge_control(one.as_ref(), &race[second], race[second].author(), CAROL), due);
+        assert_eq!(judge(one.as_ref(), &race[second], CAROL), due);
     }
     let race = race.each_ref().map(|control| shown(control, known.current.master_key()));
-    json!({ "controls": controls, "race": { "controls": race, "wins": wins } })
+    json!({ "id": id, "controls": controls, "race": { "controls": race, "wins": wins } })
 }

@@ -17,7 +17,7 @@ pub(crate) fn check(text: &str) -> Result<(), Invalid> {
 }
 
 /// Returns a fresh id with a random UUID.
-pub(crate) fn draw(environment: &crate::Environment) -> String {
+fn draw(environment: &crate::Environment) -> String {
     format!("{URN}{}", uuid::Builder::from_random_bytes(environment.bytes()).into_uuid())
 }
 
@@ -30,11 +30,6 @@ macro_rules! urn_id {
         pub struct $name(String);
 
         impl $name {
-            /// Returns a fresh id with a random UUID.
-            pub fn generate(environment: &$crate::Environment) -> Self {
-                Self($crate::content::id::draw(environment))
-            }
-
             /// Reads an id.
             ///
             /// # Errors
@@ -72,6 +67,21 @@ macro_rules! urn_id {
     };
 }
 pub(crate) use urn_id;
+
+/// Adds the drawing of fresh ids to a type of [`urn_id`].
+macro_rules! drawn {
+    ($name:ident) => {
+        impl $name {
+            /// Returns a fresh id with a random UUID.
+            pub fn generate(environment: &crate::Environment) -> Self {
+                Self(draw(environment))
+            }
+        }
+    };
+}
+
+drawn!(ActivityId);
+drawn!(NoteId);
 
 urn_id! {
     /// An activity's id: `urn:uuid:` and a lower-case UUID. It is unique only together with the

@@ -45,3 +45,9 @@ pub(crate) fn actor(text: &str) -> Result<String, Invalid> {
         _ => Err(Invalid::whole("must be an actor id: an https URL with a path")),
     }
 }
+
+/// Checks the address of a device of any server.
+pub(crate) fn device(text: &str) -> Result<String, Invalid> {
+    let fits = Origin::of(text).is_some_and(|origin| origin.parse_device(text).is_some());
+    if fits { Ok(text.to_owned()) } else { Err(Invalid::whole("must be the address of a device")) }
+}

@@ -14,7 +14,7 @@ use super::{
     receipt,
 };
 use crate::attachment::Attachment;
-use crate::group::{GroupControl, GroupId};
+use crate::group::{GroupControl, GroupId, MAX_EPOCH};
 
 /// Reads an activity.
 pub(super) fn activity(value: &Value) -> Result<Activity, Invalid> {
@@ -70,11 +70,11 @@ impl ActivityHeader {
 }
 
 fn group(value: &Value) -> Result<GroupRef, Invalid> {
-    Ok(GroupRef {
-        id: parsed(value, "id", GroupId::parse)?,
-        epoch: required(value, "epoch", 1)?,
-        state: parsed(value, "state", hash)?,
-    })
+    let epoch = required(value, "epoch", 1)?;
+    if epoch > MAX_EPOCH {
+        return Err(Invalid::at("/epoch", "is beyond 2^32"));
+    }
+    Ok(GroupRef { id: parsed(value, "id", GroupId::parse)?, epoch, state: parsed(value, "state", hash)? })
 }
 
 /// Checks a SHA-256 in hex.

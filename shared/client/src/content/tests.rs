@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::Environment;
 use crate::attachment;
+use crate::group::tests::signing;
 use crate::group::{GroupChange, GroupState};
 use any::any_activity;
 pub(crate) use any::{any_json, replaced};
@@ -67,7 +68,8 @@ fn plaintext(value: &Value) -> Vec<u8> {
 fn control() -> GroupControl {
     let environment = repeatable(1);
     let state = GroupState::create("Choir", [BOB.to_owned()], ALICE, &environment).unwrap();
-    GroupControl::seal(GroupChange::Created, None, &state, ALICE, &environment).unwrap()
+    signing(ALICE, &environment, |signer| GroupControl::seal(GroupChange::Created, None, &state, signer))
+        .unwrap()
 }
 
 #[test]

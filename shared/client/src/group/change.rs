@@ -5,8 +5,8 @@ use std::fmt;
 
 use eko_protocol::Invalid;
 
-use super::{GroupError, GroupState, MasterKey};
-use crate::Environment;
+use super::grant::needed;
+use super::{GroupError, GroupGrant, GroupParts, GroupSigner, GroupState, MasterKey};
 
 /// The kind of change that a control makes (`eko:change`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,28 +78,26 @@ pub enum Proposal {
     Rekey,
 }
 
-/// Returns the state that a proposal of `by` makes, and the kind of change that leads to it.
+/// Returns the state that a proposal of the signer makes, and the kind of change that leads to it.
 /// [`super::GroupControl::seal`] makes a control of them.
 ///
 /// # Errors
-/// [`GroupError`] if `by` may not make the change, if it would change nothing, or if it would break
+/// [`GroupError`] if the signer may not make the change, if it would change nothing, or if it would break
 /// a rule of the state.
 pub fn propose(
     current: &GroupState,
     proposal: Proposal,
-    by: &str,
-    environment: &Environment,
+    signer: &GroupSigner<'_>,
 ) -> Result<(GroupChange, GroupState), GroupError> {
-    let mut name = current.name().to_owned();
-    let (mut members, mut admins) = (current.members().clone(), current.admins().clone());
-    let mut key = current.master_key().clone();
+    let by = signer.actor;
+    let mut next = GroupParts { epoch: current.epoch().saturating_add(1), ..current.parts().clone() };
     let change = match proposal {
         Proposal::Rename(new) => {
-            name = new;
+            next.name = new;
             GroupChange::Renamed
         }
         Proposal::Add(new) => {
-            members.extend(new);
+            next.members.extend(new);
             GroupChange::Added
         }
         Proposal::Remove(gone) => {
@@ -107,34 +105,42 @@ pub fn propose(
                 return Err(GroupError::RemovesOneself);
             }
             are_members(current, &gone)?;
-            members.retain(|member| !gone.contains(member));
-            admins.retain(|admin| !gone.contains(admin));
+            next.members.retain(|member| !gone.contains(member));
+            next.admins.retain(|admin| !gone.contains(admin));
             if !gone.is_empty() {
-                key = MasterKey::generate(environment);
+                next.master_key = MasterKey::generate(signer.environment);
             }
             GroupChange::Removed
         }
         Proposal::Leave => {
-            members.remove(by);
-            admins.remove(by);
-            if admins.is_empty() && !members.is_empty() {
+            next.members.remove(by);
+            next.admins.remove(by);
+            if next.admins.is_empty() && !next.members.is_empty() {
                 return Err(GroupError::LastAdmin);
             }
             GroupChange::Left
         }
         Proposal::Promote(new) => {
             are_members(current, &new)?;
-            admins.extend(new);
+            for admin in new.difference(current.admins()) {
+                // Whoever was an admin before may have a grant still, as a link to others. A second
+                // one could lead in a circle.
+                if admin != current.creator() && !next.grants.contains_key(admin) {
+                    let grant = GroupGrant::sign(admin, current.id(), signer)?;
+                    next.grants.insert(admin.clone(), grant);
+                }
+            }
+            next.admins.extend(new);
             GroupChange::Promoted
         }
         Proposal::Rekey => {
-            key = MasterKey::generate(environment);
+            next.master_key = MasterKey::generate(signer.environment);
             GroupChange::Rekeyed
         }
     };
     may(current, change, by)?;
-    let epoch = current.epoch().saturating_add(1);
-    let next = GroupState::new(current.id().clone(), epoch, name, members, admins, key)?;
+    next.grants = needed(&next.grants, &next.admins, current.creator());
+    let next = GroupState::new(next)?;
     if is_same(current, &next) {
         return Err(GroupError::Unchanged);
     }
@@ -167,6 +173,9 @@ pub(super) fn may(before: &GroupState, change: GroupChange, by: &str) -> Result<
 }
 
 /// Checks that two states differ by exactly what the change names.
+///
+/// That a grant was signed is checked by [`super::judge_control`]. That no grant is left which no
+/// admin needs is a rule of each state.
 pub(super) fn leads(
     before: &GroupState,
     change: GroupChange,
@@ -175,28 +184,33 @@ pub(super) fn leads(
 ) -> Result<(), GroupError> {
     let (was, is) = (before.members(), after.members());
     let (were_admins, are_admins) = (before.admins(), after.admins());
+    let (had, has) = (&before.parts().grants, &after.parts().grants);
     let renamed = before.name() != after.name();
     let rekeyed = before.master_key() != after.master_key();
     let (same_members, same_admins) = (was == is, were_admins == are_admins);
+    let fewer_grants = has.iter().all(|(admin, grant)| had.get(admin) == Some(grant));
     let exact = match change {
         // A group that exists is not created again.
         GroupChange::Created => false,
-        GroupChange::Renamed => renamed && !rekeyed && same_members && same_admins,
-        GroupChange::Added => !renamed && !rekeyed && !same_members && was.is_subset(is) && same_admins,
+        GroupChange::Renamed => renamed && !rekeyed && same_members && same_admins && had == has,
+        GroupChange::Added => {
+            !renamed && !rekeyed && !same_members && was.is_subset(is) && same_admins && had == has
+        }
         GroupChange::Removed => {
             let stay = were_admins.iter().filter(|admin| is.contains(*admin));
-            let fewer = !same_members && is.is_subset(was) && is.contains(by);
-            !renamed && rekeyed && fewer && stay.eq(are_admins)
+            !renamed && rekeyed && !same_members && is.is_subset(was) && stay.eq(are_admins) && fewer_grants
         }
         GroupChange::Left => {
             let members = was.iter().filter(|member| *member != by);
             let admins = were_admins.iter().filter(|admin| *admin != by);
-            !renamed && !rekeyed && members.eq(is) && admins.eq(are_admins)
+            !renamed && !rekeyed && members.eq(is) && admins.eq(are_admins) && fewer_grants
         }
         GroupChange::Promoted => {
-            !renamed && !rekeyed && same_members && !same_admins && were_admins.is_subset(are_admins)
+            let more = !same_admins && were_admins.is_subset(are_admins);
+            let kept = had.iter().all(|(admin, grant)| has.get(admin) == Some(grant));
+            !renamed && !rekeyed && same_members && more && kept
         }
-        GroupChange::Rekeyed => !renamed && rekeyed && same_members && same_admins,
+        GroupChange::Rekeyed => !renamed && rekeyed && same_members && same_admins && had == has,
     };
     let next = before.epoch().checked_add(1) == Some(after.epoch()) && before.id() == after.id();
     if exact && next { Ok(()) } else { Err(GroupError::NotThatChange(change)) }

@@ -1,27 +1,30 @@
-//! Controls: the activities that change a group, each with a MAC.
+//! Controls: the activities that change a group, each with a MAC and a signature.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use eko_protocol::json::{canonical, has_type};
-use eko_protocol::{Invalid, timestamp};
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::json::{canonical, has_type, shape};
+use eko_protocol::key::{IdentityKey, Signature};
+use eko_protocol::{Invalid, multibase, timestamp, xeddsa};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{GroupChange, GroupState, MasterKey};
-use crate::Environment;
+use super::{GroupChange, GroupSigner, GroupState, MasterKey};
 use crate::content::ActivityId;
-use crate::content::member::parsed;
+use crate::content::member::{device, parsed, texts};
 use crate::content::read::{ActivityHeader, hash};
 use crate::content::write::CONTEXT;
 use crate::secret::decode_32;
 
-/// The prefix of the bytes under a MAC. It keeps these MACs apart from all others under the same
-/// key.
-const DOMAIN: &[u8] = b"eko-group-control-v1\0";
+/// The prefix of the bytes under the MAC and the signature. It keeps them apart from all others
+/// under the same keys.
+const DOMAIN: &[u8] = b"eko-group-control-v2\0";
 
 const MAC: &str = "eko:mac";
+const SIGNATURE: &str = "eko:signature";
 
 /// A change of a group, well formed but not yet proven. [`super::judge_control`] proves it.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,9 +35,13 @@ pub struct GroupControl {
     state: GroupState,
     published_ms: i64,
     previous: Option<String>,
+    added: BTreeSet<String>,
+    device: String,
+    device_set: Option<DeviceSetRef>,
     mac: [u8; 32],
-    /// The canonical JSON of the whole activity without its MAC, as it came. The MAC covers unknown
-    /// members too.
+    signature: Signature,
+    /// The canonical JSON of the whole activity without its MAC and its signature, as it came. Both
+    /// cover unknown members too.
     canonical: Zeroizing<Vec<u8>>,
 }
 
@@ -49,24 +56,32 @@ impl GroupControl {
         change: GroupChange,
         previous: Option<&GroupState>,
         state: &GroupState,
-        author: &str,
-        environment: &Environment,
+        signer: &GroupSigner<'_>,
     ) -> Result<Self, Invalid> {
+        let environment = signer.environment;
         let verb = if change == GroupChange::Created { "Create" } else { "Update" };
         let mut value = json!({
             "@context": CONTEXT, "type": [verb, "GroupControl"], "id": ActivityId::generate(environment),
-            "actor": author, "to": [state.id()], "published": timestamp::format(environment.now_ms()),
+            "actor": signer.actor, "to": [state.id()], "published": timestamp::format(environment.now_ms()),
             "eko:group": { "id": state.id(), "epoch": state.epoch(), "state": state.hash() },
-            "object": state.to_value(),
-            "eko:change": change.as_str(), "eko:previous": previous.map(GroupState::hash),
+            "object": state.to_value(), "eko:change": change.as_str(),
+            "eko:previous": previous.map(GroupState::hash), "eko:device": signer.device,
         });
-        let key = previous.unwrap_or(state).master_key();
-        let mac = key.mac(&[DOMAIN, &Zeroizing::new(canonical(&value)?)])?;
-        put_mac(&mut value, &mac);
+        if let (GroupChange::Added, Some(previous)) = (change, previous) {
+            let added: Vec<&String> = state.members().difference(previous.members()).collect();
+            put(&mut value, "eko:added", json!(added));
+        }
+        if let Some(set) = signer.device_set {
+            put(&mut value, "eko:deviceSet", json!(set));
+        }
+        let canonical = Zeroizing::new(canonical(&value)?);
+        let mac = previous.unwrap_or(state).master_key().mac(&[DOMAIN, &canonical])?;
+        let signature = signer.sign(&[DOMAIN, &canonical].concat());
+        put_proofs(&mut value, &mac, &signature);
         Self::parse(&value)
     }
 
-    /// Reads a control. Does not check its MAC.
+    /// Reads a control. Does not check its MAC and its signature.
     ///
     /// # Errors
     /// [`Invalid`] at the first member that is missing or wrong, or that contradicts another.
@@ -89,7 +104,7 @@ impl GroupControl {
             group.id == *state.id() && group.epoch == state.epoch() && group.state == state.hash()
         });
         if !matches {
-            return Err(Invalid::at("/eko:group", "must be id, epoch and hash of the object"));
+            return Err(Invalid::at("/eko:group", "must be id, epoch and state hash of the object"));
         }
         let previous = match value.get("eko:previous") {
             None | Some(Value::Null) => None,
@@ -99,25 +114,44 @@ impl GroupControl {
             return Err(Invalid::at("/eko:previous", "must be null on the first epoch, which is created"));
         }
         check_author(&head.actor, change, &state)?;
+        let added = if change == GroupChange::Added { added(value, &state)? } else { BTreeSet::new() };
+        let device_set = value.get("eko:deviceSet").map(shape::<DeviceSetRef>).transpose();
+        let device_set = device_set.map_err(|fault| fault.under("/eko:deviceSet"))?;
+        let device = parsed(value, "eko:device", device)?;
         let mac = parsed(value, MAC, decode_32)?;
+        let signature = parsed(value, SIGNATURE, multibase::decode)?;
         let mut unsealed = value.clone();
         if let Some(members) = unsealed.as_object_mut() {
             members.remove(MAC);
+            members.remove(SIGNATURE);
         }
         let canonical = Zeroizing::new(canonical(&unsealed)?);
         let (id, author) = (head.id.clone(), head.actor.clone());
-        Ok(Self { id, author, change, state, published_ms: head.published_ms, previous, mac, canonical })
+        Ok(Self {
+            id,
+            author,
+            change,
+            state,
+            published_ms: head.published_ms,
+            previous,
+            added,
+            device,
+            device_set,
+            mac,
+            signature,
+            canonical,
+        })
     }
 
     /// Returns the activity as it is sent, or as it came.
     pub fn to_value(&self) -> Value {
         // The canonical form was written from JSON, so it is always read again.
         let mut value = serde_json::from_slice(&self.canonical).unwrap_or_default();
-        put_mac(&mut value, &self.mac);
+        put_proofs(&mut value, &self.mac, &self.signature);
         value
     }
 
-    /// Returns the canonical JSON (RFC 8785) of the activity without `eko:mac`.
+    /// Returns the canonical JSON (RFC 8785) of the activity without `eko:mac` and `eko:signature`.
     pub fn canonical(&self) -> &[u8] {
         &self.canonical
     }
@@ -125,6 +159,21 @@ impl GroupControl {
     /// True if the MAC was made with this key. Compares in constant time.
     pub fn is_under(&self, key: &MasterKey) -> bool {
         key.verifies(&[DOMAIN, &self.canonical], &self.mac)
+    }
+
+    /// True if the signature is that of a device with this identity key.
+    pub fn is_signed_by(&self, identity: &IdentityKey) -> bool {
+        let signed = Zeroizing::new([DOMAIN, &self.canonical].concat());
+        xeddsa::verify(identity, &signed, &self.signature)
+    }
+
+    /// True if the control brings this actor into the group: it begins the group with the actor as
+    /// a member, or it says that it adds the actor.
+    pub fn brings_in(&self, actor: &str) -> bool {
+        match self.change {
+            GroupChange::Created => self.state.members().contains(actor),
+            _ => self.added.contains(actor),
+        }
     }
 
     /// Returns the activity's id.
@@ -152,6 +201,21 @@ impl GroupControl {
         &self.state
     }
 
+    /// Returns the members that the control says it adds.
+    pub fn added(&self) -> &BTreeSet<String> {
+        &self.added
+    }
+
+    /// Returns the address of the device that made it, as the control states it.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// Returns the device set of the author, as the device that made it has pinned it.
+    pub fn device_set(&self) -> Option<&DeviceSetRef> {
+        self.device_set.as_ref()
+    }
+
     /// Returns the hash of the state before, or `None` for the first control.
     pub fn previous(&self) -> Option<&str> {
         self.previous.as_deref()
@@ -164,6 +228,7 @@ impl fmt::Debug for GroupControl {
         f.debug_struct("GroupControl")
             .field("id", &self.id)
             .field("author", &self.author)
+            .field("device", &self.device)
             .field("change", &self.change)
             .field("state", &self.state)
             .field("previous", &self.previous)
@@ -171,17 +236,34 @@ impl fmt::Debug for GroupControl {
     }
 }
 
-/// Checks that the author is an admin of the new state or, after leaving, no member of it.
+/// Checks that the author is an admin of the new state or, after leaving, no member of it. The
+/// first control is made by the creator.
 fn check_author(author: &str, change: GroupChange, state: &GroupState) -> Result<(), Invalid> {
     let fits = match change {
         GroupChange::Left => !state.members().contains(author),
+        GroupChange::Created => state.creator() == author && state.admins().contains(author),
         _ => state.admins().contains(author),
     };
     if fits { Ok(()) } else { Err(Invalid::at("/actor", format!("cannot be who made this: {change}"))) }
 }
 
-fn put_mac(value: &mut Value, mac: &[u8; 32]) {
-    if let Some(members) = value.as_object_mut() {
-        members.insert(MAC.to_owned(), json!(STANDARD.encode(mac)));
+/// Reads the members that a control says it adds.
+fn added(value: &Value, state: &GroupState) -> Result<BTreeSet<String>, Invalid> {
+    let items = texts(value, "eko:added")?;
+    let added: BTreeSet<String> = items.iter().map(|item| (*item).to_owned()).collect();
+    if added.is_empty() || !items.is_sorted_by(|one, next| one < next) || !added.is_subset(state.members()) {
+        return Err(Invalid::at("/eko:added", "must be some of the members, sorted, and name nobody twice"));
     }
+    Ok(added)
+}
+
+fn put(value: &mut Value, name: &str, member: Value) {
+    if let Some(members) = value.as_object_mut() {
+        members.insert(name.to_owned(), member);
+    }
+}
+
+fn put_proofs(value: &mut Value, mac: &[u8; 32], signature: &Signature) {
+    put(value, MAC, json!(STANDARD.encode(mac)));
+    put(value, SIGNATURE, json!(multibase::encode(signature)));
 }

@@ -25,15 +25,19 @@ pub enum GroupError {
     /// The new state would break a rule.
     #[error("{0}")]
     Invalid(#[from] Invalid),
-    /// The control names this actor as its author, but another actor sent it.
-    #[error("it says that {0} made it, who did not send it")]
+    /// The control names this actor as its author, but another actor sent it, or another device of
+    /// this actor.
+    #[error("it says that {0} made it, who did not send it from this device")]
     OtherAuthor(String),
     /// The control belongs to another group than the record that it is judged by.
     #[error("it is of another group")]
     OtherGroup,
-    /// The control is for an older epoch than the current one.
-    #[error("it is older than the group's state")]
+    /// The group was changed meanwhile, and the change was made for its former state.
+    #[error("the group was changed meanwhile")]
     Stale,
+    /// The control is for an epoch that is too far from the current one.
+    #[error("it is more than {} epochs ahead", super::MAX_EPOCH_JUMP)]
+    TooFarAhead,
     /// The control follows a state that this device does not know.
     #[error("it builds on another history of the group")]
     OtherHistory,
@@ -41,6 +45,18 @@ pub enum GroupError {
     /// its way.
     #[error("it was not made with the group's key")]
     WrongMac,
+    /// The signature is not that of the device that sent the control.
+    #[error("it was not signed by the device that sent it")]
+    WrongSignature,
+    /// The device that sent the control was revoked by its user.
+    #[error("it comes from a device that was revoked")]
+    RevokedDevice,
+    /// Several invitations to the group do not follow from each other, and each of them is proven.
+    #[error("several people invite to it, and they do not agree: choose whom to follow")]
+    SeveralInvitations,
+    /// The grant by which this actor would be an admin was not signed by the device that it names.
+    #[error("nothing proves that {0} was made an admin")]
+    FalseGrant(String),
     /// The new state differs from the one before in something that the named change does not cover.
     #[error("it changes something that \"{0}\" does not change")]
     NotThatChange(GroupChange),

@@ -3,23 +3,43 @@
 use std::cmp::Ordering;
 
 use super::change::{leads, may};
-use super::{GroupChange, GroupControl, GroupError, GroupState, KnownGroup, PreviousState};
+use super::{
+    ControlSender, GroupChange, GroupControl, GroupError, GroupState, KnownGroup, MAX_EPOCH_JUMP,
+    PreviousState,
+};
 
 /// The judgement on a control.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlVerdict {
-    /// The device joins the group with this state, whatever it knew of the group before.
+    /// The control brings this user into the group, or back into it. It is an invitation, unless
+    /// the user made it on another device. [`super::check_lineage`] says whether it is proven.
     Join,
     /// The control is the next change.
     Apply,
+    /// The control is of a later epoch, and by an admin whom this device knows as one. It counts
+    /// without what was between.
+    Jump,
     /// The control makes the state that is known already.
     Same,
+    /// The control makes the state before the current one, which this device did not know.
+    Reveals,
     /// The control takes the place of the last change: both follow the same state, and this one has
     /// the lower hash.
     Overtakes,
     /// The control loses against the last change: both follow the same state, and the last change
     /// has the lower hash.
     Overtaken,
+    /// The control is of the current epoch and by an admin, but follows another state than the last
+    /// change. Two histories of the group have met. The one with the lower hash goes on.
+    Conflict {
+        /// True if it is the one that goes on.
+        wins: bool,
+    },
+    /// The control is of an earlier epoch, or says what is known. It changes nothing.
+    Older,
+    /// The control is of an earlier epoch, and is the departure of somebody who still has the
+    /// master key. It makes a new key due.
+    LateDeparture,
     /// Something before the control is missing. The control is held, and judged again when the
     /// group has changed. Nothing of it is proven yet, so only few of one author are worth holding.
     Ahead,
@@ -27,64 +47,74 @@ pub enum ControlVerdict {
     Refused(GroupError),
 }
 
-/// Judges a control for the user `me`. `author` is the actor id of the user whose device sent it.
+/// Judges a control that came from the device `sender`, for the user `me`. The caller has checked
+/// that this device is an active one of its user.
 ///
 /// Of two changes of the same state, the one whose new state has the lower hash wins, on every
 /// device alike. The author of the other one may propose it again on the new state; a `left` is
-/// [made again](super#leaving-again) without being asked for. The next epoch settles this: a
-/// control that comes later for an older epoch is stale.
+/// [made again](super#leaving-again) without being asked for. The next epoch settles this.
 pub fn judge_control(
     known: Option<&KnownGroup>,
     control: &GroupControl,
-    author: &str,
+    sender: &ControlSender<'_>,
     me: &str,
 ) -> ControlVerdict {
-    decide(known, control, author, me).unwrap_or_else(ControlVerdict::Refused)
+    decide(known, control, sender, me).unwrap_or_else(ControlVerdict::Refused)
 }
 
 fn decide(
     known: Option<&KnownGroup>,
     control: &GroupControl,
-    author: &str,
+    sender: &ControlSender<'_>,
     me: &str,
 ) -> Result<ControlVerdict, GroupError> {
-    if control.author() != author {
+    if control.author() != sender.actor || control.device() != sender.device {
         return Err(GroupError::OtherAuthor(control.author().to_owned()));
     }
-    let Some(known) = known else { return unknown(control, me) };
+    if !control.is_signed_by(sender.identity) {
+        return Err(GroupError::WrongSignature);
+    }
+    let Some(known) = known else { return entrance(control, me) };
     let (current, state) = (&known.current, control.state());
     if state.id() != current.id() {
         return Err(GroupError::OtherGroup);
     }
     match state.epoch().cmp(&current.epoch()) {
-        Ordering::Less => Err(GroupError::Stale),
+        Ordering::Less => earlier(known, control, me),
         Ordering::Equal if state == current => Ok(ControlVerdict::Same),
-        Ordering::Equal => beside(known, control),
+        Ordering::Equal => beside(known, control, sender),
         Ordering::Greater if control.previous() == Some(&current.hash()) => {
-            check(current, control)?;
+            check(current, control, sender)?;
             Ok(ControlVerdict::Apply)
         }
-        // A user who is not a member is told nothing of the group until added again, and so knows
-        // nothing of what happened in between.
-        Ordering::Greater if !current.members().contains(me) => unknown(control, me),
-        Ordering::Greater if adds_again(known, control, me) => Ok(ControlVerdict::Join),
-        Ordering::Greater => Ok(ControlVerdict::Ahead),
+        Ordering::Greater => later(current, control, me),
     }
 }
 
 /// Checks that the author may make this change to this state, that the MAC is under the state's
-/// key, and that the new state fits the change.
-fn check(before: &GroupState, control: &GroupControl) -> Result<(), GroupError> {
-    may(before, control.change(), control.author())?;
+/// key, that the new state fits the change, and that the author has signed the new grants.
+fn check(before: &GroupState, control: &GroupControl, sender: &ControlSender<'_>) -> Result<(), GroupError> {
+    let (change, after) = (control.change(), control.state());
+    may(before, change, control.author())?;
     if !control.is_under(before.master_key()) {
         return Err(GroupError::WrongMac);
     }
-    leads(before, control.change(), control.state(), control.author())
+    leads(before, change, after, control.author())?;
+    if change == GroupChange::Added && !after.members().difference(before.members()).eq(control.added()) {
+        return Err(GroupError::NotThatChange(change));
+    }
+    let had = &before.parts().grants;
+    for grant in after.grants().filter(|grant| !had.contains_key(&grant.admin)) {
+        let own = grant.by == sender.actor && grant.device == sender.device;
+        if !own || !grant.is_signed_by(after.id(), sender.identity) {
+            return Err(GroupError::FalseGrant(grant.admin.clone()));
+        }
+    }
+    Ok(())
 }
 
-/// Judges a control of a group of which this user is not a member. Whoever adds the user is trusted
-/// with the state, as with a first message.
-fn unknown(control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupError> {
+/// Judges a control of a group that this user is not in.
+fn entrance(control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupError> {
     let state = control.state();
     let by_me = control.change() == GroupChange::Left && control.author() == me;
     if !by_me && !state.members().contains(me) {
@@ -92,46 +122,107 @@ fn unknown(control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupErro
     }
     match control.change() {
         GroupChange::Left if control.is_under(state.master_key()) => Ok(ControlVerdict::Ahead),
-        _ if control.is_under(state.master_key()) => Ok(ControlVerdict::Join),
         // The MAC is under the key before these, which this device does not know. A state that
         // comes later can prove it.
         GroupChange::Removed | GroupChange::Rekeyed => Ok(ControlVerdict::Ahead),
-        _ => Err(GroupError::WrongMac),
+        _ => check_own_key(control).map(|()| ControlVerdict::Join),
     }
 }
 
+/// Checks the MAC of a change that keeps the master key. Others are under a key that this device
+/// may not know.
+fn check_own_key(control: &GroupControl) -> Result<(), GroupError> {
+    let renews = matches!(control.change(), GroupChange::Removed | GroupChange::Rekeyed);
+    if renews || control.is_under(control.state().master_key()) { Ok(()) } else { Err(GroupError::WrongMac) }
+}
+
+/// Judges a control for a later epoch that does not follow the current state.
+///
+/// An admin whom this device knows as one is believed. An admin could lead the device there by
+/// changes that it can follow, too. So a device never waits for a control that no longer comes.
+fn later(current: &GroupState, control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupError> {
+    let state = control.state();
+    let is_known_admin = current.admins().contains(control.author());
+    if control.brings_in(me) && !(is_known_admin && current.members().contains(me)) {
+        return entrance(control, me);
+    }
+    if [current, state].iter().all(|state| !state.members().contains(me)) {
+        return Err(GroupError::NotForMe);
+    }
+    if state.epoch() > current.epoch().saturating_add(MAX_EPOCH_JUMP) {
+        return Err(GroupError::TooFarAhead);
+    }
+    if !is_known_admin {
+        return Ok(ControlVerdict::Ahead);
+    }
+    check_own_key(control)?;
+    Ok(ControlVerdict::Jump)
+}
+
+/// Judges a control for an earlier epoch.
+fn earlier(known: &KnownGroup, control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupError> {
+    let (current, state) = (&known.current, control.state());
+    if matches!(&known.before, PreviousState::Unseen { hash, .. } if *hash == state.hash()) {
+        return Ok(ControlVerdict::Reveals);
+    }
+    if departs_with_key(current, control) {
+        return Ok(ControlVerdict::LateDeparture);
+    }
+    let is_member = current.members().contains(control.author());
+    if control.brings_in(me) && !current.admins().contains(control.author()) && !is_member {
+        return Err(GroupError::OtherHistory);
+    }
+    Ok(ControlVerdict::Older)
+}
+
+/// True if the control is the departure of somebody who is no member now, and has the current
+/// master key.
+fn departs_with_key(current: &GroupState, control: &GroupControl) -> bool {
+    control.change() == GroupChange::Left
+        && control.state().master_key() == current.master_key()
+        && control.is_under(current.master_key())
+        && !current.members().contains(control.author())
+}
+
 /// Judges a control for the current epoch that is another one than the last change.
-fn beside(known: &KnownGroup, control: &GroupControl) -> Result<ControlVerdict, GroupError> {
+fn beside(
+    known: &KnownGroup,
+    control: &GroupControl,
+    sender: &ControlSender<'_>,
+) -> Result<ControlVerdict, GroupError> {
     match (&known.before, control.previous()) {
-        (PreviousState::Seen { state, .. }, Some(hash)) if state.hash() == hash => check(state, control)?,
-        (PreviousState::Unseen { hash, joined }, Some(previous)) if hash == previous => {
-            may(joined, control.change(), control.author())?;
-            if !control.is_under(joined.master_key()) {
-                return Err(GroupError::WrongMac);
+        // Two beginnings of one group.
+        (PreviousState::Nothing, None) => check_own_key(control)?,
+        (PreviousState::Seen { state, .. }, Some(hash)) if state.hash() == hash => {
+            check(state, control, sender)?;
+        }
+        (PreviousState::Unseen { hash, joined, master_key }, Some(previous)) if hash == previous => {
+            if may(joined, control.change(), control.author()).is_err() {
+                return Ok(ControlVerdict::Ahead);
+            }
+            match master_key {
+                Some(key) if !control.is_under(key) => return Err(GroupError::WrongMac),
+                Some(_) => {}
+                None => check_own_key(control)?,
             }
         }
-        _ => return Err(GroupError::OtherHistory),
+        _ => return other_history(&known.current, control),
     }
     let wins = control.state().hash() < known.current.hash();
     Ok(if wins { ControlVerdict::Overtakes } else { ControlVerdict::Overtaken })
 }
 
-/// True if an admin, whom this device knows as one, adds this user to a later state than the device
-/// can follow.
-///
-/// This happens in two ways. The user was removed in between, which nobody tells the user, because
-/// the control holds the new key. Or the change by which the user came in was overtaken by one that
-/// the user was never sent.
-fn adds_again(known: &KnownGroup, control: &GroupControl, me: &str) -> bool {
-    let (current, state) = (&known.current, control.state());
-    let came_with_it = match &known.before {
-        PreviousState::Nothing => false,
-        PreviousState::Seen { state, .. } => !state.members().contains(me),
-        PreviousState::Unseen { .. } => true,
-    };
-    control.change() == GroupChange::Added
-        && current.admins().contains(control.author())
-        && state.members().contains(me)
-        && (state.master_key() != current.master_key() || came_with_it)
-        && control.is_under(state.master_key())
+/// Judges a control for the current epoch that follows another state than the last change.
+fn other_history(current: &GroupState, control: &GroupControl) -> Result<ControlVerdict, GroupError> {
+    if departs_with_key(current, control) {
+        return Ok(ControlVerdict::LateDeparture);
+    }
+    if control.change() == GroupChange::Left && !current.members().contains(control.author()) {
+        return Ok(ControlVerdict::Older);
+    }
+    if !current.admins().contains(control.author()) {
+        return Err(GroupError::OtherHistory);
+    }
+    check_own_key(control)?;
+    Ok(ControlVerdict::Conflict { wins: control.state().hash() < current.hash() })
 }

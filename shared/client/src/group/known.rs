@@ -1,11 +1,14 @@
-//! The record that a device keeps of a group: its state, the state before, whether a new master key
-//! is due, and whether the user has left.
+//! The record that a device keeps of a group: its state, the states before, whether a new master
+//! key is due, whether the user has left, and which members have the state too.
 
-use eko_protocol::Invalid;
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-use super::{ControlVerdict, GroupChange, GroupControl, GroupState};
-use crate::content::member::parsed;
+use super::{ControlVerdict, GroupChange, GroupControl, GroupState, MasterKey};
+
+mod json;
+
+/// The number of former states whose hashes a record keeps.
+const PAST: usize = 32;
 
 /// A group as a device knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,25 @@ pub struct KnownGroup {
     pub departure: OwnDeparture,
     /// The state before, over which another change may turn out to win.
     pub before: PreviousState,
+    /// The address of the device that made the last change.
+    pub maker: String,
+    /// The members who have shown that they have this state, or had a former one.
+    pub confirmed: BTreeSet<String>,
+    /// The hashes of the former states, oldest first. They are the last 32 at most.
+    pub past: Vec<String>,
+}
+
+/// The relation of a state that a member has to the states of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateAgreement {
+    /// The member has the current state.
+    Same,
+    /// The member has a former state.
+    Former,
+    /// The member has a state of this or an earlier epoch that this record never had.
+    Other,
+    /// The member has a state of a later epoch.
+    Later,
 }
 
 /// The departure of a device's user from a group.
@@ -46,13 +68,15 @@ pub enum PreviousState {
         /// True if someone who left still had its master key.
         rekey_due: bool,
     },
-    /// This device was not sent the state before, because it joined with the one after.
+    /// This device does not know the state before: it joined with the one after, or the control
+    /// for it has not come.
     Unseen {
         /// The hash of the state before.
         hash: String,
-        /// The state that this device joined with. It has the master key of the state before, and
-        /// its admins were admins before too.
+        /// The state that this device came in with. Its admins were admins before too.
         joined: GroupState,
+        /// The master key of the state before, unless the change that was seen has renewed it.
+        master_key: Option<MasterKey>,
     },
 }
 
@@ -81,13 +105,16 @@ pub enum LeaveDecision {
 }
 
 impl KnownGroup {
-    /// Returns the record of the device that creates a group.
-    pub fn created(state: GroupState) -> Self {
+    /// Returns the record of a group that the device with the address `maker` begins.
+    pub fn created(state: GroupState, maker: &str) -> Self {
         Self {
             current: state,
             rekey_due: false,
             departure: OwnDeparture::NotMade,
             before: PreviousState::Nothing,
+            maker: maker.to_owned(),
+            confirmed: BTreeSet::new(),
+            past: Vec::new(),
         }
     }
 
@@ -99,43 +126,113 @@ impl KnownGroup {
         verdict: &ControlVerdict,
         me: &str,
     ) -> Option<Self> {
-        let current = control.state().clone();
-        let (before, rekey_due) = match verdict {
+        match verdict {
+            // Who left before this device joined is known to the admin who added it.
             ControlVerdict::Join => {
-                let before = match control.previous() {
-                    None => PreviousState::Nothing,
-                    Some(hash) => PreviousState::Unseen { hash: hash.to_owned(), joined: current.clone() },
-                };
-                // Who left before this device joined is known to the admin who added it.
-                (before, known.is_some_and(|known| known.stays_due(control)))
+                let rekey_due = known.is_some_and(|known| known.stays_due(control));
+                Some(Self::changed(known, control, PreviousState::unseen(control), rekey_due, me))
             }
             ControlVerdict::Apply => {
-                let known = known?;
-                let before = PreviousState::Seen { state: known.current.clone(), rekey_due: known.rekey_due };
-                (before, known.stays_due(control))
+                let before = known?;
+                let seen = PreviousState::Seen { state: before.current.clone(), rekey_due: before.rekey_due };
+                Some(Self::changed(known, control, seen, before.stays_due(control), me))
+            }
+            ControlVerdict::Jump | ControlVerdict::Conflict { wins: true } => {
+                let rekey_due = known?.stays_due(control);
+                Some(Self::changed(known, control, PreviousState::unseen(control), rekey_due, me))
             }
             ControlVerdict::Overtakes => {
                 let before = known?.before.clone();
                 let rekey_due = before.stays_due(control);
-                (before, rekey_due)
+                Some(Self::changed(known, control, before, rekey_due, me))
+            }
+            ControlVerdict::Reveals => known.map(|known| known.revealed(control)),
+            ControlVerdict::LateDeparture => {
+                let known = known.filter(|known| !known.rekey_due)?;
+                Some(Self { rekey_due: true, ..known.clone() })
             }
             // Another device of the user left, and this one sees at once that it has to leave
             // again.
             ControlVerdict::Overtaken if is_departure_of(control, me) => {
                 let known = known.filter(|known| known.departure == OwnDeparture::NotMade)?;
-                return Some(Self { departure: OwnDeparture::Made, ..known.clone() });
+                Some(Self { departure: OwnDeparture::Made, ..known.clone() })
             }
             ControlVerdict::Same
             | ControlVerdict::Overtaken
+            | ControlVerdict::Conflict { wins: false }
+            | ControlVerdict::Older
             | ControlVerdict::Ahead
-            | ControlVerdict::Refused(_) => return None,
-        };
+            | ControlVerdict::Refused(_) => None,
+        }
+    }
+
+    /// Returns the record with the state of a control that counts.
+    fn changed(
+        known: Option<&Self>,
+        control: &GroupControl,
+        before: PreviousState,
+        rekey_due: bool,
+        me: &str,
+    ) -> Self {
+        let current = control.state().clone();
         let departure = match known {
             _ if is_departure_of(control, me) => OwnDeparture::Made,
             Some(known) if !known.adds_after_departure(control, me) => known.departure,
             Some(_) | None => OwnDeparture::NotMade,
         };
-        Some(Self { current, rekey_due, departure, before })
+        let mut past = known.map(|known| known.past.clone()).unwrap_or_default();
+        past.extend(known.map(|known| known.current.hash()));
+        past.drain(..past.len().saturating_sub(PAST));
+        let confirmed = known.map(|known| known.confirmed.clone()).unwrap_or_default();
+        let confirmed = confirmed.into_iter().chain([control.author().to_owned()]);
+        let confirmed = confirmed.filter(|actor| current.members().contains(actor)).collect();
+        let maker = control.device().to_owned();
+        Self { current, rekey_due, departure, before, maker, confirmed, past }
+    }
+
+    /// Returns the record with the state before, which this device did not know.
+    fn revealed(&self, control: &GroupControl) -> Self {
+        let state = control.state().clone();
+        let rekey_due = control.change() == GroupChange::Left;
+        let same_key = state.master_key() == self.current.master_key();
+        Self {
+            rekey_due: self.rekey_due || (same_key && rekey_due),
+            before: PreviousState::Seen { state, rekey_due },
+            ..self.clone()
+        }
+    }
+
+    /// True if `control` makes another state out of the one before, by the device that made the
+    /// last change. A device never does so by itself: it tells different members different things.
+    pub fn is_second_story(&self, control: &GroupControl) -> bool {
+        let previous = match &self.before {
+            PreviousState::Nothing => None,
+            PreviousState::Seen { state, .. } => Some(state.hash()),
+            PreviousState::Unseen { hash, .. } => Some(hash.clone()),
+        };
+        control.device() == self.maker
+            && control.state().epoch() == self.current.epoch()
+            && control.state() != &self.current
+            && control.previous() == previous.as_deref()
+    }
+
+    /// Compares the state that a member names with the states of this record.
+    pub fn agreement(&self, epoch: u64, state: &str) -> StateAgreement {
+        if state == self.current.hash() {
+            StateAgreement::Same
+        } else if epoch > self.current.epoch() {
+            StateAgreement::Later
+        } else if self.past.iter().any(|past| past == state) {
+            StateAgreement::Former
+        } else {
+            StateAgreement::Other
+        }
+    }
+
+    /// Returns the members, without `me`, who have not shown that they have a state of this group.
+    pub fn unconfirmed(&self, me: &str) -> BTreeSet<String> {
+        let members = self.current.members().difference(&self.confirmed);
+        members.filter(|member| *member != me).cloned().collect()
     }
 
     /// Decides whether the device of the user `me` makes another master key now.
@@ -161,70 +258,26 @@ impl KnownGroup {
 
     /// True if `control`, which was accepted, adds the user `me` to the group again after a
     /// departure that the current state shows.
-    ///
-    /// A control does not tell whom it adds, and the state before it may be unknown here. If it
-    /// follows another state of the current epoch and has the same key, the departure was
-    /// overtaken: only a `removed`, which makes another key, could have taken the user out of that
-    /// state.
     fn adds_after_departure(&self, control: &GroupControl, me: &str) -> bool {
-        let (current, state) = (&self.current, control.state());
-        let follows = control.previous() == Some(&current.hash());
-        let is_next = current.epoch().checked_add(1) == Some(state.epoch());
-        let was_overtaken = !follows && is_next && current.master_key() == state.master_key();
-        control.change() == GroupChange::Added
-            && !current.members().contains(me)
-            && state.members().contains(me)
-            && !was_overtaken
+        !self.current.members().contains(me) && control.brings_in(me)
     }
 
     /// True if a new key is due after `control`, which follows the current state.
     fn stays_due(&self, control: &GroupControl) -> bool {
         is_due_after(&self.current, self.rekey_due, control)
     }
-
-    /// Returns the JSON that the record is kept as. It holds master keys.
-    pub fn to_value(&self) -> Value {
-        let (current, due) = (self.current.to_value(), self.rekey_due);
-        let left = self.departure == OwnDeparture::Made;
-        match &self.before {
-            PreviousState::Nothing => json!({ "current": current, "rekeyDue": due, "userLeft": left }),
-            PreviousState::Seen { state, rekey_due } => json!({
-                "current": current, "rekeyDue": due, "userLeft": left,
-                "before": state.to_value(), "beforeRekeyDue": rekey_due,
-            }),
-            PreviousState::Unseen { hash, joined } => json!({
-                "current": current, "rekeyDue": due, "userLeft": left,
-                "beforeHash": hash, "joined": joined.to_value(),
-            }),
-        }
-    }
-
-    /// Reads what [`KnownGroup::to_value`] wrote.
-    ///
-    /// # Errors
-    /// [`Invalid`] at the first member that is missing, or whose state breaks a rule.
-    pub fn parse(value: &Value) -> Result<Self, Invalid> {
-        let state = |name: &str| {
-            let state = GroupState::parse(value.get(name).unwrap_or(&Value::Null));
-            state.map_err(|fault| fault.under(format!("/{name}")))
-        };
-        let before = if value.get("joined").is_some() {
-            let hash = parsed(value, "beforeHash", |hash| Ok(hash.to_owned()))?;
-            PreviousState::Unseen { hash, joined: state("joined")? }
-        } else if value.get("before").is_some() {
-            PreviousState::Seen { state: state("before")?, rekey_due: flag(value, "beforeRekeyDue")? }
-        } else {
-            PreviousState::Nothing
-        };
-        let departure = match flag(value, "userLeft")? {
-            true => OwnDeparture::Made,
-            false => OwnDeparture::NotMade,
-        };
-        Ok(Self { current: state("current")?, rekey_due: flag(value, "rekeyDue")?, departure, before })
-    }
 }
 
 impl PreviousState {
+    /// Returns the state before a control, of which only the hash is known.
+    fn unseen(control: &GroupControl) -> Self {
+        let Some(hash) = control.previous() else { return Self::Nothing };
+        let joined = control.state().clone();
+        let renews = matches!(control.change(), GroupChange::Removed | GroupChange::Rekeyed);
+        let master_key = (!renews).then(|| joined.master_key().clone());
+        Self::Unseen { hash: hash.to_owned(), joined, master_key }
+    }
+
     /// True if a new key is due after `control`, which follows this state in place of the current
     /// one.
     fn stays_due(&self, control: &GroupControl) -> bool {
@@ -245,14 +298,4 @@ fn is_due_after(before: &GroupState, was_due: bool, control: &GroupControl) -> b
 /// True if `control` is a departure of the user `me`.
 fn is_departure_of(control: &GroupControl, me: &str) -> bool {
     control.change() == GroupChange::Left && control.author() == me
-}
-
-/// Reads a boolean member, which records of older versions lack: then it is false.
-fn flag(value: &Value, name: &str) -> Result<bool, Invalid> {
-    match value.get(name) {
-        None => Ok(false),
-        Some(member) => {
-            member.as_bool().ok_or_else(|| Invalid::at(format!("/{name}"), "must be true or false"))
-        }
-    }
 }

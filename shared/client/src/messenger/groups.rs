@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 
 use super::incoming::{ActivitySource, unreadable};
 use super::send::OutgoingActivity;
-use super::standing::Standing;
-use super::{
-    GroupEvent, MessageDraft, Messenger, MessengerError, Notice, Person, SentActivity, UnreadableReason,
-};
+use super::trust::Contact;
+use super::{MessageDraft, Messenger, MessengerError, Notice, Person, SentActivity, UnreadableReason};
 use crate::content::{Activity, ActivityContent, GroupRef};
 use crate::group::{
-    ControlVerdict, GroupChange, GroupControl, GroupId, GroupState, KnownGroup, Proposal, judge_control,
+    ControlVerdict, GroupChange, GroupControl, GroupId, GroupSigner, GroupState, KnownGroup, Proposal,
     propose,
 };
-use crate::store::{DeviceStoreError, HeldActivity, Transaction};
+use crate::store::{DeviceStoreError, HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// A group, as this device knows it.
@@ -25,6 +23,11 @@ pub struct Group {
     pub member: bool,
     /// True if somebody who left still has the master key, until an admin's device makes another.
     pub rekey_due: bool,
+    /// The members who have not shown that they have this group. They are sent everything, but
+    /// nothing says that it reaches them.
+    pub unconfirmed: BTreeSet<String>,
+    /// The actor whose control showed another history of the group, until a change settles it.
+    pub conflict: Option<String>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -34,16 +37,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn groups(&self) -> Result<Vec<Group>, DeviceStoreError> {
         let me = self.device.actor();
-        let known = self.store.read(|tx| tx.groups())?;
-        let group = |known: KnownGroup| Group {
-            member: known.current.members().contains(&me),
-            rekey_due: known.rekey_due,
-            state: known.current,
-        };
-        Ok(known.into_iter().map(group).collect())
+        self.store.read(|tx| {
+            let group = |known: KnownGroup| {
+                Ok(Group {
+                    member: known.current.members().contains(&me),
+                    rekey_due: known.rekey_due,
+                    unconfirmed: known.unconfirmed(&me),
+                    conflict: tx.conflict(known.current.id().as_str())?,
+                    state: known.current,
+                })
+            };
+            tx.groups()?.into_iter().map(group).collect()
+        })
     }
 
-    /// Creates a group with these people, whose admin is this user, and tells them.
+    /// Creates a group with these people, whose admin is this user, and invites them.
     ///
     /// # Errors
     /// [`MessengerError::Invalid`] if a group may not have this name or so many members.
@@ -58,7 +66,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok((state.id().clone(), sent))
     }
 
-    /// Changes a group and tells its members. Members who are removed are not told.
+    /// Changes a group and tells its members. Members who are added are invited. Members who are
+    /// removed are not told.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchGroup`] if this device does not know the group;
@@ -70,8 +79,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         proposal: Proposal,
     ) -> Result<SentActivity, MessengerError> {
         let known = self.known(id)?;
-        let me = self.device.actor();
-        let (change, next) = propose(&known.current, proposal, &me, &self.environment)?;
+        let (change, next) = self.signing(|signer| propose(&known.current, proposal, signer))??;
         let told = if change == GroupChange::Left {
             known.current.members().clone()
         } else {
@@ -110,7 +118,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<SentActivity, MessengerError> {
         let me = self.device.actor();
         let before = known.as_ref().map(|known| &known.current);
-        let control = GroupControl::seal(change, before, &next, &me, &self.environment)?;
+        let control = self.signing(|signer| GroupControl::seal(change, before, &next, signer))??;
         let activity = Activity::of_control(&control);
         let to = others(told, &me);
         let sync = self.has_other_devices().await?;
@@ -121,48 +129,33 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Err(MessengerError::Group(crate::group::GroupError::Stale));
             }
             let after = match &known {
-                None => Some(KnownGroup::created(next.clone())),
+                None => Some(KnownGroup::created(next.clone(), &self.device.address())),
                 known => KnownGroup::after(known.as_ref(), &control, &ControlVerdict::Apply, &me),
             };
-            tx.keep_group(&after.ok_or(DeviceStoreError::Corrupt("group"))?)?;
+            tx.keep_group(&after.ok_or(DeviceStoreError::Corrupt("group"))?, Some(&control))?;
             self.enclose(tx, &activity, &to, sync)
         })?;
         self.send_envelopes(&activity.id.to_string()).await
     }
 
+    /// Runs `work` with this device as the signer of controls and grants.
+    pub(super) fn signing<R>(&self, work: impl FnOnce(&GroupSigner<'_>) -> R) -> Result<R, DeviceStoreError> {
+        let (actor, device) = (self.device.actor(), self.device.address());
+        let pinned = self.store.read(|tx| tx.pinned(&actor))?;
+        let own = pinned.map(|pinned| Contact::new(self.me(), pinned)).transpose()?;
+        let device_set = own.and_then(|own| own.device_set());
+        Ok(work(&GroupSigner {
+            actor: &actor,
+            device: &device,
+            identity: self.device.keys().identity(),
+            device_set: device_set.as_ref(),
+            environment: &self.environment,
+        }))
+    }
+
     fn known(&self, id: &GroupId) -> Result<KnownGroup, MessengerError> {
         let known = self.store.read(|tx| tx.group(id.as_str()))?;
         known.ok_or_else(|| MessengerError::NoSuchGroup(id.to_string()))
-    }
-
-    /// Judges a control that arrived and keeps the state that it makes. Then it tries again what
-    /// was held for that state.
-    pub(super) fn keep_control(
-        &self,
-        tx: &Transaction<'_>,
-        activity: &Activity,
-        control: &GroupControl,
-        whence: &ActivitySource<'_>,
-        notices: &mut Vec<Notice>,
-    ) -> Result<(), MessengerError> {
-        let (me, id) = (self.device.actor(), control.state().id().clone());
-        let known = tx.group(id.as_str())?;
-        let verdict = judge_control(known.as_ref(), control, whence.actor, &me);
-        let mut tell = |event| {
-            notices.push(Notice::Group { id: id.clone(), by: whence.actor.to_owned(), event });
-        };
-        match &verdict {
-            ControlVerdict::Ahead => return self.hold(tx, &id, activity, whence),
-            ControlVerdict::Refused(why) => tell(GroupEvent::Refused(why.clone())),
-            ControlVerdict::Overtakes => tell(GroupEvent::Replaced(control.change())),
-            ControlVerdict::Same | ControlVerdict::Overtaken => {}
-            ControlVerdict::Join | ControlVerdict::Apply => tell(GroupEvent::Changed(control.change())),
-        }
-        if let Some(next) = KnownGroup::after(known.as_ref(), control, &verdict, &me) {
-            tx.keep_group(&next)?;
-            self.retry_held(tx, &id, notices)?;
-        }
-        Ok(())
     }
 
     /// True if the author of a message is a member of the group, as this device knows it. A message
@@ -175,66 +168,30 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<bool, MessengerError> {
-        let Some(known) = tx.group(group.id.as_str())? else {
-            self.hold(tx, &group.id, activity, whence)?;
+        let me = self.device.actor();
+        let known = tx.group(group.id.as_str())?.filter(|known| known.current.members().contains(&me));
+        let Some(known) = known else {
+            let invitations = tx.invitations(Some(group.id.as_str()))?;
+            if invitations.is_empty() || invitations.iter().any(|invitation| !invitation.declined) {
+                self.hold(tx, &group.id, activity, whence, HeldReason::NotJoined, notices)?;
+            }
             return Ok(false);
         };
         if group.epoch > known.current.epoch() {
-            self.hold(tx, &group.id, activity, whence)?;
+            self.hold(tx, &group.id, activity, whence, HeldReason::Ahead, notices)?;
             return Ok(false);
         }
         // A member who was removed may not know it. The message is not taken all the same.
-        let member = known.current.members().contains(whence.actor);
-        if !member {
+        if !known.current.members().contains(whence.actor) {
             let group = known.current.name().to_owned();
             notices.push(unreadable(whence.actor, UnreadableReason::NotMember { group }));
+            return Ok(false);
         }
-        Ok(member)
-    }
-
-    fn hold(
-        &self,
-        tx: &Transaction<'_>,
-        id: &GroupId,
-        activity: &Activity,
-        whence: &ActivitySource<'_>,
-    ) -> Result<(), MessengerError> {
-        let held = HeldActivity {
-            row: 0,
-            actor: whence.actor.to_owned(),
-            device: whence.device.to_owned(),
-            received_ms: whence.received_ms,
-            plaintext: activity.to_plaintext()?,
-        };
-        Ok(tx.hold(id.as_str(), &held, self.now_ms())?)
-    }
-
-    /// Tries again what was held for a group. Each activity may let the next one through.
-    fn retry_held(
-        &self,
-        tx: &Transaction<'_>,
-        id: &GroupId,
-        notices: &mut Vec<Notice>,
-    ) -> Result<(), MessengerError> {
-        for held in tx.held(id.as_str())? {
-            tx.release(held.row)?;
-            let Ok(activity) = Activity::from_plaintext(&held.plaintext) else { continue };
-            // The sender may have been replaced or revoked since.
-            let Some(contact) = self.kept_contact(tx, &held.actor)? else { continue };
-            let standing = Standing::of(&contact, &held.device, &self.device.actor());
-            let whence = ActivitySource {
-                actor: &held.actor,
-                device: &held.device,
-                received_ms: held.received_ms,
-                standing,
-                warning: standing.warning(),
-            };
-            self.keep(tx, &activity, &whence, notices)?;
-        }
-        Ok(())
+        self.compare_state(tx, known, group, whence, notices)?;
+        Ok(true)
     }
 }
 
-fn others(members: &BTreeSet<String>, me: &str) -> Vec<Person> {
+pub(super) fn others(members: &BTreeSet<String>, me: &str) -> Vec<Person> {
     members.iter().filter(|member| *member != me).filter_map(|member| Person::of(member)).collect()
 }

@@ -214,7 +214,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             (ActivityContent::Read(id), _) => self.keep_read(tx, id, whence, notices)?,
             (ActivityContent::Receipt(receipt), _) => self.keep_receipt(tx, receipt, whence, notices)?,
-            (ActivityContent::Join(_) | ActivityContent::Announce(_) | ActivityContent::Other(_), _) => {}
+            (ActivityContent::Join(_), Some(group)) => {
+                self.keep_join(tx, activity, group, whence, notices)?
+            }
+            (ActivityContent::Announce(control), _) => {
+                self.keep_announced(tx, activity, control, whence, notices)?;
+            }
+            (ActivityContent::Join(_) | ActivityContent::Other(_), _) => {}
         }
         Ok(EntryDisposition::Drop)
     }

@@ -15,14 +15,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut outcome = Ok(());
         for known in self.store.read(|tx| tx.groups())? {
             if known.should_leave_again(&me) == LeaveDecision::Leave {
-                outcome = outcome.and(self.leave_group_again(known, &me).await);
+                outcome = outcome.and(self.leave_group_again(known).await);
             }
         }
         outcome
     }
 
-    async fn leave_group_again(&self, known: KnownGroup, me: &str) -> Result<(), MessengerError> {
-        let (change, next) = propose(&known.current, Proposal::Leave, me, &self.environment)?;
+    async fn leave_group_again(&self, known: KnownGroup) -> Result<(), MessengerError> {
+        let (change, next) = self.signing(|signer| propose(&known.current, Proposal::Leave, signer))??;
         let told = known.current.members().clone();
         match self.control(change, Some(known), next, &told).await {
             // Another process changed the group since it was read. If the state still lists the

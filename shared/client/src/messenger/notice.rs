@@ -9,7 +9,7 @@ use super::{Distrust, MessengerError};
 use crate::SessionError;
 use crate::device::PendingDevice;
 use crate::group::{GroupChange, GroupError, GroupId};
-use crate::store::{EnvelopeState, OutboxEnvelope};
+use crate::store::{EnvelopeState, HeldReason, OutboxEnvelope};
 
 /// Something that happened and is not a message.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +138,35 @@ pub enum GroupEvent {
     Replaced(GroupChange),
     /// The control was refused and changed nothing.
     Refused(GroupError),
+    /// The control brings this user into the group. The user joins or declines.
+    Invited,
+    /// A member has shown for the first time that it has the group. If it is this user, the user has
+    /// joined on another device.
+    Joined,
+    /// The control shows another history of the group than the one that this device has. One of the
+    /// two goes on.
+    Conflict,
+    /// The device that made the control has told others something else in its place.
+    TwoStories,
+    /// What was sent is held, because it cannot be judged yet.
+    Held(HeldReason),
+}
+
+impl GroupEvent {
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Conflict | Self::TwoStories | Self::Held(HeldReason::Reset) => Severity::Warning,
+            Self::Refused(
+                GroupError::RevokedDevice | GroupError::OtherHistory | GroupError::FalseGrant(_),
+            ) => Severity::Warning,
+            Self::Changed(_)
+            | Self::Replaced(_)
+            | Self::Refused(_)
+            | Self::Invited
+            | Self::Joined
+            | Self::Held(_) => Severity::News,
+        }
+    }
 }
 
 /// A reason for which a message cannot be read.
@@ -173,6 +202,7 @@ impl Notice {
             | Self::KeysReplaced => Severity::Warning,
             Self::DevicesChanged { added, .. } if !added.is_empty() => Severity::Warning,
             Self::Settled(envelope) if envelope.state == EnvelopeState::Refused => Severity::Warning,
+            Self::Group { event, .. } => event.severity(),
             Self::Settled(_)
             | Self::DevicesChanged { .. }
             | Self::DeviceWaits(_)
@@ -181,8 +211,7 @@ impl Notice {
             | Self::Missed { .. }
             | Self::NotRead { .. }
             | Self::Unreadable { .. }
-            | Self::Waits { .. }
-            | Self::Group { .. } => Severity::News,
+            | Self::Waits { .. } => Severity::News,
         }
     }
 }

@@ -77,6 +77,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     async fn walk(&self, received: &mut ReceivedBatch) -> Result<(), MessengerError> {
+        self.retry_after_resets(&mut received.notices)?;
         let mut page = self.signed_in(async || self.device.fetch().await).await?;
         loop {
             self.take_page(&page.entries, received).await?;

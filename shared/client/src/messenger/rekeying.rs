@@ -15,14 +15,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut outcome = Ok(());
         for known in self.store.read(|tx| tx.groups())? {
             if known.should_rekey(&me) == RekeyDecision::Rekey {
-                outcome = outcome.and(self.renew_group_key(known, &me).await);
+                outcome = outcome.and(self.renew_group_key(known).await);
             }
         }
         outcome
     }
 
-    async fn renew_group_key(&self, known: KnownGroup, me: &str) -> Result<(), MessengerError> {
-        let (change, next) = propose(&known.current, Proposal::Rekey, me, &self.environment)?;
+    async fn renew_group_key(&self, known: KnownGroup) -> Result<(), MessengerError> {
+        let (change, next) = self.signing(|signer| propose(&known.current, Proposal::Rekey, signer))??;
         let told = next.members().clone();
         match self.control(change, Some(known), next, &told).await {
             // Another process changed the group since it was read. If the key is still due, the

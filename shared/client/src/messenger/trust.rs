@@ -304,6 +304,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             for gone in before.difference(&contact.active()) {
                 tx.forget_session(gone)?;
             }
+            if !before.is_subset(&contact.active()) {
+                tx.rekey_groups_of(&actor)?;
+            }
             if contact.hidden().is_none() {
                 contact.pinned.proven = None;
             }

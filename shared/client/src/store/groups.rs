@@ -4,33 +4,95 @@ use eko_protocol::json;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{DeviceStoreError, Transaction};
-use crate::group::KnownGroup;
+use crate::group::{GroupControl, KnownGroup};
 
 impl Transaction<'_> {
     /// Returns the record of a group.
     pub(crate) fn group(&self, id: &str) -> Result<Option<KnownGroup>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT known FROM groups WHERE id = ?1")?;
         let known: Option<Vec<u8>> = statement.query_row([id], |row| row.get(0)).optional()?;
-        known.as_deref().map(read).transpose()
+        known.as_deref().map(read_known).transpose()
     }
 
     /// Returns the records of all groups.
     pub(crate) fn groups(&self) -> Result<Vec<KnownGroup>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT known FROM groups ORDER BY id")?;
         let known = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<Vec<u8>>, _>>()?;
-        known.iter().map(|known| read(known)).collect()
+        known.iter().map(|known| read_known(known)).collect()
     }
 
-    /// Keeps the record of a group.
-    pub(crate) fn keep_group(&self, known: &KnownGroup) -> Result<(), DeviceStoreError> {
-        let sql = "INSERT OR REPLACE INTO groups (id, known) VALUES (?1, ?2)";
-        let json = known.to_value().to_string().into_bytes();
-        self.inner.execute(sql, params![known.current.id().as_str(), json])?;
+    /// Keeps the record of a group. `latest` is the control that made its state, if that is new.
+    /// It settles the conflict that was recorded before.
+    pub(crate) fn keep_group(
+        &self,
+        known: &KnownGroup,
+        latest: Option<&GroupControl>,
+    ) -> Result<(), DeviceStoreError> {
+        let sql = "INSERT INTO groups (id, known, latest) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET \
+                   known = ?2, latest = COALESCE(?3, latest), conflict = iif(?3 IS NULL, conflict, NULL)";
+        let latest = latest.map(control_json);
+        self.inner.execute(sql, params![known.current.id().as_str(), known_json(known), latest])?;
+        Ok(())
+    }
+
+    /// Returns the control that made the current state of a group.
+    pub(crate) fn latest_control(&self, id: &str) -> Result<Option<GroupControl>, DeviceStoreError> {
+        let mut statement = self.inner.prepare_cached("SELECT latest FROM groups WHERE id = ?1")?;
+        let latest: Option<Option<Vec<u8>>> = statement.query_row([id], |row| row.get(0)).optional()?;
+        latest.flatten().as_deref().map(read_control).transpose()
+    }
+
+    /// Records that a control of `actor` showed another history of a group.
+    pub(crate) fn note_conflict(&self, id: &str, actor: &str) -> Result<(), DeviceStoreError> {
+        self.inner.execute("UPDATE groups SET conflict = ?2 WHERE id = ?1", [id, actor])?;
+        Ok(())
+    }
+
+    /// Returns the actor whose control showed another history of a group.
+    pub(crate) fn conflict(&self, id: &str) -> Result<Option<String>, DeviceStoreError> {
+        let mut statement = self.inner.prepare_cached("SELECT conflict FROM groups WHERE id = ?1")?;
+        Ok(statement.query_row([id], |row| row.get(0)).optional()?.flatten())
+    }
+
+    /// Records that a member is told of the current state of a group. Returns false if the member
+    /// was told of it before.
+    pub(crate) fn note_announced(
+        &self,
+        id: &str,
+        actor: &str,
+        state: &str,
+    ) -> Result<bool, DeviceStoreError> {
+        let sql = "INSERT INTO announced (grp, actor, state) VALUES (?1, ?2, ?3) \
+                   ON CONFLICT (grp, actor) DO UPDATE SET state = ?3 WHERE state <> ?3";
+        Ok(self.inner.execute(sql, [id, actor, state])? > 0)
+    }
+
+    /// Makes a new master key due in every group that this user is in together with a user of whom
+    /// a device was revoked. Whoever has that device has the keys of today.
+    pub(crate) fn rekey_groups_of(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        for known in self.groups()? {
+            if known.current.members().contains(actor) && !known.rekey_due {
+                self.keep_group(&KnownGroup { rekey_due: true, ..known }, None)?;
+            }
+        }
         Ok(())
     }
 }
 
-fn read(known: &[u8]) -> Result<KnownGroup, DeviceStoreError> {
+pub(super) fn known_json(known: &KnownGroup) -> Vec<u8> {
+    known.to_value().to_string().into_bytes()
+}
+
+pub(super) fn control_json(control: &GroupControl) -> Vec<u8> {
+    control.to_value().to_string().into_bytes()
+}
+
+pub(super) fn read_known(known: &[u8]) -> Result<KnownGroup, DeviceStoreError> {
     let value = json::parse(known).ok();
     value.and_then(|value| KnownGroup::parse(&value).ok()).ok_or(DeviceStoreError::Corrupt("group"))
+}
+
+pub(super) fn read_control(control: &[u8]) -> Result<GroupControl, DeviceStoreError> {
+    let value = json::parse(control).ok();
+    value.and_then(|value| GroupControl::parse(&value).ok()).ok_or(DeviceStoreError::Corrupt("control"))
 }

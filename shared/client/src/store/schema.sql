@@ -110,12 +110,25 @@ CREATE TABLE read_envelopes (
 ) WITHOUT ROWID;
 CREATE INDEX read_envelopes_by_age ON read_envelopes (at);
 
--- Groups: the JSON of `KnownGroup`, which also says whether a new master key is due.
-CREATE TABLE groups (id TEXT PRIMARY KEY, known BLOB NOT NULL) WITHOUT ROWID;
+-- Groups: the JSON of `KnownGroup`, which also says whether a new master key is due. latest: the
+-- newest control, as it came. conflict: the actor whose control showed another history.
+CREATE TABLE groups (id TEXT PRIMARY KEY, known BLOB NOT NULL, latest BLOB, conflict TEXT) WITHOUT ROWID;
 
--- Activities for a later epoch of a group than this device knows.
+-- Groups that this user was brought into and has not joined, by the actor who sent the control.
+-- stranger: 1 if that actor is no contact. declined: 1 if the user wants none of it.
+CREATE TABLE invitations (
+  grp TEXT NOT NULL, actor TEXT NOT NULL, known BLOB NOT NULL, latest BLOB NOT NULL, at INTEGER NOT NULL,
+  stranger INTEGER NOT NULL, declined INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (grp, actor)
+) WITHOUT ROWID;
+
+-- The states of groups that members were told of because they had others.
+CREATE TABLE announced (grp TEXT NOT NULL, actor TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (grp, actor)) WITHOUT ROWID;
+
+-- Activities of groups that cannot be judged yet. why: 1 a later epoch, 2 a group that the user has
+-- not joined, 3 a sender whose devices were all replaced. stranger: 1 if the sender is no contact.
 CREATE TABLE held (
   row INTEGER PRIMARY KEY, grp TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL, received INTEGER NOT NULL,
-  stored INTEGER NOT NULL, plaintext BLOB NOT NULL
+  stored INTEGER NOT NULL, plaintext BLOB NOT NULL, why INTEGER NOT NULL, stranger INTEGER NOT NULL, warning TEXT
 );
 CREATE INDEX held_of_group ON held (grp, row);
+CREATE INDEX held_of_author ON held (stranger, actor, row);

@@ -1,5 +1,7 @@
 //! Tests of the store.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn arrival(id: &str, device: &str, sequence: Option<u64>) -> MessageContent {
@@ -120,24 +122,68 @@ fn the_first_that_is_heard_of_a_device_waits_less() {
     assert_eq!(place(1_000), Some(6_000));
 }
 
-#[test]
-fn what_is_held_of_one_author_has_an_end_and_others_keep_theirs() {
-    let store = DeviceStore::in_memory().unwrap();
-    let held = |actor: &str, n: i64| HeldActivity {
+fn held(actor: &str, n: i64, stranger: bool) -> HeldActivity {
+    HeldActivity {
         row: 0,
+        group: "g".to_owned(),
         actor: actor.to_owned(),
-        device: "d".to_owned(),
+        device: format!("{actor}/device"),
         received_ms: n,
-        plaintext: Vec::new(),
-    };
-    store.write(|tx| tx.hold("g", &held("bob", 0), 0)).unwrap();
-    for n in 1..=510 {
-        store.write(|tx| tx.hold("g", &held("mallory", n), 0)).unwrap();
+        plaintext: vec![1],
+        why: HeldReason::Ahead,
+        stranger,
+        warning: Some("beware".to_owned()),
     }
-    let kept = store.read(|tx| tx.held("g")).unwrap();
-    assert_eq!((kept.len(), kept[0].actor.as_str(), kept[1].received_ms), (501, "bob", 11));
-    store.write(|tx| tx.release(kept[0].row)).unwrap();
-    assert_eq!(store.read(|tx| tx.held("g")).unwrap().len(), 500);
+}
+
+/// Holds activities, and returns how many are held of each author afterwards.
+fn hold_all(store: &DeviceStore, all: impl Iterator<Item = HeldActivity>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    store
+        .write(|tx| {
+            for one in all {
+                tx.hold(&one, 0)?;
+            }
+            for one in tx.held(None)? {
+                *counts.entry(one.actor).or_default() += 1;
+            }
+            Ok::<_, DeviceStoreError>(())
+        })
+        .unwrap();
+    counts
+}
+
+#[test]
+fn of_one_author_only_the_newest_are_held() {
+    let store = DeviceStore::in_memory().unwrap();
+    let counts = hold_all(&store, (0..502).map(|n| held("bob", n, false)));
+    assert_eq!(counts["bob"], 500);
+    let kept = store.read(|tx| tx.held(Some("g"))).unwrap();
+    assert_eq!((kept[0].received_ms, kept[499].received_ms), (2, 501));
+    assert_eq!(kept[0].warning.as_deref(), Some("beware"));
+    assert_eq!(store.read(|tx| tx.held(Some("other"))).unwrap(), []);
+}
+
+#[test]
+fn strangers_evict_nothing_of_contacts() {
+    let store = DeviceStore::in_memory().unwrap();
+    let genuine = (0..5).map(|n| held("bob", n, false));
+    let strangers = (0..40).flat_map(|who| (0..30).map(move |n| held(&format!("s{who}"), n, true)));
+    let counts = hold_all(&store, genuine.chain(strangers));
+    assert_eq!(counts["bob"], 5);
+    assert!(counts.iter().all(|(who, count)| who == "bob" || *count <= 20));
+    assert_eq!(counts.values().sum::<usize>(), 205);
+}
+
+/// Among contacts the author of whom most is held makes room, not the one who was first.
+#[test]
+fn whoever_sends_most_makes_room() {
+    let store = DeviceStore::in_memory().unwrap();
+    let genuine = (0..5).map(|n| held("bob", n, false));
+    let flood = (0..11).flat_map(|who| (0..500).map(move |n| held(&format!("m{who}"), n, false)));
+    let counts = hold_all(&store, genuine.chain(flood));
+    assert_eq!(counts["bob"], 5);
+    assert_eq!(counts.values().sum::<usize>(), 5_000);
 }
 
 /// A server invents as many names as it likes. It pushes out only what came from it.

@@ -1,6 +1,7 @@
 //! `eko groups`: shows and changes the groups that this device knows.
 
 mod change;
+mod invited;
 
 use clap::{Args, Subcommand};
 use eko_client::messenger::Group;
@@ -9,13 +10,15 @@ use serde_json::{Value, json};
 use crate::context::{Context, HttpMessenger};
 use crate::delivery::WAIT_S;
 use crate::failure::CommandFailure;
+use crate::partial_handle::PartialHandle;
 use crate::people::{group, named, short};
 use change::ChangeCommand;
 
 const MORE: &str = "\
 A group exists on its members' devices only: no server knows of it. Each change is sent to every
 member like a message. Only admins can change more than their own membership. A member who is removed
-is not told, and cannot read later messages.
+is not told, and cannot read later messages. Whoever is added is invited, and joins or declines. Until
+somebody has joined, nothing says that your messages reach them.
 
 NAME is the group's name, or the beginning of its id.
 
@@ -23,6 +26,7 @@ Examples:
   eko groups create Friday @bob @carol@chat.example
   eko groups add Friday @dave
   eko groups promote Friday @bob
+  eko groups join Friday
   eko send --group Friday 'When shall we three meet again?'
   eko groups leave Friday";
 
@@ -39,13 +43,22 @@ pub(crate) struct GroupsArgs {
 
 #[derive(Debug, Subcommand)]
 enum GroupsCommand {
-    /// List your groups; `eko groups` alone does the same
+    /// List your groups, the invitations to others, and what is held; `eko groups` alone does the same
     List,
     /// Show one group
     Show {
         /// The group's name, or the beginning of its id
         #[arg(value_name = "NAME")]
         name: String,
+    },
+    /// Decline an invitation; nobody is told
+    Decline {
+        /// The group's name, or the beginning of its id
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Decline the invitation of this person only
+        #[arg(long, value_name = "WHO")]
+        by: Option<PartialHandle>,
     },
     #[command(flatten)]
     Change(ChangeCommand),
@@ -59,7 +72,10 @@ impl GroupsArgs {
                 for group in client.groups()? {
                     context.out.result(&summary(&client, &group), &object(&client, &group))?;
                 }
-                Ok(())
+                invited::list(context, &client)
+            }
+            Some(GroupsCommand::Decline { name, by }) => {
+                invited::decline(context, &client, name, by.as_ref()).await
             }
             Some(GroupsCommand::Show { name }) => {
                 let group = group(&client, name)?;
@@ -100,9 +116,11 @@ impl Membership {
 
 fn members(client: &HttpMessenger, group: &Group) -> Vec<String> {
     let admins = group.state.admins();
-    let member = |actor: &String| match admins.contains(actor) {
-        true => format!("{} (admin)", named(client, actor)),
-        false => named(client, actor),
+    let member = |actor: &String| match (admins.contains(actor), group.unconfirmed.contains(actor)) {
+        (true, true) => format!("{} (admin, not joined yet)", named(client, actor)),
+        (true, false) => format!("{} (admin)", named(client, actor)),
+        (false, true) => format!("{} (not joined yet)", named(client, actor)),
+        (false, false) => named(client, actor),
     };
     group.state.members().iter().map(member).collect()
 }
@@ -115,7 +133,8 @@ fn summary(client: &HttpMessenger, group: &Group) -> String {
         Membership::Member => "you are a member",
         Membership::Former => "you are not in it any more",
     };
-    let head = format!("{}  {}  epoch {}, {you}", state.name(), short(state.id()), state.epoch());
+    let conflict = conflict(client, group).map(|conflict| format!("\n    {conflict}")).unwrap_or_default();
+    let head = format!("{}  {}  epoch {}, {you}{conflict}", state.name(), short(state.id()), state.epoch());
     match members(client, group).join(", ") {
         nobody if nobody.is_empty() => head,
         members => format!("{head}\n    {members}"),
@@ -130,13 +149,22 @@ fn details(client: &HttpMessenger, group: &Group) -> String {
         Membership::Member => "member",
         Membership::Former => "not in it any more",
     };
+    let conflict = conflict(client, group).map(|conflict| format!("\n  {conflict}")).unwrap_or_default();
     format!(
-        "{}\n  id       {}\n  epoch    {}\n  you      {you}\n  members  {}",
+        "{}\n  id       {}\n  epoch    {}\n  you      {you}\n  members  {}{conflict}",
         state.name(),
         state.id(),
         state.epoch(),
         members(client, group).join("\n           ")
     )
+}
+
+/// Returns the warning that somebody has another history of the group, if there is one.
+fn conflict(client: &HttpMessenger, group: &Group) -> Option<String> {
+    let by = named(client, group.conflict.as_ref()?);
+    Some(format!(
+        "BEWARE: {by} has another history of this group than this device; the next change settles it"
+    ))
 }
 
 /// Returns a group as a JSON object of the type `group`, without its key.
@@ -145,5 +173,6 @@ pub(super) fn object(client: &HttpMessenger, group: &Group) -> Value {
     json!({
         "type": "group", "id": state.id(), "name": state.name(), "epoch": state.epoch(), "members": state.members(),
         "admins": state.admins(), "member": group.member, "you": Membership::of(client, group).word(),
+        "unconfirmed": group.unconfirmed, "conflict": group.conflict,
     })
 }

@@ -84,6 +84,12 @@ impl From<MessengerError> for CommandFailure {
             MessengerError::Group(GroupError::Unchanged) => {
                 Self::new("that would change nothing").exit(Exit::Usage)
             }
+            MessengerError::Group(GroupError::SeveralInvitations) => Self::new(&error)
+                .next("eko groups, and eko groups join NAME --by @whom")
+                .exit(Exit::NotTrusted),
+            MessengerError::Group(GroupError::FalseGrant(_)) => {
+                Self::new(format!("the invitation is false, and gone: {error}")).exit(Exit::NotTrusted)
+            }
             MessengerError::SignedOut => Self::new(&error).next("eko login NAME"),
             MessengerError::Client(ClientError::Problem(problem)) => refusal(problem),
             _ => Self::new(&error),

@@ -14,6 +14,7 @@ async fn everything_that_was_said_and_no_keys() {
     alice.eko(&["send", "@bob", "Hello \u{202e}Bob", "--attach", file.to_str().unwrap()]).await.done();
     alice.eko(&["groups", "create", "Friday", "@bob"]).await.done();
     bob.hears().await;
+    bob.eko(&["groups", "join", "Friday"]).await.done();
     bob.eko(&["send", "--group", "Friday", "Good evening"]).await.done();
 
     let to = bob.path().join("all.jsonl");

@@ -16,7 +16,17 @@ async fn a_group_from_its_beginning_to_its_end() {
     assert_eq!((text(&created, "change"), text(&created, "state")), ("created", "accepted"));
     assert_eq!((&created["epoch"], text(&created, "you")), (&1.into(), "admin"));
     assert_eq!(alice.fails(&["groups", "create", "Friday", "@carol"]).await.code, 2);
+    assert_eq!(created["unconfirmed"].as_array().unwrap().len(), 1);
     bob.hears().await;
+    let listed = bob.objects(&["groups"]).await;
+    assert_eq!(
+        (listed.len(), text(&listed[0], "type"), &listed[0]["stranger"]),
+        (1, "invitation", &true.into())
+    );
+    let joined = bob.object(&["groups", "join", "Friday"]).await;
+    assert_eq!((text(&joined, "change"), text(&joined, "you")), ("joined", "member"));
+    assert_eq!(bob.fails(&["groups", "join", "Friday"]).await.code, 2);
+    alice.hears().await;
     let shown = bob.object(&["groups", "show", "Friday"]).await;
     assert_eq!((&shown["id"], text(&shown, "you")), (&created["id"], "member"));
     alice.eko(&["send", "--group", "Friday", "Hello, all"]).await.done();
@@ -29,9 +39,11 @@ async fn a_group_from_its_beginning_to_its_end() {
         (1, format!("@bob@{} is not an admin of the group", &server["http://".len()..]))
     );
     let said = alice.eko(&["groups", "add", "Friday", "@carol"]).await.done();
-    assert_eq!(said, "@carol is in Friday now. Told: @bob, @carol.\n");
+    assert_eq!(said, "@carol is invited to Friday. Told: @bob. Sent, and not joined yet: @carol.\n");
     bob.hears().await;
     carol.hears().await;
+    let joined = carol.eko(&["groups", "join", "Friday"]).await.done();
+    assert_eq!(joined, "You are in Friday now. Told: @alice. Sent, and not joined yet: @bob.\n");
     carol.eko(&["send", "--group", "Friday", "I am here"]).await.done();
     assert_eq!(
         (alice.hears().await, bob.hears().await),
@@ -64,5 +76,20 @@ async fn a_group_of_people_who_are_not_there_is_not_begun() {
     assert_eq!((code, what), (1, format!("there is no @nobody@{}", &server["http://".len()..])));
     assert_eq!(alice.objects(&["groups"]).await.len(), 0);
     assert_eq!(alice.fails(&["groups", "show", "Friday"]).await.code, 2);
+    assert_eq!(alice.fails(&["groups", "decline", "Friday"]).await.code, 2);
     assert_eq!(alice.fails(&["groups", "create", "Friday"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn an_invitation_that_is_declined_is_gone() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.object(&["groups", "create", "Friday", "@bob"]).await;
+    bob.hears().await;
+    assert!(bob.eko(&["groups"]).await.done().contains("@alice invites you, who is none of your contacts"));
+    let said = bob.eko(&["groups", "decline", "Friday"]).await.done();
+    assert_eq!(said, "You have declined Friday. Nobody was told.\n");
+    assert_eq!(bob.eko(&["groups"]).await.done(), "");
+    let shown = alice.eko(&["groups", "show", "Friday"]).await.done();
+    assert!(shown.contains("@bob (not joined yet)"), "{shown}");
 }

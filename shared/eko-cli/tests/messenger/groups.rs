@@ -3,7 +3,7 @@
 
 use eko_client::group::{GroupId, Proposal};
 use eko_client::messenger::{GroupEvent, MessengerError, Notice, SentActivity};
-use eko_client::store::EnvelopeState;
+use eko_client::store::{EnvelopeState, HeldReason};
 use eko_testkit::World;
 
 use crate::people::{TestMessenger, first, further, hear, text};
@@ -14,16 +14,29 @@ fn all_accepted(sent: &SentActivity, envelopes: usize) {
     assert!(sent.envelopes.iter().all(|envelope| envelope.state == EnvelopeState::Accepted), "{sent:?}");
 }
 
-/// Returns the changes of groups that a device is told of.
+/// Returns the changes of groups that a device is told of, sorted: what is sent at the same time may
+/// arrive in any order.
 async fn changes(world: &World, client: &TestMessenger) -> Vec<String> {
     world.deliver().await;
     let notices = client.receive().await.unwrap().notices;
     let change = |notice| match notice {
         Notice::Group { event: GroupEvent::Changed(change), .. } => Some(change.to_string()),
+        Notice::Group { event: GroupEvent::Joined | GroupEvent::Held(_), .. } => None,
         Notice::Group { event, .. } => Some(format!("{event:?}")),
         _ => None,
     };
-    notices.into_iter().filter_map(change).collect()
+    let mut changes: Vec<String> = notices.into_iter().filter_map(change).collect();
+    changes.sort();
+    changes
+}
+
+/// Has a user join a group that the user is invited to.
+async fn join(world: &World, client: &TestMessenger, id: &GroupId) {
+    assert_eq!(changes(world, client).await, ["Invited"]);
+    all_accepted(
+        &client.join_group(id, None).await.unwrap().sent,
+        client.groups().unwrap()[0].state.members().len() - 1,
+    );
 }
 
 fn epochs(clients: &[&TestMessenger], id: &GroupId) -> Vec<(u64, String)> {
@@ -46,8 +59,13 @@ async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
     let alice_two = further(&world, &wire, &alice, "two").await;
     let (id, sent) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
     all_accepted(&sent, 3);
-    for client in [&bob, &carol, &alice_two] {
-        assert_eq!(changes(&world, client).await, ["created"]);
+    assert_eq!(changes(&world, &alice_two).await, ["created"]);
+    for client in [&bob, &carol] {
+        join(&world, client, &id).await;
+    }
+    for client in [&alice, &alice_two, &bob, &carol] {
+        assert_eq!(changes(&world, client).await, [""; 0]);
+        assert_eq!(client.groups().unwrap()[0].unconfirmed, [].into());
     }
     // Every device reads every message.
     for (from, others) in [
@@ -69,7 +87,7 @@ async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
     alice.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
     alice.change_group(&id, Proposal::Promote([bob.me().actor()].into())).await.unwrap();
     for client in [&bob, &carol, &alice_two] {
-        assert_eq!(changes(&world, client).await, ["renamed", "promoted"]);
+        assert_eq!(changes(&world, client).await, ["promoted", "renamed"]);
     }
     // A removed member reads no later message, and nobody reads theirs.
     bob.change_group(&id, Proposal::Remove([carol.me().actor()].into())).await.unwrap();
@@ -99,6 +117,9 @@ async fn two_changes_at_once_end_in_one_state() {
     let wire = TestNetwork::to(&[&world]);
     let [alice, bob, carol] = three(&world, &wire).await;
     let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    for client in [&bob, &carol] {
+        join(&world, client, &id).await;
+    }
     alice.change_group(&id, Proposal::Promote([bob.me().actor()].into())).await.unwrap();
     for client in [&bob, &carol] {
         changes(&world, client).await;
@@ -139,13 +160,20 @@ async fn what_comes_before_its_group_is_held() {
     let wire = TestNetwork::to(&[&world]);
     let [alice, bob, carol] = three(&world, &wire).await;
     let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
-    changes(&world, &bob).await;
+    join(&world, &bob, &id).await;
     // The server shows Bob's message to Carol, but not yet Alice's, which told her of the group.
     bob.send_to_group(&id, text("hello, Carol")).await.unwrap();
     world.deliver().await;
     hide(&wire, alice.me().actor());
     assert_eq!(hear(&world, &carol).await, [""; 0]);
+    let held: Vec<_> = carol.held().unwrap().into_iter().map(|held| (held.actor, held.why)).collect();
+    let of_bob = (bob.me().actor(), HeldReason::NotJoined);
+    assert_eq!(held, [of_bob.clone(), of_bob], "his Join, and his message");
     wire.honest();
+    assert_eq!(hear(&world, &carol).await, [""; 0], "she has not joined yet");
+    carol.join_group(&id, None).await.unwrap();
     assert_eq!(hear(&world, &carol).await, ["hello, Carol"]);
+    assert_eq!(carol.held().unwrap(), []);
+    assert_eq!(carol.groups().unwrap()[0].unconfirmed, [].into(), "both have shown the state");
     world.deliver().await;
 }

@@ -61,6 +61,10 @@ async fn who_left_and_was_added_again_stays() {
     let both = [&friends.bob, &friends.carol].map(|client| client.me().actor());
     friends.dave.change_group(&id, Proposal::Add(both.into())).await.unwrap();
     settle(&friends).await;
+    for client in [&friends.bob, &friends.carol] {
+        client.join_group(&id, None).await.unwrap();
+    }
+    settle(&friends).await;
     let end = group(&friends.alice, &id).state;
     for client in friends.everybody() {
         let group = group(client, &id);
@@ -84,9 +88,8 @@ async fn who_is_overtaken_leaves_again_after_failures_and_restarts() {
         let id = loop {
             let members = [erin.me(), friends.bob.me(), friends.carol.me()];
             let (id, _) = friends.alice.create_group("Friday", &members).await.unwrap();
-            for client in [&erin, &friends.bob, &friends.carol] {
-                friends.look(client).await;
-            }
+            friends.join(&id, &[&erin, &friends.bob, &friends.carol]).await;
+            friends.look(&erin).await;
             for client in [&erin, &friends.bob] {
                 client.change_group(&id, Proposal::Leave).await.unwrap();
             }

@@ -69,7 +69,7 @@ pub(super) fn any_activity() -> impl Strategy<Value = Activity> {
     let head = (any_urn(), any_actor(), btree_map(any_actor(), Just(()), 1..4), 0..=LATEST_MS);
     let sets = (option::of(any_head()), option::of("[0-9a-f]{64}"), btree_map(any_actor(), any_set(), 0..3));
     let rest = (option::of(1u64..1 << 53), sets);
-    let group = option::of((any_urn(), 1u64..1 << 53, "[0-9a-f]{64}"));
+    let group = option::of((any_urn(), 1u64..=1 << 32, "[0-9a-f]{64}"));
     (head, rest, group, any_content()).prop_map(|((id, actor, to, published_ms), rest, group, content)| {
         let group =
             group.map(|(id, epoch, state)| GroupRef { id: GroupId::parse(&id).unwrap(), epoch, state });

@@ -61,8 +61,8 @@ fn the_last_admin_leaves_last() {
     let alone = after(&before, Proposal::Remove(people([BOB, CAROL])), ALICE).unwrap().1;
     let (_, empty) = after(&alone, Proposal::Leave, ALICE).unwrap();
     assert!(empty.members().is_empty() && empty.admins().is_empty());
-    let control = GroupControl::seal(GroupChange::Left, Some(&alone), &empty, ALICE, &repeatable(2)).unwrap();
-    let known = KnownGroup::created(alone);
+    let control = seal(GroupChange::Left, Some(&alone), &empty, ALICE, &repeatable(2)).unwrap();
+    let known = known(&alone);
     assert_eq!(
         judge_control(Some(&known), &control, ALICE, ALICE),
         ControlVerdict::Apply,
@@ -108,10 +108,7 @@ fn the_first_control_is_the_only_one_with_nothing_before() {
     let environment = repeatable(1);
     let before = choir(&environment);
     let (change, state) = after(&before, rename("Band"), ALICE).unwrap();
-    assert!(GroupControl::seal(change, None, &state, ALICE, &environment).is_err());
-    assert!(GroupControl::seal(GroupChange::Created, Some(&before), &state, ALICE, &environment).is_err());
-    assert!(
-        GroupControl::seal(GroupChange::Created, None, &before, BOB, &environment).is_err(),
-        "not its admin"
-    );
+    assert!(seal(change, None, &state, ALICE, &environment).is_err());
+    assert!(seal(GroupChange::Created, Some(&before), &state, ALICE, &environment).is_err());
+    assert!(seal(GroupChange::Created, None, &before, BOB, &environment).is_err(), "not its admin");
 }

@@ -31,7 +31,7 @@ impl GroupLife {
     fn lived(epochs: &[Vec<ChangeAttempt>], seed: u64, allowed: impl Fn(&Proposal, &str) -> bool) -> Self {
         let environment = repeatable(seed);
         let state = GroupState::create("Choir", people([BOB]), ALICE, &environment).unwrap();
-        let first = GroupControl::seal(GroupChange::Created, None, &state, ALICE, &environment).unwrap();
+        let first = seal(GroupChange::Created, None, &state, ALICE, &environment).unwrap();
         let (end, second) = next(&state, Proposal::Promote(people([BOB])), ALICE, &environment);
         let mut life = Self { controls: Vec::new(), end, rekey_due: false };
         life.send(first, &state);
@@ -46,7 +46,7 @@ impl GroupLife {
                     continue;
                 }
                 let Ok((change, state)) = propose(&before, proposal, by, &environment) else { continue };
-                let control = GroupControl::seal(change, Some(&before), &state, by, &environment).unwrap();
+                let control = seal(change, Some(&before), &state, by, &environment).unwrap();
                 life.send(control, &before);
                 states.push((change, state));
             }

@@ -6,7 +6,7 @@ use super::*;
 fn four(environment: &Environment) -> KnownGroup {
     let (before, _) = next(&choir(environment), Proposal::Add(people([DAVE])), ALICE, environment);
     let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
-    KnownGroup { current, rekey_due: false, departure: OwnDeparture::NotMade, before: seen(before) }
+    known_after(current, seen(before))
 }
 
 /// Returns the control of a change.
@@ -113,15 +113,4 @@ fn the_last_admin_leaves_when_there_is_another() {
     assert_eq!(follow(&known, [&promoted], me).should_leave_again(me), LeaveDecision::Leave);
     let removed = change(&known.current, Proposal::Remove(people([CAROL, DAVE])), me, &environment);
     assert_eq!(follow(&known, [&removed], me).should_leave_again(me), LeaveDecision::Leave);
-}
-
-#[test]
-fn records_of_older_versions_show_no_departure() {
-    let environment = repeatable(1);
-    let known = four(&environment);
-    let mut value = known.to_value();
-    assert!(value.as_object_mut().unwrap().remove("userLeft").is_some());
-    assert_eq!(KnownGroup::parse(&value), Ok(known));
-    value["userLeft"] = json!("no");
-    assert_eq!(KnownGroup::parse(&value).unwrap_err().pointer, "/userLeft");
 }

@@ -14,7 +14,7 @@ use crate::context::{Context, HttpMessenger};
 use crate::delivery::{DeliverySummary, wait_for};
 use crate::failure::{CommandFailure, Exit};
 use crate::partial_handle::PartialHandle;
-use crate::people::{group, named, person, short};
+use crate::people::{group, invited_group, named, person, short};
 use crate::progress::ProgressLine;
 use crate::show::{envelope_object, word};
 
@@ -33,7 +33,15 @@ pub(super) enum ChangeCommand {
         #[arg(value_name = "WHO", required = true)]
         members: Vec<PartialHandle>,
     },
-    /// Add people
+    /// Accept an invitation to a group, and tell its members
+    Join {
+        #[arg(value_name = "NAME", help = NAME)]
+        name: String,
+        /// Follow the invitation of this person, if there are several
+        #[arg(long, value_name = "WHO")]
+        by: Option<PartialHandle>,
+    },
+    /// Invite people
     Add {
         #[arg(value_name = "NAME", help = NAME)]
         name: String,
@@ -102,9 +110,10 @@ pub(super) async fn run(
 async fn make(client: &HttpMessenger, command: &ChangeCommand) -> Result<MadeChange, CommandFailure> {
     let (name, proposal, word, text) = match command {
         ChangeCommand::Create { name, members } => return create(client, name, members).await,
+        ChangeCommand::Join { name, by } => return join(client, name, by.as_ref()).await,
         ChangeCommand::Add { name, members } => {
             let people = reachable(client, members).await?;
-            let text = format!("{} {} in {name} now.", names(client, &people), is_are(&people));
+            let text = format!("{} {} invited to {name}.", names(client, &people), is_are(&people));
             (name, Proposal::Add(actors(&people)), "added", text)
         }
         ChangeCommand::Remove { name, members } => {
@@ -134,6 +143,22 @@ async fn make(client: &HttpMessenger, command: &ChangeCommand) -> Result<MadeCha
     let id = group(client, name)?.state.id().clone();
     let sent = client.change_group(&id, proposal).await?;
     Ok(MadeChange { id, sent, word, text })
+}
+
+async fn join(
+    client: &HttpMessenger,
+    name: &str,
+    by: Option<&PartialHandle>,
+) -> Result<MadeChange, CommandFailure> {
+    let id = invited_group(client, name)?;
+    let by = match by {
+        Some(who) => Some(person(client, who).await?),
+        None => None,
+    };
+    let joined = client.join_group(&id, by.as_ref()).await?;
+    let news = joined.notices.iter().filter_map(|notice| crate::show::notice(client, notice));
+    let text = [format!("You are in {name} now.")].into_iter().chain(news).collect::<Vec<_>>().join("\n");
+    Ok(MadeChange { id, sent: joined.sent, word: "joined", text })
 }
 
 async fn create(
@@ -187,13 +212,22 @@ fn is_are(people: &[Person]) -> &'static str {
 }
 
 fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<(), CommandFailure> {
+    // The change is made on this device even if somebody could not be told.
+    let group = client.groups()?.into_iter().find(|group| *group.state.id() == made.id);
+    let group = group.ok_or_else(|| CommandFailure::new("the group is gone"))?;
     let delivery = DeliverySummary::of(client, &made.sent);
     for warning in delivery.warnings() {
         context.out.prompt(&warning);
     }
     let mut text = made.text.clone();
-    if !delivery.reached.is_empty() {
-        text.push_str(&format!(" Told: {}.", delivery.reached.join(", ")));
+    let waiting: Vec<String> = group.unconfirmed.iter().map(|actor| named(client, actor)).collect();
+    let (invited, told): (Vec<_>, Vec<_>) = delivery.reached.iter().partition(|name| waiting.contains(name));
+    let listed = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(", ");
+    if !told.is_empty() {
+        text.push_str(&format!(" Told: {}.", listed(told)));
+    }
+    if !invited.is_empty() {
+        text.push_str(&format!(" Sent, and not joined yet: {}.", listed(invited)));
     }
     if !delivery.queued.is_empty() {
         text.push_str(&format!(
@@ -201,9 +235,6 @@ fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<
             delivery.queued.join(", ")
         ));
     }
-    // The change is made on this device even if somebody could not be told.
-    let group = client.groups()?.into_iter().find(|group| *group.state.id() == made.id);
-    let group = group.ok_or_else(|| CommandFailure::new("the group is gone"))?;
     let envelopes: Vec<_> = made.sent.envelopes.iter().map(envelope_object).collect();
     let mut object = object(client, &group);
     object["change"] = json!(made.word);

@@ -1,0 +1,187 @@
+//! Tests of controls that come without those before them, and of histories that meet.
+
+use super::*;
+
+/// Returns the record of the group with Bob as a second admin, Carol and Dave.
+fn four(environment: &Environment) -> KnownGroup {
+    let (before, _) = next(&choir(environment), Proposal::Add(people([DAVE])), ALICE, environment);
+    let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
+    known_after(current, seen(before))
+}
+
+/// Judges controls as a device of `me` does, one after the other. Returns the verdicts too.
+fn follow<const N: usize>(
+    known: &KnownGroup,
+    controls: [&GroupControl; N],
+    me: &str,
+) -> (KnownGroup, [ControlVerdict; N]) {
+    let mut known = known.clone();
+    let verdicts = controls.map(|control| {
+        let verdict = judge_control(Some(&known), control, control.author(), me);
+        known = KnownGroup::after(Some(&known), control, &verdict, me).unwrap_or(known.clone());
+        verdict
+    });
+    (known, verdicts)
+}
+
+#[test]
+fn a_known_admin_is_believed_without_what_was_between() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (second, renamed) = next(&known.current, rename("Band"), ALICE, &environment);
+    let (third, rekeyed) = next(&second, Proposal::Rekey, BOB, &environment);
+    let (at_carol, verdicts) = follow(&known, [&rekeyed, &renamed], CAROL);
+    // The control that was missing comes late. It shows the state before, and changes nothing else.
+    assert_eq!(verdicts, [ControlVerdict::Jump, ControlVerdict::Reveals]);
+    assert_eq!((&at_carol.current, &at_carol.before), (&third, &seen(second)));
+    assert_eq!(at_carol.past, [known.current.hash()]);
+    // A member who is no admin is not believed.
+    let (_, left) = next(&third, Proposal::Leave, DAVE, &environment);
+    assert_eq!(judge_control(Some(&known), &left, DAVE, CAROL), ControlVerdict::Ahead);
+}
+
+#[test]
+fn nobody_goes_further_than_a_thousand_epochs_at_once() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (_, renamed) = next(&known.current, rename("Band"), ALICE, &environment);
+    let at = |epoch: u64| {
+        let mut value = renamed.to_value();
+        (value["object"]["epoch"], value["eko:group"]["epoch"]) = (json!(epoch), json!(epoch));
+        value["eko:previous"] = json!("ab".repeat(32));
+        proven(value, known.current.master_key())
+    };
+    let now = known.current.epoch();
+    let judged = |epoch| judge_control(Some(&known), &at(epoch).unwrap(), ALICE, CAROL);
+    assert_eq!(judged(now + MAX_EPOCH_JUMP), ControlVerdict::Jump);
+    assert_eq!(judged(now + MAX_EPOCH_JUMP + 1), ControlVerdict::Refused(GroupError::TooFarAhead));
+    assert_eq!(judged(MAX_EPOCH), ControlVerdict::Refused(GroupError::TooFarAhead));
+    assert_eq!(at(MAX_EPOCH + 1).unwrap_err().pointer, "/object/epoch");
+}
+
+/// The race that waiting for the missing control would never settle: one admin renews the key after
+/// a departure, and the departure is overtaken for everybody else.
+#[test]
+fn a_departure_that_is_overtaken_after_the_renewal_ends_alike() {
+    for seed in 0..16 {
+        let environment = repeatable(seed);
+        let known = four(&environment);
+        let (_, left) = next(&known.current, Proposal::Leave, CAROL, &environment);
+        let rename = |at: usize| next(&known.current, rename(&at.to_string()), BOB, &environment).1;
+        let won = (0..).map(rename).find(|it| it.state().hash() < left.state().hash()).unwrap();
+        // Alice has seen the departure only, and renews the key.
+        let (at_alice, _) = follow(&known, [&left], ALICE);
+        let (rekeyed, renewal) = next(&at_alice.current, Proposal::Rekey, ALICE, &environment);
+        let (at_alice, verdicts) = follow(&at_alice, [&renewal, &won], ALICE);
+        assert_eq!(verdicts, [ControlVerdict::Apply, ControlVerdict::Older]);
+        for order in [[&won, &left, &renewal], [&left, &renewal, &won], [&renewal, &won, &left]] {
+            for me in [BOB, DAVE] {
+                let (known, _) = follow(&known, order, me);
+                assert_eq!((&known.current, known.rekey_due), (&rekeyed, false));
+            }
+        }
+        // Carol is not told of the renewal. Her device leaves again, which changes nothing.
+        let (at_carol, _) = follow(&known, [&left, &won], CAROL);
+        assert_eq!(at_carol.should_leave_again(CAROL), LeaveDecision::Leave);
+        let (_, again) = next(&at_carol.current, Proposal::Leave, CAROL, &environment);
+        assert_eq!(follow(&at_alice, [&again], ALICE), (at_alice.clone(), [ControlVerdict::Older]));
+    }
+}
+
+/// The other such race: whether an `added` brings back a user who has left, or somebody else while
+/// the departure was overtaken, shows in the control.
+#[test]
+fn an_added_tells_whom_it_adds_however_late_it_comes() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (out, left) = next(&known.current, Proposal::Leave, CAROL, &environment);
+    let won = (0..)
+        .map(|at| next(&known.current, rename(&at.to_string()), BOB, &environment))
+        .find(|(state, _)| state.hash() < out.hash())
+        .unwrap();
+    let (at_carol, _) = follow(&known, [&left], CAROL);
+    // Two epochs later, on the state in which she is still a member.
+    let (third, _) = next(&won.0, Proposal::Rekey, BOB, &environment);
+    let eve = people(["https://e.example/user/eve"]);
+    let (_, added) = next(&third, Proposal::Add(eve), ALICE, &environment);
+    let (stays, verdicts) = follow(&at_carol, [&added], CAROL);
+    assert_eq!((verdicts, stays.should_leave_again(CAROL)), ([ControlVerdict::Jump], LeaveDecision::Leave));
+    // Two epochs later, on the state without her.
+    let (third, _) = next(&out, Proposal::Rekey, BOB, &environment);
+    let (fourth, _) = next(&third, rename("Band"), BOB, &environment);
+    let (_, added) = next(&fourth, Proposal::Add(people([CAROL])), ALICE, &environment);
+    let (back, verdicts) = follow(&at_carol, [&added], CAROL);
+    assert_eq!((verdicts, back.should_leave_again(CAROL)), ([ControlVerdict::Join], LeaveDecision::NotDue));
+}
+
+#[test]
+fn a_departure_that_was_skipped_makes_a_key_due_when_it_comes() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (out, left) = next(&known.current, Proposal::Leave, CAROL, &environment);
+    let (second, _) = next(&out, rename("Band"), BOB, &environment);
+    let (third, renamed) = next(&second, rename("Choir"), BOB, &environment);
+    let (at_alice, verdicts) = follow(&known, [&renamed, &left], ALICE);
+    assert_eq!(verdicts, [ControlVerdict::Jump, ControlVerdict::LateDeparture]);
+    assert!(at_alice.rekey_due);
+    // A departure under a key that has gone since does not.
+    let (_, rekeyed) = next(&third, Proposal::Rekey, BOB, &environment);
+    let (at_alice, verdicts) = follow(&known, [&rekeyed, &left], ALICE);
+    assert_eq!((verdicts, at_alice.rekey_due), ([ControlVerdict::Jump, ControlVerdict::Older], false));
+}
+
+#[test]
+fn histories_that_meet_go_on_with_the_lower_hash() {
+    for seed in 0..8 {
+        let environment = repeatable(seed);
+        let known = four(&environment);
+        let branch = |name: &str, by: &str| {
+            let (state, one) = next(&known.current, rename(name), by, &environment);
+            let two = next(&state, Proposal::Rekey, by, &environment).1;
+            [one, two]
+        };
+        let (hers, his) = (branch("hers", ALICE), branch("his", BOB));
+        let (at_alice, _) = follow(&known, [&hers[0], &hers[1]], ALICE);
+        let (at_bob, _) = follow(&known, [&his[0], &his[1]], BOB);
+        let wins = his[1].state().hash() < hers[1].state().hash();
+        let (at_alice, verdicts) = follow(&at_alice, [&his[1]], ALICE);
+        assert_eq!(verdicts, [ControlVerdict::Conflict { wins }]);
+        let (at_bob, verdicts) = follow(&at_bob, [&hers[1]], BOB);
+        assert_eq!(verdicts, [ControlVerdict::Conflict { wins: !wins }]);
+        assert_eq!(at_alice.current, at_bob.current);
+        // Whoever is no admin begins no other history.
+        let lost = if wins { &hers } else { &his };
+        let (_, left) = next(lost[0].state(), Proposal::Leave, DAVE, &environment);
+        let refused = ControlVerdict::Refused(GroupError::OtherHistory);
+        assert_eq!(judge_control(Some(&at_alice), &left, DAVE, ALICE), refused);
+    }
+}
+
+#[test]
+fn two_stories_of_one_device_are_told_apart_from_two_changes_at_once() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (at_carol, _) = follow(&known, [&next(&known.current, rename("one"), ALICE, &environment).1], CAROL);
+    let other = next(&known.current, rename("other"), ALICE, &environment).1;
+    assert!(at_carol.is_second_story(&other));
+    let at_once = next(&known.current, rename("his"), BOB, &environment).1;
+    assert!(!at_carol.is_second_story(&at_once));
+    let later = next(&at_carol.current, rename("later"), ALICE, &environment).1;
+    assert!(!at_carol.is_second_story(&later));
+}
+
+#[test]
+fn a_state_is_compared_with_those_that_were() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (second, renamed) = next(&known.current, rename("Band"), ALICE, &environment);
+    let (at_carol, _) = follow(&known, [&renamed], CAROL);
+    let agreement = |state: &GroupState| at_carol.agreement(state.epoch(), &state.hash());
+    assert_eq!(agreement(&second), StateAgreement::Same);
+    assert_eq!(agreement(&known.current), StateAgreement::Former);
+    let (other, _) = next(&known.current, rename("Orchestra"), BOB, &environment);
+    assert_eq!(agreement(&other), StateAgreement::Other);
+    assert_eq!(agreement(&next(&second, Proposal::Rekey, ALICE, &environment).0), StateAgreement::Later);
+    // Whoever changed the group has the state. The others have not shown it yet.
+    assert_eq!(at_carol.unconfirmed(CAROL), people([BOB, DAVE]));
+}

@@ -1,0 +1,150 @@
+//! The states of a group that its members have: who has shown which, and what a member is told who
+//! has another one.
+
+use std::collections::BTreeMap;
+
+use super::controls::event;
+use super::incoming::ActivitySource;
+use super::standing::Standing;
+use super::{GroupEvent, Messenger, MessengerError, Notice, Person};
+use crate::content::{Activity, ActivityContent, ActivityId, GroupRef};
+use crate::group::{GroupControl, KnownGroup, StateAgreement};
+use crate::store::{HeldReason, Transaction};
+use crate::{SignalSessions, Transport};
+
+/// The number of members, besides the admins, who tell somebody that the state is another.
+const ANNOUNCERS: usize = 3;
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Compares the state that a member has with the one of this device. A member who has this
+    /// state, or had a former one, is confirmed. A member who has not this state is told of it.
+    pub(super) fn compare_state(
+        &self,
+        tx: &Transaction<'_>,
+        mut known: KnownGroup,
+        group: &GroupRef,
+        whence: &ActivitySource<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let is_member = known.current.members().contains(whence.actor);
+        if !is_member || matches!(whence.standing, Standing::Own | Standing::Reset | Standing::Revoked) {
+            return Ok(());
+        }
+        let agreement = known.agreement(group.epoch, &group.state);
+        let shows_it = matches!(agreement, StateAgreement::Same | StateAgreement::Former);
+        if shows_it && known.confirmed.insert(whence.actor.to_owned()) {
+            tx.keep_group(&known, None)?;
+            notices.push(event(&group.id, whence.actor, GroupEvent::Joined));
+        }
+        match agreement {
+            StateAgreement::Former | StateAgreement::Other => self.announce(tx, &known, whence.actor),
+            StateAgreement::Same | StateAgreement::Later => Ok(()),
+        }
+    }
+
+    /// Forwards the control that made the current state of a group to a member who has another
+    /// state: once per member and state, by the admins and by three other members.
+    pub(super) fn announce(
+        &self,
+        tx: &Transaction<'_>,
+        known: &KnownGroup,
+        to: &str,
+    ) -> Result<(), MessengerError> {
+        let (me, state) = (self.device.actor(), &known.current);
+        let between_members = [to, &me].iter().all(|actor| state.members().contains(*actor));
+        if to == me || !between_members || !announces(known, &me, to) {
+            return Ok(());
+        }
+        let Some((control, person)) = tx.latest_control(state.id().as_str())?.zip(Person::of(to)) else {
+            return Ok(());
+        };
+        let content = ActivityContent::Announce(Box::new(control));
+        let activity = self.evidence(tx, to, None, content)?;
+        // A control of the greatest size leaves no room for what is around it.
+        if activity.to_plaintext().is_err() || !tx.note_announced(state.id().as_str(), to, &state.hash())? {
+            return Ok(());
+        }
+        self.enclose(tx, &activity, &[person], false)
+    }
+
+    /// Judges a control that a member forwarded. It counts as if its author had sent it now. Who
+    /// forwards it must be a member of the group; it proves itself.
+    pub(super) fn keep_announced(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        control: &GroupControl,
+        whence: &ActivitySource<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let (me, id) = (self.device.actor(), control.state().id());
+        let known = tx.group(id.as_str())?.filter(|known| known.current.members().contains(&me));
+        let Some(known) = known.filter(|known| known.current.members().contains(whence.actor)) else {
+            return Ok(());
+        };
+        if matches!(whence.standing, Standing::Reset | Standing::Revoked) {
+            return Ok(());
+        }
+        let author = self.kept_contact(tx, control.author())?;
+        let Some(author) = author.filter(|author| author.listed(control.device()).is_some()) else {
+            return self.hold(tx, id, activity, whence, HeldReason::Ahead, notices);
+        };
+        let standing = Standing::of(&author, control.device(), &me);
+        match standing {
+            Standing::Revoked => return Ok(()),
+            Standing::Reset => return self.hold(tx, id, activity, whence, HeldReason::Reset, notices),
+            Standing::Own | Standing::Accepted | Standing::Stranger => {}
+        }
+        let by_author = ActivitySource {
+            actor: control.author(),
+            device: control.device(),
+            received_ms: whence.received_ms,
+            standing,
+            warning: whence.warning.clone(),
+        };
+        if !self.follow_control(tx, control, &by_author, notices)? {
+            return self.hold(tx, id, activity, whence, HeldReason::Ahead, notices);
+        }
+        // Whoever forwards an old control is behind.
+        let is_behind = control.state().epoch() < known.current.epoch();
+        if is_behind { self.announce(tx, &known, whence.actor) } else { Ok(()) }
+    }
+
+    /// Makes an activity that is no message.
+    pub(super) fn evidence(
+        &self,
+        tx: &Transaction<'_>,
+        to: &str,
+        group: Option<GroupRef>,
+        content: ActivityContent,
+    ) -> Result<Activity, MessengerError> {
+        let mut activity = Activity {
+            id: ActivityId::generate(&self.environment),
+            actor: self.device.actor(),
+            to: vec![to.to_owned()],
+            published_ms: self.now_ms(),
+            sequence: None,
+            device_set: None,
+            device_sets_hash: None,
+            device_sets: BTreeMap::new(),
+            group,
+            content,
+        };
+        self.attach_heads(tx, &mut activity, to)?;
+        Ok(activity)
+    }
+}
+
+/// True if this user is among those who tell a member of the group's state. In a large group the
+/// members take turns, so that not everybody does.
+fn announces(known: &KnownGroup, me: &str, to: &str) -> bool {
+    let state = known.current.hash();
+    let place = |member: &str| {
+        let text = [member, to, &state].concat();
+        hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()))
+    };
+    let mine = place(me);
+    let members = known.current.members().iter().filter(|member| *member != to);
+    let before = members.filter(|member| place(member) < mine).count();
+    known.current.admins().contains(me) || before < ANNOUNCERS
+}

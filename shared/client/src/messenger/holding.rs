@@ -1,0 +1,119 @@
+//! Activities of groups that cannot be judged yet. They are held, shown, and tried again.
+
+use super::controls::event;
+use super::incoming::{ActivitySource, unreadable};
+use super::standing::Standing;
+use super::{GroupEvent, Messenger, MessengerError, Notice, Trust, UnreadableReason};
+use crate::content::Activity;
+use crate::group::GroupId;
+use crate::store::{DeviceStoreError, HeldActivity, HeldReason, Transaction};
+use crate::{SignalSessions, Transport};
+
+/// An activity that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldItem {
+    /// The id of the group that it is for.
+    pub group: String,
+    /// The actor id of its author.
+    pub actor: String,
+    /// The time at which the server accepted it, in epoch milliseconds.
+    pub received_ms: i64,
+    /// The reason.
+    pub why: HeldReason,
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Returns what is held, oldest first. None of it is proven, and none of it was reported to its
+    /// author as delivered.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn held(&self) -> Result<Vec<HeldItem>, DeviceStoreError> {
+        let held = self.store.read(|tx| tx.held(None))?;
+        let item = |held: HeldActivity| HeldItem {
+            group: held.group,
+            actor: held.actor,
+            received_ms: held.received_ms,
+            why: held.why,
+        };
+        Ok(held.into_iter().map(item).collect())
+    }
+
+    pub(super) fn hold(
+        &self,
+        tx: &Transaction<'_>,
+        id: &GroupId,
+        activity: &Activity,
+        whence: &ActivitySource<'_>,
+        why: HeldReason,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let known = tx.group(id.as_str())?;
+        let is_member = known.is_some_and(|known| known.current.members().contains(whence.actor));
+        let held = HeldActivity {
+            row: 0,
+            group: id.to_string(),
+            actor: whence.actor.to_owned(),
+            device: whence.device.to_owned(),
+            received_ms: whence.received_ms,
+            plaintext: activity.to_plaintext()?,
+            why,
+            stranger: !is_member && !matches!(whence.standing, Standing::Own | Standing::Accepted),
+            warning: whence.warning.clone(),
+        };
+        notices.push(event(id, whence.actor, GroupEvent::Held(why)));
+        Ok(tx.hold(&held, self.now_ms())?)
+    }
+
+    /// Tries again what was held for a group. Each activity may let the next one through. The
+    /// sender's standing is what it is now, and the warning that there was stays.
+    pub(super) fn retry_held(
+        &self,
+        tx: &Transaction<'_>,
+        id: &GroupId,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        for held in tx.held(Some(id.as_str()))? {
+            // What was held may have been tried again already, after one that came before it.
+            if !tx.release(held.row)? {
+                continue;
+            }
+            let Ok(activity) = Activity::from_plaintext(&held.plaintext) else { continue };
+            let Some(contact) = self.kept_contact(tx, &held.actor)? else { continue };
+            let standing = Standing::of(&contact, &held.device, &self.device.actor());
+            if standing == Standing::Revoked {
+                notices.push(unreadable(&held.actor, UnreadableReason::RevokedDevice));
+                continue;
+            }
+            let whence = ActivitySource {
+                actor: &held.actor,
+                device: &held.device,
+                received_ms: held.received_ms,
+                standing,
+                warning: held.warning.or_else(|| standing.warning()),
+            };
+            let mut told = Vec::new();
+            self.keep(tx, &activity, &whence, &mut told)?;
+            // The user has been told that it is held.
+            told.retain(|notice| !matches!(notice, Notice::Group { event: GroupEvent::Held(_), .. }));
+            notices.append(&mut told);
+        }
+        Ok(())
+    }
+
+    /// Tries again what was held because all devices of its author were replaced, if this user has
+    /// accepted that since.
+    pub(super) fn retry_after_resets(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
+        self.store.write(|tx| {
+            for (group, actor) in tx.held_for_resets()? {
+                let contact = self.kept_contact(tx, &actor)?;
+                if contact.is_some_and(|contact| contact.trust() != Trust::Reset)
+                    && let Ok(id) = GroupId::parse(&group)
+                {
+                    self.retry_held(tx, &id, notices)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,288 @@
+//! Invitations: whoever is brought into a group by somebody else joins only by saying so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::controls::event;
+use super::groups::others;
+use super::incoming::ActivitySource;
+use super::standing::Standing;
+use super::trust::Contact;
+use super::{GroupEvent, Messenger, MessengerError, Notice, Person, SentActivity};
+use crate::content::{Activity, ActivityContent, GroupRef};
+use crate::group::{
+    ControlSender, ControlVerdict, GroupControl, GroupError, GroupId, GroupState, KnownGroup, StateAgreement,
+    check_lineage, judge_control,
+};
+use crate::store::{DeviceStoreError, HeldReason, StoredInvitation, Transaction};
+use crate::{SignalSessions, Transport};
+
+/// The greatest number of members of a group in which each of them is told who joins.
+const ALL_TOLD: usize = 32;
+
+/// An invitation to a group.
+#[derive(Debug, Clone)]
+pub struct Invitation {
+    /// The group's state, as the invitation and the controls after it make it.
+    pub state: GroupState,
+    /// The actor id of the user who invites.
+    pub by: String,
+    /// The time at which the server accepted the invitation, in epoch milliseconds.
+    pub received_ms: i64,
+    /// True if the user who invites is no contact.
+    pub stranger: bool,
+}
+
+/// A group that this user has joined.
+#[derive(Debug)]
+pub struct JoinedGroup {
+    /// What was sent to the members.
+    pub sent: SentActivity,
+    /// What came of the messages that were held for the group.
+    pub notices: Vec<Notice>,
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Returns the invitations that this user has neither accepted nor declined. Several to one
+    /// group are a conflict: they do not follow from each other.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn invitations(&self) -> Result<Vec<Invitation>, DeviceStoreError> {
+        let stored = self.store.read(|tx| tx.invitations(None))?;
+        let open = stored.into_iter().filter(|stored| !stored.declined);
+        Ok(open
+            .map(|stored| Invitation {
+                state: stored.known.current,
+                by: stored.by,
+                received_ms: stored.received_ms,
+                stranger: stored.stranger,
+            })
+            .collect())
+    }
+
+    /// Joins a group: checks that the invitation descends from the group's creator, keeps the
+    /// group, and tells the members and this user's other devices. `by` selects one of several
+    /// invitations.
+    ///
+    /// # Errors
+    /// [`MessengerError::NoSuchGroup`] if there is no invitation; [`MessengerError::Group`] with
+    /// [`GroupError::FalseGrant`] if nothing proves the invitation, which is dropped, and with
+    /// [`GroupError::SeveralInvitations`] if several are proven and `by` selects none of them.
+    pub async fn join_group(&self, id: &GroupId, by: Option<&Person>) -> Result<JoinedGroup, MessengerError> {
+        self.require_joined().await?;
+        let by = by.map(Person::actor);
+        let mut failure = MessengerError::NoSuchGroup(id.to_string());
+        let mut proven = Vec::new();
+        for invitation in self.store.read(|tx| tx.invitations(Some(id.as_str())))? {
+            if invitation.declined || by.as_ref().is_some_and(|by| *by != invitation.by) {
+                continue;
+            }
+            match self.prove(&invitation.known.current).await {
+                Ok(()) => proven.push(invitation),
+                Err(error @ MessengerError::Group(_)) => {
+                    self.store.write(|tx| tx.drop_invitations(id.as_str(), Some(&invitation.by)))?;
+                    failure = error;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let invitation = match (proven.pop(), proven.is_empty()) {
+            (None, _) => return Err(failure),
+            (Some(one), true) => one,
+            (Some(_), false) => return Err(GroupError::SeveralInvitations.into()),
+        };
+        self.accept_invitation(&invitation).await
+    }
+
+    async fn accept_invitation(&self, invitation: &StoredInvitation) -> Result<JoinedGroup, MessengerError> {
+        let state = &invitation.known.current;
+        let (me, id) = (self.device.actor(), state.id().clone());
+        let sync = self.has_other_devices().await?;
+        let mut notices = Vec::new();
+        let sent = self.store.write(|tx| {
+            // Another process may have followed a control since, which was not proven here.
+            let now = tx.invitations(Some(id.as_str()))?;
+            let now = now.into_iter().find(|now| now.by == invitation.by && now.known.current == *state);
+            let Some(now) = now else { return Err(MessengerError::Group(GroupError::Stale)) };
+            self.enter(tx, &now, &mut notices)?;
+            let group = GroupRef { id: id.clone(), epoch: state.epoch(), state: state.hash() };
+            let join = self.evidence(tx, id.as_str(), Some(group), ActivityContent::Join(id.clone()))?;
+            self.enclose(tx, &join, &others(told_of_join(state), &me), sync)?;
+            Ok(join.id)
+        })?;
+        Ok(JoinedGroup { sent: self.send_envelopes(sent.as_str()).await?, notices })
+    }
+
+    /// Declines the invitations to a group, or the one of `by`. Nobody is told.
+    ///
+    /// # Errors
+    /// [`MessengerError::NoSuchGroup`] if there is no such invitation.
+    pub fn decline_group(&self, id: &GroupId, by: Option<&Person>) -> Result<(), MessengerError> {
+        let by = by.map(Person::actor);
+        self.store.write(|tx| {
+            let mut invitations = tx.invitations(Some(id.as_str()))?;
+            invitations.retain(|it| !it.declined && by.as_ref().is_none_or(|by| *by == it.by));
+            if invitations.is_empty() {
+                return Err(MessengerError::NoSuchGroup(id.to_string()));
+            }
+            for invitation in invitations {
+                tx.keep_invitation(&StoredInvitation { declined: true, ..invitation })?;
+            }
+            if tx.invitations(Some(id.as_str()))?.iter().all(|it| it.declined)
+                && tx.group(id.as_str())?.is_none()
+            {
+                tx.drop_held(id.as_str())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Checks the signature of each grant by the chains of those who granted, which it reads if
+    /// they are not pinned.
+    async fn prove(&self, state: &GroupState) -> Result<(), MessengerError> {
+        let mut chains: BTreeMap<String, Contact> = BTreeMap::new();
+        for grant in state.grants() {
+            let unproven = || GroupError::FalseGrant(grant.admin.clone());
+            let person = Person::of(&grant.by).ok_or_else(unproven)?;
+            let mut contact = self.contact(&person).await?;
+            if contact.listed(&grant.device).is_none() {
+                contact = self.look_again(&person).await?;
+            }
+            chains.insert(grant.by.clone(), contact);
+        }
+        let identity = |actor: &str, device: &str| Some(chains.get(actor)?.listed(device)?.identity);
+        Ok(check_lineage(state, identity)?)
+    }
+
+    /// Keeps the group of an invitation as one that this user is in, and tries again what was held.
+    fn enter(
+        &self,
+        tx: &Transaction<'_>,
+        invitation: &StoredInvitation,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let id = invitation.known.current.id();
+        tx.keep_group(&invitation.known, Some(&invitation.latest))?;
+        tx.drop_invitations(id.as_str(), None)?;
+        self.retry_held(tx, id, notices)
+    }
+
+    /// Stores a control that brings this user into a group as an invitation. One that is known to
+    /// be false is refused.
+    pub(super) fn invite(
+        &self,
+        tx: &Transaction<'_>,
+        control: &GroupControl,
+        whence: &ActivitySource<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let (me, id) = (self.device.actor(), control.state().id());
+        for grant in control.state().grants() {
+            // A chain that is not pinned, or has no such device yet, is read when the user joins.
+            let granter = self.kept_contact(tx, &grant.by)?.and_then(|contact| contact.listed(&grant.device));
+            if granter.is_some_and(|listed| !grant.is_signed_by(id, &listed.identity)) {
+                let why = GroupError::FalseGrant(grant.admin.clone());
+                notices.push(event(id, whence.actor, GroupEvent::Refused(why)));
+                return Ok(());
+            }
+        }
+        let Some(known) = KnownGroup::after(None, control, &ControlVerdict::Join, &me) else {
+            return Ok(());
+        };
+        let before = tx.invitations(Some(id.as_str()))?;
+        let before = before.into_iter().find(|before| before.by == whence.actor);
+        if before.as_ref().is_some_and(|before| before.known.current.epoch() >= known.current.epoch()) {
+            return Ok(());
+        }
+        let invitation = StoredInvitation {
+            by: whence.actor.to_owned(),
+            known,
+            latest: control.clone(),
+            received_ms: whence.received_ms,
+            stranger: whence.standing == Standing::Stranger,
+            declined: before.is_some_and(|before| before.declined) && !control.brings_in(&me),
+        };
+        tx.keep_invitation(&invitation)?;
+        if !invitation.declined {
+            notices.push(event(id, whence.actor, GroupEvent::Invited));
+        }
+        // The `Join` of another device of this user may have come before.
+        self.retry_held(tx, id, notices)
+    }
+
+    /// Judges a control by each invitation to its group. Returns true if one of them follows it. A
+    /// control of another device of this user joins the group.
+    pub(super) fn follow_invitations(
+        &self,
+        tx: &Transaction<'_>,
+        control: &GroupControl,
+        sender: &ControlSender<'_>,
+        whence: &ActivitySource<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<bool, MessengerError> {
+        let (me, mut follows) = (self.device.actor(), false);
+        for invitation in tx.invitations(Some(control.state().id().as_str()))? {
+            let verdict = judge_control(Some(&invitation.known), control, sender, &me);
+            follows |= verdict == ControlVerdict::Same;
+            let Some(known) = KnownGroup::after(Some(&invitation.known), control, &verdict, &me) else {
+                continue;
+            };
+            if verdict == ControlVerdict::Join {
+                continue;
+            }
+            follows = true;
+            let is_latest = known.current == *control.state();
+            let latest = if is_latest { control.clone() } else { invitation.latest.clone() };
+            let declined = invitation.declined && !control.brings_in(&me);
+            let invitation = StoredInvitation { known, latest, declined, ..invitation };
+            if whence.standing == Standing::Own {
+                self.enter(tx, &invitation, notices)?;
+                break;
+            }
+            tx.keep_invitation(&invitation)?;
+        }
+        Ok(follows)
+    }
+
+    /// Keeps what a `Join` says: that a member has the state, or that this user has joined on
+    /// another device.
+    pub(super) fn keep_join(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        group: &GroupRef,
+        whence: &ActivitySource<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let me = self.device.actor();
+        let known = tx.group(group.id.as_str())?;
+        let joined = known.filter(|known| known.current.members().contains(&me));
+        match (joined, whence.standing) {
+            (_, Standing::Revoked) | (Some(_), Standing::Own) => Ok(()),
+            (None, Standing::Own) => {
+                let agrees = |it: &StoredInvitation| {
+                    let agreement = it.known.agreement(group.epoch, &group.state);
+                    matches!(agreement, StateAgreement::Same | StateAgreement::Former)
+                };
+                match tx.invitations(Some(group.id.as_str()))?.into_iter().find(agrees) {
+                    Some(invitation) => {
+                        notices.push(event(&group.id, whence.actor, GroupEvent::Joined));
+                        self.enter(tx, &invitation, notices)
+                    }
+                    None => self.hold(tx, &group.id, activity, whence, HeldReason::NotJoined, notices),
+                }
+            }
+            (None, _) => self.hold(tx, &group.id, activity, whence, HeldReason::NotJoined, notices),
+            (Some(known), _) if group.epoch > known.current.epoch() => {
+                self.hold(tx, &group.id, activity, whence, HeldReason::Ahead, notices)
+            }
+            (Some(known), _) => self.compare_state(tx, known, group, whence, notices),
+        }
+    }
+}
+
+/// Returns the members who are told that this user joins. In a large group these are the admins: the
+/// others see it by the first message.
+fn told_of_join(state: &GroupState) -> &BTreeSet<String> {
+    if state.members().len() > ALL_TOLD { state.admins() } else { state.members() }
+}

@@ -1,0 +1,90 @@
+//! Tests of members who are listed and know nothing of it, and of consent to invitations.
+
+use eko_client::group::{GroupChange, GroupState};
+use eko_client::messenger::GroupEvent;
+use eko_client::store::{EnvelopeState, HeldReason};
+use eko_testkit::World;
+
+use crate::controls::{control, send_control};
+use crate::forging::ForgingSessions;
+use crate::friends::{events, group};
+use crate::people::{first, hear, text};
+use crate::test_network::TestNetwork;
+
+/// Mallory lists Bob and Carol, and tells Alice alone.
+#[tokio::test]
+async fn members_who_were_told_nothing_are_not_reached() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let (carol, sessions) = (first(&world, &wire, "carol").await, ForgingSessions::default());
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    let names = [&alice, &bob, &carol].map(|client| client.me().actor());
+    let environment = mallory.device().environment();
+    let state = GroupState::create("Friday", names, &mallory.me().actor(), environment).unwrap();
+    let created = control(&mallory, GroupChange::Created, None, &state);
+    send_control(&sessions, &mallory, &alice.me(), &created).await;
+    world.deliver().await;
+    assert_eq!(events(alice.receive().await.unwrap().notices), [GroupEvent::Invited]);
+    assert_eq!(alice.groups().unwrap().len(), 0, "nobody is in a group without saying so");
+    alice.join_group(state.id(), None).await.unwrap();
+    let sent = alice.send_to_group(state.id(), text("hello, all")).await.unwrap();
+    world.deliver().await;
+    for client in [&bob, &carol] {
+        assert_eq!(hear(&world, client).await, [""; 0]);
+        let held: Vec<_> = client.held().unwrap().into_iter().map(|held| held.why).collect();
+        assert_eq!(held, [HeldReason::NotJoined; 2], "the Join and the message");
+        assert_eq!((client.groups().unwrap().len(), client.invitations().unwrap().len()), (0, 0));
+    }
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    let others = [&bob, &carol].map(|client| client.me().actor());
+    assert_eq!(group(&alice, state.id()).unconfirmed, others.clone().into());
+    let envelopes = alice.sent(&sent.id).unwrap().envelopes;
+    let to_others = envelopes.iter().filter(|envelope| others.contains(&envelope.recipient));
+    assert!(to_others.clone().all(|envelope| envelope.state == EnvelopeState::Accepted));
+    assert_eq!(to_others.count(), 2);
+    world.deliver().await;
+}
+
+/// An invitation that is declined is not shown again, and nothing of the group is kept.
+#[tokio::test]
+async fn what_is_declined_leaves_nothing() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let (id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    alice.send_to_group(&id, text("hello")).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    assert_eq!((bob.invitations().unwrap().len(), bob.held().unwrap().len()), (1, 1));
+    bob.decline_group(&id, None).unwrap();
+    assert_eq!((bob.invitations().unwrap().len(), bob.held().unwrap().len()), (0, 0));
+    alice.send_to_group(&id, text("are you there?")).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    assert_eq!((bob.groups().unwrap().len(), bob.held().unwrap().len()), (0, 0));
+    assert!(bob.join_group(&id, None).await.is_err());
+    assert_eq!(group(&alice, &id).unconfirmed, [bob.me().actor()].into());
+    world.deliver().await;
+}
+
+/// What a user has accepted on one device counts on the others.
+#[tokio::test]
+async fn a_user_joins_on_all_devices_at_once() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let bob_two = crate::people::further(&world, &wire, &bob, "two").await;
+    let (id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    bob.join_group(&id, None).await.unwrap();
+    alice.send_to_group(&id, text("hello")).await.unwrap();
+    world.deliver().await;
+    for client in [&bob, &bob_two] {
+        assert_eq!(hear(&world, client).await, ["hello"]);
+        assert!(group(client, &id).member);
+    }
+    world.deliver().await;
+}

@@ -1,0 +1,169 @@
+//! Tests of controls by devices that are not to be believed: of a user whose devices were all
+//! replaced, and of a device that was revoked.
+
+use eko_client::group::{GroupChange, GroupParts, GroupState, MasterKey, Proposal};
+use eko_client::messenger::{GroupEvent, Notice, SignInRequest, Trust};
+use eko_client::store::{DeviceStore, HeldReason};
+use eko_client::{Environment, Messenger};
+use eko_testkit::{World, seeded};
+
+use crate::controls::{control, send, send_control};
+use crate::forging::{Forger, ForgingSessions};
+use crate::friends::{Friends, group, hide};
+use crate::people::{COUNTS, TestMessenger, hear, text};
+use crate::test_network::TestNetwork;
+
+/// Signs in a further device of a user, or a first one after a reset, with sessions that forge.
+async fn forger(
+    world: &World,
+    wire: &TestNetwork,
+    sessions: &ForgingSessions,
+    of: &TestMessenger,
+    reset: bool,
+) -> Forger {
+    let user = of.me().user;
+    let request = SignInRequest {
+        origin: world.state.origin().clone(),
+        user: user.clone(),
+        device_name: None,
+        counts: COUNTS,
+        id_token: world.id_token(user.as_str()).await,
+        reset,
+    };
+    let environment = Environment { clock: world.clock(), random: seeded(format!("{user}/forger")) };
+    let store = DeviceStore::in_memory().unwrap();
+    Messenger::sign_in(wire.clone(), sessions.clone(), store, environment, request).await.unwrap().0
+}
+
+/// Returns a state that follows `before`, with a key of the attacker's.
+fn with_own_key(before: &GroupState) -> GroupState {
+    let epoch = before.epoch() + 1;
+    let master_key = MasterKey::from_bytes([7; 32]);
+    GroupState::new(GroupParts { epoch, master_key, ..before.parts().clone() }).unwrap()
+}
+
+/// Alice's server resets her chain. Her new device, which the server has, changes the group. The
+/// attacker even knows the group's state, as a former member does.
+#[tokio::test]
+async fn a_reset_that_is_not_accepted_changes_no_group() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    let before = group(bob, &id).state;
+    let sessions = ForgingSessions::default();
+    let false_alice = forger(world, line, &sessions, alice, true).await;
+    let next = with_own_key(&before);
+    let taken = control(&false_alice, GroupChange::Rekeyed, Some(&before), &next);
+    send_control(&sessions, &false_alice, &bob.me(), &taken).await;
+    assert_eq!(friends.look(bob).await, []);
+    assert_eq!(group(bob, &id).state, before, "the control is held");
+    let held = bob.held().unwrap();
+    assert_eq!((held.len(), &held[0].actor, held[0].why), (1, &alice.me().actor(), HeldReason::Reset));
+    // What Bob writes goes to the others, and in the state that they have.
+    bob.send_to_group(&id, text("still among us")).await.unwrap();
+    world.deliver().await;
+    for client in [carol, dave] {
+        assert_eq!(hear(world, client).await, ["still among us"]);
+    }
+    let heard = false_alice.receive().await.unwrap().messages;
+    assert!(heard.is_empty(), "{heard:?}");
+    // Only the user can say that these are Alice's devices now. Then the control is judged.
+    let verification = bob.verification(&alice.me()).await.unwrap();
+    assert_eq!(verification.trust, Trust::Reset);
+    bob.accept(&alice.me(), &verification).unwrap();
+    friends.look(bob).await;
+    assert_eq!((group(bob, &id).state, bob.held().unwrap()), (next, vec![]));
+    world.deliver().await;
+}
+
+/// A thief has Alice's second device. Its control comes after she has revoked the device.
+#[tokio::test]
+async fn a_control_of_a_revoked_device_never_counts() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, .. } = &friends;
+    let sessions = ForgingSessions::default();
+    let stolen = forger(world, line, &sessions, alice, false).await;
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    alice.approve(&code_of_forger(&stolen)).await.unwrap();
+    stolen.join().await.unwrap();
+    let id = friends.group().await;
+    let before = group(bob, &id).state;
+    let next = with_own_key(&before);
+    let taken = control(&stolen, GroupChange::Rekeyed, Some(&before), &next);
+    send_control(&sessions, &stolen, &bob.me(), &taken).await;
+    world.deliver().await;
+    alice.revoke(stolen.device().id()).await.unwrap();
+    // Bob hears of the revocation before he looks.
+    bob.verification(&alice.me()).await.unwrap();
+    let told = friends.look(bob).await;
+    assert!(!told.iter().any(|event| matches!(event, GroupEvent::Changed(_))), "{told:?}");
+    assert_eq!((group(bob, &id).state, bob.held().unwrap()), (before, vec![]));
+    // The thief has the keys of today. Alice's device makes another, and so does any other admin's.
+    assert!(group(bob, &id).rekey_due);
+    let old = group(bob, &id).state.master_key().clone();
+    alice.receive().await.unwrap();
+    friends.assert_renewed(&[alice, bob, &friends.carol, &friends.dave], &id, &old).await;
+}
+
+fn code_of_forger(client: &Forger) -> eko_client::JoiningCode {
+    client.joining_code().unwrap().unwrap()
+}
+
+/// A member's device is revoked. The admins renew the key, since the device has it.
+#[tokio::test]
+async fn the_revocation_of_a_members_device_renews_the_key() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, dave, .. } = &friends;
+    let two = crate::people::further(world, line, bob, "two").await;
+    let id = friends.group().await;
+    let old = group(alice, &id).state.master_key().clone();
+    bob.revoke(two.device().id()).await.unwrap();
+    alice.verification(&bob.me()).await.unwrap();
+    assert!(group(alice, &id).rekey_due);
+    alice.receive().await.unwrap();
+    friends.assert_renewed(&[alice, bob, carol, dave], &id, &old).await;
+}
+
+/// A message that was held keeps the warning that there was when it came.
+#[tokio::test]
+async fn what_was_held_keeps_its_warning() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    // Carol does not know of the next state, so that what is said in it is held.
+    hide(line, carol, &[dave]);
+    dave.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    friends.look(bob).await;
+    let state = group(bob, &id).state;
+    let sessions = ForgingSessions::default();
+    let false_alice = forger(world, line, &sessions, alice, true).await;
+    let mut note = note_of(&false_alice, &state);
+    note["object"]["content"] = "send money".into();
+    send(&sessions, &false_alice, &carol.me(), note).await;
+    assert_eq!(friends.look(carol).await, []);
+    assert_eq!(carol.held().unwrap().len(), 1);
+    // Carol accepts the new devices, and the state comes.
+    let verification = carol.verification(&alice.me()).await.unwrap();
+    carol.accept(&alice.me(), &verification).unwrap();
+    line.honest();
+    let received = carol.receive().await.unwrap();
+    let warned = received.messages.iter().find(|it| it.content.text == "send money").unwrap();
+    assert!(warned.content.warning.as_ref().unwrap().contains("all their devices were replaced"));
+    assert!(received.notices.iter().any(|notice| matches!(notice, Notice::Group { .. })));
+    world.deliver().await;
+}
+
+/// Returns a note to a group in this state.
+fn note_of(client: &Forger, state: &GroupState) -> serde_json::Value {
+    serde_json::json!({
+        "@context": "https://www.w3.org/ns/activitystreams", "type": "Create",
+        "id": "urn:uuid:1d2c3b4a-5f6e-4d7c-8b9a-0a1b2c3d4e99", "actor": client.me().actor(), "to": [state.id()],
+        "published": "2026-01-29T19:30:00Z",
+        "eko:group": { "id": state.id(), "epoch": state.epoch(), "state": state.hash() },
+        "object": {
+            "type": "Note", "id": "urn:uuid:4f9a1d52-3b1e-4c55-8a4e-0d7a6f3b2c99", "mediaType": "text/plain",
+            "content": "",
+        },
+    })
+}

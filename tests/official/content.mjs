@@ -37,6 +37,19 @@ export function note({ actor, address: device, keys }, { to, sequence, set, devi
   };
 }
 
+// A receipt for notes of one author.
+export function receipt(actor, author, ids) {
+  return {
+    '@context': CONTEXT,
+    type: 'Delivered',
+    id: uuid(),
+    actor,
+    to: [author],
+    published: new Date().toISOString(),
+    object: ids,
+  };
+}
+
 export function pad(activity) {
   const bytes = Buffer.from(JSON.stringify(activity));
   const length = LENGTHS.find((length) => bytes.length < length);

@@ -1,6 +1,6 @@
 //! Official devices: users of a local server whose cryptography is Signal's own library.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,8 +19,8 @@ pub(crate) struct OfficialDevice {
     pub(crate) address: String,
     /// The device's joining code, which a further device is approved by.
     pub(crate) joining_code: String,
-    /// The ids of envelopes that it has sent and nobody has acknowledged.
-    unconfirmed: BTreeSet<String>,
+    /// The ids of envelopes that it has sent and nobody has acknowledged, with the activities in them.
+    unconfirmed: BTreeMap<String, Value>,
 }
 
 /// The result of the command `send` (README.md).
@@ -59,7 +59,7 @@ impl OfficialDevice {
     fn new(official: OfficialProcess, library: Library, registered: &Value) -> Self {
         let text = |name: &str| registered[name].as_str().unwrap().to_owned();
         let (actor, address, joining_code) = (text("actor"), text("device"), text("joiningCode"));
-        Self { official, library, actor, address, joining_code, unconfirmed: BTreeSet::new() }
+        Self { official, library, actor, address, joining_code, unconfirmed: BTreeMap::new() }
     }
 
     /// Registers a new user with two devices.
@@ -98,7 +98,7 @@ impl OfficialDevice {
     /// Gives the device a command that sends an envelope.
     pub(crate) async fn sent(&mut self, command: Value) -> SendResult {
         let sent = SendResult(self.command(command).await);
-        self.unconfirmed.insert(sent.envelope().to_owned());
+        self.unconfirmed.insert(sent.envelope().to_owned(), sent.activity()["id"].clone());
         sent
     }
 
@@ -112,6 +112,10 @@ impl OfficialDevice {
         let list = |name: &str| fetched[name].as_array().unwrap().clone();
         for report in list("reports").iter().filter(|report| report["type"] == "Delivered") {
             self.unconfirmed.remove(report["object"].as_str().unwrap());
+        }
+        for receipt in list("receipts") {
+            let received = receipt["object"].as_array().unwrap();
+            self.unconfirmed.retain(|_, activity| !received.contains(activity));
         }
         let read = list("messages");
         assert_eq!(read.len(), messages, "{read:#?}");

@@ -38,6 +38,7 @@ const commands = {
   read: (which) => mailbox.read(which),
   drop: (which) => mailbox.drop(which),
   fetch: (until) => mailbox.fetch(until),
+  receipts: () => sending.receipts(mailbox.owed()),
 };
 
 async function answer({ do: name, spoil, ...parameters }) {

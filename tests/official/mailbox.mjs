@@ -1,5 +1,5 @@
 // Receiving (docs/protocol.md, section 6). A fetched entry is held until it is read or dropped, and
-// the server keeps it until then.
+// the server keeps it until then. A receipt of another user's device is read as soon as it is there.
 import { unpad } from './content.mjs';
 
 const LOOK_EVERY_MS = 20;
@@ -8,6 +8,9 @@ const pause = () => new Promise((resolve) => { setTimeout(resolve, LOOK_EVERY_MS
 
 export class Mailbox {
   #held = new Map();
+  // Receipts that came, and the notes for which none was sent: activity ids by author.
+  #receipts = [];
+  #owed = new Map();
 
   constructor(device) {
     this.device = device;
@@ -19,7 +22,8 @@ export class Mailbox {
       const left = await this.#fetch();
       const held = [...this.#held.values()];
       const creates = held.filter(({ type }) => type === 'Create');
-      if (creates.length >= messages && held.length - creates.length >= reports) {
+      const others = held.length - creates.length + this.#receipts.length;
+      if (creates.length >= messages && others >= reports) {
         return { held: creates.map(({ object }) => object.id), ...left };
       }
       await pause();
@@ -30,10 +34,32 @@ export class Mailbox {
   async #fetch() {
     for (let next = `${this.device.actor}/inbox`; ; ) {
       const page = (await this.device.call('GET', next)).body;
-      for (const item of page.orderedItems) this.#held.set(item['eko:entry'], item);
+      for (const item of page.orderedItems) {
+        if (this.#isReceipt(item)) await this.#take(item);
+        else this.#held.set(item['eko:entry'], item);
+      }
       next = page.next;
       if (!next) return { preKeys: page['eko:preKeyCount'], kyberPreKeys: page['eko:kyberPreKeyCount'] };
     }
+  }
+
+  // Only receipts and syncs wake nobody.
+  #isReceipt({ type, actor, object }) {
+    return type === 'Create' && object.notify === false && actor !== this.device.actor;
+  }
+
+  async #take(item) {
+    const { failed, activity } = await this.#open(item);
+    if (failed || activity.type !== 'Delivered') throw new Error(`no receipt: ${failed ?? activity.type}`);
+    this.#receipts.push(activity);
+    await this.device.call('DELETE', item['eko:entry'], { due: [204] });
+  }
+
+  // Takes the notes for which receipts are due: activity ids by author.
+  owed() {
+    const owed = this.#owed;
+    this.#owed = new Map();
+    return owed;
   }
 
   // Reads what is held: everything in the order of arrival, or these envelopes in this order.
@@ -45,7 +71,8 @@ export class Mailbox {
     if (creates.length) await this.#delivered(creates.map((create) => create['eko:entry']));
     const reports = envelopes ? [] : held.filter(({ type }) => type !== 'Create');
     for (const report of reports) await this.#discard(report);
-    return { messages, reports };
+    const receipts = this.#receipts.splice(0);
+    return { messages, reports, receipts };
   }
 
   // Discards a message without reading it.
@@ -73,6 +100,9 @@ export class Mailbox {
       const { plaintext, ...session } = await this.device.sessions.open(from, Buffer.from(content, 'base64'));
       const activity = unpad(plaintext);
       if (activity.actor !== actor) throw new Error(`says to be by ${activity.actor}`);
+      if (activity.type === 'Create' && actor !== this.device.actor) {
+        this.#owed.set(actor, [...(this.#owed.get(actor) ?? []), activity.id]);
+      }
       return { ...message, ...session, activity };
     } catch (error) {
       // A message that cannot be read must not hold up the others.

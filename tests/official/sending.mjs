@@ -2,7 +2,7 @@
 // says that all of them are covered.
 import { deviceOf } from './chain.mjs';
 import { RefusalError } from './client.mjs';
-import { note, pad, uuid } from './content.mjs';
+import { note, pad, receipt, uuid } from './content.mjs';
 import { isPreKeyMessage } from './sessions.mjs';
 
 // The tries of one send. Devices may change between two tries, but hardly each time.
@@ -15,15 +15,24 @@ export class Sending {
     this.device = device;
   }
 
+  // Sends one receipt to each author of these notes. A receipt wakes nobody.
+  async receipts(owed) {
+    for (const [author, ids] of owed) {
+      const activity = receipt(this.device.actor, author, ids);
+      await this.send({ to: author, activity, notify: false });
+    }
+    return {};
+  }
+
   // Sends a text to a user, or a given activity; to the own user, as a sync.
-  async send({ to, text, activity }) {
+  async send({ to, text, activity, notify = true }) {
     const recipient = await this.device.directory.find(to);
     activity ??= await this.#note(recipient, text);
     const [envelope, tries, taken] = [uuid(), [], []];
     let missing = null;
     for (let user = recipient; tries.length < TRIES; user = await this.device.directory.look(to)) {
       const messages = await this.#seal(user, missing ?? user.active.keys(), activity, taken);
-      const { status, body } = await this.#post(user, envelope, messages);
+      const { status, body } = await this.#post(user, envelope, messages, notify);
       tries.push({ status, messages, answer: body });
       if (status === 201 || status === 202) return { envelope, activity, tries, taken };
       // The envelope was refused for another reason than the device set, or for good.
@@ -64,12 +73,13 @@ export class Sending {
     return messages;
   }
 
-  async #post(user, id, messages) {
+  async #post(user, id, messages, notify) {
     const { actor, address: from } = this.device;
     const object = {
       type: ['Object', 'SignalEnvelope'],
       id,
       published: new Date().toISOString(),
+      notify,
       'eko:deviceSet': user.set,
       messages: messages.map(({ to, content }) => ({ to, from, content })),
     };

@@ -114,6 +114,10 @@ async fn send(from: &Client, to: &Person, text: &str) -> Result<(), Box<dyn Erro
 async fn next_message(client: &Client) -> Result<StoredMessage, Box<dyn Error>> {
     loop {
         let mut received = client.receive().await?;
+        // What a stranger writes waits for this.
+        for request in client.requests()? {
+            client.accept_contact(&request.person)?;
+        }
         if !received.messages.is_empty() {
             let message = received.messages.remove(0);
             client.note_shown(message.position)?;
@@ -123,7 +127,7 @@ async fn next_message(client: &Client) -> Result<StoredMessage, Box<dyn Error>> 
     }
 }
 
-/// Looks into the mailbox until a device of the recipient has acknowledged a message.
+/// Looks into the mailbox until there is a receipt of a device of the recipient.
 async fn wait_for_receipt(client: &Client) -> Result<(), Box<dyn Error>> {
     let is_receipt = |notice: &Notice| matches!(notice, Notice::Settled(envelope) if envelope.state == EnvelopeState::Delivered);
     while !client.receive().await?.notices.iter().any(is_receipt) {

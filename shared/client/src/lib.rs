@@ -95,12 +95,16 @@
 //!     alice.send(&bob.me(), draft).await?;
 //!     world.deliver().await; // a server in a process of its own does this by itself
 //!
+//!     // Bob has never written to Alice, so that her message is a request. He accepts it.
+//!     bob.receive().await?;
+//!     assert_eq!(bob.requests()?[0].messages[0].text, "Hello, Bob!");
+//!     bob.accept_contact(&alice.me())?;
 //!     let received = bob.receive().await?;
 //!     assert_eq!(received.messages[0].content.text, "Hello, Bob!");
 //!     assert_eq!(received.messages[0].content.actor, alice.me().actor());
 //!     world.deliver().await;
 //!
-//!     // Bob's device has acknowledged the message, so Alice hears that he has it.
+//!     // Bob's device has sent a receipt, so Alice hears that he has it.
 //!     let [Notice::Settled(envelope)] = &alice.receive().await?.notices[..] else { panic!() };
 //!     assert_eq!(envelope.state, EnvelopeState::Delivered);
 //!     Ok(())

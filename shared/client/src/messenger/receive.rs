@@ -88,6 +88,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.
         let left = self.leave_groups_again().await;
         let renewed = self.renew_group_keys().await;
+        self.forget_strangers()?;
         self.put_receipts().await?;
         self.flush().await?;
         received.notices.extend(self.upkeep(page.keys_left).await?);

@@ -10,6 +10,9 @@ use crate::group::KnownGroup;
 use crate::store::{DeviceStoreError, MessageContent, RequestOutcome, Transaction};
 use crate::{SignalSessions, Transport};
 
+/// The number of strangers whose chains are kept though no message of theirs is.
+const STRANGERS_KNOWN: u32 = 200;
+
 /// What one stranger wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRequest {
@@ -55,6 +58,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
+    /// Takes a person as a contact before anything was written. Reads their chain if it is not known.
+    ///
+    /// # Errors
+    /// [`MessengerError::NoSuchPerson`] or [`MessengerError::Distrust`]: then nothing was stored.
+    pub async fn add_contact(&self, person: &Person) -> Result<(), MessengerError> {
+        self.trusted(person).await?;
+        self.accept_contact(person)
+    }
+
     /// Declines what a stranger wrote: deletes it, with the session and the chain unless they are
     /// needed otherwise. The stranger is told nothing, and may write again.
     ///
@@ -82,6 +94,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             notices.push(Notice::Request { actor: whence.actor.to_owned() });
         }
         Ok(())
+    }
+
+    /// Forgets the strangers of whom no message is kept, but for the last [`STRANGERS_KNOWN`].
+    pub(super) fn forget_strangers(&self) -> Result<(), DeviceStoreError> {
+        self.store.write(|tx| {
+            let strangers = tx.strangers_without_requests(STRANGERS_KNOWN)?;
+            strangers.iter().try_for_each(|actor| self.forget_stranger(tx, actor))
+        })
     }
 
     /// Forgets the chain and the sessions of a user who is neither a contact nor a member of a group

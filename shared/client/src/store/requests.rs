@@ -82,6 +82,15 @@ impl Transaction<'_> {
         released.iter().try_for_each(|(actor, id)| self.owe_receipt(actor, id))
     }
 
+    /// Returns the users whose chains are pinned and who are no contacts, without those of whom
+    /// messages are kept and without the `keep` whose chains were read last.
+    pub(crate) fn strangers_without_requests(&self, keep: u32) -> Result<Vec<String>, DeviceStoreError> {
+        let sql = "SELECT actor FROM chains WHERE contact = 0 AND actor NOT IN \
+                   (SELECT actor FROM messages WHERE request = 1) ORDER BY looked DESC LIMIT -1 OFFSET ?1";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        Ok(statement.query_map([keep], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
     /// Has the chain of a user read again before the next message to them.
     pub(crate) fn have_chain_read(&self, actor: &str) -> Result<(), DeviceStoreError> {
         self.inner.execute("UPDATE chains SET looked = 0 WHERE actor = ?1", [actor])?;

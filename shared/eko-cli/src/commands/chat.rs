@@ -39,6 +39,10 @@ impl ChatArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (account, client) = context.client()?;
         let whom = Correspondent::find(&client, &self.with, self.group).await?;
+        if let Correspondent::Person(person) = &whom {
+            // Whoever chats with somebody wants to see what they write.
+            client.add_contact(person).await?;
+        }
         let listening = MailboxListener::begin(context, &account, &client, LONGEST_PAUSE)?;
         context.out.remark(&format!(
             "You are {} and write to {}. Each line is a message; Ctrl-D ends the chat.",

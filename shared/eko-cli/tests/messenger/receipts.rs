@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use eko_client::device::EntryContent;
 use eko_client::messenger::Notice;
 use eko_client::store::EnvelopeState;
+use eko_protocol::id::EnvelopeId;
 use eko_testkit::World;
 use serde_json::{Value, json};
 
@@ -17,12 +19,13 @@ pub(crate) fn state(client: &TestMessenger, id: &str) -> EnvelopeState {
     client.sent(id).unwrap().state(&client.me())
 }
 
-/// Acknowledges a device's entries without reading them, as a server can. Returns their number.
-pub(crate) async fn pretend(client: &TestMessenger, which: impl Fn(usize) -> bool) -> usize {
-    let entries = client.device().fetch().await.unwrap().entries.into_iter().enumerate();
-    let entries: Vec<_> = entries.filter(|(n, _)| which(*n)).map(|(_, entry)| entry.address).collect();
+/// Acknowledges an envelope without reading it, as a server can. The author gets a report.
+pub(crate) async fn pretend(client: &TestMessenger, envelope: &EnvelopeId) {
+    let entries = client.device().fetch().await.unwrap().entries.into_iter();
+    let is_it = |content: &EntryContent| matches!(content, EntryContent::Message(message) if message.letter.header.id == *envelope);
+    let entries: Vec<_> = entries.filter(|entry| is_it(&entry.content)).map(|entry| entry.address).collect();
+    assert_eq!(entries.len(), 1);
     client.device().acknowledge(&entries).await.unwrap();
-    entries.len()
 }
 
 /// Counts the envelopes that passed on a line, and those of them that wake somebody.
@@ -42,7 +45,7 @@ async fn what_a_server_calls_delivered_is_not() {
     befriend(&alice, &bob).await;
     let dropped = say(&alice, &bob.me(), "never read").await;
     world.deliver().await;
-    assert_eq!(pretend(&bob, |_| true).await, 1);
+    pretend(&bob, &dropped.envelopes[0].id).await;
     world.deliver().await;
     assert_eq!(alice.receive().await.unwrap().notices, []);
     assert_eq!(state(&alice, &dropped.id), EnvelopeState::Accepted);
@@ -151,6 +154,35 @@ async fn no_receipt_is_lost_wherever_the_process_ends() {
     world.deliver().await;
 }
 
+/// A note for a group that Bob does not know is held. Nobody is told that it arrived.
+#[tokio::test]
+async fn what_is_only_held_is_not_acknowledged() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let bob = first(&world, &wire, "bob").await;
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    say(&bob, &mallory.me(), "hello").await;
+    world.deliver().await;
+    mallory.receive().await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    let group = "urn:uuid:6a1f0c3e-2d4b-4e5f-8a6b-7c8d9e0f1a2b";
+    sessions.forge(move |activity| {
+        activity["to"] = json!([group]);
+        activity["eko:group"] = json!({ "id": group, "epoch": 9, "state": "ab".repeat(32) });
+    });
+    let sent = mallory.send(&bob.me(), text("to a group of phantoms")).await.unwrap();
+    world.deliver().await;
+    for _ in 0..2 {
+        let received = bob.receive().await.unwrap();
+        assert!(received.messages.is_empty(), "{received:?}");
+        assert_eq!(world.deliver().await, 0);
+    }
+    assert_eq!(mallory.receive().await.unwrap().notices, []);
+    assert_eq!(mallory.sent(&sent.id).unwrap().state(&mallory.me()), EnvelopeState::Accepted);
+}
+
 /// Alice's server has the envelope and she does not know it: the receipt is there before the answer.
 #[tokio::test]
 async fn a_receipt_that_comes_before_the_answer_counts() {
@@ -173,5 +205,41 @@ async fn a_receipt_that_comes_before_the_answer_counts() {
     assert_eq!(state(&alice, &sent.id), EnvelopeState::Delivered);
     world.deliver().await;
     assert_eq!(hear(&world, &bob).await, [""; 0]);
+    world.deliver().await;
+}
+
+/// A receipt costs what an envelope costs, and its deletion sends no report. Five messages have one.
+#[tokio::test]
+async fn a_receipt_costs_one_envelope_and_one_deletion() {
+    let world = World::new().await;
+    let (hers, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &his, "bob").await);
+    befriend(&alice, &bob).await;
+    say(&alice, &bob.me(), "before").await;
+    world.deliver().await;
+    for client in [&bob, &alice] {
+        hear(&world, client).await;
+        world.deliver().await;
+    }
+    for n in 0..5 {
+        say(&alice, &bob.me(), &format!("{n}")).await;
+    }
+    world.deliver().await;
+    world.calls.reset();
+    bob.receive().await.unwrap();
+    let mut made = world.calls.made();
+    assert_eq!(made.remove(0), "Query");
+    // The acknowledgement of the messages, with the servers' report.
+    let acknowledged = made.iter().position(|call| call == "BatchWriteItem").unwrap() + 1;
+    // The receipt: device sets and two budgets, the record, the queue.
+    let mut receipt = made.split_off(acknowledged);
+    receipt[..3].sort();
+    assert_eq!(receipt, ["BatchGetItem", "UpdateItem", "UpdateItem", "UpdateItem", "SendMessageBatch"]);
+    world.deliver().await;
+    hers.asked.lock().unwrap().clear();
+    world.calls.reset();
+    assert_eq!(alice.receive().await.unwrap().notices.len(), 5);
+    let deletions = hers.asked.lock().unwrap().iter().filter(|url| url.contains("/inbox/")).count();
+    assert_eq!(deletions, 1);
     world.deliver().await;
 }

@@ -164,11 +164,15 @@ impl EkoDevice {
     }
 
     async fn look(&self) -> Vec<MessageContent> {
-        let received = self.client.receive().await.unwrap();
+        let mut received = self.client.receive().await.unwrap();
         for notice in &received.notices {
             let settled =
                 matches!(notice, Notice::Settled(envelope) if envelope.state == EnvelopeState::Delivered);
-            assert!(settled, "{notice:?}");
+            assert!(settled || matches!(notice, Notice::Request { .. }), "{notice:?}");
+        }
+        for request in self.client.requests().unwrap() {
+            self.client.accept_contact(&request.person).unwrap();
+            self.client.place(&mut received).unwrap();
         }
         if let Some(last) = received.messages.last() {
             self.client.note_shown(last.position).unwrap();
@@ -212,17 +216,27 @@ impl EkoDevice {
         self.said.lock().unwrap().retain(|id| *id != said.sent.id);
     }
 
-    /// Looks into the mailbox until every sent message is confirmed. No message may come meanwhile.
+    /// Looks into the mailbox until the servers have every sent message. No message may come
+    /// meanwhile.
     pub(crate) async fn settled(&self) {
+        self.in_state(&[EnvelopeState::Accepted, EnvelopeState::Delivered]).await;
+    }
+
+    /// Looks into the mailbox until there is a receipt for every sent message. No message may come
+    /// meanwhile.
+    pub(crate) async fn delivered(&self) {
+        self.in_state(&[EnvelopeState::Delivered]).await;
+    }
+
+    async fn in_state(&self, states: &[EnvelopeState]) {
         let said = std::mem::take(&mut *self.said.lock().unwrap());
         let me = self.client.me();
         let look = async || {
             assert_eq!(self.look().await, []);
-            let confirmed =
-                |id: &String| self.client.sent(id).unwrap().state(&me) == EnvelopeState::Delivered;
-            said.iter().all(confirmed).then_some(())
+            let reached = |id: &String| states.contains(&self.client.sent(id).unwrap().state(&me));
+            said.iter().all(reached).then_some(())
         };
-        eventually("confirmations", look).await;
+        eventually("the states", look).await;
     }
 
     /// Returns the messages of the conversation with a user: the author's actor id and the text.

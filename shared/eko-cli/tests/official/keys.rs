@@ -67,8 +67,10 @@ async fn theirs_begins_with_a_last_resort_until_there_are_more() {
     for user in last_resorts.iter_mut().chain(&mut one_time) {
         let said = alice.say(&user.actor, "hello yourself").await;
         said.assert_is(&user.fetch(1).await[0], &alice, &user.actor);
-        user.settled().await;
     }
     alice.settled().await;
+    for user in last_resorts.iter_mut().chain(&mut one_time) {
+        user.settled().await;
+    }
     here.end().await;
 }

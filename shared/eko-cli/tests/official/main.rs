@@ -28,4 +28,5 @@ mod local_server;
 mod official;
 mod order;
 mod ordered_transport;
+mod receipts;
 mod safety;

@@ -18,6 +18,10 @@ const BASE_MS: f64 = 3.0;
 /// The milliseconds that a round of AWS calls is assumed to last. DynamoDB is slower than the
 /// engines here.
 const ROUND_MS: f64 = 5.0;
+/// The bytes of a ciphertext of a short text: the text is padded to 1,024.
+const SHORT_BYTES: usize = 1_200;
+/// The bytes of a ciphertext that begins a session, with a short text.
+const FIRST_BYTES: usize = 2_800;
 /// The messages that travel together: the largest batch that an event source mapping hands over.
 const TOGETHER: usize = 10;
 
@@ -103,11 +107,11 @@ impl<'a> Meter<'a> {
 /// A request is not answered as expected, or a figure of the engine differs from the formula's.
 pub async fn measure() -> anyhow::Result<Vec<MessagePath>> {
     Ok(vec![
-        local(1, 512).await?,
-        local(TOGETHER, 512).await?,
-        local(TOGETHER, 1_500).await?,
-        federated(1, 512).await?,
-        federated(TOGETHER, 512).await?,
+        local(1, SHORT_BYTES).await?,
+        local(TOGETHER, SHORT_BYTES).await?,
+        local(TOGETHER, FIRST_BYTES).await?,
+        federated(1, SHORT_BYTES).await?,
+        federated(TOGETHER, SHORT_BYTES).await?,
         takes().await?,
     ])
 }

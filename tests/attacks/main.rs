@@ -25,6 +25,7 @@ mod outward;
 mod policy;
 mod proxy;
 mod redirects;
+mod relays;
 mod replays;
 mod reports;
 mod rotation;

@@ -195,11 +195,13 @@ async fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<HttpTransp
     let device =
         Device::new(HttpTransport::new()?, origin.clone(), UserName::parse(user)?, keys, environment);
     let url = format!("{origin}{ISSUER_PATH}/token");
-    let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
+    let challenge = device.challenge();
+    let nonce = challenge.nonce();
+    let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}&nonce={nonce}");
     let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
     let answer = Exchange::send(&HttpTransport::new()?, Method::POST, &url, body, None).await?.json()?;
     let token = answer["id_token"].as_str().context("no ID token")?;
-    device.register(token, JoinKind::First).await?;
+    device.register(&challenge.answered(token), JoinKind::First).await?;
     Ok(device)
 }
 

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use eko_client::device::{JoinKind, OutgoingEnvelope};
 use eko_client::transport::HttpTransport;
-use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, KeyCounts};
+use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, IdToken, KeyCounts};
 use eko_local::cloud::Cloud;
 use eko_local::server::{AUDIENCE, BoundServer, ISSUER_PATH, ServerOptions};
 use eko_protocol::address::{Origin, UserName};
@@ -164,10 +164,9 @@ impl Correspondents {
         let sender = device(origin, &format!("sender{index}"))?;
         let first = device(origin, &format!("recipient{index}"))?;
         let second = device(origin, &format!("recipient{index}"))?;
-        sender.register(&id_token(origin, sender.user()).await?, JoinKind::First).await?;
-        let token = id_token(origin, first.user()).await?;
-        first.register(&token, JoinKind::First).await?;
-        second.register(&token, second.as_further()).await?;
+        sender.register(&id_token(&sender).await?, JoinKind::First).await?;
+        first.register(&id_token(&first).await?, JoinKind::First).await?;
+        second.register(&id_token(&second).await?, second.as_further()).await?;
         first.approve(second.id()).await?;
         Ok(Self { sender, devices: [first, second] })
     }
@@ -216,13 +215,15 @@ fn device(origin: &Origin, user: &str) -> anyhow::Result<Device<HttpTransport>> 
     Ok(Device::new(HttpTransport::new()?, origin.clone(), UserName::parse(user)?, keys, environment))
 }
 
-/// Returns an ID token of the server's development issuer.
-async fn id_token(origin: &Origin, user: &UserName) -> anyhow::Result<String> {
-    let url = format!("{origin}{ISSUER_PATH}/token");
-    let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
+/// Returns an ID token of the server's development issuer for a device.
+async fn id_token(device: &Device<HttpTransport>) -> anyhow::Result<IdToken> {
+    let url = format!("{}{ISSUER_PATH}/token", device.origin());
+    let (user, challenge) = (device.user(), device.challenge());
+    let nonce = challenge.nonce();
+    let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}&nonce={nonce}");
     let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
     let answer = Exchange::send(&HttpTransport::new()?, Method::POST, &url, body, None).await?.json()?;
-    Ok(answer["id_token"].as_str().context("no ID token")?.to_owned())
+    Ok(challenge.answered(answer["id_token"].as_str().context("no ID token")?))
 }
 
 /// Waits until the queue is empty, so that every entry is in its mailbox.

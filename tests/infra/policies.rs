@@ -81,7 +81,7 @@ async fn on_one_server(world: &World) {
     bob.pending_devices().await.unwrap();
     bob.turn_away(third.id()).await.unwrap();
     bob.refresh().await.unwrap();
-    second.sign_in_again(&world.id_token("bob").await).await.unwrap();
+    second.sign_in_again(&world.id_token(&second).await).await.unwrap();
 
     // A spent block of keys is deleted by a later publication. A repeated publication is compared
     // with the stored keys.
@@ -127,9 +127,9 @@ async fn on_one_server(world: &World) {
         assert_eq!(answer.status, 200, "{path}");
     }
     bob.revoke(second.id()).await.unwrap();
-    second.sign_in_again(&world.id_token("bob").await).await.unwrap_err();
+    second.sign_in_again(&world.id_token(&second).await).await.unwrap_err();
     let anew = world.device("bob", "anew", BARE);
-    anew.register(&world.id_token("bob").await, JoinKind::Reset).await.unwrap();
+    anew.register(&world.id_token(&anew).await, JoinKind::Reset).await.unwrap();
     // An envelope that is sent again when its record has expired.
     let late = world.send(&alice, &[&anew]).await;
     world.deliver().await;

@@ -25,11 +25,12 @@ export async function call(method, url, { token, body, due = [200] } = {}) {
   return { status: answer.status, body: document };
 }
 
-// Returns an ID token of the issuer that a server trusts. The development issuer takes anyone at
-// their word.
-export async function idToken(origin, user) {
+// Returns an ID token of the issuer that a server trusts, with this nonce. The development issuer
+// takes anyone at their word.
+export async function idToken(origin, user, nonce) {
   const { auth } = (await call('GET', `${origin}/.well-known/ecp`)).body;
   const issuer = (await call('GET', `${auth.issuer}/.well-known/openid-configuration`)).body;
-  const body = new URLSearchParams({ grant_type: 'password', username: user, client_id: auth.audience });
+  const form = { grant_type: 'password', username: user, client_id: auth.audience, nonce };
+  const body = new URLSearchParams(form);
   return (await call('POST', issuer.token_endpoint, { body })).body.id_token;
 }

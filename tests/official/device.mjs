@@ -1,5 +1,6 @@
 // One device of one user.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { canonical } from './canonical.mjs';
 import { call, CONTEXT, idToken } from './client.mjs';
 import { hash, possessionBase, signedNode } from './chain.mjs';
 import { Directory } from './directory.mjs';
@@ -8,6 +9,12 @@ import { approvalMac, joiningMac, newCode } from './joining.mjs';
 import { DeviceKeys, publicationBase } from './keys.mjs';
 import { encode } from './multibase.mjs';
 import { Sessions } from './sessions.mjs';
+
+// Returns the nonce of an ID token, which binds it to this device at this server (docs/protocol.md,
+// section 10).
+function signInNonce(members) {
+  return createHash('sha256').update(`eko-oidc-v1\0${canonical(members)}`).digest('hex');
+}
 
 export class Device {
   #token;
@@ -51,7 +58,10 @@ export class Device {
     };
     if (first) body.node = signedNode('AddDevice', this, described);
     else body.joiningMac = joiningMac(this.code, described);
-    const token = await idToken(this.origin, this.user);
+    const random = randomBytes(32).toString('base64');
+    body.nonceRandom = random;
+    const nonce = signInNonce({ identityKey, origin: this.origin, random });
+    const token = await idToken(this.origin, this.user, nonce);
     const answer = (await call('POST', `${this.origin}/auth/devices`, { token, body, due: [201] })).body;
     this.#token = answer.accessToken;
     const { actor, device, status, 'eko:deviceSet': deviceSet } = answer;

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use eko_client::device::{EntryContent, JoinKind, MailboxEntry, RegistrationStatus};
-use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, HttpTransport};
+use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, HttpTransport, IdToken};
 use eko_local::server::{AUDIENCE, BoundServer, ISSUER_PATH, ServerOptions};
 use eko_protocol::address::{Origin, UserName};
 use eko_testkit::{BARE, ChainChanges as _};
@@ -66,19 +66,22 @@ impl LocalServer {
     pub(crate) async fn further(&self, approver: &Device<HttpTransport>) -> Device<HttpTransport> {
         let name = approver.user().as_str();
         let device = new_device(&self.origin, name);
-        device.register(&self.id_token(name).await, device.as_further()).await.unwrap();
+        let token = id_token(&self.issuer(), &device).await;
+        device.register(&token, device.as_further()).await.unwrap();
         let notice = entry(approver).await;
         approver.discard(&notice.address).await.unwrap();
         approver.approve(device.id()).await.unwrap();
         device
     }
 
-    /// Returns an ID token of the server's development issuer, which takes anyone at their word.
-    pub(crate) async fn id_token(&self, name: &str) -> String {
-        id_token(&self.issuer(), name).await
+    /// Returns the text of an ID token of the server's development issuer, which takes anyone at their
+    /// word.
+    pub(crate) async fn issue(&self, name: &str, nonce: &str) -> String {
+        issue(&self.issuer(), name, nonce).await
     }
 
-    fn issuer(&self) -> String {
+    /// Returns the URL of the server's development issuer.
+    pub(crate) fn issuer(&self) -> String {
         format!("{}{ISSUER_PATH}", self.origin)
     }
 }
@@ -87,7 +90,7 @@ impl LocalServer {
 /// development issuer `issuer`.
 pub(crate) async fn user(origin: &Origin, issuer: &str, name: &str) -> Device<HttpTransport> {
     let device = new_device(origin, name);
-    let registered = device.register(&id_token(issuer, name).await, JoinKind::First).await.unwrap();
+    let registered = device.register(&id_token(issuer, &device).await, JoinKind::First).await.unwrap();
     assert_eq!(registered.status, RegistrationStatus::Active);
     device
 }
@@ -99,8 +102,14 @@ fn new_device(origin: &Origin, name: &str) -> Device<HttpTransport> {
     Device::new(HttpTransport::new().unwrap(), origin.clone(), name, keys, environment)
 }
 
-async fn id_token(issuer: &str, name: &str) -> String {
-    let form = format!("grant_type=password&username={name}&client_id={AUDIENCE}");
+/// Returns an ID token of a device's user, made for this device.
+async fn id_token(issuer: &str, device: &Device<HttpTransport>) -> IdToken {
+    let challenge = device.challenge();
+    challenge.answered(&issue(issuer, device.user().as_str(), challenge.nonce()).await)
+}
+
+async fn issue(issuer: &str, name: &str, nonce: &str) -> String {
+    let form = format!("grant_type=password&username={name}&client_id={AUDIENCE}&nonce={nonce}");
     let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
     let url = format!("{issuer}/token");
     let answer =

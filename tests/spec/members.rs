@@ -3,7 +3,7 @@
 
 use eko_client::device::{JoinKind, RegistrationProof};
 use eko_client::{Auth, Body, Exchange};
-use eko_testkit::{COUNTS, ChainChanges as _, World, envelope, refusal};
+use eko_testkit::{COUNTS, ChainChanges as _, World, envelope, post_registration, refusal};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -16,9 +16,9 @@ async fn register(world: &World, way: &str, leave_out: Option<&str>) -> Exchange
     let phone = world.device("alice", "one", COUNTS);
     let new = world.device("alice", "two", COUNTS);
     if way != "first" {
-        phone.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+        phone.register(&world.id_token(&phone).await, JoinKind::First).await.unwrap();
     }
-    let token = world.id_token("alice").await;
+    let token = world.id_token(if way == "first" || way == "again" { &phone } else { &new }).await;
     let mut body = match way {
         "first" => phone.registration(RegistrationProof::Node(phone.first_node().unwrap())),
         "further" => new.registration(RegistrationProof::JoiningMac(&new.joining_code())),
@@ -27,7 +27,7 @@ async fn register(world: &World, way: &str, leave_out: Option<&str>) -> Exchange
             new.registration(RegistrationProof::Node(new.reset_node(&chain.position).unwrap()))
         }
         _ => {
-            let base = eko_protocol::chain::sign_in_base(token.as_bytes());
+            let base = eko_protocol::chain::sign_in_base(token.text().as_bytes());
             let proof = phone.keys().identity().sign(&base, phone.environment());
             json!({
                 "username": "alice",
@@ -38,10 +38,11 @@ async fn register(world: &World, way: &str, leave_out: Option<&str>) -> Exchange
             })
         }
     };
+    body["nonceRandom"] = json!(token.random());
     if let Some(member) = leave_out {
         assert!(body.as_object_mut().unwrap().remove(member).is_some(), "{way} has no {member}");
     }
-    let auth = Auth::Token(&token);
+    let auth = Auth::Token(token.text());
     let answer = new.call(Method::POST, "/auth/devices", Body::Json(&body), auth).await.unwrap();
     world.deliver().await;
     answer
@@ -88,12 +89,12 @@ async fn a_second_registration_that_adds_itself() {
     world.user("alice").await;
     let second = world.device("alice", "two", COUNTS);
     let body = second.registration(RegistrationProof::Node(second.first_node().unwrap()));
-    let token = world.id_token("alice").await;
-    let answer = second.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
-    assert_eq!(refusal(&answer.unwrap()), "422 invalid #/node/type");
+    let token = world.id_token(&second).await;
+    let answer = post_registration(&second, &token, &body).await;
+    assert_eq!(refusal(&answer), "422 invalid #/node/type");
     world.advance(601_000);
-    let answer = second.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
-    assert_eq!(refusal(&answer.unwrap()), "401 unauthenticated");
+    let answer = post_registration(&second, &token, &body).await;
+    assert_eq!(refusal(&answer), "401 unauthenticated");
 }
 
 /// Removes the member at a path such as `object.messages[].to` and returns its pointer.

@@ -3,10 +3,9 @@
 //! A change that adds a call or a round fails here, and has to say why it is worth it.
 
 use eko_client::device::{OutgoingEnvelope, RegistrationProof, SendOutcome};
-use eko_testkit::{BARE, World};
+use eko_testkit::{BARE, World, post_registration};
 
 use crate::people::alice_and_bob;
-use crate::requests::post_registration;
 
 #[tokio::test]
 async fn a_message_to_two_devices() {
@@ -152,7 +151,7 @@ async fn the_end_of_devices() {
     assert_eq!(world.calls.made(), ["GetItem", "BatchGetItem", "SendMessageBatch", "TransactWriteItems"]);
 
     let fresh = world.device("bob", "three", BARE);
-    let token = world.id_token("bob").await;
+    let token = world.id_token(&fresh).await;
     let position = fresh.chain(bob.user()).await.unwrap().1.position;
     let body = fresh.registration(RegistrationProof::Node(fresh.reset_node(&position).unwrap()));
     world.calls.reset();
@@ -166,7 +165,7 @@ async fn the_end_of_devices() {
     let position = again.chain(bob.user()).await.unwrap().1.position;
     let body = again.registration(RegistrationProof::Node(again.reset_node(&position).unwrap()));
     world.calls.reset();
-    assert_eq!(post_registration(&again, &token, &body).await.status, 401);
+    assert_eq!(post_registration(&again, &world.id_token(&again).await, &body).await.status, 401);
     assert_eq!(world.calls.made(), ["GetItem", "BatchGetItem"]);
 }
 

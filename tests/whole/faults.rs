@@ -60,11 +60,10 @@ async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
         return;
     }
     let (alice, bob) = (world.user_with("alice", BARE).await, world.user_with("bob", BARE).await);
-    let token = world.id_token("bob").await;
     let mut others = Vec::new();
     for number in 2..=12 {
         let device = world.device("bob", &format!("number {number}"), BARE);
-        device.register(&token, device.as_further()).await.unwrap();
+        device.register(&world.id_token(&device).await, device.as_further()).await.unwrap();
         bob.approve(device.id()).await.unwrap();
         others.push(device);
     }
@@ -124,7 +123,7 @@ async fn a_lost_answer_to_a_transaction() {
     }
     let alice = world.device("alice", "one", BARE);
     world.calls.fail("TransactWriteItems", CallFault::AnswerLost, 1);
-    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    alice.register(&world.id_token(&alice).await, JoinKind::First).await.unwrap();
     world.calls.fail("TransactWriteItems", CallFault::AnswerLost, 1);
     alice.refresh().await.unwrap();
     alice.refresh().await.unwrap();
@@ -296,7 +295,7 @@ async fn a_claim_that_fails_leaves_its_entry() {
 async fn the_table_is_down() {
     let (world, alice, bob) = alice_and_bob().await;
     let carol = world.device("carol", "one", BARE);
-    let token = world.id_token("carol").await;
+    let token = world.id_token(&carol).await;
     let before = world.stored().await;
     let outgoing = envelope(&alice, &[&bob]);
     world.calls.fail("BatchGetItem", CallFault::Down, TRIES);

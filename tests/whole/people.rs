@@ -20,7 +20,7 @@ pub(crate) async fn alice_and_bobs_two()
 
 /// Signs a device in again with a fresh ID token of its user, after its tokens have expired.
 pub(crate) async fn sign_in_again(world: &World, device: &Device<DirectTransport>) {
-    device.sign_in_again(&world.id_token(device.user().as_str()).await).await.unwrap();
+    device.sign_in_again(&world.id_token(device).await).await.unwrap();
 }
 
 /// Starts a server that lets a device send as many envelopes a minute as a test needs.

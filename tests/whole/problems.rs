@@ -2,13 +2,13 @@
 
 use eko_client::device::RegistrationProof;
 use eko_client::{Auth, Body, Exchange};
-use eko_testkit::{CallFault, World, envelope};
+use eko_testkit::{CallFault, World, envelope, post_registration};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::people::alice_and_bob;
 use crate::redactions::redacted;
-use crate::requests::{get, get_public, post, post_registration};
+use crate::requests::{get, get_public, post};
 use crate::variants::changed;
 
 /// The tries that the AWS SDK makes of one call.
@@ -54,7 +54,7 @@ async fn a_problem_of_each_status() {
     let activity = "application/activity+json";
     let thief = world.device("alice", "a thief's", eko_testkit::BARE);
     let registration = thief.registration(RegistrationProof::Node(thief.first_node().unwrap()));
-    let mallory = world.id_token("mallory").await;
+    let mallory = world.id_token_of("mallory", &thief).await;
     world.send(&alice, &[&bob]).await;
     world.deliver().await;
     let problems = [

@@ -30,16 +30,6 @@ pub(crate) async fn post(device: &Device<DirectTransport>, path: &str, body: &Va
     device.call(Method::POST, path, Body::Json(body), Auth::Device).await.unwrap()
 }
 
-/// Sends a POST with a JSON body to `/auth/devices`, under an ID token, and returns the answer,
-/// whatever its status.
-pub(crate) async fn post_registration(
-    device: &Device<DirectTransport>,
-    id_token: &str,
-    body: &Value,
-) -> Exchange {
-    device.call(Method::POST, "/auth/devices", Body::Json(body), Auth::Token(id_token)).await.unwrap()
-}
-
 /// Sends a POST with a JSON body and no token, as for `/auth/refresh`, and returns the answer,
 /// whatever its status.
 pub(crate) async fn post_public(device: &Device<DirectTransport>, path: &str, body: &Value) -> Exchange {

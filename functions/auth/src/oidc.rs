@@ -30,6 +30,8 @@ pub(crate) struct VerifiedSubject {
     pub(crate) issuer: String,
     /// The subject's id at the issuer, the claim `sub`.
     pub(crate) subject: String,
+    /// The claim `nonce`, which the device has chosen, if there is one.
+    pub(crate) nonce: Option<String>,
     /// The time at which the person signed in, in epoch seconds: the claim `auth_time`, or `iat` if
     /// the issuer does not state it.
     pub(crate) signed_in_s: i64,
@@ -39,6 +41,21 @@ impl VerifiedSubject {
     /// Returns the subject by which the store finds an account.
     pub(crate) fn as_oidc(&self) -> OidcSubject<'_> {
         OidcSubject { issuer: &self.issuer, subject: &self.subject }
+    }
+
+    /// Checks that the person has signed in for this device at this server. An ID token that another
+    /// server has got from the person, or that was made for another key, is refused.
+    ///
+    /// # Errors
+    /// [`Problem::Unauthenticated`] if the nonce is missing or is another one.
+    pub(crate) fn require_nonce(&self, nonce: &str) -> Result<(), Problem> {
+        match self.nonce.as_deref() {
+            Some(own) if own == nonce => Ok(()),
+            Some(_) => Err(Problem::Unauthenticated(
+                "the ID token was made for another device or another server: its nonce is another one",
+            )),
+            None => Err(Problem::Unauthenticated("the ID token has no nonce, so it is for no device")),
+        }
     }
 }
 
@@ -72,6 +89,8 @@ struct SignInClaims {
     nbf: Option<i64>,
     #[serde(default)]
     auth_time: Option<i64>,
+    #[serde(default)]
+    nonce: Option<String>,
     #[serde(default)]
     azp: Option<String>,
     #[serde(default)]
@@ -142,7 +161,8 @@ impl IdTokenVerifier {
         }
         // A sign-in is never younger than its token.
         let signed_in_s = claims.auth_time.map_or(claims.iat, |time| time.min(claims.iat));
-        Ok(VerifiedSubject { issuer: self.config.issuer.clone(), subject: claims.sub, signed_in_s })
+        let (issuer, nonce) = (self.config.issuer.clone(), claims.nonce);
+        Ok(VerifiedSubject { issuer, subject: claims.sub, nonce, signed_in_s })
     }
 
     /// Returns the issuer's key with this id, or `None` if the issuer has no such key. Fetches the

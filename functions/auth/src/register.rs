@@ -19,7 +19,8 @@ use crate::{further_device, reset, sign_in};
 /// POST `/auth/devices` (`docs/protocol.md`, section 10): registers a device, signs a registered
 /// device in again, or resets the device chain.
 ///
-/// The ID token says who the user is. A subject without an account claims a name, and its device
+/// The ID token says who the user is, and its nonce for which device at which server the user has
+/// signed in: it is checked before the store is asked. A subject without an account claims a name, and its device
 /// starts the chain. For a subject with an account, `signIn` makes it a repeated sign-in, `node`
 /// makes it a reset, and otherwise the device waits for approval. All of it is stored in one
 /// transaction, after one GetItem of the account.
@@ -31,6 +32,7 @@ pub(crate) async fn register_device(
     let id_token = bearer_token(&headers)?;
     let subject = state.id_tokens().verify(id_token, state.now_ms()).await?;
     let request = RegistrationRequest::parse(&body)?;
+    subject.require_nonce(&request.nonce(state.origin()))?;
     let Some(user) = state.store().account_of(subject.as_oidc()).await? else {
         return first_device(&state, &subject, &request).await;
     };
@@ -38,7 +40,7 @@ pub(crate) async fn register_device(
         return Err(Problem::AccountExists(user.to_string()));
     }
     if let Some(proof) = &request.sign_in {
-        sign_in::sign_in_again(&state, user, &request.device, proof, id_token).await
+        sign_in::sign_in_again(&state, user, &request, proof, id_token).await
     } else if request.has_node() {
         reset::reset_chain(&state, &user, &subject, &request).await
     } else {

@@ -1,14 +1,14 @@
 //! The body of a registration, read and verified before anything is stored.
 
 use eko_protocol::Invalid;
-use eko_protocol::address::UserName;
+use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{
     AppendError, ChainNode, ChainPosition, NewDevice, verify_possession, verify_registration,
 };
 use eko_protocol::id::DeviceId;
-use eko_protocol::key::{IdentityKey, JoiningMac, RegistrationId, Signature};
+use eko_protocol::key::{IdentityKey, JoiningMac, NonceRandom, RegistrationId, Signature};
 use eko_protocol::key_package::PublishedKeys;
-use eko_protocol::multibase;
+use eko_protocol::{multibase, sign_in};
 use eko_service::caller::Caller;
 use eko_service::{AppState, Problem, respond};
 use eko_store::accounts::DeviceRegistration;
@@ -29,6 +29,7 @@ struct RegistrationMembers {
     device_name: Option<String>,
     identity_key: IdentityKey,
     registration_id: RegistrationId,
+    nonce_random: NonceRandom,
     possession: Option<String>,
     joining_mac: Option<JoiningMac>,
     sign_in: Option<String>,
@@ -43,8 +44,10 @@ pub(crate) struct RegistrationRequest {
     pub(crate) device: DeviceId,
     /// The device's signature over the ID token, if a registered device signs in again.
     pub(crate) sign_in: Option<Signature>,
-    identity_key: IdentityKey,
+    /// The device's identity key.
+    pub(crate) identity_key: IdentityKey,
     registration_id: RegistrationId,
+    nonce_random: NonceRandom,
     name: Option<String>,
     possession: Option<Signature>,
     joining_mac: Option<JoiningMac>,
@@ -85,9 +88,16 @@ impl RegistrationRequest {
             name: members.device_name,
             identity_key: members.identity_key,
             registration_id: members.registration_id,
+            nonce_random: members.nonce_random,
             node: members.node,
             keys: PublishedKeys::parse(body)?,
         })
+    }
+
+    /// Returns the nonce that the ID token must carry: it is for the device with this identity key,
+    /// at this server.
+    pub(crate) fn nonce(&self, origin: &Origin) -> String {
+        sign_in::nonce(origin, &self.identity_key, &self.nonce_random)
     }
 
     /// True if the registration has a node.

@@ -5,7 +5,6 @@ use axum::response::Response;
 use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
 use eko_protocol::chain::sign_in_base;
-use eko_protocol::id::DeviceId;
 use eko_protocol::key::Signature;
 use eko_protocol::xeddsa;
 use eko_service::caller::Caller;
@@ -13,6 +12,7 @@ use eko_service::{AppState, Problem};
 use eko_store::device::DeviceStatus;
 use http::StatusCode;
 
+use crate::registration::RegistrationRequest;
 use crate::tokens::{self, DeviceMembership, RefreshToken, RegisteredStatus};
 
 /// Signs a registered device in again. `proof` is the signature of the device's identity key over
@@ -24,11 +24,11 @@ use crate::tokens::{self, DeviceMembership, RefreshToken, RegisteredStatus};
 pub(crate) async fn sign_in_again(
     state: &AppState,
     user: UserName,
-    device: &DeviceId,
+    request: &RegistrationRequest,
     proof: &Signature,
     id_token: &str,
 ) -> Result<Response, Problem> {
-    let store = state.store();
+    let (store, device) = (state.store(), &request.device);
     let caller = Caller { user, device: device.clone() };
     let devices = store.device_set(&caller.user).await?.ok_or(Problem::NotFound("user"))?;
     let status = match devices.status_of(device) {
@@ -40,6 +40,10 @@ pub(crate) async fn sign_in_again(
         }
     };
     let keys = store.own_keys(caller.address()).await?.ok_or(Problem::DeviceRevoked)?;
+    // The ID token is for the key that the request names.
+    if keys.identity_key != request.identity_key {
+        return Err(Invalid::at("/identityKey", "is not the registered identity key").into());
+    }
     if !xeddsa::verify(&keys.identity_key, &sign_in_base(id_token.as_bytes()), proof) {
         let detail = "is not the registered identity key's signature over the ID token";
         return Err(Invalid::at("/signIn", detail).into());

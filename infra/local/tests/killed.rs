@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use eko_client::device::{EntryContent, JoinKind, OutgoingEnvelope, SendOutcome};
 use eko_client::transport::HttpTransport;
-use eko_client::{Body, Device, DeviceKeys, Environment, Exchange, JoiningCode, KeyCounts};
+use eko_client::{Body, Device, DeviceKeys, Environment, Exchange, IdToken, JoiningCode, KeyCounts};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_protocol::address::{Origin, UserName};
 use http::Method;
@@ -43,18 +43,21 @@ async fn start(data: &Path, port: u16) -> (Child, Origin) {
 }
 
 /// Makes a device of a user, and fetches an ID token for it.
-async fn device(origin: &Origin, user: &str) -> (Device<HttpTransport>, String) {
+async fn device(origin: &Origin, user: &str) -> (Device<HttpTransport>, IdToken) {
     let environment = Environment::system();
     let counts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
     let keys = DeviceKeys::generate(counts, &environment).unwrap();
-    let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}");
+    let name = UserName::parse(user).unwrap();
+    let device = Device::new(HttpTransport::new().unwrap(), origin.clone(), name, keys, environment);
+    let challenge = device.challenge();
+    let nonce = challenge.nonce();
+    let form = format!("grant_type=password&username={user}&client_id={AUDIENCE}&nonce={nonce}");
     let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
     let url = format!("{origin}{ISSUER_PATH}/token");
     let answer =
         Exchange::send(&HttpTransport::new().unwrap(), Method::POST, &url, body, None).await.unwrap();
-    let token = answer.json().unwrap()["id_token"].as_str().unwrap().to_owned();
-    let user = UserName::parse(user).unwrap();
-    (Device::new(HttpTransport::new().unwrap(), origin.clone(), user, keys, environment), token)
+    let token = challenge.answered(answer.json().unwrap()["id_token"].as_str().unwrap());
+    (device, token)
 }
 
 /// Returns the ids of all envelopes in a mailbox. Each must be there once.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use eko_client::capabilities::Capabilities;
-use eko_client::messenger::{MessageDraft, Notice, Person, SignInRequest};
+use eko_client::messenger::{MessageDraft, Notice, Person, PreparedSignIn, SignInRequest};
 use eko_client::sessions::{DecryptedMessage, EncryptedMessage, LocalDevice, PeerDevice, PrivateKeys};
 use eko_client::store::{EnvelopeState, StoredMessage};
 use eko_client::{
@@ -72,27 +72,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn sign_in(capabilities: &Capabilities, name: &str) -> Result<Client, Box<dyn Error>> {
     let request = SignInRequest {
         origin: capabilities.origin.clone(),
+        issuer: capabilities.issuer.clone(),
+        audience: capabilities.audience.clone(),
         user: UserName::parse(name)?,
         device_name: Some("the example".to_owned()),
         counts: KeyCounts { pre_keys: 10, kyber_pre_keys: 10, last_resort: true },
-        id_token: id_token(capabilities, name).await?,
         reset: false,
     };
     let (store, environment) = (DeviceStore::in_memory()?, Environment::system());
-    let (client, _) =
-        Messenger::sign_in(HttpTransport::new()?, ToySessions, store, environment, request).await?;
-    Ok(client)
+    let prepared = PreparedSignIn::new(HttpTransport::new()?, store, environment, request)?;
+    let id_token = id_token(capabilities, name, prepared.challenge().nonce()).await?;
+    Ok(prepared.complete(ToySessions, &id_token).await?.0)
 }
 
 /// Asks the local server's development issuer for an ID token. It believes any name. A real client
 /// sends its user to the issuer's page instead.
-async fn id_token(capabilities: &Capabilities, name: &str) -> Result<String, Box<dyn Error>> {
+async fn id_token(capabilities: &Capabilities, name: &str, nonce: &str) -> Result<String, Box<dyn Error>> {
     let http = HttpTransport::new()?;
     let discovery = format!("{}/.well-known/openid-configuration", capabilities.issuer.trim_end_matches('/'));
     let issuer = Exchange::send(&http, Method::GET, &discovery, Body::Empty, None).await?;
     let issuer = issuer.expect(StatusCode::OK)?.json()?;
     let endpoint = issuer["token_endpoint"].as_str().ok_or("the issuer has no token endpoint")?;
-    let form = format!("grant_type=password&username={name}&client_id={}", capabilities.audience);
+    let audience = &capabilities.audience;
+    let form = format!("grant_type=password&username={name}&client_id={audience}&nonce={nonce}");
     let body = Body::Raw(Some(FORM), form.into());
     let tokens = Exchange::send(&http, Method::POST, endpoint, body, None).await?;
     let tokens = tokens.expect(StatusCode::OK)?.json()?;

@@ -16,7 +16,9 @@
 //! nothing.
 //!
 //! ```
-//! use eko_client::messenger::{MessageDraft, MessengerError, Notice, SignInRequest};
+//! use eko_client::messenger::{
+//!     MessageDraft, MessengerError, Notice, PreparedSignIn, SignInRequest,
+//! };
 //! use eko_client::sessions::{
 //!     DecryptedMessage, EncryptedMessage, LocalDevice, PeerDevice, PrivateKeys,
 //! };
@@ -71,18 +73,21 @@
 //!
 //! async fn sign_in(world: &World, name: &str) -> Result<Client, MessengerError> {
 //!     let environment = Environment { clock: world.clock(), ..Environment::system() };
+//!     let issuer = &world.state.config().oidc; // a client reads it from the server's capabilities
 //!     let request = SignInRequest {
 //!         origin: world.state.origin().clone(),
+//!         issuer: issuer.issuer.clone(),
+//!         audience: issuer.audience.clone(),
 //!         user: UserName::parse(name)?,
 //!         device_name: None,
 //!         counts: KeyCounts { pre_keys: 1, kyber_pre_keys: 1, last_resort: true },
-//!         id_token: world.id_token(name).await, // the user's OpenID Connect issuer gives it
 //!         reset: false,
 //!     };
 //!     let store = DeviceStore::in_memory()?;
-//!     let signed_in =
-//!         Messenger::sign_in(world.transport(), NoEncryption, store, environment, request).await?;
-//!     Ok(signed_in.0)
+//!     let prepared = PreparedSignIn::new(world.transport(), store, environment, request)?;
+//!     // The user signs in at the issuer, which puts the nonce of this device into the ID token.
+//!     let id_token = world.issue(name, Some(prepared.challenge().nonce())).await;
+//!     Ok(prepared.complete(NoEncryption, &id_token).await?.0)
 //! }
 //!
 //! #[tokio::main(flavor = "current_thread")]
@@ -135,8 +140,8 @@
 //! * [`store`]: the device's keys, sessions, chains and messages, in SQLite.
 //! * [`content`], [`attachment`], [`group`]: what an encrypted message says.
 //! * [`device`]: single calls, one method each. For tools and tests that need no store.
-//! * [`keys`], [`joining`], [`fingerprint`], [`sessions`]: cryptography, as far as it is not the Signal
-//!   library's.
+//! * [`keys`], [`joining`], [`id_token`], [`fingerprint`], [`sessions`]: cryptography, as far as it is
+//!   not the Signal library's.
 //! * [`exchange`], [`transport`]: one HTTP request and its answer.
 //!
 //! `docs/protocol.md` specifies the protocol. Section numbers in these pages are its.
@@ -151,6 +156,7 @@ mod error;
 pub mod exchange;
 pub mod fingerprint;
 pub mod group;
+pub mod id_token;
 pub mod joining;
 pub mod keys;
 pub mod messenger;
@@ -165,6 +171,7 @@ pub use device::Device;
 pub use environment::Environment;
 pub use error::ClientError;
 pub use exchange::{Auth, Body, Exchange};
+pub use id_token::{IdToken, IdTokenFault, SignInChallenge};
 pub use joining::JoiningCode;
 pub use keys::{DeviceKeys, KeyCounts};
 pub use messenger::{Messenger, MessengerError};

@@ -61,7 +61,7 @@ pub use joining::JoinState;
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
 pub use receive::ReceivedBatch;
-pub use register::SignInRequest;
+pub use register::{PreparedSignIn, SignInRequest};
 pub use requests::MessageRequest;
 pub use send::{MessageDraft, SentActivity};
 pub use step::ProgressStep;

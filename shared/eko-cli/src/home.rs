@@ -4,9 +4,11 @@
 //! HOME/accounts/NAME@HOST/eko.db        the device of an account, with its keys and messages
 //! HOME/accounts/NAME@HOST/listening     the lock of the process that reads its mailbox
 //! HOME/former/NAME@HOST-STAMP/          an account that was set aside by `eko login --anew`
+//! HOME/issuers.json                     which servers have named which issuer
 //! ```
 
 mod account_folder;
+mod named_issuers;
 mod private;
 #[cfg(test)]
 mod tests;
@@ -17,18 +19,21 @@ use eko_protocol::address::Handle;
 use etcetera::BaseStrategy;
 
 pub use account_folder::AccountFolder;
+use named_issuers::NamedIssuers;
 
 use crate::failure::{CommandFailure, Exit};
 use crate::partial_handle::PartialHandle;
 
 const ACCOUNTS: &str = "accounts";
 const FORMER: &str = "former";
+const ISSUERS: &str = "issuers.json";
 
 /// The folder that keeps accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EkoHome {
     accounts: PathBuf,
     former: PathBuf,
+    issuers: PathBuf,
 }
 
 /// The folder of an account, which exists or was just made.
@@ -56,7 +61,8 @@ impl EkoHome {
                 .data_dir()
                 .join("eko"),
         };
-        Ok(Self { accounts: home.join(ACCOUNTS), former: home.join(FORMER) })
+        let [accounts, former, issuers] = [ACCOUNTS, FORMER, ISSUERS].map(|name| home.join(name));
+        Ok(Self { accounts, former, issuers })
     }
 
     /// Returns the accounts, sorted by handle.
@@ -135,6 +141,14 @@ impl EkoHome {
         let is_new = account.create()?;
         account.check()?;
         Ok(PreparedAccount { account, is_new })
+    }
+
+    /// Returns the issuers that servers have named here.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn named_issuers(&self) -> Result<NamedIssuers, CommandFailure> {
+        NamedIssuers::read(&self.issuers)
     }
 
     /// Moves an account with all its files to `HOME/former/NAME@HOST-STAMP`, and returns that path.

@@ -4,8 +4,10 @@
 //! 7636) and a listener on the loopback address (RFC 8252). At a development issuer a name alone is
 //! enough.
 //!
-//! The server verifies the ID token's signature and times. This module checks only what the server
-//! cannot know: that the token is the answer to this sign-in.
+//! This module checks that the answer in the browser belongs to this sign-in and comes from this
+//! issuer (RFC 9207). The ID token itself is checked by
+//! [`PreparedSignIn`](eko_client::messenger::PreparedSignIn), as far as that is possible without the
+//! issuer's keys. The server verifies its signature and times.
 
 mod issuer;
 mod loopback;
@@ -39,6 +41,8 @@ pub struct RelyingParty<'a, T> {
 /// The settings of a sign-in in the browser.
 #[derive(Debug, Clone, Copy)]
 pub struct BrowserSignIn<'a> {
+    /// The nonce that the ID token must carry.
+    pub nonce: &'a str,
     /// The user's name, which the issuer can fill in.
     pub login_hint: Option<&'a str>,
     /// The port on 127.0.0.1 to which the browser returns; `None` for a free port.
@@ -109,16 +113,13 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
         &self.issuer
     }
 
-    /// Signs in by a name alone, and returns the ID token. The issuer must be one that [`asks for
+    /// Signs in by a name alone, and returns the ID token with this nonce. The issuer must be one that [`asks for
     /// no password`](IssuerMetadata::asks_for_no_password).
     ///
     /// # Errors
     /// Any error but [`OidcError::TimedOut`] and [`OidcError::Listen`].
-    pub async fn by_name(&self, name: &str) -> Result<String, OidcError> {
-        let nonce = self.random();
-        let id_token = self.tokens().by_name(name, &nonce).await?;
-        token::check(&id_token, &self.issuer.url, &self.audience, &nonce)?;
-        Ok(id_token)
+    pub async fn by_name(&self, name: &str, nonce: &str) -> Result<String, OidcError> {
+        self.tokens().by_name(name, nonce).await
     }
 
     /// Signs in in a browser, and returns the ID token. `show` gets the URL that the browser must
@@ -133,9 +134,9 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
     ) -> Result<String, OidcError> {
         let loopback = Loopback::bind(way.port).await?;
         let redirect_uri = loopback.redirect_uri()?;
-        let (state, nonce) = (self.random(), self.random());
+        let state = self.random();
         let verifier = PkceCodeVerifier::new(self.random());
-        show(&self.authorization_url(&redirect_uri, &state, &nonce, &verifier, way)?);
+        show(&self.authorization_url(&redirect_uri, &state, &verifier, way)?);
         let expected = ExpectedAnswer {
             state,
             issuer: self.issuer.url.clone(),
@@ -144,16 +145,13 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
         let code = loopback.code(expected, way.wait).await?;
         let redirect_uri =
             RedirectUrl::new(redirect_uri).map_err(|error| self.unusable(error.to_string()))?;
-        let id_token = self.tokens().by_code(AuthorizationCode::new(code), redirect_uri, verifier).await?;
-        token::check(&id_token, &self.issuer.url, &self.audience, &nonce)?;
-        Ok(id_token)
+        self.tokens().by_code(AuthorizationCode::new(code), redirect_uri, verifier).await
     }
 
     fn authorization_url(
         &self,
         redirect_uri: &str,
         state: &str,
-        nonce: &str,
         verifier: &PkceCodeVerifier,
         way: BrowserSignIn<'_>,
     ) -> Result<String, OidcError> {
@@ -167,7 +165,7 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
             .authorize_url(|| state)
             .add_scopes(scopes.map(|scope| Scope::new((*scope).to_owned())))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(verifier))
-            .add_extra_param("nonce", nonce);
+            .add_extra_param("nonce", way.nonce);
         if let Some(hint) = way.login_hint {
             request = request.add_extra_param("login_hint", hint);
         }
@@ -186,8 +184,8 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
         OidcError::NotAnIssuer { issuer: self.issuer.url.clone(), why }
     }
 
-    /// Returns 32 random bytes in base64url. PKCE requires at least so many; for the state and the
-    /// nonce they are enough.
+    /// Returns 32 random bytes in base64url. PKCE requires at least so many; for the state they are
+    /// enough.
     fn random(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.environment.bytes::<32>())
     }

@@ -9,12 +9,14 @@
 //! Kyber-1024 key:                   0x08, then the encoded key, 1568 bytes
 //! signature (XEdDSA):               R, 32 bytes, then s, 32 bytes little-endian; sign bit on top of s
 //! MAC of joining (HMAC-SHA256):    32 bytes
+//! random part of a sign-in nonce:  32 bytes
 //! ```
 
 mod base64_text;
 mod curve;
 mod kyber;
 mod mac;
+mod nonce_random;
 mod number;
 mod signature;
 
@@ -22,5 +24,6 @@ pub(crate) use base64_text::decode;
 pub use curve::{CurveKey, IdentityKey};
 pub use kyber::KyberKey;
 pub use mac::JoiningMac;
+pub use nonce_random::NonceRandom;
 pub use number::{KeyId, RegistrationId};
 pub use signature::Signature;

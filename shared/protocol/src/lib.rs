@@ -52,6 +52,7 @@
 //! | `Delivered`, reports, answers, mailbox entries | 5, 6 | [`activity`] |
 //! | collections: mailbox page, key packages, device chain | 3, 4, 6 | [`collection`] |
 //! | actors on other servers | 7 | [`actor`] |
+//! | the nonce of an ID token | 10 | [`sign_in`] |
 //! | RFC 9421 and draft-cavage signatures | 7 | [`http_signature`] |
 //! | RFC 3339 timestamps | 1 | [`timestamp`] |
 #![forbid(unsafe_code)]
@@ -77,6 +78,7 @@ pub mod key_package;
 pub mod letter;
 pub mod limits;
 pub mod multibase;
+pub mod sign_in;
 #[cfg(test)]
 mod signer;
 pub mod timestamp;

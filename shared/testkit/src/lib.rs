@@ -42,7 +42,7 @@ pub use internet::{Internet, TlsListener};
 pub use jwt::{jwt, read_jwt};
 pub use letters::{ciphertext, envelope};
 pub use parallel::parallel;
-pub use people::{BARE, COUNTS};
+pub use people::{BARE, COUNTS, post_registration};
 pub use policies::{Action, Policies};
 pub use random::seeded;
 pub use stored::StoredState;

@@ -1,11 +1,13 @@
 //! Users and their devices, made as clients make them.
 
 use eko_client::device::{JoinKind, RegistrationStatus};
-use eko_client::{Device, DeviceKeys, Environment, KeyCounts};
+use eko_client::{Auth, Body, Device, DeviceKeys, Environment, Exchange, IdToken, KeyCounts};
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 use eko_store::device::DeviceAddress;
 use eko_store::fill::{FullFor, FullMark};
+use http::Method;
+use serde_json::{Value, json};
 
 use crate::{ChainChanges as _, DirectTransport, World, seeded};
 
@@ -14,6 +16,19 @@ pub const COUNTS: KeyCounts = KeyCounts { pre_keys: 3, kyber_pre_keys: 2, last_r
 
 /// The keys of a device from which nobody takes any. Making them takes no time.
 pub const BARE: KeyCounts = KeyCounts { pre_keys: 0, kyber_pre_keys: 0, last_resort: false };
+
+/// Posts the body of a registration to `/auth/devices` with an ID token, and returns the answer,
+/// whatever its status. The member `nonceRandom` is added, which belongs to the ID token.
+pub async fn post_registration(
+    device: &Device<DirectTransport>,
+    id_token: &IdToken,
+    body: &Value,
+) -> Exchange {
+    let mut body = body.clone();
+    body["nonceRandom"] = json!(id_token.random());
+    let auth = Auth::Token(id_token.text());
+    device.call(Method::POST, "/auth/devices", Body::Json(&body), auth).await.expect("an answer")
+}
 
 impl World {
     /// Makes a device of `user` that is not registered. Its keys and ids depend on user and `label`
@@ -34,8 +49,8 @@ impl World {
     /// Does as [`World::user`], with these numbers of keys.
     pub async fn user_with(&self, user: &str, counts: KeyCounts) -> Device<DirectTransport> {
         let device = self.device(user, "one", counts);
-        let registered =
-            device.register(&self.id_token(user).await, JoinKind::First).await.expect("a first device");
+        let token = self.id_token(&device).await;
+        let registered = device.register(&token, JoinKind::First).await.expect("a first device");
         assert_eq!(registered.status, RegistrationStatus::Active);
         device
     }
@@ -43,7 +58,7 @@ impl World {
     /// Registers another device of a user, without one-time keys. The device is pending.
     pub async fn pending(&self, of: &Device<DirectTransport>, label: &str) -> Device<DirectTransport> {
         let device = self.device(of.user().as_str(), label, BARE);
-        let token = self.id_token(of.user().as_str()).await;
+        let token = self.id_token(&device).await;
         let registered = device.register(&token, device.as_further()).await.expect("a further device");
         assert_eq!(registered.status, RegistrationStatus::Pending);
         device

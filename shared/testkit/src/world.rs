@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use eko_auth::SignInState;
+use eko_client::{Device, IdToken, SignInChallenge, Transport};
 use eko_engines::Engines;
 use eko_local::cloud::{self, Cloud};
 use eko_local::issuer::{self, DevelopmentIssuer};
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_local::{States, pump};
 use eko_protocol::address::Origin;
+use eko_protocol::key::NonceRandom;
 use eko_service::aws::AwsClients;
 use eko_service::config::{Config, FederationConfig, OidcConfig, TokenKey};
 use eko_service::state::Clock;
@@ -189,27 +191,51 @@ impl World {
         DirectTransport::new(edge::finish(eko_inbox::router().with_state(state), app))
     }
 
-    /// Returns an ID token of the development issuer for a user.
-    pub async fn id_token(&self, name: &str) -> String {
-        token(self.issuer.clone(), AUDIENCE, name).await
+    /// Returns an ID token of the development issuer for the user of a device, made for this device.
+    pub async fn id_token<T: Transport>(&self, device: &Device<T>) -> IdToken {
+        self.id_token_of(device.user().as_str(), device).await
     }
 
-    /// Returns an ID token of the development issuer for a user, whose claims `change` changes
-    /// before the issuer's key signs them.
-    pub async fn id_token_with(&self, name: &str, change: impl FnOnce(&mut Value)) -> String {
-        let (header, mut claims) = read_jwt(&self.id_token(name).await);
+    /// Returns an ID token of the development issuer for a user, made for this device.
+    pub async fn id_token_of<T: Transport>(&self, name: &str, device: &Device<T>) -> IdToken {
+        let challenge = challenge(device);
+        challenge.answered(&self.issue(name, Some(challenge.nonce())).await)
+    }
+
+    /// Returns an ID token of the development issuer for the user of a device, whose claims `change`
+    /// changes before the issuer's key signs them.
+    pub async fn id_token_with<T: Transport>(
+        &self,
+        device: &Device<T>,
+        change: impl FnOnce(&mut Value),
+    ) -> IdToken {
+        let (header, mut claims) = read_jwt(self.id_token(device).await.text());
         change(&mut claims);
         let pkcs8 = std::fs::read(self.issuer_key.path().join("issuer-key.p8")).expect("the issuer's key");
         let kid = header["kid"].as_str().map(str::to_owned);
         let header = Header { kid, ..Header::new(Algorithm::ES256) };
-        jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ec_der(&pkcs8)).expect("an ID token")
+        let key = EncodingKey::from_ec_der(&pkcs8);
+        challenge(device).answered(&jsonwebtoken::encode(&header, &claims, &key).expect("an ID token"))
     }
 
     /// Returns an ID token of another issuer, or for another audience, under the same key.
-    pub async fn foreign_id_token(&self, issuer: Option<&str>, audience: &str, name: &str) -> String {
+    pub async fn foreign_id_token<T: Transport>(
+        &self,
+        issuer: Option<&str>,
+        audience: &str,
+        device: &Device<T>,
+    ) -> IdToken {
         let url = issuer.unwrap_or(&self.issuer_url);
         let issuer = DevelopmentIssuer::new(url, audience, Some(self.issuer_key.path()), self.clock());
-        token(issuer::router(issuer.expect("an issuer")), audience, name).await
+        let router = issuer::router(issuer.expect("an issuer"));
+        let challenge = challenge(device);
+        let name = device.user().as_str();
+        challenge.answered(&token(router, audience, name, Some(challenge.nonce())).await)
+    }
+
+    /// Returns the text of an ID token of the development issuer for a user, with this nonce.
+    pub async fn issue(&self, name: &str, nonce: Option<&str>) -> String {
+        token(self.issuer.clone(), AUDIENCE, name, nonce).await
     }
 
     /// Passes messages of the queue `deliveries` to its function until none is visible. Returns
@@ -272,9 +298,16 @@ impl World {
     }
 }
 
-/// Returns an ID token for a name.
-async fn token(issuer: Router, audience: &str, name: &str) -> String {
-    let body = format!("grant_type=password&username={name}&client_id={audience}");
+/// Returns the challenge of a device. It draws nothing from the device's random source, so that the
+/// device's keys and signatures do not depend on the number of its sign-ins.
+fn challenge<T: Transport>(device: &Device<T>) -> SignInChallenge {
+    SignInChallenge::new(device.origin(), &device.keys().identity().public(), NonceRandom::from([7; 32]))
+}
+
+/// Returns an ID token for a name, with this nonce.
+async fn token(issuer: Router, audience: &str, name: &str, nonce: Option<&str>) -> String {
+    let nonce = nonce.map(|nonce| format!("&nonce={nonce}")).unwrap_or_default();
+    let body = format!("grant_type=password&username={name}&client_id={audience}{nonce}");
     let request = http::Request::post("/token").header("content-type", "application/x-www-form-urlencoded");
     let request = request.body(bytes::Bytes::from(body)).expect("a request");
     let (status, answer) = DirectTransport::new(issuer).json(request).await;

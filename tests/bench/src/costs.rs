@@ -236,7 +236,7 @@ async fn takes() -> anyhow::Result<MessagePath> {
     path.push("the packages of one device", meter.read(1, 1).await?);
     // A second device has keys of its own, and is approved by the first.
     let second = world.device("bob", "two", COUNTS);
-    second.register(&world.id_token("bob").await, second.as_further()).await?;
+    second.register(&world.id_token(&second).await, second.as_further()).await?;
     world.deliver().await;
     world.empty(&bob).await;
     bob.approve(second.id()).await?;

@@ -21,11 +21,11 @@ pub(super) async fn play(examples: &mut Examples) {
     let signed = base.split(|byte| *byte == 0).next_back().unwrap();
     examples.document("possession", &serde_json::from_slice(signed).unwrap());
 
-    phone.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    phone.register(&world.id_token(&phone).await, JoinKind::First).await.unwrap();
     examples.exchange("chain", &get(&world, "/user/alice/devices").await);
 
     world.advance(60_000);
-    tablet.register(&world.id_token("alice").await, tablet.as_further()).await.unwrap();
+    tablet.register(&world.id_token(&tablet).await, tablet.as_further()).await.unwrap();
     world.deliver().await;
     let page = body(&fetch(&phone, "/user/alice/inbox").await);
     let offer = page["orderedItems"].as_array().unwrap().iter().find(|item| item["type"] == "Offer").unwrap();
@@ -39,7 +39,7 @@ pub(super) async fn play(examples: &mut Examples) {
     let node: Value = serde_json::from_slice(approved.request.body()).unwrap();
     examples.answer("stale-head", &post(&phone, "/user/alice/devices", &node).await);
 
-    laptop.register(&world.id_token("alice").await, laptop.as_further()).await.unwrap();
+    laptop.register(&world.id_token(&laptop).await, laptop.as_further()).await.unwrap();
     phone.turn_away(laptop.id()).await.unwrap();
     examples.exchange("turn-away", &phone.last());
     world.deliver().await;

@@ -10,7 +10,7 @@ use crate::cast::ALICE;
 pub(super) async fn play(examples: &mut Examples) {
     let world = World::new().await;
     let alice = actor(&world, &ALICE);
-    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    alice.register(&world.id_token(&alice).await, JoinKind::First).await.unwrap();
 
     let envelope = json!({
         "type": ["Object", "SignalEnvelope"],

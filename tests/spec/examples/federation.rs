@@ -46,7 +46,7 @@ pub(super) async fn play(examples: &mut Examples) {
     let (world, _) = World::online(&internet, "eko.example").await;
     let (there, _) = World::online(&internet, "b.example").await;
     let alice = actor(&world, &ALICE);
-    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    alice.register(&world.id_token(&alice).await, JoinKind::First).await.unwrap();
     let [bob, _] = two_devices(&there).await;
 
     let full = create(&bob, 81, &world, &[ALICE]);
@@ -54,7 +54,7 @@ pub(super) async fn play(examples: &mut Examples) {
 
     // Alice's second device joins: her first alone is no longer all.
     let tablet = actor(&world, &crate::cast::ALICE_TABLET);
-    tablet.register(&world.id_token("alice").await, tablet.as_further()).await.unwrap();
+    tablet.register(&world.id_token(&tablet).await, tablet.as_further()).await.unwrap();
     alice.approve(tablet.id()).await.unwrap();
     let partial = create(&bob, 82, &world, &[ALICE]);
     examples.answer("inbox-create", &deliver(&world, "/user/alice/inbox", &partial, Scheme::Rfc9421).await);

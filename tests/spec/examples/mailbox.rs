@@ -10,7 +10,7 @@ use crate::cast::{ALICE, BOB, BOB_LAPTOP};
 pub(super) async fn play(examples: &mut Examples) {
     let world = World::new().await;
     let alice = actor(&world, &ALICE);
-    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    alice.register(&world.id_token(&alice).await, JoinKind::First).await.unwrap();
     let [phone, laptop] = two_devices(&world).await;
 
     world.advance(1_234);

@@ -12,8 +12,8 @@ pub(super) async fn play(examples: &mut Examples) {
     let (world, _) = World::online(&internet, "eko.example").await;
     let (there, _) = World::online(&internet, "b.example").await;
     let (alice, bob) = (actor(&world, &ALICE), actor(&world, &BOB));
-    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
-    bob.register(&world.id_token("bob").await, JoinKind::First).await.unwrap();
+    alice.register(&world.id_token(&alice).await, JoinKind::First).await.unwrap();
+    bob.register(&world.id_token(&bob).await, JoinKind::First).await.unwrap();
 
     examples.exchange("packages", &get(&world, "/user/bob/keyPackages").await);
     examples.exchange("package", &get(&world, &format!("/user/bob/keyPackage/{}", bob.id())).await);
@@ -35,7 +35,7 @@ pub(super) async fn play(examples: &mut Examples) {
     examples.document("KeyPackage", &body(&taken)["items"][0]);
 
     let bob_there = actor(&there, &BOB);
-    bob_there.register(&there.id_token("bob").await, JoinKind::First).await.unwrap();
+    bob_there.register(&there.id_token(&bob_there).await, JoinKind::First).await.unwrap();
     alice.take_from(there.state.origin(), bob_there.user()).await.unwrap();
     examples.exchange("take-remote", &alice.last());
     alice.chain_through_home(there.state.origin(), bob_there.user()).await.unwrap();

@@ -19,8 +19,8 @@ pub(super) fn envelope(number: u8, origin: &Origin, to: &[DeviceRole]) -> Outgoi
 /// Registers Bob's two devices; the second is approved and the notice of it is discarded.
 pub(super) async fn two_devices(world: &World) -> [SceneDevice; 2] {
     let (phone, laptop) = (actor(world, &BOB), actor(world, &BOB_LAPTOP));
-    phone.register(&world.id_token("bob").await, JoinKind::First).await.unwrap();
-    laptop.register(&world.id_token("bob").await, laptop.as_further()).await.unwrap();
+    phone.register(&world.id_token(&phone).await, JoinKind::First).await.unwrap();
+    laptop.register(&world.id_token(&laptop).await, laptop.as_further()).await.unwrap();
     world.deliver().await;
     for entry in phone.fetch().await.unwrap().entries {
         phone.discard(&entry.address).await.unwrap();
@@ -37,7 +37,7 @@ pub(super) async fn play(examples: &mut Examples) {
 async fn here(examples: &mut Examples) {
     let world = World::new().await;
     let alice = actor(&world, &ALICE);
-    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    alice.register(&world.id_token(&alice).await, JoinKind::First).await.unwrap();
     let [phone, laptop] = two_devices(&world).await;
     let origin = world.state.origin();
 
@@ -64,7 +64,7 @@ async fn elsewhere(examples: &mut Examples) {
     let internet = Internet::new();
     let (world, _) = World::online(&internet, "eko.example").await;
     let alice = actor(&world, &ALICE);
-    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    alice.register(&world.id_token(&alice).await, JoinKind::First).await.unwrap();
     let mut there = Stranger::new(&internet, "b.example").await;
     there.actor = "https://b.example/user/bob".to_owned();
     let mut document = there.actor_document();

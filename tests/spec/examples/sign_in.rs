@@ -4,7 +4,13 @@ use bytes::Bytes;
 use eko_client::device::JoinKind;
 use eko_client::transport::HttpTransport;
 use eko_local::server::{BoundServer, ISSUER_PATH, ServerOptions};
-use eko_testkit::{ChainChanges as _, World};
+use eko_protocol::address::Origin;
+use eko_protocol::json::canonical;
+use eko_protocol::key::NonceRandom;
+use eko_protocol::sign_in;
+use eko_testkit::{ChainChanges as _, World, read_jwt};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::{Examples, actor, get};
 use crate::cast::{ALICE, ALICE_LAPTOP, ALICE_TABLET};
@@ -13,18 +19,25 @@ use crate::recorder::{RecordedExchange, Recorder};
 pub(super) async fn play(examples: &mut Examples) {
     let world = World::new().await;
     let [phone, tablet, laptop] = [ALICE, ALICE_TABLET, ALICE_LAPTOP].map(|role| actor(&world, &role));
-    phone.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    let (token, identity) = (world.id_token(&phone).await, phone.described().identity_key);
+    let members =
+        json!({ "identityKey": identity, "origin": phone.origin().as_str(), "random": token.random() });
+    examples.document("nonce", &members);
+    let hashed = [b"eko-oidc-v1\0".to_vec(), canonical(&members).unwrap()].concat();
+    let digest: String = Sha256::digest(hashed).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(read_jwt(token.text()).1["nonce"], digest);
+    phone.register(&token, JoinKind::First).await.unwrap();
     examples.exchange("register", &phone.last());
-    tablet.register(&world.id_token("alice").await, tablet.as_further()).await.unwrap();
+    tablet.register(&world.id_token(&tablet).await, tablet.as_further()).await.unwrap();
     examples.exchange("register-further", &tablet.last());
-    phone.sign_in_again(&world.id_token("alice").await).await.unwrap();
+    phone.sign_in_again(&world.id_token(&phone).await).await.unwrap();
     examples.exchange("sign-in-again", &phone.last());
     phone.refresh().await.unwrap();
     examples.exchange("refresh", &phone.last());
     phone.logout().await.unwrap();
     examples.exchange("logout", &phone.last());
     world.advance(60_000);
-    laptop.register(&world.id_token("alice").await, JoinKind::Reset).await.unwrap();
+    laptop.register(&world.id_token(&laptop).await, JoinKind::Reset).await.unwrap();
     examples.exchange("register-reset", &laptop.last());
     world.deliver().await;
 
@@ -50,9 +63,15 @@ async fn issuer(examples: &mut Examples) {
     let request = http::Request::get(format!("{origin}{ISSUER_PATH}/.well-known/openid-configuration"));
     let configuration = recorder.play(request.body(Bytes::new()).unwrap()).await;
     examples.exchange("dev-discovery", &shown(configuration));
+    let nonce = sign_in::nonce(
+        &Origin::parse("http://localhost:8080").unwrap(),
+        &ALICE.identity().public(),
+        &NonceRandom::from([7; 32]),
+    );
+    let form = format!("grant_type=password&client_id=eko-local&username=alice&nonce={nonce}");
     let request = http::Request::post(format!("{origin}{ISSUER_PATH}/token"))
         .header("content-type", "application/x-www-form-urlencoded")
-        .body(Bytes::from_static(b"grant_type=password&client_id=eko-local&username=alice"));
+        .body(Bytes::from(form));
     examples.exchange("dev-token", &shown(recorder.play(request.unwrap()).await));
     running.abort();
 }

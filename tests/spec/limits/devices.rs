@@ -5,7 +5,7 @@ use eko_client::device::RegistrationProof;
 use eko_client::{Auth, Body, Exchange};
 use eko_protocol::chain::{ChainPosition, NextNode, UnsignedNode};
 use eko_protocol::key::JoiningMac;
-use eko_testkit::{BARE, ChainChanges as _, World};
+use eko_testkit::{BARE, ChainChanges as _, World, post_registration};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -62,12 +62,10 @@ async fn answer(limit: &'static str, count: u64) -> String {
             for label in 0..count {
                 let device = world.device("alice", &label.to_string(), BARE);
                 let (token, body) = (
-                    world.id_token("alice").await,
+                    world.id_token(&device).await,
                     device.registration(RegistrationProof::JoiningMac(&device.joining_code())),
                 );
-                let answer =
-                    alice.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await;
-                last = told(&answer.unwrap());
+                last = told(&post_registration(&alice, &token, &body).await);
             }
             world.deliver().await;
             last
@@ -129,13 +127,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
             let device = world.device(&name, "one", BARE);
             let mut body = device.registration(RegistrationProof::Node(device.first_node().unwrap()));
             body["username"] = json!("a".repeat(number));
-            let token = world.id_token("alice").await;
-            told(
-                &device
-                    .call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token))
-                    .await
-                    .unwrap(),
-            )
+            told(&post_registration(&device, &world.id_token(&device).await, &body).await)
         }
         "characters of a device name" => told(&register(|body| body["deviceName"] = json!(text)).await),
         "registration id" => {
@@ -177,6 +169,5 @@ async fn register(change: impl FnOnce(&mut Value)) -> Exchange {
     let device = world.device("alice", "one", BARE);
     let mut body = device.registration(RegistrationProof::Node(device.first_node().unwrap()));
     change(&mut body);
-    let token = world.id_token("alice").await;
-    device.call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token)).await.unwrap()
+    post_registration(&device, &world.id_token(&device).await, &body).await
 }

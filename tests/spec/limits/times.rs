@@ -2,7 +2,7 @@
 
 use eko_client::device::RegistrationProof;
 use eko_client::{Auth, Body, Exchange};
-use eko_testkit::BARE;
+use eko_testkit::{BARE, post_registration};
 use http::Method;
 use serde_json::json;
 
@@ -34,18 +34,13 @@ async fn answer(limit: &'static str, count: u64) -> String {
         }
         "seconds since the sign-in of a reset" => {
             let TwoUsers { world, alice, .. } = TwoUsers::new().await;
-            let token = world.id_token("alice").await;
-            world.advance(i64::try_from(count * 1000).unwrap());
             let device = world.device("alice", "two", BARE);
+            let token = world.id_token(&device).await;
+            world.advance(i64::try_from(count * 1000).unwrap());
             let (_, chain) = alice.chain(alice.user()).await.unwrap();
             let body =
                 device.registration(RegistrationProof::Node(device.reset_node(&chain.position).unwrap()));
-            told(
-                &alice
-                    .call(Method::POST, "/auth/devices", Body::Json(&body), Auth::Token(&token))
-                    .await
-                    .unwrap(),
-            )
+            told(&post_registration(&device, &token, &body).await)
         }
         "days of an entry in a mailbox" => {
             let TwoUsers { world, alice, bob } = TwoUsers::new().await;

@@ -1,10 +1,12 @@
 //! The signatures of a device with its own prefixes: `possession` at its registration, `signIn` when
-//! it signs in again, `eko:signature` when it publishes keys, turns another one away, or states its
-//! user's device set.
+//! it signs in again, with the nonces of its ID tokens; `eko:signature` when it publishes keys, turns
+//! another one away, or states its user's device set.
 
 use eko_client::content::HeadStatement;
+use eko_protocol::address::Origin;
 use eko_protocol::chain::{DeviceRejection, NewDevice, possession_base, rejection_base, sign_in_base};
 use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::key::NonceRandom;
 use eko_protocol::key_package::{Publication, PublicationKind, publication_base};
 use eko_protocol::{multibase, xeddsa};
 use serde_json::{Value, json};
@@ -137,6 +139,7 @@ pub(super) fn sign_in() -> Value {
     assert_eq!(hex(&signed), hex(b"eko-device-signin-v1\0") + &sha256(token));
     let signature = ALICE.sign(&signed, "sign-in");
     assert!(xeddsa::verify(&identity.public(), &signed, &signature));
+    let nonces = ["https://eko.example", "http://localhost:8080"].map(nonce);
     json!({
         "identityPrivate": hex(identity.secret()),
         "identityKey": identity.public().to_base64(),
@@ -144,5 +147,24 @@ pub(super) fn sign_in() -> Value {
         "sha256": sha256(token),
         "signed": hex(&signed),
         "signIn": multibase::encode(&signature),
+        "nonces": nonces,
+    })
+}
+
+/// The nonce of an ID token for Alice's device at the server of this origin.
+fn nonce(origin: &str) -> Value {
+    let (identity, random) =
+        (ALICE.identity().public(), NonceRandom::from(*b"32 random bytes of one sign-in.."));
+    let members = json!({ "identityKey": identity, "origin": origin, "random": random });
+    let canonical = text(&eko_protocol::json::canonical(&members).unwrap());
+    let hashed = format!("eko-oidc-v1\0{canonical}");
+    let nonce = eko_protocol::sign_in::nonce(&Origin::parse(origin).unwrap(), &identity, &random);
+    assert_eq!(nonce, sha256(&hashed));
+    json!({
+        "origin": origin,
+        "nonceRandom": random,
+        "canonical": canonical,
+        "hashed": hex(&hashed),
+        "nonce": nonce,
     })
 }

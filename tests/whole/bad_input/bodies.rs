@@ -2,7 +2,6 @@
 //! deep.
 
 use eko_client::{Auth, Body};
-use eko_testkit::World;
 
 use super::{ACTIVITY, BadInputScene};
 
@@ -18,8 +17,8 @@ struct BodyEndpoint {
 }
 
 /// Lists the endpoints that read a body, with their paths for Alice.
-async fn endpoints(world: &World) -> Vec<BodyEndpoint> {
-    let id_token = Some(world.id_token("alice").await);
+async fn endpoints(scene: &BadInputScene) -> Vec<BodyEndpoint> {
+    let id_token = Some(scene.world.id_token(&scene.alice).await.text().to_owned());
     vec![
         BodyEndpoint { path: "/auth/devices", token: id_token, limit: MIB },
         BodyEndpoint { path: "/auth/refresh", token: None, limit: MIB },
@@ -50,7 +49,7 @@ async fn every_body_is_judged_alike() {
         ("depth", nested(32), &format!("422 invalid #/a{}", "/0".repeat(31))),
         ("much depth", nested(100_000), &format!("422 invalid #/a{}", "/0".repeat(31))),
     ];
-    for BodyEndpoint { path, token, limit } in endpoints(&scene.world).await {
+    for BodyEndpoint { path, token, limit } in endpoints(&scene).await {
         let auth = token.as_deref().map_or(Auth::Device, Auth::Token);
         for (name, body, expected) in &bodies {
             let body = Body::Raw(Some(ACTIVITY), body.clone().into());

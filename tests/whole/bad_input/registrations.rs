@@ -2,7 +2,7 @@
 
 use eko_client::device::{JoinKind, RegistrationProof};
 use eko_client::{Auth, Body, Device};
-use eko_testkit::{BARE, DirectTransport};
+use eko_testkit::{BARE, DirectTransport, post_registration, refusal};
 use serde_json::{Value, json};
 
 use super::BadInputScene;
@@ -13,9 +13,11 @@ async fn a_registration_that_is_wrong() {
     let scene = BadInputScene::new().await;
     let world = &scene.world;
     let carol = world.device("carol", "one", eko_testkit::COUNTS);
-    let token = world.id_token("carol").await;
-    let good = carol.registration(RegistrationProof::Node(carol.first_node().unwrap()));
-    let theirs = scene.alice.registration(RegistrationProof::Node(scene.alice.first_node().unwrap()));
+    let token = world.id_token(&carol).await;
+    let mut good = carol.registration(RegistrationProof::Node(carol.first_node().unwrap()));
+    good["nonceRandom"] = json!(token.random());
+    let mut theirs = scene.alice.registration(RegistrationProof::Node(scene.alice.first_node().unwrap()));
+    theirs["nonceRandom"] = json!(token.random());
     let changed = |pointer: &str, to: Value| changed(&good, pointer, to);
     let wrong = |name: &'static str, body: Value, expected: &str| (name, body, expected.to_owned());
     // The value at the pointer is replaced, and the answer names the same pointer.
@@ -41,7 +43,7 @@ async fn a_registration_that_is_wrong() {
             changed("/username", json!("carla")),
             "422 invalid #/possession",
         ),
-        wrong("username: taken", theirs.clone(), "409 name-taken"),
+        wrong("another device's registration", theirs.clone(), "401 unauthenticated"),
         missing("deviceId: missing", "deviceId"),
         invalid("deviceId: upper case", "/deviceId", json!(carol.id().as_str().to_uppercase())),
         invalid("deviceId: nil", "/deviceId", json!("00000000-0000-0000-0000-000000000000")),
@@ -57,10 +59,19 @@ async fn a_registration_that_is_wrong() {
         wrong(
             "identityKey: another",
             changed("/identityKey", theirs["identityKey"].clone()),
-            "422 invalid #/possession",
+            "401 unauthenticated",
         ),
         invalid("identityKey: low order", "/identityKey", json!(format!("BQ{}", "A".repeat(42)))),
         invalid("identityKey: short", "/identityKey", json!("BQAA")),
+        missing("nonceRandom: missing", "nonceRandom"),
+        invalid("nonceRandom: short", "/nonceRandom", json!("AAAA")),
+        invalid("nonceRandom: no base64", "/nonceRandom", json!("_".repeat(44))),
+        invalid("nonceRandom: a number", "/nonceRandom", json!(7)),
+        wrong(
+            "nonceRandom: another",
+            changed("/nonceRandom", json!(format!("{}=", "A".repeat(43)))),
+            "401 unauthenticated",
+        ),
         invalid("registrationId: 0", "/registrationId", json!(0)),
         invalid("registrationId: 15 bits", "/registrationId", json!(0x4000)),
         invalid("registrationId: a fraction", "/registrationId", json!(1.5)),
@@ -95,13 +106,13 @@ async fn a_registration_that_is_wrong() {
         wrong("node: a reset", changed("/node/type/1", json!("ResetDevices")), "422 invalid #/node/type"),
     ];
     for (name, body, expected) in &cases {
-        let answer = scene.post("/auth/devices", Body::Json(body), Auth::Token(&token)).await;
+        let answer = scene.post("/auth/devices", Body::Json(body), Auth::Token(token.text())).await;
         assert_eq!(answer, *expected, "{name}");
     }
     scene.assert_unchanged("a bad registration").await;
     // A name in upper case is the same name.
     let answer = scene
-        .post("/auth/devices", Body::Json(&changed("/username", json!("CAROL"))), Auth::Token(&token))
+        .post("/auth/devices", Body::Json(&changed("/username", json!("CAROL"))), Auth::Token(token.text()))
         .await;
     assert!(answer.starts_with("201 "), "{answer}");
 }
@@ -131,17 +142,11 @@ async fn nothing_half_stored_by_a_registration_that_fails_late() {
     // The name is taken. Device, keys, session and the subject's binding are in the same
     // transaction.
     let late = scene.world.device("alice", "two", BARE);
-    let token = scene.world.id_token("mallory").await;
-    let answer = scene
-        .post(
-            "/auth/devices",
-            Body::Json(&late.registration(RegistrationProof::Node(late.first_node().unwrap()))),
-            Auth::Token(&token),
-        )
-        .await;
-    assert_eq!(answer, "409 name-taken");
+    let token = scene.world.id_token_of("mallory", &late).await;
+    let body = late.registration(RegistrationProof::Node(late.first_node().unwrap()));
+    assert_eq!(refusal(&post_registration(&late, &token, &body).await), "409 name-taken");
     scene.assert_unchanged("a late registration").await;
     // Mallory has no account yet, and may register under another name.
     let mallory = scene.world.device("mallory", "one", BARE);
-    mallory.register(&token, JoinKind::First).await.unwrap();
+    mallory.register(&scene.world.id_token(&mallory).await, JoinKind::First).await.unwrap();
 }

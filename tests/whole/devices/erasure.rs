@@ -139,7 +139,7 @@ async fn an_order_without_a_revocation_is_one_step() {
     world.deliver().await;
     let fresh = world.device("bob", "fresh", BARE);
     world.calls.fail("TransactWriteItems", CallFault::Down, TRIES);
-    let token = world.id_token("bob").await;
+    let token = world.id_token(&fresh).await;
     assert_eq!(refused(fresh.register(&token, JoinKind::Reset).await), "503 unavailable");
     if world.keeps_delays() {
         return;
@@ -196,7 +196,7 @@ async fn whoever_is_revoked_is_erased() {
     world.send(&alice, &[&bob, &second]).await;
     world.deliver().await;
     let fresh = world.device("bob", "five", BARE);
-    fresh.register(&world.id_token("bob").await, JoinKind::Reset).await.unwrap();
+    fresh.register(&world.id_token(&fresh).await, JoinKind::Reset).await.unwrap();
     if world.keeps_delays() {
         return;
     }

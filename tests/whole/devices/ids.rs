@@ -12,7 +12,7 @@ async fn a_device_id_is_used_once() {
     let world = World::new().await;
     let bob = world.user("bob").await;
     let second = world.further(&bob, "two").await;
-    let token = world.id_token("bob").await;
+    let token = world.id_token(&second).await;
     let before = world.stored().await;
     // While the device is active.
     for joining in [second.as_further(), JoinKind::Reset] {
@@ -38,7 +38,7 @@ async fn a_device_id_is_its_users_own() {
     let name = eko_protocol::address::UserName::parse("carol").unwrap();
     let carol = Device::new(world.transport(), bob.origin().clone(), name, keys, same);
     assert_eq!(carol.id(), bob.id());
-    carol.register(&world.id_token("carol").await, JoinKind::First).await.unwrap();
+    carol.register(&world.id_token(&carol).await, JoinKind::First).await.unwrap();
     world.send(&alice, &[&bob]).await;
     world.deliver().await;
     assert_eq!((world.messages(&bob).await.len(), world.messages(&carol).await.len()), (1, 0));

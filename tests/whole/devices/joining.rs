@@ -16,7 +16,7 @@ async fn a_device_joins_and_is_revoked() {
     let world = World::new().await;
     let bob = world.user("bob").await;
     let second = world.device("bob", "two", BARE);
-    let registered = second.register(&world.id_token("bob").await, second.as_further()).await.unwrap();
+    let registered = second.register(&world.id_token(&second).await, second.as_further()).await.unwrap();
     assert_eq!(registered.status, RegistrationStatus::Pending);
     assert_eq!(registered.device_set.length, 1);
     let _redacted = redacted();
@@ -144,23 +144,23 @@ async fn a_pending_device_has_a_key_package_from_its_approval_on() {
 async fn a_user_has_sixteen_devices_and_eight_that_wait() {
     let world = World::new().await;
     let bob = world.user("bob").await;
-    let token = world.id_token("bob").await;
     let mut labels = (2..).map(|number| format!("device {number}"));
     let mut waiting = Vec::new();
     let mut approved = 1;
     while approved < 16 {
         let device = world.device("bob", &labels.next().unwrap(), BARE);
-        device.register(&token, device.as_further()).await.unwrap();
+        device.register(&world.id_token(&device).await, device.as_further()).await.unwrap();
         bob.approve(device.id()).await.unwrap();
         approved += 1;
     }
     for _ in 0..8 {
         let device = world.device("bob", &labels.next().unwrap(), BARE);
-        device.register(&token, device.as_further()).await.unwrap();
+        device.register(&world.id_token(&device).await, device.as_further()).await.unwrap();
         waiting.push(device);
     }
     let before = world.stored().await;
     let ninth = world.device("bob", &labels.next().unwrap(), BARE);
+    let token = world.id_token(&ninth).await;
     assert_eq!(refused(ninth.register(&token, ninth.as_further()).await), "429 too-many");
     assert_eq!(refused(bob.approve(waiting[0].id()).await), "422 invalid #/device");
     assert_eq!(world.stored().await.difference(&before), []);

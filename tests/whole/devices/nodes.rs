@@ -223,7 +223,7 @@ async fn a_day_has_sixteen_additions() {
     assert_eq!(world.stored().await.difference(&before), []);
     // A reset is possible, and gives no further additions on the same day.
     let fresh = world.device("bob", "fresh", BARE);
-    fresh.register(&world.id_token("bob").await, JoinKind::Reset).await.unwrap();
+    fresh.register(&world.id_token(&fresh).await, JoinKind::Reset).await.unwrap();
     let further = world.pending(&fresh, "further").await;
     world.deliver().await;
     assert_eq!(append(&fresh, &approval(&fresh, &further).await).await, "429 too-many");

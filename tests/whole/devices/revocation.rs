@@ -32,7 +32,7 @@ async fn a_revoked_device_is_out_at_once() {
     let next =
         format!("{}?after=0190a6c5d4c0-00000000000000000000000000000000", bob.origin().inbox(bob.user()));
     assert_eq!(refused(second.fetch_after(&next).await), "401 device-revoked");
-    let token = world.id_token("bob").await;
+    let token = world.id_token(&second).await;
     assert_eq!(refused(second.sign_in_again(&token).await), "401 device-revoked");
     assert_eq!(refused(second.register(&token, second.as_further()).await), "409 device-id-used");
     assert_eq!(refused(second.refresh().await), "401 unauthenticated");
@@ -62,7 +62,7 @@ async fn a_device_revokes_itself_and_the_last_one_leaves_a_reset_only() {
     assert_eq!((report.stale_devices, report.missing_key_packages), (vec![second.address()], vec![]));
     assert_eq!(alice.take(bob.user()).await.unwrap().packages, []);
     let third = world.device("bob", "three", BARE);
-    let token = world.id_token("bob").await;
+    let token = world.id_token(&third).await;
     assert_eq!(refused(third.register(&token, third.as_further()).await), "409 no-active-device");
     assert_eq!(world.stored().await.difference(&before), []);
     assert_eq!(third.register(&token, JoinKind::Reset).await.unwrap().status, RegistrationStatus::Active);

@@ -41,7 +41,7 @@ async fn a_node_is_not_dated_before_the_one_in_front_of_it() {
     assert!(append(&bob, &node).await.starts_with("201 "));
     // The server keeps the time of a reset, too.
     let fresh = world.device("bob", "fresh", BARE);
-    fresh.register(&world.id_token("bob").await, JoinKind::Reset).await.unwrap();
+    fresh.register(&world.id_token(&fresh).await, JoinKind::Reset).await.unwrap();
     let node = revocation_at(&fresh, &fresh, last_ms).await;
     assert_eq!(append(&fresh, &node).await, "422 invalid #/published");
     world.erase().await;
@@ -69,7 +69,7 @@ async fn a_thief_who_dates_a_node_ahead_keeps_nobody_from_revoking() {
     bob.revoke(thief.id()).await.unwrap();
     assert_eq!(last_ms(&bob).await, ahead_ms);
     let fresh = world.device("bob", "fresh", BARE);
-    fresh.register(&world.id_token("bob").await, JoinKind::Reset).await.unwrap();
+    fresh.register(&world.id_token(&fresh).await, JoinKind::Reset).await.unwrap();
     assert_eq!(last_ms(&fresh).await, ahead_ms);
     world.erase().await;
 }

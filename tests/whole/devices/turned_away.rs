@@ -25,7 +25,7 @@ async fn a_pending_device_is_turned_away_for_good() {
     assert_eq!(refused(stranger.fetch().await), "401 device-revoked");
     assert_eq!(refused(stranger.refresh().await), "401 unauthenticated");
     assert_eq!(append(&bob, &reject(&bob, &stranger)).await, "422 invalid #/object");
-    let token = world.id_token("bob").await;
+    let token = world.id_token(&stranger).await;
     assert_eq!(refused(stranger.register(&token, stranger.as_further()).await), "409 device-id-used");
     assert_eq!(refused(stranger.sign_in_again(&token).await), "401 device-revoked");
     // The chain never named the pending device, so it is the same as before.
@@ -94,8 +94,8 @@ async fn turning_one_away_makes_room() {
         waiting.push(world.pending(&bob, label).await);
     }
     world.deliver().await;
-    let token = world.id_token("bob").await;
     let ninth = world.device("bob", "i", BARE);
+    let token = world.id_token(&ninth).await;
     assert_eq!(refused(ninth.register(&token, ninth.as_further()).await), "429 too-many");
     bob.turn_away(waiting[3].id()).await.unwrap();
     ninth.register(&token, ninth.as_further()).await.unwrap();

@@ -3,12 +3,12 @@
 
 use eko_client::device::RegistrationProof;
 use eko_protocol::key_package::PublicationKind;
-use eko_testkit::{BARE, World, refusal, refused};
+use eko_testkit::{BARE, World, post_registration, refusal, refused};
 use serde_json::{Value, json};
 
 use super::{add, curve, left, more, post_add, signed_add, take};
 use crate::people::alice_and_bob;
-use crate::requests::{post, post_registration};
+use crate::requests::post;
 use crate::variants::changed;
 use crate::{HOUR_MS, MINUTE_MS};
 
@@ -209,7 +209,7 @@ async fn ids_do_not_jump() {
     for (id, expected) in [(4001, "422 invalid #/preKeys/0/id"), (4000, "201")] {
         let mut body = carol.registration(RegistrationProof::Node(carol.first_node().unwrap()));
         body["preKeys"][0]["id"] = json!(id);
-        let answer = post_registration(&carol, &world.id_token("carol").await, &body).await;
+        let answer = post_registration(&carol, &world.id_token(&carol).await, &body).await;
         assert!(refusal(&answer).starts_with(expected), "{id}: {}", refusal(&answer));
     }
 }

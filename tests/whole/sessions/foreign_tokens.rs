@@ -2,6 +2,7 @@
 //! accepted.
 
 use eko_client::device::JoinKind;
+use eko_client::{IdToken, SignInChallenge};
 use eko_testkit::{START_MS, World, jwt, read_jwt, refusal, refused};
 use serde_json::{Value, json};
 
@@ -61,7 +62,7 @@ async fn access_tokens_that_nobody_here_made() {
         ("of a server elsewhere", elsewhere),
         ("of an impostor", impostor),
         ("another's claims under this signature", spliced),
-        ("an ID token", world.id_token("alice").await),
+        ("an ID token", world.id_token(&alice).await.text().to_owned()),
     ];
     let fetch = async |token: &str| refusal(&get_with_token(&alice, "/user/alice/inbox", token).await);
     for (name, token) in cases {
@@ -80,17 +81,22 @@ async fn id_tokens_that_are_not_for_us() {
     let world = World::new().await;
     let alice = world.user("alice").await;
     let carol = first_device(&world, "carol");
-    let good = world.id_token("carol").await;
-    let (header, claims) = read_jwt(&good);
+    let token = world.id_token(&carol).await;
+    let good = token.text();
+    let (header, claims) = read_jwt(good);
     let audience = claims["aud"].as_str().unwrap();
     let parts: Vec<&str> = good.split('.').collect();
-    let other = world.id_token("mallory").await;
-    let others: Vec<&str> = other.split('.').collect();
+    let other = world.id_token_of("mallory", &carol).await;
+    let others: Vec<&str> = other.text().split('.').collect();
     let spliced = [parts[0], others[1], parts[2]].join(".");
+    let text = |token: IdToken| token.text().to_owned();
     let symmetric = with(&header, "alg", json!("HS256"));
     let cases = [
-        ("another audience", world.foreign_id_token(None, "another-client", "carol").await),
-        ("another issuer", world.foreign_id_token(Some("https://issuer.example"), audience, "carol").await),
+        ("another audience", text(world.foreign_id_token(None, "another-client", &carol).await)),
+        (
+            "another issuer",
+            text(world.foreign_id_token(Some("https://issuer.example"), audience, &carol).await),
+        ),
         ("unsigned", jwt(&with(&header, "alg", json!("none")), &claims, None)),
         ("no signature", [parts[0], parts[1], ""].join(".")),
         ("another's claims", spliced),
@@ -103,16 +109,17 @@ async fn id_tokens_that_are_not_for_us() {
         ("two parts", [parts[0], parts[1]].join(".")),
         ("an access token", alice.tokens().unwrap().access),
     ];
-    let before = world.stored().await;
-    for (name, token) in cases {
+    let (before, identity) = (world.stored().await, carol.keys().identity().public());
+    for (name, text) in cases {
+        let token = SignInChallenge::new(carol.origin(), &identity, *token.random()).answered(&text);
         assert_eq!(refused(carol.register(&token, JoinKind::First).await), "401 unauthenticated", "{name}");
     }
     // An ID token lasts ten minutes. Clocks may differ by a minute in either direction.
     world.advance(660 * SECOND_MS);
-    assert_eq!(refused(carol.register(&good, JoinKind::First).await), "401 unauthenticated");
+    assert_eq!(refused(carol.register(&token, JoinKind::First).await), "401 unauthenticated");
     world.advance(-720 * SECOND_MS - 1);
-    assert_eq!(refused(carol.register(&good, JoinKind::First).await), "401 unauthenticated");
+    assert_eq!(refused(carol.register(&token, JoinKind::First).await), "401 unauthenticated");
     assert_eq!(world.stored().await.difference(&before), []);
     world.advance(61 * SECOND_MS);
-    carol.register(&good, JoinKind::First).await.unwrap();
+    carol.register(&token, JoinKind::First).await.unwrap();
 }

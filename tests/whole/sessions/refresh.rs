@@ -61,7 +61,7 @@ async fn a_refresh_is_answered_with_new_tokens() {
 async fn tokens_are_rotated() {
     let world = World::new().await;
     let alice = first_device(&world, "alice");
-    alice.register(&world.id_token("alice").await, JoinKind::First).await.unwrap();
+    alice.register(&world.id_token(&alice).await, JoinKind::First).await.unwrap();
     let first = alice.tokens().unwrap();
     world.advance(10 * SECOND_MS);
     alice.refresh().await.unwrap();
@@ -97,7 +97,7 @@ async fn a_refresh_token_used_twice_ends_its_family() {
     // device.
     assert_eq!(try_tokens(&alice, &current).await, pair(SPENT));
     assert_eq!(try_tokens(&second, &second.tokens().unwrap()).await, pair(GOOD));
-    alice.sign_in_again(&world.id_token("alice").await).await.unwrap();
+    alice.sign_in_again(&world.id_token(&alice).await).await.unwrap();
     assert_eq!(try_tokens(&alice, &alice.tokens().unwrap()).await, pair(GOOD));
 }
 
@@ -165,7 +165,7 @@ async fn a_revocation_in_the_middle_of_a_sign_in() {
     let alice = world.user("alice").await;
     for label in ["two", "three"] {
         let second = world.further(&alice, label).await;
-        let token = world.id_token("alice").await;
+        let token = world.id_token(&second).await;
         let sessions = world.stored().await.keys("S#", "").len();
         let held = world.calls.hold("TransactWriteItems", 0);
         let meanwhile = async {
@@ -225,7 +225,7 @@ async fn a_logout_ends_the_session_and_not_the_device() {
     // The device still gets messages, and fetches them after the next sign-in.
     world.send(&bob, &[&alice]).await;
     world.deliver().await;
-    let registered = alice.sign_in_again(&world.id_token("alice").await).await.unwrap();
+    let registered = alice.sign_in_again(&world.id_token(&alice).await).await.unwrap();
     assert_eq!((registered.status, registered.device_set.length), (RegistrationStatus::Active, 1));
     assert_eq!(world.messages(&alice).await.len(), 1);
 }
@@ -235,7 +235,7 @@ async fn an_old_refresh_token_logs_nobody_else_out() {
     let world = World::new().await;
     let alice = world.user("alice").await;
     let old = alice.tokens().unwrap();
-    alice.sign_in_again(&world.id_token("alice").await).await.unwrap();
+    alice.sign_in_again(&world.id_token(&alice).await).await.unwrap();
     // The new sign-in ended the former family of tokens: a logout with one of them ends nothing.
     let body = json!({ "refreshToken": old.refresh });
     let answer = post_public(&alice, "/auth/logout", &body).await;

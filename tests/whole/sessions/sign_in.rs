@@ -3,22 +3,24 @@
 
 use std::sync::Arc;
 
-use eko_client::Device;
 use eko_client::device::{JoinKind, RegistrationProof, RegistrationStatus};
-use eko_testkit::{BARE, ChainChanges as _, DirectTransport, World, parallel, read_jwt, refusal, refused};
+use eko_client::{Device, IdToken};
+use eko_testkit::{
+    BARE, ChainChanges as _, DirectTransport, World, parallel, post_registration, read_jwt, refusal, refused,
+};
 use serde_json::json;
 
 use super::first_device;
 use crate::people::alice_and_bob;
 use crate::redactions::redacted;
-use crate::requests::{get_public, post_registration};
+use crate::requests::get_public;
 
 #[tokio::test]
 async fn the_first_sign_in_claims_a_name() {
     let world = World::new().await;
     let alice = first_device(&world, "alice");
     let body = alice.registration(RegistrationProof::Node(alice.first_node().unwrap()));
-    let token = world.id_token("alice").await;
+    let token = world.id_token(&alice).await;
     let answer = post_registration(&alice, &token, &body).await;
     assert_eq!(answer.status, 201);
     assert_eq!(answer.headers["cache-control"], "no-store");
@@ -65,7 +67,7 @@ async fn a_further_device_is_answered_that_it_is_pending() {
     let world = World::new().await;
     let alice = world.user("alice").await;
     let second = world.device("alice", "two", BARE);
-    let token = world.id_token("alice").await;
+    let token = world.id_token(&second).await;
     let answer = post_registration(
         &second,
         &token,
@@ -99,18 +101,18 @@ async fn a_name_and_a_subject_are_bound_once() {
     let alice = world.user("alice").await;
     let before = world.stored().await;
     // Another subject cannot have the name, in upper or lower case.
-    let mallory = world.id_token("mallory").await;
     for user in ["alice", "ALICE"] {
         let thief = first_device(&world, user);
+        let mallory = world.id_token_of("mallory", &thief).await;
         assert_eq!(refused(thief.register(&mallory, JoinKind::First).await), "409 name-taken");
     }
     // The subject cannot have another name.
-    let token = world.id_token("alice").await;
     let second = world.device("bob", "two", BARE);
+    let token = world.id_token_of("alice", &second).await;
     assert_eq!(refused(second.register(&token, JoinKind::First).await), "409 account-exists");
     // Repeating the first device's registration does not sign in a first time again.
     let again = alice.registration(RegistrationProof::Node(alice.first_node().unwrap()));
-    let answer = post_registration(&alice, &token, &again).await;
+    let answer = post_registration(&alice, &world.id_token(&alice).await, &again).await;
     assert_eq!(refusal(&answer), "422 invalid #/node/type");
     assert_eq!(world.stored().await.difference(&before), []);
     alice.fetch().await.unwrap();
@@ -123,8 +125,8 @@ async fn of_many_that_want_one_name_one_has_it() {
         let world = Arc::clone(&world);
         async move {
             let device = world.device("alice", &format!("of subject {number}"), BARE);
-            let registered =
-                device.register(&world.id_token(&format!("subject{number}")).await, JoinKind::First).await;
+            let token = world.id_token_of(&format!("subject{number}"), &device).await;
+            let registered = device.register(&token, JoinKind::First).await;
             (device, registered)
         }
     });
@@ -149,13 +151,13 @@ async fn of_many_that_want_one_name_one_has_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subject_that_signs_in_twice_at_once_has_one_account() {
     let world = Arc::new(World::new().await);
-    let sign_ins =
-        ["alice", "alicia", "alison"].map(|user| {
-            let world = Arc::clone(&world);
-            async move {
-                first_device(&world, user).register(&world.id_token("alice").await, JoinKind::First).await
-            }
-        });
+    let sign_ins = ["alice", "alicia", "alison"].map(|user| {
+        let world = Arc::clone(&world);
+        async move {
+            let device = first_device(&world, user);
+            device.register(&world.id_token_of("alice", &device).await, JoinKind::First).await
+        }
+    });
     let (won, lost): (Vec<_>, Vec<_>) = parallel(sign_ins).await.into_iter().partition(Result::is_ok);
     assert_eq!(won.len(), 1);
     for refusal in lost {
@@ -168,32 +170,37 @@ async fn a_subject_that_signs_in_twice_at_once_has_one_account() {
 async fn a_registered_device_signs_in_again_by_its_identity_key() {
     let (world, alice, bob) = alice_and_bob().await;
     let waiting = world.pending(&alice, "two").await;
-    let token = world.id_token("alice").await;
+    let token = world.id_token(&alice).await;
     assert_eq!(alice.sign_in_again(&token).await.unwrap().status, RegistrationStatus::Active);
-    assert_eq!(waiting.sign_in_again(&token).await.unwrap().status, RegistrationStatus::Pending);
+    let its_own = world.id_token(&waiting).await;
+    assert_eq!(waiting.sign_in_again(&its_own).await.unwrap().status, RegistrationStatus::Pending);
 
     let before = world.stored().await;
-    let sign_in = |id: &Device<DirectTransport>, key: &Device<DirectTransport>, over: &str| {
-        let environment = key.environment();
-        let proof =
-            key.keys().identity().sign(&eko_protocol::chain::sign_in_base(over.as_bytes()), environment);
+    let sign_in = |id: &Device<DirectTransport>, key: &Device<DirectTransport>, over: &IdToken| {
+        let (environment, over) = (key.environment(), over.text().as_bytes());
+        let proof = key.keys().identity().sign(&eko_protocol::chain::sign_in_base(over), environment);
         json!({
             "deviceId": id.id(),
-            "identityKey": id.keys().identity().public(),
+            "identityKey": key.keys().identity().public(),
             "registrationId": id.keys().registration_id(),
             "signIn": eko_protocol::multibase::encode(&proof),
         })
     };
-    let other_token = world.id_token("alice").await;
+    // An ID token alone is not enough: the sign-in is signed with the device's identity key.
+    let mut forged = sign_in(&alice, &bob, &token);
+    forged["identityKey"] = json!(alice.keys().identity().public());
+    let other_token = world.id_token(&alice).await;
+    let thiefs = world.id_token_of("alice", &bob).await;
+    let (bobs, carol) = (world.id_token_of("alice", &bob).await, first_device(&world, "carol"));
     let cases = [
-        // An ID token alone is not enough: the sign-in is signed with the device's identity key.
-        ("another key", sign_in(&alice, &bob, &token), "422 invalid #/signIn"),
-        ("over another ID token", sign_in(&alice, &alice, &other_token), "422 invalid #/signIn"),
-        ("a device of another user", sign_in(&bob, &bob, &token), "404 not-found"),
-        ("a device that never was", sign_in(&first_device(&world, "carol"), &alice, &token), "404 not-found"),
+        ("another key's signature", forged, &token, "422 invalid #/signIn"),
+        ("another key", sign_in(&alice, &bob, &thiefs), &thiefs, "422 invalid #/identityKey"),
+        ("over another ID token", sign_in(&alice, &alice, &other_token), &token, "422 invalid #/signIn"),
+        ("a device of another user", sign_in(&bob, &bob, &bobs), &bobs, "404 not-found"),
+        ("a device that never was", sign_in(&carol, &alice, &token), &token, "404 not-found"),
     ];
-    for (name, body, expected) in cases {
-        assert_eq!(refusal(&post_registration(&alice, &token, &body).await), expected, "{name}");
+    for (name, body, token, expected) in cases {
+        assert_eq!(refusal(&post_registration(&alice, token, &body).await), expected, "{name}");
     }
     assert_eq!(world.stored().await.difference(&before), []);
     world.deliver().await;
@@ -204,7 +211,7 @@ async fn an_issuer_that_is_out_of_reach() {
     let world =
         World::with(|config| config.oidc.issuer = "https://nowhere.example/dev/oidc".to_owned()).await;
     let alice = first_device(&world, "alice");
-    let token = world.id_token("alice").await;
+    let token = world.id_token(&alice).await;
     assert_eq!(refused(alice.register(&token, JoinKind::First).await), "503 unavailable");
     assert_eq!(world.stored().await.items.len(), 0);
 }

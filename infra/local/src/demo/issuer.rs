@@ -2,8 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use eko_client::capabilities::Capabilities;
-use eko_client::{Body, Exchange};
-use eko_protocol::address::UserName;
+use eko_client::{Body, Device, Exchange, IdToken, Transport};
 use http::{Method, StatusCode};
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
@@ -14,6 +13,7 @@ use super::recording::RecordingTransport;
 #[derive(Clone)]
 pub(super) struct TrustedIssuer {
     transport: RecordingTransport,
+    issuer: String,
     token_endpoint: String,
     audience: String,
 }
@@ -38,23 +38,27 @@ impl TrustedIssuer {
         );
         let token_endpoint = document.get("token_endpoint").and_then(Value::as_str);
         let token_endpoint = token_endpoint.context("the issuer names no token endpoint")?.to_owned();
-        Ok(Self { transport, token_endpoint, audience: capabilities.audience.clone() })
+        let Capabilities { issuer, audience, .. } = capabilities.clone();
+        Ok(Self { transport, issuer, token_endpoint, audience })
     }
 
-    /// Returns an ID token of a user.
+    /// Returns an ID token of a device's user, made for this device.
     ///
     /// # Errors
     /// The issuer gives none.
-    pub(super) async fn id_token(&self, user: &UserName) -> anyhow::Result<String> {
+    pub(super) async fn id_token<T: Transport>(&self, device: &Device<T>) -> anyhow::Result<IdToken> {
+        let challenge = device.challenge();
         let form = Serializer::new(String::new())
             .append_pair("grant_type", "password")
-            .append_pair("username", user.as_str())
+            .append_pair("username", device.user().as_str())
             .append_pair("client_id", &self.audience)
+            .append_pair("nonce", challenge.nonce())
             .finish();
         let body = Body::Raw(Some("application/x-www-form-urlencoded"), form.into());
         let answer = Exchange::send(&self.transport, Method::POST, &self.token_endpoint, body, None).await?;
         let document = answer.expect(StatusCode::OK)?.json()?;
         let token = document.get("id_token").and_then(Value::as_str);
-        Ok(token.context("the issuer's answer holds no id_token")?.to_owned())
+        let token = token.context("the issuer's answer holds no id_token")?;
+        Ok(challenge.accept(token, &self.issuer, &self.audience)?)
     }
 }

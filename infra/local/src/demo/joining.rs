@@ -23,7 +23,7 @@ pub(super) async fn first_devices(stage: &DemoStage) -> anyhow::Result<()> {
 async fn first(stage: &DemoStage, party: &Party) -> anyhow::Result<()> {
     let (label, device) = (party.label, &party.device);
     stage.transcript.step(&format!("{label} registers"));
-    let id_token = party.issuer.id_token(device.user()).await?;
+    let id_token = party.issuer.id_token(device).await?;
     let registered = device.register(&id_token, JoinKind::First).await?;
     ensure!(registered.status == RegistrationStatus::Active, "expected an active device, got {registered:?}");
     ensure!(registered.device_set.length == 1, "expected a chain of one node, got {registered:?}");
@@ -46,7 +46,7 @@ pub(super) async fn further(
 ) -> anyhow::Result<DeviceSetRef> {
     let (label, id) = (newcomer.label, newcomer.device.id());
     stage.transcript.step(&format!("{label} registers"));
-    let id_token = newcomer.issuer.id_token(newcomer.device.user()).await?;
+    let id_token = newcomer.issuer.id_token(&newcomer.device).await?;
     let code = JoiningCode::generate(&stage.environment);
     let registered = newcomer.device.register(&id_token, JoinKind::Further(code.clone())).await?;
     ensure!(

@@ -3,6 +3,7 @@
 use eko_protocol::chain::{ChainPosition, NextNode, sign_in_base};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::json::shape;
+use eko_protocol::key::NonceRandom;
 use eko_protocol::multibase;
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Device;
 use crate::joining::JoiningCode;
-use crate::{Auth, Body, ClientError, Exchange, Transport};
+use crate::{Auth, Body, ClientError, Exchange, IdToken, SignInChallenge, Transport};
 
 /// The way in which a device comes into its user's chain.
 #[derive(Debug, Clone)]
@@ -59,8 +60,12 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// The problem `name-taken`, `account-exists`, `device-id-used` or `stale-head`.
-    pub async fn register(&self, id_token: &str, joining: JoinKind) -> Result<SignInOutcome, ClientError> {
-        let body = match joining {
+    pub async fn register(
+        &self,
+        id_token: &IdToken,
+        joining: JoinKind,
+    ) -> Result<SignInOutcome, ClientError> {
+        let mut body = match joining {
             JoinKind::First => self.registration(RegistrationProof::Node(self.first_node()?)),
             JoinKind::Further(code) => self.registration(RegistrationProof::JoiningMac(&code)),
             JoinKind::Reset => {
@@ -68,10 +73,17 @@ impl<T: Transport> Device<T> {
                 self.registration(RegistrationProof::Node(self.reset_node(&state.position)?))
             }
         };
-        self.present_id_token(id_token, &body, StatusCode::CREATED).await
+        self.present_id_token(id_token, &mut body, StatusCode::CREATED).await
     }
 
-    /// Returns the body of a registration.
+    /// Draws a challenge: the nonce that the ID token of this device must have.
+    pub fn challenge(&self) -> SignInChallenge {
+        let random = NonceRandom::from(self.environment.bytes::<32>());
+        SignInChallenge::new(&self.origin, &self.keys.identity().public(), random)
+    }
+
+    /// Returns the body of a registration, without the member `nonceRandom`, which belongs to the ID
+    /// token.
     pub fn registration(&self, proof: RegistrationProof<'_>) -> Value {
         let mut body = json!(self.keys.first());
         let (node, joining_mac) = match proof {
@@ -120,24 +132,26 @@ impl<T: Transport> Device<T> {
     ///
     /// # Errors
     /// The problem `device-revoked` or `not-found`.
-    pub async fn sign_in_again(&self, id_token: &str) -> Result<SignInOutcome, ClientError> {
-        let proof = self.keys.identity().sign(&sign_in_base(id_token.as_bytes()), &self.environment);
-        let body = json!({
+    pub async fn sign_in_again(&self, id_token: &IdToken) -> Result<SignInOutcome, ClientError> {
+        let base = sign_in_base(id_token.text().as_bytes());
+        let proof = self.keys.identity().sign(&base, &self.environment);
+        let mut body = json!({
             "deviceId": self.id,
             "identityKey": self.keys.identity().public(),
             "registrationId": self.keys.registration_id(),
             "signIn": multibase::encode(&proof),
         });
-        self.present_id_token(id_token, &body, StatusCode::OK).await
+        self.present_id_token(id_token, &mut body, StatusCode::OK).await
     }
 
     async fn present_id_token(
         &self,
-        id_token: &str,
-        body: &Value,
+        id_token: &IdToken,
+        body: &mut Value,
         due: StatusCode,
     ) -> Result<SignInOutcome, ClientError> {
-        let (body, auth) = (Body::Json(body), Auth::Token(id_token));
+        body["nonceRandom"] = json!(id_token.random());
+        let (body, auth) = (Body::Json(body), Auth::Token(id_token.text()));
         let answer: Exchange = self.call(Method::POST, "/auth/devices", body, auth).await?.expect(due)?;
         let registered = shape(&answer.json()?).map_err(|fault| answer.unexpected(fault.to_string()))?;
         self.keep_tokens(&answer)?;

@@ -307,7 +307,8 @@ async fn a_problem_is_read() {
         "detail": "choose another user name", "instance": "urn:uuid:1", "pointer": "/username",
     });
     let alice = device(CannedTransport::new(StatusCode::CONFLICT, "application/problem+json", body), "alice");
-    let error = alice.register("token", JoinKind::First).await.unwrap_err();
+    let token = alice.challenge().answered("token");
+    let error = alice.register(&token, JoinKind::First).await.unwrap_err();
     let problem = error.problem().unwrap();
     assert_eq!((problem.slug(), problem.status), ("name-taken", 409));
     assert_eq!(problem.pointer.as_deref(), Some("/username"));

@@ -4,7 +4,7 @@ use eko_protocol::Invalid;
 
 use crate::group::GroupError;
 use crate::store::DeviceStoreError;
-use crate::{ClientError, SessionError, TransportError};
+use crate::{ClientError, IdTokenFault, SessionError, TransportError};
 
 /// An error of a messenger.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,9 @@ pub enum MessengerError {
     /// The group may not be changed in this way.
     #[error(transparent)]
     Group(#[from] GroupError),
+    /// The ID token was made for another sign-in. It was not sent to the server.
+    #[error(transparent)]
+    IdToken(#[from] IdTokenFault),
     /// The tokens of this device have ended: the user must sign in again.
     #[error("this device is signed out")]
     SignedOut,

@@ -8,7 +8,8 @@ use crate::device::{JoinKind, RegistrationStatus, SignInOutcome};
 use crate::joining::JoiningCode;
 use crate::store::{DeviceStore, DeviceStoreError};
 use crate::{
-    ClientError, Device, DeviceKeys, Environment, KeyCounts, ProblemDetails, SignalSessions, Transport,
+    ClientError, Device, DeviceKeys, Environment, IdToken, KeyCounts, ProblemDetails, SignInChallenge,
+    SignalSessions, Transport,
 };
 
 /// The parameters of a sign-in.
@@ -16,43 +17,51 @@ use crate::{
 pub struct SignInRequest {
     /// The server.
     pub origin: Origin,
+    /// The issuer that the server trusts.
+    pub issuer: String,
+    /// The client id that ID tokens must be made for.
+    pub audience: String,
     /// The user's name, which may be new.
     pub user: UserName,
     /// The user's name for this device. It is sent in the clear.
     pub device_name: Option<String>,
     /// The numbers of keys that a new device begins with.
     pub counts: KeyCounts,
-    /// The ID token that the issuer gave.
-    pub id_token: String,
     /// True if this device replaces all others of the user, who has lost them. Every correspondent
     /// is told.
     pub reset: bool,
 }
 
-impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Signs in. If the store has a device, that device proves itself again. Otherwise a new device
-    /// is registered: the user's first, or one that waits until another approves it.
+/// A sign-in whose keys are in the store, and which waits for the ID token.
+pub struct PreparedSignIn<T> {
+    device: Device<T>,
+    store: DeviceStore,
+    environment: Environment,
+    challenge: SignInChallenge,
+    issuer: String,
+    audience: String,
+    reset: bool,
+    /// True if the device was made by this preparation, so that no server can know it.
+    is_new: bool,
+}
+
+impl<T: Transport> PreparedSignIn<T> {
+    /// Prepares a sign-in, without a call. If the store has a device, that device will prove itself
+    /// again. Otherwise the keys of a new one are made and kept.
     ///
-    /// The keys of a new device are kept before anything is sent. A registration whose answer was
-    /// lost therefore goes on where it was. A device that waits shows the code of
-    /// [`Messenger::joining_code`].
+    /// The challenge is kept until a sign-in with it has succeeded, so the user may sign in at the
+    /// issuer with another program, or after a restart.
     ///
     /// # Errors
-    /// [`MessengerError::Distrust`] if the server shows a chain in which this device was not
-    /// approved, or that this device did not begin though it is the first;
-    /// [`MessengerError::Client`] with the problem `name-taken`, `account-exists` or another;
-    /// [`MessengerError::Revoked`] or [`MessengerError::Forgotten`] if the device can no longer be
-    /// used and a new store is needed; [`MessengerError::ResetHere`] if a reset needs a new store;
-    /// [`MessengerError::NothingToReset`] if the server shows no devices to reset;
-    /// [`MessengerError::Invalid`] if the store belongs to another user.
-    pub async fn sign_in(
+    /// [`MessengerError::ResetHere`] if a reset needs a new store; [`MessengerError::Invalid`] if
+    /// the store belongs to another user; [`MessengerError::Store`].
+    pub fn new(
         transport: T,
-        sessions: S,
         store: DeviceStore,
         environment: Environment,
-        sign_in: SignInRequest,
-    ) -> Result<(Self, SignInOutcome), MessengerError> {
-        let SignInRequest { origin, user, device_name, counts, id_token, reset } = sign_in;
+        request: SignInRequest,
+    ) -> Result<Self, MessengerError> {
+        let SignInRequest { origin, issuer, audience, user, device_name, counts, reset } = request;
         if reset
             && store.read(|tx| Ok::<_, DeviceStoreError>(tx.account()?.is_some() && tx.is_registered()?))?
         {
@@ -76,6 +85,44 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 device
             }
         };
+        let challenge = store.write(|tx| match tx.challenge(&device)? {
+            Some(kept) => Ok(kept),
+            None => {
+                let drawn = device.challenge();
+                tx.keep_challenge(&drawn)?;
+                Ok::<_, DeviceStoreError>(drawn)
+            }
+        })?;
+        Ok(Self { device, store, environment, challenge, issuer, audience, reset, is_new })
+    }
+
+    /// Returns the challenge. The ID token must carry its nonce.
+    pub fn challenge(&self) -> &SignInChallenge {
+        &self.challenge
+    }
+
+    /// Signs in with the ID token that the issuer made for the challenge. A device that the server
+    /// knows proves itself again. Any other is registered: as the user's first, or as one that waits
+    /// until another approves it.
+    ///
+    /// The keys are in the store, so a registration whose answer was lost goes on where it was. A
+    /// device that waits shows the code of [`Messenger::joining_code`].
+    ///
+    /// # Errors
+    /// [`MessengerError::IdToken`] if the token was made for something else: nothing is sent then;
+    /// [`MessengerError::Distrust`] if the server shows a chain in which this device was not
+    /// approved, or that this device did not begin though it is the first;
+    /// [`MessengerError::Client`] with the problem `name-taken`, `account-exists` or another;
+    /// [`MessengerError::Revoked`] or [`MessengerError::Forgotten`] if the device can no longer be
+    /// used and a new store is needed; [`MessengerError::ResetHere`] if a reset needs a new store;
+    /// [`MessengerError::NothingToReset`] if the server shows no devices to reset.
+    pub async fn complete<S: SignalSessions>(
+        self,
+        sessions: S,
+        id_token: &str,
+    ) -> Result<(Messenger<T, S>, SignInOutcome), MessengerError> {
+        let Self { device, store, environment, challenge, issuer, audience, reset, is_new } = self;
+        let id_token = challenge.accept(id_token, &issuer, &audience)?;
         let again = if is_new { None } else { sign_in_again(&device, &store, &id_token).await? };
         let registered = match again {
             // The answer to an earlier registration was lost, which was none by a reset.
@@ -92,13 +139,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         };
         store.write(|tx| {
             tx.keep_tokens(device.tokens().as_ref())?;
+            tx.forget_challenge()?;
             tx.registered()
         })?;
-        let messenger = Self::new(device, sessions, store, environment);
+        let messenger = Messenger::new(device, sessions, store, environment);
         let outcome = messenger.membership(registered).await?;
         Ok((messenger, outcome))
     }
+}
 
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Decides whether this device is one of its user's devices, and which devices there are. The
     /// server's word for it counts only if it says that the device waits.
     async fn membership(&self, said: SignInOutcome) -> Result<SignInOutcome, MessengerError> {
@@ -146,7 +196,7 @@ fn keep_new<T: Transport>(
 async fn sign_in_again<T: Transport>(
     device: &Device<T>,
     store: &DeviceStore,
-    id_token: &str,
+    id_token: &IdToken,
 ) -> Result<Option<SignInOutcome>, MessengerError> {
     match device.sign_in_again(id_token).await {
         Ok(registered) => Ok(Some(registered)),
@@ -171,7 +221,7 @@ fn is_unknown(problem: &ProblemDetails) -> bool {
 async fn register<T: Transport>(
     device: &Device<T>,
     store: &DeviceStore,
-    id_token: &str,
+    id_token: &IdToken,
     reset: bool,
 ) -> Result<SignInOutcome, MessengerError> {
     let exists = match device.chain(device.user()).await {

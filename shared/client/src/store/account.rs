@@ -2,7 +2,7 @@
 
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
-use eko_protocol::key::{RegistrationId, Signature};
+use eko_protocol::key::{NonceRandom, RegistrationId, Signature};
 use eko_protocol::key_package::{KyberPreKey, PublishedKeys, SignedPreKey};
 use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
@@ -13,10 +13,12 @@ use super::{DeviceStoreError, Transaction};
 use crate::device::{DeviceTokens, SavedDevice};
 use crate::joining::JoiningCode;
 use crate::keys::{DeviceKeys, IdentityPair, MadeKeyCounts, SavedKeys};
-use crate::{Device, Transport};
+use crate::{Device, SignInChallenge, Transport};
 
 /// The name under which the secret of the joining code is kept.
 const JOINING_CODE: &str = "joining_code";
+/// The name under which the random bytes of a sign-in's nonce are kept.
+const NONCE_RANDOM: &str = "nonce_random";
 
 impl Transaction<'_> {
     /// Returns the device of this store, if there is one.
@@ -122,6 +124,26 @@ impl Transaction<'_> {
         self.put("token_expires", tokens.expires_ms.to_string().as_bytes())
     }
 
+    /// Returns the challenge of a sign-in of this device that is not over.
+    pub(crate) fn challenge<T: Transport>(
+        &self,
+        device: &Device<T>,
+    ) -> Result<Option<SignInChallenge>, DeviceStoreError> {
+        let random = self.json::<NonceRandom>(NONCE_RANDOM)?;
+        let identity = device.keys().identity().public();
+        Ok(random.map(|random| SignInChallenge::new(device.origin(), &identity, random)))
+    }
+
+    /// Keeps the challenge of a sign-in that begins.
+    pub(crate) fn keep_challenge(&self, challenge: &SignInChallenge) -> Result<(), DeviceStoreError> {
+        self.put_json(NONCE_RANDOM, challenge.random())
+    }
+
+    /// Deletes the challenge of a sign-in that has succeeded. The next one has another.
+    pub(crate) fn forget_challenge(&self) -> Result<(), DeviceStoreError> {
+        self.delete(NONCE_RANDOM)
+    }
+
     /// Returns the joining code, while the device waits for approval.
     pub(crate) fn joining_code(&self) -> Result<Option<JoiningCode>, DeviceStoreError> {
         let Some(secret) = self.bytes(JOINING_CODE)?.map(Zeroizing::new) else { return Ok(None) };
@@ -136,8 +158,7 @@ impl Transaction<'_> {
 
     /// Deletes the joining code.
     pub(crate) fn forget_joining_code(&self) -> Result<(), DeviceStoreError> {
-        self.inner.execute("DELETE FROM account WHERE name = ?1", [JOINING_CODE])?;
-        Ok(())
+        self.delete(JOINING_CODE)
     }
 
     /// Takes the lease of this name until `until_ms`. Returns false if another process has it.
@@ -186,6 +207,11 @@ impl Transaction<'_> {
     fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached("SELECT value FROM account WHERE name = ?1")?;
         Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+    }
+
+    fn delete(&self, name: &str) -> Result<(), DeviceStoreError> {
+        self.inner.execute("DELETE FROM account WHERE name = ?1", [name])?;
+        Ok(())
     }
 
     fn put(&self, name: &str, value: &[u8]) -> Result<(), DeviceStoreError> {

@@ -1,13 +1,15 @@
 //! `eko login`: signs in with a new device on this machine, or again with the device that is here.
 
-use std::io::Read;
+mod failure;
+mod id_token;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use eko_client::capabilities::Capabilities;
 use eko_client::device::{RegistrationStatus, SignInOutcome};
-use eko_client::messenger::{Distrust, MessengerError, SignInRequest};
+use eko_client::messenger::{MessengerError, PreparedSignIn, SignInRequest};
 use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
 use eko_protocol::address::{Handle, Origin};
 use serde_json::json;
@@ -18,9 +20,10 @@ use crate::failure::{CommandFailure, Exit};
 use crate::home::{AccountFolder, PreparedAccount};
 use crate::joining::{self, WaitOutcome};
 use crate::libsignal::LibSignal;
-use crate::oidc::{BrowserSignIn, RelyingParty};
+use crate::oidc::BrowserSignIn;
 use crate::partial_handle::PartialHandle;
 use crate::show;
+use failure::SignInFailure;
 
 /// The time that a person has in the browser.
 const WAIT: Duration = Duration::from_secs(5 * 60);
@@ -30,12 +33,14 @@ const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
 /// The effect of a reset, in words.
 const RESET_DONE: &str = "\nAll your other devices are revoked. Your contacts are warned, and send nothing until they have accepted \
      this device.";
-/// The longest ID token that is read from a file.
-const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
 const MORE: &str = "\
 The server's issuer confirms who you are: your browser opens the issuer's page, and returns here. The
 development issuer of a server on this machine asks for no password, so no browser is needed.
+
+Each sign-in is bound to the server and to the keys of this device: the ID token that the issuer gives
+carries a nonce that is made from both. Whoever gets the token cannot use it at another server or for
+another device.
 
 The first device of a name claims the name. A further device shows a joining code, and waits until you
 have entered the code on another of your devices: eko devices approve. If you end the wait, eko login
@@ -51,7 +56,8 @@ Examples:
   eko login alice
   eko login alice@chat.example --device-name 'my desk'
   eko login alice --server http://localhost:9000
-  my-issuer-cli token | eko login alice@chat.example --id-token -";
+  nonce=$(eko login alice@chat.example --print-nonce)
+  my-issuer-cli token --nonce \"$nonce\" | eko login alice@chat.example --id-token -";
 
 /// The options of `eko login`.
 #[derive(Debug, Args)]
@@ -69,6 +75,9 @@ pub(crate) struct LoginArgs {
     /// Read the issuer's ID token from a file, or from standard input (-)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["print_url", "redirect_port"])]
     id_token: Option<PathBuf>,
+    /// Show the nonce that the issuer must put into an ID token for --id-token, and end
+    #[arg(long, conflicts_with_all = ["id_token", "print_url", "redirect_port", "anew"])]
+    print_nonce: bool,
     /// Show the address of the sign-in page, and open no browser
     #[arg(long)]
     print_url: bool,
@@ -96,26 +105,17 @@ impl LoginArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let http = context.http()?;
         let capabilities = self.capabilities(&http).await?;
-        let origin = capabilities.origin.clone();
-        let handle = Handle::new(self.who.user.clone(), &origin);
-        if self.reset && !self.yes {
+        let handle = Handle::new(self.who.user.clone(), &capabilities.origin);
+        if self.reset && !self.yes && !self.print_nonce {
             self.confirm_reset(context, &handle)?;
         }
-        let id_token = match &self.id_token {
-            Some(file) => read_token(file)?,
-            None => self.ask_issuer(context, &http, &capabilities).await?,
-        };
+        id_token::warn_of_shared_issuer(context, &capabilities)?;
         let PreparedAccount { account, is_new } = context.home.prepare(&handle)?;
-        let sign_in = SignInRequest {
-            origin,
-            user: self.who.user.clone(),
-            device_name: Some(self.device_name.clone()),
-            counts: KeyCounts::default(),
-            id_token,
-            reset: self.reset,
-        };
+        if self.print_nonce {
+            return self.show_nonce(context, &capabilities, &account);
+        }
         let replaces = self.anew && !is_new;
-        let why = match sign_in_with(context, &account, sign_in.clone()).await {
+        let why = match self.sign_in(context, &http, &capabilities, &account).await {
             Ok(device) if replaces && device.registered.status == RegistrationStatus::Pending => {
                 "the device that was here only waited for approval".to_owned()
             }
@@ -125,12 +125,12 @@ impl LoginArgs {
                 return Err(CommandFailure::new(what).next("eko devices revoke ID, if it is to go"));
             }
             Ok(device) => return self.tell(context, &account, &device, None).await,
-            Err(MessengerError::ResetHere) if replaces => {
+            Err(SignInFailure::Messenger(MessengerError::ResetHere)) if replaces => {
                 "the device that was here is replaced, because a reset begins with a new one".to_owned()
             }
-            Err(error) if replaces && is_lost(&error) => error.to_string(),
+            Err(SignInFailure::Messenger(error)) if replaces && failure::is_lost(&error) => error.to_string(),
             Err(error) => {
-                if is_new && was_refused(&error) && never_registered(context, &account)? {
+                if is_new && error.was_refused() && never_registered(context, &account)? {
                     account.remove()?;
                 }
                 return Err(self.failure(error));
@@ -138,11 +138,18 @@ impl LoginArgs {
         };
         context.out.remark(&format!("{why}."));
         let aside = context.home.set_aside(&account, &stamp(context))?;
+        if self.id_token.is_some() {
+            let what = format!(
+                "the files of the former device are in {}; the new device needs an ID token of its own",
+                aside.display()
+            );
+            return Err(CommandFailure::new(what).next(format!("eko login {handle} --print-nonce")));
+        }
         let PreparedAccount { account, .. } = context.home.prepare(&handle)?;
-        match sign_in_with(context, &account, sign_in).await {
+        match self.sign_in(context, &http, &capabilities, &account).await {
             Ok(device) => self.tell(context, &account, &device, Some(&aside)).await,
             Err(error) => {
-                if was_refused(&error) && never_registered(context, &account)? {
+                if error.was_refused() && never_registered(context, &account)? {
                     account.remove()?;
                     context.home.bring_back(&aside, &account)?;
                 } else {
@@ -151,6 +158,68 @@ impl LoginArgs {
                 Err(self.failure(error))
             }
         }
+    }
+
+    /// Prepares the sign-in of the device in this folder. The keys of a new one are made and kept.
+    fn prepare(
+        &self,
+        context: &Context,
+        capabilities: &Capabilities,
+        account: &AccountFolder,
+    ) -> Result<PreparedSignIn<HttpTransport>, MessengerError> {
+        let Capabilities { origin, issuer, audience, .. } = capabilities.clone();
+        let request = SignInRequest {
+            origin,
+            issuer,
+            audience,
+            user: self.who.user.clone(),
+            device_name: Some(self.device_name.clone()),
+            counts: KeyCounts::default(),
+            reset: self.reset,
+        };
+        let store = DeviceStore::open(&account.database())?;
+        PreparedSignIn::new(HttpTransport::new()?, store, context.environment.clone(), request)
+    }
+
+    /// Signs in with the device in this folder, with an ID token that is made for it.
+    async fn sign_in(
+        &self,
+        context: &Context,
+        http: &HttpTransport,
+        capabilities: &Capabilities,
+        account: &AccountFolder,
+    ) -> Result<SignedInDevice, SignInFailure> {
+        let prepared = self.prepare(context, capabilities, account)?;
+        let id_token = match &self.id_token {
+            Some(file) => id_token::read(file)?,
+            None => {
+                let way = BrowserSignIn {
+                    nonce: prepared.challenge().nonce(),
+                    login_hint: Some(self.who.user.as_str()),
+                    port: self.redirect_port,
+                    wait: WAIT,
+                    // A server takes a reset only after a fresh sign-in, and an issuer may have
+                    // signed the person in long ago.
+                    max_age: self.reset.then_some(FRESH_SIGN_IN),
+                };
+                id_token::ask_issuer(context, http, capabilities, way, self.print_url).await?
+            }
+        };
+        let (client, registered) = prepared.complete(LibSignal, &id_token).await?;
+        Ok(SignedInDevice { client, registered })
+    }
+
+    /// Shows the nonce that the ID token must carry. The next `eko login` takes a token with it.
+    fn show_nonce(
+        &self,
+        context: &Context,
+        capabilities: &Capabilities,
+        account: &AccountFolder,
+    ) -> Result<(), CommandFailure> {
+        let prepared = self.prepare(context, capabilities, account)?;
+        let Capabilities { issuer, audience, .. } = capabilities;
+        let nonce = prepared.challenge().nonce();
+        context.out.result(nonce, &json!({ "nonce": nonce, "issuer": issuer, "audience": audience }))
     }
 
     /// Asks whether all other devices are to go.
@@ -167,7 +236,11 @@ impl LoginArgs {
 
     /// Converts an error of the sign-in. A further device that is one too many is told how room is
     /// made: that is the only limit on registrations apart from the one on resets.
-    fn failure(&self, error: MessengerError) -> CommandFailure {
+    fn failure(&self, error: SignInFailure) -> CommandFailure {
+        let error = match error {
+            SignInFailure::NoToken(failure) => return failure,
+            SignInFailure::Messenger(error) => error,
+        };
         let crowded = match &error {
             MessengerError::Client(ClientError::Problem(problem)) => {
                 problem.slug() == "too-many" && !self.reset
@@ -263,61 +336,6 @@ impl LoginArgs {
             _ => Ok(capabilities),
         }
     }
-
-    /// Signs in at the server's issuer, and returns the ID token.
-    async fn ask_issuer(
-        &self,
-        context: &Context,
-        http: &HttpTransport,
-        capabilities: &Capabilities,
-    ) -> Result<String, CommandFailure> {
-        let Capabilities { issuer, audience, .. } = capabilities;
-        // The server names the issuer. The issuer names the endpoint that gets the sign-in's code,
-        // and the page that the browser opens.
-        let reach = context.reach(&capabilities.origin);
-        reach.check(issuer)?;
-        let party = RelyingParty::discover(http, &context.environment, issuer, audience).await?;
-        reach.check(&party.issuer().token_endpoint)?;
-        reach.check(&party.issuer().authorization_endpoint)?;
-        let name = self.who.user.as_str();
-        if party.issuer().asks_for_no_password() && !self.print_url {
-            context.out.remark(&format!(
-                "{issuer} is a development issuer: it takes your word that you are {name}."
-            ));
-            return Ok(party.by_name(name).await?);
-        }
-        // A server takes a reset only after a fresh sign-in, and an issuer may have signed the
-        // person in long ago.
-        let way = BrowserSignIn {
-            login_hint: Some(name),
-            port: self.redirect_port,
-            wait: WAIT,
-            max_age: self.reset.then_some(FRESH_SIGN_IN),
-        };
-        let id_token = party.in_browser(way, |url| {
-            let opened = !self.print_url && open::that_detached(url).is_ok();
-            let how =
-                if opened { "Sign in in your browser. If it shows no page, open" } else { "Sign in at" };
-            context.out.prompt(&format!("{how}\n{url}"));
-        });
-        Ok(id_token.await?)
-    }
-}
-
-fn read_token(file: &Path) -> Result<String, CommandFailure> {
-    let mut token = String::new();
-    let read = if file == Path::new("-") {
-        std::io::stdin().lock().take(MAX_TOKEN_BYTES).read_to_string(&mut token)
-    } else {
-        std::fs::File::open(file).and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut token))
-    };
-    read.map_err(|error| {
-        CommandFailure::new(format!("cannot read the ID token from {}: {error}", file.display()))
-    })?;
-    match token.trim() {
-        "" => Err(CommandFailure::new(format!("there is no ID token in {}", file.display()))),
-        token => Ok(token.to_owned()),
-    }
 }
 
 /// A device that has signed in, and the server's answer to that.
@@ -326,41 +344,9 @@ struct SignedInDevice {
     registered: SignInOutcome,
 }
 
-async fn sign_in_with(
-    context: &Context,
-    account: &AccountFolder,
-    sign_in: SignInRequest,
-) -> Result<SignedInDevice, MessengerError> {
-    let store = DeviceStore::open(&account.database())?;
-    let http = HttpTransport::new()?;
-    let (client, registered) =
-        Messenger::sign_in(http, LibSignal, store, context.environment.clone(), sign_in).await?;
-    Ok(SignedInDevice { client, registered })
-}
-
-/// True if the device cannot be used any more: it was revoked, its server has forgotten it or shows
-/// a chain without it, or its store cannot be read.
-fn is_lost(error: &MessengerError) -> bool {
-    match error {
-        MessengerError::Revoked | MessengerError::Forgotten | MessengerError::Store(_) => true,
-        MessengerError::Distrust { why, .. } => matches!(why, Distrust::OwnReset | Distrust::NotApproved),
-        _ => false,
-    }
-}
-
 /// Returns the moment in a form that fits into a folder's name: `20260129T193000.123Z`.
 fn stamp(context: &Context) -> String {
     show::instant(context.environment.now_ms()).replace(['-', ':'], "")
-}
-
-/// True if the server has refused the sign-in, or nothing was asked of it. After an error without an
-/// answer it may have accepted.
-fn was_refused(error: &MessengerError) -> bool {
-    match error {
-        MessengerError::Client(ClientError::Problem(problem)) => (400..500).contains(&problem.status),
-        MessengerError::NothingToReset => true,
-        _ => false,
-    }
 }
 
 /// True if the account's keys were never registered at a server.

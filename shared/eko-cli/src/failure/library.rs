@@ -45,6 +45,7 @@ impl From<MessengerError> for CommandFailure {
             MessengerError::Client(ClientError::Unfetchable(_)) => Self::new(&error)
                 .next("--local-server URL, if it is a server of yours on this machine")
                 .exit(Exit::Usage),
+            MessengerError::IdToken(_) => Self::new(&error).exit(Exit::NotTrusted),
             MessengerError::Forgotten | MessengerError::Revoked => Self::new(&error)
                 .next("eko login NAME --anew, which makes a new device and keeps the files of this one"),
             MessengerError::ResetHere => Self::new(&error).next(

@@ -1,6 +1,6 @@
 //! Folders and files that only their owner can read.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -12,11 +12,16 @@ const FILE: u32 = 0o600;
 /// The permission bits of the group and of all others.
 const OTHERS: u32 = 0o077;
 
-/// Creates a folder and its parents, if they do not exist.
+/// Creates a folder and its parents, if they do not exist, and checks that only the owner can read it.
 pub(super) fn create(path: &Path) -> Result<(), CommandFailure> {
-    let created = DirBuilder::new().recursive(true).mode(FOLDER).create(path);
-    created.map_err(|error| CommandFailure::new(format!("cannot create {}: {error}", path.display())))?;
+    create_folder(path)
+        .map_err(|error| CommandFailure::new(format!("cannot create {}: {error}", path.display())))?;
     check(path)
+}
+
+/// Creates a folder and its parents, if they do not exist. One that exists may be readable by others.
+pub(super) fn create_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(FOLDER).create(path)
 }
 
 /// Creates a folder in another one. Its name begins with a dot and is not used yet.
@@ -29,7 +34,17 @@ pub(super) fn unique_in(parent: &Path) -> io::Result<PathBuf> {
 
 /// Creates an empty file, which must not exist.
 pub(super) fn empty_file(path: &Path) -> io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).mode(FILE).open(path)?.sync_all()
+    new_file(path)?.sync_all()
+}
+
+/// Creates an empty file in a folder. Its name begins with a dot and is not used yet.
+pub(super) fn unique_file_in(parent: &Path) -> io::Result<(File, PathBuf)> {
+    let path = parent.join(format!(".new-{}", uuid::Uuid::new_v4()));
+    Ok((new_file(&path)?, path))
+}
+
+fn new_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(FILE).open(path)
 }
 
 /// Fails if other users of this machine can access a folder or file, since they could read the keys

@@ -1,7 +1,5 @@
-//! The issuer's token endpoint, and the checks of its ID tokens.
+//! The issuer's token endpoint.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use eko_client::{Transport, TransportError};
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
@@ -96,75 +94,5 @@ impl<T: Transport> TokenEndpoint<'_, T> {
 
     fn unusable(&self, why: String) -> OidcError {
         OidcError::NotAnIssuer { issuer: self.issuer.url.clone(), why }
-    }
-}
-
-#[derive(Deserialize)]
-struct IdTokenClaims {
-    iss: String,
-    aud: Audience,
-    nonce: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Several(Vec<String>),
-}
-
-/// Checks that an ID token comes from this issuer, is made for this client, and answers this
-/// sign-in (OpenID Connect Core, section 3.1.3.7). The server verifies the signature and the times.
-pub(super) fn check(id_token: &str, issuer: &str, audience: &str, nonce: &str) -> Result<(), OidcError> {
-    let claims = id_token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let claims = claims.and_then(|claims| serde_json::from_slice::<IdTokenClaims>(&claims).ok());
-    let claims = claims.ok_or(OidcError::Untrusted("its ID token is none"))?;
-    let is_for_us = match &claims.aud {
-        Audience::One(one) => one == audience,
-        Audience::Several(several) => several.iter().any(|one| one == audience),
-    };
-    if claims.iss != issuer {
-        return Err(OidcError::Untrusted("its ID token is of another issuer"));
-    }
-    if !is_for_us {
-        return Err(OidcError::Untrusted("its ID token is for another client"));
-    }
-    if claims.nonce.as_deref() != Some(nonce) {
-        return Err(OidcError::Untrusted("its ID token is of another sign-in"));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn checked(claims: &Value) -> bool {
-        let token = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()));
-        check(&token, "https://issuer.example", "eko", "n1").is_ok()
-    }
-
-    #[test]
-    fn a_token_is_of_its_issuer_for_its_client_and_its_sign_in() {
-        let good = json!({ "iss": "https://issuer.example", "aud": "eko", "nonce": "n1", "sub": "x" });
-        assert!(checked(&good));
-        for (member, value, passes) in [
-            ("aud", json!(["other", "eko"]), true),
-            ("aud", json!(["other"]), false),
-            ("aud", json!("other"), false),
-            ("aud", json!("eko2"), false),
-            ("iss", json!("https://evil.example"), false),
-            ("iss", json!("https://issuer.example/"), false),
-            ("nonce", json!("n2"), false),
-            ("nonce", Value::Null, false),
-        ] {
-            let mut claims = good.clone();
-            claims[member] = value.clone();
-            assert_eq!(checked(&claims), passes, "{member}: {value}");
-        }
-        for token in ["", "a", "a.b", "a.b.c", "e30.e30.e30", "..", "e30.!!.e30"] {
-            assert!(check(token, "https://issuer.example", "eko", "n1").is_err(), "{token}");
-        }
     }
 }

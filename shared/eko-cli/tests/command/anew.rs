@@ -152,8 +152,8 @@ async fn what_was_set_aside_comes_back_where_the_server_refuses_another() {
     drop(moved);
     let device = home.object(&["whoami"]).await["device"].clone();
     // Somebody else has taken the name there in the meantime.
-    let eve = super::signing_in::id_token(&after, "eve").await;
     let eves = TestHome::new();
+    let eve = super::signing_in::id_token(&eves, &after, "alice", "eve").await;
     eves.eko_reading(&["login", "alice", "--server", &after, "--id-token", "-"], &eve).await.done();
     let ReportedFailure { code, what, .. } =
         home.fails(&["login", "alice", "--server", &after, "--anew"]).await;

@@ -9,6 +9,7 @@ mod export;
 mod groups;
 mod keys;
 mod people;
+mod relaying;
 mod requests;
 mod signing_in;
 mod talking;

@@ -15,12 +15,19 @@ fn text<'a>(object: &'a Value, member: &str) -> &'a str {
     object[member].as_str().unwrap()
 }
 
-/// Returns an ID token of the server's issuer for this name.
-pub(crate) async fn id_token(server: &str, name: &str) -> String {
+/// Returns an ID token of the server's issuer for the person `name`, with the nonce of the device of
+/// this home that signs in as `user`.
+pub(crate) async fn id_token(home: &TestHome, server: &str, user: &str, name: &str) -> String {
+    let nonce = home.eko(&["login", user, "--server", server, "--print-nonce"]).await.done();
+    issue(server, name, nonce.trim()).await
+}
+
+/// Returns an ID token of the server's issuer for this name, with this nonce.
+pub(crate) async fn issue(server: &str, name: &str, nonce: &str) -> String {
     let (http, environment) = (HttpTransport::new().unwrap(), Environment::system());
     let Capabilities { issuer, audience, .. } = Capabilities::fetch(&http, server).await.unwrap();
     let party = RelyingParty::discover(&http, &environment, &issuer, &audience).await.unwrap();
-    party.by_name(name).await.unwrap()
+    party.by_name(name, nonce).await.unwrap()
 }
 
 #[tokio::test]
@@ -91,13 +98,13 @@ async fn several_accounts_are_told_apart() {
 #[tokio::test]
 async fn with_a_token_from_elsewhere() {
     let (server, home) = (server().await, TestHome::new());
-    let token = id_token(&server, "alice").await;
+    let token = id_token(&home, &server, "alice", "alice").await;
     let login = ["login", "alice", "--server", &server, "--id-token", "-", "--json"];
     let me = home.eko_reading(&login, &format!("{token}\n")).await.object();
     assert_eq!(text(&me, "status"), "active");
     let home = TestHome::new();
     let file = home.path().join("token");
-    std::fs::write(&file, id_token(&server, "bob").await).unwrap();
+    std::fs::write(&file, id_token(&home, &server, "bob", "bob").await).unwrap();
     let login = ["login", "bob", "--server", &server, "--id-token", file.to_str().unwrap()];
     assert!(home.eko(&login).await.done().starts_with("You are @bob@"));
     let CommandOutput { code, err, .. } =
@@ -106,21 +113,48 @@ async fn with_a_token_from_elsewhere() {
     assert!(err.starts_with("eko: cannot read the ID token from /nowhere: "), "{err}");
 }
 
+/// The nonce stays the same until a sign-in has succeeded, so that the token may come late.
+#[tokio::test]
+async fn a_nonce_is_shown_until_it_is_used() {
+    let (server, home) = (server().await, TestHome::new());
+    let ask = ["login", "alice", "--server", &server, "--print-nonce"];
+    let nonce = home.eko(&ask).await.done();
+    assert_eq!(home.eko(&ask).await.done(), nonce);
+    let asked = home.eko(&[&ask[..], &["--json"]].concat()).await.object();
+    assert_eq!(text(&asked, "nonce"), nonce.trim());
+    assert!(text(&asked, "issuer").starts_with(&server), "{asked}");
+    // A token of another sign-in is refused here, and the server is not asked.
+    let login = ["login", "alice", "--server", &server, "--id-token", "-"];
+    let other = issue(&server, "alice", &"0".repeat(64)).await;
+    let CommandOutput { code, err, .. } = home.eko_reading(&login, &other).await;
+    assert_eq!(
+        (code, &*err),
+        (3, "eko: the ID token is not the answer to this sign-in: its nonce is another one\n")
+    );
+    let token = issue(&server, "alice", nonce.trim()).await;
+    home.eko_reading(&login, &token).await.done();
+    assert_ne!(home.eko(&ask).await.done(), nonce);
+    // The token is of no use any more for this device either.
+    assert_eq!(home.eko_reading(&login, &token).await.code, 3);
+}
+
 #[tokio::test]
 async fn a_refused_registration_leaves_nothing_behind() {
     let (server, home) = (server().await, TestHome::new());
     home.eko(&["login", "alice", "--server", &server]).await.done();
-    let (eve, token) = (TestHome::new(), id_token(&server, "eve").await);
+    let eve = TestHome::new();
+    let token = id_token(&eve, &server, "alice", "eve").await;
     let login = ["login", "alice", "--server", &server, "--id-token", "-"];
     let CommandOutput { code, err, .. } = eve.eko_reading(&login, &token).await;
     assert_eq!(code, 1, "{err}");
     let CommandOutput { code, .. } =
         eve.eko_reading(&["login", "mallory", "--server", &server, "--id-token", "-"], "no token").await;
-    assert_eq!(code, 1);
-    assert_eq!(eve.path().join("accounts").read_dir().unwrap().count(), 0);
+    assert_eq!(code, 3);
+    // Only what `--print-nonce` has made is left.
+    assert_eq!(eve.path().join("accounts").read_dir().unwrap().count(), 1);
     // An existing account stays as it is after a failed sign-in.
     let CommandOutput { code, .. } = home.eko_reading(&login, "no token").await;
-    assert_eq!(code, 1);
+    assert_eq!(code, 3);
     assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], true);
 }
 

@@ -1,10 +1,10 @@
 //! Tests of what a user is told of added and removed devices, and of what follows from a removal.
 
-use eko_client::messenger::{Notice, Severity, SignInRequest, Trust};
-use eko_client::{DeviceStore, Environment, Messenger};
+use eko_client::messenger::{Notice, Severity, Trust};
+use eko_client::{DeviceStore, Environment};
 use eko_testkit::{World, seeded};
 
-use crate::people::{COUNTS, TestMessenger, code_of, device, first, further, hear, know, say};
+use crate::people::{TestMessenger, code_of, device, first, further, hear, know, request, say, sign_in};
 use crate::restarting::RestartingUser;
 use crate::test_network::TestNetwork;
 
@@ -123,17 +123,8 @@ async fn a_first_contact_after_a_reset_is_a_first_contact() {
     let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
     let environment = Environment { clock: world.clock(), random: seeded("bob/anew") };
-    let sign_in = SignInRequest {
-        origin: world.state.origin().clone(),
-        user: bob.me().user,
-        device_name: None,
-        counts: COUNTS,
-        id_token: world.id_token("bob").await,
-        reset: true,
-    };
-    let store = DeviceStore::in_memory().unwrap();
-    let sessions = eko_cli::LibSignal;
-    let (anew, _) = Messenger::sign_in(wire.clone(), sessions, store, environment, sign_in).await.unwrap();
+    let (store, request) = (DeviceStore::in_memory().unwrap(), request(&world, "bob", true));
+    let (anew, _) = sign_in(&world, &wire, store, environment, request).await.unwrap();
     say(&alice, &bob.me(), "hello").await;
     assert_eq!(alice.verification_kept(&bob.me()).unwrap().unwrap().trust, Trust::FirstUse);
     world.deliver().await;

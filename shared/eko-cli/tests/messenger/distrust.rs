@@ -1,16 +1,17 @@
 //! Tests of a malicious server: the false things that it can show, and the reaction of the client.
 
-use eko_cli::LibSignal;
-use eko_client::messenger::{Distrust, MessengerError, Notice, SentActivity, SignInRequest, Trust};
+use eko_client::messenger::{Distrust, MessengerError, Notice, SentActivity, Trust};
 use eko_client::store::EnvelopeState;
-use eko_client::{Device, DeviceKeys, DeviceStore, Environment, Messenger};
+use eko_client::{Device, DeviceKeys, DeviceStore, Environment};
 use eko_protocol::address::UserName;
 use eko_protocol::chain::{ChainNode, ChainPosition, NextNode};
 use eko_protocol::key::JoiningMac;
 use eko_testkit::{World, seeded};
 use serde_json::{Value, json};
 
-use crate::people::{COUNTS, TestMessenger, code_of, first, further, hear, know, say, text};
+use crate::people::{
+    COUNTS, TestMessenger, code_of, first, further, hear, know, request, say, sign_in, text,
+};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// Returns a device of Bob's that his server has made for itself.
@@ -214,16 +215,8 @@ async fn a_reset_is_told_and_nothing_is_sent_until_she_says_so() {
     // Bob resets his devices because he has lost the old one. His server could do the same without
     // him.
     let environment = Environment { clock: world.clock(), random: seeded("bob/anew") };
-    let sign_in = SignInRequest {
-        origin: world.state.origin().clone(),
-        user: bob.me().user,
-        device_name: None,
-        counts: COUNTS,
-        id_token: world.id_token("bob").await,
-        reset: true,
-    };
-    let store = DeviceStore::in_memory().unwrap();
-    let (anew, _) = Messenger::sign_in(wire.clone(), LibSignal, store, environment, sign_in).await.unwrap();
+    let (store, request) = (DeviceStore::in_memory().unwrap(), request(&world, "bob", true));
+    let (anew, _) = sign_in(&world, &wire, store, environment, request).await.unwrap();
     let sent = alice.send(&bob.me(), text("secret")).await.unwrap();
     assert!(reason(&sent).contains("replaced at once, and you had compared"), "{}", reason(&sent));
     assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Reset { verified: true });

@@ -4,17 +4,16 @@ use std::sync::{Arc, Mutex};
 
 use eko_cli::LibSignal;
 use eko_client::content::{pad, unpad};
-use eko_client::messenger::SignInRequest;
+use eko_client::messenger::{PreparedSignIn, SignInRequest};
 use eko_client::sessions::{
     DecryptedMessage, EncryptedMessage, LocalDevice, PeerDevice, PrivateKeys, SessionError,
 };
 use eko_client::{DeviceStore, Environment, Messenger, SignalSessions};
-use eko_protocol::address::UserName;
 use eko_protocol::key_package::KeyPackage;
 use eko_testkit::{World, seeded};
 use serde_json::Value;
 
-use crate::people::COUNTS;
+use crate::people::request;
 use crate::test_network::TestNetwork;
 
 /// The messenger of a malicious user.
@@ -37,16 +36,21 @@ impl ForgingSessions {
     /// Signs in the first device of a user with these sessions.
     pub(crate) async fn first(&self, world: &World, wire: &TestNetwork, user: &str) -> Forger {
         let environment = Environment { clock: world.clock(), random: seeded(format!("{user}/forger")) };
-        let request = SignInRequest {
-            origin: world.state.origin().clone(),
-            user: UserName::parse(user).unwrap(),
-            device_name: None,
-            counts: COUNTS,
-            id_token: world.id_token(user).await,
-            reset: false,
-        };
-        let store = DeviceStore::in_memory().unwrap();
-        Messenger::sign_in(wire.clone(), self.clone(), store, environment, request).await.unwrap().0
+        self.sign_in(world, wire, environment, request(world, user, false)).await
+    }
+
+    /// Signs in a device with these sessions.
+    pub(crate) async fn sign_in(
+        &self,
+        world: &World,
+        wire: &TestNetwork,
+        environment: Environment,
+        request: SignInRequest,
+    ) -> Forger {
+        let (store, user) = (DeviceStore::in_memory().unwrap(), request.user.clone());
+        let prepared = PreparedSignIn::new(wire.clone(), store, environment, request).unwrap();
+        let id_token = world.issue(user.as_str(), Some(prepared.challenge().nonce())).await;
+        prepared.complete(self.clone(), &id_token).await.unwrap().0
     }
 }
 

@@ -33,6 +33,8 @@ async fn a_dropped_message_is_missed_by_both_sides() {
     world.deliver().await;
     assert_eq!(hear(&world, &bob).await, ["one"]);
     let two = say(&alice, &bob.me(), "two").await;
+    world.deliver().await;
+    world.advance(1);
     let three = say(&alice, &bob.me(), "three").await;
     world.deliver().await;
     // The server drops the second message, and tells Alice that it was delivered.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use eko_cli::LibSignal;
 use eko_client::device::{JoinKind, RegistrationStatus};
-use eko_client::messenger::{Distrust, JoinState, MessengerError, Notice, SignInRequest};
+use eko_client::messenger::{Distrust, JoinState, MessengerError, Notice};
 use eko_client::store::EnvelopeState;
 use eko_client::{Device, DeviceKeys, DeviceStore, Environment, JoiningCode, Messenger};
 use eko_protocol::chain::{ChainNode, JoiningKeys, NextNode, possession_base};
@@ -14,7 +14,9 @@ use eko_testkit::{World, seeded};
 use serde_json::{Value, json};
 
 use crate::distrust::{distrust, inserted, show_chain};
-use crate::people::{COUNTS, TestMessenger, code_of, device, first, further, hear, say, text};
+use crate::people::{
+    COUNTS, TestMessenger, code_of, device, first, further, hear, request, say, sign_in, text,
+};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// Returns a chain of the server's own key `mallory` that adds Bob's new device with this MAC.
@@ -40,18 +42,11 @@ fn did_nothing(wire: &TestNetwork) {
 
 /// Signs in a device of Bob's, and returns the error.
 async fn refused_sign_in(world: &World, wire: &TestNetwork, label: &str, reset: bool) -> MessengerError {
-    let sign_in = SignInRequest {
-        origin: world.state.origin().clone(),
-        user: inserted(world, wire).user().clone(),
-        device_name: None,
-        counts: COUNTS,
-        id_token: world.id_token("bob").await,
-        reset,
-    };
     let environment = Environment { clock: world.clock(), random: seeded(format!("bob/{label}")) };
     let folder = tempfile::tempdir().unwrap();
     let open = || DeviceStore::open(&folder.path().join("eko.db")).unwrap();
-    let signed_in = Messenger::sign_in(wire.clone(), LibSignal, open(), environment.clone(), sign_in).await;
+    let request = request(world, "bob", reset);
+    let signed_in = sign_in(world, wire, open(), environment.clone(), request).await;
     let refused = signed_in.err().unwrap();
     // Nothing is different when the program is started again.
     let again = Messenger::open(wire.clone(), LibSignal, open(), environment).unwrap().unwrap();
@@ -268,7 +263,7 @@ async fn only_the_device_that_has_the_code_is_approved() {
     assert_eq!(nodes().await, 1);
     // A thief who has seen the code and can sign in registers a device with it.
     let thief = inserted(&world, &wire);
-    let token = world.id_token("bob").await;
+    let token = world.id_token(&thief).await;
     thief.register(&token, JoinKind::Further(code_of(&two))).await.unwrap();
     let refused = bob.approve(&code_of(&two)).await.unwrap_err();
     assert!(matches!(refused, MessengerError::SharedJoiningCode(2)), "{refused}");
@@ -287,22 +282,13 @@ async fn a_joining_code_outlives_the_process_and_ends_with_the_joining() {
     let bob = first(&world, &wire, "bob").await;
     let path = folder.path().join("eko.db");
     let environment = || Environment { clock: world.clock(), ..Environment::system() };
-    let sign_in = SignInRequest {
-        origin: world.state.origin().clone(),
-        user: bob.me().user,
-        device_name: None,
-        counts: COUNTS,
-        id_token: world.id_token("bob").await,
-        reset: false,
-    };
     // The answer to the registration is lost.
     wire.tamper(|passing| {
         (passing.endpoint == ("POST", "/auth/devices"))
             .then(|| FalseAnswer { status: 503, body: b"the line is bad".to_vec() })
     });
     let open = || DeviceStore::open(&path).unwrap();
-    let again =
-        async || Messenger::sign_in(wire.clone(), LibSignal, open(), environment(), sign_in.clone()).await;
+    let again = async || sign_in(&world, &wire, open(), environment(), request(&world, "bob", false)).await;
     assert!(again().await.is_err());
     let reopened = || Messenger::open(wire.clone(), LibSignal, open(), environment()).unwrap().unwrap();
     // The code is kept, and shown only once the server has confirmed the registration. The server

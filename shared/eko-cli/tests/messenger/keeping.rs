@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use eko_cli::LibSignal;
 use eko_client::device::{PoolCount, RegistrationStatus};
-use eko_client::messenger::{MessengerError, Notice, Severity, SignInRequest};
+use eko_client::messenger::{MessengerError, Notice, Severity};
 use eko_client::{DeviceStore, Environment, Messenger};
-use eko_protocol::address::UserName;
 use eko_testkit::World;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::people::{COUNTS, TestMessenger, first, hear, say};
+use crate::people::{self, TestMessenger, first, hear, request, say};
 use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
 async fn sign_in(
@@ -22,15 +21,8 @@ async fn sign_in(
     user: &str,
 ) -> Result<TestMessenger, MessengerError> {
     let store = DeviceStore::open(&folder.path().join("eko.db")).unwrap();
-    let sign_in = SignInRequest {
-        origin: world.state.origin().clone(),
-        user: UserName::parse(user).unwrap(),
-        device_name: None,
-        counts: COUNTS,
-        id_token: world.id_token(user).await,
-        reset: false,
-    };
-    let signed_in = Messenger::sign_in(wire.clone(), LibSignal, store, environment(world), sign_in).await;
+    let request = request(world, user, false);
+    let signed_in = people::sign_in(world, wire, store, environment(world), request).await;
     signed_in.map(|(client, registered)| {
         assert_eq!(registered.status, RegistrationStatus::Active);
         client

@@ -4,6 +4,7 @@
 
 mod added;
 mod blind;
+mod challenges;
 mod changes;
 mod controls;
 mod distrust;

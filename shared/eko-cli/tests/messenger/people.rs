@@ -1,9 +1,10 @@
 //! Users with messengers, on servers of the test's own.
 
 use eko_cli::LibSignal;
-use eko_client::device::RegistrationStatus;
+use eko_client::device::{RegistrationStatus, SignInOutcome};
 use eko_client::messenger::{
-    JoinState, MessageDraft, Notice, Person, ReceivedBatch, SentActivity, SignInRequest,
+    JoinState, MessageDraft, MessengerError, Notice, Person, PreparedSignIn, ReceivedBatch, SentActivity,
+    SignInRequest,
 };
 use eko_client::store::EnvelopeState;
 use eko_client::{DeviceStore, Environment, JoiningCode, KeyCounts, Messenger};
@@ -18,6 +19,34 @@ pub(crate) const COUNTS: KeyCounts = KeyCounts { pre_keys: 10, kyber_pre_keys: 5
 /// The messenger of a device on the test's network.
 pub(crate) type TestMessenger = Messenger<TestNetwork, LibSignal>;
 
+/// Returns the request of a user's sign-in.
+pub(crate) fn request(world: &World, user: &str, reset: bool) -> SignInRequest {
+    let issuer = world.state.config().oidc.clone();
+    SignInRequest {
+        origin: world.state.origin().clone(),
+        issuer: issuer.issuer,
+        audience: issuer.audience,
+        user: UserName::parse(user).unwrap(),
+        device_name: None,
+        counts: COUNTS,
+        reset,
+    }
+}
+
+/// Signs a device in, with an ID token of the user that is made for it.
+pub(crate) async fn sign_in(
+    world: &World,
+    wire: &TestNetwork,
+    store: DeviceStore,
+    environment: Environment,
+    request: SignInRequest,
+) -> Result<(TestMessenger, SignInOutcome), MessengerError> {
+    let user = request.user.clone();
+    let prepared = PreparedSignIn::new(wire.clone(), store, environment, request)?;
+    let id_token = world.issue(user.as_str(), Some(prepared.challenge().nonce())).await;
+    prepared.complete(LibSignal, &id_token).await
+}
+
 /// Signs a device in, and returns whether it is active or pending.
 pub(crate) async fn device(
     world: &World,
@@ -26,17 +55,9 @@ pub(crate) async fn device(
     label: &str,
 ) -> (TestMessenger, RegistrationStatus) {
     let environment = Environment { clock: world.clock(), random: seeded(format!("{user}/{label}")) };
-    let sign_in = SignInRequest {
-        origin: world.state.origin().clone(),
-        user: UserName::parse(user).unwrap(),
-        device_name: Some(label.to_owned()),
-        counts: COUNTS,
-        id_token: world.id_token(user).await,
-        reset: false,
-    };
+    let request = SignInRequest { device_name: Some(label.to_owned()), ..request(world, user, false) };
     let store = DeviceStore::in_memory().unwrap();
-    let (client, registered) =
-        Messenger::sign_in(wire.clone(), LibSignal, store, environment, sign_in).await.unwrap();
+    let (client, registered) = sign_in(world, wire, store, environment, request).await.unwrap();
     (client, registered.status)
 }
 

@@ -1,16 +1,16 @@
 //! Tests of controls by devices that are not to be believed: of a user whose devices were all
 //! replaced, and of a device that was revoked.
 
+use eko_client::Environment;
 use eko_client::group::{GroupChange, GroupParts, GroupState, MasterKey, Proposal};
-use eko_client::messenger::{GroupEvent, Notice, SignInRequest, Trust};
-use eko_client::store::{DeviceStore, HeldReason};
-use eko_client::{Environment, Messenger};
+use eko_client::messenger::{GroupEvent, Notice, Trust};
+use eko_client::store::HeldReason;
 use eko_testkit::{World, seeded};
 
 use crate::controls::{control, send, send_control};
 use crate::forging::{Forger, ForgingSessions};
 use crate::friends::{Friends, group, hide};
-use crate::people::{COUNTS, TestMessenger, hear, text};
+use crate::people::{TestMessenger, hear, request, text};
 use crate::test_network::TestNetwork;
 
 /// Signs in a further device of a user, or a first one after a reset, with sessions that forge.
@@ -22,17 +22,8 @@ async fn forger(
     reset: bool,
 ) -> Forger {
     let user = of.me().user;
-    let request = SignInRequest {
-        origin: world.state.origin().clone(),
-        user: user.clone(),
-        device_name: None,
-        counts: COUNTS,
-        id_token: world.id_token(user.as_str()).await,
-        reset,
-    };
     let environment = Environment { clock: world.clock(), random: seeded(format!("{user}/forger")) };
-    let store = DeviceStore::in_memory().unwrap();
-    Messenger::sign_in(wire.clone(), sessions.clone(), store, environment, request).await.unwrap().0
+    sessions.sign_in(world, wire, environment, request(world, user.as_str(), reset)).await
 }
 
 /// Returns a state that follows `before`, with a key of the attacker's.

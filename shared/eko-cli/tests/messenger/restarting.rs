@@ -2,13 +2,11 @@
 
 use eko_cli::LibSignal;
 use eko_client::environment::Clock;
-use eko_client::messenger::SignInRequest;
 use eko_client::{DeviceStore, Environment, Messenger};
-use eko_protocol::address::UserName;
 use eko_testkit::World;
 use tempfile::TempDir;
 
-use crate::people::{COUNTS, TestMessenger};
+use crate::people::{TestMessenger, request, sign_in};
 use crate::test_network::TestNetwork;
 
 /// A user whose store is a file.
@@ -24,16 +22,8 @@ impl RestartingUser {
     pub(crate) async fn sign_in(world: &World, name: &str) -> (Self, TestMessenger) {
         let user =
             Self { line: TestNetwork::to(&[world]), folder: TempDir::new().unwrap(), clock: world.clock() };
-        let request = SignInRequest {
-            origin: world.state.origin().clone(),
-            user: UserName::parse(name).unwrap(),
-            device_name: None,
-            counts: COUNTS,
-            id_token: world.id_token(name).await,
-            reset: false,
-        };
-        let (line, environment) = (user.line.clone(), user.environment());
-        let signed_in = Messenger::sign_in(line, LibSignal, user.store(), environment, request).await;
+        let (line, request) = (user.line.clone(), request(world, name, false));
+        let signed_in = sign_in(world, &line, user.store(), user.environment(), request).await;
         (user, signed_in.unwrap().0)
     }
 

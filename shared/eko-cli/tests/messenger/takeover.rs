@@ -1,17 +1,18 @@
 //! Tests of a server that takes a user's place by a reset, which needs nobody's consent, or that
 //! hides the user's devices from a new one.
 
-use eko_cli::LibSignal;
-use eko_client::messenger::{Distrust, MessengerError, Notice, SignInRequest};
+use eko_client::messenger::{Distrust, MessengerError, Notice};
 use eko_client::store::EnvelopeState;
-use eko_client::{Device, DeviceKeys, DeviceStore, Environment, Messenger};
+use eko_client::{Device, DeviceKeys, DeviceStore, Environment};
 use eko_protocol::chain::{ChainNode, NextNode};
 use eko_protocol::key::JoiningMac;
 use eko_testkit::{World, seeded};
 use serde_json::{Value, json};
 
 use crate::distrust::{distrust, inserted, show_chain};
-use crate::people::{COUNTS, TestMessenger, code_of, device, first, further, hear, say, text};
+use crate::people::{
+    COUNTS, TestMessenger, code_of, device, first, further, hear, request, say, sign_in, text,
+};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 const TIME: i64 = 1_769_715_000_000;
@@ -43,17 +44,6 @@ async fn show_takeover(world: &World, wire: &TestNetwork, bob: &TestMessenger) {
 /// True if keys of Bob's devices were taken, which is the first step of a copy to them.
 fn copied(wire: &TestNetwork) -> bool {
     wire.asked.lock().unwrap().iter().any(|url| url.ends_with("/user/bob/keyPackages"))
-}
-
-fn sign_in_of_bob(world: &World, wire: &TestNetwork, id_token: String, reset: bool) -> SignInRequest {
-    SignInRequest {
-        origin: world.state.origin().clone(),
-        user: inserted(world, wire).user().clone(),
-        device_name: None,
-        counts: COUNTS,
-        id_token,
-        reset,
-    }
 }
 
 /// The server needs no code: it waits for the true approval, and shows the new device the true chain
@@ -179,10 +169,8 @@ async fn that_a_device_is_the_first_is_not_the_servers_word() {
         Some(FalseAnswer { status: 201, body: answer.to_string().into_bytes() })
     });
     let environment = Environment { clock: world.clock(), random: seeded("bob/one") };
-    let sign_in = sign_in_of_bob(&world, &wire, world.id_token("bob").await, false);
-    let store = DeviceStore::in_memory().unwrap();
-    let signed_in = Messenger::sign_in(wire.clone(), LibSignal, store, environment, sign_in).await;
-    let (_, outcome) = signed_in.unwrap();
+    let (store, request) = (DeviceStore::in_memory().unwrap(), request(&world, "bob", false));
+    let (_, outcome) = sign_in(&world, &wire, store, environment, request).await.unwrap();
     assert_eq!(outcome.device_set.length, 1);
 }
 
@@ -198,20 +186,15 @@ async fn a_reset_of_devices_that_the_server_hides_is_refused() {
     let environment = || Environment { clock: world.clock(), random: seeded("bob/anew") };
     let folder = tempfile::tempdir().unwrap();
     let open = || DeviceStore::open(&folder.path().join("eko.db")).unwrap();
-    let sign_in = |id_token, reset| sign_in_of_bob(&world, &theirs, id_token, reset);
-    let token = world.id_token("bob").await;
-    let asked = Messenger::sign_in(theirs.clone(), LibSignal, open(), environment(), sign_in(token, true));
-    let refused = asked.await.err().unwrap();
+    let ask = async || sign_in(&world, &theirs, open(), environment(), request(&world, "bob", true)).await;
+    let refused = ask().await.err().unwrap();
     assert!(matches!(refused, MessengerError::NothingToReset), "{refused}");
     assert!(!theirs.asked.lock().unwrap().iter().any(|url| url.ends_with("/auth/devices")));
 
     // The same store goes on with the reset when the chain is shown. A second reset in it is refused.
     theirs.honest();
     for is_first in [true, false] {
-        let token = world.id_token("bob").await;
-        let asked =
-            Messenger::sign_in(theirs.clone(), LibSignal, open(), environment(), sign_in(token, true));
-        match asked.await {
+        match ask().await {
             Ok((_, outcome)) => assert!(is_first && outcome.device_set.length == 2, "{outcome:?}"),
             Err(error) => assert!(!is_first && matches!(error, MessengerError::ResetHere), "{error}"),
         }

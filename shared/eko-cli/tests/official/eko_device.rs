@@ -4,9 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use eko_cli::LibSignal;
 use eko_client::device::{EntryContent, PendingDevice, RegistrationStatus};
-use eko_client::messenger::{JoinState, MessageDraft, Notice, Person, ProgressStep, SignInRequest};
+use eko_client::messenger::{
+    JoinState, MessageDraft, Notice, Person, PreparedSignIn, ProgressStep, SignInRequest,
+};
 use eko_client::store::{EnvelopeState, MessageContent, StoredMessage};
 use eko_client::{DeviceStore, Environment, JoiningCode, KeyCounts, Messenger, messenger};
+use eko_local::server::AUDIENCE;
 use eko_protocol::address::UserName;
 use serde_json::{Value, json};
 
@@ -77,16 +80,18 @@ impl EkoDevice {
     ) -> Self {
         let sign_in = SignInRequest {
             origin: here.origin.clone(),
+            issuer: here.issuer(),
+            audience: AUDIENCE.to_owned(),
             user: UserName::parse(user).unwrap(),
             device_name: None,
             counts,
-            id_token: here.id_token(user).await,
             reset,
         };
         let (line, store, environment) =
             (OrderedTransport::new(), DeviceStore::in_memory().unwrap(), Environment::system());
-        let signed_in = Messenger::sign_in(line.clone(), LibSignal, store, environment, sign_in).await;
-        let (client, registered) = signed_in.unwrap();
+        let prepared = PreparedSignIn::new(line.clone(), store, environment, sign_in).unwrap();
+        let id_token = here.issue(user, prepared.challenge().nonce()).await;
+        let (client, registered) = prepared.complete(LibSignal, &id_token).await.unwrap();
         assert_eq!(registered.status, status);
         let steps: Arc<Mutex<Vec<ProgressStep>>> = Arc::default();
         let noted = Arc::clone(&steps);

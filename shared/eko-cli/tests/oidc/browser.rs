@@ -7,8 +7,16 @@ use http::StatusCode;
 
 use super::test_issuer::{TestIssuer, claims, get, parameter, sign_in};
 
-const WAY: BrowserSignIn<'_> =
-    BrowserSignIn { login_hint: None, port: None, wait: Duration::from_secs(60), max_age: None };
+/// The nonce of the sign-ins.
+const NONCE: &str = "c0ffee";
+
+const WAY: BrowserSignIn<'_> = BrowserSignIn {
+    nonce: NONCE,
+    login_hint: None,
+    port: None,
+    wait: Duration::from_secs(60),
+    max_age: None,
+};
 
 /// Returns the address that the browser comes back to, with these parameters.
 fn back(url: &str, query: &str) -> String {
@@ -33,6 +41,7 @@ async fn whoever_signs_in_in_the_browser_is_who_the_token_names() {
     let claims = claims(&id_token);
     assert_eq!(claims["preferred_username"], "alice");
     assert_eq!(claims["aud"], super::test_issuer::AUDIENCE);
+    assert_eq!(claims["nonce"], NONCE);
     let page = shown.recv().await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);
     assert!(String::from_utf8_lossy(page.body()).contains("close this window"));
@@ -43,13 +52,14 @@ async fn a_development_issuer_takes_a_name() {
     let here = TestIssuer::start().await;
     let party = here.party().await;
     assert!(party.issuer().asks_for_no_password());
-    assert_eq!(claims(&party.by_name("bob").await.unwrap())["preferred_username"], "bob");
-    let refused = party.by_name("not a name").await.unwrap_err();
+    let claims = claims(&party.by_name("bob", NONCE).await.unwrap());
+    assert_eq!((&claims["preferred_username"], &claims["nonce"]), (&"bob".into(), &NONCE.into()));
+    let refused = party.by_name("not a name", NONCE).await.unwrap_err();
     assert!(matches!(&refused, OidcError::Refused { error, .. } if error == "invalid_grant"), "{refused}");
 }
 
 #[tokio::test]
-async fn each_sign_in_has_a_state_a_nonce_and_a_challenge_of_its_own() {
+async fn each_sign_in_has_a_state_and_a_challenge_of_its_own() {
     let here = TestIssuer::start().await;
     let party = here.party().await;
     let mut seen = Vec::new();
@@ -57,13 +67,14 @@ async fn each_sign_in_has_a_state_a_nonce_and_a_challenge_of_its_own() {
         let mut shown = String::new();
         let way = BrowserSignIn { wait: Duration::ZERO, ..WAY };
         party.in_browser(way, |url| shown = url.to_owned()).await.unwrap_err();
-        seen.extend(["state", "nonce", "code_challenge"].map(|name| parameter(&shown, name)));
+        seen.extend(["state", "code_challenge"].map(|name| parameter(&shown, name)));
         assert_eq!(parameter(&shown, "code_challenge_method"), "S256");
+        assert_eq!(parameter(&shown, "nonce"), NONCE);
         assert_eq!(parameter(&shown, "scope"), "openid email profile");
     }
     seen.sort();
     seen.dedup();
-    assert_eq!(seen.len(), 6);
+    assert_eq!(seen.len(), 4);
     assert!(seen.iter().all(|random| random.len() == 43));
 }
 
@@ -81,7 +92,7 @@ async fn a_fresh_sign_in_can_be_asked_for() {
             assert_eq!(parameter(&shown, "max_age"), due);
         }
     }
-    assert!(claims(&party.by_name("bob").await.unwrap())["auth_time"].is_i64());
+    assert!(claims(&party.by_name("bob", NONCE).await.unwrap())["auth_time"].is_i64());
 }
 
 #[tokio::test]

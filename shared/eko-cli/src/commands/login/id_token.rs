@@ -1,0 +1,89 @@
+//! The ID token of a sign-in: from a file, or from the server's issuer.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::Path;
+
+use eko_client::HttpTransport;
+use eko_client::capabilities::Capabilities;
+
+use crate::ask;
+use crate::context::Context;
+use crate::failure::CommandFailure;
+use crate::oidc::{BrowserSignIn, RelyingParty};
+
+/// The longest ID token that is read from a file.
+const MAX_TOKEN_BYTES: u64 = 64 << 10;
+
+/// Reads an ID token from a file, or from standard input (`-`).
+pub(super) fn read(file: &Path) -> Result<String, CommandFailure> {
+    let mut token = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().take(MAX_TOKEN_BYTES).read_to_string(&mut token)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut token))
+    };
+    read.map_err(|error| {
+        CommandFailure::new(format!("cannot read the ID token from {}: {error}", file.display()))
+    })?;
+    match token.trim() {
+        "" => Err(CommandFailure::new(format!("there is no ID token in {}", file.display()))),
+        token => Ok(token.to_owned()),
+    }
+}
+
+/// Warns if another server has named the issuer and audience that this server names, and this one
+/// names them for the first time. At a terminal it asks whether to go on.
+///
+/// The ID token is bound to this server by its nonce, so this server cannot use it at the other one.
+/// A server that tries to get such tokens is one that nobody should sign in at.
+pub(super) fn warn_of_shared_issuer(
+    context: &Context,
+    capabilities: &Capabilities,
+) -> Result<(), CommandFailure> {
+    let mut named = context.home.named_issuers()?;
+    let others = named.others(capabilities)?;
+    if !others.is_empty() {
+        let Capabilities { origin, issuer, .. } = capabilities;
+        let warning = format!(
+            "Warning: {origin} uses the same sign-in as {}: {issuer}. Two servers of one operator may do so. \
+             A server that does it without the other's knowledge wants your sign-ins there. Your sign-in \
+             now is bound to {origin}, and is of no use elsewhere.",
+            others.join(", ")
+        );
+        match std::io::stdin().is_terminal() {
+            true => ask::yes(context, &format!("{warning}\nDo you want to sign in at {origin}?"), "")?,
+            false => context.out.prompt(&warning),
+        }
+    }
+    named.record(capabilities)
+}
+
+/// Signs in at the server's issuer, and returns the ID token.
+pub(super) async fn ask_issuer(
+    context: &Context,
+    http: &HttpTransport,
+    capabilities: &Capabilities,
+    way: BrowserSignIn<'_>,
+    print_url: bool,
+) -> Result<String, CommandFailure> {
+    let Capabilities { issuer, audience, .. } = capabilities;
+    // The server names the issuer. The issuer names the endpoint that gets the sign-in's code, and the
+    // page that the browser opens.
+    let reach = context.reach(&capabilities.origin);
+    reach.check(issuer)?;
+    let party = RelyingParty::discover(http, &context.environment, issuer, audience).await?;
+    reach.check(&party.issuer().token_endpoint)?;
+    reach.check(&party.issuer().authorization_endpoint)?;
+    if let (true, false, Some(name)) = (party.issuer().asks_for_no_password(), print_url, way.login_hint) {
+        context
+            .out
+            .remark(&format!("{issuer} is a development issuer: it takes your word that you are {name}."));
+        return Ok(party.by_name(name, way.nonce).await?);
+    }
+    let id_token = party.in_browser(way, |url| {
+        let opened = !print_url && open::that_detached(url).is_ok();
+        let how = if opened { "Sign in in your browser. If it shows no page, open" } else { "Sign in at" };
+        context.out.prompt(&format!("{how}\n{url}"));
+    });
+    Ok(id_token.await?)
+}

@@ -283,7 +283,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// True if somebody is in a conversation with this user: it is theirs alone, or that of a group
     /// that they are a member of.
-    pub(super) fn takes_part(
+    fn takes_part(
         &self,
         tx: &Transaction<'_>,
         actor: &str,
@@ -305,7 +305,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tx.note_read(key, now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
             tx.renew_session(key.device)?;
             let begins_anew = tx.session(key.device)?.is_none_or(|session| session.should_renew(now_ms));
-            if standing == Standing::Accepted && begins_anew {
+            let is_known = match standing {
+                Standing::Accepted => true,
+                Standing::Stranger => !self.is_stranger(tx, key.actor)?,
+                Standing::Own | Standing::Reset | Standing::Revoked => false,
+            };
+            if is_known && begins_anew {
                 tx.owe_unreadable(key)?;
             }
             Ok(())

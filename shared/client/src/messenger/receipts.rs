@@ -73,10 +73,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (own, actor) = (self.device.address(), whence.actor.to_owned());
         let mut missed = Vec::new();
         for gap in receipt.missing.iter().filter(|gap| gap.device == own) {
-            // A conversation with this user is named by the actor id of the other side.
-            if !self.takes_part(tx, whence.actor, &gap.conversation)? {
-                continue;
-            }
+            // A conversation with this user is named by the actor id of the other side. What was not
+            // for them has no envelope to them, whatever conversation they name.
             for id in tx.said(&gap.conversation, &own, &gap.sequence)? {
                 if tx.note_missing(&id, whence.actor, MISSED)? {
                     missed.push(id);

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::Environment;
 use crate::content::tests::{any_json, repeatable, replaced};
+use crate::content::{Activity, ActivityContent};
 use crate::keys::IdentityPair;
 
 const ALICE: &str = "https://a.example/user/alice";
@@ -225,6 +226,26 @@ fn the_mac_is_over_what_came() {
     assert_eq!(later.state(), control.state());
     let later = GroupControl::parse(&later.to_value()).unwrap();
     assert!(later.is_under(key), "what is not known was kept");
+}
+
+/// A group of the greatest size, with the most grants, fits into a message, also where a control of
+/// it is forwarded.
+#[test]
+fn the_largest_group_fits() {
+    let environment = repeatable(1);
+    let crowd = (1..MAX_MEMBERS).map(|n| format!("https://chat.example.org/user/somebody_{n:03}"));
+    let state = GroupState::create(&"ä".repeat(MAX_NAME_CHARS), crowd, ALICE, &environment).unwrap();
+    let most: BTreeSet<String> = state.members().iter().take(MAX_GRANTS + 1).cloned().collect();
+    let (state, control) = next(&state, Proposal::Promote(most.clone()), ALICE, &environment);
+    assert_eq!((state.members().len(), state.grants().count()), (MAX_MEMBERS, MAX_GRANTS));
+    let activity = Activity::of_control(&control);
+    assert!(activity.to_plaintext().is_ok());
+    let content = ActivityContent::Announce(Box::new(control));
+    let forwarded = Activity { to: vec![BOB.to_owned()], group: None, content, ..activity };
+    assert!(forwarded.to_plaintext().is_ok());
+    let one_more: BTreeSet<String> = state.members().difference(&most).take(1).cloned().collect();
+    let refused = propose(&state, Proposal::Promote(one_more), ALICE, &environment);
+    assert!(matches!(refused, Err(GroupError::Invalid(fault)) if fault.pointer == "/grants"));
 }
 
 #[test]

@@ -101,6 +101,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             received_ms: whence.received_ms,
             standing,
             warning: whence.warning.clone(),
+            was_held: whence.was_held,
         };
         if !self.follow_control(tx, control, &by_author, notices)? {
             return self.hold(tx, id, activity, whence, HeldReason::Ahead, notices);

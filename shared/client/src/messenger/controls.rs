@@ -94,7 +94,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if let (Some(known), false) = (&known, is_latest) {
             self.answer_old_control(tx, known, control, &verdict, whence)?;
         }
-        if next.is_some() {
+        // What was held is tried again by whoever tries this.
+        if next.is_some() && !whence.was_held {
             self.retry_held(tx, id, notices)?;
         }
         Ok(true)

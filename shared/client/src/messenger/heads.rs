@@ -13,7 +13,7 @@ use super::incoming::ActivitySource;
 use super::standing::Standing;
 use super::trust::{Contact, HeadComparison, ListedDevice};
 use super::{Messenger, MessengerError, Notice, Person};
-use crate::content::{Activity, HeadStatement, SignedHead, device_sets_hash};
+use crate::content::{Activity, ActivityContent, HeadStatement, SignedHead, device_sets_hash};
 use crate::store::{DeviceStoreError, Transaction, ViewHolder};
 use crate::{SignalSessions, Transport};
 
@@ -128,21 +128,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if activity.actor != whence.actor || !self.counts(tx, whence)? {
             return Ok(());
         }
-        if let Some(head) = &activity.device_set
-            && let Some(mut contact) = self.kept_contact(tx, whence.actor)?
+        if let Some(mut contact) = self.kept_contact(tx, whence.actor)?
+            && let Some(set) = stated_set(activity, &contact, whence)
         {
-            match contact.compare_head(&head.set) {
+            match contact.compare_head(set) {
                 // The end of the chain alone says that there is no more of it.
-                HeadComparison::Same if contact.device_set().as_ref() != Some(&head.set) => {}
+                HeadComparison::Same if contact.device_set().as_ref() != Some(set) => {}
                 HeadComparison::Same => {
                     let stated_ms = activity.published_ms.min(whence.received_ms);
                     contact.pinned.confirmed_ms = contact.pinned.confirmed_ms.max(stated_ms);
                     tx.pin(whence.actor, &contact.pinned)?;
                 }
                 // No chain is longer than that.
-                _ if head.set.length > MAX_CHAIN_NODES => {}
+                _ if set.length > MAX_CHAIN_NODES => {}
                 HeadComparison::Other | HeadComparison::Later => {
-                    if contact.prove(&head.set) {
+                    if contact.prove(set) {
                         tx.pin(whence.actor, &contact.pinned)?;
                     }
                 }
@@ -299,4 +299,18 @@ fn hash_of(tx: &Transaction<'_>, members: &BTreeSet<String>) -> Result<Option<St
         return Ok(None);
     }
     device_sets_hash(&sets).map(Some).map_err(|_| DeviceStoreError::Corrupt("device chain"))
+}
+
+/// Returns the device set that the sending device has signed. A control signs it together with
+/// everything else.
+fn stated_set<'a>(
+    activity: &'a Activity,
+    sender: &Contact,
+    whence: &ActivitySource<'_>,
+) -> Option<&'a DeviceSetRef> {
+    let ActivityContent::Control(control) = &activity.content else {
+        return activity.device_set.as_ref().map(|head| &head.set);
+    };
+    let listed = sender.listed(whence.device).filter(|_| control.device() == whence.device)?;
+    control.device_set().filter(|_| control.is_signed_by(&listed.identity))
 }

@@ -65,39 +65,58 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(tx.hold(&held, self.now_ms())?)
     }
 
-    /// Tries again what was held for a group. Each activity may let the next one through. The
-    /// sender's standing is what it is now, and the warning that there was stays.
+    /// Tries again what was held for a group, until nothing more of it counts: each activity may let
+    /// others through. The sender's standing is what it is now, and the warning that there was
+    /// stays.
     pub(super) fn retry_held(
         &self,
         tx: &Transaction<'_>,
         id: &GroupId,
         notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
-        for held in tx.held(Some(id.as_str()))? {
-            // What was held may have been tried again already, after one that came before it.
-            if !tx.release(held.row)? {
-                continue;
+        let mut held = tx.held(Some(id.as_str()))?;
+        while !held.is_empty() {
+            let count = held.len();
+            for one in held {
+                // What was held may have been tried already, after one that it let through.
+                if tx.release(one.row)? {
+                    self.retry(tx, one, notices)?;
+                }
             }
-            let Ok(activity) = Activity::from_plaintext(&held.plaintext) else { continue };
-            let Some(contact) = self.kept_contact(tx, &held.actor)? else { continue };
-            let standing = Standing::of(&contact, &held.device, &self.device.actor());
-            if standing == Standing::Revoked {
-                notices.push(unreadable(&held.actor, UnreadableReason::RevokedDevice));
-                continue;
+            held = tx.held(Some(id.as_str()))?;
+            if held.len() >= count {
+                break;
             }
-            let whence = ActivitySource {
-                actor: &held.actor,
-                device: &held.device,
-                received_ms: held.received_ms,
-                standing,
-                warning: held.warning.or_else(|| standing.warning()),
-            };
-            let mut told = Vec::new();
-            self.keep(tx, &activity, &whence, &mut told)?;
-            // The user has been told that it is held.
-            told.retain(|notice| !matches!(notice, Notice::Group { event: GroupEvent::Held(_), .. }));
-            notices.append(&mut told);
         }
+        Ok(())
+    }
+
+    fn retry(
+        &self,
+        tx: &Transaction<'_>,
+        held: HeldActivity,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        let Ok(activity) = Activity::from_plaintext(&held.plaintext) else { return Ok(()) };
+        let Some(contact) = self.kept_contact(tx, &held.actor)? else { return Ok(()) };
+        let standing = Standing::of(&contact, &held.device, &self.device.actor());
+        if standing == Standing::Revoked {
+            notices.push(unreadable(&held.actor, UnreadableReason::RevokedDevice));
+            return Ok(());
+        }
+        let whence = ActivitySource {
+            actor: &held.actor,
+            device: &held.device,
+            received_ms: held.received_ms,
+            standing,
+            warning: held.warning.or_else(|| standing.warning()),
+            was_held: true,
+        };
+        let mut told = Vec::new();
+        self.keep(tx, &activity, &whence, &mut told)?;
+        // The user has been told that it is held.
+        told.retain(|notice| !matches!(notice, Notice::Group { event: GroupEvent::Held(_), .. }));
+        notices.append(&mut told);
         Ok(())
     }
 

@@ -37,6 +37,8 @@ pub(super) struct ActivitySource<'a> {
     pub(super) standing: Standing,
     /// A warning about the sender, for the reader.
     pub(super) warning: Option<String>,
+    /// True if the activity was held, and is tried again.
+    pub(super) was_held: bool,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -80,6 +82,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             received_ms,
             standing,
             warning: standing.warning(),
+            was_held: false,
         };
         let (activity, disposition) = match self.open_message(message, &whence, listed, notices) {
             Ok(kept) => kept,

@@ -207,7 +207,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             notices.push(event(id, whence.actor, GroupEvent::Invited));
         }
         // The `Join` of another device of this user may have come before.
-        self.retry_held(tx, id, notices)
+        if whence.was_held { Ok(()) } else { self.retry_held(tx, id, notices) }
     }
 
     /// Judges a control by each invitation to its group. Returns true if one of them follows it. A

@@ -69,7 +69,7 @@ impl SendArgs {
         };
         let sent = wait_for(&client, &progress, sent?, self.wait).await;
         progress.done();
-        tell(context, &client, &sent?)
+        tell(context, &client, &sent?, &whom)
     }
 
     fn text(&self) -> Result<String, CommandFailure> {
@@ -106,7 +106,23 @@ impl SendArgs {
     }
 }
 
-fn tell(context: &Context, client: &HttpMessenger, sent: &SentActivity) -> Result<(), CommandFailure> {
+/// Returns the addition to the result that names the members of a group who have not joined it, or
+/// have not shown that they have. It is empty if there are none.
+fn not_joined(client: &HttpMessenger, whom: &Correspondent) -> String {
+    let Correspondent::Group(group) = whom else { return String::new() };
+    let names: Vec<String> = group.unconfirmed.iter().map(|actor| named(client, actor)).collect();
+    match &names[..] {
+        [] => String::new(),
+        names => format!("; not joined yet: {}", names.join(", ")),
+    }
+}
+
+fn tell(
+    context: &Context,
+    client: &HttpMessenger,
+    sent: &SentActivity,
+    whom: &Correspondent,
+) -> Result<(), CommandFailure> {
     let delivery = DeliverySummary::of(client, sent);
     for warning in delivery.warnings() {
         context.out.prompt(&warning);
@@ -119,7 +135,7 @@ fn tell(context: &Context, client: &HttpMessenger, sent: &SentActivity) -> Resul
     };
     let others = sent.envelopes.iter().filter(|envelope| envelope.recipient != client.me().actor());
     let full = others.map(|envelope| full_note(&named(client, &envelope.recipient), envelope));
-    let text = format!("{text}{}", full.collect::<String>());
+    let text = format!("{text}{}{}", full.collect::<String>(), not_joined(client, whom));
     if context.out.json || delivery.is_complete() {
         let envelopes: Vec<_> = sent.envelopes.iter().map(envelope_object).collect();
         let object = json!({ "id": sent.id, "state": word(delivery.state), "envelopes": envelopes });

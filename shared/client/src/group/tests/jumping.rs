@@ -56,7 +56,9 @@ fn nobody_goes_further_than_a_thousand_epochs_at_once() {
     assert_eq!(judged(now + MAX_EPOCH_JUMP), ControlVerdict::Jump);
     assert_eq!(judged(now + MAX_EPOCH_JUMP + 1), ControlVerdict::Refused(GroupError::TooFarAhead));
     assert_eq!(judged(MAX_EPOCH), ControlVerdict::Refused(GroupError::TooFarAhead));
-    assert_eq!(at(MAX_EPOCH + 1).unwrap_err().pointer, "/object/epoch");
+    assert_eq!(at(MAX_EPOCH + 1).unwrap_err().pointer, "/eko:group/epoch");
+    let parts = GroupParts { epoch: MAX_EPOCH + 1, ..known.current.parts().clone() };
+    assert_eq!(GroupState::new(parts).unwrap_err().pointer, "/epoch");
 }
 
 /// The race that waiting for the missing control would never settle: one admin renews the key after

@@ -149,3 +149,30 @@ fn announces(known: &KnownGroup, me: &str, to: &str) -> bool {
     let before = members.filter(|member| place(member) < mine).count();
     known.current.admins().contains(me) || before < ANNOUNCERS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::tests::repeatable;
+    use crate::group::GroupState;
+
+    /// In a large group somebody is told by a few, and never by nobody.
+    #[test]
+    fn a_few_tell_whoever_is_behind() {
+        let environment = repeatable(1);
+        let admin = "https://a.example/user/alice";
+        let others = (0..40).map(|n| format!("https://b.example/user/member_{n}"));
+        let state = GroupState::create("Choir", others, admin, &environment).unwrap();
+        let known = KnownGroup::created(state, "https://a.example/user/alice/device/one");
+        let members = known.current.members();
+        let mut announcers = std::collections::BTreeSet::new();
+        for to in members {
+            let telling = members.iter().filter(|me| *me != to && announces(&known, me, to));
+            let telling: Vec<&String> = telling.collect();
+            assert!((ANNOUNCERS..=ANNOUNCERS + 1).contains(&telling.len()), "{telling:?}");
+            assert!(to == admin || telling.iter().any(|me| *me == admin));
+            announcers.extend(telling);
+        }
+        assert!(announcers.len() > 20, "they take turns");
+    }
+}

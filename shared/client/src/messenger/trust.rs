@@ -305,7 +305,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 tx.forget_session(gone)?;
             }
             if !before.is_subset(&contact.active()) {
-                tx.rekey_groups_of(&actor)?;
+                tx.rekey_groups_of(&actor, contact.state.position.length)?;
             }
             if contact.hidden().is_none() {
                 contact.pinned.proven = None;

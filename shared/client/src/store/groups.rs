@@ -4,7 +4,7 @@ use eko_protocol::json;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{DeviceStoreError, Transaction};
-use crate::group::{GroupControl, KnownGroup};
+use crate::group::{GroupChange, GroupControl, KnownGroup};
 
 impl Transaction<'_> {
     /// Returns the record of a group.
@@ -67,11 +67,22 @@ impl Transaction<'_> {
         Ok(self.inner.execute(sql, [id, actor, state])? > 0)
     }
 
-    /// Makes a new master key due in every group that this user is in together with a user of whom
-    /// a device was revoked. Whoever has that device has the keys of today.
-    pub(crate) fn rekey_groups_of(&self, actor: &str) -> Result<(), DeviceStoreError> {
+    /// Makes a new master key due in every group that this user is in together with `actor`, of
+    /// whom a device was revoked: whoever has that device has the keys of today. `length` is that of
+    /// the chain with the revocation. A key that the user has made since, by a device that knew of
+    /// it, is out of that device's reach.
+    pub(crate) fn rekey_groups_of(&self, actor: &str, length: u64) -> Result<(), DeviceStoreError> {
         for known in self.groups()? {
-            if known.current.members().contains(actor) && !known.rekey_due {
+            if known.rekey_due || !known.current.members().contains(actor) {
+                continue;
+            }
+            let latest = self.latest_control(known.current.id().as_str())?;
+            let is_renewed = latest.is_some_and(|control| {
+                matches!(control.change(), GroupChange::Rekeyed | GroupChange::Removed)
+                    && control.author() == actor
+                    && control.device_set().is_some_and(|set| set.length >= length)
+            });
+            if !is_renewed {
                 self.keep_group(&KnownGroup { rekey_due: true, ..known }, None)?;
             }
         }

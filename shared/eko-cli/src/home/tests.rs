@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use eko_client::capabilities::Capabilities;
+use eko_protocol::address::Origin;
+
 use super::*;
 
 /// Returns a home with these accounts, and the folder that it ends with.
@@ -116,4 +119,48 @@ fn many_make_the_same_account_at_once() {
         assert_eq!(made.filter(|prepared| prepared.is_new).count(), 1);
     });
     assert_eq!(std::fs::read_dir(&home.accounts).unwrap().count(), 1);
+}
+
+/// Returns the capabilities of a server that names this issuer.
+fn naming(origin: &str, issuer: &str, audience: &str) -> Capabilities {
+    Capabilities {
+        origin: Origin::parse(origin).unwrap(),
+        protocol_version: "0".to_owned(),
+        issuer: issuer.to_owned(),
+        audience: audience.to_owned(),
+    }
+}
+
+#[test]
+fn servers_that_name_one_issuer_are_noticed_once() {
+    let (folder, home) = home(&["alice@a.example"]);
+    let issuer = "https://issuer.example";
+    let named = |capabilities: &Capabilities| {
+        let mut known = home.named_issuers().unwrap();
+        let others = known.others(capabilities).unwrap();
+        known.record(capabilities).unwrap();
+        others
+    };
+    let none: [&str; 0] = [];
+    let (a, b) = (naming("https://a.example", issuer, "eko"), naming("https://b.example", issuer, "eko"));
+    assert_eq!(named(&a), none);
+    assert_eq!(named(&a), none);
+    assert_eq!(named(&b), ["https://a.example"]);
+    assert_eq!(named(&b), none);
+    assert_eq!(named(&a), none);
+    let c = naming("https://c.example", issuer, "eko");
+    assert_eq!(named(&c), ["https://a.example", "https://b.example"]);
+    // Another audience is another client of the issuer. The quotes in it separate nothing.
+    assert_eq!(named(&naming("https://d.example", issuer, "other")), none);
+    assert_eq!(named(&naming("https://e.example", &format!("{issuer}\",\"eko"), "")), none);
+
+    let file = folder.path().join("home").join(ISSUERS);
+    assert_eq!(mode(&file), 0o600);
+    let left: Vec<_> = file.parent().unwrap().read_dir().unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    // What a server names is kept up to a length only.
+    let long = naming("https://f.example", &"x".repeat(2049), "eko");
+    assert!(home.named_issuers().unwrap().others(&long).is_err());
+    std::fs::write(&file, "{").unwrap();
+    assert!(home.named_issuers().unwrap_err().to_string().starts_with("cannot read "));
 }

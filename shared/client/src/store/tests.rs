@@ -231,3 +231,24 @@ fn a_gap_of_any_size_is_one_record_and_is_told_in_part() {
     // Each gap is told once.
     assert_eq!(store.write(|tx| tx.take_receipt(&author, "me")).unwrap(), None);
 }
+
+#[test]
+fn strangers_of_whom_nothing_is_kept_are_forgotten_but_for_the_last() {
+    let store = DeviceStore::in_memory().unwrap();
+    store
+        .write(|tx| {
+            let sql = "INSERT INTO chains (actor, nodes, length, head, accepted, contact, looked, told, confirmed) \
+                       VALUES (?1, '[]', 1, '', '', ?2, ?3, 1, 0)";
+            for (actor, contact, looked) in
+                [("old", 0, 1), ("new", 0, 3), ("contact", 1, 0), ("asks", 0, 0), ("middle", 0, 2)]
+            {
+                tx.inner.execute(sql, (actor, contact, looked))?;
+            }
+            let asks = MessageContent { actor: "asks".to_owned(), ..arrival("request", "d", None) };
+            tx.store_request(&asks, 0, |_| String::new())?;
+            assert_eq!(tx.strangers_without_requests(1)?, ["middle", "old"]);
+            assert_eq!(tx.strangers_without_requests(3)?, [""; 0]);
+            Ok::<_, DeviceStoreError>(())
+        })
+        .unwrap();
+}

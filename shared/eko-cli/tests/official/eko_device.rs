@@ -7,7 +7,7 @@ use eko_client::device::{EntryContent, PendingDevice, RegistrationStatus};
 use eko_client::messenger::{
     JoinState, MessageDraft, Notice, Person, PreparedSignIn, ProgressStep, SignInRequest,
 };
-use eko_client::store::{EnvelopeState, MessageContent, StoredMessage};
+use eko_client::store::{EnvelopeState, MessageContent, OutboxEnvelope, StoredMessage};
 use eko_client::{DeviceStore, Environment, JoiningCode, KeyCounts, Messenger, messenger};
 use eko_local::server::AUDIENCE;
 use eko_protocol::address::UserName;
@@ -173,7 +173,8 @@ impl EkoDevice {
         for notice in &received.notices {
             let settled =
                 matches!(notice, Notice::Settled(envelope) if envelope.state == EnvelopeState::Delivered);
-            assert!(settled || matches!(notice, Notice::Request { .. }), "{notice:?}");
+            let news = matches!(notice, Notice::Request { .. } | Notice::DevicesChanged { .. });
+            assert!(settled || news, "{notice:?}");
         }
         for request in self.client.requests().unwrap() {
             self.client.accept_contact(&request.person).unwrap();
@@ -221,27 +222,33 @@ impl EkoDevice {
         self.said.lock().unwrap().retain(|id| *id != said.sent.id);
     }
 
-    /// Looks into the mailbox until the servers have every sent message. No message may come
-    /// meanwhile.
+    /// Looks into the mailbox until every sent message is acknowledged: by a receipt, or by a report,
+    /// which official devices have their server send. No message may come meanwhile.
     pub(crate) async fn settled(&self) {
-        self.in_state(&[EnvelopeState::Accepted, EnvelopeState::Delivered]).await;
+        let me = self.actor();
+        self.until(|envelope| {
+            let delivered = envelope.state == EnvelopeState::Delivered;
+            envelope.recipient == me || delivered || self.line.is_reported(envelope.id.as_str())
+        })
+        .await;
     }
 
     /// Looks into the mailbox until there is a receipt for every sent message. No message may come
     /// meanwhile.
     pub(crate) async fn delivered(&self) {
-        self.in_state(&[EnvelopeState::Delivered]).await;
+        let me = self.actor();
+        let delivered = |envelope: &OutboxEnvelope| envelope.state == EnvelopeState::Delivered;
+        self.until(|envelope| envelope.recipient == me || delivered(envelope)).await;
     }
 
-    async fn in_state(&self, states: &[EnvelopeState]) {
+    async fn until(&self, is_done: impl Fn(&OutboxEnvelope) -> bool) {
         let said = std::mem::take(&mut *self.said.lock().unwrap());
-        let me = self.client.me();
         let look = async || {
             assert_eq!(self.look().await, []);
-            let reached = |id: &String| states.contains(&self.client.sent(id).unwrap().state(&me));
-            said.iter().all(reached).then_some(())
+            let done = |id: &String| self.client.sent(id).unwrap().envelopes.iter().all(&is_done);
+            said.iter().all(done).then_some(())
         };
-        eventually("the states", look).await;
+        eventually("acknowledgements", look).await;
     }
 
     /// Returns the messages of the conversation with a user: the author's actor id and the text.

@@ -1,5 +1,6 @@
-//! A transport that can show a mailbox in another order.
+//! A transport that can show a mailbox in another order, and notes which reports came.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use eko_client::HttpTransport;
@@ -13,11 +14,17 @@ use serde_json::{Value, json};
 pub(crate) struct OrderedTransport {
     http: HttpTransport,
     order: Arc<Mutex<Option<Vec<String>>>>,
+    reported: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl OrderedTransport {
     pub(crate) fn new() -> Self {
-        Self { http: HttpTransport::new().unwrap(), order: Arc::default() }
+        Self { http: HttpTransport::new().unwrap(), order: Arc::default(), reported: Arc::default() }
+    }
+
+    /// True if a server has reported that an envelope was acknowledged.
+    pub(crate) fn is_reported(&self, envelope: &str) -> bool {
+        self.reported.lock().unwrap().contains(envelope)
     }
 
     /// Sets the order, or removes it.
@@ -30,6 +37,13 @@ impl Transport for OrderedTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let is_mailbox = request.method() == Method::GET && request.uri().path().ends_with("/inbox");
         let mut response = self.http.send(request).await?;
+        if is_mailbox {
+            let page: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+            let entries = page["orderedItems"].as_array().into_iter().flatten();
+            let reports = entries.filter(|entry| entry["type"] == "Delivered");
+            let envelopes = reports.filter_map(|report| report["object"].as_str().map(str::to_owned));
+            self.reported.lock().unwrap().extend(envelopes);
+        }
         if let Some(order) = self.order.lock().unwrap().as_ref().filter(|_| is_mailbox) {
             let mut page: Value = serde_json::from_slice(response.body()).unwrap();
             assert_eq!(page.get("next"), None, "all on one page");

@@ -54,8 +54,8 @@ pub(crate) struct DeliverySummary {
     missed: Vec<MissedRecipient>,
     /// The reason for which no copy went to the own devices, if their list is not to be trusted.
     no_copy: Option<String>,
-    /// The recipients whose devices have confirmed nothing for long, with the number of days.
-    unconfirmed: Vec<(String, u64)>,
+    /// The warnings of recipients whose devices have confirmed nothing for long.
+    unconfirmed: Vec<String>,
 }
 
 /// A recipient who does not have it.
@@ -88,10 +88,7 @@ impl DeliverySummary {
         let copy = sent.envelopes.iter().find(|it| it.recipient == own && it.state == EnvelopeState::Refused);
         let no_copy = copy.and_then(|copy| copy.reason.clone());
         let others = sent.envelopes.iter().filter_map(|envelope| Person::of(&envelope.recipient));
-        let unconfirmed = others.filter_map(|person| {
-            let days = client.unconfirmed_days(&person).ok().flatten()?;
-            Some((named(client, &person.actor()), days))
-        });
+        let unconfirmed = others.filter_map(|person| unconfirmed(client, &person));
         Self { state: sent.state(&me), reached, queued, missed, no_copy, unconfirmed: unconfirmed.collect() }
     }
 
@@ -100,13 +97,7 @@ impl DeliverySummary {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let no_copy = self.no_copy.iter();
         let no_copy = no_copy.map(|why| format!("BEWARE: {why}. See eko verify with your own name."));
-        let unconfirmed = self.unconfirmed.iter().map(|(who, days)| {
-            format!(
-                "BEWARE: no device of {who} has confirmed their device list for {days} days. Their server may hide \
-                 that one was revoked. See eko verify {who}."
-            )
-        });
-        no_copy.chain(unconfirmed).collect()
+        no_copy.chain(self.unconfirmed.iter().cloned()).collect()
     }
 
     /// True if every recipient has it, or will get it without this device.
@@ -136,4 +127,16 @@ impl DeliverySummary {
             EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered => None,
         }
     }
+}
+
+/// Returns the warning that no device of a person has confirmed their device list for long, or `None`
+/// if one has.
+pub(crate) fn unconfirmed(client: &HttpMessenger, person: &Person) -> Option<String> {
+    // A store that cannot be read fails the sending itself.
+    let days = client.unconfirmed_days(person).ok().flatten()?;
+    let who = named(client, &person.actor());
+    Some(format!(
+        "BEWARE: no device of {who} has confirmed their device list for {days} days. Their server may hide that one \
+         was revoked. See eko verify {who}."
+    ))
 }

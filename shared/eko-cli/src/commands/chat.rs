@@ -7,6 +7,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
+use crate::delivery;
 use crate::failure::CommandFailure;
 use crate::listener::{MailboxListener, TypedLines};
 use crate::people::{Correspondent, conversation};
@@ -49,6 +50,11 @@ impl ChatArgs {
             account.handle,
             conversation(&client, &whom.conversation())
         ));
+        if let Correspondent::Person(person) = &whom
+            && let Some(warning) = delivery::unconfirmed(&client, person)
+        {
+            context.out.prompt(&warning);
+        }
         let (lines, typed) = mpsc::unbounded_channel();
         // A thread and not a task: a read of standard input cannot be cancelled, and the process
         // does not wait for a thread when it ends.

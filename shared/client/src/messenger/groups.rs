@@ -123,14 +123,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let to = others(told, &me);
         let sync = self.has_other_devices().await?;
         self.store.write(|tx| {
-            // Another process may have changed the group since it was read.
+            // Another process may have changed the group since it was read. It may also have found that
+            // a new key is due, which is no other state.
             let now = tx.group(next.id().as_str())?;
             if now.as_ref().map(|now| now.current.hash()) != before.map(GroupState::hash) {
                 return Err(MessengerError::Group(crate::group::GroupError::Stale));
             }
-            let after = match &known {
+            let after = match &now {
                 None => Some(KnownGroup::created(next.clone(), &self.device.address())),
-                known => KnownGroup::after(known.as_ref(), &control, &ControlVerdict::Apply, &me),
+                now => KnownGroup::after(now.as_ref(), &control, &ControlVerdict::Apply, &me),
             };
             tx.keep_group(&after.ok_or(DeviceStoreError::Corrupt("group"))?, Some(&control))?;
             self.enclose(tx, &activity, &to, sync)

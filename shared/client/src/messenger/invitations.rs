@@ -83,7 +83,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     self.store.write(|tx| tx.drop_invitations(id.as_str(), Some(&invitation.by)))?;
                     failure = error;
                 }
-                Err(error) => return Err(error),
+                // What cannot be proven now may be proven later. It stops no other invitation.
+                Err(error) => failure = error,
             }
         }
         let invitation = match (proven.pop(), proven.is_empty()) {

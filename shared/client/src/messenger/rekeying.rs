@@ -1,8 +1,13 @@
 //! The renewal of master keys that are due because somebody left. [`crate::group`] has the rule.
 
 use super::{Messenger, MessengerError};
-use crate::group::{GroupError, KnownGroup, Proposal, RekeyDecision, propose};
+use crate::group::{GroupChange, GroupError, KnownGroup, Proposal, RekeyDecision, propose};
+use crate::store::DeviceStoreError;
 use crate::{SignalSessions, Transport};
+
+/// The time between two renewals of a group's key with nothing between them. A member who adds and
+/// revokes devices all day makes a key due each time.
+const PAUSE_MS: i64 = 3_600_000;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Makes another master key for each group of which it is due and of which this user is an
@@ -14,11 +19,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let me = self.device.actor();
         let mut outcome = Ok(());
         for known in self.store.read(|tx| tx.groups())? {
-            if known.should_rekey(&me) == RekeyDecision::Rekey {
+            if known.should_rekey(&me) == RekeyDecision::Rekey && !self.was_just_renewed(&known)? {
                 outcome = outcome.and(self.renew_group_key(known).await);
             }
         }
         outcome
+    }
+
+    /// True if the last change of a group is a renewal of its key that was made within the last hour.
+    fn was_just_renewed(&self, known: &KnownGroup) -> Result<bool, DeviceStoreError> {
+        let latest = self.store.read(|tx| tx.latest_control(known.current.id().as_str()))?;
+        let age = latest.filter(|control| control.change() == GroupChange::Rekeyed);
+        let age = age.map(|control| self.now_ms() - control.published_ms());
+        // A clock that is ahead holds nothing up.
+        Ok(age.is_some_and(|age| (0..PAUSE_MS).contains(&age)))
     }
 
     async fn renew_group_key(&self, known: KnownGroup) -> Result<(), MessengerError> {

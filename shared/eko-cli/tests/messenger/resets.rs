@@ -116,6 +116,31 @@ async fn the_revocation_of_a_members_device_renews_the_key() {
     friends.assert_renewed(&[alice, bob, carol, dave], &id, &old).await;
 }
 
+/// A member who adds and revokes devices does not make the admins renew the key each time.
+#[tokio::test]
+async fn revocations_renew_the_key_once_an_hour() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, .. } = &friends;
+    let id = friends.group().await;
+    let mut epochs = Vec::new();
+    for label in ["two", "three", "four"] {
+        let more = crate::people::further(world, line, bob, label).await;
+        alice.verification(&bob.me()).await.unwrap();
+        bob.revoke(more.device().id()).await.unwrap();
+        alice.verification(&bob.me()).await.unwrap();
+        alice.receive().await.unwrap();
+        let group = group(alice, &id);
+        epochs.push((group.state.epoch(), group.rekey_due));
+        world.deliver().await;
+        bob.receive().await.unwrap();
+    }
+    assert_eq!(epochs, [(3, false), (3, true), (3, true)]);
+    world.advance(3_600_000);
+    alice.receive().await.unwrap();
+    assert_eq!((group(alice, &id).state.epoch(), group(alice, &id).rekey_due), (4, false));
+    world.deliver().await;
+}
+
 /// A message that was held keeps the warning that there was when it came.
 #[tokio::test]
 async fn what_was_held_keeps_its_warning() {

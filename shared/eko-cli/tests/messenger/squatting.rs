@@ -134,6 +134,27 @@ async fn a_false_invitation_does_not_hide_the_true_one() {
     scene.assert_in_alices().await;
 }
 
+/// Mallory names an admin before her whose server does not exist, so that nothing is proven or refuted.
+#[tokio::test]
+async fn an_invitation_that_cannot_be_checked_does_not_stop_another() {
+    let scene = Scene::with(false).await;
+    let mallory = scene.mallory.me().actor();
+    let nobody = "https://nowhere.example/user/nobody".to_owned();
+    let environment = scene.mallory.device().environment();
+    let grant = |admin: &String, by: &String| {
+        let signature = scene.mallory.device().keys().identity().sign(b"", environment);
+        let device = scene.alice.device().address();
+        (admin.clone(), GroupGrant { admin: admin.clone(), by: by.clone(), device, signature })
+    };
+    let grants = [grant(&mallory, &nobody), grant(&nobody, &scene.alice.me().actor())];
+    scene.squat(BTreeMap::from(grants)).await;
+    let refused = scene.dave.join_group(&scene.id, None).await;
+    assert!(!matches!(refused, Err(MessengerError::Group(_)) | Ok(_)), "{refused:?}");
+    scene.add_dave().await;
+    scene.dave.join_group(&scene.id, None).await.unwrap();
+    scene.assert_in_alices().await;
+}
+
 /// Whoever was an admin has a true grant for ever. Then the two invitations are a conflict, which
 /// only the user can decide.
 #[tokio::test]

@@ -148,6 +148,7 @@ fn every_limit_of_a_client() {
             }
             "grants of a group's state" => group::MAX_GRANTS,
             "epochs that a control of a group skips" => usize::try_from(group::MAX_EPOCH_JUMP).unwrap(),
+            "epoch at which a user comes into a group" => usize::try_from(group::MAX_FIRST_EPOCH).unwrap(),
             other => panic!("nothing checks the limit {other:?}"),
         };
         assert_eq!(most, due, "{limit}");

@@ -55,6 +55,7 @@
 
 mod change;
 mod control;
+mod difference;
 mod error;
 mod grant;
 mod id;
@@ -66,6 +67,7 @@ mod state;
 
 pub use change::{GroupChange, Proposal, propose};
 pub use control::GroupControl;
+pub use difference::GroupDifference;
 pub use error::GroupError;
 pub use grant::{GroupGrant, MAX_GRANTS, check_lineage};
 pub use id::GroupId;
@@ -83,6 +85,9 @@ pub const MAX_NAME_CHARS: usize = 128;
 
 /// The greatest epoch of a group.
 pub const MAX_EPOCH: u64 = 1 << 32;
+
+/// The greatest epoch at which a user comes into a group. A far one would leave no room for others.
+pub const MAX_FIRST_EPOCH: u64 = 1_000_000;
 
 /// The greatest number of epochs that one control may skip.
 pub const MAX_EPOCH_JUMP: u64 = 1_000;

@@ -1,6 +1,7 @@
 //! Messages and notices as text for a person, and as JSON objects for a script.
 
 use eko_client::attachment::Attachment;
+use eko_client::group::GroupDifference;
 use eko_client::messenger::{GroupEvent, Notice, Severity};
 use eko_client::store::{EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage};
 use jiff::Timestamp;
@@ -119,8 +120,11 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
         }
         Notice::KeysReplaced => KEYS_REPLACED.to_owned(),
         Notice::Waits { actor, why } => format!("Something from {} waits at your server: {why}", name(actor)),
-        Notice::Group { id, by, event } => {
-            group_news(&name(by), &conversation(client, id.as_str()), *by == client.me().actor(), event)
+        Notice::Group { id, by, event, difference } => {
+            let what = differences(client, difference);
+            let what = if what.is_empty() { String::new() } else { format!(": {}", what.join(", ")) };
+            let is_own = *by == client.me().actor();
+            group_news(&name(by), &conversation(client, id.as_str()), is_own, event, &what)
         }
     })
 }
@@ -173,9 +177,33 @@ pub(crate) fn full_note(who: &str, envelope: &OutboxEnvelope) -> String {
     }
 }
 
-/// Returns an event in a group as a sentence.
-fn group_news(by: &str, group: &str, is_own: bool, event: &GroupEvent) -> String {
+/// Returns the differences of two states of a group in words, each with the names.
+fn differences(client: &HttpMessenger, difference: &GroupDifference) -> Vec<String> {
+    let GroupDifference { added, removed, promoted, demoted, name, rekeyed } = difference;
+    let mut words = Vec::new();
+    let lists = [
+        (added, "new in it"),
+        (removed, "not in it any more"),
+        (promoted, "an admin now"),
+        (demoted, "no admin any more"),
+    ];
+    for (actors, what) in lists {
+        words.extend(actors.iter().map(|actor| format!("{} is {what}", named(client, actor))));
+    }
+    words.extend(name.as_ref().map(|name| format!("its name is {name:?}")));
+    if *rekeyed {
+        words.push("its key is another".to_owned());
+    }
+    words
+}
+
+/// Returns an event in a group as a sentence. `what` is what differs now.
+fn group_news(by: &str, group: &str, is_own: bool, event: &GroupEvent, what: &str) -> String {
     match event {
+        GroupEvent::Changed(_) if !what.is_empty() => format!("{by} changed the group {group}{what}"),
+        GroupEvent::Replaced(_) if !what.is_empty() => {
+            format!("{by} changed the group {group}, in place of another change{what}")
+        }
         GroupEvent::Changed(_) | GroupEvent::Replaced(_) | GroupEvent::Refused(_) => {
             format!("{by} changed the group {group}: {}", group_event(event))
         }
@@ -186,8 +214,8 @@ fn group_news(by: &str, group: &str, is_own: bool, event: &GroupEvent) -> String
         GroupEvent::Joined if is_own => format!("you have joined the group {group} on another device"),
         GroupEvent::Joined => format!("{by} has joined the group {group}"),
         GroupEvent::Conflict => format!(
-            "{by} has another history of the group {group} than this device. One of the two goes on; compare the \
-             members with the others: eko groups show {group:?}"
+            "{by} has another history of the group {group} than this device{what}. Ask the others which is right, \
+             and compare: eko groups; to follow {by}: eko groups join {group:?} --by {by}"
         ),
         GroupEvent::TwoStories => {
             format!("{by} tells different members of the group {group} different things")
@@ -256,9 +284,11 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
         }
         Notice::KeysReplaced => json!({ "type": "keysReplaced" }),
         Notice::Waits { actor, why } => json!({ "type": "waits", "from": actor, "why": why }),
-        Notice::Group { id, by, event } => {
-            json!({ "type": "group", "id": id, "by": by, "change": group_event(event) })
-        }
+        Notice::Group { id, by, event, difference } => json!({
+            "type": "group", "id": id, "by": by, "change": group_event(event), "added": difference.added,
+            "removed": difference.removed, "promoted": difference.promoted, "demoted": difference.demoted,
+            "name": difference.name, "rekeyed": difference.rekeyed,
+        }),
     }
 }
 

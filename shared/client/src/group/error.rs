@@ -36,7 +36,7 @@ pub enum GroupError {
     #[error("the group was changed meanwhile")]
     Stale,
     /// The control is for an epoch that is too far from the current one.
-    #[error("it is more than {} epochs ahead", super::MAX_EPOCH_JUMP)]
+    #[error("it is too many epochs ahead")]
     TooFarAhead,
     /// The control follows a state that this device does not know.
     #[error("it builds on another history of the group")]

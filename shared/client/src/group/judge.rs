@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::change::{leads, may};
 use super::{
     ControlSender, GroupChange, GroupControl, GroupError, GroupState, KnownGroup, MAX_EPOCH_JUMP,
-    PreviousState,
+    MAX_FIRST_EPOCH, PreviousState,
 };
 
 /// The judgement on a control.
@@ -87,7 +87,7 @@ fn decide(
             check(current, control, sender)?;
             Ok(ControlVerdict::Apply)
         }
-        Ordering::Greater => later(current, control, me),
+        Ordering::Greater => later(known, control, me),
     }
 }
 
@@ -120,6 +120,9 @@ fn entrance(control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupErr
     if !by_me && !state.members().contains(me) {
         return Err(GroupError::NotForMe);
     }
+    if state.epoch() > MAX_FIRST_EPOCH {
+        return Err(GroupError::TooFarAhead);
+    }
     match control.change() {
         GroupChange::Left if control.is_under(state.master_key()) => Ok(ControlVerdict::Ahead),
         // The MAC is under the key before these, which this device does not know. A state that
@@ -140,10 +143,14 @@ fn check_own_key(control: &GroupControl) -> Result<(), GroupError> {
 ///
 /// An admin whom this device knows as one is believed. An admin could lead the device there by
 /// changes that it can follow, too. So a device never waits for a control that no longer comes.
-fn later(current: &GroupState, control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupError> {
-    let state = control.state();
+///
+/// Nobody is brought into a group twice. Whoever is in it and is brought in by somebody else, or is
+/// sent a control of somebody who was removed, meets another history.
+fn later(known: &KnownGroup, control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupError> {
+    let (current, state) = (&known.current, control.state());
     let is_known_admin = current.admins().contains(control.author());
-    if control.brings_in(me) && !(is_known_admin && current.members().contains(me)) {
+    let is_member = current.members().contains(me);
+    if control.brings_in(me) && !is_member {
         return entrance(control, me);
     }
     if [current, state].iter().all(|state| !state.members().contains(me)) {
@@ -153,7 +160,10 @@ fn later(current: &GroupState, control: &GroupControl, me: &str) -> Result<Contr
         return Err(GroupError::TooFarAhead);
     }
     if !is_known_admin {
-        return Ok(ControlVerdict::Ahead);
+        // Who left may have been overtaken, and leave again.
+        let was_removed = known.former.contains(control.author()) && control.change() != GroupChange::Left;
+        let is_other = control.brings_in(me) || was_removed;
+        return if is_other { Err(GroupError::OtherHistory) } else { Ok(ControlVerdict::Ahead) };
     }
     check_own_key(control)?;
     Ok(ControlVerdict::Jump)
@@ -169,7 +179,8 @@ fn earlier(known: &KnownGroup, control: &GroupControl, me: &str) -> Result<Contr
         return Ok(ControlVerdict::LateDeparture);
     }
     let is_member = current.members().contains(control.author());
-    if control.brings_in(me) && !current.admins().contains(control.author()) && !is_member {
+    let brought_by_nobody = control.brings_in(me) && !is_member;
+    if brought_by_nobody || known.is_denied_by(state) {
         return Err(GroupError::OtherHistory);
     }
     Ok(ControlVerdict::Older)

@@ -7,6 +7,9 @@ use super::{ControlVerdict, GroupChange, GroupControl, GroupState, MasterKey};
 
 mod json;
 
+/// The number of former members whom a record names.
+const FORMER: usize = 256;
+
 /// The number of former states whose hashes a record keeps.
 const PAST: usize = 32;
 
@@ -29,6 +32,8 @@ pub struct KnownGroup {
     pub confirmed: BTreeSet<String>,
     /// The hashes of the former states, oldest first. They are the last 32 at most.
     pub past: Vec<String>,
+    /// The actors who were members and are none now. They are 256 at most.
+    pub former: BTreeSet<String>,
 }
 
 /// The relation of a state that a member has to the states of a record.
@@ -115,7 +120,19 @@ impl KnownGroup {
             maker: maker.to_owned(),
             confirmed: BTreeSet::new(),
             past: Vec::new(),
+            former: BTreeSet::new(),
         }
+    }
+
+    /// Returns this record, which the user chose in the place of `replaced`, with what that one knows
+    /// of the past.
+    pub fn in_place_of(mut self, replaced: &Self) -> Self {
+        self.past.splice(0..0, replaced.past.iter().cloned().chain([replaced.current.hash()]));
+        self.past.drain(..self.past.len().saturating_sub(PAST));
+        let former = self.former.iter().chain(&replaced.former).chain(replaced.current.members());
+        let former = former.filter(|actor| !self.current.members().contains(*actor));
+        self.former = former.take(FORMER).cloned().collect();
+        self
     }
 
     /// Returns the record of the device of the user `me` after a control was judged, or `None` if
@@ -186,8 +203,11 @@ impl KnownGroup {
         let confirmed = known.map(|known| known.confirmed.clone()).unwrap_or_default();
         let confirmed = confirmed.into_iter().chain([control.author().to_owned()]);
         let confirmed = confirmed.filter(|actor| current.members().contains(actor)).collect();
+        let former = known.iter().flat_map(|known| known.current.members().iter().chain(&known.former));
+        let former = former.filter(|actor| !current.members().contains(*actor));
+        let former = former.take(FORMER).cloned().collect();
         let maker = control.device().to_owned();
-        Self { current, rekey_due, departure, before, maker, confirmed, past }
+        Self { current, rekey_due, departure, before, maker, confirmed, past, former }
     }
 
     /// Returns the record with the state before, which this device did not know.
@@ -202,14 +222,25 @@ impl KnownGroup {
         }
     }
 
+    /// True if `earlier`, a state of an earlier epoch that this record never had, has no place before
+    /// the current one: the admin who made the current one is no admin in it.
+    ///
+    /// A state between two that this device had may come late. Only whoever was made an admin after
+    /// it, and is followed at once, makes such a state look like another history.
+    pub fn is_denied_by(&self, earlier: &GroupState) -> bool {
+        let hash = earlier.hash();
+        let made_it = |admin: &&String| {
+            self.maker.strip_prefix(admin.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let maker = self.current.admins().iter().find(made_it);
+        let is_known = self.past.contains(&hash) || self.before.hash().is_some_and(|before| before == hash);
+        !is_known && maker.is_some_and(|maker| !earlier.admins().contains(maker))
+    }
+
     /// True if `control` makes another state out of the one before, by the device that made the
     /// last change. A device never does so by itself: it tells different members different things.
     pub fn is_second_story(&self, control: &GroupControl) -> bool {
-        let previous = match &self.before {
-            PreviousState::Nothing => None,
-            PreviousState::Seen { state, .. } => Some(state.hash()),
-            PreviousState::Unseen { hash, .. } => Some(hash.clone()),
-        };
+        let previous = self.before.hash();
         control.device() == self.maker
             && control.state().epoch() == self.current.epoch()
             && control.state() != &self.current
@@ -222,7 +253,7 @@ impl KnownGroup {
             StateAgreement::Same
         } else if epoch > self.current.epoch() {
             StateAgreement::Later
-        } else if self.past.iter().any(|past| past == state) {
+        } else if self.past.iter().chain(&self.before.hash()).any(|past| past == state) {
             StateAgreement::Former
         } else {
             StateAgreement::Other
@@ -269,6 +300,15 @@ impl KnownGroup {
 }
 
 impl PreviousState {
+    /// Returns the hash of the state.
+    fn hash(&self) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::Seen { state, .. } => Some(state.hash()),
+            Self::Unseen { hash, .. } => Some(hash.clone()),
+        }
+    }
+
     /// Returns the state before a control, of which only the hash is known.
     fn unseen(control: &GroupControl) -> Self {
         let Some(hash) = control.previous() else { return Self::Nothing };

@@ -36,6 +36,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tx.keep_group(&known, None)?;
             notices.push(event(&group.id, whence.actor, GroupEvent::Joined));
         }
+        if agreement == StateAgreement::Same {
+            tx.settle_conflict(group.id.as_str(), whence.actor)?;
+        }
+        // A state before, which this device never had: the histories have parted.
+        let parted = agreement == StateAgreement::Other && group.epoch < known.current.epoch();
+        if parted && tx.note_conflict(group.id.as_str(), whence.actor)? {
+            notices.push(event(&group.id, whence.actor, GroupEvent::Conflict));
+        }
         match agreement {
             StateAgreement::Former | StateAgreement::Other => self.announce(tx, &known, whence.actor),
             StateAgreement::Same | StateAgreement::Later => Ok(()),
@@ -103,7 +111,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             warning: whence.warning.clone(),
             was_held: whence.was_held,
         };
-        if !self.follow_control(tx, control, &by_author, notices)? {
+        if !self.follow_control(tx, control, &by_author, whence.actor, notices)? {
             return self.hold(tx, id, activity, whence, HeldReason::Ahead, notices);
         }
         // Whoever forwards an old control is behind.

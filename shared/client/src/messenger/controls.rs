@@ -5,7 +5,8 @@ use super::standing::Standing;
 use super::{GroupEvent, Messenger, MessengerError, Notice};
 use crate::content::Activity;
 use crate::group::{
-    ControlSender, ControlVerdict, GroupControl, GroupError, GroupId, KnownGroup, judge_control,
+    ControlSender, ControlVerdict, GroupControl, GroupDifference, GroupError, GroupId, GroupState,
+    KnownGroup, judge_control,
 };
 use crate::store::{HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
@@ -31,19 +32,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Standing::Own | Standing::Accepted | Standing::Stranger => {}
         }
-        if !self.follow_control(tx, control, whence, notices)? {
+        if !self.follow_control(tx, control, whence, whence.actor, notices)? {
             self.hold(tx, id, activity, whence, HeldReason::Ahead, notices)?;
         }
         Ok(())
     }
 
-    /// Judges a control of the device in `whence`, and keeps what it makes. Then it tries again what
-    /// was held for that state. Returns false if something before the control is missing.
+    /// Judges a control of the device in `whence`, which `shown_by` sent, and keeps what it makes. Then
+    /// it tries again what was held for that state. Returns false if something before the control is
+    /// missing.
     pub(super) fn follow_control(
         &self,
         tx: &Transaction<'_>,
         control: &GroupControl,
         whence: &ActivitySource<'_>,
+        shown_by: &str,
         notices: &mut Vec<Notice>,
     ) -> Result<bool, MessengerError> {
         let (me, id) = (self.device.actor(), control.state().id());
@@ -55,8 +58,35 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !is_member && self.follow_invitations(tx, control, &sender, whence, notices)? {
             return Ok(true);
         }
-        let verdict = judge_control(known.as_ref(), control, &sender, &me);
-        let mut tell = |told| notices.push(event(id, whence.actor, told));
+        let mut verdict = judge_control(known.as_ref(), control, &sender, &me);
+        if let Some(known) = &known
+            && skips_judgement_of_grants(&verdict)
+        {
+            match self.check_new_grants(tx, &known.current, control.state())? {
+                NewGrants::Proven => {}
+                NewGrants::Unknown => return Ok(false),
+                NewGrants::False(admin) => verdict = ControlVerdict::Refused(GroupError::FalseGrant(admin)),
+            }
+        }
+        let next = KnownGroup::after(known.as_ref(), control, &verdict, &me);
+        let is_latest = next.as_ref().is_some_and(|next| next.current == *control.state());
+        let difference = match (&known, &next) {
+            (Some(known), Some(next)) => GroupDifference::between(&known.current, &next.current),
+            _ => GroupDifference::default(),
+        };
+        let met = matches!(
+            verdict,
+            ControlVerdict::Conflict { .. } | ControlVerdict::Refused(GroupError::OtherHistory)
+        );
+        let mut tell = |told| {
+            let difference = difference.clone();
+            notices.push(Notice::Group {
+                id: id.clone(),
+                by: whence.actor.to_owned(),
+                event: told,
+                difference,
+            });
+        };
         if known.as_ref().is_some_and(|known| known.is_second_story(control)) && sender_is_proven(&verdict) {
             tell(GroupEvent::TwoStories);
         }
@@ -66,9 +96,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Ok(true);
             }
             ControlVerdict::Ahead => return Ok(false),
+            ControlVerdict::Refused(GroupError::OtherHistory) | ControlVerdict::Conflict { .. } => {}
             ControlVerdict::Refused(why) => tell(GroupEvent::Refused(why.clone())),
             ControlVerdict::Overtakes => tell(GroupEvent::Replaced(control.change())),
-            ControlVerdict::Conflict { .. } => tell(GroupEvent::Conflict),
             ControlVerdict::Join
             | ControlVerdict::Apply
             | ControlVerdict::Jump
@@ -76,20 +106,29 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             | ControlVerdict::LateDeparture => tell(GroupEvent::Changed(control.change())),
             ControlVerdict::Same | ControlVerdict::Overtaken | ControlVerdict::Older => {}
         }
-        let next = KnownGroup::after(known.as_ref(), control, &verdict, &me);
-        let is_latest = next.as_ref().is_some_and(|next| next.current == *control.state());
+        let replaced = tx.latest_control(id.as_str())?;
         if let Some(next) = &next {
             tx.keep_group(next, is_latest.then_some(control))?;
         }
         if verdict == ControlVerdict::Join {
             tx.drop_invitations(id.as_str(), None)?;
         }
-        let met = matches!(
-            verdict,
-            ControlVerdict::Conflict { .. } | ControlVerdict::Refused(GroupError::OtherHistory)
-        );
-        if met {
-            tx.note_conflict(id.as_str(), whence.actor)?;
+        if let (Some(known), true) = (&known, met) {
+            if tx.note_conflict(id.as_str(), shown_by)? || is_latest {
+                let (id, by) = (id.clone(), shown_by.to_owned());
+                notices.push(Notice::Group { id, by, event: GroupEvent::Conflict, difference });
+            }
+            let other = match is_latest {
+                true => replaced.map(|replaced| (known.clone(), replaced)),
+                false => KnownGroup::after(None, control, &ControlVerdict::Join, &me)
+                    .map(|other| (other, control.clone())),
+            };
+            if let Some((other, latest)) = other.filter(|_| is_member) {
+                let by = if is_latest { latest.author().to_owned() } else { shown_by.to_owned() };
+                self.keep_lineage(tx, other, latest, &by, whence)?;
+            }
+        } else if is_latest {
+            tx.drop_invitations(id.as_str(), Some(whence.actor))?;
         }
         if let (Some(known), false) = (&known, is_latest) {
             self.answer_old_control(tx, known, control, &verdict, whence)?;
@@ -99,6 +138,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             self.retry_held(tx, id, notices)?;
         }
         Ok(true)
+    }
+
+    /// Checks the signatures of the grants that `next` has and `current` has not.
+    fn check_new_grants(
+        &self,
+        tx: &Transaction<'_>,
+        current: &GroupState,
+        next: &GroupState,
+    ) -> Result<NewGrants, MessengerError> {
+        let had = &current.parts().grants;
+        for grant in next.grants().filter(|grant| had.get(&grant.admin) != Some(grant)) {
+            let granter = self.kept_contact(tx, &grant.by)?.and_then(|contact| contact.listed(&grant.device));
+            match granter {
+                None => return Ok(NewGrants::Unknown),
+                Some(listed) if !grant.is_signed_by(next.id(), &listed.identity) => {
+                    return Ok(NewGrants::False(grant.admin.clone()));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(NewGrants::Proven)
     }
 
     /// Tells the author of a control on another history, or of a control that comes late, what the
@@ -121,6 +181,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
+/// The proof of the grants that a control brings.
+enum NewGrants {
+    /// Each was signed by the device that it names.
+    Proven,
+    /// The devices of somebody who granted are not known here.
+    Unknown,
+    /// The grant by which this actor would be an admin was not signed by that device.
+    False(String),
+}
+
+/// True if the control counts without a judgement by the state before it, which checks the grants.
+fn skips_judgement_of_grants(verdict: &ControlVerdict) -> bool {
+    matches!(
+        verdict,
+        ControlVerdict::Jump | ControlVerdict::Overtakes | ControlVerdict::Conflict { wins: true }
+    )
+}
+
 /// True if the verdict says that the control was signed by the device that sent it.
 fn sender_is_proven(verdict: &ControlVerdict) -> bool {
     !matches!(
@@ -133,5 +211,5 @@ fn sender_is_proven(verdict: &ControlVerdict) -> bool {
 
 /// Returns the notice of an event in a group.
 pub(super) fn event(id: &GroupId, by: &str, event: GroupEvent) -> Notice {
-    Notice::Group { id: id.clone(), by: by.to_owned(), event }
+    Notice::Group { id: id.clone(), by: by.to_owned(), event, difference: GroupDifference::default() }
 }

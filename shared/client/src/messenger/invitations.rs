@@ -30,6 +30,9 @@ pub struct Invitation {
     pub received_ms: i64,
     /// True if the user who invites is no contact.
     pub stranger: bool,
+    /// True if this user is in the group, with another history: the one that this user shows, or had,
+    /// can be chosen in its place.
+    pub other_history: bool,
 }
 
 /// A group that this user has joined.
@@ -48,21 +51,28 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be read.
     pub fn invitations(&self) -> Result<Vec<Invitation>, DeviceStoreError> {
-        let stored = self.store.read(|tx| tx.invitations(None))?;
-        let open = stored.into_iter().filter(|stored| !stored.declined);
-        Ok(open
-            .map(|stored| Invitation {
-                state: stored.known.current,
-                by: stored.by,
-                received_ms: stored.received_ms,
-                stranger: stored.stranger,
-            })
-            .collect())
+        let me = self.device.actor();
+        self.store.read(|tx| {
+            let stored = tx.invitations(None)?;
+            let open = stored.into_iter().filter(|stored| !stored.declined);
+            let invitation = |stored: StoredInvitation| {
+                let known = tx.group(stored.known.current.id().as_str())?;
+                Ok(Invitation {
+                    other_history: known.is_some_and(|known| known.current.members().contains(&me)),
+                    state: stored.known.current,
+                    by: stored.by,
+                    received_ms: stored.received_ms,
+                    stranger: stored.stranger,
+                })
+            };
+            open.map(invitation).collect()
+        })
     }
 
     /// Joins a group: checks that the invitation descends from the group's creator, keeps the
     /// group, and tells the members and this user's other devices. `by` selects one of several
-    /// invitations.
+    /// invitations. Whoever is in the group already goes over to the history of `by`, which takes the
+    /// place of the own one.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchGroup`] if there is no invitation; [`MessengerError::Group`] with
@@ -71,6 +81,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub async fn join_group(&self, id: &GroupId, by: Option<&Person>) -> Result<JoinedGroup, MessengerError> {
         self.require_joined().await?;
         let by = by.map(Person::actor);
+        let known = self.store.read(|tx| tx.group(id.as_str()))?;
+        let is_member = known.is_some_and(|known| known.current.members().contains(&self.device.actor()));
+        if is_member && by.is_none() {
+            return Err(GroupError::SeveralInvitations.into());
+        }
         let mut failure = MessengerError::NoSuchGroup(id.to_string());
         let mut proven = Vec::new();
         for invitation in self.store.read(|tx| tx.invitations(Some(id.as_str())))? {
@@ -163,7 +178,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
         let id = invitation.known.current.id();
-        tx.keep_group(&invitation.known, Some(&invitation.latest))?;
+        let known = match tx.group(id.as_str())? {
+            Some(replaced) => invitation.known.clone().in_place_of(&replaced),
+            None => invitation.known.clone(),
+        };
+        tx.keep_group(&known, Some(&invitation.latest))?;
         tx.drop_invitations(id.as_str(), None)?;
         self.retry_held(tx, id, notices)
     }
@@ -209,6 +228,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         // The `Join` of another device of this user may have come before.
         if whence.was_held { Ok(()) } else { self.retry_held(tx, id, notices) }
+    }
+
+    /// Keeps another history of a group that this user is in, as `by` shows it. The user may choose it.
+    pub(super) fn keep_lineage(
+        &self,
+        tx: &Transaction<'_>,
+        known: KnownGroup,
+        latest: GroupControl,
+        by: &str,
+        whence: &ActivitySource<'_>,
+    ) -> Result<(), MessengerError> {
+        let (id, me) = (known.current.id().as_str(), self.device.actor());
+        let before = tx.invitations(Some(id))?.into_iter().find(|before| before.by == by);
+        let is_old = before.as_ref().is_some_and(|it| it.known.current.epoch() > known.current.epoch());
+        if is_old || by == me || !known.current.members().contains(&me) {
+            return Ok(());
+        }
+        let declined = before.is_some_and(|before| before.declined);
+        let (by, received_ms) = (by.to_owned(), whence.received_ms);
+        let stranger = whence.standing == Standing::Stranger;
+        Ok(tx.keep_invitation(&StoredInvitation { by, known, latest, received_ms, stranger, declined })?)
     }
 
     /// Judges a control by each invitation to its group. Returns true if one of them follows it. A
@@ -258,8 +298,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let me = self.device.actor();
         let known = tx.group(group.id.as_str())?;
         let joined = known.filter(|known| known.current.members().contains(&me));
+        let joined_differs = joined.as_ref().is_some_and(|known| known.current.hash() != group.state);
         match (joined, whence.standing) {
-            (_, Standing::Revoked) | (Some(_), Standing::Own) => Ok(()),
+            (_, Standing::Revoked) => Ok(()),
+            (Some(_), Standing::Own) => {
+                // The user has chosen another history on that device.
+                let chosen = |it: &StoredInvitation| it.known.current.hash() == group.state;
+                let chosen = tx.invitations(Some(group.id.as_str()))?.into_iter().find(chosen);
+                match chosen.filter(|_| joined_differs) {
+                    Some(invitation) => self.enter(tx, &invitation, notices),
+                    None => Ok(()),
+                }
+            }
             (None, Standing::Own) => {
                 let agrees = |it: &StoredInvitation| {
                     let agreement = it.known.agreement(group.epoch, &group.state);

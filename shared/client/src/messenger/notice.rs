@@ -8,7 +8,7 @@ use eko_protocol::Invalid;
 use super::{Distrust, MessengerError};
 use crate::SessionError;
 use crate::device::PendingDevice;
-use crate::group::{GroupChange, GroupError, GroupId};
+use crate::group::{GroupChange, GroupDifference, GroupError, GroupId};
 use crate::store::{EnvelopeState, HeldReason, OutboxEnvelope};
 
 /// Something that happened and is not a message.
@@ -115,6 +115,8 @@ pub enum Notice {
         by: String,
         /// The effect of the control on this device's copy of the group.
         event: GroupEvent,
+        /// The parts of the group that are others now.
+        difference: GroupDifference,
     },
 }
 

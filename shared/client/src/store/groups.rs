@@ -42,10 +42,17 @@ impl Transaction<'_> {
         latest.flatten().as_deref().map(read_control).transpose()
     }
 
-    /// Records that a control of `actor` showed another history of a group.
-    pub(crate) fn note_conflict(&self, id: &str, actor: &str) -> Result<(), DeviceStoreError> {
-        self.inner.execute("UPDATE groups SET conflict = ?2 WHERE id = ?1", [id, actor])?;
-        Ok(())
+    /// Records that `actor` showed another history of a group. Returns false if that is known.
+    pub(crate) fn note_conflict(&self, id: &str, actor: &str) -> Result<bool, DeviceStoreError> {
+        let sql = "UPDATE groups SET conflict = ?2 WHERE id = ?1 AND conflict IS NOT ?2";
+        Ok(self.inner.execute(sql, [id, actor])? > 0)
+    }
+
+    /// Records that `actor` has the history of this device.
+    pub(crate) fn settle_conflict(&self, id: &str, actor: &str) -> Result<(), DeviceStoreError> {
+        self.inner
+            .execute("UPDATE groups SET conflict = NULL WHERE id = ?1 AND conflict = ?2", [id, actor])?;
+        self.drop_invitations(id, Some(actor))
     }
 
     /// Returns the actor whose control showed another history of a group.

@@ -163,7 +163,7 @@ fn details(client: &HttpMessenger, group: &Group) -> String {
 fn conflict(client: &HttpMessenger, group: &Group) -> Option<String> {
     let by = named(client, group.conflict.as_ref()?);
     Some(format!(
-        "BEWARE: {by} has another history of this group than this device; the next change settles it"
+        "BEWARE: {by} has another history of this group than this device; eko groups lists it if it is here"
     ))
 }
 

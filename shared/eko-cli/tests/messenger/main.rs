@@ -20,6 +20,7 @@ mod groups;
 mod joining;
 mod keeping;
 mod leaving;
+mod lineages;
 mod people;
 mod phantoms;
 mod queue;

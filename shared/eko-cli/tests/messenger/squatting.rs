@@ -56,7 +56,7 @@ impl Scene {
     async fn squat(&self, grants: BTreeMap<String, GroupGrant>) {
         let mallory = self.mallory.me().actor();
         let before = GroupState::new(GroupParts {
-            epoch: 1_000_000,
+            epoch: 900_000,
             members: BTreeSet::from([mallory.clone(), self.alice.me().actor()]),
             admins: BTreeSet::from([mallory]),
             grants,

@@ -3,7 +3,7 @@
 use eko_protocol::Invalid;
 use serde_json::{Value, json};
 
-use super::{KnownGroup, OwnDeparture, PAST, PreviousState};
+use super::{FORMER, KnownGroup, OwnDeparture, PAST, PreviousState};
 use crate::content::member::{actor, device, parsed, texts};
 use crate::group::{GroupState, MAX_MEMBERS, MasterKey};
 
@@ -14,6 +14,7 @@ impl KnownGroup {
             "current": self.current.to_value(), "rekeyDue": self.rekey_due,
             "userLeft": self.departure == OwnDeparture::Made, "before": self.before.to_value(),
             "maker": self.maker, "confirmed": self.confirmed, "past": self.past,
+            "former": self.former,
         })
     }
 
@@ -35,6 +36,7 @@ impl KnownGroup {
                 .collect::<Result<_, _>>()
                 .map_err(|fault| fault.under("/confirmed"))?,
             past: list(value, "past", PAST)?.into_iter().map(str::to_owned).collect(),
+            former: list(value, "former", FORMER)?.into_iter().map(str::to_owned).collect(),
         })
     }
 }

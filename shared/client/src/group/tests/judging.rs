@@ -204,11 +204,12 @@ fn who_was_removed_is_added_again_by_an_admin() {
         judge_control(Some(&at_carol), &forged(first.master_key()), ALICE, CAROL),
         ControlVerdict::Refused(GroupError::WrongMac)
     );
-    // Carol does not know Bob as an admin, so she does not follow him without being asked.
+    // Carol does not know Bob as an admin. For her this is another history, which she may choose.
     let (_, promoted) = next(&third, Proposal::Promote(people([BOB])), ALICE, &environment);
     let (fifth, _) = next(promoted.state(), Proposal::Remove(people([CAROL])), BOB, &environment);
     let (_, by_bob) = next(&fifth, Proposal::Add(people([CAROL])), BOB, &environment);
-    assert_eq!(judge_control(Some(&at_carol), &by_bob, BOB, CAROL), ControlVerdict::Join);
+    let other = ControlVerdict::Refused(GroupError::OtherHistory);
+    assert_eq!(judge_control(Some(&at_carol), &by_bob, BOB, CAROL), other);
     // A member who left knows it, and joins anew.
     let (out, _) = next(&first, Proposal::Leave, CAROL, &environment);
     assert_eq!(judge_control(Some(&known(&out)), &by_bob, BOB, CAROL), ControlVerdict::Join);

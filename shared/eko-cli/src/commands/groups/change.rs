@@ -37,7 +37,8 @@ pub(super) enum ChangeCommand {
     Join {
         #[arg(value_name = "NAME", help = NAME)]
         name: String,
-        /// Follow the invitation of this person, if there are several
+        /// Follow the invitation of this person, if there are several; or go over to this person's
+        /// history of a group that you are in
         #[arg(long, value_name = "WHO")]
         by: Option<PartialHandle>,
     },

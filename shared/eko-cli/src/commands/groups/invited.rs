@@ -55,6 +55,17 @@ fn summary(client: &HttpMessenger, invitation: &Invitation, is_conflict: bool) -
     let by = named(client, &invitation.by);
     let stranger = if invitation.stranger { ", who is none of your contacts" } else { "" };
     let members: Vec<String> = state.members().iter().map(|actor| named(client, actor)).collect();
+    if invitation.other_history {
+        return format!(
+            "{}  {}  BEWARE: {by} has another history of it, at epoch {}; to follow it in place of yours: eko groups \
+             join {:?} --by {by}\n    {}",
+            state.name(),
+            short(state.id()),
+            state.epoch(),
+            state.name(),
+            members.join(", ")
+        );
+    }
     let conflict = match is_conflict {
         true => format!("\n    BEWARE: others invite to another state of it; follow one: --by {by}"),
         false => String::new(),
@@ -74,5 +85,6 @@ fn object(invitation: &Invitation) -> Value {
         "type": "invitation", "id": state.id(), "name": state.name(), "epoch": state.epoch(),
         "members": state.members(), "admins": state.admins(), "by": invitation.by,
         "received": instant(invitation.received_ms), "stranger": invitation.stranger,
+        "otherHistory": invitation.other_history,
     })
 }

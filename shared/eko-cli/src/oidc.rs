@@ -5,7 +5,7 @@
 //! enough.
 //!
 //! This module checks that the answer in the browser belongs to this sign-in and comes from this
-//! issuer (RFC 9207). The ID token itself is checked by
+//! issuer: by a redirect path of the issuer's own, and by `iss` (RFC 9207). The ID token itself is checked by
 //! [`PreparedSignIn`](eko_client::messenger::PreparedSignIn), as far as that is possible without the
 //! issuer's keys. The server verifies its signature and times.
 
@@ -132,7 +132,7 @@ impl<'a, T: Transport> RelyingParty<'a, T> {
         way: BrowserSignIn<'_>,
         show: impl FnOnce(&str),
     ) -> Result<String, OidcError> {
-        let loopback = Loopback::bind(way.port).await?;
+        let loopback = Loopback::bind(way.port, &self.issuer.url).await?;
         let redirect_uri = loopback.redirect_uri()?;
         let state = self.random();
         let verifier = PkceCodeVerifier::new(self.random());

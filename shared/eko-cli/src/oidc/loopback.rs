@@ -1,5 +1,9 @@
 //! The listener on the loopback address to which the browser returns with the issuer's answer (RFC
 //! 8252, section 7.3).
+//!
+//! Each issuer has a redirect path of its own (RFC 9700, section 4.4.2.2). A false issuer can send
+//! the browser on to a true one, to get the code that the true one gives. It fails in both ways: the
+//! true issuer knows its own path only, and this listener serves the path of the false one only.
 
 use std::future::IntoFuture;
 use std::net::Ipv4Addr;
@@ -12,15 +16,28 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::OidcError;
 
-const PATH: &str = "/callback";
+/// The length of the hash in a redirect path, in hexadecimal digits.
+const PATH_HASH_DIGITS: usize = 32;
 /// The time that the last page has on its way to the browser before the listener ends.
 const PARTING: Duration = Duration::from_secs(2);
+
+/// Returns the path to which the browser returns from an issuer. The issuer's operator registers it.
+///
+/// ```text
+/// /callback/<first 32 hexadecimal digits of the SHA-256 of the issuer's URL>
+/// ```
+fn redirect_path(issuer: &str) -> String {
+    let mut hash = hex::encode(Sha256::digest(issuer));
+    hash.truncate(PATH_HASH_DIGITS);
+    format!("/callback/{hash}")
+}
 
 /// The properties of the answer to this sign-in.
 pub(super) struct ExpectedAnswer {
@@ -48,21 +65,23 @@ struct PendingSignIn {
     sender: Mutex<Option<oneshot::Sender<Result<String, OidcError>>>>,
 }
 
-/// A listener on a port of the loopback address.
+/// A listener on a port of the loopback address, for the answer of one issuer.
 pub(super) struct Loopback {
     listener: TcpListener,
+    path: String,
 }
 
 impl Loopback {
-    /// Listens on a port, or on a free one.
-    pub(super) async fn bind(port: Option<u16>) -> std::io::Result<Self> {
+    /// Listens on a port, or on a free one, for the answer of this issuer.
+    pub(super) async fn bind(port: Option<u16>, issuer: &str) -> std::io::Result<Self> {
         // The system chooses a free port for the number 0.
-        Ok(Self { listener: TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).await? })
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).await?;
+        Ok(Self { listener, path: redirect_path(issuer) })
     }
 
     /// Returns the URL to which the browser must return.
     pub(super) fn redirect_uri(&self) -> std::io::Result<String> {
-        Ok(format!("http://{}{PATH}", self.listener.local_addr()?))
+        Ok(format!("http://{}{}", self.listener.local_addr()?, self.path))
     }
 
     /// Waits for the browser, and returns the code that it brings.
@@ -70,7 +89,7 @@ impl Loopback {
         let (sender, code) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
         let pending = Arc::new(PendingSignIn { expected, sender: Mutex::new(Some(sender)) });
-        let app = Router::new().route(PATH, get(callback)).with_state(pending);
+        let app = Router::new().route(&self.path, get(callback)).with_state(pending);
         let over = async {
             // The listener ends when `end` is dropped, which this receives as an error.
             let _ = ended.await;

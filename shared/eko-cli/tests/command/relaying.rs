@@ -72,7 +72,8 @@ fn thief(victim: &str) -> Device<HttpTransport> {
     Device::new(HttpTransport::new().unwrap(), origin, name, keys, environment)
 }
 
-/// The takeover of an account by an ID token that its user has shown to another server.
+/// The takeover of an account by an ID token that its user has shown to another server. A warning in
+/// a script counts as no answer.
 #[tokio::test]
 async fn a_token_for_one_server_is_of_no_use_at_another_and_the_user_is_warned() {
     let victim = server().await;
@@ -103,7 +104,12 @@ async fn a_token_for_one_server_is_of_no_use_at_another_and_the_user_is_warned()
         1
     );
 
-    // The user was told once. Neither server is new any more.
+    // Nobody has said yes, so the user is warned again, and asked at a terminal. After a yes neither
+    // server is new any more.
+    let again = home.eko(&login).await;
+    assert!(again.err.contains(&warning), "{}", again.err);
+    let asked = home.eko_asking(&login, "yes\n").await;
+    assert!(asked.err.contains("Do you want to sign in at"), "{}", asked.err);
     let again = home.eko(&login).await;
     assert!(!again.err.contains("Warning"), "{}", again.err);
     let again = home.eko(&["login", "alice", "--server", &victim]).await;

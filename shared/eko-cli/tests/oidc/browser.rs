@@ -8,9 +8,9 @@ use http::StatusCode;
 use super::test_issuer::{TestIssuer, claims, get, parameter, sign_in};
 
 /// The nonce of the sign-ins.
-const NONCE: &str = "c0ffee";
+pub(crate) const NONCE: &str = "c0ffee";
 
-const WAY: BrowserSignIn<'_> = BrowserSignIn {
+pub(crate) const WAY: BrowserSignIn<'_> = BrowserSignIn {
     nonce: NONCE,
     login_hint: None,
     port: None,
@@ -106,8 +106,11 @@ async fn whoever_else_knocks_changes_nothing() {
             {
                 assert_eq!(get(&back(&url, query)).await.status(), StatusCode::BAD_REQUEST, "{query}");
             }
-            let elsewhere = back(&url, "").replace("/callback", "/favicon.ico");
-            assert_eq!(get(&elsewhere).await.status(), StatusCode::NOT_FOUND);
+            for path in ["/favicon.ico", "/callback", "/callback/00000000000000000000000000000000"] {
+                let mut elsewhere = url::Url::parse(&back(&url, "")).unwrap();
+                elsewhere.set_path(path);
+                assert_eq!(get(elsewhere.as_str()).await.status(), StatusCode::NOT_FOUND, "{path}");
+            }
             sign_in(&url, "alice").await;
         });
     });

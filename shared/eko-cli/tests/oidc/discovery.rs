@@ -7,7 +7,7 @@ use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 /// An issuer with a prepared discovery document and a prepared token answer.
-struct CannedIssuer {
+pub(crate) struct CannedIssuer {
     status: StatusCode,
     document: Value,
     token: Value,
@@ -32,7 +32,7 @@ fn document() -> Value {
     })
 }
 
-fn canned(document: Value) -> CannedIssuer {
+pub(crate) fn canned(document: Value) -> CannedIssuer {
     CannedIssuer { status: StatusCode::OK, document, token: Value::Null }
 }
 

@@ -5,4 +5,5 @@
 
 mod browser;
 mod discovery;
+mod mix_up;
 mod test_issuer;

@@ -32,7 +32,8 @@ pub(super) fn read(file: &Path) -> Result<String, CommandFailure> {
 }
 
 /// Warns if another server has named the issuer and audience that this server names, and this one
-/// names them for the first time. At a terminal it asks whether to go on.
+/// names them for the first time. At a terminal it asks whether to go on. A script is warned each
+/// time, because only a person's yes is recorded.
 ///
 /// The ID token is bound to this server by its nonce, so this server cannot use it at the other one.
 /// A server that tries to get such tokens is one that nobody should sign in at.
@@ -50,10 +51,11 @@ pub(super) fn warn_of_shared_issuer(
              now is bound to {origin}, and is of no use elsewhere.",
             others.join(", ")
         );
-        match std::io::stdin().is_terminal() {
-            true => ask::yes(context, &format!("{warning}\nDo you want to sign in at {origin}?"), "")?,
-            false => context.out.prompt(&warning),
+        if !std::io::stdin().is_terminal() {
+            context.out.prompt(&warning);
+            return Ok(());
         }
+        ask::yes(context, &format!("{warning}\nDo you want to sign in at {origin}?"), "")?;
     }
     named.record(capabilities)
 }

@@ -41,7 +41,7 @@ pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS};
 pub(crate) use views::ViewHolder;
 
 /// The version of the schema, kept in SQLite's `user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// The time for which one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(20);
 

@@ -18,7 +18,8 @@ pub const REFUSED_AFTER_DAYS: i64 = 90;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns a person with the pinned chain, if they may be written to. Reads the chain again if it
-    /// is a day old, or if the person's devices have proven more than it has.
+    /// is a day old, if the person's devices have proven more than it has, or if something
+    /// contradicted it since.
     pub(super) async fn trusted(&self, person: &Person) -> Result<Contact, MessengerError> {
         let contact = self.contact(person).await?;
         let contact = self.read_again(contact).await?;
@@ -60,10 +61,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Reads a chain again that is old or lacks a proven head. If their server cannot be asked, an
-    /// old chain is as good for seven days; a chain that lacks a proven head is not.
+    /// Reads a chain again that is old, lacks a proven head, or was contradicted since it was read.
+    /// If their server cannot be asked, an old chain is as good for seven days; the others are not.
     async fn read_again(&self, contact: Contact) -> Result<Contact, MessengerError> {
-        if contact.hidden().is_some() {
+        if contact.is_in_doubt() {
             return self.undisputed(&contact.person).await;
         }
         let age_ms = self.now_ms().saturating_sub(contact.pinned.looked_ms);

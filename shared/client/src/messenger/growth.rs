@@ -37,7 +37,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Returns the change of a device set since the user was told, or `None` if this device has made
-    /// all of it or it cancels out.
+    /// all of it. A device that was added and is gone again counts as both: it may have read messages.
     fn change_of(&self, contact: &Contact) -> Result<Option<Notice>, DeviceStoreError> {
         let told = usize::try_from(contact.pinned.told).unwrap_or(usize::MAX);
         let own = self.device.address();
@@ -48,10 +48,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         before.nodes.truncate(told);
         let before = Contact::new(contact.person.clone(), before)?.active();
         let after = contact.active();
+        let added = contact.pinned.nodes.iter().skip(told).filter(|node| node.addition().is_some());
+        let added: BTreeSet<String> = added.map(|node| node.device().to_owned()).collect();
+        let ever = &before | &added;
         let news = |devices: BTreeSet<String>| -> Vec<String> {
             devices.into_iter().filter(|device| by_others.contains(device.as_str())).collect()
         };
-        let (added, removed) = (news(&after - &before), news(&before - &after));
+        let (added, removed) = (news(&added - &before), news(&ever - &after));
         if added.is_empty() && removed.is_empty() {
             return Ok(None);
         }

@@ -79,6 +79,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let view = match tx.due_view(conversation)? {
             Some(of) => {
                 let members = self.members(tx, &of)?.unwrap_or_default();
+                // The members of a group are no business of whoever has left it.
+                let is_member = of == conversation || members.contains(conversation);
+                let members = if is_member { members } else { BTreeSet::new() };
                 let device_sets = tx.device_sets(&members)?;
                 (!device_sets.is_empty()).then_some(AttachedView { of, device_sets })
             }
@@ -135,14 +138,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 // The end of the chain alone says that there is no more of it.
                 HeadComparison::Same if contact.device_set().as_ref() != Some(set) => {}
                 HeadComparison::Same => {
-                    let stated_ms = activity.published_ms.min(whence.received_ms);
+                    // Neither the sender nor the own server may promise a later time.
+                    let stated_ms = activity.published_ms.min(whence.received_ms).min(self.now_ms());
                     contact.pinned.confirmed_ms = contact.pinned.confirmed_ms.max(stated_ms);
                     tx.pin(whence.actor, &contact.pinned)?;
                 }
                 // No chain is longer than that.
                 _ if set.length > MAX_CHAIN_NODES => {}
                 HeadComparison::Other | HeadComparison::Later => {
-                    if contact.prove(set) {
+                    if contact.prove(whence.device, set) {
                         tx.pin(whence.actor, &contact.pinned)?;
                     }
                 }
@@ -250,9 +254,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// if the server does not show that head.
     async fn settle_proof(&self, actor: &str, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
         let Some(contact) = self.store.read(|tx| self.kept_contact(tx, actor))? else { return Ok(()) };
-        // A device that goes on stating the same head has the chain read once in ten minutes.
-        let proven = contact.pinned.proven.as_ref().filter(|_| contact.hidden().is_some());
-        if !proven.is_some_and(|proven| self.may_look(&proven.head)) {
+        if contact.hidden().is_none() || !self.may_look_in_doubt(actor) {
             return Ok(());
         }
         match self.undisputed(&contact.person).await {
@@ -277,8 +279,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
+    /// True if a chain in doubt may be read now although the user sends nothing. The reading tells the
+    /// other server that this device is in use, so whatever its users state leads to one in ten
+    /// minutes.
+    pub(super) fn may_look_in_doubt(&self, actor: &str) -> bool {
+        self.may_look(&format!("proof {actor}"))
+    }
+
     /// True if a chain may be read now for a reason that others may repeat at will: once in ten
-    /// minutes. The reason is an actor id or a proven head.
+    /// minutes. The reason is an actor id, alone or after `proof `.
     pub(super) fn may_look(&self, reason: &str) -> bool {
         let now_ms = self.now_ms();
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);

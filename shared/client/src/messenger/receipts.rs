@@ -33,6 +33,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         for actor in self.store.read(|tx| tx.owed())? {
             // The own devices are told nothing.
             let Some(author) = Person::of(&actor).filter(|author| *author != me) else { continue };
+            let kept = self.store.read(|tx| self.kept_contact(tx, &actor))?;
+            if kept.is_some_and(|kept| kept.is_in_doubt()) && !self.may_look_in_doubt(&actor) {
+                continue;
+            }
             match self.trusted(&author).await {
                 Ok(_) => while self.put_receipt(&author)? {},
                 Err(MessengerError::Store(error)) => return Err(error.into()),

@@ -1,7 +1,7 @@
 //! The chains of contacts: each is replayed, pinned, and compared with the chain that the server
 //! shows next.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eko_protocol::chain::{ChainNode, ChainState, NodeKind, root};
 use eko_protocol::device_set::DeviceSetRef;
@@ -118,31 +118,55 @@ impl Contact {
         }
     }
 
-    /// Returns the contradiction between this chain and a head that devices of its user have signed,
-    /// if there is one.
+    /// Returns the contradiction between this chain and the heads that devices of its user have
+    /// signed, if there is one. A head that is contradicted counts before heads that are missing, and
+    /// of these the longest counts.
     pub(super) fn hidden(&self) -> Option<Distrust> {
-        let proven = self.pinned.proven.as_ref()?;
-        match self.compare_head(proven) {
-            HeadComparison::Same => None,
-            HeadComparison::Other => Some(Distrust::Disputed(proven.length.saturating_sub(1))),
-            HeadComparison::Later => {
-                Some(Distrust::Withheld { shown: self.state.position.length, proven: proven.length })
-            }
+        if let Some(why) = self.disputed() {
+            return Some(why);
         }
+        let missing = |proven: &&DeviceSetRef| self.compare_head(proven) == HeadComparison::Later;
+        let proven = self.pinned.proven.values().filter(missing).map(|proven| proven.length).max()?;
+        Some(Distrust::Withheld { shown: self.state.position.length, proven })
     }
 
-    /// Keeps a head that a device of this user has signed and that this chain lacks. One is kept: a
-    /// contradiction, or else the longest. Returns false if it is kept already.
-    pub(super) fn prove(&mut self, head: &DeviceSetRef) -> bool {
-        let kept = self.pinned.proven.as_ref();
-        let disputed = matches!(self.hidden(), Some(Distrust::Disputed(_)));
+    /// Returns the first contradiction of this chain to a head that a device of its user has signed.
+    pub(super) fn disputed(&self) -> Option<Distrust> {
+        let disputes = |proven: &&DeviceSetRef| self.compare_head(proven) == HeadComparison::Other;
+        let length = self.pinned.proven.values().filter(disputes).map(|proven| proven.length).min()?;
+        Some(Distrust::Disputed(length.saturating_sub(1)))
+    }
+
+    /// True if this chain lacks a proven head, or was contradicted since it was read. It is read again
+    /// before anything is sent.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        let alarm = self.pinned.alarm.as_ref();
+        alarm.is_some_and(|alarm| alarm.raised_ms >= self.pinned.looked_ms) || self.hidden().is_some()
+    }
+
+    /// Keeps a head that a device of this user has signed, if this chain lacks it. One is kept of each
+    /// device: a contradiction, or else the longest. So no device replaces what another one has
+    /// proven. Returns false if nothing has changed.
+    pub(super) fn prove(&mut self, device: &str, head: &DeviceSetRef) -> bool {
+        let kept = self.pinned.proven.get(device);
+        let disputed = kept.is_some_and(|kept| self.compare_head(kept) == HeadComparison::Other);
         let longest = kept.is_none_or(|kept| head.length > kept.length);
-        let disputes = self.compare_head(head) == HeadComparison::Other;
-        if disputed || !(longest || disputes) {
-            return false;
+        let is_new = match self.compare_head(head) {
+            HeadComparison::Same => false,
+            HeadComparison::Other => !disputed,
+            HeadComparison::Later => !disputed && longest,
+        };
+        if is_new {
+            self.pinned.proven.insert(device.to_owned(), head.clone());
         }
-        self.pinned.proven = Some(head.clone());
-        true
+        is_new
+    }
+
+    /// Forgets the proofs that this chain has settled: it has their heads.
+    fn settle_proofs(&mut self) {
+        let mut proven = std::mem::take(&mut self.pinned.proven);
+        proven.retain(|_, head| self.compare_head(head) != HeadComparison::Same);
+        self.pinned.proven = proven;
     }
 
     pub(super) fn distrust(&self, why: Distrust) -> MessengerError {
@@ -274,7 +298,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     alarm,
                     contact: tx.wrote_to(&actor)?,
                     looked_ms: now_ms,
-                    proven: None,
+                    proven: BTreeMap::new(),
                     confirmed_ms: now_ms,
                 };
                 tx.pin(&actor, &pinned)?;
@@ -301,15 +325,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             pinned.nodes = nodes;
             pinned.looked_ms = now_ms;
             let mut contact = Contact::new(person.clone(), pinned)?;
+            // Once it is pinned, the chain that a device has signed could never follow.
+            if let Some(why) = contact.disputed() {
+                return Ok(ChainComparison::Contradiction(why));
+            }
             for gone in before.difference(&contact.active()) {
                 tx.forget_session(gone)?;
             }
             if !before.is_subset(&contact.active()) {
                 tx.rekey_groups_of(&actor, contact.state.position.length)?;
             }
-            if contact.hidden().is_none() {
-                contact.pinned.proven = None;
-            }
+            contact.settle_proofs();
             tx.pin(&actor, &contact.pinned)?;
             Ok::<_, DeviceStoreError>(ChainComparison::Pinned(contact.pinned))
         })?;

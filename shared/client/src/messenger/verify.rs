@@ -1,5 +1,7 @@
 //! Verifying a contact: the safety number that two people compare, and what follows from it.
 
+use std::collections::BTreeMap;
+
 use eko_protocol::Invalid;
 use eko_protocol::chain::ChainNode;
 use eko_protocol::device_set::DeviceSetRef;
@@ -26,6 +28,8 @@ pub struct Verification {
     /// The contradiction that their server shows now. The user has not seen it yet, so nothing that
     /// the user says is about it.
     pub contradiction: Option<Distrust>,
+    /// The heads that their devices had signed and this chain lacks, by the addresses of the devices.
+    proven: BTreeMap<String, DeviceSetRef>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -45,6 +49,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
             },
             Err(error) if !self.store.read(|tx| tx.is_pinned(&person.actor()))? => return Err(error),
+            // Their devices contradict what the server shows, as they contradict the pinned chain. So
+            // the user decides about both at once.
+            Err(MessengerError::Distrust { why: Distrust::Disputed(_), .. }) => {
+                (self.contact(person).await?, None)
+            }
             Err(MessengerError::Distrust { why, .. }) => (self.contact(person).await?, Some(why)),
             Err(_) => (self.contact(person).await?, None),
         };
@@ -92,12 +101,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             devices: contact.active().into_iter().collect(),
             alarm: contact.pinned.alarm.clone(),
             contradiction: None,
+            proven: contact.pinned.proven.clone(),
         })
     }
 
     /// Records that the safety numbers were compared and are equal. This settles the alarm that the
-    /// user has seen, and heads that the person's devices have signed otherwise, but not what the
-    /// server showed in this very look.
+    /// user has seen, and heads that the person's devices had signed otherwise before, but neither
+    /// what the server showed in this very look nor what the devices have signed since.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] if nothing is pinned; [`MessengerError::Distrust`] if the
@@ -147,7 +157,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             // numbers. The own chain has none.
             match contact.hidden() {
                 Some(why) if !compared && *person != self.me() => return Err(contact.distrust(why)),
-                _ => contact.pinned.proven = None,
+                _ => contact.pinned.proven.retain(|device, head| seen.proven.get(device) != Some(head)),
             }
             contact.pinned.confirmed_ms = self.now_ms();
             contact.pinned.accepted = contact.root().map(ChainNode::hash).unwrap_or_default();

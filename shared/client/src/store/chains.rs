@@ -37,8 +37,9 @@ pub(crate) struct PinnedChain {
     pub(crate) looked_ms: i64,
     /// The number of nodes that the user was told of.
     pub(crate) told: u64,
-    /// A head that devices of the user have proven and that this chain lacks.
-    pub(crate) proven: Option<DeviceSetRef>,
+    /// A head for each device of the user, by its address: the device has signed it, and this chain
+    /// lacks it.
+    pub(crate) proven: BTreeMap<String, DeviceSetRef>,
     /// The newest time at which a device of the user stated a head that this chain has, or at which
     /// the reader accepted the chain, in epoch milliseconds.
     pub(crate) confirmed_ms: i64,
@@ -47,13 +48,12 @@ pub(crate) struct PinnedChain {
 impl Transaction<'_> {
     /// Returns the pinned chain of a user.
     pub(crate) fn pinned(&self, actor: &str) -> Result<Option<PinnedChain>, DeviceStoreError> {
-        let sql = "SELECT nodes, accepted, verified, alarm, alarm_at, contact, looked, told, proven_length, \
-                   proven_head, confirmed FROM chains WHERE actor = ?1";
+        let sql = "SELECT nodes, accepted, verified, alarm, alarm_at, contact, looked, told, proven, \
+                   confirmed FROM chains WHERE actor = ?1";
         let mut statement = self.inner.prepare_cached(sql)?;
         let row = statement.query_row([actor], |row| {
             let alarm: Option<String> = row.get(3)?;
             let at: Option<i64> = row.get(4)?;
-            let proven: (Option<u64>, Option<String>) = (row.get(8)?, row.get(9)?);
             let pinned = PinnedChain {
                 nodes: Vec::new(),
                 accepted: row.get(1)?,
@@ -62,16 +62,17 @@ impl Transaction<'_> {
                 contact: row.get(5)?,
                 looked_ms: row.get(6)?,
                 told: row.get(7)?,
-                proven: proven.0.zip(proven.1).map(|(length, head)| DeviceSetRef { length, head }),
-                confirmed_ms: row.get(10)?,
+                proven: BTreeMap::new(),
+                confirmed_ms: row.get(9)?,
             };
-            Ok((row.get::<_, Vec<u8>>(0)?, pinned))
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(8)?, pinned))
         });
-        let Some((nodes, pinned)) = row.optional()? else { return Ok(None) };
+        let Some((nodes, proven, pinned)) = row.optional()? else { return Ok(None) };
         let corrupt = || DeviceStoreError::Corrupt("device chain");
         let nodes: Vec<Value> = serde_json::from_slice(&nodes).map_err(|_| corrupt())?;
         let nodes = nodes.iter().map(ChainNode::parse).collect::<Result<_, _>>().map_err(|_| corrupt())?;
-        Ok(Some(PinnedChain { nodes, ..pinned }))
+        let proven = serde_json::from_str(&proven).map_err(|_| corrupt())?;
+        Ok(Some(PinnedChain { nodes, proven, ..pinned }))
     }
 
     /// True if the chain of a user is pinned.
@@ -88,10 +89,10 @@ impl Transaction<'_> {
         let nodes = serde_json::to_vec(&nodes).map_err(|_| corrupt())?;
         let alarm = pinned.alarm.as_ref();
         let (alarm, at) = (alarm.map(|alarm| &alarm.why), alarm.map(|alarm| alarm.raised_ms));
-        let proven = pinned.proven.as_ref();
+        let proven = serde_json::to_string(&pinned.proven).map_err(|_| corrupt())?;
         let sql = "INSERT OR REPLACE INTO chains (actor, nodes, length, head, accepted, verified, alarm, alarm_at, \
-                   contact, looked, told, proven_length, proven_head, confirmed) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+                   contact, looked, told, proven, confirmed) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         self.inner.execute(
             sql,
             params![
@@ -106,8 +107,7 @@ impl Transaction<'_> {
                 pinned.contact,
                 pinned.looked_ms,
                 pinned.told,
-                proven.map(|proven| proven.length),
-                proven.map(|proven| &proven.head),
+                proven,
                 pinned.confirmed_ms
             ],
         )?;

@@ -22,7 +22,7 @@ impl Transaction<'_> {
     }
 
     /// Keeps the record of a group. `latest` is the control that made its state, if that is new.
-    /// It settles the conflict that was recorded before.
+    /// It settles the conflict that was recorded before. The views of former members are forgotten.
     pub(crate) fn keep_group(
         &self,
         known: &KnownGroup,
@@ -31,8 +31,9 @@ impl Transaction<'_> {
         let sql = "INSERT INTO groups (id, known, latest) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET \
                    known = ?2, latest = COALESCE(?3, latest), conflict = iif(?3 IS NULL, conflict, NULL)";
         let latest = latest.map(control_json);
-        self.inner.execute(sql, params![known.current.id().as_str(), known_json(known), latest])?;
-        Ok(())
+        let id = known.current.id().as_str();
+        self.inner.execute(sql, params![id, known_json(known), latest])?;
+        self.keep_views_of(id, known.current.members())
     }
 
     /// Returns the control that made the current state of a group.

@@ -26,13 +26,14 @@ CREATE TABLE sessions (
 -- verified: hash of the head for which the user compared safety numbers. alarm: a contradiction that
 -- the server showed, and its time. contact: 1 if the user has accepted this person as a contact.
 -- length, head: the device set. looked: when the chain was last read. told: the number of nodes that
--- the user was told of. proven: a head that the owner's devices have proven and this chain lacks.
+-- the user was told of. proven: for each device of the owner, a head that it has signed and that this
+-- chain lacks (JSON).
 -- confirmed: the newest time at which a device of the owner stated a head that this chain has, or at
 -- which the user accepted the chain.
 CREATE TABLE chains (
   actor TEXT PRIMARY KEY, nodes BLOB NOT NULL, length INTEGER NOT NULL, head TEXT NOT NULL, accepted TEXT NOT NULL,
   verified TEXT, alarm TEXT, alarm_at INTEGER, contact INTEGER NOT NULL DEFAULT 0, looked INTEGER NOT NULL,
-  told INTEGER NOT NULL, proven_length INTEGER, proven_head TEXT, confirmed INTEGER NOT NULL
+  told INTEGER NOT NULL, proven TEXT NOT NULL DEFAULT '{}', confirmed INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- Devices that stated another hash of the device sets of a conversation than this device has. sent:

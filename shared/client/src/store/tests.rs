@@ -252,3 +252,17 @@ fn strangers_of_whom_nothing_is_kept_are_forgotten_but_for_the_last() {
         })
         .unwrap();
 }
+
+/// Whoever has left a group does not get its list of members.
+#[test]
+fn the_views_of_former_members_are_forgotten() {
+    let store = DeviceStore::in_memory().unwrap();
+    let holder = |actor| ViewHolder { actor, device: actor, conversation: "g" };
+    let due = store.write(|tx| {
+        tx.note_difference(holder("bob"), "other")?;
+        tx.note_difference(holder("carol"), "other")?;
+        tx.keep_views_of("g", &["alice".to_owned(), "carol".to_owned()].into())?;
+        Ok::<_, DeviceStoreError>([tx.due_view("bob")?, tx.due_view("carol")?])
+    });
+    assert_eq!(due.unwrap(), [None, Some("g".to_owned())]);
+}

@@ -1,6 +1,8 @@
 //! Views of device chains that others have and this device does not share: another hash of the
 //! device sets of a conversation (`eko:deviceSetsHash`).
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{DeviceStoreError, Transaction};
@@ -25,6 +27,19 @@ impl Transaction<'_> {
                    ON CONFLICT (device, conversation) DO UPDATE SET hash = ?4, sent = 0 WHERE hash != ?4";
         let parameters = params![of.device, of.conversation, of.actor, hash];
         self.inner.prepare_cached(sql)?.execute(parameters)?;
+        Ok(())
+    }
+
+    /// Forgets the views that others than these members have of a conversation.
+    pub(crate) fn keep_views_of(
+        &self,
+        conversation: &str,
+        members: &BTreeSet<String>,
+    ) -> Result<(), DeviceStoreError> {
+        let members = serde_json::to_string(members).map_err(|_| DeviceStoreError::Corrupt("group"))?;
+        let sql =
+            "DELETE FROM views WHERE conversation = ?1 AND actor NOT IN (SELECT value FROM json_each(?2))";
+        self.inner.prepare_cached(sql)?.execute([conversation, &members])?;
         Ok(())
     }
 

@@ -54,6 +54,25 @@ async fn contacts_and_own_devices_are_told_of_a_device() {
     world.deliver().await;
 }
 
+/// A device that is gone again may have read messages meanwhile.
+#[tokio::test]
+async fn a_device_that_came_and_went_is_told() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    say(&alice, &bob.me(), "before").await;
+    world.deliver().await;
+    hear(&world, &bob).await;
+    let two = further(&world, &wire, &bob, "two").await;
+    bob.revoke(two.device().id()).await.unwrap();
+    say(&alice, &bob.me(), "to one").await;
+    let gone = vec![two.device().address()];
+    assert_eq!(changes(&alice).await, [(bob.me().actor(), gone.clone(), gone)]);
+    world.deliver().await;
+    hear(&world, &bob).await;
+    world.deliver().await;
+}
+
 /// The process that found the change ends before it can tell.
 #[tokio::test]
 async fn a_change_that_was_not_shown_is_told_again() {

@@ -65,7 +65,7 @@ async fn a_device_that_came_and_went_is_told() {
     hear(&world, &bob).await;
     let two = further(&world, &wire, &bob, "two").await;
     bob.revoke(two.device().id()).await.unwrap();
-    say(&alice, &bob.me(), "to one").await;
+    alice.verification(&bob.me()).await.unwrap();
     let gone = vec![two.device().address()];
     assert_eq!(changes(&alice).await, [(bob.me().actor(), gone.clone(), gone)]);
     world.deliver().await;

@@ -38,9 +38,9 @@ pub struct Invitation {
 /// A group that this user has joined.
 #[derive(Debug)]
 pub struct JoinedGroup {
-    /// What was sent to the members.
+    /// The activity that told the members.
     pub sent: SentActivity,
-    /// What came of the messages that were held for the group.
+    /// The news from the messages that were held for the group.
     pub notices: Vec<Notice>,
 }
 

@@ -150,7 +150,7 @@ pub enum GroupEvent {
     Conflict,
     /// The device that made the control has told others something else in its place.
     TwoStories,
-    /// What was sent is held, because it cannot be judged yet.
+    /// The activity is held, because it cannot be judged yet.
     Held(HeldReason),
 }
 

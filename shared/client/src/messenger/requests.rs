@@ -13,7 +13,7 @@ use crate::{SignalSessions, Transport};
 /// The number of strangers whose chains are kept though no message of theirs is.
 const STRANGERS_KNOWN: u32 = 200;
 
-/// What one stranger wrote.
+/// The messages of one stranger, until the user accepts or declines them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRequest {
     /// The stranger.

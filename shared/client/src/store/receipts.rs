@@ -1,5 +1,5 @@
-//! What this device owes to the authors of messages: to tell them what arrived, what cannot be
-//! read, and what is missing.
+//! Receipts that this device owes to the authors of messages: they tell what arrived, what cannot
+//! be read, and what is missing.
 
 use eko_protocol::id::EnvelopeId;
 use rusqlite::params;

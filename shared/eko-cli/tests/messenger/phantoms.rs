@@ -69,7 +69,7 @@ async fn what_is_declined_leaves_nothing() {
     world.deliver().await;
 }
 
-/// What a user has accepted on one device counts on the others.
+/// An invitation that a user has accepted on one device counts on the others.
 #[tokio::test]
 async fn a_user_joins_on_all_devices_at_once() {
     let world = World::new().await;

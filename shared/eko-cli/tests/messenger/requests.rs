@@ -131,7 +131,7 @@ async fn a_flood_of_a_stranger_is_bounded() {
     world.deliver().await;
 }
 
-/// Whom a user writes to on one device is a stranger on none.
+/// A person to whom a user writes on one device is a stranger on none.
 #[tokio::test]
 async fn writing_to_a_stranger_accepts_them_on_every_device() {
     let world = World::new().await;

@@ -36,7 +36,7 @@ async fn a_withheld_removal_is_told_by_the_others() {
     world.deliver().await;
 }
 
-/// What is held for a state that does not come is shown, and counts when the state comes.
+/// A message that is held for a state that does not come is shown, and counts when the state comes.
 #[tokio::test]
 async fn what_waits_for_a_withheld_control_is_shown() {
     let friends = Friends::meet().await;

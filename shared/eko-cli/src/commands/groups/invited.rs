@@ -1,4 +1,4 @@
-//! What `eko groups` shows beside the groups: the invitations, and what is held.
+//! The invitations and the held messages, which `eko groups` shows beside the groups.
 
 use eko_client::messenger::Invitation;
 use serde_json::{Value, json};

@@ -22,12 +22,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// contradicted it since.
     pub(super) async fn trusted(&self, person: &Person) -> Result<Contact, MessengerError> {
         let contact = self.contact(person).await?;
+        // A copy of every message goes to the user's own devices, so these must be beyond doubt. No
+        // reading settles an alarm about them, only the user does.
+        let own = *person == self.me();
+        if let Some(alarm) = contact.pinned.alarm.as_ref().filter(|_| own) {
+            return Err(contact.distrust(Distrust::Contradicted(alarm.why.clone())));
+        }
         let contact = self.read_again(contact).await?;
-        // A copy of every message goes to the user's own devices, so these must be beyond doubt.
-        if *person == self.me() {
-            if let Some(alarm) = &contact.pinned.alarm {
-                return Err(contact.distrust(Distrust::Contradicted(alarm.why.clone())));
-            }
+        if own {
             if !contact.active().contains(&self.device.address()) {
                 return Err(MessengerError::Revoked);
             }

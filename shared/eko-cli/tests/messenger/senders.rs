@@ -98,7 +98,10 @@ async fn a_message_of_a_revoked_device_is_refused() {
     alice.verification(&bob.me()).await.unwrap();
     let received = alice.receive().await.unwrap();
     let refused = Notice::Unreadable { actor: bob.me().actor(), why: UnreadableReason::RevokedDevice };
-    assert!(received.messages.is_empty() && received.notices == [refused], "{received:?}");
+    let gone = vec![two.device().address()];
+    let (actor, length) = (bob.me().actor(), 3);
+    let told = Notice::DevicesChanged { actor, added: gone.clone(), removed: gone, length };
+    assert!(received.messages.is_empty() && received.notices == [refused, told], "{received:?}");
     assert_eq!(alice.receive().await.unwrap().notices, []);
     say(&bob, &alice.me(), "from the one that is left").await;
     world.deliver().await;

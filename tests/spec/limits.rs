@@ -149,6 +149,19 @@ fn every_limit_of_a_client() {
             "grants of a group's state" => group::MAX_GRANTS,
             "epochs that a control of a group skips" => usize::try_from(group::MAX_EPOCH_JUMP).unwrap(),
             "epoch at which a user comes into a group" => usize::try_from(group::MAX_FIRST_EPOCH).unwrap(),
+            "former states of a group that a member may name" => group::MAX_FORMER,
+            "members of a group in which all are told who joins" => messenger::ALL_TOLD,
+            "members without an office who forward a control" => messenger::ANNOUNCERS,
+            "minutes until a control is forwarded again, or a member is shown as behind" => {
+                whole(messenger::BEHIND_MINUTES)
+            }
+            "activities that `eko` holds of one contact or member" => whole(store::MOST_HELD_OF_SENDER),
+            "activities that `eko` holds of all contacts and members" => whole(store::MOST_HELD),
+            "activities that `eko` holds of one stranger" => whole(store::MOST_HELD_OF_STRANGER),
+            "activities that `eko` holds of all strangers" => whole(store::MOST_HELD_OF_STRANGERS),
+            "invitations that `eko` keeps of one user" => whole(store::MOST_INVITATIONS_OF_USER),
+            "invitations that `eko` keeps of all strangers" => whole(store::MOST_INVITATIONS_OF_STRANGERS),
+            "declined invitations that `eko` remembers" => whole(store::MOST_DECLINED),
             other => panic!("nothing checks the limit {other:?}"),
         };
         assert_eq!(most, due, "{limit}");

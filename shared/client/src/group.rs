@@ -71,9 +71,11 @@ pub use difference::GroupDifference;
 pub use error::GroupError;
 pub use grant::{GroupGrant, MAX_GRANTS, check_lineage};
 pub use id::GroupId;
-pub use judge::{ControlVerdict, judge_control};
+pub use judge::{ControlVerdict, judge_control, judge_forwarded_control};
 pub use key::MasterKey;
-pub use known::{KnownGroup, LeaveDecision, OwnDeparture, PreviousState, RekeyDecision, StateAgreement};
+pub use known::{
+    KnownGroup, LeaveDecision, MAX_FORMER, OwnDeparture, PreviousState, RekeyDecision, StateAgreement,
+};
 pub use signer::{ControlSender, GroupSigner};
 pub use state::{GroupOrigin, GroupParts, GroupState};
 

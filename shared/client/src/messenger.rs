@@ -48,15 +48,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use eko_protocol::address::Origin;
+use eko_protocol::chain::ChainState;
 use tokio::sync::Mutex;
 
+pub use announcing::{ANNOUNCERS, BEHIND_MINUTES};
 pub use devices::{OwnDevice, OwnDevices};
 pub use error::{Distrust, MessengerError};
 pub use freshness::{READ_AFTER_DAYS, REFUSED_AFTER_DAYS, SHOWN_AFTER_DAYS, WITHOUT_READING_DAYS};
 pub use groups::Group;
 pub use heads::{READ_AGAIN_MINUTES, READ_FOR_ACTIVITY};
 pub use holding::HeldItem;
-pub use invitations::{Invitation, JoinedGroup};
+pub use invitations::{ALL_TOLD, Invitation, JoinedGroup};
 pub use joining::JoinState;
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
@@ -89,6 +91,8 @@ pub struct Messenger<T, S> {
     /// The times at which chains were last read for a reason that others may repeat at will, by that
     /// reason: an actor id or a proven head. In epoch milliseconds.
     looks: std::sync::Mutex<BTreeMap<String, i64>>,
+    /// The last chains that were replayed, by actor id, with the hash of the last node.
+    replayed: std::sync::Mutex<BTreeMap<String, (String, ChainState)>>,
     /// The lengths of the chains whose changes were returned as notices, by actor id.
     returned: std::sync::Mutex<BTreeMap<String, u64>>,
     watcher: Option<Arc<dyn Fn(ProgressStep) + Send + Sync>>,
@@ -121,6 +125,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             refreshing: Mutex::default(),
             left: std::sync::Mutex::default(),
             looks: std::sync::Mutex::default(),
+            replayed: std::sync::Mutex::default(),
             returned: std::sync::Mutex::default(),
             watcher: None,
         }

@@ -32,8 +32,9 @@ pub(crate) use envelopes::NewEnvelope;
 pub use envelopes::{EnvelopeState, OutboxEnvelope};
 pub use error::DeviceStoreError;
 pub(crate) use held::HeldActivity;
-pub use held::HeldReason;
+pub use held::{HeldReason, MOST_HELD, MOST_HELD_OF_SENDER, MOST_HELD_OF_STRANGER, MOST_HELD_OF_STRANGERS};
 pub(crate) use invitations::StoredInvitation;
+pub use invitations::{MOST_DECLINED, MOST_INVITATIONS_OF_STRANGERS, MOST_INVITATIONS_OF_USER};
 pub(crate) use messages::CiphertextKey;
 pub use messages::{MessageContent, StoredMessage};
 pub(crate) use requests::RequestOutcome;
@@ -41,7 +42,7 @@ pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS};
 pub(crate) use views::ViewHolder;
 
 /// The version of the schema, kept in SQLite's `user_version`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// The time for which one process waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(20);
 

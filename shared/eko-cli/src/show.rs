@@ -220,12 +220,18 @@ fn group_news(by: &str, group: &str, is_own: bool, event: &GroupEvent, what: &st
         GroupEvent::TwoStories => {
             format!("{by} tells different members of the group {group} different things")
         }
+        GroupEvent::Behind => format!(
+            "{by} goes on in another state of the group {group} than this device: they may not know who is in it now"
+        ),
         GroupEvent::Held(HeldReason::Ahead) => {
             format!("Something of {by} for the group {group} is held, until what came before it arrives")
         }
         GroupEvent::Held(HeldReason::NotJoined) => {
             format!("Something of {by} is held for the group {group}, which you have not joined")
         }
+        GroupEvent::Held(HeldReason::UnknownAuthor) => format!(
+            "a change of the group {group} is held, because the device of {by} that made it is not known yet"
+        ),
         GroupEvent::Held(HeldReason::Reset) => format!(
             "a change of the group {group} is held, because all devices of {by} were replaced: eko verify {by}"
         ),
@@ -242,6 +248,7 @@ fn group_event(event: &GroupEvent) -> String {
         GroupEvent::Joined => "joined".to_owned(),
         GroupEvent::Conflict => "conflict".to_owned(),
         GroupEvent::TwoStories => "two stories".to_owned(),
+        GroupEvent::Behind => "behind".to_owned(),
         GroupEvent::Held(why) => format!("held: {}", held_word(*why)),
     }
 }
@@ -252,6 +259,7 @@ pub(crate) fn held_word(why: HeldReason) -> &'static str {
         HeldReason::Ahead => "ahead",
         HeldReason::NotJoined => "not-joined",
         HeldReason::Reset => "reset",
+        HeldReason::UnknownAuthor => "unknown-author",
     }
 }
 

@@ -100,4 +100,6 @@ pub(super) fn play(examples: &mut Examples) {
     let mut join = said(5, hello.to[0].as_str(), ActivityContent::Join(hello.group.clone().unwrap().id));
     join.group = hello.group;
     examples.document("group join", &plain(&join));
+    let announce = said(6, BOB, ActivityContent::Announce(Box::new(created)));
+    examples.document("group announce", &plain(&announce));
 }

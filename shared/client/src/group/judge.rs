@@ -16,8 +16,8 @@ pub enum ControlVerdict {
     Join,
     /// The control is the next change.
     Apply,
-    /// The control is of a later epoch, and by an admin whom this device knows as one. It counts
-    /// without what was between.
+    /// The control is of a later epoch, and an admin whom this device knows as one has made it or
+    /// forwards it. It counts without what was between.
     Jump,
     /// The control makes the state that is known already.
     Same,
@@ -60,6 +60,29 @@ pub fn judge_control(
     me: &str,
 ) -> ControlVerdict {
     decide(known, control, sender, me).unwrap_or_else(ControlVerdict::Refused)
+}
+
+/// Judges a control that the member `forwarder` passes on. An admin whom this device knows as one
+/// vouches for what comes later: the author may be an admin by a change that this device has not
+/// seen.
+pub fn judge_forwarded_control(
+    known: Option<&KnownGroup>,
+    control: &GroupControl,
+    sender: &ControlSender<'_>,
+    forwarder: &str,
+    me: &str,
+) -> ControlVerdict {
+    let verdict = judge_control(known, control, sender, me);
+    let is_vouched = known.is_some_and(|known| {
+        known.current.admins().contains(forwarder) && control.state().epoch() > known.current.epoch()
+    });
+    match verdict {
+        ControlVerdict::Ahead if is_vouched => match check_own_key(control) {
+            Ok(()) => ControlVerdict::Jump,
+            Err(why) => ControlVerdict::Refused(why),
+        },
+        other => other,
+    }
 }
 
 fn decide(

@@ -11,7 +11,7 @@ mod json;
 const FORMER: usize = 256;
 
 /// The number of former states whose hashes a record keeps.
-const PAST: usize = 32;
+pub const MAX_FORMER: usize = 32;
 
 /// A group as a device knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl KnownGroup {
     /// of the past.
     pub fn in_place_of(mut self, replaced: &Self) -> Self {
         self.past.splice(0..0, replaced.past.iter().cloned().chain([replaced.current.hash()]));
-        self.past.drain(..self.past.len().saturating_sub(PAST));
+        self.past.drain(..self.past.len().saturating_sub(MAX_FORMER));
         let former = self.former.iter().chain(&replaced.former).chain(replaced.current.members());
         let former = former.filter(|actor| !self.current.members().contains(*actor));
         self.former = former.take(FORMER).cloned().collect();
@@ -199,7 +199,7 @@ impl KnownGroup {
         };
         let mut past = known.map(|known| known.past.clone()).unwrap_or_default();
         past.extend(known.map(|known| known.current.hash()));
-        past.drain(..past.len().saturating_sub(PAST));
+        past.drain(..past.len().saturating_sub(MAX_FORMER));
         let confirmed = known.map(|known| known.confirmed.clone()).unwrap_or_default();
         let confirmed = confirmed.into_iter().chain([control.author().to_owned()]);
         let confirmed = confirmed.filter(|actor| current.members().contains(actor)).collect();
@@ -258,6 +258,11 @@ impl KnownGroup {
         } else {
             StateAgreement::Other
         }
+    }
+
+    /// True if somebody is a member, or was one as far as this record knows.
+    pub fn has_or_had(&self, actor: &str) -> bool {
+        self.current.members().contains(actor) || self.former.contains(actor)
     }
 
     /// Returns the members, without `me`, who have not shown that they have a state of this group.

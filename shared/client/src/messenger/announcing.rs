@@ -4,20 +4,26 @@
 use std::collections::BTreeMap;
 
 use super::controls::event;
+use super::heads::READ_FOR_ACTIVITY;
 use super::incoming::ActivitySource;
 use super::standing::Standing;
+use super::trust::ChainRoute;
 use super::{GroupEvent, Messenger, MessengerError, Notice, Person};
 use crate::content::{Activity, ActivityContent, ActivityId, GroupRef};
 use crate::group::{GroupControl, KnownGroup, StateAgreement};
-use crate::store::{HeldReason, Transaction};
+use crate::store::{DeviceStoreError, HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
 
-/// The number of members, besides the admins, who tell somebody that the state is another.
-const ANNOUNCERS: usize = 3;
+/// The number of members who are no admins and who tell somebody that the state is another.
+pub const ANNOUNCERS: usize = 3;
+/// The minutes after which a member who still has another state is told again, because the server may
+/// have withheld what was sent before, and after which the user is told of that member.
+pub const BEHIND_MINUTES: i64 = 60;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Compares the state that a member has with the one of this device. A member who has this
-    /// state, or had a former one, is confirmed. A member who has not this state is told of it.
+    /// state, or had a former one, is confirmed. A member who has not this state is told of it, and
+    /// the user is told of a member who still has not after an hour.
     pub(super) fn compare_state(
         &self,
         tx: &Transaction<'_>,
@@ -45,13 +51,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             notices.push(event(&group.id, whence.actor, GroupEvent::Conflict));
         }
         match agreement {
-            StateAgreement::Former | StateAgreement::Other => self.announce(tx, &known, whence.actor),
-            StateAgreement::Same | StateAgreement::Later => Ok(()),
+            StateAgreement::Former | StateAgreement::Other => {
+                let (now_ms, hash) = (self.now_ms(), known.current.hash());
+                let before_ms = now_ms.saturating_sub(BEHIND_MINUTES * 60_000);
+                if tx.note_behind(group.id.as_str(), whence.actor, &hash, now_ms, before_ms)? {
+                    notices.push(event(&group.id, whence.actor, GroupEvent::Behind));
+                }
+                self.announce(tx, &known, whence.actor)
+            }
+            StateAgreement::Same => Ok(tx.note_caught_up(group.id.as_str(), whence.actor)?),
+            StateAgreement::Later => Ok(()),
         }
     }
 
     /// Forwards the control that made the current state of a group to a member who has another
-    /// state: once per member and state, by the admins and by three other members.
+    /// state: once an hour per member and state, by the admins and by three other members.
     pub(super) fn announce(
         &self,
         tx: &Transaction<'_>,
@@ -69,14 +83,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let content = ActivityContent::Announce(Box::new(control));
         let activity = self.evidence(tx, to, None, content)?;
         // A control of the greatest size leaves no room for what is around it.
-        if activity.to_plaintext().is_err() || !tx.note_announced(state.id().as_str(), to, &state.hash())? {
+        if activity.to_plaintext().is_err() {
+            return Ok(());
+        }
+        let (now_ms, hash) = (self.now_ms(), state.hash());
+        let before_ms = now_ms.saturating_sub(BEHIND_MINUTES * 60_000);
+        if !tx.note_announced(state.id().as_str(), to, &hash, now_ms, before_ms)? {
             return Ok(());
         }
         self.enclose(tx, &activity, &[person], false)
     }
 
-    /// Judges a control that a member forwarded. It counts as if its author had sent it now. Who
-    /// forwards it must be a member of the group; it proves itself.
+    /// Judges a control that a member forwarded. It counts as if its author had sent it now, and for
+    /// more if an admin forwards it. Who forwards it must be a member of the group; it proves itself.
+    /// If this device does not know the author's device, the control is held until it does.
     pub(super) fn keep_announced(
         &self,
         tx: &Transaction<'_>,
@@ -95,7 +115,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let author = self.kept_contact(tx, control.author())?;
         let Some(author) = author.filter(|author| author.listed(control.device()).is_some()) else {
-            return self.hold(tx, id, activity, whence, HeldReason::Ahead, notices);
+            return self.hold(tx, id, activity, whence, HeldReason::UnknownAuthor, notices);
         };
         let standing = Standing::of(&author, control.device(), &me);
         match standing {
@@ -110,13 +130,59 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             standing,
             warning: whence.warning.clone(),
             was_held: whence.was_held,
+            forwarder: Some(whence.actor),
         };
-        if !self.follow_control(tx, control, &by_author, whence.actor, notices)? {
+        if !self.follow_control(tx, control, &by_author, notices)? {
             return self.hold(tx, id, activity, whence, HeldReason::Ahead, notices);
         }
         // Whoever forwards an old control is behind.
         let is_behind = control.state().epoch() < known.current.epoch();
         if is_behind { self.announce(tx, &known, whence.actor) } else { Ok(()) }
+    }
+
+    /// Reads the chains of the authors of forwarded controls whose devices this device does not know,
+    /// and tries these controls again: eight chains in one look, and each once in ten minutes. The
+    /// chains of strangers are read through the own server.
+    pub(super) async fn read_unknown_authors(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
+        let authors: Vec<(Person, bool)> = self.store.read(|tx| {
+            let members = self.fellow_members(tx)?;
+            let mut authors = BTreeMap::new();
+            for held in tx.held_for_chains()? {
+                if held.why == HeldReason::UnknownAuthor
+                    && !self.lists(tx, &held.author, &held.signer)?
+                    && let Some(person) = Person::of(&held.author)
+                {
+                    let is_known = members.contains(&held.author) || tx.is_contact(&held.author)?;
+                    authors.insert(held.author, (person, is_known));
+                }
+            }
+            Ok::<_, DeviceStoreError>(authors.into_values().collect())
+        })?;
+        let due = authors.into_iter().filter(|(person, _)| self.may_look(&person.actor()));
+        let due: Vec<(Person, bool)> = due.take(READ_FOR_ACTIVITY).collect();
+        for (person, is_known) in &due {
+            let route = if *is_known { ChainRoute::Direct } else { ChainRoute::ThroughHome };
+            match self.look_again_by(person, route).await {
+                Ok(_) => {}
+                Err(MessengerError::Distrust { actor, why }) => {
+                    notices.push(Notice::Distrusted { actor, why });
+                }
+                Err(error @ MessengerError::Store(_)) => return Err(error),
+                // The next look asks again.
+                Err(_) => {}
+            }
+        }
+        if due.is_empty() { Ok(()) } else { self.retry_after_chains(notices) }
+    }
+
+    /// True if the pinned chain of a user has this device.
+    pub(super) fn lists(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &str,
+        device: &str,
+    ) -> Result<bool, DeviceStoreError> {
+        Ok(self.kept_contact(tx, actor)?.is_some_and(|contact| contact.listed(device).is_some()))
     }
 
     /// Makes an activity that is no message.
@@ -153,9 +219,10 @@ fn announces(known: &KnownGroup, me: &str, to: &str) -> bool {
         hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()))
     };
     let mine = place(me);
-    let members = known.current.members().iter().filter(|member| *member != to);
-    let before = members.filter(|member| place(member) < mine).count();
-    known.current.admins().contains(me) || before < ANNOUNCERS
+    let (members, admins) = (known.current.members(), known.current.admins());
+    let others = members.difference(admins).filter(|member| *member != to);
+    let before = others.filter(|member| place(member) < mine).count();
+    admins.contains(me) || before < ANNOUNCERS
 }
 
 #[cfg(test)]
@@ -177,8 +244,9 @@ mod tests {
         for to in members {
             let telling = members.iter().filter(|me| *me != to && announces(&known, me, to));
             let telling: Vec<&String> = telling.collect();
-            assert!((ANNOUNCERS..=ANNOUNCERS + 1).contains(&telling.len()), "{telling:?}");
-            assert!(to == admin || telling.iter().any(|me| *me == admin));
+            let admins = usize::from(to != admin);
+            assert_eq!(telling.len(), ANNOUNCERS + admins, "{telling:?}");
+            assert_eq!(telling.iter().filter(|me| **me == admin).count(), admins);
             announcers.extend(telling);
         }
         assert!(announcers.len() > 20, "they take turns");

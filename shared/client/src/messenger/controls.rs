@@ -6,7 +6,7 @@ use super::{GroupEvent, Messenger, MessengerError, Notice};
 use crate::content::Activity;
 use crate::group::{
     ControlSender, ControlVerdict, GroupControl, GroupDifference, GroupError, GroupId, GroupState,
-    KnownGroup, judge_control,
+    KnownGroup, judge_control, judge_forwarded_control,
 };
 use crate::store::{HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
@@ -32,24 +32,23 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Standing::Own | Standing::Accepted | Standing::Stranger => {}
         }
-        if !self.follow_control(tx, control, whence, whence.actor, notices)? {
+        if !self.follow_control(tx, control, whence, notices)? {
             self.hold(tx, id, activity, whence, HeldReason::Ahead, notices)?;
         }
         Ok(())
     }
 
-    /// Judges a control of the device in `whence`, which `shown_by` sent, and keeps what it makes. Then
-    /// it tries again what was held for that state. Returns false if something before the control is
-    /// missing.
+    /// Judges a control of the device in `whence`, and keeps what it makes. Then it tries again what was
+    /// held for that state. Returns false if something before the control is missing.
     pub(super) fn follow_control(
         &self,
         tx: &Transaction<'_>,
         control: &GroupControl,
         whence: &ActivitySource<'_>,
-        shown_by: &str,
         notices: &mut Vec<Notice>,
     ) -> Result<bool, MessengerError> {
         let (me, id) = (self.device.actor(), control.state().id());
+        let shown_by = whence.forwarder.unwrap_or(whence.actor);
         let listed = self.kept_contact(tx, whence.actor)?.and_then(|contact| contact.listed(whence.device));
         let Some(listed) = listed else { return Ok(false) };
         let sender = ControlSender { actor: whence.actor, device: whence.device, identity: &listed.identity };
@@ -58,7 +57,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if !is_member && self.follow_invitations(tx, control, &sender, whence, notices)? {
             return Ok(true);
         }
-        let mut verdict = judge_control(known.as_ref(), control, &sender, &me);
+        let mut verdict = match whence.forwarder {
+            Some(by) => judge_forwarded_control(known.as_ref(), control, &sender, by, &me),
+            None => judge_control(known.as_ref(), control, &sender, &me),
+        };
+        let is_heard = whence.standing != Standing::Stranger
+            || known.as_ref().is_some_and(|known| known.has_or_had(whence.actor));
         if let Some(known) = &known
             && skips_judgement_of_grants(&verdict)
         {
@@ -97,14 +101,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             ControlVerdict::Ahead => return Ok(false),
             ControlVerdict::Refused(GroupError::OtherHistory) | ControlVerdict::Conflict { .. } => {}
-            ControlVerdict::Refused(why) => tell(GroupEvent::Refused(why.clone())),
+            // What a stranger makes up is not worth a word.
+            ControlVerdict::Refused(why) if is_heard => tell(GroupEvent::Refused(why.clone())),
             ControlVerdict::Overtakes => tell(GroupEvent::Replaced(control.change())),
             ControlVerdict::Join
             | ControlVerdict::Apply
             | ControlVerdict::Jump
             | ControlVerdict::Reveals
             | ControlVerdict::LateDeparture => tell(GroupEvent::Changed(control.change())),
-            ControlVerdict::Same | ControlVerdict::Overtaken | ControlVerdict::Older => {}
+            ControlVerdict::Refused(_)
+            | ControlVerdict::Same
+            | ControlVerdict::Overtaken
+            | ControlVerdict::Older => {}
         }
         let replaced = tx.latest_control(id.as_str())?;
         if let Some(next) = &next {
@@ -113,7 +121,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if verdict == ControlVerdict::Join {
             tx.drop_invitations(id.as_str(), None)?;
         }
-        if let (Some(known), true) = (&known, met) {
+        if let Some(known) = known.as_ref().filter(|known| met && known.has_or_had(whence.actor)) {
             if tx.note_conflict(id.as_str(), shown_by)? || is_latest {
                 let (id, by) = (id.clone(), shown_by.to_owned());
                 notices.push(Notice::Group { id, by, event: GroupEvent::Conflict, difference });
@@ -161,8 +169,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(NewGrants::Proven)
     }
 
-    /// Tells the author of a control on another history, or of a control that comes late, what the
-    /// group is now.
+    /// Tells the author of a control on another history, of one that has lost, or of one that comes
+    /// late, what the group is now.
     fn answer_old_control(
         &self,
         tx: &Transaction<'_>,
@@ -173,7 +181,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<(), MessengerError> {
         let is_behind = match verdict {
             ControlVerdict::Conflict { wins } => !wins,
-            ControlVerdict::Refused(GroupError::OtherHistory) => true,
+            ControlVerdict::Overtaken | ControlVerdict::Refused(GroupError::OtherHistory) => true,
             ControlVerdict::Older => control.state().epoch() == known.current.epoch(),
             _ => false,
         };

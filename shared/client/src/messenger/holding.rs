@@ -2,9 +2,10 @@
 
 use super::controls::event;
 use super::incoming::{ActivitySource, unreadable};
+use super::requests::origin_of;
 use super::standing::Standing;
 use super::{GroupEvent, Messenger, MessengerError, Notice, Trust, UnreadableReason};
-use crate::content::Activity;
+use crate::content::{Activity, ActivityContent};
 use crate::group::GroupId;
 use crate::store::{DeviceStoreError, HeldActivity, HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
@@ -32,7 +33,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let held = self.store.read(|tx| tx.held(None))?;
         let item = |held: HeldActivity| HeldItem {
             group: held.group,
-            actor: held.actor,
+            actor: held.author,
             received_ms: held.received_ms,
             why: held.why,
         };
@@ -48,21 +49,37 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         why: HeldReason,
         notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
-        let known = tx.group(id.as_str())?;
-        let is_member = known.is_some_and(|known| known.current.members().contains(whence.actor));
+        let is_known = matches!(whence.standing, Standing::Own | Standing::Accepted)
+            || self.is_named(tx, id, whence.actor)?;
+        let (author, signer) = match &activity.content {
+            ActivityContent::Announce(control) => (control.author(), control.device()),
+            _ => (whence.actor, whence.device),
+        };
         let held = HeldActivity {
             row: 0,
             group: id.to_string(),
             actor: whence.actor.to_owned(),
             device: whence.device.to_owned(),
+            author: author.to_owned(),
+            signer: signer.to_owned(),
             received_ms: whence.received_ms,
             plaintext: activity.to_plaintext()?,
             why,
-            stranger: !is_member && !matches!(whence.standing, Standing::Own | Standing::Accepted),
+            stranger: !is_known,
             warning: whence.warning.clone(),
         };
-        notices.push(event(id, whence.actor, GroupEvent::Held(why)));
-        Ok(tx.hold(&held, self.now_ms())?)
+        notices.push(event(id, author, GroupEvent::Held(why)));
+        Ok(tx.hold(&held, self.now_ms(), origin_of)?)
+    }
+
+    /// True if somebody is a member of a group, or of one that a contact invites this user to.
+    fn is_named(&self, tx: &Transaction<'_>, id: &GroupId, actor: &str) -> Result<bool, DeviceStoreError> {
+        if tx.group(id.as_str())?.is_some_and(|known| known.current.members().contains(actor)) {
+            return Ok(true);
+        }
+        let invitations = tx.invitations(Some(id.as_str()))?;
+        let by_contacts = invitations.iter().filter(|invitation| !invitation.stranger);
+        Ok(by_contacts.into_iter().any(|invitation| invitation.known.current.members().contains(actor)))
     }
 
     /// Tries again what was held for a group, until nothing more of it counts: each activity may let
@@ -111,6 +128,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             standing,
             warning: held.warning.or_else(|| standing.warning()),
             was_held: true,
+            forwarder: None,
         };
         let mut told = Vec::new();
         self.keep(tx, &activity, &whence, &mut told)?;
@@ -120,15 +138,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Tries again what was held because all devices of its author were replaced, if this user has
-    /// accepted that since.
-    pub(super) fn retry_after_resets(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
+    /// Tries again what was held for the chain of its author: because all devices were replaced, if
+    /// this user has accepted that since, or because the author's device was not known, if it is now.
+    pub(super) fn retry_after_chains(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
         self.store.write(|tx| {
-            for (group, actor) in tx.held_for_resets()? {
-                let contact = self.kept_contact(tx, &actor)?;
-                if contact.is_some_and(|contact| contact.trust() != Trust::Reset)
-                    && let Ok(id) = GroupId::parse(&group)
-                {
+            for held in tx.held_for_chains()? {
+                let Some(contact) = self.kept_contact(tx, &held.author)? else { continue };
+                let is_settled = match held.why {
+                    HeldReason::Reset => contact.trust() != Trust::Reset,
+                    HeldReason::Ahead | HeldReason::NotJoined | HeldReason::UnknownAuthor => {
+                        contact.listed(&held.signer).is_some()
+                    }
+                };
+                if is_settled && let Ok(id) = GroupId::parse(&held.group) {
                     self.retry_held(tx, &id, notices)?;
                 }
             }

@@ -39,6 +39,8 @@ pub(super) struct ActivitySource<'a> {
     pub(super) warning: Option<String>,
     /// True if the activity was held, and is tried again.
     pub(super) was_held: bool,
+    /// The actor id of the member who forwards what this device sent, if somebody does.
+    pub(super) forwarder: Option<&'a str>,
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -83,6 +85,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             standing,
             warning: standing.warning(),
             was_held: false,
+            forwarder: None,
         };
         let (activity, disposition) = match self.open_message(message, &whence, listed, notices) {
             Ok(kept) => kept,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::controls::event;
 use super::groups::others;
 use super::incoming::ActivitySource;
+use super::requests::origin_of;
 use super::standing::Standing;
 use super::trust::Contact;
 use super::{GroupEvent, Messenger, MessengerError, Notice, Person, SentActivity};
@@ -17,7 +18,7 @@ use crate::store::{DeviceStoreError, HeldReason, StoredInvitation, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// The greatest number of members of a group in which each of them is told who joins.
-const ALL_TOLD: usize = 32;
+pub const ALL_TOLD: usize = 32;
 
 /// An invitation to a group.
 #[derive(Debug, Clone)]
@@ -142,7 +143,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Err(MessengerError::NoSuchGroup(id.to_string()));
             }
             for invitation in invitations {
-                tx.keep_invitation(&StoredInvitation { declined: true, ..invitation })?;
+                tx.keep_invitation(&StoredInvitation { declined: true, ..invitation }, origin_of)?;
             }
             if tx.invitations(Some(id.as_str()))?.iter().all(|it| it.declined)
                 && tx.group(id.as_str())?.is_none()
@@ -201,8 +202,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             // A chain that is not pinned, or has no such device yet, is read when the user joins.
             let granter = self.kept_contact(tx, &grant.by)?.and_then(|contact| contact.listed(&grant.device));
             if granter.is_some_and(|listed| !grant.is_signed_by(id, &listed.identity)) {
-                let why = GroupError::FalseGrant(grant.admin.clone());
-                notices.push(event(id, whence.actor, GroupEvent::Refused(why)));
+                if whence.standing != Standing::Stranger {
+                    let why = GroupError::FalseGrant(grant.admin.clone());
+                    notices.push(event(id, whence.actor, GroupEvent::Refused(why)));
+                }
                 return Ok(());
             }
         }
@@ -222,7 +225,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             stranger: whence.standing == Standing::Stranger,
             declined: before.is_some_and(|before| before.declined) && !control.brings_in(&me),
         };
-        tx.keep_invitation(&invitation)?;
+        tx.keep_invitation(&invitation, origin_of)?;
         if !invitation.declined {
             notices.push(event(id, whence.actor, GroupEvent::Invited));
         }
@@ -248,7 +251,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let declined = before.is_some_and(|before| before.declined);
         let (by, received_ms) = (by.to_owned(), whence.received_ms);
         let stranger = whence.standing == Standing::Stranger;
-        Ok(tx.keep_invitation(&StoredInvitation { by, known, latest, received_ms, stranger, declined })?)
+        Ok(tx.keep_invitation(
+            &StoredInvitation { by, known, latest, received_ms, stranger, declined },
+            origin_of,
+        )?)
     }
 
     /// Judges a control by each invitation to its group. Returns true if one of them follows it. A
@@ -280,7 +286,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.enter(tx, &invitation, notices)?;
                 break;
             }
-            tx.keep_invitation(&invitation)?;
+            tx.keep_invitation(&invitation, origin_of)?;
         }
         Ok(follows)
     }

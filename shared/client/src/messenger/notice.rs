@@ -150,6 +150,8 @@ pub enum GroupEvent {
     Conflict,
     /// The device that made the control has told others something else in its place.
     TwoStories,
+    /// A member goes on in another state of the group an hour after it has changed.
+    Behind,
     /// The activity is held, because it cannot be judged yet.
     Held(HeldReason),
 }
@@ -157,7 +159,9 @@ pub enum GroupEvent {
 impl GroupEvent {
     fn severity(&self) -> Severity {
         match self {
-            Self::Conflict | Self::TwoStories | Self::Held(HeldReason::Reset) => Severity::Warning,
+            Self::Conflict | Self::TwoStories | Self::Behind | Self::Held(HeldReason::Reset) => {
+                Severity::Warning
+            }
             Self::Refused(
                 GroupError::RevokedDevice | GroupError::OtherHistory | GroupError::FalseGrant(_),
             ) => Severity::Warning,

@@ -77,13 +77,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     async fn walk(&self, received: &mut ReceivedBatch) -> Result<(), MessengerError> {
-        self.retry_after_resets(&mut received.notices)?;
+        self.retry_after_chains(&mut received.notices)?;
         let mut page = self.signed_in(async || self.device.fetch().await).await?;
         loop {
             self.take_page(&page.entries, received).await?;
             let Some(next) = page.next else { break };
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         }
+        self.read_unknown_authors(&mut received.notices).await?;
         // A group that cannot be left or whose key cannot be renewed now is tried again at the next
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.
         let left = self.leave_groups_again().await;

@@ -1,12 +1,11 @@
 //! Message requests: what strangers wrote. It is shown apart, and nobody is told that it arrived,
 //! until the user accepts its author as a contact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::incoming::ActivitySource;
 use super::receive::HOLD_MS;
 use super::{Messenger, MessengerError, Notice, Person};
-use crate::group::KnownGroup;
 use crate::store::{DeviceStoreError, MessageContent, RequestOutcome, Transaction};
 use crate::{SignalSessions, Transport};
 
@@ -75,7 +74,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub fn decline(&self, person: &Person) -> Result<(), MessengerError> {
         Ok(self.store.write(|tx| {
             tx.decline_requests(&person.actor())?;
-            self.forget_stranger(tx, &person.actor())
+            let members = self.fellow_members(tx)?;
+            self.forget_stranger(tx, &person.actor(), &members)
         })?)
     }
 
@@ -87,9 +87,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), DeviceStoreError> {
-        let origin_of = |actor: &str| Person::of(actor).map(|person| person.origin.to_string());
-        let outcome =
-            tx.store_request(message, self.now_ms(), |actor| origin_of(actor).unwrap_or_default())?;
+        let outcome = tx.store_request(message, self.now_ms(), origin_of)?;
         if outcome == RequestOutcome::First {
             notices.push(Notice::Request { actor: whence.actor.to_owned() });
         }
@@ -100,14 +98,23 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) fn forget_strangers(&self) -> Result<(), DeviceStoreError> {
         self.store.write(|tx| {
             let strangers = tx.strangers_without_requests(STRANGERS_KNOWN)?;
-            strangers.iter().try_for_each(|actor| self.forget_stranger(tx, actor))
+            if strangers.is_empty() {
+                return Ok(());
+            }
+            let members = self.fellow_members(tx)?;
+            strangers.iter().try_for_each(|actor| self.forget_stranger(tx, actor, &members))
         })
     }
 
     /// Forgets the chain and the sessions of a user who is neither a contact nor a member of a group
     /// with this user.
-    fn forget_stranger(&self, tx: &Transaction<'_>, actor: &str) -> Result<(), DeviceStoreError> {
-        if !self.is_stranger(tx, actor)? {
+    fn forget_stranger(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &str,
+        members: &BTreeSet<String>,
+    ) -> Result<(), DeviceStoreError> {
+        if actor == self.device.actor() || members.contains(actor) || tx.is_contact(actor)? {
             return Ok(());
         }
         tx.forget_sessions(actor)?;
@@ -126,10 +133,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if actor == me || tx.is_contact(actor)? {
             return Ok(false);
         }
-        let both = |known: &KnownGroup| {
-            let members = known.current.members();
-            members.contains(actor) && members.contains(&me)
-        };
-        Ok(!tx.groups()?.iter().any(both))
+        Ok(!self.fellow_members(tx)?.contains(actor))
     }
+
+    /// Returns everybody who is in a group that this user is in. Reads all groups.
+    pub(super) fn fellow_members(&self, tx: &Transaction<'_>) -> Result<BTreeSet<String>, DeviceStoreError> {
+        let me = self.device.actor();
+        let mut groups = tx.groups()?;
+        groups.retain(|known| known.current.members().contains(&me));
+        Ok(groups.iter().flat_map(|known| known.current.members()).cloned().collect())
+    }
+}
+
+/// Returns the server of an actor. Names that are none are of one server.
+pub(super) fn origin_of(actor: &str) -> String {
+    Person::of(actor).map(|person| person.origin.to_string()).unwrap_or_default()
 }

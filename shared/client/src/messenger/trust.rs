@@ -2,6 +2,7 @@
 //! shows next.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 use eko_protocol::chain::{ChainNode, ChainState, NodeKind, root};
 use eko_protocol::device_set::DeviceSetRef;
@@ -11,6 +12,8 @@ use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::store::{ChainAlarm, DeviceStoreError, PinnedChain, Transaction};
 use crate::{ClientError, SignalSessions, Transport};
 
+/// The number of chains that are remembered as replayed.
+const MOST_REPLAYED: usize = 512;
 /// The name under which the store keeps an alarm about the own chain until that chain is pinned.
 const JOINING_ALARM: &str = "joining_alarm";
 /// The name under which the store keeps the time at which this device saw its own revocation.
@@ -218,14 +221,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Returns the user of an actor id with the pinned chain, if one is pinned. Makes no call.
+    /// Returns the user of an actor id with the pinned chain, if one is pinned. Makes no call. A
+    /// chain is replayed once, however often it is asked for: its last hash stands for all of it.
     pub(super) fn kept_contact(
         &self,
         tx: &Transaction<'_>,
         actor: &str,
     ) -> Result<Option<Contact>, DeviceStoreError> {
         let Some((person, pinned)) = Person::of(actor).zip(tx.pinned(actor)?) else { return Ok(None) };
-        Contact::new(person, pinned).map(Some)
+        let Some(head) = pinned.nodes.last().map(ChainNode::hash) else {
+            return Contact::new(person, pinned).map(Some);
+        };
+        let mut replayed = self.replayed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, state)) = replayed.get(actor).filter(|(of, _)| *of == head) {
+            return Ok(Some(Contact { person, pinned, state: state.clone() }));
+        }
+        let contact = Contact::new(person, pinned)?;
+        if replayed.len() >= MOST_REPLAYED {
+            replayed.clear();
+        }
+        replayed.insert(actor.to_owned(), (head, contact.state.clone()));
+        Ok(Some(contact))
     }
 
     /// Reads a person's chain from their server, replays it, and pins it if it continues the pinned

@@ -63,16 +63,41 @@ impl Transaction<'_> {
     }
 
     /// Records that a member is told of the current state of a group. Returns false if the member
-    /// was told of it before.
+    /// was told of it after `before_ms`.
     pub(crate) fn note_announced(
         &self,
         id: &str,
         actor: &str,
         state: &str,
+        now_ms: i64,
+        before_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
-        let sql = "INSERT INTO announced (grp, actor, state) VALUES (?1, ?2, ?3) \
-                   ON CONFLICT (grp, actor) DO UPDATE SET state = ?3 WHERE state <> ?3";
-        Ok(self.inner.execute(sql, [id, actor, state])? > 0)
+        let sql = "INSERT INTO announced (grp, actor, state, at) VALUES (?1, ?2, ?3, ?4) \
+                   ON CONFLICT (grp, actor) DO UPDATE SET state = ?3, at = ?4 WHERE state <> ?3 OR at <= ?5";
+        Ok(self.inner.execute(sql, params![id, actor, state, now_ms, before_ms])? > 0)
+    }
+
+    /// Records that a member does not have the current state of a group. Returns true if that was so
+    /// before `before_ms` already, and the caller is to tell of it: once for each state.
+    pub(crate) fn note_behind(
+        &self,
+        id: &str,
+        actor: &str,
+        state: &str,
+        now_ms: i64,
+        before_ms: i64,
+    ) -> Result<bool, DeviceStoreError> {
+        let sql = "INSERT INTO behind (grp, actor, state, since) VALUES (?1, ?2, ?3, ?4) \
+                   ON CONFLICT (grp, actor) DO UPDATE SET state = ?3, since = ?4, told = 0 WHERE state <> ?3";
+        self.inner.execute(sql, params![id, actor, state, now_ms])?;
+        let sql = "UPDATE behind SET told = 1 WHERE grp = ?1 AND actor = ?2 AND told = 0 AND since <= ?3";
+        Ok(self.inner.execute(sql, params![id, actor, before_ms])? > 0)
+    }
+
+    /// Records that a member has the current state of a group.
+    pub(crate) fn note_caught_up(&self, id: &str, actor: &str) -> Result<(), DeviceStoreError> {
+        self.inner.execute("DELETE FROM behind WHERE grp = ?1 AND actor = ?2", [id, actor])?;
+        Ok(())
     }
 
     /// Makes a new master key due in every group that this user is in together with `actor`, of

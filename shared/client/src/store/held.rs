@@ -2,6 +2,7 @@
 
 use rusqlite::{Row, params};
 
+use super::requests::of_fullest_server;
 use super::{DeviceStoreError, Transaction};
 
 /// A reason for which an activity of a group is held.
@@ -11,8 +12,10 @@ pub enum HeldReason {
     Ahead,
     /// The user has not joined the group.
     NotJoined,
-    /// All devices of the sender were replaced, and the user has not accepted that.
+    /// All devices of the author were replaced, and the user has not accepted that.
     Reset,
+    /// A member forwards the activity, and this device does not know the device of its author.
+    UnknownAuthor,
 }
 
 /// A decrypted activity of a group that cannot be judged yet.
@@ -22,40 +25,52 @@ pub(crate) struct HeldActivity {
     pub(crate) row: i64,
     /// The id of the group.
     pub(crate) group: String,
-    /// The actor id of the author.
+    /// The actor id of the sender.
     pub(crate) actor: String,
     /// The address of the device that sent it.
     pub(crate) device: String,
+    /// The actor id of the author: the sender, unless the sender forwards a control.
+    pub(crate) author: String,
+    /// The address of the author's device.
+    pub(crate) signer: String,
     /// The time at which the server accepted it, in epoch milliseconds.
     pub(crate) received_ms: i64,
     /// The padded activity.
     pub(crate) plaintext: Vec<u8>,
     /// The reason.
     pub(crate) why: HeldReason,
-    /// True if the author is neither a contact nor a member of the group.
+    /// True if the sender is neither a contact, nor a member of the group or of a contact's
+    /// invitation to it.
     pub(crate) stranger: bool,
     /// The warning about the sender that there was when it came.
     pub(crate) warning: Option<String>,
 }
 
 /// The greatest number of activities held of one author. Nothing of them is proven.
-const MOST_OF_AUTHOR: i64 = 500;
+pub const MOST_HELD_OF_SENDER: i64 = 500;
 /// The greatest number of activities held of one stranger.
-const MOST_OF_STRANGER: i64 = 20;
+pub const MOST_HELD_OF_STRANGER: i64 = 20;
 /// The greatest number of activities held of all strangers together.
-const MOST_OF_STRANGERS: i64 = 200;
+pub const MOST_HELD_OF_STRANGERS: i64 = 200;
 /// The greatest number of activities held of contacts and members together.
-const MOST: i64 = 5_000;
+pub const MOST_HELD: i64 = 5_000;
 
-const COLUMNS: &str = "SELECT row, grp, actor, device, received, plaintext, why, stranger, warning FROM held";
+const COLUMNS: &str = "SELECT row, grp, actor, device, author, signer, received, plaintext, why, stranger, \
+                       warning FROM held";
 
 impl Transaction<'_> {
     /// Holds an activity until its group has changed. If there are too many, the oldest of the
-    /// author of whom there are most are deleted. Strangers have a share of their own: what a
-    /// contact or a member sent is never deleted for the sake of a stranger.
-    pub(crate) fn hold(&self, held: &HeldActivity, now_ms: i64) -> Result<(), DeviceStoreError> {
-        let sql = "INSERT INTO held (grp, actor, device, received, stored, plaintext, why, stranger, warning) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    /// sender of whom there are most are deleted. Strangers have a share of their own: what a
+    /// contact or a member sent is never deleted for the sake of a stranger. Of strangers, the oldest
+    /// is deleted of those from the server with the most. `origin_of` returns the server of an actor.
+    pub(crate) fn hold(
+        &self,
+        held: &HeldActivity,
+        now_ms: i64,
+        origin_of: impl Fn(&str) -> String,
+    ) -> Result<(), DeviceStoreError> {
+        let sql = "INSERT INTO held (grp, actor, device, received, stored, plaintext, why, stranger, warning, \
+                   author, signer) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let why = number(held.why);
         let parameters = params![
             held.group,
@@ -66,20 +81,31 @@ impl Transaction<'_> {
             held.plaintext,
             why,
             held.stranger,
-            held.warning
+            held.warning,
+            held.author,
+            held.signer
         ];
         self.inner.execute(sql, parameters)?;
         let sql = "DELETE FROM held WHERE row IN (SELECT row FROM held WHERE actor = ?1 AND stranger = ?2 \
                    ORDER BY row DESC LIMIT -1 OFFSET ?3)";
-        let most = if held.stranger { MOST_OF_STRANGER } else { MOST_OF_AUTHOR };
+        let most = if held.stranger { MOST_HELD_OF_STRANGER } else { MOST_HELD_OF_SENDER };
         self.inner.execute(sql, params![held.actor, held.stranger, most])?;
-        let sql = "SELECT count(*) FROM held WHERE stranger = ?1";
-        let count: i64 = self.inner.prepare_cached(sql)?.query_row([held.stranger], |row| row.get(0))?;
-        let most = if held.stranger { MOST_OF_STRANGERS } else { MOST };
-        if count > most {
-            let sql = "DELETE FROM held WHERE row = (SELECT min(row) FROM held WHERE stranger = ?1 GROUP BY actor \
-                       ORDER BY count(*) DESC, min(row) LIMIT 1)";
-            self.inner.execute(sql, [held.stranger])?;
+        let sql = "SELECT actor, count(*) FROM held WHERE stranger = ?1 GROUP BY actor";
+        let senders = self.counts(sql, [held.stranger])?;
+        let count: i64 = senders.iter().map(|(_, count)| count).sum();
+        match held.stranger {
+            true if count > MOST_HELD_OF_STRANGERS => {
+                let theirs = serde_json::json!(of_fullest_server(&senders, origin_of)).to_string();
+                let sql = "DELETE FROM held WHERE row = (SELECT min(row) FROM held WHERE stranger = 1 \
+                           AND actor IN (SELECT value FROM json_each(?1)))";
+                self.inner.execute(sql, [theirs])?;
+            }
+            false if count > MOST_HELD => {
+                let sql = "DELETE FROM held WHERE row = (SELECT min(row) FROM held WHERE stranger = 0 \
+                           GROUP BY actor ORDER BY count(*) DESC, min(row) LIMIT 1)";
+                self.inner.execute(sql, [])?;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -92,11 +118,13 @@ impl Transaction<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Returns the groups and authors of what is held because of a reset.
-    pub(crate) fn held_for_resets(&self) -> Result<Vec<(String, String)>, DeviceStoreError> {
-        let sql = "SELECT DISTINCT grp, actor FROM held WHERE why = ?1";
-        let mut statement = self.inner.prepare_cached(sql)?;
-        let rows = statement.query_map([number(HeldReason::Reset)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    /// Returns what is held until the chain of its author is another one: one activity of each
+    /// author's device for each group and reason.
+    pub(crate) fn held_for_chains(&self) -> Result<Vec<HeldActivity>, DeviceStoreError> {
+        let sql = format!("{COLUMNS} WHERE why IN (?1, ?2) GROUP BY grp, author, signer, why");
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        let whys = [number(HeldReason::Reset), number(HeldReason::UnknownAuthor)];
+        let rows = statement.query_map(whys, read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -118,15 +146,18 @@ fn read(row: &Row<'_>) -> rusqlite::Result<HeldActivity> {
         group: row.get(1)?,
         actor: row.get(2)?,
         device: row.get(3)?,
-        received_ms: row.get(4)?,
-        plaintext: row.get(5)?,
-        why: match row.get(6)? {
+        author: row.get(4)?,
+        signer: row.get(5)?,
+        received_ms: row.get(6)?,
+        plaintext: row.get(7)?,
+        why: match row.get(8)? {
             1 => HeldReason::Ahead,
             2 => HeldReason::NotJoined,
-            _ => HeldReason::Reset,
+            3 => HeldReason::Reset,
+            _ => HeldReason::UnknownAuthor,
         },
-        stranger: row.get(7)?,
-        warning: row.get(8)?,
+        stranger: row.get(9)?,
+        warning: row.get(10)?,
     })
 }
 
@@ -135,5 +166,6 @@ fn number(why: HeldReason) -> i64 {
         HeldReason::Ahead => 1,
         HeldReason::NotJoined => 2,
         HeldReason::Reset => 3,
+        HeldReason::UnknownAuthor => 4,
     }
 }

@@ -3,13 +3,16 @@
 use rusqlite::params;
 
 use super::groups::{control_json, known_json, read_control, read_known};
+use super::requests::of_fullest_server;
 use super::{DeviceStoreError, Transaction};
 use crate::group::{GroupControl, KnownGroup};
 
 /// The greatest number of invitations that are kept of one author.
-const MOST_OF_AUTHOR: i64 = 20;
+pub const MOST_INVITATIONS_OF_USER: i64 = 20;
 /// The greatest number of invitations that are kept of strangers altogether.
-const MOST_OF_STRANGERS: i64 = 100;
+pub const MOST_INVITATIONS_OF_STRANGERS: i64 = 100;
+/// The greatest number of invitations that the user has declined and that are remembered.
+pub const MOST_DECLINED: i64 = 1_000;
 
 /// A group that an actor has brought this user into.
 #[derive(Debug, Clone)]
@@ -32,20 +35,35 @@ const COLUMNS: &str = "SELECT actor, known, latest, at, stranger, declined FROM 
 
 impl Transaction<'_> {
     /// Keeps an invitation in the place of the former one of the same author to the same group. If
-    /// there are too many, the oldest are deleted: those of the same author, and those of strangers
-    /// for the sake of strangers.
-    pub(crate) fn keep_invitation(&self, invitation: &StoredInvitation) -> Result<(), DeviceStoreError> {
+    /// there are too many, the oldest are deleted: those of the same author, and of all strangers
+    /// those from the server with the most. What the user has declined is deleted only for the sake
+    /// of what the user declines later. `origin_of` returns the server of an actor.
+    pub(crate) fn keep_invitation(
+        &self,
+        invitation: &StoredInvitation,
+        origin_of: impl Fn(&str) -> String,
+    ) -> Result<(), DeviceStoreError> {
         let sql = "INSERT OR REPLACE INTO invitations (grp, actor, known, latest, at, stranger, declined) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let StoredInvitation { by, known, latest, received_ms, stranger, declined } = invitation;
         let (id, known, latest) = (known.current.id().as_str(), known_json(known), control_json(latest));
         self.inner.execute(sql, params![id, by, known, latest, received_ms, stranger, declined])?;
         let sql = "DELETE FROM invitations WHERE (grp, actor) IN (SELECT grp, actor FROM invitations \
-                   WHERE actor = ?1 ORDER BY at DESC, grp LIMIT -1 OFFSET ?2)";
-        self.inner.execute(sql, params![by, MOST_OF_AUTHOR])?;
+                   WHERE actor = ?1 AND declined = 0 ORDER BY at DESC, grp LIMIT -1 OFFSET ?2)";
+        self.inner.execute(sql, params![by, MOST_INVITATIONS_OF_USER])?;
         let sql = "DELETE FROM invitations WHERE (grp, actor) IN (SELECT grp, actor FROM invitations \
-                   WHERE stranger = 1 ORDER BY at DESC, grp LIMIT -1 OFFSET ?1)";
-        self.inner.execute(sql, [MOST_OF_STRANGERS])?;
+                   WHERE declined = 1 ORDER BY at DESC, grp LIMIT -1 OFFSET ?1)";
+        self.inner.execute(sql, [MOST_DECLINED])?;
+        let sql =
+            "SELECT actor, count(*) FROM invitations WHERE stranger = 1 AND declined = 0 GROUP BY actor";
+        let strangers = self.counts(sql, [])?;
+        if strangers.iter().map(|(_, count)| count).sum::<i64>() > MOST_INVITATIONS_OF_STRANGERS {
+            let theirs = serde_json::json!(of_fullest_server(&strangers, origin_of)).to_string();
+            let sql = "DELETE FROM invitations WHERE (grp, actor) IN (SELECT grp, actor FROM invitations \
+                       WHERE stranger = 1 AND declined = 0 AND actor IN (SELECT value FROM json_each(?1)) \
+                       ORDER BY at, grp LIMIT 1)";
+            self.inner.execute(sql, [theirs])?;
+        }
         Ok(())
     }
 

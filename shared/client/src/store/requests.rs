@@ -42,22 +42,25 @@ impl Transaction<'_> {
         let sql = "UPDATE messages SET request = 1 WHERE actor = ?1 AND id = ?2";
         self.inner.execute(sql, params![message.actor, message.id])?;
         let sql = "SELECT actor, count(*) FROM messages WHERE request = 1 GROUP BY actor";
-        let mut statement = self.inner.prepare_cached(sql)?;
-        let authors = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let authors: Vec<(String, i64)> = authors.collect::<Result<_, _>>()?;
+        let authors = self.counts(sql, [])?;
         if authors.iter().map(|(_, count)| count).sum::<i64>() > MOST_OF_STRANGERS {
-            let mut servers: BTreeMap<String, i64> = BTreeMap::new();
-            for (actor, count) in &authors {
-                *servers.entry(origin_of(actor)).or_default() += count;
-            }
-            let fullest = servers.into_iter().max_by_key(|(_, count)| *count).map(|(origin, _)| origin);
-            let theirs = authors.iter().map(|(actor, _)| actor);
-            let theirs: Vec<_> = theirs.filter(|actor| Some(origin_of(actor)) == fullest).collect();
+            let theirs = of_fullest_server(&authors, origin_of);
             let sql = "DELETE FROM messages WHERE row = (SELECT min(row) FROM messages WHERE request = 1 \
                        AND actor IN (SELECT value FROM json_each(?1)))";
             self.inner.execute(sql, [serde_json::json!(theirs).to_string()])?;
         }
         Ok(if kept == 0 { RequestOutcome::First } else { RequestOutcome::Another })
+    }
+
+    /// Returns actors with the numbers of what is kept of them.
+    pub(super) fn counts(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<(String, i64)>, DeviceStoreError> {
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let counts = statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(counts.collect::<Result<_, _>>()?)
     }
 
     /// Returns the messages of strangers, oldest first, and those of a device in its order.
@@ -102,4 +105,15 @@ impl Transaction<'_> {
         self.inner.execute("DELETE FROM messages WHERE actor = ?1 AND request = 1", [actor])?;
         Ok(())
     }
+}
+
+/// Returns the actors of the server of which most is kept. `origin_of` returns the server of an actor.
+pub(super) fn of_fullest_server(counts: &[(String, i64)], origin_of: impl Fn(&str) -> String) -> Vec<&str> {
+    let mut servers: BTreeMap<String, (i64, Vec<&str>)> = BTreeMap::new();
+    for (actor, count) in counts {
+        let server = servers.entry(origin_of(actor)).or_default();
+        server.0 += count;
+        server.1.push(actor);
+    }
+    servers.into_values().max_by_key(|(count, _)| *count).map(|(_, actors)| actors).unwrap_or_default()
 }

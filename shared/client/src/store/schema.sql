@@ -122,14 +122,26 @@ CREATE TABLE invitations (
   stranger INTEGER NOT NULL, declined INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (grp, actor)
 ) WITHOUT ROWID;
 
--- The states of groups that members were told of because they had others.
-CREATE TABLE announced (grp TEXT NOT NULL, actor TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (grp, actor)) WITHOUT ROWID;
+-- The states of groups that members were told of because they had others. at: the time of the last
+-- telling.
+CREATE TABLE announced (
+  grp TEXT NOT NULL, actor TEXT NOT NULL, state TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (grp, actor)
+) WITHOUT ROWID;
+
+-- Members who do not have the current state of a group, and since when. told: 1 once the user was told.
+CREATE TABLE behind (
+  grp TEXT NOT NULL, actor TEXT NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL,
+  told INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (grp, actor)
+) WITHOUT ROWID;
 
 -- Activities of groups that cannot be judged yet. why: 1 a later epoch, 2 a group that the user has
--- not joined, 3 a sender whose devices were all replaced. stranger: 1 if the sender is no contact.
+-- not joined, 3 an author whose devices were all replaced, 4 an author whose device is not known.
+-- actor, device: the sender. author, signer: the author and the author's device, who are others than the
+-- sender if the sender forwards a control. stranger: 1 if the sender is neither a contact nor a member.
 CREATE TABLE held (
-  row INTEGER PRIMARY KEY, grp TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL, received INTEGER NOT NULL,
-  stored INTEGER NOT NULL, plaintext BLOB NOT NULL, why INTEGER NOT NULL, stranger INTEGER NOT NULL, warning TEXT
+  row INTEGER PRIMARY KEY, grp TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL, author TEXT NOT NULL,
+  signer TEXT NOT NULL, received INTEGER NOT NULL, stored INTEGER NOT NULL, plaintext BLOB NOT NULL,
+  why INTEGER NOT NULL, stranger INTEGER NOT NULL, warning TEXT
 );
 CREATE INDEX held_of_group ON held (grp, row);
 CREATE INDEX held_of_author ON held (stranger, actor, row);

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::content::tests::repeatable;
+use crate::group::{GroupChange, GroupControl, GroupSigner, GroupState, KnownGroup};
+use crate::keys::IdentityPair;
 
 fn arrival(id: &str, device: &str, sequence: Option<u64>) -> MessageContent {
     MessageContent {
@@ -128,6 +131,8 @@ fn held(actor: &str, n: i64, stranger: bool) -> HeldActivity {
         group: "g".to_owned(),
         actor: actor.to_owned(),
         device: format!("{actor}/device"),
+        author: actor.to_owned(),
+        signer: format!("{actor}/device"),
         received_ms: n,
         plaintext: vec![1],
         why: HeldReason::Ahead,
@@ -136,13 +141,17 @@ fn held(actor: &str, n: i64, stranger: bool) -> HeldActivity {
     }
 }
 
+fn origin_of(actor: &str) -> String {
+    actor.split('/').next().unwrap().to_owned()
+}
+
 /// Holds activities, and returns how many are held of each author afterwards.
 fn hold_all(store: &DeviceStore, all: impl Iterator<Item = HeldActivity>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     store
         .write(|tx| {
             for one in all {
-                tx.hold(&one, 0)?;
+                tx.hold(&one, 0, origin_of)?;
             }
             for one in tx.held(None)? {
                 *counts.entry(one.actor).or_default() += 1;
@@ -175,6 +184,83 @@ fn strangers_evict_nothing_of_contacts() {
     assert_eq!(counts.values().sum::<usize>(), 205);
 }
 
+/// A server invents as many members as it likes.
+#[test]
+fn strangers_of_one_server_evict_nothing_of_those_of_another() {
+    let store = DeviceStore::in_memory().unwrap();
+    let genuine = (0..5).map(|n| held("good/bob", n, true));
+    let flood = (0..300).map(|who| held(&format!("evil/{who}"), 0, true));
+    let counts = hold_all(&store, genuine.chain(flood));
+    assert_eq!(counts["good/bob"], 5);
+    assert_eq!(counts.values().sum::<usize>(), 200);
+    assert!(!counts.contains_key("evil/0"));
+}
+
+/// Returns an invitation by an actor to a group of that actor's, which Bob has seen as a stranger's.
+fn invitation(by: &str, n: u64, declined: bool) -> StoredInvitation {
+    let environment = repeatable(n);
+    let (actor, me) = (format!("https://{by}"), "https://good.example/user/bob".to_owned());
+    let device = format!("{actor}/device/a11ce001-5c1b-4e9a-9d2f-6b7c1a2e3d40");
+    let state = GroupState::create("Choir", [me], &actor, &environment).unwrap();
+    let identity = IdentityPair::from_secret([7; 32]);
+    let signer = GroupSigner {
+        actor: &actor,
+        device: &device,
+        identity: &identity,
+        device_set: None,
+        environment: &environment,
+    };
+    let latest = GroupControl::seal(GroupChange::Created, None, &state, &signer).unwrap();
+    let known = KnownGroup::created(state, &device);
+    let received_ms = i64::try_from(n).unwrap();
+    StoredInvitation { by: actor, known, latest, received_ms, stranger: true, declined }
+}
+
+#[test]
+fn invitations_of_one_servers_strangers_evict_neither_others_nor_what_was_declined() {
+    let store = DeviceStore::in_memory().unwrap();
+    let origin = |actor: &str| actor.split('/').nth(2).unwrap().to_owned();
+    let invite = |by: &str, n, declined| {
+        let invitation = invitation(by, n, declined);
+        store.write(|tx| tx.keep_invitation(&invitation, origin)).unwrap();
+    };
+    invite("good.example/user/alice", 0, false);
+    for n in 1..4 {
+        invite("evil.example/user/one", n, true);
+    }
+    for who in 0..7 {
+        for n in 0..20 {
+            invite(&format!("evil.example/user/mallory_{who}"), 100 * (who + 1) + n, false);
+        }
+    }
+    let kept = store.read(|tx| tx.invitations(None)).unwrap();
+    let of = |wanted: &str| kept.iter().filter(|it| it.by.ends_with(wanted)).count();
+    assert_eq!(
+        (of("/alice"), of("/one"), of("/mallory_0"), of("/mallory_6"), kept.len()),
+        (1, 3, 0, 20, 103)
+    );
+    // Nor do later ones of the same author.
+    for n in 4..40 {
+        invite("evil.example/user/one", n, false);
+    }
+    let kept = store.read(|tx| tx.invitations(None)).unwrap();
+    assert_eq!(kept.iter().filter(|it| it.declined).count(), 3);
+}
+
+/// The server may have withheld what a member was told first.
+#[test]
+fn a_member_who_is_behind_is_told_again_after_an_hour() {
+    let store = DeviceStore::in_memory().unwrap();
+    let announce = |state: &str, now_ms| {
+        store.write(|tx| tx.note_announced("g", "bob", state, now_ms, now_ms - 10)).unwrap()
+    };
+    assert!(announce("a", 0));
+    assert!(!announce("a", 9));
+    assert!(announce("a", 10));
+    assert!(!announce("a", 19));
+    assert!(announce("b", 19));
+}
+
 /// Among contacts the author of whom most is held makes room, not the one who was first.
 #[test]
 fn whoever_sends_most_makes_room() {
@@ -195,7 +281,6 @@ fn a_flood_of_strangers_pushes_out_only_what_their_server_sent() {
         conversation: actor.to_owned(),
         ..arrival(&format!("{actor}/{n}"), &format!("{actor}/device/1"), None)
     };
-    let origin_of = |actor: &str| actor.split('/').next().unwrap().to_owned();
     let request = |actor: &str, n| store.write(|tx| tx.store_request(&from(actor, n), n, origin_of)).unwrap();
     store.write(|tx| tx.store_arrival(&from("evil/contact", 0), 0)).unwrap();
     for n in 0..5 {

@@ -67,6 +67,37 @@ async fn a_reset_that_is_not_accepted_changes_no_group() {
     world.deliver().await;
 }
 
+/// A forwarded control of somebody whose reset is not accepted is held for that, whoever forwards it.
+#[tokio::test]
+async fn a_forwarded_control_waits_for_the_acceptance_of_its_author() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, .. } = &friends;
+    let id = friends.group().await;
+    let before = group(bob, &id).state;
+    let sessions = ForgingSessions::default();
+    let new_alice = forger(world, line, &sessions, alice, true).await;
+    let next = with_own_key(&before);
+    let made = control(&new_alice, GroupChange::Rekeyed, Some(&before), &next);
+    send_control(&sessions, &new_alice, &bob.me(), &made).await;
+    friends.look(bob).await;
+    let accept = async |client: &TestMessenger| {
+        let verification = client.verification(&alice.me()).await.unwrap();
+        client.accept(&alice.me(), &verification).unwrap();
+    };
+    accept(bob).await;
+    friends.look(bob).await;
+    assert_eq!(group(bob, &id).state, next);
+    carol.send_to_group(&id, text("hello")).await.unwrap();
+    friends.look(bob).await;
+    friends.look(carol).await;
+    let held = carol.held().unwrap();
+    assert_eq!((held.len(), &held[0].actor, held[0].why), (1, &alice.me().actor(), HeldReason::Reset));
+    accept(carol).await;
+    friends.look(carol).await;
+    assert_eq!((group(carol, &id).state, carol.held().unwrap()), (next, vec![]));
+    world.deliver().await;
+}
+
 /// A thief has Alice's second device. Its control comes after she has revoked the device.
 #[tokio::test]
 async fn a_control_of_a_revoked_device_never_counts() {

@@ -1,9 +1,10 @@
 //! Tests of a server that withholds a control: the other members tell whoever has not got it.
 
 use eko_client::group::{GroupChange, Proposal};
+use eko_client::messenger::GroupEvent;
 
 use crate::friends::{Friends, changes, group, hide};
-use crate::people::{hear, text};
+use crate::people::{first, hear, text};
 
 /// Bob's server hides from him what Alice sends, and so that Carol was removed. Carol's mailbox is
 /// not Bob's, so her server does not matter.
@@ -54,5 +55,101 @@ async fn what_waits_for_a_withheld_control_is_shown() {
     line.honest();
     assert_eq!(hear(world, carol).await, ["on Saturday"]);
     assert_eq!(carol.held().unwrap(), []);
+    world.deliver().await;
+}
+
+/// Bob's server hides from him that Alice made Carol an admin, and shows him what Carol does.
+#[tokio::test]
+async fn an_admin_who_forwards_a_control_vouches_for_its_author() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    hide(line, bob, &[alice]);
+    alice.change_group(&id, Proposal::Promote([carol.me().actor()].into())).await.unwrap();
+    friends.look(carol).await;
+    friends.look(dave).await;
+    carol.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    friends.look(dave).await;
+    assert_eq!(friends.look(bob).await, []);
+    assert_eq!(bob.held().unwrap().len(), 1);
+    bob.send_to_group(&id, text("is it Friday?")).await.unwrap();
+    world.deliver().await;
+    assert_eq!(hear(world, dave).await, ["is it Friday?"]);
+    assert_eq!(friends.look(bob).await, changes([GroupChange::Renamed]));
+    assert_eq!(group(bob, &id).state, group(dave, &id).state);
+    assert_eq!(bob.held().unwrap(), []);
+    world.deliver().await;
+}
+
+/// Bob has never heard of Erin, who was added and made an admin while his server hid it.
+#[tokio::test]
+async fn the_chain_of_an_unknown_author_is_read() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, dave, .. } = &friends;
+    let id = friends.group().await;
+    let erin = first(world, &friends.alice_line, "erin").await;
+    hide(line, bob, &[alice, &erin]);
+    alice.change_group(&id, Proposal::Add([erin.me().actor()].into())).await.unwrap();
+    friends.look(&erin).await;
+    erin.join_group(&id, None).await.unwrap();
+    alice.change_group(&id, Proposal::Promote([erin.me().actor()].into())).await.unwrap();
+    friends.look(&erin).await;
+    friends.look(dave).await;
+    erin.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    friends.look(dave).await;
+    bob.send_to_group(&id, text("is it Friday?")).await.unwrap();
+    world.deliver().await;
+    assert_eq!(hear(world, dave).await, ["is it Friday?"]);
+    let told = friends.look(bob).await;
+    assert!(told.contains(&GroupEvent::Changed(GroupChange::Renamed)), "{told:?}");
+    assert_eq!(group(bob, &id).state, group(dave, &id).state);
+    assert_eq!(bob.held().unwrap(), []);
+    world.deliver().await;
+}
+
+/// Bob goes on in a former state. At first that may be a message that crossed the change.
+#[tokio::test]
+async fn a_member_who_goes_on_in_a_former_state_is_shown() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    hide(line, bob, &[alice, carol, dave]);
+    alice.change_group(&id, Proposal::Remove([carol.me().actor()].into())).await.unwrap();
+    friends.look(dave).await;
+    let mut told = Vec::new();
+    for minutes in [0, 30, 31, 60] {
+        world.advance(minutes * 60_000);
+        bob.send_to_group(&id, text("to Carol, too")).await.unwrap();
+        told.push(friends.look(dave).await);
+    }
+    assert_eq!(told, [vec![], vec![], vec![GroupEvent::Behind], vec![]]);
+    // It is over when Bob knows.
+    line.honest();
+    friends.look(bob).await;
+    assert_eq!(group(bob, &id).state, group(alice, &id).state);
+    world.deliver().await;
+}
+
+/// Alice and Dave change one state at once, and the server hides the change that wins from the other.
+#[tokio::test]
+async fn whoever_has_lost_is_told() {
+    let friends = Friends::meet().await;
+    let Friends { world, alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    for (admin, name) in [(alice, "Saturday"), (dave, "Sunday")] {
+        admin.change_group(&id, Proposal::Rename(name.to_owned())).await.unwrap();
+    }
+    let wins = group(alice, &id).state.hash() < group(dave, &id).state.hash();
+    let (winner, loser, line) =
+        if wins { (alice, dave, &friends.dave_line) } else { (dave, alice, &friends.alice_line) };
+    hide(line, loser, &[winner]);
+    friends.look(winner).await;
+    for client in [bob, carol] {
+        friends.look(client).await;
+    }
+    friends.look(loser).await;
+    for client in [bob, carol, loser] {
+        assert_eq!(group(client, &id).state, group(winner, &id).state);
+    }
     world.deliver().await;
 }

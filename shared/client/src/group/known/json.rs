@@ -3,7 +3,7 @@
 use eko_protocol::Invalid;
 use serde_json::{Value, json};
 
-use super::{FORMER, KnownGroup, OwnDeparture, PAST, PreviousState};
+use super::{FORMER, KnownGroup, MAX_FORMER, OwnDeparture, PreviousState};
 use crate::content::member::{actor, device, parsed, texts};
 use crate::group::{GroupState, MAX_MEMBERS, MasterKey};
 
@@ -35,7 +35,7 @@ impl KnownGroup {
                 .map(actor)
                 .collect::<Result<_, _>>()
                 .map_err(|fault| fault.under("/confirmed"))?,
-            past: list(value, "past", PAST)?.into_iter().map(str::to_owned).collect(),
+            past: list(value, "past", MAX_FORMER)?.into_iter().map(str::to_owned).collect(),
             former: list(value, "former", FORMER)?.into_iter().map(str::to_owned).collect(),
         })
     }

@@ -121,8 +121,8 @@ fn every_limit_of_a_client() {
         let most: usize = most.parse().unwrap();
         let due = match limit.as_str() {
             "bytes of a padded plaintext" => content::MAX_PLAINTEXT,
-            "actors in `to`, members of a group" => {
-                assert_eq!(content::MAX_ADDRESSES, group::MAX_MEMBERS);
+            "members of a group, device sets of an activity" => {
+                assert_eq!(content::MAX_DEVICE_SETS, group::MAX_MEMBERS);
                 group::MAX_MEMBERS
             }
             "attachments of a note" => content::MAX_ATTACHMENTS,

@@ -28,9 +28,8 @@ pub use id::{ActivityId, NoteId};
 pub use padding::{MAX_PLAINTEXT, PADDED_LENGTHS, pad, unpad};
 pub use receipt::{MAX_MISSING, MAX_RECEIVED, MissingMessages, Receipt, UnreadableEnvelope};
 
-/// The greatest number of addresses in `to`, and of device sets in one activity: as many as a group
-/// has members.
-pub const MAX_ADDRESSES: usize = crate::group::MAX_MEMBERS;
+/// The greatest number of device sets in one activity: as many as a group has members.
+pub const MAX_DEVICE_SETS: usize = crate::group::MAX_MEMBERS;
 
 /// The greatest number of attachments of one note.
 pub const MAX_ATTACHMENTS: usize = 32;
@@ -43,8 +42,8 @@ pub struct Activity {
     /// The actor id of the author. The caller compares it with the user whose device the session is
     /// with.
     pub actor: String,
-    /// The conversation: actor ids, or the id of one group, which is then in `group` too.
-    pub to: Vec<String>,
+    /// The conversation: an actor id, or the id of a group, which is then in `group` too.
+    pub to: String,
     /// The time at which the author's clock says it was made, in epoch milliseconds.
     pub published_ms: i64,
     /// The number of this activity among those that the sending device sent to this conversation,
@@ -114,7 +113,7 @@ impl Activity {
         Self {
             id: control.id().clone(),
             actor: control.author().to_owned(),
-            to: vec![state.id().to_string()],
+            to: state.id().to_string(),
             published_ms: control.published_ms(),
             sequence: None,
             device_set: None,

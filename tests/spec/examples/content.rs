@@ -42,7 +42,7 @@ fn said(number: u8, to: &str, content: ActivityContent) -> Activity {
     Activity {
         id: ActivityId::parse(&format!("urn:uuid:1d2c3b4a-5f6e-4d7c-8b9a-0a1b2c3d4e{number:02}")).unwrap(),
         actor: ALICE.to_owned(),
-        to: vec![to.to_owned()],
+        to: to.to_owned(),
         published_ms: START_MS + 7,
         sequence: None,
         device_set: Some(statement.sign(set(2), &phone, &environment).unwrap()),
@@ -97,7 +97,7 @@ pub(super) fn play(examples: &mut Examples) {
     hello.group = Some(GroupRef { id, epoch: 3, state: current.hash() });
     hello.sequence = Some(1);
     examples.document("group note", &plain(&hello));
-    let mut join = said(5, hello.to[0].as_str(), ActivityContent::Join(hello.group.clone().unwrap().id));
+    let mut join = said(5, hello.to.as_str(), ActivityContent::Join(hello.group.clone().unwrap().id));
     join.group = hello.group;
     examples.document("group join", &plain(&join));
     let announce = said(6, BOB, ActivityContent::Announce(Box::new(created)));

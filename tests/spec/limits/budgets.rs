@@ -22,8 +22,8 @@ pub(super) const ROWS: &[&str] = &[
     "bytes of ciphertexts a minute to one recipient",
     "bytes of ciphertexts a minute, one account to all recipients",
     "envelopes of one account that wait for other servers",
-    "receipts that wait for one other site",
-    "receipts of one account that wait for other servers",
+    "delivery reports that wait for one other site",
+    "delivery reports of one account that wait for other servers",
 ];
 
 #[tokio::test]
@@ -44,8 +44,8 @@ fn budget<'a>(limit: &str, config: &'a mut Config) -> &'a mut u64 {
         "bytes of ciphertexts a minute to one recipient" => &mut limits.recipient_bytes_budget,
         "bytes of ciphertexts a minute, one account to all recipients" => &mut limits.account_bytes_budget,
         "envelopes of one account that wait for other servers" => &mut limits.account_parcels,
-        "receipts that wait for one other site" => &mut limits.server_receipts,
-        "receipts of one account that wait for other servers" => &mut limits.account_receipts,
+        "delivery reports that wait for one other site" => &mut limits.server_receipts,
+        "delivery reports of one account that wait for other servers" => &mut limits.account_receipts,
         other => panic!("nothing plays the limit {other:?}"),
     }
 }
@@ -91,7 +91,7 @@ async fn answer(limit: &'static str, count: u64) -> String {
     for _ in 0..=most {
         answer = match limit {
             "envelopes of one account that wait for other servers" => told(&waits(&pair).await),
-            _ if limit.starts_with("receipts") => receipt(&pair).await,
+            _ if limit.starts_with("delivery reports") => receipt(&pair).await,
             "senders a minute, one other site to one recipient" => arrives(&pair, &others.remove(0)).await,
             _ if limit.contains("other site") => arrives(&pair, &stranger).await,
             _ => told(&pair.send().await),

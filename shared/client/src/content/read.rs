@@ -1,6 +1,6 @@
 //! Reading activities from JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::json::{has_type, shape};
@@ -8,9 +8,9 @@ use eko_protocol::limits::MAX_SAFE_INTEGER;
 use eko_protocol::{Invalid, timestamp};
 use serde_json::Value;
 
-use super::member::{actor, number, parsed, required, texts};
+use super::member::{actor, number, parsed, required};
 use super::{
-    Activity, ActivityContent, ActivityId, GroupRef, MAX_ADDRESSES, MAX_ATTACHMENTS, Note, NoteId, head,
+    Activity, ActivityContent, ActivityId, GroupRef, MAX_ATTACHMENTS, MAX_DEVICE_SETS, Note, NoteId, head,
     receipt,
 };
 use crate::attachment::Attachment;
@@ -47,7 +47,7 @@ pub(super) fn activity(value: &Value) -> Result<Activity, Invalid> {
 pub(crate) struct ActivityHeader {
     pub(crate) id: ActivityId,
     pub(crate) actor: String,
-    pub(crate) to: Vec<String>,
+    pub(crate) to: String,
     pub(crate) published_ms: i64,
     pub(crate) group: Option<GroupRef>,
 }
@@ -83,33 +83,29 @@ pub(crate) fn hash(text: &str) -> Result<String, Invalid> {
     if is_hash { Ok(text.to_owned()) } else { Err(Invalid::whole("must be 64 lower-case hex digits")) }
 }
 
-/// Reads `to`: one group alone, or actors. An activity belongs to one conversation.
-fn to(value: &Value, group: Option<&GroupRef>) -> Result<Vec<String>, Invalid> {
+/// Reads `to`: one group or one actor. An activity belongs to one conversation.
+fn to(value: &Value, group: Option<&GroupRef>) -> Result<String, Invalid> {
     let to = match value.get("to") {
-        Some(Value::String(one)) => vec![one.as_str()],
-        _ => texts(value, "to").map_err(|_| Invalid::whole("must be an array of addresses"))?,
+        Some(Value::String(one)) => Some(one.as_str()),
+        Some(Value::Array(items)) => match items.as_slice() {
+            [one] => one.as_str(),
+            _ => None,
+        },
+        _ => None,
     };
-    if let Some(group) = group {
-        return match to.as_slice() {
-            [one] if *one == group.id.as_str() => Ok(vec![(*one).to_owned()]),
-            _ => Err(Invalid::whole("must be the group of eko:group, and nobody else")),
-        };
+    let to = to.ok_or_else(|| Invalid::whole("must be one address, or an array of one"))?;
+    match group {
+        None => actor(to),
+        Some(group) if group.id.as_str() == to => Ok(to.to_owned()),
+        Some(_) => Err(Invalid::whole("must be the group of eko:group")),
     }
-    if to.is_empty() || to.len() > MAX_ADDRESSES {
-        return Err(Invalid::whole(format!("must be 1 to {MAX_ADDRESSES} actors")));
-    }
-    if to.iter().collect::<BTreeSet<_>>().len() != to.len() {
-        return Err(Invalid::whole("names someone twice"));
-    }
-    let item = |(index, text): (usize, &&str)| actor(text).map_err(|fault| fault.under(format!("/{index}")));
-    to.iter().enumerate().map(item).collect()
 }
 
 fn device_sets(value: &Value) -> Result<BTreeMap<String, DeviceSetRef>, Invalid> {
     let fault = |detail: &str| Invalid::at("/eko:deviceSets", detail);
     let Some(member) = value.get("eko:deviceSets") else { return Ok(BTreeMap::new()) };
     let members = member.as_object().ok_or_else(|| fault("must be an object"))?;
-    if members.len() > MAX_ADDRESSES {
+    if members.len() > MAX_DEVICE_SETS {
         return Err(fault("are of more actors than a conversation has"));
     }
     let set = |(name, set): (&String, &Value)| {

@@ -41,7 +41,7 @@ fn activity(content: ActivityContent) -> Activity {
     Activity {
         id: ActivityId::parse(URN).unwrap(),
         actor: ALICE.to_owned(),
-        to: vec![BOB.to_owned()],
+        to: BOB.to_owned(),
         published_ms: 1_769_715_000_007,
         sequence: Some(17),
         device_set: None,
@@ -83,7 +83,7 @@ fn a_note_is_what_the_contract_says() {
     });
     assert_eq!(json_of(&said), expected);
     let group = GroupId::parse(OTHER_URN).unwrap();
-    said.to = vec![OTHER_URN.to_owned()];
+    said.to = OTHER_URN.to_owned();
     said.group = Some(GroupRef { id: group, epoch: 3, state: "cd".repeat(32) });
     let value = json_of(&said);
     assert_eq!(value["eko:group"], json!({ "id": OTHER_URN, "epoch": 3, "state": "cd".repeat(32) }));
@@ -102,7 +102,7 @@ fn the_length_tells_no_group_from_a_contact() {
         said.device_set = Some(SignedHead { set: head.clone(), signature });
         said.device_sets_hash = Some("cd".repeat(32));
         assert_eq!(said.to_plaintext().unwrap().len(), PADDED_LENGTHS[0], "{text}");
-        said.to = vec![OTHER_URN.to_owned()];
+        said.to = OTHER_URN.to_owned();
         let group = GroupId::parse(OTHER_URN).unwrap();
         said.group = Some(GroupRef { id: group, epoch: 1 << 32, state: "ef".repeat(32) });
         assert_eq!(said.to_plaintext().unwrap().len(), PADDED_LENGTHS[0], "{text}");
@@ -227,7 +227,7 @@ fn the_size_does_not_tell_the_number_of_members() {
         let activity = Activity {
             id: ActivityId::parse(URN).unwrap(),
             actor: actor(0),
-            to: vec![group.as_ref().map_or_else(|| actor(1), |group| group.id.to_string())],
+            to: group.as_ref().map_or_else(|| actor(1), |group| group.id.to_string()),
             published_ms: statement.published_ms,
             sequence: Some(1_000),
             device_set: Some(statement.sign(set(3), &identity, &environment).unwrap()),

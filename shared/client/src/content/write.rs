@@ -27,7 +27,7 @@ pub(super) fn value(activity: &Activity) -> Value {
     put("type", json!(kind));
     put("id", json!(activity.id));
     put("actor", json!(activity.actor));
-    put("to", json!(activity.to));
+    put("to", json!([activity.to]));
     put("published", json!(timestamp::format(activity.published_ms)));
     if let Some(sequence) = activity.sequence {
         put("eko:sequence", json!(sequence));

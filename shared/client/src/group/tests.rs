@@ -241,7 +241,7 @@ fn the_largest_group_fits() {
     let activity = Activity::of_control(&control);
     assert!(activity.to_plaintext().is_ok());
     let content = ActivityContent::Announce(Box::new(control));
-    let forwarded = Activity { to: vec![BOB.to_owned()], group: None, content, ..activity };
+    let forwarded = Activity { to: BOB.to_owned(), group: None, content, ..activity };
     assert!(forwarded.to_plaintext().is_ok());
     let one_more: BTreeSet<String> = state.members().difference(&most).take(1).cloned().collect();
     let refused = propose(&state, Proposal::Promote(one_more), ALICE, &environment);

@@ -196,7 +196,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut activity = Activity {
             id: ActivityId::generate(&self.environment),
             actor: self.device.actor(),
-            to: vec![to.to_owned()],
+            to: to.to_owned(),
             published_ms: self.now_ms(),
             sequence: None,
             device_set: None,

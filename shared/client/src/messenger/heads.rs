@@ -179,10 +179,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(known) if known.current.hash() == group.state => group.id.to_string(),
                 _ => return Ok(()),
             },
-            None if whence.standing == Standing::Own => match activity.to.first() {
-                Some(to) => to.clone(),
-                None => return Ok(()),
-            },
+            None if whence.standing == Standing::Own => activity.to.clone(),
             None => whence.actor.to_owned(),
         };
         let Some(members) = self.members(tx, &conversation)? else { return Ok(()) };

@@ -340,7 +340,7 @@ pub(super) fn unreadable(actor: &str, why: UnreadableReason) -> Notice {
 /// device of this user wrote.
 fn conversation(activity: &Activity, me: &str) -> Option<String> {
     if activity.actor == me {
-        return activity.to.first().cloned();
+        return Some(activity.to.clone());
     }
-    activity.to.iter().any(|to| to == me).then(|| activity.actor.clone())
+    (activity.to == me).then(|| activity.actor.clone())
 }

@@ -119,7 +119,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut activity = Activity {
             id: ActivityId::generate(&self.environment),
             actor: self.device.actor(),
-            to: vec![outgoing.conversation.clone()],
+            to: outgoing.conversation.clone(),
             published_ms: self.now_ms(),
             sequence: None,
             device_set: None,

@@ -40,9 +40,9 @@ fn every_member_is_checked() {
         ("/to", json!([]), "/to"),
         ("/to", json!([1]), "/to"),
         ("/to", json!([BOB, BOB]), "/to"),
-        ("/to", json!([ALICE, "bob"]), "/to/1"),
-        ("/to", json!([OTHER_URN]), "/to/0"),
-        ("/to", json!((0..257).map(|n| format!("{BOB}{n}")).collect::<Vec<_>>()), "/to"),
+        ("/to", json!([BOB, ALICE]), "/to"),
+        ("/to", json!(["bob"]), "/to"),
+        ("/to", json!([OTHER_URN]), "/to"),
         ("/published", json!(null), "/published"),
         ("/published", json!("yesterday"), "/published"),
         ("/eko:sequence", json!(0), "/eko:sequence"),
@@ -104,14 +104,14 @@ fn every_member_is_checked() {
 #[test]
 fn every_member_of_a_control_is_checked() {
     let control = Activity::of_control(&control());
-    let id = control.to[0].clone();
+    let id = control.to.clone();
     let cases = [
         ("/type", json!("GroupControl"), "/type"),
         ("/type", json!(["Update", "GroupControl"]), "/type"),
         ("/actor", json!(BOB), "/actor"),
         ("/to", json!([BOB]), "/to"),
         ("/to", json!([id, BOB]), "/to"),
-        ("/eko:group", json!(null), "/to/0"),
+        ("/eko:group", json!(null), "/to"),
         (
             "/eko:group",
             json!({ "id": id, "epoch": 2, "state": control.group.clone().unwrap().state }),
@@ -179,7 +179,7 @@ fn what_would_be_refused_is_not_sent() {
     };
     with(&|activity| activity.actor = "alice".to_owned());
     with(&|activity| activity.to.clear());
-    with(&|activity| activity.to = vec![OTHER_URN.to_owned()]);
+    with(&|activity| activity.to = OTHER_URN.to_owned());
     with(&|activity| activity.published_ms = i64::MAX);
     with(&|activity| activity.sequence = Some(0));
     with(&|activity| {

@@ -8,6 +8,7 @@ use eko_client::transport::Transport;
 use eko_client::{DeviceKeys, Environment, JoiningCode};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::possession_base;
+use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key::{KeyId, RegistrationId, Signature};
 use eko_protocol::key_package::{KyberPreKey, OneTimePreKey, PublishedKeys, SignedPreKey};
@@ -54,15 +55,27 @@ pub(crate) fn environment(label: &str, clock: Clock) -> Environment {
     Environment { clock, random: seeded(format!("docs/vectors: {label}")) }
 }
 
-/// Has an actor's only device sign controls and grants of groups.
+/// Has an actor's only device sign controls and grants of groups, with a device set of one node.
 pub(crate) fn signing<R>(
     actor: &str,
     environment: &Environment,
     work: impl FnOnce(&GroupSigner<'_>) -> R,
 ) -> R {
     let identity = member_identity(actor);
-    let device = format!("{actor}/device/0e0d0001-5c1b-4e9a-9d2f-6b7c1a2e3d40");
-    work(&GroupSigner { actor, device: &device, identity: &identity, device_set: None, environment })
+    let device = member_device(actor);
+    let device_set = Some(&member_set(actor));
+    work(&GroupSigner { actor, device: &device, identity: &identity, device_set, environment })
+}
+
+/// Returns the address of that device.
+pub(crate) fn member_device(actor: &str) -> String {
+    format!("{actor}/device/0e0d0001-5c1b-4e9a-9d2f-6b7c1a2e3d40")
+}
+
+/// Returns that actor's device set.
+pub(crate) fn member_set(actor: &str) -> DeviceSetRef {
+    let head: [u8; 32] = environment(&format!("head of {actor}"), stopped()).bytes();
+    DeviceSetRef::new(1, head.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).unwrap()
 }
 
 /// Returns the identity of that device.

@@ -1,9 +1,11 @@
-//! A group that undergoes every change, with its id, grants, state hashes, MACs and signatures.
+//! A group that undergoes every change, with its id, grants, state hashes, MACs and signatures, and an
+//! announcement of one of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use eko_client::content::{Activity, ActivityContent, ActivityId, HeadStatement, device_sets_hash, unpad};
 use eko_client::group::{
     ControlSender, ControlVerdict, GroupChange, GroupControl, GroupState, KnownGroup, MasterKey, Proposal,
     check_lineage, judge_control, propose,
@@ -11,7 +13,7 @@ use eko_client::group::{
 use serde_json::{Value, json};
 
 use super::{hex, hmac, sha256, text};
-use crate::cast::{environment, member_identity, signing, stopped};
+use crate::cast::{environment, member_device, member_identity, member_set, signing, stopped};
 
 const ALICE: &str = "https://eko.example/user/alice";
 const BOB: &str = "https://b.example/user/bob";
@@ -73,6 +75,49 @@ fn judge(known: Option<&KnownGroup>, control: &GroupControl, me: &str) -> Contro
     judge_control(known, control, &sender, me)
 }
 
+/// Returns the activity by which Bob forwards a control to Carol, with what its head signs and its hash
+/// stands for.
+fn announce(control: &GroupControl, environment: &eko_client::Environment) -> Value {
+    let (device, published_ms) = (member_device(BOB), environment.now_ms());
+    let identity = member_identity(BOB);
+    let sets = BTreeMap::from([BOB, CAROL].map(|actor| (actor.to_owned(), member_set(actor))));
+    let statement = HeadStatement { actor: BOB, device: &device, published_ms };
+    let head = statement.sign(member_set(BOB), &identity, environment).unwrap();
+    let activity = Activity {
+        id: ActivityId::generate(environment),
+        actor: BOB.to_owned(),
+        to: CAROL.to_owned(),
+        published_ms,
+        sequence: None,
+        device_set: Some(head.clone()),
+        device_sets_hash: Some(device_sets_hash(&sets).unwrap()),
+        device_sets: BTreeMap::new(),
+        group: None,
+        content: ActivityContent::Announce(Box::new(control.clone())),
+    };
+    let padded = activity.to_plaintext().unwrap();
+    let value: Value = serde_json::from_slice(unpad(&padded).unwrap()).unwrap();
+    assert_eq!(value["object"], control.to_value());
+    let canonical = format!(
+        r#"{{"actor":"{BOB}","device":"{device}","head":"{}","length":1,"published":{}}}"#,
+        head.set.head, value["published"]
+    );
+    let signed = format!("eko-device-head-v1\0{canonical}");
+    assert!(eko_protocol::xeddsa::verify(&identity.public(), signed.as_bytes(), &head.signature));
+    let sets_canonical = text(&eko_protocol::json::canonical(&json!(sets)).unwrap());
+    assert_eq!(value["eko:deviceSetsHash"], sha256(&sets_canonical));
+    json!({
+        "activity": value,
+        "device": device,
+        "identityKey": identity.public(),
+        "canonical": canonical,
+        "signed": hex(&signed),
+        "deviceSets": sets,
+        "deviceSetsCanonical": sets_canonical,
+        "paddedLength": padded.len(),
+    })
+}
+
 pub(super) fn vectors() -> Value {
     let environment = environment("group", stopped());
     let set = |actors: &[&str]| actors.iter().map(|actor| (*actor).to_owned()).collect::<BTreeSet<String>>();
@@ -109,6 +154,8 @@ pub(super) fn vectors() -> Value {
         let due = if second == wins { ControlVerdict::Overtakes } else { ControlVerdict::Overtaken };
         assert_eq!(judge(one.as_ref(), &race[second], CAROL), due);
     }
+    let (_, latest) = next(&known.current, Proposal::Rename("Choir".to_owned()), ALICE, &environment);
+    let announce = announce(&latest, &environment);
     let race = race.each_ref().map(|control| shown(control, known.current.master_key()));
-    json!({ "id": id, "controls": controls, "race": { "controls": race, "wins": wins } })
+    json!({ "id": id, "controls": controls, "announce": announce, "race": { "controls": race, "wins": wins } })
 }

@@ -2,7 +2,9 @@
 //! it signs in again, with the nonces of its ID tokens; `eko:signature` when it publishes keys, turns
 //! another one away, or states its user's device set.
 
-use eko_client::content::HeadStatement;
+use std::collections::BTreeMap;
+
+use eko_client::content::{HeadStatement, device_sets_hash};
 use eko_protocol::address::Origin;
 use eko_protocol::chain::{DeviceRejection, NewDevice, possession_base, rejection_base, sign_in_base};
 use eko_protocol::device_set::DeviceSetRef;
@@ -117,9 +119,20 @@ pub(super) fn head() -> Value {
     let statement = HeadStatement { actor: &actor, device: &device, published_ms };
     let head = statement.sign(set, &identity, &environment("head", stopped())).unwrap();
     assert!(xeddsa::verify(&identity.public(), signed.as_bytes(), &head.signature));
+    let other = DeviceSetRef::new(12, sha256("the twelfth node")).unwrap();
+    let bob = "https://b.example/user/bob".to_owned();
+    let sets = BTreeMap::from([(actor.clone(), head.set.clone()), (bob, other)]);
+    let sets_canonical = text(&eko_protocol::json::canonical(&json!(sets)).unwrap());
+    let sets_hash = device_sets_hash(&sets).unwrap();
+    assert_eq!(sets_hash, sha256(&sets_canonical));
     json!({
         "identityPrivate": hex(identity.secret()),
         "identityKey": identity.public().to_base64(),
+        "deviceSets": {
+            "eko:deviceSets": sets,
+            "canonical": sets_canonical,
+            "eko:deviceSetsHash": sets_hash,
+        },
         "activity": {
             "actor": actor,
             "published": published,

@@ -66,6 +66,14 @@ impl DeviceStore {
         Self::prepare(Connection::open(path)?)
     }
 
+    /// True if a server has registered the device of this store.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn is_registered(&self) -> Result<bool, DeviceStoreError> {
+        self.read(|tx| Ok(tx.account()?.is_some() && tx.is_registered()?))
+    }
+
     /// Returns a store that ends with the process.
     ///
     /// # Errors

@@ -19,8 +19,9 @@ Exit codes:
   0  the command succeeded
   1  the command failed
   2  the command line or the input makes no sense
-  3  someone's devices or keys cannot be trusted; nothing was sent
-  4  the same command may work later: a server is out of reach, or asks to wait
+  3  someone's devices or keys cannot be trusted; nothing was sent to anybody
+  4  a server is out of reach, or asks to wait; the command may work later, or eko listen sends the rest
+  5  a group's message or change was sent to some members, and not to others; the failure names them
 
 Licence: AGPL-3.0-only, because libsignal is linked into eko. The source is the project's folder
 shared/eko-cli.";

@@ -1,8 +1,10 @@
 //! The objects that commands share: the accounts, the output, the clock, and the messenger of the
 //! chosen account.
 
+use std::cell::OnceCell;
+
 use eko_client::{DeviceStore, Environment, HttpTransport, Messenger, Reach};
-use eko_protocol::address::Origin;
+use eko_protocol::address::{Handle, Origin};
 
 use crate::failure::CommandFailure;
 use crate::global::GlobalOptions;
@@ -23,6 +25,8 @@ pub(crate) struct Context {
     /// The clock and the source of random bytes.
     pub(crate) environment: Environment,
     account: Option<PartialHandle>,
+    /// The account that the command is about, once it is known.
+    in_use: OnceCell<String>,
     local_servers: Vec<Origin>,
 }
 
@@ -31,7 +35,21 @@ impl Context {
         let home = EkoHome::locate(global.home.as_deref())?;
         let out = Output { json: global.json, quiet: global.quiet };
         let GlobalOptions { account, local_servers, .. } = global;
-        Ok(Self { home, out, environment: Environment::system(), account, local_servers })
+        let in_use = OnceCell::new();
+        Ok(Self { home, out, environment: Environment::system(), account, in_use, local_servers })
+    }
+
+    /// Records which account the command is about, for what its failure says to do next.
+    pub(crate) fn note_account(&self, handle: &Handle) {
+        let _ = self.in_use.set(handle.to_string());
+    }
+
+    /// Returns the failure with the account's handle in the command `eko login` of its next step.
+    pub(crate) fn explained(&self, failure: CommandFailure) -> CommandFailure {
+        match self.in_use.get() {
+            Some(handle) => failure.for_account(handle),
+            None => failure,
+        }
     }
 
     /// Returns an HTTP client.
@@ -50,9 +68,11 @@ impl Context {
     /// messenger.
     pub(crate) fn client(&self) -> Result<(AccountFolder, HttpMessenger), CommandFailure> {
         let account = self.home.choose(self.account.as_ref())?;
+        self.note_account(&account.handle);
         let store = DeviceStore::open(&account.database())?;
+        let is_registered = store.is_registered()?;
         let client = Messenger::open(self.http()?, LibSignal, store, self.environment.clone())?;
-        match client {
+        match client.filter(|_| is_registered) {
             Some(client) => Ok((account, client.with_local_servers(self.local_servers.clone()))),
             None => {
                 let what = format!("the sign-in of {} was never finished", account.handle);

@@ -109,7 +109,11 @@ impl DeliverySummary {
     /// `lead`.
     pub(crate) fn failure(&self, lead: &str) -> Option<CommandFailure> {
         let missed: Vec<_> = self.missed.iter().map(|it| format!("{}: {}", it.name, it.reason)).collect();
-        let failure = |how: &str| CommandFailure::new(format!("{lead}{how} {}", missed.join("; ")));
+        let sent: Vec<_> = self.reached.iter().chain(&self.queued).map(String::as_str).collect();
+        let partly =
+            if sent.is_empty() { String::new() } else { format!("sent to {}, and ", sent.join(", ")) };
+        let failure = |how: &str| CommandFailure::new(format!("{lead}{partly}{how} {}", missed.join("; ")));
+        let exit = |alone| if self.reaches_anybody() { Exit::Partly } else { alone };
         match self.state {
             EnvelopeState::ToSend => Some(
                 failure("not sent yet to")
@@ -117,15 +121,20 @@ impl DeliverySummary {
                     .exit(Exit::TryLater),
             ),
             EnvelopeState::Refused => {
-                let failure = failure("not sent to").exit(Exit::NotTrusted);
+                let failure = failure("not sent to").exit(exit(Exit::NotTrusted));
                 Some(match self.missed.iter().find(|it| it.is_distrusted) {
                     Some(it) => failure.next(format!("eko verify {}", it.name)),
                     None => failure,
                 })
             }
-            EnvelopeState::Failed => Some(failure("not sent to")),
+            EnvelopeState::Failed => Some(failure("not sent to").exit(exit(Exit::Failed))),
             EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered => None,
         }
+    }
+
+    /// True if a recipient has it, or will get it without this device.
+    pub(crate) fn reaches_anybody(&self) -> bool {
+        !self.reached.is_empty() || !self.queued.is_empty()
     }
 }
 

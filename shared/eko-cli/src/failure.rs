@@ -10,6 +10,10 @@ use serde_json::json;
 
 use crate::printable::{printable, printable_json};
 
+/// The sign-in of the account that a command is about, in what to do next. [`CommandFailure::for_account`]
+/// puts the account's handle in the place of the name.
+const LOGIN: &str = "eko login NAME";
+
 /// The kind of a failure, and with it the exit code. `eko --help` lists the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -17,10 +21,13 @@ pub enum Exit {
     Failed,
     /// Code 2: the command line or the input makes no sense. clap uses the same code.
     Usage,
-    /// Code 3: someone's devices or keys cannot be trusted; nothing was sent.
+    /// Code 3: someone's devices or keys cannot be trusted; nothing was sent to anybody.
     NotTrusted,
-    /// Code 4: the same command may work later, because a server is out of reach or asks to wait.
+    /// Code 4: a server is out of reach or asks to wait. The command may work later, or `eko listen`
+    /// sends the rest.
     TryLater,
+    /// Code 5: something was sent to some recipients, and not to others.
+    Partly,
 }
 
 impl Exit {
@@ -31,6 +38,7 @@ impl Exit {
             Self::Usage => 2,
             Self::NotTrusted => 3,
             Self::TryLater => 4,
+            Self::Partly => 5,
         }
     }
 
@@ -41,6 +49,7 @@ impl Exit {
             Self::Usage => "usage",
             Self::NotTrusted => "not-trusted",
             Self::TryLater => "try-later",
+            Self::Partly => "partly",
         }
     }
 }
@@ -76,6 +85,14 @@ impl CommandFailure {
     #[must_use]
     pub fn next(mut self, next: impl fmt::Display) -> Self {
         self.next = Some(next.to_string());
+        self
+    }
+
+    /// Names an account in the next step, where that is a command that begins with [`LOGIN`].
+    #[must_use]
+    pub(crate) fn for_account(mut self, handle: &str) -> Self {
+        let named = format!("eko login {handle}");
+        self.next = self.next.map(|next| next.replace(LOGIN, &named));
         self
     }
 

@@ -102,15 +102,18 @@ impl EkoHome {
                     && who.host.as_ref().is_none_or(|host| *host == account.handle.authority())
             })
         };
-        let mut found = accounts.iter().filter(meant);
-        match (found.next(), found.next(), named) {
+        let mut found: Vec<&AccountFolder> = accounts.iter().filter(meant).collect();
+        // A sign-in that was never finished is no account, unless there is nothing else.
+        if found.len() > 1 && found.iter().any(|account| account.is_registered()) {
+            found.retain(|account| account.is_registered());
+        }
+        match (found.first(), found.get(1), named) {
             (Some(account), None, _) => {
                 account.check()?;
-                Ok(account.clone())
+                Ok((*account).clone())
             }
             (Some(first), Some(_), _) => {
-                let all: Vec<_> =
-                    accounts.iter().filter(meant).map(|account| account.handle.to_string()).collect();
+                let all: Vec<_> = found.iter().map(|account| account.handle.to_string()).collect();
                 let which = format!("there are {} accounts here: {}", all.len(), all.join(", "));
                 Err(CommandFailure::new(which).next(format!("eko --as {} …", first.name())).exit(Exit::Usage))
             }

@@ -79,7 +79,7 @@ pub fn run() -> ExitCode {
 fn run_command(cli: Cli) -> Result<(), CommandFailure> {
     let context = Context::new(cli.global)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match cli.command {
             Command::Login(login) => login.run(&context).await,
             Command::Logout => commands::logout::run(&context).await,
@@ -97,7 +97,8 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::Export(export) => export.run(&context),
             Command::Completions(completions) => completions.run(Cli::command()),
         }
-    })
+    });
+    done.map_err(|failure| context.explained(failure))
 }
 
 /// Writes what clap answers to a command line that asks for help or cannot be parsed, and returns

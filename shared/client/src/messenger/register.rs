@@ -62,9 +62,7 @@ impl<T: Transport> PreparedSignIn<T> {
         request: SignInRequest,
     ) -> Result<Self, MessengerError> {
         let SignInRequest { origin, issuer, audience, user, device_name, counts, reset } = request;
-        if reset
-            && store.read(|tx| Ok::<_, DeviceStoreError>(tx.account()?.is_some() && tx.is_registered()?))?
-        {
+        if reset && store.is_registered()? {
             return Err(MessengerError::ResetHere);
         }
         let known = store.read(|tx| tx.account())?;

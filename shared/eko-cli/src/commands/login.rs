@@ -2,8 +2,10 @@
 
 mod failure;
 mod id_token;
+mod server;
+mod told;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,14 +13,13 @@ use eko_client::capabilities::Capabilities;
 use eko_client::device::{RegistrationStatus, SignInOutcome};
 use eko_client::messenger::{MessengerError, PreparedSignIn, SignInRequest};
 use eko_client::{ClientError, DeviceStore, HttpTransport, KeyCounts, Messenger};
-use eko_protocol::address::{Handle, Origin};
+use eko_protocol::address::Handle;
 use serde_json::json;
 
 use crate::ask;
 use crate::context::{Context, HttpMessenger};
-use crate::failure::{CommandFailure, Exit};
+use crate::failure::CommandFailure;
 use crate::home::{AccountFolder, PreparedAccount};
-use crate::joining::{self, WaitOutcome};
 use crate::libsignal::LibSignal;
 use crate::oidc::BrowserSignIn;
 use crate::partial_handle::PartialHandle;
@@ -30,10 +31,6 @@ const WAIT: Duration = Duration::from_secs(5 * 60);
 /// The longest time since the person signed in at the issuer, for a reset. It leaves five of the
 /// ten minutes that a server allows.
 const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
-/// The effect of a reset, in words.
-const RESET_DONE: &str = "\nAll your other devices are revoked. Your contacts are warned, and send nothing until they have accepted \
-     this device.";
-
 const MORE: &str = "\
 The server's issuer confirms who you are: your browser opens the issuer's page, and returns here. The
 development issuer of a server on this machine asks for no password, so no browser is needed.
@@ -66,7 +63,8 @@ pub(crate) struct LoginArgs {
     /// Your name, new or not, with or without the server: alice, alice@chat.example
     #[arg(value_name = "HANDLE")]
     who: PartialHandle,
-    /// The server's URL [default: the URL of the handle's host, or http://localhost:8080]
+    /// The server's URL [default: the URL of the handle's host; without a host the server of the account
+    /// of that name on this machine, or else http://localhost:8080]
     #[arg(long, value_name = "URL", env = "EKO_SERVER", hide_env_values = true)]
     server: Option<String>,
     /// A name for this device; your server sees it
@@ -93,6 +91,10 @@ pub(crate) struct LoginArgs {
     /// contacts are warned
     #[arg(long)]
     reset: bool,
+    /// Sign in though the server uses the same sign-in as another one, and do not ask: the answer of a
+    /// script to that question
+    #[arg(long)]
+    shared_issuer: bool,
     /// Do not ask for confirmation of a reset
     #[arg(long, requires = "reset")]
     yes: bool,
@@ -104,12 +106,13 @@ pub(crate) struct LoginArgs {
 impl LoginArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let http = context.http()?;
-        let capabilities = self.capabilities(&http).await?;
+        let capabilities = self.capabilities(context, &http).await?;
         let handle = Handle::new(self.who.user.clone(), &capabilities.origin);
+        context.note_account(&handle);
         if self.reset && !self.yes && !self.print_nonce {
             self.confirm_reset(context, &handle)?;
         }
-        id_token::warn_of_shared_issuer(context, &capabilities)?;
+        self.ask_of_shared_issuer(context, &capabilities)?;
         let PreparedAccount { account, is_new } = context.home.prepare(&handle)?;
         if self.print_nonce {
             return self.show_nonce(context, &capabilities, &account);
@@ -205,8 +208,9 @@ impl LoginArgs {
                 id_token::ask_issuer(context, http, capabilities, way, self.print_url).await?
             }
         };
+        let again = account.is_registered();
         let (client, registered) = prepared.complete(LibSignal, &id_token).await?;
-        Ok(SignedInDevice { client, registered })
+        Ok(SignedInDevice { client, registered, again })
     }
 
     /// Shows the nonce that the ID token must carry. The next `eko login` takes a token with it.
@@ -254,94 +258,14 @@ impl LoginArgs {
             false => failure,
         }
     }
-
-    /// Shows the device that has signed in. If it waits for approval, shows its joining code and
-    /// waits.
-    async fn tell(
-        &self,
-        context: &Context,
-        account: &AccountFolder,
-        signed_in: &SignedInDevice,
-        aside: Option<&Path>,
-    ) -> Result<(), CommandFailure> {
-        let SignedInDevice { client, registered } = signed_in;
-        let device = client.device();
-        let mut object = json!({
-            "handle": account.handle.to_string(),
-            "actor": device.actor(),
-            "device": device.id().to_string(),
-            "status": "active",
-            "setAside": aside,
-        });
-        let aside = aside.map(|aside| format!("\nThe files of the former device are in {}", aside.display()));
-        let (handle, aside) = (&account.handle, aside.unwrap_or_default());
-        if let (RegistrationStatus::Pending, Some(code)) = (registered.status, client.joining_code()?) {
-            let mut pending = object.clone();
-            pending["status"] = json!("pending");
-            pending["joiningCode"] = json!(code.digits());
-            let text = format!("You are {handle}. {}{aside}", joining::text(client, &code));
-            context.out.result(&text, &pending)?;
-            joining::picture(context, &code)?;
-            if self.no_wait || joining::wait(context, client).await? == WaitOutcome::Interrupted {
-                return Ok(());
-            }
-            return context.out.result("This device is one of your devices now.", &object);
-        }
-        object["first"] = json!(registered.device_set.length == 1);
-        object["reset"] = json!(self.reset);
-        let reset = if self.reset { RESET_DONE } else { "" };
-        // A server can hide a user's devices from a new one. Then only the user can notice. The
-        // length is that of the chain which this device has verified.
-        let first = match registered.device_set.length {
-            1 => " This is your first device: if you have another, this server hides it from you.",
-            _ => "",
-        };
-        context.out.result(&format!("You are {handle}.{first}{reset}{aside}"), &object)
-    }
-
-    /// Asks the server what it can do, and checks that it is the server that the person named.
-    async fn capabilities(&self, http: &HttpTransport) -> Result<Capabilities, CommandFailure> {
-        let base = self.who.server(self.server.as_deref());
-        let named = Origin::parse(&base).map_err(|_| {
-            CommandFailure::new(format!("{base} is no server's URL"))
-                .next("--server https://HOST")
-                .exit(Exit::Usage)
-        })?;
-        let capabilities = match Capabilities::fetch(http, named.as_str()).await {
-            Ok(capabilities) => capabilities,
-            Err(ClientError::Transport(error)) => {
-                let failure = CommandFailure::new(format!("no server answers at {named}: {error}"))
-                    .exit(Exit::TryLater);
-                return Err(match (&self.server, &self.who.host) {
-                    (None, None) => {
-                        failure.next("start one with `cargo run`, or name one: eko login NAME@HOST")
-                    }
-                    _ => failure,
-                });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let origin = &capabilities.origin;
-        if *origin != named {
-            let failure = CommandFailure::new(format!("the server at {named} calls itself {origin}"));
-            return Err(failure.next(format!("eko login {} --server {origin}", self.who.user)));
-        }
-        match &self.who.host {
-            Some(host) if host != origin.authority() => {
-                let what = format!("{}@{host} is not at {origin}", self.who.user);
-                Err(CommandFailure::new(what)
-                    .next(format!("eko login {}", Handle::new(self.who.user.clone(), origin)))
-                    .exit(Exit::Usage))
-            }
-            _ => Ok(capabilities),
-        }
-    }
 }
 
 /// A device that has signed in, and the server's answer to that.
 struct SignedInDevice {
     client: HttpMessenger,
     registered: SignInOutcome,
+    /// True if the device had signed in before.
+    again: bool,
 }
 
 /// Returns the moment in a form that fits into a folder's name: `20260129T193000.123Z`.

@@ -131,6 +131,7 @@ fn tell(
         EnvelopeState::Delivered | EnvelopeState::Accepted => "sent",
         EnvelopeState::Queued => "sent; their server is out of reach, and yours will try for 48 hours",
         EnvelopeState::ToSend => "not sent yet",
+        _ if delivery.reaches_anybody() => "sent to some",
         EnvelopeState::Failed | EnvelopeState::Refused => "not sent",
     };
     let others = sent.envelopes.iter().filter(|envelope| envelope.recipient != client.me().actor());

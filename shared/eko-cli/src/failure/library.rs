@@ -142,8 +142,8 @@ fn refusal(problem: &ProblemDetails) -> CommandFailure {
             CommandFailure::new("none of your devices is active, so none can approve this one")
                 .next("eko login NAME --reset, which begins anew with this device")
         }
-        "name-taken" => failure.next("choose another name: eko login NAME"),
-        "account-exists" => failure.next("sign in under that name: eko login NAME"),
+        "name-taken" => failure.next("eko login with another name"),
+        "account-exists" => failure.next("eko login with that name"),
         "stale-head" => failure.next("try again: another of your devices changed the list first"),
         _ => failure,
     }

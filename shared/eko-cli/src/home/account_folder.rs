@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use eko_client::DeviceStore;
 use eko_protocol::address::Handle;
 
 use super::private;
@@ -40,6 +41,12 @@ impl AccountFolder {
     /// Returns the path of the device's database.
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
+    }
+
+    /// True if a server has registered the device here, so that this is an account. False if the sign-in
+    /// was begun and never finished. An account that cannot be read is one.
+    pub fn is_registered(&self) -> bool {
+        DeviceStore::open(&self.database()).and_then(|store| store.is_registered()).unwrap_or(true)
     }
 
     /// Creates the folder and an empty database, and returns `true`; returns `false` if the folder

@@ -21,7 +21,7 @@ async fn a_revoked_device_makes_room_for_another() {
     assert!(what.ends_with("still has this device, which is signed in: nothing was set aside"), "{what}");
     first.eko(&["devices", "revoke", text(&waits, "device"), "--yes"]).await.done();
     let ReportedFailure { next, .. } = second.fails(&login).await;
-    assert!(next.starts_with("eko login NAME --anew"), "{next}");
+    assert!(next.starts_with(&format!("eko login @{} --anew", name(&server))), "{next}");
 
     let made = second.object(&anew).await;
     assert_eq!(text(&made, "status"), "pending");
@@ -129,7 +129,7 @@ async fn a_server_without_its_data_gets_another_device() {
     let ReportedFailure { code, what, next } = home.fails(&login).await;
     assert_eq!(code, 1);
     assert!(what.starts_with("the server does not know this device any more"), "{what}");
-    assert!(next.starts_with("eko login NAME --anew"), "{next}");
+    assert!(next.starts_with(&format!("eko login @{} --anew", name(&after))), "{next}");
     let said = home.eko(&[&login[..], &["--anew"]].concat()).await.done();
     assert!(said.contains("\nThe files of the former device are in "), "{said}");
     assert_eq!(home.path().join("former").read_dir().unwrap().count(), 1);

@@ -1,7 +1,7 @@
 //! Tests of `groups`, from the creation of a group to its last member.
 
 use super::people::{ReportedFailure, signed_in, text};
-use super::test_home::server;
+use super::test_home::{TestHome, server};
 
 #[tokio::test]
 async fn a_group_from_its_beginning_to_its_end() {
@@ -66,6 +66,43 @@ async fn a_group_from_its_beginning_to_its_end() {
     bob.hears().await;
     let last = bob.object(&["groups", "show", "Saturday"]).await;
     assert_eq!((last["members"].as_array().unwrap().len(), text(&last, "you")), (1, "admin"));
+}
+
+/// Some members have the message, so it must not be said that nothing was sent.
+#[tokio::test]
+async fn what_was_sent_to_some_members_only_says_so() {
+    let server = server().await;
+    let host = &server["http://".len()..];
+    let (alice, bob, carol) = (
+        signed_in(&server, "alice").await,
+        signed_in(&server, "bob").await,
+        signed_in(&server, "carol").await,
+    );
+    alice.object(&["groups", "create", "Friday", "@bob", "@carol"]).await;
+    for member in [&bob, &carol] {
+        member.hears().await;
+        member.object(&["groups", "join", "Friday"]).await;
+    }
+    alice.hears().await;
+    let anew = TestHome::new();
+    anew.eko(&["login", "bob", "--server", &server, "--reset", "--yes"]).await.done();
+    alice.eko(&["verify", "@bob"]).await;
+    for (command, lead) in [
+        (&["send", "--group", "Friday", "half"][..], ""),
+        (&["groups", "rename", "Friday", "Saturday"], "the change is made here, and "),
+    ] {
+        let ReportedFailure { code, what, next } = alice.fails(command).await;
+        assert_eq!(code, 5, "{what}");
+        assert!(what.starts_with(&format!("{lead}sent to @carol, and not sent to @bob: ")), "{what}");
+        assert_eq!(next, "eko verify @bob");
+    }
+    let failed = alice.eko(&["send", "--group", "Saturday", "more", "--json"]).await;
+    let object: serde_json::Value = serde_json::from_str(&failed.err).unwrap();
+    assert_eq!((failed.code, text(&object, "kind")), (5, "partly"), "{}", failed.err);
+    assert_eq!(carol.hears().await, ["half", "more"]);
+    // Of one person nothing is left to be sent.
+    let ReportedFailure { code, next, .. } = alice.fails(&["send", "@bob", "none"]).await;
+    assert_eq!((code, next), (3, format!("eko verify @bob@{host}")));
 }
 
 #[tokio::test]

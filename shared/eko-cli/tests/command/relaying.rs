@@ -72,15 +72,15 @@ fn thief(victim: &str) -> Device<HttpTransport> {
     Device::new(HttpTransport::new().unwrap(), origin, name, keys, environment)
 }
 
-/// The takeover of an account by an ID token that its user has shown to another server. A warning in
-/// a script counts as no answer.
+/// The takeover of an account by an ID token that its user has shown to another server. A script says
+/// by a flag that it trusts that server.
 #[tokio::test]
 async fn a_token_for_one_server_is_of_no_use_at_another_and_the_user_is_warned() {
     let victim = server().await;
     let home = signed_in(&victim, "alice").await;
     let other = FalseServer::naming_the_issuer_of(&victim).await;
     let login = ["login", "alice", "--server", &other.origin, "--local-server", &victim];
-    let output = home.eko(&login).await;
+    let output = home.eko(&[&login[..], &["--shared-issuer"]].concat()).await;
     let warning = format!("Warning: {} uses the same sign-in as {victim}: ", other.origin);
     assert!(output.err.contains(&warning), "{}", output.err);
     assert!(output.err.contains("is bound to"), "{}", output.err);
@@ -104,12 +104,7 @@ async fn a_token_for_one_server_is_of_no_use_at_another_and_the_user_is_warned()
         1
     );
 
-    // Nobody has said yes, so the user is warned again, and asked at a terminal. After a yes neither
-    // server is new any more.
-    let again = home.eko(&login).await;
-    assert!(again.err.contains(&warning), "{}", again.err);
-    let asked = home.eko_asking(&login, "yes\n").await;
-    assert!(asked.err.contains("Do you want to sign in at"), "{}", asked.err);
+    // After a yes neither server is new any more.
     let again = home.eko(&login).await;
     assert!(!again.err.contains("Warning"), "{}", again.err);
     let again = home.eko(&["login", "alice", "--server", &victim]).await;
@@ -136,6 +131,32 @@ async fn a_user_at_a_terminal_is_asked_first() {
     assert_eq!(other.caught().len(), 1);
 }
 
+/// Neither a nonce nor a token leaves the machine before somebody has answered.
+#[tokio::test]
+async fn a_script_answers_by_a_flag_or_nothing_happens() {
+    let victim = server().await;
+    let home = signed_in(&victim, "alice").await;
+    let other = FalseServer::naming_the_issuer_of(&victim).await;
+    let login = ["login", "alice", "--server", &other.origin, "--local-server", &victim];
+    let nonce = [&login[..], &["--print-nonce"]].concat();
+    for command in [&login[..], &nonce] {
+        for _ in 0..2 {
+            let output = home.eko(command).await;
+            assert!(output.err.contains("Warning: "), "{}", output.err);
+            assert!(output.err.contains("--shared-issuer"), "{}", output.err);
+            assert_eq!((output.code, &*output.out), (2, ""));
+        }
+        let refused = home.eko_asking(command, "no\n").await;
+        assert_eq!((refused.code, &*refused.out), (1, ""));
+    }
+    assert_eq!(other.caught(), []);
+    assert_eq!(home.path().join("accounts").read_dir().unwrap().count(), 1);
+    let asked = home.eko_asking(&nonce, "yes\n").await;
+    assert!(asked.err.contains("Do you want to sign in at"), "{}", asked.err);
+    assert_eq!(asked.done().trim().len(), 64);
+    assert_eq!(home.eko(&nonce).await.code, 0, "the yes is kept");
+}
+
 /// Somebody who tries the false server first hears of it at the true one.
 #[tokio::test]
 async fn the_order_of_the_servers_does_not_matter() {
@@ -145,7 +166,7 @@ async fn the_order_of_the_servers_does_not_matter() {
     let login = ["login", "alice", "--server", &other.origin, "--local-server", &victim];
     let ReportedFailure { code, .. } = home.fails(&login).await;
     assert_eq!(code, 4);
-    let output = home.eko(&["login", "alice", "--server", &victim]).await;
+    let output = home.eko(&["login", "alice", "--server", &victim, "--shared-issuer"]).await;
     let warning = format!("Warning: {victim} uses the same sign-in as {}: ", other.origin);
     assert!(output.err.contains(&warning), "{}", output.err);
     assert_eq!(output.code, 0);

@@ -139,6 +139,47 @@ async fn a_nonce_is_shown_until_it_is_used() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_was_not_finished_is_no_account() {
+    let (server, home) = (server().await, TestHome::new());
+    let host = &server["http://".len()..];
+    let nonce = ["login", "alice", "--server", &server, "--print-nonce"];
+    home.eko(&nonce).await.done();
+    let unfinished =
+        format!("eko: the sign-in of @alice@{host} was never finished\nNext: eko login alice@{host}\n");
+    for command in [&["whoami"][..], &["history"], &["--as", "alice", "whoami"]] {
+        let CommandOutput { code, err, .. } = home.eko(command).await;
+        assert_eq!((code, &err), (1, &unfinished));
+    }
+    home.eko(&["login", "bob", "--server", &server]).await.done();
+    assert!(home.eko(&["whoami"]).await.done().starts_with("@bob@"));
+    assert_eq!(home.eko(&["--as", "alice", "whoami"]).await.err, unfinished);
+    // The sign-in is finished with the same nonce.
+    let token = issue(&server, "alice", home.eko(&nonce).await.done().trim()).await;
+    let login = ["login", "alice", "--server", &server, "--id-token", "-"];
+    home.eko_reading(&login, &token).await.done();
+    assert_eq!(home.eko(&["whoami"]).await.code, 2, "now there are two");
+}
+
+#[tokio::test]
+async fn the_first_device_is_told_to_be_the_first_once() {
+    let (server, home) = (server().await, TestHome::new());
+    let login = ["login", "alice", "--server", &server];
+    assert!(home.eko(&login).await.done().contains("This is your first device"));
+    let again = home.eko(&login).await.done();
+    assert_eq!(again, format!("You are @alice@{}.\n", &server["http://".len()..]));
+}
+
+/// A name without a server is the account of that name on this machine.
+#[tokio::test]
+async fn a_name_without_a_server_is_the_account_that_is_here() {
+    let (server, home) = (server().await, TestHome::new());
+    home.eko(&["login", "alice", "--server", &server]).await.done();
+    home.eko(&["logout"]).await.done();
+    assert!(home.eko(&["login", "alice"]).await.done().starts_with("You are @alice@"));
+    assert_eq!(home.eko(&["whoami", "--json"]).await.object()["signedIn"], true);
+}
+
+#[tokio::test]
 async fn a_refused_registration_leaves_nothing_behind() {
     let (server, home) = (server().await, TestHome::new());
     home.eko(&["login", "alice", "--server", &server]).await.done();

@@ -1,11 +1,12 @@
 //! The ID token of a sign-in: from a file, or from the server's issuer.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 
 use eko_client::HttpTransport;
 use eko_client::capabilities::Capabilities;
 
+use super::LoginArgs;
 use crate::ask;
 use crate::context::Context;
 use crate::failure::CommandFailure;
@@ -31,33 +32,40 @@ pub(super) fn read(file: &Path) -> Result<String, CommandFailure> {
     }
 }
 
-/// Warns if another server has named the issuer and audience that this server names, and this one
-/// names them for the first time. At a terminal it asks whether to go on. A script is warned each
-/// time, because only a person's yes is recorded.
-///
-/// The ID token is bound to this server by its nonce, so this server cannot use it at the other one.
-/// A server that tries to get such tokens is one that nobody should sign in at.
-pub(super) fn warn_of_shared_issuer(
-    context: &Context,
-    capabilities: &Capabilities,
-) -> Result<(), CommandFailure> {
-    let mut named = context.home.named_issuers()?;
-    let others = named.others(capabilities)?;
-    if !others.is_empty() {
-        let Capabilities { origin, issuer, .. } = capabilities;
-        let warning = format!(
-            "Warning: {origin} uses the same sign-in as {}: {issuer}. Two servers of one operator may do so. \
-             A server that does it without the other's knowledge wants your sign-ins there. Your sign-in \
-             now is bound to {origin}, and is of no use elsewhere.",
-            others.join(", ")
-        );
-        if !std::io::stdin().is_terminal() {
+impl LoginArgs {
+    /// Warns if another server has named the issuer and audience that this server names, and this one
+    /// names them for the first time. At a terminal it asks whether to go on. A script answers by
+    /// `--shared-issuer`. Only a yes is recorded.
+    ///
+    /// The ID token is bound to this server by its nonce, so this server cannot use it at the other
+    /// one. A server that tries to get such tokens is one that nobody should sign in at.
+    pub(super) fn ask_of_shared_issuer(
+        &self,
+        context: &Context,
+        capabilities: &Capabilities,
+    ) -> Result<(), CommandFailure> {
+        let mut named = context.home.named_issuers()?;
+        let others = named.others(capabilities)?;
+        if !others.is_empty() {
+            let Capabilities { origin, issuer, .. } = capabilities;
+            let warning = format!(
+                "Warning: {origin} uses the same sign-in as {}: {issuer}. Two servers of one operator may do so. \
+                 A server that does it without the other's knowledge wants your sign-ins there. Your sign-in \
+                 now is bound to {origin}, and is of no use elsewhere.",
+                others.join(", ")
+            );
             context.out.prompt(&warning);
-            return Ok(());
+            if !self.shared_issuer {
+                let question = format!("Do you want to sign in at {origin}?");
+                ask::yes(
+                    context,
+                    &question,
+                    "the same command with --shared-issuer, if you trust this server",
+                )?;
+            }
         }
-        ask::yes(context, &format!("{warning}\nDo you want to sign in at {origin}?"), "")?;
+        named.record(capabilities)
     }
-    named.record(capabilities)
 }
 
 /// Signs in at the server's issuer, and returns the ID token.

@@ -1,0 +1,63 @@
+//! The result of a sign-in: the device, its joining code, and what a reset has done.
+
+use std::path::Path;
+
+use eko_client::device::RegistrationStatus;
+use serde_json::json;
+
+use super::{LoginArgs, SignedInDevice};
+use crate::context::Context;
+use crate::failure::CommandFailure;
+use crate::home::AccountFolder;
+use crate::joining::{self, WaitOutcome};
+
+/// The effect of a reset, in words.
+const RESET_DONE: &str = "\nAll your other devices are revoked. Your contacts are warned, and send nothing until they have accepted \
+     this device.";
+
+impl LoginArgs {
+    /// Shows the device that has signed in. If it waits for approval, shows its joining code and
+    /// waits.
+    pub(super) async fn tell(
+        &self,
+        context: &Context,
+        account: &AccountFolder,
+        signed_in: &SignedInDevice,
+        aside: Option<&Path>,
+    ) -> Result<(), CommandFailure> {
+        let SignedInDevice { client, registered, again } = signed_in;
+        let device = client.device();
+        let mut object = json!({
+            "handle": account.handle.to_string(),
+            "actor": device.actor(),
+            "device": device.id().to_string(),
+            "status": "active",
+            "setAside": aside,
+        });
+        let aside = aside.map(|aside| format!("\nThe files of the former device are in {}", aside.display()));
+        let (handle, aside) = (&account.handle, aside.unwrap_or_default());
+        if let (RegistrationStatus::Pending, Some(code)) = (registered.status, client.joining_code()?) {
+            let mut pending = object.clone();
+            pending["status"] = json!("pending");
+            pending["joiningCode"] = json!(code.digits());
+            let text = format!("You are {handle}. {}{aside}", joining::text(client, &code));
+            context.out.result(&text, &pending)?;
+            joining::picture(context, &code)?;
+            if self.no_wait || joining::wait(context, client).await? == WaitOutcome::Interrupted {
+                return Ok(());
+            }
+            return context.out.result("This device is one of your devices now.", &object);
+        }
+        object["first"] = json!(registered.device_set.length == 1);
+        object["reset"] = json!(self.reset);
+        let reset = if self.reset { RESET_DONE } else { "" };
+        // A server can hide a user's devices from a new one. Then only the user can notice. The
+        // length is that of the chain which this device has verified. A device that signs in again
+        // has said so before.
+        let first = match registered.device_set.length {
+            1 if !again => " This is your first device: if you have another, this server hides it from you.",
+            _ => "",
+        };
+        context.out.result(&format!("You are {handle}.{first}{reset}{aside}"), &object)
+    }
+}

@@ -56,6 +56,7 @@ pub use devices::{OwnDevice, OwnDevices};
 pub use error::{Distrust, MessengerError};
 pub use freshness::{READ_AFTER_DAYS, REFUSED_AFTER_DAYS, SHOWN_AFTER_DAYS, WITHOUT_READING_DAYS};
 pub use groups::Group;
+pub use growth::DeviceChanges;
 pub use heads::{READ_AGAIN_MINUTES, READ_FOR_ACTIVITY};
 pub use holding::HeldItem;
 pub use invitations::{ALL_TOLD, Invitation, JoinedGroup};

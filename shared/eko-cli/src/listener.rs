@@ -207,7 +207,7 @@ impl<'a> MailboxListener<'a> {
         }
         if let Some(line) = show::notice(self.client, notice) {
             match notice.severity() {
-                Severity::Warning => out.prompt(&format!("  {line}")),
+                Severity::Warning | Severity::Attention => out.prompt(&format!("  {line}")),
                 Severity::News => out.remark(&format!("  {line}")),
             }
         }

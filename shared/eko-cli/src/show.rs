@@ -65,13 +65,13 @@ pub(crate) fn content_object(m: &MessageContent) -> Value {
     })
 }
 
-/// Returns a notice as text, or `None` if it is of no interest to a person. A warning begins with
-/// `BEWARE`.
+/// Returns a notice as text, or `None` if it is of no interest to a person. A warning of something
+/// dangerous begins with `BEWARE`.
 pub(crate) fn notice(client: &HttpMessenger, notice: &Notice) -> Option<String> {
     let text = news(client, notice)?;
     Some(match notice.severity() {
         Severity::Warning => format!("BEWARE: {text}"),
-        Severity::News => text,
+        Severity::News | Severity::Attention => text,
     })
 }
 
@@ -115,6 +115,12 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             name(of)
         ),
         Notice::Distrusted { actor, why } => format!("nothing is sent to {}: {why}", name(actor)),
+        Notice::DevicesChanged { actor, added, reset: true, .. } => format!(
+            "all devices of {who} were replaced at once by {}: they have lost them all, or somebody takes their \
+             place. Nothing is sent to them until you have compared numbers, or accepted this: eko verify {who}",
+            short_ids(added),
+            who = name(actor),
+        ),
         Notice::DevicesChanged { actor, added, removed, .. } => {
             devices_changed(&name(actor), *actor == client.me().actor(), added, removed)
         }
@@ -129,25 +135,31 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
     })
 }
 
-/// Returns the change of somebody's devices in words, with the beginnings of their ids.
-fn devices_changed(who: &str, own: bool, added: &[String], removed: &[String]) -> String {
+/// Returns the beginnings of the ids of devices.
+fn short_ids(devices: &[String]) -> String {
     let short = |device: &String| {
         let id = device.rsplit('/').next().unwrap_or_default();
         id.split('-').next().unwrap_or_default().to_owned()
     };
-    let list = |devices: &[String]| devices.iter().map(short).collect::<Vec<_>>().join(", ");
-    let mut parts = Vec::new();
-    if !added.is_empty() {
-        parts.push(format!("added {}", list(added)));
-    }
-    if !removed.is_empty() {
-        parts.push(format!("removed {}", list(removed)));
-    }
+    devices.iter().map(short).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the devices that were added and removed in words, with the beginnings of their ids.
+pub(crate) fn added_and_removed(added: &[String], removed: &[String]) -> String {
+    let part = |verb: &str, devices: &[String]| {
+        (!devices.is_empty()).then(|| format!("{verb} {}", short_ids(devices)))
+    };
+    let parts = [part("added", added), part("removed", removed)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+}
+
+/// Returns the change of somebody's devices in words.
+fn devices_changed(who: &str, own: bool, added: &[String], removed: &[String]) -> String {
     let (whose, next) = match own {
         true => ("your devices".to_owned(), "eko devices".to_owned()),
         false => (format!("the devices of {who}"), format!("eko verify {who}")),
     };
-    format!("{whose}: {}. Is that right? {next}", parts.join(" and "))
+    format!("{whose}: {}. Is that right? {next}", added_and_removed(added, removed))
 }
 
 fn settled(client: &HttpMessenger, envelope: &OutboxEnvelope) -> Option<String> {
@@ -287,9 +299,9 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
         Notice::Distrusted { actor, why } => {
             json!({ "type": "distrusted", "of": actor, "why": why.to_string() })
         }
-        Notice::DevicesChanged { actor, added, removed, .. } => {
-            json!({ "type": "devicesChanged", "of": actor, "added": added, "removed": removed })
-        }
+        Notice::DevicesChanged { actor, added, removed, reset, .. } => json!({
+            "type": "devicesChanged", "of": actor, "added": added, "removed": removed, "reset": reset,
+        }),
         Notice::KeysReplaced => json!({ "type": "keysReplaced" }),
         Notice::Waits { actor, why } => json!({ "type": "waits", "from": actor, "why": why }),
         Notice::Group { id, by, event, difference } => json!({

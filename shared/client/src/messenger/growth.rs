@@ -3,12 +3,37 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use eko_protocol::chain::ChainNode;
+use eko_protocol::chain::{ChainNode, NodeKind};
 
 use super::trust::Contact;
 use super::{Messenger, Notice};
 use crate::store::DeviceStoreError;
 use crate::{SignalSessions, Transport};
+
+/// The difference between two states of a device chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceChanges {
+    /// The addresses of the devices that were added, in order.
+    pub added: Vec<String>,
+    /// The addresses of the devices that were removed, in order.
+    pub removed: Vec<String>,
+}
+
+impl Contact {
+    /// Returns the difference of this chain to its first `length` nodes. A device that was added and
+    /// is gone again counts as both: it may have read messages.
+    pub(super) fn changes_since(&self, length: usize) -> Result<DeviceChanges, DeviceStoreError> {
+        let mut before = self.pinned.clone();
+        before.nodes.truncate(length);
+        let before = Self::new(self.person.clone(), before)?.active();
+        let after = self.active();
+        let added = self.pinned.nodes.iter().skip(length).filter(|node| node.addition().is_some());
+        let added: BTreeSet<String> = added.map(|node| node.device().to_owned()).collect();
+        let ever = &before | &added;
+        let listed = |devices: BTreeSet<String>| devices.into_iter().collect();
+        Ok(DeviceChanges { added: listed(&added - &before), removed: listed(&ever - &after) })
+    }
+}
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns a notice for each contact, group member, and this user, whose devices have changed
@@ -37,29 +62,25 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Returns the change of a device set since the user was told, or `None` if this device has made
-    /// all of it. A device that was added and is gone again counts as both: it may have read messages.
+    /// all of it. A reset is told whole.
     fn change_of(&self, contact: &Contact) -> Result<Option<Notice>, DeviceStoreError> {
         let told = usize::try_from(contact.pinned.told).unwrap_or(usize::MAX);
         let own = self.device.address();
-        let news = contact.pinned.nodes.iter().skip(told);
+        let news = || contact.pinned.nodes.iter().skip(told);
+        let reset = news().any(|node| matches!(node.kind(), NodeKind::Reset(_)));
         let by_others: BTreeSet<&str> =
-            news.filter(|node| node.proof().verification_method != own).map(ChainNode::device).collect();
-        let mut before = contact.pinned.clone();
-        before.nodes.truncate(told);
-        let before = Contact::new(contact.person.clone(), before)?.active();
-        let after = contact.active();
-        let added = contact.pinned.nodes.iter().skip(told).filter(|node| node.addition().is_some());
-        let added: BTreeSet<String> = added.map(|node| node.device().to_owned()).collect();
-        let ever = &before | &added;
-        let news = |devices: BTreeSet<String>| -> Vec<String> {
-            devices.into_iter().filter(|device| by_others.contains(device.as_str())).collect()
-        };
-        let (added, removed) = (news(&added - &before), news(&ever - &after));
+            news().filter(|node| node.proof().verification_method != own).map(ChainNode::device).collect();
+        let DeviceChanges { mut added, mut removed } = contact.changes_since(told)?;
+        if !reset {
+            let is_news = |device: &String| by_others.contains(device.as_str());
+            added.retain(is_news);
+            removed.retain(is_news);
+        }
         if added.is_empty() && removed.is_empty() {
             return Ok(None);
         }
         let (actor, length) = (contact.person.actor(), contact.state.position.length);
-        Ok(Some(Notice::DevicesChanged { actor, added, removed, length }))
+        Ok(Some(Notice::DevicesChanged { actor, added, removed, reset, length }))
     }
 
     /// Records that a notice was shown. Only [`Notice::DevicesChanged`] is returned again, by the next

@@ -92,6 +92,8 @@ pub enum Notice {
         added: Vec<String>,
         /// The addresses of the devices that were removed.
         removed: Vec<String>,
+        /// True if the user has replaced all devices at once, by a reset that none of them has signed.
+        reset: bool,
         /// The number of nodes of the chain that the notice is about.
         length: u64,
     },
@@ -125,6 +127,9 @@ pub enum Notice {
 pub enum Severity {
     /// News that may be left out, as in a quiet mode.
     News,
+    /// A change that is usual, and that the user has to know of: only the user can say whether it is
+    /// right. Never left out.
+    Attention,
     /// A security warning: a server shows something false, or a message was held back because of
     /// it, or this device's keys are in question. Never left out.
     Warning,
@@ -206,7 +211,8 @@ impl Notice {
             | Self::Distrusted { .. }
             | Self::Forged { .. }
             | Self::KeysReplaced => Severity::Warning,
-            Self::DevicesChanged { added, .. } if !added.is_empty() => Severity::Warning,
+            Self::DevicesChanged { reset: true, .. } => Severity::Warning,
+            Self::DevicesChanged { added, .. } if !added.is_empty() => Severity::Attention,
             Self::Settled(envelope) if envelope.state == EnvelopeState::Refused => Severity::Warning,
             Self::Group { event, .. } => event.severity(),
             Self::Settled(_)

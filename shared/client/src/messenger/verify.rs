@@ -6,6 +6,7 @@ use eko_protocol::Invalid;
 use eko_protocol::chain::ChainNode;
 use eko_protocol::device_set::DeviceSetRef;
 
+use super::growth::DeviceChanges;
 use super::trust::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
 use crate::fingerprint::{SafetyNumber, SafetyNumberEnd};
@@ -19,6 +20,9 @@ pub struct Verification {
     pub number: SafetyNumber,
     /// The degree to which their devices are trusted.
     pub trust: Trust,
+    /// The changes of their devices since the user compared numbers, or `None` if the user has not, or
+    /// not since the last reset.
+    pub since_compared: Option<DeviceChanges>,
     /// The device set of their chain, from which the number was computed.
     pub set: DeviceSetRef,
     /// The addresses of their active devices.
@@ -94,9 +98,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             },
             SafetyNumberEnd { actor: &contact.state.actor, set: &set, anchor: &anchor.ok_or_else(corrupt)? },
         );
+        let compared = contact.pinned.verified.as_ref().filter(|_| contact.trust() == Trust::Verified);
+        let at = compared.and_then(|head| contact.pinned.nodes.iter().position(|node| node.hash() == *head));
         Ok(Verification {
             number,
             trust: contact.trust(),
+            since_compared: at.map(|at| contact.changes_since(at + 1)).transpose()?,
             set,
             devices: contact.active().into_iter().collect(),
             alarm: contact.pinned.alarm.clone(),

@@ -112,6 +112,11 @@ async fn approve(context: &Context, client: &HttpMessenger) -> Result<(), Comman
     }
     let question = "Enter the joining code that the new device shows: 8 groups of 5 digits.";
     let text = ask::number(context, question, JoiningCode::DIGITS)?;
+    if text.trim().is_empty() {
+        return Err(CommandFailure::new("no joining code was entered, so nothing was approved")
+            .next("enter the code that the new device shows; eko whoami on that device shows it again")
+            .exit(Exit::Usage));
+    }
     let code = JoiningCode::parse(&text).map_err(|error| CommandFailure::new(error).exit(Exit::Usage))?;
     let approved = client.approve(&code).await?;
     let id = &approved.device.id;

@@ -57,8 +57,9 @@ pub(crate) struct VerifyArgs {
     /// Forget what is known of their devices, and trust what their server shows next
     #[arg(long)]
     forget: bool,
-    /// Do not ask for confirmation
-    #[arg(long, requires = "forget")]
+    /// Do not ask: with --confirm you say by this that you have compared the numbers, with --forget that
+    /// you mean it
+    #[arg(long, requires = "action")]
     yes: bool,
     /// Draw no QR code
     #[arg(long)]
@@ -86,7 +87,11 @@ impl VerifyArgs {
         }
         if self.accept {
             client.accept(&person, &seen)?;
-            let text = format!("The devices of {who} are taken as theirs. The numbers were not compared.");
+            let which = match seen.trust {
+                Trust::Reset => format!("The devices that have replaced all former ones of {who}"),
+                Trust::FirstUse | Trust::Verified => format!("The devices of {who}"),
+            };
+            let text = format!("{which} are taken as theirs. The numbers were not compared.");
             return tell(context, &client, &person, &text);
         }
         let text = shown::text(&who, &seen, own);
@@ -110,6 +115,9 @@ impl VerifyArgs {
             (Some(file), _) => seen.number.matches(&scanned::read(file)?),
             (None, Some(number)) => ask::is_number(number, &seen.number.digits),
             (None, None) => {
+                if self.yes {
+                    return Ok(());
+                }
                 let number = ask::lines(&seen.number.digits);
                 let question =
                     format!("Your safety number with {who} is\n{number}\nDoes {who} see the same digits?");

@@ -56,7 +56,9 @@ async fn a_further_device_is_approved_by_its_joining_code() {
     let mistyped = format!("{}{last}", &code[..code.len() - 1]);
     let other = JoiningCode::from_secret([7; 16]).digits();
     for (typed, exit, what) in [
-        ("", 2, "a joining code has 40 digits, and this has 0"),
+        ("", 2, "no joining code was entered, so nothing was approved"),
+        ("\n", 2, "no joining code was entered, so nothing was approved"),
+        ("1234", 2, "a joining code has 40 digits, and this has 4"),
         (&*mistyped, 2, "a digit of the joining code is wrong"),
         (&*other, 3, "no device that waits has this joining code"),
     ] {
@@ -161,6 +163,7 @@ async fn a_revoked_device_says_so_and_what_it_may_do() {
         );
         assert!(next.starts_with("eko login @alice@localhost:") && next.contains(" --anew"), "{next}");
     }
+    assert!(second.eko(&["whoami"]).await.done().contains("revoked or turned away   eko login alice@"));
 }
 
 #[tokio::test]
@@ -178,6 +181,7 @@ async fn a_device_revokes_itself_and_one_that_waits_is_turned_away() {
     first.eko_reading(&["devices", "approve"], &code).await.done();
     let said = third.eko(&["devices", "revoke", &id, "--yes"]).await.done();
     assert!(said.starts_with("This device is revoked"), "{said}");
+    assert!(third.eko(&["whoami"]).await.done().contains("revoked or turned away   eko login alice@"));
     assert_eq!(third.fails(&["listen", "--once"]).await.code, 1);
     assert_eq!(first.objects(&["devices"]).await.len(), 1);
 }

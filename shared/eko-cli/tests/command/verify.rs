@@ -133,10 +133,56 @@ async fn an_added_device_is_told_in_quiet_mode_too() {
     alice.eko(&["send", "@bob", "after"]).await.done();
     let id = text(&waiting, "device").split('-').next().unwrap();
     let heard = alice.eko(&["listen", "--once", "-q"]).await;
-    let due = format!("BEWARE: the devices of @bob: added {id}. Is that right? eko verify @bob");
-    assert!(heard.err.contains(&due), "{heard:?}");
+    let due = format!("  the devices of @bob: added {id}. Is that right? eko verify @bob\n");
+    assert_eq!(heard.err, due, "{heard:?}");
     let again = alice.eko(&["listen", "--once", "-q"]).await;
-    assert!(!again.err.contains("BEWARE"), "{again:?}");
+    assert_eq!(again.err, "", "{again:?}");
+}
+
+/// A verified person stays verified when a device comes, and the comparison was of other devices.
+#[tokio::test]
+async fn what_was_compared_and_what_has_changed_since_is_said() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["verify", "@bob", "--confirm", "--yes"]).await.done();
+    let shown = alice.eko(&["verify", "@bob"]).await.done();
+    assert!(shown.contains("you have compared numbers, and their devices are still the same"), "{shown}");
+    assert_eq!(alice.fails(&["verify", "@bob", "--yes"]).await.code, 2, "there is nothing to say yes to");
+    let two = TestHome::new();
+    let waiting = two.object(&["login", "bob", "--server", &server, "--no-wait"]).await;
+    bob.eko_reading(&["devices", "approve", "-q"], text(&waiting, "joiningCode")).await.done();
+    let id = text(&waiting, "device");
+    let short = id.split('-').next().unwrap();
+    let shown = alice.eko(&["verify", "@bob"]).await.done();
+    assert!(shown.contains("and not with those of today"), "{shown}");
+    assert!(shown.contains(&format!("has since signed that they have added {short}\n")), "{shown}");
+    bob.eko(&["devices", "revoke", id, "--yes"]).await.done();
+    let seen = alice.object(&["verify", "@bob"]).await;
+    let gone = serde_json::json!([format!("{server}/user/bob/device/{id}")]);
+    assert_eq!((&seen["sinceCompared"]["added"], &seen["sinceCompared"]["removed"]), (&gone, &gone));
+    alice.eko(&["verify", "@bob", "--confirm", "--yes"]).await.done();
+    let shown = alice.eko(&["verify", "@bob"]).await.done();
+    assert!(shown.contains("their devices are still the same"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_reset_is_told_as_the_replacement_of_all_devices() {
+    let server = server().await;
+    let (alice, _bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["send", "@bob", "before"]).await.done();
+    let anew = TestHome::new();
+    let me = anew.object(&["login", "bob", "--server", &server, "--reset", "--yes"]).await;
+    alice.eko(&["verify", "@bob"]).await;
+    let heard = alice.eko(&["listen", "--once", "-q"]).await;
+    let id = text(&me, "device").split('-').next().unwrap();
+    let due = format!("BEWARE: all devices of @bob were replaced at once by {id}: ");
+    assert!(heard.err.contains(&due), "{}", heard.err);
+    let said = alice.eko(&["verify", "@bob", "--accept"]).await.done();
+    assert_eq!(
+        said,
+        "The devices that have replaced all former ones of @bob are taken as theirs. The numbers were not \
+         compared.\n"
+    );
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ async fn a_change_that_was_not_shown_is_told_again() {
         notices.into_iter().find(|notice| matches!(notice, Notice::DevicesChanged { .. }))
     };
     let notice = told(&alice).await.unwrap();
-    assert_eq!(notice.severity(), Severity::Warning);
+    assert_eq!(notice.severity(), Severity::Attention);
     assert_eq!(told(&alice).await, None, "one process tells it once");
     drop(alice);
     let alice = user.open();

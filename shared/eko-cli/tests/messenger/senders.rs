@@ -100,7 +100,7 @@ async fn a_message_of_a_revoked_device_is_refused() {
     let refused = Notice::Unreadable { actor: bob.me().actor(), why: UnreadableReason::RevokedDevice };
     let gone = vec![two.device().address()];
     let (actor, length) = (bob.me().actor(), 3);
-    let told = Notice::DevicesChanged { actor, added: gone.clone(), removed: gone, length };
+    let told = Notice::DevicesChanged { actor, added: gone.clone(), removed: gone, reset: false, length };
     assert!(received.messages.is_empty() && received.notices == [refused, told], "{received:?}");
     assert_eq!(alice.receive().await.unwrap().notices, []);
     say(&bob, &alice.me(), "from the one that is left").await;

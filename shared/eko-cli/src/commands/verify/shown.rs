@@ -1,6 +1,6 @@
 //! The state of trust in someone, as text for a person and as JSON for a script.
 
-use eko_client::messenger::{Person, Trust, Verification};
+use eko_client::messenger::{DeviceChanges, Person, Trust, Verification};
 use serde_json::{Value, json};
 
 use crate::ask;
@@ -14,7 +14,7 @@ pub(super) fn text(who: &str, seen: &Verification, own: bool) -> String {
         false => format!("Your safety number with {who}\n{}", ask::lines(&seen.number.digits)),
     };
     if !own {
-        text.push_str(&format!("\n  trust    {}", trust(seen.trust)));
+        text.push_str(&format!("\n  trust    {}", trust(seen)));
     }
     for (index, device) in seen.devices.iter().enumerate() {
         let head = if index == 0 { "devices" } else { "" };
@@ -35,24 +35,37 @@ pub(super) fn text(who: &str, seen: &Verification, own: bool) -> String {
     text
 }
 
-fn trust(trust: Trust) -> &'static str {
-    match trust {
-        Trust::FirstUse => {
-            "first use: their server showed these devices first; the numbers were not compared"
+fn trust(seen: &Verification) -> String {
+    match (seen.trust, &seen.since_compared) {
+        (Trust::FirstUse, _) => {
+            "first use: their server showed these devices first; the numbers were not compared".to_owned()
         }
-        Trust::Verified => "verified: you have compared the numbers",
-        Trust::Reset => "NONE: their devices were all replaced",
+        (Trust::Verified, Some(DeviceChanges { added, removed }))
+            if !(added.is_empty() && removed.is_empty()) =>
+        {
+            format!(
+                "verified: you have compared numbers with devices of theirs, and not with those of today. One of \
+                 their devices has since signed that they have {}",
+                show::added_and_removed(added, removed)
+            )
+        }
+        (Trust::Verified, _) => {
+            "verified: you have compared numbers, and their devices are still the same".to_owned()
+        }
+        (Trust::Reset, _) => "NONE: their devices were all replaced".to_owned(),
     }
 }
 
 /// Returns the state of trust as a JSON object of the type `verification`.
 pub(super) fn object(person: &Person, seen: &Verification) -> Value {
     let alarm = seen.alarm.as_ref();
+    let since = seen.since_compared.as_ref();
+    let since = since.map(|since| json!({ "added": since.added, "removed": since.removed }));
     let alarm = alarm.map(|alarm| json!({ "what": alarm.why, "at": show::instant(alarm.raised_ms) }));
     json!({
         "type": "verification", "actor": person.actor(), "handle": person.handle().to_string(),
         "number": seen.number.digits, "scannable": hex::encode(&seen.number.scannable), "trust": word(seen.trust),
-        "devices": seen.devices, "nodes": seen.set.length, "alarm": alarm,
+        "sinceCompared": since, "devices": seen.devices, "nodes": seen.set.length, "alarm": alarm,
     })
 }
 

@@ -116,6 +116,8 @@ fn every_limit_of_a_client() {
     let url =
         |length: usize| AttachmentLocation::parse(&format!("https://b.example/{}", "x".repeat(length - 18)));
     let whole = |number: i64| usize::try_from(number).unwrap();
+    let (seconds, minutes) = (|ms: i64| whole(ms / 1_000), |ms: i64| whole(ms / 60_000));
+    let days = |ms: i64| whole(ms / (24 * 3_600_000));
     for row in page::table(&page::read(), "What the receiving client refuses") {
         let [limit, most] = row.as_slice() else { panic!("a row of two cells: {row:?}") };
         let most: usize = most.parse().unwrap();
@@ -154,6 +156,25 @@ fn every_limit_of_a_client() {
             "members without an office who forward a control" => messenger::ANNOUNCERS,
             "minutes until a control is forwarded again, or a member is shown as behind" => {
                 whole(messenger::BEHIND_MINUTES)
+            }
+            "minutes until a key that has just been renewed is renewed for the next revocation" => {
+                minutes(messenger::RENEWAL_PAUSE_MS)
+            }
+            "minutes between two sessions with a device that begin because of unreadable messages" => {
+                minutes(store::SESSION_RENEWAL_MS)
+            }
+            "seconds that a note waits for one that its device numbered before it" => {
+                seconds(messenger::HOLD_MS)
+            }
+            "seconds that the first note of a device waits for one before it" => {
+                seconds(store::FIRST_HOLD_MS)
+            }
+            "minutes that the time of a note may be after its receipt, to be shown" => {
+                minutes(store::AHEAD_MS)
+            }
+            "days that the time of a note may be before its receipt, to be shown" => days(store::LATE_MS),
+            "days for which envelopes that were read are remembered, and those that were sent without a note" => {
+                days(messenger::REMEMBERED_MS)
             }
             "activities that `eko` holds of one contact or member" => whole(store::MOST_HELD_OF_SENDER),
             "activities that `eko` holds of all contacts and members" => whole(store::MOST_HELD),

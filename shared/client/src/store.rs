@@ -36,9 +36,10 @@ pub use held::{HeldReason, MOST_HELD, MOST_HELD_OF_SENDER, MOST_HELD_OF_STRANGER
 pub(crate) use invitations::StoredInvitation;
 pub use invitations::{MOST_DECLINED, MOST_INVITATIONS_OF_STRANGERS, MOST_INVITATIONS_OF_USER};
 pub(crate) use messages::CiphertextKey;
-pub use messages::{MessageContent, StoredMessage};
+pub use messages::{AHEAD_MS, FIRST_HOLD_MS, LATE_MS, MessageContent, StoredMessage};
 pub(crate) use requests::RequestOutcome;
 pub use requests::{MOST_OF_STRANGER, MOST_OF_STRANGERS};
+pub use sessions::SESSION_RENEWAL_MS;
 pub(crate) use views::ViewHolder;
 
 /// The version of the schema, kept in SQLite's `user_version`.

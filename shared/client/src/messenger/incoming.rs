@@ -11,9 +11,10 @@ use crate::sessions::PeerDevice;
 use crate::store::{CiphertextKey, DeviceStoreError, MessageContent, Transaction};
 use crate::{SessionError, SignalSessions, Transport};
 
-/// The time for which envelopes that were read are remembered. Servers keep entries for a shorter
-/// time.
-const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
+/// The time for which envelopes that were read, and silent ones that were sent, are remembered. An entry
+/// lives 30 days in the recipient's mailbox, its answer 30 days in the author's, and a server tries
+/// for two days to reach another one.
+pub const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
 
 /// The treatment of an entry of the mailbox.
 pub(super) enum EntryDisposition {

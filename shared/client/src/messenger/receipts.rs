@@ -6,7 +6,7 @@
 //! with the message, and becomes an envelope like any other in one transaction, so that a crash
 //! loses none.
 
-use super::incoming::ActivitySource;
+use super::incoming::{ActivitySource, REMEMBERED_MS};
 use super::send::OutgoingActivity;
 use super::standing::Standing;
 use super::{Messenger, MessengerError, Notice, Person};
@@ -14,9 +14,6 @@ use crate::content::{ActivityContent, Receipt};
 use crate::store::{DeviceStoreError, Transaction};
 use crate::{SignalSessions, Transport};
 
-/// The time for which receipts that were sent are remembered. Servers keep entries for a shorter
-/// time.
-const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
 /// The reason of an envelope that its recipient misses.
 const MISSED: &str = "they have not received it: a server has lost it, or holds it back";
 

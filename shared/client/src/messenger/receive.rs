@@ -12,7 +12,7 @@ use crate::store::{DeviceStoreError, StoredMessage};
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The time for which a message waits for one that its sender numbered before it.
-pub(super) const HOLD_MS: i64 = 5_000;
+pub const HOLD_MS: i64 = 5_000;
 /// The time for which an entry is left alone that cannot be read now. The sender's server is asked
 /// no more often than that.
 const LEFT_MS: i64 = 60_000;

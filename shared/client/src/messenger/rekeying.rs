@@ -7,7 +7,7 @@ use crate::{SignalSessions, Transport};
 
 /// The time between two renewals of a group's key with nothing between them. A member who adds and
 /// revokes devices all day makes a key due each time.
-const PAUSE_MS: i64 = 3_600_000;
+pub const RENEWAL_PAUSE_MS: i64 = 3_600_000;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Makes another master key for each group of which it is due and of which this user is an
@@ -32,7 +32,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let age = latest.filter(|control| control.change() == GroupChange::Rekeyed);
         let age = age.map(|control| self.now_ms() - control.published_ms());
         // A clock that is ahead holds nothing up.
-        Ok(age.is_some_and(|age| (0..PAUSE_MS).contains(&age)))
+        Ok(age.is_some_and(|age| (0..RENEWAL_PAUSE_MS).contains(&age)))
     }
 
     async fn renew_group_key(&self, known: KnownGroup) -> Result<(), MessengerError> {

@@ -34,10 +34,10 @@ pub struct MessageContent {
 }
 
 /// The time by which a clock may be ahead of the server's before its times are not shown.
-const AHEAD_MS: i64 = 10 * 60_000;
+pub const AHEAD_MS: i64 = 10 * 60_000;
 /// The age at which a message may arrive and its own time is shown: an entry's life, and two days in
 /// which a server tries to reach another one.
-const LATE_MS: i64 = 32 * 24 * 3_600_000;
+pub const LATE_MS: i64 = 32 * 24 * 3_600_000;
 
 impl MessageContent {
     /// Returns the time to show, in epoch milliseconds: when its author says that it was written, or
@@ -86,7 +86,7 @@ pub(super) struct MessageStream<'a> {
 }
 
 /// The longest time that the first message of a device waits for one before it.
-const FIRST_HOLD_MS: i64 = 1_000;
+pub const FIRST_HOLD_MS: i64 = 1_000;
 /// The number of messages that are read at once.
 const PAGE: i64 = 1000;
 /// The columns that [`read`] reads.

@@ -6,7 +6,7 @@ use super::{DeviceStoreError, Transaction};
 
 /// The shortest time between two renewals of the session with one device. Whoever can make messages
 /// unreadable cannot use up key packages any faster.
-const RENEWED_AFTER_MS: i64 = 3_600_000;
+pub const SESSION_RENEWAL_MS: i64 = 3_600_000;
 
 /// The session with one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) struct StoredSession {
 impl StoredSession {
     /// True if the next message to the device begins a new session.
     pub(crate) fn should_renew(&self, now_ms: i64) -> bool {
-        self.damaged && now_ms.saturating_sub(self.renewed_ms) >= RENEWED_AFTER_MS
+        self.damaged && now_ms.saturating_sub(self.renewed_ms) >= SESSION_RENEWAL_MS
     }
 }
 

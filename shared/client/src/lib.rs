@@ -1,7 +1,7 @@
 //! The reference client library of Eko Messages.
 //!
 //! Begin with [`Messenger`]: one device of one user, which signs in, sends, receives, forms groups
-//! and verifies contacts. A program gives it four things:
+//! and verifies people. A program gives it four things:
 //!
 //! | What | Type | Given here |
 //! |---|---|---|
@@ -127,8 +127,8 @@
 //!
 //! # What the library checks
 //!
-//! It trusts a server with nothing that it can check. It replays the device chain of every contact,
-//! pins it, and compares it with what the server shows later ([`messenger::Trust`],
+//! It trusts a server with nothing that it can check. It replays the device chain of every user
+//! whom it hears of, pins it, and compares it with what the server shows later ([`messenger::Trust`],
 //! [`messenger::Distrust`]). A new device believes no chain of its own user before another device
 //! has approved it ([`joining`]). It verifies the signatures over keys. Two people verify each
 //! other by a [safety number](fingerprint). Every member of a [group] judges each change of the

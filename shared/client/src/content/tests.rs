@@ -90,10 +90,10 @@ fn a_note_is_what_the_contract_says() {
     assert_eq!(value["to"], json!([OTHER_URN]));
 }
 
-/// A server that sees the lengths of ciphertexts cannot tell who talks to one contact, and who to a
+/// A server that sees the lengths of ciphertexts cannot tell who talks to one person, and who to a
 /// group.
 #[test]
-fn the_length_tells_no_group_from_a_contact() {
+fn the_length_tells_no_group_from_a_person() {
     let head = DeviceSetRef::new(2, "ab".repeat(32)).unwrap();
     let signature = eko_protocol::key::Signature::from_bytes(&[7; 64]).unwrap();
     for text in ["", "Hello", &"long ".repeat(20)] {

@@ -1,9 +1,10 @@
 //! The delivery of a message: waiting for it, and summing it up for a person.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use eko_client::messenger::{Person, SentActivity};
-use eko_client::store::EnvelopeState;
+use eko_client::store::{EnvelopeState, OutboxEnvelope};
 use tokio::time::sleep;
 
 use crate::context::HttpMessenger;
@@ -136,6 +137,31 @@ impl DeliverySummary {
     pub(crate) fn reaches_anybody(&self) -> bool {
         !self.reached.is_empty() || !self.queued.is_empty()
     }
+}
+
+/// Returns the states of a message's envelopes to other people in words, each with the people of a group
+/// that it is true of: `delivered: @bob, @carol; sent: @dave`. Returns `None` if another device has
+/// sent the message, so that this device does not know.
+pub(crate) fn states(client: &HttpMessenger, sent: &SentActivity) -> Option<String> {
+    let own = client.me().actor();
+    let others: Vec<_> = sent.envelopes.iter().filter(|envelope| envelope.recipient != own).collect();
+    let words = |envelope: &OutboxEnvelope| match (envelope.state, envelope.reason.as_deref()) {
+        (EnvelopeState::Delivered, _) => "delivered".to_owned(),
+        (EnvelopeState::Accepted, _) => "sent, and not known to be delivered".to_owned(),
+        (EnvelopeState::Queued, _) => "at your server; theirs is out of reach".to_owned(),
+        (EnvelopeState::ToSend, _) => "not sent yet".to_owned(),
+        (EnvelopeState::Failed | EnvelopeState::Refused, None) => "not sent".to_owned(),
+        (EnvelopeState::Failed | EnvelopeState::Refused, Some(why)) => format!("not sent, because {why}"),
+    };
+    if let [envelope] = &others[..] {
+        return Some(words(envelope));
+    }
+    let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for envelope in &others {
+        people.entry(words(envelope)).or_default().push(named(client, &envelope.recipient));
+    }
+    let parts: Vec<_> = people.iter().map(|(words, who)| format!("{words}: {}", who.join(", "))).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// Returns the warning that no device of a person has confirmed their device list for long, or `None`

@@ -96,6 +96,17 @@ impl CommandFailure {
         self
     }
 
+    /// Names a group in the next step, where that is a command of `eko groups`. `typed` is what a person
+    /// types for the group.
+    #[must_use]
+    pub(crate) fn for_group(mut self, typed: &str) -> Self {
+        let is_command = |next: &String| next.starts_with("eko groups ");
+        let named =
+            self.next.as_ref().filter(|next| is_command(next)).map(|next| next.replace("NAME", typed));
+        self.next = named.or(self.next);
+        self
+    }
+
     /// Returns the kind, which decides the exit code.
     pub fn ends_with(&self) -> Exit {
         self.exit

@@ -89,7 +89,7 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
             Command::Listen(listen) => listen.run(&context).await,
             Command::Chat(chat) => chat.run(&context).await,
             Command::History(history) => history.run(&context).await,
-            Command::Requests(requests) => requests.run(&context),
+            Command::Requests(requests) => requests.run(&context).await,
             Command::Attachments(attachments) => attachments.run(&context).await,
             Command::Groups(groups) => groups.run(&context).await,
             Command::Verify(verify) => verify.run(&context).await,

@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
-use eko_client::messenger::{MessageDraft, MessengerError, Notice, ReceivedBatch, Severity};
+use eko_client::messenger::{GroupEvent, MessageDraft, MessengerError, Notice, ReceivedBatch, Severity};
 use eko_client::store::EnvelopeState;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
@@ -16,6 +16,7 @@ use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
 use crate::joining;
 use crate::people::{Correspondent, named};
+use crate::printable::printable_json;
 use crate::show;
 
 /// The pause between two looks into the mailbox after something came.
@@ -187,6 +188,35 @@ impl<'a> MailboxListener<'a> {
         }
     }
 
+    /// Reads the mailbox, and shows notices on standard error. Messages stay for `eko listen`. Nobody is
+    /// told of requests and invitations, since the caller lists them.
+    async fn look(&self) -> Result<(), CommandFailure> {
+        let received = match self.client.receive().await {
+            Ok(received) => received,
+            Err(error) => {
+                let failure = CommandFailure::from(error);
+                self.context
+                    .out
+                    .prompt(&format!("The mailbox was not read, so something may be missing: {failure}"));
+                return Ok(());
+            }
+        };
+        for notice in &received.notices {
+            let is_listed = match notice {
+                Notice::Request { .. } => true,
+                Notice::Group { event, .. } => *event == GroupEvent::Invited,
+                _ => false,
+            };
+            if !is_listed {
+                tell(self.context, self.client, notice)?;
+            }
+        }
+        if !received.messages.is_empty() {
+            self.context.out.remark("There are new messages: eko listen");
+        }
+        Ok(())
+    }
+
     fn show(&self, received: &ReceivedBatch) -> Result<(), CommandFailure> {
         let out = self.context.out;
         for message in &received.messages {
@@ -194,21 +224,11 @@ impl<'a> MailboxListener<'a> {
             self.client.note_shown(message.position)?;
         }
         for notice in &received.notices {
-            self.show_notice(notice)?;
-            self.client.note_told(notice)?;
-        }
-        Ok(())
-    }
-
-    fn show_notice(&self, notice: &Notice) -> Result<(), CommandFailure> {
-        let out = self.context.out;
-        if out.json {
-            return out.result("", &show::notice_object(notice));
-        }
-        if let Some(line) = show::notice(self.client, notice) {
-            match notice.severity() {
-                Severity::Warning | Severity::Attention => out.prompt(&format!("  {line}")),
-                Severity::News => out.remark(&format!("  {line}")),
+            if out.json {
+                out.line(&show::notice_object(notice))?;
+                self.client.note_told(notice)?;
+            } else {
+                tell(self.context, self.client, notice)?;
             }
         }
         Ok(())
@@ -218,6 +238,38 @@ impl<'a> MailboxListener<'a> {
         let left = ms.saturating_sub(self.context.environment.now_ms());
         Duration::from_millis(u64::try_from(left).unwrap_or(0))
     }
+}
+
+/// Reads the mailbox for a command that lists requests or invitations. If another process listens for
+/// the account, that one has read it. A mailbox that cannot be read is no failure, because what came
+/// before can be listed all the same.
+///
+/// # Errors
+/// The lock file cannot be opened, or the store cannot be written.
+pub(crate) async fn look(
+    context: &Context,
+    account: &AccountFolder,
+    client: &HttpMessenger,
+) -> Result<(), CommandFailure> {
+    match MailboxListener::begin(context, account, client, SHORT_PAUSE) {
+        Ok(listener) => listener.look().await,
+        Err(failure) if failure.ends_with() == Exit::TryLater => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Shows a notice on standard error, and records that it was shown.
+pub(crate) fn tell(context: &Context, client: &HttpMessenger, notice: &Notice) -> Result<(), CommandFailure> {
+    let out = context.out;
+    if out.json {
+        out.prompt(&printable_json(&show::notice_object(notice)));
+    } else if let Some(line) = show::notice(client, notice) {
+        match notice.severity() {
+            Severity::Warning | Severity::Attention => out.prompt(&format!("  {line}")),
+            Severity::News => out.remark(&format!("  {line}")),
+        }
+    }
+    Ok(client.note_told(notice)?)
 }
 
 /// Waits for the next event, `wait` at most.

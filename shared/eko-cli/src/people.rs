@@ -68,9 +68,19 @@ pub(crate) fn invited_group(client: &HttpMessenger, name: &str) -> Result<GroupI
     found.dedup();
     match &found[..] {
         [one] => Ok(one.clone()),
-        [] => Err(CommandFailure::new(format!("nobody invites you to a group {name:?}"))
-            .next("eko groups")
-            .exit(Exit::Usage)),
+        [] => {
+            let (what, next) = match client.groups()?.iter().find(|it| it.member && means(name, &it.state)) {
+                Some(group) => (
+                    format!(
+                        "you are in the group {} already",
+                        conversation(client, group.state.id().as_str())
+                    ),
+                    format!("eko groups show {}", group_argument(client, group.state.id().as_str())),
+                ),
+                None => (format!("nobody invites you to a group {name:?}"), "eko groups".to_owned()),
+            };
+            Err(CommandFailure::new(what).next(next).exit(Exit::Usage))
+        }
         several => {
             let ids: Vec<&str> = several.iter().map(short).collect();
             let what = format!("there are {} groups {name:?}: {}", several.len(), ids.join(", "));
@@ -89,15 +99,35 @@ pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, Command
     }
     match &found[..] {
         [group] => Ok((*group).clone()),
-        [] => Err(CommandFailure::new(format!("there is no group {name:?} here"))
-            .next("eko groups")
-            .exit(Exit::Usage)),
+        [] => Err(match invited_group(client, name) {
+            Ok(id) => {
+                let (called, typed) =
+                    (conversation(client, id.as_str()), group_argument(client, id.as_str()));
+                CommandFailure::new(format!("you are invited to the group {called}, and have not joined it"))
+                    .next(format!("eko groups join {typed}, or eko groups decline {typed}"))
+            }
+            Err(_) => CommandFailure::new(format!("there is no group {name:?} here"))
+                .next("eko groups")
+                .exit(Exit::Usage),
+        }),
         several => {
             let ids: Vec<&str> = several.iter().map(|group| short(group.state.id())).collect();
             let what = format!("there are {} groups {name:?}: {}", several.len(), ids.join(", "));
             Err(CommandFailure::new(what).next("name one by these letters").exit(Exit::Usage))
         }
     }
+}
+
+/// Finds a group as [`group`] does, and fails if the user is not in it any more.
+pub(crate) fn joined_group(client: &HttpMessenger, name: &str) -> Result<Group, CommandFailure> {
+    let found = group(client, name)?;
+    if found.member { Ok(found) } else { Err(not_in(client, &found)) }
+}
+
+fn not_in(client: &HttpMessenger, group: &Group) -> CommandFailure {
+    let called = conversation(client, group.state.id().as_str());
+    CommandFailure::new(format!("you are not in the group {called} any more"))
+        .next("ask an admin of it to add you again")
 }
 
 /// Returns the first letters of a group's id, which are enough to name the group.
@@ -127,11 +157,42 @@ pub(crate) fn conversation(client: &HttpMessenger, id: &str) -> String {
     if !is_group(id) {
         return named(client, id);
     }
-    let groups = client.groups().unwrap_or_default().into_iter().map(|group| group.state);
-    let invited = client.invitations().unwrap_or_default().into_iter().map(|invitation| invitation.state);
-    let mut states = groups.chain(invited);
-    let state = states.find(|state| state.id().as_str() == id);
-    state.map_or_else(|| id.to_owned(), |state| state.name().to_owned())
+    match named_group(client, id) {
+        Some(NamedGroup { state, is_shared: false }) => state.name().to_owned(),
+        Some(NamedGroup { state, is_shared: true }) => format!("{} ({})", state.name(), short(state.id())),
+        None => id.to_owned(),
+    }
+}
+
+/// Returns the words that a person types for a group: its name in quotation marks, or the first letters
+/// of its id if another group has the same name.
+pub(crate) fn group_argument(client: &HttpMessenger, id: &str) -> String {
+    match named_group(client, id) {
+        Some(NamedGroup { state, is_shared: false }) => format!("{:?}", state.name()),
+        Some(NamedGroup { state, is_shared: true }) => short(state.id()).to_owned(),
+        None => bare_id(id).to_owned(),
+    }
+}
+
+/// A group, or a group that the user is invited to.
+struct NamedGroup {
+    state: GroupState,
+    /// True if another one, which the user is in or invited to, has the same name.
+    is_shared: bool,
+}
+
+fn named_group(client: &HttpMessenger, id: &str) -> Option<NamedGroup> {
+    let (mut found, mut others) = (None, Vec::new());
+    let groups = client.groups().unwrap_or_default().into_iter().map(|group| (group.member, group.state));
+    let invitations = client.invitations().unwrap_or_default();
+    for (is_open, state) in groups.chain(invitations.into_iter().map(|it| (true, it.state))) {
+        if state.id().as_str() != id {
+            others.extend(is_open.then(|| state.name().to_owned()));
+        } else if found.is_none() {
+            found = Some(state);
+        }
+    }
+    found.map(|state| NamedGroup { is_shared: others.iter().any(|name| name == state.name()), state })
 }
 
 /// The other side of a conversation.
@@ -159,6 +220,18 @@ impl Correspondent {
                 .exit(Exit::Usage)
         })?;
         person(client, &who).await.map(Self::Person)
+    }
+
+    /// Finds someone to write to: as [`Self::find`], and fails for a group that the user is not in.
+    pub(crate) async fn find_addressee(
+        client: &HttpMessenger,
+        text: &str,
+        is_group: bool,
+    ) -> Result<Self, CommandFailure> {
+        match Self::find(client, text, is_group).await? {
+            Self::Group(group) if !group.member => Err(not_in(client, &group)),
+            found => Ok(found),
+        }
     }
 
     /// Returns the conversation's id: the actor id of the person, or the id of the group.

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::context::HttpMessenger;
-use crate::people::{bare_id, conversation, is_group, named};
+use crate::people::{bare_id, conversation, group_argument, is_group, named};
 
 /// The number of characters of a message that stand for the whole in a notice.
 const EXCERPT_CHARS: usize = 32;
@@ -130,7 +130,8 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             let what = differences(client, difference);
             let what = if what.is_empty() { String::new() } else { format!(": {}", what.join(", ")) };
             let is_own = *by == client.me().actor();
-            group_news(&name(by), &conversation(client, id.as_str()), is_own, event, &what)
+            let (group, typed) = (conversation(client, id.as_str()), group_argument(client, id.as_str()));
+            group_news(&name(by), &group, &typed, is_own, event, &what)
         }
     })
 }
@@ -209,8 +210,9 @@ fn differences(client: &HttpMessenger, difference: &GroupDifference) -> Vec<Stri
     words
 }
 
-/// Returns an event in a group as a sentence. `what` is what differs now.
-fn group_news(by: &str, group: &str, is_own: bool, event: &GroupEvent, what: &str) -> String {
+/// Returns an event in a group as a sentence. `typed` is what the user types for the group, and `what`
+/// is what differs now.
+fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEvent, what: &str) -> String {
     match event {
         GroupEvent::Changed(_) if !what.is_empty() => format!("{by} changed the group {group}{what}"),
         GroupEvent::Replaced(_) if !what.is_empty() => {
@@ -220,14 +222,14 @@ fn group_news(by: &str, group: &str, is_own: bool, event: &GroupEvent, what: &st
             format!("{by} changed the group {group}: {}", group_event(event))
         }
         GroupEvent::Invited => format!(
-            "{by} invites you to the group {group}: eko groups, and then eko groups join {group:?} or eko groups \
-             decline {group:?}"
+            "{by} invites you to the group {group}: eko groups, and then eko groups join {typed} or eko groups \
+             decline {typed}"
         ),
         GroupEvent::Joined if is_own => format!("you have joined the group {group} on another device"),
         GroupEvent::Joined => format!("{by} has joined the group {group}"),
         GroupEvent::Conflict => format!(
             "{by} has another history of the group {group} than this device{what}. Ask the others which is right, \
-             and compare: eko groups; to follow {by}: eko groups join {group:?} --by {by}"
+             and compare: eko groups; to follow {by}: eko groups join {typed} --by {by}"
         ),
         GroupEvent::TwoStories => {
             format!("{by} tells different members of the group {group} different things")
@@ -272,6 +274,16 @@ pub(crate) fn held_word(why: HeldReason) -> &'static str {
         HeldReason::NotJoined => "not-joined",
         HeldReason::Reset => "reset",
         HeldReason::UnknownAuthor => "unknown-author",
+    }
+}
+
+/// Returns the reason for which something of somebody is held, in words.
+pub(crate) fn held_reason(why: HeldReason, who: &str) -> String {
+    match why {
+        HeldReason::Ahead => "what came before it has not arrived yet".to_owned(),
+        HeldReason::NotJoined => "you have not joined the group".to_owned(),
+        HeldReason::Reset => format!("all devices of {who} were replaced: eko verify {who}"),
+        HeldReason::UnknownAuthor => format!("a member forwards it, and the devices of {who} are not known"),
     }
 }
 

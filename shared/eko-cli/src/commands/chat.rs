@@ -39,7 +39,7 @@ pub(crate) struct ChatArgs {
 impl ChatArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (account, client) = context.client()?;
-        let whom = Correspondent::find(&client, &self.with, self.group).await?;
+        let whom = Correspondent::find_addressee(&client, &self.with, self.group).await?;
         if let Correspondent::Person(person) = &whom {
             // Whoever chats with somebody wants to see what they write.
             client.add_contact(person).await?;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::context::{Context, HttpMessenger};
 use crate::delivery::WAIT_S;
 use crate::failure::CommandFailure;
+use crate::listener;
 use crate::partial_handle::PartialHandle;
 use crate::people::{group, named, short};
 use change::ChangeCommand;
@@ -44,7 +45,11 @@ pub(crate) struct GroupsArgs {
 #[derive(Debug, Subcommand)]
 enum GroupsCommand {
     /// List your groups, the invitations to others, and what is held; `eko groups` alone does the same
-    List,
+    List {
+        /// Also list the groups that you have left or were removed from
+        #[arg(long)]
+        all: bool,
+    },
     /// Show one group
     Show {
         /// The group's name, or the beginning of its id
@@ -65,11 +70,24 @@ enum GroupsCommand {
 }
 
 impl GroupsArgs {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.client()?;
+    fn shows_invitations(&self) -> bool {
         match &self.command {
-            None | Some(GroupsCommand::List) => {
-                for group in client.groups()? {
+            None | Some(GroupsCommand::List { .. } | GroupsCommand::Decline { .. }) => true,
+            Some(GroupsCommand::Change(change)) => matches!(change, ChangeCommand::Join { .. }),
+            Some(GroupsCommand::Show { .. }) => false,
+        }
+    }
+
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
+        let (account, client) = context.client()?;
+        // An invitation may wait in the mailbox.
+        if self.shows_invitations() {
+            listener::look(context, &account, &client).await?;
+        }
+        match &self.command {
+            None | Some(GroupsCommand::List { .. }) => {
+                let all = matches!(self.command, Some(GroupsCommand::List { all: true }));
+                for group in client.groups()?.into_iter().filter(|group| all || group.member) {
                     context.out.result(&summary(&client, &group), &object(&client, &group))?;
                 }
                 invited::list(context, &client)
@@ -78,6 +96,9 @@ impl GroupsArgs {
                 invited::decline(context, &client, name, by.as_ref()).await
             }
             Some(GroupsCommand::Show { name }) => {
+                if group(&client, name).is_err() && invited::show(context, &client, name)? {
+                    return Ok(());
+                }
                 let group = group(&client, name)?;
                 context.out.result(&details(&client, &group), &object(&client, &group))
             }
@@ -117,9 +138,9 @@ impl Membership {
 fn members(client: &HttpMessenger, group: &Group) -> Vec<String> {
     let admins = group.state.admins();
     let member = |actor: &String| match (admins.contains(actor), group.unconfirmed.contains(actor)) {
-        (true, true) => format!("{} (admin, not joined yet)", named(client, actor)),
+        (true, true) => format!("{} (admin, has not confirmed that they joined)", named(client, actor)),
         (true, false) => format!("{} (admin)", named(client, actor)),
-        (false, true) => format!("{} (not joined yet)", named(client, actor)),
+        (false, true) => format!("{} (has not confirmed that they joined)", named(client, actor)),
         (false, false) => named(client, actor),
     };
     group.state.members().iter().map(member).collect()

@@ -3,12 +3,26 @@
 use clap::Args;
 
 use crate::context::Context;
+use crate::delivery;
 use crate::failure::CommandFailure;
 use crate::people::Correspondent;
 use crate::show;
 
+const MORE: &str = "\
+Under each message of yours stands what became of it: it is sent when their server has it, and delivered when one of \
+their devices has said so. That somebody has read a message is shown by `eko listen` alone, if their program \
+says so. Messages that were sent and never came are named where they are missing.
+
+`eko listen` reads the mailbox. This command shows what is on this device.
+
+Examples:
+  eko history
+  eko history @bob -n 10
+  eko history --group Friday";
+
 /// The options of `eko history`.
 #[derive(Debug, Args)]
+#[command(after_help = MORE)]
 pub(crate) struct HistoryArgs {
     /// The person: @bob, @bob@chat.example; or with --group the name of a group [default:
     /// everybody]
@@ -30,7 +44,13 @@ impl HistoryArgs {
             None => None,
         };
         for message in client.history(conversation.as_deref(), self.last)? {
-            context.out.result(&show::message(&client, &message), &show::message_object(&message))?;
+            let (mut text, mut object) = (show::message(&client, &message), show::message_object(&message));
+            if message.content.outgoing {
+                let sent = client.sent(&message.content.id)?;
+                text.extend(delivery::states(&client, &sent).map(|states| format!("\n    {states}")));
+                object["envelopes"] = sent.envelopes.iter().map(show::envelope_object).collect();
+            }
+            context.out.result(&text, &object)?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
+use crate::listener;
 use crate::partial_handle::PartialHandle;
 use crate::people::{is_called, named};
 use crate::show;
@@ -47,10 +48,11 @@ enum RequestsCommand {
 }
 
 impl RequestsArgs {
-    pub(crate) fn run(&self, context: &Context) -> Result<(), CommandFailure> {
-        let (_, client) = context.client()?;
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
+        let (account, client) = context.client()?;
         match &self.command {
             None | Some(RequestsCommand::List) => {
+                listener::look(context, &account, &client).await?;
                 for request in client.requests()? {
                     context.out.result(&text(&client, &request), &object(&request))?;
                 }
@@ -59,14 +61,16 @@ impl RequestsArgs {
             Some(RequestsCommand::Accept { who }) => {
                 let person = author(&client, who)?;
                 client.accept_contact(&person)?;
-                let text = format!("{} is a contact now.", named(&client, &person.actor()));
-                context.out.result(&text, &json!({ "type": "accepted", "actor": person.actor() }))
+                let who = named(&client, &person.actor());
+                let text =
+                    format!("{who} is a contact now. What they wrote: eko listen, or eko history {who}");
+                context.out.result(&text, &json!({ "type": "accepted", "actor": person.actor(), "handle": person.handle().to_string() }))
             }
             Some(RequestsCommand::Decline { who }) => {
                 let person = author(&client, who)?;
                 client.decline(&person)?;
                 let text = format!("What {} wrote is deleted.", named(&client, &person.actor()));
-                context.out.result(&text, &json!({ "type": "declined", "actor": person.actor() }))
+                context.out.result(&text, &json!({ "type": "declined", "actor": person.actor(), "handle": person.handle().to_string() }))
             }
         }
     }

@@ -62,7 +62,7 @@ impl SendArgs {
         let stepping = progress.clone();
         let client = client.watched(move |step| stepping.step(step));
         let draft = MessageDraft { text: self.text()?, attachments: self.attachments(context)? };
-        let whom = Correspondent::find(&client, &self.to, self.group).await?;
+        let whom = Correspondent::find_addressee(&client, &self.to, self.group).await?;
         let sent = match &whom {
             Correspondent::Person(person) => client.send(person, draft).await,
             Correspondent::Group(group) => client.send_to_group(group.state.id(), draft).await,
@@ -106,14 +106,14 @@ impl SendArgs {
     }
 }
 
-/// Returns the addition to the result that names the members of a group who have not joined it, or
-/// have not shown that they have. It is empty if there are none.
+/// Returns the addition to the result that names the members of a group who have not confirmed that
+/// they have joined it. It is empty if there are none.
 fn not_joined(client: &HttpMessenger, whom: &Correspondent) -> String {
     let Correspondent::Group(group) = whom else { return String::new() };
     let names: Vec<String> = group.unconfirmed.iter().map(|actor| named(client, actor)).collect();
     match &names[..] {
         [] => String::new(),
-        names => format!("; not joined yet: {}", names.join(", ")),
+        names => format!("; without a confirmation yet that they joined: {}", names.join(", ")),
     }
 }
 

@@ -75,21 +75,31 @@ impl From<MessengerError> for CommandFailure {
             }
             MessengerError::Group(GroupError::NotAdmin(actor)) => {
                 Self::new(format!("{} is not an admin of the group", handle(actor)))
+                    .next("eko groups show NAME, which names the admins")
             }
             MessengerError::Group(GroupError::NotMember(actor)) => {
                 Self::new(format!("{} is not a member of the group", handle(actor)))
+                    .next("eko groups show NAME, which names the members")
             }
             MessengerError::Group(GroupError::LastAdmin) => {
                 Self::new(&error).next("eko groups promote NAME @whom")
             }
             MessengerError::Group(GroupError::Unchanged) => {
-                Self::new("that would change nothing").exit(Exit::Usage)
+                Self::new("that would change nothing").next("eko groups show NAME").exit(Exit::Usage)
+            }
+            MessengerError::Group(GroupError::RemovesOneself) => {
+                Self::new(&error).next("eko groups leave NAME").exit(Exit::Usage)
+            }
+            MessengerError::Group(GroupError::Stale) => {
+                Self::new(&error).next("eko groups show NAME, and try again").exit(Exit::TryLater)
             }
             MessengerError::Group(GroupError::SeveralInvitations) => Self::new(&error)
-                .next("eko groups, and eko groups join NAME --by @whom")
+                .next("eko groups join NAME --by @whom; eko groups lists the invitations")
                 .exit(Exit::NotTrusted),
             MessengerError::Group(GroupError::FalseGrant(_)) => {
-                Self::new(format!("the invitation is false, and gone: {error}")).exit(Exit::NotTrusted)
+                Self::new(format!("the invitation is false, and gone: {error}"))
+                    .next("eko groups")
+                    .exit(Exit::NotTrusted)
             }
             MessengerError::SignedOut => Self::new(&error).next("eko login NAME"),
             MessengerError::Client(ClientError::Problem(problem)) => refusal(problem),

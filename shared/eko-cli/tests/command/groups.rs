@@ -25,7 +25,9 @@ async fn a_group_from_its_beginning_to_its_end() {
     );
     let joined = bob.object(&["groups", "join", "Friday"]).await;
     assert_eq!((text(&joined, "change"), text(&joined, "you")), ("joined", "member"));
-    assert_eq!(bob.fails(&["groups", "join", "Friday"]).await.code, 2);
+    let ReportedFailure { code, what, next } = bob.fails(&["groups", "join", "Friday"]).await;
+    assert_eq!((code, &*what), (2, "you are in the group Friday already"));
+    assert_eq!(next, "eko groups show \"Friday\"");
     alice.hears().await;
     let shown = bob.object(&["groups", "show", "Friday"]).await;
     assert_eq!((&shown["id"], text(&shown, "you")), (&created["id"], "member"));
@@ -33,17 +35,24 @@ async fn a_group_from_its_beginning_to_its_end() {
     assert_eq!(bob.hears().await, ["Hello, all"]);
 
     // Only admins can change the group.
-    let ReportedFailure { code, what, .. } = bob.fails(&["groups", "add", "Friday", "@carol"]).await;
+    let ReportedFailure { code, what, next } = bob.fails(&["groups", "add", "Friday", "@carol"]).await;
+    assert_eq!(next, "eko groups show \"Friday\", which names the admins");
     assert_eq!(
         (code, what),
         (1, format!("@bob@{} is not an admin of the group", &server["http://".len()..]))
     );
     let said = alice.eko(&["groups", "add", "Friday", "@carol"]).await.done();
-    assert_eq!(said, "@carol is invited to Friday. Told: @bob. Sent, and not joined yet: @carol.\n");
+    assert_eq!(
+        said,
+        "@carol is invited to Friday. Told: @bob. Sent, without a confirmation yet that they joined: @carol.\n"
+    );
     bob.hears().await;
     carol.hears().await;
     let joined = carol.eko(&["groups", "join", "Friday"]).await.done();
-    assert_eq!(joined, "You are in Friday now. Told: @alice. Sent, and not joined yet: @bob.\n");
+    assert_eq!(
+        joined,
+        "You are in Friday now. Told: @alice. Sent, without a confirmation yet that they joined: @bob.\n"
+    );
     carol.eko(&["send", "--group", "Friday", "I am here"]).await.done();
     assert_eq!(
         (alice.hears().await, bob.hears().await),
@@ -57,12 +66,19 @@ async fn a_group_from_its_beginning_to_its_end() {
 
     // The last admin must make somebody else an admin before leaving.
     let ReportedFailure { code, next, .. } = alice.fails(&["groups", "leave", "Saturday"]).await;
-    assert_eq!((code, &*next), (1, "eko groups promote NAME @whom"));
+    assert_eq!((code, &*next), (1, "eko groups promote \"Saturday\" @whom"));
     alice.eko(&["groups", "promote", "Saturday", "@bob"]).await.done();
     let left = alice.eko(&["groups", "leave", "Saturday"]).await.done();
     assert_eq!(left, "You are not in Saturday any more. Told: @bob.\n");
-    assert!(alice.eko(&["groups"]).await.done().contains("you are not in it any more"));
-    assert_eq!(alice.fails(&["send", "--group", "Saturday", "still here?"]).await.code, 1);
+    assert_eq!(alice.eko(&["groups"]).await.done(), "", "it is over for her");
+    assert!(alice.eko(&["groups", "list", "--all"]).await.done().contains("you are not in it any more"));
+    for command in
+        [&["send", "--group", "Saturday", "still here?"][..], &["groups", "rename", "Saturday", "x"]]
+    {
+        let ReportedFailure { code, what, next } = alice.fails(command).await;
+        assert_eq!((code, &*what), (1, "you are not in the group Saturday any more"));
+        assert_eq!(next, "ask an admin of it to add you again");
+    }
     bob.hears().await;
     let last = bob.object(&["groups", "show", "Saturday"]).await;
     assert_eq!((last["members"].as_array().unwrap().len(), text(&last, "you")), (1, "admin"));
@@ -121,12 +137,59 @@ async fn a_group_of_people_who_are_not_there_is_not_begun() {
 async fn an_invitation_that_is_declined_is_gone() {
     let server = server().await;
     let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
-    alice.object(&["groups", "create", "Friday", "@bob"]).await;
+    let created = alice.object(&["groups", "create", "Friday", "@bob"]).await;
     bob.hears().await;
     assert!(bob.eko(&["groups"]).await.done().contains("@alice invites you, who is none of your contacts"));
-    let said = bob.eko(&["groups", "decline", "Friday"]).await.done();
-    assert_eq!(said, "You have declined Friday. Nobody was told.\n");
+    // Whoever is invited only can look at it, and is told how to get in.
+    assert!(bob.eko(&["groups", "show", "Friday"]).await.done().contains("@alice invites you"));
+    let ReportedFailure { code, what, next } = bob.fails(&["send", "--group", "Friday", "hello?"]).await;
+    assert_eq!((code, &*what), (1, "you are invited to the group Friday, and have not joined it"));
+    assert_eq!(next, "eko groups join \"Friday\", or eko groups decline \"Friday\"");
+    let id = text(&created, "id").strip_prefix("urn:uuid:").unwrap();
+    let said = bob.eko(&["groups", "decline", id]).await.done();
+    assert_eq!(said, "You have declined to join Friday. Nobody was told.\n");
     assert_eq!(bob.eko(&["groups"]).await.done(), "");
     let shown = alice.eko(&["groups", "show", "Friday"]).await.done();
-    assert!(shown.contains("@bob (not joined yet)"), "{shown}");
+    assert!(shown.contains("@bob (has not confirmed that they joined)"), "{shown}");
+}
+
+#[tokio::test]
+async fn groups_of_one_name_are_told_apart_by_their_ids() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    let hers = alice.object(&["groups", "create", "Friday", "@bob"]).await;
+    bob.object(&["groups", "create", "Friday", "@alice"]).await;
+    let id = text(&hers, "id").strip_prefix("urn:uuid:").unwrap();
+    let short = &id[..8];
+    let listed = bob.eko(&["groups"]).await.done();
+    assert!(
+        listed.contains(&format!(", who is none of your contacts: eko groups join {short}\n")),
+        "{listed}"
+    );
+    let ReportedFailure { code, what, .. } = bob.fails(&["send", "--group", short, "hello?"]).await;
+    let due = format!("you are invited to the group Friday ({short}), and have not joined it");
+    assert_eq!((code, what), (1, due));
+    let joined = bob.eko(&["groups", "join", short]).await.done();
+    assert_eq!(joined, format!("You are in Friday ({short}) now. Told: @alice.\n"));
+    let ReportedFailure { code, what, .. } = bob.fails(&["groups", "show", "Friday"]).await;
+    assert_eq!((code, what.starts_with("there are 2 groups \"Friday\": ")), (2, true), "{what}");
+}
+
+/// What comes for a group before the user joins it is one line, however much it is.
+#[tokio::test]
+async fn what_is_held_is_listed_once_in_words() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.object(&["groups", "create", "Friday", "@bob"]).await;
+    for words in ["one", "two", "three"] {
+        alice.eko(&["send", "--group", "Friday", words]).await.done();
+    }
+    let listed = bob.eko(&["groups"]).await.done();
+    let held: Vec<_> = listed.lines().filter(|line| line.starts_with("held: ")).collect();
+    assert_eq!(held.len(), 1, "{listed}");
+    assert!(held[0].starts_with("held: 3 activities of @alice for the group Friday, since 20"), "{listed}");
+    assert!(held[0].ends_with(": you have not joined the group"), "{listed}");
+    let joined = bob.eko(&["groups", "join", "Friday"]).await;
+    assert_eq!(joined.out, "You are in Friday now. Told: @alice.\n");
+    assert_eq!(bob.hears().await, ["one", "two", "three"]);
 }

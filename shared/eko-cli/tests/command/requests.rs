@@ -19,7 +19,7 @@ async fn what_strangers_write_is_shown_apart_and_accepted_or_declined() {
     assert!(shown.contains("@bob is no contact of yours and wrote:\n"), "{shown}");
     assert!(shown.trim_end().ends_with("@carol: do you know me?"), "{shown}");
     let accepted = alice.eko(&["requests", "accept", "@bob"]).await.done();
-    assert_eq!(accepted, "@bob is a contact now.\n");
+    assert_eq!(accepted, "@bob is a contact now. What they wrote: eko listen, or eko history @bob\n");
     let declined = alice.eko(&["requests", "decline", "@carol"]).await.done();
     assert_eq!(declined, "What @carol wrote is deleted.\n");
     assert_eq!(alice.hears().await, ["do you know me?"]);
@@ -27,4 +27,28 @@ async fn what_strangers_write_is_shown_apart_and_accepted_or_declined() {
     let nobody = alice.fails(&["requests", "accept", "@carol"]).await;
     let what = "there is no request of @carol".to_owned();
     assert!(matches!(nobody, ReportedFailure { code: 2, what: said, .. } if said == what));
+}
+
+/// Nobody has to know that another command must come first.
+#[tokio::test]
+async fn requests_and_invitations_are_listed_without_listening_before() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    bob.eko(&["send", "@alice", "do you know me?"]).await.done();
+    let shown = alice.eko(&["requests"]).await;
+    assert_eq!(shown.err, "");
+    assert!(shown.done().contains("@bob: do you know me?"));
+    alice.eko(&["requests", "accept", "@bob"]).await.done();
+    bob.eko(&["send", "@alice", "now you do"]).await.done();
+    bob.object(&["groups", "create", "Friday", "@alice"]).await;
+    let listed = alice.eko(&["groups"]).await;
+    assert_eq!(listed.err, "There are new messages: eko listen\n");
+    assert!(listed.done().contains("@bob invites you: eko groups join \"Friday\""));
+    let heard = alice.objects(&["listen", "--once"]).await;
+    let heard: Vec<_> =
+        heard.iter().filter(|it| it["type"] == "message").map(|it| text(it, "text")).collect();
+    assert_eq!(heard, ["do you know me?", "now you do"], "a list takes no message from eko listen");
+    // Another invitation is found by the command that accepts it.
+    bob.object(&["groups", "create", "Saturday", "@alice"]).await;
+    alice.eko(&["groups", "join", "Saturday"]).await.done();
 }

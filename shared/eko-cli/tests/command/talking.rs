@@ -73,8 +73,32 @@ async fn what_one_sends_the_other_sees_once() {
     let ends = |line: &str, end: &str| assert!(line.ends_with(end), "{line}");
     let mut lines = history.lines();
     ends(lines.next().unwrap(), "you to @bob: Hello, Bob");
+    assert_eq!(lines.next(), Some("    delivered"));
     ends(lines.next().unwrap(), "@bob: two");
     ends(lines.next().unwrap(), "    lines");
+}
+
+#[tokio::test]
+async fn history_says_what_became_of_ones_own_messages() {
+    let [alice, bob] = two().await;
+    alice.eko(&["send", "@bob", "one"]).await.done();
+    let history = alice.eko(&["history"]).await.done();
+    assert!(history.ends_with("one\n    sent, and not known to be delivered\n"), "{history}");
+    alice.eko(&["groups", "create", "Friday", "@bob"]).await.done();
+    bob.eko(&["listen", "--once"]).await.done();
+    alice.eko(&["listen", "--once"]).await.done();
+    let history = alice.eko(&["history", "--json"]).await.object();
+    let envelopes = history["envelopes"].as_array().unwrap();
+    assert_eq!((envelopes.len(), &envelopes[0]["state"]), (1, &"delivered".into()));
+    // What others wrote has no such state.
+    assert_eq!(bob.eko(&["history", "--json"]).await.object().get("envelopes"), None);
+    // A message that never came is named where it is missing.
+    let store = rusqlite::Connection::open(bob.account().join("eko.db")).unwrap();
+    let sql = "INSERT INTO gaps (conversation, device, actor, first, last, position) \
+               SELECT conversation, device, actor, 1, 2, position FROM messages";
+    assert_eq!(store.execute(sql, []).unwrap(), 1);
+    let history = bob.eko(&["history"]).await.done();
+    assert!(history.starts_with("(2 messages of @alice are missing here)\n"), "{history}");
 }
 
 #[tokio::test]

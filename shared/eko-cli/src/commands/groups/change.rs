@@ -13,8 +13,9 @@ use super::object;
 use crate::context::{Context, HttpMessenger};
 use crate::delivery::{DeliverySummary, wait_for};
 use crate::failure::{CommandFailure, Exit};
+use crate::listener;
 use crate::partial_handle::PartialHandle;
-use crate::people::{group, invited_group, named, person, short};
+use crate::people::{conversation, group_argument, invited_group, joined_group, named, person, short};
 use crate::progress::ProgressLine;
 use crate::show::{envelope_object, word};
 
@@ -97,7 +98,7 @@ pub(super) async fn run(
     let progress = ProgressLine::new(context.out);
     let stepping = progress.clone();
     let client = client.watched(move |step| stepping.step(step));
-    let done = match make(&client, command).await {
+    let done = match make(context, &client, command).await {
         Ok(made) => {
             let sent = wait_for(&client, &progress, made.sent, wait_s).await;
             sent.map(|sent| MadeChange { sent, ..made })
@@ -108,45 +109,82 @@ pub(super) async fn run(
     tell(context, &client, &done?)
 }
 
-async fn make(client: &HttpMessenger, command: &ChangeCommand) -> Result<MadeChange, CommandFailure> {
-    let (name, proposal, word, text) = match command {
-        ChangeCommand::Create { name, members } => return create(client, name, members).await,
-        ChangeCommand::Join { name, by } => return join(client, name, by.as_ref()).await,
+async fn make(
+    context: &Context,
+    client: &HttpMessenger,
+    command: &ChangeCommand,
+) -> Result<MadeChange, CommandFailure> {
+    match command {
+        ChangeCommand::Create { name, members } => create(client, name, members).await,
+        ChangeCommand::Join { name, by } => join(context, client, name, by.as_ref()).await,
         ChangeCommand::Add { name, members } => {
+            let group = ChosenGroup::find(client, name)?;
             let people = reachable(client, members).await?;
-            let text = format!("{} {} invited to {name}.", names(client, &people), is_are(&people));
-            (name, Proposal::Add(actors(&people)), "added", text)
+            let text = format!("{} {} invited to {}.", names(client, &people), is_are(&people), group.called);
+            group.change(client, Proposal::Add(actors(&people)), "added", text).await
         }
         ChangeCommand::Remove { name, members } => {
+            let group = ChosenGroup::find(client, name)?;
             let people = find_all(client, members).await?;
-            let text = format!(
-                "{} {} not in {name} any more, and not told.",
-                names(client, &people),
-                is_are(&people)
-            );
-            (name, Proposal::Remove(actors(&people)), "removed", text)
+            let (who, are, called) = (names(client, &people), is_are(&people), &group.called);
+            let text = format!("{who} {are} not in {called} any more, and not told.");
+            group.change(client, Proposal::Remove(actors(&people)), "removed", text).await
         }
         ChangeCommand::Rename { name, new } => {
-            (name, Proposal::Rename(new.clone()), "renamed", format!("{name} is {new} now."))
+            let group = ChosenGroup::find(client, name)?;
+            let text = format!("{} is {new} now.", group.called);
+            group.change(client, Proposal::Rename(new.clone()), "renamed", text).await
         }
         ChangeCommand::Promote { name, members } => {
+            let group = ChosenGroup::find(client, name)?;
             let people = find_all(client, members).await?;
             let text = match &people[..] {
-                [one] => format!("{} is an admin of {name} now.", named(client, &one.actor())),
-                several => format!("{} are admins of {name} now.", names(client, several)),
+                [one] => format!("{} is an admin of {} now.", named(client, &one.actor()), group.called),
+                several => format!("{} are admins of {} now.", names(client, several), group.called),
             };
-            (name, Proposal::Promote(actors(&people)), "promoted", text)
+            group.change(client, Proposal::Promote(actors(&people)), "promoted", text).await
         }
         ChangeCommand::Leave { name } => {
-            (name, Proposal::Leave, "left", format!("You are not in {name} any more."))
+            let group = ChosenGroup::find(client, name)?;
+            let text = format!("You are not in {} any more.", group.called);
+            group.change(client, Proposal::Leave, "left", text).await
         }
-    };
-    let id = group(client, name)?.state.id().clone();
-    let sent = client.change_group(&id, proposal).await?;
-    Ok(MadeChange { id, sent, word, text })
+    }
+}
+
+/// The group that a person has named, and that the user is in.
+struct ChosenGroup {
+    id: GroupId,
+    /// Its name for a person.
+    called: String,
+    /// The words that a person types for it.
+    typed: String,
+}
+
+impl ChosenGroup {
+    fn find(client: &HttpMessenger, name: &str) -> Result<Self, CommandFailure> {
+        let id = joined_group(client, name)?.state.id().clone();
+        let (called, typed) = (conversation(client, id.as_str()), group_argument(client, id.as_str()));
+        Ok(Self { id, called, typed })
+    }
+
+    async fn change(
+        self,
+        client: &HttpMessenger,
+        proposal: Proposal,
+        word: &'static str,
+        text: String,
+    ) -> Result<MadeChange, CommandFailure> {
+        let Self { id, typed, .. } = self;
+        match client.change_group(&id, proposal).await {
+            Ok(sent) => Ok(MadeChange { id, sent, word, text }),
+            Err(error) => Err(CommandFailure::from(error).for_group(&typed)),
+        }
+    }
 }
 
 async fn join(
+    context: &Context,
     client: &HttpMessenger,
     name: &str,
     by: Option<&PartialHandle>,
@@ -156,9 +194,13 @@ async fn join(
         Some(who) => Some(person(client, who).await?),
         None => None,
     };
-    let joined = client.join_group(&id, by.as_ref()).await?;
-    let news = joined.notices.iter().filter_map(|notice| crate::show::notice(client, notice));
-    let text = [format!("You are in {name} now.")].into_iter().chain(news).collect::<Vec<_>>().join("\n");
+    let typed = group_argument(client, id.as_str());
+    let joined = client.join_group(&id, by.as_ref()).await;
+    let joined = joined.map_err(|error| CommandFailure::from(error).for_group(&typed))?;
+    for notice in &joined.notices {
+        listener::tell(context, client, notice)?;
+    }
+    let text = format!("You are in {} now.", conversation(client, id.as_str()));
     Ok(MadeChange { id, sent: joined.sent, word: "joined", text })
 }
 
@@ -228,7 +270,7 @@ fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<
         text.push_str(&format!(" Told: {}.", listed(told)));
     }
     if !invited.is_empty() {
-        text.push_str(&format!(" Sent, and not joined yet: {}.", listed(invited)));
+        text.push_str(&format!(" Sent, without a confirmation yet that they joined: {}.", listed(invited)));
     }
     if !delivery.queued.is_empty() {
         text.push_str(&format!(

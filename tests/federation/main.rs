@@ -9,6 +9,7 @@ mod chaos;
 mod costs;
 mod finding;
 mod full;
+mod losses;
 mod outcomes;
 mod patience;
 mod queue;

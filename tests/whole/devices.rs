@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::requests::post;
 
 /// Returns a node that adds this device at the end of its user's chain, signed by `signer`.
-async fn approval(signer: &Device<DirectTransport>, device: &Device<DirectTransport>) -> Value {
+pub(crate) async fn approval(signer: &Device<DirectTransport>, device: &Device<DirectTransport>) -> Value {
     let position = signer.chain(signer.user()).await.unwrap().1.position;
     add_node(signer, &position, device)
 }

@@ -4,12 +4,11 @@ use axum::response::Response;
 use eko_messaging::report::MailboxNotice;
 use eko_protocol::activity::{self, PendingRegistration};
 use eko_protocol::address::UserName;
-use eko_protocol::key::JoiningMac;
 use eko_service::{AppState, Problem};
 use eko_store::accounts::PendingOutcome;
 use http::StatusCode;
 
-use crate::registration::{RegistrationRequest, VerifiedDevice};
+use crate::registration::RegistrationRequest;
 use crate::tokens::{self, DeviceMembership, RefreshToken, RegisteredStatus};
 
 /// The time after which a device that found too many pending ones may try again, in seconds.
@@ -40,25 +39,33 @@ pub(crate) async fn register_further_device(
             return Err(Problem::TooMany { retry_after: RETRY_SECONDS, what });
         }
     }
-    offer_device(state, &device, &joining_mac).await;
+    let now_ms = device.keys.registered_ms;
+    let (new_device, joining_mac) = (&device.new_device(), &joining_mac);
+    offer_device(
+        state,
+        user,
+        &PendingRegistration { device: new_device, joining_mac, registered_ms: now_ms },
+    )
+    .await;
     let membership = DeviceMembership { status: RegisteredStatus::Pending, set: devices.set };
     tokens::answer(state, StatusCode::CREATED, &device.caller, &token, Some(membership))
 }
 
 /// Tells the user's active devices of a pending one. They can also list pending devices, so a
 /// failure is only logged.
-async fn offer_device(state: &AppState, device: &VerifiedDevice, joining_mac: &JoiningMac) {
-    let (origin, user) = (state.origin(), &device.caller.user);
-    let (now_ms, new_device) = (device.keys.registered_ms, device.new_device());
-    let pending = PendingRegistration { device: &new_device, joining_mac, registered_ms: now_ms };
+///
+/// One SendMessageBatch. The notice has the time of the registration, so that a repeated one
+/// overwrites the first.
+pub(crate) async fn offer_device(state: &AppState, user: &UserName, pending: &PendingRegistration<'_>) {
+    let origin = state.origin();
     let notice = MailboxNotice {
         to: user.clone(),
         device: None,
         author: origin.server_actor(),
-        subject: device.caller.device.to_string(),
-        activity: activity::device_offered(origin, user, &pending),
+        subject: pending.device.id.to_string(),
+        activity: activity::device_offered(origin, user, pending),
     };
-    let report = state.messaging().report_delivery(notice, now_ms);
+    let report = state.messaging().report_delivery(notice, pending.registered_ms);
     if let Err(error) = state.store().queue_reports(vec![report]).await {
         tracing::warn!(%error, "the active devices were not told of a pending one");
     }

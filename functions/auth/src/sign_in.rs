@@ -3,6 +3,7 @@
 
 use axum::response::Response;
 use eko_protocol::Invalid;
+use eko_protocol::activity::PendingRegistration;
 use eko_protocol::address::UserName;
 use eko_protocol::chain::sign_in_base;
 use eko_protocol::key::Signature;
@@ -12,6 +13,7 @@ use eko_service::{AppState, Problem};
 use eko_store::device::DeviceStatus;
 use http::StatusCode;
 
+use crate::further_device;
 use crate::registration::RegistrationRequest;
 use crate::tokens::{self, DeviceMembership, RefreshToken, RegisteredStatus};
 
@@ -20,7 +22,8 @@ use crate::tokens::{self, DeviceMembership, RefreshToken, RegisteredStatus};
 ///
 /// The ID token alone does not suffice, because anyone who controls the issuer could read the
 /// mailbox with it. One GetItem of the device set, one BatchGetItem of the device's keys, one
-/// transaction; for a device that is not in the set one GetItem of its record.
+/// transaction; for a device that is not in the set one GetItem of its record. For a pending device
+/// also one SendMessageBatch: if the process died after the registration, nobody was told of it.
 pub(crate) async fn sign_in_again(
     state: &AppState,
     user: UserName,
@@ -51,6 +54,11 @@ pub(crate) async fn sign_in_again(
     let token = RefreshToken::new(state);
     if !store.start_session(caller.address(), &token.session(state)).await? {
         return Err(Problem::DeviceRevoked);
+    }
+    if let (RegisteredStatus::Pending, Some(joining_mac)) = (status, &keys.joining_mac) {
+        let (new_device, registered_ms) = (&keys.new_device(device), keys.registered_ms);
+        let pending = PendingRegistration { device: new_device, joining_mac, registered_ms };
+        further_device::offer_device(state, &caller.user, &pending).await;
     }
     let membership = DeviceMembership { status, set: devices.set };
     tokens::answer(state, StatusCode::OK, &caller, &token, Some(membership))

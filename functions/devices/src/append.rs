@@ -23,6 +23,9 @@ use crate::turn_away;
 /// `RevokeDevice` node. The answer is 201 with the node and the new device set. A `Reject` goes to
 /// [`turn_away::turn_device_away`].
 ///
+/// A node that is the chain's head already is answered the same way: the device repeats it if the
+/// first answer was lost. Then only the device set is read.
+///
 /// One GetItem of the device set, one BatchGetItem of keys, and the transaction. Before a
 /// revocation also the call of [`order_erasure`](eko_messaging::Messaging::order_erasure).
 pub(crate) async fn append_node(
@@ -36,6 +39,9 @@ pub(crate) async fn append_node(
     let node = ChainNode::parse(&body)?;
     let store = state.store();
     let devices = require_active(store.device_set(&caller.user).await?, &caller.device)?;
+    if devices.set == node.device_set() {
+        return Ok(appended(&node));
+    }
     let context = context(&state, &caller, &devices, &node).await?;
     let change = verify_append(state.origin(), &caller.user, &context, &node).map_err(|error| {
         if error.is_stale_head() {
@@ -55,12 +61,16 @@ pub(crate) async fn append_node(
         }
     }
     match store.append(&caller.user, &devices, &node, &change, state.now_ms()).await? {
-        AppendOutcome::Done => {}
-        AppendOutcome::Lost => return Err(stale_head(&state, &caller, devices).await?),
+        AppendOutcome::Done => Ok(appended(&node)),
+        AppendOutcome::Lost => Err(stale_head(&state, &caller, devices).await?),
     }
+}
+
+/// Answers with the node at the head of the chain, and the device set.
+fn appended(node: &ChainNode) -> Response {
     let mut answer = node.to_value();
     answer["eko:deviceSet"] = json!(node.device_set());
-    Ok(respond::with_location(respond::activity(StatusCode::CREATED, &answer), node.id()))
+    respond::with_location(respond::activity(StatusCode::CREATED, &answer), node.id())
 }
 
 /// Reads what the decision about a node needs to know: the keys of the device that signed it, and

@@ -21,9 +21,8 @@ use eko_protocol::id::{self, DeviceId, EntryKey};
 use crate::attribute::{Item, ReadItem, corrupt, n, s, ss};
 use crate::condition::{ConditionalWrite, conditional};
 use crate::device::DeviceAddress;
-use crate::error::call;
 use crate::key::EXISTS;
-use crate::{Result, Store, key};
+use crate::{Result, Store, StoreError, key};
 
 const ACCEPTED: &str = "at";
 const DEVICES: &str = "d";
@@ -31,6 +30,8 @@ const ACKNOWLEDGED: &str = "k";
 const RECEIPT_DEVICE: &str = "rd";
 const RECEIPT_TIME: &str = "rt";
 const TTL: &str = "ttl";
+/// The most times that a record is extended while others replace an expired one.
+const ACCEPT_TRIES: usize = 3;
 
 /// The record of an envelope after an acceptance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +66,9 @@ pub enum ReceiptDuty {
 impl Store {
     /// Records that an envelope is accepted for `devices` of `user`. Returns the record.
     ///
-    /// One UpdateItem. A second write follows only if a record of the same envelope has expired and
-    /// is not removed yet. Repeating the call changes nothing.
+    /// One UpdateItem. A PutItem follows only if a record of the same envelope has expired and is
+    /// not removed yet, and another UpdateItem if somebody else has replaced that record first.
+    /// Repeating the call changes nothing.
     ///
     /// # Errors
     /// The table is out of reach, or the record is corrupt.
@@ -79,6 +81,26 @@ impl Store {
         ttl: i64,
     ) -> Result<EnvelopeRecord> {
         let record = record_key(user, envelope);
+        for _ in 0..ACCEPT_TRIES {
+            if let Some(record) = self.extend_envelope(&record, devices, now_ms, ttl).await? {
+                return Ok(record);
+            }
+            if let Some(record) = self.restart_envelope(&record, devices, now_ms, ttl).await? {
+                return Ok(record);
+            }
+        }
+        Err(StoreError::GaveUp { operation: "UpdateItem", detail: "the record keeps expiring".to_owned() })
+    }
+
+    /// Adds devices to the record of an envelope, which may be new: one UpdateItem. Returns `None`
+    /// if the record has expired.
+    async fn extend_envelope(
+        &self,
+        record: &key::ItemKey,
+        devices: &BTreeSet<DeviceId>,
+        now_ms: i64,
+        ttl: i64,
+    ) -> Result<Option<EnvelopeRecord>> {
         let updated = self
             .dynamodb()
             .update_item()
@@ -100,9 +122,9 @@ impl Store {
             .await;
         match conditional(updated)? {
             ConditionalWrite::Done(updated) => {
-                EnvelopeRecord::from_item(&updated.attributes.unwrap_or_default())
+                EnvelopeRecord::from_item(&updated.attributes.unwrap_or_default()).map(Some)
             }
-            ConditionalWrite::Refused { .. } => self.restart_envelope(record, devices, now_ms, ttl).await,
+            ConditionalWrite::Refused { .. } => Ok(None),
         }
     }
 
@@ -124,24 +146,32 @@ impl Store {
         EnvelopeRecord::from_item(&item).map(Some)
     }
 
-    /// Replaces an expired record: one PutItem.
-    ///
-    /// Two calls that race here write the entries of the same devices under two times at most. That
-    /// is at-least-once delivery, as promised.
+    /// Replaces an expired record: one PutItem. Returns `None` if it has not expired, possibly
+    /// because this call, or somebody else's, has replaced it already.
     async fn restart_envelope(
         &self,
-        record: key::ItemKey,
+        record: &key::ItemKey,
         devices: &BTreeSet<DeviceId>,
         now_ms: i64,
         ttl: i64,
-    ) -> Result<EnvelopeRecord> {
+    ) -> Result<Option<EnvelopeRecord>> {
         let mut item = record.item();
         item.insert(ACCEPTED.to_owned(), n(now_ms));
         item.insert(TTL.to_owned(), n(ttl));
         item.insert(DEVICES.to_owned(), ss(devices));
-        let put = self.dynamodb().put_item().table_name(self.table()).set_item(Some(item));
-        put.send().await.map_err(call("PutItem"))?;
-        Ok(EnvelopeRecord { accepted_ms: now_ms, devices: devices.clone(), acknowledged: BTreeSet::new() })
+        let put = self
+            .dynamodb()
+            .put_item()
+            .table_name(self.table())
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#ttl) OR #ttl <= :seconds")
+            .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_values(":seconds", n(now_ms.div_euclid(1000)))
+            .send()
+            .await;
+        let restarted =
+            EnvelopeRecord { accepted_ms: now_ms, devices: devices.clone(), acknowledged: BTreeSet::new() };
+        Ok(conditional(put)?.is_done().then_some(restarted))
     }
 
     /// Records that a device has acknowledged the envelope of an entry, with `Delivered`. The first

@@ -328,7 +328,8 @@ impl Store {
     }
 
     /// Claims the next count of a mailbox that was full at `counted_ms`. Returns true for one of
-    /// several callers. One UpdateItem.
+    /// several callers, and for those that claim in the same millisecond. One UpdateItem. If the
+    /// answer is lost, the SDK's repetition finds its own claim and succeeds.
     ///
     /// # Errors
     /// The table is out of reach.
@@ -339,7 +340,7 @@ impl Store {
             .table_name(self.table())
             .set_key(Some(key::device(device).item()))
             .update_expression("SET #mf = :now")
-            .condition_expression("#mf = :counted")
+            .condition_expression("#mf = :counted OR #mf = :now")
             .expression_attribute_names("#mf", device::attr::FULL_COUNTED_MS)
             .expression_attribute_values(":now", n(now_ms))
             .expression_attribute_values(":counted", n(counted_ms))

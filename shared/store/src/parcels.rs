@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::attribute::{Item, ReadItem, b, corrupt, n};
 use crate::items::Projection;
 use crate::queue::{MESSAGE_BYTES, OutgoingMessage};
-use crate::{Result, Store, StoreError, key};
+use crate::{Result, Store, key};
 
 /// The time for which a parcel is tried, in milliseconds: 48 hours (`docs/protocol.md`, section 7).
 pub const TRIED_FOR_MS: i64 = 48 * 3600 * 1000;
@@ -75,15 +75,24 @@ pub struct OutcomeAddress {
 pub enum ParcelBody {
     /// The text itself.
     Text(String),
-    /// The id under which the table holds the text in parts.
-    Stored(String),
+    /// The name of the text, which the table holds in parts.
+    Stored(StoredText),
+}
+
+/// The name of a text that the table holds in parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredText {
+    /// The id under which the parts are stored.
+    pub id: String,
+    /// The length of the whole text. A shorter one is being removed.
+    pub bytes: usize,
 }
 
 impl Parcel {
     /// Reads the body of a queue message.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if the body is not what this server queues.
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if the body is not what this server queues.
     pub fn parse(body: &str) -> Result<Self> {
         serde_json::from_str(body).map_err(corrupt)
     }
@@ -119,7 +128,7 @@ impl Store {
             {
                 let id = new_id();
                 self.store_body(&id, text, parcel.ends_ms()).await?;
-                parcel.body = ParcelBody::Stored(id);
+                parcel.body = ParcelBody::Stored(StoredText { id, bytes: text.len() });
             }
             let wait_ms = parcel.not_before_ms.map_or(0, |at| at.saturating_sub(now_ms));
             let delay = wait_ms.saturating_add(999).div_euclid(1000).clamp(0, LONGEST_DELAY_SECONDS);
@@ -144,21 +153,25 @@ impl Store {
     /// Returns the text of a parcel's activity. One Query per megabyte if the table holds it,
     /// otherwise no call.
     ///
+    /// The text is stored before the parcel is queued, and removed when the parcel is done. So
+    /// `None`, for a text that is not there or not whole, means that the parcel is done and that
+    /// the process died before its message was deleted.
+    ///
     /// # Errors
-    /// The table is out of reach, or a part is missing.
-    pub async fn parcel_text(&self, body: &ParcelBody) -> Result<String> {
-        let id = match body {
-            ParcelBody::Text(text) => return Ok(text.clone()),
-            ParcelBody::Stored(id) => id,
+    /// The table is out of reach, or the text is no UTF-8.
+    pub async fn parcel_text(&self, body: &ParcelBody) -> Result<Option<String>> {
+        let stored = match body {
+            ParcelBody::Text(text) => return Ok(Some(text.clone())),
+            ParcelBody::Stored(stored) => stored,
         };
-        let mut bytes = Vec::new();
-        for item in self.query_all(&key::body_partition(id), "", Projection::Whole).await? {
+        let mut bytes = Vec::with_capacity(stored.bytes);
+        for item in self.query_all(&key::body_partition(&stored.id), "", Projection::Whole).await? {
             bytes.extend_from_slice(item.need_b(TEXT)?);
         }
-        if bytes.is_empty() {
-            return Err(StoreError::Corrupt(format!("the body {id} is not there")));
+        if bytes.len() < stored.bytes {
+            return Ok(None);
         }
-        String::from_utf8(bytes).map_err(corrupt)
+        String::from_utf8(bytes).map(Some).map_err(corrupt)
     }
 
     /// Removes the stored text of a parcel: one Query per megabyte and a BatchWriteItem. No call if
@@ -167,10 +180,9 @@ impl Store {
     /// # Errors
     /// The table is out of reach. DynamoDB then deletes the parts after their `ttl`.
     pub async fn discard_parcel(&self, body: &ParcelBody) -> Result<()> {
-        let ParcelBody::Stored(id) = body else { return Ok(()) };
+        let ParcelBody::Stored(StoredText { id, .. }) = body else { return Ok(()) };
         let parts = self.query_all(&key::body_partition(id), "", Projection::Keys).await?;
-        let keys: Vec<Item> = (0..parts.len()).map(|part| key::body_part(id, part).item()).collect();
-        if keys.is_empty() { Ok(()) } else { self.batch_delete(keys).await }
+        if parts.is_empty() { Ok(()) } else { self.batch_delete(parts).await }
     }
 
     /// Hides received parcels, each named by its receipt handle, until a time in epoch

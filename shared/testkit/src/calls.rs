@@ -21,6 +21,7 @@ use counting::CountingClient;
 #[derive(Clone, Debug)]
 pub struct Calls {
     state: Arc<Mutex<CallState>>,
+    death: Arc<Notify>,
 }
 
 /// The calls and the plans of one world.
@@ -32,6 +33,8 @@ struct CallState {
     running: usize,
     /// The planned faults by operation.
     faults: BTreeMap<String, PlannedFault>,
+    /// The planned faults by the place of the call among those that are made.
+    faults_at: BTreeMap<usize, CallFault>,
     holds: Vec<CallHold>,
     recorded: Option<Vec<RecordedCall>>,
     used: BTreeSet<Action>,
@@ -98,6 +101,9 @@ pub enum CallFault {
     Down,
     /// The service performs the call, and its answer is lost.
     AnswerLost,
+    /// The service performs the call, and the process dies before the answer arrives. Nothing that
+    /// waits for the call goes on, see [`Calls::until_death`].
+    ProcessDies,
     /// `SendMessageBatch` answers that no entry was accepted, by a fault of the service.
     EntriesRefused,
     /// DynamoDB answers that a transaction is writing the item, and does nothing.
@@ -107,7 +113,7 @@ pub enum CallFault {
 impl Calls {
     /// Makes an empty list of calls.
     pub(crate) fn new() -> Self {
-        Self { state: Arc::default() }
+        Self { state: Arc::default(), death: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, CallState> {
@@ -148,6 +154,22 @@ impl Calls {
     /// three times.
     pub fn fail(&self, operation: &str, fault: CallFault, times: usize) {
         self.lock().faults.insert(operation.to_owned(), PlannedFault { fault, times });
+    }
+
+    /// Makes one call fail: the one that is the `place`th to be made after the last reset, counted
+    /// from 0, whatever its operation.
+    pub fn fail_at(&self, place: usize, fault: CallFault) {
+        self.lock().faults_at.insert(place, fault);
+    }
+
+    /// Does work until it is done, or until a planned [`CallFault::ProcessDies`] ends the process
+    /// that does it. Returns `None` then.
+    pub async fn until_death<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.death.notified() => None,
+        }
     }
 
     /// Holds one call of an operation after `before` others have passed. A test can then act
@@ -205,11 +227,15 @@ impl Calls {
     /// Notes that a call begins. Returns its fault, if one is planned.
     fn begin(&self, operation: &str) -> Option<CallFault> {
         let mut state = self.lock();
+        let place = state.made.len();
         state.made.push(operation.to_owned());
         if state.running == 0 {
             state.rounds = state.rounds.saturating_add(1);
         }
         state.running = state.running.saturating_add(1);
+        if let Some(fault) = state.faults_at.remove(&place) {
+            return Some(fault);
+        }
         let planned = state.faults.get_mut(operation)?;
         let fault = planned.fault;
         planned.times = planned.times.saturating_sub(1);

@@ -83,7 +83,11 @@ impl Messaging {
         let Some(federation) = federation else {
             return give_up("this server does not federate any more".to_owned());
         };
-        let body = Bytes::from(self.store().parcel_text(&parcel.body).await?);
+        let Some(text) = self.store().parcel_text(&parcel.body).await? else {
+            // An earlier receive of the message has done the parcel, and queued the report.
+            return Ok(ParcelFate::Done { report: None, scope: WaitScope::Activity });
+        };
+        let body = Bytes::from(text);
         let dispatch = Dispatch {
             to: &parcel.to,
             origin,

@@ -73,6 +73,15 @@ impl HttpConnector for CountingConnector {
                 None => inner.call(request).await,
                 Some(CallFault::Down) => Ok(down()),
                 Some(CallFault::AnswerLost) => inner.call(request).await.map(|_| down()),
+                Some(CallFault::ProcessDies) => {
+                    let performed = inner.call(request).await.map(whole);
+                    if let Ok(performed) = performed {
+                        let _ = performed.await;
+                    }
+                    calls.end();
+                    calls.death.notify_one();
+                    std::future::pending().await
+                }
                 Some(CallFault::EntriesRefused) => Ok(entries_refused(&request)),
                 Some(CallFault::Conflict) => Ok(conflict()),
             };

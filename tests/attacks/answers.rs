@@ -1,7 +1,12 @@
 //! Answers of another server that is asked for an actor: of a wrong kind, endless, slow,
-//! compressed, or no plain document. None of them makes the actor known.
+//! compressed, or no plain document. None of them makes the actor known. The same of a server that
+//! got an envelope: its status decides, whatever it does with the body.
 
-use eko_testkit::{AnswerTail, StrangerAnswer};
+use std::time::Duration;
+
+use eko_protocol::activity::ReportKind;
+use eko_service::config::Config;
+use eko_testkit::{AnswerTail, BARE, StrangerAnswer};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -207,4 +212,58 @@ async fn with_members_of_another_shape() {
     });
     assert_eq!(scene.deliver(&like(&many)).await, "401 bad-signature", "more keys than are read");
     scene.assert_unchanged("an activity of an actor of another shape").await;
+}
+
+/// The status of an answer to an envelope decides. Only 207 and 409 need a body; a 207 that cannot
+/// be read still says that the envelope was accepted.
+#[tokio::test]
+async fn to_an_envelope() {
+    let change = |config: &mut Config| config.limits.remote_send_time = Duration::from_millis(600);
+    let scene = AttackScene::with(BARE, change).await;
+    let long = || StrangerAnswer { body: "x".repeat(2 << 20), ..StrangerAnswer::status(200) };
+    let gzip = |status| {
+        let body = "not gzip at all".to_owned();
+        StrangerAnswer { body, ..StrangerAnswer::status(status) }.with("content-encoding", "gzip")
+    };
+    let with = |status, tail| {
+        let body = "{".to_owned();
+        StrangerAnswer { body, ..StrangerAnswer::status(status) }.then(tail)
+    };
+    let cases = [
+        (gzip(202), "201 Create"),
+        (long(), "201 Create"),
+        (with(202, AnswerTail::Endless), "201 Create"),
+        (with(202, AnswerTail::Drips), "201 Create"),
+        (with(201, AnswerTail::Stalls), "201 Create"),
+        (gzip(207), "207 PartialDelivery"),
+        (with(207, AnswerTail::Endless), "207 PartialDelivery"),
+        (StrangerAnswer::status(207), "207 PartialDelivery"),
+        (gzip(409), "409 Reject"),
+        (with(409, AnswerTail::Endless), "409 Reject"),
+        (gzip(422), "409 Reject"),
+        (with(422, AnswerTail::Stalls), "409 Reject"),
+        (gzip(404), "404 not-found"),
+        (with(410, AnswerTail::Stalls), "404 not-found"),
+    ];
+    for (number, (answer, expected)) in cases.into_iter().enumerate() {
+        let what = format!("{number}: {} {:?}", answer.status, answer.tail);
+        scene.eve.answer(answer);
+        let said = scene.alice_sends(&scene.eve.actor, &scene.eve.actor, number).await;
+        assert_eq!(said, expected, "{what}");
+        scene.world.advance(60_000);
+    }
+    scene.assert_unchanged_but_sent("an answer").await;
+    assert_eq!(scene.world.waiting().await, (0, 0));
+    // A report that is cut off is asked for again.
+    for (number, status) in [(50, 207), (51, 409)] {
+        scene.eve.answer(with(status, AnswerTail::Stalls));
+        let said = scene.alice_sends(&scene.eve.actor, &scene.eve.actor, number).await;
+        assert_eq!(said, "202 Create", "{status}");
+    }
+    scene.world.advance(60_000);
+    scene.world.federate().await;
+    scene.world.deliver().await;
+    scene.alice.refresh().await.unwrap();
+    let kinds: Vec<ReportKind> = scene.world.reports(&scene.alice).await.iter().map(|r| r.kind).collect();
+    assert_eq!(kinds, [ReportKind::Confirm; 2]);
 }

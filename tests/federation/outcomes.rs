@@ -83,7 +83,8 @@ async fn what_a_direct_answer_means() {
             StrangerAnswer::activity(409, &report("Reject", "urn:uuid:00000000-0000-4000-8000-000000000009")),
             "rejected false",
         ),
-        ("207 with a Reject", StrangerAnswer::activity(207, &report("Reject", id)), "rejected false"),
+        ("207 with a Reject", StrangerAnswer::activity(207, &report("Reject", id)), "partial"),
+        ("207 without a report", StrangerAnswer::status(207), "partial"),
         (
             "301",
             StrangerAnswer::status(301).with("location", "https://eve.example/elsewhere"),

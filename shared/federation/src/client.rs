@@ -24,7 +24,6 @@ mod media_types;
 mod tests;
 mod url_policy;
 
-use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -36,9 +35,11 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::RootCertStore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
+use self::answer::AnswerBody;
+pub use self::answer::UnreadAnswer;
 use self::connector::GuardedConnector;
 pub use self::error::{FetchError, GuardRefusal};
 pub use self::media_types::MediaTypes;
@@ -173,28 +174,28 @@ impl GuardedClient {
         self.inner.options.urls.danger_allow_loopback_http
     }
 
-    /// Sends one request and returns the whole answer with any status. A redirect is not followed
-    /// but returned, so that a signed POST goes only to its URL.
+    /// Sends one request and returns its answer with any status, when the head of the answer is
+    /// there. A redirect is not followed but returned, so that a signed POST goes only to its URL.
     ///
     /// `Host`, `User-Agent` and `Accept-Encoding` are set here, from the URL and the options.
     ///
     /// # Errors
     /// [`FetchError::Refused`] for the URL or its addresses; the other [`FetchError`]s if there is
-    /// no answer within the limits.
+    /// no answer within the time.
     pub async fn send(
         &self,
         request: Request<Bytes>,
         limits: &ExchangeLimits,
-    ) -> Result<Response<Bytes>, FetchError> {
+    ) -> Result<UnreadAnswer, FetchError> {
         let (mut parts, body) = request.into_parts();
         let url = self.inner.options.urls.read(&parts.uri.to_string())?;
         parts.uri = uri(&url)?;
         let host = host(&url);
-        within(limits, host, async {
-            let response = self.exchange(host, Request::from_parts(parts, Full::new(body))).await?;
-            answer::read(host, response, limits.body_bytes).await
-        })
-        .await
+        let ends = Instant::now() + limits.time;
+        let exchange = self.exchange(host, Request::from_parts(parts, Full::new(body)));
+        let late = || FetchError::TimedOut { host: host.to_owned(), after: limits.time };
+        let response = timeout_at(ends, exchange).await.unwrap_or_else(|_| Err(late()))?;
+        Ok(UnreadAnswer::new(response, host, *limits, ends))
     }
 
     /// Fetches a JSON document. At most [`MAX_REDIRECTS`] redirects are followed, and each target
@@ -247,7 +248,8 @@ impl GuardedClient {
         match response.status().as_u16() {
             200 => {
                 answer::check_media_type(host, response.headers(), media_types)?;
-                let body = answer::read(host, response, limits.body_bytes).await?.into_body();
+                let (parts, body) = response.into_parts();
+                let body = answer::read(host, &parts.headers, body, limits.body_bytes).await?;
                 Ok(Hop::End(FetchOutcome::Document(FetchedDocument { url, body })))
             }
             301 | 302 | 303 | 307 | 308 => {
@@ -271,14 +273,13 @@ impl GuardedClient {
         &self,
         host: &str,
         mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<impl BodyExt<Data = Bytes, Error: Error + 'static> + Unpin + use<>>, FetchError>
-    {
+    ) -> Result<Response<AnswerBody>, FetchError> {
         let headers = request.headers_mut();
         headers.remove(HOST); // hyper makes it from the checked URL
         headers.insert(USER_AGENT, self.inner.options.user_agent.clone());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let authority = request.uri().authority().map_or_else(|| host.to_owned(), ToString::to_string);
-        self.http(host)?.request(request).await.map_err(|error| {
+        let answered = self.http(host)?.request(request).await.map_err(|error| {
             match FetchError::from_chain(host, &error) {
                 // The connection was not open yet: TLS failed.
                 FetchError::Broken { reason, .. } if error.is_connect() => {
@@ -286,7 +287,10 @@ impl GuardedClient {
                 }
                 other => other,
             }
-        })
+        })?;
+        let host = host.to_owned();
+        Ok(answered
+            .map(|body| body.map_err(move |error| FetchError::from_chain(&host, &error)).boxed_unsync()))
     }
 }
 

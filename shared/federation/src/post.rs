@@ -12,13 +12,49 @@ use eko_protocol::json;
 use eko_protocol::key_package::PackageCollection;
 use http::{Method, Request, Response, StatusCode, header};
 use serde_json::Value;
+use tokio::time::Instant;
 
-use crate::client::{ExchangeLimits, FetchError, GuardRefusal, MAX_REDIRECTS};
+use crate::client::{FetchError, GuardRefusal, MAX_REDIRECTS};
 use crate::error::reason;
 use crate::{Federation, Scheme, asks_for_another};
 
-/// Another server's answer, read to its end.
-pub type ServerAnswer = Response<Bytes>;
+/// Another server's answer. The body is empty if the status decides without it, and an error if it
+/// could not be read.
+pub type ServerAnswer = Response<Result<Bytes, FetchError>>;
+
+/// The activity that is posted, as far as it decides which answers have a body that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostedKind {
+    /// An envelope or a receipt. Only 207 and 409 need a body: the report.
+    Delivery,
+    /// A `Take`. Only 200 needs a body: the packages.
+    Take,
+}
+
+impl PostedKind {
+    /// True if an answer with this status means nothing without its body.
+    fn needs_body(self, status: StatusCode) -> bool {
+        match self {
+            Self::Delivery => matches!(status, StatusCode::MULTI_STATUS | StatusCode::CONFLICT),
+            Self::Take => status == StatusCode::OK,
+        }
+    }
+
+    /// True if the body of an answer with this status is read: it is needed, or it may name the
+    /// reason of a refusal.
+    fn reads_body(self, status: StatusCode) -> bool {
+        self.needs_body(status) || status.is_client_error()
+    }
+}
+
+/// An activity that is posted.
+#[derive(Debug, Clone, Copy)]
+pub struct Posted<'a> {
+    /// The kind of the activity.
+    pub kind: PostedKind,
+    /// The text of the activity.
+    pub body: &'a Bytes,
+}
 
 /// The outcome of a POST to another server.
 #[derive(Debug, Clone)]
@@ -92,48 +128,53 @@ impl Federation {
     /// POSTs an activity of `actor`, an actor id of this server.
     ///
     /// Signs it with the scheme `first`. If the server refuses that, signs it with the other scheme
-    /// and posts it again ("double knocking"). Both knocks share the time of `limits`.
+    /// and posts it again ("double knocking"). Both knocks share the time until `ends`.
+    ///
+    /// The status decides. A body that is too large, compressed, slow or cut off changes an
+    /// outcome only if it is needed ([`PostedKind`]): then the POST is repeated if that may help.
     pub async fn post(
         &self,
         url: &str,
         actor: &str,
-        body: &Bytes,
+        posted: Posted<'_>,
         first: Scheme,
         now_ms: i64,
-        limits: &ExchangeLimits,
+        ends: Instant,
     ) -> PostOutcome {
         let knock = async {
-            let answer = self.post_once(url, actor, body, first, now_ms, limits).await?;
+            let answer = self.post_once(url, actor, posted, first, now_ms, ends).await?;
             if !asks_for_another(answer.status()) {
                 return Ok((answer, first));
             }
             let second = first.other();
-            let again = self.post_once(url, actor, body, second, now_ms, limits).await?;
+            let again = self.post_once(url, actor, posted, second, now_ms, ends).await?;
             Ok::<_, FetchError>((again, second))
         };
-        let late = FetchError::TimedOut { host: url.to_owned(), after: limits.time };
-        match tokio::time::timeout(limits.time, knock).await.unwrap_or(Err(late)) {
-            Ok((response, scheme)) => classify(response, scheme, now_ms),
+        let (response, scheme) = match knock.await {
+            Ok(answered) => answered,
             // A POST is redirected within its origin only, so that it is that origin's connection.
-            Err(error) if error.is_transient() => PostOutcome::Later(Postponement {
-                failing: error.unconnected().map_or(FailingPart::Address, |_| FailingPart::Server),
-                why: reason(error),
-                retry_after: None,
-            }),
-            Err(error) => PostOutcome::Never(reason(error)),
+            Err(error) if error.is_transient() => return later(error),
+            Err(error) => return PostOutcome::Never(reason(error)),
+        };
+        match response.body() {
+            Err(error) if posted.kind.needs_body(response.status()) && error.is_transient() => {
+                later(error.clone())
+            }
+            _ => classify(response, scheme, now_ms),
         }
     }
 
-    /// Sends one signed POST. Follows a 307 or 308 within the origin, signed anew.
+    /// Sends one signed POST, until `ends`. Follows a 307 or 308 within the origin, signed anew.
     async fn post_once(
         &self,
         url: &str,
         actor: &str,
-        body: &Bytes,
+        posted: Posted<'_>,
         scheme: Scheme,
         now_ms: i64,
-        limits: &ExchangeLimits,
+        ends: Instant,
     ) -> Result<ServerAnswer, FetchError> {
+        let Posted { kind, body } = posted;
         let key_id = crate::key_id(actor);
         let mut url = self.client.check_url(url)?;
         for _ in 0..=MAX_REDIRECTS {
@@ -147,7 +188,12 @@ impl Federation {
                 request = request.header(name, value);
             }
             let request = request.body(body.clone()).map_err(|_| GuardRefusal::NotAUrl)?;
-            let response = self.client.send(request, limits).await?;
+            let left = crate::limits(ends.saturating_duration_since(Instant::now()));
+            let response = self.client.send(request, &left).await?;
+            let response = match kind.reads_body(response.status()) {
+                true => response.read().await,
+                false => Response::from_parts(response.skip(), Ok(Bytes::new())),
+            };
             if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
                 return Ok(response);
             }
@@ -160,6 +206,18 @@ impl Federation {
         }
         Err(FetchError::TooManyRedirects { host: url.host_str().unwrap_or_default().to_owned() })
     }
+}
+
+/// Returns the outcome of a POST whose answer is not there because of a failure that may pass.
+fn later(error: FetchError) -> PostOutcome {
+    PostOutcome::Later(Postponement {
+        failing: error.unconnected().map_or(FailingPart::Address, |_| FailingPart::Server),
+        why: match error {
+            FetchError::TimedOut { .. } => "it did not answer in time".to_owned(),
+            error => reason(error),
+        },
+        retry_after: None,
+    })
 }
 
 /// Returns the `Location` of a redirect.
@@ -198,29 +256,27 @@ impl EnvelopeAnswer {
     /// Reads the answer to an envelope for `recipient`, an actor id.
     ///
     /// A report counts only if its actor is on the recipient's server and it names that envelope.
-    pub fn of(response: &ServerAnswer, recipient: &str, envelope: &EnvelopeId) -> Self {
-        let status = response.status();
+    /// The status counts without one: 207 says that the envelope was accepted, though not for which
+    /// devices, and 409 that it was not.
+    pub fn of(answer: &ServerAnswer, recipient: &str, envelope: &EnvelopeId) -> Self {
+        let status = answer.status();
+        let report_of = |kind| {
+            let report = text(answer).and_then(|text| report(text, recipient, envelope))?;
+            if report.kind == kind { Ok(report) } else { Err("it is another report".to_owned()) }
+        };
+        let no_report = |why| reason(format_args!("it answered {status}, and no report: {why}"));
         match status {
-            StatusCode::MULTI_STATUS | StatusCode::CONFLICT => {
-                let report = json::parse(response.body())
-                    .map_err(|e| e.to_string())
-                    .and_then(|value| report(&value, recipient, envelope));
-                match (report, status) {
-                    (Ok(report), StatusCode::MULTI_STATUS) if report.kind == ReportKind::PartialDelivery => {
-                        Self::Partial(report)
-                    }
-                    (Ok(report), StatusCode::CONFLICT) if report.kind == ReportKind::Reject => {
-                        Self::Rejected(report)
-                    }
-                    (Ok(_), _) => Self::Refused(format!("it answered {status} with another report")),
-                    (Err(why), _) => {
-                        Self::Refused(reason(format_args!("it answered {status}, and no report: {why}")))
-                    }
-                }
-            }
+            StatusCode::MULTI_STATUS => Self::Partial(
+                report_of(ReportKind::PartialDelivery)
+                    .unwrap_or_else(|why| Report::partly_accepted(recipient, envelope, &no_report(why))),
+            ),
+            StatusCode::CONFLICT => match report_of(ReportKind::Reject) {
+                Ok(report) => Self::Rejected(report),
+                Err(why) => Self::Refused(no_report(why)),
+            },
             StatusCode::NOT_FOUND | StatusCode::GONE => Self::UnknownRecipient,
             _ if status.is_success() => Self::Accepted,
-            _ => Self::Refused(refusal(response)),
+            _ => Self::Refused(refusal(answer)),
         }
     }
 }
@@ -228,22 +284,28 @@ impl EnvelopeAnswer {
 impl TakeAnswer {
     /// Reads the answer of the server at `origin` to a `Take`. Packages of other servers make it
     /// unusable.
-    pub fn of(response: &ServerAnswer, origin: &Origin) -> Self {
-        match response.status() {
-            StatusCode::OK => json::parse(response.body())
-                .map_err(|error| error.to_string())
+    pub fn of(answer: &ServerAnswer, origin: &Origin) -> Self {
+        match answer.status() {
+            StatusCode::OK => text(answer)
+                .and_then(|text| json::parse(text).map_err(|error| error.to_string()))
                 .and_then(|value| PackageCollection::parse(&value, origin).map_err(|error| error.to_string()))
                 .map_or_else(|why| Self::Unusable(reason(why)), Self::Packages),
             StatusCode::NOT_FOUND | StatusCode::GONE => Self::UnknownUser,
             StatusCode::FORBIDDEN => Self::NotFederated,
-            _ => Self::Unusable(refusal(response)),
+            _ => Self::Unusable(refusal(answer)),
         }
     }
 }
 
+/// Returns the body of an answer, or the reason why it could not be read.
+fn text(answer: &ServerAnswer) -> Result<&[u8], String> {
+    answer.body().as_deref().map_err(ToString::to_string)
+}
+
 /// Reads a report on an envelope. Its actor must be on the server to which the envelope was sent.
-fn report(value: &Value, recipient: &str, envelope: &EnvelopeId) -> Result<Report, String> {
-    let report = Report::parse(value).map_err(|e| e.to_string())?;
+fn report(text: &[u8], recipient: &str, envelope: &EnvelopeId) -> Result<Report, String> {
+    let value = json::parse(text).map_err(|e| e.to_string())?;
+    let report = Report::parse(&value).map_err(|e| e.to_string())?;
     if report.envelope != *envelope {
         return Err("it is about another envelope".to_owned());
     }
@@ -254,13 +316,13 @@ fn report(value: &Value, recipient: &str, envelope: &EnvelopeId) -> Result<Repor
 }
 
 /// Describes a refusal for a person: the status, and the detail of a problem document (RFC 9457) if
-/// there is one.
-fn refusal(response: &ServerAnswer) -> String {
-    let problem = json::parse(response.body()).ok();
+/// there is one that can be read.
+fn refusal(answer: &ServerAnswer) -> String {
+    let problem = text(answer).ok().and_then(|text| json::parse(text).ok());
     let detail = problem.as_ref().and_then(|p| p.get("detail")).and_then(Value::as_str);
     match detail {
-        Some(detail) => reason(format_args!("it answered {}: {detail}", response.status())),
-        None => format!("it answered {}", response.status()),
+        Some(detail) => reason(format_args!("it answered {}: {detail}", answer.status())),
+        None => format!("it answered {}", answer.status()),
     }
 }
 
@@ -280,16 +342,16 @@ mod tests {
             ("-1", None),
             ("", None),
         ] {
-            let response = Response::builder().header("retry-after", value).body(Bytes::new()).unwrap();
+            let response = Response::builder().header("retry-after", value).body(Ok(Bytes::new())).unwrap();
             assert_eq!(retry_after(&response, now_ms), expected, "{value}");
         }
-        assert_eq!(retry_after(&Response::new(Bytes::new()), now_ms), None);
+        assert_eq!(retry_after(&Response::new(Ok(Bytes::new())), now_ms), None);
     }
 
     #[test]
     fn what_a_status_means() {
         let kind = |status: u16| {
-            let response = Response::builder().status(status).body(Bytes::new()).unwrap();
+            let response = Response::builder().status(status).body(Ok(Bytes::new())).unwrap();
             match classify(response, Scheme::Rfc9421, 0) {
                 PostOutcome::Answered { .. } => "answered",
                 PostOutcome::Later(Postponement { failing: FailingPart::Request, .. }) => "later",

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use eko_federation::post::{FailingPart, PostOutcome, Postponement, ServerAnswer};
+use eko_federation::post::{FailingPart, PostOutcome, Posted, PostedKind, Postponement, ServerAnswer};
 use eko_federation::{Federation, RemoteError, Scheme, StoredActor, limits};
 use eko_protocol::address::{Origin, UserName};
 use eko_store::hosts::{HostGate, HostRecord, InboxFailure, Witness};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{Messaging, Result};
 
@@ -128,29 +129,22 @@ impl Messaging {
     ) -> Result<DispatchOutcome> {
         let Dispatch { to, origin, host, recipient, author, body, time } = dispatch;
         let now_ms = self.now_ms();
-        let limits = limits(time);
-        let mut posts = false;
-        let attempt = async {
-            let known = federation.recipient(to, recipient, now_ms, &limits).await?;
-            posts = true;
-            let author = self.origin().actor(author);
-            let inbox = &known.actor.inbox;
-            Ok(federation.post(inbox, &author, body, first_scheme(host), now_ms, &limits).await)
-        };
-        let attempted = tokio::time::timeout(time, attempt).await;
+        let ends = Instant::now() + time;
         let later = |why, failing| PostOutcome::Later(Postponement { why, retry_after: None, failing });
-        let outcome = match attempted {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(RemoteError::Unconnected(why))) => later(why, FailingPart::Server),
-            Ok(Err(RemoteError::Unreachable(why))) => later(why, FailingPart::Address),
+        let found = timeout_at(ends, federation.recipient(to, recipient, now_ms, &limits(time))).await;
+        let (posts, outcome) = match found {
+            Ok(Ok(known)) => {
+                let (author, inbox) = (self.origin().actor(author), &known.actor.inbox);
+                let posted = Posted { kind: PostedKind::Delivery, body };
+                (true, federation.post(inbox, &author, posted, first_scheme(host), now_ms, ends).await)
+            }
+            Ok(Err(RemoteError::Unconnected(why))) => (false, later(why, FailingPart::Server)),
+            Ok(Err(RemoteError::Unreachable(why))) => (false, later(why, FailingPart::Address)),
             Ok(Err(error)) => {
                 self.end_probe(origin, host).await?;
                 return Err(error.into());
             }
-            Err(_) => {
-                let why = format!("it did not answer within {} s", time.as_secs_f32());
-                later(why, FailingPart::Address)
-            }
+            Err(_) => (false, later("it did not answer in time".to_owned(), FailingPart::Address)),
         };
         // A sender chooses which documents are fetched. Only an inbox that a valid actor has speaks
         // of its server.

@@ -2,7 +2,7 @@
 //! a device here from another server.
 
 use bytes::Bytes;
-use eko_federation::post::TakeAnswer;
+use eko_federation::post::{Posted, PostedKind, TakeAnswer};
 use eko_federation::{Federation, RemoteError, STEP_TIME, StoredActor, limits};
 use eko_protocol::activity::context;
 use eko_protocol::actor::RemoteActor;
@@ -15,6 +15,7 @@ use eko_store::devices::UserDevices;
 use eko_store::inbound::site;
 use eko_store::one_time_keys::{TakeBudget, TakenPackage, TakerLimit};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::active_device::require_active;
 use crate::budget::share_of_others;
@@ -145,9 +146,9 @@ impl Messaging {
             "object": object,
         });
         let body = Bytes::from(body.to_string());
-        let limits = limits(STEP_TIME);
-        let posted =
-            federation.post(&inbox, &actor, &body, first_scheme(&host), self.now_ms(), &limits).await;
+        let ends = Instant::now() + STEP_TIME;
+        let posted = Posted { kind: PostedKind::Take, body: &body };
+        let posted = federation.post(&inbox, &actor, posted, first_scheme(&host), self.now_ms(), ends).await;
         let authority = origin.authority();
         // The sender has chosen the address, so that its silence is no evidence.
         match self.note_outcome(&origin, &host, None, posted).await? {

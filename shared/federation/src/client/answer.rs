@@ -1,16 +1,89 @@
 //! Answers of other servers: their bodies, media types and headers.
 
-use std::error::Error;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use http::{HeaderName, Response};
+use http::response::Parts;
+use http::{HeaderName, Response, StatusCode};
 use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::excerpt;
-use super::{FetchError, MediaTypes};
+use super::{ExchangeLimits, FetchError, MediaTypes};
 
-/// Reads a whole body of at most `limit` bytes.
+/// The most bytes of a body that are thrown away to keep the connection.
+const SKIPPED_BYTES: usize = 64 * 1024;
+/// The time in which they have to arrive.
+const SKIP_TIME: Duration = Duration::from_secs(1);
+
+/// The body of an answer, as it arrives.
+pub(super) type AnswerBody = UnsyncBoxBody<Bytes, FetchError>;
+
+/// An answer of which only the head is there. Its status may decide already; then nothing that the
+/// other server does with the body changes that.
+#[derive(Debug)]
+pub struct UnreadAnswer {
+    response: Response<AnswerBody>,
+    host: String,
+    limits: ExchangeLimits,
+    /// The time until which the body has to be there.
+    ends: Instant,
+}
+
+impl UnreadAnswer {
+    pub(super) fn new(
+        response: Response<AnswerBody>,
+        host: &str,
+        limits: ExchangeLimits,
+        ends: Instant,
+    ) -> Self {
+        Self { response, host: host.to_owned(), limits, ends }
+    }
+
+    /// Returns the status.
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// Returns the headers.
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// Reads the body, within the limits of the exchange. The head is returned in either case.
+    ///
+    /// The result is [`FetchError::Encoded`], [`FetchError::TooLarge`], [`FetchError::TimedOut`] or
+    /// the error of the connection if the body cannot be read.
+    pub async fn read(self) -> Response<Result<Bytes, FetchError>> {
+        let Self { response, host, limits, ends } = self;
+        let (parts, body) = response.into_parts();
+        let read = timeout_at(ends, read(&host, &parts.headers, body, limits.body_bytes)).await;
+        let late = || FetchError::TimedOut { host: host.clone(), after: limits.time };
+        Response::from_parts(parts, read.unwrap_or_else(|_| Err(late())))
+    }
+
+    /// Returns the head. A short body is thrown away in a task of its own, so that the connection
+    /// can be used again; a longer one ends the connection.
+    pub fn skip(self) -> Parts {
+        let (parts, body) = self.response.into_parts();
+        tokio::spawn(timeout(SKIP_TIME, throw_away(body)));
+        parts
+    }
+}
+
+/// Throws away a body of at most [`SKIPPED_BYTES`].
+async fn throw_away(mut body: AnswerBody) {
+    let mut left = SKIPPED_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        let Some(rest) = left.checked_sub(bytes) else { return };
+        left = rest;
+    }
+}
+
+/// Reads a whole body of at most `limit` bytes. The `headers` are those of its answer.
 ///
 /// The frames are copied into one buffer as they arrive. If they were collected, an answer in
 /// chunks of one byte would take many times its size.
@@ -19,14 +92,14 @@ use super::{FetchError, MediaTypes};
 /// [`FetchError::Encoded`], [`FetchError::TooLarge`], or the error of the connection.
 pub(super) async fn read<B>(
     host: &str,
-    response: Response<B>,
+    headers: &HeaderMap,
+    mut body: B,
     limit: usize,
-) -> Result<Response<Bytes>, FetchError>
+) -> Result<Bytes, FetchError>
 where
-    B: BodyExt<Data = Bytes, Error: Error + 'static> + Unpin,
+    B: BodyExt<Data = Bytes, Error = FetchError> + Unpin,
 {
-    let (parts, mut body) = response.into_parts();
-    check_encoding(host, &parts.headers)?;
+    check_encoding(host, headers)?;
     let too_large = || FetchError::TooLarge { host: host.to_owned(), limit };
     // The size that `Content-Length` announces, if there is one.
     if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > limit) {
@@ -34,14 +107,13 @@ where
     }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| FetchError::from_chain(host, &error))?;
-        let Ok(data) = frame.into_data() else { continue }; // trailers are ignored
+        let Ok(data) = frame?.into_data() else { continue }; // trailers are ignored
         if data.len() > limit - bytes.len() {
             return Err(too_large());
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(Response::from_parts(parts, bytes.into()))
+    Ok(bytes.into())
 }
 
 /// Refuses a compressed body. Nothing is decompressed, so a small answer cannot grow large.

@@ -140,6 +140,15 @@ impl Report {
         report.with_devices(origin, recipient, missing, &[], device_set)
     }
 
+    /// Creates the report that the server of `recipient` (an actor id) accepted the envelope, and did
+    /// not say which devices have no ciphertext. It has no addressee yet.
+    pub fn partly_accepted(recipient: &str, envelope: &EnvelopeId, summary: &str) -> Self {
+        let mut report = Self::new(ReportKind::PartialDelivery, recipient.to_owned(), "", envelope);
+        report.device_set_out_of_date = true;
+        report.summary = Some(excerpt(summary, MAX_REASON_BYTES).to_owned());
+        report
+    }
+
     /// Creates the report that the envelope names `stale` devices of the local user `recipient`, so
     /// that nothing was queued.
     pub fn stale(

@@ -26,7 +26,7 @@ async fn a_request_arrives_whole_and_its_answer_comes_back() {
     let response = world.client(false).send(post("https://A.example/inbox?x=y"), &PATIENT).await.unwrap();
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     assert_eq!(response.headers()["x-seen"], "yes");
-    assert_eq!(response.body(), "thanks");
+    assert_eq!(response.read().await.into_body().unwrap(), "thanks");
 
     let [request] = world.asked().try_into().unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -75,21 +75,34 @@ async fn posts_are_guarded_too() {
     assert_eq!(world.net.dialled(), []);
 }
 
+/// The head of an answer is there, whatever follows it.
 #[tokio::test]
 async fn answers_of_posts_are_limited_too() {
     let world = TestInternet::new();
     let reply = |path: &str| match path {
-        "/large" => answer("200 OK", &[], &"x".repeat(1001)),
-        "/encoded" => answer("200 OK", &[("Content-Encoding", "gzip")], ""),
+        "/large" => answer("202 Accepted", &[], &"x".repeat(1001)),
+        "/encoded" => answer("202 Accepted", &[("Content-Encoding", "gzip")], ""),
+        "/slow" => Reply::Stall(head("202 Accepted", &[("Content-Length", "9")]).into_bytes()),
         _ => Reply::Stall(Vec::new()),
     };
     world.site("a.example", PUBLIC, reply).await;
     let client = world.client(false);
-    let sent = client.send(post("https://a.example/large"), &PATIENT).await;
-    assert!(matches!(sent, Err(FetchError::TooLarge { .. })));
-    let sent = client.send(post("https://a.example/encoded"), &PATIENT).await;
-    assert!(matches!(sent, Err(FetchError::Encoded { .. })));
-    let sent = client.send(post("https://a.example/slow"), &IMPATIENT).await;
+    for (path, limits) in [("large", &PATIENT), ("encoded", &PATIENT), ("slow", &IMPATIENT)] {
+        let sent = client.send(post(&format!("https://a.example/{path}")), limits).await.unwrap();
+        assert_eq!(sent.status(), StatusCode::ACCEPTED, "{path}");
+        let (parts, body) = sent.read().await.into_parts();
+        assert_eq!(parts.status, StatusCode::ACCEPTED, "{path}");
+        let failure = body.unwrap_err();
+        let is_expected = match path {
+            "large" => matches!(failure, FetchError::TooLarge { .. }),
+            "encoded" => matches!(failure, FetchError::Encoded { .. }),
+            _ => matches!(failure, FetchError::TimedOut { .. }),
+        };
+        assert!(is_expected, "{path}: {failure}");
+        let skipped = client.send(post(&format!("https://a.example/{path}")), limits).await.unwrap().skip();
+        assert_eq!(skipped.status, StatusCode::ACCEPTED, "{path}");
+    }
+    let sent = client.send(post("https://a.example/silent"), &IMPATIENT).await;
     assert!(matches!(sent, Err(FetchError::TimedOut { .. })));
 }
 
@@ -100,7 +113,7 @@ async fn connections_are_kept_for_the_next_request() {
     world.site("a.example", PUBLIC, reply).await;
     let client = world.client(false);
     for _ in 0..20 {
-        client.send(post("https://a.example/inbox"), &PATIENT).await.unwrap();
+        client.send(post("https://a.example/inbox"), &PATIENT).await.unwrap().skip();
         // A task of its own returns the connection to the pool.
         tokio::task::yield_now().await;
     }

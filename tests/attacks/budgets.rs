@@ -424,7 +424,18 @@ async fn losing_an_answer<T>(world: &World, before: usize, work: impl Future<Out
 /// is done.
 #[tokio::test]
 async fn a_lost_answer_counts_no_envelope_twice() {
-    let mut scene = AttackScene::with(BARE, |config| config.limits.account_parcels = 2).await;
+    lose_answers(AttackScene::with(BARE, |config| config.limits.account_parcels = 2).await).await;
+}
+
+/// The same on an engine that does not show the list that is full: it is read.
+#[tokio::test]
+async fn a_lost_answer_counts_no_envelope_twice_on_an_engine_that_shows_no_list() {
+    let scene = AttackScene::with(BARE, |config| config.limits.account_parcels = 2).await;
+    scene.world.calls.hide_refused_items();
+    lose_answers(scene).await;
+}
+
+async fn lose_answers(mut scene: AttackScene) {
     let (world, eve) = (&scene.world, &scene.eve.actor);
     scene.internet.unplug(scene.eve.address);
     // The list comes after two budgets, the record of the sending and, once, that of the failure.

@@ -29,7 +29,7 @@ fn only_kind(reports: &[Report]) -> Option<ReportKind> {
 async fn assert_arrived(pair: &ServerPair, outgoing: &OutgoingEnvelope, run: &str) {
     settle_later(pair).await;
     let got: Vec<_> = pair.b.messages(&pair.bob).await.into_iter().map(|m| m.letter.header.id).collect();
-    assert_eq!(got, [outgoing.id.clone()], "{run}");
+    assert_eq!(got, std::slice::from_ref(&outgoing.id), "{run}");
 }
 
 /// Makes two servers that know each other, and an envelope.

@@ -13,7 +13,7 @@ use eko_store::parcels::{Parcel, ParcelBody};
 use eko_testkit::template::{Template, arn_of, referred};
 use eko_testkit::{
     Action, AnswerTail, BARE, ChainChanges as _, Internet, Policies, Stranger, StrangerAnswer, World,
-    envelope,
+    envelope, refused,
 };
 use http::Method;
 use serde_json::json;
@@ -32,10 +32,13 @@ async fn what_is_allowed_is_done() {
     between_servers(&internet, &a, &b).await;
     let small = World::with(|config| config.limits.mailbox_entries = 4).await;
     a_full_mailbox(&small).await;
+    let mut full = World::at(&internet, "full.example", |config| config.limits.account_parcels = 1).await;
+    a_full_list(&internet, &full).await;
+    full.leave_queues();
     start(&a).await;
 
     let mut done = around_functions();
-    for world in [&alone, &small, &a, &b] {
+    for world in [&alone, &small, &full, &a, &b] {
         done.extend(world.calls.used());
     }
     let allowed = Policies::deployed().allowed();
@@ -233,6 +236,23 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
     let sent = alice.call(Method::POST, "/user/alice/outbox", Body::Json(&create), Auth::Device).await;
     assert_eq!(sent.unwrap().status, 201);
     settle(a, b).await;
+}
+
+/// Plays an account whose list of waiting envelopes is full, on an engine that does not show the
+/// list that refuses another one.
+async fn a_full_list(internet: &Internet, world: &World) {
+    let alice = world.user("alice").await;
+    let away = Stranger::new(internet, "full-list.example").await;
+    internet.unplug(away.address);
+    world.calls.hide_refused_items();
+    let outgoing = |n: usize| {
+        let device = DeviceId::parse(&format!("00000000-0000-4000-8000-{n:012}")).unwrap();
+        let (user, id) = (UserName::parse("eve").unwrap(), alice.environment().envelope_id());
+        let outgoing = OutgoingEnvelope::new(user, id, vec![(device, vec![7])]);
+        outgoing.at(&Origin::parse(&away.origin).unwrap())
+    };
+    assert!(matches!(alice.send(&outgoing(1)).await.unwrap(), SendOutcome::Queued { .. }));
+    assert_eq!(refused(alice.send(&outgoing(2)).await), "429 too-many");
 }
 
 /// Pumps every queue of both servers until nothing moves.

@@ -167,6 +167,7 @@ fn text(used_up: UsedUp) -> &'static str {
         UsedUp::Recipient(Measure::Envelopes) => "too many envelopes to this recipient in this minute",
         UsedUp::Recipient(Measure::Bytes) => "too many bytes to this recipient in this minute",
         UsedUp::Account(Measure::Envelopes) => "too many envelopes from your account in this minute",
+        UsedUp::Unknown => "too many envelopes or bytes in this minute",
         UsedUp::Account(Measure::Bytes) => "too many bytes from your account in this minute",
     }
 }

@@ -102,6 +102,8 @@ pub enum UsedUp {
     Recipient(Measure),
     /// The sending account's budget over all recipients.
     Account(Measure),
+    /// One of these. The engine does not say what is stored.
+    Unknown,
 }
 
 /// The measure of a budget.
@@ -298,8 +300,8 @@ impl Store {
         Ok(match conditional(updated)? {
             ConditionalWrite::Done(_) => ChargeOutcome::Counted,
             ConditionalWrite::Refused { stored } => {
-                let used_up = charge.used_up(&stored.unwrap_or_default());
-                let used_up = used_up.unwrap_or(UsedUp::Recipient(Measure::Envelopes));
+                let used_up = stored.and_then(|stored| charge.used_up(&stored));
+                let used_up = used_up.unwrap_or(UsedUp::Unknown);
                 ChargeOutcome::Refused { used_up, resets_in_ms }
             }
         })

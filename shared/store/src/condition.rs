@@ -19,7 +19,8 @@ pub(crate) enum ConditionalWrite<T> {
     /// The condition did not hold and nothing is written.
     Refused {
         /// The item as it is stored, if it exists and the write asked for it with
-        /// `ReturnValuesOnConditionCheckFailure`.
+        /// `ReturnValuesOnConditionCheckFailure`. Some engines leave it out all the same, so that
+        /// `None` says nothing about the item: it has to be read.
         stored: Option<Item>,
     },
 }

@@ -47,7 +47,7 @@ use crate::condition::{ConditionalWrite, conditional};
 use crate::error::call;
 use crate::remote::{CachedLookup, read_actor};
 use crate::resources::TTL_ATTRIBUTE;
-use crate::{Result, Store, key};
+use crate::{Result, Store, StoreError, key};
 
 pub use crate::site::site;
 pub use group::{ServerGroup, WaitBounds, WindowBounds};
@@ -229,7 +229,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails;
+    /// [`StoreError::GaveUp`] if an engine refuses it and does not return the stored item.
     pub async fn plan_fetch(
         &self,
         group: ServerGroup,
@@ -266,7 +267,10 @@ impl Store {
         Ok(match conditional(updated)? {
             ConditionalWrite::Done(_) => Admittance::Granted,
             ConditionalWrite::Refused { stored } => {
-                let stored = stored.unwrap_or_default();
+                let stored = stored.ok_or_else(|| StoreError::GaveUp {
+                    operation: "UpdateItem",
+                    detail: "it was refused, and the engine does not say what is stored".to_owned(),
+                })?;
                 let all = stored.get_n(attr::ALL).unwrap_or_default().unsigned_abs();
                 match stored.contains_key(&actor) {
                     true => Admittance::AlreadyPlanned,

@@ -135,6 +135,9 @@ impl Store {
 
     /// Moves the heads of a device's pools. Returns `None` if the device is not active, and no
     /// places if both pools are empty or the budget is exhausted.
+    ///
+    /// One UpdateItem. If it is refused by an engine that does not return the record, one
+    /// BatchGetItem.
     async fn claim_places(
         &self,
         address: DeviceAddress<'_>,
@@ -186,6 +189,10 @@ impl Store {
                     ClaimedPlaces::after(&claimed.attributes.unwrap_or_default()).map(Some)
                 }
                 ConditionalWrite::Refused { stored } => {
+                    let stored = match stored {
+                        Some(record) => Some(record),
+                        None => self.batch_get(vec![key::device(address)]).await?.pop(),
+                    };
                     let status = stored.as_ref().and_then(|item| item.get_s(device::attr::STATUS));
                     Ok((status == Some(DeviceStatus::Active.code())).then(ClaimedPlaces::default))
                 }

@@ -64,7 +64,8 @@ impl Store {
     /// the message in its list; `ends_ms` is the time of its last attempt, epoch milliseconds.
     ///
     /// One UpdateItem: 1 write unit for each fifty messages in the list. If the list is full, a
-    /// second one that removes messages whose time is over, if there are any, and then a third.
+    /// second one that removes messages whose time is over, if there are any, and then a third. A
+    /// GetItem after each refusal by an engine that does not return the list.
     /// Adding a message again has no effect, so that a lost answer does no harm.
     ///
     /// # Errors
@@ -123,9 +124,13 @@ impl Store {
             .await;
         Ok(match conditional(added)? {
             ConditionalWrite::Done(_) => None,
-            // The SDK's repetition of a call whose answer was lost meets its own effect.
             ConditionalWrite::Refused { stored } => {
-                Some(stored.unwrap_or_default()).filter(|item| !item.contains_key(&name))
+                let listed = match stored {
+                    Some(item) => item,
+                    None => self.get_item(&list.key()).await?.unwrap_or_default(),
+                };
+                // The SDK's repetition of a call whose answer was lost meets its own effect.
+                Some(listed).filter(|item| !item.contains_key(&name))
             }
         })
     }

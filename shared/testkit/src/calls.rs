@@ -36,6 +36,8 @@ struct CallState {
     /// The planned faults by the place of the call among those that are made.
     faults_at: BTreeMap<usize, CallFault>,
     holds: Vec<CallHold>,
+    /// True if refusals do not show the stored item.
+    hides_refused: bool,
     recorded: Option<Vec<RecordedCall>>,
     used: BTreeSet<Action>,
     denied: BTreeSet<Action>,
@@ -160,6 +162,12 @@ impl Calls {
     /// from 0, whatever its operation.
     pub fn fail_at(&self, place: usize, fault: CallFault) {
         self.lock().faults_at.insert(place, fault);
+    }
+
+    /// Lets refusals by a failed condition leave out the stored item from now on, as some engines do
+    /// although the request asks for it (`ReturnValuesOnConditionCheckFailure`).
+    pub fn hide_refused_items(&self) {
+        self.lock().hides_refused = true;
     }
 
     /// Does work until it is done, or until a planned [`CallFault::ProcessDies`] ends the process

@@ -1,7 +1,8 @@
 //! Takes: each hands out the lowest one-time keys that are left, within budgets, of active devices
 //! only.
 
-use eko_testkit::{BARE, ChainChanges as _, World, refused};
+use eko_testkit::{BARE, ChainChanges as _, HeldCall, World, envelope, refused};
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{curve, left, take};
@@ -74,6 +75,39 @@ async fn over_budget_the_answer_comes_without_one_time_keys() {
     }
     assert_eq!(take(&alice, &bob).await.0, Some(4));
     assert_eq!(bob.fetch().await.unwrap().keys_left, left(2, 0));
+}
+
+/// Some engines do not show the record that refuses a take. It is read: a device over its budget is
+/// still active, and a revoked one is left out.
+#[tokio::test]
+async fn on_an_engine_that_shows_no_refused_record() {
+    let world = World::with(|config| config.limits.take_budget = 1).await;
+    let (alice, bob) = (world.user_with("alice", BARE).await, world.user_with("bob", curve(3)).await);
+    let second = world.further(&bob, "two").await;
+    world.calls.hide_refused_items();
+    for _ in 0..3 {
+        assert_eq!(alice.take(bob.user()).await.unwrap().packages.len(), 2);
+    }
+    assert_eq!(bob.fetch().await.unwrap().keys_left, left(2, 0));
+    // The device is revoked after the take has read the device set.
+    let claims = [world.calls.hold("UpdateItem", 0), world.calls.hold("UpdateItem", 0)];
+    let meanwhile = async {
+        join_all(claims.iter().map(HeldCall::reached)).await;
+        bob.revoke(second.id()).await.unwrap();
+        claims.iter().for_each(HeldCall::release);
+    };
+    let (taken, ()) = tokio::join!(alice.take(bob.user()), meanwhile);
+    assert_eq!(taken.unwrap().packages.len(), 1);
+    // The budgets of envelopes refuse as before.
+    let mut outgoing = envelope(&alice, &[&bob]);
+    outgoing.messages[0].1 = vec![1; 96 * 1024];
+    let mut refusal = None;
+    while refusal.is_none() {
+        outgoing.id = alice.environment().envelope_id();
+        refusal = alice.send(&outgoing).await.err();
+    }
+    assert_eq!(refused(Err::<(), _>(refusal.unwrap())), "429 too-many");
+    world.deliver().await;
 }
 
 #[tokio::test]

@@ -89,6 +89,7 @@ impl HttpConnector for CountingConnector {
                 Ok(answer) => whole(answer).await,
                 error => error,
             };
+            let answer = if calls.lock().hides_refused { answer.map(without_item) } else { answer };
             calls.end();
             if let (true, Ok(answer)) = (is_recording, &answer) {
                 let exchange =
@@ -113,6 +114,22 @@ pub(crate) async fn whole(answer: HttpResponse) -> Result<HttpResponse, Connecto
 /// Parses a body in memory as JSON. Returns `null` if it is none.
 pub(crate) fn body(body: &SdkBody) -> Value {
     serde_json::from_slice(body.bytes().unwrap_or_default()).unwrap_or_default()
+}
+
+/// Leaves the stored item out of a refusal by a failed condition.
+fn without_item(answer: HttpResponse) -> HttpResponse {
+    let mut refusal = body(answer.body());
+    let is_refusal =
+        refusal["__type"].as_str().is_some_and(|kind| kind.ends_with("ConditionalCheckFailedException"));
+    if !is_refusal || refusal.as_object_mut().is_none_or(|members| members.remove("Item").is_none()) {
+        return answer;
+    }
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let mut answer = HttpResponse::new(status, SdkBody::from(refusal.to_string()));
+    *answer.headers_mut() = headers;
+    answer.headers_mut().remove("content-length");
+    answer.headers_mut().remove("x-amz-crc32");
+    answer
 }
 
 /// Makes a request to DynamoDB ask for the consumed capacity. Returns it with its JSON.

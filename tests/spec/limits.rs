@@ -144,7 +144,12 @@ fn every_limit_of_a_client() {
             "days of sending by a chain that cannot be read again" => whole(messenger::WITHOUT_READING_DAYS),
             "days without a confirmed head until that is shown" => whole(messenger::SHOWN_AFTER_DAYS),
             "days without a confirmed head until nothing is sent" => whole(messenger::REFUSED_AFTER_DAYS),
-            "chains that are read again for the device sets of one activity" => messenger::READ_FOR_ACTIVITY,
+            "chains that are read again in one look for the device sets that others state" => {
+                messenger::READ_FOR_VIEWS
+            }
+            "chains that are read again in one look to send receipts" => messenger::READ_FOR_RECEIPTS,
+            "strangers whose sessions `eko` keeps though no note of theirs is" => messenger::STRANGERS_KNOWN,
+            "days for which the session with a revoked device is kept" => whole(messenger::ENDED_AFTER_DAYS),
             "minutes between two readings of a chain for the device sets of others" => {
                 whole(messenger::READ_AGAIN_MINUTES)
             }

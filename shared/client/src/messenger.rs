@@ -26,6 +26,7 @@ mod holding;
 mod incoming;
 mod invitations;
 mod joining;
+mod keeping;
 mod leaving;
 mod notice;
 mod person;
@@ -44,7 +45,7 @@ mod trust;
 mod upkeep;
 mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use eko_protocol::address::Origin;
@@ -57,17 +58,18 @@ pub use error::{Distrust, MessengerError};
 pub use freshness::{READ_AFTER_DAYS, REFUSED_AFTER_DAYS, SHOWN_AFTER_DAYS, WITHOUT_READING_DAYS};
 pub use groups::Group;
 pub use growth::DeviceChanges;
-pub use heads::{READ_AGAIN_MINUTES, READ_FOR_ACTIVITY};
+pub use heads::{READ_AGAIN_MINUTES, READ_FOR_VIEWS};
 pub use holding::HeldItem;
 pub use incoming::REMEMBERED_MS;
 pub use invitations::{ALL_TOLD, Invitation, JoinedGroup};
 pub use joining::JoinState;
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
+pub use receipts::READ_FOR_RECEIPTS;
 pub use receive::{HOLD_MS, ReceivedBatch};
 pub use register::{PreparedSignIn, SignInRequest};
 pub use rekeying::RENEWAL_PAUSE_MS;
-pub use requests::MessageRequest;
+pub use requests::{ENDED_AFTER_DAYS, MessageRequest, STRANGERS_KNOWN};
 pub use send::{MessageDraft, SentActivity};
 pub use step::ProgressStep;
 pub use trust::Trust;
@@ -98,6 +100,8 @@ pub struct Messenger<T, S> {
     replayed: std::sync::Mutex<BTreeMap<String, (String, ChainState)>>,
     /// The lengths of the chains whose changes were returned as notices, by actor id.
     returned: std::sync::Mutex<BTreeMap<String, u64>>,
+    /// The stored notices that were returned.
+    returned_notices: std::sync::Mutex<BTreeSet<i64>>,
     watcher: Option<Arc<dyn Fn(ProgressStep) + Send + Sync>>,
 }
 
@@ -130,6 +134,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             looks: std::sync::Mutex::default(),
             replayed: std::sync::Mutex::default(),
             returned: std::sync::Mutex::default(),
+            returned_notices: std::sync::Mutex::default(),
             watcher: None,
         }
     }

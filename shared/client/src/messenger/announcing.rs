@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::controls::event;
-use super::heads::READ_FOR_ACTIVITY;
+use super::heads::READ_FOR_VIEWS;
 use super::incoming::ActivitySource;
 use super::standing::Standing;
 use super::trust::ChainRoute;
@@ -159,7 +159,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Ok::<_, DeviceStoreError>(authors.into_values().collect())
         })?;
         let due = authors.into_iter().filter(|(person, _)| self.may_look(&person.actor()));
-        let due: Vec<(Person, bool)> = due.take(READ_FOR_ACTIVITY).collect();
+        let due: Vec<(Person, bool)> = due.take(READ_FOR_VIEWS).collect();
         for (person, is_known) in &due {
             let route = if *is_known { ChainRoute::Direct } else { ChainRoute::ThroughHome };
             match self.look_again_by(person, route).await {

@@ -63,13 +63,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
+    /// True if a chain is read again before anything is sent to its user.
+    pub(super) fn is_to_be_read(&self, contact: &Contact) -> bool {
+        contact.is_in_doubt() || self.age_ms(contact) >= READ_AFTER_DAYS * DAY_MS
+    }
+
+    fn age_ms(&self, contact: &Contact) -> i64 {
+        self.now_ms().saturating_sub(contact.pinned.looked_ms)
+    }
+
     /// Reads a chain again that is old, lacks a proven head, or was contradicted since it was read.
     /// If their server cannot be asked, an old chain is as good for seven days; the others are not.
     async fn read_again(&self, contact: Contact) -> Result<Contact, MessengerError> {
         if contact.is_in_doubt() {
             return self.undisputed(&contact.person).await;
         }
-        let age_ms = self.now_ms().saturating_sub(contact.pinned.looked_ms);
+        let age_ms = self.age_ms(&contact);
         let suffices = age_ms < WITHOUT_READING_DAYS * DAY_MS;
         if age_ms < READ_AFTER_DAYS * DAY_MS || suffices && !self.may_look(&contact.person.actor()) {
             return Ok(contact);

@@ -82,14 +82,4 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (actor, length) = (contact.person.actor(), contact.state.position.length);
         Ok(Some(Notice::DevicesChanged { actor, added, removed, reset, length }))
     }
-
-    /// Records that a notice was shown. Only [`Notice::DevicesChanged`] is returned again, by the next
-    /// process, until then.
-    ///
-    /// # Errors
-    /// [`DeviceStoreError`] if the store cannot be written.
-    pub fn note_told(&self, notice: &Notice) -> Result<(), DeviceStoreError> {
-        let Notice::DevicesChanged { actor, length, .. } = notice else { return Ok(()) };
-        self.store.write(|tx| tx.note_told(actor, *length))
-    }
 }

@@ -14,11 +14,12 @@ use super::standing::Standing;
 use super::trust::{Contact, HeadComparison, ListedDevice};
 use super::{Messenger, MessengerError, Notice, Person};
 use crate::content::{Activity, ActivityContent, HeadStatement, SignedHead, device_sets_hash};
-use crate::store::{DeviceStoreError, Transaction, ViewHolder};
+use crate::store::{DeviceStoreError, KeptNotice, Transaction, ViewHolder};
 use crate::{SignalSessions, Transport};
 
-/// The number of chains that are read again because of one activity.
-pub const READ_FOR_ACTIVITY: usize = 8;
+/// The number of chains that are read again in one look because of others' views of them, and as many
+/// because of controls of unknown authors.
+pub const READ_FOR_VIEWS: usize = 8;
 /// The minutes between two readings of one chain because of somebody else's view of it.
 pub const READ_AGAIN_MINUTES: i64 = 10;
 
@@ -131,33 +132,71 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if activity.actor != whence.actor || !self.counts(tx, whence)? {
             return Ok(());
         }
-        if let Some(mut contact) = self.kept_contact(tx, whence.actor)?
-            && let Some(set) = stated_set(activity, &contact, whence)
-        {
-            match contact.compare_head(set) {
-                // The end of the chain alone says that there is no more of it.
-                HeadComparison::Same if contact.device_set().as_ref() != Some(set) => {}
-                HeadComparison::Same => {
-                    // Neither the sender nor the own server may promise a later time.
-                    let stated_ms = activity.published_ms.min(whence.received_ms).min(self.now_ms());
-                    contact.pinned.confirmed_ms = contact.pinned.confirmed_ms.max(stated_ms);
-                    tx.pin(whence.actor, &contact.pinned)?;
-                }
-                // No chain is longer than that.
-                _ if set.length > MAX_CHAIN_NODES => {}
-                HeadComparison::Other | HeadComparison::Later => {
-                    if contact.prove(whence.device, set) {
-                        tx.pin(whence.actor, &contact.pinned)?;
-                    }
-                }
+        if let Some(set) = self.stated_set(tx, activity, whence)? {
+            // The end of the chain alone says that there is no more of it.
+            if tx.device_set(whence.actor)?.as_ref() == Some(set) {
+                // Neither the sender nor the own server may promise a later time.
+                let stated_ms = activity.published_ms.min(whence.received_ms).min(self.now_ms());
+                tx.note_confirmed(whence.actor, stated_ms)?;
+            } else if set.length <= MAX_CHAIN_NODES {
+                self.note_proof(tx, whence, set)?;
             }
         }
+        self.note_contradictions(tx, activity)?;
         self.note_view(tx, activity, whence)
+    }
+
+    /// Keeps a head that the sending device has signed, if the pinned chain lacks it.
+    fn note_proof(
+        &self,
+        tx: &Transaction<'_>,
+        whence: &ActivitySource<'_>,
+        set: &DeviceSetRef,
+    ) -> Result<(), DeviceStoreError> {
+        let Some(mut contact) = self.kept_contact(tx, whence.actor)? else { return Ok(()) };
+        match contact.prove(whence.device, set) {
+            true => tx.pin(whence.actor, &contact.pinned),
+            false => Ok(()),
+        }
+    }
+
+    /// Returns the device set that the sending device has signed. A control signs it together with
+    /// everything else.
+    fn stated_set<'a>(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &'a Activity,
+        whence: &ActivitySource<'_>,
+    ) -> Result<Option<&'a DeviceSetRef>, DeviceStoreError> {
+        let ActivityContent::Control(control) = &activity.content else {
+            return Ok(activity.device_set.as_ref().map(|head| &head.set));
+        };
+        if control.device() != whence.device {
+            return Ok(None);
+        }
+        let listed = self.kept_contact(tx, whence.actor)?.and_then(|sender| sender.listed(whence.device));
+        let is_signed = listed.is_some_and(|listed| control.is_signed_by(&listed.identity));
+        Ok(control.device_set().filter(|_| is_signed))
+    }
+
+    /// Keeps the heads of others that the sender has seen and the pinned chains lack.
+    fn note_contradictions(&self, tx: &Transaction<'_>, activity: &Activity) -> Result<(), DeviceStoreError> {
+        for (of, set) in activity.device_sets.iter().filter(|(of, _)| **of != activity.actor) {
+            let Some(contact) = self.compared_contact(tx, of)? else { continue };
+            if contact.compare_head(set) != HeadComparison::Same {
+                tx.keep_notice(&activity.actor, &KeptNotice::Contradiction(of.clone(), set.clone()))?;
+            }
+        }
+        Ok(())
     }
 
     /// True if the heads of a sender count: those of active devices of this user, of contacts, and of
     /// members of this user's groups.
-    fn counts(&self, tx: &Transaction<'_>, whence: &ActivitySource<'_>) -> Result<bool, DeviceStoreError> {
+    pub(super) fn counts(
+        &self,
+        tx: &Transaction<'_>,
+        whence: &ActivitySource<'_>,
+    ) -> Result<bool, DeviceStoreError> {
         match whence.standing {
             Standing::Own | Standing::Accepted => Ok(true),
             Standing::Stranger => Ok(!self.is_stranger(tx, whence.actor)?),
@@ -193,42 +232,25 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Acts on the heads of an activity that is kept. A head that the sender's device has signed and
-    /// that the pinned chain lacks has the chain read again at once. Heads of others that the sender
-    /// has seen are compared with every pinned chain; no more than eight chains are read again for
-    /// that, and each once in ten minutes at most.
-    pub(super) async fn compare(
-        &self,
-        activity: &Activity,
-        whence: &ActivitySource<'_>,
-        notices: &mut Vec<Notice>,
-    ) -> Result<(), MessengerError> {
-        if activity.actor != whence.actor || !self.store.read(|tx| self.counts(tx, whence))? {
-            return Ok(());
-        }
-        self.settle_proof(whence.actor, notices).await?;
+    /// Reads the chains again of which others have seen more than is pinned: eight for one look at
+    /// most, and each once in ten minutes. The others are left for a later look.
+    pub(super) async fn settle_views(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
         let mut read = 0;
-        for (of, set) in activity.device_sets.iter().filter(|(of, _)| *of != whence.actor) {
-            let Some(contact) = self.store.read(|tx| self.compared_contact(tx, of))? else { continue };
-            let agrees = match contact.compare_head(set) {
-                HeadComparison::Same => true,
-                HeadComparison::Other => false,
-                HeadComparison::Later if read == READ_FOR_ACTIVITY || !self.may_look(of) => continue,
-                HeadComparison::Later => {
-                    read += 1;
-                    match self.look_again(&contact.person).await {
-                        Ok(now) => now.compare_head(set) == HeadComparison::Same,
-                        Err(MessengerError::Distrust { actor, why }) => {
-                            notices.push(Notice::Distrusted { actor, why });
-                            continue;
-                        }
-                        Err(error @ MessengerError::Store(_)) => return Err(error),
-                        Err(_) => continue,
-                    }
-                }
+        for of in self.store.read(|tx| tx.unsettled_views())? {
+            let contact = self.store.read(|tx| self.compared_contact(tx, &of))?;
+            let Some(contact) = contact.filter(|_| read < READ_FOR_VIEWS && self.may_look(&of)) else {
+                continue;
             };
-            if !agrees {
-                notices.push(Notice::Contradiction { seen_by: activity.actor.clone(), of: of.clone() });
+            read += 1;
+            match self.look_again(&contact.person).await {
+                Ok(_) => self.store.write(|tx| tx.settle_views(&of))?,
+                Err(MessengerError::Distrust { actor, why }) => {
+                    // The alarm about the chain is kept with it.
+                    self.store.write(|tx| tx.drop_views(&of))?;
+                    notices.push(Notice::Distrusted { actor, why });
+                }
+                Err(error @ MessengerError::Store(_)) => return Err(error),
+                Err(_) => {}
             }
         }
         Ok(())
@@ -249,7 +271,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Reads a chain again if one of its devices has proven a head that it lacks, and tells the user
     /// if the server does not show that head.
-    async fn settle_proof(&self, actor: &str, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
+    pub(super) async fn settle_proof(
+        &self,
+        actor: &str,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
+        if !self.store.read(|tx| tx.has_proofs(actor))? {
+            return Ok(());
+        }
         let Some(contact) = self.store.read(|tx| self.kept_contact(tx, actor))? else { return Ok(()) };
         if contact.hidden().is_none() || !self.may_look_in_doubt(actor) {
             return Ok(());
@@ -305,18 +334,4 @@ fn hash_of(tx: &Transaction<'_>, members: &BTreeSet<String>) -> Result<Option<St
         return Ok(None);
     }
     device_sets_hash(&sets).map(Some).map_err(|_| DeviceStoreError::Corrupt("device chain"))
-}
-
-/// Returns the device set that the sending device has signed. A control signs it together with
-/// everything else.
-fn stated_set<'a>(
-    activity: &'a Activity,
-    sender: &Contact,
-    whence: &ActivitySource<'_>,
-) -> Option<&'a DeviceSetRef> {
-    let ActivityContent::Control(control) = &activity.content else {
-        return activity.device_set.as_ref().map(|head| &head.set);
-    };
-    let listed = sender.listed(whence.device).filter(|_| control.device() == whence.device)?;
-    control.device_set().filter(|_| control.is_signed_by(&listed.identity))
 }

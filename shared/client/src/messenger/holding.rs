@@ -1,10 +1,10 @@
 //! Activities of groups that cannot be judged yet. They are held, shown, and tried again.
 
 use super::controls::event;
-use super::incoming::{ActivitySource, unreadable};
+use super::incoming::ActivitySource;
 use super::requests::origin_of;
 use super::standing::Standing;
-use super::{GroupEvent, Messenger, MessengerError, Notice, Trust, UnreadableReason};
+use super::{GroupEvent, Messenger, MessengerError, Notice, Trust};
 use crate::content::{Activity, ActivityContent};
 use crate::group::GroupId;
 use crate::store::{DeviceStoreError, HeldActivity, HeldReason, Transaction};
@@ -117,16 +117,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Ok(activity) = Activity::from_plaintext(&held.plaintext) else { return Ok(()) };
         let Some(contact) = self.kept_contact(tx, &held.actor)? else { return Ok(()) };
         let standing = Standing::of(&contact, &held.device, &self.device.actor());
-        if standing == Standing::Revoked {
-            notices.push(unreadable(&held.actor, UnreadableReason::RevokedDevice));
-            return Ok(());
-        }
         let whence = ActivitySource {
             actor: &held.actor,
             device: &held.device,
             received_ms: held.received_ms,
             standing,
-            warning: held.warning.or_else(|| standing.warning()),
+            warning: held.warning.or_else(|| standing.warning(held.actor == self.device.actor())),
             was_held: true,
             forwarder: None,
         };
@@ -154,7 +150,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     self.retry_held(tx, &id, notices)?;
                 }
             }
-            Ok(())
+            Ok(self.keep_notices(tx, notices)?)
         })
     }
 }

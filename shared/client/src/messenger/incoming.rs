@@ -74,17 +74,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         };
         let standing = Standing::of(&contact, &message.letter.header.from, &self.device.actor());
-        // Whoever revoked a device wants nothing of it to be believed, whenever it was said.
-        if standing == Standing::Revoked {
-            notices.push(unreadable(&actor, UnreadableReason::RevokedDevice));
-            return Ok(EntryDisposition::Drop);
-        }
         let whence = ActivitySource {
             actor: &message.letter.header.author,
             device: &message.letter.header.from,
             received_ms,
             standing,
-            warning: standing.warning(),
+            warning: standing.warning(actor == self.device.actor()),
             was_held: false,
             forwarder: None,
         };
@@ -98,8 +93,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Ok(EntryDisposition::Drop);
             }
         };
-        if let Some(activity) = activity {
-            self.compare(&activity, &whence, notices).await?;
+        let counts = self.store.read(|tx| self.counts(tx, &whence))?;
+        if counts && activity.is_some_and(|activity| activity.actor == actor) {
+            self.settle_proof(&actor, notices).await?;
         }
         Ok(disposition)
     }
@@ -157,6 +153,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let record = tx.session(&message.letter.header.from)?.map(|session| session.record);
             let opened = self.sessions.decrypt(own, peer, record.as_deref(), tx, &message.ciphertext)?;
             tx.keep_session(&message.letter.header.author, &message.letter.header.from, &opened.record)?;
+            if whence.standing == Standing::Revoked {
+                tx.end_session(whence.device, now_ms)?;
+            }
             let last_resorts = tx.last_resorts()?;
             tx.spend(opened.one_time, opened.kyber.as_ref(), |id| last_resorts.contains(&id.get()))?;
             tx.note_read(key(message), now_ms, now_ms.saturating_sub(REMEMBERED_MS))?;
@@ -165,7 +164,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             match activity {
                 Ok(activity) => {
                     self.note_heads(tx, &activity, whence)?;
-                    let disposition = self.keep(tx, &activity, whence, notices)?;
+                    let mut found = Vec::new();
+                    let disposition = self.keep(tx, &activity, whence, &mut found)?;
+                    self.keep_notices(tx, &mut found)?;
+                    notices.append(&mut found);
                     Ok((Some(activity), disposition))
                 }
                 // The session has moved on, although the content is of no use.
@@ -179,6 +181,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Keeps the content of an activity. Its author must be the user whose device sent it. Nothing
     /// is confirmed but a message of somebody else that is in a conversation now.
+    ///
+    /// A device may have written a message before its user revoked it, so the message is kept with a
+    /// warning. Nothing else of that device counts.
     pub(super) fn keep(
         &self,
         tx: &Transaction<'_>,
@@ -189,6 +194,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let me = self.device.actor();
         if activity.actor != whence.actor {
             notices.push(unreadable(whence.actor, UnreadableReason::OtherAuthor));
+            return Ok(EntryDisposition::Drop);
+        }
+        if whence.standing == Standing::Revoked && !matches!(activity.content, ActivityContent::Note(_)) {
+            notices.push(unreadable(whence.actor, UnreadableReason::RevokedDevice));
             return Ok(EntryDisposition::Drop);
         }
         match (&activity.content, &activity.group) {
@@ -207,17 +216,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     return Ok(EntryDisposition::Drop);
                 };
                 let message = self.message_of(activity, note, conversation, whence);
-                match whence.standing {
-                    Standing::Stranger => self.keep_request(tx, &message, whence, notices)?,
-                    // Whom this user writes to on another device is a contact here, too.
-                    Standing::Own => {
-                        tx.make_contact(&message.conversation)?;
-                        return Ok(self.keep_note(tx, &message, whence)?);
-                    }
-                    Standing::Accepted | Standing::Reset | Standing::Revoked => {
-                        return Ok(self.keep_note(tx, &message, whence)?);
-                    }
+                // Whom this user writes to on another device is a contact here, too.
+                if whence.standing == Standing::Own {
+                    tx.make_contact(&message.conversation)?;
                 }
+                if whence.actor == me || tx.is_contact(whence.actor)? {
+                    return Ok(self.keep_note(tx, &message, whence)?);
+                }
+                self.keep_request(tx, &message, whence, notices)?;
             }
             (ActivityContent::Read(id), _) => self.keep_read(tx, id, whence, notices)?,
             (ActivityContent::Receipt(receipt), _) => self.keep_receipt(tx, receipt, whence, notices)?,
@@ -255,7 +261,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// Puts a message into its conversation. Its author is owed a receipt, unless it is this user.
+    /// Puts a message into its conversation. Its author is owed a receipt, unless it is this user, or
+    /// the device that would read the receipt is revoked.
     fn keep_note(
         &self,
         tx: &Transaction<'_>,
@@ -263,7 +270,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
     ) -> Result<EntryDisposition, DeviceStoreError> {
         tx.store_arrival(message, self.now_ms())?;
-        if whence.standing == Standing::Own {
+        if matches!(whence.standing, Standing::Own | Standing::Revoked) {
             return Ok(EntryDisposition::Drop);
         }
         tx.owe_receipt(whence.actor, &message.id)?;

@@ -6,6 +6,8 @@
 //! with the message, and becomes an envelope like any other in one transaction, so that a crash
 //! loses none.
 
+use futures_util::future::join_all;
+
 use super::incoming::{ActivitySource, REMEMBERED_MS};
 use super::send::OutgoingActivity;
 use super::standing::Standing;
@@ -14,28 +16,39 @@ use crate::content::{ActivityContent, Receipt};
 use crate::store::{DeviceStoreError, Transaction};
 use crate::{SignalSessions, Transport};
 
+/// The number of chains that are read in one look to send receipts.
+pub const READ_FOR_RECEIPTS: usize = 8;
 /// The reason of an envelope that its recipient misses.
 const MISSED: &str = "they have not received it: a server has lost it, or holds it back";
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Puts what this device owes to authors into receipts, which are then due like any envelope:
     /// one for each author, and further ones if there is too much for one. An author to whom nothing
-    /// may be sent is owed it until that changes.
+    /// may be sent is owed it until that changes. No more than eight chains are read for that, at the
+    /// same time, and each once in ten minutes; the other authors are left for a later look.
     ///
     /// # Errors
     /// [`MessengerError::Store`] if the store cannot be used.
     pub(super) async fn put_receipts(&self) -> Result<(), MessengerError> {
         let (me, before_ms) = (self.me(), self.now_ms().saturating_sub(REMEMBERED_MS));
         self.store.write(|tx| tx.forget_silent(before_ms))?;
+        let (mut authors, mut read) = (Vec::new(), 0);
         for actor in self.store.read(|tx| tx.owed())? {
             // The own devices are told nothing.
             let Some(author) = Person::of(&actor).filter(|author| *author != me) else { continue };
             let kept = self.store.read(|tx| self.kept_contact(tx, &actor))?;
-            if kept.is_some_and(|kept| kept.is_in_doubt()) && !self.may_look_in_doubt(&actor) {
-                continue;
+            if kept.is_none_or(|kept| self.is_to_be_read(&kept)) {
+                if read == READ_FOR_RECEIPTS || !self.may_look_in_doubt(&actor) {
+                    continue;
+                }
+                read += 1;
             }
-            match self.trusted(&author).await {
-                Ok(_) => while self.put_receipt(&author)? {},
+            authors.push(author);
+        }
+        let trusted = authors.iter().map(async |author| (author, self.trusted(author).await));
+        for (author, trusted) in join_all(trusted).await {
+            match trusted {
+                Ok(_) => while self.put_receipt(author)? {},
                 Err(MessengerError::Store(error)) => return Err(error.into()),
                 Err(_) => {}
             }
@@ -94,7 +107,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 None => forged += 1,
             }
         }
-        if forged > 0 {
+        // Whoever this user has nothing to do with has no say in what servers do.
+        if forged > 0 && self.counts(tx, whence)? {
             notices.push(Notice::Forged { actor, count: forged });
         }
         Ok(())

@@ -34,8 +34,8 @@ pub struct ReceivedBatch {
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Reads everything in the mailbox, keeps it, and acknowledges it. Then it does what follows:
     /// it leaves groups again whose state lists this user after a departure, renews master keys of
-    /// groups, puts receipts for the authors of messages, sends what is due, and tops up this
-    /// device's keys if the server runs low.
+    /// groups, sends what is due, sends receipts to the authors of messages, and tops up this device's
+    /// keys if the server runs low.
     ///
     /// A message that waits for one before it is in a later batch.
     ///
@@ -47,6 +47,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let walked = self.walk(&mut received).await;
         self.place(&mut received)?;
         self.keep_waiting_only(&mut received.notices).await;
+        received.notices.extend(self.kept_notices()?);
         received.notices.extend(self.device_changes()?);
         match walked {
             Err(error) if received.messages.is_empty() && received.notices.is_empty() => Err(error),
@@ -89,7 +90,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.
         let left = self.leave_groups_again().await;
         let renewed = self.renew_group_keys().await;
-        self.forget_strangers()?;
+        self.forget_sessions()?;
+        // What the user has written waits for no chain that is read for something else.
+        self.flush().await?;
+        self.settle_views(&mut received.notices).await?;
         self.put_receipts().await?;
         self.flush().await?;
         received.notices.extend(self.upkeep(page.keys_left).await?);

@@ -1,7 +1,7 @@
 //! Message requests: what strangers wrote. It is shown apart, and nobody is told that it arrived,
 //! until the user accepts its author as a contact.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::incoming::ActivitySource;
 use super::receive::HOLD_MS;
@@ -9,8 +9,13 @@ use super::{Messenger, MessengerError, Notice, Person};
 use crate::store::{DeviceStoreError, MessageContent, RequestOutcome, Transaction};
 use crate::{SignalSessions, Transport};
 
-/// The number of strangers whose chains are kept though no message of theirs is.
-const STRANGERS_KNOWN: u32 = 200;
+/// The number of strangers whose chains and sessions are kept though no message of theirs is. The
+/// session of a stranger who was never answered ends after 30 days, and that of a declined one is
+/// needed for what they write next.
+pub const STRANGERS_KNOWN: usize = 1_000;
+/// The days for which the session with a revoked device is kept, for what is on its way. Servers keep
+/// entries for 30 days.
+pub const ENDED_AFTER_DAYS: i64 = 31;
 
 /// The messages of one stranger, until the user accepts or declines them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,17 +71,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.accept_contact(person)
     }
 
-    /// Declines what a stranger wrote: deletes it, with the session and the chain unless they are
-    /// needed otherwise. The stranger is told nothing, and may write again.
+    /// Declines what a stranger wrote: deletes it. The stranger is told nothing, and may write again,
+    /// so the session stays.
     ///
     /// # Errors
     /// [`MessengerError::Store`] if the store cannot be written.
     pub fn decline(&self, person: &Person) -> Result<(), MessengerError> {
-        Ok(self.store.write(|tx| {
-            tx.decline_requests(&person.actor())?;
-            let members = self.fellow_members(tx)?;
-            self.forget_stranger(tx, &person.actor(), &members)
-        })?)
+        Ok(self.store.write(|tx| tx.decline_requests(&person.actor()))?)
     }
 
     /// Stores a stranger's message as a request.
@@ -94,31 +95,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Forgets the strangers of whom no message is kept, but for the last [`STRANGERS_KNOWN`].
-    pub(super) fn forget_strangers(&self) -> Result<(), DeviceStoreError> {
+    /// Forgets the sessions that nothing can need any more: those with devices that were revoked long
+    /// ago. Beyond [`STRANGERS_KNOWN`] it also forgets the chains and sessions of strangers of whom no
+    /// message is kept.
+    pub(super) fn forget_sessions(&self) -> Result<(), DeviceStoreError> {
         self.store.write(|tx| {
-            let strangers = tx.strangers_without_requests(STRANGERS_KNOWN)?;
-            if strangers.is_empty() {
+            tx.forget_ended_sessions(self.now_ms().saturating_sub(ENDED_AFTER_DAYS * 24 * 3_600_000))?;
+            let mut strangers = tx.strangers_without_requests()?;
+            if strangers.len() <= STRANGERS_KNOWN {
                 return Ok(());
             }
             let members = self.fellow_members(tx)?;
-            strangers.iter().try_for_each(|actor| self.forget_stranger(tx, actor, &members))
+            strangers.retain(|actor| *actor != self.device.actor() && !members.contains(actor));
+            for actor in surplus(strangers, STRANGERS_KNOWN) {
+                tx.forget_sessions(&actor)?;
+                tx.unpin(&actor)?;
+            }
+            Ok(())
         })
-    }
-
-    /// Forgets the chain and the sessions of a user who is neither a contact nor a member of a group
-    /// with this user.
-    fn forget_stranger(
-        &self,
-        tx: &Transaction<'_>,
-        actor: &str,
-        members: &BTreeSet<String>,
-    ) -> Result<(), DeviceStoreError> {
-        if actor == self.device.actor() || members.contains(actor) || tx.is_contact(actor)? {
-            return Ok(());
-        }
-        tx.forget_sessions(actor)?;
-        tx.unpin(actor)
     }
 
     /// True if the chain of somebody is pinned who is a stranger.
@@ -148,4 +142,37 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 /// Returns the server of an actor. Names that are none are of one server.
 pub(super) fn origin_of(actor: &str) -> String {
     Person::of(actor).map(|person| person.origin.to_string()).unwrap_or_default()
+}
+
+/// Returns the actors beyond `most`, given the one first whose last message is the oldest. Each is the
+/// first one of the server with the most, so that no server pushes out the users of another.
+fn surplus(actors: Vec<String>, most: usize) -> Vec<String> {
+    let count = actors.len().saturating_sub(most);
+    let mut servers: BTreeMap<String, VecDeque<String>> = BTreeMap::new();
+    for actor in actors {
+        servers.entry(origin_of(&actor)).or_default().push_back(actor);
+    }
+    let mut surplus = Vec::new();
+    while surplus.len() < count {
+        let fullest = servers.values_mut().max_by_key(|actors| actors.len());
+        let Some(actor) = fullest.and_then(VecDeque::pop_front) else { break };
+        surplus.push(actor);
+    }
+    surplus
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_one_server_pushes_out_only_its_own() {
+        let user = |server: &str, n: usize| format!("https://{server}.example/user/user_{n}");
+        let quiet = [user("quiet", 0), user("quiet", 1)];
+        let flood: Vec<_> = (0..5).map(|n| user("flood", n)).collect();
+        let all = [&quiet[..], &flood[..]].concat();
+        assert_eq!(surplus(all.clone(), 4), flood[..3]);
+        assert_eq!(surplus(all.clone(), 7), [""; 0]);
+        assert_eq!(surplus(all.clone(), 0).len(), all.len());
+    }
 }

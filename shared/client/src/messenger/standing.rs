@@ -34,13 +34,14 @@ impl Standing {
         }
     }
 
-    /// Returns a warning for the reader, if there is one.
-    pub(super) fn warning(self) -> Option<String> {
+    /// Returns a warning for the reader, if there is one. `own` is true if the device is this user's.
+    pub(super) fn warning(self, own: bool) -> Option<String> {
         match self {
             Self::Own | Self::Accepted | Self::Stranger => None,
             Self::Reset => {
                 Some("all their devices were replaced, and you have not said that this is right".to_owned())
             }
+            Self::Revoked if own => Some("it comes from a device that you have revoked".to_owned()),
             Self::Revoked => Some("it comes from a device that they have revoked".to_owned()),
         }
     }

@@ -346,7 +346,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Ok(ChainComparison::Contradiction(why));
             }
             for gone in before.difference(&contact.active()) {
-                tx.forget_session(gone)?;
+                tx.end_session(gone, now_ms)?;
             }
             if !before.is_subset(&contact.active()) {
                 tx.rekey_groups_of(&actor, contact.state.position.length)?;

@@ -130,6 +130,19 @@ impl Transaction<'_> {
         actors.iter().filter_map(|actor| set(actor).transpose()).collect()
     }
 
+    /// Records that a device of a user has stated the head of the pinned chain at a time.
+    pub(crate) fn note_confirmed(&self, actor: &str, stated_ms: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE chains SET confirmed = max(confirmed, ?2) WHERE actor = ?1";
+        self.inner.prepare_cached(sql)?.execute(params![actor, stated_ms])?;
+        Ok(())
+    }
+
+    /// True if devices of a user have proven heads that the pinned chain lacks.
+    pub(crate) fn has_proofs(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM chains WHERE actor = ?1 AND proven <> '{}'";
+        Ok(self.inner.prepare_cached(sql)?.exists([actor])?)
+    }
+
     /// Returns the actor ids of the users whose chains have nodes that the user was not told of.
     pub(crate) fn grown(&self) -> Result<Vec<String>, DeviceStoreError> {
         let mut statement =

@@ -253,9 +253,10 @@ impl Transaction<'_> {
         Ok(statement.query_map([id], read)?.collect::<Result<_, _>>()?)
     }
 
-    /// True if this user has written to somebody, on this device or another one.
+    /// True if this user has written to somebody, on this device or another one. What a revoked device
+    /// of the user wrote has a warning, and does not count.
     pub(crate) fn wrote_to(&self, actor: &str) -> Result<bool, DeviceStoreError> {
-        let sql = "SELECT 1 FROM messages WHERE conversation = ?1 AND outgoing = 1";
+        let sql = "SELECT 1 FROM messages WHERE conversation = ?1 AND outgoing = 1 AND warning IS NULL";
         Ok(self.inner.prepare_cached(sql)?.exists([actor])?)
     }
 

@@ -86,12 +86,13 @@ impl Transaction<'_> {
     }
 
     /// Returns the users whose chains are pinned and who are no contacts, without those of whom
-    /// messages are kept and without the `keep` whose chains were read last.
-    pub(crate) fn strangers_without_requests(&self, keep: u32) -> Result<Vec<String>, DeviceStoreError> {
+    /// messages are kept. The first are those of whom nothing was read for the longest time.
+    pub(crate) fn strangers_without_requests(&self) -> Result<Vec<String>, DeviceStoreError> {
         let sql = "SELECT actor FROM chains WHERE contact = 0 AND actor NOT IN \
-                   (SELECT actor FROM messages WHERE request = 1) ORDER BY looked DESC LIMIT -1 OFFSET ?1";
+                   (SELECT actor FROM messages WHERE request = 1) ORDER BY \
+                   (SELECT max(at) FROM read_envelopes WHERE read_envelopes.actor = chains.actor), looked";
         let mut statement = self.inner.prepare_cached(sql)?;
-        Ok(statement.query_map([keep], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
     /// Has the chain of a user read again before the next message to them.

@@ -16,10 +16,11 @@ CREATE TABLE kyber_uses (
 ) WITHOUT ROWID;
 
 -- The sessions with other devices. renew: 1 if a message begins a new session, once the last renewal
--- is long enough ago. renewed: the time of the last renewal.
+-- is long enough ago. renewed: the time of the last renewal. ended: the time at which this device saw
+-- that the other one was revoked.
 CREATE TABLE sessions (
   device TEXT PRIMARY KEY, actor TEXT NOT NULL, record BLOB NOT NULL, renew INTEGER NOT NULL DEFAULT 0,
-  renewed INTEGER NOT NULL DEFAULT 0
+  renewed INTEGER NOT NULL DEFAULT 0, ended INTEGER
 ) WITHOUT ROWID;
 
 -- Device chains as they were last verified. accepted: hash of the root node that the user accepts.
@@ -74,6 +75,14 @@ CREATE INDEX gaps_untold ON gaps (actor) WHERE told = 0;
 CREATE TABLE receipts (
   row INTEGER PRIMARY KEY, actor TEXT NOT NULL, kind INTEGER NOT NULL, device TEXT NOT NULL, id TEXT NOT NULL,
   UNIQUE (actor, kind, device, id)
+);
+
+-- Security notices that the user was not told of. kind: 1 envelopes that were made up (number), 2 the
+-- actor has seen a device set of `about` (number is its length), 3 the actor tells different things in
+-- the group `about`. settled: 1 if the chain of `about` was read again since.
+CREATE TABLE notices (
+  row INTEGER PRIMARY KEY AUTOINCREMENT, actor TEXT NOT NULL, kind INTEGER NOT NULL, about TEXT NOT NULL,
+  number INTEGER NOT NULL, head TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0, UNIQUE (actor, kind, about)
 );
 
 -- The last number of this device in each conversation, and the last one that was followed of each

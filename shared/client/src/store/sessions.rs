@@ -79,9 +79,17 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Deletes the session with a device that was revoked.
-    pub(crate) fn forget_session(&self, device: &str) -> Result<(), DeviceStoreError> {
-        self.inner.execute("DELETE FROM sessions WHERE device = ?1", [device])?;
+    /// Records that a device was revoked. The session with it stays for what is on its way.
+    pub(crate) fn end_session(&self, device: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE sessions SET ended = ?2 WHERE device = ?1 AND ended IS NULL";
+        self.inner.execute(sql, params![device, now_ms])?;
+        Ok(())
+    }
+
+    /// Deletes the sessions with devices of which this device knew before this time that they were
+    /// revoked.
+    pub(crate) fn forget_ended_sessions(&self, before_ms: i64) -> Result<(), DeviceStoreError> {
+        self.inner.execute("DELETE FROM sessions WHERE ended < ?1", [before_ms])?;
         Ok(())
     }
 

@@ -318,7 +318,7 @@ fn a_gap_of_any_size_is_one_record_and_is_told_in_part() {
 }
 
 #[test]
-fn strangers_of_whom_nothing_is_kept_are_forgotten_but_for_the_last() {
+fn strangers_of_whom_nothing_was_read_for_the_longest_time_are_forgotten_first() {
     let store = DeviceStore::in_memory().unwrap();
     store
         .write(|tx| {
@@ -331,8 +331,9 @@ fn strangers_of_whom_nothing_is_kept_are_forgotten_but_for_the_last() {
             }
             let asks = MessageContent { actor: "asks".to_owned(), ..arrival("request", "d", None) };
             tx.store_request(&asks, 0, |_| String::new())?;
-            assert_eq!(tx.strangers_without_requests(1)?, ["middle", "old"]);
-            assert_eq!(tx.strangers_without_requests(3)?, [""; 0]);
+            assert_eq!(tx.strangers_without_requests()?, ["old", "middle", "new"]);
+            tx.note_read(CiphertextKey { actor: "old", envelope: "e", device: "d" }, 9, 0)?;
+            assert_eq!(tx.strangers_without_requests()?, ["middle", "new", "old"]);
             Ok::<_, DeviceStoreError>(())
         })
         .unwrap();

@@ -118,8 +118,9 @@ async fn nothing_is_told_of_strangers() {
     world.deliver().await;
 }
 
+/// A mailbox keeps nothing for longer than a month, so nothing needs the session after that.
 #[tokio::test]
-async fn the_session_with_a_revoked_device_is_deleted() {
+async fn the_session_with_a_revoked_device_is_deleted_after_a_month() {
     let world = World::new().await;
     let wire = TestNetwork::to(&[&world]);
     let bob = first(&world, &wire, "bob").await;
@@ -129,7 +130,11 @@ async fn the_session_with_a_revoked_device_is_deleted() {
     assert_eq!(user.sessions(), 2);
     two.revoke(bob.device().id()).await.unwrap();
     alice.verification(&bob.me()).await.unwrap();
-    assert_eq!(user.sessions(), 1);
+    for (days, sessions) in [(0, 2), (31, 2), (1, 1)] {
+        world.advance(days * 24 * 3_600_000);
+        alice.receive().await.unwrap();
+        assert_eq!(user.sessions(), sessions);
+    }
     world.deliver().await;
     hear(&world, &two).await;
     world.deliver().await;

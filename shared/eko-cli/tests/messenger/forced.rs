@@ -93,7 +93,7 @@ async fn an_author_is_told_of_what_a_server_made_up() {
     inject(&world, &alice, &bob).await;
     inject(&world, &alice, &bob).await;
     let notices = alice.receive().await.unwrap().notices;
-    let forged = Notice::Forged { actor: bob.me().actor(), count: 1 };
+    let forged = Notice::Forged { actor: bob.me().actor(), count: 2 };
     assert_eq!(forged.severity(), Severity::Warning);
     assert!(notices.contains(&forged), "{notices:?}");
     // Her other device does not know what the first one has sent.

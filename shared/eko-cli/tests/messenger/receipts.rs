@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::forging::ForgingSessions;
 use crate::people::{TestMessenger, befriend, first, hear, say, shown, text};
 use crate::restarting::RestartingUser;
-use crate::test_network::{NetworkFault, TestNetwork};
+use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
 /// Returns the state of the envelope of an activity to its one recipient.
 pub(crate) fn state(client: &TestMessenger, id: &str) -> EnvelopeState {
@@ -241,5 +241,84 @@ async fn a_receipt_costs_one_envelope_and_one_deletion() {
     assert_eq!(alice.receive().await.unwrap().notices.len(), 5);
     let deletions = hers.asked.lock().unwrap().iter().filter(|url| url.contains("/inbox/")).count();
     assert_eq!(deletions, 1);
+    world.deliver().await;
+}
+
+/// Returns the number of requests on a line for the chains of these users.
+fn chains_read(line: &TestNetwork, users: &[TestMessenger]) -> usize {
+    let asked = line.asked.lock().unwrap();
+    let is_chain =
+        |url: &String| users.iter().any(|user| url.ends_with(&format!("/user/{}/devices", user.me().user)));
+    asked.iter().filter(|url| is_chain(url)).count()
+}
+
+/// A server that is slow to show Bob's chain holds up no message to anybody else.
+#[tokio::test]
+async fn what_is_due_does_not_wait_for_receipts() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
+    let carol = first(&world, &wire, "carol").await;
+    befriend(&alice, &bob).await;
+    befriend(&alice, &carol).await;
+    world.advance(2 * 24 * 3_600_000);
+    hers.fail(|| Some(NetworkFault::LostRequest));
+    alice.send(&carol.me(), text("to Carol")).await.unwrap();
+    hers.honest();
+    say(&bob, &alice.me(), "hello").await;
+    world.deliver().await;
+    world.advance(10_000);
+    hers.asked.lock().unwrap().clear();
+    alice.receive().await.unwrap();
+    let asked = hers.asked.lock().unwrap().clone();
+    let first = |part: &str| asked.iter().position(|url| url.ends_with(part)).unwrap();
+    assert!(first("/user/alice/outbox") < first("/user/bob/devices"), "{asked:#?}");
+    world.deliver().await;
+    for client in [&bob, &carol] {
+        hear(&world, client).await;
+    }
+    world.deliver().await;
+    hear(&world, &alice).await;
+    world.deliver().await;
+}
+
+/// Authors whose chains cannot be read are left for the next look, and keep what they are owed.
+#[tokio::test]
+async fn receipts_have_few_chains_read_in_one_look() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let alice = first(&world, &hers, "alice").await;
+    let mut friends = Vec::new();
+    for number in 0..10 {
+        let friend = first(&world, &wire, &format!("friend{number}")).await;
+        befriend(&alice, &friend).await;
+        say(&friend, &alice.me(), "hello").await;
+        friends.push(friend);
+    }
+    world.deliver().await;
+    world.advance(8 * 24 * 3_600_000);
+    hers.drop_requests(|request| {
+        let body = json!({ "type": "x/unavailable", "title": "later", "status": 503 }).to_string();
+        let path = request.uri().path();
+        let is_chain = path.starts_with("/user/friend") && path.ends_with("/devices");
+        is_chain.then(|| FalseAnswer { status: 503, body: body.into_bytes() })
+    });
+    hers.asked.lock().unwrap().clear();
+    for read in [8, 10, 10] {
+        alice.receive().await.unwrap();
+        assert_eq!(chains_read(&hers, &friends), read);
+    }
+    assert_eq!(envelopes(&hers), (0, 0));
+    hers.honest();
+    world.advance(600_000);
+    hers.seen.lock().unwrap().clear();
+    for _ in 0..2 {
+        alice.receive().await.unwrap();
+    }
+    assert_eq!(envelopes(&hers).0, 10);
+    world.deliver().await;
+    for friend in &friends {
+        hear(&world, friend).await;
+    }
     world.deliver().await;
 }

@@ -62,7 +62,6 @@ async fn what_is_declined_is_gone() {
     alice.receive().await.unwrap();
     alice.decline(&mallory.me()).unwrap();
     assert!(requests(&alice).is_empty() && alice.history(None, 10).unwrap().is_empty());
-    assert_eq!(alice.people().unwrap(), [alice.me().actor()]);
     alice.receive().await.unwrap();
     assert_eq!(world.deliver().await, 0);
     assert_eq!(state(&mallory, &sent.id), EnvelopeState::Accepted);
@@ -76,6 +75,23 @@ async fn what_is_declined_is_gone() {
     world.deliver().await;
     hear(&world, &mallory).await;
     world.deliver().await;
+}
+
+/// Nobody has told Mallory that Alice declined, so her device goes on in the same session.
+#[tokio::test]
+async fn whoever_was_declined_can_ask_again() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, mallory) = (first(&world, &wire, "alice").await, first(&world, &wire, "mallory").await);
+    for words in ["buy this", "or this", "or that"] {
+        say(&mallory, &alice.me(), words).await;
+        world.deliver().await;
+        let received = alice.receive().await.unwrap();
+        assert_eq!(received.notices, [Notice::Request { actor: mallory.me().actor() }]);
+        assert_eq!(requests(&alice), [("mallory".to_owned(), vec![words.to_owned()])]);
+        alice.decline(&mallory.me()).unwrap();
+    }
+    assert_eq!(world.deliver().await, 0);
 }
 
 /// The server of a stranger would learn Alice's address and when she is there.

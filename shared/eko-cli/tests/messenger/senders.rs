@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::distrust::show_chain;
 use crate::forging::ForgingSessions;
-use crate::people::{befriend, first, further, hear, say, text};
+use crate::people::{first, further, hear, say, text};
 use crate::test_network::TestNetwork;
 
 /// The device that sent a message is not in the chain that is shown. The message waits for the true
@@ -80,33 +80,5 @@ async fn a_message_that_is_addressed_to_somebody_else_is_not_read() {
         |notice: &Notice| matches!(notice, Notice::Unreadable { why: UnreadableReason::OtherAddressee, .. });
     assert!(received.messages.is_empty() && received.notices.iter().any(told), "{received:?}");
     assert!(alice.history(None, 10).unwrap().is_empty());
-    world.deliver().await;
-}
-
-/// A thief's device sent it before it was revoked, or an own one: the user wants nothing of it to be
-/// believed.
-#[tokio::test]
-async fn a_message_of_a_revoked_device_is_refused() {
-    let world = World::new().await;
-    let wire = TestNetwork::to(&[&world]);
-    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
-    befriend(&alice, &bob).await;
-    let two = further(&world, &wire, &bob, "two").await;
-    say(&two, &alice.me(), "from the stolen one").await;
-    world.deliver().await;
-    bob.revoke(two.device().id()).await.unwrap();
-    alice.verification(&bob.me()).await.unwrap();
-    let received = alice.receive().await.unwrap();
-    let refused = Notice::Unreadable { actor: bob.me().actor(), why: UnreadableReason::RevokedDevice };
-    let gone = vec![two.device().address()];
-    let (actor, length) = (bob.me().actor(), 3);
-    let told = Notice::DevicesChanged { actor, added: gone.clone(), removed: gone, reset: false, length };
-    assert!(received.messages.is_empty() && received.notices == [refused, told], "{received:?}");
-    assert_eq!(alice.receive().await.unwrap().notices, []);
-    say(&bob, &alice.me(), "from the one that is left").await;
-    world.deliver().await;
-    assert_eq!(hear(&world, &alice).await, ["from the one that is left"]);
-    world.deliver().await;
-    hear(&world, &bob).await;
     world.deliver().await;
 }

@@ -1,0 +1,111 @@
+//! Security notices, which are stored with what they are about, and stay until the user was told.
+
+use std::sync::PoisonError;
+
+use super::controls::event;
+use super::trust::HeadComparison;
+use super::{GroupEvent, Messenger, Notice};
+use crate::group::GroupId;
+use crate::store::{DeviceStoreError, KeptNotice, StoredNotice, Transaction};
+use crate::{SignalSessions, Transport};
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Moves the notices that must not be lost into the store, from where [`Messenger::kept_notices`]
+    /// returns them.
+    pub(super) fn keep_notices(
+        &self,
+        tx: &Transaction<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), DeviceStoreError> {
+        let kept: Vec<_> = notices.iter().filter_map(kept).collect();
+        kept.iter().try_for_each(|(actor, notice)| tx.keep_notice(actor, notice))?;
+        notices.retain(|notice| self::kept(notice).is_none());
+        Ok(())
+    }
+
+    /// Returns the stored notices that this process has not returned. They stay stored until
+    /// [`Messenger::note_told`].
+    pub(super) fn kept_notices(&self) -> Result<Vec<Notice>, DeviceStoreError> {
+        self.store.write(|tx| {
+            let mut notices = Vec::new();
+            for stored in tx.kept_notices()? {
+                let Some(notice) = self.judged(tx, &stored)? else { continue };
+                let mut returned = self.returned_notices.lock().unwrap_or_else(PoisonError::into_inner);
+                if returned.insert(stored.row) {
+                    notices.push(notice);
+                }
+            }
+            Ok(notices)
+        })
+    }
+
+    /// Returns a stored notice, or `None` if there is nothing to tell, or nothing yet. A view that the
+    /// pinned chain has come to share is no contradiction.
+    fn judged(
+        &self,
+        tx: &Transaction<'_>,
+        stored: &StoredNotice,
+    ) -> Result<Option<Notice>, DeviceStoreError> {
+        let actor = stored.actor.clone();
+        Ok(match &stored.notice {
+            KeptNotice::Forged(count) => {
+                let count = usize::try_from(*count).unwrap_or(usize::MAX);
+                Some(Notice::Forged { actor, count })
+            }
+            KeptNotice::TwoStories(group) => {
+                let id = GroupId::parse(group).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
+                Some(event(&id, &actor, GroupEvent::TwoStories))
+            }
+            KeptNotice::Contradiction(of, set) => {
+                let compared = self.compared_contact(tx, of)?.map(|contact| contact.compare_head(set));
+                match compared {
+                    Some(HeadComparison::Later) if !stored.settled => None,
+                    Some(HeadComparison::Other | HeadComparison::Later) => {
+                        Some(Notice::Contradiction { seen_by: actor, of: of.clone() })
+                    }
+                    Some(HeadComparison::Same) | None => {
+                        tx.drop_notice(stored.row)?;
+                        None
+                    }
+                }
+            }
+        })
+    }
+
+    /// Records that a notice was shown. [`Notice::DevicesChanged`], [`Notice::Forged`],
+    /// [`Notice::Contradiction`] and [`GroupEvent::TwoStories`] are returned again, by the next process,
+    /// until then.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be written.
+    pub fn note_told(&self, notice: &Notice) -> Result<(), DeviceStoreError> {
+        if let Notice::DevicesChanged { actor, length, .. } = notice {
+            return self.store.write(|tx| tx.note_told(actor, *length));
+        }
+        let told = match notice {
+            Notice::Contradiction { seen_by, of } => {
+                let nothing = eko_protocol::device_set::DeviceSetRef { length: 0, head: String::new() };
+                Some((seen_by.clone(), KeptNotice::Contradiction(of.clone(), nothing)))
+            }
+            other => kept(other),
+        };
+        match told {
+            Some((actor, notice)) => self.store.write(|tx| tx.forget_notice(&actor, &notice)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the actor and the stored form of a notice that must not be lost. A contradiction is stored
+/// where it is found.
+fn kept(notice: &Notice) -> Option<(String, KeptNotice)> {
+    match notice {
+        Notice::Forged { actor, count } => {
+            Some((actor.clone(), KeptNotice::Forged(u64::try_from(*count).unwrap_or(u64::MAX))))
+        }
+        Notice::Group { id, by, event: GroupEvent::TwoStories, .. } => {
+            Some((by.clone(), KeptNotice::TwoStories(id.to_string())))
+        }
+        _ => None,
+    }
+}

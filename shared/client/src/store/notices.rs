@@ -1,0 +1,137 @@
+//! Security notices that are kept until the user was told of them.
+
+use eko_protocol::device_set::DeviceSetRef;
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{DeviceStoreError, Transaction};
+
+/// The greatest number of notices that are kept. The oldest are deleted.
+const MOST_NOTICES: i64 = 200;
+/// The greatest number of notices of one kind that are kept of one actor. Later ones are not kept.
+const MOST_OF_ACTOR: i64 = 8;
+
+/// The kind of notices about envelopes that were made up, as `notices.kind` numbers it.
+const FORGED: i64 = 1;
+/// The kind of notices about views of chains.
+const CONTRADICTION: i64 = 2;
+/// The kind of notices about two stories of one author.
+const TWO_STORIES: i64 = 3;
+
+/// A security notice that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeptNotice {
+    /// The actor got so many envelopes in the name of this device that it has not sent.
+    Forged(u64),
+    /// The actor has seen this device set of a user, which the pinned chain lacks.
+    Contradiction(String, DeviceSetRef),
+    /// The actor tells members of this group different things.
+    TwoStories(String),
+}
+
+/// A security notice in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredNotice {
+    /// The number of the notice.
+    pub(crate) row: i64,
+    /// The actor that it is about.
+    pub(crate) actor: String,
+    /// The content.
+    pub(crate) notice: KeptNotice,
+    /// True if the chain was read again since an actor had another view of it.
+    pub(crate) settled: bool,
+}
+
+impl KeptNotice {
+    /// Returns the kind, and what the notice is about besides its actor. There is one notice of an
+    /// actor with both.
+    fn key(&self) -> (i64, &str) {
+        match self {
+            Self::Forged(_) => (FORGED, ""),
+            Self::Contradiction(of, _) => (CONTRADICTION, of),
+            Self::TwoStories(group) => (TWO_STORIES, group),
+        }
+    }
+}
+
+impl Transaction<'_> {
+    /// Keeps a notice, in place of another one of the same actor about the same. Envelopes that were
+    /// made up are added to those that the user was not told of.
+    pub(crate) fn keep_notice(&self, actor: &str, notice: &KeptNotice) -> Result<(), DeviceStoreError> {
+        let (kind, about) = notice.key();
+        let sql = "DELETE FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3 RETURNING number";
+        let before: Option<u64> =
+            self.inner.query_row(sql, params![actor, kind, about], |row| row.get(0)).optional()?;
+        let (number, head) = match notice {
+            KeptNotice::Forged(count) => (before.unwrap_or(0).saturating_add(*count), ""),
+            KeptNotice::Contradiction(_, set) => (set.length, set.head.as_str()),
+            KeptNotice::TwoStories(_) => (0, ""),
+        };
+        let sql = "INSERT INTO notices (actor, kind, about, number, head) SELECT ?1, ?2, ?3, ?4, ?5 WHERE \
+                   (SELECT count(*) FROM notices WHERE actor = ?1 AND kind = ?2) < ?6";
+        self.inner.execute(sql, params![actor, kind, about, number, head, MOST_OF_ACTOR])?;
+        let sql = "DELETE FROM notices WHERE row IN \
+                   (SELECT row FROM notices ORDER BY row DESC LIMIT -1 OFFSET ?1)";
+        self.inner.execute(sql, [MOST_NOTICES])?;
+        Ok(())
+    }
+
+    /// Returns all kept notices, oldest first.
+    pub(crate) fn kept_notices(&self) -> Result<Vec<StoredNotice>, DeviceStoreError> {
+        let sql = "SELECT row, actor, kind, about, number, head, settled FROM notices ORDER BY row";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let read = |row: &Row<'_>| {
+            let (kind, about, number): (i64, String, u64) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            let notice = match kind {
+                FORGED => Some(KeptNotice::Forged(number)),
+                CONTRADICTION => {
+                    let set = DeviceSetRef { length: number, head: row.get(5)? };
+                    Some(KeptNotice::Contradiction(about, set))
+                }
+                TWO_STORIES => Some(KeptNotice::TwoStories(about)),
+                _ => None,
+            };
+            let (number, actor, settled) = (row.get(0)?, row.get(1)?, row.get(6)?);
+            Ok(notice.map(|notice| StoredNotice { row: number, actor, notice, settled }))
+        };
+        let notices = statement.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
+        notices.into_iter().map(|notice| notice.ok_or(DeviceStoreError::Corrupt("notice"))).collect()
+    }
+
+    /// Deletes a notice.
+    pub(crate) fn drop_notice(&self, row: i64) -> Result<(), DeviceStoreError> {
+        self.inner.execute("DELETE FROM notices WHERE row = ?1", [row])?;
+        Ok(())
+    }
+
+    /// Deletes a notice that the user was told of. Envelopes that were made up since stay.
+    pub(crate) fn forget_notice(&self, actor: &str, notice: &KeptNotice) -> Result<(), DeviceStoreError> {
+        let (kind, about) = notice.key();
+        let told = if let KeptNotice::Forged(count) = notice { *count } else { 0 };
+        let sql = "DELETE FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3 AND (kind <> ?4 OR number <= ?5)";
+        self.inner.execute(sql, params![actor, kind, about, FORGED, told])?;
+        Ok(())
+    }
+
+    /// Returns the users of whose chains others have seen more than was there when they were last
+    /// read.
+    pub(crate) fn unsettled_views(&self) -> Result<Vec<String>, DeviceStoreError> {
+        let sql = "SELECT about FROM notices JOIN chains ON chains.actor = about \
+                   WHERE kind = ?1 AND settled = 0 AND number > length GROUP BY about ORDER BY min(row)";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        Ok(statement.query_map([CONTRADICTION], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Records that the chain of a user was read again since others had another view of it.
+    pub(crate) fn settle_views(&self, of: &str) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE notices SET settled = 1 WHERE kind = ?1 AND about = ?2";
+        self.inner.execute(sql, params![CONTRADICTION, of])?;
+        Ok(())
+    }
+
+    /// Deletes the notices about views of the chain of a user.
+    pub(crate) fn drop_views(&self, of: &str) -> Result<(), DeviceStoreError> {
+        self.inner
+            .execute("DELETE FROM notices WHERE kind = ?1 AND about = ?2", params![CONTRADICTION, of])?;
+        Ok(())
+    }
+}

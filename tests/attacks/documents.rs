@@ -87,7 +87,7 @@ async fn of_another_size_or_kind() {
         }
         let mut packed = scene.signed_bytes(SCHEMES[1], path, &actor, b"\x1f\x8b\x08\x00".to_vec());
         packed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
-        assert_eq!(scene.send(packed).await, "400 not-json", "{path}: packed");
+        assert_eq!(scene.send(packed).await, "415 unsupported-media-type", "{path}: packed");
     }
     scene.assert_unchanged("a document of another size").await;
     assert_eq!(scene.dialled(), []);

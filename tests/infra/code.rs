@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use eko_service::route::Route;
+use eko_service::route::{Route, RouteMethod};
 
 use crate::root;
 
@@ -20,7 +20,7 @@ pub(crate) fn functions() -> BTreeSet<String> {
     folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// Returns the routes of all functions, as they declare them.
+/// Returns the routes of all functions: those that they declare, and HEAD for each GET.
 pub(crate) fn routes() -> BTreeSet<FunctionRoute> {
     let mut routes = BTreeSet::new();
     collect(&mut routes, "auth", eko_auth::ROUTES);
@@ -34,11 +34,14 @@ pub(crate) fn routes() -> BTreeSet<FunctionRoute> {
 
 fn collect<S>(routes: &mut BTreeSet<FunctionRoute>, function: &str, declared: &[Route<S>]) {
     for route in declared {
-        let added = routes.insert(FunctionRoute {
-            path: route.path.to_owned(),
-            method: route.method.as_str().to_owned(),
-            function: function.to_owned(),
-        });
-        assert!(added, "{function} declares {} {} twice", route.method.as_str(), route.path);
+        let head = (route.method == RouteMethod::Get).then_some("HEAD");
+        for method in std::iter::once(route.method.as_str()).chain(head) {
+            let added = routes.insert(FunctionRoute {
+                path: route.path.to_owned(),
+                method: method.to_owned(),
+                function: function.to_owned(),
+            });
+            assert!(added, "{function} declares {method} {} twice", route.path);
+        }
     }
 }

@@ -26,7 +26,17 @@ async fn public_documents() {
             "application/jrd+json",
         ),
         ("nodeinfo_links", "/.well-known/nodeinfo", "application/json"),
-        ("nodeinfo", "/nodeinfo/2.1", "application/json"),
+        (
+            "nodeinfo",
+            "/nodeinfo/2.1",
+            r#"application/json; profile="http://nodeinfo.diaspora.software/ns/schema/2.1#""#,
+        ),
+        (
+            "nodeinfo_2_0",
+            "/nodeinfo/2.0",
+            r#"application/json; profile="http://nodeinfo.diaspora.software/ns/schema/2.0#""#,
+        ),
+        ("host_meta_json", "/.well-known/host-meta.json", "application/jrd+json"),
         ("capabilities", "/.well-known/ecp", "application/json"),
     ] {
         let answer = get_public(&bob, path).await;
@@ -34,18 +44,99 @@ async fn public_documents() {
         assert_eq!(answer.headers["access-control-allow-origin"], "*", "{path}");
         insta::assert_json_snapshot!(name, answer.json().unwrap(), { ".software.version" => "[version]" });
     }
-    // A browser gets an HTML page. A reader of linked data gets the same document under the other
-    // media type.
-    let accepting = async |accept: &str| {
-        let request = Request::get("https://eko.example/user/bob").header("accept", accept);
-        world.transport().send(request.body(Bytes::new()).unwrap()).await.unwrap()
-    };
-    let page = accepting("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8").await;
-    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
-    assert!(String::from_utf8_lossy(page.body()).contains("<h1>@bob@eko.example</h1>"));
+}
+
+/// Asks for a path of the server with this `Accept`.
+async fn accepting(world: &World, path: &str, accept: &str) -> http::Response<Bytes> {
+    let request = Request::get(format!("https://eko.example{path}")).header("accept", accept);
+    world.transport().send(request.body(Bytes::new()).unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_variant_tells_caches_that_accept_decides() {
+    let world = World::new().await;
+    world.user("bob").await;
     let linked_data = r#"application/ld+json; profile="https://www.w3.org/ns/activitystreams""#;
-    let linked = accepting(&format!("{linked_data}, application/activity+json")).await;
-    assert_eq!(linked.headers()["content-type"], linked_data);
+    for (path, accept, media_type) in [
+        ("/user/bob", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("/user/bob", "Text/HTML;q=1.0, application/activity+json;q=0.9", "text/html; charset=utf-8"),
+        ("/user/bob", "text/html;q=0.5, Application/Activity+JSON", "application/activity+json"),
+        ("/user/bob", "application/ld+json;q=0.9, text/html;q=0.1", linked_data),
+        ("/user/bob", linked_data, linked_data),
+        ("/user/bob", "image/png", "application/activity+json"),
+        ("/actor", "text/html, application/ld+json;q=0.1", linked_data),
+        ("/user/bob/devices", linked_data, linked_data),
+        ("/user/bob/keyPackages", "text/html", "application/activity+json"),
+        ("/.well-known/host-meta", "*/*", "application/xrd+xml"),
+        ("/.well-known/host-meta", "application/json", "application/jrd+json"),
+    ] {
+        let answer = accepting(&world, path, accept).await;
+        assert_eq!(answer.headers()["content-type"], media_type, "{path} {accept}");
+        let vary = answer.headers().get_all("vary").iter();
+        let names = vary.flat_map(|value| value.to_str().unwrap().split(',').map(str::trim));
+        assert!(names.into_iter().any(|name| name.eq_ignore_ascii_case("accept")), "{path} {accept}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_links_the_actor_document() {
+    let world = World::new().await;
+    world.user("bob").await;
+    let page = accepting(&world, "/user/bob", "text/html").await;
+    let text = String::from_utf8_lossy(page.body()).into_owned();
+    assert!(text.contains("<h1>@bob@eko.example</h1>"), "{text}");
+    let link =
+        r#"<link rel="alternate" type="application/activity+json" href="https://eko.example/user/bob">"#;
+    assert!(text.contains(link), "{text}");
+    assert_eq!(
+        page.headers()["link"],
+        r#"<https://eko.example/user/bob>; rel="alternate"; type="application/activity+json""#
+    );
+}
+
+#[tokio::test]
+async fn host_metadata_leads_to_webfinger() {
+    let world = World::new().await;
+    let xml = accepting(&world, "/.well-known/host-meta", "application/xrd+xml").await;
+    let template = "https://eko.example/.well-known/webfinger?resource={uri}";
+    let text = String::from_utf8_lossy(xml.body()).into_owned();
+    assert!(text.contains(&format!(r#"<Link rel="lrdd" template="{template}"/>"#)), "{text}");
+}
+
+/// RFC 7565, section 4, and RFC 3986, section 6.2.2: URIs are compared, not strings.
+#[tokio::test]
+async fn webfinger_finds_every_spelling_of_a_resource() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    for resource in [
+        "acct:bob@eko.example",
+        "ACCT:bob@eko.example",
+        "acct:b%6Fb@eko.example",
+        "acct:%62ob@EKO.example",
+        "acct:Bob@Eko.Example",
+        "@bob@eko.example",
+        "bob@EKO.example",
+        "https://eko.example/user/bob",
+        "HTTPS://Eko.Example/user/bob",
+        "https://eko.example/user/b%6fb",
+        "https://eko.example:443/user/bob",
+    ] {
+        // `%` stands for itself in the resource, so it is encoded once more in the query.
+        let query = resource.replace('%', "%25");
+        let answer = get_public(&bob, &format!("/.well-known/webfinger?resource={query}")).await;
+        assert_eq!(answer.status, 200, "{resource}");
+        assert_eq!(answer.json().unwrap()["aliases"][0], "https://eko.example/user/bob", "{resource}");
+    }
+    for resource in ["HTTPS://EKO.example", "ACCT:eko.example@EKO.example", "https://eko.example:443/actor"] {
+        let answer = get_public(&bob, &format!("/.well-known/webfinger?resource={resource}")).await;
+        assert_eq!(answer.status, 200, "{resource}");
+        assert_eq!(answer.json().unwrap()["aliases"][1], "https://eko.example/actor", "{resource}");
+    }
+    for resource in ["acct:bob%2Fx@eko.example", "acct:bob%40eko.example", "ftp://eko.example/user/bob"] {
+        let query = resource.replace('%', "%25");
+        let answer = get_public(&bob, &format!("/.well-known/webfinger?resource={query}")).await;
+        assert_eq!(answer.status, 404, "{resource}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use eko_protocol::collection;
 use eko_service::caller::PathUser;
-use eko_service::{AppState, Problem, respond};
+use eko_service::{AppState, Problem, negotiate, respond};
 use http::HeaderMap;
 
 /// The time for which caches may keep a chain, in seconds.
@@ -21,5 +21,5 @@ pub(crate) async fn read_chain(
     let nodes = state.store().chain(&user).await?;
     let last = nodes.last().ok_or(Problem::NotFound("user"))?;
     let body = collection::device_chain(state.origin(), &user, &nodes, Some(&last.device_set()));
-    Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
+    Ok(respond::cached(negotiate::negotiated(&headers, &body), FRESH_SECONDS))
 }

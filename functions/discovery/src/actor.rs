@@ -5,10 +5,11 @@
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
-use eko_protocol::address::Origin;
+use eko_protocol::address::{Origin, UserName};
 use eko_service::caller::PathUser;
+use eko_service::negotiate::{self, Representation};
 use eko_service::{AppState, Problem, respond};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 
 use crate::FRESH_SECONDS;
@@ -24,11 +25,8 @@ pub(crate) async fn user_actor(
 ) -> Result<Response, Problem> {
     state.store().device_set(&user).await?.ok_or(Problem::NotFound("user"))?;
     let origin = state.origin();
-    if respond::wants_html(&headers) {
-        // Neither a user name ([a-z0-9_]) nor an authority can contain markup, so nothing is
-        // escaped.
-        let handle = format!("@{user}@{}", origin.authority());
-        return Ok(respond::cached(Html(PAGE.replace("{handle}", &handle)).into_response(), FRESH_SECONDS));
+    if Representation::of_document_and_page(&headers) == Representation::Page {
+        return Ok(respond::cached(negotiate::vary(page(origin, &user)), FRESH_SECONDS));
     }
     let mut body = json!({
         "@context": context(origin),
@@ -44,7 +42,7 @@ pub(crate) async fn user_actor(
         "eko:devices": origin.devices(&user),
     });
     put_key(&state, &mut body, &origin.actor(&user))?;
-    Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
+    Ok(respond::cached(negotiate::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
 /// GET `/actor` (`docs/protocol.md`, section 2): returns the server's actor document. No call.
@@ -66,7 +64,7 @@ pub(crate) async fn server_actor(
         "endpoints": { "sharedInbox": origin.shared_inbox() },
     });
     put_key(&state, &mut body, &origin.server_actor())?;
-    Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
+    Ok(respond::cached(negotiate::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
 /// Returns the `@context` of an actor. The vocabulary of keys is in it because a reader of linked
@@ -87,12 +85,26 @@ fn put_key(state: &AppState, body: &mut Value, actor: &str) -> Result<(), Proble
     Ok(())
 }
 
-/// The page for a browser. `{handle}` stands for the user's handle.
+/// Answers with the page for a browser. It links the actor document, in a header and in its text.
+fn page(origin: &Origin, user: &UserName) -> Response {
+    // Neither a user name ([a-z0-9_]) nor an origin can contain markup, so nothing is escaped.
+    let actor = origin.actor(user);
+    let handle = format!("@{user}@{}", origin.authority());
+    let mut response = Html(PAGE.replace("{handle}", &handle).replace("{actor}", &actor)).into_response();
+    let link = format!("<{actor}>; rel=\"alternate\"; type=\"{}\"", respond::ACTIVITY_JSON);
+    if let Ok(link) = HeaderValue::from_str(&link) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    response
+}
+
+/// The page for a browser. `{handle}` stands for the user's handle, `{actor}` for the actor's id.
 const PAGE: &str = "<!doctype html>
 <html lang=\"en\">
 <meta charset=\"utf-8\">
 <meta name=\"viewport\" content=\"width=device-width\">
 <title>{handle}</title>
+<link rel=\"alternate\" type=\"application/activity+json\" href=\"{actor}\">
 <style>body{font:1.1rem/1.5 system-ui;max-width:36rem;margin:20vh auto;padding:0 1rem}</style>
 <h1>{handle}</h1>
 <p>Receives end-to-end encrypted messages here. Write to this handle with an Eko client.</p>

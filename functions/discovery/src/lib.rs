@@ -3,6 +3,7 @@
 mod actor;
 mod capabilities;
 mod context;
+mod host_meta;
 mod node_info;
 mod web_finger;
 
@@ -22,7 +23,10 @@ pub const NEEDS: Needs = Needs { issuer: true, signing_key: true, ..Needs::NOTHI
 pub const ROUTES: &[Route<AppState>] = &[
     Route::get("/.well-known/webfinger", |method| on(method, web_finger::find_actor)),
     Route::get("/.well-known/nodeinfo", |method| on(method, node_info::node_info_links)),
-    Route::get("/nodeinfo/2.1", |method| on(method, node_info::node_info)),
+    Route::get("/nodeinfo/2.0", |method| on(method, node_info::node_info_2_0)),
+    Route::get("/nodeinfo/2.1", |method| on(method, node_info::node_info_2_1)),
+    Route::get("/.well-known/host-meta", |method| on(method, host_meta::host_meta)),
+    Route::get("/.well-known/host-meta.json", |method| on(method, host_meta::host_meta_json)),
     Route::get("/.well-known/ecp", |method| on(method, capabilities::capabilities)),
     Route::get("/ns", |method| on(method, context::term_context)),
     Route::get("/actor", |method| on(method, actor::server_actor)),

@@ -6,6 +6,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use eko_protocol::address::{Handle, Origin, UserName};
 use eko_service::{AppState, Problem, respond};
+use fluent_uri::Iri;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -33,7 +34,7 @@ pub(crate) async fn find_actor(
     const BAD: Problem = Problem::BadRequest("send one resource");
     let origin = state.origin();
     let Query(query) = query.map_err(|_| BAD)?;
-    let resource = query.resource.ok_or(BAD)?;
+    let resource = normal(query.resource.ok_or(BAD)?);
     if is_server(origin, &resource) {
         return Ok(server(origin));
     }
@@ -51,12 +52,24 @@ pub(crate) async fn find_actor(
     Ok(respond::cached(respond::document(StatusCode::OK, respond::JRD_JSON, &body), FRESH_SECONDS))
 }
 
+/// Returns a resource in the normal form of its syntax (RFC 3986, section 6.2.2): scheme and host in
+/// lower case, and nothing percent-encoded that need not be. URIs are compared in this form, as RFC
+/// 7565, section 4, has it for `acct`. Text that is no URI, such as `@alice@a.example`, is returned
+/// as it is.
+fn normal(resource: String) -> String {
+    match Iri::parse(resource.as_str()) {
+        Ok(uri) => uri.normalize().into_string(),
+        Err(_) => resource,
+    }
+}
+
 /// True if a resource is the server itself: its origin, its actor's id or its actor's handle.
 fn is_server(origin: &Origin, resource: &str) -> bool {
     let authority = origin.authority();
+    let handle = resource.strip_prefix("acct:").unwrap_or(resource);
     resource.strip_suffix('/').unwrap_or(resource) == origin.as_str()
         || resource == origin.server_actor()
-        || resource.strip_prefix("acct:").unwrap_or(resource) == format!("{authority}@{authority}")
+        || handle.eq_ignore_ascii_case(&format!("{authority}@{authority}"))
 }
 
 /// Answers with the links of the server's actor.

@@ -9,7 +9,7 @@ use eko_protocol::collection;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::KeyPackage;
 use eko_service::caller::PathUser;
-use eko_service::{AppState, Problem, respond};
+use eko_service::{AppState, Problem, negotiate, respond};
 use eko_store::device::DeviceAddress;
 use http::HeaderMap;
 
@@ -30,7 +30,7 @@ pub(crate) async fn list_packages(
     let packages: Vec<KeyPackage> =
         keys.into_iter().map(|(device, keys)| keys.package(state.origin(), &user, &device)).collect();
     let body = collection::key_packages(state.origin(), &user, &packages, Some(&devices.set));
-    Ok(respond::cached(respond::negotiated(&headers, &body), FRESH_SECONDS))
+    Ok(respond::cached(negotiate::negotiated(&headers, &body), FRESH_SECONDS))
 }
 
 /// GET `/user/{name}/keyPackage/{deviceId}` (`docs/protocol.md`, section 4): returns the package of
@@ -52,5 +52,5 @@ pub(crate) async fn one_package(
     let keys = state.store().own_keys(DeviceAddress::new(&user, &device)).await?.ok_or(NONE)?;
     let mut package = keys.package(state.origin(), &user, &device);
     package.device_set = Some(devices.set);
-    Ok(respond::cached(respond::negotiated(&headers, &package.to_value(state.origin())), FRESH_SECONDS))
+    Ok(respond::cached(negotiate::negotiated(&headers, &package.to_value(state.origin())), FRESH_SECONDS))
 }

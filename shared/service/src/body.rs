@@ -27,9 +27,7 @@ impl<S: Sync, const LIMIT: usize> FromRequest<S> for JsonBody<LIMIT> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            return Err(Problem::UnsupportedMediaType(MediaType::Json));
-        }
+        check_json(request.headers())?;
         let bytes = read(request.into_body(), LIMIT).await?;
         Ok(Self(json::parse(&bytes)?))
     }
@@ -47,6 +45,7 @@ impl<S: Sync> FromRequest<S> for FormBody {
         if !essence(request.headers()).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Problem::UnsupportedMediaType(MediaType::Form));
         }
+        check_uncoded(request.headers())?;
         Ok(Self(read(request.into_body(), limits::MAX_BODY_BYTES).await?))
     }
 }
@@ -64,13 +63,29 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     }
 }
 
-/// True if the `Content-Type` is `application/activity+json`, `application/ld+json` (with or
-/// without a profile) or `application/json`.
-pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+/// Checks that a body is JSON as it stands: the `Content-Type` is `application/activity+json`,
+/// `application/ld+json` (with or without a profile) or `application/json`, and nothing is
+/// compressed.
+///
+/// # Errors
+/// [`Problem::UnsupportedMediaType`].
+pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
     let essence = essence(headers);
-    ["application/activity+json", "application/ld+json", "application/json"]
-        .iter()
-        .any(|known| essence.eq_ignore_ascii_case(known))
+    let known = ["application/activity+json", "application/ld+json", "application/json"];
+    if !known.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+        return Err(Problem::UnsupportedMediaType(MediaType::Json));
+    }
+    check_uncoded(headers)
+}
+
+/// Refuses a body with a content coding (RFC 9110, section 8.4), such as gzip. Ciphertexts do not
+/// shrink, and a digest that covers one form and a size limit that covers another invite mistakes.
+fn check_uncoded(headers: &HeaderMap) -> Result<(), Problem> {
+    let coded = headers.get_all(header::CONTENT_ENCODING).iter();
+    match coded.into_iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        true => Ok(()),
+        false => Err(Problem::UnsupportedMediaType(MediaType::Uncoded)),
+    }
 }
 
 /// Returns the `Content-Type` without its parameters; empty if there is none.

@@ -18,6 +18,7 @@ pub mod caller;
 pub mod config;
 pub mod edge;
 pub mod federated;
+pub mod negotiate;
 pub mod problem;
 pub mod queue_message;
 pub mod respond;

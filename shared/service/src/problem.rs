@@ -91,6 +91,8 @@ pub enum MediaType {
     Json,
     /// A form.
     Form,
+    /// Any of them without a content coding (RFC 9110, section 8.4).
+    Uncoded,
 }
 
 /// The time after which a server that is out of reach is worth another try, in seconds.
@@ -212,6 +214,7 @@ impl Problem {
             | Self::RemoteFailed(detail) => detail.into(),
             Self::RemoteUnreachable { why, .. } => why.into(),
             Self::UnsupportedMediaType(MediaType::Form) => "send application/x-www-form-urlencoded".into(),
+            Self::UnsupportedMediaType(MediaType::Uncoded) => "send the body without Content-Encoding".into(),
             Self::UnsupportedMediaType(MediaType::Json) => {
                 "send application/activity+json, application/ld+json or application/json".into()
             }
@@ -289,6 +292,9 @@ impl Problem {
             }
             Self::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from(5_u16))),
             Self::MethodNotAllowed(Some(allow)) => Some((header::ALLOW, allow.clone())),
+            Self::UnsupportedMediaType(MediaType::Uncoded) => {
+                Some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
+            }
             _ => None,
         }
     }

@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use eko_protocol::json;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 use crate::Problem;
@@ -21,24 +21,6 @@ pub const JSON: &str = "application/json";
 /// Answers with an ActivityStreams document as `application/activity+json`.
 pub fn activity(status: StatusCode, body: &Value) -> Response {
     document(status, ACTIVITY_JSON, body)
-}
-
-/// Answers 200 with an ActivityStreams document, in the one of the two media types that stands
-/// first in `Accept`.
-pub fn negotiated(headers: &HeaderMap, body: &Value) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let position = |name: &str| accept.find(name).unwrap_or(usize::MAX);
-    let media_type =
-        if position("application/ld+json") < position(ACTIVITY_JSON) { LD_JSON } else { ACTIVITY_JSON };
-    let mut response = document(StatusCode::OK, media_type, body);
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-    response
-}
-
-/// True if a browser asks: the `Accept` header names HTML and no JSON.
-pub fn wants_html(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.contains("text/html") && !accept.contains("json")
 }
 
 /// Answers with a JSON document of this media type.

@@ -10,7 +10,6 @@ use eko_protocol::json::text;
 use eko_protocol::{http_signature, json};
 use serde_json::Value;
 
-use crate::problem::MediaType;
 use crate::{FederatedState, Problem, body};
 
 /// An activity of an actor on another server.
@@ -41,9 +40,7 @@ pub async fn read(
     let federation =
         state.federates().ok_or_else(|| Problem::NotFederated("this server does not federate".to_owned()))?;
     let (parts, content) = request.into_parts();
-    if !body::is_json(&parts.headers) {
-        return Err(Problem::UnsupportedMediaType(MediaType::Json));
-    }
+    body::check_json(&parts.headers)?;
     let content = body::read(content, limit).await?;
     let activity = json::parse(&content)?;
     let actor = text(&activity, "actor")?.to_owned();

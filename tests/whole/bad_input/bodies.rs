@@ -1,7 +1,7 @@
 //! Bodies that are refused before any member is read: no JSON, the wrong media type, too long, too
 //! deep.
 
-use eko_client::{Auth, Body};
+use eko_client::{Auth, Body, Transport as _};
 
 use super::{ACTIVITY, BadInputScene};
 
@@ -27,6 +27,25 @@ async fn endpoints(scene: &BadInputScene) -> Vec<BodyEndpoint> {
         BodyEndpoint { path: "/user/alice/keyPackages", token: None, limit: MIB },
         BodyEndpoint { path: "/user/alice/outbox", token: None, limit: 5 * MIB / 2 },
     ]
+}
+
+/// A server that decoded it would have two sizes to limit, and a digest of either.
+#[tokio::test]
+async fn a_compressed_body_is_named_as_such() {
+    let scene = BadInputScene::new().await;
+    for BodyEndpoint { path, token, .. } in endpoints(&scene).await {
+        let token = token.unwrap_or_else(|| scene.alice.tokens().unwrap().access);
+        for (coding, status) in [("gzip", 415), ("identity, br", 415), ("deflate", 415)] {
+            let request = http::Request::post(format!("https://eko.example{path}"))
+                .header("content-type", ACTIVITY)
+                .header("content-encoding", coding)
+                .header("authorization", format!("Bearer {token}"));
+            let answer =
+                scene.world.transport().send(request.body(vec![0x1f, 0x8b].into()).unwrap()).await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{path} {coding}");
+            assert_eq!(answer.headers()["accept-encoding"], "identity", "{path} {coding}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::global::GlobalOptions;
 
 const MORE: &str = "\
 Examples:
-  eko login alice                  on the server that `cargo run` starts on this machine
+  eko login alice                  on the server that `cargo run` starts
   eko login alice@chat.example     on a server of your own
   eko --as alice whoami            if several accounts are on this machine
 
@@ -19,11 +19,11 @@ Exit codes:
   0  the command succeeded
   1  the command failed
   2  the command line or the input makes no sense
-  3  someone's devices or keys cannot be trusted; nothing was sent to anybody
-  4  a server is out of reach, or asks to wait; the command may work later, or eko listen sends the rest
-  5  a group's message or change was sent to some members, and not to others; the failure names them
+  3  devices or keys cannot be trusted; nothing was sent to anybody
+  4  a server is out of reach or asks to wait: try later, or run eko listen
+  5  sent to some members of a group, and not to others
 
-Licence: AGPL-3.0-only, because libsignal is linked into eko. The source is the project's folder
+Licence: AGPL-3.0-only, because libsignal is linked into eko. The source is the project's folder \
 shared/eko-cli.";
 
 /// Eko Messages in a terminal: messages that only their recipients can read, between people on any

@@ -17,7 +17,7 @@ use crate::people::{Correspondent, conversation};
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 const MORE: &str = "\
-Each line that you type is one message. Messages from anyone are shown as `eko listen` shows them.
+Each line that you type is one message. Messages from anyone are shown as `eko listen` shows them. \
 Ctrl-D or Ctrl-C ends the chat.
 
 Examples:

@@ -12,8 +12,8 @@ use crate::failure::{CommandFailure, Exit};
 use crate::show;
 
 const MORE: &str = "\
-A new device of yours is pending until one of your active devices approves it. A pending device
-reads nothing. To approve it, enter the joining code that it shows. The code proves to both devices
+A new device of yours is pending until one of your active devices approves it. A pending device \
+reads nothing. To approve it, enter the joining code that it shows. The code proves to both devices \
 that no server is between them.
 
 Examples:

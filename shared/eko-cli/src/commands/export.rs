@@ -20,8 +20,8 @@ use crate::printable::printable_json;
 use crate::show;
 
 const MORE: &str = "\
-Each line is a JSON object with a \"type\": first one \"export\", then each \"person\" whose devices are
-known, each \"group\", and each \"message\" in order. The file holds no keys, so no device can be made
+Each line is a JSON object with a \"type\": first one \"export\", then each \"person\" whose devices are \
+known, each \"group\", and each \"message\" in order. The file holds no keys, so no device can be made \
 of it. It holds all messages unencrypted.
 
 Examples:

@@ -16,9 +16,9 @@ use crate::people::{group, named, short};
 use change::ChangeCommand;
 
 const MORE: &str = "\
-A group exists on its members' devices only: no server knows of it. Each change is sent to every
-member like a message. Only admins can change more than their own membership. A member who is removed
-is not told, and cannot read later messages. Whoever is added is invited, and joins or declines. Until
+A group exists on its members' devices only: no server knows of it. Each change is sent to every \
+member like a message. Only admins can change more than their own membership. A member who is removed \
+is not told, and cannot read later messages. Whoever is added is invited, and joins or declines. Until \
 somebody has joined, nothing says that your messages reach them.
 
 NAME is the group's name, or the beginning of its id.

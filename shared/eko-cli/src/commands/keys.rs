@@ -10,8 +10,8 @@ use crate::progress::ProgressLine;
 use crate::show;
 
 const MORE: &str = "\
-Someone who writes to you for the first time takes one one-time key of each of your devices from the
-server. `eko listen` publishes new ones in time, and renews the signed keys every week. `eko keys
+Someone who writes to you for the first time takes one one-time key of each of your devices from the \
+server. `eko listen` publishes new ones in time, and renews the signed keys every week. `eko keys \
 renew` does the same without listening.
 
 Examples:

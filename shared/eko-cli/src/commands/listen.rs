@@ -9,8 +9,8 @@ use crate::failure::CommandFailure;
 use crate::listener::MailboxListener;
 
 const MORE: &str = "\
-Messages are written to standard output. Everything else goes to standard error: which of your
-messages have arrived, devices that ask to be yours, and signs of an attack. Messages that could not
+Messages are written to standard output. Everything else goes to standard error: which of your \
+messages have arrived, devices that ask to be yours, and signs of an attack. Messages that could not \
 be sent before are tried again. Ctrl-C ends the command; nothing is lost.
 
 Examples:

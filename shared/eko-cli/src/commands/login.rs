@@ -32,21 +32,22 @@ const WAIT: Duration = Duration::from_secs(5 * 60);
 /// ten minutes that a server allows.
 const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
 const MORE: &str = "\
-The server's issuer confirms who you are: your browser opens the issuer's page, and returns here. The
+The server's issuer confirms who you are: your browser opens the issuer's page, and returns here. The \
 development issuer of a server on this machine asks for no password, so no browser is needed.
 
-Each sign-in is bound to the server and to the keys of this device: the ID token that the issuer gives
-carries a nonce that is made from both. Whoever gets the token cannot use it at another server or for
-another device.
+Each sign-in is bound to the server and to the keys of this device: the ID token that the issuer gives \
+carries a nonce that is made from both. Whoever gets the token cannot use it at another server or for \
+another device. If the server uses the same sign-in as another server that you know, eko asks before anything \
+is shown or sent; a script that trusts the server says --shared-issuer.
 
-The first device of a name claims the name. A further device shows a joining code, and waits until you
-have entered the code on another of your devices: eko devices approve. If you end the wait, eko login
-goes on with it, with the same code. If you have lost all your other devices, --reset revokes them
+The first device of a name claims the name. A further device shows a joining code, and waits until you \
+have entered the code on another of your devices: eko devices approve. If you end the wait, eko login \
+goes on with it, with the same code. If you have lost all your other devices, --reset revokes them \
 and begins anew; it asks first. Keys are made on this machine, and their private halves never leave it.
 
-A device that was revoked, or that the server has forgotten, cannot be used again. --anew makes
-another device in its place, and in the place of one that still waits for approval. A reset always
-needs a new device: where there is one already, --anew --reset replaces it too. Run
+A device that was revoked, or that the server has forgotten, cannot be used again. --anew makes \
+another device in its place, and in the place of one that still waits for approval. A reset always \
+needs a new device: where there is one already, --anew --reset replaces it too. Run \
 `eko export` before, to keep the old messages in a form that other programs can read.
 
 Examples:

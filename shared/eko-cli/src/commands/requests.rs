@@ -12,8 +12,8 @@ use crate::people::{is_called, named};
 use crate::show;
 
 const MORE: &str = "\
-What somebody writes to whom you have never written is a request. It is in no conversation, its author
-does not learn that it arrived, and nothing is fetched from the author's server. Writing to somebody
+What somebody writes to whom you have never written is a request. It is in no conversation, its author \
+does not learn that it arrived, and nothing is fetched from the author's server. Writing to somebody \
 accepts their request, too.
 
 Examples:

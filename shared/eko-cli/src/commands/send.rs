@@ -28,7 +28,7 @@ Examples:
   git log -1 | eko send @bob -
   eko send --group Friday 'When shall we three meet again?'
 
-A file of up to 48 KiB is sent within the message. A larger file is encrypted by `eko attachments
+A file of up to 48 KiB is sent within the message. A larger file is encrypted by `eko attachments \
 seal`. You upload the result wherever you like, and send its description with --attached.";
 
 /// The options of `eko send`.

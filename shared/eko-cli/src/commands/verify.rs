@@ -19,10 +19,10 @@ use crate::people::{named, person};
 use crate::qr;
 
 const MORE: &str = "\
-Both sides see the same number, unless a server between you gives out keys of its own. Compare the
+Both sides see the same number, unless a server between you gives out keys of its own. Compare the \
 number by another way than Eko: face to face, or in a call in which you know each other's voices.
 
-If someone has lost all their devices and begun anew, nothing is sent to them until you have compared
+If someone has lost all their devices and begun anew, nothing is sent to them until you have compared \
 the new number (--confirm), or have accepted the new devices without comparing (--accept).
 
 Examples:
@@ -31,7 +31,7 @@ Examples:
   eko verify @bob --confirm --number '34021 77651 …'
   eko verify @bob --scanned code.hex
 
-Exit code 3: there is an alarm, a reset that you have neither confirmed nor accepted, or the numbers
+Exit code 3: there is an alarm, a reset that you have neither confirmed nor accepted, or the numbers \
 differ.";
 
 /// The options of `eko verify`.

@@ -36,6 +36,32 @@ async fn help_is_a_result_and_no_command_a_failure() {
     }
 }
 
+/// A line of a paragraph ends where the next word does not fit any more.
+#[tokio::test]
+async fn every_help_wraps_at_the_width_of_the_terminal() {
+    let home = TestHome::new();
+    let commands =
+        ["", "login", "logout", "whoami", "devices", "send", "listen", "chat", "history", "requests"];
+    let more = ["attachments", "groups", "verify", "keys", "export", "completions", "groups join"];
+    for command in commands.into_iter().chain(more) {
+        for width in [72, 80, 100] {
+            let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+            let output = home.command(&arguments).env("COLUMNS", width.to_string()).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            for (line, next) in lines.iter().zip(&lines[1..]) {
+                let is_prose = |line: &str| line.starts_with(|c: char| !c.is_whitespace());
+                assert!(line.chars().count() <= width, "{command} at {width}: {line}");
+                if is_prose(line) && is_prose(next) && !line.ends_with(':') {
+                    let word = next.split_whitespace().next().unwrap();
+                    let fits = line.chars().count() + 1 + word.chars().count() <= width;
+                    assert!(!fits, "{command} at {width}: {line:?} is too short before {word:?}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn completions_for_every_shell() {
     let home = TestHome::new();

@@ -112,6 +112,8 @@ pub async fn measure() -> anyhow::Result<Vec<MessagePath>> {
         local(TOGETHER, FIRST_BYTES).await?,
         federated(1, SHORT_BYTES).await?,
         federated(TOGETHER, SHORT_BYTES).await?,
+        encrypted_receipts(1).await?,
+        encrypted_receipts(TOGETHER).await?,
         takes().await?,
     ])
 }
@@ -147,13 +149,13 @@ async fn local(together: usize, bytes: usize) -> anyhow::Result<MessagePath> {
     path.push("deliver to two mailboxes", share(meter.read(0, 1).await?));
     received(&mut path, &meter, [&bob, &second], together).await?;
     world.deliver().await;
-    path.push("deliver the receipt", share(meter.read(0, 1).await?));
+    path.push("deliver the delivery report", share(meter.read(0, 1).await?));
     world.empty(&alice).await;
     Ok(path)
 }
 
 /// Measures a message to two devices of a user on another server that the author's server knows,
-/// until the receipt is in the author's mailbox. The costs of both servers count.
+/// until the delivery report is in the author's mailbox. The costs of both servers count.
 async fn federated(together: usize, bytes: usize) -> anyhow::Result<MessagePath> {
     let internet = Internet::new();
     let (here, _) = World::online(&internet, "a.example").await;
@@ -193,12 +195,54 @@ async fn federated(together: usize, bytes: usize) -> anyhow::Result<MessagePath>
     path.push("deliver to two mailboxes", share(recipient.read(0, 1).await?));
     received(&mut path, &recipient, [&bob, &second], together).await?;
     there.federate().await;
-    path.push("send the receipt, at the recipient's", share(recipient.read(0, 1).await?));
-    path.push("take the receipt, at the author's", share(author.read(together, together).await?));
+    path.push("send the delivery report, at the recipient's", share(recipient.read(0, 1).await?));
+    path.push("take the delivery report, at the author's", share(author.read(together, together).await?));
     here.deliver().await;
-    path.push("deliver the receipt", share(author.read(0, 1).await?));
+    path.push("deliver the delivery report", share(author.read(0, 1).await?));
     settle().await;
     here.empty(&alice).await;
+    Ok(path)
+}
+
+/// Measures receipts that a device encrypts for two devices of an author here. They wake nobody, and
+/// each device deletes each of them without a report.
+async fn encrypted_receipts(together: usize) -> anyhow::Result<MessagePath> {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    let alice = world.user("alice").await;
+    let second = world.further(&alice, "two").await;
+    world.deliver().await;
+    world.empty(&second).await;
+    send(&world, &bob, [&alice, &second], SHORT_BYTES).await?;
+    world.deliver().await;
+    for device in [&alice, &second] {
+        world.empty(device).await;
+    }
+
+    let mut path = MessagePath::new(format!("{together} encrypted receipts at a time, for two devices"));
+    let share = |work: StepWork| work.a_part(together as f64);
+    let meter = Meter::new(&world);
+    for _ in 0..together {
+        world.advance(1);
+        send(&world, &bob, [&alice, &second], SHORT_BYTES).await?;
+    }
+    path.push("send", share(meter.read(together, together).await?));
+    world.deliver().await;
+    path.push("deliver to two mailboxes", share(meter.read(0, 1).await?));
+    let mut pages = Vec::new();
+    for device in [&alice, &second] {
+        pages.push(device.fetch().await?);
+    }
+    path.push("two devices fetch", share(meter.read(2, 2).await?));
+    for (device, page) in [&alice, &second].into_iter().zip(pages) {
+        ensure!(page.entries.len() == together, "{} entries of {together}", page.entries.len());
+        for entry in page.entries {
+            device.discard(&entry.address).await?;
+        }
+    }
+    let deletions = 2 * together;
+    path.push("two devices delete", share(meter.read(deletions, deletions).await?));
+    world.deliver().await;
     Ok(path)
 }
 

@@ -37,7 +37,6 @@ pub(super) async fn play(examples: &mut Examples) {
     let approved = phone.last();
     examples.exchange("approve", &approved);
     let node: Value = serde_json::from_slice(approved.request.body()).unwrap();
-    examples.answer("stale-head", &post(&phone, "/user/alice/devices", &node).await);
 
     laptop.register(&world.id_token(&laptop).await, laptop.as_further()).await.unwrap();
     phone.turn_away(laptop.id()).await.unwrap();
@@ -47,6 +46,7 @@ pub(super) async fn play(examples: &mut Examples) {
     world.advance(60_000);
     phone.revoke(tablet.id()).await.unwrap();
     examples.exchange("revoke", &phone.last());
+    examples.answer("stale-head", &post(&phone, "/user/alice/devices", &node).await);
     let (_, chain) = phone.chain(phone.user()).await.unwrap();
     examples.document("ResetDevices", &laptop.reset_node(&chain.position).unwrap());
     world.erase().await;

@@ -7,8 +7,8 @@
 //! * The connector resolves the name once, keeps the addresses that [`is_public`] allows, and
 //!   connects to one of these. A second, different answer of the DNS (rebinding) has no effect. A
 //!   pooled connection is used again only for the scheme, host and port that it was opened for.
-//! * [`ExchangeLimits`] bound the size of the body and the time of the whole exchange. Nothing is
-//!   decompressed.
+//! * [`ExchangeLimits`] bound the size of the body and the time of the whole exchange. A
+//!   compressed body counts by what it becomes.
 //!
 //! The client is hyper-util's with a connector of its own. `reqwest` has no place for the address
 //! check: its resolver is not called for IP literals, and its connector layer does not see the
@@ -17,6 +17,7 @@
 //! [`is_public`]: crate::address_guard::is_public
 
 mod answer;
+mod coding;
 mod connector;
 mod error;
 mod media_types;

@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::coding::Coding;
 use super::error::excerpt;
 use super::{ExchangeLimits, FetchError, MediaTypes};
 
@@ -54,7 +55,7 @@ impl UnreadAnswer {
 
     /// Reads the body, within the limits of the exchange. The head is returned in either case.
     ///
-    /// The result is [`FetchError::Encoded`], [`FetchError::TooLarge`], [`FetchError::TimedOut`] or
+    /// A body in gzip or deflate is decoded. The result is [`FetchError::Encoded`], [`FetchError::TooLarge`], [`FetchError::TimedOut`] or
     /// the error of the connection if the body cannot be read.
     pub async fn read(self) -> Response<Result<Bytes, FetchError>> {
         let Self { response, host, limits, ends } = self;
@@ -99,7 +100,7 @@ pub(super) async fn read<B>(
 where
     B: BodyExt<Data = Bytes, Error = FetchError> + Unpin,
 {
-    check_encoding(host, headers)?;
+    let coding = coding(host, headers)?;
     let too_large = || FetchError::TooLarge { host: host.to_owned(), limit };
     // The size that `Content-Length` announces, if there is one.
     if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > limit) {
@@ -113,19 +114,28 @@ where
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(bytes.into())
+    match coding {
+        None => Ok(bytes.into()),
+        Some(coding) => coding.decode(host, &bytes, limit),
+    }
 }
 
-/// Refuses a compressed body. Nothing is decompressed, so a small answer cannot grow large.
-fn check_encoding(host: &str, headers: &HeaderMap) -> Result<(), FetchError> {
-    match headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        None => Ok(()),
-        Some(value) => Err(FetchError::Encoded { host: host.to_owned(), encoding: quoted(value) }),
+/// Returns the content coding of a body. Every request declines them, but some hosts of static
+/// files compress all the same.
+///
+/// # Errors
+/// [`FetchError::Encoded`] for a coding that is not read, and for several.
+fn coding(host: &str, headers: &HeaderMap) -> Result<Option<Coding>, FetchError> {
+    let mut found = None;
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        for name in text.split(',').map(str::trim).filter(|name| !["", "identity"].contains(name)) {
+            let coding = Coding::named(name).filter(|_| found.is_none());
+            let unread = || FetchError::Encoded { host: host.to_owned(), encoding: quoted(value) };
+            found = Some(coding.ok_or_else(unread)?);
+        }
     }
+    Ok(found)
 }
 
 /// Checks that the answer has exactly one `Content-Type`, and that it is a wanted one.

@@ -132,8 +132,8 @@ pub enum FetchError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The body is compressed, although the request declined compression.
-    #[error("{host} answered with the content encoding {encoding:?}, which was not asked for")]
+    /// The body has a content coding that is not read, or it cannot be decoded.
+    #[error("{host} answered with the content encoding {encoding:?}, which cannot be read")]
     Encoded {
         /// The host of the server that answered.
         host: String,

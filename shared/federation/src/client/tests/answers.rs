@@ -1,5 +1,10 @@
 //! Answers of fetches: bodies, limits, encodings, media types and statuses.
 
+use std::io::Read;
+
+use flate2::Compression;
+use flate2::read::{DeflateEncoder, GzEncoder, ZlibEncoder};
+
 use super::fake::{Reply, TestInternet, answer, head, ok};
 use super::{ACTIVITY_JSON, IMPATIENT, PUBLIC, body, error, get, get_within};
 use crate::client::{FetchError, FetchOutcome};
@@ -21,6 +26,18 @@ async fn fetched_impatiently(reply: Reply) -> Result<FetchOutcome, FetchError> {
 
 fn send(head: String, body: &str) -> Reply {
     Reply::Send(format!("{head}{body}").into_bytes())
+}
+
+/// An answer with a body of bytes.
+fn packed_answer(headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    Reply::Send([head("200 OK", headers).as_bytes(), body].concat())
+}
+
+/// Reads an encoder to its end.
+fn compressed(mut encoder: impl Read) -> Vec<u8> {
+    let mut packed = Vec::new();
+    encoder.read_to_end(&mut packed).unwrap();
+    packed
 }
 
 fn endless(head: String, again: &str) -> Reply {
@@ -111,16 +128,52 @@ async fn a_body_that_is_cut_off_is_not_taken() {
     }
 }
 
+/// Hosts of static files compress although the request declines it.
 #[tokio::test]
-async fn nothing_is_decompressed() {
-    for encoding in ["gzip", "br", "identity, gzip", "GZIP"] {
+async fn gzip_and_deflate_are_decoded() {
+    let text = r#"{"name":"bob"}"#;
+    let zlib = compressed(ZlibEncoder::new(text.as_bytes(), Compression::best()));
+    let bare = compressed(DeflateEncoder::new(text.as_bytes(), Compression::best()));
+    let gzip = compressed(GzEncoder::new(text.as_bytes(), Compression::best()));
+    for (encoding, packed) in [
+        ("gzip", &gzip),
+        ("GZIP", &gzip),
+        ("x-gzip", &gzip),
+        ("identity, gzip", &gzip),
+        ("deflate", &zlib),
+        ("Deflate", &bare),
+    ] {
+        let headers = [JSON, ("Content-Encoding", encoding)];
+        assert_eq!(body(fetched(packed_answer(&headers, packed)).await), text, "{encoding}");
+        let cut = &packed[..packed.len() - 9];
+        let cut = fetched(packed_answer(&headers, cut)).await;
+        assert!(matches!(cut, Err(FetchError::Encoded { .. })), "{encoding}: cut off");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_grows_large_is_not_decoded_to_its_end() {
+    for (size, fits) in [(1000, true), (1001, false), (500_000, false)] {
+        let gzip = compressed(GzEncoder::new(&*vec![b' '; size], Compression::best()));
+        assert!(gzip.len() < 1000, "the limit of what is decoded is tried");
+        let fetched = fetched(packed_answer(&[JSON, ("Content-Encoding", "gzip")], &gzip)).await;
+        match fits {
+            true => assert_eq!(body(fetched).len(), size),
+            false => assert!(matches!(fetched, Err(FetchError::TooLarge { .. })), "{size}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_codings_are_not_read() {
+    for encoding in ["br", "gzip, br", "gzip, gzip", "zstd"] {
         let encoded = fetched(answer("200 OK", &[JSON, ("Content-Encoding", encoding)], "\u{1f}"));
         assert_eq!(
             error(encoded.await),
-            format!("a.example answered with the content encoding {encoding:?}, which was not asked for")
+            format!("a.example answered with the content encoding {encoding:?}, which cannot be read")
         );
     }
-    let twice = [JSON, ("Content-Encoding", "identity"), ("Content-Encoding", "deflate")];
+    let twice = [JSON, ("Content-Encoding", "gzip"), ("Content-Encoding", "deflate")];
     assert!(matches!(fetched(answer("200 OK", &twice, "{}")).await, Err(FetchError::Encoded { .. })));
     assert_eq!(body(fetched(answer("200 OK", &[JSON, ("Content-Encoding", "Identity")], "{}")).await), "{}");
 }

@@ -22,7 +22,7 @@ pub(super) const REVOKED: &str = "own_revocation";
 /// The degree to which somebody's devices are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// The chain continues the one that was shown at the first contact.
+    /// The chain continues the one that was shown first.
     FirstUse,
     /// The user has compared safety numbers. The chain may have grown since, but was not reset.
     Verified,
@@ -212,7 +212,7 @@ fn goes_on(pinned: &[ChainNode], shown: &[ChainNode]) -> Result<(), Distrust> {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Returns a person with the pinned chain. At the first contact it reads the chain from their
+    /// Returns a person with the pinned chain. If none is pinned, it reads the chain from their
     /// server.
     pub(super) async fn contact(&self, person: &Person) -> Result<Contact, MessengerError> {
         match self.store.read(|tx| tx.pinned(&person.actor()))? {

@@ -24,7 +24,7 @@ pub struct ChainAlarm {
 pub(crate) struct PinnedChain {
     /// The nodes, from the first.
     pub(crate) nodes: Vec<ChainNode>,
-    /// The hash of the root node that the user accepts: the one of the first contact, or one that
+    /// The hash of the root node that the user accepts: the one that was seen first, or one that
     /// the user accepted later.
     pub(crate) accepted: String,
     /// The hash of the chain's head for which the user compared safety numbers.

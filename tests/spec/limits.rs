@@ -156,6 +156,9 @@ fn every_limit_of_a_client() {
             "grants of a group's state" => group::MAX_GRANTS,
             "epochs that a control of a group skips" => usize::try_from(group::MAX_EPOCH_JUMP).unwrap(),
             "epoch at which a user comes into a group" => usize::try_from(group::MAX_FIRST_EPOCH).unwrap(),
+            "epochs after a removal in which a client makes it again, if it was undone" => {
+                usize::try_from(group::MAX_RACE).unwrap()
+            }
             "former states of a group that a member may name" => group::MAX_FORMER,
             "members of a group in which all are told who joins" => messenger::ALL_TOLD,
             "members without an office who forward a control" => messenger::ANNOUNCERS,

@@ -16,17 +16,24 @@
 //! whom it knows as one, up to [`MAX_EPOCH_JUMP`] epochs ahead. The whole state is in the control.
 //! A `left` that was skipped like that makes a new key due when it arrives.
 //!
+//! # Two changes at once
+//!
+//! Of two controls of one epoch the one with the lower state hash counts, on every device. A `removed`
+//! comes before all others, and then a `left`, whatever the hashes are. So an admin who has not
+//! looked does not undo a removal.
+//!
 //! # Renewing the master key
 //!
 //! A member who leaves keeps the master key that the group has at that moment. The group replaces
 //! it by these rules:
 //!
-//! 1. An accepted `left` makes a new key *due*. [`KnownGroup::rekey_due`] keeps that with the
-//!    group, whatever happens next.
-//! 2. Only an accepted control with another master key settles it, if the control was made on the
-//!    state after the departure or on a later one: a `rekeyed` or a `removed`, by any admin.
-//!    `renamed`, `added`, `promoted` and another `left` leave the key due. If the control that
-//!    settled it is overtaken by one that keeps the key, the key is due again.
+//! 1. Whoever has left with the current master key and is no member is one of the [`Outsiders`]. It
+//!    does not matter whether the `left` has won. A device of a member that was revoked is one, too.
+//!    A new key is *due* while there are any ([`KnownGroup::rekey_due`]).
+//! 2. Only an accepted control with another master key settles it: a `rekeyed` or a `removed`, by any
+//!    admin. `renamed`, `added`, `promoted` and another `left` leave the key due, unless whoever left
+//!    is a member again. If the control that settled it is overtaken by one that keeps the key, the
+//!    key is due again.
 //! 3. A device of an admin that finds the key due makes a `rekeyed` when it next looks into its
 //!    mailbox ([`KnownGroup::should_rekey`]), and at every later look until the key is settled. It
 //!    does not matter which admin is first. Devices of other members never do so.
@@ -51,7 +58,20 @@
 //!    if the device's state does not list the user. A device to which such an `added` comes later
 //!    than a change that follows it leaves again, because it cannot know of the `added`.
 //! 4. The last admin cannot leave before the other members. A user who became the last admin by
-//!    being overtaken stays until another member is an admin, and then leaves.
+//!    being overtaken is told so, stays until another member is an admin, and then leaves.
+//!
+//! # Removing again
+//!
+//! A `removed` can be undone by another one that wins, or by an admin who makes several changes
+//! without having looked. The user's device removes those members again by these rules:
+//!
+//! 1. A `removed` of the user, made on this or on another own device, records whom it removes
+//!    ([`OwnRemoval`]).
+//! 2. A device that has recorded it, whose current state lists one of them, and whose user is an
+//!    admin, makes another `removed` when it next looks ([`KnownGroup::should_remove_again`]), once.
+//!    If that is undone, too, the user is told and decides.
+//! 3. An accepted `added` that names one of them ends it for that one, and the 8 epochs that follow
+//!    end it for all ([`MAX_RACE`]). So a member whom another admin adds on purpose is not removed.
 
 mod change;
 mod control;
@@ -74,7 +94,8 @@ pub use id::GroupId;
 pub use judge::{ControlVerdict, judge_control, judge_forwarded_control};
 pub use key::MasterKey;
 pub use known::{
-    KnownGroup, LeaveDecision, MAX_FORMER, OwnDeparture, PreviousState, RekeyDecision, StateAgreement,
+    KnownGroup, LeaveDecision, MAX_FORMER, MAX_RACE, Outsiders, OwnDeparture, OwnRemoval, PreviousState,
+    RekeyDecision, Remedy, StateAgreement, UndoneChange,
 };
 pub use signer::{ControlSender, GroupSigner};
 pub use state::{GroupOrigin, GroupParts, GroupState};

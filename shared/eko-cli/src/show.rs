@@ -1,5 +1,7 @@
 //! Messages and notices as text for a person, and as JSON objects for a script.
 
+mod undone;
+
 use eko_client::attachment::Attachment;
 use eko_client::group::GroupDifference;
 use eko_client::messenger::{GroupEvent, Notice, Severity};
@@ -131,7 +133,20 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             let what = if what.is_empty() { String::new() } else { format!(": {}", what.join(", ")) };
             let is_own = *by == client.me().actor();
             let (group, typed) = (conversation(client, id.as_str()), group_argument(client, id.as_str()));
-            group_news(&name(by), &group, &typed, is_own, event, &what)
+            match event {
+                GroupEvent::Replaced { change, of, lost } => {
+                    let what = if what.is_empty() { format!(": {change}") } else { what };
+                    let (of, lost) = (undone::of_maker(client, of), undone::not_done(client, lost));
+                    format!("{} changed the group {group}, in place of a change{of}{what}{lost}", name(by))
+                }
+                GroupEvent::Undone { change, remedy } => {
+                    let (lost, next) =
+                        (undone::not_done(client, difference), undone::remedy(*remedy, &typed));
+                    format!("{} undid your change of the group {group} ({change}){lost}. {next}", name(by))
+                }
+                GroupEvent::Conflict => undone::conflict(client, id, by, &group, &typed, &what),
+                event => group_news(&name(by), &group, &typed, is_own, event, &what),
+            }
         }
     })
 }
@@ -215,22 +230,17 @@ fn differences(client: &HttpMessenger, difference: &GroupDifference) -> Vec<Stri
 fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEvent, what: &str) -> String {
     match event {
         GroupEvent::Changed(_) if !what.is_empty() => format!("{by} changed the group {group}{what}"),
-        GroupEvent::Replaced(_) if !what.is_empty() => {
-            format!("{by} changed the group {group}, in place of another change{what}")
-        }
-        GroupEvent::Changed(_) | GroupEvent::Replaced(_) | GroupEvent::Refused(_) => {
-            format!("{by} changed the group {group}: {}", group_event(event))
-        }
+        GroupEvent::Changed(_)
+        | GroupEvent::Replaced { .. }
+        | GroupEvent::Undone { .. }
+        | GroupEvent::Conflict
+        | GroupEvent::Refused(_) => format!("{by} changed the group {group}: {}", group_event(event)),
         GroupEvent::Invited => format!(
             "{by} invites you to the group {group}: eko groups, and then eko groups join {typed} or eko groups \
              decline {typed}"
         ),
         GroupEvent::Joined if is_own => format!("you have joined the group {group} on another device"),
         GroupEvent::Joined => format!("{by} has joined the group {group}"),
-        GroupEvent::Conflict => format!(
-            "{by} has another history of the group {group} than this device{what}. Ask the others which is right, \
-             and compare: eko groups; to follow {by}: eko groups join {typed} --by {by}"
-        ),
         GroupEvent::TwoStories => {
             format!("{by} tells different members of the group {group} different things")
         }
@@ -256,7 +266,8 @@ fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEve
 fn group_event(event: &GroupEvent) -> String {
     match event {
         GroupEvent::Changed(change) => change.to_string(),
-        GroupEvent::Replaced(change) => format!("{change}, in place of another change"),
+        GroupEvent::Replaced { change, .. } => format!("{change}, in place of another change"),
+        GroupEvent::Undone { change, .. } => format!("undone: {change}"),
         GroupEvent::Refused(why) => format!("refused: {why}"),
         GroupEvent::Invited => "invited".to_owned(),
         GroupEvent::Joined => "joined".to_owned(),

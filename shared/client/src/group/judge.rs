@@ -23,14 +23,13 @@ pub enum ControlVerdict {
     Same,
     /// The control makes the state before the current one, which this device did not know.
     Reveals,
-    /// The control takes the place of the last change: both follow the same state, and this one has
-    /// the lower hash.
+    /// The control takes the place of the last change: both follow the same state, and this one
+    /// [wins](super#two-changes-at-once).
     Overtakes,
-    /// The control loses against the last change: both follow the same state, and the last change
-    /// has the lower hash.
+    /// The control loses against the last change, which follows the same state.
     Overtaken,
     /// The control is of the current epoch and by an admin, but follows another state than the last
-    /// change. Two histories of the group have met. The one with the lower hash goes on.
+    /// change. Two histories of the group have met. One goes on.
     Conflict {
         /// True if it is the one that goes on.
         wins: bool,
@@ -50,9 +49,9 @@ pub enum ControlVerdict {
 /// Judges a control that came from the device `sender`, for the user `me`. The caller has checked
 /// that this device is an active one of its user.
 ///
-/// Of two changes of the same state, the one whose new state has the lower hash wins, on every
-/// device alike. The author of the other one may propose it again on the new state; a `left` is
-/// [made again](super#leaving-again) without being asked for. The next epoch settles this.
+/// Of two changes of the same state [one wins](super#two-changes-at-once), on every device alike. The
+/// author of the other one may propose it again on the new state; a `left` and a `removed` are made
+/// again without being asked for. The next epoch settles this.
 pub fn judge_control(
     known: Option<&KnownGroup>,
     control: &GroupControl,
@@ -240,14 +239,14 @@ fn beside(
                 None => check_own_key(control)?,
             }
         }
-        _ => return other_history(&known.current, control),
+        _ => return other_history(known, control),
     }
-    let wins = control.state().hash() < known.current.hash();
-    Ok(if wins { ControlVerdict::Overtakes } else { ControlVerdict::Overtaken })
+    Ok(if known.loses_to(control) { ControlVerdict::Overtakes } else { ControlVerdict::Overtaken })
 }
 
 /// Judges a control for the current epoch that follows another state than the last change.
-fn other_history(current: &GroupState, control: &GroupControl) -> Result<ControlVerdict, GroupError> {
+fn other_history(known: &KnownGroup, control: &GroupControl) -> Result<ControlVerdict, GroupError> {
+    let current = &known.current;
     if departs_with_key(current, control) {
         return Ok(ControlVerdict::LateDeparture);
     }
@@ -258,5 +257,5 @@ fn other_history(current: &GroupState, control: &GroupControl) -> Result<Control
         return Err(GroupError::OtherHistory);
     }
     check_own_key(control)?;
-    Ok(ControlVerdict::Conflict { wins: control.state().hash() < current.hash() })
+    Ok(ControlVerdict::Conflict { wins: known.loses_to(control) })
 }

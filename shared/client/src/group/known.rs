@@ -6,6 +6,11 @@ use std::collections::BTreeSet;
 use super::{ControlVerdict, GroupChange, GroupControl, GroupState, MasterKey};
 
 mod json;
+mod outsiders;
+mod removal;
+
+pub use outsiders::Outsiders;
+pub use removal::{MAX_RACE, OwnRemoval, Remedy, UndoneChange};
 
 /// The number of former members whom a record names.
 const FORMER: usize = 256;
@@ -18,16 +23,20 @@ pub const MAX_FORMER: usize = 32;
 pub struct KnownGroup {
     /// The state now.
     pub current: GroupState,
-    /// True if someone who left still has the master key of the current state.
-    ///
-    /// The [module](super#renewing-the-master-key) says when it is set and cleared.
-    pub rekey_due: bool,
+    /// The holders of the master key of the current state who shall not have it.
+    pub outsiders: Outsiders,
     /// The departure of the device's user.
     pub departure: OwnDeparture,
+    /// The last removal of members by the device's user, until it can no more be undone by a race.
+    pub removal: Option<OwnRemoval>,
     /// The state before, over which another change may turn out to win.
     pub before: PreviousState,
+    /// The last change.
+    pub change: GroupChange,
     /// The address of the device that made the last change.
     pub maker: String,
+    /// The actor id of the admin who made the last change that only admins make, or who left after it.
+    pub leader: String,
     /// The members who have shown that they have this state, or had a former one.
     pub confirmed: BTreeSet<String>,
     /// The hashes of the former states, oldest first. They are the last 32 at most.
@@ -70,8 +79,8 @@ pub enum PreviousState {
     Seen {
         /// The state.
         state: GroupState,
-        /// True if someone who left still had its master key.
-        rekey_due: bool,
+        /// The holders of its master key who should not have had it.
+        outsiders: Outsiders,
     },
     /// This device does not know the state before: it joined with the one after, or the control
     /// for it has not come.
@@ -113,10 +122,13 @@ impl KnownGroup {
     /// Returns the record of a group that the device with the address `maker` begins.
     pub fn created(state: GroupState, maker: &str) -> Self {
         Self {
+            leader: state.creator().to_owned(),
             current: state,
-            rekey_due: false,
+            outsiders: Outsiders::default(),
             departure: OwnDeparture::NotMade,
+            removal: None,
             before: PreviousState::Nothing,
+            change: GroupChange::Created,
             maker: maker.to_owned(),
             confirmed: BTreeSet::new(),
             past: Vec::new(),
@@ -145,37 +157,36 @@ impl KnownGroup {
     ) -> Option<Self> {
         match verdict {
             // Who left before this device joined is known to the admin who added it.
-            ControlVerdict::Join => {
-                let rekey_due = known.is_some_and(|known| known.stays_due(control));
-                Some(Self::changed(known, control, PreviousState::unseen(control), rekey_due, me))
-            }
+            ControlVerdict::Join => Some(Self::changed(known, control, PreviousState::unseen(control), me)),
             ControlVerdict::Apply => {
                 let before = known?;
-                let seen = PreviousState::Seen { state: before.current.clone(), rekey_due: before.rekey_due };
-                Some(Self::changed(known, control, seen, before.stays_due(control), me))
+                let (state, outsiders) = (before.current.clone(), before.outsiders.clone());
+                Some(Self::changed(known, control, PreviousState::Seen { state, outsiders }, me))
             }
             ControlVerdict::Jump | ControlVerdict::Conflict { wins: true } => {
-                let rekey_due = known?.stays_due(control);
-                Some(Self::changed(known, control, PreviousState::unseen(control), rekey_due, me))
+                known?;
+                Some(Self::changed(known, control, PreviousState::unseen(control), me))
             }
-            ControlVerdict::Overtakes => {
-                let before = known?.before.clone();
-                let rekey_due = before.stays_due(control);
-                Some(Self::changed(known, control, before, rekey_due, me))
-            }
+            ControlVerdict::Overtakes => Some(Self::changed(known, control, known?.before.clone(), me)),
             ControlVerdict::Reveals => known.map(|known| known.revealed(control)),
             ControlVerdict::LateDeparture => {
-                let known = known.filter(|known| !known.rekey_due)?;
-                Some(Self { rekey_due: true, ..known.clone() })
+                let known = known?;
+                let outsiders = known.outsiders.with(control.author(), known.current.members());
+                (outsiders != known.outsiders).then(|| Self { outsiders, ..known.clone() })
             }
-            // Another device of the user left, and this one sees at once that it has to leave
-            // again.
+            // Another device of the user has made the control, and this one sees at once that it has to
+            // be made again.
             ControlVerdict::Overtaken if is_departure_of(control, me) => {
                 let known = known.filter(|known| known.departure == OwnDeparture::NotMade)?;
                 Some(Self { departure: OwnDeparture::Made, ..known.clone() })
             }
+            ControlVerdict::Overtaken => {
+                let known = known?;
+                let PreviousState::Seen { state, .. } = &known.before else { return None };
+                let removal = OwnRemoval::by(control, state, None, me).filter(|_| known.removal.is_none())?;
+                Some(Self { removal: Some(removal), ..known.clone() })
+            }
             ControlVerdict::Same
-            | ControlVerdict::Overtaken
             | ControlVerdict::Conflict { wins: false }
             | ControlVerdict::Older
             | ControlVerdict::Ahead
@@ -184,13 +195,7 @@ impl KnownGroup {
     }
 
     /// Returns the record with the state of a control that counts.
-    fn changed(
-        known: Option<&Self>,
-        control: &GroupControl,
-        before: PreviousState,
-        rekey_due: bool,
-        me: &str,
-    ) -> Self {
+    fn changed(known: Option<&Self>, control: &GroupControl, before: PreviousState, me: &str) -> Self {
         let current = control.state().clone();
         let departure = match known {
             _ if is_departure_of(control, me) => OwnDeparture::Made,
@@ -206,35 +211,69 @@ impl KnownGroup {
         let former = known.iter().flat_map(|known| known.current.members().iter().chain(&known.former));
         let former = former.filter(|actor| !current.members().contains(*actor));
         let former = former.take(FORMER).cloned().collect();
-        let maker = control.device().to_owned();
-        Self { current, rekey_due, departure, before, maker, confirmed, past, former }
+        let outsiders = Outsiders::after(known, &before, control);
+        let removal = OwnRemoval::after(known, control, me);
+        let (change, maker) = (control.change(), control.device().to_owned());
+        let leader = match known {
+            Some(known)
+                if change == GroupChange::Left && !known.current.admins().contains(control.author()) =>
+            {
+                known.leader.clone()
+            }
+            _ => control.author().to_owned(),
+        };
+        Self {
+            current,
+            outsiders,
+            departure,
+            removal,
+            before,
+            change,
+            maker,
+            leader,
+            confirmed,
+            past,
+            former,
+        }
     }
 
     /// Returns the record with the state before, which this device did not know.
     fn revealed(&self, control: &GroupControl) -> Self {
         let state = control.state().clone();
-        let rekey_due = control.change() == GroupChange::Left;
-        let same_key = state.master_key() == self.current.master_key();
-        Self {
-            rekey_due: self.rekey_due || (same_key && rekey_due),
-            before: PreviousState::Seen { state, rekey_due },
-            ..self.clone()
+        let mut outsiders = Outsiders::default();
+        if control.change() == GroupChange::Left {
+            outsiders = outsiders.with(control.author(), state.members());
         }
+        let same_key = state.master_key() == self.current.master_key();
+        let now = match same_key {
+            true => self.outsiders.and(&outsiders, self.current.members()),
+            false => self.outsiders.clone(),
+        };
+        Self { outsiders: now, before: PreviousState::Seen { state, outsiders }, ..self.clone() }
     }
 
     /// True if `earlier`, a state of an earlier epoch that this record never had, has no place before
-    /// the current one: the admin who made the current one is no admin in it.
+    /// the current one: the admin who led to the current one is no admin in it.
     ///
     /// A state between two that this device had may come late. Only whoever was made an admin after
     /// it, and is followed at once, makes such a state look like another history.
     pub fn is_denied_by(&self, earlier: &GroupState) -> bool {
         let hash = earlier.hash();
-        let made_it = |admin: &&String| {
-            self.maker.strip_prefix(admin.as_str()).is_some_and(|rest| rest.starts_with('/'))
-        };
-        let maker = self.current.admins().iter().find(made_it);
         let is_known = self.past.contains(&hash) || self.before.hash().is_some_and(|before| before == hash);
-        !is_known && maker.is_some_and(|maker| !earlier.admins().contains(maker))
+        !is_known && !earlier.admins().contains(&self.leader)
+    }
+
+    /// Compares the last change with another control of its epoch. The lesser one wins on every device:
+    /// a removal before a departure, a departure before other changes, and then the lower state hash.
+    /// So no change that was made without knowing of a removal undoes it.
+    pub(super) fn loses_to(&self, control: &GroupControl) -> bool {
+        let rank = |change| match change {
+            GroupChange::Removed => 0,
+            GroupChange::Left => 1,
+            _ => 2,
+        };
+        let other = (rank(control.change()), control.state().hash());
+        other < (rank(self.change), self.current.hash())
     }
 
     /// True if `control` makes another state out of the one before, by the device that made the
@@ -271,9 +310,24 @@ impl KnownGroup {
         members.filter(|member| *member != me).cloned().collect()
     }
 
+    /// True if somebody who shall not have the master key of the current state has it.
+    pub fn rekey_due(&self) -> bool {
+        !self.outsiders.is_empty()
+    }
+
+    /// Returns the record after a device of a member was revoked. That device has the key of the state
+    /// before, too, which may take the place of the current one.
+    pub fn with_revoked_device(mut self) -> Self {
+        self.outsiders.revoked = true;
+        if let PreviousState::Seen { outsiders, .. } = &mut self.before {
+            outsiders.revoked = true;
+        }
+        self
+    }
+
     /// Decides whether the device of the user `me` makes another master key now.
     pub fn should_rekey(&self, me: &str) -> RekeyDecision {
-        match (self.rekey_due, self.current.admins().contains(me)) {
+        match (self.rekey_due(), self.current.admins().contains(me)) {
             (false, _) => RekeyDecision::NotDue,
             (true, false) => RekeyDecision::LeftToAdmins,
             (true, true) => RekeyDecision::Rekey,
@@ -297,11 +351,6 @@ impl KnownGroup {
     fn adds_after_departure(&self, control: &GroupControl, me: &str) -> bool {
         !self.current.members().contains(me) && control.brings_in(me)
     }
-
-    /// True if a new key is due after `control`, which follows the current state.
-    fn stays_due(&self, control: &GroupControl) -> bool {
-        is_due_after(&self.current, self.rekey_due, control)
-    }
 }
 
 impl PreviousState {
@@ -322,22 +371,6 @@ impl PreviousState {
         let master_key = (!renews).then(|| joined.master_key().clone());
         Self::Unseen { hash: hash.to_owned(), joined, master_key }
     }
-
-    /// True if a new key is due after `control`, which follows this state in place of the current
-    /// one.
-    fn stays_due(&self, control: &GroupControl) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::Seen { state, rekey_due } => is_due_after(state, *rekey_due, control),
-            Self::Unseen { joined, .. } => is_due_after(joined, false, control),
-        }
-    }
-}
-
-/// True if someone who left has the master key of the state that `control` makes out of `before`.
-fn is_due_after(before: &GroupState, was_due: bool, control: &GroupControl) -> bool {
-    let same_key = before.master_key() == control.state().master_key();
-    same_key && (was_due || control.change() == GroupChange::Left)
 }
 
 /// True if `control` is a departure of the user `me`.

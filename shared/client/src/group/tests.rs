@@ -8,6 +8,7 @@ mod jumping;
 mod leaving;
 mod lineage;
 mod rekeying;
+mod removing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,7 +116,7 @@ fn rename(name: &str) -> Proposal {
 
 /// Returns the previous state of a record in which nobody has left.
 fn seen(state: GroupState) -> PreviousState {
-    PreviousState::Seen { state, rekey_due: false }
+    PreviousState::Seen { state, outsiders: Outsiders::default() }
 }
 
 /// Returns a control with another value at one place, with a MAC under this key and the signature
@@ -285,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_known_is_read_again(place in any::<usize>(), other in any_json(), (rekey_due, left) in any::<(bool, bool)>()) {
+    fn what_is_known_is_read_again(place in any::<usize>(), other in any_json(), (revoked, left) in any::<(bool, bool)>()) {
         let environment = repeatable(1);
         let before = choir(&environment);
         let (current, control) = next(&before, Proposal::Rekey, ALICE, &environment);
@@ -296,7 +297,9 @@ proptest! {
         for before in [PreviousState::Nothing, seen(before), renewed, kept] {
             let (confirmed, past) = (people([BOB]), vec![current.hash()]);
             let known = known(&current);
-            let known = KnownGroup { rekey_due, departure, before, confirmed, past, ..known };
+            let outsiders = Outsiders { departed: people([CAROL]), revoked };
+            let removal = left.then(|| OwnRemoval { members: people([DAVE]), epoch: 3, again: revoked });
+            let known = KnownGroup { outsiders, departure, removal, before, confirmed, past, ..known };
             prop_assert_eq!(KnownGroup::parse(&known.to_value()), Ok(known.clone()));
             if let Ok(read) = KnownGroup::parse(&replaced(known.to_value(), place, other.clone())) {
                 prop_assert_eq!(KnownGroup::parse(&read.to_value()), Ok(read));

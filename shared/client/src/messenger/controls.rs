@@ -6,7 +6,7 @@ use super::{GroupEvent, Messenger, MessengerError, Notice};
 use crate::content::Activity;
 use crate::group::{
     ControlSender, ControlVerdict, GroupControl, GroupDifference, GroupError, GroupId, GroupState,
-    KnownGroup, judge_control, judge_forwarded_control,
+    KnownGroup, PreviousState, UndoneChange, judge_control, judge_forwarded_control,
 };
 use crate::store::{HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
@@ -75,9 +75,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let next = KnownGroup::after(known.as_ref(), control, &verdict, &me);
         let is_latest = next.as_ref().is_some_and(|next| next.current == *control.state());
         let difference = match (&known, &next) {
-            (Some(known), Some(next)) => GroupDifference::between(&known.current, &next.current),
+            (Some(known), Some(next)) => difference_made(known, next, &verdict),
             _ => GroupDifference::default(),
         };
+        let undone =
+            known.as_ref().zip(next.as_ref()).and_then(|(known, next)| known.undone_in(next, &verdict, &me));
         let met = matches!(
             verdict,
             ControlVerdict::Conflict { .. } | ControlVerdict::Refused(GroupError::OtherHistory)
@@ -103,7 +105,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             ControlVerdict::Refused(GroupError::OtherHistory) | ControlVerdict::Conflict { .. } => {}
             // What a stranger makes up is not worth a word.
             ControlVerdict::Refused(why) if is_heard => tell(GroupEvent::Refused(why.clone())),
-            ControlVerdict::Overtakes => tell(GroupEvent::Replaced(control.change())),
+            ControlVerdict::Overtakes => {
+                let of = known.as_ref().map(|known| known.maker.clone()).unwrap_or_default();
+                let lost = known.as_ref().map(|known| known.lost_in(control.state())).unwrap_or_default();
+                tell(GroupEvent::Replaced { change: control.change(), of, lost });
+            }
             ControlVerdict::Join
             | ControlVerdict::Apply
             | ControlVerdict::Jump
@@ -113,6 +119,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             | ControlVerdict::Same
             | ControlVerdict::Overtaken
             | ControlVerdict::Older => {}
+        }
+        if let Some(UndoneChange { change, lost, remedy }) = undone {
+            let (by, event) = (whence.actor.to_owned(), GroupEvent::Undone { change, remedy });
+            notices.push(Notice::Group { id: id.clone(), by, event, difference: lost });
         }
         let replaced = tx.latest_control(id.as_str())?;
         if let Some(next) = &next {
@@ -186,6 +196,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             _ => false,
         };
         if is_behind { self.announce(tx, known, whence.actor) } else { Ok(()) }
+    }
+}
+
+/// Returns what a control has changed. Of one that takes the place of another, it is what differs from
+/// the state before, which both follow: whoever had left by the other one is not new.
+fn difference_made(known: &KnownGroup, next: &KnownGroup, verdict: &ControlVerdict) -> GroupDifference {
+    match (verdict, &known.before) {
+        (ControlVerdict::Overtakes, PreviousState::Seen { state, .. }) => {
+            GroupDifference::between(state, &next.current)
+        }
+        _ => GroupDifference::between(&known.current, &next.current),
     }
 }
 

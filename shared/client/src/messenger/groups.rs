@@ -8,8 +8,8 @@ use super::trust::Contact;
 use super::{MessageDraft, Messenger, MessengerError, Notice, Person, SentActivity, UnreadableReason};
 use crate::content::{Activity, ActivityContent, GroupRef};
 use crate::group::{
-    ControlVerdict, GroupChange, GroupControl, GroupId, GroupSigner, GroupState, KnownGroup, Proposal,
-    propose,
+    ControlVerdict, GroupChange, GroupControl, GroupId, GroupSigner, GroupState, KnownGroup, LeaveDecision,
+    Proposal, propose,
 };
 use crate::store::{DeviceStoreError, HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
@@ -23,6 +23,8 @@ pub struct Group {
     pub member: bool,
     /// True if somebody who left still has the master key, until an admin's device makes another.
     pub rekey_due: bool,
+    /// The decision about a departure of this user that was overtaken.
+    pub leaves: LeaveDecision,
     /// The members who have not shown that they have this group. They are sent everything, but
     /// nothing says that it reaches them.
     pub unconfirmed: BTreeSet<String>,
@@ -41,7 +43,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let group = |known: KnownGroup| {
                 Ok(Group {
                     member: known.current.members().contains(&me),
-                    rekey_due: known.rekey_due,
+                    rekey_due: known.rekey_due(),
+                    leaves: known.should_leave_again(&me),
                     unconfirmed: known.unconfirmed(&me),
                     conflict: tx.conflict(known.current.id().as_str())?,
                     state: known.current,

@@ -8,7 +8,7 @@ use eko_protocol::Invalid;
 use super::{Distrust, MessengerError};
 use crate::SessionError;
 use crate::device::PendingDevice;
-use crate::group::{GroupChange, GroupDifference, GroupError, GroupId};
+use crate::group::{GroupChange, GroupDifference, GroupError, GroupId, Remedy};
 use crate::store::{EnvelopeState, HeldReason, OutboxEnvelope};
 
 /// Something that happened and is not a message.
@@ -142,7 +142,22 @@ pub enum GroupEvent {
     Changed(GroupChange),
     /// The group was changed, and another change of the same state was undone: of two changes at
     /// once, one wins.
-    Replaced(GroupChange),
+    Replaced {
+        /// The change.
+        change: GroupChange,
+        /// The address of the device whose change was undone.
+        of: String,
+        /// The parts of that change that do not hold.
+        lost: GroupDifference,
+    },
+    /// A change that this user has made was undone by another one. The difference is what does not
+    /// hold of it.
+    Undone {
+        /// The change of this user.
+        change: GroupChange,
+        /// The way in which it comes about all the same.
+        remedy: Remedy,
+    },
     /// The control was refused and changed nothing.
     Refused(GroupError),
     /// The control brings this user into the group. The user joins or declines.
@@ -164,14 +179,16 @@ pub enum GroupEvent {
 impl GroupEvent {
     fn severity(&self) -> Severity {
         match self {
-            Self::Conflict | Self::TwoStories | Self::Behind | Self::Held(HeldReason::Reset) => {
-                Severity::Warning
-            }
+            Self::Conflict
+            | Self::TwoStories
+            | Self::Behind
+            | Self::Undone { .. }
+            | Self::Held(HeldReason::Reset) => Severity::Warning,
             Self::Refused(
                 GroupError::RevokedDevice | GroupError::OtherHistory | GroupError::FalseGrant(_),
             ) => Severity::Warning,
             Self::Changed(_)
-            | Self::Replaced(_)
+            | Self::Replaced { .. }
             | Self::Refused(_)
             | Self::Invited
             | Self::Joined

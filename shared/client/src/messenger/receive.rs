@@ -86,9 +86,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
         }
         self.read_unknown_authors(&mut received.notices).await?;
-        // A group that cannot be left or whose key cannot be renewed now is tried again at the next
+        // A group that cannot be changed or whose key cannot be renewed now is tried again at the next
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.
-        let left = self.leave_groups_again().await;
+        let made = self.make_changes_again().await;
         let renewed = self.renew_group_keys().await;
         self.forget_sessions()?;
         // What the user has written waits for no chain that is read for something else.
@@ -97,7 +97,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.put_receipts().await?;
         self.flush().await?;
         received.notices.extend(self.upkeep(page.keys_left).await?);
-        left.and(renewed)
+        made.and(renewed)
     }
 
     /// Gives waiting messages their positions, without asking the server.

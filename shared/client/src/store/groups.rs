@@ -106,7 +106,7 @@ impl Transaction<'_> {
     /// it, is out of that device's reach.
     pub(crate) fn rekey_groups_of(&self, actor: &str, length: u64) -> Result<(), DeviceStoreError> {
         for known in self.groups()? {
-            if known.rekey_due || !known.current.members().contains(actor) {
+            if known.outsiders.revoked || !known.current.members().contains(actor) {
                 continue;
             }
             let latest = self.latest_control(known.current.id().as_str())?;
@@ -116,7 +116,7 @@ impl Transaction<'_> {
                     && control.device_set().is_some_and(|set| set.length >= length)
             });
             if !is_renewed {
-                self.keep_group(&KnownGroup { rekey_due: true, ..known }, None)?;
+                self.keep_group(&known.with_revoked_device(), None)?;
             }
         }
         Ok(())

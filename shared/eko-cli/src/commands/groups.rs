@@ -4,6 +4,7 @@ mod change;
 mod invited;
 
 use clap::{Args, Subcommand};
+use eko_client::group::LeaveDecision;
 use eko_client::messenger::Group;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::delivery::WAIT_S;
 use crate::failure::CommandFailure;
 use crate::listener;
 use crate::partial_handle::PartialHandle;
-use crate::people::{group, named, short};
+use crate::people::{group, group_argument, named, short};
 use change::ChangeCommand;
 
 const MORE: &str = "\
@@ -154,8 +155,8 @@ fn summary(client: &HttpMessenger, group: &Group) -> String {
         Membership::Member => "you are a member",
         Membership::Former => "you are not in it any more",
     };
-    let conflict = conflict(client, group).map(|conflict| format!("\n    {conflict}")).unwrap_or_default();
-    let head = format!("{}  {}  epoch {}, {you}{conflict}", state.name(), short(state.id()), state.epoch());
+    let warnings = warnings(client, group, "    ");
+    let head = format!("{}  {}  epoch {}, {you}{warnings}", state.name(), short(state.id()), state.epoch());
     match members(client, group).join(", ") {
         nobody if nobody.is_empty() => head,
         members => format!("{head}\n    {members}"),
@@ -170,9 +171,9 @@ fn details(client: &HttpMessenger, group: &Group) -> String {
         Membership::Member => "member",
         Membership::Former => "not in it any more",
     };
-    let conflict = conflict(client, group).map(|conflict| format!("\n  {conflict}")).unwrap_or_default();
+    let warnings = warnings(client, group, "  ");
     format!(
-        "{}\n  id       {}\n  epoch    {}\n  you      {you}\n  members  {}{conflict}",
+        "{}\n  id       {}\n  epoch    {}\n  you      {you}\n  members  {}{warnings}",
         state.name(),
         state.id(),
         state.epoch(),
@@ -180,12 +181,22 @@ fn details(client: &HttpMessenger, group: &Group) -> String {
     )
 }
 
-/// Returns the warning that somebody has another history of the group, if there is one.
-fn conflict(client: &HttpMessenger, group: &Group) -> Option<String> {
-    let by = named(client, group.conflict.as_ref()?);
-    Some(format!(
-        "BEWARE: {by} has another history of this group than this device; eko groups lists it if it is here"
-    ))
+/// Returns what the user has to know of the group and perhaps to do, each with an indent.
+fn warnings(client: &HttpMessenger, group: &Group, indent: &str) -> String {
+    let conflict = group.conflict.as_ref().map(|by| {
+        let by = named(client, by);
+        format!(
+            "BEWARE: {by} has another history of this group than this device; eko groups lists it if it is here"
+        )
+    });
+    let stays = (group.leaves == LeaveDecision::LastAdmin).then(|| {
+        let typed = group_argument(client, group.state.id().as_str());
+        format!(
+            "you have left, but are its only admin, and stay until there is another: eko groups promote {typed} \
+             WHO"
+        )
+    });
+    conflict.into_iter().chain(stays).map(|warning| format!("\n{indent}{warning}")).collect()
 }
 
 /// Returns a group as a JSON object of the type `group`, without its key.
@@ -195,5 +206,6 @@ pub(super) fn object(client: &HttpMessenger, group: &Group) -> Value {
         "type": "group", "id": state.id(), "name": state.name(), "epoch": state.epoch(), "members": state.members(),
         "admins": state.admins(), "member": group.member, "you": Membership::of(client, group).word(),
         "unconfirmed": group.unconfirmed, "conflict": group.conflict,
+        "stays": group.leaves == LeaveDecision::LastAdmin,
     })
 }

@@ -29,6 +29,7 @@ mod reach;
 mod reading;
 mod receipts;
 mod rekeying;
+mod removing;
 mod requests;
 mod resets;
 mod restarting;

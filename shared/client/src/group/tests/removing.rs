@@ -1,0 +1,173 @@
+//! Tests of removals that meet other changes: none is undone by a change that was made without
+//! knowing of it.
+
+use super::*;
+
+/// Returns Alice's group with Bob, Carol and Dave, in which Bob is a second admin.
+fn four(environment: &Environment) -> KnownGroup {
+    let (before, _) = next(&choir(environment), Proposal::Add(people([DAVE])), ALICE, environment);
+    let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
+    known_after(current, seen(before))
+}
+
+/// Returns the control of a change.
+fn change(state: &GroupState, proposal: Proposal, by: &str, environment: &Environment) -> GroupControl {
+    next(state, proposal, by, environment).1
+}
+
+fn removal(state: &GroupState, whom: &str, by: &str, environment: &Environment) -> GroupControl {
+    change(state, Proposal::Remove(people([whom])), by, environment)
+}
+
+/// Judges a control as a device of `me` does. Returns the record, and what is undone of the user's.
+fn step(known: &KnownGroup, control: &GroupControl, me: &str) -> (KnownGroup, Option<UndoneChange>) {
+    let verdict = judge_control(Some(known), control, control.author(), me);
+    let Some(after) = KnownGroup::after(Some(known), control, &verdict, me) else {
+        return (known.clone(), None);
+    };
+    let undone = known.undone_in(&after, &verdict, me);
+    (after, undone)
+}
+
+fn follow<const N: usize>(known: &KnownGroup, controls: [&GroupControl; N], me: &str) -> KnownGroup {
+    controls.into_iter().fold(known.clone(), |known, control| step(&known, control, me).0)
+}
+
+#[test]
+fn a_removal_wins_over_every_change_that_was_made_without_it() {
+    for seed in 0..8 {
+        let environment = repeatable(seed);
+        let known = four(&environment);
+        let removed = removal(&known.current, CAROL, ALICE, &environment);
+        let eve = people(["https://e.example/user/eve"]);
+        let others = [rename("Band"), Proposal::Add(eve), Proposal::Promote(people([DAVE])), Proposal::Rekey];
+        for proposal in others {
+            let other = change(&known.current, proposal.clone(), BOB, &environment);
+            for order in [[&removed, &other], [&other, &removed]] {
+                for me in [ALICE, BOB, DAVE] {
+                    let known = follow(&known, order, me);
+                    assert_eq!(&known.current, removed.state(), "{proposal:?}");
+                }
+            }
+            // Bob, whose change has lost, is told of what does not hold. The removal renews the key, too.
+            let undone = step(&follow(&known, [&other], BOB), &removed, BOB).1;
+            let undone = undone.map(|undone| (undone.change, undone.remedy, undone.lost));
+            let lost = GroupDifference::between(&known.current, other.state());
+            let expected = (other.change(), Remedy::ByUser, lost);
+            assert_eq!(undone, (proposal != Proposal::Rekey).then_some(expected));
+        }
+        let left = change(&known.current, Proposal::Leave, DAVE, &environment);
+        let at_dave = follow(&known, [&left], DAVE);
+        let (at_dave, undone) = step(&at_dave, &removed, DAVE);
+        let undone = undone.unwrap();
+        assert_eq!((undone.change, undone.remedy), (GroupChange::Left, Remedy::Again));
+        assert_eq!(undone.lost.removed, people([DAVE]));
+        assert_eq!(at_dave.should_leave_again(DAVE), LeaveDecision::Leave);
+    }
+}
+
+#[test]
+fn of_two_removals_at_once_the_one_that_loses_is_made_again_once() {
+    for seed in 0..8 {
+        let environment = repeatable(seed);
+        let known = four(&environment);
+        let mut both =
+            [(ALICE, CAROL), (BOB, DAVE)].map(|(by, whom)| removal(&known.current, whom, by, &environment));
+        both.sort_by_key(|control| control.state().hash());
+        let [won, lost] = &both;
+        let (winner, loser) = (won.author(), lost.author());
+        let gone: BTreeSet<_> = known.current.members().difference(lost.state().members()).cloned().collect();
+        let at_winner = follow(&known, [won, lost], winner);
+        assert_eq!(at_winner.should_remove_again(winner), people([]));
+        let (at_loser, undone) = step(&follow(&known, [lost], loser), won, loser);
+        let undone = undone.unwrap();
+        assert_eq!((undone.change, undone.remedy), (GroupChange::Removed, Remedy::Again));
+        assert_eq!(undone.lost.removed, gone);
+        assert_eq!(at_loser.should_remove_again(loser), gone);
+        // It does not matter on which of the user's devices the control was made.
+        assert_eq!(follow(&known, [won, lost], loser).should_remove_again(loser), gone);
+        assert_eq!(KnownGroup::parse(&at_loser.to_value()), Ok(at_loser.clone()));
+        // Somebody who is no admin any more removes nobody.
+        let demoted = KnownGroup { current: known.current.clone(), ..at_loser.clone() };
+        assert_eq!(demoted.should_remove_again(DAVE), people([]));
+        // The second one is made once. Whoever undoes it too has the user decide.
+        let again = change(&at_loser.current, Proposal::Remove(gone.clone()), loser, &environment);
+        let at_loser = follow(&at_loser, [&again], loser);
+        assert_eq!(at_loser.should_remove_again(loser), people([]));
+        let (second, _) = next(won.state(), rename("Band"), winner, &environment);
+        let (_, third) = next(&second, Proposal::Rekey, winner, &environment);
+        let (at_loser, undone) = step(&at_loser, &third, loser);
+        assert_eq!(at_loser.should_remove_again(loser), people([]));
+        let undone = undone.unwrap();
+        assert_eq!((undone.change, undone.remedy), (GroupChange::Removed, Remedy::ByUser));
+        assert_eq!(undone.lost.removed, gone);
+    }
+}
+
+/// Bob has not looked, and makes several changes. The later epoch goes on everywhere.
+#[test]
+fn a_removal_that_a_longer_history_undoes_is_made_again() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let removed = removal(&known.current, CAROL, ALICE, &environment);
+    let (second, first_of_bob) = next(&known.current, rename("Band"), BOB, &environment);
+    let (_, second_of_bob) = next(&second, rename("Quartet"), BOB, &environment);
+    let at_alice = follow(&known, [&removed, &first_of_bob], ALICE);
+    assert_eq!(&at_alice.current, removed.state());
+    let (at_alice, undone) = step(&at_alice, &second_of_bob, ALICE);
+    assert_eq!(&at_alice.current, second_of_bob.state());
+    assert_eq!(undone.map(|undone| undone.remedy), Some(Remedy::Again));
+    assert_eq!(at_alice.should_remove_again(ALICE), people([CAROL]));
+    let again = removal(&at_alice.current, CAROL, ALICE, &environment);
+    for me in [ALICE, BOB, DAVE] {
+        let known = follow(&known, [&first_of_bob, &second_of_bob, &removed, &again], me);
+        assert_eq!(&known.current, again.state());
+    }
+}
+
+#[test]
+fn whoever_is_added_on_purpose_stays() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let removed = removal(&known.current, CAROL, ALICE, &environment);
+    let added = change(removed.state(), Proposal::Add(people([CAROL])), BOB, &environment);
+    let (at_alice, undone) = step(&follow(&known, [&removed], ALICE), &added, ALICE);
+    assert_eq!((undone, at_alice.should_remove_again(ALICE)), (None, people([])));
+    // The `added` may have been skipped: it is long ago.
+    let (mut state, mut last) = (added.state().clone(), added);
+    while state.epoch() <= removed.state().epoch() + MAX_RACE {
+        (state, last) = next(&state, rename(&state.epoch().to_string()), BOB, &environment);
+    }
+    let at_alice = follow(&known, [&removed, &last], ALICE);
+    assert_eq!((&at_alice.current, at_alice.should_remove_again(ALICE)), (&state, people([])));
+}
+
+/// A device that was revoked has the key of the state before, too, to which the group may go back.
+#[test]
+fn a_revocation_is_not_forgotten_with_the_change_that_is_undone() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let rekeyed = change(&known.current, Proposal::Rekey, ALICE, &environment);
+    let left = change(&known.current, Proposal::Leave, CAROL, &environment);
+    let known = follow(&known, [&rekeyed], ALICE).with_revoked_device();
+    let known = follow(&known, [&left], ALICE);
+    assert_eq!((&known.current, known.outsiders.revoked), (left.state(), true));
+}
+
+/// The control of somebody who has led a device elsewhere and left shows the other history still.
+#[test]
+fn a_departure_does_not_hide_who_led_elsewhere() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let mut state = known.current.clone();
+    let mut jump = None;
+    for name in ["one", "two"] {
+        let (next, control) = next(&state, rename(name), BOB, &environment);
+        (state, jump) = (next, Some(control));
+    }
+    let left = change(&state, Proposal::Leave, BOB, &environment);
+    let removed = removal(&known.current, BOB, ALICE, &environment);
+    let at_dave = follow(&known, [&jump.unwrap(), &left], DAVE);
+    let verdict = judge_control(Some(&at_dave), &removed, ALICE, DAVE);
+    assert_eq!(verdict, ControlVerdict::Refused(GroupError::OtherHistory));
+}

@@ -1,0 +1,66 @@
+//! Changes of a group that were undone, and histories that have met, in words.
+
+use eko_client::group::{GroupDifference, GroupId, Remedy};
+use eko_client::messenger::Invitation;
+
+use crate::context::HttpMessenger;
+use crate::people::named;
+
+/// Returns the parts of a change that do not hold, as an addition to a sentence. It is empty if there
+/// are none.
+pub(super) fn not_done(client: &HttpMessenger, lost: &GroupDifference) -> String {
+    let GroupDifference { added, removed, promoted, demoted, name, rekeyed } = lost;
+    let lists =
+        [(added, "not in it"), (removed, "still in it"), (promoted, "no admin"), (demoted, "still an admin")];
+    let mut words = Vec::new();
+    for (actors, what) in lists {
+        words.extend(actors.iter().map(|actor| format!("{} is {what}", named(client, actor))));
+    }
+    words.extend(name.as_ref().map(|name| format!("its name is not {name:?}")));
+    if *rekeyed {
+        words.push("its key is not renewed".to_owned());
+    }
+    if words.is_empty() { String::new() } else { format!("; not done: {}", words.join(", ")) }
+}
+
+/// Returns the user of a device, as an addition to "a change".
+pub(super) fn of_maker(client: &HttpMessenger, device: &str) -> String {
+    let actor = device.split_once("/device/").map(|(actor, _)| actor);
+    actor.map(|actor| format!(" of {}", named(client, actor))).unwrap_or_default()
+}
+
+/// Returns what comes of a change that was undone.
+pub(super) fn remedy(remedy: Remedy, typed: &str) -> String {
+    match remedy {
+        Remedy::Again => "This device makes it again by itself".to_owned(),
+        Remedy::ByUser => "If you still want it, make it again".to_owned(),
+        Remedy::ByAdmin => "You are no admin now: ask an admin to make it".to_owned(),
+        Remedy::AnotherAdmin => format!(
+            "You are the only admin, so you are still in it. Make somebody an admin, and this device leaves by \
+             itself: eko groups promote {typed} WHO"
+        ),
+    }
+}
+
+/// Returns the meeting of two histories of a group as a sentence. The other one can be chosen only if
+/// this device has it.
+pub(super) fn conflict(
+    client: &HttpMessenger,
+    id: &GroupId,
+    by: &str,
+    group: &str,
+    typed: &str,
+    what: &str,
+) -> String {
+    let invitations = client.invitations().unwrap_or_default();
+    let is_kept = |it: &Invitation| it.other_history && it.by == by && it.state.id() == id;
+    let by = named(client, by);
+    let choice = match invitations.iter().any(is_kept) {
+        true => format!("to follow {by}: eko groups join {typed} --by {by}"),
+        false => format!("this device does not have {by}'s history, so it cannot be followed now"),
+    };
+    format!(
+        "{by} has another history of the group {group} than this device{what}. Ask the others which is right, and \
+         compare: eko groups; {choice}"
+    )
+}

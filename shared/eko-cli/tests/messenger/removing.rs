@@ -1,0 +1,127 @@
+//! Tests of removals that meet other changes of a group.
+
+use std::collections::BTreeSet;
+
+use eko_client::group::{GroupChange, GroupDifference, GroupId, LeaveDecision, Proposal, Remedy};
+use eko_client::messenger::{GroupEvent, Notice};
+
+use crate::friends::{Friends, group, key};
+use crate::people::TestMessenger;
+
+/// What a user is told of a change of theirs that was undone.
+type Undone = (GroupChange, Remedy, GroupDifference);
+
+/// Looks into a mailbox, and returns what is undone of this user's changes.
+async fn look(friends: &Friends, client: &TestMessenger) -> Vec<Undone> {
+    friends.world.deliver().await;
+    let undone = |notice| match notice {
+        Notice::Group { event: GroupEvent::Undone { change, remedy }, difference, .. } => {
+            Some((change, remedy, difference))
+        }
+        _ => None,
+    };
+    client.receive().await.unwrap().notices.into_iter().filter_map(undone).collect()
+}
+
+async fn settle(friends: &Friends) {
+    for client in [friends.everybody(); 3].concat() {
+        look(friends, client).await;
+    }
+}
+
+fn actors<const N: usize>(clients: [&TestMessenger; N]) -> BTreeSet<String> {
+    clients.map(|client| client.me().actor()).into()
+}
+
+fn assert_members<const N: usize>(members: [&TestMessenger; N], id: &GroupId) {
+    for client in members {
+        let group = group(client, id);
+        assert_eq!(group.state.members(), &actors(members));
+        assert!(group.member);
+    }
+}
+
+/// Dave renames the group without having looked. Whether his hash is lower is a matter of luck, so
+/// several groups are tried.
+#[tokio::test]
+async fn a_rename_does_not_undo_a_removal() {
+    let friends = Friends::meet().await;
+    let Friends { alice, bob, carol, dave, .. } = &friends;
+    let (mut lower, groups) = (0, 6);
+    for _ in 0..groups {
+        let id = friends.group().await;
+        let old = key(alice, &id);
+        alice.change_group(&id, Proposal::Remove(actors([carol]))).await.unwrap();
+        dave.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+        lower += usize::from(group(dave, &id).state.hash() < group(alice, &id).state.hash());
+        // Dave is told what does not hold, and nobody else is told of a change of theirs.
+        let lost = GroupDifference { name: Some("Saturday".to_owned()), ..GroupDifference::default() };
+        assert_eq!(look(&friends, dave).await, [(GroupChange::Renamed, Remedy::ByUser, lost)]);
+        for client in [alice, bob, carol] {
+            assert_eq!(look(&friends, client).await, []);
+        }
+        settle(&friends).await;
+        assert_members([alice, bob, dave], &id);
+        assert_ne!(key(alice, &id), old);
+    }
+    assert!((1..groups).contains(&lower), "{lower}");
+}
+
+#[tokio::test]
+async fn of_two_removals_at_once_both_count_in_the_end() {
+    let friends = Friends::meet().await;
+    let Friends { alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    alice.change_group(&id, Proposal::Remove(actors([carol]))).await.unwrap();
+    dave.change_group(&id, Proposal::Remove(actors([bob]))).await.unwrap();
+    let alice_wins = group(alice, &id).state.hash() < group(dave, &id).state.hash();
+    let (winner, loser, gone) = if alice_wins { (alice, dave, bob) } else { (dave, alice, carol) };
+    let lost = GroupDifference { removed: actors([gone]), ..GroupDifference::default() };
+    assert_eq!(look(&friends, winner).await, []);
+    assert_eq!(look(&friends, loser).await, [(GroupChange::Removed, Remedy::Again, lost)]);
+    settle(&friends).await;
+    assert_members([alice, dave], &id);
+    assert_eq!(key(alice, &id), key(dave, &id));
+    friends.world.deliver().await;
+}
+
+/// Dave makes two changes without having looked, so his history is the longer one.
+#[tokio::test]
+async fn a_removal_that_a_longer_history_undoes_is_made_again() {
+    let friends = Friends::meet().await;
+    let Friends { alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    alice.change_group(&id, Proposal::Remove(actors([carol]))).await.unwrap();
+    for name in ["Saturday", "Sunday"] {
+        dave.change_group(&id, Proposal::Rename(name.to_owned())).await.unwrap();
+    }
+    let lost = GroupDifference { removed: actors([carol]), ..GroupDifference::default() };
+    assert_eq!(look(&friends, alice).await, [(GroupChange::Removed, Remedy::Again, lost)]);
+    settle(&friends).await;
+    assert_members([alice, bob, dave], &id);
+    assert_eq!(group(alice, &id).state.name(), "Sunday");
+    friends.world.deliver().await;
+}
+
+/// Both admins leave at once. The one who loses is the only admin, and is told so.
+#[tokio::test]
+async fn who_became_the_last_admin_is_told() {
+    let friends = Friends::meet().await;
+    let Friends { alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    for client in [alice, dave] {
+        client.change_group(&id, Proposal::Leave).await.unwrap();
+    }
+    let alice_wins = group(alice, &id).state.hash() < group(dave, &id).state.hash();
+    let loser = if alice_wins { dave } else { alice };
+    let lost = GroupDifference { removed: actors([loser]), ..GroupDifference::default() };
+    assert_eq!(look(&friends, loser).await, [(GroupChange::Left, Remedy::AnotherAdmin, lost)]);
+    assert_eq!(group(loser, &id).leaves, LeaveDecision::LastAdmin);
+    settle(&friends).await;
+    assert_members([bob, carol, loser], &id);
+    loser.change_group(&id, Proposal::Promote(actors([bob]))).await.unwrap();
+    settle(&friends).await;
+    assert_members([bob, carol], &id);
+    assert!(!group(loser, &id).member);
+    friends.world.deliver().await;
+}

@@ -18,10 +18,10 @@ const BASE_MS: f64 = 3.0;
 /// The milliseconds that a round of AWS calls is assumed to last. DynamoDB is slower than the
 /// engines here.
 const ROUND_MS: f64 = 5.0;
-/// The bytes of a ciphertext of a short text: the text is padded to 1,024.
-const SHORT_BYTES: usize = 1_200;
+/// The bytes of a ciphertext of a short text: the text is padded to 1,536.
+const SHORT_BYTES: usize = 1_700;
 /// The bytes of a ciphertext that begins a session, with a short text.
-const FIRST_BYTES: usize = 2_800;
+const FIRST_BYTES: usize = 3_320;
 /// The messages that travel together: the largest batch that an event source mapping hands over.
 const TOGETHER: usize = 10;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::hex;
 
 pub(super) fn vectors() -> Value {
-    let padded = ["", "{}", &"x".repeat(1023), &"x".repeat(1024), "ends in 0x80 \u{80}"].map(|plain| {
+    let padded = ["", "{}", &"x".repeat(1535), &"x".repeat(1536), "ends in 0x80 \u{80}"].map(|plain| {
         let padded = pad(plain.as_bytes()).unwrap();
         assert_eq!(unpad(&padded).unwrap(), plain.as_bytes());
         json!({ "plain": hex(plain), "padded": hex(&padded), "paddedBytes": padded.len() })

@@ -2,12 +2,12 @@
 //! who see its ciphertext.
 //!
 //! ```text
-//! the activity ‖ 0x80 ‖ 0x00 … 0x00     1,024 bytes, 2,048, … 65,536, or 94,080
+//! the activity ‖ 0x80 ‖ 0x00 … 0x00     1,536 bytes, 2,048, 4,096, … 65,536, or 94,080
 //! ```
 //!
 //! A message of any group and a message to one contact begin with members whose length depends on
-//! the conversation. With steps as long as the messages themselves, these differences almost never
-//! show.
+//! the conversation. The first length has room for either with a text of some 600 characters, so these
+//! differences rarely show.
 
 use eko_protocol::Invalid;
 
@@ -17,7 +17,7 @@ use eko_protocol::Invalid;
 pub const MAX_PLAINTEXT: usize = 94_080;
 
 /// All lengths of padded activities in bytes, in order.
-pub const PADDED_LENGTHS: [usize; 8] = [1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 65_536, MAX_PLAINTEXT];
+pub const PADDED_LENGTHS: [usize; 8] = [1_536, 2_048, 4_096, 8_192, 16_384, 32_768, 65_536, MAX_PLAINTEXT];
 
 /// The byte between content and padding.
 const END: u8 = 0x80;
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn the_form_of_the_contract() {
         let padded = pad(b"{}").unwrap();
-        assert_eq!(padded.len(), 1_024);
+        assert_eq!(padded.len(), 1_536);
         assert_eq!(&padded[..3], b"{}\x80");
         assert!(padded[3..].iter().all(|byte| *byte == 0));
         let mut shortest = 0;

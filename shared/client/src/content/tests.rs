@@ -238,5 +238,5 @@ fn the_size_does_not_tell_the_number_of_members() {
         };
         activity.to_plaintext().unwrap().len()
     });
-    assert_eq!(sizes, [1_024; 5]);
+    assert_eq!(sizes, [1_536; 5]);
 }

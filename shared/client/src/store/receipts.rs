@@ -5,7 +5,7 @@ use eko_protocol::id::EnvelopeId;
 use rusqlite::params;
 
 use super::{CiphertextKey, DeviceStoreError, Transaction};
-use crate::content::{ActivityId, MAX_MISSING, MAX_RECEIVED, MissingMessages, Receipt, UnreadableEnvelope};
+use crate::content::{ActivityId, MAX_MISSING, MissingMessages, Receipt, UnreadableEnvelope};
 
 /// The kinds of statements that are owed, as `receipts.kind` numbers them.
 #[derive(Clone, Copy)]
@@ -24,6 +24,9 @@ struct Gap {
     last: u64,
 }
 
+/// The number of activities that a receipt of this device names at most. With so many ids it has the
+/// length of a short note.
+const MOST_RECEIVED: usize = 12;
 /// The greatest number of unreadable envelopes of one author that are remembered.
 const MOST_UNREADABLE: i64 = MAX_MISSING as i64;
 
@@ -57,7 +60,7 @@ impl Transaction<'_> {
     /// `me` is this user, whose actor id stands for a conversation with the author.
     pub(crate) fn take_receipt(&self, actor: &str, me: &str) -> Result<Option<Receipt>, DeviceStoreError> {
         let corrupt = |_| DeviceStoreError::Corrupt("receipt");
-        let received = self.take_owed(actor, OwedKind::Received, MAX_RECEIVED)?;
+        let received = self.take_owed(actor, OwedKind::Received, MOST_RECEIVED)?;
         let received = received.iter().map(|(_, id)| ActivityId::parse(id)).collect::<Result<_, _>>();
         let unreadable = self.take_owed(actor, OwedKind::Unreadable, MAX_MISSING)?.into_iter();
         let unreadable = unreadable.map(|(device, id)| {

@@ -132,9 +132,11 @@ async fn a_message_is_as_long_in_every_conversation() {
         assert!(activity["eko:deviceSetsHash"].is_string() && activity["eko:deviceSets"].is_null());
         sent.lock().unwrap().push(pad(activity.to_string().as_bytes()).unwrap().len());
     });
-    alice.send(&others[0], text("well")).await.unwrap();
-    alice.send_to_group(&trio, text("well")).await.unwrap();
+    // A group's name and master key are in no note, and few texts are longer than this one.
+    let words = "x".repeat(600);
+    alice.send(&others[0], text(&words)).await.unwrap();
+    alice.send_to_group(&trio, text(&words)).await.unwrap();
     alice.send_to_group(&ten, text("well")).await.unwrap();
-    assert_eq!(*lengths.lock().unwrap(), [1_024; 1 + 2 + 9]);
+    assert_eq!(*lengths.lock().unwrap(), [1_536; 1 + 2 + 9]);
     world.deliver().await;
 }

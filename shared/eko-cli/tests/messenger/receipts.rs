@@ -1,7 +1,9 @@
 //! Tests of receipts: an envelope is delivered when its recipient says so, and when nobody else does.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use eko_client::content::{PADDED_LENGTHS, pad};
 use eko_client::device::EntryContent;
 use eko_client::messenger::Notice;
 use eko_client::store::EnvelopeState;
@@ -115,6 +117,32 @@ async fn one_look_sends_one_receipt_which_is_silent_and_is_not_answered() {
     for client in [&alice, &bob] {
         assert_eq!(client.history(None, 100).unwrap().len(), 5);
     }
+}
+
+/// A server sees the lengths of ciphertexts, and how many messages it has delivered.
+#[tokio::test]
+async fn receipts_are_as_long_as_a_short_note() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, sessions) = (first(&world, &wire, "alice").await, ForgingSessions::default());
+    let bob = sessions.first(&world, &wire, "bob").await;
+    bob.send(&alice.me(), text("hello")).await.unwrap();
+    world.deliver().await;
+    hear(&world, &alice).await;
+    for n in 0..30 {
+        say(&alice, &bob.me(), &format!("{n}")).await;
+    }
+    world.deliver().await;
+    let lengths: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let sent = Arc::clone(&lengths);
+    sessions.forge(move |activity| {
+        sent.lock().unwrap().push(pad(activity.to_string().as_bytes()).unwrap().len());
+    });
+    bob.receive().await.unwrap();
+    assert_eq!(*lengths.lock().unwrap(), [PADDED_LENGTHS[0]; 3]);
+    world.deliver().await;
+    hear(&world, &alice).await;
+    world.deliver().await;
 }
 
 /// The process ends after any number of requests, before or after the server has handled the last

@@ -42,7 +42,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// is shown.
     pub(super) fn device_changes(&self) -> Result<Vec<Notice>, DeviceStoreError> {
         let grown = self.store.read(|tx| {
-            let known = |actor: &String| self.compared_contact(tx, actor);
+            let members = self.fellow_members(tx)?;
+            let known = |actor: &String| self.compared_contact(tx, actor, &members);
             let known = tx.grown()?.iter().map(known).collect::<Result<Vec<_>, _>>()?;
             Ok::<_, DeviceStoreError>(known.into_iter().flatten().collect::<Vec<_>>())
         })?;

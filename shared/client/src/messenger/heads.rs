@@ -181,8 +181,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Keeps the heads of others that the sender has seen and the pinned chains lack.
     fn note_contradictions(&self, tx: &Transaction<'_>, activity: &Activity) -> Result<(), DeviceStoreError> {
+        if activity.device_sets.is_empty() {
+            return Ok(());
+        }
+        let members = self.fellow_members(tx)?;
         for (of, set) in activity.device_sets.iter().filter(|(of, _)| **of != activity.actor) {
-            let Some(contact) = self.compared_contact(tx, of)? else { continue };
+            let Some(contact) = self.compared_contact(tx, of, &members)? else { continue };
             if contact.compare_head(set) != HeadComparison::Same {
                 tx.keep_notice(&activity.actor, &KeptNotice::Contradiction(of.clone(), set.clone()))?;
             }
@@ -236,8 +240,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// most, and each once in ten minutes. The others are left for a later look.
     pub(super) async fn settle_views(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
         let mut read = 0;
-        for of in self.store.read(|tx| tx.unsettled_views())? {
-            let contact = self.store.read(|tx| self.compared_contact(tx, &of))?;
+        let unsettled = self.store.read(|tx| {
+            let members = self.fellow_members(tx)?;
+            let unsettled = tx.unsettled_views()?.into_iter();
+            let compared = unsettled.map(|of| Ok((self.compared_contact(tx, &of, &members)?, of)));
+            compared.collect::<Result<Vec<_>, DeviceStoreError>>()
+        })?;
+        for (contact, of) in unsettled {
             let Some(contact) = contact.filter(|_| read < READ_FOR_VIEWS && self.may_look(&of)) else {
                 continue;
             };
@@ -256,14 +265,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Returns a user whose chain is compared with the views of others: this user, a contact, or a
-    /// member of a group of this user's.
+    /// Returns a user whose chain is compared with the views of others: this user, a contact, or one of
+    /// `members`, who are the members of this user's groups.
     pub(super) fn compared_contact(
         &self,
         tx: &Transaction<'_>,
         actor: &str,
+        members: &BTreeSet<String>,
     ) -> Result<Option<Contact>, DeviceStoreError> {
-        if self.is_stranger(tx, actor)? {
+        if !members.contains(actor) && !self.is_own_or_contact(tx, actor)? {
             return Ok(None);
         }
         self.kept_contact(tx, actor)

@@ -1,5 +1,6 @@
 //! Security notices, which are stored with what they are about, and stay until the user was told.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use super::controls::event;
@@ -28,8 +29,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) fn kept_notices(&self) -> Result<Vec<Notice>, DeviceStoreError> {
         self.store.write(|tx| {
             let mut notices = Vec::new();
-            for stored in tx.kept_notices()? {
-                let Some(notice) = self.judged(tx, &stored)? else { continue };
+            let kept = tx.kept_notices()?;
+            let members = if kept.is_empty() { BTreeSet::new() } else { self.fellow_members(tx)? };
+            for stored in kept {
+                let Some(notice) = self.judged(tx, &stored, &members)? else { continue };
                 let mut returned = self.returned_notices.lock().unwrap_or_else(PoisonError::into_inner);
                 if returned.insert(stored.row) {
                     notices.push(notice);
@@ -45,6 +48,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         &self,
         tx: &Transaction<'_>,
         stored: &StoredNotice,
+        members: &BTreeSet<String>,
     ) -> Result<Option<Notice>, DeviceStoreError> {
         let actor = stored.actor.clone();
         Ok(match &stored.notice {
@@ -57,7 +61,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(event(&id, &actor, GroupEvent::TwoStories))
             }
             KeptNotice::Contradiction(of, set) => {
-                let compared = self.compared_contact(tx, of)?.map(|contact| contact.compare_head(set));
+                let compared =
+                    self.compared_contact(tx, of, members)?.map(|contact| contact.compare_head(set));
                 match compared {
                     Some(HeadComparison::Later) if !stored.settled => None,
                     Some(HeadComparison::Other | HeadComparison::Later) => {

@@ -123,11 +123,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// True if somebody is neither this user, nor a contact, nor a member of a group that this user
     /// is in.
     pub(super) fn is_stranger(&self, tx: &Transaction<'_>, actor: &str) -> Result<bool, DeviceStoreError> {
-        let me = self.device.actor();
-        if actor == me || tx.is_contact(actor)? {
-            return Ok(false);
-        }
-        Ok(!self.fellow_members(tx)?.contains(actor))
+        Ok(!self.is_own_or_contact(tx, actor)? && !self.fellow_members(tx)?.contains(actor))
+    }
+
+    /// True if somebody is this user or a contact.
+    pub(super) fn is_own_or_contact(
+        &self,
+        tx: &Transaction<'_>,
+        actor: &str,
+    ) -> Result<bool, DeviceStoreError> {
+        Ok(actor == self.device.actor() || tx.is_contact(actor)?)
     }
 
     /// Returns everybody who is in a group that this user is in. Reads all groups.

@@ -7,9 +7,10 @@ use eko_testkit::World;
 
 use crate::controls::{control, send_control};
 use crate::forging::ForgingSessions;
-use crate::friends::{events, group};
+use crate::friends::{events, fail_after, group};
 use crate::people::{first, hear, text};
-use crate::test_network::TestNetwork;
+use crate::restarting::RestartingUser;
+use crate::test_network::{NetworkFault, TestNetwork};
 
 /// Mallory lists Bob and Carol, and tells Alice alone.
 #[tokio::test]
@@ -87,4 +88,33 @@ async fn a_user_joins_on_all_devices_at_once() {
         assert!(group(client, &id).member);
     }
     world.deliver().await;
+}
+
+/// The process ends after the user has joined and before anybody is told. The next one tells them.
+#[tokio::test]
+async fn a_join_outlives_the_process_that_made_it() {
+    for fault in [NetworkFault::LostRequest, NetworkFault::LostAnswer] {
+        let world = World::new().await;
+        let wire = TestNetwork::to(&[&world]);
+        let alice = first(&world, &wire, "alice").await;
+        let (user, bob) = RestartingUser::sign_in(&world, "bob").await;
+        let (id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+        world.deliver().await;
+        assert_eq!(events(bob.receive().await.unwrap().notices), [GroupEvent::Invited]);
+        fail_after(&user.line, 0, fault);
+        // What the failure is does not matter here.
+        let _ = bob.join_group(&id, None).await;
+        drop(bob);
+        user.line.honest();
+        let bob = user.open();
+        assert!(group(&bob, &id).member, "the group is kept together with what is to be sent");
+        if let Some(due_ms) = bob.next_due_ms().unwrap() {
+            world.advance(due_ms - world.now_ms());
+        }
+        bob.receive().await.unwrap();
+        world.deliver().await;
+        alice.receive().await.unwrap();
+        assert_eq!(group(&alice, &id).unconfirmed, [].into());
+        world.deliver().await;
+    }
 }

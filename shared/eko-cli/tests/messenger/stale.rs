@@ -1,10 +1,16 @@
 //! Tests of a server that withholds a control: the other members tell whoever has not got it.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
 use eko_client::group::{GroupChange, Proposal};
-use eko_client::messenger::GroupEvent;
+use eko_client::messenger::{BEHIND_MINUTES, GroupEvent};
+use serde_json::Value;
 
 use crate::friends::{Friends, changes, group, hide};
 use crate::people::{first, hear, text};
+use crate::test_network::FalseAnswer;
 
 /// Bob's server hides from him what Alice sends, and so that Carol was removed. Carol's mailbox is
 /// not Bob's, so her server does not matter.
@@ -34,6 +40,48 @@ async fn a_withheld_removal_is_told_by_the_others() {
         friends.look(client).await;
     }
     assert_eq!(group(alice, &id).state, group(bob, &id).state);
+    world.deliver().await;
+}
+
+/// Bob's server drops what Alice sends, and what Dave has forwarded at first. An hour later Dave forwards it
+/// again.
+#[tokio::test]
+async fn what_was_forwarded_and_dropped_is_forwarded_again() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    let authors = [alice, dave].map(|client| client.me().actor());
+    let (drops_all, dropped) = (Arc::new(AtomicBool::new(true)), Mutex::new(BTreeSet::new()));
+    let is_strict = Arc::clone(&drops_all);
+    line.tamper(move |passing| {
+        if passing.endpoint != ("GET", "/user/bob/inbox") {
+            return None;
+        }
+        let mut page: Value = serde_json::from_slice(passing.answer).unwrap();
+        let mut dropped = dropped.lock().unwrap();
+        page["orderedItems"].as_array_mut().unwrap().retain(|item| {
+            let from_alice = item["actor"] == *authors[0];
+            if from_alice || is_strict.load(Ordering::Relaxed) && item["actor"] == *authors[1] {
+                dropped.insert(item["id"].to_string());
+            }
+            !dropped.contains(&item["id"].to_string())
+        });
+        Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
+    });
+    alice.change_group(&id, Proposal::Remove([carol.me().actor()].into())).await.unwrap();
+    friends.look(dave).await;
+    for _ in 0..2 {
+        bob.send_to_group(&id, text("to Carol, too")).await.unwrap();
+        friends.look(dave).await;
+        assert_eq!(friends.look(bob).await, []);
+    }
+    drops_all.store(false, Ordering::Relaxed);
+    assert_eq!(friends.look(bob).await, [], "it was dropped");
+    world.advance(BEHIND_MINUTES * 60_000);
+    bob.send_to_group(&id, text("and again")).await.unwrap();
+    friends.look(dave).await;
+    assert_eq!(friends.look(bob).await, changes([GroupChange::Removed]));
+    assert_eq!(group(bob, &id).state, group(dave, &id).state);
     world.deliver().await;
 }
 

@@ -1,24 +1,16 @@
-//! Tests of a server that hides the end of a chain: what proves it, how long it is believed, and what
-//! is sent meanwhile.
+//! Tests of a server that hides the end of a chain, or shows another one: what is sent meanwhile.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use eko_client::Environment;
-use eko_client::content::HeadStatement;
-use eko_client::keys::IdentityPair;
-use eko_client::messenger::{Distrust, Notice, UnreadableReason};
+use eko_client::messenger::{Distrust, Notice};
 use eko_client::store::EnvelopeState;
 use eko_protocol::chain::{ChainNode, ChainPosition, NextNode};
-use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key::JoiningMac;
-use eko_protocol::{multibase, timestamp};
-use eko_testkit::{World, seeded};
+use eko_testkit::World;
 use serde_json::{Value, json};
 
 use crate::distrust::{distrust, inserted, show_chain};
-use crate::forging::{Forger, ForgingSessions};
-use crate::people::{TestMessenger, code_of, device, first, further, hear, request, say, text};
+use crate::people::{code_of, device, first, further, hear, say, text};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -37,25 +29,7 @@ fn swallow_envelopes(wire: &TestNetwork) -> Arc<Mutex<Vec<String>>> {
     devices
 }
 
-/// Has a forger's device sign made-up heads, of a length that the returned number tells.
-fn state_heads(sessions: &ForgingSessions, forger: &Forger, length: usize) -> Arc<AtomicUsize> {
-    let secret = *forger.device().keys().identity().secret();
-    let (environment, device) = (forger.device().environment().clone(), forger.device().address());
-    let length = Arc::new(AtomicUsize::new(length));
-    let stated = Arc::clone(&length);
-    sessions.forge(move |activity| {
-        let set = DeviceSetRef::new(stated.load(Ordering::SeqCst) as u64, "ab".repeat(32)).unwrap();
-        let published_ms = timestamp::parse(activity["published"].as_str().unwrap()).unwrap();
-        let statement =
-            HeadStatement { actor: activity["actor"].as_str().unwrap(), device: &device, published_ms };
-        let signed = statement.sign(set, &IdentityPair::from_secret(secret), &environment).unwrap();
-        activity["eko:deviceSet"] = json!(signed.set);
-        activity["eko:signature"] = json!(multibase::encode(&signed.signature));
-    });
-    length
-}
-
-fn told(notices: &[Notice]) -> Vec<Distrust> {
+pub(crate) fn told(notices: &[Notice]) -> Vec<Distrust> {
     let distrusted = |notice: &Notice| match notice {
         Notice::Distrusted { why, .. } => Some(why.clone()),
         _ => None,
@@ -115,125 +89,6 @@ async fn nothing_goes_to_a_stolen_device_after_the_proof() {
     world.deliver().await;
 }
 
-/// A server that was restored cannot show the proven head any more. The two compare numbers.
-#[tokio::test]
-async fn numbers_that_were_compared_settle_a_proof() {
-    let world = World::new().await;
-    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
-    let (alice, sessions) = (first(&world, &hers, "alice").await, ForgingSessions::default());
-    let bob = sessions.first(&world, &wire, "bob").await;
-    say(&alice, &bob.me(), "before").await;
-    let length = state_heads(&sessions, &bob, 2);
-    bob.send(&alice.me(), text("I have two devices")).await.unwrap();
-    world.deliver().await;
-    let received = alice.receive().await.unwrap();
-    assert_eq!(told(&received.notices), [Distrust::Withheld { shown: 1, proven: 2 }]);
-    assert!(alice.send(&bob.me(), text("secret")).await.is_err());
-    let seen = alice.verification(&bob.me()).await.unwrap();
-    alice.mark_verified(&bob.me(), &seen).unwrap();
-    say(&alice, &bob.me(), "now").await;
-
-    // No chain has so many nodes, so this proves nothing.
-    length.store(3_001, Ordering::SeqCst);
-    bob.send(&alice.me(), text("I have thousands")).await.unwrap();
-    world.deliver().await;
-    assert_eq!(told(&alice.receive().await.unwrap().notices), []);
-    say(&alice, &bob.me(), "still").await;
-    world.deliver().await;
-}
-
-/// Bob's second device is a thief's. The server hides from Alice what the first one has signed, and
-/// shows a fork in its place.
-#[tokio::test]
-async fn a_stolen_device_does_not_erase_what_another_one_has_proven() {
-    let world = World::new().await;
-    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
-    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
-    let sessions = ForgingSessions::default();
-    let environment = Environment { clock: world.clock(), random: seeded("bob/stolen") };
-    let stolen = sessions.sign_in(&world, &wire, environment, request(&world, "bob", false)).await;
-    bob.approve(&stolen.joining_code().unwrap().unwrap()).await.unwrap();
-    stolen.join().await.unwrap();
-    say(&alice, &bob.me(), "before").await;
-    let (three, _) = device(&world, &wire, "bob", "three").await;
-    bob.approve(&code_of(&three)).await.unwrap();
-    show_chain(&hers, |nodes| nodes.truncate(2));
-    say(&bob, &alice.me(), "I have three").await;
-    world.deliver().await;
-    assert_eq!(told(&alice.receive().await.unwrap().notices), [Distrust::Withheld { shown: 2, proven: 3 }]);
-
-    // The thief's head is longer. The server shows the fork with its ghost.
-    state_heads(&sessions, &stolen, 7);
-    stolen.send(&alice.me(), text("I have more")).await.unwrap();
-    world.deliver().await;
-    alice.receive().await.unwrap();
-    let ghost = inserted(&world, &hers);
-    let position = bob.device().chain(&bob.me().user).await.unwrap().0[1].position();
-    let node = NextNode::new(ghost.origin(), ghost.user(), &position, world.now_ms());
-    let node = node.approve(&ghost.described(), &JoiningMac::from([0; 32]));
-    let forged = stolen.device().sign_node(node).unwrap();
-    show_chain(&hers, move |nodes| nodes[2] = forged.clone());
-    assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Disputed(2));
-    let seen = alice.verification(&bob.me()).await.unwrap();
-    assert!(!seen.devices.contains(&ghost.address()), "{:?}", seen.devices);
-    assert!(alice.accept(&bob.me(), &seen).is_err());
-
-    // The fork was not pinned, so the true chain can follow. The thief's claim remains.
-    hers.honest();
-    let seen = alice.verification(&bob.me()).await.unwrap();
-    assert_eq!(seen.devices.len(), 3);
-    assert_eq!(
-        distrust(alice.send(&bob.me(), text("secret")).await),
-        Distrust::Withheld { shown: 3, proven: 7 }
-    );
-    alice.mark_verified(&bob.me(), &seen).unwrap();
-    say(&alice, &bob.me(), "to the true ones").await;
-    world.deliver().await;
-}
-
-/// The user compares numbers while another message comes.
-#[tokio::test]
-async fn numbers_settle_no_proof_that_came_later() {
-    let world = World::new().await;
-    let wire = TestNetwork::to(&[&world]);
-    let (alice, sessions) = (first(&world, &wire, "alice").await, ForgingSessions::default());
-    let bob = sessions.first(&world, &wire, "bob").await;
-    say(&alice, &bob.me(), "before").await;
-    let seen = alice.verification(&bob.me()).await.unwrap();
-    state_heads(&sessions, &bob, 2);
-    bob.send(&alice.me(), text("I have two devices")).await.unwrap();
-    world.deliver().await;
-    alice.receive().await.unwrap();
-    alice.mark_verified(&bob.me(), &seen).unwrap();
-    let withheld = Distrust::Withheld { shown: 1, proven: 2 };
-    assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), withheld);
-    world.deliver().await;
-}
-
-/// Each reading of a chain tells its server that the reader is there.
-#[tokio::test]
-async fn false_heads_do_not_have_a_chain_read_at_will() {
-    let world = World::new().await;
-    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
-    let (alice, sessions) = (first(&world, &hers, "alice").await, ForgingSessions::default());
-    let bob = sessions.first(&world, &wire, "bob").await;
-    say(&alice, &bob.me(), "before").await;
-    let length = state_heads(&sessions, &bob, 2);
-    let read = || {
-        let asked = hers.asked.lock().unwrap();
-        asked.iter().filter(|url| url.ends_with("/user/bob/devices")).count()
-    };
-    let before = read();
-    for longer in 2..6 {
-        length.store(longer, Ordering::SeqCst);
-        bob.send(&alice.me(), text("I have more")).await.unwrap();
-        world.deliver().await;
-        alice.receive().await.unwrap();
-    }
-    assert_eq!(read() - before, 1);
-    world.deliver().await;
-}
-
 /// Bob's server shows a contradiction, and goes on with it.
 #[tokio::test]
 async fn a_contradiction_stops_every_attempt_to_send() {
@@ -250,25 +105,6 @@ async fn a_contradiction_stops_every_attempt_to_send() {
     }
     hers.honest();
     say(&alice, &bob.me(), "after").await;
-    world.deliver().await;
-}
-
-/// Whoever sits between the ratchet and the reader cannot make a head: it has a signature.
-#[tokio::test]
-async fn a_head_that_the_sending_device_has_not_signed_is_malformed() {
-    let world = World::new().await;
-    let wire = TestNetwork::to(&[&world]);
-    let (alice, sessions) = (first(&world, &wire, "alice").await, ForgingSessions::default());
-    let bob = sessions.first(&world, &wire, "bob").await;
-    say(&alice, &bob.me(), "before").await;
-    for (member, value) in [("length", json!(2)), ("head", json!("ab".repeat(32)))] {
-        sessions.forge(move |activity| activity["eko:deviceSet"][member] = value.clone());
-        bob.send(&alice.me(), text("hello")).await.unwrap();
-        world.deliver().await;
-        let received = alice.receive().await.unwrap();
-        let malformed = |notice: &Notice| matches!(notice, Notice::Unreadable { why: UnreadableReason::Malformed(fault), .. } if fault.pointer == "/eko:signature");
-        assert!(received.messages.is_empty() && received.notices.iter().any(malformed), "{received:?}");
-    }
     world.deliver().await;
 }
 
@@ -330,76 +166,6 @@ async fn an_own_device_proves_what_the_own_server_hides() {
     say(&bob, &alice.me(), "with a copy again").await;
     world.deliver().await;
     assert_eq!(hear(&world, &three).await, ["with a copy", "with a copy again"]);
-    world.deliver().await;
-}
-
-#[tokio::test]
-async fn a_chain_that_nobody_confirms_is_shown_and_then_refused() {
-    let world = World::new().await;
-    let wire = TestNetwork::to(&[&world]);
-    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
-    let pass = async |days: i64, client: &TestMessenger| {
-        world.advance(days * DAY_MS);
-        world.deliver().await;
-        client.receive().await.unwrap();
-    };
-    say(&alice, &bob.me(), "before").await;
-    pass(29, &alice).await;
-    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), None);
-    pass(2, &alice).await;
-    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), Some(31));
-    say(&bob, &alice.me(), "I am here").await;
-    pass(0, &alice).await;
-    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), None);
-    for _ in 0..3 {
-        pass(29, &alice).await;
-        say(&alice, &bob.me(), "are you?").await;
-    }
-    pass(3, &alice).await;
-    assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Stale { days: 90 });
-    let seen = alice.verification(&bob.me()).await.unwrap();
-    alice.accept(&bob.me(), &seen).unwrap();
-    say(&alice, &bob.me(), "I take it that you are").await;
-    world.deliver().await;
-}
-
-#[tokio::test]
-async fn a_chain_is_read_again_after_a_day() {
-    let world = World::new().await;
-    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
-    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
-    let read = || {
-        let asked = hers.asked.lock().unwrap();
-        asked.iter().filter(|url| url.ends_with("/user/bob/devices")).count()
-    };
-    say(&alice, &bob.me(), "one").await;
-    say(&alice, &bob.me(), "two").await;
-    assert_eq!(read(), 1);
-    world.advance(DAY_MS);
-    say(&alice, &bob.me(), "three").await;
-    say(&alice, &bob.me(), "four").await;
-    assert_eq!(read(), 2);
-
-    // A server that is down stops nobody for a week. It is asked once in ten minutes.
-    let down = |hers: &TestNetwork| {
-        hers.drop_requests(|request| {
-            let body = json!({ "type": "x/unavailable", "title": "later", "status": 503 }).to_string();
-            let is_chain = request.uri().path() == "/user/bob/devices";
-            is_chain.then(|| FalseAnswer { status: 503, body: body.into_bytes() })
-        });
-    };
-    down(&hers);
-    for (days, reads) in [(1, 3), (0, 3), (5, 4)] {
-        world.advance(days * DAY_MS);
-        say(&alice, &bob.me(), "more").await;
-        assert_eq!(read(), reads);
-    }
-    world.advance(2 * DAY_MS);
-    let sent = alice.send(&bob.me(), text("it waits")).await.unwrap();
-    assert_eq!(sent.envelopes[0].state, EnvelopeState::ToSend, "{:?}", sent.envelopes);
-    hers.honest();
-    world.advance(600_000);
-    assert_eq!(alice.flush().await.unwrap()[0].state, EnvelopeState::Accepted);
     world.deliver().await;
 }
 

@@ -1,0 +1,82 @@
+//! Tests of the age of a chain: when it is read again, and how long it is believed.
+
+use eko_client::messenger::Distrust;
+use eko_client::store::EnvelopeState;
+use eko_testkit::World;
+use serde_json::json;
+
+use crate::distrust::distrust;
+use crate::people::{TestMessenger, first, say, text};
+use crate::test_network::{FalseAnswer, TestNetwork};
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+#[tokio::test]
+async fn a_chain_that_nobody_confirms_is_shown_and_then_refused() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let pass = async |days: i64, client: &TestMessenger| {
+        world.advance(days * DAY_MS);
+        world.deliver().await;
+        client.receive().await.unwrap();
+    };
+    say(&alice, &bob.me(), "before").await;
+    pass(29, &alice).await;
+    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), None);
+    pass(2, &alice).await;
+    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), Some(31));
+    say(&bob, &alice.me(), "I am here").await;
+    pass(0, &alice).await;
+    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), None);
+    for _ in 0..3 {
+        pass(29, &alice).await;
+        say(&alice, &bob.me(), "are you?").await;
+    }
+    pass(3, &alice).await;
+    assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Stale { days: 90 });
+    let seen = alice.verification(&bob.me()).await.unwrap();
+    alice.accept(&bob.me(), &seen).unwrap();
+    say(&alice, &bob.me(), "I take it that you are").await;
+    world.deliver().await;
+}
+
+#[tokio::test]
+async fn a_chain_is_read_again_after_a_day() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
+    let read = || {
+        let asked = hers.asked.lock().unwrap();
+        asked.iter().filter(|url| url.ends_with("/user/bob/devices")).count()
+    };
+    say(&alice, &bob.me(), "one").await;
+    say(&alice, &bob.me(), "two").await;
+    assert_eq!(read(), 1);
+    world.advance(DAY_MS);
+    say(&alice, &bob.me(), "three").await;
+    say(&alice, &bob.me(), "four").await;
+    assert_eq!(read(), 2);
+
+    // A server that is down stops nobody for a week. It is asked once in ten minutes.
+    let down = |hers: &TestNetwork| {
+        hers.drop_requests(|request| {
+            let body = json!({ "type": "x/unavailable", "title": "later", "status": 503 }).to_string();
+            let is_chain = request.uri().path() == "/user/bob/devices";
+            is_chain.then(|| FalseAnswer { status: 503, body: body.into_bytes() })
+        });
+    };
+    down(&hers);
+    for (days, reads) in [(1, 3), (0, 3), (5, 4)] {
+        world.advance(days * DAY_MS);
+        say(&alice, &bob.me(), "more").await;
+        assert_eq!(read(), reads);
+    }
+    world.advance(2 * DAY_MS);
+    let sent = alice.send(&bob.me(), text("it waits")).await.unwrap();
+    assert_eq!(sent.envelopes[0].state, EnvelopeState::ToSend, "{:?}", sent.envelopes);
+    hers.honest();
+    world.advance(600_000);
+    assert_eq!(alice.flush().await.unwrap()[0].state, EnvelopeState::Accepted);
+    world.deliver().await;
+}

@@ -160,6 +160,7 @@ fn every_limit_of_a_client() {
                 usize::try_from(group::MAX_RACE).unwrap()
             }
             "former states of a group that a member may name" => group::MAX_FORMER,
+            "former members of a group whom a client remembers" => group::MAX_FORMER_MEMBERS,
             "members of a group in which all are told who joins" => messenger::ALL_TOLD,
             "members without an office who forward a control" => messenger::ANNOUNCERS,
             "minutes until a control is forwarded again, or a member is shown as behind" => {

@@ -94,8 +94,8 @@ pub use id::GroupId;
 pub use judge::{ControlVerdict, judge_control, judge_forwarded_control};
 pub use key::MasterKey;
 pub use known::{
-    KnownGroup, LeaveDecision, MAX_FORMER, MAX_RACE, Outsiders, OwnDeparture, OwnRemoval, PreviousState,
-    RekeyDecision, Remedy, StateAgreement, UndoneChange,
+    KnownGroup, LeaveDecision, MAX_FORMER, MAX_FORMER_MEMBERS, MAX_RACE, Outsiders, OwnDeparture, OwnRemoval,
+    PreviousState, RekeyDecision, Remedy, StateAgreement, UndoneChange,
 };
 pub use signer::{ControlSender, GroupSigner};
 pub use state::{GroupOrigin, GroupParts, GroupState};

@@ -13,7 +13,7 @@ pub use outsiders::Outsiders;
 pub use removal::{MAX_RACE, OwnRemoval, Remedy, UndoneChange};
 
 /// The number of former members whom a record names.
-const FORMER: usize = 256;
+pub const MAX_FORMER_MEMBERS: usize = 256;
 
 /// The number of former states whose hashes a record keeps.
 pub const MAX_FORMER: usize = 32;
@@ -143,7 +143,7 @@ impl KnownGroup {
         self.past.drain(..self.past.len().saturating_sub(MAX_FORMER));
         let former = self.former.iter().chain(&replaced.former).chain(replaced.current.members());
         let former = former.filter(|actor| !self.current.members().contains(*actor));
-        self.former = former.take(FORMER).cloned().collect();
+        self.former = former.take(MAX_FORMER_MEMBERS).cloned().collect();
         self
     }
 
@@ -210,7 +210,7 @@ impl KnownGroup {
         let confirmed = confirmed.filter(|actor| current.members().contains(actor)).collect();
         let former = known.iter().flat_map(|known| known.current.members().iter().chain(&known.former));
         let former = former.filter(|actor| !current.members().contains(*actor));
-        let former = former.take(FORMER).cloned().collect();
+        let former = former.take(MAX_FORMER_MEMBERS).cloned().collect();
         let outsiders = Outsiders::after(known, &before, control);
         let removal = OwnRemoval::after(known, control, me);
         let (change, maker) = (control.change(), control.device().to_owned());

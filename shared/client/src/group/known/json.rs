@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use eko_protocol::Invalid;
 use serde_json::{Value, json};
 
-use super::{FORMER, KnownGroup, MAX_FORMER, Outsiders, OwnDeparture, OwnRemoval, PreviousState};
+use super::{KnownGroup, MAX_FORMER, MAX_FORMER_MEMBERS, Outsiders, OwnDeparture, OwnRemoval, PreviousState};
 use crate::content::member::{actor, device, parsed, texts};
 use crate::group::{GroupChange, GroupState, MAX_MEMBERS, MasterKey};
 
@@ -41,7 +41,7 @@ impl KnownGroup {
             leader: parsed(value, "leader", actor)?,
             confirmed: actors(value, "confirmed")?,
             past: list(value, "past", MAX_FORMER)?.into_iter().map(str::to_owned).collect(),
-            former: list(value, "former", FORMER)?.into_iter().map(str::to_owned).collect(),
+            former: list(value, "former", MAX_FORMER_MEMBERS)?.into_iter().map(str::to_owned).collect(),
         })
     }
 }

@@ -99,8 +99,8 @@ async fn with_members_of_another_shape() {
     let bob = scene.bob.actor();
     let message = scene.envelope(&scene.eve.actor, 1)["object"]["messages"][0].clone();
     let cases: Vec<(&str, &str, Value, &str)> = vec![
-        ("type", "an array of others", json!(["Note", "Like"]), "202"),
-        ("type", "an object", json!({ "Create": 1 }), "202"),
+        ("type", "an array of others", json!(["Note", "Like"]), "422 invalid #"),
+        ("type", "an object", json!({ "Create": 1 }), "422 invalid #"),
         ("to", "two", json!([bob, bob]), "422 invalid #/to"),
         ("to", "none", json!([]), "422 invalid #/to"),
         ("to", "deeper", json!([[bob]]), "422 invalid #/to"),

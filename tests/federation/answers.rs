@@ -98,6 +98,74 @@ async fn a_server_out_of_reach() {
     assert_eq!(reports[0].envelope, outgoing.id);
 }
 
+/// Returns a `Create` of Eve's for devices of a user.
+fn create(eve: &Stranger, to: &str, devices: &[String], id: &str) -> Value {
+    let from = format!("{}/devices/1", eve.actor);
+    let message = |device: &String| json!({ "to": device, "from": from, "content": "AAAA" });
+    json!({
+        "@context": "https://www.w3.org/ns/activitystreams",
+        "type": "Create", "actor": eve.actor, "to": to,
+        "object": { "type": ["Object", "SignalEnvelope"], "id": id,
+            "messages": devices.iter().map(message).collect::<Vec<_>>() },
+    })
+}
+
+/// An envelope arrives in each form in which JSON-LD may write it. One that cannot be read is
+/// refused: nothing with messages is dropped behind a 202.
+#[tokio::test]
+async fn the_forms_of_an_envelope() {
+    let b = World::new().await;
+    let bob = b.user("bob").await;
+    let eve = Stranger::new(&b.internet, "eve.example").await;
+    type FormChange = fn(&mut Value);
+    let forms: [(&str, u16, FormChange); 14] = [
+        ("as this server writes it", 202, |_| {}),
+        ("an array of one object", 202, |create| create["object"] = json!([create["object"].take()])),
+        ("an array of one recipient", 202, |create| create["to"] = json!([create["to"].take()])),
+        ("a prefix", 202, |create| create["object"]["type"] = json!("eko:SignalEnvelope")),
+        ("an IRI", 202, |create| {
+            create["object"]["type"] = json!(["Object", "https://eko.network/ns#SignalEnvelope"]);
+        }),
+        ("the whole activity in IRIs", 202, |create| {
+            create["type"] = json!("https://www.w3.org/ns/activitystreams#Create");
+            create["object"]["type"] = json!("https://eve.example/ns#SignalEnvelope");
+        }),
+        ("two objects", 422, |create| create["object"] = json!([create["object"], create["object"]])),
+        ("an object in an array of arrays", 202, |create| create["object"] = json!([[{}]])),
+        ("no type", 422, |create| drop(create["object"].as_object_mut().unwrap().remove("type"))),
+        ("another type", 422, |create| create["object"]["type"] = json!("Note")),
+        ("another vocabulary", 422, |create| {
+            create["object"]["type"] = json!("https://eve.example/other#SignalEnvelope");
+        }),
+        ("another activity", 422, |create| create["type"] = json!("Announce")),
+        ("the envelope alone", 422, |create| {
+            let mut object = create["object"].take();
+            object["actor"] = create["actor"].take();
+            *create = object;
+        }),
+        ("members with a prefix", 422, |create| {
+            let object = create["object"].as_object_mut().unwrap();
+            let messages = object.remove("messages").unwrap();
+            object.insert("eko:messages".to_owned(), messages);
+        }),
+    ];
+    let mut expected = Vec::new();
+    for (number, (name, status, change)) in forms.into_iter().enumerate() {
+        let id = format!("urn:uuid:00000000-0000-4000-8000-0000000000{number:02}");
+        let mut body = create(&eve, &bob.actor(), &[bob.address()], &id);
+        change(&mut body);
+        b.internet.advance(1_000);
+        assert_eq!(eve.deliver(&b, "/inbox", &body).await.0, status, "{name}: {body}");
+        if status == 202 && body.to_string().contains(&id) {
+            expected.push(id);
+        }
+    }
+    b.deliver().await;
+    let got: Vec<String> = b.messages(&bob).await.iter().map(|m| m.letter.header.id.to_string()).collect();
+    assert_eq!(got, expected);
+    assert_eq!(got.len(), 6);
+}
+
 /// Deliveries of another server are answered by the same rows.
 #[tokio::test]
 async fn what_another_server_is_answered() {
@@ -110,16 +178,7 @@ async fn what_another_server_is_answered() {
     let third = b.further(&bob, "three").await;
     bob.revoke(third.id()).await.unwrap();
     let eve = Stranger::new(&internet, "eve.example").await;
-    let create = |to: &str, devices: &[String], id: &str| {
-        let from = format!("{}/devices/1", eve.actor);
-        let message = |device: &String| json!({ "to": device, "from": from, "content": "AAAA" });
-        json!({
-            "@context": "https://www.w3.org/ns/activitystreams",
-            "type": "Create", "actor": eve.actor, "to": to,
-            "object": { "type": ["Object", "SignalEnvelope"], "id": id,
-                "messages": devices.iter().map(message).collect::<Vec<_>>() },
-        })
-    };
+    let create = |to: &str, devices: &[String], id: &str| create(&eve, to, devices, id);
     let bob_id = "https://eko.example/user/bob";
     let all = [bob.address(), second.address()];
     let ids: Vec<String> =

@@ -6,12 +6,12 @@ use eko_protocol::Invalid;
 use eko_protocol::activity::Report;
 use eko_protocol::address::UserName;
 use eko_protocol::envelope::Create;
-use eko_protocol::json::has_type;
+use eko_protocol::json::{has_type, only};
 use eko_service::signed::SignedActivity;
 use eko_service::{AppState, Problem, respond};
 use http::StatusCode;
 
-use crate::{accepted, check_path};
+use crate::{accepted, check_path, ignored};
 
 /// POST `/user/{name}/inbox` or `/inbox` with `Create` (`docs/protocol.md`, sections 5 and 7):
 /// accepts an envelope for a user of this server.
@@ -25,10 +25,8 @@ pub(crate) async fn receive_envelope(
     signed: &SignedActivity,
 ) -> Result<Response, Problem> {
     let origin = state.origin();
-    if !signed.activity.get("object").is_some_and(|object| has_type(object, "SignalEnvelope")) {
-        // A note or a picture means nothing to a messenger. An error would make its server try
-        // again.
-        return Ok(accepted());
+    if !only(&signed.activity, "object").is_ok_and(|object| has_type(object, "SignalEnvelope")) {
+        return ignored(signed);
     }
     let create = Create::parse(&signed.activity, state.now_ms())?;
     create.authorise_remote(&signed.actor.id)?;

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::on;
 use eko_federation::verify::is_own_change;
 use eko_protocol::address::UserName;
+use eko_protocol::envelope::holds_messages;
 use eko_protocol::json::has_type;
 use eko_protocol::key_package::TakeActivity;
 use eko_protocol::{Invalid, limits};
@@ -80,9 +81,22 @@ async fn receive(
         state.federation("/actor")?.forget(&actor.id).await?;
         Ok(accepted())
     } else {
-        tracing::debug!(actor = actor.id, "an activity that this server ignores");
-        Ok(accepted())
+        ignored(&signed)
     }
+}
+
+/// Answers 202 to an activity that means nothing to a messenger, such as a note or a follow. An
+/// error would make its server try again.
+///
+/// # Errors
+/// [`Problem::Invalid`] if the activity contains ciphertexts: they must not be lost in silence.
+fn ignored(signed: &SignedActivity) -> Result<Response, Problem> {
+    let SignedActivity { activity, actor } = signed;
+    if holds_messages(activity) {
+        return Err(Invalid::whole("contains messages, and is no Create of one SignalEnvelope").into());
+    }
+    tracing::debug!(actor = actor.id, "an activity that this server ignores");
+    Ok(accepted())
 }
 
 /// Answers 202 without a body.

@@ -7,7 +7,7 @@ use eko_protocol::address::UserName;
 use eko_service::signed::SignedActivity;
 use eko_service::{AppState, Problem};
 
-use crate::{accepted, check_path};
+use crate::{accepted, check_path, ignored};
 
 /// POST `/user/{name}/inbox` or `/inbox` with `Delivered`, `PartialDelivery`, `Reject`, `Confirm`
 /// or `Accept` (`docs/protocol.md`, sections 5 to 7): passes a report on to the devices of the
@@ -21,7 +21,7 @@ pub(crate) async fn receive_report(
 ) -> Result<Response, Problem> {
     let Ok(report) = Report::parse(&signed.activity) else {
         // Other software uses `Accept` and `Reject` for other things, for example of a `Follow`.
-        return Ok(accepted());
+        return ignored(signed);
     };
     let Some(author) = state.origin().parse_actor(&report.to) else {
         return Err(Invalid::at("/to", "must be a user of this server").into());

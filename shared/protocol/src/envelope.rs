@@ -6,6 +6,6 @@ mod create;
 mod header;
 
 pub use ciphertext::AddressedCiphertext;
-pub use create::{AuthorMismatch, Create};
+pub use create::{AuthorMismatch, Create, holds_messages};
 pub use header::EnvelopeHeader;
 pub(crate) use header::put_time;

@@ -15,6 +15,7 @@ use crate::Invalid;
 use crate::invalid::token;
 
 pub use canonical::canonical;
+pub(crate) use member::local_name;
 pub use member::{has_type, only, only_text, text};
 pub(crate) use object::only_as_object;
 pub use strict::parse;

@@ -13,7 +13,7 @@ use crate::activity::context;
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
 use crate::id::{DeviceId, EnvelopeId};
-use crate::json::{has_type, only_as_object, only_text, shape, text};
+use crate::json::{has_type, local_name, only, only_as_object, only_text, shape, text};
 use crate::limits::MAX_MESSAGES;
 use crate::{Invalid, timestamp};
 
@@ -115,7 +115,7 @@ impl Create {
             None | Some(Value::Null) => None,
             Some(_) => Some(address(text(value, "id")?, "/id")?),
         };
-        let object = value.get("object").unwrap_or(&Value::Null);
+        let object = only(value, "object")?;
         if !has_type(object, "SignalEnvelope") {
             return Err(Invalid::at("/object/type", "must be, or hold, SignalEnvelope"));
         }
@@ -252,6 +252,28 @@ impl Create {
         };
         self.messages.iter().enumerate().map(read).collect()
     }
+}
+
+/// True if an activity contains ciphertexts: it, its `object` or one of several objects has a member
+/// `messages`, whatever its type. An activity that does, and cannot be read, must not be ignored.
+///
+/// ```
+/// use eko_protocol::envelope::holds_messages;
+/// use serde_json::json;
+///
+/// assert!(holds_messages(&json!({"type": "Announce", "object": {"eko:messages": []}})));
+/// assert!(!holds_messages(&json!({"type": "Create", "object": {"type": "Note"}})));
+/// ```
+pub fn holds_messages(activity: &Value) -> bool {
+    let holds = |value: &Value| {
+        value.as_object().is_some_and(|members| members.keys().any(|name| local_name(name) == "messages"))
+    };
+    holds(activity)
+        || match activity.get("object") {
+            Some(Value::Array(objects)) => objects.iter().any(holds),
+            Some(object) => holds(object),
+            None => false,
+        }
 }
 
 /// Checks the address in the member at `pointer`.

@@ -5,21 +5,45 @@ use serde_json::Value;
 use crate::Invalid;
 use crate::invalid::token;
 
-/// True if the member `type` is the name or an array that contains it.
+/// The vocabulary of ActivityStreams.
+const ACTIVITY_STREAMS: &str = "https://www.w3.org/ns/activitystreams";
+
+/// True if the member `type` is the name or an array that contains it. The name may be written in
+/// the three forms that a JSON-LD context leaves open: `SignalEnvelope`, `eko:SignalEnvelope` (or
+/// `as:Create`), and `https://a.example/ns#SignalEnvelope`.
 ///
 /// ```
 /// use eko_protocol::json::has_type;
 /// use serde_json::json;
 ///
 /// assert!(has_type(&json!({"type": ["Object", "SignalEnvelope"]}), "SignalEnvelope"));
+/// assert!(has_type(&json!({"type": "eko:SignalEnvelope"}), "SignalEnvelope"));
 /// assert!(!has_type(&json!({"type": "Note"}), "SignalEnvelope"));
 /// ```
 pub fn has_type(value: &Value, name: &str) -> bool {
+    let is_name = |item: &Value| item.as_str().is_some_and(|term| local_name(term) == name);
     match value.get("type") {
-        Some(Value::String(single)) => single == name,
-        Some(Value::Array(types)) => types.iter().any(|item| item == name),
-        _ => false,
+        Some(Value::Array(types)) => types.iter().any(is_name),
+        Some(single) => is_name(single),
+        None => false,
     }
+}
+
+/// Returns a term of ActivityStreams or of this protocol without its prefix or vocabulary. Any other
+/// text is returned as it is.
+pub(crate) fn local_name(term: &str) -> &str {
+    let prefixed = || term.strip_prefix("as:").or_else(|| term.strip_prefix("eko:"));
+    match term.split_once('#') {
+        Some((vocabulary, name)) if vocabulary == ACTIVITY_STREAMS || is_eko_vocabulary(vocabulary) => name,
+        _ => prefixed().unwrap_or(term),
+    }
+}
+
+/// True if a vocabulary is the one of this protocol, of whatever server.
+fn is_eko_vocabulary(vocabulary: &str) -> bool {
+    vocabulary
+        .strip_prefix("https://")
+        .is_some_and(|rest| rest.split_once('/').is_some_and(|(_, path)| path == "ns"))
 }
 
 /// Returns the one value of a member that is required: the member itself, or the item of an array
@@ -71,7 +95,16 @@ mod tests {
     fn types_are_a_string_or_an_array() {
         assert!(has_type(&json!({"type": "SignalEnvelope"}), "SignalEnvelope"));
         assert!(has_type(&json!({"type": ["Object", "SignalEnvelope"]}), "SignalEnvelope"));
+        for term in ["eko:SignalEnvelope", "https://eko.network/ns#SignalEnvelope"] {
+            assert!(has_type(&json!({ "type": term }), "SignalEnvelope"), "{term}");
+            assert!(has_type(&json!({ "type": ["as:Object", term] }), "SignalEnvelope"), "{term}");
+        }
+        assert!(has_type(&json!({"type": "https://www.w3.org/ns/activitystreams#Create"}), "Create"));
         for other in [
+            json!({"type": "x:SignalEnvelope"}),
+            json!({"type": "#SignalEnvelope"}),
+            json!({"type": "https://a.example/other#SignalEnvelope"}),
+            json!({"type": "https://a.example/ns#eko:SignalEnvelope"}),
             json!({"type": ["Object"]}),
             json!({"type": {"SignalEnvelope": 1}}),
             json!({}),

@@ -13,26 +13,34 @@ use crate::tokens::{self, RefreshRequest, RefreshToken};
 /// POST `/auth/refresh` (`docs/protocol.md`, section 10): exchanges a refresh token for the next
 /// one of its family and an access token.
 ///
-/// A token is exchanged once. If it comes a second time, its family ends, because one of the two
-/// senders may be a thief. The calls are listed at [`rotate`](eko_store::Store::rotate).
+/// A token is exchanged once. If it comes a second time within a minute, the answer to the first
+/// exchange may be lost: the next token is given again, unless it was exchanged. Otherwise the
+/// family ends, because one of the two senders may be a thief. The calls are listed at [`rotate`](eko_store::Store::rotate).
 pub(crate) async fn refresh_tokens(
     State(state): State<AppState>,
     JsonBody(body): SmallBody,
 ) -> Result<Response, Problem> {
     let request: RefreshRequest = respond::shape(&body)?;
-    let next = RefreshToken::new(&state);
-    let hash = RefreshToken::hash(&request.refresh_token);
-    let token = NextToken { token_hash: next.hash.clone(), ttl: tokens::refresh_token_expiry(&state) };
-    match state.store().rotate(&hash, token, state.now_ms()).await? {
-        RotationOutcome::Rotated(session) => {
-            let caller = Caller { user: session.user, device: session.device };
-            tokens::answer(&state, StatusCode::OK, &caller, &next, None)
+    let old = &request.refresh_token;
+    let salt = state.random();
+    let next = RefreshToken::after(old, salt);
+    let ttl = tokens::refresh_token_expiry(&state);
+    let token = NextToken { salt, token_hash: next.hash.clone(), ttl };
+    let (session, next) = match state.store().rotate(&RefreshToken::hash(old), token, state.now_ms()).await? {
+        RotationOutcome::Rotated(session) => (session, next),
+        RotationOutcome::Repeated { session, salt } => (session, RefreshToken::after(old, salt)),
+        RotationOutcome::Unknown => {
+            return Err(Problem::Unauthenticated("the refresh token is not valid"));
         }
-        RotationOutcome::Unknown => Err(Problem::Unauthenticated("the refresh token is not valid")),
         RotationOutcome::Reused(session) => {
             tracing::warn!(user = %session.user, device = %session.device, "a refresh token came twice");
-            Err(Problem::Unauthenticated("the refresh token was used before: sign in again"))
+            let detail = "the refresh token was used before: sign in again";
+            return Err(Problem::Unauthenticated(detail));
         }
-        RotationOutcome::Ended => Err(Problem::Unauthenticated("the session has ended: sign in again")),
-    }
+        RotationOutcome::Ended => {
+            return Err(Problem::Unauthenticated("the session has ended: sign in again"));
+        }
+    };
+    let caller = Caller { user: session.user, device: session.device };
+    tokens::answer(&state, StatusCode::OK, &caller, &next, None)
 }

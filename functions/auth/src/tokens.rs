@@ -7,7 +7,7 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_service::caller::Caller;
 use eko_service::config::{ACCESS_TOKEN_SECONDS, REFRESH_TOKEN_SECONDS};
 use eko_service::{AppState, Problem, respond};
-use eko_store::sessions::NewSession;
+use eko_store::sessions::{NewSession, TokenSalt};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -21,7 +21,7 @@ pub(crate) struct RefreshRequest {
     pub(crate) refresh_token: String,
 }
 
-/// A refresh token: 32 random bytes. The device gets the text, the store gets the hash.
+/// A refresh token: 32 bytes. The device gets the text, the store gets the hash.
 pub(crate) struct RefreshToken {
     /// The token in base64 without padding (RFC 4648, section 5).
     pub(crate) text: String,
@@ -32,7 +32,19 @@ pub(crate) struct RefreshToken {
 impl RefreshToken {
     /// Draws a token.
     pub(crate) fn new(state: &AppState) -> Self {
-        let text = URL_SAFE_NO_PAD.encode(state.random::<32>());
+        Self::of(state.random::<32>())
+    }
+
+    /// Returns the token that replaces the one with the text `old`. It follows from `old` and from
+    /// random bytes, which the store keeps. So it can be given again, though the store has no
+    /// token's text, and nobody finds it who has only one of the two.
+    pub(crate) fn after(old: &str, salt: TokenSalt) -> Self {
+        let digest = Sha256::new().chain_update(b"eko-refresh-token-v1\0").chain_update(salt);
+        Self::of(digest.chain_update(old).finalize().into())
+    }
+
+    fn of(bytes: [u8; 32]) -> Self {
+        let text = URL_SAFE_NO_PAD.encode(bytes);
         Self { hash: Self::hash(&text), text }
     }
 

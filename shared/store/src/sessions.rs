@@ -1,8 +1,10 @@
-//! Refresh tokens: random, stored as their SHA-256, exchanged once.
+//! Refresh tokens: stored as their SHA-256, exchanged once.
 //!
 //! A sign-in starts a family; each exchange replaces a token by the next one of its family. An
-//! exchanged token stays in the table until its time is over, so that its second use is noticed. A
-//! family is alive as long as the device record names it ([`crate::device`]); a device has one
+//! exchanged token stays in the table until its time is over, so that its second use is noticed.
+//! Within a minute a second use is a repetition: the answer to the first one may be lost. It gets
+//! the same next token, whose text follows from the old one's text and from a stored salt. A family
+//! is alive as long as the device record names it ([`crate::device`]); a device has one
 //! family at a time.
 //!
 //! # Item `S#{sha256}` / `SESSION`
@@ -12,13 +14,15 @@
 //! | `u` | S | | the user |
 //! | `d` | S | | the device |
 //! | `fam` | S | | the family |
-//! | `used` | N | epoch ms | the time of the exchange; missing before it |
+//! | `used` | N | epoch ms | the time of the exchange; missing before it, like the next two |
+//! | `salt` | B | | the random bytes from which the text of the next token follows |
+//! | `next` | S | | the SHA-256 of the next token |
 //! | `ttl` | N | epoch s | the time after which the token is worthless |
 
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
 
-use crate::attribute::{Item, ReadItem, WriteItem, corrupt, n, s};
+use crate::attribute::{Item, ReadItem, WriteItem, b, corrupt, n, s};
 use crate::condition::conditional;
 use crate::device::{self, DeviceAddress, DeviceStatus};
 use crate::key;
@@ -32,7 +36,16 @@ mod attr {
     pub(super) const DEVICE: &str = "d";
     pub(super) const FAMILY: &str = "fam";
     pub(super) const USED_MS: &str = "used";
+    pub(super) const SALT: &str = "salt";
+    pub(super) const NEXT: &str = "next";
 }
+
+/// The time after an exchange in which it may be repeated, in milliseconds.
+pub const REPEATED_MS: i64 = 60_000;
+
+/// The random bytes from which the text of a token follows, together with the text of the token
+/// that it replaces.
+pub type TokenSalt = [u8; 32];
 
 /// A refresh token that is about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +78,28 @@ pub struct Session {
     pub device: DeviceId,
     /// The family of the token.
     pub family: String,
-    /// True if the token was exchanged before.
-    used: bool,
+    /// The exchange of the token, if it was exchanged before.
+    exchange: Option<TokenExchange>,
+}
+
+/// The exchange of a token for the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct TokenExchange {
+    /// The time, epoch milliseconds.
+    at_ms: i64,
+    /// The salt of the next token.
+    salt: TokenSalt,
+    /// The SHA-256 of the next token.
+    next_hash: String,
+}
+
+impl TokenExchange {
+    /// Reads the exchange of a token; `None` if the token was not exchanged.
+    fn from_item(item: &Item) -> Result<Option<Self>> {
+        let Some(at_ms) = item.get_n(attr::USED_MS) else { return Ok(None) };
+        let salt = item.need_b(attr::SALT)?.try_into().map_err(corrupt)?;
+        Ok(Some(Self { at_ms, salt, next_hash: item.need_s(attr::NEXT)?.to_owned() }))
+    }
 }
 
 impl Session {
@@ -79,6 +112,8 @@ impl Session {
 /// The token that replaces another one of its family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextToken {
+    /// The salt of the token.
+    pub salt: TokenSalt,
     /// The SHA-256 of the token, lower-case hex.
     pub token_hash: String,
     /// The time after which the token is worthless, epoch seconds.
@@ -90,6 +125,14 @@ pub struct NextToken {
 pub enum RotationOutcome {
     /// The old token is used up and the next one is stored. Holds the old one.
     Rotated(Session),
+    /// The token was exchanged less than a minute ago, and the next one was not. The next one is
+    /// given again.
+    Repeated {
+        /// The old token.
+        session: Session,
+        /// The salt of the next one.
+        salt: TokenSalt,
+    },
     /// The token does not exist, or its time is over.
     Unknown,
     /// The token was exchanged before. Its family has been ended, because one of the two uses may
@@ -117,16 +160,18 @@ impl Store {
             user: UserName::parse(item.need_s(attr::USER)?).map_err(corrupt)?,
             device: DeviceId::parse(item.need_s(attr::DEVICE)?).map_err(corrupt)?,
             family: item.need_s(attr::FAMILY)?.to_owned(),
-            used: item.contains_key(attr::USED_MS),
+            exchange: TokenExchange::from_item(&item)?,
         }))
     }
 
     /// Exchanges a refresh token for the next one of its family. A token that was exchanged before
-    /// ends its family.
+    /// ends its family, unless it is a repetition: less than a minute after the exchange, and
+    /// before that of the next token.
     ///
     /// One GetItem: 1 read unit. Then one transaction of an update, a check and a put: twice the
-    /// write units of old token, device record and next token. If its answer is lost for good, the
-    /// token may be exchanged: its repetition is a reuse, and the device has to sign in again.
+    /// write units of old token, device record and next token. For a token that was exchanged
+    /// before, two GetItem or one UpdateItem instead. Of several exchanges at once one stores its
+    /// next token, and the others repeat it.
     ///
     /// # Errors
     ///
@@ -138,17 +183,20 @@ impl Store {
         let Some(session) = self.session(token_hash, now_ms).await? else {
             return Ok(RotationOutcome::Unknown);
         };
-        if session.used {
-            self.end_family(&session).await?;
-            return Ok(RotationOutcome::Reused(session));
+        if session.exchange.is_some() {
+            return self.use_again(session, now_ms).await;
         }
-        let next = NewSession { token_hash: next.token_hash, family: session.family.clone(), ttl: next.ttl };
+        let NextToken { salt, token_hash: next_hash, ttl } = next;
         let use_up = self.update(&key::session(token_hash), |update| {
             update
-                .update_expression("SET #used = :now")
+                .update_expression("SET #used = :now, #salt = :salt, #next = :next")
                 .condition_expression("attribute_exists(pk) AND attribute_not_exists(#used)")
                 .expression_attribute_names("#used", attr::USED_MS)
+                .expression_attribute_names("#salt", attr::SALT)
+                .expression_attribute_names("#next", attr::NEXT)
                 .expression_attribute_values(":now", n(now_ms))
+                .expression_attribute_values(":salt", b(salt))
+                .expression_attribute_values(":next", s(&next_hash))
         })?;
         let is_alive = self.check(&key::device(session.address()), |check| {
             check
@@ -156,15 +204,38 @@ impl Store {
                 .expression_attribute_names("#fam", device::attr::FAMILY)
                 .expression_attribute_values(":fam", s(&session.family))
         })?;
+        let next = NewSession { token_hash: next_hash, family: session.family.clone(), ttl };
         let put = self.put_new(next.item(session.address()))?;
         match self.transact(vec![use_up, is_alive, put]).await? {
             TransactionOutcome::Done => Ok(RotationOutcome::Rotated(session)),
             TransactionOutcome::Refused { index: OLD_TOKEN } => {
-                self.end_family(&session).await?;
-                Ok(RotationOutcome::Reused(session))
+                match self.session(token_hash, now_ms).await? {
+                    Some(session) => self.use_again(session, now_ms).await,
+                    None => Ok(RotationOutcome::Unknown),
+                }
             }
             TransactionOutcome::Refused { .. } => Ok(RotationOutcome::Ended),
         }
+    }
+
+    /// Decides whether the use of a token that was exchanged before is a repetition. Ends the family
+    /// if it is not.
+    async fn use_again(&self, session: Session, now_ms: i64) -> Result<RotationOutcome> {
+        let recent = session.exchange.as_ref();
+        let recent = recent.filter(|exchange| now_ms.saturating_sub(exchange.at_ms) < REPEATED_MS);
+        if let Some(TokenExchange { salt, next_hash, .. }) = recent
+            && let Some(next) = self.session(next_hash, now_ms).await?
+            && next.exchange.is_none()
+        {
+            let family = self.device_record(session.address()).await?.and_then(|record| record.family);
+            let salt = *salt;
+            return Ok(match family.as_ref() == Some(&session.family) {
+                true => RotationOutcome::Repeated { session, salt },
+                false => RotationOutcome::Ended,
+            });
+        }
+        self.end_family(&session).await?;
+        Ok(RotationOutcome::Reused(session))
     }
 
     /// Starts a new family for a registered device and ends its former one. Returns true if it is

@@ -12,6 +12,7 @@ use super::{TwoUsers, told};
 pub(super) const ROWS: &[&str] = &[
     "seconds of an access token",
     "seconds of a refresh token",
+    "seconds in which a refresh may be repeated",
     "seconds since the sign-in of a reset",
     "days of an entry in a mailbox",
 ];
@@ -30,6 +31,13 @@ async fn answer(limit: &'static str, count: u64) -> String {
             let TwoUsers { world, alice, .. } = TwoUsers::new().await;
             world.advance(i64::try_from((count - 1) * 1000).unwrap());
             let body = json!({ "refreshToken": alice.tokens().unwrap().refresh });
+            told(&alice.call(Method::POST, "/auth/refresh", Body::Json(&body), Auth::Nobody).await.unwrap())
+        }
+        "seconds in which a refresh may be repeated" => {
+            let TwoUsers { world, alice, .. } = TwoUsers::new().await;
+            let body = json!({ "refreshToken": alice.tokens().unwrap().refresh });
+            alice.refresh().await.unwrap();
+            world.advance(i64::try_from((count - 1) * 1000).unwrap());
             told(&alice.call(Method::POST, "/auth/refresh", Body::Json(&body), Auth::Nobody).await.unwrap())
         }
         "seconds since the sign-in of a reset" => {

@@ -1,19 +1,23 @@
-//! Refresh tokens: each is exchanged once, and a second use or a logout ends all tokens of its
-//! family.
+//! Refresh tokens: each is exchanged once, which may be repeated for a minute. A later use or a
+//! logout ends all tokens of its family.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use eko_client::device::{DeviceTokens, JoinKind, RegistrationStatus};
-use eko_client::{Device, Exchange};
-use eko_testkit::{ChainChanges as _, DirectTransport, World, parallel, refusal, refused};
-use serde_json::{Value, json};
+use eko_client::{Device, DeviceKeys, Exchange, Transport, TransportError};
+use eko_testkit::{BARE, ChainChanges as _, DirectTransport, World, parallel, refusal, refused};
+use http::{Request, Response};
+use serde_json::json;
 use tokio::sync::Notify;
 
 use super::first_device;
 use crate::people::alice_and_bob;
 use crate::redactions::redacted;
 use crate::requests::{get_with_token, post_public};
-use crate::{DAY_MS, SECOND_MS};
+use crate::{DAY_MS, MINUTE_MS, SECOND_MS};
 
 /// Tries a fetch with the access token and a refresh with the refresh token, and returns both
 /// answers in one line each.
@@ -92,6 +96,7 @@ async fn a_refresh_token_used_twice_ends_its_family() {
     let stolen = alice.tokens().unwrap();
     alice.refresh().await.unwrap();
     let current = alice.tokens().unwrap();
+    world.advance(60 * SECOND_MS);
     assert_eq!(try_tokens(&alice, &stolen).await, pair(SPENT));
     // The second use ends the device's current tokens as well, but not those of the user's other
     // device.
@@ -101,10 +106,10 @@ async fn a_refresh_token_used_twice_ends_its_family() {
     assert_eq!(try_tokens(&alice, &alice.tokens().unwrap()).await, pair(GOOD));
 }
 
-/// Two uses of one token have both read it before either is stored. Whichever comes first, the
-/// other is refused and ends the family.
+/// Two uses of one token have both read it before either is stored. Whichever comes first, both get
+/// the same next token.
 #[tokio::test]
-async fn of_two_racing_uses_one_wins_and_the_family_ends() {
+async fn two_racing_uses_get_the_same_token() {
     for first_wins in [true, false] {
         let world = World::new().await;
         let alice = world.user("alice").await;
@@ -129,15 +134,51 @@ async fn of_two_racing_uses_one_wins_and_the_family_ends() {
             tokio::join!(refresh(Arc::clone(&ended[1])), order).0
         };
         let answers: [Exchange; 2] = tokio::join!(refresh(Arc::clone(&ended[0])), other_and_order).into();
-        let [won, lost] = if first_wins { [0, 1] } else { [1, 0] };
-        assert_eq!(answers[won].status, 200, "{first_wins}");
-        assert_eq!(refusal(&answers[lost]), "401 unauthenticated", "{first_wins}");
-        let next = json!({ "refreshToken": answers[won].json().unwrap()["refreshToken"] });
-        let answer = post_public(&alice, "/auth/refresh", &next).await;
-        assert_eq!(refusal(&answer), "401 unauthenticated", "the family lives: {first_wins}");
+        let [first, second] = answers.map(|answer| refresh_token(&answer));
+        assert_eq!(first, second, "{first_wins}");
         let stored = world.stored().await;
         assert_eq!(stored.keys("S#", "").len(), 2, "the loser stored a token: {first_wins}");
+        let answer = post_public(&alice, "/auth/refresh", &json!({ "refreshToken": first })).await;
+        assert_eq!(answer.status, 200, "the family has ended: {first_wins}");
     }
+}
+
+/// Returns the refresh token of an answer, which must be 200.
+fn refresh_token(answer: &Exchange) -> String {
+    assert_eq!(answer.status, 200, "{}", refusal(answer));
+    answer.json().unwrap()["refreshToken"].as_str().unwrap().to_owned()
+}
+
+/// A refresh is repeated for a minute, and only until the next token is exchanged. Any other second
+/// use ends the family, and an ended family stays so.
+#[tokio::test]
+async fn a_refresh_may_be_repeated_for_a_minute() {
+    let world = World::new().await;
+    let alice = world.user("alice").await;
+    let refresh = async |token: &str| {
+        let answer = post_public(&alice, "/auth/refresh", &json!({ "refreshToken": token })).await;
+        if answer.status == 200 { refresh_token(&answer) } else { refusal(&answer) }
+    };
+    let first = alice.tokens().unwrap().refresh;
+    let second = refresh(&first).await;
+    assert_ne!(first, second);
+    for _ in 0..59 {
+        world.advance(SECOND_MS);
+        assert_eq!(refresh(&first).await, second);
+    }
+    let third = refresh(&second).await;
+    assert_eq!(refresh(&second).await, third);
+    // The first token belongs to an exchange that went on.
+    assert_eq!(refresh(&first).await, "401 unauthenticated");
+    assert_eq!(refresh(&second).await, "401 unauthenticated", "the family has ended");
+    assert_eq!(refresh(&third).await, "401 unauthenticated");
+
+    alice.sign_in_again(&world.id_token(&alice).await).await.unwrap();
+    let first = alice.tokens().unwrap().refresh;
+    let second = refresh(&first).await;
+    world.advance(60 * SECOND_MS);
+    assert_eq!(refresh(&first).await, "401 unauthenticated", "a minute later");
+    assert_eq!(refresh(&second).await, "401 unauthenticated");
 }
 
 /// The family ends after a refresh has read its token and before the next one is stored.
@@ -188,25 +229,55 @@ async fn a_revocation_in_the_middle_of_a_sign_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refresh_token_used_twice_at_once_ends_its_family() {
+async fn eight_refreshes_at_once_get_the_same_token() {
     let world = World::new().await;
     let alice = Arc::new(world.user("alice").await);
     let body = json!({ "refreshToken": alice.tokens().unwrap().refresh });
-    let uses = (0..4).map(|_| {
+    let uses = (0..8).map(|_| {
         let (alice, body) = (Arc::clone(&alice), body.clone());
         async move { post_public(&alice, "/auth/refresh", &body).await }
     });
-    let answers = parallel(uses).await;
-    let won: Vec<Value> = answers.iter().filter(|a| a.status == 200).map(|a| a.json().unwrap()).collect();
-    assert!(won.len() <= 1, "one token was exchanged {} times", won.len());
-    for answer in answers.iter().filter(|answer| answer.status != 200) {
-        assert_eq!(refusal(answer), "401 unauthenticated");
+    let tokens: BTreeSet<String> = parallel(uses).await.iter().map(refresh_token).collect();
+    assert_eq!(tokens.len(), 1);
+    for token in tokens {
+        let answer = post_public(&alice, "/auth/refresh", &json!({ "refreshToken": token })).await;
+        assert_eq!(answer.status, 200);
     }
-    for tokens in won {
-        let next = json!({ "refreshToken": tokens["refreshToken"] });
-        let answer = post_public(&alice, "/auth/refresh", &next).await;
-        assert_eq!(refusal(&answer), "401 unauthenticated");
+}
+
+/// A transport that kills a connection after the server has read the request, each second time.
+struct KillingTransport {
+    inner: DirectTransport,
+    requests: AtomicUsize,
+}
+
+impl Transport for KillingTransport {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let answer = self.inner.send(request).await?;
+        match self.requests.fetch_add(1, Ordering::Relaxed) % 2 {
+            0 => Err(TransportError::Timeout),
+            _ => Ok(answer),
+        }
     }
+}
+
+#[tokio::test]
+async fn a_thousand_refreshes_whose_answers_are_lost() {
+    let world = World::new().await;
+    let alice = world.user_with("alice", BARE).await;
+    let transport = KillingTransport { inner: world.transport(), requests: AtomicUsize::new(0) };
+    let environment = alice.environment().clone();
+    let keys = DeviceKeys::generate(BARE, &environment).unwrap();
+    let killed = Device::new(transport, alice.origin().clone(), alice.user().clone(), keys, environment);
+    killed.set_tokens(alice.tokens());
+    for number in 0..1_000 {
+        assert!(killed.refresh().await.is_err(), "{number}");
+        killed.refresh().await.unwrap_or_else(|error| panic!("{number}: {error}"));
+        world.advance(14 * MINUTE_MS);
+    }
+    alice.set_tokens(killed.tokens());
+    alice.refresh().await.unwrap();
+    alice.fetch().await.unwrap();
 }
 
 #[tokio::test]

@@ -56,8 +56,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Replaces the tokens, unless another process has done so or is doing so.
     ///
-    /// A refresh token works once, and a second use ends all tokens of the device. So only one task
-    /// or process refreshes at a time, and the new tokens are kept before anything else happens.
+    /// A refresh token works once, and a second use ends all tokens of the device, except within a
+    /// minute. So only one task or process refreshes at a time, the new tokens are kept before
+    /// anything else happens, and a refresh whose answer is lost is repeated at once.
     async fn refresh(&self, refused: bool) -> Result<(), MessengerError> {
         let _one = self.refreshing.lock().await;
         let used = self.device.tokens();
@@ -80,7 +81,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             return Ok(());
         }
-        let refreshed = self.device.refresh().await;
+        let refreshed = match self.device.refresh().await {
+            Err(ClientError::Transport(_)) => self.device.refresh().await,
+            done => done,
+        };
         let ended = matches!(&refreshed, Err(ClientError::Problem(problem)) if problem.status == 401);
         if ended {
             self.device.set_tokens(None);

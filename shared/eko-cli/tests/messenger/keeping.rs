@@ -1,6 +1,6 @@
 //! Tests of the device's store: over crashes, restarts, lost answers and weeks.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use eko_cli::LibSignal;
@@ -106,6 +106,27 @@ async fn two_processes_share_tokens_and_sessions() {
         world.deliver().await;
     }
     assert_eq!(sends.history(None, 100).unwrap().len(), 18);
+}
+
+/// The connection is killed a thousand times after the server has read a refresh. The device stays
+/// signed in.
+#[tokio::test]
+async fn a_thousand_refreshes_whose_answers_are_lost() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let bob = first(&world, &wire, "bob").await;
+    let killed = Arc::new(AtomicBool::new(false));
+    let fault = Arc::clone(&killed);
+    wire.fail(move || fault.swap(false, Ordering::Relaxed).then_some(NetworkFault::LostAnswer));
+    for number in 0..1_000 {
+        world.advance(1_000_000);
+        wire.asked.lock().unwrap().clear();
+        killed.store(true, Ordering::Relaxed);
+        bob.key_status().await.unwrap_or_else(|error| panic!("{number}: {error}"));
+        let refreshes =
+            wire.asked.lock().unwrap().iter().filter(|url| url.ends_with("/auth/refresh")).count();
+        assert_eq!(refreshes, 2, "{number}");
+    }
 }
 
 #[tokio::test]

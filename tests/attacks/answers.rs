@@ -184,12 +184,12 @@ async fn with_members_of_another_shape() {
     let cases: Vec<(&str, &str, Value)> = vec![
         ("no-actor", "type", json!("Note")),
         ("no-type", "type", json!(null)),
-        ("ids", "id", json!([id("ids")])),
+        ("ids", "id", json!([id("ids"), id("ids")])),
         ("id-object", "id", json!({ "id": id("id-object") })),
         ("id-upper", "id", json!("https://B.example/users/id-upper")),
         ("id-slash", "id", json!(format!("{}/", id("id-slash")))),
         ("id-nul", "id", json!(format!("{}\u{0}", id("id-nul")))),
-        ("inboxes", "inbox", json!([format!("{}/inbox", id("inboxes"))])),
+        ("inboxes", "inbox", json!([format!("{}/inbox", id("inboxes")), format!("{}/inbox", id("eve"))])),
         ("inbox-object", "inbox", json!({ "id": format!("{}/inbox", id("inbox-object")) })),
         ("inbox-query", "inbox", json!(format!("{}/inbox?x", id("inbox-query")))),
         ("inbox-prefix", "inbox", json!("https://b.example.evil.example/inbox")),
@@ -198,7 +198,7 @@ async fn with_members_of_another_shape() {
         ("no-key", "publicKey", json!(null)),
         ("key-text", "publicKey", json!("key")),
         ("key-deeper", "publicKey", json!([[key("key-deeper")]])),
-        ("packages", "eko:keyPackages", json!([format!("{}/keyPackages", id("packages"))])),
+        ("packages", "eko:keyPackages", json!([[format!("{}/keyPackages", id("packages"))]])),
     ];
     for (name, member, value) in cases {
         let actor = scene.actor(name, |document| document[member] = value);

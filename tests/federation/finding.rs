@@ -1,8 +1,11 @@
 //! Finding people on other servers: WebFinger, actors, and the copies of them that are stored.
 
 use eko_client::device::SendOutcome;
-use eko_client::{Auth, Body};
-use eko_testkit::{Internet, Stranger, StrangerAnswer, World, envelope, refusal};
+use eko_client::{Auth, Body, Device};
+use eko_federation::Scheme;
+use eko_testkit::{
+    DirectTransport, Internet, Stranger, StrangerAnswer, World, envelope, refusal, sign, signing_key,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -164,4 +167,113 @@ async fn a_server_without_a_key_is_alone() {
     let answer = alice.call(Method::GET, "/.well-known/ecp", Body::Empty, Auth::Nobody).await.unwrap();
     assert_eq!(answer.json().unwrap()["federation"], false);
     assert_eq!(internet.dialled(), []);
+}
+
+/// The WebFinger document of a server whose handles are `@name@b.example`.
+fn web_finger(href: &str) -> StrangerAnswer {
+    let link = json!({"rel": "self", "type": "application/activity+json", "href": href});
+    let document = json!({"subject": "acct:x@b.example", "links": [link]});
+    StrangerAnswer { media_type: "application/jrd+json", ..StrangerAnswer::activity(200, &document) }
+}
+
+/// Sends an envelope to a handle, and returns the status and the recipient that the answer names.
+async fn send_to(alice: &Device<DirectTransport>, handle: &str, user: &str) -> (u16, Value) {
+    let mut body = alice.create_activity(&envelope(alice, &[alice]));
+    body["to"] = json!(handle);
+    body["object"]["messages"] =
+        json!([{ "to": format!("{user}/devices/1"), "from": alice.address(), "content": "AAAA" }]);
+    let answer = alice.call(Method::POST, "/user/alice/outbox", Body::Json(&body), Auth::Device).await;
+    let answer = answer.unwrap();
+    (answer.status.as_u16(), answer.json().unwrap()["to"].clone())
+}
+
+/// FEP-fe34: the link of WebFinger may be an alias of an actor on the same origin.
+#[tokio::test]
+async fn an_alias_leads_to_the_actor_by_its_own_id() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let alice = a.user("alice").await;
+    let eve = Stranger::new(&internet, "b.example").await;
+    let alias = "https://b.example/@eve";
+    eve.document("/.well-known/webfinger?resource=acct%3Aeve%40b.example", web_finger(alias));
+    eve.document("/@eve", StrangerAnswer::activity(200, &eve.actor_document()));
+    assert_eq!(send_to(&alice, "@eve@b.example", &eve.actor).await, (201, json!(eve.actor)));
+    let asked: Vec<String> = eve.asked().iter().map(|asked| asked.target.clone()).collect();
+    assert_eq!(
+        asked[..3],
+        ["/.well-known/webfinger?resource=acct%3Aeve%40b.example", "/@eve", "/users/eve"],
+        "and the actor is not fetched again: {asked:?}"
+    );
+    assert_eq!(asked.len(), 4, "{asked:?}");
+
+    // A redirect does as well. An actor on another origin is not the alias's.
+    eve.document(
+        "/.well-known/webfinger?resource=acct%3Amoved%40b.example",
+        web_finger("https://b.example/@m"),
+    );
+    eve.document("/@m", StrangerAnswer::status(302).with("location", eve.actor.clone()));
+    assert_eq!(send_to(&alice, "@moved@b.example", &eve.actor).await, (201, json!(eve.actor)));
+    let other = Stranger::new(&internet, "c.example").await;
+    eve.document(
+        "/.well-known/webfinger?resource=acct%3Aother%40b.example",
+        web_finger("https://b.example/@o"),
+    );
+    eve.document("/@o", StrangerAnswer::activity(200, &other.actor_document()));
+    assert_eq!(send_to(&alice, "@other@b.example", &other.actor).await.0, 502);
+    // An actor that says another id each time is followed once.
+    let mut shifting = eve.actor_document();
+    shifting["id"] = json!("https://b.example/@s/2");
+    eve.document("/.well-known/webfinger?resource=acct%3As%40b.example", web_finger("https://b.example/@s"));
+    eve.document("/@s", StrangerAnswer::activity(200, &shifting));
+    shifting["id"] = json!("https://b.example/@s/3");
+    eve.document("/@s/2", StrangerAnswer::activity(200, &shifting));
+    assert_eq!(send_to(&alice, "@s@b.example", &eve.actor).await.0, 502);
+}
+
+/// Names of users elsewhere follow the rules of their servers (RFC 7565).
+#[tokio::test]
+async fn a_name_is_asked_for_as_it_is_written() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let alice = a.user("alice").await;
+    let eve = Stranger::new(&internet, "b.example").await;
+    for name in ["first.last", "MixedCase", &"n".repeat(40)] {
+        eve.document(
+            &format!("/.well-known/webfinger?resource=acct%3A{name}%40b.example"),
+            web_finger(&eve.actor),
+        );
+        let handle = format!("@{name}@b.example");
+        assert_eq!(send_to(&alice, &handle, &eve.actor).await, (201, json!(eve.actor)), "{name}");
+    }
+}
+
+/// GoToSocial and others publish a key in a document of its own, which the actor links.
+#[tokio::test]
+async fn a_linked_key_is_fetched_from_its_document() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let eve = Stranger::new(&internet, "b.example").await;
+    let whole = eve.actor_document();
+    let link = "https://b.example/users/eve/main-key";
+    let mut linking = whole.clone();
+    linking["publicKey"] = json!(link);
+    let mut key = whole["publicKey"].clone();
+    key["id"] = json!(link);
+    eve.document("/users/eve", StrangerAnswer::activity(200, &linking));
+    eve.document("/users/eve/main-key", StrangerAnswer::activity(200, &key));
+    let follow = json!({"type": "Follow", "actor": eve.actor, "id": "https://b.example/1"});
+    let url = "https://a.example/inbox";
+    let body = follow.to_string().into();
+    let signed = sign(&signing_key("stranger").1, link, Scheme::Rfc9421, url, body, a.now_ms());
+    let (status, _) = a.transport().json(signed).await;
+    assert_eq!(status, 202);
+    let asked: Vec<String> = eve.asked().iter().map(|asked| asked.target.clone()).collect();
+    assert_eq!(asked, ["/users/eve", "/users/eve/main-key"]);
+    // A key that names another owner is none.
+    key["owner"] = json!("https://b.example/users/somebody");
+    eve.document("/users/eve/main-key", StrangerAnswer::activity(200, &key));
+    internet.advance(2 * HOUR_MS * 24);
+    let signed =
+        sign(&signing_key("stranger").1, link, Scheme::Rfc9421, url, follow.to_string().into(), a.now_ms());
+    assert_eq!(a.transport().json(signed).await.0, 401);
 }

@@ -93,5 +93,5 @@ fn user_of(origin: &Origin, resource: &str) -> Option<UserName> {
         return Some(user);
     }
     let handle = Handle::parse(resource).ok()?;
-    (handle.authority() == origin.authority()).then(|| handle.name().clone())
+    handle.user().filter(|_| handle.authority() == origin.authority())
 }

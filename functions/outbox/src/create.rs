@@ -29,7 +29,7 @@ pub(crate) async fn send_envelope(
     let handle = only_text(&body, "to").ok().and_then(|to| Handle::parse(to).ok());
     if let Some(handle) = &handle {
         body["to"] = match handle.authority() == origin.authority() {
-            true => json!(origin.actor(handle.name())),
+            true => json!(origin.actor(&handle.user().ok_or(Problem::NotFound("user"))?)),
             // An address in the place of the one that is looked up when all else is checked.
             false => json!(own_actor),
         };

@@ -98,7 +98,7 @@ impl EkoHome {
         let accounts = self.accounts()?;
         let meant = |account: &&AccountFolder| {
             named.is_none_or(|who| {
-                *account.handle.name() == who.user
+                account.handle.name() == who.user.as_str()
                     && who.host.as_ref().is_none_or(|host| *host == account.handle.authority())
             })
         };

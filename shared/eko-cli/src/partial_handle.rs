@@ -25,11 +25,11 @@ impl FromStr for PartialHandle {
     fn from_str(text: &str) -> Result<Self, String> {
         let bare = text.strip_prefix("acct:").or_else(|| text.strip_prefix('@')).unwrap_or(text);
         if bare.contains('@') {
-            let handle = Handle::parse(text).map_err(|_| {
+            let handle = Handle::parse(text).ok().and_then(|handle| Some((handle.user()?, handle)));
+            let (user, handle) = handle.ok_or_else(|| {
                 "a handle is NAME@HOST, such as @alice@a.example; a name has 1 to 30 letters, digits and _".to_owned()
             })?;
-            let (user, host) = (handle.name().clone(), Some(handle.authority().to_owned()));
-            return Ok(Self { user, host });
+            return Ok(Self { user, host: Some(handle.authority().to_owned()) });
         }
         let user =
             UserName::parse(bare).map_err(|_| "a name has 1 to 30 letters, digits and _".to_owned())?;

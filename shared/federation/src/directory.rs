@@ -125,8 +125,9 @@ impl Federation {
     }
 
     /// Returns the actor id of a handle (WebFinger, RFC 7033): from the table with one GetItem, or
-    /// from the handle's server and then with a PutItem. The actor may be on another server than
-    /// its handle.
+    /// from the handle's server and then with a PutItem for the handle and one for the actor, which
+    /// is fetched because the link may be an alias. The actor may be on another server than its
+    /// handle.
     ///
     /// # Errors
     /// [`RemoteError::NotFederated`] for the server of the handle or of the actor,
@@ -148,11 +149,32 @@ impl Federation {
                 _ => {}
             }
         }
-        let result = self.web_finger(&base, &acct, limits).await;
+        let result = match self.web_finger(&base, &acct, limits).await {
+            Ok(link) => self.linked_actor(&link, now_ms, limits).await,
+            Err(failure) => Err(failure),
+        };
         if let Err(error) = self.store.keep_handle(&acct, &CachedLookup::new(now_ms, result.clone())).await {
             tracing::warn!(%acct, %error, "a lookup is not kept");
         }
         result.map_err(|failure| error(&acct, failure))
+    }
+
+    /// Returns the id of the actor that a WebFinger link leads to. The actor is kept, so that it is
+    /// not fetched again when something is sent to it.
+    async fn linked_actor(
+        &self,
+        link: &str,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<String, LookupFailure> {
+        if self.memory.get(link, now_ms).is_some() {
+            return Ok(link.to_owned());
+        }
+        let actor = self.fetch_linked_actor(link, now_ms, limits).await.map_err(LookupFailure::from)?;
+        let id = actor.id.clone();
+        self.keep(&id, &CachedLookup::new(now_ms, Ok(actor.clone()))).await;
+        self.memory.put(&id, CachedActor { actor: Arc::new(actor), fetched_ms: now_ms }, now_ms);
+        Ok(id)
     }
 
     /// Returns the origin to ask for a handle's WebFinger document: https, or http for a server of
@@ -169,7 +191,7 @@ impl Federation {
         Ok(origin)
     }
 
-    /// Asks for a WebFinger document and returns the actor id that it links to.
+    /// Asks for a WebFinger document and returns the link to an actor in it.
     async fn web_finger(
         &self,
         base: &Origin,

@@ -5,6 +5,7 @@ use eko_protocol::address::Origin;
 use eko_protocol::http_signature::OutgoingRequest;
 use eko_protocol::json;
 use eko_store::remote::LookupFailure;
+use serde_json::Value;
 
 use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, MediaTypes};
 use crate::directory::UNREACHABLE_MS;
@@ -33,13 +34,82 @@ impl From<FetchFault> for LookupFailure {
 }
 
 impl Federation {
-    /// Fetches an actor document, with both signature schemes if necessary.
+    /// Fetches an actor document, and the document of its key if the actor only links that. The
+    /// time of `limits` is that of both.
     pub(crate) async fn fetch_actor(
         &self,
         id: &str,
         now_ms: i64,
         limits: &ExchangeLimits,
     ) -> Result<RemoteActor, FetchFault> {
+        within(id, limits, self.actor_with_key(id, now_ms, limits)).await
+    }
+
+    /// Fetches the actor document that a WebFinger link leads to. The link may be an alias: then the
+    /// document has another id on the same origin, and is fetched by its own id, once (FEP-fe34).
+    pub(crate) async fn fetch_linked_actor(
+        &self,
+        link: &str,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<RemoteActor, FetchFault> {
+        let fetching = async {
+            let document = self.fetch_document(link, now_ms, limits).await?;
+            let (value, actor) = read_document(link, &document).map_err(FetchFault::Failed)?;
+            match actor.id == link {
+                true => self.with_linked_key(actor, &value, now_ms, limits).await,
+                false if actor.origin() == Origin::of(link) => {
+                    self.actor_with_key(&actor.id, now_ms, limits).await
+                }
+                false => Err(FetchFault::Failed(is_another(link, &actor))),
+            }
+        };
+        within(link, limits, fetching).await
+    }
+
+    async fn actor_with_key(
+        &self,
+        id: &str,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<RemoteActor, FetchFault> {
+        let document = self.fetch_document(id, now_ms, limits).await?;
+        let (value, actor) = read_document(id, &document).map_err(FetchFault::Failed)?;
+        if actor.id != id {
+            return Err(FetchFault::Failed(is_another(id, &actor)));
+        }
+        self.with_linked_key(actor, &value, now_ms, limits).await
+    }
+
+    /// Adds the key that an actor links instead of holding it. A document that is gone or of no use
+    /// adds none. `value` is the actor's document.
+    async fn with_linked_key(
+        &self,
+        mut actor: RemoteActor,
+        value: &Value,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<RemoteActor, FetchFault> {
+        let Some(link) = actor.linked_key(value) else { return Ok(actor) };
+        match self.fetch_document(link, now_ms, limits).await {
+            Ok(document) => {
+                if let Ok(value) = json::parse(&document.body) {
+                    actor.add_linked_key(link, &value, document.url.as_str());
+                }
+                Ok(actor)
+            }
+            Err(FetchFault::Failed(LookupFailure::Gone | LookupFailure::Unusable(_))) => Ok(actor),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Fetches a document, with both signature schemes if necessary.
+    async fn fetch_document(
+        &self,
+        id: &str,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<FetchedDocument, FetchFault> {
         let limits = &ExchangeLimits { body_bytes: MAX_ACTOR_BYTES, ..*limits };
         let knock = async {
             let fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
@@ -61,7 +131,7 @@ impl Federation {
         if let (Err(LookupFailure::Unconnected(_)), Some(origin)) = (&document, origin) {
             self.memory.silence(origin, now_ms.saturating_add(UNREACHABLE_MS), now_ms);
         }
-        document.and_then(|document| read_actor(id, &document)).map_err(FetchFault::Failed)
+        document.map_err(FetchFault::Failed)
     }
 
     /// Fetches a document, signed by the server's own actor.
@@ -82,12 +152,29 @@ impl Federation {
     }
 }
 
-/// Reads the document of the actor `id`.
-fn read_actor(id: &str, document: &FetchedDocument) -> Result<RemoteActor, LookupFailure> {
+/// Runs the fetches of an actor within the time of one.
+async fn within(
+    id: &str,
+    limits: &ExchangeLimits,
+    fetching: impl Future<Output = Result<RemoteActor, FetchFault>>,
+) -> Result<RemoteActor, FetchFault> {
+    let late = || FetchError::TimedOut { host: id.to_owned(), after: limits.time };
+    tokio::time::timeout(limits.time, fetching)
+        .await
+        .unwrap_or_else(|_| Err(FetchFault::TooSlow(reason(late()))))
+}
+
+/// Reads an actor document that came from the URL `id` or from where that redirects.
+fn read_document(id: &str, document: &FetchedDocument) -> Result<(Value, RemoteActor), LookupFailure> {
     let unusable = |why: String| LookupFailure::Unusable(reason(format_args!("{id}: {why}")));
     let value = json::parse(&document.body).map_err(|e| unusable(e.to_string()))?;
     let actor = RemoteActor::parse(&value, document.url.as_str()).map_err(|e| unusable(e.to_string()))?;
-    if actor.id == id { Ok(actor) } else { Err(unusable(format!("it says that its id is {}", actor.id))) }
+    Ok((value, actor))
+}
+
+/// Returns the failure of a lookup that led to another actor.
+fn is_another(id: &str, actor: &RemoteActor) -> LookupFailure {
+    LookupFailure::Unusable(reason(format_args!("{id}: it says that its id is {}", actor.id)))
 }
 
 /// Sorts the result of a fetch into a document and the kinds of failures that are kept.

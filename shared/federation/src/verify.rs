@@ -1,8 +1,8 @@
 //! Verification of signed requests (`docs/protocol.md`, section 7).
 //!
 //! Only the actor that the activity names is fetched, and the key must be in that actor's document.
-//! A `keyId` is compared with the ids in the document and never fetched, so servers that publish
-//! keys at addresses of their own need no special treatment.
+//! A `keyId` is compared with the ids in the document and never fetched. A key that the document
+//! links is fetched with it.
 //!
 //! A request causes one fetch at most, within the bounds of `inbound`. Nothing is stored for an
 //! actor before a signature of it was verified, except the copy that a planned fetch keeps for ten

@@ -4,16 +4,17 @@
 //! ```text
 //! {"type": "Person" | "Service" | "Application" | "Organization" | "Group",
 //!  "id": <URL>, "inbox": <URL>, "eko:keyPackages": <URL>, optional,
-//!  "publicKey": {"id": <URL#fragment>, "owner": <the actor's id>, "publicKeyPem": <PEM>}, or an array}
+//!  "publicKey": {"id": <URL#fragment>, "owner": <the actor's id>, "publicKeyPem": <PEM>}, the URL of
+//!               such a document, or an array of either}
 //! ```
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Invalid;
 use crate::address::{Origin, check_url};
-use crate::json::{has_type, text};
+use crate::json::{has_type, only_text};
 
 /// The types of an actor (ActivityStreams 2.0 Vocabulary, section 3.2).
 const TYPES: [&str; 5] = ["Person", "Service", "Application", "Organization", "Group"];
@@ -66,13 +67,13 @@ impl RemoteActor {
         if !TYPES.iter().any(|kind| has_type(value, kind)) {
             return Err(Invalid::at("/type", "is no type of an actor"));
         }
-        let id = text(value, "id")?;
+        let id = only_text(value, "id")?;
         let origin = Origin::of(id).ok_or_else(|| Invalid::at("/id", "is no address on a server"))?;
         if Origin::of(url).as_ref() != Some(&origin) {
             return Err(Invalid::at("/id", "is on another server than it was fetched from"));
         }
         let own = |name: &str| {
-            let address = text(value, name)?;
+            let address = only_text(value, name)?;
             check_url(address).map_err(|fault| fault.under(format!("/{name}")))?;
             if origin.owns(address) {
                 Ok(address.to_owned())
@@ -84,7 +85,34 @@ impl RemoteActor {
             None | Some(Value::Null) => None,
             Some(_) => Some(own("eko:keyPackages")?),
         };
-        Ok(Self { id: id.to_owned(), inbox: own("inbox")?, key_packages, keys: keys(value, id, &origin) })
+        let keys = keys(value, id, &origin);
+        Ok(Self { id: id.to_owned(), inbox: own("inbox")?, key_packages, keys })
+    }
+
+    /// Returns the address of the document of a key, if the actor document `value` links its keys
+    /// instead of holding one: the first link to a document on the actor's own origin that is not
+    /// the actor's. [`add_linked_key`](Self::add_linked_key) reads that document.
+    pub fn linked_key<'a>(&self, value: &'a Value) -> Option<&'a str> {
+        let origin = self.origin().filter(|_| self.keys.is_empty())?;
+        let is_link = |link: &&str| {
+            let document = link.split('#').next().unwrap_or_default();
+            let fits = link.len() <= crate::limits::MAX_ID_BYTES && check_url(document).is_ok();
+            document != self.id && fits && origin.owns(document)
+        };
+        listed(value.get("publicKey")).iter().take(MAX_KEYS).filter_map(Value::as_str).find(is_link)
+    }
+
+    /// Adds the key `link` out of the document that it names. The document is the key, or holds it
+    /// as `publicKey`. It adds nothing if it came from another origin, has another id, or names
+    /// another owner. `url` is the URL that the document came from, after redirects.
+    pub fn add_linked_key(&mut self, link: &str, document: &Value, url: &str) {
+        let Some(origin) = self.origin().filter(|origin| Origin::of(url).as_ref() == Some(origin)) else {
+            return;
+        };
+        let mut found = keys(&json!({ "publicKey": document }), &self.id, &origin);
+        found.extend(keys(document, &self.id, &origin));
+        found.retain(|id, _| id == link);
+        self.keys.extend(found);
     }
 
     /// Returns the origin of the actor's server.
@@ -93,15 +121,20 @@ impl RemoteActor {
     }
 }
 
-/// Returns the usable keys of `publicKey`, which holds one key or an array of keys.
-fn keys(value: &Value, actor: &str, origin: &Origin) -> BTreeMap<String, String> {
-    let listed = match value.get("publicKey") {
-        Some(Value::Array(keys)) => keys.as_slice(),
+/// Returns the values of a member that holds one value or an array.
+fn listed(member: Option<&Value>) -> &[Value] {
+    match member {
+        Some(Value::Array(values)) => values.as_slice(),
         Some(one) => std::slice::from_ref(one),
         None => &[],
-    };
+    }
+}
+
+/// Returns the usable keys of `publicKey`, which holds one key or an array of keys.
+fn keys(value: &Value, actor: &str, origin: &Origin) -> BTreeMap<String, String> {
+    let listed = listed(value.get("publicKey"));
     let read = |key: &Value| {
-        let member = |name: &str| key.get(name).and_then(Value::as_str);
+        let member = |name: &str| only_text(key, name).ok();
         let (id, pem) = (member("id")?, member("publicKeyPem")?);
         let document = id.split('#').next().unwrap_or_default();
         let own = member("owner") == Some(actor) && check_url(document).is_ok() && origin.owns(document);
@@ -207,6 +240,53 @@ mod tests {
         ] {
             let actor = RemoteActor::parse(&with("publicKey", keys.clone()), BOB).unwrap();
             assert_eq!(actor.keys.len(), expected, "{keys}");
+        }
+    }
+
+    /// Static hosts and frameworks write single values as arrays of one.
+    #[test]
+    fn a_value_may_stand_in_an_array_of_one() {
+        let mut listed = bob();
+        for name in ["id", "inbox", "eko:keyPackages"] {
+            listed[name] = json!([listed[name]]);
+        }
+        for name in ["id", "owner", "publicKeyPem"] {
+            listed["publicKey"][name] = json!([listed["publicKey"][name]]);
+        }
+        listed["publicKey"] = json!([listed["publicKey"]]);
+        assert_eq!(RemoteActor::parse(&listed, BOB), RemoteActor::parse(&bob(), BOB));
+    }
+
+    #[test]
+    fn a_linked_key_is_read_from_its_own_document() {
+        let link = "https://b.example/user/bob/main-key";
+        let linking = with("publicKey", json!(link));
+        let actor = RemoteActor::parse(&linking, BOB).unwrap();
+        assert_eq!(actor.linked_key(&linking), Some(link));
+        let key = json!({"id": link, "owner": BOB, "publicKeyPem": "PEM"});
+        let added = |document: &Value, url: &str| {
+            let mut actor = actor.clone();
+            actor.add_linked_key(link, document, url);
+            actor.keys.len()
+        };
+        assert_eq!(added(&key, link), 1);
+        // Some servers answer with a part of the actor that holds the key.
+        assert_eq!(added(&json!({"id": BOB, "publicKey": key}), link), 1);
+        assert_eq!(added(&key, "https://c.example/key"), 0);
+        for (member, value) in
+            [("id", "https://b.example/user/eve/main-key"), ("owner", "https://b.example/user/eve")]
+        {
+            let mut other = key.clone();
+            other[member] = json!(value);
+            assert_eq!(added(&other, link), 0, "{member}");
+        }
+        // A key in the document itself needs no link, and a link leads nowhere else.
+        assert_eq!(RemoteActor::parse(&bob(), BOB).unwrap().linked_key(&bob()), None);
+        for link in
+            ["https://c.example/key", "https://b.example/user/bob#main-key", "key", "http://b.example/key"]
+        {
+            let linking = with("publicKey", json!([link]));
+            assert_eq!(RemoteActor::parse(&linking, BOB).unwrap().linked_key(&linking), None, "{link}");
         }
     }
 

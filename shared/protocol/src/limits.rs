@@ -64,6 +64,10 @@ pub const MAX_SUMMARY_BYTES: usize = 1024;
 /// `pointer`, in bytes.
 pub const MAX_REASON_BYTES: usize = 256;
 
+/// The maximum length of the name in a handle, in bytes. Other servers have longer user names than
+/// this one.
+pub const MAX_HANDLE_NAME_BYTES: usize = 128;
+
 /// The maximum length of a user name, in characters. The minimum is 1.
 pub const MAX_USER_NAME_CHARS: usize = 30;
 

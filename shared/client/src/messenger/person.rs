@@ -46,15 +46,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// asked.
     pub async fn find(&self, handle: &Handle) -> Result<Person, MessengerError> {
         let own = self.device.origin();
+        let nobody = || MessengerError::NoSuchPerson(handle.to_string());
         if handle.authority() == own.authority() {
-            return Ok(Person { origin: own.clone(), user: handle.name().clone() });
+            let user = handle.user().ok_or_else(nobody)?;
+            return Ok(Person { origin: own.clone(), user });
         }
         let host = handle.authority().split(':').next().unwrap_or_default();
         let scheme = if matches!(host, "localhost" | "127.0.0.1") { "http" } else { "https" };
         let query: String = form_urlencoded::byte_serialize(handle.acct().as_bytes()).collect();
         let url = format!("{scheme}://{}/.well-known/webfinger?resource={query}", handle.authority());
         let answer = self.device.fetch_public(&url).await?;
-        let nobody = || MessengerError::NoSuchPerson(handle.to_string());
         if answer.status == StatusCode::NOT_FOUND {
             return Err(nobody());
         }

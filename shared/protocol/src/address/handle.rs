@@ -6,6 +6,7 @@ use url::Host;
 
 use super::UserName;
 use crate::Invalid;
+use crate::limits::MAX_HANDLE_NAME_BYTES;
 
 /// A handle (`docs/protocol.md`, section 1).
 ///
@@ -13,17 +14,19 @@ use crate::Invalid;
 /// ["acct:" | "@"] name "@" domain [":" port]
 /// ```
 ///
-/// The name is in lower case. The domain is in the form that DNS uses: lower case, and A-labels for
+/// The name is a `userpart` of RFC 7565, section 7, and is kept as it was written: only its own
+/// server knows which names are equal. On an Eko server it is a [`UserName`]. The domain is in the form that DNS uses: lower case, and A-labels for
 /// international names (IDNA). A port is kept unless it is 443; only servers of local mode have
 /// one.
 ///
 /// ```
 /// use eko_protocol::address::Handle;
 ///
-/// let handle = Handle::parse("acct:Bob@Bücher.example")?;
-/// assert_eq!(handle.name().as_str(), "bob");
+/// let handle = Handle::parse("acct:Bob.Smith@Bücher.example")?;
+/// assert_eq!(handle.name(), "Bob.Smith");
+/// assert_eq!(handle.user(), None);
 /// assert_eq!(handle.authority(), "xn--bcher-kva.example");
-/// assert_eq!(handle.to_string(), "@bob@xn--bcher-kva.example");
+/// assert_eq!(handle.to_string(), "@Bob.Smith@xn--bcher-kva.example");
 ///
 /// assert!(Handle::parse("bob").is_err());
 /// assert!(Handle::parse("bob@b.example@c.example").is_err());
@@ -31,7 +34,7 @@ use crate::Invalid;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle {
-    name: UserName,
+    name: String,
     authority: String,
 }
 
@@ -39,9 +42,9 @@ impl Handle {
     /// Reads a handle in any of its three forms.
     ///
     /// # Errors
-    /// [`Invalid`] if the text has more or fewer `@`, percent-encoding, a trailing dot, an IP
-    /// address in an unusual spelling, a port that is not a number from 1 to 65535 in its shortest
-    /// spelling, or a name that is not a [`UserName`].
+    /// [`Invalid`] if the text has more or fewer `@`, a trailing dot, an IP address in an unusual
+    /// spelling, a port that is not a number from 1 to 65535 in its shortest spelling, or a name
+    /// that is no `userpart` or has more than [`MAX_HANDLE_NAME_BYTES`].
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fault = || Invalid::whole("must be a handle: @name@domain or acct:name@domain");
         let bare = match text.strip_prefix("acct:") {
@@ -49,19 +52,26 @@ impl Handle {
             None => text.strip_prefix('@').unwrap_or(text),
         };
         let (name, domain) = bare.split_once('@').ok_or_else(fault)?;
-        let name = UserName::parse(name).map_err(|_| fault())?;
+        if !is_userpart(name) || name.len() > MAX_HANDLE_NAME_BYTES {
+            return Err(fault());
+        }
         let authority = authority(domain).ok_or_else(fault)?;
-        Ok(Self { name, authority })
+        Ok(Self { name: name.to_owned(), authority })
     }
 
     /// Creates the handle of a user on the server at `origin`.
     pub fn new(name: UserName, origin: &super::Origin) -> Self {
-        Self { name, authority: origin.authority().to_owned() }
+        Self { name: name.into(), authority: origin.authority().to_owned() }
     }
 
-    /// Returns the user's name on its server.
-    pub fn name(&self) -> &UserName {
+    /// Returns the user's name on its server, as it was written.
+    pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the name as an Eko server's, or `None` if no such server has this name.
+    pub fn user(&self) -> Option<UserName> {
+        UserName::parse(&self.name).ok()
     }
 
     /// Returns the host, with the port if there is one. It compares equal to the
@@ -81,6 +91,24 @@ impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "@{}@{}", self.name, self.authority)
     }
+}
+
+/// True if a text is a `userpart` (RFC 7565, section 7): unreserved characters, sub-delimiters and
+/// percent-encoded bytes, of which the first is not percent-encoded.
+fn is_userpart(text: &str) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte);
+    let mut bytes = text.bytes();
+    if !bytes.next().is_some_and(|first| plain(&first)) {
+        return false;
+    }
+    while let Some(byte) = bytes.next() {
+        let is_hex = |digit: Option<u8>| digit.is_some_and(|digit| digit.is_ascii_hexdigit());
+        let fits = plain(&byte) || (byte == b'%' && is_hex(bytes.next()) && is_hex(bytes.next()));
+        if !fits {
+            return false;
+        }
+    }
+    true
 }
 
 /// Returns a domain with an optional port in normal form, or `None` if it has another shape.
@@ -120,15 +148,29 @@ mod tests {
     #[test]
     fn three_forms_are_one_handle() {
         for text in
-            ["@bob@b.example", "acct:bob@b.example", "bob@b.example", "@Bob@B.Example", "bob@b.example:443"]
+            ["@bob@b.example", "acct:bob@b.example", "bob@b.example", "@bob@B.Example", "bob@b.example:443"]
         {
             let handle = Handle::parse(text).unwrap();
-            assert_eq!((handle.name().as_str(), handle.authority()), ("bob", "b.example"), "{text}");
+            assert_eq!((handle.name(), handle.authority()), ("bob", "b.example"), "{text}");
             assert_eq!(handle.to_string(), "@bob@b.example");
             assert_eq!(handle.acct(), "acct:bob@b.example");
         }
         assert_eq!(Handle::parse("bob@localhost:8080").unwrap().authority(), "localhost:8080");
         assert_eq!(Handle::parse("bob@127.0.0.1:8080").unwrap().authority(), "127.0.0.1:8080");
+    }
+
+    /// Names of other software: our rules for names are not theirs.
+    #[test]
+    fn a_name_is_kept_as_it_is_written() {
+        let long = "x".repeat(MAX_HANDLE_NAME_BYTES);
+        for name in ["first.last", "MixedCase", &"a".repeat(40), "a-b", "a+b", "o'neil", "a%20b", "~x", &long]
+        {
+            let handle = Handle::parse(&format!("@{name}@b.example")).unwrap();
+            assert_eq!(handle.name(), name);
+            assert_eq!(handle.acct(), format!("acct:{name}@b.example"));
+        }
+        assert_eq!(Handle::parse("@Bob@b.example").unwrap().user().unwrap().as_str(), "bob");
+        assert_eq!(Handle::parse("@first.last@b.example").unwrap().user(), None);
     }
 
     #[test]
@@ -158,7 +200,12 @@ mod tests {
             "acct://bob@b.example",
             "bob@b.example.",
             "bob@b.exam%70le",
-            "b%6fb@b.example",
+            "%62ob@b.example",
+            "b%6@b.example",
+            "b%6gb@b.example",
+            "b/b@b.example",
+            "b:b@b.example",
+            "bö@b.example",
             "bob@",
             "@b.example",
             "bob@b.example/x",
@@ -202,7 +249,7 @@ mod tests {
     proptest! {
         #[test]
         fn round_trip(
-            name in "[a-z0-9_]{1,30}",
+            name in "[a-zA-Z0-9_.~+-]{1,60}",
             domain in "[a-z][a-z0-9]{0,9}(\\.[a-z][a-z0-9]{0,9}){0,3}",
             port in proptest::option::of(1u16..),
         ) {

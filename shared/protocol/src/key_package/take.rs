@@ -118,7 +118,10 @@ fn target_of_one(text: &str, origin: &Origin) -> Result<TakeTarget, Invalid> {
     }
     if let Ok(handle) = Handle::parse(text) {
         return match handle.authority() == origin.authority() {
-            true => local(handle.name().clone(), RequestedDevices::All),
+            true => match handle.user() {
+                Some(user) => local(user, RequestedDevices::All),
+                None => Err(Invalid::whole("is no name of a user here")),
+            },
             false => Ok(TakeTarget::Remote(RemotePackages::OfHandle(handle))),
         };
     }

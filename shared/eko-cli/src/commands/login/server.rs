@@ -61,7 +61,7 @@ impl LoginArgs {
             return Ok(self.who.clone());
         }
         let accounts = context.home.accounts()?;
-        let mut called = accounts.iter().filter(|account| *account.handle.name() == self.who.user);
+        let mut called = accounts.iter().filter(|account| account.handle.name() == self.who.user.as_str());
         Ok(match (called.next(), called.next()) {
             (Some(account), None) => {
                 let host = Some(account.handle.authority().to_owned());

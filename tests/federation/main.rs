@@ -14,6 +14,7 @@ mod outcomes;
 mod patience;
 mod queue;
 mod receipts;
+mod returning;
 mod stranger_scene;
 mod takes;
 mod transcript;

@@ -65,14 +65,15 @@ async fn calls_that_fail() {
     pair.alice.send(&envelope(&pair.alice, &[&pair.bob])).await.unwrap();
     pair.settle().await;
     pair.b.empty(&pair.bob).await;
-    for (world, operation, fault) in [
-        ("b", "SendMessageBatch", CallFault::Down),
-        ("b", "SendMessageBatch", CallFault::AnswerLost),
-        ("b", "UpdateItem", CallFault::Down),
-        ("b", "GetItem", CallFault::Down),
+    for (world, operation, fault, times) in [
+        ("b", "SendMessageBatch", CallFault::Down, 3),
+        ("b", "SendMessageBatch", CallFault::AnswerLost, 3),
+        ("b", "UpdateItem", CallFault::Down, 3),
+        // The device set, and the record of the other server.
+        ("b", "GetItem", CallFault::Down, 6),
     ] {
         let failing = if world == "a" { &pair.a } else { &pair.b };
-        failing.calls.fail(operation, fault, 3);
+        failing.calls.fail(operation, fault, times);
         let outgoing = envelope(&pair.alice, &[&pair.bob]);
         let outcome = pair.alice.send(&outgoing).await.unwrap();
         // The other server answers 503, which decides nothing about the envelope.

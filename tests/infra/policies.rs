@@ -69,7 +69,7 @@ fn each_role_is_limited_to_its_kinds_of_items() {
     devices: - D#* U#*
     discovery: - N#* U#*
     federate: - F#* H#* L#* R#*
-    inbox: - D#* I#* L#* R#* U#* W#*
+    inbox: - D#* H#* I#* L#* R#* U#* W#*
     key-packages: - D#* U#*
     outbox: - D#* F#* H#* L#* R#* U#*
     ");
@@ -175,6 +175,8 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
     let mut eve = Stranger::new(internet, "eve.example").await;
     eve.actor = "https://eve.example/user/eve".to_owned();
     eve.document("/user/eve", StrangerAnswer::activity(200, &eve.actor_document()));
+    let like = json!({ "type": "Like", "actor": eve.actor, "object": "https://a.example/note/1" });
+    assert_eq!(eve.deliver(a, "/inbox", &like).await.0, 202);
     internet.unplug(eve.address);
     for (devices, bytes) in [(1, 100), (13, 96 * 1024)] {
         let device = |n| DeviceId::parse(&format!("00000000-0000-4000-8000-{n:012}")).unwrap();
@@ -188,9 +190,11 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
     internet.advance(10_000);
     settle(a, b).await;
     internet.plug(eve.address);
-    internet.advance(60_000);
+    // A sign of life wakes what waits.
+    assert_eq!(eve.deliver(a, "/inbox", &like).await.0, 202);
     settle(a, b).await;
     assert_eq!(eve.posts().len(), 2);
+    internet.advance(60_000);
     let take =
         json!({ "type": "Take", "actor": eve.actor, "object": b.state.origin().key_packages(bob.user()) });
     assert_eq!(eve.deliver(b, "/inbox", &take).await.0, 200);

@@ -5,11 +5,13 @@ use eko_messaging::QueueMessage;
 use eko_service::FederatedState;
 use eko_service::config::Needs;
 use eko_store::fetches::PlannedFetch;
+use eko_store::waiting::WakeOrder;
 
 /// The settings that this function needs.
 pub const NEEDS: Needs = Needs { signing_key: true, deliveries: true, parcels: true, ..Needs::NOTHING };
 
-/// Tries the parcels of a batch of messages, and makes the planned fetches in it. Returns the ids
+/// Tries the parcels of a batch of messages, makes the planned fetches in it, and wakes what waits
+/// for servers that are back. Returns the ids
 /// of the messages that stay in the queue.
 ///
 /// The calls are listed at [`try_parcels`](eko_messaging::Messaging::try_parcels) and
@@ -17,10 +19,16 @@ pub const NEEDS: Needs = Needs { signing_key: true, deliveries: true, parcels: t
 pub async fn handle(state: FederatedState, batch: Vec<QueueMessage>) -> Vec<String> {
     let mut planned = Vec::new();
     let mut parcels = Vec::new();
+    let mut failed = Vec::new();
     for message in batch {
-        match PlannedFetch::parse(&message.body) {
-            Some(fetch) => planned.push(fetch),
-            None => parcels.push(message),
+        if let Some(fetch) = PlannedFetch::parse(&message.body) {
+            planned.push(fetch);
+        } else if let Some(order) = WakeOrder::parse(&message.body) {
+            if !state.messaging().wake(&order).await {
+                failed.push(message.id);
+            }
+        } else {
+            parcels.push(message);
         }
     }
     let fetches = async {
@@ -29,6 +37,7 @@ pub async fn handle(state: FederatedState, batch: Vec<QueueMessage>) -> Vec<Stri
             federation.fetch_planned(planned, state.now_ms()).await;
         }
     };
-    let (failed, ()) = tokio::join!(state.messaging().try_parcels(state.federates(), parcels), fetches);
+    let (waiting, ()) = tokio::join!(state.messaging().try_parcels(state.federates(), parcels), fetches);
+    failed.extend(waiting);
     failed
 }

@@ -63,14 +63,29 @@ async fn receive(
     let Some(signed) = signed::read(state, request, limits::MAX_ENVELOPE_BODY_BYTES).await? else {
         return Ok(accepted());
     };
-    let SignedActivity { activity, actor } = &signed;
+    // A server that sends is back.
+    let heard = async {
+        if let Some(federation) = state.federates() {
+            state.messaging().heard_from(federation, &signed.actor).await;
+        }
+    };
+    tokio::join!(handle(state, path, &signed), heard).0
+}
+
+/// Passes a verified activity on by its type.
+async fn handle(
+    state: &FederatedState,
+    path: Option<&UserName>,
+    signed: &SignedActivity,
+) -> Result<Response, Problem> {
+    let SignedActivity { activity, actor } = signed;
     if has_type(activity, "Create") {
-        create::receive_envelope(state, path, &signed).await
+        create::receive_envelope(state, path, signed).await
     } else if ["Delivered", "PartialDelivery", "Reject", "Confirm", "Accept"]
         .iter()
         .any(|kind| has_type(activity, kind))
     {
-        report::receive_report(state, path, &signed).await
+        report::receive_report(state, path, signed).await
     } else if has_type(activity, "Take") {
         let packages = take_request::local_packages(TakeActivity::parse(activity, state.origin())?)?;
         check_path(path, &packages.user, "/object")?;
@@ -81,7 +96,7 @@ async fn receive(
         state.federation("/actor")?.forget(&actor.id).await?;
         Ok(accepted())
     } else {
-        ignored(&signed)
+        ignored(signed)
     }
 }
 

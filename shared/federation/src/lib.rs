@@ -94,6 +94,12 @@ impl Federation {
         &self.settings.origin
     }
 
+    /// Notes a verified request of a server. Returns true for the first one in ten seconds, as far as
+    /// this process knows. Makes no call.
+    pub fn hears(&self, origin: &Origin, now_ms: i64) -> bool {
+        self.memory.hear(origin, now_ms)
+    }
+
     /// Returns the headers that sign a request.
     fn signed_headers(
         &self,

@@ -22,6 +22,10 @@ const MOST: usize = 1_000;
 /// their own, so that strangers do not push out actors.
 const MOST_UNVERIFIED: usize = 200;
 
+/// The time after a verified request in which further ones of the same server say nothing new, in
+/// milliseconds.
+const HEARD_MS: i64 = 10_000;
+
 /// An actor on another server, as it was last fetched.
 #[derive(Clone, Debug)]
 pub struct CachedActor {
@@ -44,6 +48,8 @@ pub(crate) struct Memory {
     unverified: Mutex<HashMap<String, MemoryEntry<UnverifiedLookup>>>,
     /// The servers out of reach. Each counts as such until a time in epoch milliseconds.
     silent: Mutex<HashMap<Origin, i64>>,
+    /// The servers that sent a verified request. Each counts until a time in epoch milliseconds.
+    heard: Mutex<HashMap<Origin, i64>>,
     /// The servers and groups that have had their share, each until a time in epoch milliseconds.
     full: Mutex<HashMap<Share, i64>>,
 }
@@ -136,6 +142,16 @@ impl Memory {
         let full = lock(&self.full);
         let is_full = |server| full.get(&Share { group, server }).is_some_and(|until| *until > now_ms);
         is_full(None) || is_full(Some(server.clone()))
+    }
+
+    /// Notes a verified request of a server. Returns true for the first one in [`HEARD_MS`].
+    pub(crate) fn hear(&self, origin: &Origin, now_ms: i64) -> bool {
+        let mut heard = lock(&self.heard);
+        heard.retain(|_, until| *until > now_ms);
+        if heard.len() >= MOST {
+            heard.clear();
+        }
+        heard.insert(origin.clone(), now_ms.saturating_add(HEARD_MS)).is_none()
     }
 
     /// Notes that a server is out of reach until `until_ms`.

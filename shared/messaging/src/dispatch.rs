@@ -62,6 +62,13 @@ pub(crate) struct Wait {
     pub(crate) scope: WaitScope,
 }
 
+impl Wait {
+    /// True if the time is the end of the circuit breaker's pause, and nobody asked for it.
+    pub(crate) fn is_of_breaker(&self) -> bool {
+        matches!(self.scope, WaitScope::Server { until_ms } if self.until_ms == Some(until_ms))
+    }
+}
+
 /// The activities that a failed attempt stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum WaitScope {

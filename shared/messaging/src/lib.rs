@@ -12,6 +12,7 @@
 //! | [`chain`] | reads a device chain here, or at another server | `outbox` |
 //! | [`parcel`] | tries the messages of the queue `federation` and decides what becomes of each | `federate` |
 //! | [`dispatch`] | makes one attempt at another server and keeps its circuit breaker | [`send`], [`take`], [`chain`], [`parcel`] |
+//! | `wake` | wakes what waits for a server that sends something | `inbox`, `federate` |
 //! | [`active_device`] | checks that the calling device is active | every function that a device calls |
 //!
 //! Every verb is a method of [`Messaging`], which holds what all of them need. A verb that talks to
@@ -42,6 +43,7 @@ mod queue_message;
 pub mod report;
 pub mod send;
 pub mod take;
+mod wake;
 
 pub use context::{Clock, Limits, Messaging, Random};
 pub use error::{MessagingError, Refusal, Result};

@@ -20,6 +20,7 @@ use eko_store::hosts::HostRecord;
 use eko_store::outstanding::Outstanding;
 use eko_store::parcels::Parcel;
 use eko_store::resources::FEDERATION;
+use eko_store::waiting::WaitingParcel;
 use futures_util::future::join_all;
 
 use crate::dispatch::{Admission, WaitScope};
@@ -55,7 +56,8 @@ impl Messaging {
     /// One BatchGetItem of the records of the parcels' servers; for each parcel the calls of an
     /// attempt; a SendMessageBatch for the reports; an UpdateItem for each envelope that is done and
     /// was listed among its author's parcels, and two for each receipt that begins or ends to wait;
-    /// a ChangeMessageVisibilityBatch if something has to wait. If the process dies after an attempt, the parcel is tried again: the other server
+    /// a ChangeMessageVisibilityBatch and a
+    /// BatchWriteItem if something has to wait. If the process dies after an attempt, the parcel is tried again: the other server
     /// knows the envelope by its id.
     ///
     /// A server without a `federation` gives every parcel up.
@@ -260,12 +262,17 @@ impl Messaging {
                 failed.extend(received.into_iter().map(|received| received.message.id));
             }
         }
-        let hidden: Vec<(String, i64)> = waiting
-            .iter()
-            .map(|(received, until)| (received.message.receipt_handle.clone(), *until))
-            .collect();
+        let listed = |(received, until_ms): &(ReceivedParcel, i64)| WaitingParcel {
+            authority: Origin::of(&received.parcel.to)
+                .map(|to| to.authority().to_owned())
+                .unwrap_or_default(),
+            message: received.message.id.clone(),
+            receipt: received.message.receipt_handle.clone(),
+            until_ms: *until_ms,
+        };
+        let hidden: Vec<WaitingParcel> = waiting.iter().map(listed).collect();
         if let Err(error) = store.postpone_parcels(&hidden, self.now_ms()).await {
-            tracing::warn!(%error, "messages come back by the queue's timeout");
+            tracing::warn!(%error, "messages come back by the queue's timeout, or are not woken");
         }
         failed.extend(waiting.into_iter().map(|(received, _)| received.message.id));
         failed

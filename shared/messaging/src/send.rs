@@ -21,7 +21,7 @@ use eko_store::sent::SentEnvelopeName;
 use crate::accept::Acceptance;
 use crate::active_device::require_active;
 use crate::budget::Spending;
-use crate::dispatch::{Admission, Dispatch, DispatchOutcome, Wait};
+use crate::dispatch::{Admission, Dispatch, DispatchOutcome, Wait, WaitScope};
 use crate::{Messaging, Refusal, Result};
 
 /// The shortest wait of an envelope whose first attempt failed, in milliseconds.
@@ -209,7 +209,8 @@ impl Messaging {
 
         let outcome = match self.admit(origin, host).await? {
             Admission::LeftAlone { until_ms } => {
-                DispatchOutcome::Later(Wait { until_ms: Some(until_ms), ..Wait::default() })
+                let scope = WaitScope::Server { until_ms };
+                DispatchOutcome::Later(Wait { until_ms: Some(until_ms), scope, ..Wait::default() })
             }
             Admission::Admitted(host) => {
                 let dispatch = Dispatch {
@@ -243,7 +244,8 @@ impl Messaging {
                     to: create.to.clone(),
                     author: caller.user.clone(),
                     first_ms: now_ms,
-                    not_before_ms: wait.until_ms,
+                    // The breaker may open before its time.
+                    not_before_ms: wait.until_ms.filter(|_| !wait.is_of_breaker()),
                     expires_ms: header.expires_ms,
                     outcome_to: Some(OutcomeAddress {
                         device: caller.device.clone(),

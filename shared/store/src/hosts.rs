@@ -19,6 +19,8 @@
 //! | `w` | S | | the reason of the last failure, a text for people of at most 256 bytes |
 //! | `v` | SS | | the witnesses, `{hash of the sender}{hash of the recipient}`; missing if there are none |
 //! | `f` | N | epoch ms | the time of the first witness |
+//! | `o` | N | | the times that requests of the server have opened the breaker since the last answer |
+//! | `t` | N | epoch ms | the time of the last of them |
 //! | `c` | N | | 1 if the server wants draft-cavage signatures first |
 //! | `ttl` | N | epoch s | the time after which all of it is forgotten |
 //!
@@ -40,6 +42,11 @@ use crate::{Result, Store, key};
 const KEPT_SECONDS: i64 = 7 * 24 * 3600;
 /// The time that a claimed probe keeps everyone else away, in milliseconds.
 const PROBE_MS: i64 = 30_000;
+/// The shortest time between two requests that open the breaker, in milliseconds: half a minute. It
+/// doubles with each of them.
+const FIRST_HEARD_MS: i64 = 30_000;
+/// The longest time between two of them, in milliseconds: 3 hours.
+const LONGEST_HEARD_MS: i64 = 3 * 3_600_000;
 /// The names of the attributes.
 mod attr {
     pub(super) const FAILURES: &str = "n";
@@ -47,6 +54,8 @@ mod attr {
     pub(super) const REASON: &str = "w";
     pub(super) const WITNESSES: &str = "v";
     pub(super) const WITNESSED_MS: &str = "f";
+    pub(super) const HEARD: &str = "o";
+    pub(super) const HEARD_MS: &str = "t";
     pub(super) const WANTS_CAVAGE: &str = "c";
 }
 
@@ -64,6 +73,10 @@ pub struct HostRecord {
     pub witnesses: BTreeSet<String>,
     /// The time of the first witness, epoch milliseconds; zero if there is none.
     pub witnessed_ms: i64,
+    /// The times that requests of the server have opened the breaker since the last answer.
+    pub heard: u32,
+    /// The time of the last of them, epoch milliseconds; zero if there is none.
+    pub heard_ms: i64,
     /// True if the server refused an RFC 9421 signature and accepted a draft-cavage one.
     pub wants_cavage: bool,
 }
@@ -92,6 +105,14 @@ impl HostRecord {
         }
     }
 
+    /// True if a verified request of the server opens its breaker at `now_ms`. The first one after a
+    /// failure does; then one a minute later, and one after twice as long each time. So a server
+    /// that sends and does not answer is not tried all the time.
+    pub fn opens_on_request(&self, now_ms: i64) -> bool {
+        let pause_ms = FIRST_HEARD_MS.saturating_mul(1 << self.heard.min(12)).min(LONGEST_HEARD_MS);
+        self.has_failures() && (self.heard == 0 || now_ms.saturating_sub(self.heard_ms) >= pause_ms)
+    }
+
     /// True if an answer of the server would change the record.
     pub fn has_failures(&self) -> bool {
         self.failures > 0 || self.until_ms > 0 || !self.witnesses.is_empty()
@@ -104,6 +125,8 @@ impl HostRecord {
             why: item.get_s(attr::REASON).unwrap_or_default().to_owned(),
             witnesses: item.get_ss(attr::WITNESSES),
             witnessed_ms: item.get_n(attr::WITNESSED_MS).unwrap_or_default(),
+            heard: item.get_n(attr::HEARD).and_then(|n| n.try_into().ok()).unwrap_or_default(),
+            heard_ms: item.get_n(attr::HEARD_MS).unwrap_or_default(),
             wants_cavage: item.get_n(attr::WANTS_CAVAGE) == Some(1),
         }
     }
@@ -203,6 +226,42 @@ impl Store {
         Ok(())
     }
 
+    /// Lets the next caller probe a server at once, because it has sent a verified request; `host` is
+    /// its record as it was read. Returns true for one of several callers, and for those of the same
+    /// millisecond.
+    ///
+    /// One UpdateItem: 1 write unit. The SDK's repetition after a lost answer succeeds again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Call`](crate::StoreError::Call) if the call fails.
+    pub async fn host_heard(&self, authority: &str, host: &HostRecord, now_ms: i64) -> Result<bool> {
+        let is_closed = host.until_ms > now_ms;
+        let update = match is_closed {
+            true => "SET #o = :count, #t = :now, #u = :now",
+            false => "SET #o = :count, #t = :now",
+        };
+        let request = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key::host(authority).item()))
+            .update_expression(update)
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(#t) OR #t = :seen OR #t = :now)",
+            )
+            .expression_attribute_names("#o", attr::HEARD)
+            .expression_attribute_names("#t", attr::HEARD_MS)
+            .expression_attribute_values(":count", n(host.heard.saturating_add(1)))
+            .expression_attribute_values(":seen", n(host.heard_ms))
+            .expression_attribute_values(":now", n(now_ms));
+        let request = match is_closed {
+            true => request.expression_attribute_names("#u", attr::UNTIL_MS),
+            false => request,
+        };
+        Ok(conditional(request.send().await)?.is_done())
+    }
+
     /// Notes that a server answered: forgets its failures and witnesses, and remembers the
     /// signature scheme that it accepted. The caller skips it if the record says the same already.
     ///
@@ -218,7 +277,9 @@ impl Store {
             .update_item()
             .table_name(self.table())
             .set_key(Some(key::host(authority).item()))
-            .update_expression("SET #c = :cavage, #ttl = :ttl REMOVE #n, #u, #w, #v, #f")
+            .update_expression("SET #c = :cavage, #ttl = :ttl REMOVE #n, #u, #w, #v, #f, #o, #t")
+            .expression_attribute_names("#o", attr::HEARD)
+            .expression_attribute_names("#t", attr::HEARD_MS)
             .expression_attribute_names("#c", attr::WANTS_CAVAGE)
             .expression_attribute_names("#ttl", TTL_ATTRIBUTE)
             .expression_attribute_names("#n", attr::FAILURES)

@@ -15,6 +15,7 @@
 //! | `R#{actor id}` | `ACTOR` | an actor of another server, as looked up | [`crate::remote`] |
 //! | `R#acct:{handle}` | `ACTOR` | the actor id of a handle, as looked up | [`crate::remote`] |
 //! | `H#{authority}` | `HOST` | the circuit breaker of another server | [`crate::hosts`] |
+//! | `H#{authority}` | `P#{message}` | a parcel that waits for another server | [`crate::waiting`] |
 //! | `I#{authority}` | `HOST` | another server, as unverified requests name it | [`crate::inbound`] |
 //! | `W#{group}` | `WAIT#{window}` | the waits for servers of a group | [`crate::inbound`] |
 //! | `W#{group}` | `FETCH#{window}` | the planned fetches of actors of a group | [`crate::inbound`] |
@@ -126,7 +127,20 @@ pub(crate) fn remote(id: &str) -> ItemKey {
 
 /// Returns the key of another server's record.
 pub(crate) fn host(authority: &str) -> ItemKey {
-    ItemKey::new(format!("H#{authority}"), "HOST")
+    ItemKey::new(host_partition(authority), "HOST")
+}
+
+/// The beginning of the sort keys of parcels that wait for a server.
+pub(crate) const WAITING_PREFIX: &str = "P#";
+
+/// Returns the key of a parcel that waits for another server.
+pub(crate) fn waiting(authority: &str, message: &str) -> ItemKey {
+    ItemKey::new(host_partition(authority), format!("{WAITING_PREFIX}{message}"))
+}
+
+/// Returns the partition key of what is kept of another server.
+pub(crate) fn host_partition(authority: &str) -> String {
+    format!("H#{authority}")
 }
 
 /// Returns the key of another server's record for unverified requests.

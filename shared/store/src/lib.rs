@@ -46,6 +46,7 @@ pub mod sent;
 pub mod sessions;
 mod site;
 mod transaction;
+pub mod waiting;
 
 pub use connections::open_connections;
 pub use error::{Result, StoreError};

@@ -186,16 +186,16 @@ impl Store {
     }
 
     /// Hides received parcels, each named by its receipt handle, until a time in epoch
-    /// milliseconds: one ChangeMessageVisibilityBatch for each ten. A message is hidden for less
-    /// than 12 hours, and then comes back before its time.
+    /// milliseconds, or makes them visible if it is over: one ChangeMessageVisibilityBatch for each
+    /// ten. A message is hidden for less than 12 hours, and then comes back before its time.
     ///
     /// # Errors
     /// SQS is out of reach. The parcels then become visible again after the queue's own visibility
     /// timeout.
-    pub async fn postpone_parcels(&self, receipts: &[(String, i64)], now_ms: i64) -> Result<()> {
+    pub(crate) async fn hide_parcels(&self, receipts: &[(String, i64)], now_ms: i64) -> Result<()> {
         let seconds = |until: &i64| {
             let seconds = until.saturating_sub(now_ms).saturating_add(999).div_euclid(1000);
-            i32::try_from(seconds.clamp(1, LONGEST_HIDDEN_SECONDS)).unwrap_or(i32::MAX)
+            i32::try_from(seconds.clamp(0, LONGEST_HIDDEN_SECONDS)).unwrap_or(i32::MAX)
         };
         let hidden: Vec<(String, i32)> =
             receipts.iter().map(|(receipt, until)| (receipt.clone(), seconds(until))).collect();

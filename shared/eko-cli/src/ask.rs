@@ -19,7 +19,8 @@ const MAX_NUMBER_BYTES: u64 = 4 << 10;
 pub(crate) fn yes(context: &Context, question: &str, instead: &str) -> Result<(), CommandFailure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        let what = "this asks before it goes on, and standard input is no terminal";
+        let asked = question.lines().last().unwrap_or(question);
+        let what = format!("this asks before it goes on, and standard input is no terminal: {asked}");
         return Err(CommandFailure::new(what).next(instead).exit(Exit::Usage));
     }
     context.out.prompt(&format!("{question}\nType yes if so:"));

@@ -16,7 +16,6 @@ use crate::failure::{CommandFailure, Exit};
 use crate::home::AccountFolder;
 use crate::joining;
 use crate::people::{Correspondent, named};
-use crate::printable::printable_json;
 use crate::show;
 
 /// The pause between two looks into the mailbox after something came.
@@ -86,7 +85,7 @@ impl<'a> MailboxListener<'a> {
 
     /// Shows what is in the mailbox, and ends when no message waits for another one any more.
     pub(crate) async fn once(&self) -> Result<(), CommandFailure> {
-        let mut received = self.client.receive().await?;
+        let mut received = self.receive().await?;
         self.show(&received)?;
         while let Some(ms) = received.look_again_ms {
             sleep(self.time_until(ms)).await;
@@ -103,7 +102,7 @@ impl<'a> MailboxListener<'a> {
         let mut told = BTreeSet::new();
         loop {
             let mut again = None;
-            match self.client.receive().await {
+            match self.receive().await {
                 Ok(received) => {
                     if !told.is_empty() {
                         self.context.out.remark("The server is there again.");
@@ -130,6 +129,17 @@ impl<'a> MailboxListener<'a> {
                 ListenerEvent::End => return Ok(()),
             }
         }
+    }
+
+    /// Reads the mailbox. If the server says that this device was revoked, reads the own chain too, so
+    /// that `eko whoami` knows it.
+    async fn receive(&self) -> Result<ReceivedBatch, MessengerError> {
+        let received = self.client.receive().await;
+        if matches!(received, Err(MessengerError::Revoked)) {
+            // The failure of the look into the mailbox is what the person is told.
+            let _ = self.client.verification(&self.client.me()).await;
+        }
+        received
     }
 
     fn longer(&self, pause: Duration) -> Duration {
@@ -191,7 +201,7 @@ impl<'a> MailboxListener<'a> {
     /// Reads the mailbox, and shows notices on standard error. Messages stay for `eko listen`. Nobody is
     /// told of requests and invitations, since the caller lists them.
     async fn look(&self) -> Result<(), CommandFailure> {
-        let received = match self.client.receive().await {
+        let received = match self.receive().await {
             Ok(received) => received,
             Err(error) => {
                 let failure = CommandFailure::from(error);
@@ -262,7 +272,7 @@ pub(crate) async fn look(
 pub(crate) fn tell(context: &Context, client: &HttpMessenger, notice: &Notice) -> Result<(), CommandFailure> {
     let out = context.out;
     if out.json {
-        out.prompt(&printable_json(&show::notice_object(notice)));
+        out.aside(&show::notice_object(notice));
     } else if let Some(line) = show::notice(client, notice) {
         match notice.severity() {
             Severity::Warning | Severity::Attention => out.prompt(&format!("  {line}")),

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::failure::CommandFailure;
 use crate::printable::{printable, printable_json};
@@ -60,9 +60,18 @@ impl Output {
 
     /// Writes a line to standard error that the person must see in any case, such as a warning or
     /// an address to open.
+    /// With [`Output::json`] it is an object with the member `said`.
     pub fn prompt(self, text: &str) {
         // If standard error is closed, there is nobody to write to.
-        let _ = writeln!(io::stderr().lock(), "{}", printable(text));
+        let _ = match self.json {
+            true => writeln!(io::stderr().lock(), "{}", printable_json(&json!({ "said": text }))),
+            false => writeln!(io::stderr().lock(), "{}", printable(text)),
+        };
+    }
+
+    /// Writes an object on one line of standard error.
+    pub(crate) fn aside(self, object: &Value) {
+        let _ = writeln!(io::stderr().lock(), "{}", printable_json(object));
     }
 }
 

@@ -1,10 +1,13 @@
 //! Messages and notices as text for a person, and as JSON objects for a script.
 
+mod held;
 mod undone;
+
+pub(crate) use held::{held_reason, held_word};
 
 use eko_client::attachment::Attachment;
 use eko_client::group::GroupDifference;
-use eko_client::messenger::{GroupEvent, Notice, Severity};
+use eko_client::messenger::{GroupEvent, Notice, Severity, UnreadableReason};
 use eko_client::store::{EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -107,6 +110,11 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
              this device's folder was restored from an old copy",
             name(actor)
         ),
+        Notice::Unreadable { actor, why: UnreadableReason::NotMember { group } } => format!(
+            "A message of {who} is not taken: they wrote to the group {group:?} and are not in it. If they belong \
+             there, an admin adds them: eko groups add {group:?} {who}",
+            who = name(actor)
+        ),
         Notice::Unreadable { actor, why } => format!("A message of {} cannot be read: {why}", name(actor)),
         Notice::Refused { actor, why } => {
             format!("a message that seems to come from {} is not taken: {why}", name(actor))
@@ -139,12 +147,17 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
                     let (of, lost) = (undone::of_maker(client, of), undone::not_done(client, lost));
                     format!("{} changed the group {group}, in place of a change{of}{what}{lost}", name(by))
                 }
-                GroupEvent::Undone { change, remedy } => {
-                    let (lost, next) =
-                        (undone::not_done(client, difference), undone::remedy(*remedy, &typed));
-                    format!("{} undid your change of the group {group} ({change}){lost}. {next}", name(by))
+                GroupEvent::Undone { change, remedy, holds } => {
+                    let lost = undone::not_done(client, difference);
+                    let next = undone::next(client, *remedy, difference, &typed);
+                    let holds = holds.as_ref().map(|holds| differences(client, holds));
+                    undone::told(&name(by), &group, *change, holds, &format!("{lost}. {next}"))
                 }
                 GroupEvent::Conflict => undone::conflict(client, id, by, &group, &typed, &what),
+                GroupEvent::Held(HeldReason::NotJoined) => {
+                    let outside = held::outside(client, id.as_str());
+                    format!("Something of {} is held for the group {group}: {outside}", name(by))
+                }
                 event => group_news(&name(by), &group, &typed, is_own, event, &what),
             }
         }
@@ -207,7 +220,7 @@ pub(crate) fn full_note(who: &str, envelope: &OutboxEnvelope) -> String {
 
 /// Returns the differences of two states of a group in words, each with the names.
 fn differences(client: &HttpMessenger, difference: &GroupDifference) -> Vec<String> {
-    let GroupDifference { added, removed, promoted, demoted, name, rekeyed } = difference;
+    let GroupDifference { added, removed, promoted, demoted, name, former_name, rekeyed } = difference;
     let mut words = Vec::new();
     let lists = [
         (added, "new in it"),
@@ -218,7 +231,8 @@ fn differences(client: &HttpMessenger, difference: &GroupDifference) -> Vec<Stri
     for (actors, what) in lists {
         words.extend(actors.iter().map(|actor| format!("{} is {what}", named(client, actor))));
     }
-    words.extend(name.as_ref().map(|name| format!("its name is {name:?}")));
+    let renamed = name.as_ref().zip(former_name.as_ref());
+    words.extend(renamed.map(|(name, former)| format!("its name was {former:?} and is {name:?}")));
     if *rekeyed {
         words.push("its key is another".to_owned());
     }
@@ -234,6 +248,7 @@ fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEve
         | GroupEvent::Replaced { .. }
         | GroupEvent::Undone { .. }
         | GroupEvent::Conflict
+        | GroupEvent::Held(HeldReason::NotJoined)
         | GroupEvent::Refused(_) => format!("{by} changed the group {group}: {}", group_event(event)),
         GroupEvent::Invited => format!(
             "{by} invites you to the group {group}: eko groups, and then eko groups join {typed} or eko groups \
@@ -249,9 +264,6 @@ fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEve
         ),
         GroupEvent::Held(HeldReason::Ahead) => {
             format!("Something of {by} for the group {group} is held, until what came before it arrives")
-        }
-        GroupEvent::Held(HeldReason::NotJoined) => {
-            format!("Something of {by} is held for the group {group}, which you have not joined")
         }
         GroupEvent::Held(HeldReason::UnknownAuthor) => format!(
             "a change of the group {group} is held, because the device of {by} that made it is not known yet"
@@ -275,26 +287,6 @@ fn group_event(event: &GroupEvent) -> String {
         GroupEvent::TwoStories => "two stories".to_owned(),
         GroupEvent::Behind => "behind".to_owned(),
         GroupEvent::Held(why) => format!("held: {}", held_word(*why)),
-    }
-}
-
-/// Returns the word for the reason for which something is held.
-pub(crate) fn held_word(why: HeldReason) -> &'static str {
-    match why {
-        HeldReason::Ahead => "ahead",
-        HeldReason::NotJoined => "not-joined",
-        HeldReason::Reset => "reset",
-        HeldReason::UnknownAuthor => "unknown-author",
-    }
-}
-
-/// Returns the reason for which something of somebody is held, in words.
-pub(crate) fn held_reason(why: HeldReason, who: &str) -> String {
-    match why {
-        HeldReason::Ahead => "what came before it has not arrived yet".to_owned(),
-        HeldReason::NotJoined => "you have not joined the group".to_owned(),
-        HeldReason::Reset => format!("all devices of {who} were replaced: eko verify {who}"),
-        HeldReason::UnknownAuthor => format!("a member forwards it, and the devices of {who} are not known"),
     }
 }
 
@@ -327,12 +319,27 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
         }),
         Notice::KeysReplaced => json!({ "type": "keysReplaced" }),
         Notice::Waits { actor, why } => json!({ "type": "waits", "from": actor, "why": why }),
-        Notice::Group { id, by, event, difference } => json!({
-            "type": "group", "id": id, "by": by, "change": group_event(event), "added": difference.added,
-            "removed": difference.removed, "promoted": difference.promoted, "demoted": difference.demoted,
-            "name": difference.name, "rekeyed": difference.rekeyed,
-        }),
+        Notice::Group { id, by, event, difference } => {
+            let mut object = difference_object(difference);
+            object["type"] = json!("group");
+            object["id"] = json!(id);
+            object["by"] = json!(by);
+            object["change"] = json!(group_event(event));
+            if let GroupEvent::Undone { holds: Some(holds), .. } = event {
+                object["holds"] = difference_object(holds);
+            }
+            object
+        }
     }
+}
+
+/// Returns a difference of two states of a group as a JSON object.
+fn difference_object(difference: &GroupDifference) -> Value {
+    json!({
+        "added": difference.added, "removed": difference.removed, "promoted": difference.promoted,
+        "demoted": difference.demoted, "name": difference.name, "formerName": difference.former_name,
+        "rekeyed": difference.rekeyed,
+    })
 }
 
 /// Returns an envelope as a JSON object of the type `envelope`.

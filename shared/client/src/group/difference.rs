@@ -18,6 +18,8 @@ pub struct GroupDifference {
     pub demoted: BTreeSet<String>,
     /// The new name, if there is one.
     pub name: Option<String>,
+    /// The name before, if there is a new one.
+    pub former_name: Option<String>,
     /// True if there is another master key.
     pub rekeyed: bool,
 }
@@ -35,6 +37,7 @@ impl GroupDifference {
             promoted: only(after.admins(), before.admins()),
             demoted: lost.intersection(after.members()).cloned().collect(),
             name: (before.name() != after.name()).then(|| after.name().to_owned()),
+            former_name: (before.name() != after.name()).then(|| before.name().to_owned()),
             rekeyed: before.master_key() != after.master_key(),
         }
     }

@@ -40,7 +40,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let shows_it = matches!(agreement, StateAgreement::Same | StateAgreement::Former);
         if shows_it && known.confirmed.insert(whence.actor.to_owned()) {
             tx.keep_group(&known, None)?;
-            notices.push(event(&group.id, whence.actor, GroupEvent::Joined));
         }
         if agreement == StateAgreement::Same {
             tx.settle_conflict(group.id.as_str(), whence.actor)?;

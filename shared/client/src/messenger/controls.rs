@@ -105,6 +105,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             ControlVerdict::Refused(GroupError::OtherHistory) | ControlVerdict::Conflict { .. } => {}
             // What a stranger makes up is not worth a word.
             ControlVerdict::Refused(why) if is_heard => tell(GroupEvent::Refused(why.clone())),
+            // The user is told of both changes at once, below.
+            ControlVerdict::Overtakes if undone.is_some() => {}
             ControlVerdict::Overtakes => {
                 let of = known.as_ref().map(|known| known.maker.clone()).unwrap_or_default();
                 let lost = known.as_ref().map(|known| known.lost_in(control.state())).unwrap_or_default();
@@ -121,7 +123,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             | ControlVerdict::Older => {}
         }
         if let Some(UndoneChange { change, lost, remedy }) = undone {
-            let (by, event) = (whence.actor.to_owned(), GroupEvent::Undone { change, remedy });
+            let holds = (verdict == ControlVerdict::Overtakes).then(|| difference.clone());
+            let (by, event) = (whence.actor.to_owned(), GroupEvent::Undone { change, remedy, holds });
             notices.push(Notice::Group { id: id.clone(), by, event, difference: lost });
         }
         let replaced = tx.latest_control(id.as_str())?;

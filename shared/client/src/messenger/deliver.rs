@@ -47,14 +47,17 @@ pub(super) enum Correction {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Tries every envelope that is due. Returns those that it tried, in their state afterwards.
+    /// Tries every envelope that is due, and those before it to the same recipient. Returns those that it tried, in their state afterwards.
     /// The failure of one envelope is in its record.
     ///
     /// # Errors
     /// Those of every call.
     pub async fn flush(&self) -> Result<Vec<OutboxEnvelope>, MessengerError> {
         let now_ms = self.now_ms();
-        let due = self.store.read(|tx| tx.envelopes_to_send(Some(now_ms)))?;
+        let due = self.store.write(|tx| {
+            tx.hasten(now_ms)?;
+            tx.envelopes_to_send(Some(now_ms))
+        })?;
         self.deliver_all(due).await
     }
 
@@ -95,7 +98,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Err(error) => match error.retry_after_s() {
                 Some(seconds) => self.postpone(envelope, seconds, &error)?,
-                None => self.store.write(|tx| tx.settle(id, failed(&error), Some(&error.to_string())))?,
+                None => self.store.write(|tx| tx.settle(id, failed(&error), Some(&reason(&error))))?,
             },
         }
         Ok(self.store.read(|tx| tx.envelope(id.as_str()))?)
@@ -229,6 +232,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             true => Correction::GiveUp("their server refuses devices that its own list has".to_owned()),
             false => Correction::Resend,
         })
+    }
+}
+
+/// Returns the reason for which an envelope cannot be sent, in words. Its recipient is named beside it.
+pub(super) fn reason(error: &MessengerError) -> String {
+    match error {
+        MessengerError::Distrust { why, .. } => why.to_string(),
+        other => other.to_string(),
     }
 }
 

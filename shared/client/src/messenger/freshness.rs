@@ -36,7 +36,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Ok(contact);
         }
         match contact.trust() {
-            Trust::FirstUse | Trust::Verified => {}
+            Trust::FirstUse | Trust::Accepted | Trust::Verified => {}
             Trust::Reset => {
                 let verified = contact.pinned.verified.is_some();
                 return Err(contact.distrust(Distrust::Reset { verified }));

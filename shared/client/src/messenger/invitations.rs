@@ -280,13 +280,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             follows = true;
             let is_latest = known.current == *control.state();
             let latest = if is_latest { control.clone() } else { invitation.latest.clone() };
-            let declined = invitation.declined && !control.brings_in(&me);
+            let was_declined = invitation.declined;
+            let declined = was_declined && !control.brings_in(&me);
             let invitation = StoredInvitation { known, latest, declined, ..invitation };
             if whence.standing == Standing::Own {
                 self.enter(tx, &invitation, notices)?;
                 break;
             }
             tx.keep_invitation(&invitation, origin_of)?;
+            // Whoever has declined is invited anew.
+            if was_declined && !declined {
+                notices.push(event(invitation.known.current.id(), whence.actor, GroupEvent::Invited));
+            }
         }
         Ok(follows)
     }
@@ -333,7 +338,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             (Some(known), _) if group.epoch > known.current.epoch() => {
                 self.hold(tx, &group.id, activity, whence, HeldReason::Ahead, notices)
             }
-            (Some(known), _) => self.compare_state(tx, known, group, whence, notices),
+            (Some(known), _) => {
+                let before = known.confirmed.contains(whence.actor);
+                self.compare_state(tx, known, group, whence, notices)?;
+                let now = tx.group(group.id.as_str())?;
+                // Whoever only writes may have been there before this user.
+                if !before && now.is_some_and(|now| now.confirmed.contains(whence.actor)) {
+                    notices.push(event(&group.id, whence.actor, GroupEvent::Joined));
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -150,20 +150,22 @@ pub enum GroupEvent {
         /// The parts of that change that do not hold.
         lost: GroupDifference,
     },
-    /// A change that this user has made was undone by another one. The difference is what does not
-    /// hold of it.
+    /// A change that this user has made does not hold, because of another one. The difference is what
+    /// does not hold of it.
     Undone {
         /// The change of this user.
         change: GroupChange,
         /// The way in which it comes about all the same.
         remedy: Remedy,
+        /// The parts of the group that the other change makes others, if both were made of one state.
+        holds: Option<GroupDifference>,
     },
     /// The control was refused and changed nothing.
     Refused(GroupError),
     /// The control brings this user into the group. The user joins or declines.
     Invited,
-    /// A member has shown for the first time that it has the group. If it is this user, the user has
-    /// joined on another device.
+    /// A member says that it has joined, and had not shown before that it has the group. If it is this
+    /// user, the user has joined on another device.
     Joined,
     /// The control shows another history of the group than the one that this device has. One of the
     /// two goes on.
@@ -177,8 +179,13 @@ pub enum GroupEvent {
 }
 
 impl GroupEvent {
-    fn severity(&self) -> Severity {
+    /// Returns the urgency of this event. A change that does not hold is a warning if somebody stays who
+    /// was to be kept out.
+    fn severity(&self, difference: &GroupDifference) -> Severity {
         match self {
+            Self::Undone { .. } if difference.removed.is_empty() && !difference.rekeyed => {
+                Severity::Attention
+            }
             Self::Conflict
             | Self::TwoStories
             | Self::Behind
@@ -231,7 +238,7 @@ impl Notice {
             Self::DevicesChanged { reset: true, .. } => Severity::Warning,
             Self::DevicesChanged { added, .. } if !added.is_empty() => Severity::Attention,
             Self::Settled(envelope) if envelope.state == EnvelopeState::Refused => Severity::Warning,
-            Self::Group { event, .. } => event.severity(),
+            Self::Group { event, difference, .. } => event.severity(difference),
             Self::Settled(_)
             | Self::DevicesChanged { .. }
             | Self::DeviceWaits(_)

@@ -70,6 +70,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
+    /// Confirms that a member has a group: they have a message of this user that was written in the
+    /// group's current state. A receipt for an older message may be older than their last departure.
+    fn confirm_by_receipt(
+        &self,
+        tx: &Transaction<'_>,
+        id: &str,
+        member: &str,
+    ) -> Result<(), DeviceStoreError> {
+        let Some(message) = tx.message(&self.device.actor(), id)? else { return Ok(()) };
+        let group = message.content.conversation;
+        let Some((mut known, control)) = tx.group(&group)?.zip(tx.latest_control(&group)?) else {
+            return Ok(());
+        };
+        let is_current = message.content.published_ms >= control.published_ms();
+        let is_member = known.current.members().contains(member);
+        if is_current && is_member && known.confirmed.insert(member.to_owned()) {
+            tx.keep_group(&known, None)?;
+        }
+        Ok(())
+    }
+
     /// Applies a receipt to the envelopes of this device that went to its author, and to no others.
     pub(super) fn keep_receipt(
         &self,
@@ -83,6 +104,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         for id in &receipt.received {
             notices.extend(tx.note_received(id.as_str(), whence.actor)?.map(Notice::Settled));
+            self.confirm_by_receipt(tx, id.as_str(), whence.actor)?;
         }
         let (own, actor) = (self.device.address(), whence.actor.to_owned());
         let mut missed = Vec::new();

@@ -2,7 +2,7 @@
 
 use eko_protocol::activity::{Report, ReportKind};
 
-use super::deliver::{Correction, failed};
+use super::deliver::{Correction, failed, reason};
 use super::{Messenger, MessengerError, Person};
 use crate::store::{DeviceStoreError, EnvelopeState, OutboxEnvelope};
 use crate::{SignalSessions, Transport};
@@ -36,7 +36,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     Err(error) if error.retry_after_s().is_some() => return Err(error),
                     Err(MessengerError::Store(error)) => return Err(error.into()),
                     Err(error) => {
-                        self.store.write(|tx| tx.settle(id, failed(&error), Some(&error.to_string())))?;
+                        self.store.write(|tx| tx.settle(id, failed(&error), Some(&reason(&error))))?;
                     }
                 }
             }

@@ -105,7 +105,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(SentActivity { id: id.to_owned(), envelopes: self.store.read(|tx| tx.envelopes_of(id))? })
     }
 
+    /// Sends the envelopes of an activity. Those before it to the same recipients are tried first,
+    /// whenever they are due, so that it does not overtake them.
     pub(super) async fn send_envelopes(&self, id: &str) -> Result<SentActivity, MessengerError> {
+        let now_ms = self.now_ms();
+        let before = self.store.write(|tx| {
+            tx.hasten(now_ms)?;
+            tx.envelopes_before(id, now_ms)
+        })?;
+        self.deliver_all(before).await?;
         self.deliver_all(self.store.read(|tx| tx.envelopes_of(id))?).await?;
         self.sent(id)
     }

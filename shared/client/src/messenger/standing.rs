@@ -38,9 +38,9 @@ impl Standing {
     pub(super) fn warning(self, own: bool) -> Option<String> {
         match self {
             Self::Own | Self::Accepted | Self::Stranger => None,
-            Self::Reset => {
-                Some("all their devices were replaced, and you have not said that this is right".to_owned())
-            }
+            Self::Reset => Some(
+                "all their devices were replaced, and you had not said then that this is right".to_owned(),
+            ),
             Self::Revoked if own => Some("it comes from a device that you have revoked".to_owned()),
             Self::Revoked => Some("it comes from a device that they have revoked".to_owned()),
         }

@@ -24,6 +24,8 @@ pub(super) const REVOKED: &str = "own_revocation";
 pub enum Trust {
     /// The chain continues the one that was shown first.
     FirstUse,
+    /// All devices were replaced, and the user has accepted that without comparing safety numbers.
+    Accepted,
     /// The user has compared safety numbers. The chain may have grown since, but was not reset.
     Verified,
     /// All devices were replaced, and the user has not accepted that yet.
@@ -67,7 +69,7 @@ impl Contact {
         if verified.is_some_and(|head| self.descends_from(head)) {
             Trust::Verified
         } else if Some(&self.pinned.accepted) == self.root().map(ChainNode::hash).as_ref() {
-            Trust::FirstUse
+            if self.pinned.uncompared { Trust::Accepted } else { Trust::FirstUse }
         } else {
             Trust::Reset
         }
@@ -310,7 +312,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     told: count(&nodes),
                     nodes: nodes.clone(),
                     accepted,
+                    uncompared: false,
                     verified: None,
+                    compared_with: None,
                     alarm,
                     contact: tx.wrote_to(&actor)?,
                     looked_ms: now_ms,
@@ -338,6 +342,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 tx.put_moment(REVOKED, now_ms)?;
             }
             let before = Contact::new(person.clone(), pinned.clone())?.active();
+            let is_reset = root(&nodes).map(ChainNode::hash) != root(&pinned.nodes).map(ChainNode::hash);
             pinned.nodes = nodes;
             pinned.looked_ms = now_ms;
             let mut contact = Contact::new(person.clone(), pinned)?;
@@ -350,6 +355,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             if !before.is_subset(&contact.active()) {
                 tx.rekey_groups_of(&actor, contact.state.position.length)?;
+            }
+            if is_reset {
+                tx.unconfirm(&actor)?;
             }
             contact.settle_proofs();
             tx.pin(&actor, &contact.pinned)?;

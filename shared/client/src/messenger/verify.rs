@@ -23,6 +23,9 @@ pub struct Verification {
     /// The changes of their devices since the user compared numbers, or `None` if the user has not, or
     /// not since the last reset.
     pub since_compared: Option<DeviceChanges>,
+    /// True if this user's own devices have changed since the user compared numbers, so that the number
+    /// is another one.
+    pub own_changed: bool,
     /// The device set of their chain, from which the number was computed.
     pub set: DeviceSetRef,
     /// The addresses of their active devices.
@@ -32,6 +35,8 @@ pub struct Verification {
     /// The contradiction that their server shows now. The user has not seen it yet, so nothing that
     /// the user says is about it.
     pub contradiction: Option<Distrust>,
+    /// The head of the own chain, from which the number was computed.
+    own_head: String,
     /// The heads that their devices had signed and this chain lacks, by the addresses of the devices.
     proven: BTreeMap<String, DeviceSetRef>,
 }
@@ -103,6 +108,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(Verification {
             number,
             trust: contact.trust(),
+            own_changed: compared.is_some() && contact.pinned.compared_with.as_ref() != Some(&own_set.head),
+            own_head: own_set.head,
             since_compared: at.map(|at| contact.changes_since(at + 1)).transpose()?,
             set,
             devices: contact.active().into_iter().collect(),
@@ -167,9 +174,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 _ => contact.pinned.proven.retain(|device, head| seen.proven.get(device) != Some(head)),
             }
             contact.pinned.confirmed_ms = self.now_ms();
+            let settles_reset = contact.trust() == Trust::Reset;
+            contact.pinned.uncompared = !compared && (contact.pinned.uncompared || settles_reset);
             contact.pinned.accepted = contact.root().map(ChainNode::hash).unwrap_or_default();
             if compared {
                 contact.pinned.verified = Some(seen.set.head.clone());
+                contact.pinned.compared_with = Some(seen.own_head.clone());
             } else if contact.trust() != Trust::Verified {
                 contact.pinned.verified = None;
             }
@@ -177,7 +187,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 |alarm: &ChainAlarm| seen.contradiction.is_none() && seen.alarm.as_ref() == Some(alarm);
             contact.pinned.alarm = contact.pinned.alarm.filter(|alarm| !settled(alarm));
             contact.pinned.contact = true;
-            Ok(tx.pin(&actor, &contact.pinned)?)
+            tx.pin(&actor, &contact.pinned)?;
+            // Whoever has decided about these devices has been told of them.
+            Ok(tx.note_told(&actor, seen.set.length)?)
         })
     }
 

@@ -27,8 +27,12 @@ pub(crate) struct PinnedChain {
     /// The hash of the root node that the user accepts: the one that was seen first, or one that
     /// the user accepted later.
     pub(crate) accepted: String,
+    /// True if the user has accepted a reset, and has compared no safety numbers since.
+    pub(crate) uncompared: bool,
     /// The hash of the chain's head for which the user compared safety numbers.
     pub(crate) verified: Option<String>,
+    /// The hash of the own chain's head at that time.
+    pub(crate) compared_with: Option<String>,
     /// The contradiction that a server showed in place of this chain.
     pub(crate) alarm: Option<ChainAlarm>,
     /// True if this user has accepted the user as a contact: has written to them, or said so.
@@ -49,7 +53,7 @@ impl Transaction<'_> {
     /// Returns the pinned chain of a user.
     pub(crate) fn pinned(&self, actor: &str) -> Result<Option<PinnedChain>, DeviceStoreError> {
         let sql = "SELECT nodes, accepted, verified, alarm, alarm_at, contact, looked, told, proven, \
-                   confirmed FROM chains WHERE actor = ?1";
+                   confirmed, uncompared, compared_with FROM chains WHERE actor = ?1";
         let mut statement = self.inner.prepare_cached(sql)?;
         let row = statement.query_row([actor], |row| {
             let alarm: Option<String> = row.get(3)?;
@@ -57,6 +61,8 @@ impl Transaction<'_> {
             let pinned = PinnedChain {
                 nodes: Vec::new(),
                 accepted: row.get(1)?,
+                uncompared: row.get(10)?,
+                compared_with: row.get(11)?,
                 verified: row.get(2)?,
                 alarm: alarm.zip(at).map(|(why, raised_ms)| ChainAlarm { why, raised_ms }),
                 contact: row.get(5)?,
@@ -91,8 +97,9 @@ impl Transaction<'_> {
         let (alarm, at) = (alarm.map(|alarm| &alarm.why), alarm.map(|alarm| alarm.raised_ms));
         let proven = serde_json::to_string(&pinned.proven).map_err(|_| corrupt())?;
         let sql = "INSERT OR REPLACE INTO chains (actor, nodes, length, head, accepted, verified, alarm, alarm_at, \
-                   contact, looked, told, proven, confirmed) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                   contact, looked, told, proven, confirmed, uncompared, \
+                   compared_with) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
         self.inner.execute(
             sql,
             params![
@@ -108,7 +115,9 @@ impl Transaction<'_> {
                 pinned.looked_ms,
                 pinned.told,
                 proven,
-                pinned.confirmed_ms
+                pinned.confirmed_ms,
+                pinned.uncompared,
+                pinned.compared_with
             ],
         )?;
         Ok(())

@@ -146,6 +146,31 @@ impl Transaction<'_> {
         rows.map(|row| row?).collect()
     }
 
+    /// Makes envelopes due that wait, if a later one to the same recipient is due: it shall not overtake
+    /// them. What a process sends now stays claimed.
+    pub(crate) fn hasten(&self, now_ms: i64) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes AS older SET due = ?1 WHERE state = 1 AND due > ?1 AND claimed = 0 \
+                   AND EXISTS (SELECT 1 FROM envelopes AS later WHERE later.state = 1 AND later.due <= ?1 \
+                   AND later.recipient = older.recipient AND later.made >= older.made)";
+        self.inner.prepare_cached(sql)?.execute([now_ms])?;
+        Ok(())
+    }
+
+    /// Returns the envelopes that are due, and older than those of an activity to the same recipients,
+    /// oldest first.
+    pub(crate) fn envelopes_before(
+        &self,
+        message: &str,
+        now_ms: i64,
+    ) -> Result<Vec<OutboxEnvelope>, DeviceStoreError> {
+        let sql = format!(
+            "{COLUMNS} WHERE state = 1 AND due <= ?2 AND message <> ?1 AND recipient IN \
+             (SELECT recipient FROM envelopes WHERE message = ?1) ORDER BY made, id LIMIT 1000"
+        );
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        statement.query_map(params![message, now_ms], |row| Ok(read(row)))?.map(|row| row?).collect()
+    }
+
     /// Claims an envelope until `until_ms`, so that no other process sends it meanwhile. Returns
     /// false if it is claimed already or not to be sent.
     pub(crate) fn claim_envelope(
@@ -154,7 +179,7 @@ impl Transaction<'_> {
         now_ms: i64,
         until_ms: i64,
     ) -> Result<bool, DeviceStoreError> {
-        let sql = "UPDATE envelopes SET due = ?3 WHERE id = ?1 AND state = 1 AND due <= ?2";
+        let sql = "UPDATE envelopes SET due = ?3, claimed = 1 WHERE id = ?1 AND state = 1 AND due <= ?2";
         Ok(self.inner.prepare_cached(sql)?.execute(params![id.as_str(), now_ms, until_ms])? == 1)
     }
 
@@ -165,14 +190,14 @@ impl Transaction<'_> {
         due_ms: i64,
         reason: &str,
     ) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE envelopes SET due = ?2, reason = ?3, tries = tries + 1 WHERE id = ?1";
+        let sql = "UPDATE envelopes SET due = ?2, reason = ?3, tries = tries + 1, claimed = 0 WHERE id = ?1";
         self.inner.execute(sql, params![id.as_str(), due_ms, reason])?;
         Ok(())
     }
 
     /// Has an envelope sent again that the own server had queued.
     pub(crate) fn reopen(&self, id: &EnvelopeId, now_ms: i64) -> Result<bool, DeviceStoreError> {
-        let sql = "UPDATE envelopes SET state = 1, due = ?2 WHERE id = ?1 AND state = 2";
+        let sql = "UPDATE envelopes SET state = 1, due = ?2, claimed = 0 WHERE id = ?1 AND state = 2";
         Ok(self.inner.execute(sql, params![id.as_str(), now_ms])? == 1)
     }
 

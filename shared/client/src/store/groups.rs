@@ -100,6 +100,17 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Records that nothing shows any more that a user has the groups that they are a member of: all
+    /// devices that had shown it were replaced.
+    pub(crate) fn unconfirm(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        for mut known in self.groups()? {
+            if known.confirmed.remove(actor) {
+                self.keep_group(&known, None)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes a new master key due in every group that this user is in together with `actor`, of
     /// whom a device was revoked: whoever has that device has the keys of today. `length` is that of
     /// the chain with the revocation. A key that the user has made since, by a device that knew of

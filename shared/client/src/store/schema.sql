@@ -24,7 +24,9 @@ CREATE TABLE sessions (
 ) WITHOUT ROWID;
 
 -- Device chains as they were last verified. accepted: hash of the root node that the user accepts.
--- verified: hash of the head for which the user compared safety numbers. alarm: a contradiction that
+-- uncompared: 1 if the user has accepted a reset, and has compared no safety numbers since.
+-- verified: hash of the head for which the user compared safety numbers, and compared_with: that of
+-- the own head then. alarm: a contradiction that
 -- the server showed, and its time. contact: 1 if the user has accepted this person as a contact.
 -- length, head: the device set. looked: when the chain was last read. told: the number of nodes that
 -- the user was told of. proven: for each device of the owner, a head that it has signed and that this
@@ -33,7 +35,7 @@ CREATE TABLE sessions (
 -- which the user accepted the chain.
 CREATE TABLE chains (
   actor TEXT PRIMARY KEY, nodes BLOB NOT NULL, length INTEGER NOT NULL, head TEXT NOT NULL, accepted TEXT NOT NULL,
-  verified TEXT, alarm TEXT, alarm_at INTEGER, contact INTEGER NOT NULL DEFAULT 0, looked INTEGER NOT NULL,
+  uncompared INTEGER NOT NULL DEFAULT 0, verified TEXT, compared_with TEXT, alarm TEXT, alarm_at INTEGER, contact INTEGER NOT NULL DEFAULT 0, looked INTEGER NOT NULL,
   told INTEGER NOT NULL, proven TEXT NOT NULL DEFAULT '{}', confirmed INTEGER NOT NULL
 ) WITHOUT ROWID;
 
@@ -99,6 +101,8 @@ CREATE TABLE envelopes (
   made INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL, reason TEXT,
   -- The devices whose mailboxes are full, as a JSON array of their addresses.
   full_devices TEXT NOT NULL DEFAULT '[]',
+  -- claimed: 1 while a process sends it, which has until due.
+  claimed INTEGER NOT NULL DEFAULT 0,
   -- silent: 1 if it wakes nobody and its author hears nothing of it. received: 1 once the recipient has
   -- sent a receipt for it.
   silent INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0

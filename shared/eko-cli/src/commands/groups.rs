@@ -139,9 +139,9 @@ impl Membership {
 fn members(client: &HttpMessenger, group: &Group) -> Vec<String> {
     let admins = group.state.admins();
     let member = |actor: &String| match (admins.contains(actor), group.unconfirmed.contains(actor)) {
-        (true, true) => format!("{} (admin, has not confirmed that they joined)", named(client, actor)),
+        (true, true) => format!("{} (admin, not heard of in this group yet)", named(client, actor)),
         (true, false) => format!("{} (admin)", named(client, actor)),
-        (false, true) => format!("{} (has not confirmed that they joined)", named(client, actor)),
+        (false, true) => format!("{} (not heard of in this group yet)", named(client, actor)),
         (false, false) => named(client, actor),
     };
     group.state.members().iter().map(member).collect()

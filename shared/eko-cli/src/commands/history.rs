@@ -4,12 +4,12 @@ use clap::Args;
 
 use crate::context::Context;
 use crate::delivery;
-use crate::failure::CommandFailure;
+use crate::failure::{CommandFailure, Exit};
 use crate::people::Correspondent;
 use crate::show;
 
 const MORE: &str = "\
-Under each message of yours stands what became of it: it is sent when their server has it, and delivered when one of \
+Under each message that this device has sent stands what became of it: it is sent when their server has it, and delivered when one of \
 their devices has said so. That somebody has read a message is shown by `eko listen` alone, if their program \
 says so. Messages that were sent and never came are named where they are missing.
 
@@ -40,14 +40,30 @@ impl HistoryArgs {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), CommandFailure> {
         let (_, client) = context.client()?;
         let conversation = match &self.with {
-            Some(with) => Some(Correspondent::find(&client, with, self.group).await?.conversation()),
+            Some(with) => {
+                let id = Correspondent::find(&client, with, self.group).await?.conversation();
+                // Nobody is asked whether there is such a person.
+                if !self.group && client.history(Some(&id), 1)?.is_empty() && !client.people()?.contains(&id)
+                {
+                    let what = format!("there is nobody here called {with}");
+                    return Err(CommandFailure::new(what).next("eko history").exit(Exit::Usage));
+                }
+                Some(id)
+            }
             None => None,
         };
+        let own = client.device().address();
         for message in client.history(conversation.as_deref(), self.last)? {
             let (mut text, mut object) = (show::message(&client, &message), show::message_object(&message));
             if message.content.outgoing {
                 let sent = client.sent(&message.content.id)?;
-                text.extend(delivery::states(&client, &sent).map(|states| format!("\n    {states}")));
+                let states = match message.content.device == own {
+                    true => delivery::states(&client, &sent),
+                    false => {
+                        Some("sent by another device of yours, which knows what became of it".to_owned())
+                    }
+                };
+                text.extend(states.map(|states| format!("\n    {states}")));
                 object["envelopes"] = sent.envelopes.iter().map(show::envelope_object).collect();
             }
             context.out.result(&text, &object)?;

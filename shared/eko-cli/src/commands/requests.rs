@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::context::{Context, HttpMessenger};
 use crate::failure::{CommandFailure, Exit};
+use crate::home::AccountFolder;
 use crate::listener;
 use crate::partial_handle::PartialHandle;
 use crate::people::{is_called, named};
@@ -59,7 +60,7 @@ impl RequestsArgs {
                 Ok(())
             }
             Some(RequestsCommand::Accept { who }) => {
-                let person = author(&client, who)?;
+                let person = author(context, &account, &client, who).await?;
                 client.accept_contact(&person)?;
                 let who = named(&client, &person.actor());
                 let text =
@@ -67,7 +68,7 @@ impl RequestsArgs {
                 context.out.result(&text, &json!({ "type": "accepted", "actor": person.actor(), "handle": person.handle().to_string() }))
             }
             Some(RequestsCommand::Decline { who }) => {
-                let person = author(&client, who)?;
+                let person = author(context, &account, &client, who).await?;
                 client.decline(&person)?;
                 let text = format!("What {} wrote is deleted.", named(&client, &person.actor()));
                 context.out.result(&text, &json!({ "type": "declined", "actor": person.actor(), "handle": person.handle().to_string() }))
@@ -76,10 +77,23 @@ impl RequestsArgs {
     }
 }
 
-/// Finds the author of a request. No server is asked, since the author's would learn of it.
-fn author(client: &HttpMessenger, who: &PartialHandle) -> Result<Person, CommandFailure> {
-    let authors = client.requests()?.into_iter().map(|request| request.person);
-    let found = authors.into_iter().find(|person| is_called(client, person, who));
+/// Finds the author of a request, which may wait in the mailbox. No other server is asked, since the
+/// author's would learn of it.
+async fn author(
+    context: &Context,
+    account: &AccountFolder,
+    client: &HttpMessenger,
+    who: &PartialHandle,
+) -> Result<Person, CommandFailure> {
+    let find = || {
+        let mut authors = client.requests()?.into_iter().map(|request| request.person);
+        Ok::<_, CommandFailure>(authors.find(|person| is_called(client, person, who)))
+    };
+    let mut found = find()?;
+    if found.is_none() {
+        listener::look(context, account, client).await?;
+        found = find()?;
+    }
     found.ok_or_else(|| {
         CommandFailure::new(format!("there is no request of {who}")).next("eko requests").exit(Exit::Usage)
     })

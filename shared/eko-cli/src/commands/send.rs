@@ -74,7 +74,12 @@ impl SendArgs {
 
     fn text(&self) -> Result<String, CommandFailure> {
         if self.text != ["-"] {
-            return Ok(self.text.join(" "));
+            let text = self.text.join(" ");
+            let has_files = !self.attach.is_empty() || !self.attached.is_empty();
+            return match text.trim().is_empty() && !has_files {
+                true => Err(CommandFailure::new("there is nothing to say").exit(Exit::Usage)),
+                false => Ok(text),
+            };
         }
         let mut text = String::new();
         std::io::stdin().lock().take(MAX_TEXT_BYTES + 1).read_to_string(&mut text)?;
@@ -97,7 +102,11 @@ impl SendArgs {
             let sealed = attachment::seal(&bytes, &name, media_type(path), &context.environment);
             sealed.and_then(attachment::SealedFile::inline).map_err(|error| match error {
                 AttachmentError::NotInline => {
-                    cannot(&error).next(format!("eko attachments seal {}", path.display())).exit(Exit::Usage)
+                    let next = format!(
+                        "eko attachments seal {} HTTPS-URL, the address at which you will put it",
+                        path.display()
+                    );
+                    cannot(&error).next(next).exit(Exit::Usage)
                 }
                 error => cannot(&error),
             })
@@ -106,14 +115,14 @@ impl SendArgs {
     }
 }
 
-/// Returns the addition to the result that names the members of a group who have not confirmed that
-/// they have joined it. It is empty if there are none.
+/// Returns the addition to the result that names the members of a group of whom nothing shows that they
+/// have it. It is empty if there are none.
 fn not_joined(client: &HttpMessenger, whom: &Correspondent) -> String {
     let Correspondent::Group(group) = whom else { return String::new() };
     let names: Vec<String> = group.unconfirmed.iter().map(|actor| named(client, actor)).collect();
     match &names[..] {
         [] => String::new(),
-        names => format!("; without a confirmation yet that they joined: {}", names.join(", ")),
+        names => format!("; not heard of in this group yet: {}", names.join(", ")),
     }
 }
 

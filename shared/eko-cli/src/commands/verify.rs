@@ -89,7 +89,7 @@ impl VerifyArgs {
             client.accept(&person, &seen)?;
             let which = match seen.trust {
                 Trust::Reset => format!("The devices that have replaced all former ones of {who}"),
-                Trust::FirstUse | Trust::Verified => format!("The devices of {who}"),
+                Trust::FirstUse | Trust::Accepted | Trust::Verified => format!("The devices of {who}"),
             };
             let text = format!("{which} are taken as theirs. The numbers were not compared.");
             return tell(context, &client, &person, &text);
@@ -102,7 +102,7 @@ impl VerifyArgs {
         {
             context.out.picture(&code)?;
         }
-        if !own && seen.trust != Trust::Verified {
+        if !own && shown::is_to_be_compared(&seen) {
             context.out.remark(&format!("Does {who} see the same number? eko verify {who} --confirm"));
         }
         alarm(&who, &seen, own)
@@ -179,6 +179,6 @@ fn alarm(who: &str, seen: &Verification, own: bool) -> Result<(), CommandFailure
         (None, Trust::Reset) => {
             Err(failure(format!("nothing is sent to {who}: all their devices were replaced at once")))
         }
-        (None, Trust::FirstUse | Trust::Verified) => Ok(()),
+        (None, Trust::FirstUse | Trust::Accepted | Trust::Verified) => Ok(()),
     }
 }

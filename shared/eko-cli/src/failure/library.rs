@@ -4,7 +4,7 @@
 use eko_client::group::GroupError;
 use eko_client::messenger::{Distrust, MessengerError, Person};
 use eko_client::store::DeviceStoreError;
-use eko_client::{ClientError, ProblemDetails, TransportError};
+use eko_client::{ClientError, IdTokenFault, ProblemDetails, TransportError};
 
 use super::{CommandFailure, Exit};
 use crate::oidc::OidcError;
@@ -45,6 +45,9 @@ impl From<MessengerError> for CommandFailure {
             MessengerError::Client(ClientError::Unfetchable(_)) => Self::new(&error)
                 .next("--local-server URL, if it is a server of yours on this machine")
                 .exit(Exit::Usage),
+            MessengerError::IdToken(IdTokenFault::OtherNonce) => Self::new(&error)
+                .next("a token for the nonce of eko login NAME --print-nonce")
+                .exit(Exit::NotTrusted),
             MessengerError::IdToken(_) => Self::new(&error).exit(Exit::NotTrusted),
             MessengerError::Forgotten | MessengerError::Revoked => Self::new(&error)
                 .next("eko login NAME --anew, which makes a new device and keeps the files of this one"),

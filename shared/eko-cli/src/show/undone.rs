@@ -1,6 +1,6 @@
 //! Changes of a group that were undone, and histories that have met, in words.
 
-use eko_client::group::{GroupDifference, GroupId, Remedy};
+use eko_client::group::{GroupChange, GroupDifference, GroupId, Remedy};
 use eko_client::messenger::Invitation;
 
 use crate::context::HttpMessenger;
@@ -9,7 +9,7 @@ use crate::people::named;
 /// Returns the parts of a change that do not hold, as an addition to a sentence. It is empty if there
 /// are none.
 pub(super) fn not_done(client: &HttpMessenger, lost: &GroupDifference) -> String {
-    let GroupDifference { added, removed, promoted, demoted, name, rekeyed } = lost;
+    let GroupDifference { added, removed, promoted, demoted, name, rekeyed, .. } = lost;
     let lists =
         [(added, "not in it"), (removed, "still in it"), (promoted, "no admin"), (demoted, "still an admin")];
     let mut words = Vec::new();
@@ -29,11 +29,36 @@ pub(super) fn of_maker(client: &HttpMessenger, device: &str) -> String {
     actor.map(|actor| format!(" of {}", named(client, actor))).unwrap_or_default()
 }
 
-/// Returns what comes of a change that was undone.
-pub(super) fn remedy(remedy: Remedy, typed: &str) -> String {
+/// Returns a change of the user that does not hold as a sentence. `holds` is what the change of `by` makes,
+/// if both were made of one state, and `rest` is what follows.
+pub(super) fn told(
+    by: &str,
+    group: &str,
+    change: GroupChange,
+    holds: Option<Vec<String>>,
+    rest: &str,
+) -> String {
+    let Some(holds) = holds else {
+        return format!("your change of the group {group} ({change}) does not hold after one of {by}{rest}");
+    };
+    let both = format!("{by} and you changed the group {group} at the same time. The change of {by} holds");
+    match holds.is_empty() {
+        true => format!("{both}{rest}"),
+        false => format!("{both}: {}{rest}", holds.join(", ")),
+    }
+}
+
+/// Returns what comes of a change that does not hold. `lost` is what does not hold of it, and `typed` is
+/// what the user types for the group.
+pub(super) fn next(client: &HttpMessenger, remedy: Remedy, lost: &GroupDifference, typed: &str) -> String {
+    let added: Vec<String> = lost.added.iter().map(|actor| named(client, actor)).collect();
+    let added = added.join(" ");
     match remedy {
+        Remedy::ByUser if !added.is_empty() => {
+            format!("Your invitation may have come all the same: eko groups add {typed} {added}")
+        }
         Remedy::Again => "This device makes it again by itself".to_owned(),
-        Remedy::ByUser => "If you still want it, make it again".to_owned(),
+        Remedy::ByUser => "Make yours again if you still want it".to_owned(),
         Remedy::ByAdmin => "You are no admin now: ask an admin to make it".to_owned(),
         Remedy::AnotherAdmin => format!(
             "You are the only admin, so you are still in it. Make somebody an admin, and this device leaves by \

@@ -94,7 +94,8 @@ async fn a_reset_asks_and_says_what_it_has_done() {
     assert!(
         said.ends_with(
             "\nAll your other devices are revoked. Your contacts are warned, and send nothing until they have \
-             accepted this device.\n"
+             accepted this device. For each of your groups, ask an admin to remove you and to add you again; if \
+             you were the only admin, begin a new group.\n"
         ),
         "{said}"
     );

@@ -44,14 +44,14 @@ async fn a_group_from_its_beginning_to_its_end() {
     let said = alice.eko(&["groups", "add", "Friday", "@carol"]).await.done();
     assert_eq!(
         said,
-        "@carol is invited to Friday. Told: @bob. Sent, without a confirmation yet that they joined: @carol.\n"
+        "@carol is invited to Friday. Told: @bob. Sent, and not heard of in this group yet: @carol.\n"
     );
     bob.hears().await;
     carol.hears().await;
     let joined = carol.eko(&["groups", "join", "Friday"]).await.done();
     assert_eq!(
         joined,
-        "You are in Friday now. Told: @alice. Sent, without a confirmation yet that they joined: @bob.\n"
+        "You are in Friday now. Told: @alice. Sent, and not heard of in this group yet: @bob.\n"
     );
     carol.eko(&["send", "--group", "Friday", "I am here"]).await.done();
     assert_eq!(
@@ -131,6 +131,9 @@ async fn a_group_of_people_who_are_not_there_is_not_begun() {
     assert_eq!(alice.fails(&["groups", "show", "Friday"]).await.code, 2);
     assert_eq!(alice.fails(&["groups", "decline", "Friday"]).await.code, 2);
     assert_eq!(alice.fails(&["groups", "create", "Friday"]).await.code, 2);
+    signed_in(&server, "bob").await;
+    let ReportedFailure { code, what, .. } = alice.fails(&["groups", "create", "", "@bob"]).await;
+    assert_eq!((code, what.starts_with("the name of a group must be 1 to ")), (2, true), "{what}");
 }
 
 #[tokio::test]
@@ -139,9 +142,9 @@ async fn an_invitation_that_is_declined_is_gone() {
     let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
     let created = alice.object(&["groups", "create", "Friday", "@bob"]).await;
     bob.hears().await;
-    assert!(bob.eko(&["groups"]).await.done().contains("@alice invites you, who is none of your contacts"));
+    assert!(bob.eko(&["groups"]).await.done().contains("@alice, who is none of your contacts, invites you"));
     // Whoever is invited only can look at it, and is told how to get in.
-    assert!(bob.eko(&["groups", "show", "Friday"]).await.done().contains("@alice invites you"));
+    assert!(bob.eko(&["groups", "show", "Friday"]).await.done().contains("invites you: eko groups join"));
     let ReportedFailure { code, what, next } = bob.fails(&["send", "--group", "Friday", "hello?"]).await;
     assert_eq!((code, &*what), (1, "you are invited to the group Friday, and have not joined it"));
     assert_eq!(next, "eko groups join \"Friday\", or eko groups decline \"Friday\"");
@@ -150,7 +153,7 @@ async fn an_invitation_that_is_declined_is_gone() {
     assert_eq!(said, "You have declined to join Friday. Nobody was told.\n");
     assert_eq!(bob.eko(&["groups"]).await.done(), "");
     let shown = alice.eko(&["groups", "show", "Friday"]).await.done();
-    assert!(shown.contains("@bob (has not confirmed that they joined)"), "{shown}");
+    assert!(shown.contains("@bob (not heard of in this group yet)"), "{shown}");
 }
 
 #[tokio::test]
@@ -163,7 +166,7 @@ async fn groups_of_one_name_are_told_apart_by_their_ids() {
     let short = &id[..8];
     let listed = bob.eko(&["groups"]).await.done();
     assert!(
-        listed.contains(&format!(", who is none of your contacts: eko groups join {short}\n")),
+        listed.contains(&format!(", who is none of your contacts, invites you: eko groups join {short}\n")),
         "{listed}"
     );
     let ReportedFailure { code, what, .. } = bob.fails(&["send", "--group", short, "hello?"]).await;
@@ -188,7 +191,12 @@ async fn what_is_held_is_listed_once_in_words() {
     let held: Vec<_> = listed.lines().filter(|line| line.starts_with("held: ")).collect();
     assert_eq!(held.len(), 1, "{listed}");
     assert!(held[0].starts_with("held: 3 activities of @alice for the group Friday, since 20"), "{listed}");
-    assert!(held[0].ends_with(": you have not joined the group"), "{listed}");
+    assert!(
+        held[0].ends_with(
+            ": you have not joined it: eko groups join \"Friday\" or eko groups decline \"Friday\""
+        ),
+        "{listed}"
+    );
     let joined = bob.eko(&["groups", "join", "Friday"]).await;
     assert_eq!(joined.out, "You are in Friday now. Told: @alice.\n");
     assert_eq!(bob.hears().await, ["one", "two", "three"]);

@@ -52,3 +52,12 @@ async fn requests_and_invitations_are_listed_without_listening_before() {
     bob.object(&["groups", "create", "Saturday", "@alice"]).await;
     alice.eko(&["groups", "join", "Saturday"]).await.done();
 }
+
+#[tokio::test]
+async fn a_request_is_accepted_without_listing_it_before() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    bob.eko(&["send", "@alice", "do you know me?"]).await.done();
+    alice.eko(&["requests", "accept", "@bob"]).await.done();
+    assert_eq!(alice.hears().await, ["do you know me?"]);
+}

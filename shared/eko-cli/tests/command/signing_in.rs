@@ -9,6 +9,7 @@ use eko_client::{Environment, HttpTransport, Transport};
 use http::{Request, header};
 use serde_json::Value;
 
+use super::people::ReportedFailure;
 use super::test_home::{CommandOutput, TestHome, server};
 
 fn text<'a>(object: &'a Value, member: &str) -> &'a str {
@@ -126,11 +127,13 @@ async fn a_nonce_is_shown_until_it_is_used() {
     // A token of another sign-in is refused here, and the server is not asked.
     let login = ["login", "alice", "--server", &server, "--id-token", "-"];
     let other = issue(&server, "alice", &"0".repeat(64)).await;
-    let CommandOutput { code, err, .. } = home.eko_reading(&login, &other).await;
+    let ReportedFailure { code, what, next } = home.eko_reading(&login, &other).await.failed();
     assert_eq!(
-        (code, &*err),
-        (3, "eko: the ID token is not the answer to this sign-in: its nonce is another one\n")
+        (code, &*what),
+        (3, "the ID token is not the answer to this sign-in: its nonce is another one")
     );
+    let host = &server["http://".len()..];
+    assert_eq!(next, format!("a token for the nonce of eko login @alice@{host} --print-nonce"));
     let token = issue(&server, "alice", nonce.trim()).await;
     home.eko_reading(&login, &token).await.done();
     assert_ne!(home.eko(&ask).await.done(), nonce);

@@ -5,6 +5,7 @@ use std::process::{Child, Command};
 
 use serde_json::Value;
 
+use super::people::ReportedFailure;
 use super::test_home::{CommandOutput, TestHome, server};
 
 /// Signs Alice and Bob in on one server, which then is part of their handles.
@@ -178,4 +179,18 @@ async fn errors_say_what_to_do_next() {
     assert_eq!((code, err.contains("Next: eko history")), (2, true), "{err}");
     let CommandOutput { code, err, .. } = TestHome::new().eko(&["listen"]).await;
     assert_eq!((code, err.contains("Next: eko login")), (1, true), "{err}");
+}
+
+#[tokio::test]
+async fn nobody_and_nothing_are_wrong_usage() {
+    let [alice, bob] = two().await;
+    for nothing in ["", " "] {
+        let ReportedFailure { code, what, .. } = alice.fails(&["send", "@bob", nothing]).await;
+        assert_eq!((code, &*what), (2, "there is nothing to say"));
+    }
+    assert_eq!(bob.hears().await, [""; 0]);
+    let ReportedFailure { code, what, next } = alice.fails(&["history", "@zed"]).await;
+    assert_eq!((code, &*what, &*next), (2, "there is nobody here called @zed", "eko history"));
+    alice.eko(&["verify", "@bob"]).await.done();
+    assert_eq!(alice.eko(&["history", "@bob"]).await.done(), "", "somebody who is known");
 }

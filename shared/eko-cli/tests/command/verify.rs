@@ -40,8 +40,9 @@ async fn numbers_are_the_same_on_both_sides_and_confirmed() {
     assert!(!shown.contains('\u{1b}'), "no picture where nobody looks");
     assert_eq!(trust(&alice, "@bob").await, "first-use");
 
-    let ReportedFailure { code, next, .. } = alice.fails(&["verify", "@bob", "--confirm"]).await;
+    let ReportedFailure { code, what, next } = alice.fails(&["verify", "@bob", "--confirm"]).await;
     assert_eq!((code, &*next), (2, "eko verify @bob --confirm --number DIGITS"));
+    assert!(what.ends_with(": Does @bob see the same digits?"), "{what}");
     let wrong = mine.replace(char::is_numeric, "0");
     assert_eq!(alice.fails(&["verify", "@bob", "--confirm", "--number", &wrong]).await.code, 3);
     assert_eq!(alice.eko_asking(&["verify", "@bob", "--confirm"], "no\n").await.code, 1);
@@ -82,7 +83,10 @@ async fn after_a_reset_nothing_is_sent_until_it_is_accepted() {
     assert_eq!(alice.objects(&["groups"]).await.len(), 0, "no group with somebody who is not told of it");
     assert_eq!(alice.fails(&["verify", "@bob", "--accept", "--forget"]).await.code, 2);
 
-    assert_eq!(text(&alice.object(&["verify", "@bob", "--accept"]).await, "trust"), "first-use");
+    assert_eq!(text(&alice.object(&["verify", "@bob", "--accept"]).await, "trust"), "accepted");
+    assert_eq!(alice.eko(&["listen", "--once", "-q"]).await.err, "", "it is settled");
+    let shown = alice.eko(&["verify", "@bob"]).await.done();
+    assert!(shown.contains("accepted after a reset, without comparing numbers"), "{shown}");
     alice.eko(&["send", "@bob", "welcome back"]).await.done();
     assert_eq!(anew.hears().await, ["welcome back"]);
     assert_eq!(bob.fails(&["listen", "--once"]).await.code, 1);
@@ -148,12 +152,18 @@ async fn what_was_compared_and_what_has_changed_since_is_said() {
     let shown = alice.eko(&["verify", "@bob"]).await.done();
     assert!(shown.contains("you have compared numbers, and their devices are still the same"), "{shown}");
     assert_eq!(alice.fails(&["verify", "@bob", "--yes"]).await.code, 2, "there is nothing to say yes to");
+    bob.eko(&["verify", "@alice", "--confirm", "--yes"]).await.done();
     let two = TestHome::new();
     let waiting = two.object(&["login", "bob", "--server", &server, "--no-wait"]).await;
     bob.eko_reading(&["devices", "approve", "-q"], text(&waiting, "joiningCode")).await.done();
+    // Bob, whose own devices have changed, sees another number too.
+    let seen = bob.eko(&["verify", "@alice"]).await.done();
+    assert!(seen.contains("because your devices have changed"), "{seen}");
     let id = text(&waiting, "device");
     let short = id.split('-').next().unwrap();
-    let shown = alice.eko(&["verify", "@bob"]).await.done();
+    let seen = alice.eko(&["verify", "@bob"]).await;
+    assert!(seen.err.contains("eko verify @bob --confirm"), "what is to be done is said: {seen:?}");
+    let shown = seen.done();
     assert!(shown.contains("and not with those of today"), "{shown}");
     assert!(shown.contains(&format!("has since signed that they have added {short}\n")), "{shown}");
     bob.eko(&["devices", "revoke", id, "--yes"]).await.done();

@@ -6,7 +6,8 @@ use eko_client::messenger::{GroupEvent, MessengerError, Notice, SentActivity};
 use eko_client::store::{EnvelopeState, HeldReason};
 use eko_testkit::World;
 
-use crate::people::{TestMessenger, first, further, hear, text};
+use crate::friends::{Friends, group};
+use crate::people::{TestMessenger, befriend, first, further, hear, text};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 fn all_accepted(sent: &SentActivity, envelopes: usize) {
@@ -175,5 +176,41 @@ async fn what_comes_before_its_group_is_held() {
     assert_eq!(hear(&world, &carol).await, ["hello, Carol"]);
     assert_eq!(carol.held().unwrap(), []);
     assert_eq!(carol.groups().unwrap()[0].unconfirmed, [].into(), "both have shown the state");
+    world.deliver().await;
+}
+
+/// Erin is added to a group of four. She hears of Bob by a receipt and of Carol by a message, and of
+/// neither that they have joined: they were there before her.
+#[tokio::test]
+async fn whoever_was_there_before_is_not_said_to_join() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    let erin = first(world, line, "erin").await;
+    befriend(alice, &erin).await;
+    alice.change_group(&id, Proposal::Add([erin.me().actor()].into())).await.unwrap();
+    for client in [bob, &erin] {
+        friends.look(client).await;
+    }
+    erin.join_group(&id, None).await.unwrap();
+    erin.send_to_group(&id, text("I am here")).await.unwrap();
+    world.deliver().await;
+    let told = |notices: Vec<Notice>| {
+        let joined = |it: &Notice| matches!(it, Notice::Group { event: GroupEvent::Joined, .. });
+        notices.into_iter().filter(joined).count()
+    };
+    assert_eq!(told(bob.receive().await.unwrap().notices), 1, "Erin has joined");
+    world.deliver().await;
+    assert_eq!(told(erin.receive().await.unwrap().notices), 0);
+    let unheard = || group(&erin, &id).unconfirmed;
+    assert_eq!(unheard(), [carol, dave].map(|client| client.me().actor()).into());
+    friends.look(carol).await;
+    carol.send_to_group(&id, text("welcome")).await.unwrap();
+    world.deliver().await;
+    assert_eq!(told(erin.receive().await.unwrap().notices), 0);
+    assert_eq!(unheard(), [dave.me().actor()].into());
+    for client in [alice, dave, bob, carol] {
+        friends.look(client).await;
+    }
     world.deliver().await;
 }

@@ -160,6 +160,7 @@ async fn a_jump_is_told_by_what_it_changes() {
         added: [eve].into(),
         demoted: [alice].into(),
         name: Some("Saturday".to_owned()),
+        former_name: Some("Friday".to_owned()),
         rekeyed: true,
         ..GroupDifference::default()
     };

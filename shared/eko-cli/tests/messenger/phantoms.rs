@@ -1,14 +1,14 @@
 //! Tests of members who are listed and know nothing of it, and of consent to invitations.
 
-use eko_client::group::{GroupChange, GroupState};
+use eko_client::group::{GroupChange, GroupState, Proposal};
 use eko_client::messenger::GroupEvent;
 use eko_client::store::{EnvelopeState, HeldReason};
 use eko_testkit::World;
 
 use crate::controls::{control, send_control};
 use crate::forging::ForgingSessions;
-use crate::friends::{events, fail_after, group};
-use crate::people::{first, hear, text};
+use crate::friends::{Friends, events, fail_after, group};
+use crate::people::{befriend, first, hear, text};
 use crate::restarting::RestartingUser;
 use crate::test_network::{NetworkFault, TestNetwork};
 
@@ -117,4 +117,24 @@ async fn a_join_outlives_the_process_that_made_it() {
         assert_eq!(group(&alice, &id).unconfirmed, [].into());
         world.deliver().await;
     }
+}
+
+/// Who has declined hears of it when an admin invites them anew.
+#[tokio::test]
+async fn whoever_has_declined_is_invited_anew() {
+    let friends = Friends::meet().await;
+    let Friends { alice, bob, carol, .. } = &friends;
+    befriend(alice, bob).await;
+    let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    assert_eq!(friends.look(bob).await, [GroupEvent::Invited]);
+    bob.decline_group(&id, None).unwrap();
+    for proposal in [Proposal::Remove, Proposal::Add] {
+        alice.change_group(&id, proposal([bob.me().actor()].into())).await.unwrap();
+    }
+    assert_eq!(friends.look(bob).await, [GroupEvent::Invited]);
+    bob.join_group(&id, None).await.unwrap();
+    friends.look(carol).await;
+    friends.look(alice).await;
+    assert!(!group(alice, &id).unconfirmed.contains(&bob.me().actor()));
+    friends.world.deliver().await;
 }

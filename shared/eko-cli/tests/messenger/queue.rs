@@ -5,7 +5,7 @@ use eko_client::store::EnvelopeState;
 use eko_testkit::{CallFault, Internet, World};
 
 use crate::people::{TestMessenger, code_of, device, first, hear, say, shown, text};
-use crate::test_network::TestNetwork;
+use crate::test_network::{NetworkFault, TestNetwork};
 
 /// Returns the states of the envelopes of which a device is told, without those that are delivered.
 async fn settled(world: &World, client: &TestMessenger) -> Vec<EnvelopeState> {
@@ -155,4 +155,45 @@ async fn a_sender_whose_server_is_away_is_read_later() {
         b.federate().await;
         a.deliver().await;
     }
+}
+
+/// What waited for a server is sent before what is written after it, though it is not due yet.
+#[tokio::test]
+async fn a_later_message_does_not_overtake_those_that_wait() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    say(&alice, &bob.me(), "hello").await;
+    world.deliver().await;
+    hear(&world, &bob).await;
+    let down = async |words: &[&str]| {
+        wire.fail(|| Some(NetworkFault::LostRequest));
+        for words in words {
+            let sent = alice.send(&bob.me(), text(words)).await.unwrap();
+            assert_eq!(sent.state(&alice.me()), EnvelopeState::ToSend);
+        }
+    };
+    let heard = async || {
+        world.deliver().await;
+        let received = bob.receive().await.unwrap();
+        assert!(received.messages.iter().all(|message| message.missing_before == 0));
+        shown(&bob, &received)
+    };
+    down(&["1", "2", "3"]).await;
+    wire.honest();
+    say(&alice, &bob.me(), "4").await;
+    assert_eq!(heard().await, ["1", "2", "3", "4"]);
+
+    // What is tried again by itself does not overtake either, though it is due earlier.
+    down(&["5"]).await;
+    for _ in 0..6 {
+        world.advance(64_000);
+        alice.flush().await.unwrap();
+    }
+    down(&["6"]).await;
+    wire.honest();
+    world.advance(1_000);
+    alice.flush().await.unwrap();
+    assert_eq!(heard().await, ["5", "6"]);
+    world.deliver().await;
 }

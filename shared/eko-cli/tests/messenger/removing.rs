@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use eko_client::group::{GroupChange, GroupDifference, GroupId, LeaveDecision, Proposal, Remedy};
-use eko_client::messenger::{GroupEvent, Notice};
+use eko_client::messenger::{GroupEvent, Notice, Severity};
 
 use crate::friends::{Friends, group, key};
 use crate::people::TestMessenger;
@@ -15,7 +15,7 @@ type Undone = (GroupChange, Remedy, GroupDifference);
 async fn look(friends: &Friends, client: &TestMessenger) -> Vec<Undone> {
     friends.world.deliver().await;
     let undone = |notice| match notice {
-        Notice::Group { event: GroupEvent::Undone { change, remedy }, difference, .. } => {
+        Notice::Group { event: GroupEvent::Undone { change, remedy, .. }, difference, .. } => {
             Some((change, remedy, difference))
         }
         _ => None,
@@ -55,7 +55,11 @@ async fn a_rename_does_not_undo_a_removal() {
         dave.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
         lower += usize::from(group(dave, &id).state.hash() < group(alice, &id).state.hash());
         // Dave is told what does not hold, and nobody else is told of a change of theirs.
-        let lost = GroupDifference { name: Some("Saturday".to_owned()), ..GroupDifference::default() };
+        let lost = GroupDifference {
+            name: Some("Saturday".to_owned()),
+            former_name: Some("Friday".to_owned()),
+            ..GroupDifference::default()
+        };
         assert_eq!(look(&friends, dave).await, [(GroupChange::Renamed, Remedy::ByUser, lost)]);
         for client in [alice, bob, carol] {
             assert_eq!(look(&friends, client).await, []);
@@ -124,4 +128,33 @@ async fn who_became_the_last_admin_is_told() {
     assert_members([bob, carol], &id);
     assert!(!group(loser, &id).member);
     friends.world.deliver().await;
+}
+
+/// Who loses is told once of both changes, and it is no warning: nobody has undone anything.
+#[tokio::test]
+async fn two_renames_at_once_are_told_in_one_notice() {
+    let friends = Friends::meet().await;
+    let Friends { world, alice, dave, .. } = &friends;
+    let id = friends.group().await;
+    for (client, name) in [(alice, "Saturday"), (dave, "Sunday")] {
+        client.change_group(&id, Proposal::Rename(name.to_owned())).await.unwrap();
+    }
+    let alice_wins = group(alice, &id).state.hash() < group(dave, &id).state.hash();
+    let (loser, won, lost) =
+        if alice_wins { (dave, "Saturday", "Sunday") } else { (alice, "Sunday", "Saturday") };
+    let renamed = |name: &str| GroupDifference {
+        name: Some(name.to_owned()),
+        former_name: Some("Friday".to_owned()),
+        ..GroupDifference::default()
+    };
+    world.deliver().await;
+    let notices = loser.receive().await.unwrap().notices;
+    let told: Vec<_> = notices.iter().filter(|it| matches!(it, Notice::Group { .. })).collect();
+    let [Notice::Group { event: GroupEvent::Undone { holds, .. }, difference, .. }] = told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((holds, difference), (&Some(renamed(won)), &renamed(lost)));
+    assert_eq!(told[0].severity(), Severity::Attention);
+    settle(&friends).await;
+    world.deliver().await;
 }

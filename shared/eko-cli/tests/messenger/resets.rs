@@ -10,7 +10,7 @@ use eko_testkit::{World, seeded};
 use crate::controls::{control, send, send_control};
 use crate::forging::{Forger, ForgingSessions};
 use crate::friends::{Friends, group, hide};
-use crate::people::{TestMessenger, hear, request, text};
+use crate::people::{TestMessenger, befriend, hear, request, text};
 use crate::test_network::TestNetwork;
 
 /// Signs in a further device of a user, or a first one after a reset, with sessions that forge.
@@ -213,4 +213,45 @@ fn note_of(client: &Forger, state: &GroupState) -> serde_json::Value {
             "content": "",
         },
     })
+}
+
+/// Nothing says that a member has the group on the devices that have replaced all former ones.
+#[tokio::test]
+async fn a_member_after_a_reset_is_not_confirmed() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, .. } = &friends;
+    let id = friends.group().await;
+    let bobs = bob.me().actor();
+    assert!(!group(alice, &id).unconfirmed.contains(&bobs));
+    let sessions = ForgingSessions::default();
+    forger(world, line, &sessions, bob, true).await;
+    let seen = alice.verification(&bob.me()).await.unwrap();
+    assert!(group(alice, &id).unconfirmed.contains(&bobs));
+    alice.accept(&bob.me(), &seen).unwrap();
+    assert!(group(alice, &id).unconfirmed.contains(&bobs));
+    world.deliver().await;
+}
+
+/// The user has accepted the new devices, and is not warned of them afterwards.
+#[tokio::test]
+async fn an_accepted_reset_is_told_no_more() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, .. } = &friends;
+    befriend(alice, bob).await;
+    alice.receive().await.unwrap();
+    let first = alice.verification(&bob.me()).await.unwrap();
+    alice.mark_verified(&bob.me(), &first).unwrap();
+    let sessions = ForgingSessions::default();
+    forger(world, line, &sessions, bob, true).await;
+    let seen = alice.verification(&bob.me()).await.unwrap();
+    assert_eq!(seen.trust, Trust::Reset);
+    alice.accept(&bob.me(), &seen).unwrap();
+    let notices = alice.receive().await.unwrap().notices;
+    assert!(!notices.iter().any(|it| matches!(it, Notice::DevicesChanged { .. })), "{notices:?}");
+    let trust = || alice.verification_kept(&bob.me()).unwrap().unwrap().trust;
+    assert_eq!(trust(), Trust::Accepted, "and not what their server showed first");
+    let seen = alice.verification(&bob.me()).await.unwrap();
+    alice.mark_verified(&bob.me(), &seen).unwrap();
+    assert_eq!(trust(), Trust::Verified);
+    world.deliver().await;
 }

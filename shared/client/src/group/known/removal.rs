@@ -99,12 +99,14 @@ impl KnownGroup {
         let within = |actors: BTreeSet<String>, still: &BTreeSet<String>| {
             actors.into_iter().filter(|actor| still.contains(actor)).collect()
         };
+        let name = made.name.filter(|name| name != next.name());
         GroupDifference {
             added: without(made.added, next.members()),
             removed: within(made.removed, next.members()),
             promoted: without(made.promoted, next.admins()),
             demoted: within(made.demoted, next.admins()),
-            name: made.name.filter(|name| name != next.name()),
+            former_name: made.former_name.filter(|_| name.is_some()),
+            name,
             rekeyed: made.rekeyed && next.master_key() == before.master_key(),
         }
     }

@@ -178,8 +178,20 @@ impl ChosenGroup {
         let Self { id, typed, .. } = self;
         match client.change_group(&id, proposal).await {
             Ok(sent) => Ok(MadeChange { id, sent, word, text }),
-            Err(error) => Err(CommandFailure::from(error).for_group(&typed)),
+            Err(error) => Err(failed(error).for_group(&typed)),
         }
+    }
+}
+
+/// Converts an error of a change. What breaks a rule for groups is the wrong input of a person.
+fn failed(error: MessengerError) -> CommandFailure {
+    match error {
+        MessengerError::Invalid(invalid) => {
+            let what = invalid.to_string();
+            let named = what.strip_prefix("/name: ").map(|rule| format!("the name of a group {rule}"));
+            CommandFailure::new(named.unwrap_or(what)).exit(Exit::Usage)
+        }
+        other => other.into(),
     }
 }
 
@@ -215,7 +227,7 @@ async fn create(
         return Err(CommandFailure::new(what).next(format!("eko groups show {name:?}")).exit(Exit::Usage));
     }
     let members = reachable(client, members).await?;
-    let (id, sent) = client.create_group(name, &members).await?;
+    let (id, sent) = client.create_group(name, &members).await.map_err(failed)?;
     let text = format!("The group {name} ({}) is there, and you are its admin.", short(&id));
     Ok(MadeChange { id, sent, word: "created", text })
 }
@@ -270,7 +282,7 @@ fn tell(context: &Context, client: &HttpMessenger, made: &MadeChange) -> Result<
         text.push_str(&format!(" Told: {}.", listed(told)));
     }
     if !invited.is_empty() {
-        text.push_str(&format!(" Sent, without a confirmation yet that they joined: {}.", listed(invited)));
+        text.push_str(&format!(" Sent, and not heard of in this group yet: {}.", listed(invited)));
     }
     if !delivery.queued.is_empty() {
         text.push_str(&format!(

@@ -38,7 +38,7 @@ fn list_held(context: &Context, client: &HttpMessenger) -> Result<(), CommandFai
         let text = format!(
             "held: {number} of {from} for the group {group}, since {}: {}",
             clock(held.received_ms),
-            held_reason(held.why, &from)
+            held_reason(client, &held.group, held.why, &from)
         );
         let object = json!({
             "type": "held", "group": held.group, "from": held.actor, "received": instant(held.received_ms),
@@ -81,7 +81,7 @@ pub(super) async fn decline(
 fn summary(client: &HttpMessenger, invitation: &Invitation, is_conflict: bool) -> String {
     let state = &invitation.state;
     let (by, typed) = (named(client, &invitation.by), group_argument(client, state.id().as_str()));
-    let stranger = if invitation.stranger { ", who is none of your contacts" } else { "" };
+    let stranger = if invitation.stranger { ", who is none of your contacts," } else { "" };
     let members: Vec<String> = state.members().iter().map(|actor| named(client, actor)).collect();
     if invitation.other_history {
         return format!(
@@ -98,7 +98,7 @@ fn summary(client: &HttpMessenger, invitation: &Invitation, is_conflict: bool) -
         false => String::new(),
     };
     format!(
-        "{}  {}  {by} invites you{stranger}: eko groups join {typed}{conflict}\n    {}",
+        "{}  {}  {by}{stranger} invites you: eko groups join {typed}{conflict}\n    {}",
         state.name(),
         short(state.id()),
         members.join(", ")

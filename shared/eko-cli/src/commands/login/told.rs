@@ -13,7 +13,8 @@ use crate::joining::{self, WaitOutcome};
 
 /// The effect of a reset, in words.
 const RESET_DONE: &str = "\nAll your other devices are revoked. Your contacts are warned, and send nothing until they have accepted \
-     this device.";
+     this device. For each of your groups, ask an admin to remove you and to add you again; if you were the only \
+     admin, begin a new group.";
 
 impl LoginArgs {
     /// Shows the device that has signed in. If it waits for approval, shows its joining code and

@@ -40,6 +40,7 @@ fn trust(seen: &Verification) -> String {
         (Trust::FirstUse, _) => {
             "first use: their server showed these devices first; the numbers were not compared".to_owned()
         }
+        (Trust::Accepted, _) => "accepted after a reset, without comparing numbers".to_owned(),
         (Trust::Verified, Some(DeviceChanges { added, removed }))
             if !(added.is_empty() && removed.is_empty()) =>
         {
@@ -48,6 +49,11 @@ fn trust(seen: &Verification) -> String {
                  their devices has since signed that they have {}",
                 show::added_and_removed(added, removed)
             )
+        }
+        (Trust::Verified, _) if seen.own_changed => {
+            "verified: you have compared numbers, and their devices are still the same. The number differs from the \
+             one that you compared, because your devices have changed"
+                .to_owned()
         }
         (Trust::Verified, _) => {
             "verified: you have compared numbers, and their devices are still the same".to_owned()
@@ -65,7 +71,7 @@ pub(super) fn object(person: &Person, seen: &Verification) -> Value {
     json!({
         "type": "verification", "actor": person.actor(), "handle": person.handle().to_string(),
         "number": seen.number.digits, "scannable": hex::encode(&seen.number.scannable), "trust": word(seen.trust),
-        "sinceCompared": since, "devices": seen.devices, "nodes": seen.set.length, "alarm": alarm,
+        "sinceCompared": since, "ownChanged": seen.own_changed, "devices": seen.devices, "nodes": seen.set.length, "alarm": alarm,
     })
 }
 
@@ -76,10 +82,17 @@ pub(super) fn forgotten(person: &Person) -> Value {
     })
 }
 
+/// True if the number that is shown was not compared: nobody has, or devices have changed since.
+pub(super) fn is_to_be_compared(seen: &Verification) -> bool {
+    let changed = |since: &DeviceChanges| !(since.added.is_empty() && since.removed.is_empty());
+    seen.trust != Trust::Verified || seen.own_changed || seen.since_compared.as_ref().is_some_and(changed)
+}
+
 /// Returns the word for a state of trust.
 pub(in crate::commands) fn word(trust: Trust) -> &'static str {
     match trust {
         Trust::FirstUse => "first-use",
+        Trust::Accepted => "accepted",
         Trust::Verified => "verified",
         Trust::Reset => "reset",
     }

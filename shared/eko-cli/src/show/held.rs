@@ -1,0 +1,41 @@
+//! What is held, in words.
+
+use eko_client::store::HeldReason;
+
+use crate::context::HttpMessenger;
+use crate::people::group_argument;
+
+/// Returns the word for the reason for which something is held.
+pub(crate) fn held_word(why: HeldReason) -> &'static str {
+    match why {
+        HeldReason::Ahead => "ahead",
+        HeldReason::NotJoined => "not-joined",
+        HeldReason::Reset => "reset",
+        HeldReason::UnknownAuthor => "unknown-author",
+    }
+}
+
+/// Returns the way into a group that the user is not in, in words.
+pub(super) fn outside(client: &HttpMessenger, group: &str) -> String {
+    let invitations = client.invitations().unwrap_or_default();
+    if invitations.iter().any(|it| it.state.id().as_str() == group && !it.other_history) {
+        let typed = group_argument(client, group);
+        return format!("you have not joined it: eko groups join {typed} or eko groups decline {typed}");
+    }
+    let groups = client.groups().unwrap_or_default();
+    match groups.iter().any(|it| it.state.id().as_str() == group) {
+        true => "you are not in it any more, so it is not read unless an admin adds you again".to_owned(),
+        false => "nobody has invited this device. After a reset an admin has to remove you and add you again"
+            .to_owned(),
+    }
+}
+
+/// Returns the reason for which something of somebody is held, in words.
+pub(crate) fn held_reason(client: &HttpMessenger, group: &str, why: HeldReason, who: &str) -> String {
+    match why {
+        HeldReason::Ahead => "what came before it has not arrived yet".to_owned(),
+        HeldReason::NotJoined => outside(client, group),
+        HeldReason::Reset => format!("all devices of {who} were replaced: eko verify {who}"),
+        HeldReason::UnknownAuthor => format!("a member forwards it, and the devices of {who} are not known"),
+    }
+}

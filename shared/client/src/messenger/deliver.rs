@@ -47,7 +47,8 @@ pub(super) enum Correction {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Tries every envelope that is due, and those before it to the same recipient. Returns those that it tried, in their state afterwards.
+    /// Tries every envelope that is due, and those before it to the same recipient. Returns those that
+    /// it tried, in their state afterwards.
     /// The failure of one envelope is in its record.
     ///
     /// # Errors

@@ -26,8 +26,8 @@ CREATE TABLE sessions (
 -- Device chains as they were last verified. accepted: hash of the root node that the user accepts.
 -- uncompared: 1 if the user has accepted a reset, and has compared no safety numbers since.
 -- verified: hash of the head for which the user compared safety numbers, and compared_with: that of
--- the own head then. alarm: a contradiction that
--- the server showed, and its time. contact: 1 if the user has accepted this person as a contact.
+-- the own head then. alarm: a contradiction that the server showed, and its time. contact: 1 if the
+-- user has accepted this person as a contact.
 -- length, head: the device set. looked: when the chain was last read. told: the number of nodes that
 -- the user was told of. proven: for each device of the owner, a head that it has signed and that this
 -- chain lacks (JSON).
@@ -35,8 +35,9 @@ CREATE TABLE sessions (
 -- which the user accepted the chain.
 CREATE TABLE chains (
   actor TEXT PRIMARY KEY, nodes BLOB NOT NULL, length INTEGER NOT NULL, head TEXT NOT NULL, accepted TEXT NOT NULL,
-  uncompared INTEGER NOT NULL DEFAULT 0, verified TEXT, compared_with TEXT, alarm TEXT, alarm_at INTEGER, contact INTEGER NOT NULL DEFAULT 0, looked INTEGER NOT NULL,
-  told INTEGER NOT NULL, proven TEXT NOT NULL DEFAULT '{}', confirmed INTEGER NOT NULL
+  uncompared INTEGER NOT NULL DEFAULT 0, verified TEXT, compared_with TEXT, alarm TEXT, alarm_at INTEGER,
+  contact INTEGER NOT NULL DEFAULT 0, looked INTEGER NOT NULL, told INTEGER NOT NULL,
+  proven TEXT NOT NULL DEFAULT '{}', confirmed INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- Devices that stated another hash of the device sets of a conversation than this device has. sent:

@@ -231,9 +231,10 @@ impl LoginArgs {
     fn confirm_reset(&self, context: &Context, handle: &Handle) -> Result<(), CommandFailure> {
         let question = format!(
             "A reset revokes every device of {handle}, for good: none of them reads or sends any more. Your \
-             contacts are warned, and send nothing until they have accepted this device. Your groups are lost: an admin of each has to \
-             remove you and add you again, and a group whose only admin you are has none any more, so begin a new \
-             one. If you have lost one device only, revoke that one: eko devices revoke ID, on another.\n\
+             contacts are warned, and send nothing until they have accepted this device. Your groups are lost: \
+             an admin of each has to remove you and add you again, and a group whose only admin you are has \
+             none any more, so begin a new one. If you have lost one device only, revoke that one: eko devices \
+             revoke ID, on another.\n\
              Have you lost all your devices, and are they to be revoked?"
         );
         let anew = if self.anew { " --anew" } else { "" };

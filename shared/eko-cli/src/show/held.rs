@@ -1,4 +1,4 @@
-//! What is held, in words.
+//! Held activities, in words.
 
 use eko_client::store::HeldReason;
 

@@ -119,7 +119,7 @@ async fn a_join_outlives_the_process_that_made_it() {
     }
 }
 
-/// Who has declined hears of it when an admin invites them anew.
+/// A user who has declined hears of it when an admin invites them anew.
 #[tokio::test]
 async fn whoever_has_declined_is_invited_anew() {
     let friends = Friends::meet().await;

@@ -157,7 +157,7 @@ async fn a_sender_whose_server_is_away_is_read_later() {
     }
 }
 
-/// What waited for a server is sent before what is written after it, though it is not due yet.
+/// A message that waited for a server is sent before later ones, though it is not due yet.
 #[tokio::test]
 async fn a_later_message_does_not_overtake_those_that_wait() {
     let world = World::new().await;

@@ -130,7 +130,7 @@ async fn who_became_the_last_admin_is_told() {
     friends.world.deliver().await;
 }
 
-/// Who loses is told once of both changes, and it is no warning: nobody has undone anything.
+/// The loser is told once of both changes, and it is no warning: nobody has undone anything.
 #[tokio::test]
 async fn two_renames_at_once_are_told_in_one_notice() {
     let friends = Friends::meet().await;

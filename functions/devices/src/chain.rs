@@ -7,10 +7,10 @@ use eko_service::caller::PathUser;
 use eko_service::{AppState, Problem, negotiate, respond};
 use http::HeaderMap;
 
-/// The time for which caches may keep a chain, in seconds.
-const FRESH_SECONDS: u32 = 5;
-
 /// GET `/user/{name}/devices` (`docs/protocol.md`, section 3): returns the whole chain.
+///
+/// No cache keeps the answer: to a client that has seen a longer chain, an old copy is a server that
+/// hides something.
 ///
 /// One Query for each megabyte.
 pub(crate) async fn read_chain(
@@ -21,5 +21,5 @@ pub(crate) async fn read_chain(
     let nodes = state.store().chain(&user).await?;
     let last = nodes.last().ok_or(Problem::NotFound("user"))?;
     let body = collection::device_chain(state.origin(), &user, &nodes, Some(&last.device_set()));
-    Ok(respond::cached(negotiate::negotiated(&headers, &body), FRESH_SECONDS))
+    Ok(respond::uncached(negotiate::negotiated(&headers, &body)))
 }

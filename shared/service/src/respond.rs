@@ -47,7 +47,7 @@ pub fn cached(mut response: Response, seconds: u32) -> Response {
     response
 }
 
-/// Keeps a private answer out of every cache.
+/// Keeps an answer out of every cache that is private, or is misleading once it is old.
 pub fn uncached(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

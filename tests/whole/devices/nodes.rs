@@ -10,9 +10,19 @@ use serde_json::{Value, json};
 
 use super::{add_node, append, approval};
 use crate::people::alice_and_bob;
-use crate::requests::post;
+use crate::requests::{get, post};
 use crate::variants::{changed, with, without};
 use crate::{DAY_MS, SECOND_MS};
+
+/// To a client that has seen a longer chain, an old copy is a server that hides something.
+#[tokio::test]
+async fn no_cache_keeps_a_chain() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    let answer = get(&bob, "/user/bob/devices").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+}
 
 #[tokio::test]
 async fn of_two_appends_at_once_one_wins() {

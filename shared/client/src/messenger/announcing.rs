@@ -33,7 +33,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
         let is_member = known.current.members().contains(whence.actor);
-        if !is_member || matches!(whence.standing, Standing::Own | Standing::Reset | Standing::Revoked) {
+        if !is_member || whence.standing == Standing::Own || whence.standing.is_in_doubt() {
             return Ok(());
         }
         let agreement = known.agreement(group.epoch, &group.state);
@@ -109,7 +109,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Some(known) = known.filter(|known| known.current.members().contains(whence.actor)) else {
             return Ok(());
         };
-        if matches!(whence.standing, Standing::Reset | Standing::Revoked) {
+        if whence.standing.is_in_doubt() {
             return Ok(());
         }
         let author = self.kept_contact(tx, control.author())?;
@@ -119,7 +119,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let standing = Standing::of(&author, control.device(), &me);
         match standing {
             Standing::Revoked => return Ok(()),
-            Standing::Reset => return self.hold(tx, id, activity, whence, HeldReason::Reset, notices),
+            Standing::Reset | Standing::Former => {
+                return self.hold(tx, id, activity, whence, HeldReason::Reset, notices);
+            }
             Standing::Own | Standing::Accepted | Standing::Stranger => {}
         }
         let by_author = ActivitySource {

@@ -25,7 +25,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<(), MessengerError> {
         let id = control.state().id();
         match whence.standing {
-            Standing::Reset => return self.hold(tx, id, activity, whence, HeldReason::Reset, notices),
+            Standing::Reset | Standing::Former => {
+                return self.hold(tx, id, activity, whence, HeldReason::Reset, notices);
+            }
             Standing::Revoked => {
                 notices.push(event(id, whence.actor, GroupEvent::Refused(GroupError::RevokedDevice)));
                 return Ok(());

@@ -204,7 +204,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         match whence.standing {
             Standing::Own | Standing::Accepted => Ok(true),
             Standing::Stranger => Ok(!self.is_stranger(tx, whence.actor)?),
-            Standing::Reset | Standing::Revoked => Ok(false),
+            Standing::Reset | Standing::Former | Standing::Revoked => Ok(false),
         }
     }
 

@@ -285,7 +285,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), DeviceStoreError> {
-        if matches!(whence.standing, Standing::Own | Standing::Reset | Standing::Revoked) {
+        if whence.standing == Standing::Own || whence.standing.is_in_doubt() {
             return Ok(());
         }
         let Some(read) = tx.message(&self.device.actor(), id.as_str())? else { return Ok(()) };
@@ -322,7 +322,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let is_known = match standing {
                 Standing::Accepted => true,
                 Standing::Stranger => !self.is_stranger(tx, key.actor)?,
-                Standing::Own | Standing::Reset | Standing::Revoked => false,
+                Standing::Own | Standing::Reset | Standing::Former | Standing::Revoked => false,
             };
             if is_known && begins_anew {
                 tx.owe_unreadable(key)?;

@@ -311,7 +311,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let joined = known.filter(|known| known.current.members().contains(&me));
         let joined_differs = joined.as_ref().is_some_and(|known| known.current.hash() != group.state);
         match (joined, whence.standing) {
-            (_, Standing::Revoked) => Ok(()),
+            (_, standing) if standing.is_in_doubt() => Ok(()),
             (Some(_), Standing::Own) => {
                 // The user has chosen another history on that device.
                 let chosen = |it: &StoredInvitation| it.known.current.hash() == group.state;

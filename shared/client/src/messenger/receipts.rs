@@ -10,7 +10,6 @@ use futures_util::future::join_all;
 
 use super::incoming::{ActivitySource, REMEMBERED_MS};
 use super::send::OutgoingActivity;
-use super::standing::Standing;
 use super::{Messenger, MessengerError, Notice, Person};
 use crate::content::{ActivityContent, Receipt};
 use crate::store::{DeviceStoreError, Transaction};
@@ -99,7 +98,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), DeviceStoreError> {
-        if matches!(whence.standing, Standing::Reset | Standing::Revoked) {
+        if whence.standing.is_in_doubt() {
             return Ok(());
         }
         for id in &receipt.received {

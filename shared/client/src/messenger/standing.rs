@@ -10,10 +10,14 @@ pub(super) enum Standing {
     Own,
     /// An active device of a contact whose chain is accepted.
     Accepted,
-    /// An active device of somebody whom this user has not accepted as a contact.
+    /// An active device of somebody whom this user has not accepted as a contact. Members of this user's
+    /// groups are among them, who are no strangers there.
     Stranger,
     /// A device of a user whose devices were all replaced, which this user has not accepted.
     Reset,
+    /// A device that such a user had before. The replacement may be false, so the device is not taken
+    /// for a revoked one; or it was lost, so it is not trusted either.
+    Former,
     /// A device that its user has revoked.
     Revoked,
 }
@@ -21,7 +25,9 @@ pub(super) enum Standing {
 impl Standing {
     /// Returns the standing of the device with this address. `me` is this user's actor id.
     pub(super) fn of(contact: &Contact, device: &str, me: &str) -> Self {
-        if !contact.active().contains(device) {
+        if contact.trust() == Trust::Reset && contact.active_before_reset().contains(device) {
+            Self::Former
+        } else if !contact.active().contains(device) {
             Self::Revoked
         } else if contact.person.actor() == me {
             Self::Own
@@ -34,12 +40,26 @@ impl Standing {
         }
     }
 
+    /// True if nothing but notes and controls of the device counts: its user has revoked it, or all
+    /// devices of its user were replaced, and this user has not accepted that.
+    pub(super) fn is_in_doubt(self) -> bool {
+        match self {
+            Self::Own | Self::Accepted | Self::Stranger => false,
+            Self::Reset | Self::Former | Self::Revoked => true,
+        }
+    }
+
     /// Returns a warning for the reader, if there is one. `own` is true if the device is this user's.
     pub(super) fn warning(self, own: bool) -> Option<String> {
         match self {
             Self::Own | Self::Accepted | Self::Stranger => None,
             Self::Reset => Some(
                 "all their devices were replaced, and you had not said then that this is right".to_owned(),
+            ),
+            Self::Former => Some(
+                "it comes from one of the devices that you knew; all of them were replaced, and you had not \
+                 said then that this is right"
+                    .to_owned(),
             ),
             Self::Revoked if own => Some("it comes from a device that you have revoked".to_owned()),
             Self::Revoked => Some("it comes from a device that they have revoked".to_owned()),

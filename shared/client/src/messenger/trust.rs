@@ -113,6 +113,21 @@ impl Contact {
         self.state.active.keys().map(|id| self.person.origin.device(&self.person.user, id)).collect()
     }
 
+    /// Returns the addresses of the devices that were active under the accepted root, at the end of it: at
+    /// the first reset after that root, if one follows.
+    pub(super) fn active_before_reset(&self) -> BTreeSet<String> {
+        let nodes = &self.pinned.nodes;
+        let is_accepted = |node: &ChainNode| node.hash() == self.pinned.accepted;
+        let Some(accepted) = nodes.iter().position(is_accepted) else { return BTreeSet::new() };
+        let is_reset = |node: &ChainNode| matches!(node.kind(), NodeKind::Reset(_));
+        let after = accepted.saturating_add(1);
+        let mut before = self.pinned.clone();
+        before
+            .nodes
+            .truncate(nodes.iter().skip(after).position(is_reset).map_or(nodes.len(), |at| after + at));
+        Self::new(self.person.clone(), before).map(|before| before.active()).unwrap_or_default()
+    }
+
     /// Compares a device set that somebody else saw with this chain.
     pub(super) fn compare_head(&self, seen: &DeviceSetRef) -> HeadComparison {
         let index = seen.length.checked_sub(1).and_then(|index| usize::try_from(index).ok());

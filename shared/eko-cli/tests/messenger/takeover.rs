@@ -1,7 +1,7 @@
 //! Tests of a server that takes a user's place by a reset, which needs nobody's consent, or that
 //! hides the user's devices from a new one.
 
-use eko_client::messenger::{Distrust, MessengerError, Notice};
+use eko_client::messenger::{Distrust, MessengerError, Notice, Trust};
 use eko_client::store::EnvelopeState;
 use eko_client::{Device, DeviceKeys, DeviceStore, Environment};
 use eko_protocol::chain::{ChainNode, NextNode};
@@ -104,6 +104,40 @@ async fn a_list_without_this_device_cannot_be_accepted() {
     hear(&world, &alice).await;
     world.deliver().await;
     hear(&world, &two).await;
+}
+
+/// Bob's server resets his chain in what it shows to Alice. His true device must not seem to be one that
+/// he has revoked.
+#[tokio::test]
+async fn a_false_reset_does_not_make_the_true_device_a_revoked_one() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
+    let gone = further(&world, &wire, &bob, "two").await;
+    say(&gone, &alice.me(), "from the second").await;
+    bob.revoke(gone.device().id()).await.unwrap();
+    say(&alice, &bob.me(), "before").await;
+    show_takeover(&world, &hers, &bob).await;
+    assert_eq!(alice.verification(&bob.me()).await.unwrap().trust, Trust::Reset);
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    say(&bob, &alice.me(), "it is still me").await;
+    world.deliver().await;
+    let mut messages = alice.receive().await.unwrap().messages;
+    if messages.len() < 2 {
+        world.advance(5_000);
+        messages = alice.receive().await.unwrap().messages;
+    }
+    let warnings: Vec<_> =
+        messages.iter().map(|it| (&*it.content.text, it.content.warning.as_deref())).collect();
+    assert!(warnings.contains(&("from the second", Some("it comes from a device that they have revoked"))));
+    let still = "it comes from one of the devices that you knew; all of them were replaced, and you had not said \
+                 then that this is right";
+    assert!(warnings.contains(&("it is still me", Some(still))), "{warnings:?}");
+    // What the device says besides does not count until Alice decides, and nothing is sent to it.
+    let sent = alice.send(&bob.me(), text("secret")).await;
+    assert_eq!(distrust(sent), Distrust::Reset { verified: false });
+    world.deliver().await;
 }
 
 /// Messages of another own device are put into the user's own conversations.

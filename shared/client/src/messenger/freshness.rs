@@ -69,7 +69,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     fn age_ms(&self, contact: &Contact) -> i64 {
-        self.now_ms().saturating_sub(contact.pinned.looked_ms)
+        age_ms(self.now_ms(), contact.pinned.looked_ms)
     }
 
     /// Reads a chain again that is old, lacks a proven head, or was contradicted since it was read.
@@ -90,7 +90,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     fn unconfirmed_ms(&self, contact: &Contact) -> i64 {
-        self.now_ms().saturating_sub(contact.pinned.confirmed_ms)
+        age_ms(self.now_ms(), contact.pinned.confirmed_ms)
     }
 
     /// Returns the number of days for which no device of a person has confirmed their device list, if
@@ -103,6 +103,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let contact = self.store.read(|tx| self.kept_contact(tx, &person.actor()))?;
         let age_ms = contact.filter(|_| *person != self.me()).map(|contact| self.unconfirmed_ms(&contact));
         Ok(age_ms.filter(|age_ms| *age_ms >= SHOWN_AFTER_DAYS * DAY_MS).map(days))
+    }
+}
+
+/// Returns the age of a stored time. A clock that was ahead once has stored times that are yet to come:
+/// those say nothing, so they are as old as what is refused. A day is left to small corrections.
+fn age_ms(now_ms: i64, stored_ms: i64) -> i64 {
+    match now_ms.saturating_sub(stored_ms) {
+        age_ms if age_ms < -DAY_MS => REFUSED_AFTER_DAYS * DAY_MS,
+        age_ms => age_ms.max(0),
     }
 }
 

@@ -137,7 +137,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if tx.device_set(whence.actor)?.as_ref() == Some(set) {
                 // Neither the sender nor the own server may promise a later time.
                 let stated_ms = activity.published_ms.min(whence.received_ms).min(self.now_ms());
-                tx.note_confirmed(whence.actor, stated_ms)?;
+                tx.note_confirmed(whence.actor, stated_ms, self.now_ms())?;
             } else if set.length <= MAX_CHAIN_NODES {
                 self.note_proof(tx, whence, set)?;
             }
@@ -327,8 +327,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) fn may_look(&self, reason: &str) -> bool {
         let now_ms = self.now_ms();
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        let may =
-            looks.get(reason).is_none_or(|at| now_ms.saturating_sub(*at) >= READ_AGAIN_MINUTES * 60_000);
+        let may = looks
+            .get(reason)
+            .is_none_or(|at| now_ms < *at || now_ms.saturating_sub(*at) >= READ_AGAIN_MINUTES * 60_000);
         if may {
             looks.insert(reason.to_owned(), now_ms);
         }

@@ -139,10 +139,17 @@ impl Transaction<'_> {
         actors.iter().filter_map(|actor| set(actor).transpose()).collect()
     }
 
-    /// Records that a device of a user has stated the head of the pinned chain at a time.
-    pub(crate) fn note_confirmed(&self, actor: &str, stated_ms: i64) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE chains SET confirmed = max(confirmed, ?2) WHERE actor = ?1";
-        self.inner.prepare_cached(sql)?.execute(params![actor, stated_ms])?;
+    /// Records that a device of a user has stated the head of the pinned chain at a time. A recorded time
+    /// that is yet to come is replaced: the clock was ahead.
+    pub(crate) fn note_confirmed(
+        &self,
+        actor: &str,
+        stated_ms: i64,
+        now_ms: i64,
+    ) -> Result<(), DeviceStoreError> {
+        let sql =
+            "UPDATE chains SET confirmed = max(?2, iif(confirmed > ?3, ?2, confirmed)) WHERE actor = ?1";
+        self.inner.prepare_cached(sql)?.execute(params![actor, stated_ms, now_ms])?;
         Ok(())
     }
 
@@ -182,7 +189,7 @@ impl Transaction<'_> {
     /// Records a contradiction that a server showed in place of the pinned chain. Without a pinned
     /// chain nothing is recorded.
     pub(crate) fn raise_alarm(&self, actor: &str, alarm: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
-        let sql = "UPDATE chains SET alarm = ?2, alarm_at = ?3 WHERE actor = ?1";
+        let sql = "UPDATE chains SET alarm = ?2, alarm_at = ?3, looked = min(looked, ?3) WHERE actor = ?1";
         self.inner.execute(sql, params![actor, alarm, now_ms])?;
         Ok(())
     }

@@ -1,12 +1,16 @@
 //! Tests of the age of a chain: when it is read again, and how long it is believed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use eko_client::messenger::Distrust;
 use eko_client::store::EnvelopeState;
-use eko_testkit::World;
+use eko_client::{DeviceStore, Environment};
+use eko_testkit::{World, seeded};
 use serde_json::json;
 
 use crate::distrust::distrust;
-use crate::people::{TestMessenger, first, say, text};
+use crate::people::{TestMessenger, first, request, say, sign_in, text};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -78,5 +82,41 @@ async fn a_chain_is_read_again_after_a_day() {
     hers.honest();
     world.advance(600_000);
     assert_eq!(alice.flush().await.unwrap()[0].state, EnvelopeState::Accepted);
+    world.deliver().await;
+}
+
+/// Alice's clock is half a year ahead when she first reads Bob's chain. Once it is right, what it has
+/// stored confirms nothing.
+#[tokio::test]
+async fn times_that_are_yet_to_come_confirm_nothing() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let bob = first(&world, &wire, "bob").await;
+    let ahead_ms = Arc::new(AtomicI64::new(0));
+    let (true_clock, offset) = (world.clock(), Arc::clone(&ahead_ms));
+    let clock = Arc::new(move || true_clock() + offset.load(Ordering::SeqCst));
+    let environment = Environment { clock, random: seeded("alice/one") };
+    let (store, request) = (DeviceStore::in_memory().unwrap(), request(&world, "alice", false));
+    let (alice, _) = sign_in(&world, &hers, store, environment, request).await.unwrap();
+    let read = || {
+        let asked = hers.asked.lock().unwrap();
+        asked.iter().filter(|url| url.ends_with("/user/bob/devices")).count()
+    };
+    ahead_ms.store(180 * DAY_MS, Ordering::SeqCst);
+    alice.verification(&bob.me()).await.unwrap();
+    alice.accept_contact(&bob.me()).unwrap();
+    ahead_ms.store(0, Ordering::SeqCst);
+    let before = read();
+    assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Stale { days: 90 });
+    assert_eq!(read() - before, 1, "the chain is read again");
+    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), Some(90));
+    // The next head that Bob signs counts, though an earlier time stands in place of the false one.
+    say(&bob, &alice.me(), "I am here").await;
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), None);
+    say(&alice, &bob.me(), "there you are").await;
+    world.advance(91 * DAY_MS);
+    assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Stale { days: 91 });
     world.deliver().await;
 }

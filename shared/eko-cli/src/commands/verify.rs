@@ -32,7 +32,7 @@ Examples:
   eko verify @bob --scanned code.hex
 
 Exit code 3: there is an alarm, a reset that you have neither confirmed nor accepted, or the numbers \
-differ.";
+differ. With --confirm and --scanned: their server contradicts the devices that you have compared.";
 
 /// The options of `eko verify`.
 #[derive(Debug, Args)]
@@ -80,10 +80,14 @@ impl VerifyArgs {
         }
         let seen = client.verification(&person).await?;
         if self.confirm || self.scanned.is_some() {
+            if let Some(warning) = shown::alarm(&seen, own) {
+                context.out.prompt(&warning);
+            }
             self.compare(context, &seen, &who)?;
             client.mark_verified(&person, &seen)?;
             let text = format!("{who} is verified: the numbers are the same.");
-            return tell(context, &client, &person, &text);
+            tell(context, &client, &person, &text)?;
+            return still_contradicted(&who, &seen);
         }
         if self.accept {
             client.accept(&person, &seen)?;
@@ -163,6 +167,14 @@ fn tell(
 ) -> Result<(), CommandFailure> {
     let object = client.verification_kept(person)?.map_or(Value::Null, |kept| shown::object(person, &kept));
     context.out.result(text, &object)
+}
+
+/// Fails with [`Exit::NotTrusted`] if the server contradicts the devices that the person has just
+/// compared: equal numbers prove the devices, and not the server.
+fn still_contradicted(who: &str, seen: &Verification) -> Result<(), CommandFailure> {
+    let Some(why) = &seen.contradiction else { return Ok(()) };
+    let what = format!("{who} is verified, and the contradiction remains: {why}");
+    Err(CommandFailure::new(what).next(format!("eko verify {who}, later")).exit(Exit::NotTrusted))
 }
 
 /// Fails with [`Exit::NotTrusted`] if there is an alarm, or a reset that the person has not

@@ -1,6 +1,9 @@
 //! Tests of `verify`: safety numbers, a reset of all devices, an alarm, and the age and growth of a
 //! device list.
 
+use eko_cli::LibSignal;
+use eko_client::{DeviceStore, Environment, HttpTransport, Messenger};
+use eko_protocol::chain::ChainNode;
 use serde_json::Value;
 
 use super::people::{ReportedFailure, signed_in, text};
@@ -122,6 +125,42 @@ async fn an_alarm_is_loud_until_it_is_settled() {
     let mine = text(&seen, "number");
     alice.eko(&["verify", "@bob", "--confirm", "--number", mine]).await.done();
     assert_eq!(alice.object(&["verify", "@bob"]).await["alarm"], Value::Null);
+}
+
+/// Bob's server hides a node that Alice's store has. She compares numbers, which proves his devices and
+/// not his server.
+#[tokio::test]
+async fn comparing_numbers_hides_no_contradiction() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.eko(&["verify", "@bob"]).await.done();
+    // The node is written into the store, because a real server has to lie to hide one.
+    let store = DeviceStore::open(&bob.account().join("eko.db")).unwrap();
+    let transport = HttpTransport::new().unwrap();
+    let device = Messenger::open(transport, LibSignal, store, Environment::system()).unwrap().unwrap();
+    let (mut nodes, state) = device.device().chain(&device.me().user).await.unwrap();
+    let hidden = device.device().revocation(&state.position, device.device().id()).unwrap();
+    nodes.push(ChainNode::parse(&hidden).unwrap());
+    let head = nodes[1].hash();
+    let nodes: Vec<Value> = nodes.iter().map(ChainNode::to_value).collect();
+    let store = rusqlite::Connection::open(alice.account().join("eko.db")).unwrap();
+    let sql = "UPDATE chains SET nodes = ?2, length = 2, head = ?3 WHERE actor = ?1";
+    let nodes = serde_json::to_vec(&nodes).unwrap();
+    assert_eq!(store.execute(sql, (format!("{server}/user/bob"), nodes, head)).unwrap(), 1);
+    drop(store);
+
+    let why = "their server hides what was in their device list before: it showed 2 nodes, now 1";
+    let CommandOutput { code, err, .. } = alice.eko_asking(&["verify", "@bob", "--confirm"], "no\n").await;
+    assert_eq!(code, 1, "{err}");
+    let (alarm, question) = (err.find(why).unwrap(), err.find("see the same digits?").unwrap());
+    assert!(err[..alarm].contains("BEWARE: ") && alarm < question, "{err}");
+    let CommandOutput { code, err, .. } = alice.eko(&["verify", "@bob", "--confirm", "--yes", "-q"]).await;
+    assert_eq!(code, 3, "{err}");
+    assert!(
+        err.contains("BEWARE: ") && err.contains("the contradiction remains: their server hides"),
+        "{err}"
+    );
+    assert_eq!(trust(&alice, "@bob").await, "verified");
 }
 
 /// The beginning of the device's id stands for the device.

@@ -26,13 +26,20 @@ pub(super) fn text(who: &str, seen: &Verification, own: bool) -> String {
              BEWARE: nothing is sent to them until you have compared this number, or have accepted the new devices."
         ));
     }
-    if let Some(alarm) = &seen.alarm {
-        text.push_str(&format!("\n\nBEWARE: {}: {}.", show::clock(alarm.raised_ms), alarm.why));
-        if !own {
-            text.push_str("\nBEWARE: the number above belongs to the devices that were known before.");
-        }
+    if let Some(warning) = alarm(seen, own) {
+        text.push_str(&format!("\n\n{warning}"));
     }
     text
+}
+
+/// Returns the alarm as text, if there is one.
+pub(super) fn alarm(seen: &Verification, own: bool) -> Option<String> {
+    let alarm = seen.alarm.as_ref()?;
+    let mut text = format!("BEWARE: {}: {}.", show::clock(alarm.raised_ms), alarm.why);
+    if !own {
+        text.push_str("\nBEWARE: the number belongs to the devices that were known before.");
+    }
+    Some(text)
 }
 
 fn trust(seen: &Verification) -> String {

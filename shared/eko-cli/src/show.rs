@@ -124,7 +124,19 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
             name(seen_by),
             name(of)
         ),
-        Notice::Distrusted { actor, why } => format!("nothing is sent to {}: {why}", name(actor)),
+        Notice::Distrusted { actor, why } if *actor == client.me().actor() => {
+            format!("nothing is sent to your other devices: {why}. eko devices")
+        }
+        Notice::Distrusted { actor, why } => {
+            let who = name(actor);
+            format!("nothing is sent to {who} while this is so: {why}. eko verify {who}")
+        }
+        Notice::KeyCopied { added, removed, .. } => format!(
+            "your devices: {} with the key of this device, which has not done it. Somebody has a copy of the key, \
+             or this device's folder was restored from an old copy. Unless it was restored, revoke this device: \
+             eko devices",
+            added_and_removed(added, removed)
+        ),
         Notice::DevicesChanged { actor, added, reset: true, .. } => format!(
             "all devices of {who} were replaced at once by {}: they have lost them all, or somebody takes their \
              place. Nothing is sent to them until you have compared numbers, or accepted this: eko verify {who}",
@@ -317,6 +329,9 @@ pub(crate) fn notice_object(notice: &Notice) -> Value {
         Notice::DevicesChanged { actor, added, removed, reset, .. } => json!({
             "type": "devicesChanged", "of": actor, "added": added, "removed": removed, "reset": reset,
         }),
+        Notice::KeyCopied { added, removed, .. } => {
+            json!({ "type": "keyCopied", "added": added, "removed": removed })
+        }
         Notice::KeysReplaced => json!({ "type": "keysReplaced" }),
         Notice::Waits { actor, why } => json!({ "type": "waits", "from": actor, "why": why }),
         Notice::Group { id, by, event, difference } => {

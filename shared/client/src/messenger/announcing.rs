@@ -165,9 +165,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let route = if *is_known { ChainRoute::Direct } else { ChainRoute::ThroughHome };
             match self.look_again_by(person, route).await {
                 Ok(_) => {}
-                Err(MessengerError::Distrust { actor, why }) => {
+                // The notice about anybody else is stored with the alarm.
+                Err(MessengerError::Distrust { actor, why }) if !is_known => {
                     notices.push(Notice::Distrusted { actor, why });
                 }
+                Err(MessengerError::Distrust { .. }) => {}
                 Err(error @ MessengerError::Store(_)) => return Err(error),
                 // The next look asks again.
                 Err(_) => {}

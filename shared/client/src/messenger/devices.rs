@@ -137,12 +137,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Appends a node to the own chain, and succeeds if the chain shows it afterwards. If the
     /// answer to the append is lost, the chain alone decides.
     ///
-    /// If the process is cut off in between, the chain is read before the next message, so that
-    /// copies go to every device.
+    /// The hash of the node is stored before: any other node under the key of this device was made by
+    /// somebody who has a copy of the key. If the process is cut off in between, the chain is read before
+    /// the next message, so that copies go to every device.
     async fn append(&self, node: &Value, said: &'static str) -> Result<(), MessengerError> {
         let hash = ChainNode::parse(node)?.hash();
         let now_ms = self.now_ms();
-        self.store.write(|tx| tx.put_moment(CHANGED, now_ms))?;
+        self.store.write(|tx| {
+            tx.keep_own_node(&hash)?;
+            tx.put_moment(CHANGED, now_ms)
+        })?;
         let appended = self.signed_in(async || self.device.append(node).await.map(drop)).await;
         let own = self.look_at_own().await;
         let shows = own.as_ref().is_ok_and(|own| own.pinned.nodes.iter().any(|it| it.hash() == hash));

@@ -1,6 +1,7 @@
 //! The errors of a messenger, and what a server shows that is not to be trusted.
 
 use eko_protocol::Invalid;
+use serde::{Deserialize, Serialize};
 
 use crate::group::GroupError;
 use crate::store::DeviceStoreError;
@@ -89,7 +90,7 @@ pub enum MessengerError {
 }
 
 /// A contradiction in what a server shows of somebody's devices.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Distrust {
     /// A node of the chain breaks a rule, for example because none of the user's devices signed it.
     #[error("their server shows a device list that they have not signed ({0}); it may want to read along")]

@@ -63,17 +63,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Returns the change of a device set since the user was told, or `None` if this device has made
-    /// all of it. A reset is told whole.
+    /// all of it. A reset is told whole. A node under the key of this device proves by itself that
+    /// somebody has the key, and not that this device has made the node.
     fn change_of(&self, contact: &Contact) -> Result<Option<Notice>, DeviceStoreError> {
         let told = usize::try_from(contact.pinned.told).unwrap_or(usize::MAX);
-        let own = self.device.address();
+        let (own, made) = (self.device.address(), self.store.read(|tx| tx.own_nodes())?);
         let news = || contact.pinned.nodes.iter().skip(told);
         let reset = news().any(|node| matches!(node.kind(), NodeKind::Reset(_)));
-        let by_others: BTreeSet<&str> =
-            news().filter(|node| node.proof().verification_method != own).map(ChainNode::device).collect();
+        let by_others = || news().filter(|node| !made.contains(&node.hash()));
+        let key_copied = by_others().any(|node| node.proof().verification_method == own);
         let DeviceChanges { mut added, mut removed } = contact.changes_since(told)?;
         if !reset {
-            let is_news = |device: &String| by_others.contains(device.as_str());
+            let others: BTreeSet<&str> = by_others().map(ChainNode::device).collect();
+            let is_news = |device: &String| others.contains(device.as_str());
             added.retain(is_news);
             removed.retain(is_news);
         }
@@ -81,6 +83,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Ok(None);
         }
         let (actor, length) = (contact.person.actor(), contact.state.position.length);
-        Ok(Some(Notice::DevicesChanged { actor, added, removed, reset, length }))
+        Ok(Some(match key_copied && !reset {
+            true => Notice::KeyCopied { added, removed, length },
+            false => Notice::DevicesChanged { actor, added, removed, reset, length },
+        }))
     }
 }

@@ -12,7 +12,7 @@ use eko_protocol::limits::MAX_CHAIN_NODES;
 use super::incoming::ActivitySource;
 use super::standing::Standing;
 use super::trust::{Contact, HeadComparison, ListedDevice};
-use super::{Messenger, MessengerError, Notice, Person};
+use super::{Messenger, MessengerError, Person};
 use crate::content::{Activity, ActivityContent, HeadStatement, SignedHead, device_sets_hash};
 use crate::store::{DeviceStoreError, KeptNotice, Transaction, ViewHolder};
 use crate::{SignalSessions, Transport};
@@ -142,7 +142,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.note_proof(tx, whence, set)?;
             }
         }
-        self.note_contradictions(tx, activity)?;
+        self.note_contradictions(tx, activity, whence)?;
         self.note_view(tx, activity, whence)
     }
 
@@ -179,14 +179,29 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(control.device_set().filter(|_| is_signed))
     }
 
-    /// Keeps the heads of others that the sender has seen and the pinned chains lack.
-    fn note_contradictions(&self, tx: &Transaction<'_>, activity: &Activity) -> Result<(), DeviceStoreError> {
+    /// Keeps the heads of others that the sender has seen and the pinned chains lack. The others are
+    /// those who are in a conversation with both the sender and this user: about anybody else the sender
+    /// has nothing to say.
+    fn note_contradictions(
+        &self,
+        tx: &Transaction<'_>,
+        activity: &Activity,
+        whence: &ActivitySource<'_>,
+    ) -> Result<(), DeviceStoreError> {
         if activity.device_sets.is_empty() {
             return Ok(());
         }
-        let members = self.fellow_members(tx)?;
+        let me = self.device.actor();
+        let mut groups = tx.groups()?;
+        groups.retain(|known| [&me, &activity.actor].iter().all(|it| known.current.members().contains(*it)));
+        let mut members: BTreeSet<&String> =
+            groups.iter().flat_map(|known| known.current.members()).collect();
+        members.insert(&me);
+        let own = whence.standing == Standing::Own;
         for (of, set) in activity.device_sets.iter().filter(|(of, _)| **of != activity.actor) {
-            let Some(contact) = self.compared_contact(tx, of, &members)? else { continue };
+            let in_common = members.contains(of) || own && tx.is_contact(of)?;
+            let contact = if in_common { self.kept_contact(tx, of)? } else { None };
+            let Some(contact) = contact else { continue };
             if contact.compare_head(set) != HeadComparison::Same {
                 tx.keep_notice(&activity.actor, &KeptNotice::Contradiction(of.clone(), set.clone()))?;
             }
@@ -238,7 +253,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Reads the chains again of which others have seen more than is pinned: eight for one look at
     /// most, and each once in ten minutes. The others are left for a later look.
-    pub(super) async fn settle_views(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
+    pub(super) async fn settle_views(&self) -> Result<(), MessengerError> {
         let mut read = 0;
         let unsettled = self.store.read(|tx| {
             let members = self.fellow_members(tx)?;
@@ -253,11 +268,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             read += 1;
             match self.look_again(&contact.person).await {
                 Ok(_) => self.store.write(|tx| tx.settle_views(&of))?,
-                Err(MessengerError::Distrust { actor, why }) => {
-                    // The alarm about the chain is kept with it.
-                    self.store.write(|tx| tx.drop_views(&of))?;
-                    notices.push(Notice::Distrusted { actor, why });
-                }
+                // The alarm about the chain is kept with it, and so is the notice.
+                Err(MessengerError::Distrust { .. }) => self.store.write(|tx| tx.drop_views(&of))?,
                 Err(error @ MessengerError::Store(_)) => return Err(error),
                 Err(_) => {}
             }
@@ -279,13 +291,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.kept_contact(tx, actor)
     }
 
-    /// Reads a chain again if one of its devices has proven a head that it lacks, and tells the user
-    /// if the server does not show that head.
-    pub(super) async fn settle_proof(
-        &self,
-        actor: &str,
-        notices: &mut Vec<Notice>,
-    ) -> Result<(), MessengerError> {
+    /// Reads a chain again if one of its devices has proven a head that it lacks. If the server does not
+    /// show that head, there is a notice.
+    pub(super) async fn settle_proof(&self, actor: &str) -> Result<(), MessengerError> {
         if !self.store.read(|tx| tx.has_proofs(actor))? {
             return Ok(());
         }
@@ -294,14 +302,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Ok(());
         }
         match self.undisputed(&contact.person).await {
-            Ok(_) => Ok(()),
-            Err(MessengerError::Distrust { actor, why }) => {
-                notices.push(Notice::Distrusted { actor, why });
-                Ok(())
-            }
             Err(error @ MessengerError::Store(_)) => Err(error),
             // The chain is read again before anything is sent.
-            Err(_) => Ok(()),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

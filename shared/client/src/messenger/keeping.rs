@@ -24,15 +24,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Returns the stored notices that this process has not returned. They stay stored until
-    /// [`Messenger::note_told`].
-    pub(super) fn kept_notices(&self) -> Result<Vec<Notice>, DeviceStoreError> {
+    /// Returns the stored notices that this process has not returned, and that none of `shown` says.
+    /// They stay stored until [`Messenger::note_told`].
+    pub(super) fn kept_notices(&self, shown: &[Notice]) -> Result<Vec<Notice>, DeviceStoreError> {
         self.store.write(|tx| {
             let mut notices = Vec::new();
             let kept = tx.kept_notices()?;
             let members = if kept.is_empty() { BTreeSet::new() } else { self.fellow_members(tx)? };
             for stored in kept {
                 let Some(notice) = self.judged(tx, &stored, &members)? else { continue };
+                if stored.told || shown.iter().any(|shown| says(shown, &notice)) {
+                    continue;
+                }
                 let mut returned = self.returned_notices.lock().unwrap_or_else(PoisonError::into_inner);
                 if returned.insert(stored.row) {
                     notices.push(notice);
@@ -60,6 +63,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let id = GroupId::parse(group).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
                 Some(event(&id, &actor, GroupEvent::TwoStories))
             }
+            KeptNotice::Distrusted(why) => {
+                let why = serde_json::from_str(why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
+                Some(Notice::Distrusted { actor, why })
+            }
             KeptNotice::Contradiction(of, set) => {
                 let compared =
                     self.compared_contact(tx, of, members)?.map(|contact| contact.compare_head(set));
@@ -77,9 +84,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
-    /// Records that a notice was shown. [`Notice::DevicesChanged`], [`Notice::Forged`],
-    /// [`Notice::Contradiction`] and [`GroupEvent::TwoStories`] are returned again, by the next process,
-    /// until then.
+    /// Records that a notice was shown. [`Notice::DevicesChanged`], [`Notice::KeyCopied`],
+    /// [`Notice::Forged`], [`Notice::Contradiction`], [`Notice::Distrusted`] and
+    /// [`GroupEvent::TwoStories`] are returned again, by the next process, until then.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be written.
@@ -87,17 +94,34 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if let Notice::DevicesChanged { actor, length, .. } = notice {
             return self.store.write(|tx| tx.note_told(actor, *length));
         }
+        if let Notice::KeyCopied { length, .. } = notice {
+            return self.store.write(|tx| tx.note_told(&self.device.actor(), *length));
+        }
         let told = match notice {
             Notice::Contradiction { seen_by, of } => {
                 let nothing = eko_protocol::device_set::DeviceSetRef { length: 0, head: String::new() };
                 Some((seen_by.clone(), KeptNotice::Contradiction(of.clone(), nothing)))
             }
+            Notice::Distrusted { actor, why } | Notice::Refused { actor, why } => {
+                let why = serde_json::to_string(why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
+                Some((actor.clone(), KeptNotice::Distrusted(why)))
+            }
             other => kept(other),
         };
         match told {
-            Some((actor, notice)) => self.store.write(|tx| tx.forget_notice(&actor, &notice)),
+            Some((actor, notice)) => self.store.write(|tx| tx.note_notice_told(&actor, &notice)),
             None => Ok(()),
         }
+    }
+}
+
+/// True if a notice says what a stored one does: the refusal of a message names the contradiction.
+fn says(shown: &Notice, kept: &Notice) -> bool {
+    match (shown, kept) {
+        (Notice::Refused { actor, why }, Notice::Distrusted { actor: of, why: kept }) => {
+            (actor, why) == (of, kept)
+        }
+        _ => false,
     }
 }
 

@@ -75,8 +75,8 @@ pub enum Notice {
         /// The actor whose devices the list is of.
         of: String,
     },
-    /// A device of somebody has signed a device list that their server does not show. Nothing is sent
-    /// to them.
+    /// A server contradicts what is known of somebody's devices: their server shows something false, or
+    /// not what one of their devices has signed. Nothing is sent to them until it shows what is known.
     Distrusted {
         /// The actor whose devices the list is of.
         actor: String,
@@ -94,6 +94,16 @@ pub enum Notice {
         removed: Vec<String>,
         /// True if the user has replaced all devices at once, by a reset that none of them has signed.
         reset: bool,
+        /// The number of nodes of the chain that the notice is about.
+        length: u64,
+    },
+    /// Devices of this user were added or removed under the key of this device, which has not done
+    /// that. Somebody has a copy of the key, or the device goes on from an old copy of its data.
+    KeyCopied {
+        /// The addresses of all devices that were added since the user was last told, in order.
+        added: Vec<String>,
+        /// The addresses of all devices that were removed since, in order.
+        removed: Vec<String>,
         /// The number of nodes of the chain that the notice is about.
         length: u64,
     },
@@ -234,6 +244,7 @@ impl Notice {
             | Self::Contradiction { .. }
             | Self::Distrusted { .. }
             | Self::Forged { .. }
+            | Self::KeyCopied { .. }
             | Self::KeysReplaced => Severity::Warning,
             Self::DevicesChanged { reset: true, .. } => Severity::Warning,
             Self::DevicesChanged { added, .. } if !added.is_empty() => Severity::Attention,

@@ -47,7 +47,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let walked = self.walk(&mut received).await;
         self.place(&mut received)?;
         self.keep_waiting_only(&mut received.notices).await;
-        received.notices.extend(self.kept_notices()?);
+        let kept = self.kept_notices(&received.notices)?;
+        received.notices.extend(kept);
         received.notices.extend(self.device_changes()?);
         match walked {
             Err(error) if received.messages.is_empty() && received.notices.is_empty() => Err(error),
@@ -93,7 +94,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.forget_sessions()?;
         // What the user has written waits for no chain that is read for something else.
         self.flush().await?;
-        self.settle_views(&mut received.notices).await?;
+        self.settle_views().await?;
         self.put_receipts().await?;
         self.flush().await?;
         received.notices.extend(self.upkeep(page.keys_left).await?);

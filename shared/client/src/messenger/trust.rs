@@ -9,7 +9,7 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key::IdentityKey;
 
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
-use crate::store::{ChainAlarm, DeviceStoreError, PinnedChain, Transaction};
+use crate::store::{ChainAlarm, DeviceStoreError, KeptNotice, PinnedChain, Transaction};
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The number of chains that are remembered as replayed.
@@ -394,13 +394,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(self.store.read(|tx| tx.moment(REVOKED))?.is_some())
     }
 
-    /// Records a contradiction in what a server showed, and returns the error for it.
+    /// Records a contradiction in what a server showed, and returns the error for it. A notice of it is
+    /// kept with it, so that it is told whatever becomes of the error. Strangers have no such notice:
+    /// what they send is refused, which is told.
     pub(super) fn alarm(&self, actor: &str, why: Distrust) -> Result<MessengerError, DeviceStoreError> {
         let alarm = ChainAlarm { why: why.to_string(), raised_ms: self.now_ms() };
         self.store.write(|tx| {
             tx.raise_alarm(actor, &alarm.why, alarm.raised_ms)?;
-            // A device that has not joined has pinned no chain that could carry the alarm.
-            match actor == self.device.actor() && !tx.is_pinned(actor)? {
+            // A device that has not joined fails with the contradiction whatever it is asked.
+            let joins = actor == self.device.actor() && !tx.is_pinned(actor)?;
+            if !joins && !self.is_stranger(tx, actor)? {
+                let why = serde_json::to_string(&why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
+                tx.keep_notice(actor, &KeptNotice::Distrusted(why))?;
+            }
+            // It has pinned no chain either that could carry the alarm.
+            match joins {
                 true => tx.put_json(JOINING_ALARM, &alarm),
                 false => Ok(()),
             }

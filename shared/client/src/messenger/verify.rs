@@ -186,6 +186,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let settled =
                 |alarm: &ChainAlarm| seen.contradiction.is_none() && seen.alarm.as_ref() == Some(alarm);
             contact.pinned.alarm = contact.pinned.alarm.filter(|alarm| !settled(alarm));
+            if contact.pinned.alarm.is_none() {
+                tx.drop_distrust(&actor)?;
+            }
             contact.pinned.contact = true;
             tx.pin(&actor, &contact.pinned)?;
             // Whoever has decided about these devices has been told of them.
@@ -207,7 +210,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if *person == self.me() {
             return Err(Invalid::whole("a device does not forget the devices of its own user").into());
         }
-        Ok(self.store.write(|tx| tx.unpin(&person.actor()))?)
+        Ok(self.store.write(|tx| {
+            tx.drop_distrust(&person.actor())?;
+            tx.unpin(&person.actor())
+        })?)
     }
 
     /// Returns the actor ids of all people whose chains are pinned.

@@ -174,6 +174,19 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Records the hash of a node of the own chain, before this device appends it.
+    pub(crate) fn keep_own_node(&self, hash: &str) -> Result<(), DeviceStoreError> {
+        self.inner.execute("INSERT OR IGNORE INTO own_nodes (hash) VALUES (?1)", [hash])?;
+        Ok(())
+    }
+
+    /// Returns the hashes of the nodes that this device has made.
+    pub(crate) fn own_nodes(&self) -> Result<BTreeSet<String>, DeviceStoreError> {
+        let mut statement = self.inner.prepare_cached("SELECT hash FROM own_nodes")?;
+        let hashes = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>();
+        Ok(hashes?)
+    }
+
     /// Records that this user has accepted a user as a contact.
     pub(crate) fn make_contact(&self, actor: &str) -> Result<(), DeviceStoreError> {
         self.inner.execute("UPDATE chains SET contact = 1 WHERE actor = ?1", [actor])?;
@@ -187,7 +200,8 @@ impl Transaction<'_> {
     }
 
     /// Records a contradiction that a server showed in place of the pinned chain. Without a pinned
-    /// chain nothing is recorded.
+    /// chain nothing is recorded. The chain counts as read no later than that, whatever the clock said
+    /// then.
     pub(crate) fn raise_alarm(&self, actor: &str, alarm: &str, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "UPDATE chains SET alarm = ?2, alarm_at = ?3, looked = min(looked, ?3) WHERE actor = ?1";
         self.inner.execute(sql, params![actor, alarm, now_ms])?;

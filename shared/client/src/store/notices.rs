@@ -5,9 +5,11 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{DeviceStoreError, Transaction};
 
-/// The greatest number of notices that are kept. The oldest are deleted.
+/// The greatest number of notices that are kept. Beyond it one is deleted of which the user was told, or
+/// else the last one of the actor with the most.
 const MOST_NOTICES: i64 = 200;
-/// The greatest number of notices of one kind that are kept of one actor. Later ones are not kept.
+/// The greatest number of notices of one kind that are kept of one actor. Later ones replace those of
+/// which the user was told, and are not kept if there is none.
 const MOST_OF_ACTOR: i64 = 8;
 
 /// The kind of notices about envelopes that were made up, as `notices.kind` numbers it.
@@ -16,6 +18,8 @@ const FORGED: i64 = 1;
 const CONTRADICTION: i64 = 2;
 /// The kind of notices about two stories of one author.
 const TWO_STORIES: i64 = 3;
+/// The kind of notices about contradictions that servers show.
+const DISTRUSTED: i64 = 4;
 
 /// A security notice that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(crate) enum KeptNotice {
     Contradiction(String, DeviceSetRef),
     /// The actor tells members of this group different things.
     TwoStories(String),
+    /// A server contradicts what is known of the actor's devices: the contradiction, as JSON.
+    Distrusted(String),
 }
 
 /// A security notice in the store.
@@ -39,6 +45,8 @@ pub(crate) struct StoredNotice {
     pub(crate) notice: KeptNotice,
     /// True if the chain was read again since an actor had another view of it.
     pub(crate) settled: bool,
+    /// True if the user was told.
+    pub(crate) told: bool,
 }
 
 impl KeptNotice {
@@ -49,35 +57,54 @@ impl KeptNotice {
             Self::Forged(_) => (FORGED, ""),
             Self::Contradiction(of, _) => (CONTRADICTION, of),
             Self::TwoStories(group) => (TWO_STORIES, group),
+            Self::Distrusted(_) => (DISTRUSTED, ""),
         }
     }
 }
 
 impl Transaction<'_> {
     /// Keeps a notice, in place of another one of the same actor about the same. Envelopes that were
-    /// made up are added to those that the user was not told of.
+    /// made up are added to those that the user was not told of. Of another view of the same chain the
+    /// user is not told again, nor of the same contradiction.
     pub(crate) fn keep_notice(&self, actor: &str, notice: &KeptNotice) -> Result<(), DeviceStoreError> {
         let (kind, about) = notice.key();
-        let sql = "DELETE FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3 RETURNING number";
-        let before: Option<u64> =
-            self.inner.query_row(sql, params![actor, kind, about], |row| row.get(0)).optional()?;
+        let sql = "SELECT number, head, told FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let before: Option<(u64, String, bool)> =
+            self.inner.query_row(sql, params![actor, kind, about], read).optional()?;
         let (number, head) = match notice {
-            KeptNotice::Forged(count) => (before.unwrap_or(0).saturating_add(*count), ""),
+            KeptNotice::Forged(count) => {
+                (before.as_ref().map_or(0, |(number, ..)| *number).saturating_add(*count), "")
+            }
             KeptNotice::Contradiction(_, set) => (set.length, set.head.as_str()),
             KeptNotice::TwoStories(_) => (0, ""),
+            KeptNotice::Distrusted(why) => (0, why.as_str()),
         };
-        let sql = "INSERT INTO notices (actor, kind, about, number, head) SELECT ?1, ?2, ?3, ?4, ?5 WHERE \
+        let is_same = before.as_ref().is_some_and(|(was, of, _)| (*was, of.as_str()) == (number, head));
+        if is_same && matches!(kind, CONTRADICTION | DISTRUSTED) {
+            return Ok(());
+        }
+        let told = kind == CONTRADICTION && before.is_some_and(|(.., told)| told);
+        self.delete_notice(actor, notice)?;
+        let sql = "DELETE FROM notices WHERE row = (SELECT row FROM notices WHERE actor = ?1 AND kind = ?2 \
+                   AND told = 1 ORDER BY row LIMIT 1) \
+                   AND (SELECT count(*) FROM notices WHERE actor = ?1 AND kind = ?2) >= ?3";
+        self.inner.execute(sql, params![actor, kind, MOST_OF_ACTOR])?;
+        let sql = "INSERT INTO notices (actor, kind, about, number, head, told) \
+                   SELECT ?1, ?2, ?3, ?4, ?5, ?7 WHERE \
                    (SELECT count(*) FROM notices WHERE actor = ?1 AND kind = ?2) < ?6";
-        self.inner.execute(sql, params![actor, kind, about, number, head, MOST_OF_ACTOR])?;
-        let sql = "DELETE FROM notices WHERE row IN \
-                   (SELECT row FROM notices ORDER BY row DESC LIMIT -1 OFFSET ?1)";
+        self.inner.execute(sql, params![actor, kind, about, number, head, MOST_OF_ACTOR, told])?;
+        // Whoever tells most loses first, so that no crowd pushes out what one has told.
+        let sql = "DELETE FROM notices WHERE row = (SELECT row FROM notices AS it ORDER BY told DESC, \
+                   (SELECT count(*) FROM notices WHERE actor = it.actor) DESC, row DESC LIMIT 1) \
+                   AND (SELECT count(*) FROM notices) > ?1";
         self.inner.execute(sql, [MOST_NOTICES])?;
         Ok(())
     }
 
-    /// Returns all kept notices, oldest first.
+    /// Returns all kept notices, oldest first, also those that the user was told of.
     pub(crate) fn kept_notices(&self) -> Result<Vec<StoredNotice>, DeviceStoreError> {
-        let sql = "SELECT row, actor, kind, about, number, head, settled FROM notices ORDER BY row";
+        let sql = "SELECT row, actor, kind, about, number, head, settled, told FROM notices ORDER BY row";
         let mut statement = self.inner.prepare_cached(sql)?;
         let read = |row: &Row<'_>| {
             let (kind, about, number): (i64, String, u64) = (row.get(2)?, row.get(3)?, row.get(4)?);
@@ -88,10 +115,11 @@ impl Transaction<'_> {
                     Some(KeptNotice::Contradiction(about, set))
                 }
                 TWO_STORIES => Some(KeptNotice::TwoStories(about)),
+                DISTRUSTED => Some(KeptNotice::Distrusted(row.get(5)?)),
                 _ => None,
             };
-            let (number, actor, settled) = (row.get(0)?, row.get(1)?, row.get(6)?);
-            Ok(notice.map(|notice| StoredNotice { row: number, actor, notice, settled }))
+            let (number, actor, settled, told) = (row.get(0)?, row.get(1)?, row.get(6)?, row.get(7)?);
+            Ok(notice.map(|notice| StoredNotice { row: number, actor, notice, settled, told }))
         };
         let notices = statement.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
         notices.into_iter().map(|notice| notice.ok_or(DeviceStoreError::Corrupt("notice"))).collect()
@@ -103,13 +131,39 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Deletes a notice that the user was told of. Envelopes that were made up since stay.
-    pub(crate) fn forget_notice(&self, actor: &str, notice: &KeptNotice) -> Result<(), DeviceStoreError> {
+    /// Records that the user was told of a notice. It is deleted, unless it must not be told again.
+    /// Envelopes that were made up since stay.
+    pub(crate) fn note_notice_told(&self, actor: &str, notice: &KeptNotice) -> Result<(), DeviceStoreError> {
         let (kind, about) = notice.key();
+        match notice {
+            KeptNotice::Contradiction(..) => {
+                let sql = "UPDATE notices SET told = 1 WHERE actor = ?1 AND kind = ?2 AND about = ?3";
+                self.inner.execute(sql, params![actor, kind, about])?;
+                return Ok(());
+            }
+            KeptNotice::Distrusted(why) => {
+                let sql = "UPDATE notices SET told = 1 WHERE actor = ?1 AND kind = ?2 AND head = ?3";
+                self.inner.execute(sql, params![actor, kind, why])?;
+                return Ok(());
+            }
+            KeptNotice::Forged(_) | KeptNotice::TwoStories(_) => {}
+        }
         let told = if let KeptNotice::Forged(count) = notice { *count } else { 0 };
         let sql = "DELETE FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3 AND (kind <> ?4 OR number <= ?5)";
         self.inner.execute(sql, params![actor, kind, about, FORGED, told])?;
         Ok(())
+    }
+
+    fn delete_notice(&self, actor: &str, notice: &KeptNotice) -> Result<(), DeviceStoreError> {
+        let (kind, about) = notice.key();
+        let sql = "DELETE FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3";
+        self.inner.execute(sql, params![actor, kind, about])?;
+        Ok(())
+    }
+
+    /// Deletes the notice about what contradicted the chain of a user, who has settled that.
+    pub(crate) fn drop_distrust(&self, actor: &str) -> Result<(), DeviceStoreError> {
+        self.delete_notice(actor, &KeptNotice::Distrusted(String::new()))
     }
 
     /// Returns the users of whose chains others have seen more than was there when they were last

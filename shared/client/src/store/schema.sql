@@ -40,6 +40,9 @@ CREATE TABLE chains (
   proven TEXT NOT NULL DEFAULT '{}', confirmed INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- The hashes of the nodes of the own chain that this device has made.
+CREATE TABLE own_nodes (hash TEXT PRIMARY KEY) WITHOUT ROWID;
+
 -- Devices that stated another hash of the device sets of a conversation than this device has. sent:
 -- 1 once this device has sent them its own view.
 CREATE TABLE views (
@@ -82,10 +85,13 @@ CREATE TABLE receipts (
 
 -- Security notices that the user was not told of. kind: 1 envelopes that were made up (number), 2 the
 -- actor has seen a device set of `about` (number is its length), 3 the actor tells different things in
--- the group `about`. settled: 1 if the chain of `about` was read again since.
+-- the group `about`, 4 a server contradicts the chain of the actor (head is the contradiction, as JSON).
+-- settled: 1 if the chain of `about` was read again since. told: 1 once the user was told: such a notice
+-- of kind 2 or 4 stays, so that it is not told again.
 CREATE TABLE notices (
   row INTEGER PRIMARY KEY AUTOINCREMENT, actor TEXT NOT NULL, kind INTEGER NOT NULL, about TEXT NOT NULL,
-  number INTEGER NOT NULL, head TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0, UNIQUE (actor, kind, about)
+  number INTEGER NOT NULL, head TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0,
+  told INTEGER NOT NULL DEFAULT 0, UNIQUE (actor, kind, about)
 );
 
 -- The last number of this device in each conversation, and the last one that was followed of each

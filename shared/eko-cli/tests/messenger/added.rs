@@ -2,8 +2,11 @@
 
 use eko_client::messenger::{Notice, Severity, Trust};
 use eko_client::{DeviceStore, Environment};
+use eko_protocol::chain::NextNode;
+use eko_protocol::key::JoiningMac;
 use eko_testkit::{World, seeded};
 
+use crate::distrust::{inserted, show_chain};
 use crate::people::{TestMessenger, code_of, device, first, further, hear, know, request, say, sign_in};
 use crate::restarting::RestartingUser;
 use crate::test_network::TestNetwork;
@@ -154,4 +157,29 @@ async fn a_first_contact_after_a_reset_is_a_first_contact() {
     world.deliver().await;
     assert_eq!(hear(&world, &anew).await, ["hello"]);
     world.deliver().await;
+}
+
+/// Somebody with a copy of Bob's key adds a ghost to his chain. Bob's own device must not take the node
+/// for one that it has made.
+#[tokio::test]
+async fn a_ghost_under_a_copied_key_is_told_to_its_victim() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let bob = first(&world, &wire, "bob").await;
+    let two = further(&world, &wire, &bob, "two").await;
+    let ghost = inserted(&world, &wire);
+    let position = bob.device().chain(&bob.me().user).await.unwrap().1.position;
+    let node = NextNode::new(ghost.origin(), ghost.user(), &position, world.now_ms());
+    let node = node.approve(&ghost.described(), &JoiningMac::from([0; 32]));
+    let node = bob.device().sign_node(node).unwrap();
+    show_chain(&wire, move |nodes| nodes.push(node.clone()));
+    bob.devices().await.unwrap();
+    let (added, removed) = (vec![ghost.address()], Vec::new());
+    let due = Notice::KeyCopied { added: added.clone(), removed: removed.clone(), length: 3 };
+    assert_eq!(due.severity(), Severity::Warning);
+    assert_eq!(bob.receive().await.unwrap().notices, std::slice::from_ref(&due));
+    bob.note_told(&due).unwrap();
+    // To the other device it is a change by a device of the user's.
+    two.devices().await.unwrap();
+    assert_eq!(changes(&two).await, [(bob.me().actor(), added, removed)]);
 }

@@ -89,7 +89,7 @@ async fn a_lie_about_others_stops_nobody() {
     let sessions = ForgingSessions::default();
     let mallory = sessions.first(&world, &wire, "mallory").await;
     say(&alice, &bob.me(), "before").await;
-    say(&alice, &mallory.me(), "before").await;
+    alice.create_group("Friday", &[bob.me(), mallory.me()]).await.unwrap();
     let (hers, his) = (alice.me().actor(), bob.me().actor());
     let (a, b) = (hers.clone(), his.clone());
     sessions.forge(move |activity| {
@@ -110,6 +110,30 @@ async fn a_lie_about_others_stops_nobody() {
     }
     assert_eq!(counts, [2, 0, 0], "each chain is read once in ten minutes");
     say(&alice, &bob.me(), "nevertheless").await;
+    world.deliver().await;
+}
+
+/// Mallory is in no conversation with Bob that Alice is in, so Mallory has nothing to say about him.
+#[tokio::test]
+async fn a_view_of_somebody_in_no_common_conversation_counts_for_nothing() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    say(&alice, &bob.me(), "before").await;
+    say(&alice, &mallory.me(), "before").await;
+    let his = bob.me().actor();
+    sessions.forge(move |activity| {
+        activity["eko:deviceSets"] = serde_json::json!({ &his: { "length": 7, "head": "ab".repeat(32) } });
+    });
+    mallory.send(&alice.me(), text("he has seven")).await.unwrap();
+    world.deliver().await;
+    let before = wire.asked.lock().unwrap().len();
+    let notices = alice.receive().await.unwrap().notices;
+    assert!(!contradicts(&notices, &mallory.me().actor(), &bob.me().actor()), "{notices:?}");
+    let asked = wire.asked.lock().unwrap().split_off(before);
+    assert!(!asked.iter().any(|url| url.ends_with("/user/bob/devices")), "{asked:?}");
     world.deliver().await;
 }
 

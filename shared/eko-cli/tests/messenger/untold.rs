@@ -86,7 +86,7 @@ async fn a_contradiction_is_told_of_by_the_next_process() {
     let sessions = ForgingSessions::default();
     let carol = sessions.first(&world, &wire, "carol").await;
     befriend(&alice, &bob).await;
-    say(&alice, &carol.me(), "hello").await;
+    alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
     let of = bob.me().actor();
     let named = of.clone();
     sessions.forge(move |activity| {
@@ -95,6 +95,9 @@ async fn a_contradiction_is_told_of_by_the_next_process() {
     carol.send(&alice.me(), text("Bob has seven")).await.unwrap();
     let contradiction = Notice::Contradiction { seen_by: carol.me().actor(), of };
     assert_eq!(warnings(&world, &user).await, [vec![contradiction], vec![]]);
+    // Whoever says the same again does not frighten her again.
+    carol.send(&user.open().me(), text("seven, I say")).await.unwrap();
+    assert_eq!(warnings(&world, &user).await, [vec![], vec![]]);
     world.deliver().await;
 }
 
@@ -108,6 +111,9 @@ async fn a_view_is_compared_when_the_chain_can_be_read_again() {
     let carol = sessions.first(&world, &wire, "carol").await;
     befriend(&alice, &bob).await;
     say(&alice, &carol.me(), "hello").await;
+    alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
     let two = further(&world, &wire, &bob, "two").await;
     let (of, node) = (bob.me().actor(), bob.device().chain(&bob.me().user).await.unwrap().0[1].hash());
     sessions.forge(move |activity| {
@@ -128,6 +134,28 @@ async fn a_view_is_compared_when_the_chain_can_be_read_again() {
     let changed =
         Notice::DevicesChanged { actor: bob.me().actor(), added, removed: vec![], reset: false, length: 2 };
     assert_eq!(notices, [changed], "the chain is the one that Carol has seen");
+    world.deliver().await;
+}
+
+/// Bob's server rolls his chain back. Alice's device finds that when it owes him a receipt, and nobody
+/// has asked it to.
+#[tokio::test]
+async fn a_contradiction_that_a_receipt_finds_is_told_of_by_the_next_process() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
+    let bob = first(&world, &wire, "bob").await;
+    further(&world, &wire, &bob, "two").await;
+    befriend(&alice, &bob).await;
+    drop(alice);
+    say(&bob, &user.open().me(), "hello").await;
+    world.advance(24 * 3_600_000);
+    show_chain(&user.line, |nodes| nodes.truncate(1));
+    let why = Distrust::RolledBack { pinned: 2, shown: 1 };
+    let distrusted = Notice::Distrusted { actor: bob.me().actor(), why };
+    assert_eq!(warnings(&world, &user).await, [vec![distrusted], vec![]]);
+    user.line.honest();
+    user.open().receive().await.unwrap();
     world.deliver().await;
 }
 

@@ -46,11 +46,10 @@ pub struct Activity {
     pub to: String,
     /// The time at which the author's clock says it was made, in epoch milliseconds.
     pub published_ms: i64,
-    /// The number of this activity among those that the sending device sent to this conversation,
-    /// from 1.
+    /// The number of this note among those that the sending device sent to this conversation, from 1.
     pub sequence: Option<u64>,
-    /// The author's own device set, signed by the sending device. A control has its own signature
-    /// and none of these members.
+    /// The author's own device set, signed by the sending device. `None` for a control, which signs its
+    /// device set with everything else of it.
     pub device_set: Option<SignedHead>,
     /// The hash of the device sets of the conversation's members as the author saw them
     /// ([`device_sets_hash`]).

@@ -18,9 +18,9 @@ pub const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
 
 /// The treatment of an entry of the mailbox.
 pub(super) enum EntryDisposition {
-    /// Acknowledge it, which sends its author a receipt.
+    /// Acknowledge it, which sends its author a delivery report.
     Confirm,
-    /// Acknowledge it without a receipt.
+    /// Acknowledge it without a report.
     Drop,
     /// Leave it in the mailbox.
     Leave,

@@ -16,6 +16,9 @@
 //! whom it knows as one, up to [`MAX_EPOCH_JUMP`] epochs ahead. The whole state is in the control.
 //! A `left` that was skipped like that makes a new key due when it arrives.
 //!
+//! A `left` of a member who is no admin is held, if it follows a state that the device does not know.
+//! Only that state shows that it changes nothing else.
+//!
 //! # Two changes at once
 //!
 //! Of two controls of one epoch the one with the lower state hash counts, on every device. A `removed`
@@ -66,12 +69,12 @@
 //! without having looked. The user's device removes those members again by these rules:
 //!
 //! 1. A `removed` of the user, made on this or on another own device, records whom it removes
-//!    ([`OwnRemoval`]).
+//!    ([`OwnRemovals`]). A second one adds to the first.
 //! 2. A device that has recorded it, whose current state lists one of them, and whose user is an
-//!    admin, makes another `removed` when it next looks ([`KnownGroup::should_remove_again`]), once.
-//!    If that is undone, too, the user is told and decides.
+//!    admin, makes another `removed` when it next looks ([`KnownGroup::should_remove_again`]), once for
+//!    each of them. If that is undone, too, the user is told and decides.
 //! 3. An accepted `added` that names one of them ends it for that one, and the 8 epochs that follow
-//!    end it for all ([`MAX_RACE`]). So a member whom another admin adds on purpose is not removed.
+//!    end it for all of one `removed` ([`MAX_RACE`]). So a member whom another admin adds on purpose is not removed.
 
 mod change;
 mod control;
@@ -94,8 +97,9 @@ pub use id::GroupId;
 pub use judge::{ControlVerdict, judge_control, judge_forwarded_control};
 pub use key::MasterKey;
 pub use known::{
-    KnownGroup, LeaveDecision, MAX_FORMER, MAX_FORMER_MEMBERS, MAX_RACE, Outsiders, OwnDeparture, OwnRemoval,
-    PreviousState, RekeyDecision, Remedy, StateAgreement, UndoneChange,
+    FormerState, KnownGroup, LeaveDecision, MAX_FORMER, MAX_FORMER_MEMBERS, MAX_RACE, Outsiders,
+    OwnDeparture, OwnRemoval, OwnRemovals, PreviousState, RekeyDecision, Remedy, StateAgreement,
+    UndoneChange,
 };
 pub use signer::{ControlSender, GroupSigner};
 pub use state::{GroupOrigin, GroupParts, GroupState};

@@ -38,7 +38,7 @@ pub enum GroupError {
     /// The control is for an epoch that is too far from the current one.
     #[error("it is too many epochs ahead")]
     TooFarAhead,
-    /// The control follows a state that this device does not know.
+    /// The control is of another history of the group than the one that this device follows.
     #[error("it builds on another history of the group")]
     OtherHistory,
     /// The MAC is wrong: the author does not have the group's key, or the control was changed on

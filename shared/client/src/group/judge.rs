@@ -76,10 +76,13 @@ pub fn judge_forwarded_control(
         known.current.admins().contains(forwarder) && control.state().epoch() > known.current.epoch()
     });
     match verdict {
-        ControlVerdict::Ahead if is_vouched => match check_own_key(control) {
-            Ok(()) => ControlVerdict::Jump,
-            Err(why) => ControlVerdict::Refused(why),
-        },
+        // Whoever was removed may be back, by changes that this device has not seen.
+        ControlVerdict::Ahead | ControlVerdict::Refused(GroupError::OtherHistory) if is_vouched => {
+            match check_own_key(control) {
+                Ok(()) => ControlVerdict::Jump,
+                Err(why) => ControlVerdict::Refused(why),
+            }
+        }
         other => other,
     }
 }
@@ -104,7 +107,7 @@ fn decide(
     match state.epoch().cmp(&current.epoch()) {
         Ordering::Less => earlier(known, control, me),
         Ordering::Equal if state == current => Ok(ControlVerdict::Same),
-        Ordering::Equal => beside(known, control, sender),
+        Ordering::Equal => beside(known, control, sender, me),
         Ordering::Greater if control.previous() == Some(&current.hash()) => {
             check(current, control, sender)?;
             Ok(ControlVerdict::Apply)
@@ -200,9 +203,11 @@ fn earlier(known: &KnownGroup, control: &GroupControl, me: &str) -> Result<Contr
     if departs_with_key(current, control) {
         return Ok(ControlVerdict::LateDeparture);
     }
-    let is_member = current.members().contains(control.author());
-    let brought_by_nobody = control.brings_in(me) && !is_member;
-    if brought_by_nobody || known.is_denied_by(state) {
+    if known.had(&state.hash()) {
+        return Ok(ControlVerdict::Older);
+    }
+    let is_known_admin = current.admins().contains(control.author());
+    if (control.brings_in(me) && !is_known_admin) || known.is_denied_by(state) {
         return Err(GroupError::OtherHistory);
     }
     Ok(ControlVerdict::Older)
@@ -222,6 +227,7 @@ fn beside(
     known: &KnownGroup,
     control: &GroupControl,
     sender: &ControlSender<'_>,
+    me: &str,
 ) -> Result<ControlVerdict, GroupError> {
     match (&known.before, control.previous()) {
         // Two beginnings of one group.
@@ -230,7 +236,9 @@ fn beside(
             check(state, control, sender)?;
         }
         (PreviousState::Unseen { hash, joined, master_key }, Some(previous)) if hash == previous => {
-            if may(joined, control.change(), control.author()).is_err() {
+            // A member who leaves could make up the rest of the state. Only the state before shows that.
+            let is_own_departure = control.change() == GroupChange::Left && sender.actor == me;
+            if !joined.admins().contains(control.author()) && !is_own_departure {
                 return Ok(ControlVerdict::Ahead);
             }
             match master_key {

@@ -10,7 +10,7 @@ mod outsiders;
 mod removal;
 
 pub use outsiders::Outsiders;
-pub use removal::{MAX_RACE, OwnRemoval, Remedy, UndoneChange};
+pub use removal::{MAX_RACE, OwnRemoval, OwnRemovals, Remedy, UndoneChange};
 
 /// The number of former members whom a record names.
 pub const MAX_FORMER_MEMBERS: usize = 256;
@@ -27,8 +27,8 @@ pub struct KnownGroup {
     pub outsiders: Outsiders,
     /// The departure of the device's user.
     pub departure: OwnDeparture,
-    /// The last removal of members by the device's user, until it can no more be undone by a race.
-    pub removal: Option<OwnRemoval>,
+    /// The removals of members by the device's user that a race may still undo.
+    pub removals: OwnRemovals,
     /// The state before, over which another change may turn out to win.
     pub before: PreviousState,
     /// The last change.
@@ -39,10 +39,19 @@ pub struct KnownGroup {
     pub leader: String,
     /// The members who have shown that they have this state, or had a former one.
     pub confirmed: BTreeSet<String>,
-    /// The hashes of the former states, oldest first. They are the last 32 at most.
-    pub past: Vec<String>,
+    /// The former states, oldest first. They are the last 32 at most.
+    pub past: Vec<FormerState>,
     /// The actors who were members and are none now. They are 256 at most.
     pub former: BTreeSet<String>,
+}
+
+/// A state that a record had, or that the state of a record follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerState {
+    /// The epoch of the state.
+    pub epoch: u64,
+    /// The hash of the state.
+    pub hash: String,
 }
 
 /// The relation of a state that a member has to the states of a record.
@@ -52,8 +61,11 @@ pub enum StateAgreement {
     Same,
     /// The member has a former state.
     Former,
-    /// The member has a state of this or an earlier epoch that this record never had.
+    /// The member has another state of an epoch of which this record has or had one.
     Other,
+    /// The member has a state of an earlier epoch of which this record had none, or which it has
+    /// forgotten.
+    Unknown,
     /// The member has a state of a later epoch.
     Later,
 }
@@ -126,7 +138,7 @@ impl KnownGroup {
             current: state,
             outsiders: Outsiders::default(),
             departure: OwnDeparture::NotMade,
-            removal: None,
+            removals: OwnRemovals::default(),
             before: PreviousState::Nothing,
             change: GroupChange::Created,
             maker: maker.to_owned(),
@@ -139,7 +151,7 @@ impl KnownGroup {
     /// Returns this record, which the user chose in the place of `replaced`, with what that one knows
     /// of the past.
     pub fn in_place_of(mut self, replaced: &Self) -> Self {
-        self.past.splice(0..0, replaced.past.iter().cloned().chain([replaced.current.hash()]));
+        self.past.splice(0..0, replaced.past.iter().cloned().chain([FormerState::of(&replaced.current)]));
         self.past.drain(..self.past.len().saturating_sub(MAX_FORMER));
         let former = self.former.iter().chain(&replaced.former).chain(replaced.current.members());
         let former = former.filter(|actor| !self.current.members().contains(*actor));
@@ -183,8 +195,8 @@ impl KnownGroup {
             ControlVerdict::Overtaken => {
                 let known = known?;
                 let PreviousState::Seen { state, .. } = &known.before else { return None };
-                let removal = OwnRemoval::by(control, state, None, me).filter(|_| known.removal.is_none())?;
-                Some(Self { removal: Some(removal), ..known.clone() })
+                let removals = known.removals.with_overtaken(control, state, me)?;
+                Some(Self { removals, ..known.clone() })
             }
             ControlVerdict::Same
             | ControlVerdict::Conflict { wins: false }
@@ -203,7 +215,7 @@ impl KnownGroup {
             Some(_) | None => OwnDeparture::NotMade,
         };
         let mut past = known.map(|known| known.past.clone()).unwrap_or_default();
-        past.extend(known.map(|known| known.current.hash()));
+        past.extend(known.map(|known| FormerState::of(&known.current)));
         past.drain(..past.len().saturating_sub(MAX_FORMER));
         let confirmed = known.map(|known| known.confirmed.clone()).unwrap_or_default();
         let confirmed = confirmed.into_iter().chain([control.author().to_owned()]);
@@ -212,7 +224,7 @@ impl KnownGroup {
         let former = former.filter(|actor| !current.members().contains(*actor));
         let former = former.take(MAX_FORMER_MEMBERS).cloned().collect();
         let outsiders = Outsiders::after(known, &before, control);
-        let removal = OwnRemoval::after(known, control, me);
+        let removals = OwnRemovals::after(known, control, me);
         let (change, maker) = (control.change(), control.device().to_owned());
         let leader = match known {
             Some(known)
@@ -226,7 +238,7 @@ impl KnownGroup {
             current,
             outsiders,
             departure,
-            removal,
+            removals,
             before,
             change,
             maker,
@@ -241,7 +253,8 @@ impl KnownGroup {
     fn revealed(&self, control: &GroupControl) -> Self {
         let state = control.state().clone();
         let mut outsiders = Outsiders::default();
-        if control.change() == GroupChange::Left {
+        // The state is proven by its hash. What the control says of its author is proven by the key.
+        if control.change() == GroupChange::Left && control.is_under(state.master_key()) {
             outsiders = outsiders.with(control.author(), state.members());
         }
         let same_key = state.master_key() == self.current.master_key();
@@ -258,9 +271,18 @@ impl KnownGroup {
     /// A state between two that this device had may come late. Only whoever was made an admin after
     /// it, and is followed at once, makes such a state look like another history.
     pub fn is_denied_by(&self, earlier: &GroupState) -> bool {
-        let hash = earlier.hash();
-        let is_known = self.past.contains(&hash) || self.before.hash().is_some_and(|before| before == hash);
-        !is_known && !earlier.admins().contains(&self.leader)
+        !self.had(&earlier.hash()) && !earlier.admins().contains(&self.leader)
+    }
+
+    /// True if this record has the state with this hash, or had it. A state that another one is said to
+    /// follow does not count.
+    pub fn has_followed(&self, hash: &str) -> bool {
+        self.current.hash() == hash || self.past.iter().any(|past| past.hash == hash)
+    }
+
+    /// True if this record had the state with this hash, or if its own state follows that one.
+    pub(super) fn had(&self, hash: &str) -> bool {
+        self.past.iter().any(|past| past.hash == hash) || self.before.hash().as_deref() == Some(hash)
     }
 
     /// Compares the last change with another control of its epoch. The lesser one wins on every device:
@@ -292,11 +314,20 @@ impl KnownGroup {
             StateAgreement::Same
         } else if epoch > self.current.epoch() {
             StateAgreement::Later
-        } else if self.past.iter().chain(&self.before.hash()).any(|past| past == state) {
+        } else if self.had(state) {
             StateAgreement::Former
-        } else {
+        } else if self.had_one_of(epoch) {
             StateAgreement::Other
+        } else {
+            StateAgreement::Unknown
         }
+    }
+
+    /// True if this record has or had a state of this epoch, or knows the hash of one. It has none of
+    /// an epoch that it has skipped, and forgets the oldest.
+    fn had_one_of(&self, epoch: u64) -> bool {
+        let is_before = self.before.hash().is_some() && epoch.checked_add(1) == Some(self.current.epoch());
+        epoch == self.current.epoch() || is_before || self.past.iter().any(|past| past.epoch == epoch)
     }
 
     /// True if somebody is a member, or was one as far as this record knows.
@@ -350,6 +381,12 @@ impl KnownGroup {
     /// departure that the current state shows.
     fn adds_after_departure(&self, control: &GroupControl, me: &str) -> bool {
         !self.current.members().contains(me) && control.brings_in(me)
+    }
+}
+
+impl FormerState {
+    fn of(state: &GroupState) -> Self {
+        Self { epoch: state.epoch(), hash: state.hash() }
     }
 }
 

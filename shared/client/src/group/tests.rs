@@ -114,6 +114,11 @@ fn rename(name: &str) -> Proposal {
     Proposal::Rename(name.to_owned())
 }
 
+/// Returns what a record remembers of a former state.
+fn former(state: &GroupState) -> FormerState {
+    FormerState { epoch: state.epoch(), hash: state.hash() }
+}
+
 /// Returns the previous state of a record in which nobody has left.
 fn seen(state: GroupState) -> PreviousState {
     PreviousState::Seen { state, outsiders: Outsiders::default() }
@@ -295,11 +300,13 @@ proptest! {
         let kept = PreviousState::Unseen { hash, master_key: Some(joined.master_key().clone()), joined };
         let departure = if left { OwnDeparture::Made } else { OwnDeparture::NotMade };
         for before in [PreviousState::Nothing, seen(before), renewed, kept] {
-            let (confirmed, past) = (people([BOB]), vec![current.hash()]);
+            let past = vec![former(&current)];
+            let confirmed = people([BOB]);
             let known = known(&current);
             let outsiders = Outsiders { departed: people([CAROL]), revoked };
-            let removal = left.then(|| OwnRemoval { members: people([DAVE]), epoch: 3, again: revoked });
-            let known = KnownGroup { outsiders, departure, removal, before, confirmed, past, ..known };
+            let removal = left.then(|| (DAVE.to_owned(), OwnRemoval { epoch: 3, again: revoked }));
+            let removals = OwnRemovals(removal.into_iter().collect());
+            let known = KnownGroup { outsiders, departure, removals, before, confirmed, past, ..known };
             prop_assert_eq!(KnownGroup::parse(&known.to_value()), Ok(known.clone()));
             if let Ok(read) = KnownGroup::parse(&replaced(known.to_value(), place, other.clone())) {
                 prop_assert_eq!(KnownGroup::parse(&read.to_value()), Ok(read));

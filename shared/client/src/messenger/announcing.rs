@@ -50,7 +50,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             notices.push(event(&group.id, whence.actor, GroupEvent::Conflict));
         }
         match agreement {
-            StateAgreement::Former | StateAgreement::Other => {
+            StateAgreement::Former | StateAgreement::Other | StateAgreement::Unknown => {
                 let (now_ms, hash) = (self.now_ms(), known.current.hash());
                 let before_ms = now_ms.saturating_sub(BEHIND_MINUTES * 60_000);
                 if tx.note_behind(group.id.as_str(), whence.actor, &hash, now_ms, before_ms)? {

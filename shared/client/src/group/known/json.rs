@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use eko_protocol::Invalid;
 use serde_json::{Value, json};
 
-use super::{KnownGroup, MAX_FORMER, MAX_FORMER_MEMBERS, Outsiders, OwnDeparture, OwnRemoval, PreviousState};
+use super::{
+    FormerState, KnownGroup, MAX_FORMER, MAX_FORMER_MEMBERS, Outsiders, OwnDeparture, OwnRemoval,
+    OwnRemovals, PreviousState,
+};
 use crate::content::member::{actor, device, parsed, texts};
 use crate::group::{GroupChange, GroupState, MAX_MEMBERS, MasterKey};
 
@@ -15,9 +18,10 @@ impl KnownGroup {
         json!({
             "current": self.current.to_value(), "outsiders": self.outsiders.to_value(),
             "userLeft": self.departure == OwnDeparture::Made,
-            "removal": self.removal.as_ref().map(OwnRemoval::to_value),
+            "removals": self.removals.to_value(),
             "before": self.before.to_value(), "change": self.change.as_str(), "maker": self.maker,
-            "leader": self.leader, "confirmed": self.confirmed, "past": self.past, "former": self.former,
+            "leader": self.leader, "confirmed": self.confirmed,
+            "past": self.past.iter().map(FormerState::to_value).collect::<Vec<_>>(), "former": self.former,
         })
     }
 
@@ -31,16 +35,13 @@ impl KnownGroup {
             current: state(value, "current")?,
             outsiders: Outsiders::parse(value)?,
             departure: if flag(value, "userLeft")? { OwnDeparture::Made } else { OwnDeparture::NotMade },
-            removal: match value.get("removal") {
-                None | Some(Value::Null) => None,
-                Some(removal) => Some(OwnRemoval::parse(removal).map_err(|fault| fault.under("/removal"))?),
-            },
+            removals: OwnRemovals::parse(value)?,
             before: PreviousState::parse(before).map_err(|fault| fault.under("/before"))?,
             change: parsed(value, "change", GroupChange::parse)?,
             maker: parsed(value, "maker", device)?,
             leader: parsed(value, "leader", actor)?,
             confirmed: actors(value, "confirmed")?,
-            past: list(value, "past", MAX_FORMER)?.into_iter().map(str::to_owned).collect(),
+            past: items(value, "past", MAX_FORMER, FormerState::parse)?,
             former: list(value, "former", MAX_FORMER_MEMBERS)?.into_iter().map(str::to_owned).collect(),
         })
     }
@@ -89,19 +90,36 @@ impl Outsiders {
     }
 }
 
-impl OwnRemoval {
+impl OwnRemovals {
     fn to_value(&self) -> Value {
-        json!({ "members": self.members, "epoch": self.epoch, "again": self.again })
+        let item = |(actor, it): (&String, &OwnRemoval)| json!({ "actor": actor, "epoch": it.epoch, "again": it.again });
+        self.0.iter().map(item).collect()
+    }
+
+    /// Reads the member `removals` of a record.
+    fn parse(record: &Value) -> Result<Self, Invalid> {
+        let read = |value: &Value| {
+            let removal = OwnRemoval { epoch: epoch(value)?, again: flag(value, "again")? };
+            Ok((parsed(value, "actor", actor)?, removal))
+        };
+        Ok(Self(items(record, "removals", MAX_MEMBERS, read)?.into_iter().collect()))
+    }
+}
+
+impl FormerState {
+    fn to_value(&self) -> Value {
+        json!({ "epoch": self.epoch, "hash": self.hash })
     }
 
     fn parse(value: &Value) -> Result<Self, Invalid> {
-        let epoch = value.get("epoch").and_then(Value::as_u64);
-        Ok(Self {
-            members: actors(value, "members")?,
-            epoch: epoch.ok_or_else(|| Invalid::at("/epoch", "must be a number"))?,
-            again: flag(value, "again")?,
-        })
+        let hash = parsed(value, "hash", |hash| Ok(hash.to_owned()))?;
+        Ok(Self { epoch: epoch(value)?, hash })
     }
+}
+
+fn epoch(value: &Value) -> Result<u64, Invalid> {
+    let epoch = value.get("epoch").and_then(Value::as_u64);
+    epoch.ok_or_else(|| Invalid::at("/epoch", "must be a number"))
 }
 
 fn state(value: &Value, name: &str) -> Result<GroupState, Invalid> {
@@ -118,6 +136,22 @@ fn flag(value: &Value, name: &str) -> Result<bool, Invalid> {
 fn actors(value: &Value, name: &str) -> Result<BTreeSet<String>, Invalid> {
     let actors = list(value, name, MAX_MEMBERS)?.into_iter().map(actor).collect::<Result<_, _>>();
     actors.map_err(|fault| fault.under(format!("/{name}")))
+}
+
+/// Reads an array of at most `most` items.
+fn items<R>(
+    value: &Value,
+    name: &str,
+    most: usize,
+    read: impl Fn(&Value) -> Result<R, Invalid>,
+) -> Result<Vec<R>, Invalid> {
+    let at = || format!("/{name}");
+    let items = value.get(name).and_then(Value::as_array);
+    let items = items.ok_or_else(|| Invalid::at(at(), "must be an array"))?;
+    if items.len() > most {
+        return Err(Invalid::at(at(), format!("are more than {most}")));
+    }
+    items.iter().map(read).collect::<Result<_, _>>().map_err(|fault| fault.under(at()))
 }
 
 fn list<'a>(value: &'a Value, name: &str, most: usize) -> Result<Vec<&'a str>, Invalid> {

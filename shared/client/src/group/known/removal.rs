@@ -1,26 +1,28 @@
 //! The removals of members by a device's user that a change of another admin has undone, and what
 //! the user is told of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{KnownGroup, LeaveDecision, OwnDeparture, PreviousState, RekeyDecision};
-use crate::group::{ControlVerdict, GroupChange, GroupControl, GroupDifference, GroupState};
+use crate::group::{ControlVerdict, GroupChange, GroupControl, GroupDifference, GroupState, MAX_MEMBERS};
 
 /// The number of epochs after a removal in which a change may have been made without knowing of it.
 pub const MAX_RACE: u64 = 8;
 
-/// A removal of members by a device's user.
+/// The removal of one member by a device's user.
 ///
 /// The [module](crate::group#removing-again) says when it is recorded and when it ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnRemoval {
-    /// The actors who were removed. They are 256 at most.
-    pub members: BTreeSet<String>,
     /// The epoch of the removal.
     pub epoch: u64,
-    /// True if the client has made it again already.
+    /// True if it was made once more already.
     pub again: bool,
 }
+
+/// The removals by a device's user, each with the actor who was removed. They are 256 at most.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnRemovals(pub BTreeMap<String, OwnRemoval>);
 
 /// The way in which a change that was undone comes about all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,44 +48,61 @@ pub struct UndoneChange {
     pub remedy: Remedy,
 }
 
-impl OwnRemoval {
-    /// Returns the removal that a control of the user `me` makes out of `before`, in the place of the
-    /// one that is recorded already.
-    pub(super) fn by(
-        control: &GroupControl,
-        before: &GroupState,
-        recorded: Option<&Self>,
-        me: &str,
-    ) -> Option<Self> {
+impl OwnRemovals {
+    /// Returns these and what a control of the user `me` removes from `before`, if it is a removal.
+    fn with(&self, control: &GroupControl, before: &GroupState, me: &str) -> Option<Self> {
         if control.change() != GroupChange::Removed || control.author() != me {
             return None;
         }
-        let members: BTreeSet<_> = before.members().difference(control.state().members()).cloned().collect();
-        let again = recorded.is_some_and(|recorded| !recorded.members.is_disjoint(&members));
-        Some(Self { members, epoch: control.state().epoch(), again })
+        let (mut removals, epoch) = (self.0.clone(), control.state().epoch());
+        for actor in before.members().difference(control.state().members()) {
+            let again = removals.contains_key(actor);
+            removals.insert(actor.clone(), OwnRemoval { epoch, again });
+        }
+        while removals.len() > MAX_MEMBERS {
+            let oldest = removals.iter().min_by_key(|(_, removal)| removal.epoch);
+            let Some(oldest) = oldest.map(|(actor, _)| actor.clone()) else { break };
+            removals.remove(&oldest);
+        }
+        Some(Self(removals))
     }
 
-    /// Returns the removal that is recorded after a control that counts.
-    pub(super) fn after(known: Option<&KnownGroup>, control: &GroupControl, me: &str) -> Option<Self> {
-        let (known, state) = (known?, control.state());
-        let recorded = known.removal.as_ref();
-        if let Some(made) = Self::by(control, &known.current, recorded, me) {
-            return Some(made);
-        }
-        let recorded = recorded.filter(|it| state.epoch() <= it.epoch.saturating_add(MAX_RACE))?;
-        let mut recorded = recorded.clone();
-        // Whoever is added to a state without him is added on purpose.
-        recorded.members.retain(|actor| known.current.members().contains(actor) || !control.brings_in(actor));
-        (!recorded.members.is_empty()).then_some(recorded)
+    /// Returns these and what an overtaken control of the user `me` removes from `before`. Returns
+    /// `None` if that adds nobody: who is recorded already was removed by the control that has won or by
+    /// a later one.
+    pub(super) fn with_overtaken(
+        &self,
+        control: &GroupControl,
+        before: &GroupState,
+        me: &str,
+    ) -> Option<Self> {
+        let mut removals = self.with(control, before, me)?.0;
+        removals.extend(self.0.clone());
+        (removals.len() > self.0.len()).then_some(Self(removals))
+    }
+
+    /// Returns the removals that are recorded after a control that counts.
+    pub(super) fn after(known: Option<&KnownGroup>, control: &GroupControl, me: &str) -> Self {
+        let Some(known) = known else { return Self::default() };
+        let recorded = &known.removals;
+        let Self(mut removals) = recorded.with(control, &known.current, me).unwrap_or(recorded.clone());
+        removals.retain(|actor, removal| {
+            // Whoever is added to a state without him is added on purpose.
+            let is_added = control.brings_in(actor) && !known.current.members().contains(actor);
+            !is_added && control.state().epoch() <= removal.epoch.saturating_add(MAX_RACE)
+        });
+        Self(removals)
     }
 }
 
 impl KnownGroup {
     /// Returns the members whom the device of the user `me` removes once more now.
     pub fn should_remove_again(&self, me: &str) -> BTreeSet<String> {
-        let removal = self.removal.as_ref().filter(|it| !it.again && self.current.admins().contains(me));
-        let members = removal.map(|removal| removal.members.intersection(self.current.members()));
-        members.into_iter().flatten().filter(|member| *member != me).cloned().collect()
+        if !self.current.admins().contains(me) {
+            return BTreeSet::new();
+        }
+        let due = self.removals.0.iter().filter(|(_, removal)| !removal.again).map(|(actor, _)| actor);
+        due.filter(|actor| *actor != me && self.current.members().contains(*actor)).cloned().collect()
     }
 
     /// Returns the parts of the last change that do not hold in `next`, which takes its place.
@@ -124,9 +143,7 @@ impl KnownGroup {
         } else if next.departure == OwnDeparture::Made && comes_back(&&me.to_owned()) {
             (GroupChange::Left, GroupDifference { removed: [me.to_owned()].into(), ..Default::default() })
         } else {
-            let removed = self.removal.iter().chain(&next.removal).flat_map(|removal| &removal.members);
-            let named = |actor: &&String| next.removal.as_ref().is_some_and(|it| it.members.contains(*actor));
-            let removed = removed.filter(comes_back).filter(named).cloned().collect();
+            let removed = next.removals.0.keys().filter(comes_back).cloned().collect();
             (GroupChange::Removed, GroupDifference { removed, ..Default::default() })
         };
         if lost.is_empty() {

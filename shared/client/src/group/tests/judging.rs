@@ -39,7 +39,7 @@ fn the_next_change_is_applied_and_older_ones_are_stale() {
     assert_eq!(judge_control(Some(&at_first), &renamed, ALICE, BOB), ControlVerdict::Apply);
     let at_second = KnownGroup::after(Some(&at_first), &renamed, &ControlVerdict::Apply, BOB).unwrap();
     assert_eq!((&at_second.current, &at_second.before), (&second, &seen(first.clone())));
-    assert_eq!((at_second.maker, at_second.past), (device_of(ALICE), vec![first.hash()]));
+    assert_eq!((at_second.maker, at_second.past), (device_of(ALICE), vec![former(&first)]));
     let at_second = known_after(second, seen(first));
     assert_eq!(judge_control(Some(&at_second), &renamed, ALICE, BOB), ControlVerdict::Same);
     assert_eq!(judge_control(Some(&at_second), &created, ALICE, BOB), ControlVerdict::Older);
@@ -232,7 +232,7 @@ fn joins_beside_others(environment: &Environment) {
     let mut beside = [
         next(&now.current, Proposal::Rekey, ALICE, environment).1,
         next(&now.current, Proposal::Remove(people([CAROL])), BOB, environment).1,
-        next(&now.current, Proposal::Leave, CAROL, environment).1,
+        next(&now.current, Proposal::Leave, BOB, environment).1,
         added,
     ];
     let order = |control: &GroupControl| match control.change() {

@@ -34,7 +34,7 @@ fn a_known_admin_is_believed_without_what_was_between() {
     // The control that was missing comes late. It shows the state before, and changes nothing else.
     assert_eq!(verdicts, [ControlVerdict::Jump, ControlVerdict::Reveals]);
     assert_eq!((&at_carol.current, &at_carol.before), (&third, &seen(second)));
-    assert_eq!(at_carol.past, [known.current.hash()]);
+    assert_eq!(at_carol.past, [former(&known.current)]);
     // A member who is no admin is not believed.
     let (_, left) = next(&third, Proposal::Leave, DAVE, &environment);
     assert_eq!(judge_control(Some(&known), &left, DAVE, CAROL), ControlVerdict::Ahead);
@@ -187,4 +187,121 @@ fn a_state_is_compared_with_those_that_were() {
     assert_eq!(agreement(&next(&second, Proposal::Rekey, ALICE, &environment).0), StateAgreement::Later);
     // Whoever changed the group has the state. The others have not shown it yet.
     assert_eq!(at_carol.unconfirmed(CAROL), people([BOB, DAVE]));
+}
+
+/// Mallory, a member, makes a `left` that leads newcomers and whoever has skipped a state elsewhere.
+#[test]
+fn a_departure_rewrites_nothing_where_the_state_before_is_unknown() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (second, renamed) = next(&known.current, rename("Band"), ALICE, &environment);
+    let eve = "https://e.example/user/eve";
+    let (third, added) = next(&second, Proposal::Add(people([eve])), ALICE, &environment);
+    let (_, left) = next(&second, Proposal::Leave, CAROL, &environment);
+    let key = second.master_key();
+    let mut members = third.members().clone();
+    members.remove(CAROL);
+    members.insert("https://m.example/user/mallory".to_owned());
+    let false_left = forged(&left, "/object/members", json!(members), key).unwrap();
+    let newcomer = KnownGroup::after(None, &added, &ControlVerdict::Join, eve).unwrap();
+    let (jumped, _) = follow(&known, [&added], DAVE);
+    for (known, me) in [(&newcomer, eve), (&jumped, DAVE)] {
+        for control in [&left, &false_left] {
+            let (after, verdicts) = follow(known, [control], me);
+            assert_eq!((verdicts, &after), ([ControlVerdict::Ahead], known));
+        }
+    }
+    // The state before shows which of them is right.
+    let (revealed, _) = follow(&jumped, [&renamed], DAVE);
+    let refused = ControlVerdict::Refused(GroupError::NotThatChange(GroupChange::Left));
+    assert_eq!(judge_control(Some(&revealed), &false_left, CAROL, DAVE), refused);
+    assert_eq!(judge_control(Some(&revealed), &left, CAROL, DAVE), ControlVerdict::Overtakes);
+    // A device of the user has made this one, and it holds.
+    let (_, own) = next(&second, Proposal::Leave, DAVE, &environment);
+    assert_eq!(judge_control(Some(&jumped), &own, DAVE, DAVE), ControlVerdict::Overtakes);
+}
+
+/// Whoever shows the state before calls it a departure of somebody who does not have its key.
+#[test]
+fn a_state_that_is_shown_late_makes_no_key_due_by_a_false_word() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (second, renamed) = next(&known.current, rename("Band"), ALICE, &environment);
+    let (_, rekeyed) = next(&second, rename("Choir"), BOB, &environment);
+    let (at_carol, _) = follow(&known, [&rekeyed], CAROL);
+    let mut word = renamed.to_value();
+    let mallory = "https://m.example/user/mallory";
+    (word["actor"], word["eko:change"]) = (json!(mallory), json!("left"));
+    for (key, due) in [(MasterKey::from_bytes([7; 32]), false), (second.master_key().clone(), true)] {
+        let left = proven(word.clone(), &key).unwrap();
+        let (after, verdicts) = follow(&at_carol, [&left], CAROL);
+        assert_eq!((verdicts, &after.before.clone()), ([ControlVerdict::Reveals], &after.before));
+        assert!(matches!(&after.before, PreviousState::Seen { state, .. } if *state == second));
+        assert_eq!(after.rekey_due(), due);
+    }
+}
+
+/// Carol was removed, added again and made an admin, and a server has withheld all of that from Dave.
+#[test]
+fn an_admin_vouches_for_somebody_who_was_removed_and_is_back() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (out, removed) = next(&known.current, Proposal::Remove(people([CAROL])), ALICE, &environment);
+    let (at_dave, _) = follow(&known, [&removed], DAVE);
+    let (back, _) = next(&out, Proposal::Add(people([CAROL])), ALICE, &environment);
+    let (admin, _) = next(&back, Proposal::Promote(people([CAROL])), ALICE, &environment);
+    let (_, renamed) = next(&admin, rename("Band"), CAROL, &environment);
+    let refused = ControlVerdict::Refused(GroupError::OtherHistory);
+    assert_eq!(judge_control(Some(&at_dave), &renamed, CAROL, DAVE), refused);
+    let (device, identity) = (device_of(CAROL), identity_of(CAROL).public());
+    let sender = ControlSender { actor: CAROL, device: &device, identity: &identity };
+    let forwarded = |by| judge_forwarded_control(Some(&at_dave), &renamed, &sender, by, DAVE);
+    assert_eq!(forwarded(ALICE), ControlVerdict::Jump);
+    assert_eq!(forwarded(CAROL), refused, "nobody vouches for oneself");
+}
+
+#[test]
+fn an_old_addition_by_somebody_who_is_no_admin_is_of_another_history() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let own = GroupState::new(GroupParts {
+        admins: people([ALICE, DAVE]),
+        grants: BTreeMap::from([(
+            DAVE.to_owned(),
+            signing(ALICE, &environment, |it| GroupGrant::sign(DAVE, known.current.id(), it)).unwrap(),
+        )]),
+        members: people([ALICE, BOB, DAVE]),
+        ..known.current.parts().clone()
+    });
+    let (_, added) = next(&own.unwrap(), Proposal::Add(people([CAROL])), DAVE, &environment);
+    let (second, one) = next(&known.current, rename("Band"), ALICE, &environment);
+    let (third, two) = next(&second, Proposal::Rekey, ALICE, &environment);
+    let (at_carol, _) = follow(&known, [&one, &two], CAROL);
+    assert_eq!(at_carol.current, third);
+    let refused = ControlVerdict::Refused(GroupError::OtherHistory);
+    assert_eq!(judge_control(Some(&at_carol), &added, DAVE, CAROL), refused, "a member is no admin");
+    // What the device followed itself is no other history, though its author is gone since.
+    let (_, added) = next(&third, Proposal::Add(people(["https://e.example/user/eve"])), BOB, &environment);
+    let (_, left) = next(added.state(), Proposal::Leave, BOB, &environment);
+    let eve = "https://e.example/user/eve";
+    let at_eve = KnownGroup::after(None, &added, &ControlVerdict::Join, eve).unwrap();
+    let at_eve = KnownGroup { before: seen(third), ..at_eve };
+    let (at_eve, _) = follow(&at_eve, [&left], eve);
+    assert_eq!(judge_control(Some(&at_eve), &added, BOB, eve), ControlVerdict::Older);
+}
+
+/// A note that waited for two controls names a state that the device has skipped since.
+#[test]
+fn a_state_that_was_skipped_or_forgotten_is_no_other_history() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (second, _) = next(&known.current, rename("one"), ALICE, &environment);
+    let (third, _) = next(&second, rename("two"), ALICE, &environment);
+    let (_, fourth) = next(&third, rename("three"), ALICE, &environment);
+    let (at_carol, _) = follow(&known, [&fourth], CAROL);
+    let agreement = |state: &GroupState| at_carol.agreement(state.epoch(), &state.hash());
+    assert_eq!(agreement(&second), StateAgreement::Unknown);
+    assert_eq!(agreement(&third), StateAgreement::Former);
+    assert_eq!(agreement(&next(&second, rename("other"), BOB, &environment).0), StateAgreement::Other);
+    assert_eq!(agreement(&choir(&environment)), StateAgreement::Unknown, "the device came in later");
 }

@@ -171,3 +171,31 @@ fn a_departure_does_not_hide_who_led_elsewhere() {
     let verdict = judge_control(Some(&at_dave), &removed, ALICE, DAVE);
     assert_eq!(verdict, ControlVerdict::Refused(GroupError::OtherHistory));
 }
+
+/// Alice removes Carol and then Dave. An admin who has not looked brings both back.
+#[test]
+fn a_second_removal_does_not_forget_the_first() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let carol = removal(&known.current, CAROL, ALICE, &environment);
+    let dave = removal(carol.state(), DAVE, ALICE, &environment);
+    let (mut state, mut last) = (known.current.clone(), None);
+    for name in ["one", "two", "three"] {
+        let (next, control) = next(&state, rename(name), BOB, &environment);
+        (state, last) = (next, Some(control));
+    }
+    let last = last.unwrap();
+    let (at_alice, undone) = step(&follow(&known, [&carol, &dave], ALICE), &last, ALICE);
+    let undone = undone.unwrap();
+    assert_eq!((undone.lost.removed, undone.remedy), (people([CAROL, DAVE]), Remedy::Again));
+    assert_eq!(at_alice.should_remove_again(ALICE), people([CAROL, DAVE]));
+    assert_eq!(KnownGroup::parse(&at_alice.to_value()), Ok(at_alice.clone()));
+    // Each ends by itself: 8 epochs after it, or by an addition.
+    while state.epoch() <= carol.state().epoch() + MAX_RACE {
+        state = next(&state, rename(&state.epoch().to_string()), BOB, &environment).0;
+    }
+    let late = GroupState::new(GroupParts { epoch: state.epoch() - 1, ..state.parts().clone() }).unwrap();
+    let late = change(&late, rename("late"), BOB, &environment);
+    let at_alice = follow(&known, [&carol, &dave, &late], ALICE);
+    assert_eq!(at_alice.should_remove_again(ALICE), people([DAVE]));
+}

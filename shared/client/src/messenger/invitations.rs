@@ -8,11 +8,11 @@ use super::incoming::ActivitySource;
 use super::requests::origin_of;
 use super::standing::Standing;
 use super::trust::Contact;
-use super::{GroupEvent, Messenger, MessengerError, Notice, Person, SentActivity};
+use super::{Distrust, GroupEvent, Messenger, MessengerError, Notice, Person, SentActivity};
 use crate::content::{Activity, ActivityContent, GroupRef};
 use crate::group::{
-    ControlSender, ControlVerdict, GroupControl, GroupError, GroupId, GroupState, KnownGroup, StateAgreement,
-    check_lineage, judge_control,
+    ControlSender, ControlVerdict, GroupControl, GroupError, GroupId, GroupState, KnownGroup, check_lineage,
+    judge_control,
 };
 use crate::store::{DeviceStoreError, HeldReason, StoredInvitation, Transaction};
 use crate::{SignalSessions, Transport};
@@ -77,23 +77,28 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ///
     /// # Errors
     /// [`MessengerError::NoSuchGroup`] if there is no invitation; [`MessengerError::Group`] with
-    /// [`GroupError::FalseGrant`] if nothing proves the invitation, which is dropped, and with
-    /// [`GroupError::SeveralInvitations`] if several are proven and `by` selects none of them.
+    /// [`GroupError::FalseGrant`] if nothing proves the invitation, or [`GroupError::RevokedDevice`] if
+    /// its device was revoked since: it is dropped; and with [`GroupError::SeveralInvitations`] if
+    /// several are proven and `by` selects none of them. [`MessengerError::Distrust`] if the devices of
+    /// who made it were all replaced, and this user has not accepted that.
     pub async fn join_group(&self, id: &GroupId, by: Option<&Person>) -> Result<JoinedGroup, MessengerError> {
         self.require_joined().await?;
         let by = by.map(Person::actor);
         let known = self.store.read(|tx| tx.group(id.as_str()))?;
         let is_member = known.is_some_and(|known| known.current.members().contains(&self.device.actor()));
-        if is_member && by.is_none() {
+        let mut failure = MessengerError::NoSuchGroup(id.to_string());
+        let mut open = self.store.read(|tx| tx.invitations(Some(id.as_str())))?;
+        open.retain(|it| !it.declined && by.as_ref().is_none_or(|by| *by == it.by));
+        if is_member && by.is_none() && !open.is_empty() {
             return Err(GroupError::SeveralInvitations.into());
         }
-        let mut failure = MessengerError::NoSuchGroup(id.to_string());
         let mut proven = Vec::new();
-        for invitation in self.store.read(|tx| tx.invitations(Some(id.as_str())))? {
-            if invitation.declined || by.as_ref().is_some_and(|by| *by != invitation.by) {
-                continue;
-            }
-            match self.prove(&invitation.known.current).await {
+        for invitation in open {
+            let proof = match self.store.read(|tx| self.check_maker(tx, &invitation)) {
+                Ok(()) => self.prove(&invitation.known.current).await,
+                Err(error) => Err(error),
+            };
+            match proof {
                 Ok(()) => proven.push(invitation),
                 Err(error @ MessengerError::Group(_)) => {
                     self.store.write(|tx| tx.drop_invitations(id.as_str(), Some(&invitation.by)))?;
@@ -121,6 +126,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let now = tx.invitations(Some(id.as_str()))?;
             let now = now.into_iter().find(|now| now.by == invitation.by && now.known.current == *state);
             let Some(now) = now else { return Err(MessengerError::Group(GroupError::Stale)) };
+            // Nor may the device have been revoked meanwhile.
+            self.check_maker(tx, &now)?;
             self.enter(tx, &now, &mut notices)?;
             let group = GroupRef { id: id.clone(), epoch: state.epoch(), state: state.hash() };
             let join = self.evidence(tx, id.as_str(), Some(group), ActivityContent::Join(id.clone()))?;
@@ -152,6 +159,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Ok(())
         })
+    }
+
+    /// Checks that the device which made the state of an invitation is an active one still, and that
+    /// this user has accepted a reset of its user's devices.
+    fn check_maker(&self, tx: &Transaction<'_>, invitation: &StoredInvitation) -> Result<(), MessengerError> {
+        let (author, device) = (invitation.latest.author(), invitation.latest.device());
+        let Some(contact) = self.kept_contact(tx, author)? else { return Ok(()) };
+        match Standing::of(&contact, device, &self.device.actor()) {
+            Standing::Revoked => Err(GroupError::RevokedDevice.into()),
+            Standing::Reset => {
+                Err(contact.distrust(Distrust::Reset { verified: contact.pinned.verified.is_some() }))
+            }
+            Standing::Own | Standing::Accepted | Standing::Stranger => Ok(()),
+        }
     }
 
     /// Checks the signature of each grant by the chains of those who granted, which it reads if
@@ -257,8 +278,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         )?)
     }
 
-    /// Judges a control by each invitation to its group. Returns true if one of them follows it. A
-    /// control of another device of this user joins the group.
+    /// Judges a control by each invitation to its group. Returns true if one of them follows it. If
+    /// another device of this user has made the control, the group is joined with it.
+    ///
+    /// The state before that of an invitation counts only if the invitation is a right change of it. Or
+    /// else it belongs to another invitation: whoever invites can name any state as the one before.
     pub(super) fn follow_invitations(
         &self,
         tx: &Transaction<'_>,
@@ -274,11 +298,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let Some(known) = KnownGroup::after(Some(&invitation.known), control, &verdict, &me) else {
                 continue;
             };
-            if verdict == ControlVerdict::Join {
+            let is_latest = known.current == *control.state();
+            let leads_on = match verdict {
+                ControlVerdict::Join => continue,
+                ControlVerdict::Reveals => match self.followed(tx, control, &invitation.latest)? {
+                    true => true,
+                    false => continue,
+                },
+                _ => is_latest,
+            };
+            if whence.standing == Standing::Own && !leads_on {
                 continue;
             }
             follows = true;
-            let is_latest = known.current == *control.state();
             let latest = if is_latest { control.clone() } else { invitation.latest.clone() };
             let was_declined = invitation.declined;
             let declined = was_declined && !control.brings_in(&me);
@@ -294,6 +326,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         }
         Ok(follows)
+    }
+
+    /// True if `next` is a right change of the state that `control` makes.
+    fn followed(
+        &self,
+        tx: &Transaction<'_>,
+        control: &GroupControl,
+        next: &GroupControl,
+    ) -> Result<bool, MessengerError> {
+        let (me, author, device) = (self.device.actor(), next.author(), next.device());
+        let listed = self.kept_contact(tx, author)?.and_then(|contact| contact.listed(device));
+        let before = KnownGroup::after(None, control, &ControlVerdict::Join, &me);
+        let Some((listed, before)) = listed.zip(before) else { return Ok(false) };
+        let sender = ControlSender { actor: author, device, identity: &listed.identity };
+        Ok(judge_control(Some(&before), next, &sender, &me) == ControlVerdict::Apply)
     }
 
     /// Keeps what a `Join` says: that a member has the state, or that this user has joined on
@@ -322,10 +369,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 }
             }
             (None, Standing::Own) => {
-                let agrees = |it: &StoredInvitation| {
-                    let agreement = it.known.agreement(group.epoch, &group.state);
-                    matches!(agreement, StateAgreement::Same | StateAgreement::Former)
-                };
+                let agrees = |it: &StoredInvitation| it.known.has_followed(&group.state);
                 match tx.invitations(Some(group.id.as_str()))?.into_iter().find(agrees) {
                     Some(invitation) => {
                         notices.push(event(&group.id, whence.actor, GroupEvent::Joined));

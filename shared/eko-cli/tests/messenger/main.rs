@@ -45,5 +45,6 @@ mod takeover;
 mod talk;
 mod test_network;
 mod thousand;
+mod unasked;
 mod untold;
 mod withheld;

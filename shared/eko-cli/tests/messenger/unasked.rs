@@ -1,0 +1,127 @@
+//! Tests of invitations that are made to be entered without a word of the user, or by a device that
+//! is no longer its user's.
+
+use eko_client::group::{GroupChange, GroupControl, GroupError, GroupGrant, GroupParts, GroupState};
+use eko_client::messenger::MessengerError;
+use eko_testkit::World;
+
+use crate::controls::{control, send_control};
+use crate::forging::{Forger, ForgingSessions};
+use crate::friends::{group, hide};
+use crate::people::{TestMessenger, first, further, know};
+use crate::test_network::TestNetwork;
+
+/// Returns a renaming by Mallory, who is an admin by a grant of a device of Alice's that never was.
+fn usurpation(mallory: &Forger, alice: &TestMessenger, before: &GroupState) -> GroupControl {
+    let (admin, by) = (mallory.me().actor(), alice.me().actor());
+    let device = format!("{by}/device/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11");
+    let signature = mallory.device().keys().identity().sign(b"", mallory.device().environment());
+    let mut parts = GroupParts { epoch: 2, name: "Saturday".to_owned(), ..before.parts().clone() };
+    parts.admins.insert(admin.clone());
+    parts.grants.insert(admin.clone(), GroupGrant { admin, by, device, signature });
+    control(mallory, GroupChange::Renamed, Some(before), &GroupState::new(parts).unwrap())
+}
+
+/// Alice's group, which her other device gets last, was made by her. Mallory's answer comes before.
+#[tokio::test]
+async fn what_an_own_device_made_enters_no_forged_invitation() {
+    let world = World::new().await;
+    let (wire, late) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, sessions) = (first(&world, &wire, "alice").await, ForgingSessions::default());
+    let two = further(&world, &late, &alice, "two").await;
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    hide(&late, &two, &[&alice]);
+    let (id, _) = alice.create_group("Friday", &[mallory.me()]).await.unwrap();
+    let created = group(&alice, &id).state;
+    let forged = usurpation(&mallory, &alice, &created);
+    send_control(&sessions, &mallory, &alice.me(), &forged).await;
+    world.deliver().await;
+    two.receive().await.unwrap();
+    assert_eq!((two.invitations().unwrap().len(), two.groups().unwrap().len()), (1, 0));
+    late.honest();
+    two.receive().await.unwrap();
+    assert_eq!(group(&two, &id).state, created);
+    // Whoever is in the group and is not invited to another history is told so.
+    let none = two.join_group(&id, None).await;
+    assert!(matches!(none, Err(MessengerError::NoSuchGroup(_))), "{none:?}");
+    alice.receive().await.unwrap();
+    mallory.receive().await.unwrap();
+    world.deliver().await;
+}
+
+/// Bob joins Alice's group on one device. The other one has only Mallory's invitation, which names
+/// the state that Bob has joined as the one before.
+#[tokio::test]
+async fn the_join_of_an_own_device_enters_no_forged_invitation() {
+    let world = World::new().await;
+    let (wire, late) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let (two, sessions) = (further(&world, &late, &bob, "two").await, ForgingSessions::default());
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    hide(&late, &two, &[&alice]);
+    let (id, _) = alice.create_group("Friday", &[bob.me(), mallory.me()]).await.unwrap();
+    let created = group(&alice, &id).state;
+    let forged = usurpation(&mallory, &alice, &created);
+    send_control(&sessions, &mallory, &bob.me(), &forged).await;
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    bob.join_group(&id, Some(&alice.me())).await.unwrap();
+    world.deliver().await;
+    two.receive().await.unwrap();
+    assert_eq!((two.invitations().unwrap().len(), two.groups().unwrap().len()), (1, 0));
+    late.honest();
+    two.receive().await.unwrap();
+    assert_eq!(group(&two, &id).state, created);
+    alice.receive().await.unwrap();
+    mallory.receive().await.unwrap();
+    world.deliver().await;
+}
+
+/// The true control comes after one that only claims to follow it.
+#[tokio::test]
+async fn a_true_invitation_is_not_taken_for_a_part_of_a_forged_one() {
+    let world = World::new().await;
+    let (wire, late) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &late, "bob").await);
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    hide(&late, &bob, &[&alice]);
+    let (id, _) = alice.create_group("Friday", &[bob.me(), mallory.me()]).await.unwrap();
+    let created = group(&alice, &id).state;
+    let forged = usurpation(&mallory, &alice, &created);
+    send_control(&sessions, &mallory, &bob.me(), &forged).await;
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    late.honest();
+    bob.receive().await.unwrap();
+    let by: Vec<String> = bob.invitations().unwrap().into_iter().map(|it| it.by).collect();
+    assert_eq!(by.len(), 2, "{by:?}");
+    bob.join_group(&id, None).await.unwrap();
+    assert_eq!(group(&bob, &id).state, created);
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    mallory.receive().await.unwrap();
+    world.deliver().await;
+}
+
+/// Alice finds out that her tablet was stolen after it has invited Bob.
+#[tokio::test]
+async fn the_invitation_of_a_device_that_is_revoked_since_is_not_joined() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let stolen = further(&world, &wire, &alice, "two").await;
+    know(&bob, &alice.me()).await;
+    let (id, _) = stolen.create_group("Friday", &[bob.me()]).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    assert_eq!(bob.invitations().unwrap().len(), 1);
+    alice.revoke(stolen.device().id()).await.unwrap();
+    bob.verification(&alice.me()).await.unwrap();
+    let refused = bob.join_group(&id, None).await;
+    assert!(matches!(refused, Err(MessengerError::Group(GroupError::RevokedDevice))), "{refused:?}");
+    assert_eq!((bob.invitations().unwrap().len(), bob.groups().unwrap().len()), (0, 0));
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    world.deliver().await;
+}

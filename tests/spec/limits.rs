@@ -154,6 +154,7 @@ fn every_limit_of_a_client() {
                 whole(messenger::READ_AGAIN_MINUTES)
             }
             "grants of a group's state" => group::MAX_GRANTS,
+            "epoch of a group" => usize::try_from(group::MAX_EPOCH).unwrap(),
             "epochs that a control of a group skips" => usize::try_from(group::MAX_EPOCH_JUMP).unwrap(),
             "epoch at which a user comes into a group" => usize::try_from(group::MAX_FIRST_EPOCH).unwrap(),
             "epochs after a removal in which a client makes it again, if it was undone" => {

@@ -16,14 +16,14 @@
 //! whom it knows as one, up to [`MAX_EPOCH_JUMP`] epochs ahead. The whole state is in the control.
 //! A `left` that was skipped like that makes a new key due when it arrives.
 //!
-//! A `left` of a member who is no admin is held, if it follows a state that the device does not know.
-//! Only that state shows that it changes nothing else.
+//! A `left` of a member who is no admin is held, if it follows a state that the device does not
+//! know. Only that state shows that it changes nothing else.
 //!
 //! # Two changes at once
 //!
-//! Of two controls of one epoch the one with the lower state hash counts, on every device. A `removed`
-//! comes before all others, and then a `left`, whatever the hashes are. So an admin who has not
-//! looked does not undo a removal.
+//! Of two controls of one epoch the one with the lower state hash counts, on every device. A
+//! `removed` comes before all others, and then a `left`, whatever the hashes are. So an admin who
+//! has not looked does not undo a removal.
 //!
 //! # Renewing the master key
 //!
@@ -31,12 +31,12 @@
 //! it by these rules:
 //!
 //! 1. Whoever has left with the current master key and is no member is one of the [`Outsiders`]. It
-//!    does not matter whether the `left` has won. A device of a member that was revoked is one, too.
-//!    A new key is *due* while there are any ([`KnownGroup::rekey_due`]).
-//! 2. Only an accepted control with another master key settles it: a `rekeyed` or a `removed`, by any
-//!    admin. `renamed`, `added`, `promoted` and another `left` leave the key due, unless whoever left
-//!    is a member again. If the control that settled it is overtaken by one that keeps the key, the
-//!    key is due again.
+//!    does not matter whether the `left` has won. A device of a member that was revoked is one,
+//!    too. A new key is *due* while there are any ([`KnownGroup::rekey_due`]).
+//! 2. Only an accepted control with another master key settles it: a `rekeyed` or a `removed`, by
+//!    any admin. `renamed`, `added`, `promoted` and another `left` leave the key due, unless
+//!    whoever left is a member again. If the control that settled it is overtaken by one that keeps
+//!    the key, the key is due again.
 //! 3. A device of an admin that finds the key due makes a `rekeyed` when it next looks into its
 //!    mailbox ([`KnownGroup::should_rekey`]), and at every later look until the key is settled. It
 //!    does not matter which admin is first. Devices of other members never do so.
@@ -71,10 +71,11 @@
 //! 1. A `removed` of the user, made on this or on another own device, records whom it removes
 //!    ([`OwnRemovals`]). A second one adds to the first.
 //! 2. A device that has recorded it, whose current state lists one of them, and whose user is an
-//!    admin, makes another `removed` when it next looks ([`KnownGroup::should_remove_again`]), once for
-//!    each of them. If that is undone, too, the user is told and decides.
+//!    admin, makes another `removed` when it next looks ([`KnownGroup::should_remove_again`]), once
+//!    for each of them. If that is undone, too, the user is told and decides.
 //! 3. An accepted `added` that names one of them ends it for that one, and the 8 epochs that follow
-//!    end it for all of one `removed` ([`MAX_RACE`]). So a member whom another admin adds on purpose is not removed.
+//!    end it for all of one `removed` ([`MAX_RACE`]). So a member whom another admin adds on
+//!    purpose is not removed.
 
 mod change;
 mod control;

@@ -49,9 +49,9 @@ pub enum ControlVerdict {
 /// Judges a control that came from the device `sender`, for the user `me`. The caller has checked
 /// that this device is an active one of its user.
 ///
-/// Of two changes of the same state [one wins](super#two-changes-at-once), on every device alike. The
-/// author of the other one may propose it again on the new state; a `left` and a `removed` are made
-/// again without being asked for. The next epoch settles this.
+/// Of two changes of the same state [one wins](super#two-changes-at-once), on every device alike.
+/// The author of the other one may propose it again on the new state; a `left` and a `removed` are
+/// made again without being asked for. The next epoch settles this.
 pub fn judge_control(
     known: Option<&KnownGroup>,
     control: &GroupControl,
@@ -236,7 +236,8 @@ fn beside(
             check(state, control, sender)?;
         }
         (PreviousState::Unseen { hash, joined, master_key }, Some(previous)) if hash == previous => {
-            // A member who leaves could make up the rest of the state. Only the state before shows that.
+            // A member who leaves could make up the rest of the state. Only the state before shows
+            // that.
             let is_own_departure = control.change() == GroupChange::Left && sender.actor == me;
             if !joined.admins().contains(control.author()) && !is_own_departure {
                 return Ok(ControlVerdict::Ahead);

@@ -35,7 +35,8 @@ pub struct KnownGroup {
     pub change: GroupChange,
     /// The address of the device that made the last change.
     pub maker: String,
-    /// The actor id of the admin who made the last change that only admins make, or who left after it.
+    /// The actor id of the admin who made the last change that only admins make, or who left after
+    /// it.
     pub leader: String,
     /// The members who have shown that they have this state, or had a former one.
     pub confirmed: BTreeSet<String>,
@@ -148,8 +149,8 @@ impl KnownGroup {
         }
     }
 
-    /// Returns this record, which the user chose in the place of `replaced`, with what that one knows
-    /// of the past.
+    /// Returns this record, which the user chose in the place of `replaced`, with what that one
+    /// knows of the past.
     pub fn in_place_of(mut self, replaced: &Self) -> Self {
         self.past.splice(0..0, replaced.past.iter().cloned().chain([FormerState::of(&replaced.current)]));
         self.past.drain(..self.past.len().saturating_sub(MAX_FORMER));
@@ -186,8 +187,8 @@ impl KnownGroup {
                 let outsiders = known.outsiders.with(control.author(), known.current.members());
                 (outsiders != known.outsiders).then(|| Self { outsiders, ..known.clone() })
             }
-            // Another device of the user has made the control, and this one sees at once that it has to
-            // be made again.
+            // Another device of the user has made the control, and this one sees at once that it
+            // has to be made again.
             ControlVerdict::Overtaken if is_departure_of(control, me) => {
                 let known = known.filter(|known| known.departure == OwnDeparture::NotMade)?;
                 Some(Self { departure: OwnDeparture::Made, ..known.clone() })
@@ -253,7 +254,8 @@ impl KnownGroup {
     fn revealed(&self, control: &GroupControl) -> Self {
         let state = control.state().clone();
         let mut outsiders = Outsiders::default();
-        // The state is proven by its hash. What the control says of its author is proven by the key.
+        // The state is proven by its hash. What the control says of its author is proven by the
+        // key.
         if control.change() == GroupChange::Left && control.is_under(state.master_key()) {
             outsiders = outsiders.with(control.author(), state.members());
         }
@@ -265,8 +267,8 @@ impl KnownGroup {
         Self { outsiders: now, before: PreviousState::Seen { state, outsiders }, ..self.clone() }
     }
 
-    /// True if `earlier`, a state of an earlier epoch that this record never had, has no place before
-    /// the current one: the admin who led to the current one is no admin in it.
+    /// True if `earlier`, a state of an earlier epoch that this record never had, has no place
+    /// before the current one: the admin who led to the current one is no admin in it.
     ///
     /// A state between two that this device had may come late. Only whoever was made an admin after
     /// it, and is followed at once, makes such a state look like another history.
@@ -274,8 +276,8 @@ impl KnownGroup {
         !self.had(&earlier.hash()) && !earlier.admins().contains(&self.leader)
     }
 
-    /// True if this record has the state with this hash, or had it. A state that another one is said to
-    /// follow does not count.
+    /// True if this record has the state with this hash, or had it. A state that another one is
+    /// said to follow does not count.
     pub fn has_followed(&self, hash: &str) -> bool {
         self.current.hash() == hash || self.past.iter().any(|past| past.hash == hash)
     }
@@ -285,9 +287,9 @@ impl KnownGroup {
         self.past.iter().any(|past| past.hash == hash) || self.before.hash().as_deref() == Some(hash)
     }
 
-    /// Compares the last change with another control of its epoch. The lesser one wins on every device:
-    /// a removal before a departure, a departure before other changes, and then the lower state hash.
-    /// So no change that was made without knowing of a removal undoes it.
+    /// Compares the last change with another control of its epoch. The lesser one wins on every
+    /// device: a removal before a departure, a departure before other changes, and then the lower
+    /// state hash. So no change that was made without knowing of a removal undoes it.
     pub(super) fn loses_to(&self, control: &GroupControl) -> bool {
         let rank = |change| match change {
             GroupChange::Removed => 0,
@@ -323,8 +325,8 @@ impl KnownGroup {
         }
     }
 
-    /// True if this record has or had a state of this epoch, or knows the hash of one. It has none of
-    /// an epoch that it has skipped, and forgets the oldest.
+    /// True if this record has or had a state of this epoch, or knows the hash of one. It has none
+    /// of an epoch that it has skipped, and forgets the oldest.
     fn had_one_of(&self, epoch: u64) -> bool {
         let is_before = self.before.hash().is_some() && epoch.checked_add(1) == Some(self.current.epoch());
         epoch == self.current.epoch() || is_before || self.past.iter().any(|past| past.epoch == epoch)
@@ -346,8 +348,8 @@ impl KnownGroup {
         !self.outsiders.is_empty()
     }
 
-    /// Returns the record after a device of a member was revoked. That device has the key of the state
-    /// before, too, which may take the place of the current one.
+    /// Returns the record after a device of a member was revoked. That device has the key of the
+    /// state before, too, which may take the place of the current one.
     pub fn with_revoked_device(mut self) -> Self {
         self.outsiders.revoked = true;
         if let PreviousState::Seen { outsiders, .. } = &mut self.before {

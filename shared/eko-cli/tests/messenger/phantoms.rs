@@ -48,9 +48,9 @@ async fn members_who_were_told_nothing_are_not_reached() {
     world.deliver().await;
 }
 
-/// An invitation that is declined is not shown again, and nothing of the group is kept.
+/// An invitation that is declined is not shown again, and nothing that members write is held.
 #[tokio::test]
-async fn what_is_declined_leaves_nothing() {
+async fn what_is_declined_is_shown_no_more() {
     let world = World::new().await;
     let wire = TestNetwork::to(&[&world]);
     let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);

@@ -2,19 +2,28 @@
 //! warning, and nothing else counts.
 
 use eko_client::Environment;
+use eko_client::group::{GroupChange, GroupParts, GroupState};
 use eko_client::messenger::{Notice, UnreadableReason};
 use eko_client::store::EnvelopeState;
 use eko_testkit::{World, seeded};
 use serde_json::json;
 
+use crate::controls::control;
 use crate::forging::ForgingSessions;
-use crate::friends::Friends;
+use crate::friends::{Friends, group};
 use crate::people::{TestMessenger, befriend, first, further, hear, request, say, text};
 use crate::receipts::state;
 use crate::test_network::TestNetwork;
 
 /// The warning for messages of another user's revoked device.
 const THEIRS: &str = "it comes from a device that they have revoked";
+
+/// Returns a state without this member.
+fn without(state: &GroupState, actor: &str) -> GroupState {
+    let mut parts = state.parts().clone();
+    parts.members.remove(actor);
+    GroupState::new(parts).unwrap()
+}
 
 /// Looks into a mailbox, and returns the texts of the messages with their warnings.
 async fn warned(world: &World, client: &TestMessenger) -> Vec<(String, Option<String>)> {
@@ -142,7 +151,7 @@ async fn a_strangers_revoked_device_makes_a_request() {
     assert_eq!(world.deliver().await, 0);
 }
 
-/// A thief's device says that Bob has got a message, before and after it is revoked.
+/// A thief's device says that Bob has got a message, that he has joined a group, and what became of it.
 #[tokio::test]
 async fn nothing_but_messages_counts_of_a_revoked_device() {
     let world = World::new().await;
@@ -163,12 +172,32 @@ async fn nothing_but_messages_counts_of_a_revoked_device() {
         });
         stolen.send(&alice.me(), text("he has it")).await.unwrap();
     }
+    let (group_id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    let before = group(&alice, &group_id).state;
+    let next = GroupState::new(GroupParts { epoch: 2, ..before.parts().clone() }).unwrap();
+    let told = control(&stolen, GroupChange::Left, Some(&before), &without(&next, &bob.me().actor()));
+    let joined = json!({ "id": group_id, "epoch": 1, "state": before.hash() });
+    sessions.forge(move |activity| {
+        let id = joined["id"].clone();
+        (activity["type"], activity["to"], activity["object"]) = (json!("Join"), json!([id]), id);
+        activity["eko:group"] = joined.clone();
+    });
+    stolen.send(&alice.me(), text("he joins")).await.unwrap();
+    sessions.forge(move |activity| {
+        (activity["type"], activity["object"]) = (json!("Announce"), told.to_value());
+    });
+    stolen.send(&alice.me(), text("he leaves")).await.unwrap();
     world.deliver().await;
     bob.revoke(stolen.device().id()).await.unwrap();
     alice.verification(&bob.me()).await.unwrap();
     let notices = alice.receive().await.unwrap().notices;
     let refused = Notice::Unreadable { actor: bob.me().actor(), why: UnreadableReason::RevokedDevice };
-    assert_eq!(notices[..2], [refused.clone(), refused]);
+    let refusals = notices.iter().filter(|notice| **notice == refused).count();
+    assert_eq!(refusals, 4, "{notices:?}");
+    assert_eq!(group(&alice, &group_id).unconfirmed, [bob.me().actor()].into());
+    // The key is another, since a device was revoked. The members are the same.
+    assert_eq!(group(&alice, &group_id).state.members(), before.members());
+    assert_eq!(alice.held().unwrap(), []);
     assert!(!notices.iter().any(|notice| matches!(notice, Notice::Read { .. } | Notice::Settled(_))));
     assert_eq!(state(&alice, &id), EnvelopeState::Accepted);
     world.deliver().await;

@@ -68,8 +68,8 @@ impl OwnRemovals {
     }
 
     /// Returns these and what an overtaken control of the user `me` removes from `before`. Returns
-    /// `None` if that adds nobody: who is recorded already was removed by the control that has won or by
-    /// a later one.
+    /// `None` if that adds nobody: who is recorded already was removed by the control that has won
+    /// or by a later one.
     pub(super) fn with_overtaken(
         &self,
         control: &GroupControl,

@@ -189,7 +189,8 @@ fn a_state_is_compared_with_those_that_were() {
     assert_eq!(at_carol.unconfirmed(CAROL), people([BOB, DAVE]));
 }
 
-/// Mallory, a member, makes a `left` that leads newcomers and whoever has skipped a state elsewhere.
+/// Mallory, a member, makes a `left` that leads newcomers and whoever has skipped a state
+/// elsewhere.
 #[test]
 fn a_departure_rewrites_nothing_where_the_state_before_is_unknown() {
     let environment = repeatable(1);
@@ -241,7 +242,8 @@ fn a_state_that_is_shown_late_makes_no_key_due_by_a_false_word() {
     }
 }
 
-/// Carol was removed, added again and made an admin, and a server has withheld all of that from Dave.
+/// Carol was removed, added again and made an admin, and a server has withheld all of that from
+/// Dave.
 #[test]
 fn an_admin_vouches_for_somebody_who_was_removed_and_is_back() {
     let environment = repeatable(1);

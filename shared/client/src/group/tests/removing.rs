@@ -49,7 +49,8 @@ fn a_removal_wins_over_every_change_that_was_made_without_it() {
                     assert_eq!(&known.current, removed.state(), "{proposal:?}");
                 }
             }
-            // Bob, whose change has lost, is told of what does not hold. The removal renews the key, too.
+            // Bob, whose change has lost, is told of what does not hold. The removal renews the
+            // key, too.
             let undone = step(&follow(&known, [&other], BOB), &removed, BOB).1;
             let undone = undone.map(|undone| (undone.change, undone.remedy, undone.lost));
             let lost = GroupDifference::between(&known.current, other.state());

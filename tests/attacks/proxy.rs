@@ -243,6 +243,11 @@ async fn as_an_amplifier() {
     }
     assert_eq!(reads(&scene, CHAIN).await, "429 too-many");
     assert_eq!(scene.alice_takes("https://b.example/user/eve/keyPackages").await, "429 too-many");
+    // Whoever has a domain has every server under it.
+    for authority in ["x.b.example", "b.example:8443"] {
+        let id = format!("https://{authority}/user/eve/devices");
+        assert_eq!(reads(&scene, &id).await, "429 too-many", "{id}");
+    }
     assert_eq!(scene.eve.asked().len(), 3);
     assert!(scene.eve.asked().iter().all(|asked| !asked.headers.contains_key("signature")));
     for _ in 0..2 {

@@ -148,6 +148,12 @@ fn every_limit_of_a_client() {
                 messenger::READ_FOR_VIEWS
             }
             "chains that are read again in one look to send receipts" => messenger::READ_FOR_RECEIPTS,
+            "chains that are read in one look for senders whose devices are not known" => {
+                messenger::READ_FOR_SENDERS
+            }
+            "minutes until the chain of such a sender is read again that could not be read" => {
+                messenger::SENDER_PAUSE_MINUTES
+            }
             "strangers whose sessions `eko` keeps though no note of theirs is" => messenger::STRANGERS_KNOWN,
             "days for which the session with a revoked device is kept" => whole(messenger::ENDED_AFTER_DAYS),
             "minutes between two readings of a chain for the device sets of others" => {

@@ -42,6 +42,7 @@ mod standing;
 mod step;
 mod tokens;
 mod trust;
+mod unknown;
 mod upkeep;
 mod verify;
 
@@ -73,6 +74,7 @@ pub use requests::{ENDED_AFTER_DAYS, MessageRequest, STRANGERS_KNOWN};
 pub use send::{MessageDraft, SentActivity};
 pub use step::ProgressStep;
 pub use trust::Trust;
+pub use unknown::{READ_FOR_SENDERS, SENDER_PAUSE_MINUTES};
 pub use upkeep::KeyStatus;
 pub use verify::Verification;
 
@@ -93,6 +95,8 @@ pub struct Messenger<T, S> {
     /// The entries that stay in the mailbox for now, by address, each with the time until which it
     /// is left alone, in epoch milliseconds.
     left: std::sync::Mutex<BTreeMap<String, i64>>,
+    /// The chains of senders that could not be read.
+    failed: std::sync::Mutex<unknown::FailedReads>,
     /// The times at which chains were last read for a reason that others may repeat at will, by that
     /// reason: an actor id or a proven head. In epoch milliseconds.
     looks: std::sync::Mutex<BTreeMap<String, i64>>,
@@ -131,6 +135,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             beginning: Mutex::default(),
             refreshing: Mutex::default(),
             left: std::sync::Mutex::default(),
+            failed: std::sync::Mutex::default(),
             looks: std::sync::Mutex::default(),
             replayed: std::sync::Mutex::default(),
             returned: std::sync::Mutex::default(),

@@ -45,7 +45,7 @@ impl Messaging {
     }
 
     /// Returns the charge of a `Take` from another server. `subject` is what is asked for: a handle
-    /// or a server's origin.
+    /// or a server's site.
     pub(crate) fn take_charge(&self, taker: &str, subject: &str) -> Charge {
         self.charge_between(taker, None, subject, 0)
     }

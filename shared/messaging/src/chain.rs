@@ -6,6 +6,7 @@ use eko_protocol::address::UserName;
 use eko_protocol::chain::ChainNode;
 use eko_protocol::chain_request::ChainRequest;
 use eko_store::device::DeviceAddress;
+use eko_store::inbound::site;
 
 use crate::dispatch::Admission;
 use crate::{Messaging, Refusal, Result};
@@ -32,7 +33,7 @@ impl Messaging {
     /// not kept: the device replays it.
     ///
     /// GetItem of the own device set beside the two UpdateItem of the budgets, of the account and of
-    /// the other server; GetItem of that server's record; the GET. The budgets are those of
+    /// the other server's site; GetItem of that server's record; the GET. The budgets are those of
     /// [`Messaging::take_from_server`], so that chains and packages together are asked for as often
     /// as packages alone were. What was asked stays charged. An UpdateItem if the record of the
     /// other server changes.
@@ -49,7 +50,7 @@ impl Messaging {
         let ChainRequest { origin, user } = request;
         let actor = self.origin().actor(caller.user);
         let (account, subject) =
-            (self.request_charge(caller.user), self.take_charge(&actor, origin.as_str()));
+            (self.request_charge(caller.user), self.take_charge(&actor, site(origin.authority())));
         let (own, spending) =
             tokio::join!(self.store().device_set(caller.user), self.spend(Some(account), Some(subject)));
         self.check_caller(caller, own, spending).await?;

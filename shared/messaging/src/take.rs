@@ -127,7 +127,7 @@ impl Messaging {
         let actor = self.origin().actor(caller.user);
         let subject = match &packages {
             RemotePackages::OfHandle(handle) => handle.acct(),
-            RemotePackages::OnServer { origin, .. } => origin.to_string(),
+            RemotePackages::OnServer { origin, .. } => site(origin.authority()).to_owned(),
         };
         let (account, subject) = (self.request_charge(caller.user), self.take_charge(&actor, &subject));
         let (own, spending) =

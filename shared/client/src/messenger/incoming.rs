@@ -4,7 +4,7 @@
 use eko_protocol::letter::FetchedLetter;
 
 use super::standing::Standing;
-use super::trust::{ChainRoute, Contact, ListedDevice};
+use super::trust::{Contact, ListedDevice};
 use super::{Distrust, Messenger, MessengerError, Notice, Person, UnreadableReason};
 use crate::content::{Activity, ActivityContent, ActivityId, Note};
 use crate::sessions::PeerDevice;
@@ -17,6 +17,7 @@ use crate::{SessionError, SignalSessions, Transport};
 pub const REMEMBERED_MS: i64 = 62 * 24 * 3_600_000;
 
 /// The treatment of an entry of the mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EntryDisposition {
     /// Acknowledge it, which sends its author a delivery report.
     Confirm,
@@ -100,40 +101,28 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(disposition)
     }
 
-    /// Finds the sender and their device, which must be in their chain.
+    /// Finds the sender and their device, which must be in their chain. The chain of anybody else than
+    /// this user was read before, if that was due.
     async fn sender(&self, message: &FetchedLetter) -> Result<(Contact, ListedDevice), MessengerError> {
-        let nobody = || MessengerError::NoSuchPerson(message.letter.header.author.clone());
-        let person = Person::of(&message.letter.header.author).ok_or_else(nobody)?;
-        if person.origin.parse_device(&message.letter.header.from).is_none_or(|(user, _)| user != person.user)
-        {
+        let (author, device) = (&message.letter.header.author, &message.letter.header.from);
+        let nobody = || MessengerError::NoSuchPerson(author.clone());
+        let person = Person::of(author).ok_or_else(nobody)?;
+        if person.origin.parse_device(device).is_none_or(|(user, _)| user != person.user) {
             return Err(nobody());
         }
+        let is_own = person == self.me();
         // What comes from another device of this user is put into the user's conversations, so those
         // devices must be beyond doubt.
-        let known = match person == self.me() {
+        let mut known = match is_own {
             true => self.trusted(&person).await?,
-            false => self.sender_chain(&person).await?,
+            false => self.store.read(|tx| self.kept_contact(tx, author))?.ok_or_else(nobody)?,
         };
-        if let Some(listed) = known.listed(&message.letter.header.from) {
-            return Ok((known, listed));
+        if is_own && known.listed(device).is_none() {
+            known = self.look_again(&person).await?;
         }
-        let known = self.look_again(&person).await?;
-        match known.listed(&message.letter.header.from) {
+        match known.listed(device) {
             Some(listed) => Ok((known, listed)),
-            None => Err(self.alarm(&person.actor(), Distrust::Inserted(message.letter.header.from.clone()))?),
-        }
-    }
-
-    /// Returns a sender with the pinned chain. The chain of a stranger is read through the own
-    /// server, so that the stranger's learns nothing.
-    async fn sender_chain(&self, person: &Person) -> Result<Contact, MessengerError> {
-        let actor = person.actor();
-        let unknown = self
-            .store
-            .read(|tx| Ok::<_, DeviceStoreError>(!tx.is_pinned(&actor)? && self.is_stranger(tx, &actor)?))?;
-        match unknown {
-            true => self.look_again_by(person, ChainRoute::ThroughHome).await,
-            false => self.contact(person).await,
+            None => Err(self.alarm(author, Distrust::Inserted(device.clone()))?),
         }
     }
 

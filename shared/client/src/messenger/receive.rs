@@ -6,6 +6,7 @@ use std::sync::{MutexGuard, PoisonError};
 use futures_util::future::join_all;
 
 use super::incoming::EntryDisposition;
+use super::unknown::LaterEntries;
 use super::{Messenger, MessengerError, Notice, UnreadableReason};
 use crate::device::{EntryContent, MailboxEntry};
 use crate::store::{DeviceStoreError, StoredMessage};
@@ -18,6 +19,15 @@ pub const HOLD_MS: i64 = 5_000;
 const LEFT_MS: i64 = 60_000;
 /// The number of entries that one acknowledgement names.
 const ACKNOWLEDGED_AT_ONCE: usize = 100;
+
+/// The addresses of entries that were taken and are to be acknowledged.
+#[derive(Default)]
+pub(super) struct TakenEntries {
+    /// Those of which their authors' servers hear.
+    pub(super) confirmed: Vec<String>,
+    /// Those of which nobody hears.
+    pub(super) dropped: Vec<String>,
+}
 
 /// The yield of one look into the mailbox.
 #[derive(Debug, Default)]
@@ -32,8 +42,9 @@ pub struct ReceivedBatch {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Reads everything in the mailbox, keeps it, and acknowledges it. Then it does what follows:
-    /// it leaves groups again whose state lists this user after a departure, renews master keys of
+    /// Reads everything in the mailbox, keeps it, and acknowledges it. Messages of senders whose
+    /// devices this device does not know come last: eight of their chains are read at a time, and those
+    /// that cannot be read once in ten minutes. Then it does what follows: it leaves groups again whose state lists this user after a departure, renews master keys of
     /// groups, sends what is due, sends receipts to the authors of messages, and tops up this device's
     /// keys if the server runs low.
     ///
@@ -80,24 +91,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     async fn walk(&self, received: &mut ReceivedBatch) -> Result<(), MessengerError> {
         self.retry_after_chains(&mut received.notices)?;
+        let mut later = LaterEntries::default();
         let mut page = self.signed_in(async || self.device.fetch().await).await?;
-        loop {
-            self.take_page(&page.entries, received).await?;
-            let Some(next) = page.next else { break };
+        let keys_left = loop {
+            self.take_page(page.entries, received, &mut later).await?;
+            let Some(next) = page.next else { break page.keys_left };
             page = self.signed_in(async || self.device.fetch_after(&next).await).await?;
-        }
+        };
+        // What the user has written waits for no chain that is read for something else.
+        self.flush().await?;
+        self.take_later(later, received).await?;
         self.read_unknown_authors(&mut received.notices).await?;
         // A group that cannot be changed or whose key cannot be renewed now is tried again at the next
         // look. It holds up nothing else. Leaving is first, because whoever leaves makes no key.
         let made = self.make_changes_again().await;
         let renewed = self.renew_group_keys().await;
         self.forget_sessions()?;
-        // What the user has written waits for no chain that is read for something else.
         self.flush().await?;
         self.settle_views().await?;
         self.put_receipts().await?;
         self.flush().await?;
-        received.notices.extend(self.upkeep(page.keys_left).await?);
+        received.notices.extend(self.upkeep(keys_left).await?);
         made.and(renewed)
     }
 
@@ -114,35 +128,58 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
+    /// Takes the entries of a page that need no other server, and puts the others aside.
     async fn take_page(
         &self,
-        entries: &[MailboxEntry],
+        entries: Vec<MailboxEntry>,
         received: &mut ReceivedBatch,
+        later: &mut LaterEntries,
     ) -> Result<(), MessengerError> {
-        let (mut confirmed, mut dropped) = (Vec::new(), Vec::new());
+        let mut taken = TakenEntries::default();
         for entry in entries {
-            let now_ms = self.now_ms();
-            let left_until = self.left().get(&entry.address).copied();
-            if left_until.is_some_and(|until| now_ms < until) {
-                continue;
+            if let Some(entry) = self.put_aside(entry, later)? {
+                self.take_into(&entry, received, &mut taken).await?;
             }
-            let told = received.notices.len();
-            match self.take_entry(entry, &mut received.notices).await? {
-                EntryDisposition::Confirm => confirmed.push(entry.address.clone()),
-                EntryDisposition::Drop => dropped.push(entry.address.clone()),
-                EntryDisposition::Leave => {
-                    self.left().insert(entry.address.clone(), now_ms.saturating_add(LEFT_MS));
-                    if left_until.is_some() {
-                        received.notices.truncate(told);
-                    }
+        }
+        self.settle_entries(&taken).await
+    }
+
+    /// Takes an entry, unless it was left alone a short time ago. It is to be acknowledged by
+    /// [`Messenger::settle_entries`].
+    pub(super) async fn take_into(
+        &self,
+        entry: &MailboxEntry,
+        received: &mut ReceivedBatch,
+        taken: &mut TakenEntries,
+    ) -> Result<EntryDisposition, MessengerError> {
+        let now_ms = self.now_ms();
+        let left_until = self.left().get(&entry.address).copied();
+        if left_until.is_some_and(|until| now_ms < until) {
+            return Ok(EntryDisposition::Leave);
+        }
+        let told = received.notices.len();
+        let disposition = self.take_entry(entry, &mut received.notices).await?;
+        match disposition {
+            EntryDisposition::Confirm => taken.confirmed.push(entry.address.clone()),
+            EntryDisposition::Drop => taken.dropped.push(entry.address.clone()),
+            EntryDisposition::Leave => {
+                self.left().insert(entry.address.clone(), now_ms.saturating_add(LEFT_MS));
+                if left_until.is_some() {
+                    received.notices.truncate(told);
                 }
             }
         }
+        Ok(disposition)
+    }
+
+    /// Acknowledges the entries that were taken.
+    pub(super) async fn settle_entries(&self, taken: &TakenEntries) -> Result<(), MessengerError> {
         // An entry that is not acknowledged comes again, and is recognised then.
-        for some in confirmed.chunks(ACKNOWLEDGED_AT_ONCE) {
+        for some in taken.confirmed.chunks(ACKNOWLEDGED_AT_ONCE) {
             self.signed_in(async || self.device.acknowledge(some).await).await?;
         }
-        let drops = dropped.iter().map(|entry| self.signed_in(async || self.device.discard(entry).await));
+        let drops = taken.dropped.iter();
+        let drops = drops.map(|entry| self.signed_in(async || self.device.discard(entry).await));
         for gone in join_all(drops).await {
             match gone {
                 Err(MessengerError::Client(ClientError::Problem(problem))) if problem.status == 404 => {}

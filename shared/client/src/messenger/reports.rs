@@ -26,15 +26,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.store.write(|tx| tx.settle(id, EnvelopeState::Accepted, None))?;
             }
             ReportKind::PartialDelivery | ReportKind::Reject if envelope.state == EnvelopeState::Queued => {
-                let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
-                let contact = self.contact(&person).await?;
-                match self.corrected(&envelope, &contact, report).await {
+                match self.correction(&envelope, report).await {
                     Ok(Correction::Resend) => drop(self.store.write(|tx| tx.reopen(id, self.now_ms()))?),
                     Ok(Correction::GiveUp(reason)) => {
                         self.store.write(|tx| tx.settle(id, EnvelopeState::Failed, Some(&reason)))?;
                     }
+                    Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => return Err(error),
                     Err(error) if error.retry_after_s().is_some() => return Err(error),
-                    Err(MessengerError::Store(error)) => return Err(error.into()),
+                    // Another reading of the report would come to the same.
                     Err(error) => {
                         self.store.write(|tx| tx.settle(id, failed(&error), Some(&reason(&error))))?;
                     }
@@ -43,5 +42,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             _ => return Ok(None),
         }
         Ok(self.store.read(|tx| tx.envelope(id.as_str()))?.filter(|envelope| !envelope.silent))
+    }
+    async fn correction(
+        &self,
+        envelope: &OutboxEnvelope,
+        report: &Report,
+    ) -> Result<Correction, MessengerError> {
+        let person = Person::of(&envelope.recipient).ok_or(DeviceStoreError::Corrupt("recipient"))?;
+        let contact = self.contact(&person).await?;
+        self.corrected(envelope, &contact, report).await
     }
 }

@@ -301,6 +301,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Err(ClientError::Problem(problem)) if problem.status == 404 => {
                 return Err(MessengerError::NoSuchPerson(person.handle().to_string()));
             }
+            // Their server cannot say that this device is revoked.
+            Err(error) if route == ChainRoute::Direct => return Err(MessengerError::Client(error)),
             Err(error) => return Err(error.into()),
         };
         // For the own chain the device can check more: it knows its own key.

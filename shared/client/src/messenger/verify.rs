@@ -13,6 +13,9 @@ use crate::fingerprint::{SafetyNumber, SafetyNumberEnd};
 use crate::store::{ChainAlarm, DeviceStoreError};
 use crate::{SignalSessions, Transport};
 
+/// The reason of an envelope whose recipient was forgotten.
+const FORGOTTEN: &str = "you have forgotten the devices that it was encrypted for";
+
 /// The safety number to compare with a person, and what is known of that person's devices.
 #[derive(Debug, Clone)]
 pub struct Verification {
@@ -197,7 +200,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Forgets the pinned chain of a person. The next chain that their server shows is accepted as
-    /// theirs.
+    /// theirs. Envelopes to them that the own server still tries to deliver are given up.
     ///
     /// This is the way out after a server was restored from an old copy. In other cases it is what
     /// an attacker wants.
@@ -210,9 +213,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if *person == self.me() {
             return Err(Invalid::whole("a device does not forget the devices of its own user").into());
         }
+        let actor = person.actor();
         Ok(self.store.write(|tx| {
-            tx.drop_distrust(&person.actor())?;
-            tx.unpin(&person.actor())
+            tx.drop_distrust(&actor)?;
+            tx.unpin(&actor)?;
+            tx.give_up_queued(&actor, FORGOTTEN)
         })?)
     }
 

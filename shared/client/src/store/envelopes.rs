@@ -202,7 +202,8 @@ impl Transaction<'_> {
     }
 
     /// Records the outcome of an envelope. A final one deletes its plaintext and ciphertexts. An
-    /// envelope for which there is a receipt already is delivered once it is accepted.
+    /// envelope for which there is a receipt already is delivered once it is accepted, or has failed:
+    /// what a server says afterwards takes nothing back.
     pub(crate) fn settle(
         &self,
         id: &EnvelopeId,
@@ -210,13 +211,25 @@ impl Transaction<'_> {
         reason: Option<&str>,
     ) -> Result<(), DeviceStoreError> {
         let id = id.as_str();
-        let sql = "UPDATE envelopes SET state = CASE WHEN ?2 = 3 AND received = 1 THEN 4 ELSE ?2 END, \
-                   reason = ?3 WHERE id = ?1";
+        let sql = "UPDATE envelopes SET \
+                   reason = CASE WHEN ?2 IN (3, 5) AND received = 1 THEN NULL ELSE ?3 END, \
+                   state = CASE WHEN ?2 IN (3, 5) AND received = 1 THEN 4 ELSE ?2 END WHERE id = ?1";
         self.inner.prepare_cached(sql)?.execute(params![id, number(state), reason])?;
         if !matches!(state, EnvelopeState::ToSend | EnvelopeState::Queued) {
             let sql = "UPDATE envelopes SET plaintext = NULL WHERE id = ?1";
             self.inner.prepare_cached(sql)?.execute([id])?;
             self.inner.prepare_cached("DELETE FROM ciphertexts WHERE envelope = ?1")?.execute([id])?;
+        }
+        Ok(())
+    }
+
+    /// Gives up the envelopes to a recipient that the own server has queued.
+    pub(crate) fn give_up_queued(&self, recipient: &str, reason: &str) -> Result<(), DeviceStoreError> {
+        let sql = format!("{COLUMNS} WHERE recipient = ?1 AND state = 2");
+        let mut statement = self.inner.prepare_cached(&sql)?;
+        let queued = statement.query_map([recipient], |row| Ok(read(row)))?.map(|row| row?);
+        for envelope in queued.collect::<Result<Vec<_>, DeviceStoreError>>()? {
+            self.settle(&envelope.id, EnvelopeState::Failed, Some(reason))?;
         }
         Ok(())
     }

@@ -402,3 +402,24 @@ fn a_view_that_was_told_stays_told() {
     keep(9, 7);
     assert!(!told().contains(&(view(9, 7), false)), "no notice makes room that was not told");
 }
+
+/// The server reports on an envelope after its recipient has received it.
+#[test]
+fn no_report_takes_a_receipt_back() {
+    let (store, environment) = (DeviceStore::in_memory().unwrap(), repeatable(1));
+    for said in [EnvelopeState::Accepted, EnvelopeState::Failed] {
+        let id = environment.envelope_id();
+        let message = id.as_str();
+        let new = NewEnvelope { id: &id, message, recipient: "bob", plaintext: b"hi", silent: false };
+        let envelope = store.write(|tx| {
+            tx.add_envelope(&new, 0)?;
+            tx.settle(&id, EnvelopeState::Queued, None)?;
+            assert_eq!(tx.note_received(message, "bob")?, None, "other devices may lack it");
+            tx.settle(&id, said, Some("too late"))?;
+            tx.envelope(message)
+        });
+        let envelope = envelope.unwrap().unwrap();
+        let expected = (EnvelopeState::Delivered, None);
+        assert_eq!((envelope.state, envelope.reason), expected, "{said:?}");
+    }
+}

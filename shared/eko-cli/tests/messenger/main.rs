@@ -20,6 +20,7 @@ mod gossip;
 mod groups;
 mod joining;
 mod keeping;
+mod late;
 mod leaving;
 mod lineages;
 mod people;

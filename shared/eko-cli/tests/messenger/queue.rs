@@ -1,11 +1,11 @@
 //! Tests of envelopes that the own server could not deliver at once.
 
-use eko_client::messenger::Notice;
+use eko_client::messenger::{Notice, SENDER_PAUSE_MINUTES};
 use eko_client::store::EnvelopeState;
 use eko_testkit::{CallFault, Internet, World};
 
 use crate::people::{TestMessenger, code_of, device, first, hear, say, shown, text};
-use crate::test_network::{NetworkFault, TestNetwork};
+use crate::test_network::{FalseAnswer, NetworkFault, TestNetwork};
 
 /// Returns the states of the envelopes of which a device is told, without those that are delivered.
 async fn settled(world: &World, client: &TestMessenger) -> Vec<EnvelopeState> {
@@ -146,7 +146,7 @@ async fn a_sender_whose_server_is_away_is_read_later() {
     assert!(matches!(&received.notices[..], [Notice::Waits { actor, .. }] if *actor == alice.me().actor()));
     assert!(bob.receive().await.unwrap().notices.is_empty(), "it is told once");
     internet.plug(a_address);
-    b.advance(60_000);
+    b.advance(SENDER_PAUSE_MINUTES * 60_000);
     assert_eq!(hear(&b, &bob).await, ["who am I?"]);
     bobs.reach(&a);
     for _ in 0..3 {
@@ -196,4 +196,43 @@ async fn a_later_message_does_not_overtake_those_that_wait() {
     alice.flush().await.unwrap();
     assert_eq!(heard().await, ["5", "6"]);
     world.deliver().await;
+}
+
+/// The report comes after Alice has forgotten Bob, whose server says that there is nobody of that name.
+#[tokio::test]
+async fn a_report_on_an_envelope_to_somebody_forgotten_stops_nothing() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let (b, b_address) = World::online(&internet, "b.example").await;
+    let (hers, wire) = (TestNetwork::to(&[&a, &b]), TestNetwork::to(&[&a, &b]));
+    let (alice, bob) = (first(&a, &hers, "alice").await, first(&b, &wire, "bob").await);
+    let carol = first(&a, &wire, "carol").await;
+    say(&alice, &bob.me(), "hello").await;
+    b.deliver().await;
+    assert_eq!(hear(&b, &bob).await, ["hello"]);
+    internet.unplug(b_address);
+    let sent = alice.send(&bob.me(), text("while you were away")).await.unwrap();
+    internet.plug(b_address);
+    let (bob_two, _) = device(&b, &wire, "bob", "two").await;
+    b.deliver().await;
+    hear(&b, &bob).await;
+    bob.approve(&code_of(&bob_two)).await.unwrap();
+    alice.forget(&bob.me()).unwrap();
+    assert_eq!(alice.sent(sent.id.as_str()).unwrap().state(&alice.me()), EnvelopeState::Failed);
+    hers.drop_requests(|request| {
+        let is_chain = request.uri().to_string() == "https://b.example/user/bob/devices";
+        is_chain.then(|| FalseAnswer { status: 404, body: Vec::new() })
+    });
+    a.advance(10_000);
+    a.federate().await;
+    say(&carol, &alice.me(), "are you there?").await;
+    assert_eq!(settled(&a, &alice).await, []);
+    assert_eq!(hear(&a, &alice).await, ["are you there?"]);
+    assert!(!alice.people().unwrap().contains(&bob.me().actor()));
+    for _ in 0..3 {
+        for world in [&a, &b] {
+            world.federate().await;
+            world.deliver().await;
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Tests of who may say what: messages of devices that are in doubt or revoked, and activities in
 //! the name of somebody else.
 
-use eko_client::messenger::{Distrust, Notice, UnreadableReason};
+use eko_client::messenger::{Distrust, Notice, SENDER_PAUSE_MINUTES, UnreadableReason};
 use eko_testkit::World;
 use serde_json::json;
 
@@ -30,9 +30,19 @@ async fn a_message_of_somebody_distrusted_stays_in_the_mailbox() {
     let address = two.device().address();
     let refused = |notice: &Notice| matches!(notice, Notice::Refused { why: Distrust::Inserted(device), .. } if *device == address);
     assert!(received.messages.is_empty() && received.notices.iter().any(refused), "{received:?}");
+    // However much that device sends, the chain is read once in ten minutes for it.
+    let asked = || hers.asked.lock().unwrap().iter().filter(|url| url.ends_with("/user/bob/devices")).count();
+    let before = asked();
+    say(&two, &alice.me(), "from the second again").await;
+    world.deliver().await;
+    for _ in 0..3 {
+        world.advance(60_000);
+        assert_eq!(alice.receive().await.unwrap().notices, []);
+    }
+    assert_eq!(asked(), before);
     hers.honest();
-    world.advance(60_000);
-    assert_eq!(hear(&world, &alice).await, ["from the second"]);
+    world.advance(SENDER_PAUSE_MINUTES * 60_000);
+    assert_eq!(hear(&world, &alice).await, ["from the second", "from the second again"]);
     world.deliver().await;
     hear(&world, &bob).await;
     hear(&world, &two).await;

@@ -1,0 +1,237 @@
+//! Entries of senders whose chains or devices this device does not know. They are read after all
+//! others, and in bounds, so that no server that answers late holds up what somebody else sent.
+
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
+use eko_protocol::activity::ReportKind;
+use futures_util::future::join_all;
+
+use super::incoming::EntryDisposition;
+use super::receive::TakenEntries;
+use super::trust::{ChainRoute, Contact};
+use super::{Messenger, MessengerError, Notice, Person, ReceivedBatch, UnreadableReason};
+use crate::device::{EntryContent, MailboxEntry};
+use crate::store::{DeviceStoreError, EnvelopeState};
+use crate::{SignalSessions, Transport};
+
+/// The number of chains that are read in one look for messages of unknown senders.
+pub const READ_FOR_SENDERS: usize = 8;
+/// The minutes for which the chain of a sender is not read again that could not be read.
+pub const SENDER_PAUSE_MINUTES: i64 = 10;
+/// The number of entries of one unknown sender that are read in one look, and that of reports.
+const ENTRIES_AT_ONCE: usize = 100;
+/// The time for which a server is not asked again that could not be asked.
+const SERVER_PAUSE_MS: i64 = 60_000;
+/// The time for which a failure is remembered. An entry lives 30 days in the mailbox.
+const FAILURE_KEPT_MS: i64 = 31 * 24 * 3_600_000;
+
+/// The entries of one look that need the chain of somebody.
+#[derive(Default)]
+pub(super) struct LaterEntries {
+    /// The messages of unknown senders or devices.
+    senders: Vec<(Person, Vec<MailboxEntry>)>,
+    /// The reports after which a chain is read again, with the recipients of the envelopes.
+    reports: Vec<(Person, MailboxEntry)>,
+}
+
+/// The times at which chains could not be read, in epoch milliseconds.
+#[derive(Debug, Default)]
+pub(super) struct FailedReads {
+    /// By the user whose chain it is.
+    people: BTreeMap<Person, i64>,
+    /// By the server's authority. These servers did not answer.
+    servers: BTreeMap<String, i64>,
+}
+
+impl FailedReads {
+    /// True if nobody reads the chain of this user now.
+    fn is_paused(&self, person: &Person, now_ms: i64) -> bool {
+        let failed = self.people.get(person);
+        failed.is_some_and(|at| now_ms.saturating_sub(*at) < SENDER_PAUSE_MINUTES * 60_000)
+            || self.is_away(person, now_ms)
+    }
+
+    /// True if the server of this user did not answer a short time ago.
+    fn is_away(&self, person: &Person, now_ms: i64) -> bool {
+        let failed = self.servers.get(person.origin.authority());
+        failed.is_some_and(|at| now_ms.saturating_sub(*at) < SERVER_PAUSE_MS)
+    }
+
+    /// Records that a chain could not be read. Returns true if that is new.
+    fn note(&mut self, person: &Person, now_ms: i64) -> bool {
+        self.people.retain(|_, at| now_ms.saturating_sub(*at) < FAILURE_KEPT_MS);
+        self.people.insert(person.clone(), now_ms).is_none()
+    }
+
+    /// Records that the server of this user did not answer.
+    fn note_away(&mut self, person: &Person, now_ms: i64) {
+        self.servers.retain(|_, at| now_ms.saturating_sub(*at) < SERVER_PAUSE_MS);
+        self.servers.insert(person.origin.authority().to_owned(), now_ms);
+    }
+}
+
+impl LaterEntries {
+    /// Adds a message of an unknown sender. If there are too many senders, the newest one of the
+    /// domain with the most makes room for a sender of another domain. What is left out stays in the
+    /// mailbox.
+    fn put(&mut self, person: Person, entry: MailboxEntry) {
+        if let Some((_, entries)) = self.senders.iter_mut().find(|(sender, _)| *sender == person) {
+            if entries.len() < ENTRIES_AT_ONCE {
+                entries.push(entry);
+            }
+            return;
+        }
+        if self.senders.len() >= READ_FOR_SENDERS {
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            for (sender, _) in &self.senders {
+                *counts.entry(domain(sender)).or_default() += 1;
+            }
+            let own = counts.get(domain(&person)).copied().unwrap_or_default();
+            let fullest = counts.into_iter().max_by_key(|(_, count)| *count);
+            let Some((fullest, _)) = fullest.filter(|(_, count)| *count > own.saturating_add(1)) else {
+                return;
+            };
+            let Some(last) = self.senders.iter().rposition(|(sender, _)| domain(sender) == fullest) else {
+                return;
+            };
+            self.senders.remove(last);
+        }
+        self.senders.push((person, vec![entry]));
+    }
+}
+
+impl<T: Transport, S: SignalSessions> Messenger<T, S> {
+    /// Puts an entry aside for which a chain is read. Returns an entry that needs none. An entry whose
+    /// chain could not be read a short time ago stays in the mailbox.
+    pub(super) fn put_aside(
+        &self,
+        entry: MailboxEntry,
+        later: &mut LaterEntries,
+    ) -> Result<Option<MailboxEntry>, DeviceStoreError> {
+        let now_ms = self.now_ms();
+        match &entry.content {
+            EntryContent::Message(message) => {
+                let author = Person::of(&message.letter.header.author);
+                let Some(author) = author.filter(|author| *author != self.me()) else {
+                    return Ok(Some(entry));
+                };
+                if self.store.read(|tx| self.lists(tx, &author.actor(), &message.letter.header.from))? {
+                    return Ok(Some(entry));
+                }
+                if !self.failed().is_paused(&author, now_ms) {
+                    later.put(author, entry);
+                }
+            }
+            EntryContent::Report(report) if report.kind != ReportKind::Confirm => {
+                let envelope = self.store.read(|tx| tx.envelope(report.envelope.as_str()))?;
+                let envelope = envelope.filter(|envelope| envelope.state == EnvelopeState::Queued);
+                let Some(recipient) = envelope.and_then(|envelope| Person::of(&envelope.recipient)) else {
+                    return Ok(Some(entry));
+                };
+                if later.reports.len() < ENTRIES_AT_ONCE {
+                    later.reports.push((recipient, entry));
+                }
+            }
+            EntryContent::Report(_) | EntryContent::DeviceOffered(_) | EntryContent::Unreadable(_) => {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the chains of unknown senders at the same time, and takes their entries. Then it takes
+    /// the reports, of which each may read a chain. A server that does not answer is asked for nothing
+    /// more.
+    pub(super) async fn take_later(
+        &self,
+        later: LaterEntries,
+        received: &mut ReceivedBatch,
+    ) -> Result<(), MessengerError> {
+        let LaterEntries { senders, reports } = later;
+        let reads = senders.into_iter().map(async |(person, entries)| {
+            let read = self.read_sender(&person).await;
+            (person, entries, read)
+        });
+        let mut taken = TakenEntries::default();
+        let mut outcome = Ok(());
+        for (person, entries, read) in join_all(reads).await {
+            match read {
+                Ok(contact) => {
+                    self.failed().people.remove(&person);
+                    for entry in entries {
+                        self.take_into(&entry, received, &mut taken).await?;
+                        if let EntryContent::Message(message) = &entry.content
+                            && contact.listed(&message.letter.header.from).is_none()
+                        {
+                            self.failed().note(&person, self.now_ms());
+                        }
+                    }
+                }
+                Err(error @ (MessengerError::Store(_) | MessengerError::SignedOut)) => outcome = Err(error),
+                Err(error) => self.note_unread(&person, &error, &entries, received, &mut taken),
+            }
+        }
+        for (recipient, entry) in reports {
+            if self.failed().is_away(&recipient, self.now_ms()) {
+                continue;
+            }
+            if self.take_into(&entry, received, &mut taken).await? == EntryDisposition::Leave {
+                self.failed().note_away(&recipient, self.now_ms());
+            }
+        }
+        self.settle_entries(&taken).await?;
+        outcome
+    }
+
+    /// Reads the chain of a sender. That of a stranger is read through the own server, so that the
+    /// stranger's learns nothing.
+    async fn read_sender(&self, person: &Person) -> Result<Contact, MessengerError> {
+        let route = match self.store.read(|tx| self.is_stranger(tx, &person.actor()))? {
+            true => ChainRoute::ThroughHome,
+            false => ChainRoute::Direct,
+        };
+        self.look_again_by(person, route).await
+    }
+
+    /// Notes that a sender's chain could not be read. The entries stay in the mailbox if it may be read
+    /// later. The user is told once.
+    fn note_unread(
+        &self,
+        person: &Person,
+        error: &MessengerError,
+        entries: &[MailboxEntry],
+        received: &mut ReceivedBatch,
+        taken: &mut TakenEntries,
+    ) {
+        let (actor, is_away) = (person.actor(), error.retry_after_s().is_some());
+        let is_new = self.failed().note(person, self.now_ms());
+        if is_away {
+            self.failed().note_away(person, self.now_ms());
+        }
+        let notice = match error {
+            MessengerError::Distrust { actor, why } => {
+                Notice::Refused { actor: actor.clone(), why: why.clone() }
+            }
+            _ if is_away => Notice::Waits { actor, why: error.to_string() },
+            error => {
+                taken.dropped.extend(entries.iter().map(|entry| entry.address.clone()));
+                Notice::Unreadable { actor, why: UnreadableReason::Failed(error.to_string()) }
+            }
+        };
+        if is_new {
+            received.notices.push(notice);
+        }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, FailedReads> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the last two labels of a server's name. Whoever has a domain has every server under it.
+/// For some domains this takes several parties for one, which only lets them take turns.
+fn domain(person: &Person) -> &str {
+    let authority = person.origin.authority();
+    authority.rmatch_indices('.').nth(1).and_then(|(at, _)| authority.get(at..)).unwrap_or(authority)
+}

@@ -166,6 +166,10 @@ fn every_limit_of_a_client() {
             "epochs after a removal in which a client makes it again, if it was undone" => {
                 usize::try_from(group::MAX_RACE).unwrap()
             }
+            "epochs after a departure in which a client makes it again, if a control skips epochs" => {
+                usize::try_from(group::MAX_RACE).unwrap()
+            }
+            "minutes between two such departures" => whole(messenger::CALL_PAUSE_MS / 60_000),
             "former states of a group that a member may name" => group::MAX_FORMER,
             "former members of a group whom a client remembers" => group::MAX_FORMER_MEMBERS,
             "members of a group in which all are told who joins" => messenger::ALL_TOLD,

@@ -64,6 +64,7 @@ pub use holding::HeldItem;
 pub use incoming::REMEMBERED_MS;
 pub use invitations::{ALL_TOLD, Invitation, JoinedGroup};
 pub use joining::JoinState;
+pub use leaving::CALL_PAUSE_MS;
 pub use notice::{GroupEvent, Notice, Severity, UnreadableReason};
 pub use person::Person;
 pub use receipts::READ_FOR_RECEIPTS;

@@ -7,6 +7,7 @@
 
 mod account;
 mod chains;
+mod departures;
 mod envelopes;
 mod error;
 mod gaps;

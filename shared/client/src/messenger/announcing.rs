@@ -79,17 +79,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Some((control, person)) = tx.latest_control(state.id().as_str())?.zip(Person::of(to)) else {
             return Ok(());
         };
-        let content = ActivityContent::Announce(Box::new(control));
-        let activity = self.evidence(tx, to, None, content)?;
-        // A control of the greatest size leaves no room for what is around it.
-        if activity.to_plaintext().is_err() {
-            return Ok(());
-        }
         let (now_ms, hash) = (self.now_ms(), state.hash());
         let before_ms = now_ms.saturating_sub(BEHIND_MINUTES * 60_000);
         if !tx.note_announced(state.id().as_str(), to, &hash, now_ms, before_ms)? {
             return Ok(());
         }
+        let content = ActivityContent::Announce(Box::new(control));
+        let activity = self.evidence(tx, to, None, content)?;
         self.enclose(tx, &activity, &[person], false)
     }
 
@@ -133,16 +129,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             was_held: whence.was_held,
             forwarder: Some(whence.actor),
         };
-        if !self.follow_control(tx, control, &by_author, notices)? {
-            return self.hold(tx, id, activity, whence, HeldReason::Ahead, notices);
+        if let Some(held) = self.follow_control(tx, control, &by_author, notices)? {
+            return self.hold_for(tx, id, activity, whence, held, notices);
         }
         // Whoever forwards an old control is behind.
         let is_behind = control.state().epoch() < known.current.epoch();
         if is_behind { self.announce(tx, &known, whence.actor) } else { Ok(()) }
     }
 
-    /// Reads the chains of the authors of forwarded controls whose devices this device does not know,
-    /// and tries these controls again: eight chains in one look, and each once in ten minutes. The
+    /// Reads the chains of those who made or granted what controls need, whose devices this device does
+    /// not know, and tries these controls again: eight chains in one look, and each once in ten minutes. The
     /// chains of strangers are read through the own server.
     pub(super) async fn read_unknown_authors(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
         let authors: Vec<(Person, bool)> = self.store.read(|tx| {
@@ -150,11 +146,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let mut authors = BTreeMap::new();
             for held in tx.held_for_chains()? {
                 if held.why == HeldReason::UnknownAuthor
-                    && !self.lists(tx, &held.author, &held.signer)?
-                    && let Some(person) = Person::of(&held.author)
+                    && !self.lists(tx, &held.awaited, &held.awaited_device)?
+                    && let Some(person) = Person::of(&held.awaited)
                 {
-                    let is_known = members.contains(&held.author) || tx.is_contact(&held.author)?;
-                    authors.insert(held.author, (person, is_known));
+                    let is_known = members.contains(&held.awaited) || tx.is_contact(&held.awaited)?;
+                    authors.insert(held.awaited, (person, is_known));
                 }
             }
             Ok::<_, DeviceStoreError>(authors.into_values().collect())

@@ -1,6 +1,8 @@
 //! Controls of groups that arrive: who may have sent them, the judgement on them, and what follows.
 
+use super::holding::Awaited;
 use super::incoming::ActivitySource;
+use super::leaving::note_departure;
 use super::standing::Standing;
 use super::{GroupEvent, Messenger, MessengerError, Notice};
 use crate::content::Activity;
@@ -34,35 +36,43 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
             Standing::Own | Standing::Accepted | Standing::Stranger => {}
         }
-        if !self.follow_control(tx, control, whence, notices)? {
-            self.hold(tx, id, activity, whence, HeldReason::Ahead, notices)?;
+        match self.follow_control(tx, control, whence, notices)? {
+            Some(held) => self.hold_for(tx, id, activity, whence, held, notices),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Judges a control of the device in `whence`, and keeps what it makes. Then it tries again what was
-    /// held for that state. Returns false if something before the control is missing.
+    /// held for that state. Returns the reason for which the control is to be held, if it is.
     pub(super) fn follow_control(
         &self,
         tx: &Transaction<'_>,
         control: &GroupControl,
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
-    ) -> Result<bool, MessengerError> {
+    ) -> Result<Option<(HeldReason, Awaited)>, MessengerError> {
+        let ahead = Some((HeldReason::Ahead, Awaited::Author));
         let (me, id) = (self.device.actor(), control.state().id());
         let shown_by = whence.forwarder.unwrap_or(whence.actor);
         let listed = self.kept_contact(tx, whence.actor)?.and_then(|contact| contact.listed(whence.device));
-        let Some(listed) = listed else { return Ok(false) };
+        let Some(listed) = listed else { return Ok(ahead) };
         let sender = ControlSender { actor: whence.actor, device: whence.device, identity: &listed.identity };
         let known = tx.group(id.as_str())?;
         let is_member = known.as_ref().is_some_and(|known| known.current.members().contains(&me));
         if !is_member && self.follow_invitations(tx, control, &sender, whence, notices)? {
-            return Ok(true);
+            return Ok(None);
         }
         let mut verdict = match whence.forwarder {
             Some(by) => judge_forwarded_control(known.as_ref(), control, &sender, by, &me),
             None => judge_control(known.as_ref(), control, &sender, &me),
         };
+        if verdict == ControlVerdict::Jump
+            && whence.standing != Standing::Own
+            && known.as_ref().map(|known| self.is_called_back(tx, known, control)).transpose()? == Some(true)
+        {
+            self.invite(tx, control, whence, notices)?;
+            return Ok(None);
+        }
         let is_heard = whence.standing != Standing::Stranger
             || known.as_ref().is_some_and(|known| known.has_or_had(whence.actor));
         if let Some(known) = &known
@@ -70,7 +80,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         {
             match self.check_new_grants(tx, &known.current, control.state())? {
                 NewGrants::Proven => {}
-                NewGrants::Unknown => return Ok(false),
+                NewGrants::Unknown { by, device } => {
+                    return Ok(Some((HeldReason::UnknownAuthor, Awaited::Granter { actor: by, device })));
+                }
                 NewGrants::False(admin) => verdict = ControlVerdict::Refused(GroupError::FalseGrant(admin)),
             }
         }
@@ -101,9 +113,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         match &verdict {
             ControlVerdict::Join if whence.standing != Standing::Own => {
                 self.invite(tx, control, whence, notices)?;
-                return Ok(true);
+                return Ok(None);
             }
-            ControlVerdict::Ahead => return Ok(false),
+            ControlVerdict::Ahead => return Ok(ahead),
             ControlVerdict::Refused(GroupError::OtherHistory) | ControlVerdict::Conflict { .. } => {}
             // What a stranger makes up is not worth a word.
             ControlVerdict::Refused(why) if is_heard => tell(GroupEvent::Refused(why.clone())),
@@ -132,6 +144,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let replaced = tx.latest_control(id.as_str())?;
         if let Some(next) = &next {
             tx.keep_group(next, is_latest.then_some(control))?;
+            note_departure(tx, known.as_ref(), next)?;
         }
         if verdict == ControlVerdict::Join {
             tx.drop_invitations(id.as_str(), None)?;
@@ -160,7 +173,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if next.is_some() && !whence.was_held {
             self.retry_held(tx, id, notices)?;
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// Checks the signatures of the grants that `next` has and `current` has not.
@@ -174,7 +187,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         for grant in next.grants().filter(|grant| had.get(&grant.admin) != Some(grant)) {
             let granter = self.kept_contact(tx, &grant.by)?.and_then(|contact| contact.listed(&grant.device));
             match granter {
-                None => return Ok(NewGrants::Unknown),
+                None => {
+                    return Ok(NewGrants::Unknown { by: grant.by.clone(), device: grant.device.clone() });
+                }
                 Some(listed) if !grant.is_signed_by(next.id(), &listed.identity) => {
                     return Ok(NewGrants::False(grant.admin.clone()));
                 }
@@ -219,8 +234,8 @@ fn difference_made(known: &KnownGroup, next: &KnownGroup, verdict: &ControlVerdi
 enum NewGrants {
     /// Each was signed by the device that it names.
     Proven,
-    /// The devices of somebody who granted are not known here.
-    Unknown,
+    /// This device of the user `by`, who granted, is not known here.
+    Unknown { by: String, device: String },
     /// The grant by which this actor would be an admin was not signed by that device.
     False(String),
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::incoming::{ActivitySource, unreadable};
+use super::leaving::note_departure;
 use super::send::OutgoingActivity;
 use super::trust::Contact;
 use super::{MessageDraft, Messenger, MessengerError, Notice, Person, SentActivity, UnreadableReason};
@@ -119,6 +120,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         next: GroupState,
         told: &BTreeSet<String>,
     ) -> Result<SentActivity, MessengerError> {
+        let id = self.put_control(change, known, next, told).await?;
+        self.send_envelopes(&id).await
+    }
+
+    /// Makes a control, keeps what it makes, and puts it into envelopes, which are then due. Returns
+    /// the id of the activity.
+    pub(super) async fn put_control(
+        &self,
+        change: GroupChange,
+        known: Option<KnownGroup>,
+        next: GroupState,
+        told: &BTreeSet<String>,
+    ) -> Result<String, MessengerError> {
         let me = self.device.actor();
         let before = known.as_ref().map(|known| &known.current);
         let control = self.signing(|signer| GroupControl::seal(change, before, &next, signer))??;
@@ -136,10 +150,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 None => Some(KnownGroup::created(next.clone(), &self.device.address())),
                 now => KnownGroup::after(now.as_ref(), &control, &ControlVerdict::Apply, &me),
             };
-            tx.keep_group(&after.ok_or(DeviceStoreError::Corrupt("group"))?, Some(&control))?;
+            let after = after.ok_or(DeviceStoreError::Corrupt("group"))?;
+            tx.keep_group(&after, Some(&control))?;
+            note_departure(tx, now.as_ref(), &after)?;
             self.enclose(tx, &activity, &to, sync)
         })?;
-        self.send_envelopes(&activity.id.to_string()).await
+        Ok(activity.id.to_string())
     }
 
     /// Runs `work` with this device as the signer of controls and grants.

@@ -23,6 +23,20 @@ pub struct HeldItem {
     pub why: HeldReason,
 }
 
+/// The device whose chain an activity awaits that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// The author's.
+    Author,
+    /// The device of somebody who made another member an admin.
+    Granter {
+        /// The actor id.
+        actor: String,
+        /// The device's address.
+        device: String,
+    },
+}
+
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Returns what is held, oldest first. None of it is proven, and none of it was reported to its
     /// author as delivered.
@@ -49,11 +63,28 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         why: HeldReason,
         notices: &mut Vec<Notice>,
     ) -> Result<(), MessengerError> {
+        self.hold_for(tx, id, activity, whence, (why, Awaited::Author), notices)
+    }
+
+    /// Holds an activity until the chain is known of whom it awaits.
+    pub(super) fn hold_for(
+        &self,
+        tx: &Transaction<'_>,
+        id: &GroupId,
+        activity: &Activity,
+        whence: &ActivitySource<'_>,
+        (why, awaits): (HeldReason, Awaited),
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), MessengerError> {
         let is_known = matches!(whence.standing, Standing::Own | Standing::Accepted)
             || self.is_named(tx, id, whence.actor)?;
         let (author, signer) = match &activity.content {
             ActivityContent::Announce(control) => (control.author(), control.device()),
             _ => (whence.actor, whence.device),
+        };
+        let (awaited, awaited_device) = match &awaits {
+            Awaited::Author => (author, signer),
+            Awaited::Granter { actor, device } => (actor.as_str(), device.as_str()),
         };
         let held = HeldActivity {
             row: 0,
@@ -61,7 +92,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             actor: whence.actor.to_owned(),
             device: whence.device.to_owned(),
             author: author.to_owned(),
-            signer: signer.to_owned(),
+            awaited: awaited.to_owned(),
+            awaited_device: awaited_device.to_owned(),
             received_ms: whence.received_ms,
             plaintext: activity.to_plaintext()?,
             why,
@@ -134,16 +166,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(())
     }
 
-    /// Tries again what was held for the chain of its author: because all devices were replaced, if
-    /// this user has accepted that since, or because the author's device was not known, if it is now.
+    /// Tries again what was held for a chain: because all devices of its author were replaced, if this
+    /// user has accepted that since, or because a device was not known, if it is now.
     pub(super) fn retry_after_chains(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
         self.store.write(|tx| {
             for held in tx.held_for_chains()? {
-                let Some(contact) = self.kept_contact(tx, &held.author)? else { continue };
+                let Some(contact) = self.kept_contact(tx, &held.awaited)? else { continue };
                 let is_settled = match held.why {
                     HeldReason::Reset => contact.trust() != Trust::Reset,
                     HeldReason::Ahead | HeldReason::NotJoined | HeldReason::UnknownAuthor => {
-                        contact.listed(&held.signer).is_some()
+                        contact.listed(&held.awaited_device).is_some()
                     }
                 };
                 if is_settled && let Ok(id) = GroupId::parse(&held.group) {

@@ -176,16 +176,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Checks the signature of each grant by the chains of those who granted, which it reads if
-    /// they are not pinned.
+    /// they are not pinned. Who invites chooses them, so those of strangers are read through the own
+    /// server.
     async fn prove(&self, state: &GroupState) -> Result<(), MessengerError> {
         let mut chains: BTreeMap<String, Contact> = BTreeMap::new();
         for grant in state.grants() {
             let unproven = || GroupError::FalseGrant(grant.admin.clone());
             let person = Person::of(&grant.by).ok_or_else(unproven)?;
-            let mut contact = self.contact(&person).await?;
-            if contact.listed(&grant.device).is_none() {
-                contact = self.look_again(&person).await?;
-            }
+            let kept = self.store.read(|tx| self.kept_contact(tx, &grant.by))?;
+            let contact = match kept.filter(|kept| kept.listed(&grant.device).is_some()) {
+                Some(kept) => kept,
+                None => self.read_chain(&person).await?,
+            };
             chains.insert(grant.by.clone(), contact);
         }
         let identity = |actor: &str, device: &str| Some(chains.get(actor)?.listed(device)?.identity);

@@ -1,14 +1,23 @@
 //! The departures and removals of this user that were undone, made again. [`crate::group`] has the
 //! rules.
 
+use std::collections::BTreeSet;
+
 use super::{Messenger, MessengerError};
-use crate::group::{GroupError, KnownGroup, LeaveDecision, Proposal, propose};
+use crate::group::{
+    GroupControl, GroupError, KnownGroup, LeaveDecision, MAX_RACE, OwnDeparture, PreviousState, Proposal,
+    propose,
+};
+use crate::store::{DeviceStoreError, Transaction};
 use crate::{SignalSessions, Transport};
+
+/// The time after another departure in which a control that skips epochs brings nobody back.
+pub const CALL_PAUSE_MS: i64 = 3_600_000;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Leaves each group that this user has left before and whose state lists the user still, and
-    /// removes the members whom this user has removed before and whose group lists them still. Tells
-    /// the members. A failure in one group does not stop the others.
+    /// removes the members whom this user has removed before and whose group lists them still. The
+    /// members are told with the next flush. A failure in one group does not stop the others.
     ///
     /// # Errors
     /// The first failure, one of those of every call. That change is made at the next look.
@@ -18,23 +27,79 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         for known in self.store.read(|tx| tx.groups())? {
             let removed = known.should_remove_again(&me);
             if known.should_leave_again(&me) == LeaveDecision::Leave {
-                outcome = outcome.and(self.make_again(known, Proposal::Leave).await);
+                outcome = outcome.and(self.leave_again(known).await);
             } else if !removed.is_empty() {
-                outcome = outcome.and(self.make_again(known, Proposal::Remove(removed)).await);
+                outcome = outcome.and(self.make_again(known, Proposal::Remove(removed), None).await);
             }
         }
         outcome
     }
 
-    async fn make_again(&self, known: KnownGroup, proposal: Proposal) -> Result<(), MessengerError> {
-        let is_departure = proposal == Proposal::Leave;
+    /// Leaves a group again. Only members of the state that the user has left are told: an admin may
+    /// have added others meanwhile, whose servers this user never chose to ask for anything.
+    async fn leave_again(&self, known: KnownGroup) -> Result<(), MessengerError> {
+        let (id, now_ms) = (known.current.id().clone(), self.now_ms());
+        let departure = self.store.read(|tx| tx.departure(id.as_str()))?;
+        let told = departure.map(|departure| departure.members).unwrap_or_default();
+        let told = told.intersection(known.current.members()).cloned().collect();
+        self.make_again(known, Proposal::Leave, Some(told)).await?;
+        Ok(self.store.write(|tx| tx.note_left_again(id.as_str(), now_ms))?)
+    }
+
+    /// Makes a change and puts it into envelopes for `told`, or for all members. They are sent with
+    /// everything else that is due.
+    async fn make_again(
+        &self,
+        known: KnownGroup,
+        proposal: Proposal,
+        told: Option<BTreeSet<String>>,
+    ) -> Result<(), MessengerError> {
         let (change, next) = self.signing(|signer| propose(&known.current, proposal, signer))??;
-        let told = if is_departure { known.current.members().clone() } else { next.members().clone() };
-        match self.control(change, Some(known), next, &told).await {
+        let told = told.unwrap_or_else(|| next.members().clone());
+        match self.put_control(change, Some(known), next, &told).await {
             // Another process changed the group since it was read. If it is still due, the next look
             // makes the change.
             Ok(_) | Err(MessengerError::Group(GroupError::Stale)) => Ok(()),
             Err(error) => Err(error),
         }
     }
+
+    /// True if a control that skips epochs brings this user, who has left the group, back into it, and
+    /// cannot have been made without knowing of that, or comes soon after another one. It is an
+    /// invitation.
+    pub(super) fn is_called_back(
+        &self,
+        tx: &Transaction<'_>,
+        known: &KnownGroup,
+        control: &GroupControl,
+    ) -> Result<bool, DeviceStoreError> {
+        let (me, state) = (self.device.actor(), control.state());
+        let comes_back = !known.current.members().contains(&me) && state.members().contains(&me);
+        if known.departure != OwnDeparture::Made || !comes_back {
+            return Ok(false);
+        }
+        let Some(departure) = tx.departure(state.id().as_str())? else { return Ok(true) };
+        let since_ms = departure.again_ms.map(|again_ms| self.now_ms().saturating_sub(again_ms));
+        let is_soon = since_ms.is_some_and(|since_ms| (0..CALL_PAUSE_MS).contains(&since_ms));
+        Ok(is_soon || state.epoch() > departure.epoch.saturating_add(MAX_RACE))
+    }
+}
+
+/// Keeps the departure of this user from a group, if `after` is the first record of it: the state that
+/// was left.
+pub(super) fn note_departure(
+    tx: &Transaction<'_>,
+    before: Option<&KnownGroup>,
+    after: &KnownGroup,
+) -> Result<(), DeviceStoreError> {
+    if after.departure != OwnDeparture::Made {
+        return Ok(());
+    }
+    let known = before.unwrap_or(after);
+    let left = match &known.before {
+        // The departure was overtaken.
+        PreviousState::Seen { state, .. } if known.current == after.current => state,
+        _ => &known.current,
+    };
+    tx.keep_departure(left.id().as_str(), left.epoch(), left.members())
 }

@@ -150,7 +150,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     ) -> Result<(), MessengerError> {
         let LaterEntries { senders, reports } = later;
         let reads = senders.into_iter().map(async |(person, entries)| {
-            let read = self.read_sender(&person).await;
+            let read = self.read_chain(&person).await;
             (person, entries, read)
         });
         let mut taken = TakenEntries::default();
@@ -184,9 +184,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         outcome
     }
 
-    /// Reads the chain of a sender. That of a stranger is read through the own server, so that the
-    /// stranger's learns nothing.
-    async fn read_sender(&self, person: &Person) -> Result<Contact, MessengerError> {
+    /// Reads a chain that others have led to. That of a stranger is read through the own server, so
+    /// that the stranger's learns nothing.
+    pub(super) async fn read_chain(&self, person: &Person) -> Result<Contact, MessengerError> {
         let route = match self.store.read(|tx| self.is_stranger(tx, &person.actor()))? {
             true => ChainRoute::ThroughHome,
             false => ChainRoute::Direct,

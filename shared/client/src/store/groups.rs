@@ -4,7 +4,10 @@ use eko_protocol::json;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{DeviceStoreError, Transaction};
-use crate::group::{GroupChange, GroupControl, KnownGroup};
+use crate::group::{GroupChange, GroupControl, KnownGroup, OwnDeparture};
+
+/// The greatest number of actors who are recorded to have shown another history of one group.
+const MOST_CONFLICTS: i64 = 512;
 
 impl Transaction<'_> {
     /// Returns the record of a group.
@@ -22,17 +25,22 @@ impl Transaction<'_> {
     }
 
     /// Keeps the record of a group. `latest` is the control that made its state, if that is new.
-    /// It settles the conflict that was recorded before. The views of former members are forgotten.
+    /// It settles the conflicts that were recorded before. The views of former members are forgotten.
     pub(crate) fn keep_group(
         &self,
         known: &KnownGroup,
         latest: Option<&GroupControl>,
     ) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO groups (id, known, latest) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET \
-                   known = ?2, latest = COALESCE(?3, latest), conflict = iif(?3 IS NULL, conflict, NULL)";
-        let latest = latest.map(control_json);
+                   known = ?2, latest = COALESCE(?3, latest)";
         let id = known.current.id().as_str();
-        self.inner.execute(sql, params![id, known_json(known), latest])?;
+        if latest.is_some() {
+            self.inner.execute("DELETE FROM conflicts WHERE grp = ?1", [id])?;
+        }
+        self.inner.execute(sql, params![id, known_json(known), latest.map(control_json)])?;
+        if known.departure == OwnDeparture::NotMade {
+            self.forget_departure(id)?;
+        }
         self.keep_views_of(id, known.current.members())
     }
 
@@ -43,23 +51,24 @@ impl Transaction<'_> {
         latest.flatten().as_deref().map(read_control).transpose()
     }
 
-    /// Records that `actor` showed another history of a group. Returns false if that is known.
+    /// Records that `actor` showed another history of a group. Returns false if that is known, or if
+    /// [`MOST_CONFLICTS`] others have done so.
     pub(crate) fn note_conflict(&self, id: &str, actor: &str) -> Result<bool, DeviceStoreError> {
-        let sql = "UPDATE groups SET conflict = ?2 WHERE id = ?1 AND conflict IS NOT ?2";
-        Ok(self.inner.execute(sql, [id, actor])? > 0)
+        let sql = "INSERT OR IGNORE INTO conflicts (grp, actor) SELECT ?1, ?2 \
+                   WHERE (SELECT count(*) FROM conflicts WHERE grp = ?1) < ?3";
+        Ok(self.inner.execute(sql, params![id, actor, MOST_CONFLICTS])? > 0)
     }
 
     /// Records that `actor` has the history of this device.
     pub(crate) fn settle_conflict(&self, id: &str, actor: &str) -> Result<(), DeviceStoreError> {
-        self.inner
-            .execute("UPDATE groups SET conflict = NULL WHERE id = ?1 AND conflict = ?2", [id, actor])?;
+        self.inner.execute("DELETE FROM conflicts WHERE grp = ?1 AND actor = ?2", [id, actor])?;
         self.drop_invitations(id, Some(actor))
     }
 
-    /// Returns the actor whose control showed another history of a group.
+    /// Returns the first of the actors who showed another history of a group.
     pub(crate) fn conflict(&self, id: &str) -> Result<Option<String>, DeviceStoreError> {
-        let mut statement = self.inner.prepare_cached("SELECT conflict FROM groups WHERE id = ?1")?;
-        Ok(statement.query_row([id], |row| row.get(0)).optional()?.flatten())
+        let sql = "SELECT actor FROM conflicts WHERE grp = ?1 ORDER BY actor LIMIT 1";
+        Ok(self.inner.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
     }
 
     /// Records that a member is told of the current state of a group. Returns false if the member

@@ -14,7 +14,8 @@ pub enum HeldReason {
     NotJoined,
     /// All devices of the author were replaced, and the user has not accepted that.
     Reset,
-    /// A member forwards the activity, and this device does not know the device of its author.
+    /// This device does not know the device of the author, or of somebody whose grant the activity
+    /// needs.
     UnknownAuthor,
 }
 
@@ -31,8 +32,10 @@ pub(crate) struct HeldActivity {
     pub(crate) device: String,
     /// The actor id of the author: the sender, unless the sender forwards a control.
     pub(crate) author: String,
-    /// The address of the author's device.
-    pub(crate) signer: String,
+    /// The actor id of whose chain it awaits: the author's, or that of somebody who granted.
+    pub(crate) awaited: String,
+    /// The address of the device that this chain is to have.
+    pub(crate) awaited_device: String,
     /// The time at which the server accepted it, in epoch milliseconds.
     pub(crate) received_ms: i64,
     /// The padded activity.
@@ -55,8 +58,8 @@ pub const MOST_HELD_OF_STRANGERS: i64 = 200;
 /// The greatest number of activities held of contacts and members together.
 pub const MOST_HELD: i64 = 5_000;
 
-const COLUMNS: &str = "SELECT row, grp, actor, device, author, signer, received, plaintext, why, stranger, \
-                       warning FROM held";
+const COLUMNS: &str = "SELECT row, grp, actor, device, author, awaited, received, plaintext, why, stranger, \
+                       warning, awaited_device FROM held";
 
 impl Transaction<'_> {
     /// Holds an activity until its group has changed. If there are too many, the oldest of the
@@ -70,7 +73,8 @@ impl Transaction<'_> {
         origin_of: impl Fn(&str) -> String,
     ) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO held (grp, actor, device, received, stored, plaintext, why, stranger, warning, \
-                   author, signer) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+                   author, awaited, awaited_device) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         let why = number(held.why);
         let parameters = params![
             held.group,
@@ -83,7 +87,8 @@ impl Transaction<'_> {
             held.stranger,
             held.warning,
             held.author,
-            held.signer
+            held.awaited,
+            held.awaited_device
         ];
         self.inner.execute(sql, parameters)?;
         let sql = "DELETE FROM held WHERE row IN (SELECT row FROM held WHERE actor = ?1 AND stranger = ?2 \
@@ -118,10 +123,10 @@ impl Transaction<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Returns what is held until the chain of its author is another one: one activity of each
-    /// author's device for each group and reason.
+    /// Returns what is held until a chain is another one: one activity of each device for each group and
+    /// reason.
     pub(crate) fn held_for_chains(&self) -> Result<Vec<HeldActivity>, DeviceStoreError> {
-        let sql = format!("{COLUMNS} WHERE why IN (?1, ?2) GROUP BY grp, author, signer, why");
+        let sql = format!("{COLUMNS} WHERE why IN (?1, ?2) GROUP BY grp, awaited, awaited_device, why");
         let mut statement = self.inner.prepare_cached(&sql)?;
         let whys = [number(HeldReason::Reset), number(HeldReason::UnknownAuthor)];
         let rows = statement.query_map(whys, read)?;
@@ -147,7 +152,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<HeldActivity> {
         actor: row.get(2)?,
         device: row.get(3)?,
         author: row.get(4)?,
-        signer: row.get(5)?,
+        awaited: row.get(5)?,
         received_ms: row.get(6)?,
         plaintext: row.get(7)?,
         why: match row.get(8)? {
@@ -158,6 +163,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<HeldActivity> {
         },
         stranger: row.get(9)?,
         warning: row.get(10)?,
+        awaited_device: row.get(11)?,
     })
 }
 

@@ -132,8 +132,17 @@ CREATE TABLE read_envelopes (
 CREATE INDEX read_envelopes_by_age ON read_envelopes (at);
 
 -- Groups: the JSON of `KnownGroup`, which also says whether a new master key is due. latest: the
--- newest control, as it came. conflict: the actor whose control showed another history.
-CREATE TABLE groups (id TEXT PRIMARY KEY, known BLOB NOT NULL, latest BLOB, conflict TEXT) WITHOUT ROWID;
+-- newest control, as it came.
+CREATE TABLE groups (id TEXT PRIMARY KEY, known BLOB NOT NULL, latest BLOB) WITHOUT ROWID;
+
+-- The actors who have shown another history of a group.
+CREATE TABLE conflicts (grp TEXT NOT NULL, actor TEXT NOT NULL, PRIMARY KEY (grp, actor)) WITHOUT ROWID;
+
+-- The groups that this user has left: the epoch and the members (a JSON array) of the state that was
+-- left. again: the time of the last control that brought the user back, and was answered by leaving.
+CREATE TABLE departures (
+  grp TEXT PRIMARY KEY, epoch INTEGER NOT NULL, members TEXT NOT NULL, again INTEGER
+) WITHOUT ROWID;
 
 -- Groups that this user was brought into and has not joined, by the actor who sent the control.
 -- stranger: 1 if that actor is no contact. declined: 1 if the user wants none of it.
@@ -155,12 +164,12 @@ CREATE TABLE behind (
 ) WITHOUT ROWID;
 
 -- Activities of groups that cannot be judged yet. why: 1 a later epoch, 2 a group that the user has
--- not joined, 3 an author whose devices were all replaced, 4 an author whose device is not known.
--- actor, device: the sender. author, signer: the author and the author's device, who are others than the
--- sender if the sender forwards a control. stranger: 1 if the sender is neither a contact nor a member.
+-- not joined, 3 an author whose devices were all replaced, 4 a device that is not known.
+-- actor, device: the sender. author: another than the sender if the sender forwards a control. awaited:
+-- the actor of whose chain it waits for a device. stranger: 1 if the sender is neither a contact nor a member.
 CREATE TABLE held (
   row INTEGER PRIMARY KEY, grp TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL, author TEXT NOT NULL,
-  signer TEXT NOT NULL, received INTEGER NOT NULL, stored INTEGER NOT NULL, plaintext BLOB NOT NULL,
+  awaited TEXT NOT NULL, awaited_device TEXT NOT NULL, received INTEGER NOT NULL, stored INTEGER NOT NULL, plaintext BLOB NOT NULL,
   why INTEGER NOT NULL, stranger INTEGER NOT NULL, warning TEXT
 );
 CREATE INDEX held_of_group ON held (grp, row);

@@ -134,7 +134,8 @@ fn held(actor: &str, n: i64, stranger: bool) -> HeldActivity {
         actor: actor.to_owned(),
         device: format!("{actor}/device"),
         author: actor.to_owned(),
-        signer: format!("{actor}/device"),
+        awaited: actor.to_owned(),
+        awaited_device: format!("{actor}/device"),
         received_ms: n,
         plaintext: vec![1],
         why: HeldReason::Ahead,
@@ -422,4 +423,21 @@ fn no_report_takes_a_receipt_back() {
         let expected = (EnvelopeState::Delivered, None);
         assert_eq!((envelope.state, envelope.reason), expected, "{said:?}");
     }
+}
+
+/// A member who shows a made-up history and then the true one does not settle what another has shown.
+#[test]
+fn a_conflict_with_one_actor_does_not_hide_another() {
+    let store = DeviceStore::in_memory().unwrap();
+    store
+        .write(|tx| {
+            assert!(tx.note_conflict("choir", "alice")?);
+            assert!(tx.note_conflict("choir", "mallory")?);
+            assert!(!tx.note_conflict("choir", "alice")?, "it is known");
+            tx.settle_conflict("choir", "mallory")?;
+            assert_eq!(tx.conflict("choir")?.as_deref(), Some("alice"));
+            assert_eq!(tx.conflict("other")?, None);
+            Ok::<_, DeviceStoreError>(())
+        })
+        .unwrap();
 }

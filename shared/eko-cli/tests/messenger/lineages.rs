@@ -19,6 +19,7 @@ use crate::test_network::TestNetwork;
 /// Alice's group with Bob, Dave and Mallory, who is an admin as Alice is.
 struct Scene {
     world: World,
+    wire: TestNetwork,
     sessions: ForgingSessions,
     alice: TestMessenger,
     bob: TestMessenger,
@@ -51,7 +52,7 @@ impl Scene {
         world.deliver().await;
         mallory.receive().await.unwrap();
         let common = mallory.groups().unwrap().remove(0).state;
-        let scene = Self { world, sessions, alice, bob, dave, mallory, id, common };
+        let scene = Self { world, wire, sessions, alice, bob, dave, mallory, id, common };
         for client in [&scene.alice, &scene.bob, &scene.dave] {
             scene.look(client).await;
             assert_eq!(group(client, &scene.id).state, scene.common);
@@ -72,7 +73,11 @@ impl Scene {
 
     /// Returns a renaming by Mallory that skips epochs, and changes what `change` does too.
     fn jump(&self, change: impl FnOnce(&mut GroupParts)) -> GroupControl {
-        let epoch = self.common.epoch() + 1_000;
+        self.jump_by(1_000, change)
+    }
+
+    fn jump_by(&self, epochs: u64, change: impl FnOnce(&mut GroupParts)) -> GroupControl {
+        let epoch = self.common.epoch() + epochs;
         let before = GroupParts { epoch: epoch - 1, ..self.common.parts().clone() };
         let mut after = GroupParts { epoch, name: "Saturday".to_owned(), ..before.clone() };
         change(&mut after);
@@ -235,4 +240,37 @@ async fn nobody_comes_in_at_a_far_epoch() {
         assert_eq!(eve.invitations().unwrap().len(), invitations);
     }
     scene.world.deliver().await;
+}
+
+/// Mallory lists Bob, who has left, among members whose servers she has chosen, over and over.
+#[tokio::test]
+async fn whoever_has_left_is_not_led_to_other_servers() {
+    let scene = Scene::begin().await;
+    let Scene { world, wire, alice, bob, dave, mallory, id, .. } = &scene;
+    bob.change_group(id, Proposal::Leave).await.unwrap();
+    for client in [alice, dave] {
+        scene.look(client).await;
+    }
+    let others = (0..9).map(|n| format!("https://elsewhere.example/user/puppet{n}"));
+    let others: Vec<String> = others.collect();
+    let mut told = Vec::new();
+    for (minutes, epochs) in [(0, 5), (0, 7), (61, 8), (61, 9), (61, 1_000)] {
+        world.advance(minutes * 60_000);
+        let call = scene.jump_by(epochs, |parts| {
+            parts.members.extend(others.iter().cloned());
+            parts.name = format!("Come back {epochs}");
+        });
+        scene.send(&call, bob).await;
+        for _ in 0..2 {
+            told.extend(scene.look(bob).await.into_iter().map(|(_, event, _)| event));
+            assert!(!group(bob, id).member, "{epochs}");
+        }
+    }
+    let asked = wire.asked.lock().unwrap().clone();
+    assert!(asked.iter().all(|url| !url.contains("elsewhere")), "{asked:#?}");
+    let left = told.iter().filter(|event| **event == GroupEvent::Changed(GroupChange::Renamed)).count();
+    assert_eq!(left, 2, "he was led back twice, and left again: {told:?}");
+    assert!(told.contains(&GroupEvent::Invited), "{told:?}");
+    mallory.receive().await.unwrap();
+    world.deliver().await;
 }

@@ -123,6 +123,7 @@ fn every_limit_of_a_client() {
         let most: usize = most.parse().unwrap();
         let due = match limit.as_str() {
             "bytes of a padded plaintext" => content::MAX_PLAINTEXT,
+            "bytes of a group's control" => group::MAX_CONTROL,
             "members of a group, device sets of an activity" => {
                 assert_eq!(content::MAX_DEVICE_SETS, group::MAX_MEMBERS);
                 group::MAX_MEMBERS

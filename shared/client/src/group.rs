@@ -90,7 +90,7 @@ mod signer;
 mod state;
 
 pub use change::{GroupChange, Proposal, propose};
-pub use control::GroupControl;
+pub use control::{GroupControl, MAX_CONTROL};
 pub use difference::GroupDifference;
 pub use error::GroupError;
 pub use grant::{GroupGrant, MAX_GRANTS, check_lineage};

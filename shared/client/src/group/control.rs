@@ -8,20 +8,24 @@ use base64::engine::general_purpose::STANDARD;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::json::{canonical, has_type, shape};
 use eko_protocol::key::{IdentityKey, Signature};
+use eko_protocol::limits::MAX_JSON_DEPTH;
 use eko_protocol::{Invalid, multibase, timestamp, xeddsa};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{GroupChange, GroupSigner, GroupState, MasterKey};
-use crate::content::ActivityId;
 use crate::content::member::{device, parsed, texts};
 use crate::content::read::{ActivityHeader, hash};
 use crate::content::write::CONTEXT;
+use crate::content::{ActivityId, MAX_PLAINTEXT};
 use crate::secret::decode_32;
 
 /// The prefix of the bytes under the MAC and the signature. It keeps them apart from all others
 /// under the same keys.
 const DOMAIN: &[u8] = b"eko-group-control-v2\0";
+
+/// The greatest number of bytes of a control. An `Announce` around it has room for 4,480 bytes more.
+pub const MAX_CONTROL: usize = MAX_PLAINTEXT - 4_480;
 
 const MAC: &str = "eko:mac";
 const SIGNATURE: &str = "eko:signature";
@@ -127,7 +131,7 @@ impl GroupControl {
         }
         let canonical = Zeroizing::new(canonical(&unsealed)?);
         let (id, author) = (head.id.clone(), head.actor.clone());
-        Ok(Self {
+        let control = Self {
             id,
             author,
             change,
@@ -140,7 +144,12 @@ impl GroupControl {
             mac,
             signature,
             canonical,
-        })
+        };
+        let forwarded = control.to_value();
+        if forwarded.to_string().len() > MAX_CONTROL || depth(&forwarded) >= MAX_JSON_DEPTH {
+            return Err(Invalid::whole("must fit into an Announce"));
+        }
+        Ok(control)
     }
 
     /// Returns the activity as it is sent, or as it came.
@@ -234,6 +243,16 @@ impl fmt::Debug for GroupControl {
             .field("previous", &self.previous)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the number of arrays and objects that are nested in each other.
+fn depth(value: &Value) -> usize {
+    let within = match value {
+        Value::Array(items) => items.iter().map(depth).max(),
+        Value::Object(members) => members.values().map(depth).max(),
+        _ => return 0,
+    };
+    within.unwrap_or_default().saturating_add(1)
 }
 
 /// Checks that the author is an admin of the new state or, after leaving, no member of it. The

@@ -3,6 +3,7 @@
 
 mod changes;
 mod convergence;
+mod forwarding;
 mod judging;
 mod jumping;
 mod leaving;

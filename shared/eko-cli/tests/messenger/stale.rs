@@ -155,6 +155,28 @@ async fn the_chain_of_an_unknown_author_is_read() {
     world.deliver().await;
 }
 
+/// Bob has never heard of Erin, who has made Carol an admin. Dave's next control rests on that.
+#[tokio::test]
+async fn the_chain_of_an_unknown_granter_is_read() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, dave, .. } = &friends;
+    let id = friends.group().await;
+    let erin = first(world, &friends.alice_line, "erin").await;
+    hide(line, bob, &[alice, &erin, carol]);
+    alice.change_group(&id, Proposal::Add([erin.me().actor()].into())).await.unwrap();
+    friends.look(&erin).await;
+    erin.join_group(&id, None).await.unwrap();
+    alice.change_group(&id, Proposal::Promote([erin.me().actor()].into())).await.unwrap();
+    friends.look(&erin).await;
+    erin.change_group(&id, Proposal::Promote([carol.me().actor()].into())).await.unwrap();
+    friends.look(dave).await;
+    dave.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    assert_eq!(friends.look(bob).await, changes([GroupChange::Renamed]));
+    assert_eq!(group(bob, &id).state, group(dave, &id).state);
+    assert_eq!(bob.held().unwrap(), []);
+    world.deliver().await;
+}
+
 /// Bob goes on in a former state. At first that may be a message that crossed the change.
 #[tokio::test]
 async fn a_member_who_goes_on_in_a_former_state_is_shown() {

@@ -153,7 +153,7 @@ fn every_limit_of_a_client() {
                 messenger::READ_FOR_SENDERS
             }
             "minutes until the chain of such a sender is read again that could not be read" => {
-                messenger::SENDER_PAUSE_MINUTES
+                whole(messenger::SENDER_PAUSE_MINUTES)
             }
             "strangers whose sessions `eko` keeps though no note of theirs is" => messenger::STRANGERS_KNOWN,
             "days for which the session with a revoked device is kept" => whole(messenger::ENDED_AFTER_DAYS),

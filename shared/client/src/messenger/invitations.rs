@@ -168,7 +168,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Some(contact) = self.kept_contact(tx, author)? else { return Ok(()) };
         match Standing::of(&contact, device, &self.device.actor()) {
             Standing::Revoked => Err(GroupError::RevokedDevice.into()),
-            Standing::Reset => {
+            Standing::Reset | Standing::Former => {
                 Err(contact.distrust(Distrust::Reset { verified: contact.pinned.verified.is_some() }))
             }
             Standing::Own | Standing::Accepted | Standing::Stranger => Ok(()),

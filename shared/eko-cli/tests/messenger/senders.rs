@@ -35,10 +35,13 @@ async fn a_message_of_somebody_distrusted_stays_in_the_mailbox() {
     let before = asked();
     say(&two, &alice.me(), "from the second again").await;
     world.deliver().await;
+    let mut told = Vec::new();
     for _ in 0..3 {
         world.advance(60_000);
-        assert_eq!(alice.receive().await.unwrap().notices, []);
+        told.extend(alice.receive().await.unwrap().notices);
     }
+    let alarm = Notice::Distrusted { actor: bob.me().actor(), why: Distrust::Inserted(address) };
+    assert_eq!(told, [alarm], "the alarm about the chain is told once");
     assert_eq!(asked(), before);
     hers.honest();
     world.advance(SENDER_PAUSE_MINUTES * 60_000);

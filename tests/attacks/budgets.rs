@@ -427,7 +427,7 @@ async fn a_lost_answer_counts_no_envelope_twice() {
     lose_answers(AttackScene::with(BARE, |config| config.limits.account_parcels = 2).await).await;
 }
 
-/// The same on an engine that does not show the list that is full: it is read.
+/// A full list is read on an engine that does not show it.
 #[tokio::test]
 async fn a_lost_answer_counts_no_envelope_twice_on_an_engine_that_shows_no_list() {
     let scene = AttackScene::with(BARE, |config| config.limits.account_parcels = 2).await;

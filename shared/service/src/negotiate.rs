@@ -14,7 +14,7 @@ use crate::respond::{ACTIVITY_JSON, JSON, LD_JSON, document};
 pub enum Representation {
     /// A JSON document, as `application/activity+json`.
     Activity,
-    /// The same JSON document, as `application/ld+json` with the profile of ActivityStreams.
+    /// A JSON document, as `application/ld+json` with the profile of ActivityStreams.
     LinkedData,
     /// A page for a person, as `text/html`.
     Page,

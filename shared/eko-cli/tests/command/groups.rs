@@ -178,7 +178,7 @@ async fn groups_of_one_name_are_told_apart_by_their_ids() {
     assert_eq!((code, what.starts_with("there are 2 groups \"Friday\": ")), (2, true), "{what}");
 }
 
-/// What comes for a group before the user joins it is one line, however much it is.
+/// All that comes for a group before the user joins it is one line.
 #[tokio::test]
 async fn what_is_held_is_listed_once_in_words() {
     let server = server().await;

@@ -8,7 +8,7 @@ use eko_client::messenger::{GroupEvent, Notice, Severity};
 use crate::friends::{Friends, group, key};
 use crate::people::TestMessenger;
 
-/// What a user is told of a change of theirs that was undone.
+/// Texts about a change of this user that was undone.
 type Undone = (GroupChange, Remedy, GroupDifference);
 
 /// Looks into a mailbox, and returns what is undone of this user's changes.

@@ -5,7 +5,7 @@ import { hash } from './chain.mjs';
 import { CONTEXT } from './client.mjs';
 import { encode } from './multibase.mjs';
 
-const LENGTHS = [1024, 2048, 4096, 8192, 16384, 32768, 65536, 94080];
+const LENGTHS = [1536, 2048, 4096, 8192, 16384, 32768, 65536, 94080];
 const END = 0x80;
 
 export const uuid = () => `urn:uuid:${randomUUID()}`;

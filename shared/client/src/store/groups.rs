@@ -25,7 +25,7 @@ impl Transaction<'_> {
     }
 
     /// Keeps the record of a group. `latest` is the control that made its state, if that is new.
-    /// It settles the conflicts that were recorded before. The views of former members are forgotten.
+    /// Conflicts that were recorded before are settled. The views of former members are forgotten.
     pub(crate) fn keep_group(
         &self,
         known: &KnownGroup,

@@ -55,8 +55,9 @@ impl UnreadAnswer {
 
     /// Reads the body, within the limits of the exchange. The head is returned in either case.
     ///
-    /// A body in gzip or deflate is decoded. The result is [`FetchError::Encoded`], [`FetchError::TooLarge`], [`FetchError::TimedOut`] or
-    /// the error of the connection if the body cannot be read.
+    /// A body in gzip or deflate is decoded. The result is [`FetchError::Encoded`],
+    /// [`FetchError::TooLarge`], [`FetchError::TimedOut`] or the error of the connection if the body
+    /// cannot be read.
     pub async fn read(self) -> Response<Result<Bytes, FetchError>> {
         let Self { response, host, limits, ends } = self;
         let (parts, body) = response.into_parts();

@@ -155,7 +155,7 @@ async fn make(
 /// The group that a person has named, and that the user is in.
 struct ChosenGroup {
     id: GroupId,
-    /// Its name for a person.
+    /// The group's name for a person.
     called: String,
     /// The words that a person types for it.
     typed: String,

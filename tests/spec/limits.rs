@@ -148,6 +148,9 @@ fn every_limit_of_a_client() {
             "chains that are read again in one look for the device sets that others state" => {
                 messenger::READ_FOR_VIEWS
             }
+            "chains that are read again in one look for heads that their devices have signed" => {
+                messenger::READ_FOR_PROOFS
+            }
             "chains that are read again in one look to send receipts" => messenger::READ_FOR_RECEIPTS,
             "chains that are read in one look for senders whose devices are not known" => {
                 messenger::READ_FOR_SENDERS

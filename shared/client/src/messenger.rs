@@ -59,7 +59,7 @@ pub use error::{Distrust, MessengerError};
 pub use freshness::{READ_AFTER_DAYS, REFUSED_AFTER_DAYS, SHOWN_AFTER_DAYS, WITHOUT_READING_DAYS};
 pub use groups::Group;
 pub use growth::DeviceChanges;
-pub use heads::{READ_AGAIN_MINUTES, READ_FOR_VIEWS};
+pub use heads::{READ_AGAIN_MINUTES, READ_FOR_PROOFS, READ_FOR_VIEWS};
 pub use holding::HeldItem;
 pub use incoming::REMEMBERED_MS;
 pub use invitations::{ALL_TOLD, Invitation, JoinedGroup};
@@ -98,6 +98,9 @@ pub struct Messenger<T, S> {
     left: std::sync::Mutex<BTreeMap<String, i64>>,
     /// The chains of senders that could not be read.
     failed: std::sync::Mutex<unknown::FailedReads>,
+    /// The users whose devices have proven heads that the pinned chains lack. Their chains are read in
+    /// this look.
+    doubted: std::sync::Mutex<BTreeSet<Person>>,
     /// The times at which chains were last read for a reason that others may repeat at will, by that
     /// reason: an actor id or a proven head. In epoch milliseconds.
     looks: std::sync::Mutex<BTreeMap<String, i64>>,
@@ -137,6 +140,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             refreshing: Mutex::default(),
             left: std::sync::Mutex::default(),
             failed: std::sync::Mutex::default(),
+            doubted: std::sync::Mutex::default(),
             looks: std::sync::Mutex::default(),
             replayed: std::sync::Mutex::default(),
             returned: std::sync::Mutex::default(),

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
+
 use super::controls::event;
 use super::heads::READ_FOR_VIEWS;
 use super::incoming::ActivitySource;
@@ -138,8 +140,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Reads the chains of those who made or granted what controls need, whose devices this device does
-    /// not know, and tries these controls again: eight chains in one look, and each once in ten minutes. The
-    /// chains of strangers are read through the own server.
+    /// not know, and tries these controls again: eight chains in one look, at the same time, and each
+    /// once in ten minutes. The chains of strangers are read through the own server.
     pub(super) async fn read_unknown_authors(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
         let authors: Vec<(Person, bool)> = self.store.read(|tx| {
             let members = self.fellow_members(tx)?;
@@ -157,9 +159,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })?;
         let due = authors.into_iter().filter(|(person, _)| self.may_look(&person.actor()));
         let due: Vec<(Person, bool)> = due.take(READ_FOR_VIEWS).collect();
-        for (person, is_known) in &due {
+        let reads = due.iter().map(async |(person, is_known)| {
             let route = if *is_known { ChainRoute::Direct } else { ChainRoute::ThroughHome };
-            match self.look_again_by(person, route).await {
+            (*is_known, self.look_again_by(person, route).await)
+        });
+        for (is_known, read) in join_all(reads).await {
+            match read {
                 Ok(_) => {}
                 // The notice about anybody else is stored with the alarm.
                 Err(MessengerError::Distrust { actor, why }) if !is_known => {

@@ -3,11 +3,12 @@
 //! reader finds out what servers hide.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use eko_protocol::Invalid;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::limits::MAX_CHAIN_NODES;
+use futures_util::future::join_all;
 
 use super::incoming::ActivitySource;
 use super::standing::Standing;
@@ -20,6 +21,9 @@ use crate::{SignalSessions, Transport};
 /// The number of chains that are read again in one look because of others' views of them, and as many
 /// because of controls of unknown authors.
 pub const READ_FOR_VIEWS: usize = 8;
+/// The number of chains that are read again in one look because of heads that their devices have
+/// signed.
+pub const READ_FOR_PROOFS: usize = 8;
 /// The minutes between two readings of one chain because of somebody else's view of it.
 pub const READ_AGAIN_MINUTES: i64 = 10;
 
@@ -252,24 +256,22 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Reads the chains again of which others have seen more than is pinned: eight for one look at
-    /// most, and each once in ten minutes. The others are left for a later look.
+    /// most, at the same time, and each once in ten minutes. The others are left for a later look.
     pub(super) async fn settle_views(&self) -> Result<(), MessengerError> {
-        let mut read = 0;
         let unsettled = self.store.read(|tx| {
             let members = self.fellow_members(tx)?;
             let unsettled = tx.unsettled_views()?.into_iter();
             let compared = unsettled.map(|of| Ok((self.compared_contact(tx, &of, &members)?, of)));
             compared.collect::<Result<Vec<_>, DeviceStoreError>>()
         })?;
-        for (contact, of) in unsettled {
-            let Some(contact) = contact.filter(|_| read < READ_FOR_VIEWS && self.may_look(&of)) else {
-                continue;
-            };
-            read += 1;
-            match self.look_again(&contact.person).await {
-                Ok(_) => self.store.write(|tx| tx.settle_views(&of))?,
+        let known = unsettled.into_iter().filter_map(|(contact, of)| Some((contact?.person, of)));
+        let due: Vec<_> = known.filter(|(_, of)| self.may_look(of)).take(READ_FOR_VIEWS).collect();
+        let reads = due.iter().map(async |(person, of)| (of, self.look_again(person).await));
+        for (of, read) in join_all(reads).await {
+            match read {
+                Ok(_) => self.store.write(|tx| tx.settle_views(of))?,
                 // The alarm about the chain is kept with it, and so is the notice.
-                Err(MessengerError::Distrust { .. }) => self.store.write(|tx| tx.drop_views(&of))?,
+                Err(MessengerError::Distrust { .. }) => self.store.write(|tx| tx.drop_views(of))?,
                 Err(error @ MessengerError::Store(_)) => return Err(error),
                 Err(_) => {}
             }
@@ -291,21 +293,47 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.kept_contact(tx, actor)
     }
 
-    /// Reads a chain again if one of its devices has proven a head that it lacks. If the server does not
-    /// show that head, there is a notice.
-    pub(super) async fn settle_proof(&self, actor: &str) -> Result<(), MessengerError> {
+    /// Has the chain of a user read in this look if one of its devices has proven a head that it lacks:
+    /// eight chains at most, and each once in ten minutes.
+    pub(super) fn note_doubt(&self, actor: &str) -> Result<(), DeviceStoreError> {
         if !self.store.read(|tx| tx.has_proofs(actor))? {
             return Ok(());
         }
-        let Some(contact) = self.store.read(|tx| self.kept_contact(tx, actor))? else { return Ok(()) };
-        if contact.hidden().is_none() || !self.may_look_in_doubt(actor) {
-            return Ok(());
+        let contact = self.store.read(|tx| self.kept_contact(tx, actor))?;
+        let Some(contact) = contact.filter(|contact| contact.hidden().is_some()) else { return Ok(()) };
+        let mut doubted = self.doubted();
+        if doubted.len() < READ_FOR_PROOFS && self.may_look_in_doubt(actor) {
+            doubted.insert(contact.person);
         }
-        match self.undisputed(&contact.person).await {
-            Err(error @ MessengerError::Store(_)) => Err(error),
-            // The chain is read again before anything is sent.
-            Ok(_) | Err(_) => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// True if the chain of this user is read in this look because of a proof.
+    pub(super) fn is_doubted(&self, person: &Person) -> bool {
+        self.doubted().contains(person)
+    }
+
+    /// Reads the chains, at the same time, of the users whose devices have proven heads that the pinned
+    /// chains lack. If a server does not show such a head, there is a notice.
+    pub(super) async fn settle_proofs(&self) -> Result<(), MessengerError> {
+        let doubted = std::mem::take(&mut *self.doubted());
+        let reads = doubted.iter().map(async |person| {
+            let contact = self.store.read(|tx| self.kept_contact(tx, &person.actor()))?;
+            // What was sent meanwhile may have had the chain read.
+            if contact.is_none_or(|contact| contact.hidden().is_none()) {
+                return Ok(());
+            }
+            match self.undisputed(person).await {
+                Err(error @ MessengerError::Store(_)) => Err(error),
+                // The chain is read again before anything is sent.
+                Ok(_) | Err(_) => Ok(()),
+            }
+        });
+        join_all(reads).await.into_iter().collect()
+    }
+
+    fn doubted(&self) -> MutexGuard<'_, BTreeSet<Person>> {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a person's chain again, which must have every head that their devices have proven. A

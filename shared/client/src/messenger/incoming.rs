@@ -96,7 +96,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         };
         let counts = self.store.read(|tx| self.counts(tx, &whence))?;
         if counts && activity.is_some_and(|activity| activity.actor == actor) {
-            self.settle_proof(&actor).await?;
+            self.note_doubt(&actor)?;
         }
         Ok(disposition)
     }

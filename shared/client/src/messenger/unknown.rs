@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
 use eko_protocol::activity::ReportKind;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use super::incoming::EntryDisposition;
 use super::receive::TakenEntries;
@@ -31,6 +31,8 @@ const FAILURE_KEPT_MS: i64 = 31 * 24 * 3_600_000;
 pub(super) struct LaterEntries {
     /// The messages of unknown senders or devices.
     senders: Vec<(Person, Vec<MailboxEntry>)>,
+    /// The messages of known senders whose chains are read because of a proof.
+    doubted: Vec<MailboxEntry>,
     /// The reports after which a chain is read again, with the recipients of the envelopes.
     reports: Vec<(Person, MailboxEntry)>,
 }
@@ -117,7 +119,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     return Ok(Some(entry));
                 };
                 if self.store.read(|tx| self.lists(tx, &author.actor(), &message.letter.header.from))? {
-                    return Ok(Some(entry));
+                    if !self.is_doubted(&author) {
+                        return Ok(Some(entry));
+                    }
+                    // A device that was revoked must not be taken for one that was not.
+                    if later.doubted.len() < ENTRIES_AT_ONCE {
+                        later.doubted.push(entry);
+                    }
+                    return Ok(None);
                 }
                 if !self.failed().is_paused(&author, now_ms) {
                     later.put(author, entry);
@@ -140,22 +149,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(None)
     }
 
-    /// Reads the chains of unknown senders at the same time, and takes their entries. Then it takes
-    /// the reports, of which each may read a chain. A server that does not answer is asked for nothing
-    /// more.
+    /// Reads the chains of unknown senders and those that lack a proven head at the same time, and takes
+    /// the entries of these senders. Then it takes the reports, of which each may read a chain. A server
+    /// that does not answer is asked for nothing more.
     pub(super) async fn take_later(
         &self,
         later: LaterEntries,
         received: &mut ReceivedBatch,
     ) -> Result<(), MessengerError> {
-        let LaterEntries { senders, reports } = later;
+        let LaterEntries { senders, doubted, reports } = later;
         let reads = senders.into_iter().map(async |(person, entries)| {
             let read = self.read_chain(&person).await;
             (person, entries, read)
         });
         let mut taken = TakenEntries::default();
-        let mut outcome = Ok(());
-        for (person, entries, read) in join_all(reads).await {
+        let (settled, read) = join(self.settle_proofs(), join_all(reads)).await;
+        let mut outcome = settled;
+        for entry in doubted {
+            self.take_into(&entry, received, &mut taken).await?;
+        }
+        for (person, entries, read) in read {
             match read {
                 Ok(contact) => {
                     self.failed().people.remove(&person);
@@ -172,6 +185,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Err(error) => self.note_unread(&person, &error, &entries, received, &mut taken),
             }
         }
+        // What came just now may have proven more.
+        self.settle_proofs().await?;
         for (recipient, entry) in reports {
             if self.failed().is_away(&recipient, self.now_ms()) {
                 continue;

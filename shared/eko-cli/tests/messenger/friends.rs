@@ -138,7 +138,7 @@ pub(crate) fn hide(line: &TestNetwork, user: &TestMessenger, authors: &[&TestMes
         }
         let mut page: serde_json::Value = serde_json::from_slice(passing.answer).unwrap();
         let items = page["orderedItems"].as_array_mut().unwrap();
-        items.retain(|item| !authors.iter().any(|author| item["actor"] == **author));
+        items.retain(|item| !authors.iter().any(|author| item["actor"] == *author));
         Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
     });
 }

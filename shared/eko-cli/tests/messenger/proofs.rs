@@ -13,16 +13,16 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key::JoiningMac;
 use eko_protocol::{multibase, timestamp};
 use eko_testkit::{World, seeded};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::distrust::{distrust, inserted, show_chain};
 use crate::forging::{Forger, ForgingSessions};
-use crate::people::{code_of, device, first, request, say, text};
-use crate::test_network::TestNetwork;
+use crate::people::{code_of, device, first, further, request, say, text};
+use crate::test_network::{FalseAnswer, TestNetwork};
 use crate::withheld::told;
 
 /// Has a forger's device sign made-up heads, of a length that the returned number tells.
-fn state_heads(sessions: &ForgingSessions, forger: &Forger, length: usize) -> Arc<AtomicUsize> {
+pub(crate) fn state_heads(sessions: &ForgingSessions, forger: &Forger, length: usize) -> Arc<AtomicUsize> {
     let secret = *forger.device().keys().identity().secret();
     let (environment, device) = (forger.device().environment().clone(), forger.device().address());
     let length = Arc::new(AtomicUsize::new(length));
@@ -174,5 +174,37 @@ async fn a_head_that_the_sending_device_has_not_signed_is_malformed() {
         let malformed = |notice: &Notice| matches!(notice, Notice::Unreadable { why: UnreadableReason::Malformed(fault), .. } if fault.pointer == "/eko:signature");
         assert!(received.messages.is_empty() && received.notices.iter().any(malformed), "{received:?}");
     }
+    world.deliver().await;
+}
+
+/// Bob's mailbox hands out the proof that a device was revoked before what that device sent. The chain
+/// is read in between.
+#[tokio::test]
+async fn what_follows_a_proof_is_judged_by_the_chain() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
+    let two = further(&world, &wire, &bob, "two").await;
+    say(&alice, &bob.me(), "before").await;
+    say(&bob, &alice.me(), "from the stolen one").await;
+    two.revoke(bob.device().id()).await.unwrap();
+    say(&two, &alice.me(), "I have revoked it").await;
+    world.deliver().await;
+    hers.tamper(|passing| {
+        if passing.endpoint != ("GET", "/user/alice/inbox") {
+            return None;
+        }
+        let mut page: Value = serde_json::from_slice(passing.answer).unwrap();
+        page["orderedItems"].as_array_mut().unwrap().reverse();
+        Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
+    });
+    let messages = alice.receive().await.unwrap().messages;
+    let warned = |words: &str| {
+        let message = messages.iter().find(|message| message.content.text == words).unwrap();
+        message.content.warning.is_some()
+    };
+    assert_eq!(["I have revoked it", "from the stolen one"].map(warned), [false, true]);
+    world.deliver().await;
+    two.receive().await.unwrap();
     world.deliver().await;
 }

@@ -1,5 +1,6 @@
 //! Tests of what strangers write: nobody learns that it arrived before the user accepts it.
 
+use eko_client::group::Proposal;
 use eko_client::messenger::Notice;
 use eko_client::store::{EnvelopeState, MOST_OF_STRANGER};
 use eko_testkit::{Internet, World};
@@ -122,6 +123,48 @@ async fn nothing_is_asked_of_a_strangers_server() {
         b.federate().await;
         a.deliver().await;
         b.deliver().await;
+    }
+}
+
+/// Mallory invites Bob to a group that Erin has made. Their server would learn his address, and when he
+/// joins.
+#[tokio::test]
+async fn nothing_is_asked_of_a_granters_server_at_joining() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let (b, _) = World::online(&internet, "b.example").await;
+    let (his, wire) = (TestNetwork::to(&[&a, &b]), TestNetwork::to(&[&a, &b]));
+    let (bob, erin) = (first(&a, &his, "bob").await, first(&b, &wire, "erin").await);
+    let mallory = first(&b, &wire, "mallory").await;
+    let (id, _) = erin.create_group("Friday", &[mallory.me()]).await.unwrap();
+    b.deliver().await;
+    mallory.receive().await.unwrap();
+    mallory.join_group(&id, None).await.unwrap();
+    b.deliver().await;
+    erin.receive().await.unwrap();
+    erin.change_group(&id, Proposal::Promote([mallory.me().actor()].into())).await.unwrap();
+    b.deliver().await;
+    mallory.receive().await.unwrap();
+    mallory.change_group(&id, Proposal::Add([bob.me().actor()].into())).await.unwrap();
+    b.federate().await;
+    a.deliver().await;
+    his.asked.lock().unwrap().clear();
+    bob.receive().await.unwrap();
+    assert_eq!(bob.invitations().unwrap().len(), 1);
+    let read = |part: &str| his.asked.lock().unwrap().iter().filter(|url| url.contains(part)).count();
+    let before = read("/user/bob/proxy");
+    bob.join_group(&id, None).await.unwrap();
+    assert_eq!(read("/user/bob/proxy") - before, 1, "the chain of whoever granted");
+    let direct = ["erin", "mallory"].map(|user| read(&format!("https://b.example/user/{user}/devices")));
+    assert_eq!(direct, [0, 0], "{:#?}", his.asked.lock().unwrap());
+    for _ in 0..2 {
+        a.federate().await;
+        b.federate().await;
+        a.deliver().await;
+        b.deliver().await;
+        for client in [&bob, &erin, &mallory] {
+            client.receive().await.unwrap();
+        }
     }
 }
 

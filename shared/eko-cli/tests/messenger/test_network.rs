@@ -8,6 +8,9 @@ use eko_testkit::{DirectTransport, World};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 
+/// The turns of the other tasks after which a held request is let go in any case.
+const MOST_TURNS: usize = 100_000;
+
 /// A transport to servers of the test. It records all bodies, and can change answers and fail
 /// requests.
 #[derive(Clone)]
@@ -20,6 +23,9 @@ pub(crate) struct TestNetwork {
     tamper: Arc<Mutex<Option<TamperFn>>>,
     failing: Arc<Mutex<Option<FailFn>>>,
     dropped: Arc<Mutex<Option<DropFn>>>,
+    held: Arc<Mutex<Option<HoldFn>>>,
+    /// The paths of the requests that are held.
+    waiting: Arc<Mutex<Vec<String>>>,
 }
 
 /// A request and its answer, on their way.
@@ -51,13 +57,15 @@ pub(crate) enum NetworkFault {
 
 type TamperFn = Box<dyn Fn(PassingExchange<'_>) -> Option<FalseAnswer> + Send + Sync>;
 type DropFn = Box<dyn Fn(&Request<Bytes>) -> Option<FalseAnswer> + Send + Sync>;
+type HoldFn = Box<dyn Fn(&str) -> bool + Send + Sync>;
 type FailFn = Box<dyn Fn() -> Option<NetworkFault> + Send + Sync>;
 
 impl TestNetwork {
     /// Creates a network that reaches these servers.
     pub(crate) fn to(worlds: &[&World]) -> Self {
         let (servers, seen, asked, tamper, failing, dropped) = Default::default();
-        let network = Self { servers, seen, asked, tamper, failing, dropped };
+        let (held, waiting) = Default::default();
+        let network = Self { servers, seen, asked, tamper, failing, dropped, held, waiting };
         worlds.iter().for_each(|world| network.reach(world));
         network
     }
@@ -89,6 +97,38 @@ impl TestNetwork {
         *self.failing.lock().unwrap() = Some(Box::new(failing));
     }
 
+    /// Holds requests for these paths from now on, until as many of them wait as `count` says or nothing
+    /// more happens. Then it lets them pass, and returns the paths of those that waited, sorted. It is
+    /// awaited beside the client's call.
+    pub(crate) async fn hold_together(
+        &self,
+        is_held: impl Fn(&str) -> bool + Send + Sync + 'static,
+        count: usize,
+    ) -> Vec<String> {
+        *self.held.lock().unwrap() = Some(Box::new(is_held));
+        for _ in 0..MOST_TURNS {
+            if self.waiting.lock().unwrap().len() >= count {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        *self.held.lock().unwrap() = None;
+        let mut waited = std::mem::take(&mut *self.waiting.lock().unwrap());
+        waited.sort();
+        waited
+    }
+
+    /// Waits while a request is held.
+    async fn pass_hold(&self, path: &str) {
+        let is_held = || self.held.lock().unwrap().as_ref().is_some_and(|held| held(path));
+        if is_held() {
+            self.waiting.lock().unwrap().push(path.to_owned());
+        }
+        while is_held() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Passes everything on unchanged from now on.
     pub(crate) fn honest(&self) {
         *self.tamper.lock().unwrap() = None;
@@ -109,6 +149,7 @@ impl Transport for TestNetwork {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let request_body = request.body().clone();
         self.seen.lock().unwrap().push(request_body.to_vec());
+        self.pass_hold(&path).await;
         let fault = self.failing.lock().unwrap().as_ref().and_then(|failing| failing());
         let broken = || TransportError::Broken("the line is bad".to_owned());
         if fault == Some(NetworkFault::LostRequest) {

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod exchange;
 #[expect(dead_code, reason = "the tests with official devices use more of it")]
 mod local_server;
 mod pasture;
@@ -13,6 +14,7 @@ mod peer;
 mod receipts;
 mod received;
 mod sent;
+mod stacks;
 
 use eko_protocol::activity::context;
 use eko_protocol::address::Origin;

@@ -3,14 +3,14 @@
 The server is unchanged, apart from a free port, a log, and a way to have it send. The port is the first line of the
 output.
 
-* `GET /log` returns each request with the answer to it. The inbox accepts signed requests only, and the actor is shown
-  to signed requests only.
-* `POST /send` has it deliver. `{"to": ACTOR, "note": "text"}` is sent by pasture's own sender. `{"inbox": URL,
-  "activity": {...}}` is sent by bovine, the library that the sender is made of: the sender itself can only send notes.
+README.md says what it answers. The log also has the requests for the actor. The inbox accepts signed requests only, and
+the actor is shown to signed requests only. An order `{"to": ACTOR, "note": "text"}` to send is for pasture's own sender.
+An activity is sent by bovine, the library that the sender is made of: the sender itself can only send notes.
 """
 
 import argparse
 import asyncio
+import json
 import logging
 import socket
 
@@ -20,7 +20,7 @@ from fediverse_pasture.runner import ActivitySender
 from fediverse_pasture.server.one_actor_app import app_for_data_provider
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from quart import request
+from quart import Response, request
 
 import libraries
 
@@ -32,6 +32,7 @@ def app_at(origin):
     data.one_actor.requires_signed_post_for_inbox = True
     app = app_for_data_provider(data)
     log = []
+    answers = []
 
     @app.after_request
     async def note(response):
@@ -39,8 +40,19 @@ def app_at(origin):
             scheme = libraries.scheme(request.headers)
             activity = await request.get_json() if request.method == "POST" else None
             status = response.status_code
-            log.append({"method": request.method, "scheme": scheme, "status": status, "activity": activity})
+            refusal = None if status < 300 else f"status {status}"
+            heard = None if refusal else {"activity": activity}
+            entry = {"method": request.method, "scheme": scheme, "status": status, "activity": activity}
+            log.append({**entry, "refusal": refusal, "heard": heard})
+            if activity and not refusal and answers[-1:] not in ([], [None]):
+                answer = answers[-1]
+                return Response(json.dumps(answer["body"]), answer["status"], content_type=libraries.CONTENT_TYPE)
         return response
+
+    @app.post("/answer")
+    async def answered():
+        answers.append(await request.get_json(force=True))
+        return {}
 
     @app.get("/log")
     async def logged():
@@ -61,6 +73,7 @@ def app_at(origin):
                     answer = await bovine_actor.post(order["inbox"], order["activity"])
                 return {"status": answer.status, "body": await answer.text()}
             except aiohttp.ClientResponseError as error:
+                # bovine keeps the body of an error to itself.
                 return {"status": error.status, "body": ""}
 
     return app

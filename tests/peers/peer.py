@@ -2,10 +2,9 @@
 
 The port is the first line of the output.
 
-* `GET /actor` is the actor, `POST /actor/inbox` its inbox, which answers 202 or 401.
-* `GET /log` returns the requests that it got, and its verdict on each signature.
-* `POST /send` signs and delivers: `{"inbox": URL, "activity": {...}, "by": "bovine" | "apsig" |
-  "http-message-signatures"}`. With `"key": "another"` the key is not the actor's.
+`GET /actor` is the actor, `POST /actor/inbox` its inbox, which refuses with 401. README.md says what else it answers.
+The entries of the log also have `method`, `verified`, `owner` of the key, `headers` and `activity`. `by` in an order to
+send is `bovine`, `apsig` or `http-message-signatures`. With `"key": "another"` the key is not the actor's.
 """
 
 import argparse
@@ -49,6 +48,7 @@ class Peer:
         self.only = only
         self.secure = secure
         self.log = []
+        self.answer = None
         self.origin = None
 
     @property
@@ -69,6 +69,7 @@ class Peer:
             "preferredUsername": "actor",
             "inbox": f"{self.id}/inbox",
             "outbox": f"{self.id}/outbox",
+            "eko:keyPackages": f"{self.id}/keyPackages",
             "publicKey": {"id": self.key_id, "owner": self.id, "publicKeyPem": self.public_pem},
         }
         return web.json_response(document, content_type=libraries.CONTENT_TYPE)
@@ -81,7 +82,17 @@ class Peer:
 
     async def inbox(self, request):
         entry = await self.note(request)
-        return web.json_response(entry, status=401) if "error" in entry else web.Response(status=202)
+        if "error" in entry:
+            return web.json_response(entry, status=401)
+        if self.answer is None:
+            return web.Response(status=202)
+        return web.json_response(
+            self.answer["body"], status=self.answer["status"], content_type=libraries.CONTENT_TYPE
+        )
+
+    async def answered(self, request):
+        self.answer = await request.json()
+        return web.json_response(None)
 
     async def note(self, request):
         """Verifies a request and writes the verdict into the log."""
@@ -100,8 +111,9 @@ class Peer:
                 if entry["owner"] != entry["activity"]["actor"]:
                     raise ValueError(f"the key is {entry['owner']}'s, the activity {entry['activity']['actor']}'s")
             entry["verified"] = True
+            entry["heard"] = {"activity": entry["activity"]}
         except Exception as error:
-            entry["error"] = repr(error)
+            entry["error"] = entry["refusal"] = repr(error)
         return entry
 
     async def verify(self, scheme, received):
@@ -151,6 +163,7 @@ async def serve(port, peer):
             web.post("/actor/inbox", peer.inbox),
             web.get("/.well-known/webfinger", peer.webfinger),
             web.get("/log", peer.logged),
+            web.post("/answer", peer.answered),
             web.post("/send", peer.send),
         ]
     )

@@ -276,10 +276,11 @@ impl KnownGroup {
         !self.had(&earlier.hash()) && !earlier.admins().contains(&self.leader)
     }
 
-    /// True if this record has the state with this hash, or had it. A state that another one is
-    /// said to follow does not count.
+    /// True if this record has the state with this hash, or had it, or has seen it as the state before
+    /// its own. A state that another one is only said to follow does not count.
     pub fn has_followed(&self, hash: &str) -> bool {
-        self.current.hash() == hash || self.past.iter().any(|past| past.hash == hash)
+        let is_before = matches!(&self.before, PreviousState::Seen { state, .. } if state.hash() == hash);
+        is_before || self.current.hash() == hash || self.past.iter().any(|past| past.hash == hash)
     }
 
     /// True if this record had the state with this hash, or if its own state follows that one.

@@ -293,7 +293,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<bool, MessengerError> {
-        let (me, mut follows) = (self.device.actor(), false);
+        let (me, mut follows, mut leads) = (self.device.actor(), false, false);
         for invitation in tx.invitations(Some(control.state().id().as_str()))? {
             let verdict = judge_control(Some(&invitation.known), control, sender, &me);
             follows |= verdict == ControlVerdict::Same;
@@ -326,6 +326,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if was_declined && !declined {
                 notices.push(event(invitation.known.current.id(), whence.actor, GroupEvent::Invited));
             }
+            leads = true;
+        }
+        // The `Join` of another device of this user may have come before, and name this state.
+        if leads && !whence.was_held {
+            self.retry_held(tx, control.state().id(), notices)?;
         }
         Ok(follows)
     }

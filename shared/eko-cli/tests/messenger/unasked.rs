@@ -1,15 +1,21 @@
 //! Tests of invitations that are made to be entered without a word of the user, or by a device that
 //! is no longer its user's.
 
-use eko_client::group::{GroupChange, GroupControl, GroupError, GroupGrant, GroupParts, GroupState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use eko_client::group::{
+    GroupChange, GroupControl, GroupError, GroupGrant, GroupParts, GroupState, Proposal,
+};
 use eko_client::messenger::MessengerError;
 use eko_testkit::World;
+use serde_json::Value;
 
 use crate::controls::{control, send_control};
 use crate::forging::{Forger, ForgingSessions};
 use crate::friends::{group, hide};
-use crate::people::{TestMessenger, first, further, know};
-use crate::test_network::TestNetwork;
+use crate::people::{TestMessenger, befriend, first, further, hear, know, say};
+use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// Returns a renaming by Mallory, who is an admin by a grant of a device of Alice's that never was.
 fn usurpation(mallory: &Forger, alice: &TestMessenger, before: &GroupState) -> GroupControl {
@@ -123,5 +129,63 @@ async fn the_invitation_of_a_device_that_is_revoked_since_is_not_joined() {
     assert_eq!((bob.invitations().unwrap().len(), bob.groups().unwrap().len()), (0, 0));
     world.deliver().await;
     alice.receive().await.unwrap();
+    world.deliver().await;
+}
+
+/// Bob joins on his first device, before or after Alice makes him an admin. What the second device is
+/// sent comes in any order.
+#[tokio::test]
+async fn the_join_of_an_own_device_counts_in_whatever_order_it_comes() {
+    let world = World::new().await;
+    let (wire, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    befriend(&alice, &bob).await;
+    let two = further(&world, &his, &bob, "two").await;
+    say(&alice, &bob.me(), "before").await;
+    world.deliver().await;
+    for client in [&bob, &two, &alice] {
+        hear(&world, client).await;
+    }
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for (order, joins_late) in orders.into_iter().flat_map(|order| [(order, false), (order, true)]) {
+        let (id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+        let looks = async || {
+            for client in [&bob, &alice] {
+                world.advance(1_000);
+                world.deliver().await;
+                client.receive().await.unwrap();
+            }
+        };
+        looks().await;
+        let promotion = Proposal::Promote([bob.me().actor()].into());
+        if joins_late {
+            alice.change_group(&id, promotion).await.unwrap();
+            looks().await;
+            bob.join_group(&id, None).await.unwrap();
+        } else {
+            bob.join_group(&id, None).await.unwrap();
+            looks().await;
+            alice.change_group(&id, promotion).await.unwrap();
+        }
+        looks().await;
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        his.tamper(move |passing| {
+            let mut page: Value = serde_json::from_slice(passing.answer).ok()?;
+            let items = page["orderedItems"].as_array().filter(|_| passing.endpoint.1.ends_with("/inbox"))?;
+            counted.fetch_add(items.len(), Ordering::Relaxed);
+            let items: Vec<Value> = order.iter().filter_map(|at| items.get(*at).cloned()).collect();
+            page["orderedItems"] = items.into();
+            Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
+        });
+        let notices = two.receive().await.unwrap().notices;
+        assert_eq!(count.load(Ordering::Relaxed), 3, "the invitation, the change and the joining");
+        assert_eq!(
+            (two.held().unwrap(), two.invitations().unwrap().len()),
+            (vec![], 0),
+            "{order:?} {notices:?}"
+        );
+        assert_eq!(group(&two, &id).state, group(&bob, &id).state, "{order:?} {notices:?}");
+    }
     world.deliver().await;
 }

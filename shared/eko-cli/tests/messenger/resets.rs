@@ -1,6 +1,8 @@
 //! Tests of controls by devices that are not to be believed: of a user whose devices were all
 //! replaced, and of a device that was revoked.
 
+use std::collections::BTreeSet;
+
 use eko_client::Environment;
 use eko_client::group::{GroupChange, GroupParts, GroupState, MasterKey, Proposal};
 use eko_client::messenger::{GroupEvent, Notice, Trust};
@@ -9,7 +11,7 @@ use eko_testkit::{World, seeded};
 
 use crate::controls::{control, send, send_control};
 use crate::forging::{Forger, ForgingSessions};
-use crate::friends::{Friends, group, hide};
+use crate::friends::{Friends, group, hide, key};
 use crate::people::{TestMessenger, befriend, hear, request, text};
 use crate::test_network::TestNetwork;
 
@@ -145,6 +147,62 @@ async fn the_revocation_of_a_members_device_renews_the_key() {
     assert!(group(alice, &id).rekey_due);
     alice.receive().await.unwrap();
     friends.assert_renewed(&[alice, bob, carol, dave], &id, &old).await;
+}
+
+/// Two admins see the revocation at once, and neither has the other's control yet. Whose key holds is a
+/// matter of luck, so several groups are tried.
+#[tokio::test]
+async fn two_admins_who_renew_it_after_a_revocation_end_with_one_key() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, dave, .. } = &friends;
+    let two = crate::people::further(world, line, bob, "two").await;
+    let mut groups = Vec::new();
+    for _ in 0..4 {
+        let id = friends.group().await;
+        groups.push((id.clone(), key(alice, &id)));
+    }
+    world.deliver().await;
+    two.receive().await.unwrap();
+    for (id, old) in &groups {
+        assert_eq!(key(&two, id), *old, "the device has the key of that time");
+    }
+    bob.revoke(two.device().id()).await.unwrap();
+    for client in friends.everybody() {
+        client.verification(&bob.me()).await.unwrap();
+    }
+    for wire in [&friends.alice_line, &friends.dave_line, line] {
+        wire.seen.lock().unwrap().clear();
+    }
+    for client in [alice, dave] {
+        client.receive().await.unwrap();
+    }
+    let mut made = Vec::new();
+    for (id, _) in &groups {
+        let (hers, his) = (group(alice, id).state, group(dave, id).state);
+        assert_ne!(hers.master_key(), his.master_key());
+        made.push((hers, his));
+    }
+    let mut winners = BTreeSet::new();
+    for ((id, old), (hers, his)) in groups.iter().zip(&made) {
+        friends.assert_renewed(&[alice, dave, bob, carol], id, old).await;
+        let winner = if hers.hash() < his.hash() { hers } else { his };
+        assert_eq!((winner.epoch(), &group(carol, id).state), (3, winner));
+        assert_eq!(key(&two, id), *old);
+        winners.insert(winner == hers);
+    }
+    assert_eq!(winners.len(), 2, "each admin has won once");
+    // Nothing was encrypted to the device since.
+    let address = two.device().address();
+    for wire in [&friends.alice_line, &friends.dave_line, line] {
+        let seen = wire.seen.lock().unwrap();
+        assert!(!seen.iter().any(|body| is_for(body, &address)));
+    }
+}
+
+/// True if a body is that of an envelope with a ciphertext for the device with this address.
+fn is_for(body: &[u8], address: &str) -> bool {
+    let Ok(sent) = serde_json::from_slice::<serde_json::Value>(body) else { return false };
+    sent["object"]["messages"].as_array().is_some_and(|all| all.iter().any(|it| it["to"] == address))
 }
 
 /// A member who adds and revokes devices does not make the admins renew the key each time.

@@ -8,9 +8,9 @@ use eko_client::group::{GroupChange, Proposal};
 use eko_client::messenger::{BEHIND_MINUTES, GroupEvent};
 use serde_json::Value;
 
-use crate::friends::{Friends, changes, group, hide};
+use crate::friends::{Friends, changes, fail_after, group, hide};
 use crate::people::{first, hear, text};
-use crate::test_network::FalseAnswer;
+use crate::test_network::{FalseAnswer, NetworkFault};
 
 /// Bob's server hides from him what Alice sends, and so that Carol was removed. Carol's mailbox is
 /// not Bob's, so her server does not matter.
@@ -82,6 +82,50 @@ async fn what_was_forwarded_and_dropped_is_forwarded_again() {
     friends.look(dave).await;
     assert_eq!(friends.look(bob).await, changes([GroupChange::Removed]));
     assert_eq!(group(bob, &id).state, group(dave, &id).state);
+    world.deliver().await;
+}
+
+/// Erin's process ends after it has decided to forward a control: the request is lost, or its answer, at
+/// whatever point. The next process sends what is in its store, and does not wait for an hour.
+#[tokio::test]
+async fn what_is_to_be_forwarded_outlives_the_process() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, .. } = &friends;
+    let (user, mut erin) = friends.restarting_user("erin").await;
+    let (id, _) = alice.create_group("Friday", &[bob.me(), erin.me()]).await.unwrap();
+    friends.join(&id, &[bob, &erin]).await;
+    friends.look(&erin).await;
+    hide(line, bob, &[alice]);
+    let (mut waited, mut sent) = (0, 0);
+    for (good, fault) in
+        (1..=5).flat_map(|good| [(good, NetworkFault::LostRequest), (good, NetworkFault::LostAnswer)])
+    {
+        let name = format!("{good} {fault:?}");
+        alice.change_group(&id, Proposal::Rename(name.clone())).await.unwrap();
+        friends.look(&erin).await;
+        assert_eq!(group(&erin, &id).state.name(), name);
+        bob.send_to_group(&id, text("what is it called?")).await.unwrap();
+        world.deliver().await;
+        fail_after(&user.line, good, fault);
+        let _ = erin.receive().await;
+        drop(erin);
+        // What Bob has now was sent before the process ended.
+        friends.look(bob).await;
+        if group(bob, &id).state.name() == name {
+            sent += 1
+        } else {
+            waited += 1
+        }
+        user.line.honest();
+        erin = user.open();
+        if let Some(due_ms) = erin.next_due_ms().unwrap() {
+            world.advance((due_ms - world.now_ms()).max(0));
+        }
+        friends.look(&erin).await;
+        friends.look(bob).await;
+        assert_eq!(group(bob, &id).state.name(), name, "{good} {fault:?}");
+    }
+    assert!(waited > 1 && sent > 1, "{waited} {sent}");
     world.deliver().await;
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct FalseAnswer {
 }
 
 /// The point at which a request fails.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NetworkFault {
     /// The request does not reach the server.
     LostRequest,

@@ -12,6 +12,7 @@ use crate::controls::control;
 use crate::forging::ForgingSessions;
 use crate::friends::{Friends, group};
 use crate::people::{TestMessenger, befriend, first, further, hear, request, say, text};
+use crate::proofs::state_heads;
 use crate::receipts::state;
 use crate::test_network::TestNetwork;
 
@@ -151,7 +152,8 @@ async fn a_strangers_revoked_device_makes_a_request() {
     assert_eq!(world.deliver().await, 0);
 }
 
-/// A thief's device says that Bob has got a message, that he has joined a group, and what became of it.
+/// A thief's device says that Bob has got a message, that he has joined a group, what became of it, and
+/// that he and others have more devices.
 #[tokio::test]
 async fn nothing_but_messages_counts_of_a_revoked_device() {
     let world = World::new().await;
@@ -172,7 +174,8 @@ async fn nothing_but_messages_counts_of_a_revoked_device() {
         });
         stolen.send(&alice.me(), text("he has it")).await.unwrap();
     }
-    let (group_id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    let carol = first(&world, &wire, "carol").await;
+    let (group_id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
     let before = group(&alice, &group_id).state;
     let next = GroupState::new(GroupParts { epoch: 2, ..before.parts().clone() }).unwrap();
     let told = control(&stolen, GroupChange::Left, Some(&before), &without(&next, &bob.me().actor()));
@@ -187,6 +190,14 @@ async fn nothing_but_messages_counts_of_a_revoked_device() {
         (activity["type"], activity["object"]) = (json!("Announce"), told.to_value());
     });
     stolen.send(&alice.me(), text("he leaves")).await.unwrap();
+    state_heads(&sessions, &stolen, 9);
+    stolen.send(&alice.me(), text("he has nine")).await.unwrap();
+    let others = [alice.me().actor(), carol.me().actor()];
+    sessions.forge(move |activity| {
+        let set = json!({ "length": 9, "head": "ab".repeat(32) });
+        activity["eko:deviceSets"] = json!({ &others[0]: set, &others[1]: set });
+    });
+    stolen.send(&alice.me(), text("and so have they")).await.unwrap();
     world.deliver().await;
     bob.revoke(stolen.device().id()).await.unwrap();
     alice.verification(&bob.me()).await.unwrap();
@@ -194,13 +205,24 @@ async fn nothing_but_messages_counts_of_a_revoked_device() {
     let refused = Notice::Unreadable { actor: bob.me().actor(), why: UnreadableReason::RevokedDevice };
     let refusals = notices.iter().filter(|notice| **notice == refused).count();
     assert_eq!(refusals, 4, "{notices:?}");
-    assert_eq!(group(&alice, &group_id).unconfirmed, [bob.me().actor()].into());
+    assert_eq!(group(&alice, &group_id).unconfirmed, [bob.me().actor(), carol.me().actor()].into());
     // The key is another, since a device was revoked. The members are the same.
     assert_eq!(group(&alice, &group_id).state.members(), before.members());
     assert_eq!(alice.held().unwrap(), []);
     assert!(!notices.iter().any(|notice| matches!(notice, Notice::Read { .. } | Notice::Settled(_))));
     assert_eq!(state(&alice, &id), EnvelopeState::Accepted);
+    let is_of_heads = |it: &Notice| matches!(it, Notice::Distrusted { .. } | Notice::Contradiction { .. });
+    assert!(!notices.iter().any(is_of_heads), "{notices:?}");
+    for person in [&bob, &carol, &alice] {
+        let kept = alice.verification_kept(&person.me()).unwrap();
+        assert_eq!(kept.and_then(|kept| kept.alarm), None);
+    }
+    let shown = warned(&world, &alice).await;
+    assert_eq!(shown, with_warning(&["he has nine", "and so have they"], THEIRS));
+    say(&alice, &bob.me(), "to the one that is left").await;
     world.deliver().await;
-    hear(&world, &bob).await;
+    for client in [&bob, &carol] {
+        hear(&world, client).await;
+    }
     world.deliver().await;
 }

@@ -172,11 +172,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         self.store.write(|tx| {
             for held in tx.held_for_chains()? {
                 let Some(contact) = self.kept_contact(tx, &held.awaited)? else { continue };
-                let is_settled = match held.why {
-                    HeldReason::Reset => contact.trust() != Trust::Reset,
-                    HeldReason::Ahead | HeldReason::NotJoined | HeldReason::UnknownAuthor => {
-                        contact.listed(&held.awaited_device).is_some()
-                    }
+                let is_settled = if held.why == HeldReason::Reset {
+                    contact.trust() != Trust::Reset
+                } else {
+                    contact.listed(&held.awaited_device).is_some()
                 };
                 if is_settled && let Ok(id) = GroupId::parse(&held.group) {
                     self.retry_held(tx, &id, notices)?;

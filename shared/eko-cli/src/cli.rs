@@ -53,7 +53,7 @@ pub(crate) enum Command {
     /// Without tokens this device can neither send nor receive. Messages for it wait at the server.
     /// `eko login` signs the same device in again.
     Logout,
-    /// Show the account and the device on this machine, without asking a server
+    /// Show the account and the device on this machine, and whether it was revoked
     Whoami,
     /// List your devices, approve a pending one, or revoke a lost one
     Devices(devices::DevicesArgs),

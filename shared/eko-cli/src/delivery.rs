@@ -146,6 +146,10 @@ pub(crate) fn states(client: &HttpMessenger, sent: &SentActivity) -> Option<Stri
     let own = client.me().actor();
     let others: Vec<_> = sent.envelopes.iter().filter(|envelope| envelope.recipient != own).collect();
     let words = |envelope: &OutboxEnvelope| match (envelope.state, envelope.reason.as_deref()) {
+        // The report of the servers, or the receipt, may be lost.
+        (EnvelopeState::Queued | EnvelopeState::Accepted | EnvelopeState::Delivered, _) if envelope.seen => {
+            "read".to_owned()
+        }
         (EnvelopeState::Delivered, _) => "delivered".to_owned(),
         (EnvelopeState::Accepted, _) => "sent, and not known to be delivered".to_owned(),
         (EnvelopeState::Queued, _) => "at your server; theirs is out of reach".to_owned(),

@@ -83,7 +83,7 @@ fn run_command(cli: Cli) -> Result<(), CommandFailure> {
         match cli.command {
             Command::Login(login) => login.run(&context).await,
             Command::Logout => commands::logout::run(&context).await,
-            Command::Whoami => commands::whoami::run(&context),
+            Command::Whoami => commands::whoami::run(&context).await,
             Command::Devices(devices) => devices.run(&context).await,
             Command::Send(send) => send.run(&context).await,
             Command::Listen(listen) => listen.run(&context).await,

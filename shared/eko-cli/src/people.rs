@@ -39,6 +39,17 @@ pub(crate) fn named(client: &HttpMessenger, actor: &str) -> String {
     }
 }
 
+/// Returns the name of an actor, or "you" for this user.
+pub(crate) fn named_or_you(client: &HttpMessenger, actor: &str) -> String {
+    if actor == client.me().actor() { "you".to_owned() } else { named(client, actor) }
+}
+
+/// Returns the beginning of a sentence about an actor: `@bob is`, or `you are` for this user.
+pub(crate) fn somebody_is(client: &HttpMessenger, actor: &str) -> String {
+    let verb = if actor == client.me().actor() { "are" } else { "is" };
+    format!("{} {verb}", named_or_you(client, actor))
+}
+
 /// True if an actor is the user whom a person typed. Asks no server.
 pub(crate) fn is_called(client: &HttpMessenger, actor: &Person, who: &PartialHandle) -> bool {
     let host = match &who.host {

@@ -1,20 +1,22 @@
-//! Messages and notices as text for a person, and as JSON objects for a script.
+//! Messages and notices as text for a person; in `object.rs` as JSON objects for a script.
 
 mod held;
+mod object;
+#[cfg(test)]
+mod tests;
 mod undone;
 
 pub(crate) use held::{held_reason, held_word};
+pub(crate) use object::{content_object, envelope_object, instant, message_object, notice_object, word};
 
-use eko_client::attachment::Attachment;
 use eko_client::group::GroupDifference;
 use eko_client::messenger::{GroupEvent, Notice, Severity, UnreadableReason};
 use eko_client::store::{EnvelopeState, HeldReason, MessageContent, OutboxEnvelope, StoredMessage};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
 
 use crate::context::HttpMessenger;
-use crate::people::{bare_id, conversation, group_argument, is_group, named};
+use crate::people::{bare_id, conversation, group_argument, is_group, named, named_or_you, somebody_is};
 
 /// The number of characters of a message that stand for the whole in a notice.
 const EXCERPT_CHARS: usize = 32;
@@ -49,25 +51,6 @@ pub(crate) fn words(client: &HttpMessenger, m: &MessageContent) -> String {
         text.push_str(&format!("\n    BEWARE: {warning}"));
     }
     text
-}
-
-/// Returns a message as a JSON object of the type `message`.
-pub(crate) fn message_object(message: &StoredMessage) -> Value {
-    let mut object = content_object(&message.content);
-    object["missingBefore"] = json!(message.missing_before);
-    object
-}
-
-/// Returns the content of a message as a JSON object of the type `message`.
-pub(crate) fn content_object(m: &MessageContent) -> Value {
-    let file =
-        |file: &Attachment| json!({ "name": file.name, "mediaType": file.media_type, "size": file.size });
-    json!({
-        "type": "message", "id": m.id, "from": m.actor, "conversation": m.conversation, "outgoing": m.outgoing,
-        "device": m.device, "sequence": m.sequence, "published": instant(m.published_ms),
-        "received": instant(m.received_ms), "text": m.text, "warning": m.warning,
-        "attachments": m.attachments.iter().map(file).collect::<Vec<_>>(),
-    })
 }
 
 /// Returns a notice as text, or `None` if it is of no interest to a person. A warning of something
@@ -107,7 +90,7 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
         }
         Notice::Forged { actor, count } => format!(
             "{} got {count} envelopes in your name that this device has not sent: a server has made them up, or \
-             this device's folder was restored from an old copy",
+             this device's folder was restored from an old copy. They could not read them",
             name(actor)
         ),
         Notice::Unreadable { actor, why: UnreadableReason::NotMember { group } } => format!(
@@ -115,14 +98,28 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
              there, an admin adds them: eko groups add {group:?} {who}",
             who = name(actor)
         ),
+        Notice::Unreadable { actor, why: why @ UnreadableReason::RevokedDevice } => {
+            format!("Something of {} that is no message does not count: {why}", name(actor))
+        }
+        Notice::Unreadable { actor, why: why @ UnreadableReason::Undecryptable(_) } => {
+            format!("A message of {} cannot be read: {why}. Ask them to send it again", name(actor))
+        }
         Notice::Unreadable { actor, why } => format!("A message of {} cannot be read: {why}", name(actor)),
         Notice::Refused { actor, why } => {
-            format!("a message that seems to come from {} is not taken: {why}", name(actor))
+            format!(
+                "a message that seems to come from {who} is not taken: {why}. eko verify {who}",
+                who = name(actor)
+            )
         }
+        Notice::Contradiction { seen_by, of } if *of == client.me().actor() => format!(
+            "{} was shown other devices of yours than this device was: one of the two lists is false. eko devices",
+            name(seen_by)
+        ),
         Notice::Contradiction { seen_by, of } => format!(
-            "{} was shown other devices of {} than this device was: one of the two lists is false",
+            "{} was shown other devices of {of} than this device was: one of the two lists is false. Compare \
+             numbers: eko verify {of}",
             name(seen_by),
-            name(of)
+            of = name(of)
         ),
         Notice::Distrusted { actor, why } if *actor == client.me().actor() => {
             format!("nothing is sent to your other devices: {why}. eko devices")
@@ -157,7 +154,10 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
                 GroupEvent::Replaced { change, of, lost } => {
                     let what = if what.is_empty() { format!(": {change}") } else { what };
                     let (of, lost) = (undone::of_maker(client, of), undone::not_done(client, lost));
-                    format!("{} changed the group {group}, in place of a change{of}{what}{lost}", name(by))
+                    format!(
+                        "{} changed the group {group}, in place of a change{of}{what}{lost}",
+                        named_or_you(client, by)
+                    )
                 }
                 GroupEvent::Undone { change, remedy, holds } => {
                     let lost = undone::not_done(client, difference);
@@ -216,7 +216,7 @@ fn settled(client: &HttpMessenger, envelope: &OutboxEnvelope) -> Option<String> 
         }
         EnvelopeState::Queued | EnvelopeState::ToSend => None,
         EnvelopeState::Failed => Some(format!("{what} cannot be sent to {who}: {reason}")),
-        EnvelopeState::Refused => Some(format!("{what} was not sent to {who}: {reason}")),
+        EnvelopeState::Refused => Some(format!("{what} was not sent to {who}: {reason}. eko verify {who}")),
     }
 }
 
@@ -241,7 +241,7 @@ fn differences(client: &HttpMessenger, difference: &GroupDifference) -> Vec<Stri
         (demoted, "no admin any more"),
     ];
     for (actors, what) in lists {
-        words.extend(actors.iter().map(|actor| format!("{} is {what}", named(client, actor))));
+        words.extend(actors.iter().map(|actor| format!("{} {what}", somebody_is(client, actor))));
     }
     let renamed = name.as_ref().zip(former_name.as_ref());
     words.extend(renamed.map(|(name, former)| format!("its name was {former:?} and is {name:?}")));
@@ -254,14 +254,17 @@ fn differences(client: &HttpMessenger, difference: &GroupDifference) -> Vec<Stri
 /// Returns an event in a group as a sentence. `typed` is what the user types for the group, and `what`
 /// is what differs now.
 fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEvent, what: &str) -> String {
+    let maker = if is_own { "you" } else { by };
     match event {
-        GroupEvent::Changed(_) if !what.is_empty() => format!("{by} changed the group {group}{what}"),
+        GroupEvent::Changed(_) if !what.is_empty() => format!("{maker} changed the group {group}{what}"),
+        GroupEvent::Refused(why) => format!("a change of the group {group} by {maker} does not count: {why}"),
         GroupEvent::Changed(_)
         | GroupEvent::Replaced { .. }
         | GroupEvent::Undone { .. }
         | GroupEvent::Conflict
-        | GroupEvent::Held(HeldReason::NotJoined)
-        | GroupEvent::Refused(_) => format!("{by} changed the group {group}: {}", group_event(event)),
+        | GroupEvent::Held(HeldReason::NotJoined) => {
+            format!("{maker} changed the group {group}: {}", group_event(event))
+        }
         GroupEvent::Invited => format!(
             "{by} invites you to the group {group}: eko groups, and then eko groups join {typed} or eko groups \
              decline {typed}"
@@ -269,7 +272,10 @@ fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEve
         GroupEvent::Joined if is_own => format!("you have joined the group {group} on another device"),
         GroupEvent::Joined => format!("{by} has joined the group {group}"),
         GroupEvent::TwoStories => {
-            format!("{by} tells different members of the group {group} different things")
+            format!(
+                "{by} tells different members of the group {group} different things. Ask the others who is in it, \
+                 and compare: eko groups show {typed}"
+            )
         }
         GroupEvent::Behind => format!(
             "{by} goes on in another state of the group {group} than this device: they may not know who is in it now"
@@ -302,81 +308,6 @@ fn group_event(event: &GroupEvent) -> String {
     }
 }
 
-/// Returns a notice as a JSON object.
-pub(crate) fn notice_object(notice: &Notice) -> Value {
-    match notice {
-        Notice::Settled(envelope) => envelope_object(envelope),
-        Notice::DeviceWaits(waiting) => {
-            json!({ "type": "deviceWaits", "device": waiting.device.id, "name": waiting.name })
-        }
-        Notice::Read { actor, id } => json!({ "type": "read", "by": actor, "id": id }),
-        Notice::Request { actor } => json!({ "type": "requested", "from": actor }),
-        Notice::Missed { actor, ids } => json!({ "type": "missed", "by": actor, "ids": ids }),
-        Notice::NotRead { actor, id } => json!({ "type": "notRead", "by": actor, "id": id }),
-        Notice::Forged { actor, count } => json!({ "type": "forged", "by": actor, "count": count }),
-        Notice::Unreadable { actor, why } => {
-            json!({ "type": "unreadable", "from": actor, "why": why.to_string() })
-        }
-        Notice::Refused { actor, why } => {
-            json!({ "type": "refused", "from": actor, "why": why.to_string() })
-        }
-        Notice::Contradiction { seen_by, of } => {
-            json!({ "type": "contradiction", "seenBy": seen_by, "of": of })
-        }
-        Notice::Distrusted { actor, why } => {
-            json!({ "type": "distrusted", "of": actor, "why": why.to_string() })
-        }
-        Notice::DevicesChanged { actor, added, removed, reset, .. } => json!({
-            "type": "devicesChanged", "of": actor, "added": added, "removed": removed, "reset": reset,
-        }),
-        Notice::KeyCopied { added, removed, .. } => {
-            json!({ "type": "keyCopied", "added": added, "removed": removed })
-        }
-        Notice::KeysReplaced => json!({ "type": "keysReplaced" }),
-        Notice::Waits { actor, why } => json!({ "type": "waits", "from": actor, "why": why }),
-        Notice::Group { id, by, event, difference } => {
-            let mut object = difference_object(difference);
-            object["type"] = json!("group");
-            object["id"] = json!(id);
-            object["by"] = json!(by);
-            object["change"] = json!(group_event(event));
-            if let GroupEvent::Undone { holds: Some(holds), .. } = event {
-                object["holds"] = difference_object(holds);
-            }
-            object
-        }
-    }
-}
-
-/// Returns a difference of two states of a group as a JSON object.
-fn difference_object(difference: &GroupDifference) -> Value {
-    json!({
-        "added": difference.added, "removed": difference.removed, "promoted": difference.promoted,
-        "demoted": difference.demoted, "name": difference.name, "formerName": difference.former_name,
-        "rekeyed": difference.rekeyed,
-    })
-}
-
-/// Returns an envelope as a JSON object of the type `envelope`.
-pub(crate) fn envelope_object(envelope: &OutboxEnvelope) -> Value {
-    json!({
-        "type": "envelope", "message": envelope.message, "to": envelope.recipient, "state": word(envelope.state),
-        "reason": envelope.reason, "fullDevices": envelope.full_devices,
-    })
-}
-
-/// Returns the word for an envelope's state.
-pub(crate) fn word(state: EnvelopeState) -> &'static str {
-    match state {
-        EnvelopeState::ToSend => "to-send",
-        EnvelopeState::Queued => "queued",
-        EnvelopeState::Accepted => "accepted",
-        EnvelopeState::Delivered => "delivered",
-        EnvelopeState::Failed => "failed",
-        EnvelopeState::Refused => "refused",
-    }
-}
-
 /// Returns the beginning of a message of this user in quotation marks, or `None` if this device does
 /// not have the message.
 fn excerpt(client: &HttpMessenger, id: &str) -> Option<String> {
@@ -392,9 +323,4 @@ fn excerpt(client: &HttpMessenger, id: &str) -> Option<String> {
 pub(crate) fn clock(ms: i64) -> String {
     let moment = Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(TimeZone::system());
     moment.strftime("%Y-%m-%d %H:%M").to_string()
-}
-
-/// Returns a moment, in epoch milliseconds, in UTC as RFC 3339 has it.
-pub(crate) fn instant(ms: i64) -> String {
-    eko_protocol::timestamp::format(ms)
 }

@@ -5,7 +5,7 @@ use eko_protocol::activity::{Report, ReportKind};
 use eko_protocol::id::DeviceId;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::trust::Contact;
+use super::contact::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, ProgressStep};
 use crate::device::{OutgoingEnvelope, SendOutcome};
 use crate::store::{DeviceStoreError, EnvelopeState, OutboxEnvelope};

@@ -5,10 +5,11 @@ use eko_protocol::id::DeviceId;
 use eko_protocol::timestamp;
 use serde_json::Value;
 
-use super::trust::Contact;
+use super::contact::Contact;
 use super::{JoinState, Messenger, MessengerError};
 use crate::device::PendingDevice;
 use crate::joining::JoiningCode;
+use crate::store::DeviceStoreError;
 use crate::{ClientError, SignalSessions, Transport};
 
 /// The name under which the store keeps the time at which this device began to change the own
@@ -60,6 +61,36 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             }
         });
         Ok(OwnDevices { active: active.collect(), pending })
+    }
+
+    /// Asks the server whether this device is still one of its user's devices, or still waits to become
+    /// one. [`Messenger::is_revoked`] says what is known then. One call; a device that waits does not join
+    /// by it.
+    ///
+    /// # Errors
+    /// [`MessengerError::Distrust`] if the own chain is not to be trusted.
+    pub async fn check_this_device(&self) -> Result<(), MessengerError> {
+        if self.is_revoked()? {
+            return Ok(());
+        }
+        let checked = match self.store.read(|tx| tx.is_pinned(&self.device.actor()))? {
+            true => self.look_again(&self.me()).await.map(drop),
+            // It is in no chain, so only its own calls tell.
+            false => self.with_tokens(async || self.device.pending_devices().await).await.map(drop),
+        };
+        match checked {
+            Err(MessengerError::Revoked) => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// Returns the time at which this device last read the list of its user's devices, in epoch
+    /// milliseconds, or `None` if it has not joined. Makes no call.
+    ///
+    /// # Errors
+    /// [`DeviceStoreError`] if the store cannot be read.
+    pub fn own_list_read_ms(&self) -> Result<Option<i64>, DeviceStoreError> {
+        Ok(self.store.read(|tx| tx.pinned(&self.device.actor()))?.map(|pinned| pinned.looked_ms))
     }
 
     /// Adds the pending device that has this joining code to the chain, and returns it. The code

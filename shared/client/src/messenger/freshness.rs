@@ -1,7 +1,7 @@
 //! The age of what is known of somebody's devices: chains are read again before something is sent,
 //! and a chain that nobody has confirmed for long is shown, and then refused.
 
-use super::trust::Contact;
+use super::contact::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
 use crate::store::DeviceStoreError;
 use crate::{SignalSessions, Transport};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::contact::Contact;
 use super::incoming::{ActivitySource, unreadable};
 use super::leaving::note_departure;
 use super::send::OutgoingActivity;
-use super::trust::Contact;
 use super::{MessageDraft, Messenger, MessengerError, Notice, Person, SentActivity, UnreadableReason};
 use crate::content::{Activity, ActivityContent, GroupRef};
 use crate::group::{

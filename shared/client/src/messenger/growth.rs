@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use eko_protocol::chain::{ChainNode, NodeKind};
 
-use super::trust::Contact;
+use super::contact::Contact;
 use super::{Messenger, Notice};
 use crate::store::DeviceStoreError;
 use crate::{SignalSessions, Transport};

@@ -10,9 +10,9 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::limits::MAX_CHAIN_NODES;
 use futures_util::future::join_all;
 
+use super::contact::{Contact, HeadComparison, ListedDevice};
 use super::incoming::ActivitySource;
 use super::standing::Standing;
-use super::trust::{Contact, HeadComparison, ListedDevice};
 use super::{Messenger, MessengerError, Person};
 use crate::content::{Activity, ActivityContent, HeadStatement, SignedHead, device_sets_hash};
 use crate::store::{DeviceStoreError, KeptNotice, Transaction, ViewHolder};

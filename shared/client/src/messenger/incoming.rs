@@ -3,8 +3,8 @@
 
 use eko_protocol::letter::FetchedLetter;
 
+use super::contact::{Contact, ListedDevice};
 use super::standing::Standing;
-use super::trust::{Contact, ListedDevice};
 use super::{Distrust, Messenger, MessengerError, Notice, Person, UnreadableReason};
 use crate::content::{Activity, ActivityContent, ActivityId, Note};
 use crate::sessions::PeerDevice;
@@ -266,7 +266,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(EntryDisposition::Confirm)
     }
 
-    /// Tells that somebody read a message of this user in a conversation that both are in.
+    /// Records and tells that somebody read a message of this user in a conversation that both are in.
     fn keep_read(
         &self,
         tx: &Transaction<'_>,
@@ -279,6 +279,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let Some(read) = tx.message(&self.device.actor(), id.as_str())? else { return Ok(()) };
         if self.takes_part(tx, whence.actor, &read.content.conversation)? {
+            tx.note_seen(id.as_str(), whence.actor)?;
             notices.push(Notice::Read { actor: whence.actor.to_owned(), id: id.to_string() });
         }
         Ok(())

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::contact::Contact;
 use super::controls::event;
 use super::groups::others;
 use super::incoming::ActivitySource;
 use super::requests::origin_of;
 use super::standing::Standing;
-use super::trust::Contact;
 use super::{Distrust, GroupEvent, Messenger, MessengerError, Notice, Person, SentActivity};
 use crate::content::{Activity, ActivityContent, GroupRef};
 use crate::group::{

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
+use super::contact::HeadComparison;
 use super::controls::event;
-use super::trust::HeadComparison;
 use super::{GroupEvent, Messenger, Notice};
 use crate::group::GroupId;
 use crate::store::{DeviceStoreError, KeptNotice, StoredNotice, Transaction};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use eko_protocol::id::{DeviceId, EnvelopeId};
 use eko_protocol::key_package::KeyPackage;
 
-use super::trust::Contact;
+use super::contact::Contact;
 use super::{Distrust, Messenger, MessengerError, ProgressStep};
 use crate::device::TakenPackages;
 use crate::sessions::{LocalDevice, PeerDevice};

@@ -1,7 +1,7 @@
 //! The standing of a sender: what this device knows of the user and of the sending device.
 
 use super::Trust;
-use super::trust::Contact;
+use super::contact::Contact;
 
 /// The standing of the device that sent an activity, by the pinned chain of its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use std::sync::{MutexGuard, PoisonError};
 use eko_protocol::activity::ReportKind;
 use futures_util::future::{join, join_all};
 
+use super::contact::Contact;
 use super::incoming::EntryDisposition;
 use super::receive::TakenEntries;
-use super::trust::{ChainRoute, Contact};
+use super::trust::ChainRoute;
 use super::{Messenger, MessengerError, Notice, Person, ReceivedBatch, UnreadableReason};
 use crate::device::{EntryContent, MailboxEntry};
 use crate::store::{DeviceStoreError, EnvelopeState};

@@ -6,8 +6,8 @@ use eko_protocol::Invalid;
 use eko_protocol::chain::ChainNode;
 use eko_protocol::device_set::DeviceSetRef;
 
+use super::contact::Contact;
 use super::growth::DeviceChanges;
-use super::trust::Contact;
 use super::{Distrust, Messenger, MessengerError, Person, Trust};
 use crate::fingerprint::{SafetyNumber, SafetyNumberEnd};
 use crate::store::{ChainAlarm, DeviceStoreError};

@@ -29,6 +29,8 @@ pub struct OutboxEnvelope {
     pub due_ms: i64,
     /// True if it wakes nobody and its author hears nothing of it, as a receipt.
     pub silent: bool,
+    /// True if the recipient's program has said that a person has read it.
+    pub seen: bool,
 }
 
 /// An envelope that is about to be added.
@@ -73,7 +75,7 @@ pub(crate) struct EnvelopeCiphertext {
 }
 
 const COLUMNS: &str =
-    "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent FROM envelopes";
+    "SELECT id, message, recipient, state, reason, tries, due, full_devices, silent, seen FROM envelopes";
 
 impl Transaction<'_> {
     /// Adds an envelope that is to be sent.
@@ -108,6 +110,13 @@ impl Transaction<'_> {
         let id: Option<String> = statement.query_row([message, recipient], |row| row.get(0)).optional()?;
         let envelope = id.map(|id| self.envelope(&id)).transpose()?.flatten();
         Ok(envelope.filter(|envelope| envelope.state == EnvelopeState::Delivered))
+    }
+
+    /// Records that a recipient has read an activity.
+    pub(crate) fn note_seen(&self, message: &str, recipient: &str) -> Result<(), DeviceStoreError> {
+        let sql = "UPDATE envelopes SET seen = 1 WHERE message = ?1 AND recipient = ?2";
+        self.inner.prepare_cached(sql)?.execute([message, recipient])?;
+        Ok(())
     }
 
     /// Records that a recipient says that an activity has not come.
@@ -315,6 +324,7 @@ fn read(row: &Row<'_>) -> Result<OutboxEnvelope, DeviceStoreError> {
         tries: row.get(5)?,
         due_ms: row.get(6)?,
         silent: row.get(8)?,
+        seen: row.get(9)?,
         full_devices: serde_json::from_str(&row.get::<_, String>(7)?)
             .map_err(|_| DeviceStoreError::Corrupt("full devices"))?,
     })

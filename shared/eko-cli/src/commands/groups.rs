@@ -13,7 +13,7 @@ use crate::delivery::WAIT_S;
 use crate::failure::CommandFailure;
 use crate::listener;
 use crate::partial_handle::PartialHandle;
-use crate::people::{group, group_argument, named, short};
+use crate::people::{group, group_argument, named, named_or_you, short};
 use change::ChangeCommand;
 
 const MORE: &str = "\
@@ -139,10 +139,10 @@ impl Membership {
 fn members(client: &HttpMessenger, group: &Group) -> Vec<String> {
     let admins = group.state.admins();
     let member = |actor: &String| match (admins.contains(actor), group.unconfirmed.contains(actor)) {
-        (true, true) => format!("{} (admin, not heard of in this group yet)", named(client, actor)),
-        (true, false) => format!("{} (admin)", named(client, actor)),
-        (false, true) => format!("{} (not heard of in this group yet)", named(client, actor)),
-        (false, false) => named(client, actor),
+        (true, true) => format!("{} (admin, not heard of in this group yet)", named_or_you(client, actor)),
+        (true, false) => format!("{} (admin)", named_or_you(client, actor)),
+        (false, true) => format!("{} (not heard of in this group yet)", named_or_you(client, actor)),
+        (false, false) => named_or_you(client, actor),
     };
     group.state.members().iter().map(member).collect()
 }

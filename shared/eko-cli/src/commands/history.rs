@@ -10,8 +10,7 @@ use crate::show;
 
 const MORE: &str = "\
 Under each message that this device has sent stands what became of it: it is sent when their server has it, and delivered when one of \
-their devices has said so. That somebody has read a message is shown by `eko listen` alone, if their program \
-says so. Messages that were sent and never came are named where they are missing.
+their devices has said so. It is read when their program says so; `eko` does not. Messages that were sent and never came are named where they are missing.
 
 `eko listen` reads the mailbox. This command shows what is on this device.
 

@@ -1,13 +1,22 @@
-//! `eko whoami`: shows the account and the device on this machine, without asking a server; and the
-//! joining code, while the device waits for approval.
+//! `eko whoami`: shows the account and the device on this machine, and the joining code while the device
+//! waits for approval. It asks the server whether the device was revoked, and does without an answer.
 
+use std::time::Duration;
+
+use eko_client::messenger::MessengerError;
 use serde_json::json;
+use tokio::time::timeout;
 
-use crate::context::Context;
+use crate::context::{Context, HttpMessenger};
 use crate::failure::CommandFailure;
+use crate::show::{clock, instant};
 
-pub(crate) fn run(context: &Context) -> Result<(), CommandFailure> {
+/// The time that the server has for its answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(context: &Context) -> Result<(), CommandFailure> {
     let (account, client) = context.client()?;
+    let problem = problem(&client).await?;
     let device = client.device();
     let (handle, signed_in) = (account.handle.to_string(), device.tokens().is_some());
     let folder = account.path().display().to_string();
@@ -24,6 +33,13 @@ pub(crate) fn run(context: &Context) -> Result<(), CommandFailure> {
         text.push_str("\n  signed out   eko login ");
         text.push_str(&account.name());
     }
+    let read_ms = client.own_list_read_ms()?;
+    if let Some(why) = &problem {
+        text.push_str(&match read_ms {
+            Some(ms) => format!("\n  as of        {}; asking the server has failed: {why}", clock(ms)),
+            None => format!("\n  not known    asking the server has failed: {why}"),
+        });
+    }
     let object = json!({
         "handle": handle,
         "actor": device.actor(),
@@ -32,6 +48,19 @@ pub(crate) fn run(context: &Context) -> Result<(), CommandFailure> {
         "revoked": revoked,
         "signedIn": signed_in,
         "folder": folder,
+        "asOf": read_ms.map(instant),
+        "problem": problem,
     });
     context.out.result(&text, &object)
+}
+
+/// Asks the server about this device. Returns the reason for which nothing new is known, in words.
+async fn problem(client: &HttpMessenger) -> Result<Option<String>, CommandFailure> {
+    match timeout(PATIENCE, client.check_this_device()).await {
+        // Without a sign-in there is nothing to ask with, which is shown.
+        Ok(Ok(()) | Err(MessengerError::SignedOut)) => Ok(None),
+        Ok(Err(error @ MessengerError::Store(_))) => Err(error.into()),
+        Ok(Err(error)) => Ok(Some(error.to_string())),
+        Err(_) => Ok(Some(format!("{} does not answer", client.me().origin))),
+    }
 }

@@ -4,7 +4,7 @@ use eko_client::group::{GroupChange, GroupDifference, GroupId, Remedy};
 use eko_client::messenger::Invitation;
 
 use crate::context::HttpMessenger;
-use crate::people::named;
+use crate::people::{named, somebody_is};
 
 /// Returns the parts of a change that do not hold, as an addition to a sentence. It is empty if there
 /// are none.
@@ -14,7 +14,7 @@ pub(super) fn not_done(client: &HttpMessenger, lost: &GroupDifference) -> String
         [(added, "not in it"), (removed, "still in it"), (promoted, "no admin"), (demoted, "still an admin")];
     let mut words = Vec::new();
     for (actors, what) in lists {
-        words.extend(actors.iter().map(|actor| format!("{} is {what}", named(client, actor))));
+        words.extend(actors.iter().map(|actor| format!("{} {what}", somebody_is(client, actor))));
     }
     words.extend(name.as_ref().map(|name| format!("its name is not {name:?}")));
     if *rekeyed {
@@ -26,7 +26,11 @@ pub(super) fn not_done(client: &HttpMessenger, lost: &GroupDifference) -> String
 /// Returns the user of a device, as an addition to "a change".
 pub(super) fn of_maker(client: &HttpMessenger, device: &str) -> String {
     let actor = device.split_once("/device/").map(|(actor, _)| actor);
-    actor.map(|actor| format!(" of {}", named(client, actor))).unwrap_or_default()
+    let of = |actor: &str| match actor == client.me().actor() {
+        true => " of yours".to_owned(),
+        false => format!(" of {}", named(client, actor)),
+    };
+    actor.map(of).unwrap_or_default()
 }
 
 /// Returns a change of the user that does not hold as a sentence. `holds` is what the change of `by` makes,

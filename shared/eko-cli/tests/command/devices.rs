@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader};
 
 use eko_client::JoiningCode;
+use eko_local::server::{BoundServer, ServerOptions};
 use serde_json::Value;
 
 use super::people::{ReportedFailure, signed_in, text};
@@ -192,7 +193,7 @@ async fn a_device_revokes_itself_and_one_that_waits_is_turned_away() {
 async fn a_device_that_was_turned_away_says_so_and_shows_no_code() {
     let server = server().await;
     let first = signed_in(&server, "alice").await;
-    let WaitingDevice { home: second, id, code } = waiting(&server).await;
+    let WaitingDevice { home: second, id, .. } = waiting(&server).await;
     let shown = second.eko(&["login", "alice", "--server", &server, "--no-wait"]).await.done();
     assert!(shown.contains("If you have lost all the others: eko login @alice@"), "{shown}");
     assert!(second.fails(&["send", "@alice", "x"]).await.next.ends_with(" --anew --reset"));
@@ -200,7 +201,7 @@ async fn a_device_that_was_turned_away_says_so_and_shows_no_code() {
     assert!(listed.contains("waits for approval since 20"), "{listed}");
     assert!(listed.contains(&format!("if it is not: eko devices turn-away {id}")), "{listed}");
     first.eko(&["devices", "turn-away", &id]).await.done();
-    assert_eq!(text(&second.object(&["whoami"]).await, "joiningCode"), code, "it has not heard of it yet");
+    assert_eq!(second.object(&["whoami"]).await["revoked"], true, "it asks the server");
     let ReportedFailure { what, .. } = second.fails(&["devices"]).await;
     assert!(what.starts_with("this device was turned away or revoked by another of your devices"), "{what}");
     let me = second.object(&["whoami"]).await;
@@ -224,4 +225,27 @@ async fn one_device_too_many_says_how_room_is_made() {
     assert_eq!(code, 4);
     assert!(what.ends_with("approve or turn away one"), "{what}");
     assert!(next.starts_with("eko devices turn-away ID, on another device"), "{next}");
+}
+
+/// The device was revoked while nobody used it. Without a server, what was known last is shown.
+#[tokio::test]
+async fn whoami_asks_the_server_and_does_without_an_answer() {
+    let server = BoundServer::bind(&ServerOptions::default()).await.unwrap();
+    let origin = server.origin.to_string();
+    let running = tokio::spawn(server.run(std::future::pending()));
+    let first = signed_in(&origin, "alice").await;
+    let WaitingDevice { home: second, id, code } = waiting(&origin).await;
+    first.eko_reading(&["devices", "approve"], &code).await.done();
+    assert_eq!(second.objects(&["devices"]).await.len(), 2);
+    let known = second.object(&["whoami"]).await;
+    assert_eq!((&known["revoked"], &known["problem"]), (&false.into(), &Value::Null));
+    first.eko(&["devices", "revoke", &id, "--yes"]).await.done();
+    assert_eq!(second.object(&["whoami"]).await["revoked"], true);
+    running.abort();
+    running.await.unwrap_err();
+    let away = first.object(&["whoami"]).await;
+    assert_eq!((&away["revoked"], away["asOf"].is_string()), (&false.into(), true));
+    let shown = first.eko(&["whoami"]).await.done();
+    let [as_of, failed] = ["\n  as of        20", "; asking the server has failed: "];
+    assert!(shown.contains(as_of) && shown.contains(failed), "{shown}");
 }

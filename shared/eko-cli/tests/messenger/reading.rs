@@ -73,6 +73,9 @@ async fn only_who_takes_part_in_a_conversation_can_have_read_it() {
         let notice = Notice::Read { actor: mallory.me().actor(), id: id.clone() };
         assert_eq!(alice.receive().await.unwrap().notices.contains(&notice), told);
     }
+    for (id, seen) in [(&for_bob.id, false), (&for_mallory.id, true)] {
+        assert_eq!(alice.sent(id).unwrap().envelopes[0].seen, seen);
+    }
     hear(&world, &bob).await;
     world.deliver().await;
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::context::{Context, HttpMessenger};
 use crate::failure::CommandFailure;
 use crate::partial_handle::PartialHandle;
-use crate::people::{conversation, group_argument, invited_group, named, person, short};
+use crate::people::{conversation, group_argument, invited_group, named, named_or_you, person, short};
 use crate::show::{clock, held_reason, held_word, instant};
 
 /// Lists the invitations, and what is held.
@@ -82,7 +82,7 @@ fn summary(client: &HttpMessenger, invitation: &Invitation, is_conflict: bool) -
     let state = &invitation.state;
     let (by, typed) = (named(client, &invitation.by), group_argument(client, state.id().as_str()));
     let stranger = if invitation.stranger { ", who is none of your contacts," } else { "" };
-    let members: Vec<String> = state.members().iter().map(|actor| named(client, actor)).collect();
+    let members: Vec<String> = state.members().iter().map(|actor| named_or_you(client, actor)).collect();
     if invitation.other_history {
         return format!(
             "{}  {}  BEWARE: {by} has another history of it, at epoch {}; to follow it in place of yours: eko groups \

@@ -1,0 +1,67 @@
+//! Tests of stored views and notices, and of the bounds of both.
+
+use eko_protocol::device_set::DeviceSetRef;
+
+use super::super::*;
+
+/// Whoever has left a group does not get its list of members.
+#[test]
+fn the_views_of_former_members_are_forgotten() {
+    let store = DeviceStore::in_memory().unwrap();
+    let holder = |actor| ViewHolder { actor, device: actor, conversation: "g" };
+    let due = store.write(|tx| {
+        tx.note_difference(holder("bob"), "other")?;
+        tx.note_difference(holder("carol"), "other")?;
+        tx.keep_views_of("g", &["alice".to_owned(), "carol".to_owned()].into())?;
+        Ok::<_, DeviceStoreError>([tx.due_view("bob")?, tx.due_view("carol")?])
+    });
+    assert_eq!(due.unwrap(), [None, Some("g".to_owned())]);
+}
+
+/// Twenty-five puppets with eight notices each do not push out what one friend has told.
+#[test]
+fn no_crowd_pushes_out_the_notice_of_one() {
+    let store = DeviceStore::in_memory().unwrap();
+    let set = |length| DeviceSetRef { length, head: "ab".repeat(32) };
+    let keep = |actor: &str, of: &str| {
+        let notice = KeptNotice::Contradiction(of.to_owned(), set(7));
+        store.write(|tx| tx.keep_notice(actor, &notice)).unwrap();
+    };
+    keep("friend", "bob");
+    for puppet in 0..30 {
+        (0..9).for_each(|of| keep(&format!("puppet {puppet}"), &format!("{of}")));
+    }
+    let kept = store.read(|tx| tx.kept_notices()).unwrap();
+    assert_eq!((kept.len(), kept[0].actor.as_str()), (200, "friend"));
+    let most = (0..30).map(|puppet| {
+        let actor = format!("puppet {puppet}");
+        kept.iter().filter(|stored| stored.actor == actor).count()
+    });
+    assert_eq!(most.max(), Some(7), "whoever has most makes room");
+}
+
+/// A view that the user was told of stays, and is not told again. It makes room for another one.
+#[test]
+fn a_view_that_was_told_stays_told() {
+    let store = DeviceStore::in_memory().unwrap();
+    let view = |of: usize, length| {
+        let set = DeviceSetRef { length, head: "ab".repeat(32) };
+        KeptNotice::Contradiction(format!("user {of}"), set)
+    };
+    let keep = |of, length| store.write(|tx| tx.keep_notice("friend", &view(of, length))).unwrap();
+    let told = || {
+        let kept = store.read(|tx| tx.kept_notices()).unwrap();
+        kept.into_iter().map(|stored| (stored.notice, stored.told)).collect::<Vec<_>>()
+    };
+    (0..8).for_each(|of| keep(of, 7));
+    store.write(|tx| tx.note_notice_told("friend", &view(0, 0))).unwrap();
+    for length in [7, 9] {
+        keep(0, length);
+        assert!(told().contains(&(view(0, length), true)), "{length}");
+    }
+    keep(8, 7);
+    assert_eq!(told().len(), 8);
+    assert!(told().contains(&(view(8, 7), false)) && !told().contains(&(view(0, 9), true)));
+    keep(9, 7);
+    assert!(!told().contains(&(view(9, 7), false)), "no notice makes room that was not told");
+}

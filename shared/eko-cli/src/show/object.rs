@@ -1,0 +1,108 @@
+//! Messages and notices as JSON objects for a script.
+
+use eko_client::attachment::Attachment;
+use eko_client::group::GroupDifference;
+use eko_client::messenger::{GroupEvent, Notice};
+use eko_client::store::{EnvelopeState, MessageContent, OutboxEnvelope, StoredMessage};
+use serde_json::{Value, json};
+
+use super::group_event;
+
+/// Returns a message as a JSON object of the type `message`.
+pub(crate) fn message_object(message: &StoredMessage) -> Value {
+    let mut object = content_object(&message.content);
+    object["missingBefore"] = json!(message.missing_before);
+    object
+}
+
+/// Returns the content of a message as a JSON object of the type `message`.
+pub(crate) fn content_object(m: &MessageContent) -> Value {
+    let file =
+        |file: &Attachment| json!({ "name": file.name, "mediaType": file.media_type, "size": file.size });
+    json!({
+        "type": "message", "id": m.id, "from": m.actor, "conversation": m.conversation, "outgoing": m.outgoing,
+        "device": m.device, "sequence": m.sequence, "published": instant(m.published_ms),
+        "received": instant(m.received_ms), "text": m.text, "warning": m.warning,
+        "attachments": m.attachments.iter().map(file).collect::<Vec<_>>(),
+    })
+}
+
+/// Returns a notice as a JSON object.
+pub(crate) fn notice_object(notice: &Notice) -> Value {
+    match notice {
+        Notice::Settled(envelope) => envelope_object(envelope),
+        Notice::DeviceWaits(waiting) => {
+            json!({ "type": "deviceWaits", "device": waiting.device.id, "name": waiting.name })
+        }
+        Notice::Read { actor, id } => json!({ "type": "read", "by": actor, "id": id }),
+        Notice::Request { actor } => json!({ "type": "requested", "from": actor }),
+        Notice::Missed { actor, ids } => json!({ "type": "missed", "by": actor, "ids": ids }),
+        Notice::NotRead { actor, id } => json!({ "type": "notRead", "by": actor, "id": id }),
+        Notice::Forged { actor, count } => json!({ "type": "forged", "by": actor, "count": count }),
+        Notice::Unreadable { actor, why } => {
+            json!({ "type": "unreadable", "from": actor, "why": why.to_string() })
+        }
+        Notice::Refused { actor, why } => {
+            json!({ "type": "refused", "from": actor, "why": why.to_string() })
+        }
+        Notice::Contradiction { seen_by, of } => {
+            json!({ "type": "contradiction", "seenBy": seen_by, "of": of })
+        }
+        Notice::Distrusted { actor, why } => {
+            json!({ "type": "distrusted", "of": actor, "why": why.to_string() })
+        }
+        Notice::DevicesChanged { actor, added, removed, reset, .. } => json!({
+            "type": "devicesChanged", "of": actor, "added": added, "removed": removed, "reset": reset,
+        }),
+        Notice::KeyCopied { added, removed, .. } => {
+            json!({ "type": "keyCopied", "added": added, "removed": removed })
+        }
+        Notice::KeysReplaced => json!({ "type": "keysReplaced" }),
+        Notice::Waits { actor, why } => json!({ "type": "waits", "from": actor, "why": why }),
+        Notice::Group { id, by, event, difference } => {
+            let mut object = difference_object(difference);
+            object["type"] = json!("group");
+            object["id"] = json!(id);
+            object["by"] = json!(by);
+            object["change"] = json!(group_event(event));
+            if let GroupEvent::Undone { holds: Some(holds), .. } = event {
+                object["holds"] = difference_object(holds);
+            }
+            object
+        }
+    }
+}
+
+/// Returns a difference of two states of a group as a JSON object.
+fn difference_object(difference: &GroupDifference) -> Value {
+    json!({
+        "added": difference.added, "removed": difference.removed, "promoted": difference.promoted,
+        "demoted": difference.demoted, "name": difference.name, "formerName": difference.former_name,
+        "rekeyed": difference.rekeyed,
+    })
+}
+
+/// Returns an envelope as a JSON object of the type `envelope`.
+pub(crate) fn envelope_object(envelope: &OutboxEnvelope) -> Value {
+    json!({
+        "type": "envelope", "message": envelope.message, "to": envelope.recipient, "state": word(envelope.state),
+        "reason": envelope.reason, "fullDevices": envelope.full_devices, "read": envelope.seen,
+    })
+}
+
+/// Returns the word for an envelope's state.
+pub(crate) fn word(state: EnvelopeState) -> &'static str {
+    match state {
+        EnvelopeState::ToSend => "to-send",
+        EnvelopeState::Queued => "queued",
+        EnvelopeState::Accepted => "accepted",
+        EnvelopeState::Delivered => "delivered",
+        EnvelopeState::Failed => "failed",
+        EnvelopeState::Refused => "refused",
+    }
+}
+
+/// Returns a moment, in epoch milliseconds, in UTC as RFC 3339 has it.
+pub(crate) fn instant(ms: i64) -> String {
+    eko_protocol::timestamp::format(ms)
+}

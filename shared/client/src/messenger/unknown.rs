@@ -249,5 +249,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 /// For some domains this takes several parties for one, which only lets them take turns.
 fn domain(person: &Person) -> &str {
     let authority = person.origin.authority();
-    authority.rmatch_indices('.').nth(1).and_then(|(at, _)| authority.get(at..)).unwrap_or(authority)
+    authority
+        .rmatch_indices('.')
+        .nth(1)
+        .and_then(|(at, _)| authority.get(at.saturating_add(1)..))
+        .unwrap_or(authority)
 }
+
+#[cfg(test)]
+mod tests;

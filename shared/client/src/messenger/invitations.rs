@@ -408,3 +408,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 fn told_of_join(state: &GroupState) -> &BTreeSet<String> {
     if state.members().len() > ALL_TOLD { state.admins() } else { state.members() }
 }
+
+#[cfg(test)]
+mod tests;

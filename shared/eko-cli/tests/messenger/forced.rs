@@ -7,7 +7,7 @@ use eko_client::messenger::{Notice, Severity, UnreadableReason};
 use eko_testkit::World;
 use serde_json::{Value, json};
 
-use crate::people::{TestMessenger, befriend, first, further, hear, say};
+use crate::people::{TestMessenger, befriend, first, further, hear, say, shown};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// Sends something in a user's name that is no Signal message, as a server can.
@@ -40,16 +40,20 @@ async fn garbage_in_somebodys_name_takes_one_key_package_an_hour() {
     world.deliver().await;
     hear(&world, &bob).await;
     assert_eq!(takes(&his), 1);
+    let mut told = 0;
     for hour in 1..3 {
         for round in 0..5 {
             inject(&world, &alice, &bob).await;
             let words = format!("{hour}: {round}");
             say(&bob, &alice.me(), &words).await;
             world.deliver().await;
-            assert_eq!(hear(&world, &alice).await, [words]);
+            let received = alice.receive().await.unwrap();
+            told += received.notices.iter().filter(|it| matches!(it, Notice::Forged { .. })).count();
+            assert_eq!(shown(&alice, &received), [words]);
             world.deliver().await;
             hear(&world, &bob).await;
         }
+        assert_eq!(told, hour, "of what a server made up, and one an hour");
         assert_eq!(takes(&his), 1 + hour, "the first one, and one an hour");
         world.advance(3_600_000);
         // This renews Alice's access token.
@@ -142,5 +146,19 @@ async fn an_author_is_told_of_what_could_not_be_read() {
     assert_eq!(bob.history(None, 1).unwrap()[0].missing_before, 1);
     world.deliver().await;
     hear(&world, &alice).await;
+    world.deliver().await;
+}
+
+/// A report would tell a stranger that Alice is there.
+#[tokio::test]
+async fn a_stranger_is_not_told_of_what_cannot_be_read() {
+    let world = World::new().await;
+    let (hers, wire) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, mallory) = (first(&world, &hers, "alice").await, first(&world, &wire, "mallory").await);
+    for _ in 0..2 {
+        inject(&world, &mallory, &alice).await;
+    }
+    let asked = hers.asked.lock().unwrap().clone();
+    assert!(!asked.iter().any(|url| url.ends_with("/user/alice/outbox")), "{asked:#?}");
     world.deliver().await;
 }

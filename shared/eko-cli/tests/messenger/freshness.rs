@@ -3,17 +3,44 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use eko_client::content::HeadStatement;
+use eko_client::keys::IdentityPair;
 use eko_client::messenger::Distrust;
 use eko_client::store::EnvelopeState;
 use eko_client::{DeviceStore, Environment};
+use eko_protocol::device_set::DeviceSetRef;
+use eko_protocol::{multibase, timestamp};
 use eko_testkit::{World, seeded};
 use serde_json::json;
 
 use crate::distrust::distrust;
-use crate::people::{TestMessenger, first, request, say, sign_in, text};
+use crate::forging::{Forger, ForgingSessions};
+use crate::people::{TestMessenger, code_of, device, first, hear, request, say, sign_in, text};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Has a forger's device sign another head or another time.
+fn state_head(
+    sessions: &ForgingSessions,
+    forger: &Forger,
+    change: impl Fn(&mut DeviceSetRef, &mut i64) + Send + Sync + 'static,
+) {
+    let secret = *forger.device().keys().identity().secret();
+    let (environment, device) = (forger.device().environment().clone(), forger.device().address());
+    sessions.forge(move |activity| {
+        let (length, head) = (&activity["eko:deviceSet"]["length"], &activity["eko:deviceSet"]["head"]);
+        let mut set = DeviceSetRef::new(length.as_u64().unwrap(), head.as_str().unwrap().to_owned()).unwrap();
+        let mut published_ms = timestamp::parse(activity["published"].as_str().unwrap()).unwrap();
+        change(&mut set, &mut published_ms);
+        let statement =
+            HeadStatement { actor: activity["actor"].as_str().unwrap(), device: &device, published_ms };
+        let signed = statement.sign(set, &IdentityPair::from_secret(secret), &environment).unwrap();
+        activity["published"] = json!(timestamp::format(published_ms));
+        activity["eko:deviceSet"] = json!(signed.set);
+        activity["eko:signature"] = json!(multibase::encode(&signed.signature));
+    });
+}
 
 #[tokio::test]
 async fn a_chain_that_nobody_confirms_is_shown_and_then_refused() {
@@ -118,5 +145,49 @@ async fn times_that_are_yet_to_come_confirm_nothing() {
     say(&alice, &bob.me(), "there you are").await;
     world.advance(91 * DAY_MS);
     assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), Distrust::Stale { days: 91 });
+    world.deliver().await;
+}
+
+/// A device that was left behind, or a thief's, states a head that the chain once had.
+#[tokio::test]
+async fn only_the_end_of_the_chain_confirms_it() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, sessions) = (first(&world, &wire, "alice").await, ForgingSessions::default());
+    let bob = sessions.first(&world, &wire, "bob").await;
+    let (two, _) = device(&world, &wire, "bob", "two").await;
+    bob.approve(&code_of(&two)).await.unwrap();
+    say(&alice, &bob.me(), "before").await;
+    let old = bob.device().chain(&bob.me().user).await.unwrap().0[0].hash();
+    world.advance(31 * DAY_MS);
+    state_head(&sessions, &bob, move |set, _| *set = DeviceSetRef::new(1, old.clone()).unwrap());
+    let unconfirmed = async || {
+        bob.send(&alice.me(), text("I am here")).await.unwrap();
+        world.deliver().await;
+        assert_eq!(hear(&world, &alice).await, ["I am here"]);
+        alice.unconfirmed_days(&bob.me()).unwrap()
+    };
+    assert_eq!(unconfirmed().await, Some(31));
+    sessions.forge(|_| {});
+    world.deliver().await;
+    assert_eq!(unconfirmed().await, None);
+    world.deliver().await;
+}
+
+/// Bob's device dates what it signs half a year ahead. Alice gets it four weeks later.
+#[tokio::test]
+async fn no_later_time_is_promised_than_that_of_the_server() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, sessions) = (first(&world, &wire, "alice").await, ForgingSessions::default());
+    let bob = sessions.first(&world, &wire, "bob").await;
+    say(&alice, &bob.me(), "before").await;
+    state_head(&sessions, &bob, |_, published_ms| *published_ms += 180 * DAY_MS);
+    bob.send(&alice.me(), text("I am here for long")).await.unwrap();
+    world.deliver().await;
+    world.advance(28 * DAY_MS);
+    assert_eq!(alice.receive().await.unwrap().messages.len(), 1);
+    world.advance(3 * DAY_MS);
+    assert_eq!(alice.unconfirmed_days(&bob.me()).unwrap(), Some(31));
     world.deliver().await;
 }

@@ -101,7 +101,7 @@ async fn a_message_that_comes_late_is_missing_no_more() {
     world.deliver().await;
 }
 
-/// Mallory names messages to Bob, and numbers that Alice never used.
+/// Mallory names messages to Bob, numbers that Alice never used, and those of another device of hers.
 #[tokio::test]
 async fn nobody_misses_what_was_not_for_them() {
     let world = World::new().await;
@@ -112,12 +112,14 @@ async fn nobody_misses_what_was_not_for_them() {
     say(&alice, &mallory.me(), "hello, Mallory").await;
     let sent = say(&alice, &bob.me(), "for Bob").await;
     let (device, his, hers) = (alice.device().address(), bob.me().actor(), mallory.me().actor());
+    let another = format!("{}/device/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11", alice.me().actor());
     sessions.forge(move |activity| {
         activity["type"] = json!("Delivered");
         activity["object"] = json!([]);
         activity["eko:missing"] = json!([
             { "device": device, "conversation": his, "sequence": [1] },
             { "device": device, "conversation": hers, "sequence": [2, 9_007_199_254_740_991_i64] },
+            { "device": another, "conversation": hers, "sequence": [1] },
         ]);
     });
     mallory.send(&alice.me(), text("I miss it")).await.unwrap();

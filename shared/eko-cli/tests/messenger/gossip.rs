@@ -164,3 +164,38 @@ async fn a_message_is_as_long_in_every_conversation() {
     assert_eq!(*lengths.lock().unwrap(), [1_536; 1 + 2 + 9]);
     world.deliver().await;
 }
+
+/// Two members tell of ten others. Their servers are not all asked in one look.
+#[tokio::test]
+async fn views_have_few_chains_read_in_one_look() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let alice = first(&world, &hers, "alice").await;
+    let mut members = Vec::new();
+    for number in 0..10 {
+        members.push(first(&world, &wire, &format!("friend{number}")).await.me());
+    }
+    let gossips = [(); 2].map(|()| ForgingSessions::default());
+    let mut tellers = Vec::new();
+    for (number, sessions) in gossips.iter().enumerate() {
+        tellers.push(sessions.first(&world, &wire, &format!("teller{number}")).await);
+    }
+    let others: Vec<_> = members.iter().cloned().chain(tellers.iter().map(|teller| teller.me())).collect();
+    alice.create_group("Friday", &others).await.unwrap();
+    for ((sessions, teller), of) in gossips.iter().zip(&tellers).zip(members.chunks(5)) {
+        let of: Vec<String> = of.iter().map(|member| member.actor()).collect();
+        sessions.forge(move |activity| {
+            let set = serde_json::json!({ "length": 7, "head": "ab".repeat(32) });
+            activity["eko:deviceSets"] = of.iter().map(|actor| (actor.clone(), set.clone())).collect();
+        });
+        teller.send(&alice.me(), text("they have seven")).await.unwrap();
+    }
+    world.deliver().await;
+    let is_chain = |url: &&String| url.contains("/user/friend") && url.ends_with("/devices");
+    for expected in [8, 2, 0] {
+        hers.asked.lock().unwrap().clear();
+        alice.receive().await.unwrap();
+        assert_eq!(hers.asked.lock().unwrap().iter().filter(is_chain).count(), expected);
+    }
+    world.deliver().await;
+}

@@ -4,11 +4,13 @@ use eko_client::group::{GroupChange, GroupState, Proposal};
 use eko_client::messenger::GroupEvent;
 use eko_client::store::{EnvelopeState, HeldReason};
 use eko_testkit::World;
+use serde_json::json;
 
 use crate::controls::{control, send_control};
 use crate::forging::ForgingSessions;
 use crate::friends::{Friends, events, fail_after, group};
 use crate::people::{befriend, first, hear, text};
+use crate::receipts::state;
 use crate::restarting::RestartingUser;
 use crate::test_network::{NetworkFault, TestNetwork};
 
@@ -137,4 +139,35 @@ async fn whoever_has_declined_is_invited_anew() {
     friends.look(alice).await;
     assert!(!group(alice, &id).unconfirmed.contains(&bob.me().actor()));
     friends.world.deliver().await;
+}
+
+/// What Bob has read before he left says nothing of the group that he is brought into again.
+#[tokio::test]
+async fn a_receipt_for_what_was_written_before_a_departure_confirms_nobody() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, sessions) = (first(&world, &wire, "alice").await, ForgingSessions::default());
+    let bob = sessions.first(&world, &wire, "bob").await;
+    let (id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    bob.join_group(&id, None).await.unwrap();
+    let sent = alice.send_to_group(&id, text("hello")).await.unwrap();
+    bob.change_group(&id, Proposal::Leave).await.unwrap();
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    world.advance(1_000);
+    let bobs = bob.me().actor();
+    alice.change_group(&id, Proposal::Add([bobs.clone()].into())).await.unwrap();
+    let read = sent.id.clone();
+    sessions.forge(move |activity| {
+        activity["type"] = json!("Delivered");
+        activity["object"] = json!([read]);
+    });
+    bob.send(&alice.me(), text("it is here")).await.unwrap();
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    assert_eq!(state(&alice, &sent.id), EnvelopeState::Delivered);
+    assert_eq!(group(&alice, &id).unconfirmed, [bobs].into());
+    world.deliver().await;
 }

@@ -208,3 +208,25 @@ async fn what_follows_a_proof_is_judged_by_the_chain() {
     two.receive().await.unwrap();
     world.deliver().await;
 }
+
+/// Whoever gets hold of the device later cannot make less of what it has signed.
+#[tokio::test]
+async fn a_device_does_not_replace_what_it_has_proven_by_less() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, sessions) = (first(&world, &wire, "alice").await, ForgingSessions::default());
+    let bob = sessions.first(&world, &wire, "bob").await;
+    say(&alice, &bob.me(), "before").await;
+    let length = state_heads(&sessions, &bob, 3);
+    let withheld = Distrust::Withheld { shown: 1, proven: 3 };
+    for (stated, why) in [([3, 2], withheld), ([1, 9], Distrust::Disputed(0))] {
+        for stated in stated {
+            length.store(stated, Ordering::SeqCst);
+            bob.send(&alice.me(), text("so many")).await.unwrap();
+            world.deliver().await;
+            alice.receive().await.unwrap();
+        }
+        assert_eq!(distrust(alice.send(&bob.me(), text("secret")).await), why);
+    }
+    world.deliver().await;
+}

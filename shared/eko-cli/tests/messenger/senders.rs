@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::distrust::show_chain;
 use crate::forging::ForgingSessions;
-use crate::people::{first, further, hear, say, text};
+use crate::people::{befriend, first, further, hear, say, text};
 use crate::test_network::TestNetwork;
 
 /// The device that sent a message is not in the chain that is shown. The message waits for the true
@@ -49,6 +49,28 @@ async fn a_message_of_somebody_distrusted_stays_in_the_mailbox() {
     world.deliver().await;
     hear(&world, &bob).await;
     hear(&world, &two).await;
+    world.deliver().await;
+}
+
+/// The chain that is shown lacks a node that Alice knows. What Bob's new device sent waits, too.
+#[tokio::test]
+async fn a_message_stays_while_its_senders_chain_contradicts_the_known_one() {
+    let world = World::new().await;
+    let (wire, hers) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &hers, "alice").await, first(&world, &wire, "bob").await);
+    further(&world, &wire, &bob, "two").await;
+    befriend(&alice, &bob).await;
+    let three = further(&world, &wire, &bob, "three").await;
+    say(&three, &alice.me(), "from the third").await;
+    world.deliver().await;
+    show_chain(&hers, |nodes| nodes.truncate(1));
+    let received = alice.receive().await.unwrap();
+    let why = Distrust::RolledBack { pinned: 2, shown: 1 };
+    let refused = Notice::Refused { actor: bob.me().actor(), why };
+    assert!(received.messages.is_empty() && received.notices.contains(&refused), "{received:?}");
+    hers.honest();
+    world.advance(SENDER_PAUSE_MINUTES * 60_000);
+    assert_eq!(hear(&world, &alice).await, ["from the third"]);
     world.deliver().await;
 }
 

@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use eko_client::Environment;
 use eko_client::group::{
     GroupChange, GroupControl, GroupError, GroupGrant, GroupParts, GroupState, Proposal,
 };
-use eko_client::messenger::MessengerError;
-use eko_testkit::World;
+use eko_client::messenger::{Distrust, MessengerError};
+use eko_testkit::{World, seeded};
 use serde_json::Value;
 
 use crate::controls::{control, send_control};
 use crate::forging::{Forger, ForgingSessions};
 use crate::friends::{group, hide};
-use crate::people::{TestMessenger, befriend, first, further, hear, know, say};
+use crate::people::{TestMessenger, befriend, first, further, hear, know, request, say};
 use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// Returns a renaming by Mallory, who is an admin by a grant of a device of Alice's that never was.
@@ -187,5 +188,25 @@ async fn the_join_of_an_own_device_counts_in_whatever_order_it_comes() {
         );
         assert_eq!(group(&two, &id).state, group(&bob, &id).state, "{order:?} {notices:?}");
     }
+    world.deliver().await;
+}
+
+/// All of Alice's devices are replaced after she has invited Bob, which her server could do alone.
+#[tokio::test]
+async fn the_invitation_of_somebody_who_was_reset_since_is_not_joined() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    know(&bob, &alice.me()).await;
+    let (id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    let environment = Environment { clock: world.clock(), random: seeded("alice/anew") };
+    ForgingSessions::default().sign_in(&world, &wire, environment, request(&world, "alice", true)).await;
+    bob.verification(&alice.me()).await.unwrap();
+    let refused = bob.join_group(&id, None).await;
+    let is_reset = |why: &Distrust| matches!(why, Distrust::Reset { verified: false });
+    assert!(matches!(&refused, Err(MessengerError::Distrust { why, .. }) if is_reset(why)), "{refused:?}");
+    assert_eq!((bob.invitations().unwrap().len(), bob.groups().unwrap().len()), (1, 0));
     world.deliver().await;
 }

@@ -25,6 +25,8 @@ type ChangeFn = Box<dyn Fn(&mut Value) + Send + Sync>;
 #[derive(Clone, Default)]
 pub(crate) struct ForgingSessions {
     change: Arc<Mutex<Option<ChangeFn>>>,
+    /// Every activity that was decrypted.
+    pub(crate) heard: Arc<Mutex<Vec<Value>>>,
 }
 
 impl ForgingSessions {
@@ -91,6 +93,9 @@ impl SignalSessions for ForgingSessions {
         keys: &dyn PrivateKeys,
         content: &[u8],
     ) -> Result<DecryptedMessage, SessionError> {
-        LibSignal.decrypt(own, peer, record, keys, content)
+        let message = LibSignal.decrypt(own, peer, record, keys, content)?;
+        let activity = unpad(&message.plaintext).ok().and_then(|text| serde_json::from_slice(text).ok());
+        self.heard.lock().unwrap().extend(activity);
+        Ok(message)
     }
 }

@@ -23,6 +23,7 @@ mod keeping;
 mod late;
 mod leaving;
 mod lineages;
+mod lives;
 mod people;
 mod phantoms;
 mod proofs;

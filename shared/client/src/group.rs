@@ -76,6 +76,19 @@
 //! 3. An accepted `added` that names one of them ends it for that one, and the 8 epochs that follow
 //!    end it for all of one `removed` ([`MAX_RACE`]). So a member whom another admin adds on
 //!    purpose is not removed.
+//!
+//! # Adding again
+//!
+//! An `added` can lose to another change of the same state. Whoever was added has the invitation all
+//! the same, and may have joined. So the user's device adds those members again by these rules:
+//!
+//! 1. An `added` of the user, made on this or on another own device, records whom it adds
+//!    ([`OwnAdditions`]).
+//! 2. A device that has recorded it, whose current state does not list one of them, and whose user is
+//!    an admin, makes another `added` when it next looks ([`KnownGroup::should_add_again`]), once for
+//!    each of them. If that is undone, too, the user is told and decides.
+//! 3. A control of another epoch that takes one of them out ends it for that one: it was made on
+//!    purpose, or may have been. The 8 epochs that follow end it for all of one `added`.
 
 mod change;
 mod control;
@@ -95,11 +108,11 @@ pub use difference::GroupDifference;
 pub use error::GroupError;
 pub use grant::{GroupGrant, MAX_GRANTS, check_lineage};
 pub use id::GroupId;
-pub use judge::{ControlVerdict, judge_control, judge_forwarded_control};
+pub use judge::{ControlVerdict, comes_of_unseen_admin, judge_control, judge_forwarded_control};
 pub use key::MasterKey;
 pub use known::{
     FormerState, KnownGroup, LeaveDecision, MAX_FORMER, MAX_FORMER_MEMBERS, MAX_RACE, Outsiders,
-    OwnDeparture, OwnRemoval, OwnRemovals, PreviousState, RekeyDecision, Remedy, StateAgreement,
+    OwnAdditions, OwnChange, OwnDeparture, OwnRemovals, PreviousState, RekeyDecision, Remedy, StateAgreement,
     UndoneChange,
 };
 pub use signer::{ControlSender, GroupSigner};

@@ -44,6 +44,7 @@ mod step;
 mod tokens;
 mod trust;
 mod unknown;
+mod unseen;
 mod upkeep;
 mod verify;
 

@@ -165,6 +165,14 @@ fn news(client: &HttpMessenger, notice: &Notice) -> Option<String> {
                     let holds = holds.as_ref().map(|holds| differences(client, holds));
                     undone::told(&name(by), &group, *change, holds, &format!("{lost}. {next}"))
                 }
+                GroupEvent::Prevailed(change) => {
+                    let by = name(by);
+                    let lost = undone::not_done(client, difference);
+                    format!(
+                        "{by} and you changed the group {group} at the same time. Your change holds, and that of \
+                         {by} ({change}) does not{lost}"
+                    )
+                }
                 GroupEvent::Conflict => undone::conflict(client, id, by, &group, &typed, &what),
                 GroupEvent::Held(HeldReason::NotJoined) => {
                     let outside = held::outside(client, id.as_str());
@@ -261,6 +269,7 @@ fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEve
         GroupEvent::Changed(_)
         | GroupEvent::Replaced { .. }
         | GroupEvent::Undone { .. }
+        | GroupEvent::Prevailed(_)
         | GroupEvent::Conflict
         | GroupEvent::Held(HeldReason::NotJoined) => {
             format!("{maker} changed the group {group}: {}", group_event(event))
@@ -277,6 +286,11 @@ fn group_news(by: &str, group: &str, typed: &str, is_own: bool, event: &GroupEve
                  and compare: eko groups show {typed}"
             )
         }
+        GroupEvent::UnseenAdmin => format!(
+            "{by} changes the group {group} as an admin, and this device has not seen how {by} became one, though \
+             the grants are right: something was withheld from it. Ask {by}. To follow: eko groups join {typed} --by \
+             {by}"
+        ),
         GroupEvent::Behind => format!(
             "{by} goes on in another state of the group {group} than this device: they may not know who is in it now"
         ),
@@ -301,6 +315,8 @@ fn group_event(event: &GroupEvent) -> String {
         GroupEvent::Refused(why) => format!("refused: {why}"),
         GroupEvent::Invited => "invited".to_owned(),
         GroupEvent::Joined => "joined".to_owned(),
+        GroupEvent::Prevailed(change) => format!("outdone: {change}"),
+        GroupEvent::UnseenAdmin => "unseen admin".to_owned(),
         GroupEvent::Conflict => "conflict".to_owned(),
         GroupEvent::TwoStories => "two stories".to_owned(),
         GroupEvent::Behind => "behind".to_owned(),

@@ -9,7 +9,8 @@ use super::grant::needed;
 use super::{GroupError, GroupGrant, GroupParts, GroupSigner, GroupState, MasterKey};
 
 /// The kind of change that a control makes (`eko:change`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum GroupChange {
     /// The group begins.
     Created,

@@ -6,7 +6,7 @@ use super::GroupState;
 
 /// The parts in which a state of a group differs from the one before. The name of a change says less:
 /// a control that skips epochs, or that wins over another, changes more than that.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct GroupDifference {
     /// The members who came.
     pub added: BTreeSet<String>,

@@ -87,6 +87,18 @@ pub fn judge_forwarded_control(
     }
 }
 
+/// True if a control that is ahead was made by an admin of the state that it makes, whom this device
+/// does not know as one, and the user `me` is in that state. Only the grants of that state prove it.
+pub fn comes_of_unseen_admin(known: &KnownGroup, control: &GroupControl, me: &str) -> bool {
+    let state = control.state();
+    state.epoch() > known.current.epoch()
+        && control.change() != GroupChange::Left
+        && [control.author(), me].iter().all(|actor| state.members().contains(*actor))
+        && state.admins().contains(control.author())
+        && control.author() != me
+        && check_own_key(control).is_ok()
+}
+
 fn decide(
     known: Option<&KnownGroup>,
     control: &GroupControl,

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 
 use super::{ControlVerdict, GroupChange, GroupControl, GroupState, MasterKey};
 
+mod addition;
 mod json;
 mod outsiders;
 mod removal;
 
+pub use addition::OwnAdditions;
 pub use outsiders::Outsiders;
-pub use removal::{MAX_RACE, OwnRemoval, OwnRemovals, Remedy, UndoneChange};
+pub use removal::{MAX_RACE, OwnChange, OwnRemovals, Remedy, UndoneChange};
 
 /// The number of former members whom a record names.
 pub const MAX_FORMER_MEMBERS: usize = 256;
@@ -29,6 +31,8 @@ pub struct KnownGroup {
     pub departure: OwnDeparture,
     /// The removals of members by the device's user that a race may still undo.
     pub removals: OwnRemovals,
+    /// The additions of members by the device's user that a race may still undo.
+    pub additions: OwnAdditions,
     /// The state before, over which another change may turn out to win.
     pub before: PreviousState,
     /// The last change.
@@ -140,6 +144,7 @@ impl KnownGroup {
             outsiders: Outsiders::default(),
             departure: OwnDeparture::NotMade,
             removals: OwnRemovals::default(),
+            additions: OwnAdditions::default(),
             before: PreviousState::Nothing,
             change: GroupChange::Created,
             maker: maker.to_owned(),
@@ -195,9 +200,16 @@ impl KnownGroup {
             }
             ControlVerdict::Overtaken => {
                 let known = known?;
-                let PreviousState::Seen { state, .. } = &known.before else { return None };
-                let removals = known.removals.with_overtaken(control, state, me)?;
-                Some(Self { removals, ..known.clone() })
+                let additions = known.additions.with_overtaken(control, known.current.members(), me);
+                let removals = match &known.before {
+                    PreviousState::Seen { state, .. } => known.removals.with_overtaken(control, state, me),
+                    PreviousState::Nothing | PreviousState::Unseen { .. } => None,
+                };
+                (additions.is_some() || removals.is_some()).then(|| Self {
+                    additions: additions.unwrap_or_else(|| known.additions.clone()),
+                    removals: removals.unwrap_or_else(|| known.removals.clone()),
+                    ..known.clone()
+                })
             }
             ControlVerdict::Same
             | ControlVerdict::Conflict { wins: false }
@@ -226,6 +238,7 @@ impl KnownGroup {
         let former = former.take(MAX_FORMER_MEMBERS).cloned().collect();
         let outsiders = Outsiders::after(known, &before, control);
         let removals = OwnRemovals::after(known, control, me);
+        let additions = OwnAdditions::after(known, control, me);
         let (change, maker) = (control.change(), control.device().to_owned());
         let leader = match known {
             Some(known)
@@ -240,6 +253,7 @@ impl KnownGroup {
             outsiders,
             departure,
             removals,
+            additions,
             before,
             change,
             maker,

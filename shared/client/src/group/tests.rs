@@ -305,9 +305,10 @@ proptest! {
             let confirmed = people([BOB]);
             let known = known(&current);
             let outsiders = Outsiders { departed: people([CAROL]), revoked };
-            let removal = left.then(|| (DAVE.to_owned(), OwnRemoval { epoch: 3, again: revoked }));
+            let removal = left.then(|| (DAVE.to_owned(), OwnChange { epoch: 3, again: revoked }));
             let removals = OwnRemovals(removal.into_iter().collect());
-            let known = KnownGroup { outsiders, departure, removals, before, confirmed, past, ..known };
+            let additions = OwnAdditions(removals.0.clone());
+            let known = KnownGroup { outsiders, departure, removals, additions, before, confirmed, past, ..known };
             prop_assert_eq!(KnownGroup::parse(&known.to_value()), Ok(known.clone()));
             if let Ok(read) = KnownGroup::parse(&replaced(known.to_value(), place, other.clone())) {
                 prop_assert_eq!(KnownGroup::parse(&read.to_value()), Ok(read));

@@ -7,8 +7,8 @@ use super::standing::Standing;
 use super::{GroupEvent, Messenger, MessengerError, Notice};
 use crate::content::Activity;
 use crate::group::{
-    ControlSender, ControlVerdict, GroupControl, GroupDifference, GroupError, GroupId, GroupState,
-    KnownGroup, PreviousState, UndoneChange, judge_control, judge_forwarded_control,
+    ControlSender, ControlVerdict, GroupChange, GroupControl, GroupDifference, GroupError, GroupId,
+    GroupState, KnownGroup, PreviousState, UndoneChange, judge_control, judge_forwarded_control,
 };
 use crate::store::{HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
@@ -115,7 +115,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.invite(tx, control, whence, notices)?;
                 return Ok(None);
             }
-            ControlVerdict::Ahead => return Ok(ahead),
+            ControlVerdict::Ahead => {
+                return match known.filter(|_| is_member) {
+                    Some(known) => self.offer_unseen_admin(tx, &known, control, whence, notices).map(Some),
+                    None => Ok(ahead),
+                };
+            }
             ControlVerdict::Refused(GroupError::OtherHistory) | ControlVerdict::Conflict { .. } => {}
             // What a stranger makes up is not worth a word.
             ControlVerdict::Refused(why) if is_heard => tell(GroupEvent::Refused(why.clone())),
@@ -131,10 +136,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             | ControlVerdict::Jump
             | ControlVerdict::Reveals
             | ControlVerdict::LateDeparture => tell(GroupEvent::Changed(control.change())),
-            ControlVerdict::Refused(_)
-            | ControlVerdict::Same
-            | ControlVerdict::Overtaken
-            | ControlVerdict::Older => {}
+            ControlVerdict::Overtaken => {
+                // Whoever has left leaves again without a word.
+                let is_told = is_member && whence.actor != me && control.change() != GroupChange::Left;
+                let own = known.as_ref().filter(|known| is_told && known.is_made_by(&me));
+                let lost = own.map(|known| known.lost_of(control)).unwrap_or_default();
+                // A control that a member forwards was told of when it came.
+                if !lost.is_empty() && whence.forwarder.is_none() {
+                    let (by, event) = (whence.actor.to_owned(), GroupEvent::Prevailed(control.change()));
+                    notices.push(Notice::Group { id: id.clone(), by, event, difference: lost });
+                }
+            }
+            ControlVerdict::Refused(_) | ControlVerdict::Same | ControlVerdict::Older => {}
         }
         if let Some(UndoneChange { change, lost, remedy }) = undone {
             let holds = (verdict == ControlVerdict::Overtakes).then(|| difference.clone());
@@ -166,6 +179,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         } else if is_latest {
             tx.drop_invitations(id.as_str(), Some(whence.actor))?;
         }
+        if verdict == ControlVerdict::Older && whence.was_held {
+            tx.drop_lineage(id.as_str(), whence.actor, &control.state().hash())?;
+        }
         if let (Some(known), false) = (&known, is_latest) {
             self.answer_old_control(tx, known, control, &verdict, whence)?;
         }
@@ -177,7 +193,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Checks the signatures of the grants that `next` has and `current` has not.
-    fn check_new_grants(
+    pub(super) fn check_new_grants(
         &self,
         tx: &Transaction<'_>,
         current: &GroupState,
@@ -231,7 +247,7 @@ fn difference_made(known: &KnownGroup, next: &KnownGroup, verdict: &ControlVerdi
 }
 
 /// The proof of the grants that a control brings.
-enum NewGrants {
+pub(super) enum NewGrants {
     /// Each was signed by the device that it names.
     Proven,
     /// This device of the user `by`, who granted, is not known here.

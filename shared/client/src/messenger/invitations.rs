@@ -129,12 +129,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             // Nor may the device have been revoked meanwhile.
             self.check_maker(tx, &now)?;
             self.enter(tx, &now, &mut notices)?;
+            self.keep_notices(tx, &mut notices)?;
             let group = GroupRef { id: id.clone(), epoch: state.epoch(), state: state.hash() };
             let join = self.evidence(tx, id.as_str(), Some(group), ActivityContent::Join(id.clone()))?;
             self.enclose(tx, &join, &others(told_of_join(state), &me), sync)?;
             Ok(join.id)
         })?;
-        Ok(JoinedGroup { sent: self.send_envelopes(sent.as_str()).await?, notices })
+        let sent = self.send_envelopes(sent.as_str()).await?;
+        notices.extend(self.kept_notices(&notices)?);
+        Ok(JoinedGroup { sent, notices })
     }
 
     /// Declines the invitations to a group, or the one of `by`. Nobody is told.

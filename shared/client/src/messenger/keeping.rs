@@ -1,14 +1,26 @@
-//! Security notices, which are stored with what they are about, and stay until the user was told.
+//! Notices that must not be lost, which are stored with what they are about, and stay until the user was told.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
+use serde::{Deserialize, Serialize};
+
 use super::contact::HeadComparison;
 use super::controls::event;
 use super::{GroupEvent, Messenger, Notice};
-use crate::group::GroupId;
+use crate::group::{GroupChange, GroupDifference, GroupId, Remedy};
 use crate::store::{DeviceStoreError, KeptNotice, StoredNotice, Transaction};
 use crate::{SignalSessions, Transport};
+
+/// A [`GroupEvent::Undone`], as it is stored.
+#[derive(Serialize, Deserialize)]
+struct StoredUndone {
+    group: String,
+    change: GroupChange,
+    remedy: Remedy,
+    holds: Option<GroupDifference>,
+    difference: GroupDifference,
+}
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Moves the notices that must not be lost into the store, from where [`Messenger::kept_notices`]
@@ -18,9 +30,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         tx: &Transaction<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), DeviceStoreError> {
-        let kept: Vec<_> = notices.iter().filter_map(kept).collect();
-        kept.iter().try_for_each(|(actor, notice)| tx.keep_notice(actor, notice))?;
-        notices.retain(|notice| self::kept(notice).is_none());
+        let mut left = Vec::new();
+        for notice in notices.drain(..) {
+            let is_kept = match kept(&notice) {
+                Some((actor, kept)) => tx.keep_notice(&actor, &kept)?,
+                None => false,
+            };
+            if !is_kept {
+                left.push(notice);
+            }
+        }
+        *notices = left;
         Ok(())
     }
 
@@ -59,10 +79,24 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let count = usize::try_from(*count).unwrap_or(usize::MAX);
                 Some(Notice::Forged { actor, count })
             }
-            KeptNotice::TwoStories(group) => {
-                let id = GroupId::parse(group).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
-                Some(event(&id, &actor, GroupEvent::TwoStories))
+            KeptNotice::TwoStories(group) => Some(event(&group_id(group)?, &actor, GroupEvent::TwoStories)),
+            // What was withheld may have come meanwhile.
+            KeptNotice::UnseenAdmin(group) if !tx.has_conflict(group, &actor)? => {
+                tx.drop_notice(stored.row)?;
+                None
             }
+            KeptNotice::UnseenAdmin(group) => Some(event(&group_id(group)?, &actor, GroupEvent::UnseenAdmin)),
+            KeptNotice::Undone(undone) => {
+                let undone = serde_json::from_str(undone).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
+                let StoredUndone { group, change, remedy, holds, difference } = undone;
+                let event = GroupEvent::Undone { change, remedy, holds };
+                Some(Notice::Group { id: group_id(&group)?, by: actor, event, difference })
+            }
+            KeptNotice::Missed(ids) => {
+                let ids = serde_json::from_str(ids).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
+                Some(Notice::Missed { actor, ids })
+            }
+            KeptNotice::NotRead(id) => Some(Notice::NotRead { actor, id: id.clone() }),
             KeptNotice::Distrusted(why) => {
                 let why = serde_json::from_str(why).map_err(|_| DeviceStoreError::Corrupt("notice"))?;
                 Some(Notice::Distrusted { actor, why })
@@ -85,8 +119,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// Records that a notice was shown. [`Notice::DevicesChanged`], [`Notice::KeyCopied`],
-    /// [`Notice::Forged`], [`Notice::Contradiction`], [`Notice::Distrusted`] and
-    /// [`GroupEvent::TwoStories`] are returned again, by the next process, until then.
+    /// [`Notice::Forged`], [`Notice::Contradiction`], [`Notice::Distrusted`], [`Notice::Missed`],
+    /// [`Notice::NotRead`], [`GroupEvent::TwoStories`], [`GroupEvent::UnseenAdmin`] and
+    /// [`GroupEvent::Undone`] are returned again, by the next process, until then.
     ///
     /// # Errors
     /// [`DeviceStoreError`] if the store cannot be written.
@@ -115,6 +150,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
+fn group_id(text: &str) -> Result<GroupId, DeviceStoreError> {
+    GroupId::parse(text).map_err(|_| DeviceStoreError::Corrupt("notice"))
+}
+
 /// True if a notice says what a stored one does: the refusal of a message names the contradiction.
 fn says(shown: &Notice, kept: &Notice) -> bool {
     match (shown, kept) {
@@ -135,6 +174,19 @@ fn kept(notice: &Notice) -> Option<(String, KeptNotice)> {
         Notice::Group { id, by, event: GroupEvent::TwoStories, .. } => {
             Some((by.clone(), KeptNotice::TwoStories(id.to_string())))
         }
+        Notice::Group { id, by, event: GroupEvent::UnseenAdmin, .. } => {
+            Some((by.clone(), KeptNotice::UnseenAdmin(id.to_string())))
+        }
+        Notice::Group { id, by, event: GroupEvent::Undone { change, remedy, holds }, difference } => {
+            let (holds, difference) = (holds.clone(), difference.clone());
+            let undone =
+                StoredUndone { group: id.to_string(), change: *change, remedy: *remedy, holds, difference };
+            Some((by.clone(), KeptNotice::Undone(serde_json::to_string(&undone).ok()?)))
+        }
+        Notice::Missed { actor, ids } => {
+            Some((actor.clone(), KeptNotice::Missed(serde_json::json!(ids).to_string())))
+        }
+        Notice::NotRead { actor, id } => Some((actor.clone(), KeptNotice::NotRead(id.clone()))),
         _ => None,
     }
 }

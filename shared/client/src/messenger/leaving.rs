@@ -1,4 +1,4 @@
-//! The departures and removals of this user that were undone, made again. [`crate::group`] has the
+//! The departures, removals and additions of this user that were undone, made again. [`crate::group`] has the
 //! rules.
 
 use std::collections::BTreeSet;
@@ -16,8 +16,9 @@ pub const CALL_PAUSE_MS: i64 = 3_600_000;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Leaves each group that this user has left before and whose state lists the user still, and
-    /// removes the members whom this user has removed before and whose group lists them still. The
-    /// members are told with the next flush. A failure in one group does not stop the others.
+    /// removes the members whom this user has removed before and whose group lists them still. Adds
+    /// again whom this user has added, if another change of the same state has undone that. The members
+    /// are told with the next flush. A failure in one group does not stop the others.
     ///
     /// # Errors
     /// The first failure, one of those of every call. That change is made at the next look.
@@ -25,11 +26,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let me = self.device.actor();
         let mut outcome = Ok(());
         for known in self.store.read(|tx| tx.groups())? {
-            let removed = known.should_remove_again(&me);
+            let (removed, added) = (known.should_remove_again(&me), known.should_add_again(&me));
             if known.should_leave_again(&me) == LeaveDecision::Leave {
                 outcome = outcome.and(self.leave_again(known).await);
             } else if !removed.is_empty() {
                 outcome = outcome.and(self.make_again(known, Proposal::Remove(removed), None).await);
+            } else if !added.is_empty() {
+                outcome = outcome.and(self.make_again(known, Proposal::Add(added), None).await);
             }
         }
         outcome

@@ -170,6 +170,13 @@ pub enum GroupEvent {
         /// The parts of the group that the other change makes others, if both were made of one state.
         holds: Option<GroupDifference>,
     },
+    /// A change of this user and one of the actor were made of the same state, and that of this user
+    /// holds. The difference is what does not hold of the other one.
+    Prevailed(GroupChange),
+    /// The actor changes the group as an admin, by grants that lead to the creator, and this device has
+    /// not seen how the actor became one. Something was withheld. The actor's history is offered
+    /// ([`crate::Messenger::invitations`]), and nothing follows it until this user chooses it.
+    UnseenAdmin,
     /// The control was refused and changed nothing.
     Refused(GroupError),
     /// The control brings this user into the group. The user joins or declines.
@@ -197,6 +204,7 @@ impl GroupEvent {
                 Severity::Attention
             }
             Self::Conflict
+            | Self::UnseenAdmin
             | Self::TwoStories
             | Self::Behind
             | Self::Undone { .. }
@@ -206,6 +214,7 @@ impl GroupEvent {
             ) => Severity::Warning,
             Self::Changed(_)
             | Self::Replaced { .. }
+            | Self::Prevailed(_)
             | Self::Refused(_)
             | Self::Invited
             | Self::Joined

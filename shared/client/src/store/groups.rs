@@ -65,6 +65,12 @@ impl Transaction<'_> {
         self.drop_invitations(id, Some(actor))
     }
 
+    /// True if `actor` is recorded to have shown another history of a group.
+    pub(crate) fn has_conflict(&self, id: &str, actor: &str) -> Result<bool, DeviceStoreError> {
+        let sql = "SELECT 1 FROM conflicts WHERE grp = ?1 AND actor = ?2";
+        Ok(self.inner.prepare_cached(sql)?.exists(params![id, actor])?)
+    }
+
     /// Returns the first of the actors who showed another history of a group.
     pub(crate) fn conflict(&self, id: &str) -> Result<Option<String>, DeviceStoreError> {
         let sql = "SELECT actor FROM conflicts WHERE grp = ?1 ORDER BY actor LIMIT 1";

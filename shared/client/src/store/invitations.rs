@@ -86,6 +86,15 @@ impl Transaction<'_> {
         Ok(invitations)
     }
 
+    /// Deletes the history of a group that an actor shows, if its state is the one with this hash.
+    pub(crate) fn drop_lineage(&self, id: &str, by: &str, state: &str) -> Result<(), DeviceStoreError> {
+        let mut shown = self.invitations(Some(id))?.into_iter();
+        match shown.any(|it| it.by == by && it.known.current.hash() == state) {
+            true => self.drop_invitations(id, Some(by)),
+            false => Ok(()),
+        }
+    }
+
     /// Deletes the invitations of one actor to a group, or all to the group.
     pub(crate) fn drop_invitations(&self, id: &str, by: Option<&str>) -> Result<(), DeviceStoreError> {
         let sql = "DELETE FROM invitations WHERE grp = ?1 AND (?2 IS NULL OR actor = ?2)";

@@ -1,4 +1,4 @@
-//! Security notices that are kept until the user was told of them.
+//! Notices that are kept until the user was told of them.
 
 use eko_protocol::device_set::DeviceSetRef;
 use rusqlite::{OptionalExtension as _, Row, params};
@@ -8,9 +8,11 @@ use super::{DeviceStoreError, Transaction};
 /// The greatest number of notices that are kept. Beyond it one is deleted of which the user was told, or
 /// else the last one of the actor with the most.
 const MOST_NOTICES: i64 = 200;
-/// The greatest number of notices of one kind that are kept of one actor. Later ones replace those of
-/// which the user was told, and are not kept if there is none.
+/// The greatest number of security notices of one kind that are kept of one actor. Later ones replace
+/// those of which the user was told, and are not kept if there is none.
 const MOST_OF_ACTOR: i64 = 8;
+/// The greatest number of other notices of one kind that are kept of one actor.
+const MOST_NEWS_OF_ACTOR: i64 = 20;
 
 /// The kind of notices about envelopes that were made up, as `notices.kind` numbers it.
 const FORGED: i64 = 1;
@@ -20,8 +22,16 @@ const CONTRADICTION: i64 = 2;
 const TWO_STORIES: i64 = 3;
 /// The kind of notices about contradictions that servers show.
 const DISTRUSTED: i64 = 4;
+/// The kind of notices about admins of whom this device has not seen how they became admins.
+const UNSEEN_ADMIN: i64 = 5;
+/// The kind of notices about changes of groups that were undone.
+const UNDONE: i64 = 6;
+/// The kind of notices about messages that somebody has not received.
+const MISSED: i64 = 7;
+/// The kind of notices about a message that somebody could not decrypt.
+const NOT_READ: i64 = 8;
 
-/// A security notice that is kept.
+/// A notice that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeptNotice {
     /// The actor got so many envelopes in the name of this device that it has not sent.
@@ -32,9 +42,17 @@ pub(crate) enum KeptNotice {
     TwoStories(String),
     /// A server contradicts what is known of the actor's devices: the contradiction, as JSON.
     Distrusted(String),
+    /// The actor changes this group as an admin, and this device has not seen how the actor became one.
+    UnseenAdmin(String),
+    /// The actor's change of a group has undone one of this user: the notice, as JSON.
+    Undone(String),
+    /// The actor has not received messages of this user: a JSON array of the ids.
+    Missed(String),
+    /// The actor could not decrypt the message with this id.
+    NotRead(String),
 }
 
-/// A security notice in the store.
+/// A notice in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredNotice {
     /// The number of the notice.
@@ -58,6 +76,22 @@ impl KeptNotice {
             Self::Contradiction(of, _) => (CONTRADICTION, of),
             Self::TwoStories(group) => (TWO_STORIES, group),
             Self::Distrusted(_) => (DISTRUSTED, ""),
+            Self::UnseenAdmin(group) => (UNSEEN_ADMIN, group),
+            Self::Undone(undone) => (UNDONE, undone),
+            Self::Missed(ids) => (MISSED, ids),
+            Self::NotRead(id) => (NOT_READ, id),
+        }
+    }
+
+    /// Returns the greatest number of notices of this kind that are kept of one actor.
+    fn most_of_actor(&self) -> i64 {
+        match self {
+            Self::Forged(_)
+            | Self::Contradiction(..)
+            | Self::TwoStories(_)
+            | Self::Distrusted(_)
+            | Self::UnseenAdmin(_) => MOST_OF_ACTOR,
+            Self::Undone(_) | Self::Missed(_) | Self::NotRead(_) => MOST_NEWS_OF_ACTOR,
         }
     }
 }
@@ -65,9 +99,10 @@ impl KeptNotice {
 impl Transaction<'_> {
     /// Keeps a notice, in place of another one of the same actor about the same. Envelopes that were
     /// made up are added to those that the user was not told of. Of another view of the same chain the
-    /// user is not told again, nor of the same contradiction.
-    pub(crate) fn keep_notice(&self, actor: &str, notice: &KeptNotice) -> Result<(), DeviceStoreError> {
-        let (kind, about) = notice.key();
+    /// user is not told again, nor of the same contradiction. Returns false if there are too many of the
+    /// actor.
+    pub(crate) fn keep_notice(&self, actor: &str, notice: &KeptNotice) -> Result<bool, DeviceStoreError> {
+        let ((kind, about), most) = (notice.key(), notice.most_of_actor());
         let sql = "SELECT number, head, told FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3";
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         let before: Option<(u64, String, bool)> =
@@ -77,29 +112,33 @@ impl Transaction<'_> {
                 (before.as_ref().map_or(0, |(number, ..)| *number).saturating_add(*count), "")
             }
             KeptNotice::Contradiction(_, set) => (set.length, set.head.as_str()),
-            KeptNotice::TwoStories(_) => (0, ""),
+            KeptNotice::TwoStories(_)
+            | KeptNotice::UnseenAdmin(_)
+            | KeptNotice::Undone(_)
+            | KeptNotice::Missed(_)
+            | KeptNotice::NotRead(_) => (0, ""),
             KeptNotice::Distrusted(why) => (0, why.as_str()),
         };
         let is_same = before.as_ref().is_some_and(|(was, of, _)| (*was, of.as_str()) == (number, head));
         if is_same && matches!(kind, CONTRADICTION | DISTRUSTED) {
-            return Ok(());
+            return Ok(true);
         }
         let told = kind == CONTRADICTION && before.is_some_and(|(.., told)| told);
         self.delete_notice(actor, notice)?;
         let sql = "DELETE FROM notices WHERE row = (SELECT row FROM notices WHERE actor = ?1 AND kind = ?2 \
                    AND told = 1 ORDER BY row LIMIT 1) \
                    AND (SELECT count(*) FROM notices WHERE actor = ?1 AND kind = ?2) >= ?3";
-        self.inner.execute(sql, params![actor, kind, MOST_OF_ACTOR])?;
+        self.inner.execute(sql, params![actor, kind, most])?;
         let sql = "INSERT INTO notices (actor, kind, about, number, head, told) \
                    SELECT ?1, ?2, ?3, ?4, ?5, ?7 WHERE \
                    (SELECT count(*) FROM notices WHERE actor = ?1 AND kind = ?2) < ?6";
-        self.inner.execute(sql, params![actor, kind, about, number, head, MOST_OF_ACTOR, told])?;
+        let is_kept = self.inner.execute(sql, params![actor, kind, about, number, head, most, told])? > 0;
         // Whoever tells most loses first, so that no crowd pushes out what one has told.
         let sql = "DELETE FROM notices WHERE row = (SELECT row FROM notices AS it ORDER BY told DESC, \
                    (SELECT count(*) FROM notices WHERE actor = it.actor) DESC, row DESC LIMIT 1) \
                    AND (SELECT count(*) FROM notices) > ?1";
         self.inner.execute(sql, [MOST_NOTICES])?;
-        Ok(())
+        Ok(is_kept)
     }
 
     /// Returns all kept notices, oldest first, also those that the user was told of.
@@ -116,6 +155,10 @@ impl Transaction<'_> {
                 }
                 TWO_STORIES => Some(KeptNotice::TwoStories(about)),
                 DISTRUSTED => Some(KeptNotice::Distrusted(row.get(5)?)),
+                UNSEEN_ADMIN => Some(KeptNotice::UnseenAdmin(about)),
+                UNDONE => Some(KeptNotice::Undone(about)),
+                MISSED => Some(KeptNotice::Missed(about)),
+                NOT_READ => Some(KeptNotice::NotRead(about)),
                 _ => None,
             };
             let (number, actor, settled, told) = (row.get(0)?, row.get(1)?, row.get(6)?, row.get(7)?);
@@ -146,7 +189,12 @@ impl Transaction<'_> {
                 self.inner.execute(sql, params![actor, kind, why])?;
                 return Ok(());
             }
-            KeptNotice::Forged(_) | KeptNotice::TwoStories(_) => {}
+            KeptNotice::Forged(_)
+            | KeptNotice::TwoStories(_)
+            | KeptNotice::UnseenAdmin(_)
+            | KeptNotice::Undone(_)
+            | KeptNotice::Missed(_)
+            | KeptNotice::NotRead(_) => {}
         }
         let told = if let KeptNotice::Forged(count) = notice { *count } else { 0 };
         let sql = "DELETE FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3 AND (kind <> ?4 OR number <= ?5)";

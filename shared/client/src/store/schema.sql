@@ -83,9 +83,12 @@ CREATE TABLE receipts (
   UNIQUE (actor, kind, device, id)
 );
 
--- Security notices that the user was not told of. kind: 1 envelopes that were made up (number), 2 the
+-- Notices that the user was not told of. kind: 1 envelopes that were made up (number), 2 the
 -- actor has seen a device set of `about` (number is its length), 3 the actor tells different things in
--- the group `about`, 4 a server contradicts the chain of the actor (head is the contradiction, as JSON).
+-- the group `about`, 4 a server contradicts the chain of the actor (head is the contradiction, as JSON), 5 the
+-- actor changes the group `about` as an admin that this device does not know as one, 6 the actor has undone
+-- a change (about is the notice, as JSON), 7 the actor has not received the messages `about` (a JSON array of
+-- ids), 8 the actor could not decrypt the message `about`.
 -- settled: 1 if the chain of `about` was read again since. told: 1 once the user was told: such a notice
 -- of kind 2 or 4 stays, so that it is not told again.
 CREATE TABLE notices (

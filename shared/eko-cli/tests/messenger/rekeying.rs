@@ -4,6 +4,7 @@
 use eko_client::group::{GroupChange, Proposal};
 
 use crate::friends::{Friends, changes, events, fail_after, group, key};
+use crate::people::further;
 use crate::test_network::NetworkFault;
 
 #[tokio::test]
@@ -113,4 +114,22 @@ async fn two_admins_who_renew_it_at_once_end_with_one_key() {
     assert_ne!(key(&friends.alice, &id), key(&friends.dave, &id));
     friends.assert_renewed(&[&friends.alice, &friends.dave, &friends.carol], &id, &old).await;
     assert_eq!(group(&friends.alice, &id).state.epoch(), 4);
+}
+
+/// Both admins see that Bob has revoked a device, and neither has received the other's control.
+#[tokio::test]
+async fn two_admins_who_renew_it_at_once_after_a_revocation_end_with_one_key() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, dave, .. } = &friends;
+    let two = further(world, line, bob, "two").await;
+    let id = friends.group().await;
+    let old = key(alice, &id);
+    bob.revoke(two.device().id()).await.unwrap();
+    for client in [alice, dave] {
+        client.verification(&bob.me()).await.unwrap();
+        client.receive().await.unwrap();
+    }
+    assert_ne!(key(alice, &id), key(dave, &id));
+    friends.assert_renewed(&[alice, dave, bob, carol], &id, &old).await;
+    assert_eq!(group(alice, &id).state.epoch(), 3);
 }

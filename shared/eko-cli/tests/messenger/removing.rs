@@ -158,3 +158,38 @@ async fn two_renames_at_once_are_told_in_one_notice() {
     settle(&friends).await;
     world.deliver().await;
 }
+
+/// The process that learns of it ends before anything is shown.
+#[tokio::test]
+async fn what_was_undone_is_told_of_by_the_next_process() {
+    let friends = Friends::meet().await;
+    let Friends { world, alice, bob, carol, .. } = &friends;
+    let (user, erin) = friends.restarting_user("erin").await;
+    let (id, _) = erin.create_group("Friday", &[alice.me(), bob.me(), carol.me()]).await.unwrap();
+    friends.join(&id, &[alice, bob, carol]).await;
+    erin.change_group(&id, Proposal::Promote(actors([alice]))).await.unwrap();
+    settle(&friends).await;
+    erin.receive().await.unwrap();
+    alice.change_group(&id, Proposal::Remove(actors([carol]))).await.unwrap();
+    erin.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    drop(erin);
+    world.deliver().await;
+    user.open().receive().await.unwrap();
+    for told in [1, 0] {
+        let erin = user.open();
+        let mut notices = erin.receive().await.unwrap().notices;
+        notices.retain(|it| matches!(it, Notice::Group { event: GroupEvent::Undone { .. }, .. }));
+        assert_eq!(notices.len(), told, "{notices:?}");
+        for notice in &notices {
+            let Notice::Group { id: of, by, event, difference } = notice else { panic!("{notice:?}") };
+            assert_eq!((of, by), (&id, &alice.me().actor()));
+            let GroupEvent::Undone { change, remedy, holds } = event else { panic!("{event:?}") };
+            assert_eq!((*change, *remedy), (GroupChange::Renamed, Remedy::ByUser));
+            assert_eq!(holds.as_ref().unwrap().removed, actors([carol]));
+            assert_eq!(difference.name.as_deref(), Some("Saturday"));
+            erin.note_told(notice).unwrap();
+        }
+    }
+    settle(&friends).await;
+    world.deliver().await;
+}

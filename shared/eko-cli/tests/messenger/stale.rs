@@ -162,14 +162,14 @@ async fn an_admin_who_forwards_a_control_vouches_for_its_author() {
     friends.look(dave).await;
     carol.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
     friends.look(dave).await;
-    assert_eq!(friends.look(bob).await, []);
+    assert_eq!(friends.look(bob).await, [GroupEvent::UnseenAdmin]);
     assert_eq!(bob.held().unwrap().len(), 1);
     bob.send_to_group(&id, text("is it Friday?")).await.unwrap();
     world.deliver().await;
     assert_eq!(hear(world, dave).await, ["is it Friday?"]);
     assert_eq!(friends.look(bob).await, changes([GroupChange::Renamed]));
     assert_eq!(group(bob, &id).state, group(dave, &id).state);
-    assert_eq!(bob.held().unwrap(), []);
+    assert_eq!((bob.held().unwrap(), bob.invitations().unwrap().len()), (vec![], 0));
     world.deliver().await;
 }
 
@@ -265,5 +265,55 @@ async fn whoever_has_lost_is_told() {
     for client in [bob, carol, loser] {
         assert_eq!(group(client, &id).state, group(winner, &id).state);
     }
+    world.deliver().await;
+}
+
+/// Alice, the only admin whom Bob knows, has made Carol one and left, and Bob's server hides both.
+#[tokio::test]
+async fn an_admin_whose_promotion_is_withheld_is_shown_and_can_be_followed() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, .. } = &friends;
+    let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    friends.join(&id, &[bob, carol]).await;
+    hide(line, bob, &[alice]);
+    alice.change_group(&id, Proposal::Promote([carol.me().actor()].into())).await.unwrap();
+    friends.look(carol).await;
+    alice.change_group(&id, Proposal::Leave).await.unwrap();
+    friends.look(carol).await;
+    carol.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    assert_eq!(friends.look(bob).await, [GroupEvent::UnseenAdmin]);
+    // Nothing is replaced until Bob says so, and he is not told of the same again.
+    assert_eq!((group(bob, &id).state.name(), friends.look(bob).await), ("Friday", vec![]));
+    assert_eq!(group(bob, &id).conflict, Some(carol.me().actor()));
+    assert!(bob.invitations().unwrap().iter().any(|it| it.by == carol.me().actor() && it.other_history));
+    bob.join_group(&id, Some(&carol.me())).await.unwrap();
+    friends.look(carol).await;
+    assert_eq!(group(bob, &id).state, group(carol, &id).state);
+    assert_eq!((bob.held().unwrap(), group(bob, &id).conflict), (vec![], None));
+    carol.change_group(&id, Proposal::Rename("Sunday".to_owned())).await.unwrap();
+    assert_eq!(friends.look(bob).await, changes([GroupChange::Renamed]));
+    // What was hidden comes at last.
+    line.honest();
+    friends.look(bob).await;
+    assert_eq!(group(bob, &id).state, group(carol, &id).state);
+    world.deliver().await;
+}
+
+/// The promotion is late by one look, or comes in the same look after what follows it.
+#[tokio::test]
+async fn an_admin_whose_promotion_is_late_is_offered_no_longer() {
+    let friends = Friends::meet().await;
+    let Friends { world, line, alice, bob, carol, .. } = &friends;
+    let (id, _) = alice.create_group("Friday", &[bob.me(), carol.me()]).await.unwrap();
+    friends.join(&id, &[bob, carol]).await;
+    hide(line, bob, &[alice]);
+    alice.change_group(&id, Proposal::Promote([carol.me().actor()].into())).await.unwrap();
+    friends.look(carol).await;
+    carol.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    assert_eq!(friends.look(bob).await, [GroupEvent::UnseenAdmin]);
+    line.honest();
+    assert_eq!(friends.look(bob).await, changes([GroupChange::Promoted, GroupChange::Renamed]));
+    assert_eq!((bob.invitations().unwrap().len(), group(bob, &id).conflict), (0, None));
+    assert_eq!(group(bob, &id).state, group(carol, &id).state);
     world.deliver().await;
 }

@@ -217,3 +217,38 @@ async fn a_refused_message_is_told_of_by_the_next_process() {
     hear(&world, &two).await;
     world.deliver().await;
 }
+
+/// Mallory says what she has not got of Alice's messages, and what she could not read.
+#[tokio::test]
+async fn what_somebody_has_not_received_is_told_of_by_the_next_process() {
+    let world = World::new().await;
+    let wire = TestNetwork::to(&[&world]);
+    let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
+    let sessions = ForgingSessions::default();
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    let (lost, garbled) = (say(&alice, &mallory.me(), "one").await, say(&alice, &mallory.me(), "two").await);
+    let (device, conversation) = (alice.device().address(), mallory.me().actor());
+    let envelope = garbled.envelopes[0].id.clone();
+    sessions.forge(move |activity| {
+        activity["type"] = json!("Delivered");
+        activity["object"] = json!([]);
+        activity["eko:missing"] =
+            json!([{ "device": device, "conversation": conversation, "sequence": [1] }]);
+        activity["eko:unreadable"] = json!([{ "device": device, "envelope": envelope }]);
+    });
+    mallory.send(&alice.me(), text("what did you say?")).await.unwrap();
+    drop(alice);
+    world.deliver().await;
+    user.open().receive().await.unwrap();
+    let actor = mallory.me().actor();
+    let missed = Notice::Missed { actor: actor.clone(), ids: vec![lost.id.clone()] };
+    let not_read = Notice::NotRead { actor, id: garbled.id.clone() };
+    for told in [vec![missed, not_read], vec![]] {
+        let client = user.open();
+        let mut notices = client.receive().await.unwrap().notices;
+        notices.retain(|it| matches!(it, Notice::Missed { .. } | Notice::NotRead { .. }));
+        assert_eq!(notices, told);
+        notices.iter().for_each(|notice| client.note_told(notice).unwrap());
+    }
+    world.deliver().await;
+}

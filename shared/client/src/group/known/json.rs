@@ -1,13 +1,13 @@
 //! The JSON that the record of a group is kept as.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eko_protocol::Invalid;
 use serde_json::{Value, json};
 
 use super::{
-    FormerState, KnownGroup, MAX_FORMER, MAX_FORMER_MEMBERS, Outsiders, OwnDeparture, OwnRemoval,
-    OwnRemovals, PreviousState,
+    FormerState, KnownGroup, MAX_FORMER, MAX_FORMER_MEMBERS, Outsiders, OwnAdditions, OwnChange,
+    OwnDeparture, OwnRemovals, PreviousState,
 };
 use crate::content::member::{actor, device, parsed, texts};
 use crate::group::{GroupChange, GroupState, MAX_MEMBERS, MasterKey};
@@ -18,7 +18,8 @@ impl KnownGroup {
         json!({
             "current": self.current.to_value(), "outsiders": self.outsiders.to_value(),
             "userLeft": self.departure == OwnDeparture::Made,
-            "removals": self.removals.to_value(),
+            "removals": OwnChange::to_value(&self.removals.0),
+            "additions": OwnChange::to_value(&self.additions.0),
             "before": self.before.to_value(), "change": self.change.as_str(), "maker": self.maker,
             "leader": self.leader, "confirmed": self.confirmed,
             "past": self.past.iter().map(FormerState::to_value).collect::<Vec<_>>(), "former": self.former,
@@ -35,7 +36,8 @@ impl KnownGroup {
             current: state(value, "current")?,
             outsiders: Outsiders::parse(value)?,
             departure: if flag(value, "userLeft")? { OwnDeparture::Made } else { OwnDeparture::NotMade },
-            removals: OwnRemovals::parse(value)?,
+            removals: OwnRemovals(OwnChange::parse(value, "removals")?),
+            additions: OwnAdditions(OwnChange::parse(value, "additions")?),
             before: PreviousState::parse(before).map_err(|fault| fault.under("/before"))?,
             change: parsed(value, "change", GroupChange::parse)?,
             maker: parsed(value, "maker", device)?,
@@ -90,19 +92,20 @@ impl Outsiders {
     }
 }
 
-impl OwnRemovals {
-    fn to_value(&self) -> Value {
-        let item = |(actor, it): (&String, &OwnRemoval)| json!({ "actor": actor, "epoch": it.epoch, "again": it.again });
-        self.0.iter().map(item).collect()
+impl OwnChange {
+    fn to_value(changes: &BTreeMap<String, Self>) -> Value {
+        let item =
+            |(actor, it): (&String, &Self)| json!({ "actor": actor, "epoch": it.epoch, "again": it.again });
+        changes.iter().map(item).collect()
     }
 
-    /// Reads the member `removals` of a record.
-    fn parse(record: &Value) -> Result<Self, Invalid> {
+    /// Reads the member of a record with this name, which has each actor with a change.
+    fn parse(record: &Value, name: &str) -> Result<BTreeMap<String, Self>, Invalid> {
         let read = |value: &Value| {
-            let removal = OwnRemoval { epoch: epoch(value)?, again: flag(value, "again")? };
-            Ok((parsed(value, "actor", actor)?, removal))
+            let change = Self { epoch: epoch(value)?, again: flag(value, "again")? };
+            Ok((parsed(value, "actor", actor)?, change))
         };
-        Ok(Self(items(record, "removals", MAX_MEMBERS, read)?.into_iter().collect()))
+        Ok(items(record, name, MAX_MEMBERS, read)?.into_iter().collect())
     }
 }
 

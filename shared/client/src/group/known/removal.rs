@@ -9,23 +9,24 @@ use crate::group::{ControlVerdict, GroupChange, GroupControl, GroupDifference, G
 /// The number of epochs after a removal in which a change may have been made without knowing of it.
 pub const MAX_RACE: u64 = 8;
 
-/// The removal of one member by a device's user.
-///
-/// The [module](crate::group#removing-again) says when it is recorded and when it ends.
+/// The removal or the addition of one member by a device's user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OwnRemoval {
-    /// The epoch of the removal.
+pub struct OwnChange {
+    /// The epoch of the change.
     pub epoch: u64,
     /// True if it was made once more already.
     pub again: bool,
 }
 
 /// The removals by a device's user, each with the actor who was removed. They are 256 at most.
+///
+/// The [module](crate::group#removing-again) says when one is recorded and when it ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OwnRemovals(pub BTreeMap<String, OwnRemoval>);
+pub struct OwnRemovals(pub BTreeMap<String, OwnChange>);
 
 /// The way in which a change that was undone comes about all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Remedy {
     /// The user's device makes the change again by itself.
     Again,
@@ -48,6 +49,18 @@ pub struct UndoneChange {
     pub remedy: Remedy,
 }
 
+impl OwnChange {
+    /// Returns the newest of these changes, as many as a group has members.
+    pub(super) fn newest(mut changes: BTreeMap<String, Self>) -> BTreeMap<String, Self> {
+        while changes.len() > MAX_MEMBERS {
+            let oldest = changes.iter().min_by_key(|(_, change)| change.epoch);
+            let Some(oldest) = oldest.map(|(actor, _)| actor.clone()) else { break };
+            changes.remove(&oldest);
+        }
+        changes
+    }
+}
+
 impl OwnRemovals {
     /// Returns these and what a control of the user `me` removes from `before`, if it is a removal.
     fn with(&self, control: &GroupControl, before: &GroupState, me: &str) -> Option<Self> {
@@ -57,14 +70,9 @@ impl OwnRemovals {
         let (mut removals, epoch) = (self.0.clone(), control.state().epoch());
         for actor in before.members().difference(control.state().members()) {
             let again = removals.contains_key(actor);
-            removals.insert(actor.clone(), OwnRemoval { epoch, again });
+            removals.insert(actor.clone(), OwnChange { epoch, again });
         }
-        while removals.len() > MAX_MEMBERS {
-            let oldest = removals.iter().min_by_key(|(_, removal)| removal.epoch);
-            let Some(oldest) = oldest.map(|(actor, _)| actor.clone()) else { break };
-            removals.remove(&oldest);
-        }
-        Some(Self(removals))
+        Some(Self(OwnChange::newest(removals)))
     }
 
     /// Returns these and what an overtaken control of the user `me` removes from `before`. Returns
@@ -130,15 +138,24 @@ impl KnownGroup {
         }
     }
 
+    /// Returns the parts of a control that do not hold, because the last change has won over it.
+    pub fn lost_of(&self, control: &GroupControl) -> GroupDifference {
+        Self { current: control.state().clone(), ..self.clone() }.lost_in(&self.current)
+    }
+
+    /// True if a device of the user `me` made the last change.
+    pub fn is_made_by(&self, me: &str) -> bool {
+        self.maker.strip_prefix(me).is_some_and(|rest| rest.starts_with('/'))
+    }
+
     /// Returns the change of the user `me` that is undone in `next`, the record after this one.
     pub fn undone_in(&self, next: &Self, verdict: &ControlVerdict, me: &str) -> Option<UndoneChange> {
         let takes_place =
             matches!(verdict, ControlVerdict::Overtakes | ControlVerdict::Conflict { wins: true });
-        let is_own = self.maker.strip_prefix(me).is_some_and(|rest| rest.starts_with('/'));
         let comes_back = |actor: &&String| {
             !self.current.members().contains(*actor) && next.current.members().contains(*actor)
         };
-        let (change, lost) = if takes_place && is_own {
+        let (change, lost) = if takes_place && self.is_made_by(me) {
             (self.change, self.lost_in(&next.current))
         } else if next.departure == OwnDeparture::Made && comes_back(&&me.to_owned()) {
             (GroupChange::Left, GroupDifference { removed: [me.to_owned()].into(), ..Default::default() })
@@ -155,6 +172,7 @@ impl KnownGroup {
             (GroupChange::Left, _) => Remedy::Again,
             _ if !is_admin => Remedy::ByAdmin,
             (GroupChange::Removed, _) if !next.should_remove_again(me).is_empty() => Remedy::Again,
+            (GroupChange::Added, _) if !next.should_add_again(me).is_empty() => Remedy::Again,
             (GroupChange::Rekeyed, _) if next.should_rekey(me) == RekeyDecision::Rekey => Remedy::Again,
             _ => Remedy::ByUser,
         };

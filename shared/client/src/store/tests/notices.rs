@@ -48,7 +48,9 @@ fn a_view_that_was_told_stays_told() {
         let set = DeviceSetRef { length, head: "ab".repeat(32) };
         KeptNotice::Contradiction(format!("user {of}"), set)
     };
-    let keep = |of, length| store.write(|tx| tx.keep_notice("friend", &view(of, length))).unwrap();
+    let keep = |of, length| {
+        store.write(|tx| tx.keep_notice("friend", &view(of, length))).unwrap();
+    };
     let told = || {
         let kept = store.read(|tx| tx.kept_notices()).unwrap();
         kept.into_iter().map(|stored| (stored.notice, stored.told)).collect::<Vec<_>>()

@@ -33,8 +33,8 @@ impl OwnAdditions {
         Self(OwnChange::newest(additions))
     }
 
-    /// Returns these and what an overtaken control of the user `me` adds, if it adds somebody. Whoever is
-    /// recorded already, or is one of the `members`, stays as he is.
+    /// Returns these and what an overtaken control of the user `me` adds, or `None` if that changes
+    /// nothing. Whoever is one of the `members` is in the group all the same.
     pub(super) fn with_overtaken(
         &self,
         control: &GroupControl,
@@ -47,9 +47,13 @@ impl OwnAdditions {
         let epoch = control.state().epoch();
         let mut additions = self.0.clone();
         for actor in control.added().iter().filter(|actor| !members.contains(*actor)) {
-            additions.entry(actor.clone()).or_insert(OwnChange { epoch, again: false });
+            let addition = additions.entry(actor.clone()).or_insert(OwnChange { epoch, again: false });
+            // Another device of the user has made it again.
+            if addition.epoch < epoch {
+                *addition = OwnChange { epoch, again: true };
+            }
         }
-        (additions.len() > self.0.len()).then_some(Self(OwnChange::newest(additions)))
+        (additions != self.0).then_some(Self(OwnChange::newest(additions)))
     }
 }
 

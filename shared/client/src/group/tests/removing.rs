@@ -54,7 +54,8 @@ fn a_removal_wins_over_every_change_that_was_made_without_it() {
             let undone = step(&follow(&known, [&other], BOB), &removed, BOB).1;
             let undone = undone.map(|undone| (undone.change, undone.remedy, undone.lost));
             let lost = GroupDifference::between(&known.current, other.state());
-            let expected = (other.change(), Remedy::ByUser, lost);
+            let remedy = if other.change() == GroupChange::Added { Remedy::Again } else { Remedy::ByUser };
+            let expected = (other.change(), remedy, lost);
             assert_eq!(undone, (proposal != Proposal::Rekey).then_some(expected));
         }
         let left = change(&known.current, Proposal::Leave, DAVE, &environment);
@@ -64,6 +65,41 @@ fn a_removal_wins_over_every_change_that_was_made_without_it() {
         assert_eq!((undone.change, undone.remedy), (GroupChange::Left, Remedy::Again));
         assert_eq!(undone.lost.removed, people([DAVE]));
         assert_eq!(at_dave.should_leave_again(DAVE), LeaveDecision::Leave);
+    }
+}
+
+/// Two removals in a row undo an addition. The device adds once more, and then leaves it to the user.
+#[test]
+fn an_addition_that_loses_twice_is_left_to_the_user() {
+    let environment = repeatable(1);
+    let mut known = four(&environment);
+    let eve = "https://e.example/user/eve";
+    for (gone, remedy) in [(CAROL, Remedy::Again), (DAVE, Remedy::ByUser)] {
+        let added = change(&known.current, Proposal::Add(people([eve])), BOB, &environment);
+        let removed = removal(&known.current, gone, ALICE, &environment);
+        let (after, undone) = step(&follow(&known, [&added], BOB), &removed, BOB);
+        assert_eq!(undone.map(|undone| undone.remedy), Some(remedy));
+        let due = if remedy == Remedy::Again { people([eve]) } else { people([]) };
+        assert_eq!((after.should_add_again(BOB), after.should_add_again(DAVE)), (due, people([])));
+        // A device of the user to which the addition comes last finds the same.
+        let late = follow(&known, [&removed, &added], BOB);
+        assert_eq!(late.should_add_again(BOB), after.should_add_again(BOB));
+        known = after;
+    }
+}
+
+/// Whoever is taken out by a later change was removed on purpose, or may have been.
+#[test]
+fn who_was_added_and_removed_on_purpose_stays_out() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let eve = "https://e.example/user/eve";
+    let added = change(&known.current, Proposal::Add(people([eve])), BOB, &environment);
+    let removed = removal(added.state(), eve, ALICE, &environment);
+    let renamed = change(removed.state(), rename("Band"), ALICE, &environment);
+    for controls in [vec![&added, &removed, &renamed], vec![&added, &renamed, &removed]] {
+        let known = controls.into_iter().fold(known.clone(), |known, it| step(&known, it, BOB).0);
+        assert_eq!((&known.current, known.should_add_again(BOB)), (renamed.state(), people([])));
     }
 }
 

@@ -1,13 +1,12 @@
 //! RSA keys (`docs/protocol.md`, section 7): the server's own key, which signs requests, and the
 //! public keys of actors on other servers.
 //!
-//! AWS-LC does all arithmetic, in constant time. The `rsa` crate does not (RUSTSEC-2023-0071).
+//! The crate `rsa` reads the keys of other servers, in memory-safe Rust, and generates the key of a
+//! local server. AWS-LC signs and verifies (`docs/decisions/0009-rsa.md`).
 
 mod pem;
 mod public;
 mod signing;
-
-use aws_lc_rs::rsa;
 
 pub use public::PublicKey;
 pub use signing::SigningKey;
@@ -16,8 +15,9 @@ pub use signing::SigningKey;
 /// time.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// The least public exponent. With small exponents, a mistake in a padding check allows forgeries.
-const LEAST_EXPONENT: u64 = 65_537;
+/// The accepted public exponents, of which even ones are refused, too. With small exponents, a
+/// mistake in a padding check allows forgeries; large ones only cost time.
+const EXPONENTS: std::ops::Range<u64> = 65_537..1 << 33;
 
 /// The reason why a key is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,24 +37,22 @@ pub enum KeyFault {
     /// The modulus has fewer than 2048 or more than 8192 bits.
     #[error("the key has a modulus of {0} bits, not 2048 to 8192")]
     Modulus(usize),
-    /// The public exponent is even or below 65537.
-    #[error("the key's public exponent is below 65537 or even")]
+    /// The public exponent is even, below 65537, or longer than 33 bits.
+    #[error("the key's public exponent is below 65537, longer than 33 bits, or even")]
     Exponent,
     /// AWS-LC failed in an operation that does not depend on the key.
     #[error("the cryptographic library failed")]
     Library,
 }
 
-/// Checks the size of the modulus and the exponent.
-fn check_numbers(key: &rsa::PublicKey) -> Result<(), KeyFault> {
-    let bits = bits(key.modulus().big_endian_without_leading_zero());
-    if !MODULUS_BITS.contains(&bits) {
-        return Err(KeyFault::Modulus(bits));
+/// Checks the size of a modulus, and an exponent. Both are big-endian and have no leading zeros.
+fn check_numbers(modulus: &[u8], exponent: &[u8]) -> Result<(), KeyFault> {
+    let modulus_bits = bits(modulus);
+    if !MODULUS_BITS.contains(&modulus_bits) {
+        return Err(KeyFault::Modulus(modulus_bits));
     }
-    let exponent = key.exponent().big_endian_without_leading_zero();
-    // AWS-LC has refused exponents of more than 33 bits before.
-    let exponent = exponent.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
-    if exponent < LEAST_EXPONENT || exponent.is_multiple_of(2) {
+    let number = exponent.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    if bits(exponent) > 64 || !EXPONENTS.contains(&number) || number.is_multiple_of(2) {
         return Err(KeyFault::Exponent);
     }
     Ok(())

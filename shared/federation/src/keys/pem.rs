@@ -6,8 +6,9 @@
 //! -----END {label}-----
 //! ```
 //!
-//! `rustls-pki-types` is not used: it skips text around a block and further blocks, and it does not
-//! know the label `RSA PUBLIC KEY`.
+//! The readers of others are not used. `pem-rfc7468`, which `rsa` has, refuses base64 in one line, as
+//! some servers write it, and skips text before a block. `rustls-pki-types` skips text around a block
+//! and further blocks, and does not know the label `RSA PUBLIC KEY`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

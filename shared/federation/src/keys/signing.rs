@@ -2,12 +2,19 @@
 
 use std::fmt;
 
-use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::{SystemRandom, fill};
+use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use rsa::PrivateKey;
+use rsa::pkcs8::EncodePrivateKey as _;
+use rsa::rand_core::{TryCryptoRng, TryRng};
 
 use super::{KeyFault, check_numbers, pem};
+
+/// The size of the modulus of a generated key, in bits.
+const KEY_BITS: usize = 2048;
 
 /// The server's own RSA key, which signs every request to another server.
 ///
@@ -40,21 +47,25 @@ impl SigningKey {
             _ => return Err(KeyFault::Label),
         };
         let pair = pair.map_err(|_| KeyFault::NotRsa)?;
-        check_numbers(pair.public_key())?;
-        let public: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(|_| KeyFault::Library)?;
+        let key = pair.public_key();
+        check_numbers(
+            key.modulus().big_endian_without_leading_zero(),
+            key.exponent().big_endian_without_leading_zero(),
+        )?;
+        let public: PublicKeyX509Der<'_> = key.as_der().map_err(|_| KeyFault::Library)?;
         let public_pem = pem::write("PUBLIC KEY", public.as_ref());
         Ok(Self { pair, public_pem })
     }
 
-    /// Generates a key of 2048 bits from AWS-LC's random numbers and returns it as PKCS#8 PEM. A
-    /// local server keeps it in its data folder. It takes about a tenth of a second.
+    /// Generates a key of 2048 bits from AWS-LC's random numbers and returns it as
+    /// PKCS#8 PEM. A local server keeps it in its data folder. It takes a few tenths of a second.
     ///
     /// # Errors
     /// [`KeyFault::Library`] if there are no random numbers.
     pub fn generate() -> Result<String, KeyFault> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyFault::Library)?;
-        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| KeyFault::Library)?;
-        Ok(pem::write("PRIVATE KEY", der.as_ref()))
+        let key = PrivateKey::new(&mut LibraryRandom, KEY_BITS).map_err(|_| KeyFault::Library)?;
+        let der = key.to_pkcs8_der().map_err(|_| KeyFault::Library)?;
+        Ok(pem::write("PRIVATE KEY", der.as_bytes()))
     }
 
     /// Returns the public key in PEM, for the `publicKeyPem` of an actor.
@@ -73,6 +84,29 @@ impl SigningKey {
         outcome.map(|()| signature).map_err(|_| KeyFault::Library)
     }
 }
+
+/// AWS-LC's random numbers behind the traits that `rsa` expects.
+struct LibraryRandom;
+
+impl TryRng for LibraryRandom {
+    type Error = Unspecified;
+
+    fn try_next_u32(&mut self) -> Result<u32, Unspecified> {
+        let mut bytes = [0; 4];
+        fill(&mut bytes).map(|()| u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Unspecified> {
+        let mut bytes = [0; 8];
+        fill(&mut bytes).map(|()| u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Unspecified> {
+        fill(bytes)
+    }
+}
+
+impl TryCryptoRng for LibraryRandom {}
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -209,6 +209,28 @@ async fn with_other_headers() {
     scene.assert_unchanged("an envelope without a good signature").await;
 }
 
+/// A proxy adds a signature with a key of its own. That of the actor counts, and one that only names
+/// a key of the actor is no help.
+#[tokio::test]
+async fn a_second_signature_by_a_proxy() {
+    let scene = AttackScene::new().await;
+    let proxied = |number: usize, key: &str| {
+        let body = scene.envelope(&scene.eve.actor, number).to_string();
+        RequestDraft::new(&scene, Scheme::Rfc9421, body).request(&scene, |headers| {
+            headers.push(("signature-input", format!(r#"proxy=("@method");created=1;keyid="{key}""#)));
+            headers.push(("signature", "proxy=:AQID:".to_owned()));
+        })
+    };
+    assert_eq!(scene.send(proxied(1, "https://proxy.example/key")).await, "202");
+    assert_eq!(scene.send(proxied(2, "proxy")).await, "202");
+    scene.world.deliver().await;
+    let before = scene.world.stored().await;
+    for key in [format!("{}#main-key", scene.eve.actor), format!("{}#other", scene.eve.actor)] {
+        assert_eq!(scene.send(proxied(3, &key)).await, "401 bad-signature", "{key}");
+    }
+    assert_eq!(scene.world.stored().await.difference(&before), []);
+}
+
 /// Removes the text between two marks.
 fn cut(text: &mut String, from: &str, to: &str) {
     let start = text.find(from).unwrap() + from.len();

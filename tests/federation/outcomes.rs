@@ -152,6 +152,34 @@ async fn a_refusal_says_nothing_of_the_scheme() {
     }
 }
 
+/// The server asks for another signature (`Accept-Signature`): the second knock has it, and there is
+/// no third one.
+#[tokio::test]
+async fn a_signature_that_is_asked_for_is_made_once() {
+    let mut scene = StrangerScene::new().await;
+    let asks = || StrangerAnswer {
+        headers: vec![("accept-signature", r#"eve=("@method" "@authority");created;nonce="n1""#.to_owned())],
+        ..StrangerAnswer::status(401)
+    };
+    scene.eve.script(move |asked| {
+        let input = asked.headers.get("signature-input")?.to_str().unwrap();
+        (!input.contains("n1")).then(asks)
+    });
+    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Accepted { .. }));
+    let posts = scene.eve.posts();
+    assert_eq!(posts.len(), 2);
+    let input = posts[1].headers["signature-input"].to_str().unwrap();
+    let (covered, parameters) = input.split_once(";created=").unwrap();
+    assert_eq!(covered, r#"eve=("@method" "@target-uri" "content-digest" "@authority")"#);
+    let key = r#"keyid="https://a.example/user/alice#main-key""#;
+    assert!(parameters.ends_with(&format!(r#";{key};alg="rsa-v1_5-sha256";nonce="n1""#)), "{input}");
+
+    scene.eve.script(move |asked| (asked.method == Method::POST).then(asks));
+    assert!(matches!(scene.send(&scene.envelope()).await.unwrap(), SendOutcome::Queued { .. }));
+    assert_eq!(scene.eve.posts().len(), 4);
+    scene.a.leave_queues();
+}
+
 /// The server answers 500 five times, then 202: the message arrives, and its sender is told.
 #[tokio::test]
 async fn a_server_that_recovers() {

@@ -76,9 +76,11 @@ fn every_problem() -> Vec<Problem> {
 fn the_table_has_every_problem() {
     let mut due = BTreeMap::new();
     for problem in every_problem() {
-        let header = problem.header().map(|(name, _)| name.to_string());
+        let header = problem.headers().map(|(name, _)| name.to_string()).next();
         due.insert(format!("`{}`", problem.kind().slug), (problem.status().as_u16().to_string(), header));
     }
+    let asks = Problem::BadSignature(String::new()).headers().any(|(name, _)| name == "accept-signature");
+    assert!(asks, "a 401 says which signature it wants");
     let mut told = BTreeMap::new();
     for row in page::table(&page::read(), "\n## 11. Problems\n") {
         let [slug, status, when] = row.as_slice() else { panic!("a row of three cells: {row:?}") };

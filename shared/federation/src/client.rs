@@ -265,6 +265,8 @@ impl GuardedClient {
                 host: host.to_owned(),
                 status: response.status(),
                 retry_after_seconds: answer::retry_after(response.headers()),
+                accept_signature: answer::header(response.headers(), &crate::ACCEPT_SIGNATURE)
+                    .map(str::to_owned),
             }),
         }
     }

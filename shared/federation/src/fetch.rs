@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, MediaTypes};
 use crate::directory::UNREACHABLE_MS;
 use crate::error::reason;
-use crate::{Federation, RemoteError, Scheme, asks_for_another};
+use crate::{Federation, RemoteError, Scheme, Signing};
 
 /// The maximum size of an actor document, in bytes: 64 KiB (`docs/protocol.md`, section 12).
 const MAX_ACTOR_BYTES: usize = 64 << 10;
@@ -112,12 +112,13 @@ impl Federation {
     ) -> Result<FetchedDocument, FetchFault> {
         let limits = &ExchangeLimits { body_bytes: MAX_ACTOR_BYTES, ..*limits };
         let knock = async {
-            let fetched = self.get(id, Scheme::Rfc9421, now_ms, limits).await;
-            match &fetched {
-                Err(FetchError::Status { status, .. }) if asks_for_another(*status) => {
-                    self.get(id, Scheme::Rfc9421.other(), now_ms, limits).await
-                }
-                _ => fetched,
+            let first = Scheme::Rfc9421;
+            let fetched = self.get(id, &Signing::Usual(first), now_ms, limits).await;
+            let Err(FetchError::Status { status, accept_signature, .. }) = &fetched else { return fetched };
+            let key_id = crate::key_id(&self.origin().server_actor());
+            match Signing::second(first, *status, accept_signature.as_deref(), false, &key_id) {
+                Some(second) => self.get(id, &second, now_ms, limits).await,
+                None => fetched,
             }
         };
         let late = || FetchError::TimedOut { host: id.to_owned(), after: limits.time };
@@ -138,7 +139,7 @@ impl Federation {
     async fn get(
         &self,
         url: &str,
-        scheme: Scheme,
+        signing: &Signing,
         now_ms: i64,
         limits: &ExchangeLimits,
     ) -> Result<FetchOutcome, FetchError> {
@@ -146,7 +147,7 @@ impl Federation {
         let sign = |url: &url::Url| {
             self.permit_url(url)?;
             let request = OutgoingRequest { method: "GET", url, body: None, key_id: &key_id };
-            Ok(self.signed_headers(scheme, &request, now_ms))
+            Ok(self.signed_headers(signing, &request, now_ms))
         };
         self.client.get_json(url, MediaTypes::ACTIVITY, sign, limits).await
     }

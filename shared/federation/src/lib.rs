@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eko_protocol::address::Origin;
-use eko_protocol::http_signature::{self, OutgoingRequest};
+use eko_protocol::http_signature::{self, OutgoingRequest, RequestedSignature};
 use eko_store::Store;
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -103,16 +103,18 @@ impl Federation {
     /// Returns the headers that sign a request.
     fn signed_headers(
         &self,
-        scheme: Scheme,
+        signing: &Signing,
         request: &OutgoingRequest<'_>,
         now_ms: i64,
     ) -> Vec<(HeaderName, HeaderValue)> {
-        let signed = http_signature::prepare(scheme, request, now_ms)
-            .map_err(|error| error.to_string())
-            .and_then(|unsigned| {
-                let signature = self.settings.key.sign(unsigned.base()).map_err(|error| error.to_string())?;
-                Ok(unsigned.into_headers(&signature))
-            });
+        let unsigned = match signing {
+            Signing::Usual(scheme) => http_signature::prepare(*scheme, request, now_ms),
+            Signing::Requested(wish) => http_signature::prepare_requested(wish, request, now_ms),
+        };
+        let signed = unsigned.map_err(|error| error.to_string()).and_then(|unsigned| {
+            let signature = self.settings.key.sign(unsigned.base()).map_err(|error| error.to_string())?;
+            Ok(unsigned.into_headers(&signature))
+        });
         let headers = signed.unwrap_or_else(|error| {
             // The request is sent without a signature. The other server refuses it, and our log has
             // the reason.
@@ -130,6 +132,46 @@ impl Federation {
 /// under an id of its own.
 pub fn key_id(actor: &str) -> String {
     format!("{actor}#main-key")
+}
+
+/// The header by which a server asks for a signature (RFC 9421, section 5).
+const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
+
+/// The signature of one knock.
+#[derive(Debug, Clone)]
+enum Signing {
+    /// The usual signature by a scheme.
+    Usual(Scheme),
+    /// The signature that the server asked for, by RFC 9421.
+    Requested(RequestedSignature),
+}
+
+impl Signing {
+    /// Returns the signature of the second knock, after the answer to the first one, or `None` if
+    /// the answer asks for none. A request for a signature (`Accept-Signature` of a 401) is honoured
+    /// if it can be; otherwise it is the other scheme's turn.
+    fn second(
+        first: Scheme,
+        status: StatusCode,
+        accept_signature: Option<&str>,
+        has_body: bool,
+        key_id: &str,
+    ) -> Option<Self> {
+        if !asks_for_another(status) {
+            return None;
+        }
+        let wish = accept_signature.filter(|_| status == StatusCode::UNAUTHORIZED);
+        let wish = wish.and_then(|text| RequestedSignature::read(text, has_body, key_id));
+        Some(wish.map_or(Self::Usual(first.other()), Self::Requested))
+    }
+
+    /// Returns the scheme.
+    fn scheme(&self) -> Scheme {
+        match self {
+            Self::Usual(scheme) => *scheme,
+            Self::Requested(_) => Scheme::Rfc9421,
+        }
+    }
 }
 
 /// True if a status may mean that the other server does not know the signature scheme, so that a

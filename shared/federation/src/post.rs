@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::client::{FetchError, GuardRefusal, MAX_REDIRECTS};
 use crate::error::reason;
-use crate::{Federation, Scheme, asks_for_another};
+use crate::{ACCEPT_SIGNATURE, Federation, Scheme, Signing};
 
 /// Another server's answer. The body is empty if the status decides without it, and an error if it
 /// could not be read.
@@ -128,7 +128,8 @@ impl Federation {
     /// POSTs an activity of `actor`, an actor id of this server.
     ///
     /// Signs it with the scheme `first`. If the server refuses that, signs it with the other scheme
-    /// and posts it again ("double knocking"). Both knocks share the time until `ends`.
+    /// and posts it again ("double knocking"); if a 401 asks for a signature that this server can
+    /// make (`Accept-Signature`), with that one instead. Both knocks share the time until `ends`.
     ///
     /// The status decides. A body that is too large, compressed, slow or cut off changes an
     /// outcome only if it is needed ([`PostedKind`]): then the POST is repeated if that may help.
@@ -142,13 +143,14 @@ impl Federation {
         ends: Instant,
     ) -> PostOutcome {
         let knock = async {
-            let answer = self.post_once(url, actor, posted, first, now_ms, ends).await?;
-            if !asks_for_another(answer.status()) {
+            let answer = self.post_once(url, actor, posted, &Signing::Usual(first), now_ms, ends).await?;
+            let accept = answer.headers().get(ACCEPT_SIGNATURE).and_then(|value| value.to_str().ok());
+            let Some(second) = Signing::second(first, answer.status(), accept, true, &crate::key_id(actor))
+            else {
                 return Ok((answer, first));
-            }
-            let second = first.other();
-            let again = self.post_once(url, actor, posted, second, now_ms, ends).await?;
-            Ok::<_, FetchError>((again, second))
+            };
+            let again = self.post_once(url, actor, posted, &second, now_ms, ends).await?;
+            Ok::<_, FetchError>((again, second.scheme()))
         };
         let (response, scheme) = match knock.await {
             Ok(answered) => answered,
@@ -170,7 +172,7 @@ impl Federation {
         url: &str,
         actor: &str,
         posted: Posted<'_>,
-        scheme: Scheme,
+        signing: &Signing,
         now_ms: i64,
         ends: Instant,
     ) -> Result<ServerAnswer, FetchError> {
@@ -184,7 +186,7 @@ impl Federation {
                 .header(header::CONTENT_TYPE, "application/activity+json")
                 .header(header::ACCEPT, "application/activity+json, application/json");
             let outgoing = OutgoingRequest { method: "POST", url: &url, body: Some(body), key_id: &key_id };
-            for (name, value) in self.signed_headers(scheme, &outgoing, now_ms) {
+            for (name, value) in self.signed_headers(signing, &outgoing, now_ms) {
                 request = request.header(name, value);
             }
             let request = request.body(body.clone()).map_err(|_| GuardRefusal::NotAUrl)?;

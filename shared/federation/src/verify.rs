@@ -61,7 +61,8 @@ enum Judgement {
 }
 
 impl Federation {
-    /// Reads the signature of a request and checks everything that needs no key. It makes no call.
+    /// Reads the signature of a request of `actor` and checks everything that needs no key. It makes
+    /// no call.
     ///
     /// # Errors
     /// [`VerificationError::Signature`] with the text of the
@@ -69,9 +70,10 @@ impl Federation {
     pub fn claim(
         &self,
         request: &ReceivedRequest<'_>,
+        actor: &str,
         now_ms: i64,
     ) -> Result<SignatureClaim, VerificationError> {
-        http_signature::read_claim(request, self.origin(), now_ms, self.settings.window_ms)
+        http_signature::read_claim(request, self.origin(), actor, now_ms, self.settings.window_ms)
             .map_err(|fault| VerificationError::Signature(fault.to_string()))
     }
 

@@ -45,13 +45,15 @@
 //!     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
 //!     let received = ReceivedRequest { method: "POST", target: "/inbox", headers: &headers, body };
 //!     let origin = Origin::parse("https://a.example")?;
-//!     let claim = read_claim(&received, &origin, NOW_MS, 300_000)?;
+//!     let actor = "https://b.example/actor";
+//!     let claim = read_claim(&received, &origin, actor, NOW_MS, 300_000)?;
 //!     assert_eq!((claim.scheme, claim.key_id.as_str(), claim.base), (scheme, key_id, base));
 //!
 //!     // A changed body does not match its digest, and an old signature is refused.
 //!     let changed = ReceivedRequest { body: b"[]", ..received };
-//!     assert_eq!(read_claim(&changed, &origin, NOW_MS, 300_000), Err(SignatureFault::OtherBody));
-//!     let late = read_claim(&received, &origin, NOW_MS + 300_001, 300_000);
+//!     let claim = read_claim(&changed, &origin, actor, NOW_MS, 300_000);
+//!     assert_eq!(claim, Err(SignatureFault::OtherBody));
+//!     let late = read_claim(&received, &origin, actor, NOW_MS + 300_001, 300_000);
 //!     assert_eq!(late, Err(SignatureFault::TooOld));
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -63,6 +65,7 @@ mod digest;
 mod fault;
 mod incoming;
 mod outgoing;
+mod requested;
 mod rfc9421;
 
 use crate::address::Origin;
@@ -71,7 +74,8 @@ use clock::TimeWindow;
 use incoming::IncomingRequest;
 
 pub use fault::SignatureFault;
-pub use outgoing::{OutgoingRequest, UnsignableRequest, UnsignedRequest, prepare};
+pub use outgoing::{OutgoingRequest, UnsignableRequest, UnsignedRequest, prepare, prepare_requested};
+pub use requested::{ACCEPT_SIGNATURE, RequestedSignature};
 
 /// The maximum length of a signature in bytes: RSA with 8192 bits.
 const MAX_SIGNATURE_BYTES: usize = 1024;
@@ -130,7 +134,9 @@ pub struct SignatureClaim {
 /// included.
 ///
 /// `origin` is the origin of the server that received the request. It stands for the host that was
-/// signed, because a gateway may have changed the `Host` header. `now_ms` is the current time and
+/// signed, because a gateway may have changed the `Host` header. `actor` is the id of the actor whose
+/// signature is wanted: of several signatures by RFC 9421, as a proxy adds one, the one with a key of
+/// that actor is read. `now_ms` is the current time and
 /// `window_ms` the accepted difference in both directions, in milliseconds.
 ///
 /// # Errors
@@ -138,13 +144,14 @@ pub struct SignatureClaim {
 pub fn read_claim(
     request: &ReceivedRequest<'_>,
     origin: &Origin,
+    actor: &str,
     now_ms: i64,
     window_ms: i64,
 ) -> Result<SignatureClaim, SignatureFault> {
     let incoming = IncomingRequest::new(request, origin)?;
     let clock = TimeWindow { now_ms, window_ms };
     if incoming.has("signature-input") {
-        rfc9421::read(&incoming, clock)
+        rfc9421::read(&incoming, actor, clock)
     } else if incoming.has("signature") {
         cavage::read(&incoming, clock)
     } else {

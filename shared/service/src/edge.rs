@@ -50,7 +50,7 @@ async fn problems(State(state): State<AppState>, request: Request, next: Next) -
         }
         let body = problem.body(&state.origin().problem(slug), &id);
         response = respond::document(problem.status(), "application/problem+json", &body);
-        if let Some((name, value)) = problem.header() {
+        for (name, value) in problem.headers() {
             response.headers_mut().insert(name, value);
         }
     }

@@ -13,6 +13,7 @@ use eko_protocol::Invalid;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::envelope::AuthorMismatch;
 use eko_protocol::excerpt::{excerpt, pointer_excerpt};
+use eko_protocol::http_signature::ACCEPT_SIGNATURE;
 use eko_protocol::json::JsonError;
 use eko_protocol::limits::MAX_REASON_BYTES;
 use eko_store::StoreError;
@@ -271,8 +272,19 @@ impl Problem {
         Value::Object(body)
     }
 
-    /// Returns the header that the answer has besides.
-    pub fn header(&self) -> Option<(header::HeaderName, HeaderValue)> {
+    /// Returns the headers that the answer has besides.
+    pub fn headers(&self) -> impl Iterator<Item = (header::HeaderName, HeaderValue)> {
+        let accept_signature = match self {
+            Self::BadSignature(_) => {
+                let name = header::HeaderName::from_static("accept-signature");
+                Some((name, HeaderValue::from_static(ACCEPT_SIGNATURE)))
+            }
+            _ => None,
+        };
+        self.header().into_iter().chain(accept_signature)
+    }
+
+    fn header(&self) -> Option<(header::HeaderName, HeaderValue)> {
         match self {
             Self::Unauthenticated(_) => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))

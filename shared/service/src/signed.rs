@@ -58,7 +58,7 @@ pub async fn read(
         body: &content,
     };
     let now_ms = state.now_ms();
-    let claim = federation.claim(&request, now_ms).map_err(unverified)?;
+    let claim = federation.claim(&request, &actor, now_ms).map_err(unverified)?;
     match federation.verify(&claim, &actor, now_ms).await {
         Ok(verified) => Ok(Some(SignedActivity { activity, actor: verified.actor })),
         Err(VerificationError::Actor(RemoteError::Gone(_))) if is_own_deletion(&activity, &actor) => Ok(None),

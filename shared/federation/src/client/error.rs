@@ -158,6 +158,8 @@ pub enum FetchError {
         /// The `Retry-After` in seconds, if it is a number (RFC 9110, section 10.2.3). It is not
         /// bounded.
         retry_after_seconds: Option<u64>,
+        /// The signature that the server asks for (`Accept-Signature`; RFC 9421, section 5).
+        accept_signature: Option<String>,
     },
     /// The fetch was redirected more than [`MAX_REDIRECTS`](super::MAX_REDIRECTS) times.
     #[error("{host} redirects too often")]
@@ -243,6 +245,7 @@ mod tests {
                 host: host(),
                 status: StatusCode::TOO_MANY_REQUESTS,
                 retry_after_seconds: Some(9),
+                accept_signature: None,
             },
         ]
         .map(|error| error.to_string());
@@ -272,7 +275,12 @@ mod tests {
             (503, true),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            let error = FetchError::Status { host: String::new(), status, retry_after_seconds: None };
+            let error = FetchError::Status {
+                host: String::new(),
+                status,
+                retry_after_seconds: None,
+                accept_signature: None,
+            };
             assert_eq!(error.is_transient(), transient, "{status}");
         }
     }

@@ -27,10 +27,13 @@ pub enum SignatureFault {
     /// silently, or has a value in another spelling than the standard writes.
     #[error("the header `{0}` names something twice or is not spelled canonically")]
     NotCanonical(&'static str),
-    /// The request has several signatures. RFC 9421 allows them, but does not say which one counts.
-    #[error("the request has more than one signature")]
+    /// Several of the request's signatures have a key of the actor.
+    #[error("the request has more than one signature of the actor")]
     SeveralLabels,
-    /// `Signature` and `Signature-Input` do not name the same signature.
+    /// None of the request's several signatures has a key on the actor's server.
+    #[error("none of the request's signatures has a key on the actor's server")]
+    NoLabel,
+    /// `Signature` and `Signature-Input` do not name the same signatures.
     #[error("`Signature` and `Signature-Input` have different labels")]
     OtherLabel,
     /// A draft-cavage parameter appears more than once.

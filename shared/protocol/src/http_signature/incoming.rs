@@ -54,10 +54,22 @@ impl<'a> IncomingRequest<'a> {
             return Err(SignatureFault::Repeated(cut(name)));
         }
         let value = value.trim_matches([' ', '\t']);
-        if !value.bytes().all(|b| b == b'\t' || b == b' ' || b.is_ascii_graphic()) {
+        if !is_printable(value) {
             return Err(SignatureFault::Unreadable(cut(name)));
         }
         Ok(value)
+    }
+
+    /// Returns the value of a header that is a list: its lines, joined (RFC 9110, section 5.3).
+    pub(super) fn list(&self, name: &str) -> Result<String, SignatureFault> {
+        let lines: Vec<&str> = self.values(name).map(|line| line.trim_matches([' ', '\t'])).collect();
+        match lines.as_slice() {
+            [] => Err(SignatureFault::Absent(cut(name))),
+            lines if !lines.iter().all(|line| is_printable(line)) => {
+                Err(SignatureFault::Unreadable(cut(name)))
+            }
+            lines => Ok(lines.join(", ")),
+        }
     }
 
     /// Returns the value of a covered header as the sender signed it. For `host` that is this
@@ -92,6 +104,11 @@ impl<'a> IncomingRequest<'a> {
         let headers = self.request.headers.iter();
         headers.filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
+}
+
+/// True for a header's value in printable ASCII.
+fn is_printable(value: &str) -> bool {
+    value.bytes().all(|b| b == b'\t' || b == b' ' || b.is_ascii_graphic())
 }
 
 /// True for a header name (RFC 9110, section 5.6.2) in lower case.

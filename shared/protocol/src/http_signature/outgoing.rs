@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
+use super::requested::RequestedSignature;
 use super::{Scheme, check_key_id, clock, digest, rfc9421};
 
 /// A request that cannot be signed: the method is not in upper case, the URL is not http(s) or has
@@ -63,6 +64,29 @@ pub fn prepare(
     request: &OutgoingRequest<'_>,
     now_ms: i64,
 ) -> Result<UnsignedRequest, UnsignableRequest> {
+    let authority = check(request)?;
+    Ok(match scheme {
+        Scheme::Cavage => cavage(request, authority, now_ms),
+        Scheme::Rfc9421 => rfc_9421(request, &RequestedSignature::least(), authority, now_ms),
+    })
+}
+
+/// Prepares a request for signing at `now_ms` (epoch milliseconds) as its server asked for. It
+/// covers what this server always covers, and what was asked for besides.
+///
+/// # Errors
+/// [`UnsignableRequest`] if the method, the URL or the key id cannot be signed.
+pub fn prepare_requested(
+    requested: &RequestedSignature,
+    request: &OutgoingRequest<'_>,
+    now_ms: i64,
+) -> Result<UnsignedRequest, UnsignableRequest> {
+    let authority = check(request)?;
+    Ok(rfc_9421(request, requested, authority, now_ms))
+}
+
+/// Checks that a request can be signed, and returns the authority of its URL.
+fn check(request: &OutgoingRequest<'_>) -> Result<String, UnsignableRequest> {
     let OutgoingRequest { method, url, key_id, .. } = *request;
     check_key_id(key_id).map_err(|_| UnsignableRequest)?;
     if key_id.contains(['"', '\\']) || method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
@@ -71,11 +95,7 @@ pub fn prepare(
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https") && !has_credentials);
     let host = host.ok_or(UnsignableRequest)?;
-    let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    Ok(match scheme {
-        Scheme::Cavage => cavage(request, authority, now_ms),
-        Scheme::Rfc9421 => rfc_9421(request, authority, now_ms),
-    })
+    Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 fn cavage(request: &OutgoingRequest<'_>, authority: String, now_ms: i64) -> UnsignedRequest {
@@ -92,23 +112,47 @@ fn cavage(request: &OutgoingRequest<'_>, authority: String, now_ms: i64) -> Unsi
     UnsignedRequest { base, headers, before, after: "\"" }
 }
 
-fn rfc_9421(request: &OutgoingRequest<'_>, authority: String, now_ms: i64) -> UnsignedRequest {
+fn rfc_9421(
+    request: &OutgoingRequest<'_>,
+    requested: &RequestedSignature,
+    authority: String,
+    now_ms: i64,
+) -> UnsignedRequest {
     let OutgoingRequest { method, url, body, key_id } = *request;
-    let mut headers = vec![("host", authority)];
-    let mut names = r#""@method" "@target-uri""#.to_owned();
-    let mut base = format!("\"@method\": {method}\n\"@target-uri\": {}\n", without_fragment(url));
-    if let Some(body) = body {
-        let value = digest::content_digest(body);
-        names.push_str(r#" "content-digest""#);
-        base.push_str(&format!("\"content-digest\": {value}\n"));
-        headers.push(("content-digest", value));
+    let mut headers = vec![("host", authority.clone())];
+    let (mut names, mut base) = (Vec::new(), String::new());
+    let least = ["@method", "@target-uri"].into_iter().chain(body.map(|_| "content-digest"));
+    let besides = requested.components().filter(|name| !least.clone().any(|least| least == *name));
+    for name in least.clone().chain(besides) {
+        let value = match name {
+            "@method" => method.to_owned(),
+            "@target-uri" => without_fragment(url).to_owned(),
+            "@authority" | "host" => authority.clone(),
+            "@scheme" => url.scheme().to_owned(),
+            "@request-target" => target(url),
+            "@path" => url.path().to_owned(),
+            "@query" => format!("?{}", url.query().unwrap_or_default()),
+            "content-digest" => digest::content_digest(body.unwrap_or_default()),
+            "date" => clock::http_date(now_ms),
+            // `RequestedSignature` has no other components.
+            _ => continue,
+        };
+        names.push(format!("\"{name}\""));
+        base.push_str(&format!("\"{name}\": {value}\n"));
+        match name {
+            "content-digest" => headers.push(("content-digest", value)),
+            "date" => headers.push(("date", value)),
+            _ => {}
+        }
     }
     let created = now_ms.div_euclid(1000);
-    let algorithm = rfc9421::ALGORITHM;
-    let input = format!(r#"({names});created={created};keyid="{key_id}";alg="{algorithm}""#);
+    let (algorithm, names) = (rfc9421::ALGORITHM, names.join(" "));
+    let more = requested.parameters(created);
+    let input = format!(r#"({names});created={created};keyid="{key_id}";alg="{algorithm}"{more}"#);
     base.push_str(&format!("\"@signature-params\": {input}"));
-    headers.push(("signature-input", format!("sig1={input}")));
-    UnsignedRequest { base, headers, before: "sig1=:".to_owned(), after: ":" }
+    let label = requested.label();
+    headers.push(("signature-input", format!("{label}={input}")));
+    UnsignedRequest { base, headers, before: format!("{label}=:"), after: ":" }
 }
 
 /// Returns path and query.

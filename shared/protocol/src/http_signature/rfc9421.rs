@@ -2,6 +2,8 @@
 
 use sfv::{BareItem, Dictionary, FieldType as _, InnerList, Key, ListEntry, Parser, Version};
 
+use crate::address::Origin;
+
 use super::clock::TimeWindow;
 use super::incoming::{IncomingRequest, cut};
 use super::{Scheme, SignatureClaim, SignatureFault, check_covered, check_key_id, check_signature};
@@ -27,13 +29,20 @@ struct Rfc9421Parameters<'a> {
 /// ```
 pub(super) fn read(
     incoming: &IncomingRequest<'_>,
+    actor: &str,
     clock: TimeWindow,
 ) -> Result<SignatureClaim, SignatureFault> {
-    let (label, input) = only_member("signature-input", incoming)?;
-    let (other_label, signature) = only_member("signature", incoming)?;
-    if label != other_label {
+    let mut inputs = members("signature-input", incoming)?;
+    let mut signatures = members("signature", incoming)?;
+    if inputs.is_empty() || signatures.is_empty() {
+        return Err(SignatureFault::Unsigned);
+    }
+    if inputs.len() != signatures.len() || !inputs.keys().all(|label| signatures.contains_key(label)) {
         return Err(SignatureFault::OtherLabel);
     }
+    let label = label(&inputs, actor)?;
+    let input = inputs.shift_remove(&label).ok_or(SignatureFault::Unsigned)?;
+    let signature = signatures.shift_remove(&label).ok_or(SignatureFault::OtherLabel)?;
     let ListEntry::InnerList(input) = input else {
         return Err(SignatureFault::Unreadable("signature-input".to_owned()));
     };
@@ -142,17 +151,38 @@ fn parameters(input: &InnerList) -> Result<Rfc9421Parameters<'_>, SignatureFault
     })
 }
 
-/// Returns the only member of a dictionary header, with its label.
-fn only_member(
-    name: &'static str,
-    incoming: &IncomingRequest<'_>,
-) -> Result<(Key, ListEntry), SignatureFault> {
-    let mut members = dictionary(name, incoming.header(name)?)?.into_iter();
-    match (members.next(), members.next()) {
-        (Some(member), None) => Ok(member),
-        (None, _) => Err(SignatureFault::Unsigned),
-        (Some(_), Some(_)) => Err(SignatureFault::SeveralLabels),
+/// Returns the label of the signature that counts: the only one, or of several the one whose key is
+/// on the actor's server. If several keys are there, as with a proxy of that server, it is the one
+/// whose key is in the actor's own document.
+fn label(inputs: &Dictionary, actor: &str) -> Result<Key, SignatureFault> {
+    let server = Origin::of(actor);
+    let labels: Vec<(&Key, &str)> =
+        inputs.iter().map(|(label, input)| (label, key_document(input).unwrap_or_default())).collect();
+    let with = |fits: &dyn Fn(&str) -> bool| -> Vec<&Key> {
+        labels.iter().filter(|(_, document)| fits(document)).map(|(label, _)| *label).collect()
+    };
+    let there = with(&|document| server.is_some() && Origin::of(document) == server);
+    match (labels.as_slice(), there.as_slice(), with(&|document| document == actor).as_slice()) {
+        ([], _, _) => Err(SignatureFault::Unsigned),
+        ([(label, _)], _, _) => Ok((*label).clone()),
+        (_, [], _) => Err(SignatureFault::NoLabel),
+        (_, [label], _) | (_, _, [label]) => Ok((*label).clone()),
+        _ => Err(SignatureFault::SeveralLabels),
     }
+}
+
+/// Returns the key id of a signature, without its fragment.
+fn key_document(input: &ListEntry) -> Option<&str> {
+    let ListEntry::InnerList(input) = input else { return None };
+    match input.params.get("keyid")? {
+        BareItem::String(id) => id.as_str().split('#').next(),
+        _ => None,
+    }
+}
+
+/// Returns the members of a dictionary header, which may have several lines.
+fn members(name: &'static str, incoming: &IncomingRequest<'_>) -> Result<Dictionary, SignatureFault> {
+    dictionary(name, &incoming.list(name)?)
 }
 
 /// Returns the bytes of a `Signature` member, which has no parameters.

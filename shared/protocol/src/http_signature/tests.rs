@@ -5,12 +5,15 @@ use super::*;
 mod limits;
 mod published;
 mod refused;
+mod requested;
 mod round_trip;
+mod several;
 
 pub(super) const NOW_MS: i64 = 1_795_392_000_000;
 pub(super) const DATE: &str = "Mon, 23 Nov 2026 00:00:00 GMT";
 pub(super) const WINDOW_MS: i64 = 300_000;
 pub(super) const TARGET: &str = "/user/bob/inbox";
+pub(super) const ACTOR: &str = "https://b.example/user/alice";
 pub(super) const KEY_ID: &str = "https://b.example/user/alice#main-key";
 pub(super) const BODY: &[u8] = br#"{"hello": "world"}"#;
 pub(super) const HASH: &str = "X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=";
@@ -61,7 +64,7 @@ impl SampleRequest {
             headers: &headers,
             body: &self.body,
         };
-        read_claim(&request, &Origin::parse(origin).unwrap(), now_ms, WINDOW_MS)
+        read_claim(&request, &Origin::parse(origin).unwrap(), ACTOR, now_ms, WINDOW_MS)
     }
 
     pub(super) fn base(&self) -> String {

@@ -219,7 +219,7 @@ async fn statuses_are_told_apart() {
     ] {
         let headers: Vec<_> = retry_after.map(|value| ("Retry-After", value)).into_iter().collect();
         match fetched(answer(status, &headers, "")).await {
-            Err(FetchError::Status { host, status, retry_after_seconds }) => {
+            Err(FetchError::Status { host, status, retry_after_seconds, .. }) => {
                 assert_eq!((status.as_u16(), retry_after_seconds), expected);
                 assert_eq!(host, "a.example");
             }

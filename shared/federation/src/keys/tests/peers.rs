@@ -25,7 +25,9 @@ fn outcome(request: &Value, document: &Value, key: &PublicKey) -> String {
         body: request["body"].as_str().unwrap().as_bytes(),
     };
     let origin = Origin::parse(document["origin"].as_str().unwrap()).unwrap();
-    match read_claim(&received, &origin, document["nowMs"].as_i64().unwrap(), WINDOW_MS) {
+    let key_id = document["keyId"].as_str().unwrap();
+    let actor = key_id.split('#').next().unwrap();
+    match read_claim(&received, &origin, actor, document["nowMs"].as_i64().unwrap(), WINDOW_MS) {
         Err(fault) => fault.to_string(),
         Ok(claim) => {
             let scheme = if request["scheme"] == "cavage" { Scheme::Cavage } else { Scheme::Rfc9421 };

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use eko_client::content::pad;
-use eko_client::messenger::Notice;
+use eko_client::group::Proposal;
+use eko_client::messenger::{Notice, READ_AGAIN_MINUTES};
 use eko_testkit::World;
 use serde_json::Value;
 
 use crate::distrust::show_chain;
 use crate::forging::ForgingSessions;
-use crate::friends::Friends;
+use crate::friends::{Friends, hide};
 use crate::people::{code_of, device, first, further, hear, know, say, text};
-use crate::test_network::TestNetwork;
+use crate::test_network::{FalseAnswer, TestNetwork};
 
 fn contradicts(notices: &[Notice], by: &str, whose: &str) -> bool {
     notices
@@ -77,6 +78,64 @@ async fn a_view_is_sent_once() {
         alice.receive().await.unwrap();
     }
     assert_eq!(views.lock().unwrap().len(), 1);
+    world.deliver().await;
+}
+
+/// Bob has another state of a group, which Dave has told him of, and then another view of the two of
+/// them. What is not told again takes no view with it.
+#[tokio::test]
+async fn a_view_is_not_used_up_by_what_is_not_sent() {
+    let world = World::new().await;
+    let (wire, his) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &his, "bob").await);
+    let sessions = ForgingSessions::default();
+    let dave = sessions.first(&world, &wire, "dave").await;
+    say(&bob, &dave.me(), "before").await;
+    world.deliver().await;
+    dave.receive().await.unwrap();
+    dave.accept_contact(&bob.me()).unwrap();
+    let (id, _) = alice.create_group("Friday", &[bob.me(), dave.me()]).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    bob.join_group(&id, None).await.unwrap();
+    dave.receive().await.unwrap();
+    dave.join_group(&id, None).await.unwrap();
+    world.deliver().await;
+    hide(&his, &bob, &[&alice]);
+    alice.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    world.deliver().await;
+    dave.receive().await.unwrap();
+    // Dave tells Bob of the state. Bob's server hides that, too.
+    let (from, inbox) = ([alice.me().actor(), dave.me().actor()], "/user/bob/inbox");
+    his.tamper(move |passing| {
+        let mut page: Value = serde_json::from_slice(passing.answer).ok()?;
+        let items = page["orderedItems"].as_array_mut().filter(|_| passing.endpoint == ("GET", inbox))?;
+        items.retain(|item| !from.iter().any(|author| item["actor"] == *author));
+        Some(FalseAnswer { status: 200, body: page.to_string().into_bytes() })
+    });
+    bob.send_to_group(&id, text("is it Friday?")).await.unwrap();
+    let sent: Arc<Mutex<Vec<(String, bool)>>> = Arc::default();
+    let recorded = Arc::clone(&sent);
+    sessions.forge(move |activity| {
+        let kind = activity["type"].as_str().unwrap_or_default().to_owned();
+        recorded.lock().unwrap().push((kind, activity["eko:deviceSets"].is_object()));
+    });
+    let look = async || {
+        world.deliver().await;
+        dave.receive().await.unwrap();
+        let mut sent = std::mem::take(&mut *sent.lock().unwrap());
+        sent.sort();
+        sent.dedup();
+        sent
+    };
+    let (receipt, announce) = ("Delivered".to_owned(), "Announce".to_owned());
+    assert_eq!(look().await, [(announce, false), (receipt.clone(), false)]);
+    world.advance(READ_AGAIN_MINUTES * 60_000);
+    further(&world, &wire, &bob, "two").await;
+    say(&bob, &dave.me(), "I have two devices").await;
+    world.advance(1);
+    bob.send_to_group(&id, text("is it still Friday?")).await.unwrap();
+    assert_eq!(look().await, [(receipt, true)]);
     world.deliver().await;
 }
 

@@ -80,7 +80,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// [`GroupError::FalseGrant`] if nothing proves the invitation, or [`GroupError::RevokedDevice`] if
     /// its device was revoked since: it is dropped; and with [`GroupError::SeveralInvitations`] if
     /// several are proven and `by` selects none of them. [`MessengerError::Distrust`] if the devices of
-    /// who made it were all replaced, and this user has not accepted that.
+    /// who made it were all replaced, and this user has not accepted that, or if their server hides a
+    /// part of their chain. The chain is read anew; if it cannot be read, the invitation stays.
     pub async fn join_group(&self, id: &GroupId, by: Option<&Person>) -> Result<JoinedGroup, MessengerError> {
         self.require_joined().await?;
         let by = by.map(Person::actor);
@@ -92,13 +93,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if is_member && by.is_none() && !open.is_empty() {
             return Err(GroupError::SeveralInvitations.into());
         }
-        let mut proven = Vec::new();
+        let (mut proven, mut read) = (Vec::new(), BTreeSet::new());
         for invitation in open {
-            let proof = match self.store.read(|tx| self.check_maker(tx, &invitation)) {
-                Ok(()) => self.prove(&invitation.known.current).await,
-                Err(error) => Err(error),
-            };
-            match proof {
+            match self.check_invitation(&invitation, &mut read).await {
                 Ok(()) => proven.push(invitation),
                 Err(error @ MessengerError::Group(_)) => {
                     self.store.write(|tx| tx.drop_invitations(id.as_str(), Some(&invitation.by)))?;
@@ -164,11 +161,33 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         })
     }
 
+    /// Checks an invitation: by the chain of whoever made its state, as it is now, and by its grants.
+    /// `read` has those whose chains were read for this.
+    async fn check_invitation(
+        &self,
+        invitation: &StoredInvitation,
+        read: &mut BTreeSet<String>,
+    ) -> Result<(), MessengerError> {
+        let maker = invitation.latest.author();
+        if maker != self.device.actor() && !read.contains(maker) {
+            let nobody = || MessengerError::NoSuchPerson(maker.to_owned());
+            let contact = self.read_chain(&Person::of(maker).ok_or_else(nobody)?).await?;
+            // The node that is missing may be a revocation.
+            if let Some(why) = contact.hidden() {
+                return Err(self.alarm(maker, why)?);
+            }
+            read.insert(maker.to_owned());
+        }
+        self.store.read(|tx| self.check_maker(tx, invitation))?;
+        self.prove(&invitation.known.current).await
+    }
+
     /// Checks that the device which made the state of an invitation is an active one still, and that
     /// this user has accepted a reset of its user's devices.
     fn check_maker(&self, tx: &Transaction<'_>, invitation: &StoredInvitation) -> Result<(), MessengerError> {
         let (author, device) = (invitation.latest.author(), invitation.latest.device());
-        let Some(contact) = self.kept_contact(tx, author)? else { return Ok(()) };
+        let nobody = || MessengerError::NoSuchPerson(author.to_owned());
+        let contact = self.kept_contact(tx, author)?.ok_or_else(nobody)?;
         match Standing::of(&contact, device, &self.device.actor()) {
             Standing::Revoked => Err(GroupError::RevokedDevice.into()),
             Standing::Reset | Standing::Former => {

@@ -124,10 +124,39 @@ async fn the_invitation_of_a_device_that_is_revoked_since_is_not_joined() {
     bob.receive().await.unwrap();
     assert_eq!(bob.invitations().unwrap().len(), 1);
     alice.revoke(stolen.device().id()).await.unwrap();
-    bob.verification(&alice.me()).await.unwrap();
+    // Bob's device has read Alice's chain before, and not since.
+    wire.asked.lock().unwrap().clear();
     let refused = bob.join_group(&id, None).await;
     assert!(matches!(refused, Err(MessengerError::Group(GroupError::RevokedDevice))), "{refused:?}");
     assert_eq!((bob.invitations().unwrap().len(), bob.groups().unwrap().len()), (0, 0));
+    let read = wire.asked.lock().unwrap().iter().filter(|url| url.ends_with("/user/alice/devices")).count();
+    assert_eq!(read, 1, "the chain is read once for a joining");
+    world.deliver().await;
+    alice.receive().await.unwrap();
+    world.deliver().await;
+}
+
+/// The server does not answer for the chain of the device that has invited Bob. The invitation waits
+/// for it.
+#[tokio::test]
+async fn an_invitation_waits_for_the_chain_of_whoever_made_it() {
+    let world = World::new().await;
+    let (wire, line) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &line, "bob").await);
+    know(&bob, &alice.me()).await;
+    let (id, _) = alice.create_group("Friday", &[bob.me()]).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    line.drop_requests(|request| {
+        let is_chain = request.uri().path() == "/user/alice/devices";
+        is_chain.then(|| FalseAnswer { status: 503, body: Vec::new() })
+    });
+    let refused = bob.join_group(&id, None).await.unwrap_err();
+    assert!(refused.retry_after_s().is_some(), "{refused:?}");
+    assert_eq!((bob.invitations().unwrap().len(), bob.groups().unwrap().len()), (1, 0));
+    line.honest();
+    bob.join_group(&id, None).await.unwrap();
+    assert!(group(&bob, &id).member);
     world.deliver().await;
     alice.receive().await.unwrap();
     world.deliver().await;

@@ -8,6 +8,6 @@ mod url_text;
 mod user_name;
 
 pub use handle::Handle;
-pub use origin::Origin;
+pub use origin::{Origin, host_of};
 pub(crate) use url_text::check_url;
 pub use user_name::UserName;

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use eko_protocol::address::host_of;
+
 /// Returns the site of a server: the part of its name that somebody registered. A limit for one
 /// party counts sites, because whoever has a domain has every server under it, on every port.
 ///
@@ -18,10 +20,7 @@ use std::net::Ipv4Addr;
 /// assert_eq!(site("localhost:8081"), "localhost:8081");
 /// ```
 pub fn site(authority: &str) -> &str {
-    let name = match authority.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => authority,
-    };
+    let name = host_of(authority);
     if name == "localhost" || name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok() {
         return authority;
     }

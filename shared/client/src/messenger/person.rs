@@ -1,6 +1,6 @@
 //! Users of any server, and finding them by their handles.
 
-use eko_protocol::address::{Handle, Origin, UserName};
+use eko_protocol::address::{Handle, Origin, UserName, host_of};
 use http::StatusCode;
 use serde_json::Value;
 use url::form_urlencoded;
@@ -51,7 +51,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let user = handle.user().ok_or_else(nobody)?;
             return Ok(Person { origin: own.clone(), user });
         }
-        let host = handle.authority().split(':').next().unwrap_or_default();
+        let host = host_of(handle.authority());
         let scheme = if matches!(host, "localhost" | "127.0.0.1") { "http" } else { "https" };
         let query: String = form_urlencoded::byte_serialize(handle.acct().as_bytes()).collect();
         let url = format!("{scheme}://{}/.well-known/webfinger?resource={query}", handle.authority());

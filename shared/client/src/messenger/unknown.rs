@@ -1,7 +1,7 @@
 //! Entries of senders whose chains or devices this device does not know. They are read after all
 //! others, and in bounds, so that no server that answers late holds up what somebody else sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};
 
 use eko_protocol::activity::ReportKind;
@@ -14,7 +14,7 @@ use super::trust::ChainRoute;
 use super::{Messenger, MessengerError, Notice, Person, ReceivedBatch, UnreadableReason};
 use crate::device::{EntryContent, MailboxEntry};
 use crate::store::{DeviceStoreError, EnvelopeState};
-use crate::{SignalSessions, Transport};
+use crate::{Environment, SignalSessions, Transport};
 
 /// The number of chains that are read in one look for messages of unknown senders.
 pub const READ_FOR_SENDERS: usize = 8;
@@ -31,11 +31,33 @@ const FAILURE_KEPT_MS: i64 = 31 * 24 * 3_600_000;
 #[derive(Default)]
 pub(super) struct LaterEntries {
     /// The messages of unknown senders or devices.
-    senders: Vec<(Person, Vec<MailboxEntry>)>,
+    senders: Vec<LaterSender>,
     /// The messages of known senders whose chains are read because of a proof.
     doubted: Vec<MailboxEntry>,
+    /// The members of this user's groups, once somebody is compared with them.
+    members: Option<BTreeSet<String>>,
+    /// The random bytes that decide between domains, once that is needed.
+    lot: Option<[u8; 16]>,
     /// The reports after which a chain is read again, with the recipients of the envelopes.
     reports: Vec<(Person, MailboxEntry)>,
+}
+
+/// A sender whose device is not known, with the entries that need the sender's chain.
+struct LaterSender {
+    person: Person,
+    rank: SenderRank,
+    entries: Vec<MailboxEntry>,
+}
+
+/// The rank of a sender where not all chains can be read in one look. The first one comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum SenderRank {
+    /// A contact with a new device.
+    Contact,
+    /// A member of a group that this user is in.
+    Member,
+    /// Anybody else.
+    Stranger,
 }
 
 /// The times at which chains could not be read, in epoch milliseconds.
@@ -75,32 +97,37 @@ impl FailedReads {
 }
 
 impl LaterEntries {
-    /// Adds a message of an unknown sender. If there are too many senders, the newest one of the
-    /// domain with the most makes room for a sender of another domain. What is left out stays in the
-    /// mailbox.
-    fn put(&mut self, person: Person, entry: MailboxEntry) {
-        if let Some((_, entries)) = self.senders.iter_mut().find(|(sender, _)| *sender == person) {
-            if entries.len() < ENTRIES_AT_ONCE {
-                entries.push(entry);
+    /// Adds a message of an unknown sender. If there are too many senders, one of the last rank makes
+    /// room: the newest one of the domain with the most. Between domains with as many the lot decides,
+    /// so that each has its turn in some look. What is left out stays in the mailbox.
+    fn put(&mut self, person: Person, rank: SenderRank, entry: MailboxEntry, environment: &Environment) {
+        if let Some(sender) = self.senders.iter_mut().find(|sender| sender.person == person) {
+            if sender.entries.len() < ENTRIES_AT_ONCE {
+                sender.entries.push(entry);
             }
             return;
         }
-        if self.senders.len() >= READ_FOR_SENDERS {
-            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-            for (sender, _) in &self.senders {
-                *counts.entry(domain(sender)).or_default() += 1;
-            }
-            let own = counts.get(domain(&person)).copied().unwrap_or_default();
-            let fullest = counts.into_iter().max_by_key(|(_, count)| *count);
-            let Some((fullest, _)) = fullest.filter(|(_, count)| *count > own.saturating_add(1)) else {
-                return;
-            };
-            let Some(last) = self.senders.iter().rposition(|(sender, _)| domain(sender) == fullest) else {
-                return;
-            };
-            self.senders.remove(last);
+        self.senders.push(LaterSender { person, rank, entries: vec![entry] });
+        if self.senders.len() > READ_FOR_SENDERS {
+            let lot = *self.lot.get_or_insert_with(|| environment.bytes());
+            self.drop_one(&lot);
         }
-        self.senders.push((person, vec![entry]));
+    }
+
+    /// Drops the sender who makes room.
+    fn drop_one(&mut self, lot: &[u8; 16]) {
+        let Some(last) = self.senders.iter().map(|sender| sender.rank).max() else { return };
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for sender in self.senders.iter().filter(|sender| sender.rank == last) {
+            *counts.entry(domain(&sender.person)).or_default() += 1;
+        }
+        let fullest = counts.into_iter().max_by_key(|(domain, count)| (*count, drawn(lot, domain)));
+        let at = fullest.and_then(|(fullest, _)| {
+            self.senders.iter().rposition(|sender| sender.rank == last && domain(&sender.person) == fullest)
+        });
+        if let Some(at) = at {
+            self.senders.remove(at);
+        }
     }
 }
 
@@ -130,7 +157,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     return Ok(None);
                 }
                 if !self.failed().is_paused(&author, now_ms) {
-                    later.put(author, entry);
+                    let rank = self.rank(&author.actor(), later)?;
+                    later.put(author, rank, entry, &self.environment);
                 }
             }
             EntryContent::Report(report) if report.kind != ReportKind::Confirm => {
@@ -150,6 +178,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(None)
     }
 
+    /// Returns the rank of a sender. Reads all groups once for all entries of a look.
+    fn rank(&self, actor: &str, later: &mut LaterEntries) -> Result<SenderRank, DeviceStoreError> {
+        self.store.read(|tx| {
+            if tx.is_contact(actor)? {
+                return Ok(SenderRank::Contact);
+            }
+            let members = match later.members.take() {
+                Some(members) => members,
+                None => self.fellow_members(tx)?,
+            };
+            let is_member = later.members.insert(members).contains(actor);
+            Ok(if is_member { SenderRank::Member } else { SenderRank::Stranger })
+        })
+    }
+
     /// Reads the chains of unknown senders and those that lack a proven head at the same time, and takes
     /// the entries of these senders. Then it takes the reports, of which each may read a chain. A server
     /// that does not answer is asked for nothing more.
@@ -158,8 +201,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         later: LaterEntries,
         received: &mut ReceivedBatch,
     ) -> Result<(), MessengerError> {
-        let LaterEntries { senders, doubted, reports } = later;
-        let reads = senders.into_iter().map(async |(person, entries)| {
+        let LaterEntries { senders, doubted, reports, .. } = later;
+        let reads = senders.into_iter().map(async |LaterSender { person, entries, .. }| {
             let read = self.read_chain(&person).await;
             (person, entries, read)
         });
@@ -245,15 +288,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
-/// Returns the last two labels of a server's name. Whoever has a domain has every server under it.
-/// For some domains this takes several parties for one, which only lets them take turns.
+/// Returns the last two labels of a server's name. Whoever has a domain has every server under it, on
+/// every port. For some domains this takes several parties for one, which only lets them take turns.
 fn domain(person: &Person) -> &str {
-    let authority = person.origin.authority();
-    authority
-        .rmatch_indices('.')
+    let host = person.origin.host();
+    host.rmatch_indices('.')
         .nth(1)
-        .and_then(|(at, _)| authority.get(at.saturating_add(1)..))
-        .unwrap_or(authority)
+        .and_then(|(at, dot)| host.get(at.saturating_add(dot.len())..))
+        .unwrap_or(host)
+}
+
+/// Returns the place of a domain in a random order, which the lot determines.
+fn drawn(lot: &[u8; 16], domain: &str) -> Vec<u8> {
+    let bytes = [lot, domain.as_bytes()].concat();
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes).as_ref().to_vec()
 }
 
 #[cfg(test)]

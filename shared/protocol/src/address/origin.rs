@@ -88,6 +88,26 @@ impl Origin {
     pub fn authority(&self) -> &str {
         &self.authority
     }
+
+    /// Returns the host without the port.
+    pub fn host(&self) -> &str {
+        host_of(&self.authority)
+    }
+}
+
+/// Returns an authority without its port, if it has one.
+///
+/// ```
+/// use eko_protocol::address::host_of;
+///
+/// assert_eq!(host_of("b.example:8443"), "b.example");
+/// assert_eq!(host_of("[::1]"), "[::1]");
+/// ```
+pub fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
 }
 
 impl fmt::Display for Origin {

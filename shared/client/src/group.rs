@@ -57,9 +57,9 @@
 //!    when it next looks into its mailbox ([`KnownGroup::should_leave_again`]), and at every later
 //!    look until the current state does not list the user. Several devices of the user may do so:
 //!    their controls make the same state.
-//! 3. Only an accepted `added` that names the user as one whom it adds ends the departure, and only
-//!    if the device's state does not list the user. A device to which such an `added` comes later
-//!    than a change that follows it leaves again, because it cannot know of the `added`.
+//! 3. Only the user ends the departure, by joining once more. An `added` that names the user is an
+//!    invitation ([`entry_by`]). A device to which such an `added` comes later than a change that
+//!    follows it leaves again, because it cannot know of the `added`.
 //! 4. The last admin cannot leave before the other members. A user who became the last admin by
 //!    being overtaken is told so, stays until another member is an admin, and then leaves.
 //!
@@ -91,6 +91,7 @@
 //!    purpose, or may have been. The 8 epochs that follow end it for all of one `added`.
 
 mod change;
+mod consent;
 mod control;
 mod difference;
 mod error;
@@ -103,6 +104,7 @@ mod signer;
 mod state;
 
 pub use change::{GroupChange, Proposal, propose};
+pub use consent::{GroupEntry, entry_by};
 pub use control::{GroupControl, MAX_CONTROL};
 pub use difference::GroupDifference;
 pub use error::GroupError;

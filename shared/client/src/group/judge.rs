@@ -122,7 +122,10 @@ fn decide(
         Ordering::Equal => beside(known, control, sender, me),
         Ordering::Greater if control.previous() == Some(&current.hash()) => {
             check(current, control, sender)?;
-            Ok(ControlVerdict::Apply)
+            match [current, state].map(|state| state.members().contains(me)) {
+                [false, true] => entrance(control, me),
+                _ => Ok(ControlVerdict::Apply),
+            }
         }
         Ordering::Greater => later(known, control, me),
     }
@@ -209,7 +212,9 @@ fn later(known: &KnownGroup, control: &GroupControl, me: &str) -> Result<Control
 /// Judges a control for an earlier epoch.
 fn earlier(known: &KnownGroup, control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupError> {
     let (current, state) = (&known.current, control.state());
-    if matches!(&known.before, PreviousState::Unseen { hash, .. } if *hash == state.hash()) {
+    // Whoever is not in the group has no use for it: an admin could show a state with the user in it.
+    let is_member = current.members().contains(me);
+    if is_member && matches!(&known.before, PreviousState::Unseen { hash, .. } if *hash == state.hash()) {
         return Ok(ControlVerdict::Reveals);
     }
     if departs_with_key(current, control) {

@@ -2,6 +2,7 @@
 //! submodules.
 
 mod changes;
+mod consent;
 mod convergence;
 mod forwarding;
 mod judging;

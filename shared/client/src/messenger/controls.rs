@@ -66,10 +66,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             Some(by) => judge_forwarded_control(known.as_ref(), control, &sender, by, &me),
             None => judge_control(known.as_ref(), control, &sender, &me),
         };
-        if verdict == ControlVerdict::Jump
-            && whence.standing != Standing::Own
-            && known.as_ref().map(|known| self.is_called_back(tx, known, control)).transpose()? == Some(true)
-        {
+        if whence.standing != Standing::Own && self.needs_consent(tx, known.as_ref(), control, &verdict)? {
             self.invite(tx, control, whence, notices)?;
             return Ok(None);
         }
@@ -111,10 +108,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             tell(GroupEvent::TwoStories);
         }
         match &verdict {
-            ControlVerdict::Join if whence.standing != Standing::Own => {
-                self.invite(tx, control, whence, notices)?;
-                return Ok(None);
-            }
             ControlVerdict::Ahead => {
                 return match known.filter(|_| is_member) {
                     Some(known) => self.offer_unseen_admin(tx, &known, control, whence, notices).map(Some),
@@ -134,7 +127,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             ControlVerdict::Join
             | ControlVerdict::Apply
             | ControlVerdict::Jump
-            | ControlVerdict::Reveals
             | ControlVerdict::LateDeparture => tell(GroupEvent::Changed(control.change())),
             ControlVerdict::Overtaken => {
                 // Whoever has left leaves again without a word.
@@ -147,7 +139,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     notices.push(Notice::Group { id: id.clone(), by, event, difference: lost });
                 }
             }
-            ControlVerdict::Refused(_) | ControlVerdict::Same | ControlVerdict::Older => {}
+            // A state before is proven by its hash. What its control says of itself is not.
+            ControlVerdict::Reveals
+            | ControlVerdict::Refused(_)
+            | ControlVerdict::Same
+            | ControlVerdict::Older => {}
         }
         if let Some(UndoneChange { change, lost, remedy }) = undone {
             let holds = (verdict == ControlVerdict::Overtakes).then(|| difference.clone());

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::{Messenger, MessengerError};
 use crate::group::{
-    GroupControl, GroupError, KnownGroup, LeaveDecision, MAX_RACE, OwnDeparture, PreviousState, Proposal,
-    propose,
+    ControlVerdict, GroupControl, GroupEntry, GroupError, KnownGroup, LeaveDecision, MAX_RACE, OwnDeparture,
+    PreviousState, Proposal, entry_by, propose,
 };
 use crate::store::{DeviceStoreError, Transaction};
 use crate::{SignalSessions, Transport};
@@ -67,21 +67,34 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// True if a control that skips epochs brings this user, who has left the group, back into it, and
-    /// cannot have been made without knowing of that, or comes soon after another one. It is an
-    /// invitation.
-    pub(super) fn is_called_back(
+    /// True if a control would make this user a member who is none, and only the user can say so: it is
+    /// an invitation.
+    ///
+    /// It is none if its author may not have seen that the user has left, so that the user leaves again.
+    /// But an admin could use that to lead the user to others, over and over. So a control counts, that
+    /// skips epochs or lists others than the state that was left, only within [`MAX_RACE`] epochs and
+    /// once an hour.
+    pub(super) fn needs_consent(
         &self,
         tx: &Transaction<'_>,
-        known: &KnownGroup,
+        known: Option<&KnownGroup>,
         control: &GroupControl,
+        verdict: &ControlVerdict,
     ) -> Result<bool, DeviceStoreError> {
-        let (me, state) = (self.device.actor(), control.state());
-        let comes_back = !known.current.members().contains(&me) && state.members().contains(&me);
-        if known.departure != OwnDeparture::Made || !comes_back {
+        match entry_by(known, control, verdict, &self.device.actor()) {
+            GroupEntry::NoEntry => return Ok(false),
+            GroupEntry::Invitation => return Ok(true),
+            GroupEntry::Race => {}
+        }
+        let has_left = known.is_some_and(|known| known.departure == OwnDeparture::Made);
+        if !has_left {
             return Ok(false);
         }
+        let state = control.state();
         let Some(departure) = tx.departure(state.id().as_str())? else { return Ok(true) };
+        if *verdict == ControlVerdict::Overtakes && state.members().is_subset(&departure.members) {
+            return Ok(false);
+        }
         let since_ms = departure.again_ms.map(|again_ms| self.now_ms().saturating_sub(again_ms));
         let is_soon = since_ms.is_some_and(|since_ms| (0..CALL_PAUSE_MS).contains(&since_ms));
         Ok(is_soon || state.epoch() > departure.epoch.saturating_add(MAX_RACE))

@@ -17,24 +17,24 @@ use crate::people::{TestMessenger, first, hear, text};
 use crate::test_network::TestNetwork;
 
 /// Alice's group with Bob, Dave and Mallory, who is an admin as Alice is.
-struct Scene {
-    world: World,
-    wire: TestNetwork,
-    sessions: ForgingSessions,
-    alice: TestMessenger,
-    bob: TestMessenger,
-    dave: TestMessenger,
-    mallory: Forger,
-    id: GroupId,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) wire: TestNetwork,
+    pub(crate) sessions: ForgingSessions,
+    pub(crate) alice: TestMessenger,
+    pub(crate) bob: TestMessenger,
+    pub(crate) dave: TestMessenger,
+    pub(crate) mallory: Forger,
+    pub(crate) id: GroupId,
     /// The state that all of them have.
-    common: GroupState,
+    pub(crate) common: GroupState,
 }
 
 /// An event of a group: the actor, the event, and what differs.
-type Told = (String, GroupEvent, GroupDifference);
+pub(crate) type Told = (String, GroupEvent, GroupDifference);
 
 impl Scene {
-    async fn begin() -> Self {
+    pub(crate) async fn begin() -> Self {
         let world = World::new().await;
         let wire = TestNetwork::to(&[&world]);
         let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
@@ -61,7 +61,7 @@ impl Scene {
     }
 
     /// Looks into a mailbox, and returns what is told of the group.
-    async fn look(&self, client: &TestMessenger) -> Vec<Told> {
+    pub(crate) async fn look(&self, client: &TestMessenger) -> Vec<Told> {
         self.world.deliver().await;
         let told = |notice| match notice {
             Notice::Group { event: GroupEvent::Joined | GroupEvent::Held(_), .. } => None,
@@ -76,7 +76,7 @@ impl Scene {
         self.jump_by(1_000, change)
     }
 
-    fn jump_by(&self, epochs: u64, change: impl FnOnce(&mut GroupParts)) -> GroupControl {
+    pub(crate) fn jump_by(&self, epochs: u64, change: impl FnOnce(&mut GroupParts)) -> GroupControl {
         let epoch = self.common.epoch() + epochs;
         let before = GroupParts { epoch: epoch - 1, ..self.common.parts().clone() };
         let mut after = GroupParts { epoch, name: "Saturday".to_owned(), ..before.clone() };
@@ -85,7 +85,7 @@ impl Scene {
         control(&self.mallory, GroupChange::Renamed, Some(&before), &after)
     }
 
-    async fn send(&self, control: &GroupControl, to: &TestMessenger) {
+    pub(crate) async fn send(&self, control: &GroupControl, to: &TestMessenger) {
         send_control(&self.sessions, &self.mallory, &to.me(), control).await;
     }
 

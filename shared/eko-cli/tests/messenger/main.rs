@@ -7,6 +7,7 @@ mod adding;
 mod blind;
 mod challenges;
 mod changes;
+mod consent;
 mod controls;
 mod distrust;
 mod envelopes;

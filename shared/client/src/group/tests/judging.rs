@@ -297,7 +297,7 @@ fn who_came_back_with_a_change_that_lost_is_added_again() {
         KnownGroup::after(Some(&now), &left, &judge_control(Some(&now), &left, CAROL, CAROL), CAROL).unwrap();
     let (_, lost) = next(&out, Proposal::Add(people([CAROL])), ALICE, &environment);
     let verdict = judge_control(Some(&known), &lost, ALICE, CAROL);
-    assert_eq!(verdict, ControlVerdict::Apply);
+    assert_eq!(verdict, ControlVerdict::Join);
     let known = KnownGroup::after(Some(&known), &lost, &verdict, CAROL).unwrap();
     // Carol is told nothing of the change that won, because she is not a member in it.
     let (won, _) = next(&out, Proposal::Add(people([DAVE])), BOB, &environment);

@@ -1,0 +1,82 @@
+//! Tests of the ways by which a control would make somebody a member who is none.
+
+use super::*;
+
+/// Returns the record of the group with Bob as a second admin, Carol and Dave.
+fn four(environment: &Environment) -> KnownGroup {
+    let (before, _) = next(&choir(environment), Proposal::Add(people([DAVE])), ALICE, environment);
+    let (current, _) = next(&before, Proposal::Promote(people([BOB])), ALICE, environment);
+    known_after(current, seen(before))
+}
+
+/// Returns the record of a device of Carol's after a control.
+fn followed(known: &KnownGroup, control: &GroupControl) -> KnownGroup {
+    let verdict = judge_control(Some(known), control, control.author(), CAROL);
+    KnownGroup::after(Some(known), control, &verdict, CAROL).unwrap()
+}
+
+/// Returns the verdict of a device of Carol's, and the way in which she would be a member by it.
+fn entry(known: &KnownGroup, control: &GroupControl) -> (ControlVerdict, GroupEntry) {
+    let verdict = judge_control(Some(known), control, control.author(), CAROL);
+    let entry = entry_by(Some(known), control, &verdict, CAROL);
+    (verdict, entry)
+}
+
+#[test]
+fn only_a_race_brings_back_whoever_has_left() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (left, control) = next(&known.current, Proposal::Leave, CAROL, &environment);
+    let out = followed(&known, &control);
+    let removed = next(&known.current, Proposal::Remove(people([DAVE])), BOB, &environment);
+    assert_eq!(entry(&out, &removed.1), (ControlVerdict::Overtakes, GroupEntry::Race));
+    let (_, renamed) = next(&removed.0, rename("Band"), BOB, &environment);
+    assert_eq!(entry(&out, &renamed), (ControlVerdict::Jump, GroupEntry::Race));
+    let (_, added) = next(&left, Proposal::Add(people([CAROL])), BOB, &environment);
+    assert_eq!(entry(&out, &added), (ControlVerdict::Join, GroupEntry::Invitation));
+    // Another history of the epoch of the departure.
+    let never = GroupState::new(GroupParts { name: "Never".to_owned(), ..known.current.parts().clone() });
+    let (_, other) = next(&never.unwrap(), Proposal::Remove(people([DAVE])), BOB, &environment);
+    let conflict = ControlVerdict::Conflict { wins: true };
+    assert_eq!(entry(&out, &other), (conflict, GroupEntry::Invitation));
+    // Whoever is a member is no newcomer, and nobody is brought in who stays out.
+    assert_eq!(entry(&known, &renamed).1, GroupEntry::NoEntry);
+    let (_, rekeyed) = next(&left, Proposal::Rekey, BOB, &environment);
+    assert_eq!(entry(&out, &rekeyed).1, GroupEntry::NoEntry);
+}
+
+/// Carol was removed. Nothing but what wins over that removal is a race.
+#[test]
+fn only_what_wins_over_the_removal_brings_back_whoever_was_removed() {
+    for seed in 0..8 {
+        let environment = repeatable(seed);
+        let known = four(&environment);
+        let removal = |whom| next(&known.current, Proposal::Remove(people([whom])), BOB, &environment);
+        let (own, other) = (removal(CAROL), removal(DAVE));
+        let out = followed(&known, &own.1);
+        let expected = match other.0.hash() < own.0.hash() {
+            true => (ControlVerdict::Overtakes, GroupEntry::Race),
+            false => (ControlVerdict::Overtaken, GroupEntry::NoEntry),
+        };
+        assert_eq!(entry(&out, &other.1), expected);
+        let (_, renamed) = next(&other.0, rename("Band"), BOB, &environment);
+        assert_eq!(entry(&out, &renamed), (ControlVerdict::Jump, GroupEntry::Invitation));
+    }
+}
+
+/// A device of Carol's has left with a state before of which it knows the hash only. An admin could show
+/// it any state, and remove somebody from that.
+#[test]
+fn whoever_is_out_takes_no_note_of_a_state_before() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (before, rekeyed) = next(&known.current, Proposal::Rekey, BOB, &environment);
+    let (left, _) = next(&before, Proposal::Leave, CAROL, &environment);
+    let (hash, master_key) = (before.hash(), Some(before.master_key().clone()));
+    let unseen = PreviousState::Unseen { hash, joined: before.clone(), master_key };
+    let (departure, change) = (OwnDeparture::Made, GroupChange::Left);
+    let out = KnownGroup { departure, change, ..known_after(left, unseen) };
+    assert_eq!(entry(&out, &rekeyed), (ControlVerdict::Older, GroupEntry::NoEntry));
+    let (_, removed) = next(&before, Proposal::Remove(people([DAVE])), BOB, &environment);
+    assert_eq!(entry(&out, &removed), (ControlVerdict::Overtakes, GroupEntry::Invitation));
+}

@@ -27,6 +27,8 @@ pub(crate) struct ForgingSessions {
     change: Arc<Mutex<Option<ChangeFn>>>,
     /// Every activity that was decrypted.
     pub(crate) heard: Arc<Mutex<Vec<Value>>>,
+    /// Every activity that was encrypted, with the address of the device that it was for.
+    pub(crate) said: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl ForgingSessions {
@@ -82,7 +84,9 @@ impl SignalSessions for ForgingSessions {
         if let Some(change) = &*self.change.lock().unwrap() {
             change(&mut activity);
         }
-        LibSignal.encrypt(own, peer, record, &pad(activity.to_string().as_bytes()).unwrap())
+        let padded = pad(activity.to_string().as_bytes()).unwrap();
+        self.said.lock().unwrap().push((peer.address.to_owned(), activity));
+        LibSignal.encrypt(own, peer, record, &padded)
     }
 
     fn decrypt(

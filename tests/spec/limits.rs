@@ -167,7 +167,7 @@ fn every_limit_of_a_client() {
             "epoch of a group" => usize::try_from(group::MAX_EPOCH).unwrap(),
             "epochs that a control of a group skips" => usize::try_from(group::MAX_EPOCH_JUMP).unwrap(),
             "epoch at which a user comes into a group" => usize::try_from(group::MAX_FIRST_EPOCH).unwrap(),
-            "epochs after a removal in which a client makes it again, if it was undone" => {
+            "epochs after a removal or an addition in which a client makes it again, if it was undone" => {
                 usize::try_from(group::MAX_RACE).unwrap()
             }
             "epochs after a departure in which a client makes it again, if a control skips epochs" => {
@@ -177,7 +177,7 @@ fn every_limit_of_a_client() {
             "former states of a group that a member may name" => group::MAX_FORMER,
             "former members of a group whom a client remembers" => group::MAX_FORMER_MEMBERS,
             "members of a group in which all are told who joins" => messenger::ALL_TOLD,
-            "members without an office who forward a control" => messenger::ANNOUNCERS,
+            "members who are no admins and forward a control" => messenger::ANNOUNCERS,
             "minutes until a control is forwarded again, or a member is shown as behind" => {
                 whole(messenger::BEHIND_MINUTES)
             }

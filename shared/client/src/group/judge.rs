@@ -50,7 +50,7 @@ pub enum ControlVerdict {
 /// that this device is an active one of its user.
 ///
 /// Of two changes of the same state [one wins](super#two-changes-at-once), on every device alike.
-/// The author of the other one may propose it again on the new state; a `left` and a `removed` are
+/// The author of the other one may propose it again on the new state; a `left`, a `removed` and an `added` are
 /// made again without being asked for. The next epoch settles this.
 pub fn judge_control(
     known: Option<&KnownGroup>,

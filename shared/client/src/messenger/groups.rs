@@ -22,7 +22,8 @@ pub struct Group {
     pub state: GroupState,
     /// True if this user is a member.
     pub member: bool,
-    /// True if somebody who left still has the master key, until an admin's device makes another.
+    /// True if somebody who left, or a revoked device, still has the master key, until an admin's device
+    /// makes another.
     pub rekey_due: bool,
     /// The decision about a departure of this user that was overtaken.
     pub leaves: LeaveDecision,

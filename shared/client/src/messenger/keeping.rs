@@ -1,4 +1,5 @@
-//! Notices that must not be lost, which are stored with what they are about, and stay until the user was told.
+//! Notices that must not be lost. They are stored with what they are about, and stay until the user was
+//! told.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;

@@ -1,5 +1,5 @@
-//! The departures, removals and additions of this user that were undone, made again. [`crate::group`] has the
-//! rules.
+//! The departures, removals and additions of this user that were undone, made again.
+//! [`crate::group`] has the rules.
 
 use std::collections::BTreeSet;
 
@@ -71,9 +71,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// an invitation.
     ///
     /// It is none if its author may not have seen that the user has left, so that the user leaves again.
-    /// But an admin could use that to lead the user to others, over and over. So a control counts, that
-    /// skips epochs or lists others than the state that was left, only within [`MAX_RACE`] epochs and
-    /// once an hour.
+    /// But an admin could use that to lead the user to others, over and over, or to make them the last
+    /// admin, who cannot leave. So a control that skips epochs counts only if it lists nobody but the
+    /// members of the state that was left, and another admin; and it counts within [`MAX_RACE`] epochs
+    /// and once an hour.
     pub(super) fn needs_consent(
         &self,
         tx: &Transaction<'_>,
@@ -92,8 +93,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let state = control.state();
         let Some(departure) = tx.departure(state.id().as_str())? else { return Ok(true) };
-        if *verdict == ControlVerdict::Overtakes && state.members().is_subset(&departure.members) {
-            return Ok(false);
+        let lists_others = !state.members().is_subset(&departure.members);
+        let me = self.device.actor();
+        match verdict {
+            ControlVerdict::Overtakes if !lists_others => return Ok(false),
+            ControlVerdict::Jump if lists_others || state.admins().iter().all(|admin| *admin == me) => {
+                return Ok(true);
+            }
+            _ => {}
         }
         let since_ms = departure.again_ms.map(|again_ms| self.now_ms().saturating_sub(again_ms));
         let is_soon = since_ms.is_some_and(|since_ms| (0..CALL_PAUSE_MS).contains(&since_ms));

@@ -184,8 +184,7 @@ pub enum GroupEvent {
     /// A member says that it has joined, and had not shown before that it has the group. If it is this
     /// user, the user has joined on another device.
     Joined,
-    /// The control shows another history of the group than the one that this device has. One of the
-    /// two goes on.
+    /// A control or a message shows another history of the group than the one that this device has.
     Conflict,
     /// The device that made the control has told others something else in its place.
     TwoStories,

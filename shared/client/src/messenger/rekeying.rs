@@ -1,4 +1,4 @@
-//! The renewal of master keys that are due because somebody left. [`crate::group`] has the rule.
+//! The renewal of master keys that are due: somebody left, or a member's device was revoked.
 
 use super::{Messenger, MessengerError};
 use crate::group::{GroupChange, GroupError, KnownGroup, Proposal, RekeyDecision, propose};

@@ -49,7 +49,7 @@ pub(crate) struct HeldActivity {
     pub(crate) warning: Option<String>,
 }
 
-/// The greatest number of activities held of one author. Nothing of them is proven.
+/// The greatest number of activities held of one sender. Nothing of them is proven.
 pub const MOST_HELD_OF_SENDER: i64 = 500;
 /// The greatest number of activities held of one stranger.
 pub const MOST_HELD_OF_STRANGER: i64 = 20;
@@ -62,8 +62,8 @@ const COLUMNS: &str = "SELECT row, grp, actor, device, author, awaited, received
                        warning, awaited_device FROM held";
 
 impl Transaction<'_> {
-    /// Holds an activity until its group has changed. If there are too many, the oldest of the
-    /// sender of whom there are most are deleted. Strangers have a share of their own: what a
+    /// Holds an activity until its group has changed. If there are too many, the oldest one of
+    /// the sender of whom there are most is deleted. Strangers have a share of their own: what a
     /// contact or a member sent is never deleted for the sake of a stranger. Of strangers, the oldest
     /// is deleted of those from the server with the most. `origin_of` returns the server of an actor.
     pub(crate) fn hold(

@@ -2,11 +2,11 @@
 //! without having said so.
 
 use eko_client::group::{
-    GroupChange, GroupControl, GroupDifference, GroupParts, GroupState, MasterKey, Proposal,
+    GroupChange, GroupControl, GroupDifference, GroupParts, GroupState, MasterKey, Proposal, propose,
 };
 use eko_client::messenger::GroupEvent;
 
-use crate::controls::control;
+use crate::controls::{control, signing};
 use crate::friends::group;
 use crate::lineages::Scene;
 use crate::people::text;
@@ -144,26 +144,35 @@ async fn an_addition_in_the_place_of_a_change_without_the_user_is_an_invitation(
     end(&scene).await;
 }
 
-/// Bob is led back once by a change that skips epochs, and leaves again. No removal from that state leads
-/// him back to the puppets in it.
+/// Mallory skips epochs to a state with puppets in it.
 #[tokio::test]
-async fn whoever_has_left_again_is_not_led_back_by_removals() {
+async fn whoever_has_left_is_not_led_to_other_servers() {
     let scene = Scene::begin().await;
-    let Scene { bob, mallory, id, .. } = &scene;
-    let me = bob.me().actor();
+    let me = scene.bob.me().actor();
     bob_leaves(&scene).await;
-    let call = scene.jump_by(5, |parts| with_puppets(parts, &me));
-    scene.send(&call, bob).await;
-    for _ in 0..2 {
-        scene.look(bob).await;
+    for epochs in [5, 1_000] {
+        let call = scene.jump_by(epochs, |parts| with_puppets(parts, &me));
+        assert!(assert_out(&scene, &call).await.iter().all(|told| *told == GroupEvent::Invited), "{epochs}");
     }
-    assert!(!group(bob, id).member && group(bob, id).state.epoch() > call.state().epoch());
-    let back = after(call.state(), |parts| {
-        parts.members.remove("https://elsewhere.example/user/puppet0");
-        parts.master_key = MasterKey::from_bytes([7; 32]);
+    end(&scene).await;
+}
+
+/// Mallory leaves, epochs later, a state in which Bob is the only admin. Nobody could leave it.
+#[tokio::test]
+async fn whoever_has_left_is_not_made_the_last_admin() {
+    let scene = Scene::begin().await;
+    let Scene { bob, dave, mallory, common, .. } = &scene;
+    let [me, dave] = [bob, dave].map(|person| person.me().actor());
+    bob_leaves(&scene).await;
+    let promotion = Proposal::Promote([me.clone()].into());
+    let (_, before) = signing(mallory, |signer| propose(common, promotion, signer)).unwrap();
+    let before = after(&before, |parts| parts.epoch += 3);
+    let last = after(&before, |parts| {
+        parts.admins = [me.clone()].into();
+        parts.members = [me.clone(), dave.clone()].into();
     });
-    let removed = control(mallory, GroupChange::Removed, Some(call.state()), &back);
-    assert_eq!(assert_out(&scene, &removed).await, [GroupEvent::Invited]);
+    let left = control(mallory, GroupChange::Left, Some(&before), &last);
+    assert_eq!(assert_out(&scene, &left).await, [GroupEvent::Invited]);
     end(&scene).await;
 }
 

@@ -88,7 +88,9 @@ async fn a_group_begins_talks_changes_and_ends_alike_for_all() {
     alice.change_group(&id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
     alice.change_group(&id, Proposal::Promote([bob.me().actor()].into())).await.unwrap();
     for client in [&bob, &carol, &alice_two] {
-        assert_eq!(changes(&world, client).await, ["promoted", "renamed"]);
+        // If the later one comes first, what it is told with has both changes.
+        let told = changes(&world, client).await;
+        assert!(told == ["promoted", "renamed"] || told == ["promoted"], "{told:?}");
     }
     // A removed member reads no later message, and nobody reads theirs.
     bob.change_group(&id, Proposal::Remove([carol.me().actor()].into())).await.unwrap();

@@ -154,7 +154,11 @@ async fn nothing_is_asked_of_a_granters_server_at_joining() {
     let read = |part: &str| his.asked.lock().unwrap().iter().filter(|url| url.contains(part)).count();
     let before = read("/user/bob/proxy");
     bob.join_group(&id, None).await.unwrap();
-    assert_eq!(read("/user/bob/proxy") - before, 1, "the chain of whoever granted");
+    assert_eq!(
+        read("/user/bob/proxy") - before,
+        2,
+        "the chains of whoever made the state and of whoever granted"
+    );
     let direct = ["erin", "mallory"].map(|user| read(&format!("https://b.example/user/{user}/devices")));
     assert_eq!(direct, [0, 0], "{:#?}", his.asked.lock().unwrap());
     for _ in 0..2 {

@@ -20,7 +20,7 @@ pub(crate) struct Abilities {
     pub(crate) signs: &'static [&'static str],
     /// The scheme that it verifies, of the two that we sign by.
     pub(crate) verifies: &'static str,
-    /// How key packages of its users are taken.
+    /// The way in which key packages of its users are taken.
     pub(crate) take: TakeBy,
     /// True if its signer shows the body of an answer that is an error.
     pub(crate) bodies: bool,

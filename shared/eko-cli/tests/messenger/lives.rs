@@ -56,7 +56,7 @@ fn any_life() -> impl Strategy<Value = Life> {
     })
 }
 
-/// What a user's server does to what it passes on.
+/// The treatment that a user's server gives to what it passes on.
 #[derive(Default)]
 struct Tricks {
     /// The addresses of the devices whose messages it withholds.

@@ -142,7 +142,7 @@ async fn whoever_has_declined_is_invited_anew() {
     friends.world.deliver().await;
 }
 
-/// What Bob has read before he left says nothing of the group that he is brought into again.
+/// The receipts of before Bob left say nothing of the group that he is brought into again.
 #[tokio::test]
 async fn a_receipt_for_what_was_written_before_a_departure_confirms_nobody() {
     let world = World::new().await;

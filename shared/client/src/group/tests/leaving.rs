@@ -97,6 +97,26 @@ fn who_sees_only_what_follows_the_control_that_won_leaves_again() {
 }
 
 #[test]
+fn who_left_and_is_still_listed_is_not_kept_by_an_addition_that_skips_epochs() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let left = change(&known.current, Proposal::Leave, CAROL, &environment);
+    let won = race(&known.current, DAVE, &environment);
+    let listed = follow(&known, [&left, &won], CAROL);
+    assert!(listed.current.members().contains(CAROL));
+    assert_eq!(listed.should_leave_again(CAROL), LeaveDecision::Leave);
+    // Carol's device is not told that Bob removes her, only that he adds her again.
+    let removed = change(won.state(), Proposal::Remove(people([CAROL])), BOB, &environment);
+    let added = change(removed.state(), Proposal::Add(people([CAROL])), BOB, &environment);
+    assert!(added.brings_in(CAROL));
+    let verdict = judge_control(Some(&listed), &added, BOB, CAROL);
+    assert_eq!(verdict, ControlVerdict::Jump);
+    let kept = follow(&listed, [&added], CAROL);
+    assert_eq!(kept.current, *added.state());
+    assert_eq!(kept.should_leave_again(CAROL), LeaveDecision::Leave);
+}
+
+#[test]
 fn the_last_admin_leaves_when_there_is_another() {
     let environment = repeatable(1);
     let known = four(&environment);

@@ -41,6 +41,20 @@ fn a_known_admin_is_believed_without_what_was_between() {
 }
 
 #[test]
+fn whoever_is_added_begins_within_the_first_million_epochs() {
+    let environment = repeatable(1);
+    let (_, added) = next(&choir(&environment), Proposal::Add(people([DAVE])), ALICE, &environment);
+    let judged = |epoch: u64| {
+        let mut value = added.to_value();
+        (value["object"]["epoch"], value["eko:group"]["epoch"]) = (json!(epoch), json!(epoch));
+        let control = proven(value, added.state().master_key()).unwrap();
+        judge_control(None, &control, ALICE, DAVE)
+    };
+    assert_eq!(judged(MAX_FIRST_EPOCH), ControlVerdict::Join);
+    assert_eq!(judged(MAX_FIRST_EPOCH + 1), ControlVerdict::Refused(GroupError::TooFarAhead));
+}
+
+#[test]
 fn nobody_goes_further_than_a_thousand_epochs_at_once() {
     let environment = repeatable(1);
     let known = four(&environment);
@@ -259,7 +273,8 @@ fn an_admin_vouches_for_somebody_who_was_removed_and_is_back() {
     let sender = ControlSender { actor: CAROL, device: &device, identity: &identity };
     let forwarded = |by| judge_forwarded_control(Some(&at_dave), &renamed, &sender, by, DAVE);
     assert_eq!(forwarded(ALICE), ControlVerdict::Jump);
-    assert_eq!(forwarded(CAROL), refused, "nobody vouches for oneself");
+    // Nobody vouches for oneself, and no member who is no admin for anybody.
+    assert_eq!([CAROL, DAVE].map(forwarded), [refused.clone(), refused]);
 }
 
 #[test]

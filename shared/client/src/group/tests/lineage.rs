@@ -150,3 +150,48 @@ fn a_control_is_of_the_device_that_sent_it() {
     let refused = ControlVerdict::Refused(GroupError::WrongSignature);
     assert_eq!(judged(&device, &identity_of(BOB).public()), refused);
 }
+
+#[test]
+fn a_grant_in_the_name_of_another_admin_is_false_whoever_signs_it() {
+    let environment = repeatable(1);
+    let before = three_admins(&environment);
+    let before = next(&before, Proposal::Add(people([DAVE])), ALICE, &environment).0;
+    let (_, promoted) = next(&before, Proposal::Promote(people([DAVE])), CAROL, &environment);
+    // Carol signs with the key of her own device what names Bob's.
+    let (device, identity) = (device_of(BOB), identity_of(CAROL));
+    let as_bob = GroupSigner {
+        actor: BOB,
+        device: &device,
+        identity: &identity,
+        device_set: None,
+        environment: &environment,
+    };
+    let mut value = promoted.to_value();
+    value["object"]["grants"][2] = GroupGrant::sign(DAVE, before.id(), &as_bob).unwrap().to_value();
+    let control = proven(value, before.master_key()).unwrap();
+    let refused = ControlVerdict::Refused(GroupError::FalseGrant(DAVE.to_owned()));
+    assert_eq!(judge_control(Some(&known(&before)), &control, CAROL, BOB), refused);
+}
+
+#[test]
+fn no_change_touches_a_grant_that_was_there() {
+    let environment = repeatable(1);
+    let before = three_admins(&environment);
+    let before = next(&before, Proposal::Add(people([DAVE])), ALICE, &environment).0;
+    for proposal in [
+        rename("Band"),
+        Proposal::Add(people(["https://e.example/user/eve"])),
+        Proposal::Remove(people([DAVE])),
+        Proposal::Promote(people([DAVE])),
+        Proposal::Rekey,
+    ] {
+        let (_, control) = next(&before, proposal, CAROL, &environment);
+        let mut value = control.to_value();
+        let grants = &mut value["object"]["grants"];
+        grants[0]["signature"] = grants[1]["signature"].clone();
+        let other = proven(value, before.master_key()).unwrap();
+        let refused = ControlVerdict::Refused(GroupError::NotThatChange(control.change()));
+        let judge = |control| judge_control(Some(&known(&before)), control, CAROL, BOB);
+        assert_eq!([judge(&control), judge(&other)], [ControlVerdict::Apply, refused]);
+    }
+}

@@ -10,6 +10,7 @@ mod changes;
 mod consent;
 mod controls;
 mod distrust;
+mod doubted;
 mod envelopes;
 mod forced;
 mod forging;

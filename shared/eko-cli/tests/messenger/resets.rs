@@ -16,7 +16,7 @@ use crate::people::{TestMessenger, befriend, hear, request, text};
 use crate::test_network::TestNetwork;
 
 /// Signs in a further device of a user, or a first one after a reset, with sessions that forge.
-async fn forger(
+pub(crate) async fn forger(
     world: &World,
     wire: &TestNetwork,
     sessions: &ForgingSessions,

@@ -98,8 +98,15 @@ async fn members_that_name_somebody_else() {
     let cases = [
         ("no actor", "/actor", json!(null), "422 invalid #/actor"),
         ("two actors", "/actor", json!([eve, "https://c.example/users/eve"]), "422 invalid #/actor"),
-        ("an array of one actor", "/actor", json!([eve]), "422 invalid #/actor"),
-        ("an object as actor", "/actor", json!({ "id": eve }), "422 invalid #/actor"),
+        (
+            "another's actor in an array",
+            "/actor",
+            json!(["https://c.example/users/eve"]),
+            "401 bad-signature",
+        ),
+        ("another's actor", "/actor", json!({ "id": "https://c.example/users/eve" }), "401 bad-signature"),
+        ("an actor of two ids", "/actor", json!({ "id": [eve, eve] }), "422 invalid #/actor"),
+        ("an actor by a link of no type", "/actor", json!({ "href": eve }), "422 invalid #/actor"),
         ("an actor with NUL", "/actor", json!(format!("{eve}\u{0}")), "403 not-federated"),
         ("an actor of ours", "/actor", json!(scene.alice.actor()), "403 not-federated"),
         ("the actor of our server", "/actor", json!("https://eko.example/actor"), "403 not-federated"),

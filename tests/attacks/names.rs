@@ -131,12 +131,12 @@ async fn in_the_web_finger_of_others() {
     };
     let cases = [
         ("no-links", json!({ "subject": "acct:x@b.example" })),
-        ("links-object", json!({ "links": right(eve) })),
+        ("links-object", json!({ "links": { "0": right(eve) } })),
         ("no-object", json!([right(eve)])),
         ("rel", with("rel", json!("http://webfinger.net/rel/profile-page"))),
-        ("rels", with("rel", json!(["self"]))),
+        ("rels", with("rel", json!(["self", "self"]))),
         ("kind", with("type", json!("text/html"))),
-        ("hrefs", with("href", json!([eve]))),
+        ("hrefs", with("href", json!([eve, eve]))),
         ("ours", with("href", json!(scene.bob.actor()))),
         ("server", with("href", json!("https://eko.example/actor"))),
         ("handle", with("href", json!("@eve@b.example"))),

@@ -168,12 +168,12 @@ async fn deletions() {
     for name in ["gone", "never"] {
         let actor = format!("{}/users/{name}", scene.eve.origin);
         let tombstone = json!({ "type": "Tombstone", "id": actor });
-        for object in [json!(actor), tombstone] {
+        for object in [json!(actor), json!([actor]), tombstone] {
             assert_eq!(deliver_by(&scene, &forger(), &delete(&actor, object)).await, "202", "{name}");
         }
         for other in [
             delete(&actor, json!(eve)),
-            delete(&actor, json!([actor])),
+            delete(&actor, json!([actor, actor])),
             delete(&actor, json!(format!("{actor}/note"))),
             scene.envelope(&actor, 1),
             like(&actor),

@@ -198,7 +198,7 @@ async fn of_what_is_not_there() {
         ("two users'", json!([package, alices]), "422 invalid #/object/1"),
         ("too many", json!(vec![package.clone(); 17]), "422 invalid #/object"),
         ("none", json!([]), "422 invalid #/object"),
-        ("an object", json!({ "id": BOB }), "422 invalid #/object"),
+        ("an object", json!({ "href": BOB }), "422 invalid #/object/0"),
         ("with a query", json!(format!("{BOB}?x")), "422 invalid #/object"),
         ("an actor", json!(scene.bob.actor()), "422 invalid #/object"),
     ];

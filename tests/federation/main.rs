@@ -8,6 +8,7 @@ mod chains;
 mod chaos;
 mod costs;
 mod finding;
+mod forms;
 mod full;
 mod losses;
 mod outcomes;

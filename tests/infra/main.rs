@@ -6,6 +6,7 @@
 mod code;
 mod deployed;
 mod policies;
+mod readers;
 mod routes;
 
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use eko_messaging::send::SendOutcome;
 use eko_protocol::activity::{self, DeliveryProgress, Report};
 use eko_protocol::address::Handle;
 use eko_protocol::envelope::Create;
-use eko_protocol::json::only_text;
+use eko_protocol::json::text;
 use eko_service::caller::Caller;
 use eko_service::{AppState, FederatedState, Problem, respond};
 use http::StatusCode;
@@ -26,7 +26,7 @@ pub(crate) async fn send_envelope(
 ) -> Result<Response, Problem> {
     let origin = state.origin();
     let own_actor = origin.actor(&caller.user);
-    let handle = only_text(&body, "to").ok().and_then(|to| Handle::parse(to).ok());
+    let handle = text(&body, "to").ok().and_then(|to| Handle::parse(to).ok());
     if let Some(handle) = &handle {
         body["to"] = match handle.authority() == origin.authority() {
             true => json!(origin.actor(&handle.user().ok_or(Problem::NotFound("user"))?)),

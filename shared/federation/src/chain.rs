@@ -4,7 +4,6 @@ use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::ChainNode;
 use eko_protocol::json;
 use eko_store::remote::LookupFailure;
-use serde_json::Value;
 use url::Url;
 
 use crate::client::{ExchangeLimits, GuardRefusal, MediaTypes};
@@ -47,7 +46,7 @@ impl Federation {
 /// somebody else.
 fn read(origin: &Origin, user: &UserName, body: &[u8]) -> Result<Vec<ChainNode>, String> {
     let value = json::parse(body).map_err(|error| error.to_string())?;
-    let items = value.get("orderedItems").and_then(Value::as_array).ok_or("has no orderedItems")?;
+    let items = json::required_list(&value, "orderedItems").map_err(|fault| fault.to_string())?;
     let nodes = items.iter().map(ChainNode::parse).collect::<Result<Vec<_>, _>>();
     let nodes = nodes.map_err(|fault| fault.to_string())?;
     let actor = origin.actor(user);

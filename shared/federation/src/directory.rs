@@ -207,14 +207,13 @@ impl Federation {
         let unusable =
             |why: &str| LookupFailure::Unusable(reason(format_args!("WebFinger of {acct}: {why}")));
         let value = json::parse(&document.body).map_err(|e| unusable(&e.to_string()))?;
-        let links = value.get("links").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let is_actor = |link: &&Value| {
-            let member = |name: &str| link.get(name).and_then(Value::as_str);
-            member("rel") == Some("self")
-                && member("type").is_some_and(|kind| MediaTypes::ACTIVITY.takes(kind))
+            let has = |name: &str, is: fn(&str) -> bool| json::text(link, name).is_ok_and(is);
+            has("rel", |rel| rel == "self") && has("type", |kind| MediaTypes::ACTIVITY.takes(kind))
         };
-        let link = links.iter().find(is_actor).ok_or_else(|| unusable("it links to no actor"))?;
-        let actor = link.get("href").and_then(Value::as_str).unwrap_or_default();
+        let link = json::list(&value, "links").iter().find(is_actor);
+        let actor = link.and_then(|link| json::text(link, "href").ok());
+        let actor = actor.ok_or_else(|| unusable("it links to no actor"))?;
         self.permitted(actor).map_err(|e| unusable(&e.to_string()))?;
         Ok(actor.to_owned())
     }

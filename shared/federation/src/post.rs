@@ -11,7 +11,6 @@ use eko_protocol::id::EnvelopeId;
 use eko_protocol::json;
 use eko_protocol::key_package::PackageCollection;
 use http::{Method, Request, Response, StatusCode, header};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::client::{FetchError, GuardRefusal, MAX_REDIRECTS};
@@ -321,8 +320,8 @@ fn report(text: &[u8], recipient: &str, envelope: &EnvelopeId) -> Result<Report,
 /// there is one that can be read.
 fn refusal(answer: &ServerAnswer) -> String {
     let problem = text(answer).ok().and_then(|text| json::parse(text).ok());
-    let detail = problem.as_ref().and_then(|p| p.get("detail")).and_then(Value::as_str);
-    match detail {
+    let detail = problem.as_ref().map(|problem| json::optional_text(problem, "detail"));
+    match detail.and_then(Result::ok).flatten() {
         Some(detail) => reason(format_args!("it answered {}: {detail}", answer.status())),
         None => format!("it answered {}", answer.status()),
     }

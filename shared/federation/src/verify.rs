@@ -13,7 +13,7 @@ use std::sync::Arc;
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::Origin;
 use eko_protocol::http_signature::{self, ReceivedRequest, SignatureClaim};
-use eko_protocol::json::has_type;
+use eko_protocol::json::{has_type, text};
 use eko_store::inbound::InboundHost;
 use eko_store::remote::{CachedLookup, LookupFailure};
 use serde_json::Value;
@@ -331,8 +331,7 @@ pub fn is_own_deletion(activity: &Value, actor: &str) -> bool {
 
 /// True if the object of an activity is this actor, by its id or as a document.
 fn is_about(activity: &Value, actor: &str) -> bool {
-    let object = activity.get("object");
-    object.and_then(Value::as_str).or_else(|| object?.get("id")?.as_str()) == Some(actor)
+    text(activity, "object").is_ok_and(|object| object == actor)
 }
 
 /// Verifies the claim with the key that it names, out of the actor's document.

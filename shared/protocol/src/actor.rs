@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::Invalid;
 use crate::address::{Origin, check_url};
-use crate::json::{has_type, only_text};
+use crate::json::{has_type, list, optional_text, text, text_of};
 
 /// The types of an actor (ActivityStreams 2.0 Vocabulary, section 3.2).
 const TYPES: [&str; 5] = ["Person", "Service", "Application", "Organization", "Group"];
@@ -67,13 +67,12 @@ impl RemoteActor {
         if !TYPES.iter().any(|kind| has_type(value, kind)) {
             return Err(Invalid::at("/type", "is no type of an actor"));
         }
-        let id = only_text(value, "id")?;
+        let id = text(value, "id")?;
         let origin = Origin::of(id).ok_or_else(|| Invalid::at("/id", "is no address on a server"))?;
         if Origin::of(url).as_ref() != Some(&origin) {
             return Err(Invalid::at("/id", "is on another server than it was fetched from"));
         }
-        let own = |name: &str| {
-            let address = only_text(value, name)?;
+        let own = |name: &str, address: &str| {
             check_url(address).map_err(|fault| fault.under(format!("/{name}")))?;
             if origin.owns(address) {
                 Ok(address.to_owned())
@@ -81,12 +80,10 @@ impl RemoteActor {
                 Err(Invalid::at(format!("/{name}"), "is on another server than the actor"))
             }
         };
-        let key_packages = match value.get("eko:keyPackages") {
-            None | Some(Value::Null) => None,
-            Some(_) => Some(own("eko:keyPackages")?),
-        };
+        let key_packages = optional_text(value, "eko:keyPackages")?;
+        let key_packages = key_packages.map(|address| own("eko:keyPackages", address)).transpose()?;
         let keys = keys(value, id, &origin);
-        Ok(Self { id: id.to_owned(), inbox: own("inbox")?, key_packages, keys })
+        Ok(Self { id: id.to_owned(), inbox: own("inbox", text(value, "inbox")?)?, key_packages, keys })
     }
 
     /// Returns the address of the document of a key, if the actor document `value` links its keys
@@ -99,7 +96,7 @@ impl RemoteActor {
             let fits = link.len() <= crate::limits::MAX_ID_BYTES && check_url(document).is_ok();
             document != self.id && fits && origin.owns(document)
         };
-        listed(value.get("publicKey")).iter().take(MAX_KEYS).filter_map(Value::as_str).find(is_link)
+        list(value, "publicKey").iter().take(MAX_KEYS).filter_map(text_of).find(is_link)
     }
 
     /// Adds the key `link` out of the document that it names. The document is the key, or holds it
@@ -121,20 +118,10 @@ impl RemoteActor {
     }
 }
 
-/// Returns the values of a member that holds one value or an array.
-fn listed(member: Option<&Value>) -> &[Value] {
-    match member {
-        Some(Value::Array(values)) => values.as_slice(),
-        Some(one) => std::slice::from_ref(one),
-        None => &[],
-    }
-}
-
 /// Returns the usable keys of `publicKey`, which holds one key or an array of keys.
 fn keys(value: &Value, actor: &str, origin: &Origin) -> BTreeMap<String, String> {
-    let listed = listed(value.get("publicKey"));
     let read = |key: &Value| {
-        let member = |name: &str| only_text(key, name).ok();
+        let member = |name: &str| text(key, name).ok();
         let (id, pem) = (member("id")?, member("publicKeyPem")?);
         let document = id.split('#').next().unwrap_or_default();
         let own = member("owner") == Some(actor) && check_url(document).is_ok() && origin.owns(document);
@@ -149,7 +136,7 @@ fn keys(value: &Value, actor: &str, origin: &Origin) -> BTreeMap<String, String>
         }
         None => false,
     };
-    listed.iter().take(MAX_KEYS).filter_map(read).filter(fits).collect()
+    list(value, "publicKey").iter().take(MAX_KEYS).filter_map(read).filter(fits).collect()
 }
 
 #[cfg(test)]

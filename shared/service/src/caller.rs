@@ -7,6 +7,7 @@ use axum::extract::{FromRef, FromRequestParts, Path};
 use eko_protocol::Invalid;
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
+use eko_protocol::json::optional_text;
 use eko_store::device::DeviceAddress;
 use http::{HeaderMap, header, request::Parts};
 use serde_json::Value;
@@ -104,10 +105,10 @@ where
 /// # Errors
 /// [`Problem::NotYours`] or [`Problem::Invalid`] at `/actor`.
 pub fn check_actor(state: &AppState, caller: &Caller, activity: &Value) -> Result<(), Problem> {
-    match activity.get("actor") {
-        None => Ok(()),
-        Some(Value::String(actor)) if *actor == state.origin().actor(&caller.user) => Ok(()),
-        Some(Value::String(_)) => Err(Problem::NotYours(Invalid::at("/actor", "must be the caller"))),
-        Some(_) => Err(Invalid::at("/actor", "must be a string").into()),
+    match optional_text(activity, "actor")? {
+        Some(actor) if actor != state.origin().actor(&caller.user) => {
+            Err(Problem::NotYours(Invalid::at("/actor", "must be the caller")))
+        }
+        _ => Ok(()),
     }
 }

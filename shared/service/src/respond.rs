@@ -53,10 +53,11 @@ pub fn uncached(mut response: Response) -> Response {
     response
 }
 
-/// Reads a JSON body as a type.
+/// Reads a body of the sign-in as a type. It is plain JSON and no ActivityStreams, so that each member
+/// has one form.
 ///
 /// # Errors
 /// [`Problem::Invalid`] with a pointer to the first member that is missing or of another shape.
 pub fn shape<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, Problem> {
-    Ok(json::shape(value)?)
+    Ok(json::exact(value)?)
 }

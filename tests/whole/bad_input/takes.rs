@@ -16,7 +16,7 @@ async fn an_acknowledgement_that_is_wrong() {
         ("missing", json!({ "type": "Delivered" }), "422 invalid #/object"),
         ("none", json!({ "type": "Delivered", "object": [] }), "422 invalid #/object"),
         ("a number", json!({ "type": "Delivered", "object": [3] }), "422 invalid #/object/0"),
-        ("an object", json!({ "type": "Delivered", "object": { "id": entry } }), "422 invalid #/object"),
+        ("an object", json!({ "type": "Delivered", "object": { "href": entry } }), "422 invalid #/object/0"),
         ("too many", json!({ "type": "Delivered", "object": vec![&entry; 101] }), "422 invalid #/object"),
         ("no address", json!({ "type": "Delivered", "object": "entry" }), "422 invalid #/object/0"),
         (
@@ -62,7 +62,7 @@ async fn a_take_that_is_wrong() {
         ("no actor", json!({ "type": "Take", "object": packages }), "422 invalid #/actor"),
         ("no object", json!({ "type": "Take", "actor": alice.actor() }), "422 invalid #/object"),
         ("nothing", take(json!([])), "422 invalid #/object"),
-        ("a number", take(json!(1)), "422 invalid #/object"),
+        ("a number", take(json!(1)), "422 invalid #/object/0"),
         ("too many", take(json!(vec![package(bob); 17])), "422 invalid #/object"),
         ("one twice", take(json!([package(bob), package(bob)])), "422 invalid #/object/1"),
         ("two users'", take(json!([package(bob), package(alice)])), "422 invalid #/object/1"),

@@ -2,7 +2,7 @@
 
 use eko_protocol::Invalid;
 use eko_protocol::device_set::DeviceSetRef;
-use eko_protocol::json::{canonical, shape};
+use eko_protocol::json::{canonical, optional, shape};
 use eko_protocol::key::{IdentityKey, Signature};
 use eko_protocol::{multibase, timestamp, xeddsa};
 use serde_json::{Value, json};
@@ -67,11 +67,10 @@ impl HeadStatement<'_> {
 
 /// Reads `eko:deviceSet` and `eko:signature`, which come together or not at all.
 pub(super) fn read(value: &Value) -> Result<Option<SignedHead>, Invalid> {
-    let (Some(set), Some(_)) = (value.get("eko:deviceSet"), value.get("eko:signature")) else {
-        return match (value.get("eko:deviceSet"), value.get("eko:signature")) {
-            (None, None) => Ok(None),
-            _ => Err(Invalid::at("/eko:signature", "must be there exactly if eko:deviceSet is")),
-        };
+    let set = match (optional(value, "eko:deviceSet")?, optional(value, "eko:signature")?) {
+        (Some(set), Some(_)) => set,
+        (None, None) => return Ok(None),
+        _ => return Err(Invalid::at("/eko:signature", "must be there exactly if eko:deviceSet is")),
     };
     let set = shape::<DeviceSetRef>(set).map_err(|fault| fault.under("/eko:deviceSet"))?;
     if set.length > eko_protocol::limits::MAX_SAFE_INTEGER {

@@ -2,7 +2,7 @@
 
 use eko_protocol::Invalid;
 use eko_protocol::address::Origin;
-use eko_protocol::json::text;
+use eko_protocol::json::{optional, required_list, text, text_of};
 use eko_protocol::limits::MAX_SAFE_INTEGER;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub(crate) fn parsed<T>(
 /// Reads a member that must be a whole number from `least` to 2^53 - 1. Returns `None` if it is
 /// absent.
 pub(crate) fn number(object: &Value, name: &str, least: u64) -> Result<Option<u64>, Invalid> {
-    let Some(member) = object.get(name) else { return Ok(None) };
+    let Some(member) = optional(object, name)? else { return Ok(None) };
     match member.as_u64() {
         Some(number) if (least..=MAX_SAFE_INTEGER).contains(&number) => Ok(Some(number)),
         _ => Err(Invalid::at(format!("/{name}"), format!("must be a whole number from {least} to 2^53 - 1"))),
@@ -30,11 +30,10 @@ pub(crate) fn required(object: &Value, name: &str, least: u64) -> Result<u64, In
     number(object, name, least)?.ok_or_else(|| Invalid::at(format!("/{name}"), "is missing"))
 }
 
-/// Reads a member that must be an array of strings.
+/// Reads a member that must be an array of strings, or one string.
 pub(crate) fn texts<'a>(object: &'a Value, name: &str) -> Result<Vec<&'a str>, Invalid> {
-    let items = object.get(name).and_then(Value::as_array);
-    let items = items.map(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
-    items.flatten().ok_or_else(|| Invalid::at(format!("/{name}"), "must be an array of strings"))
+    let items = required_list(object, name)?.iter().map(text_of).collect::<Option<Vec<_>>>();
+    items.ok_or_else(|| Invalid::at(format!("/{name}"), "must be an array of strings"))
 }
 
 /// Checks an actor id of any server.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use eko_protocol::device_set::DeviceSetRef;
-use eko_protocol::json::{has_type, shape};
+use eko_protocol::json::{has_type, list, only, optional, optional_text, shape, text};
 use eko_protocol::limits::MAX_SAFE_INTEGER;
 use eko_protocol::{Invalid, timestamp};
 use serde_json::Value;
@@ -33,10 +33,10 @@ pub(super) fn activity(value: &Value) -> Result<Activity, Invalid> {
         published_ms,
         sequence: number(value, "eko:sequence", 1)?,
         device_set,
-        device_sets_hash: match value.get("eko:deviceSetsHash") {
-            None => None,
-            Some(_) => Some(parsed(value, "eko:deviceSetsHash", hash)?),
-        },
+        device_sets_hash: optional_text(value, "eko:deviceSetsHash")?
+            .map(hash)
+            .transpose()
+            .map_err(|fault| fault.under("/eko:deviceSetsHash"))?,
         device_sets: device_sets(value)?,
         group,
         content,
@@ -57,12 +57,12 @@ impl ActivityHeader {
         if !value.is_object() {
             return Err(Invalid::whole("must be an object"));
         }
-        let group = value.get("eko:group").map(group).transpose();
+        let group = optional(value, "eko:group")?.map(group).transpose();
         let group = group.map_err(|fault| fault.under("/eko:group"))?;
         Ok(Self {
             id: parsed(value, "id", ActivityId::parse)?,
             actor: parsed(value, "actor", actor)?,
-            to: to(value, group.as_ref()).map_err(|fault| fault.under("/to"))?,
+            to: to(text(value, "to")?, group.as_ref()).map_err(|fault| fault.under("/to"))?,
             published_ms: parsed(value, "published", timestamp::parse)?,
             group,
         })
@@ -83,17 +83,8 @@ pub(crate) fn hash(text: &str) -> Result<String, Invalid> {
     if is_hash { Ok(text.to_owned()) } else { Err(Invalid::whole("must be 64 lower-case hex digits")) }
 }
 
-/// Reads `to`: one group or one actor. An activity belongs to one conversation.
-fn to(value: &Value, group: Option<&GroupRef>) -> Result<String, Invalid> {
-    let to = match value.get("to") {
-        Some(Value::String(one)) => Some(one.as_str()),
-        Some(Value::Array(items)) => match items.as_slice() {
-            [one] => one.as_str(),
-            _ => None,
-        },
-        _ => None,
-    };
-    let to = to.ok_or_else(|| Invalid::whole("must be one address, or an array of one"))?;
+/// Checks `to`: one group or one actor. An activity belongs to one conversation.
+fn to(to: &str, group: Option<&GroupRef>) -> Result<String, Invalid> {
     match group {
         None => actor(to),
         Some(group) if group.id.as_str() == to => Ok(to.to_owned()),
@@ -103,7 +94,7 @@ fn to(value: &Value, group: Option<&GroupRef>) -> Result<String, Invalid> {
 
 fn device_sets(value: &Value) -> Result<BTreeMap<String, DeviceSetRef>, Invalid> {
     let fault = |detail: &str| Invalid::at("/eko:deviceSets", detail);
-    let Some(member) = value.get("eko:deviceSets") else { return Ok(BTreeMap::new()) };
+    let Some(member) = optional(value, "eko:deviceSets")? else { return Ok(BTreeMap::new()) };
     let members = member.as_object().ok_or_else(|| fault("must be an object"))?;
     if members.len() > MAX_DEVICE_SETS {
         return Err(fault("are of more actors than a conversation has"));
@@ -138,12 +129,11 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
         };
     }
     if has_type(value, "Announce") {
-        let object = value.get("object").ok_or_else(|| Invalid::at("/object", "is missing"))?;
-        let control = GroupControl::parse(object).map_err(|fault| fault.under("/object"))?;
+        let control = GroupControl::parse(only(value, "object")?).map_err(|fault| fault.under("/object"))?;
         return Ok(ActivityContent::Announce(Box::new(control)));
     }
-    match value.get("object") {
-        Some(object) if has_type(value, "Create") && has_type(object, "Note") => {
+    match only(value, "object") {
+        Ok(object) if has_type(value, "Create") && has_type(object, "Note") => {
             note(object).map(ActivityContent::Note).map_err(|fault| fault.under("/object"))
         }
         _ => Ok(ActivityContent::Other(value.clone())),
@@ -152,7 +142,7 @@ fn content(value: &Value, head: &ActivityHeader) -> Result<ActivityContent, Inva
 
 fn note(object: &Value) -> Result<Note, Invalid> {
     // Without a media type, ActivityStreams would mean HTML. This protocol reads no HTML.
-    if object.get("mediaType").is_some_and(|media_type| media_type != "text/plain") {
+    if optional_text(object, "mediaType")?.is_some_and(|media_type| media_type != "text/plain") {
         return Err(Invalid::at("/mediaType", "must be text/plain"));
     }
     Ok(Note {
@@ -163,10 +153,7 @@ fn note(object: &Value) -> Result<Note, Invalid> {
 }
 
 fn attachments(object: &Value) -> Result<Vec<Attachment>, Invalid> {
-    let items = match object.get("attachment") {
-        None => return Ok(Vec::new()),
-        Some(member) => member.as_array().ok_or_else(|| Invalid::whole("must be an array"))?,
-    };
+    let items = list(object, "attachment");
     if items.len() > MAX_ATTACHMENTS {
         return Err(Invalid::whole(format!("are more than {MAX_ATTACHMENTS}")));
     }

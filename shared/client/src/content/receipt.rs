@@ -2,6 +2,7 @@
 
 use eko_protocol::Invalid;
 use eko_protocol::id::EnvelopeId;
+use eko_protocol::json::list;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -53,33 +54,25 @@ pub(super) fn read(value: &Value) -> Result<Receipt, Invalid> {
         .enumerate()
         .map(|(index, id)| ActivityId::parse(id).map_err(|fault| fault.under(format!("/object/{index}"))));
     let received = received.collect::<Result<_, _>>()?;
-    let missing = match value.get("eko:missing") {
-        None => Vec::new(),
-        Some(Value::Array(items)) => {
-            let items = bounded(items, MAX_MISSING, "/eko:missing")?.iter().enumerate();
-            let item = |(index, item)| {
-                missing(item).map_err(|fault: Invalid| fault.under(format!("/eko:missing/{index}")))
-            };
-            items.map(item).collect::<Result<_, _>>()?
-        }
-        Some(_) => return Err(Invalid::at("/eko:missing", "must be an array")),
+    let receipt = Receipt {
+        received,
+        missing: entries(value, "eko:missing", missing)?,
+        unreadable: entries(value, "eko:unreadable", unreadable)?,
     };
-    let unreadable = match value.get("eko:unreadable") {
-        None => Vec::new(),
-        Some(Value::Array(items)) => {
-            let items = bounded(items, MAX_MISSING, "/eko:unreadable")?.iter().enumerate();
-            let item = |(index, item)| {
-                unreadable(item).map_err(|fault: Invalid| fault.under(format!("/eko:unreadable/{index}")))
-            };
-            items.map(item).collect::<Result<_, _>>()?
-        }
-        Some(_) => return Err(Invalid::at("/eko:unreadable", "must be an array")),
-    };
-    let receipt = Receipt { received, missing, unreadable };
     if receipt == Receipt::default() {
         return Err(Invalid::at("/object", "is empty, and nothing is missing"));
     }
     Ok(receipt)
+}
+
+/// Reads a member that holds at most [`MAX_MISSING`] entries.
+fn entries<T>(
+    value: &Value,
+    name: &str,
+    read: impl Fn(&Value) -> Result<T, Invalid>,
+) -> Result<Vec<T>, Invalid> {
+    let items = bounded(list(value, name), MAX_MISSING, &format!("/{name}"))?.iter().enumerate();
+    items.map(|(index, item)| read(item).map_err(|fault| fault.under(format!("/{name}/{index}")))).collect()
 }
 
 /// Writes the members of a receipt, besides the type.
@@ -111,8 +104,7 @@ fn unreadable(value: &Value) -> Result<UnreadableEnvelope, Invalid> {
 }
 
 fn missing(value: &Value) -> Result<MissingMessages, Invalid> {
-    let sequence = value.get("sequence").and_then(Value::as_array);
-    let sequence = sequence.ok_or_else(|| Invalid::at("/sequence", "must be an array of numbers"))?;
+    let sequence = list(value, "sequence");
     let number = |number: &Value| {
         let number = number.as_u64().filter(|it| (1..=eko_protocol::limits::MAX_SAFE_INTEGER).contains(it));
         number.ok_or_else(|| Invalid::at("/sequence", "must be whole numbers from 1 to 2^53 - 1"))

@@ -8,7 +8,7 @@ use eko_protocol::chain::{
 use eko_protocol::chain_request::ChainRequest;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
-use eko_protocol::json::shape;
+use eko_protocol::json::{optional, required_list, shape};
 use eko_protocol::multibase;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -159,8 +159,7 @@ fn verified(
     answer: &Exchange,
 ) -> Result<(Vec<ChainNode>, ChainState), ClientError> {
     let body = answer.json()?;
-    let items = body.get("orderedItems").and_then(Value::as_array);
-    let items = items.ok_or_else(|| answer.unexpected("has no orderedItems"))?;
+    let items = required_list(&body, "orderedItems").map_err(|fault| answer.unexpected(fault.to_string()))?;
     let nodes = items.iter().map(ChainNode::parse).collect::<Result<Vec<_>, _>>();
     let nodes = nodes.map_err(|fault| answer.unexpected(fault.to_string()))?;
     let state = replay(origin, user, &nodes)?;
@@ -181,6 +180,6 @@ fn replay(origin: &Origin, user: &UserName, nodes: &[ChainNode]) -> Result<Chain
 
 /// Reads the device set of an answer, if it has one.
 fn device_set(answer: &Exchange, body: &Value) -> Result<Option<DeviceSetRef>, ClientError> {
-    let set = body.get("eko:deviceSet").map(shape::<DeviceSetRef>).transpose();
+    let set = optional(body, "eko:deviceSet").and_then(|set| set.map(shape::<DeviceSetRef>).transpose());
     set.map_err(|fault| answer.unexpected(fault.under("/eko:deviceSet").to_string()))
 }

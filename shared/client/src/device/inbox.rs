@@ -1,7 +1,7 @@
 //! Reading the device's mailbox (section 6).
 
 use eko_protocol::activity::Report;
-use eko_protocol::json::{has_type, shape, text};
+use eko_protocol::json::{has_type, optional_text, required_list, shape, text};
 use eko_protocol::letter::FetchedLetter;
 use eko_protocol::{Invalid, timestamp};
 use http::{Method, StatusCode};
@@ -66,15 +66,10 @@ impl<T: Transport> Device<T> {
         let answer = self.get(next, Auth::Device).await?;
         let body = answer.json()?;
         let wrong = |fault: Invalid| answer.unexpected(fault.to_string());
-        let items = body.get("orderedItems").and_then(Value::as_array);
-        let items = items.ok_or_else(|| answer.unexpected("has no orderedItems"))?;
+        let items = required_list(&body, "orderedItems").map_err(wrong)?;
         let entries = items.iter().map(|item| self.entry(item)).collect::<Result<_, _>>().map_err(wrong)?;
-        let next = body.get("next").map(|_| text(&body, "next").map(str::to_owned));
-        Ok(MailboxPage {
-            entries,
-            next: next.transpose().map_err(wrong)?,
-            keys_left: shape(&body).map_err(wrong)?,
-        })
+        let next = optional_text(&body, "next").map_err(wrong)?.map(str::to_owned);
+        Ok(MailboxPage { entries, next, keys_left: shape(&body).map_err(wrong)? })
     }
 
     /// DELETE on an entry's address: acknowledges it without a receipt for its author.

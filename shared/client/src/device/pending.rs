@@ -2,7 +2,7 @@
 
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{ChainError, NewDevice, verify_possession};
-use eko_protocol::json::{only_text, shape};
+use eko_protocol::json::{only, required_list, shape, text};
 use eko_protocol::key::{IdentityKey, JoiningMac, RegistrationId};
 use eko_protocol::{Invalid, multibase};
 use serde::Deserialize;
@@ -65,8 +65,7 @@ impl<T: Transport> Device<T> {
     pub async fn pending_devices(&self) -> Result<Vec<PendingDevice>, ClientError> {
         let answer = self.get(&self.origin.pending_devices(&self.user), Auth::Device).await?;
         let body = answer.json()?;
-        let items = body.get("items").and_then(Value::as_array);
-        let items = items.ok_or_else(|| answer.unexpected("has no items"))?;
+        let items = required_list(&body, "items").map_err(|fault| answer.unexpected(fault.to_string()))?;
         let read = |(index, item)| {
             PendingDevice::parse(item, &self.origin, &self.user)
                 .map_err(|fault| answer.unexpected(fault.under(format!("/items/{index}")).to_string()))
@@ -77,9 +76,8 @@ impl<T: Transport> Device<T> {
 
 /// Reads the `Offer` of a pending device, which must come from the server.
 pub(super) fn offered(activity: &Value, origin: &Origin, user: &UserName) -> Result<PendingDevice, Invalid> {
-    if only_text(activity, "actor")? != origin.server_actor() {
+    if text(activity, "actor")? != origin.server_actor() {
         return Err(Invalid::at("/actor", "must be the server"));
     }
-    let object = activity.get("object").unwrap_or(&Value::Null);
-    PendingDevice::parse(object, origin, user).map_err(|fault| fault.under("/object"))
+    PendingDevice::parse(only(activity, "object")?, origin, user).map_err(|fault| fault.under("/object"))
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use eko_protocol::device_set::DeviceSetRef;
-use eko_protocol::json::{canonical, has_type, shape};
+use eko_protocol::json::{canonical, has_type, only, optional, optional_text, shape};
 use eko_protocol::key::{IdentityKey, Signature};
 use eko_protocol::limits::MAX_JSON_DEPTH;
 use eko_protocol::{Invalid, multibase, timestamp, xeddsa};
@@ -102,24 +102,21 @@ impl GroupControl {
                 "must be GroupControl, and Create for the first or else Update",
             ));
         }
-        let object = value.get("object").ok_or_else(|| Invalid::at("/object", "is missing"))?;
-        let state = GroupState::parse(object).map_err(|fault| fault.under("/object"))?;
+        let state = GroupState::parse(only(value, "object")?).map_err(|fault| fault.under("/object"))?;
         let matches = head.group.as_ref().is_some_and(|group| {
             group.id == *state.id() && group.epoch == state.epoch() && group.state == state.hash()
         });
         if !matches {
             return Err(Invalid::at("/eko:group", "must be id, epoch and state hash of the object"));
         }
-        let previous = match value.get("eko:previous") {
-            None | Some(Value::Null) => None,
-            Some(_) => Some(parsed(value, "eko:previous", hash)?),
-        };
+        let previous = optional_text(value, "eko:previous")?.map(hash).transpose();
+        let previous = previous.map_err(|fault| fault.under("/eko:previous"))?;
         if is_first != previous.is_none() || is_first != (state.epoch() == 1) {
             return Err(Invalid::at("/eko:previous", "must be null on the first epoch, which is created"));
         }
         check_author(&head.actor, change, &state)?;
         let added = if change == GroupChange::Added { added(value, &state)? } else { BTreeSet::new() };
-        let device_set = value.get("eko:deviceSet").map(shape::<DeviceSetRef>).transpose();
+        let device_set = optional(value, "eko:deviceSet")?.map(shape::<DeviceSetRef>).transpose();
         let device_set = device_set.map_err(|fault| fault.under("/eko:deviceSet"))?;
         let device = parsed(value, "eko:device", device)?;
         let mac = parsed(value, MAC, decode_32)?;

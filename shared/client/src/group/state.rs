@@ -6,7 +6,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use eko_protocol::Invalid;
-use eko_protocol::json::{canonical, has_type};
+use eko_protocol::json::{canonical, has_type, required_list};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -264,8 +264,7 @@ fn sorted(value: &Value, name: &str) -> Result<BTreeSet<String>, Invalid> {
 
 /// Reads the grants, which must be sorted and unique by their admins.
 fn grants(value: &Value) -> Result<BTreeMap<String, GroupGrant>, Invalid> {
-    let items = value.get("grants").and_then(Value::as_array);
-    let items = items.ok_or_else(|| Invalid::whole("must be an array"))?;
+    let items = required_list(value, "grants").map_err(|fault| Invalid::whole(fault.detail))?;
     if items.len() > MAX_GRANTS {
         return Err(Invalid::whole(format!("are more than {MAX_GRANTS}")));
     }

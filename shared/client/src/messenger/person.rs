@@ -1,8 +1,8 @@
 //! Users of any server, and finding them by their handles.
 
 use eko_protocol::address::{Handle, Origin, UserName, host_of};
+use eko_protocol::json::{list, text};
 use http::StatusCode;
-use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{Messenger, MessengerError};
@@ -60,15 +60,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             return Err(nobody());
         }
         let document = answer.expect(StatusCode::OK)?.json()?;
-        let links = document.get("links").and_then(Value::as_array).cloned().unwrap_or_default();
-        let own = links.iter().find(|link| {
-            link.get("rel").and_then(Value::as_str) == Some("self")
-                && link
-                    .get("type")
-                    .and_then(Value::as_str)
-                    .is_some_and(|kind| kind.starts_with("application/"))
+        let own = list(&document, "links").iter().find(|link| {
+            let has = |name: &str, is: fn(&str) -> bool| text(link, name).is_ok_and(is);
+            has("rel", |rel| rel == "self") && has("type", |kind| kind.starts_with("application/"))
         });
-        let actor = own.and_then(|link| link.get("href")).and_then(Value::as_str);
+        let actor = own.and_then(|link| text(link, "href").ok());
         actor.and_then(Person::of).ok_or_else(nobody)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
+use eko_protocol::json;
 use futures_util::future::join_all;
 
 use super::incoming::EntryDisposition;
@@ -216,8 +217,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Ok(EntryDisposition::Confirm)
             }
             EntryContent::Unreadable(why) => {
-                let actor =
-                    entry.activity.get("actor").and_then(|actor| actor.as_str()).unwrap_or("?").to_owned();
+                let actor = json::text(&entry.activity, "actor").unwrap_or("?").to_owned();
                 notices.push(Notice::Unreadable { actor, why: UnreadableReason::Malformed(why.clone()) });
                 Ok(EntryDisposition::Drop)
             }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::Invalid;
 use crate::address::check_url;
-use crate::json::{has_type, text};
+use crate::json::{has_type, list, optional_text, text_of};
 use crate::limits::MAX_DELIVERED;
 
 /// A device's acknowledgement of entries of its mailbox (section 6), sent to the user's outbox.
@@ -46,21 +46,17 @@ impl DeliveredActivity {
         if !has_type(value, "Delivered") {
             return Err(Invalid::at("/type", "must be Delivered"));
         }
-        let actor = match value.get("actor") {
-            None => None,
-            Some(_) => Some(text(value, "actor")?.to_owned()),
-        };
-        let given = match value.get("object") {
-            Some(Value::Array(items)) if items.len() > MAX_DELIVERED => {
-                return Err(Invalid::at("/object", format!("holds more than {MAX_DELIVERED} entries")));
-            }
-            Some(Value::Array(items)) if !items.is_empty() => items.as_slice(),
-            Some(one @ Value::String(_)) => std::slice::from_ref(one),
-            _ => return Err(Invalid::at("/object", "must be the address of an entry, or an array of them")),
-        };
+        let actor = optional_text(value, "actor")?.map(str::to_owned);
+        let given = list(value, "object");
+        if given.len() > MAX_DELIVERED {
+            return Err(Invalid::at("/object", format!("holds more than {MAX_DELIVERED} entries")));
+        }
+        if given.is_empty() {
+            return Err(Invalid::at("/object", "must be the address of an entry, or an array of them"));
+        }
         let mut entries: Vec<String> = Vec::with_capacity(given.len());
         for (index, item) in given.iter().enumerate() {
-            let entry = item.as_str().ok_or_else(|| Invalid::whole("must be a string"));
+            let entry = text_of(item).ok_or_else(|| Invalid::whole("must be a string"));
             let entry = entry.and_then(|text| check_url(text).map(|_| text.to_owned()));
             let entry = entry.map_err(|fault| fault.under(format!("/object/{index}")))?;
             if !entries.contains(&entry) {
@@ -82,11 +78,10 @@ mod tests {
     #[test]
     fn one_or_many() {
         let one = DeliveredActivity { actor: None, entries: vec![ENTRY.to_owned()] };
-        assert_eq!(DeliveredActivity::parse(&json!({"type": "Delivered", "object": ENTRY})), Ok(one.clone()));
-        assert_eq!(
-            DeliveredActivity::parse(&json!({"type": ["Delivered"], "object": [ENTRY, ENTRY]})),
-            Ok(one)
-        );
+        for object in [json!(ENTRY), json!([ENTRY, ENTRY]), json!({"id": ENTRY})] {
+            let delivered = json!({"type": ["Delivered"], "actor": null, "object": object});
+            assert_eq!(DeliveredActivity::parse(&delivered).as_ref(), Ok(&one), "{delivered}");
+        }
     }
 
     #[test]
@@ -96,7 +91,8 @@ mod tests {
             (json!({"object": ENTRY}), "/type"),
             (json!({"type": "Delivered"}), "/object"),
             (json!({"type": "Delivered", "object": []}), "/object"),
-            (json!({"type": "Delivered", "object": {"id": ENTRY}}), "/object"),
+            (json!({"type": "Delivered", "object": {"id": 1}}), "/object/0"),
+            (json!({"type": "Delivered", "object": [[ENTRY]]}), "/object/0"),
             (json!({"type": "Delivered", "object": many}), "/object"),
             (json!({"type": "Delivered", "object": [ENTRY, 1]}), "/object/1"),
             (json!({"type": "Delivered", "object": [ENTRY, "x"]}), "/object/1"),

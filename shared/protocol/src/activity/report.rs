@@ -8,7 +8,7 @@ use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
 use crate::excerpt::excerpt;
 use crate::id::{DeviceId, EnvelopeId};
-use crate::json::{has_type, only, only_text, shape, text};
+use crate::json::{has_type, list, optional, optional_text, shape, text, text_of};
 use crate::limits::{MAX_ACTIVE_DEVICES, MAX_MESSAGES, MAX_REASON_BYTES, MAX_SUMMARY_BYTES};
 
 /// The statement of a report about its envelope.
@@ -249,19 +249,20 @@ impl Report {
         })?;
         let actor = text(value, "actor")?;
         check_url(actor).map_err(|fault| fault.under("/actor"))?;
-        let to = only_text(value, "to")?;
+        let to = text(value, "to")?;
         check_url(to).map_err(|fault| fault.under("/to"))?;
         let mut report = Self::new(kind, actor.to_owned(), to, &envelope(value)?);
         let out_of_date = ["eko:deviceSetOutOfDate", "deviceSetOutOfDate"];
         report.device_set_out_of_date =
-            out_of_date.iter().any(|name| value.get(*name) == Some(&Value::Bool(true)));
+            out_of_date.iter().any(|name| optional(value, name) == Ok(Some(&Value::Bool(true))));
         report.missing_key_packages = addresses(value, "missingKeyPackages", MAX_ACTIVE_DEVICES, actor)?;
         report.stale_devices = addresses(value, "staleDevices", MAX_MESSAGES, actor)?;
         report.full_devices = addresses(value, "eko:fullDevices", MAX_MESSAGES, actor)?;
-        if let Some(set) = value.get("eko:deviceSet").filter(|set| !set.is_null()) {
+        if let Some(set) = optional(value, "eko:deviceSet")? {
             report.device_set = Some(shape(set).map_err(|fault| fault.under("/eko:deviceSet"))?);
         }
-        let summary = value.get("summary").and_then(Value::as_str);
+        // A summary is for a person: one that cannot be read is none.
+        let summary = optional_text(value, "summary").unwrap_or_default();
         report.summary = summary.map(|text| excerpt(text, MAX_SUMMARY_BYTES).to_owned());
         Ok(report)
     }
@@ -269,26 +270,18 @@ impl Report {
 
 /// Reads `object`: the envelope's id, or an object that has the id.
 fn envelope(value: &Value) -> Result<EnvelopeId, Invalid> {
-    let (text, pointer) = match only(value, "object")? {
-        Value::String(id) => (id.as_str(), "/object"),
-        object => (text(object, "id").map_err(|fault| fault.under("/object"))?, "/object/id"),
-    };
-    EnvelopeId::parse(text).map_err(|fault| fault.under(pointer))
+    EnvelopeId::parse(text(value, "object")?).map_err(|fault| fault.under("/object"))
 }
 
 /// Reads a member that holds at most `most` addresses on the server of `actor`.
 fn addresses(value: &Value, name: &str, most: usize, actor: &str) -> Result<Vec<String>, Invalid> {
-    let fault = |detail: &str| Invalid::at(format!("/{name}"), detail);
-    let items = match value.get(name) {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(one @ Value::String(_)) => std::slice::from_ref(one),
-        Some(Value::Array(items)) if items.len() <= most => items.as_slice(),
-        Some(Value::Array(_)) => return Err(fault("holds too many")),
-        Some(_) => return Err(fault("must be an array of addresses")),
-    };
+    let items = list(value, name);
+    if items.len() > most {
+        return Err(Invalid::at(format!("/{name}"), "holds too many"));
+    }
     let origin = Origin::of(actor);
     let read = |(index, item): (usize, &Value)| {
-        let text = item.as_str().ok_or_else(|| Invalid::whole("must be a string"));
+        let text = text_of(item).ok_or_else(|| Invalid::whole("must be a string"));
         text.and_then(|text| check_url(text).map(|_| text.to_owned()))
             .and_then(|text| match origin.as_ref().is_some_and(|origin| origin.owns(&text)) {
                 true => Ok(text),

@@ -8,7 +8,7 @@ use super::{ChainPosition, proof_base};
 use crate::Invalid;
 use crate::device_set::{DeviceSetRef, is_hash};
 use crate::invalid::token;
-use crate::json::{canonical, shape};
+use crate::json::{canonical, exact};
 use crate::key::{IdentityKey, JoiningMac, RegistrationId, Signature};
 
 /// A node of a device chain. It is well formed, but not verified; [`super::verify_next`] verifies
@@ -85,7 +85,7 @@ impl ChainNode {
     /// another shape than drawn at [`ChainNode`].
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         check_nulls(value)?;
-        let wire: WireNode = shape(value)?;
+        let wire: WireNode = exact(value)?;
         let node = wire.read(canonical(value)?)?;
         match &node.prev {
             Some(prev) if !is_hash(prev) => {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{NewDevice, rejection_base};
 use crate::device_set::DeviceSetRef;
-use crate::json::{shape, text};
+use crate::json::{only, shape, text};
 use crate::key::{IdentityKey, Signature};
 use crate::{Invalid, multibase, xeddsa};
 
@@ -32,8 +32,8 @@ impl DeviceRejection {
     /// [`Invalid`] for the first member that is missing or has the wrong shape.
     pub fn parse(activity: &Value) -> Result<Self, Invalid> {
         let device = text(activity, "object")?.to_owned();
-        let set = activity.get("eko:deviceSet").ok_or(Invalid::at("/eko:deviceSet", "is missing"))?;
-        let device_set = shape(set).map_err(|fault| fault.under("/eko:deviceSet"))?;
+        let device_set =
+            shape(only(activity, "eko:deviceSet")?).map_err(|fault| fault.under("/eko:deviceSet"))?;
         let signature = multibase::decode(text(activity, "eko:signature")?)
             .map_err(|fault| fault.under("/eko:signature"))?;
         Ok(Self { device, device_set, signature })
@@ -115,7 +115,7 @@ mod tests {
     fn wrong_members_are_refused_where_they_stand() {
         for (name, to, pointer) in [
             ("object", json!(null), "/object"),
-            ("object", json!([DEVICE]), "/object"),
+            ("object", json!([DEVICE, DEVICE]), "/object"),
             ("eko:deviceSet", json!({ "length": 0, "head": "ab".repeat(32) }), "/eko:deviceSet"),
             ("eko:deviceSet", json!({ "length": 1, "head": "AB".repeat(32) }), "/eko:deviceSet"),
             ("eko:deviceSet", json!({ "length": 1 }), "/eko:deviceSet/head"),

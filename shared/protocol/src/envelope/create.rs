@@ -13,7 +13,7 @@ use crate::activity::context;
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
 use crate::id::{DeviceId, EnvelopeId};
-use crate::json::{has_type, local_name, only, only_as_object, only_text, shape, text};
+use crate::json::{has_type, list, local_name, only, only_as_object, optional_text, shape, text};
 use crate::limits::MAX_MESSAGES;
 use crate::{Invalid, timestamp};
 
@@ -110,11 +110,8 @@ impl Create {
             return Err(Invalid::at("/type", "must be Create"));
         }
         let author = address(text(value, "actor")?, "/actor")?;
-        let to = address(only_text(value, "to")?, "/to")?;
-        let activity = match value.get("id") {
-            None | Some(Value::Null) => None,
-            Some(_) => Some(address(text(value, "id")?, "/id")?),
-        };
+        let to = address(text(value, "to")?, "/to")?;
+        let activity = optional_text(value, "id")?.map(|id| address(id, "/id")).transpose()?;
         let object = only(value, "object")?;
         if !has_type(object, "SignalEnvelope") {
             return Err(Invalid::at("/object/type", "must be, or hold, SignalEnvelope"));
@@ -268,12 +265,7 @@ pub fn holds_messages(activity: &Value) -> bool {
     let holds = |value: &Value| {
         value.as_object().is_some_and(|members| members.keys().any(|name| local_name(name) == "messages"))
     };
-    holds(activity)
-        || match activity.get("object") {
-            Some(Value::Array(objects)) => objects.iter().any(holds),
-            Some(object) => holds(object),
-            None => false,
-        }
+    holds(activity) || list(activity, "object").iter().any(holds)
 }
 
 /// Checks the address in the member at `pointer`.

@@ -1,12 +1,82 @@
-//! Readers of single members. JSON-LD lets a member be one value or an array that holds it.
+//! Readers of single members. JSON-LD writes one thing in several forms, and this file is the one
+//! place that decides which of them are read (`docs/protocol.md`, section 1).
+//!
+//! ```text
+//! one value     x | [x] | {"@set": [x]} | {"@list": [x]}
+//! a list        [x, y] | x | {"@set": […]} | {"@list": […]}
+//! absent        no member | null | []
+//! a literal     "t" | {"@value": "t"}, and so a number or a boolean
+//! a link        "t" | {"id": "t"} | {"type": "Link", "href": "t"}
+//! id, type      id | @id, type | @type
+//! a type        "Create" | "as:Create" | "https://www.w3.org/ns/activitystreams#Create"
+//! ```
+//!
+//! Whoever reads a document of another server uses these functions or [`shape`](super::shape), which
+//! is made of them, and never looks into a [`Value`] itself.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Invalid;
 use crate::invalid::token;
 
 /// The vocabulary of ActivityStreams.
 const ACTIVITY_STREAMS: &str = "https://www.w3.org/ns/activitystreams";
+
+/// The keywords of JSON-LD that a member may have as its name, with the name that is read here.
+const ALIASES: [(&str, &str); 2] = [("@id", "id"), ("@type", "type")];
+
+/// Returns the name of a member as it is read here: `id` for `@id`.
+pub(super) fn plain_name(name: &str) -> &str {
+    ALIASES.into_iter().find(|(keyword, _)| *keyword == name).map_or(name, |(_, plain)| plain)
+}
+
+/// Returns the other spelling of a member's name, if it has one.
+pub(super) fn other_spelling(name: &str) -> Option<&'static str> {
+    ALIASES.into_iter().find_map(|(keyword, plain)| match name {
+        _ if name == keyword => Some(plain),
+        _ if name == plain => Some(keyword),
+        _ => None,
+    })
+}
+
+/// Returns a member under either spelling of its name. Null is absent.
+pub(super) fn find<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let other = || other_spelling(name).and_then(|name| members.get(name));
+    members.get(name).or_else(other).filter(|value| !value.is_null())
+}
+
+/// Returns the values of a list, a set or an array. A single value is a list of one.
+pub(super) fn items_of(value: &Value) -> &[Value] {
+    match value {
+        Value::Array(items) => items,
+        Value::Object(members) => match members.get("@set").or_else(|| members.get("@list")) {
+            Some(Value::Array(items)) => items,
+            Some(one) => std::slice::from_ref(one),
+            None => std::slice::from_ref(value),
+        },
+        one => std::slice::from_ref(one),
+    }
+}
+
+/// Returns the text that a single value stands for: a string, the `@value` of a literal, or the id
+/// of a link. An item of a list is read with this.
+///
+/// ```
+/// use eko_protocol::json::text_of;
+/// use serde_json::json;
+///
+/// assert_eq!(text_of(&json!({"type": "Link", "href": "https://a.example/x"})), Some("https://a.example/x"));
+/// assert_eq!(text_of(&json!(["https://a.example/x"])), None);
+/// ```
+pub fn text_of(value: &Value) -> Option<&str> {
+    let members = match value {
+        Value::String(text) => return Some(text),
+        Value::Object(members) => members,
+        _ => return None,
+    };
+    let href = || find(members, "href").filter(|_| has_type(value, "Link"));
+    find(members, "id").or_else(|| members.get("@value")).or_else(href)?.as_str()
+}
 
 /// True if the member `type` is the name or an array that contains it. The name may be written in
 /// the three forms that a JSON-LD context leaves open: `SignalEnvelope`, `eko:SignalEnvelope` (or
@@ -17,16 +87,11 @@ const ACTIVITY_STREAMS: &str = "https://www.w3.org/ns/activitystreams";
 /// use serde_json::json;
 ///
 /// assert!(has_type(&json!({"type": ["Object", "SignalEnvelope"]}), "SignalEnvelope"));
-/// assert!(has_type(&json!({"type": "eko:SignalEnvelope"}), "SignalEnvelope"));
+/// assert!(has_type(&json!({"@type": "eko:SignalEnvelope"}), "SignalEnvelope"));
 /// assert!(!has_type(&json!({"type": "Note"}), "SignalEnvelope"));
 /// ```
 pub fn has_type(value: &Value, name: &str) -> bool {
-    let is_name = |item: &Value| item.as_str().is_some_and(|term| local_name(term) == name);
-    match value.get("type") {
-        Some(Value::Array(types)) => types.iter().any(is_name),
-        Some(single) => is_name(single),
-        None => false,
-    }
+    list(value, "type").iter().any(|item| item.as_str().is_some_and(|term| local_name(term) == name))
 }
 
 /// Returns a term of ActivityStreams or of this protocol without its prefix or vocabulary. Any other
@@ -46,99 +111,75 @@ fn is_eko_vocabulary(vocabulary: &str) -> bool {
         .is_some_and(|rest| rest.split_once('/').is_some_and(|(_, path)| path == "ns"))
 }
 
-/// Returns the one value of a member that is required: the member itself, or the item of an array
-/// of one.
+/// Returns the values of a member: those of its array, the one value that it holds, or none if it is
+/// absent.
+///
+/// ```
+/// use eko_protocol::json::list;
+/// use serde_json::json;
+///
+/// let object = json!({"one": 1, "two": [1, 2], "none": null});
+/// assert_eq!([list(&object, "one"), list(&object, "two")], [&[json!(1)][..], &[json!(1), json!(2)]]);
+/// assert!(list(&object, "none").is_empty() && list(&object, "other").is_empty());
+/// ```
+pub fn list<'a>(object: &'a Value, name: &str) -> &'a [Value] {
+    required_list(object, name).unwrap_or_default()
+}
+
+/// Returns the values of a member that is required. It may be an empty array.
 ///
 /// # Errors
-/// [`Invalid`] if the member is missing, null, or an array of no or several values.
+/// [`Invalid`] if the member is missing or null.
+pub fn required_list<'a>(object: &'a Value, name: &str) -> Result<&'a [Value], Invalid> {
+    let found = object.as_object().and_then(|members| find(members, name)).map(items_of);
+    found.ok_or_else(|| Invalid::at(format!("/{}", token(name)), "is missing"))
+}
+
+/// Returns the one value of a member, or `None` if the member is absent.
+///
+/// # Errors
+/// [`Invalid`] if the member holds several values.
+pub fn optional<'a>(object: &'a Value, name: &str) -> Result<Option<&'a Value>, Invalid> {
+    match list(object, name) {
+        [] => Ok(None),
+        [item] if !item.is_array() && !item.is_null() => Ok(Some(item.get("@value").unwrap_or(item))),
+        _ => Err(Invalid::at(format!("/{}", token(name)), "must be one value, or an array of one")),
+    }
+}
+
+/// Returns the one value of a member that is required.
+///
+/// # Errors
+/// [`Invalid`] if the member is absent or holds several values.
 pub fn only<'a>(object: &'a Value, name: &str) -> Result<&'a Value, Invalid> {
-    let fault = |detail: &str| Err(Invalid::at(format!("/{}", token(name)), detail));
-    match object.get(name) {
-        None | Some(Value::Null) => fault("is missing"),
-        Some(Value::Array(items)) => match items.as_slice() {
-            [item] if !item.is_array() && !item.is_null() => Ok(item),
-            _ => fault("must be one value, or an array of one"),
-        },
-        Some(value) => Ok(value),
-    }
+    optional(object, name)?.ok_or_else(|| Invalid::at(format!("/{}", token(name)), "is missing"))
 }
 
-/// Returns the text of a member that is required and holds a string or an array of one string, such
-/// as `to`.
+/// Returns the text of a member, such as `summary`, or `None` if the member is absent.
 ///
 /// # Errors
-/// [`Invalid`] if the member is missing or has another shape.
-pub fn only_text<'a>(object: &'a Value, name: &str) -> Result<&'a str, Invalid> {
-    only(object, name)?.as_str().ok_or_else(|| {
-        Invalid::at(format!("/{}", token(name)), "must be a string, or an array of one string")
-    })
+/// [`Invalid`] if the member holds anything but one text or link.
+pub fn optional_text<'a>(object: &'a Value, name: &str) -> Result<Option<&'a str>, Invalid> {
+    let wrong = || Invalid::at(format!("/{}", token(name)), "must be a string");
+    optional(object, name)?.map(|value| text_of(value).ok_or_else(wrong)).transpose()
 }
 
-/// Returns the text of a member that is required and must be a string, such as `actor`.
+/// Returns the text of a member that is required, such as `actor`.
+///
+/// ```
+/// use eko_protocol::json::text;
+/// use serde_json::json;
+///
+/// assert_eq!(text(&json!({"to": ["https://a.example/x"]}), "to")?, "https://a.example/x");
+/// assert_eq!(text(&json!({"to": ["x", "y"]}), "to").unwrap_err().pointer, "/to");
+/// # Ok::<(), eko_protocol::Invalid>(())
+/// ```
 ///
 /// # Errors
-/// [`Invalid`] if the member is missing or is not a string.
+/// [`Invalid`] if the member is absent, or holds anything but one text or link.
 pub fn text<'a>(object: &'a Value, name: &str) -> Result<&'a str, Invalid> {
-    match object.get(name) {
-        Some(Value::String(text)) => Ok(text),
-        None => Err(Invalid::at(format!("/{}", token(name)), "is missing")),
-        Some(_) => Err(Invalid::at(format!("/{}", token(name)), "must be a string")),
-    }
+    optional_text(object, name)?.ok_or_else(|| Invalid::at(format!("/{}", token(name)), "is missing"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn types_are_a_string_or_an_array() {
-        assert!(has_type(&json!({"type": "SignalEnvelope"}), "SignalEnvelope"));
-        assert!(has_type(&json!({"type": ["Object", "SignalEnvelope"]}), "SignalEnvelope"));
-        for term in ["eko:SignalEnvelope", "https://eko.network/ns#SignalEnvelope"] {
-            assert!(has_type(&json!({ "type": term }), "SignalEnvelope"), "{term}");
-            assert!(has_type(&json!({ "type": ["as:Object", term] }), "SignalEnvelope"), "{term}");
-        }
-        assert!(has_type(&json!({"type": "https://www.w3.org/ns/activitystreams#Create"}), "Create"));
-        for other in [
-            json!({"type": "x:SignalEnvelope"}),
-            json!({"type": "#SignalEnvelope"}),
-            json!({"type": "https://a.example/other#SignalEnvelope"}),
-            json!({"type": "https://a.example/ns#eko:SignalEnvelope"}),
-            json!({"type": ["Object"]}),
-            json!({"type": {"SignalEnvelope": 1}}),
-            json!({}),
-            json!("SignalEnvelope"),
-        ] {
-            assert!(!has_type(&other, "SignalEnvelope"), "{other}");
-        }
-    }
-
-    #[test]
-    fn one_value_may_stand_in_an_array() {
-        assert_eq!(only_text(&json!({"to": "x"}), "to"), Ok("x"));
-        assert_eq!(only_text(&json!({"to": ["x"]}), "to"), Ok("x"));
-        for other in [
-            json!({}),
-            json!({"to": null}),
-            json!({"to": []}),
-            json!({"to": ["x", "y"]}),
-            json!({"to": [["x"]]}),
-            json!({"to": 1}),
-            json!({"to": {}}),
-            json!([]),
-            json!("to"),
-        ] {
-            assert_eq!(only_text(&other, "to").unwrap_err().pointer, "/to", "{other}");
-        }
-        for other in [json!([null]), json!([[1]]), json!([1, 1]), json!(null), json!([])] {
-            assert_eq!(only(&json!({ "to": other }), "to").unwrap_err().pointer, "/to", "{other}");
-        }
-        for (one, value) in [(json!([false]), json!(false)), (json!([{}]), json!({})), (json!({}), json!({}))]
-        {
-            assert_eq!(only(&json!({ "to": one }), "to"), Ok(&value), "{one}");
-        }
-        assert_eq!(text(&json!({"actor": "x"}), "actor"), Ok("x"));
-        assert!(text(&json!({"actor": ["x"]}), "actor").is_err());
-    }
-}
+mod tests;

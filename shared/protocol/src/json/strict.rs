@@ -8,6 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use super::JsonError;
 use super::context::check_context;
+use super::member::other_spelling;
 use crate::Invalid;
 use crate::invalid::token;
 use crate::limits::MAX_JSON_DEPTH;
@@ -31,7 +32,7 @@ const RESTRUCTURING: [&str; 3] = ["@graph", "@reverse", "@included"];
 /// # Errors
 /// * [`JsonError::NotJson`] if the bytes are not one JSON text (RFC 8259) in UTF-8. Lone surrogates
 ///   and trailing text are faults too.
-/// * [`JsonError::Refused`] if a member appears twice, if arrays and objects are nested deeper than
+/// * [`JsonError::Refused`] if a member appears twice (`id` beside `@id` is twice), if arrays and objects are nested deeper than
 ///   [`MAX_JSON_DEPTH`], if `@graph`, `@reverse` or `@included` appears anywhere, or if an inline
 ///   `@context` gives a keyword another name or redefines a term that this protocol reads.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
@@ -154,7 +155,9 @@ impl<'de> Visitor<'de> for StrictReader<'_> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             let path = MemberPath::Member(&self.path, &name);
-            if object.contains_key(&name) {
+            // A reader that knows one spelling only would see another document.
+            let again = other_spelling(&name).is_some_and(|other| object.contains_key(other));
+            if again || object.contains_key(&name) {
                 return Err(self.refuse(Invalid::at(path.pointer(), "appears twice")));
             }
             if RESTRUCTURING.contains(&name.as_str()) {
@@ -220,6 +223,8 @@ mod tests {
         assert_eq!(refused(r#"{"a":{"id":1,"id":1}}"#), Invalid::at("/a/id", "appears twice"));
         assert_eq!(refused(r#"[0,{"x/y":1,"x\/y":2}]"#).pointer, "/1/x~1y");
         assert_eq!(refused(r#"{"actor":1,"\u0061ctor":2}"#).pointer, "/actor");
+        assert_eq!(refused(r#"{"object":{"id":1,"@id":1}}"#).pointer, "/object/@id");
+        assert_eq!(refused(r#"{"@type":1,"type":1}"#).pointer, "/type");
     }
 
     #[test]

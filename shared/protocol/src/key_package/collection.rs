@@ -7,7 +7,7 @@ use crate::Invalid;
 use crate::address::Origin;
 use crate::collection::package_collection;
 use crate::device_set::DeviceSetRef;
-use crate::json::{has_type, shape, text};
+use crate::json::{has_type, optional, required_list, shape, text};
 use crate::limits::MAX_TAKEN_PACKAGES;
 
 /// A server's collection of key packages: the answer to a `Take`, or the public list (section 4).
@@ -59,8 +59,8 @@ impl PackageCollection {
         if !origin.owns(id) {
             return Err(elsewhere("/id".to_owned()));
         }
-        let items = value.get("items").or_else(|| value.get("orderedItems")).and_then(Value::as_array);
-        let items = items.ok_or_else(|| Invalid::at("/items", "must be an array"))?;
+        let ordered = |missing| required_list(value, "orderedItems").map_err(|_| missing);
+        let items = required_list(value, "items").or_else(ordered)?;
         if items.len() > MAX_TAKEN_PACKAGES {
             return Err(Invalid::at("/items", format!("holds more than {MAX_TAKEN_PACKAGES} packages")));
         }
@@ -76,8 +76,10 @@ impl PackageCollection {
             }
             packages.push(package);
         }
-        let set = value.get("eko:deviceSet").filter(|set| !set.is_null());
-        let device_set = set.map(shape).transpose().map_err(|fault| fault.under("/eko:deviceSet"))?;
+        let device_set = optional(value, "eko:deviceSet")?
+            .map(shape)
+            .transpose()
+            .map_err(|fault| fault.under("/eko:deviceSet"))?;
         Ok(Self { id: id.to_owned(), packages, device_set })
     }
 
@@ -147,7 +149,7 @@ mod tests {
             ("/id", "id", json!("https://b.example/user/bob/keyPackages")),
             ("/id", "id", json!(null)),
             ("/items", "items", json!(null)),
-            ("/items", "items", json!({})),
+            ("/items/0/type", "items", json!({})),
             ("/items", "items", json!(vec![item; 17])),
             ("/items/1", "items", json!([item, item])),
             ("/items/0", "items", json!([elsewhere("id")])),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{KyberPreKey, OneTimePreKey, SignedPreKey};
 use crate::Invalid;
-use crate::json::{only_as_object, shape};
+use crate::json::{exact, only_as_object};
 use crate::key::{IdentityKey, KeyId};
 use crate::limits::{MAX_KEY_ID_JUMP, MAX_ONE_TIME_KEYS};
 
@@ -58,7 +58,7 @@ impl PublishedKeys {
     /// [`Invalid`] for the first member of the wrong shape. Lengths, type bytes, ranges and base64
     /// are part of the shape.
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
-        shape(value)
+        exact(value)
     }
 
     /// Checks counts, ids and signatures. No key of a request that fails here may be stored.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::Invalid;
 use crate::address::{Handle, Origin, UserName, check_url};
 use crate::id::DeviceId;
-use crate::json::{has_type, text};
+use crate::json::{has_type, list, text, text_of};
 use crate::limits::MAX_TAKEN_PACKAGES;
 
 /// A `Take`: a request for key packages with one-time keys (section 4).
@@ -97,10 +97,9 @@ impl TakeActivity {
         }
         let actor = text(value, "actor")?;
         check_url(actor).map_err(|fault| fault.under("/actor"))?;
-        let target = match value.get("object") {
-            Some(Value::String(one)) => target_of_one(one, origin),
-            Some(Value::Array(ids)) => target_of_many(ids, origin),
-            _ => Err(Invalid::whole("must be a collection of key packages, or ids of key packages")),
+        let target = match list(value, "object") {
+            [Value::String(one)] => target_of_one(one, origin),
+            many => target_of_many(many, origin),
         };
         let target = target.map_err(|fault| fault.under("/object"))?;
         Ok(Self { actor: actor.to_owned(), target })
@@ -135,7 +134,7 @@ fn target_of_many(ids: &[Value], origin: &Origin) -> Result<TakeTarget, Invalid>
         return Err(Invalid::whole(format!("holds more than {MAX_TAKEN_PACKAGES} key packages")));
     }
     let mut targets = ids.iter().enumerate().map(|(index, id)| {
-        let text = id.as_str().ok_or_else(|| Invalid::whole("must be a string"));
+        let text = text_of(id).ok_or_else(|| Invalid::whole("must be a string"));
         text.and_then(|text| target_of_one(text, origin)).map_err(|fault| fault.under(format!("/{index}")))
     });
     let first = targets.next().ok_or_else(|| Invalid::whole("must name at least one key package"))??;
@@ -251,7 +250,7 @@ mod tests {
         for (object, pointer) in [
             (json!(null), "/object"),
             (json!([]), "/object"),
-            (json!({"id": "x"}), "/object"),
+            (json!({"id": "x"}), "/object/0"),
             (json!(many), "/object"),
             (json!("https://a.example/user/bob"), "/object"),
             (json!("https://a.example/user/Bob/keyPackages"), "/object"),

@@ -85,12 +85,12 @@ fn other_shapes_are_refused() {
     let urls: Vec<_> = (0..17).map(|n| format!("https://a.example/{n}")).collect();
     for (member, value, pointer) in [
         ("type", json!("Like"), "/type"),
-        ("actor", json!([ALICE]), "/actor"),
+        ("actor", json!([ALICE, ALICE]), "/actor"),
         ("actor", json!("x"), "/actor"),
         ("to", json!([ALICE, ALICE]), "/to"),
         ("object", json!("x"), "/object"),
-        ("object", json!({"id": 1}), "/object/id"),
-        ("object", json!({}), "/object/id"),
+        ("object", json!({"id": 1}), "/object"),
+        ("object", json!({}), "/object"),
         ("object", json!(null), "/object"),
         ("missingKeyPackages", json!(urls), "/missingKeyPackages"),
         ("staleDevices", json!(urls), "/staleDevices"),

@@ -9,7 +9,7 @@ use eko_protocol::id::EntryKey;
 use eko_store::deliveries::{Delivery, ReportDelivery};
 use eko_store::resources::DELIVERIES;
 use eko_testkit::{
-    BARE, CallFault, ChainChanges as _, DirectTransport, World, ciphertext, envelope, refused,
+    BARE, CallFault, ChainChanges as _, DirectTransport, Feature, World, ciphertext, envelope, refused,
 };
 use serde_json::json;
 
@@ -56,7 +56,7 @@ async fn the_queue_takes_part_of_a_batch() {
 #[tokio::test]
 async fn an_envelope_of_several_queue_messages_fails_in_the_middle() {
     let world = World::new().await;
-    if world.takes_small_messages_only().await {
+    if Feature::LargeMessages.is_lacking().await {
         return;
     }
     let (alice, bob) = (world.user_with("alice", BARE).await, world.user_with("bob", BARE).await);
@@ -118,7 +118,7 @@ async fn answers_that_are_lost_change_nothing() {
 #[tokio::test]
 async fn a_lost_answer_to_a_transaction() {
     let world = World::new().await;
-    if world.repeats_transactions().await {
+    if Feature::TransactionTokens.is_lacking().await {
         return;
     }
     let alice = world.device("alice", "one", BARE);

@@ -2,7 +2,7 @@
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use eko_service::aws::{AwsAccount, AwsClients};
-use eko_store::resources::{self, DELIVERIES, FEDERATION, QueueSpec, QueueUrls};
+use eko_store::resources::{self, DELIVERIES, FEDERATION, QueueSpec, QueueUrls, TimeToLive};
 use eko_store::{Names, Store};
 
 /// The name of the table in local mode.
@@ -26,18 +26,22 @@ impl Cloud {
     /// # Errors
     /// The error of the call to AWS that failed.
     pub async fn open(account: &AwsAccount) -> eko_store::Result<Self> {
-        Self::open_as("", account).await
+        Self::open_as("", account, TimeToLive::On).await
     }
 
-    /// Does as [`Cloud::open`], with `prefix` before every name. For an account that others use
-    /// too.
+    /// Does as [`Cloud::open`], with `prefix` before every name and this setting of the time to
+    /// live. For an account that others use too.
     ///
     /// # Errors
     /// Those of [`Cloud::open`].
-    pub async fn open_as(prefix: &str, account: &AwsAccount) -> eko_store::Result<Self> {
+    pub async fn open_as(
+        prefix: &str,
+        account: &AwsAccount,
+        time_to_live: TimeToLive,
+    ) -> eko_store::Result<Self> {
         let clients = account.clients();
         let table = format!("{prefix}{TABLE}");
-        resources::create_table(&clients.dynamodb, &table).await?;
+        resources::create_table(&clients.dynamodb, &table, time_to_live).await?;
         let queue = |spec: QueueSpec| {
             let (sqs, name) = (&clients.sqs, format!("{prefix}{}", spec.name));
             async move { resources::create_queue(sqs, &name, &spec).await }

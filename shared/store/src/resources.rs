@@ -74,16 +74,29 @@ pub fn dlq_name(queue: &str) -> String {
     format!("{queue}-dlq")
 }
 
-/// Creates the table with its time to live, and waits until it can be used. Does nothing if the
+/// The setting of the table's time to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeToLive {
+    /// DynamoDB deletes what has expired, by [`TTL_ATTRIBUTE`].
+    On,
+    /// Everything stays, for tests whose clock is not the engine's.
+    Off,
+}
+
+/// Creates the table with this time to live, and waits until it can be used. Does nothing if the
 /// table exists.
 ///
-/// One CreateTable, DescribeTable until the table is active, one UpdateTimeToLive.
+/// One CreateTable, DescribeTable until the table is active, one UpdateTimeToLive to set it on.
 ///
 /// # Errors
 ///
 /// [`StoreError::Call`] if a call fails; [`StoreError::GaveUp`] if the table is not active after a
 /// minute.
-pub async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> Result<()> {
+pub async fn create_table(
+    dynamodb: &aws_sdk_dynamodb::Client,
+    table: &str,
+    time_to_live: TimeToLive,
+) -> Result<()> {
     let key =
         |name: &str, kind: KeyType| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
     let string = |name: &str| {
@@ -106,6 +119,9 @@ pub async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> R
         other => other.map_err(call("CreateTable"))?,
     };
     until_active(dynamodb, table).await?;
+    if time_to_live == TimeToLive::Off {
+        return Ok(());
+    }
     let ttl = TimeToLiveSpecification::builder()
         .attribute_name(TTL_ATTRIBUTE)
         .enabled(true)

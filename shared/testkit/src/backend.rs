@@ -1,7 +1,6 @@
 //! The services that hold a world's table and queues: the embedded engines, or the endpoints that
 //! the environment names as for any AWS SDK. The tests are the same either way.
 
-use aws_sdk_dynamodb::types::TimeToLiveSpecification;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::http::{
@@ -13,11 +12,12 @@ use eko_engines::Engines;
 use eko_local::cloud::Cloud;
 use eko_service::aws::{AwsAccount, AwsClients, AwsEndpoints};
 use eko_service::state::Clock;
-use eko_store::resources::TTL_ATTRIBUTE;
+use eko_store::resources::TimeToLive;
 use url::{Host, Url};
 use uuid::Uuid;
 
 use crate::calls::{body, whole};
+use crate::delayed::DelayedMessages;
 use crate::hidden::HiddenMessages;
 
 /// The services of a world, and the names of its resources there.
@@ -26,6 +26,7 @@ pub(crate) struct Backend {
     endpoints: AwsEndpoints,
     prefix: String,
     hidden: HiddenMessages,
+    delayed: DelayedMessages,
 }
 
 impl Backend {
@@ -34,7 +35,8 @@ impl Backend {
         let endpoints = endpoints();
         let elsewhere = endpoints.dynamodb.is_some() || endpoints.sqs.is_some();
         let prefix = if elsewhere { format!("test-{}-", Uuid::new_v4().simple()) } else { String::new() };
-        Self { engines: engines.clone(), endpoints, prefix, hidden: HiddenMessages::new(clock) }
+        let (hidden, delayed) = (HiddenMessages::new(clock.clone()), DelayedMessages::new(clock));
+        Self { engines: engines.clone(), endpoints, prefix, hidden, delayed }
     }
 
     /// Returns the prefix of the names of table and queues, which tells them from those of
@@ -43,9 +45,13 @@ impl Backend {
         &self.prefix
     }
 
-    /// Returns the endpoints of the services that are not embedded.
-    pub(crate) fn endpoints(&self) -> &AwsEndpoints {
-        &self.endpoints
+    /// Returns the setting of the table's time to live. It is off at an endpoint: by that engine's
+    /// clock, everything that a test stores has expired.
+    pub(crate) fn time_to_live(&self) -> TimeToLive {
+        match self.endpoints.dynamodb {
+            Some(_) => TimeToLive::Off,
+            None => TimeToLive::On,
+        }
     }
 
     /// True if the resources are still there when the test has ended.
@@ -65,9 +71,8 @@ impl Backend {
             return self.engines.http_client();
         }
         let (engines, endpoints) = (self.engines.http_client(), self.endpoints.clone());
-        let hidden = self.hidden.clone();
-        let socket =
-            SharedHttpConnector::new(Connector::builder().sleep_impl(TokioSleep::new()).build_http());
+        let (hidden, delayed) = (self.hidden.clone(), self.delayed.clone());
+        let socket = socket();
         http_client_fn(move |settings, parts| {
             let engines = engines.http_connector(settings, parts);
             SharedHttpConnector::new(RoutingConnector {
@@ -75,31 +80,18 @@ impl Backend {
                 socket: socket.clone(),
                 endpoints: endpoints.clone(),
                 hidden: hidden.clone(),
+                delayed: delayed.clone(),
             })
         })
     }
 
-    /// Makes hidden messages visible whose time is over by the test's clock, if the queues have
-    /// another clock.
+    /// Makes messages visible that were hidden or delayed, and whose time is over by the test's
+    /// clock, if the queues have another clock.
     pub(crate) async fn bring_back(&self, clients: &AwsClients) {
         if self.endpoints.sqs.is_some() {
             self.hidden.bring_back(clients).await;
+            self.delayed.send_due(clients).await;
         }
-    }
-
-    /// Turns off the time to live of a table at an endpoint. By that engine's clock, everything
-    /// that a test stores has expired.
-    pub(crate) async fn keep_expired(&self, clients: &AwsClients, table: &str) {
-        if self.endpoints.dynamodb.is_none() {
-            return;
-        }
-        let off = TimeToLiveSpecification::builder().attribute_name(TTL_ATTRIBUTE).enabled(false).build();
-        let update = clients.dynamodb.update_time_to_live().table_name(table);
-        update
-            .time_to_live_specification(off.expect("a name"))
-            .send()
-            .await
-            .expect("the table's time to live");
     }
 
     /// Removes table and queues at an endpoint. Ignores failures.
@@ -117,11 +109,22 @@ impl Backend {
     }
 }
 
+/// Returns the account at the endpoints that the environment names, for calls that no test counts.
+pub(crate) fn outside() -> AwsAccount {
+    let socket = socket();
+    AwsAccount::embedded(http_client_fn(move |_, _| socket.clone())).at(endpoints())
+}
+
+/// Returns the connector that opens sockets.
+fn socket() -> SharedHttpConnector {
+    SharedHttpConnector::new(Connector::builder().sleep_impl(TokioSleep::new()).build_http())
+}
+
 /// Returns the endpoints that the environment names.
 ///
 /// # Panics
 /// An endpoint is not on loopback: tests send no packet elsewhere.
-fn endpoints() -> AwsEndpoints {
+pub(crate) fn endpoints() -> AwsEndpoints {
     let endpoints = AwsEndpoints::from_env(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     for endpoint in endpoints.dynamodb.iter().chain(&endpoints.sqs) {
         assert!(
@@ -152,6 +155,7 @@ struct RoutingConnector {
     socket: SharedHttpConnector,
     endpoints: AwsEndpoints,
     hidden: HiddenMessages,
+    delayed: DelayedMessages,
 }
 
 impl HttpConnector for RoutingConnector {
@@ -161,9 +165,15 @@ impl HttpConnector for RoutingConnector {
         match (service, &self.endpoints) {
             ("AmazonSQS", AwsEndpoints { sqs: Some(_), .. }) => {
                 let (request_body, operation) = (body(request.body()), operation.to_owned());
-                let (answer, hidden) = (self.socket.call(request), self.hidden.clone());
+                let (hidden, delayed) = (self.hidden.clone(), self.delayed.clone());
+                let (request, call) = DelayedMessages::take(&operation, request);
+                let answer = request.map(|request| self.socket.call(request));
                 HttpConnectorFuture::new(async move {
-                    let answer = whole(answer.await?).await?;
+                    let answer = match answer {
+                        Some(answer) => Some(whole(answer.await?).await?),
+                        None => None,
+                    };
+                    let answer = delayed.complete(call, answer);
                     hidden.see(&operation, &request_body, &answer);
                     Ok(answer)
                 })

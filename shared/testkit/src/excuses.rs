@@ -1,82 +1,77 @@
-//! Differences between AWS and other engines that a world may use. Tests that depend on one ask for
-//! it, and leave a part out. The embedded engines have none of them.
+//! The features of AWS that another engine may lack. Tests that need one ask for it, and leave a
+//! part out where it is not there. The embedded engines have all of them.
+//!
+//! An engine lacks a feature if it fails the feature's probe: calls of the SDK on a table or a queue
+//! of their own, without any code of the server. An exception therefore ends by itself when the
+//! engine gets the feature, and a fault of the server cannot hide behind it. `EKO_TEST_DYNAMODB` and
+//! `EKO_TEST_SQS` may name the engines: a test then fails if the probe and [`ANNOUNCED`] differ.
+
+mod probes;
 
 use std::io::Write as _;
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use aws_sdk_sqs::types::QueueAttributeName;
-use eko_store::resources::{PARTITION_KEY, SORT_KEY};
+use tokio::sync::OnceCell;
 
-use crate::World;
+use crate::backend;
 
-/// The largest message of SQS, in bytes.
-const MESSAGE_BYTES: usize = 1 << 20;
+/// A feature of AWS that some engine lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// SQS takes messages of up to 1 MiB.
+    LargeMessages,
+    /// A page of a Query ends at 1 MB.
+    PageEnds,
+    /// A transaction that is sent again with its `ClientRequestToken` is not performed again.
+    TransactionTokens,
+}
 
-impl World {
-    /// True if the queues accept smaller messages only than SQS, which accepts 1 MiB
-    /// (`SetQueueAttributes`, `MaximumMessageSize`).
-    pub async fn takes_small_messages_only(&self) -> bool {
-        if self.backend.endpoints().sqs.is_none() {
+/// The exceptions: the engine with its version, and the feature that it lacks.
+pub const ANNOUNCED: &[(&str, Feature)] = &[
+    ("ministack 1.4.21", Feature::LargeMessages),
+    ("ministack 1.4.21", Feature::PageEnds),
+    ("moto 5.2.5", Feature::TransactionTokens),
+];
+
+// The outcomes of the probes, true if the engine lacks the feature.
+static LARGE_MESSAGES: OnceCell<bool> = OnceCell::const_new();
+static PAGE_ENDS: OnceCell<bool> = OnceCell::const_new();
+static TRANSACTION_TOKENS: OnceCell<bool> = OnceCell::const_new();
+
+impl Feature {
+    /// True if the engine of the feature's service lacks it. Says so on standard error, with the
+    /// name of the test. The probe runs once for each process.
+    ///
+    /// # Panics
+    /// The environment names the engine, and [`ANNOUNCED`] says otherwise about it.
+    pub async fn is_lacking(self) -> bool {
+        let endpoints = backend::endpoints();
+        let (endpoint, name) = match self {
+            Self::LargeMessages => (endpoints.sqs, "EKO_TEST_SQS"),
+            Self::PageEnds | Self::TransactionTokens => (endpoints.dynamodb, "EKO_TEST_DYNAMODB"),
+        };
+        if endpoint.is_none() {
             return false;
         }
-        let name = QueueAttributeName::MaximumMessageSize;
-        let ask = self.aside.sqs.get_queue_attributes().queue_url(&self.cloud.deliveries.queue);
-        let answer = ask.attribute_names(name.clone()).send().await.expect("the queue's attributes");
-        let most = answer.attributes.and_then(|attributes| attributes.get(&name)?.parse::<usize>().ok());
-        let is_small = most.is_none_or(|most| most < MESSAGE_BYTES);
-        if is_small {
-            left_out(&format!("messages have {} bytes at most, SQS's 1048576", most.unwrap_or_default()));
+        let is_lacking = *match self {
+            Self::LargeMessages => LARGE_MESSAGES.get_or_init(probes::refuses_large_messages).await,
+            Self::PageEnds => PAGE_ENDS.get_or_init(probes::answers_large_pages).await,
+            Self::TransactionTokens => TRANSACTION_TOKENS.get_or_init(probes::repeats_transactions).await,
+        };
+        if let Some(engine) = std::env::var(name).ok().filter(|name| !name.is_empty()) {
+            let is_announced = ANNOUNCED.contains(&(engine.as_str(), self));
+            assert_eq!(is_lacking, is_announced, "{engine}: is the feature {self:?} lacking, and announced?");
         }
-        is_small
-    }
-
-    /// True if a page of a Query may be larger than DynamoDB's, which ends at 1 MB. Call it after
-    /// such a page.
-    pub fn answers_large_pages(&self) -> bool {
-        let is_elsewhere = self.backend.endpoints().dynamodb.is_some();
-        if is_elsewhere {
-            left_out("a Query answers more than 1 MB");
+        if is_lacking {
+            left_out(self);
         }
-        is_elsewhere
-    }
-
-    /// True if the queues have a clock of their own. A test cannot bring forward a message that was
-    /// queued with a delay there.
-    pub fn keeps_delays(&self) -> bool {
-        let is_elsewhere = self.backend.endpoints().sqs.is_some();
-        if is_elsewhere {
-            left_out("a delayed message cannot be brought forward");
-        }
-        is_elsewhere
-    }
-
-    /// True if a transaction that is repeated with its token is performed again. In DynamoDB it is
-    /// not (`TransactWriteItems`, `ClientRequestToken`).
-    pub async fn repeats_transactions(&self) -> bool {
-        if self.backend.endpoints().dynamodb.is_none() {
-            return false;
-        }
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        let put = Put::builder()
-            .table_name(self.cloud.names().table)
-            .item(PARTITION_KEY, text("probe"))
-            .item(SORT_KEY, text("probe"))
-            .condition_expression("attribute_not_exists(pk)");
-        let put = TransactWriteItem::builder().put(put.build().expect("a put")).build();
-        let write = self.aside.dynamodb.transact_write_items().transact_items(put);
-        let write = write.client_request_token("probe");
-        write.clone().send().await.expect("a transaction");
-        let repeats = write.send().await.is_err();
-        if repeats {
-            left_out("TransactWriteItems knows no ClientRequestToken");
-        }
-        repeats
+        is_lacking
     }
 }
 
 /// Reports on standard error that a test leaves a part out. It avoids the printing macros, whose
 /// output the test harness captures.
-fn left_out(why: &str) {
+fn left_out(feature: Feature) {
     let thread = std::thread::current();
-    let _ = writeln!(std::io::stderr(), "left out of {}: {why}", thread.name().unwrap_or("a test"));
+    let test = thread.name().unwrap_or("a test");
+    let _ = writeln!(std::io::stderr(), "left out of {test}: the engine lacks {feature:?}");
 }

@@ -1,5 +1,5 @@
 //! Hidden messages of queues that have another clock than the test. When the test's clock says so,
-//! a ChangeMessageVisibility makes them visible. A delayed message cannot be made visible.
+//! a ChangeMessageVisibility makes them visible.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

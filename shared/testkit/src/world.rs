@@ -86,9 +86,9 @@ impl World {
         let calls = Calls::new();
         let backend = Backend::new(&engines, clock.clone());
         let nobody = backend.account(|client| calls.around(None, client));
-        let cloud = Cloud::open_as(backend.prefix(), &nobody).await.expect("table and queues");
+        let cloud = Cloud::open_as(backend.prefix(), &nobody, backend.time_to_live()).await;
+        let cloud = cloud.expect("table and queues");
         let aside = backend.account(|client| client).clients();
-        backend.keep_expired(&aside, &cloud.names().table).await;
         // The issuer is on another internet, so that tests see only requests to other servers.
         let url = format!("https://id.example{ISSUER_PATH}");
         let issuer_key = TempDir::new().expect("a folder");

@@ -46,9 +46,6 @@ async fn a_revocation_takes_the_same_calls_whatever_the_mailbox_holds() {
     assert_eq!(world.calls.made(), ["GetItem", "BatchGetItem", "SendMessageBatch", "TransactWriteItems"]);
     assert_eq!(refused(second.fetch().await), "401 device-revoked");
 
-    if world.keeps_delays() {
-        return;
-    }
     // The order waits until no request can be under way. Each receive is one bounded step.
     world.advance(59_999);
     assert_eq!(world.deliver().await, 0);
@@ -76,9 +73,6 @@ async fn an_erasure_goes_on_after_any_failure() {
     for operation in ["BatchGetItem", "Query", "BatchWriteItem", "SendMessageBatch", "DeleteMessageBatch"] {
         for fault in [CallFault::Down, CallFault::AnswerLost] {
             let (world, _, bob, second) = alice_and_bobs_two().await;
-            if world.keeps_delays() {
-                return;
-            }
             fill(&world, &second, 120).await;
             bob.revoke(second.id()).await.unwrap();
             world.advance(60_000);
@@ -99,9 +93,6 @@ async fn an_erasure_goes_on_after_any_failure() {
 async fn a_long_failure_of_the_table_sends_no_erasure_to_the_dead_letters() {
     let (world, _, bob, second) = alice_and_bobs_two().await;
     bob.revoke(second.id()).await.unwrap();
-    if world.keeps_delays() {
-        return;
-    }
     world.advance(60_000);
     world.calls.fail("Query", CallFault::Down, 10 * TRIES);
     for _ in 0..10 {
@@ -141,9 +132,6 @@ async fn an_order_without_a_revocation_is_one_step() {
     world.calls.fail("TransactWriteItems", CallFault::Down, TRIES);
     let token = world.id_token(&fresh).await;
     assert_eq!(refused(fresh.register(&token, JoinKind::Reset).await), "503 unavailable");
-    if world.keeps_delays() {
-        return;
-    }
     world.advance(60_000);
     world.calls.reset();
     world.deliver().await;
@@ -159,9 +147,6 @@ async fn a_revocation_without_an_order_does_not_happen() {
     assert_eq!(refused(bob.revoke(second.id()).await), "503 unavailable");
     assert_eq!(second.fetch().await.unwrap().entries, []);
     bob.revoke(second.id()).await.unwrap();
-    if world.keeps_delays() {
-        return;
-    }
     world.erase().await;
     assert_eq!(left(&world, &second).await, ["DEVICE"]);
 }
@@ -171,10 +156,6 @@ async fn what_is_delivered_after_the_erasure_is_erased_too() {
     let (world, alice, bob, second) = alice_and_bobs_two().await;
     world.send(&alice, &[&bob, &second]).await;
     bob.revoke(second.id()).await.unwrap();
-    if world.keeps_delays() {
-        world.deliver().await;
-        return;
-    }
     // The letter cannot be written until the first pass is over.
     world.advance(60_000);
     world.calls.fail("BatchWriteItem", CallFault::Down, TRIES);
@@ -197,9 +178,6 @@ async fn whoever_is_revoked_is_erased() {
     world.deliver().await;
     let fresh = world.device("bob", "five", BARE);
     fresh.register(&world.id_token(&fresh).await, JoinKind::Reset).await.unwrap();
-    if world.keeps_delays() {
-        return;
-    }
     world.erase().await;
     for device in [&bob, &second, &turned_away, &waiting] {
         assert_eq!(left(&world, device).await, ["DEVICE"]);

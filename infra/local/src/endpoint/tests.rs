@@ -44,7 +44,7 @@ async fn clients() -> TestClients {
 #[tokio::test]
 async fn an_item_is_put_and_found() {
     let clients = clients().await;
-    resources::create_table(&clients.dynamodb, "eko").await.unwrap();
+    resources::create_table(&clients.dynamodb, "eko", resources::TimeToLive::On).await.unwrap();
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let put = clients.dynamodb.put_item().table_name("eko").item("pk", text("a")).item("sk", text("b"));
     put.clone().send().await.unwrap();

@@ -67,7 +67,7 @@ impl TestServer {
                 .http_client(engines.http_client())
                 .build(),
         );
-        resources::create_table(&dynamodb, "eko").await.unwrap();
+        resources::create_table(&dynamodb, "eko", resources::TimeToLive::On).await.unwrap();
         let deliveries_url = resources::create_queue(&sqs, "deliveries", &DELIVERIES).await.unwrap().queue;
         let federation_url = resources::create_queue(&sqs, "federation", &FEDERATION).await.unwrap().queue;
         let names = Names {

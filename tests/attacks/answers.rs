@@ -53,8 +53,14 @@ async fn of_a_wrong_kind() {
         let answer = StrangerAnswer { media_type, ..ok(document(&scene, &name)) };
         assert_eq!(deliver_from(&scene, &name, answer).await, "401 bad-signature", "{media_type}");
     }
-    let twice = ok(document(&scene, "twice")).with("content-type", "application/activity+json");
-    assert_eq!(deliver_from(&scene, "twice", twice).await, "401 bad-signature", "two media types");
+    // A proxy that repeats the type changes nothing.
+    for (second, expected) in [("text/html", "401 bad-signature"), ("application/activity+json", "202")] {
+        let name = format!("twice{}", second.len());
+        let twice = ok(document(&scene, &name)).with("content-type", second);
+        assert_eq!(deliver_from(&scene, &name, twice).await, expected, "and {second}");
+    }
+    let marked = ok(format!("\u{feff}{}", document(&scene, "marked")));
+    assert_eq!(deliver_from(&scene, "marked", marked).await, "202", "a mark of order");
     for media_type in [
         "application/activity+json; charset=utf-8",
         "application/ld+json; profile=\"https://www.w3.org/ns/activitystreams\"",

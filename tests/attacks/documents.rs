@@ -23,7 +23,8 @@ async fn that_are_restructured_or_broken() {
         ("half", right[..right.len() / 2].to_owned(), "400 not-json"),
         ("two documents", right.repeat(2), "400 not-json"),
         ("a comment", format!("/* */{right}"), "400 not-json"),
-        ("a mark of order", format!("\u{feff}{right}"), "400 not-json"),
+        ("two marks of order", format!("\u{feff}\u{feff}{right}"), "400 not-json"),
+        ("a mark of order within", right.replacen(':', ":\u{feff}", 1), "400 not-json"),
         ("@graph", with(r#""@graph":[]"#), "422 invalid #/@graph"),
         ("@graph, escaped", with(r#""\u0040graph":[]"#), "422 invalid #/@graph"),
         ("@reverse", with(r#""x":[{"@reverse":{}}]"#), "422 invalid #/x/0/@reverse"),
@@ -84,6 +85,11 @@ async fn of_another_size_or_kind() {
             let mut request = scene.signed_bytes(SCHEMES[1], path, &actor, right.clone());
             request.headers_mut().insert("content-type", media_type.parse().unwrap());
             assert_eq!(scene.send(request).await, "415 unsupported-media-type", "{path}: {media_type}");
+        }
+        for (header, second) in [("content-type", "text/plain"), ("content-encoding", "gzip")] {
+            let mut request = scene.signed_bytes(SCHEMES[1], path, &actor, right.clone());
+            request.headers_mut().append(header, second.parse().unwrap());
+            assert_eq!(scene.send(request).await, "415 unsupported-media-type", "{path}: and {second}");
         }
         let mut packed = scene.signed_bytes(SCHEMES[1], path, &actor, b"\x1f\x8b\x08\x00".to_vec());
         packed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());

@@ -118,7 +118,7 @@ async fn the_forms_of_an_envelope() {
     let bob = b.user("bob").await;
     let eve = Stranger::new(&b.internet, "eve.example").await;
     type FormChange = fn(&mut Value);
-    let forms: [(&str, u16, FormChange); 14] = [
+    let forms: [(&str, u16, FormChange); 17] = [
         ("as this server writes it", 202, |_| {}),
         ("an array of one object", 202, |create| create["object"] = json!([create["object"].take()])),
         ("an array of one recipient", 202, |create| create["to"] = json!([create["to"].take()])),
@@ -132,6 +132,14 @@ async fn the_forms_of_an_envelope() {
         }),
         ("two objects", 422, |create| create["object"] = json!([create["object"], create["object"]])),
         ("an object in an array of arrays", 202, |create| create["object"] = json!([[{}]])),
+        ("the envelope in an array of arrays", 422, |create| create["object"] = json!([[create["object"]]])),
+        ("in an activity of an activity", 422, |create| {
+            *create = json!({ "type": "Announce", "actor": create["actor"], "object": create });
+        }),
+        ("in a member that is not known", 422, |create| {
+            *create = json!({ "type": "Like", "actor": create["actor"], "object": "https://a.example/1",
+                "instrument": { "object": create["object"] } });
+        }),
         ("no type", 422, |create| drop(create["object"].as_object_mut().unwrap().remove("type"))),
         ("another type", 422, |create| create["object"]["type"] = json!("Note")),
         ("another vocabulary", 422, |create| {

@@ -94,6 +94,81 @@ fn refusal_of(answer: &eko_client::Exchange) -> String {
     format!("{} {slug}", answer.status.as_u16())
 }
 
+/// A server that wants another signature of a fetch says so in `Accept-Signature`. It gets that
+/// signature once, on its own host only, and only if this server can make it.
+#[tokio::test]
+async fn a_signature_that_a_fetch_is_asked_for() {
+    let wish = r#"eve=("@method" "@authority");created;nonce="n1""#;
+    let asks = |wish: &str| StrangerAnswer::status(401).with("accept-signature", wish);
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let inputs = |stranger: &Stranger, path: &str| -> Vec<String> {
+        let asked = stranger.asked().into_iter().filter(|asked| asked.target == path);
+        let input = |name: &str, headers: &http::HeaderMap| {
+            headers.get(name).map(|it| it.to_str().unwrap().to_owned())
+        };
+        asked
+            .map(|asked| {
+                let draft = input("signature", &asked.headers).filter(|it| it.starts_with("keyId"));
+                input("signature-input", &asked.headers).or(draft).unwrap_or_default()
+            })
+            .collect()
+    };
+    let like = |stranger: &Stranger| json!({ "type": "Like", "actor": stranger.actor });
+
+    // The wish is met, and the actor is read.
+    let eve = Stranger::new(&internet, "eve.example").await;
+    let document = eve.actor_document();
+    eve.script(move |asked| {
+        let input = asked.headers.get("signature-input")?.to_str().unwrap();
+        let is_met = input.contains(r#"nonce="n1""#);
+        let answer = if is_met { StrangerAnswer::activity(200, &document) } else { asks(wish) };
+        (asked.method == Method::GET).then_some(answer)
+    });
+    assert_eq!(eve.deliver(&a, "/inbox", &like(&eve)).await.0, 202);
+    let made = inputs(&eve, "/users/eve");
+    assert_eq!(made.len(), 2);
+    assert!(made[1].starts_with(r#"eve=("@method" "@target-uri" "@authority");created="#), "{}", made[1]);
+    assert!(made[1].contains(r#"keyid="https://a.example/actor#main-key""#), "{}", made[1]);
+
+    // A server that is never content is asked twice, and no more.
+    let never = Stranger::new(&internet, "never.example").await;
+    never.script(move |asked| (asked.method == Method::GET).then(|| asks(wish)));
+    assert_eq!(never.deliver(&a, "/inbox", &like(&never)).await.0, 401);
+    assert_eq!(inputs(&never, "/users/eve").len(), 2);
+
+    // What this server cannot make is not made: the second knock has the other scheme.
+    for (host, wish) in [
+        ("component.example", r#"x=("@method" "cookie");created;nonce="n1""#),
+        ("body.example", r#"x=("@method" "content-digest");created;nonce="n1""#),
+        ("parameter.example", r#"x=("@method";req);created;nonce="n1""#),
+        ("key.example", r#"x=("@method");created;nonce="n1";keyid="https://a.example/user/alice#main-key""#),
+        ("algorithm.example", r#"x=("@method");created;nonce="n1";alg="ed25519""#),
+        ("nonsense.example", r#"x=("@method"#),
+    ] {
+        let stranger = Stranger::new(&internet, host).await;
+        stranger.script(move |asked| (asked.method == Method::GET).then(|| asks(wish)));
+        assert_eq!(stranger.deliver(&a, "/inbox", &like(&stranger)).await.0, 401, "{host}");
+        let made = inputs(&stranger, "/users/eve");
+        assert_eq!(made.len(), 2, "{host}");
+        assert!(made[0].starts_with("sig1=") && made[1].starts_with("keyId="), "{host}: {made:?}");
+    }
+
+    // A redirect: the wish of one server is not told to another one.
+    let here = Stranger::new(&internet, "here.example").await;
+    let there = Stranger::new(&internet, "there.example").await;
+    here.document(
+        "/users/eve",
+        StrangerAnswer::status(302).with("location", "https://there.example/users/eve"),
+    );
+    there.script(move |asked| (asked.method == Method::GET).then(|| asks(wish)));
+    assert_eq!(here.deliver(&a, "/inbox", &like(&here)).await.0, 401);
+    let (first, second) = (inputs(&here, "/users/eve"), inputs(&there, "/users/eve"));
+    assert_eq!((first.len(), second.len()), (2, 2));
+    assert!(first.iter().all(|input| input.starts_with("sig1=") && !input.contains("nonce")), "{first:?}");
+    assert!(second[1].contains(r#"nonce="n1""#), "{second:?}");
+}
+
 /// An actor is stored for a day, then asked for again. While its server is out of reach, the old
 /// copy stays in use.
 #[tokio::test]

@@ -3,8 +3,8 @@
 
 use eko_client::Transport as _;
 use eko_client::transport::Bytes;
-use eko_testkit::World;
-use http::Request;
+use eko_testkit::{Internet, World};
+use http::{Method, Request};
 
 use crate::redactions::redacted;
 use crate::requests::get_public;
@@ -120,6 +120,8 @@ async fn webfinger_finds_every_spelling_of_a_resource() {
         "HTTPS://Eko.Example/user/bob",
         "https://eko.example/user/b%6fb",
         "https://eko.example:443/user/bob",
+        "https://eko.example/user/x/../bob",
+        "acct:bob@eko.example:443",
     ] {
         // `%` stands for itself in the resource, so it is encoded once more in the query.
         let query = resource.replace('%', "%25");
@@ -136,6 +138,71 @@ async fn webfinger_finds_every_spelling_of_a_resource() {
         let query = resource.replace('%', "%25");
         let answer = get_public(&bob, &format!("/.well-known/webfinger?resource={query}")).await;
         assert_eq!(answer.status, 404, "{resource}");
+    }
+}
+
+/// A server with an internationalised name is found by its U-labels as by its A-labels.
+#[tokio::test]
+async fn webfinger_finds_a_name_in_u_labels() {
+    let internet = Internet::new();
+    let (world, _) = World::online(&internet, "xn--bcher-kva.example").await;
+    let bob = world.user("bob").await;
+    for resource in [
+        "acct:bob@b%C3%BCcher.example",
+        "acct:bob@B%C3%9CCHER.example",
+        "bob@b%C3%BCcher.example",
+        "https://b%C3%BCcher.example/user/bob",
+        "HTTPS://B%C3%9CCHER.example:443/user/b%256fb",
+        "https://xn--bcher-kva.example/user/bob",
+    ] {
+        let answer = get_public(&bob, &format!("/.well-known/webfinger?resource={resource}")).await;
+        assert_eq!(answer.status, 200, "{resource}");
+        assert_eq!(answer.json().unwrap()["subject"], "acct:bob@xn--bcher-kva.example", "{resource}");
+    }
+    let server = get_public(&bob, "/.well-known/webfinger?resource=https://b%C3%BCcher.example").await;
+    assert_eq!(server.json().unwrap()["aliases"][0], "https://xn--bcher-kva.example");
+}
+
+/// HEAD is answered like GET, without a body: by each route, and also by a problem.
+#[tokio::test]
+async fn head_is_get_without_a_body() {
+    let world = World::new().await;
+    let bob = world.user("bob").await;
+    let keys = format!("/user/bob/keyPackage/{}", bob.id());
+    for path in [
+        "/.well-known/webfinger?resource=acct:bob@eko.example",
+        "/.well-known/webfinger?resource=acct:nobody@eko.example",
+        "/.well-known/webfinger",
+        "/.well-known/host-meta",
+        "/.well-known/host-meta.json",
+        "/.well-known/nodeinfo",
+        "/nodeinfo/2.0",
+        "/nodeinfo/2.1",
+        "/.well-known/ecp",
+        "/ns",
+        "/actor",
+        "/user/bob",
+        "/user/nobody",
+        "/user/bob/keyPackages",
+        keys.as_str(),
+        "/user/bob/devices",
+        "/user/bob/devices/pending",
+        "/user/bob/inbox",
+        "/nothing",
+        "/user/bob/outbox",
+    ] {
+        let ask = async |method: Method| {
+            let request = Request::builder().method(method).uri(format!("https://eko.example{path}"));
+            world.transport().send(request.body(Bytes::new()).unwrap()).await.unwrap()
+        };
+        let (get, head) = (ask(Method::GET).await, ask(Method::HEAD).await);
+        assert_eq!(head.status(), get.status(), "{path}");
+        assert!(head.body().is_empty() && !get.body().is_empty(), "{path}: {:?}", head.body());
+        let length = get.body().len().to_string();
+        assert_eq!(head.headers()["content-length"], length.as_str(), "{path}");
+        for name in ["content-type", "vary", "cache-control", "allow", "www-authenticate", "link"] {
+            assert_eq!(head.headers().get(name), get.headers().get(name), "{path}: {name}");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use fluent_uri::Iri;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
+use url::Url;
 
 use crate::FRESH_SECONDS;
 
@@ -54,12 +55,14 @@ pub(crate) async fn find_actor(
 
 /// Returns a resource in the normal form of its syntax (RFC 3986, section 6.2.2): scheme and host in
 /// lower case, and nothing percent-encoded that need not be. URIs are compared in this form, as RFC
-/// 7565, section 4, has it for `acct`. Text that is no URI, such as `@alice@a.example`, is returned
-/// as it is.
+/// 7565, section 4, has it for `acct`. The host of a URL is written in A-labels. Text that is no URI,
+/// such as `@alice@a.example`, is returned as it is.
 fn normal(resource: String) -> String {
-    match Iri::parse(resource.as_str()) {
-        Ok(uri) => uri.normalize().into_string(),
-        Err(_) => resource,
+    let Ok(uri) = Iri::parse(resource.as_str()) else { return resource };
+    let uri = uri.normalize().into_string();
+    match Url::parse(&uri) {
+        Ok(url) if url.has_host() => url.into(),
+        _ => uri,
     }
 }
 

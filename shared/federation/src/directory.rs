@@ -209,7 +209,8 @@ impl Federation {
         let value = json::parse(&document.body).map_err(|e| unusable(&e.to_string()))?;
         let is_actor = |link: &&Value| {
             let has = |name: &str, is: fn(&str) -> bool| json::text(link, name).is_ok_and(is);
-            has("rel", |rel| rel == "self") && has("type", |kind| MediaTypes::ACTIVITY.takes(kind))
+            has("rel", |rel| rel.eq_ignore_ascii_case("self"))
+                && has("type", |kind| MediaTypes::ACTIVITY.takes(kind))
         };
         let link = json::list(&value, "links").iter().find(is_actor);
         let actor = link.and_then(|link| json::text(link, "href").ok());

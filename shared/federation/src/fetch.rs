@@ -6,6 +6,7 @@ use eko_protocol::http_signature::OutgoingRequest;
 use eko_protocol::json;
 use eko_store::remote::LookupFailure;
 use serde_json::Value;
+use url::Url;
 
 use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, MediaTypes};
 use crate::directory::UNREACHABLE_MS;
@@ -113,11 +114,20 @@ impl Federation {
         let limits = &ExchangeLimits { body_bytes: MAX_ACTOR_BYTES, ..*limits };
         let knock = async {
             let first = Scheme::Rfc9421;
-            let fetched = self.get(id, &Signing::Usual(first), now_ms, limits).await;
-            let Err(FetchError::Status { status, accept_signature, .. }) = &fetched else { return fetched };
+            let usual = |_: &Url| Signing::Usual(first);
+            let fetched = self.get(id, usual, now_ms, limits).await;
+            let Err(FetchError::Status { status, accept_signature, host, .. }) = &fetched else {
+                return fetched;
+            };
             let key_id = crate::key_id(&self.origin().server_actor());
             match Signing::second(first, *status, accept_signature.as_deref(), false, &key_id) {
-                Some(second) => self.get(id, &second, now_ms, limits).await,
+                // After a redirect, a signature is made for the server that asked for it only.
+                Some(requested @ Signing::Requested(_)) => {
+                    let asks = |url: &Url| url.host_str() == Some(host.as_str());
+                    let signing = |url: &Url| if asks(url) { requested.clone() } else { usual(url) };
+                    self.get(id, signing, now_ms, limits).await
+                }
+                Some(second) => self.get(id, |_| second.clone(), now_ms, limits).await,
                 None => fetched,
             }
         };
@@ -135,19 +145,20 @@ impl Federation {
         document.map_err(FetchFault::Failed)
     }
 
-    /// Fetches a document, signed by the server's own actor.
+    /// Fetches a document, signed by the server's own actor. `signing` returns the signature for a URL:
+    /// the first one, and the target of each redirect.
     async fn get(
         &self,
         url: &str,
-        signing: &Signing,
+        signing: impl Fn(&Url) -> Signing,
         now_ms: i64,
         limits: &ExchangeLimits,
     ) -> Result<FetchOutcome, FetchError> {
         let key_id = crate::key_id(&self.origin().server_actor());
-        let sign = |url: &url::Url| {
+        let sign = |url: &Url| {
             self.permit_url(url)?;
             let request = OutgoingRequest { method: "GET", url, body: None, key_id: &key_id };
-            Ok(self.signed_headers(signing, &request, now_ms))
+            Ok(self.signed_headers(&signing(url), &request, now_ms))
         };
         self.client.get_json(url, MediaTypes::ACTIVITY, sign, limits).await
     }

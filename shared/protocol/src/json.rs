@@ -17,7 +17,7 @@ use crate::Invalid;
 use crate::invalid::token;
 
 pub use canonical::canonical;
-pub(crate) use member::local_name;
+pub(crate) use member::has_anywhere;
 pub use member::{has_type, list, only, optional, optional_text, required_list, text, text_of};
 pub(crate) use object::only_as_object;
 pub use strict::parse;

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use eko_protocol::{json, limits};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ impl<S: Sync> FromRequest<S> for FormBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if !essence(request.headers()).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        if !is_of_type(request.headers(), &["application/x-www-form-urlencoded"]) {
             return Err(Problem::UnsupportedMediaType(MediaType::Form));
         }
         check_uncoded(request.headers())?;
@@ -70,9 +70,8 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
 /// # Errors
 /// [`Problem::UnsupportedMediaType`].
 pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let essence = essence(headers);
     let known = ["application/activity+json", "application/ld+json", "application/json"];
-    if !known.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+    if !is_of_type(headers, &known) {
         return Err(Problem::UnsupportedMediaType(MediaType::Json));
     }
     check_uncoded(headers)
@@ -81,15 +80,24 @@ pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// Refuses a body with a content coding (RFC 9110, section 8.4), such as gzip. Ciphertexts do not
 /// shrink, and a digest that covers one form and a size limit that covers another invite mistakes.
 fn check_uncoded(headers: &HeaderMap) -> Result<(), Problem> {
-    let coded = headers.get_all(header::CONTENT_ENCODING).iter();
-    match coded.into_iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    let is_uncoded = |value: &HeaderValue| {
+        let mut names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        names.all(|name| name.is_empty() || name.eq_ignore_ascii_case(b"identity"))
+    };
+    match headers.get_all(header::CONTENT_ENCODING).iter().all(is_uncoded) {
         true => Ok(()),
         false => Err(Problem::UnsupportedMediaType(MediaType::Uncoded)),
     }
 }
 
-/// Returns the `Content-Type` without its parameters; empty if there is none.
-fn essence(headers: &HeaderMap) -> &str {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
+/// True if the `Content-Type` is one of these, whatever its parameters. If a request has several, each
+/// must be.
+fn is_of_type(headers: &HeaderMap, known: &[&str]) -> bool {
+    let is_known = |value: &HeaderValue| {
+        let essence =
+            value.to_str().ok().and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+        known.iter().any(|known| essence.eq_ignore_ascii_case(known))
+    };
+    let values = headers.get_all(header::CONTENT_TYPE);
+    values.iter().next().is_some() && values.iter().all(is_known)
 }

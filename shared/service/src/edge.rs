@@ -2,6 +2,7 @@
 //! the headers of CORS, and write one log line for each problem.
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -52,6 +53,13 @@ async fn problems(State(state): State<AppState>, request: Request, next: Next) -
         response = respond::document(problem.status(), "application/problem+json", &body);
         for (name, value) in problem.headers() {
             response.headers_mut().insert(name, value);
+        }
+        if method == Method::HEAD {
+            // An answer to HEAD has no body, and the length of the one that GET has (RFC 9110,
+            // sections 8.6 and 9.3.2).
+            let length = HeaderValue::from(body.to_string().len());
+            response.headers_mut().insert(header::CONTENT_LENGTH, length);
+            *response.body_mut() = Body::empty();
         }
     }
     if let Ok(value) = HeaderValue::from_str(&id) {

@@ -4,7 +4,7 @@
 use axum::response::Response;
 use headers_accept::Accept;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use mediatype::MediaType;
+use mediatype::{MediaType, MediaTypeList, ReadParams, names};
 use serde_json::Value;
 
 use crate::respond::{ACTIVITY_JSON, JSON, LD_JSON, document};
@@ -22,16 +22,15 @@ pub enum Representation {
 
 /// The media types by which the two representations in JSON are asked for. The server prefers those
 /// that stand first.
-const DOCUMENT: [(&str, Representation); 4] = [
+const DOCUMENT: [(&str, Representation); 3] = [
     (ACTIVITY_JSON, Representation::Activity),
-    (LD_JSON, Representation::LinkedData),
     ("application/ld+json", Representation::LinkedData),
     (JSON, Representation::Activity),
 ];
 
 /// The media types of a resource that also has a page.
-const DOCUMENT_AND_PAGE: [(&str, Representation); 5] =
-    [DOCUMENT[0], DOCUMENT[1], DOCUMENT[2], DOCUMENT[3], ("text/html", Representation::Page)];
+const DOCUMENT_AND_PAGE: [(&str, Representation); 4] =
+    [DOCUMENT[0], DOCUMENT[1], DOCUMENT[2], ("text/html", Representation::Page)];
 
 impl Representation {
     /// Returns the representation of a document that a request prefers. The document has no page.
@@ -67,16 +66,25 @@ pub fn vary(mut response: Response) -> Response {
 }
 
 /// Returns the value of the offered media type that a request prefers, or else `otherwise`: if the
-/// request names no media type, names none of these, or cannot be read (RFC 9110, section 12.5.1,
-/// leaves that to the server).
+/// request names no media type, or none of these (RFC 9110, section 12.5.1, leaves that to the
+/// server). The offered types have no parameters.
 pub fn preferred<T: Copy>(headers: &HeaderMap, offered: &[(&'static str, T)], otherwise: T) -> T {
-    let lines: Vec<&str> =
-        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let Ok(accept) = lines.join(",").parse::<Accept>() else { return otherwise };
+    let lines = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges: Vec<String> = lines.flat_map(MediaTypeList::new).flatten().map(plain_range).collect();
+    let Ok(accept) = ranges.join(",").parse::<Accept>() else { return otherwise };
     let parsed: Vec<MediaType> = offered.iter().filter_map(|(name, _)| MediaType::parse(name).ok()).collect();
     let best = accept.negotiate(&parsed).map(ToString::to_string);
     let offer = offered.iter().find(|(name, _)| best.as_deref() == Some(name));
     offer.map_or(otherwise, |(_, value)| *value)
+}
+
+/// Writes a media range with its quality only. Other parameters, such as `charset` or `profile`, tell
+/// no two representations apart, and a server that sends one must not be answered with a page.
+fn plain_range(range: MediaType<'_>) -> String {
+    match range.get_param(names::Q) {
+        Some(quality) => format!("{};q={}", range.essence(), quality.unquoted_str()),
+        None => range.essence().to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -111,8 +119,28 @@ mod tests {
             ("*/*", Activity),
             ("application/*", Activity),
             ("image/png", Activity),
-            ("text/html, rubbish", Activity),
+            // What cannot be read is left out, and the rest counts.
+            ("text/html, rubbish", Page),
+            ("application/activity+json, , text/html;q=0.5,", Activity),
+            ("text/html, *; q=.2", Page),
+            ("rubbish", Activity),
             ("", Activity),
+            ("*/*;q=0", Activity),
+            ("text/html;q=0", Activity),
+            ("text/html;Q=0.1, application/activity+json", Activity),
+            ("text/html;q=0.1, application/activity+json;q=\"0.5\"", Activity),
+            // A parameter tells no two representations apart.
+            ("application/activity+json; charset=utf-8, text/html;q=0.5", Activity),
+            ("application/activity+json;profile=\"x\", */*;q=0.1", Activity),
+            (
+                "application/ld+json; profile=\"https://www.w3.org/ns/activitystreams\"; charset=utf-8, text/html",
+                LinkedData,
+            ),
+            (
+                "application/ld+json;profile=\"https://a.example https://www.w3.org/ns/activitystreams\", */*",
+                LinkedData,
+            ),
+            ("text/html; charset=utf-8, application/activity+json;q=0.5", Page),
         ] {
             assert_eq!(of_document_and_page(accept), expected, "{accept}");
         }

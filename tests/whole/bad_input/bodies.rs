@@ -45,6 +45,13 @@ async fn a_compressed_body_is_named_as_such() {
             assert_eq!(answer.status().as_u16(), status, "{path} {coding}");
             assert_eq!(answer.headers()["accept-encoding"], "identity", "{path} {coding}");
         }
+        for coding in ["", "identity", "Identity, "] {
+            let request = http::Request::post(format!("https://eko.example{path}"))
+                .header("content-type", ACTIVITY)
+                .header("content-encoding", coding);
+            let answer = scene.world.transport().send(request.body("{}".into()).unwrap()).await.unwrap();
+            assert_ne!(answer.status().as_u16(), 415, "{path} {coding}");
+        }
     }
 }
 

@@ -139,16 +139,16 @@ fn coding(host: &str, headers: &HeaderMap) -> Result<Option<Coding>, FetchError>
     Ok(found)
 }
 
-/// Checks that the answer has exactly one `Content-Type`, and that it is a wanted one.
+/// Checks that the answer has a `Content-Type`, and that it is a wanted one. A proxy may have repeated
+/// it; then each must be.
 pub(super) fn check_media_type(
     host: &str,
     headers: &HeaderMap,
     wanted: MediaTypes,
 ) -> Result<(), FetchError> {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let first = values.next();
-    let taken = first.and_then(|value| value.to_str().ok()).is_some_and(|value| wanted.takes(value));
-    if taken && values.next().is_none() {
+    let values = || headers.get_all(CONTENT_TYPE).iter();
+    let first = values().next();
+    if first.is_some() && values().all(|value| value.to_str().is_ok_and(|value| wanted.takes(value))) {
         return Ok(());
     }
     Err(FetchError::MediaType { host: host.to_owned(), found: first.map(quoted).unwrap_or_default() })

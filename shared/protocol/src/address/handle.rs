@@ -47,9 +47,10 @@ impl Handle {
     /// that is no `userpart` or has more than [`MAX_HANDLE_NAME_BYTES`].
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fault = || Invalid::whole("must be a handle: @name@domain or acct:name@domain");
-        let bare = match text.strip_prefix("acct:") {
-            Some(rest) => rest,
-            None => text.strip_prefix('@').unwrap_or(text),
+        // The name of a scheme has no case (RFC 3986, section 3.1).
+        let bare = match text.split_at_checked("acct:".len()) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("acct:") => rest,
+            _ => text.strip_prefix('@').unwrap_or(text),
         };
         let (name, domain) = bare.split_once('@').ok_or_else(fault)?;
         if !is_userpart(name) || name.len() > MAX_HANDLE_NAME_BYTES {
@@ -147,9 +148,13 @@ mod tests {
 
     #[test]
     fn three_forms_are_one_handle() {
-        for text in
-            ["@bob@b.example", "acct:bob@b.example", "bob@b.example", "@bob@B.Example", "bob@b.example:443"]
-        {
+        for text in [
+            "@bob@b.example",
+            "acct:bob@b.example",
+            "Acct:bob@b.example",
+            "bob@B.Example",
+            "bob@b.example:443",
+        ] {
             let handle = Handle::parse(text).unwrap();
             assert_eq!((handle.name(), handle.authority()), ("bob", "b.example"), "{text}");
             assert_eq!(handle.to_string(), "@bob@b.example");
@@ -227,7 +232,6 @@ mod tests {
             "bob@b.example\n",
             "bob@b..example\0",
             "bob@xn--a.example",
-            "ACCT:bob@b.example",
             "bob@b_c.example\\",
         ] {
             assert!(Handle::parse(text).is_err(), "{text:?}");

@@ -13,7 +13,7 @@ use crate::activity::context;
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
 use crate::id::{DeviceId, EnvelopeId};
-use crate::json::{has_type, list, local_name, only, only_as_object, optional_text, shape, text};
+use crate::json::{has_anywhere, has_type, only, only_as_object, optional_text, shape, text};
 use crate::limits::MAX_MESSAGES;
 use crate::{Invalid, timestamp};
 
@@ -251,21 +251,18 @@ impl Create {
     }
 }
 
-/// True if an activity contains ciphertexts: it, its `object` or one of several objects has a member
-/// `messages`, whatever its type. An activity that does, and cannot be read, must not be ignored.
+/// True if an activity contains ciphertexts: it has a member `messages` at any place, whatever the type.
+/// An activity that does, and cannot be read, must not be ignored.
 ///
 /// ```
 /// use eko_protocol::envelope::holds_messages;
 /// use serde_json::json;
 ///
-/// assert!(holds_messages(&json!({"type": "Announce", "object": {"eko:messages": []}})));
+/// assert!(holds_messages(&json!({"type": "Announce", "object": [[{"eko:messages": []}]]})));
 /// assert!(!holds_messages(&json!({"type": "Create", "object": {"type": "Note"}})));
 /// ```
 pub fn holds_messages(activity: &Value) -> bool {
-    let holds = |value: &Value| {
-        value.as_object().is_some_and(|members| members.keys().any(|name| local_name(name) == "messages"))
-    };
-    holds(activity) || list(activity, "object").iter().any(holds)
+    has_anywhere(activity, "messages")
 }
 
 /// Checks the address in the member at `pointer`.

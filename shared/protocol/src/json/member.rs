@@ -96,11 +96,22 @@ pub fn has_type(value: &Value, name: &str) -> bool {
 
 /// Returns a term of ActivityStreams or of this protocol without its prefix or vocabulary. Any other
 /// text is returned as it is.
-pub(crate) fn local_name(term: &str) -> &str {
+fn local_name(term: &str) -> &str {
     let prefixed = || term.strip_prefix("as:").or_else(|| term.strip_prefix("eko:"));
     match term.split_once('#') {
         Some((vocabulary, name)) if vocabulary == ACTIVITY_STREAMS || is_eko_vocabulary(vocabulary) => name,
         _ => prefixed().unwrap_or(term),
+    }
+}
+
+/// True if a value has a member of this name at any place, in any spelling of the name.
+pub(crate) fn has_anywhere(value: &Value, name: &str) -> bool {
+    match value {
+        Value::Object(members) => {
+            members.iter().any(|(other, value)| local_name(other) == name || has_anywhere(value, name))
+        }
+        Value::Array(items) => items.iter().any(|item| has_anywhere(item, name)),
+        _ => false,
     }
 }
 

@@ -13,6 +13,10 @@ use crate::Invalid;
 use crate::invalid::token;
 use crate::limits::MAX_JSON_DEPTH;
 
+/// The mark with which some servers begin a text in UTF-8. It is no part of the text (RFC 8259, section
+/// 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// The members with which JSON-LD restructures a document. A plain reader and a JSON-LD reader
 /// would see different documents.
 const RESTRUCTURING: [&str; 3] = ["@graph", "@reverse", "@included"];
@@ -37,6 +41,7 @@ const RESTRUCTURING: [&str; 3] = ["@graph", "@reverse", "@included"];
 ///   `@context` gives a keyword another name or redefines a term that this protocol reads.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     let refusal = RefCell::new(None);
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let root = StrictReader { path: MemberPath::Root, depth: 0, refusal: &refusal };
     let outcome = root.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
@@ -191,7 +196,10 @@ mod tests {
     #[test]
     fn plain_json_is_read() {
         let text = r#"{"a":[1,-2,3.5,true,null,"x\u0041"],"b":{}}"#;
-        assert_eq!(parse(text.as_bytes()), Ok(json!({"a": [1, -2, 3.5, true, null, "xA"], "b": {}})));
+        let value = json!({"a": [1, -2, 3.5, true, null, "xA"], "b": {}});
+        assert_eq!(parse(text.as_bytes()), Ok(value.clone()));
+        assert_eq!(parse(format!("\u{feff}{text}").as_bytes()), Ok(value));
+        assert!(parse(format!("\u{feff}\u{feff}{text}").as_bytes()).is_err());
     }
 
     #[test]
@@ -206,7 +214,7 @@ mod tests {
             b"[01]",
             b"[NaN]",
             b"[1e999]",
-            b"\xEF\xBB\xBF{}",
+            b"\xEF\xBB\xBF",
             b"\"\xFF\"",
             br#""\ud800""#,
             b"\"\n\"",

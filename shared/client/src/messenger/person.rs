@@ -6,6 +6,7 @@ use http::StatusCode;
 use url::form_urlencoded;
 
 use super::{Messenger, MessengerError};
+use crate::store::DeviceStoreError;
 use crate::{SignalSessions, Transport};
 
 /// A user of any server.
@@ -37,19 +38,24 @@ impl Person {
 }
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Finds the user of a handle. A user of the own server needs no request. For others it asks
-    /// their server's WebFinger (RFC 7033), over https unless the server is on this machine.
+    /// Finds the user of a handle. A user of the own server needs no request, and neither does a
+    /// user whom this device knows: so nobody's server decides whether they can be removed from a
+    /// group, or written to later. For others it asks their server's WebFinger (RFC 7033), over https
+    /// unless the server is on this machine.
     ///
     /// # Errors
     /// [`MessengerError::NoSuchPerson`] if there is no such user;
     /// [`ClientError::Unfetchable`](crate::ClientError::Unfetchable) if that server may not be
-    /// asked.
+    /// asked; [`MessengerError::Store`] if the store cannot be read.
     pub async fn find(&self, handle: &Handle) -> Result<Person, MessengerError> {
         let own = self.device.origin();
         let nobody = || MessengerError::NoSuchPerson(handle.to_string());
         if handle.authority() == own.authority() {
             let user = handle.user().ok_or_else(nobody)?;
             return Ok(Person { origin: own.clone(), user });
+        }
+        if let Some(known) = self.known_person(handle)? {
+            return Ok(known);
         }
         let host = host_of(handle.authority());
         let scheme = if matches!(host, "localhost" | "127.0.0.1") { "http" } else { "https" };
@@ -66,5 +72,15 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         });
         let actor = own.and_then(|link| text(link, "href").ok());
         actor.and_then(Person::of).ok_or_else(nobody)
+    }
+
+    /// Returns the user with this handle of whom this device keeps the devices, or who is in a group
+    /// with this user.
+    fn known_person(&self, handle: &Handle) -> Result<Option<Person>, DeviceStoreError> {
+        let (people, groups) =
+            self.store.read(|tx| Ok::<_, DeviceStoreError>((tx.people()?, tx.groups()?)))?;
+        let members = groups.iter().flat_map(|group| group.current.members());
+        let known = people.iter().chain(members).filter_map(|actor| Person::of(actor));
+        Ok(known.into_iter().find(|person| person.handle() == *handle))
     }
 }

@@ -3,7 +3,7 @@
 use eko_client::messenger::{MessengerError, Notice};
 use eko_client::{ClientError, TransportError};
 use eko_protocol::address::{Handle, Origin};
-use eko_testkit::World;
+use eko_testkit::{Internet, World};
 
 use crate::people::{first, say};
 use crate::test_network::{FalseAnswer, TestNetwork};
@@ -59,4 +59,34 @@ async fn a_handle_of_this_machine_is_looked_up_only_if_its_server_was_named() {
         "{asked}"
     );
     assert_eq!(astray(&wire, world.state.origin()).len(), 1);
+}
+
+/// Nobody's server decides whether they can be removed from a group, or found in the history.
+#[tokio::test]
+async fn a_user_whom_this_device_knows_is_found_without_their_server() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let (b, _) = World::online(&internet, "b.example").await;
+    let wire = TestNetwork::to(&[&a, &b]);
+    let alice = first(&a, &wire, "alice").await;
+    let [carol, dave] = [first(&b, &wire, "carol").await, first(&b, &wire, "dave").await];
+    let found = alice.find(&carol.me().handle()).await.unwrap();
+    assert_eq!(found, carol.me());
+    alice.create_group("Friday", &[found, dave.me()]).await.unwrap();
+    let theirs = b.state.origin().clone();
+    wire.drop_requests(move |request| {
+        let is_theirs = theirs.owns(&request.uri().to_string());
+        is_theirs.then(|| FalseAnswer { status: 404, body: Vec::new() })
+    });
+    wire.asked.lock().unwrap().clear();
+    for person in [carol.me(), dave.me()] {
+        assert_eq!(alice.find(&person.handle()).await.unwrap(), person);
+    }
+    assert_eq!(astray(&wire, a.state.origin()), [""; 0]);
+    let nobody = Handle::parse("@nobody@b.example").unwrap();
+    assert!(matches!(alice.find(&nobody).await, Err(MessengerError::NoSuchPerson(_))));
+    wire.honest();
+    for world in [&a, &b] {
+        world.deliver().await;
+    }
 }

@@ -67,12 +67,16 @@ fn means(name: &str, state: &GroupState) -> bool {
         || (name.len() >= MIN_ID_LETTERS && bare_id(state.id().as_str()).starts_with(name))
 }
 
-/// Finds the group of an invitation by its name, its id, or the beginning of its id.
+/// Finds the group of an invitation by its name, its id, or the beginning of its id. The name may be
+/// the one by which this device knows the group.
 pub(crate) fn invited_group(client: &HttpMessenger, name: &str) -> Result<GroupId, CommandFailure> {
+    let groups = client.groups()?;
+    // A group may have had another name when the user was in it, or has one in another history.
+    let is_known_as = |id: &GroupId| groups.iter().any(|it| it.state.id() == id && means(name, &it.state));
     let mut found: Vec<GroupId> = client
         .invitations()?
         .into_iter()
-        .filter(|invitation| means(name, &invitation.state))
+        .filter(|it| means(name, &it.state) || is_known_as(it.state.id()))
         .map(|invitation| invitation.state.id().clone())
         .collect();
     found.sort();
@@ -80,7 +84,7 @@ pub(crate) fn invited_group(client: &HttpMessenger, name: &str) -> Result<GroupI
     match &found[..] {
         [one] => Ok(one.clone()),
         [] => {
-            let (what, next) = match client.groups()?.iter().find(|it| it.member && means(name, &it.state)) {
+            let (what, next) = match groups.iter().find(|it| it.member && means(name, &it.state)) {
                 Some(group) => (
                     format!(
                         "you are in the group {} already",
@@ -114,6 +118,10 @@ pub(crate) fn group(client: &HttpMessenger, name: &str) -> Result<Group, Command
             Ok(id) => {
                 let (called, typed) =
                     (conversation(client, id.as_str()), group_argument(client, id.as_str()));
+                if groups.iter().any(|group| group.member && *group.state.id() == id) {
+                    let what = format!("the group {name:?} of another history is the group {called} here");
+                    return Err(CommandFailure::new(what).next(format!("eko groups show {typed}")));
+                }
                 CommandFailure::new(format!("you are invited to the group {called}, and have not joined it"))
                     .next(format!("eko groups join {typed}, or eko groups decline {typed}"))
             }
@@ -199,11 +207,12 @@ fn named_group(client: &HttpMessenger, id: &str) -> Option<NamedGroup> {
     for (is_open, state) in groups.chain(invitations.into_iter().map(|it| (true, it.state))) {
         if state.id().as_str() != id {
             others.extend(is_open.then(|| state.name().to_owned()));
-        } else if found.is_none() {
-            found = Some(state);
+        } else if found.as_ref().is_none_or(|(was_open, _)| is_open && !was_open) {
+            // What the user was in may have another name by now.
+            found = Some((is_open, state));
         }
     }
-    found.map(|state| NamedGroup { is_shared: others.iter().any(|name| name == state.name()), state })
+    found.map(|(_, state)| NamedGroup { is_shared: others.iter().any(|name| name == state.name()), state })
 }
 
 /// The other side of a conversation.

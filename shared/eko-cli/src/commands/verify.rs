@@ -185,11 +185,15 @@ fn alarm(who: &str, seen: &Verification, own: bool) -> Result<(), CommandFailure
     } else {
         &format!("eko verify {who} --confirm, once you have compared; or --accept")
     };
-    let failure = |what: String| CommandFailure::new(what).next(compare).exit(Exit::NotTrusted);
+    let lost = format!(
+        "ask {who} by another way whether the server has lost its data; if it has: eko verify {who} --forget"
+    );
+    let failure = |what: String, next: &str| CommandFailure::new(what).next(next).exit(Exit::NotTrusted);
     match (&seen.alarm, seen.trust) {
-        (Some(alarm), _) => Err(failure(format!("{who}: {}", alarm.why))),
+        (Some(alarm), _) => Err(failure(format!("{who}: {}", alarm.why), if own { compare } else { &lost })),
         (None, Trust::Reset) => {
-            Err(failure(format!("nothing is sent to {who}: all their devices were replaced at once")))
+            let what = format!("nothing is sent to {who}: all their devices were replaced at once");
+            Err(failure(what, compare))
         }
         (None, Trust::FirstUse | Trust::Accepted | Trust::Verified) => Ok(()),
     }

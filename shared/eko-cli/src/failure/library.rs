@@ -90,6 +90,9 @@ impl From<MessengerError> for CommandFailure {
             MessengerError::Group(GroupError::Unchanged) => {
                 Self::new("that would change nothing").next("eko groups show NAME").exit(Exit::Usage)
             }
+            MessengerError::NoSuchPerson(_) => {
+                Self::new(&error).next("check the name; somebody on another server is @name@host")
+            }
             MessengerError::Group(GroupError::RemovesOneself) => {
                 Self::new(&error).next("eko groups leave NAME").exit(Exit::Usage)
             }

@@ -25,8 +25,11 @@ pub(super) fn outside(client: &HttpMessenger, group: &str) -> String {
     let groups = client.groups().unwrap_or_default();
     match groups.iter().any(|it| it.state.id().as_str() == group) {
         true => "you are not in it any more, so it is not read unless an admin adds you again".to_owned(),
-        false => "nobody has invited this device. After a reset an admin has to remove you and add you again"
-            .to_owned(),
+        false => {
+            "this device does not have the group, and gets it with the next change of it. After a reset \
+                  an admin has to remove you and add you again"
+                .to_owned()
+        }
     }
 }
 

@@ -154,6 +154,38 @@ async fn an_invitation_that_is_declined_is_gone() {
     assert_eq!(bob.eko(&["groups"]).await.done(), "");
     let shown = alice.eko(&["groups", "show", "Friday"]).await.done();
     assert!(shown.contains("@bob (not heard of in this group yet)"), "{shown}");
+    // Nobody was told, so that to be invited again takes two steps.
+    let ReportedFailure { code, what, next } = alice.fails(&["groups", "add", "Friday", "@bob"]).await;
+    assert_eq!((code, &*what), (2, "@bob is in Friday already"));
+    assert_eq!(
+        next,
+        "eko groups show \"Friday\"; to invite again who has declined: eko groups remove \"Friday\" @bob, then eko \
+         groups add \"Friday\" @bob"
+    );
+    alice.eko(&["groups", "remove", "Friday", "@bob"]).await.done();
+    alice.eko(&["groups", "add", "Friday", "@bob"]).await.done();
+    bob.hears().await;
+    bob.eko(&["groups", "join", "Friday"]).await.done();
+}
+
+#[tokio::test]
+async fn a_group_is_joined_again_by_its_former_name_and_by_its_present_one() {
+    let server = server().await;
+    let (alice, bob) = (signed_in(&server, "alice").await, signed_in(&server, "bob").await);
+    alice.object(&["groups", "create", "Friday", "@bob"]).await;
+    bob.hears().await;
+    for (before, after) in [("Friday", "Saturday"), ("Saturday", "Sunday")] {
+        bob.eko(&["groups", "join", before]).await.done();
+        bob.eko(&["groups", "leave", before]).await.done();
+        alice.hears().await;
+        alice.eko(&["groups", "rename", before, after]).await.done();
+        alice.eko(&["groups", "add", after, "@bob"]).await.done();
+        bob.hears().await;
+        let listed = bob.eko(&["groups"]).await.done();
+        assert!(listed.contains(&format!("invites you: eko groups join \"{after}\"\n")), "{listed}");
+    }
+    bob.eko(&["groups", "join", "Saturday"]).await.done();
+    assert!(bob.eko(&["groups"]).await.done().starts_with("Sunday "));
 }
 
 #[tokio::test]

@@ -120,7 +120,17 @@ async fn make(
         ChangeCommand::Add { name, members } => {
             let group = ChosenGroup::find(client, name)?;
             let people = reachable(client, members).await?;
-            let text = format!("{} {} invited to {}.", names(client, &people), is_are(&people), group.called);
+            let (who, are) = (names(client, &people), is_are(&people));
+            let text = format!("{who} {are} invited to {}.", group.called);
+            if group.members.is_superset(&actors(&people)) {
+                let typed = &group.typed;
+                let next = format!(
+                    "eko groups show {typed}; to invite again who has declined: eko groups remove {typed} {who}, then \
+                     eko groups add {typed} {who}"
+                );
+                let what = format!("{who} {are} in {} already", group.called);
+                return Err(CommandFailure::new(what).next(next).exit(Exit::Usage));
+            }
             group.change(client, Proposal::Add(actors(&people)), "added", text).await
         }
         ChangeCommand::Remove { name, members } => {
@@ -159,13 +169,16 @@ struct ChosenGroup {
     called: String,
     /// The words that a person types for it.
     typed: String,
+    /// The actor ids of its members.
+    members: BTreeSet<String>,
 }
 
 impl ChosenGroup {
     fn find(client: &HttpMessenger, name: &str) -> Result<Self, CommandFailure> {
-        let id = joined_group(client, name)?.state.id().clone();
+        let state = joined_group(client, name)?.state;
+        let (id, members) = (state.id().clone(), state.members().clone());
         let (called, typed) = (conversation(client, id.as_str()), group_argument(client, id.as_str()));
-        Ok(Self { id, called, typed })
+        Ok(Self { id, called, typed, members })
     }
 
     async fn change(

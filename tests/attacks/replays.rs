@@ -1,6 +1,7 @@
 //! Requests, activity ids and envelope ids that come again, at both inboxes, before and after the
 //! acknowledgement. Each envelope makes one entry and one receipt.
 
+use eko_protocol::json::has_type;
 use eko_testkit::StoredState;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -81,7 +82,7 @@ async fn after_it_was_acknowledged() {
     assert_eq!(mailbox(&scene).await, [SECRET]);
     scene.world.confirm(&scene.bob).await;
     scene.world.federate().await;
-    let receipts = || scene.eve.posts().iter().filter(|post| post.json()["type"] == "Delivered").count();
+    let receipts = || scene.eve.posts().iter().filter(|post| has_type(&post.json(), "Delivered")).count();
     assert_eq!(receipts(), 1);
     for request in requests {
         assert_eq!(scene.send(request).await, "202");

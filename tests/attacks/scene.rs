@@ -280,7 +280,8 @@ fn in_one_line(answer: &Exchange) -> String {
     if media_type == Some("application/problem+json") {
         return refusal(answer);
     }
-    match answer.json().ok().and_then(|body| body["type"].as_str().map(str::to_owned)) {
+    let last = |kind: Value| kind.as_array().and_then(|kinds| kinds.last().cloned()).unwrap_or(kind);
+    match answer.json().ok().and_then(|body| last(body["type"].clone()).as_str().map(str::to_owned)) {
         Some(kind) => format!("{status} {kind}"),
         None => status.to_string(),
     }

@@ -215,7 +215,7 @@ async fn what_another_server_is_answered() {
             202 => assert_eq!(body, Value::Null, "{name}"),
             207 => {
                 insta::assert_json_snapshot!("partial_delivery", body);
-                assert_eq!(body["type"], "PartialDelivery");
+                assert_eq!(body["type"], json!(["Activity", "PartialDelivery"]));
                 assert_eq!(body["object"], ids[2].as_str());
                 assert_eq!(body["actor"], bob_id);
                 assert_eq!(body["to"], eve.actor.as_str());

@@ -53,6 +53,26 @@ impl StrangerScene {
         })
     }
 
+    /// Returns the `Create` of an envelope of Eve's for the device of a user.
+    pub(crate) fn create_for(&self, user: &Device<DirectTransport>, number: usize) -> Value {
+        let message = json!({
+            "to": user.address(),
+            "from": format!("{}/device/1", self.eve.actor),
+            "content": "c2VhbGVk",
+        });
+        json!({
+            "@context": "https://www.w3.org/ns/activitystreams",
+            "type": "Create",
+            "actor": self.eve.actor,
+            "to": user.actor(),
+            "object": {
+                "type": ["Object", "SignalEnvelope"],
+                "id": format!("urn:uuid:00000000-0000-4000-8000-{number:012}"),
+                "messages": [message],
+            },
+        })
+    }
+
     /// Pumps the server's queues until nothing moves.
     pub(crate) async fn settle(&self) {
         while self.a.federate().await + self.a.deliver().await > 0 {}

@@ -2,7 +2,7 @@
 //! that a device fetches.
 
 use eko_client::{Auth, Body};
-use eko_testkit::{Stranger, StrangerRequest};
+use eko_testkit::{Stranger, StrangerAnswer, StrangerRequest};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -42,22 +42,7 @@ async fn a_message_and_its_receipt() {
 #[tokio::test]
 async fn a_message_of_the_other_server_and_our_receipt() {
     let scene = StrangerScene::new().await;
-    let message = json!({
-        "to": scene.alice.address(),
-        "from": format!("{}/device/1", scene.eve.actor),
-        "content": "c2VhbGVk",
-    });
-    let create = json!({
-        "@context": "https://www.w3.org/ns/activitystreams",
-        "type": "Create",
-        "actor": scene.eve.actor,
-        "to": scene.alice.actor(),
-        "object": {
-            "type": ["Object", "SignalEnvelope"],
-            "id": "urn:uuid:00000000-0000-4000-8000-000000000001",
-            "messages": [message],
-        },
-    });
+    let create = scene.create_for(&scene.alice, 1);
     assert_eq!(scene.eve.deliver(&scene.a, "/user/alice/inbox", &create).await, (202, Value::Null));
     scene.settle().await;
     let page = scene.alice.fetch().await.unwrap();
@@ -75,7 +60,35 @@ async fn a_take() {
     // The other server has no packages to give: only its request matters here.
     let answer = scene.alice.call(Method::POST, "/user/alice/outbox", Body::Json(&take), Auth::Device).await;
     assert_eq!(answer.unwrap().status, 502);
-    insta::assert_json_snapshot!("take", latest_post(&scene.eve));
+    insta::assert_json_snapshot!("take", latest_post(&scene.eve), { ".body.id" => "[chosen at random]" });
+}
+
+/// Servers that know ActivityStreams only refuse activities without a type of it, and without an
+/// id. A receipt that is sent again is the same activity.
+#[tokio::test]
+async fn activities_are_typed_and_named() {
+    let scene = StrangerScene::new().await;
+    let create = scene.create_for(&scene.alice, 1);
+    assert_eq!(scene.eve.deliver(&scene.a, "/user/alice/inbox", &create).await.0, 202);
+    scene.settle().await;
+    scene.eve.answer(StrangerAnswer::status(503));
+    scene.a.confirm(&scene.alice).await;
+    scene.settle().await;
+    scene.internet.advance(60_000);
+    scene.settle().await;
+    let sent: Vec<Value> = scene.eve.posts().iter().map(StrangerRequest::json).collect();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0], sent[1]);
+    assert_eq!(sent[0]["type"], json!(["Activity", "Delivered"]));
+    let id = sent[0]["id"].as_str().unwrap();
+    assert!(id.starts_with("https://a.example/activity/"), "{id}");
+
+    let take = scene.alice.take_activity(json!("https://eve.example/user/eve/keyPackages"));
+    assert_eq!(take["type"], json!(["Activity", "Take"]));
+    scene.alice.call(Method::POST, "/user/alice/outbox", Body::Json(&take), Auth::Device).await.unwrap();
+    let taken = scene.eve.posts().last().unwrap().json();
+    assert_eq!(taken["type"], json!(["Activity", "Take"]));
+    assert!(taken["id"].as_str().unwrap().starts_with("https://a.example/activity/"));
 }
 
 /// The server is out of reach at first. The device is told when the message arrived, or that it was

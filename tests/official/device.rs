@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use eko_protocol::json::has_type;
 use serde_json::{Value, json};
 
 use crate::local_server::LocalServer;
@@ -110,7 +111,7 @@ impl OfficialDevice {
     async fn fetch_until(&mut self, command: Value, messages: usize) -> Vec<Value> {
         let fetched = self.command(command).await;
         let list = |name: &str| fetched[name].as_array().unwrap().clone();
-        for report in list("reports").iter().filter(|report| report["type"] == "Delivered") {
+        for report in list("reports").iter().filter(|report| has_type(report, "Delivered")) {
             self.unconfirmed.remove(report["object"].as_str().unwrap());
         }
         for receipt in list("receipts") {

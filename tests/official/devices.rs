@@ -38,7 +38,10 @@ async fn change(hers: &LocalServer, his: &LocalServer) {
     assert_eq!((&partial["status"], &complete["status"]), (&json!(207), &json!(201)));
     let report = &partial["answer"];
     let missing = tablet.address.replace("/device/", "/keyPackage/");
-    assert_eq!((&report["type"], &report["object"]), (&json!("PartialDelivery"), &json!(sent.envelope())));
+    assert_eq!(
+        (&report["type"], &report["object"]),
+        (&json!(["Activity", "PartialDelivery"]), &json!(sent.envelope()))
+    );
     assert_eq!((&report["missingKeyPackages"], &report["staleDevices"]), (&json!([missing]), &json!([])));
     assert_eq!(complete["messages"].as_array().unwrap().len(), 1);
     for device in [&mut phone, &mut tablet] {

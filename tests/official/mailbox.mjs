@@ -50,7 +50,7 @@ export class Mailbox {
 
   async #take(item) {
     const { failed, activity } = await this.#open(item);
-    if (failed || activity.type !== 'Delivered') throw new Error(`no receipt: ${failed ?? activity.type}`);
+    if (failed || ![activity.type].flat().includes('Delivered')) throw new Error(`no receipt: ${failed ?? activity.type}`);
     this.#receipts.push(activity);
     await this.device.call('DELETE', item['eko:entry'], { due: [204] });
   }

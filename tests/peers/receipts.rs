@@ -27,9 +27,12 @@ async fn a_receipt_each_way() {
         });
         let receipt = receipt.await;
         assert_eq!((&receipt["owner"], &receipt["scheme"]), (&bob.actor().into(), &scheme.into()));
+        let name = receipt["activity"]["id"].as_str().unwrap();
+        assert!(name.starts_with(&format!("{}/activity/", here.origin)), "{name}");
         let expected = json!({
             "@context": context(&here.origin),
-            "type": "Delivered",
+            "type": ["Activity", "Delivered"],
+            "id": name,
             "actor": bob.actor(),
             "to": peer.actor(),
             "object": id,

@@ -7,7 +7,6 @@ use eko_protocol::id::{DeviceId, EntryKey};
 use eko_store::deliveries::ReportDelivery;
 use eko_store::sent::{MAX_REPORTS, SentEnvelopeName};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::{Messaging, Result};
 
@@ -69,7 +68,7 @@ impl Messaging {
             return Ok(());
         };
         let activity = report.to_value(self.origin());
-        let digest = hex::encode(Sha256::digest(activity.to_string()).get(..8).unwrap_or_default());
+        let digest = hex::encode(report.digest().get(..8).unwrap_or_default());
         if sent.reported.contains(&digest) || sent.reported.len() >= MAX_REPORTS {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use eko_federation::post::{Posted, PostedKind, TakeAnswer};
 use eko_federation::{Federation, RemoteError, STEP_TIME, StoredActor, limits};
-use eko_protocol::activity::context;
+use eko_protocol::activity::{activity_type, context};
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
@@ -16,6 +16,7 @@ use eko_store::inbound::site;
 use eko_store::one_time_keys::{TakeBudget, TakenPackage, TakerLimit};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use uuid::Builder;
 
 use crate::active_device::require_active;
 use crate::budget::share_of_others;
@@ -141,7 +142,8 @@ impl Messaging {
         };
         let body = json!({
             "@context": context(self.origin()),
-            "type": "Take",
+            "type": activity_type("Take"),
+            "id": self.origin().activity(&Builder::from_random_bytes(self.random()).into_uuid()),
             "actor": actor,
             "object": object,
         });

@@ -31,6 +31,12 @@ pub fn context(origin: &Origin) -> Value {
     json!(["https://www.w3.org/ns/activitystreams", origin.ns()])
 }
 
+/// Returns the `type` of an activity that this protocol defines: `["Activity", name]`, so that a
+/// server that does not know the name reads an activity.
+pub fn activity_type(name: &str) -> Value {
+    json!(["Activity", name])
+}
+
 /// Writes an `Announce`. It tells a connected device to fetch its mailbox, if an entry is too long
 /// for a frame of the socket (section 8).
 pub fn announce(origin: &Origin, user: &UserName) -> Value {

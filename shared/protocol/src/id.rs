@@ -6,7 +6,7 @@ mod entry;
 mod envelope;
 
 pub use device::DeviceId;
-pub use entry::{EntryKey, activity_uuid, envelope_key};
+pub use entry::{EntryKey, activity_uuid, envelope_key, report_uuid};
 pub use envelope::EnvelopeId;
 
 /// True if a text is a UUID in lower-case hyphenated form (RFC 9562, section 4).

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use eko_client::device::{JoinKind, OutgoingEnvelope};
 use eko_federation::Scheme;
-use eko_protocol::activity::announce;
+use eko_protocol::activity::{activity_type, announce};
 use eko_protocol::address::UserName;
 use eko_testkit::{ChainChanges as _, Internet, World, sign, signing_key};
 use serde_json::{Value, json};
@@ -31,10 +31,12 @@ fn create(bob: &SceneDevice, number: u8, world: &World, to: &[DeviceRole]) -> Va
     create
 }
 
-fn report(kind: &str, id: &str) -> Value {
+/// Returns a report of Bob's server, with an id of its own.
+fn report(kind: Value, number: u8, id: &str) -> Value {
     json!({
         "@context": ["https://www.w3.org/ns/activitystreams", "https://b.example/ns"],
         "type": kind,
+        "id": format!("https://b.example/activity/019c0b3b-e2c0-8000-8000-0000000000{number:02}"),
         "actor": "https://b.example/user/bob",
         "to": "https://eko.example/user/alice",
         "object": id,
@@ -66,7 +68,8 @@ pub(super) async fn play(examples: &mut Examples) {
 
     let take = json!({
         "@context": ["https://www.w3.org/ns/activitystreams", "https://b.example/ns"],
-        "type": "Take",
+        "type": activity_type("Take"),
+        "id": "https://b.example/activity/019c0b3b-e2c0-7000-8000-000000000085",
         "actor": "https://b.example/user/bob",
         "object": "https://eko.example/user/alice/keyPackages",
     });
@@ -93,19 +96,18 @@ async fn reports(examples: &mut Examples, (world, there): (&World, &World), alic
         alice.discard(&entry.address).await.unwrap();
     }
     let id = outgoing.id.to_string();
-    let mut partial = report("PartialDelivery", &id);
+    let mut partial = report(activity_type("PartialDelivery"), 86, &id);
     partial["eko:deviceSetOutOfDate"] = json!(true);
     partial["missingKeyPackages"] =
         json!([there.state.origin().key_package(&BOB.user(), &BOB_LAPTOP.device_id())]);
     partial["staleDevices"] = json!([]);
-    let mut reject = report("Reject", &id);
+    let mut reject = report(json!("Reject"), 87, &id);
     reject["eko:deviceSetOutOfDate"] = json!(false);
     reject["missingKeyPackages"] = json!([]);
     reject["staleDevices"] = json!([]);
     reject["summary"] = json!("the mailbox is full");
-    for (kind, activity) in
-        [("Confirm", report("Confirm", &id)), ("PartialDelivery", partial), ("Reject", reject)]
-    {
+    let confirm = report(json!(["Accept", "Confirm"]), 88, &id);
+    for (kind, activity) in [("Confirm", confirm), ("PartialDelivery", partial), ("Reject", reject)] {
         world.advance(1_000);
         assert_eq!(
             deliver(world, "/user/alice/inbox", &activity, Scheme::Rfc9421).await.response.status(),
@@ -117,7 +119,7 @@ async fn reports(examples: &mut Examples, (world, there): (&World, &World), alic
         examples.document(kind, &entry);
     }
     world.advance(1_000);
-    let receipt = report("Delivered", &id);
+    let receipt = report(activity_type("Delivered"), 89, &id);
     examples.exchange("inbox-report", &deliver(world, "/user/alice/inbox", &receipt, Scheme::Cavage).await);
     world.deliver().await;
 }

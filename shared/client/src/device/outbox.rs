@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use eko_protocol::activity::{Report, context};
+use eko_protocol::activity::{Report, activity_type, context};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::{DeviceId, EnvelopeId};
@@ -125,7 +125,7 @@ impl<T: Transport> Device<T> {
     pub async fn acknowledge(&self, entries: &[String]) -> Result<(), ClientError> {
         let body = json!({
             "@context": context(&self.origin),
-            "type": "Delivered",
+            "type": activity_type("Delivered"),
             "actor": self.actor(),
             "object": entries,
         });

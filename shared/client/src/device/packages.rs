@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use eko_protocol::activity::context;
+use eko_protocol::activity::{activity_type, context};
 use eko_protocol::address::{Handle, Origin, UserName};
 use eko_protocol::chain::ChainState;
 use eko_protocol::device_set::DeviceSetRef;
@@ -131,7 +131,7 @@ impl<T: Transport> Device<T> {
     /// made since it was opened.
     pub async fn check_these_keys(&self, keys: &DeviceKeys) -> Result<bool, ClientError> {
         let digest = check_digest(&keys.identity().public(), keys.signed_pre_key(), keys.last_resort());
-        let body = json!({ "type": "Check", "digest": STANDARD.encode(digest) });
+        let body = json!({ "type": activity_type("Check"), "digest": STANDARD.encode(digest) });
         match self.post(&self.origin.key_packages(&self.user), &body, StatusCode::OK).await {
             Ok(_) => Ok(true),
             Err(ClientError::Problem(problem)) if problem.slug() == "keys-differ" => Ok(false),
@@ -213,7 +213,12 @@ impl<T: Transport> Device<T> {
     /// Returns the body of a `Take` of the address of a collection, or of an array of packages'
     /// addresses.
     pub fn take_activity(&self, object: Value) -> Value {
-        json!({ "@context": context(&self.origin), "type": "Take", "actor": self.actor(), "object": object })
+        json!({
+            "@context": context(&self.origin),
+            "type": activity_type("Take"),
+            "actor": self.actor(),
+            "object": object,
+        })
     }
 
     async fn take_at(

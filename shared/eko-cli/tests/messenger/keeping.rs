@@ -7,6 +7,7 @@ use eko_cli::LibSignal;
 use eko_client::device::{PoolCount, RegistrationStatus};
 use eko_client::messenger::{MessengerError, Notice, Severity};
 use eko_client::{DeviceStore, Environment, Messenger};
+use eko_protocol::json::has_type;
 use eko_testkit::World;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -164,7 +165,7 @@ async fn keys_that_the_server_has_otherwise_are_renewed_at_once() {
     wire.tamper(|passing| {
         let asked: Value = serde_json::from_slice(passing.request).ok()?;
         let differ = json!({ "type": "x/keys-differ", "title": "other keys", "status": 409 });
-        (asked["type"] == "Check").then(|| FalseAnswer { status: 409, body: differ.to_string().into_bytes() })
+        has_type(&asked, "Check").then(|| FalseAnswer { status: 409, body: differ.to_string().into_bytes() })
     });
     assert!(!alice.key_status().await.unwrap().agrees);
     world.advance(1000);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use eko_client::HttpTransport;
 use eko_client::transport::{Bytes, Transport, TransportError};
+use eko_protocol::json::has_type;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
@@ -40,7 +41,7 @@ impl Transport for OrderedTransport {
         if is_mailbox {
             let page: Value = serde_json::from_slice(response.body()).unwrap_or_default();
             let entries = page["orderedItems"].as_array().into_iter().flatten();
-            let reports = entries.filter(|entry| entry["type"] == "Delivered");
+            let reports = entries.filter(|entry| has_type(entry, "Delivered"));
             let envelopes = reports.filter_map(|report| report["object"].as_str().map(str::to_owned));
             self.reported.lock().unwrap().extend(envelopes);
         }

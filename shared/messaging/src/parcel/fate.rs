@@ -42,7 +42,7 @@ enum ParcelOutcome {
     /// The other server has it.
     Accepted,
     /// The other server reported on it.
-    Reported(Report),
+    Reported(Box<Report>),
     /// Nobody will deliver it. Holds the reason, for a person.
     Undeliverable(String),
 }
@@ -105,7 +105,7 @@ impl Messaging {
                 let outcome = match EnvelopeAnswer::of(&answer, &parcel.to, envelope) {
                     EnvelopeAnswer::Accepted => ParcelOutcome::Accepted,
                     EnvelopeAnswer::Partial(report) | EnvelopeAnswer::Rejected(report) => {
-                        ParcelOutcome::Reported(report)
+                        ParcelOutcome::Reported(Box::new(report))
                     }
                     EnvelopeAnswer::UnknownRecipient => {
                         ParcelOutcome::Undeliverable(format!("{} does not exist", parcel.to))
@@ -169,7 +169,7 @@ impl Messaging {
         let author = origin.actor(&parcel.author);
         let report = match outcome {
             ParcelOutcome::Accepted => Report::confirm(&parcel.to, &author, envelope),
-            ParcelOutcome::Reported(report) => Report { to: author, ..report },
+            ParcelOutcome::Reported(report) => Report { to: author, ..*report },
             ParcelOutcome::Undeliverable(why) => Report::undeliverable(origin, &author, envelope, &why),
         };
         let notice = MailboxNotice {

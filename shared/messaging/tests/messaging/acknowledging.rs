@@ -4,7 +4,7 @@ use eko_messaging::QueueMessage;
 use eko_messaging::send::SendOutcome;
 use eko_store::parcels::{OutcomeAddress, Parcel, ParcelBody};
 use eko_store::resources::FEDERATION;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::server::{ORIGIN, TestServer, TestUser, device, envelope};
 
@@ -21,7 +21,7 @@ async fn the_first_device_to_acknowledge_sends_the_one_receipt() {
     server.deliver().await;
     let reports = server.reports(&alice, 1).await;
     assert_eq!(reports.len(), 1, "{reports:?}");
-    assert_eq!(reports[0]["type"], "Delivered");
+    assert_eq!(reports[0]["type"], json!(["Activity", "Delivered"]));
     assert_eq!(reports[0]["object"], create.header.id.as_str());
 }
 

@@ -6,7 +6,7 @@ use eko_protocol::activity::Report;
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::Origin;
 use eko_store::sent::SentEnvelopeName;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::server::{ORIGIN, TestServer, TestUser, device, envelope};
 
@@ -42,7 +42,7 @@ async fn the_sending_device_gets_a_confirmation_once() {
     assert_eq!(server.reports(&alice, 1).await, Vec::<Value>::new());
     let reports = server.reports(&alice, 2).await;
     assert_eq!(reports.len(), 1, "{reports:?}");
-    assert_eq!(reports[0]["type"], "Confirm");
+    assert_eq!(reports[0]["type"], json!(["Accept", "Confirm"]));
 }
 
 #[tokio::test]

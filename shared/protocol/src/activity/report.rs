@@ -1,13 +1,14 @@
 //! Reports: the activities that tell the author of an envelope about its delivery.
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
-use super::{context, put_device_set};
+use super::{activity_type, context, put_device_set};
 use crate::Invalid;
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
 use crate::excerpt::excerpt;
-use crate::id::{DeviceId, EnvelopeId};
+use crate::id::{DeviceId, EnvelopeId, report_uuid};
 use crate::json::{has_type, list, optional, optional_text, shape, text, text_of};
 use crate::limits::{MAX_ACTIVE_DEVICES, MAX_MESSAGES, MAX_REASON_BYTES, MAX_SUMMARY_BYTES};
 
@@ -25,13 +26,23 @@ pub enum ReportKind {
 }
 
 impl ReportKind {
-    /// Returns the `type` of the activity.
+    /// Returns the name of the kind: the `type` by which it is recognised.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "Delivered",
             Self::PartialDelivery => "PartialDelivery",
             Self::Reject => "Reject",
             Self::Confirm => "Confirm",
+        }
+    }
+
+    /// Returns the `type` of the activity as it is written. ActivityStreams knows `Reject` and
+    /// `Accept`; a `Confirm` is an `Accept`.
+    fn types(self) -> Value {
+        match self {
+            Self::Delivered | Self::PartialDelivery => activity_type(self.as_str()),
+            Self::Reject => json!("Reject"),
+            Self::Confirm => json!(["Accept", "Confirm"]),
         }
     }
 
@@ -50,14 +61,15 @@ const FULL_SUMMARY: &str = "the mailbox is full";
 /// of the author's devices.
 ///
 /// ```text
-/// {"type": "Delivered" | "PartialDelivery" | "Reject" | "Confirm",
-///  "actor": <recipient or its server>, "to": <author>, "object": <envelope id>,
+/// {"type": ["Activity", "Delivered"] | ["Activity", "PartialDelivery"] | "Reject" | ["Accept", "Confirm"],
+///  "id": <URL>, "actor": <recipient or its server>, "to": <author>, "object": <envelope id>,
 ///  "eko:deviceSetOutOfDate": <boolean>, "missingKeyPackages": [<URL>, …], "staleDevices": [<URL>, …],
 ///  "eko:fullDevices": [<URL>, …], "eko:deviceSet": {…}, "summary": <reason, for a person>}
 /// ```
 ///
 /// Only `PartialDelivery` and `Reject` have the members of the third line. The last line is
-/// optional.
+/// optional, and so is `id` in a report of another server. This server derives the `id` of its own
+/// reports from all that they say: the same report has the same id.
 ///
 /// ```
 /// use eko_protocol::activity::{Report, ReportKind};
@@ -78,6 +90,9 @@ const FULL_SUMMARY: &str = "the mailbox is full";
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// The id that a report of another server has, on the origin of its actor. A report that this
+    /// server makes gets its id when it is written.
+    pub id: Option<String>,
     /// The statement of the report.
     pub kind: ReportKind,
     /// The actor id of the recipient or of the recipient's server.
@@ -103,6 +118,7 @@ pub struct Report {
 impl Report {
     fn new(kind: ReportKind, actor: String, to: &str, envelope: &EnvelopeId) -> Self {
         Self {
+            id: None,
             kind,
             actor,
             to: to.to_owned(),
@@ -210,11 +226,29 @@ impl Report {
     }
 
     /// Returns the wire form. `origin` is the origin of the server that writes it; the context
-    /// names it.
+    /// names it, and reports of its own actors get an id on it.
     pub fn to_value(&self, origin: &Origin) -> Value {
+        let own = || origin.owns(&self.actor).then(|| origin.activity(&report_uuid(&self.digest())));
         let mut body = Map::new();
         body.insert("@context".to_owned(), context(origin));
-        body.insert("type".to_owned(), json!(self.kind.as_str()));
+        body.insert("type".to_owned(), self.kind.types());
+        if let Some(id) = self.id.clone().or_else(own) {
+            body.insert("id".to_owned(), json!(id));
+        }
+        body.extend(self.statement());
+        Value::Object(body)
+    }
+
+    /// Returns the SHA-256 of all that the report says, without its id. Reports that say the same
+    /// have the same digest.
+    pub fn digest(&self) -> [u8; 32] {
+        let said = json!([self.kind.as_str(), self.statement()]);
+        Sha256::digest(said.to_string()).into()
+    }
+
+    /// Returns the members of the wire form but context, type and id.
+    fn statement(&self) -> Map<String, Value> {
+        let mut body = Map::new();
         body.insert("actor".to_owned(), json!(self.actor));
         body.insert("to".to_owned(), json!(self.to));
         body.insert("object".to_owned(), json!(self.envelope));
@@ -230,12 +264,12 @@ impl Report {
         if let Some(summary) = &self.summary {
             body.insert("summary".to_owned(), json!(summary));
         }
-        Value::Object(body)
+        body
     }
 
     /// Reads a report. Only the members drawn at [`Report`] are kept, so that nothing else of
     /// another server's document is stored. A summary that is longer than [`MAX_SUMMARY_BYTES`] is
-    /// cut.
+    /// cut, and an id that is on another server than the actor is left out.
     ///
     /// The caller must check that the actor may report on this envelope.
     ///
@@ -252,6 +286,7 @@ impl Report {
         let to = text(value, "to")?;
         check_url(to).map_err(|fault| fault.under("/to"))?;
         let mut report = Self::new(kind, actor.to_owned(), to, &envelope(value)?);
+        report.id = own_id(value, actor);
         let out_of_date = ["eko:deviceSetOutOfDate", "deviceSetOutOfDate"];
         report.device_set_out_of_date =
             out_of_date.iter().any(|name| optional(value, name) == Ok(Some(&Value::Bool(true))));
@@ -266,6 +301,14 @@ impl Report {
         report.summary = summary.map(|text| excerpt(text, MAX_SUMMARY_BYTES).to_owned());
         Ok(report)
     }
+}
+
+/// Returns the report's id; `None` if it has none on the actor's server. Servers differ in how they
+/// name reports, and nothing depends on it.
+fn own_id(value: &Value, actor: &str) -> Option<String> {
+    let id = text(value, "id").ok()?;
+    Origin::of(actor)?.owns(id).then_some(())?;
+    check_url(id).is_ok().then(|| id.to_owned())
 }
 
 /// Reads `object`: the envelope's id, or an object that has the id.

@@ -107,6 +107,14 @@ pub fn activity_uuid(accepted_ms: u64, author: &str, envelope: &str) -> Uuid {
     Builder::from_unix_timestamp_millis(accepted_ms.min(MAX_MS), &rest).into_uuid()
 }
 
+/// Returns the id of a report with this digest: a UUIDv8 of its first bytes. A report that is made
+/// again therefore has the same id.
+pub fn report_uuid(digest: &[u8; 32]) -> Uuid {
+    let mut first = [0; 16];
+    first.iter_mut().zip(digest).for_each(|(to, from)| *to = *from);
+    Builder::from_custom_bytes(first).into_uuid()
+}
+
 fn envelope_hash(author: &str, envelope: &str) -> [u8; 16] {
     let digest = Sha256::new_with_prefix(author).chain_update([0]).chain_update(envelope).finalize();
     let mut first = [0; 16];
@@ -172,6 +180,13 @@ mod tests {
             prop_assert_eq!(id, activity_uuid(ms, &author, &envelope));
             prop_assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
             prop_assert_eq!(id.as_u128() >> 80, u128::from(ms.min(MAX_MS)));
+        }
+
+        #[test]
+        fn reports_are_version_8(digest: [u8; 32]) {
+            let id = report_uuid(&digest);
+            prop_assert_eq!((id.get_version_num(), id.get_variant()), (8, uuid::Variant::RFC4122));
+            prop_assert_eq!(id.as_bytes()[..6].to_vec(), digest[..6].to_vec());
         }
     }
 }

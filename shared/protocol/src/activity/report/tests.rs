@@ -22,6 +22,30 @@ fn device(n: u8) -> DeviceId {
     DeviceId::parse(&format!("00000000-0000-4000-8000-0000000000{n:02x}")).unwrap()
 }
 
+/// Returns the wire form with `X` for the UUID in its id.
+fn written(report: &Report) -> Value {
+    let mut value = report.to_value(&origin());
+    let id = value["id"].as_str().unwrap();
+    assert_eq!(id.strip_prefix("https://b.example/activity/").map(str::len), Some(36), "{id}");
+    value["id"] = json!("https://b.example/activity/X");
+    value
+}
+
+/// The same report has the same id, and no other report has it.
+#[test]
+fn an_id_follows_from_what_is_said() {
+    let id = |report: &Report| report.to_value(&origin())["id"].clone();
+    let delivered = Report::delivered(&origin(), &bob(), ALICE, &envelope_id());
+    assert_eq!(id(&delivered), id(&delivered.clone()));
+    let partial = |missing: &[DeviceId]| {
+        Report::partial_delivery(&origin(), &bob(), ALICE, &envelope_id(), missing, None)
+    };
+    assert_ne!(id(&delivered), id(&partial(&[])));
+    assert_ne!(id(&partial(&[device(1)])), id(&partial(&[device(2)])));
+    // Of another server's report, the server that passes it on makes no id.
+    assert_eq!(id(&Report::confirm(ALICE, ALICE, &envelope_id())), Value::Null);
+}
+
 #[test]
 fn bodies_of_the_contract() {
     let set = DeviceSetRef::new(3, "ab".repeat(32)).unwrap();
@@ -31,36 +55,37 @@ fn bodies_of_the_contract() {
     let bob_url = "https://b.example/user/bob";
     let id = envelope_id();
     assert_eq!(
-        Report::partial_delivery(&origin(), &bob(), ALICE, &id, &[device(1)], Some(set.clone()))
-            .to_value(&origin()),
+        written(&Report::partial_delivery(&origin(), &bob(), ALICE, &id, &[device(1)], Some(set.clone()))),
         json!({
-            "@context": context, "type": "PartialDelivery", "actor": bob_url, "to": ALICE, "object": id,
+            "@context": context, "type": ["Activity", "PartialDelivery"],
+            "id": "https://b.example/activity/X", "actor": bob_url, "to": ALICE, "object": id,
             "eko:deviceSetOutOfDate": true, "missingKeyPackages": [package], "staleDevices": [],
             "eko:deviceSet": set,
         })
     );
     assert_eq!(
-        Report::stale(&origin(), &bob(), ALICE, &id, &[device(1)], &[device(2)], Some(set.clone()))
-            .to_value(&origin()),
+        written(&Report::stale(&origin(), &bob(), ALICE, &id, &[device(1)], &[device(2)], Some(set.clone()))),
         json!({
-            "@context": context, "type": "Reject", "actor": bob_url, "to": ALICE, "object": id,
+            "@context": context, "type": "Reject",
+            "id": "https://b.example/activity/X", "actor": bob_url, "to": ALICE, "object": id,
             "eko:deviceSetOutOfDate": true, "missingKeyPackages": [package], "staleDevices": [stale],
             "eko:deviceSet": set,
         })
     );
     assert_eq!(
-        Report::undeliverable(&origin(), ALICE, &id, "b.example did not answer for 48 hours")
-            .to_value(&origin()),
+        written(&Report::undeliverable(&origin(), ALICE, &id, "b.example did not answer for 48 hours")),
         json!({
-            "@context": context, "type": "Reject", "actor": "https://b.example/actor", "to": ALICE,
+            "@context": context, "type": "Reject",
+            "id": "https://b.example/activity/X", "actor": "https://b.example/actor", "to": ALICE,
             "object": id,
             "eko:deviceSetOutOfDate": false, "missingKeyPackages": [], "staleDevices": [],
             "summary": "b.example did not answer for 48 hours",
         })
     );
     assert_eq!(
-        Report::delivered(&origin(), &bob(), ALICE, &id).to_value(&origin()),
-        json!({"@context": context, "type": "Delivered", "actor": bob_url, "to": ALICE, "object": id})
+        written(&Report::delivered(&origin(), &bob(), ALICE, &id)),
+        json!({"@context": context, "type": ["Activity", "Delivered"],
+        "id": "https://b.example/activity/X", "actor": bob_url, "to": ALICE, "object": id})
     );
 }
 
@@ -77,6 +102,11 @@ fn what_other_servers_write_is_read() {
     assert_eq!(report.summary.as_ref().unwrap().len(), 1024);
     assert_eq!(report.missing_key_packages, ["https://a.example/k/1"]);
     assert!(report.to_value(&origin()).get("evil").is_none());
+    for (id, kept) in [("https://a.example/r/1", true), ("https://b.example/r/1", false), ("x", false)] {
+        let mut named = value.clone();
+        named["id"] = json!(id);
+        assert_eq!(Report::parse(&named).unwrap().id.is_some(), kept, "{id}");
+    }
 }
 
 #[test]
@@ -125,6 +155,8 @@ proptest! {
             _ => Report::delivered(&origin(), &bob(), ALICE, &id),
         };
         report.summary = summary;
-        prop_assert_eq!(Report::parse(&report.to_value(&origin())), Ok(report));
+        let read = Report::parse(&report.to_value(&origin())).unwrap();
+        prop_assert_eq!(read.digest(), report.digest());
+        prop_assert_eq!(Report { id: None, ..read }, report);
     }
 }

@@ -28,7 +28,7 @@ async fn says(from: &Device<DirectTransport>, to: &[&Device<DirectTransport>]) -
 fn misdirected(from: &Device<DirectTransport>, to: &Device<DirectTransport>) -> OutgoingEnvelope {
     let nowhere = DeviceId::parse("00000000-0000-4000-8000-00000000dead").unwrap();
     let messages = vec![(nowhere, vec![7; 60_000])];
-    OutgoingEnvelope::new(to.user().clone(), from.environment().envelope_id(), messages)
+    OutgoingEnvelope::new(to.user().clone(), from.envelope_id(), messages)
 }
 
 /// Envelopes that are refused count for nobody: not for their sender, and not for the recipient.
@@ -166,7 +166,7 @@ async fn one_sender_takes_its_share_of_bytes_only() {
         world.user_with("trudy", BARE).await,
     ];
     let says = async |from: &Device<DirectTransport>, bytes: usize| {
-        let id = from.environment().envelope_id();
+        let id = from.envelope_id();
         let messages = vec![(bob.id().clone(), vec![1; bytes])];
         match from.send(&OutgoingEnvelope::new(bob.user().clone(), id, messages)).await {
             Ok(SendOutcome::Accepted { .. }) => "accepted".to_owned(),

@@ -146,10 +146,9 @@ async fn of_an_id_with_another_body() {
     scene.world.deliver().await;
     let messages = scene.world.messages(&scene.bob).await;
     assert_eq!(messages.len(), 3);
-    let ids: std::collections::BTreeSet<&String> =
-        messages.iter().map(|message| &message.letter.activity).collect();
-    assert_eq!(ids.len(), 3, "ids of activities are made here");
-    assert!(ids.iter().all(|id| id.starts_with("https://eko.example/activity/")));
+    // The names that other servers give their activities decide nothing, and reach the device.
+    let named = messages.iter().filter(|it| it.letter.activity.as_deref() == second["id"].as_str());
+    assert_eq!(named.count(), 2);
 }
 
 #[tokio::test]

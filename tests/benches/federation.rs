@@ -132,7 +132,7 @@ async fn send(
 ) -> anyhow::Result<Vec<Duration>> {
     let mut took = Vec::with_capacity(count);
     for _ in 0..count {
-        let id = from.environment().envelope_id();
+        let id = from.envelope_id();
         let messages = vec![(to.id().clone(), vec![0x5a; CIPHERTEXT_BYTES])];
         let outgoing = OutgoingEnvelope::new(to.user().clone(), id, messages).at(to.origin());
         let begun = Instant::now();

@@ -176,7 +176,7 @@ impl Correspondents {
         let mut took = Vec::with_capacity(count);
         let url = self.sender.origin().outbox(self.sender.user());
         for _ in 0..count {
-            let id = self.sender.environment().envelope_id();
+            let id = self.sender.envelope_id();
             let content = vec![0x5a; CIPHERTEXT_BYTES];
             let messages = self.devices.iter().map(|device| (device.id().clone(), content.clone())).collect();
             let [first, _] = &self.devices;

@@ -138,7 +138,7 @@ async fn a_dead_server_costs_its_first_senders_only() {
     internet.unplug(dead.address);
     let there = eko_protocol::address::Origin::parse("https://dead.example").unwrap();
     let send = async || {
-        let id = alice.environment().envelope_id();
+        let id = alice.envelope_id();
         let device = eko_protocol::id::DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
         let user = eko_protocol::address::UserName::parse("eve").unwrap();
         let outgoing =

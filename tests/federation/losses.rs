@@ -111,7 +111,7 @@ async fn a_stored_activity_that_is_sent_later() {
                 expires_ms: None,
                 outcome_to: Some(OutcomeAddress {
                     device: alice.id().clone(),
-                    envelope: alice.environment().envelope_id(),
+                    envelope: alice.envelope_id(),
                 }),
                 listed_as: None,
                 body: ParcelBody::Text(text.clone()),

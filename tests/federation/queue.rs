@@ -41,7 +41,7 @@ async fn an_envelope_too_long_for_the_queue() {
     }
     let all = devices.iter().chain([&pair.bob]);
     let messages = all.clone().map(|device| (device.id().clone(), vec![5; 96 * 1024])).collect();
-    let id = pair.alice.environment().envelope_id();
+    let id = pair.alice.envelope_id();
     let outgoing = OutgoingEnvelope::new(pair.bob.user().clone(), id, messages).at(pair.bob.origin());
     pair.settle().await;
     pair.internet.unplug(pair.b_address);
@@ -190,7 +190,7 @@ async fn a_server_that_is_excluded_meanwhile() {
     };
     let a = World::at(&internet, "a.example", deny).await;
     let alice = a.user("alice").await;
-    let envelope = alice.environment().envelope_id();
+    let envelope = alice.envelope_id();
     let parcel = Parcel {
         outcome_to: Some(OutcomeAddress { device: alice.id().clone(), envelope }),
         ..parcel(BOB, internet.now_ms(), 0)

@@ -149,7 +149,7 @@ async fn receipts_of_one_account_are_bounded() {
     queue_receipts(&a, alice.user(), &servers[4], 1).await;
     assert_eq!(a.waiting().await.0, 4);
     let device = DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
-    let id = mallory.environment().envelope_id();
+    let id = mallory.envelope_id();
     let outgoing = OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7])]);
     let outgoing = outgoing.at(&Origin::parse(&servers[0].origin).unwrap());
     let sent = mallory.send(&outgoing).await.unwrap();

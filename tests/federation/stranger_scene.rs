@@ -35,7 +35,7 @@ impl StrangerScene {
     /// Makes an envelope for a device of Eve's.
     pub(crate) fn envelope(&self) -> OutgoingEnvelope {
         let device = DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
-        let id = self.alice.environment().envelope_id();
+        let id = self.alice.envelope_id();
         let there = Origin::parse("https://eve.example").unwrap();
         OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7; 100])]).at(&there)
     }

@@ -53,6 +53,42 @@ async fn a_message_of_the_other_server_and_our_receipt() {
     insta::assert_json_snapshot!("delivered", latest_post(&scene.eve));
 }
 
+/// Other servers name their envelopes and activities as they like. The names stay as they are.
+#[tokio::test]
+async fn a_message_keeps_its_ids() {
+    let scene = StrangerScene::new().await;
+    for id in
+        ["https://eve.example/objects/%31?id=2&x#create", "https://eve.example/", "https://EVE.example/o"]
+    {
+        let mut create = scene.create_for(&scene.alice, 1);
+        create["id"] = json!(format!("{id}/activity"));
+        create["object"]["id"] = json!(id);
+        for _ in 0..2 {
+            assert_eq!(scene.eve.deliver(&scene.a, "/user/alice/inbox", &create).await, (202, Value::Null));
+        }
+        scene.settle().await;
+        let entries = scene.alice.fetch().await.unwrap().entries;
+        let [entry] = entries.as_slice() else { panic!("{} entries", entries.len()) };
+        assert_eq!((&entry.activity["id"], &entry.activity["object"]["id"]), (&create["id"], &json!(id)));
+        scene.a.confirm(&scene.alice).await;
+        scene.settle().await;
+        let receipt = scene.eve.posts().last().unwrap().json();
+        assert_eq!(receipt["object"], json!(id));
+    }
+    // On another origin, or longer than an id may be.
+    for id in ["https://eve.example:8443/o".to_owned(), format!("https://eve.example/{}", "x".repeat(493))] {
+        let mut create = scene.create_for(&scene.alice, 1);
+        create["object"]["id"] = json!(id);
+        let refused = scene.eve.deliver(&scene.a, "/user/alice/inbox", &create).await.0;
+        assert!(matches!(refused, 403 | 422), "{refused} {id}");
+    }
+    // What Alice sends is named on her server.
+    scene.send(&scene.envelope()).await.unwrap();
+    let sent = scene.eve.posts().last().unwrap().json();
+    let id = sent["object"]["id"].as_str().unwrap();
+    assert!(id.starts_with("https://a.example/message/"), "{id}");
+}
+
 #[tokio::test]
 async fn a_take() {
     let scene = StrangerScene::new().await;

@@ -181,7 +181,7 @@ async fn between_servers(internet: &Internet, a: &World, b: &World) {
     for (devices, bytes) in [(1, 100), (13, 96 * 1024)] {
         let device = |n| DeviceId::parse(&format!("00000000-0000-4000-8000-{n:012}")).unwrap();
         let messages = (0..devices).map(|n| (device(n), vec![7; bytes])).collect();
-        let id = alice.environment().envelope_id();
+        let id = alice.envelope_id();
         let outgoing = OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, messages);
         let outgoing = outgoing.at(&Origin::parse(&eve.origin).unwrap());
         let queued = alice.send(&outgoing).await.unwrap();
@@ -251,7 +251,7 @@ async fn a_full_list(internet: &Internet, world: &World) {
     world.calls.hide_refused_items();
     let outgoing = |n: usize| {
         let device = DeviceId::parse(&format!("00000000-0000-4000-8000-{n:012}")).unwrap();
-        let (user, id) = (UserName::parse("eve").unwrap(), alice.environment().envelope_id());
+        let (user, id) = (UserName::parse("eve").unwrap(), alice.envelope_id());
         let outgoing = OutgoingEnvelope::new(user, id, vec![(device, vec![7])]);
         outgoing.at(&Origin::parse(&away.origin).unwrap())
     };

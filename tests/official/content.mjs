@@ -10,6 +10,9 @@ const END = 0x80;
 
 export const uuid = () => `urn:uuid:${randomUUID()}`;
 
+// A fresh envelope id of a user of the server at this origin.
+export const envelopeId = (origin) => `${origin}/message/${randomUUID()}`;
+
 // The text that a device signs to state its user's device set at a time.
 function headBase({ actor, device, set, published }) {
   return `eko-device-head-v1\0${canonical({ actor, device, ...set, published })}`;

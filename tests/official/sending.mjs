@@ -2,7 +2,7 @@
 // says that all of them are covered.
 import { deviceOf } from './chain.mjs';
 import { RefusalError } from './client.mjs';
-import { note, pad, receipt, uuid } from './content.mjs';
+import { envelopeId, note, pad, receipt } from './content.mjs';
 import { isPreKeyMessage } from './sessions.mjs';
 
 // The tries of one send. Devices may change between two tries, but hardly each time.
@@ -28,7 +28,7 @@ export class Sending {
   async send({ to, text, activity, notify = true }) {
     const recipient = await this.device.directory.find(to);
     activity ??= await this.#note(recipient, text);
-    const [envelope, tries, taken] = [uuid(), [], []];
+    const [envelope, tries, taken] = [envelopeId(this.device.origin), [], []];
     let missing = null;
     for (let user = recipient; tries.length < TRIES; user = await this.device.directory.look(to)) {
       const messages = await this.#seal(user, missing ?? user.active.keys(), activity, taken);

@@ -102,7 +102,7 @@ async fn they_write(
 ) {
     let inbox = here.origin.inbox(bob.user());
     let both = [bob.address(), second.address()];
-    let id = envelope_id();
+    let id = envelope_id(&peer.actor());
     let sent = envelope(peer, &bob.actor(), &both, &id);
     for count in ["first", "duplicate"] {
         let (status, answer) = peer.deliver(by, &inbox, &sent).await;
@@ -117,7 +117,7 @@ async fn they_write(
         }
     }
 
-    let id = envelope_id();
+    let id = envelope_id(&peer.actor());
     let (status, answer) =
         peer.deliver(by, &inbox, &envelope(peer, &bob.actor(), &[bob.address()], &id)).await;
     assert_eq!(status, 207, "{by} {answer:#}");
@@ -132,7 +132,7 @@ async fn they_write(
 
     let stale = format!("{}/device/{}", bob.actor(), Uuid::new_v4());
     let devices = [bob.address(), second.address(), stale.clone()];
-    let refused = envelope(peer, &bob.actor(), &devices, &envelope_id());
+    let refused = envelope(peer, &bob.actor(), &devices, &envelope_id(&peer.actor()));
     let (status, answer) = peer.deliver(by, &inbox, &refused).await;
     assert_eq!(status, 409, "{by} {answer:#}");
     if abilities.bodies {
@@ -149,7 +149,7 @@ async fn they_write(
 
 /// Plays the reports of the peer on an envelope that it was sent: the author's device gets each.
 async fn they_report(peer: &Peer, by: &str, here: &LocalServer, alice: &Device<HttpTransport>) {
-    let id = envelope_id();
+    let id = envelope_id(&alice.actor());
     let sent = create((&alice.actor(), &alice.address()), &peer.actor(), &[peer.device()], &id);
     let (status, answer) = send(alice, &sent).await;
     assert_eq!(status, 201, "{answer:#} {:#?}", peer.log().await);
@@ -179,7 +179,7 @@ async fn they_report(peer: &Peer, by: &str, here: &LocalServer, alice: &Device<H
 
 /// Plays our receipt for an envelope of the peer, which the stack hands to its application.
 async fn we_report(peer: &Peer, abilities: &Abilities, here: &LocalServer, alice: &Device<HttpTransport>) {
-    let id = envelope_id();
+    let id = envelope_id(&peer.actor());
     let sent = envelope(peer, &alice.actor(), &[alice.address()], &id);
     let (status, answer) = peer.deliver(abilities.signs[0], &here.origin.inbox(alice.user()), &sent).await;
     assert_eq!(status, 202, "{answer:#}");
@@ -202,7 +202,7 @@ async fn we_report(peer: &Peer, abilities: &Abilities, here: &LocalServer, alice
 /// rejected.
 async fn we_write(peer: &Peer, abilities: &Abilities, alice: &Device<HttpTransport>) {
     let create = |id: &str| create((&alice.actor(), &alice.address()), &peer.actor(), &[peer.device()], id);
-    let id = envelope_id();
+    let id = envelope_id(&alice.actor());
     for _ in 0..2 {
         let (status, answer) = send(alice, &create(&id)).await;
         let log = peer.log().await;
@@ -218,7 +218,7 @@ async fn we_write(peer: &Peer, abilities: &Abilities, alice: &Device<HttpTranspo
     assert_eq!(message["to"], peer.device());
 
     for (kind, status) in [("PartialDelivery", 207), ("Reject", 409)] {
-        let id = envelope_id();
+        let id = envelope_id(&alice.actor());
         let due = report(peer, kind, alice, &id);
         peer.answer(&json!({ "status": status, "body": due })).await;
         let (got, answer) = send(alice, &create(&id)).await;

@@ -117,9 +117,9 @@ async fn issue(issuer: &str, name: &str, nonce: &str) -> String {
     answer.json().unwrap()["id_token"].as_str().unwrap().to_owned()
 }
 
-/// Returns a fresh envelope id.
-pub(crate) fn envelope_id() -> String {
-    Environment::system().envelope_id().as_str().to_owned()
+/// Returns a fresh envelope id on the origin of its author.
+pub(crate) fn envelope_id(author: &str) -> String {
+    Environment::system().envelope_id(&Origin::of(author).unwrap()).to_string()
 }
 
 /// Posts an activity to the outbox of a device's user, and returns the status and the body of the

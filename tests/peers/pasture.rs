@@ -33,7 +33,7 @@ async fn pasture_takes_what_we_send_and_we_what_it_sends() {
     ];
     let (mut seen, mut sent) = (0, String::new());
     for due in [&first[..], &[line("POST", "cavage", 202)]] {
-        let id = envelope_id();
+        let id = envelope_id(&alice.actor());
         let activity = create((&alice.actor(), &alice.address()), &pasture.actor(), &[pasture.device()], &id);
         let (status, answer) = send(&alice, &activity).await;
         let log = log(&pasture).await;
@@ -50,7 +50,7 @@ async fn pasture_takes_what_we_send_and_we_what_it_sends() {
         pasture.send(&json!({ "inbox": inbox, "activity": activity })).await
     };
     for inbox in [here.origin.inbox(bob.user()), here.origin.shared_inbox()] {
-        let id = envelope_id();
+        let id = envelope_id(&pasture.actor());
         let activity = create((&pasture.actor(), &pasture.device()), &bob.actor(), &[bob.address()], &id);
         assert_eq!(deliver(&activity, inbox).await, (202, Value::Null));
         assert_eq!(message(&bob).await, (id, format!("sealed for {}", bob.address()).into_bytes()));
@@ -68,7 +68,7 @@ async fn pasture_takes_what_we_send_and_we_what_it_sends() {
     let report = entry(&alice).await;
     let EntryContent::Report(read) = &report.content else { panic!("no report: {}", report.activity) };
     assert_eq!((read.kind, read.envelope.as_str()), (ReportKind::Delivered, sent.as_str()));
-    let id = envelope_id();
+    let id = envelope_id(&pasture.actor());
     let activity = create((&pasture.actor(), &pasture.device()), &bob.actor(), &[bob.address()], &id);
     assert_eq!(deliver(&activity, here.origin.shared_inbox()).await, (202, Value::Null));
     bob.acknowledge(&[entry(&bob).await.address]).await.unwrap();

@@ -18,7 +18,7 @@ async fn a_receipt_each_way() {
         let inbox = here.origin.shared_inbox();
 
         // The peer writes to Bob. His device acknowledges, and the peer gets a signed receipt.
-        let id = envelope_id();
+        let id = envelope_id(&peer.actor());
         let activity = create((&peer.actor(), &peer.device()), &bob.actor(), &[bob.address()], &id);
         assert_eq!(peer.deliver("bovine", &inbox, &activity).await.0, 202);
         bob.acknowledge(&[entry(&bob).await.address]).await.unwrap();
@@ -40,7 +40,7 @@ async fn a_receipt_each_way() {
         assert_eq!(receipt["activity"], expected);
 
         // Alice writes to the peer, which sends a receipt by each library. Her device is told once.
-        let id = envelope_id();
+        let id = envelope_id(&alice.actor());
         let activity = create((&alice.actor(), &alice.address()), &peer.actor(), &[peer.device()], &id);
         assert_eq!(send(&alice, &activity).await.0, 201);
         let delivered = |object: &str| {
@@ -53,7 +53,7 @@ async fn a_receipt_each_way() {
             })
         };
         // A receipt for an envelope that was never sent has no effect.
-        assert_eq!(peer.deliver("bovine", &inbox, &delivered(&envelope_id())).await.0, 202);
+        assert_eq!(peer.deliver("bovine", &inbox, &delivered(&envelope_id(&alice.actor()))).await.0, 202);
         for by in SIGNERS {
             assert_eq!(peer.deliver(by, &inbox, &delivered(&id)).await.0, 202, "{by}");
         }

@@ -21,7 +21,7 @@ async fn an_envelope_of_a_peer() {
     for by in SIGNERS {
         for inbox in &inboxes {
             // An envelope for every device is accepted, and each device fetches its message.
-            let id = envelope_id();
+            let id = envelope_id(&peer.actor());
             let (status, answer) = peer.deliver(by, inbox, &to(&both, &id)).await;
             assert_eq!((status, &answer), (202, &Value::Null), "{by} {inbox}");
             for device in [&bob, &second] {
@@ -33,7 +33,7 @@ async fn an_envelope_of_a_peer() {
 
         // An envelope that leaves out a device is accepted in part, and completed under the same
         // id.
-        let id = envelope_id();
+        let id = envelope_id(&peer.actor());
         let (status, report) = peer.deliver(by, inbox, &to(&[bob.address()], &id)).await;
         assert_eq!(status, 207, "{by} {report:#}");
         assert_eq!(report["type"], json!(["Activity", "PartialDelivery"]), "{by}");
@@ -47,7 +47,7 @@ async fn an_envelope_of_a_peer() {
         assert_eq!(message(&second).await.0, id);
 
         // An envelope that names an unknown device is rejected as a whole.
-        let id = envelope_id();
+        let id = envelope_id(&peer.actor());
         let stale = format!("{}/device/00000000-0000-4000-8000-000000000000", bob.actor());
         let (status, report) = peer.deliver(by, inbox, &to(&[bob.address(), stale.clone()], &id)).await;
         assert_eq!(status, 409, "{by} {report:#}");

@@ -20,7 +20,7 @@ async fn exchange(arguments: &[&str], first: &[(&str, bool)], then: &[(&str, boo
     let (actor, device) = (alice.actor(), alice.address());
     let mut seen = 0;
     for due in [first, then] {
-        let id = envelope_id();
+        let id = envelope_id(&alice.actor());
         let sent = create((&actor, &device), &peer.actor(), &[peer.device()], &id);
         let (status, answer) = send(&alice, &sent).await;
         let log = peer.log().await;
@@ -58,8 +58,12 @@ async fn our_fetches_are_verified_too() {
         let here = LocalServer::start().await;
         let peer = Peer::start("peer.py", &["--secure", "--only", only]).await;
         let alice = here.user("alice").await;
-        let sent =
-            create((&alice.actor(), &alice.address()), &peer.actor(), &[peer.device()], &envelope_id());
+        let sent = create(
+            (&alice.actor(), &alice.address()),
+            &peer.actor(),
+            &[peer.device()],
+            &envelope_id(&alice.actor()),
+        );
         assert_eq!(send(&alice, &sent).await.0, 201);
         let log = peer.log().await;
         let (gets, posts): (Vec<Value>, Vec<Value>) =

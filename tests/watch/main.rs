@@ -33,7 +33,7 @@ async fn from_another_server(deployment: &Deployment) {
     let carol = there.user("carol").await;
     let dave = user(&deployment.origin, &deployment.issuer(), "dave").await;
 
-    let id = carol.environment().envelope_id();
+    let id = carol.envelope_id();
     let sealed = b"sealed for Dave".to_vec();
     let outgoing =
         OutgoingEnvelope::new(dave.user().clone(), id.clone(), vec![(dave.id().clone(), sealed.clone())]);

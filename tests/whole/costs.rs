@@ -23,7 +23,7 @@ async fn a_message_to_two_devices() {
     assert_eq!(world.calls.rounds(), 3);
 
     let messages = vec![(bob.id().clone(), vec![1; 512]), (second.id().clone(), vec![2; 512])];
-    let envelope = OutgoingEnvelope::new(bob.user().clone(), alice.environment().envelope_id(), messages);
+    let envelope = OutgoingEnvelope::new(bob.user().clone(), alice.envelope_id(), messages);
     world.calls.reset();
     assert!(matches!(alice.send(&envelope).await.unwrap(), SendOutcome::Accepted { .. }));
     let mut made = world.calls.made();
@@ -70,7 +70,7 @@ async fn a_message_to_two_devices() {
 
     // A sync is charged to the account only.
     let messages = vec![(bob.id().clone(), vec![1; 512])];
-    let sync = OutgoingEnvelope::new(bob.user().clone(), second.environment().envelope_id(), messages);
+    let sync = OutgoingEnvelope::new(bob.user().clone(), second.envelope_id(), messages);
     world.calls.reset();
     assert!(matches!(second.send(&sync).await.unwrap(), SendOutcome::Accepted { .. }));
     let mut made = world.calls.made();
@@ -175,7 +175,7 @@ async fn a_later_page_of_a_mailbox() {
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
     for _ in 0..101 {
         let messages = vec![(bob.id().clone(), vec![1; 16])];
-        let id = alice.environment().envelope_id();
+        let id = alice.envelope_id();
         alice.send(&OutgoingEnvelope::new(bob.user().clone(), id, messages)).await.unwrap();
         world.advance(1);
     }

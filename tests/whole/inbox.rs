@@ -47,7 +47,7 @@ async fn pages_of_a_hundred_oldest_first() {
       "eko:kyberPreKeyCount": 2,
       "eko:preKeyCount": 3,
       "id": "https://eko.example/user/bob/inbox",
-      "next": "https://eko.example/user/bob/inbox?after=019c0b3be323-dc4e169b3e728af7b60df5deb9e4397c",
+      "next": "https://eko.example/user/bob/inbox?after=019c0b3be323-e1ce67fd8ac6bb85819e2b5b38c53685",
       "orderedItems": "[100 entries]",
       "partOf": "https://eko.example/user/bob/inbox",
       "type": "OrderedCollectionPage"

@@ -84,7 +84,8 @@ async fn from_one_device_to_two() {
 
     // She sends an envelope.
     let mut outgoing = envelope(&alice, &[&bob, &second]);
-    outgoing.id = EnvelopeId::parse("urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971").unwrap();
+    outgoing.id =
+        EnvelopeId::parse("https://eko.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd971").unwrap();
     outgoing.device_set = alice.chain(bob.user()).await.unwrap().1.device_set().reference();
     world.advance(1234);
     let sent = post(&alice, "/user/alice/outbox", &alice.create_activity(&outgoing)).await;
@@ -96,9 +97,9 @@ async fn from_one_device_to_two() {
         "https://eko.example/ns"
       ],
       "actor": "https://eko.example/user/alice",
-      "id": "https://eko.example/activity/019c0b3b-e792-78e5-8050-76d442b89aa1",
+      "id": "https://eko.example/activity/019c0b3b-e792-7264-9c3e-6c2e75806e9a",
       "object": {
-        "id": "urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971",
+        "id": "https://eko.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd971",
         "published": "2026-01-29T19:30:01.234Z",
         "type": [
           "Object",
@@ -129,15 +130,15 @@ async fn from_one_device_to_two() {
             "https://eko.example/ns"
           ],
           "actor": "https://eko.example/user/alice",
-          "eko:entry": "https://eko.example/user/bob/inbox/019c0b3be792-7038386b377e48e5005076d442b89aa1",
+          "eko:entry": "https://eko.example/user/bob/inbox/019c0b3be792-a3c863d52f5c62649c3e6c2e75806e9a",
           "eko:received": "2026-01-29T19:30:01.234Z",
-          "id": "https://eko.example/activity/019c0b3b-e792-78e5-8050-76d442b89aa1",
+          "id": "https://eko.example/activity/019c0b3b-e792-7264-9c3e-6c2e75806e9a",
           "object": {
             "eko:deviceSet": {
               "head": "d88a0e44883f71f92c75ac3dee91732b6f7f3c02a084266645f6c73af84b1522",
               "length": 2
             },
-            "id": "urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971",
+            "id": "https://eko.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd971",
             "messages": [
               {
                 "content": "c2VhbGVkIGZvciBkMzQ5NTc0ZC04YmU0LTQ5ZDgtYjkwZC0yMWUyMjBjZmFlODk=",

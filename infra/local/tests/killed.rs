@@ -108,7 +108,7 @@ async fn nothing_that_was_answered_is_lost() {
             let bob = first.user().clone();
             tokio::spawn(async move {
                 loop {
-                    let id = alice.environment().envelope_id();
+                    let id = alice.envelope_id();
                     let messages = devices.iter().map(|device| (device.clone(), vec![7; 300])).collect();
                     let sent = alice.send(&OutgoingEnvelope::new(bob.clone(), id.clone(), messages)).await;
                     // The first send that the killed server does not answer ends this sender.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use eko_protocol::address::Origin;
 use eko_protocol::id::{DeviceId, EnvelopeId};
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -44,9 +45,9 @@ impl Environment {
         DeviceId::from_random(self.bytes())
     }
 
-    /// Returns a fresh envelope id: `urn:uuid:` and a random UUID.
-    pub fn envelope_id(&self) -> EnvelopeId {
-        EnvelopeId::from_random(self.bytes())
+    /// Returns a fresh envelope id for a user of the server at `origin`.
+    pub fn envelope_id(&self, origin: &Origin) -> EnvelopeId {
+        EnvelopeId::from_random(origin, self.bytes())
     }
 
     /// Returns the source of randomness behind the traits of `rand_core`.

@@ -119,7 +119,10 @@ impl Messaging {
             to: user.clone(),
             letter: Letter {
                 header: header.clone(),
-                activity: activity.clone(),
+                activity: match self.origin().owns(&header.author) {
+                    true => Some(activity.clone()),
+                    false => create.activity.clone(),
+                },
                 accepted_ms: record.accepted_ms,
             },
             ttl: header.expires_ms.map_or(keep_until, |ms| keep_until.min(ms.div_euclid(1000))),

@@ -81,7 +81,7 @@ impl Messaging {
                 ReportKind::PartialDelivery | ReportKind::Reject | ReportKind::Confirm => Some(sent.device),
             },
             author: report.actor.clone(),
-            subject: format!("{}#{digest}", report.envelope),
+            subject: format!("{} {digest}", report.envelope),
             activity,
         };
         self.store().queue_reports(vec![self.report_delivery(notice, now_ms)]).await?;

@@ -22,8 +22,10 @@ use crate::{Invalid, timestamp};
 pub struct Letter {
     /// The envelope's members.
     pub header: EnvelopeHeader,
-    /// The id of the `Create` activity, on this server's origin.
-    pub activity: String,
+    /// The id of the `Create` activity, on the author's origin. `None` if another server gave it
+    /// none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activity: Option<String>,
     /// The time of the first acceptance of any part of the envelope, in epoch milliseconds.
     pub accepted_ms: i64,
 }
@@ -38,7 +40,7 @@ impl Letter {
 /// A letter with one device's ciphertext, as that device fetches it (section 6).
 ///
 /// ```text
-/// {"type": "Create", "id": <activity>, "actor": <author>, "to": <recipient>,
+/// {"type": "Create", "id": <activity>, optional, "actor": <author>, "to": <recipient>,
 ///  "object": {…, "messages": [<the ciphertext for this device>]},    see `envelope::Create`
 ///  "eko:received": <time of acceptance>, "eko:entry": <URL of the entry>}
 /// ```
@@ -61,14 +63,16 @@ impl FetchedLetter {
         let header = &self.letter.header;
         let content = STANDARD.encode(&self.ciphertext);
         let messages = json!([{"to": self.device, "from": header.from, "content": content}]);
-        let body = json!({
+        let mut body = json!({
             "@context": context(origin),
             "type": "Create",
-            "id": self.letter.activity,
             "actor": header.author,
             "to": self.to,
             "object": header.to_object(messages),
         });
+        if let (Some(members), Some(id)) = (body.as_object_mut(), &self.letter.activity) {
+            members.insert("id".to_owned(), json!(id));
+        }
         queued(body, self.letter.accepted_ms, entry)
     }
 
@@ -86,9 +90,8 @@ impl FetchedLetter {
         let create = Create::parse(value, i64::MIN)?;
         let [message] = <[_; 1]>::try_from(create.messages)
             .map_err(|_| Invalid::at("/object/messages", "must hold one message"))?;
-        let activity = create.activity.ok_or_else(|| Invalid::at("/id", "is missing"))?;
         Ok(Self {
-            letter: Letter { header: create.header, activity, accepted_ms },
+            letter: Letter { header: create.header, activity: create.activity, accepted_ms },
             to: create.to,
             device: message.to,
             ciphertext: message.content,
@@ -116,7 +119,7 @@ mod tests {
                     notify,
                     device_set: DeviceSetRef::new(2, "ab".repeat(32)).ok(),
                 },
-                activity: "https://b.example/activity/1".into(),
+                activity: ms.map(|ms| format!("https://a.example/activities?id={ms}#create")),
                 accepted_ms: 1000,
             },
             to: "https://b.example/user/bob".into(),

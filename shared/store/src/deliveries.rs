@@ -203,7 +203,7 @@ mod tests {
                     notify: true,
                     device_set: DeviceSetRef::new(2, "ab".repeat(32)).ok(),
                 },
-                activity: "https://b.example/activity/1".to_owned(),
+                activity: Some("https://b.example/activity/1".to_owned()),
                 accepted_ms: 7,
             },
             ttl: 9,

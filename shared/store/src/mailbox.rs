@@ -11,7 +11,7 @@
 //! | `a` | string | a letter: the author's actor id |
 //! | `e` | string | the envelope's id |
 //! | `f` | string | the URL of the sending device |
-//! | `t` | string | the id of the `Create` activity |
+//! | `t` | string | the id of the `Create` activity; absent if its author gave none |
 //! | `c` | binary | the ciphertext for this device |
 //! | `p` | number | the time of writing by the sender's clock; absent if not given |
 //! | `x` | number | the time at which the sender lets it expire; absent if not given |
@@ -320,7 +320,9 @@ fn write_letter(letter: &Letter, item: &mut Item) {
     let EnvelopeHeader { author, id, from, published_ms, expires_ms, notify, device_set } = header;
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
     set(AUTHOR, s(author));
-    set(ACTIVITY, s(activity));
+    if let Some(id) = activity {
+        set(ACTIVITY, s(id));
+    }
     set(ENVELOPE, s(id.as_str()));
     set(FROM, s(from));
     if let Some(at) = published_ms {
@@ -355,7 +357,7 @@ fn read_letter(key: &EntryKey, item: &Item) -> Result<Letter> {
             notify: item.get_n(QUIET).is_none(),
             device_set,
         },
-        activity: item.need_s(ACTIVITY)?.to_owned(),
+        activity: item.get_s(ACTIVITY).map(str::to_owned),
         accepted_ms: i64::try_from(key.accepted_ms()).unwrap_or(i64::MAX),
     })
 }

@@ -14,7 +14,7 @@ pub fn ciphertext(device: &Device<DirectTransport>) -> Vec<u8> {
 
 /// Makes an envelope with a new id for devices of one user.
 pub fn envelope(from: &Device<DirectTransport>, to: &[&Device<DirectTransport>]) -> OutgoingEnvelope {
-    let id = from.environment().envelope_id();
+    let id = from.envelope_id();
     let user = to.first().expect("a device").user().clone();
     let messages = to.iter().map(|device| (device.id().clone(), ciphertext(device))).collect();
     OutgoingEnvelope::new(user, id, messages).at(to.first().expect("a device").origin())

@@ -300,7 +300,7 @@ async fn send(
 ) -> anyhow::Result<()> {
     let [first, _] = to;
     let messages = to.map(|device| (device.id().clone(), vec![7; bytes])).into();
-    let id = from.environment().envelope_id();
+    let id = from.envelope_id();
     let outgoing = OutgoingEnvelope::new(first.user().clone(), id, messages).at(there.state.origin());
     let outcome = from.send(&outgoing).await?;
     ensure!(matches!(outcome, SendOutcome::Accepted { .. }), "the message is not taken: {outcome:?}");

@@ -13,7 +13,6 @@ use eko_client::device::OutgoingEnvelope;
 use eko_local::server::{AUDIENCE, ISSUER_PATH};
 use eko_protocol::envelope::EnvelopeHeader;
 use eko_protocol::http_signature::Scheme;
-use eko_protocol::id::EnvelopeId;
 use eko_protocol::letter::Letter;
 use eko_service::config::Needs;
 use eko_store::deliveries::{Delivery, DeviceCiphertext, LetterDelivery};
@@ -192,7 +191,7 @@ impl BenchScene {
 
     /// Returns Alice's `Create` of a new envelope for Bob's devices.
     fn outgoing(&self) -> Value {
-        let id = self.alice.environment().envelope_id();
+        let id = self.alice.envelope_id();
         self.alice.create_activity(&OutgoingEnvelope::new(self.bob.user().clone(), id, self.messages()))
     }
 
@@ -225,14 +224,14 @@ impl BenchScene {
             letter: Letter {
                 header: EnvelopeHeader {
                     author: self.alice.actor(),
-                    id: EnvelopeId::parse(&format!("urn:uuid:{}", messaging.random_uuid()))?,
+                    id: self.alice.envelope_id(),
                     from: self.alice.address(),
                     published_ms: Some(now_ms),
                     expires_ms: None,
                     notify: true,
                     device_set: None,
                 },
-                activity: format!("{origin}/activity/{}", messaging.random_uuid()),
+                activity: Some(format!("{origin}/activity/{}", messaging.random_uuid())),
                 accepted_ms: now_ms,
             },
             ttl: messaging.keep_until(now_ms),

@@ -14,7 +14,7 @@ pub(super) async fn play(examples: &mut Examples) {
 
     let envelope = json!({
         "type": ["Object", "SignalEnvelope"],
-        "id": "urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd971",
+        "id": "https://eko.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd971",
         "messages": [],
     });
     let create = json!({

@@ -27,6 +27,8 @@ async fn deliver(world: &World, path: &str, activity: &Value, scheme: Scheme) ->
 fn create(bob: &SceneDevice, number: u8, world: &World, to: &[DeviceRole]) -> Value {
     let envelope = envelope(number, world.state.origin(), to);
     let mut create = bob.create_activity(&OutgoingEnvelope { to: ALICE.user(), ..envelope });
+    create["object"]["id"] =
+        json!(format!("https://b.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd9{number:02}"));
     create["id"] = json!(format!("https://b.example/activity/019c0b3b-e2c0-7000-8000-0000000000{number:02}"));
     create
 }

@@ -9,9 +9,10 @@ use serde_json::json;
 use super::{Examples, SceneDevice, actor};
 use crate::cast::{ALICE, BOB, BOB_LAPTOP, DeviceRole};
 
-/// Returns an envelope of Bob's devices, at the server at `origin`.
+/// Returns an envelope of Alice's for Bob's devices, at the server at `origin`.
 pub(super) fn envelope(number: u8, origin: &Origin, to: &[DeviceRole]) -> OutgoingEnvelope {
-    let id = EnvelopeId::parse(&format!("urn:uuid:5cd5914c-7b80-4682-b1e9-9059f52bd9{number:02}")).unwrap();
+    let id = format!("https://eko.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd9{number:02}");
+    let id = EnvelopeId::parse(&id).unwrap();
     let messages = to.iter().map(|role| (role.device_id(), vec![0x33; 1135])).collect();
     OutgoingEnvelope::new(BOB.user(), id, messages).at(origin)
 }

@@ -195,7 +195,7 @@ async fn reported(summaries: Vec<String>) -> Vec<Report> {
     document["inbox"] = json!("https://b.example/user/eve/inbox");
     there.document("/user/eve", StrangerAnswer::activity(200, &document));
     let device = DeviceId::parse("00000000-0000-4000-8000-000000000001").unwrap();
-    let id = alice.environment().envelope_id();
+    let id = alice.envelope_id();
     let outgoing = OutgoingEnvelope::new(UserName::parse("eve").unwrap(), id, vec![(device, vec![7])]);
     let outgoing = outgoing.at(&Origin::parse("https://b.example").unwrap());
     alice.send(&outgoing).await.unwrap();

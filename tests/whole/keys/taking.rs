@@ -103,7 +103,7 @@ async fn on_an_engine_that_shows_no_refused_record() {
     outgoing.messages[0].1 = vec![1; 96 * 1024];
     let mut refusal = None;
     while refusal.is_none() {
-        outgoing.id = alice.environment().envelope_id();
+        outgoing.id = alice.envelope_id();
         refusal = alice.send(&outgoing).await.err();
     }
     assert_eq!(refused(Err::<(), _>(refusal.unwrap())), "429 too-many");

@@ -36,7 +36,7 @@ async fn to_nobody(stage: &DemoStage, known: &KnownDevices) -> anyhow::Result<()
 /// Makes an envelope for all of Bob's devices that Alice knows.
 pub(super) fn envelope(stage: &DemoStage, known: &KnownDevices) -> anyhow::Result<OutgoingEnvelope> {
     let messages = known.devices.iter().map(|device| ciphertext(stage, device)).collect();
-    let outgoing = OutgoingEnvelope::new(stage.bob().clone(), stage.environment.envelope_id(), messages);
+    let outgoing = OutgoingEnvelope::new(stage.bob().clone(), stage.alice.device.envelope_id(), messages);
     let mut outgoing = outgoing.at(stage.bobs_server());
     outgoing.device_set = Some(known.set.clone());
     Ok(outgoing)

@@ -66,6 +66,11 @@ pub enum SendOutcome {
 }
 
 impl<T: Transport> Device<T> {
+    /// Returns a fresh id for an envelope of this user.
+    pub fn envelope_id(&self) -> EnvelopeId {
+        self.environment.envelope_id(&self.origin)
+    }
+
     /// POST `/user/{name}/outbox` with `Create`: sends an envelope.
     ///
     /// # Errors

@@ -183,7 +183,7 @@ fn the_envelope_it_makes_is_whole() {
     let other = Origin::parse("https://b.example").unwrap();
     let ids = [alice.environment().device_id(), alice.environment().device_id()];
     let messages = ids.map(|id| (id, b"ciphertext".to_vec())).into();
-    let mut envelope = OutgoingEnvelope::new(user("bob"), alice.environment().envelope_id(), messages);
+    let mut envelope = OutgoingEnvelope::new(user("bob"), alice.envelope_id(), messages);
     envelope.expires_ms = Some(1_769_715_060_000);
     envelope.device_set = Some(DeviceSetRef { length: 2, head: "ab".repeat(32) });
     insta::assert_json_snapshot!(alice.create_activity(&envelope.at(&other)), @r#"
@@ -199,7 +199,7 @@ fn the_envelope_it_makes_is_whole() {
           "length": 2
         },
         "expires": "2026-01-29T19:31:00Z",
-        "id": "urn:uuid:31ce4116-ba7f-4cd5-a43f-6387cc6d9103",
+        "id": "https://a.example/message/31ce4116-ba7f-4cd5-a43f-6387cc6d9103",
         "messages": [
           {
             "content": "Y2lwaGVydGV4dA==",
@@ -223,7 +223,7 @@ fn the_envelope_it_makes_is_whole() {
       "type": "Create"
     }
     "#);
-    let shortest = OutgoingEnvelope::new(user("bob"), alice.environment().envelope_id(), Vec::new());
+    let shortest = OutgoingEnvelope::new(user("bob"), alice.envelope_id(), Vec::new());
     insta::assert_json_snapshot!(alice.create_activity(&shortest), @r#"
     {
       "@context": [
@@ -232,7 +232,7 @@ fn the_envelope_it_makes_is_whole() {
       ],
       "actor": "https://a.example/user/alice",
       "object": {
-        "id": "urn:uuid:dd06fcb3-b3ba-440e-95ea-32b5c47ef6ae",
+        "id": "https://a.example/message/dd06fcb3-b3ba-440e-95ea-32b5c47ef6ae",
         "messages": [],
         "notify": true,
         "published": "2026-01-29T19:30:00Z",

@@ -176,7 +176,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         );
         for recipient in to.iter().chain(own.as_ref()) {
             let new = NewEnvelope {
-                id: &self.environment.envelope_id(),
+                id: &self.device.envelope_id(),
                 message: activity.id.as_str(),
                 recipient: &recipient.actor(),
                 plaintext: &plaintext,

@@ -200,7 +200,7 @@ fn strangers_of_whom_nothing_was_read_for_the_longest_time_are_forgotten_first()
 fn no_report_takes_a_receipt_back() {
     let (store, environment) = (DeviceStore::in_memory().unwrap(), repeatable(1));
     for said in [EnvelopeState::Accepted, EnvelopeState::Failed] {
-        let id = environment.envelope_id();
+        let id = environment.envelope_id(&eko_protocol::address::Origin::parse("https://a.example").unwrap());
         let message = id.as_str();
         let new = NewEnvelope { id: &id, message, recipient: "bob", plaintext: b"hi", silent: false };
         let envelope = store.write(|tx| {

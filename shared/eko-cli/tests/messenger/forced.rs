@@ -12,7 +12,7 @@ use crate::test_network::{FalseAnswer, TestNetwork};
 
 /// Sends something in a user's name that is no Signal message, as a server can.
 async fn inject(world: &World, from: &TestMessenger, to: &TestMessenger) {
-    let id = from.device().environment().envelope_id();
+    let id = from.device().envelope_id();
     let ciphertext = vec![(to.device().id().clone(), b"nine byte".to_vec())];
     from.device().send(&OutgoingEnvelope::new(to.me().user, id, ciphertext)).await.unwrap();
     world.deliver().await;

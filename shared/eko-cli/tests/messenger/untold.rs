@@ -41,7 +41,7 @@ async fn envelopes_that_were_made_up_are_told_of_by_the_next_process() {
     let mallory = sessions.first(&world, &wire, "mallory").await;
     say(&alice, &mallory.me(), "hello").await;
     let device = alice.device().address();
-    let made_up = [alice.device().environment().envelope_id(), alice.device().environment().envelope_id()];
+    let made_up = [alice.device().envelope_id(), alice.device().envelope_id()];
     drop(alice);
     for envelope in made_up {
         let (device, envelope) = (device.clone(), envelope.to_string());
@@ -65,7 +65,7 @@ async fn a_stranger_cannot_tell_of_envelopes_that_were_made_up() {
     let (user, alice) = RestartingUser::sign_in(&world, "alice").await;
     let sessions = ForgingSessions::default();
     let mallory = sessions.first(&world, &wire, "mallory").await;
-    let (device, envelope) = (alice.device().address(), alice.device().environment().envelope_id());
+    let (device, envelope) = (alice.device().address(), alice.device().envelope_id());
     sessions.forge(move |activity| {
         activity["type"] = json!("Delivered");
         activity["object"] = json!([]);

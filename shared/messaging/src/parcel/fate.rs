@@ -176,7 +176,7 @@ impl Messaging {
             to: parcel.author.clone(),
             device: Some(device.clone()),
             // A `Delivered` on the same envelope may come in the same millisecond.
-            subject: format!("{envelope}#{}", report.kind.as_str()),
+            subject: format!("{envelope} {}", report.kind.as_str()),
             activity: report.to_value(origin),
             author: report.actor,
         };

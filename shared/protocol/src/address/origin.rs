@@ -6,6 +6,7 @@ use url::{Host, Url};
 
 use super::check_url;
 use crate::Invalid;
+use crate::limits::MAX_ID_BYTES;
 
 /// The public base of a server: `https://DOMAIN`, or `http://localhost:PORT` in local mode
 /// (`docs/protocol.md`, section 1).
@@ -57,6 +58,31 @@ impl Origin {
     /// scheme and host.
     pub fn of(url: &str) -> Option<Self> {
         check_url(url).ok().and_then(|url| Self::from_url(&url))
+    }
+
+    /// Returns the origin of an opaque id: a URL that is compared byte by byte and never fetched
+    /// (`docs/protocol.md`, section 1). It has at most [`MAX_ID_BYTES`] bytes, and may have query,
+    /// fragment and escapes behind its authority. `None` for any other text, and for the schemes
+    /// and hosts that [`Origin::parse`] refuses.
+    ///
+    /// ```
+    /// use eko_protocol::address::Origin;
+    ///
+    /// let origin = Origin::of_opaque("https://a.example/objects?id=%31#create");
+    /// assert_eq!(origin.unwrap().as_str(), "https://a.example");
+    /// assert!(Origin::of_opaque("https://u@a.example/objects/1").is_none());
+    /// ```
+    pub fn of_opaque(id: &str) -> Option<Self> {
+        if id.len() > MAX_ID_BYTES || !id.bytes().all(|b| b.is_ascii_graphic()) || id.contains('\\') {
+            return None;
+        }
+        let (_, rest) = id.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        // Readers of URLs differ in what they make of an escaped host and of credentials.
+        if authority.is_empty() || authority.contains(['%', '@']) {
+            return None;
+        }
+        Self::from_url(&Url::parse(id).ok()?)
     }
 
     fn from_url(url: &Url) -> Option<Self> {
@@ -120,6 +146,49 @@ impl fmt::Display for Origin {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn an_opaque_id_has_an_origin() {
+        for id in [
+            "https://a.example",
+            "https://a.example/",
+            "https://a.example/objects/1",
+            "https://a.example/users/x?id=1&y=%20#create/1",
+            "https://a.example#1",
+            "https://a.example?1",
+            "https://a.example/a/../b//c",
+            "https://A.example:443/x",
+        ] {
+            assert_eq!(Origin::of_opaque(id), Origin::parse("https://a.example").ok(), "{id}");
+        }
+        assert_eq!(
+            Origin::of_opaque("http://localhost:8080/x#y"),
+            Origin::parse("http://localhost:8080").ok()
+        );
+        let long = format!("https://a.example/{}", "x".repeat(MAX_ID_BYTES));
+        for id in [
+            "",
+            "https://",
+            "https:///a.example/x",
+            "https:a.example/x",
+            "//a.example/x",
+            "http://a.example/x",
+            "ftp://a.example/x",
+            "https://127.0.0.1/x",
+            "https://u@a.example/x",
+            "https://%61.example/x",
+            "https://a.example/x y",
+            "https://a.example/ä",
+            "https://a.example\\x",
+            "https://a.example/x\n",
+            "https://a.example./x",
+            "urn:uuid:https://a.example/x",
+            "x:https://a.example/x",
+            &long,
+        ] {
+            assert_eq!(Origin::of_opaque(id), None, "{id:?}");
+        }
+    }
 
     #[test]
     fn origins_are_normalised() {

@@ -97,6 +97,12 @@ impl Origin {
         self.at(&format!("message/{}", id.as_hyphenated()))
     }
 
+    /// Returns the last part of an envelope id that [`Origin::message`] makes; `None` for any text
+    /// that does not begin like one.
+    pub(crate) fn message_name<'a>(&self, id: &'a str) -> Option<&'a str> {
+        self.rest(id)?.strip_prefix("message/")
+    }
+
     /// Returns the address of the JSON-LD context of the `eko:` terms.
     pub fn ns(&self) -> String {
         self.at("ns")

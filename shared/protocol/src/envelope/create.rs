@@ -14,7 +14,7 @@ use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
 use crate::id::{DeviceId, EnvelopeId};
 use crate::json::{has_anywhere, has_type, only, only_as_object, optional_text, shape, text};
-use crate::limits::MAX_MESSAGES;
+use crate::limits::{MAX_ID_BYTES, MAX_MESSAGES};
 use crate::{Invalid, timestamp};
 
 /// A `Create` of a `SignalEnvelope`: ciphertexts of one device for the devices of one user.
@@ -111,7 +111,7 @@ impl Create {
         }
         let author = address(text(value, "actor")?, "/actor")?;
         let to = address(text(value, "to")?, "/to")?;
-        let activity = optional_text(value, "id")?.map(|id| address(id, "/id")).transpose()?;
+        let activity = optional_text(value, "id")?.map(|id| opaque(id, "/id")).transpose()?;
         let object = only(value, "object")?;
         if !has_type(object, "SignalEnvelope") {
             return Err(Invalid::at("/object/type", "must be, or hold, SignalEnvelope"));
@@ -137,7 +137,8 @@ impl Create {
     }
 
     /// Checks that a local device may send the envelope: the author is the device's user, the
-    /// ciphertexts are from the device, and ids that are URLs are on the author's origin.
+    /// ciphertexts are from the device, the envelope's id is a client's, and the activity's id is
+    /// on the author's origin.
     ///
     /// # Errors
     /// [`AuthorMismatch`] for the first member that names somebody else.
@@ -149,6 +150,13 @@ impl Create {
             return Err(AuthorMismatch {
                 pointer: "/object/messages/0/from",
                 detail: "must be the device that is signed in",
+            });
+        }
+        let of_client = Origin::of(actor_url).is_some_and(|origin| self.header.id.may_be_of_client(&origin));
+        if !of_client {
+            return Err(AuthorMismatch {
+                pointer: "/object/id",
+                detail: "must be /message/{uuid} on this server, or urn:uuid",
             });
         }
         self.check_ids()
@@ -187,7 +195,7 @@ impl Create {
             });
         }
         match &self.activity {
-            Some(id) if !origin.owns(id) => {
+            Some(id) if Origin::of_opaque(id).as_ref() != Some(&origin) => {
                 Err(AuthorMismatch { pointer: "/id", detail: "must be on the actor's server" })
             }
             _ => Ok(()),
@@ -268,6 +276,14 @@ pub fn holds_messages(activity: &Value) -> bool {
 /// Checks the address in the member at `pointer`.
 fn address(text: &str, pointer: &str) -> Result<String, Invalid> {
     check_url(text).map(|_| text.to_owned()).map_err(|fault| fault.under(pointer))
+}
+
+/// Checks the opaque id in the member at `pointer`.
+fn opaque(text: &str, pointer: &str) -> Result<String, Invalid> {
+    match Origin::of_opaque(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(Invalid::at(pointer, format!("must be an https URL of at most {MAX_ID_BYTES} bytes"))),
+    }
 }
 
 /// Reads an optional time into epoch milliseconds.

@@ -7,26 +7,34 @@ use uuid::Builder;
 
 use super::is_uuid;
 use crate::Invalid;
-use crate::address::{Origin, check_url};
+use crate::address::Origin;
+use crate::limits::MAX_ID_BYTES;
+
+const URN: &str = "urn:uuid:";
 
 /// An envelope's id, chosen by its author (`docs/protocol.md`, section 1).
 ///
 /// ```text
-/// urn:uuid:{lower-case UUID}
-/// {URL without query and fragment}/message/{id}
+/// ORIGIN/message/{id}          of the clients of the server at ORIGIN, with a UUID as the id
+/// {any URL}                    of other servers, on the author's origin
+/// urn:uuid:{lower-case UUID}   of anyone
 /// ```
 ///
-/// Two authors may choose the same id, so an id names an envelope only together with its author.
+/// The text is compared byte by byte, and means nothing beyond its origin. Two authors may choose
+/// the same id, so an id names an envelope only together with its author.
 ///
 /// ```
 /// use eko_protocol::address::Origin;
 /// use eko_protocol::id::EnvelopeId;
 ///
-/// let id = EnvelopeId::parse("https://a.example/message/1")?;
-/// assert!(id.may_come_from(&Origin::parse("https://a.example")?));
-/// assert!(!id.may_come_from(&Origin::parse("https://b.example")?));
+/// let (a, b) = (Origin::parse("https://a.example")?, Origin::parse("https://b.example")?);
+/// let id = EnvelopeId::parse("https://a.example/objects?id=1#envelope")?;
+/// assert!(id.may_come_from(&a));
+/// assert!(!id.may_come_from(&b));
 ///
-/// assert!(EnvelopeId::parse("https://a.example/note/1").is_err());
+/// // A client's id names nothing else of its server.
+/// assert!(!id.may_be_of_client(&a));
+/// assert!(EnvelopeId::from_random(&a, [7; 16]).may_be_of_client(&a));
 /// # Ok::<(), eko_protocol::Invalid>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,25 +45,26 @@ impl EnvelopeId {
     /// Reads an id.
     ///
     /// # Errors
-    /// [`Invalid`] if the text has neither of the two forms, or if a URL is not in its normal form,
-    /// has credentials, a query or a fragment, or is longer than [`crate::limits::MAX_ID_BYTES`].
+    /// [`Invalid`] if the text is neither `urn:uuid:` with a lower-case UUID nor an opaque URL
+    /// ([`Origin::of_opaque`]).
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let valid = match text.strip_prefix("urn:uuid:") {
+        let valid = match text.strip_prefix(URN) {
             Some(uuid) => is_uuid(uuid),
-            None => check_url(text).is_ok_and(|url| is_message_path(url.path())),
+            None => Origin::of_opaque(text).is_some(),
         };
         if valid {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::whole(
-                "must be urn:uuid: with a lower-case UUID, or an http(s) URL that ends in /message/{id}",
-            ))
+            Err(Invalid::whole(format!(
+                "must be an https URL of at most {MAX_ID_BYTES} bytes, or urn:uuid: with a lower-case UUID"
+            )))
         }
     }
 
-    /// Returns the id that random bytes make: `urn:uuid:` and a UUID of version 4 (RFC 9562).
-    pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(format!("urn:uuid:{}", Builder::from_random_bytes(bytes).into_uuid()))
+    /// Returns the id that random bytes make for a client of the server at `origin`: a UUID of
+    /// version 4 (RFC 9562) under it.
+    pub fn from_random(origin: &Origin, bytes: [u8; 16]) -> Self {
+        Self(origin.message(&Builder::from_random_bytes(bytes).into_uuid()))
     }
 
     /// Returns the id as text.
@@ -63,22 +72,22 @@ impl EnvelopeId {
         &self.0
     }
 
-    /// Returns the origin of a URL; `None` for a `urn:uuid:`.
-    pub fn origin(&self) -> Option<Origin> {
-        Origin::of(&self.0)
-    }
-
-    /// True if an author on the server at `origin` may use the id: a `urn:uuid:`, or a URL under
-    /// `origin`.
+    /// True if an author on the server at `origin` may use the id: a `urn:uuid:`, or a URL on that
+    /// origin.
     pub fn may_come_from(&self, origin: &Origin) -> bool {
-        self.0.starts_with("urn:") || origin.owns(&self.0)
+        self.0.starts_with(URN) || Origin::of_opaque(&self.0).as_ref() == Some(origin)
     }
-}
 
-/// True if a path ends in `/message/{id}`.
-fn is_message_path(path: &str) -> bool {
-    let mut segments = path.rsplit('/');
-    segments.next().is_some_and(|id| !id.is_empty()) && segments.next() == Some("message")
+    /// True if a client of the server at `origin` may use the id: a `urn:uuid:`, or
+    /// `ORIGIN/message/{id}` with letters, digits, `-` and `_`. Every other URL there is the
+    /// server's own.
+    pub fn may_be_of_client(&self, origin: &Origin) -> bool {
+        let is_name = |name: &str| {
+            let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+            !name.is_empty() && name.bytes().all(is_plain)
+        };
+        self.0.starts_with(URN) || origin.message_name(&self.0).is_some_and(is_name)
+    }
 }
 
 impl fmt::Display for EnvelopeId {
@@ -106,36 +115,35 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn origin() -> Origin {
+        Origin::parse("https://a.example").unwrap()
+    }
+
     #[test]
-    fn two_forms() {
+    fn urls_and_uuids() {
         for text in [
             "urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11",
             "https://a.example/message/01ARZ3NDEKTSV4RRFFQ69G5FAV",
             "http://localhost:8080/message/x",
-            "https://a.example/prefix/message/x",
+            "https://a.example/objects/1?x=%20&y#z",
+            "https://a.example/",
         ] {
             assert_eq!(EnvelopeId::parse(text).unwrap().as_str(), text);
         }
-        let long = format!("https://a.example/message/{}", "x".repeat(500));
+        let of_length = |length: usize| format!("https://a.example/{}", "x".repeat(length - 18));
+        assert!(EnvelopeId::parse(&of_length(512)).is_ok());
         for text in [
             "",
             "urn:uuid:",
             "urn:uuid:0F3C9B1E-5A57-4B0E-9C39-2F6F6F0F7A11",
             "URN:UUID:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11",
             "urn:isbn:1",
-            "https://a.example/message/",
-            "https://a.example/message",
-            "https://a.example/x",
-            "https://a.example/message/x/y",
-            "https://a.example/message/x#y",
-            "https://a.example/message/x?y",
             "https://u@a.example/message/x",
             "https://a.example/message/x\0",
             "https://a.example/message/x y",
-            "https://A.example/message/x",
-            "https://a.example/nomessage/x",
+            "http://a.example/message/x",
             "ftp://a.example/message/x",
-            &long,
+            &of_length(513),
         ] {
             assert!(EnvelopeId::parse(text).is_err(), "{text:?}");
         }
@@ -143,21 +151,40 @@ mod tests {
 
     #[test]
     fn a_url_belongs_to_its_origin() {
-        let origin = Origin::parse("https://a.example").unwrap();
-        let may = |text: &str| EnvelopeId::parse(text).unwrap().may_come_from(&origin);
+        let may = |text: &str| EnvelopeId::parse(text).unwrap().may_come_from(&origin());
         assert!(may("urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11"));
         assert!(may("https://a.example/message/x"));
+        assert!(may("https://a.example/objects?id=1#x"));
         assert!(!may("https://a.example.evil.example/message/x"));
-        assert_eq!(
-            EnvelopeId::parse("https://b.example/message/x").unwrap().origin(),
-            Origin::parse("https://b.example").ok()
-        );
+        assert!(!may("https://b.example/message/x"));
+        assert!(!may("https://a.example:8443/message/x"));
+    }
+
+    #[test]
+    fn a_client_names_nothing_else() {
+        let may = |text: &str| EnvelopeId::parse(text).unwrap().may_be_of_client(&origin());
+        assert!(may("urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11"));
+        assert!(may("https://a.example/message/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11"));
+        for text in [
+            "https://a.example/user/bob",
+            "https://a.example/activity/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11",
+            "https://a.example/message/",
+            "https://a.example/message/x/y",
+            "https://a.example/message/x?y",
+            "https://a.example/message/x#y",
+            "https://a.example/message/../user",
+            "https://A.example/message/x",
+            "https://b.example/message/x",
+        ] {
+            assert!(!may(text), "{text}");
+        }
     }
 
     proptest! {
         #[test]
         fn random_bytes_make_an_id(bytes in any::<[u8; 16]>()) {
-            let id = EnvelopeId::from_random(bytes);
+            let id = EnvelopeId::from_random(&origin(), bytes);
+            prop_assert!(id.may_be_of_client(&origin()) && id.may_come_from(&origin()));
             prop_assert_eq!(EnvelopeId::parse(id.as_str()), Ok(id));
         }
 

@@ -26,12 +26,21 @@ pub(crate) struct Abilities {
     pub(crate) bodies: bool,
     /// True if it reads our activities of types that ActivityStreams lacks: receipts and takes.
     pub(crate) receipts: bool,
+    /// True if it tells which object its application finds in a `Create`.
+    pub(crate) objects: bool,
 }
 
 impl Default for Abilities {
     /// Returns the abilities of a stack that knows draft-cavage only.
     fn default() -> Self {
-        Self { signs: &["cavage"], verifies: "cavage", take: TakeBy::No, bodies: true, receipts: false }
+        Self {
+            signs: &["cavage"],
+            verifies: "cavage",
+            take: TakeBy::No,
+            bodies: true,
+            receipts: true,
+            objects: false,
+        }
     }
 }
 
@@ -78,6 +87,11 @@ fn envelope(peer: &Peer, to: &str, devices: &[String], id: &str) -> Value {
     activity(peer, create((&peer.actor(), &peer.device()), to, devices, id))
 }
 
+/// Returns a fresh id of an envelope of the peer, in a layout of its own.
+fn foreign_id(peer: &Peer) -> String {
+    format!("{}/sealed?id={}", peer.origin, Uuid::new_v4())
+}
+
 /// Returns a report of the peer on the envelope `id` of a device.
 fn report(peer: &Peer, kind: &str, author: &Device<HttpTransport>, id: &str) -> Value {
     let plain = json!({ "type": ["Activity", kind], "to": author.actor(), "object": id });
@@ -102,7 +116,7 @@ async fn they_write(
 ) {
     let inbox = here.origin.inbox(bob.user());
     let both = [bob.address(), second.address()];
-    let id = envelope_id(&peer.actor());
+    let id = foreign_id(peer);
     let sent = envelope(peer, &bob.actor(), &both, &id);
     for count in ["first", "duplicate"] {
         let (status, answer) = peer.deliver(by, &inbox, &sent).await;
@@ -117,7 +131,7 @@ async fn they_write(
         }
     }
 
-    let id = envelope_id(&peer.actor());
+    let id = foreign_id(peer);
     let (status, answer) =
         peer.deliver(by, &inbox, &envelope(peer, &bob.actor(), &[bob.address()], &id)).await;
     assert_eq!(status, 207, "{by} {answer:#}");
@@ -132,7 +146,7 @@ async fn they_write(
 
     let stale = format!("{}/device/{}", bob.actor(), Uuid::new_v4());
     let devices = [bob.address(), second.address(), stale.clone()];
-    let refused = envelope(peer, &bob.actor(), &devices, &envelope_id(&peer.actor()));
+    let refused = envelope(peer, &bob.actor(), &devices, &foreign_id(peer));
     let (status, answer) = peer.deliver(by, &inbox, &refused).await;
     assert_eq!(status, 409, "{by} {answer:#}");
     if abilities.bodies {
@@ -179,7 +193,7 @@ async fn they_report(peer: &Peer, by: &str, here: &LocalServer, alice: &Device<H
 
 /// Plays our receipt for an envelope of the peer, which the stack hands to its application.
 async fn we_report(peer: &Peer, abilities: &Abilities, here: &LocalServer, alice: &Device<HttpTransport>) {
-    let id = envelope_id(&peer.actor());
+    let id = foreign_id(peer);
     let sent = envelope(peer, &alice.actor(), &[alice.address()], &id);
     let (status, answer) = peer.deliver(abilities.signs[0], &here.origin.inbox(alice.user()), &sent).await;
     assert_eq!(status, 202, "{answer:#}");
@@ -216,6 +230,9 @@ async fn we_write(peer: &Peer, abilities: &Abilities, alice: &Device<HttpTranspo
     let heard = log.iter().find(|entry| heard(entry)).unwrap_or_else(|| panic!("{log:#?}"));
     let message = &heard["heard"]["activity"]["object"]["messages"][0];
     assert_eq!(message["to"], peer.device());
+    if abilities.objects {
+        assert_eq!(heard["heard"]["object"], id, "{heard:#}");
+    }
 
     for (kind, status) in [("PartialDelivery", 207), ("Reject", 409)] {
         let id = envelope_id(&alice.actor());

@@ -73,7 +73,7 @@ async fn pasture_takes_what_we_send_and_we_what_it_sends() {
     assert_eq!(deliver(&activity, here.origin.shared_inbox()).await, (202, Value::Null));
     bob.acknowledge(&[entry(&bob).await.address]).await.unwrap();
     eventually("a receipt at pasture", async || {
-        let delivered = |entry: &Value| entry["activity"]["type"] == "Delivered" && entry["status"] == 202;
+        let delivered = |entry: &Value| entry["activity"]["type"][1] == "Delivered" && entry["status"] == 202;
         pasture.log().await.iter().find(|entry| delivered(entry)).map(|entry| {
             assert_eq!((&entry["activity"]["object"], &entry["scheme"]), (&json!(id), &json!("cavage")));
         })

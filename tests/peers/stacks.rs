@@ -49,24 +49,15 @@ async fn pubby() -> Peer {
 async fn bovine_apsig_and_http_message_signatures() {
     exchange(
         &Peer::start("peer.py", &[]).await,
-        &Abilities {
-            signs: &SIGNERS,
-            verifies: "rfc9421",
-            take: TakeBy::Handle,
-            receipts: true,
-            ..Abilities::default()
-        },
+        &Abilities { signs: &SIGNERS, verifies: "rfc9421", take: TakeBy::Handle, ..Abilities::default() },
     )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fediverse_pasture() {
-    exchange(
-        &Peer::start("pasture.py", &[]).await,
-        &Abilities { bodies: false, receipts: true, ..Abilities::default() },
-    )
-    .await;
+    exchange(&Peer::start("pasture.py", &[]).await, &Abilities { bodies: false, ..Abilities::default() })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +68,7 @@ async fn fedify_2() {
             signs: &["rfc9421", "cavage"],
             verifies: "rfc9421",
             take: TakeBy::Packages,
+            objects: true,
             ..Abilities::default()
         },
     )
@@ -85,7 +77,11 @@ async fn fedify_2() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fedify_1_5() {
-    exchange(&fedify("1").await, &Abilities { take: TakeBy::Packages, ..Abilities::default() }).await;
+    exchange(
+        &fedify("1").await,
+        &Abilities { take: TakeBy::Packages, objects: true, ..Abilities::default() },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,5 +91,5 @@ async fn lemmys_library() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pubby_0_6() {
-    exchange(&pubby().await, &Abilities { receipts: true, ..Abilities::default() }).await;
+    exchange(&pubby().await, &Abilities { receipts: false, ..Abilities::default() }).await;
 }

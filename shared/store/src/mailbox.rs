@@ -17,10 +17,13 @@
 //! | `x` | number | the time at which the sender lets it expire; absent if not given |
 //! | `q` | number | 1 if no push is wanted ("quiet"); absent otherwise |
 //! | `l`, `h` | number, string | length and head of the device set as the author saw it; absent if not given |
+//!
+//! `e`, `f` and `t` are stored without the author's origin if they begin with it
+//! ([`letter::short`]).
+
+mod letter;
 
 use eko_protocol::address::UserName;
-use eko_protocol::device_set::DeviceSetRef;
-use eko_protocol::envelope::EnvelopeHeader;
 use eko_protocol::id::{DeviceId, EntryKey, EnvelopeId};
 use eko_protocol::letter::Letter;
 use eko_protocol::limits::MAX_PAGE_ENTRIES;
@@ -32,22 +35,14 @@ use crate::device::{DeviceAddress, DeviceRecord, DeviceStatus};
 use crate::error::call;
 use crate::items::{BATCH_READS, BATCH_WRITES};
 use crate::{Result, Store, key};
+pub(crate) use letter::AUTHOR;
+use letter::ENVELOPE;
 
 const TTL: &str = "ttl";
 /// The attribute of an entry's size.
 pub(crate) const SIZE: &str = "z";
 const REPORT: &str = "j";
-/// The attribute of a letter's author.
-pub(crate) const AUTHOR: &str = "a";
-const ENVELOPE: &str = "e";
-const FROM: &str = "f";
-const ACTIVITY: &str = "t";
 const CIPHERTEXT: &str = "c";
-const PUBLISHED: &str = "p";
-const EXPIRES: &str = "x";
-const QUIET: &str = "q";
-const SET_LENGTH: &str = "l";
-const SET_HEAD: &str = "h";
 
 /// One entry of a device's mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,8 +140,7 @@ impl AuthoredEnvelope {
     /// Reads author and id of an entry; `None` if the entry has no author, because it is a report.
     fn from_item(item: &Item) -> Result<Option<Self>> {
         let Some(author) = item.get_s(AUTHOR) else { return Ok(None) };
-        let id = EnvelopeId::parse(item.need_s(ENVELOPE)?).map_err(corrupt)?;
-        Ok(Some(Self { author: author.to_owned(), id }))
+        Ok(Some(Self { author: author.to_owned(), id: letter::read_envelope(author, item)? }))
     }
 }
 
@@ -291,7 +285,7 @@ impl Entry {
         let content = match &self.content {
             EntryContent::Report(activity) => (REPORT, activity.to_string().into_bytes()),
             EntryContent::Letter { letter, ciphertext } => {
-                write_letter(letter, &mut item);
+                letter::write(letter, &mut item);
                 (CIPHERTEXT, ciphertext.clone())
             }
         };
@@ -306,58 +300,10 @@ impl Entry {
         let content = match item.get_b(REPORT) {
             Some(json) => EntryContent::Report(serde_json::from_slice(json).map_err(corrupt)?),
             None => EntryContent::Letter {
-                letter: read_letter(&key, item)?,
+                letter: letter::read(&key, item)?,
                 ciphertext: item.need_b(CIPHERTEXT)?.to_vec(),
             },
         };
         Ok(Self { key, ttl: item.need_n(TTL)?, content })
     }
-}
-
-/// Writes the letter's attributes. The time of acceptance is in the entry's key.
-fn write_letter(letter: &Letter, item: &mut Item) {
-    let Letter { header, activity, accepted_ms: _ } = letter;
-    let EnvelopeHeader { author, id, from, published_ms, expires_ms, notify, device_set } = header;
-    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
-    set(AUTHOR, s(author));
-    if let Some(id) = activity {
-        set(ACTIVITY, s(id));
-    }
-    set(ENVELOPE, s(id.as_str()));
-    set(FROM, s(from));
-    if let Some(at) = published_ms {
-        set(PUBLISHED, n(*at));
-    }
-    if let Some(at) = expires_ms {
-        set(EXPIRES, n(*at));
-    }
-    if !notify {
-        set(QUIET, n(1));
-    }
-    if let Some(seen) = device_set {
-        set(SET_LENGTH, n(seen.length));
-        set(SET_HEAD, s(&seen.head));
-    }
-}
-
-fn read_letter(key: &EntryKey, item: &Item) -> Result<Letter> {
-    let device_set = match (item.get_n(SET_LENGTH), item.get_s(SET_HEAD)) {
-        (Some(length), Some(head)) => {
-            Some(DeviceSetRef::new(length.unsigned_abs(), head.to_owned()).map_err(corrupt)?)
-        }
-        _ => None,
-    };
-    Ok(Letter {
-        header: EnvelopeHeader {
-            author: item.need_s(AUTHOR)?.to_owned(),
-            id: EnvelopeId::parse(item.need_s(ENVELOPE)?).map_err(corrupt)?,
-            from: item.need_s(FROM)?.to_owned(),
-            published_ms: item.get_n(PUBLISHED),
-            expires_ms: item.get_n(EXPIRES),
-            notify: item.get_n(QUIET).is_none(),
-            device_set,
-        },
-        activity: item.get_s(ACTIVITY).map(str::to_owned),
-        accepted_ms: i64::try_from(key.accepted_ms()).unwrap_or(i64::MAX),
-    })
 }

@@ -5,10 +5,11 @@ use eko_client::content::{self, HeadStatement, SignedHead};
 use eko_client::messenger::Notice;
 use eko_protocol::{multibase, timestamp};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::device::OfficialDevice;
 use crate::eko_device::{EkoDevice, assert_heard};
-use crate::local_server::{LocalServer, envelope_id};
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
@@ -160,7 +161,7 @@ async fn theirs_may_say_less_and_more() {
 /// Returns an activity under a new id.
 fn fresh(activity: &Value) -> Value {
     let mut activity = activity.clone();
-    activity["id"] = json!(envelope_id());
+    activity["id"] = json!(format!("urn:uuid:{}", Uuid::new_v4()));
     activity
 }
 

@@ -1,10 +1,11 @@
 //! Tests of receipts (protocol, section 9): each side understands what the other side makes.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::device::OfficialDevice;
 use crate::eko_device::{EkoDevice, assert_heard};
-use crate::local_server::{LocalServer, envelope_id};
+use crate::local_server::LocalServer;
 use crate::official::Library;
 
 /// Fetches until there is a receipt of another device, and returns all that came. No message may
@@ -56,7 +57,7 @@ async fn ours_tells_what_is_missing_and_what_cannot_be_read() {
     receipts(&mut bob).await;
     // The number 2 is never used.
     let mut activity = first.activity().clone();
-    (activity["id"], activity["eko:sequence"]) = (json!(envelope_id()), json!(3));
+    (activity["id"], activity["eko:sequence"]) = (json!(format!("urn:uuid:{}", Uuid::new_v4())), json!(3));
     bob.send_activity(&alice.actor(), &activity).await;
     alice.hear(1).await;
     let mut told = receipts(&mut bob).await;

@@ -91,5 +91,5 @@ async fn lemmys_library() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pubby_0_6() {
-    exchange(&pubby().await, &Abilities { receipts: false, ..Abilities::default() }).await;
+    exchange(&pubby().await, &Abilities { types: false, ..Abilities::default() }).await;
 }

@@ -6,8 +6,10 @@ use eko_client::messenger::{GroupEvent, Notice, Severity};
 use crate::friends::{Friends, group};
 use crate::people::{TestMessenger, first, hear, text};
 
-/// Looks into a mailbox, and returns the events of groups with what they are about.
+/// Looks into a mailbox, and returns the events of groups with what they are about. What is sent
+/// meanwhile is accepted later than all before, and comes after it.
 async fn look(friends: &Friends, client: &TestMessenger) -> Vec<(GroupEvent, GroupDifference)> {
+    friends.world.advance(1);
     friends.world.deliver().await;
     let told = |notice| match notice {
         Notice::Group { event: GroupEvent::Joined | GroupEvent::Held(_), .. } => None,

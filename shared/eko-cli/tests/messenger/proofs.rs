@@ -188,6 +188,7 @@ async fn what_follows_a_proof_is_judged_by_the_chain() {
     say(&alice, &bob.me(), "before").await;
     say(&bob, &alice.me(), "from the stolen one").await;
     two.revoke(bob.device().id()).await.unwrap();
+    world.advance(1);
     say(&two, &alice.me(), "I have revoked it").await;
     world.deliver().await;
     hers.tamper(|passing| {

@@ -6,6 +6,7 @@ use eko_client::{Auth, Body, Device};
 use eko_federation::Scheme;
 use eko_protocol::activity::Report;
 use eko_protocol::envelope::Create;
+use eko_protocol::json::has_type;
 use eko_protocol::key_package::{PackageCollection, TakeActivity};
 use eko_testkit::{DirectTransport, Internet, Stranger, StrangerAnswer, World, envelope, sign};
 use http::Method;
@@ -170,7 +171,7 @@ impl FormScene {
         b.document(finger, StrangerAnswer { media_type: "application/jrd+json", ..written });
         let packages = form.of(&document_of(&bob, "/user/bob/keyPackages").await);
         b.script(move |asked| {
-            let takes = asked.method == Method::POST && asked.json()["type"] == "Take";
+            let takes = asked.method == Method::POST && has_type(&asked.json(), "Take");
             takes.then(|| StrangerAnswer::activity(200, &packages))
         });
         Self { a, alice, bob, b, form }

@@ -39,11 +39,11 @@ fn forged(
 async fn that_publishes_the_highest_id() {
     let mut scene = AttackScene::with(COUNTS, |_| {}).await;
     let key = scene.alice.keys().signed_pre_key().key.to_base64();
-    let highest = json!({ "preKeys": [{ "id": 0x7FFF_FFFF_u32, "key": key }] });
+    let highest = json!({ "preKeys": [{ "keyId": 0x7FFF_FFFF_u32, "key": key }] });
     let unsigned = json!({ "type": "Add", "object": highest });
     let (addition, replacement) = (PublicationKind::Addition, PublicationKind::Replacement);
     let mut all = json!(scene.bob.keys().first());
-    all["preKeys"][2]["id"] = json!(0x7FFF_FFFF_u32);
+    all["preKeys"][2]["keyId"] = json!(0x7FFF_FFFF_u32);
     let cases = [
         ("without a signature", unsigned.clone(), "422 invalid #/published"),
         (
@@ -60,7 +60,7 @@ async fn that_publishes_the_highest_id() {
         (
             "signed by the device",
             forged(&scene, &scene.bob, &scene.bob, &highest, addition),
-            "422 invalid #/object/preKeys/0/id",
+            "422 invalid #/object/preKeys/0/keyId",
         ),
     ];
     for (name, activity, expected) in cases {
@@ -76,10 +76,10 @@ async fn that_publishes_the_highest_id() {
 #[tokio::test]
 async fn that_publishes_keys_of_its_own() {
     let scene = AttackScene::with(COUNTS, |_| {}).await;
-    let captured = json!({ "preKeys": [{ "id": 4, "key": scene.bob.keys().signed_pre_key().key }] });
+    let captured = json!({ "preKeys": [{ "keyId": 4, "key": scene.bob.keys().signed_pre_key().key }] });
     let captured =
         scene.bob.add_activity(&captured, PublicationKind::Addition, scene.world.now_ms()).unwrap();
-    let theirs = json!({ "preKeys": [{ "id": 4, "key": scene.alice.keys().signed_pre_key().key }] });
+    let theirs = json!({ "preKeys": [{ "keyId": 4, "key": scene.alice.keys().signed_pre_key().key }] });
     let changed = |name: &str, to: Value| {
         let mut activity = captured.clone();
         activity[name] = to;

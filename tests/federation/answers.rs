@@ -4,6 +4,7 @@
 
 use eko_client::device::SendOutcome;
 use eko_protocol::activity::ReportKind;
+use eko_protocol::vocabulary::context;
 use eko_testkit::{BARE, ChainChanges as _, Stranger, World, ciphertext, envelope, refused};
 use serde_json::{Value, json};
 
@@ -118,7 +119,7 @@ async fn the_forms_of_an_envelope() {
     let bob = b.user("bob").await;
     let eve = Stranger::new(&b.internet, "eve.example").await;
     type FormChange = fn(&mut Value);
-    let forms: [(&str, u16, FormChange); 17] = [
+    let forms: [(&str, u16, FormChange); 19] = [
         ("as this server writes it", 202, |_| {}),
         ("an array of one object", 202, |create| create["object"] = json!([create["object"].take()])),
         ("an array of one recipient", 202, |create| create["to"] = json!([create["to"].take()])),
@@ -128,7 +129,12 @@ async fn the_forms_of_an_envelope() {
         }),
         ("the whole activity in IRIs", 202, |create| {
             create["type"] = json!("https://www.w3.org/ns/activitystreams#Create");
-            create["object"]["type"] = json!("https://eve.example/ns#SignalEnvelope");
+            create["object"]["type"] = json!("https://eko.network/ns#SignalEnvelope");
+        }),
+        ("the context of this protocol", 202, |create| create["@context"] = context()),
+        ("a context with other ciphertexts", 422, |create| {
+            create["@context"] =
+                json!([create["@context"], { "messages": "https://eve.example/ns#messages" }]);
         }),
         ("two objects", 422, |create| create["object"] = json!([create["object"], create["object"]])),
         ("an object in an array of arrays", 202, |create| create["object"] = json!([[{}]])),
@@ -143,7 +149,7 @@ async fn the_forms_of_an_envelope() {
         ("no type", 422, |create| drop(create["object"].as_object_mut().unwrap().remove("type"))),
         ("another type", 422, |create| create["object"]["type"] = json!("Note")),
         ("another vocabulary", 422, |create| {
-            create["object"]["type"] = json!("https://eve.example/other#SignalEnvelope");
+            create["object"]["type"] = json!("https://eve.example/ns#SignalEnvelope");
         }),
         ("another activity", 422, |create| create["type"] = json!("Announce")),
         ("the envelope alone", 422, |create| {
@@ -171,7 +177,7 @@ async fn the_forms_of_an_envelope() {
     b.deliver().await;
     let got: Vec<String> = b.messages(&bob).await.iter().map(|m| m.letter.header.id.to_string()).collect();
     assert_eq!(got, expected);
-    assert_eq!(got.len(), 6);
+    assert_eq!(got.len(), 7);
 }
 
 /// Deliveries of another server are answered by the same rows.

@@ -4,6 +4,7 @@
 
 use eko_client::device::{OutgoingEnvelope, SendOutcome};
 use eko_protocol::activity::{Report, ReportKind};
+use eko_protocol::vocabulary::text_in_context;
 use eko_store::parcels::{OutcomeAddress, Parcel, ParcelBody};
 use eko_testkit::{BARE, Internet, Stranger, World, envelope, lose_each_answer};
 
@@ -132,7 +133,7 @@ async fn a_stored_activity_that_is_sent_later() {
             world.federate().await;
             world.deliver().await;
             assert!(!other.posts().is_empty(), "{run}");
-            assert!(other.posts().iter().all(|post| post.body == text), "{run}");
+            assert!(other.posts().iter().all(|post| post.body == text_in_context(&text)), "{run}");
             assert_eq!(texts(world).await, Vec::<String>::new(), "{run}");
             assert_eq!(world.waiting().await, (0, 0), "{run}");
             assert_eq!(only_kind(&world.reports(alice).await), Some(ReportKind::Confirm), "{run}");

@@ -121,7 +121,6 @@ async fn on_one_server(world: &World) {
         "/.well-known/ecp",
         "/nodeinfo/2.1",
         "/actor",
-        "/ns",
         "/user/bob",
         "/user/bob/devices",
         &format!("/user/bob/keyPackage/{}", bob.id()),

@@ -1,7 +1,7 @@
 // The device chain (docs/protocol.md, section 3): nodes are made, signed and replayed.
 import { createHash } from 'node:crypto';
 import { canonical } from './canonical.mjs';
-import { CONTEXT } from './client.mjs';
+import { NODE_CONTEXT } from './client.mjs';
 import { decode, encode } from './multibase.mjs';
 
 const EMPTY = { length: 0, head: null };
@@ -23,14 +23,14 @@ export const deviceOf = (keyPackage) => keyPackage.replace('/keyPackage/', '/dev
 // Returns a node about `device`, signed by `signer`, that follows the nodes which `set` counts. The
 // last of them was made at `last`, in epoch milliseconds.
 export function signedNode(kind, signer, { set = EMPTY, last = 0, device, ...described }) {
-  const { origin, actor, address, keys } = signer;
+  const { actor, address, keys } = signer;
   const node = {
-    '@context': [CONTEXT, `${origin}/ns`],
+    '@context': NODE_CONTEXT,
     type: ['Object', kind],
     id: `${actor}/devices/${set.length}`,
     actor,
     seq: set.length,
-    prev: set.head,
+    ...(set.head && { previous: set.head }),
     device,
     // The times of a chain never run backwards, whatever this clock says.
     published: new Date(Math.max(Date.now(), last)).toISOString(),
@@ -57,7 +57,7 @@ export function replay(signal, actor, nodes) {
       if (!holds) throw new Error(`node ${set.length} of ${actor}: ${what}`);
     };
     const { device, identityKey, possession, proof } = node;
-    check(node.actor === actor && node.seq === set.length && node.prev === set.head, 'is not the next one');
+    check(node.actor === actor && node.seq === set.length && (node.previous ?? null) === set.head, 'is not the next one');
     const published = Date.parse(node.published);
     check(published >= last, 'is dated before the last one');
     const kind = node.type[1];

@@ -1,5 +1,16 @@
 // Calls of the HTTP API.
-export const CONTEXT = 'https://www.w3.org/ns/activitystreams';
+const ACTIVITY_STREAMS = 'https://www.w3.org/ns/activitystreams';
+const VOCABULARY = 'https://eko.network/ns#';
+const LINK = { '@type': '@id' };
+// The contexts of docs/protocol.md, section 1, as far as these activities need them: of what a client sends to its
+// server, of a node, and of what clients encrypt.
+export const CONTEXT = [ACTIVITY_STREAMS, { '@vocab': VOCABULARY, eko: VOCABULARY, from: LINK }];
+export const NODE_CONTEXT = [
+  ACTIVITY_STREAMS,
+  'https://w3id.org/security/data-integrity/v1',
+  { '@vocab': VOCABULARY, device: LINK, keyPackage: LINK },
+];
+export const CONTENT_CONTEXT = [ACTIVITY_STREAMS, { '@vocab': VOCABULARY, eko: VOCABULARY }];
 const ACTIVITY_JSON = 'application/activity+json';
 
 // Thrown for an answer whose status is not one of the expected ones.

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { canonical } from './canonical.mjs';
 import { hash } from './chain.mjs';
-import { CONTEXT } from './client.mjs';
+import { CONTENT_CONTEXT } from './client.mjs';
 import { encode } from './multibase.mjs';
 
 const LENGTHS = [1536, 2048, 4096, 8192, 16384, 32768, 65536, 94080];
@@ -26,7 +26,7 @@ export function note({ actor, address: device, keys }, { to, sequence, set, devi
   const published = now();
   const signature = keys.sign('head', headBase({ actor, device, set, published }));
   return {
-    '@context': CONTEXT,
+    '@context': CONTENT_CONTEXT,
     type: 'Create',
     id: uuid(),
     actor,
@@ -43,7 +43,7 @@ export function note({ actor, address: device, keys }, { to, sequence, set, devi
 // A receipt for notes of one author.
 export function receipt(actor, author, ids) {
   return {
-    '@context': CONTEXT,
+    '@context': CONTENT_CONTEXT,
     type: 'Delivered',
     id: uuid(),
     actor,

@@ -34,8 +34,7 @@ export class Device {
 
   // Posts an activity of this user's.
   async post(url, activity, due) {
-    const context = [CONTEXT, `${this.origin}/ns`];
-    return this.call('POST', url, { body: { '@context': context, actor: this.actor, ...activity }, due });
+    return this.call('POST', url, { body: { '@context': CONTEXT, actor: this.actor, ...activity }, due });
   }
 
   #described() {

@@ -44,7 +44,7 @@ export class DeviceKeys {
     if (signedPreKey) made.signedPreKey = await this.#signedPreKey();
     if (lastResort) {
       made.lastResortKyberPreKey = await this.#kyberPreKey('lastResortKyberPreKey');
-      this.stores.kyberPreKeys.lastResorts.add(made.lastResortKyberPreKey.id);
+      this.stores.kyberPreKeys.lastResorts.add(made.lastResortKyberPreKey.keyId);
     }
     const several = async (count, one) => {
       const keys = [];
@@ -60,7 +60,7 @@ export class DeviceKeys {
     const [id, pair] = [this.#next.oneTime++, this.signal.PrivateKey.generate()];
     const key = pair.getPublicKey();
     await this.stores.preKeys.savePreKey(id, this.signal.PreKeyRecord.new(id, key, pair));
-    return { id, key: base64(key.serialize()) };
+    return { keyId: id, key: base64(key.serialize()) };
   }
 
   async #signedPreKey() {
@@ -69,7 +69,7 @@ export class DeviceKeys {
     const signature = this.sign('signedPreKey', key.serialize());
     const record = this.signal.SignedPreKeyRecord.new(id, Date.now(), key, pair, signature);
     await this.stores.signedPreKeys.saveSignedPreKey(id, record);
-    return { id, key: base64(key.serialize()), signature: base64(signature) };
+    return { keyId: id, key: base64(key.serialize()), signature: base64(signature) };
   }
 
   async #kyberPreKey(what) {
@@ -78,6 +78,6 @@ export class DeviceKeys {
     const signature = this.sign(what, key);
     const record = this.signal.KyberPreKeyRecord.new(id, Date.now(), pair, signature);
     await this.stores.kyberPreKeys.saveKyberPreKey(id, record);
-    return { id, key: base64(key), signature: base64(signature) };
+    return { keyId: id, key: base64(key), signature: base64(signature) };
   }
 }

@@ -67,7 +67,7 @@ async fn bob(here: &LocalServer) -> OfficialDevice {
     OfficialDevice::registered(Library::Current, &command).await
 }
 
-/// Returns a package without its `@context`, in which each server names its own.
+/// Returns a package without the `@context` that it has if it is read alone.
 fn without_context(package: &Value) -> Value {
     let mut package = package.clone();
     package.as_object_mut().unwrap().remove("@context");

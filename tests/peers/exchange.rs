@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eko_client::device::EntryContent;
 use eko_client::{Device, HttpTransport};
-use eko_protocol::activity::{ReportKind, context};
-use eko_protocol::address::Origin;
+use eko_protocol::activity::ReportKind;
+use eko_protocol::vocabulary::context;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -75,7 +75,7 @@ pub(crate) async fn exchange(peer: &Peer, abilities: &Abilities) {
 
 /// Returns an activity of the peer's actor, with an id on its origin.
 fn activity(peer: &Peer, mut activity: Value) -> Value {
-    activity["@context"] = context(&Origin::of(&peer.actor()).unwrap());
+    activity["@context"] = context();
     activity["id"] = format!("{}/activities/{}", peer.origin, Uuid::new_v4()).into();
     activity["actor"] = peer.actor().into();
     activity
@@ -279,7 +279,7 @@ async fn we_take(peer: &Peer, abilities: &Abilities, alice: &Device<HttpTranspor
     let collection = json!({ "type": "Collection", "id": id, "totalItems": 1, "items": [item] });
     peer.answer(&json!({ "status": 200, "body": collection })).await;
     let take = json!({
-        "@context": context(alice.origin()),
+        "@context": context(),
         "type": "Take",
         "actor": alice.actor(),
         "object": object,

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod exchange;
+mod linked_data;
 #[expect(dead_code, reason = "the tests with official devices use more of it")]
 mod local_server;
 mod pasture;
@@ -16,8 +17,7 @@ mod received;
 mod sent;
 mod stacks;
 
-use eko_protocol::activity::context;
-use eko_protocol::address::Origin;
+use eko_protocol::vocabulary::context;
 use serde_json::{Value, json};
 
 /// Returns the content that is sent to a device, in base64.
@@ -30,7 +30,7 @@ fn content(device: &str) -> String {
 fn create((actor, from): (&str, &str), to: &str, devices: &[String], id: &str) -> Value {
     let message = |to: &String| json!({ "to": to, "from": from, "content": content(to) });
     json!({
-        "@context": context(&Origin::of(actor).unwrap()),
+        "@context": context(),
         "type": "Create",
         "actor": actor,
         "to": to,

@@ -67,7 +67,7 @@ impl TwoUsers {
     /// Publishes one-time keys of these ids.
     async fn publish(&self, ids: std::ops::Range<u64>) -> Exchange {
         let key = self.alice.keys().signed_pre_key().key.to_base64();
-        let keys: Vec<Value> = ids.map(|id| json!({ "id": id, "key": key })).collect();
+        let keys: Vec<Value> = ids.map(|id| json!({ "keyId": id, "key": key })).collect();
         let object = json!({ "preKeys": keys });
         self.publish_at(&object, PublicationKind::Addition, self.world.now_ms()).await
     }

@@ -45,7 +45,6 @@ async fn the_table_has_every_media_type() {
         ("text/html, application/json;q=0.9", "/user/alice", "text/html"),
         ("*/*", "/.well-known/host-meta", "application/xrd+xml"),
         ("application/json", "/.well-known/host-meta", "application/jrd+json"),
-        ("*/*", "/ns", "application/ld+json"),
         ("*/*", "/.well-known/ecp", "application/json"),
         ("*/*", "/.well-known/webfinger?resource=acct:alice@eko.example", "application/jrd+json"),
         ("*/*", "/user/bob", "application/problem+json"),

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use eko_protocol::multibase;
+use eko_protocol::{multibase, vocabulary};
 use http::{HeaderMap, Request, Response, header};
 use serde_json::{Map, Value};
 
@@ -15,7 +15,7 @@ const WIDTH: usize = 98;
 const SHOWN_BYTES: usize = 23;
 
 /// Members that come first, in this order; the others follow by name, and then [`LAST`].
-const FIRST: [&str; 62] = [
+const FIRST: [&str; 63] = [
     "@context",
     "type",
     "rel",
@@ -33,7 +33,7 @@ const FIRST: [&str; 62] = [
     "deviceId",
     "deviceName",
     "seq",
-    "prev",
+    "previous",
     "preferredUsername",
     "webfinger",
     "name",
@@ -46,6 +46,7 @@ const FIRST: [&str; 62] = [
     "epoch",
     "state",
     "length",
+    "keyId",
     "key",
     "signature",
     "identityKey",
@@ -199,8 +200,23 @@ pub(crate) fn document(value: &Value) -> String {
     text
 }
 
+/// The contexts of documents, with what the page shows for each.
+fn contexts() -> [(&'static str, Value); 5] {
+    [
+        ("<context>", vocabulary::context()),
+        ("<context of a node>", vocabulary::node_context()),
+        ("<context of an appended node>", vocabulary::appended_context()),
+        ("<context of an actor>", vocabulary::actor_context()),
+        ("<context of content>", vocabulary::content_context()),
+    ]
+}
+
 /// The value with placeholders.
 fn shown(member: &str, value: &Value) -> Value {
+    if member == "@context" {
+        let known = contexts().into_iter().find(|(_, context)| context == value);
+        return known.map_or_else(|| value.clone(), |(placeholder, _)| placeholder.into());
+    }
     match value {
         Value::String(text) => Value::String(shown_text(member, text)),
         Value::Array(items) => items.iter().map(|item| shown(member, item)).collect(),
@@ -298,7 +314,7 @@ fn ordered(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
         _ => (1, 0),
     };
     // A JSON-LD context is a list of terms: it stays in the order of their names.
-    let is_context = members.contains_key("eko");
+    let is_context = members.contains_key("@vocab");
     let mut members: Vec<_> = members.iter().collect();
     if is_context {
         return members;

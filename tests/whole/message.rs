@@ -3,6 +3,7 @@
 
 use eko_client::Device;
 use eko_protocol::id::EnvelopeId;
+use eko_protocol::vocabulary::context;
 use eko_testkit::{ChainChanges as _, DirectTransport, envelope};
 use serde_json::{Value, json};
 
@@ -24,7 +25,10 @@ async fn from_one_device_to_two() {
     let take = alice.take_activity(json!("https://eko.example/user/bob/keyPackages"));
     let packages = post(&alice, "/user/bob/keyPackages", &take).await;
     assert_eq!(packages.status, 200);
-    insta::assert_json_snapshot!(packages.json().unwrap(), {
+    let packages = packages.json().unwrap();
+    assert_eq!(packages["@context"], context());
+    insta::assert_json_snapshot!(packages, {
+        r#"["@context"]"# => "[context]",
         ".items[].identityKey" => "[key]",
         ".items[].signedPreKey" => "[key]",
         ".items[].signedPreKeySignature" => "[signature]",
@@ -33,18 +37,14 @@ async fn from_one_device_to_two() {
         ".items[].kyberPreKeySignature" => "[signature]",
     }, @r#"
     {
-      "@context": [
-        "https://www.w3.org/ns/activitystreams",
-        "https://eko.example/ns"
-      ],
+      "@context": "[context]",
       "eko:deviceSet": {
-        "head": "d88a0e44883f71f92c75ac3dee91732b6f7f3c02a084266645f6c73af84b1522",
+        "head": "d4578417ded8383fcb2bd8d1fcf82121f3aa7757e53dc30b827a34748aa5a161",
         "length": 2
       },
       "id": "https://eko.example/user/bob/keyPackages",
       "items": [
         {
-          "@context": "https://eko.example/ns",
           "device": "https://eko.example/user/bob/device/d349574d-8be4-49d8-b90d-21e220cfae89",
           "id": "https://eko.example/user/bob/keyPackage/d349574d-8be4-49d8-b90d-21e220cfae89",
           "identityKey": "[key]",
@@ -58,7 +58,6 @@ async fn from_one_device_to_two() {
           ]
         },
         {
-          "@context": "https://eko.example/ns",
           "device": "https://eko.example/user/bob/device/fa4240bb-3ab9-4ce6-a5ee-f60d6f192086",
           "id": "https://eko.example/user/bob/keyPackage/fa4240bb-3ab9-4ce6-a5ee-f60d6f192086",
           "identityKey": "[key]",
@@ -90,12 +89,11 @@ async fn from_one_device_to_two() {
     world.advance(1234);
     let sent = post(&alice, "/user/alice/outbox", &alice.create_activity(&outgoing)).await;
     assert_eq!(sent.status, 201);
-    insta::assert_json_snapshot!(sent.json().unwrap(), @r#"
+    let sent = sent.json().unwrap();
+    assert_eq!(sent["@context"], context());
+    insta::assert_json_snapshot!(sent, { r#"["@context"]"# => "[context]" }, @r#"
     {
-      "@context": [
-        "https://www.w3.org/ns/activitystreams",
-        "https://eko.example/ns"
-      ],
+      "@context": "[context]",
       "actor": "https://eko.example/user/alice",
       "id": "https://eko.example/activity/019c0b3b-e792-7264-9c3e-6c2e75806e9a",
       "object": {
@@ -114,28 +112,22 @@ async fn from_one_device_to_two() {
     // Bob's second device fetches it.
     world.deliver().await;
     let page = inbox_page(&second).await;
-    insta::assert_json_snapshot!(page, @r#"
+    assert_eq!(page["@context"], context());
+    insta::assert_json_snapshot!(page, { r#"["@context"]"# => "[context]" }, @r#"
     {
-      "@context": [
-        "https://www.w3.org/ns/activitystreams",
-        "https://eko.example/ns"
-      ],
+      "@context": "[context]",
       "eko:kyberPreKeyCount": 0,
       "eko:preKeyCount": 0,
       "id": "https://eko.example/user/bob/inbox",
       "orderedItems": [
         {
-          "@context": [
-            "https://www.w3.org/ns/activitystreams",
-            "https://eko.example/ns"
-          ],
           "actor": "https://eko.example/user/alice",
           "eko:entry": "https://eko.example/user/bob/inbox/019c0b3be792-a3c863d52f5c62649c3e6c2e75806e9a",
           "eko:received": "2026-01-29T19:30:01.234Z",
           "id": "https://eko.example/activity/019c0b3b-e792-7264-9c3e-6c2e75806e9a",
           "object": {
             "eko:deviceSet": {
-              "head": "d88a0e44883f71f92c75ac3dee91732b6f7f3c02a084266645f6c73af84b1522",
+              "head": "d4578417ded8383fcb2bd8d1fcf82121f3aa7757e53dc30b827a34748aa5a161",
               "length": 2
             },
             "id": "https://eko.example/message/5cd5914c-7b80-4682-b1e9-9059f52bd971",

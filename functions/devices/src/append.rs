@@ -8,6 +8,7 @@ use eko_protocol::Invalid;
 use eko_protocol::chain::{AppendContext, ChainNode, DeviceSetChange, NodeSubject, verify_append};
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::has_type;
+use eko_protocol::vocabulary;
 use eko_service::body::{JsonBody, SmallBody};
 use eko_service::caller::{Caller, Owner};
 use eko_service::{AppState, Problem, respond};
@@ -69,6 +70,7 @@ pub(crate) async fn append_node(
 /// Answers with the node at the head of the chain, and the device set.
 fn appended(node: &ChainNode) -> Response {
     let mut answer = node.to_value();
+    answer["@context"] = vocabulary::appended_context();
     answer["eko:deviceSet"] = json!(node.device_set());
     respond::with_location(respond::activity(StatusCode::CREATED, &answer), node.id())
 }

@@ -72,7 +72,7 @@ fn activity(state: &AppState, caller: &Caller, entry: Entry) -> Value {
                 device: origin.device(&caller.user, &caller.device),
                 ciphertext,
             };
-            fetched.to_value(origin, &url)
+            fetched.to_value(&url)
         }
     }
 }

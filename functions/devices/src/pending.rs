@@ -5,6 +5,7 @@ use axum::response::Response;
 use eko_protocol::activity::{self, PendingRegistration};
 use eko_protocol::address::UserName;
 use eko_protocol::id::DeviceId;
+use eko_protocol::vocabulary;
 use eko_service::caller::Owner;
 use eko_service::{AppState, Problem, respond};
 use eko_store::device::DeviceStatus;
@@ -30,7 +31,7 @@ pub(crate) async fn list_pending(
     let items = keys.iter().filter_map(|(device, keys)| item(&state, &caller.user, device, keys));
     let items: Vec<Value> = items.collect();
     let body = json!({
-        "@context": activity::context(state.origin()),
+        "@context": vocabulary::context(),
         "type": "Collection",
         "id": format!("{}/pending", state.origin().devices(&caller.user)),
         "totalItems": items.len(),

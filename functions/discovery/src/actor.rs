@@ -6,6 +6,7 @@
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use eko_protocol::address::{Origin, UserName};
+use eko_protocol::vocabulary::actor_context;
 use eko_service::caller::PathUser;
 use eko_service::negotiate::{self, Representation};
 use eko_service::{AppState, Problem, respond};
@@ -29,7 +30,7 @@ pub(crate) async fn user_actor(
         return Ok(respond::cached(negotiate::vary(page(origin, &user)), FRESH_SECONDS));
     }
     let mut body = json!({
-        "@context": context(origin),
+        "@context": actor_context(),
         "type": "Person",
         "id": origin.actor(&user),
         "preferredUsername": user.as_str(),
@@ -53,7 +54,7 @@ pub(crate) async fn server_actor(
     let origin = state.origin();
     let authority = origin.authority();
     let mut body = json!({
-        "@context": context(origin),
+        "@context": actor_context(),
         "type": "Application",
         "id": origin.server_actor(),
         // The authority, as on other servers. A domain name has a dot, so no user has this name.
@@ -65,12 +66,6 @@ pub(crate) async fn server_actor(
     });
     put_key(&state, &mut body, &origin.server_actor())?;
     Ok(respond::cached(negotiate::negotiated(&headers, &body), FRESH_SECONDS))
-}
-
-/// Returns the `@context` of an actor. The vocabulary of keys is in it because a reader of linked
-/// data needs it to understand `publicKey`.
-fn context(origin: &Origin) -> Value {
-    json!(["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1", origin.ns()])
 }
 
 /// Adds the public key, under the actor's own key id. A server that does not federate has none.

@@ -2,7 +2,6 @@
 
 mod actor;
 mod capabilities;
-mod context;
 mod host_meta;
 mod node_info;
 mod web_finger;
@@ -28,7 +27,6 @@ pub const ROUTES: &[Route<AppState>] = &[
     Route::get("/.well-known/host-meta", |method| on(method, host_meta::host_meta)),
     Route::get("/.well-known/host-meta.json", |method| on(method, host_meta::host_meta_json)),
     Route::get("/.well-known/ecp", |method| on(method, capabilities::capabilities)),
-    Route::get("/ns", |method| on(method, context::term_context)),
     Route::get("/actor", |method| on(method, actor::server_actor)),
     Route::get("/user/{name}", |method| on(method, actor::user_actor)),
 ];

@@ -7,6 +7,7 @@ use eko_protocol::activity::Report;
 use eko_protocol::address::UserName;
 use eko_protocol::envelope::Create;
 use eko_protocol::json::{has_type, only};
+use eko_protocol::vocabulary::in_context;
 use eko_service::signed::SignedActivity;
 use eko_service::{AppState, Problem, respond};
 use http::StatusCode;
@@ -37,7 +38,7 @@ pub(crate) async fn receive_envelope(
         });
     };
     check_path(path, &user, "/to")?;
-    let reported = |status, report: &Report| respond::activity(status, &report.to_value(origin));
+    let reported = |status, report: &Report| respond::activity(status, &in_context(report.to_value(origin)));
     Ok(match state.messaging().accept_remote(&create, &user).await? {
         Acceptance::Complete { .. } => accepted(),
         Acceptance::Partial(report) => reported(StatusCode::MULTI_STATUS, &report),

@@ -8,6 +8,7 @@ use axum::response::Response;
 use eko_protocol::collection;
 use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::KeyPackage;
+use eko_protocol::vocabulary::in_context;
 use eko_service::caller::PathUser;
 use eko_service::{AppState, Problem, negotiate, respond};
 use eko_store::device::DeviceAddress;
@@ -52,5 +53,5 @@ pub(crate) async fn one_package(
     let keys = state.store().own_keys(DeviceAddress::new(&user, &device)).await?.ok_or(NONE)?;
     let mut package = keys.package(state.origin(), &user, &device);
     package.device_set = Some(devices.set);
-    Ok(respond::cached(negotiate::negotiated(&headers, &package.to_value(state.origin())), FRESH_SECONDS))
+    Ok(respond::cached(negotiate::negotiated(&headers, &in_context(package.to_value())), FRESH_SECONDS))
 }

@@ -7,6 +7,7 @@ use eko_protocol::activity::{self, DeliveryProgress, Report};
 use eko_protocol::address::Handle;
 use eko_protocol::envelope::Create;
 use eko_protocol::json::text;
+use eko_protocol::vocabulary::in_context;
 use eko_service::caller::Caller;
 use eko_service::{AppState, FederatedState, Problem, respond};
 use http::StatusCode;
@@ -50,10 +51,10 @@ pub(crate) async fn send_envelope(
     };
     Ok(match outcome {
         SendOutcome::Accepted { activity } => {
-            accepted(state, StatusCode::CREATED, &create, &activity, DeliveryProgress::Done)
+            accepted(StatusCode::CREATED, &create, &activity, DeliveryProgress::Done)
         }
         SendOutcome::Queued { activity } => {
-            accepted(state, StatusCode::ACCEPTED, &create, &activity, DeliveryProgress::Queued)
+            accepted(StatusCode::ACCEPTED, &create, &activity, DeliveryProgress::Queued)
         }
         SendOutcome::Partial(report) => reported(state, StatusCode::MULTI_STATUS, &report),
         SendOutcome::Rejected(report) => reported(state, StatusCode::CONFLICT, &report),
@@ -61,18 +62,12 @@ pub(crate) async fn send_envelope(
 }
 
 /// Answers with the activity. `activity` is its id, which is also the `Location`.
-fn accepted(
-    state: &AppState,
-    status: StatusCode,
-    create: &Create,
-    activity: &str,
-    progress: DeliveryProgress,
-) -> Response {
-    let body = activity::create_accepted(state.origin(), activity, create, progress);
+fn accepted(status: StatusCode, create: &Create, activity: &str, progress: DeliveryProgress) -> Response {
+    let body = activity::create_accepted(activity, create, progress);
     respond::with_location(respond::activity(status, &body), activity)
 }
 
 /// Answers with a report.
 fn reported(state: &AppState, status: StatusCode, report: &Report) -> Response {
-    respond::activity(status, &report.to_value(state.origin()))
+    respond::activity(status, &in_context(report.to_value(state.origin())))
 }

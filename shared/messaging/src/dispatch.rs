@@ -9,6 +9,7 @@ use bytes::Bytes;
 use eko_federation::post::{FailingPart, PostOutcome, Posted, PostedKind, Postponement, ServerAnswer};
 use eko_federation::{Federation, RemoteError, Scheme, StoredActor, limits};
 use eko_protocol::address::{Origin, UserName};
+use eko_protocol::vocabulary::text_in_context;
 use eko_store::hosts::{HostGate, HostRecord, InboxFailure, Witness};
 use tokio::time::{Instant, timeout_at};
 
@@ -33,8 +34,8 @@ pub(crate) struct Dispatch<'a> {
     pub(crate) recipient: StoredActor,
     /// The local user who is the activity's actor.
     pub(crate) author: &'a UserName,
-    /// The activity.
-    pub(crate) body: &'a Bytes,
+    /// The activity's text, without its context.
+    pub(crate) text: &'a str,
     /// The time for the whole attempt.
     pub(crate) time: Duration,
 }
@@ -134,7 +135,8 @@ impl Messaging {
         federation: &Federation,
         dispatch: Dispatch<'_>,
     ) -> Result<DispatchOutcome> {
-        let Dispatch { to, origin, host, recipient, author, body, time } = dispatch;
+        let Dispatch { to, origin, host, recipient, author, text, time } = dispatch;
+        let body = Bytes::from(text_in_context(text));
         let now_ms = self.now_ms();
         let ends = Instant::now() + time;
         let later = |why, failing| PostOutcome::Later(Postponement { why, retry_after: None, failing });
@@ -142,7 +144,7 @@ impl Messaging {
         let (posts, outcome) = match found {
             Ok(Ok(known)) => {
                 let (author, inbox) = (self.origin().actor(author), &known.actor.inbox);
-                let posted = Posted { kind: PostedKind::Delivery, body };
+                let posted = Posted { kind: PostedKind::Delivery, body: &body };
                 (true, federation.post(inbox, &author, posted, first_scheme(host), now_ms, ends).await)
             }
             Ok(Err(RemoteError::Unconnected(why))) => (false, later(why, FailingPart::Server)),

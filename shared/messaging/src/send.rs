@@ -1,7 +1,6 @@
 //! Sending: a local device's envelope goes to devices here or to another server
 //! (`docs/protocol.md`, sections 5 and 7).
 
-use bytes::Bytes;
 use eko_federation::post::EnvelopeAnswer;
 use eko_federation::{Federation, STEP_TIME, StoredActor, limits};
 use eko_protocol::activity::Report;
@@ -205,7 +204,7 @@ impl Messaging {
         let sent = self.store().record_sent(envelope, caller.device, now_ms, self.keep_until(now_ms)).await?;
         let uuid = id::activity_uuid(sent.sent_ms.unsigned_abs(), &header.author, header.id.as_str());
         let activity = self.origin().activity(&uuid);
-        let body = Bytes::from(create.to_value(self.origin(), &activity).to_string());
+        let text = create.to_value(&activity).to_string();
 
         let outcome = match self.admit(origin, host).await? {
             Admission::LeftAlone { until_ms } => {
@@ -219,7 +218,7 @@ impl Messaging {
                     host: &host,
                     recipient: StoredActor::Read(recipient),
                     author: caller.user,
-                    body: &body,
+                    text: &text,
                     time: self.limits().remote_send_time,
                 };
                 self.dispatch(federation, dispatch).await?
@@ -252,7 +251,7 @@ impl Messaging {
                         envelope: header.id.clone(),
                     }),
                     listed_as: None,
-                    body: ParcelBody::Text(String::from_utf8_lossy(&body).into_owned()),
+                    body: ParcelBody::Text(text),
                 };
                 self.queue_envelope(caller.user, parcel).await?;
                 SendOutcome::Queued { activity }

@@ -4,11 +4,12 @@
 use bytes::Bytes;
 use eko_federation::post::{Posted, PostedKind, TakeAnswer};
 use eko_federation::{Federation, RemoteError, STEP_TIME, StoredActor, limits};
-use eko_protocol::activity::{activity_type, context};
+use eko_protocol::activity::activity_type;
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::id::DeviceId;
 use eko_protocol::key_package::{KeyPackage, LocalPackages, RemotePackages, RequestedDevices};
+use eko_protocol::vocabulary::context;
 use eko_protocol::{Invalid, collection};
 use eko_store::device::DeviceAddress;
 use eko_store::devices::UserDevices;
@@ -141,7 +142,7 @@ impl Messaging {
             return Err(RemoteError::Unreachable(why).into());
         };
         let body = json!({
-            "@context": context(self.origin()),
+            "@context": context(),
             "type": activity_type("Take"),
             "id": self.origin().activity(&Builder::from_random_bytes(self.random()).into_uuid()),
             "actor": actor,
@@ -155,7 +156,7 @@ impl Messaging {
         // The sender has chosen the address, so that its silence is no evidence.
         match self.note_outcome(&origin, &host, None, posted).await? {
             DispatchOutcome::Answered(answer) => match TakeAnswer::of(&answer, &origin) {
-                TakeAnswer::Packages(packages) => Ok(packages.to_value(self.origin())),
+                TakeAnswer::Packages(packages) => Ok(packages.to_value()),
                 TakeAnswer::UnknownUser => Err(Refusal::UnknownUser.into()),
                 TakeAnswer::NotFederated => Err(RemoteError::Excluded(authority.to_owned()).into()),
                 TakeAnswer::Unusable(why) => Err(RemoteError::Unusable(format!("{authority}: {why}")).into()),

@@ -19,17 +19,12 @@ use serde_json::{Map, Value, json};
 
 use crate::address::{Origin, UserName};
 use crate::device_set::DeviceSetRef;
+use crate::vocabulary::context;
 
 pub use create::{DeliveryProgress, create_accepted};
 pub use delivered::DeliveredActivity;
 pub use pending::{PendingRegistration, device_offered, pending_device};
 pub use report::{Report, ReportKind};
-
-/// Returns the `@context` of every activity and collection: the ActivityStreams context and this
-/// server's terms.
-pub fn context(origin: &Origin) -> Value {
-    json!(["https://www.w3.org/ns/activitystreams", origin.ns()])
-}
 
 /// Returns the `type` of an activity that this protocol defines: `["Activity", name]`, so that a
 /// server that does not know the name reads an activity.
@@ -40,7 +35,7 @@ pub fn activity_type(name: &str) -> Value {
 /// Writes an `Announce`. It tells a connected device to fetch its mailbox, if an entry is too long
 /// for a frame of the socket (section 8).
 pub fn announce(origin: &Origin, user: &UserName) -> Value {
-    json!({"@context": context(origin), "type": "Announce", "object": origin.inbox(user)})
+    json!({"@context": context(), "type": "Announce", "object": origin.inbox(user)})
 }
 
 /// Adds a mailbox entry's own members to its activity: `eko:received`, the time of acceptance

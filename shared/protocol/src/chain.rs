@@ -5,10 +5,10 @@
 //! signature of a device, so that a server cannot change which devices a user has.
 //!
 //! ```text
-//! node 0              node 1              node 2
-//! AddDevice phone     AddDevice laptop    RevokeDevice phone
-//! by phone itself     by phone            by laptop
-//! prev: null     ◄─── prev: SHA-256  ◄─── prev: SHA-256       head: SHA-256 of node 2
+//! node 0                node 1                   node 2
+//! AddDevice phone       AddDevice laptop         RevokeDevice phone
+//! by phone itself       by phone                 by laptop
+//!                  ◄─── previous: SHA-256  ◄──── previous: SHA-256     head: SHA-256 of node 2
 //! ```
 //!
 //! The server stores the chain's [`ChainPosition`] and the active devices. It decides about a new

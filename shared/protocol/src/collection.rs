@@ -3,11 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::activity::{context, put_device_set};
+use crate::activity::put_device_set;
 use crate::address::{Origin, UserName};
 use crate::chain::ChainNode;
 use crate::device_set::DeviceSetRef;
 use crate::key_package::KeyPackage;
+use crate::vocabulary::context;
 
 /// The one-time keys that a device has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +43,7 @@ pub fn inbox_page(
     next: Option<&str>,
     count: PreKeyCount,
 ) -> Value {
-    let mut body = start(origin, "OrderedCollectionPage", page);
+    let mut body = start("OrderedCollectionPage", page);
     body.insert("partOf".to_owned(), json!(origin.inbox(user)));
     body.insert("orderedItems".to_owned(), Value::Array(entries));
     body.insert("eko:preKeyCount".to_owned(), json!(count.pre_keys));
@@ -61,18 +62,17 @@ pub fn key_packages(
     packages: &[KeyPackage],
     device_set: Option<&DeviceSetRef>,
 ) -> Value {
-    package_collection(origin, &origin.key_packages(user), packages, device_set)
+    package_collection(&origin.key_packages(user), packages, device_set)
 }
 
 /// Writes a collection of key packages with the address `id`.
 pub(crate) fn package_collection(
-    origin: &Origin,
     id: &str,
     packages: &[KeyPackage],
     device_set: Option<&DeviceSetRef>,
 ) -> Value {
-    let items: Vec<Value> = packages.iter().map(|package| package.to_value(origin)).collect();
-    let mut body = start(origin, "Collection", id);
+    let items: Vec<Value> = packages.iter().map(KeyPackage::to_value).collect();
+    let mut body = start("Collection", id);
     body.insert("totalItems".to_owned(), json!(items.len()));
     body.insert("items".to_owned(), Value::Array(items));
     put_device_set(&mut body, device_set);
@@ -86,7 +86,7 @@ pub fn device_chain(
     nodes: &[ChainNode],
     device_set: Option<&DeviceSetRef>,
 ) -> Value {
-    let mut body = start(origin, "OrderedCollection", &origin.devices(user));
+    let mut body = start("OrderedCollection", &origin.devices(user));
     body.insert("totalItems".to_owned(), json!(nodes.len()));
     body.insert("orderedItems".to_owned(), nodes.iter().map(ChainNode::to_value).collect());
     put_device_set(&mut body, device_set);
@@ -94,9 +94,9 @@ pub fn device_chain(
 }
 
 /// Returns the first members of a collection: context, type and id.
-fn start(origin: &Origin, kind: &str, id: &str) -> Map<String, Value> {
+fn start(kind: &str, id: &str) -> Map<String, Value> {
     let mut body = Map::new();
-    body.insert("@context".to_owned(), context(origin));
+    body.insert("@context".to_owned(), context());
     body.insert("type".to_owned(), json!(kind));
     body.insert("id".to_owned(), json!(id));
     body
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn bodies_of_the_contract() {
         let (origin, bob) = (Origin::parse("https://b.example").unwrap(), UserName::parse("bob").unwrap());
-        let context = json!(["https://www.w3.org/ns/activitystreams", "https://b.example/ns"]);
+        let context = context();
         let set = DeviceSetRef::new(1, "ab".repeat(32)).unwrap();
         let count = PreKeyCount { pre_keys: 98, kyber_pre_keys: 3 };
         let inbox = "https://b.example/user/bob/inbox";

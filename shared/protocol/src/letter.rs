@@ -10,8 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::activity::{context, queued};
-use crate::address::Origin;
+use crate::activity::queued;
 use crate::envelope::{Create, EnvelopeHeader};
 use crate::id::EntryKey;
 use crate::json::text;
@@ -57,14 +56,13 @@ pub struct FetchedLetter {
 }
 
 impl FetchedLetter {
-    /// Writes the `Create` that the device fetches. `entry` is the URL of the entry, by which the
-    /// device acknowledges it.
-    pub fn to_value(&self, origin: &Origin, entry: &str) -> Value {
+    /// Writes, without a context, the `Create` that the device fetches. `entry` is the URL of the
+    /// entry, by which the device acknowledges it.
+    pub fn to_value(&self, entry: &str) -> Value {
         let header = &self.letter.header;
         let content = STANDARD.encode(&self.ciphertext);
         let messages = json!([{"to": self.device, "from": header.from, "content": content}]);
         let mut body = json!({
-            "@context": context(origin),
             "type": "Create",
             "actor": header.author,
             "to": self.to,
@@ -136,8 +134,7 @@ mod tests {
             ms in proptest::option::of(0i64..4_000_000_000_000),
         ) {
             let fetched = fetched(ciphertext, notify, ms);
-            let origin = Origin::parse("https://b.example").unwrap();
-            let value = fetched.to_value(&origin, "https://b.example/user/bob/inbox/x");
+            let value = fetched.to_value("https://b.example/user/bob/inbox/x");
             prop_assert_eq!(&value["eko:received"], "1970-01-01T00:00:01Z");
             prop_assert_eq!(&value["eko:entry"], "https://b.example/user/bob/inbox/x");
             prop_assert_eq!(FetchedLetter::parse(&value).unwrap(), fetched.clone());

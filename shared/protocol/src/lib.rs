@@ -55,6 +55,7 @@
 //! | the nonce of an ID token | 10 | [`sign_in`] |
 //! | RFC 9421 and draft-cavage signatures | 7 | [`http_signature`] |
 //! | RFC 3339 timestamps | 1 | [`timestamp`] |
+//! | the vocabulary, and the JSON-LD contexts | 1 | [`vocabulary`] |
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unreachable))]
@@ -82,6 +83,7 @@ pub mod sign_in;
 #[cfg(test)]
 mod signer;
 pub mod timestamp;
+pub mod vocabulary;
 pub mod xeddsa;
 
 pub use invalid::Invalid;

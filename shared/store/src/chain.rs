@@ -5,7 +5,7 @@
 //!
 //! | Attribute | Type | Unit | Meaning |
 //! |---|---|---|---|
-//! | `j` | B | | the node as canonical JSON |
+//! | `j` | B | | the node as JSON, without its context |
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
@@ -36,7 +36,7 @@ pub enum AppendOutcome {
 /// Builds the item of a verified node.
 pub(crate) fn node_item(user: &UserName, node: &ChainNode) -> Item {
     let mut item = key::chain_node(user, node.seq()).item();
-    item.set(NODE, b(node.canonical()));
+    item.set(NODE, b(node.to_stored()));
     item
 }
 
@@ -52,7 +52,7 @@ impl Store {
     /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) if a node is not readable.
     pub async fn chain(&self, user: &UserName) -> Result<Vec<ChainNode>> {
         let items = self.query_all(&key::user_partition(user), key::CHAIN_PREFIX, Projection::Whole).await?;
-        items.iter().map(|item| ChainNode::from_canonical(item.need_b(NODE)?).map_err(corrupt)).collect()
+        items.iter().map(|item| ChainNode::from_stored(item.need_b(NODE)?).map_err(corrupt)).collect()
     }
 
     /// Appends a verified node and changes the device set and the device's record with it, on

@@ -56,7 +56,7 @@ pub struct Parcel {
     /// listed there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listed_as: Option<String>,
-    /// The activity's text.
+    /// The activity's text, without its context.
     pub body: ParcelBody,
 }
 

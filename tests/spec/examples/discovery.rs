@@ -1,6 +1,7 @@
 //! Section 2: errors and discovery.
 
 use eko_client::device::JoinKind;
+use eko_protocol::vocabulary;
 use eko_testkit::World;
 use serde_json::json;
 
@@ -8,6 +9,14 @@ use super::{Examples, actor, get, post};
 use crate::cast::ALICE;
 
 pub(super) async fn play(examples: &mut Examples) {
+    for (title, context) in [
+        ("context", vocabulary::context()),
+        ("context of a node", vocabulary::node_context()),
+        ("context of an actor", vocabulary::actor_context()),
+        ("context of content", vocabulary::content_context()),
+    ] {
+        examples.document(title, &context);
+    }
     let world = World::new().await;
     let alice = actor(&world, &ALICE);
     alice.register(&world.id_token(&alice).await, JoinKind::First).await.unwrap();
@@ -18,7 +27,7 @@ pub(super) async fn play(examples: &mut Examples) {
         "messages": [],
     });
     let create = json!({
-        "@context": ["https://www.w3.org/ns/activitystreams", "https://eko.example/ns"],
+        "@context": vocabulary::context(),
         "type": "Create",
         "actor": "https://eko.example/user/alice",
         "to": "https://eko.example/user/bob",
@@ -42,7 +51,6 @@ pub(super) async fn play(examples: &mut Examples) {
         ("host-meta-json", "/.well-known/host-meta.json"),
         ("user", "/user/alice"),
         ("server", "/actor"),
-        ("ns", "/ns"),
     ] {
         examples.exchange(title, &get(&world, path).await);
     }

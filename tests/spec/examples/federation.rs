@@ -5,6 +5,7 @@ use eko_client::device::{JoinKind, OutgoingEnvelope};
 use eko_federation::Scheme;
 use eko_protocol::activity::{activity_type, announce};
 use eko_protocol::address::UserName;
+use eko_protocol::vocabulary;
 use eko_testkit::{ChainChanges as _, Internet, World, sign, signing_key};
 use serde_json::{Value, json};
 
@@ -36,7 +37,7 @@ fn create(bob: &SceneDevice, number: u8, world: &World, to: &[DeviceRole]) -> Va
 /// Returns a report of Bob's server, with an id of its own.
 fn report(kind: Value, number: u8, id: &str) -> Value {
     json!({
-        "@context": ["https://www.w3.org/ns/activitystreams", "https://b.example/ns"],
+        "@context": vocabulary::context(),
         "type": kind,
         "id": format!("https://b.example/activity/019c0b3b-e2c0-8000-8000-0000000000{number:02}"),
         "actor": "https://b.example/user/bob",
@@ -69,7 +70,7 @@ pub(super) async fn play(examples: &mut Examples) {
     reports(examples, (&world, &there), &alice).await;
 
     let take = json!({
-        "@context": ["https://www.w3.org/ns/activitystreams", "https://b.example/ns"],
+        "@context": vocabulary::context(),
         "type": activity_type("Take"),
         "id": "https://b.example/activity/019c0b3b-e2c0-7000-8000-000000000085",
         "actor": "https://b.example/user/bob",

@@ -44,7 +44,8 @@ async fn answer(limit: &'static str, count: u64) -> String {
             // A replacement may begin with any id.
             let pair = TwoUsers::new().await;
             let signed = pair.alice.keys().signed_pre_key();
-            let object = json!({ "signedPreKey": signed, "preKeys": [{ "id": count, "key": signed.key }] });
+            let object =
+                json!({ "signedPreKey": signed, "preKeys": [{ "keyId": count, "key": signed.key }] });
             told(&pair.publish_at(&object, PublicationKind::Replacement, pair.world.now_ms()).await)
         }
         "ids from the highest published one-time key of a kind to a new one" => {

@@ -29,7 +29,7 @@ pub(super) fn vectors(nodes: &[ChainNode]) -> Value {
 
     let (root, approval) = (nodes[0].hash(), &nodes[1]);
     let place: [&[u8]; 3] =
-        [&approval.seq().to_be_bytes(), approval.prev().unwrap().as_bytes(), root.as_bytes()];
+        [&approval.seq().to_be_bytes(), approval.previous().unwrap().as_bytes(), root.as_bytes()];
     let approved = framed(&[&description[..], &place[..]].concat());
     let approval_mac = approval.approval_mac().unwrap();
     assert_eq!(*approval_mac.as_bytes(), hmac(&approval_key, &approved));
@@ -45,7 +45,7 @@ pub(super) fn vectors(nodes: &[ChainNode]) -> Value {
             "registrationId": new.registration_id.get(), "signed": hex(&registered), "joiningMac": joining_mac,
         },
         "approval": {
-            "seq": approval.seq(), "prev": approval.prev(), "root": root, "signed": hex(&approved),
+            "seq": approval.seq(), "previous": approval.previous(), "root": root, "signed": hex(&approved),
             "approvalMac": approval_mac,
         },
     })

@@ -1,6 +1,7 @@
 //! A key package with its signatures, and the digest of a `Check`.
 
 use eko_protocol::key_package::{KeyPackage, check_digest};
+use eko_protocol::vocabulary::in_context;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -41,7 +42,7 @@ pub(super) fn vectors() -> Value {
         "signedPreKeyPrivate": hex(BOB.signed().secret()),
         "preKeyPrivate": hex(BOB.one_time(1).secret()),
         "kyberSeed": hex(BOB.kyber(1).seed()),
-        "package": package.to_value(&origin()),
+        "package": in_context(package.to_value()),
         "check": {
             "withoutLastResort": { "input": short, "digest": digest(without) },
             "withLastResort": { "inputSha256": sha256(&input), "inputBytes": input.len(), "digest": digest(with) },

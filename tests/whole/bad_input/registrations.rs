@@ -6,7 +6,7 @@ use eko_testkit::{BARE, DirectTransport, post_registration, refusal};
 use serde_json::{Value, json};
 
 use super::BadInputScene;
-use crate::variants::{changed, without};
+use crate::variants::{changed, with, without};
 
 #[tokio::test]
 async fn a_registration_that_is_wrong() {
@@ -30,7 +30,7 @@ async fn a_registration_that_is_wrong() {
     let node = |device: &Device<DirectTransport>| json!(device.first_node().unwrap());
     let other = world.device("carol", "two", BARE);
     let key = &good["preKeys"][0]["key"];
-    let many: Value = (1..=101).map(|id| json!({ "id": id, "key": key })).collect();
+    let many: Value = (1..=101).map(|id| json!({ "keyId": id, "key": key })).collect();
     let cases = [
         missing("username: missing", "username"),
         invalid("username: empty", "/username", json!("")),
@@ -85,7 +85,7 @@ async fn a_registration_that_is_wrong() {
             "422 invalid #/signedPreKey/signature",
         ),
         invalid("lastResortKyberPreKey: short", "/lastResortKyberPreKey/key", json!("CAAA")),
-        invalid("preKeys: an id twice", "/preKeys/1/id", json!(1)),
+        invalid("preKeys: an id twice", "/preKeys/1/keyId", json!(1)),
         invalid("preKeys: too many", "/preKeys", many),
         wrong(
             "kyberPreKeys: another's",
@@ -97,7 +97,11 @@ async fn a_registration_that_is_wrong() {
         wrong("node: another user's", changed("/node", node(&scene.alice)), "422 invalid #/node/actor"),
         wrong("node: another device's", changed("/node", node(&other)), "422 invalid #/node/device"),
         invalid("node: not the first", "/node/seq", json!(1)),
-        invalid("node: one before it", "/node/prev", json!("0".repeat(64))),
+        wrong(
+            "node: one before it",
+            changed("/node", with(&good["node"], "previous", json!("0".repeat(64)))),
+            "422 invalid #/node/previous",
+        ),
         invalid(
             "node: another proof",
             "/node/proof/proofValue",

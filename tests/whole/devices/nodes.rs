@@ -98,10 +98,10 @@ async fn a_node_that_is_wrong_changes_nothing() {
     let cases: Vec<(&str, Value, &str)> = vec![
         ("seq that was", add_at(behind), "409 stale-head"),
         ("seq to come", add_at(ahead), "409 stale-head"),
-        ("another prev", add_at(forked), "409 stale-head"),
+        ("another previous", add_at(forked), "409 stale-head"),
         ("the first node again", first.clone(), "409 stale-head"),
-        ("prev that is no hash", changed("/prev", json!("abc")), "422 invalid #/prev"),
-        ("no prev", without("prev"), "422 invalid #/prev"),
+        ("previous that is no hash", changed("/previous", json!("abc")), "422 invalid #/previous"),
+        ("no previous", without("previous"), "409 stale-head"),
         ("no approval", without("approvalMac"), "422 invalid #/approvalMac"),
         ("an approval that is none", changed("/approvalMac", json!("AAAA")), "422 invalid #/approvalMac"),
         (

@@ -34,7 +34,7 @@ async fn a_reset_revokes_all_others_and_everyone_sees_it() {
     insta::assert_json_snapshot!("chain_with_a_reset", chain.json().unwrap()["orderedItems"][2]);
     let (nodes, state) = alice.chain(bob.user()).await.unwrap();
     assert!(matches!(nodes[2].kind(), NodeKind::Reset(_)));
-    assert_eq!(nodes[2].prev(), seen.position.head.as_deref());
+    assert_eq!(nodes[2].previous(), seen.position.head.as_deref());
     assert_eq!(state.active.keys().collect::<Vec<_>>(), [fresh.id()]);
     assert_eq!(fresh.pending_devices().await.unwrap(), []);
     // The mailboxes of the revoked devices go: the new device gets nothing of theirs.

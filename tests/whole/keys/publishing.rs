@@ -77,7 +77,7 @@ async fn published_whole_or_not_at_all() {
     let theirs = json!(alice.keys().first());
     let key = good["preKeys"][0]["key"].as_str().unwrap().to_owned();
     let changed = |pointer: &str, to: Value| changed(&good, pointer, to);
-    let hundred_and_one = |id: u32| json!({ "id": id, "key": key });
+    let hundred_and_one = |id: u32| json!({ "keyId": id, "key": key });
     let flooded = changed("/preKeys", (10..111).map(hundred_and_one).collect());
     let cases: Vec<(&str, Value, &str)> = vec![
         (
@@ -108,30 +108,30 @@ async fn published_whole_or_not_at_all() {
         ),
         ("a Kyber key too short", changed("/kyberPreKeys/0/key", json!("CAAA")), "/kyberPreKeys/0/key"),
         ("no base64", changed("/preKeys/0/key", json!("?")), "/preKeys/0/key"),
-        ("an id that is no number", changed("/preKeys/0/id", json!("4")), "/preKeys/0/id"),
-        ("an id below 0", changed("/preKeys/0/id", json!(-1)), "/preKeys/0/id"),
-        ("an id above 2^31 - 1", changed("/preKeys/0/id", json!(1_u64 << 31)), "/preKeys/0/id"),
-        ("an id twice", changed("/preKeys/1/id", good["preKeys"][0]["id"].clone()), "/preKeys/1/id"),
+        ("an id that is no number", changed("/preKeys/0/keyId", json!("4")), "/preKeys/0/keyId"),
+        ("an id below 0", changed("/preKeys/0/keyId", json!(-1)), "/preKeys/0/keyId"),
+        ("an id above 2^31 - 1", changed("/preKeys/0/keyId", json!(1_u64 << 31)), "/preKeys/0/keyId"),
+        ("an id twice", changed("/preKeys/1/keyId", good["preKeys"][0]["keyId"].clone()), "/preKeys/1/keyId"),
         (
             "the last resort's id",
-            changed("/kyberPreKeys/0/id", good["lastResortKyberPreKey"]["id"].clone()),
-            "/kyberPreKeys/0/id",
+            changed("/kyberPreKeys/0/keyId", good["lastResortKyberPreKey"]["keyId"].clone()),
+            "/kyberPreKeys/0/keyId",
         ),
         ("more than a hundred", flooded, "/preKeys"),
         (
             "an id of other bytes",
-            changed("/preKeys/0/id", first["preKeys"][2]["id"].clone()),
-            "/preKeys/0/id",
+            changed("/preKeys/0/keyId", first["preKeys"][2]["keyId"].clone()),
+            "/preKeys/0/keyId",
         ),
         (
             "a signed key's id of other bytes",
-            changed("/signedPreKey/id", first["signedPreKey"]["id"].clone()),
-            "/signedPreKey/id",
+            changed("/signedPreKey/keyId", first["signedPreKey"]["keyId"].clone()),
+            "/signedPreKey/keyId",
         ),
         (
             "a last resort's id of other bytes",
-            changed("/lastResortKyberPreKey/id", first["lastResortKyberPreKey"]["id"].clone()),
-            "/lastResortKyberPreKey/id",
+            changed("/lastResortKyberPreKey/keyId", first["lastResortKyberPreKey"]["keyId"].clone()),
+            "/lastResortKyberPreKey/keyId",
         ),
         ("a key that is none", changed("/preKeys/0", json!("key")), "/preKeys/0"),
         ("keys that are no array", changed("/preKeys", json!({})), "/preKeys"),
@@ -187,14 +187,14 @@ async fn ids_do_not_jump() {
     let first = json!(bob.keys().first());
     let with_id = |kind: &str, id: u32| {
         let mut key = first[kind][0].clone();
-        key["id"] = json!(id);
+        key["keyId"] = json!(id);
         json!({ kind: [key] })
     };
     let before = world.stored().await;
     for (kind, highest) in [("preKeys", 3), ("kyberPreKeys", 3)] {
         for id in [highest + 4001, 0x7FFF_FFFF] {
             let answer = add(&bob, &with_id(kind, id)).await;
-            assert_eq!(answer, format!("422 invalid #/object/{kind}/0/id"), "{id}");
+            assert_eq!(answer, format!("422 invalid #/object/{kind}/0/keyId"), "{id}");
         }
     }
     assert_eq!(world.stored().await.difference(&before), []);
@@ -206,9 +206,9 @@ async fn ids_do_not_jump() {
     }
     // The ids of a registration begin at 0.
     let carol = world.device("carol", "one", curve(1));
-    for (id, expected) in [(4001, "422 invalid #/preKeys/0/id"), (4000, "201")] {
+    for (id, expected) in [(4001, "422 invalid #/preKeys/0/keyId"), (4000, "201")] {
         let mut body = carol.registration(RegistrationProof::Node(carol.first_node().unwrap()));
-        body["preKeys"][0]["id"] = json!(id);
+        body["preKeys"][0]["keyId"] = json!(id);
         let answer = post_registration(&carol, &world.id_token(&carol).await, &body).await;
         assert!(refusal(&answer).starts_with(expected), "{id}: {}", refusal(&answer));
     }

@@ -87,7 +87,7 @@ async fn two_publications_race() {
     for (keys, outcome) in batches.iter().zip(outcomes) {
         match outcome {
             Ok(_) => due.extend(keys.pre_keys.iter().map(|key| key.id.get())),
-            Err(error) => assert_eq!(refused::<()>(Err(error)), "422 invalid #/object/preKeys/0/id"),
+            Err(error) => assert_eq!(refused::<()>(Err(error)), "422 invalid #/object/preKeys/0/keyId"),
         }
     }
     let mut given = Vec::new();

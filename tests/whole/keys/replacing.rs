@@ -49,7 +49,7 @@ async fn ids_begin_anew() {
     bob.publish(&high).await.unwrap();
     world.advance(MINUTE_MS);
     let low = more(&mut bob, 1, 0);
-    assert_eq!(refused(bob.publish(&low).await), "422 invalid #/object/preKeys/0/id");
+    assert_eq!(refused(bob.publish(&low).await), "422 invalid #/object/preKeys/0/keyId");
     let keys = all_new(&mut bob, 0, 0);
     assert_eq!(bob.replace_keys(&keys, world.now_ms()).await.unwrap(), left(0, 0));
     assert_eq!(bob.publish(&low).await.unwrap(), left(1, 0));

@@ -31,7 +31,7 @@ async fn the_first_sign_in_claims_a_name() {
       "actor": "https://eko.example/user/alice",
       "device": "https://eko.example/user/alice/device/dd639f7a-fe88-4eab-bb3b-17081b5ecefa",
       "eko:deviceSet": {
-        "head": "ede45bd4b8acbd65d708c07564d174c35cb41de28eb31cf7755d242cafe0c8c0",
+        "head": "8af10aded2a536a8a0fd3d373b5ab9806baea0d163b9f3f2f5b3d2898e0babc7",
         "length": 1
       },
       "expiresIn": 900,
@@ -82,7 +82,7 @@ async fn a_further_device_is_answered_that_it_is_pending() {
       "actor": "https://eko.example/user/alice",
       "device": "https://eko.example/user/alice/device/18fe115a-705a-4e8f-97f4-290cbd2f27a5",
       "eko:deviceSet": {
-        "head": "3e2fd939bf2e509589c5937d6b9c0d98f428d4cece930422a2916fdfae925e40",
+        "head": "096cd3361d3a6c8111defb12f7de32e7477008d8a86926ab34ad04892d208516",
         "length": 1
       },
       "expiresIn": 900,

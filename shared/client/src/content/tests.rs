@@ -7,6 +7,7 @@ mod refused;
 use std::sync::{Arc, Mutex};
 
 use eko_protocol::limits::MAX_CONTENT_BYTES;
+use eko_protocol::vocabulary::content_context;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -76,7 +77,7 @@ fn control() -> GroupControl {
 fn a_note_is_what_the_contract_says() {
     let mut said = activity(ActivityContent::Note(note("Hello")));
     let expected = json!({
-        "@context": "https://www.w3.org/ns/activitystreams", "type": "Create", "id": URN, "actor": ALICE,
+        "@context": content_context(), "type": "Create", "id": URN, "actor": ALICE,
         "to": [BOB], "published": "2026-01-29T19:30:00.007Z", "eko:sequence": 17,
         "eko:deviceSets": { BOB: { "length": 2, "head": "ab".repeat(32) } },
         "object": { "type": "Note", "id": OTHER_URN, "content": "Hello", "mediaType": "text/plain" },
@@ -114,7 +115,7 @@ fn a_read_is_what_the_contract_says() {
     let mut read = activity(ActivityContent::Read(ActivityId::parse(OTHER_URN).unwrap()));
     (read.sequence, read.device_sets) = (None, BTreeMap::new());
     let expected = json!({
-        "@context": "https://www.w3.org/ns/activitystreams", "type": "Read", "id": URN, "actor": ALICE,
+        "@context": content_context(), "type": "Read", "id": URN, "actor": ALICE,
         "to": [BOB], "published": "2026-01-29T19:30:00.007Z", "object": OTHER_URN,
     });
     assert_eq!(json_of(&read), expected);

@@ -1,14 +1,11 @@
 //! Writing activities as JSON.
 
+use eko_protocol::vocabulary::content_context;
 use eko_protocol::{multibase, timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{Activity, ActivityContent, Note, receipt};
 use crate::attachment::Attachment;
-
-/// The JSON-LD context of activities between clients. Members that begin with `eko:` are read by
-/// these full names.
-pub(crate) const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
 
 /// Returns the activity as JSON.
 pub(super) fn value(activity: &Activity) -> Value {
@@ -23,7 +20,7 @@ pub(super) fn value(activity: &Activity) -> Value {
     };
     let mut value = Map::new();
     let mut put = |name: &str, member: Value| drop(value.insert(name.to_owned(), member));
-    put("@context", json!(CONTEXT));
+    put("@context", content_context());
     put("type", json!(kind));
     put("id", json!(activity.id));
     put("actor", json!(activity.actor));

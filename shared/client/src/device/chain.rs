@@ -1,6 +1,5 @@
 //! Reading and changing device chains (section 3).
 
-use eko_protocol::activity::context;
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::chain::{
     ChainNode, ChainPosition, ChainState, NewDevice, NextNode, ReplayError, UnsignedNode, rejection_base,
@@ -10,6 +9,7 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::DeviceId;
 use eko_protocol::json::{optional, required_list, shape};
 use eko_protocol::multibase;
+use eko_protocol::vocabulary::context;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -117,7 +117,7 @@ impl<T: Transport> Device<T> {
         let base = rejection_base(&self.actor(), &address, waiting, set);
         let signature = self.keys.identity().sign(&base, &self.environment);
         json!({
-            "@context": context(&self.origin),
+            "@context": context(),
             "type": "Reject",
             "object": address,
             "eko:deviceSet": set,

@@ -2,12 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use eko_protocol::activity::{Report, activity_type, context};
+use eko_protocol::activity::{Report, activity_type};
 use eko_protocol::address::{Origin, UserName};
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::id::{DeviceId, EnvelopeId};
 use eko_protocol::json::text;
 use eko_protocol::timestamp;
+use eko_protocol::vocabulary::context;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -114,7 +115,7 @@ impl<T: Transport> Device<T> {
             }
         }
         json!({
-            "@context": context(&self.origin),
+            "@context": context(),
             "type": "Create",
             "actor": self.actor(),
             "to": there.actor(&outgoing.to),
@@ -129,7 +130,7 @@ impl<T: Transport> Device<T> {
     /// The problem `not-yours` if one of them is no entry of this user.
     pub async fn acknowledge(&self, entries: &[String]) -> Result<(), ClientError> {
         let body = json!({
-            "@context": context(&self.origin),
+            "@context": context(),
             "type": activity_type("Delivered"),
             "actor": self.actor(),
             "object": entries,

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use eko_protocol::activity::{activity_type, context};
+use eko_protocol::activity::activity_type;
 use eko_protocol::address::{Handle, Origin, UserName};
 use eko_protocol::chain::ChainState;
 use eko_protocol::device_set::DeviceSetRef;
@@ -11,6 +11,7 @@ use eko_protocol::json::shape;
 use eko_protocol::key_package::{
     KeyPackage, PackageCollection, PublicationKind, PublishedKeys, check_digest, publication_base,
 };
+use eko_protocol::vocabulary::context;
 use eko_protocol::{multibase, timestamp};
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -103,7 +104,7 @@ impl<T: Transport> Device<T> {
         let base = publication_base(&self.actor(), &self.address(), object, &published, kind)?;
         let signature = self.keys.identity().sign(&base, &self.environment);
         let mut activity = json!({
-            "@context": context(&self.origin),
+            "@context": context(),
             "type": "Add",
             "actor": self.actor(),
             "published": published,
@@ -190,7 +191,7 @@ impl<T: Transport> Device<T> {
     /// problems `not-found`, `not-federated`, `remote-unreachable` and `remote-failed` of the other
     /// server.
     pub async fn take_from(&self, origin: &Origin, user: &UserName) -> Result<TakenPackages, ClientError> {
-        let object = json!(Handle::new(user.clone(), origin).to_string());
+        let object = json!(Handle::new(user.clone(), origin).acct());
         self.take_at(&self.origin.outbox(&self.user), origin, user, object).await
     }
 
@@ -214,7 +215,7 @@ impl<T: Transport> Device<T> {
     /// addresses.
     pub fn take_activity(&self, object: Value) -> Value {
         json!({
-            "@context": context(&self.origin),
+            "@context": context(),
             "type": activity_type("Take"),
             "actor": self.actor(),
             "object": object,

@@ -9,6 +9,7 @@ use eko_protocol::collection;
 use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::key::JoiningMac;
 use eko_protocol::key_package::KeyPackage;
+use eko_protocol::vocabulary::node_context;
 use http::{Request, Response, header};
 use serde_json::json;
 
@@ -115,33 +116,33 @@ fn the_registration_it_makes_is_whole() {
     let device = device_with(offline(), "alice", repeatable(1)).with_name("phone");
     let body = device.registration(RegistrationProof::Node(device.first_node().unwrap()));
     assert_eq!(body["possession"], body["node"]["possession"]);
-    insta::assert_json_snapshot!(body, { ".lastResortKyberPreKey.key" => "[1569 bytes]" }, @r#"
+    assert_eq!(body["node"]["@context"], node_context());
+    insta::assert_json_snapshot!(body, {
+        ".lastResortKyberPreKey.key" => "[1569 bytes]",
+        r#".node["@context"]"# => "[context]",
+    }, @r#"
     {
       "deviceId": "16e71731-1460-4b11-857b-812b8eba4be8",
       "deviceName": "phone",
       "identityKey": "Bcl8FW1hvJ22pw8+qqffa/ayBwKjCnJfRcdBxSarxus/",
       "kyberPreKeys": [],
       "lastResortKyberPreKey": {
-        "id": 1,
         "key": "[1569 bytes]",
+        "keyId": 1,
         "signature": "OHuZeXeh/JNr3+YCT/87U+Eb1DohfMTFCcNryMvUzAl8AE7Z197G8LF3NSZ4IlWaab1Lhqp/d3767zdzzsQ+Aw=="
       },
       "node": {
-        "@context": [
-          "https://www.w3.org/ns/activitystreams",
-          "https://a.example/ns"
-        ],
+        "@context": "[context]",
         "actor": "https://a.example/user/alice",
         "device": "https://a.example/user/alice/device/16e71731-1460-4b11-857b-812b8eba4be8",
         "id": "https://a.example/user/alice/devices/0",
         "identityKey": "Bcl8FW1hvJ22pw8+qqffa/ayBwKjCnJfRcdBxSarxus/",
         "keyPackage": "https://a.example/user/alice/keyPackage/16e71731-1460-4b11-857b-812b8eba4be8",
         "possession": "z3fh5MTU6nfi2KBGPCkTP8XUmpSXgXnqbnnTV9VpLc3otUVKESgQDQHFi3TXS2ZPQSa5hmSyAmbw4CYgxPxkvb6PV",
-        "prev": null,
         "proof": {
           "cryptosuite": "xeddsa-2022",
           "proofPurpose": "authentication",
-          "proofValue": "z2f98kmBdJ5xhyxaJ2sMUL3mxtUjdGd1j8fPYjX8fgC1pNxUPAGFRhmVtkzT7nxfh1ybRGqcr7DwrDBqE5sR18tZ3",
+          "proofValue": "z21j3DSrC5hRcXb5m7iAiFmEVRsuVzEdN7SEtQurfVzfwrkJwjT5fzG7dGtMBhVSwWHsi2GczSdAzfwzPXTvphW66",
           "type": "DataIntegrityProof",
           "verificationMethod": "https://a.example/user/alice/device/16e71731-1460-4b11-857b-812b8eba4be8"
         },
@@ -156,14 +157,14 @@ fn the_registration_it_makes_is_whole() {
       "possession": "z3fh5MTU6nfi2KBGPCkTP8XUmpSXgXnqbnnTV9VpLc3otUVKESgQDQHFi3TXS2ZPQSa5hmSyAmbw4CYgxPxkvb6PV",
       "preKeys": [
         {
-          "id": 1,
-          "key": "BfJ+7r/2P4+KrgWvS9+6RfnfOwCEEpgsGaBE/PER2MlI"
+          "key": "BfJ+7r/2P4+KrgWvS9+6RfnfOwCEEpgsGaBE/PER2MlI",
+          "keyId": 1
         }
       ],
       "registrationId": 623,
       "signedPreKey": {
-        "id": 1,
         "key": "BTXSMA7WIC4PTiXqVA+P/byBKrOOlvFF5buFjfvyKlNt",
+        "keyId": 1,
         "signature": "9jrNkXmdf6olvl5sHPWTWG3Wwp46lRUaU2/nO0EHEGNy7xnRsF7QGbfX2M2e1qlgbUWzweCGI0D+AYBWzw/XBQ=="
       },
       "username": "alice"
@@ -186,12 +187,9 @@ fn the_envelope_it_makes_is_whole() {
     let mut envelope = OutgoingEnvelope::new(user("bob"), alice.envelope_id(), messages);
     envelope.expires_ms = Some(1_769_715_060_000);
     envelope.device_set = Some(DeviceSetRef { length: 2, head: "ab".repeat(32) });
-    insta::assert_json_snapshot!(alice.create_activity(&envelope.at(&other)), @r#"
+    insta::assert_json_snapshot!(alice.create_activity(&envelope.at(&other)), { r#"["@context"]"# => "[context]" }, @r#"
     {
-      "@context": [
-        "https://www.w3.org/ns/activitystreams",
-        "https://a.example/ns"
-      ],
+      "@context": "[context]",
       "actor": "https://a.example/user/alice",
       "object": {
         "eko:deviceSet": {
@@ -224,12 +222,9 @@ fn the_envelope_it_makes_is_whole() {
     }
     "#);
     let shortest = OutgoingEnvelope::new(user("bob"), alice.envelope_id(), Vec::new());
-    insta::assert_json_snapshot!(alice.create_activity(&shortest), @r#"
+    insta::assert_json_snapshot!(alice.create_activity(&shortest), { r#"["@context"]"# => "[context]" }, @r#"
     {
-      "@context": [
-        "https://www.w3.org/ns/activitystreams",
-        "https://a.example/ns"
-      ],
+      "@context": "[context]",
       "actor": "https://a.example/user/alice",
       "object": {
         "id": "https://a.example/message/dd06fcb3-b3ba-440e-95ea-32b5c47ef6ae",

@@ -9,6 +9,7 @@ use eko_protocol::device_set::DeviceSetRef;
 use eko_protocol::json::{canonical, has_type, only, optional, optional_text, shape};
 use eko_protocol::key::{IdentityKey, Signature};
 use eko_protocol::limits::MAX_JSON_DEPTH;
+use eko_protocol::vocabulary::content_context;
 use eko_protocol::{Invalid, multibase, timestamp, xeddsa};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -16,7 +17,6 @@ use zeroize::Zeroizing;
 use super::{GroupChange, GroupSigner, GroupState, MasterKey};
 use crate::content::member::{device, parsed, texts};
 use crate::content::read::{ActivityHeader, hash};
-use crate::content::write::CONTEXT;
 use crate::content::{ActivityId, MAX_PLAINTEXT};
 use crate::secret::decode_32;
 
@@ -65,12 +65,15 @@ impl GroupControl {
         let environment = signer.environment;
         let verb = if change == GroupChange::Created { "Create" } else { "Update" };
         let mut value = json!({
-            "@context": CONTEXT, "type": [verb, "GroupControl"], "id": ActivityId::generate(environment),
+            "@context": content_context(), "type": [verb, "GroupControl"], "id": ActivityId::generate(environment),
             "actor": signer.actor, "to": [state.id()], "published": timestamp::format(environment.now_ms()),
             "eko:group": { "id": state.id(), "epoch": state.epoch(), "state": state.hash() },
             "object": state.to_value(), "eko:change": change.as_str(),
-            "eko:previous": previous.map(GroupState::hash), "eko:device": signer.device,
+            "eko:device": signer.device,
         });
+        if let Some(previous) = previous {
+            put(&mut value, "eko:previous", json!(previous.hash()));
+        }
         if let (GroupChange::Added, Some(previous)) = (change, previous) {
             let added: Vec<&String> = state.members().difference(previous.members()).collect();
             put(&mut value, "eko:added", json!(added));
@@ -112,7 +115,7 @@ impl GroupControl {
         let previous = optional_text(value, "eko:previous")?.map(hash).transpose();
         let previous = previous.map_err(|fault| fault.under("/eko:previous"))?;
         if is_first != previous.is_none() || is_first != (state.epoch() == 1) {
-            return Err(Invalid::at("/eko:previous", "must be null on the first epoch, which is created"));
+            return Err(Invalid::at("/eko:previous", "must be missing on the first epoch, which is created"));
         }
         check_author(&head.actor, change, &state)?;
         let added = if change == GroupChange::Added { added(value, &state)? } else { BTreeSet::new() };

@@ -14,6 +14,7 @@ mod removing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use eko_protocol::vocabulary::content_context;
 use eko_protocol::{Invalid, multibase};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -187,7 +188,7 @@ fn a_control_is_what_the_contract_says() {
     let mac = value.as_object_mut().unwrap().remove("eko:mac").unwrap();
     let signature = value.as_object_mut().unwrap().remove("eko:signature").unwrap();
     let expected = json!({
-        "@context": "https://www.w3.org/ns/activitystreams", "type": ["Update", "GroupControl"],
+        "@context": content_context(), "type": ["Update", "GroupControl"],
         "id": control.id(), "actor": ALICE, "to": [before.id()], "published": "2026-01-29T19:30:00Z",
         "eko:group": { "id": before.id(), "epoch": 2, "state": state.hash() },
         "object": {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use eko_federation::post::EnvelopeAnswer;
 use eko_federation::{Federation, RemoteError, StoredActor};
 use eko_protocol::activity::Report;
@@ -87,14 +86,13 @@ impl Messaging {
             // An earlier receive of the message has done the parcel, and queued the report.
             return Ok(ParcelFate::Done { report: None, scope: WaitScope::Activity });
         };
-        let body = Bytes::from(text);
         let dispatch = Dispatch {
             to: &parcel.to,
             origin,
             host,
             recipient: StoredActor::Unread,
             author: &parcel.author,
-            body: &body,
+            text: &text,
             time: ATTEMPT_TIME,
         };
         match self.dispatch(federation, dispatch).await {

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::context;
 use crate::address::{Origin, UserName};
 use crate::chain::NewDevice;
 use crate::key::JoiningMac;
@@ -41,11 +40,10 @@ pub fn pending_device(origin: &Origin, user: &UserName, pending: &PendingRegistr
     })
 }
 
-/// Writes the `Offer` with which the server tells the active devices, in their mailboxes, that a
+/// Writes, without a context, the `Offer` with which the server tells the active devices, in their mailboxes, that a
 /// device waits for approval. Its object is the [`pending_device`].
 pub fn device_offered(origin: &Origin, user: &UserName, pending: &PendingRegistration<'_>) -> Value {
     json!({
-        "@context": context(origin),
         "type": "Offer",
         "actor": origin.server_actor(),
         "to": origin.actor(user),
@@ -76,10 +74,6 @@ mod tests {
         let offer = device_offered(&origin, &alice, &pending);
         insta::assert_json_snapshot!(offer, @r#"
         {
-          "@context": [
-            "https://www.w3.org/ns/activitystreams",
-            "https://a.example/ns"
-          ],
           "actor": "https://a.example/actor",
           "object": {
             "actor": "https://a.example/user/alice",

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{activity_type, context, put_device_set};
+use super::{activity_type, put_device_set};
 use crate::Invalid;
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
@@ -225,12 +225,11 @@ impl Report {
         self
     }
 
-    /// Returns the wire form. `origin` is the origin of the server that writes it; the context
-    /// names it, and reports of its own actors get an id on it.
+    /// Returns the wire form, without a context. `origin` is the origin of the server that writes it:
+    /// reports of its own actors get an id on it.
     pub fn to_value(&self, origin: &Origin) -> Value {
         let own = || origin.owns(&self.actor).then(|| origin.activity(&report_uuid(&self.digest())));
         let mut body = Map::new();
-        body.insert("@context".to_owned(), context(origin));
         body.insert("type".to_owned(), self.kind.types());
         if let Some(id) = self.id.clone().or_else(own) {
             body.insert("id".to_owned(), json!(id));
@@ -246,7 +245,7 @@ impl Report {
         Sha256::digest(said.to_string()).into()
     }
 
-    /// Returns the members of the wire form but context, type and id.
+    /// Returns the members of the wire form but type and id.
     fn statement(&self) -> Map<String, Value> {
         let mut body = Map::new();
         body.insert("actor".to_owned(), json!(self.actor));

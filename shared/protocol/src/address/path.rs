@@ -14,7 +14,7 @@
 //! ORIGIN/user/{name}/inbox/{entry}              mailbox entry
 //! ORIGIN/user/{name}/outbox                     outbox
 //! ORIGIN/user/{name}/proxy                      where the user's devices read chains of others
-//! ORIGIN/inbox  /actor  /ns  /problems/{slug}   shared inbox, server actor, JSON-LD terms, problem type
+//! ORIGIN/inbox  /actor  /problems/{slug}        shared inbox, server actor, problem type
 //! ORIGIN/activity/{uuid}  /message/{uuid}       activity, envelope
 //! ```
 
@@ -101,11 +101,6 @@ impl Origin {
     /// that does not begin like one.
     pub(crate) fn message_name<'a>(&self, id: &'a str) -> Option<&'a str> {
         self.rest(id)?.strip_prefix("message/")
-    }
-
-    /// Returns the address of the JSON-LD context of the `eko:` terms.
-    pub fn ns(&self) -> String {
-        self.at("ns")
     }
 
     /// Returns a problem type (RFC 9457).
@@ -239,7 +234,6 @@ mod tests {
             (origin.entry(&bob, &key), format!("/user/bob/inbox/{}", key.as_str())),
             (origin.activity(&id), "/activity/00000000-0000-0000-0000-000000000001".to_owned()),
             (origin.message(&id), "/message/00000000-0000-0000-0000-000000000001".to_owned()),
-            (origin.ns(), "/ns".to_owned()),
             (origin.problem("not-found"), "/problems/not-found".to_owned()),
             (origin.shared_inbox(), "/inbox".to_owned()),
             (origin.server_actor(), "/actor".to_owned()),

@@ -6,6 +6,7 @@ use super::{ChainPosition, proof_base};
 use crate::address::{Origin, UserName};
 use crate::id::DeviceId;
 use crate::key::{IdentityKey, JoiningMac, RegistrationId, Signature};
+use crate::vocabulary::node_context;
 use crate::{Invalid, multibase, timestamp};
 
 /// A device as it registers.
@@ -85,12 +86,14 @@ impl<'a> NextNode<'a> {
         let Self { origin, user, position, published_ms } = *self;
         let device_prefix = format!("{}/device/", origin.actor(user));
         let mut node = UnsignedNode { members: Map::new(), device_prefix };
-        node.put("@context", json!(["https://www.w3.org/ns/activitystreams", origin.ns()]));
+        node.put("@context", node_context());
         node.put("type", json!(["Object", kind]));
         node.put("id", json!(origin.chain_node(user, position.length)));
         node.put("actor", json!(origin.actor(user)));
         node.put("seq", json!(position.length));
-        node.put("prev", json!(position.head));
+        if let Some(head) = &position.head {
+            node.put("previous", json!(head));
+        }
         node.put("device", json!(origin.device(user, device)));
         node.put("published", json!(timestamp::format(published_ms)));
         node

@@ -12,10 +12,10 @@ pub enum ChainError {
         /// The chain's length.
         expected: u64,
     },
-    /// `prev` is not the hash of the last node. Another node may have been appended first (HTTP
+    /// `previous` is not the hash of the last node. Another node may have been appended first (HTTP
     /// 409).
-    #[error("prev must be {}", expected.as_deref().unwrap_or("null"))]
-    WrongPrev {
+    #[error("previous must be {}", expected.as_deref().unwrap_or("absent"))]
+    WrongPrevious {
         /// The hash of the last node; `None` before the first.
         expected: Option<String>,
     },
@@ -32,9 +32,6 @@ pub enum ChainError {
     /// `AddDevice`.
     #[error("the chain has {MAX_NODES_SINCE_RESET_TO_ADD} nodes since the last reset: reset the devices")]
     TooManySinceReset,
-    /// `@context` is not the ActivityStreams context followed by this server's `/ns`.
-    #[error("@context must be https://www.w3.org/ns/activitystreams and this server's /ns")]
-    WrongContext,
     /// `actor` is another user.
     #[error("actor must be the user whose chain this is")]
     WrongActor,
@@ -95,16 +92,15 @@ impl ChainError {
     /// True if another node was appended first. The client fetches the head and signs a new node;
     /// the server answers 409 instead of 422.
     pub fn is_stale_head(&self) -> bool {
-        matches!(self, Self::WrongSeq { .. } | Self::WrongPrev { .. })
+        matches!(self, Self::WrongSeq { .. } | Self::WrongPrevious { .. })
     }
 
     /// Returns the error as a fault of the member of the node's JSON that breaks the rule.
     pub fn invalid(&self) -> Invalid {
         let pointer = match self {
             Self::WrongSeq { .. } | Self::ChainFull(_) | Self::TooManySinceReset => "/seq",
-            Self::WrongPrev { .. } => "/prev",
+            Self::WrongPrevious { .. } => "/previous",
             Self::TimeRunsBackwards { .. } => "/published",
-            Self::WrongContext => "/@context",
             Self::WrongActor => "/actor",
             Self::WrongId { .. } => "/id",
             Self::WrongDevice | Self::DeviceIdReused | Self::DeviceNotActive | Self::TooManyDevices => {

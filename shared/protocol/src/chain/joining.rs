@@ -15,10 +15,10 @@
 //! ```text
 //! joiningMac:   actor │ device │ identity key, 33 bytes │ registration id, 2 bytes
 //! approvalMac:  actor │ device │ identity key, 33 bytes │ registration id, 2 bytes
-//!               │ seq, 8 bytes │ prev, 64 hex digits │ hash of the root node, 64 hex digits
+//!               │ seq, 8 bytes │ previous, 64 hex digits │ hash of the root node, 64 hex digits
 //! ```
 //!
-//! Numbers are big-endian. `prev` commits to every node before the approval, so the new device
+//! Numbers are big-endian. `previous` commits to every node before the approval, so the new device
 //! knows from the MAC that its user's device saw exactly the chain that the server shows.
 
 use hkdf::Hkdf;

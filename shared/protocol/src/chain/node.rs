@@ -8,17 +8,18 @@ use super::{ChainPosition, proof_base};
 use crate::Invalid;
 use crate::device_set::{DeviceSetRef, is_hash};
 use crate::invalid::token;
-use crate::json::{canonical, exact};
+use crate::json::{self, canonical, exact};
 use crate::key::{IdentityKey, JoiningMac, RegistrationId, Signature};
+use crate::vocabulary::node_context;
 
 /// A node of a device chain. It is well formed, but not verified; [`super::verify_next`] verifies
 /// it.
 ///
 /// ```text
-/// {"@context": ["https://www.w3.org/ns/activitystreams", "ORIGIN/ns"],
+/// {"@context": <crate::vocabulary::node_context>,
 ///  "type": ["Object", "AddDevice" | "RevokeDevice" | "ResetDevices"],
 ///  "id": "ORIGIN/user/{name}/devices/{seq}", "actor": "ORIGIN/user/{name}",
-///  "seq": <place from 0>, "prev": <hash of the node before, or null>,
+///  "seq": <place from 0>, "previous": <hash of the node before>,                 not in the first node
 ///  "device": "ORIGIN/user/{name}/device/{device}", "published": <RFC 3339, UTC>,
 ///  "identityKey": <base64>, "registrationId": <number>, "keyPackage": <URL>,   not in RevokeDevice
 ///  "possession": <multibase>,                                                  not in RevokeDevice
@@ -29,11 +30,10 @@ use crate::key::{IdentityKey, JoiningMac, RegistrationId, Signature};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainNode {
-    pub(super) context: [String; 2],
     pub(super) id: String,
     pub(super) actor: String,
     pub(super) seq: u64,
-    pub(super) prev: Option<String>,
+    pub(super) previous: Option<String>,
     pub(super) device: String,
     pub(super) kind: NodeKind,
     pub(super) published_ms: i64,
@@ -81,30 +81,42 @@ impl ChainNode {
     /// exactly its members: an unknown member is refused.
     ///
     /// # Errors
-    /// [`Invalid`] for the first member that is missing, unknown, null (except `prev`), or of
-    /// another shape than drawn at [`ChainNode`].
+    /// [`Invalid`] for the first member that is missing, unknown, null, or of another
+    /// shape than drawn at [`ChainNode`].
     pub fn parse(value: &Value) -> Result<Self, Invalid> {
         check_nulls(value)?;
         let wire: WireNode = exact(value)?;
         let node = wire.read(canonical(value)?)?;
-        match &node.prev {
-            Some(prev) if !is_hash(prev) => {
-                Err(Invalid::at("/prev", "must be 64 lower-case hex digits, or null"))
+        match &node.previous {
+            Some(previous) if !is_hash(previous) => {
+                Err(Invalid::at("/previous", "must be 64 lower-case hex digits"))
             }
             _ => Ok(node),
         }
     }
 
-    /// Reads a stored node.
+    /// Reads the bytes of [`ChainNode::to_stored`].
     ///
     /// # Errors
     /// [`Invalid`] if the bytes are not JSON, or for the faults of [`ChainNode::parse`].
-    pub fn from_canonical(bytes: &[u8]) -> Result<Self, Invalid> {
-        let value = crate::json::parse(bytes).map_err(|error| Invalid::whole(error.to_string()))?;
+    pub fn from_stored(bytes: &[u8]) -> Result<Self, Invalid> {
+        let mut value = json::parse(bytes).map_err(|error| Invalid::whole(error.to_string()))?;
+        if let Some(members) = value.as_object_mut() {
+            members.insert("@context".to_owned(), node_context());
+        }
         Self::parse(&value)
     }
 
-    /// Returns the canonical JSON (RFC 8785), which is stored and which [`ChainNode::hash`] hashes.
+    /// Returns the JSON of the node without its context, which is the same in every node.
+    pub fn to_stored(&self) -> Vec<u8> {
+        let mut value = self.to_value();
+        if let Some(members) = value.as_object_mut() {
+            members.remove("@context");
+        }
+        value.to_string().into_bytes()
+    }
+
+    /// Returns the canonical JSON (RFC 8785), which [`ChainNode::hash`] hashes.
     pub fn canonical(&self) -> &[u8] {
         &self.canonical
     }
@@ -114,7 +126,7 @@ impl ChainNode {
         serde_json::from_slice(&self.canonical).unwrap_or_default()
     }
 
-    /// Returns the SHA-256 of the canonical node in lower-case hex. It is the `prev` of the next
+    /// Returns the SHA-256 of the canonical node in lower-case hex. It is the `previous` of the next
     /// node.
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(&self.canonical))
@@ -147,8 +159,8 @@ impl ChainNode {
     }
 
     /// Returns the hash of the node before it, or `None` for the first node.
-    pub fn prev(&self) -> Option<&str> {
-        self.prev.as_deref()
+    pub fn previous(&self) -> Option<&str> {
+        self.previous.as_deref()
     }
 
     /// Returns the address of the device that the node is about.
@@ -193,14 +205,11 @@ impl ChainNode {
     }
 }
 
-/// Refuses a null member other than `prev`, and a missing `prev`. The decoder treats null and
-/// absent alike, but the hash of the node does not.
+/// Refuses a null member. The decoder treats null and absent alike, but the hash of the node does
+/// not.
 fn check_nulls(value: &Value) -> Result<(), Invalid> {
     let Some(members) = value.as_object() else { return Ok(()) };
-    if !members.contains_key("prev") {
-        return Err(Invalid::at("/prev", "is missing; null on the first node"));
-    }
-    match members.iter().find(|(name, member)| member.is_null() && *name != "prev") {
+    match members.iter().find(|(_, member)| member.is_null()) {
         Some((name, _)) => Err(Invalid::at(format!("/{}", token(name)), "is null")),
         None => Ok(()),
     }

@@ -46,14 +46,11 @@ pub fn verify_next(
     if node.actor != origin.actor(user) {
         return Err(ChainError::WrongActor);
     }
-    if node.context != ["https://www.w3.org/ns/activitystreams".to_owned(), origin.ns()] {
-        return Err(ChainError::WrongContext);
-    }
     if node.seq != position.length {
         return Err(ChainError::WrongSeq { expected: position.length });
     }
-    if node.prev != position.head {
-        return Err(ChainError::WrongPrev { expected: position.head.clone() });
+    if node.previous != position.head {
+        return Err(ChainError::WrongPrevious { expected: position.head.clone() });
     }
     // A whole chain holds times that only grow, so a device cannot date its own changes back.
     if let Some(not_before_ms) = position.published_ms.filter(|last_ms| node.published_ms < *last_ms) {

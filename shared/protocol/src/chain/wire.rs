@@ -1,10 +1,12 @@
 //! The wire form of a node, drawn at [`ChainNode`].
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::node::{Addition, ChainNode, NodeKind, Proof};
 use crate::json::only_as_object;
 use crate::key::{IdentityKey, JoiningMac, RegistrationId};
+use crate::vocabulary::node_context;
 use crate::{Invalid, multibase, timestamp};
 
 /// The members of all kinds of nodes. Unknown members are refused, because a node is stored and
@@ -13,13 +15,14 @@ use crate::{Invalid, multibase, timestamp};
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct WireNode {
     #[serde(rename = "@context")]
-    context: [String; 2],
+    context: Value,
     #[serde(rename = "type")]
     types: [String; 2],
     id: String,
     actor: String,
     seq: u64,
-    prev: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<String>,
     device: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity_key: Option<IdentityKey>,
@@ -54,6 +57,9 @@ only_as_object!(WireProof);
 impl WireNode {
     /// Checks the members and pairs the node with its canonical form.
     pub(super) fn read(self, canonical: Vec<u8>) -> Result<ChainNode, Invalid> {
+        if self.context != node_context() {
+            return Err(Invalid::at("/@context", "must be exactly the context of chain nodes"));
+        }
         let [standard, kind] = self.types;
         if standard != "Object" {
             return Err(Invalid::at("/type/0", "must be Object"));
@@ -87,11 +93,10 @@ impl WireNode {
         let published_ms =
             timestamp::parse_utc(&self.published).map_err(|fault| fault.under("/published"))?;
         Ok(ChainNode {
-            context: self.context,
             id: self.id,
             actor: self.actor,
             seq: self.seq,
-            prev: self.prev,
+            previous: self.previous,
             device: self.device,
             kind,
             published_ms,

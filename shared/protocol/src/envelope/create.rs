@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::EnvelopeHeader;
 use super::ciphertext::{AddressedCiphertext, WireCiphertext};
-use crate::activity::context;
 use crate::address::{Origin, UserName, check_url};
 use crate::device_set::DeviceSetRef;
 use crate::id::{DeviceId, EnvelopeId};
@@ -202,16 +201,15 @@ impl Create {
         }
     }
 
-    /// Returns the wire form for another server, with the id `activity`. It has only the members
-    /// that were read. `origin` is the origin of this server; the context names it.
-    pub fn to_value(&self, origin: &Origin, activity: &str) -> Value {
+    /// Returns the wire form for another server, with the id `activity` and without a context. It
+    /// has only the members that were read.
+    pub fn to_value(&self, activity: &str) -> Value {
         let message = |message: &AddressedCiphertext| {
             let content = STANDARD.encode(&message.content);
             json!({ "to": message.to, "from": self.header.from, "content": content })
         };
         let object = self.header.to_object(self.messages.iter().map(message).collect());
         json!({
-            "@context": context(origin),
             "type": "Create",
             "id": activity,
             "actor": self.header.author,

@@ -5,9 +5,55 @@ use serde_json::Value;
 
 use crate::Invalid;
 use crate::invalid::token;
+use crate::vocabulary::{ACTIVITY_STREAMS, VOCABULARY};
 
 /// The terms that authenticity depends on. No context may define them.
 const FIXED_TERMS: [&str; 5] = ["id", "type", "actor", "object", "to"];
+
+/// The other terms of ActivityStreams that are read in documents of other servers.
+const STANDARD_TERMS: [&str; 12] = [
+    "Create",
+    "Delete",
+    "Object",
+    "Reject",
+    "Update",
+    "content",
+    "endpoints",
+    "inbox",
+    "items",
+    "orderedItems",
+    "published",
+    "summary",
+];
+
+/// The terms of this protocol that are read in documents of other servers. `expires` and
+/// `identityKey` are not here, because Lemmy and Mastodon give these names to members of their own.
+const EKO_TERMS: [&str; 24] = [
+    "AddDevice",
+    "Confirm",
+    "Delivered",
+    "KeyPackage",
+    "PartialDelivery",
+    "ResetDevices",
+    "RevokeDevice",
+    "SignalEnvelope",
+    "Take",
+    "device",
+    "from",
+    "keyPackage",
+    "kyberPreKey",
+    "kyberPreKeyId",
+    "kyberPreKeySignature",
+    "messages",
+    "missingKeyPackages",
+    "notify",
+    "preKey",
+    "preKeyId",
+    "signedPreKey",
+    "signedPreKeyId",
+    "signedPreKeySignature",
+    "staleDevices",
+];
 
 /// Checks the value of an `@context` member.
 ///
@@ -16,7 +62,8 @@ const FIXED_TERMS: [&str; 5] = ["id", "type", "actor", "object", "to"];
 ///
 /// # Errors
 /// [`Invalid`] for a definition that gives a keyword another name, that defines one of
-/// [`FIXED_TERMS`], or that holds a context of its own, and for a context that is not an address,
+/// [`FIXED_TERMS`], that gives one of [`STANDARD_TERMS`] or [`EKO_TERMS`] or a prefix of theirs
+/// another meaning, or that holds a context of its own, and for a context that is not an address,
 /// an object or an array of these.
 pub(super) fn check_context(context: &Value) -> Result<(), Invalid> {
     match context {
@@ -41,6 +88,7 @@ fn check_term(term: &str, definition: &Value) -> Result<(), Invalid> {
     if FIXED_TERMS.contains(&term) {
         return Err(Invalid::whole("is a term that a context may not define again"));
     }
+    check_meaning(term, definition)?;
     match definition {
         Value::String(meaning) if meaning.starts_with('@') => {
             Err(Invalid::whole("gives a keyword another name"))
@@ -58,9 +106,35 @@ fn check_term(term: &str, definition: &Value) -> Result<(), Invalid> {
     }
 }
 
+/// Checks that a term which is read here, or a prefix of such terms, keeps its meaning. A definition
+/// without an IRI of its own takes that of the vocabulary.
+fn check_meaning(term: &str, definition: &Value) -> Result<(), Invalid> {
+    let name = term.strip_prefix("eko:").unwrap_or(term);
+    let meaning = match definition {
+        Value::Object(members) => match members.get("@id") {
+            None => return Ok(()),
+            Some(meaning) => meaning.as_str(),
+        },
+        definition => definition.as_str(),
+    };
+    let keeps = |prefix: &str, vocabulary: &str| {
+        let meaning = meaning.unwrap_or_default();
+        [prefix, vocabulary].iter().any(|before| meaning.strip_prefix(before) == Some(name))
+    };
+    let is_kept = match term {
+        "as" => meaning.and_then(|meaning| meaning.strip_suffix('#')) == Some(ACTIVITY_STREAMS),
+        "eko" => meaning == Some(VOCABULARY),
+        term if STANDARD_TERMS.contains(&term) => keeps("as:", &format!("{ACTIVITY_STREAMS}#")),
+        _ if term != name || EKO_TERMS.contains(&term) => keeps("eko:", VOCABULARY),
+        _ => true,
+    };
+    if is_kept { Ok(()) } else { Err(Invalid::whole("gives a term that is read here another meaning")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary;
     use serde_json::json;
 
     #[test]
@@ -73,6 +147,14 @@ mod tests {
                 "featured": {"@id": "toot:featured", "@type": "@id"},
                 "orderedThings": {"@id": "ex:things", "@type": "@id", "@container": "@list"},
             }]),
+            json!({"as": "https://www.w3.org/ns/activitystreams#", "expires": "as:endTime",
+                "identityKey": {"@type": "@id", "@id": "toot:identityKey"}, "content": "as:content",
+                "SignalEnvelope": "https://eko.network/ns#SignalEnvelope",
+                "eko:deviceSet": {"@id": "eko:deviceSet"}, "messages": {"@id": "eko:messages"}}),
+            vocabulary::context(),
+            vocabulary::node_context(),
+            vocabulary::actor_context(),
+            vocabulary::content_context(),
         ] {
             assert_eq!(check_context(&context), Ok(()), "{context}");
         }
@@ -87,6 +169,16 @@ mod tests {
             (json!({"actor": "https://evil.example/ns#object"}), "/actor"),
             (json!({"object": {"@id": "as:actor"}}), "/object"),
             (json!({"x": {"@id": "ex:x", "@context": {"y": "@id"}}}), "/x/@context"),
+            (json!({"eko": "https://evil.example/ns#"}), "/eko"),
+            (json!({"as": "https://eko.network/ns#"}), "/as"),
+            (json!({"as": null}), "/as"),
+            (json!({"messages": "https://evil.example/ns#messages"}), "/messages"),
+            (json!({"messages": {"@id": "eko:from"}}), "/messages"),
+            (json!({"messages": null}), "/messages"),
+            (json!({"messages": {"@id": null}}), "/messages"),
+            (json!({"content": "eko:content"}), "/content"),
+            (json!({"Delivered": "as:Delete"}), "/Delivered"),
+            (json!({"eko:deviceSet": "https://evil.example/ns#deviceSet"}), "/eko:deviceSet"),
             (json!([["https://a.example"]]), "/0"),
             (json!(3), ""),
         ] {

@@ -18,9 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::Invalid;
 use crate::invalid::token;
-
-/// The vocabulary of ActivityStreams.
-const ACTIVITY_STREAMS: &str = "https://www.w3.org/ns/activitystreams";
+use crate::vocabulary::{ACTIVITY_STREAMS, VOCABULARY};
 
 /// The keywords of JSON-LD that a member may have as its name, with the name that is read here.
 const ALIASES: [(&str, &str); 2] = [("@id", "id"), ("@type", "type")];
@@ -80,7 +78,7 @@ pub fn text_of(value: &Value) -> Option<&str> {
 
 /// True if the member `type` is the name or an array that contains it. The name may be written in
 /// the three forms that a JSON-LD context leaves open: `SignalEnvelope`, `eko:SignalEnvelope` (or
-/// `as:Create`), and `https://a.example/ns#SignalEnvelope`.
+/// `as:Create`), and `https://eko.network/ns#SignalEnvelope`.
 ///
 /// ```
 /// use eko_protocol::json::has_type;
@@ -99,8 +97,8 @@ pub fn has_type(value: &Value, name: &str) -> bool {
 fn local_name(term: &str) -> &str {
     let prefixed = || term.strip_prefix("as:").or_else(|| term.strip_prefix("eko:"));
     match term.split_once('#') {
-        Some((vocabulary, name)) if vocabulary == ACTIVITY_STREAMS || is_eko_vocabulary(vocabulary) => name,
-        _ => prefixed().unwrap_or(term),
+        Some((vocabulary, name)) if vocabulary == ACTIVITY_STREAMS => name,
+        _ => term.strip_prefix(VOCABULARY).or_else(prefixed).unwrap_or(term),
     }
 }
 
@@ -113,13 +111,6 @@ pub(crate) fn has_anywhere(value: &Value, name: &str) -> bool {
         Value::Array(items) => items.iter().any(|item| has_anywhere(item, name)),
         _ => false,
     }
-}
-
-/// True if a vocabulary is the one of this protocol, of whatever server.
-fn is_eko_vocabulary(vocabulary: &str) -> bool {
-    vocabulary
-        .strip_prefix("https://")
-        .is_some_and(|rest| rest.split_once('/').is_some_and(|(_, path)| path == "ns"))
 }
 
 /// Returns the values of a member: those of its array, the one value that it holds, or none if it is

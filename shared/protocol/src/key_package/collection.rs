@@ -83,10 +83,9 @@ impl PackageCollection {
         Ok(Self { id: id.to_owned(), packages, device_set })
     }
 
-    /// Returns the wire form. `origin` is the origin of the server that answers; the context names
-    /// it.
-    pub fn to_value(&self, origin: &Origin) -> Value {
-        package_collection(origin, &self.id, &self.packages, self.device_set.as_ref())
+    /// Returns the wire form.
+    pub fn to_value(&self) -> Value {
+        package_collection(&self.id, &self.packages, self.device_set.as_ref())
     }
 }
 
@@ -104,14 +103,14 @@ mod tests {
     fn collection() -> Value {
         let set = DeviceSetRef::new(2, "ab".repeat(32)).ok();
         let id = "https://a.example/user/bob/keyPackages".to_owned();
-        PackageCollection { id, packages: vec![package(1, true, true)], device_set: set }.to_value(&origin())
+        PackageCollection { id, packages: vec![package(1, true, true)], device_set: set }.to_value()
     }
 
     #[test]
     fn what_a_server_answers_is_read() {
         let read = PackageCollection::parse(&collection(), &origin()).unwrap();
         assert_eq!(read.packages, [package(1, true, true)]);
-        assert_eq!(read.to_value(&origin()), collection());
+        assert_eq!(read.to_value(), collection());
         let mut ordered = collection();
         ordered["type"] = json!("OrderedCollection");
         ordered["orderedItems"] = ordered["items"].take();

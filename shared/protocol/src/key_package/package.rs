@@ -14,7 +14,7 @@ use crate::key::{CurveKey, IdentityKey, KeyId, KyberKey, RegistrationId, Signatu
 /// The public keys with which others begin a session with one device (section 4).
 ///
 /// ```text
-/// {"@context": "ORIGIN/ns", "type": ["Object", "KeyPackage"], "id": <URL>, "device": <URL>,
+/// {"type": ["Object", "KeyPackage"], "id": <URL>, "device": <URL>,
 ///  "identityKey": <base64>, "registrationId": <number>,
 ///  "signedPreKeyId": <number>, "signedPreKey": <base64>, "signedPreKeySignature": <base64>,
 ///  "preKeyId": <number>, "preKey": <base64>,                                                optional
@@ -105,12 +105,10 @@ impl KeyPackage {
         }
     }
 
-    /// Returns the wire form. `origin` is the origin of the server that answers; the context names
-    /// it.
-    pub fn to_value(&self, origin: &Origin) -> Value {
+    /// Returns the wire form, without a context.
+    pub fn to_value(&self) -> Value {
         let mut object = Map::new();
         let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
-        put("@context", json!(origin.ns()));
         put("type", json!(["Object", "KeyPackage"]));
         put("id", json!(self.id));
         put("device", json!(self.device));

@@ -6,12 +6,13 @@ use crate::json::only_as_object;
 use crate::key::{CurveKey, IdentityKey, KeyId, KyberKey, Signature};
 use crate::{Invalid, xeddsa};
 
-/// A signed Curve25519 prekey, `{"id","key","signature"}`. The device replaces it from time to
+/// A signed Curve25519 prekey, `{"keyId","key","signature"}`. The device replaces it from time to
 /// time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct SignedPreKey {
     /// The key's id. Ids grow.
+    #[serde(rename = "keyId")]
     pub id: KeyId,
     /// The key.
     pub key: CurveKey,
@@ -31,11 +32,12 @@ impl SignedPreKey {
     }
 }
 
-/// A signed Kyber-1024 prekey, `{"id","key","signature"}`: a one-time key or the last-resort key.
+/// A signed Kyber-1024 prekey, `{"keyId","key","signature"}`: a one-time key or the last-resort key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct KyberPreKey {
     /// The key's id. Ids grow; the last-resort key and the one-time keys share one sequence.
+    #[serde(rename = "keyId")]
     pub id: KeyId,
     /// The key.
     pub key: KyberKey,
@@ -55,11 +57,12 @@ impl KyberPreKey {
     }
 }
 
-/// A one-time Curve25519 prekey, `{"id","key"}`. It is not signed, and one `Take` consumes it.
+/// A one-time Curve25519 prekey, `{"keyId","key"}`. It is not signed, and one `Take` consumes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct OneTimePreKey {
     /// The key's id. Ids grow.
+    #[serde(rename = "keyId")]
     pub id: KeyId,
     /// The key.
     pub key: CurveKey,

@@ -15,10 +15,10 @@ use crate::limits::{MAX_KEY_ID_JUMP, MAX_ONE_TIME_KEYS};
 /// 4).
 ///
 /// ```text
-/// {"signedPreKey": {"id","key","signature"},           required at registration
-///  "lastResortKyberPreKey": {"id","key","signature"},  optional
-///  "preKeys": [{"id","key"}, …],                       optional, at most 100
-///  "kyberPreKeys": [{"id","key","signature"}, …]}      optional, at most 100
+/// {"signedPreKey": {"keyId","key","signature"},           required at registration
+///  "lastResortKyberPreKey": {"keyId","key","signature"},  optional
+///  "preKeys": [{"keyId","key"}, …],                       optional, at most 100
+///  "kyberPreKeys": [{"keyId","key","signature"}, …]}      optional, at most 100
 /// ```
 ///
 /// The object may have other members, which are ignored here.
@@ -28,8 +28,8 @@ use crate::limits::{MAX_KEY_ID_JUMP, MAX_ONE_TIME_KEYS};
 /// use serde_json::json;
 ///
 /// assert!(PublishedKeys::parse(&json!({"preKeys": []}))?.is_empty());
-/// let fault = PublishedKeys::parse(&json!({"preKeys": [{"id": -1, "key": "BQ=="}]})).unwrap_err();
-/// assert_eq!(fault.pointer, "/preKeys/0/id");
+/// let fault = PublishedKeys::parse(&json!({"preKeys": [{"keyId": -1, "key": "BQ=="}]})).unwrap_err();
+/// assert_eq!(fault.pointer, "/preKeys/0/keyId");
 /// # Ok::<(), eko_protocol::Invalid>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -124,7 +124,7 @@ pub fn check_jump(ids: impl IntoIterator<Item = KeyId>, highest: Option<KeyId>) 
         Some(index) => {
             let detail =
                 format!("is more than {MAX_KEY_ID_JUMP} above the highest id before: at most {most}");
-            Err(Invalid::at(format!("/{index}/id"), detail))
+            Err(Invalid::at(format!("/{index}/keyId"), detail))
         }
     }
 }
@@ -144,7 +144,7 @@ fn check_ids(
 ) -> Result<(), Invalid> {
     for (index, id) in ids.enumerate() {
         if !seen.insert(id) {
-            return Err(Invalid::at(format!("{pointer}/{index}/id"), format!("{id} appears twice")));
+            return Err(Invalid::at(format!("{pointer}/{index}/keyId"), format!("{id} appears twice")));
         }
     }
     Ok(())

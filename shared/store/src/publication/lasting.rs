@@ -57,11 +57,11 @@ impl LastingPlan {
 fn reused_id(current: &LastingKeys, new: &PublishedKeys) -> Option<Invalid> {
     let signed = new.signed_pre_key.as_ref().filter(|new| new.id == current.signed_pre_key.id);
     if signed.is_some_and(|new| new.key != current.signed_pre_key.key) {
-        return Some(Invalid::at("/signedPreKey/id", "this id belongs to another key"));
+        return Some(Invalid::at("/signedPreKey/keyId", "this id belongs to another key"));
     }
     let (current, new) = (current.last_resort.as_ref()?, new.last_resort.as_ref()?);
     (new.id == current.id && new.key != current.key)
-        .then(|| Invalid::at("/lastResortKyberPreKey/id", "this id belongs to another key"))
+        .then(|| Invalid::at("/lastResortKyberPreKey/keyId", "this id belongs to another key"))
 }
 
 impl Store {

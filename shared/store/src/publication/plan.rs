@@ -111,7 +111,7 @@ impl Store {
             if let Some(index) = keys.iter().position(differs) {
                 let detail =
                     "this id was published before with other bytes, or is below one that was: ids grow";
-                return Ok(PlanOutcome::Refused(Invalid::at(format!("/{index}/id"), detail)));
+                return Ok(PlanOutcome::Refused(Invalid::at(format!("/{index}/keyId"), detail)));
             }
         }
         let highest = pool.max_id.map(|id| KeyId::new(id.into())).transpose().map_err(corrupt)?;

@@ -16,8 +16,8 @@ fn types_are_a_string_or_an_array() {
     for other in [
         json!({"type": "x:SignalEnvelope"}),
         json!({"type": "#SignalEnvelope"}),
-        json!({"type": "https://a.example/other#SignalEnvelope"}),
-        json!({"type": "https://a.example/ns#eko:SignalEnvelope"}),
+        json!({"type": "https://a.example/ns#SignalEnvelope"}),
+        json!({"type": "https://eko.network/ns#eko:SignalEnvelope"}),
         json!({"type": ["Object"]}),
         json!({"type": {"SignalEnvelope": 1}}),
         json!({"type": {"id": "SignalEnvelope"}}),

@@ -95,8 +95,8 @@ fn the_signature_covers_every_member() {
 fn the_order_of_keys_is_signed_too() {
     let signer = Signer::new(1);
     let mut object = json!({ "preKeys": [
-        { "id": 1, "key": Signer::new(8).curve() },
-        { "id": 2, "key": Signer::new(9).curve() },
+        { "keyId": 1, "key": Signer::new(8).curve() },
+        { "keyId": 2, "key": Signer::new(9).curve() },
     ] });
     let mut activity = signed(&signer, &object, PublicationKind::Addition);
     assert_eq!(fault(&activity, PUBLISHED_MS), "none");

@@ -52,14 +52,14 @@ fn the_members_of_section_10() {
 fn shapes_are_refused_where_they_stand() {
     let good = serde_json::to_value(one_time(1)).unwrap();
     for (value, pointer) in [
-        (json!({"preKeys": [good, {"id": -1, "key": good["key"]}]}), "/preKeys/1/id"),
-        (json!({"preKeys": [good, {"id": 1, "key": "AAAA"}]}), "/preKeys/1/key"),
+        (json!({"preKeys": [good, {"keyId": -1, "key": good["key"]}]}), "/preKeys/1/keyId"),
+        (json!({"preKeys": [good, {"keyId": 1, "key": "AAAA"}]}), "/preKeys/1/key"),
         (json!({"preKeys": [[1, good["key"]]]}), "/preKeys/0"),
         (json!({"preKeys": good}), "/preKeys"),
         (json!({"preKeys": null}), "/preKeys"),
         (json!({"signedPreKey": good}), "/signedPreKey/signature"),
         (
-            json!({"lastResortKyberPreKey": {"id": 1, "key": good["key"], "signature": ""}}),
+            json!({"lastResortKyberPreKey": {"keyId": 1, "key": good["key"], "signature": ""}}),
             "/lastResortKyberPreKey/key",
         ),
         (json!([]), ""),
@@ -74,9 +74,9 @@ fn rules_are_broken_where_they_stand() {
     let other = Signer::new(2);
     type KeyChange = fn(&mut PublishedKeys, &Signer);
     let cases: [(KeyChange, &str); 9] = [
-        (|keys, _| keys.pre_keys.push(one_time(1001)), "/preKeys/3/id"),
-        (|keys, _| keys.kyber_pre_keys.push(keys.kyber_pre_keys[0].clone()), "/kyberPreKeys/2/id"),
-        (|keys, _| keys.kyber_pre_keys.insert(0, keys.last_resort.clone().unwrap()), "/kyberPreKeys/0/id"),
+        (|keys, _| keys.pre_keys.push(one_time(1001)), "/preKeys/3/keyId"),
+        (|keys, _| keys.kyber_pre_keys.push(keys.kyber_pre_keys[0].clone()), "/kyberPreKeys/2/keyId"),
+        (|keys, _| keys.kyber_pre_keys.insert(0, keys.last_resort.clone().unwrap()), "/kyberPreKeys/0/keyId"),
         (|keys, _| keys.pre_keys = (0..101).map(one_time).collect(), "/preKeys"),
         (|keys, _| keys.kyber_pre_keys = vec![keys.kyber_pre_keys[0].clone(); 101], "/kyberPreKeys"),
         (|keys, other| keys.kyber_pre_keys[1] = signed_kyber(other, 2001), "/kyberPreKeys/1/signature"),
@@ -102,12 +102,12 @@ fn rules_are_broken_where_they_stand() {
 fn ids_jump_no_further_than_they_may() {
     for (ids, highest, due) in [
         (vec![0, 1, 4000], None, Ok(())),
-        (vec![1, 4001], None, Err("/1/id")),
+        (vec![1, 4001], None, Err("/1/keyId")),
         (vec![4007, 8], Some(7), Ok(())),
-        (vec![4008, 8], Some(7), Err("/0/id")),
+        (vec![4008, 8], Some(7), Err("/0/keyId")),
         (vec![0x7FFF_FFFF], Some(0x7FFF_FFFF), Ok(())),
         (vec![0x7FFF_FFFF], Some(0x7FFF_FFFF - 4000), Ok(())),
-        (vec![0x7FFF_FFFF], Some(0x7FFF_FFFF - 4001), Err("/0/id")),
+        (vec![0x7FFF_FFFF], Some(0x7FFF_FFFF - 4001), Err("/0/keyId")),
     ] {
         let checked = check_jump(ids.iter().copied().map(id), highest.map(id));
         assert_eq!(checked.map_err(|fault| fault.pointer), due.map_err(str::to_owned), "{ids:?}");
@@ -115,9 +115,9 @@ fn ids_jump_no_further_than_they_may() {
     let mut keys = keys(&Signer::new(1));
     assert_eq!(keys.check_first_ids(), Ok(()));
     keys.kyber_pre_keys[1].id = id(4001);
-    assert_eq!(keys.check_first_ids().unwrap_err().pointer, "/kyberPreKeys/1/id");
+    assert_eq!(keys.check_first_ids().unwrap_err().pointer, "/kyberPreKeys/1/keyId");
     keys.pre_keys[0].id = id(4001);
-    assert_eq!(keys.check_first_ids().unwrap_err().pointer, "/preKeys/0/id");
+    assert_eq!(keys.check_first_ids().unwrap_err().pointer, "/preKeys/0/keyId");
 }
 
 proptest! {

@@ -213,9 +213,9 @@ fn stale_heads_are_told_apart() {
     assert_eq!(error, ChainError::WrongSeq { expected: 3 });
     assert!(error.is_stale_head());
     assert_eq!(world.append(&three, &a), Err(ChainError::WrongSeq { expected: 3 }));
-    let other_view = world.changed(&a, "/prev", json!("ab".repeat(32)), 1);
+    let other_view = world.changed(&a, "/previous", json!("ab".repeat(32)), 1);
     let error = world.append(&two, &other_view).unwrap_err();
-    assert_eq!(error, ChainError::WrongPrev { expected: two.position.head.clone() });
+    assert_eq!(error, ChainError::WrongPrevious { expected: two.position.head.clone() });
     assert!(error.is_stale_head());
     assert!(!ChainError::BadProof.is_stale_head());
     let replaced_first = world.add(&world.empty(), 9, 9);

@@ -28,8 +28,8 @@ use crate::limits::{MAX_KEY_ID_JUMP, MAX_ONE_TIME_KEYS};
 /// use serde_json::json;
 ///
 /// assert!(PublishedKeys::parse(&json!({"preKeys": []}))?.is_empty());
-/// let fault = PublishedKeys::parse(&json!({"preKeys": [{"keyId": -1, "key": "BQ=="}]})).unwrap_err();
-/// assert_eq!(fault.pointer, "/preKeys/0/keyId");
+/// let fault = PublishedKeys::parse(&json!({"preKeys": [{"keyId": 1, "key": "BQ=="}]})).unwrap_err();
+/// assert_eq!(fault.pointer, "/preKeys/0/key");
 /// # Ok::<(), eko_protocol::Invalid>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

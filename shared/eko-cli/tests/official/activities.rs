@@ -3,6 +3,7 @@
 
 use eko_client::content::{self, HeadStatement, SignedHead};
 use eko_client::messenger::Notice;
+use eko_protocol::vocabulary::content_context;
 use eko_protocol::{multibase, timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -11,8 +12,6 @@ use crate::device::OfficialDevice;
 use crate::eko_device::{EkoDevice, assert_heard};
 use crate::local_server::LocalServer;
 use crate::official::Library;
-
-const CONTEXT: &str = "https://www.w3.org/ns/activitystreams";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ours_says_number_and_signed_head() {
@@ -46,8 +45,8 @@ async fn ours_says_number_and_signed_head() {
         assert_eq!(
             activity,
             json!({
-                "@context": CONTEXT, "type": "Create", "id": activity["id"], "actor": alice.actor(), "to": [bob.actor],
-                "published": published, "eko:sequence": number, "eko:deviceSet": hers,
+                "@context": content_context(), "type": "Create", "id": activity["id"],
+                "actor": alice.actor(), "to": [bob.actor], "published": published, "eko:sequence": number, "eko:deviceSet": hers,
                 "eko:signature": activity["eko:signature"], "eko:deviceSetsHash": hash,
                 "object": { "type": "Note", "id": activity["object"]["id"], "content": words, "mediaType": "text/plain" },
             })

@@ -68,7 +68,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let document = answer.expect(StatusCode::OK)?.json()?;
         let own = list(&document, "links").iter().find(|link| {
             let has = |name: &str, is: fn(&str) -> bool| text(link, name).is_ok_and(is);
-            has("rel", |rel| rel == "self") && has("type", |kind| kind.starts_with("application/"))
+            has("rel", |rel| rel.eq_ignore_ascii_case("self"))
+                && has("type", |kind| kind.starts_with("application/"))
         });
         let actor = own.and_then(|link| text(link, "href").ok());
         actor.and_then(Person::of).ok_or_else(nobody)

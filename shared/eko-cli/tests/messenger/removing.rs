@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use eko_client::group::{GroupChange, GroupDifference, GroupId, LeaveDecision, Proposal, Remedy};
+use eko_client::group::{
+    GroupChange, GroupDifference, GroupId, GroupParts, GroupState, LeaveDecision, Proposal, Remedy,
+};
 use eko_client::messenger::{GroupEvent, Notice, Severity};
 
+use crate::controls::{control, send_control};
 use crate::friends::{Friends, group, key};
+use crate::lineages::Scene;
 use crate::people::TestMessenger;
 
 /// Texts about a change of this user that was undone.
@@ -105,6 +109,54 @@ async fn a_removal_that_a_longer_history_undoes_is_made_again() {
     assert_members([alice, bob, dave], &id);
     assert_eq!(group(alice, &id).state.name(), "Sunday");
     friends.world.deliver().await;
+}
+
+/// Mallory leads Dave, who is an admin, 20 epochs ahead before Alice removes her. Pat leaves there, so
+/// that Dave's device renews the key by itself, and tells everybody.
+#[tokio::test]
+async fn a_removal_that_an_admin_undoes_who_was_led_away_is_made_again() {
+    let scene = Scene::begin().await;
+    let Scene { world, wire, sessions, alice, bob, dave, mallory, id, .. } = &scene;
+    let pat = sessions.first(world, wire, "pat").await;
+    alice.change_group(id, Proposal::Promote(actors([dave]))).await.unwrap();
+    for client in [alice, bob, dave] {
+        scene.look(client).await;
+    }
+    let base = group(alice, id).state;
+    let after = |state: &GroupState, epochs, change: &dyn Fn(&mut GroupParts)| {
+        let mut parts = GroupParts { epoch: state.epoch() + epochs, ..state.parts().clone() };
+        change(&mut parts);
+        GroupState::new(parts).unwrap()
+    };
+    let before = after(&base, 20, &|_| {});
+    let far = after(&before, 1, &|parts| {
+        parts.name = "Saturday".to_owned();
+        parts.members.insert(pat.me().actor());
+    });
+    scene.send(&control(mallory, GroupChange::Renamed, Some(&before), &far), dave).await;
+    let gone = after(&far, 1, &|parts| {
+        parts.members.remove(&pat.me().actor());
+    });
+    let left = control(&pat, GroupChange::Left, Some(&far), &gone);
+    send_control(sessions, &pat, &dave.me(), &left).await;
+    alice.change_group(id, Proposal::Remove([mallory.me().actor()].into())).await.unwrap();
+    scene.look(bob).await;
+    scene.look(dave).await;
+    assert!(group(dave, id).state.epoch() > base.epoch() + 20);
+    let told = scene.look(alice).await;
+    let lost = GroupDifference { removed: [mallory.me().actor()].into(), ..GroupDifference::default() };
+    let undone = GroupEvent::Undone { change: GroupChange::Removed, remedy: Remedy::Again, holds: None };
+    assert!(told.contains(&(dave.me().actor(), undone, lost)), "{told:#?}");
+    for client in [bob, dave, alice] {
+        scene.look(client).await;
+    }
+    for client in [alice, bob, dave] {
+        assert_eq!(group(client, id).state.members(), &actors([alice, bob, dave]));
+    }
+    world.deliver().await;
+    mallory.receive().await.unwrap();
+    pat.receive().await.unwrap();
+    world.deliver().await;
 }
 
 /// Both admins leave at once. The one who loses is the only admin, and is told so.

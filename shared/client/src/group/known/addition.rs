@@ -17,11 +17,13 @@ impl OwnAdditions {
         let Some(known) = known else { return Self::default() };
         let (was, is) = (known.current.members(), control.state().members());
         let epoch = control.state().epoch();
+        let is_jump = epoch > known.current.epoch() && control.previous() != Some(&known.current.hash());
         let Self(mut additions) = known.additions.clone();
         additions.retain(|actor, addition| {
             // Only a change of the same epoch was made without knowing of the addition. Whoever is gone
-            // by a later one was removed on purpose, or has left.
-            let is_gone = was.contains(actor) && !is.contains(actor) && epoch != addition.epoch;
+            // by a later one was removed on purpose, or has left. So he may be in a change that is skipped.
+            let is_later = epoch != addition.epoch && (was.contains(actor) || is_jump);
+            let is_gone = is_later && !is.contains(actor);
             !is_gone && epoch <= addition.epoch.saturating_add(MAX_RACE)
         });
         if is_own_addition(control, me) {

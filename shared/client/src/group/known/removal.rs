@@ -94,10 +94,14 @@ impl OwnRemovals {
         let Some(known) = known else { return Self::default() };
         let recorded = &known.removals;
         let Self(mut removals) = recorded.with(control, &known.current, me).unwrap_or(recorded.clone());
+        let (was, is) = (known.current.members(), control.state().members());
         removals.retain(|actor, removal| {
             // Whoever is added to a state without him is added on purpose.
-            let is_added = control.brings_in(actor) && !known.current.members().contains(actor);
-            !is_added && control.state().epoch() <= removal.epoch.saturating_add(MAX_RACE)
+            let is_added = control.brings_in(actor) && !was.contains(actor);
+            // Nothing else ends the removal of whoever is listed, however many epochs it skips: its
+            // author may have been led away before the removal.
+            let is_near = control.state().epoch() <= removal.epoch.saturating_add(MAX_RACE);
+            !is_added && (is_near || is.contains(actor))
         });
         Self(removals)
     }
@@ -155,13 +159,23 @@ impl KnownGroup {
         let comes_back = |actor: &&String| {
             !self.current.members().contains(*actor) && next.current.members().contains(*actor)
         };
+        let becomes_last_admin = [self, next]
+            .map(|known| known.should_leave_again(me) == LeaveDecision::LastAdmin)
+            == [false, true];
         let (change, lost) = if takes_place && self.is_made_by(me) {
             (self.change, self.lost_in(&next.current))
-        } else if next.departure == OwnDeparture::Made && comes_back(&&me.to_owned()) {
+        } else if becomes_last_admin || (next.departure == OwnDeparture::Made && comes_back(&&me.to_owned()))
+        {
             (GroupChange::Left, GroupDifference { removed: [me.to_owned()].into(), ..Default::default() })
         } else {
-            let removed = next.removals.0.keys().filter(comes_back).cloned().collect();
-            (GroupChange::Removed, GroupDifference { removed, ..Default::default() })
+            let removed: BTreeSet<String> = next.removals.0.keys().filter(comes_back).cloned().collect();
+            // The user was told that the device adds them again.
+            let (promised, due) = (self.should_add_again(me), next.should_add_again(me));
+            let is_given_up =
+                |actor: &&String| !due.contains(*actor) && !next.current.members().contains(*actor);
+            let change = if removed.is_empty() { GroupChange::Added } else { GroupChange::Removed };
+            let added = promised.iter().filter(is_given_up).filter(|_| removed.is_empty()).cloned().collect();
+            (change, GroupDifference { removed, added, ..Default::default() })
         };
         if lost.is_empty() {
             return None;

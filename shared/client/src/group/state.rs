@@ -10,7 +10,7 @@ use eko_protocol::json::{canonical, has_type, required_list};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::grant::lead_to_creator;
+use super::grant::{lead_to_creator, needed};
 use super::{GroupGrant, GroupId, MAX_EPOCH, MAX_GRANTS, MAX_MEMBERS, MAX_NAME_CHARS, MasterKey};
 use crate::Environment;
 use crate::content::member::{actor, parsed, required, texts};
@@ -219,6 +219,13 @@ impl GroupState {
     /// Returns the grants, sorted by the admin that each of them makes.
     pub fn grants(&self) -> impl Iterator<Item = &GroupGrant> {
         self.parts.grants.values()
+    }
+
+    /// Returns the grants that lead from an admin to the creator, or from all admins if `actor` is none.
+    pub fn grants_of(&self, actor: &str) -> BTreeMap<String, GroupGrant> {
+        let own = BTreeSet::from([actor.to_owned()]);
+        let admins = if self.admins().contains(actor) { &own } else { self.admins() };
+        needed(&self.parts.grants, admins, self.creator())
     }
 
     /// Returns the master key.

@@ -10,7 +10,7 @@ use crate::group::{
     ControlSender, ControlVerdict, GroupChange, GroupControl, GroupDifference, GroupError, GroupId,
     GroupState, KnownGroup, PreviousState, UndoneChange, judge_control, judge_forwarded_control,
 };
-use crate::store::{HeldReason, Transaction};
+use crate::store::{DeviceStoreError, HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -211,6 +211,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         Ok(NewGrants::Proven)
     }
 
+    /// True if `maker`, who made the state `next` of another history, is an admin there by a grant that
+    /// `current` has not, and whose device its user has revoked. Of a state whose maker is no admin,
+    /// that is asked of all admins. A grant has no time, so it may have been made after the revocation.
+    pub(super) fn rests_on_revoked(
+        &self,
+        tx: &Transaction<'_>,
+        current: &GroupState,
+        next: &GroupState,
+        maker: &str,
+    ) -> Result<bool, DeviceStoreError> {
+        let (had, me) = (&current.parts().grants, self.device.actor());
+        for grant in next.grants_of(maker).values().filter(|grant| had.get(&grant.admin) != Some(grant)) {
+            let granter = self.kept_contact(tx, &grant.by)?;
+            if granter.is_some_and(|it| Standing::of(&it, &grant.device, &me) == Standing::Revoked) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Tells the author of a control on another history, of one that has lost, or of one that comes
     /// late, what the group is now.
     fn answer_old_control(
@@ -253,7 +273,7 @@ pub(super) enum NewGrants {
 }
 
 /// True if the control counts without a judgement by the state before it, which checks the grants.
-fn skips_judgement_of_grants(verdict: &ControlVerdict) -> bool {
+pub(super) fn skips_judgement_of_grants(verdict: &ControlVerdict) -> bool {
     matches!(
         verdict,
         ControlVerdict::Jump | ControlVerdict::Overtakes | ControlVerdict::Conflict { wins: true }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::contact::Contact;
-use super::controls::event;
+use super::controls::{NewGrants, event, skips_judgement_of_grants};
 use super::groups::others;
 use super::incoming::ActivitySource;
 use super::requests::origin_of;
@@ -93,9 +93,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         if is_member && by.is_none() && !open.is_empty() {
             return Err(GroupError::SeveralInvitations.into());
         }
-        let (mut proven, mut read) = (Vec::new(), BTreeSet::new());
+        let (mut proven, mut read): (Vec<StoredInvitation>, _) = (Vec::new(), BTreeSet::new());
         for invitation in open {
             match self.check_invitation(&invitation, &mut read).await {
+                Ok(()) if proven.iter().any(|it| it.known.current == invitation.known.current) => {}
                 Ok(()) => proven.push(invitation),
                 Err(error @ MessengerError::Group(_)) => {
                     self.store.write(|tx| tx.drop_invitations(id.as_str(), Some(&invitation.by)))?;
@@ -179,7 +180,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             read.insert(maker.to_owned());
         }
         self.store.read(|tx| self.check_maker(tx, invitation))?;
-        self.prove(&invitation.known.current).await
+        self.prove(&invitation.known.current).await?;
+        self.store.read(|tx| {
+            let (state, me) = (&invitation.known.current, self.device.actor());
+            let known = tx.group(state.id().as_str())?;
+            match known.filter(|known| known.current.members().contains(&me)) {
+                Some(known) if self.rests_on_revoked(tx, &known.current, state, maker)? => {
+                    Err(GroupError::RevokedDevice.into())
+                }
+                _ => Ok(()),
+            }
+        })
     }
 
     /// Checks that the device which made the state of an invitation is an active one still, and that
@@ -306,7 +317,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// another device of this user has made the control, the group is joined with it.
     ///
     /// The state before that of an invitation counts only if the invitation is a right change of it. Or
-    /// else it belongs to another invitation: whoever invites can name any state as the one before.
+    /// else it belongs to another invitation: whoever invites can name any state as the one before. An
+    /// invitation by somebody else is another one, too: whoever invites can list any admins.
+    ///
+    /// Grants that no state before proves are proven here, since a `Join` of another device of this user
+    /// may name an earlier state. A control with others belongs to no invitation.
     pub(super) fn follow_invitations(
         &self,
         tx: &Transaction<'_>,
@@ -323,6 +338,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 continue;
             };
             let is_latest = known.current == *control.state();
+            let invites_anew = control.brings_in(&me) && control.author() != invitation.by;
+            if is_latest && (invites_anew || !self.has_proven_grants(tx, &invitation, control, &verdict)?) {
+                continue;
+            }
             let leads_on = match verdict {
                 ControlVerdict::Join => continue,
                 ControlVerdict::Reveals => match self.followed(tx, control, &invitation.latest)? {
@@ -355,6 +374,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             self.retry_held(tx, control.state().id(), notices)?;
         }
         Ok(follows)
+    }
+
+    /// True if the grants are proven that a control, which was judged so, adds to those of an invitation.
+    fn has_proven_grants(
+        &self,
+        tx: &Transaction<'_>,
+        invitation: &StoredInvitation,
+        control: &GroupControl,
+        verdict: &ControlVerdict,
+    ) -> Result<bool, MessengerError> {
+        if !skips_judgement_of_grants(verdict) {
+            return Ok(true);
+        }
+        let proof = self.check_new_grants(tx, &invitation.known.current, control.state())?;
+        Ok(matches!(proof, NewGrants::Proven))
     }
 
     /// True if `next` is a right change of the state that `control` makes.

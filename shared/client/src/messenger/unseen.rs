@@ -11,9 +11,9 @@ use crate::store::{HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
-    /// Offers the history of a control that is ahead, if grants prove that its author is or was an admin.
-    /// The user is told once, until the group changes. Returns the reason for which the control is held:
-    /// what is missing may come all the same.
+    /// Offers the history of a control that is ahead, if grants prove that its author is or was an admin,
+    /// and its author needs none of a device that was revoked. The user is told once, until the group
+    /// changes. Returns the reason for which the control is held: what is missing may come all the same.
     pub(super) fn offer_unseen_admin(
         &self,
         tx: &Transaction<'_>,
@@ -29,6 +29,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let is_heard = whence.standing != Standing::Stranger || known.has_or_had(author);
         match self.check_new_grants(tx, &known.current, control.state())? {
+            NewGrants::Proven if self.rests_on_revoked(tx, &known.current, control.state(), author)? => {
+                return Ok(ahead);
+            }
             NewGrants::Proven => {}
             // What a stranger makes up leads this device to nobody's chain.
             NewGrants::Unknown { by: actor, device } if is_heard => {

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use eko_client::group::{
     GroupChange, GroupError, GroupGrant, GroupId, GroupParts, GroupState, MasterKey, Proposal, propose,
 };
-use eko_client::messenger::MessengerError;
+use eko_client::messenger::{GroupEvent, MessengerError, Notice};
 use eko_testkit::World;
 
 use crate::controls::{control, send_control, signing};
 use crate::forging::{Forger, ForgingSessions};
-use crate::people::{TestMessenger, first, hear, text};
+use crate::people::{TestMessenger, befriend, first, hear, text};
 use crate::test_network::TestNetwork;
 
 /// Alice's group with Mallory and Bob, from which Mallory is removed, and Dave, who comes later.
@@ -152,6 +152,48 @@ async fn an_invitation_that_cannot_be_checked_does_not_stop_another() {
     assert!(!matches!(refused, Err(MessengerError::Group(_)) | Ok(_)), "{refused:?}");
     scene.add_dave().await;
     scene.dave.join_group(&scene.id, None).await.unwrap();
+    scene.assert_in_alices().await;
+}
+
+/// Mallory's group is at an early epoch and has Alice among the admins, so that Alice's addition could be
+/// what follows.
+#[tokio::test]
+async fn a_true_invitation_is_not_kept_in_the_name_of_a_stranger() {
+    let scene = Scene::with(false).await;
+    let [mallory, alice] = [scene.mallory.me().actor(), scene.alice.me().actor()];
+    befriend(&scene.dave, &scene.alice).await;
+    scene.world.deliver().await;
+    scene.alice.receive().await.unwrap();
+    let signature = scene.mallory.device().keys().identity().sign(b"", scene.mallory.device().environment());
+    let device = format!("{alice}/device/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11");
+    let grant = GroupGrant { admin: mallory.clone(), by: alice.clone(), device, signature };
+    let both = BTreeSet::from([mallory.clone(), alice.clone()]);
+    let before = GroupState::new(GroupParts {
+        members: both.clone(),
+        admins: both,
+        grants: BTreeMap::from([(mallory.clone(), grant)]),
+        master_key: MasterKey::from_bytes([7; 32]),
+        ..scene.seen.parts().clone()
+    })
+    .unwrap();
+    let added = Proposal::Add([scene.dave.me().actor()].into());
+    let (change, state) = signing(&scene.mallory, |signer| propose(&before, added, signer)).unwrap();
+    let squat = control(&scene.mallory, change, Some(&before), &state);
+    send_control(&scene.sessions, &scene.mallory, &scene.dave.me(), &squat).await;
+    scene.world.deliver().await;
+    scene.dave.receive().await.unwrap();
+    scene.world.advance(1_000);
+    scene.alice.change_group(&scene.id, Proposal::Add([scene.dave.me().actor()].into())).await.unwrap();
+    scene.world.deliver().await;
+    let notices = scene.dave.receive().await.unwrap().notices;
+    let is_told = notices
+        .iter()
+        .any(|it| matches!(it, Notice::Group { by, event: GroupEvent::Invited, .. } if *by == alice));
+    assert!(is_told, "{notices:?}");
+    let shown = scene.dave.invitations().unwrap();
+    assert!(shown.iter().any(|it| it.by == alice && !it.stranger), "{shown:?}");
+    assert!(shown.iter().any(|it| it.by == mallory && it.state == state), "{shown:?}");
+    scene.dave.join_group(&scene.id, Some(&scene.alice.me())).await.unwrap();
     scene.assert_in_alices().await;
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use eko_client::group::{GroupChange, Proposal};
-use eko_client::messenger::{BEHIND_MINUTES, GroupEvent};
+use eko_client::group::{GroupChange, GroupError, GroupParts, GroupState, Proposal, propose};
+use eko_client::messenger::{BEHIND_MINUTES, GroupEvent, MessengerError};
 use serde_json::Value;
 
+use crate::controls::{control, send_control, signing};
+use crate::forging::ForgingSessions;
 use crate::friends::{Friends, changes, fail_after, group, hide};
-use crate::people::{first, hear, text};
+use crate::people::{first, further, hear, text};
 use crate::test_network::{FalseAnswer, NetworkFault};
 
 /// Bob's server hides from him what Alice sends, and so that Carol was removed. Carol's mailbox is
@@ -316,4 +318,60 @@ async fn an_admin_whose_promotion_is_late_is_offered_no_longer() {
     assert_eq!((bob.invitations().unwrap().len(), group(bob, &id).conflict), (0, None));
     assert_eq!(group(bob, &id).state, group(carol, &id).state);
     world.deliver().await;
+}
+
+/// Alice's tablet was stolen. It makes Mallory an admin, before or after Bob has read that it is revoked.
+#[tokio::test]
+async fn nobody_is_led_away_by_a_grant_of_a_revoked_device() {
+    for is_read_before in [true, false] {
+        let friends = Friends::meet().await;
+        let Friends { world, line, alice, bob, .. } = &friends;
+        let tablet = further(world, line, alice, "tablet").await;
+        let sessions = ForgingSessions::default();
+        let mallory = sessions.first(world, line, "mallory").await;
+        let (id, _) = alice.create_group("Friday", &[bob.me(), mallory.me()]).await.unwrap();
+        friends.join(&id, &[bob]).await;
+        mallory.receive().await.unwrap();
+        mallory.join_group(&id, None).await.unwrap();
+        friends.look(bob).await;
+        bob.verification(&alice.me()).await.unwrap();
+        let read_revocation = async || {
+            alice.revoke(tablet.device().id()).await.unwrap();
+            bob.verification(&alice.me()).await.unwrap();
+        };
+        if is_read_before {
+            read_revocation().await;
+        }
+        let base = group(bob, &id).state;
+        let promotion = Proposal::Promote([mallory.me().actor()].into());
+        let (_, promoted) = signing(&tablet, |signer| propose(&base, promotion, signer)).unwrap();
+        let own = GroupState::new(GroupParts {
+            epoch: promoted.epoch() + 1,
+            admins: [mallory.me().actor()].into(),
+            members: [bob.me().actor(), mallory.me().actor()].into(),
+            ..promoted.parts().clone()
+        });
+        let led = control(&mallory, GroupChange::Renamed, Some(&promoted), &own.unwrap());
+        send_control(&sessions, &mallory, &bob.me(), &led).await;
+        let told = friends.look(bob).await;
+        assert_eq!(told.contains(&GroupEvent::UnseenAdmin), !is_read_before, "{told:?}");
+        if !is_read_before {
+            assert_eq!(bob.invitations().unwrap().len(), 1);
+            read_revocation().await;
+        }
+        let refused = bob.join_group(&id, Some(&mallory.me())).await;
+        match is_read_before {
+            true => assert!(matches!(refused, Err(MessengerError::NoSuchGroup(_))), "{refused:?}"),
+            false => assert!(
+                matches!(refused, Err(MessengerError::Group(GroupError::RevokedDevice))),
+                "{refused:?}"
+            ),
+        }
+        assert_eq!((bob.invitations().unwrap().len(), &group(bob, &id).state), (0, &base));
+        for client in [alice, bob] {
+            friends.look(client).await;
+        }
+        mallory.receive().await.unwrap();
+        world.deliver().await;
+    }
 }

@@ -239,3 +239,47 @@ async fn the_invitation_of_somebody_who_was_reset_since_is_not_joined() {
     assert_eq!((bob.invitations().unwrap().len(), bob.groups().unwrap().len()), (1, 0));
     world.deliver().await;
 }
+
+/// Bob joins on one device. Before the other one hears of that, Mallory, who is an admin, follows up with
+/// a state that has a grant of nobody's.
+#[tokio::test]
+async fn the_join_of_an_own_device_enters_no_unproven_grants() {
+    let world = World::new().await;
+    let (wire, late) = (TestNetwork::to(&[&world]), TestNetwork::to(&[&world]));
+    let (alice, bob) = (first(&world, &wire, "alice").await, first(&world, &wire, "bob").await);
+    let (two, sessions) = (further(&world, &late, &bob, "two").await, ForgingSessions::default());
+    let mallory = sessions.first(&world, &wire, "mallory").await;
+    let (id, _) = alice.create_group("Friday", &[bob.me(), mallory.me()]).await.unwrap();
+    world.deliver().await;
+    mallory.receive().await.unwrap();
+    mallory.join_group(&id, None).await.unwrap();
+    alice.change_group(&id, Proposal::Promote([mallory.me().actor()].into())).await.unwrap();
+    world.deliver().await;
+    bob.receive().await.unwrap();
+    hide(&late, &two, &[&bob]);
+    bob.join_group(&id, None).await.unwrap();
+    let joined = group(&bob, &id).state;
+    world.deliver().await;
+    two.receive().await.unwrap();
+    let [invitation] = &two.invitations().unwrap()[..] else { panic!() };
+    assert_eq!(invitation.state, joined);
+    let before = GroupState::new(GroupParts { epoch: 7, ..joined.parts().clone() }).unwrap();
+    let (admin, by) = (bob.me().actor(), alice.me().actor());
+    let device = format!("{by}/device/0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11");
+    let signature = mallory.device().keys().identity().sign(b"", mallory.device().environment());
+    let mut parts = GroupParts { epoch: 8, name: "Saturday".to_owned(), ..joined.parts().clone() };
+    parts.admins.insert(admin.clone());
+    parts.grants.insert(admin.clone(), GroupGrant { admin, by, device, signature });
+    let forged = control(&mallory, GroupChange::Renamed, Some(&before), &GroupState::new(parts).unwrap());
+    send_control(&sessions, &mallory, &bob.me(), &forged).await;
+    world.deliver().await;
+    two.receive().await.unwrap();
+    late.honest();
+    two.receive().await.unwrap();
+    assert_eq!((group(&two, &id).state, group(&bob, &id).state), (joined.clone(), joined));
+    for client in [&alice, &bob, &two] {
+        client.receive().await.unwrap();
+    }
+    mallory.receive().await.unwrap();
+    world.deliver().await;
+}

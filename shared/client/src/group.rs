@@ -60,8 +60,11 @@
 //! 3. Only the user ends the departure, by joining once more. An `added` that names the user is an
 //!    invitation ([`entry_by`]). A device to which such an `added` comes later than a change that
 //!    follows it leaves again, because it cannot know of the `added`.
-//! 4. The last admin cannot leave before the other members. A user who became the last admin by
-//!    being overtaken is told so, stays until another member is an admin, and then leaves.
+//! 4. While the departure holds, the control of somebody else that lists the user counts only if it
+//!    lists nobody but members of the state that was left, and gives the user no more rights than
+//!    there. Anything else is an invitation ([`entry_by`], and the messenger).
+//! 5. The last admin cannot leave before the other members. A user who became the last admin meanwhile
+//!    is told so, stays until another member is an admin, and then leaves.
 //!
 //! # Removing again
 //!
@@ -73,9 +76,10 @@
 //! 2. A device that has recorded it, whose current state lists one of them, and whose user is an
 //!    admin, makes another `removed` when it next looks ([`KnownGroup::should_remove_again`]), once
 //!    for each of them. If that is undone, too, the user is told and decides.
-//! 3. An accepted `added` that names one of them ends it for that one, and the 8 epochs that follow
-//!    end it for all of one `removed` ([`MAX_RACE`]). So a member whom another admin adds on
-//!    purpose is not removed.
+//! 3. An accepted `added` that names one of them ends it for that one, so a member whom another admin
+//!    adds on purpose is not removed. The 8 epochs that follow end it for whoever is no member then
+//!    ([`MAX_RACE`]). A control that lists one of them otherwise does not end it, however many epochs
+//!    it skips.
 //!
 //! # Adding again
 //!
@@ -87,8 +91,9 @@
 //! 2. A device that has recorded it, whose current state does not list one of them, and whose user is
 //!    an admin, makes another `added` when it next looks ([`KnownGroup::should_add_again`]), once for
 //!    each of them. If that is undone, too, the user is told and decides.
-//! 3. A control of another epoch that takes one of them out ends it for that one: it was made on
-//!    purpose, or may have been. The 8 epochs that follow end it for all of one `added`.
+//! 3. A control of another epoch that takes one of them out, or one that skips epochs and does not list
+//!    one of them, ends it for that one: it was made on purpose, or may have been. The 8 epochs that
+//!    follow end it for all of one `added`. If the second `added` was not made, the user is told.
 
 mod change;
 mod consent;

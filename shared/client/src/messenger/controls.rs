@@ -7,8 +7,9 @@ use super::standing::Standing;
 use super::{GroupEvent, Messenger, MessengerError, Notice};
 use crate::content::Activity;
 use crate::group::{
-    ControlSender, ControlVerdict, GroupChange, GroupControl, GroupDifference, GroupError, GroupId,
-    GroupState, KnownGroup, PreviousState, UndoneChange, judge_control, judge_forwarded_control,
+    ControlSender, ControlVerdict, GroupChange, GroupControl, GroupDifference, GroupEntry, GroupError,
+    GroupId, GroupState, KnownGroup, PreviousState, UndoneChange, entry_by, judge_control,
+    judge_forwarded_control,
 };
 use crate::store::{DeviceStoreError, HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
@@ -59,14 +60,19 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let sender = ControlSender { actor: whence.actor, device: whence.device, identity: &listed.identity };
         let known = tx.group(id.as_str())?;
         let is_member = known.as_ref().is_some_and(|known| known.current.members().contains(&me));
-        if !is_member && self.follow_invitations(tx, control, &sender, whence, notices)? {
-            return Ok(None);
-        }
         let mut verdict = match whence.forwarder {
             Some(by) => judge_forwarded_control(known.as_ref(), control, &sender, by, &me),
             None => judge_control(known.as_ref(), control, &sender, &me),
         };
-        if whence.standing != Standing::Own && self.needs_consent(tx, known.as_ref(), control, &verdict)? {
+        let is_own = whence.standing == Standing::Own;
+        let asks = !is_own && self.needs_consent(tx, known.as_ref(), control, &verdict)?;
+        // Whoever has left leaves again, also if an invitation to what follows has come before.
+        let is_race =
+            !is_own && !asks && entry_by(known.as_ref(), control, &verdict, &me) == GroupEntry::Race;
+        if !is_member && !is_race && self.follow_invitations(tx, control, &sender, whence, notices)? {
+            return Ok(None);
+        }
+        if asks {
             self.invite(tx, control, whence, notices)?;
             return Ok(None);
         }
@@ -153,7 +159,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let replaced = tx.latest_control(id.as_str())?;
         if let Some(next) = &next {
             tx.keep_group(next, is_latest.then_some(control))?;
-            note_departure(tx, known.as_ref(), next)?;
+            note_departure(tx, known.as_ref(), next, &me)?;
         }
         if verdict == ControlVerdict::Join {
             tx.drop_invitations(id.as_str(), None)?;

@@ -153,7 +153,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             };
             let after = after.ok_or(DeviceStoreError::Corrupt("group"))?;
             tx.keep_group(&after, Some(&control))?;
-            note_departure(tx, now.as_ref(), &after)?;
+            note_departure(tx, now.as_ref(), &after, &me)?;
             self.enclose(tx, &activity, &to, sync)
         })?;
         Ok(activity.id.to_string())

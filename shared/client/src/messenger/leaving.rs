@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use super::{Messenger, MessengerError};
 use crate::group::{
-    ControlVerdict, GroupControl, GroupEntry, GroupError, KnownGroup, LeaveDecision, MAX_RACE, OwnDeparture,
-    PreviousState, Proposal, entry_by, propose,
+    ControlVerdict, GroupChange, GroupControl, GroupEntry, GroupError, KnownGroup, LeaveDecision, MAX_RACE,
+    OwnDeparture, PreviousState, Proposal, entry_by, propose,
 };
 use crate::store::{DeviceStoreError, Transaction};
 use crate::{SignalSessions, Transport};
 
-/// The time after another departure in which a control that skips epochs brings nobody back.
+/// The time after another departure in which no control but somebody's `left` brings the user back.
 pub const CALL_PAUSE_MS: i64 = 3_600_000;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
@@ -67,14 +67,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
     }
 
-    /// True if a control would make this user a member who is none, and only the user can say so: it is
-    /// an invitation.
+    /// True if a control would make this user a member who is none, or keep one who has left, and only
+    /// the user can say so: it is an invitation.
     ///
     /// It is none if its author may not have seen that the user has left, so that the user leaves again.
     /// But an admin could use that to lead the user to others, over and over, or to make them the last
-    /// admin, who cannot leave. So a control that skips epochs counts only if it lists nobody but the
-    /// members of the state that was left, and another admin; and it counts within [`MAX_RACE`] epochs
-    /// and once an hour.
+    /// admin, who cannot leave. So as long as the user has left, a control that lists the user
+    ///
+    /// * lists nobody but members of the state that was left, and makes the user no admin who was none;
+    /// * lists another admin, unless it is a right change of a state that this device had;
+    /// * counts within [`MAX_RACE`] epochs, unless it is the next change of a state that lists the user;
+    /// * brings the user back once an hour, unless it is the `left` of somebody who left at once.
     pub(super) fn needs_consent(
         &self,
         tx: &Transaction<'_>,
@@ -82,29 +85,32 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         control: &GroupControl,
         verdict: &ControlVerdict,
     ) -> Result<bool, DeviceStoreError> {
-        match entry_by(known, control, verdict, &self.device.actor()) {
+        let (me, state) = (self.device.actor(), control.state());
+        let comes_back = match entry_by(known, control, verdict, &me) {
             GroupEntry::NoEntry => return Ok(false),
             GroupEntry::Invitation => return Ok(true),
-            GroupEntry::Race => {}
-        }
-        let has_left = known.is_some_and(|known| known.departure == OwnDeparture::Made);
-        if !has_left {
-            return Ok(false);
-        }
-        let state = control.state();
+            GroupEntry::Race => true,
+            GroupEntry::Stay => false,
+        };
         let Some(departure) = tx.departure(state.id().as_str())? else { return Ok(true) };
         let lists_others = !state.members().is_subset(&departure.members);
-        let me = self.device.actor();
-        match verdict {
-            ControlVerdict::Overtakes if !lists_others => return Ok(false),
-            ControlVerdict::Jump if lists_others || state.admins().iter().all(|admin| *admin == me) => {
-                return Ok(true);
-            }
-            _ => {}
+        let is_promoted = state.admins().contains(&me) && !departure.is_admin;
+        let is_last_admin = state.admins().iter().eq([&me]);
+        let is_checked = matches!(
+            (verdict, known.map(|known| &known.before)),
+            (ControlVerdict::Apply, _) | (ControlVerdict::Overtakes, Some(PreviousState::Seen { .. }))
+        );
+        if lists_others || is_promoted || (is_last_admin && !is_checked) {
+            return Ok(true);
         }
+        if *verdict == ControlVerdict::Apply {
+            return Ok(false);
+        }
+        let left_at_once = *verdict == ControlVerdict::Overtakes && control.change() == GroupChange::Left;
         let since_ms = departure.again_ms.map(|again_ms| self.now_ms().saturating_sub(again_ms));
         let is_soon = since_ms.is_some_and(|since_ms| (0..CALL_PAUSE_MS).contains(&since_ms));
-        Ok(is_soon || state.epoch() > departure.epoch.saturating_add(MAX_RACE))
+        let is_late = state.epoch() > departure.epoch.saturating_add(MAX_RACE);
+        Ok(is_late || (comes_back && is_soon && !left_at_once))
     }
 }
 
@@ -114,6 +120,7 @@ pub(super) fn note_departure(
     tx: &Transaction<'_>,
     before: Option<&KnownGroup>,
     after: &KnownGroup,
+    me: &str,
 ) -> Result<(), DeviceStoreError> {
     if after.departure != OwnDeparture::Made {
         return Ok(());
@@ -124,5 +131,5 @@ pub(super) fn note_departure(
         PreviousState::Seen { state, .. } if known.current == after.current => state,
         _ => &known.current,
     };
-    tx.keep_departure(left.id().as_str(), left.epoch(), left.members())
+    tx.keep_departure(left, left.admins().contains(me))
 }

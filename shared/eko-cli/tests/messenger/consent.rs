@@ -4,7 +4,7 @@
 use eko_client::group::{
     GroupChange, GroupControl, GroupDifference, GroupParts, GroupState, MasterKey, Proposal, propose,
 };
-use eko_client::messenger::GroupEvent;
+use eko_client::messenger::{CALL_PAUSE_MS, GroupEvent};
 
 use crate::controls::{control, signing};
 use crate::friends::group;
@@ -173,6 +173,63 @@ async fn whoever_has_left_is_not_made_the_last_admin() {
     });
     let left = control(mallory, GroupChange::Left, Some(&before), &last);
     assert_eq!(assert_out(&scene, &left).await, [GroupEvent::Invited]);
+    end(&scene).await;
+}
+
+/// Mallory wins over Bob's departure, and has what follows that ready for the same look: puppets, the
+/// rights of an admin for Bob, and her own departure, after which he could not leave.
+#[tokio::test]
+async fn whoever_has_left_is_kept_by_nothing_that_follows_the_race() {
+    for promotes in [true, false] {
+        let scene = Scene::begin().await;
+        let Scene { bob, mallory, common, alice, dave, .. } = &scene;
+        let [me, alice, dave] = [bob, alice, dave].map(|person| person.me().actor());
+        bob_leaves(&scene).await;
+        let mut puppets = GroupParts { ..common.parts().clone() };
+        with_puppets(&mut puppets, &me);
+        let puppets = puppets.members.difference(common.members()).cloned().collect();
+        let mut proposals = vec![Proposal::Remove([alice, dave].into()), Proposal::Add(puppets)];
+        if promotes {
+            proposals.insert(1, Proposal::Promote([me.clone()].into()));
+            proposals.push(Proposal::Leave);
+        }
+        let mut state = common.clone();
+        for proposal in proposals {
+            let (change, next) = signing(mallory, |signer| propose(&state, proposal, signer)).unwrap();
+            scene.send(&control(mallory, change, Some(&state), &next), bob).await;
+            state = next;
+        }
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            told.extend(scene.look(bob).await.into_iter().map(|(_, event, _)| event));
+            let now = group(bob, &scene.id);
+            assert_eq!((now.member, now.state.epoch()), (false, common.epoch() + 2), "{told:?}");
+            scene.world.advance(CALL_PAUSE_MS + 1);
+        }
+        assert!(told.contains(&GroupEvent::Invited), "{told:?}");
+        let asked = scene.wire.asked.lock().unwrap().clone();
+        assert!(asked.iter().all(|url| !url.contains("elsewhere")), "{asked:#?}");
+        end(&scene).await;
+    }
+}
+
+/// Mallory wins over each departure of Bob's, by a removal that takes out one member more.
+#[tokio::test]
+async fn whoever_has_left_is_brought_back_by_removals_once_an_hour() {
+    let scene = Scene::begin().await;
+    let Scene { bob, mallory, common, alice, dave, .. } = &scene;
+    bob_leaves(&scene).await;
+    let (mut state, mut epochs) = (common.clone(), Vec::new());
+    for gone in [alice, dave] {
+        let removal = Proposal::Remove([gone.me().actor()].into());
+        let (change, next) = signing(mallory, |signer| propose(&state, removal, signer)).unwrap();
+        scene.send(&control(mallory, change, Some(&state), &next), bob).await;
+        scene.look(bob).await;
+        assert!(!group(bob, &scene.id).member);
+        epochs.push(group(bob, &scene.id).state.epoch() - common.epoch());
+        state = next;
+    }
+    assert_eq!(epochs, [2, 2], "he has left again once");
     end(&scene).await;
 }
 

@@ -45,9 +45,26 @@ fn only_a_race_brings_back_whoever_has_left() {
     assert_eq!(entry(&out, &rekeyed).1, GroupEntry::NoEntry);
 }
 
-/// Carol was removed. Nothing but what wins over that removal is a race.
+/// A race has won, and Carol's device has not left again yet.
 #[test]
-fn only_what_wins_over_the_removal_brings_back_whoever_was_removed() {
+fn whoever_has_left_stays_no_member_by_what_follows_a_race() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (_, control) = next(&known.current, Proposal::Leave, CAROL, &environment);
+    let removed = next(&known.current, Proposal::Remove(people([DAVE])), BOB, &environment);
+    let listed = followed(&followed(&known, &control), &removed.1);
+    for proposal in [Proposal::Add(people([DAVE])), Proposal::Promote(people([CAROL])), rename("Band")] {
+        let (_, following) = next(&removed.0, proposal, BOB, &environment);
+        assert_eq!(entry(&listed, &following), (ControlVerdict::Apply, GroupEntry::Stay));
+    }
+    let (_, gone) = next(&removed.0, Proposal::Remove(people([CAROL])), BOB, &environment);
+    assert_eq!(entry(&listed, &gone).1, GroupEntry::NoEntry);
+    assert_eq!(entry(&listed, &removed.1), (ControlVerdict::Same, GroupEntry::NoEntry));
+}
+
+/// Carol was removed. Whatever would bring her back is an invitation.
+#[test]
+fn whoever_was_removed_is_invited() {
     for seed in 0..8 {
         let environment = repeatable(seed);
         let known = four(&environment);
@@ -55,7 +72,7 @@ fn only_what_wins_over_the_removal_brings_back_whoever_was_removed() {
         let (own, other) = (removal(CAROL), removal(DAVE));
         let out = followed(&known, &own.1);
         let expected = match other.0.hash() < own.0.hash() {
-            true => (ControlVerdict::Overtakes, GroupEntry::Race),
+            true => (ControlVerdict::Overtakes, GroupEntry::Invitation),
             false => (ControlVerdict::Overtaken, GroupEntry::NoEntry),
         };
         assert_eq!(entry(&out, &other.1), expected);

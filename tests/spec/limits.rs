@@ -155,6 +155,14 @@ fn every_limit_of_a_client() {
             "chains that are read in one look for senders whose devices are not known" => {
                 messenger::READ_FOR_SENDERS
             }
+            "chains that are read in one look for authors of held controls whose devices are not known" => {
+                messenger::READ_FOR_VIEWS
+            }
+            "reports of one look after which a chain is read" => messenger::ENTRIES_AT_ONCE,
+            "entries of one unknown sender that are taken in one look" => messenger::ENTRIES_AT_ONCE,
+            "notices that `eko` keeps until the user was told" => {
+                usize::try_from(store::MOST_NOTICES).unwrap()
+            }
             "minutes until the chain of such a sender is read again that could not be read" => {
                 whole(messenger::SENDER_PAUSE_MINUTES)
             }

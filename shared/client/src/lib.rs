@@ -164,6 +164,7 @@ mod problem;
 mod reach;
 mod secret;
 pub mod sessions;
+mod shares;
 pub mod store;
 pub mod transport;
 

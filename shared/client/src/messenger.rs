@@ -77,10 +77,11 @@ pub use requests::{ENDED_AFTER_DAYS, MessageRequest, STRANGERS_KNOWN};
 pub use send::{MessageDraft, SentActivity};
 pub use step::ProgressStep;
 pub use trust::Trust;
-pub use unknown::{READ_FOR_SENDERS, SENDER_PAUSE_MINUTES};
+pub use unknown::{ENTRIES_AT_ONCE, READ_FOR_SENDERS, SENDER_PAUSE_MINUTES};
 pub use upkeep::KeyStatus;
 pub use verify::Verification;
 
+use crate::shares::Shares;
 use crate::store::{DeviceStore, DeviceStoreError, StoredMessage};
 use crate::{Device, Environment, SignalSessions, Transport};
 
@@ -102,7 +103,7 @@ pub struct Messenger<T, S> {
     failed: std::sync::Mutex<unknown::FailedReads>,
     /// The users whose devices have proven heads that the pinned chains lack. Their chains are read in
     /// this look.
-    doubted: std::sync::Mutex<BTreeSet<Person>>,
+    doubted: std::sync::Mutex<Shares<(), Person>>,
     /// The times at which chains were last read for a reason that others may repeat at will, by that
     /// reason: an actor id or a proven head. In epoch milliseconds.
     looks: std::sync::Mutex<BTreeMap<String, i64>>,
@@ -142,7 +143,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             refreshing: Mutex::default(),
             left: std::sync::Mutex::default(),
             failed: std::sync::Mutex::default(),
-            doubted: std::sync::Mutex::default(),
+            doubted: std::sync::Mutex::new(Shares::new(READ_FOR_PROOFS)),
             looks: std::sync::Mutex::default(),
             replayed: std::sync::Mutex::default(),
             returned: std::sync::Mutex::default(),

@@ -13,7 +13,8 @@ use super::trust::ChainRoute;
 use super::{GroupEvent, Messenger, MessengerError, Notice, Person};
 use crate::content::{Activity, ActivityContent, ActivityId, GroupRef};
 use crate::group::{GroupControl, KnownGroup, StateAgreement};
-use crate::store::{DeviceStoreError, HeldReason, Transaction};
+use crate::shares::{Party, Shares};
+use crate::store::{AwaitedAuthor, DeviceStoreError, HeldReason, Transaction};
 use crate::{SignalSessions, Transport};
 
 /// The number of members who are no admins and who tell somebody that the state is another.
@@ -141,24 +142,26 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Reads the chains of those who made or granted what controls need, whose devices this device does
     /// not know, and tries these controls again: eight chains in one look, at the same time, and each
-    /// once in ten minutes. The chains of strangers are read through the own server.
+    /// once in ten minutes. Whoever sent such controls shares with others who did, whatever authors the
+    /// controls name. The chains of strangers are read through the own server.
     pub(super) async fn read_unknown_authors(&self, notices: &mut Vec<Notice>) -> Result<(), MessengerError> {
-        let authors: Vec<(Person, bool)> = self.store.read(|tx| {
+        let due = self.store.read(|tx| {
             let members = self.fellow_members(tx)?;
-            let mut authors = BTreeMap::new();
-            for held in tx.held_for_chains()? {
-                if held.why == HeldReason::UnknownAuthor
-                    && !self.lists(tx, &held.awaited, &held.awaited_device)?
-                    && let Some(person) = Person::of(&held.awaited)
+            let mut due = Shares::new(READ_FOR_VIEWS);
+            for AwaitedAuthor { sender, actor, device } in tx.awaited_authors()? {
+                if !self.has_looked(&actor)
+                    && !self.lists(tx, &actor, &device)?
+                    && let Some(person) = Person::of(&actor)
                 {
-                    let is_known = members.contains(&held.awaited) || tx.is_contact(&held.awaited)?;
-                    authors.insert(held.awaited, (person, is_known));
+                    let is_known = members.contains(&actor) || tx.is_contact(&actor)?;
+                    let party = Party::of(&sender).about(&actor);
+                    due.put((), party, (person, is_known), &self.environment);
                 }
             }
-            Ok::<_, DeviceStoreError>(authors.into_values().collect())
+            Ok::<_, DeviceStoreError>(due)
         })?;
-        let due = authors.into_iter().filter(|(person, _)| self.may_look(&person.actor()));
-        let due: Vec<(Person, bool)> = due.take(READ_FOR_VIEWS).collect();
+        let due = due.into_things().filter(|(person, _)| self.may_look(&person.actor()));
+        let due: Vec<(Person, bool)> = due.collect();
         let reads = due.iter().map(async |(person, is_known)| {
             let route = if *is_known { ChainRoute::Direct } else { ChainRoute::ThroughHome };
             (*is_known, self.look_again_by(person, route).await)

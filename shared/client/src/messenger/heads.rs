@@ -15,6 +15,7 @@ use super::incoming::ActivitySource;
 use super::standing::Standing;
 use super::{Messenger, MessengerError, Person};
 use crate::content::{Activity, ActivityContent, HeadStatement, SignedHead, device_sets_hash};
+use crate::shares::{Party, Shares};
 use crate::store::{DeviceStoreError, KeptNotice, Transaction, ViewHolder};
 use crate::{SignalSessions, Transport};
 
@@ -257,21 +258,27 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Reads the chains again of which others have seen more than is pinned: eight for one look at
     /// most, at the same time, and each once in ten minutes. The others are left for a later look.
+    /// Whoever has seen something shares with others who have, whatever the users are of whom it is.
     pub(super) async fn settle_views(&self) -> Result<(), MessengerError> {
-        let unsettled = self.store.read(|tx| {
+        let due = self.store.read(|tx| {
             let members = self.fellow_members(tx)?;
-            let unsettled = tx.unsettled_views()?.into_iter();
-            let compared = unsettled.map(|of| Ok((self.compared_contact(tx, &of, &members)?, of)));
-            compared.collect::<Result<Vec<_>, DeviceStoreError>>()
+            let mut due = Shares::new(READ_FOR_VIEWS);
+            for (seen_by, of) in tx.unsettled_views()? {
+                if !self.has_looked(&of)
+                    && let Some(contact) = self.compared_contact(tx, &of, &members)?
+                {
+                    due.put((), Party::of(&seen_by).about(&of), contact.person, &self.environment);
+                }
+            }
+            Ok::<_, DeviceStoreError>(due)
         })?;
-        let known = unsettled.into_iter().filter_map(|(contact, of)| Some((contact?.person, of)));
-        let due: Vec<_> = known.filter(|(_, of)| self.may_look(of)).take(READ_FOR_VIEWS).collect();
-        let reads = due.iter().map(async |(person, of)| (of, self.look_again(person).await));
+        let due: BTreeSet<Person> = due.into_things().filter(|it| self.may_look(&it.actor())).collect();
+        let reads = due.iter().map(async |person| (person.actor(), self.look_again(person).await));
         for (of, read) in join_all(reads).await {
             match read {
-                Ok(_) => self.store.write(|tx| tx.settle_views(of))?,
+                Ok(_) => self.store.write(|tx| tx.settle_views(&of))?,
                 // The alarm about the chain is kept with it, and so is the notice.
-                Err(MessengerError::Distrust { .. }) => self.store.write(|tx| tx.drop_views(of))?,
+                Err(MessengerError::Distrust { .. }) => self.store.write(|tx| tx.drop_views(&of))?,
                 Err(error @ MessengerError::Store(_)) => return Err(error),
                 Err(_) => {}
             }
@@ -301,22 +308,23 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let contact = self.store.read(|tx| self.kept_contact(tx, actor))?;
         let Some(contact) = contact.filter(|contact| contact.hidden().is_some()) else { return Ok(()) };
-        let mut doubted = self.doubted();
-        if doubted.len() < READ_FOR_PROOFS && self.may_look_in_doubt(actor) {
-            doubted.insert(contact.person);
+        if !self.is_doubted(&contact.person) && !self.has_looked(&in_doubt(actor)) {
+            self.doubted().put((), Party::of(actor), contact.person, &self.environment);
         }
         Ok(())
     }
 
     /// True if the chain of this user is read in this look because of a proof.
     pub(super) fn is_doubted(&self, person: &Person) -> bool {
-        self.doubted().contains(person)
+        self.doubted().iter().any(|doubted| doubted == person)
     }
 
     /// Reads the chains, at the same time, of the users whose devices have proven heads that the pinned
     /// chains lack. If a server does not show such a head, there is a notice.
     pub(super) async fn settle_proofs(&self) -> Result<(), MessengerError> {
-        let doubted = std::mem::take(&mut *self.doubted());
+        let doubted = std::mem::replace(&mut *self.doubted(), Shares::new(READ_FOR_PROOFS));
+        let doubted = doubted.into_things().filter(|person| self.may_look_in_doubt(&person.actor()));
+        let doubted: Vec<Person> = doubted.collect();
         let reads = doubted.iter().map(async |person| {
             let contact = self.store.read(|tx| self.kept_contact(tx, &person.actor()))?;
             // What was sent meanwhile may have had the chain read.
@@ -332,7 +340,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         join_all(reads).await.into_iter().collect()
     }
 
-    fn doubted(&self) -> MutexGuard<'_, BTreeSet<Person>> {
+    fn doubted(&self) -> MutexGuard<'_, Shares<(), Person>> {
         self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -350,22 +358,35 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// other server that this device is in use, so whatever its users state leads to one in ten
     /// minutes.
     pub(super) fn may_look_in_doubt(&self, actor: &str) -> bool {
-        self.may_look(&format!("proof {actor}"))
+        self.may_look(&in_doubt(actor))
     }
 
     /// True if a chain may be read now for a reason that others may repeat at will: once in ten
-    /// minutes. The reason is an actor id, alone or after `proof `.
+    /// minutes. The reason is an actor id, alone or after `proof `. The caller reads the chain.
     pub(super) fn may_look(&self, reason: &str) -> bool {
-        let now_ms = self.now_ms();
-        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = looks
-            .get(reason)
-            .is_none_or(|at| now_ms < *at || now_ms.saturating_sub(*at) >= READ_AGAIN_MINUTES * 60_000);
+        let may = !self.has_looked(reason);
         if may {
-            looks.insert(reason.to_owned(), now_ms);
+            self.looks().insert(reason.to_owned(), self.now_ms());
         }
         may
     }
+
+    /// True if a chain was read for this reason in the last ten minutes.
+    pub(super) fn has_looked(&self, reason: &str) -> bool {
+        let now_ms = self.now_ms();
+        self.looks()
+            .get(reason)
+            .is_some_and(|at| now_ms >= *at && now_ms.saturating_sub(*at) < READ_AGAIN_MINUTES * 60_000)
+    }
+
+    fn looks(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the reason for which the chain of a user is read whose device has proven more of it.
+pub(super) fn in_doubt(actor: &str) -> String {
+    format!("proof {actor}")
 }
 
 /// Returns the hash of the device sets of these users, or `None` if one of their chains is not

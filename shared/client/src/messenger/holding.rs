@@ -2,7 +2,6 @@
 
 use super::controls::event;
 use super::incoming::ActivitySource;
-use super::requests::origin_of;
 use super::standing::Standing;
 use super::{GroupEvent, Messenger, MessengerError, Notice, Trust};
 use crate::content::{Activity, ActivityContent};
@@ -101,7 +100,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             warning: whence.warning.clone(),
         };
         notices.push(event(id, author, GroupEvent::Held(why)));
-        Ok(tx.hold(&held, self.now_ms(), origin_of)?)
+        Ok(tx.hold(&held, self.now_ms())?)
     }
 
     /// True if somebody is a member of a group, or of one that a contact invites this user to.

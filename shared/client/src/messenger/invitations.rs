@@ -6,7 +6,6 @@ use super::contact::Contact;
 use super::controls::{NewGrants, event, skips_judgement_of_grants};
 use super::groups::others;
 use super::incoming::ActivitySource;
-use super::requests::origin_of;
 use super::standing::Standing;
 use super::{Distrust, GroupEvent, Messenger, MessengerError, Notice, Person, SentActivity};
 use crate::content::{Activity, ActivityContent, GroupRef};
@@ -151,7 +150,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 return Err(MessengerError::NoSuchGroup(id.to_string()));
             }
             for invitation in invitations {
-                tx.keep_invitation(&StoredInvitation { declined: true, ..invitation }, origin_of)?;
+                tx.keep_invitation(&StoredInvitation { declined: true, ..invitation })?;
             }
             if tx.invitations(Some(id.as_str()))?.iter().all(|it| it.declined)
                 && tx.group(id.as_str())?.is_none()
@@ -281,7 +280,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             stranger: whence.standing == Standing::Stranger,
             declined: before.is_some_and(|before| before.declined) && !control.brings_in(&me),
         };
-        tx.keep_invitation(&invitation, origin_of)?;
+        tx.keep_invitation(&invitation)?;
         if !invitation.declined {
             notices.push(event(id, whence.actor, GroupEvent::Invited));
         }
@@ -307,10 +306,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let declined = before.is_some_and(|before| before.declined);
         let (by, received_ms) = (by.to_owned(), whence.received_ms);
         let stranger = whence.standing == Standing::Stranger;
-        Ok(tx.keep_invitation(
-            &StoredInvitation { by, known, latest, received_ms, stranger, declined },
-            origin_of,
-        )?)
+        let invitation = StoredInvitation { by, known, latest, received_ms, stranger, declined };
+        Ok(tx.keep_invitation(&invitation)?)
     }
 
     /// Judges a control by each invitation to its group. Returns true if one of them follows it. If
@@ -362,7 +359,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 self.enter(tx, &invitation, notices)?;
                 break;
             }
-            tx.keep_invitation(&invitation, origin_of)?;
+            tx.keep_invitation(&invitation)?;
             // Whoever has declined is invited anew.
             if was_declined && !declined {
                 notices.push(event(invitation.known.current.id(), whence.actor, GroupEvent::Invited));

@@ -8,10 +8,12 @@
 
 use futures_util::future::join_all;
 
+use super::heads::in_doubt;
 use super::incoming::{ActivitySource, REMEMBERED_MS};
 use super::send::OutgoingActivity;
 use super::{Messenger, MessengerError, Notice, Person};
 use crate::content::{ActivityContent, Receipt};
+use crate::shares::{Party, Shares};
 use crate::store::{DeviceStoreError, Transaction};
 use crate::{SignalSessions, Transport};
 
@@ -31,19 +33,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     pub(super) async fn put_receipts(&self) -> Result<(), MessengerError> {
         let (me, before_ms) = (self.me(), self.now_ms().saturating_sub(REMEMBERED_MS));
         self.store.write(|tx| tx.forget_silent(before_ms))?;
-        let (mut authors, mut read) = (Vec::new(), 0);
+        let (mut authors, mut read) = (Vec::new(), Shares::new(READ_FOR_RECEIPTS));
         for actor in self.store.read(|tx| tx.owed())? {
             // The own devices are told nothing.
             let Some(author) = Person::of(&actor).filter(|author| *author != me) else { continue };
             let kept = self.store.read(|tx| self.kept_contact(tx, &actor))?;
-            if kept.is_none_or(|kept| self.is_to_be_read(&kept)) {
-                if read == READ_FOR_RECEIPTS || !self.may_look_in_doubt(&actor) {
-                    continue;
-                }
-                read += 1;
+            if kept.is_some_and(|kept| !self.is_to_be_read(&kept)) {
+                authors.push(author);
+            } else if !self.has_looked(&in_doubt(&actor)) {
+                read.put((), Party::of(&actor), author, &self.environment);
             }
-            authors.push(author);
         }
+        authors.extend(read.into_things().filter(|author| self.may_look_in_doubt(&author.actor())));
         let trusted = authors.iter().map(async |author| (author, self.trusted(author).await));
         for (author, trusted) in join_all(trusted).await {
             match trusted {

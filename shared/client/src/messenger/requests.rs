@@ -1,11 +1,12 @@
 //! Message requests: what strangers wrote. It is shown apart, and nobody is told that it arrived,
 //! until the user accepts its author as a contact.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::incoming::ActivitySource;
 use super::receive::HOLD_MS;
 use super::{Messenger, MessengerError, Notice, Person};
+use crate::shares::{Party, first_of_fullest};
 use crate::store::{DeviceStoreError, MessageContent, RequestOutcome, Transaction};
 use crate::{SignalSessions, Transport};
 
@@ -88,7 +89,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         whence: &ActivitySource<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), DeviceStoreError> {
-        let outcome = tx.store_request(message, self.now_ms(), origin_of)?;
+        let outcome = tx.store_request(message, self.now_ms())?;
         if outcome == RequestOutcome::First {
             notices.push(Notice::Request { actor: whence.actor.to_owned() });
         }
@@ -144,24 +145,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
-/// Returns the server of an actor. Names that are none are of one server.
-pub(super) fn origin_of(actor: &str) -> String {
-    Person::of(actor).map(|person| person.origin.to_string()).unwrap_or_default()
-}
-
 /// Returns the actors beyond `most`, given the one first whose last message is the oldest. Each is the
-/// first one of the server with the most, so that no server pushes out the users of another.
+/// first one of the domain and the server with the most, so that nobody pushes out the users of another.
 fn surplus(actors: Vec<String>, most: usize) -> Vec<String> {
-    let count = actors.len().saturating_sub(most);
-    let mut servers: BTreeMap<String, VecDeque<String>> = BTreeMap::new();
-    for actor in actors {
-        servers.entry(origin_of(&actor)).or_default().push_back(actor);
-    }
+    let mut known: Vec<(Party, String)> =
+        actors.into_iter().map(|actor| (Party::of(&actor), actor)).collect();
     let mut surplus = Vec::new();
-    while surplus.len() < count {
-        let fullest = servers.values_mut().max_by_key(|actors| actors.len());
-        let Some(actor) = fullest.and_then(VecDeque::pop_front) else { break };
-        surplus.push(actor);
+    while known.len() > most
+        && let Some(at) = first_of_fullest(known.iter().map(|(party, _)| (party, 1)))
+    {
+        surplus.push(known.remove(at).1);
     }
     surplus
 }
@@ -171,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_one_server_pushes_out_only_its_own() {
+    fn a_flood_of_one_domain_pushes_out_only_its_own() {
         let user = |server: &str, n: usize| format!("https://{server}.example/user/user_{n}");
         let quiet = [user("quiet", 0), user("quiet", 1)];
         let flood: Vec<_> = (0..5).map(|n| user("flood", n)).collect();

@@ -13,6 +13,7 @@ use super::receive::TakenEntries;
 use super::trust::ChainRoute;
 use super::{Messenger, MessengerError, Notice, Person, ReceivedBatch, UnreadableReason};
 use crate::device::{EntryContent, MailboxEntry};
+use crate::shares::{Party, Shares};
 use crate::store::{DeviceStoreError, EnvelopeState};
 use crate::{Environment, SignalSessions, Transport};
 
@@ -20,32 +21,28 @@ use crate::{Environment, SignalSessions, Transport};
 pub const READ_FOR_SENDERS: usize = 8;
 /// The minutes for which the chain of a sender is not read again that could not be read.
 pub const SENDER_PAUSE_MINUTES: i64 = 10;
-/// The number of entries of one unknown sender that are read in one look, and that of reports.
-const ENTRIES_AT_ONCE: usize = 100;
+/// The number of entries of one sender that are put aside in one look, and that of all reports.
+pub const ENTRIES_AT_ONCE: usize = 100;
 /// The time for which a server is not asked again that could not be asked.
 const SERVER_PAUSE_MS: i64 = 60_000;
 /// The time for which a failure is remembered. An entry lives 30 days in the mailbox.
 const FAILURE_KEPT_MS: i64 = 31 * 24 * 3_600_000;
 
 /// The entries of one look that need the chain of somebody.
-#[derive(Default)]
 pub(super) struct LaterEntries {
     /// The messages of unknown senders or devices.
-    senders: Vec<LaterSender>,
-    /// The messages of known senders whose chains are read because of a proof.
-    doubted: Vec<MailboxEntry>,
+    senders: Shares<SenderRank, LaterSender>,
+    /// The messages of known senders whose chains are read because of a proof, by sender.
+    doubted: BTreeMap<Person, Vec<MailboxEntry>>,
     /// The members of this user's groups, once somebody is compared with them.
     members: Option<BTreeSet<String>>,
-    /// The random bytes that decide between domains, once that is needed.
-    lot: Option<[u8; 16]>,
     /// The reports after which a chain is read again, with the recipients of the envelopes.
-    reports: Vec<(Person, MailboxEntry)>,
+    reports: Shares<(), (Person, MailboxEntry)>,
 }
 
 /// A sender whose device is not known, with the entries that need the sender's chain.
 struct LaterSender {
     person: Person,
-    rank: SenderRank,
     entries: Vec<MailboxEntry>,
 }
 
@@ -96,10 +93,20 @@ impl FailedReads {
     }
 }
 
+impl Default for LaterEntries {
+    fn default() -> Self {
+        Self {
+            senders: Shares::new(READ_FOR_SENDERS),
+            doubted: BTreeMap::new(),
+            members: None,
+            reports: Shares::new(ENTRIES_AT_ONCE),
+        }
+    }
+}
+
 impl LaterEntries {
     /// Adds a message of an unknown sender. If there are too many senders, one of the last rank makes
-    /// room: the newest one of the domain with the most. Between domains with as many the lot decides,
-    /// so that each has its turn in some look. What is left out stays in the mailbox.
+    /// room. What is left out stays in the mailbox.
     fn put(&mut self, person: Person, rank: SenderRank, entry: MailboxEntry, environment: &Environment) {
         if let Some(sender) = self.senders.iter_mut().find(|sender| sender.person == person) {
             if sender.entries.len() < ENTRIES_AT_ONCE {
@@ -107,27 +114,8 @@ impl LaterEntries {
             }
             return;
         }
-        self.senders.push(LaterSender { person, rank, entries: vec![entry] });
-        if self.senders.len() > READ_FOR_SENDERS {
-            let lot = *self.lot.get_or_insert_with(|| environment.bytes());
-            self.drop_one(&lot);
-        }
-    }
-
-    /// Drops the sender who makes room.
-    fn drop_one(&mut self, lot: &[u8; 16]) {
-        let Some(last) = self.senders.iter().map(|sender| sender.rank).max() else { return };
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for sender in self.senders.iter().filter(|sender| sender.rank == last) {
-            *counts.entry(domain(&sender.person)).or_default() += 1;
-        }
-        let fullest = counts.into_iter().max_by_key(|(domain, count)| (*count, drawn(lot, domain)));
-        let at = fullest.and_then(|(fullest, _)| {
-            self.senders.iter().rposition(|sender| sender.rank == last && domain(&sender.person) == fullest)
-        });
-        if let Some(at) = at {
-            self.senders.remove(at);
-        }
+        let party = Party::of(&person.actor());
+        self.senders.put(rank, party, LaterSender { person, entries: vec![entry] }, environment);
     }
 }
 
@@ -151,8 +139,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                         return Ok(Some(entry));
                     }
                     // A device that was revoked must not be taken for one that was not.
-                    if later.doubted.len() < ENTRIES_AT_ONCE {
-                        later.doubted.push(entry);
+                    let theirs = later.doubted.entry(author).or_default();
+                    if theirs.len() < ENTRIES_AT_ONCE {
+                        theirs.push(entry);
                     }
                     return Ok(None);
                 }
@@ -167,8 +156,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 let Some(recipient) = envelope.and_then(|envelope| Person::of(&envelope.recipient)) else {
                     return Ok(Some(entry));
                 };
-                if later.reports.len() < ENTRIES_AT_ONCE {
-                    later.reports.push((recipient, entry));
+                if !self.failed().is_away(&recipient, now_ms) {
+                    let party = Party::of(&recipient.actor());
+                    later.reports.put((), party, (recipient, entry), &self.environment);
                 }
             }
             EntryContent::Report(_) | EntryContent::DeviceOffered(_) | EntryContent::Unreadable(_) => {
@@ -202,14 +192,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         received: &mut ReceivedBatch,
     ) -> Result<(), MessengerError> {
         let LaterEntries { senders, doubted, reports, .. } = later;
-        let reads = senders.into_iter().map(async |LaterSender { person, entries, .. }| {
+        let reads = senders.into_things().map(async |LaterSender { person, entries }| {
             let read = self.read_chain(&person).await;
             (person, entries, read)
         });
         let mut taken = TakenEntries::default();
         let (settled, read) = join(self.settle_proofs(), join_all(reads)).await;
         let mut outcome = settled;
-        for entry in doubted {
+        for entry in doubted.into_values().flatten() {
             self.take_into(&entry, received, &mut taken).await?;
         }
         for (person, entries, read) in read {
@@ -231,7 +221,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         // What came just now may have proven more.
         self.settle_proofs().await?;
-        for (recipient, entry) in reports {
+        for (recipient, entry) in reports.into_things() {
             if self.failed().is_away(&recipient, self.now_ms()) {
                 continue;
             }
@@ -286,22 +276,6 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     fn failed(&self) -> MutexGuard<'_, FailedReads> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Returns the last two labels of a server's name. Whoever has a domain has every server under it, on
-/// every port. For some domains this takes several parties for one, which only lets them take turns.
-fn domain(person: &Person) -> &str {
-    let host = person.origin.host();
-    host.rmatch_indices('.')
-        .nth(1)
-        .and_then(|(at, dot)| host.get(at.saturating_add(dot.len())..))
-        .unwrap_or(host)
-}
-
-/// Returns the place of a domain in a random order, which the lot determines.
-fn drawn(lot: &[u8; 16], domain: &str) -> Vec<u8> {
-    let bytes = [lot, domain.as_bytes()].concat();
-    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes).as_ref().to_vec()
 }
 
 #[cfg(test)]

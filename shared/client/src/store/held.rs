@@ -2,7 +2,6 @@
 
 use rusqlite::{Row, params};
 
-use super::requests::of_fullest_server;
 use super::{DeviceStoreError, Transaction};
 
 /// A reason for which an activity of a group is held.
@@ -49,6 +48,17 @@ pub(crate) struct HeldActivity {
     pub(crate) warning: Option<String>,
 }
 
+/// A device that this device does not know, and that something awaits that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AwaitedAuthor {
+    /// The actor id of whoever sent what is held.
+    pub(crate) sender: String,
+    /// The actor id of the device's user.
+    pub(crate) actor: String,
+    /// The device's address.
+    pub(crate) device: String,
+}
+
 /// The greatest number of activities held of one sender. Nothing of them is proven.
 pub const MOST_HELD_OF_SENDER: i64 = 500;
 /// The greatest number of activities held of one stranger.
@@ -62,16 +72,10 @@ const COLUMNS: &str = "SELECT row, grp, actor, device, author, awaited, received
                        warning, awaited_device FROM held";
 
 impl Transaction<'_> {
-    /// Holds an activity until its group has changed. If there are too many, the oldest one of
-    /// the sender of whom there are most is deleted. Strangers have a share of their own: what a
-    /// contact or a member sent is never deleted for the sake of a stranger. Of strangers, the oldest
-    /// is deleted of those from the server with the most. `origin_of` returns the server of an actor.
-    pub(crate) fn hold(
-        &self,
-        held: &HeldActivity,
-        now_ms: i64,
-        origin_of: impl Fn(&str) -> String,
-    ) -> Result<(), DeviceStoreError> {
+    /// Holds an activity until its group has changed. If there are too many, the oldest one is deleted
+    /// of the domain, the server of it, and the sender with the most. Strangers have a share of their
+    /// own: what a contact or a member sent is never deleted for the sake of a stranger.
+    pub(crate) fn hold(&self, held: &HeldActivity, now_ms: i64) -> Result<(), DeviceStoreError> {
         let sql = "INSERT INTO held (grp, actor, device, received, stored, plaintext, why, stranger, warning, \
                    author, awaited, awaited_device) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -95,22 +99,12 @@ impl Transaction<'_> {
                    ORDER BY row DESC LIMIT -1 OFFSET ?3)";
         let most = if held.stranger { MOST_HELD_OF_STRANGER } else { MOST_HELD_OF_SENDER };
         self.inner.execute(sql, params![held.actor, held.stranger, most])?;
-        let sql = "SELECT actor, count(*) FROM held WHERE stranger = ?1 GROUP BY actor";
-        let senders = self.counts(sql, [held.stranger])?;
-        let count: i64 = senders.iter().map(|(_, count)| count).sum();
-        match held.stranger {
-            true if count > MOST_HELD_OF_STRANGERS => {
-                let theirs = serde_json::json!(of_fullest_server(&senders, origin_of)).to_string();
-                let sql = "DELETE FROM held WHERE row = (SELECT min(row) FROM held WHERE stranger = 1 \
-                           AND actor IN (SELECT value FROM json_each(?1)))";
-                self.inner.execute(sql, [theirs])?;
-            }
-            false if count > MOST_HELD => {
-                let sql = "DELETE FROM held WHERE row = (SELECT min(row) FROM held WHERE stranger = 0 \
-                           GROUP BY actor ORDER BY count(*) DESC, min(row) LIMIT 1)";
-                self.inner.execute(sql, [])?;
-            }
-            _ => {}
+        let sql = "SELECT actor, count(*) FROM held WHERE stranger = ?1 GROUP BY actor ORDER BY min(row)";
+        let most = if held.stranger { MOST_HELD_OF_STRANGERS } else { MOST_HELD };
+        if let Some(sender) = self.who_makes_room(sql, [held.stranger], most)? {
+            let sql = "DELETE FROM held WHERE row = \
+                       (SELECT min(row) FROM held WHERE stranger = ?1 AND actor = ?2)";
+            self.inner.execute(sql, params![held.stranger, sender])?;
         }
         Ok(())
     }
@@ -131,6 +125,16 @@ impl Transaction<'_> {
         let whys = [number(HeldReason::Reset), number(HeldReason::UnknownAuthor)];
         let rows = statement.query_map(whys, read)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns the devices that held activities await because they are not known, by sender.
+    pub(crate) fn awaited_authors(&self) -> Result<Vec<AwaitedAuthor>, DeviceStoreError> {
+        let sql = "SELECT DISTINCT actor, awaited, awaited_device FROM held WHERE why = ?1";
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let authors = statement.query_map([number(HeldReason::UnknownAuthor)], |row| {
+            Ok(AwaitedAuthor { sender: row.get(0)?, actor: row.get(1)?, device: row.get(2)? })
+        })?;
+        Ok(authors.collect::<Result<_, _>>()?)
     }
 
     /// Deletes a held activity. Returns false if it is gone already.

@@ -3,7 +3,6 @@
 use rusqlite::params;
 
 use super::groups::{control_json, known_json, read_control, read_known};
-use super::requests::of_fullest_server;
 use super::{DeviceStoreError, Transaction};
 use crate::group::{GroupControl, KnownGroup};
 
@@ -36,13 +35,9 @@ const COLUMNS: &str = "SELECT actor, known, latest, at, stranger, declined FROM 
 impl Transaction<'_> {
     /// Keeps an invitation in the place of the former one of the same author to the same group. If
     /// there are too many, the oldest are deleted: those of the same author, and of all strangers
-    /// those from the server with the most. What the user has declined is deleted only for the sake
-    /// of what the user declines later. `origin_of` returns the server of an actor.
-    pub(crate) fn keep_invitation(
-        &self,
-        invitation: &StoredInvitation,
-        origin_of: impl Fn(&str) -> String,
-    ) -> Result<(), DeviceStoreError> {
+    /// those of the domain, the server of it, and the author with the most. What the user has declined
+    /// is deleted only for the sake of what the user declines later, and in the same way.
+    pub(crate) fn keep_invitation(&self, invitation: &StoredInvitation) -> Result<(), DeviceStoreError> {
         let sql = "INSERT OR REPLACE INTO invitations (grp, actor, known, latest, at, stranger, declined) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let StoredInvitation { by, known, latest, received_ms, stranger, declined } = invitation;
@@ -51,18 +46,20 @@ impl Transaction<'_> {
         let sql = "DELETE FROM invitations WHERE (grp, actor) IN (SELECT grp, actor FROM invitations \
                    WHERE actor = ?1 AND declined = 0 ORDER BY at DESC, grp LIMIT -1 OFFSET ?2)";
         self.inner.execute(sql, params![by, MOST_INVITATIONS_OF_USER])?;
-        let sql = "DELETE FROM invitations WHERE (grp, actor) IN (SELECT grp, actor FROM invitations \
-                   WHERE declined = 1 ORDER BY at DESC, grp LIMIT -1 OFFSET ?1)";
-        self.inner.execute(sql, [MOST_DECLINED])?;
-        let sql =
-            "SELECT actor, count(*) FROM invitations WHERE stranger = 1 AND declined = 0 GROUP BY actor";
-        let strangers = self.counts(sql, [])?;
-        if strangers.iter().map(|(_, count)| count).sum::<i64>() > MOST_INVITATIONS_OF_STRANGERS {
-            let theirs = serde_json::json!(of_fullest_server(&strangers, origin_of)).to_string();
-            let sql = "DELETE FROM invitations WHERE (grp, actor) IN (SELECT grp, actor FROM invitations \
-                       WHERE stranger = 1 AND declined = 0 AND actor IN (SELECT value FROM json_each(?1)) \
-                       ORDER BY at, grp LIMIT 1)";
-            self.inner.execute(sql, [theirs])?;
+        for (which, most) in [
+            ("declined = 1", MOST_DECLINED),
+            ("stranger = 1 AND declined = 0", MOST_INVITATIONS_OF_STRANGERS),
+        ] {
+            let sql = format!(
+                "SELECT actor, count(*) FROM invitations WHERE {which} GROUP BY actor ORDER BY min(at), actor"
+            );
+            if let Some(author) = self.who_makes_room(&sql, [], most)? {
+                let sql = format!(
+                    "DELETE FROM invitations WHERE (grp, actor) IN (SELECT grp, actor FROM invitations \
+                     WHERE {which} AND actor = ?1 ORDER BY at, grp LIMIT 1)"
+                );
+                self.inner.execute(&sql, [author])?;
+            }
         }
         Ok(())
     }

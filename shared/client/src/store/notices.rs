@@ -4,10 +4,11 @@ use eko_protocol::device_set::DeviceSetRef;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{DeviceStoreError, Transaction};
+use crate::shares::{Party, first_of_fullest};
 
-/// The greatest number of notices that are kept. Beyond it one is deleted of which the user was told, or
-/// else the last one of the actor with the most.
-const MOST_NOTICES: i64 = 200;
+/// The greatest number of notices that are kept. Beyond it one of the least weight is deleted: the last
+/// one of the domain, the server of it, and the actor with the most.
+pub const MOST_NOTICES: i64 = 200;
 /// The greatest number of security notices of one kind that are kept of one actor. Later ones replace
 /// those of which the user was told, and are not kept if there is none.
 const MOST_OF_ACTOR: i64 = 8;
@@ -30,6 +31,30 @@ const UNDONE: i64 = 6;
 const MISSED: i64 = 7;
 /// The kind of notices about a message that somebody could not decrypt.
 const NOT_READ: i64 = 8;
+
+/// The weight of a notice where too many are kept. The least one makes room first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum NoticeWeight {
+    /// The user was told.
+    Told,
+    /// The notice warns of nobody.
+    News,
+    /// The notice is a warning that is somebody's word.
+    Stated,
+    /// The notice is a warning of what this device has seen itself.
+    Seen,
+}
+
+impl NoticeWeight {
+    fn of(kind: i64, told: bool) -> Self {
+        match kind {
+            _ if told => Self::Told,
+            UNDONE | MISSED | NOT_READ => Self::News,
+            FORGED | CONTRADICTION => Self::Stated,
+            _ => Self::Seen,
+        }
+    }
+}
 
 /// A notice that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,8 +124,8 @@ impl KeptNotice {
 impl Transaction<'_> {
     /// Keeps a notice, in place of another one of the same actor about the same. Envelopes that were
     /// made up are added to those that the user was not told of. Of another view of the same chain the
-    /// user is not told again, nor of the same contradiction. Returns false if there are too many of the
-    /// actor.
+    /// user is not told again, nor of the same contradiction. Returns false if the notice is not kept,
+    /// because there are too many of the actor or of all.
     pub(crate) fn keep_notice(&self, actor: &str, notice: &KeptNotice) -> Result<bool, DeviceStoreError> {
         let ((kind, about), most) = (notice.key(), notice.most_of_actor());
         let sql = "SELECT number, head, told FROM notices WHERE actor = ?1 AND kind = ?2 AND about = ?3";
@@ -133,12 +158,35 @@ impl Transaction<'_> {
                    SELECT ?1, ?2, ?3, ?4, ?5, ?7 WHERE \
                    (SELECT count(*) FROM notices WHERE actor = ?1 AND kind = ?2) < ?6";
         let is_kept = self.inner.execute(sql, params![actor, kind, about, number, head, most, told])? > 0;
-        // Whoever tells most loses first, so that no crowd pushes out what one has told.
-        let sql = "DELETE FROM notices WHERE row = (SELECT row FROM notices AS it ORDER BY told DESC, \
-                   (SELECT count(*) FROM notices WHERE actor = it.actor) DESC, row DESC LIMIT 1) \
-                   AND (SELECT count(*) FROM notices) > ?1";
-        self.inner.execute(sql, [MOST_NOTICES])?;
-        Ok(is_kept)
+        if !is_kept {
+            return Ok(false);
+        }
+        let row = self.inner.last_insert_rowid();
+        Ok(self.make_room_for_notice()? != Some(row))
+    }
+
+    /// Deletes a notice if too many are kept, and returns its row. Whoever tells most loses first, so that
+    /// no crowd pushes out what one has told.
+    fn make_room_for_notice(&self) -> Result<Option<i64>, DeviceStoreError> {
+        let count: i64 = self.inner.query_row("SELECT count(*) FROM notices", [], |row| row.get(0))?;
+        if count <= MOST_NOTICES {
+            return Ok(None);
+        }
+        let mut statement =
+            self.inner.prepare_cached("SELECT row, actor, kind, told FROM notices ORDER BY row DESC")?;
+        let read = |row: &Row<'_>| {
+            let (number, actor): (i64, String) = (row.get(0)?, row.get(1)?);
+            Ok((number, Party::of(&actor), NoticeWeight::of(row.get(2)?, row.get(3)?)))
+        };
+        let mut kept = statement.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
+        let least = kept.iter().map(|(.., weight)| *weight).min();
+        kept.retain(|(.., weight)| Some(*weight) == least);
+        let at = first_of_fullest(kept.iter().map(|(_, party, _)| (party, 1)));
+        let row = at.and_then(|at| kept.get(at)).map(|(row, ..)| *row);
+        if let Some(row) = row {
+            self.drop_notice(row)?;
+        }
+        Ok(row)
     }
 
     /// Returns all kept notices, oldest first, also those that the user was told of.
@@ -215,12 +263,13 @@ impl Transaction<'_> {
     }
 
     /// Returns the users of whose chains others have seen more than was there when they were last
-    /// read.
-    pub(crate) fn unsettled_views(&self) -> Result<Vec<String>, DeviceStoreError> {
-        let sql = "SELECT about FROM notices JOIN chains ON chains.actor = about \
-                   WHERE kind = ?1 AND settled = 0 AND number > length GROUP BY about ORDER BY min(row)";
+    /// read, each after an actor who has seen it.
+    pub(crate) fn unsettled_views(&self) -> Result<Vec<(String, String)>, DeviceStoreError> {
+        let sql = "SELECT notices.actor, about FROM notices JOIN chains ON chains.actor = about \
+                   WHERE kind = ?1 AND settled = 0 AND number > length ORDER BY row";
         let mut statement = self.inner.prepare_cached(sql)?;
-        Ok(statement.query_map([CONTRADICTION], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        let views = statement.query_map([CONTRADICTION], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(views.collect::<Result<_, _>>()?)
     }
 
     /// Records that the chain of a user was read again since others had another view of it.

@@ -1,11 +1,10 @@
 //! Message requests: what strangers wrote, until the user accepts or declines it.
 
-use std::collections::BTreeMap;
-
 use rusqlite::params;
 
 use super::messages::{COLUMNS, read};
 use super::{DeviceStoreError, MessageContent, Transaction};
+use crate::shares::fullest;
 
 /// The greatest number of messages that are kept of one stranger. Later ones are not kept.
 pub const MOST_OF_STRANGER: i64 = 20;
@@ -24,15 +23,13 @@ pub(crate) enum RequestOutcome {
 }
 
 impl Transaction<'_> {
-    /// Stores a message of a stranger apart from all conversations. `origin_of` returns the server
-    /// of an actor. If there are too many messages of strangers, the oldest one is deleted of those
-    /// that came from the server with the most, so that no server can push out what came from
-    /// others.
+    /// Stores a message of a stranger apart from all conversations. If there are too many messages of
+    /// strangers, the oldest one is deleted of the domain, the server of it, and the user with the most,
+    /// so that nobody can push out what came from others.
     pub(crate) fn store_request(
         &self,
         message: &MessageContent,
         now_ms: i64,
-        origin_of: impl Fn(&str) -> String,
     ) -> Result<RequestOutcome, DeviceStoreError> {
         let sql = "SELECT count(*) FROM messages WHERE actor = ?1 AND request = 1";
         let kept: i64 = self.inner.query_row(sql, [&message.actor], |row| row.get(0))?;
@@ -41,26 +38,28 @@ impl Transaction<'_> {
         }
         let sql = "UPDATE messages SET request = 1 WHERE actor = ?1 AND id = ?2";
         self.inner.execute(sql, params![message.actor, message.id])?;
-        let sql = "SELECT actor, count(*) FROM messages WHERE request = 1 GROUP BY actor";
-        let authors = self.counts(sql, [])?;
-        if authors.iter().map(|(_, count)| count).sum::<i64>() > MOST_OF_STRANGERS {
-            let theirs = of_fullest_server(&authors, origin_of);
-            let sql = "DELETE FROM messages WHERE row = (SELECT min(row) FROM messages WHERE request = 1 \
-                       AND actor IN (SELECT value FROM json_each(?1)))";
-            self.inner.execute(sql, [serde_json::json!(theirs).to_string()])?;
+        let sql = "SELECT actor, count(*) FROM messages WHERE request = 1 GROUP BY actor ORDER BY min(row)";
+        if let Some(author) = self.who_makes_room(sql, [], MOST_OF_STRANGERS)? {
+            let sql = "DELETE FROM messages WHERE row = \
+                       (SELECT min(row) FROM messages WHERE request = 1 AND actor = ?1)";
+            self.inner.execute(sql, [author])?;
         }
         Ok(if kept == 0 { RequestOutcome::First } else { RequestOutcome::Another })
     }
 
-    /// Returns actors with the numbers of what is kept of them.
-    pub(super) fn counts(
+    /// Returns the actor of whom something is to be deleted, if more than `most` things are kept. `sql`
+    /// returns actors with the numbers of what is kept of them, the one first of whom the oldest is.
+    pub(super) fn who_makes_room(
         &self,
         sql: &str,
         parameters: impl rusqlite::Params,
-    ) -> Result<Vec<(String, i64)>, DeviceStoreError> {
+        most: i64,
+    ) -> Result<Option<String>, DeviceStoreError> {
         let mut statement = self.inner.prepare_cached(sql)?;
         let counts = statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(counts.collect::<Result<_, _>>()?)
+        let counts: Vec<(String, i64)> = counts.collect::<Result<_, _>>()?;
+        let count: i64 = counts.iter().map(|(_, count)| count).sum();
+        Ok(fullest(&counts).filter(|_| count > most).map(str::to_owned))
     }
 
     /// Returns the messages of strangers, oldest first, and those of a device in its order.
@@ -106,15 +105,4 @@ impl Transaction<'_> {
         self.inner.execute("DELETE FROM messages WHERE actor = ?1 AND request = 1", [actor])?;
         Ok(())
     }
-}
-
-/// Returns the actors of the server of which most is kept. `origin_of` returns the server of an actor.
-pub(super) fn of_fullest_server(counts: &[(String, i64)], origin_of: impl Fn(&str) -> String) -> Vec<&str> {
-    let mut servers: BTreeMap<String, (i64, Vec<&str>)> = BTreeMap::new();
-    for (actor, count) in counts {
-        let server = servers.entry(origin_of(actor)).or_default();
-        server.0 += count;
-        server.1.push(actor);
-    }
-    servers.into_values().max_by_key(|(count, _)| *count).map(|(_, actors)| actors).unwrap_or_default()
 }

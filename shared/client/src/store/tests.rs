@@ -22,10 +22,6 @@ fn arrival(id: &str, device: &str, sequence: Option<u64>) -> MessageContent {
     }
 }
 
-fn origin_of(actor: &str) -> String {
-    actor.split('/').next().unwrap().to_owned()
-}
-
 fn arrive(store: &DeviceStore, device: &str, sequences: &[u64], now_ms: i64) {
     for n in sequences {
         let message = arrival(&format!("{device}{n}"), device, Some(*n));
@@ -128,30 +124,32 @@ fn the_first_that_is_heard_of_a_device_waits_less() {
     assert_eq!(place(1_000), Some(6_000));
 }
 
-/// A server invents as many names as it likes. It pushes out only what came from it.
+/// Whoever has a domain invents as many servers and users as they like, and pushes out only what came
+/// from these.
 #[test]
-fn a_flood_of_strangers_pushes_out_only_what_their_server_sent() {
+fn a_flood_of_strangers_pushes_out_only_what_their_domain_sent() {
+    const GOOD: &str = "https://good.example/user/bob";
     let store = DeviceStore::in_memory().unwrap();
     let from = |actor: &str, n: i64| MessageContent {
         actor: actor.to_owned(),
         conversation: actor.to_owned(),
         ..arrival(&format!("{actor}/{n}"), &format!("{actor}/device/1"), None)
     };
-    let request = |actor: &str, n| store.write(|tx| tx.store_request(&from(actor, n), n, origin_of)).unwrap();
-    store.write(|tx| tx.store_arrival(&from("evil/contact", 0), 0)).unwrap();
+    let request = |actor: &str, n| store.write(|tx| tx.store_request(&from(actor, n), n)).unwrap();
+    store.write(|tx| tx.store_arrival(&from("https://evil.example/user/contact", 0), 0)).unwrap();
     for n in 0..5 {
         let expected = if n == 0 { RequestOutcome::First } else { RequestOutcome::Another };
-        assert_eq!(request("good/bob", n), expected);
+        assert_eq!(request(GOOD, n), expected);
     }
-    assert_eq!(request("good/bob", 4), RequestOutcome::Ignored);
+    assert_eq!(request(GOOD, 4), RequestOutcome::Ignored);
     for n in 0..MOST_OF_STRANGERS + 50 {
-        request(&format!("evil/{n}"), n);
+        request(&format!("https://s{n}.evil.example/user/mallory"), n);
     }
     let kept = store.read(|tx| tx.requests()).unwrap();
     assert_eq!(kept.len(), usize::try_from(MOST_OF_STRANGERS).unwrap());
-    assert_eq!(kept.iter().filter(|message| message.actor == "good/bob").count(), 5);
-    assert!(kept.iter().all(|message| message.actor != "evil/0"));
-    assert_eq!(placed(&store, 0).0, ["evil/contact/0"]);
+    assert_eq!(kept.iter().filter(|message| message.actor == GOOD).count(), 5);
+    assert!(kept.iter().all(|message| message.actor != "https://s0.evil.example/user/mallory"));
+    assert_eq!(placed(&store, 0).0, ["https://evil.example/user/contact/0"]);
 }
 
 #[test]
@@ -186,7 +184,7 @@ fn strangers_of_whom_nothing_was_read_for_the_longest_time_are_forgotten_first()
                 tx.inner.execute(sql, (actor, contact, looked))?;
             }
             let asks = MessageContent { actor: "asks".to_owned(), ..arrival("request", "d", None) };
-            tx.store_request(&asks, 0, |_| String::new())?;
+            tx.store_request(&asks, 0)?;
             assert_eq!(tx.strangers_without_requests()?, ["old", "middle", "new"]);
             tx.note_read(CiphertextKey { actor: "old", envelope: "e", device: "d" }, 9, 0)?;
             assert_eq!(tx.strangers_without_requests()?, ["middle", "new", "old"]);

@@ -9,6 +9,7 @@ mod challenges;
 mod changes;
 mod consent;
 mod controls;
+mod crowds;
 mod distrust;
 mod doubted;
 mod envelopes;

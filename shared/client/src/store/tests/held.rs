@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::super::*;
-use super::origin_of;
 use crate::content::tests::repeatable;
 use crate::group::{GroupChange, GroupControl, GroupSigner, GroupState, KnownGroup};
 use crate::keys::IdentityPair;
@@ -31,7 +30,7 @@ fn hold_all(store: &DeviceStore, all: impl Iterator<Item = HeldActivity>) -> BTr
     store
         .write(|tx| {
             for one in all {
-                tx.hold(&one, 0, origin_of)?;
+                tx.hold(&one, 0)?;
             }
             for one in tx.held(None)? {
                 *counts.entry(one.actor).or_default() += 1;
@@ -64,16 +63,18 @@ fn strangers_evict_nothing_of_contacts() {
     assert_eq!(counts.values().sum::<usize>(), 205);
 }
 
-/// A server invents as many members as it likes.
+/// Whoever has a domain invents as many servers and users as they like.
 #[test]
-fn strangers_of_one_server_evict_nothing_of_those_of_another() {
+fn strangers_of_one_domain_evict_nothing_of_those_of_another() {
     let store = DeviceStore::in_memory().unwrap();
-    let genuine = (0..5).map(|n| held("good/bob", n, true));
-    let flood = (0..300).map(|who| held(&format!("evil/{who}"), 0, true));
+    let (bob, mallory) =
+        ("https://good.example/user/bob", |who| format!("https://s{who}.evil.example/user/m"));
+    let genuine = (0..5).map(|n| held(bob, n, true));
+    let flood = (0..300).map(|who| held(&mallory(who), 0, true));
     let counts = hold_all(&store, genuine.chain(flood));
-    assert_eq!(counts["good/bob"], 5);
+    assert_eq!(counts[bob], 5);
     assert_eq!(counts.values().sum::<usize>(), 200);
-    assert!(!counts.contains_key("evil/0"));
+    assert!(!counts.contains_key(&mallory(0)));
 }
 
 /// Returns an invitation by an actor to a group of that actor's, which Bob has seen as a stranger's.
@@ -97,14 +98,14 @@ fn invitation(by: &str, n: u64, declined: bool) -> StoredInvitation {
 }
 
 #[test]
-fn invitations_of_one_servers_strangers_evict_neither_others_nor_what_was_declined() {
+fn invitations_of_one_domains_strangers_evict_neither_others_nor_what_was_declined() {
     let store = DeviceStore::in_memory().unwrap();
-    let origin = |actor: &str| actor.split('/').nth(2).unwrap().to_owned();
     let invite = |by: &str, n, declined| {
         let invitation = invitation(by, n, declined);
-        store.write(|tx| tx.keep_invitation(&invitation, origin)).unwrap();
+        store.write(|tx| tx.keep_invitation(&invitation)).unwrap();
     };
     invite("good.example/user/alice", 0, false);
+    invite("good.example/user/carol", 0, false);
     for n in 1..4 {
         invite("evil.example/user/one", n, true);
     }
@@ -117,8 +118,14 @@ fn invitations_of_one_servers_strangers_evict_neither_others_nor_what_was_declin
     let of = |wanted: &str| kept.iter().filter(|it| it.by.ends_with(wanted)).count();
     assert_eq!(
         (of("/alice"), of("/one"), of("/mallory_0"), of("/mallory_6"), kept.len()),
-        (1, 3, 0, 20, 103)
+        (1, 3, 14, 14, 103)
     );
+    for who in 0..150 {
+        invite(&format!("s{who}.evil.example/user/mallory"), 1_000 + who, false);
+    }
+    let kept = store.read(|tx| tx.invitations(None)).unwrap();
+    let good = kept.iter().filter(|it| it.by.contains("good.example")).count();
+    assert_eq!((good, kept.len()), (2, 103));
     // Nor do later ones of the same author.
     for n in 4..40 {
         invite("evil.example/user/one", n, false);
@@ -141,7 +148,8 @@ fn a_member_who_is_behind_is_told_again_after_an_hour() {
     assert!(announce("b", 19));
 }
 
-/// Among contacts the author of whom most is held makes room, not the one who was first.
+/// Among contacts and members the sender of whom most is held makes room, not the one who was first.
+/// An admin brings in as many members as they like, of one domain.
 #[test]
 fn whoever_sends_most_makes_room() {
     let store = DeviceStore::in_memory().unwrap();
@@ -150,6 +158,11 @@ fn whoever_sends_most_makes_room() {
     let counts = hold_all(&store, genuine.chain(flood));
     assert_eq!(counts["bob"], 5);
     assert_eq!(counts.values().sum::<usize>(), 5_000);
+    let store = DeviceStore::in_memory().unwrap();
+    let dave = "https://good.example/user/dave";
+    let genuine = (0..400).map(|n| held(dave, n, false));
+    let flood = (0..5_000).map(|n| held(&format!("https://s{}.evil.example/user/m", n % 250), n, false));
+    assert_eq!(hold_all(&store, genuine.chain(flood))[dave], 400);
 }
 
 /// A member who shows a made-up history and then the true one does not settle what another has shown.

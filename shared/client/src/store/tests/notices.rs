@@ -67,3 +67,39 @@ fn a_view_that_was_told_stays_told() {
     keep(9, 7);
     assert!(!told().contains(&(view(9, 7), false)), "no notice makes room that was not told");
 }
+
+/// Two hundred members of one domain, each with one notice, take no room from others.
+#[test]
+fn a_crowd_of_one_domain_pushes_out_no_notice_of_another() {
+    let store = DeviceStore::in_memory().unwrap();
+    let keep = |actor: &str| store.write(|tx| tx.keep_notice(actor, &KeptNotice::Forged(1))).unwrap();
+    let friends = ["https://good.example/user/bob", "https://good.example/user/carol"];
+    assert!(keep(friends[0]));
+    for n in 0..250 {
+        keep(&format!("https://s{n}.evil.example/user/puppet"));
+    }
+    assert!(keep(friends[1]));
+    let kept = store.read(|tx| tx.kept_notices()).unwrap();
+    assert!(friends.iter().all(|friend| kept.iter().any(|stored| stored.actor == *friend)));
+    assert_eq!(kept.len(), 200);
+}
+
+/// What has no room is told at once: nobody is told that it is kept.
+#[test]
+fn a_crowd_swallows_no_warning() {
+    let store = DeviceStore::in_memory().unwrap();
+    let keep = |actor: &str, notice| store.write(|tx| tx.keep_notice(actor, &notice)).unwrap();
+    let is_there =
+        |actor: &str| store.read(|tx| tx.kept_notices()).unwrap().iter().any(|stored| stored.actor == actor);
+    let two_stories = || KeptNotice::TwoStories("g".to_owned());
+    // News make room for what others state, and that for what this device has seen.
+    assert!(keep("carol", KeptNotice::NotRead("m".to_owned())));
+    (0..199).for_each(|n| assert!(keep(&format!("puppet {n}"), KeptNotice::Forged(1))));
+    assert!(is_there("carol"));
+    assert!(keep("dave", KeptNotice::Forged(1)) && is_there("dave") && !is_there("carol"));
+    assert!(keep("mallory", two_stories()) && is_there("mallory"));
+    assert!(!keep("erin", KeptNotice::NotRead("m".to_owned())) && !is_there("erin"));
+    // Of equals the last one has no room.
+    (0..199).for_each(|n| assert!(keep(&format!("liar {n}"), two_stories())));
+    assert!(!keep("judy", two_stories()) && !is_there("judy"));
+}

@@ -288,6 +288,17 @@ async fn an_alias_leads_to_the_actor_by_its_own_id() {
     );
     eve.document("/@m", StrangerAnswer::status(302).with("location", eve.actor.clone()));
     assert_eq!(send_to(&alice, "@moved@b.example", &eve.actor).await, (201, json!(eve.actor)));
+    // The address of the document may have a query. The link may leave out the type.
+    let link = json!({"rel": "self", "href": "https://b.example/@q"});
+    let untyped = json!({"subject": "acct:queried@b.example", "links": [link]});
+    eve.document(
+        "/.well-known/webfinger?resource=acct%3Aqueried%40b.example",
+        StrangerAnswer { media_type: "application/jrd+json", ..StrangerAnswer::activity(200, &untyped) },
+    );
+    let json_of_eve = format!("{}?format=json", eve.actor);
+    eve.document("/@q", StrangerAnswer::status(302).with("location", json_of_eve));
+    eve.document("/users/eve?format=json", StrangerAnswer::activity(200, &eve.actor_document()));
+    assert_eq!(send_to(&alice, "@queried@b.example", &eve.actor).await, (201, json!(eve.actor)));
     let other = Stranger::new(&internet, "c.example").await;
     eve.document(
         "/.well-known/webfinger?resource=acct%3Aother%40b.example",

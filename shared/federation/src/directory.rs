@@ -207,12 +207,13 @@ impl Federation {
         let unusable =
             |why: &str| LookupFailure::Unusable(reason(format_args!("WebFinger of {acct}: {why}")));
         let value = json::parse(&document.body).map_err(|e| unusable(&e.to_string()))?;
-        let is_actor = |link: &&Value| {
-            let has = |name: &str, is: fn(&str) -> bool| json::text(link, name).is_ok_and(is);
-            has("rel", |rel| rel.eq_ignore_ascii_case("self"))
-                && has("type", |kind| MediaTypes::ACTIVITY.takes(kind))
-        };
-        let link = json::list(&value, "links").iter().find(is_actor);
+        let is_own =
+            |link: &&Value| json::text(link, "rel").is_ok_and(|rel| rel.eq_ignore_ascii_case("self"));
+        let own = || json::list(&value, "links").iter().filter(is_own);
+        let is_actor =
+            |link: &&Value| json::text(link, "type").is_ok_and(|kind| MediaTypes::ACTIVITY.takes(kind));
+        // A link may leave its type out (RFC 7033, section 4.4.4.2). What is fetched shows it.
+        let link = own().find(is_actor).or_else(|| own().find(|link| link.get("type").is_none()));
         let actor = link.and_then(|link| json::text(link, "href").ok());
         let actor = actor.ok_or_else(|| unusable("it links to no actor"))?;
         self.permitted(actor).map_err(|e| unusable(&e.to_string()))?;

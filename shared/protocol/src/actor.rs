@@ -69,7 +69,7 @@ impl RemoteActor {
         }
         let id = text(value, "id")?;
         let origin = Origin::of(id).ok_or_else(|| Invalid::at("/id", "is no address on a server"))?;
-        if Origin::of(url).as_ref() != Some(&origin) {
+        if Origin::of_opaque(url).as_ref() != Some(&origin) {
             return Err(Invalid::at("/id", "is on another server than it was fetched from"));
         }
         let own = |name: &str, address: &str| {
@@ -103,7 +103,8 @@ impl RemoteActor {
     /// as `publicKey`. It adds nothing if it came from another origin, has another id, or names
     /// another owner. `url` is the URL that the document came from, after redirects.
     pub fn add_linked_key(&mut self, link: &str, document: &Value, url: &str) {
-        let Some(origin) = self.origin().filter(|origin| Origin::of(url).as_ref() == Some(origin)) else {
+        let Some(origin) = self.origin().filter(|origin| Origin::of_opaque(url).as_ref() == Some(origin))
+        else {
             return;
         };
         let mut found = keys(&json!({ "publicKey": document }), &self.id, &origin);

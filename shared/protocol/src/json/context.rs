@@ -26,6 +26,9 @@ const STANDARD_TERMS: [&str; 12] = [
     "summary",
 ];
 
+/// The vocabulary of which ActivityStreams takes `inbox`.
+const LDP: &str = "http://www.w3.org/ns/ldp#";
+
 /// The terms of this protocol that are read in documents of other servers. `expires` and
 /// `identityKey` are not here, because Lemmy and Mastodon give these names to members of their own.
 const EKO_TERMS: [&str; 24] = [
@@ -85,6 +88,10 @@ fn check_entry(entry: &Value) -> Result<(), Invalid> {
 }
 
 fn check_term(term: &str, definition: &Value) -> Result<(), Invalid> {
+    // ActivityStreams itself defines these so.
+    if matches!((term, definition.as_str()), ("id", Some("@id")) | ("type", Some("@type"))) {
+        return Ok(());
+    }
     if FIXED_TERMS.contains(&term) {
         return Err(Invalid::whole("is a term that a context may not define again"));
     }
@@ -124,6 +131,7 @@ fn check_meaning(term: &str, definition: &Value) -> Result<(), Invalid> {
     let is_kept = match term {
         "as" => meaning.and_then(|meaning| meaning.strip_suffix('#')) == Some(ACTIVITY_STREAMS),
         "eko" => meaning == Some(VOCABULARY),
+        "inbox" => keeps("ldp:", LDP),
         term if STANDARD_TERMS.contains(&term) => keeps("as:", &format!("{ACTIVITY_STREAMS}#")),
         _ if term != name || EKO_TERMS.contains(&term) => keeps("eko:", VOCABULARY),
         _ => true,
@@ -151,6 +159,8 @@ mod tests {
                 "identityKey": {"@type": "@id", "@id": "toot:identityKey"}, "content": "as:content",
                 "SignalEnvelope": "https://eko.network/ns#SignalEnvelope",
                 "eko:deviceSet": {"@id": "eko:deviceSet"}, "messages": {"@id": "eko:messages"}}),
+            json!({"id": "@id", "type": "@type", "ldp": "http://www.w3.org/ns/ldp#",
+                "inbox": {"@id": "ldp:inbox", "@type": "@id"}}),
             vocabulary::context(),
             vocabulary::node_context(),
             vocabulary::actor_context(),
@@ -164,6 +174,8 @@ mod tests {
     fn aliases_are_refused() {
         for (context, pointer) in [
             (json!({"kind": "@type"}), "/kind"),
+            (json!({"id": "@type"}), "/id"),
+            (json!({"inbox": "as:inbox"}), "/inbox"),
             (json!({"kind": {"@id": "@type"}}), "/kind/@id"),
             (json!(["https://a.example", {"everything": "@graph"}]), "/1/everything"),
             (json!({"actor": "https://evil.example/ns#object"}), "/actor"),

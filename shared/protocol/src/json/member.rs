@@ -102,11 +102,12 @@ fn local_name(term: &str) -> &str {
     }
 }
 
-/// True if a value has a member of this name at any place, in any spelling of the name.
+/// True if a value has a member of this name at any place, after whatever prefix or vocabulary.
 pub(crate) fn has_anywhere(value: &Value, name: &str) -> bool {
+    let is_it = |other: &String| other.rsplit([':', '#', '/']).next() == Some(name);
     match value {
         Value::Object(members) => {
-            members.iter().any(|(other, value)| local_name(other) == name || has_anywhere(value, name))
+            members.iter().any(|(other, value)| is_it(other) || has_anywhere(value, name))
         }
         Value::Array(items) => items.iter().any(|item| has_anywhere(item, name)),
         _ => false,

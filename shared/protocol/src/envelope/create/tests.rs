@@ -254,3 +254,11 @@ fn devices_must_be_on_the_recipients_server() {
     let read = Create::parse(&mixed, NOW_MS).unwrap();
     assert_eq!(read.check_devices_on(&bob().0).unwrap_err().pointer, "/object/messages/1/to");
 }
+
+#[test]
+fn messages_are_found_after_any_prefix() {
+    for name in ["messages", "eko:messages", "x:messages", "https://eko.network/ns#messages"] {
+        assert!(holds_messages(&json!({"type": "Create", "object": [[{name: []}]]})), "{name}");
+    }
+    assert!(!holds_messages(&json!({"type": "Create", "object": {"x:other": "messages"}})));
+}

@@ -213,7 +213,7 @@ impl Federation {
         let is_actor =
             |link: &&Value| json::text(link, "type").is_ok_and(|kind| MediaTypes::ACTIVITY.takes(kind));
         // A link may leave its type out (RFC 7033, section 4.4.4.2). What is fetched shows it.
-        let link = own().find(is_actor).or_else(|| own().find(|link| link.get("type").is_none()));
+        let link = own().find(is_actor).or_else(|| own().find(|link| json::list(link, "type").is_empty()));
         let actor = link.and_then(|link| json::text(link, "href").ok());
         let actor = actor.ok_or_else(|| unusable("it links to no actor"))?;
         self.permitted(actor).map_err(|e| unusable(&e.to_string()))?;

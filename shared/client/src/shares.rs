@@ -43,7 +43,7 @@ pub(crate) struct Shares<R, T> {
     most: usize,
     /// The random bytes that decide, once that is needed.
     lot: Option<[u8; 16]>,
-    /// What has room, the newest first.
+    /// Items that have room, the newest first.
     places: VecDeque<(R, Party, T)>,
 }
 

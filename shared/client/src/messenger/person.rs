@@ -81,7 +81,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (people, groups) =
             self.store.read(|tx| Ok::<_, DeviceStoreError>((tx.people()?, tx.groups()?)))?;
         let members = groups.iter().flat_map(|group| group.current.members());
-        let known = people.iter().chain(members).filter_map(|actor| Person::of(actor));
-        Ok(known.into_iter().find(|person| person.handle() == *handle))
+        let mut known = people.iter().chain(members).filter_map(|actor| Person::of(actor));
+        Ok(known.find(|person| person.handle() == *handle))
     }
 }

@@ -40,7 +40,7 @@ fn each_user_of_a_server_has_a_turn() {
     }
 }
 
-/// What one member says about many takes no room from what another says about one.
+/// Many claims of one member take no room from the one claim of another.
 #[test]
 fn those_who_say_something_share_before_those_of_whom_it_is_said() {
     for seed in 0..8 {

@@ -40,7 +40,7 @@ async fn a_receipt_counts_when_its_device_is_accepted() {
     world.deliver().await;
 }
 
-/// The same device forwards what an admin has made, and has told nobody else.
+/// A device of Bob's server forwards a control that an admin has made, and has told nobody else.
 #[tokio::test]
 async fn what_is_forwarded_counts_when_the_device_that_forwards_it_is_accepted() {
     let friends = Friends::meet().await;

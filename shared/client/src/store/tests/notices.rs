@@ -84,7 +84,7 @@ fn a_crowd_of_one_domain_pushes_out_no_notice_of_another() {
     assert_eq!(kept.len(), 200);
 }
 
-/// What has no room is told at once: nobody is told that it is kept.
+/// A notice without room is told at once: the store does not say that it is kept.
 #[test]
 fn a_crowd_swallows_no_warning() {
     let store = DeviceStore::in_memory().unwrap();

@@ -31,7 +31,7 @@ fn written(report: &Report) -> Value {
     value
 }
 
-/// The same report has the same id, and no other report has it.
+/// An id is that of one report, however often the report is written.
 #[test]
 fn an_id_follows_from_what_is_said() {
     let id = |report: &Report| report.to_value(&origin())["id"].clone();

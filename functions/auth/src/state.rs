@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use eko_federation::client::Roots;
+use eko_federation::client::{PrivateHosts, Roots};
 use eko_federation::network::Network;
 use eko_service::config::ConfigError;
 use eko_service::{AppState, federated};
@@ -26,7 +26,7 @@ impl SignInState {
     /// [`ConfigError`] if the issuer's URL is not allowed, or if the origin cannot stand in a
     /// header.
     pub fn new(app: AppState, network: Arc<dyn Network>, roots: Roots) -> Result<Self, ConfigError> {
-        let client = federated::client(app.config(), network, roots)?;
+        let client = federated::client(app.config(), network, roots, PrivateHosts::default())?;
         let id_tokens = Arc::new(IdTokenVerifier::new(app.config(), client)?);
         Ok(Self { app, id_tokens })
     }

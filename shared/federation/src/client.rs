@@ -7,6 +7,8 @@
 //! * The connector resolves the name once, keeps the addresses that [`is_public`] allows, and
 //!   connects to one of these. A second, different answer of the DNS (rebinding) has no effect. A
 //!   pooled connection is used again only for the scheme, host and port that it was opened for.
+//! * [`PrivateHosts`] are exempt from both checks, because the operator vouches for them. Only the
+//!   client for push services has some.
 //! * [`ExchangeLimits`] bound the size of the body and the time of the whole exchange. A
 //!   compressed body counts by what it becomes.
 //!
@@ -21,6 +23,7 @@ mod coding;
 mod connector;
 mod error;
 mod media_types;
+mod private_hosts;
 #[cfg(test)]
 mod tests;
 mod url_policy;
@@ -41,9 +44,10 @@ use url::Url;
 
 use self::answer::AnswerBody;
 pub use self::answer::UnreadAnswer;
-use self::connector::GuardedConnector;
+use self::connector::{Dialer, GuardedConnector};
 pub use self::error::{FetchError, GuardRefusal};
 pub use self::media_types::MediaTypes;
+pub use self::private_hosts::PrivateHosts;
 pub use self::url_policy::{MAX_URL_BYTES, UrlPolicy};
 use crate::network::Network;
 
@@ -82,6 +86,8 @@ pub struct ClientOptions {
     pub roots: Roots,
     /// The URLs that may be requested.
     pub urls: UrlPolicy,
+    /// The hosts that may be at private addresses. There are none for a client that fetches.
+    pub private: PrivateHosts,
 }
 
 /// Returns Mozilla's root certificates. They are compiled in, so that nothing is read or parsed at
@@ -150,7 +156,8 @@ impl GuardedClient {
             return Ok(http);
         }
         let Inner { network, options, http } = &*self.inner;
-        let connector = GuardedConnector::new(Arc::clone(network), (options.roots)(), options.urls)
+        let dialer = Dialer::new(Arc::clone(network), options.private.clone());
+        let connector = GuardedConnector::new(dialer, (options.roots)(), options.urls)
             .map_err(|error| FetchError::Unreachable { host: host.to_owned(), reason: error.to_string() })?;
         let made = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -167,7 +174,8 @@ impl GuardedClient {
     /// # Errors
     /// [`GuardRefusal`] for a URL that would not be requested.
     pub fn check_url(&self, text: &str) -> Result<Url, GuardRefusal> {
-        self.inner.options.urls.read(text)
+        let ClientOptions { urls, private, .. } = &self.inner.options;
+        urls.read_exempt(text, private)
     }
 
     /// True if the client may ask servers of local mode, over plain http.
@@ -189,7 +197,7 @@ impl GuardedClient {
         limits: &ExchangeLimits,
     ) -> Result<UnreadAnswer, FetchError> {
         let (mut parts, body) = request.into_parts();
-        let url = self.inner.options.urls.read(&parts.uri.to_string())?;
+        let url = self.check_url(&parts.uri.to_string())?;
         parts.uri = uri(&url)?;
         let host = host(&url);
         let ends = Instant::now() + limits.time;

@@ -52,6 +52,7 @@
 //! | `Delivered`, reports, answers, mailbox entries | 5, 6 | [`activity`] |
 //! | collections: mailbox page, key packages, device chain | 3, 4, 6 | [`collection`] |
 //! | actors on other servers | 7 | [`actor`] |
+//! | subscriptions for Web Push | 8 | [`push`] |
 //! | the nonce of an ID token | 10 | [`sign_in`] |
 //! | RFC 9421 and draft-cavage signatures | 7 | [`http_signature`] |
 //! | RFC 3339 timestamps | 1 | [`timestamp`] |
@@ -79,6 +80,7 @@ pub mod key_package;
 pub mod letter;
 pub mod limits;
 pub mod multibase;
+pub mod push;
 pub mod sign_in;
 #[cfg(test)]
 mod signer;

@@ -57,6 +57,9 @@ pub const MAX_JSON_DEPTH: usize = 32;
 /// The maximum length of an id or an address that a client or another server sends, in bytes.
 pub const MAX_ID_BYTES: usize = 512;
 
+/// The maximum length of the endpoint of a push subscription, in bytes.
+pub const MAX_PUSH_ENDPOINT_BYTES: usize = 1024;
+
 /// The maximum length of a report's `summary`, in bytes.
 pub const MAX_SUMMARY_BYTES: usize = 1024;
 

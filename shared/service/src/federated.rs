@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use eko_federation::client::{ClientOptions, GuardedClient, Roots, UrlPolicy};
+use eko_federation::client::{ClientOptions, GuardedClient, PrivateHosts, Roots, UrlPolicy};
 use eko_federation::network::Network;
 use eko_federation::{Federation, FederationSettings};
 use eko_protocol::Invalid;
@@ -41,7 +41,7 @@ impl FederatedState {
                     policy: settings.policy.clone(),
                     window_ms,
                 };
-                let client = client(config, network, roots)?;
+                let client = client(config, network, roots, PrivateHosts::default())?;
                 Some(Arc::new(Federation::new(settings, client, app.store().clone())))
             }
             _ => None,
@@ -80,7 +80,8 @@ impl FromRef<FederatedState> for AppState {
 }
 
 /// Creates the HTTP client with which a function asks other servers and the issuer of ID tokens. It
-/// connects to public addresses only, unless the configuration allows loopback.
+/// connects to public addresses only, unless the configuration allows loopback or the host is one of
+/// `private`.
 ///
 /// # Errors
 /// [`ConfigError`] if the origin cannot stand in a header.
@@ -88,12 +89,13 @@ pub fn client(
     config: &Config,
     network: Arc<dyn Network>,
     roots: Roots,
+    private: PrivateHosts,
 ) -> Result<GuardedClient, ConfigError> {
     let agent = format!("eko-messages/{} (+{})", env!("CARGO_PKG_VERSION"), config.origin);
     let user_agent = HeaderValue::from_str(&agent)
         .map_err(|error| ConfigError { variable: "ORIGIN", reason: error.to_string() })?;
     let urls = UrlPolicy { danger_allow_loopback_http: config.danger_allow_loopback_http };
-    Ok(GuardedClient::new(network, ClientOptions { user_agent, roots, urls }))
+    Ok(GuardedClient::new(network, ClientOptions { user_agent, roots, urls, private }))
 }
 
 impl From<ConfigError> for Problem {

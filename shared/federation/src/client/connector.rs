@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 
-use super::{FetchError, GuardRefusal, UrlPolicy};
+use super::{FetchError, GuardRefusal, PrivateHosts, UrlPolicy};
 use crate::address_guard::is_public;
 use crate::network::Network;
 
@@ -33,11 +33,7 @@ const OPENING_TIME: Duration = Duration::from_secs(10);
 pub(super) struct GuardedConnector(HttpsConnector<Dialer>);
 
 impl GuardedConnector {
-    pub(super) fn new(
-        network: Arc<dyn Network>,
-        roots: RootCertStore,
-        urls: UrlPolicy,
-    ) -> Result<Self, rustls::Error> {
+    pub(super) fn new(dialer: Dialer, roots: RootCertStore, urls: UrlPolicy) -> Result<Self, rustls::Error> {
         // The provider is named, because the process-wide default panics if two providers are
         // linked.
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -47,7 +43,7 @@ impl GuardedConnector {
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
         let builder =
             if urls.danger_allow_loopback_http { builder.https_or_http() } else { builder.https_only() };
-        Ok(Self(builder.enable_http1().wrap_connector(Dialer { network })))
+        Ok(Self(builder.enable_http1().wrap_connector(dialer)))
     }
 }
 
@@ -73,8 +69,15 @@ impl Service<Uri> for GuardedConnector {
 
 /// The connector below TLS. It resolves a host once and tries the allowed addresses in their order.
 #[derive(Clone)]
-struct Dialer {
+pub(super) struct Dialer {
     network: Arc<dyn Network>,
+    private: PrivateHosts,
+}
+
+impl Dialer {
+    pub(super) fn new(network: Arc<dyn Network>, private: PrivateHosts) -> Self {
+        Self { network, private }
+    }
 }
 
 impl fmt::Debug for Dialer {
@@ -93,17 +96,26 @@ impl Service<Uri> for Dialer {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let network = Arc::clone(&self.network);
-        Box::pin(async move { dial(&*network, &uri).await })
+        let dialer = self.clone();
+        Box::pin(async move { dial(&*dialer.network, &dialer.private, &uri).await })
     }
 }
 
 /// Connects to the first allowed address that accepts.
-async fn dial(network: &dyn Network, uri: &Uri) -> Result<TokioIo<TcpStream>, FetchError> {
+async fn dial(
+    network: &dyn Network,
+    private: &PrivateHosts,
+    uri: &Uri,
+) -> Result<TokioIo<TcpStream>, FetchError> {
     // hyper passes the URI only. Its scheme is enough: the URL policy allows http in local mode
     // only, and only to names of this machine.
     let loopback = uri.scheme() == Some(&Scheme::HTTP);
     let host = uri.host().unwrap_or_default();
+    let reach = match loopback {
+        true => Reach::Loopback,
+        false if private.contains(host) => Reach::Everywhere,
+        false => Reach::Public,
+    };
     let port = uri.port_u16().unwrap_or(if loopback { 80 } else { 443 });
     let authority = uri.authority().map_or(host, |authority| authority.as_str());
     let unreachable = |reason: String| FetchError::Unreachable { host: authority.to_owned(), reason };
@@ -111,7 +123,7 @@ async fn dial(network: &dyn Network, uri: &Uri) -> Result<TokioIo<TcpStream>, Fe
 
     let mut failure = None;
     let found = resolve(network, host, port).await.map_err(unresolvable)?;
-    for address in allowed(host, &found, loopback)? {
+    for address in allowed(host, &found, reach)? {
         match timeout(CONNECT_TIME, network.connect(address)).await {
             Ok(Ok(stream)) => return Ok(TokioIo::new(stream)),
             Ok(Err(error)) => failure = Some(error.to_string()),
@@ -133,21 +145,32 @@ async fn resolve(network: &dyn Network, host: &str, port: u16) -> Result<Vec<Soc
     if addresses.is_empty() { Err("it has no address".to_owned()) } else { Ok(addresses) }
 }
 
+/// The addresses at which a host may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Addresses of the public Internet.
+    Public,
+    /// Addresses of this machine, in local mode.
+    Loopback,
+    /// Every address: the operator vouches for the host.
+    Everywhere,
+}
+
 /// Returns the addresses that may be connected to. If there is none, the refusal names the first
 /// address.
-fn allowed(host: &str, addresses: &[SocketAddr], loopback: bool) -> Result<Vec<SocketAddr>, GuardRefusal> {
-    let may_be_dialled = |address: &&SocketAddr| match loopback {
-        true => address.ip().is_loopback(),
-        false => is_public(address.ip()),
+fn allowed(host: &str, addresses: &[SocketAddr], reach: Reach) -> Result<Vec<SocketAddr>, GuardRefusal> {
+    let may_be_dialled = |address: &&SocketAddr| match reach {
+        Reach::Public => is_public(address.ip()),
+        Reach::Loopback => address.ip().is_loopback(),
+        Reach::Everywhere => true,
     };
     let allowed: Vec<_> = addresses.iter().filter(may_be_dialled).copied().collect();
     match addresses.first() {
         Some(first) if allowed.is_empty() => {
             let (host, address) = (host.to_owned(), first.ip());
-            Err(if loopback {
-                GuardRefusal::NotLoopback { host, address }
-            } else {
-                GuardRefusal::NotPublic { host, address }
+            Err(match reach {
+                Reach::Loopback => GuardRefusal::NotLoopback { host, address },
+                Reach::Public | Reach::Everywhere => GuardRefusal::NotPublic { host, address },
             })
         }
         _ => Ok(allowed),
@@ -166,17 +189,18 @@ mod tests {
     #[test]
     fn only_allowed_addresses_are_left_in_their_order() {
         let found = addresses(&["10.0.0.1", "2606:4700::1", "127.0.0.1", "1.1.1.1", "::1"]);
-        assert_eq!(allowed("a.example", &found, false), Ok(addresses(&["2606:4700::1", "1.1.1.1"])));
-        assert_eq!(allowed("localhost", &found, true), Ok(addresses(&["127.0.0.1", "::1"])));
+        assert_eq!(allowed("a.example", &found, Reach::Public), Ok(addresses(&["2606:4700::1", "1.1.1.1"])));
+        assert_eq!(allowed("localhost", &found, Reach::Loopback), Ok(addresses(&["127.0.0.1", "::1"])));
+        assert_eq!(allowed("push.lan", &found, Reach::Everywhere), Ok(found.clone()));
     }
 
     #[test]
     fn refusals_name_the_first_address() {
         let (host, address) = ("a.example".to_owned(), [10, 0, 0, 1].into());
         let refusal = GuardRefusal::NotPublic { host: host.clone(), address };
-        assert_eq!(allowed(&host, &addresses(&["10.0.0.1", "::1"]), false), Err(refusal));
+        assert_eq!(allowed(&host, &addresses(&["10.0.0.1", "::1"]), Reach::Public), Err(refusal));
         let refusal = GuardRefusal::NotLoopback { host: host.clone(), address };
-        assert_eq!(allowed(&host, &addresses(&["10.0.0.1", "1.1.1.1"]), true), Err(refusal));
+        assert_eq!(allowed(&host, &addresses(&["10.0.0.1", "1.1.1.1"]), Reach::Loopback), Err(refusal));
     }
 
     // The URL policy refuses these URLs before. The connector is the second line of defence.
@@ -184,7 +208,7 @@ mod tests {
     async fn literal_addresses_are_judged_without_a_resolver() {
         let net = FakeNet::default();
         for uri in ["https://127.0.0.1/", "https://[::1]/", "https://[fd00:ec2::254]/", "http://10.0.0.1/"] {
-            let error = dial(&net, &uri.parse().unwrap()).await.unwrap_err();
+            let error = dial(&net, &PrivateHosts::default(), &uri.parse().unwrap()).await.unwrap_err();
             assert!(matches!(error, FetchError::Refused(_)), "{error}");
         }
         assert_eq!((net.dialled(), net.resolved()), (vec![], vec![]));

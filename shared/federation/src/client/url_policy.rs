@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use super::GuardRefusal;
+use super::{GuardRefusal, PrivateHosts};
 
 /// The maximum length of a URL in bytes.
 pub const MAX_URL_BYTES: usize = 2048;
@@ -37,6 +37,14 @@ impl UrlPolicy {
     /// # Errors
     /// [`GuardRefusal`] if the URL must not be requested.
     pub fn read(self, text: &str) -> Result<Url, GuardRefusal> {
+        self.read_exempt(text, &PrivateHosts::default())
+    }
+
+    /// Does as [`UrlPolicy::read`]. A host of `private` may be an address or a local name.
+    ///
+    /// # Errors
+    /// [`GuardRefusal`] if the URL must not be requested.
+    pub fn read_exempt(self, text: &str, private: &PrivateHosts) -> Result<Url, GuardRefusal> {
         if text.len() > MAX_URL_BYTES {
             return Err(GuardRefusal::TooLong);
         }
@@ -44,14 +52,19 @@ impl UrlPolicy {
         if text.bytes().any(|b| b.is_ascii_control() || b == b' ') {
             return Err(GuardRefusal::NotAUrl);
         }
-        self.check(Url::parse(text).map_err(|_| GuardRefusal::NotAUrl)?)
+        self.check_exempt(Url::parse(text).map_err(|_| GuardRefusal::NotAUrl)?, private)
     }
 
     /// Checks a parsed URL. Returns it without its fragment, which is never sent.
     ///
     /// # Errors
     /// [`GuardRefusal`] if the URL must not be requested.
-    pub fn check(self, mut url: Url) -> Result<Url, GuardRefusal> {
+    pub fn check(self, url: Url) -> Result<Url, GuardRefusal> {
+        self.check_exempt(url, &PrivateHosts::default())
+    }
+
+    /// Checks a parsed URL, whose host may be one of `private`.
+    fn check_exempt(self, mut url: Url, private: &PrivateHosts) -> Result<Url, GuardRefusal> {
         url.set_fragment(None);
         if url.as_str().len() > MAX_URL_BYTES {
             return Err(GuardRefusal::TooLong);
@@ -61,6 +74,7 @@ impl UrlPolicy {
             return Err(GuardRefusal::Credentials { host: host.to_string() });
         }
         match url.scheme() {
+            "https" if private.contains(&host.to_string()) => {}
             "https" => check_public_name(&host)?,
             "http" if self.allows_http_to(&host) => {}
             scheme => {
@@ -209,6 +223,20 @@ mod tests {
             assert!(matches!(LOCAL.read(text), Err(GuardRefusal::Scheme { .. })), "{text}");
         }
         assert!(matches!(LOCAL.read("http://u@localhost/"), Err(GuardRefusal::Credentials { .. })));
+    }
+
+    #[test]
+    fn a_private_host_may_have_any_name_but_no_other_scheme() {
+        let private = PrivateHosts::list("push.lan, intranet,10.0.0.1").unwrap();
+        for good in ["https://push.lan/1", "https://PUSH.lan:8443/", "https://intranet/", "https://10.0.0.1/"]
+        {
+            assert!(STRICT.read_exempt(good, &private).is_ok(), "{good}");
+        }
+        for bad in
+            ["http://push.lan/", "https://u@push.lan/", "https://x.push.lan.local/", "https://10.0.0.2/"]
+        {
+            assert!(STRICT.read_exempt(bad, &private).is_err(), "{bad}");
+        }
     }
 
     proptest! {

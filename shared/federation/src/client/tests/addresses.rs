@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+use http::Request;
+
 use super::fake::{TestInternet, ok};
-use super::{ACTIVITY_JSON, PUBLIC, body, error, get};
-use crate::client::FetchError;
+use super::{ACTIVITY_JSON, PATIENT, PUBLIC, body, error, get};
+use crate::client::{FetchError, PrivateHosts};
 
 fn sockets(texts: &[&str]) -> Vec<SocketAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -45,6 +48,22 @@ async fn a_name_of_an_address_inside_is_never_dialled() {
         assert!(!refused.is_transient());
         assert_eq!(world.net.dialled(), []);
     }
+}
+
+#[tokio::test]
+async fn a_host_that_the_operator_names_may_be_inside() {
+    let world = TestInternet::new();
+    world.site("push.lan", "10.0.0.7", |_| ok(ACTIVITY_JSON, "inside")).await;
+    world.net.name("evil.lan", &["10.0.0.7"]);
+    let client = world.client_exempting(false, PrivateHosts::list("push.lan").unwrap());
+    let request = |url: &str| Request::post(url).body(Bytes::new()).unwrap();
+    let answer = client.send(request("https://push.lan/1"), &PATIENT).await.unwrap();
+    assert_eq!(answer.read().await.into_body().unwrap(), "inside");
+    let refused = client.send(request("https://evil.lan/"), &PATIENT).await.unwrap_err();
+    assert_eq!(refused.to_string(), "evil.lan has no public address");
+    let strict = error(get(&world.client(false), "https://push.lan/1").await);
+    assert_eq!(strict, "push.lan has no public address");
+    assert_eq!(world.net.dialled(), sockets(&["10.0.0.7:443"]));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::client::{ClientOptions, GuardedClient, UrlPolicy};
+use crate::client::{ClientOptions, GuardedClient, PrivateHosts, UrlPolicy};
 use crate::network::Network;
 
 /// A network that connects only to the listeners that it has routes to.
@@ -132,12 +132,22 @@ impl TestInternet {
 
     /// Returns a client that trusts the authority.
     pub(crate) fn client(&self, danger_allow_loopback_http: bool) -> GuardedClient {
+        self.client_exempting(danger_allow_loopback_http, PrivateHosts::default())
+    }
+
+    /// Returns a client that trusts the authority, and whose requests may go to these hosts.
+    pub(crate) fn client_exempting(
+        &self,
+        danger_allow_loopback_http: bool,
+        private: PrivateHosts,
+    ) -> GuardedClient {
         let mut roots = RootCertStore::empty();
         roots.add(self.ca_certificate.clone()).unwrap();
         let options = ClientOptions {
             user_agent: HeaderValue::from_static("eko-test (+https://eko.example)"),
             roots: Arc::new(move || roots.clone()),
             urls: UrlPolicy { danger_allow_loopback_http },
+            private,
         };
         GuardedClient::new(self.net.clone(), options)
     }

@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::fake::{TestInternet, ok};
 use super::{ACTIVITY_JSON, IMPATIENT, PUBLIC, body, error, get, get_within};
-use crate::client::{ClientOptions, GuardedClient, UrlPolicy, public_roots};
+use crate::client::{ClientOptions, GuardedClient, PrivateHosts, UrlPolicy, public_roots};
 
 #[tokio::test]
 async fn a_certificate_of_a_trusted_authority_for_the_name() {
@@ -59,6 +59,7 @@ async fn the_public_roots_are_many_and_not_ours() {
         user_agent: HeaderValue::from_static("eko-test"),
         roots: public_roots(),
         urls: UrlPolicy::default(),
+        private: PrivateHosts::default(),
     };
     let client = GuardedClient::new(Arc::clone(&world.net) as _, options);
     let text = error(get(&client, "https://a.example/").await);

@@ -116,7 +116,11 @@ fn decide(
     if state.id() != current.id() {
         return Err(GroupError::OtherGroup);
     }
+    // Whoever has left or was removed on one history may be invited on another: the admins went on
+    // without that departure, or from a change that has won since.
+    let is_invited = control.brings_in(me) && !current.members().contains(me) && !known.had(&state.hash());
     match state.epoch().cmp(&current.epoch()) {
+        Ordering::Less | Ordering::Equal if is_invited => entrance(control, me),
         Ordering::Less => earlier(known, control, me),
         Ordering::Equal if state == current => Ok(ControlVerdict::Same),
         Ordering::Equal => beside(known, control, sender, me),
@@ -189,8 +193,7 @@ fn check_own_key(control: &GroupControl) -> Result<(), GroupError> {
 fn later(known: &KnownGroup, control: &GroupControl, me: &str) -> Result<ControlVerdict, GroupError> {
     let (current, state) = (&known.current, control.state());
     let is_known_admin = current.admins().contains(control.author());
-    let is_member = current.members().contains(me);
-    if control.brings_in(me) && !is_member {
+    if control.brings_in(me) && !current.members().contains(me) {
         return entrance(control, me);
     }
     if [current, state].iter().all(|state| !state.members().contains(me)) {
@@ -221,6 +224,10 @@ fn earlier(known: &KnownGroup, control: &GroupControl, me: &str) -> Result<Contr
         return Ok(ControlVerdict::LateDeparture);
     }
     if known.had(&state.hash()) {
+        return Ok(ControlVerdict::Older);
+    }
+    // Who wants to leave another history than this one has left nothing here.
+    if control.change() == GroupChange::Left {
         return Ok(ControlVerdict::Older);
     }
     let is_known_admin = current.admins().contains(control.author());
@@ -276,7 +283,8 @@ fn other_history(known: &KnownGroup, control: &GroupControl) -> Result<ControlVe
     if departs_with_key(current, control) {
         return Ok(ControlVerdict::LateDeparture);
     }
-    if control.change() == GroupChange::Left && !current.members().contains(control.author()) {
+    // Its author is told of the state here, and leaves that one if they still want to.
+    if control.change() == GroupChange::Left {
         return Ok(ControlVerdict::Older);
     }
     if !current.admins().contains(control.author()) {

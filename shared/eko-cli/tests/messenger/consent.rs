@@ -9,7 +9,7 @@ use eko_client::messenger::{CALL_PAUSE_MS, GroupEvent};
 use crate::controls::{control, signing};
 use crate::friends::group;
 use crate::lineages::Scene;
-use crate::people::text;
+use crate::people::{hear, text};
 
 /// Adds nine puppets of a server that Mallory chooses, and one member more.
 fn with_puppets(parts: &mut GroupParts, member: &str) {
@@ -92,6 +92,40 @@ async fn whoever_is_added_to_the_state_that_was_left_can_join() {
     scene.look(&scene.alice).await;
     scene.look(bob).await;
     assert!(!group(bob, id).member);
+    end(&scene).await;
+}
+
+/// Alice removes Bob while Mallory renames the group. Bob sees the other name only, and leaves. Then Alice
+/// adds him again.
+#[tokio::test]
+async fn whoever_has_left_after_a_change_that_lost_can_be_added_again() {
+    let scene = Scene::begin().await;
+    let (alice, bob, id) = (&scene.alice, &scene.bob, &scene.id);
+    alice.change_group(id, Proposal::Remove([bob.me().actor()].into())).await.unwrap();
+    scene.mallory.change_group(id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    scene.look(bob).await;
+    assert_eq!(group(bob, id).state.name(), "Saturday");
+    bob.change_group(id, Proposal::Leave).await.unwrap();
+    for client in [alice, &scene.dave] {
+        scene.look(client).await;
+        assert_eq!(group(client, id).state.name(), "Friday");
+    }
+    scene.mallory.receive().await.unwrap();
+    alice.change_group(id, Proposal::Add([bob.me().actor()].into())).await.unwrap();
+    let told: Vec<GroupEvent> = scene.look(bob).await.into_iter().map(|(_, event, _)| event).collect();
+    assert_eq!(told, [GroupEvent::Invited]);
+    bob.join_group(id, None).await.unwrap();
+    for client in [alice, &scene.dave, bob] {
+        let told = scene.look(client).await;
+        assert!(told.iter().all(|(_, event, _)| *event != GroupEvent::Conflict), "{told:?}");
+    }
+    for client in [bob, &scene.dave] {
+        assert_eq!(group(client, id).state, group(alice, id).state);
+        assert!(group(client, id).member && group(client, id).conflict.is_none());
+    }
+    bob.send_to_group(id, text("back")).await.unwrap();
+    scene.world.deliver().await;
+    assert!(hear(&scene.world, alice).await.iter().any(|it| it == "back"));
     end(&scene).await;
 }
 

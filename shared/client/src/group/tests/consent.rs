@@ -45,6 +45,43 @@ fn only_a_race_brings_back_whoever_has_left() {
     assert_eq!(entry(&out, &rekeyed).1, GroupEntry::NoEntry);
 }
 
+/// Alice removes Carol and adds her again. Carol has seen Bob's changes instead, and has left.
+#[test]
+fn whoever_has_left_a_history_that_lost_is_invited_by_the_one_that_holds() {
+    let environment = repeatable(1);
+    let known = four(&environment);
+    let (without, removed) = next(&known.current, Proposal::Remove(people([CAROL])), ALICE, &environment);
+    let (back, added) = next(&without, Proposal::Add(people([CAROL])), ALICE, &environment);
+    for changes in 0..3 {
+        let (mut out, mut state) = (known.clone(), known.current.clone());
+        for change in 0..changes {
+            let (after, renamed) = next(&state, rename(&format!("his {change}")), BOB, &environment);
+            (out, state) = (followed(&out, &renamed), after);
+        }
+        let (gone, left) = next(&state, Proposal::Leave, CAROL, &environment);
+        let out = followed(&out, &left);
+        // Her departure is of an earlier epoch than the addition, of the same one, or of a later one.
+        assert_eq!(gone.epoch() + 1, back.epoch() + changes);
+        assert_eq!(entry(&out, &added), (ControlVerdict::Join, GroupEntry::Invitation), "{changes}");
+        // To Alice that departure is no other history.
+        let at_alice =
+            |known, control| KnownGroup::after(Some(known), control, &ControlVerdict::Apply, ALICE).unwrap();
+        let without_her = at_alice(&known, &removed);
+        let with_her = at_alice(&without_her, &added);
+        let verdicts = [without_her, with_her].map(|known| judge_control(Some(&known), &left, CAROL, ALICE));
+        let expected = match changes {
+            0 => [ControlVerdict::Overtaken, ControlVerdict::Older],
+            1 => [ControlVerdict::Ahead, ControlVerdict::Older],
+            _ => [ControlVerdict::Ahead, ControlVerdict::Ahead],
+        };
+        assert_eq!(verdicts, expected, "{changes}");
+        // She joins, and leaves. The addition that she has seen is no other invitation.
+        let joined = KnownGroup::after(Some(&out), &added, &ControlVerdict::Join, CAROL).unwrap();
+        let out = followed(&joined, &next(&back, Proposal::Leave, CAROL, &environment).1);
+        assert_eq!(entry(&out, &added), (ControlVerdict::Older, GroupEntry::NoEntry), "{changes}");
+    }
+}
+
 /// A race has won, and Carol's device has not left again yet.
 #[test]
 fn whoever_has_left_stays_no_member_by_what_follows_a_race() {

@@ -5,6 +5,7 @@ mod chain;
 mod content;
 mod discovery;
 mod federation;
+mod live;
 mod mailbox;
 mod packages;
 mod sending;
@@ -119,6 +120,7 @@ async fn the_page_shows_what_the_server_and_the_client_library_do() {
     sending::play(&mut examples).await;
     mailbox::play(&mut examples).await;
     federation::play(&mut examples).await;
+    live::play(&mut examples);
     content::play(&mut examples);
     sign_in::play(&mut examples).await;
 

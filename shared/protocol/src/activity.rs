@@ -1,5 +1,5 @@
 //! The bodies that clients and servers exchange about envelopes and devices (`docs/protocol.md`,
-//! sections 3, 5, 6 and 8).
+//! sections 3, 5 and 6).
 //!
 //! | Body | Function or type | Section |
 //! |---|---|---|
@@ -8,7 +8,6 @@
 //! | a device's acknowledgement, `Delivered` | [`DeliveredActivity`] | 6 |
 //! | a mailbox entry's own members | [`queued`] | 6 |
 //! | pending devices and the `Offer` of one | [`pending_device`], [`device_offered`] | 3 |
-//! | `Announce` on a socket; not in use yet | [`announce`] | 8 |
 
 mod create;
 mod delivered;
@@ -17,9 +16,7 @@ mod report;
 
 use serde_json::{Map, Value, json};
 
-use crate::address::{Origin, UserName};
 use crate::device_set::DeviceSetRef;
-use crate::vocabulary::context;
 
 pub use create::{DeliveryProgress, create_accepted};
 pub use delivered::DeliveredActivity;
@@ -30,12 +27,6 @@ pub use report::{Report, ReportKind};
 /// server that does not know the name reads an activity.
 pub fn activity_type(name: &str) -> Value {
     json!(["Activity", name])
-}
-
-/// Writes an `Announce`. It tells a connected device to fetch its mailbox, if an entry is too long
-/// for a frame of the socket (section 8).
-pub fn announce(origin: &Origin, user: &UserName) -> Value {
-    json!({"@context": context(), "type": "Announce", "object": origin.inbox(user)})
 }
 
 /// Adds a mailbox entry's own members to its activity: `eko:received`, the time of acceptance

@@ -50,6 +50,7 @@
 //! | accepted envelopes, as they travel in the server and as a device fetches them | 5, 6 | [`letter`] |
 //! | missing and stale devices of an envelope | 5 | [`coverage`] |
 //! | `Delivered`, reports, answers, mailbox entries | 5, 6 | [`activity`] |
+//! | the frames of a device's socket | 8 | [`frame`] |
 //! | collections: mailbox page, key packages, device chain | 3, 4, 6 | [`collection`] |
 //! | actors on other servers | 7 | [`actor`] |
 //! | subscriptions for Web Push | 8 | [`push`] |
@@ -71,6 +72,7 @@ pub mod coverage;
 pub mod device_set;
 pub mod envelope;
 pub mod excerpt;
+pub mod frame;
 pub mod http_signature;
 pub mod id;
 mod invalid;

@@ -51,6 +51,27 @@ pub const MAX_DELIVERED: usize = 100;
 /// The maximum number of entries on one page of a mailbox.
 pub const MAX_PAGE_ENTRIES: usize = 100;
 
+/// The maximum size of a frame on a device's socket, in bytes, in either direction. API Gateway
+/// carries no larger one.
+pub const MAX_FRAME_BYTES: usize = 32 * 1024;
+
+/// The maximum length of the id that a device gives a frame, in bytes.
+pub const MAX_FRAME_ID_BYTES: usize = 64;
+
+/// The maximum length of an access token in a frame, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 4096;
+
+/// The maximum number of sockets of one device. A further one replaces the oldest.
+pub const MAX_SOCKETS: usize = 4;
+
+/// The number of frames that a device may send on a socket at any time. One a second is added to it
+/// from the opening of the socket on.
+pub const FRAME_BURST: u64 = 60;
+
+/// The maximum number of entries that a `Fetch` on a socket is answered with. If there are more,
+/// they are announced.
+pub const MAX_BACKLOG_FRAMES: usize = 25;
+
 /// The maximum nesting of arrays and objects in a body. The outermost one is level 1.
 pub const MAX_JSON_DEPTH: usize = 32;
 

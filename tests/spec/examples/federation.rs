@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use eko_client::device::{JoinKind, OutgoingEnvelope};
 use eko_federation::Scheme;
-use eko_protocol::activity::{activity_type, announce};
-use eko_protocol::address::UserName;
+use eko_protocol::activity::activity_type;
 use eko_protocol::vocabulary;
 use eko_testkit::{ChainChanges as _, Internet, World, sign, signing_key};
 use serde_json::{Value, json};
@@ -85,7 +84,6 @@ pub(super) async fn play(examples: &mut Examples) {
         "object": "https://b.example/user/bob",
     });
     examples.exchange("inbox-delete", &deliver(&world, "/inbox", &delete, Scheme::Rfc9421).await);
-    examples.document("Announce", &announce(world.state.origin(), &UserName::parse("alice").unwrap()));
 }
 
 /// Plays the reports that Alice's device finds in its mailbox after an envelope to the other

@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
+use crate::connections::CONNECTIONS_PATH;
 use crate::{AwsAnswer, Engines};
 
 /// The SDK's HTTP client. It has one connector, whatever the settings are, because there are no
@@ -44,7 +45,11 @@ impl HttpConnector for InProcessConnector {
             let Some(body) = request.body().bytes() else {
                 return Err(ConnectorError::user("the embedded engines take no streamed body".into()));
             };
-            response(engines.call(target, body).await)
+            let path = request.uri().split(['?', '#']).next().unwrap_or_default();
+            response(match path.split_once(CONNECTIONS_PATH) {
+                Some((_, id)) => engines.call_connection(request.method(), id, body),
+                None => engines.call(target, body).await,
+            })
         })
     }
 }
@@ -56,8 +61,8 @@ fn response(answer: AwsAnswer) -> Result<HttpResponse, ConnectorError> {
     let headers = response.headers_mut();
     headers.insert("content-type", answer.content_type);
     headers.insert("x-amzn-requestid", uuid::Uuid::new_v4().to_string());
-    if let Some(query_error) = answer.query_error {
-        headers.insert("x-amzn-query-error", query_error);
+    if let Some((name, value)) = answer.error_header {
+        headers.insert(name, value);
     }
     Ok(response)
 }

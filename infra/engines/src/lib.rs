@@ -1,4 +1,4 @@
-//! DynamoDB, SQS and SSM's parameters, embedded behind the HTTP client interface of the AWS SDK.
+//! DynamoDB, SQS, SSM's parameters and API Gateway's connections, embedded behind the HTTP client interface of the AWS SDK.
 //!
 //! The local server and the tests run the code that runs in Lambda, SDK clients included. Only the
 //! HTTP client differs: [`Engines::http_client`] returns a [`SharedHttpClient`] that answers a
@@ -8,7 +8,8 @@
 //! aws-sdk-dynamodb ─┐                       ┌─ DynamoDB_20120810.*  dynoxide, over SQLite
 //!                   ├─ HttpClient, in here ─┤
 //! aws-sdk-sqs ──────┤                       ├─ AmazonSQS.*          this crate's queues, over SQLite
-//! SSM, by the SDK ──┘                       └─ AmazonSSM.*          parameters, in memory
+//! SSM, by the SDK ──┤                       ├─ AmazonSSM.*          parameters, in memory
+//! …gatewaymanagement┘                       └─ /@connections/{id}   connections, in memory
 //! ```
 //!
 //! The state of [`Engines::in_memory`] ends with the value. [`Engines::open`] stores table and
@@ -20,6 +21,7 @@
 
 mod answer;
 mod clock;
+pub mod connections;
 mod connector;
 mod dynamodb;
 mod error;
@@ -36,13 +38,14 @@ pub use answer::AwsAnswer;
 pub use clock::{EngineClock, system_clock};
 pub use error::Error;
 
+use connections::ConnectionEngine;
 use connector::InProcessClient;
 use dynamodb::TableEngine;
 use folder::Folder;
 use sqs::QueueEngine;
 use ssm::ParameterEngine;
 
-/// The three engines. Clones are cheap and share the state. The engines live as long as a clone of
+/// The four engines. Clones are cheap and share the state. The engines live as long as a clone of
 /// them, or a client that was made from them.
 #[derive(Clone)]
 pub struct Engines {
@@ -53,6 +56,7 @@ struct Inner {
     table: TableEngine,
     queues: QueueEngine,
     parameters: ParameterEngine,
+    connections: ConnectionEngine,
     /// The locked folder. `None` in memory.
     folder: Option<Folder>,
 }
@@ -73,10 +77,8 @@ impl Engines {
     /// Those of [`Engines::in_memory`].
     pub fn in_memory_with_clock(clock: EngineClock) -> Result<Self, Error> {
         let table = TableEngine::in_memory(Arc::clone(&clock))?;
-        let queues = QueueEngine::in_memory(clock)?;
-        Ok(Self {
-            inner: Arc::new(Inner { table, queues, parameters: ParameterEngine::default(), folder: None }),
-        })
+        let queues = QueueEngine::in_memory(Arc::clone(&clock))?;
+        Ok(Self::of(table, queues, clock, None))
     }
 
     /// Opens engines whose state is in the folder `dir`. Creates the folder if it does not exist.
@@ -100,9 +102,13 @@ impl Engines {
     pub fn open_with_clock(dir: &Path, clock: EngineClock) -> Result<Self, Error> {
         let folder = Folder::lock(dir)?;
         let table = TableEngine::open(&folder.table())?;
-        let queues = QueueEngine::open(&folder.queues(), clock)?;
-        let parameters = ParameterEngine::default();
-        Ok(Self { inner: Arc::new(Inner { table, queues, parameters, folder: Some(folder) }) })
+        let queues = QueueEngine::open(&folder.queues(), Arc::clone(&clock))?;
+        Ok(Self::of(table, queues, clock, Some(folder)))
+    }
+
+    fn of(table: TableEngine, queues: QueueEngine, clock: EngineClock, folder: Option<Folder>) -> Self {
+        let (parameters, connections) = (ParameterEngine::default(), ConnectionEngine::new(clock));
+        Self { inner: Arc::new(Inner { table, queues, parameters, connections, folder }) }
     }
 
     /// Returns the HTTP client for a client of the SDK:
@@ -126,6 +132,17 @@ impl Engines {
             Some((ssm::TARGET, operation)) => self.inner.parameters.call(operation, body),
             _ => AwsAnswer::unknown_operation(),
         }
+    }
+
+    /// Answers one request about a connection. `id` is percent-encoded, as in the path
+    /// `/@connections/{id}`.
+    pub fn call_connection(&self, method: &str, id: &str, body: &[u8]) -> AwsAnswer {
+        self.inner.connections.call(method, id, body)
+    }
+
+    /// Returns the connections, to open some. They are always in memory.
+    pub fn connections(&self) -> &ConnectionEngine {
+        &self.inner.connections
     }
 
     /// Sets a `SecureString` parameter for `ssm:GetParameters`. Parameters are always in memory.

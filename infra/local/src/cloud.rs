@@ -69,7 +69,7 @@ impl Cloud {
 
     /// Returns a store over the table and the queues.
     pub fn store(&self) -> Store {
-        Store::new(self.clients.dynamodb.clone(), self.clients.sqs.clone(), self.names())
+        Store::new(self.clients.dynamodb.clone(), self.clients.sqs.clone(), None, self.names())
     }
 }
 

@@ -8,10 +8,10 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{any, post};
 use eko_engines::{AwsAnswer, Engines};
 use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tokio::net::TcpListener;
 
 /// The largest body that is accepted: DynamoDB's largest request and a little more.
@@ -29,11 +29,13 @@ pub async fn serve(engines: Engines, listener: TcpListener) -> std::io::Result<(
 /// Clients of SQS send to the path of the queue's URL or to `/`.
 ///
 /// Signatures are not verified, so serve it on loopback only. Web pages cannot use it:
-/// `X-Amz-Target` makes a browser ask for permission first, and no answer has CORS headers.
+/// `X-Amz-Target` makes a browser ask for permission first, and no answer has CORS headers. The path
+/// `/@connections/ID` is about a connection, whose id nobody can guess.
 pub fn router(engines: Engines) -> Router {
     Router::new()
         .route("/", post(answer))
         .route("/{account}/{queue}", post(answer))
+        .route("/@connections/{id}", any(connection))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(engines)
 }
@@ -46,6 +48,12 @@ async fn answer(State(engines): State<Engines>, headers: HeaderMap, body: Bytes)
     response(engines.call_at(host, target, &body).await)
 }
 
+/// Passes a request about a connection to the engines.
+async fn connection(State(engines): State<Engines>, method: Method, uri: Uri, body: Bytes) -> Response {
+    let id = uri.path().rsplit('/').next().unwrap_or_default();
+    response(engines.call_connection(method.as_str(), id, &body))
+}
+
 /// Converts the answer of an engine to an HTTP response.
 fn response(answer: AwsAnswer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -54,7 +62,8 @@ fn response(answer: AwsAnswer) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
     let id = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string());
     headers.extend(id.map(|id| (HeaderName::from_static("x-amzn-requestid"), id)));
-    let query_error = answer.query_error.and_then(|name| HeaderValue::from_str(&name).ok());
-    headers.extend(query_error.map(|name| (HeaderName::from_static("x-amzn-query-error"), name)));
+    let error =
+        answer.error_header.and_then(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?)));
+    headers.extend(error.map(|(name, value)| (HeaderName::from_static(name), value)));
     response
 }

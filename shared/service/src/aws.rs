@@ -20,6 +20,7 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
 use eko_store::LazySqs;
+use eko_store::sockets::{POST_TRIES, Sockets, post_timeouts};
 
 use crate::config::ConfigError;
 
@@ -130,6 +131,26 @@ impl AwsAccount {
     /// Returns the account with other endpoints.
     pub fn at(self, endpoints: AwsEndpoints) -> Self {
         Self { endpoints, ..self }
+    }
+
+    /// Builds the transport to the connections of a WebSocket API, whose management endpoint is
+    /// `url`. Makes no call.
+    pub fn sockets(&self, url: &str) -> Sockets {
+        let retries = RetryConfig::standard()
+            .with_max_attempts(POST_TRIES)
+            .with_initial_backoff(Duration::from_millis(1));
+        let config = aws_sdk_apigatewaymanagement::Config::builder()
+            .retry_config(retries)
+            .timeout_config(post_timeouts())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .behavior_version(aws_sdk_apigatewaymanagement::config::BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .http_client(self.http_client.clone())
+            .credentials_provider(SharedCredentialsProvider::new(self.credentials.clone()))
+            .endpoint_url(url);
+        let make: Box<dyn FnOnce() -> aws_sdk_apigatewaymanagement::Client + Send> =
+            Box::new(|| aws_sdk_apigatewaymanagement::Client::from_conf(config.build()));
+        Sockets::new(Arc::new(LazyLock::new(make)))
     }
 
     /// Builds the clients. Makes no call.

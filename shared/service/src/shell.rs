@@ -99,7 +99,7 @@ async fn state<S: FunctionState>(needs: Needs) -> Result<S, Error> {
         }
     });
     let config = Config::from_env(needs, get, secrets?)?;
-    let store = Store::new(clients.dynamodb, clients.sqs, config.names.clone());
+    let store = Store::new(clients.dynamodb, clients.sqs, None, config.names.clone());
     let app = AppState::new(config, store, system_clock(), system_random());
     Ok(S::of(app)?)
 }

@@ -7,6 +7,7 @@
 //! | `U#{user}` | `CHAIN#{seq}` | one node of the device chain | [`crate::chain`] |
 //! | `U#{user}` | `E#{hash}` | an accepted envelope: its devices and its receipt | [`crate::envelopes`] |
 //! | `U#{user}` | `X#{hash}` | an envelope that was sent to another server | [`crate::sent`] |
+//! | `U#{user}` | `LIVE` | the open sockets of the user's devices, and the state of their pushes | [`crate::live`] |
 //! | `D#{user}#{device}` | `DEVICE` | the device record: status, pools, counters of takes | [`crate::device`] |
 //! | `D#{user}#{device}` | `M#{entry}` | an entry of the device's mailbox | [`crate::mailbox`] |
 //! | `D#{user}#{device}` | `OPK#{block}` | a block of one-time prekeys | [`crate::one_time_keys`] |
@@ -21,6 +22,7 @@
 //! | `W#{group}` | `FETCH#{window}` | the planned fetches of actors of a group | [`crate::inbound`] |
 //! | `F#{uuid}` | `{part}` | a part of an activity too long for the queue `federation` | [`crate::parcels`] |
 //! | `S#{sha256}` | `SESSION` | a refresh token | [`crate::sessions`] |
+//! | `K#{connection}` | `SOCKET` | an open socket | [`crate::live`] |
 //! | `O#{issuer}#{subject}` | `SUBJECT` | the user name of an OIDC subject | [`crate::accounts`] |
 //! | `N#server` | `STATISTICS` | the approximate number of users | [`crate::accounts`] |
 //! | `L#{recipient}` | `{window}` | the rate budgets of a recipient in one minute | [`crate::budget`] |
@@ -41,6 +43,7 @@ use eko_protocol::id::EntryKey;
 use crate::attribute::{Item, ReadItem, s};
 use crate::device::DeviceAddress;
 use crate::inbound::ServerGroup;
+use crate::live::ConnectionId;
 use crate::resources::{PARTITION_KEY, SORT_KEY};
 
 /// The primary key of an item.
@@ -103,6 +106,16 @@ pub(crate) fn profile(user: &UserName) -> ItemKey {
 /// Returns the key of a user's device set.
 pub(crate) fn devices(user: &UserName) -> ItemKey {
     ItemKey::new(user_partition(user), "DEVICES")
+}
+
+/// Returns the key of the sockets and pushes of a user's devices.
+pub(crate) fn live(user: &UserName) -> ItemKey {
+    ItemKey::new(user_partition(user), "LIVE")
+}
+
+/// Returns the key of an open socket.
+pub(crate) fn socket(connection: &ConnectionId) -> ItemKey {
+    ItemKey::new(format!("K#{connection}"), "SOCKET")
 }
 
 /// Returns the key of one node of a user's device chain.

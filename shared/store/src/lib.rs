@@ -1,4 +1,4 @@
-//! DynamoDB and SQS behind the domain's verbs.
+//! DynamoDB, SQS and the connections of API Gateway behind the domain's verbs.
 //!
 //! There is one table without a secondary index, and one standard queue for each direction:
 //! `deliveries` to the mailboxes, `federation` to other servers. [`key`] lists the kinds of items,
@@ -33,6 +33,7 @@ pub mod hosts;
 pub mod inbound;
 mod items;
 pub mod key;
+pub mod live;
 pub mod mailbox;
 pub mod one_time_keys;
 pub mod outstanding;
@@ -45,6 +46,7 @@ pub mod resources;
 pub mod sent;
 pub mod sessions;
 mod site;
+pub mod sockets;
 mod transaction;
 pub mod waiting;
 
@@ -52,6 +54,8 @@ pub use connections::open_connections;
 pub use error::{Result, StoreError};
 
 use std::sync::{Arc, LazyLock};
+
+use sockets::Sockets;
 
 /// The store of one server: its table and its queues.
 ///
@@ -69,6 +73,7 @@ pub type LazySqs = Arc<LazyLock<aws_sdk_sqs::Client, Box<dyn FnOnce() -> aws_sdk
 struct Inner {
     dynamodb: aws_sdk_dynamodb::Client,
     sqs: LazySqs,
+    sockets: Option<Sockets>,
     names: Names,
 }
 
@@ -84,9 +89,21 @@ pub struct Names {
 }
 
 impl Store {
-    /// Creates a store over these clients. Makes no call.
-    pub fn new(dynamodb: aws_sdk_dynamodb::Client, sqs: LazySqs, names: Names) -> Self {
-        Self { inner: Arc::new(Inner { dynamodb, sqs, names }) }
+    /// Creates a store over these clients. Makes no call. `sockets` is `None` if the server has no
+    /// sockets, or if the function posts to none.
+    pub fn new(
+        dynamodb: aws_sdk_dynamodb::Client,
+        sqs: LazySqs,
+        sockets: Option<Sockets>,
+        names: Names,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { dynamodb, sqs, sockets, names }) }
+    }
+
+    /// Returns the transport to the sockets of devices, or `None` if there are no sockets to post
+    /// to.
+    pub fn sockets(&self) -> Option<&Sockets> {
+        self.inner.sockets.as_ref()
     }
 
     pub(crate) fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {

@@ -119,7 +119,7 @@ impl World {
         let of = |function| {
             let account = backend.account(|client| calls.around(Some(function), client));
             let AwsClients { dynamodb, sqs } = account.clients();
-            state(Store::new(dynamodb, sqs, cloud.names()))
+            state(Store::new(dynamodb, sqs, None, cloud.names()))
         };
         let federated = |function| {
             FederatedState::new(of(function), Arc::new(internet.clone()), Internet::roots())
@@ -184,7 +184,7 @@ impl World {
     /// Returns a transport to a second process of the function `inbox`, whose memory is empty.
     pub fn second_inbox(&self) -> DirectTransport {
         let AwsClients { dynamodb, sqs } = self.clients("inbox");
-        let store = Store::new(dynamodb, sqs, self.cloud.names());
+        let store = Store::new(dynamodb, sqs, None, self.cloud.names());
         let app = AppState::new(self.state.config().clone(), store, self.clock(), seeded("second inbox"));
         let state = FederatedState::new(app.clone(), Arc::new(self.internet.clone()), Internet::roots())
             .expect("federation");

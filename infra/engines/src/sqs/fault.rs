@@ -107,7 +107,7 @@ impl SqsFault {
         let body = json!({ "__type": format!("com.amazonaws.sqs#{shape}"), "message": self.to_string() });
         let (status, party) = if self.is_senders() { (400, "Sender") } else { (500, "Receiver") };
         AwsAnswer {
-            query_error: Some(format!("{code};{party}")),
+            error_header: Some(("x-amzn-query-error", format!("{code};{party}"))),
             ..AwsAnswer::error(status, body.to_string())
         }
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod connections;
 mod dynamodb;
 mod files;
 mod limits;
@@ -31,12 +32,16 @@ impl ManualClock {
     }
 }
 
+fn credentials() -> Credentials {
+    Credentials::new("local", "local", None, None, "local")
+}
+
 /// Makes a client of the embedded DynamoDB.
 fn table(engines: &Engines) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .region(aws_sdk_dynamodb::config::Region::from_static("local"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .credentials_provider(credentials())
         .http_client(engines.http_client())
         .build();
     aws_sdk_dynamodb::Client::from_conf(config)
@@ -47,7 +52,7 @@ fn queues(engines: &Engines) -> aws_sdk_sqs::Client {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
         .region(aws_sdk_sqs::config::Region::from_static("local"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .credentials_provider(credentials())
         .http_client(engines.http_client())
         .build();
     aws_sdk_sqs::Client::from_conf(config)

@@ -79,7 +79,7 @@ impl TestServer {
             let sqs = sqs.clone();
             Arc::new(LazyLock::new(Box::new(move || sqs) as Box<dyn FnOnce() -> _ + Send>))
         };
-        let store = Store::new(dynamodb, lazy, names);
+        let store = Store::new(dynamodb, lazy, None, names);
         let drawn = AtomicU64::new(1);
         let random = Arc::new(move |bytes: &mut [u8]| {
             for byte in bytes {

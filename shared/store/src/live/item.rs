@@ -1,0 +1,112 @@
+//! The attributes of the item `LIVE`: their names, and reading them.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use eko_protocol::address::UserName;
+use eko_protocol::id::DeviceId;
+
+use super::{ConnectionId, Live, PushState, Socket};
+use crate::attribute::{Item, ReadItem, corrupt, missing, n, s};
+use crate::{Result, StoreError};
+
+/// The names of the attributes of a socket, in its own item and in the map of the user's item.
+pub(super) mod attr {
+    pub(in crate::live) const USER: &str = "u";
+    pub(in crate::live) const DEVICE: &str = "d";
+    pub(in crate::live) const EXPIRES_S: &str = "e";
+    pub(in crate::live) const OPENED_MS: &str = "o";
+    pub(in crate::live) const PENDING: &str = "p";
+    pub(in crate::live) const FRAMES: &str = "n";
+}
+
+/// The names of the attributes of a push state.
+mod push_attr {
+    pub(super) const STATE: &str = "s";
+    pub(super) const TIME_MS: &str = "t";
+}
+
+const SOCKET_PREFIX: &str = "C";
+const PUSH_PREFIX: &str = "P";
+
+/// Returns the name of the attribute of a socket.
+pub(super) fn socket_name(connection: &ConnectionId) -> String {
+    format!("{SOCKET_PREFIX}{connection}")
+}
+
+/// Returns the name of the attribute of a device's push state.
+pub(super) fn push_name(device: &DeviceId) -> String {
+    format!("{PUSH_PREFIX}{device}")
+}
+
+impl Live {
+    pub(super) fn from_item(user: &UserName, item: &Item) -> Result<Self> {
+        let mut live = Self::default();
+        for (name, value) in item {
+            let map = || value.as_m().map_err(|_| missing(name));
+            if let Some(connection) = name.strip_prefix(SOCKET_PREFIX) {
+                let connection = ConnectionId::try_from(connection.to_owned())?;
+                live.sockets.push(Socket::from_map(connection, user, map()?)?);
+            } else if let Some(device) = name.strip_prefix(PUSH_PREFIX) {
+                live.pushes.insert(DeviceId::parse(device).map_err(corrupt)?, PushState::from_map(map()?)?);
+            }
+        }
+        live.sockets.sort_by(|a, b| (a.opened_ms, &a.connection).cmp(&(b.opened_ms, &b.connection)));
+        Ok(live)
+    }
+}
+
+impl PushState {
+    /// Returns the state as the value of its attribute.
+    pub(crate) fn attribute(self) -> AttributeValue {
+        let (code, time_ms) = match self {
+            Self::Idle { fetched_ms } => ("I", fetched_ms),
+            Self::Watched { check_ms } => ("W", check_ms),
+            Self::Sent { sent_ms } => ("S", sent_ms),
+        };
+        let pairs = [(push_attr::STATE, s(code)), (push_attr::TIME_MS, n(time_ms))];
+        AttributeValue::M(pairs.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    fn from_map(map: &Item) -> Result<Self> {
+        let time_ms = map.need_n(push_attr::TIME_MS)?;
+        match map.need_s(push_attr::STATE)? {
+            "I" => Ok(Self::Idle { fetched_ms: time_ms }),
+            "W" => Ok(Self::Watched { check_ms: time_ms }),
+            "S" => Ok(Self::Sent { sent_ms: time_ms }),
+            other => Err(StoreError::Corrupt(format!("push state {other}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_and_pushes_are_read_as_they_were_written() {
+        let user = UserName::parse("bob").unwrap();
+        let device = DeviceId::parse("0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11").unwrap();
+        let socket = |connection: &str, opened_ms, is_pending| Socket {
+            connection: ConnectionId::parse(connection).unwrap(),
+            user: user.clone(),
+            device: device.clone(),
+            expires_s: 900,
+            opened_ms,
+            is_pending,
+        };
+        let sockets = vec![socket("b+/=", 1, true), socket("a=", 2, false)];
+        let mut item: Item =
+            sockets.iter().map(|socket| (socket_name(&socket.connection), socket.listed())).collect();
+        let states = [
+            PushState::Idle { fetched_ms: 1 },
+            PushState::Watched { check_ms: 2 },
+            PushState::Sent { sent_ms: 3 },
+        ];
+        for state in states {
+            item.insert(push_name(&device), state.attribute());
+            let live = Live::from_item(&user, &item).unwrap();
+            assert_eq!((&live.sockets, live.pushes.get(&device)), (&sockets, Some(&state)));
+        }
+        item.insert("Px".to_owned(), states[0].attribute());
+        assert!(Live::from_item(&user, &item).is_err());
+    }
+}

@@ -1,0 +1,221 @@
+//! A socket: the connection of one device, as its own item and the user's item have it.
+
+use std::fmt;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use eko_protocol::address::UserName;
+use eko_protocol::id::DeviceId;
+use serde::{Deserialize, Serialize};
+
+use super::SOCKET_SECONDS;
+use super::item::{attr, socket_name};
+use crate::attribute::{Item, ReadItem, corrupt, n, s};
+use crate::condition::{ConditionalWrite, conditional};
+use crate::device::DeviceAddress;
+use crate::resources::TTL_ATTRIBUTE;
+use crate::{Result, Store, StoreError, key};
+
+/// The id of a connection, as API Gateway gives it: 1 to 128 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ConnectionId(String);
+
+impl ConnectionId {
+    /// Reads an id; `None` if it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_id = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_id.then(|| Self(text.to_owned()))
+    }
+
+    /// Returns the id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ConnectionId {
+    type Error = StoreError;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text).ok_or_else(|| corrupt("no id of a connection"))
+    }
+}
+
+impl From<ConnectionId> for String {
+    fn from(id: ConnectionId) -> Self {
+        id.0
+    }
+}
+
+/// A socket of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The user.
+    pub user: UserName,
+    /// The device.
+    pub device: DeviceId,
+    /// The time at which the access token expires, in epoch seconds.
+    pub expires_s: i64,
+    /// The time of opening, in epoch milliseconds.
+    pub opened_ms: i64,
+    /// True if the device waits for approval.
+    pub is_pending: bool,
+}
+
+/// A socket on which a frame came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedSocket {
+    /// The socket.
+    pub socket: Socket,
+    /// The number of frames that the device has sent on it, this one included.
+    pub frames: u64,
+}
+
+impl Socket {
+    /// Returns the address of the device.
+    pub fn address(&self) -> DeviceAddress<'_> {
+        DeviceAddress::new(&self.user, &self.device)
+    }
+
+    /// True if the access token has expired at this time.
+    pub fn is_expired(&self, now_ms: i64) -> bool {
+        self.expires_s <= now_ms.div_euclid(1000)
+    }
+
+    /// True if no connection of this age is open any more.
+    pub fn is_over(&self, now_ms: i64) -> bool {
+        self.ends_s() <= now_ms.div_euclid(1000)
+    }
+
+    fn ends_s(&self) -> i64 {
+        self.opened_ms.div_euclid(1000).saturating_add(SOCKET_SECONDS)
+    }
+}
+
+impl Store {
+    /// Reads a socket; `None` if there is none, or its time is over. One GetItem: 1 read unit.
+    ///
+    /// # Errors
+    /// The table is out of reach, or the item is corrupt.
+    pub async fn socket(&self, connection: &ConnectionId, now_ms: i64) -> Result<Option<Socket>> {
+        let found = self.get_item(&key::socket(connection)).await?;
+        let found = found.map(|item| Socket::from_own(connection, &item)).transpose()?;
+        Ok(found.filter(|socket| !socket.is_over(now_ms)))
+    }
+
+    /// Counts a frame that came on a socket, and reads the socket; `None` if there is none, or its
+    /// time is over.
+    ///
+    /// One UpdateItem: 1 write unit. A frame whose count is repeated, because the answer is lost,
+    /// counts twice.
+    ///
+    /// # Errors
+    /// The table is out of reach, or the item is corrupt.
+    pub async fn use_socket(&self, connection: &ConnectionId, now_ms: i64) -> Result<Option<UsedSocket>> {
+        let counted = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key::socket(connection).item()))
+            .update_expression("ADD #n :one")
+            .condition_expression(key::EXISTS)
+            .expression_attribute_names("#n", attr::FRAMES)
+            .expression_attribute_values(":one", n(1))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        let ConditionalWrite::Done(output) = conditional(counted)? else { return Ok(None) };
+        let item = output.attributes.unwrap_or_default();
+        let used =
+            UsedSocket { socket: Socket::from_own(connection, &item)?, frames: item.need_u(attr::FRAMES)? };
+        Ok(Some(used).filter(|used| !used.socket.is_over(now_ms)))
+    }
+
+    /// Continues a socket with the expiry and the status that `socket` has now. Returns false if the
+    /// socket was removed meanwhile.
+    ///
+    /// Two UpdateItem, one after the other: the socket's own item, and the user's. 1 write unit, and
+    /// 1 for each KB of the user's item. Both may be repeated.
+    ///
+    /// # Errors
+    /// The table is out of reach.
+    pub async fn continue_socket(&self, socket: &Socket) -> Result<bool> {
+        let own = self
+            .dynamodb()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key::socket(&socket.connection).item()))
+            .condition_expression(key::EXISTS)
+            .expression_attribute_names("#e", attr::EXPIRES_S)
+            .expression_attribute_names("#p", attr::PENDING)
+            .expression_attribute_values(":e", n(socket.expires_s));
+        let own = match socket.is_pending {
+            true => own.update_expression("SET #e = :e, #p = :p").expression_attribute_values(":p", n(1)),
+            false => own.update_expression("SET #e = :e REMOVE #p"),
+        };
+        if !conditional(own.send().await)?.is_done() {
+            return Ok(false);
+        }
+        let listed = self
+            .update_live(&socket.user)
+            .update_expression("SET #c = :c")
+            .condition_expression("attribute_exists(#c)")
+            .expression_attribute_names("#c", socket_name(&socket.connection))
+            .expression_attribute_values(":c", socket.listed())
+            .send()
+            .await;
+        Ok(conditional(listed)?.is_done())
+    }
+}
+
+impl Socket {
+    /// Returns the attributes of the socket's own item, but its key.
+    pub(super) fn own_attributes(&self) -> Item {
+        let mut item = self.common();
+        item.insert(attr::USER.to_owned(), s(self.user.as_str()));
+        item.insert(TTL_ATTRIBUTE.to_owned(), n(self.ends_s()));
+        item
+    }
+
+    /// Returns the map by which the user's item lists the socket.
+    pub(super) fn listed(&self) -> AttributeValue {
+        AttributeValue::M(self.common())
+    }
+
+    fn common(&self) -> Item {
+        let mut map = Item::from([
+            (attr::DEVICE.to_owned(), s(self.device.as_str())),
+            (attr::EXPIRES_S.to_owned(), n(self.expires_s)),
+            (attr::OPENED_MS.to_owned(), n(self.opened_ms)),
+        ]);
+        if self.is_pending {
+            map.insert(attr::PENDING.to_owned(), n(1));
+        }
+        map
+    }
+
+    fn from_own(connection: &ConnectionId, item: &Item) -> Result<Self> {
+        let user = UserName::parse(item.need_s(attr::USER)?).map_err(corrupt)?;
+        Self::from_map(connection.clone(), &user, item)
+    }
+
+    /// Reads a socket from the map by which the user's item lists it.
+    pub(super) fn from_map(connection: ConnectionId, user: &UserName, map: &Item) -> Result<Self> {
+        Ok(Self {
+            connection,
+            user: user.clone(),
+            device: DeviceId::parse(map.need_s(attr::DEVICE)?).map_err(corrupt)?,
+            expires_s: map.need_n(attr::EXPIRES_S)?,
+            opened_ms: map.need_n(attr::OPENED_MS)?,
+            is_pending: map.get_n(attr::PENDING) == Some(1),
+        })
+    }
+}

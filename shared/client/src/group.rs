@@ -77,9 +77,8 @@
 //!    admin, makes another `removed` when it next looks ([`KnownGroup::should_remove_again`]), once
 //!    for each of them. If that is undone, too, the user is told and decides.
 //! 3. An accepted `added` that names one of them ends it for that one, so a member whom another admin
-//!    adds on purpose is not removed. The 8 epochs that follow end it for whoever is no member then
-//!    ([`MAX_RACE`]). A control that lists one of them otherwise does not end it, however many epochs
-//!    it skips.
+//!    adds on purpose is not removed. A control that lists one of them otherwise does not end it,
+//!    however late it is and however many epochs it skips.
 //!
 //! # Adding again
 //!
@@ -93,7 +92,7 @@
 //!    each of them. If that is undone, too, the user is told and decides.
 //! 3. A control of another epoch that takes one of them out, or one that skips epochs and does not list
 //!    one of them, ends it for that one: it was made on purpose, or may have been. The 8 epochs that
-//!    follow end it for all of one `added`. If the second `added` was not made, the user is told.
+//!    follow ([`MAX_RACE`]) end it for all of one `added`. If the second `added` was not made, the user is told.
 
 mod change;
 mod consent;

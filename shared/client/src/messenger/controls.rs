@@ -218,9 +218,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 
     /// True if `maker`, who made the state `next` of another history, is an admin there by a grant that
-    /// `current` has not, and whose device its user has revoked. Of a state whose maker is no admin,
-    /// that is asked of all admins. A grant has no time, so it may have been made after the revocation.
-    pub(super) fn rests_on_revoked(
+    /// `current` has not, and whose device is in doubt: its user has revoked it, or all devices of that
+    /// user were replaced and this user has not accepted that. Of a state whose maker is no admin, that
+    /// is asked of all admins. A grant has no time, so it may have been made after the revocation.
+    pub(super) fn rests_on_doubt(
         &self,
         tx: &Transaction<'_>,
         current: &GroupState,
@@ -230,7 +231,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (had, me) = (&current.parts().grants, self.device.actor());
         for grant in next.grants_of(maker).values().filter(|grant| had.get(&grant.admin) != Some(grant)) {
             let granter = self.kept_contact(tx, &grant.by)?;
-            if granter.is_some_and(|it| Standing::of(&it, &grant.device, &me) == Standing::Revoked) {
+            if granter.is_some_and(|it| Standing::of(&it, &grant.device, &me).is_in_doubt()) {
                 return Ok(true);
             }
         }

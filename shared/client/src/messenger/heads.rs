@@ -302,16 +302,17 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
 
     /// Has the chain of a user read in this look if one of its devices has proven a head that it lacks:
     /// eight chains at most, and each once in ten minutes.
-    pub(super) fn note_doubt(&self, actor: &str) -> Result<(), DeviceStoreError> {
-        if !self.store.read(|tx| tx.has_proofs(actor))? {
-            return Ok(());
+    /// Returns false if there is no place for it in this look.
+    pub(super) fn note_doubt(&self, actor: &str) -> Result<bool, DeviceStoreError> {
+        if !self.store.read(|tx| tx.has_proofs(actor))? || self.has_looked(&in_doubt(actor)) {
+            return Ok(true);
         }
         let contact = self.store.read(|tx| self.kept_contact(tx, actor))?;
-        let Some(contact) = contact.filter(|contact| contact.hidden().is_some()) else { return Ok(()) };
-        if !self.is_doubted(&contact.person) && !self.has_looked(&in_doubt(actor)) {
-            self.doubted().put((), Party::of(actor), contact.person, &self.environment);
+        let Some(contact) = contact.filter(|contact| contact.hidden().is_some()) else { return Ok(true) };
+        if !self.is_doubted(&contact.person) {
+            self.doubted().put((), Party::of(actor), contact.person.clone(), &self.environment);
         }
-        Ok(())
+        Ok(self.is_doubted(&contact.person))
     }
 
     /// True if the chain of this user is read in this look because of a proof.

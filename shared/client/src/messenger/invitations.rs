@@ -184,7 +184,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             let (state, me) = (&invitation.known.current, self.device.actor());
             let known = tx.group(state.id().as_str())?;
             match known.filter(|known| known.current.members().contains(&me)) {
-                Some(known) if self.rests_on_revoked(tx, &known.current, state, maker)? => {
+                Some(known) if self.rests_on_doubt(tx, &known.current, state, maker)? => {
                     Err(GroupError::RevokedDevice.into())
                 }
                 _ => Ok(()),
@@ -220,6 +220,11 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(kept) => kept,
                 None => self.read_chain(&person).await?,
             };
+            // A server that has replaced all devices of a user grants in their name.
+            if Standing::of(&contact, &grant.device, &self.device.actor()) == Standing::Reset {
+                let verified = contact.pinned.verified.is_some();
+                return Err(contact.distrust(Distrust::Reset { verified }));
+            }
             chains.insert(grant.by.clone(), contact);
         }
         let identity = |actor: &str, device: &str| Some(chains.get(actor)?.listed(device)?.identity);
@@ -336,7 +341,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             };
             let is_latest = known.current == *control.state();
             let invites_anew = control.brings_in(&me) && control.author() != invitation.by;
-            if is_latest && (invites_anew || !self.has_proven_grants(tx, &invitation, control, &verdict)?) {
+            if invites_anew || (is_latest && !self.has_proven_grants(tx, &invitation, control, &verdict)?) {
                 continue;
             }
             let leads_on = match verdict {
@@ -350,7 +355,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if whence.standing == Standing::Own && !leads_on {
                 continue;
             }
-            follows = true;
+            // Whoever invites can name any admins. So a control that skips epochs is an invitation by its
+            // author too, if this one is by somebody else.
+            let is_vouched = verdict != ControlVerdict::Jump || control.author() == invitation.by;
+            follows |= is_vouched || whence.standing == Standing::Own;
             let latest = if is_latest { control.clone() } else { invitation.latest.clone() };
             let was_declined = invitation.declined;
             let declined = was_declined && !control.brings_in(&me);

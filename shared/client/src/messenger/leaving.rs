@@ -74,8 +74,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// But an admin could use that to lead the user to others, over and over, or to make them the last
     /// admin, who cannot leave. So as long as the user has left, a control that lists the user
     ///
-    /// * lists nobody but members of the state that was left, and makes the user no admin who was none;
-    /// * lists another admin, unless it is a right change of a state that this device had;
+    /// * lists nobody but members of the state that was left;
+    /// * lists the user as an admin only if the user was one in the state that was left, and right
+    ///   changes alone have led from there;
     /// * counts within [`MAX_RACE`] epochs, unless it is the next change of a state that lists the user;
     /// * brings the user back once an hour, unless it is the `left` of somebody who left at once.
     pub(super) fn needs_consent(
@@ -94,13 +95,16 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         };
         let Some(departure) = tx.departure(state.id().as_str())? else { return Ok(true) };
         let lists_others = !state.members().is_subset(&departure.members);
-        let is_promoted = state.admins().contains(&me) && !departure.is_admin;
-        let is_last_admin = state.admins().iter().eq([&me]);
-        let is_checked = matches!(
-            (verdict, known.map(|known| &known.before)),
-            (ControlVerdict::Apply, _) | (ControlVerdict::Overtakes, Some(PreviousState::Seen { .. }))
-        );
-        if lists_others || is_promoted || (is_last_admin && !is_checked) {
+        // The user was an admin only if a right change of the state that was left has kept that.
+        let was_admin = match (verdict, known) {
+            (ControlVerdict::Apply, Some(known)) => known.current.admins().contains(&me),
+            (ControlVerdict::Overtakes, Some(known)) => {
+                matches!(&known.before, PreviousState::Seen { state, .. } if state.epoch() == departure.epoch)
+                    && departure.is_admin
+            }
+            _ => false,
+        };
+        if lists_others || (state.admins().contains(&me) && !was_admin) {
             return Ok(true);
         }
         if *verdict == ControlVerdict::Apply {
@@ -126,9 +130,9 @@ pub(super) fn note_departure(
         return Ok(());
     }
     let known = before.unwrap_or(after);
-    let left = match &known.before {
-        // The departure was overtaken.
-        PreviousState::Seen { state, .. } if known.current == after.current => state,
+    // Of two changes of one state, another one may be the last that this device has.
+    let left = match &after.before {
+        PreviousState::Seen { state, .. } => state,
         _ => &known.current,
     };
     tx.keep_departure(left, left.admins().contains(me))

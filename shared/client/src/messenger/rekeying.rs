@@ -1,7 +1,7 @@
 //! The renewal of master keys that are due: somebody left, or a member's device was revoked.
 
 use super::{Messenger, MessengerError};
-use crate::group::{GroupChange, GroupError, KnownGroup, Proposal, RekeyDecision, propose};
+use crate::group::{GroupChange, GroupError, KnownGroup, LeaveDecision, Proposal, RekeyDecision, propose};
 use crate::store::DeviceStoreError;
 use crate::{SignalSessions, Transport};
 
@@ -11,7 +11,8 @@ pub const RENEWAL_PAUSE_MS: i64 = 3_600_000;
 
 impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// Makes another master key for each group of which it is due and of which this user is an
-    /// admin, and tells the members. A failure in one group does not stop the others.
+    /// admin, and tells the members. A group that the user has left, and whose state lists the user
+    /// still, is left alone. A failure in one group does not stop the others.
     ///
     /// # Errors
     /// The first failure, one of those of every call. The key of that group stays due.
@@ -19,7 +20,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let me = self.device.actor();
         let mut outcome = Ok(());
         for known in self.store.read(|tx| tx.groups())? {
-            if known.should_rekey(&me) == RekeyDecision::Rekey && !self.was_just_renewed(&known)? {
+            let is_due = known.should_rekey(&me) == RekeyDecision::Rekey
+                && known.should_leave_again(&me) == LeaveDecision::NotDue;
+            if is_due && !self.was_just_renewed(&known)? {
                 outcome = outcome.and(self.renew_group_key(known).await);
             }
         }

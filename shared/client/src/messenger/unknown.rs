@@ -135,10 +135,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                     return Ok(Some(entry));
                 };
                 if self.store.read(|tx| self.lists(tx, &author.actor(), &message.letter.header.from))? {
+                    // A device that was revoked must not be taken for one that was not.
+                    if !self.note_doubt(&author.actor())? {
+                        return Ok(None);
+                    }
                     if !self.is_doubted(&author) {
                         return Ok(Some(entry));
                     }
-                    // A device that was revoked must not be taken for one that was not.
                     let theirs = later.doubted.entry(author).or_default();
                     if theirs.len() < ENTRIES_AT_ONCE {
                         theirs.push(entry);

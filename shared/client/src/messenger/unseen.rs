@@ -29,7 +29,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         }
         let is_heard = whence.standing != Standing::Stranger || known.has_or_had(author);
         match self.check_new_grants(tx, &known.current, control.state())? {
-            NewGrants::Proven if self.rests_on_revoked(tx, &known.current, control.state(), author)? => {
+            NewGrants::Proven if self.rests_on_doubt(tx, &known.current, control.state(), author)? => {
                 return Ok(ahead);
             }
             NewGrants::Proven => {}

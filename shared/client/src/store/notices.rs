@@ -166,19 +166,20 @@ impl Transaction<'_> {
     }
 
     /// Deletes a notice if too many are kept, and returns its row. Whoever tells most loses first, so that
-    /// no crowd pushes out what one has told.
+    /// no crowd pushes out what one has told. The warning of a contradiction in somebody's devices stays.
     fn make_room_for_notice(&self) -> Result<Option<i64>, DeviceStoreError> {
         let count: i64 = self.inner.query_row("SELECT count(*) FROM notices", [], |row| row.get(0))?;
         if count <= MOST_NOTICES {
             return Ok(None);
         }
-        let mut statement =
-            self.inner.prepare_cached("SELECT row, actor, kind, told FROM notices ORDER BY row DESC")?;
+        // Of what is left out an actor has one at most, and is a contact or a member of a group.
+        let sql = "SELECT row, actor, kind, told FROM notices WHERE kind != ?1 ORDER BY row DESC";
+        let mut statement = self.inner.prepare_cached(sql)?;
         let read = |row: &Row<'_>| {
             let (number, actor): (i64, String) = (row.get(0)?, row.get(1)?);
             Ok((number, Party::of(&actor), NoticeWeight::of(row.get(2)?, row.get(3)?)))
         };
-        let mut kept = statement.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
+        let mut kept = statement.query_map([DISTRUSTED], read)?.collect::<Result<Vec<_>, _>>()?;
         let least = kept.iter().map(|(.., weight)| *weight).min();
         kept.retain(|(.., weight)| Some(*weight) == least);
         let at = first_of_fullest(kept.iter().map(|(_, party, _)| (party, 1)));

@@ -18,7 +18,7 @@ fn with_puppets(parts: &mut GroupParts, member: &str) {
 }
 
 /// Returns a state that follows `before`, with another change.
-fn after(before: &GroupState, change: impl FnOnce(&mut GroupParts)) -> GroupState {
+pub(crate) fn after(before: &GroupState, change: impl FnOnce(&mut GroupParts)) -> GroupState {
     let mut parts = GroupParts { epoch: before.epoch() + 1, ..before.parts().clone() };
     change(&mut parts);
     GroupState::new(parts).unwrap()
@@ -111,7 +111,9 @@ async fn whoever_has_left_after_a_change_that_lost_can_be_added_again() {
         assert_eq!(group(client, id).state.name(), "Friday");
     }
     scene.mallory.receive().await.unwrap();
+    assert_eq!(alice.held().unwrap().len(), 1, "his departure follows a state that she never had");
     alice.change_group(id, Proposal::Add([bob.me().actor()].into())).await.unwrap();
+    assert!(alice.held().unwrap().is_empty());
     let told: Vec<GroupEvent> = scene.look(bob).await.into_iter().map(|(_, event, _)| event).collect();
     assert_eq!(told, [GroupEvent::Invited]);
     bob.join_group(id, None).await.unwrap();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{KnownGroup, LeaveDecision, OwnDeparture, PreviousState, RekeyDecision};
 use crate::group::{ControlVerdict, GroupChange, GroupControl, GroupDifference, GroupState, MAX_MEMBERS};
 
-/// The number of epochs after a removal in which a change may have been made without knowing of it.
+/// The number of epochs after a change in which another may have been made without knowing of it.
 pub const MAX_RACE: u64 = 8;
 
 /// The removal or the addition of one member by a device's user.
@@ -92,17 +92,16 @@ impl OwnRemovals {
     /// Returns the removals that are recorded after a control that counts.
     pub(super) fn after(known: Option<&KnownGroup>, control: &GroupControl, me: &str) -> Self {
         let Some(known) = known else { return Self::default() };
+        let before = match &known.before {
+            // Of two changes of one state, the other one does not count.
+            PreviousState::Seen { state, .. } if control.previous() == Some(&state.hash()) => state,
+            _ => &known.current,
+        };
         let recorded = &known.removals;
-        let Self(mut removals) = recorded.with(control, &known.current, me).unwrap_or(recorded.clone());
-        let (was, is) = (known.current.members(), control.state().members());
-        removals.retain(|actor, removal| {
-            // Whoever is added to a state without him is added on purpose.
-            let is_added = control.brings_in(actor) && !was.contains(actor);
-            // Nothing else ends the removal of whoever is listed, however many epochs it skips: its
-            // author may have been led away before the removal.
-            let is_near = control.state().epoch() <= removal.epoch.saturating_add(MAX_RACE);
-            !is_added && (is_near || is.contains(actor))
-        });
+        let Self(mut removals) = recorded.with(control, before, me).unwrap_or(recorded.clone());
+        // Whoever is added to a state without him is added on purpose. Nothing else ends a removal,
+        // however late it is and however many epochs it skips: its author may have been led away before.
+        removals.retain(|actor, _| !control.brings_in(actor) || before.members().contains(actor));
         Self(removals)
     }
 }

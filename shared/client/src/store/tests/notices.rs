@@ -102,4 +102,8 @@ fn a_crowd_swallows_no_warning() {
     // Of equals the last one has no room.
     (0..199).for_each(|n| assert!(keep(&format!("liar {n}"), two_stories())));
     assert!(!keep("judy", two_stories()) && !is_there("judy"));
+    // A contradiction in somebody's devices always has.
+    assert!(keep("judy", KeptNotice::Distrusted("why".to_owned())) && is_there("judy"));
+    (0..199).for_each(|n| assert!(keep(&format!("late {n}"), KeptNotice::Distrusted("why".to_owned()))));
+    assert!(is_there("judy") && !is_there("liar 0"));
 }

@@ -192,6 +192,7 @@ async fn a_poison_message_goes_to_the_dead_letter_queue_alone() {
         device: None,
         entry: EntryKey::new(0, &alice.actor(), "x"),
         ttl: 1,
+        charged_to: alice.actor(),
         activity: json!({}),
     });
     let mut for_no_user = json!(report);

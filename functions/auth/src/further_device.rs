@@ -62,6 +62,7 @@ pub(crate) async fn offer_device(state: &AppState, user: &UserName, pending: &Pe
         to: user.clone(),
         device: None,
         author: origin.server_actor(),
+        charged_to: origin.actor(user),
         subject: pending.device.id.to_string(),
         activity: activity::device_offered(origin, user, pending),
     };

@@ -61,7 +61,7 @@ fn activity(state: &AppState, caller: &Caller, entry: Entry) -> Value {
     let origin = state.origin();
     let url = origin.entry(&caller.user, &entry.key);
     match entry.content {
-        EntryContent::Report(report) => {
+        EntryContent::Report { activity: report, .. } => {
             let received_ms = i64::try_from(entry.key.accepted_ms()).unwrap_or(i64::MAX);
             activity::queued(report, received_ms, &url)
         }

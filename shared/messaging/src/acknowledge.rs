@@ -129,6 +129,7 @@ impl Messaging {
             let notice = MailboxNotice {
                 to: author,
                 device: None,
+                charged_to: report.actor.clone(),
                 author: report.actor,
                 subject: id.to_string(),
                 activity,

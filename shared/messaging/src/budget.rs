@@ -44,6 +44,21 @@ impl Messaging {
         (!create.is_sync()).then(charge)
     }
 
+    /// Returns the charge of a report of `bytes` from the server at `origin` to `user`.
+    ///
+    /// A device that was away acknowledges many envelopes of one author at once. So one actor may
+    /// use the whole share of its site.
+    pub(crate) fn report_charge(&self, origin: &Origin, user: &UserName, bytes: usize) -> Charge {
+        let limits = self.limits();
+        let share = Allowance { envelopes: limits.server_budget, bytes: limits.server_bytes_budget };
+        let total = Allowance {
+            envelopes: share_of_others(limits.recipient_budget),
+            bytes: share_of_others(limits.recipient_bytes_budget),
+        };
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        Charge::to_reported(user, site(origin.authority()), share, total, bytes, self.now_ms())
+    }
+
     /// Returns the charge of a `Take` from another server. `subject` is what is asked for: a handle
     /// or a server's site.
     pub(crate) fn take_charge(&self, taker: &str, subject: &str) -> Charge {
@@ -167,6 +182,8 @@ fn text(used_up: UsedUp) -> &'static str {
         UsedUp::Recipient(Measure::Envelopes) => "too many envelopes to this recipient in this minute",
         UsedUp::Recipient(Measure::Bytes) => "too many bytes to this recipient in this minute",
         UsedUp::Account(Measure::Envelopes) => "too many envelopes from your account in this minute",
+        UsedUp::SiteReports => "too many reports from your server's domain to this user in this minute",
+        UsedUp::Reports => "too many reports from other servers to this user in this minute",
         UsedUp::Unknown => "too many envelopes or bytes in this minute",
         UsedUp::Account(Measure::Bytes) => "too many bytes from your account in this minute",
     }

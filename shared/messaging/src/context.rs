@@ -23,11 +23,11 @@ pub struct Limits {
     /// `SENDER_BYTES_BUDGET`: bytes of content per minute from one sender to one recipient. Default
     /// 2 MiB.
     pub sender_bytes_budget: u64,
-    /// `SERVER_BUDGET`: envelopes per minute from all actors of one other site to one recipient.
-    /// Default 1,500.
+    /// `SERVER_BUDGET`: envelopes per minute from all actors of one other site to one recipient, and
+    /// as many reports. Default 1,500.
     pub server_budget: u64,
     /// `SERVER_BYTES_BUDGET`: bytes of content per minute from all actors of one other site to one
-    /// recipient. Default 8 MiB.
+    /// recipient, and as many bytes of reports. Default 8 MiB.
     pub server_bytes_budget: u64,
     /// `SERVER_SENDERS`: actors of one other site that write to one recipient in a minute. Default
     /// 100.

@@ -63,27 +63,24 @@ impl Messaging {
         failed.into_iter().map(str::to_owned).collect()
     }
 
-    /// Returns the entries of a report: one for the device that it names, if that is active, or one
-    /// for every active device whose mailbox is not full. One GetItem.
+    /// Returns the entries of a report: one for the device that it names, or one for every device,
+    /// as far as these are active and their mailboxes are not full. One GetItem.
     ///
     /// A device that was revoked meanwhile gets none, since its mailbox is erased.
     async fn report_entries(
         &self,
         report: ReportDelivery,
     ) -> std::result::Result<Vec<AddressedEntry>, StoreError> {
-        let ReportDelivery { to, device, entry, ttl, activity } = report;
-        let author = activity["actor"].as_str().unwrap_or_default().to_owned();
+        let ReportDelivery { to, device, entry, ttl, charged_to, activity } = report;
         let Some(set) = self.store().device_set(&to).await? else { return Ok(Vec::new()) };
         let mut devices = set.active_ids();
-        match device {
-            Some(device) => devices.retain(|active| *active == device),
-            // A report is no letter: without it, a full mailbox lacks no message.
-            None => {
-                let author = MailboxSender::of(&author, self.origin(), &to);
-                devices.retain(|device| !set.is_full_for(device, author, self.now_ms()));
-            }
+        if let Some(device) = device {
+            devices.retain(|active| *active == device);
         }
-        let entry = Entry { key: entry, ttl, content: EntryContent::Report(activity) };
+        // A report is no letter: without it, a full mailbox lacks no message.
+        let sender = MailboxSender::of(&charged_to, self.origin(), &to);
+        devices.retain(|device| !set.is_full_for(device, sender, self.now_ms()));
+        let entry = Entry { key: entry, ttl, content: EntryContent::Report { charged_to, activity } };
         let addressed = |device| AddressedEntry { user: to.clone(), device, entry: entry.clone() };
         Ok(devices.into_iter().map(addressed).collect())
     }

@@ -5,7 +5,7 @@ use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::UserName;
 use eko_protocol::id::{DeviceId, EntryKey};
 use eko_store::deliveries::ReportDelivery;
-use eko_store::sent::{MAX_REPORTS, SentEnvelopeName};
+use eko_store::sent::{ReportPlace, SentEnvelopeName};
 use serde_json::Value;
 
 use crate::{Messaging, Result};
@@ -19,6 +19,12 @@ pub struct MailboxNotice {
     pub device: Option<DeviceId>,
     /// The actor id of its author.
     pub author: String,
+    /// The actor id whose share of the mailboxes it uses ([`MailboxSender`]). The outcome of an
+    /// envelope that waited uses the share of the user who sent it, so that nobody else keeps it
+    /// out.
+    ///
+    /// [`MailboxSender`]: eko_store::fill::MailboxSender
+    pub charged_to: String,
     /// A text that distinguishes it from other notices of the same author at the same time: an
     /// envelope's id, for one. A notice with the same author, subject and time overwrites the entry
     /// of the first.
@@ -30,12 +36,13 @@ pub struct MailboxNotice {
 impl Messaging {
     /// Builds the delivery of a notice at `now_ms`, epoch milliseconds. Makes no call.
     pub fn report_delivery(&self, notice: MailboxNotice, now_ms: i64) -> ReportDelivery {
-        let MailboxNotice { to, device, author, subject, activity } = notice;
+        let MailboxNotice { to, device, author, charged_to, subject, activity } = notice;
         ReportDelivery {
             to,
             device,
             entry: EntryKey::new(now_ms.unsigned_abs(), &author, &subject),
             ttl: self.keep_until(now_ms),
+            charged_to,
             activity,
         }
     }
@@ -45,14 +52,19 @@ impl Messaging {
     ///
     /// A report has an effect only if all of this holds: `author` sent the envelope to the server
     /// of `signer`, the actor who signed the report; the same report was not passed on before; and
-    /// fewer than [`MAX_REPORTS`] reports on the envelope were. At most three AWS calls, one after
-    /// another: GetItem of the sent envelope's record, SendMessageBatch, UpdateItem of the record.
-    /// The report is queued before it is recorded, so that no crash loses it. The record shows
-    /// which reports were passed on before. Requests that race may pass on a few more reports, or
-    /// the same one more than once.
+    /// it is one of the first [`MAX_REPORTS`](eko_store::sent::MAX_REPORTS) on the envelope.
+    ///
+    /// Four AWS calls in three rounds: the UpdateItem that reserves the report's place in the sent
+    /// envelope's record, beside the UpdateItem of the budget; SendMessageBatch; the UpdateItem that
+    /// notes the report as passed on. A report without effect costs the first round, and the
+    /// UpdateItem that gives the budget back.
+    ///
+    /// The place is reserved before the report is queued, so that reports that race are no more
+    /// than may be. A report whose process died in between keeps its place, and is passed on when
+    /// it comes again, as the same entry.
     ///
     /// # Errors
-    /// The store is broken or out of reach.
+    /// [`Refusal::OverBudget`](crate::Refusal::OverBudget); the store is broken or out of reach.
     pub async fn pass_on_report(
         &self,
         signer: &RemoteActor,
@@ -62,30 +74,37 @@ impl Messaging {
         let Some(origin) = signer.origin() else { return Ok(()) };
         let now_ms = self.now_ms();
         let envelope = SentEnvelopeName { author: &author, recipient_origin: &origin, id: &report.envelope };
-        let Some(sent) = self.store().sent(envelope, now_ms).await? else {
-            let envelope = report.envelope.as_str();
-            tracing::debug!(actor = report.actor, envelope, "a report on what was not sent there");
-            return Ok(());
-        };
         let activity = report.to_value(self.origin());
         let digest = hex::encode(report.digest().get(..8).unwrap_or_default());
-        if sent.reported.contains(&digest) || sent.reported.len() >= MAX_REPORTS {
-            return Ok(());
-        }
-        let notice = MailboxNotice {
-            to: author.clone(),
-            device: match report.kind {
-                // Every device shows that the envelope arrived.
-                ReportKind::Delivered => None,
-                // The device that sent the envelope has to act.
-                ReportKind::PartialDelivery | ReportKind::Reject | ReportKind::Confirm => Some(sent.device),
-            },
-            author: report.actor.clone(),
-            subject: format!("{} {digest}", report.envelope),
-            activity,
+        let charge = self.report_charge(&origin, &author, activity.to_string().len());
+        let (place, mut spending) = tokio::join!(
+            self.store().reserve_report(envelope, &digest, now_ms),
+            self.spend(None, Some(charge))
+        );
+        let pass_on = async {
+            let ReportPlace::Reserved { device, since_ms } = place? else { return Ok(false) };
+            spending.check()?;
+            let notice = MailboxNotice {
+                to: author.clone(),
+                device: match report.kind {
+                    // Every device shows that the envelope arrived.
+                    ReportKind::Delivered => None,
+                    // The device that sent the envelope has to act.
+                    ReportKind::PartialDelivery | ReportKind::Reject | ReportKind::Confirm => Some(device),
+                },
+                author: report.actor.clone(),
+                charged_to: report.actor.clone(),
+                subject: format!("{} {digest}", report.envelope),
+                activity,
+            };
+            self.store().queue_reports(vec![self.report_delivery(notice, since_ms)]).await?;
+            self.store().mark_reported(envelope, &digest).await?;
+            Ok(true)
         };
-        self.store().queue_reports(vec![self.report_delivery(notice, now_ms)]).await?;
-        self.store().mark_reported(envelope, &digest).await?;
-        Ok(())
+        let passed_on = pass_on.await;
+        if !matches!(passed_on, Ok(true)) {
+            self.give_back(spending).await;
+        }
+        passed_on.map(|_| ())
     }
 }

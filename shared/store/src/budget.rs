@@ -17,6 +17,14 @@
 //! | `a{hash}` | BS | | the hashes of these actors |
 //! | `ttl` | N | epoch s | one minute after the end of the window |
 //!
+//! # Item `L#{user}` / `REPORTS#{window}`
+//!
+//! | Attribute | Type | Unit | Meaning |
+//! |---|---|---|---|
+//! | `n`, `b` | N | reports, bytes | what all other servers reported to the user |
+//! | `h{hash}`, `i{hash}` | N | reports, bytes | what all actors of one other site reported |
+//! | `ttl` | N | epoch s | one minute after the end of the window |
+//!
 //! # Item `L#{user}` / `ACCOUNT#{window}`
 //!
 //! | Attribute | Type | Unit | Meaning |
@@ -102,6 +110,10 @@ pub enum UsedUp {
     Recipient(Measure),
     /// The sending account's budget over all recipients.
     Account(Measure),
+    /// The share of the sender's site in the reports to a user.
+    SiteReports,
+    /// The reports of all other servers to a user.
+    Reports,
     /// One of these. The engine does not say what is stored.
     Unknown,
 }
@@ -137,7 +149,7 @@ pub struct Charge {
     ends_ms: i64,
     /// The bytes of content.
     bytes: u64,
-    /// The counters. The first one is the sender's or the account's.
+    /// The counters. The first one is the sender's, the account's or the reporting site's.
     counters: Vec<Counter>,
     actors: Option<ActorSet>,
 }
@@ -210,6 +222,32 @@ impl Charge {
         });
         let key = key::rate(recipient, window.unsigned_abs());
         Self { key, ends_ms: end_of(window), bytes, counters, actors }
+    }
+
+    /// Creates the charge of a report of `bytes` from another server to `user`, at `now_ms`. `site`
+    /// is that of the server, `share` what it may report in a minute, and `total` what all other
+    /// servers may.
+    ///
+    /// Reports have counters of their own, so that they keep no envelope out.
+    pub fn to_reported(
+        user: &UserName,
+        site: &str,
+        share: Allowance,
+        total: Allowance,
+        bytes: u64,
+        now_ms: i64,
+    ) -> Self {
+        let window = now_ms.div_euclid(WINDOW_MS);
+        Self {
+            key: key::report_rate(user, window.unsigned_abs()),
+            ends_ms: end_of(window),
+            bytes,
+            counters: vec![
+                Counter::new(SITE, &short_hash(site), share, |_| UsedUp::SiteReports),
+                Counter::new(TOTAL, "", total, |_| UsedUp::Reports),
+            ],
+            actors: None,
+        }
     }
 
     /// Creates the charge of an envelope of `bytes` to the account that sends it, at `now_ms`.

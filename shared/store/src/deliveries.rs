@@ -9,7 +9,8 @@
 //! ```text
 //! {"kind": "letter", "to": "bob", "letter": {"header": {…}, "activity": "…", "accepted_ms": …}, "ttl": …,
 //!  "ciphertexts": [{"device": "0f3…", "content": "<base64>"}, …]}
-//! {"kind": "report", "to": "bob", "device": "0f3…", "entry": "<entry key>", "ttl": …, "activity": {…}}
+//! {"kind": "report", "to": "bob", "device": "0f3…", "entry": "<entry key>", "ttl": …, "charged_to": "…",
+//!  "activity": {…}}
 //! {"kind": "erase", "user": "bob", "devices": ["0f3…"], "erased": [], "pass": "first", "failures": 0}
 //! {"kind": "count", "user": "bob", "device": "0f3…", "after": null, "charged": 0, "senders": {}}
 //! ```
@@ -78,6 +79,9 @@ pub struct ReportDelivery {
     pub entry: EntryKey,
     /// The time after which its entries are gone, in epoch seconds.
     pub ttl: i64,
+    /// The actor id whose share of the mailboxes its entries use
+    /// ([`MailboxSender`](crate::fill::MailboxSender)).
+    pub charged_to: String,
     /// The activity.
     pub activity: serde_json::Value,
 }

@@ -211,9 +211,8 @@ impl MailboxCount {
         FullFor { all_others: self.charged >= limits.bytes, parties }
     }
 
-    fn add(&mut self, sender: Option<MailboxSender<'_>>, charge: u64) {
+    fn add(&mut self, sender: MailboxSender<'_>, charge: u64) {
         self.charged = self.charged.saturating_add(charge);
-        let Some(sender) = sender else { return };
         let sum = self.parties.entry(sender.hash()).or_default();
         *sum = sum.saturating_add(charge);
         if self.parties.len() > REMEMBERED_PARTIES {
@@ -273,8 +272,7 @@ impl Store {
             if item.need_n(TTL_ATTRIBUTE)? > now_ms.div_euclid(1000) {
                 let charge = limits.charge(item.need_u(mailbox::SIZE)?);
                 let owner = count.user.clone();
-                let sender = item.get_s(mailbox::AUTHOR).map(|a| MailboxSender::of(a, here, &owner));
-                count.add(sender, charge);
+                count.add(MailboxSender::of(item.need_s(mailbox::AUTHOR)?, here, &owner), charge);
             }
         }
         let last = page.last_evaluated_key.as_ref().and_then(|item| item.get_s("sk"));
@@ -369,20 +367,20 @@ mod tests {
         assert_eq!([0, 100, 101].map(|size| LIMITS.charge(size)), [100, 100, 101]);
         let mut count = count();
         for number in 0..9 {
-            count.add(Some(MailboxSender::Party(&number.to_string())), LIMITS.charge(1));
+            count.add(MailboxSender::Party(&number.to_string()), LIMITS.charge(1));
         }
         assert!(count.full_for(LIMITS).is_nobody());
-        count.add(None, LIMITS.charge(1));
+        count.add(EVE, LIMITS.charge(1));
         assert!(count.full_for(LIMITS).all_others);
     }
 
     #[test]
     fn a_sender_is_full_at_a_quarter() {
         let mut count = count();
-        count.add(Some(EVE), 249);
-        count.add(Some(ALICE), 249);
+        count.add(EVE, 249);
+        count.add(ALICE, 249);
         assert!(count.full_for(LIMITS).is_nobody());
-        count.add(Some(EVE), 1);
+        count.add(EVE, 1);
         let mark = FullMark { until_ms: 5, whom: count.full_for(LIMITS) };
         assert!(mark.holds_for(EVE, 4));
         assert!(!mark.holds_for(EVE, 5));
@@ -410,12 +408,12 @@ mod tests {
     fn own_devices_have_a_quarter_of_a_full_mailbox() {
         let own = MailboxSender::Own("bob");
         let mut count = count();
-        count.add(Some(EVE), 1_000);
-        count.add(Some(own), 249);
+        count.add(EVE, 1_000);
+        count.add(own, 249);
         let mark = |count: &MailboxCount| FullMark { until_ms: 5, whom: count.full_for(LIMITS) };
         assert!(mark(&count).holds_for(ALICE, 4));
         assert!(!mark(&count).holds_for(own, 4));
-        count.add(Some(own), 1);
+        count.add(own, 1);
         assert!(mark(&count).holds_for(own, 4));
     }
 
@@ -425,9 +423,9 @@ mod tests {
         let limits = MailboxLimits { bytes: 100_000, entries: 100_000 };
         let mut count = count();
         for number in 0..50_000 {
-            count.add(Some(MailboxSender::Party(&number.to_string())), 1);
+            count.add(MailboxSender::Party(&number.to_string()), 1);
             if number % 5 < 4 {
-                count.add(Some(EVE), 1);
+                count.add(EVE, 1);
             }
         }
         assert!(count.parties.len() <= REMEMBERED_PARTIES);

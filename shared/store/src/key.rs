@@ -26,6 +26,7 @@
 //! | `O#{issuer}#{subject}` | `SUBJECT` | the user name of an OIDC subject | [`crate::accounts`] |
 //! | `N#server` | `STATISTICS` | the approximate number of users | [`crate::accounts`] |
 //! | `L#{recipient}` | `{window}` | the rate budgets of a recipient in one minute | [`crate::budget`] |
+//! | `L#{user}` | `REPORTS#{window}` | the rate budget of reports to a user in one minute | [`crate::budget`] |
 //! | `L#{user}` | `ACCOUNT#{window}` | the rate budget of an account in one minute | [`crate::budget`] |
 //! | `L#{user}` | `PARCELS` | the parcels of an account that wait for other servers | [`crate::outstanding`] |
 //! | `L#{authority}` | `RECEIPTS` | the receipts that wait for another server | [`crate::outstanding`] |
@@ -219,6 +220,11 @@ pub(crate) fn statistics() -> ItemKey {
 /// Returns the key of an account's rate budget in one window.
 pub(crate) fn account_rate(user: &UserName, window: u64) -> ItemKey {
     ItemKey::new(format!("L#{user}"), format!("ACCOUNT#{window}"))
+}
+
+/// Returns the key of the rate budget of reports to a user in one window.
+pub(crate) fn report_rate(user: &UserName, window: u64) -> ItemKey {
+    ItemKey::new(format!("L#{user}"), format!("REPORTS#{window}"))
 }
 
 /// Returns the key of the count of an account's parcels.

@@ -7,8 +7,8 @@
 //! |---|---|---|
 //! | `ttl` | number | epoch seconds after which the entry is never returned |
 //! | `z` | number | bytes of the ciphertext or of the report, for counting ([`crate::fill`]) |
-//! | `j` | binary | a report: the activity as JSON; the attributes below are absent |
-//! | `a` | string | a letter: the author's actor id |
+//! | `j` | binary | a report: the activity as JSON; the attributes below are absent, except `a` |
+//! | `a` | string | a letter: the author's actor id; a report: the actor id whose share it uses |
 //! | `e` | string | the envelope's id |
 //! | `f` | string | the URL of the sending device |
 //! | `t` | string | the id of the `Create` activity; absent if its author gave none |
@@ -65,8 +65,14 @@ pub enum EntryContent {
         /// The ciphertext.
         ciphertext: Vec<u8>,
     },
-    /// A report (`Delivered`, `PartialDelivery`, `Reject`, …): the activity.
-    Report(Value),
+    /// A report (`Delivered`, `PartialDelivery`, `Reject`, …).
+    Report {
+        /// The actor id whose share of the mailbox it uses
+        /// ([`MailboxSender`](crate::fill::MailboxSender)).
+        charged_to: String,
+        /// The activity.
+        activity: Value,
+    },
 }
 
 impl EntryContent {
@@ -74,7 +80,7 @@ impl EntryContent {
     pub fn size(&self) -> u64 {
         let bytes = match self {
             Self::Letter { ciphertext, .. } => ciphertext.len(),
-            Self::Report(activity) => activity.to_string().len(),
+            Self::Report { activity, .. } => activity.to_string().len(),
         };
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
@@ -137,9 +143,12 @@ pub struct AuthoredEnvelope {
 }
 
 impl AuthoredEnvelope {
-    /// Reads author and id of an entry; `None` if the entry has no author, because it is a report.
+    /// Reads author and id of an entry; `None` if the entry is of no envelope, because it is a report.
     fn from_item(item: &Item) -> Result<Option<Self>> {
-        let Some(author) = item.get_s(AUTHOR) else { return Ok(None) };
+        if item.get_s(ENVELOPE).is_none() {
+            return Ok(None);
+        }
+        let author = item.need_s(AUTHOR)?;
         Ok(Some(Self { author: author.to_owned(), id: letter::read_envelope(author, item)? }))
     }
 }
@@ -283,7 +292,10 @@ impl Entry {
     fn attributes(&self) -> Item {
         let mut item = Item::from([(TTL.to_owned(), n(self.ttl))]);
         let content = match &self.content {
-            EntryContent::Report(activity) => (REPORT, activity.to_string().into_bytes()),
+            EntryContent::Report { charged_to, activity } => {
+                item.insert(AUTHOR.to_owned(), s(charged_to));
+                (REPORT, activity.to_string().into_bytes())
+            }
             EntryContent::Letter { letter, ciphertext } => {
                 letter::write(letter, &mut item);
                 (CIPHERTEXT, ciphertext.clone())
@@ -298,7 +310,10 @@ impl Entry {
         let sk = item.need_s("sk")?;
         let key = EntryKey::parse(sk.strip_prefix(key::ENTRY_PREFIX).unwrap_or(sk)).map_err(corrupt)?;
         let content = match item.get_b(REPORT) {
-            Some(json) => EntryContent::Report(serde_json::from_slice(json).map_err(corrupt)?),
+            Some(json) => EntryContent::Report {
+                charged_to: item.need_s(AUTHOR)?.to_owned(),
+                activity: serde_json::from_slice(json).map_err(corrupt)?,
+            },
             None => EntryContent::Letter {
                 letter: letter::read(&key, item)?,
                 ciphertext: item.need_b(CIPHERTEXT)?.to_vec(),

@@ -2,10 +2,12 @@
 
 use eko_client::Exchange;
 use eko_protocol::address::{Origin, UserName};
+use eko_protocol::id::EnvelopeId;
 use eko_service::config::Config;
 use eko_store::parcels::{Parcel, ParcelBody};
+use eko_store::sent::SentEnvelopeName;
 use eko_testkit::{Stranger, StrangerAnswer, envelope};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{TwoUsers, told};
 
@@ -17,6 +19,7 @@ pub(super) const ROWS: &[&str] = &[
     "envelopes a minute, all senders to one recipient",
     "envelopes a minute, one account to all recipients",
     "takes and chains a minute, one account at one other server",
+    "reports a minute, one other site to one user",
     "bytes of ciphertexts a minute, one sender to one recipient",
     "bytes of ciphertexts a minute, one other site to one recipient",
     "bytes of ciphertexts a minute to one recipient",
@@ -37,6 +40,7 @@ fn budget<'a>(limit: &str, config: &'a mut Config) -> &'a mut u64 {
     match limit {
         "senders a minute, one other site to one recipient" => &mut limits.server_senders,
         "envelopes a minute, one other site to one recipient" => &mut limits.server_budget,
+        "reports a minute, one other site to one user" => &mut limits.server_budget,
         "envelopes a minute, all senders to one recipient" => &mut limits.recipient_budget,
         "envelopes a minute, one account to all recipients" => &mut limits.account_budget,
         "bytes of ciphertexts a minute, one sender to one recipient" => &mut limits.sender_bytes_budget,
@@ -88,11 +92,12 @@ async fn answer(limit: &'static str, count: u64) -> String {
         others.push(Stranger::new(&pair.world.internet, name).await);
     }
     let mut answer = String::new();
-    for _ in 0..=most {
+    for number in 0..=most {
         answer = match limit {
             "envelopes of one account that wait for other servers" => told(&waits(&pair).await),
             _ if limit.starts_with("delivery reports") => receipt(&pair).await,
             "senders a minute, one other site to one recipient" => arrives(&pair, &others.remove(0)).await,
+            _ if limit.starts_with("reports") => reports(&pair, &stranger, number).await,
             _ if limit.contains("other site") => arrives(&pair, &stranger).await,
             _ => told(&pair.send().await),
         };
@@ -136,7 +141,28 @@ async fn arrives(pair: &TwoUsers, stranger: &Stranger) -> String {
     let name = activity["object"]["id"].as_str().and_then(|id| id.rsplit('/').next()).unwrap_or_default();
     activity["object"]["id"] = json!(format!("urn:uuid:{name}"));
     activity["object"]["messages"][0]["from"] = json!(format!("{}/device/1", stranger.actor));
-    let (status, body) = stranger.deliver(&pair.world, "/inbox", &activity).await;
+    inbox_answer(pair, stranger, &activity).await
+}
+
+/// Has another server report on an envelope that Alice has sent there, and returns the answer as the
+/// table has it. `number` makes the report another one.
+async fn reports(pair: &TwoUsers, stranger: &Stranger, number: u64) -> String {
+    let id = EnvelopeId::parse("urn:uuid:00000000-0000-4000-8000-000000000001").unwrap();
+    let there = Origin::parse(&stranger.origin).unwrap();
+    let envelope = SentEnvelopeName { author: pair.alice.user(), recipient_origin: &there, id: &id };
+    let now_ms = pair.world.now_ms();
+    let store = pair.world.state.store();
+    store.record_sent(envelope, pair.alice.id(), now_ms, now_ms).await.unwrap();
+    let report = json!({
+        "type": "Reject", "actor": stranger.actor, "to": pair.alice.actor(), "object": id,
+        "summary": number.to_string(),
+    });
+    inbox_answer(pair, stranger, &report).await
+}
+
+/// Has another server deliver an activity, and returns the answer as the table has it.
+async fn inbox_answer(pair: &TwoUsers, stranger: &Stranger, activity: &Value) -> String {
+    let (status, body) = stranger.deliver(&pair.world, "/inbox", activity).await;
     let slug = body["type"].as_str().and_then(|kind| kind.rsplit('/').next());
     slug.map_or_else(|| status.to_string(), |slug| format!("{status} `{slug}`"))
 }

@@ -21,7 +21,7 @@ async fn fill(world: &World, device: &Device<DirectTransport>, count: u64) {
         entry: Entry {
             key: EntryKey::new(number, "https://eko.example/actor", "x"),
             ttl: i64::MAX,
-            content: EntryContent::Report(json!({})),
+            content: EntryContent::Report { charged_to: device.actor(), activity: json!({}) },
         },
     };
     let entries: Vec<AddressedEntry> = (0..count).map(entry).collect();

@@ -173,6 +173,7 @@ impl Messaging {
         let notice = MailboxNotice {
             to: parcel.author.clone(),
             device: Some(device.clone()),
+            charged_to: origin.actor(&parcel.author),
             // A `Delivered` on the same envelope may come in the same millisecond.
             subject: format!("{envelope} {}", report.kind.as_str()),
             activity: report.to_value(origin),

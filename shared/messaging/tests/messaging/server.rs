@@ -173,7 +173,7 @@ impl TestServer {
     pub(crate) async fn ciphertexts(&self, user: &TestUser, number: u8) -> Vec<Vec<u8>> {
         let letter = |entry: Entry| match entry.content {
             EntryContent::Letter { ciphertext, .. } => ciphertext,
-            EntryContent::Report(report) => panic!("a report: {report}"),
+            EntryContent::Report { activity: report, .. } => panic!("a report: {report}"),
         };
         self.entries(user, number).await.into_iter().map(letter).collect()
     }
@@ -181,7 +181,7 @@ impl TestServer {
     /// Returns the reports in a device's mailbox.
     pub(crate) async fn reports(&self, user: &TestUser, number: u8) -> Vec<Value> {
         let report = |entry: Entry| match entry.content {
-            EntryContent::Report(report) => report,
+            EntryContent::Report { activity, .. } => activity,
             EntryContent::Letter { letter, .. } => panic!("a letter: {letter:?}"),
         };
         self.entries(user, number).await.into_iter().map(report).collect()

@@ -18,7 +18,7 @@ use eko_protocol::letter::Letter;
 use crate::Result;
 use crate::attribute::{Item, ReadItem, corrupt, n, s};
 
-/// The attribute of a letter's author.
+/// The attribute of a letter's author, and of the actor whose share a report uses.
 pub(crate) const AUTHOR: &str = "a";
 /// The attribute of the envelope's id, in the short form.
 pub(super) const ENVELOPE: &str = "e";

@@ -178,6 +178,32 @@ async fn redirects_to_another_server() {
     scene.assert_unchanged_but_sent("what was redirected").await;
 }
 
+/// Whoever names an actor chooses where its documents are redirected to. Nobody else is asked for
+/// them, in either signature scheme.
+#[tokio::test]
+async fn redirects_as_an_amplifier() {
+    let scene = AttackScene::new().await;
+    let victim = Stranger::new(&scene.internet, "c.example").await;
+    let to = |path: &str| StrangerAnswer::status(302).with("location", format!("{}{path}", victim.origin));
+    victim.script(|_| Some(StrangerAnswer::status(302).with("location", "/again")));
+    scene.eve.document("/users/gone", to("/users/eve"));
+    assert_eq!(scene.deliver(&like("https://b.example/users/gone")).await, "401 bad-signature");
+    let key = "https://b.example/users/linking/key";
+    let linking = scene.actor("linking", |document| document["publicKey"] = json!(key));
+    scene.eve.document("/users/linking/key", to("/key"));
+    assert_eq!(scene.deliver(&like(&linking)).await, "401 bad-signature");
+    // A redirect within the server leads no further either.
+    scene.eve.document("/users/first", StrangerAnswer::status(302).with("location", "/users/gone"));
+    assert_eq!(scene.deliver(&like("https://b.example/users/first")).await, "401 bad-signature");
+    scene.world.advance(60_000);
+    assert_eq!(
+        scene.alice_sends("https://b.example/users/gone", "https://b.example", 1).await,
+        "502 remote-failed"
+    );
+    assert_eq!(victim.asked().len(), 0);
+    scene.assert_unchanged_but_sent("what was redirected").await;
+}
+
 #[tokio::test]
 async fn redirects_to_this_server() {
     let internet = eko_testkit::Internet::new();

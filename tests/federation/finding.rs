@@ -94,6 +94,11 @@ fn refusal_of(answer: &eko_client::Exchange) -> String {
     format!("{} {slug}", answer.status.as_u16())
 }
 
+/// Returns a `Like` of a stranger.
+fn like(stranger: &Stranger) -> Value {
+    json!({ "type": "Like", "actor": stranger.actor })
+}
+
 /// A server that wants another signature of a fetch says so in `Accept-Signature`. It gets that
 /// signature once, on its own host only, and only if this server can make it.
 #[tokio::test]
@@ -114,7 +119,6 @@ async fn a_signature_that_a_fetch_is_asked_for() {
             })
             .collect()
     };
-    let like = |stranger: &Stranger| json!({ "type": "Like", "actor": stranger.actor });
 
     // The wish is met, and the actor is read.
     let eve = Stranger::new(&internet, "eve.example").await;
@@ -154,7 +158,7 @@ async fn a_signature_that_a_fetch_is_asked_for() {
         assert!(made[0].starts_with("sig1=") && made[1].starts_with("keyId="), "{host}: {made:?}");
     }
 
-    // A redirect: the wish of one server is not told to another one.
+    // A redirect to another server is not followed, and that server is not asked what it wishes.
     let here = Stranger::new(&internet, "here.example").await;
     let there = Stranger::new(&internet, "there.example").await;
     here.document(
@@ -163,10 +167,37 @@ async fn a_signature_that_a_fetch_is_asked_for() {
     );
     there.script(move |asked| (asked.method == Method::GET).then(|| asks(wish)));
     assert_eq!(here.deliver(&a, "/inbox", &like(&here)).await.0, 401);
-    let (first, second) = (inputs(&here, "/users/eve"), inputs(&there, "/users/eve"));
-    assert_eq!((first.len(), second.len()), (2, 2));
-    assert!(first.iter().all(|input| input.starts_with("sig1=") && !input.contains("nonce")), "{first:?}");
-    assert!(second[1].contains(r#"nonce="n1""#), "{second:?}");
+    assert_eq!((here.asked().len(), there.asked().len()), (1, 0));
+}
+
+/// A proxy between the servers may change an answer, and says so by 203 (RFC 9110, section 15.3.4).
+#[tokio::test]
+async fn an_actor_that_a_proxy_has_changed_is_read() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let alice = a.user("alice").await;
+    let eve = Stranger::new(&internet, "b.example").await;
+    eve.document("/users/eve", StrangerAnswer::activity(203, &eve.actor_document()));
+    let found =
+        StrangerAnswer { status: http::StatusCode::NON_AUTHORITATIVE_INFORMATION, ..web_finger(&eve.actor) };
+    eve.document("/.well-known/webfinger?resource=acct%3Aeve%40b.example", found);
+    assert_eq!(eve.deliver(&a, "/inbox", &like(&eve)).await.0, 202);
+    assert_eq!(send_to(&alice, "@eve@b.example", &eve.actor).await, (201, json!(eve.actor)));
+}
+
+/// The names of a server and of its users may be on different hosts. WebFinger is redirected from
+/// one to the other.
+#[tokio::test]
+async fn web_finger_is_redirected_to_another_host() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let alice = a.user("alice").await;
+    let apex = Stranger::new(&internet, "b.example").await;
+    let www = Stranger::new(&internet, "www.b.example").await;
+    let path = "/.well-known/webfinger?resource=acct%3Aeve%40b.example";
+    apex.document(path, StrangerAnswer::status(301).with("location", format!("{}{path}", www.origin)));
+    www.document(path, web_finger(&www.actor));
+    assert_eq!(send_to(&alice, "@eve@b.example", &www.actor).await, (201, json!(www.actor)));
 }
 
 /// An actor is stored for a day, then asked for again. While its server is out of reach, the old

@@ -11,6 +11,7 @@ mod finding;
 mod forms;
 mod full;
 mod losses;
+mod moving;
 mod outcomes;
 mod patience;
 mod queue;

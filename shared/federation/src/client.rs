@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HOST, LOCATION, USER_AGENT};
-use http::{HeaderName, HeaderValue, Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -99,7 +99,7 @@ pub fn public_roots() -> Roots {
 /// The result of [`GuardedClient::get_json`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchOutcome {
-    /// The server has the document (200).
+    /// The server has the document (200, or 203 if a proxy has changed the answer).
     Document(FetchedDocument),
     /// The document existed and will not come back (410). An actor with this answer has been
     /// deleted.
@@ -216,7 +216,7 @@ impl GuardedClient {
     ///
     /// # Errors
     /// [`FetchError::Refused`] for a URL or its addresses, [`FetchError::MediaType`] for another
-    /// kind of document, [`FetchError::Status`] for another status than 200, 404, 410 or a
+    /// kind of document, [`FetchError::Status`] for another status than 200, 203, 404, 410 or a
     /// redirect, and the other [`FetchError`]s if there is no answer within the limits.
     pub async fn get_json(
         &self,
@@ -255,7 +255,7 @@ impl GuardedClient {
         let host = host(&url);
         let response = self.exchange(host, request).await?;
         match response.status().as_u16() {
-            200 => {
+            _ if brings_document(response.status()) => {
                 answer::check_media_type(host, response.headers(), media_types)?;
                 let (parts, body) = response.into_parts();
                 let body = answer::read(host, &parts.headers, body, limits.body_bytes).await?;
@@ -309,6 +309,12 @@ impl GuardedClient {
 enum Hop {
     End(FetchOutcome),
     Redirect(Url),
+}
+
+/// True if an answer brings what was asked for: 200, or 203 from a proxy that has changed the answer
+/// (RFC 9110, section 15.3.4).
+pub(crate) fn brings_document(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION)
 }
 
 /// Returns the host of a checked URL, which always has one.

@@ -8,7 +8,7 @@ use eko_store::remote::LookupFailure;
 use serde_json::Value;
 use url::Url;
 
-use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, MediaTypes};
+use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, GuardRefusal, MediaTypes};
 use crate::directory::UNREACHABLE_MS;
 use crate::error::reason;
 use crate::{Federation, RemoteError, Scheme, Signing};
@@ -114,20 +114,11 @@ impl Federation {
         let limits = &ExchangeLimits { body_bytes: MAX_ACTOR_BYTES, ..*limits };
         let knock = async {
             let first = Scheme::Rfc9421;
-            let usual = |_: &Url| Signing::Usual(first);
-            let fetched = self.get(id, usual, now_ms, limits).await;
-            let Err(FetchError::Status { status, accept_signature, host, .. }) = &fetched else {
-                return fetched;
-            };
+            let fetched = self.get(id, &Signing::Usual(first), now_ms, limits).await;
+            let Err(FetchError::Status { status, accept_signature, .. }) = &fetched else { return fetched };
             let key_id = crate::key_id(&self.origin().server_actor());
             match Signing::second(first, *status, accept_signature.as_deref(), false, &key_id) {
-                // After a redirect, a signature is made for the server that asked for it only.
-                Some(requested @ Signing::Requested(_)) => {
-                    let asks = |url: &Url| url.host_str() == Some(host.as_str());
-                    let signing = |url: &Url| if asks(url) { requested.clone() } else { usual(url) };
-                    self.get(id, signing, now_ms, limits).await
-                }
-                Some(second) => self.get(id, |_| second.clone(), now_ms, limits).await,
+                Some(second) => self.get(id, &second, now_ms, limits).await,
                 None => fetched,
             }
         };
@@ -145,20 +136,29 @@ impl Federation {
         document.map_err(FetchFault::Failed)
     }
 
-    /// Fetches a document, signed by the server's own actor. `signing` returns the signature for a URL:
-    /// the first one, and the target of each redirect.
+    /// Fetches a document, signed by the server's own actor.
+    ///
+    /// A redirect is followed within the origin only. A document counts for the origin that serves
+    /// it, so that one of another origin would be of no use; and whoever names an actor could have
+    /// this server send several requests for each to a third one.
     async fn get(
         &self,
         url: &str,
-        signing: impl Fn(&Url) -> Signing,
+        signing: &Signing,
         now_ms: i64,
         limits: &ExchangeLimits,
     ) -> Result<FetchOutcome, FetchError> {
         let key_id = crate::key_id(&self.origin().server_actor());
+        let first = self.client.check_url(url)?;
         let sign = |url: &Url| {
+            if url.origin() != first.origin() {
+                return Err(GuardRefusal::Redirected {
+                    host: first.host_str().unwrap_or_default().to_owned(),
+                });
+            }
             self.permit_url(url)?;
             let request = OutgoingRequest { method: "GET", url, body: None, key_id: &key_id };
-            Ok(self.signed_headers(&signing(url), &request, now_ms))
+            Ok(self.signed_headers(signing, &request, now_ms))
         };
         self.client.get_json(url, MediaTypes::ACTIVITY, sign, limits).await
     }

@@ -15,6 +15,7 @@
 //! | actors and handles of other servers, in memory, in the table, from their server | `directory` |
 //! | fetches of actors that unverified requests cause | `inbound`, `waits` |
 //! | one fetch of an actor document | `fetch` |
+//! | an actor whose inbox is not there any more | `moved` |
 //! | one fetch of a device chain | `chain` |
 //! | signatures of received requests | [`verify`] |
 //! | signed POSTs, and the meaning of their answers | [`post`] |
@@ -30,6 +31,7 @@ mod fetch;
 mod inbound;
 pub mod keys;
 mod memory;
+mod moved;
 pub mod network;
 pub mod policy;
 pub mod post;

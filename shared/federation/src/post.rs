@@ -13,7 +13,7 @@ use eko_protocol::key_package::PackageCollection;
 use http::{Method, Request, Response, StatusCode, header};
 use tokio::time::Instant;
 
-use crate::client::{FetchError, GuardRefusal, MAX_REDIRECTS};
+use crate::client::{FetchError, GuardRefusal, MAX_REDIRECTS, brings_document};
 use crate::error::reason;
 use crate::{ACCEPT_SIGNATURE, Federation, Scheme, Signing};
 
@@ -26,7 +26,7 @@ pub type ServerAnswer = Response<Result<Bytes, FetchError>>;
 pub enum PostedKind {
     /// An envelope or a receipt. Only 207 and 409 need a body: the report.
     Delivery,
-    /// A `Take`. Only 200 needs a body: the packages.
+    /// A `Take`. Only 200 and 203 need a body: the packages.
     Take,
 }
 
@@ -35,7 +35,7 @@ impl PostedKind {
     fn needs_body(self, status: StatusCode) -> bool {
         match self {
             Self::Delivery => matches!(status, StatusCode::MULTI_STATUS | StatusCode::CONFLICT),
-            Self::Take => status == StatusCode::OK,
+            Self::Take => brings_document(status),
         }
     }
 
@@ -209,6 +209,11 @@ impl Federation {
     }
 }
 
+/// True if an answer to a POST says that its address is not there, or elsewhere.
+pub fn may_have_moved(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308 | 404 | 410)
+}
+
 /// Returns the outcome of a POST whose answer is not there because of a failure that may pass.
 fn later(error: FetchError) -> PostOutcome {
     PostOutcome::Later(Postponement {
@@ -287,7 +292,7 @@ impl TakeAnswer {
     /// unusable.
     pub fn of(answer: &ServerAnswer, origin: &Origin) -> Self {
         match answer.status() {
-            StatusCode::OK => text(answer)
+            status if brings_document(status) => text(answer)
                 .and_then(|text| json::parse(text).map_err(|error| error.to_string()))
                 .and_then(|value| PackageCollection::parse(&value, origin).map_err(|error| error.to_string()))
                 .map_or_else(|why| Self::Unusable(reason(why)), Self::Packages),

@@ -125,7 +125,8 @@ impl Messaging {
     /// Makes one attempt: finds the recipient and posts the activity.
     ///
     /// No AWS call if the recipient is known and its server fares as before. Otherwise those of
-    /// [`Federation::recipient`], and an UpdateItem that records the change.
+    /// [`Federation::recipient`], and an UpdateItem that records the change. A PutItem if the inbox
+    /// is not there and the recipient is fetched once more ([`Federation::post_to`]).
     ///
     /// # Errors
     /// The recipient cannot be found ([`RemoteError::Gone`], [`RemoteError::Unusable`],
@@ -143,9 +144,9 @@ impl Messaging {
         let found = timeout_at(ends, federation.recipient(to, recipient, now_ms, &limits(time))).await;
         let (posts, outcome) = match found {
             Ok(Ok(known)) => {
-                let (author, inbox) = (self.origin().actor(author), &known.actor.inbox);
+                let author = self.origin().actor(author);
                 let posted = Posted { kind: PostedKind::Delivery, body: &body };
-                (true, federation.post(inbox, &author, posted, first_scheme(host), now_ms, ends).await)
+                (true, federation.post_to(&known, &author, posted, first_scheme(host), now_ms, ends).await)
             }
             Ok(Err(RemoteError::Unconnected(why))) => (false, later(why, FailingPart::Server)),
             Ok(Err(RemoteError::Unreachable(why))) => (false, later(why, FailingPart::Address)),

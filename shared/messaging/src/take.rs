@@ -2,8 +2,8 @@
 //! a device here from another server.
 
 use bytes::Bytes;
-use eko_federation::post::{Posted, PostedKind, TakeAnswer};
-use eko_federation::{Federation, RemoteError, STEP_TIME, StoredActor, limits};
+use eko_federation::post::{Posted, PostedKind, ServerAnswer, TakeAnswer, may_have_moved};
+use eko_federation::{CachedActor, Federation, RemoteError, STEP_TIME, StoredActor, limits};
 use eko_protocol::activity::activity_type;
 use eko_protocol::actor::RemoteActor;
 use eko_protocol::address::{Origin, UserName};
@@ -35,6 +35,23 @@ struct RemoteTake {
     inbox: String,
     /// The `object` of the `Take`.
     object: Value,
+    /// The copy of the actor that names inbox and object; `None` if the layout of ids does.
+    named_by: Option<CachedActor>,
+}
+
+impl RemoteTake {
+    /// Creates the `Take` of all packages of an actor.
+    ///
+    /// # Errors
+    /// [`RemoteError::Unusable`] if the actor has no key packages; [`RemoteError::NotFederated`].
+    fn of_actor(federation: &Federation, known: CachedActor) -> std::result::Result<Self, RemoteError> {
+        let actor = &known.actor;
+        let packages = actor.key_packages.as_ref();
+        let packages =
+            packages.ok_or_else(|| RemoteError::Unusable(format!("{} has no key packages", actor.id)))?;
+        let origin = federation.permitted(packages)?;
+        Ok(Self { origin, object: json!(packages), inbox: actor.inbox.clone(), named_by: Some(known) })
+    }
 }
 
 impl Messaging {
@@ -113,9 +130,10 @@ impl Messaging {
     ///
     /// GetItem of the own device set beside the two UpdateItem of the budgets, of the account and of
     /// what is asked for; then the calls that find the user ([`Federation::resolve`],
-    /// [`Federation::recipient`]); GetItem of the other server's record; the POST. Nobody is asked
-    /// for a device that is not active, or for an account over its budget. What was asked stays
-    /// charged.
+    /// [`Federation::recipient`]); GetItem of the other server's record; the POST. If the inbox is
+    /// not there, the user may be fetched once more ([`Federation::renewed`]), and another inbox is
+    /// asked. Nobody is asked for a device that is not active, or for an account over its budget.
+    /// What was asked stays charged.
     ///
     /// # Errors
     /// [`Refusal::DevicePending`], [`Refusal::DeviceRevoked`], [`Refusal::OverBudget`],
@@ -135,10 +153,46 @@ impl Messaging {
         let (own, spending) =
             tokio::join!(self.store().device_set(caller.user), self.spend(Some(account), Some(subject)));
         self.check_caller(caller, own, spending).await?;
-        let RemoteTake { origin, inbox, object } = self.remote_take(federation, packages).await?;
+        let take = self.remote_take(federation, packages).await?;
+        let answer = self.post_take(federation, &actor, &take).await?;
+        let renewed = match &take.named_by {
+            Some(known) if may_have_moved(answer.status()) => {
+                federation.renewed(known, self.now_ms(), &limits(STEP_TIME)).await?
+            }
+            _ => None,
+        };
+        let (take, answer) = match renewed.map(|known| RemoteTake::of_actor(federation, known)).transpose()? {
+            Some(moved) if (&moved.inbox, &moved.object) != (&take.inbox, &take.object) => {
+                let answer = self.post_take(federation, &actor, &moved).await?;
+                (moved, answer)
+            }
+            _ => (take, answer),
+        };
+        let authority = take.origin.authority();
+        match TakeAnswer::of(&answer, &take.origin) {
+            TakeAnswer::Packages(packages) => Ok(packages.to_value()),
+            TakeAnswer::UnknownUser => Err(Refusal::UnknownUser.into()),
+            TakeAnswer::NotFederated => Err(RemoteError::Excluded(authority.to_owned()).into()),
+            TakeAnswer::Unusable(why) => Err(RemoteError::Unusable(format!("{authority}: {why}")).into()),
+        }
+    }
+
+    /// Posts a `Take` of `actor`, an actor id of this server, and returns the final answer: GetItem
+    /// of the other server's record, the POST, and an UpdateItem if the record changes.
+    ///
+    /// # Errors
+    /// [`RemoteError::Unreachable`], [`RemoteError::Unusable`]; the store is broken or out of
+    /// reach.
+    async fn post_take(
+        &self,
+        federation: &Federation,
+        actor: &str,
+        take: &RemoteTake,
+    ) -> Result<ServerAnswer> {
+        let RemoteTake { origin, inbox, object, .. } = take;
         let host = self.store().host(origin.authority()).await?;
         let why = host.why.clone();
-        let Admission::Admitted(host) = self.admit(&origin, host).await? else {
+        let Admission::Admitted(host) = self.admit(origin, host).await? else {
             return Err(RemoteError::Unreachable(why).into());
         };
         let body = json!({
@@ -151,16 +205,10 @@ impl Messaging {
         let body = Bytes::from(body.to_string());
         let ends = Instant::now() + STEP_TIME;
         let posted = Posted { kind: PostedKind::Take, body: &body };
-        let posted = federation.post(&inbox, &actor, posted, first_scheme(&host), self.now_ms(), ends).await;
-        let authority = origin.authority();
+        let posted = federation.post(inbox, actor, posted, first_scheme(&host), self.now_ms(), ends).await;
         // The sender has chosen the address, so that its silence is no evidence.
-        match self.note_outcome(&origin, &host, None, posted).await? {
-            DispatchOutcome::Answered(answer) => match TakeAnswer::of(&answer, &origin) {
-                TakeAnswer::Packages(packages) => Ok(packages.to_value()),
-                TakeAnswer::UnknownUser => Err(Refusal::UnknownUser.into()),
-                TakeAnswer::NotFederated => Err(RemoteError::Excluded(authority.to_owned()).into()),
-                TakeAnswer::Unusable(why) => Err(RemoteError::Unusable(format!("{authority}: {why}")).into()),
-            },
+        match self.note_outcome(origin, &host, None, posted).await? {
+            DispatchOutcome::Answered(answer) => Ok(answer),
             DispatchOutcome::Later(wait) => Err(RemoteError::Unreachable(wait.why).into()),
             DispatchOutcome::Never(why) => Err(RemoteError::Unusable(why).into()),
         }
@@ -177,13 +225,7 @@ impl Messaging {
             RemotePackages::OfHandle(handle) => {
                 let id = federation.resolve(&handle, self.now_ms(), &limits).await?;
                 let known = federation.recipient(&id, StoredActor::Unread, self.now_ms(), &limits).await?;
-                let packages = known
-                    .actor
-                    .key_packages
-                    .as_ref()
-                    .ok_or_else(|| RemoteError::Unusable(format!("{handle} has no key packages")))?;
-                let origin = federation.permitted(packages)?;
-                Ok(RemoteTake { origin, object: json!(packages), inbox: known.actor.inbox.clone() })
+                Ok(RemoteTake::of_actor(federation, known)?)
             }
             RemotePackages::OnServer { origin, ids } => {
                 federation.permit(&origin)?;
@@ -195,7 +237,7 @@ impl Messaging {
                     },
                     (None, _) => return Err(no_packages().into()),
                 };
-                Ok(RemoteTake { inbox: origin.inbox(&user), object, origin })
+                Ok(RemoteTake { inbox: origin.inbox(&user), object, origin, named_by: None })
             }
         }
     }

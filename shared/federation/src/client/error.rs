@@ -47,7 +47,8 @@ pub enum GuardRefusal {
         /// The host of the URL.
         host: String,
     },
-    /// The answer leads to another URL, and this fetch must not follow it.
+    /// The answer leads to another URL that this fetch must not follow: for an actor or a key one on
+    /// another origin, for a chain any.
     #[error("{host} redirects, which is not followed here")]
     Redirected {
         /// The host that was asked first.

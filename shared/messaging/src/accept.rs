@@ -110,7 +110,7 @@ impl Messaging {
         expected.retain(|device| !full.contains(device));
         let keep_until = self.keep_until(now_ms);
         let record = self.store().accept_envelope(user, header, &named, now_ms, keep_until).await?;
-        let uuid = id::activity_uuid(record.accepted_ms.unsigned_abs(), &header.author, header.id.as_str());
+        let uuid = id::activity_uuid(record.accepted_ms.unsigned_abs(), &header.author, &header.id.key());
         let activity = self.origin().activity(&uuid);
         // A device that has acknowledged the envelope does not get it again, whoever sends it
         // again.

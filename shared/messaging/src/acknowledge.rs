@@ -131,7 +131,7 @@ impl Messaging {
                 device: None,
                 charged_to: report.actor.clone(),
                 author: report.actor,
-                subject: id.to_string(),
+                subject: id.key().into_owned(),
                 activity,
             };
             return Ok(Receipt::Local(self.report_delivery(notice, since_ms)));

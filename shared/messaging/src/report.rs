@@ -94,7 +94,7 @@ impl Messaging {
                 },
                 author: report.actor.clone(),
                 charged_to: report.actor.clone(),
-                subject: format!("{} {digest}", report.envelope),
+                subject: format!("{} {digest}", report.envelope.key()),
                 activity,
             };
             self.store().queue_reports(vec![self.report_delivery(notice, since_ms)]).await?;

@@ -202,7 +202,7 @@ impl Messaging {
         let now_ms = self.now_ms();
         let envelope = SentEnvelopeName { author: caller.user, recipient_origin: origin, id: &header.id };
         let sent = self.store().record_sent(envelope, caller.device, now_ms, self.keep_until(now_ms)).await?;
-        let uuid = id::activity_uuid(sent.sent_ms.unsigned_abs(), &header.author, header.id.as_str());
+        let uuid = id::activity_uuid(sent.sent_ms.unsigned_abs(), &header.author, &header.id.key());
         let activity = self.origin().activity(&uuid);
         let text = create.to_value(&activity).to_string();
 

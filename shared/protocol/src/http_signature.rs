@@ -60,6 +60,7 @@
 //! ```
 
 mod cavage;
+mod choice;
 mod clock;
 mod digest;
 mod fault;
@@ -70,6 +71,7 @@ mod rfc9421;
 
 use crate::address::Origin;
 
+use choice::SignatureParts;
 use clock::TimeWindow;
 use incoming::IncomingRequest;
 
@@ -135,9 +137,9 @@ pub struct SignatureClaim {
 ///
 /// `origin` is the origin of the server that received the request. It stands for the host that was
 /// signed, because a gateway may have changed the `Host` header. `actor` is the id of the actor whose
-/// signature is wanted: of several signatures by RFC 9421, as a proxy adds one, the one with a key of
-/// that actor is read. `now_ms` is the current time and
-/// `window_ms` the accepted difference in both directions, in milliseconds.
+/// signature is wanted: of several signatures, as a proxy adds one, the one with a key of that actor
+/// is read. If the actor has signed by both schemes, it is the one by RFC 9421. `now_ms` is the
+/// current time and `window_ms` the accepted difference in both directions, in milliseconds.
 ///
 /// # Errors
 /// [`SignatureFault`] for the first fault.
@@ -150,12 +152,18 @@ pub fn read_claim(
 ) -> Result<SignatureClaim, SignatureFault> {
     let incoming = IncomingRequest::new(request, origin)?;
     let clock = TimeWindow { now_ms, window_ms };
-    if incoming.has("signature-input") {
-        rfc9421::read(&incoming, actor, clock)
-    } else if incoming.has("signature") {
-        cavage::read(&incoming, clock)
-    } else {
-        Err(SignatureFault::Unsigned)
+    if !incoming.has("signature-input") {
+        return match incoming.has("signature") {
+            true => cavage::read(&incoming, incoming.header("signature")?, clock),
+            false => Err(SignatureFault::Unsigned),
+        };
+    }
+    let SignatureParts { rfc9421, cavage } = SignatureParts::split(&incoming.list("signature")?);
+    match cavage {
+        Some(cavage) if cavage::key_place(&cavage, actor) > rfc9421::key_place(&incoming, actor) => {
+            cavage::read(&incoming, &cavage, clock)
+        }
+        _ => rfc9421::read(&incoming, &rfc9421, actor, clock),
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Letter {
 impl Letter {
     /// Returns the key of the letter's entry, which is the same in every device's mailbox.
     pub fn entry_key(&self) -> EntryKey {
-        EntryKey::new(self.accepted_ms.unsigned_abs(), &self.header.author, self.header.id.as_str())
+        EntryKey::new(self.accepted_ms.unsigned_abs(), &self.header.author, &self.header.id.key())
     }
 }
 

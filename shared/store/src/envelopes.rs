@@ -242,7 +242,7 @@ impl Store {
 }
 
 fn record_key(recipient: &UserName, envelope: &EnvelopeHeader) -> key::ItemKey {
-    key::envelope(recipient, &id::envelope_key(&envelope.author, envelope.id.as_str()))
+    key::envelope(recipient, &id::envelope_key(&envelope.author, &envelope.id.key()))
 }
 
 impl EnvelopeRecord {

@@ -70,7 +70,7 @@ pub enum ReportPlace {
 
 impl SentEnvelopeName<'_> {
     fn key(&self) -> key::ItemKey {
-        key::sent(self.author, &id::envelope_key(self.recipient_origin.as_str(), self.id.as_str()))
+        key::sent(self.author, &id::envelope_key(self.recipient_origin.as_str(), &self.id.key()))
     }
 }
 

@@ -239,9 +239,11 @@ impl Report {
     }
 
     /// Returns the SHA-256 of all that the report says, without its id. Reports that say the same
-    /// have the same digest.
+    /// have the same digest, however they spell the envelope's id.
     pub fn digest(&self) -> [u8; 32] {
-        let said = json!([self.kind.as_str(), self.statement()]);
+        let mut statement = self.statement();
+        statement.insert("object".to_owned(), json!(self.envelope.key()));
+        let said = json!([self.kind.as_str(), statement]);
         Sha256::digest(said.to_string()).into()
     }
 

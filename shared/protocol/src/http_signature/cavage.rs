@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::choice::KeyPlace;
 use super::clock::TimeWindow;
 use super::incoming::{IncomingRequest, cut};
 use super::{Scheme, SignatureClaim, SignatureFault, check_covered, check_key_id, check_signature};
@@ -21,7 +22,7 @@ struct CavageParameters<'a> {
     expires: Option<i64>,
 }
 
-/// Reads the `Signature` header and builds the signed text (section 2.3).
+/// Reads `header`, the `Signature` header, and builds the signed text (section 2.3).
 ///
 /// ```text
 /// (request-target): post /user/bob/inbox
@@ -31,9 +32,10 @@ struct CavageParameters<'a> {
 /// ```
 pub(super) fn read(
     incoming: &IncomingRequest<'_>,
+    header: &str,
     clock: TimeWindow,
 ) -> Result<SignatureClaim, SignatureFault> {
-    let parameters = CavageParameters::read(incoming.header("signature")?)?;
+    let parameters = CavageParameters::read(header)?;
     check_key_id(parameters.key_id)?;
     let signature = STANDARD.decode(parameters.signature).map_err(|_| SignatureFault::Signature)?;
     let signature = check_signature(signature)?;
@@ -48,12 +50,18 @@ pub(super) fn read(
             }
             "(created)" => parameters.created.ok_or(SignatureFault::ParameterMissing("created"))?.to_string(),
             "(expires)" => parameters.expires.ok_or(SignatureFault::ParameterMissing("expires"))?.to_string(),
-            header => incoming.covered_header(header)?.to_owned(),
+            header => incoming.covered_header(header)?,
         };
         lines.push(format!("{name}: {value}"));
     }
     let key_id = parameters.key_id.to_owned();
     Ok(SignatureClaim { scheme: Scheme::Cavage, key_id, base: lines.join("\n").into_bytes(), signature })
+}
+
+/// Returns the place of the key of a signature, [`KeyPlace::Elsewhere`] if it cannot be read.
+pub(super) fn key_place(header: &str, actor: &str) -> KeyPlace {
+    let parameters = CavageParameters::read(header);
+    parameters.map_or(KeyPlace::Elsewhere, |parameters| KeyPlace::of(parameters.key_id, actor))
 }
 
 /// Refuses a signature that leaves out what must be covered, or whose algorithm is not RSA with

@@ -73,24 +73,26 @@ impl<'a> IncomingRequest<'a> {
     }
 
     /// Returns the value of a covered header as the sender signed it. For `host` that is this
-    /// server's own authority, even if a gateway changed the header. A digest header is compared
-    /// with the body.
-    pub(super) fn covered_header(&self, name: &str) -> Result<&'a str, SignatureFault> {
+    /// server's own authority, even if a gateway changed the header. The lines of another header are
+    /// joined (RFC 9421, section 2.1; draft-cavage, section 2.3), except those of `date`, which is
+    /// there once. A digest header is compared with the body.
+    pub(super) fn covered_header(&self, name: &str) -> Result<String, SignatureFault> {
         match name {
             "host" if self.values(name).count() > 1 => Err(SignatureFault::Repeated(cut(name))),
             // If the sender signed another host, the signature does not verify over this text.
-            "host" => Ok(self.origin.authority()),
+            "host" => Ok(self.origin.authority().to_owned()),
+            "date" => self.header(name).map(str::to_owned),
             "digest" => {
-                let value = self.header(name)?;
-                digest::check_digest(value, self.request.body)?;
+                let value = self.list(name)?;
+                digest::check_digest(&value, self.request.body)?;
                 Ok(value)
             }
             "content-digest" => {
-                let value = self.header(name)?;
-                digest::check_content_digest(value, self.request.body)?;
+                let value = self.list(name)?;
+                digest::check_content_digest(&value, self.request.body)?;
                 Ok(value)
             }
-            _ if is_header_name(name) => self.header(name),
+            _ if is_header_name(name) => self.list(name),
             _ => Err(SignatureFault::Unsupported(cut(name))),
         }
     }

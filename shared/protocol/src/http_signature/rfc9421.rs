@@ -2,8 +2,7 @@
 
 use sfv::{BareItem, Dictionary, FieldType as _, InnerList, Key, ListEntry, Parser, Version};
 
-use crate::address::Origin;
-
+use super::choice::KeyPlace;
 use super::clock::TimeWindow;
 use super::incoming::{IncomingRequest, cut};
 use super::{Scheme, SignatureClaim, SignatureFault, check_covered, check_key_id, check_signature};
@@ -19,7 +18,8 @@ struct Rfc9421Parameters<'a> {
     expires: Option<i64>,
 }
 
-/// Reads `Signature-Input` and `Signature` and builds the signature base (RFC 9421, section 2.5).
+/// Reads `Signature-Input`, and the header `Signature` as far as it is of this scheme, and builds the
+/// signature base (RFC 9421, section 2.5).
 ///
 /// ```text
 /// "@method": POST
@@ -29,11 +29,12 @@ struct Rfc9421Parameters<'a> {
 /// ```
 pub(super) fn read(
     incoming: &IncomingRequest<'_>,
+    signatures: &str,
     actor: &str,
     clock: TimeWindow,
 ) -> Result<SignatureClaim, SignatureFault> {
-    let mut inputs = members("signature-input", incoming)?;
-    let mut signatures = members("signature", incoming)?;
+    let mut inputs = inputs(incoming)?;
+    let mut signatures = dictionary("signature", signatures)?;
     if inputs.is_empty() || signatures.is_empty() {
         return Err(SignatureFault::Unsigned);
     }
@@ -80,7 +81,7 @@ fn component(incoming: &IncomingRequest<'_>, name: &str) -> Result<String, Signa
         "@request-target" => incoming.target().to_owned(),
         "@path" => path.to_owned(),
         "@query" => format!("?{query}"),
-        header => incoming.covered_header(header)?.to_owned(),
+        header => incoming.covered_header(header)?,
     })
 }
 
@@ -155,14 +156,13 @@ fn parameters(input: &InnerList) -> Result<Rfc9421Parameters<'_>, SignatureFault
 /// on the actor's server. If several keys are there, as with a proxy of that server, it is the one
 /// whose key is in the actor's own document.
 fn label(inputs: &Dictionary, actor: &str) -> Result<Key, SignatureFault> {
-    let server = Origin::of(actor);
-    let labels: Vec<(&Key, &str)> =
-        inputs.iter().map(|(label, input)| (label, key_document(input).unwrap_or_default())).collect();
-    let with = |fits: &dyn Fn(&str) -> bool| -> Vec<&Key> {
-        labels.iter().filter(|(_, document)| fits(document)).map(|(label, _)| *label).collect()
+    let place = |input| KeyPlace::of(key_document(input).unwrap_or_default(), actor);
+    let labels: Vec<(&Key, KeyPlace)> = inputs.iter().map(|(label, input)| (label, place(input))).collect();
+    let from = |least: KeyPlace| -> Vec<&Key> {
+        labels.iter().filter(|(_, place)| *place >= least).map(|(label, _)| *label).collect()
     };
-    let there = with(&|document| server.is_some() && Origin::of(document) == server);
-    match (labels.as_slice(), there.as_slice(), with(&|document| document == actor).as_slice()) {
+    let (there, own) = (from(KeyPlace::Server), from(KeyPlace::Document));
+    match (labels.as_slice(), there.as_slice(), own.as_slice()) {
         ([], _, _) => Err(SignatureFault::Unsigned),
         ([(label, _)], _, _) => Ok((*label).clone()),
         (_, [], _) => Err(SignatureFault::NoLabel),
@@ -180,9 +180,17 @@ fn key_document(input: &ListEntry) -> Option<&str> {
     }
 }
 
-/// Returns the members of a dictionary header, which may have several lines.
-fn members(name: &'static str, incoming: &IncomingRequest<'_>) -> Result<Dictionary, SignatureFault> {
-    dictionary(name, &incoming.list(name)?)
+/// Returns the members of `Signature-Input`, which may have several lines.
+fn inputs(incoming: &IncomingRequest<'_>) -> Result<Dictionary, SignatureFault> {
+    dictionary("signature-input", &incoming.list("signature-input")?)
+}
+
+/// Returns the place of the key that is nearest to the actor, [`KeyPlace::Elsewhere`] if the
+/// signatures cannot be read.
+pub(super) fn key_place(incoming: &IncomingRequest<'_>, actor: &str) -> KeyPlace {
+    let inputs = inputs(incoming).unwrap_or_default();
+    let places = inputs.values().filter_map(key_document).map(|document| KeyPlace::of(document, actor));
+    places.max().unwrap_or(KeyPlace::Elsewhere)
 }
 
 /// Returns the bytes of a `Signature` member, which has no parameters.

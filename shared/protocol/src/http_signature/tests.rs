@@ -174,6 +174,22 @@ fn other_ways_of_saying_the_same() {
     assert!(times.without("date").base().contains("\n(created): 1795392000\n(expires): 1795392001\n"));
 }
 
+/// Gateways and libraries send a list in one line or in several.
+#[test]
+fn a_list_may_have_several_lines() {
+    let digests =
+        |first: &str, second: &str| rfc_9421().with("content-digest", first).and("content-digest", second);
+    let (own, other) = (format!("sha-256=:{HASH}:"), "sha-512=:AAAA:");
+    assert!(digests(&own, other).base().contains(&format!("\"content-digest\": {own}, {other}\n")));
+    assert!(digests(other, &own).base().contains(&format!("\"content-digest\": {other}, {own}\n")));
+    assert_eq!(digests(&own, &own).read(), Err(SignatureFault::NotCanonical("content-digest")));
+    assert_eq!(digests(other, other).read(), Err(SignatureFault::NotCanonical("content-digest")));
+    let digests = cavage().and("digest", "SHA-512=AAAA").base();
+    assert!(digests.ends_with(&format!("\ndigest: SHA-256={HASH}, SHA-512=AAAA")), "{digests}");
+    let lines = cavage().replaced(" digest", " digest x-a").and("x-a", "1").and("x-a", "2").base();
+    assert!(lines.ends_with("\nx-a: 1, 2"), "{lines}");
+}
+
 #[test]
 fn as_much_as_is_allowed() {
     let longest = "x".repeat(crate::limits::MAX_ID_BYTES);

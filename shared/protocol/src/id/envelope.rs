@@ -1,6 +1,9 @@
 //! Envelope ids.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 use uuid::Builder;
@@ -17,11 +20,13 @@ const URN: &str = "urn:uuid:";
 /// ```text
 /// ORIGIN/message/{id}          of the clients of the server at ORIGIN, with a UUID as the id
 /// {any URL}                    of other servers, on the author's origin
-/// urn:uuid:{lower-case UUID}   of anyone
+/// urn:uuid:{UUID}              of anyone
 /// ```
 ///
-/// The text is compared byte by byte, and means nothing beyond its origin. Two authors may choose
-/// the same id, so an id names an envelope only together with its author.
+/// A URL is compared byte by byte, and means nothing beyond its origin. A `urn:uuid:` is the same in
+/// upper and lower case (RFC 8141, section 3.1; RFC 9562, section 4); the author's spelling is kept
+/// for the author. Two authors may choose the same id, so an id names an envelope only together with
+/// its author.
 ///
 /// ```
 /// use eko_protocol::address::Origin;
@@ -37,7 +42,7 @@ const URN: &str = "urn:uuid:";
 /// assert!(EnvelopeId::from_random(&a, [7; 16]).may_be_of_client(&a));
 /// # Ok::<(), eko_protocol::Invalid>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EnvelopeId(String);
 
@@ -45,18 +50,18 @@ impl EnvelopeId {
     /// Reads an id.
     ///
     /// # Errors
-    /// [`Invalid`] if the text is neither `urn:uuid:` with a lower-case UUID nor an opaque URL
+    /// [`Invalid`] if the text is neither `urn:uuid:` with a UUID nor an opaque URL
     /// ([`Origin::of_opaque`]).
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let valid = match text.strip_prefix(URN) {
-            Some(uuid) => is_uuid(uuid),
-            None => Origin::of_opaque(text).is_some(),
+        let valid = match is_urn(text) {
+            true => text.to_ascii_lowercase().strip_prefix(URN).is_some_and(is_uuid),
+            false => Origin::of_opaque(text).is_some(),
         };
         if valid {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid::whole(format!(
-                "must be an https URL of at most {MAX_ID_BYTES} bytes, or urn:uuid: with a lower-case UUID"
+                "must be an https URL of at most {MAX_ID_BYTES} bytes, or urn:uuid: with a UUID"
             )))
         }
     }
@@ -67,15 +72,23 @@ impl EnvelopeId {
         Self(origin.message(&Builder::from_random_bytes(bytes).into_uuid()))
     }
 
-    /// Returns the id as text.
+    /// Returns the id as its author wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the text that equal ids have in common, by which envelopes are told apart.
+    pub fn key(&self) -> Cow<'_, str> {
+        match is_urn(&self.0) && self.0.bytes().any(|b| b.is_ascii_uppercase()) {
+            true => Cow::Owned(self.0.to_ascii_lowercase()),
+            false => Cow::Borrowed(&self.0),
+        }
     }
 
     /// True if an author on the server at `origin` may use the id: a `urn:uuid:`, or a URL on that
     /// origin.
     pub fn may_come_from(&self, origin: &Origin) -> bool {
-        self.0.starts_with(URN) || Origin::of_opaque(&self.0).as_ref() == Some(origin)
+        is_urn(&self.0) || Origin::of_opaque(&self.0).as_ref() == Some(origin)
     }
 
     /// True if a client of the server at `origin` may use the id: a `urn:uuid:`, or
@@ -86,7 +99,38 @@ impl EnvelopeId {
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
             !name.is_empty() && name.bytes().all(is_plain)
         };
-        self.0.starts_with(URN) || origin.message_name(&self.0).is_some_and(is_name)
+        is_urn(&self.0) || origin.message_name(&self.0).is_some_and(is_name)
+    }
+}
+
+/// True if a text begins with `urn:uuid:`, in whatever case.
+fn is_urn(text: &str) -> bool {
+    text.get(..URN.len()).is_some_and(|start| start.eq_ignore_ascii_case(URN))
+}
+
+impl PartialEq for EnvelopeId {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for EnvelopeId {}
+
+impl PartialOrd for EnvelopeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for EnvelopeId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Hash for EnvelopeId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
     }
 }
 
@@ -127,6 +171,7 @@ mod tests {
             "http://localhost:8080/message/x",
             "https://a.example/objects/1?x=%20&y#z",
             "https://a.example/",
+            "URN:UUID:0F3C9B1E-5A57-4B0E-9C39-2F6F6F0F7A11",
         ] {
             assert_eq!(EnvelopeId::parse(text).unwrap().as_str(), text);
         }
@@ -135,8 +180,8 @@ mod tests {
         for text in [
             "",
             "urn:uuid:",
-            "urn:uuid:0F3C9B1E-5A57-4B0E-9C39-2F6F6F0F7A11",
-            "URN:UUID:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11",
+            "urn:uuid:0f3c9b1e5a574b0e9c392f6f6f0f7a11",
+            "URN:UUID:",
             "urn:isbn:1",
             "https://u@a.example/message/x",
             "https://a.example/message/x\0",
@@ -147,6 +192,25 @@ mod tests {
         ] {
             assert!(EnvelopeId::parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_uuid_is_the_same_in_upper_and_lower_case() {
+        let of = |text: &str| EnvelopeId::parse(text).unwrap();
+        let lower = of("urn:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11");
+        for text in [
+            "urn:uuid:0F3C9B1E-5A57-4B0E-9C39-2F6F6F0F7A11",
+            "URN:uuid:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7a11",
+            "urn:UUID:0f3c9b1e-5a57-4b0e-9c39-2f6f6f0f7A11",
+        ] {
+            let id = of(text);
+            assert_eq!((&id, id.key()), (&lower, lower.key()));
+            assert_eq!(std::collections::HashSet::from([id.clone(), lower.clone()]).len(), 1);
+            assert_eq!(id.cmp(&lower), Ordering::Equal);
+            assert_eq!(id.as_str(), text, "as its author wrote it");
+            assert!(id.may_come_from(&origin()) && id.may_be_of_client(&origin()));
+        }
+        assert_ne!(of("https://a.example/message/a"), of("https://a.example/message/A"));
     }
 
     #[test]

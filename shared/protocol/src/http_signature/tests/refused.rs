@@ -65,15 +65,12 @@ fn in_draft_cavage() {
         // Headers that are missing, repeated or unreadable
         (cavage().without("digest"), absent("digest")),
         (cavage().without("date"), absent("date")),
-        (cavage().and("digest", "SHA-256=AAAA"), repeated("digest")),
+        (cavage().and("digest", "SHA-256=AAAA"), SignatureFault::Sha256Twice),
         (cavage().and("date", DATE), repeated("date")),
         (cavage().and("host", "a.example"), repeated("host")),
         (cavage().replaced(" digest", " digest x-a"), absent("x-a")),
-        (cavage().replaced(" digest", " digest x-a").and("x-a", "1").and("x-a", "2"), repeated("x-a")),
         (cavage().replaced(" digest", " digest x-a").and("x-a", "1\nhost: b.example"), unreadable("x-a")),
         (cavage().replaced(" digest", " digest x-a").and("x-a", "ä"), unreadable("x-a")),
-        // Both schemes at once
-        (cavage().and("signature-input", "sig1=()"), unreadable("signature")),
         // The parameters
         (cavage().with("signature", ""), unreadable("signature")),
         (cavage().with("signature", "sig1=:AAEC:, sig2=:AAEC:"), SignatureFault::ParameterMissing("keyId")),
@@ -179,7 +176,7 @@ fn in_rfc_9421() {
         // Headers that are missing, repeated or unreadable
         (rfc_9421().without("signature"), absent("signature")),
         (rfc_9421().without("content-digest"), absent("content-digest")),
-        (rfc_9421().and("content-digest", "sha-256=:AAAA:"), repeated("content-digest")),
+        (rfc_9421().and("content-digest", "sha-256=:AAAA:"), SignatureFault::NotCanonical("content-digest")),
         (rfc_9421().and("signature-input", "sig2=()"), SignatureFault::OtherLabel),
         (rfc_9421().and("signature", "sig1=:AAEC:"), SignatureFault::NotCanonical("signature")),
         (and_covering(r#""x-a""#), absent("x-a")),

@@ -44,3 +44,50 @@ fn a_signature_of_nobody_here_is_refused() {
     let unmatched = rfc_9421().and("signature", "proxy=:AQID:");
     assert_eq!(unmatched.read(), Err(SignatureFault::OtherLabel));
 }
+
+/// Returns a request of alice to which a proxy added a signature by the other scheme, in each way in
+/// which the lines of `Signature` may stand.
+fn proxied_otherwise(signed: &SampleRequest, input: Option<&str>, added: &str) -> Vec<SampleRequest> {
+    let own = signed.headers.iter().find(|(name, _)| name == "signature").unwrap().1.clone();
+    let signed = input.map_or(signed.clone(), |input| signed.clone().and("signature-input", input));
+    vec![
+        signed.clone().and("signature", added),
+        signed.clone().with("signature", added).and("signature", &own),
+        signed.clone().with("signature", &format!("{own}, {added}")),
+        signed.with("signature", &format!("{added},{own}")),
+    ]
+}
+
+#[test]
+fn a_proxy_that_signs_by_the_other_scheme_changes_nothing() {
+    for proxy_key in ["https://proxy.example/key", "proxy", "https://b.example/proxy#key"] {
+        let input = format!(r#"proxy=("@method");created=1;keyid="{proxy_key}""#);
+        let alone = cavage().read();
+        assert!(alone.is_ok());
+        for sent in proxied_otherwise(&cavage(), Some(&input), "proxy=:AQID:") {
+            assert_eq!(sent.read(), alone, "{sent:?}");
+        }
+        // What the proxy adds may be unreadable.
+        for sent in proxied_otherwise(&cavage(), Some("proxy=("), "proxy=:AQID:") {
+            assert_eq!(sent.read(), alone, "{sent:?}");
+        }
+        let added = format!(r#"keyId="{proxy_key}",headers="date, \"x",signature="AQID""#);
+        let alone = rfc_9421().read();
+        for sent in proxied_otherwise(&rfc_9421(), None, &added) {
+            assert_eq!(sent.read(), alone, "{sent:?}");
+        }
+    }
+}
+
+#[test]
+fn of_both_schemes_of_the_actor_the_newer_counts() {
+    let added = format!(r#"keyId="{KEY_ID}",headers="date",signature="AQID""#);
+    for sent in proxied_otherwise(&rfc_9421(), None, &added) {
+        assert_eq!(sent.read(), rfc_9421().read());
+    }
+    // A signature whose key is nobody's here is read no more than another one.
+    for sent in proxied_otherwise(&cavage(), Some(r#"proxy=("@method");created=1"#), "proxy=:AQID:") {
+        let strangers = sent.replaced(KEY_ID, "https://c.example/key");
+        assert_eq!(strangers.read(), Err(SignatureFault::ParameterMissing("keyid")));
+    }
+}

@@ -127,8 +127,8 @@ async fn with_members_of_another_shape() {
         ("object/id", "a number", json!(1), "422 invalid #/object/id"),
         (
             "object/id",
-            "upper case",
-            json!("urn:uuid:0000000A-0000-4000-8000-000000000001"),
+            "no hex",
+            json!("urn:uuid:0000000G-0000-4000-8000-000000000001"),
             "422 invalid #/object/id",
         ),
         ("object/id", "NUL", json!("urn:uuid:\u{0}"), "422 invalid #/object/id"),

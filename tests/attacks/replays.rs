@@ -6,7 +6,7 @@ use eko_testkit::StoredState;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::scene::{AttackScene, SCHEMES};
+use crate::scene::{AttackScene, SCHEMES, envelope_id};
 
 /// Returns the messages in the mailbox of Bob's device, in one line each.
 async fn mailbox(scene: &AttackScene) -> Vec<String> {
@@ -163,4 +163,24 @@ async fn of_an_id_to_another_user() {
     assert_eq!(scene.deliver(&to_alice).await, "202", "ids count for one recipient");
     assert_eq!(mailbox(&scene).await, [SECRET]);
     assert_eq!(scene.world.messages(&scene.alice).await.len(), 1);
+}
+
+/// A UUID is the same in upper and lower case, and so is the envelope that it names.
+#[tokio::test]
+async fn an_id_in_another_case_is_the_same_envelope() {
+    let scene = AttackScene::new().await;
+    let right = scene.envelope(&scene.eve.actor, 0xabc);
+    let mut other = right.clone();
+    other["object"]["id"] = json!(envelope_id(0xabc).to_uppercase());
+    for envelope in [&right, &other, &right] {
+        assert_eq!(scene.deliver(envelope).await, "202");
+        scene.world.deliver().await;
+        assert_eq!(scene.world.messages(&scene.bob).await.len(), 1);
+    }
+    scene.world.confirm(&scene.bob).await;
+    assert_eq!(scene.deliver(&other).await, "202");
+    scene.world.deliver().await;
+    assert_eq!(scene.world.messages(&scene.bob).await.len(), 0);
+    scene.world.federate().await;
+    assert_eq!(scene.eve.posts().len(), 1, "one receipt");
 }

@@ -202,9 +202,11 @@ async fn with_other_headers() {
         let request = RequestDraft::new(&scene, scheme, body.clone()).request(&scene, change);
         assert_eq!(scene.send(request).await, "401 bad-signature", "{name}");
     }
-    // A request may carry both schemes. The one that is read must be right, whatever the other is.
+    // A request may carry both schemes of its actor. The newer one must be right, whatever the other
+    // is.
     let mut request = RequestDraft::new(&scene, Scheme::Cavage, body.clone()).request(&scene, |_| {});
-    request.headers_mut().insert("signature-input", r#"sig1=("@method")"#.parse().unwrap());
+    let input = format!(r#"sig1=("@method");created=1;keyid="{}""#, scene.eve.key_id());
+    request.headers_mut().insert("signature-input", input.parse().unwrap());
     assert_eq!(scene.send(request).await, "401 bad-signature");
     scene.assert_unchanged("an envelope without a good signature").await;
 }
@@ -223,6 +225,13 @@ async fn a_second_signature_by_a_proxy() {
     };
     assert_eq!(scene.send(proxied(1, "https://proxy.example/key")).await, "202");
     assert_eq!(scene.send(proxied(2, "proxy")).await, "202");
+    // The proxy may sign by the other scheme.
+    let body = scene.envelope(&scene.eve.actor, 4).to_string();
+    let draft = RequestDraft::new(&scene, Scheme::Cavage, body).request(&scene, |headers| {
+        headers.push(("signature-input", r#"proxy=("@method");created=1;keyid="proxy""#.to_owned()));
+        headers.push(("signature", "proxy=:AQID:".to_owned()));
+    });
+    assert_eq!(scene.send(draft).await, "202");
     scene.world.deliver().await;
     let before = scene.world.stored().await;
     for key in [format!("{}#main-key", scene.eve.actor), format!("{}#other", scene.eve.actor)] {

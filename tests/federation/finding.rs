@@ -394,3 +394,43 @@ async fn a_linked_key_is_fetched_from_its_document() {
         sign(&signing_key("stranger").1, link, Scheme::Rfc9421, url, follow.to_string().into(), a.now_ms());
     assert_eq!(a.transport().json(signed).await.0, 401);
 }
+
+/// An actor may link several keys, beside one in its own document. Each is fetched when it has signed
+/// something, and once.
+#[tokio::test]
+async fn of_several_linked_keys_the_one_that_signs_is_fetched() {
+    let internet = Internet::new();
+    let (a, _) = World::online(&internet, "a.example").await;
+    let eve = Stranger::new(&internet, "b.example").await;
+    let mut linking = eve.actor_document();
+    let own = linking["publicKey"].clone();
+    let link = |number: usize| format!("https://b.example/keys/{number}");
+    linking["publicKey"] = json!([own, link(1), link(2), link(3)]);
+    eve.document("/users/eve", StrangerAnswer::activity(200, &linking));
+    for number in [1, 2] {
+        let mut key = own.clone();
+        key["id"] = json!(link(number));
+        eve.document(&format!("/keys/{number}"), StrangerAnswer::activity(200, &key));
+    }
+    let body = like(&eve).to_string();
+    let send = async |key_id: &str| {
+        let (key, url) = (&signing_key("stranger").1, "https://a.example/inbox");
+        let signed = sign(key, key_id, Scheme::Rfc9421, url, body.clone().into(), a.now_ms());
+        let before = eve.asked().len();
+        let (status, _) = a.transport().json(signed).await;
+        let asked: Vec<String> = eve.asked().drain(before..).map(|asked| asked.target).collect();
+        (status, asked)
+    };
+    let asked = |targets: &[&str]| targets.iter().map(|target| (*target).to_owned()).collect::<Vec<_>>();
+    assert_eq!(send(&link(2)).await, (202, asked(&["/users/eve", "/keys/2"])));
+    assert_eq!(send(&link(1)).await, (202, asked(&["/keys/1"])));
+    for key_id in [eve.key_id(), link(1), link(2)] {
+        assert_eq!(send(&key_id).await, (202, vec![]), "{key_id}");
+    }
+    // A key that is not there is asked for once, in both schemes at most, and one that nobody links
+    // never.
+    assert_eq!(send(&link(3)).await, (401, asked(&["/keys/3"])));
+    for number in [3, 4] {
+        assert_eq!(send(&link(number)).await, (401, vec![]), "{number}");
+    }
+}

@@ -96,7 +96,7 @@ impl Federation {
                 _ => {}
             }
         }
-        let result = self.fetch_actor(id, now_ms, limits).await.map_err(LookupFailure::from);
+        let result = self.fetch_actor(id, None, now_ms, limits).await.map_err(LookupFailure::from);
         self.keep(id, &CachedLookup::new(now_ms, result.clone())).await;
         let actor = result.map_err(|failure| error(id, failure))?;
         let known = CachedActor { actor: Arc::new(actor), fetched_ms: now_ms };

@@ -5,7 +5,6 @@ use eko_protocol::address::Origin;
 use eko_protocol::http_signature::OutgoingRequest;
 use eko_protocol::json;
 use eko_store::remote::LookupFailure;
-use serde_json::Value;
 use url::Url;
 
 use crate::client::{ExchangeLimits, FetchError, FetchOutcome, FetchedDocument, GuardRefusal, MediaTypes};
@@ -35,15 +34,29 @@ impl From<FetchFault> for LookupFailure {
 }
 
 impl Federation {
-    /// Fetches an actor document, and the document of its key if the actor only links that. The
-    /// time of `limits` is that of both.
+    /// Fetches an actor document, and one document of a key if the actor only links that: the key
+    /// `wanted`, or the first one if no key is wanted and the actor holds none. The time of `limits`
+    /// is that of both.
     pub(crate) async fn fetch_actor(
         &self,
         id: &str,
+        wanted: Option<&str>,
         now_ms: i64,
         limits: &ExchangeLimits,
     ) -> Result<RemoteActor, FetchFault> {
-        within(id, limits, self.actor_with_key(id, now_ms, limits)).await
+        within(id, limits, self.actor_with_key(id, wanted, now_ms, limits)).await
+    }
+
+    /// Fetches the document of the key `wanted`, which the copy of an actor only links, and returns
+    /// the copy with the key. It makes one request.
+    pub(crate) async fn fetch_key(
+        &self,
+        copy: &RemoteActor,
+        wanted: &str,
+        now_ms: i64,
+        limits: &ExchangeLimits,
+    ) -> Result<RemoteActor, FetchFault> {
+        within(&copy.id, limits, self.with_linked_key(copy.clone(), Some(wanted), now_ms, limits)).await
     }
 
     /// Fetches the actor document that a WebFinger link leads to. The link may be an alias: then the
@@ -56,11 +69,11 @@ impl Federation {
     ) -> Result<RemoteActor, FetchFault> {
         let fetching = async {
             let document = self.fetch_document(link, now_ms, limits).await?;
-            let (value, actor) = read_document(link, &document).map_err(FetchFault::Failed)?;
+            let actor = read_document(link, &document).map_err(FetchFault::Failed)?;
             match actor.id == link {
-                true => self.with_linked_key(actor, &value, now_ms, limits).await,
+                true => self.with_linked_key(actor, None, now_ms, limits).await,
                 false if actor.origin() == Origin::of(link) => {
-                    self.actor_with_key(&actor.id, now_ms, limits).await
+                    self.actor_with_key(&actor.id, None, now_ms, limits).await
                 }
                 false => Err(FetchFault::Failed(is_another(link, &actor))),
             }
@@ -71,37 +84,39 @@ impl Federation {
     async fn actor_with_key(
         &self,
         id: &str,
+        wanted: Option<&str>,
         now_ms: i64,
         limits: &ExchangeLimits,
     ) -> Result<RemoteActor, FetchFault> {
         let document = self.fetch_document(id, now_ms, limits).await?;
-        let (value, actor) = read_document(id, &document).map_err(FetchFault::Failed)?;
+        let actor = read_document(id, &document).map_err(FetchFault::Failed)?;
         if actor.id != id {
             return Err(FetchFault::Failed(is_another(id, &actor)));
         }
-        self.with_linked_key(actor, &value, now_ms, limits).await
+        self.with_linked_key(actor, wanted, now_ms, limits).await
     }
 
-    /// Adds the key that an actor links instead of holding it. A document that is gone or of no use
-    /// adds none. `value` is the actor's document.
+    /// Adds a key that an actor links instead of holding it ([`RemoteActor::key_link`]). A document
+    /// that is gone or of no use adds none, and is not asked for again with this copy of the actor.
     async fn with_linked_key(
         &self,
         mut actor: RemoteActor,
-        value: &Value,
+        wanted: Option<&str>,
         now_ms: i64,
         limits: &ExchangeLimits,
     ) -> Result<RemoteActor, FetchFault> {
-        let Some(link) = actor.linked_key(value) else { return Ok(actor) };
-        match self.fetch_document(link, now_ms, limits).await {
+        let Some(link) = actor.key_link(wanted).map(str::to_owned) else { return Ok(actor) };
+        match self.fetch_document(&link, now_ms, limits).await {
             Ok(document) => {
                 if let Ok(value) = json::parse(&document.body) {
-                    actor.add_linked_key(link, &value, document.url.as_str());
+                    actor.add_linked_key(&link, &value, document.url.as_str());
                 }
-                Ok(actor)
             }
-            Err(FetchFault::Failed(LookupFailure::Gone | LookupFailure::Unusable(_))) => Ok(actor),
-            Err(fault) => Err(fault),
+            Err(FetchFault::Failed(LookupFailure::Gone | LookupFailure::Unusable(_))) => {}
+            Err(fault) => return Err(fault),
         }
+        actor.key_links.retain(|other| *other != link);
+        Ok(actor)
     }
 
     /// Fetches a document, with both signature schemes if necessary.
@@ -177,11 +192,10 @@ async fn within(
 }
 
 /// Reads an actor document that came from the URL `id` or from where that redirects.
-fn read_document(id: &str, document: &FetchedDocument) -> Result<(Value, RemoteActor), LookupFailure> {
+fn read_document(id: &str, document: &FetchedDocument) -> Result<RemoteActor, LookupFailure> {
     let unusable = |why: String| LookupFailure::Unusable(reason(format_args!("{id}: {why}")));
     let value = json::parse(&document.body).map_err(|e| unusable(e.to_string()))?;
-    let actor = RemoteActor::parse(&value, document.url.as_str()).map_err(|e| unusable(e.to_string()))?;
-    Ok((value, actor))
+    RemoteActor::parse(&value, document.url.as_str()).map_err(|e| unusable(e.to_string()))
 }
 
 /// Returns the failure of a lookup that led to another actor.

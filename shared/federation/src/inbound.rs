@@ -45,6 +45,11 @@ pub(crate) struct NamedActor<'a> {
     pub(crate) origin: &'a Origin,
     /// The record of the actor's server.
     pub(crate) host: InboundHost,
+    /// The id of the key that has signed the request.
+    pub(crate) key_id: &'a str,
+    /// The copy of the actor that lacks only this key, which it links; `None` if the actor is to be
+    /// fetched.
+    pub(crate) lacking: Option<&'a CachedActor>,
     /// True if there is a verified copy of the actor, which the fetch renews.
     pub(crate) is_renewal: bool,
     /// The time of the request, in epoch milliseconds.
@@ -68,7 +73,7 @@ pub(crate) struct InboundAnswer {
 }
 
 impl Federation {
-    /// Fetches an actor while an unverified request waits.
+    /// Fetches an actor while an unverified request waits, or the key that a copy of it lacks.
     ///
     /// An UpdateItem that takes a place. If the server does not answer in time, an UpdateItem
     /// leaves it while another notes that, and the calls of [`Federation::fetch_later`] follow.
@@ -78,7 +83,7 @@ impl Federation {
     /// [`RemoteError::Unreachable`] for a server that nobody could connect to a moment ago; the
     /// store's error.
     pub(crate) async fn fetch_now(&self, named: NamedActor<'_>) -> Result<InboundAnswer, RemoteError> {
-        let NamedActor { id, origin, host, now_ms, .. } = named;
+        let NamedActor { id, origin, host, key_id, lacking, now_ms, .. } = named;
         let authority = origin.authority();
         if self.memory.is_silent(origin, now_ms) {
             return Err(RemoteError::Unreachable(format!("{authority} was out of reach a moment ago")));
@@ -89,8 +94,14 @@ impl Federation {
         let Some(place) = self.store.take_place(named.group(), authority, id, now_ms).await? else {
             return Err(self.fetch_later(named).await);
         };
-        let result = match self.fetch_actor(id, now_ms, &limits(WAIT_TIME)).await {
-            Ok(actor) => Ok(CachedActor { actor: Arc::new(actor), fetched_ms: now_ms }),
+        let limits = &limits(WAIT_TIME);
+        let (fetched, fetched_ms) = match lacking {
+            // The copy counts as long as without the key.
+            Some(copy) => (self.fetch_key(&copy.actor, key_id, now_ms, limits).await, copy.fetched_ms),
+            None => (self.fetch_actor(id, Some(key_id), now_ms, limits).await, now_ms),
+        };
+        let result = match fetched {
+            Ok(actor) => Ok(CachedActor { actor: Arc::new(actor), fetched_ms }),
             Err(FetchFault::Failed(failure)) => Err(failure),
             Err(FetchFault::TooSlow(why)) => {
                 tracing::debug!(actor = id, why, "an unverified request does not wait longer");
@@ -182,7 +193,7 @@ impl Federation {
         if copy.as_ref().is_some_and(|copy| now_ms.saturating_sub(copy.fetched_ms) < REFETCH_AFTER_MS) {
             return Ok(());
         }
-        let result = self.fetch_actor(id, now_ms, limits).await.map_err(LookupFailure::from);
+        let result = self.fetch_actor(id, None, now_ms, limits).await.map_err(LookupFailure::from);
         if let Err(failure) = &result
             && is_out_of_reach(failure)
         {

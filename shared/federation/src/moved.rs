@@ -70,7 +70,7 @@ impl Federation {
         if now_ms.saturating_sub(known.fetched_ms) < REFETCH_AFTER_MS {
             return Ok(None);
         }
-        let fetched = self.fetch_actor(id, now_ms, limits).await.map_err(LookupFailure::from);
+        let fetched = self.fetch_actor(id, None, now_ms, limits).await.map_err(LookupFailure::from);
         match fetched {
             Ok(actor) => {
                 self.keep(id, &CachedLookup::new(now_ms, Ok(actor.clone()))).await;

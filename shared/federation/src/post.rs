@@ -40,9 +40,10 @@ impl PostedKind {
     }
 
     /// True if the body of an answer with this status is read: it is needed, or it may name the
-    /// reason of a refusal.
+    /// reason of a refusal. That an address is not there needs no reason, and time is left to look
+    /// for another one.
     fn reads_body(self, status: StatusCode) -> bool {
-        self.needs_body(status) || status.is_client_error()
+        self.needs_body(status) || (status.is_client_error() && !may_have_moved(status))
     }
 }
 

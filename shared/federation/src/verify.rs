@@ -2,7 +2,7 @@
 //!
 //! Only the actor that the activity names is fetched, and the key must be in that actor's document.
 //! A `keyId` is compared with the ids in the document and never fetched. A key that the document
-//! links is fetched with it.
+//! links under that id is fetched with it, or alone if there is a copy of the document.
 //!
 //! A request causes one fetch at most, within the bounds of `inbound`. Nothing is stored for an
 //! actor before a signature of it was verified, except the copy that a planned fetch keeps for ten
@@ -107,6 +107,8 @@ impl Federation {
             id: actor,
             origin: &origin,
             host: InboundHost::default(),
+            key_id: &claim.key_id,
+            lacking: None,
             is_renewal: false,
             now_ms,
         };
@@ -194,9 +196,10 @@ impl Federation {
         judged: Result<(), VerificationError>,
     ) -> Result<CachedActor, VerificationError> {
         let KnownCopy { actor: known, vouched_for } = copy;
-        let named = NamedActor { is_renewal: vouched_for, ..named };
+        let lacking = lacks_linked_key(claim, &known, named.now_ms).then_some(&known);
         let NamedActor { id, now_ms, .. } = named;
-        let InboundAnswer { result, place } = match self.fetch_now(named).await {
+        let asked = NamedActor { is_renewal: vouched_for, lacking, ..named };
+        let InboundAnswer { result, place } = match self.fetch_now(asked).await {
             Ok(answer) => answer,
             Err(RemoteError::Unreachable(why)) => {
                 InboundAnswer { result: Err(LookupFailure::Unreachable(why)), place: None }
@@ -307,9 +310,18 @@ fn judge(claim: &SignatureClaim, copy: &KnownCopy, now_ms: i64) -> Judgement {
     let age_ms = now_ms.saturating_sub(copy.actor.fetched_ms);
     match check_signature(claim, &copy.actor) {
         Ok(()) if age_ms < FRESH_MS => Judgement::Good,
-        Err(fault) if age_ms < REFETCH_AFTER_MS => Judgement::Bad(fault),
+        Err(fault) if age_ms < REFETCH_AFTER_MS && !lacks_linked_key(claim, &copy.actor, now_ms) => {
+            Judgement::Bad(fault)
+        }
         judged => Judgement::Unsure(judged),
     }
+}
+
+/// True if a copy of an actor is not old, and lacks the key of a claim only because that was not
+/// fetched yet: it links the key.
+fn lacks_linked_key(claim: &SignatureClaim, copy: &CachedActor, now_ms: i64) -> bool {
+    let is_fresh = now_ms.saturating_sub(copy.fetched_ms) < FRESH_MS;
+    is_fresh && copy.actor.key_link(Some(&claim.key_id)).is_some()
 }
 
 /// True if a lookup in the table is not too old.

@@ -38,13 +38,17 @@ pub struct RemoteActor {
     pub key_packages: Option<String>,
     /// The actor's public keys by their ids, in PEM. The PEM is not parsed here.
     pub keys: BTreeMap<String, String>,
+    /// The addresses of further keys, which the document links instead of holding them: on the
+    /// actor's origin, in the document's order. A key that was fetched, or is not there, is no longer
+    /// among them.
+    pub key_links: Vec<String>,
 }
 
 impl RemoteActor {
     /// Reads an actor document. `url` is the URL that the document came from, after redirects.
     ///
     /// A key is left out if it names another owner, is on another origin, or is too long, alone or
-    /// with the keys before it. What is read of a document has at most 14 KB.
+    /// with the keys before it; so is the link to one. What is read of a document has at most 14 KB.
     ///
     /// ```
     /// use eko_protocol::actor::RemoteActor;
@@ -82,33 +86,38 @@ impl RemoteActor {
         };
         let key_packages = optional_text(value, "eko:keyPackages")?;
         let key_packages = key_packages.map(|address| own("eko:keyPackages", address)).transpose()?;
-        let keys = keys(value, id, &origin);
-        Ok(Self { id: id.to_owned(), inbox: own("inbox", text(value, "inbox")?)?, key_packages, keys })
+        let keys = keys(value, id, &origin, MAX_KEYS_BYTES);
+        let mut left = left(&keys);
+        let links = list(value, "publicKey").iter().take(MAX_KEYS).filter_map(text_of);
+        let links = links.filter(|link| is_key_link(link, id, &origin) && takes(&mut left, link.len()));
+        let key_links = links.map(str::to_owned).collect();
+        let inbox = own("inbox", text(value, "inbox")?)?;
+        Ok(Self { id: id.to_owned(), inbox, key_packages, keys, key_links })
     }
 
-    /// Returns the address of the document of a key, if the actor document `value` links its keys
-    /// instead of holding one: the first link to a document on the actor's own origin that is not
-    /// the actor's. [`add_linked_key`](Self::add_linked_key) reads that document.
-    pub fn linked_key<'a>(&self, value: &'a Value) -> Option<&'a str> {
-        let origin = self.origin().filter(|_| self.keys.is_empty())?;
-        let is_link = |link: &&str| {
-            let document = link.split('#').next().unwrap_or_default();
-            let fits = link.len() <= crate::limits::MAX_ID_BYTES && check_url(document).is_ok();
-            document != self.id && fits && origin.owns(document)
-        };
-        list(value, "publicKey").iter().take(MAX_KEYS).filter_map(text_of).find(is_link)
+    /// Returns the link to fetch so that the actor has the key `wanted`. If no key is wanted, it is the
+    /// first link of an actor who has no key yet. [`add_linked_key`](Self::add_linked_key) reads the
+    /// document behind it.
+    pub fn key_link(&self, wanted: Option<&str>) -> Option<&str> {
+        let mut links = self.key_links.iter().map(String::as_str);
+        match wanted {
+            Some(key) => links.find(|link| *link == key),
+            None => links.next().filter(|_| self.keys.is_empty()),
+        }
     }
 
     /// Adds the key `link` out of the document that it names. The document is the key, or holds it
-    /// as `publicKey`. It adds nothing if it came from another origin, has another id, or names
-    /// another owner. `url` is the URL that the document came from, after redirects.
+    /// as `publicKey`. It adds nothing if it came from another origin, has another id, names another
+    /// owner, or is too long beside the keys that the actor has. `url` is the URL that the document
+    /// came from, after redirects.
     pub fn add_linked_key(&mut self, link: &str, document: &Value, url: &str) {
         let Some(origin) = self.origin().filter(|origin| Origin::of_opaque(url).as_ref() == Some(origin))
         else {
             return;
         };
-        let mut found = keys(&json!({ "publicKey": document }), &self.id, &origin);
-        found.extend(keys(document, &self.id, &origin));
+        let most = left(&self.keys);
+        let mut found = keys(&json!({ "publicKey": document }), &self.id, &origin, most);
+        found.extend(keys(document, &self.id, &origin, most));
         found.retain(|id, _| id == link);
         self.keys.extend(found);
     }
@@ -119,8 +128,17 @@ impl RemoteActor {
     }
 }
 
-/// Returns the usable keys of `publicKey`, which holds one key or an array of keys.
-fn keys(value: &Value, actor: &str, origin: &Origin) -> BTreeMap<String, String> {
+/// True if a text is the address of a key's document of an actor: on the actor's origin, and not the
+/// actor's own document.
+fn is_key_link(link: &str, actor: &str, origin: &Origin) -> bool {
+    let document = link.split('#').next().unwrap_or_default();
+    let fits = link.len() <= crate::limits::MAX_ID_BYTES && check_url(document).is_ok();
+    document != actor && fits && origin.owns(document)
+}
+
+/// Returns the usable keys of `publicKey`, which holds one key or an array of keys, of at most `most`
+/// bytes together.
+fn keys(value: &Value, actor: &str, origin: &Origin, most: usize) -> BTreeMap<String, String> {
     let read = |key: &Value| {
         let member = |name: &str| text(key, name).ok();
         let (id, pem) = (member("id")?, member("publicKeyPem")?);
@@ -129,15 +147,22 @@ fn keys(value: &Value, actor: &str, origin: &Origin) -> BTreeMap<String, String>
         (own && pem.len() <= MAX_PEM_BYTES && id.len() <= crate::limits::MAX_ID_BYTES)
             .then(|| (id.to_owned(), pem.to_owned()))
     };
-    let mut left = MAX_KEYS_BYTES;
-    let fits = |(id, pem): &(String, String)| match left.checked_sub(id.len().saturating_add(pem.len())) {
-        Some(rest) => {
-            left = rest;
-            true
-        }
-        None => false,
-    };
+    let mut left = most;
+    let fits = |(id, pem): &(String, String)| takes(&mut left, id.len().saturating_add(pem.len()));
     list(value, "publicKey").iter().take(MAX_KEYS).filter_map(read).filter(fits).collect()
+}
+
+/// Returns the bytes that an actor with these keys may still have of keys.
+fn left(keys: &BTreeMap<String, String>) -> usize {
+    let bytes = keys.iter().map(|(id, pem)| id.len().saturating_add(pem.len()));
+    bytes.fold(MAX_KEYS_BYTES, usize::saturating_sub)
+}
+
+/// Takes some of the bytes that are `left`. Returns false, and takes none, if they are fewer.
+fn takes(left: &mut usize, bytes: usize) -> bool {
+    let rest = left.checked_sub(bytes);
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
 }
 
 #[cfg(test)]
@@ -250,7 +275,7 @@ mod tests {
         let link = "https://b.example/user/bob/main-key";
         let linking = with("publicKey", json!(link));
         let actor = RemoteActor::parse(&linking, BOB).unwrap();
-        assert_eq!(actor.linked_key(&linking), Some(link));
+        assert_eq!(actor.key_link(None), Some(link));
         let key = json!({"id": link, "owner": BOB, "publicKeyPem": "PEM"});
         let added = |document: &Value, url: &str| {
             let mut actor = actor.clone();
@@ -268,14 +293,32 @@ mod tests {
             other[member] = json!(value);
             assert_eq!(added(&other, link), 0, "{member}");
         }
-        // A key in the document itself needs no link, and a link leads nowhere else.
-        assert_eq!(RemoteActor::parse(&bob(), BOB).unwrap().linked_key(&bob()), None);
+        // A link leads nowhere else.
         for link in
             ["https://c.example/key", "https://b.example/user/bob#main-key", "key", "http://b.example/key"]
         {
-            let linking = with("publicKey", json!([link]));
-            assert_eq!(RemoteActor::parse(&linking, BOB).unwrap().linked_key(&linking), None, "{link}");
+            let linking = RemoteActor::parse(&with("publicKey", json!([link])), BOB).unwrap();
+            assert_eq!(linking.key_link(None), None, "{link}");
         }
+    }
+
+    #[test]
+    fn the_link_of_the_wanted_key_is_chosen() {
+        let links = ["https://b.example/keys/1", "https://b.example/keys/2"];
+        let linking = RemoteActor::parse(&with("publicKey", json!(links)), BOB).unwrap();
+        assert_eq!(linking.key_link(None), Some(links[0]));
+        assert_eq!(linking.key_link(Some(links[1])), Some(links[1]));
+        assert_eq!(linking.key_link(Some("https://b.example/keys/3")), None);
+        // A key in the document itself needs no link, and hides none.
+        let both = json!([bob()["publicKey"], links[1]]);
+        let both = RemoteActor::parse(&with("publicKey", both), BOB).unwrap();
+        assert_eq!(both.key_link(None), None);
+        assert_eq!(both.key_link(Some("https://b.example/user/bob#main-key")), None);
+        assert_eq!(both.key_link(Some(links[1])), Some(links[1]));
+        // All of it has a length.
+        let long = |n: usize| format!("https://b.example/{n}{}", "x".repeat(490));
+        let many = json!((0..20).map(long).collect::<Vec<_>>());
+        assert_eq!(RemoteActor::parse(&with("publicKey", many), BOB).unwrap().key_links.len(), MAX_KEYS);
     }
 
     proptest! {

@@ -13,6 +13,7 @@
 //! | `i` | S | | the URL of the actor's inbox |
 //! | `k` | S | | the URL of the actor's collection of key packages |
 //! | `p` | M | | the actor's public keys: PEM text by key id |
+//! | `l` | SS | | the addresses of further keys; missing if there are none |
 //! | `w` | S | | the kind of failure: `gone`, `unusable`, `unconnected` or `unreachable`; missing if the lookup succeeded |
 //! | `x` | N | | 1 if no signature of the actor was verified yet |
 //! | `d` | S | | the detail of the failure, a text for people of at most 256 bytes |
@@ -31,7 +32,7 @@ use eko_protocol::address::UserName;
 use eko_protocol::excerpt::excerpt;
 use eko_protocol::limits::MAX_REASON_BYTES;
 
-use crate::attribute::{Item, ReadItem, WriteItem, missing, n, s};
+use crate::attribute::{Item, ReadItem, WriteItem, missing, n, s, ss};
 use crate::condition::conditional;
 use crate::devices::UserDevices;
 use crate::error::call;
@@ -55,6 +56,7 @@ mod attr {
     pub(super) const INBOX: &str = "i";
     pub(super) const KEY_PACKAGES: &str = "k";
     pub(super) const PUBLIC_KEYS: &str = "p";
+    pub(super) const KEY_LINKS: &str = "l";
     pub(super) const ACTOR: &str = "a";
     pub(super) const UNVERIFIED: &str = "x";
     pub(super) const FAILURE: &str = "w";
@@ -275,6 +277,9 @@ fn actor_item(id: &str, lookup: &CachedLookup<RemoteActor>) -> Item {
         }
         let keys = actor.keys.iter().map(|(id, pem)| (id.clone(), s(pem)));
         item.set(attr::PUBLIC_KEYS, AttributeValue::M(keys.collect()));
+        if !actor.key_links.is_empty() {
+            item.set(attr::KEY_LINKS, ss(&actor.key_links));
+        }
     });
     item.set(TTL_ATTRIBUTE, n(lookup.fetched_ms.saturating_add(lookup.serves_ms()).div_euclid(1000)));
     item
@@ -325,6 +330,7 @@ pub(crate) fn read_actor(id: &str, item: &Item) -> Option<CachedLookup<RemoteAct
             inbox: item.need_s(attr::INBOX)?.to_owned(),
             key_packages: item.get_s(attr::KEY_PACKAGES).map(str::to_owned),
             keys,
+            key_links: item.get_ss(attr::KEY_LINKS).into_iter().collect(),
         })
     })
 }

@@ -17,7 +17,13 @@ const BOB: &str = "https://b.example/user/bob";
 const CAROL: &str = "https://c.example/user/carol";
 
 fn actor(id: &str) -> RemoteActor {
-    RemoteActor { id: id.to_owned(), inbox: format!("{id}/inbox"), key_packages: None, keys: BTreeMap::new() }
+    RemoteActor {
+        id: id.to_owned(),
+        inbox: format!("{id}/inbox"),
+        key_packages: None,
+        keys: BTreeMap::new(),
+        key_links: Vec::new(),
+    }
 }
 
 /// Records that Alice's device 2 sent an envelope to the server of Bob, and returns the report that

@@ -188,6 +188,9 @@ fn a_list_may_have_several_lines() {
     assert!(digests.ends_with(&format!("\ndigest: SHA-256={HASH}, SHA-512=AAAA")), "{digests}");
     let lines = cavage().replaced(" digest", " digest x-a").and("x-a", "1").and("x-a", "2").base();
     assert!(lines.ends_with("\nx-a: 1, 2"), "{lines}");
+    let lines = rfc_9421().replaced(r#" "content-digest""#, r#" "content-digest" "x-a""#);
+    let lines = lines.and("x-a", "1").and("x-a", "2").base();
+    assert!(lines.contains("\n\"x-a\": 1, 2\n"), "{lines}");
 }
 
 #[test]

@@ -226,10 +226,6 @@ fn earlier(known: &KnownGroup, control: &GroupControl, me: &str) -> Result<Contr
     if known.had(&state.hash()) {
         return Ok(ControlVerdict::Older);
     }
-    // Who wants to leave another history than this one has left nothing here.
-    if control.change() == GroupChange::Left {
-        return Ok(ControlVerdict::Older);
-    }
     let is_known_admin = current.admins().contains(control.author());
     if (control.brings_in(me) && !is_known_admin) || known.is_denied_by(state) {
         return Err(GroupError::OtherHistory);
@@ -283,8 +279,7 @@ fn other_history(known: &KnownGroup, control: &GroupControl) -> Result<ControlVe
     if departs_with_key(current, control) {
         return Ok(ControlVerdict::LateDeparture);
     }
-    // Its author is told of the state here, and leaves that one if they still want to.
-    if control.change() == GroupChange::Left {
+    if control.change() == GroupChange::Left && !current.members().contains(control.author()) {
         return Ok(ControlVerdict::Older);
     }
     if !current.admins().contains(control.author()) {

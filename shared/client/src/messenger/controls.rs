@@ -65,6 +65,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             None => judge_control(known.as_ref(), control, &sender, &me),
         };
         let is_own = whence.standing == Standing::Own;
+        // A departure may have waited for a state that never came, until its author was added anew.
+        if whence.was_held
+            && !is_own
+            && control.change() == GroupChange::Left
+            && verdict == ControlVerdict::Refused(GroupError::OtherHistory)
+        {
+            verdict = ControlVerdict::Older;
+        }
         let asks = !is_own && self.needs_consent(tx, known.as_ref(), control, &verdict)?;
         // Whoever has left leaves again, also if an invitation to what follows has come before.
         let is_race =
@@ -159,7 +167,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let replaced = tx.latest_control(id.as_str())?;
         if let Some(next) = &next {
             tx.keep_group(next, is_latest.then_some(control))?;
-            note_departure(tx, known.as_ref(), next, &me)?;
+            note_departure(tx, control, next, &me)?;
         }
         if verdict == ControlVerdict::Join {
             tx.drop_invitations(id.as_str(), None)?;

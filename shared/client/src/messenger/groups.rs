@@ -153,7 +153,7 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             };
             let after = after.ok_or(DeviceStoreError::Corrupt("group"))?;
             tx.keep_group(&after, Some(&control))?;
-            note_departure(tx, now.as_ref(), &after, &me)?;
+            note_departure(tx, &control, &after, &me)?;
             // What was held for the state before may say nothing of this one.
             let mut notices = Vec::new();
             self.retry_held(tx, next.id(), &mut notices)?;

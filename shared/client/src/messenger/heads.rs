@@ -304,15 +304,21 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// eight chains at most, and each once in ten minutes.
     /// Returns false if there is no place for it in this look.
     pub(super) fn note_doubt(&self, actor: &str) -> Result<bool, DeviceStoreError> {
-        if !self.store.read(|tx| tx.has_proofs(actor))? || self.has_looked(&in_doubt(actor)) {
-            return Ok(true);
-        }
-        let contact = self.store.read(|tx| self.kept_contact(tx, actor))?;
-        let Some(contact) = contact.filter(|contact| contact.hidden().is_some()) else { return Ok(true) };
+        let Some(contact) = self.unread_doubt(actor)? else { return Ok(true) };
         if !self.is_doubted(&contact.person) {
             self.doubted().put((), Party::of(actor), contact.person.clone(), &self.environment);
         }
         Ok(self.is_doubted(&contact.person))
+    }
+
+    /// Returns a user whose chain lacks a head that one of its devices has proven, and was not read for
+    /// that in the last ten minutes.
+    pub(super) fn unread_doubt(&self, actor: &str) -> Result<Option<Contact>, DeviceStoreError> {
+        if !self.store.read(|tx| tx.has_proofs(actor))? || self.has_looked(&in_doubt(actor)) {
+            return Ok(None);
+        }
+        let contact = self.store.read(|tx| self.kept_contact(tx, actor))?;
+        Ok(contact.filter(|contact| contact.hidden().is_some()))
     }
 
     /// True if the chain of this user is read in this look because of a proof.

@@ -7,7 +7,7 @@ use super::controls::{NewGrants, event, skips_judgement_of_grants};
 use super::groups::others;
 use super::incoming::ActivitySource;
 use super::standing::Standing;
-use super::{Distrust, GroupEvent, Messenger, MessengerError, Notice, Person, SentActivity};
+use super::{Distrust, GroupEvent, Messenger, MessengerError, Notice, Person, SentActivity, Trust};
 use crate::content::{Activity, ActivityContent, GroupRef};
 use crate::group::{
     ControlSender, ControlVerdict, GroupControl, GroupError, GroupId, GroupState, KnownGroup, check_lineage,
@@ -220,8 +220,10 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
                 Some(kept) => kept,
                 None => self.read_chain(&person).await?,
             };
-            // A server that has replaced all devices of a user grants in their name.
-            if Standing::of(&contact, &grant.device, &self.device.actor()) == Standing::Reset {
+            // A server that has replaced all devices of a user grants in their name, by whatever devices
+            // it has added since.
+            let standing = Standing::of(&contact, &grant.device, &self.device.actor());
+            if contact.trust() == Trust::Reset && standing != Standing::Former {
                 let verified = contact.pinned.verified.is_some();
                 return Err(contact.distrust(Distrust::Reset { verified }));
             }
@@ -272,15 +274,34 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let Some(known) = KnownGroup::after(None, control, &ControlVerdict::Join, &me) else {
             return Ok(());
         };
-        let before = tx.invitations(Some(id.as_str()))?;
-        let before = before.into_iter().find(|before| before.by == whence.actor);
+        let stored = tx.invitations(Some(id.as_str()))?;
+        // What may have come before it, in the name of somebody else.
+        let (mut known, mut latest) = (known, control.clone());
+        for other in stored.iter().filter(|other| other.by != whence.actor) {
+            if self.followed(tx, control, &other.latest)?
+                && let Some(next) =
+                    KnownGroup::after(Some(&known), &other.latest, &ControlVerdict::Apply, &me)
+            {
+                (known, latest) = (next, other.latest.clone());
+                break;
+            }
+        }
+        let mut before = stored.into_iter().find(|before| before.by == whence.actor);
+        // An invitation that cannot be joined keeps no other one out.
+        if let Some(kept) = &before
+            && self
+                .kept_contact(tx, kept.latest.author())?
+                .is_some_and(|author| Standing::of(&author, kept.latest.device(), &me) == Standing::Revoked)
+        {
+            before = None;
+        }
         if before.as_ref().is_some_and(|before| before.known.current.epoch() >= known.current.epoch()) {
             return Ok(());
         }
         let invitation = StoredInvitation {
             by: whence.actor.to_owned(),
             known,
-            latest: control.clone(),
+            latest,
             received_ms: whence.received_ms,
             stranger: whence.standing == Standing::Stranger,
             declined: before.is_some_and(|before| before.declined) && !control.brings_in(&me),
@@ -335,12 +356,12 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let (me, mut follows, mut leads) = (self.device.actor(), false, false);
         for invitation in tx.invitations(Some(control.state().id().as_str()))? {
             let verdict = judge_control(Some(&invitation.known), control, sender, &me);
-            follows |= verdict == ControlVerdict::Same;
+            let invites_anew = control.brings_in(&me) && control.author() != invitation.by;
+            follows |= verdict == ControlVerdict::Same && !invites_anew;
             let Some(known) = KnownGroup::after(Some(&invitation.known), control, &verdict, &me) else {
                 continue;
             };
             let is_latest = known.current == *control.state();
-            let invites_anew = control.brings_in(&me) && control.author() != invitation.by;
             if invites_anew || (is_latest && !self.has_proven_grants(tx, &invitation, control, &verdict)?) {
                 continue;
             }
@@ -355,9 +376,9 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
             if whence.standing == Standing::Own && !leads_on {
                 continue;
             }
-            // Whoever invites can name any admins. So a control that skips epochs is an invitation by its
-            // author too, if this one is by somebody else.
-            let is_vouched = verdict != ControlVerdict::Jump || control.author() == invitation.by;
+            // Whoever invites can name any admins. So a control that counts without the state before is
+            // an invitation by its author too, if this one is by somebody else.
+            let is_vouched = !skips_judgement_of_grants(&verdict) || control.author() == invitation.by;
             follows |= is_vouched || whence.standing == Standing::Own;
             let latest = if is_latest { control.clone() } else { invitation.latest.clone() };
             let was_declined = invitation.declined;

@@ -27,13 +27,18 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut outcome = Ok(());
         for known in self.store.read(|tx| tx.groups())? {
             let (removed, added) = (known.should_remove_again(&me), known.should_add_again(&me));
-            if known.should_leave_again(&me) == LeaveDecision::Leave {
-                outcome = outcome.and(self.leave_again(known).await);
-            } else if !removed.is_empty() {
-                outcome = outcome.and(self.make_again(known, Proposal::Remove(removed), None).await);
-            } else if !added.is_empty() {
-                outcome = outcome.and(self.make_again(known, Proposal::Add(added), None).await);
-            }
+            let again = match known.should_leave_again(&me) {
+                LeaveDecision::Leave => self.leave_again(known).await,
+                LeaveDecision::LastAdmin => Ok(()),
+                LeaveDecision::NotDue if !removed.is_empty() => {
+                    self.make_again(known, Proposal::Remove(removed), None).await
+                }
+                LeaveDecision::NotDue if !added.is_empty() => {
+                    self.make_again(known, Proposal::Add(added), None).await
+                }
+                LeaveDecision::NotDue => Ok(()),
+            };
+            outcome = outcome.and(again);
         }
         outcome
     }
@@ -75,8 +80,8 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     /// admin, who cannot leave. So as long as the user has left, a control that lists the user
     ///
     /// * lists nobody but members of the state that was left;
-    /// * lists the user as an admin only if the user was one in the state that was left, and right
-    ///   changes alone have led from there;
+    /// * lists the user as an admin only if the user was one in the state before, which the device had
+    ///   as its own;
     /// * counts within [`MAX_RACE`] epochs, unless it is the next change of a state that lists the user;
     /// * brings the user back once an hour, unless it is the `left` of somebody who left at once.
     pub(super) fn needs_consent(
@@ -95,15 +100,14 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         };
         let Some(departure) = tx.departure(state.id().as_str())? else { return Ok(true) };
         let lists_others = !state.members().is_subset(&departure.members);
-        // The user was an admin only if a right change of the state that was left has kept that.
-        let was_admin = match (verdict, known) {
-            (ControlVerdict::Apply, Some(known)) => known.current.admins().contains(&me),
-            (ControlVerdict::Overtakes, Some(known)) => {
-                matches!(&known.before, PreviousState::Seen { state, .. } if state.epoch() == departure.epoch)
-                    && departure.is_admin
+        // The user is an admin only if a right change of a state that this device followed has kept that.
+        let was_admin = known.is_some_and(|known| match (verdict, &known.before) {
+            (ControlVerdict::Apply, _) => known.current.admins().contains(&me),
+            (ControlVerdict::Overtakes, PreviousState::Seen { state, .. }) => {
+                state.admins().contains(&me) && known.past.iter().any(|past| past.hash == state.hash())
             }
             _ => false,
-        };
+        });
         if lists_others || (state.admins().contains(&me) && !was_admin) {
             return Ok(true);
         }
@@ -118,22 +122,20 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
     }
 }
 
-/// Keeps the departure of this user from a group, if `after` is the first record of it: the state that
-/// was left.
+/// Keeps the departure of this user from a group, if `control` is the first one that counts: the epoch
+/// and the members of the state that was left. Another change of that state may be the last that this
+/// device has, so the departure itself says who they were.
 pub(super) fn note_departure(
     tx: &Transaction<'_>,
-    before: Option<&KnownGroup>,
+    control: &GroupControl,
     after: &KnownGroup,
     me: &str,
 ) -> Result<(), DeviceStoreError> {
-    if after.departure != OwnDeparture::Made {
+    let is_own = control.change() == GroupChange::Left && control.author() == me;
+    if !is_own || after.departure != OwnDeparture::Made {
         return Ok(());
     }
-    let known = before.unwrap_or(after);
-    // Of two changes of one state, another one may be the last that this device has.
-    let left = match &after.before {
-        PreviousState::Seen { state, .. } => state,
-        _ => &known.current,
-    };
-    tx.keep_departure(left, left.admins().contains(me))
+    let state = control.state();
+    let members = state.members().iter().cloned().chain([me.to_owned()]).collect();
+    tx.keep_departure(state.id().as_str(), state.epoch().saturating_sub(1), &members)
 }

@@ -202,8 +202,13 @@ impl<T: Transport, S: SignalSessions> Messenger<T, S> {
         let mut taken = TakenEntries::default();
         let (settled, read) = join(self.settle_proofs(), join_all(reads)).await;
         let mut outcome = settled;
-        for entry in doubted.into_values().flatten() {
-            self.take_into(&entry, received, &mut taken).await?;
+        for (person, entries) in doubted {
+            // Another user's chain may have taken the place. These entries stay in the mailbox.
+            if self.unread_doubt(&person.actor())?.is_none() {
+                for entry in entries {
+                    self.take_into(&entry, received, &mut taken).await?;
+                }
+            }
         }
         for (person, entries, read) in read {
             match read {

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{DeviceStoreError, Transaction};
-use crate::group::GroupState;
 
 /// A departure of this user from a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +13,6 @@ pub(crate) struct StoredDeparture {
     pub(crate) epoch: u64,
     /// The members of that state.
     pub(crate) members: BTreeSet<String>,
-    /// True if the user was an admin of that state.
-    pub(crate) is_admin: bool,
     /// The time at which the user last left once more, in epoch milliseconds.
     pub(crate) again_ms: Option<i64>,
 }
@@ -23,29 +20,28 @@ pub(crate) struct StoredDeparture {
 impl Transaction<'_> {
     /// Returns the departure of this user from a group, until the user is in it again.
     pub(crate) fn departure(&self, group: &str) -> Result<Option<StoredDeparture>, DeviceStoreError> {
-        let sql = "SELECT epoch, members, admin, again FROM departures WHERE grp = ?1";
+        let sql = "SELECT epoch, members, again FROM departures WHERE grp = ?1";
         let mut statement = self.inner.prepare_cached(sql)?;
         let row = statement.query_row([group], |row| {
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get::<_, String>(1)?,
-                row.get::<_, bool>(2)?,
-                row.get::<_, Option<i64>>(3)?,
-            ))
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
         });
-        let Some((epoch, members, is_admin, again_ms)) = row.optional()? else { return Ok(None) };
+        let Some((epoch, members, again_ms)) = row.optional()? else { return Ok(None) };
         let epoch = u64::try_from(epoch).map_err(|_| DeviceStoreError::Corrupt("departure"))?;
         let members = serde_json::from_str(&members).map_err(|_| DeviceStoreError::Corrupt("departure"))?;
-        Ok(Some(StoredDeparture { epoch, members, is_admin, again_ms }))
+        Ok(Some(StoredDeparture { epoch, members, again_ms }))
     }
 
-    /// Keeps the first departure of this user from a group: the state that was left, and whether the
-    /// user was an admin of it.
-    pub(crate) fn keep_departure(&self, left: &GroupState, is_admin: bool) -> Result<(), DeviceStoreError> {
-        let sql = "INSERT OR IGNORE INTO departures (grp, epoch, members, admin) VALUES (?1, ?2, ?3, ?4)";
-        let epoch = i64::try_from(left.epoch()).unwrap_or(i64::MAX);
-        let members = serde_json::json!(left.members()).to_string();
-        self.inner.execute(sql, params![left.id().as_str(), epoch, members, is_admin])?;
+    /// Keeps the first departure of this user from a group: epoch and members of the state that was
+    /// left.
+    pub(crate) fn keep_departure(
+        &self,
+        group: &str,
+        epoch: u64,
+        members: &BTreeSet<String>,
+    ) -> Result<(), DeviceStoreError> {
+        let sql = "INSERT OR IGNORE INTO departures (grp, epoch, members) VALUES (?1, ?2, ?3)";
+        let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+        self.inner.execute(sql, params![group, epoch, serde_json::json!(members).to_string()])?;
         Ok(())
     }
 

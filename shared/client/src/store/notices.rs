@@ -166,9 +166,11 @@ impl Transaction<'_> {
     }
 
     /// Deletes a notice if too many are kept, and returns its row. Whoever tells most loses first, so that
-    /// no crowd pushes out what one has told. The warning of a contradiction in somebody's devices stays.
+    /// no crowd pushes out what one has told. The warning of a contradiction in somebody's devices stays,
+    /// and takes no place.
     fn make_room_for_notice(&self) -> Result<Option<i64>, DeviceStoreError> {
-        let count: i64 = self.inner.query_row("SELECT count(*) FROM notices", [], |row| row.get(0))?;
+        let sql = "SELECT count(*) FROM notices WHERE kind != ?1";
+        let count: i64 = self.inner.query_row(sql, [DISTRUSTED], |row| row.get(0))?;
         if count <= MOST_NOTICES {
             return Ok(None);
         }

@@ -142,10 +142,9 @@ CREATE TABLE groups (id TEXT PRIMARY KEY, known BLOB NOT NULL, latest BLOB) WITH
 CREATE TABLE conflicts (grp TEXT NOT NULL, actor TEXT NOT NULL, PRIMARY KEY (grp, actor)) WITHOUT ROWID;
 
 -- The groups that this user has left: the epoch and the members (a JSON array) of the state that was
--- left. admin: 1 if the user was an admin of it. again: the time of the last control that brought the
--- user back, and was answered by leaving.
+-- left. again: the time of the last control that brought the user back, and was answered by leaving.
 CREATE TABLE departures (
-  grp TEXT PRIMARY KEY, epoch INTEGER NOT NULL, members TEXT NOT NULL, admin INTEGER NOT NULL, again INTEGER
+  grp TEXT PRIMARY KEY, epoch INTEGER NOT NULL, members TEXT NOT NULL, again INTEGER
 ) WITHOUT ROWID;
 
 -- Groups that this user was brought into and has not joined, by the actor who sent the control.

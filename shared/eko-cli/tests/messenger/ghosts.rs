@@ -1,12 +1,14 @@
 //! Tests of grants by devices with which a server has replaced all devices of a user.
 
+use eko_client::Environment;
 use eko_client::group::{GroupChange, GroupControl, GroupParts, GroupState, Proposal, propose};
 use eko_client::messenger::{Distrust, GroupEvent, MessengerError, Trust};
+use eko_testkit::seeded;
 
 use crate::controls::{control, send_control, signing};
 use crate::forging::{Forger, ForgingSessions};
 use crate::friends::{Friends, group};
-use crate::people::befriend;
+use crate::people::{befriend, request};
 use crate::resets::forger;
 
 /// Alice's server has replaced her devices, and Bob has not accepted that. Mallory is a user there.
@@ -74,9 +76,16 @@ async fn a_grant_of_a_reset_that_is_not_accepted_makes_nobody_an_admin() {
     assert_eq!(group(bob, before.id()).state, before);
 }
 
-/// Mallory invites Bob to a group that is said to be Alice's, whom he has verified.
+/// Mallory invites Bob to a group that is said to be Alice's, whom he has verified. The server may have
+/// replaced the device that grants once more.
 #[tokio::test]
 async fn a_newcomer_joins_nothing_by_a_grant_of_a_reset_that_is_not_accepted() {
+    for resets in [1, 2] {
+        assert_no_newcomer(resets).await;
+    }
+}
+
+async fn assert_no_newcomer(resets: usize) {
     let ghost = Ghost::rise(async |Friends { alice, bob, .. }, _| {
         let verification = bob.verification(&alice.me()).await.unwrap();
         bob.mark_verified(&alice.me(), &verification).unwrap();
@@ -89,6 +98,13 @@ async fn a_newcomer_joins_nothing_by_a_grant_of_a_reset_that_is_not_accepted() {
     let promoted = ghost.promote(&state);
     let addition = Proposal::Add([bob.me().actor()].into());
     let (change, next) = signing(mallory, |signer| propose(&promoted, addition, signer)).unwrap();
+    for number in 1..resets {
+        let Friends { world, line, .. } = &ghost.friends;
+        let environment = Environment { clock: world.clock(), random: seeded(format!("ghost {number}")) };
+        world.advance(600_000);
+        let registration = request(world, "alice", true);
+        ForgingSessions::default().sign_in(world, line, environment, registration).await;
+    }
     ghost.send(&control(mallory, change, Some(&promoted), &next)).await;
     let joined = bob.join_group(next.id(), None).await;
     let Err(MessengerError::Distrust { actor, why: Distrust::Reset { verified: true } }) = joined else {

@@ -70,6 +70,35 @@ impl Shadow {
     }
 }
 
+/// Mallory, who is an admin still, renames the group after Alice has added Eve. Eve sees that first.
+#[tokio::test]
+async fn changes_of_two_admins_in_the_wrong_order_are_one_invitation() {
+    let scene = Scene::begin().await;
+    let (world, id) = (&scene.world, scene.id.clone());
+    let line = TestNetwork::to(&[world]);
+    let eve = first(world, &line, "eve").await;
+    know(&eve, &scene.alice.me()).await;
+    know(&eve, &scene.mallory.me()).await;
+    let id = &id;
+    let shadow = Shadow { scene, line, eve };
+    let Shadow { scene: Scene { world, alice, mallory, .. }, eve, .. } = &shadow;
+    shadow.tamper(|entries| entries.reverse());
+    alice.change_group(id, Proposal::Add([eve.me().actor()].into())).await.unwrap();
+    world.deliver().await;
+    mallory.receive().await.unwrap();
+    world.advance(1_000);
+    mallory.change_group(id, Proposal::Rename("Saturday".to_owned())).await.unwrap();
+    shadow.scene.look(eve).await;
+    shadow.scene.look(eve).await;
+    eve.join_group(id, None).await.unwrap();
+    assert_eq!(group(eve, id).state.name(), "Saturday");
+    for client in [alice, &shadow.scene.bob, &shadow.scene.dave] {
+        shadow.scene.look(client).await;
+    }
+    mallory.receive().await.unwrap();
+    world.deliver().await;
+}
+
 /// Alice's `renamed` comes before her `added`.
 #[tokio::test]
 async fn a_true_invitation_in_the_wrong_order_is_its_authors() {

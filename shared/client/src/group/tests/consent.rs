@@ -63,7 +63,6 @@ fn whoever_has_left_a_history_that_lost_is_invited_by_the_one_that_holds() {
         // Her departure is of an earlier epoch than the addition, of the same one, or of a later one.
         assert_eq!(gone.epoch() + 1, back.epoch() + changes);
         assert_eq!(entry(&out, &added), (ControlVerdict::Join, GroupEntry::Invitation), "{changes}");
-        // To Alice that departure is no other history.
         let at_alice =
             |known, control| KnownGroup::after(Some(known), control, &ControlVerdict::Apply, ALICE).unwrap();
         let without_her = at_alice(&known, &removed);
@@ -71,7 +70,7 @@ fn whoever_has_left_a_history_that_lost_is_invited_by_the_one_that_holds() {
         let verdicts = [without_her, with_her].map(|known| judge_control(Some(&known), &left, CAROL, ALICE));
         let expected = match changes {
             0 => [ControlVerdict::Overtaken, ControlVerdict::Older],
-            1 => [ControlVerdict::Ahead, ControlVerdict::Older],
+            1 => [ControlVerdict::Ahead, ControlVerdict::Refused(GroupError::OtherHistory)],
             _ => [ControlVerdict::Ahead, ControlVerdict::Ahead],
         };
         assert_eq!(verdicts, expected, "{changes}");

@@ -166,10 +166,11 @@ fn histories_that_meet_go_on_with_the_lower_hash() {
         let (at_bob, verdicts) = follow(&at_bob, [&hers[1]], BOB);
         assert_eq!(verdicts, [ControlVerdict::Conflict { wins: !wins }]);
         assert_eq!(at_alice.current, at_bob.current);
-        // Whoever leaves the other history has left nothing here. Dave is told of it, and leaves again.
+        // Whoever is no admin begins no other history.
         let lost = if wins { &hers } else { &his };
         let (_, left) = next(lost[0].state(), Proposal::Leave, DAVE, &environment);
-        assert_eq!(judge_control(Some(&at_alice), &left, DAVE, ALICE), ControlVerdict::Older);
+        let refused = ControlVerdict::Refused(GroupError::OtherHistory);
+        assert_eq!(judge_control(Some(&at_alice), &left, DAVE, ALICE), refused);
     }
 }
 
